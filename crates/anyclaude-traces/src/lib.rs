@@ -1,0 +1,2 @@
+//! Reads what anyclaude recorded.
+pub mod time;
