@@ -1,2 +1,4 @@
 //! Reads what anyclaude recorded.
+pub mod error;
 pub mod time;
+pub mod trace;

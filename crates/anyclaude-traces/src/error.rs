@@ -1,0 +1,166 @@
+//! What goes wrong with one file, and where.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
+
+/// Why a file is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// Nothing but white space or a byte order mark.
+    Empty,
+    /// The file ends inside a value: still being written, or cut.
+    Truncated,
+    /// Not JSON.
+    InvalidJson,
+    /// Not UTF-8.
+    InvalidUtf8,
+    /// JSON, but not of a request to a model.
+    NotATrace,
+    /// The system would not let us read it.
+    Unreadable,
+    /// Larger than allowed.
+    TooLarge,
+}
+
+impl SkipReason {
+    /// The reason's name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Truncated => "truncated",
+            Self::InvalidJson => "invalid_json",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::NotATrace => "not_a_trace",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+/// Why bytes are no trace, and where that shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    reason: SkipReason,
+    byte: u64,
+    line: u64,
+    what: Cow<'static, str>,
+}
+
+impl ParseError {
+    pub(crate) fn new(
+        reason: SkipReason,
+        bytes: &[u8],
+        at: usize,
+        what: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let before = bytes.get(..at).unwrap_or(bytes);
+        let line = memchr::memchr_iter(b'\n', before).count() as u64 + 1;
+        Self { reason, byte: at as u64, line, what: what.into() }
+    }
+
+    /// The kind of fault.
+    #[must_use]
+    pub fn reason(&self) -> SkipReason {
+        self.reason
+    }
+
+    /// The byte, counted from 0, at which it shows.
+    #[must_use]
+    pub fn byte(&self) -> u64 {
+        self.byte
+    }
+
+    /// The line of that byte, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            SkipReason::Empty | SkipReason::NotATrace => f.write_str(&self.what),
+            _ => write!(f, "{} at byte {} (line {})", self.what, self.byte, self.line),
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+/// A file or folder that could not be used. Never fatal to the others.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {kind}", path.display())]
+pub struct Error {
+    path: PathBuf,
+    kind: ErrorKind,
+}
+
+/// What went wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Its content is no trace.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The system would not let us read it.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// It is larger than the limit.
+    #[error("{bytes} bytes are more than the limit of {limit}; --max-file-size raises it")]
+    TooLarge {
+        /// The file's size.
+        bytes: u64,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// It is a device, socket or pipe, which is never opened.
+    #[error("not a regular file or folder")]
+    NotRegular,
+}
+
+impl Error {
+    pub(crate) fn new(path: impl Into<PathBuf>, kind: impl Into<ErrorKind>) -> Self {
+        Self { path: path.into(), kind: kind.into() }
+    }
+
+    /// The file or folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// Why it is left out, in one word.
+    #[must_use]
+    pub fn reason(&self) -> SkipReason {
+        match &self.kind {
+            ErrorKind::Parse(error) => error.reason(),
+            ErrorKind::Io(_) | ErrorKind::NotRegular => SkipReason::Unreadable,
+            ErrorKind::TooLarge { .. } => SkipReason::TooLarge,
+        }
+    }
+}
+
+/// As the members of `skipped` in the JSON output: path, reason, detail.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut skipped = serializer.serialize_struct("Skipped", 3)?;
+        skipped.serialize_field("path", &self.path.to_string_lossy())?;
+        skipped.serialize_field("reason", &self.reason())?;
+        skipped.serialize_field("detail", &self.kind.to_string())?;
+        skipped.end()
+    }
+}

@@ -1,0 +1,502 @@
+//! A cursor over JSON text: checks the whole grammar, keeps nothing, and counts
+//! the white space that it passes.
+//!
+//! The levels whose members we know are walked with [`Cursor::next_member`] and
+//! [`Cursor::next_item`]; everything deeper goes through [`Cursor::skip_value`],
+//! which needs no recursion and so takes any depth.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::text::RawStr;
+
+/// Where and why the bytes stop being JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) at: usize,
+    pub(crate) kind: FaultKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// The text ends inside a value.
+    Truncated,
+    /// Something else stands where this was expected.
+    Expected(&'static str),
+}
+
+/// White space outside strings, as a range of bytes.
+pub(crate) type Gap = Range<usize>;
+
+/// What the cursor writes down; kept between files to save allocations.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    gaps: Vec<Gap>,
+    nest: Nest,
+}
+
+/// A place that the cursor passed, to measure from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    at: usize,
+    blank: usize,
+    gap: usize,
+}
+
+/// A value that the cursor passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// The value's bytes in the text.
+    pub(crate) range: Range<usize>,
+    /// How many of them are not white space outside strings.
+    pub(crate) compact_bytes: u64,
+    /// Which of the cursor's gaps lie inside.
+    gaps: Range<usize>,
+}
+
+/// The type of the value that the cursor stands before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Object,
+    Array,
+    String,
+    Scalar,
+}
+
+/// How far a walk through an object or array has come.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    begun: bool,
+    /// Where the comma before the present member or item stands.
+    pub(crate) comma: Option<usize>,
+    /// Where the present member's key begins.
+    pub(crate) key_at: usize,
+}
+
+pub(crate) struct Cursor<'a, 's> {
+    text: &'a str,
+    at: usize,
+    blank: usize,
+    scratch: &'s mut Scratch,
+}
+
+type Checked<T> = Result<T, Fault>;
+
+impl<'a, 's> Cursor<'a, 's> {
+    /// A cursor at the first byte that is not white space.
+    pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
+        scratch.gaps.clear();
+        scratch.nest.clear();
+        let mut cursor = Self { text, at: 0, blank: 0, scratch };
+        cursor.pass_blank();
+        cursor
+    }
+
+    pub(crate) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The white space inside a span, in order.
+    pub(crate) fn gaps(&self, span: &Span) -> &[Gap] {
+        self.scratch.gaps.get(span.gaps.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { at: self.at, blank: self.blank, gap: self.scratch.gaps.len() }
+    }
+
+    /// What was passed since `mark`; call it right behind a value, before the
+    /// white space that follows it.
+    pub(crate) fn since(&self, mark: Mark) -> Span {
+        Span {
+            range: mark.at..self.at,
+            compact_bytes: ((self.at - mark.at) - (self.blank - mark.blank)) as u64,
+            gaps: mark.gap..self.scratch.gaps.len(),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Checked<Shape> {
+        Ok(match self.peek()? {
+            b'{' => Shape::Object,
+            b'[' => Shape::Array,
+            b'"' => Shape::String,
+            _ => Shape::Scalar,
+        })
+    }
+
+    /// Whether the value that the cursor stands before is `null`.
+    pub(crate) fn at_null(&self) -> bool {
+        self.peek() == Ok(b'n')
+    }
+
+    /// Fails unless only white space is left.
+    pub(crate) fn end(&mut self) -> Checked<()> {
+        self.pass_blank();
+        if self.at == self.text.len() { Ok(()) } else { self.expected("the end of the file") }
+    }
+
+    /// The next key of the object that the cursor stands before or in, with the
+    /// cursor before its value; `None` once the object is passed.
+    pub(crate) fn next_member(&mut self, walk: &mut Walk) -> Checked<Option<Cow<'a, str>>> {
+        if !self.step(walk, b'{', b'}', "`,` or `}` after a member")? {
+            return Ok(None);
+        }
+        walk.key_at = self.at;
+        self.key().map(|key| Some(key.decode()))
+    }
+
+    /// Whether the array that the cursor stands before or in has another item;
+    /// the cursor is then before it, else behind the array.
+    pub(crate) fn next_item(&mut self, walk: &mut Walk) -> Checked<bool> {
+        self.step(walk, b'[', b']', "`,` or `]` after an item")
+    }
+
+    /// Passes a value of any type and depth.
+    pub(crate) fn skip_value(&mut self) -> Checked<Span> {
+        let mark = self.mark();
+        loop {
+            if !self.enter_or_pass()? && self.leave()? {
+                return Ok(self.since(mark));
+            }
+        }
+    }
+
+    /// Passes a value; the string if it is one.
+    pub(crate) fn string_or_skip(&mut self) -> Checked<Option<RawStr<'a>>> {
+        if self.shape()? == Shape::String {
+            return self.string().map(Some);
+        }
+        self.skip_value()?;
+        Ok(None)
+    }
+
+    /// Passes a value; the number if it is a plain whole one that fits.
+    pub(crate) fn u64_or_skip(&mut self) -> Checked<Option<u64>> {
+        let span = self.skip_value()?;
+        let digits = self.text.get(span.range).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        Ok(digits.and_then(|digits| digits.parse().ok()))
+    }
+
+    /// Passes the string that the cursor stands before.
+    pub(crate) fn string(&mut self) -> Checked<RawStr<'a>> {
+        self.expect(b'"', "a string")?;
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at = plain_end(self.text.as_bytes(), self.at);
+            match self.peek()? {
+                b'"' => break,
+                b'\\' => {
+                    escaped = true;
+                    self.pass_escape()?;
+                }
+                _ => return self.expected("an escape such as `\\n`, not a raw control character"),
+            }
+        }
+        let inner = self.text.get(start..self.at).unwrap_or_default();
+        self.at += 1;
+        Ok(RawStr { inner, escaped })
+    }
+
+    /// Either opens a container that has something in it (true), or passes a
+    /// whole value.
+    fn enter_or_pass(&mut self) -> Checked<bool> {
+        match self.peek()? {
+            b'"' => self.string().map(|_| false),
+            b'{' => {
+                self.at += 1;
+                self.pass_blank();
+                if self.passed(b'}') {
+                    return Ok(false);
+                }
+                self.scratch.nest.push(true);
+                self.key().map(|_| true)
+            }
+            b'[' => {
+                self.at += 1;
+                self.pass_blank();
+                if self.passed(b']') {
+                    return Ok(false);
+                }
+                self.scratch.nest.push(false);
+                Ok(true)
+            }
+            b't' => self.literal("true").map(|()| false),
+            b'f' => self.literal("false").map(|()| false),
+            b'n' => self.literal("null").map(|()| false),
+            b'-' | b'0'..=b'9' => self.number().map(|()| false),
+            _ => self.expected("a JSON value"),
+        }
+    }
+
+    /// Behind a value: passes closing brackets up to the next value (false) or
+    /// to the end of the outermost container (true).
+    fn leave(&mut self) -> Checked<bool> {
+        while self.scratch.nest.depth > 0 {
+            self.pass_blank();
+            let in_object = self.scratch.nest.top_is_object();
+            if self.passed(b',') {
+                self.pass_blank();
+                if in_object {
+                    self.key()?;
+                }
+                return Ok(false);
+            }
+            let (close, what) = if in_object {
+                (b'}', "`,` or `}` after a member")
+            } else {
+                (b']', "`,` or `]` after an item")
+            };
+            self.expect(close, what)?;
+            self.scratch.nest.pop();
+        }
+        Ok(true)
+    }
+
+    fn step(&mut self, walk: &mut Walk, open: u8, close: u8, what: &'static str) -> Checked<bool> {
+        if walk.begun {
+            self.pass_blank();
+            walk.comma = Some(self.at);
+            if !self.passed(b',') {
+                self.expect(close, what)?;
+                return Ok(false);
+            }
+            self.pass_blank();
+            return Ok(true);
+        }
+        walk.begun = true;
+        self.expect(open, "an object or array")?;
+        self.pass_blank();
+        Ok(!self.passed(close))
+    }
+
+    fn key(&mut self) -> Checked<RawStr<'a>> {
+        if self.peek()? != b'"' {
+            return self.expected("a member's name in double quotes");
+        }
+        let key = self.string()?;
+        self.pass_blank();
+        self.expect(b':', "`:` after a member's name")?;
+        self.pass_blank();
+        Ok(key)
+    }
+
+    fn pass_escape(&mut self) -> Checked<()> {
+        self.at += 1;
+        match self.peek()? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 1,
+            b'u' => {
+                self.at += 1;
+                for _ in 0..4 {
+                    if !self.peek()?.is_ascii_hexdigit() {
+                        return self.expected("four hexadecimal digits after `\\u`");
+                    }
+                    self.at += 1;
+                }
+            }
+            _ => return self.expected("one of `\"\\/bfnrtu` after a backslash"),
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &'static str) -> Checked<()> {
+        for &byte in word.as_bytes() {
+            self.expect(byte, "`true`, `false` or `null`")?;
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Checked<()> {
+        self.passed(b'-');
+        if !self.passed(b'0') {
+            self.digits()?;
+        }
+        if self.passed(b'.') {
+            self.digits()?;
+        }
+        if self.passed(b'e') || self.passed(b'E') {
+            let _ = self.passed(b'+') || self.passed(b'-');
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Checked<()> {
+        if !self.peek()?.is_ascii_digit() {
+            return self.expected("a digit");
+        }
+        while self.text.as_bytes().get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn pass_blank(&mut self) {
+        let start = self.at;
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
+            self.at += 1;
+        }
+        if self.at > start {
+            self.blank += self.at - start;
+            self.scratch.gaps.push(start..self.at);
+        }
+    }
+
+    fn peek(&self) -> Checked<u8> {
+        let end = Fault { at: self.at, kind: FaultKind::Truncated };
+        self.text.as_bytes().get(self.at).copied().ok_or(end)
+    }
+
+    fn passed(&mut self, byte: u8) -> bool {
+        let there = self.text.as_bytes().get(self.at) == Some(&byte);
+        self.at += usize::from(there);
+        there
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Checked<()> {
+        if self.peek()? != byte {
+            return self.expected(what);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn expected<T>(&self, what: &'static str) -> Checked<T> {
+        Err(Fault { at: self.at, kind: FaultKind::Expected(what) })
+    }
+}
+
+/// The first place from `at` on that is a quote, a backslash or a control
+/// character, else the end.
+fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    /// A block this long is checked at once: a plain loop without exits, which
+    /// compilers turn into vector instructions on every processor.
+    const BLOCK: usize = 32;
+    while let Some(block) = bytes.get(at..at + BLOCK) {
+        if block.iter().fold(false, |hit, &byte| hit | ends_plain(byte)) {
+            break;
+        }
+        at += BLOCK;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().position(|&byte| ends_plain(byte)).map_or(bytes.len(), |more| at + more)
+}
+
+fn ends_plain(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+}
+
+/// The containers that are open, one bit each: a file of nothing but brackets
+/// then costs an eighth of its size.
+#[derive(Debug, Default)]
+struct Nest {
+    objects: Vec<u64>,
+    depth: usize,
+}
+
+impl Nest {
+    fn clear(&mut self) {
+        self.depth = 0;
+    }
+
+    fn push(&mut self, object: bool) {
+        let (word, bit) = (self.depth / 64, 1 << (self.depth % 64));
+        if word == self.objects.len() {
+            self.objects.push(0);
+        }
+        if let Some(bits) = self.objects.get_mut(word) {
+            *bits = if object { *bits | bit } else { *bits & !bit };
+        }
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    fn top_is_object(&self) -> bool {
+        let Some(top) = self.depth.checked_sub(1) else { return false };
+        self.objects.get(top / 64).is_some_and(|bits| bits & (1 << (top % 64)) != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The compact size of a whole text, or where it fails and whether by
+    /// ending too early.
+    fn skip(text: &str) -> Result<u64, (usize, bool)> {
+        let mut scratch = Scratch::default();
+        let mut cursor = Cursor::new(text, &mut scratch);
+        let span = cursor.skip_value().and_then(|span| cursor.end().map(|()| span));
+        span.map(|span| span.compact_bytes).map_err(|f| (f.at, f.kind == FaultKind::Truncated))
+    }
+
+    #[test]
+    fn white_space_inside_strings_counts_and_outside_does_not() {
+        assert_eq!(
+            skip(" { \"a b\" : [ 1 ,\t2 ] ,\r\n \"c\":\" \" } "),
+            Ok(r#"{"a b":[1,2],"c":" "}"#.len() as u64)
+        );
+    }
+
+    #[test]
+    fn numbers_follow_the_grammar() {
+        for good in ["0", "-0", "12", "1.5", "1e999", "-1.25E-7", "123456789012345678901234567890"] {
+            assert_eq!(skip(good), Ok(good.len() as u64), "{good}");
+        }
+        for (bad, at, truncated) in [
+            ("01", 1, false),
+            ("-", 1, true),
+            ("1.", 2, true),
+            ("1.x", 2, false),
+            ("1e", 2, true),
+            ("+1", 0, false),
+            ("NaN", 0, false),
+        ] {
+            assert_eq!(skip(bad), Err((at, truncated)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn brackets_must_match() {
+        for (bad, at) in [
+            ("[1}", 2),
+            ("{\"a\":1]", 6),
+            ("[1,]", 3),
+            ("{\"a\":1,}", 7),
+            ("{,}", 1),
+            ("[1 2]", 3),
+            ("{\"a\" 1}", 5),
+        ] {
+            assert_eq!(skip(bad), Err((at, false)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn strings_are_checked() {
+        for (bad, at) in [(r#""\x""#, 2), (r#""\u12g4""#, 5), ("\"a\u{1}\"", 2), ("\"\n\"", 1)] {
+            assert_eq!(skip(bad), Err((at, false)), "{bad}");
+        }
+        for cut in ["\"", "\"a", "\"a\\", "\"\\u00", "[\"a\",", "{\"a\":", "tru"] {
+            assert_eq!(skip(cut), Err((cut.len(), true)), "{cut}");
+        }
+    }
+
+    #[test]
+    fn depth_is_no_limit() {
+        let deep = "[{\"a\":".repeat(100_000) + "1" + &"}]".repeat(100_000);
+        assert_eq!(skip(&deep), Ok(deep.len() as u64));
+    }
+
+    #[test]
+    fn a_long_string_ends_at_its_quote_wherever_it_stands() {
+        for length in 0..100 {
+            let text = format!("\"{}\"", "x".repeat(length));
+            assert_eq!(skip(&text), Ok(text.len() as u64));
+            let control = format!("\"{}\u{1f}\"", "x".repeat(length));
+            assert_eq!(skip(&control), Err((length + 1, false)));
+        }
+    }
+}

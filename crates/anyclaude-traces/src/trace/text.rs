@@ -1,0 +1,157 @@
+//! JSON strings as they stand in a file, and the text they mean.
+
+use std::borrow::Cow;
+
+/// The inside of a JSON string literal: checked against the grammar, escapes
+/// not yet decoded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawStr<'a> {
+    /// What stands between the quotes.
+    pub(crate) inner: &'a str,
+    /// Whether there is a backslash in it.
+    pub(crate) escaped: bool,
+}
+
+/// The size of a decoded text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TextSize {
+    pub(crate) chars: u64,
+    pub(crate) utf8_bytes: u64,
+}
+
+impl std::ops::AddAssign for TextSize {
+    fn add_assign(&mut self, other: Self) {
+        self.chars += other.chars;
+        self.utf8_bytes += other.utf8_bytes;
+    }
+}
+
+impl<'a> RawStr<'a> {
+    /// The text, escapes decoded. A lone surrogate becomes U+FFFD.
+    pub(crate) fn decode(self) -> Cow<'a, str> {
+        if !self.escaped {
+            return Cow::Borrowed(self.inner);
+        }
+        let mut text = String::with_capacity(self.inner.len());
+        for piece in (Pieces { rest: self.inner }) {
+            match piece {
+                Piece::Plain(plain) => text.push_str(plain),
+                Piece::Char(c) => text.push(c),
+            }
+        }
+        Cow::Owned(text)
+    }
+
+    /// The size of [`decode`](Self::decode)'s result, without building it.
+    pub(crate) fn size(self) -> TextSize {
+        let mut size = TextSize::default();
+        for piece in (Pieces { rest: self.inner }) {
+            size += match piece {
+                Piece::Plain(plain) => {
+                    TextSize { chars: plain.chars().count() as u64, utf8_bytes: plain.len() as u64 }
+                }
+                Piece::Char(c) => TextSize { chars: 1, utf8_bytes: c.len_utf8() as u64 },
+            };
+        }
+        size
+    }
+}
+
+enum Piece<'a> {
+    Plain(&'a str),
+    Char(char),
+}
+
+/// Cuts a string that passed the grammar into plain stretches and escapes.
+struct Pieces<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let plain = memchr::memchr(b'\\', self.rest.as_bytes()).unwrap_or(self.rest.len());
+        if plain > 0 {
+            let (piece, rest) = self.rest.split_at(plain);
+            self.rest = rest;
+            return Some(Piece::Plain(piece));
+        }
+        let (c, length) = escape(self.rest)?;
+        self.rest = self.rest.get(length..).unwrap_or_default();
+        Some(Piece::Char(c))
+    }
+}
+
+/// The character of the escape that `text` starts with, and how many bytes it
+/// takes; `None` at the end of the text.
+fn escape(text: &str) -> Option<(char, usize)> {
+    let simple = match text.as_bytes().get(1)? {
+        b'n' => '\n',
+        b't' => '\t',
+        b'r' => '\r',
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'u' => return Some(unicode_escape(text)),
+        other => char::from(*other),
+    };
+    Some((simple, 2))
+}
+
+fn unicode_escape(text: &str) -> (char, usize) {
+    let unit = code_unit(text).unwrap_or(0xFFFD);
+    if let Some(c) = char::from_u32(unit) {
+        return (c, 6);
+    }
+    let low = text.get(6..).filter(|next| next.starts_with("\\u")).and_then(code_unit);
+    match low {
+        Some(low @ 0xDC00..=0xDFFF) if unit < 0xDC00 => {
+            let scalar = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+            (char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER), 12)
+        }
+        _ => (char::REPLACEMENT_CHARACTER, 6),
+    }
+}
+
+/// The four hexadecimal digits after `\u`.
+fn code_unit(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.get(2..6)?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(inner: &str) -> RawStr<'_> {
+        RawStr { inner, escaped: inner.contains('\\') }
+    }
+
+    #[test]
+    fn escapes_decode() {
+        assert_eq!(raw(r#"a\n\t\r\b\f\"\\\/b"#).decode(), "a\n\t\r\u{8}\u{c}\"\\/b");
+        assert_eq!(raw(r"\u00e9\u20AC\ud83d\ude00").decode(), "é€😀");
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_one_replacement_character() {
+        for (inner, text) in [
+            (r"\ud83d", "\u{fffd}"),
+            (r"\ude00x", "\u{fffd}x"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}😀"),
+            (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
+            (r"\ud83d\n", "\u{fffd}\n"),
+            (r"\ud83d\u0041", "\u{fffd}A"),
+        ] {
+            assert_eq!(raw(inner).decode(), text, "{inner}");
+        }
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_decoded_text() {
+        for inner in ["", "abc", "é😀", r"\u00e9\ud83d\ude00\ud83d x\n", r"日本\\語"] {
+            let text = raw(inner).decode().into_owned();
+            let size = TextSize { chars: text.chars().count() as u64, utf8_bytes: text.len() as u64 };
+            assert_eq!(raw(inner).size(), size, "{inner}");
+        }
+    }
+}
