@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// Why a file is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -153,14 +153,21 @@ impl Error {
     }
 }
 
-/// As the members of `skipped` in the JSON output: path, reason, detail.
-impl Serialize for Error {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct as _;
-        let mut skipped = serializer.serialize_struct("Skipped", 3)?;
-        skipped.serialize_field("path", &self.path.to_string_lossy())?;
-        skipped.serialize_field("reason", &self.reason())?;
-        skipped.serialize_field("detail", &self.kind.to_string())?;
-        skipped.end()
+/// A file that was left out, as the JSON output lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// The file, with U+FFFD for what is not UTF-8.
+    pub path: String,
+    /// Why, in one word.
+    pub reason: SkipReason,
+    /// Why, in a sentence with the place.
+    pub detail: String,
+}
+
+impl From<&Error> for Skipped {
+    fn from(error: &Error) -> Self {
+        let path = error.path.to_string_lossy().into_owned();
+        Self { path, reason: error.reason(), detail: error.kind.to_string() }
     }
 }

@@ -1,4 +1,47 @@
-//! Reads what anyclaude recorded.
+//! Reads what anyclaude recorded, and says what is in it.
+//!
+//! anyclaude is a proxy that lets Claude Code talk to LM Studio and other local
+//! backends. With debug on it writes every request as a JSON file: a *trace*.
+//! This crate reads traces (every one of them: truncated, hostile or huge, a bad
+//! file never hides a good one), measures them exactly, and compares them.
+//!
+//! There is one way through: [`store`] finds and reads files, [`trace`] parses
+//! each in one pass, [`join`] makes [`Request`]s of them, with sessions and
+//! threads, and [`summary`], [`show`] and [`diff`] are pure functions from
+//! requests to serialisable results. [`Recording`] does the first three in one
+//! call:
+//!
+//! ```no_run
+//! use anyclaude_traces::{Recording, Store};
+//!
+//! let recording = Recording::read(&Store::default(), [".anyclaude/traces"]);
+//! let largest = recording.requests.iter().max_by_key(|request| request.sizes.body_bytes);
+//! # let _ = largest;
+//! ```
+//!
+//! Sizes are bytes of compact JSON, times are whole milliseconds, and what is
+//! unknown is `None`, never 0. The library prints nothing, asks no clock and no
+//! environment, and opens no connection.
+
+pub mod content;
+pub mod diff;
 pub mod error;
+pub mod join;
+pub mod measure;
+pub mod recording;
+pub mod request;
+pub mod scope;
+mod session;
+pub mod show;
+pub mod stats;
+pub mod store;
+pub mod summary;
 pub mod time;
+pub mod tools;
 pub mod trace;
+
+pub use error::{Error, SkipReason};
+pub use recording::Recording;
+pub use request::{Kind, Request};
+pub use store::Store;
+pub use time::Timestamp;

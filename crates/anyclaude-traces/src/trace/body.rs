@@ -87,7 +87,7 @@ impl Body {
                         self.stream = cursor.text().get(span.range) == Some("true");
                     }
                     "metadata" => self.sender = read_sender(cursor)?,
-                    _ => drop(cursor.skip_value()?),
+                    _ => cursor.skip()?,
                 }
                 visit.parameter(key, &Raw::new(cursor, &cursor.since(mark), &[]));
             }
@@ -101,10 +101,11 @@ impl Body {
         match cursor.shape()? {
             Shape::String => {
                 let mark = cursor.mark();
-                size = cursor.string()?.size();
+                let text = cursor.string()?;
+                size = text.size();
                 if size.chars > 0 {
                     blocks = 1;
-                    show_string(cursor, &cursor.since(mark), Place::System(0), visit);
+                    show_string(cursor, &cursor.since(mark), text, Place::System(0), visit);
                 }
             }
             Shape::Array => {
@@ -116,7 +117,7 @@ impl Body {
                     blocks += 1;
                 }
             }
-            _ => drop(cursor.skip_value()?),
+            _ => cursor.skip()?,
         }
         self.sizes.system_chars = size.chars;
         self.sizes.system_text_bytes = size.utf8_bytes;
@@ -136,7 +137,7 @@ impl Body {
                 self.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
             }
         } else {
-            cursor.skip_value()?;
+            cursor.skip()?;
         }
         self.sizes.tool_count = self.tools.len() as u64;
         Ok(())
@@ -152,7 +153,7 @@ impl Body {
                 self.history.push(identity);
             }
         } else {
-            cursor.skip_value()?;
+            cursor.skip()?;
         }
         self.sizes.message_count = self.history.len() as u64;
         Ok(())
@@ -181,11 +182,11 @@ fn read_message<V: Visit>(cursor: &mut Cursor<'_, '_>, index: u32, visit: &mut V
                     seen = true;
                     blocks = read_content(cursor, index, visit)?;
                 }
-                _ => drop(cursor.skip_value()?),
+                _ => cursor.skip()?,
             }
         }
     } else {
-        cursor.skip_value()?;
+        cursor.skip()?;
     }
     let raw = Raw::new(cursor, &cursor.since(mark), &[]);
     let role = role.map(RawStr::decode);
@@ -210,9 +211,9 @@ fn read_content<V: Visit>(
     let mut blocks = Vec::new();
     match cursor.shape()? {
         Shape::String => {
-            let inner = cursor.string()?.inner;
-            show_string(cursor, &cursor.since(mark), Place::Block { message, block: 0 }, visit);
-            blocks.push(Identity::of_text_block(inner));
+            let text = cursor.string()?;
+            let place = Place::Block { message, block: 0 };
+            blocks.push(show_string(cursor, &cursor.since(mark), text, place, visit));
         }
         Shape::Array => {
             let mut walk = Walk::default();
@@ -230,9 +231,17 @@ fn read_content<V: Visit>(
     Ok(blocks)
 }
 
-fn show_string<V: Visit>(cursor: &Cursor<'_, '_>, span: &Span, place: Place, visit: &mut V) {
+fn show_string<V: Visit>(
+    cursor: &Cursor<'_, '_>,
+    span: &Span,
+    text: RawStr<'_>,
+    place: Place,
+    visit: &mut V,
+) -> Identity {
     let raw = Raw::new(cursor, span, &[]);
-    visit.element(&Element { place, kind: Some(Cow::Borrowed("text")), name: None, raw });
+    let element = Element { place, kind: Some(Cow::Borrowed("text")), name: None, raw, text: Some(text) };
+    visit.element(&element);
+    element.raw.identity()
 }
 
 /// An item of `system`, `tools` or `content`, with the members we look at.
@@ -261,12 +270,12 @@ impl<'a> Part<'a> {
                         cuts.cut(&walk, end);
                         continue;
                     }
-                    _ => drop(cursor.skip_value()?),
+                    _ => cursor.skip()?,
                 }
                 cuts.kept = true;
             }
         } else {
-            cursor.skip_value()?;
+            cursor.skip()?;
         }
         let cuts = cuts.ranges;
         Ok(Self { span: cursor.since(mark), cuts, kind, name, text })
@@ -278,6 +287,7 @@ impl<'a> Part<'a> {
             kind: self.kind.map(RawStr::decode),
             name: self.name.map(RawStr::decode),
             raw: Raw::new(cursor, &self.span, &self.cuts),
+            text: self.text,
         };
         visit.element(&element);
         element.raw.identity()
@@ -315,11 +325,11 @@ fn read_sender(cursor: &mut Cursor<'_, '_>) -> Checked<Sender> {
             if key == "user_id" {
                 user_id = cursor.string_or_skip()?;
             } else {
-                cursor.skip_value()?;
+                cursor.skip()?;
             }
         }
     } else {
-        cursor.skip_value()?;
+        cursor.skip()?;
     }
     let Some(user_id) = user_id.map(RawStr::decode) else { return Ok(Sender::default()) };
     Ok(Sender { session_id: session_id(&user_id), user: Some(Identity::of_parts([user_id.as_bytes()])) })
@@ -342,7 +352,7 @@ fn json_session_id(user_id: &str) -> Checked<Option<String>> {
         if key == "session_id" {
             id = cursor.string_or_skip()?.map(|id| id.decode().into_owned());
         } else {
-            cursor.skip_value()?;
+            cursor.skip()?;
         }
     }
     cursor.end()?;

@@ -2,7 +2,7 @@
 //! the white space that it passes.
 //!
 //! The levels whose members we know are walked with [`Cursor::next_member`] and
-//! [`Cursor::next_item`]; everything deeper goes through [`Cursor::skip_value`],
+//! [`Cursor::next_item`]; everything deeper goes through [`Cursor::skip`],
 //! which needs no recursion and so takes any depth.
 
 use std::borrow::Cow;
@@ -152,13 +152,16 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// Passes a value of any type and depth.
+    pub(crate) fn skip(&mut self) -> Checked<()> {
+        while self.enter_or_pass()? || !self.leave()? {}
+        Ok(())
+    }
+
+    /// Passes a value of any type and depth, and measures it.
     pub(crate) fn skip_value(&mut self) -> Checked<Span> {
         let mark = self.mark();
-        loop {
-            if !self.enter_or_pass()? && self.leave()? {
-                return Ok(self.since(mark));
-            }
-        }
+        self.skip()?;
+        Ok(self.since(mark))
     }
 
     /// Passes a value; the string if it is one.
@@ -166,7 +169,7 @@ impl<'a, 's> Cursor<'a, 's> {
         if self.shape()? == Shape::String {
             return self.string().map(Some);
         }
-        self.skip_value()?;
+        self.skip()?;
         Ok(None)
     }
 

@@ -145,7 +145,7 @@ struct Request {
 fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Result<Found, Refusal> {
     let mut cursor = Cursor::new(text, scratch);
     if cursor.shape()? != Shape::Object {
-        cursor.skip_value()?;
+        cursor.skip()?;
         cursor.end()?;
         return Err(Refusal::NotATrace("the file holds no JSON object"));
     }
@@ -158,7 +158,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
             "mode" => found.mode = cursor.string_or_skip()?.map(|mode| Arc::from(mode.decode())),
             "request" => found.request = read_request(&mut cursor, visit)?,
             "response" => found.response = response::read(&mut cursor)?,
-            _ => drop(cursor.skip_value()?),
+            _ => cursor.skip()?,
         }
     }
     cursor.end()?;
@@ -172,7 +172,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
 fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Result<Option<Request>, Fault> {
     visit.restart(Section::Body);
     if cursor.shape()? != Shape::Object {
-        cursor.skip_value()?;
+        cursor.skip()?;
         return Ok(None);
     }
     let (mut walk, mut request) = (Walk::default(), Request::default());
@@ -183,10 +183,10 @@ fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Result<
                 visit.restart(Section::Body);
                 request.body = match cursor.shape()? {
                     Shape::Object => Some(Body::read(cursor, visit)?),
-                    _ => cursor.skip_value().map(|_| None)?,
+                    _ => cursor.skip().map(|()| None)?,
                 };
             }
-            _ => drop(cursor.skip_value()?),
+            _ => cursor.skip()?,
         }
     }
     Ok(Some(request))

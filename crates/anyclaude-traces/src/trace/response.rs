@@ -12,7 +12,7 @@ type Checked<T> = Result<T, Fault>;
 pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Option<Response>> {
     if cursor.shape()? != Shape::Object {
         let null = cursor.at_null();
-        cursor.skip_value()?;
+        cursor.skip()?;
         return Ok((!null).then(Response::default));
     }
     let (mut walk, mut status, mut response) = (Walk::default(), None, Response::default());
@@ -20,7 +20,7 @@ pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Option<Response>> {
         match key.as_ref() {
             "statusCode" => status = cursor.u64_or_skip()?,
             "body" => response = read_body(cursor)?,
-            _ => drop(cursor.skip_value()?),
+            _ => cursor.skip()?,
         }
     }
     Ok(Some(Response { status, ..response }))
@@ -35,7 +35,7 @@ fn read_body(cursor: &mut Cursor<'_, '_>) -> Checked<Response> {
             Ok(response)
         }
         Shape::String => Ok(read_stream(&cursor.string()?.decode())),
-        _ => cursor.skip_value().map(|_| Response::default()),
+        _ => cursor.skip().map(|()| Response::default()),
     }
 }
 
@@ -97,7 +97,7 @@ impl Reply {
         if cursor.shape()? == Shape::Object {
             return Self::read(cursor);
         }
-        cursor.skip_value().map(|_| Self::default())
+        cursor.skip().map(|()| Self::default())
     }
 
     fn member(&mut self, cursor: &mut Cursor<'_, '_>, key: &str) -> Checked<()> {
@@ -108,7 +108,7 @@ impl Reply {
                 self.stop_reason = cursor.string_or_skip()?.map(|reason| reason.decode().into_owned());
             }
             "content" => self.tool_calls = count_tool_calls(cursor)?,
-            _ => drop(cursor.skip_value()?),
+            _ => cursor.skip()?,
         }
         Ok(())
     }
@@ -118,7 +118,7 @@ impl Usage {
     fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Self> {
         let mut usage = Self::default();
         if cursor.shape()? != Shape::Object {
-            cursor.skip_value()?;
+            cursor.skip()?;
             return Ok(usage);
         }
         let mut walk = Walk::default();
@@ -157,7 +157,7 @@ impl Event {
                 "delta" => delta = Reply::read_or_skip(cursor)?,
                 "usage" => usage = Usage::read(cursor)?,
                 "content_block" => starts_tool_call = is_tool_call(cursor)?,
-                _ => drop(cursor.skip_value()?),
+                _ => cursor.skip()?,
             }
         }
         cursor.end()?;
@@ -179,7 +179,7 @@ fn count_tool_calls(cursor: &mut Cursor<'_, '_>) -> Checked<u64> {
             calls += u64::from(is_tool_call(cursor)?);
         }
     } else {
-        cursor.skip_value()?;
+        cursor.skip()?;
     }
     Ok(calls)
 }
@@ -187,7 +187,7 @@ fn count_tool_calls(cursor: &mut Cursor<'_, '_>) -> Checked<u64> {
 /// Whether a content block calls a tool; passes it.
 fn is_tool_call(cursor: &mut Cursor<'_, '_>) -> Checked<bool> {
     if cursor.shape()? != Shape::Object {
-        cursor.skip_value()?;
+        cursor.skip()?;
         return Ok(false);
     }
     let (mut walk, mut kind) = (Walk::default(), None);
@@ -195,7 +195,7 @@ fn is_tool_call(cursor: &mut Cursor<'_, '_>) -> Checked<bool> {
         if key == "type" {
             kind = cursor.string_or_skip()?.map(RawStr::decode);
         } else {
-            cursor.skip_value()?;
+            cursor.skip()?;
         }
     }
     Ok(matches!(kind.as_deref(), Some("tool_use" | "server_tool_use" | "mcp_tool_use")))

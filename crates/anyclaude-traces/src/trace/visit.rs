@@ -118,6 +118,15 @@ pub struct Element<'a> {
     pub name: Option<Cow<'a, str>>,
     /// Its bytes.
     pub raw: Raw<'a>,
+    pub(crate) text: Option<RawStr<'a>>,
+}
+
+impl<'a> Element<'a> {
+    /// Its `text` member, decoded, or the bare string that it is.
+    #[must_use]
+    pub fn text(&self) -> Option<Cow<'a, str>> {
+        self.text.map(RawStr::decode)
+    }
 }
 
 /// A message of the conversation.
@@ -213,10 +222,12 @@ impl<'a> Raw<'a> {
         self.runs(self.cuts).collect()
     }
 
-    /// The identity of [`content`](Self::content), computed once.
+    /// The identity of [`content`](Self::content), computed once. A string has
+    /// that of a text block with the same text.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        *self.identity.get_or_init(|| self.hash(self.cuts))
+        let string = || self.text.strip_prefix('"')?.strip_suffix('"').map(Identity::of_text_block);
+        *self.identity.get_or_init(|| string().unwrap_or_else(|| self.hash(self.cuts)))
     }
 
     /// The identity of the value with everything in it.
@@ -292,7 +303,7 @@ fn collect_texts<'a>(
                 collect_texts(cursor, texts, depth + 1)?;
             }
         }
-        Shape::Array | Shape::Scalar => drop(cursor.skip_value()?),
+        Shape::Array | Shape::Scalar => cursor.skip()?,
     }
     Ok(())
 }
@@ -315,7 +326,7 @@ fn collect_member_texts<'a>(
                 inner
             }
             _ => {
-                cursor.skip_value()?;
+                cursor.skip()?;
                 continue;
             }
         };

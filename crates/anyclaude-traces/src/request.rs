@@ -1,0 +1,284 @@
+//! One request to a model: what was sent, by whom, and what the logs know of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::time::Timestamp;
+use crate::trace::{Response, Sizes, ToolSize};
+
+/// One request, from one trace file or, in mode `claude`, from two.
+///
+/// Serialises as the contract's request object; members that only the analyses
+/// need are left out of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Request {
+    /// The trace file; of two, the one with the response.
+    pub path: TracePath,
+    /// All files of this request, in the order of time.
+    pub paths: Vec<TracePath>,
+    /// When the request was recorded.
+    pub timestamp: Option<Timestamp>,
+    /// The proxy's mode.
+    pub mode: Option<Arc<str>>,
+    /// What sort of request it is.
+    pub kind: Kind,
+    /// The session it belongs to: the id that the trace names, else derived from
+    /// conversation and time.
+    pub session: Option<Arc<str>>,
+    /// The chain of growing histories that it belongs to, within the session.
+    pub thread: Option<Arc<str>>,
+    /// The anyclaude process that served it; known from logs only.
+    pub run: Option<Arc<str>>,
+    /// The URL's path without its query.
+    pub endpoint: Option<Arc<str>>,
+    /// The model that Claude Code asked for.
+    pub requested_model: Option<Arc<str>>,
+    /// The model that ran.
+    pub model: Option<Arc<str>>,
+    /// Where [`model`](Self::model) comes from.
+    pub model_source: Option<ModelSource>,
+    /// Sizes of the prompt.
+    #[serde(flatten)]
+    pub sizes: Sizes,
+    /// The most tokens that the answer may have.
+    pub max_tokens: Option<u64>,
+    /// Whether the answer was to be streamed.
+    pub stream: bool,
+    /// Tokens of the prompt.
+    pub tokens: Option<Tokens>,
+    /// Times and counts.
+    pub timing: Option<Timing>,
+    /// How the times were found.
+    pub join: Option<Join>,
+    /// What the recorded response says.
+    pub response: Option<Response>,
+    /// Its tools, in the order of the file.
+    #[serde(skip)]
+    pub tools: Arc<[ToolSize]>,
+}
+
+impl Request {
+    /// How long ago `earlier` was recorded, seen from this request.
+    #[must_use]
+    pub fn ms_since(&self, earlier: &Self) -> Option<i64> {
+        Some(self.timestamp?.ms_since(earlier.timestamp?))
+    }
+
+    /// Where the request stands in the defined order: by time, then path;
+    /// requests without a time come last.
+    #[must_use]
+    pub fn order(&self) -> (bool, Option<Timestamp>, &Path) {
+        (self.timestamp.is_none(), self.timestamp, &self.path.0)
+    }
+}
+
+/// The path of a trace file. Serialised as text, with U+FFFD for what is not
+/// UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TracePath(pub Arc<Path>);
+
+impl AsRef<Path> for TracePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Serialize for TracePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_string_lossy())
+    }
+}
+
+/// What sort of request it is: the first of these that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Asks how many tokens a prompt has: its path ends in `/count_tokens`.
+    CountTokens,
+    /// Tests whether the backend answers: its `max_tokens` is 1.
+    Probe,
+    /// Titles, topics and the like: it has no tools.
+    Background,
+    /// A turn of the conversation.
+    Conversation,
+}
+
+impl Kind {
+    /// All kinds, the one that people look for first.
+    pub const ALL: [Self; 4] = [Self::Conversation, Self::Background, Self::Probe, Self::CountTokens];
+
+    /// The kind of a request with this path, token limit and number of tools.
+    #[must_use]
+    pub fn of(endpoint: Option<&str>, max_tokens: Option<u64>, tool_count: u64) -> Self {
+        if endpoint.is_some_and(|path| path.ends_with("/count_tokens")) {
+            Self::CountTokens
+        } else if max_tokens == Some(1) {
+            Self::Probe
+        } else if tool_count == 0 {
+            Self::Background
+        } else {
+            Self::Conversation
+        }
+    }
+
+    /// The kind's name in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CountTokens => "count_tokens",
+            Self::Probe => "probe",
+            Self::Background => "background",
+            Self::Conversation => "conversation",
+        }
+    }
+}
+
+/// Where the name of the model that ran comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelSource {
+    /// The user said so.
+    Label,
+    /// The debug log's `[Request Start]`.
+    DebugLog,
+    /// The model that the process found loaded in the backend.
+    Detected,
+    /// The request log.
+    RequestLog,
+    /// The trace itself, in mode `claude`, where the model asked for runs.
+    Trace,
+}
+
+/// Tokens of the prompt by section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// Of the system prompt.
+    pub system: u64,
+    /// Of the tool definitions.
+    pub tools: u64,
+    /// Of the messages.
+    pub messages: u64,
+    /// Of all of it.
+    pub total: u64,
+    /// How they were counted.
+    pub method: TokenMethod,
+}
+
+/// How tokens were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenMethod {
+    /// The backend's own count, shared out over the sections.
+    Reported,
+    /// A fitted count over the text.
+    Estimate,
+}
+
+/// Times and counts of one request. Unknown is `None`, never 0.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Timing {
+    /// When the proxy began to send: the stamp in `[Request Start]`.
+    pub start: Option<Timestamp>,
+    /// The proxy's own work before that, from the request log's stamp on.
+    pub proxy_ms: Option<u64>,
+    /// From [`start`](Self::start) to the first token.
+    pub ttft_ms: Option<u64>,
+    /// Which line gave [`ttft_ms`](Self::ttft_ms).
+    pub ttft_source: Option<TtftSource>,
+    /// `total_ms − ttft_ms`.
+    pub generation_ms: Option<u64>,
+    /// From [`start`](Self::start) to the end. In mode `claude`: from the first
+    /// file's timestamp to the second's.
+    pub total_ms: Option<u64>,
+    /// `proxy_ms + total_ms`.
+    pub wall_ms: Option<u64>,
+    /// How many keepalives were sent while waiting, one each 10 s.
+    pub keepalives: Option<u64>,
+    /// Anthropic events that the proxy sent. Not tokens.
+    pub events: Option<u64>,
+    /// The size of these events in UTF-16 units.
+    pub event_bytes: Option<u64>,
+    /// Parts that the proxy received from its SDK. Not tokens.
+    pub parts: Option<u64>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Where [`prompt_tokens`](Self::prompt_tokens) comes from.
+    pub prompt_tokens_source: Option<TokenSource>,
+    /// Tokens of the answer.
+    pub output_tokens: Option<u64>,
+    /// Where [`output_tokens`](Self::output_tokens) comes from.
+    pub output_tokens_source: Option<TokenSource>,
+    /// The speed that the proxy logged.
+    pub reported_tokens_per_second: Option<f64>,
+    /// `prompt_tokens ÷ ttft_ms`: apparent, for a warm cache makes it too high.
+    pub prefill_tokens_per_second: Option<f64>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}
+
+/// Which log line gave the time to first token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TtftSource {
+    /// `[Timing] First token received`.
+    Timing,
+    /// The stamp of the first part with content.
+    FirstPart,
+}
+
+/// Where a count of tokens comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// The usage that the backend reported.
+    Usage,
+    /// The logged speed times the logged duration.
+    Derived,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// To the end.
+    Completed,
+    /// With an error of the provider.
+    Failed,
+    /// The proxy gave up waiting.
+    TimedOut,
+    /// The log shows no end.
+    Unfinished,
+    /// The answer was not streamed, and so its end is not logged.
+    NotStreamed,
+}
+
+/// How a trace was tied to its log lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Join {
+    /// The log file.
+    pub log: String,
+    /// From `[Request Start]` to the trace's timestamp.
+    pub gap_ms: i64,
+    /// How sure it is.
+    pub confidence: Confidence,
+}
+
+/// How sure a join is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// The log names the file.
+    Exact,
+    /// One candidate fits.
+    Likely,
+    /// Several fit.
+    Ambiguous,
+}

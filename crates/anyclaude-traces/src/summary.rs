@@ -1,0 +1,250 @@
+//! Requests → the answer to "what did this session look like": groups, the
+//! biggest tools, the growth of sessions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use crate::error::Skipped;
+use crate::measure::{Measure, Value};
+use crate::request::{Kind, Request};
+use crate::scope::Scope;
+use crate::stats::Stats;
+use crate::time::Timestamp;
+use crate::tools::{self, ServerUse, ToolUse};
+
+/// What [`summarize`] finds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Which requests it is about.
+    pub scope: Scope,
+    /// All of them in one.
+    pub totals: Totals,
+    /// How many requests in the same time are of kinds that are left out.
+    pub other_kinds: BTreeMap<&'static str, u64>,
+    /// The requests by what [`summarize`] was told to group by.
+    pub groups: Vec<Group>,
+    /// Every tool, largest first.
+    pub largest_tools: Vec<ToolUse>,
+    /// The MCP servers behind these tools, largest first.
+    pub mcp_servers: Vec<ServerUse>,
+    /// The sessions, by the time of their first request.
+    pub sessions: Vec<SessionGrowth>,
+    /// The files that could not be used, of whatever kind they were.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Counts over all requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Requests.
+    pub requests: u64,
+    /// Their trace files.
+    pub files: u64,
+    /// Files that could not be used, of whatever kind they were.
+    pub skipped: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// anyclaude processes; known from logs only.
+    pub runs: u64,
+    /// The first request's timestamp.
+    pub first: Option<Timestamp>,
+    /// The last request's timestamp.
+    pub last: Option<Timestamp>,
+}
+
+/// Requests that have something in common.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Group {
+    /// What they have in common; `None` where that is unknown.
+    pub name: Option<Arc<str>>,
+    /// How many there are.
+    pub requests: u64,
+    /// How each measure is spread; `None` where no request's value is known.
+    pub measures: Vec<(Measure, Option<Stats<Value>>)>,
+}
+
+impl Group {
+    /// The measures that a group carries.
+    pub const MEASURES: [Measure; 12] = [
+        Measure::SystemChars,
+        Measure::ToolCount,
+        Measure::MessageCount,
+        Measure::BodyBytes,
+        Measure::ToolsBytes,
+        Measure::MessagesBytes,
+        Measure::TtftMs,
+        Measure::TotalMs,
+        Measure::WallMs,
+        Measure::ReportedTokensPerSecond,
+        Measure::OutputTokens,
+        Measure::Keepalives,
+    ];
+
+    /// The spread of one measure, where it is known.
+    #[must_use]
+    pub fn stats(&self, measure: Measure) -> Option<&Stats<Value>> {
+        self.measures.iter().find(|(known, _)| *known == measure).and_then(|(_, stats)| stats.as_ref())
+    }
+
+    fn of(name: Option<Arc<str>>, requests: &[&Request]) -> Self {
+        let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
+        let measures = Self::MEASURES.iter().map(|&measure| (measure, spread(measure))).collect();
+        Self { name, requests: requests.len() as u64, measures }
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut group = serializer.serialize_map(Some(2 + self.measures.len()))?;
+        group.serialize_entry("name", &self.name)?;
+        group.serialize_entry("requests", &self.requests)?;
+        for (measure, stats) in &self.measures {
+            group.serialize_entry(measure.name(), stats)?;
+        }
+        group.end()
+    }
+}
+
+/// How the prompt of a session grew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SessionGrowth {
+    /// The session; `None` for requests of which no session is known.
+    pub id: Option<Arc<str>>,
+    /// How many requests it has.
+    pub requests: u64,
+    /// Its first request's timestamp.
+    pub first: Option<Timestamp>,
+    /// Its last request's timestamp.
+    pub last: Option<Timestamp>,
+    /// The size of its first request's body.
+    pub first_body_bytes: u64,
+    /// The size of its last request's body.
+    pub last_body_bytes: u64,
+    /// The sizes of all bodies, in order.
+    #[serde(skip)]
+    pub body_bytes: Vec<u64>,
+}
+
+/// Names the group of a request; `None` where that is unknown.
+type GroupKey = dyn Fn(&Request) -> Option<Arc<str>>;
+
+/// What requests are grouped by, and in which order the groups come.
+pub struct Grouping {
+    key: Box<GroupKey>,
+    chronological: bool,
+}
+
+impl Grouping {
+    /// By the model that ran; most requests first.
+    #[must_use]
+    pub fn by_model() -> Self {
+        Self::by_name(|request| request.model.clone())
+    }
+
+    /// By a name; the group with most requests comes first.
+    #[must_use]
+    pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+        Self { key: Box::new(key), chronological: false }
+    }
+
+    /// By something that comes and goes in time; the earliest group comes first.
+    #[must_use]
+    pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+        Self { key: Box::new(key), chronological: true }
+    }
+
+    fn groups(&self, requests: &[&Request]) -> Vec<Group> {
+        let parts = parted(requests, &self.key).into_iter();
+        let mut groups: Vec<Group> = parts.map(|(name, members)| Group::of(name, &members)).collect();
+        if !self.chronological {
+            groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+        }
+        groups
+    }
+}
+
+/// Sums up the requests that `scope.kind` admits.
+///
+/// `requests` are those in the scope, of every kind, in order of time; `skipped`
+/// are the files that could not be used.
+#[must_use]
+pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, grouping: &Grouping) -> Summary {
+    let (chosen, others): (Vec<&Request>, Vec<&Request>) =
+        requests.iter().partition(|request| scope.kind.admits(request.kind));
+    let largest_tools = tools::largest(chosen.iter().copied());
+    let mcp_servers = tools::servers(largest_tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
+    let sessions = sessions(&chosen);
+    Summary {
+        scope,
+        totals: totals(&chosen, &sessions, skipped.len()),
+        other_kinds: count_kinds(&others),
+        groups: grouping.groups(&chosen),
+        largest_tools,
+        mcp_servers,
+        sessions,
+        skipped,
+    }
+}
+
+fn totals(requests: &[&Request], sessions: &[SessionGrowth], skipped: usize) -> Totals {
+    let mut runs: Vec<&Arc<str>> = requests.iter().filter_map(|request| request.run.as_ref()).collect();
+    runs.sort();
+    runs.dedup();
+    Totals {
+        requests: requests.len() as u64,
+        files: requests.iter().map(|request| request.paths.len() as u64).sum(),
+        skipped: skipped as u64,
+        sessions: sessions.iter().filter(|session| session.id.is_some()).count() as u64,
+        runs: runs.len() as u64,
+        first: requests.iter().filter_map(|request| request.timestamp).min(),
+        last: requests.iter().filter_map(|request| request.timestamp).max(),
+    }
+}
+
+fn count_kinds(requests: &[&Request]) -> BTreeMap<&'static str, u64> {
+    let count = |kind: Kind| requests.iter().filter(|request| request.kind == kind).count() as u64;
+    Kind::ALL.iter().map(|&kind| (kind.name(), count(kind))).filter(|(_, n)| *n > 0).collect()
+}
+
+fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
+    let growth = |(id, members): (Option<Arc<str>>, Vec<&Request>)| {
+        let body_bytes: Vec<u64> = members.iter().map(|request| request.sizes.body_bytes).collect();
+        SessionGrowth {
+            id,
+            requests: members.len() as u64,
+            first: members.iter().find_map(|request| request.timestamp),
+            last: members.iter().rev().find_map(|request| request.timestamp),
+            first_body_bytes: body_bytes.first().copied().unwrap_or(0),
+            last_body_bytes: body_bytes.last().copied().unwrap_or(0),
+            body_bytes,
+        }
+    };
+    parted(requests, |request| request.session.clone()).into_iter().map(growth).collect()
+}
+
+/// Requests by a key, groups in the order of their first request.
+fn parted<'a>(
+    requests: &[&'a Request],
+    key: impl Fn(&Request) -> Option<Arc<str>>,
+) -> Vec<(Option<Arc<str>>, Vec<&'a Request>)> {
+    let mut places: HashMap<Option<Arc<str>>, usize> = HashMap::new();
+    let mut parts: Vec<(Option<Arc<str>>, Vec<&Request>)> = Vec::new();
+    for request in requests {
+        let key = key(request);
+        let place = *places.entry(key.clone()).or_insert_with(|| {
+            parts.push((key, Vec::new()));
+            parts.len() - 1
+        });
+        if let Some((_, members)) = parts.get_mut(place) {
+            members.push(request);
+        }
+    }
+    parts
+}
