@@ -81,12 +81,14 @@ fn interned<T: ?Sized + Eq + std::hash::Hash>(known: &mut HashSet<Arc<T>>, value
 }
 
 /// Joins a file that holds the response with the first earlier file of the same
-/// folder and the same body that holds none and is still alone.
+/// folder and the same body that holds none and is still alone. Files without a
+/// time stay alone: which of them was earlier is not known.
 fn paired(files: Vec<Gathered>) -> Vec<Draft> {
     let mut waiting: HashMap<(Option<Arc<Path>>, Identity), VecDeque<usize>> = HashMap::new();
     let mut drafts: Vec<Option<Draft>> = Vec::new();
     for file in files {
-        let key = file.record.body.map(|body| (file.path.parent().map(Arc::from), body));
+        let body = file.record.body.filter(|_| file.record.timestamp.is_some());
+        let key = body.map(|body| (file.path.parent().map(Arc::from), body));
         let answered = file.record.response.is_some();
         let mut draft = Draft::new(file);
         if let Some(key) = key {

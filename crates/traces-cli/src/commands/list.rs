@@ -1,0 +1,31 @@
+//! `traces list`: one row per request.
+
+use std::io::Write;
+
+use anyclaude_traces::scope::KindFilter;
+
+use anyhow::bail;
+
+use super::{check_format, check_limits, report_skipped};
+use crate::cli::{Format, ListArgs};
+use crate::exit::Status;
+use crate::render::{csv, json, list, page};
+use crate::select::Reader;
+
+pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    use Format::{Csv, Json, Markdown, Ndjson, Table};
+    check_format(&args.output, "list", &[Table, Json, Ndjson, Csv, Markdown])?;
+    let selection = Reader::new(&args.filter, KindFilter::All)?.select(&args.inputs)?;
+    let skipped = report_skipped(&selection.skipped, &args.output);
+    if selection.requests.is_empty() && args.output.format != Json {
+        bail!("none of these files could be read as a trace");
+    }
+    match args.output.format {
+        Json => json::list(out, &selection)?,
+        Ndjson => json::lines(out, &selection.requests)?,
+        Csv => csv::requests(out, &selection.requests)?,
+        Table | Markdown => page::print(out, &list::page(&selection), &args.output)?,
+    }
+    let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };
+    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(nothing))
+}

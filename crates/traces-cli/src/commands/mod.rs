@@ -1,0 +1,71 @@
+//! One file a verb: call the library, hand the result to `render`.
+
+mod diff;
+mod list;
+mod man;
+mod show;
+mod summary;
+
+use std::io::Write;
+
+use anyclaude_traces::{Error, Request};
+use anyhow::bail;
+
+use crate::cli::{Format, Output, Verb};
+use crate::duration::Limit;
+use crate::exit::Status;
+use crate::render::{notes, units};
+
+/// Runs a verb.
+pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
+    match verb {
+        Verb::Summary(args) => summary::run(&args, out),
+        Verb::List(args) => list::run(&args, out),
+        Verb::Show(args) => show::run(&args, out),
+        Verb::Diff(args) => diff::run(&args, out),
+        Verb::Completions(args) => man::completions(args.shell, out),
+        Verb::Man => man::page(out),
+    }
+}
+
+/// Fails for a format that the verb does not have.
+fn check_format(output: &Output, verb: &str, formats: &[Format]) -> anyhow::Result<()> {
+    use clap::ValueEnum as _;
+    if formats.contains(&output.format) {
+        return Ok(());
+    }
+    let name = |format: &Format| format.to_possible_value().map(|value| value.get_name().to_owned());
+    let known: Vec<String> = formats.iter().filter_map(name).collect();
+    let asked = name(&output.format).unwrap_or_default();
+    bail!("`traces {verb}` has no format {asked}; it has {}", known.join(", "))
+}
+
+/// Says which files were skipped, and returns the exit status that this means.
+fn report_skipped(skipped: &[Error], output: &Output) -> Status {
+    if skipped.is_empty() {
+        return Status::Done;
+    }
+    if !output.quiet {
+        notes::say_skipped(skipped);
+    }
+    Status::Skipped
+}
+
+/// Says which requests exceed a limit, and returns the exit status that this means.
+fn check_limits(requests: &[Request], limits: &[Limit]) -> Status {
+    let mut exceeded = false;
+    for request in requests {
+        for limit in limits {
+            let Some(value) = limit.measure.of(request).filter(|value| *value > limit.most) else { continue };
+            exceeded = true;
+            notes::say(&format!(
+                "{} of {} is {}, over the limit of {}",
+                limit.measure,
+                request.path.as_ref().display(),
+                units::show(value, limit.measure.unit()),
+                units::show(limit.most, limit.measure.unit()),
+            ));
+        }
+    }
+    Status::exceeded_if(exceeded)
+}

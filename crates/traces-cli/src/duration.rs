@@ -1,0 +1,170 @@
+//! Times and amounts as people type them.
+
+use anyclaude_traces::Timestamp;
+use anyclaude_traces::measure::{Measure, Unit, Value};
+use anyhow::{Context as _, anyhow, bail};
+use chrono::{DateTime, Local, NaiveDate, NaiveTime, TimeDelta, TimeZone as _};
+
+/// Which end of a span of time a moment marks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// `--since`.
+    Since,
+    /// `--until`.
+    Until,
+}
+
+/// A moment: RFC 3339, a local day, or how long ago. A day means its beginning
+/// for [`End::Since`] and its last millisecond for [`End::Until`].
+pub(crate) fn parse_moment(text: &str, end: End, now: DateTime<Local>) -> anyhow::Result<Timestamp> {
+    if let Ok(stamp) = text.parse() {
+        return Ok(stamp);
+    }
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        return match end {
+            End::Since => day_begin(day),
+            End::Until => Ok(day_begin(day.succ_opt().context("the day is out of range")?)?.plus_ms(-1)),
+        };
+    }
+    let ago = parse_ago(text).ok_or_else(|| {
+        anyhow!("`{text}` is no time: write 2025-11-16, 2025-11-16T02:30:00Z, or how long ago: 90m, 2h, 3d")
+    })?;
+    let moment = now.checked_sub_signed(ago).context("that is longer ago than time is counted")?;
+    Timestamp::from_unix_ms(moment.timestamp_millis()).context("that is longer ago than time is counted")
+}
+
+/// The first instant of a local day. Where the clock skips midnight it is the
+/// first instant after the gap.
+fn day_begin(day: NaiveDate) -> anyhow::Result<Timestamp> {
+    let midnight = day.and_time(NaiveTime::MIN);
+    let begin = (0..24 * 4).find_map(|quarter| {
+        Local.from_local_datetime(&(midnight + TimeDelta::minutes(15 * quarter))).earliest()
+    });
+    let begin = begin.and_then(|begin| Timestamp::from_unix_ms(begin.timestamp_millis()));
+    begin.with_context(|| format!("{day} is out of range"))
+}
+
+fn parse_ago(text: &str) -> Option<TimeDelta> {
+    let (amount, unit) = split_unit(text)?;
+    let seconds = match unit {
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        "w" => 7.0 * 86_400.0,
+        _ => return None,
+    };
+    let ms = amount * seconds * 1000.0;
+    #[allow(clippy::cast_possible_truncation, reason = "checked against the range just before")]
+    (ms < 1e15).then(|| TimeDelta::milliseconds(ms as i64))
+}
+
+/// `12.5kB` → (12.5, "kB").
+fn split_unit(text: &str) -> Option<(f64, &str)> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (amount, unit) = text.split_at(digits);
+    Some((amount.parse().ok()?, unit.trim()))
+}
+
+/// `MEASURE=VALUE` of `--fail-over`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Limit {
+    pub(crate) measure: Measure,
+    pub(crate) most: Value,
+}
+
+/// Parses a limit; its value may carry a unit of its measure.
+pub(crate) fn parse_limit(text: &str) -> anyhow::Result<Limit> {
+    let (name, value) = text.split_once('=').context("write MEASURE=VALUE, such as body_bytes=200kB")?;
+    let measure: Measure = name.parse()?;
+    let (amount, unit) = split_unit(value).with_context(|| format!("`{value}` is no amount"))?;
+    let factor = factor(measure.unit(), unit)
+        .with_context(|| format!("`{unit}` is no unit of {measure}; write {}", units(measure.unit())))?;
+    Ok(Limit { measure, most: Value::Rate(amount * factor) })
+}
+
+fn factor(unit: Unit, suffix: &str) -> Option<f64> {
+    let factor = match (unit, suffix) {
+        (_, "") | (Unit::Bytes, "B") | (Unit::Ms, "ms") => 1.0,
+        (Unit::Bytes, "kB" | "KB") | (Unit::Ms, "s") => 1e3,
+        (Unit::Chars | Unit::Count | Unit::Tokens | Unit::PerSecond, "k") => 1e3,
+        (Unit::Bytes, "MB") => 1e6,
+        (Unit::Bytes, "GB") => 1e9,
+        (Unit::Bytes, "KiB") => 1024.0,
+        (Unit::Bytes, "MiB") => 1024.0 * 1024.0,
+        (Unit::Ms, "m" | "min") => 60e3,
+        _ => return None,
+    };
+    Some(factor)
+}
+
+fn units(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Bytes => "bytes, kB, MB or GB",
+        Unit::Ms => "milliseconds, s or m",
+        Unit::Chars | Unit::Count | Unit::Tokens | Unit::PerSecond => "a number, or thousands with k",
+    }
+}
+
+/// `MODEL=INPUT` of `--label`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) model: String,
+    pub(crate) input: String,
+}
+
+/// Parses a label.
+pub(crate) fn parse_label(text: &str) -> anyhow::Result<Label> {
+    match text.split_once('=') {
+        Some((model, input)) if !model.is_empty() && !input.is_empty() => {
+            Ok(Label { model: model.to_owned(), input: input.to_owned() })
+        }
+        _ => bail!("write MODEL=INPUT, such as gpt-oss-20b=session:1f0c"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Local> {
+        "2025-11-16T12:00:00Z".parse::<DateTime<chrono::Utc>>().unwrap().into()
+    }
+
+    fn at(text: &str, end: End) -> String {
+        parse_moment(text, end, now()).unwrap().to_string()
+    }
+
+    #[test]
+    fn ago_counts_back_from_now() {
+        assert_eq!(at("2h", End::Since), "2025-11-16T10:00:00.000Z");
+        assert_eq!(at("1.5d", End::Since), "2025-11-15T00:00:00.000Z");
+        assert_eq!(at("90m", End::Until), "2025-11-16T10:30:00.000Z");
+    }
+
+    #[test]
+    fn a_day_is_whole() {
+        let begin = parse_moment("2025-11-16", End::Since, now()).unwrap();
+        let end = parse_moment("2025-11-16", End::Until, now()).unwrap();
+        let next = parse_moment("2025-11-17", End::Since, now()).unwrap();
+        assert_eq!(next.ms_since(end), 1);
+        assert!(begin < end);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "yesterday", "2h30", "-3d", "9999999999999999d", "2025-02-30", "3"] {
+            assert!(parse_moment(text, End::Since, now()).is_err(), "{text}");
+        }
+        for text in ["body_bytes", "body_bytes=", "body_bytes=1s", "size=3", "tool_count=4kB", "=4"] {
+            assert!(parse_limit(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_take_units() {
+        for (text, most) in [("body_bytes=200kB", 200e3), ("tool_count=40", 40.0), ("ttft_ms=1.5s", 1500.0)] {
+            assert_eq!(parse_limit(text).unwrap().most, Value::Rate(most), "{text}");
+        }
+    }
+}

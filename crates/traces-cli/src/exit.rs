@@ -1,0 +1,50 @@
+//! Exit codes, as the contract gives them.
+
+use std::io;
+use std::process::ExitCode;
+
+/// How a verb ended. Of several, the first in this order wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Status {
+    /// Usage, or nothing could be read or matched.
+    Unusable,
+    /// A difference was found, or a limit exceeded.
+    Exceeded,
+    /// Done, but some files were skipped.
+    Skipped,
+    /// Done.
+    Done,
+}
+
+impl Status {
+    /// Of two ends the one that the exit code must tell.
+    pub(crate) fn and(self, other: Self) -> Self {
+        self.min(other)
+    }
+
+    /// [`Exceeded`](Self::Exceeded) if so.
+    pub(crate) fn exceeded_if(exceeded: bool) -> Self {
+        if exceeded { Self::Exceeded } else { Self::Done }
+    }
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(match status {
+            Status::Done => 0,
+            Status::Exceeded => 1,
+            Status::Unusable => 2,
+            Status::Skipped => 3,
+        })
+    }
+}
+
+/// Whether the reader of our output went away, which is no error.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(closed)
+            || cause.downcast_ref().and_then(serde_json::Error::io_error_kind)
+                == Some(io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,116 @@
+//! CSV: the JSON's names as headings, nested ones dotted.
+
+use std::io::Write;
+
+use anyclaude_traces::Request;
+use anyclaude_traces::diff::MeasureChange;
+use anyclaude_traces::summary::Group;
+use serde::Serialize;
+use serde_json::Value;
+
+/// The members of a request.
+const REQUEST: &[&str] = &[
+    "path",
+    "paths",
+    "timestamp",
+    "mode",
+    "kind",
+    "session",
+    "thread",
+    "run",
+    "endpoint",
+    "requested_model",
+    "model",
+    "model_source",
+    "system_chars",
+    "system_text_bytes",
+    "system_blocks",
+    "system_bytes",
+    "tool_count",
+    "tools_bytes",
+    "message_count",
+    "messages_bytes",
+    "other_bytes",
+    "body_bytes",
+    "file_bytes",
+    "max_tokens",
+    "stream",
+    "tokens.system",
+    "tokens.tools",
+    "tokens.messages",
+    "tokens.total",
+    "tokens.method",
+    "timing.start",
+    "timing.proxy_ms",
+    "timing.ttft_ms",
+    "timing.ttft_source",
+    "timing.generation_ms",
+    "timing.total_ms",
+    "timing.wall_ms",
+    "timing.keepalives",
+    "timing.events",
+    "timing.event_bytes",
+    "timing.parts",
+    "timing.prompt_tokens",
+    "timing.prompt_tokens_source",
+    "timing.output_tokens",
+    "timing.output_tokens_source",
+    "timing.reported_tokens_per_second",
+    "timing.prefill_tokens_per_second",
+    "timing.outcome",
+    "join.log",
+    "join.gap_ms",
+    "join.confidence",
+    "response.status",
+    "response.input_tokens",
+    "response.output_tokens",
+    "response.cache_creation_tokens",
+    "response.cache_read_tokens",
+    "response.stop_reason",
+    "response.tool_calls",
+];
+
+/// One row per request.
+pub(crate) fn requests(out: &mut impl Write, requests: &[Request]) -> anyhow::Result<()> {
+    table(out, REQUEST, requests)
+}
+
+/// One row per group.
+pub(crate) fn groups(out: &mut impl Write, groups: &[Group]) -> anyhow::Result<()> {
+    let spread = ["n", "min", "p50", "p90", "p95", "p99", "max"];
+    let of_measure =
+        |measure: anyclaude_traces::measure::Measure| spread.map(|rank| format!("{measure}.{rank}"));
+    let names = ["name", "requests"].map(str::to_owned).into_iter();
+    let columns: Vec<String> = names.chain(Group::MEASURES.into_iter().flat_map(of_measure)).collect();
+    table(out, &columns, groups)
+}
+
+/// One row per measure.
+pub(crate) fn measures(out: &mut impl Write, measures: &[MeasureChange]) -> anyhow::Result<()> {
+    table(out, &["name", "left", "right", "delta", "ratio"], measures)
+}
+
+fn table(out: &mut impl Write, columns: &[impl AsRef<str>], rows: &[impl Serialize]) -> anyhow::Result<()> {
+    let mut writer = ::csv::Writer::from_writer(out);
+    writer.write_record(columns.iter().map(AsRef::as_ref))?;
+    for row in rows {
+        let row = serde_json::to_value(row)?;
+        writer.write_record(columns.iter().map(|column| field(&row, column.as_ref())))?;
+    }
+    Ok(writer.flush()?)
+}
+
+fn field(row: &Value, dotted: &str) -> String {
+    let value = dotted.split('.').try_fold(row, |value, name| value.get(name));
+    let text = value.map(cell).unwrap_or_default();
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(";"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,15 @@
+//! Results → what people and programs read. The only home of tables, colour,
+//! widths, units and sanitising.
+
+pub(crate) mod csv;
+pub(crate) mod diff;
+pub(crate) mod json;
+pub(crate) mod list;
+pub(crate) mod notes;
+pub(crate) mod page;
+pub(crate) mod plain;
+pub(crate) mod show;
+pub(crate) mod summary;
+pub(crate) mod table;
+pub(crate) mod tools;
+pub(crate) mod units;

@@ -1,0 +1,189 @@
+//! A page of lines and tables, for a terminal or as Markdown.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use anstyle::{AnsiColor, Style};
+use terminal_size::{Width, terminal_size};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::plain;
+use super::table::{Align, Grid, shorten};
+use crate::cli::{ColorChoice, Format, Output};
+
+/// What a verb prints.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+enum Part {
+    /// A sentence or a few words.
+    Line(String),
+    /// What to type next.
+    Hint {
+        why: String,
+        command: String,
+    },
+    Table(Grid),
+    /// Text of several lines, as it is.
+    Block(String),
+}
+
+impl Page {
+    pub(crate) fn line(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Line(text.into()));
+    }
+
+    pub(crate) fn hint(&mut self, why: impl Into<String>, command: impl Into<String>) {
+        self.parts.push(Part::Hint { why: why.into(), command: command.into() });
+    }
+
+    /// Adds a table, unless it has no rows.
+    pub(crate) fn table(&mut self, grid: Grid) {
+        if !grid.rows().is_empty() {
+            self.parts.push(Part::Table(grid));
+        }
+    }
+
+    pub(crate) fn block(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Block(text.into()));
+    }
+}
+
+/// Prints a page in the format, colour and width that fit.
+pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::Result<()> {
+    if output.format == Format::Markdown {
+        return markdown(out, page);
+    }
+    let terminal = Terminal::new(output.color);
+    let mut after_line = true;
+    for part in &page.parts {
+        let is_line = matches!(part, Part::Line(_));
+        if !(is_line && after_line) {
+            writeln!(out)?;
+        }
+        after_line = is_line;
+        terminal.print(out, part)?;
+    }
+    Ok(())
+}
+
+/// Where a page goes: how wide it is, and whether it shows colour.
+struct Terminal {
+    width: Option<usize>,
+    color: bool,
+}
+
+impl Terminal {
+    fn new(choice: ColorChoice) -> Self {
+        let is_terminal = io::stdout().is_terminal();
+        let width = terminal_size().filter(|_| is_terminal).map(|(Width(width), _)| usize::from(width));
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => is_terminal && !no_color,
+        };
+        Self { width, color }
+    }
+
+    fn print(&self, out: &mut impl Write, part: &Part) -> io::Result<()> {
+        match part {
+            Part::Line(text) => self.wrapped(text).iter().try_for_each(|line| writeln!(out, "{line}")),
+            Part::Hint { why, command } => {
+                let command = plain::line(command);
+                let command = self.dressed(&command, AnsiColor::Cyan.on_default());
+                writeln!(out, "{}  {command}", plain::line(why))
+            }
+            Part::Table(grid) => {
+                let grid = self.width.map_or_else(|| grid.clone(), |width| grid.clone().fit(width));
+                let heading = |title: &str| self.dressed(title, Style::new().bold());
+                grid.lines(heading).iter().try_for_each(|line| writeln!(out, "{line}"))
+            }
+            Part::Block(text) => writeln!(out, "{}", plain::block(text).trim_end()),
+        }
+    }
+
+    fn dressed(&self, text: &str, style: Style) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// A line, broken between words where the terminal ends.
+    fn wrapped(&self, text: &str) -> Vec<String> {
+        let text = plain::line(text);
+        let Some(width) = self.width else { return vec![text.into_owned()] };
+        let mut lines = vec![String::new()];
+        for word in text.split(' ') {
+            let room = width.saturating_sub(lines.last().map_or(0, |line| line.width()));
+            match lines.last_mut() {
+                Some(line) if !line.is_empty() && word.width() >= room => lines.push(shorten(word, width)),
+                Some(line) if line.is_empty() => line.push_str(&shorten(word, width)),
+                Some(line) => {
+                    line.push(' ');
+                    line.push_str(word);
+                }
+                None => {}
+            }
+        }
+        lines
+    }
+}
+
+fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
+    for (at, part) in page.parts.iter().enumerate() {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        match part {
+            Part::Line(text) => writeln!(out, "{}", escaped(&plain::line(text)))?,
+            Part::Hint { why, command } => {
+                writeln!(out, "{} {}", escaped(&plain::line(why)), code(&plain::line(command)))?;
+            }
+            Part::Table(grid) => markdown_table(out, grid)?,
+            Part::Block(text) => {
+                let text = plain::block(text);
+                let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
+                writeln!(out, "{fence}diff\n{}\n{fence}", text.trim_end())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn markdown_table(out: &mut impl Write, grid: &Grid) -> io::Result<()> {
+    let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let titles = grid.columns().iter().map(|column| escaped(column.title)).collect();
+    let rules = grid.columns().iter().map(|column| match column.align {
+        Align::Left => ":--".to_owned(),
+        Align::Right => "--:".to_owned(),
+    });
+    writeln!(out, "{}\n{}", row(titles), row(rules.collect()))?;
+    for cells in grid.rows() {
+        writeln!(out, "{}", row(cells.iter().map(|cell| escaped(cell)).collect()))?;
+    }
+    Ok(())
+}
+
+/// Text that Markdown shows as it is.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\\' | '|' | '<' | '>' | '`' | '*' | '[' | ']') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
+
+/// Text as a code span.
+fn code(text: &str) -> String {
+    let fence = "`".repeat(longest_run(text, '`') + 1);
+    let pad = if fence.len() > 1 { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+fn longest_run(text: &str, of: char) -> usize {
+    text.split(|c| c != of).map(str::len).max().unwrap_or(0)
+}

@@ -1,0 +1,47 @@
+//! Makes untrusted text safe for a terminal or a page.
+
+use std::borrow::Cow;
+
+/// The text without control, escape and bidirectional characters. Line breaks
+/// and tabs become spaces, so that a row stays a row.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    clean(text, |c| matches!(c, '\n' | '\r' | '\t').then_some(' '))
+}
+
+/// The same for text of several lines: line breaks and tabs stay.
+pub(crate) fn block(text: &str) -> Cow<'_, str> {
+    clean(text, |c| matches!(c, '\n' | '\t').then_some(c))
+}
+
+fn clean(text: &str, replacement: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let kept = |c: char| if is_unsafe(c) { replacement(c) } else { Some(c) };
+    Cow::Owned(text.chars().filter_map(kept).collect())
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, and what
+/// changes the direction of text.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_passes() {
+        assert_eq!(line("a\u{1b}]52;c;eA==\u{7}b\u{9b}31mc\u{7f}"), "a]52;c;eA==b31mc");
+        assert_eq!(line("x\u{202e}y\u{2066}z\u{200f}\u{61c}"), "xyz");
+        assert_eq!(line("two\nlines\tand\r\na half"), "two lines and  a half");
+        assert_eq!(block("two\nlines\u{1b}[0m"), "two\nlines[0m");
+    }
+
+    #[test]
+    fn plain_text_passes_as_it_is() {
+        assert!(matches!(line("日本語 é 😀 · ▁▂"), Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,146 @@
+//! The page of `traces show`.
+
+use anyclaude_traces::Request;
+use anyclaude_traces::show::{Shown, ShownMessage, ShownTool};
+
+use super::page::Page;
+use super::table::{Grid, number, text};
+use super::{list, tools, units};
+
+/// How many tools and messages are shown.
+const MOST_ROWS: usize = 12;
+
+pub(crate) fn page(shown: &Shown) -> Page {
+    let mut page = Page::default();
+    let request = &shown.request;
+    page.line(request.path.as_ref().display().to_string());
+    page.line(facts(request));
+    page.table(sections(request));
+    page.table(system(shown));
+    let largest: Vec<tools::Row<'_>> = shown.tools.iter().map(tool_row).collect();
+    page.table(tools::largest(&largest, MOST_ROWS));
+    tools::servers(&shown.mcp_servers).into_iter().for_each(|servers| page.line(servers));
+    page.table(messages(&shown.messages));
+    page.table(parameters(shown));
+    texts(&mut page, shown);
+    let path = request.path.as_ref().display().to_string();
+    page.hint("What it adds to the one before:", format!("traces diff {}", super::summary::quoted(&path)));
+    page
+}
+
+fn facts(request: &Request) -> String {
+    let mut facts = vec![units::stamp(request.timestamp), request.kind.name().to_owned()];
+    if request.model.is_some() {
+        facts.push(list::model(request));
+    } else if let Some(asked) = &request.requested_model {
+        facts.push(format!("asked for {asked}; the model that ran is unknown"));
+    }
+    facts.extend(request.session.as_ref().map(|session| format!("session {session}")));
+    if let Some(response) = &request.response {
+        facts.extend(response.output_tokens.map(|n| units::count(n, "output token")));
+        facts.extend(response.stop_reason.as_ref().map(|reason| format!("stopped: {reason}")));
+    }
+    facts.join(" · ")
+}
+
+fn sections(request: &Request) -> Grid {
+    let sizes = &request.sizes;
+    let mut grid =
+        Grid::new([text("SECTION", 0), number("SIZE", 0), number("SHARE", 2), text("", 1), text("", 3)]);
+    let chars = units::chars(sizes.system_chars);
+    for (name, bytes, note) in [
+        (
+            "system",
+            sizes.system_bytes,
+            format!("{} in {}", chars, units::count(sizes.system_blocks, "block")),
+        ),
+        ("tools", sizes.tools_bytes, units::count(sizes.tool_count, "tool")),
+        ("messages", sizes.messages_bytes, units::count(sizes.message_count, "message")),
+        ("other", sizes.other_bytes, String::new()),
+        ("body", sizes.body_bytes, String::new()),
+    ] {
+        let (share, bar) = (units::share(bytes, sizes.body_bytes), units::bar(bytes, sizes.body_bytes, 20));
+        grid.row([name.to_owned(), units::bytes(bytes), share, bar, note]);
+    }
+    grid
+}
+
+fn system(shown: &Shown) -> Grid {
+    let mut grid = Grid::new([text("SYSTEM BLOCK", 0), number("SIZE", 0), number("TEXT", 0)]);
+    for (at, block) in shown.system.iter().enumerate().filter(|_| shown.system.len() > 1) {
+        grid.row([format!("system[{at}]"), units::bytes(block.bytes), units::chars(block.chars)]);
+    }
+    grid
+}
+
+fn tool_row(tool: &ShownTool) -> tools::Row<'_> {
+    tools::Row { name: tool.name.as_deref(), bytes: tool.bytes, requests: None }
+}
+
+fn messages(messages: &[ShownMessage]) -> Grid {
+    let mut grid = Grid::new([
+        text("LARGEST MESSAGES", 0),
+        text("ROLE", 0),
+        number("SIZE", 0),
+        text("", 2),
+        text("BLOCKS", 1),
+    ]);
+    let mut ranked: Vec<(usize, &ShownMessage)> = messages.iter().enumerate().collect();
+    ranked.sort_by_key(|(at, message)| (std::cmp::Reverse(message.bytes), *at));
+    let most = ranked.first().map_or(0, |(_, message)| message.bytes);
+    for (at, message) in ranked.iter().take(MOST_ROWS) {
+        grid.row([
+            format!("messages[{at}]"),
+            message.role.as_deref().unwrap_or("–").to_owned(),
+            units::bytes(message.bytes),
+            units::bar(message.bytes, most, 12),
+            block_kinds(message),
+        ]);
+    }
+    let more = ranked.get(MOST_ROWS..).unwrap_or_default();
+    if !more.is_empty() {
+        let bytes = more.iter().map(|(_, message)| message.bytes).sum();
+        let size = units::bytes(bytes);
+        grid.row([format!("and {} more", more.len()), String::new(), size, String::new(), String::new()]);
+    }
+    grid
+}
+
+/// `text, 2 tool_use`.
+fn block_kinds(message: &ShownMessage) -> String {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for block in &message.blocks {
+        let kind = block.kind.as_deref().unwrap_or("?");
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, n)) => *n += 1,
+            None => kinds.push((kind, 1)),
+        }
+    }
+    let kind = |(kind, n): &(&str, usize)| if *n == 1 { (*kind).to_owned() } else { format!("{n} {kind}") };
+    kinds.iter().map(kind).collect::<Vec<_>>().join(", ")
+}
+
+fn parameters(shown: &Shown) -> Grid {
+    let mut grid = Grid::new([text("PARAMETER", 0), text("VALUE", 0)]);
+    for parameter in &shown.parameters {
+        grid.row([parameter.name.clone(), super::diff::value(Some(&parameter.value))]);
+    }
+    grid
+}
+
+/// The prompt itself, where it was asked for.
+fn texts(page: &mut Page, shown: &Shown) {
+    let system = shown.system.iter().enumerate();
+    let system = system.filter_map(|(at, block)| Some((format!("system[{at}]"), block.text.as_ref()?)));
+    let tools = shown.tools.iter().filter_map(|tool| {
+        Some((format!("tool {}", tool.name.as_deref().unwrap_or("(unnamed)")), tool.text.as_ref()?))
+    });
+    let messages = shown.messages.iter().enumerate().flat_map(|(at, message)| {
+        message.blocks.iter().enumerate().filter_map(move |(block, content)| {
+            Some((format!("messages[{at}].content[{block}]"), content.text.as_ref()?))
+        })
+    });
+    for (place, text) in system.chain(tools).chain(messages) {
+        page.block(format!("── {place} ──\n{text}"));
+    }
+}

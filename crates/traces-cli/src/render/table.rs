@@ -1,0 +1,190 @@
+//! Rows and columns, fitted to a width.
+
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::{Alignment, Padding, Style};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::plain;
+
+/// A column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
+    pub(crate) align: Align,
+    /// Which columns go first when there is no room: the largest number; 0 stays.
+    pub(crate) drop: u8,
+}
+
+/// Where a column's cells stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+/// A column of text.
+pub(crate) const fn text(title: &'static str, drop: u8) -> Column {
+    Column { title, align: Align::Left, drop }
+}
+
+/// A column of numbers.
+pub(crate) const fn number(title: &'static str, drop: u8) -> Column {
+    Column { title, align: Align::Right, drop }
+}
+
+/// Rows under headings.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Grid {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+/// The space between columns.
+const GUTTER: usize = 2;
+/// No text is cut shorter than this.
+const SHORTEST: usize = 8;
+
+impl Grid {
+    pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
+        Self { columns: columns.into(), rows: Vec::new() }
+    }
+
+    /// Adds a row; its text is made safe here.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|cell| plain::line(&cell).into_owned()).collect());
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(crate) fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
+    /// Leaves out the columns in which every cell is one of these.
+    pub(crate) fn without_empty(mut self, empty: &[&str]) -> Self {
+        let is_empty =
+            |at: usize| self.rows.iter().all(|row| row.get(at).is_none_or(|c| empty.contains(&c.as_str())));
+        for at in (0..self.columns.len()).rev().filter(|&at| is_empty(at)).collect::<Vec<_>>() {
+            self.remove(at);
+        }
+        self
+    }
+
+    /// Drops columns, and then cuts text, until a row is no wider than this.
+    pub(crate) fn fit(mut self, width: usize) -> Self {
+        while self.width() > width {
+            let droppable = self.columns.iter().enumerate().filter(|(_, column)| column.drop > 0);
+            let Some((last, _)) = droppable.max_by_key(|(_, column)| column.drop) else { break };
+            self.remove(last);
+        }
+        let excess = self.width().saturating_sub(width);
+        let widest = (0..self.columns.len())
+            .filter(|&at| self.columns.get(at).is_some_and(|column| column.align == Align::Left))
+            .max_by_key(|&at| self.column_width(at));
+        if let (true, Some(widest)) = (excess > 0, widest) {
+            let room = self.column_width(widest).saturating_sub(excess).max(SHORTEST);
+            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(widest)) {
+                *cell = shorten(cell, room);
+            }
+        }
+        self
+    }
+
+    /// The table as lines; `heading` dresses the headings.
+    pub(crate) fn lines(&self, heading: impl Fn(&str) -> String) -> Vec<String> {
+        let mut builder = Builder::default();
+        builder.push_record(self.columns.iter().map(|column| heading(column.title)));
+        self.rows.iter().for_each(|row| builder.push_record(row.iter().cloned()));
+        let mut table = builder.build();
+        table.with(Style::empty()).with(Padding::new(0, GUTTER, 0, 0));
+        for (at, column) in self.columns.iter().enumerate() {
+            let align = if column.align == Align::Left { Alignment::left() } else { Alignment::right() };
+            table.modify(Columns::one(at), align);
+        }
+        table.to_string().lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.columns.remove(at);
+        self.rows.iter_mut().filter(|row| at < row.len()).for_each(|row| drop(row.remove(at)));
+    }
+
+    fn width(&self) -> usize {
+        let widths: usize = (0..self.columns.len()).map(|at| self.column_width(at)).sum();
+        widths + GUTTER * self.columns.len().saturating_sub(1)
+    }
+
+    fn column_width(&self, at: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width());
+        let title = self.columns.get(at).map_or(0, |column| column.title.width());
+        cells.max().unwrap_or(0).max(title)
+    }
+}
+
+/// Cuts the middle out of a text that is wider than `room`.
+pub(crate) fn shorten(text: &str, room: usize) -> String {
+    if text.width() <= room {
+        return text.to_owned();
+    }
+    let tail_room = room.saturating_sub(1) / 2;
+    let head = take_width(text.chars(), room.saturating_sub(1) - tail_room);
+    let tail: Vec<char> = take_width(text.chars().rev(), tail_room).chars().collect();
+    head + "…" + &tail.into_iter().rev().collect::<String>()
+}
+
+fn take_width(chars: impl Iterator<Item = char>, room: usize) -> String {
+    let mut taken = String::new();
+    for c in chars {
+        taken.push(c);
+        if taken.width() > room {
+            taken.pop();
+            break;
+        }
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grid() -> Grid {
+        let mut grid =
+            Grid::new([text("MODEL", 0), number("REQS", 0), number("BODY", 2), number("TOOLS", 1)]);
+        grid.row(["openai/gpt-oss-20b", "17", "73.8 kB", "17"].map(str::to_owned));
+        grid.row(["日本語モデル", "7", "1.0 kB", "3"].map(str::to_owned));
+        grid
+    }
+
+    fn widest(lines: &[String]) -> usize {
+        lines.iter().map(|line| line.width()).max().unwrap()
+    }
+
+    #[test]
+    fn numbers_line_up_on_the_right() {
+        let lines = grid().lines(str::to_owned);
+        assert_eq!(lines[0], "MODEL               REQS     BODY  TOOLS");
+        assert_eq!(lines[1], "openai/gpt-oss-20b    17  73.8 kB     17");
+        assert_eq!(lines[2], "日本語モデル           7   1.0 kB      3");
+    }
+
+    #[test]
+    fn columns_go_by_importance_and_then_text_is_cut() {
+        assert_eq!(
+            grid().fit(35).columns().iter().map(|c| c.title).collect::<Vec<_>>(),
+            ["MODEL", "REQS", "TOOLS"]
+        );
+        for width in 16..60 {
+            assert!(widest(&grid().fit(width).lines(str::to_owned)) <= width, "{width}");
+        }
+    }
+
+    #[test]
+    fn the_middle_goes_first() {
+        assert_eq!(shorten("qwen3-42b-a3b-2507-thinking", 11), "qwen3…nking");
+        assert_eq!(shorten("short", 11), "short");
+    }
+}

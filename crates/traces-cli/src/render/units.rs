@@ -1,0 +1,190 @@
+//! Figures and times as people read them. 1 kB = 1000 B; local time.
+
+use anyclaude_traces::Timestamp;
+use anyclaude_traces::measure::{Unit, Value};
+use chrono::{DateTime, Local};
+
+/// What stands where a value is unknown.
+pub(crate) const UNKNOWN: &str = "–";
+
+/// A figure in its unit.
+pub(crate) fn show(value: Value, unit: Unit) -> String {
+    let figure = value.as_f64();
+    match unit {
+        Unit::Bytes => scaled(figure, ["B", "kB", "MB", "GB", "TB"]),
+        Unit::Chars => scaled(figure, ["c", "kc", "Mc", "Gc", "Tc"]),
+        Unit::Ms => duration(figure),
+        Unit::Count => plain(figure),
+        Unit::Tokens => scaled(figure, ["", "k", "M", "G", "T"]),
+        Unit::PerSecond => format!("{figure:.1}"),
+    }
+}
+
+/// A figure that may be unknown.
+pub(crate) fn maybe(value: Option<Value>, unit: Unit) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), |value| show(value, unit))
+}
+
+/// A difference, with its sign.
+pub(crate) fn delta(value: Value, unit: Unit) -> String {
+    let figure = value.as_f64();
+    if figure == 0.0 {
+        return "0".to_owned();
+    }
+    let sign = if figure < 0.0 { '−' } else { '+' };
+    format!("{sign}{}", show(Value::Rate(figure.abs()), unit))
+}
+
+/// A number of bytes.
+pub(crate) fn bytes(bytes: u64) -> String {
+    show(whole(bytes), Unit::Bytes)
+}
+
+/// A number of characters.
+pub(crate) fn chars(chars: u64) -> String {
+    show(whole(chars), Unit::Chars)
+}
+
+/// A share of a whole in per cent.
+pub(crate) fn share(part: u64, whole_: u64) -> String {
+    let quotient = whole(part).over(whole(whole_));
+    quotient.map_or_else(|| UNKNOWN.to_owned(), |share| format!("{:.0} %", share * 100.0))
+}
+
+/// A number and its noun, `1 file` or `2 files`.
+pub(crate) fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+fn whole(value: u64) -> Value {
+    Value::Whole(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn plain(figure: f64) -> String {
+    if figure.fract() == 0.0 { format!("{figure:.0}") } else { format!("{figure:.1}") }
+}
+
+fn scaled(figure: f64, units: [&str; 5]) -> String {
+    let (mut scaled, mut at) = (figure, 0);
+    // What would round to 1000.0 belongs to the next unit.
+    while scaled.abs() >= if at == 0 { 1000.0 } else { 999.95 } && at + 1 < units.len() {
+        scaled /= 1000.0;
+        at += 1;
+    }
+    let number = if at == 0 { plain(scaled) } else { format!("{scaled:.1}") };
+    let unit = units.get(at).copied().unwrap_or_default();
+    format!("{number} {unit}").trim_end().to_owned()
+}
+
+fn duration(ms: f64) -> String {
+    if ms.abs() < 1000.0 {
+        return format!("{ms:.0} ms");
+    }
+    if ms.abs() < 59_950.0 {
+        return format!("{:.1} s", ms / 1000.0);
+    }
+    let seconds = (ms / 1000.0).round();
+    let (hours, minutes) = ((seconds / 3600.0).trunc(), (seconds % 3600.0 / 60.0).trunc());
+    if hours == 0.0 {
+        return format!("{minutes:.0} m {:02.0} s", seconds % 60.0);
+    }
+    format!("{hours:.0} h {minutes:02.0} m")
+}
+
+fn local(stamp: Timestamp) -> DateTime<Local> {
+    DateTime::from_timestamp_millis(stamp.unix_ms()).unwrap_or_default().into()
+}
+
+/// Day and time to the second.
+pub(crate) fn stamp(stamp: Option<Timestamp>) -> String {
+    stamp.map_or_else(|| UNKNOWN.to_owned(), |stamp| local(stamp).format("%-d %b %H:%M:%S").to_string())
+}
+
+/// The local day, as `--since` takes it.
+pub(crate) fn day(stamp: Timestamp) -> String {
+    local(stamp).format("%Y-%m-%d").to_string()
+}
+
+/// From one minute to another, naming a day once.
+pub(crate) fn span(first: Timestamp, last: Timestamp) -> String {
+    let (first, last) = (local(first), local(last));
+    let long = |time: &DateTime<Local>| time.format("%-d %b %Y, %H:%M").to_string();
+    if first.date_naive() == last.date_naive() {
+        return format!("{}–{}", long(&first), last.format("%H:%M"));
+    }
+    format!("{} – {}", long(&first), long(&last))
+}
+
+/// A bar as long as `value` is of `most`, in eighths of a character.
+pub(crate) fn bar(value: u64, most: u64, width: u64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (u128::from(value) * u128::from(width) * 8).checked_div(u128::from(most)).unwrap_or(0);
+    let eighths = usize::try_from(eighths).unwrap_or(0).max(usize::from(value > 0));
+    format!("{}{}", "█".repeat(eighths / 8), EIGHTHS.get(eighths % 8).copied().unwrap_or_default())
+}
+
+/// The course of some values, from 0 to the largest, in at most `width` blocks.
+pub(crate) fn course(values: &[u64], width: usize) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = values.iter().copied().max().unwrap_or(0).max(1);
+    let shown = values.len().min(width);
+    let picked = (0..shown)
+        .filter_map(|at| values.get(if shown < 2 { at } else { at * (values.len() - 1) / (shown - 1) }));
+    let block = |value: &u64| {
+        let height = u128::from(*value) * (BLOCKS.len() as u128 - 1) / u128::from(most);
+        BLOCKS.get(usize::try_from(height).unwrap_or(0)).copied().unwrap_or('▁')
+    };
+    picked.map(block).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal_and_never_read_1000() {
+        for (size, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (73_812, "73.8 kB"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (1_234_567_890, "1.2 GB"),
+        ] {
+            assert_eq!(bytes(size), text);
+        }
+    }
+
+    #[test]
+    fn durations_read_like_clocks() {
+        for (ms, text) in [
+            (0, "0 ms"),
+            (950, "950 ms"),
+            (16_408, "16.4 s"),
+            (59_999, "1 m 00 s"),
+            (133_000, "2 m 13 s"),
+            (3_900_000, "1 h 05 m"),
+        ] {
+            assert_eq!(show(Value::Whole(ms), Unit::Ms), text);
+        }
+    }
+
+    #[test]
+    fn differences_carry_their_sign() {
+        assert_eq!(delta(Value::Whole(-1500), Unit::Bytes), "−1.5 kB");
+        assert_eq!(delta(Value::Whole(2), Unit::Count), "+2");
+        assert_eq!(delta(Value::Whole(0), Unit::Ms), "0");
+    }
+
+    #[test]
+    fn bars_are_proportional() {
+        assert_eq!(bar(100, 100, 4), "████");
+        assert_eq!(bar(50, 100, 4), "██");
+        assert_eq!(bar(1, 1000, 4), "▏");
+        assert_eq!(bar(0, 0, 4), "");
+        assert_eq!(course(&[0, 50, 100], 9), "▁▄█");
+        assert_eq!(course(&(0..100).collect::<Vec<_>>(), 4).chars().count(), 4);
+        assert_eq!(course(&[], 4), "");
+    }
+}
