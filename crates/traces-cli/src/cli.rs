@@ -155,7 +155,7 @@ pub(crate) struct CompletionsArgs {
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
 pub(crate) struct Limits {
-    /// Exit with 1 when a request exceeds this, e.g. body_bytes=200kB [repeatable]
+    /// Exit with 1 when a request exceeds this, e.g. body_bytes=200kB (repeatable)
     #[arg(long = "fail-over", value_name = "MEASURE=VALUE", value_parser = parse_limit)]
     pub(crate) fail_over: Vec<Limit>,
 }
@@ -194,7 +194,7 @@ pub(crate) struct Filter {
     /// The last N of them
     #[arg(long, value_name = "N")]
     pub(crate) last: Option<usize>,
-    /// Name the model of some requests, e.g. qwen3=session:1f0c [repeatable]
+    /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
     #[arg(long = "label", value_name = "MODEL=INPUT", value_parser = parse_label)]
     pub(crate) labels: Vec<Label>,
     /// Skip files larger than this many bytes

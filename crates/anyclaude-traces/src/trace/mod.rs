@@ -112,7 +112,7 @@ impl From<Fault> for Refusal {
 impl Refusal {
     fn into_error(self, whole: &str, bom: usize) -> ParseError {
         let bytes = whole.as_bytes();
-        let blank = || bytes.get(bom..).unwrap_or_default().iter().all(u8::is_ascii_whitespace);
+        let blank = || bytes.get(bom..).unwrap_or_default().iter().all(|byte| b" \t\r\n".contains(byte));
         match self {
             Self::NotATrace(why) => ParseError::new(SkipReason::NotATrace, bytes, bom, why),
             Self::Fault(_) if blank() => ParseError::new(SkipReason::Empty, bytes, 0, "the file is empty"),
@@ -196,7 +196,10 @@ fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Result<
 fn path_of(url: &str) -> &str {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let url = url.get(..end).unwrap_or(url);
-    let Some((_, host_and_path)) = url.split_once("://") else { return url };
+    let Some((scheme, host_and_path)) = url.split_once("://") else { return url };
+    if scheme.contains('/') {
+        return url;
+    }
     host_and_path.find('/').and_then(|slash| host_and_path.get(slash..)).unwrap_or("/")
 }
 

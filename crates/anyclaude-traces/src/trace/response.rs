@@ -162,7 +162,7 @@ impl Event {
         }
         cursor.end()?;
         let reply = match kind.as_deref() {
-            Some("message_start") => Reply { stop_reason: None, ..message },
+            Some("message_start") => Reply { usage: message.usage, ..Reply::default() },
             Some("message_delta") => Reply { usage, stop_reason: delta.stop_reason, ..Reply::default() },
             _ => Reply::default(),
         };

@@ -297,7 +297,7 @@ fn collect_texts<'a>(
     match cursor.shape()? {
         Shape::String => texts.push(cursor.string()?.decode()),
         Shape::Object => collect_member_texts(cursor, texts, depth)?,
-        Shape::Array if depth > 0 => {
+        Shape::Array if depth == 1 => {
             let mut walk = Walk::default();
             while cursor.next_item(&mut walk)? {
                 collect_texts(cursor, texts, depth + 1)?;
