@@ -1,0 +1,48 @@
+//! How the prompt of each session grows, as CSV: one line per conversation
+//! request, with what it adds to the request before it in its thread.
+//!
+//! A thread is one growing conversation. A subagent has a thread of its own, so
+//! that its small prompts do not read as shrinking.
+//!
+//! ```text
+//! cargo run -q -p traces-examples --example session_growth -- testdata/home/.anyclaude/traces
+//! ```
+
+use std::collections::HashMap;
+use std::env;
+use std::error::Error;
+use std::io::{self, Write as _};
+
+use anyclaude_traces::{Kind, Recording, Store};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Recording { mut requests, skipped, .. } = Recording::read(&Store::default(), env::args_os().skip(1));
+    for error in &skipped {
+        writeln!(io::stderr(), "skipped {error}")?;
+    }
+    requests.retain(|request| request.kind == Kind::Conversation);
+    // They come in order of time; a stable sort keeps that within each session.
+    requests.sort_by(|a, b| a.session.cmp(&b.session));
+
+    let mut csv = csv::Writer::from_writer(io::stdout().lock());
+    csv.write_record(["session", "thread", "timestamp", "message_count", "body_bytes", "added_bytes"])?;
+    let mut newest_of_thread = HashMap::new();
+    for request in &requests {
+        let body_bytes = request.sizes.body_bytes;
+        let before = newest_of_thread.insert(&request.thread, body_bytes);
+        csv.write_record([
+            request.session.as_deref().unwrap_or_default(),
+            request.thread.as_deref().unwrap_or_default(),
+            &request.timestamp.map(|stamp| stamp.to_string()).unwrap_or_default(),
+            &request.sizes.message_count.to_string(),
+            &body_bytes.to_string(),
+            // The first of a thread adds to nothing: unknown is empty, never 0.
+            &before.map(|before| added(before, body_bytes)).unwrap_or_default(),
+        ])?;
+    }
+    Ok(csv.flush()?)
+}
+
+fn added(before: u64, now: u64) -> String {
+    (i128::from(now) - i128::from(before)).to_string()
+}
