@@ -1,2 +1,3 @@
 //! Reads what anyclaude recorded.
+pub mod log;
 pub mod time;
