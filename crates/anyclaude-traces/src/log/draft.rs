@@ -14,6 +14,8 @@ pub(super) struct Draft {
     pub(super) start: i64,
     /// When its stream began; only streamed requests have one.
     pub(super) stream_start: Option<i64>,
+    /// The log goes on after it was sent, so a stream would have begun by now.
+    pub(super) sent: bool,
     pub(super) confidence: Confidence,
     pub(super) end: Option<End>,
     pub(super) failed: bool,
@@ -23,6 +25,8 @@ pub(super) struct Draft {
     pub(super) first_part: FirstPart,
     /// Stamps of the keepalives sent.
     pub(super) keepalives: Vec<i64>,
+    /// How many the log says there were, where the stamps do not show as many.
+    pub(super) keepalives_confirmed: Option<u64>,
     /// The keepalives may be another request's.
     pub(super) keepalives_unsure: bool,
     pub(super) tool_count: Option<u64>,
@@ -53,6 +57,8 @@ pub(super) struct End {
     /// The proxy guessed the prompt tokens itself.
     pub(super) prompt_estimated: bool,
     pub(super) firsts: Possible,
+    /// How many keepalives its last event says there were; without stamps only.
+    pub(super) keepalives: Option<u64>,
 }
 
 impl Draft {
@@ -61,6 +67,7 @@ impl Draft {
             label,
             start,
             stream_start: None,
+            sent: false,
             confidence: Confidence::Exact,
             end: None,
             failed: false,
@@ -68,6 +75,7 @@ impl Draft {
             first_token_ms: None,
             first_part: FirstPart::None,
             keepalives: Vec::new(),
+            keepalives_confirmed: None,
             keepalives_unsure: false,
             tool_count: None,
             message_count: None,
@@ -113,11 +121,10 @@ impl Draft {
         self.tool_count = self.tool_count.or(self.prompt.and_then(|prompt| prompt.tool_count));
     }
 
-    /// The finished request. `level` is the debug level, as far as known;
-    /// `stream_logged` whether this log names the streams that begin.
-    pub(super) fn finish(self, label: &str, level: Option<u8>, stream_logged: bool) -> Option<LogRequest> {
+    /// The finished request. `level` is the debug level, as far as known.
+    pub(super) fn finish(self, label: &str, level: Option<u8>) -> Option<LogRequest> {
         let start = Timestamp::from_unix_ms(self.start)?;
-        let streamed = if self.is_streamed() { Some(true) } else { stream_logged.then_some(false) };
+        let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
         let outcome = match (self.timed_out, self.failed, &self.end) {
             (true, ..) => Outcome::TimedOut,
             (false, true, _) => Outcome::Failed,
@@ -138,8 +145,10 @@ impl Draft {
             (None, None) => None,
         };
         let has_end = !matches!(outcome, Outcome::Unfinished | Outcome::NotStreamed);
-        let counts_keepalives =
-            level >= Some(2) && streamed == Some(true) && has_end && !self.keepalives_unsure;
+        let counts_keepalives = level >= Some(2)
+            && streamed == Some(true)
+            && has_end
+            && (!self.keepalives_unsure || self.keepalives_confirmed.is_some());
         let total_ms = self.end.as_ref().and_then(|end| unsigned(end.ms));
         let end = self.end.unwrap_or_default();
         let usage = end.usage.filter(|usage| usage.prompt > 0 || usage.output > 0);
@@ -160,7 +169,8 @@ impl Draft {
             ttft_source,
             ttft_ambiguous: ttft_ms.is_none() && self.first_part == FirstPart::Ambiguous,
             total_ms,
-            keepalives: counts_keepalives.then_some(self.keepalives.len() as u64),
+            keepalives: counts_keepalives
+                .then(|| self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64)),
             events: end.events,
             event_bytes: end.bytes,
             parts: end.parts,
@@ -236,7 +246,7 @@ mod tests {
         draft.stream_start = Some(1_001);
         draft.first_token_ms = Some(500);
         draft.end = Some(end);
-        draft.finish("local/a/b", Some(level), true).unwrap()
+        draft.finish("local/a/b", Some(level)).unwrap()
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::draft::Draft;
 pub(super) const INTERVAL_MS: i64 = 10_000;
 /// A timer may fire this much early by the stamps, which are whole milliseconds
 /// taken a little after the timer was set.
-const EARLY_MS: i64 = 20;
+const EARLY_MS: i64 = 5;
 
 /// The streams that wait for their first token, by keepalives had and start.
 #[derive(Debug, Default)]
@@ -41,9 +41,11 @@ impl Keepalives {
     pub(super) fn sent(&mut self, number: u64, at: i64, drafts: &mut [Draft]) -> bool {
         let Some(before) = number.checked_sub(1) else { return false };
         let offset = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(INTERVAL_MS);
-        let latest = at.saturating_sub(offset).saturating_add(EARLY_MS);
-        let range = (before, i64::MIN, 0)..=(before, latest, usize::MAX);
-        let Some(&(_, start, index)) = self.waiting.range(range).next_back() else { return false };
+        let latest = at.saturating_sub(offset);
+        let due = (before, i64::MIN, 0)..=(before, latest, usize::MAX);
+        let early = (before, latest, usize::MAX)..=(before, latest.saturating_add(EARLY_MS), usize::MAX);
+        let found = self.waiting.range(due).next_back().or_else(|| self.waiting.range(early).next());
+        let Some(&(_, start, index)) = found else { return false };
         self.waiting.remove(&(before, start, index));
         self.waiting.insert((number, start, index));
         if let Some(draft) = drafts.get_mut(index) {
@@ -53,30 +55,37 @@ impl Keepalives {
     }
 
     /// Stream `index`, which waits no longer, had `count` keepalives: the log
-    /// says so. What it had too many goes to another stream, what it lacks
-    /// was given to another.
+    /// says so. Where another had as many it was taken for that one, and what
+    /// it has too many is another's.
     pub(super) fn confirm(&mut self, index: usize, count: u64, drafts: &mut [Draft]) {
-        let Some(draft) = drafts.get_mut(index) else { return };
         let Ok(keep) = usize::try_from(count) else { return };
-        if draft.keepalives.len() > keep {
-            let extra = draft.keepalives.split_off(keep);
-            for (number, at) in (count + 1..).zip(extra) {
-                self.sent(number, at, drafts);
-            }
+        let Some(draft) = drafts.get(index) else { return };
+        let had = draft.keepalives.len();
+        if had == keep {
             return;
         }
-        while let Some(had) = drafts.get(index).map(|draft| draft.keepalives.len() as u64) {
-            if had >= count {
-                return;
+        // The other must have been due when the first of them came.
+        let due = |first: &i64| first.saturating_sub(INTERVAL_MS).saturating_add(EARLY_MS);
+        let latest = draft.keepalives.first().map_or(i64::MAX, due);
+        let same = (count, i64::MIN, 0)..=(count, latest, usize::MAX);
+        if let Some(&(_, start, other)) = self.waiting.range(same).next_back() {
+            self.waiting.remove(&(count, start, other));
+            self.waiting.insert((had as u64, start, other));
+            let lent = drafts.get_mut(other).map(|draft| std::mem::take(&mut draft.keepalives));
+            let own = drafts
+                .get_mut(index)
+                .map(|draft| std::mem::replace(&mut draft.keepalives, lent.unwrap_or_default()));
+            if let Some(draft) = drafts.get_mut(other) {
+                draft.keepalives = own.unwrap_or_default();
             }
-            let range = (had + 1, i64::MIN, 0)..=(had + 1, i64::MAX, usize::MAX);
-            let Some(&(number, start, other)) = self.waiting.range(range).next_back() else { return };
-            self.waiting.remove(&(number, start, other));
-            self.waiting.insert((had, start, other));
-            let Some(at) = drafts.get_mut(other).and_then(|draft| draft.keepalives.pop()) else { return };
-            if let Some(draft) = drafts.get_mut(index) {
-                draft.keepalives.push(at);
+        } else if had > keep {
+            let extra = drafts.get_mut(index).map(|draft| draft.keepalives.split_off(keep));
+            for (number, at) in (count + 1..).zip(extra.unwrap_or_default()) {
+                self.sent(number, at, drafts);
             }
+        } else if let Some(draft) = drafts.get_mut(index) {
+            // The count is certain, whoever got the lines.
+            draft.keepalives_confirmed = Some(count);
         }
     }
 }
@@ -127,7 +136,7 @@ mod tests {
         keepalives.leave(0, &taken[0]);
         keepalives.confirm(0, 1, &mut taken);
         assert_eq!(counts(&taken), [1, 0]);
-        keepalives.confirm(0, u64::MAX, &mut taken);
-        assert_eq!(counts(&taken), [1, 0]);
+        keepalives.confirm(0, 7, &mut taken);
+        assert_eq!((counts(&taken), taken[0].keepalives_confirmed), (vec![1, 0], Some(7)));
     }
 }

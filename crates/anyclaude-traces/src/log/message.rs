@@ -22,6 +22,8 @@ pub(super) enum Message<'a> {
     Details(&'a [u8]),
     /// JSON, possibly cut.
     Overhead(&'a [u8]),
+    /// The request is handed over to the backend's client.
+    Calling,
     Streaming {
         label: &'a str,
     },
@@ -201,6 +203,7 @@ fn rare(message: &[u8]) -> Message<'_> {
             Some(Some((ms, b"ms"))) => Message::FirstToken { ms },
             Some(_) => Message::Unreadable,
         },
+        b"streamText" if rest.starts_with(b"About to call ") => Message::Calling,
         b"Cache Metrics" => cache_metrics(rest),
         b"Token Estimation" => Message::UsageEstimated,
         b"Timeout" => timeout(rest).unwrap_or(Message::Unreadable),
@@ -408,6 +411,8 @@ mod tests {
             read(b"[Streaming] Starting stream conversion and pipe for lmstudio/a/b"),
             Message::Streaming { label: "lmstudio/a/b" }
         );
+        assert_eq!(read(b"[streamText] About to call streamText for lmstudio/m"), Message::Calling);
+        assert_eq!(read(b"[streamText onFinish] Called, stop reason: stop"), Message::Noise);
         assert_eq!(
             written(b"[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)"),
             Some(Message::Written { event: 2, total: 235 })

@@ -34,8 +34,9 @@
 //! The logs of October 2025 have no stamps on their lines. There a request can
 //! have ended between two known instants (starts, and the names of the traces
 //! saved beside them) only if its start and duration lead there; where this
-//! leaves several, all of them are *ambiguous*. Whether a request without an
-//! end was streamed is not known there, nor are times to first token.
+//! leaves several, all of them are *ambiguous*. The last event of a reply says
+//! how many keepalives there were. Whether a request without an end was streamed
+//! is not known there, nor are times to first token.
 //!
 //! [`Confidence`] is the worst of what went into a request. Requests whose
 //! starts lie within 2 ms of each other are the one case that stamps cannot

@@ -10,6 +10,9 @@ use super::types::{LogRequest, LogRun};
 use super::unstamped::Unstamped;
 use crate::time::Timestamp;
 
+/// The last event of every reply.
+const LAST_EVENT: &[u8] = br#"[Stream Chunk] {"type":"message_stop""#;
+
 /// How the lines of a run are tied to its requests.
 #[derive(Debug)]
 enum Attribution {
@@ -55,7 +58,11 @@ pub(super) struct RunBuilder {
     last_stamp: [u8; scan::STAMP_LEN],
     /// `Total chunks` of the stream that ended last; used without stamps only.
     parts: Option<u64>,
+    /// Keepalives of the event being sent; used without stamps only.
+    cleared: Option<u64>,
     prompt_estimated: bool,
+    /// The line before this one handed the latest request over to the backend.
+    calling: bool,
 }
 
 impl RunBuilder {
@@ -92,7 +99,9 @@ impl RunBuilder {
             level_seen: 0,
             last_stamp: [0; scan::STAMP_LEN],
             parts: None,
+            cleared: None,
             prompt_estimated: false,
+            calling: false,
         }
     }
 
@@ -110,6 +119,12 @@ impl RunBuilder {
     pub(super) fn stamped_message(&mut self, stamp: &[u8; scan::STAMP_LEN], text: &[u8]) -> Fate {
         self.last_stamp = *stamp;
         let message = message::read(text);
+        if self.calling {
+            self.calling = false;
+            if let Some(draft) = self.drafts.last_mut() {
+                draft.sent = true;
+            }
+        }
         let Attribution::Stamped(open) = &mut self.attribution else { return Fate::Read };
         match message {
             Message::Noise => {
@@ -164,6 +179,10 @@ impl RunBuilder {
                 drafts.push(Draft::new(label.unwrap_or_default(), at));
                 true
             }
+            Message::Calling => {
+                self.calling = true;
+                true
+            }
             Message::Streaming { .. } => open.streaming(label.unwrap_or_default(), at, drafts),
             Message::Part { number, kind } => {
                 open.parts.part(number, kind, at);
@@ -203,7 +222,7 @@ impl RunBuilder {
             Message::Timeout { after_ms, .. } => {
                 open.timeout(label.unwrap_or_default(), at, after_ms, drafts)
             }
-            Message::Failed { .. } => open.failure(label, at),
+            Message::Failed { .. } => open.failure(label, at, drafts.len()),
             other => {
                 self.plain_fact(&other);
                 true
@@ -220,10 +239,6 @@ impl RunBuilder {
             Message::KeepaliveSent { .. } | Message::KeepaliveCleared { .. } => 2,
             _ => 1,
         });
-        // Written for every event of a reply, and never with it at level 1.
-        if text.starts_with(b"[Stream Chunk] ") {
-            self.level_seen = self.level_seen.max(2);
-        }
         let Some(Named(label)) = self.label(&message) else {
             return Fate::Stray;
         };
@@ -237,14 +252,24 @@ impl RunBuilder {
                 }
                 let index = drafts.len();
                 open.start(index, at, drafts);
-                drafts.push(Draft::new(label.unwrap_or_default(), at));
+                let mut draft = Draft::new(label.unwrap_or_default(), at);
+                draft.keepalives_unsure = true;
+                drafts.push(draft);
                 true
             }
             Message::PartsEnd { parts } => {
                 self.parts = Some(parts);
                 true
             }
-            Message::KeepaliveSent { number } => open.keepalive(number, drafts),
+            Message::KeepaliveSent { .. } => true,
+            Message::KeepaliveCleared { sent } => {
+                self.cleared = Some(sent);
+                true
+            }
+            Message::NoiseOfLevel(_) if text.starts_with(LAST_EVENT) => {
+                open.stopped(self.cleared.take());
+                true
+            }
             Message::Complete(complete) => {
                 let end = End { parts: self.parts.take(), ..end_of(&complete) };
                 open.complete(label.unwrap_or_default(), end);
@@ -263,7 +288,7 @@ impl RunBuilder {
                 true
             }
             Message::Timeout { after_ms, .. } => open.timeout(label.unwrap_or_default(), after_ms, drafts),
-            Message::Failed { .. } => open.failure(label),
+            Message::Failed { .. } => open.failure(label, drafts.len()),
             other => {
                 self.plain_fact(&other);
                 true
@@ -335,15 +360,15 @@ impl RunBuilder {
     pub(super) fn finish(mut self) -> LogRun {
         let mut facts = self.facts;
         facts.level = facts.level.or(Some(self.level_seen).filter(|level| *level > 0));
-        let (stream_logged, lost) = match self.attribution {
-            Attribution::Stamped(open) => (open.stream_logged, open.finish(&mut self.drafts)),
-            Attribution::Unstamped(open) => (false, open.finish(&mut self.drafts)),
+        let lost = match self.attribution {
+            Attribution::Stamped(open) => open.finish(&mut self.drafts),
+            Attribution::Unstamped(open) => open.finish(&mut self.drafts),
         };
         facts.unattributed_lines += lost;
         let labels = self.labels;
         let finish = |draft: Draft| -> Option<LogRequest> {
             let label = labels.get(draft.label as usize)?;
-            draft.finish(label, facts.level, stream_logged)
+            draft.finish(label, facts.level)
         };
         facts.requests = self.drafts.into_iter().filter_map(finish).collect();
         let first_start = facts.requests.first().map(|request| request.start);

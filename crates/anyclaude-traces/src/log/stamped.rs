@@ -33,6 +33,8 @@ const MAX_CANDIDATES: usize = 64;
 /// What is open in one run.
 #[derive(Debug, Default)]
 pub(super) struct Stamped {
+    /// All requests, by start.
+    starts: BTreeSet<(i64, usize)>,
     /// Requests without an end, by start.
     open: BTreeSet<(i64, usize)>,
     /// The latest starts whose stream has not begun.
@@ -46,17 +48,24 @@ pub(super) struct Stamped {
     /// Usage, read one line before the event that carried it.
     pub(super) captured: Option<Usage>,
     captured_at: VecDeque<(u64, u64, Usage)>,
-    /// Errors, settled once every end is known.
-    failures: Vec<(i64, Option<u32>)>,
-    timeouts: Vec<(i64, usize)>,
+    /// Timeouts and errors, settled once every end is known.
+    aborts: Vec<Abort>,
     /// The request that ended last: the usage line after it is its own.
     pub(super) last_complete: Option<usize>,
-    /// Whether this log names the streams that begin.
-    pub(super) stream_logged: bool,
+}
+
+/// A line that says a request came to nothing.
+#[derive(Debug)]
+enum Abort {
+    /// One of the requests that had run so long.
+    Timeout { at: i64, fitting: Vec<usize> },
+    /// One of the requests that had started, which are the first so many.
+    Failure { at: i64, label: Option<u32>, started: usize },
 }
 
 impl Stamped {
     pub(super) fn start(&mut self, index: usize, start: i64) {
+        self.starts.insert((start, index));
         self.open.insert((start, index));
         if self.starting.len() == MAX_CANDIDATES {
             self.starting.remove(0);
@@ -66,7 +75,6 @@ impl Stamped {
 
     /// A stream began: that of the latest start, which comes just before.
     pub(super) fn streaming(&mut self, label: u32, at: i64, drafts: &mut [Draft]) -> bool {
-        self.stream_logged = true;
         let fits = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
         let Some(place) = self.starting.iter().rposition(fits) else { return false };
         let index = self.starting.remove(place);
@@ -88,6 +96,11 @@ impl Stamped {
         };
         let near = within(0, EXACT_MS);
         if !near.is_empty() {
+            return near;
+        }
+        // Not where it is the line of a request that got its twin's before.
+        let twin = (start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX);
+        if self.starts.range(twin).next().is_some() {
             return near;
         }
         let late = within(-1, LATE_MS);
@@ -219,74 +232,116 @@ impl Stamped {
         true
     }
 
-    /// The proxy gave a request up: the oldest that has run so long. Its
-    /// timers fire in the order in which they were set.
-    pub(super) fn timeout(&mut self, label: u32, at: i64, after_ms: u64, drafts: &mut [Draft]) -> bool {
+    /// The proxy gave up a request that had run so long; `false` when none has.
+    pub(super) fn timeout(&mut self, label: u32, at: i64, after_ms: u64, drafts: &[Draft]) -> bool {
         let start = at.saturating_sub(i64::try_from(after_ms).unwrap_or(i64::MAX));
         let range = (start.saturating_sub(TIMER_LATE_MS), 0)..=(start.saturating_add(EXACT_MS), usize::MAX);
-        let fits =
-            |index: usize| drafts.get(index).is_some_and(|draft| draft.label == label && !draft.timed_out);
-        let mut fitting: Vec<usize> = self.open.range(range).take(MAX_CANDIDATES).map(|&(_, i)| i).collect();
-        fitting.retain(|&index| fits(index));
-        let streamed = |index: &usize| drafts.get(*index).is_some_and(Draft::is_streamed);
-        if fitting.iter().any(streamed) {
-            fitting.retain(streamed);
+        let mine = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+        let near = self.open.range(range).rev().take(MAX_CANDIDATES);
+        let fitting: Vec<usize> = near.map(|&(_, index)| index).filter(mine).collect();
+        let fits = !fitting.is_empty() && self.aborts.len() <= 2 * self.open.len();
+        if fits {
+            self.aborts.push(Abort::Timeout { at, fitting });
         }
-        let Some(&index) = fitting.first() else { return false };
-        if let Some(draft) = drafts.get_mut(index) {
-            draft.timed_out = true;
-            if fitting.len() > 1 {
-                draft.doubt(Confidence::Likely);
-            }
-        }
-        self.timeouts.push((at, index));
-        true
+        fits
     }
 
     /// An error line; `false` when no request is open that it could end.
-    pub(super) fn failure(&mut self, label: Option<u32>, at: i64) -> bool {
-        let again = label.is_none() && self.failures.last().is_some_and(|(last, _)| at - *last < ABORT_MS);
-        if again || self.failures.len() >= self.open.len() {
-            return again;
+    pub(super) fn failure(&mut self, label: Option<u32>, at: i64, started: usize) -> bool {
+        let again = match self.aborts.last() {
+            Some(Abort::Failure { at: last, .. }) => label.is_none() && at.saturating_sub(*last) < ABORT_MS,
+            _ => false,
+        };
+        let fits = !again && self.aborts.len() <= 2 * self.open.len();
+        if fits {
+            self.aborts.push(Abort::Failure { at, label, started });
         }
-        self.failures.push((at, label));
-        true
+        fits || again
     }
 
     /// Settles what had to wait for the end of the log. Returns how many
-    /// errors fit no request.
+    /// lines fit no request after all.
     pub(super) fn finish(mut self, drafts: &mut [Draft]) -> u64 {
         self.settle_first_parts(drafts);
-        let failures = std::mem::take(&mut self.failures);
         let mut lost = 0;
         let mut groups = Vec::new();
-        for (at, label) in failures {
-            match self.failed(at, label, drafts) {
+        let mut timeouts: Vec<(i64, usize)> = Vec::new();
+        // Timeouts first: their age leaves fewer to choose from.
+        let (late, failed): (Vec<Abort>, Vec<Abort>) = std::mem::take(&mut self.aborts)
+            .into_iter()
+            .partition(|abort| matches!(abort, Abort::Timeout { .. }));
+        for abort in late.into_iter().chain(failed) {
+            let group = match abort {
+                Abort::Timeout { at, fitting } => self.timed_out(at, fitting, &mut timeouts, drafts),
+                Abort::Failure { at, label, started } => self.failed(at, label, started, &timeouts, drafts),
+            };
+            match group {
                 Some(group) if group.len() > 1 => groups.push(group),
                 Some(_) => {}
                 None => lost += 1,
             }
         }
         for group in groups {
-            // Where all of them failed, it does not matter which error was whose.
-            let open = |index: &usize| drafts.get(*index).is_some_and(|draft| !draft.failed);
-            if group.iter().any(open) {
-                for index in group {
-                    if let Some(draft) = drafts.get_mut(index) {
-                        draft.doubt(Confidence::Ambiguous);
-                    }
+            // Where all of them ended alike, it does not matter which line was whose.
+            let mut ends = group
+                .iter()
+                .filter_map(|index| drafts.get(*index))
+                .map(|draft| if draft.failed || draft.timed_out { Some(draft.timed_out) } else { None });
+            let first = ends.next().flatten();
+            let confidence = match first {
+                Some(_) if ends.all(|end| end == first) => Confidence::Likely,
+                _ => Confidence::Ambiguous,
+            };
+            for index in group {
+                if let Some(draft) = drafts.get_mut(index) {
+                    draft.doubt(confidence);
+                    // How long each of them waited is open.
+                    draft.keepalives_unsure = true;
                 }
             }
         }
         lost
     }
 
+    /// One of these was given up: the one that started last, as timers are
+    /// rarely late.
+    fn timed_out(
+        &mut self,
+        at: i64,
+        mut fitting: Vec<usize>,
+        timeouts: &mut Vec<(i64, usize)>,
+        drafts: &mut [Draft],
+    ) -> Option<Vec<usize>> {
+        fitting.retain(|index| drafts.get(*index).is_some_and(|draft| !draft.timed_out));
+        for prefer in [|draft: &Draft| draft.end.is_none(), Draft::is_streamed] {
+            let preferred = |index: &usize| drafts.get(*index).is_some_and(prefer);
+            if fitting.iter().any(preferred) {
+                fitting.retain(preferred);
+            }
+        }
+        let &index = fitting.first()?;
+        let draft = drafts.get_mut(index)?;
+        draft.timed_out = true;
+        draft.keepalives.retain(|sent| *sent <= at);
+        self.open.remove(&(draft.start, index));
+        timeouts.push((at, index));
+        Some(fitting)
+    }
+
     /// The requests that an error at `at` can have ended, the first of which
     /// it is given to.
-    fn failed(&mut self, at: i64, label: Option<u32>, drafts: &mut [Draft]) -> Option<Vec<usize>> {
+    fn failed(
+        &mut self,
+        at: i64,
+        label: Option<u32>,
+        started: usize,
+        timeouts: &[(i64, usize)],
+        drafts: &mut [Draft],
+    ) -> Option<Vec<usize>> {
         let mine = |draft: &Draft| label.is_none_or(|label| draft.label == label);
-        let aborted = self.timeouts.iter().rev().take(MAX_CANDIDATES).find(|(timeout, index)| {
-            (0..ABORT_MS).contains(&at.saturating_sub(*timeout)) && drafts.get(*index).is_some_and(mine)
+        let before = timeouts.partition_point(|(timeout, _)| *timeout <= at);
+        let aborted = timeouts.iter().take(before).rev().take(MAX_CANDIDATES).find(|(timeout, index)| {
+            at.saturating_sub(*timeout) < ABORT_MS && drafts.get(*index).is_some_and(mine)
         });
         if let Some(&(_, index)) = aborted {
             return Some(vec![index]);
@@ -294,7 +349,7 @@ impl Stamped {
         let range = (i64::MIN, 0)..=(at.saturating_add(EXACT_MS), usize::MAX);
         let earlier = self.open.range(range).rev().take(MAX_CANDIDATES).map(|&(_, index)| index);
         let mut fitting: Vec<usize> =
-            earlier.filter(|&index| drafts.get(index).is_some_and(|d| mine(d) && !d.timed_out)).collect();
+            earlier.filter(|&index| index < started && drafts.get(index).is_some_and(mine)).collect();
         let streamed = |index: &usize| drafts.get(*index).is_some_and(Draft::is_streamed);
         if fitting.iter().any(streamed) {
             fitting.retain(streamed);
@@ -307,9 +362,7 @@ impl Stamped {
         let &index = fitting.first()?;
         let draft = drafts.get_mut(index)?;
         draft.failed = true;
-        if fitting.len() > 1 {
-            draft.doubt(Confidence::Likely);
-        }
+        draft.keepalives.retain(|sent| *sent <= at);
         self.open.remove(&(draft.start, index));
         Some(fitting)
     }

@@ -5,10 +5,9 @@
 //! so a request can have ended there only if its start and duration lead
 //! between them. Ends are in order too: none is earlier than the one before.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::draft::{Draft, End};
-use super::keepalives::INTERVAL_MS;
 use super::types::Confidence;
 
 /// The line of an end is written at most this long after the end.
@@ -22,14 +21,17 @@ const MAX_CANDIDATES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Unstamped {
     open: BTreeSet<(i64, usize)>,
-    /// Requests by keepalives had; streamed or not, which nothing tells.
-    waiting: BTreeSet<(u64, i64, usize)>,
+    /// Requests whose end may be another's, by that end.
+    doubtful: BTreeSet<(i64, usize)>,
+    /// Keepalives of the streams that have sent their last event.
+    stops: VecDeque<Option<u64>>,
     /// The line being read is not earlier than this.
     now: i64,
     /// Ends since the last known instant.
     ends: Vec<(u32, End)>,
-    /// Errors since the last known instant.
-    failures: Vec<Option<u32>>,
+    /// Errors, and how many requests had started then; settled once every
+    /// end is known.
+    failures: Vec<(Option<u32>, usize)>,
     /// The line before this one was a timeout, whose error follows.
     after_timeout: bool,
     lost: u64,
@@ -39,7 +41,8 @@ impl Default for Unstamped {
     fn default() -> Self {
         Self {
             open: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            stops: VecDeque::new(),
             now: i64::MIN,
             ends: Vec::new(),
             failures: Vec::new(),
@@ -53,7 +56,6 @@ impl Unstamped {
     pub(super) fn start(&mut self, index: usize, start: i64, drafts: &mut [Draft]) {
         self.instant(start, drafts);
         self.open.insert((start, index));
-        self.waiting.insert((0, start, index));
     }
 
     /// The next line was written at `at`.
@@ -65,7 +67,18 @@ impl Unstamped {
         self.after_timeout = false;
     }
 
-    pub(super) fn complete(&mut self, label: u32, end: End) {
+    /// A stream sent its last event, after so many keepalives.
+    pub(super) fn stopped(&mut self, keepalives: Option<u64>) {
+        if self.stops.len() == MAX_CANDIDATES {
+            self.stops.pop_front();
+        }
+        self.stops.push_back(keepalives);
+    }
+
+    pub(super) fn complete(&mut self, label: u32, mut end: End) {
+        let others = self.stops.len() > 1;
+        end.keepalives = self.stops.pop_front().flatten().filter(|_| !others);
+        self.stops.clear();
         self.ends.push((label, end));
         self.after_timeout = false;
     }
@@ -97,31 +110,39 @@ impl Unstamped {
         }
         for (label, end) in ends {
             let fitting = self.fitting(label, &end, self.now, until, drafts);
-            let Some(&index) = fitting.first() else {
-                self.lost += 1;
-                continue;
-            };
-            if fitting.len() > 1 {
-                doubt(&fitting, drafts);
+            doubt(&fitting, drafts);
+            let open = |index: &&usize| drafts.get(**index).is_some_and(|draft| draft.end.is_none());
+            match fitting.iter().find(open) {
+                Some(&index) => {
+                    let at = self.end(index, end, drafts);
+                    self.doubtful.insert((at, index));
+                    if self.doubtful.len() > MAX_CANDIDATES {
+                        self.doubtful.pop_first();
+                    }
+                }
+                None => self.lost += 1,
             }
-            self.end(index, end, drafts);
-        }
-        for label in std::mem::take(&mut self.failures) {
-            self.failed(label, drafts);
         }
     }
 
     /// The requests that this end, between two instants, can be of; probes
-    /// only where nothing else fits.
+    /// only where nothing else fits. Among them those that got another's end
+    /// perhaps, as this one may be theirs.
     fn fitting(&self, label: u32, end: &End, since: i64, until: i64, drafts: &[Draft]) -> Vec<usize> {
         let from = since.saturating_sub(end.ms).saturating_sub(EXACT_MS);
         let to = until.saturating_sub(end.ms).saturating_add(EXACT_MS);
         if from > to {
             return Vec::new();
         }
-        let range = self.open.range((from, 0)..=(to, usize::MAX)).take(MAX_CANDIDATES);
-        let mine = |index: usize| drafts.get(index).is_some_and(|draft| draft.label == label);
-        let mut fitting: Vec<usize> = range.map(|&(_, index)| index).filter(|&index| mine(index)).collect();
+        let open = self.open.range((from, 0)..=(to, usize::MAX)).take(MAX_CANDIDATES);
+        let mine = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+        let mut fitting: Vec<usize> = open.map(|&(_, index)| index).filter(mine).collect();
+        if fitting.is_empty() {
+            return fitting;
+        }
+        let doubtful = self.doubtful.iter().map(|&(_, index)| index).filter(mine);
+        let started = |index: &usize| drafts.get(*index).is_some_and(|d| (from..=to).contains(&d.start));
+        fitting.extend(doubtful.filter(started));
         let probe = |index: &usize| drafts.get(*index).is_some_and(Draft::is_probe);
         if !fitting.iter().all(probe) {
             fitting.retain(|index| !probe(index));
@@ -132,38 +153,10 @@ impl Unstamped {
     fn end(&mut self, index: usize, end: End, drafts: &mut [Draft]) -> i64 {
         let Some(draft) = drafts.get_mut(index) else { return i64::MIN };
         let at = draft.start.saturating_add(end.ms);
-        self.close(index, draft);
+        self.open.remove(&(draft.start, index));
+        draft.keepalives_confirmed = end.keepalives;
         draft.end = Some(end);
         at
-    }
-
-    fn close(&mut self, index: usize, draft: &Draft) {
-        self.open.remove(&(draft.start, index));
-        self.waiting.remove(&(draft.keepalives.len() as u64, draft.start, index));
-    }
-
-    /// Keepalive `number` was sent, by the request that is due first.
-    pub(super) fn keepalive(&mut self, number: u64, drafts: &mut [Draft]) -> bool {
-        let Some(before) = number.checked_sub(1) else { return false };
-        let offset = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(INTERVAL_MS);
-        let oldest = self.now.saturating_sub(offset).saturating_sub(TIMER_LATE_MS);
-        let range = self.waiting.range((before, oldest, 0)..=(before, i64::MAX, usize::MAX));
-        let mut fitting: Vec<(u64, i64, usize)> = range.take(MAX_CANDIDATES).copied().collect();
-        fitting.retain(|(.., index)| drafts.get(*index).is_some_and(|draft| !draft.is_probe()));
-        let Some(&(_, start, index)) = fitting.first() else { return false };
-        if fitting.len() > 1 {
-            for (.., index) in &fitting {
-                if let Some(draft) = drafts.get_mut(*index) {
-                    draft.keepalives_unsure = true;
-                }
-            }
-        }
-        self.waiting.remove(&(before, start, index));
-        self.waiting.insert((number, start, index));
-        if let Some(draft) = drafts.get_mut(index) {
-            draft.keepalives.push(start.saturating_add(offset));
-        }
-        true
     }
 
     /// The requests that a timeout after `after_ms`, or an error, can be of.
@@ -192,26 +185,27 @@ impl Unstamped {
     }
 
     /// An error line; `false` when no request is open that it could end.
-    pub(super) fn failure(&mut self, label: Option<u32>) -> bool {
+    pub(super) fn failure(&mut self, label: Option<u32>, started: usize) -> bool {
         if std::mem::take(&mut self.after_timeout) {
             return true;
         }
         let room = self.failures.len() < self.open.len();
         if room {
-            self.failures.push(label);
+            self.failures.push((label, started));
         }
         room
     }
 
-    fn failed(&mut self, label: Option<u32>, drafts: &mut [Draft]) {
-        let fitting = self.unanswered(label, None, drafts);
+    fn failed(&mut self, label: Option<u32>, started: usize, drafts: &mut [Draft]) {
+        let mut fitting = self.unanswered(label, None, drafts);
+        fitting.retain(|index| *index < started);
         let Some(&index) = fitting.first() else {
             self.lost += 1;
             return;
         };
         if let Some(draft) = drafts.get_mut(index) {
             draft.failed = true;
-            self.close(index, draft);
+            self.open.remove(&(draft.start, index));
         }
         doubt(&fitting, drafts);
     }
@@ -219,6 +213,9 @@ impl Unstamped {
     /// Settles what is left. Returns how many ends fit no request.
     pub(super) fn finish(mut self, drafts: &mut [Draft]) -> u64 {
         self.settle(i64::MAX, drafts);
+        for (label, started) in std::mem::take(&mut self.failures) {
+            self.failed(label, started, drafts);
+        }
         self.lost
     }
 }
