@@ -9,7 +9,7 @@
 mod support;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,9 @@ use support::{Fate, Form, Plan, write_log};
 /// A sitting: conversation turns and background requests that overlap.
 fn sitting(requests: usize, deltas: u64) -> Vec<Plan> {
     let plan = |index: usize| Plan {
-        after_ms: if index % 3 == 0 { 40 } else { 9_000 },
+        after_ms: if index.is_multiple_of(3) { 40 } else { 9_000 },
         model: 0,
-        tools: if index % 3 == 0 { 0 } else { 17 },
+        tools: if index.is_multiple_of(3) { 0 } else { 17 },
         messages: index as u64 % 60,
         fate: if index % 5 == 4 { Fate::NotStreamed } else { Fate::Completes },
         busy_ms: 12,
@@ -33,19 +33,19 @@ fn sitting(requests: usize, deltas: u64) -> Vec<Plan> {
     (0..requests).map(plan).collect()
 }
 
-fn read(path: &Path) -> (ParsedLog, Duration) {
+fn read(path: &Path) -> io::Result<(ParsedLog, Duration)> {
     let begun = Instant::now();
-    let mut file = File::open(path).unwrap();
+    let mut file = File::open(path)?;
     let mut buffer = vec![0; 256 * 1024];
     let mut parser = LogParser::new();
     loop {
-        let count = file.read(&mut buffer).unwrap();
+        let count = file.read(&mut buffer)?;
         if count == 0 {
             break;
         }
         parser.feed(&buffer[..count]);
     }
-    (parser.finish(), begun.elapsed())
+    Ok((parser.finish(), begun.elapsed()))
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn throughput() {
         let path = folder.join(format!("throughput-level{level}.log"));
         let times = (megabytes * 1_000_000 / text.len()).max(1);
         std::fs::write(&path, text.repeat(times)).unwrap();
-        let best = (0..5).map(|_| read(&path)).min_by_key(|(_, time)| *time).unwrap();
+        let best = (0..5).map(|_| read(&path).unwrap()).min_by_key(|(_, time)| *time).unwrap();
         let (log, time) = best;
         let requests: usize = log.runs.iter().map(|run| run.requests.len()).sum();
         assert_eq!(requests, truths.len() * times);

@@ -15,6 +15,19 @@ pub(super) struct Line<'a> {
     pub(super) ended: bool,
 }
 
+/// What takes the lines.
+pub(super) trait Lines {
+    /// Takes one line.
+    fn line(&mut self, line: Line<'_>);
+
+    /// How many bytes of `text`, which begins a line, are whole lines with
+    /// nothing to read in them. These are not handed over.
+    #[inline]
+    fn skip(&mut self, _text: &[u8]) -> usize {
+        0
+    }
+}
+
 /// Cuts chunks into lines and keeps what the last chunk left over, at most
 /// [`LINE_LIMIT`] bytes of it.
 #[derive(Debug, Default)]
@@ -24,35 +37,36 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Hands every line that ends in `chunk` to `each`.
+    /// Hands every line that ends in `chunk` to `lines`.
     #[inline]
-    pub(super) fn feed(&mut self, chunk: &[u8], mut each: impl FnMut(Line<'_>)) {
-        let mut ends = memchr::memchr_iter(b'\n', chunk);
-        let mut from = 0;
+    pub(super) fn feed(&mut self, chunk: &[u8], lines: &mut impl Lines) {
+        let mut rest = chunk;
         if self.rest_len > 0 {
-            let Some(end) = ends.next() else {
-                self.keep(chunk);
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                self.keep(rest);
                 return;
             };
-            self.keep(chunk.get(..end).unwrap_or_default());
+            self.keep(rest.get(..end).unwrap_or_default());
             let full_len = self.rest_len + 1;
-            each(Line { bytes: without_return(&self.rest), full_len, ended: true });
+            lines.line(Line { bytes: without_return(&self.rest), full_len, ended: true });
             self.rest.clear();
             self.rest_len = 0;
-            from = end + 1;
+            rest = rest.get(end + 1..).unwrap_or_default();
         }
-        for end in ends {
-            let line = chunk.get(from..end).unwrap_or_default();
-            each(Line { bytes: without_return(limited(line)), full_len: line.len() as u64 + 1, ended: true });
-            from = end + 1;
+        loop {
+            rest = rest.get(lines.skip(rest)..).unwrap_or_default();
+            let Some(end) = memchr::memchr(b'\n', rest) else { break };
+            let line = rest.get(..end).unwrap_or_default();
+            lines.line(Line { bytes: without_return(limited(line)), full_len: end as u64 + 1, ended: true });
+            rest = rest.get(end + 1..).unwrap_or_default();
         }
-        self.keep(chunk.get(from..).unwrap_or_default());
+        self.keep(rest);
     }
 
     /// Hands over what follows the last line ending, if anything does.
-    pub(super) fn finish(self, mut each: impl FnMut(Line<'_>)) {
+    pub(super) fn finish(self, lines: &mut impl Lines) {
         if self.rest_len > 0 {
-            each(Line { bytes: without_return(&self.rest), full_len: self.rest_len, ended: false });
+            lines.line(Line { bytes: without_return(&self.rest), full_len: self.rest_len, ended: false });
         }
     }
 
@@ -75,15 +89,23 @@ fn without_return(line: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn split(text: &[u8], chunk: usize) -> Vec<(Vec<u8>, u64, bool)> {
-        let mut lines = Vec::new();
-        let mut splitter = LineSplitter::default();
-        let mut each = |line: Line<'_>| lines.push((line.bytes.to_vec(), line.full_len, line.ended));
-        for part in text.chunks(chunk) {
-            splitter.feed(part, &mut each);
+    #[derive(Default)]
+    struct Collected(Vec<(Vec<u8>, u64, bool)>);
+
+    impl Lines for Collected {
+        fn line(&mut self, line: Line<'_>) {
+            self.0.push((line.bytes.to_vec(), line.full_len, line.ended));
         }
-        splitter.finish(each);
-        lines
+    }
+
+    fn split(text: &[u8], chunk: usize) -> Vec<(Vec<u8>, u64, bool)> {
+        let mut lines = Collected::default();
+        let mut splitter = LineSplitter::default();
+        for part in text.chunks(chunk) {
+            splitter.feed(part, &mut lines);
+        }
+        splitter.finish(&mut lines);
+        lines.0
     }
 
     #[test]

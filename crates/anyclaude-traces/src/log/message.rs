@@ -27,26 +27,16 @@ pub(super) enum Message<'a> {
     Streaming {
         label: &'a str,
     },
-    Part {
-        number: u64,
-        kind: PartKind,
-    },
+    /// A numbered part, to be read by [`part`] where somebody counts them.
+    Part,
     PartsEnd {
         parts: u64,
     },
     KeepaliveSent {
         number: u64,
     },
-    KeepaliveCleared {
-        sent: u64,
-    },
     FirstToken {
         ms: i64,
-    },
-    /// `event` counts from 1; `total` includes this event's bytes.
-    Written {
-        event: u64,
-        total: u64,
     },
     UsageCaptured(Usage),
     UsageRecorded(Usage),
@@ -100,6 +90,24 @@ pub(super) struct Complete<'a> {
     pub(super) tokens_per_second: Option<f64>,
 }
 
+/// How many bytes of a message [`is_plain`] looks at.
+pub(super) const PLAIN_LEN: usize = 21;
+
+/// How many of these are the same in every message of one kind.
+pub(super) const PLAIN_KNOWN_LEN: usize = 16;
+
+/// Whether a message that begins so is one of those that repeat for every
+/// token, and says nothing where first tokens are named.
+#[inline]
+pub(super) fn is_plain(start: &[u8; PLAIN_LEN]) -> bool {
+    let Some(words) = start.first_chunk::<PLAIN_KNOWN_LEN>() else { return false };
+    match words {
+        b"[NodeWritable] C" | b"[NodeWritable] W" | b"[Keepalive] Clea" | b"[Stream Chunk] {" => true,
+        b"[Stream Conversi" => start.ends_with(b"on] R"),
+        _ => false,
+    }
+}
+
 /// Reads the message behind `[ANYCLAUDE DEBUG] `.
 #[inline]
 pub(super) fn read(message: &[u8]) -> Message<'_> {
@@ -113,25 +121,19 @@ pub(super) fn read(message: &[u8]) -> Message<'_> {
     }
 }
 
-/// Reads `[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)`.
-pub(super) fn written(message: &[u8]) -> Option<Message<'_>> {
-    let rest = message.strip_prefix(b"[NodeWritable] Chunk #")?;
-    let read = || {
-        let (event, rest) = scan::number(rest)?;
-        let at = memchr::memmem::find(rest, b", total: ")?;
-        let (total, rest) = scan::number(rest.get(at + b", total: ".len()..)?)?;
-        (rest == b" bytes)").then_some(Message::Written { event, total })
-    };
-    Some(read().unwrap_or(Message::Unreadable))
+/// Reads `[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)`:
+/// the number of the event, from 1, and the total, its own bytes included.
+pub(super) fn written(message: &[u8]) -> Option<(u64, u64)> {
+    let (event, rest) = scan::number(message.strip_prefix(b"[NodeWritable] Chunk #")?)?;
+    let at = memchr::memmem::find(rest, b", total: ")?;
+    let (total, rest) = scan::number(rest.get(at + b", total: ".len()..)?)?;
+    (rest == b" bytes)").then_some((event, total))
 }
 
 #[inline]
 fn keepalive(message: &[u8]) -> Message<'_> {
-    if let Some(rest) = message.strip_prefix(b"[Keepalive] Cleared (stream started after ") {
-        return match scan::number(rest) {
-            Some((sent, b" keepalives)")) => Message::KeepaliveCleared { sent },
-            _ => Message::Unreadable,
-        };
+    if message.starts_with(b"[Keepalive] Cleared ") {
+        return Message::NoiseOfLevel(2);
     }
     if let Some(rest) = message.strip_prefix(b"[Keepalive] Sent keepalive #") {
         return match scan::number(rest) {
@@ -144,14 +146,21 @@ fn keepalive(message: &[u8]) -> Message<'_> {
     Message::Noise
 }
 
+/// Reads `[Keepalive] Cleared (stream started after 2 keepalives)`, of which
+/// there is one for every event.
+pub(super) fn keepalives_cleared(message: &[u8]) -> Option<u64> {
+    let rest = message.strip_prefix(b"[Keepalive] Cleared (stream started after ")?;
+    scan::number(rest).filter(|(_, rest)| *rest == b" keepalives)").map(|(sent, _)| sent)
+}
+
 #[inline]
 fn stream(message: &[u8]) -> Message<'_> {
     if let Some(rest) = message.strip_prefix(b"[Stream Conversion] ") {
         if rest.starts_with(b"Raw") {
             return Message::Noise;
         }
-        if let Some(rest) = rest.strip_prefix(b"Received chunk ") {
-            return part(rest).unwrap_or(Message::Unreadable);
+        if rest.starts_with(b"Received chunk ") {
+            return Message::Part;
         }
         if let Some(rest) = rest.strip_prefix(b"Stream complete. Total chunks: ") {
             return match scan::number(rest) {
@@ -176,18 +185,18 @@ fn stream(message: &[u8]) -> Message<'_> {
     Message::Noise
 }
 
+/// Reads `[Stream Conversion] Received chunk 2 of type: start-step`.
 #[inline]
-fn part(rest: &[u8]) -> Option<Message<'_>> {
-    let (number, rest) = scan::number(rest)?;
-    let kind = rest.strip_prefix(b" of type: ")?;
-    let kind = match kind {
+pub(super) fn part(message: &[u8]) -> Option<(u64, PartKind)> {
+    let (number, rest) = scan::number(message.strip_prefix(b"[Stream Conversion] Received chunk ")?)?;
+    let kind = match rest.strip_prefix(b" of type: ")? {
         b"text-delta" | b"tool-input-delta" | b"reasoning-delta" | b"tool-call" => PartKind::Content,
         b"text-start" | b"reasoning-start" | b"tool-input-start" => PartKind::ContentStart,
         b"finish-step" | b"finish" => PartKind::Finish,
         b"" => return None,
         _ => PartKind::Other,
     };
-    (number > 0).then_some(Message::Part { number, kind })
+    (number > 0).then_some((number, kind))
 }
 
 /// Every message that does not come once per token.
@@ -391,17 +400,14 @@ mod tests {
 
     #[test]
     fn stream_lines() {
-        let part = |number, kind| Message::Part { number, kind };
-        assert_eq!(
-            read(b"[Stream Conversion] Received chunk 3 of type: reasoning-start"),
-            part(3, PartKind::ContentStart)
-        );
-        assert_eq!(
-            read(b"[Stream Conversion] Received chunk 44 of type: text-delta"),
-            part(44, PartKind::Content)
-        );
-        assert_eq!(read(b"[Stream Conversion] Received chunk 1 of type: start"), part(1, PartKind::Other));
-        assert_eq!(read(b"[Stream Conversion] Received chunk 0 of type: start"), Message::Unreadable);
+        let line = |text: &str| format!("[Stream Conversion] Received chunk {text}");
+        assert_eq!(read(line("3 of type: start").as_bytes()), Message::Part);
+        let part_of = |text| part(line(text).as_bytes());
+        assert_eq!(part_of("3 of type: reasoning-start"), Some((3, PartKind::ContentStart)));
+        assert_eq!(part_of("44 of type: text-delta"), Some((44, PartKind::Content)));
+        assert_eq!(part_of("1 of type: start"), Some((1, PartKind::Other)));
+        assert_eq!(part_of("0 of type: start"), None);
+        assert_eq!(part_of("7 of ty"), None);
         assert_eq!(
             read(b"[Stream Conversion] Stream complete. Total chunks: 290"),
             Message::PartsEnd { parts: 290 }
@@ -415,9 +421,9 @@ mod tests {
         assert_eq!(read(b"[streamText onFinish] Called, stop reason: stop"), Message::Noise);
         assert_eq!(
             written(b"[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)"),
-            Some(Message::Written { event: 2, total: 235 })
+            Some((2, 235))
         );
-        assert_eq!(written(b"[NodeWritable] Chunk #2 of type: content_block_del"), Some(Message::Unreadable));
+        assert_eq!(written(b"[NodeWritable] Chunk #2 of type: content_block_del"), None);
         assert_eq!(written(b"[NodeWritable] Written chunk type: message_stop, buffer ok: true"), None);
     }
 
@@ -427,10 +433,9 @@ mod tests {
             let line = format!("[Keepalive] Sent keepalive #3 (waiting for {waiting})");
             assert_eq!(read(line.as_bytes()), Message::KeepaliveSent { number: 3 });
         }
-        assert_eq!(
-            read(b"[Keepalive] Cleared (stream started after 12 keepalives)"),
-            Message::KeepaliveCleared { sent: 12 }
-        );
+        let cleared = b"[Keepalive] Cleared (stream started after 12 keepalives)";
+        assert_eq!((read(cleared), keepalives_cleared(cleared)), (Message::NoiseOfLevel(2), Some(12)));
+        assert_eq!(keepalives_cleared(b"[Keepalive] Cleared (stream started after 1"), None);
         assert_eq!(read(b"[Keepalive] Sent keepalive #"), Message::Unreadable);
         assert_eq!(read(b"[Timing] First token received at 16408ms"), Message::FirstToken { ms: 16408 });
         assert_eq!(read(b"[Timing] First token received at 16408"), Message::Unreadable);

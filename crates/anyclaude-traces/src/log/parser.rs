@@ -1,6 +1,7 @@
 //! Lines → runs: banners, configuration blocks, log lines, standard error.
 
-use super::lines::{Line, LineSplitter};
+use super::lines::{Line, LineSplitter, Lines};
+use super::message;
 use super::run::{Fate, RunBuilder};
 use super::scan;
 use super::types::ParsedLog;
@@ -10,6 +11,12 @@ use crate::time::Timestamp;
 const STAMPED: &[u8; 20] = b"] [ANYCLAUDE DEBUG] ";
 /// Where a message begins in a stamped line.
 const MESSAGE_AT: usize = 1 + scan::STAMP_LEN + STAMPED.len();
+/// Length of `[2025-11-16T02:30:45`.
+const SECOND_LEN: usize = 20;
+/// What is looked at of a line before it is passed over.
+const HEAD_LEN: usize = MESSAGE_AT + message::PLAIN_LEN;
+/// So much of it is always one of a few texts, without a line ending.
+const KNOWN_LEN: usize = MESSAGE_AT + message::PLAIN_KNOWN_LEN;
 const UNSTAMPED: &[u8] = b"[ANYCLAUDE DEBUG] ";
 /// Two processes can share a file when they start within one second.
 const SAME_FILE_MS: i64 = 2_000;
@@ -44,15 +51,14 @@ impl LogParser {
 
     /// Reads the next bytes of the file.
     pub fn feed(&mut self, chunk: &[u8]) {
-        let state = &mut self.state;
-        state.bytes += chunk.len() as u64;
-        self.splitter.feed(chunk, |line| state.line(line));
+        self.state.bytes += chunk.len() as u64;
+        self.splitter.feed(chunk, &mut self.state);
     }
 
     /// Ends the file and returns what it holds.
     #[must_use]
     pub fn finish(mut self) -> ParsedLog {
-        self.splitter.finish(|line| self.state.line(line));
+        self.splitter.finish(&mut self.state);
         self.state.finish()
     }
 }
@@ -78,6 +84,8 @@ struct State {
     bytes: u64,
     lines: u64,
     unreadable: u64,
+    /// Other text before the first log line, as on standard error.
+    leading: u64,
     runs: Vec<RunBuilder>,
     /// Bytes and lines before the current line.
     seen: (u64, u64),
@@ -86,12 +94,44 @@ struct State {
     /// Bytes and lines of the banner that is being read.
     banner: (u64, u64),
     block: Block,
+    /// `[2025-11-16T02:30:45` of the last line: a second known to be well formed.
+    second: [u8; SECOND_LEN],
 }
 
-impl State {
+impl Lines for State {
+    /// Passes over lines that repeat for every token, several in each
+    /// millisecond, without looking at more than how they begin.
+    #[inline]
+    fn skip(&mut self, text: &[u8]) -> usize {
+        let Some(run) = self.runs.last_mut() else { return 0 };
+        if self.block != Block::None || !run.is_quiet() {
+            return 0;
+        }
+        let (mut passed, mut lines, mut last) = (0, 0, None);
+        while let Some(rest) = text.get(passed..)
+            && let Some(head) = rest.first_chunk::<HEAD_LEN>()
+            && let Some(stamp) = plain_line(head, &self.second)
+            && let Some(end) = memchr::memchr(b'\n', rest.get(KNOWN_LEN..).unwrap_or_default())
+        {
+            passed += KNOWN_LEN + end + 1;
+            lines += 1;
+            last = Some(stamp);
+        }
+        if let Some(stamp) = last {
+            run.passed(stamp);
+            self.lines += lines;
+            self.seen.0 += passed as u64;
+            self.seen.1 += lines;
+        }
+        passed
+    }
+
     #[inline]
     fn line(&mut self, line: Line<'_>) {
-        let text = line.bytes;
+        let mut text = line.bytes;
+        if self.lines == 0 {
+            text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
+        }
         self.lines += 1;
         let stamp = text.get(1..).and_then(|rest| rest.first_chunk::<{ scan::STAMP_LEN }>());
         let mark = text.get(1 + scan::STAMP_LEN..).and_then(|rest| rest.first_chunk::<20>());
@@ -104,7 +144,9 @@ impl State {
         self.seen.0 += line.full_len;
         self.seen.1 += 1;
     }
+}
 
+impl State {
     #[inline]
     fn stamped(&mut self, stamp: &[u8; scan::STAMP_LEN], message: &[u8]) {
         if self.runs.last().is_none_or(|run| !run.is_stamped()) {
@@ -119,6 +161,11 @@ impl State {
         }
         if self.block != Block::Configuration {
             self.block = Block::None;
+        }
+        if self.second.get(1..) != stamp.get(..SECOND_LEN - 1) && scan::stamp(stamp).is_some() {
+            self.second = [b'['; SECOND_LEN];
+            let digits = self.second.iter_mut().skip(1).zip(stamp);
+            digits.for_each(|(place, digit)| *place = *digit);
         }
         let Some(run) = self.runs.last_mut() else { return };
         match run.stamped_message(stamp, message) {
@@ -180,9 +227,9 @@ impl State {
         let torn = text.first() == Some(&b'[')
             && text.get(1..5).is_some_and(|year| year.iter().all(u8::is_ascii_digit))
             && (!ended || memchr::memmem::find(text, b"[ANYCLAUDE DEBUG").is_some());
-        let continues = self.runs.iter().any(|run| run.has_banner || run.has_messages());
-        if torn || (!continues && !text.is_empty() && self.block == Block::None) {
-            self.unreadable += 1;
+        self.unreadable += u64::from(torn);
+        if self.runs.is_empty() && self.block == Block::None && !torn && !text.trim_ascii().is_empty() {
+            self.leading += 1;
         }
     }
 
@@ -301,6 +348,9 @@ impl State {
 
     fn finish(mut self) -> ParsedLog {
         self.close_run(self.seen);
+        if self.runs.is_empty() {
+            self.unreadable += self.leading;
+        }
         ParsedLog {
             runs: self.runs.into_iter().map(RunBuilder::finish).collect(),
             bytes: self.bytes,
@@ -308,6 +358,21 @@ impl State {
             unreadable_lines: self.unreadable,
         }
     }
+}
+
+/// The stamp of a line that can be passed over: its stamp is well formed, as
+/// it lies in this second, and its message is one of those that repeat.
+#[inline]
+fn plain_line<'a>(head: &'a [u8; HEAD_LEN], second: &[u8; SECOND_LEN]) -> Option<&'a [u8; scan::STAMP_LEN]> {
+    let (of_second, rest) = head.split_first_chunk::<SECOND_LEN>()?;
+    let ([point, digits @ .., zone], rest) = rest.split_first_chunk::<5>()?;
+    let (mark, rest) = rest.split_first_chunk::<20>()?;
+    let plain = of_second == second
+        && mark == STAMPED
+        && (*point, *zone) == (b'.', b'Z')
+        && digits.iter().all(u8::is_ascii_digit)
+        && message::is_plain(rest.first_chunk()?);
+    head.get(1..)?.first_chunk().filter(|_| plain)
 }
 
 /// A line of sixty of these characters.
@@ -331,3 +396,6 @@ fn file_name(path: &[u8]) -> Option<&str> {
     let name = path.rsplit(['/', '\\']).next()?;
     (!name.is_empty()).then_some(name)
 }
+
+#[cfg(test)]
+mod tests;

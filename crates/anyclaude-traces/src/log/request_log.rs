@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::lines::{Line, LineSplitter};
+use super::lines::{Line, LineSplitter, Lines};
 use super::scan::{self, Value};
 use super::types::{Confidence, LogRun, Outcome, ProxyTime};
 use crate::time::Timestamp;
@@ -51,8 +51,13 @@ pub struct ParsedRequestLog {
 #[derive(Debug, Default)]
 pub struct RequestLogParser {
     splitter: LineSplitter,
-    entries: Vec<RequestLogEntry>,
     bytes: u64,
+    read: Entries,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    entries: Vec<RequestLogEntry>,
     unreadable: u64,
 }
 
@@ -66,26 +71,31 @@ impl RequestLogParser {
     /// Reads the next bytes of the file.
     pub fn feed(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
-        let (entries, unreadable) = (&mut self.entries, &mut self.unreadable);
-        self.splitter.feed(chunk, |line| read(line, entries, unreadable));
+        self.splitter.feed(chunk, &mut self.read);
     }
 
     /// Ends the file and returns what it holds.
     #[must_use]
     pub fn finish(mut self) -> ParsedRequestLog {
-        self.splitter.finish(|line| read(line, &mut self.entries, &mut self.unreadable));
-        ParsedRequestLog { entries: self.entries, bytes: self.bytes, unreadable_lines: self.unreadable }
+        self.splitter.finish(&mut self.read);
+        ParsedRequestLog {
+            entries: self.read.entries,
+            bytes: self.bytes,
+            unreadable_lines: self.read.unreadable,
+        }
     }
 }
 
-fn read(line: Line<'_>, entries: &mut Vec<RequestLogEntry>, unreadable: &mut u64) {
-    let text = line.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line.bytes);
-    if text.trim_ascii().is_empty() {
-        return;
-    }
-    match std::str::from_utf8(text).ok().and_then(entry) {
-        Some(entry) => entries.push(entry),
-        None => *unreadable += 1,
+impl Lines for Entries {
+    fn line(&mut self, line: Line<'_>) {
+        let text = line.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line.bytes);
+        if text.trim_ascii().is_empty() {
+            return;
+        }
+        match std::str::from_utf8(text).ok().and_then(entry) {
+            Some(entry) => self.entries.push(entry),
+            None => self.unreadable += 1,
+        }
     }
 }
 
@@ -201,11 +211,18 @@ pub fn match_request_log(runs: &mut [LogRun], entries: &[RequestLogEntry]) -> Ve
 /// one trace right after its start.
 ///
 /// `capture` is a run of that capture, `run` one of the debug log. Returns how
-/// many requests got their trace: none where the numbers differ and the
-/// stamps in the names do not say which are missing.
+/// many requests got their trace. Where the numbers differ, or the stamps in the
+/// names contradict them, only the requests that a stamp follows before the next
+/// start get one.
 pub fn attach_saved_traces(run: &mut LogRun, capture: &LogRun) -> usize {
     let mut attached = 0;
-    if capture.saved_traces.len() == run.requests.len() {
+    let pairs = || run.requests.iter().zip(&capture.saved_traces);
+    // A trace is stamped after its start, at once but for a large request.
+    let fits = pairs().all(|(request, name)| {
+        let after = Timestamp::from_file_name(name).map(|at| at.ms_since(request.start));
+        after.is_none_or(|ms| (-2..5_000).contains(&ms))
+    });
+    if fits && capture.saved_traces.len() == run.requests.len() {
         for (request, name) in run.requests.iter_mut().zip(&capture.saved_traces) {
             request.saved_trace = Some(name.clone());
             attached += 1;
@@ -225,4 +242,128 @@ pub fn attach_saved_traces(run: &mut LogRun, capture: &LogRun) -> usize {
         }
     }
     attached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::LogParser;
+
+    fn parse(text: &str) -> ParsedRequestLog {
+        let mut parser = RequestLogParser::new();
+        for chunk in text.as_bytes().chunks(11) {
+            parser.feed(chunk);
+        }
+        parser.finish()
+    }
+
+    fn entry_line(second: u8, tools: u64, messages: u64, streaming: bool) -> String {
+        format!(
+            "{{\"timestamp\":\"2025-11-16T10:00:{second:02}.000Z\",\"systemSize\":31,\"toolCount\":{tools},\
+             \"messageCount\":{messages},\"streaming\":{streaming},\"provider\":\"local\",\"model\":\"a/b\"}}\n"
+        )
+    }
+
+    /// A run with these requests: second of the start, tools, messages, streamed.
+    fn run(requests: &[(u8, u64, u64, bool)]) -> Vec<LogRun> {
+        let mut parser = LogParser::new();
+        for (second, tools, messages, streamed) in requests {
+            let at = format!("2025-11-16T10:00:{second:02}.000Z");
+            let prefix = format!("[{at}] [ANYCLAUDE DEBUG]");
+            let stream =
+                if *streamed { "[Streaming] Starting stream conversion and pipe for local/a/b" } else { "" };
+            let text = format!(
+                "{prefix} [Request Start] local/a/b at {at}\n{prefix} [Request Details] local/a/b \
+                 {{\"system\":\"x\",\"toolCount\":{tools},\"messageCount\":{messages},\"maxTokens\":9}}\n\
+                 {prefix} [streamText] About to call streamText for local/a/b\n{prefix} {stream}\n"
+            );
+            parser.feed(text.as_bytes());
+        }
+        parser.finish().runs
+    }
+
+    fn proxies(runs: &[LogRun]) -> Vec<Option<(u64, Confidence)>> {
+        let requests = runs.iter().flat_map(|run| &run.requests);
+        requests.map(|request| request.proxy.map(|proxy| (proxy.ms, proxy.confidence))).collect()
+    }
+
+    #[test]
+    fn entries_and_what_is_none() {
+        let text =
+            entry_line(1, 17, 3, true) + "\n  \nnot json\n{\"toolCount\":1}\n" + &entry_line(2, 0, 1, false);
+        let log = parse(&(text.clone() + "{\"timestamp\":\"2025-11-"));
+        assert_eq!((log.entries.len(), log.unreadable_lines), (2, 3));
+        assert_eq!(log.entries[0].timestamp.to_string(), "2025-11-16T10:00:01.000Z");
+        assert_eq!((log.entries[0].tool_count, log.entries[0].message_count), (Some(17), Some(3)));
+        assert_eq!((log.entries[1].streaming, log.entries[1].model.as_deref()), (Some(false), Some("a/b")));
+        assert_eq!(parse(&text.replace('\n', "\r\n")).entries, log.entries);
+    }
+
+    #[test]
+    fn entries_are_matched_by_what_they_say_not_by_order() {
+        let entries = parse(&(entry_line(1, 17, 3, true) + &entry_line(2, 0, 1, false))).entries;
+        let mut runs = run(&[(3, 0, 1, false), (6, 17, 3, true)]);
+        assert_eq!(match_request_log(&mut runs, &entries), [0; 0]);
+        assert_eq!(proxies(&runs), [Some((1000, Confidence::Exact)), Some((5000, Confidence::Exact))]);
+    }
+
+    #[test]
+    fn entries_too_early_or_too_late_stay_unmatched() {
+        let entries = parse(&(entry_line(1, 1, 1, true) + &entry_line(30, 1, 1, true))).entries;
+        let mut runs = run(&[(20, 1, 1, true)]);
+        assert_eq!(match_request_log(&mut runs, &entries), [0, 1]);
+        assert_eq!(proxies(&runs), [None]);
+    }
+
+    #[test]
+    fn equal_requests_that_overlap_in_the_proxy_are_ambiguous() {
+        let entries = parse(&(entry_line(1, 1, 1, true) + &entry_line(2, 1, 1, true))).entries;
+        let mut runs = run(&[(3, 1, 1, true), (5, 1, 1, true)]);
+        assert_eq!(match_request_log(&mut runs, &entries), [0; 0]);
+        assert_eq!(
+            proxies(&runs),
+            [Some((2000, Confidence::Ambiguous)), Some((3000, Confidence::Ambiguous))]
+        );
+        let mut runs = run(&[(1, 1, 1, true), (5, 1, 1, true)]);
+        match_request_log(&mut runs, &entries);
+        assert_eq!(proxies(&runs), [Some((0, Confidence::Exact)), Some((3000, Confidence::Exact))]);
+    }
+
+    #[test]
+    fn a_proxy_that_drops_tools_is_still_matched() {
+        let entries = parse(&(entry_line(1, 40, 9, true) + &entry_line(1, 2, 1, true))).entries;
+        let mut runs = run(&[(2, 12, 9, true), (3, 2, 1, true)]);
+        assert_eq!(match_request_log(&mut runs, &entries), [0; 0]);
+        assert_eq!(proxies(&runs), [Some((1000, Confidence::Likely)), Some((2000, Confidence::Exact))]);
+    }
+
+    #[test]
+    fn october_learns_what_was_not_streamed() {
+        let mut parser = LogParser::new();
+        parser.feed(b"[ANYCLAUDE DEBUG] [Request Start] local/a/b at 2025-11-16T10:00:02.000Z\n");
+        let mut runs = parser.finish().runs;
+        assert_eq!((runs[0].requests[0].streamed, runs[0].requests[0].outcome), (None, Outcome::Unfinished));
+        match_request_log(&mut runs, &parse(&entry_line(1, 0, 1, false)).entries);
+        let request = &runs[0].requests[0];
+        assert_eq!((request.streamed, request.outcome), (Some(false), Outcome::NotStreamed));
+    }
+
+    #[test]
+    fn saved_traces_go_to_their_requests() {
+        let capture = |names: &[&str]| {
+            let mut parser = LogParser::new();
+            for name in names {
+                parser.feed(format!("[TRACE] Saved to: /t/{name}.json\n").as_bytes());
+            }
+            parser.finish().runs.remove(0)
+        };
+        let names = |run: &LogRun| run.requests.iter().map(|r| r.saved_trace.clone()).collect::<Vec<_>>();
+        let mut runs = run(&[(2, 1, 1, true), (4, 1, 1, true)]);
+        assert_eq!(attach_saved_traces(&mut runs[0], &capture(&["x", "y"])), 2);
+        assert_eq!(names(&runs[0]), [Some("x.json".to_owned()), Some("y.json".to_owned())]);
+        let mut runs = run(&[(2, 1, 1, true), (4, 1, 1, true)]);
+        let only = "2025-11-16T10-00-04-017Z";
+        assert_eq!(attach_saved_traces(&mut runs[0], &capture(&[only])), 1);
+        assert_eq!(names(&runs[0]), [None, Some(format!("{only}.json"))]);
+    }
 }

@@ -109,9 +109,24 @@ impl RunBuilder {
         matches!(self.attribution, Attribution::Stamped(_))
     }
 
-    /// Whether any log line was read yet.
-    pub(super) fn has_messages(&self) -> bool {
-        self.level_seen > 0
+    /// Whether messages that repeat for every token change nothing here now.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        match &self.attribution {
+            Attribution::Stamped(open) => {
+                self.level_seen >= 2
+                    && !self.calling
+                    && open.after_first_token.is_none()
+                    && open.captured.is_none()
+            }
+            Attribution::Unstamped(_) => false,
+        }
+    }
+
+    /// Takes note of the last line that was passed over.
+    #[inline]
+    pub(super) fn passed(&mut self, stamp: &[u8; scan::STAMP_LEN]) {
+        self.last_stamp = *stamp;
     }
 
     /// Reads a message of a stamped line.
@@ -134,32 +149,31 @@ impl RunBuilder {
             }
             Message::NoiseOfLevel(level) => {
                 self.level_seen = self.level_seen.max(level);
-                open.after_first_token = None;
+                if let Some(index) = open.after_first_token.take()
+                    && let Some(count) = message::keepalives_cleared(text)
+                {
+                    open.keepalives_cleared(index, count, &mut self.drafts);
+                }
                 if open.captured.is_some()
-                    && let Some(Message::Written { event, total }) = message::written(text)
+                    && let Some((event, total)) = message::written(text)
                 {
                     open.usage_written(event, total);
                 }
                 Fate::Read
             }
             // They tell first tokens only where no line names them.
-            Message::Part { .. } if self.level_seen >= 2 => {
+            Message::Part if self.level_seen >= 2 => {
                 open.after_first_token = None;
                 Fate::Read
             }
-            Message::KeepaliveCleared { sent } => {
-                self.level_seen = self.level_seen.max(2);
-                open.keepalives_cleared(sent, &mut self.drafts);
-                Fate::Read
-            }
             message => match scan::stamp(stamp) {
-                Some(at) => self.stamped_fact(message, at),
+                Some(at) => self.stamped_fact(message, text, at),
                 None => Fate::Unreadable,
             },
         }
     }
 
-    fn stamped_fact(&mut self, message: Message<'_>, at: i64) -> Fate {
+    fn stamped_fact(&mut self, message: Message<'_>, text: &[u8], at: i64) -> Fate {
         self.level_seen = self.level_seen.max(1);
         let Some(Named(label)) = self.label(&message) else {
             return Fate::Stray;
@@ -184,7 +198,8 @@ impl RunBuilder {
                 true
             }
             Message::Streaming { .. } => open.streaming(label.unwrap_or_default(), at, drafts),
-            Message::Part { number, kind } => {
+            Message::Part => {
+                let Some((number, kind)) = message::part(text) else { return Fate::Unreadable };
                 open.parts.part(number, kind, at);
                 true
             }
@@ -236,7 +251,7 @@ impl RunBuilder {
         let message = message::read(text);
         self.level_seen = self.level_seen.max(match message {
             Message::NoiseOfLevel(level) => level,
-            Message::KeepaliveSent { .. } | Message::KeepaliveCleared { .. } => 2,
+            Message::KeepaliveSent { .. } => 2,
             _ => 1,
         });
         let Some(Named(label)) = self.label(&message) else {
@@ -262,12 +277,12 @@ impl RunBuilder {
                 true
             }
             Message::KeepaliveSent { .. } => true,
-            Message::KeepaliveCleared { sent } => {
-                self.cleared = Some(sent);
-                true
-            }
-            Message::NoiseOfLevel(_) if text.starts_with(LAST_EVENT) => {
-                open.stopped(self.cleared.take());
+            Message::NoiseOfLevel(_) => {
+                if text.starts_with(LAST_EVENT) {
+                    open.stopped(self.cleared.take());
+                } else {
+                    self.cleared = message::keepalives_cleared(text).or(self.cleared);
+                }
                 true
             }
             Message::Complete(complete) => {

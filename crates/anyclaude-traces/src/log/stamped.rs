@@ -174,10 +174,8 @@ impl Stamped {
     }
 
     /// The line after a first token says how many keepalives its stream had.
-    pub(super) fn keepalives_cleared(&mut self, count: u64, drafts: &mut [Draft]) {
-        if let Some(index) = self.after_first_token.take() {
-            self.keepalives.confirm(index, count, drafts);
-        }
+    pub(super) fn keepalives_cleared(&mut self, index: usize, count: u64, drafts: &mut [Draft]) {
+        self.keepalives.confirm(index, count, drafts);
     }
 
     /// Event `event` carried the usage read just before.
