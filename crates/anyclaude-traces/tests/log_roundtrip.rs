@@ -124,10 +124,7 @@ fn check_stamped(log: &ParsedLog, truths: &[Truth], level: u8) -> Result<(), Tes
         }
         same(request, truth, level)?;
         let alone = !overlaps(truths, truth);
-        if alone && !twins(truths, truth) {
-            let parts = truth.total_ms.map(|_| truth.parts);
-            prop_assert_eq!(request.parts, parts);
-        }
+        prop_assert_eq!(request.parts, truth.total_ms.map(|_| truth.parts));
         if level == 1 && truth.total_ms.is_some() {
             if request.ttft_ms.is_none() {
                 prop_assert!(request.ttft_ambiguous && !alone, "{request:?}\n{truth:?}");

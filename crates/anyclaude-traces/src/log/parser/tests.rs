@@ -176,3 +176,21 @@ fn october_names_traces_beside_their_requests() {
     assert_eq!(run.requests[0].confidence, Confidence::Exact);
     assert_eq!(run.requests[2].outcome, Outcome::Unfinished);
 }
+
+#[test]
+fn stream_ends_belong_to_the_completions_after_them() {
+    let parts = |second, ms, parts| {
+        line(second, ms, &format!("[Stream Conversion] Stream complete. Total chunks: {parts}"))
+    };
+    let text = start(1, 0, "a")
+        + &start(2, 0, "a")
+        + &start(3, 0, "a")
+        + &parts(4, 0, 6)
+        + &parts(12, 0, 7)
+        + &parts(12, 1, 9)
+        + &complete(12, 1, "a", 10_001)
+        + &complete(12, 2, "a", 11_002);
+    let log = parse(&text);
+    let parts: Vec<_> = log.runs[0].requests.iter().map(|request| request.parts).collect();
+    assert_eq!(parts, [Some(9), Some(7), None], "the first one's completion is lost");
+}
