@@ -145,11 +145,12 @@ impl Content {
         Self { keeps_text: true, ..Self::default() }
     }
 
-    /// The text of all system blocks, one after the other; `None` where text was
+    /// The text of all system blocks, each beginning a line; `None` where text was
     /// not kept.
     #[must_use]
-    pub fn system_text(&self) -> Option<String> {
-        self.keeps_text.then(|| self.system.iter().filter_map(|block| block.text.as_deref()).collect())
+    pub fn system_lines(&self) -> Option<String> {
+        let texts: Vec<&str> = self.system.iter().filter_map(|block| block.text.as_deref()).collect();
+        self.keeps_text.then(|| texts.join("\n"))
     }
 
     fn text_of(&self, raw: &Raw<'_>) -> Option<String> {

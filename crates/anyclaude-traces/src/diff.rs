@@ -8,8 +8,10 @@ use similar::TextDiff;
 
 use crate::content::{Content, ParameterValue, SystemBlock, Tool};
 use crate::measure::{Measure, Value};
-use crate::request::Request;
+use crate::overhead::{self, RunChange};
+use crate::request::{Request, TracePath};
 use crate::stats::Stats;
+use crate::time::Timestamp;
 use crate::trace::Identity;
 
 /// One side of a comparison: a request or a group, and what must be known of
@@ -44,6 +46,9 @@ pub struct Diff {
     pub messages: Option<MessageChange>,
     /// The other members of the body that differ.
     pub parameters: Vec<ParameterChange>,
+    /// What the processes took and wrote, where each side is of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<RunChange>,
     /// What differs in the text, where asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextChange>,
@@ -57,6 +62,10 @@ pub struct SideName {
     pub selector: String,
     /// How many requests it has.
     pub requests: u64,
+    /// The file of its only request; `None` for a group.
+    pub path: Option<TracePath>,
+    /// The time of its only request; `None` for a group.
+    pub timestamp: Option<Timestamp>,
     /// The model that ran, where it is known and the same for all.
     pub model: Option<Arc<str>>,
 }
@@ -220,6 +229,7 @@ pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
         system: diff_system(&left.newest.system, &right.newest.system),
         messages: single.then(|| diff_messages(&left.newest, &right.newest)),
         parameters: diff_parameters(&left.newest, &right.newest),
+        runs: overhead::compare(&left.requests, &right.requests).filter(|runs| runs.left.id != runs.right.id),
         text: diff_text(left, right),
     }
 }
@@ -229,7 +239,17 @@ impl Side<'_> {
         let mut models = self.requests.iter().map(|request| &request.model);
         let model =
             models.next().cloned().flatten().filter(|first| models.all(|m| m.as_ref() == Some(first)));
-        SideName { selector: self.selector.clone(), requests: self.requests.len() as u64, model }
+        let only = Some(self.requests.as_slice()).and_then(|requests| match requests {
+            [only] => Some(only),
+            _ => None,
+        });
+        SideName {
+            selector: self.selector.clone(),
+            requests: self.requests.len() as u64,
+            path: only.map(|request| request.path.clone()),
+            timestamp: only.and_then(|request| request.timestamp),
+            model,
+        }
     }
 }
 
@@ -318,7 +338,7 @@ fn diff_parameters(left: &Content, right: &Content) -> Vec<ParameterChange> {
 }
 
 fn diff_text(left: &Side<'_>, right: &Side<'_>) -> Option<TextChange> {
-    let system = unified("system", &left.newest.system_text()?, &right.newest.system_text()?);
+    let system = unified("system", &left.newest.system_lines()?, &right.newest.system_lines()?);
     let (lefts, rights) = (by_name(&left.tools), by_name(&right.tools));
     let mut keys: Vec<_> = lefts.iter().chain(&rights).map(|(key, _)| *key).collect();
     keys.sort_unstable();
@@ -332,7 +352,7 @@ fn diff_text(left: &Side<'_>, right: &Side<'_>) -> Option<TextChange> {
         .iter()
         .map(|key| {
             unified(
-                &format!("tool {}", key.0.unwrap_or("(unnamed)")),
+                &format!("tool {}", key.0.unwrap_or("(unnamed)").escape_debug()),
                 &text(&lefts, key),
                 &text(&rights, key),
             )

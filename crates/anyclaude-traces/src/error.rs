@@ -113,7 +113,7 @@ pub enum ErrorKind {
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// It is larger than the limit.
-    #[error("{bytes} bytes are more than the limit of {limit}; --max-file-size raises it")]
+    #[error("{bytes} bytes are more than the limit of {limit}")]
     TooLarge {
         /// The file's size.
         bytes: u64,

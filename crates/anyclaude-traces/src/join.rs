@@ -1,147 +1,435 @@
-//! Trace files → requests: joins the two files that mode `claude` writes for one
-//! request.
+//! Requests × logs: which process served each request, which model ran, and how
+//! long it took.
+//!
+//! No log line names a trace. What ties them: the proxy writes a trace right
+//! after its `[Request Start]` (0 to 118 ms in 334 measured requests), in the
+//! same order, and both tell the number of tools and messages. Where a capture
+//! of standard error names the file, that is exact. Where another pairing would
+//! do as well, the join says that it is ambiguous.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::request::{Kind, ModelSource, Outcome, Request, Timing, TracePath};
-use crate::session::{self, HistoryId, HistoryTree};
-use crate::store::TraceFile;
-use crate::trace::{Identity, ToolSize, TraceRecord};
+use serde::Serialize;
 
-/// Collects trace files and makes requests of them.
+use crate::log::{
+    Confidence, LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
+};
+use crate::request::{Join, ModelSource, Request, Run, Timing};
+use crate::store::{LogFile, Logs};
+use crate::time::Timestamp;
+
+/// The name that stands for whatever model the backend has loaded.
+pub const PLACEHOLDER_MODEL: &str = "current-model";
+
+/// From a start to its trace, in milliseconds: what is allowed, for slow disks
+/// and busy machines, …
+const GAP_MS: RangeInclusive<i64> = -5..=1000;
+/// … and what is usual: another pair with such a gap raises a doubt.
+const USUAL_GAP_MS: RangeInclusive<i64> = -5..=150;
+/// From a request log's entry to its trace: the proxy's own work, and the gap.
+const ENTRY_GAP_MS: RangeInclusive<i64> = 0..=16_000;
+/// Starts this close cannot be told apart by time.
+const SAME_TIME_MS: i64 = 2;
+/// A pause in the request log that tells two processes apart: half an hour.
+const RUN_PAUSE_MS: i64 = 30 * 60 * 1000;
+/// How many candidates are looked at for one request.
+const MAX_CANDIDATES: usize = 64;
+
+/// What the logs tell beside the requests.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Joined {
+    /// The processes, in order of time.
+    pub runs: Vec<Arc<Run>>,
+    /// Requests of which there is no trace, in order of time.
+    pub unmatched: Vec<UnmatchedLogRequest>,
+    /// Logs without a byte, as a crash leaves them.
+    pub empty_logs: Vec<String>,
+    /// Log lines that should say something and could not be read.
+    pub unreadable_lines: u64,
+}
+
+/// A request that only the log knows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UnmatchedLogRequest {
+    /// The process that served it.
+    pub run: Arc<str>,
+    /// What the log says of it.
+    #[serde(flatten)]
+    pub request: LogRequest,
+}
+
+impl Joined {
+    /// Takes in what the logs of another root tell.
+    pub fn extend(&mut self, other: Self) {
+        self.runs.extend(other.runs);
+        self.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
+        self.unmatched.extend(other.unmatched);
+        self.unmatched.sort_by_key(|unmatched| unmatched.request.start);
+        self.empty_logs.extend(other.empty_logs);
+        self.unreadable_lines += other.unreadable_lines;
+    }
+}
+
+/// A request as a log tells it, and the process it ran in.
+struct Start {
+    log: LogRequest,
+    run: usize,
+    /// Which request it is.
+    request: Option<usize>,
+    confidence: Confidence,
+}
+
+/// Gives requests what the logs of their root know of them.
 ///
-/// It keeps no text: names and tool lists that repeat are kept once, and of a
-/// conversation only its place in a tree of histories.
-#[derive(Debug, Default)]
-pub struct Gathering {
-    files: Vec<Gathered>,
-    names: HashSet<Arc<str>>,
-    tool_lists: HashSet<Arc<[ToolSize]>>,
-    histories: HistoryTree,
-}
-
-#[derive(Debug)]
-struct Gathered {
-    path: Arc<Path>,
-    record: TraceRecord,
-    tools: Arc<[ToolSize]>,
-    history: HistoryId,
-}
-
-impl Gathering {
-    /// Takes one more file.
-    pub fn add(&mut self, file: TraceFile) {
-        let TraceFile { path, mut record } = file;
-        let names = [
-            &mut record.mode,
-            &mut record.endpoint,
-            &mut record.requested_model,
-            &mut record.sender.session_id,
-        ];
-        for name in names.into_iter().flatten() {
-            *name = interned(&mut self.names, name.clone());
+/// `requests` are in order of time; `captures` are logs and captures of standard
+/// error that the user named.
+#[must_use]
+pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<ParsedLog>>) -> Joined {
+    let mut joined = Joined::default();
+    let entries: Vec<RequestLogEntry> =
+        logs.requests.iter().flat_map(|log| log.content.entries.clone()).collect();
+    joined.unreadable_lines = logs.requests.iter().map(|log| log.content.unreadable_lines).sum();
+    let (mut names, mut runs) = (Vec::new(), Vec::new());
+    for log in logs.debug {
+        joined.note(&log);
+        for run in log.content.runs.iter() {
+            names.push(log.name());
+            runs.push(run.clone());
         }
-        let tools = interned(&mut self.tool_lists, std::mem::take(&mut record.tools).into());
-        let history = self.histories.insert(&std::mem::take(&mut record.history));
-        self.files.push(Gathered { path, record, tools, history });
     }
-
-    /// The requests of all files, by time, then path, with their sessions and
-    /// threads.
-    #[must_use]
-    pub fn requests(mut self) -> Vec<Request> {
-        self.files.sort_by(|a, b| order(a).cmp(&order(b)));
-        let mut drafts = paired(self.files);
-        drafts.sort_by(|a, b| a.request.order().cmp(&b.request.order()));
-        session::assign(&mut drafts, &self.histories);
-        drafts.into_iter().map(|draft| draft.request).collect()
-    }
-}
-
-/// A request whose session is not known yet.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) request: Request,
-    pub(crate) sender: crate::trace::Sender,
-    pub(crate) history: HistoryId,
-}
-
-fn order(file: &Gathered) -> (bool, Option<crate::time::Timestamp>, &Path) {
-    (file.record.timestamp.is_none(), file.record.timestamp, &file.path)
-}
-
-fn interned<T: ?Sized + Eq + std::hash::Hash>(known: &mut HashSet<Arc<T>>, value: Arc<T>) -> Arc<T> {
-    if let Some(same) = known.get(&value) {
-        return same.clone();
-    }
-    known.insert(value.clone());
-    value
-}
-
-/// Joins a file that holds the response with the first earlier file of the same
-/// folder and the same body that holds none and is still alone. Files without a
-/// time stay alone: which of them was earlier is not known.
-fn paired(files: Vec<Gathered>) -> Vec<Draft> {
-    let mut waiting: HashMap<(Option<Arc<Path>>, Identity), VecDeque<usize>> = HashMap::new();
-    let mut drafts: Vec<Option<Draft>> = Vec::new();
-    for file in files {
-        let body = file.record.body.filter(|_| file.record.timestamp.is_some());
-        let key = body.map(|body| (file.path.parent().map(Arc::from), body));
-        let answered = file.record.response.is_some();
-        let mut draft = Draft::new(file);
-        if let Some(key) = key {
-            if !answered {
-                waiting.entry(key).or_default().push_back(drafts.len());
-            } else if let Some(first) = waiting.get_mut(&key).and_then(VecDeque::pop_front)
-                && let Some(first) = drafts.get_mut(first).and_then(Option::take)
-            {
-                draft.preceded_by(first);
+    for capture in captures {
+        joined.note(&capture);
+        let name = capture.name();
+        for run in capture.content.runs {
+            if !take_capture(&mut runs, &names, &run) {
+                names.push(name.clone());
+                runs.push(run);
             }
         }
-        drafts.push(Some(draft));
     }
-    drafts.into_iter().flatten().collect()
+    let unused = match_request_log(&mut runs, &entries);
+    let processes = name_runs(&runs, &names);
+    let mut starts = starts_of(&mut runs);
+    pair_by_name(requests, &mut starts);
+    pair_by_time(requests, &mut starts, &runs);
+    doubt(requests, &mut starts, &runs);
+    for start in starts {
+        let (Some(run), Some(process)) = (runs.get(start.run), processes.get(start.run)) else { continue };
+        match start.request.and_then(|index| requests.get_mut(index)) {
+            Some(request) => fill(request, start, run, process),
+            None => {
+                joined.unmatched.push(UnmatchedLogRequest { run: process.id.clone(), request: start.log })
+            }
+        }
+    }
+    joined.runs = processes;
+    let unused: Vec<&RequestLogEntry> = unused.iter().filter_map(|&index| entries.get(index)).collect();
+    joined.runs.extend(join_entries(requests, &unused));
+    joined.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
+    joined
 }
 
-impl Draft {
-    fn new(file: Gathered) -> Self {
-        let Gathered { path, record, tools, history } = file;
-        let path = TracePath(path);
-        let trace_names_model = record.mode.as_deref() == Some("claude");
-        let model = record.requested_model.clone().filter(|_| trace_names_model);
-        let request = Request {
-            paths: vec![path.clone()],
-            path,
-            timestamp: record.timestamp,
-            mode: record.mode,
-            kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count),
-            session: None,
-            thread: None,
-            run: None,
-            endpoint: record.endpoint,
-            requested_model: record.requested_model,
-            model_source: model.is_some().then_some(ModelSource::Trace),
-            model,
-            sizes: record.sizes,
-            max_tokens: record.max_tokens,
-            stream: record.stream,
-            tokens: None,
-            timing: None,
-            join: None,
-            response: record.response,
-            tools,
-        };
-        Self { request, sender: record.sender, history }
+impl Joined {
+    fn note(&mut self, log: &LogFile<ParsedLog>) {
+        self.unreadable_lines += log.content.unreadable_lines;
+        if log.content.is_empty() {
+            self.empty_logs.push(log.name());
+        }
+    }
+}
+
+/// Gives the traces that a capture names to the run that it captured; false
+/// where the capture is itself the log of a run.
+fn take_capture(runs: &mut [LogRun], names: &[String], capture: &LogRun) -> bool {
+    let Some(log) = &capture.debug_log else { return false };
+    let same_log = |(_, name): &(&mut LogRun, &String)| *name == log;
+    let captured = runs.iter_mut().zip(names).filter(same_log).map(|(run, _)| run);
+    let nearest = captured.min_by_key(|run| run.requests.len().abs_diff(capture.saved_traces.len()));
+    nearest.map(|run| attach_saved_traces(run, capture)).is_some()
+}
+
+/// Names every run by its start; of several with one start, by a number too.
+fn name_runs(runs: &[LogRun], names: &[String]) -> Vec<Arc<Run>> {
+    let mut taken: HashMap<String, u32> = HashMap::new();
+    let name = |(run, log): (&LogRun, &String)| {
+        let started = run.started.or_else(|| run.requests.first().map(|request| request.start));
+        let base = started.map_or_else(|| log.clone(), dashed);
+        let number = taken.entry(base.clone()).or_default();
+        *number += 1;
+        Arc::new(Run {
+            id: if *number == 1 { base.into() } else { format!("{base}-{number}").into() },
+            started,
+            level: run.level,
+            log: log.clone(),
+            requests: run.requests.len() as u64,
+            log_bytes: run.log_bytes,
+            mode: run.mode.clone(),
+            configured_model: run.configured_model.clone(),
+            detected_model: run.detected_model.clone(),
+        })
+    };
+    runs.iter().zip(names).map(name).collect()
+}
+
+/// A time as anyclaude writes it into file names.
+fn dashed(stamp: Timestamp) -> String {
+    stamp.to_string().replace([':', '.'], "-")
+}
+
+fn starts_of(runs: &mut [LogRun]) -> Vec<Start> {
+    let mut starts = Vec::new();
+    for (run, log) in runs.iter_mut().enumerate() {
+        for log in std::mem::take(&mut log.requests) {
+            starts.push(Start { confidence: log.confidence, log, run, request: None });
+        }
+    }
+    starts.sort_by_key(|start| start.log.start);
+    starts
+}
+
+fn pair_by_name(requests: &[&mut Request], starts: &mut [Start]) {
+    let mut files: HashMap<String, usize> = HashMap::new();
+    for (index, request) in requests.iter().enumerate().filter(|(_, request)| is_joinable(request)) {
+        for path in &request.paths {
+            let name = path.as_ref().file_name().unwrap_or_default();
+            files.insert(name.to_string_lossy().into_owned(), index);
+        }
+    }
+    for start in starts {
+        start.request = start.log.saved_trace.as_ref().and_then(|name| files.remove(name));
+    }
+}
+
+/// Mode `claude` goes to Anthropic and leaves no lines of this sort.
+fn is_joinable(request: &Request) -> bool {
+    request.mode.as_deref() != Some("claude")
+}
+
+/// Requests by their time; those that are taken are not in it.
+struct Open {
+    by_time: BTreeSet<(Timestamp, usize)>,
+}
+
+impl Open {
+    fn of(requests: &[&mut Request], taken: &BTreeSet<usize>) -> Self {
+        let free = requests
+            .iter()
+            .enumerate()
+            .filter(|(index, request)| is_joinable(request) && !taken.contains(index));
+        Self { by_time: free.filter_map(|(index, request)| Some((request.timestamp?, index))).collect() }
     }
 
-    /// Takes in the file that was written before the response came.
-    fn preceded_by(&mut self, first: Self) {
-        let total_ms = self.request.ms_since(&first.request).and_then(|ms| u64::try_from(ms).ok());
-        self.request.timing =
-            Some(Timing { total_ms, outcome: Some(Outcome::Completed), ..Timing::default() });
-        self.request.timestamp = first.request.timestamp;
-        self.request.paths.insert(0, first.request.path);
+    fn after(
+        &self,
+        stamp: Timestamp,
+        gap_ms: &RangeInclusive<i64>,
+    ) -> impl Iterator<Item = (Timestamp, usize)> {
+        let range = (stamp.plus_ms(*gap_ms.start()), 0)..=(stamp.plus_ms(*gap_ms.end()), usize::MAX);
+        self.by_time.range(range).take(MAX_CANDIDATES).copied()
     }
+}
+
+/// Pairs the rest by time: the k-th start with the k-th trace, and of traces that
+/// are near, the one that looks most like the request.
+fn pair_by_time(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
+    let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
+    let mut open = Open::of(requests, &taken);
+    for start in starts.iter_mut().filter(|start| start.request.is_none()) {
+        let near = open.after(start.log.start, &GAP_MS);
+        let likeness = |(stamp, index): (Timestamp, usize)| {
+            Some((mismatches(requests.get(index)?, start, runs)?, stamp, index))
+        };
+        if let Some((_, stamp, index)) = near.filter_map(likeness).min() {
+            open.by_time.remove(&(stamp, index));
+            start.request = Some(index);
+            start.confidence = start.confidence.max(Confidence::Likely);
+        }
+    }
+}
+
+/// How many of the counts differ that trace and log both tell; the proxy may
+/// have changed them. `None` where they cannot be the same request.
+fn mismatches(request: &Request, start: &Start, runs: &[LogRun]) -> Option<u32> {
+    let other_mode = match (request.mode.as_deref(), runs.get(start.run).and_then(|run| run.mode.as_deref()))
+    {
+        (Some(trace), Some(log)) => !log.eq_ignore_ascii_case(trace),
+        _ => false,
+    };
+    let log = &start.log;
+    if other_mode || log.streamed.is_some_and(|streamed| streamed != request.stream) {
+        return None;
+    }
+    let differs =
+        |log: Option<u64>, trace: Option<u64>| u32::from(log.is_some() && trace.is_some() && log != trace);
+    Some(
+        differs(log.tool_count, Some(request.sizes.tool_count))
+            + differs(log.message_count, Some(request.sizes.message_count))
+            + differs(log.max_tokens, request.max_tokens),
+    )
+}
+
+/// Marks the pairs that could as well be others: a trace that is left over would
+/// do, a start that is left over would do, or two pairs could be swapped.
+fn doubt(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
+    let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
+    let open = Open::of(requests, &taken);
+    let by_start: Vec<Timestamp> = starts.iter().map(|start| start.log.start).collect();
+    let is_doubtful = |at: usize| -> Option<bool> {
+        let start = starts.get(at)?;
+        let request = requests.get(start.request?)?;
+        if start.log.saved_trace.is_some() {
+            return Some(false);
+        }
+        let likeness = mismatches(request, start, runs)?;
+        let as_like = |request: &Request, start: &Start| {
+            mismatches(request, start, runs).is_some_and(|m| m <= likeness)
+        };
+        let stamp = request.timestamp?;
+        let mut free = open.after(start.log.start, &USUAL_GAP_MS);
+        if free.any(|(_, index)| requests.get(index).is_some_and(|request| as_like(request, start))) {
+            return Some(true);
+        }
+        let first = by_start.partition_point(|start| *start < stamp.plus_ms(-USUAL_GAP_MS.end()));
+        let last = by_start.partition_point(|start| *start <= stamp.plus_ms(-USUAL_GAP_MS.start()));
+        let others = starts.get(first..last).unwrap_or_default().iter().take(MAX_CANDIDATES);
+        let mut rivals = others.filter(|other| other.request != start.request && as_like(request, other));
+        Some(rivals.any(|other| {
+            let same_time = (other.log.start.ms_since(start.log.start)).abs() <= SAME_TIME_MS;
+            other.request.is_none() || (other.log.saved_trace.is_none() && same_time)
+        }))
+    };
+    let doubtful: Vec<usize> = (0..starts.len()).filter(|&at| is_doubtful(at) == Some(true)).collect();
+    for at in doubtful {
+        if let Some(start) = starts.get_mut(at) {
+            start.confidence = Confidence::Ambiguous;
+        }
+    }
+}
+
+fn fill(request: &mut Request, start: Start, run: &LogRun, process: &Arc<Run>) {
+    let log = start.log;
+    let (model, source) = model_of(&log, run);
+    if model.is_some() {
+        request.model = model;
+        request.model_source = source;
+    }
+    request.run = Some(process.id.clone());
+    request.process = Some(process.clone());
+    request.proxied = log.prompt;
+    request.join = Some(Join {
+        log: process.log.clone(),
+        gap_ms: request.timestamp.map(|stamp| stamp.ms_since(log.start)),
+        confidence: start.confidence,
+    });
+    request.timing = Some(timing(&log));
+}
+
+/// The model that ran, unless the log only has a placeholder for it.
+fn model_of(log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
+    if log.model != PLACEHOLDER_MODEL {
+        return (Some(log.model.as_str().into()), Some(ModelSource::DebugLog));
+    }
+    match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
+        Some(model) => (Some(model.into()), Some(ModelSource::Detected)),
+        None => (None, None),
+    }
+}
+
+fn timing(log: &LogRequest) -> Timing {
+    let proxy = log.proxy.filter(|proxy| proxy.confidence != Confidence::Ambiguous);
+    let proxy_ms = proxy.map(|proxy| proxy.ms);
+    let both = |a: Option<u64>, b: Option<u64>, join: fn(u64, u64) -> Option<u64>| join(a?, b?);
+    Timing {
+        start: Some(log.start),
+        proxy_ms,
+        ttft_ms: log.ttft_ms,
+        ttft_source: log.ttft_source,
+        generation_ms: both(log.total_ms, log.ttft_ms, u64::checked_sub),
+        total_ms: log.total_ms,
+        wall_ms: both(proxy_ms, log.total_ms, u64::checked_add),
+        keepalives: log.keepalives,
+        events: log.events,
+        event_bytes: log.event_bytes,
+        parts: log.parts,
+        prompt_tokens: log.prompt_tokens,
+        prompt_tokens_source: log.prompt_tokens_source,
+        output_tokens: log.output_tokens,
+        output_tokens_source: log.output_tokens_source,
+        reported_tokens_per_second: log.reported_tokens_per_second,
+        prefill_tokens_per_second: prefill_speed(log),
+        outcome: Some(log.outcome),
+    }
+}
+
+fn prefill_speed(log: &LogRequest) -> Option<f64> {
+    let (tokens, ttft_ms) = (log.prompt_tokens?, log.ttft_ms.filter(|ms| *ms > 0)?);
+    #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
+    Some(tokens as f64 * 1000.0 / ttft_ms as f64)
+}
+
+/// Gives requests that no debug log knows the model that the request log names.
+/// Runs are told apart by pauses and by the model.
+fn join_entries(requests: &mut [&mut Request], entries: &[&RequestLogEntry]) -> Vec<Arc<Run>> {
+    let taken: BTreeSet<usize> = requests
+        .iter()
+        .enumerate()
+        .filter(|(_, request)| request.run.is_some())
+        .map(|(index, _)| index)
+        .collect();
+    let mut open = Open::of(requests, &taken);
+    let mut sorted = entries.to_vec();
+    sorted.sort_by_key(|entry| entry.timestamp);
+    let goes_on = |a: &&RequestLogEntry, b: &&RequestLogEntry| {
+        b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
+    };
+    let mut runs = Vec::new();
+    for run in sorted.chunk_by(goes_on) {
+        let Some(process) = run_of_entries(run) else { continue };
+        for entry in run {
+            let near = open.after(entry.timestamp, &ENTRY_GAP_MS);
+            let fits = |(_, index): &(Timestamp, usize)| {
+                requests.get(*index).is_some_and(|request| entry_fits(entry, request))
+            };
+            let Some((stamp, index)) = near.into_iter().find(fits) else { continue };
+            open.by_time.remove(&(stamp, index));
+            let Some(request) = requests.get_mut(index) else { continue };
+            request.run = Some(process.id.clone());
+            request.process = Some(process.clone());
+            if let Some(model) = entry.model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
+                request.model = Some(model.into());
+                request.model_source = Some(ModelSource::RequestLog);
+            }
+        }
+        runs.push(process);
+    }
+    runs
+}
+
+fn entry_fits(entry: &RequestLogEntry, request: &Request) -> bool {
+    entry.tool_count.is_none_or(|n| n == request.sizes.tool_count)
+        && entry.message_count.is_none_or(|n| n == request.sizes.message_count)
+        && entry.streaming.is_none_or(|streaming| streaming == request.stream)
+        && entry
+            .provider
+            .as_deref()
+            .is_none_or(|provider| request.mode.as_deref().is_none_or(|mode| mode == provider))
+}
+
+fn run_of_entries(entries: &[&RequestLogEntry]) -> Option<Arc<Run>> {
+    let first = entries.first()?;
+    Some(Arc::new(Run {
+        id: dashed(first.timestamp).into(),
+        started: Some(first.timestamp),
+        level: None,
+        log: "request-logs".to_owned(),
+        requests: entries.len() as u64,
+        log_bytes: 0,
+        mode: first.provider.clone(),
+        configured_model: first.model.clone(),
+        detected_model: None,
+    }))
 }

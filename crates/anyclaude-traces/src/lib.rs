@@ -6,10 +6,11 @@
 //! file never hides a good one), measures them exactly, and compares them.
 //!
 //! There is one way through: [`store`] finds and reads files, [`trace`] parses
-//! each in one pass, [`join`] makes [`Request`]s of them, with sessions and
-//! threads, and [`summary`], [`show`] and [`diff`] are pure functions from
-//! requests to serialisable results. [`Recording`] does the first three in one
-//! call:
+//! each in one pass, [`gather`] makes [`Request`]s of them, with sessions and
+//! threads, [`log`] parses logs, [`join`] gives requests the models and times
+//! that the logs tell, and [`summary`], [`show`], [`diff`] and [`timing`] are pure
+//! functions from requests to serialisable results. [`Recording`] does all but
+//! the last:
 //!
 //! ```no_run
 //! use anyclaude_traces::{Recording, Store};
@@ -26,8 +27,11 @@
 pub mod content;
 pub mod diff;
 pub mod error;
+pub mod gather;
 pub mod join;
+pub mod log;
 pub mod measure;
+pub mod overhead;
 pub mod recording;
 pub mod request;
 pub mod scope;
@@ -37,6 +41,7 @@ pub mod stats;
 pub mod store;
 pub mod summary;
 pub mod time;
+pub mod timing;
 pub mod tools;
 pub mod trace;
 

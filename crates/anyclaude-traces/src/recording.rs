@@ -1,16 +1,20 @@
 //! Between the disk and the analyses: folders → requests, and back to the
 //! content of a few of them.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::content::{Content, Tool};
 use crate::diff::Side;
 use crate::error::Error;
-use crate::join::Gathering;
+use crate::gather::Gathering;
+use crate::join::{Joined, join};
+use crate::log::ParsedLog;
 use crate::request::Request;
-use crate::store::{Source, Store};
+use crate::store::{LogFile, Source, Store};
+use crate::time::Timestamp;
 
 /// All requests of some folders and files.
 #[derive(Debug, Default)]
@@ -20,6 +24,8 @@ pub struct Recording {
     pub requests: Vec<Request>,
     /// What could not be used.
     pub skipped: Vec<Error>,
+    /// What the logs tell, once [`join_logs`](Self::join_logs) has read them.
+    pub joined: Joined,
 }
 
 impl Recording {
@@ -46,7 +52,41 @@ impl Recording {
     pub fn read_sources(store: &Store, sources: &[Source]) -> Self {
         let mut gathering = Gathering::default();
         let skipped = store.scan(sources, || (), |file, ()| gathering.add(file));
-        Self { requests: gathering.requests(), skipped }
+        Self { requests: gathering.requests(), skipped, joined: Joined::default() }
+    }
+
+    /// Reads the logs beside the traces and gives the requests of this time the
+    /// models and times that they tell. `roots` are folders whose logs are read
+    /// even where none of their traces were; `captures` are further logs.
+    ///
+    /// Logs that cannot be read are added to what was skipped.
+    pub fn join_logs(
+        &mut self,
+        store: &Store,
+        roots: &[PathBuf],
+        window: RangeInclusive<Timestamp>,
+        captures: &[LogFile<ParsedLog>],
+    ) {
+        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        for root in roots {
+            by_root.insert(std::path::absolute(root).ok(), Vec::new());
+        }
+        let mut known: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
+        let in_time = |request: &&mut Request| request.timestamp.is_some_and(|stamp| window.contains(&stamp));
+        for request in self.requests.iter_mut().filter(in_time) {
+            let path = request.path.as_ref();
+            let folder = path.parent().unwrap_or(path).to_owned();
+            let root = known.entry(folder).or_insert_with(|| store.root_of(path)).clone();
+            by_root.entry(root).or_default().push(request);
+        }
+        if by_root.is_empty() && !captures.is_empty() {
+            by_root.insert(None, Vec::new());
+        }
+        for (root, mut requests) in by_root {
+            let (logs, errors) = root.map(|root| store.logs(&root, window.clone())).unwrap_or_default();
+            self.skipped.extend(errors);
+            self.joined.extend(join(&mut requests, logs, captures.to_vec()));
+        }
     }
 }
 

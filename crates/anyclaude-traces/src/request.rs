@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+use crate::log::PromptOverhead;
+pub use crate::log::{Confidence, Outcome, TokenSource, TtftSource};
 use crate::time::Timestamp;
 use crate::trace::{Response, Sizes, ToolSize};
 
@@ -58,9 +60,47 @@ pub struct Request {
     /// Its tools, in the order of the file.
     #[serde(skip)]
     pub tools: Arc<[ToolSize]>,
+    /// The process that [`run`](Self::run) names.
+    #[serde(skip)]
+    pub process: Option<Arc<Run>>,
+    /// What the proxy was about to send, after its edits.
+    #[serde(skip)]
+    pub proxied: Option<PromptOverhead>,
+}
+
+/// One anyclaude process, as its log tells it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Run {
+    /// Its name: the time of its start, as anyclaude writes times into file names.
+    pub id: Arc<str>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// Its debug level; `None` where only a request log tells of it.
+    pub level: Option<u8>,
+    /// The log file.
+    pub log: String,
+    /// How many requests the log has of it.
+    pub requests: u64,
+    /// How many bytes it wrote to the log.
+    pub log_bytes: u64,
+    /// The proxy's mode.
+    pub mode: Option<String>,
+    /// The model that it was told to use.
+    pub configured_model: Option<String>,
+    /// The model that it found loaded in the backend.
+    pub detected_model: Option<String>,
 }
 
 impl Request {
+    /// The group that the request is in when requests are grouped by model: the
+    /// model that ran; of a process that only said `current-model`, the process.
+    #[must_use]
+    pub fn model_group(&self) -> Option<Arc<str>> {
+        let unnamed = || self.run.as_ref().map(|run| format!("unnamed, run {run}").into());
+        self.model.clone().or_else(unnamed)
+    }
+
     /// How long ago `earlier` was recorded, seen from this request.
     #[must_use]
     pub fn ms_since(&self, earlier: &Self) -> Option<i64> {
@@ -222,43 +262,6 @@ pub struct Timing {
     pub outcome: Option<Outcome>,
 }
 
-/// Which log line gave the time to first token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TtftSource {
-    /// `[Timing] First token received`.
-    Timing,
-    /// The stamp of the first part with content.
-    FirstPart,
-}
-
-/// Where a count of tokens comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenSource {
-    /// The usage that the backend reported.
-    Usage,
-    /// The logged speed times the logged duration.
-    Derived,
-}
-
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// To the end.
-    Completed,
-    /// With an error of the provider.
-    Failed,
-    /// The proxy gave up waiting.
-    TimedOut,
-    /// The log shows no end.
-    Unfinished,
-    /// The answer was not streamed, and so its end is not logged.
-    NotStreamed,
-}
-
 /// How a trace was tied to its log lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -266,19 +269,7 @@ pub struct Join {
     /// The log file.
     pub log: String,
     /// From `[Request Start]` to the trace's timestamp.
-    pub gap_ms: i64,
+    pub gap_ms: Option<i64>,
     /// How sure it is.
     pub confidence: Confidence,
-}
-
-/// How sure a join is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Confidence {
-    /// The log names the file.
-    Exact,
-    /// One candidate fits.
-    Likely,
-    /// Several fit.
-    Ambiguous,
 }

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::join::Draft;
+use crate::gather::Draft;
 use crate::request::Kind;
 use crate::time::Timestamp;
 use crate::trace::Identity;

@@ -70,7 +70,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// The measures that a group carries.
+    /// The measures that a summary's groups carry.
     pub const MEASURES: [Measure; 12] = [
         Measure::SystemChars,
         Measure::ToolCount,
@@ -92,9 +92,9 @@ impl Group {
         self.measures.iter().find(|(known, _)| *known == measure).and_then(|(_, stats)| stats.as_ref())
     }
 
-    fn of(name: Option<Arc<str>>, requests: &[&Request]) -> Self {
+    fn of(name: Option<Arc<str>>, requests: &[&Request], measures: &[Measure]) -> Self {
         let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
-        let measures = Self::MEASURES.iter().map(|&measure| (measure, spread(measure))).collect();
+        let measures = measures.iter().map(|&measure| (measure, spread(measure))).collect();
         Self { name, requests: requests.len() as u64, measures }
     }
 }
@@ -145,7 +145,7 @@ impl Grouping {
     /// By the model that ran; most requests first.
     #[must_use]
     pub fn by_model() -> Self {
-        Self::by_name(|request| request.model.clone())
+        Self::by_name(Request::model_group)
     }
 
     /// By a name; the group with most requests comes first.
@@ -160,9 +160,12 @@ impl Grouping {
         Self { key: Box::new(key), chronological: true }
     }
 
-    fn groups(&self, requests: &[&Request]) -> Vec<Group> {
+    /// The groups of these requests, with the spread of these measures.
+    #[must_use]
+    pub fn groups(&self, requests: &[&Request], measures: &[Measure]) -> Vec<Group> {
         let parts = parted(requests, &self.key).into_iter();
-        let mut groups: Vec<Group> = parts.map(|(name, members)| Group::of(name, &members)).collect();
+        let mut groups: Vec<Group> =
+            parts.map(|(name, members)| Group::of(name, &members, measures)).collect();
         if !self.chronological {
             groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
         }
@@ -185,7 +188,7 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         scope,
         totals: totals(&chosen, &sessions, skipped.len()),
         other_kinds: count_kinds(&others),
-        groups: grouping.groups(&chosen),
+        groups: grouping.groups(&chosen, &Group::MEASURES),
         largest_tools,
         mcp_servers,
         sessions,

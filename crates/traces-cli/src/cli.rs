@@ -8,7 +8,7 @@ use anyclaude_traces::scope::KindFilter;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
-use crate::duration::{Label, Limit, parse_label, parse_limit};
+use crate::duration::{Label, Limit, parse_limit};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -26,6 +26,7 @@ Examples:
   traces diff                         the two models used last, side by side
   traces diff latest~1 latest         what the newest request adds
   traces show latest                  where the bytes of the newest request are
+  traces timing                       where the time went, by model
   traces list --all --format ndjson   every request, for jq
 
 Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
@@ -33,7 +34,16 @@ Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]
-#[command(name = "traces", version, styles = STYLES, after_help = AFTER, max_term_width = 100)]
+#[command(
+    name = "traces",
+    version,
+    styles = STYLES,
+    override_usage = "traces [VERB] [INPUT]... [OPTIONS]",
+    subcommand_value_name = "VERB",
+    subcommand_help_heading = "Verbs",
+    after_help = AFTER,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -49,6 +59,8 @@ pub(crate) enum Verb {
     Show(ShowArgs),
     /// What differs between two requests or two groups
     Diff(DiffArgs),
+    /// Times from the logs: first token, keepalives, events, tokens per second
+    Timing(TimingArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -146,6 +158,33 @@ pub(crate) struct DiffArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Rows are requests of every kind; groups are of the conversation, unless --kind
+says otherwise. Times come from ~/.anyclaude/logs and request-logs; record them
+with ANYCLAUDE_DEBUG=2 anyclaude.
+
+Examples:
+  traces timing                        the last sitting, by model
+  traces timing --by level --all       what debug logging costs
+  traces timing model:qwen3 --format csv
+  traces timing --log stderr.txt       also what was captured of standard error")]
+pub(crate) struct TimingArgs {
+    /// Files, folders or selectors
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// A log elsewhere, or a capture of anyclaude's standard error [repeatable]
+    #[arg(long = "log", value_name = "FILE")]
+    pub(crate) logs: Vec<PathBuf>,
+    /// What to group by
+    #[arg(long, value_name = "WHAT", default_value = "model")]
+    pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
@@ -195,7 +234,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "N")]
     pub(crate) last: Option<usize>,
     /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
-    #[arg(long = "label", value_name = "MODEL=INPUT", value_parser = parse_label)]
+    #[arg(long = "label", value_name = "MODEL=INPUT")]
     pub(crate) labels: Vec<Label>,
     /// Skip files larger than this many bytes
     #[arg(long, value_name = "BYTES", default_value_t = anyclaude_traces::Store::MAX_FILE_BYTES)]

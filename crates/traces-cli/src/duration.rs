@@ -1,5 +1,7 @@
 //! Times and amounts as people type them.
 
+use std::ffi::{OsStr, OsString};
+
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::measure::{Measure, Unit, Value};
 use anyhow::{Context as _, anyhow, bail};
@@ -110,17 +112,41 @@ fn units(unit: Unit) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Label {
     pub(crate) model: String,
-    pub(crate) input: String,
+    pub(crate) input: OsString,
 }
 
-/// Parses a label.
-pub(crate) fn parse_label(text: &str) -> anyhow::Result<Label> {
-    match text.split_once('=') {
-        Some((model, input)) if !model.is_empty() && !input.is_empty() => {
-            Ok(Label { model: model.to_owned(), input: input.to_owned() })
-        }
-        _ => bail!("write MODEL=INPUT, such as gpt-oss-20b=session:1f0c"),
+impl From<OsString> for Label {
+    /// Splits at the first `=`; what has none names no model, which
+    /// [`Label::check`] refuses.
+    fn from(text: OsString) -> Self {
+        let bytes = text.as_encoded_bytes();
+        let at = bytes.iter().position(|byte| *byte == b'=').unwrap_or(0);
+        let model = String::from_utf8_lossy(bytes.get(..at).unwrap_or_default()).into_owned();
+        Self { model, input: after(&text, at + 1) }
     }
+}
+
+impl Label {
+    /// Fails unless it has both parts.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if self.model.is_empty() || self.input.is_empty() {
+            bail!("--label: write MODEL=INPUT, such as gpt-oss-20b=session:1f0c");
+        }
+        Ok(())
+    }
+}
+
+/// The rest of an argument, whatever bytes it holds.
+#[cfg(unix)]
+fn after(text: &OsStr, at: usize) -> OsString {
+    use std::os::unix::ffi::OsStrExt as _;
+    OsStr::from_bytes(text.as_bytes().get(at..).unwrap_or_default()).to_owned()
+}
+
+/// The rest of an argument.
+#[cfg(not(unix))]
+fn after(text: &OsStr, at: usize) -> OsString {
+    text.to_string_lossy().get(at..).unwrap_or_default().into()
 }
 
 #[cfg(test)]

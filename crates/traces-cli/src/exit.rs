@@ -46,5 +46,6 @@ pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
         cause.downcast_ref().is_some_and(closed)
             || cause.downcast_ref().and_then(serde_json::Error::io_error_kind)
                 == Some(io::ErrorKind::BrokenPipe)
+            || matches!(cause.downcast_ref().map(csv::Error::kind), Some(csv::ErrorKind::Io(error)) if closed(error))
     })
 }

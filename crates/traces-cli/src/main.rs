@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse_from(cli::verb_first(std::env::args_os()));
+    let args = cli::verb_first(std::env::args_os());
+    let cli = cli::Cli::try_parse_from(&args).unwrap_or_else(|error| refuse(&args, &error));
     let mut out = BufWriter::new(io::stdout().lock());
     let done = commands::run(cli.verb, &mut out).and_then(|status| Ok(out.flush().map(|()| status)?));
     match done {
@@ -25,4 +26,11 @@ fn main() -> ExitCode {
             exit::Status::Unusable.into()
         }
     }
+}
+
+/// Ends the program with clap's own words, in which the arguments are made safe
+/// to print.
+fn refuse(args: &[std::ffi::OsString], error: &clap::Error) -> ! {
+    let safe = args.iter().map(|arg| render::plain::line(&arg.to_string_lossy()).into_owned());
+    cli::Cli::try_parse_from(safe).err().as_ref().unwrap_or(error).exit()
 }

@@ -83,6 +83,7 @@ fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
     let pool = reader.surroundings(&selector)?;
     let picked = reader.pick(&pool.requests, &selector)?;
     let Some(newest) = picked.last() else { bail!(unreadable(one, &pool.skipped)) };
+    reader.check_labels()?;
     if selector.is_single() {
         let right = Draft { selector: name.into_owned(), requests: vec![newest.clone()] };
         return Ok(([predecessor(&pool.requests, newest)?, right], pool.skipped));

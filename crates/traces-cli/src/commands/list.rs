@@ -6,7 +6,7 @@ use anyclaude_traces::scope::KindFilter;
 
 use anyhow::bail;
 
-use super::{check_format, check_limits, report_skipped};
+use super::{check_format, check_limits, next_step, report_skipped};
 use crate::cli::{Format, ListArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, list, page};
@@ -24,7 +24,10 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
         Json => json::list(out, &selection)?,
         Ndjson => json::lines(out, &selection.requests)?,
         Csv => csv::requests(out, &selection.requests)?,
-        Table | Markdown => page::print(out, &list::page(&selection), &args.output)?,
+        Table | Markdown => {
+            let next = next_step(&args.filter, &args.inputs, &selection.requests);
+            page::print(out, &list::page(&selection, &next), &args.output)?;
+        }
     }
     let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };
     Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(nothing))

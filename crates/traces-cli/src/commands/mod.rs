@@ -5,15 +5,21 @@ mod list;
 mod man;
 mod show;
 mod summary;
+mod timing;
 
+use std::ffi::OsString;
 use std::io::Write;
 
+use std::sync::Arc;
+
+use anyclaude_traces::summary::Grouping;
 use anyclaude_traces::{Error, Request};
 use anyhow::bail;
 
-use crate::cli::{Format, Output, Verb};
+use crate::cli::{By, Filter, Format, Output, Verb};
 use crate::duration::Limit;
 use crate::exit::Status;
+use crate::render::page::{Next, quoted};
 use crate::render::{notes, units};
 
 /// Runs a verb.
@@ -23,6 +29,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::List(args) => list::run(&args, out),
         Verb::Show(args) => show::run(&args, out),
         Verb::Diff(args) => diff::run(&args, out),
+        Verb::Timing(args) => timing::run(&args, out),
         Verb::Completions(args) => man::completions(args.shell, out),
         Verb::Man => man::page(out),
     }
@@ -38,6 +45,31 @@ fn check_format(output: &Output, verb: &str, formats: &[Format]) -> anyhow::Resu
     let known: Vec<String> = formats.iter().filter_map(name).collect();
     let asked = name(&output.format).unwrap_or_default();
     bail!("`traces {verb}` has no format {asked}; it has {}", known.join(", "))
+}
+
+/// How the next command finds what this one looked at.
+fn next_step(filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next {
+    let root =
+        filter.root.as_ref().filter(|root| std::env::var_os("TRACES_ROOT").is_none_or(|env| env != **root));
+    let root =
+        root.map_or_else(String::new, |root| format!(" --root {}", quoted(&root.display().to_string())));
+    let newest = requests.last().map(|newest| quoted(&newest.path.as_ref().display().to_string()));
+    Next { root, newest: newest.filter(|_| !inputs.is_empty()) }
+}
+
+/// What requests are grouped by.
+fn grouping(by: By) -> Grouping {
+    let day = |request: &Request| request.timestamp.map(|stamp| Arc::from(units::day(stamp)));
+    let level = |request: &Request| request.process.as_ref()?.level.map(|level| level.to_string().into());
+    match by {
+        By::Model => Grouping::by_model(),
+        By::Mode => Grouping::by_name(|request| request.mode.clone()),
+        By::Kind => Grouping::by_name(|request| Some(request.kind.name().into())),
+        By::Session => Grouping::by_time(|request| request.session.clone()),
+        By::Run => Grouping::by_time(|request| request.run.clone()),
+        By::Level => Grouping::by_name(level),
+        By::Day => Grouping::by_time(day),
+    }
 }
 
 /// Says which files were skipped, and returns the exit status that this means.

@@ -8,7 +8,7 @@ use anyclaude_traces::show::show;
 use anyclaude_traces::{Kind, Request};
 use anyhow::{Context as _, bail};
 
-use super::{check_format, check_limits, report_skipped};
+use super::{check_format, check_limits, next_step, report_skipped};
 use crate::cli::{Format, ShowArgs};
 use crate::exit::Status;
 use crate::render::{json, notes, page, show as render};
@@ -43,7 +43,11 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let shown = show(request, content);
     match args.output.format {
         Json => json::document(out, &shown)?,
-        _ => page::print(out, &render::page(&shown), &args.output)?,
+        _ => {
+            let inputs = if selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
+            let next = next_step(&args.filter, inputs, &selection.requests);
+            page::print(out, &render::page(&shown, &next), &args.output)?;
+        }
     }
     Ok(limits.and(skipped))
 }

@@ -1,18 +1,17 @@
 //! `traces summary`: what a session looked like.
 
 use std::io::Write;
-use std::sync::Arc;
 
+use anyclaude_traces::Kind;
 use anyclaude_traces::scope::KindFilter;
-use anyclaude_traces::summary::{Grouping, summarize};
-use anyclaude_traces::{Kind, Request};
+use anyclaude_traces::summary::summarize;
 
 use anyhow::bail;
 
-use super::{check_format, check_limits, report_skipped};
-use crate::cli::{By, Format, SummaryArgs};
+use super::{check_format, check_limits, grouping, next_step, report_skipped};
+use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
-use crate::render::{csv, json, page, summary, units};
+use crate::render::{csv, json, page, summary};
 use crate::select::Reader;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -28,21 +27,11 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,
         Json => json::document(out, &found)?,
-        _ => page::print(out, &summary::page(&found, args.by, selection.is_sitting), &args.output)?,
+        _ => {
+            let next = next_step(&args.filter, &args.inputs, &selection.requests);
+            page::print(out, &summary::page(&found, args.by, selection.is_sitting, &next), &args.output)?;
+        }
     }
     let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };
     Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(nothing))
-}
-
-fn grouping(by: By) -> Grouping {
-    let day = |request: &Request| request.timestamp.map(|stamp| Arc::from(units::day(stamp)));
-    match by {
-        By::Model => Grouping::by_model(),
-        By::Mode => Grouping::by_name(|request| request.mode.clone()),
-        By::Kind => Grouping::by_name(|request| Some(request.kind.name().into())),
-        By::Session => Grouping::by_time(|request| request.session.clone()),
-        By::Run => Grouping::by_time(|request| request.run.clone()),
-        By::Level => Grouping::by_name(|_| None),
-        By::Day => Grouping::by_time(day),
-    }
 }

@@ -2,12 +2,22 @@
 
 use anyclaude_traces::content::ParameterValue;
 use anyclaude_traces::diff::{Diff, MeasureChange, SideName};
-use anyclaude_traces::measure::{Unit, Value};
+use anyclaude_traces::measure::{Measure, Unit, Value};
+use anyclaude_traces::overhead::RunChange;
 
 use super::page::Page;
 use super::table::{Grid, number, text};
 use super::units;
 
+/// Measures that are of interest only where they differ.
+const WHEN_DIFFERENT: [Measure; 6] = [
+    Measure::SystemTextBytes,
+    Measure::SystemBlocks,
+    Measure::OtherBytes,
+    Measure::FileBytes,
+    Measure::EventBytes,
+    Measure::Parts,
+];
 /// How many tools are named.
 const MOST_ROWS: usize = 12;
 
@@ -26,24 +36,46 @@ pub(crate) fn page(diff: &Diff) -> Page {
         ));
     }
     page.table(parameters(diff));
+    if let Some(runs) = &diff.runs {
+        page.table(processes(runs));
+        if let Some(delta) = runs.ms_per_event_delta {
+            page.line(format!(
+                "The right process takes {delta:+.2} ms for each event compared with the left one."
+            ));
+        }
+    }
     if let Some(text) = &diff.text {
-        page.block(format!("{}{}", text.system, text.tools));
+        match format!("{}{}", text.system, text.tools).as_str() {
+            "" => page.line("Text: the same, of the system prompt and of every tool's description."),
+            different => page.block(different),
+        }
     }
     page
 }
 
 fn side(label: &str, side: &SideName) -> String {
-    let model = side.model.as_ref().filter(|model| !side.selector.contains(&***model));
-    let model = model.map_or_else(String::new, |model| format!(" · {model}"));
-    let medians = if side.requests > 1 { ", medians" } else { "" };
-    format!("{label} {}{model} · {}{medians}", side.selector, units::count(side.requests, "request"))
+    let mut facts = vec![format!("{label} {}", side.selector)];
+    let path = side.path.as_ref().map(|path| path.as_ref().display().to_string());
+    facts.extend(path.filter(|path| *path != side.selector));
+    facts.extend(side.timestamp.map(|stamp| units::stamp(Some(stamp))));
+    facts.extend(
+        side.model.as_ref().filter(|model| !side.selector.contains(&***model)).map(|model| model.to_string()),
+    );
+    if side.requests != 1 {
+        facts.push(format!("{}, medians", units::count(side.requests, "request")));
+    }
+    facts.join(" · ")
 }
 
 fn measures(changes: &[MeasureChange]) -> Grid {
     let columns =
         [text("MEASURE", 0), number("LEFT", 0), number("RIGHT", 0), number("DELTA", 0), number("RATIO", 1)];
     let mut grid = Grid::new(columns);
-    for change in changes.iter().filter(|change| change.left.is_some() || change.right.is_some()) {
+    let is_of_interest = |change: &&MeasureChange| {
+        let known = change.left.is_some() || change.right.is_some();
+        known && (change.left != change.right || !WHEN_DIFFERENT.contains(&change.name))
+    };
+    for change in changes.iter().filter(is_of_interest) {
         let unit = change.name.unit();
         grid.row([
             change.name.name().to_owned(),
@@ -124,4 +156,29 @@ pub(crate) fn value(value: Option<&ParameterValue>) -> String {
         Some(ParameterValue::Large { bytes }) => format!("({})", units::bytes(*bytes)),
         Some(_) => units::UNKNOWN.to_owned(),
     }
+}
+
+fn processes(runs: &RunChange) -> Grid {
+    let mut grid = Grid::new([
+        text("RUN", 0),
+        number("LEVEL", 0),
+        number("REQS", 3),
+        number("LOG", 1),
+        number("LOG PER REQ", 2),
+        number("SUM OF TOTALS", 4),
+        number("MS PER EVENT", 0),
+    ]);
+    for run in [&runs.left, &runs.right] {
+        let unknown = || units::UNKNOWN.to_owned();
+        grid.row([
+            run.id.to_string(),
+            run.level.map_or_else(unknown, |level| level.to_string()),
+            run.requests.to_string(),
+            run.log_bytes.map_or_else(unknown, units::bytes),
+            run.log_bytes_per_request.map_or_else(unknown, units::bytes),
+            units::ms(run.total_ms),
+            run.ms_per_event.map_or_else(unknown, |ms| format!("{ms:.2}")),
+        ]);
+    }
+    grid
 }

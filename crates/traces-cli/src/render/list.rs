@@ -3,24 +3,22 @@
 use anyclaude_traces::Request;
 use anyclaude_traces::measure::Measure;
 
-use super::page::Page;
+use super::page::{Next, Page};
 use super::summary::scope_line;
 use super::table::{Grid, number, text};
 use super::units::{self, UNKNOWN};
 use crate::select::Selection;
 
 /// One row per request.
-pub(crate) fn page(selection: &Selection) -> Page {
+pub(crate) fn page(selection: &Selection, next: &Next) -> Page {
     let requests = &selection.requests;
     let mut page = Page::default();
     let first = requests.iter().find_map(|request| request.timestamp);
     let last = requests.iter().rev().find_map(|request| request.timestamp);
     page.line(scope_line(&selection.scope, selection.is_sitting, first.zip(last), requests.len() as u64));
     page.table(grid(requests));
-    if let Some(newest) = requests.last() {
-        let newest = newest.path.as_ref().display().to_string();
-        page.hint("Take one apart:", format!("traces show {}", super::summary::quoted(&newest)));
-    }
+    let newest = next.newest.as_deref().unwrap_or("latest");
+    page.hint("Take one apart:", next.command(&format!("show {newest}")));
     page
 }
 

@@ -11,5 +11,6 @@ pub(crate) mod plain;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;
+pub(crate) mod timing;
 pub(crate) mod tools;
 pub(crate) mod units;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use anyclaude_traces::Error;
+use anyclaude_traces::{Error, SkipReason};
 
 use super::{plain, units};
 
@@ -26,6 +26,9 @@ pub(crate) fn say_skipped(skipped: &[Error]) {
         let path = error.path().to_string_lossy();
         let line = format!("{path}: {}: {}", error.reason().name(), error.kind());
         lines += &format!("  {}\n", plain::line(&line));
+    }
+    if skipped.iter().any(|error| error.reason() == SkipReason::TooLarge) {
+        lines += "  --max-file-size BYTES takes larger files\n";
     }
     if let Some(more) = skipped.len().checked_sub(MOST).filter(|more| *more > 0) {
         lines += &format!("  and {more} more; `traces list --format json` names them all\n");

@@ -10,6 +10,32 @@ use super::plain;
 use super::table::{Align, Grid, shorten};
 use crate::cli::{ColorChoice, Format, Output};
 
+/// How a command that is proposed finds what the present one looked at.
+#[derive(Debug)]
+pub(crate) struct Next {
+    /// ` --root DIR`, where that was given.
+    pub(crate) root: String,
+    /// The newest request's file, where INPUTs were given: names would be looked
+    /// up elsewhere.
+    pub(crate) newest: Option<String>,
+}
+
+impl Next {
+    /// The words of a command, with what it needs to find the same requests.
+    pub(crate) fn command(&self, words: &str) -> String {
+        format!("traces {words}{}", self.root)
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=~,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// What a verb prints.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
@@ -106,7 +132,7 @@ impl Terminal {
     }
 
     fn dressed(&self, text: &str, style: Style) -> String {
-        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
     /// A line, broken between words where the terminal ends.

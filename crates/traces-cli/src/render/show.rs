@@ -1,20 +1,24 @@
 //! The page of `traces show`.
 
 use anyclaude_traces::Request;
+use anyclaude_traces::measure::Measure;
 use anyclaude_traces::show::{Shown, ShownMessage, ShownTool};
 
-use super::page::Page;
+use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
-use super::{list, tools, units};
+use super::{list, plain, tools, units};
 
 /// How many tools and messages are shown.
 const MOST_ROWS: usize = 12;
 
-pub(crate) fn page(shown: &Shown) -> Page {
+pub(crate) fn page(shown: &Shown, next: &Next) -> Page {
     let mut page = Page::default();
     let request = &shown.request;
     page.line(request.path.as_ref().display().to_string());
     page.line(facts(request));
+    if let Some(times) = times(request) {
+        page.line(times);
+    }
     page.table(sections(request));
     page.table(system(shown));
     let largest: Vec<tools::Row<'_>> = shown.tools.iter().map(tool_row).collect();
@@ -23,8 +27,9 @@ pub(crate) fn page(shown: &Shown) -> Page {
     page.table(messages(&shown.messages));
     page.table(parameters(shown));
     texts(&mut page, shown);
-    let path = request.path.as_ref().display().to_string();
-    page.hint("What it adds to the one before:", format!("traces diff {}", super::summary::quoted(&path)));
+    if let (None, Some(session)) = (&next.newest, &request.session) {
+        page.hint("The others of its session:", next.command(&format!("list session:{}", quoted(session))));
+    }
     page
 }
 
@@ -41,6 +46,29 @@ fn facts(request: &Request) -> String {
         facts.extend(response.stop_reason.as_ref().map(|reason| format!("stopped: {reason}")));
     }
     facts.join(" · ")
+}
+
+/// `TTFT 535 ms · total 746 ms · 57.7 tok/s · completed`, as far as it is known.
+fn times(request: &Request) -> Option<String> {
+    let timing = request.timing.as_ref()?;
+    let known = |measure: Measure, name: &str| {
+        let value = measure.of(request)?;
+        Some(format!("{name} {}", units::show(value, measure.unit())).trim().to_owned())
+    };
+    let mut times: Vec<String> = [
+        (Measure::ProxyMs, "proxy"),
+        (Measure::TtftMs, "TTFT"),
+        (Measure::TotalMs, "total"),
+        (Measure::Keepalives, "keepalives"),
+        (Measure::PromptTokens, "prompt tokens"),
+        (Measure::OutputTokens, "output tokens"),
+        (Measure::ReportedTokensPerSecond, "tok/s"),
+    ]
+    .into_iter()
+    .filter_map(|(measure, name)| known(measure, name))
+    .collect();
+    times.extend(timing.outcome.map(|outcome| super::timing::outcome_name(outcome).to_owned()));
+    (!times.is_empty()).then(|| times.join(" · "))
 }
 
 fn sections(request: &Request) -> Grid {
@@ -141,6 +169,6 @@ fn texts(page: &mut Page, shown: &Shown) {
         })
     });
     for (place, text) in system.chain(tools).chain(messages) {
-        page.block(format!("── {place} ──\n{text}"));
+        page.block(format!("── {} ──\n{text}", plain::line(&place)));
     }
 }

@@ -6,7 +6,7 @@ use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::summary::{Group, SessionGrowth, Summary};
 use anyclaude_traces::tools::ToolUse;
 
-use super::page::Page;
+use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
 use super::tools;
 use super::units::{self, UNKNOWN};
@@ -15,15 +15,14 @@ use crate::cli::By;
 /// How many tools and sessions are shown.
 const MOST_ROWS: usize = 8;
 
-pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool) -> Page {
+pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> Page {
     let mut page = Page::default();
     let totals = &summary.totals;
     page.line(scope_line(&summary.scope, is_sitting, totals.first.zip(totals.last), totals.requests));
     page.table(groups(&summary.groups, by));
-    if totals.requests > 1 {
-        page.line(footnotes(summary));
-    } else if !summary.other_kinds.is_empty() {
-        page.line(other_kinds(summary));
+    let footnotes = footnotes(summary, is_sitting);
+    if !footnotes.is_empty() {
+        page.line(footnotes);
     }
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
     page.table(tools::largest(&largest, MOST_ROWS));
@@ -32,7 +31,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool) -> Page {
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         page.line(format!("and {} before these", units::count(more as u64, "session")));
     }
-    hint(&mut page, summary);
+    hint(&mut page, summary, by, next);
     page
 }
 
@@ -56,8 +55,9 @@ pub(crate) fn scope_line(
     format!("{when} · {requests} of {seen}{kind}")
 }
 
-fn groups(groups: &[Group], by: By) -> Grid {
-    let title = match by {
+/// The heading of the column that names groups.
+pub(crate) fn by_title(by: By) -> &'static str {
+    match by {
         By::Model => "MODEL",
         By::Run => "RUN",
         By::Session => "SESSION",
@@ -65,9 +65,17 @@ fn groups(groups: &[Group], by: By) -> Grid {
         By::Kind => "KIND",
         By::Level => "LEVEL",
         By::Day => "DAY",
-    };
+    }
+}
+
+/// What a group has in common.
+pub(crate) fn group_name(group: &Group) -> String {
+    group.name.as_deref().unwrap_or("(unknown)").to_owned()
+}
+
+fn groups(groups: &[Group], by: By) -> Grid {
     let mut grid = Grid::new([
-        text(title, 0),
+        text(by_title(by), 0),
         number("REQS", 3),
         number("BODY", 0),
         number("SYSTEM", 5),
@@ -82,7 +90,7 @@ fn groups(groups: &[Group], by: By) -> Grid {
         let median =
             |measure: Measure| units::maybe(group.stats(measure).map(|stats| stats.p50), measure.unit());
         grid.row([
-            group.name.as_deref().unwrap_or("(unknown)").to_owned(),
+            group_name(group),
             group.requests.to_string(),
             median(Measure::BodyBytes),
             median(Measure::SystemChars),
@@ -97,19 +105,26 @@ fn groups(groups: &[Group], by: By) -> Grid {
     grid.without_empty(&[UNKNOWN])
 }
 
-fn footnotes(summary: &Summary) -> String {
-    let others = other_kinds(summary);
-    let medians =
-        "Figures are medians per request; BODY is what is sent: system, tools, messages and the rest.";
-    if others.is_empty() { medians.to_owned() } else { format!("{medians} {others}") }
-}
-
-fn other_kinds(summary: &Summary) -> String {
-    if summary.other_kinds.is_empty() {
-        return String::new();
+/// What the figures are, and what was left out and why.
+fn footnotes(summary: &Summary, is_sitting: bool) -> String {
+    let mut notes = Vec::new();
+    if summary.totals.requests > 1 {
+        notes.push("Figures are medians.".to_owned());
     }
     let kinds: Vec<String> = summary.other_kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-    format!("Left out: {} (--kind all).", kinds.join(", "))
+    let others: u64 = summary.other_kinds.values().sum();
+    let older = summary.scope.requests_seen.saturating_sub(summary.totals.requests + others);
+    let mut left_out = Vec::new();
+    if !kinds.is_empty() {
+        left_out.push(format!("{} (--kind all)", kinds.join(", ")));
+    }
+    if is_sitting && older > 0 {
+        left_out.push(format!("{older} older (--all)"));
+    }
+    if !left_out.is_empty() {
+        notes.push(format!("Left out: {}.", left_out.join(", ")));
+    }
+    notes.join(" ")
 }
 
 fn tool_row(tool: &ToolUse) -> tools::Row<'_> {
@@ -139,24 +154,25 @@ fn sessions(sessions: &[SessionGrowth]) -> Grid {
 }
 
 /// The command that helps most from here.
-fn hint(page: &mut Page, summary: &Summary) {
-    let models = summary.groups.iter().filter(|group| group.name.is_some()).count();
-    match summary.sessions.as_slice() {
-        [] => {}
-        [.., session] if models == 0 && session.id.is_some() => {
-            let id = session.id.as_deref().unwrap_or_default();
-            page.hint("Name the model that ran:", format!("traces --label NAME=session:{}", quoted(id)));
+fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next) {
+    let named = summary.groups.iter().filter(|group| group.name.is_some()).count();
+    let models = Some(named).filter(|_| by == By::Model);
+    let session = summary.sessions.last().and_then(|session| session.id.as_deref());
+    let name = |selector: String| next.command(&format!("--label NAME={}", quoted(&selector)));
+    match (&next.newest, unnamed_run(summary), session) {
+        (Some(newest), ..) => {
+            page.hint("See where the newest request's bytes are:", next.command(&format!("show {newest}")));
         }
-        _ if models > 1 => page.hint("Compare the two models used last:", "traces diff"),
-        _ => page.hint("See where the newest request's bytes are:", "traces show latest"),
+        (_, Some(run), _) => page.hint("Name the model that ran:", name(format!("run:{run}"))),
+        (_, _, Some(id)) if models == Some(0) => {
+            page.hint("Name the model that ran:", name(format!("session:{id}")))
+        }
+        _ if models > Some(1) => page.hint("Compare the two models used last:", next.command("diff")),
+        _ => page.hint("See where the newest request's bytes are:", next.command("show latest")),
     }
 }
 
-/// A word as a shell takes it.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=~,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
+/// A process whose log only says `current-model`.
+fn unnamed_run(summary: &Summary) -> Option<&str> {
+    summary.groups.iter().find_map(|group| group.name.as_deref()?.strip_prefix("unnamed, run "))
 }

@@ -42,7 +42,9 @@ pub(crate) struct Grid {
 
 /// The space between columns.
 const GUTTER: usize = 2;
-/// No text is cut shorter than this.
+/// Text is cut to this before a column is dropped, …
+const COMFORTABLE: usize = 20;
+/// … and never shorter than this.
 const SHORTEST: usize = 8;
 
 impl Grid {
@@ -73,24 +75,46 @@ impl Grid {
         self
     }
 
-    /// Drops columns, and then cuts text, until a row is no wider than this.
+    /// Drops columns and cuts text until a row is no wider than this. Text is cut
+    /// before a column goes, as long as enough of it is left to be known again.
     pub(crate) fn fit(mut self, width: usize) -> Self {
-        while self.width() > width {
+        while self.width_with(COMFORTABLE) > width {
             let droppable = self.columns.iter().enumerate().filter(|(_, column)| column.drop > 0);
             let Some((last, _)) = droppable.max_by_key(|(_, column)| column.drop) else { break };
             self.remove(last);
         }
-        let excess = self.width().saturating_sub(width);
-        let widest = (0..self.columns.len())
-            .filter(|&at| self.columns.get(at).is_some_and(|column| column.align == Align::Left))
-            .max_by_key(|&at| self.column_width(at));
-        if let (true, Some(widest)) = (excess > 0, widest) {
-            let room = self.column_width(widest).saturating_sub(excess).max(SHORTEST);
-            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(widest)) {
+        while let Some((at, room)) = self.next_cut(width) {
+            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
                 *cell = shorten(cell, room);
             }
         }
         self
+    }
+
+    /// The widest column of text that can be cut, and how much of it stays: no
+    /// less than the next one has, so that both give way together.
+    fn next_cut(&self, width: usize) -> Option<(usize, usize)> {
+        let excess = self.width_with(usize::MAX).checked_sub(width).filter(|excess| *excess > 0)?;
+        let least = |column: &Column| column.title.width().max(SHORTEST);
+        let text = self.columns.iter().enumerate().filter(|(_, column)| column.align == Align::Left);
+        let mut widths: Vec<(usize, usize, usize)> = text
+            .map(|(at, column)| (self.column_width(at), least(column), at))
+            .filter(|(width, least, _)| width > least)
+            .collect();
+        widths.sort_unstable();
+        let (widest, least, at) = widths.pop()?;
+        let next = widths.last().map_or(0, |(width, ..)| *width).min(widest - 1);
+        Some((at, widest.saturating_sub(excess).max(next).max(least)))
+    }
+
+    /// The width of a row whose text is cut to this.
+    fn width_with(&self, text: usize) -> usize {
+        let width = |(at, column): (usize, &Column)| match column.align {
+            Align::Left => self.column_width(at).min(text.max(column.title.width())),
+            Align::Right => self.column_width(at),
+        };
+        let widths: usize = self.columns.iter().enumerate().map(width).sum();
+        widths + GUTTER * self.columns.len().saturating_sub(1)
     }
 
     /// The table as lines; `heading` dresses the headings.
@@ -110,11 +134,6 @@ impl Grid {
     fn remove(&mut self, at: usize) {
         self.columns.remove(at);
         self.rows.iter_mut().filter(|row| at < row.len()).for_each(|row| drop(row.remove(at)));
-    }
-
-    fn width(&self) -> usize {
-        let widths: usize = (0..self.columns.len()).map(|at| self.column_width(at)).sum();
-        widths + GUTTER * self.columns.len().saturating_sub(1)
     }
 
     fn column_width(&self, at: usize) -> usize {

@@ -16,7 +16,8 @@ pub(crate) fn show(value: Value, unit: Unit) -> String {
         Unit::Ms => duration(figure),
         Unit::Count => plain(figure),
         Unit::Tokens => scaled(figure, ["", "k", "M", "G", "T"]),
-        Unit::PerSecond => format!("{figure:.1}"),
+        Unit::PerSecond if figure.abs() < 999.5 => format!("{figure:.1}"),
+        Unit::PerSecond => format!("{figure:.0}"),
     }
 }
 
@@ -43,6 +44,11 @@ pub(crate) fn bytes(bytes: u64) -> String {
 /// A number of characters.
 pub(crate) fn chars(chars: u64) -> String {
     show(whole(chars), Unit::Chars)
+}
+
+/// A number of milliseconds that may be unknown.
+pub(crate) fn ms(ms: Option<u64>) -> String {
+    maybe(ms.map(whole), Unit::Ms)
 }
 
 /// A share of a whole in per cent.

@@ -1,5 +1,7 @@
 //! Finds and reads files. The only module that touches the disk.
 
+mod logs;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -8,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+pub use logs::{LogFile, Logs};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, ErrorKind};
@@ -102,38 +105,14 @@ impl Store {
         mut fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
-        let mut take = |read: Result<(TraceFile, V), Error>| match read {
-            Ok((file, seen)) => fold(file, seen),
-            Err(error) => errors.push(error),
-        };
-        let read_one = |reader: &mut Reader, source: &Source| {
+        let reader = || Reader::new(self.max_file_bytes);
+        let read = |reader: &mut Reader, source: &Source| {
             let mut seen = visitor();
             reader.read(source, &mut seen).map(|file| (file, seen))
         };
-        let threads = self.threads.min(sources.len());
-        if threads <= 1 {
-            let mut reader = Reader::new(self.max_file_bytes);
-            sources.iter().for_each(|source| take(read_one(&mut reader, source)));
-            return errors;
-        }
-        let next = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            let (sender, receiver) = mpsc::channel();
-            for _ in 0..threads {
-                let (sender, next, read_one) = (sender.clone(), &next, &read_one);
-                scope.spawn(move || {
-                    let mut reader = Reader::new(self.max_file_bytes);
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(source) = sources.get(index) else { break };
-                        if sender.send((index, read_one(&mut reader, source))).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            in_order(receiver.into_iter(), &mut take);
+        each_in_order(self.threads, sources, reader, read, |_, read| match read {
+            Ok((file, seen)) => fold(file, seen),
+            Err(error) => errors.push(error),
         });
         errors
     }
@@ -148,15 +127,54 @@ impl Store {
     }
 }
 
-/// Passes numbered items on in the order of their numbers, from 0.
-fn in_order<T>(items: impl Iterator<Item = (usize, T)>, mut take: impl FnMut(T)) {
+/// Works on items with several threads, each with a worker of its own, and takes
+/// the results on this thread in the order of the items.
+fn each_in_order<I: Sync, W, R: Send>(
+    threads: usize,
+    items: &[I],
+    worker: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, &I) -> R + Sync,
+    mut take: impl FnMut(&I, R),
+) {
+    let threads = threads.min(items.len());
+    if threads <= 1 {
+        let mut worker = worker();
+        items.iter().for_each(|item| take(item, work(&mut worker, item)));
+        return;
+    }
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let (sender, receiver) = mpsc::channel();
+        for _ in 0..threads {
+            let (sender, next, worker, work) = (sender.clone(), &next, &worker, &work);
+            scope.spawn(move || {
+                let mut worker = worker();
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { break };
+                    if sender.send((index, work(&mut worker, item))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        in_order(items, receiver.into_iter(), &mut take);
+    });
+}
+
+/// Passes numbered results on in the order of their numbers, from 0.
+fn in_order<I, R>(items: &[I], results: impl Iterator<Item = (usize, R)>, mut take: impl FnMut(&I, R)) {
     let mut waiting = BTreeMap::new();
-    let mut due = 0;
-    for (index, item) in items {
-        waiting.insert(index, item);
-        while let Some(item) = waiting.remove(&due) {
-            take(item);
-            due += 1;
+    let mut due = items.iter().enumerate();
+    let mut next = due.next();
+    for (index, result) in results {
+        waiting.insert(index, result);
+        while let Some((at, item)) = next
+            && let Some(result) = waiting.remove(&at)
+        {
+            take(item, result);
+            next = due.next();
         }
     }
 }
@@ -226,8 +244,9 @@ impl Found {
             match entry.map_err(walk_error).and_then(is_candidate) {
                 Ok(None) => {}
                 Ok(Some(path)) => {
-                    let true_path = path.strip_prefix(folder).map(|below| true_folder.join(below));
-                    let true_path = true_path.unwrap_or_else(|_| path.clone());
+                    let below = path.strip_prefix(folder).map(|below| true_folder.join(below));
+                    let linked = path.is_symlink().then(|| fs::canonicalize(&path).ok()).flatten();
+                    let true_path = linked.or(below.ok()).unwrap_or_else(|| path.clone());
                     self.push(&path, true_path);
                 }
                 Err(error) => self.errors.push(error),

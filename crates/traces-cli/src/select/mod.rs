@@ -1,99 +1,41 @@
 //! INPUT, selectors, scope and filters → requests.
 
+mod explain;
+mod selector;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyclaude_traces::error::Skipped;
+use anyclaude_traces::join::Joined;
+use anyclaude_traces::log::ParsedLog;
 use anyclaude_traces::request::{ModelSource, TracePath};
 use anyclaude_traces::scope::{KindFilter, Scope};
+use anyclaude_traces::store::LogFile;
 use anyclaude_traces::{Error, Kind, Recording, Request, Store, Timestamp};
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use chrono::Local;
+use explain::{explain_missing, nothing_left, nothing_recorded};
+use selector::resolve;
+pub(crate) use selector::{Field, Selector};
 
 use crate::cli::Filter;
-use crate::duration::{End, parse_moment};
+use crate::duration::{End, Label, parse_moment};
 
 /// How far back a sitting reaches.
 const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// What the user pointed at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Selector {
-    /// A file or folder.
-    Path(PathBuf),
-    /// The N-th request before the newest.
-    Latest(usize),
-    /// The requests that have this in common.
-    Named(Field, String),
-}
-
-/// What requests can have in common.
+/// How much of what is read will be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Field {
-    Mode,
-    Model,
-    Session,
-    Run,
-}
-
-impl Field {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Mode => "mode",
-            Self::Model => "model",
-            Self::Session => "session",
-            Self::Run => "run",
-        }
-    }
-
-    pub(crate) fn of(self, request: &Request) -> Option<&Arc<str>> {
-        match self {
-            Self::Mode => request.mode.as_ref(),
-            Self::Model => request.model.as_ref(),
-            Self::Session => request.session.as_ref(),
-            Self::Run => request.run.as_ref(),
-        }
-    }
-}
-
-impl Selector {
-    pub(crate) fn parse(input: &OsStr) -> anyhow::Result<Self> {
-        let path = || Self::Path(PathBuf::from(input));
-        let Some(text) = input.to_str() else { return Ok(path()) };
-        if text == "latest" {
-            return Ok(Self::Latest(0));
-        }
-        if let Some(back) = text.strip_prefix("latest~") {
-            let back = back.parse().map_err(|_| anyhow!("`{text}`: write a whole number after `latest~`"))?;
-            return Ok(Self::Latest(back));
-        }
-        let named = [Field::Model, Field::Session, Field::Run].into_iter().find_map(|field| {
-            let name = text.strip_prefix(field.name())?.strip_prefix(':')?;
-            Some(Self::Named(field, name.to_owned()))
-        });
-        Ok(named.unwrap_or_else(path))
-    }
-
-    /// The file or folder that it is.
-    fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Path(path) => Some(path),
-            Self::Latest(_) | Self::Named(..) => None,
-        }
-    }
-
-    /// Whether it means one request, not a group.
-    pub(crate) fn is_single(&self) -> bool {
-        match self {
-            Self::Path(path) => !path.is_dir(),
-            Self::Latest(_) => true,
-            Self::Named(..) => false,
-        }
-    }
+enum Span {
+    /// The day before the newest request.
+    Sitting,
+    /// All of it.
+    Whole,
 }
 
 /// Reads requests as the filters say.
@@ -104,8 +46,12 @@ pub(crate) struct Reader<'a> {
     pub(crate) kind: KindFilter,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
-    /// Which labels named the model of some request.
-    label_hits: RefCell<Vec<bool>>,
+    /// Further logs, which `timing --log` names.
+    captures: Vec<LogFile<ParsedLog>>,
+    /// Whether logs without traces will do.
+    logs_suffice: bool,
+    /// Which labels named the model of some request, or why not yet.
+    label_hits: RefCell<Vec<anyhow::Result<bool>>>,
 }
 
 /// The requests that a verb is about.
@@ -118,6 +64,7 @@ pub(crate) struct Selection {
     /// Whether the scope is the last sitting, as nothing else was asked for.
     pub(crate) is_sitting: bool,
     pub(crate) skipped: Vec<Error>,
+    pub(crate) joined: Joined,
 }
 
 impl Selection {
@@ -137,13 +84,16 @@ impl Selection {
 pub(crate) struct Pool {
     pub(crate) requests: Vec<Request>,
     pub(crate) skipped: Vec<Error>,
+    joined: Joined,
     seen: usize,
-    /// The kinds of all that was seen, to say what there was.
+    /// The kinds of all that was seen, and the newest of it, to say what there was.
     kinds: BTreeMap<Kind, usize>,
+    newest: Option<Timestamp>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(filter: &'a Filter, default_kind: KindFilter) -> anyhow::Result<Self> {
+        filter.labels.iter().try_for_each(Label::check)?;
         let now = Local::now();
         let moment =
             |text: &Option<String>, end| text.as_deref().map(|text| parse_moment(text, end, now)).transpose();
@@ -155,8 +105,18 @@ impl<'a> Reader<'a> {
             kind: filter.kind.map_or(default_kind, KindFilter::from),
             since: moment(&filter.since, End::Since).context("--since")?,
             until: moment(&filter.until, End::Until).context("--until")?,
-            label_hits: RefCell::new(vec![false; filter.labels.len()]),
+            captures: Vec::new(),
+            logs_suffice: false,
+            label_hits: RefCell::new(filter.labels.iter().map(|_| Ok(false)).collect()),
         })
+    }
+
+    /// Reads further logs, and takes logs without traces.
+    pub(crate) fn with_logs(mut self, logs: &[PathBuf]) -> anyhow::Result<Self> {
+        let captures: Result<_, _> = logs.iter().map(|log| self.store.log(log)).collect();
+        self.captures = captures?;
+        self.logs_suffice = true;
+        Ok(self)
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -167,16 +127,16 @@ impl<'a> Reader<'a> {
     pub(crate) fn select(&self, inputs: &[OsString]) -> anyhow::Result<Selection> {
         let selectors = inputs.iter().map(|input| Selector::parse(input)).collect::<Result<Vec<_>, _>>()?;
         let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
-        let mut pool = self.read(&paths)?;
+        let whole = !inputs.is_empty() || self.filter.all || self.since.is_some() || self.until.is_some();
+        let mut pool = self.read(&paths, Span::Whole)?;
         if paths.len() < selectors.len() || selectors.is_empty() {
-            let mut recorded = self.read_root()?;
+            let mut recorded = self.read_root(if whole { Span::Whole } else { Span::Sitting })?;
             if !selectors.is_empty() {
                 recorded.requests = self.pick_any(&recorded.requests, &selectors)?;
             }
             pool.add(recorded);
         }
-        self.check_labels(&pool.requests)?;
-        let whole = !inputs.is_empty() || self.filter.all || self.since.is_some() || self.until.is_some();
+        self.check_labels()?;
         self.scoped(pool, self.kind, !whole)
     }
 
@@ -185,15 +145,15 @@ impl<'a> Reader<'a> {
         let mut recorded: Option<Pool> = None;
         let mut select = |selector: &Selector| {
             let pool = match (selector.path(), &mut recorded) {
-                (Some(path), _) => self.read(&[path])?,
+                (Some(path), _) => self.read(&[path], Span::Whole)?,
                 (None, Some(recorded)) => self.picked(recorded, selector)?,
-                (None, none) => self.picked(none.insert(self.read_root()?), selector)?,
+                (None, none) => self.picked(none.insert(self.read_root(Span::Whole)?), selector)?,
             };
             self.scoped(pool, self.kind_of(selector), false)
         };
         let selections =
             selectors.iter().map(|selector| select(selector)).collect::<anyhow::Result<Vec<_>>>()?;
-        self.check_labels(selections.last().map_or(&[], |last| last.requests.as_slice()))?;
+        self.check_labels()?;
         Ok(selections)
     }
 
@@ -207,18 +167,20 @@ impl<'a> Reader<'a> {
         Ok(Pool {
             requests: self.pick(&pool.requests, selector)?,
             skipped: std::mem::take(&mut pool.skipped),
+            joined: pool.joined.clone(),
             seen: pool.seen,
             kinds: pool.kinds.clone(),
+            newest: pool.newest,
         })
     }
 
     /// Everything that the selector is found among: the folder of a file, else
     /// all that is below the root.
     pub(crate) fn surroundings(&self, selector: &Selector) -> anyhow::Result<Pool> {
-        let Some(path) = selector.path() else { return self.read_root() };
+        let Some(path) = selector.path() else { return self.read_root(Span::Whole) };
         explain_missing(path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        self.read(&[folder.unwrap_or(Path::new("."))])
+        self.read(&[folder.unwrap_or(Path::new("."))], Span::Whole)
     }
 
     /// The newest of the requests in a pool that the kind admits, `back` before
@@ -257,23 +219,50 @@ impl<'a> Reader<'a> {
     }
 
     /// Everything below the root.
-    pub(crate) fn read_root(&self) -> anyhow::Result<Pool> {
+    fn read_root(&self, span: Span) -> anyhow::Result<Pool> {
         let traces = self.root.join("traces");
-        if !traces.is_dir() {
+        let recording =
+            if traces.is_dir() { Recording::read(&self.store, [&traces]) } else { Recording::default() };
+        if recording.requests.is_empty() && recording.skipped.is_empty() && !self.logs_suffice {
             bail!(nothing_recorded(&traces));
         }
-        let pool = self.read(&[&traces])?;
-        if pool.seen == 0 && pool.skipped.is_empty() {
+        let pool = self.joined(recording, std::slice::from_ref(&self.root), span)?;
+        if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
             bail!(nothing_recorded(&traces));
         }
         Ok(pool)
     }
 
-    fn read(&self, paths: &[&Path]) -> anyhow::Result<Pool> {
+    fn read(&self, paths: &[&Path], span: Span) -> anyhow::Result<Pool> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| self.resolved(path)).collect();
         paths.iter().try_for_each(|path| explain_missing(path))?;
-        let paths = paths.iter().map(|path| traces_of(path));
-        let Recording { requests, skipped, .. } = Recording::read(&self.store, paths);
-        let mut pool = Pool { seen: requests.len(), kinds: BTreeMap::new(), requests, skipped };
+        self.joined(Recording::read(&self.store, paths), &[], span)
+    }
+
+    /// A folder that holds `traces/` stands for that, and the bare name of a trace,
+    /// as `list` shows it, for the file below the root.
+    fn resolved(&self, path: &Path) -> PathBuf {
+        let traces = path.join("traces");
+        if traces.is_dir() {
+            return traces;
+        }
+        let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
+        let modes = fs::read_dir(self.root.join("traces")).into_iter().flatten().flatten();
+        let mut below = modes.map(|mode| mode.path().join(path)).filter(|file| file.is_file());
+        let found = if is_bare && !path.exists() { below.next() } else { None };
+        found.unwrap_or_else(|| path.to_owned())
+    }
+
+    /// Joins what was read with the logs of its time, names models as the user
+    /// says, and keeps what the filters admit.
+    fn joined(&self, mut recording: Recording, roots: &[PathBuf], span: Span) -> anyhow::Result<Pool> {
+        if let Some(window) = self.window(&recording.requests, span) {
+            recording.join_logs(&self.store, roots, window, &self.captures);
+        }
+        let Recording { requests, skipped, joined, .. } = recording;
+        let newest = requests.iter().filter_map(|request| request.timestamp).max();
+        let mut pool =
+            Pool { seen: requests.len(), kinds: BTreeMap::new(), newest, requests, skipped, joined };
         for request in &pool.requests {
             *pool.kinds.entry(request.kind).or_default() += 1;
         }
@@ -282,30 +271,54 @@ impl<'a> Reader<'a> {
         Ok(pool)
     }
 
+    /// The time of which logs are read: no more than is asked for, as logs
+    /// outweigh traces. A model can only be told from others by all logs.
+    fn window(&self, requests: &[Request], span: Span) -> Option<RangeInclusive<Timestamp>> {
+        let stamps = || requests.iter().filter_map(|request| request.timestamp);
+        let filter = self.filter;
+        let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
+        let (first, last) = match (stamps().min(), stamps().max()) {
+            (Some(first), Some(last)) => (first, last),
+            _ if self.logs_suffice => {
+                (Timestamp::from_unix_ms(0)?, Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
+            }
+            _ => return None,
+        };
+        let first = if span == Span::Sitting && !by_name { last.plus_ms(-SITTING_MS) } else { first };
+        Some(first.max(self.since.unwrap_or(first))..=last.min(self.until.unwrap_or(last)))
+    }
+
     /// Names models as the labels say. A label need not find anything in every
     /// place that is read: see [`check_labels`](Self::check_labels).
     fn label(&self, requests: &mut [Request]) -> anyhow::Result<()> {
         for (label, hit) in self.filter.labels.iter().zip(self.label_hits.borrow_mut().iter_mut()) {
-            let selector = Selector::parse(label.input.as_ref())?;
-            let Ok(picked) = self.pick(requests, &selector) else { continue };
+            let picked = match self.pick(requests, &Selector::parse(&label.input)?) {
+                Ok(picked) => picked,
+                Err(error) => {
+                    if !matches!(hit, Ok(true)) {
+                        *hit = Err(error);
+                    }
+                    continue;
+                }
+            };
             let picked: HashSet<TracePath> = picked.into_iter().map(|request| request.path).collect();
             for request in requests.iter_mut().filter(|request| picked.contains(&request.path)) {
                 request.model = Some(label.model.as_str().into());
                 request.model_source = Some(ModelSource::Label);
-                *hit = true;
+                *hit = Ok(true);
             }
         }
         Ok(())
     }
 
     /// Fails if a label found no request in anything that was read.
-    fn check_labels(&self, requests: &[Request]) -> anyhow::Result<()> {
-        for (label, hit) in self.filter.labels.iter().zip(self.label_hits.borrow().iter()) {
-            if !hit {
-                let picked = self.pick(requests, &Selector::parse(label.input.as_ref())?);
-                let name = format!("--label {}={}", label.model, label.input);
-                picked.context(name.clone())?;
-                bail!("{name}: no request is there to name");
+    pub(crate) fn check_labels(&self) -> anyhow::Result<()> {
+        for (label, hit) in self.filter.labels.iter().zip(self.label_hits.borrow_mut().iter_mut()) {
+            let name = format!("--label {}={}", label.model, label.input.to_string_lossy());
+            match std::mem::replace(hit, Ok(true)) {
+                Ok(true) => {}
+                Ok(false) => bail!("{name}: no request is there to name"),
+                Err(error) => return Err(error.context(name)),
             }
         }
         Ok(())
@@ -332,34 +345,38 @@ impl<'a> Reader<'a> {
     /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
     /// the day before the newest request.
     pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> anyhow::Result<Selection> {
-        let newest = pool.requests.iter().filter_map(|request| request.timestamp).max();
+        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.request.start).max();
+        let newest = pool.requests.iter().filter_map(|request| request.timestamp).max().or(logged);
         let sitting = newest.filter(|_| sitting);
         let (from, to) = match sitting {
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
             None => (self.since, self.until),
         };
-        let Pool { requests, skipped, seen, kinds } = pool;
+        let Pool { requests, skipped, seen, kinds, newest, joined } = pool;
         let in_time = requests.into_iter().filter(|request| within(request, from, to));
         let (mut requests, others): (Vec<Request>, Vec<Request>) =
             in_time.partition(|request| kind.admits(request.kind));
         if let Some(last) = self.filter.last {
             requests.drain(..requests.len().saturating_sub(last));
         }
-        if requests.is_empty() && skipped.is_empty() {
-            bail!(nothing_left(seen, &kinds, kind));
+        let logs_only = self.logs_suffice && !joined.runs.is_empty();
+        if requests.is_empty() && skipped.is_empty() && !logs_only {
+            bail!(nothing_left(seen, &kinds, kind, newest));
         }
         let scope = Scope::new(from, to, kind, seen as u64);
-        Ok(Selection { requests, others, scope, is_sitting: sitting.is_some(), skipped })
+        Ok(Selection { requests, others, scope, is_sitting: sitting.is_some(), skipped, joined })
     }
 }
 
 impl Pool {
     fn add(&mut self, other: Self) {
         self.seen += other.seen;
+        self.newest = self.newest.max(other.newest);
         for (kind, n) in other.kinds {
             *self.kinds.entry(kind).or_default() += n;
         }
         self.skipped.extend(other.skipped);
+        self.joined.extend(other.joined);
         self.requests.extend(other.requests);
         self.requests.sort_by(|a, b| a.order().cmp(&b.order()));
         self.requests.dedup_by(|a, b| a.path == b.path);
@@ -372,81 +389,9 @@ fn within(request: &Request, since: Option<Timestamp>, until: Option<Timestamp>)
     after && before
 }
 
-/// The one name among the requests that this is, or is a part of.
-fn resolve(requests: &[Request], field: Field, part: &str) -> anyhow::Result<Arc<str>> {
-    let mut names: Vec<&Arc<str>> = requests.iter().filter_map(|request| field.of(request)).collect();
-    names.sort();
-    names.dedup();
-    if let Some(exact) = names.iter().find(|name| name.as_ref() == part) {
-        return Ok(Arc::clone(exact));
-    }
-    let matching: Vec<&&Arc<str>> = names.iter().filter(|name| name.contains(part)).collect();
-    let field = field.name();
-    match matching.as_slice() {
-        [one] => Ok(Arc::clone(one)),
-        [] if names.is_empty() => Err(anyhow!(
-            "no {field} is known for any of {} requests; --label NAME=INPUT names the model of some",
-            requests.len()
-        )),
-        [] => {
-            Err(anyhow!("no {field} has `{part}` in its name; there are: {}", listed(names.iter().copied())))
-        }
-        several => Err(anyhow!(
-            "`{part}` is part of several {field}s: {}",
-            listed(several.iter().map(|name| **name))
-        )),
-    }
-}
-
-fn listed<'n>(names: impl Iterator<Item = &'n Arc<str>>) -> String {
-    const MOST: usize = 12;
-    let names: Vec<&str> = names.map(AsRef::as_ref).collect();
-    let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
-    let more = names.len().saturating_sub(MOST);
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
-}
-
 /// `~/.anyclaude`.
 fn default_root() -> anyhow::Result<PathBuf> {
     let home =
         std::env::home_dir().context("your home folder is unknown; name the folder with --root DIR")?;
     Ok(home.join(".anyclaude"))
-}
-
-/// A folder that holds `traces/` stands for that.
-fn traces_of(path: &Path) -> PathBuf {
-    let traces = path.join("traces");
-    if traces.is_dir() { traces } else { path.to_owned() }
-}
-
-fn explain_missing(path: &Path) -> anyhow::Result<()> {
-    match fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(anyhow!(
-            "{}: no such file or folder. An INPUT is a path, `latest`, `latest~N`, `model:NAME`, \
-             `session:ID` or `run:ID`; `traces --help` lists the verbs",
-            path.display()
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn nothing_recorded(traces: &Path) -> String {
-    format!(
-        "nothing is recorded in {} yet. Record a session with\n\n    ANYCLAUDE_DEBUG=2 anyclaude\n\n\
-         or name another folder: traces FOLDER, or --root DIR",
-        traces.display()
-    )
-}
-
-fn nothing_left(seen: usize, kinds: &BTreeMap<Kind, usize>, kind: KindFilter) -> String {
-    if seen == 0 {
-        return "there are no traces (*.json) there".to_owned();
-    }
-    let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
-    format!(
-        "none of the {seen} requests passes the filters (kind {}). There are: {}. \
-         --kind all takes every kind, --all every day",
-        kind.name(),
-        kinds.join(", ")
-    )
 }

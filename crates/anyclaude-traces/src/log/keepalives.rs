@@ -1,0 +1,142 @@
+//! Keepalives name only their number; which stream they belong to follows
+//! from time.
+//!
+//! Keepalive k of a stream comes 10 s · k after the stream began, or later
+//! when the proxy is busy, never earlier. So it belongs to a stream that has
+//! had k − 1, still waits, and began at or before its stamp less 10 s · k; of
+//! several, to the one that began last.
+
+use std::collections::BTreeSet;
+
+use super::draft::Draft;
+
+/// Milliseconds between two keepalives.
+pub(super) const INTERVAL_MS: i64 = 10_000;
+/// A timer may fire this much early by the stamps, which are whole milliseconds
+/// taken a little after the timer was set.
+const EARLY_MS: i64 = 5;
+
+/// The streams that wait for their first token, by keepalives had and start.
+#[derive(Debug, Default)]
+pub(super) struct Keepalives {
+    waiting: BTreeSet<(u64, i64, usize)>,
+}
+
+impl Keepalives {
+    /// Stream `index` began at `start` and waits.
+    pub(super) fn wait(&mut self, index: usize, draft: &Draft) {
+        if let Some(start) = draft.stream_start {
+            self.waiting.insert((draft.keepalives.len() as u64, start, index));
+        }
+    }
+
+    /// Stream `index` waits no longer.
+    pub(super) fn leave(&mut self, index: usize, draft: &Draft) {
+        if let Some(start) = draft.stream_start {
+            self.waiting.remove(&(draft.keepalives.len() as u64, start, index));
+        }
+    }
+
+    /// Keepalive `number` was sent; `false` when no stream can have sent it.
+    pub(super) fn sent(&mut self, number: u64, at: i64, drafts: &mut [Draft]) -> bool {
+        let Some(before) = number.checked_sub(1) else { return false };
+        let offset = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(INTERVAL_MS);
+        let latest = at.saturating_sub(offset);
+        let due = (before, i64::MIN, 0)..=(before, latest, usize::MAX);
+        let early = (before, latest, usize::MAX)..=(before, latest.saturating_add(EARLY_MS), usize::MAX);
+        let found = self.waiting.range(due).next_back().or_else(|| self.waiting.range(early).next());
+        let Some(&(_, start, index)) = found else { return false };
+        self.waiting.remove(&(before, start, index));
+        self.waiting.insert((number, start, index));
+        if let Some(draft) = drafts.get_mut(index) {
+            draft.keepalives.push(at);
+        }
+        true
+    }
+
+    /// Stream `index`, which waits no longer, had `count` keepalives: the log
+    /// says so. Where another had as many it was taken for that one, and what
+    /// it has too many is another's.
+    pub(super) fn confirm(&mut self, index: usize, count: u64, drafts: &mut [Draft]) {
+        let Ok(keep) = usize::try_from(count) else { return };
+        let Some(draft) = drafts.get(index) else { return };
+        let had = draft.keepalives.len();
+        if had == keep {
+            return;
+        }
+        // The other must have been due when the first of them came.
+        let due = |first: &i64| first.saturating_sub(INTERVAL_MS).saturating_add(EARLY_MS);
+        let latest = draft.keepalives.first().map_or(i64::MAX, due);
+        let same = (count, i64::MIN, 0)..=(count, latest, usize::MAX);
+        if let Some(&(_, start, other)) = self.waiting.range(same).next_back() {
+            self.waiting.remove(&(count, start, other));
+            self.waiting.insert((had as u64, start, other));
+            let lent = drafts.get_mut(other).map(|draft| std::mem::take(&mut draft.keepalives));
+            let own = drafts
+                .get_mut(index)
+                .map(|draft| std::mem::replace(&mut draft.keepalives, lent.unwrap_or_default()));
+            if let Some(draft) = drafts.get_mut(other) {
+                draft.keepalives = own.unwrap_or_default();
+            }
+        } else if had > keep {
+            let extra = drafts.get_mut(index).map(|draft| draft.keepalives.split_off(keep));
+            for (number, at) in (count + 1..).zip(extra.unwrap_or_default()) {
+                self.sent(number, at, drafts);
+            }
+        } else if let Some(draft) = drafts.get_mut(index) {
+            // The count is certain, whoever got the lines.
+            draft.keepalives_confirmed = Some(count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drafts(starts: &[i64]) -> (Keepalives, Vec<Draft>) {
+        let mut keepalives = Keepalives::default();
+        let mut drafts = Vec::new();
+        for (index, start) in starts.iter().enumerate() {
+            let mut draft = Draft::new(0, *start);
+            draft.stream_start = Some(*start);
+            keepalives.wait(index, &draft);
+            drafts.push(draft);
+        }
+        (keepalives, drafts)
+    }
+
+    fn counts(drafts: &[Draft]) -> Vec<usize> {
+        drafts.iter().map(|draft| draft.keepalives.len()).collect()
+    }
+
+    #[test]
+    fn they_belong_to_the_nearest_stream_that_is_due() {
+        let (mut keepalives, mut drafts) = drafts(&[0, 4_000]);
+        assert!(keepalives.sent(1, 10_000, &mut drafts));
+        assert!(keepalives.sent(1, 13_999, &mut drafts));
+        assert!(keepalives.sent(2, 20_005, &mut drafts));
+        assert_eq!(counts(&drafts), [2, 1]);
+        assert!(!keepalives.sent(4, 40_000, &mut drafts), "nobody had three");
+        assert!(!keepalives.sent(1, 10_000, &mut drafts), "nobody is left with none");
+    }
+
+    #[test]
+    fn the_count_in_the_log_settles_it() {
+        let (mut keepalives, mut late) = drafts(&[0, 3_000]);
+        // Both were due while the proxy was busy, and the first one's fired first.
+        keepalives.sent(1, 14_000, &mut late);
+        assert_eq!(counts(&late), [0, 1]);
+        keepalives.leave(1, &late[1]);
+        keepalives.confirm(1, 0, &mut late);
+        assert_eq!(counts(&late), [1, 0]);
+
+        let (mut keepalives, mut taken) = drafts(&[0, 3_000]);
+        keepalives.sent(1, 14_000, &mut taken);
+        keepalives.leave(0, &taken[0]);
+        keepalives.confirm(0, 1, &mut taken);
+        assert_eq!(counts(&taken), [1, 0]);
+        keepalives.confirm(0, 7, &mut taken);
+        assert_eq!((counts(&taken), taken[0].keepalives_confirmed), (vec![1, 0], Some(7)));
+    }
+}

@@ -1,0 +1,133 @@
+//! Bytes in chunks of any size → lines.
+
+/// What a line keeps of its own bytes. Only free text is longer: prompts, tool
+/// schemas. Everything that is read off a line stands before this.
+pub(super) const LINE_LIMIT: usize = 16 * 1024;
+
+/// One line, without its line ending.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// The line's bytes, the first [`LINE_LIMIT`] of them.
+    pub(super) bytes: &'a [u8],
+    /// Bytes of the whole line, its line ending included.
+    pub(super) full_len: u64,
+    /// Whether a line ending follows; the last line of a crash has none.
+    pub(super) ended: bool,
+}
+
+/// What takes the lines.
+pub(super) trait Lines {
+    /// Takes one line.
+    fn line(&mut self, line: Line<'_>);
+
+    /// How many bytes of `text`, which begins a line, are whole lines with
+    /// nothing to read in them. These are not handed over.
+    #[inline]
+    fn skip(&mut self, _text: &[u8]) -> usize {
+        0
+    }
+}
+
+/// Cuts chunks into lines and keeps what the last chunk left over, at most
+/// [`LINE_LIMIT`] bytes of it.
+#[derive(Debug, Default)]
+pub(super) struct LineSplitter {
+    rest: Vec<u8>,
+    rest_len: u64,
+}
+
+impl LineSplitter {
+    /// Hands every line that ends in `chunk` to `lines`.
+    #[inline]
+    pub(super) fn feed(&mut self, chunk: &[u8], lines: &mut impl Lines) {
+        let mut rest = chunk;
+        if self.rest_len > 0 {
+            let Some(end) = memchr::memchr(b'\n', rest) else {
+                self.keep(rest);
+                return;
+            };
+            self.keep(rest.get(..end).unwrap_or_default());
+            let full_len = self.rest_len + 1;
+            lines.line(Line { bytes: without_return(&self.rest), full_len, ended: true });
+            self.rest.clear();
+            self.rest_len = 0;
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+        loop {
+            rest = rest.get(lines.skip(rest)..).unwrap_or_default();
+            let Some(end) = memchr::memchr(b'\n', rest) else { break };
+            let line = rest.get(..end).unwrap_or_default();
+            lines.line(Line { bytes: without_return(limited(line)), full_len: end as u64 + 1, ended: true });
+            rest = rest.get(end + 1..).unwrap_or_default();
+        }
+        self.keep(rest);
+    }
+
+    /// Hands over what follows the last line ending, if anything does.
+    pub(super) fn finish(self, lines: &mut impl Lines) {
+        if self.rest_len > 0 {
+            lines.line(Line { bytes: without_return(&self.rest), full_len: self.rest_len, ended: false });
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = LINE_LIMIT.saturating_sub(self.rest.len());
+        self.rest.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        self.rest_len += bytes.len() as u64;
+    }
+}
+
+fn limited(line: &[u8]) -> &[u8] {
+    line.get(..LINE_LIMIT).unwrap_or(line)
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Collected(Vec<(Vec<u8>, u64, bool)>);
+
+    impl Lines for Collected {
+        fn line(&mut self, line: Line<'_>) {
+            self.0.push((line.bytes.to_vec(), line.full_len, line.ended));
+        }
+    }
+
+    fn split(text: &[u8], chunk: usize) -> Vec<(Vec<u8>, u64, bool)> {
+        let mut lines = Collected::default();
+        let mut splitter = LineSplitter::default();
+        for part in text.chunks(chunk) {
+            splitter.feed(part, &mut lines);
+        }
+        splitter.finish(&mut lines);
+        lines.0
+    }
+
+    #[test]
+    fn every_chunking_gives_the_same_lines() {
+        let mut text = b"one\r\n\ntwo\n".to_vec();
+        text.extend(vec![b'x'; LINE_LIMIT + 5]);
+        text.extend(b"\nlast");
+        let whole = split(&text, text.len());
+        assert_eq!(whole[0], (b"one".to_vec(), 5, true));
+        assert_eq!(whole[1], (b"".to_vec(), 1, true));
+        assert_eq!(whole[3].0.len(), LINE_LIMIT);
+        assert_eq!(whole[3].1, LINE_LIMIT as u64 + 6);
+        assert_eq!(whole[4], (b"last".to_vec(), 4, false));
+        assert_eq!(whole.iter().map(|line| line.1).sum::<u64>(), text.len() as u64);
+        for chunk in [1, 2, 3, 7, 4096, LINE_LIMIT, LINE_LIMIT + 1] {
+            assert_eq!(split(&text, chunk), whole, "chunks of {chunk}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_no_line() {
+        assert!(split(b"", 1).is_empty());
+        assert_eq!(split(b"\n", 1), [(Vec::new(), 1, true)]);
+    }
+}

@@ -1,0 +1,488 @@
+//! One message of the debug log → what it says.
+//!
+//! Most lines of a verbose log are of four kinds that repeat for every token.
+//! They are told apart by their first bytes; nothing is allocated, and text is
+//! only decoded where a fact is read from it.
+
+use super::scan;
+
+/// What one message says. `Noise` is every message that no fact is read from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Message<'a> {
+    Noise,
+    /// Like noise, and proof that the log is at least this verbose.
+    NoiseOfLevel(u8),
+    /// Its first words are known and the rest does not read.
+    Unreadable,
+    Start {
+        label: &'a str,
+        at: i64,
+    },
+    /// JSON, possibly cut.
+    Details(&'a [u8]),
+    /// JSON, possibly cut.
+    Overhead(&'a [u8]),
+    /// The request is handed over to the backend's client.
+    Calling,
+    Streaming {
+        label: &'a str,
+    },
+    /// A numbered part, to be read by [`part`] where somebody counts them.
+    Part,
+    PartsEnd {
+        parts: u64,
+    },
+    KeepaliveSent {
+        number: u64,
+    },
+    FirstToken {
+        ms: i64,
+    },
+    UsageCaptured(Usage),
+    UsageRecorded(Usage),
+    /// The prompt tokens of the next usage line are the proxy's own guess.
+    UsageEstimated,
+    Complete(Complete<'a>),
+    Detected {
+        model: &'a str,
+    },
+    ContextLength {
+        tokens: u64,
+    },
+    Timeout {
+        label: &'a str,
+        after_ms: u64,
+    },
+    /// Without a label where the line names no request.
+    Failed {
+        label: Option<&'a str>,
+    },
+}
+
+/// The kind of an AI-SDK stream part, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartKind {
+    /// `text-start`, `reasoning-start`, `tool-input-start`.
+    ContentStart,
+    /// A delta of text, reasoning or tool input, or a whole tool call.
+    Content,
+    /// `finish-step`, `finish`: nothing of the answer follows.
+    Finish,
+    /// Everything else: `start`, `start-step`, `…-end`, `error`, unknown ones.
+    Other,
+}
+
+/// Token counts of one answer; zeros as logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Usage {
+    pub(super) prompt: u64,
+    pub(super) output: u64,
+    pub(super) cache_read: u64,
+}
+
+/// `[Request Complete]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Complete<'a> {
+    pub(super) label: &'a str,
+    pub(super) ms: i64,
+    pub(super) events: Option<u64>,
+    pub(super) bytes: Option<u64>,
+    pub(super) tokens_per_second: Option<f64>,
+}
+
+/// How many bytes of a message [`is_plain`] looks at.
+pub(super) const PLAIN_LEN: usize = 21;
+
+/// How many of these are the same in every message of one kind.
+pub(super) const PLAIN_KNOWN_LEN: usize = 16;
+
+/// Whether a message that begins so is one of those that repeat for every
+/// token, and says nothing where first tokens are named.
+#[inline]
+pub(super) fn is_plain(start: &[u8; PLAIN_LEN]) -> bool {
+    let Some(words) = start.first_chunk::<PLAIN_KNOWN_LEN>() else { return false };
+    match words {
+        b"[NodeWritable] C" | b"[NodeWritable] W" | b"[Keepalive] Clea" | b"[Stream Chunk] {" => true,
+        b"[Stream Conversi" => start.ends_with(b"on] R"),
+        _ => false,
+    }
+}
+
+/// Reads the message behind `[ANYCLAUDE DEBUG] `.
+#[inline]
+pub(super) fn read(message: &[u8]) -> Message<'_> {
+    let Some(first) = message.first_chunk::<2>() else { return Message::Noise };
+    match first {
+        // Two of them per token; `written` reads one where somebody waits for it.
+        b"[N" => Message::NoiseOfLevel(2),
+        b"[K" => keepalive(message),
+        b"[S" => stream(message),
+        _ => rare(message),
+    }
+}
+
+/// Reads `[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)`:
+/// the number of the event, from 1, and the total, its own bytes included.
+pub(super) fn written(message: &[u8]) -> Option<(u64, u64)> {
+    let (event, rest) = scan::number(message.strip_prefix(b"[NodeWritable] Chunk #")?)?;
+    let at = memchr::memmem::find(rest, b", total: ")?;
+    let (total, rest) = scan::number(rest.get(at + b", total: ".len()..)?)?;
+    (rest == b" bytes)").then_some((event, total))
+}
+
+#[inline]
+fn keepalive(message: &[u8]) -> Message<'_> {
+    if message.starts_with(b"[Keepalive] Cleared ") {
+        return Message::NoiseOfLevel(2);
+    }
+    if let Some(rest) = message.strip_prefix(b"[Keepalive] Sent keepalive #") {
+        return match scan::number(rest) {
+            Some((number, rest)) if number > 0 && rest.starts_with(b" (waiting for ") => {
+                Message::KeepaliveSent { number }
+            }
+            _ => Message::Unreadable,
+        };
+    }
+    Message::Noise
+}
+
+/// Reads `[Keepalive] Cleared (stream started after 2 keepalives)`, of which
+/// there is one for every event.
+pub(super) fn keepalives_cleared(message: &[u8]) -> Option<u64> {
+    let rest = message.strip_prefix(b"[Keepalive] Cleared (stream started after ")?;
+    scan::number(rest).filter(|(_, rest)| *rest == b" keepalives)").map(|(sent, _)| sent)
+}
+
+#[inline]
+fn stream(message: &[u8]) -> Message<'_> {
+    if let Some(rest) = message.strip_prefix(b"[Stream Conversion] ") {
+        if rest.starts_with(b"Raw") {
+            return Message::Noise;
+        }
+        if rest.starts_with(b"Received chunk ") {
+            return Message::Part;
+        }
+        if let Some(rest) = rest.strip_prefix(b"Stream complete. Total chunks: ") {
+            return match scan::number(rest) {
+                Some((parts, b"")) => Message::PartsEnd { parts },
+                _ => Message::Unreadable,
+            };
+        }
+        return Message::Noise;
+    }
+    if message.starts_with(b"[Stream Chunk] ") {
+        return Message::NoiseOfLevel(2);
+    }
+    if let Some(rest) = message.strip_prefix(b"[Streaming] Starting stream conversion and pipe for ") {
+        return match label(rest) {
+            Some(label) => Message::Streaming { label },
+            None => Message::Unreadable,
+        };
+    }
+    if message.starts_with(b"[Stream Error] Source stream error:") {
+        return Message::Failed { label: None };
+    }
+    Message::Noise
+}
+
+/// Reads `[Stream Conversion] Received chunk 2 of type: start-step`.
+#[inline]
+pub(super) fn part(message: &[u8]) -> Option<(u64, PartKind)> {
+    let (number, rest) = scan::number(message.strip_prefix(b"[Stream Conversion] Received chunk ")?)?;
+    let kind = match rest.strip_prefix(b" of type: ")? {
+        b"text-delta" | b"tool-input-delta" | b"reasoning-delta" | b"tool-call" => PartKind::Content,
+        b"text-start" | b"reasoning-start" | b"tool-input-start" => PartKind::ContentStart,
+        b"finish-step" | b"finish" => PartKind::Finish,
+        b"" => return None,
+        _ => PartKind::Other,
+    };
+    (number > 0).then_some((number, kind))
+}
+
+/// Every message that does not come once per token.
+fn rare(message: &[u8]) -> Message<'_> {
+    let Some((tag, rest)) = tag(message) else { return unlabelled(message) };
+    match tag {
+        b"Request Start" => start(rest).unwrap_or(Message::Unreadable),
+        b"Request Complete" => complete(rest).map_or(Message::Unreadable, Message::Complete),
+        b"Request Details" => json_of(rest).map_or(Message::Noise, Message::Details),
+        b"Prompt Overhead" => json_of(rest).map_or(Message::Noise, Message::Overhead),
+        b"Timing" => match rest.strip_prefix(b"First token received at ").map(scan::signed) {
+            None => Message::Noise,
+            Some(Some((ms, b"ms"))) => Message::FirstToken { ms },
+            Some(_) => Message::Unreadable,
+        },
+        b"streamText" if rest.starts_with(b"About to call ") => Message::Calling,
+        b"Cache Metrics" => cache_metrics(rest),
+        b"Token Estimation" => Message::UsageEstimated,
+        b"Timeout" => timeout(rest).unwrap_or(Message::Unreadable),
+        b"Write Error" if rest.starts_with(b"Writable stream error:") => Message::Failed { label: None },
+        b"Backend Query" => backend_query(rest),
+        b"Context" => context(rest),
+        b"Full Request Body to Provider" | b"Request Logging" | b"Cleanup" => Message::NoiseOfLevel(2),
+        b"Tools" | b"Tool Schema" => Message::NoiseOfLevel(3),
+        _ => Message::Noise,
+    }
+}
+
+/// `[tag] rest`.
+fn tag(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inner = message.strip_prefix(b"[")?;
+    let end = memchr::memchr(b']', inner.get(..40).unwrap_or(inner))?;
+    let rest = inner.get(end + 1..)?;
+    Some((inner.get(..end)?, rest.strip_prefix(b" ").unwrap_or(rest)))
+}
+
+fn unlabelled(message: &[u8]) -> Message<'_> {
+    let starts: [&[u8]; 4] = [
+        b"Error for ",
+        b"Connection error for ",
+        b"Error in stream processing for ",
+        b"Error consuming stream for ",
+    ];
+    for start in starts {
+        if let Some(rest) = message.strip_prefix(start) {
+            // The label ends at the first `: ` (or at a `:` that ends the line).
+            let end = memchr::memmem::find(rest, b": ").or_else(|| rest.len().checked_sub(1));
+            let name = end.and_then(|end| rest.get(..end)).and_then(label);
+            return name.map_or(Message::Unreadable, |name| Message::Failed { label: Some(name) });
+        }
+    }
+    Message::Noise
+}
+
+/// `provider/model`; the model may hold further slashes.
+fn label(text: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(text).ok()?.trim_ascii();
+    let (provider, model) = text.split_once('/')?;
+    (!provider.is_empty() && !model.is_empty()).then_some(text)
+}
+
+/// The JSON behind a label.
+fn json_of(rest: &[u8]) -> Option<&[u8]> {
+    let at = memchr::memmem::find(rest, b" {\"")?;
+    rest.get(at + 1..)
+}
+
+fn start(rest: &[u8]) -> Option<Message<'_>> {
+    let rest = rest.trim_ascii_end();
+    let (rest, stamp) = rest.split_at_checked(rest.len().checked_sub(scan::STAMP_LEN)?)?;
+    let at = scan::stamp(stamp)?;
+    Some(Message::Start { label: label(rest.strip_suffix(b" at ")?)?, at })
+}
+
+fn complete(rest: &[u8]) -> Option<Complete<'_>> {
+    let at = memchr::memmem::rfind(rest, b": ")?;
+    let label = label(rest.get(..at)?)?;
+    let (ms, rest) = scan::signed(rest.get(at + 2..)?)?;
+    let rest = rest.strip_prefix(b"ms")?;
+    let mut complete = Complete { label, ms, events: None, bytes: None, tokens_per_second: None };
+    let rest = rest.trim_ascii();
+    if rest.is_empty() {
+        return Some(complete);
+    }
+    let (events, rest) = scan::number(rest.strip_prefix(b"(")?)?;
+    let (bytes, rest) = scan::number(rest.strip_prefix(b" chunks, ")?)?;
+    let rest = rest.strip_prefix(b" bytes)")?;
+    complete.events = Some(events);
+    complete.bytes = Some(bytes);
+    if let Some(rest) = rest.strip_suffix(b" tok/s") {
+        let at = memchr::memrchr(b' ', rest)?;
+        complete.tokens_per_second = scan::decimal(rest.get(at + 1..)?);
+        return Some(complete);
+    }
+    rest.is_empty().then_some(complete)
+}
+
+fn cache_metrics(rest: &[u8]) -> Message<'_> {
+    if let Some(json) = rest.strip_prefix(b"Recorded streaming response metrics ") {
+        let usage = usage(json, ["inputTokens", "outputTokens", "cacheReadTokens"]);
+        return usage.map_or(Message::Unreadable, Message::UsageRecorded);
+    }
+    if let Some(json) = rest.strip_prefix(b"Captured usage from message_delta: ") {
+        let usage = usage(json, ["input_tokens", "output_tokens", "cache_read_input_tokens"]);
+        return usage.map_or(Message::Unreadable, Message::UsageCaptured);
+    }
+    Message::Noise
+}
+
+fn usage(json: &[u8], [prompt, output, cache_read]: [&str; 3]) -> Option<Usage> {
+    Some(Usage {
+        prompt: scan::member_number(json, prompt)?,
+        output: scan::member_number(json, output)?,
+        cache_read: scan::member_number(json, cache_read).unwrap_or(0),
+    })
+}
+
+fn timeout(rest: &[u8]) -> Option<Message<'_>> {
+    let rest = rest.strip_prefix(b"Request to ")?;
+    let at = memchr::memmem::rfind(rest, b" exceeded ")?;
+    let (amount, unit) = scan::number(rest.get(at + b" exceeded ".len()..)?)?;
+    let after_ms = match unit {
+        b"ms" => amount,
+        b" seconds" => amount.checked_mul(1000)?,
+        _ => return None,
+    };
+    Some(Message::Timeout { label: label(rest.get(..at)?)?, after_ms })
+}
+
+fn backend_query(rest: &[u8]) -> Message<'_> {
+    if let Some(name) = rest.strip_prefix(b"Detected model: ") {
+        let name = std::str::from_utf8(name).map(str::trim_ascii);
+        return match name {
+            Ok(model) if !model.is_empty() => Message::Detected { model },
+            _ => Message::Unreadable,
+        };
+    }
+    context(rest)
+}
+
+/// `… context length: 131072 tokens`, `Using LMStudio reported context: 131072 tokens`.
+fn context(rest: &[u8]) -> Message<'_> {
+    let marks: [&[u8]; 2] = [b"context length: ", b" reported context: "];
+    let tokens = marks.iter().find_map(|mark| {
+        let at = memchr::memmem::find(rest, mark)?;
+        scan::number(rest.get(at + mark.len()..)?).filter(|(_, unit)| *unit == b" tokens")
+    });
+    match tokens {
+        Some((tokens, _)) if tokens > 0 => Message::ContextLength { tokens },
+        _ => Message::Noise,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete_of(text: &str) -> Option<Complete<'_>> {
+        match read(text.as_bytes()) {
+            Message::Complete(complete) => Some(complete),
+            Message::Unreadable => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn starts_name_provider_model_and_instant() {
+        let at = scan::stamp(b"2025-11-16T02:30:45.123Z").unwrap();
+        let line = b"[Request Start] lmstudio/some-lab/model at large at 2025-11-16T02:30:45.123Z";
+        assert_eq!(read(line), Message::Start { label: "lmstudio/some-lab/model at large", at });
+        assert_eq!(read(b"[Request Start] lmstudio/m at 2025-11-16T02:3"), Message::Unreadable);
+        assert_eq!(read(b"[Request Start] nothing at 2025-11-16T02:30:45.123Z"), Message::Unreadable);
+    }
+
+    #[test]
+    fn completions_of_every_generation() {
+        let full = Complete {
+            label: "local/m: x",
+            ms: 45815,
+            events: Some(288),
+            bytes: Some(34757),
+            tokens_per_second: Some(9.6),
+        };
+        let text = "[Request Complete] local/m: x: 45815ms (288 chunks, 34757 bytes) | ⚡ 9.6 tok/s";
+        assert_eq!(complete_of(text), Some(full));
+        let no_usage = Complete { tokens_per_second: None, ms: -20, ..full };
+        let text = "[Request Complete] local/m: x: -20ms (288 chunks, 34757 bytes)";
+        assert_eq!(complete_of(text), Some(no_usage));
+        let plain = Complete { events: None, bytes: None, ms: 1171, label: "lmstudio/m", ..no_usage };
+        assert_eq!(complete_of("[Request Complete] lmstudio/m: 1171ms"), Some(plain));
+        for cut in [
+            "",
+            " lmstudio/m",
+            " lmstudio/m: 45",
+            " lmstudio/m: 45ms (2 chu",
+            " lmstudio/m: 45ms (2 chunks, 9",
+        ] {
+            assert_eq!(complete_of(&format!("[Request Complete]{cut}")), None, "{cut}");
+        }
+    }
+
+    #[test]
+    fn stream_lines() {
+        let line = |text: &str| format!("[Stream Conversion] Received chunk {text}");
+        assert_eq!(read(line("3 of type: start").as_bytes()), Message::Part);
+        let part_of = |text| part(line(text).as_bytes());
+        assert_eq!(part_of("3 of type: reasoning-start"), Some((3, PartKind::ContentStart)));
+        assert_eq!(part_of("44 of type: text-delta"), Some((44, PartKind::Content)));
+        assert_eq!(part_of("1 of type: start"), Some((1, PartKind::Other)));
+        assert_eq!(part_of("0 of type: start"), None);
+        assert_eq!(part_of("7 of ty"), None);
+        assert_eq!(
+            read(b"[Stream Conversion] Stream complete. Total chunks: 290"),
+            Message::PartsEnd { parts: 290 }
+        );
+        assert_eq!(read(b"[Stream Conversion] Raw chunk 3: {}"), Message::Noise);
+        assert_eq!(
+            read(b"[Streaming] Starting stream conversion and pipe for lmstudio/a/b"),
+            Message::Streaming { label: "lmstudio/a/b" }
+        );
+        assert_eq!(read(b"[streamText] About to call streamText for lmstudio/m"), Message::Calling);
+        assert_eq!(read(b"[streamText onFinish] Called, stop reason: stop"), Message::Noise);
+        assert_eq!(
+            written(b"[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)"),
+            Some((2, 235))
+        );
+        assert_eq!(written(b"[NodeWritable] Chunk #2 of type: content_block_del"), None);
+        assert_eq!(written(b"[NodeWritable] Written chunk type: message_stop, buffer ok: true"), None);
+    }
+
+    #[test]
+    fn waiting_lines() {
+        for waiting in ["LMStudio", "[Local]", "[MLX Cluster]"] {
+            let line = format!("[Keepalive] Sent keepalive #3 (waiting for {waiting})");
+            assert_eq!(read(line.as_bytes()), Message::KeepaliveSent { number: 3 });
+        }
+        let cleared = b"[Keepalive] Cleared (stream started after 12 keepalives)";
+        assert_eq!((read(cleared), keepalives_cleared(cleared)), (Message::NoiseOfLevel(2), Some(12)));
+        assert_eq!(keepalives_cleared(b"[Keepalive] Cleared (stream started after 1"), None);
+        assert_eq!(read(b"[Keepalive] Sent keepalive #"), Message::Unreadable);
+        assert_eq!(read(b"[Timing] First token received at 16408ms"), Message::FirstToken { ms: 16408 });
+        assert_eq!(read(b"[Timing] First token received at 16408"), Message::Unreadable);
+    }
+
+    #[test]
+    fn usage_lines() {
+        let recorded = br#"[Cache Metrics] Recorded streaming response metrics {"hash":"2a1fb151","inputTokens":14644,"outputTokens":282,"cacheReadTokens":0,"cacheCreationTokens":0}"#;
+        let usage = Usage { prompt: 14644, output: 282, cache_read: 0 };
+        assert_eq!(read(recorded), Message::UsageRecorded(usage));
+        let captured = br#"[Cache Metrics] Captured usage from message_delta: {"input_tokens":7,"output_tokens":8,"cache_creation_input_tokens":0,"cache_read_input_tokens":9}"#;
+        assert_eq!(read(captured), Message::UsageCaptured(Usage { prompt: 7, output: 8, cache_read: 9 }));
+        let cut =
+            br#"[Cache Metrics] Recorded streaming response metrics {"hash":"2a1fb151","inputTokens":146"#;
+        assert_eq!(read(cut), Message::Unreadable);
+    }
+
+    #[test]
+    fn ends_without_an_answer() {
+        let failed = |label| Message::Failed { label };
+        assert_eq!(read(br#"Error for lmstudio/m: {"name":"AI_APICallError"}"#), failed(Some("lmstudio/m")));
+        assert_eq!(read(b"Connection error for local/m: refused"), failed(Some("local/m")));
+        assert_eq!(read(b"[Stream Error] Source stream error: {}"), failed(None));
+        assert_eq!(
+            read(b"[Timeout] Request to lmstudio/m exceeded 600000ms"),
+            Message::Timeout { label: "lmstudio/m", after_ms: 600_000 }
+        );
+        assert_eq!(
+            read(b"[Timeout] Request to lmstudio/m exceeded 120 seconds"),
+            Message::Timeout { label: "lmstudio/m", after_ms: 120_000 }
+        );
+    }
+
+    #[test]
+    fn what_the_backend_said_of_itself() {
+        assert_eq!(read(b"[Backend Query] Detected model: a/b"), Message::Detected { model: "a/b" });
+        let length = Message::ContextLength { tokens: 131_072 };
+        assert_eq!(read(b"[Backend Query] LMStudio context length: 131072 tokens"), length);
+        assert_eq!(read(b"[Backend Query] [Local] context length: 131072 tokens"), length);
+        assert_eq!(read(b"[Context] Cached LMStudio context length: 131072 tokens"), length);
+        assert_eq!(read(b"[Context] Using model table lookup (gpt-oss-20b): 131072 tokens"), Message::Noise);
+    }
+
+    #[test]
+    fn other_messages_are_noise() {
+        for text in ["", "[", "[]", "x", "[Client Disconnect] Connection closed by client", "[Unclosed tag"] {
+            assert_eq!(read(text.as_bytes()), Message::Noise, "{text}");
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! First parts at level 1, where no line names the time to first token.
+//!
+//! A stream numbers its parts 1, 2, 3, …, so part n follows a stream that
+//! stands at n − 1. Where two streams stand at the same number, either may go
+//! on; from there on both may be either, and both first parts stay possible
+//! for both. `Stream complete. Total chunks: n` tells which stream ended, the
+//! `[Request Complete]` after it whose it was.
+
+use std::collections::HashMap;
+
+use super::message::PartKind;
+
+/// Streams followed at once; LM Studio runs four.
+const MAX_STREAMS: usize = 64;
+/// First parts that one stream can have; beyond, none is told apart.
+const MAX_POSSIBLE: usize = 16;
+/// A stream that has begun to answer and is silent for so long has died.
+const SILENCE_MS: i64 = 120_000;
+/// From the last part of the answer to the end of the request.
+const CLOSING_MS: i64 = 250;
+
+/// Index of a first part.
+pub(super) type FirstPart = u32;
+
+/// The first parts that one ended stream can have had.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Possible {
+    parts: Vec<FirstPart>,
+    /// There were more than can be told apart.
+    crowded: bool,
+}
+
+impl Possible {
+    fn join(&mut self, other: &Self) {
+        for part in &other.parts {
+            if !self.parts.contains(part) {
+                if self.parts.len() == MAX_POSSIBLE {
+                    self.crowded = true;
+                    return;
+                }
+                self.parts.push(*part);
+            }
+        }
+        self.crowded |= other.crowded;
+    }
+}
+
+#[derive(Debug)]
+struct Stream {
+    last: u64,
+    seen: i64,
+    content: bool,
+    firsts: Possible,
+}
+
+/// Follows the numbered parts of all streams.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    streams: Vec<Stream>,
+    firsts: Vec<i64>,
+}
+
+impl Parts {
+    /// Takes note of part `number`, stamped `at`.
+    pub(super) fn part(&mut self, number: u64, kind: PartKind, at: i64) {
+        let chosen = if number == 1 { None } else { self.follow(number, kind, at) };
+        let chosen = chosen.unwrap_or_else(|| {
+            if self.streams.len() == MAX_STREAMS {
+                let oldest = self.streams.iter().enumerate().min_by_key(|(_, stream)| stream.seen);
+                if let Some((oldest, _)) = oldest {
+                    self.streams.swap_remove(oldest);
+                }
+            }
+            // Joined in the middle: its first part was not seen.
+            let content = number > 1 && kind != PartKind::ContentStart;
+            self.streams.push(Stream { last: number, seen: at, content, firsts: Possible::default() });
+            self.streams.len() - 1
+        });
+        let Some(stream) = self.streams.get_mut(chosen) else { return };
+        stream.last = number;
+        stream.seen = at;
+        if !stream.content && matches!(kind, PartKind::ContentStart | PartKind::Content) {
+            stream.content = true;
+            if let Ok(first) = FirstPart::try_from(self.firsts.len()) {
+                self.firsts.push(at);
+                stream.firsts.join(&Possible { parts: vec![first], crowded: false });
+            }
+        }
+    }
+
+    /// The stream that part `number` belongs to.
+    fn follow(&mut self, number: u64, kind: PartKind, at: i64) -> Option<usize> {
+        if let [stream] = self.streams.as_slice()
+            && stream.last + 1 == number
+        {
+            return Some(0);
+        }
+        let mut fitting = Vec::new();
+        let mut index = 0;
+        while let Some(stream) = self.streams.get(index) {
+            if stream.content && at.saturating_sub(stream.seen) > SILENCE_MS {
+                self.streams.swap_remove(index);
+                continue;
+            }
+            if stream.last + 1 == number {
+                fitting.push(index);
+            }
+            index += 1;
+        }
+        if fitting.len() > 1 {
+            // An answer goes on where it has begun, and finishes there.
+            let begun = |index: &usize| self.streams.get(*index).is_some_and(|stream| stream.content);
+            let wanted = match kind {
+                PartKind::Content | PartKind::Finish => Some(true),
+                PartKind::ContentStart | PartKind::Other => None,
+            };
+            if wanted.is_some() && fitting.iter().any(begun) {
+                fitting.retain(begun);
+            }
+            self.entangle(&fitting);
+        }
+        fitting.first().copied()
+    }
+
+    /// Streams at the same number can be taken for each other from here on.
+    fn entangle(&mut self, same: &[usize]) {
+        if same.len() < 2 {
+            return;
+        }
+        let mut union = Possible::default();
+        for stream in same.iter().filter_map(|index| self.streams.get(*index)) {
+            union.join(&stream.firsts);
+        }
+        for index in same {
+            if let Some(stream) = self.streams.get_mut(*index) {
+                stream.firsts = union.clone();
+            }
+        }
+    }
+
+    /// The stream that ends after `parts` parts.
+    pub(super) fn end(&mut self, parts: u64) -> Possible {
+        let same: Vec<usize> = self
+            .streams
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.last == parts)
+            .map(|(index, _)| index)
+            .collect();
+        self.entangle(&same);
+        match same.first() {
+            Some(&index) => self.streams.swap_remove(index).firsts,
+            None => Possible::default(),
+        }
+    }
+}
+
+/// A streamed request that looks for its first part.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// The request's index.
+    pub(super) request: usize,
+    /// When its stream began.
+    pub(super) from: i64,
+    /// When it ended.
+    pub(super) to: i64,
+    /// What the numbers leave possible.
+    pub(super) possible: Possible,
+    /// Output tokens and the proxy's tokens per second, rounded to a tenth:
+    /// together they tell how long before the end the first part came.
+    pub(super) pace: Option<(u64, f64)>,
+}
+
+impl Claim {
+    fn expects(&self, first: i64) -> bool {
+        let Some((tokens, per_second)) = self.pace else { return false };
+        let duration = |per_second: f64| tokens as f64 * 1000.0 / per_second;
+        let before_end = self.to.saturating_sub(first) as f64;
+        let shortest = duration(per_second + 0.05) - 2.0;
+        let longest = duration((per_second - 0.05).max(0.01)) + 2.0 + CLOSING_MS as f64;
+        (shortest..=longest).contains(&before_end)
+    }
+}
+
+/// What a claim comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// No first part was seen.
+    None,
+    /// The only one possible.
+    Exact(i64),
+    /// The only one left, or the only one that fits the pace.
+    Likely(i64),
+    Ambiguous,
+}
+
+impl Parts {
+    /// Settles all claims together: a first part belongs to one request.
+    pub(super) fn settle(&self, claims: &[Claim]) -> Vec<(usize, Settled)> {
+        let stamp_of = |part: FirstPart| self.firsts.get(part as usize).copied();
+        let mut left: Vec<Vec<FirstPart>> = claims
+            .iter()
+            .map(|claim| {
+                let fits = |part: &&FirstPart| {
+                    stamp_of(**part).is_some_and(|first| (claim.from..=claim.to).contains(&first))
+                };
+                claim.possible.parts.iter().filter(fits).copied().collect()
+            })
+            .collect();
+        let mut wanted: HashMap<FirstPart, Vec<usize>> = HashMap::new();
+        for (index, parts) in left.iter().enumerate() {
+            for part in parts {
+                wanted.entry(*part).or_default().push(index);
+            }
+        }
+        let mut settled: Vec<Option<Settled>> = vec![None; claims.len()];
+        let mut single: Vec<usize> = Vec::new();
+        for (index, (claim, parts)) in claims.iter().zip(&left).enumerate() {
+            match parts.len() {
+                _ if claim.possible.crowded => settled[index] = Some(Settled::Ambiguous),
+                0 => settled[index] = Some(Settled::None),
+                1 => single.push(index),
+                _ => {}
+            }
+        }
+        for by_pace in [false, true] {
+            if by_pace {
+                single.extend((0..claims.len()).filter(|&index| settled[index].is_none()));
+            }
+            while let Some(index) = single.pop() {
+                if settled[index].is_some() {
+                    continue;
+                }
+                let fits = |part: &&FirstPart| stamp_of(**part).is_some_and(|at| claims[index].expects(at));
+                let mut parts = left[index].clone();
+                if by_pace && parts.len() > 1 {
+                    parts = left[index].iter().filter(fits).copied().collect();
+                }
+                let [part] = parts.as_slice() else {
+                    if parts.is_empty() && left[index].is_empty() {
+                        settled[index] = Some(Settled::Ambiguous);
+                    }
+                    continue;
+                };
+                // Two requests that both have nothing but this one share the doubt.
+                let rivals = wanted.get(part).map(Vec::as_slice).unwrap_or_default();
+                let contested =
+                    |other: &usize| *other != index && settled[*other].is_none() && left[*other] == [*part];
+                let contesting: Vec<usize> =
+                    rivals.iter().copied().filter(|other| contested(other)).collect();
+                if !contesting.is_empty() {
+                    settled[index] = Some(Settled::Ambiguous);
+                    contesting.iter().for_each(|&other| settled[other] = Some(Settled::Ambiguous));
+                    continue;
+                }
+                let first = stamp_of(*part).unwrap_or_default();
+                settled[index] = Some(if claims[index].possible.parts.len() == 1 {
+                    Settled::Exact(first)
+                } else if claims[index].pace.is_some() && !claims[index].expects(first) {
+                    Settled::Ambiguous
+                } else {
+                    Settled::Likely(first)
+                });
+                for other in rivals {
+                    left[*other].retain(|candidate| candidate != part);
+                    if left[*other].len() == 1 {
+                        single.push(*other);
+                    }
+                }
+            }
+        }
+        let doubtful = |settled: Option<Settled>| settled.unwrap_or(Settled::Ambiguous);
+        claims.iter().zip(settled).map(|(claim, settled)| (claim.request, doubtful(settled))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: PartKind = PartKind::ContentStart;
+    const DELTA: PartKind = PartKind::Content;
+
+    fn claim(request: usize, from: i64, to: i64, possible: Possible, pace: Option<(u64, f64)>) -> Claim {
+        Claim { request, from, to, possible, pace }
+    }
+
+    #[test]
+    fn one_stream_is_exact() {
+        let mut parts = Parts::default();
+        parts.part(1, PartKind::Other, 10);
+        parts.part(2, PartKind::Other, 500);
+        parts.part(3, START, 501);
+        parts.part(4, DELTA, 502);
+        let ended = parts.end(4);
+        assert_eq!(parts.settle(&[claim(0, 5, 600, ended, None)]), [(0, Settled::Exact(501))]);
+        assert_eq!(parts.end(4), Possible::default());
+    }
+
+    #[test]
+    fn streams_that_never_meet_are_told_apart_by_their_ends() {
+        let mut parts = Parts::default();
+        parts.part(1, PartKind::Other, 0);
+        parts.part(1, PartKind::Other, 1);
+        parts.part(2, START, 100);
+        parts.part(3, DELTA, 110);
+        parts.part(2, START, 200);
+        parts.part(4, DELTA, 210);
+        let (long, short) = (parts.end(4), parts.end(2));
+        let claims = [claim(0, 0, 300, short, None), claim(1, 0, 300, long, None)];
+        assert_eq!(parts.settle(&claims), [(0, Settled::Exact(200)), (1, Settled::Exact(100))]);
+    }
+
+    fn crossed() -> (Parts, Possible, Possible) {
+        let mut parts = Parts::default();
+        parts.part(1, START, 100);
+        parts.part(1, START, 5_000);
+        parts.part(2, DELTA, 5_010);
+        parts.part(2, DELTA, 5_020);
+        parts.part(3, DELTA, 5_030);
+        let (one, other) = (parts.end(3), parts.end(2));
+        (parts, one, other)
+    }
+
+    #[test]
+    fn streams_that_met_are_told_apart_by_their_pace() {
+        let (parts, one, other) = crossed();
+        // 60 tokens at 10 a second ended at 6,150: the first part came at about 100.
+        let claims =
+            [claim(7, 0, 6_150, one.clone(), Some((60, 10.0))), claim(8, 0, 6_000, other.clone(), None)];
+        assert_eq!(parts.settle(&claims), [(7, Settled::Likely(100)), (8, Settled::Likely(5_000))]);
+        let claims = [claim(7, 0, 6_100, one.clone(), None), claim(8, 0, 6_000, other.clone(), None)];
+        assert_eq!(parts.settle(&claims), [(7, Settled::Ambiguous), (8, Settled::Ambiguous)]);
+        // What came before a request was sent is not its own.
+        let claims = [claim(7, 0, 6_100, one, None), claim(8, 4_000, 6_000, other, None)];
+        assert_eq!(parts.settle(&claims), [(7, Settled::Likely(100)), (8, Settled::Likely(5_000))]);
+    }
+
+    #[test]
+    fn one_first_part_for_two_requests_is_nobodys() {
+        let mut parts = Parts::default();
+        parts.part(1, START, 100);
+        let ended = parts.end(1);
+        let claims = [claim(0, 0, 200, ended.clone(), None), claim(1, 0, 200, ended, None)];
+        assert_eq!(parts.settle(&claims), [(0, Settled::Ambiguous), (1, Settled::Ambiguous)]);
+    }
+
+    #[test]
+    fn a_dead_stream_is_forgotten() {
+        let mut parts = Parts::default();
+        parts.part(1, START, 0);
+        parts.part(1, START, SILENCE_MS + 1);
+        parts.part(2, DELTA, SILENCE_MS + 2);
+        let ended = parts.end(2);
+        let claims = [claim(0, 0, SILENCE_MS + 9, ended, None)];
+        assert_eq!(parts.settle(&claims), [(0, Settled::Exact(SILENCE_MS + 1))]);
+    }
+
+    #[test]
+    fn many_streams_stay_bounded() {
+        let mut parts = Parts::default();
+        for round in 0..1_000 {
+            parts.part(1, START, round);
+        }
+        assert_eq!(parts.streams.len(), MAX_STREAMS);
+        parts.part(2, DELTA, 1_000);
+        assert!(parts.end(2).crowded);
+    }
+}

@@ -1,0 +1,32 @@
+//! `traces timing`: how long everything took.
+
+use std::io::Write;
+
+use anyclaude_traces::Kind;
+use anyclaude_traces::scope::KindFilter;
+use anyclaude_traces::timing::timing;
+
+use super::{check_format, grouping, report_skipped};
+use crate::cli::{Format, TimingArgs};
+use crate::exit::Status;
+use crate::render::{csv, json, page, timing as render};
+use crate::select::Reader;
+
+pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    use Format::{Csv, Json, Markdown, Ndjson, Table};
+    check_format(&args.output, "timing", &[Table, Json, Ndjson, Csv, Markdown])?;
+    let reader = Reader::new(&args.filter, KindFilter::All)?.with_logs(&args.logs)?;
+    let selection = reader.select(&args.inputs)?;
+    let status = report_skipped(&selection.skipped, &args.output);
+    let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
+    let is_sitting = selection.is_sitting;
+    let found =
+        timing(selection.scope, selection.requests, &selection.joined, groups_kind, &grouping(args.by));
+    match args.output.format {
+        Json => json::document(out, &found)?,
+        Ndjson => json::lines(out, &found.requests)?,
+        Csv => csv::requests(out, &found.requests)?,
+        Table | Markdown => page::print(out, &render::page(&found, args.by, is_sitting), &args.output)?,
+    }
+    Ok(status)
+}

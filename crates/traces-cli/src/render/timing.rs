@@ -1,0 +1,201 @@
+//! The page of `traces timing`.
+
+use anyclaude_traces::Request;
+use anyclaude_traces::measure::Measure;
+use anyclaude_traces::request::{Confidence, Outcome};
+use anyclaude_traces::stats::Stats;
+use anyclaude_traces::summary::Group;
+use anyclaude_traces::timing::{Edit, TimingReport};
+
+use super::list;
+use super::page::Page;
+use super::summary::{by_title, group_name, scope_line};
+use super::table::{Grid, number, text};
+use super::units::{self, UNKNOWN};
+use crate::cli::By;
+
+/// The measures that the table of groups shows.
+const SHOWN: [(Measure, &str); 8] = [
+    (Measure::ProxyMs, "proxy"),
+    (Measure::TtftMs, "TTFT"),
+    (Measure::GenerationMs, "generation"),
+    (Measure::TotalMs, "total"),
+    (Measure::Keepalives, "keepalives"),
+    (Measure::Events, "events"),
+    (Measure::ReportedTokensPerSecond, "tok/s"),
+    (Measure::PrefillTokensPerSecond, "prefill tok/s"),
+];
+
+pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
+    let mut page = Page::default();
+    let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
+    let logged = || report.unmatched_log_requests.iter().map(|unmatched| unmatched.request.start);
+    let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
+    page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
+    page.table(groups(report, by));
+    page.line("Prefill tok/s is apparent: a warm prompt cache makes it too high.");
+    page.table(requests(&report.requests));
+    page.table(unmatched(report));
+    page.table(runs(report));
+    if let Some(edits) = edits(&report.edits) {
+        page.line(edits);
+    }
+    for missing in &report.missing {
+        page.line(format!("Missing: {missing}."));
+    }
+    page
+}
+
+fn groups(report: &TimingReport, by: By) -> Grid {
+    let mut grid = Grid::new([
+        text(by_title(by), 0),
+        text("MEASURE", 0),
+        number("N", 1),
+        number("P50", 0),
+        number("P90", 2),
+        number("P95", 0),
+        number("MAX", 3),
+    ]);
+    for group in &report.groups {
+        let known = SHOWN.iter().filter_map(|(measure, name)| Some((measure, name, group.stats(*measure)?)));
+        for (at, (measure, name, stats)) in known.enumerate() {
+            grid.row(group_row(group, at, *measure, name, stats));
+        }
+    }
+    grid
+}
+
+fn group_row(
+    group: &Group,
+    at: usize,
+    measure: Measure,
+    name: &str,
+    stats: &Stats<anyclaude_traces::measure::Value>,
+) -> [String; 7] {
+    let figure = |value| units::show(value, measure.unit());
+    [
+        if at == 0 { group_name(group) } else { String::new() },
+        name.to_owned(),
+        stats.n.to_string(),
+        figure(stats.p50),
+        figure(stats.p90),
+        figure(stats.p95),
+        figure(stats.max),
+    ]
+}
+
+fn requests(requests: &[Request]) -> Grid {
+    let mut grid = Grid::new([
+        text("TIME", 0),
+        text("KIND", 6),
+        text("MODEL", 5),
+        number("PROXY", 3),
+        number("TTFT", 0),
+        number("GEN", 4),
+        number("TOTAL", 0),
+        number("KEEPALIVES", 7),
+        number("EVENTS", 8),
+        number("TOK/S", 1),
+        number("PREFILL", 9),
+        text("OUTCOME", 2),
+    ]);
+    for request in requests {
+        let figure = |measure: Measure| units::maybe(measure.of(request), measure.unit());
+        grid.row([
+            units::stamp(request.timestamp),
+            request.kind.name().to_owned(),
+            list::model(request),
+            figure(Measure::ProxyMs),
+            figure(Measure::TtftMs),
+            figure(Measure::GenerationMs),
+            figure(Measure::TotalMs),
+            figure(Measure::Keepalives),
+            figure(Measure::Events),
+            figure(Measure::ReportedTokensPerSecond),
+            figure(Measure::PrefillTokensPerSecond),
+            outcome(request),
+        ]);
+    }
+    grid.without_empty(&[UNKNOWN])
+}
+
+/// How a request ended, and whether its log lines could be another's.
+fn outcome(request: &Request) -> String {
+    let outcome = request.timing.as_ref().and_then(|timing| timing.outcome);
+    let doubt = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
+    let name = outcome.map_or(UNKNOWN, outcome_name);
+    if doubt { format!("{name} (ambiguous)") } else { name.to_owned() }
+}
+
+/// How a request ended, in words.
+pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "completed",
+        Outcome::Failed => "failed",
+        Outcome::TimedOut => "timed out",
+        Outcome::Unfinished => "unfinished",
+        Outcome::NotStreamed => "not streamed",
+        _ => UNKNOWN,
+    }
+}
+
+fn unmatched(report: &TimingReport) -> Grid {
+    let mut grid = Grid::new([
+        text("LOGGED WITHOUT TRACE", 0),
+        text("MODEL", 2),
+        number("TTFT", 1),
+        number("TOTAL", 0),
+        text("OUTCOME", 0),
+    ]);
+    for unmatched in &report.unmatched_log_requests {
+        let log = &unmatched.request;
+        grid.row([
+            units::stamp(Some(log.start)),
+            log.model.clone(),
+            units::ms(log.ttft_ms),
+            units::ms(log.total_ms),
+            outcome_name(log.outcome).to_owned(),
+        ]);
+    }
+    grid
+}
+
+fn runs(report: &TimingReport) -> Grid {
+    let mut grid = Grid::new([
+        text("RUN", 0),
+        number("LEVEL", 1),
+        number("REQS", 0),
+        number("LOG SIZE", 2),
+        text("LOG", 3),
+    ]);
+    for run in &report.runs {
+        grid.row([
+            run.id.to_string(),
+            run.level.map_or_else(|| UNKNOWN.to_owned(), |level| level.to_string()),
+            run.requests.to_string(),
+            if run.log_bytes > 0 { units::bytes(run.log_bytes) } else { UNKNOWN.to_owned() },
+            run.log.clone(),
+        ]);
+    }
+    grid
+}
+
+/// What the proxy changed before it sent, over all requests of which it is known.
+fn edits(edits: &[Edit]) -> Option<String> {
+    let sum = |of: fn(&Edit) -> u64| edits.iter().map(of).sum::<u64>();
+    let (before, after) = (
+        sum(|edit| edit.system_chars + edit.tools_bytes),
+        sum(|edit| edit.proxied_system_chars + edit.proxied_tools_chars),
+    );
+    let n = units::count(edits.len() as u64, "request");
+    (!edits.is_empty()).then(|| {
+        format!(
+            "The proxy's edits, over {n}: system {} → {}, tools {} → {}, together {} of what Claude Code sent.",
+            units::chars(sum(|edit| edit.system_chars)),
+            units::chars(sum(|edit| edit.proxied_system_chars)),
+            units::bytes(sum(|edit| edit.tools_bytes)),
+            units::bytes(sum(|edit| edit.proxied_tools_chars)),
+            units::share(after, before),
+        )
+    })
+}

@@ -1,0 +1,50 @@
+//! Why there is nothing to show, and what to do about it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyclaude_traces::scope::KindFilter;
+use anyclaude_traces::{Kind, Timestamp};
+use anyhow::anyhow;
+
+use crate::render::units;
+
+pub(super) fn explain_missing(path: &Path) -> anyhow::Result<()> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(anyhow!(
+            "{}: no such file or folder. An INPUT is a path, `latest`, `latest~N`, `model:NAME`, \
+             `session:ID` or `run:ID`; `traces --help` lists the verbs",
+            path.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn nothing_recorded(traces: &Path) -> String {
+    format!(
+        "nothing is recorded in {} yet. Record a session with\n\n    ANYCLAUDE_DEBUG=2 anyclaude\n\n\
+         or name another folder: traces FOLDER, or --root DIR",
+        traces.display()
+    )
+}
+
+pub(super) fn nothing_left(
+    seen: usize,
+    kinds: &BTreeMap<Kind, usize>,
+    kind: KindFilter,
+    newest: Option<Timestamp>,
+) -> String {
+    if seen == 0 {
+        return "there are no traces (*.json) there".to_owned();
+    }
+    let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
+    let newest = newest
+        .map_or_else(String::new, |newest| format!(" The newest is of {}.", units::stamp(Some(newest))));
+    let advice = if kind == KindFilter::All { "" } else { " --kind all takes every kind." };
+    format!(
+        "none of the {seen} requests passes the filters (kind {}). There are: {}.{newest}{advice}",
+        kind.name(),
+        kinds.join(", ")
+    )
+}
