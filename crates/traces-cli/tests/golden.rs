@@ -1,0 +1,111 @@
+//! What every verb prints, in every format, on the recording in testdata.
+//!
+//! `cargo insta review` shows what changed and takes it over.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod common;
+
+use common::{HOME, traces};
+
+/// Compares a run with the snapshot of this name.
+#[track_caller]
+fn golden(name: &str, line: &str) {
+    let ran = traces(line);
+    let text = format!(
+        "$ traces {line}\nexit code {}\n\n── stdout ──\n{}\n── stderr ──\n{}",
+        ran.code, ran.stdout, ran.stderr
+    );
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn summary() {
+    golden("summary-table", &format!("summary --root {HOME}"));
+    golden("summary-csv", &format!("summary --root {HOME} --format csv"));
+    golden("summary-markdown", &format!("summary --root {HOME} --format markdown"));
+    golden("summary-json", &format!("summary --root {HOME} --session 33333333 --format json"));
+    golden("summary-ndjson", &format!("summary --root {HOME} --format ndjson"));
+}
+
+#[test]
+fn summary_by_anything_else() {
+    for by in ["session", "mode", "kind", "day"] {
+        golden(&format!("summary-by-{by}"), &format!("summary {HOME} --by {by}"));
+    }
+    golden("summary-of-one", &format!("summary --root {HOME} --last 1"));
+}
+
+#[test]
+fn list() {
+    golden("list-table", &format!("list --root {HOME}"));
+    for format in ["csv", "markdown", "json", "ndjson"] {
+        let line = format!("list --root {HOME} --session 44444444 --format {format}");
+        golden(&format!("list-{format}"), &line);
+    }
+}
+
+#[test]
+fn show() {
+    let image = format!("{HOME}/traces/lmstudio/2025-11-16T03-40-34-673Z.json");
+    golden("show-table", &format!("show session:22222222 --root {HOME}"));
+    golden("show-latest", &format!("show --root {HOME}"));
+    golden("show-markdown", &format!("show {image} --format markdown"));
+    golden("show-json", &format!("show {image} --format json"));
+    golden("show-text-table", &format!("show {image} --text"));
+    golden("show-text-json", &format!("show {image} --text --format json"));
+    golden("show-csv", &format!("show {image} --format csv"));
+}
+
+#[test]
+fn diff_of_two_requests() {
+    let two = format!("diff latest~1 latest --root {HOME}");
+    golden("diff-table", &two);
+    for format in ["csv", "markdown", "json", "ndjson"] {
+        golden(&format!("diff-{format}"), &format!("{two} --format {format}"));
+    }
+    golden("diff-text-table", &format!("{two} --text"));
+    golden("diff-text-markdown", &format!("{two} --text --format markdown"));
+    golden("diff-text-json", &format!("{two} --text --format json"));
+}
+
+#[test]
+fn diff_of_groups() {
+    golden("diff-of-the-last-two-models", &format!("diff --root {HOME}"));
+    golden("diff-of-sessions", &format!("diff session:11111111 session:44444444 --root {HOME}"));
+    golden("diff-of-one", &format!("diff latest~12 --root {HOME}"));
+    golden("diff-of-a-model", &format!("diff model:nonesuch --root {HOME}"));
+}
+
+#[test]
+fn completions_know_every_verb() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
+        for word in ["summary", "list", "show", "diff", "completions", "man", "fail-over"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    traces("completions tcsh").ends_with(2).says(&["tcsh", "bash", "fish"]);
+}
+
+#[test]
+fn the_manual_has_every_verb_and_flag() {
+    let manual = traces("man").ends_with(0).stdout.replace('\\', "");
+    let words = [
+        ".TH traces 1",
+        "traces-summary",
+        "traces-list",
+        "traces-show",
+        "traces-diff",
+        "traces-completions",
+        "--fail-over",
+        "--exit-code",
+        "--until",
+        "TRACES_ROOT",
+        "Exit codes",
+    ];
+    for word in words {
+        assert!(manual.contains(word), "{word}");
+    }
+}

@@ -1,0 +1,171 @@
+//! What a person sees in a terminal, which here is a pseudo-terminal.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod common;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::process::Stdio;
+
+use common::{Folder, HOME, body, program, repo, traces, width};
+use nix::pty::{Winsize, openpty};
+use serde_json::json;
+
+/// What a run prints on a terminal of so many columns, and its exit code. Both
+/// streams go there.
+fn on_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> (String, i32) {
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(&size, None).unwrap();
+    let mut command = program(&repo());
+    command.args(args).envs(environment.iter().copied()).env("TERM", "xterm-256color");
+    command.stdin(Stdio::null()).stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave);
+    let mut child = command.spawn().unwrap();
+    // The terminal ends when nobody holds its other side any more.
+    drop(command);
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut master = File::from(pty.master);
+    while let Ok(n @ 1..) = master.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..n]);
+    }
+    let code = child.wait().unwrap().code().expect("no signal ends it");
+    (String::from_utf8(bytes).unwrap().replace("\r\n", "\n"), code)
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+/// The text without colours; fails where anything else steers the terminal.
+fn without_colours(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain += before;
+        let (code, tail) = after.split_once('m').expect("a colour");
+        assert!(code.chars().all(|c| c.is_ascii_digit() || c == ';'), "{code:?}");
+        rest = tail;
+    }
+    plain + rest
+}
+
+/// The lines without blanks at their ends.
+fn rows(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim_end).collect()
+}
+
+/// Every verb that prints tables.
+fn lines() -> Vec<String> {
+    let verbs = [
+        "summary",
+        "summary --by session --all",
+        "list --all",
+        "show",
+        "show session:22222222",
+        "diff",
+        "diff latest~1 latest",
+        "diff session:11111111 session:44444444",
+        "--label a-model-with-quite-a-long-name-that-somebody-typed-in-one-go-2507=session:22222222",
+    ];
+    verbs.map(|verb| format!("{verb} --root {HOME}")).into()
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for line in lines() {
+        for columns in [40, 60, 80, 120, 200] {
+            let (text, code) = on_terminal(columns, &words(&line), &[]);
+            assert_eq!(code, 0, "{line}");
+            for row in without_colours(&text).lines() {
+                // A command to type is never cut, so that it can be copied; notes are no tables.
+                let is_free = row.contains("  traces ") || row.starts_with("traces: ");
+                assert!(width(row) <= usize::from(columns) || is_free, "{line} at {columns}: {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_narrow_terminal_loses_columns_and_a_wide_one_none() {
+    let line = format!("list --root {HOME}");
+    let heading = |columns| {
+        let (text, _) = on_terminal(columns, &words(&line), &[]);
+        without_colours(&text).lines().find(|row| row.contains("TIME")).unwrap().to_owned()
+    };
+    let piped = traces(&line).stdout;
+    let whole: Vec<&str> = piped.lines().find(|row| row.contains("TIME")).unwrap().split("  ").collect();
+    let names: Vec<&str> = whole.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    for name in &names {
+        assert!(heading(200).contains(name), "{name}");
+    }
+    let narrow = heading(60);
+    assert!(narrow.contains("TIME") && narrow.contains("BODY") && !narrow.contains("FILE"), "{narrow}");
+}
+
+#[test]
+fn when_piped_nothing_is_cut_and_nothing_is_coloured() {
+    let folder = Folder::new();
+    let long = "a-very-long-name-of-a-tool-".repeat(12);
+    let mut request = body("a question");
+    request["tools"] = json!([common::tool(&long, "Does much.")]);
+    request["metadata"] = json!({ "user_id": "5f".repeat(32) });
+    folder.trace("a.json", "2025-11-16T10:00:00.000Z", &request);
+    let label = format!("--label {long}=a.json");
+    for line in ["summary .", "list .", "show a.json", "diff a.json a.json"] {
+        let ran = folder.traces(&format!("{line} {label}")).ends_with(0);
+        assert!(ran.stdout.contains(&long), "{line}: {}", ran.stdout);
+        assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('…'), "{line}");
+    }
+    for line in lines() {
+        let wide = without_colours(&on_terminal(500, &words(&line), &[]).0);
+        let piped = traces(&line);
+        assert_eq!(rows(&wide), rows(&(piped.stderr + &piped.stdout)), "{line}");
+    }
+}
+
+#[test]
+fn colour_is_as_asked_for() {
+    let line = format!("list --root {HOME} --last 2");
+    let coloured = |more: &str, environment: &[(&str, &str)]| {
+        let line = format!("{line} {more}");
+        on_terminal(100, &words(&line), environment).0.contains('\u{1b}')
+    };
+    assert!(coloured("", &[]), "a terminal shows colour");
+    assert!(!coloured("--color never", &[]));
+    assert!(!coloured("", &[("NO_COLOR", "1")]));
+    assert!(coloured("", &[("NO_COLOR", "")]), "an empty NO_COLOR is none");
+    assert!(coloured("--color always", &[("NO_COLOR", "1")]));
+    assert!(traces(&format!("{line} --color always")).stdout.contains('\u{1b}'));
+    assert!(!traces(&format!("{line} --color auto")).stdout.contains('\u{1b}'));
+    let markdown = traces(&format!("{line} --color always --format markdown")).stdout;
+    assert!(!markdown.contains('\u{1b}'), "only tables have colour");
+}
+
+#[test]
+fn coloured_tables_line_up_like_plain_ones() {
+    for line in lines() {
+        let plain = traces(&format!("{line} --color never")).stdout;
+        let coloured = traces(&format!("{line} --color always")).stdout;
+        assert_eq!(rows(&without_colours(&coloured)), rows(&plain), "{line}");
+    }
+}
+
+#[test]
+fn arguments_do_not_steer_the_terminal() {
+    let evil = "x\u{1b}]52;c;eA==\u{7}\u{9b}31m\u{202e}y";
+    let echoing: [&[&str]; 5] = [
+        &["list", evil],
+        &["list", "--model", evil, "--root", HOME],
+        &["list", "--format", evil],
+        &["list", "--fail-over", evil],
+        &["show", "a", "b", evil],
+    ];
+    for args in echoing {
+        let (text, code) = on_terminal(80, args, &[]);
+        assert_eq!(code, 2, "{args:?}");
+        let plain = without_colours(&text);
+        let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!plain.contains(steers), "{args:?}: {plain:?}");
+    }
+}
