@@ -57,7 +57,7 @@ fn every_damaged_file_is_expected() {
 
 #[test]
 fn a_folder_of_damaged_files_gives_every_reason_and_2() {
-    for verb in ["list", "summary"] {
+    for verb in ["list", "summary", "timing"] {
         let ran = traces(&format!("{verb} {DAMAGED} --format json")).ends_with(2);
         assert_eq!(reasons(&ran.json()["skipped"]), expected(), "{verb}");
         traces(&format!("{verb} {DAMAGED}")).ends_with(2).says(&["skipped 40 files", "and 35 more"]);

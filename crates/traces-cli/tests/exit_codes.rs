@@ -158,7 +158,7 @@ fn a_format_that_a_verb_lacks_is_2_and_names_those_it_has() {
 
 #[test]
 fn a_missing_file_or_folder_is_2() {
-    for verb in ["summary", "list", "show", "diff"] {
+    for verb in ["summary", "list", "show", "diff", "timing"] {
         traces(&format!("{verb} no/such/file.json")).ends_with(2).says(&["no/such/file.json", "INPUT"]);
         traces(&format!("{verb} no/such/folder/")).ends_with(2).says(&["no/such/folder/"]);
     }
@@ -172,7 +172,7 @@ fn a_missing_file_or_folder_is_2() {
 fn an_empty_folder_or_a_missing_root_says_how_to_record() {
     let folder = Folder::new();
     folder.write("empty/traces/lmstudio/notes.txt", "no trace");
-    for verb in ["", "summary", "list", "show", "diff", "show latest", "diff model:a model:b"] {
+    for verb in ["", "summary", "list", "show", "diff", "timing", "show latest", "diff model:a model:b"] {
         for root in ["--root nowhere", "--root empty", ""] {
             let ran = folder.traces(&format!("{verb} {root}")).ends_with(2);
             assert_eq!(ran.stdout, "");

@@ -44,7 +44,7 @@ fn what_is_no_regular_file_is_an_error_when_named() {
     fifo(&folder, "fifo.json");
     let _socket = UnixListener::bind(folder.path().join("socket.json")).unwrap();
     for name in ["fifo.json", "socket.json", "/dev/null"] {
-        for verb in ["list", "summary", "show", "diff in/good.json"] {
+        for verb in ["list", "summary", "show", "timing", "diff in/good.json"] {
             let ran = folder.traces(&format!("{verb} {name}")).ends_with(2);
             assert_eq!(ran.stdout, "", "{verb} {name}");
             ran.says(&[name, "not a regular file"]);

@@ -79,10 +79,39 @@ fn diff_of_groups() {
 }
 
 #[test]
+fn timing() {
+    let fast = format!("timing run:02-30-40 --root {HOME}");
+    golden("timing-table", &fast);
+    golden("timing-markdown", &format!("{fast} --format markdown"));
+    for format in ["csv", "json", "ndjson"] {
+        let line = format!("timing --root {HOME} --run 03-40 --format {format}");
+        golden(&format!("timing-{format}"), &line);
+    }
+    golden("timing-of-troubles", &format!("timing --root {HOME} --run 03-50"));
+    golden("timing-by-level", &format!("timing --root {HOME} --by level --kind conversation --all"));
+    golden(
+        "timing-with-a-capture",
+        &format!("{fast} --log testdata/home/stderr/fast-2025-11-16.txt --last 2 --format ndjson"),
+    );
+    golden(
+        "timing-without-stamps",
+        &format!(
+            "timing --root {HOME} --since 2025-10-26 --until 2025-10-26 --log testdata/home/stderr/october-2025-10-26.txt"
+        ),
+    );
+}
+
+#[test]
+fn two_levels_compared() {
+    golden("diff-of-runs", &format!("diff run:03-20 run:03-30 --root {HOME}"));
+    golden("diff-of-runs-json", &format!("diff run:03-20 run:03-30 --root {HOME} --format json"));
+}
+
+#[test]
 fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
-        for word in ["summary", "list", "show", "diff", "completions", "man", "fail-over"] {
+        for word in ["summary", "list", "show", "diff", "timing", "completions", "man", "fail-over"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
@@ -98,6 +127,7 @@ fn the_manual_has_every_verb_and_flag() {
         "traces-list",
         "traces-show",
         "traces-diff",
+        "traces-timing",
         "traces-completions",
         "--fail-over",
         "--exit-code",

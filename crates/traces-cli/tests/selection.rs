@@ -243,7 +243,15 @@ fn a_label_of_files_and_folders() {
 
 #[test]
 fn a_label_that_names_nothing_is_an_error() {
-    let verbs = ["summary", "list", "show", "diff latest~1 latest", "diff latest~12", "diff model:nonesuch"];
+    let verbs = [
+        "summary",
+        "list",
+        "show",
+        "timing",
+        "diff latest~1 latest",
+        "diff latest~12",
+        "diff model:nonesuch",
+    ];
     for verb in verbs {
         for label in ["x=session:zzz", "x=no/such/file.json"] {
             let ran = traces(&format!("{verb} --root {HOME} --label {label}")).ends_with(2);

@@ -60,6 +60,8 @@ fn lines() -> Vec<String> {
     let verbs = [
         "summary",
         "summary --by session --all",
+        "timing",
+        "timing --by run --all",
         "list --all",
         "show",
         "show session:22222222",

@@ -6,6 +6,8 @@ use anyclaude_traces::Kind;
 use anyclaude_traces::scope::KindFilter;
 use anyclaude_traces::timing::timing;
 
+use anyhow::bail;
+
 use super::{check_format, grouping, report_skipped};
 use crate::cli::{Format, TimingArgs};
 use crate::exit::Status;
@@ -20,6 +22,10 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let status = report_skipped(&selection.skipped, &args.output);
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
     let is_sitting = selection.is_sitting;
+    let nothing = selection.requests.is_empty() && selection.joined.unmatched.is_empty();
+    if nothing && args.output.format != Json {
+        bail!("none of these files could be read as a trace or a log");
+    }
     let found =
         timing(selection.scope, selection.requests, &selection.joined, groups_kind, &grouping(args.by));
     match args.output.format {
@@ -28,5 +34,5 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
         Csv => csv::requests(out, &found.requests)?,
         Table | Markdown => page::print(out, &render::page(&found, args.by, is_sitting), &args.output)?,
     }
-    Ok(status)
+    Ok(status.and(if nothing { Status::Unusable } else { Status::Done }))
 }

@@ -33,7 +33,10 @@ pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     page.table(groups(report, by));
-    page.line("Prefill tok/s is apparent: a warm prompt cache makes it too high.");
+    let has_prefill = |group: &Group| group.stats(Measure::PrefillTokensPerSecond).is_some();
+    if report.groups.iter().any(has_prefill) {
+        page.line("Prefill tok/s is apparent: a warm prompt cache makes it too high.");
+    }
     page.table(requests(&report.requests));
     page.table(unmatched(report));
     page.table(runs(report));

@@ -81,6 +81,7 @@ impl Selection {
 }
 
 /// What was read, before any scope.
+#[derive(Default)]
 pub(crate) struct Pool {
     pub(crate) requests: Vec<Request>,
     pub(crate) skipped: Vec<Error>,
@@ -128,7 +129,7 @@ impl<'a> Reader<'a> {
         let selectors = inputs.iter().map(|input| Selector::parse(input)).collect::<Result<Vec<_>, _>>()?;
         let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
         let whole = !inputs.is_empty() || self.filter.all || self.since.is_some() || self.until.is_some();
-        let mut pool = self.read(&paths, Span::Whole)?;
+        let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Span::Whole)? };
         if paths.len() < selectors.len() || selectors.is_empty() {
             let mut recorded = self.read_root(if whole { Span::Whole } else { Span::Sitting })?;
             if !selectors.is_empty() {
