@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::error::Skipped;
 use crate::join::{Joined, UnmatchedLogRequest};
 use crate::log::Outcome;
 use crate::measure::Measure;
@@ -36,6 +37,8 @@ pub struct TimingReport {
     pub edits: Vec<Edit>,
     /// What was not logged, in sentences, and how to get it next time.
     pub missing: Vec<String>,
+    /// The files that could not be used.
+    pub skipped: Vec<Skipped>,
 }
 
 /// A prompt before and after the proxy's edits.
@@ -84,6 +87,7 @@ pub fn timing(
     scope: Scope,
     requests: Vec<Request>,
     joined: &Joined,
+    skipped: Vec<Skipped>,
     groups_kind: KindFilter,
     grouping: &Grouping,
 ) -> TimingReport {
@@ -112,6 +116,7 @@ pub fn timing(
         missing: missing(&requests, &unmatched, joined),
         unmatched_log_requests: unmatched,
         requests,
+        skipped,
     }
 }
 

@@ -26,8 +26,10 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     if nothing && args.output.format != Json {
         bail!("none of these files could be read as a trace or a log");
     }
+    let skipped = selection.skipped_list();
+    let grouping = grouping(args.by);
     let found =
-        timing(selection.scope, selection.requests, &selection.joined, groups_kind, &grouping(args.by));
+        timing(selection.scope, selection.requests, &selection.joined, skipped, groups_kind, &grouping);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
