@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::block::{BLOCK, Block};
+use super::compact::{Compact, Wanted};
 use super::text::RawStr;
 
 /// Where and why the bytes stop being JSON.
@@ -25,14 +27,17 @@ pub(crate) enum FaultKind {
     Expected(&'static str),
 }
 
-/// White space outside strings, as a range of bytes.
-pub(crate) type Gap = Range<usize>;
-
 /// What the cursor writes down; kept between files to save allocations.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    gaps: Vec<Gap>,
     nest: Nest,
+    compact: Compact,
+}
+
+impl Scratch {
+    pub(crate) fn into_compact(self) -> Compact {
+        self.compact
+    }
 }
 
 /// A place that the cursor passed, to measure from.
@@ -40,7 +45,6 @@ pub(crate) struct Scratch {
 pub(crate) struct Mark {
     at: usize,
     blank: usize,
-    gap: usize,
 }
 
 /// A value that the cursor passed.
@@ -50,8 +54,6 @@ pub(crate) struct Span {
     pub(crate) range: Range<usize>,
     /// How many of them are not white space outside strings.
     pub(crate) compact_bytes: u64,
-    /// Which of the cursor's gaps lie inside.
-    gaps: Range<usize>,
 }
 
 /// The type of the value that the cursor stands before.
@@ -67,16 +69,17 @@ pub(crate) enum Shape {
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     begun: bool,
-    /// Where the comma before the present member or item stands.
-    pub(crate) comma: Option<usize>,
-    /// Where the present member's key begins.
-    pub(crate) key_at: usize,
+    /// The present member's key, quotes included.
+    pub(crate) key: Range<usize>,
 }
 
 pub(crate) struct Cursor<'a, 's> {
     text: &'a str,
     at: usize,
     blank: usize,
+    /// The block that was looked at last, and where it begins.
+    block: Block,
+    block_at: usize,
     scratch: &'s mut Scratch,
 }
 
@@ -85,9 +88,10 @@ type Checked<T> = Result<T, Fault>;
 impl<'a, 's> Cursor<'a, 's> {
     /// A cursor at the first byte that is not white space.
     pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
-        scratch.gaps.clear();
         scratch.nest.clear();
-        let mut cursor = Self { text, at: 0, blank: 0, scratch };
+        scratch.compact.begin(Wanted::Nothing);
+        let block = Block::of(text.as_bytes(), 0);
+        let mut cursor = Self { text, at: 0, blank: 0, block, block_at: 0, scratch };
         cursor.pass_blank();
         cursor
     }
@@ -96,13 +100,8 @@ impl<'a, 's> Cursor<'a, 's> {
         self.text
     }
 
-    /// The white space inside a span, in order.
-    pub(crate) fn gaps(&self, span: &Span) -> &[Gap] {
-        self.scratch.gaps.get(span.gaps.clone()).unwrap_or_default()
-    }
-
     pub(crate) fn mark(&self) -> Mark {
-        Mark { at: self.at, blank: self.blank, gap: self.scratch.gaps.len() }
+        Mark { at: self.at, blank: self.blank }
     }
 
     /// What was passed since `mark`; call it right behind a value, before the
@@ -111,8 +110,20 @@ impl<'a, 's> Cursor<'a, 's> {
         Span {
             range: mark.at..self.at,
             compact_bytes: ((self.at - mark.at) - (self.blank - mark.blank)) as u64,
-            gaps: mark.gap..self.scratch.gaps.len(),
         }
+    }
+
+    /// The compact JSON that is being put together.
+    pub(crate) fn compact(&mut self) -> &mut Compact {
+        &mut self.scratch.compact
+    }
+
+    /// Passes a value and adds its compact JSON to what is being put together.
+    pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
+        self.scratch.compact.resume(self.at);
+        pass(self)?;
+        self.scratch.compact.pause(self.text, self.at);
+        Ok(())
     }
 
     pub(crate) fn shape(&self) -> Checked<Shape> {
@@ -141,8 +152,10 @@ impl<'a, 's> Cursor<'a, 's> {
         if !self.step(walk, b'{', b'}', "`,` or `}` after a member")? {
             return Ok(None);
         }
-        walk.key_at = self.at;
-        self.key().map(|key| Some(key.decode()))
+        let start = self.at;
+        let (key, end) = self.key()?;
+        walk.key = start..end;
+        Ok(Some(self.raw_str(start, end, key).decode()))
     }
 
     /// Whether the array that the cursor stands before or in has another item;
@@ -182,30 +195,81 @@ impl<'a, 's> Cursor<'a, 's> {
 
     /// Passes the string that the cursor stands before.
     pub(crate) fn string(&mut self) -> Checked<RawStr<'a>> {
-        self.expect(b'"', "a string")?;
         let start = self.at;
-        let mut escaped = false;
+        let escaped = self.pass_string()?;
+        Ok(self.raw_str(start, self.at, escaped))
+    }
+
+    /// The string between these two quotes.
+    fn raw_str(&self, start: usize, end: usize, escaped: Escaped) -> RawStr<'a> {
+        let inner = self.text.get(start + 1..end - 1).unwrap_or_default();
+        RawStr { inner, escaped: escaped.0 }
+    }
+
+    /// Passes a string, a block of bytes at a time: what stands between two
+    /// escapes is never looked at byte by byte.
+    #[inline]
+    fn pass_string(&mut self) -> Checked<Escaped> {
+        self.expect(b'"', "a string")?;
+        let mut escaped = Escaped(false);
         loop {
-            self.at = plain_end(self.text.as_bytes(), self.at);
-            match self.peek()? {
-                b'"' => break,
-                b'\\' => {
-                    escaped = true;
-                    self.pass_escape()?;
+            let block = self.block_here();
+            if block.slashes & block.before_stop() != 0 {
+                escaped.0 = true;
+                self.pass_escapes(block)?;
+            } else if block.stops == 0 {
+                self.at = self.block_at + BLOCK;
+            } else {
+                self.at = self.block_at + block.stops.trailing_zeros() as usize;
+                if self.peek()? == b'"' {
+                    self.at += 1;
+                    return Ok(escaped);
                 }
-                _ => return self.expected("an escape such as `\\n`, not a raw control character"),
+                return self.expected("an escape such as `\\n`, not a raw control character");
+            }
+            if self.at >= self.text.len() {
+                self.at = self.text.len();
+                return Err(Fault { at: self.at, kind: FaultKind::Truncated });
             }
         }
-        let inner = self.text.get(start..self.at).unwrap_or_default();
-        self.at += 1;
-        Ok(RawStr { inner, escaped })
+    }
+
+    /// The block that the cursor stands in, less what lies before the cursor.
+    #[inline]
+    fn block_here(&mut self) -> Block {
+        let start = self.at - self.at % BLOCK;
+        if start != self.block_at {
+            self.block = Block::of(self.text.as_bytes(), start);
+            self.block_at = start;
+        }
+        self.block.from(self.at % BLOCK)
+    }
+
+    /// Passes the escapes of a block up to the first that is not of two bytes or
+    /// up to the end of the string, and stands behind the last one.
+    #[inline]
+    fn pass_escapes(&mut self, mut block: Block) -> Checked<()> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let escapes = block.slashes & block.before_stop();
+            if escapes == 0 {
+                return Ok(());
+            }
+            let at = self.block_at + escapes.trailing_zeros() as usize;
+            if !bytes.get(at + 1).is_some_and(|&byte| SHORT_ESCAPES[usize::from(byte)]) {
+                self.at = at;
+                return self.pass_escape();
+            }
+            self.at = at + 2;
+            block.forget_pair(at % BLOCK);
+        }
     }
 
     /// Either opens a container that has something in it (true), or passes a
     /// whole value.
     fn enter_or_pass(&mut self) -> Checked<bool> {
         match self.peek()? {
-            b'"' => self.string().map(|_| false),
+            b'"' => self.pass_string().map(|_| false),
             b'{' => {
                 self.at += 1;
                 self.pass_blank();
@@ -259,7 +323,6 @@ impl<'a, 's> Cursor<'a, 's> {
     fn step(&mut self, walk: &mut Walk, open: u8, close: u8, what: &'static str) -> Checked<bool> {
         if walk.begun {
             self.pass_blank();
-            walk.comma = Some(self.at);
             if !self.passed(b',') {
                 self.expect(close, what)?;
                 return Ok(false);
@@ -273,17 +336,21 @@ impl<'a, 's> Cursor<'a, 's> {
         Ok(!self.passed(close))
     }
 
-    fn key(&mut self) -> Checked<RawStr<'a>> {
+    /// Passes a key and the colon behind it; where the key ends.
+    fn key(&mut self) -> Checked<(Escaped, usize)> {
         if self.peek()? != b'"' {
             return self.expected("a member's name in double quotes");
         }
-        let key = self.string()?;
+        let escaped = self.pass_string()?;
+        let end = self.at;
         self.pass_blank();
         self.expect(b':', "`:` after a member's name")?;
         self.pass_blank();
-        Ok(key)
+        Ok((escaped, end))
     }
 
+    /// Passes one escape of any kind.
+    #[cold]
     fn pass_escape(&mut self) -> Checked<()> {
         self.at += 1;
         match self.peek()? {
@@ -334,15 +401,22 @@ impl<'a, 's> Cursor<'a, 's> {
         Ok(())
     }
 
+    #[inline]
     fn pass_blank(&mut self) {
-        let start = self.at;
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
+        if self.text.as_bytes().get(self.at).is_some_and(|&byte| byte <= b' ') {
+            self.pass_gap();
+        }
+    }
+
+    /// Passes white space, if it is any: most often a new line and its indent.
+    fn pass_gap(&mut self) {
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(self.at) {
             self.at += 1;
+            self.at += leading_spaces(bytes.get(self.at..).unwrap_or_default());
         }
-        if self.at > start {
-            self.blank += self.at - start;
-            self.scratch.gaps.push(start..self.at);
-        }
+        self.blank += self.at - start;
+        self.scratch.compact.leave_out(self.text, start..self.at);
     }
 
     fn peek(&self) -> Checked<u8> {
@@ -369,24 +443,33 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 }
 
-/// The first place from `at` on that is a quote, a backslash or a control
-/// character, else the end.
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    /// A block this long is checked at once: a plain loop without exits, which
-    /// compilers turn into vector instructions on every processor.
-    const BLOCK: usize = 32;
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        if block.iter().fold(false, |hit, &byte| hit | ends_plain(byte)) {
+/// Whether a string that was passed has escapes in it.
+#[derive(Debug, Clone, Copy)]
+struct Escaped(bool);
+
+/// The bytes that make an escape of two bytes when they stand behind a backslash.
+const SHORT_ESCAPES: [bool; 256] = {
+    let (mut short, all, mut at) = ([false; 256], b"\"\\/bfnrt", 0);
+    while at < all.len() {
+        short[all[at] as usize] = true;
+        at += 1;
+    }
+    short
+};
+
+/// How many spaces `bytes` begins with, eight at a time; what is left of an
+/// indent at the very end of a text may be counted in several calls.
+fn leading_spaces(bytes: &[u8]) -> usize {
+    const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
+    let mut spaces = 0;
+    while let Some(eight) = bytes.get(spaces..).and_then(<[u8]>::first_chunk) {
+        let others = u64::from_le_bytes(*eight) ^ SPACES;
+        spaces += others.trailing_zeros() as usize / 8;
+        if others != 0 {
             break;
         }
-        at += BLOCK;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(|&byte| ends_plain(byte)).map_or(bytes.len(), |more| at + more)
-}
-
-fn ends_plain(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+    spaces
 }
 
 /// The containers that are open, one bit each: a file of nothing but brackets

@@ -7,8 +7,11 @@
 //! parsers refuse but JavaScript writes: lone surrogates, any depth, any number,
 //! duplicate members (the last one wins), a byte order mark.
 
+mod block;
 mod body;
+mod compact;
 mod cursor;
+mod part;
 mod record;
 mod response;
 mod sse;
@@ -164,7 +167,8 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
     cursor.end()?;
     let body = found.request.as_ref().and_then(|request| request.body.as_ref());
     if let (Some("claude"), Some(span)) = (found.mode.as_deref(), body.and_then(|body| body.span.as_ref())) {
-        found.body_identity = Some(Raw::new(&cursor, span, &[]).exact_identity());
+        let body = text.get(span.range.clone()).unwrap_or_default();
+        found.body_identity = part::identity(body, false);
     }
     Ok(found)
 }

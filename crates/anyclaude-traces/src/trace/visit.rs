@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::cursor::{Cursor, Fault, Gap, Scratch, Shape, Span, Walk};
+use super::cursor::{Cursor, Fault, Scratch, Shape, Span, Walk};
+use super::part;
 use super::text::RawStr;
 
 /// Looks on while [`parse`](super::parse) passes over a trace's content.
@@ -159,41 +159,28 @@ impl Identity {
         }
         Self(hasher.digest128())
     }
-
-    /// The identity of a text block that holds this text (escapes as written),
-    /// so that string content equals the block that a proxy or client makes of it.
-    pub(crate) fn of_text_block(inner: &str) -> Self {
-        let mut hasher = Xxh3::new();
-        for part in ["{\"type\":\"text\",\"text\":\"", inner, "\"}"] {
-            hasher.update(part.as_bytes());
-        }
-        Self(hasher.digest128())
-    }
 }
 
 /// The bytes of a value as they stand in the file.
 #[derive(Debug)]
 pub struct Raw<'a> {
     text: &'a str,
-    /// Where `text` begins in the file, as `gaps` and `cuts` count from there.
-    offset: usize,
-    gaps: &'a [Gap],
-    /// The `cache_control` members, each with a comma.
-    cuts: &'a [Range<usize>],
     compact_bytes: u64,
+    /// Whether `cache_control` is no part of the content.
+    is_element: bool,
     identity: OnceCell<Identity>,
 }
 
 impl<'a> Raw<'a> {
-    pub(crate) fn new(cursor: &'a Cursor<'_, '_>, span: &Span, cuts: &'a [Range<usize>]) -> Self {
-        Self {
-            text: cursor.text().get(span.range.clone()).unwrap_or_default(),
-            offset: span.range.start,
-            gaps: cursor.gaps(span),
-            cuts,
-            compact_bytes: span.compact_bytes,
-            identity: OnceCell::new(),
-        }
+    pub(crate) fn new(cursor: &Cursor<'a, '_>, span: &Span) -> Self {
+        let text = cursor.text().get(span.range.clone()).unwrap_or_default();
+        Self { text, compact_bytes: span.compact_bytes, is_element: false, identity: OnceCell::new() }
+    }
+
+    /// The bytes of an element, whose identity may be known.
+    pub(crate) fn of_element(cursor: &Cursor<'a, '_>, span: &Span, identity: Option<Identity>) -> Self {
+        let identity = identity.map_or_else(OnceCell::new, OnceCell::from);
+        Self { is_element: true, identity, ..Self::new(cursor, span) }
     }
 
     /// The value as it stands in the file, white space and all.
@@ -212,35 +199,23 @@ impl<'a> Raw<'a> {
     /// Its compact JSON.
     #[must_use]
     pub fn compact(&self) -> String {
-        self.runs(&[]).collect()
+        part::compact_text(self.text, false)
     }
 
-    /// Its compact JSON without its `cache_control` members: what it says,
-    /// whatever was marked for caching.
+    /// Its compact JSON; of an element without its `cache_control` members: what
+    /// it says, whatever was marked for caching.
     #[must_use]
     pub fn content(&self) -> String {
-        self.runs(self.cuts).collect()
+        part::compact_text(self.text, self.is_element)
     }
 
     /// The identity of [`content`](Self::content), computed once. A string has
     /// that of a text block with the same text.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        let string = || self.text.strip_prefix('"')?.strip_suffix('"').map(Identity::of_text_block);
-        *self.identity.get_or_init(|| string().unwrap_or_else(|| self.hash(self.cuts)))
-    }
-
-    /// The identity of the value with everything in it.
-    pub(crate) fn exact_identity(&self) -> Identity {
-        self.hash(&[])
-    }
-
-    fn hash(&self, cuts: &[Range<usize>]) -> Identity {
-        let mut hasher = Xxh3::new();
-        for run in self.runs(cuts) {
-            hasher.update(run.as_bytes());
-        }
-        Identity(hasher.digest128())
+        let content = self.is_element || self.text.starts_with('"');
+        // The text passed the grammar once, so that this cannot fail.
+        *self.identity.get_or_init(|| part::identity(self.text, content).unwrap_or(Identity(0)))
     }
 
     /// The texts in it that a model reads, decoded: the string itself, or the
@@ -256,35 +231,6 @@ impl<'a> Raw<'a> {
         let _ = collect_texts(&mut Cursor::new(self.text, &mut scratch), &mut texts, 0);
         texts
     }
-
-    /// The value's stretches between white space and cuts.
-    fn runs<'b>(&'b self, cuts: &'b [Range<usize>]) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
-        let text = self.text;
-        let mut at = 0;
-        let mut holes = merged(self.gaps, cuts);
-        let mut done = false;
-        std::iter::from_fn(move || {
-            if done {
-                return None;
-            }
-            let hole = holes.next();
-            let end = hole.as_ref().map_or(text.len(), |hole| hole.start - self.offset);
-            let run = text.get(at..end).unwrap_or_default();
-            at = hole.as_ref().map_or(text.len(), |hole| hole.end - self.offset).max(at);
-            done = hole.is_none();
-            Some(run)
-        })
-    }
-}
-
-/// Two ordered lists of ranges as one, ordered by start.
-fn merged<'b>(a: &'b [Range<usize>], b: &'b [Range<usize>]) -> impl Iterator<Item = &'b Range<usize>> {
-    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
-    std::iter::from_fn(move || match (a.peek(), b.peek()) {
-        (Some(left), Some(right)) if right.start < left.start => b.next(),
-        (Some(_), _) => a.next(),
-        (None, _) => b.next(),
-    })
 }
 
 /// Gathers the texts of a value: strings of the members that hold text, and of

@@ -1,0 +1,106 @@
+//! Sixty-four bytes of JSON text at a time: where a string may end or escape.
+//!
+//! One bit a byte. The bits depend on the bytes alone and not on what came
+//! before, so that a block can be looked at from any place in it. The vectors
+//! are sixteen bytes wide, which every x86-64 (SSE2) and every 64-bit ARM (NEON)
+//! has; elsewhere the same code runs on arrays.
+
+use wide::u8x16;
+
+/// The size of a block in bytes.
+pub(super) const BLOCK: usize = 64;
+
+/// What stands where in a block: bit 0 is the first byte.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    /// Quotes and control characters.
+    pub(super) stops: u64,
+    /// Backslashes.
+    pub(super) slashes: u64,
+}
+
+impl Block {
+    /// The block of `text` that begins at `start`. Behind the end of the text
+    /// there is nothing to see.
+    #[inline]
+    pub(super) fn of(text: &[u8], start: usize) -> Self {
+        let rest = text.get(start..).unwrap_or_default();
+        rest.first_chunk().map_or_else(|| Self::of_tail(rest), Self::of_whole)
+    }
+
+    #[cold]
+    fn of_tail(rest: &[u8]) -> Self {
+        let mut whole = [b' '; BLOCK];
+        whole.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Self::of_whole(&whole)
+    }
+
+    #[inline]
+    fn of_whole(bytes: &[u8; BLOCK]) -> Self {
+        let mut block = Self { stops: 0, slashes: 0 };
+        let (parts, _) = bytes.as_chunks();
+        for (at, part) in parts.iter().enumerate() {
+            let part = u8x16::new(*part);
+            let quotes = part.cmp_eq(u8x16::splat(b'"'));
+            let controls = part.min(u8x16::splat(0x1f)).cmp_eq(part);
+            let slashes = part.cmp_eq(u8x16::splat(b'\\'));
+            block.stops |= bits(quotes | controls) << (16 * at);
+            block.slashes |= bits(slashes) << (16 * at);
+        }
+        block
+    }
+
+    /// The block without its first `count` bytes, which are fewer than all.
+    #[inline]
+    pub(super) fn from(self, count: usize) -> Self {
+        let kept = u64::MAX << count;
+        Self { stops: self.stops & kept, slashes: self.slashes & kept }
+    }
+
+    /// The bytes before the first stop.
+    #[inline]
+    pub(super) fn before_stop(self) -> u64 {
+        self.stops.wrapping_sub(1) & !self.stops
+    }
+
+    /// Forgets the backslash at this place and the byte behind it, be that a
+    /// quote or a backslash.
+    #[inline]
+    pub(super) fn forget_pair(&mut self, at: usize) {
+        let kept = !(0b11 << at);
+        self.stops &= kept;
+        self.slashes &= kept;
+    }
+}
+
+#[inline]
+fn bits(mask: u8x16) -> u64 {
+    u64::from(mask.move_mask().cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same, byte by byte.
+    fn slowly(text: &[u8]) -> (u64, u64) {
+        let bits = |wanted: fn(u8) -> bool| {
+            text.iter().take(BLOCK).enumerate().filter(|(_, byte)| wanted(**byte)).fold(0, |all, (at, _)| all | 1 << at)
+        };
+        (bits(|byte| byte == b'"' || byte < 0x20), bits(|byte| byte == b'\\'))
+    }
+
+    #[test]
+    fn every_byte_at_every_place_is_told_apart() {
+        for at in 0..BLOCK {
+            for byte in 0..=u8::MAX {
+                let mut text = [b'x'; BLOCK + 1];
+                text[at] = byte;
+                for length in [BLOCK + 1, BLOCK, at + 1] {
+                    let block = Block::of(&text[..length], 0);
+                    assert_eq!((block.stops, block.slashes), slowly(&text[..length]), "{byte} at {at} of {length}");
+                }
+            }
+        }
+    }
+}
