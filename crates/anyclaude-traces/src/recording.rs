@@ -51,7 +51,7 @@ impl Recording {
     #[must_use]
     pub fn read_sources(store: &Store, sources: &[Source]) -> Self {
         let mut gathering = Gathering::default();
-        let skipped = store.scan(sources, || (), |file, ()| gathering.add(file));
+        let skipped = store.scan_unordered(sources, || (), |file, ()| gathering.add(file));
         Self { requests: gathering.requests(), skipped, joined: Joined::default() }
     }
 

@@ -85,7 +85,11 @@ mod tests {
     /// The same, byte by byte.
     fn slowly(text: &[u8]) -> (u64, u64) {
         let bits = |wanted: fn(u8) -> bool| {
-            text.iter().take(BLOCK).enumerate().filter(|(_, byte)| wanted(**byte)).fold(0, |all, (at, _)| all | 1 << at)
+            text.iter()
+                .take(BLOCK)
+                .enumerate()
+                .filter(|(_, byte)| wanted(**byte))
+                .fold(0, |all, (at, _)| all | 1 << at)
         };
         (bits(|byte| byte == b'"' || byte < 0x20), bits(|byte| byte == b'\\'))
     }
@@ -98,7 +102,11 @@ mod tests {
                 text[at] = byte;
                 for length in [BLOCK + 1, BLOCK, at + 1] {
                     let block = Block::of(&text[..length], 0);
-                    assert_eq!((block.stops, block.slashes), slowly(&text[..length]), "{byte} at {at} of {length}");
+                    assert_eq!(
+                        (block.stops, block.slashes),
+                        slowly(&text[..length]),
+                        "{byte} at {at} of {length}"
+                    );
                 }
             }
         }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Fault, Scratch, Shape, Span, Walk};
 use super::compact::Wanted;
+use super::cursor::{Cursor, Fault, Scratch, Shape, Span, Walk};
 use super::part::Part;
 use super::record::{Sender, Sizes, ToolSize};
 use super::text::{RawStr, TextSize};
