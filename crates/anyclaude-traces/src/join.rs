@@ -325,7 +325,7 @@ fn fill(request: &mut Request, start: Start, run: &LogRun, process: &Arc<Run>) {
         gap_ms: request.timestamp.map(|stamp| stamp.ms_since(log.start)),
         confidence: start.confidence,
     });
-    request.timing = Some(timing(&log));
+    request.timing = Some(Box::new(timing(&log)));
 }
 
 /// The model that ran, unless the log only has a placeholder for it.

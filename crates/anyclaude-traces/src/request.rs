@@ -52,7 +52,7 @@ pub struct Request {
     /// Tokens of the prompt.
     pub tokens: Option<Tokens>,
     /// Times and counts.
-    pub timing: Option<Timing>,
+    pub timing: Option<Box<Timing>>,
     /// How the times were found.
     pub join: Option<Join>,
     /// What the recorded response says.

@@ -13,11 +13,19 @@ use crate::error::{Error, ErrorKind};
 /// Files, and what kept others from being found.
 #[derive(Default)]
 pub(super) struct Found {
-    /// Each file with its true path, by which it is known again.
-    files: Vec<(PathBuf, PathBuf)>,
+    files: Vec<(PathBuf, TruePath)>,
     errors: Vec<Error>,
+    /// Every folder that was walked through, with its true path.
+    folders: Vec<(PathBuf, PathBuf)>,
     /// Whether a file may have been found twice: by two paths, or by a link.
     repeats: bool,
+}
+
+/// By which a file is known again.
+enum TruePath {
+    Known(PathBuf),
+    /// That of this folder, and the rest of the file's path.
+    InFolder(usize),
 }
 
 impl Found {
@@ -28,8 +36,7 @@ impl Found {
             found.add(path.as_ref());
         }
         if found.repeats {
-            let mut seen = HashSet::new();
-            found.files.retain(|(_, true_path)| seen.insert(true_path.clone()));
+            found.drop_repeats();
         }
         let sources = found.files.into_iter().map(|(path, _)| Source { path: Arc::from(path) });
         (sources.collect(), found.errors)
@@ -39,27 +46,42 @@ impl Found {
         match (fs::metadata(path), fs::canonicalize(path)) {
             (Err(error), _) | (_, Err(error)) => self.errors.push(Error::new(path, error)),
             (Ok(metadata), Ok(true_path)) if metadata.is_file() => {
-                self.files.push((path.to_owned(), true_path));
+                self.files.push((path.to_owned(), TruePath::Known(true_path)));
             }
-            (Ok(metadata), Ok(true_path)) if metadata.is_dir() => self.walk(path, &true_path),
+            (Ok(metadata), Ok(true_path)) if metadata.is_dir() => {
+                self.folders.push((path.to_owned(), true_path));
+                self.walk(path);
+            }
             _ => self.errors.push(Error::new(path, ErrorKind::NotRegular)),
         }
     }
 
-    fn walk(&mut self, folder: &Path, true_folder: &Path) {
+    fn walk(&mut self, folder: &Path) {
         for entry in WalkDir::new(folder).sort_by_file_name() {
             match entry.map_err(walk_error).and_then(candidate) {
                 Ok(None) => {}
                 Ok(Some((path, linked))) => {
                     self.repeats |= linked;
-                    let below = path.strip_prefix(folder).map(|below| true_folder.join(below));
                     let target = if linked { fs::canonicalize(&path).ok() } else { None };
-                    let true_path = target.or(below.ok()).unwrap_or_else(|| path.clone());
-                    self.files.push((path, true_path));
+                    let in_folder = TruePath::InFolder(self.folders.len() - 1);
+                    self.files.push((path, target.map_or(in_folder, TruePath::Known)));
                 }
                 Err(error) => self.errors.push(error),
             }
         }
+    }
+
+    fn drop_repeats(&mut self) {
+        let mut seen = HashSet::new();
+        self.files.retain(|(path, true_path)| {
+            let true_path = match true_path {
+                TruePath::Known(true_path) => Some(true_path.clone()),
+                TruePath::InFolder(folder) => self.folders.get(*folder).and_then(|(folder, true_folder)| {
+                    path.strip_prefix(folder).ok().map(|below| true_folder.join(below))
+                }),
+            };
+            seen.insert(true_path.unwrap_or_else(|| path.clone()))
+        });
     }
 }
 

@@ -73,6 +73,30 @@ impl Block {
     }
 }
 
+/// How many bytes of white space `text` has from `at` on. All that is usual, a
+/// new line and its indent, takes one look and no guess at its length.
+#[inline]
+pub(super) fn blank_length(text: &[u8], at: usize) -> usize {
+    const LOOK: usize = 32;
+    let mut end = at;
+    while let Some(bytes) = text.get(end..).and_then(<[u8]>::first_chunk::<LOOK>) {
+        let (parts, _) = bytes.as_chunks();
+        let others = parts.iter().enumerate().fold(0, |all, (at, part)| {
+            let part = u8x16::new(*part);
+            let blank = |byte| part.cmp_eq(u8x16::splat(byte));
+            let blanks = (blank(b' ') | blank(b'\n')) | (blank(b'\r') | blank(b'\t'));
+            all | (!bits(blanks) & 0xFFFF) << (16 * at)
+        });
+        if others != 0 {
+            return end + others.trailing_zeros() as usize - at;
+        }
+        end += LOOK;
+    }
+    let rest = text.get(end..).unwrap_or_default();
+    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
+    end + blanks - at
+}
+
 #[inline]
 fn bits(mask: u8x16) -> u64 {
     u64::from(mask.move_mask().cast_unsigned())
@@ -92,6 +116,21 @@ mod tests {
                 .fold(0, |all, (at, _)| all | 1 << at)
         };
         (bits(|byte| byte == b'"' || byte < 0x20), bits(|byte| byte == b'\\'))
+    }
+
+    #[test]
+    fn white_space_is_counted_up_to_whatever_else_stands_there() {
+        for length in 0..100 {
+            for byte in 0..=u8::MAX {
+                let blank = matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+                let mut text: Vec<u8> = b" \n\t\r".iter().copied().cycle().take(length).collect();
+                assert_eq!(blank_length(&text, 0), length);
+                text.extend([byte, b'x']);
+                assert_eq!(blank_length(&text, 0), length + usize::from(blank), "{byte} behind {length}");
+                text.extend([b'x'; 40]);
+                assert_eq!(blank_length(&text, 0), length + usize::from(blank), "{byte} behind {length}");
+            }
+        }
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::compact::Wanted;
-use super::cursor::{Cursor, Fault, Scratch, Shape, Span, Walk};
+use super::cursor::{Cursor, Fault, Shape, Span, Walk};
 use super::part::Part;
 use super::record::{Sender, Sizes, ToolSize};
+use super::scratch::Scratch;
 use super::text::{RawStr, TextSize};
 use super::visit::{Element, Identity, Message, Place, Raw, Section, Visit};
 
@@ -79,7 +80,7 @@ impl Body {
             _ => {
                 match key {
                     "model" => {
-                        self.model = cursor.string_or_skip()?.map(|model| Arc::from(model.decode()));
+                        self.model = cursor.string_or_skip()?.map(|model| cursor.name(model));
                         self.present.model = !null;
                     }
                     "max_tokens" => self.max_tokens = cursor.u64_or_skip()?,
@@ -134,7 +135,7 @@ impl Body {
             while cursor.next_item(&mut walk)? {
                 let tool = Part::read(cursor, Wanted::Nothing)?;
                 visit.element(&tool.element(cursor, Place::Tool(index(self.tools.len()))));
-                let name = tool.name.map(|name| Arc::from(name.decode()));
+                let name = tool.name.map(|name| cursor.name(name));
                 self.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
             }
         } else {

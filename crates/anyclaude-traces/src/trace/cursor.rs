@@ -7,9 +7,11 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::block::{BLOCK, Block};
+use super::block::{BLOCK, Block, blank_length};
 use super::compact::{Compact, Wanted};
+use super::scratch::Scratch;
 use super::text::RawStr;
 
 /// Where and why the bytes stop being JSON.
@@ -25,19 +27,6 @@ pub(crate) enum FaultKind {
     Truncated,
     /// Something else stands where this was expected.
     Expected(&'static str),
-}
-
-/// What the cursor writes down; kept between files to save allocations.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    nest: Nest,
-    compact: Compact,
-}
-
-impl Scratch {
-    pub(crate) fn into_compact(self) -> Compact {
-        self.compact
-    }
 }
 
 /// A place that the cursor passed, to measure from.
@@ -111,6 +100,11 @@ impl<'a, 's> Cursor<'a, 's> {
             range: mark.at..self.at,
             compact_bytes: ((self.at - mark.at) - (self.blank - mark.blank)) as u64,
         }
+    }
+
+    /// A name that is most likely repeated in the next trace.
+    pub(crate) fn name(&mut self, name: RawStr<'_>) -> Arc<str> {
+        self.scratch.names.shared(&name.decode())
     }
 
     /// The compact JSON that is being put together.
@@ -299,7 +293,7 @@ impl<'a, 's> Cursor<'a, 's> {
     /// Behind a value: passes closing brackets up to the next value (false) or
     /// to the end of the outermost container (true).
     fn leave(&mut self) -> Checked<bool> {
-        while self.scratch.nest.depth > 0 {
+        while !self.scratch.nest.is_empty() {
             self.pass_blank();
             let in_object = self.scratch.nest.top_is_object();
             if self.passed(b',') {
@@ -408,13 +402,10 @@ impl<'a, 's> Cursor<'a, 's> {
         }
     }
 
-    /// Passes white space, if it is any: most often a new line and its indent.
+    /// Passes white space, if it is any.
     fn pass_gap(&mut self) {
-        let (bytes, start) = (self.text.as_bytes(), self.at);
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(self.at) {
-            self.at += 1;
-            self.at += leading_spaces(bytes.get(self.at..).unwrap_or_default());
-        }
+        let start = self.at;
+        self.at += blank_length(self.text.as_bytes(), start);
         self.blank += self.at - start;
         self.scratch.compact.leave_out(self.text, start..self.at);
     }
@@ -457,132 +448,5 @@ const SHORT_ESCAPES: [bool; 256] = {
     short
 };
 
-/// How many spaces `bytes` begins with, eight at a time; what is left of an
-/// indent at the very end of a text may be counted in several calls.
-fn leading_spaces(bytes: &[u8]) -> usize {
-    const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
-    let mut spaces = 0;
-    while let Some(eight) = bytes.get(spaces..).and_then(<[u8]>::first_chunk) {
-        let others = u64::from_le_bytes(*eight) ^ SPACES;
-        spaces += others.trailing_zeros() as usize / 8;
-        if others != 0 {
-            break;
-        }
-    }
-    spaces
-}
-
-/// The containers that are open, one bit each: a file of nothing but brackets
-/// then costs an eighth of its size.
-#[derive(Debug, Default)]
-struct Nest {
-    objects: Vec<u64>,
-    depth: usize,
-}
-
-impl Nest {
-    fn clear(&mut self) {
-        self.depth = 0;
-    }
-
-    fn push(&mut self, object: bool) {
-        let (word, bit) = (self.depth / 64, 1 << (self.depth % 64));
-        if word == self.objects.len() {
-            self.objects.push(0);
-        }
-        if let Some(bits) = self.objects.get_mut(word) {
-            *bits = if object { *bits | bit } else { *bits & !bit };
-        }
-        self.depth += 1;
-    }
-
-    fn pop(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-    }
-
-    fn top_is_object(&self) -> bool {
-        let Some(top) = self.depth.checked_sub(1) else { return false };
-        self.objects.get(top / 64).is_some_and(|bits| bits & (1 << (top % 64)) != 0)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The compact size of a whole text, or where it fails and whether by
-    /// ending too early.
-    fn skip(text: &str) -> Result<u64, (usize, bool)> {
-        let mut scratch = Scratch::default();
-        let mut cursor = Cursor::new(text, &mut scratch);
-        let span = cursor.skip_value().and_then(|span| cursor.end().map(|()| span));
-        span.map(|span| span.compact_bytes).map_err(|f| (f.at, f.kind == FaultKind::Truncated))
-    }
-
-    #[test]
-    fn white_space_inside_strings_counts_and_outside_does_not() {
-        assert_eq!(
-            skip(" { \"a b\" : [ 1 ,\t2 ] ,\r\n \"c\":\" \" } "),
-            Ok(r#"{"a b":[1,2],"c":" "}"#.len() as u64)
-        );
-    }
-
-    #[test]
-    fn numbers_follow_the_grammar() {
-        for good in ["0", "-0", "12", "1.5", "1e999", "-1.25E-7", "123456789012345678901234567890"] {
-            assert_eq!(skip(good), Ok(good.len() as u64), "{good}");
-        }
-        for (bad, at, truncated) in [
-            ("01", 1, false),
-            ("-", 1, true),
-            ("1.", 2, true),
-            ("1.x", 2, false),
-            ("1e", 2, true),
-            ("+1", 0, false),
-            ("NaN", 0, false),
-        ] {
-            assert_eq!(skip(bad), Err((at, truncated)), "{bad}");
-        }
-    }
-
-    #[test]
-    fn brackets_must_match() {
-        for (bad, at) in [
-            ("[1}", 2),
-            ("{\"a\":1]", 6),
-            ("[1,]", 3),
-            ("{\"a\":1,}", 7),
-            ("{,}", 1),
-            ("[1 2]", 3),
-            ("{\"a\" 1}", 5),
-        ] {
-            assert_eq!(skip(bad), Err((at, false)), "{bad}");
-        }
-    }
-
-    #[test]
-    fn strings_are_checked() {
-        for (bad, at) in [(r#""\x""#, 2), (r#""\u12g4""#, 5), ("\"a\u{1}\"", 2), ("\"\n\"", 1)] {
-            assert_eq!(skip(bad), Err((at, false)), "{bad}");
-        }
-        for cut in ["\"", "\"a", "\"a\\", "\"\\u00", "[\"a\",", "{\"a\":", "tru"] {
-            assert_eq!(skip(cut), Err((cut.len(), true)), "{cut}");
-        }
-    }
-
-    #[test]
-    fn depth_is_no_limit() {
-        let deep = "[{\"a\":".repeat(100_000) + "1" + &"}]".repeat(100_000);
-        assert_eq!(skip(&deep), Ok(deep.len() as u64));
-    }
-
-    #[test]
-    fn a_long_string_ends_at_its_quote_wherever_it_stands() {
-        for length in 0..100 {
-            let text = format!("\"{}\"", "x".repeat(length));
-            assert_eq!(skip(&text), Ok(text.len() as u64));
-            let control = format!("\"{}\u{1f}\"", "x".repeat(length));
-            assert_eq!(skip(&control), Err((length + 1, false)));
-        }
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ mod cursor;
 mod part;
 mod record;
 mod response;
+mod scratch;
 mod sse;
 mod text;
 mod visit;
@@ -21,8 +22,9 @@ mod visit;
 use std::sync::Arc;
 
 use body::Body;
-use cursor::{Cursor, Fault, FaultKind, Scratch, Shape, Walk};
+use cursor::{Cursor, Fault, FaultKind, Shape, Walk};
 pub use record::{Response, Sender, Sizes, ToolSize, TraceRecord};
+use scratch::Scratch;
 pub use visit::{Element, Identity, Message, Place, Raw, Section, Visit};
 
 use crate::error::{ParseError, SkipReason};
@@ -158,7 +160,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
             "timestamp" => {
                 found.timestamp = cursor.string_or_skip()?.map(|stamp| stamp.decode().into_owned());
             }
-            "mode" => found.mode = cursor.string_or_skip()?.map(|mode| Arc::from(mode.decode())),
+            "mode" => found.mode = cursor.string_or_skip()?.map(|mode| cursor.name(mode)),
             "request" => found.request = read_request(&mut cursor, visit)?,
             "response" => found.response = response::read(&mut cursor)?,
             _ => cursor.skip()?,

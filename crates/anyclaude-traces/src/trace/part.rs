@@ -1,7 +1,8 @@
 //! An item of `system`, `tools` or a message's `content`.
 
 use super::compact::{Compact, Wanted};
-use super::cursor::{Cursor, Fault, Scratch, Shape, Span, Walk};
+use super::cursor::{Cursor, Fault, Shape, Span, Walk};
+use super::scratch::Scratch;
 use super::text::RawStr;
 use super::visit::Identity;
 
@@ -85,7 +86,7 @@ pub(crate) fn compact_text(text: &str, content: bool) -> String {
         cursor.compact().begin(Wanted::Text);
         cursor.compacted(Cursor::skip)
     };
-    scratch.into_compact().into_text()
+    scratch.compact.into_text()
 }
 
 /// The identity of a value that passed the grammar once: of its content, or of

@@ -1,8 +1,9 @@
 //! Walks `response`: status, usage, stop reason and tool calls, whether the body
 //! is a JSON object or one string of server-sent events.
 
-use super::cursor::{Cursor, Fault, Scratch, Shape, Walk};
+use super::cursor::{Cursor, Fault, Shape, Walk};
 use super::record::Response;
+use super::scratch::Scratch;
 use super::sse;
 use super::text::RawStr;
 

@@ -5,8 +5,9 @@ use std::cell::OnceCell;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::cursor::{Cursor, Fault, Scratch, Shape, Span, Walk};
+use super::cursor::{Cursor, Fault, Shape, Span, Walk};
 use super::part;
+use super::scratch::Scratch;
 use super::text::RawStr;
 
 /// Looks on while [`parse`](super::parse) passes over a trace's content.

@@ -353,10 +353,9 @@ impl<'a> Reader<'a> {
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
             None => (self.since, self.until),
         };
-        let Pool { requests, skipped, seen, kinds, newest, joined } = pool;
-        let in_time = requests.into_iter().filter(|request| within(request, from, to));
-        let (mut requests, others): (Vec<Request>, Vec<Request>) =
-            in_time.partition(|request| kind.admits(request.kind));
+        let Pool { mut requests, skipped, seen, kinds, newest, joined } = pool;
+        requests.retain(|request| within(request, from, to));
+        let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
             requests.drain(..requests.len().saturating_sub(last));
         }
