@@ -10,6 +10,9 @@ use wide::u8x16;
 /// The size of a block in bytes.
 pub(super) const BLOCK: usize = 64;
 
+/// The last byte of a block.
+pub(super) const LAST: u64 = 1 << 63;
+
 /// What stands where in a block: bit 0 is the first byte.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
@@ -63,14 +66,28 @@ impl Block {
         self.stops.wrapping_sub(1) & !self.stops
     }
 
-    /// Forgets the backslash at this place and the byte behind it, be that a
-    /// quote or a backslash.
+    /// What stands behind a backslash that is not escaped itself, where the block
+    /// begins with no escape. Of a run of backslashes every second one escapes:
+    /// a subtraction that borrows through the run tells which, as simdjson does.
     #[inline]
-    pub(super) fn forget_pair(&mut self, at: usize) {
-        let kept = !(0b11 << at);
-        self.stops &= kept;
-        self.slashes &= kept;
+    pub(super) fn escaped(self) -> u64 {
+        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+        let behind = self.slashes << 1;
+        (((behind | ODD).wrapping_sub(self.slashes)) ^ ODD) ^ self.slashes
     }
+}
+
+/// Where the block that begins at `start` has a byte that makes an escape as it
+/// stands, one of the frequent ones.
+#[inline]
+pub(super) fn usual_escapes(text: &[u8], start: usize) -> u64 {
+    let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<BLOCK>) else { return 0 };
+    let (parts, _) = bytes.as_chunks();
+    parts.iter().enumerate().fold(0, |all, (at, part)| {
+        let part = u8x16::new(*part);
+        let is = |byte| part.cmp_eq(u8x16::splat(byte));
+        all | bits((is(b'n') | is(b'"')) | (is(b't') | is(b'\\'))) << (16 * at)
+    })
 }
 
 /// How many bytes of white space `text` has from `at` on. All that is usual, a
@@ -116,6 +133,21 @@ mod tests {
                 .fold(0, |all, (at, _)| all | 1 << at)
         };
         (bits(|byte| byte == b'"' || byte < 0x20), bits(|byte| byte == b'\\'))
+    }
+
+    #[test]
+    fn every_second_backslash_of_a_run_escapes() {
+        for bits in 0..1_u64 << 16 {
+            // At both ends of the block, and whatever comes behind.
+            for slashes in [bits, bits << 48, bits | 1 << 40, bits << 20 | 0b11 << 61] {
+                let mut expected = 0_u64;
+                for at in 0..63 {
+                    let escapes = slashes >> at & 1 == 1 && expected >> at & 1 == 0;
+                    expected |= u64::from(escapes) << (at + 1);
+                }
+                assert_eq!(Block { stops: 0, slashes }.escaped(), expected, "{slashes:b}");
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::block::{BLOCK, Block, blank_length};
+use super::block::{BLOCK, Block, LAST, blank_length, usual_escapes};
 use super::compact::{Compact, Wanted};
 use super::scratch::Scratch;
 use super::text::RawStr;
@@ -201,19 +201,22 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// Passes a string, a block of bytes at a time: what stands between two
-    /// escapes is never looked at byte by byte.
+    /// escapes is never looked at byte by byte, nor are the usual escapes.
     #[inline]
     fn pass_string(&mut self) -> Checked<Escaped> {
         self.expect(b'"', "a string")?;
         let mut escaped = Escaped(false);
         loop {
-            let block = self.block_here();
+            let mut block = self.block_here();
             if block.slashes & block.before_stop() != 0 {
                 escaped.0 = true;
-                self.pass_escapes(block)?;
-            } else if block.stops == 0 {
-                self.at = self.block_at + BLOCK;
-            } else {
+                if let Some(unusual) = self.pass_escapes(&mut block) {
+                    self.at = unusual;
+                    self.pass_escape()?;
+                    continue;
+                }
+            }
+            if block.stops != 0 {
                 self.at = self.block_at + block.stops.trailing_zeros() as usize;
                 if self.peek()? == b'"' {
                     self.at += 1;
@@ -221,6 +224,7 @@ impl<'a, 's> Cursor<'a, 's> {
                 }
                 return self.expected("an escape such as `\\n`, not a raw control character");
             }
+            self.at = self.block_at + BLOCK;
             if self.at >= self.text.len() {
                 self.at = self.text.len();
                 return Err(Fault { at: self.at, kind: FaultKind::Truncated });
@@ -239,24 +243,17 @@ impl<'a, 's> Cursor<'a, 's> {
         self.block.from(self.at % BLOCK)
     }
 
-    /// Passes the escapes of a block up to the first that is not of two bytes or
-    /// up to the end of the string, and stands behind the last one.
+    /// Takes the quotes that are escaped from the stops of the present block.
+    /// Returns the first escape before a stop that wants a closer look: an
+    /// unusual one, or one that the block cuts in two.
     #[inline]
-    fn pass_escapes(&mut self, mut block: Block) -> Checked<()> {
-        let bytes = self.text.as_bytes();
-        loop {
-            let escapes = block.slashes & block.before_stop();
-            if escapes == 0 {
-                return Ok(());
-            }
-            let at = self.block_at + escapes.trailing_zeros() as usize;
-            if !bytes.get(at + 1).is_some_and(|&byte| SHORT_ESCAPES[usize::from(byte)]) {
-                self.at = at;
-                return self.pass_escape();
-            }
-            self.at = at + 2;
-            block.forget_pair(at % BLOCK);
-        }
+    fn pass_escapes(&self, block: &mut Block) -> Option<usize> {
+        let escaped = block.escaped();
+        let usual = escaped & usual_escapes(self.text.as_bytes(), self.block_at);
+        let cut = block.slashes & !escaped & LAST;
+        block.stops &= !usual;
+        let unusual = ((escaped & !usual) >> 1 | cut) & block.before_stop();
+        (unusual != 0).then(|| self.block_at + unusual.trailing_zeros() as usize)
     }
 
     /// Either opens a container that has something in it (true), or passes a
@@ -437,16 +434,6 @@ impl<'a, 's> Cursor<'a, 's> {
 /// Whether a string that was passed has escapes in it.
 #[derive(Debug, Clone, Copy)]
 struct Escaped(bool);
-
-/// The bytes that make an escape of two bytes when they stand behind a backslash.
-const SHORT_ESCAPES: [bool; 256] = {
-    let (mut short, all, mut at) = ([false; 256], b"\"\\/bfnrt", 0);
-    while at < all.len() {
-        short[all[at] as usize] = true;
-        at += 1;
-    }
-    short
-};
 
 #[cfg(test)]
 mod tests;
