@@ -36,7 +36,10 @@ impl Gathering {
         for name in names.into_iter().flatten() {
             *name = interned(&mut self.names, name);
         }
-        let tools = interned(&mut self.tool_lists, record.tools.as_slice());
+        let repeated =
+            self.drafts.last().map(|last| &last.request.tools).filter(|last| ***last == *record.tools);
+        let tools =
+            repeated.cloned().unwrap_or_else(|| interned(&mut self.tool_lists, record.tools.as_slice()));
         let history = self.histories.insert(&record.history);
         self.drafts.push(Draft::new(path, record, tools, history));
     }

@@ -111,6 +111,9 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
             }
         }
     }
+    if runs.is_empty() && entries.is_empty() {
+        return joined;
+    }
     let unused = match_request_log(&mut runs, &entries);
     let processes = name_runs(&runs, &names);
     let mut starts = starts_of(&mut runs);
@@ -192,6 +195,9 @@ fn starts_of(runs: &mut [LogRun]) -> Vec<Start> {
 }
 
 fn pair_by_name(requests: &[&mut Request], starts: &mut [Start]) {
+    if starts.iter().all(|start| start.log.saved_trace.is_none()) {
+        return;
+    }
     let mut files: HashMap<String, usize> = HashMap::new();
     for (index, request) in requests.iter().enumerate().filter(|(_, request)| is_joinable(request)) {
         for path in &request.paths {

@@ -75,8 +75,11 @@ impl Recording {
         let in_time = |request: &&mut Request| request.timestamp.is_some_and(|stamp| window.contains(&stamp));
         for request in self.requests.iter_mut().filter(in_time) {
             let path = request.path.as_ref();
-            let folder = path.parent().unwrap_or(path).to_owned();
-            let root = known.entry(folder).or_insert_with(|| store.root_of(path)).clone();
+            let folder = path.parent().unwrap_or(path);
+            let root = match known.get(folder) {
+                Some(root) => root.clone(),
+                None => known.entry(folder.to_owned()).or_insert(store.root_of(path)).clone(),
+            };
             by_root.entry(root).or_default().push(request);
         }
         if by_root.is_empty() && !captures.is_empty() {

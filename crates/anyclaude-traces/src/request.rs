@@ -128,7 +128,11 @@ impl AsRef<Path> for TracePath {
 
 impl Serialize for TracePath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_string_lossy())
+        // Nearly every path is UTF-8, and that is found out faster than what to replace.
+        match self.0.to_str() {
+            Some(path) => serializer.serialize_str(path),
+            None => serializer.serialize_str(&self.0.to_string_lossy()),
+        }
     }
 }
 

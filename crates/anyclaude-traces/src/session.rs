@@ -10,6 +10,7 @@
 //! compacted one begins a thread of its own.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::gather::Draft;
@@ -30,12 +31,39 @@ pub(crate) struct HistoryId(u32);
 #[derive(Debug)]
 pub(crate) struct HistoryTree {
     parents: Vec<HistoryId>,
-    children: HashMap<(HistoryId, Identity), HistoryId>,
+    children: HashMap<(HistoryId, Identity), HistoryId, BuildHasherDefault<Folded>>,
+}
+
+/// Identities are hashes already: their parts need only be put together.
+#[derive(Debug, Default)]
+struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, part: u32) {
+        self.write_u64(u64::from(part));
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        self.0 = (self.0.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_u128(&mut self, identity: u128) {
+        let (low, high) = (identity & u128::from(u64::MAX), identity >> 64);
+        [low, high].into_iter().filter_map(|half| half.try_into().ok()).for_each(|half| self.write_u64(half));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Default for HistoryTree {
     fn default() -> Self {
-        Self { parents: vec![Self::ROOT], children: HashMap::new() }
+        Self { parents: vec![Self::ROOT], children: HashMap::default() }
     }
 }
 

@@ -94,24 +94,24 @@ pub(super) fn usual_escapes(text: &[u8], start: usize) -> u64 {
 /// new line and its indent, takes one look and no guess at its length.
 #[inline]
 pub(super) fn blank_length(text: &[u8], at: usize) -> usize {
-    const LOOK: usize = 32;
     let mut end = at;
-    while let Some(bytes) = text.get(end..).and_then(<[u8]>::first_chunk::<LOOK>) {
-        let (parts, _) = bytes.as_chunks();
-        let others = parts.iter().enumerate().fold(0, |all, (at, part)| {
-            let part = u8x16::new(*part);
-            let blank = |byte| part.cmp_eq(u8x16::splat(byte));
-            let blanks = (blank(b' ') | blank(b'\n')) | (blank(b'\r') | blank(b'\t'));
-            all | (!bits(blanks) & 0xFFFF) << (16 * at)
-        });
-        if others != 0 {
-            return end + others.trailing_zeros() as usize - at;
-        }
-        end += LOOK;
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(end) {
+        end += 1;
+        end += leading_spaces(text.get(end..).unwrap_or_default());
     }
-    let rest = text.get(end..).unwrap_or_default();
-    let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
-    end + blanks - at
+    end - at
+}
+
+/// How many spaces `bytes` begins with, as far as one look tells.
+#[inline]
+fn leading_spaces(bytes: &[u8]) -> usize {
+    let Some(bytes) = bytes.first_chunk::<32>() else { return 0 };
+    let (parts, _) = bytes.as_chunks();
+    let spaces = parts
+        .iter()
+        .enumerate()
+        .fold(0, |all, (at, part)| all | bits(u8x16::new(*part).cmp_eq(u8x16::splat(b' '))) << (16 * at));
+    spaces.trailing_ones() as usize
 }
 
 #[inline]

@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::compact::Wanted;
-use super::cursor::{Cursor, Fault, Shape, Span, Walk};
+use super::cursor::{Checked, Cursor, Shape, Span, Walk};
 use super::part::Part;
 use super::record::{Sender, Sizes, ToolSize};
 use super::scratch::Scratch;
 use super::text::{RawStr, TextSize};
 use super::visit::{Element, Identity, Message, Place, Raw, Section, Visit};
-
-type Checked<T> = Result<T, Fault>;
 
 /// What is known of the body; starts anew where the file repeats it.
 #[derive(Debug, Default)]

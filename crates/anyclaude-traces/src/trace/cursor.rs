@@ -72,7 +72,9 @@ pub(crate) struct Cursor<'a, 's> {
     scratch: &'s mut Scratch,
 }
 
-type Checked<T> = Result<T, Fault>;
+/// What passing a value gives. A fault is rare; in a box it makes the rest small
+/// enough for registers.
+pub(crate) type Checked<T> = Result<T, Box<Fault>>;
 
 impl<'a, 's> Cursor<'a, 's> {
     /// A cursor at the first byte that is not white space.
@@ -227,7 +229,7 @@ impl<'a, 's> Cursor<'a, 's> {
             self.at = self.block_at + BLOCK;
             if self.at >= self.text.len() {
                 self.at = self.text.len();
-                return Err(Fault { at: self.at, kind: FaultKind::Truncated });
+                return self.truncated();
             }
         }
     }
@@ -394,8 +396,16 @@ impl<'a, 's> Cursor<'a, 's> {
 
     #[inline]
     fn pass_blank(&mut self) {
-        if self.text.as_bytes().get(self.at).is_some_and(|&byte| byte <= b' ') {
-            self.pass_gap();
+        let bytes = self.text.as_bytes();
+        match bytes.get(self.at) {
+            // What stands behind most colons.
+            Some(b' ') if bytes.get(self.at + 1).is_some_and(|&byte| byte > b' ') => {
+                self.at += 1;
+                self.blank += 1;
+                self.scratch.compact.leave_out(self.text, self.at - 1..self.at);
+            }
+            Some(..=b' ') => self.pass_gap(),
+            _ => {}
         }
     }
 
@@ -408,8 +418,10 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     fn peek(&self) -> Checked<u8> {
-        let end = Fault { at: self.at, kind: FaultKind::Truncated };
-        self.text.as_bytes().get(self.at).copied().ok_or(end)
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) => Ok(*byte),
+            None => self.truncated(),
+        }
     }
 
     fn passed(&mut self, byte: u8) -> bool {
@@ -426,8 +438,14 @@ impl<'a, 's> Cursor<'a, 's> {
         Ok(())
     }
 
+    #[cold]
+    fn truncated<T>(&self) -> Checked<T> {
+        Err(Box::new(Fault { at: self.at, kind: FaultKind::Truncated }))
+    }
+
+    #[cold]
     fn expected<T>(&self, what: &'static str) -> Checked<T> {
-        Err(Fault { at: self.at, kind: FaultKind::Expected(what) })
+        Err(Box::new(Fault { at: self.at, kind: FaultKind::Expected(what) }))
     }
 }
 

@@ -22,7 +22,7 @@ mod visit;
 use std::sync::Arc;
 
 use body::Body;
-use cursor::{Cursor, Fault, FaultKind, Shape, Walk};
+use cursor::{Checked, Cursor, Fault, FaultKind, Shape, Walk};
 pub use record::{Response, Sender, Sizes, ToolSize, TraceRecord};
 use scratch::Scratch;
 pub use visit::{Element, Identity, Message, Place, Raw, Section, Visit};
@@ -108,9 +108,9 @@ enum Refusal {
     NotATrace(&'static str),
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<Box<Fault>> for Refusal {
+    fn from(fault: Box<Fault>) -> Self {
+        Self::Fault(*fault)
     }
 }
 
@@ -175,7 +175,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
     Ok(found)
 }
 
-fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Result<Option<Request>, Fault> {
+fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked<Option<Request>> {
     visit.restart(Section::Body);
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;

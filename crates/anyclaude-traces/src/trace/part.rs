@@ -1,12 +1,10 @@
 //! An item of `system`, `tools` or a message's `content`.
 
 use super::compact::{Compact, Wanted};
-use super::cursor::{Cursor, Fault, Shape, Span, Walk};
+use super::cursor::{Checked, Cursor, Shape, Span, Walk};
 use super::scratch::Scratch;
 use super::text::RawStr;
 use super::visit::Identity;
-
-type Checked<T> = Result<T, Fault>;
 
 /// An item, with the members that we look at.
 pub(crate) struct Part<'a> {

@@ -1,7 +1,10 @@
 //! What the cursor writes down; kept between files to save allocations.
 
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::compact::Compact;
 
@@ -15,7 +18,26 @@ pub(crate) struct Scratch {
 
 /// Names that were read before, of tools and models, say: each is kept once.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<Arc<str>>);
+pub(super) struct Names(HashSet<Arc<str>, BuildHasherDefault<NameHasher>>);
+
+/// Hashes short texts at little cost. Names that are made to collide are slow,
+/// but few are kept.
+#[derive(Debug, Default)]
+pub(super) struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.0 ^= u64::from(byte);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Names {
     /// More than this many names are no names.

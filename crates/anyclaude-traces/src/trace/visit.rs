@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::cursor::{Cursor, Fault, Shape, Span, Walk};
+use super::cursor::{Checked, Cursor, Shape, Span, Walk};
 use super::part;
 use super::scratch::Scratch;
 use super::text::RawStr;
@@ -236,11 +236,7 @@ impl<'a> Raw<'a> {
 
 /// Gathers the texts of a value: strings of the members that hold text, and of
 /// the blocks inside `content`, which is as deep as the format goes.
-fn collect_texts<'a>(
-    cursor: &mut Cursor<'a, '_>,
-    texts: &mut Vec<Cow<'a, str>>,
-    depth: u8,
-) -> Result<(), Fault> {
+fn collect_texts<'a>(cursor: &mut Cursor<'a, '_>, texts: &mut Vec<Cow<'a, str>>, depth: u8) -> Checked<()> {
     match cursor.shape()? {
         Shape::String => texts.push(cursor.string()?.decode()),
         Shape::Object => collect_member_texts(cursor, texts, depth)?,
@@ -259,7 +255,7 @@ fn collect_member_texts<'a>(
     cursor: &mut Cursor<'a, '_>,
     texts: &mut Vec<Cow<'a, str>>,
     depth: u8,
-) -> Result<(), Fault> {
+) -> Checked<()> {
     let mut members: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)> = Vec::new();
     let mut walk = Walk::default();
     while let Some(key) = cursor.next_member(&mut walk)? {
