@@ -76,7 +76,8 @@ fn sort(drafts: &mut [Draft]) {
     });
 }
 
-fn interned<T: ?Sized + Eq + Hash>(known: &mut HashSet<Arc<T>>, value: &T) -> Arc<T>
+/// The same value as one that was seen before, where there is one.
+pub(crate) fn interned<T: ?Sized + Eq + Hash>(known: &mut HashSet<Arc<T>>, value: &T) -> Arc<T>
 where
     for<'v> Arc<T>: From<&'v T>,
 {
@@ -136,7 +137,7 @@ impl Draft {
             tokens: None,
             timing: None,
             join: None,
-            response: record.response,
+            response: record.response.map(Box::new),
             tools,
             process: None,
             proxied: None,

@@ -7,12 +7,13 @@
 //! of standard error names the file, that is exact. Where another pairing would
 //! do as well, the join says that it is ambiguous.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::gather::interned;
 use crate::log::{
     Confidence, LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
@@ -75,12 +76,29 @@ impl Joined {
 }
 
 /// A request as a log tells it, and the process it ran in.
-struct Start {
-    log: LogRequest,
+struct Start<'r> {
+    log: &'r LogRequest,
     run: usize,
+    /// Its place among the requests of the run.
+    place: usize,
     /// Which request it is.
     request: Option<usize>,
     confidence: Confidence,
+}
+
+/// What became of a start.
+struct Pair {
+    run: usize,
+    place: usize,
+    request: Option<usize>,
+    confidence: Confidence,
+}
+
+impl From<Start<'_>> for Pair {
+    fn from(start: Start<'_>) -> Self {
+        let Start { run, place, request, confidence, .. } = start;
+        Self { run, place, request, confidence }
+    }
 }
 
 /// Gives requests what the logs of their root know of them.
@@ -90,16 +108,14 @@ struct Start {
 #[must_use]
 pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<ParsedLog>>) -> Joined {
     let mut joined = Joined::default();
-    let entries: Vec<RequestLogEntry> =
-        logs.requests.iter().flat_map(|log| log.content.entries.clone()).collect();
     joined.unreadable_lines = logs.requests.iter().map(|log| log.content.unreadable_lines).sum();
+    let entries: Vec<RequestLogEntry> =
+        logs.requests.into_iter().flat_map(|log| log.content.entries).collect();
     let (mut names, mut runs) = (Vec::new(), Vec::new());
     for log in logs.debug {
         joined.note(&log);
-        for run in log.content.runs.iter() {
-            names.push(log.name());
-            runs.push(run.clone());
-        }
+        names.extend(log.content.runs.iter().map(|_| log.name()));
+        runs.extend(log.content.runs);
     }
     for capture in captures {
         joined.note(&capture);
@@ -114,24 +130,16 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     if runs.is_empty() && entries.is_empty() {
         return joined;
     }
-    let unused = match_request_log(&mut runs, &entries);
+    let entries = unused(&mut runs, entries);
     let processes = name_runs(&runs, &names);
-    let mut starts = starts_of(&mut runs);
+    let mut starts = starts_of(&runs);
     pair_by_name(requests, &mut starts);
     pair_by_time(requests, &mut starts, &runs);
     doubt(requests, &mut starts, &runs);
-    for start in starts {
-        let (Some(run), Some(process)) = (runs.get(start.run), processes.get(start.run)) else { continue };
-        match start.request.and_then(|index| requests.get_mut(index)) {
-            Some(request) => fill(request, start, run, process),
-            None => {
-                joined.unmatched.push(UnmatchedLogRequest { run: process.id.clone(), request: start.log })
-            }
-        }
-    }
+    let pairs = starts.into_iter().map(Pair::from).collect();
+    joined.unmatched = fill_all(requests, &mut runs, &processes, pairs);
     joined.runs = processes;
-    let unused: Vec<&RequestLogEntry> = unused.iter().filter_map(|&index| entries.get(index)).collect();
-    joined.runs.extend(join_entries(requests, &unused));
+    joined.runs.extend(join_entries(requests, entries));
     joined.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
     joined
 }
@@ -167,7 +175,7 @@ fn name_runs(runs: &[LogRun], names: &[String]) -> Vec<Arc<Run>> {
             id: if *number == 1 { base.into() } else { format!("{base}-{number}").into() },
             started,
             level: run.level,
-            log: log.clone(),
+            log: log.as_str().into(),
             requests: run.requests.len() as u64,
             log_bytes: run.log_bytes,
             mode: run.mode.clone(),
@@ -183,18 +191,23 @@ fn dashed(stamp: Timestamp) -> String {
     stamp.to_string().replace([':', '.'], "-")
 }
 
-fn starts_of(runs: &mut [LogRun]) -> Vec<Start> {
-    let mut starts = Vec::new();
-    for (run, log) in runs.iter_mut().enumerate() {
-        for log in std::mem::take(&mut log.requests) {
-            starts.push(Start { confidence: log.confidence, log, run, request: None });
-        }
+fn starts_of<'r>(runs: &'r [LogRun]) -> Vec<Start<'r>> {
+    let mut starts = Vec::with_capacity(runs.iter().map(|run| run.requests.len()).sum());
+    for (run, log) in runs.iter().enumerate() {
+        let start = |(place, log): (usize, &'r LogRequest)| Start {
+            log,
+            run,
+            place,
+            request: None,
+            confidence: log.confidence,
+        };
+        starts.extend(log.requests.iter().enumerate().map(start));
     }
     starts.sort_by_key(|start| start.log.start);
     starts
 }
 
-fn pair_by_name(requests: &[&mut Request], starts: &mut [Start]) {
+fn pair_by_name(requests: &[&mut Request], starts: &mut [Start<'_>]) {
     if starts.iter().all(|start| start.log.saved_trace.is_none()) {
         return;
     }
@@ -241,7 +254,7 @@ impl Open {
 
 /// Pairs the rest by time: the k-th start with the k-th trace, and of traces that
 /// are near, the one that looks most like the request.
-fn pair_by_time(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
+fn pair_by_time(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
     let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
     let mut open = Open::of(requests, &taken);
     for start in starts.iter_mut().filter(|start| start.request.is_none()) {
@@ -259,13 +272,13 @@ fn pair_by_time(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]
 
 /// How many of the counts differ that trace and log both tell; the proxy may
 /// have changed them. `None` where they cannot be the same request.
-fn mismatches(request: &Request, start: &Start, runs: &[LogRun]) -> Option<u32> {
+fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u32> {
     let other_mode = match (request.mode.as_deref(), runs.get(start.run).and_then(|run| run.mode.as_deref()))
     {
         (Some(trace), Some(log)) => !log.eq_ignore_ascii_case(trace),
         _ => false,
     };
-    let log = &start.log;
+    let log = start.log;
     if other_mode || log.streamed.is_some_and(|streamed| streamed != request.stream) {
         return None;
     }
@@ -280,7 +293,7 @@ fn mismatches(request: &Request, start: &Start, runs: &[LogRun]) -> Option<u32> 
 
 /// Marks the pairs that could as well be others: a trace that is left over would
 /// do, a start that is left over would do, or two pairs could be swapped.
-fn doubt(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
+fn doubt(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
     let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
     let open = Open::of(requests, &taken);
     let by_start: Vec<Timestamp> = starts.iter().map(|start| start.log.start).collect();
@@ -291,7 +304,7 @@ fn doubt(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
             return Some(false);
         }
         let likeness = mismatches(request, start, runs)?;
-        let as_like = |request: &Request, start: &Start| {
+        let as_like = |request: &Request, start: &Start<'_>| {
             mismatches(request, start, runs).is_some_and(|m| m <= likeness)
         };
         let stamp = request.timestamp?;
@@ -316,32 +329,70 @@ fn doubt(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
     }
 }
 
-fn fill(request: &mut Request, start: Start, run: &LogRun, process: &Arc<Run>) {
-    let log = start.log;
-    let (model, source) = model_of(&log, run);
+/// Gives every request what its log tells, and returns the rest by time. One run
+/// after the other is used up, so that hardly anything is held twice.
+fn fill_all(
+    requests: &mut [&mut Request],
+    runs: &mut [LogRun],
+    processes: &[Arc<Run>],
+    mut pairs: Vec<Pair>,
+) -> Vec<UnmatchedLogRequest> {
+    let (mut models, mut unmatched) = (Models::default(), Vec::new());
+    pairs.sort_by_key(|pair| pair.run);
+    for of_run in pairs.chunk_by(|a, b| a.run == b.run) {
+        let Some(run) = of_run.first().map(|pair| pair.run) else { continue };
+        let (Some(process), Some(run)) = (processes.get(run), runs.get_mut(run)) else { continue };
+        let logs = std::mem::take(&mut run.requests);
+        for pair in of_run {
+            let Some(log) = logs.get(pair.place) else { continue };
+            match pair.request.and_then(|index| requests.get_mut(index)) {
+                Some(request) => fill(request, log, pair.confidence, models.of(log, run), process),
+                None => {
+                    unmatched.push(UnmatchedLogRequest { run: process.id.clone(), request: log.clone() });
+                }
+            }
+        }
+    }
+    unmatched.sort_by_key(|unmatched| unmatched.request.start);
+    unmatched
+}
+
+fn fill(
+    request: &mut Request,
+    log: &LogRequest,
+    confidence: Confidence,
+    (model, source): (Option<Arc<str>>, Option<ModelSource>),
+    process: &Arc<Run>,
+) {
     if model.is_some() {
         request.model = model;
         request.model_source = source;
     }
     request.run = Some(process.id.clone());
     request.process = Some(process.clone());
-    request.proxied = log.prompt;
+    request.proxied = log.prompt.clone();
     request.join = Some(Join {
         log: process.log.clone(),
         gap_ms: request.timestamp.map(|stamp| stamp.ms_since(log.start)),
-        confidence: start.confidence,
+        confidence,
     });
-    request.timing = Some(Box::new(timing(&log)));
+    request.timing = Some(Box::new(timing(log)));
 }
 
-/// The model that ran, unless the log only has a placeholder for it.
-fn model_of(log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
-    if log.model != PLACEHOLDER_MODEL {
-        return (Some(log.model.as_str().into()), Some(ModelSource::DebugLog));
-    }
-    match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
-        Some(model) => (Some(model.into()), Some(ModelSource::Detected)),
-        None => (None, None),
+/// The names of models, each kept once.
+#[derive(Default)]
+struct Models(HashSet<Arc<str>>);
+
+impl Models {
+    /// The model that ran, unless the log only has a placeholder for it.
+    fn of(&mut self, log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
+        if log.model != PLACEHOLDER_MODEL {
+            return (Some(interned(&mut self.0, log.model.as_str())), Some(ModelSource::DebugLog));
+        }
+        match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
+            Some(model) => (Some(interned(&mut self.0, model)), Some(ModelSource::Detected)),
+            None => (None, None),
+        }
     }
 }
 
@@ -377,9 +428,16 @@ fn prefill_speed(log: &LogRequest) -> Option<f64> {
     Some(tokens as f64 * 1000.0 / ttft_ms as f64)
 }
 
+/// Matches the request logs with the runs; the entries that are left over.
+fn unused(runs: &mut [LogRun], entries: Vec<RequestLogEntry>) -> Vec<RequestLogEntry> {
+    let unused: HashSet<usize> = match_request_log(runs, &entries).into_iter().collect();
+    let mut index = 0..;
+    entries.into_iter().filter(|_| index.next().is_some_and(|at| unused.contains(&at))).collect()
+}
+
 /// Gives requests that no debug log knows the model that the request log names.
 /// Runs are told apart by pauses and by the model.
-fn join_entries(requests: &mut [&mut Request], entries: &[&RequestLogEntry]) -> Vec<Arc<Run>> {
+fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>) -> Vec<Arc<Run>> {
     let taken: BTreeSet<usize> = requests
         .iter()
         .enumerate()
@@ -387,13 +445,12 @@ fn join_entries(requests: &mut [&mut Request], entries: &[&RequestLogEntry]) -> 
         .map(|(index, _)| index)
         .collect();
     let mut open = Open::of(requests, &taken);
-    let mut sorted = entries.to_vec();
-    sorted.sort_by_key(|entry| entry.timestamp);
-    let goes_on = |a: &&RequestLogEntry, b: &&RequestLogEntry| {
+    entries.sort_by_key(|entry| entry.timestamp);
+    let goes_on = |a: &RequestLogEntry, b: &RequestLogEntry| {
         b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
     };
-    let mut runs = Vec::new();
-    for run in sorted.chunk_by(goes_on) {
+    let (mut runs, mut names) = (Vec::new(), HashSet::new());
+    for run in entries.chunk_by(goes_on) {
         let Some(process) = run_of_entries(run) else { continue };
         for entry in run {
             let near = open.after(entry.timestamp, &ENTRY_GAP_MS);
@@ -406,7 +463,7 @@ fn join_entries(requests: &mut [&mut Request], entries: &[&RequestLogEntry]) -> 
             request.run = Some(process.id.clone());
             request.process = Some(process.clone());
             if let Some(model) = entry.model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
-                request.model = Some(model.into());
+                request.model = Some(interned(&mut names, model));
                 request.model_source = Some(ModelSource::RequestLog);
             }
         }
@@ -425,13 +482,13 @@ fn entry_fits(entry: &RequestLogEntry, request: &Request) -> bool {
             .is_none_or(|provider| request.mode.as_deref().is_none_or(|mode| mode == provider))
 }
 
-fn run_of_entries(entries: &[&RequestLogEntry]) -> Option<Arc<Run>> {
+fn run_of_entries(entries: &[RequestLogEntry]) -> Option<Arc<Run>> {
     let first = entries.first()?;
     Some(Arc::new(Run {
         id: dashed(first.timestamp).into(),
         started: Some(first.timestamp),
         level: None,
-        log: "request-logs".to_owned(),
+        log: "request-logs".into(),
         requests: entries.len() as u64,
         log_bytes: 0,
         mode: first.provider.clone(),

@@ -56,7 +56,7 @@ pub struct Request {
     /// How the times were found.
     pub join: Option<Join>,
     /// What the recorded response says.
-    pub response: Option<Response>,
+    pub response: Option<Box<Response>>,
     /// Its tools, in the order of the file.
     #[serde(skip)]
     pub tools: Arc<[ToolSize]>,
@@ -79,7 +79,7 @@ pub struct Run {
     /// Its debug level; `None` where only a request log tells of it.
     pub level: Option<u8>,
     /// The log file.
-    pub log: String,
+    pub log: Arc<str>,
     /// How many requests the log has of it.
     pub requests: u64,
     /// How many bytes it wrote to the log.
@@ -271,7 +271,7 @@ pub struct Timing {
 #[non_exhaustive]
 pub struct Join {
     /// The log file.
-    pub log: String,
+    pub log: Arc<str>,
     /// From `[Request Start]` to the trace's timestamp.
     pub gap_ms: Option<i64>,
     /// How sure it is.

@@ -40,7 +40,12 @@ struct Folded(u64);
 
 impl Hasher for Folded {
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        // Arrays of numbers arrive as bytes.
+        for part in bytes.chunks(8) {
+            let mut eight = [0; 8];
+            eight.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+            self.write_u64(u64::from_le_bytes(eight));
+        }
     }
 
     fn write_u32(&mut self, part: u32) {
@@ -49,11 +54,6 @@ impl Hasher for Folded {
 
     fn write_u64(&mut self, part: u64) {
         self.0 = (self.0.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write_u128(&mut self, identity: u128) {
-        let (low, high) = (identity & u128::from(u64::MAX), identity >> 64);
-        [low, high].into_iter().filter_map(|half| half.try_into().ok()).for_each(|half| self.write_u64(half));
     }
 
     fn finish(&self) -> u64 {
@@ -175,8 +175,8 @@ impl Book {
 
 /// `derived-<time of its first request>-<six hexadecimal digits of mode and user>`.
 fn derived_name((mode, user): &Party, first: Timestamp) -> Arc<str> {
-    let user = user.map(|user| user.0.to_le_bytes()).unwrap_or_default();
+    let user = user.map(|user| user.hash().to_le_bytes()).unwrap_or_default();
     let party = Identity::of_parts([mode.as_deref().unwrap_or_default().as_bytes(), &user]);
     let time: String = first.to_string().chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
-    format!("derived-{time}-{:06x}", party.0 & 0xFF_FFFF).into()
+    format!("derived-{time}-{:06x}", party.hash() & 0xFF_FFFF).into()
 }

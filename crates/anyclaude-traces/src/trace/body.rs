@@ -230,7 +230,7 @@ fn read_content<V: Visit>(
                 let part = Part::read(cursor, Wanted::Identity)?;
                 let element = part.element(cursor, place(blocks.len()));
                 visit.element(&element);
-                blocks.push(element.raw.identity().0.to_le_bytes());
+                blocks.push(element.raw.identity().hash().to_le_bytes());
             }
             return Ok(());
         }
@@ -239,7 +239,7 @@ fn read_content<V: Visit>(
             Some(Raw::new(cursor, &span).identity())
         }
     };
-    blocks.extend(identity.map(|identity| identity.0.to_le_bytes()));
+    blocks.extend(identity.map(|identity| identity.hash().to_le_bytes()));
     Ok(())
 }
 

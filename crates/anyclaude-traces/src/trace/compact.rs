@@ -90,7 +90,7 @@ impl Compact {
             return None;
         }
         let hasher = self.hasher.as_mut().filter(|_| self.overflowed);
-        Some(Identity(hasher.map_or_else(
+        Some(Identity::of_hash(hasher.map_or_else(
             || xxh3_128(&self.gathered),
             |hasher| {
                 hasher.update(&self.gathered);

@@ -147,10 +147,22 @@ pub struct Message<'a> {
 
 /// A 128-bit hash that stands for a piece of content: equal content has equal
 /// identities, and different content practically never has.
+///
+/// In two halves: a number of 128 bits would make what holds it larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Identity(pub(crate) u128);
+pub struct Identity([u64; 2]);
 
 impl Identity {
+    #[allow(clippy::cast_possible_truncation, reason = "the halves are meant")]
+    pub(crate) fn of_hash(hash: u128) -> Self {
+        Self([(hash >> 64) as u64, hash as u64])
+    }
+
+    pub(crate) fn hash(self) -> u128 {
+        let [high, low] = self.0;
+        u128::from(high) << 64 | u128::from(low)
+    }
+
     /// The identity of a sequence of pieces, told apart by their lengths.
     pub(crate) fn of_parts<'b>(parts: impl IntoIterator<Item = &'b [u8]>) -> Self {
         let mut hasher = Xxh3::new();
@@ -158,7 +170,7 @@ impl Identity {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        Self(hasher.digest128())
+        Self::of_hash(hasher.digest128())
     }
 }
 
@@ -216,7 +228,7 @@ impl<'a> Raw<'a> {
     pub fn identity(&self) -> Identity {
         let content = self.is_element || self.text.starts_with('"');
         // The text passed the grammar once, so that this cannot fail.
-        *self.identity.get_or_init(|| part::identity(self.text, content).unwrap_or(Identity(0)))
+        *self.identity.get_or_init(|| part::identity(self.text, content).unwrap_or(Identity([0, 0])))
     }
 
     /// The texts in it that a model reads, decoded: the string itself, or the
