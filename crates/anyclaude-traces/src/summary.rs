@@ -138,7 +138,14 @@ type GroupKey = dyn Fn(&Request) -> Option<Arc<str>>;
 /// What requests are grouped by, and in which order the groups come.
 pub struct Grouping {
     key: Box<GroupKey>,
-    chronological: bool,
+    order: Order,
+}
+
+/// In which order groups come.
+enum Order {
+    MostRequestsFirst,
+    EarliestFirst,
+    ByName,
 }
 
 impl Grouping {
@@ -151,13 +158,19 @@ impl Grouping {
     /// By a name; the group with most requests comes first.
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
-        Self { key: Box::new(key), chronological: false }
+        Self { key: Box::new(key), order: Order::MostRequestsFirst }
     }
 
     /// By something that comes and goes in time; the earliest group comes first.
     #[must_use]
     pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
-        Self { key: Box::new(key), chronological: true }
+        Self { key: Box::new(key), order: Order::EarliestFirst }
+    }
+
+    /// By steps whose names have an order of their own; what is unknown comes last.
+    #[must_use]
+    pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+        Self { key: Box::new(key), order: Order::ByName }
     }
 
     /// The groups of these requests, with the spread of these measures.
@@ -166,8 +179,14 @@ impl Grouping {
         let parts = parted(requests, &self.key).into_iter();
         let mut groups: Vec<Group> =
             parts.map(|(name, members)| Group::of(name, &members, measures)).collect();
-        if !self.chronological {
-            groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+        match self.order {
+            Order::EarliestFirst => {}
+            Order::MostRequestsFirst => {
+                groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+            }
+            Order::ByName => {
+                groups.sort_by(|a, b| (a.name.is_none(), &a.name).cmp(&(b.name.is_none(), &b.name)));
+            }
         }
         groups
     }

@@ -67,7 +67,7 @@ fn grouping(by: By) -> Grouping {
         By::Kind => Grouping::by_name(|request| Some(request.kind.name().into())),
         By::Session => Grouping::by_time(|request| request.session.clone()),
         By::Run => Grouping::by_time(|request| request.run.clone()),
-        By::Level => Grouping::by_name(level),
+        By::Level => Grouping::by_step(level),
         By::Day => Grouping::by_time(day),
     }
 }
