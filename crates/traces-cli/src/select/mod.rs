@@ -2,6 +2,7 @@
 
 mod explain;
 mod selector;
+mod sides;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -22,6 +23,7 @@ use chrono::Local;
 use explain::{explain_missing, nothing_left, nothing_recorded};
 use selector::resolve;
 pub(crate) use selector::{Field, Selector};
+pub(crate) use sides::{Side, Sides};
 
 use crate::cli::Filter;
 use crate::duration::{End, Label, parse_moment};
@@ -139,6 +141,11 @@ impl<'a> Reader<'a> {
         }
         self.check_labels()?;
         self.scoped(pool, self.kind, !whole)
+    }
+
+    /// The scope of what was named and taken whole.
+    fn whole_scope(&self, seen: u64) -> Scope {
+        Scope::new(self.since, self.until, self.kind, seen)
     }
 
     /// The requests of each input by itself. What is below the root is read once.
@@ -346,7 +353,7 @@ impl<'a> Reader<'a> {
     /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
     /// the day before the newest request.
     pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> anyhow::Result<Selection> {
-        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.request.start).max();
+        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.start).max();
         let newest = pool.requests.iter().filter_map(|request| request.timestamp).max().or(logged);
         let sitting = newest.filter(|_| sitting);
         let (from, to) = match sitting {
