@@ -134,6 +134,8 @@ impl Draft {
             tools,
             process: None,
             proxied: None,
+            turn: 0,
+            company: None,
         };
         Self { request, sender: record.sender, history }
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::company::{Stay, company};
 use crate::log::{
     Confidence, LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
@@ -55,11 +56,46 @@ pub struct Joined {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UnmatchedLogRequest {
+    /// When the proxy began to send; serialised among the times.
+    #[serde(skip)]
+    pub start: Timestamp,
     /// The process that served it.
     pub run: Arc<str>,
-    /// What the log says of it.
+    /// The model that ran.
+    pub model: Option<Arc<str>>,
+    /// Where [`model`](Self::model) comes from.
+    pub model_source: Option<ModelSource>,
+    /// Number of tools, as far as the log tells.
+    pub tool_count: Option<u64>,
+    /// Number of messages, as far as the log tells.
+    pub message_count: Option<u64>,
+    /// The most tokens that the answer may have, as far as the log tells.
+    pub max_tokens: Option<u64>,
+    /// Whether the answer was streamed, as far as the log tells.
+    pub stream: Option<bool>,
+    /// Times and counts.
     #[serde(flatten)]
-    pub request: LogRequest,
+    pub timing: Timing,
+    /// How sure it is that these are its own.
+    pub confidence: Confidence,
+}
+
+impl UnmatchedLogRequest {
+    fn new(log: &LogRequest, run: &LogRun, process: &Run) -> Self {
+        let (model, model_source) = model_of(log, run);
+        Self {
+            start: log.start,
+            run: process.id.clone(),
+            model,
+            model_source,
+            tool_count: log.tool_count,
+            message_count: log.message_count,
+            max_tokens: log.max_tokens,
+            stream: log.streamed,
+            timing: timing(log),
+            confidence: log.confidence,
+        }
+    }
 }
 
 impl Joined {
@@ -68,7 +104,7 @@ impl Joined {
         self.runs.extend(other.runs);
         self.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         self.unmatched.extend(other.unmatched);
-        self.unmatched.sort_by_key(|unmatched| unmatched.request.start);
+        self.unmatched.sort_by_key(|unmatched| unmatched.start);
         self.empty_logs.extend(other.empty_logs);
         self.unreadable_lines += other.unreadable_lines;
     }
@@ -117,13 +153,15 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     pair_by_name(requests, &mut starts);
     pair_by_time(requests, &mut starts, &runs);
     doubt(requests, &mut starts, &runs);
-    for start in starts {
+    let stays: Vec<Stay> = starts.iter().map(|start| Stay::of(&start.log, start.run)).collect();
+    for (start, company) in starts.into_iter().zip(company(&stays)) {
         let (Some(run), Some(process)) = (runs.get(start.run), processes.get(start.run)) else { continue };
         match start.request.and_then(|index| requests.get_mut(index)) {
-            Some(request) => fill(request, start, run, process),
-            None => {
-                joined.unmatched.push(UnmatchedLogRequest { run: process.id.clone(), request: start.log })
+            Some(request) => {
+                request.company = Some(company);
+                fill(request, start, run, process);
             }
+            None => joined.unmatched.push(UnmatchedLogRequest::new(&start.log, run, process)),
         }
     }
     joined.runs = processes;

@@ -24,9 +24,11 @@
 //! unknown is `None`, never 0. The library prints nothing, asks no clock and no
 //! environment, and opens no connection.
 
+mod company;
 pub mod content;
 pub mod diff;
 pub mod error;
+pub mod explain;
 pub mod gather;
 pub mod join;
 pub mod log;

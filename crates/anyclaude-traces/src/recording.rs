@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::content::{Content, Tool};
 use crate::diff::Side;
 use crate::error::Error;
+use crate::explain::{Prompt, PromptVisitor};
 use crate::gather::Gathering;
 use crate::join::{Joined, join};
 use crate::log::ParsedLog;
-use crate::request::Request;
+use crate::request::{Request, TracePath};
 use crate::store::{LogFile, Source, Store};
 use crate::time::Timestamp;
 
@@ -115,6 +116,26 @@ pub fn read_side<'a>(
         tools.extend(earlier.tools.into_iter().filter(|tool: &Tool| names.contains(&tool.name)));
     }
     Ok(Side { selector, requests, newest, tools })
+}
+
+/// Reads what the requests asked that have times to compare, for
+/// [`explain`](crate::explain::explain). Files that cannot be read (any more) are
+/// returned beside the rest.
+pub fn read_prompts<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
+    let is_timed = |request: &&Request| {
+        request.stream && request.timing.as_ref().is_some_and(|timing| timing.ttft_ms.is_some())
+    };
+    let timed: Vec<&Path> =
+        requests.into_iter().filter(is_timed).map(|request| request.path.as_ref()).collect();
+    let (sources, mut errors) = store.find(timed);
+    let mut prompts = HashMap::new();
+    errors.extend(store.scan(&sources, PromptVisitor::default, |file, visitor| {
+        prompts.insert(TracePath(file.path), visitor.finish());
+    }));
+    (prompts, errors)
 }
 
 /// The tools that the newest request does not carry, each with the newest file

@@ -27,6 +27,7 @@ Examples:
   traces diff latest~1 latest         what the newest request adds
   traces show latest                  where the bytes of the newest request are
   traces timing                       where the time went, by model
+  traces explain                      why the slower of two models is slower
   traces list --all --format ndjson   every request, for jq
 
 Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
@@ -61,6 +62,8 @@ pub(crate) enum Verb {
     Diff(DiffArgs),
     /// Times from the logs: first token, keepalives, events, tokens per second
     Timing(TimingArgs),
+    /// Where the slower of two models lost its time, with evidence
+    Explain(ExplainArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -178,6 +181,29 @@ pub(crate) struct TimingArgs {
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Without arguments, the two models used last are compared, the faster one left.
+Requests that answered the same prompt are compared in pairs, else groups by
+their means: give both models the same task.
+
+Examples:
+  traces explain
+  traces explain model:gpt-oss model:qwen3-42b
+  traces explain run:2025-11-16T02-30 run:2025-11-16T02-52 --format json")]
+pub(crate) struct ExplainArgs {
+    /// The fast side: file, folder or selector
+    #[arg(value_name = "FAST")]
+    pub(crate) fast: Option<OsString>,
+    /// The slow side: file, folder or selector
+    #[arg(value_name = "SLOW")]
+    pub(crate) slow: Option<OsString>,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]

@@ -108,10 +108,25 @@ fn two_levels_compared() {
 }
 
 #[test]
+fn explain() {
+    let models = format!("explain model:gpt-oss model:qwen3-42b --root {HOME}");
+    golden("explain-table", &models);
+    for format in ["markdown", "json", "csv"] {
+        golden(&format!("explain-{format}"), &format!("{models} --format {format}"));
+    }
+    golden("explain-swapped", &format!("explain model:qwen3-42b model:gpt-oss --root {HOME}"));
+    golden("explain-of-the-last-two-models", &format!("explain --root {HOME}"));
+    golden("explain-without-times", &format!("explain session:44444444 model:gpt-oss --root {HOME}"));
+    golden("explain-of-one-model", &format!("explain --root {HOME} --model gpt-oss"));
+}
+
+#[test]
 fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
-        for word in ["summary", "list", "show", "diff", "timing", "completions", "man", "fail-over"] {
+        for word in
+            ["summary", "list", "show", "diff", "timing", "explain", "completions", "man", "fail-over"]
+        {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
@@ -128,6 +143,7 @@ fn the_manual_has_every_verb_and_flag() {
         "traces-show",
         "traces-diff",
         "traces-timing",
+        "traces-explain",
         "traces-completions",
         "--fail-over",
         "--exit-code",

@@ -11,13 +11,13 @@ use super::{check_format, report_skipped};
 use crate::cli::{DiffArgs, Format};
 use crate::exit::Status;
 use crate::render::{csv, diff as render, json, notes, page};
-use crate::select::{Reader, Side, Sides};
+use crate::select::{FewModels, Reader, Side, Sides};
 
 pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Markdown, Table};
     check_format(&args.output, "diff", &[Table, Json, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
-    let sides = Sides::select(&reader, args.left.as_ref(), args.right.as_ref())?;
+    let sides = Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)?;
     if sides.is_fallback && !args.output.quiet {
         notes::say(
             "fewer than two models are known here: comparing the newest request with the one before. \

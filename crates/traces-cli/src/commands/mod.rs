@@ -1,6 +1,7 @@
 //! One file a verb: call the library, hand the result to `render`.
 
 mod diff;
+mod explain;
 mod list;
 mod man;
 mod show;
@@ -30,6 +31,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Show(args) => show::run(&args, out),
         Verb::Diff(args) => diff::run(&args, out),
         Verb::Timing(args) => timing::run(&args, out),
+        Verb::Explain(args) => explain::run(&args, out),
         Verb::Completions(args) => man::completions(args.shell, out),
         Verb::Man => man::page(out),
     }

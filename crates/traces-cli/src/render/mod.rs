@@ -3,6 +3,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod diff;
+pub(crate) mod explain;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod notes;

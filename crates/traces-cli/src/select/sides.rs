@@ -28,6 +28,15 @@ pub(crate) struct Sides {
     pub(crate) is_fallback: bool,
 }
 
+/// What to do where no side is named and fewer than two models are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FewModels {
+    /// Compare the newest request with the one before.
+    CompareRequests,
+    /// Say so.
+    Fail,
+}
+
 impl Sides {
     /// What these arguments name: two sides; one, which is compared with its like;
     /// or none, which means the two models used last, the older one left.
@@ -35,11 +44,12 @@ impl Sides {
         reader: &Reader<'_>,
         left: Option<&OsString>,
         right: Option<&OsString>,
+        few: FewModels,
     ) -> anyhow::Result<Self> {
         match (left, right) {
             (Some(left), Some(right)) => two(reader, left, right),
             (Some(one), None) => against_its_like(reader, one),
-            _ => last_two_models(reader),
+            _ => last_two_models(reader, few),
         }
     }
 
@@ -97,12 +107,18 @@ fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
     Ok(Sides::new(sides, pool.skipped, scope))
 }
 
-fn last_two_models(reader: &Reader<'_>) -> anyhow::Result<Sides> {
+fn last_two_models(reader: &Reader<'_>, few: FewModels) -> anyhow::Result<Sides> {
     let selection = reader.select(&[])?;
     let models = models_by_last_use(&selection.requests, reader.kind);
     if let [.., older, newer] = models.as_slice() {
         let sides = sides_of(&[older, newer], &selection.requests, reader.kind)?;
         return Ok(Sides::new(sides, selection.skipped, selection.scope));
+    }
+    if few == FewModels::Fail {
+        bail!(
+            "two models are compared, and fewer are known here. Run the same task with another model, look \
+             further back with --all, or name the model of a session: --label NAME=session:ID"
+        );
     }
     let newest = selection.requests.last().context("there is no request to compare")?.clone();
     let left = predecessor(&selection.requests, &newest)?;

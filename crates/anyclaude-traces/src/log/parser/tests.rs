@@ -214,9 +214,6 @@ fn an_error_before_the_second_request_is_the_first_ones() {
         .collect();
     assert_eq!(
         ends,
-        [
-            (Outcome::Failed, Some(0), Confidence::Exact),
-            (Outcome::TimedOut, Some(1), Confidence::Exact)
-        ]
+        [(Outcome::Failed, Some(0), Confidence::Exact), (Outcome::TimedOut, Some(1), Confidence::Exact)]
     );
 }
