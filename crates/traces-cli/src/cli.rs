@@ -191,7 +191,8 @@ pub(crate) struct TimingArgs {
 #[command(after_long_help = "\
 Without arguments, the two models used last are compared, the faster one left.
 Requests that answered the same prompt are compared in pairs, else groups by
-their means: give both models the same task.
+their means: give both models the same task. --format markdown adds all advice
+and all that is missing to the screenful.
 
 Examples:
   traces explain

@@ -134,7 +134,7 @@ impl<'a> Account<'a> {
         let slower = &self.slower().name;
         let reads = matches!(finding.cause, Cause::PromptProcessingSpeed | Cause::PrefixCache);
         let (mostly, besides) = match finding.scenario {
-            Scenario::B if reads => ("above all ", ", but generation and the proxy together weigh more"),
+            Scenario::B if reads => ("", "; generation and proxy together weigh even more"),
             Scenario::Mixed => ("above all ", ""),
             _ => ("", ""),
         };
@@ -142,11 +142,11 @@ impl<'a> Account<'a> {
             Cause::Proxy => format!("the proxy works longer before it sends: {}", self.both(proxy)),
             Cause::PromptSize => format!("its prompts are larger: {}", self.both(prompt_tokens)),
             Cause::PromptProcessingSpeed => {
-                format!("the backend reads its prompts more slowly: {}", self.both(reading_speed))
+                format!("prompts are read more slowly: {}", self.both(reading_speed))
             }
             Cause::OutputLength => format!("it writes longer answers: {}", self.both(output_tokens)),
             Cause::GenerationSpeed => {
-                format!("the backend generates more slowly: {}", self.both(writing_speed))
+                format!("it generates more slowly: {}", self.both(writing_speed))
             }
             Cause::PrefixCache => {
                 let reuse = |side: &Figures| side.reuse.map(percent);
@@ -164,21 +164,19 @@ impl<'a> Account<'a> {
         let bare = [" k tokens", " tokens/s", " tokens"]
             .iter()
             .find_map(|unit| if fast.ends_with(unit) { slow.strip_suffix(unit) } else { None });
-        format!("{} against {fast}", bare.unwrap_or(&slow))
+        format!("{} vs {fast}", bare.unwrap_or(&slow))
     }
 
     pub(super) fn evidence(&self) -> Vec<Evidence> {
         let mut evidence = Vec::new();
-        let delta = self.delta();
         if let Some(split) = self.split {
             let time = if split.proxy.is_some() { wall } else { total };
             evidence.push(self.on_requests(format!(
-                "{} takes {} in the mean, {} {}: {} more.",
+                "{} takes {} in the mean, {} {}.",
                 self.slower().name,
                 time(self.slower()).unwrap_or_default(),
                 self.faster().name,
                 time(self.faster()).unwrap_or_default(),
-                duration(delta.abs()),
             )));
             evidence.extend(self.parts(split));
         } else if let Some(totals) = self.totals {
@@ -249,7 +247,7 @@ impl<'a> Account<'a> {
             Cause::PromptProcessingSpeed | Cause::PrefixCache => {
                 let keepalives = self.slower().keepalives.zip(self.faster().keepalives);
                 let keepalives = keepalives.filter(|(slow, fast)| slow + fast > 0);
-                let keepalives = keepalives.map(|(slow, fast)| format!("; keepalives {slow} against {fast}"));
+                let keepalives = keepalives.map(|(slow, fast)| format!("; keepalives {slow} vs {fast}"));
                 format!("{}{}", self.both(reading_speed), keepalives.unwrap_or_default())
             }
             Cause::OutputLength => self.both(output_tokens),

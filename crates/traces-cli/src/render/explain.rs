@@ -10,7 +10,8 @@ use super::units;
 /// How long the longest bar is.
 const BAR_WIDTH: u64 = 24;
 
-/// `on_one_screen` leaves out all but the first piece of advice and of what is missing.
+/// `on_one_screen` leaves out all but the first piece of advice, and what is missing
+/// unless the answer is unsure.
 pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     let mut page = Page::default();
     page.line(format!("{}.", found.verdict.headline.trim_end_matches('.')));
@@ -19,14 +20,13 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     for evidence in &found.evidence {
         page.line(evidence.sentence.as_str());
     }
-    for (label, sentences) in [("Advice", &found.advice), ("Missing", &found.missing)] {
-        let shown = if on_one_screen { 1 } else { sentences.len() };
-        for (at, sentence) in sentences.iter().take(shown).enumerate() {
-            let more = match sentences.len() - shown.min(sentences.len()) {
-                n if n > 0 && at + 1 == shown => format!(" (and {n} more: --format markdown)"),
-                _ => String::new(),
-            };
-            page.line(format!("{label}: {sentence}{more}"));
+    let is_sure = found.verdict.confidence.is_some_and(|confidence| confidence > Certainty::Low);
+    for (label, sentences, most) in
+        [("Advice", &found.advice, 1), ("Missing", &found.missing, usize::from(!is_sure))]
+    {
+        let shown = if on_one_screen { most } else { sentences.len() };
+        for sentence in sentences.iter().take(shown) {
+            page.line(format!("{label}: {sentence}"));
         }
     }
     page
@@ -35,7 +35,7 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
 /// What was compared, and how sure the answer is.
 fn basis(found: &Explanation) -> String {
     let what = if found.paired {
-        units::count(found.n, "pair") + " of requests with the same prompt"
+        units::count(found.n, "pair") + " with the same prompt"
     } else {
         format!("groups of {} and {} requests", found.left.requests, found.right.requests)
     };
