@@ -6,6 +6,7 @@
 //! and the speed of reading it, the answer's length and the speed of writing it.
 
 mod eligible;
+mod figures;
 mod pairs;
 mod prompt;
 mod split;

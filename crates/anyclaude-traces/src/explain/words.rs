@@ -2,7 +2,11 @@
 //! sentence names the requests that it rests on.
 
 use super::eligible::Candidate;
-use super::split::{Sample, Split, Us};
+use super::figures::{
+    Figures, duration, output_tokens, percent, prompt_tokens, proxy, reading_speed, signed, total, wall,
+    writing_speed,
+};
+use super::split::{Split, Us};
 use super::verdict::{Cause, Finding, Scenario, Undetermined, shares, whole};
 use super::{Basis, Compared, Direct, Evidence, Question, Totals, Verdict};
 use crate::request::Request;
@@ -13,14 +17,6 @@ const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
 const LEAST_SHARE: f64 = 0.05;
 /// Above this part of the difference, the backend accounts for it without the proxy.
 const BACKEND_SHARE: f64 = 0.6;
-
-/// One side, in the figures that sentences need.
-struct Figures {
-    name: String,
-    mean: Option<Sample>,
-    keepalives: Option<u64>,
-    reuse: Option<f64>,
-}
 
 /// Everything that sentences are made of.
 pub(super) struct Account<'a> {
@@ -394,20 +390,6 @@ impl<'a> Account<'a> {
     }
 }
 
-impl Figures {
-    fn of(name: String, side: &[Candidate<'_>], reuse: Option<f64>) -> Self {
-        let samples: Vec<Sample> = side.iter().map(|one| one.sample).collect();
-        let keepalives = |one: &Candidate<'_>| one.request.timing.as_ref()?.keepalives;
-        let most: Option<Vec<u64>> = side.iter().map(keepalives).collect();
-        Self {
-            name,
-            mean: Sample::mean(&samples),
-            keepalives: most.and_then(|most| most.into_iter().max()),
-            reuse,
-        }
-    }
-}
-
 /// Both sides by the model that ran, where that tells them apart, else as the user
 /// named them.
 fn names(question: &Question<'_>) -> (String, String) {
@@ -449,61 +431,4 @@ fn noun(cause: Cause) -> &'static str {
         Cause::OutputLength => "the length of the answers",
         Cause::GenerationSpeed => "the speed of generation",
     }
-}
-
-fn proxy(side: &Figures) -> Option<String> {
-    side.mean.as_ref()?.proxy.map(duration)
-}
-
-fn total(side: &Figures) -> Option<String> {
-    Some(duration(side.mean.as_ref()?.total()))
-}
-
-fn wall(side: &Figures) -> Option<String> {
-    let mean = side.mean.as_ref()?;
-    Some(duration(mean.total() + mean.proxy?))
-}
-
-fn prompt_tokens(side: &Figures) -> Option<String> {
-    side.mean.as_ref()?.prompt_tokens.map(tokens)
-}
-
-fn output_tokens(side: &Figures) -> Option<String> {
-    side.mean.as_ref()?.output_tokens.map(tokens)
-}
-
-fn reading_speed(side: &Figures) -> Option<String> {
-    let mean = side.mean.as_ref()?;
-    speed(mean.prompt_tokens?, mean.ttft)
-}
-
-fn writing_speed(side: &Figures) -> Option<String> {
-    let mean = side.mean.as_ref()?;
-    speed(mean.output_tokens?, mean.generation)
-}
-
-fn tokens(count: f64) -> String {
-    if count < 9_999.5 { format!("{count:.0} tokens") } else { format!("{:.1} k tokens", count / 1000.0) }
-}
-
-fn speed(tokens: f64, time: Us) -> Option<String> {
-    #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53 µs")]
-    let per_second = tokens * 1e6 / time as f64;
-    let decimals = usize::from(per_second < 99.95);
-    per_second.is_finite().then(|| format!("{per_second:.decimals$} tokens/s"))
-}
-
-fn duration(time: Us) -> String {
-    #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53 µs")]
-    let ms = time as f64 / 1000.0;
-    if ms.abs() < 999.5 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
-}
-
-fn signed(time: Us) -> String {
-    let sign = if time < 0 { "−" } else { "+" };
-    format!("{sign}{}", duration(time.abs()))
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
 }
