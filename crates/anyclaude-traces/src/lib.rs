@@ -44,6 +44,7 @@ pub mod store;
 pub mod summary;
 pub mod time;
 pub mod timing;
+pub mod tokens;
 pub mod tools;
 pub mod trace;
 
