@@ -61,8 +61,8 @@ pub enum Failure {
     /// The stream says that the server failed.
     #[error("the server broke off{}", quoted(.0))]
     Server(String),
-    /// Nothing came for too long.
-    #[error("nothing came for {} s", .0.as_secs_f64())]
+    /// No event came for too long.
+    #[error("no event of an answer came for {} s", .0.as_secs_f64())]
     Silent(Duration),
     /// The connection ended inside the answer.
     #[error("the connection broke: {0}")]

@@ -21,6 +21,9 @@ const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
 /// The most of a server's words that is kept.
 const MAX_WORDS_CHARS: usize = 500;
 
+/// How long a server may take for a list of its models.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How to reach a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Server {
@@ -51,7 +54,7 @@ impl Server {
     /// Asks for a JSON document; `None` where the server has none there.
     pub(crate) fn get(&self, path: &str) -> Result<Option<Value>, Failure> {
         let request = self.request(Request::get(self.url.at(path)))?;
-        let mut answer = self.run(request.body(()).map_err(broken)?)?;
+        let mut answer = self.run(request.body(()).map_err(broken)?, self.timeout.min(LIST_TIMEOUT))?;
         let document = serde_json::from_str(&answer.document()?).ok();
         Ok(document.filter(|_| answer.status == 200))
     }
@@ -63,7 +66,7 @@ impl Server {
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "text/event-stream, application/json")
             .header("anthropic-version", "2023-06-01");
-        self.run(request.body(body.to_owned()).map_err(broken)?)
+        self.run(request.body(body.to_owned()).map_err(broken)?, self.timeout)
     }
 
     fn request(&self, request: request::Builder) -> Result<request::Builder, Failure> {
@@ -71,8 +74,8 @@ impl Server {
         Ok(request.header(AUTHORIZATION, token.clone()))
     }
 
-    fn run(&self, request: Request<impl ureq::AsSendBody>) -> Result<Answer, Failure> {
-        let line = Line::new(Arc::clone(&self.watch), self.allow_remote, self.connect_timeout, self.timeout);
+    fn run(&self, request: Request<impl ureq::AsSendBody>, silence: Duration) -> Result<Answer, Failure> {
+        let line = Line::new(Arc::clone(&self.watch), self.allow_remote, self.connect_timeout, silence);
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -88,13 +91,19 @@ impl Server {
     }
 
     fn failure(&self, line: &Line, error: ureq::Error) -> Failure {
-        line.take_failure().unwrap_or_else(|| match error {
-            ureq::Error::HostNotFound | ureq::Error::Timeout(_) => Failure::Unreachable {
-                url: self.url.to_string(),
-                reason: "its name means no address".to_owned(),
-            },
-            other => broken(other),
+        line.take_failure().unwrap_or_else(|| match line.sent() {
+            Some(_) => Failure::Broken(in_words(error)),
+            // Its name could not be resolved.
+            None => Failure::Unreachable { url: self.url.to_string(), reason: in_words(error) },
         })
+    }
+}
+
+/// The system's own words, where there are some.
+fn in_words(error: ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -25,7 +25,11 @@ pub(crate) fn only_model(server: &Server) -> Result<String, Failure> {
     let readers: [(&str, Reader); 3] =
         [("/api/v1/models", v1), ("/api/v0/models", v0), ("/v1/models", plain)];
     for (path, read) in readers {
-        let document = server.get(path)?;
+        let document = match server.get(path) {
+            // Some servers close the connection where they have no path.
+            Err(Failure::Broken(_)) => None,
+            answered => answered?,
+        };
         if let Some(models) = document.as_ref().and_then(read) {
             return models.only();
         }

@@ -52,6 +52,21 @@ fn nobody_there() {
     }
 }
 
+/// A server that is there, but too busy to take a connection.
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_takes_the_connection() {
+    use nix::sys::socket::{Backlog, listen};
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200));
+    let waiting: Vec<_> = (0..100).map(connect).map_while(Result::ok).collect();
+    assert!(waiting.len() < 100, "the system queues more than it was told to");
+    let line = format!("replay a.json --url {address} --connect-timeout 0.3");
+    folder().traces(&line).ends_with(2).says(&["no connection", "nobody answered within 0.3 s"]);
+}
+
 #[test]
 fn other_machines_are_not_sent_to() {
     for url in ["192.0.2.1:1234", "[2001:db8::1]:1234", "0.0.0.0:1234", "[::ffff:192.0.2.1]:80"] {
@@ -63,6 +78,8 @@ fn other_machines_are_not_sent_to() {
     for url in ["https://127.0.0.1:1", "ftp://127.0.0.1", "http://u:p@127.0.0.1:1"] {
         folder().traces(&format!("replay a.json --url {url}")).ends_with(2).says(&["--url"]);
     }
+    let unknown = "replay a.json --url http://no-such-host.invalid:1234 --allow-remote";
+    folder().traces(unknown).ends_with(2).says(&["no connection to http://no-such-host.invalid:1234"]);
 }
 
 #[test]
@@ -128,9 +145,9 @@ fn the_stream_stalls() {
         begin(answer);
         answer.stall();
     };
-    keeps_what_was_measured(against(stalls, "--timeout 0.3"), "nothing came for 0.3 s");
+    keeps_what_was_measured(against(stalls, "--timeout 0.3"), "no event of an answer came for 0.3 s");
     let silent = |_: &Received, answer: &mut Answer| answer.stall();
-    against(silent, "--timeout 0.2").ends_with(2).says(&["nothing came for 0.2 s"]);
+    against(silent, "--timeout 0.2").ends_with(2).says(&["no event of an answer came for 0.2 s"]);
 }
 
 #[test]
@@ -142,7 +159,7 @@ fn comments_and_pings_do_not_break_a_silence() {
             std::thread::sleep(Duration::from_millis(20));
         }
     };
-    keeps_what_was_measured(against(keeps_alive, "--timeout 0.3"), "nothing came for 0.3 s");
+    keeps_what_was_measured(against(keeps_alive, "--timeout 0.3"), "no event of an answer came for 0.3 s");
 }
 
 #[test]
@@ -225,11 +242,67 @@ fn a_token_that_is_missing_or_no_header_is_told_without_its_value() {
     assert!(!ran.stderr.contains("sk-secret"));
 }
 
+#[test]
+fn what_was_not_measured_is_not_saved() {
+    let server = Server::new(|_, answer| answer.document("500 Oops", "no"));
+    let folder = folder();
+    let ran = folder.traces(&format!("replay a.json --save out.json --url {}", server.url)).ends_with(2);
+    assert_eq!(ran.stdout, "");
+    assert!(!folder.path().join("out.json").exists());
+}
+
+/// A server that closes the connection where another has a path.
+#[test]
+fn a_list_of_models_that_breaks_is_no_list() {
+    let models = |received: &Received, answer: &mut Answer| {
+        if received.path == "/v1/models" {
+            answer.document("200 OK", r#"{"data":[{"id":"plain"}]}"#);
+        }
+    };
+    let server = Server::with_models(models, |_, answer| {
+        answer.stream();
+        answer.events(&anthropic(&["a"]));
+    });
+    let found =
+        folder().traces(&format!("replay a.json --format json --url {}", server.url)).ends_with(0).json();
+    assert_eq!(found["model"], "plain");
+}
+
+/// Starts `traces LINE` in this folder, and interrupts it when told that it has begun.
+#[cfg(unix)]
+fn interrupt(folder: &Folder, line: &str, began: &std::sync::mpsc::Receiver<()>) -> std::process::Output {
+    use std::process::{Command, Stdio};
+    let mut command = common::program(folder.path());
+    command.args(line.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    began.recv_timeout(Duration::from_secs(60)).unwrap();
+    // What was sent is not yet read.
+    std::thread::sleep(Duration::from_millis(500));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    output
+}
+
+/// Ctrl-C before anything was sent.
+#[cfg(unix)]
+#[test]
+fn interrupted_early() {
+    let (sender, began) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let models = move |_: &Received, answer: &mut Answer| {
+        sender.lock().unwrap().send(()).unwrap();
+        answer.stall();
+    };
+    let server = Server::with_models(models, |_, answer| begin(answer));
+    let output = interrupt(&folder(), &format!("replay a.json --url {}", server.url), &began);
+    assert!(output.stdout.is_empty());
+}
+
 /// Ctrl-C prints what was measured.
 #[cfg(unix)]
 #[test]
 fn interrupted() {
-    use std::process::{Command, Stdio};
     for begins in [true, false] {
         let (sender, began) = std::sync::mpsc::channel();
         let sender = std::sync::Mutex::new(sender);
@@ -240,17 +313,8 @@ fn interrupted() {
             sender.lock().unwrap().send(()).unwrap();
             answer.stall();
         });
-        let folder = folder();
-        let mut command = common::program(folder.path());
         let line = format!("replay a.json --repeat 5 --format json --url {}", server.url);
-        command.args(line.split(' ')).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
-        began.recv_timeout(Duration::from_secs(60)).unwrap();
-        // What was sent is not yet read.
-        std::thread::sleep(Duration::from_millis(500));
-        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(130));
+        let output = interrupt(&folder(), &line, &began);
         let found: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(found["interrupted"], true);
         assert_eq!(found["runs"].as_array().unwrap().len(), 1);

@@ -32,11 +32,15 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     let shows_progress = !args.output.quiet && !args.output.no_progress;
     let found =
         progress::shown(&watch, shows_progress, || lmstudio_replay::replay(&body.json, &plan, &watch));
-    let mut replay = found.map_err(|failure| explained(&failure))?;
+    let mut replay = match found {
+        Ok(replay) => replay,
+        Err(Failure::Interrupted) => return Ok(Status::Interrupted),
+        Err(failure) => return Err(explained(&failure)),
+    };
     replay.path = Some(path.to_string_lossy().into_owned());
     replay.compare(&one.request);
     complain(&replay, args.output.quiet);
-    if let Some(path) = &args.save {
+    if let Some(path) = args.save.as_ref().filter(|_| replay.measured()) {
         let mut document = Vec::new();
         json::document(&mut document, &replay)?;
         save::write(path, &document, args.force)?;
