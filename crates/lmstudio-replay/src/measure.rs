@@ -224,6 +224,63 @@ pub(crate) fn rounded(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+    use std::time::Duration;
+
+    /// The run of an answer whose events come at these milliseconds.
+    fn run(api: Api, events: &[(u64, Value)]) -> Run {
+        let (sent, watch) = (Instant::now(), Watch::default());
+        let mut measured = Measured::new(api, sent, true);
+        for (ms, data) in events {
+            let event = Event { name: None, data: data.to_string() };
+            measured.event(&event, sent + Duration::from_millis(*ms), &watch, || ()).unwrap();
+        }
+        measured.into_run()
+    }
+
+    #[test]
+    fn times_run_from_the_first_delta_that_carries_something() {
+        let delta = |delta: Value| json!({ "type": "content_block_delta", "delta": delta });
+        let text = |text: &str| delta(json!({ "type": "text_delta", "text": text }));
+        let found = run(
+            Api::Anthropic,
+            &[
+                (10, json!({ "type": "message_start", "message": { "usage": { "input_tokens": 7 } } })),
+                (20, json!({ "type": "ping" })),
+                (30, text("")),
+                (100, delta(json!({ "type": "thinking_delta", "thinking": "Hm." }))),
+                (300, text("a")),
+                (350, text("b")),
+                (380, json!({ "type": "message_delta", "delta": {}, "usage": { "output_tokens": 6 } })),
+                (400, json!({ "type": "message_stop" })),
+            ],
+        );
+        let expected = Figures {
+            ttft_ms: Some(100.0),
+            ttfo_ms: Some(300.0),
+            total_ms: Some(400.0),
+            prompt_tokens: Some(7),
+            cached_tokens: None,
+            output_tokens: Some(6),
+            // 5 more tokens in 250 ms.
+            output_tokens_per_second: Some(20.0),
+            chunk_gap_ms: Some(ChunkGap { p50: 50.0, p95: 200.0, max: 200.0 }),
+        };
+        assert_eq!(found.figures, expected);
+        assert_eq!(found.text.as_deref(), Some("ab"));
+        let medians = Figures::medians(&[found.clone(), Run::default(), found]);
+        assert_eq!(medians, expected, "what a run lacks does not count");
+    }
+
+    #[test]
+    fn what_came_at_once_has_no_speed_and_what_did_not_end_no_total() {
+        let text = |text: &str| json!({ "choices": [{ "delta": { "content": text } }] });
+        let usage = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 2 } });
+        let found = run(Api::Openai, &[(5, text("a")), (5, text("b")), (6, usage)]).figures;
+        assert_eq!((found.ttft_ms, found.ttfo_ms, found.total_ms), (Some(5.0), Some(5.0), None));
+        assert_eq!(found.output_tokens_per_second, None);
+        assert_eq!(found.chunk_gap_ms, Some(ChunkGap { p50: 0.0, p95: 0.0, max: 0.0 }));
+    }
 
     #[test]
     fn the_shape_tells_an_unknown_path_from_a_refusal() {

@@ -109,27 +109,20 @@ fn an_api_that_is_named_is_used_without_a_question() {
 }
 
 #[test]
-fn time_is_measured_from_the_first_delta_that_carries_something() {
+fn the_times_are_in_their_order() {
     let server = Server::new(|_, answer| {
         answer.stream();
         answer.events(&anthropic(&[])[..1]);
-        answer.events(&[json!({ "type": "ping" }), delta(json!({ "type": "text_delta", "text": "" }))]);
-        sleep(Duration::from_millis(120));
         answer.events(&[delta(json!({ "type": "thinking_delta", "thinking": "Hm." }))]);
-        sleep(Duration::from_millis(80));
-        answer.events(&[delta(json!({ "type": "input_json_delta", "partial_json": "{" }))]);
-        sleep(Duration::from_millis(60));
-        answer.events(&anthropic(&["a", "b", "c"])[3..]);
+        answer.events(&anthropic(&["a", "b", "c"])[1..]);
     });
     let run = replay(&server, "").1.ends_with(0).json()["runs"][0].take();
     let ms = |name: &str| run[name].as_f64().unwrap();
-    // A wait lasts as long as it must, or longer: these bounds hold on any machine.
-    assert!(ms("ttft_ms") >= 120.0, "{run}");
-    assert!(ms("ttfo_ms") - ms("ttft_ms") >= 80.0 - 1.0, "{run}");
-    assert!(ms("total_ms") - ms("ttfo_ms") >= 60.0 - 1.0, "{run}");
-    assert!(run["chunk_gap_ms"]["max"].as_f64().unwrap() >= 80.0 - 1.0, "{run}");
-    // 3 tokens over at least 140 ms.
-    assert!(ms("output_tokens_per_second") <= 2.0 / 0.138, "{run}");
+    assert!(
+        0.0 < ms("ttft_ms") && ms("ttft_ms") <= ms("ttfo_ms") && ms("ttfo_ms") <= ms("total_ms"),
+        "{run}"
+    );
+    assert!(run["chunk_gap_ms"]["max"].as_f64() >= run["chunk_gap_ms"]["p50"].as_f64(), "{run}");
 }
 
 #[test]
@@ -170,40 +163,34 @@ fn a_cold_prompt_begins_anew_each_time_and_a_warm_one_is_sent_before() {
     replay(&server, "--warm --cold").1.ends_with(2);
 }
 
-/// Runs on the recording in testdata, whose newest request took 1.0 s through the proxy.
-fn verdict(server: &Server, more: &str) -> Value {
-    let line = format!("replay latest --root {HOME} --format json --url {} {more}", server.url);
+/// Runs on the recording in testdata.
+fn verdict(input: &str, server: &Server, more: &str) -> Value {
+    let line = format!("replay {input} --root {HOME} --format json --url {} {more}", server.url);
     traces(&line).ends_with(0).json()["comparison"].take()
 }
 
 #[test]
 fn the_verdict_is_backend_or_proxy() {
-    let fast = Server::new(|_, answer| {
-        answer.stream();
-        for event in anthropic(&["a", "b", "c"]) {
-            answer.events(&[event]);
-            // Deltas that arrive at once have no speed.
-            sleep(Duration::from_millis(5));
-        }
-    });
-    let found = verdict(&fast, "--cold --model gpt-oss-20b");
+    let fast = Server::new(answer_in_anthropic);
+    // The newest of this session took 24 s through the proxy.
+    let (session, model) = ("session:22222222", "--model qwen3-42b-a3b-2507-thinking");
+    let found = verdict(session, &fast, &format!("--cold {model}"));
     assert_eq!(found["verdict"], "proxy", "{found}");
-    assert_eq!(found["proxied"]["ttft_ms"], 535);
-    // 285 ms before sending, 746 ms after.
-    assert_eq!(found["proxied_ms"], 1031.0);
-    assert_eq!(verdict(&fast, "--model gpt-oss-20b")["verdict"], "undetermined", "a cache may have helped");
-    assert_eq!(verdict(&fast, "--cold")["verdict"], "undetermined", "it is another model");
+    assert!(found["proxied"]["ttft_ms"].as_u64() > Some(20_000), "{found}");
+    assert_eq!(verdict(session, &fast, model)["verdict"], "undetermined", "a cache may have helped");
+    assert_eq!(verdict(session, &fast, "--cold")["verdict"], "undetermined", "it is another model");
+    let line = format!("replay {session} --root {HOME} --url {} --cold {model}", fast.url);
+    let table = traces(&line).ends_with(0).stdout;
+    for words in ["through the proxy", "direct", "TTFT", "TOK/S", "21.7 s", "Proxy: straight to the server"] {
+        assert!(table.contains(words), "{words}\n{table}");
+    }
+    // The newest of all took 1.0 s.
     let slow = Server::new(|_, answer| {
         sleep(Duration::from_millis(1100));
         answer_in_openai(answer);
     });
-    let found = verdict(&slow, "--api openai --cold --model gpt-oss-20b");
+    let found = verdict("latest", &slow, "--api openai --cold --model gpt-oss-20b");
     assert_eq!(found["verdict"], "backend", "{found}");
-    let table =
-        traces(&format!("replay --root {HOME} --url {} --cold --model gpt-oss-20b", fast.url)).ends_with(0);
-    for words in ["through the proxy", "direct", "TTFT", "TOK/S", "535 ms", "Proxy: straight to the server"] {
-        assert!(table.stdout.contains(words), "{words}\n{}", table.stdout);
-    }
 }
 
 fn answer_in_openai(answer: &mut Answer) {

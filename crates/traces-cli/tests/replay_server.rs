@@ -138,8 +138,6 @@ fn every_time_is_there_and_in_order() {
         assert!(ms("output_tokens_per_second") > 0.0);
         let server = &run["server"];
         assert!(server["prompt_ms"].is_f64() && server["generation_ms"].is_f64(), "{run}");
-        // The server cannot have read the prompt after its first token arrived here.
-        assert!(server["prompt_ms"].as_f64().unwrap() <= ms("ttft_ms"), "{run}");
     });
 }
 
