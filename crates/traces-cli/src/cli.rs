@@ -1,5 +1,7 @@
 //! The command line: types only.
 
+mod replay;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -7,6 +9,8 @@ use anyclaude_traces::Kind;
 use anyclaude_traces::scope::KindFilter;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 
 use crate::duration::{Label, Limit, parse_limit};
 
@@ -28,10 +32,12 @@ Examples:
   traces show latest                  where the bytes of the newest request are
   traces timing                       where the time went, by model
   traces explain                      why the slower of two models is slower
+  traces replay latest                is it the server or the proxy
   traces list --all --format ndjson   every request, for jq
 
 Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
-(--fail-over) · 2 wrong usage, or nothing to read · 3 done, some files skipped";
+(--fail-over) · 2 wrong usage, or nothing to read · 3 done, some files skipped
+or runs of replay failed · 130 interrupted";
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]
@@ -64,6 +70,8 @@ pub(crate) enum Verb {
     Timing(TimingArgs),
     /// Where the slower of two models lost its time, with evidence
     Explain(ExplainArgs),
+    /// Send a recorded request straight to LM Studio, and measure the answer
+    Replay(ReplayArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -175,7 +183,7 @@ pub(crate) struct TimingArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
-    /// A log elsewhere, or a capture of anyclaude's standard error [repeatable]
+    /// A log elsewhere, or a capture of anyclaude's standard error (repeatable)
     #[arg(long = "log", value_name = "FILE")]
     pub(crate) logs: Vec<PathBuf>,
     /// What to group by

@@ -124,9 +124,18 @@ fn explain() {
 fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
-        for word in
-            ["summary", "list", "show", "diff", "timing", "explain", "completions", "man", "fail-over"]
-        {
+        for word in [
+            "summary",
+            "list",
+            "show",
+            "diff",
+            "timing",
+            "explain",
+            "replay",
+            "completions",
+            "man",
+            "fail-over",
+        ] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
@@ -144,6 +153,7 @@ fn the_manual_has_every_verb_and_flag() {
         "traces-diff",
         "traces-timing",
         "traces-explain",
+        "traces-replay",
         "traces-completions",
         "--fail-over",
         "--exit-code",

@@ -166,6 +166,9 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
     if let (Some("claude"), Some(span)) = (found.mode.as_deref(), body.and_then(|body| body.span.as_ref())) {
         found.body_identity = Some(Raw::new(&cursor, span, &[]).exact_identity());
     }
+    if let Some(span) = body.and_then(|body| body.span.as_ref()) {
+        visit.body(&Raw::new(&cursor, span, &[]));
+    }
     Ok(found)
 }
 

@@ -32,6 +32,11 @@ pub trait Visit {
         let _ = (name, value);
     }
 
+    /// The whole body, after everything in it; called once, for the last of several.
+    fn body(&mut self, body: &Raw<'_>) {
+        let _ = body;
+    }
+
     /// The file repeats a member: all that was seen of this section is void,
     /// for the last one wins.
     fn restart(&mut self, section: Section) {
@@ -51,6 +56,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     fn parameter(&mut self, name: &str, value: &Raw<'_>) {
         (**self).parameter(name, value);
     }
+    fn body(&mut self, body: &Raw<'_>) {
+        (**self).body(body);
+    }
     fn restart(&mut self, section: Section) {
         (**self).restart(section);
     }
@@ -68,6 +76,10 @@ impl<A: Visit, B: Visit> Visit for (A, B) {
     fn parameter(&mut self, name: &str, value: &Raw<'_>) {
         self.0.parameter(name, value);
         self.1.parameter(name, value);
+    }
+    fn body(&mut self, body: &Raw<'_>) {
+        self.0.body(body);
+        self.1.body(body);
     }
     fn restart(&mut self, section: Section) {
         self.0.restart(section);
