@@ -34,6 +34,7 @@ pub mod join;
 pub mod log;
 pub mod measure;
 pub mod overhead;
+pub mod prefix;
 pub mod recording;
 pub mod request;
 pub mod scope;
