@@ -102,6 +102,20 @@ fn timing() {
 }
 
 #[test]
+fn prefix() {
+    let fast = format!("prefix run:02-30-40 --root {HOME}");
+    golden("prefix-table", &fast);
+    golden("prefix-markdown", &format!("{fast} --kind conversation --format markdown"));
+    let billed = format!("prefix --root {HOME} --session 33333333");
+    golden("prefix-text-table", &format!("{billed} --text"));
+    for format in ["csv", "json", "ndjson"] {
+        golden(&format!("prefix-{format}"), &format!("{billed} --format {format}"));
+    }
+    golden("prefix-as-proxied", &format!("{billed} --as proxied --order tools-first"));
+    golden("prefix-of-one-slot", &format!("{fast} --slots 1 --kind conversation"));
+}
+
+#[test]
 fn two_levels_compared() {
     golden("diff-of-runs", &format!("diff run:03-20 run:03-30 --root {HOME}"));
     golden("diff-of-runs-json", &format!("diff run:03-20 run:03-30 --root {HOME} --format json"));
@@ -125,7 +139,7 @@ fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
         for word in
-            ["summary", "list", "show", "diff", "timing", "explain", "completions", "man", "fail-over"]
+            ["summary", "list", "show", "diff", "timing", "explain", "prefix", "completions", "man", "fail-over"]
         {
             assert!(script.contains(word), "{shell}: {word}");
         }
@@ -144,6 +158,7 @@ fn the_manual_has_every_verb_and_flag() {
         "traces-diff",
         "traces-timing",
         "traces-explain",
+        "traces-prefix",
         "traces-completions",
         "--fail-over",
         "--exit-code",

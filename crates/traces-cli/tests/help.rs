@@ -25,9 +25,20 @@ const READS: [&str; 12] = [
 const PRINTS: [&str; 5] = ["--format <FORMAT>", "--color <WHEN>", "--quiet", "--no-progress", "--help"];
 
 /// The verbs and the flags that only some have.
-const VERBS: [(&str, &[&str]); 5] = [
+const VERBS: [(&str, &[&str]); 6] = [
     ("summary", &["[INPUT]...", "--by <WHAT>", "--fail-over <MEASURE=VALUE>"]),
     ("timing", &["[INPUT]...", "--by <WHAT>", "--log <FILE>"]),
+    (
+        "prefix",
+        &[
+            "[INPUT]...",
+            "--order <ORDER>",
+            "--as <WHOSE>",
+            "--slots <N>",
+            "--text",
+            "--fail-over <MEASURE=VALUE>",
+        ],
+    ),
     ("list", &["[INPUT]...", "--fail-over <MEASURE=VALUE>"]),
     ("show", &["[INPUT]", "--text", "--fail-over <MEASURE=VALUE>"]),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
@@ -59,7 +70,7 @@ fn every_flag_is_explained() {
 #[test]
 fn the_first_page_leads_on() {
     for help in helps("") {
-        for verb in ["summary", "list", "show", "diff", "timing", "completions", "man"] {
+        for verb in ["summary", "list", "show", "diff", "timing", "prefix", "completions", "man"] {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}");
         }
         for word in ["latest~N", "model:NAME", "session:ID", "run:ID", "Examples:", "Exit codes:"] {
@@ -85,7 +96,7 @@ fn help_is_found_in_every_way() {
 fn the_long_help_has_examples_that_the_program_understands() {
     let folder = Folder::new();
     folder.trace("traces/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
-    for verb in ["", "summary", "list", "show", "diff", "timing"] {
+    for verb in ["", "summary", "list", "show", "diff", "timing", "prefix"] {
         let [_, long] = helps(verb);
         let examples: Vec<&str> = long
             .lines()
@@ -105,7 +116,7 @@ fn the_long_help_has_examples_that_the_program_understands() {
 
 #[test]
 fn no_line_is_wider_than_100_columns() {
-    for verb in ["", "summary", "list", "show", "diff", "timing", "completions", "man"] {
+    for verb in ["", "summary", "list", "show", "diff", "timing", "prefix", "completions", "man"] {
         for help in helps(verb) {
             for line in help.lines() {
                 assert!(width(line) <= 100, "{verb}: {line}");

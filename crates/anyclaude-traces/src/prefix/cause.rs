@@ -121,8 +121,16 @@ pub(super) fn change(desk: &mut Desk<'_>, left: Sequence, right: Sequence, reuse
 /// both still say stands now.
 fn history_change(desk: &Desk<'_>, left: Sequence, right: Sequence, reuse: &Reuse) -> Cause {
     let shared = &reuse.shared;
-    let is_system = |element| desk.voice(element) == Some(Voice::SystemMessage);
-    if is_system(shared.left) != is_system(shared.right) {
+    // How many system messages stand at the difference on either side, and what
+    // follows them.
+    let run = |sequence: Sequence| {
+        let is_system =
+            |at: &u32| desk.voice(desk.message_element(sequence, *at)) == Some(Voice::SystemMessage);
+        let n = (shared.index..).take_while(is_system).zip(1..).last().map_or(0, |(_, n)| n);
+        (n, desk.message_element(sequence, shared.index + n))
+    };
+    let ((now, now_next), (was, was_next)) = (run(left), run(right));
+    if now != was && (now_next == was_next || now_next.is_none() || was_next.is_none()) {
         return Cause::SystemMessageInserted;
     }
     let telling = |(_, element): &(u32, ElementId)| is_telling(desk.prompts, *element);

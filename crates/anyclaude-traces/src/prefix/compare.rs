@@ -76,7 +76,7 @@ impl<'a> Desk<'a> {
                 ids.map(|list| (list, proxied(prompts, &mut lists, list))).collect()
             }
         };
-        let content = |element: &ElementId| (prompts.head(*element), *element);
+        let content = |element: &ElementId| (prompts.sort(*element).rank(), prompts.head(*element), *element);
         let mut by_content: Vec<ListId> = lists.all().collect();
         by_content.sort_by(|a, b| {
             let [a, b] = [a, b].map(|list| lists.elements(*list).iter().map(content));
@@ -178,7 +178,8 @@ impl<'a> Desk<'a> {
         lists.flatten().next().copied().or_else(|| self.message_element(sequence, 0))
     }
 
-    fn message_element(&self, sequence: Sequence, index: u32) -> Option<ElementId> {
+    /// The element of the history at this index.
+    pub(super) fn message_element(&self, sequence: Sequence, index: u32) -> Option<ElementId> {
         let tree = &self.prompts.tree;
         let has_it = index < tree.depth(sequence.messages);
         has_it.then(|| tree.element(tree.first(sequence.messages, index + 1)))

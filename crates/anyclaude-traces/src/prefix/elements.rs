@@ -68,6 +68,15 @@ impl Sort {
             _ => false,
         }
     }
+
+    /// Sorts those together that can be compared.
+    pub(super) fn rank(self) -> (u8, Option<Identity>) {
+        match self {
+            Self::Text | Self::BillingHeader => (0, None),
+            Self::Tool(name) => (1, name),
+            Self::Call | Self::Other => (2, None),
+        }
+    }
 }
 
 /// An element as a file shows it.

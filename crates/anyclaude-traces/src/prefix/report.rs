@@ -1,6 +1,6 @@
 //! The simulation, request by request, and what comes of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::compare::{Desk, Part, Sequence, Shared};
 use super::conversation::{Conversation, Conversations};
 use super::elements::{ElementId, Prompt, Prompts};
 use super::excerpt;
-use super::speed::{Follows, Point, ReadingSpeed, float, median};
-use super::{Break, ElementName, Fetch, Options, Passing, PrefixReport, PrefixRequest, Totals, UPPER_BOUND};
+use super::speed::{self, Point, ReadingSpeed, float, median};
+use super::{Break, ElementName, Fetch, Options, Passing, PrefixReport, PrefixRequest, Totals};
 use crate::error::Skipped;
 use crate::request::{Request, TracePath};
 use crate::scope::Scope;
@@ -285,8 +285,9 @@ fn report(
         priced.push(Priced { request: passing.request, row });
     }
     let kind = |at: usize| passing.get(at).map(|(passing, _)| passing.request.kind);
-    let mut reading: Vec<ReadingSpeed> = speeds.speeds.values().cloned().collect();
-    reading.sort_by(|a, b| a.model.cmp(&b.model));
+    let models: BTreeSet<_> = requests.iter().map(|request: &PrefixRequest| request.model.clone()).collect();
+    let reading: Vec<ReadingSpeed> =
+        models.iter().filter_map(|model| speeds.speeds.get(model).cloned()).collect();
     PrefixReport {
         scope,
         order: options.order,
@@ -296,7 +297,7 @@ fn report(
         breakers: breakers::breakers(&requests),
         evictions: breakers::evictions(&priced, speeds, kind, |row| row.broken.as_ref()),
         evictions_one_slot: breakers::evictions(&priced, speeds, kind, |row| row.broken_one_slot.as_ref()),
-        notes: notes(&reading, options),
+        notes: speed::notes(&reading, options.slots),
         requests,
         totals,
         totals_one_slot,
@@ -349,36 +350,4 @@ fn request(
         expected_ttft_ms: both.and_then(|(speed, point)| rounded(speed.expected_ms(point))),
         cold_although_warm: both.map(|(speed, point)| speed.is_cold_although_warm(point)),
     }
-}
-
-/// What the times say of the backend.
-fn notes(reading: &[ReadingSpeed], options: Options) -> Vec<String> {
-    let mut notes = vec![format!("{UPPER_BOUND}.")];
-    for speed in reading {
-        let model = speed.model.as_deref().unwrap_or("the unknown model");
-        match speed.follows {
-            Follows::AllTokens => notes.push(format!(
-                "{model}: time to first token follows the whole prompt, not what is new in it. This backend reused \
-                 no prefix, whatever was sent: look at its cache settings first."
-            )),
-            Follows::NewTokensOneSlot => notes.push(format!(
-                "{model}: time to first token follows what is new to a cache of one slot, not of {}: give the \
-                 backend more parallel slots.",
-                options.slots
-            )),
-            Follows::NewTokens => {}
-        }
-        match speed.cold_although_warm {
-            0 => {}
-            1 => notes.push(format!(
-                "{model}: 1 request took as long as if nothing were cached, though its prefix was warm. That is the \
-                 backend's doing: a restart, a model reload, or a cache that was dropped."
-            )),
-            n => notes.push(format!(
-                "{model}: {n} requests took as long as if nothing were cached, though their prefix was warm. That is \
-                 the backend's doing: restarts, model reloads, or a cache that was dropped."
-            )),
-        }
-    }
-    notes
 }

@@ -1,10 +1,12 @@
 //! How long a model takes to read what is new: time to first token against the
 //! tokens that had to be read.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::UPPER_BOUND;
 use crate::log::{Confidence, Outcome};
 use crate::request::{Request, Timing};
 
@@ -136,12 +138,46 @@ impl ReadingSpeed {
     }
 }
 
+/// What to keep in mind, and what the times say of the backend.
+pub(super) fn notes(reading: &[ReadingSpeed], slots: NonZeroUsize) -> Vec<String> {
+    let mut notes = vec![format!("{UPPER_BOUND}.")];
+    let name = |speed: &ReadingSpeed| speed.model.as_deref().unwrap_or("the unknown model").to_owned();
+    let following = |follows: Follows| {
+        let names: Vec<String> = reading.iter().filter(|speed| speed.follows == follows).map(name).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    if let Some(names) = following(Follows::AllTokens) {
+        notes.push(format!(
+            "{names}: time to first token follows the whole prompt, not what is new in it. The backend reused no \
+             prefix, whatever was sent: look at its cache settings first."
+        ));
+    }
+    if let Some(names) = following(Follows::NewTokensOneSlot) {
+        notes.push(format!(
+            "{names}: time to first token follows what is new to a cache of one slot, not of {slots}: give the \
+             backend more parallel slots."
+        ));
+    }
+    for speed in reading.iter().filter(|speed| speed.cold_although_warm > 0) {
+        let requests = match speed.cold_although_warm {
+            1 => "1 request".to_owned(),
+            n => format!("{n} requests"),
+        };
+        notes.push(format!(
+            "{}: {requests} with a warm prefix took as long as if nothing were cached. That is the backend's \
+             doing: a restart, a model reload, or a cache that was dropped.",
+            name(speed)
+        ));
+    }
+    notes
+}
+
 /// A line by Theil and Sen, whom a quarter of outliers does not move.
 struct Line {
     slope: f64,
     base: f64,
     median_error: f64,
-    /// By this lines are compared: it sees the outliers.
+    /// Of all but the worst fifth (a restart, a queue). By this lines are compared.
     mean_error: f64,
 }
 
@@ -155,8 +191,10 @@ impl Line {
         let slopes = pairs.filter(|(a, b)| a.0 != b.0).map(|(a, b)| (b.1 - a.1) / (b.0 - a.0));
         let slope = median(slopes.collect())?;
         let base = median(points.iter().map(|(x, y)| y - slope * x).collect())?;
-        let errors: Vec<f64> = points.iter().map(|(x, y)| (y - slope * x - base).abs()).collect();
-        let mean_error = errors.iter().sum::<f64>() / float(errors.len() as u64);
+        let mut errors: Vec<f64> = points.iter().map(|(x, y)| (y - slope * x - base).abs()).collect();
+        errors.sort_by(f64::total_cmp);
+        let usual = errors.get(..errors.len() * 4 / 5).unwrap_or(&errors);
+        let mean_error = usual.iter().sum::<f64>() / float(usual.len() as u64);
         Some(Self { slope, base, median_error: median(errors)?, mean_error })
     }
 }
@@ -204,6 +242,10 @@ mod tests {
         assert_eq!(speed.cold_although_warm, 1);
         assert!(speed.is_cold_although_warm(&with_outlier[2]));
         assert!(!speed.is_cold_although_warm(&with_outlier[0]));
+        let notes = notes(&[speed], NonZeroUsize::MIN);
+        assert!(
+            notes[1].contains("1 request with a warm prefix") && notes[1].contains("the backend's doing")
+        );
     }
 
     #[test]
@@ -211,6 +253,7 @@ mod tests {
         let all = points(&SHARES, |at, _| 250.0 + 2.0 * (10_000.0 + 10.0 * at as f64));
         let speed = ReadingSpeed::of(None, &all).unwrap();
         assert_eq!((speed.follows, speed.cold_although_warm), (Follows::AllTokens, 0));
+        assert!(notes(&[speed], NonZeroUsize::MIN)[1].contains("look at its cache settings first"));
         let one = points(&SHARES, |at, new| {
             2.0 * (10_000.0 + 10.0 * at as f64) * if at % 2 == 0 { 1.0 } else { new }
         });

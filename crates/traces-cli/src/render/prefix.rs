@@ -28,12 +28,9 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     if report.breakers.iter().any(|breaker| breaker.was.is_some()) {
         page.block(excerpts(&report.breakers));
     }
-    for line in [
-        evictions(&report.evictions, report.slots),
-        evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1),
-    ] {
-        line.into_iter().for_each(|line| page.line(line));
-    }
+    evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
+    let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
+    one_slot.into_iter().for_each(|line| page.line(line));
     page.table(reading(&report.reading));
     page.table(requests(&report.requests));
     page
@@ -231,7 +228,7 @@ fn follows(follows: Follows) -> &'static str {
     match follows {
         Follows::NewTokens => "new tokens",
         Follows::NewTokensOneSlot => "new tokens, one slot",
-        Follows::AllTokens => "all tokens: nothing reused",
+        Follows::AllTokens => "all tokens",
         _ => UNKNOWN,
     }
 }

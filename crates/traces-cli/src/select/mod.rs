@@ -89,8 +89,8 @@ impl Selection {
         all
     }
 
-    /// Everything that passed through a cache up to the last that is shown, from a
-    /// day before the scope on, whatever the other filters show of it.
+    /// Everything that passed through a cache from a day before the scope on,
+    /// whatever the other filters show of it.
     pub(crate) fn passing(&self) -> Vec<Passing<'_>> {
         let from = self.scope.from.map(|from| from.plus_ms(-WARM_UP_MS));
         let hidden = self.others.iter().chain(&self.rest);
