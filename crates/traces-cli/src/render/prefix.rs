@@ -54,7 +54,7 @@ fn assumed(report: &PrefixReport) -> String {
     let hidden = report.simulated - report.requests.len() as u64;
     let hidden = match hidden {
         0 => String::new(),
-        n => format!("; {} more passed through it", units::count(n, "request")),
+        n => format!("; {} passed through it too", units::count(n, "other request")),
     };
     format!("Simulated: a cache of {} a model, {order}, {view}{hidden}.", units::count(report.slots, "slot"))
 }
