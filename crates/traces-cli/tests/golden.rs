@@ -138,9 +138,18 @@ fn explain() {
 fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
-        for word in
-            ["summary", "list", "show", "diff", "timing", "explain", "prefix", "completions", "man", "fail-over"]
-        {
+        for word in [
+            "summary",
+            "list",
+            "show",
+            "diff",
+            "timing",
+            "explain",
+            "prefix",
+            "completions",
+            "man",
+            "fail-over",
+        ] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }

@@ -70,7 +70,7 @@ fn every_flag_is_explained() {
 #[test]
 fn the_first_page_leads_on() {
     for help in helps("") {
-        for verb in ["summary", "list", "show", "diff", "timing", "prefix", "completions", "man"] {
+        for verb in ["summary", "list", "show", "diff", "timing", "explain", "prefix", "completions", "man"] {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}");
         }
         for word in ["latest~N", "model:NAME", "session:ID", "run:ID", "Examples:", "Exit codes:"] {
@@ -116,7 +116,7 @@ fn the_long_help_has_examples_that_the_program_understands() {
 
 #[test]
 fn no_line_is_wider_than_100_columns() {
-    for verb in ["", "summary", "list", "show", "diff", "timing", "prefix", "completions", "man"] {
+    for verb in ["", "summary", "list", "show", "diff", "timing", "explain", "prefix", "completions", "man"] {
         for help in helps(verb) {
             for line in help.lines() {
                 assert!(width(line) <= 100, "{verb}: {line}");

@@ -93,7 +93,7 @@ struct Seen {
 
 /// Sees of one request what [`Prompts`] keeps of it.
 #[derive(Debug, Default)]
-pub struct PromptVisitor {
+pub struct PrefixVisitor {
     system: Vec<Seen>,
     tools: Vec<Seen>,
     blocks: Vec<Seen>,
@@ -102,7 +102,7 @@ pub struct PromptVisitor {
     opening: Option<(u32, Identity)>,
 }
 
-impl PromptVisitor {
+impl PrefixVisitor {
     fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {
         let begin = self.heads.len();
         for piece in element.raw.said() {
@@ -117,7 +117,7 @@ impl PromptVisitor {
     }
 }
 
-impl Visit for PromptVisitor {
+impl Visit for PrefixVisitor {
     fn element(&mut self, element: &Element<'_>) {
         let kind = element.kind.as_deref();
         let is_system = matches!(element.place, Place::System(_));
@@ -233,7 +233,7 @@ pub struct Prompts {
 
 impl Prompts {
     /// Takes what was seen of one more file.
-    pub fn add(&mut self, file: &TraceFile, seen: PromptVisitor) {
+    pub fn add(&mut self, file: &TraceFile, seen: PrefixVisitor) {
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(file.path.clone());
         let name = |place: Place| match place {

@@ -34,7 +34,7 @@ use serde::{Serialize, Serializer};
 pub use breakers::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
 pub use compare::Fetch;
-pub use elements::{PromptVisitor, Prompts};
+pub use elements::{PrefixVisitor, Prompts};
 pub use report::prefix;
 pub use speed::{Follows, ReadingSpeed};
 pub use volatile::Volatile;

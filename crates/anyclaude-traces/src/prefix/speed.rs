@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::UPPER_BOUND;
-use crate::log::{Confidence, Outcome};
-use crate::request::{Request, Timing};
+use crate::explain::tells_reading_time;
+use crate::request::Request;
 
 /// Fewer requests are no ground for a line.
 const FEWEST: usize = 5;
@@ -22,8 +22,8 @@ const MOST: usize = 400;
 pub struct ReadingSpeed {
     /// The model.
     pub model: Option<Arc<str>>,
-    /// From how many requests this is known: streamed, completed, and certainly
-    /// joined with their log.
+    /// From how many requests this is known: streamed, completed, certainly joined
+    /// with their log, and, where there are enough of these, alone in the backend.
     pub n: u64,
     /// What the time follows.
     pub follows: Follows,
@@ -58,20 +58,18 @@ pub(super) struct Point {
     /// The shares of the prompt that are new: to the cache, to one slot.
     pub(super) new: f64,
     pub(super) new_one_slot: f64,
+    /// Whether no other request was in the backend, and no model to be loaded.
+    pub(super) undisturbed: bool,
 }
 
 impl Point {
     /// The request's time, where it is that of reading the prompt.
     pub(super) fn of(request: &Request, new: f64, new_one_slot: f64) -> Option<Self> {
-        let timing = request.timing.as_ref().filter(|_| request.stream)?;
-        let certain = request.join.as_ref().is_some_and(|join| join.confidence != Confidence::Ambiguous);
-        let (ttft_ms, total_ms) = (timing.ttft_ms?, timing.total_ms?);
-        let counts = certain
-            && timing.outcome == Some(Outcome::Completed)
-            && ttft_ms <= total_ms
-            && !hides_reasoning(timing);
-        let tokens = timing.prompt_tokens.filter(|tokens| counts && *tokens > 0)?;
-        Some(Self { ttft_ms: float(ttft_ms), tokens: float(tokens), new, new_one_slot })
+        let timing = request.timing.as_ref().filter(|_| tells_reading_time(request))?;
+        let (ttft_ms, tokens) = (timing.ttft_ms?, timing.prompt_tokens.filter(|tokens| *tokens > 0)?);
+        let company = request.company.unwrap_or_default();
+        let undisturbed = !company.overlapped && !company.cold_start;
+        Some(Self { ttft_ms: float(ttft_ms), tokens: float(tokens), new, new_one_slot, undisturbed })
     }
 
     fn read(&self, follows: Follows) -> f64 {
@@ -83,21 +81,14 @@ impl Point {
     }
 }
 
-/// Whether tokens were written before the first one that is visible: the time to
-/// that one is not the time of reading.
-fn hides_reasoning(timing: &Timing) -> bool {
-    let (Some(output), Some(generation_ms)) = (timing.output_tokens, timing.generation_ms) else {
-        return false;
-    };
-    let more_than_events = timing.events.is_some_and(|events| float(output) > 1.3 * float(events) + 10.0);
-    more_than_events || (generation_ms < 50 && output > 10)
-}
-
 impl ReadingSpeed {
     /// The line that fits these requests of one model best.
     pub(super) fn of(model: Option<Arc<str>>, points: &[Point]) -> Option<Self> {
+        // Those that others disturbed count only where there are not enough without.
+        let undisturbed: Vec<Point> = points.iter().filter(|point| point.undisturbed).copied().collect();
+        let used = if undisturbed.len() >= FEWEST { &undisturbed } else { points };
         let fit = |follows| {
-            let line = Line::of(&thinned(points, follows)).filter(|line| line.slope > 0.0)?;
+            let line = Line::of(&thinned(used, follows)).filter(|line| line.slope > 0.0)?;
             Some((follows, line))
         };
         let simplest = fit(Follows::NewTokens);
@@ -108,7 +99,7 @@ impl ReadingSpeed {
         let (follows, line) = better.or(simplest)?;
         let mut speed = Self {
             model,
-            n: points.len() as u64,
+            n: used.len() as u64,
             follows,
             ms_per_token: line.slope,
             base_ms: line.base,
@@ -225,6 +216,7 @@ mod tests {
             tokens: 10_000.0 + 10.0 * at as f64,
             new: *new,
             new_one_slot: if at % 2 == 0 { 1.0 } else { *new },
+            undisturbed: true,
         };
         shares.iter().enumerate().map(point).collect()
     }

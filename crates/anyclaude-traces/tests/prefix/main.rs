@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyclaude_traces::prefix::{
-    Cause, Options, Order, Passing, PrefixReport, PromptVisitor, Prompts, View, prefix,
+    Cause, Options, Order, Passing, PrefixReport, PrefixVisitor, Prompts, View, prefix,
 };
 use anyclaude_traces::recording::{Recording, element_text};
 use anyclaude_traces::scope::{KindFilter, Scope};
@@ -38,7 +38,7 @@ pub(crate) fn reported(asked: &[Asked], options: Options) -> PrefixReport {
     let store = Store::default();
     let mut prompts = Prompts::default();
     let add = |file: &_, seen| prompts.add(file, seen);
-    let recording = Recording::read_with(&store, [folder.path()], PromptVisitor::default, add);
+    let recording = Recording::read_with(&store, [folder.path()], PrefixVisitor::default, add);
     assert!(recording.skipped.is_empty(), "{:?}", recording.skipped);
     let passing: Vec<Passing<'_>> =
         recording.requests.iter().map(|request| Passing { request, shown: true }).collect();

@@ -25,8 +25,8 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
         page.line(format!("{}: {}.", breaker_name(breaker), breaker.advice));
     }
-    if report.breakers.iter().any(|breaker| breaker.was.is_some()) {
-        page.block(excerpts(&report.breakers));
+    for breaker in report.breakers.iter().filter(|breaker| breaker.was.is_some() || breaker.now.is_some()) {
+        excerpt(&mut page, breaker);
     }
     evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
@@ -85,13 +85,13 @@ fn totals(report: &PrefixReport) -> Grid {
 
 fn breakers(breakers: &[Breaker]) -> Grid {
     let mut grid = Grid::new([
-        text("WHAT BROKE THE PREFIX", 0),
-        number("REQS", 1),
+        text("BROKEN BY", 0),
+        number("REQS", 2),
         number("LOST", 0),
-        number("TOKENS", 2),
-        number("TIME", 0),
+        number("TOKENS", 3),
+        number("TIME", 1),
         text("WORST AT", 0),
-        text("CHANGED", 3),
+        text("CHANGED", 4),
     ]);
     for breaker in breakers {
         grid.row([
@@ -130,16 +130,13 @@ fn tools(tools: &ToolsDifference) -> String {
     names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(" ") + &more
 }
 
-fn excerpts(breakers: &[Breaker]) -> String {
-    let mut lines = Vec::new();
-    for breaker in breakers {
-        let file = breaker.worst.as_ref().file_name().unwrap_or_default().to_string_lossy();
-        lines.push(format!("{} at {} of {file}", breaker_name(breaker), breaker.element));
-        for (sign, side) in [("-", &breaker.was), ("+", &breaker.now)] {
-            lines.push(format!("{sign} {}", side.as_deref().unwrap_or("(nothing)").replace('\n', " ")));
-        }
+/// What was and what is at the worst place.
+fn excerpt(page: &mut Page, breaker: &Breaker) {
+    let file = breaker.worst.as_ref().file_name().unwrap_or_default().to_string_lossy();
+    page.line(format!("{} at {} of {file}:", breaker_name(breaker), breaker.element));
+    for (name, side) in [("was", &breaker.was), ("now", &breaker.now)] {
+        page.line(format!("{name}: {}", side.as_deref().unwrap_or("(nothing)")));
     }
-    lines.join("\n")
 }
 
 /// What a lack of slots cost.
@@ -168,7 +165,7 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
         number("NEW", 3),
         number("TTFT", 2),
         number("EXPECTED", 5),
-        text("BREAK", 0),
+        text("BREAK", 1),
         text("CAUSE", 0),
     ]);
     for request in requests {

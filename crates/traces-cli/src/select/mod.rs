@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::join::Joined;
 use anyclaude_traces::log::ParsedLog;
-use anyclaude_traces::prefix::{Passing, PromptVisitor, Prompts};
+use anyclaude_traces::prefix::{Passing, PrefixVisitor, Prompts};
 use anyclaude_traces::request::{ModelSource, TracePath};
 use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::store::LogFile;
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
     fn recording(&self, paths: &[impl AsRef<Path>]) -> Recording {
         let Some(prompts) = &self.prompts else { return Recording::read(&self.store, paths) };
         let mut prompts = prompts.borrow_mut();
-        Recording::read_with(&self.store, paths, PromptVisitor::default, |file, seen| prompts.add(file, seen))
+        Recording::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| prompts.add(file, seen))
     }
 
     /// A folder that holds `traces/` stands for that, and the bare name of a trace,
