@@ -8,7 +8,7 @@
 //! There is one way through: [`store`] finds and reads files, [`trace`] parses
 //! each in one pass, [`gather`] makes [`Request`]s of them, with sessions and
 //! threads, [`log`] parses logs, [`join`] gives requests the models and times
-//! that the logs tell, and [`summary`], [`show`], [`diff`] and [`timing`] are pure
+//! that the logs tell, and [`summary`], [`show`], [`diff`], [`timing`] and [`prefix`] are pure
 //! functions from requests to serialisable results. [`Recording`] does all but
 //! the last:
 //!
@@ -34,6 +34,7 @@ pub mod join;
 pub mod log;
 pub mod measure;
 pub mod overhead;
+pub mod prefix;
 pub mod recording;
 pub mod request;
 pub mod scope;

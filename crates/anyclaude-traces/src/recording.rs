@@ -14,8 +14,9 @@ use crate::gather::Gathering;
 use crate::join::{Joined, join};
 use crate::log::ParsedLog;
 use crate::request::{Request, TracePath};
-use crate::store::{LogFile, Source, Store};
+use crate::store::{LogFile, Source, Store, TraceFile};
 use crate::time::Timestamp;
+use crate::trace::{Element, Place, Section, Visit};
 
 /// All requests of some folders and files.
 #[derive(Debug, Default)]
@@ -42,8 +43,20 @@ impl Recording {
     /// ```
     #[must_use]
     pub fn read<P: AsRef<Path>>(store: &Store, paths: impl IntoIterator<Item = P>) -> Self {
+        Self::read_with(store, paths, || (), |_, ()| ())
+    }
+
+    /// The same, with a visitor for the content of each file. `fold` takes what
+    /// it saw, in the order of the files.
+    #[must_use]
+    pub fn read_with<P: AsRef<Path>, V: Visit + Send>(
+        store: &Store,
+        paths: impl IntoIterator<Item = P>,
+        visitor: impl Fn() -> V + Sync,
+        fold: impl FnMut(&TraceFile, V),
+    ) -> Self {
         let (sources, errors) = store.find(paths);
-        let mut recording = Self::read_sources(store, &sources);
+        let mut recording = Self::scan(store, &sources, visitor, fold);
         recording.skipped.splice(..0, errors);
         recording
     }
@@ -51,8 +64,20 @@ impl Recording {
     /// Reads every trace among these sources.
     #[must_use]
     pub fn read_sources(store: &Store, sources: &[Source]) -> Self {
+        Self::scan(store, sources, || (), |_, ()| ())
+    }
+
+    fn scan<V: Visit + Send>(
+        store: &Store,
+        sources: &[Source],
+        visitor: impl Fn() -> V + Sync,
+        mut fold: impl FnMut(&TraceFile, V),
+    ) -> Self {
         let mut gathering = Gathering::default();
-        let skipped = store.scan(sources, || (), |file, ()| gathering.add(file));
+        let skipped = store.scan(sources, visitor, |file, seen| {
+            fold(&file, seen);
+            gathering.add(file);
+        });
         Self { requests: gathering.requests(), skipped, joined: Joined::default() }
     }
 
@@ -155,4 +180,44 @@ fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a Path, Vec<Option<Arc<
         }
     }
     files
+}
+
+/// Reads one element of a request again: what it [says](crate::trace::Raw::said).
+/// Empty where there is none.
+///
+/// # Errors
+///
+/// When the file cannot be read (any more).
+pub fn element_text(store: &Store, path: &Path, place: Place) -> Result<String, Error> {
+    let mut wanted = WantedElement { place, text: String::new() };
+    store.reread(path, &mut wanted)?;
+    Ok(wanted.text)
+}
+
+/// Keeps what one element says.
+struct WantedElement {
+    place: Place,
+    text: String,
+}
+
+impl Visit for WantedElement {
+    fn element(&mut self, element: &Element<'_>) {
+        if element.place == self.place {
+            self.text = element.raw.said().collect();
+        }
+    }
+
+    fn restart(&mut self, section: Section) {
+        let is_void = match (section, self.place) {
+            (Section::Body, _) | (Section::System, Place::System(_)) | (Section::Tools, Place::Tool(_)) => {
+                true
+            }
+            (Section::Messages, Place::Block { .. }) => true,
+            (Section::Message(index), Place::Block { message, .. }) => index == message,
+            _ => false,
+        };
+        if is_void {
+            self.text.clear();
+        }
+    }
 }

@@ -3,9 +3,11 @@
 mod replay;
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyclaude_traces::Kind;
+use anyclaude_traces::prefix::{Order, View};
 use anyclaude_traces::scope::KindFilter;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -31,6 +33,7 @@ Examples:
   traces diff latest~1 latest         what the newest request adds
   traces show latest                  where the bytes of the newest request are
   traces timing                       where the time went, by model
+  traces prefix                       what makes the model read its prompt again
   traces explain                      why the slower of two models is slower
   traces replay latest                is it the server or the proxy
   traces list --all --format ndjson   every request, for jq
@@ -68,6 +71,8 @@ pub(crate) enum Verb {
     Diff(DiffArgs),
     /// Times from the logs: first token, keepalives, events, tokens per second
     Timing(TimingArgs),
+    /// What a prompt cache could reuse of each request, and what broke it
+    Prefix(PrefixArgs),
     /// Where the slower of two models lost its time, with evidence
     Explain(ExplainArgs),
     /// Send a recorded request straight to LM Studio, and measure the answer
@@ -220,6 +225,42 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+A backend that caches prompts reads again only what comes after the first
+difference. A cache is simulated for each model, over requests of every kind,
+whatever the filters show; the figures are an upper bound.
+
+Examples:
+  traces prefix                        the last sitting
+  traces prefix --kind conversation --text
+  traces prefix --as proxied           what if the proxy stripped and sorted
+  traces prefix --order tools-first    GLM, Kimi, Qwen3.5, Cohere
+  traces prefix --slots 1 --format json | jq .totals.ratio")]
+pub(crate) struct PrefixArgs {
+    /// Files, folders or selectors
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// What the model's chat template puts first
+    #[arg(long, value_name = "ORDER", default_value = "system-first")]
+    pub(crate) order: OrderArg,
+    /// The request as Claude Code sent it, or without its billing header and with sorted tools
+    #[arg(long = "as", value_name = "WHOSE", default_value = "sent")]
+    pub(crate) view: ViewArg,
+    /// How many prompts the backend's cache holds; LM Studio's default is 4
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub(crate) slots: NonZeroUsize,
+    /// Quote what was and what is at the first difference: it may hold secrets
+    #[arg(long)]
+    pub(crate) text: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
@@ -319,6 +360,36 @@ pub(crate) enum By {
     Kind,
     Level,
     Day,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderArg {
+    SystemFirst,
+    ToolsFirst,
+}
+
+impl From<OrderArg> for Order {
+    fn from(order: OrderArg) -> Self {
+        match order {
+            OrderArg::SystemFirst => Self::SystemFirst,
+            OrderArg::ToolsFirst => Self::ToolsFirst,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ViewArg {
+    Sent,
+    Proxied,
+}
+
+impl From<ViewArg> for View {
+    fn from(view: ViewArg) -> Self {
+        match view {
+            ViewArg::Sent => Self::Sent,
+            ViewArg::Proxied => Self::Proxied,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -102,6 +102,20 @@ fn timing() {
 }
 
 #[test]
+fn prefix() {
+    let fast = format!("prefix run:02-30-40 --root {HOME}");
+    golden("prefix-table", &fast);
+    golden("prefix-markdown", &format!("{fast} --kind conversation --format markdown"));
+    let billed = format!("prefix --root {HOME} --session 33333333");
+    golden("prefix-text-table", &format!("{billed} --text"));
+    for format in ["csv", "json", "ndjson"] {
+        golden(&format!("prefix-{format}"), &format!("{billed} --format {format}"));
+    }
+    golden("prefix-as-proxied", &format!("{billed} --as proxied --order tools-first"));
+    golden("prefix-of-one-slot", &format!("{fast} --slots 1 --kind conversation"));
+}
+
+#[test]
 fn two_levels_compared() {
     golden("diff-of-runs", &format!("diff run:03-20 run:03-30 --root {HOME}"));
     golden("diff-of-runs-json", &format!("diff run:03-20 run:03-30 --root {HOME} --format json"));
@@ -132,6 +146,7 @@ fn completions_know_every_verb() {
             "timing",
             "explain",
             "replay",
+            "prefix",
             "completions",
             "man",
             "fail-over",
@@ -154,6 +169,7 @@ fn the_manual_has_every_verb_and_flag() {
         "traces-timing",
         "traces-explain",
         "traces-replay",
+        "traces-prefix",
         "traces-completions",
         "--fail-over",
         "--exit-code",

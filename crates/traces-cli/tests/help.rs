@@ -25,7 +25,7 @@ const READS: [&str; 12] = [
 const PRINTS: [&str; 5] = ["--format <FORMAT>", "--color <WHEN>", "--quiet", "--no-progress", "--help"];
 
 /// The verbs and the flags that only some have.
-const VERBS: [(&str, &[&str]); 6] = [
+const VERBS: [(&str, &[&str]); 8] = [
     (
         "replay",
         &[
@@ -48,8 +48,20 @@ const VERBS: [(&str, &[&str]); 6] = [
     ),
     ("summary", &["[INPUT]...", "--by <WHAT>", "--fail-over <MEASURE=VALUE>"]),
     ("timing", &["[INPUT]...", "--by <WHAT>", "--log <FILE>"]),
+    (
+        "prefix",
+        &[
+            "[INPUT]...",
+            "--order <ORDER>",
+            "--as <WHOSE>",
+            "--slots <N>",
+            "--text",
+            "--fail-over <MEASURE=VALUE>",
+        ],
+    ),
     ("list", &["[INPUT]...", "--fail-over <MEASURE=VALUE>"]),
     ("show", &["[INPUT]", "--text", "--fail-over <MEASURE=VALUE>"]),
+    ("explain", &["[FAST]", "[SLOW]"]),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
 ];
 
@@ -61,6 +73,10 @@ fn helps(verb: &str) -> [String; 2] {
         ran.stdout
     })
 }
+
+/// Every verb.
+const ALL_VERBS: [&str; 10] =
+    ["summary", "list", "show", "diff", "timing", "prefix", "explain", "replay", "completions", "man"];
 
 #[test]
 fn every_flag_is_explained() {
@@ -79,7 +95,7 @@ fn every_flag_is_explained() {
 #[test]
 fn the_first_page_leads_on() {
     for help in helps("") {
-        for verb in ["summary", "list", "show", "diff", "timing", "replay", "completions", "man"] {
+        for verb in ALL_VERBS {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}");
         }
         for word in ["latest~N", "model:NAME", "session:ID", "run:ID", "Examples:", "Exit codes:"] {
@@ -105,7 +121,7 @@ fn help_is_found_in_every_way() {
 fn the_long_help_has_examples_that_the_program_understands() {
     let folder = Folder::new();
     folder.trace("traces/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
-    for verb in ["", "summary", "list", "show", "diff", "timing", "replay"] {
+    for verb in [""].into_iter().chain(VERBS.map(|(verb, _)| verb)) {
         let [_, long] = helps(verb);
         let examples: Vec<&str> = long
             .lines()
@@ -133,7 +149,7 @@ fn to_nobody(line: &str) -> String {
 
 #[test]
 fn no_line_is_wider_than_100_columns() {
-    for verb in ["", "summary", "list", "show", "diff", "timing", "replay", "completions", "man"] {
+    for verb in [""].into_iter().chain(ALL_VERBS) {
         for help in helps(verb) {
             for line in help.lines() {
                 assert!(width(line) <= 100, "{verb}: {line}");

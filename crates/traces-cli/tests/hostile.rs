@@ -86,6 +86,9 @@ fn lines() -> Vec<String> {
         "list in --mode nonesuch",
         "list in --label x=session:e",
         "diff in/a.json",
+        "prefix in",
+        "prefix in --text",
+        "prefix in --slots 1 --as proxied --text",
     ]
     .map(str::to_owned)
     .into();

@@ -62,6 +62,8 @@ fn lines() -> Vec<String> {
         "summary --by session --all",
         "timing",
         "timing --by run --all",
+        "prefix",
+        "prefix --all --text",
         "list --all",
         "show",
         "show session:22222222",

@@ -20,6 +20,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub(crate) use eligible::tells_reading_time;
 use eligible::{Candidate, Chosen, Tally, choose};
 pub use eligible::{LeftOut, LeftOutReason};
 use pairs::{Pair, pair};

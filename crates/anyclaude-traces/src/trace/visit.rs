@@ -176,12 +176,15 @@ impl Identity {
     /// so that string content equals the block that a proxy or client makes of it.
     pub(crate) fn of_text_block(inner: &str) -> Self {
         let mut hasher = Xxh3::new();
-        for part in ["{\"type\":\"text\",\"text\":\"", inner, "\"}"] {
+        for part in [TEXT_BLOCK.0, "\"", inner, "\"", TEXT_BLOCK.1] {
             hasher.update(part.as_bytes());
         }
         Self(hasher.digest128())
     }
 }
+
+/// What stands before and behind a text, quotes included, in a text block.
+const TEXT_BLOCK: (&str, &str) = ("{\"type\":\"text\",\"text\":", "}");
 
 /// The bytes of a value as they stand in the file.
 #[derive(Debug)]
@@ -240,6 +243,27 @@ impl<'a> Raw<'a> {
     pub fn identity(&self) -> Identity {
         let string = || self.text.strip_prefix('"')?.strip_suffix('"').map(Identity::of_text_block);
         *self.identity.get_or_init(|| string().unwrap_or_else(|| self.hash(self.cuts)))
+    }
+
+    /// What [`identity`](Self::identity) stands for, in pieces:
+    /// [`content`](Self::content), or the text block that a string is one form of.
+    pub fn said(&self) -> impl Iterator<Item = &'a str> {
+        let (before, after) = if self.is_string() { TEXT_BLOCK } else { ("", "") };
+        std::iter::once(before).chain(self.runs(self.cuts)).chain(std::iter::once(after))
+    }
+
+    /// The size in bytes of what is [`said`](Self::said), so that equal
+    /// identities have equal sizes.
+    #[must_use]
+    pub fn said_bytes(&self) -> u64 {
+        if self.cuts.is_empty() && !self.is_string() {
+            return self.compact_bytes;
+        }
+        self.said().map(|piece| piece.len() as u64).sum()
+    }
+
+    fn is_string(&self) -> bool {
+        self.text.starts_with('"')
     }
 
     /// The identity of the value with everything in it.

@@ -5,6 +5,7 @@ mod explain;
 mod list;
 mod man;
 mod one;
+mod prefix;
 mod replay;
 mod show;
 mod summary;
@@ -35,6 +36,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Timing(args) => timing::run(&args, out),
         Verb::Explain(args) => explain::run(&args, out),
         Verb::Replay(mut args) => replay::run(&mut args, out),
+        Verb::Prefix(args) => prefix::run(&args, out),
         Verb::Completions(args) => man::completions(args.shell, out),
         Verb::Man => man::page(out),
     }

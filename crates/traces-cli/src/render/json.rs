@@ -46,7 +46,7 @@ pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Resul
 }
 
 /// Prints one request a line.
-pub(crate) fn lines(out: &mut impl Write, requests: &[Request]) -> anyhow::Result<()> {
+pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow::Result<()> {
     for request in requests {
         serde_json::to_writer(Escaping(&mut *out), &Versioned::new(request))?;
         writeln!(out)?;
