@@ -34,26 +34,29 @@ pub(crate) fn only_model(server: &Server) -> Result<String, Failure> {
             return models.only();
         }
     }
-    Err(Failure::Model("the server does not tell its models: name the one to ask".to_owned()))
+    Err(Failure::Model("the server does not tell its models".to_owned()))
 }
 
 impl Models {
     fn only(self) -> Result<String, Failure> {
         let Self { loaded, known } = self;
-        let fail = |what: &str, names: &[String]| {
-            Err(Failure::Model(format!("{what}: name one of {}", names.join(", "))))
-        };
+        let fail = |what: String| Err(Failure::Model(what));
         match (loaded.as_deref(), known.as_slice()) {
             (Some([one]), _) | (None, [one]) => Ok(one.clone()),
             (Some([]), []) | (None, []) => {
-                Err(Failure::Model("the server has no model: load one, as with `lms load NAME`".to_owned()))
+                fail("the server has no model: `lms get NAME` fetches one".to_owned())
             }
-            (Some([]), known) => fail("no model is loaded (`lms load NAME` loads one)", known),
-            (Some(several), _) => fail(&format!("{} models are loaded", several.len()), several),
-            (None, several) => fail(
-                &format!("the server has {} models and does not tell which is loaded", several.len()),
-                several,
-            ),
+            (Some([]), known) => {
+                fail(format!("no model is loaded: `lms load NAME` loads one of {}", known.join(", ")))
+            }
+            (Some(several), _) => {
+                fail(format!("{} models are loaded: {}", several.len(), several.join(", ")))
+            }
+            (None, several) => fail(format!(
+                "the server has {} models and does not tell which is loaded: {}",
+                several.len(),
+                several.join(", ")
+            )),
         }
     }
 }
@@ -145,11 +148,11 @@ mod tests {
             let models: Vec<Value> = ["gpt", "qwen"].into_iter().zip(states).map(model).collect();
             only(v0(&json!({ "data": models }))).unwrap_err()
         };
-        assert_eq!(loaded(["loaded", "loaded"]), "2 models are loaded: name one of gpt, qwen");
+        assert_eq!(loaded(["loaded", "loaded"]), "2 models are loaded: gpt, qwen");
         let none = loaded(["not-loaded", "not-loaded"]);
-        assert_eq!(none, "no model is loaded (`lms load NAME` loads one): name one of gpt, qwen");
+        assert_eq!(none, "no model is loaded: `lms load NAME` loads one of gpt, qwen");
         let several = only(plain(&json!({ "data": [{ "id": "a" }, { "id": "b" }] }))).unwrap_err();
-        assert!(several.ends_with("does not tell which is loaded: name one of a, b"), "{several}");
+        assert!(several.ends_with("does not tell which is loaded: a, b"), "{several}");
         assert!(only(plain(&json!({ "data": [] }))).unwrap_err().contains("no model"));
     }
 

@@ -137,7 +137,7 @@ fn the_only_loaded_model_is_asked_and_several_are_named() {
     let (ran, server) = with(&["one", "two"]);
     ran.ends_with(2).says(&["2 models are loaded", "one, two", "--model"]);
     assert!(server.received().is_empty(), "nothing is sent to a model that nobody chose");
-    with(&[]).0.ends_with(2).says(&["no model", "lms load"]);
+    with(&[]).0.ends_with(2).says(&["no model", "lms get"]);
     with(&["one"]).0.ends_with(0);
 }
 

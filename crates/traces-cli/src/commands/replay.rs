@@ -93,7 +93,7 @@ fn explained(failure: &Failure) -> anyhow::Error {
     let help = match failure {
         Failure::NotLoopback { .. } => "; --allow-remote sends it all the same",
         Failure::Unreachable { .. } => "; --url names another",
-        Failure::Model(_) => " with --model",
+        Failure::Model(_) => "; --model NAME chooses one",
         _ => "",
     };
     anyhow!("{failure}{help}")
