@@ -1,11 +1,12 @@
 //! The command line: types only.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use anyclaude_traces::Kind;
 use anyclaude_traces::scope::KindFilter;
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::duration::{Label, Limit, parse_limit};
@@ -28,6 +29,7 @@ Examples:
   traces show latest                  where the bytes of the newest request are
   traces timing                       where the time went, by model
   traces explain                      why the slower of two models is slower
+  traces report -o report.html        all of it on one page, to send around
   traces list --all --format ndjson   every request, for jq
 
 Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
@@ -64,6 +66,8 @@ pub(crate) enum Verb {
     Timing(TimingArgs),
     /// Where the slower of two models lost its time, with evidence
     Explain(ExplainArgs),
+    /// A page to send around: verdict, charts and every request, as HTML or Markdown
+    Report(ReportArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -212,6 +216,66 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    mut_arg("format", |format| format.default_value("html").value_parser(ReportFormat)),
+    after_long_help = "\
+The two models used last are compared, as `traces explain` does, among the INPUTs
+if there are any. The HTML page is one file that opens nothing else; the Markdown
+has the performance guide's five points and the verdict. Neither holds text of
+prompts without --include-text.
+
+Examples:
+  traces report -o report.html
+  traces report --format markdown
+  traces report model:gpt-oss model:qwen3-42b -o report.html --force"
+)]
+pub(crate) struct ReportArgs {
+    /// Files, folders or selectors
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// Write to this file, which must not exist yet
+    #[arg(long = "output", short = 'o', value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Write over a file that exists
+    #[arg(long, requires = "file")]
+    pub(crate) force: bool,
+    /// Add text of the newest prompt of each model: it may hold secrets
+    #[arg(long)]
+    pub(crate) include_text: bool,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Knows the formats of a report, of which HTML is one that no other verb has.
+#[derive(Debug, Clone, Copy)]
+struct ReportFormat;
+
+impl TypedValueParser for ReportFormat {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Format, clap::Error> {
+        let name = PossibleValuesParser::new(REPORT_FORMATS.map(|(name, _)| name));
+        let name = name.parse_ref(command, arg, value)?;
+        let format = REPORT_FORMATS.iter().find(|(known, _)| *known == name);
+        Ok(format.map_or(Format::Html, |(_, format)| *format))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(REPORT_FORMATS.iter().map(|(name, _)| PossibleValue::new(*name))))
+    }
+}
+
+const REPORT_FORMATS: [(&str, Format); 3] =
+    [("html", Format::Html), ("markdown", Format::Markdown), ("json", Format::Json)];
+
+#[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
@@ -293,6 +357,9 @@ pub(crate) enum Format {
     Ndjson,
     Csv,
     Markdown,
+    /// Of a report only.
+    #[value(skip)]
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@ mod diff;
 mod explain;
 mod list;
 mod man;
+mod report;
 mod show;
 mod summary;
 mod timing;
@@ -32,6 +33,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Diff(args) => diff::run(&args, out),
         Verb::Timing(args) => timing::run(&args, out),
         Verb::Explain(args) => explain::run(&args, out),
+        Verb::Report(args) => report::run(&args, out),
         Verb::Completions(args) => man::completions(args.shell, out),
         Verb::Man => man::page(out),
     }

@@ -9,6 +9,7 @@ pub(crate) mod list;
 pub(crate) mod notes;
 pub(crate) mod page;
 pub(crate) mod plain;
+pub(crate) mod report;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -1,0 +1,84 @@
+//! What all charts have in common: names for those who cannot see them, and scales.
+
+use maud::{Markup, html};
+
+/// A chart's name, and what it shows in words.
+pub(super) struct Caption {
+    /// Unique on the page.
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) description: String,
+}
+
+/// The width of a chart that is scaled as a whole, in its own units.
+pub(super) const WIDTH: u32 = 640;
+
+impl Caption {
+    /// A picture of so many pixels in height, whose parts are placed by percentages of
+    /// whatever width there is.
+    pub(super) fn stretched(&self, height: usize, parts: &Markup) -> Markup {
+        let [title, description] = self.ids();
+        html! {
+            svg role="img" aria-labelledby=(format!("{title} {description}")) width="100%" height=(height) {
+                title id=(title) { (self.title) }
+                desc id=(description) { (self.description) }
+                (parts)
+            }
+        }
+    }
+
+    /// A picture of [`WIDTH`] units that is scaled as a whole.
+    pub(super) fn scaled(&self, height: u32, parts: &Markup) -> Markup {
+        let [title, description] = self.ids();
+        html! {
+            svg.scaled role="img" aria-labelledby=(format!("{title} {description}"))
+                viewBox=(format!("0 0 {WIDTH} {height}")) {
+                title id=(title) { (self.title) }
+                desc id=(description) { (self.description) }
+                (parts)
+            }
+        }
+    }
+
+    fn ids(&self) -> [String; 2] {
+        ["title", "desc"].map(|part| format!("{}-{part}", self.id))
+    }
+}
+
+/// Where a value of `0..=most` stands among so many whole units.
+#[allow(clippy::cast_possible_truncation, reason = "`as` saturates, and charts are small")]
+pub(super) fn place(value: f64, most: f64, units: u32) -> i64 {
+    let share = value / most;
+    if share.is_finite() { (share * f64::from(units)).round() as i64 } else { 0 }
+}
+
+/// About so many round values from 0 to the last one that is not above `most`.
+pub(super) fn ticks(most: f64, about: u32) -> Vec<f64> {
+    let raw = most / f64::from(about);
+    if !(raw.is_finite() && raw > 0.0) {
+        return Vec::new();
+    }
+    let power = 10f64.powf(raw.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|digit| digit * power).find(|step| *step >= raw);
+    let step = step.unwrap_or(10.0 * power);
+    (1..=10).map(|n| f64::from(n) * step).take_while(|value| *value <= most).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round() {
+        assert_eq!(ticks(23_900.0, 4), [10_000.0, 20_000.0]);
+        assert_eq!(ticks(100.0, 4), [50.0, 100.0]);
+        assert_eq!(ticks(0.0, 4), []);
+        assert_eq!(ticks(f64::NAN, 4), []);
+    }
+
+    #[test]
+    fn places_are_proportional() {
+        assert_eq!(place(50.0, 100.0, 640), 320);
+        assert_eq!(place(1.0, 0.0, 640), 0);
+    }
+}
