@@ -13,7 +13,8 @@ const MOST_SESSIONS: usize = 4;
 /// How many of a session's prompts are shown.
 const MOST_PROMPTS: usize = 400;
 
-/// The sessions with most requests, and how many others there are.
+/// The sessions with most requests, each with two or more, and how many others there
+/// are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Growth {
@@ -79,8 +80,10 @@ pub(super) fn growth(requests: &[&Request]) -> Growth {
     let mut sessions: Vec<(usize, SessionSections)> =
         parted(requests, |request| request.session.clone()).into_iter().map(sections).enumerate().collect();
     sessions.sort_by(|a, b| (b.1.requests, a.0).cmp(&(a.1.requests, b.0)));
-    let other_sessions = sessions.len().saturating_sub(MOST_SESSIONS) as u64;
+    let all = sessions.len();
     sessions.truncate(MOST_SESSIONS);
+    sessions.retain(|(_, session)| session.requests > 1);
+    let other_sessions = (all - sessions.len()) as u64;
     sessions.sort_by_key(|(place, _)| *place);
     Growth { sessions: sessions.into_iter().map(|(_, session)| session).collect(), other_sessions }
 }

@@ -133,6 +133,8 @@ fn the_sessions_with_most_requests_are_shown_in_order_of_time() {
     assert_eq!(ids, ["session 0", "session 1", "session 3", "session 5"]);
     assert_eq!(report.growth.other_sessions, 2);
     assert_eq!(report.totals.sessions, 6);
+    let growth = reported(&sessions(&[1, 3, 1]), None).growth;
+    assert_eq!((growth.sessions.len(), growth.other_sessions), (1, 2), "one request is no growth");
 }
 
 #[test]

@@ -14,6 +14,8 @@ const NAME_WIDTH: usize = 36;
 /// The height of a row, and of the bar in it.
 const ROW: usize = 36;
 const BAR: usize = 10;
+/// How long the shortest bar is, so that it can be seen.
+const LEAST_SHARE: f64 = 0.003;
 
 /// A row: what it is, its figure, and the bar from one share of the width to another.
 pub(super) struct Bar {
@@ -31,8 +33,10 @@ pub(super) fn chart(caption: &Caption, bars: &[Bar]) -> Markup {
         @for (at, bar) in bars.iter().enumerate() {
             text x="0" y=(at * ROW + 15) { (shorten(&bar.label, NAME_WIDTH)) }
             text.end x="100%" y=(at * ROW + 15) { (bar.figure) }
-            rect.(bar.class) x=(percent(bar.from.min(bar.to))) y=(at * ROW + 20)
-                width=(percent((bar.to - bar.from).abs().max(0.002))) height=(BAR) {}
+            @if bar.from != bar.to {
+                rect.(bar.class) x=(percent(bar.from.min(bar.to))) y=(at * ROW + 20)
+                    width=(percent((bar.to - bar.from).abs().max(LEAST_SHARE))) height=(BAR) {}
+            }
         }
     };
     caption.stretched(bars.len() * ROW, &parts)

@@ -10,8 +10,12 @@ pub(super) struct Caption {
     pub(super) description: String,
 }
 
-/// The width of a chart that is scaled as a whole, in its own units.
+/// The width of a chart that is scaled as a whole, in its own units, …
 pub(super) const WIDTH: u32 = 640;
+/// … and where the numbers on its left end and its contents begin.
+pub(super) const LEFT: u32 = 76;
+/// The width of its contents.
+pub(super) const ROOM: u32 = WIDTH - LEFT;
 
 impl Caption {
     /// A picture of so many pixels in height, whose parts are placed by percentages of
@@ -52,15 +56,23 @@ pub(super) fn place(value: f64, most: f64, units: u32) -> i64 {
     if share.is_finite() { (share * f64::from(units)).round() as i64 } else { 0 }
 }
 
-/// About so many round values from 0 to the last one that is not above `most`.
-pub(super) fn ticks(most: f64, about: u32) -> Vec<f64> {
-    let raw = most / f64::from(about);
+/// A line across the contents at a height, with its number on the left.
+pub(super) fn rule(y: i64, number: &str) -> Markup {
+    html! {
+        line x1=(LEFT) x2=(WIDTH) y1=(y) y2=(y) {}
+        text.tick.end x=(LEFT - 8) y=(y + 5) { (number) }
+    }
+}
+
+/// Round values up to `most`: at least so many, but not many more.
+pub(super) fn ticks(most: f64, least: u32) -> Vec<f64> {
+    let raw = most / f64::from(least);
     if !(raw.is_finite() && raw > 0.0) {
         return Vec::new();
     }
     let power = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|digit| digit * power).find(|step| *step >= raw);
-    let step = step.unwrap_or(10.0 * power);
+    let step = [5.0, 2.0, 1.0].into_iter().map(|digit| digit * power).find(|step| *step <= raw);
+    let step = step.unwrap_or(power);
     (1..=10).map(|n| f64::from(n) * step).take_while(|value| *value <= most).collect()
 }
 
@@ -70,8 +82,8 @@ mod tests {
 
     #[test]
     fn ticks_are_round() {
-        assert_eq!(ticks(23_900.0, 4), [10_000.0, 20_000.0]);
-        assert_eq!(ticks(100.0, 4), [50.0, 100.0]);
+        assert_eq!(ticks(23_900.0, 4), [5_000.0, 10_000.0, 15_000.0, 20_000.0]);
+        assert_eq!(ticks(100.0, 3), [20.0, 40.0, 60.0, 80.0, 100.0]);
         assert_eq!(ticks(0.0, 4), []);
         assert_eq!(ticks(f64::NAN, 4), []);
     }

@@ -4,17 +4,19 @@
 use anyclaude_traces::report::{PromptText, Report, Text};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::prose::prose;
+use super::requests::MODEL_WIDTH;
 use super::{bars, growth, points, reading, requests, unknown, waterfall};
 use crate::render::plain;
 use crate::render::summary::scope_line;
-use crate::render::table::{Align, Grid, number, text};
+use crate::render::table::{Align, Grid, number, shorten, text};
 
 const STYLE: &str = include_str!("style.css");
 /// Makes tables sortable; without it they are as they are.
 const SCRIPT: &str = include_str!("sort.js");
 /// What tells these two from any other style and script; a test computes it again.
-const STYLE_HASH: &str = "sha256-2T5xsgGFnhyCkp1i6owvgSUzvyOejN3FMJ1CfV2mof0=";
-const SCRIPT_HASH: &str = "sha256-IgbtO4yMN/BFMXHLxO+4O09NVORlq0+aTjLIMq8QoaY=";
+const STYLE_HASH: &str = "sha256-cZ52gSWxCrzq4dOPtFjl4zO1h8PS5EWWK++Y+iUK874=";
+const SCRIPT_HASH: &str = "sha256-9XUfLpUOAKIu+oQoMM8SRdYDe6SRrcfh0OnZ49a3nr8=";
 
 /// Nothing from anywhere, and no style or script but these.
 fn policy() -> String {
@@ -95,7 +97,7 @@ fn patterns() -> Markup {
 }
 
 fn five_points(report: &Report) -> Markup {
-    let models = points::models(report).into_iter().map(|model| number(model.to_owned(), 0));
+    let models = points::models(report).into_iter().map(|model| number(shorten(model, MODEL_WIDTH), 0));
     let columns: Vec<_> = std::iter::once(text("Point", 0)).chain(models).collect();
     let mut grid = Grid::new(columns);
     for row in points::rows(report) {
@@ -106,7 +108,7 @@ fn five_points(report: &Report) -> Markup {
             h2 id="points" { "The five points" }
             (table("Medians over the requests of each model", &grid, false))
             p { "Events and parts are not tokens." }
-            ul { @for reason in points::reasons(report) { li { (reason) } } }
+            ul { @for reason in points::reasons(report) { li { (prose(&reason)) } } }
         }
     }
 }

@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use anyclaude_traces::report::{PromptSections, Report, SessionSections};
 use maud::{Markup, html};
 
-use super::chart::{Caption, WIDTH, place, ticks};
+use super::chart::{Caption, LEFT, ROOM, place, rule, ticks};
 use super::document::table;
 use crate::render::table::{Grid, number, text};
 use crate::render::units;
 
 /// The height of a chart, and of the room for its prompts.
 const HEIGHT: u32 = 200;
-const ROOM: u32 = 190;
+const TALLEST: u32 = 190;
 
 /// The sections from the bottom up, each with everything below it.
 const SECTIONS: [(&str, fn(&PromptSections) -> u64); 4] = [
@@ -29,16 +29,17 @@ pub(super) fn section(report: &Report) -> Markup {
             h2 id="growth" { "Growth of the prompt" }
             p { "Each request repeats the one before it and adds to it. A dip is a request of another kind in the \
                  same session: a subagent, or a conversation that was compacted." }
-            ul.legend aria-label="Sections, from the bottom up" {
+            @if growth.sessions.is_empty() { p { "No session has more than one request." } }
+            @else { ul.legend aria-label="Sections, from the bottom up" {
                 @for (name, _) in SECTIONS {
                     li { svg.swatch aria-hidden="true" width="18" height="12" {
                         rect.(name) width="18" height="12" {}
                     } " " (name) }
                 }
-            }
+            } }
             @for (at, session) in growth.sessions.iter().enumerate() { (figure(at, session)) }
             @if growth.other_sessions > 0 {
-                p { "and " (units::count(growth.other_sessions, "session")) " with fewer requests" }
+                p { "and " (units::count(growth.other_sessions, "session")) " of one request or with fewer than these" }
             }
         }
     }
@@ -84,7 +85,7 @@ fn picture(prompts: &[PromptSections]) -> Markup {
     let most = prompts.iter().map(PromptSections::body_bytes).max().unwrap_or(0);
     #[allow(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
     let (most, as_f64) = (most as f64, |bytes: u64| bytes as f64);
-    let height = |bytes: u64| place(as_f64(bytes), most, ROOM);
+    let height = |bytes: u64| place(as_f64(bytes), most, TALLEST);
     html! {
         @for top in (1..=SECTIONS.len()).rev() {
             @let stacked = |prompt: &PromptSections| {
@@ -94,9 +95,7 @@ fn picture(prompts: &[PromptSections]) -> Markup {
             @if let Some((name, _)) = SECTIONS.get(top - 1) { path.(name) d=(outline(&heights)) {} }
         }
         @for tick in ticks(most, 3) {
-            @let y = i64::from(HEIGHT) - place(tick, most, ROOM);
-            line x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
-            text.tick x="4" y=(y - 4) { (units::bytes(whole(tick))) }
+            (rule(i64::from(HEIGHT) - place(tick, most, TALLEST), &units::bytes(whole(tick))))
         }
     }
 }
@@ -104,14 +103,14 @@ fn picture(prompts: &[PromptSections]) -> Markup {
 /// The outline of columns of these heights. Steps are between whole units, so that
 /// short numbers do not add up to an error.
 fn outline(heights: &[i64]) -> String {
-    let mut path = format!("M0 {HEIGHT}");
+    let mut path = format!("M{LEFT} {HEIGHT}");
     let (mut x, mut height, count) = (0, 0, heights.len() as i64);
     for (at, next) in (1..).zip(heights) {
         if *next != height {
             let _ = write!(path, "v{}", height - next);
             height = *next;
         }
-        let end = at * i64::from(WIDTH) / count;
+        let end = at * i64::from(ROOM) / count;
         // Columns of one height are one.
         if heights.get(at as usize) != Some(next) {
             let _ = write!(path, "h{}", end - x);
@@ -152,8 +151,8 @@ mod tests {
 
     #[test]
     fn columns_of_one_height_are_one_and_the_last_ends_at_the_edge() {
-        assert_eq!(outline(&[100, 100, 50]), "M0 200v-100h426v50h214V200z");
-        assert_eq!(outline(&[10]), "M0 200v-10h640V200z");
-        assert_eq!(outline(&[]), "M0 200V200z");
+        assert_eq!(outline(&[100, 100, 50]), "M76 200v-100h376v50h188V200z");
+        assert_eq!(outline(&[10]), "M76 200v-10h564V200z");
+        assert_eq!(outline(&[]), "M76 200V200z");
     }
 }

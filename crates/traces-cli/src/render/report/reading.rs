@@ -7,7 +7,7 @@ use anyclaude_traces::measure::{Unit, Value};
 use anyclaude_traces::report::{Line, Reading, Report};
 use maud::{Markup, html};
 
-use super::chart::{Caption, WIDTH, place, ticks};
+use super::chart::{Caption, LEFT, ROOM, WIDTH, place, rule, ticks};
 use super::document::table;
 use crate::render::table::{Grid, number, text};
 use crate::render::units::{self, UNKNOWN};
@@ -15,8 +15,8 @@ use crate::render::units::{self, UNKNOWN};
 /// The height of the chart, and where its axes cross.
 const HEIGHT: u32 = 300;
 const FLOOR: u32 = 262;
-/// Room above the highest point.
-const ROOM: u32 = 240;
+/// How high the highest point is above that.
+const TALLEST: u32 = 240;
 
 /// How each model is drawn; those of one shape differ in the dashes of their line.
 const CLASSES: [&str; 2] = ["round", "square"];
@@ -90,19 +90,18 @@ fn picture(readings: &[Reading]) -> Markup {
     let all = || readings.iter().flat_map(pairs);
     let most_tokens = all().map(|(tokens, _)| tokens).fold(0.0, f64::max) * 1.04;
     let most_ms = all().map(|(_, ms)| ms).fold(0.0, f64::max);
-    let x = |tokens: f64| place(tokens, most_tokens, WIDTH);
-    let y = |ms: f64| i64::from(FLOOR) - place(ms, most_ms, ROOM);
+    let x = |tokens: f64| i64::from(LEFT) + place(tokens, most_tokens, ROOM);
+    let y = |ms: f64| i64::from(FLOOR) - place(ms, most_ms, TALLEST);
     html! {
-        @for tick in ticks(most_ms, 4) {
-            line x1="0" x2=(WIDTH) y1=(y(tick)) y2=(y(tick)) {}
-            text.tick x="4" y=(y(tick) - 4) { (units::show(Value::Rate(tick), Unit::Ms)) }
+        @for tick in ticks(most_ms, 3) {
+            (rule(y(tick), &units::show(Value::Rate(tick), Unit::Ms)))
         }
-        line x1="0" x2=(WIDTH) y1=(FLOOR) y2=(FLOOR) {}
-        @for tick in ticks(most_tokens, 5) {
+        line x1=(LEFT) x2=(WIDTH) y1=(FLOOR) y2=(FLOOR) {}
+        @for tick in ticks(most_tokens, 4) {
             line x1=(x(tick)) x2=(x(tick)) y1=(FLOOR) y2=(FLOOR + 5) {}
             text.tick.middle x=(x(tick)) y=(FLOOR + 24) { (units::show(Value::Rate(tick), Unit::Tokens)) }
         }
-        text.tick x="0" y=(HEIGHT - 2) { "prompt tokens" }
+        text.tick.end x=(WIDTH) y=(HEIGHT + 4) { "prompt tokens" }
         @for (reading, class) in readings.iter().zip(CLASSES) {
             @let places: BTreeSet<(i64, i64)> = pairs(reading).map(|(tokens, ms)| (x(tokens), y(ms))).collect();
             path.(class).points d=(dots(&places)) {}

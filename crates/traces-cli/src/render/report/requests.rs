@@ -12,7 +12,7 @@ use crate::render::timing::outcome;
 use crate::render::units::{self, UNKNOWN};
 
 /// How wide the name of a model may be.
-const MODEL_WIDTH: usize = 40;
+pub(super) const MODEL_WIDTH: usize = 40;
 
 /// The columns of figures.
 const FIGURES: [(&str, Measure); 11] = [

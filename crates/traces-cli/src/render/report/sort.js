@@ -1,4 +1,4 @@
-// Sorts a table by the column whose heading is pressed; what is unknown comes last.
+/* Sorts a table by the column whose heading is pressed; what is unknown comes last. */
 const units = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, k: 1e3, M: 1e6, G: 1e9, ms: 1, s: 1e3, m: 6e4, h: 36e5 };
 const value = (text) => {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?) ?([a-zA-Z]*)/g)];

@@ -3,6 +3,7 @@
 use anyclaude_traces::report::Report;
 use maud::{Markup, html};
 
+use super::prose::prose;
 use super::waterfall::left_out;
 use crate::render::units;
 
@@ -19,8 +20,8 @@ pub(super) fn section(report: &Report) -> Markup {
         section aria-labelledby="unknown" {
             h2 id="unknown" { "What is unknown or left out" }
             ul {
-                @for sentence in missing { li { (sentence) } }
-                @for sentence in &report.missing { li { (sentence) "." } }
+                @for sentence in missing { li { (prose(sentence)) } }
+                @for sentence in &report.missing { li { (prose(sentence)) "." } }
                 @for one in left { li { "Not compared: " (units::count(one.n, "request")) " " (left_out(one.reason)) "." } }
                 @if !others.is_empty() { li { "Of other kinds, in no figure here: " (others.join(", ")) "." } }
                 @if report.skipped.is_empty() { li { "No file was skipped." } }

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::bars::{self, Bar};
 use super::chart::Caption;
+use super::prose::prose;
 use crate::render::explain::{basis, name};
 use crate::render::units::{self, UNKNOWN};
 
@@ -16,22 +17,31 @@ pub(super) fn verdict(found: &Explanation) -> Markup {
         @if let Some(words) = scenario(found.verdict.scenario) {
             p { (words) }
         }
-        figure {
-            (waterfall(found))
-            figcaption {
-                "What " (model(&found.right)) " takes longer for each request than " (model(&found.left))
-                ", part by part. Striped bars make it slower, plain ones faster."
+        @if found.delta_ms.is_some() {
+            figure {
+                (waterfall(found))
+                figcaption {
+                    "What " (model(&found.right)) " takes longer for each request than " (model(&found.left))
+                    ", part by part. Striped bars make it slower, plain ones faster."
+                }
             }
         }
-        h3 { "Evidence" }
-        ul { @for evidence in &found.evidence { li { (evidence.sentence) @if let Some(requests) = &evidence.requests {
-            " " small { "[" (requests) "]" }
-        } } } }
+        @if !found.evidence.is_empty() { h2.minor { "Evidence" } }
+        ul { @for evidence in &found.evidence { li { (prose(&evidence.sentence)) } } }
+        @for requests in basis_of(found) { p { small { "Requests: " (requests) } } }
         @if !found.advice.is_empty() {
-            h3 { "What could be done" }
-            ul { @for advice in &found.advice { li { (advice) } } }
+            h2.minor { "What could be done" }
+            ul { @for advice in &found.advice { li { (prose(advice)) } } }
         }
     }
+}
+
+/// The requests that the evidence rests on, each once.
+fn basis_of(found: &Explanation) -> Vec<&str> {
+    let mut requests: Vec<&str> =
+        found.evidence.iter().filter_map(|evidence| evidence.requests.as_deref()).collect();
+    requests.dedup();
+    requests
 }
 
 /// The model of a side, or how it is selected.
@@ -41,10 +51,10 @@ fn model(side: &anyclaude_traces::diff::SideName) -> &str {
 
 fn scenario(scenario: Scenario) -> Option<&'static str> {
     Some(match scenario {
-        Scenario::A => "Scenario A of the performance guide: the backend reads the prompt slowly.",
-        Scenario::B => "Scenario B of the performance guide: generation or the proxy is slow.",
+        Scenario::A => "In the words of the performance guide: the backend reads the prompt slowly.",
+        Scenario::B => "In the words of the performance guide: generation or the proxy is slow.",
         Scenario::C => {
-            "Scenario C of the performance guide: the prompt is too large, or too little of it is reused."
+            "In the words of the performance guide: the prompt is too large, or too little of it is reused."
         }
         Scenario::Mixed => "No scenario of the performance guide makes up 60 % of the difference.",
         _ => return None,
