@@ -57,7 +57,8 @@ function pages(home) {
   for (const [name, args] of Object.entries(commands)) {
     const page = join(folder, `${name}.html`);
     try {
-      execFileSync(traces, ["report", ...args, "--quiet", "--force", "-o", page]);
+      const env = { ...process.env, TZ: "UTC" };
+      execFileSync(traces, ["report", ...args, "--quiet", "--force", "-o", page], { env });
     } catch (error) {
       // 3: done, with the broken file skipped.
       assert.equal(error.status, 3, `${name}: ${error.stderr}`);

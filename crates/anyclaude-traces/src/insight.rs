@@ -60,8 +60,9 @@ fn dominating(found: &Explanation) -> Option<String> {
     let share = contribution.share.filter(|share| *share >= LEAST_SHARE)?;
     let seconds = found.delta_ms?.as_f64().abs() / 1000.0;
     let headline = found.verdict.headline.trim_end_matches('.');
-    (found.n >= LEAST_REQUESTS)
-        .then(|| format!("{headline}. That is {:.0} % of {seconds:.1} s a request.", share * 100.0))
+    (found.n >= LEAST_REQUESTS).then(|| {
+        format!("{headline}. That is {:.0} % of the difference, {seconds:.1} s a request.", share * 100.0)
+    })
 }
 
 fn tools_of_the_newest(requests: &[&Request]) -> Option<String> {
@@ -76,4 +77,57 @@ fn tools_of_the_newest(requests: &[&Request]) -> Option<String> {
     let name = largest.name.as_deref().unwrap_or("an unnamed one");
     let alone = share(largest.bytes)? * 100.0;
     Some(format!("Tools are {:.0} % of the newest prompt; {name} alone is {alone:.0} %.", all * 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::tests::{MADE, Made, side};
+    use crate::scope::KindFilter;
+    use crate::trace::ToolSize;
+
+    fn said(models: &[Vec<Request>]) -> Option<String> {
+        let requests: Vec<&Request> = models.iter().flatten().collect();
+        insight(Scope::new(None, None, KindFilter::All, requests.len() as u64), &requests)
+    }
+
+    const SLOW: Made = Made { ttft_ms: 32_000, ..MADE };
+
+    #[test]
+    fn the_slowest_model_is_held_against_the_fastest() {
+        let between = Made { ttft_ms: 5_000, ..MADE };
+        let said =
+            said(&[side("slow", &[SLOW; 6]), side("between", &[between; 6]), side("fast", &[MADE; 6])]);
+        assert_eq!(
+            said.as_deref(),
+            Some(
+                "slow is slower because prompts are read more slowly: 312 vs 5000 tokens/s. That is 100 % of \
+                 the difference, 30.0 s a request."
+            )
+        );
+    }
+
+    #[test]
+    fn too_few_requests_or_no_part_that_dominates_say_nothing() {
+        assert_eq!(said(&[side("slow", &[SLOW; 4]), side("fast", &[MADE; 6])]), None);
+        assert_eq!(said(&[side("one", &[MADE; 6]), side("other", &[MADE; 6])]), None);
+        // A third each: reading, writing, and the proxy.
+        let mixed = Made { proxy_ms: Some(10_500), ttft_ms: 12_000, generation_ms: 14_000, ..MADE };
+        assert_eq!(said(&[side("slow", &[mixed; 6]), side("fast", &[MADE; 6])]), None);
+        assert_eq!(said(&[]), None);
+    }
+
+    #[test]
+    fn else_the_tools_count_if_they_are_half_of_the_newest_prompt() {
+        let with_tools = |tools_bytes: u64| {
+            let mut requests = side("m", &[MADE; 2]);
+            requests[1].sizes.tools_bytes = tools_bytes;
+            let tool = |name: &str, bytes| ToolSize { name: Some(name.into()), bytes };
+            requests[1].tools = [tool("Read", 100), tool("Bash", 300)].into();
+            said(&[requests])
+        };
+        let said = with_tools(500);
+        assert_eq!(said.as_deref(), Some("Tools are 50 % of the newest prompt; Bash alone is 30 %."));
+        assert_eq!(with_tools(499), None);
+    }
 }

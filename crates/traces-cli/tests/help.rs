@@ -25,12 +25,14 @@ const READS: [&str; 12] = [
 const PRINTS: [&str; 5] = ["--format <FORMAT>", "--color <WHEN>", "--quiet", "--no-progress", "--help"];
 
 /// The verbs and the flags that only some have.
-const VERBS: [(&str, &[&str]); 5] = [
+const VERBS: [(&str, &[&str]); 7] = [
     ("summary", &["[INPUT]...", "--by <WHAT>", "--fail-over <MEASURE=VALUE>"]),
     ("timing", &["[INPUT]...", "--by <WHAT>", "--log <FILE>"]),
     ("list", &["[INPUT]...", "--fail-over <MEASURE=VALUE>"]),
     ("show", &["[INPUT]", "--text", "--fail-over <MEASURE=VALUE>"]),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
+    ("explain", &["[FAST]", "[SLOW]"]),
+    ("report", &["[INPUT]...", "-o, --output <FILE>", "--force", "--include-text", "html"]),
 ];
 
 /// Both helps of a verb.
@@ -49,7 +51,7 @@ fn every_flag_is_explained() {
             for flag in own.iter().chain(&READS).chain(&PRINTS) {
                 assert!(help.contains(flag), "{verb}: {flag}\n{help}");
             }
-            for word in ["TRACES_ROOT", "~/.anyclaude", "count_tokens", "ndjson", "markdown"] {
+            for word in ["TRACES_ROOT", "~/.anyclaude", "count_tokens", "json", "markdown"] {
                 assert!(help.contains(word), "{verb}: {word}");
             }
         }
@@ -59,7 +61,7 @@ fn every_flag_is_explained() {
 #[test]
 fn the_first_page_leads_on() {
     for help in helps("") {
-        for verb in ["summary", "list", "show", "diff", "timing", "completions", "man"] {
+        for verb in ["summary", "list", "show", "diff", "timing", "explain", "report", "completions", "man"] {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}");
         }
         for word in ["latest~N", "model:NAME", "session:ID", "run:ID", "Examples:", "Exit codes:"] {
@@ -85,7 +87,7 @@ fn help_is_found_in_every_way() {
 fn the_long_help_has_examples_that_the_program_understands() {
     let folder = Folder::new();
     folder.trace("traces/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
-    for verb in ["", "summary", "list", "show", "diff", "timing"] {
+    for verb in ["", "summary", "list", "show", "diff", "timing", "explain", "report"] {
         let [_, long] = helps(verb);
         let examples: Vec<&str> = long
             .lines()
@@ -105,7 +107,7 @@ fn the_long_help_has_examples_that_the_program_understands() {
 
 #[test]
 fn no_line_is_wider_than_100_columns() {
-    for verb in ["", "summary", "list", "show", "diff", "timing", "completions", "man"] {
+    for verb in ["", "summary", "list", "show", "diff", "timing", "explain", "report", "completions", "man"] {
         for help in helps(verb) {
             for line in help.lines() {
                 assert!(width(line) <= 100, "{verb}: {line}");

@@ -14,8 +14,11 @@ use crate::render::units;
 const HEIGHT: u32 = 200;
 const TALLEST: u32 = 190;
 
-/// The sections from the bottom up, each with everything below it.
-const SECTIONS: [(&str, fn(&PromptSections) -> u64); 4] = [
+/// A section's name and size.
+type Section = (&'static str, fn(&PromptSections) -> u64);
+
+/// The sections from the bottom up.
+const SECTIONS: [Section; 4] = [
     ("system", |prompt| prompt.system_bytes),
     ("tools", |prompt| prompt.tools_bytes),
     ("messages", |prompt| prompt.messages_bytes),
