@@ -179,7 +179,7 @@ pub(crate) struct TimingArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
-    /// A log elsewhere, or a capture of anyclaude's standard error [repeatable]
+    /// A log elsewhere, or a capture of anyclaude's standard error (repeatable)
     #[arg(long = "log", value_name = "FILE")]
     pub(crate) logs: Vec<PathBuf>,
     /// What to group by

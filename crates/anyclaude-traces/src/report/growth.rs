@@ -36,7 +36,8 @@ pub struct SessionSections {
     pub first: Option<Timestamp>,
     /// Its last request's timestamp.
     pub last: Option<Timestamp>,
-    /// Its prompts in order of time; of a long session the largest of each few.
+    /// Its prompts in order of time; of a long session the first, the last, and
+    /// the largest of each few between them.
     pub prompts: Vec<PromptSections>,
 }
 
@@ -100,9 +101,11 @@ fn sections((id, members): (Option<Arc<str>>, Vec<&Request>)) -> SessionSections
     }
 }
 
-/// At most so many prompts: the largest of each few that follow one another.
+/// At most so many prompts: the first, the last, and between them the largest of each
+/// few that follow one another.
 fn thinned(prompts: &[PromptSections]) -> Vec<PromptSections> {
-    let few = prompts.len().div_ceil(MOST_PROMPTS).max(1);
+    let [first, between @ .., last] = prompts else { return prompts.to_vec() };
+    let few = between.len().div_ceil(MOST_PROMPTS - 2).max(1);
     let largest = |few: &[PromptSections]| few.iter().max_by_key(|prompt| prompt.body_bytes()).copied();
-    prompts.chunks(few).filter_map(largest).collect()
+    [*first].into_iter().chain(between.chunks(few).filter_map(largest)).chain([*last]).collect()
 }

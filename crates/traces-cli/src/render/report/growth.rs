@@ -70,7 +70,7 @@ fn figure(at: usize, session: &SessionSections) -> Markup {
             figcaption {
                 b { "Session " (name) } ", from " (units::stamp(session.first)) ". " (caption.description) "."
                 @if thinned {
-                    " Each column is the largest of "
+                    " Each column is the largest of about "
                     (session.requests.div_ceil(session.prompts.len().max(1) as u64)) " requests."
                 }
             }
