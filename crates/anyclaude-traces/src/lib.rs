@@ -8,9 +8,9 @@
 //! There is one way through: [`store`] finds and reads files, [`trace`] parses
 //! each in one pass, [`gather`] makes [`Request`]s of them, with sessions and
 //! threads, [`log`] parses logs, [`join`] gives requests the models and times
-//! that the logs tell, and [`summary`], [`show`], [`diff`], [`timing`] and [`prefix`] are pure
-//! functions from requests to serialisable results. [`Recording`] does all but
-//! the last:
+//! that the logs tell, and [`summary`], [`show`], [`diff`], [`timing`], [`prefix`],
+//! [`explain`] and [`report`] are pure functions from requests to serialisable
+//! results. [`Recording`] does all but the last:
 //!
 //! ```no_run
 //! use anyclaude_traces::{Recording, Store};
@@ -30,12 +30,14 @@ pub mod diff;
 pub mod error;
 pub mod explain;
 pub mod gather;
+mod insight;
 pub mod join;
 pub mod log;
 pub mod measure;
 pub mod overhead;
 pub mod prefix;
 pub mod recording;
+pub mod report;
 pub mod request;
 pub mod scope;
 mod session;

@@ -1,15 +1,16 @@
 //! Requests → the answer to "what did this session look like": groups, the
 //! biggest tools, the growth of sessions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::error::Skipped;
+use crate::insight::insight;
 use crate::measure::{Measure, Value};
-use crate::request::{Kind, Request};
+use crate::request::Request;
 use crate::scope::Scope;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -33,6 +34,9 @@ pub struct Summary {
     pub mcp_servers: Vec<ServerUse>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
+    /// What matters most, in one sentence, where the requests support one: see
+    /// [`explain`](crate::explain::explain) for what it rests on.
+    pub insight: Option<String>,
     /// The files that could not be used, of whatever kind they were.
     pub skipped: Vec<Skipped>,
 }
@@ -205,34 +209,40 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
     let sessions = sessions(&chosen);
     Summary {
         scope,
-        totals: totals(&chosen, &sessions, skipped.len()),
-        other_kinds: count_kinds(&others),
+        totals: totals(&chosen, skipped.len()),
+        other_kinds: count_kinds(others),
         groups: grouping.groups(&chosen, &Group::MEASURES),
         largest_tools,
         mcp_servers,
         sessions,
+        insight: insight(scope, &chosen),
         skipped,
     }
 }
 
-fn totals(requests: &[&Request], sessions: &[SessionGrowth], skipped: usize) -> Totals {
-    let mut runs: Vec<&Arc<str>> = requests.iter().filter_map(|request| request.run.as_ref()).collect();
-    runs.sort();
-    runs.dedup();
+pub(crate) fn totals(requests: &[&Request], skipped: usize) -> Totals {
+    let distinct = |of: fn(&Request) -> Option<&Arc<str>>| {
+        requests.iter().filter_map(|request| of(request)).collect::<HashSet<_>>().len() as u64
+    };
     Totals {
         requests: requests.len() as u64,
         files: requests.iter().map(|request| request.paths.len() as u64).sum(),
         skipped: skipped as u64,
-        sessions: sessions.iter().filter(|session| session.id.is_some()).count() as u64,
-        runs: runs.len() as u64,
+        sessions: distinct(|request| request.session.as_ref()),
+        runs: distinct(|request| request.run.as_ref()),
         first: requests.iter().filter_map(|request| request.timestamp).min(),
         last: requests.iter().filter_map(|request| request.timestamp).max(),
     }
 }
 
-fn count_kinds(requests: &[&Request]) -> BTreeMap<&'static str, u64> {
-    let count = |kind: Kind| requests.iter().filter(|request| request.kind == kind).count() as u64;
-    Kind::ALL.iter().map(|&kind| (kind.name(), count(kind))).filter(|(_, n)| *n > 0).collect()
+pub(crate) fn count_kinds<'a>(
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for request in requests {
+        *counts.entry(request.kind.name()).or_default() += 1;
+    }
+    counts
 }
 
 fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
@@ -252,7 +262,7 @@ fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
 }
 
 /// Requests by a key, groups in the order of their first request.
-fn parted<'a>(
+pub(crate) fn parted<'a>(
     requests: &[&'a Request],
     key: impl Fn(&Request) -> Option<Arc<str>>,
 ) -> Vec<(Option<Arc<str>>, Vec<&'a Request>)> {

@@ -1,6 +1,7 @@
 //! The command line: types only.
 
 mod replay;
+mod report;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -13,6 +14,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
+pub(crate) use report::ReportArgs;
 
 use crate::duration::{Label, Limit, parse_limit};
 
@@ -35,6 +37,7 @@ Examples:
   traces timing                       where the time went, by model
   traces prefix                       what makes the model read its prompt again
   traces explain                      why the slower of two models is slower
+  traces report -o report.html        all of it on one page, to send around
   traces replay latest                is it the server or the proxy
   traces list --all --format ndjson   every request, for jq
 
@@ -75,6 +78,8 @@ pub(crate) enum Verb {
     Prefix(PrefixArgs),
     /// Where the slower of two models lost its time, with evidence
     Explain(ExplainArgs),
+    /// A page to send around: verdict, charts and every request, as HTML or Markdown
+    Report(ReportArgs),
     /// Send a recorded request straight to LM Studio, and measure the answer
     Replay(ReplayArgs),
     /// Print a completion script for a shell
@@ -342,6 +347,9 @@ pub(crate) enum Format {
     Ndjson,
     Csv,
     Markdown,
+    /// Of a report only.
+    #[value(skip)]
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

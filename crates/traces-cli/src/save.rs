@@ -1,47 +1,57 @@
-//! Writes results to files: readable by their owner alone, as they may be private,
-//! and never over a file that is there unless that was asked for.
+//! Files that we write: readable by their owner alone, whole or not at all, and
+//! never over another one unasked.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::path::Path;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use tempfile::NamedTempFile;
 
-/// Fails if the file is there and may not be overwritten: better before the work
-/// than after it.
-pub(crate) fn check(path: &Path, force: bool) -> anyhow::Result<()> {
-    let is_there = fs::symlink_metadata(path).is_ok();
-    if is_there && !force {
-        bail!("{} is there already; --force overwrites it", path.display());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        bail!("{}: there is no folder {}", path.display(), folder.display());
-    }
-    Ok(())
+/// A file to be written.
+#[derive(Debug)]
+pub(crate) struct Target {
+    path: PathBuf,
+    /// Whether a file that exists is written over.
+    force: bool,
 }
 
-/// Writes the whole file, or leaves what was there.
-pub(crate) fn write(path: &Path, content: &[u8], force: bool) -> anyhow::Result<()> {
-    let fail = || format!("{}: cannot be written", path.display());
-    if !force {
-        return create(path).and_then(|mut file| file.write_all(content)).with_context(fail);
+impl Target {
+    /// Checks that this file may be written, before any work is done for it.
+    pub(crate) fn new(path: &Path, force: bool) -> anyhow::Result<Self> {
+        match fs::metadata(path) {
+            Ok(found) if !found.is_file() => bail!("{}: not a regular file", path.display()),
+            _ if !force && path.symlink_metadata().is_ok() => bail!(exists(path)),
+            _ if !Self::folder(path).is_dir() => {
+                bail!("{}: there is no folder {}", path.display(), Self::folder(path).display())
+            }
+            _ => Ok(Self { path: path.to_owned(), force }),
+        }
     }
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let fresh = path.with_file_name(name);
-    let written =
-        create(&fresh).and_then(|mut file| file.write_all(content)).and_then(|()| fs::rename(&fresh, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&fresh);
+
+    /// The folder that the file is in.
+    fn folder(path: &Path) -> &Path {
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
-    written.with_context(fail)
+
+    /// Writes the content to a file beside it, which then takes its name.
+    pub(crate) fn write(&self, content: &[u8]) -> anyhow::Result<()> {
+        let at = || format!("{}: cannot be written", self.path.display());
+        // It is readable by its owner alone, and goes away unless it is kept.
+        let mut file = NamedTempFile::new_in(Self::folder(&self.path)).with_context(at)?;
+        file.write_all(content).with_context(at)?;
+        let kept = if self.force { file.persist(&self.path) } else { file.persist_noclobber(&self.path) };
+        match kept {
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => bail!(exists(&self.path)),
+            kept => kept.map(drop).with_context(at),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
-fn create(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+fn exists(path: &Path) -> String {
+    format!("{} exists already: --force writes over it, or name another file", path.display())
 }

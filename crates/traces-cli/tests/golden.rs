@@ -5,7 +5,9 @@
 
 mod common;
 
-use common::{HOME, traces};
+use std::fs;
+
+use common::{Folder, HOME, program, repo, run, traces};
 
 /// Compares a run with the snapshot of this name.
 #[track_caller]
@@ -135,6 +137,29 @@ fn explain() {
 }
 
 #[test]
+fn report() {
+    let models = format!("report model:gpt-oss model:qwen3-42b --root {HOME}");
+    golden("report-markdown", &format!("{models} --format markdown"));
+    golden("report-json", &format!("report session:33333333 --root {HOME} --format json"));
+    golden("report-without-verdict", &format!("report --root {HOME} --session 44444444 --format markdown"));
+    golden("report-without-a-file", &models);
+}
+
+#[test]
+fn the_page_of_a_report() {
+    let folder = Folder::new();
+    let page = folder.path().join("report.html");
+    let line = format!("report model:gpt-oss model:qwen3-42b --root {HOME} -q -o");
+    run(program(&repo()), &line, &[&page]).ends_with(0);
+    let text = fs::read_to_string(page).unwrap();
+    // One element a line, so that a change shows where it is.
+    let text = text.replace('<', "\n<").replace("\n</", "</");
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("report-html", text);
+    });
+}
+
+#[test]
 fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
@@ -147,6 +172,7 @@ fn completions_know_every_verb() {
             "explain",
             "replay",
             "prefix",
+            "report",
             "completions",
             "man",
             "fail-over",
@@ -170,6 +196,8 @@ fn the_manual_has_every_verb_and_flag() {
         "traces-explain",
         "traces-replay",
         "traces-prefix",
+        "traces-report",
+        "--include-text",
         "traces-completions",
         "--fail-over",
         "--exit-code",

@@ -25,7 +25,7 @@ const READS: [&str; 12] = [
 const PRINTS: [&str; 5] = ["--format <FORMAT>", "--color <WHEN>", "--quiet", "--no-progress", "--help"];
 
 /// The verbs and the flags that only some have.
-const VERBS: [(&str, &[&str]); 8] = [
+const VERBS: [(&str, &[&str]); 9] = [
     (
         "replay",
         &[
@@ -63,6 +63,7 @@ const VERBS: [(&str, &[&str]); 8] = [
     ("show", &["[INPUT]", "--text", "--fail-over <MEASURE=VALUE>"]),
     ("explain", &["[FAST]", "[SLOW]"]),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
+    ("report", &["[INPUT]...", "-o, --output <FILE>", "--force", "--include-text", "html"]),
 ];
 
 /// Both helps of a verb.
@@ -75,8 +76,19 @@ fn helps(verb: &str) -> [String; 2] {
 }
 
 /// Every verb.
-const ALL_VERBS: [&str; 10] =
-    ["summary", "list", "show", "diff", "timing", "prefix", "explain", "replay", "completions", "man"];
+const ALL_VERBS: [&str; 11] = [
+    "summary",
+    "list",
+    "show",
+    "diff",
+    "timing",
+    "prefix",
+    "explain",
+    "report",
+    "replay",
+    "completions",
+    "man",
+];
 
 #[test]
 fn every_flag_is_explained() {
@@ -85,7 +97,7 @@ fn every_flag_is_explained() {
             for flag in own.iter().chain(&READS).chain(&PRINTS) {
                 assert!(help.contains(flag), "{verb}: {flag}\n{help}");
             }
-            for word in ["TRACES_ROOT", "~/.anyclaude", "count_tokens", "ndjson", "markdown"] {
+            for word in ["TRACES_ROOT", "~/.anyclaude", "count_tokens", "json", "markdown"] {
                 assert!(help.contains(word), "{verb}: {word}");
             }
         }

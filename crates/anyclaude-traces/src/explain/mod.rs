@@ -11,7 +11,7 @@ mod pairs;
 mod prompt;
 mod split;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdict;
 mod words;
 
@@ -224,6 +224,13 @@ pub fn explain(question: &Question<'_>) -> Explanation {
         advice: account.advice(),
         left_out: tally.list(),
     }
+}
+
+/// Those of these requests whose times can be compared, and how many cannot.
+pub(crate) fn timed<'a>(requests: &[&'a Request]) -> (Vec<&'a Request>, Vec<LeftOut>) {
+    let mut tally = Tally::default();
+    let chosen = choose(requests, &mut tally);
+    (chosen.candidates.iter().map(|one| one.request).collect(), tally.list())
 }
 
 fn contributions(split: Option<&Split>, totals: Option<Totals>) -> Vec<Contribution> {

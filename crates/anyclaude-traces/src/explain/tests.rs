@@ -14,15 +14,15 @@ use crate::trace::{Identity, Sizes};
 
 /// One request as the backend would have answered it.
 #[derive(Debug, Clone, Copy)]
-struct Made {
-    proxy_ms: Option<u64>,
-    prompt_tokens: Option<u64>,
-    ttft_ms: u64,
-    output_tokens: Option<u64>,
-    generation_ms: u64,
+pub(crate) struct Made {
+    pub(crate) proxy_ms: Option<u64>,
+    pub(crate) prompt_tokens: Option<u64>,
+    pub(crate) ttft_ms: u64,
+    pub(crate) output_tokens: Option<u64>,
+    pub(crate) generation_ms: u64,
 }
 
-const MADE: Made = Made {
+pub(crate) const MADE: Made = Made {
     proxy_ms: Some(500),
     prompt_tokens: Some(10_000),
     ttft_ms: 2_000,
@@ -30,7 +30,7 @@ const MADE: Made = Made {
     generation_ms: 4_000,
 };
 
-fn request(model: &str, index: usize, made: Made) -> Request {
+pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
     let total_ms = made.ttft_ms + made.generation_ms;
     let path: Arc<Path> = Path::new(&format!("{model}-{index:03}.json")).into();
     Request {
@@ -72,7 +72,7 @@ fn request(model: &str, index: usize, made: Made) -> Request {
     }
 }
 
-fn side(model: &str, made: &[Made]) -> Vec<Request> {
+pub(crate) fn side(model: &str, made: &[Made]) -> Vec<Request> {
     made.iter().enumerate().map(|(index, made)| request(model, index, *made)).collect()
 }
 

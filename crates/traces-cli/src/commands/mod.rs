@@ -7,6 +7,7 @@ mod man;
 mod one;
 mod prefix;
 mod replay;
+mod report;
 mod show;
 mod summary;
 mod timing;
@@ -37,6 +38,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Explain(args) => explain::run(&args, out),
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
+        Verb::Report(args) => report::run(&args, out),
         Verb::Completions(args) => man::completions(args.shell, out),
         Verb::Man => man::page(out),
     }

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
         Csv => csv::prefix(out, &found.requests)?,
-        Table | Markdown => page::print(out, &render::page(&found, selection.is_sitting), &args.output)?,
+        _ => page::print(out, &render::page(&found, selection.is_sitting), &args.output)?,
     }
     let lost = found.skipped.get(selection.skipped.len()..).unwrap_or_default();
     for file in lost.iter().filter(|_| !args.output.quiet) {

@@ -13,7 +13,7 @@ use super::{check_format, one};
 use crate::cli::{ApiArg, Direct, Format, ReplayArgs};
 use crate::exit::Status;
 use crate::render::{json, notes, page, progress, replay as render};
-use crate::save;
+use crate::save::Target;
 
 pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Markdown, Table};
@@ -21,9 +21,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     // Its --model is the one to ask; `model:NAME` selects requests.
     let model = args.filter.model.take();
     let plan = plan(&args.direct, model)?;
-    if let Some(path) = &args.save {
-        save::check(path, args.force)?;
-    }
+    let target = args.save.as_ref().map(|path| Target::new(path, args.force)).transpose()?;
     let one = one::newest(&args.input, &args.filter, &args.output, "sending")?;
     let mut body = BodyJson::default();
     let path = one.request.path.as_ref();
@@ -40,10 +38,10 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     replay.path = Some(path.to_string_lossy().into_owned());
     replay.compare(&one.request);
     complain(&replay, args.output.quiet);
-    if let Some(path) = args.save.as_ref().filter(|_| replay.measured()) {
+    if let Some(target) = target.filter(|_| replay.measured()) {
         let mut document = Vec::new();
         json::document(&mut document, &replay)?;
-        save::write(path, &document, args.force)?;
+        target.write(&document)?;
     }
     match args.output.format {
         Json => json::document(out, &replay)?,

@@ -32,8 +32,8 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     page
 }
 
-/// What was compared, and how sure the answer is.
-fn basis(found: &Explanation) -> String {
+/// Scenario, how sure it is, and what was compared.
+pub(crate) fn basis(found: &Explanation) -> String {
     let what = if found.paired {
         units::count(found.n, "pair") + " with the same prompt"
     } else {
@@ -94,7 +94,8 @@ fn bar(contribution: &Contribution, most: f64) -> String {
     units::bar((size * 1000.0) as u64, (most * 1000.0) as u64, BAR_WIDTH)
 }
 
-fn name(cause: Cause) -> &'static str {
+/// What a cause is called.
+pub(crate) fn name(cause: Cause) -> &'static str {
     match cause {
         Cause::Proxy => "proxy",
         Cause::PromptSize => "prompt size",

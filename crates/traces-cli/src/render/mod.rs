@@ -12,6 +12,7 @@ pub(crate) mod plain;
 pub(crate) mod prefix;
 pub(crate) mod progress;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;

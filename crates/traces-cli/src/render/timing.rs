@@ -123,7 +123,7 @@ fn requests(requests: &[Request]) -> Grid {
 }
 
 /// How a request ended, and whether its log lines could be another's.
-fn outcome(request: &Request) -> String {
+pub(crate) fn outcome(request: &Request) -> String {
     let outcome = request.timing.as_ref().and_then(|timing| timing.outcome);
     let doubt = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
     let name = outcome.map_or(UNKNOWN, outcome_name);

@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
+use anyclaude_traces::measure::Measure;
 use anyclaude_traces::scope::{KindFilter, Scope};
+use anyclaude_traces::stats::Stats;
 use anyclaude_traces::{Error, Request};
 use anyhow::{Context as _, anyhow, bail};
 
@@ -49,7 +51,7 @@ impl Sides {
         match (left, right) {
             (Some(left), Some(right)) => two(reader, left, right),
             (Some(one), None) => against_its_like(reader, one),
-            _ => last_two_models(reader, few),
+            _ => without_names(reader, few),
         }
     }
 
@@ -107,11 +109,27 @@ fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
     Ok(Sides::new(sides, pool.skipped, scope))
 }
 
-fn last_two_models(reader: &Reader<'_>, few: FewModels) -> anyhow::Result<Sides> {
+/// The two models used last among these requests, the older one left; `None` where
+/// fewer are known.
+pub(crate) fn last_two_models(requests: &[Request], kind: KindFilter) -> anyhow::Result<Option<[Side; 2]>> {
+    match models_by_last_use(requests, kind).as_slice() {
+        [.., older, newer] => sides_of(&[older, newer], requests, kind).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Both sides, the one whose requests take longer on the right, where that is known.
+pub(crate) fn faster_first([left, right]: [Side; 2]) -> [Side; 2] {
+    let takes = |side: &Side| {
+        let totals = side.requests.iter().filter_map(|request| Measure::TotalMs.of(request));
+        Stats::of(totals).map(|stats| stats.p50)
+    };
+    if takes(&left) > takes(&right) { [right, left] } else { [left, right] }
+}
+
+fn without_names(reader: &Reader<'_>, few: FewModels) -> anyhow::Result<Sides> {
     let selection = reader.select(&[])?;
-    let models = models_by_last_use(&selection.requests, reader.kind);
-    if let [.., older, newer] = models.as_slice() {
-        let sides = sides_of(&[older, newer], &selection.requests, reader.kind)?;
+    if let Some(sides) = last_two_models(&selection.requests, reader.kind)? {
         return Ok(Sides::new(sides, selection.skipped, selection.scope));
     }
     if few == FewModels::Fail {
