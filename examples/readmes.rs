@@ -8,3 +8,7 @@ struct Project;
 #[cfg(doctest)]
 #[doc = include_str!("../crates/anyclaude-traces/README.md")]
 struct Library;
+
+#[cfg(doctest)]
+#[doc = include_str!("../crates/lmstudio-replay/README.md")]
+struct Replay;

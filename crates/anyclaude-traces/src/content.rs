@@ -163,6 +163,31 @@ impl Content {
     }
 }
 
+/// A visitor that keeps the body of one request as it was recorded: its compact
+/// JSON, escapes as they were written, lone surrogates (`\ud83d`) among them.
+///
+/// ```
+/// use anyclaude_traces::content::BodyJson;
+/// use anyclaude_traces::trace::parse;
+///
+/// let mut body = BodyJson::default();
+/// parse(br#"{"request": {"body": {"model": "\u006d", "max_tokens": 1.0}}}"#, &mut body)?;
+/// assert_eq!(body.json, r#"{"model":"\u006d","max_tokens":1.0}"#);
+/// # Ok::<(), anyclaude_traces::error::ParseError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BodyJson {
+    /// The body.
+    pub json: String,
+}
+
+impl Visit for BodyJson {
+    fn body(&mut self, body: &Raw<'_>) {
+        self.json = body.compact();
+    }
+}
+
 impl Visit for Content {
     fn element(&mut self, element: &Element<'_>) {
         let (bytes, raw) = (element.raw.compact_bytes(), &element.raw);
@@ -210,5 +235,21 @@ impl Visit for Content {
             Section::Messages => self.messages.clear(),
             Section::Message(_) => self.blocks.clear(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::parse;
+
+    #[test]
+    fn the_body_is_the_last_one_byte_for_byte_without_white_space() {
+        let trace = r#"{ "request": { "body": { "model": "old" }, "url": "/v1",
+            "body": { "model": "a b",  "x": [1.50, "\ud83d", 1e400], "x": 1 } } }"#;
+        let mut body = BodyJson::default();
+        let record = parse(trace.as_bytes(), &mut body).unwrap();
+        assert_eq!(body.json, r#"{"model":"a b","x":[1.50,"\ud83d",1e400],"x":1}"#);
+        assert_eq!(body.json.len() as u64, record.sizes.body_bytes);
     }
 }

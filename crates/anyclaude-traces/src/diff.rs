@@ -219,8 +219,8 @@ impl MeasureChange {
 pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
     let single = left.requests.len() == 1 && right.requests.len() == 1;
     Diff {
-        left: left.name(),
-        right: right.name(),
+        left: SideName::of(&left.selector, &left.requests),
+        right: SideName::of(&right.selector, &right.requests),
         measures: Measure::ALL
             .iter()
             .map(|&measure| MeasureChange::of(measure, &left.requests, &right.requests))
@@ -234,18 +234,19 @@ pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
     }
 }
 
-impl Side<'_> {
-    fn name(&self) -> SideName {
-        let mut models = self.requests.iter().map(|request| &request.model);
+impl SideName {
+    /// The name of a side with these requests.
+    pub(crate) fn of(selector: &str, requests: &[&Request]) -> Self {
+        let mut models = requests.iter().map(|request| &request.model);
         let model =
             models.next().cloned().flatten().filter(|first| models.all(|m| m.as_ref() == Some(first)));
-        let only = Some(self.requests.as_slice()).and_then(|requests| match requests {
+        let only = match requests {
             [only] => Some(only),
             _ => None,
-        });
-        SideName {
-            selector: self.selector.clone(),
-            requests: self.requests.len() as u64,
+        };
+        Self {
+            selector: selector.to_owned(),
+            requests: requests.len() as u64,
             path: only.map(|request| request.path.clone()),
             timestamp: only.and_then(|request| request.timestamp),
             model,

@@ -141,6 +141,8 @@ impl Draft {
             tools,
             process: None,
             proxied: None,
+            turn: 0,
+            company: None,
         };
         Self { request, sender: record.sender, history, body: record.body }
     }

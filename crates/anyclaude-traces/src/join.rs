@@ -7,17 +7,21 @@
 //! of standard error names the file, that is exact. Where another pairing would
 //! do as well, the join says that it is ambiguous.
 
+mod fill;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use fill::{Pair, fill_all};
 use serde::Serialize;
 
+use crate::company::{Stay, company};
 use crate::gather::interned;
 use crate::log::{
     Confidence, LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
-use crate::request::{Join, ModelSource, Request, Run, Timing};
+use crate::request::{ModelSource, Request, Run, Timing};
 use crate::store::{LogFile, Logs};
 use crate::time::Timestamp;
 
@@ -56,11 +60,28 @@ pub struct Joined {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct UnmatchedLogRequest {
+    /// When the proxy began to send; serialised among the times.
+    #[serde(skip)]
+    pub start: Timestamp,
     /// The process that served it.
     pub run: Arc<str>,
-    /// What the log says of it.
+    /// The model that ran.
+    pub model: Option<Arc<str>>,
+    /// Where [`model`](Self::model) comes from.
+    pub model_source: Option<ModelSource>,
+    /// Number of tools, as far as the log tells.
+    pub tool_count: Option<u64>,
+    /// Number of messages, as far as the log tells.
+    pub message_count: Option<u64>,
+    /// The most tokens that the answer may have, as far as the log tells.
+    pub max_tokens: Option<u64>,
+    /// Whether the answer was streamed, as far as the log tells.
+    pub stream: Option<bool>,
+    /// Times and counts.
     #[serde(flatten)]
-    pub request: LogRequest,
+    pub timing: Timing,
+    /// How sure it is that these are its own.
+    pub confidence: Confidence,
 }
 
 impl Joined {
@@ -69,7 +90,7 @@ impl Joined {
         self.runs.extend(other.runs);
         self.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         self.unmatched.extend(other.unmatched);
-        self.unmatched.sort_by_key(|unmatched| unmatched.request.start);
+        self.unmatched.sort_by_key(|unmatched| unmatched.start);
         self.empty_logs.extend(other.empty_logs);
         self.unreadable_lines += other.unreadable_lines;
     }
@@ -86,29 +107,14 @@ struct Start<'r> {
     confidence: Confidence,
 }
 
-/// What became of a start.
-struct Pair {
-    run: usize,
-    place: usize,
-    request: Option<usize>,
-    confidence: Confidence,
-}
-
-impl From<Start<'_>> for Pair {
-    fn from(start: Start<'_>) -> Self {
-        let Start { run, place, request, confidence, .. } = start;
-        Self { run, place, request, confidence }
-    }
-}
-
 /// Gives requests what the logs of their root know of them.
 ///
 /// `requests` are in order of time; `captures` are logs and captures of standard
 /// error that the user named.
 #[must_use]
 pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<ParsedLog>>) -> Joined {
-    let mut joined = Joined::default();
-    joined.unreadable_lines = logs.requests.iter().map(|log| log.content.unreadable_lines).sum();
+    let unreadable_lines = logs.requests.iter().map(|log| log.content.unreadable_lines).sum();
+    let mut joined = Joined { unreadable_lines, ..Joined::default() };
     let entries: Vec<RequestLogEntry> =
         logs.requests.into_iter().flat_map(|log| log.content.entries).collect();
     let (mut names, mut runs) = (Vec::new(), Vec::new());
@@ -136,7 +142,8 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     pair_by_name(requests, &mut starts);
     pair_by_time(requests, &mut starts, &runs);
     doubt(requests, &mut starts, &runs);
-    let pairs = starts.into_iter().map(Pair::from).collect();
+    let stays: Vec<Stay> = starts.iter().map(|start| Stay::of(start.log, start.run)).collect();
+    let pairs = starts.into_iter().zip(company(&stays)).map(Pair::new).collect();
     joined.unmatched = fill_all(requests, &mut runs, &processes, pairs);
     joined.runs = processes;
     joined.runs.extend(join_entries(requests, entries));
@@ -327,105 +334,6 @@ fn doubt(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
             start.confidence = Confidence::Ambiguous;
         }
     }
-}
-
-/// Gives every request what its log tells, and returns the rest by time. One run
-/// after the other is used up, so that hardly anything is held twice.
-fn fill_all(
-    requests: &mut [&mut Request],
-    runs: &mut [LogRun],
-    processes: &[Arc<Run>],
-    mut pairs: Vec<Pair>,
-) -> Vec<UnmatchedLogRequest> {
-    let (mut models, mut unmatched) = (Models::default(), Vec::new());
-    pairs.sort_by_key(|pair| pair.run);
-    for of_run in pairs.chunk_by(|a, b| a.run == b.run) {
-        let Some(run) = of_run.first().map(|pair| pair.run) else { continue };
-        let (Some(process), Some(run)) = (processes.get(run), runs.get_mut(run)) else { continue };
-        let logs = std::mem::take(&mut run.requests);
-        for pair in of_run {
-            let Some(log) = logs.get(pair.place) else { continue };
-            match pair.request.and_then(|index| requests.get_mut(index)) {
-                Some(request) => fill(request, log, pair.confidence, models.of(log, run), process),
-                None => {
-                    unmatched.push(UnmatchedLogRequest { run: process.id.clone(), request: log.clone() });
-                }
-            }
-        }
-    }
-    unmatched.sort_by_key(|unmatched| unmatched.request.start);
-    unmatched
-}
-
-fn fill(
-    request: &mut Request,
-    log: &LogRequest,
-    confidence: Confidence,
-    (model, source): (Option<Arc<str>>, Option<ModelSource>),
-    process: &Arc<Run>,
-) {
-    if model.is_some() {
-        request.model = model;
-        request.model_source = source;
-    }
-    request.run = Some(process.id.clone());
-    request.process = Some(process.clone());
-    request.proxied = log.prompt.clone();
-    request.join = Some(Join {
-        log: process.log.clone(),
-        gap_ms: request.timestamp.map(|stamp| stamp.ms_since(log.start)),
-        confidence,
-    });
-    request.timing = Some(Box::new(timing(log)));
-}
-
-/// The names of models, each kept once.
-#[derive(Default)]
-struct Models(HashSet<Arc<str>>);
-
-impl Models {
-    /// The model that ran, unless the log only has a placeholder for it.
-    fn of(&mut self, log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
-        if log.model != PLACEHOLDER_MODEL {
-            return (Some(interned(&mut self.0, log.model.as_str())), Some(ModelSource::DebugLog));
-        }
-        match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
-            Some(model) => (Some(interned(&mut self.0, model)), Some(ModelSource::Detected)),
-            None => (None, None),
-        }
-    }
-}
-
-fn timing(log: &LogRequest) -> Timing {
-    let proxy = log.proxy.filter(|proxy| proxy.confidence != Confidence::Ambiguous);
-    let proxy_ms = proxy.map(|proxy| proxy.ms);
-    let both = |a: Option<u64>, b: Option<u64>, join: fn(u64, u64) -> Option<u64>| join(a?, b?);
-    Timing {
-        start: Some(log.start),
-        proxy_ms,
-        ttft_ms: log.ttft_ms,
-        ttft_source: log.ttft_source,
-        generation_ms: both(log.total_ms, log.ttft_ms, u64::checked_sub),
-        total_ms: log.total_ms,
-        wall_ms: both(proxy_ms, log.total_ms, u64::checked_add),
-        keepalives: log.keepalives,
-        events: log.events,
-        event_bytes: log.event_bytes,
-        parts: log.parts,
-        prompt_tokens: log.prompt_tokens,
-        prompt_tokens_source: log.prompt_tokens_source,
-        output_tokens: log.output_tokens,
-        output_tokens_source: log.output_tokens_source,
-        reported_tokens_per_second: log.reported_tokens_per_second,
-        prefill_tokens_per_second: prefill_speed(log),
-        outcome: Some(log.outcome),
-    }
-}
-
-fn prefill_speed(log: &LogRequest) -> Option<f64> {
-    let (tokens, ttft_ms) = (log.prompt_tokens?, log.ttft_ms.filter(|ms| *ms > 0)?);
-    #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
-    Some(tokens as f64 * 1000.0 / ttft_ms as f64)
 }
 
 /// Matches the request logs with the runs; the entries that are left over.

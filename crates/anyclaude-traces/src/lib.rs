@@ -8,9 +8,9 @@
 //! There is one way through: [`store`] finds and reads files, [`trace`] parses
 //! each in one pass, [`gather`] makes [`Request`]s of them, with sessions and
 //! threads, [`log`] parses logs, [`join`] gives requests the models and times
-//! that the logs tell, and [`summary`], [`show`], [`diff`] and [`timing`] are pure
-//! functions from requests to serialisable results. [`Recording`] does all but
-//! the last:
+//! that the logs tell, and [`summary`], [`show`], [`diff`], [`timing`], [`prefix`],
+//! [`explain`] and [`report`] are pure functions from requests to serialisable
+//! results. [`Recording`] does all but the last:
 //!
 //! ```no_run
 //! use anyclaude_traces::{Recording, Store};
@@ -24,15 +24,20 @@
 //! unknown is `None`, never 0. The library prints nothing, asks no clock and no
 //! environment, and opens no connection.
 
+mod company;
 pub mod content;
 pub mod diff;
 pub mod error;
+pub mod explain;
 pub mod gather;
+mod insight;
 pub mod join;
 pub mod log;
 pub mod measure;
 pub mod overhead;
+pub mod prefix;
 pub mod recording;
+pub mod report;
 pub mod request;
 pub mod scope;
 mod session;
@@ -42,6 +47,7 @@ pub mod store;
 pub mod summary;
 pub mod time;
 pub mod timing;
+pub mod tokens;
 pub mod tools;
 pub mod trace;
 

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use crate::content::{Content, Tool};
 use crate::diff::Side;
 use crate::error::Error;
+use crate::explain::{Prompt, PromptVisitor};
 use crate::gather::Gathering;
 use crate::join::{Joined, join};
 use crate::log::ParsedLog;
-use crate::request::Request;
-use crate::store::{LogFile, Source, Store};
+use crate::request::{Request, TracePath};
+use crate::store::{LogFile, Source, Store, TraceFile};
 use crate::time::Timestamp;
+use crate::trace::{Element, Place, Section, Visit};
 
 /// All requests of some folders and files.
 #[derive(Debug, Default)]
@@ -45,6 +47,24 @@ impl Recording {
         let mut recording = Self::read_sources(store, &sources);
         recording.skipped.splice(..0, errors);
         recording
+    }
+
+    /// The same, with a visitor for the content of each file. `fold` takes what
+    /// it saw, in the order of the files.
+    #[must_use]
+    pub fn read_with<P: AsRef<Path>, V: Visit + Send>(
+        store: &Store,
+        paths: impl IntoIterator<Item = P>,
+        visitor: impl Fn() -> V + Sync,
+        mut fold: impl FnMut(&TraceFile, V) + Send,
+    ) -> Self {
+        let (sources, mut skipped) = store.find(paths);
+        let mut gathering = Gathering::default();
+        skipped.extend(store.scan(&sources, visitor, |file, seen| {
+            fold(&file, seen);
+            gathering.add(file);
+        }));
+        Self { requests: gathering.requests(), skipped, joined: Joined::default() }
     }
 
     /// Reads every trace among these sources.
@@ -120,6 +140,26 @@ pub fn read_side<'a>(
     Ok(Side { selector, requests, newest, tools })
 }
 
+/// Reads what the requests asked that have times to compare, for
+/// [`explain`](crate::explain::explain). Files that cannot be read (any more) are
+/// returned beside the rest.
+pub fn read_prompts<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
+    let is_timed = |request: &&Request| {
+        request.stream && request.timing.as_ref().is_some_and(|timing| timing.ttft_ms.is_some())
+    };
+    let timed: Vec<&Path> =
+        requests.into_iter().filter(is_timed).map(|request| request.path.as_ref()).collect();
+    let (sources, mut errors) = store.find(timed);
+    let mut prompts = HashMap::new();
+    errors.extend(store.scan(&sources, PromptVisitor::default, |file, visitor| {
+        prompts.insert(TracePath(file.path), visitor.finish());
+    }));
+    (prompts, errors)
+}
+
 /// The tools that the newest request does not carry, each with the newest file
 /// that defines it.
 fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a Path, Vec<Option<Arc<str>>>)> {
@@ -137,4 +177,44 @@ fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a Path, Vec<Option<Arc<
         }
     }
     files
+}
+
+/// Reads one element of a request again: what it [says](crate::trace::Raw::said).
+/// Empty where there is none.
+///
+/// # Errors
+///
+/// When the file cannot be read (any more).
+pub fn element_text(store: &Store, path: &Path, place: Place) -> Result<String, Error> {
+    let mut wanted = WantedElement { place, text: String::new() };
+    store.reread(path, &mut wanted)?;
+    Ok(wanted.text)
+}
+
+/// Keeps what one element says.
+struct WantedElement {
+    place: Place,
+    text: String,
+}
+
+impl Visit for WantedElement {
+    fn element(&mut self, element: &Element<'_>) {
+        if element.place == self.place {
+            self.text = element.raw.said();
+        }
+    }
+
+    fn restart(&mut self, section: Section) {
+        let is_void = match (section, self.place) {
+            (Section::Body, _) | (Section::System, Place::System(_)) | (Section::Tools, Place::Tool(_)) => {
+                true
+            }
+            (Section::Messages, Place::Block { .. }) => true,
+            (Section::Message(index), Place::Block { message, .. }) => index == message,
+            _ => false,
+        };
+        if is_void {
+            self.text.clear();
+        }
+    }
 }

@@ -66,6 +66,23 @@ pub struct Request {
     /// What the proxy was about to send, after its edits.
     #[serde(skip)]
     pub proxied: Option<PromptOverhead>,
+    /// How many requests of its thread came before it.
+    #[serde(skip)]
+    pub turn: u32,
+    /// What the backend was doing besides; known from logs only.
+    #[serde(skip)]
+    pub company: Option<Company>,
+}
+
+/// What else went on in the backend when a request was there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Company {
+    /// Another request was in the backend at the same time.
+    pub overlapped: bool,
+    /// It was the first streamed request of its process, and may have had to wait
+    /// for the model to be loaded.
+    pub cold_start: bool,
 }
 
 /// One anyclaude process, as its log tells it.

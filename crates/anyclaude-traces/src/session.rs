@@ -117,6 +117,8 @@ struct Thread {
     session: Option<Arc<str>>,
     name: Arc<str>,
     history: HistoryId,
+    /// How many requests it has.
+    length: u32,
 }
 
 struct Sitting {
@@ -141,11 +143,18 @@ impl Book {
             (None, None) => continued.as_ref().and_then(|thread| thread.session.clone()),
         };
         let thread = continued.filter(|thread| thread.session == session);
-        let name = thread.map_or_else(|| self.new_thread(&session), |thread| thread.name);
-        let tip = Thread { session: session.clone(), name: name.clone(), history: draft.history };
+        let (name, turn) =
+            thread.map_or_else(|| (self.new_thread(&session), 0), |thread| (thread.name, thread.length));
+        let tip = Thread {
+            session: session.clone(),
+            name: name.clone(),
+            history: draft.history,
+            length: turn.saturating_add(1),
+        };
         self.tips.insert((circle, draft.history), tip);
         draft.request.session = session;
         draft.request.thread = Some(name);
+        draft.request.turn = turn;
     }
 
     fn circle(&mut self, circle: Circle) -> usize {

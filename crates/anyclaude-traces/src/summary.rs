@@ -1,15 +1,16 @@
 //! Requests → the answer to "what did this session look like": groups, the
 //! biggest tools, the growth of sessions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::error::Skipped;
+use crate::insight::insight;
 use crate::measure::{Measure, Value};
-use crate::request::{Kind, Request};
+use crate::request::Request;
 use crate::scope::Scope;
 use crate::stats::Stats;
 use crate::time::Timestamp;
@@ -33,6 +34,9 @@ pub struct Summary {
     pub mcp_servers: Vec<ServerUse>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
+    /// What matters most, in one sentence, where the requests support one: see
+    /// [`explain`](crate::explain::explain) for what it rests on.
+    pub insight: Option<String>,
     /// The files that could not be used, of whatever kind they were.
     pub skipped: Vec<Skipped>,
 }
@@ -138,7 +142,14 @@ type GroupKey = dyn Fn(&Request) -> Option<Arc<str>>;
 /// What requests are grouped by, and in which order the groups come.
 pub struct Grouping {
     key: Box<GroupKey>,
-    chronological: bool,
+    order: Order,
+}
+
+/// In which order groups come.
+enum Order {
+    MostRequestsFirst,
+    EarliestFirst,
+    ByName,
 }
 
 impl Grouping {
@@ -151,13 +162,19 @@ impl Grouping {
     /// By a name; the group with most requests comes first.
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
-        Self { key: Box::new(key), chronological: false }
+        Self { key: Box::new(key), order: Order::MostRequestsFirst }
     }
 
     /// By something that comes and goes in time; the earliest group comes first.
     #[must_use]
     pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
-        Self { key: Box::new(key), chronological: true }
+        Self { key: Box::new(key), order: Order::EarliestFirst }
+    }
+
+    /// By steps whose names have an order of their own; what is unknown comes last.
+    #[must_use]
+    pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+        Self { key: Box::new(key), order: Order::ByName }
     }
 
     /// The groups of these requests, with the spread of these measures.
@@ -166,8 +183,14 @@ impl Grouping {
         let parts = parted(requests, &self.key).into_iter();
         let mut groups: Vec<Group> =
             parts.map(|(name, members)| Group::of(name, &members, measures)).collect();
-        if !self.chronological {
-            groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+        match self.order {
+            Order::EarliestFirst => {}
+            Order::MostRequestsFirst => {
+                groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+            }
+            Order::ByName => {
+                groups.sort_by(|a, b| (a.name.is_none(), &a.name).cmp(&(b.name.is_none(), &b.name)));
+            }
         }
         groups
     }
@@ -186,34 +209,40 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
     let sessions = sessions(&chosen);
     Summary {
         scope,
-        totals: totals(&chosen, &sessions, skipped.len()),
-        other_kinds: count_kinds(&others),
+        totals: totals(&chosen, skipped.len()),
+        other_kinds: count_kinds(others),
         groups: grouping.groups(&chosen, &Group::MEASURES),
         largest_tools,
         mcp_servers,
         sessions,
+        insight: insight(scope, &chosen),
         skipped,
     }
 }
 
-fn totals(requests: &[&Request], sessions: &[SessionGrowth], skipped: usize) -> Totals {
-    let mut runs: Vec<&Arc<str>> = requests.iter().filter_map(|request| request.run.as_ref()).collect();
-    runs.sort();
-    runs.dedup();
+pub(crate) fn totals(requests: &[&Request], skipped: usize) -> Totals {
+    let distinct = |of: fn(&Request) -> Option<&Arc<str>>| {
+        requests.iter().filter_map(|request| of(request)).collect::<HashSet<_>>().len() as u64
+    };
     Totals {
         requests: requests.len() as u64,
         files: requests.iter().map(|request| request.paths.len() as u64).sum(),
         skipped: skipped as u64,
-        sessions: sessions.iter().filter(|session| session.id.is_some()).count() as u64,
-        runs: runs.len() as u64,
+        sessions: distinct(|request| request.session.as_ref()),
+        runs: distinct(|request| request.run.as_ref()),
         first: requests.iter().filter_map(|request| request.timestamp).min(),
         last: requests.iter().filter_map(|request| request.timestamp).max(),
     }
 }
 
-fn count_kinds(requests: &[&Request]) -> BTreeMap<&'static str, u64> {
-    let count = |kind: Kind| requests.iter().filter(|request| request.kind == kind).count() as u64;
-    Kind::ALL.iter().map(|&kind| (kind.name(), count(kind))).filter(|(_, n)| *n > 0).collect()
+pub(crate) fn count_kinds<'a>(
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for request in requests {
+        *counts.entry(request.kind.name()).or_default() += 1;
+    }
+    counts
 }
 
 fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
@@ -233,7 +262,7 @@ fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
 }
 
 /// Requests by a key, groups in the order of their first request.
-fn parted<'a>(
+pub(crate) fn parted<'a>(
     requests: &[&'a Request],
     key: impl Fn(&Request) -> Option<Arc<str>>,
 ) -> Vec<(Option<Arc<str>>, Vec<&'a Request>)> {

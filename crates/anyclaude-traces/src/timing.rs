@@ -94,7 +94,7 @@ pub fn timing(
     let grouped: Vec<&Request> = requests.iter().filter(|request| groups_kind.admits(request.kind)).collect();
     let groups = grouping.groups(&grouped, &MEASURES);
     let in_time = |unmatched: &&UnmatchedLogRequest| {
-        let start = unmatched.request.start;
+        let start = unmatched.start;
         scope.from.is_none_or(|from| from <= start) && scope.to.is_none_or(|to| start <= to)
     };
     let unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();

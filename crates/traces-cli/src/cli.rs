@@ -1,12 +1,20 @@
 //! The command line: types only.
 
+mod replay;
+mod report;
+
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyclaude_traces::Kind;
+use anyclaude_traces::prefix::{Order, View};
 use anyclaude_traces::scope::KindFilter;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
+pub(crate) use report::ReportArgs;
 
 use crate::duration::{Label, Limit, parse_limit};
 
@@ -27,10 +35,15 @@ Examples:
   traces diff latest~1 latest         what the newest request adds
   traces show latest                  where the bytes of the newest request are
   traces timing                       where the time went, by model
+  traces prefix                       what makes the model read its prompt again
+  traces explain                      why the slower of two models is slower
+  traces report -o report.html        all of it on one page, to send around
+  traces replay latest                is it the server or the proxy
   traces list --all --format ndjson   every request, for jq
 
 Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
-(--fail-over) · 2 wrong usage, or nothing to read · 3 done, some files skipped";
+(--fail-over) · 2 wrong usage, or nothing to read · 3 done, some files skipped
+or runs of replay failed · 130 interrupted";
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]
@@ -61,6 +74,14 @@ pub(crate) enum Verb {
     Diff(DiffArgs),
     /// Times from the logs: first token, keepalives, events, tokens per second
     Timing(TimingArgs),
+    /// What a prompt cache could reuse of each request, and what broke it
+    Prefix(PrefixArgs),
+    /// Where the slower of two models lost its time, with evidence
+    Explain(ExplainArgs),
+    /// A page to send around: verdict, charts and every request, as HTML or Markdown
+    Report(ReportArgs),
+    /// Send a recorded request straight to LM Studio, and measure the answer
+    Replay(ReplayArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page
@@ -172,12 +193,72 @@ pub(crate) struct TimingArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<OsString>,
-    /// A log elsewhere, or a capture of anyclaude's standard error [repeatable]
+    /// A log elsewhere, or a capture of anyclaude's standard error (repeatable)
     #[arg(long = "log", value_name = "FILE")]
     pub(crate) logs: Vec<PathBuf>,
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Without arguments, the two models used last are compared, the faster one left.
+Requests that answered the same prompt are compared in pairs, else groups by
+their means: give both models the same task. --format markdown adds all advice
+and all that is missing to the screenful.
+
+Examples:
+  traces explain
+  traces explain model:gpt-oss model:qwen3-42b
+  traces explain run:2025-11-16T02-30 run:2025-11-16T02-52 --format json")]
+pub(crate) struct ExplainArgs {
+    /// The fast side: file, folder or selector
+    #[arg(value_name = "FAST")]
+    pub(crate) fast: Option<OsString>,
+    /// The slow side: file, folder or selector
+    #[arg(value_name = "SLOW")]
+    pub(crate) slow: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+A backend that caches prompts reads again only what comes after the first
+difference. A cache is simulated for each model, over requests of every kind,
+whatever the filters show; the figures are an upper bound.
+
+Examples:
+  traces prefix                        the last sitting
+  traces prefix --kind conversation --text
+  traces prefix --as proxied           what if the proxy stripped and sorted
+  traces prefix --order tools-first    GLM, Kimi, Qwen3.5, Cohere
+  traces prefix --slots 1 --format json | jq .totals.ratio")]
+pub(crate) struct PrefixArgs {
+    /// Files, folders or selectors
+    #[arg(value_name = "INPUT")]
+    pub(crate) inputs: Vec<OsString>,
+    /// What the model's chat template puts first
+    #[arg(long, value_name = "ORDER", default_value = "system-first")]
+    pub(crate) order: OrderArg,
+    /// The request as Claude Code sent it, or without its billing header and with sorted tools
+    #[arg(long = "as", value_name = "WHOSE", default_value = "sent")]
+    pub(crate) view: ViewArg,
+    /// How many prompts the backend's cache holds; LM Studio's default is 4
+    #[arg(long, value_name = "N", default_value = "4")]
+    pub(crate) slots: NonZeroUsize,
+    /// Quote what was and what is at the first difference: it may hold secrets
+    #[arg(long)]
+    pub(crate) text: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]
@@ -266,6 +347,9 @@ pub(crate) enum Format {
     Ndjson,
     Csv,
     Markdown,
+    /// Of a report only.
+    #[value(skip)]
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -284,6 +368,36 @@ pub(crate) enum By {
     Kind,
     Level,
     Day,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderArg {
+    SystemFirst,
+    ToolsFirst,
+}
+
+impl From<OrderArg> for Order {
+    fn from(order: OrderArg) -> Self {
+        match order {
+            OrderArg::SystemFirst => Self::SystemFirst,
+            OrderArg::ToolsFirst => Self::ToolsFirst,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ViewArg {
+    Sent,
+    Proxied,
+}
+
+impl From<ViewArg> for View {
+    fn from(view: ViewArg) -> Self {
+        match view {
+            ViewArg::Sent => Self::Sent,
+            ViewArg::Proxied => Self::Proxied,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

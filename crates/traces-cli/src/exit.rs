@@ -6,6 +6,8 @@ use std::process::ExitCode;
 /// How a verb ended. Of several, the first in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
+    /// The user stopped it.
+    Interrupted,
     /// Usage, or nothing could be read or matched.
     Unusable,
     /// A difference was found, or a limit exceeded.
@@ -34,6 +36,7 @@ impl From<Status> for ExitCode {
             Status::Done => 0,
             Status::Exceeded => 1,
             Status::Unusable => 2,
+            Status::Interrupted => 130,
             Status::Skipped => 3,
         })
     }

@@ -6,6 +6,7 @@ mod commands;
 mod duration;
 mod exit;
 mod render;
+mod save;
 mod select;
 
 use std::io::{self, BufWriter, Write as _};

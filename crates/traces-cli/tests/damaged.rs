@@ -57,7 +57,7 @@ fn every_damaged_file_is_expected() {
 
 #[test]
 fn a_folder_of_damaged_files_gives_every_reason_and_2() {
-    for verb in ["list", "summary", "timing"] {
+    for verb in ["list", "summary", "timing", "prefix"] {
         let ran = traces(&format!("{verb} {DAMAGED} --format json")).ends_with(2);
         assert_eq!(reasons(&ran.json()["skipped"]), expected(), "{verb}");
         traces(&format!("{verb} {DAMAGED}")).ends_with(2).says(&["skipped 40 files", "and 35 more"]);
@@ -114,8 +114,9 @@ fn odd_files_are_accepted() {
     assert_eq!(ran.stderr, "");
     let files = fs::read_dir(repo().join("testdata/odd")).unwrap();
     assert_eq!(ran.json()["requests"].as_array().unwrap().len(), files.count());
-    for verb in ["summary testdata/odd", "list testdata/odd", "show testdata/odd", "show testdata/odd --text"]
-    {
+    let verbs =
+        ["summary testdata/odd", "list testdata/odd", "show testdata/odd", "show testdata/odd --text"];
+    for verb in verbs.into_iter().chain(["prefix testdata/odd --text"]) {
         for format in ["table", "markdown", "json"] {
             traces(&format!("{verb} --format {format}")).ends_with(0);
         }

@@ -158,7 +158,7 @@ fn a_format_that_a_verb_lacks_is_2_and_names_those_it_has() {
 
 #[test]
 fn a_missing_file_or_folder_is_2() {
-    for verb in ["summary", "list", "show", "diff", "timing"] {
+    for verb in ["summary", "list", "show", "diff", "timing", "prefix"] {
         traces(&format!("{verb} no/such/file.json")).ends_with(2).says(&["no/such/file.json", "INPUT"]);
         traces(&format!("{verb} no/such/folder/")).ends_with(2).says(&["no/such/folder/"]);
     }
@@ -172,7 +172,9 @@ fn a_missing_file_or_folder_is_2() {
 fn an_empty_folder_or_a_missing_root_says_how_to_record() {
     let folder = Folder::new();
     folder.write("empty/traces/lmstudio/notes.txt", "no trace");
-    for verb in ["", "summary", "list", "show", "diff", "timing", "show latest", "diff model:a model:b"] {
+    for verb in
+        ["", "summary", "list", "show", "diff", "timing", "prefix", "show latest", "diff model:a model:b"]
+    {
         for root in ["--root nowhere", "--root empty", ""] {
             let ran = folder.traces(&format!("{verb} {root}")).ends_with(2);
             assert_eq!(ran.stdout, "");
@@ -185,7 +187,7 @@ fn an_empty_folder_or_a_missing_root_says_how_to_record() {
 fn a_folder_without_traces_is_2() {
     let folder = Folder::new();
     folder.write("empty/notes.txt", "no trace");
-    for verb in ["summary", "list", "show"] {
+    for verb in ["summary", "list", "show", "prefix"] {
         folder.traces(&format!("{verb} empty")).ends_with(2).says(&["traces"]);
     }
 }
@@ -193,7 +195,7 @@ fn a_folder_without_traces_is_2() {
 #[test]
 fn skipped_files_are_3() {
     let folder = with_damage();
-    for line in ["summary .", "list .", "list . --format ndjson", "show .", "diff . b.json"] {
+    for line in ["summary .", "list .", "list . --format ndjson", "show .", "diff . b.json", "prefix ."] {
         let ran = folder.traces(line).ends_with(3).says(&["skipped 1 file", "broken.json", "invalid_json"]);
         assert!(!ran.stdout.is_empty(), "{line}");
         let quiet = folder.traces(&format!("{line} --quiet")).ends_with(3);
@@ -204,7 +206,7 @@ fn skipped_files_are_3() {
 #[test]
 fn an_exceeded_limit_or_a_difference_comes_before_skipped_files() {
     let folder = with_damage();
-    for line in ["summary .", "list .", "show ."] {
+    for line in ["summary .", "list .", "show .", "prefix ."] {
         folder.traces(&format!("{line} --fail-over tool_count=1")).ends_with(1).says(&["skipped"]);
     }
     folder.traces("diff . b.json --exit-code").ends_with(1).says(&["skipped"]);
@@ -220,6 +222,7 @@ fn nothing_readable_comes_before_everything() {
         };
         only("summary broken.json --fail-over tool_count=0");
         only("list broken.json --fail-over tool_count=0");
+        only("prefix broken.json --fail-over tool_count=0");
         only("diff broken.json good/a.json --exit-code");
         only("diff good/a.json broken.json --exit-code");
     }
@@ -229,7 +232,7 @@ fn nothing_readable_comes_before_everything() {
 #[test]
 fn json_names_what_was_skipped_even_where_nothing_is_left() {
     let folder = only_damage();
-    for verb in ["summary", "list"] {
+    for verb in ["summary", "list", "prefix"] {
         let found = folder.traces(&format!("{verb} . --format json")).ends_with(2).json();
         assert_eq!(found["skipped"][0]["reason"], "invalid_json", "{verb}");
         assert_eq!(found["schema_version"], 1, "{verb}");

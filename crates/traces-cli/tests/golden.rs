@@ -5,7 +5,9 @@
 
 mod common;
 
-use common::{HOME, traces};
+use std::fs;
+
+use common::{Folder, HOME, program, repo, run, traces};
 
 /// Compares a run with the snapshot of this name.
 #[track_caller]
@@ -102,16 +104,79 @@ fn timing() {
 }
 
 #[test]
+fn prefix() {
+    let fast = format!("prefix run:02-30-40 --root {HOME}");
+    golden("prefix-table", &fast);
+    golden("prefix-markdown", &format!("{fast} --kind conversation --format markdown"));
+    let billed = format!("prefix --root {HOME} --session 33333333");
+    golden("prefix-text-table", &format!("{billed} --text"));
+    for format in ["csv", "json", "ndjson"] {
+        golden(&format!("prefix-{format}"), &format!("{billed} --format {format}"));
+    }
+    golden("prefix-as-proxied", &format!("{billed} --as proxied --order tools-first"));
+    golden("prefix-of-one-slot", &format!("{fast} --slots 1 --kind conversation"));
+}
+
+#[test]
 fn two_levels_compared() {
     golden("diff-of-runs", &format!("diff run:03-20 run:03-30 --root {HOME}"));
     golden("diff-of-runs-json", &format!("diff run:03-20 run:03-30 --root {HOME} --format json"));
 }
 
 #[test]
+fn explain() {
+    let models = format!("explain model:gpt-oss model:qwen3-42b --root {HOME}");
+    golden("explain-table", &models);
+    for format in ["markdown", "json", "csv"] {
+        golden(&format!("explain-{format}"), &format!("{models} --format {format}"));
+    }
+    golden("explain-swapped", &format!("explain model:qwen3-42b model:gpt-oss --root {HOME}"));
+    golden("explain-of-the-last-two-models", &format!("explain --root {HOME}"));
+    golden("explain-without-times", &format!("explain session:44444444 model:gpt-oss --root {HOME}"));
+    golden("explain-of-one-model", &format!("explain --root {HOME} --model gpt-oss"));
+}
+
+#[test]
+fn report() {
+    let models = format!("report model:gpt-oss model:qwen3-42b --root {HOME}");
+    golden("report-markdown", &format!("{models} --format markdown"));
+    golden("report-json", &format!("report session:33333333 --root {HOME} --format json"));
+    golden("report-without-verdict", &format!("report --root {HOME} --session 44444444 --format markdown"));
+    golden("report-without-a-file", &models);
+}
+
+#[test]
+fn the_page_of_a_report() {
+    let folder = Folder::new();
+    let page = folder.path().join("report.html");
+    let line = format!("report model:gpt-oss model:qwen3-42b --root {HOME} -q -o");
+    run(program(&repo()), &line, &[&page]).ends_with(0);
+    let text = fs::read_to_string(page).unwrap();
+    // One element a line, so that a change shows where it is.
+    let text = text.replace('<', "\n<").replace("\n</", "</");
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("report-html", text);
+    });
+}
+
+#[test]
 fn completions_know_every_verb() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = traces(&format!("completions {shell}")).ends_with(0).stdout;
-        for word in ["summary", "list", "show", "diff", "timing", "completions", "man", "fail-over"] {
+        for word in [
+            "summary",
+            "list",
+            "show",
+            "diff",
+            "timing",
+            "explain",
+            "replay",
+            "prefix",
+            "report",
+            "completions",
+            "man",
+            "fail-over",
+        ] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
@@ -128,6 +193,11 @@ fn the_manual_has_every_verb_and_flag() {
         "traces-show",
         "traces-diff",
         "traces-timing",
+        "traces-explain",
+        "traces-replay",
+        "traces-prefix",
+        "traces-report",
+        "--include-text",
         "traces-completions",
         "--fail-over",
         "--exit-code",

@@ -86,12 +86,71 @@ fn lines() -> Vec<String> {
         "list in --mode nonesuch",
         "list in --label x=session:e",
         "diff in/a.json",
+        "prefix in",
+        "prefix in --text",
+        "prefix in --slots 1 --as proxied --text",
+        "explain in",
+        "report in",
+        "report in --include-text",
     ]
     .map(str::to_owned)
     .into();
     lines
         .extend(["session", "mode", "kind", "day", "level", "run"].map(|by| format!("summary in --by {by}")));
     lines
+}
+
+/// Every tag that a page of a harmless trace has is the whole of what may be in one.
+#[test]
+fn a_page_is_text_but_for_its_own_markup() {
+    let folder = folder();
+    let tags = |page: &str| -> std::collections::BTreeSet<String> {
+        let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '/').collect();
+        page.split('<').skip(1).map(name).collect()
+    };
+    folder.trace("harmless/a.json", "2025-11-16T10:00:00.000Z", &common::body("a question"));
+    folder.write("in/<script>alert(1)</script>.json", "{");
+    folder.traces("report harmless --include-text -o harmless.html").ends_with(0);
+    let harmless = std::fs::read_to_string(folder.path().join("harmless.html")).unwrap();
+    let line = "report in --include-text --label model<script>\u{202e}=in/a.json -o page.html";
+    folder.traces(line).ends_with(3);
+    let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
+    is_safe(line, &page.replace('\t', ""), true);
+    let more = [
+        "/svg",
+        "svg",
+        "path",
+        "line",
+        "/path",
+        "/line",
+        "figure",
+        "/figure",
+        "/figcaption",
+        "figcaption",
+        "b",
+        "/b",
+        "h3",
+        "/h3",
+        "small",
+        "/small",
+        "rect",
+        "/rect",
+        "text",
+        "/text",
+        "title",
+        "desc",
+        "/desc",
+    ];
+    let known: Vec<String> = tags(&harmless).into_iter().chain(more.map(str::to_owned)).collect();
+    let strange: Vec<String> = tags(&page).into_iter().filter(|tag| !known.contains(tag)).collect();
+    assert!(strange.is_empty(), "{strange:?}");
+    assert_eq!(page.matches("<script").count(), 1, "the page has a script of its own and no other");
+    assert_eq!(page.matches("</script").count(), 1);
+    assert_eq!(page.matches("</style").count(), 1);
+    for text in ["left tool ", "&lt;script&gt;alert(1)&lt;/script&gt;", "model&lt;script&gt;", "left system "]
+    {
+        assert!(page.contains(text), "{text}");
+    }
 }
 
 /// Fails if a stream holds what a terminal obeys.

@@ -44,7 +44,7 @@ fn pieces(readme: &str) -> Vec<Piece> {
 }
 
 /// The reader's shell, as far as the README needs one: `export NAME=VALUE`, and
-/// `traces` with words and an optional `| head -N`.
+/// `traces` with words and an optional `| head -N` or `| tail -N`.
 #[derive(Default)]
 struct Shell {
     variables: Vec<(String, String)>,
@@ -52,10 +52,7 @@ struct Shell {
 
 impl Shell {
     fn run(&mut self, line: &str) -> String {
-        let (command, head) = match line.split_once(" | head -") {
-            Some((command, lines)) => (command, lines.parse().unwrap()),
-            None => (line, usize::MAX),
-        };
+        let (command, filter) = line.split_once(" | ").map_or((line, None), |(a, b)| (a, Some(b)));
         let mut words = command.split_whitespace();
         match words.next() {
             Some("export") => {
@@ -63,7 +60,7 @@ impl Shell {
                 self.variables.extend(assigned.map(|(name, value)| (name.to_owned(), value.to_owned())));
                 String::new()
             }
-            Some("traces") => self.traces(words).split_inclusive('\n').take(head).collect(),
+            Some("traces") => filtered(&self.traces(words), filter),
             _ => panic!("README.md: `{line}`: only `traces` and `export` can stand in a console block"),
         }
     }
@@ -75,6 +72,19 @@ impl Shell {
         command.env_remove("TRACES_ROOT").envs(self.variables.iter().cloned()).args(args);
         let output = command.output().unwrap();
         String::from_utf8([output.stderr, output.stdout].concat()).unwrap()
+    }
+}
+
+/// The lines that `head -N` or `tail -N` lets through.
+fn filtered(printed: &str, filter: Option<&str>) -> String {
+    let Some(filter) = filter else { return printed.to_owned() };
+    let lines: Vec<&str> = printed.split_inclusive('\n').collect();
+    let (name, count) = filter.split_once(" -").unwrap();
+    let count = lines.len().min(count.parse().unwrap());
+    match name {
+        "head" => lines[..count].concat(),
+        "tail" => lines[lines.len() - count..].concat(),
+        _ => panic!("README.md: `| {filter}`: only `head -N` and `tail -N` can stand behind a bar"),
     }
 }
 
@@ -111,8 +121,10 @@ fn every_verb_is_shown() {
     let readme = read("README.md");
     let help = Shell::default().run("traces --help");
     assert!(readme.contains("\n$ traces --help\n"), "the README shows no usage");
-    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs = help.lines().skip_while(|line| *line != "Verbs:").skip(1);
     let verbs = verbs.map_while(|line| line.split_whitespace().next()).filter(|verb| *verb != "help");
+    let verbs: Vec<&str> = verbs.collect();
+    assert!(verbs.contains(&"summary") && verbs.contains(&"completions"), "{verbs:?}");
     for verb in verbs {
         assert!(readme.contains(&format!("`traces {verb}")), "the README does not explain `traces {verb}`");
     }

@@ -62,6 +62,8 @@ fn lines() -> Vec<String> {
         "summary --by session --all",
         "timing",
         "timing --by run --all",
+        "prefix",
+        "prefix --all --text",
         "list --all",
         "show",
         "show session:22222222",
@@ -169,5 +171,37 @@ fn arguments_do_not_steer_the_terminal() {
         let plain = without_colours(&text);
         let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         assert!(!plain.contains(steers), "{args:?}: {plain:?}");
+    }
+}
+
+#[test]
+fn a_replay_shows_how_far_it_is_and_leaves_nothing_of_it() {
+    use std::time::Duration;
+    let server = common::server::Server::new(|_, answer| {
+        let events = common::server::anthropic(&["a", "b"]);
+        std::thread::sleep(Duration::from_millis(800));
+        answer.stream();
+        answer.events(&events[..2]);
+        std::thread::sleep(Duration::from_millis(800));
+        answer.events(&events[2..]);
+    });
+    let line = format!("replay --root {HOME} --url {}", server.url);
+    let (text, code) = on_terminal(80, &words(&line), &[]);
+    assert_eq!(code, 0, "{text}");
+    let (progress, page) = text.rsplit_once("\r\u{1b}[K").unwrap();
+    for words in ["waiting for the first token, ", "first token after ", "~", "tok/s"] {
+        assert!(progress.contains(words), "{words}: {progress:?}");
+    }
+    for row in without_colours(page).lines() {
+        assert!(width(row) <= 80, "{row}");
+    }
+    let server = common::server::Server::new(|_, answer| {
+        answer.stream();
+        answer.events(&common::server::anthropic(&["a"]));
+    });
+    let line = format!("replay --root {HOME} --url {}", server.url);
+    for quiet in ["--quiet", "--no-progress"] {
+        let (text, _) = on_terminal(80, &words(&format!("{line} {quiet}")), &[]);
+        assert!(!text.contains('\r') && text.contains("TTFT"), "{quiet}: {text:?}");
     }
 }

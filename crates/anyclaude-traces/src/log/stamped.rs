@@ -264,10 +264,12 @@ impl Stamped {
         let mut lost = 0;
         let mut groups = Vec::new();
         let mut timeouts: Vec<(i64, usize)> = Vec::new();
-        // Timeouts first: their age leaves fewer to choose from.
+        // Errors that only one request can have had come first, then timeouts:
+        // their age leaves fewer to choose from.
         let (late, failed): (Vec<Abort>, Vec<Abort>) = std::mem::take(&mut self.aborts)
             .into_iter()
             .partition(|abort| matches!(abort, Abort::Timeout { .. }));
+        let failed = self.settle_certain_failures(failed, &late, drafts);
         for abort in late.into_iter().chain(failed) {
             let group = match abort {
                 Abort::Timeout { at, fitting } => self.timed_out(at, fitting, &mut timeouts, drafts),
@@ -301,6 +303,35 @@ impl Stamped {
         lost
     }
 
+    /// Gives each error that only one request can have had to that request; returns
+    /// the others. An error right after a timeout may be the timeout's.
+    fn settle_certain_failures(
+        &mut self,
+        failed: Vec<Abort>,
+        late: &[Abort],
+        drafts: &mut [Draft],
+    ) -> Vec<Abort> {
+        let timeouts: Vec<i64> = late
+            .iter()
+            .filter_map(|abort| match abort {
+                Abort::Timeout { at, .. } => Some(*at),
+                Abort::Failure { .. } => None,
+            })
+            .collect();
+        let mut doubtful = Vec::new();
+        for abort in failed {
+            let Abort::Failure { at, label, started } = abort else { continue };
+            let before = timeouts.partition_point(|timeout| *timeout <= at);
+            let last = before.checked_sub(1).and_then(|index| timeouts.get(index));
+            let is_aftermath = last.is_some_and(|timeout| at.saturating_sub(*timeout) < ABORT_MS);
+            match self.may_have_failed(at, label, started, drafts).as_slice() {
+                &[index] if !is_aftermath => self.fail(index, at, drafts),
+                _ => doubtful.push(abort),
+            }
+        }
+        doubtful
+    }
+
     /// One of these was given up: the one that started last, as timers are
     /// rarely late.
     fn timed_out(
@@ -310,7 +341,7 @@ impl Stamped {
         timeouts: &mut Vec<(i64, usize)>,
         drafts: &mut [Draft],
     ) -> Option<Vec<usize>> {
-        fitting.retain(|index| drafts.get(*index).is_some_and(|draft| !draft.timed_out));
+        fitting.retain(|index| drafts.get(*index).is_some_and(|draft| !draft.timed_out && !draft.failed));
         for prefer in [|draft: &Draft| draft.end.is_none(), Draft::is_streamed] {
             let preferred = |index: &usize| drafts.get(*index).is_some_and(prefer);
             if fitting.iter().any(preferred) {
@@ -344,6 +375,15 @@ impl Stamped {
         if let Some(&(_, index)) = aborted {
             return Some(vec![index]);
         }
+        let fitting = self.may_have_failed(at, label, started, drafts);
+        self.fail(*fitting.first()?, at, drafts);
+        Some(fitting)
+    }
+
+    /// The requests that were there to fail at this time, the one that started last
+    /// first.
+    fn may_have_failed(&self, at: i64, label: Option<u32>, started: usize, drafts: &[Draft]) -> Vec<usize> {
+        let mine = |draft: &Draft| label.is_none_or(|label| draft.label == label);
         let range = (i64::MIN, 0)..=(at.saturating_add(EXACT_MS), usize::MAX);
         let earlier = self.open.range(range).rev().take(MAX_CANDIDATES).map(|&(_, index)| index);
         let mut fitting: Vec<usize> =
@@ -357,12 +397,15 @@ impl Stamped {
             };
             fitting.retain(recent);
         }
-        let &index = fitting.first()?;
-        let draft = drafts.get_mut(index)?;
-        draft.failed = true;
-        draft.keepalives.retain(|sent| *sent <= at);
-        self.open.remove(&(draft.start, index));
-        Some(fitting)
+        fitting
+    }
+
+    fn fail(&mut self, index: usize, at: i64, drafts: &mut [Draft]) {
+        if let Some(draft) = drafts.get_mut(index) {
+            draft.failed = true;
+            draft.keepalives.retain(|sent| *sent <= at);
+            self.open.remove(&(draft.start, index));
+        }
     }
 
     fn settle_first_parts(&self, drafts: &mut [Draft]) {

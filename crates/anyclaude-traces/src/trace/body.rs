@@ -252,7 +252,7 @@ fn show_string<'a, V: Visit>(
     identity: Option<Identity>,
     visit: &mut V,
 ) {
-    let raw = Raw::of_element(cursor, span, identity);
+    let raw = Raw::of_element(cursor, span, 0, identity);
     let kind = Some(Cow::Borrowed("text"));
     visit.element(&Element { place, kind, name: None, raw, text: Some(text) });
 }
@@ -263,7 +263,7 @@ impl<'a> Part<'a> {
             place,
             kind: self.kind.map(RawStr::decode),
             name: self.name.map(RawStr::decode),
-            raw: Raw::of_element(cursor, &self.span, self.identity),
+            raw: Raw::of_element(cursor, &self.span, self.left_out, self.identity),
             text: self.text,
         }
     }

@@ -117,9 +117,9 @@ impl<'a, 's> Cursor<'a, 's> {
     /// Passes a value and adds its compact JSON to what is being put together.
     pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
         self.scratch.compact.resume(self.at);
-        pass(self)?;
+        let passed = pass(self);
         self.scratch.compact.pause(self.text, self.at);
-        Ok(())
+        passed
     }
 
     pub(crate) fn shape(&self) -> Checked<Shape> {

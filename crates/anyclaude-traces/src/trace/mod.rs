@@ -172,6 +172,9 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
         let body = text.get(span.range.clone()).unwrap_or_default();
         found.body_identity = part::identity(body, false);
     }
+    if let Some(span) = body.and_then(|body| body.span.as_ref()) {
+        visit.body(&Raw::new(&cursor, span));
+    }
     Ok(found)
 }
 

@@ -4,7 +4,7 @@ use super::compact::{Compact, Wanted};
 use super::cursor::{Checked, Cursor, Shape, Span, Walk};
 use super::scratch::Scratch;
 use super::text::RawStr;
-use super::visit::Identity;
+use super::visit::{Identity, TEXT_BLOCK};
 
 /// An item, with the members that we look at.
 pub(crate) struct Part<'a> {
@@ -12,6 +12,8 @@ pub(crate) struct Part<'a> {
     pub(crate) kind: Option<RawStr<'a>>,
     pub(crate) name: Option<RawStr<'a>>,
     pub(crate) text: Option<RawStr<'a>>,
+    /// The bytes of its `cache_control` members, each with a comma.
+    pub(crate) left_out: u64,
     /// What it says, where that was wanted.
     pub(crate) identity: Option<Identity>,
 }
@@ -22,7 +24,8 @@ impl<'a> Part<'a> {
     pub(crate) fn read(cursor: &mut Cursor<'a, '_>, wanted: Wanted) -> Checked<Self> {
         let mark = cursor.mark();
         cursor.compact().begin(wanted);
-        let mut part = Self { span: cursor.since(mark), kind: None, name: None, text: None, identity: None };
+        let span = cursor.since(mark);
+        let mut part = Self { span, kind: None, name: None, text: None, left_out: 0, identity: None };
         match cursor.shape()? {
             Shape::Object => part.members(cursor)?,
             Shape::String if wanted == Wanted::Identity => {
@@ -40,7 +43,9 @@ impl<'a> Part<'a> {
         let (mut walk, mut before) = (Walk::default(), "{");
         while let Some(key) = cursor.next_member(&mut walk)? {
             if key == "cache_control" {
-                cursor.skip()?;
+                let value = cursor.skip_value()?;
+                // With the colon, and a comma that ties it to another member.
+                self.left_out += walk.key.len() as u64 + 1 + value.compact_bytes + 1;
                 continue;
             }
             for piece in [before, cursor.text().get(walk.key.clone()).unwrap_or_default(), ":"] {
@@ -57,7 +62,10 @@ impl<'a> Part<'a> {
                 Ok(())
             })?;
         }
-        cursor.compact().push(if before == "{" { "{}" } else { "}" });
+        let empty = before == "{";
+        // The first of members that are all left out had no comma.
+        self.left_out = self.left_out.saturating_sub(u64::from(empty));
+        cursor.compact().push(if empty { "{}" } else { "}" });
         Ok(())
     }
 }
@@ -66,18 +74,18 @@ impl Compact {
     /// Adds the text block that a string stands for, so that string content
     /// equals the block that a proxy or client makes of it.
     pub(crate) fn push_text_block(&mut self, string: RawStr<'_>) {
-        for piece in ["{\"type\":\"text\",\"text\":\"", string.inner, "\"}"] {
+        for piece in [TEXT_BLOCK.0, "\"", string.inner, "\"", TEXT_BLOCK.1] {
             self.push(piece);
         }
     }
 }
 
-/// The compact JSON of a value that passed the grammar once; as `content`,
-/// without its `cache_control` members.
+/// The compact JSON of a value that passed the grammar once, or of as much of it
+/// as there is; as `content`, without its `cache_control` members.
 pub(crate) fn compact_text(text: &str, content: bool) -> String {
     let mut scratch = Scratch::default();
     let mut cursor = Cursor::new(text, &mut scratch);
-    // A text that passed once cannot fail.
+    // A text that passed once can only end too early.
     let _ = if content {
         Part::read(&mut cursor, Wanted::Text).map(drop)
     } else {

@@ -33,6 +33,11 @@ pub trait Visit {
         let _ = (name, value);
     }
 
+    /// The whole body, after everything in it; called once, for the last of several.
+    fn body(&mut self, body: &Raw<'_>) {
+        let _ = body;
+    }
+
     /// The file repeats a member: all that was seen of this section is void,
     /// for the last one wins.
     fn restart(&mut self, section: Section) {
@@ -52,6 +57,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     fn parameter(&mut self, name: &str, value: &Raw<'_>) {
         (**self).parameter(name, value);
     }
+    fn body(&mut self, body: &Raw<'_>) {
+        (**self).body(body);
+    }
     fn restart(&mut self, section: Section) {
         (**self).restart(section);
     }
@@ -69,6 +77,10 @@ impl<A: Visit, B: Visit> Visit for (A, B) {
     fn parameter(&mut self, name: &str, value: &Raw<'_>) {
         self.0.parameter(name, value);
         self.1.parameter(name, value);
+    }
+    fn body(&mut self, body: &Raw<'_>) {
+        self.0.body(body);
+        self.1.body(body);
     }
     fn restart(&mut self, section: Section) {
         self.0.restart(section);
@@ -174,11 +186,15 @@ impl Identity {
     }
 }
 
+/// What stands before and behind a text, quotes included, in a text block.
+pub(super) const TEXT_BLOCK: (&str, &str) = ("{\"type\":\"text\",\"text\":", "}");
+
 /// The bytes of a value as they stand in the file.
 #[derive(Debug)]
 pub struct Raw<'a> {
     text: &'a str,
     compact_bytes: u64,
+    content_bytes: u64,
     /// Whether `cache_control` is no part of the content.
     is_element: bool,
     identity: OnceCell<Identity>,
@@ -187,13 +203,22 @@ pub struct Raw<'a> {
 impl<'a> Raw<'a> {
     pub(crate) fn new(cursor: &Cursor<'a, '_>, span: &Span) -> Self {
         let text = cursor.text().get(span.range.clone()).unwrap_or_default();
-        Self { text, compact_bytes: span.compact_bytes, is_element: false, identity: OnceCell::new() }
+        let bytes = span.compact_bytes;
+        let identity = OnceCell::new();
+        Self { text, compact_bytes: bytes, content_bytes: bytes, is_element: false, identity }
     }
 
-    /// The bytes of an element, whose identity may be known.
-    pub(crate) fn of_element(cursor: &Cursor<'a, '_>, span: &Span, identity: Option<Identity>) -> Self {
+    /// The bytes of an element, whose identity may be known; `left_out` is the
+    /// size of its `cache_control` members.
+    pub(crate) fn of_element(
+        cursor: &Cursor<'a, '_>,
+        span: &Span,
+        left_out: u64,
+        identity: Option<Identity>,
+    ) -> Self {
         let identity = identity.map_or_else(OnceCell::new, OnceCell::from);
-        Self { is_element: true, identity, ..Self::new(cursor, span) }
+        let raw = Self::new(cursor, span);
+        Self { is_element: true, content_bytes: raw.content_bytes - left_out, identity, ..raw }
     }
 
     /// The value as it stands in the file, white space and all.
@@ -226,9 +251,51 @@ impl<'a> Raw<'a> {
     /// that of a text block with the same text.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        let content = self.is_element || self.text.starts_with('"');
+        let content = self.is_element || self.is_string();
         // The text passed the grammar once, so that this cannot fail.
         *self.identity.get_or_init(|| part::identity(self.text, content).unwrap_or(Identity([0, 0])))
+    }
+
+    /// What [`identity`](Self::identity) stands for: [`content`](Self::content),
+    /// or the text block that a string is one form of.
+    #[must_use]
+    pub fn said(&self) -> String {
+        if self.is_string() {
+            return [TEXT_BLOCK.0, self.text, TEXT_BLOCK.1].concat();
+        }
+        self.content()
+    }
+
+    /// The first bytes of what is [`said`](Self::said), at most this many. It
+    /// looks no further than it must.
+    #[must_use]
+    pub fn said_head(&self, most_bytes: usize) -> Vec<u8> {
+        let (before, after) = if self.is_string() { TEXT_BLOCK } else { ("", "") };
+        let mut look = most_bytes.saturating_mul(4);
+        loop {
+            let end = (0..=look.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
+            let begin = end.and_then(|end| self.text.get(..end)).unwrap_or_default();
+            let is_all = begin.len() == self.text.len();
+            let content = part::compact_text(begin, self.is_element);
+            if is_all || before.len() + content.len() >= most_bytes {
+                let mut head = [before, &content, if is_all { after } else { "" }].concat().into_bytes();
+                head.truncate(most_bytes);
+                return head;
+            }
+            look = look.saturating_mul(8);
+        }
+    }
+
+    /// The size in bytes of what is [`said`](Self::said), so that equal
+    /// identities have equal sizes.
+    #[must_use]
+    pub fn said_bytes(&self) -> u64 {
+        let block = if self.is_string() { TEXT_BLOCK.0.len() + TEXT_BLOCK.1.len() } else { 0 };
+        self.content_bytes + block as u64
+    }
+
+    fn is_string(&self) -> bool {
+        self.text.starts_with('"')
     }
 
     /// The texts in it that a model reads, decoded: the string itself, or the

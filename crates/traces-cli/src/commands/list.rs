@@ -24,7 +24,7 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
         Json => json::list(out, &selection)?,
         Ndjson => json::lines(out, &selection.requests)?,
         Csv => csv::requests(out, &selection.requests)?,
-        Table | Markdown => {
+        _ => {
             let next = next_step(&args.filter, &args.inputs, &selection.requests);
             page::print(out, &list::page(&selection, &next), &args.output)?;
         }

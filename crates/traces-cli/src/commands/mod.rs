@@ -1,8 +1,13 @@
 //! One file a verb: call the library, hand the result to `render`.
 
 mod diff;
+mod explain;
 mod list;
 mod man;
+mod one;
+mod prefix;
+mod replay;
+mod report;
 mod show;
 mod summary;
 mod timing;
@@ -30,6 +35,10 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Show(args) => show::run(&args, out),
         Verb::Diff(args) => diff::run(&args, out),
         Verb::Timing(args) => timing::run(&args, out),
+        Verb::Explain(args) => explain::run(&args, out),
+        Verb::Replay(mut args) => replay::run(&mut args, out),
+        Verb::Prefix(args) => prefix::run(&args, out),
+        Verb::Report(args) => report::run(&args, out),
         Verb::Completions(args) => man::completions(args.shell, out),
         Verb::Man => man::page(out),
     }
@@ -67,7 +76,7 @@ fn grouping(by: By) -> Grouping {
         By::Kind => Grouping::by_name(|request| Some(request.kind.name().into())),
         By::Session => Grouping::by_time(|request| request.session.clone()),
         By::Run => Grouping::by_time(|request| request.run.clone()),
-        By::Level => Grouping::by_name(level),
+        By::Level => Grouping::by_step(level),
         By::Day => Grouping::by_time(day),
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
         Csv => csv::requests(out, &found.requests)?,
-        Table | Markdown => page::print(out, &render::page(&found, args.by, is_sitting), &args.output)?,
+        _ => page::print(out, &render::page(&found, args.by, is_sitting), &args.output)?,
     }
     Ok(status.and(if nothing { Status::Unusable } else { Status::Done }))
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyclaude_traces::Request;
 use anyclaude_traces::diff::MeasureChange;
+use anyclaude_traces::prefix::PrefixRequest;
 use anyclaude_traces::summary::Group;
 use serde::Serialize;
 use serde_json::Value;
@@ -73,6 +74,43 @@ const REQUEST: &[&str] = &[
 /// One row per request.
 pub(crate) fn requests(out: &mut impl Write, requests: &[Request]) -> anyhow::Result<()> {
     table(out, REQUEST, requests)
+}
+
+/// The members of a request that passed through a cache.
+const PREFIX: &[&str] = &[
+    "path",
+    "timestamp",
+    "kind",
+    "model",
+    "session",
+    "thread",
+    "prompt_bytes",
+    "reusable_bytes",
+    "reusable_bytes_one_slot",
+    "reused_from",
+    "break.element",
+    "break.cause",
+    "break.common_bytes",
+    "break.volatile",
+    "break.tools.added",
+    "break.tools.removed",
+    "break.tools.changed",
+    "break.tools.reordered",
+    "break.lost_bytes",
+    "break.lost_tokens",
+    "break.lost_ms",
+    "break.evicted_by",
+    "break.was",
+    "break.now",
+    "new_tokens",
+    "ttft_ms",
+    "expected_ttft_ms",
+    "cold_although_warm",
+];
+
+/// One row per request that passed through a cache.
+pub(crate) fn prefix(out: &mut impl Write, requests: &[PrefixRequest]) -> anyhow::Result<()> {
+    table(out, PREFIX, requests)
 }
 
 /// One row per group.

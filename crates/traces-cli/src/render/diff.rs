@@ -39,9 +39,8 @@ pub(crate) fn page(diff: &Diff) -> Page {
     if let Some(runs) = &diff.runs {
         page.table(processes(runs));
         if let Some(delta) = runs.ms_per_event_delta {
-            page.line(format!(
-                "The right process takes {delta:+.2} ms for each event compared with the left one."
-            ));
+            let word = if delta < 0.0 { "less" } else { "more" };
+            page.line(format!("The right process took {:.2} ms {word} for each event.", delta.abs()));
         }
     }
     if let Some(text) = &diff.text {

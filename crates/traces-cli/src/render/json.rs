@@ -47,7 +47,7 @@ pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Resul
 }
 
 /// Prints one request a line.
-pub(crate) fn lines(out: &mut impl Write, requests: &[Request]) -> anyhow::Result<()> {
+pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow::Result<()> {
     let mut line = Vec::new();
     for request in requests {
         line.clear();

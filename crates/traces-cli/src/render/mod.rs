@@ -3,11 +3,16 @@
 
 pub(crate) mod csv;
 pub(crate) mod diff;
+pub(crate) mod explain;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod notes;
 pub(crate) mod page;
 pub(crate) mod plain;
+pub(crate) mod prefix;
+pub(crate) mod progress;
+pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;

@@ -44,6 +44,8 @@ pub(crate) struct Page {
 
 #[derive(Debug)]
 enum Part {
+    /// What the parts below it are about.
+    Heading(String),
     /// A sentence or a few words.
     Line(String),
     /// What to type next.
@@ -57,6 +59,10 @@ enum Part {
 }
 
 impl Page {
+    pub(crate) fn heading(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Heading(text.into()));
+    }
+
     pub(crate) fn line(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Line(text.into()));
     }
@@ -70,6 +76,11 @@ impl Page {
         if !grid.rows().is_empty() {
             self.parts.push(Part::Table(grid));
         }
+    }
+
+    /// Adds another page below.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.parts.extend(other.parts);
     }
 
     pub(crate) fn block(&mut self, text: impl Into<String>) {
@@ -116,6 +127,9 @@ impl Terminal {
 
     fn print(&self, out: &mut impl Write, part: &Part) -> io::Result<()> {
         match part {
+            Part::Heading(text) => {
+                writeln!(out, "{}", self.dressed(&plain::line(text), Style::new().bold()))
+            }
             Part::Line(text) => self.wrapped(text).iter().try_for_each(|line| writeln!(out, "{line}")),
             Part::Hint { why, command } => {
                 let command = plain::line(command);
@@ -162,6 +176,7 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
             writeln!(out)?;
         }
         match part {
+            Part::Heading(text) => writeln!(out, "## {}", escaped(&plain::line(text)))?,
             Part::Line(text) => writeln!(out, "{}", escaped(&plain::line(text)))?,
             Part::Hint { why, command } => {
                 writeln!(out, "{} {}", escaped(&plain::line(why)), code(&plain::line(command)))?;
@@ -179,7 +194,7 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
 
 fn markdown_table(out: &mut impl Write, grid: &Grid) -> io::Result<()> {
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let titles = grid.columns().iter().map(|column| escaped(column.title)).collect();
+    let titles = grid.columns().iter().map(|column| escaped(&column.title)).collect();
     let rules = grid.columns().iter().map(|column| match column.align {
         Align::Left => ":--".to_owned(),
         Align::Right => "--:".to_owned(),

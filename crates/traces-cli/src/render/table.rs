@@ -1,5 +1,7 @@
 //! Rows and columns, fitted to a width.
 
+use std::borrow::Cow;
+
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style};
@@ -8,9 +10,9 @@ use unicode_width::UnicodeWidthStr as _;
 use super::plain;
 
 /// A column.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Column {
-    pub(crate) title: &'static str,
+    pub(crate) title: Cow<'static, str>,
     pub(crate) align: Align,
     /// Which columns go first when there is no room: the largest number; 0 stays.
     pub(crate) drop: u8,
@@ -24,13 +26,13 @@ pub(crate) enum Align {
 }
 
 /// A column of text.
-pub(crate) const fn text(title: &'static str, drop: u8) -> Column {
-    Column { title, align: Align::Left, drop }
+pub(crate) fn text(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
+    Column { title: title.into(), align: Align::Left, drop }
 }
 
 /// A column of numbers.
-pub(crate) const fn number(title: &'static str, drop: u8) -> Column {
-    Column { title, align: Align::Right, drop }
+pub(crate) fn number(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
+    Column { title: title.into(), align: Align::Right, drop }
 }
 
 /// Rows under headings.
@@ -48,8 +50,11 @@ const COMFORTABLE: usize = 20;
 const SHORTEST: usize = 8;
 
 impl Grid {
+    /// A table under these headings; their text is made safe here.
     pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
-        Self { columns: columns.into(), rows: Vec::new() }
+        let safe =
+            |column: Column| Column { title: plain::line(&column.title).into_owned().into(), ..column };
+        Self { columns: columns.into().into_iter().map(safe).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; its text is made safe here.
@@ -120,7 +125,7 @@ impl Grid {
     /// The table as lines; `heading` dresses the headings.
     pub(crate) fn lines(&self, heading: impl Fn(&str) -> String) -> Vec<String> {
         let mut builder = Builder::default();
-        builder.push_record(self.columns.iter().map(|column| heading(column.title)));
+        builder.push_record(self.columns.iter().map(|column| heading(&column.title)));
         self.rows.iter().for_each(|row| builder.push_record(row.iter().cloned()));
         let mut table = builder.build();
         table.with(Style::empty()).with(Padding::new(0, GUTTER, 0, 0));
@@ -193,7 +198,7 @@ mod tests {
     #[test]
     fn columns_go_by_importance_and_then_text_is_cut() {
         assert_eq!(
-            grid().fit(35).columns().iter().map(|c| c.title).collect::<Vec<_>>(),
+            grid().fit(35).columns().iter().map(|c| c.title.as_ref()).collect::<Vec<_>>(),
             ["MODEL", "REQS", "TOOLS"]
         );
         for width in 16..60 {

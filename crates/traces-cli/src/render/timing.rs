@@ -29,7 +29,7 @@ const SHOWN: [(Measure, &str); 8] = [
 pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
-    let logged = || report.unmatched_log_requests.iter().map(|unmatched| unmatched.request.start);
+    let logged = || report.unmatched_log_requests.iter().map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     page.table(groups(report, by));
@@ -123,7 +123,7 @@ fn requests(requests: &[Request]) -> Grid {
 }
 
 /// How a request ended, and whether its log lines could be another's.
-fn outcome(request: &Request) -> String {
+pub(crate) fn outcome(request: &Request) -> String {
     let outcome = request.timing.as_ref().and_then(|timing| timing.outcome);
     let doubt = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
     let name = outcome.map_or(UNKNOWN, outcome_name);
@@ -151,13 +151,13 @@ fn unmatched(report: &TimingReport) -> Grid {
         text("OUTCOME", 0),
     ]);
     for unmatched in &report.unmatched_log_requests {
-        let log = &unmatched.request;
+        let timing = &unmatched.timing;
         grid.row([
-            units::stamp(Some(log.start)),
-            log.model.clone(),
-            units::ms(log.ttft_ms),
-            units::ms(log.total_ms),
-            outcome_name(log.outcome).to_owned(),
+            units::stamp(timing.start),
+            unmatched.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
+            units::ms(timing.ttft_ms),
+            units::ms(timing.total_ms),
+            timing.outcome.map_or(UNKNOWN, outcome_name).to_owned(),
         ]);
     }
     grid

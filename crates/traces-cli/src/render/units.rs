@@ -54,7 +54,14 @@ pub(crate) fn ms(ms: Option<u64>) -> String {
 /// A share of a whole in per cent.
 pub(crate) fn share(part: u64, whole_: u64) -> String {
     let quotient = whole(part).over(whole(whole_));
-    quotient.map_or_else(|| UNKNOWN.to_owned(), |share| format!("{:.0} %", share * 100.0))
+    quotient.map_or_else(|| UNKNOWN.to_owned(), percent)
+}
+
+/// A fraction in per cent.
+pub(crate) fn percent(fraction: f64) -> String {
+    let figure = (fraction * 100.0).round();
+    let sign = if figure < 0.0 { "−" } else { "" };
+    format!("{sign}{:.0} %", figure.abs())
 }
 
 /// A number and its noun, `1 file` or `2 files`.

@@ -2,6 +2,7 @@
 
 mod explain;
 mod selector;
+mod sides;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::join::Joined;
 use anyclaude_traces::log::ParsedLog;
+use anyclaude_traces::prefix::{Passing, PrefixVisitor, Prompts};
 use anyclaude_traces::request::{ModelSource, TracePath};
 use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::store::LogFile;
@@ -22,12 +24,16 @@ use chrono::Local;
 use explain::{explain_missing, nothing_left, nothing_recorded};
 use selector::resolve;
 pub(crate) use selector::{Field, Selector};
+pub(crate) use sides::{FewModels, Side, Sides, faster_first, last_two_models};
 
 use crate::cli::Filter;
 use crate::duration::{End, Label, parse_moment};
 
 /// How far back a sitting reaches.
 const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How far before the scope a cache may have been filled.
+const WARM_UP_MS: i64 = SITTING_MS;
 
 /// How much of what is read will be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +56,8 @@ pub(crate) struct Reader<'a> {
     captures: Vec<LogFile<ParsedLog>>,
     /// Whether logs without traces will do.
     logs_suffice: bool,
+    /// What all prompts are made of, where that is asked for.
+    prompts: Option<RefCell<Prompts>>,
     /// Which labels named the model of some request, or why not yet.
     label_hits: RefCell<Vec<anyhow::Result<bool>>>,
 }
@@ -60,6 +68,8 @@ pub(crate) struct Selection {
     pub(crate) requests: Vec<Request>,
     /// Those of other kinds in the same time.
     pub(crate) others: Vec<Request>,
+    /// All others that were read.
+    pub(crate) rest: Vec<Request>,
     pub(crate) scope: Scope,
     /// Whether the scope is the last sitting, as nothing else was asked for.
     pub(crate) is_sitting: bool,
@@ -78,12 +88,28 @@ impl Selection {
         all.sort_by(|a, b| a.order().cmp(&b.order()));
         all
     }
+
+    /// Everything that passed through a cache from a day before the scope on,
+    /// whatever the other filters show of it.
+    pub(crate) fn passing(&self) -> Vec<Passing<'_>> {
+        let from = self.scope.from.map(|from| from.plus_ms(-WARM_UP_MS));
+        let hidden = self.others.iter().chain(&self.rest);
+        let hidden = hidden.filter(|request| within(request, from, self.scope.to));
+        let shown = self.requests.iter().map(|request| Passing { request, shown: true });
+        let mut all: Vec<Passing<'_>> =
+            shown.chain(hidden.map(|request| Passing { request, shown: false })).collect();
+        all.sort_by(|a, b| a.request.order().cmp(&b.request.order()).then(b.shown.cmp(&a.shown)));
+        all.dedup_by(|a, b| a.request.path == b.request.path);
+        all
+    }
 }
 
 /// What was read, before any scope.
 #[derive(Default)]
 pub(crate) struct Pool {
     pub(crate) requests: Vec<Request>,
+    /// What the filters keep out.
+    rest: Vec<Request>,
     pub(crate) skipped: Vec<Error>,
     joined: Joined,
     seen: usize,
@@ -108,6 +134,7 @@ impl<'a> Reader<'a> {
             until: moment(&filter.until, End::Until).context("--until")?,
             captures: Vec::new(),
             logs_suffice: false,
+            prompts: None,
             label_hits: RefCell::new(filter.labels.iter().map(|_| Ok(false)).collect()),
         })
     }
@@ -118,6 +145,18 @@ impl<'a> Reader<'a> {
         self.captures = captures?;
         self.logs_suffice = true;
         Ok(self)
+    }
+
+    /// Sees also what prompts are made of, and the day before the scope, in which
+    /// a cache was filled.
+    pub(crate) fn with_prompts(mut self) -> Self {
+        self.prompts = Some(RefCell::default());
+        self
+    }
+
+    /// What the prompts of all that was read are made of.
+    pub(crate) fn into_prompts(self) -> Prompts {
+        self.prompts.map(RefCell::into_inner).unwrap_or_default()
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -133,12 +172,18 @@ impl<'a> Reader<'a> {
         if paths.len() < selectors.len() || selectors.is_empty() {
             let mut recorded = self.read_root(if whole { Span::Whole } else { Span::Sitting })?;
             if !selectors.is_empty() {
-                recorded.requests = self.pick_any(&recorded.requests, &selectors)?;
+                let picked = self.pick_any(&recorded.requests, &selectors)?;
+                recorded.keep(picked);
             }
             pool.add(recorded);
         }
         self.check_labels()?;
         self.scoped(pool, self.kind, !whole)
+    }
+
+    /// The scope of what was named and taken whole.
+    fn whole_scope(&self, seen: u64) -> Scope {
+        Scope::new(self.since, self.until, self.kind, seen)
     }
 
     /// The requests of each input by itself. What is below the root is read once.
@@ -167,6 +212,7 @@ impl<'a> Reader<'a> {
     fn picked(&self, pool: &mut Pool, selector: &Selector) -> anyhow::Result<Pool> {
         Ok(Pool {
             requests: self.pick(&pool.requests, selector)?,
+            rest: Vec::new(),
             skipped: std::mem::take(&mut pool.skipped),
             joined: pool.joined.clone(),
             seen: pool.seen,
@@ -222,8 +268,7 @@ impl<'a> Reader<'a> {
     /// Everything below the root.
     fn read_root(&self, span: Span) -> anyhow::Result<Pool> {
         let traces = self.root.join("traces");
-        let recording =
-            if traces.is_dir() { Recording::read(&self.store, [&traces]) } else { Recording::default() };
+        let recording = if traces.is_dir() { self.recording(&[&traces]) } else { Recording::default() };
         if recording.requests.is_empty() && recording.skipped.is_empty() && !self.logs_suffice {
             bail!(nothing_recorded(&traces));
         }
@@ -237,7 +282,13 @@ impl<'a> Reader<'a> {
     fn read(&self, paths: &[&Path], span: Span) -> anyhow::Result<Pool> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| self.resolved(path)).collect();
         paths.iter().try_for_each(|path| explain_missing(path))?;
-        self.joined(Recording::read(&self.store, paths), &[], span)
+        self.joined(self.recording(&paths), &[], span)
+    }
+
+    fn recording(&self, paths: &[impl AsRef<Path>]) -> Recording {
+        let Some(prompts) = &self.prompts else { return Recording::read(&self.store, paths) };
+        let prompts = &mut *prompts.borrow_mut();
+        Recording::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| prompts.add(file, seen))
     }
 
     /// A folder that holds `traces/` stands for that, and the bare name of a trace,
@@ -262,13 +313,13 @@ impl<'a> Reader<'a> {
         }
         let Recording { requests, skipped, joined, .. } = recording;
         let newest = requests.iter().filter_map(|request| request.timestamp).max();
-        let mut pool =
-            Pool { seen: requests.len(), kinds: BTreeMap::new(), newest, requests, skipped, joined };
+        let seen = requests.len();
+        let mut pool = Pool { seen, newest, requests, skipped, joined, ..Pool::default() };
         for request in &pool.requests {
             *pool.kinds.entry(request.kind).or_default() += 1;
         }
         self.label(&mut pool.requests)?;
-        self.filter(&mut pool.requests)?;
+        self.filter(&mut pool)?;
         Ok(pool)
     }
 
@@ -285,8 +336,12 @@ impl<'a> Reader<'a> {
             }
             _ => return None,
         };
-        let first = if span == Span::Sitting && !by_name { last.plus_ms(-SITTING_MS) } else { first };
-        Some(first.max(self.since.unwrap_or(first))..=last.min(self.until.unwrap_or(last)))
+        // A cache was filled before what is looked at.
+        let warm_up_ms = if self.prompts.is_some() { WARM_UP_MS } else { 0 };
+        let is_sitting = span == Span::Sitting && !by_name;
+        let first = if is_sitting { last.plus_ms(-SITTING_MS - warm_up_ms) } else { first };
+        let since = self.since.map_or(first, |since| since.plus_ms(-warm_up_ms));
+        Some(first.max(since)..=last.min(self.until.unwrap_or(last)))
     }
 
     /// Names models as the labels say. A label need not find anything in every
@@ -325,7 +380,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn filter(&self, requests: &mut Vec<Request>) -> anyhow::Result<()> {
+    fn filter(&self, pool: &mut Pool) -> anyhow::Result<()> {
         let filter = self.filter;
         let fields = [
             (Field::Mode, &filter.mode),
@@ -334,42 +389,58 @@ impl<'a> Reader<'a> {
             (Field::Run, &filter.run),
         ];
         for (field, name) in fields {
-            if let (Some(name), false) = (name, requests.is_empty()) {
-                let name = resolve(requests, field, name).with_context(|| format!("--{}", field.name()))?;
-                requests.retain(|request| field.of(request) == Some(&name));
+            if let (Some(name), false) = (name, pool.requests.is_empty()) {
+                let name =
+                    resolve(&pool.requests, field, name).with_context(|| format!("--{}", field.name()))?;
+                pool.retain(|request| field.of(request) == Some(&name));
             }
         }
-        requests.retain(|request| within(request, self.since, self.until));
+        pool.retain(|request| within(request, self.since, self.until));
         Ok(())
     }
 
     /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
     /// the day before the newest request.
     pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> anyhow::Result<Selection> {
-        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.request.start).max();
+        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.start).max();
         let newest = pool.requests.iter().filter_map(|request| request.timestamp).max().or(logged);
         let sitting = newest.filter(|_| sitting);
         let (from, to) = match sitting {
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
             None => (self.since, self.until),
         };
-        let Pool { mut requests, skipped, seen, kinds, newest, joined } = pool;
-        requests.retain(|request| within(request, from, to));
+        let mut pool = pool;
+        pool.retain(|request| within(request, from, to));
+        let Pool { mut requests, mut rest, skipped, seen, kinds, newest, joined } = pool;
         let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
-            requests.drain(..requests.len().saturating_sub(last));
+            rest.extend(requests.drain(..requests.len().saturating_sub(last)));
         }
         let logs_only = self.logs_suffice && !joined.runs.is_empty();
         if requests.is_empty() && skipped.is_empty() && !logs_only {
             bail!(nothing_left(seen, &kinds, kind, newest));
         }
         let scope = Scope::new(from, to, kind, seen as u64);
-        Ok(Selection { requests, others, scope, is_sitting: sitting.is_some(), skipped, joined })
+        Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
     }
 }
 
 impl Pool {
+    /// Keeps those that fit, and the others apart.
+    fn retain(&mut self, fits: impl Fn(&Request) -> bool) {
+        self.rest.extend(self.requests.extract_if(.., |request| !fits(request)));
+    }
+
+    /// Keeps these, which are some of its own, and the others apart.
+    fn keep(&mut self, picked: Vec<Request>) {
+        let paths: HashSet<&TracePath> = picked.iter().map(|request| &request.path).collect();
+        let others = std::mem::take(&mut self.requests).into_iter();
+        self.rest.extend(others.filter(|request| !paths.contains(&request.path)));
+        self.requests = picked;
+    }
+
     fn add(&mut self, other: Self) {
+        self.rest.extend(other.rest);
         self.seen += other.seen;
         self.newest = self.newest.max(other.newest);
         for (kind, n) in other.kinds {

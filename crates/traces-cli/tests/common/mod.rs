@@ -1,6 +1,8 @@
 //! Runs the program as a user does, and writes traces for it to read.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod server;
+
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;

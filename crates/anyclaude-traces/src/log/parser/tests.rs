@@ -194,3 +194,26 @@ fn stream_ends_belong_to_the_completions_after_them() {
     let parts: Vec<_> = log.runs[0].requests.iter().map(|request| request.parts).collect();
     assert_eq!(parts, [Some(9), Some(7), None], "the first one's completion is lost");
 }
+
+#[test]
+fn an_error_before_the_second_request_is_the_first_ones() {
+    let stream = |second, ms| line(second, ms, "[Streaming] Starting stream conversion and pipe for local/a");
+    let text = banner(2, 0, "a")
+        + &start(5, 100, "a")
+        + &stream(5, 110)
+        + &line(5, 300, "Error for local/a: {\"name\":\"AI_APICallError\"}")
+        + &start(7, 200, "a")
+        + &stream(7, 210)
+        + &line(17, 212, "[Keepalive] Sent keepalive #1 (waiting for LMStudio)")
+        + &line(19, 202, "[Timeout] Request to local/a exceeded 12000ms");
+    let log = parse(&text);
+    let ends: Vec<_> = log.runs[0]
+        .requests
+        .iter()
+        .map(|request| (request.outcome, request.keepalives, request.confidence))
+        .collect();
+    assert_eq!(
+        ends,
+        [(Outcome::Failed, Some(0), Confidence::Exact), (Outcome::TimedOut, Some(1), Confidence::Exact)]
+    );
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Run llama.cpp's own HTTP server on a model, until standard input ends.
+
+    serve.py MODEL.gguf PORT
+
+Prints `ready` once it answers. Whoever starts it holds the other end of its standard
+input, so that the server never outlives them.
+"""
+
+import sys
+
+import xllamacpp
+
+
+def main():
+    model, port = sys.argv[1], int(sys.argv[2])
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = model
+    parameters.model_alias = {"tiny-random"}
+    parameters.n_ctx = 65536
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = 2
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = port
+    parameters.offline = True
+    parameters.ui = False
+    server = xllamacpp.Server(parameters)
+    print("ready", flush=True)
+    sys.stdin.read()
+    del server
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+//! `prefix` against a naive simulator, and against sessions built by rule.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod naive;
+mod random;
+mod sessions;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use anyclaude_traces::prefix::{
+    Cause, Options, Order, Passing, PrefixReport, PrefixVisitor, Prompts, View, prefix,
+};
+use anyclaude_traces::recording::{Recording, element_text};
+use anyclaude_traces::scope::{KindFilter, Scope};
+use anyclaude_traces::{Store, Timestamp};
+use serde_json::{Value, json};
+
+/// A request as a test builds it.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) body: Value,
+}
+
+/// Writes these requests, a second apart, and reports on them.
+pub(crate) fn reported(asked: &[Asked], options: Options) -> PrefixReport {
+    let folder = tempfile::tempdir().unwrap();
+    for (at, one) in asked.iter().enumerate() {
+        let stamp = Timestamp::from_unix_ms(1_763_260_245_000 + 1000 * at as i64).unwrap();
+        // In this mode the model that was asked for is the one that runs.
+        let trace = json!({
+            "timestamp": stamp.to_string(),
+            "mode": "claude",
+            "request": { "url": "/v1/messages", "body": one.body },
+        });
+        std::fs::write(folder.path().join(format!("{at:04}.json")), written(&trace)).unwrap();
+    }
+    let store = Store::default();
+    let mut prompts = Prompts::default();
+    let add = |file: &_, seen| prompts.add(file, seen);
+    let recording = Recording::read_with(&store, [folder.path()], PrefixVisitor::default, add);
+    assert!(recording.skipped.is_empty(), "{:?}", recording.skipped);
+    let passing: Vec<Passing<'_>> =
+        recording.requests.iter().map(|request| Passing { request, shown: true }).collect();
+    let scope = Scope::new(None, None, KindFilter::All, passing.len() as u64);
+    let mut fetch = |path: &Path, place| element_text(&store, path, place);
+    let report = prefix(scope, &passing, &prompts, options, &mut fetch, Vec::new());
+    assert_eq!(report.skipped, []);
+    assert_eq!(report.requests.len(), asked.len());
+    report
+}
+
+/// Compact JSON with the members in a client's order: `type` and `name` first.
+pub(crate) fn written(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<(&String, &Value)> = members.iter().collect();
+            members.sort_by_key(|(name, _)| (*name != "type", *name != "name"));
+            let members: Vec<String> =
+                members.iter().map(|(name, value)| format!("{}:{}", json!(name), written(value))).collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+/// Which request a path is of.
+pub(crate) fn number(path: &Path) -> usize {
+    path.file_stem().unwrap().to_str().unwrap().parse().unwrap()
+}
+
+pub(crate) fn options(order: Order, view: View, slots: usize) -> Options {
+    Options { order, view, slots: NonZeroUsize::new(slots).unwrap(), text: false }
+}
+
+pub(crate) const ORDERS: [Order; 2] = [Order::SystemFirst, Order::ToolsFirst];
+
+/// What a request is expected to get.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Expected {
+    pub(crate) prompt_bytes: u64,
+    pub(crate) reusable_bytes: u64,
+    pub(crate) reused_from: Option<usize>,
+    pub(crate) broke: Option<(String, u64)>,
+}
+
+/// The same of a report.
+pub(crate) fn found(report: &PrefixReport) -> Vec<Expected> {
+    let found = report.requests.iter().map(|request| Expected {
+        prompt_bytes: request.prompt_bytes,
+        reusable_bytes: request.reusable_bytes,
+        reused_from: request.reused_from.as_ref().map(|path| number(path.as_ref())),
+        broke: request.break_.as_ref().map(|broke| (broke.element.to_string(), broke.common_bytes)),
+    });
+    found.collect()
+}
+
+pub(crate) fn causes(report: &PrefixReport) -> Vec<Option<Cause>> {
+    report.requests.iter().map(|request| request.break_.as_ref().map(|broke| broke.cause)).collect()
+}

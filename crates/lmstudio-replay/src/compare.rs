@@ -1,0 +1,219 @@
+//! The same request through the proxy and straight to the server: which of them
+//! takes the time?
+
+use anyclaude_traces::Request;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::rounded;
+use crate::run::{Cache, Figures, Replay};
+
+/// What the log says of the request, and what that means beside the replay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The request as it went through the proxy.
+    pub proxied: Proxied,
+    /// How long the request would take straight to the server with an answer of the
+    /// recorded length: TTFT + (output tokens − 1) ÷ speed. Of a log without a
+    /// length, TTFT alone.
+    pub direct_ms: Option<f64>,
+    /// The same through the proxy: `proxy_ms` + `total_ms`, or + `ttft_ms`.
+    pub proxied_ms: Option<f64>,
+    /// `proxied_ms − direct_ms`.
+    pub added_ms: Option<f64>,
+    /// Which of them takes the time.
+    pub verdict: Verdict,
+    /// The verdict in a sentence.
+    pub headline: String,
+}
+
+/// The times of the request through the proxy, from anyclaude's log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Proxied {
+    /// The model that ran.
+    pub model: Option<String>,
+    /// The proxy's own work before it sent.
+    pub proxy_ms: Option<u64>,
+    /// From there to the first token.
+    pub ttft_ms: Option<u64>,
+    /// From there to the end.
+    pub total_ms: Option<u64>,
+    /// Tokens of the answer.
+    pub output_tokens: Option<u64>,
+    /// The proxy's own figure.
+    pub output_tokens_per_second: Option<f64>,
+}
+
+/// Which of them takes the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The server: without the proxy it takes at least half as long.
+    Backend,
+    /// The proxy: more than half of the time is gone without it.
+    Proxy,
+    /// This replay cannot tell.
+    Undetermined,
+}
+
+/// Differences below this are noise, …
+const NOISE_MS: f64 = 500.0;
+/// … and so are those below this share of the shorter time.
+const NOISE_SHARE: f64 = 0.1;
+/// A prompt of which the cache held no more than this was read afresh.
+const COLD_SHARE: f64 = 0.1;
+
+impl Replay {
+    /// Compares the replay with what the log says of the request; keeps nothing
+    /// where the log does not know it.
+    pub fn compare(&mut self, request: &Request) {
+        self.comparison = Proxied::of(request).map(|proxied| Comparison::of(self, proxied));
+    }
+
+    /// Whether the prompt was read afresh.
+    fn was_cold(&self) -> bool {
+        #[allow(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+        let share = |(cached, prompt): (u64, u64)| cached as f64 / prompt as f64;
+        let cached = self.median.cached_tokens.zip(self.median.prompt_tokens).map(share);
+        self.cache == Cache::Cold || cached.is_some_and(|share| share <= COLD_SHARE)
+    }
+}
+
+impl Proxied {
+    fn of(request: &Request) -> Option<Self> {
+        let timing = request.timing.as_ref()?;
+        timing.ttft_ms.or(timing.total_ms)?;
+        Some(Self {
+            model: request.model.as_deref().map(str::to_owned),
+            proxy_ms: timing.proxy_ms,
+            ttft_ms: timing.ttft_ms,
+            total_ms: timing.total_ms,
+            output_tokens: timing.output_tokens,
+            output_tokens_per_second: timing.reported_tokens_per_second,
+        })
+    }
+
+    /// How long it took through the proxy, and straight, in comparable terms.
+    #[allow(clippy::cast_precision_loss, reason = "times and counts stay far below 2^53")]
+    fn against(&self, direct: &Figures) -> Option<(f64, f64)> {
+        let before = self.proxy_ms.unwrap_or(0) as f64;
+        let ttft_ms = direct.ttft_ms?;
+        let generation_ms = self.output_tokens.and_then(|n| match (n, direct.output_tokens_per_second) {
+            (0 | 1, _) => Some(0.0),
+            (n, speed) => speed.map(|speed| (n - 1) as f64 * 1000.0 / speed),
+        });
+        match (self.total_ms, generation_ms) {
+            (Some(total_ms), Some(generation_ms)) => {
+                Some((before + total_ms as f64, ttft_ms + generation_ms))
+            }
+            _ => Some((before + self.ttft_ms? as f64, ttft_ms)),
+        }
+    }
+}
+
+impl Comparison {
+    fn of(replay: &Replay, proxied: Proxied) -> Self {
+        let times = proxied.against(&replay.median);
+        let times = times.map(|(proxied, direct)| (proxied, rounded(direct)));
+        let added_ms = times.map(|(proxied, direct)| rounded(proxied - direct));
+        let (verdict, headline) = match (times, &proxied.model) {
+            (_, Some(model)) if !is_same_model(model, &replay.model) => {
+                let why = format!(
+                    "The log is of {model}, the replay of {}: times of one model say nothing of the other.",
+                    replay.model
+                );
+                (Verdict::Undetermined, why)
+            }
+            (Some((proxied, direct)), _) => judge(proxied, direct, replay.was_cold()),
+            (None, _) => (Verdict::Undetermined, "Too little was measured to compare.".to_owned()),
+        };
+        let (proxied_ms, direct_ms) = times.unzip();
+        Self { proxied, direct_ms, proxied_ms, added_ms, verdict, headline }
+    }
+}
+
+fn judge(proxied: f64, direct: f64, was_cold: bool) -> (Verdict, String) {
+    let (all, alone, added) = (seconds(proxied), seconds(direct), seconds(proxied - direct));
+    if proxied - direct <= NOISE_MS.max(NOISE_SHARE * direct.min(proxied)) {
+        return (
+            Verdict::Backend,
+            format!("Backend: straight to the server it takes {alone}, through the proxy {all}."),
+        );
+    }
+    if direct >= proxied / 2.0 {
+        let headline =
+            format!("Backend: of {all} through the proxy, {alone} go without it; it adds at most {added}.");
+        return (Verdict::Backend, headline);
+    }
+    if was_cold {
+        return (
+            Verdict::Proxy,
+            format!("Proxy: straight to the server it takes {alone}, through the proxy {all}."),
+        );
+    }
+    let headline = format!(
+        "Proxy or prompt cache: straight to the server it takes {alone}, through the proxy {all}, but the \
+         server may have had the prompt in its cache. A cold replay tells."
+    );
+    (Verdict::Undetermined, headline)
+}
+
+fn seconds(ms: f64) -> String {
+    if ms.abs() < 1000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
+}
+
+/// Whether two names mean one model: `openai/gpt-oss-20b`, `gpt-oss-20b` and a
+/// second instance `gpt-oss-20b:2` do.
+fn is_same_model(a: &str, b: &str) -> bool {
+    let bare = |name: &str| {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        let (model, instance) = name.rsplit_once(':').unwrap_or((name, ""));
+        let is_instance = !instance.is_empty() && instance.bytes().all(|byte| byte.is_ascii_digit());
+        if is_instance { model } else { name }.to_lowercase()
+    };
+    bare(a) == bare(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(proxied: f64, direct: f64, was_cold: bool) -> Verdict {
+        judge(proxied, direct, was_cold).0
+    }
+
+    #[test]
+    fn the_proxy_is_blamed_only_where_a_cold_prompt_shows_it() {
+        assert_eq!(verdict(20_000.0, 18_000.0, false), Verdict::Backend);
+        assert_eq!(verdict(20_000.0, 25_000.0, true), Verdict::Backend);
+        assert_eq!(verdict(20_000.0, 12_000.0, true), Verdict::Backend);
+        assert_eq!(verdict(20_000.0, 2_000.0, true), Verdict::Proxy);
+        assert_eq!(verdict(20_000.0, 2_000.0, false), Verdict::Undetermined);
+        assert_eq!(verdict(400.0, 10.0, true), Verdict::Backend, "less than half a second is noise");
+    }
+
+    #[test]
+    fn times_are_compared_at_the_recorded_length() {
+        let direct =
+            Figures { ttft_ms: Some(1000.0), output_tokens_per_second: Some(10.0), ..Figures::default() };
+        let full = Proxied {
+            proxy_ms: Some(50),
+            total_ms: Some(9000),
+            output_tokens: Some(41),
+            ..Proxied::default()
+        };
+        assert_eq!(full.against(&direct), Some((9050.0, 5000.0)));
+        let first_only = Proxied { ttft_ms: Some(3000), ..Proxied::default() };
+        assert_eq!(first_only.against(&direct), Some((3000.0, 1000.0)));
+        assert_eq!(full.against(&Figures::default()), None);
+        assert_eq!(Proxied::default().against(&direct), None);
+    }
+
+    #[test]
+    fn names_of_one_model() {
+        assert!(is_same_model("openai/gpt-oss-20b", "GPT-oss-20b:2"));
+        assert!(!is_same_model("qwen3:4b", "qwen3:8b"));
+        assert!(!is_same_model("a/b", "a/c"));
+    }
+}

@@ -1,0 +1,344 @@
+//! The events of an answer, in either API → what they mean.
+
+use serde_json::Value;
+
+use crate::error::Failure;
+use crate::http::said;
+use crate::run::{Api, ServerTimings};
+use crate::sse::Event;
+use crate::surrogates::mended;
+
+/// What an event adds to an answer.
+#[derive(Debug, Default)]
+pub(crate) struct Meaning {
+    /// What the event carries of the answer; `None` where it carries nothing.
+    pub(crate) delta: Option<Delta>,
+    pub(crate) usage: Usage,
+    pub(crate) stop_reason: Option<String>,
+    pub(crate) server: Option<ServerTimings>,
+    /// Whether it closes the stream.
+    pub(crate) closes: bool,
+    /// Whether it only keeps the connection alive.
+    pub(crate) is_ping: bool,
+}
+
+/// A piece of an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Delta {
+    Reasoning,
+    /// Text, which is empty where a tool's arguments come.
+    Answer(String),
+}
+
+/// Token counts as far as an event has them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Without what the cache held.
+    fresh: Option<u64>,
+    /// With it.
+    prompt: Option<u64>,
+    cache_read: Option<u64>,
+    cache_written: Option<u64>,
+    output: Option<u64>,
+}
+
+impl Usage {
+    /// Takes over what a later event knows. A 0 is what servers write into the first
+    /// event for what they do not know yet, and takes nothing back.
+    pub(crate) fn merge(&mut self, later: Self) {
+        fn newer(known: &mut Option<u64>, later: Option<u64>) {
+            *known = later.filter(|n| *n > 0).or(*known).or(later);
+        }
+        newer(&mut self.fresh, later.fresh);
+        newer(&mut self.prompt, later.prompt);
+        newer(&mut self.cache_read, later.cache_read);
+        newer(&mut self.cache_written, later.cache_written);
+        newer(&mut self.output, later.output);
+    }
+
+    /// Tokens of the whole prompt. Anthropic's count leaves out what was cached.
+    pub(crate) fn prompt_tokens(&self) -> Option<u64> {
+        let cached = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
+        self.prompt.or_else(|| Some(self.fresh? + cached)).filter(|n| *n > 0)
+    }
+
+    pub(crate) fn cached_tokens(&self) -> Option<u64> {
+        self.cache_read
+    }
+
+    pub(crate) fn output_tokens(&self) -> Option<u64> {
+        self.output
+    }
+
+    fn anthropic(usage: &Value) -> Self {
+        Self {
+            fresh: number(usage, "input_tokens"),
+            cache_read: number(usage, "cache_read_input_tokens"),
+            cache_written: number(usage, "cache_creation_input_tokens"),
+            output: number(usage, "output_tokens"),
+            prompt: None,
+        }
+    }
+
+    fn openai(usage: &Value) -> Self {
+        Self {
+            prompt: number(usage, "prompt_tokens"),
+            cache_read: usage
+                .get("prompt_tokens_details")
+                .and_then(|details| number(details, "cached_tokens")),
+            output: number(usage, "completion_tokens"),
+            ..Self::default()
+        }
+    }
+}
+
+/// Reads one event of a stream.
+pub(crate) fn read(api: Api, event: &Event) -> Result<Meaning, Failure> {
+    if event.data.trim() == "[DONE]" {
+        return Ok(Meaning { closes: true, ..Meaning::default() });
+    }
+    let data: Value = serde_json::from_str(&mended(&event.data))
+        .map_err(|_| Failure::Garbage("the stream has an event that is no JSON".to_owned()))?;
+    let is_error = event.name.as_deref() == Some("error") || data.get("type") == Some(&"error".into());
+    if is_error || data.get("error").is_some_and(|error| !error.is_null()) {
+        return Err(Failure::Server(said(&data).unwrap_or_default().to_owned()));
+    }
+    let mut meaning = match api {
+        Api::Anthropic => anthropic(&data, event.name.as_deref()),
+        Api::Openai => openai(&data),
+    };
+    meaning.server = timings(&data);
+    Ok(meaning)
+}
+
+/// Reads a whole answer that came as one document, although a stream was asked for.
+pub(crate) fn read_document(api: Api, document: &Value) -> Option<Meaning> {
+    let usage = document.get("usage");
+    let (usage, stop_reason) = match api {
+        Api::Anthropic => {
+            document.get("content")?.as_array()?;
+            (usage.map(Usage::anthropic), text(document, "stop_reason"))
+        }
+        Api::Openai => {
+            let choice = document.get("choices")?.as_array()?.first();
+            (usage.map(Usage::openai), choice.and_then(|choice| text(choice, "finish_reason")))
+        }
+    };
+    let server = timings(document);
+    Some(Meaning {
+        usage: usage.unwrap_or_default(),
+        stop_reason,
+        server,
+        closes: true,
+        ..Meaning::default()
+    })
+}
+
+fn anthropic(data: &Value, name: Option<&str>) -> Meaning {
+    let kind = data.get("type").and_then(Value::as_str).or(name).unwrap_or_default();
+    let mut meaning = Meaning::default();
+    match kind {
+        "message_start" => {
+            let usage = data.get("message").and_then(|message| message.get("usage"));
+            // The number of output tokens is made up at this time.
+            meaning.usage = Usage { output: None, ..usage.map(Usage::anthropic).unwrap_or_default() };
+        }
+        "content_block_delta" => meaning.delta = data.get("delta").and_then(anthropic_delta),
+        "message_delta" => {
+            meaning.usage = data.get("usage").map(Usage::anthropic).unwrap_or_default();
+            meaning.stop_reason = data.get("delta").and_then(|delta| text(delta, "stop_reason"));
+        }
+        "message_stop" => meaning.closes = true,
+        "ping" => meaning.is_ping = true,
+        _ => {}
+    }
+    meaning
+}
+
+fn anthropic_delta(delta: &Value) -> Option<Delta> {
+    let full = |name| text(delta, name).filter(|text| !text.is_empty());
+    match delta.get("type")?.as_str()? {
+        "text_delta" => full("text").map(Delta::Answer),
+        "input_json_delta" => full("partial_json").map(|_| Delta::Answer(String::new())),
+        "thinking_delta" => full("thinking").map(|_| Delta::Reasoning),
+        _ => None,
+    }
+}
+
+fn openai(data: &Value) -> Meaning {
+    let choice = data.get("choices").and_then(|choices| choices.get(0));
+    let usage = data.get("usage").map(Usage::openai).unwrap_or_default();
+    Meaning {
+        delta: choice.and_then(|choice| choice.get("delta")).and_then(openai_delta),
+        usage: Usage {
+            prompt: usage.prompt.or_else(|| number(data, "prompt_eval_count")),
+            output: usage.output.or_else(|| number(data, "eval_count")),
+            ..usage
+        },
+        stop_reason: choice.and_then(|choice| text(choice, "finish_reason")),
+        ..Meaning::default()
+    }
+}
+
+fn openai_delta(delta: &Value) -> Option<Delta> {
+    let full = |name| text(delta, name).filter(|text| !text.is_empty());
+    if let Some(content) = full("content") {
+        return Some(Delta::Answer(content));
+    }
+    let calls = delta.get("tool_calls").and_then(Value::as_array);
+    let has_arguments = |call: &Value| {
+        let function = call.get("function").unwrap_or(call);
+        text(function, "arguments").is_some_and(|arguments| !arguments.is_empty())
+    };
+    if calls.is_some_and(|calls| calls.iter().any(has_arguments)) {
+        return Some(Delta::Answer(String::new()));
+    }
+    full("reasoning_content").or_else(|| full("reasoning")).map(|_| Delta::Reasoning)
+}
+
+/// The figures of llama.cpp (`timings`), LM Studio (`stats`, seconds) and Ollama
+/// (nanoseconds).
+fn timings(data: &Value) -> Option<ServerTimings> {
+    let figure = |value: &Value, name, factor: f64| Some(value.get(name)?.as_f64()? * factor);
+    if let Some(timings) = data.get("timings").filter(|timings| timings.is_object()) {
+        return Some(ServerTimings {
+            prompt_ms: figure(timings, "prompt_ms", 1.0),
+            generation_ms: figure(timings, "predicted_ms", 1.0),
+            tokens_per_second: figure(timings, "predicted_per_second", 1.0),
+            ..ServerTimings::default()
+        });
+    }
+    if let Some(stats) = data.get("stats").filter(|stats| stats.is_object()) {
+        return Some(ServerTimings {
+            ttft_ms: figure(stats, "time_to_first_token", 1e3),
+            generation_ms: figure(stats, "generation_time", 1e3),
+            tokens_per_second: figure(stats, "tokens_per_second", 1.0),
+            ..ServerTimings::default()
+        });
+    }
+    let generation_ms = figure(data, "eval_duration", 1e-6)?;
+    let tokens = figure(data, "eval_count", 1.0);
+    Some(ServerTimings {
+        prompt_ms: figure(data, "prompt_eval_duration", 1e-6),
+        generation_ms: Some(generation_ms),
+        tokens_per_second: tokens.filter(|_| generation_ms > 0.0).map(|n| n * 1e3 / generation_ms),
+        load_ms: figure(data, "load_duration", 1e-6),
+        ..ServerTimings::default()
+    })
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name)?.as_u64()
+}
+
+fn text(value: &Value, name: &str) -> Option<String> {
+    value.get(name)?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(data: impl ToString) -> Event {
+        Event { name: None, data: data.to_string() }
+    }
+
+    fn meanings(api: Api, events: &[Value]) -> Vec<Meaning> {
+        events.iter().map(|data| read(api, &event(data)).unwrap()).collect()
+    }
+
+    fn merged(meanings: &[Meaning]) -> Usage {
+        let mut usage = Usage::default();
+        meanings.iter().for_each(|meaning| usage.merge(meaning.usage));
+        usage
+    }
+
+    #[test]
+    fn anthropic_usage_comes_from_the_first_and_the_last_event() {
+        let found = meanings(
+            Api::Anthropic,
+            &[
+                json!({ "type": "message_start", "message": { "usage": { "input_tokens": 5, "cache_read_input_tokens": 20, "output_tokens": 1 } } }),
+                json!({ "type": "message_delta", "delta": { "stop_reason": "end_turn" }, "usage": { "input_tokens": 0, "output_tokens": 7 } }),
+                json!({ "type": "message_stop" }),
+            ],
+        );
+        let usage = merged(&found);
+        assert_eq!(
+            (usage.prompt_tokens(), usage.cached_tokens(), usage.output_tokens()),
+            (Some(25), Some(20), Some(7))
+        );
+        assert_eq!(merged(&found[..1]).output_tokens(), None, "the first event makes the number up");
+        assert_eq!(found[1].stop_reason.as_deref(), Some("end_turn"));
+        assert!(found[2].closes);
+    }
+
+    #[test]
+    fn without_usage_there_are_no_counts() {
+        let found =
+            meanings(Api::Openai, &[json!({ "choices": [{ "delta": { "content": "a" } }], "usage": null })]);
+        assert_eq!(merged(&found), Usage::default());
+        assert_eq!(merged(&found).prompt_tokens(), None);
+    }
+
+    #[test]
+    fn only_deltas_that_carry_something_count() {
+        let anthropic = |delta: Value| {
+            let data = json!({ "type": "content_block_delta", "index": 0, "delta": delta });
+            read(Api::Anthropic, &event(data)).unwrap().delta
+        };
+        let answer = |text: &str| Some(Delta::Answer(text.to_owned()));
+        assert_eq!(anthropic(json!({ "type": "text_delta", "text": "a" })), answer("a"));
+        assert_eq!(anthropic(json!({ "type": "text_delta", "text": "" })), None);
+        assert_eq!(anthropic(json!({ "type": "input_json_delta", "partial_json": "{" })), answer(""));
+        assert_eq!(anthropic(json!({ "type": "thinking_delta", "thinking": "hm" })), Some(Delta::Reasoning));
+        assert_eq!(anthropic(json!({ "type": "signature_delta", "signature": "x" })), None);
+        let openai = |delta: Value| {
+            read(Api::Openai, &event(json!({ "choices": [{ "delta": delta }] }))).unwrap().delta
+        };
+        assert_eq!(openai(json!({ "role": "assistant", "content": null })), None);
+        assert_eq!(openai(json!({ "content": "a", "reasoning_content": "" })), answer("a"));
+        assert_eq!(openai(json!({ "reasoning_content": "hm" })), Some(Delta::Reasoning));
+        assert_eq!(openai(json!({ "reasoning": "hm" })), Some(Delta::Reasoning));
+        let call = |arguments: &str| json!({ "tool_calls": [{ "function": { "name": "a", "arguments": arguments } }] });
+        assert_eq!(openai(call("")), None);
+        assert_eq!(openai(call("{")), answer(""));
+    }
+
+    #[test]
+    fn a_lone_surrogate_in_a_delta_is_no_fault() {
+        let cut = r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#;
+        let delta = read(Api::Openai, &event(cut)).unwrap().delta;
+        assert_eq!(delta, Some(Delta::Answer("\u{fffd}".to_owned())));
+    }
+
+    #[test]
+    fn errors_inside_a_stream_are_told_in_the_server_s_words() {
+        for data in [
+            json!({ "type": "error", "error": { "type": "overloaded", "message": "too much" } }),
+            json!({ "error": { "message": "too much" } }),
+            json!({ "error": "too much" }),
+        ] {
+            let failure = read(Api::Openai, &event(data)).unwrap_err();
+            assert_eq!(failure.to_string(), "the server broke off: too much");
+        }
+        assert!(matches!(read(Api::Openai, &event("{oops")), Err(Failure::Garbage(_))));
+    }
+
+    #[test]
+    fn the_servers_own_figures_have_one_shape() {
+        let found = |data: Value| read(Api::Openai, &event(data)).unwrap().server.unwrap();
+        let llama = found(
+            json!({ "timings": { "prompt_ms": 3.5, "predicted_ms": 7.0, "predicted_per_second": 9.0 } }),
+        );
+        assert_eq!((llama.prompt_ms, llama.generation_ms), (Some(3.5), Some(7.0)));
+        let studio = found(json!({ "stats": { "time_to_first_token": 0.111, "tokens_per_second": 51.4 } }));
+        assert_eq!((studio.ttft_ms, studio.tokens_per_second), (Some(111.0), Some(51.4)));
+        let ollama = found(
+            json!({ "eval_duration": 2_000_000_000_u64, "eval_count": 10, "load_duration": 5_000_000 }),
+        );
+        assert_eq!((ollama.generation_ms, ollama.tokens_per_second), (Some(2000.0), Some(5.0)));
+        assert_eq!(ollama.load_ms, Some(5.0));
+    }
+}

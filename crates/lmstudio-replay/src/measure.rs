@@ -1,0 +1,315 @@
+//! One answer, measured as it arrives.
+
+use std::time::Instant;
+
+use anyclaude_traces::stats::Stats;
+use serde_json::Value;
+
+use crate::error::Failure;
+use crate::events::{self, Delta, Meaning, Usage};
+use crate::http::{Answer, said, words};
+use crate::run::{Api, ChunkGap, Figures, Run, ServerTimings};
+use crate::sse::{Event, Parser};
+use crate::watch::Watch;
+
+/// Reads an answer to its end and measures it. What was measured before a failure
+/// is returned with it.
+pub(crate) fn measure(
+    api: Api,
+    answer: Result<Answer, Failure>,
+    keep_text: bool,
+    watch: &Watch,
+) -> (Run, Option<Failure>) {
+    let mut answer = match answer {
+        Ok(answer) => answer,
+        Err(failure) => return (Run::default(), Some(failure)),
+    };
+    let mut measured = Measured::new(api, answer.sent(), keep_text);
+    let failure = read_answer(&mut answer, &mut measured, watch).err();
+    (measured.into_run(), failure)
+}
+
+fn read_answer(answer: &mut Answer, measured: &mut Measured, watch: &Watch) -> Result<(), Failure> {
+    if let Some(failure) = answer.redirect() {
+        return Err(failure);
+    }
+    if answer.status != 200 {
+        let document = answer.document()?;
+        return Err(refusal(measured.api, answer.status, &document));
+    }
+    let mut buffer = vec![0; 64 << 10];
+    let mut parser = Parser::default();
+    let mut begun = false;
+    loop {
+        let read = answer.read(&mut buffer)?;
+        let now = Instant::now();
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if read == 0 {
+            break;
+        }
+        if !begun {
+            let Some(first) = bytes.iter().find(|byte| !b" \t\r\n\xef\xbb\xbf".contains(byte)) else {
+                continue;
+            };
+            begun = true;
+            if *first == b'{' {
+                let document = String::from_utf8_lossy(bytes).into_owned() + &answer.document()?;
+                return measured.document(&document, now);
+            }
+        }
+        for event in parser.feed(bytes).map_err(|error| Failure::Garbage(error.to_string()))? {
+            if measured.event(&event, now, watch, || answer.heard())? {
+                return Ok(());
+            }
+        }
+    }
+    let now = Instant::now();
+    let last = parser.finish().map_err(|error| Failure::Garbage(error.to_string()))?;
+    match last.map(|event| measured.event(&event, now, watch, || ())) {
+        Some(Ok(true)) => Ok(()),
+        _ if measured.has_events => Err(Failure::Unfinished),
+        _ => Err(Failure::NoSuchPath {
+            path: measured.api.path(),
+            words: "what came back is no event stream".to_owned(),
+        }),
+    }
+}
+
+/// What an answer without a stream means. By its shape, not its status: servers
+/// answer unknown paths with 200 as well as 404.
+fn refusal(api: Api, status: u16, document: &str) -> Failure {
+    let words = words(document);
+    let parsed: Option<Value> = serde_json::from_str(document).ok();
+    let member = |name| parsed.as_ref().and_then(|value| value.get(name));
+    let speaks_anthropic = member("type") == Some(&"error".into());
+    let about_a_model = words.to_lowercase().contains("model");
+    let says_so = words.to_lowercase().contains("unexpected endpoint");
+    let looks_absent = match status {
+        200 => member("error").is_some_and(Value::is_string),
+        404 | 405 | 501 => !speaks_anthropic,
+        _ => false,
+    };
+    if says_so || (looks_absent && !about_a_model) {
+        return Failure::NoSuchPath { path: api.path(), words };
+    }
+    Failure::Refused { status, words }
+}
+
+/// What is known of an answer so far.
+struct Measured {
+    api: Api,
+    sent: Instant,
+    first: Option<Instant>,
+    first_answer: Option<Instant>,
+    last: Option<Instant>,
+    closed: Option<Instant>,
+    gaps_ms: Vec<f64>,
+    usage: Usage,
+    stop_reason: Option<String>,
+    server: Option<ServerTimings>,
+    text: Option<String>,
+    has_events: bool,
+}
+
+impl Measured {
+    fn new(api: Api, sent: Instant, keep_text: bool) -> Self {
+        Self {
+            api,
+            sent,
+            first: None,
+            first_answer: None,
+            last: None,
+            closed: None,
+            gaps_ms: Vec::new(),
+            usage: Usage::default(),
+            stop_reason: None,
+            server: None,
+            text: keep_text.then(String::new),
+            has_events: false,
+        }
+    }
+
+    /// Takes an event, and says whether it closes the stream.
+    fn event(
+        &mut self,
+        event: &Event,
+        now: Instant,
+        watch: &Watch,
+        heard: impl Fn(),
+    ) -> Result<bool, Failure> {
+        let meaning = events::read(self.api, event)?;
+        self.has_events = true;
+        if !meaning.is_ping {
+            heard();
+        }
+        if let Some(delta) = &meaning.delta {
+            watch.delta(now);
+            self.delta(delta, now);
+        }
+        Ok(self.take(meaning, now))
+    }
+
+    /// Takes an answer that came in one piece: it has a total, but no first token.
+    fn document(&mut self, document: &str, now: Instant) -> Result<(), Failure> {
+        let parsed: Option<Value> = serde_json::from_str(&crate::surrogates::mended(document)).ok();
+        let whole = parsed.as_ref().and_then(|document| events::read_document(self.api, document));
+        match (whole, &parsed) {
+            (Some(meaning), _) => {
+                self.take(meaning, now);
+                Ok(())
+            }
+            (None, Some(value)) if said(value).is_some() => Err(refusal(self.api, 200, document)),
+            _ => Err(Failure::Garbage("what came back is neither a stream nor an answer".to_owned())),
+        }
+    }
+
+    fn delta(&mut self, delta: &Delta, now: Instant) {
+        self.first.get_or_insert(now);
+        if let Delta::Answer(text) = delta {
+            self.first_answer.get_or_insert(now);
+            if let Some(kept) = &mut self.text {
+                kept.push_str(text);
+            }
+        }
+        if let Some(last) = self.last.replace(now) {
+            self.gaps_ms.push(ms_between(last, now));
+        }
+    }
+
+    fn take(&mut self, meaning: Meaning, now: Instant) -> bool {
+        self.usage.merge(meaning.usage);
+        self.stop_reason = meaning.stop_reason.or(self.stop_reason.take());
+        self.server = meaning.server.or(self.server);
+        if meaning.closes {
+            self.closed = Some(now);
+        }
+        meaning.closes
+    }
+
+    fn into_run(self) -> Run {
+        let since_sent = |at: Option<Instant>| at.map(|at| ms_between(self.sent, at));
+        let generation_ms = self.first.zip(self.last).map(|(first, last)| ms_between(first, last));
+        let output_tokens = self.usage.output_tokens();
+        let gap = Stats::of(self.gaps_ms.iter().copied());
+        let figures = Figures {
+            ttft_ms: since_sent(self.first),
+            ttfo_ms: since_sent(self.first_answer),
+            total_ms: since_sent(self.closed),
+            prompt_tokens: self.usage.prompt_tokens(),
+            cached_tokens: self.usage.cached_tokens(),
+            output_tokens,
+            output_tokens_per_second: output_tokens.zip(generation_ms).and_then(|(n, ms)| per_second(n, ms)),
+            chunk_gap_ms: gap.map(|gap| ChunkGap { p50: gap.p50, p95: gap.p95, max: gap.max }),
+        };
+        Run { figures, stop_reason: self.stop_reason, server: self.server, error: None, text: self.text }
+    }
+}
+
+/// `(n − 1) ÷ time`; `None` where that is no speed.
+fn per_second(tokens: u64, ms: f64) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+    let steps = tokens.checked_sub(1).filter(|steps| *steps > 0)? as f64;
+    (ms > 0.0).then(|| rounded(steps * 1000.0 / ms))
+}
+
+fn ms_between(from: Instant, to: Instant) -> f64 {
+    rounded(to.saturating_duration_since(from).as_secs_f64() * 1000.0)
+}
+
+/// To three decimals: microseconds of a millisecond.
+pub(crate) fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::time::Duration;
+
+    /// The run of an answer whose events come at these milliseconds.
+    fn run(api: Api, events: &[(u64, Value)]) -> Run {
+        let (sent, watch) = (Instant::now(), Watch::default());
+        let mut measured = Measured::new(api, sent, true);
+        for (ms, data) in events {
+            let event = Event { name: None, data: data.to_string() };
+            measured.event(&event, sent + Duration::from_millis(*ms), &watch, || ()).unwrap();
+        }
+        measured.into_run()
+    }
+
+    #[test]
+    fn times_run_from_the_first_delta_that_carries_something() {
+        let delta = |delta: Value| json!({ "type": "content_block_delta", "delta": delta });
+        let text = |text: &str| delta(json!({ "type": "text_delta", "text": text }));
+        let found = run(
+            Api::Anthropic,
+            &[
+                (10, json!({ "type": "message_start", "message": { "usage": { "input_tokens": 7 } } })),
+                (20, json!({ "type": "ping" })),
+                (30, text("")),
+                (100, delta(json!({ "type": "thinking_delta", "thinking": "Hm." }))),
+                (300, text("a")),
+                (350, text("b")),
+                (380, json!({ "type": "message_delta", "delta": {}, "usage": { "output_tokens": 6 } })),
+                (400, json!({ "type": "message_stop" })),
+            ],
+        );
+        let expected = Figures {
+            ttft_ms: Some(100.0),
+            ttfo_ms: Some(300.0),
+            total_ms: Some(400.0),
+            prompt_tokens: Some(7),
+            cached_tokens: None,
+            output_tokens: Some(6),
+            // 5 more tokens in 250 ms.
+            output_tokens_per_second: Some(20.0),
+            chunk_gap_ms: Some(ChunkGap { p50: 50.0, p95: 200.0, max: 200.0 }),
+        };
+        assert_eq!(found.figures, expected);
+        assert_eq!(found.text.as_deref(), Some("ab"));
+        let medians = Figures::medians(&[found.clone(), Run::default(), found]);
+        assert_eq!(medians, expected, "what a run lacks does not count");
+    }
+
+    #[test]
+    fn what_came_at_once_has_no_speed_and_what_did_not_end_no_total() {
+        let text = |text: &str| json!({ "choices": [{ "delta": { "content": text } }] });
+        let usage = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 2 } });
+        let found = run(Api::Openai, &[(5, text("a")), (5, text("b")), (6, usage)]).figures;
+        assert_eq!((found.ttft_ms, found.ttfo_ms, found.total_ms), (Some(5.0), Some(5.0), None));
+        assert_eq!(found.output_tokens_per_second, None);
+        assert_eq!(found.chunk_gap_ms, Some(ChunkGap { p50: 0.0, p95: 0.0, max: 0.0 }));
+    }
+
+    #[test]
+    fn the_shape_tells_an_unknown_path_from_a_refusal() {
+        let unknown = |status, document| {
+            matches!(refusal(Api::Anthropic, status, document), Failure::NoSuchPath { .. })
+        };
+        assert!(unknown(200, r#"{"error":"Unexpected endpoint or method. (POST /v1/messages)"}"#));
+        assert!(unknown(
+            404,
+            r#"{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}"#
+        ));
+        assert!(unknown(404, "404 page not found"));
+        assert!(unknown(405, ""));
+        assert!(!unknown(
+            404,
+            r#"{"type":"error","error":{"type":"not_found_error","message":"no model x"}}"#
+        ));
+        assert!(!unknown(400, r#"{"error":{"message":"the context is too short"}}"#));
+        assert!(!unknown(404, r#"{"error":{"message":"model x not found"}}"#));
+        assert!(!unknown(200, r#"{"error":"no models loaded"}"#));
+        assert!(!unknown(200, r#"{"error":{"message":"the context is too short"}}"#));
+        assert!(!unknown(500, "oops"));
+    }
+
+    #[test]
+    fn a_speed_needs_two_tokens_and_some_time() {
+        assert_eq!(per_second(11, 500.0), Some(20.0));
+        assert_eq!(per_second(1, 500.0), None);
+        assert_eq!(per_second(0, 500.0), None);
+        assert_eq!(per_second(11, 0.0), None);
+    }
+}

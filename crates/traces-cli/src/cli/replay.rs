@@ -1,0 +1,101 @@
+//! The arguments of `traces replay`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum, value_parser};
+
+use super::{Filter, Output};
+
+#[derive(Debug, Args)]
+#[command(
+    // Of all verbs this one asks a model, so that --model is the one to ask.
+    mut_arg("model", |model| model
+        .help("The model to ask [default: the only one that is loaded]")
+        .help_heading("The direct request")),
+    after_long_help = "\
+Sends the recorded request without the proxy, measures the answer, and compares
+that with what the log says of the request through the proxy. The prompt goes to
+this machine only; neither it nor the answer is printed. Ctrl-C prints what was
+measured so far.
+
+Examples:
+  traces replay                        the newest request, to LM Studio
+  traces replay latest --cold          so that no prompt cache helps
+  traces replay latest --warm --repeat 5
+  traces replay model:gpt-oss --model openai/gpt-oss-20b --save fast.json
+  traces replay latest --url http://127.0.0.1:8080 --api openai"
+)]
+pub(crate) struct ReplayArgs {
+    /// File, folder or selector; of several requests the newest
+    #[arg(value_name = "INPUT", default_value = "latest")]
+    pub(crate) input: OsString,
+    #[command(flatten)]
+    pub(crate) direct: Direct,
+    /// Write the result to a file too, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Overwrite that file
+    #[arg(long, requires = "save")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// How to send it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "The direct request")]
+pub(crate) struct Direct {
+    /// The server
+    #[arg(long, value_name = "URL", default_value = lmstudio_replay::DEFAULT_URL)]
+    pub(crate) url: String,
+    /// The API to use [default: what the server has]
+    #[arg(long, value_name = "API")]
+    pub(crate) api: Option<ApiArg>,
+    /// The most tokens that an answer may have, whatever was recorded
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u64).range(1..))]
+    pub(crate) max_tokens: u64,
+    /// How often to measure
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
+    pub(crate) repeat: u32,
+    /// Begin each prompt with a new word, so that no prompt cache helps
+    #[arg(long, conflicts_with = "warm")]
+    pub(crate) cold: bool,
+    /// Send it once before, uncounted, so that the prompt cache holds it
+    #[arg(long)]
+    pub(crate) warm: bool,
+    /// The longest silence, the wait for the first event included
+    #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = parse_seconds)]
+    pub(crate) timeout: Duration,
+    /// The longest wait for a connection
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    pub(crate) connect_timeout: Duration,
+    /// The environment variable that holds the server's token
+    #[arg(long, value_name = "NAME")]
+    pub(crate) token_env: Option<String>,
+    /// Print the answer's text too: it may hold secrets
+    #[arg(long)]
+    pub(crate) show_text: bool,
+    /// Send it to another machine
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ApiArg {
+    /// POST /v1/messages, the body as recorded
+    Anthropic,
+    /// POST /v1/chat/completions, the body converted
+    Openai,
+}
+
+/// A number of seconds that is more than none.
+fn parse_seconds(text: &str) -> anyhow::Result<Duration> {
+    let seconds: f64 = text.parse().context("write a number of seconds, such as 600 or 2.5")?;
+    let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
+    duration.context("write a number of seconds above 0")
+}

@@ -1,0 +1,54 @@
+//! `traces prefix`: what a prompt cache could reuse, and what broke it.
+
+use std::io::Write;
+
+use anyclaude_traces::prefix::{Options, prefix};
+use anyclaude_traces::recording::element_text;
+use anyclaude_traces::scope::KindFilter;
+use anyhow::bail;
+
+use super::{check_format, check_limits, report_skipped};
+use crate::cli::{Format, PrefixArgs};
+use crate::exit::Status;
+use crate::render::{csv, json, notes, page, prefix as render};
+use crate::select::Reader;
+
+pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    use Format::{Csv, Json, Markdown, Ndjson, Table};
+    check_format(&args.output, "prefix", &[Table, Json, Ndjson, Csv, Markdown])?;
+    let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
+    let selection = reader.select(&args.inputs)?;
+    let skipped = report_skipped(&selection.skipped, &args.output);
+    let nothing = selection.requests.is_empty();
+    if nothing && args.output.format != Json {
+        bail!("none of these files could be read as a trace");
+    }
+    let (store, prompts) = (reader.store().clone(), reader.into_prompts());
+    let options =
+        Options { order: args.order.into(), view: args.view.into(), slots: args.slots, text: args.text };
+    let mut fetch = |path: &_, place| element_text(&store, path, place);
+    let found = prefix(
+        selection.scope,
+        &selection.passing(),
+        &prompts,
+        options,
+        &mut fetch,
+        selection.skipped_list(),
+    );
+    match args.output.format {
+        Json => json::document(out, &found)?,
+        Ndjson => json::lines(out, &found.requests)?,
+        Csv => csv::prefix(out, &found.requests)?,
+        _ => page::print(out, &render::page(&found, selection.is_sitting), &args.output)?,
+    }
+    let lost = found.skipped.get(selection.skipped.len()..).unwrap_or_default();
+    for file in lost.iter().filter(|_| !args.output.quiet) {
+        notes::say(&format!(
+            "{}: {}. What it has in common with others counts as far as is known",
+            file.path, file.detail
+        ));
+    }
+    let lost = if lost.is_empty() { Status::Done } else { Status::Skipped };
+    let nothing = if nothing { Status::Unusable } else { Status::Done };
+    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(lost).and(nothing))
+}

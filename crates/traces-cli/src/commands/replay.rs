@@ -1,0 +1,122 @@
+//! `traces replay`: a recorded request, sent straight to the server.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyclaude_traces::content::BodyJson;
+use anyhow::{Context as _, anyhow};
+use lmstudio_replay::{Api, Cache, Failure, Plan, Replay, Watch};
+use signal_hook::consts::SIGINT;
+
+use super::{check_format, one};
+use crate::cli::{ApiArg, Direct, Format, ReplayArgs};
+use crate::exit::Status;
+use crate::render::{json, notes, page, progress, replay as render};
+use crate::save::Target;
+
+pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    use Format::{Json, Markdown, Table};
+    check_format(&args.output, "replay", &[Table, Json, Markdown])?;
+    // Its --model is the one to ask; `model:NAME` selects requests.
+    let model = args.filter.model.take();
+    let plan = plan(&args.direct, model)?;
+    let target = args.save.as_ref().map(|path| Target::new(path, args.force)).transpose()?;
+    let one = one::newest(&args.input, &args.filter, &args.output, "sending")?;
+    let mut body = BodyJson::default();
+    let path = one.request.path.as_ref();
+    one.reader.store().reread(path, &mut body).context("the file changed while it was read")?;
+    let watch = Arc::new(Watch::with_stop(stopped_by_ctrl_c()?));
+    let shows_progress = !args.output.quiet && !args.output.no_progress;
+    let found =
+        progress::shown(&watch, shows_progress, || lmstudio_replay::replay(&body.json, &plan, &watch));
+    let mut replay = match found {
+        Ok(replay) => replay,
+        Err(Failure::Interrupted) => return Ok(Status::Interrupted),
+        Err(failure) => return Err(explained(&failure)),
+    };
+    replay.path = Some(path.to_string_lossy().into_owned());
+    replay.compare(&one.request);
+    complain(&replay, args.output.quiet);
+    if let Some(target) = target.filter(|_| replay.measured()) {
+        let mut document = Vec::new();
+        json::document(&mut document, &replay)?;
+        target.write(&document)?;
+    }
+    match args.output.format {
+        Json => json::document(out, &replay)?,
+        // What went wrong is said already.
+        _ if !replay.measured() => {}
+        _ => page::print(out, &render::page(&replay), &args.output)?,
+    }
+    Ok(status(&replay).and(one.status))
+}
+
+fn plan(direct: &Direct, model: Option<String>) -> anyhow::Result<Plan> {
+    let token = direct.token_env.as_ref().map(|name| {
+        let token = std::env::var(name).ok().filter(|token| !token.is_empty());
+        token.with_context(|| format!("--token-env: the environment has no {name}"))
+    });
+    let mut plan = Plan::new(direct.url.parse().context("--url")?);
+    plan.api = direct.api.map(|api| match api {
+        ApiArg::Anthropic => Api::Anthropic,
+        ApiArg::Openai => Api::Openai,
+    });
+    plan.model = model;
+    plan.max_tokens = direct.max_tokens;
+    plan.runs = direct.repeat;
+    plan.cache = match (direct.cold, direct.warm) {
+        (true, _) => Cache::Cold,
+        (_, true) => Cache::Warm,
+        _ => Cache::AsIs,
+    };
+    plan.timeout = direct.timeout;
+    plan.connect_timeout = direct.connect_timeout;
+    plan.token = token.transpose()?;
+    plan.keep_text = direct.show_text;
+    plan.allow_remote = direct.allow_remote;
+    Ok(plan)
+}
+
+/// A flag that the first Ctrl-C sets; the second ends the program.
+fn stopped_by_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
+    signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
+    Ok(stop)
+}
+
+/// Why nothing was sent, and which flag helps.
+fn explained(failure: &Failure) -> anyhow::Error {
+    let help = match failure {
+        Failure::NotLoopback { .. } => "; --allow-remote sends it all the same",
+        Failure::Unreachable { .. } => "; --url names another",
+        Failure::Model(_) => "; --model NAME chooses one",
+        _ => "",
+    };
+    anyhow!("{failure}{help}")
+}
+
+/// Says which runs failed.
+fn complain(replay: &Replay, quiet: bool) {
+    let of = replay.runs.len();
+    for (at, run) in replay.runs.iter().enumerate() {
+        let Some(error) = &run.error else { continue };
+        if !quiet || !replay.measured() {
+            let which = if of > 1 { format!("run {}: ", at + 1) } else { String::new() };
+            notes::say(&format!("{which}{error}"));
+        }
+    }
+}
+
+fn status(replay: &Replay) -> Status {
+    if replay.interrupted {
+        Status::Interrupted
+    } else if !replay.measured() {
+        Status::Unusable
+    } else if replay.runs.iter().any(|run| run.error.is_some()) {
+        Status::Skipped
+    } else {
+        Status::Done
+    }
+}

@@ -1,0 +1,93 @@
+//! `traces report`: all that is known, on a page to send around.
+
+use std::io::Write;
+
+use anyclaude_traces::content::Content;
+use anyclaude_traces::report::{self, PromptText, report};
+use anyclaude_traces::scope::KindFilter;
+use anyclaude_traces::summary::Grouping;
+use anyclaude_traces::timing::timing;
+use anyclaude_traces::{Kind, Request, Store};
+use anyhow::{Context as _, bail};
+
+use super::explain::between;
+use super::report_skipped;
+use crate::cli::{Format, ReportArgs};
+use crate::exit::Status;
+use crate::render::{json, notes, page, report as render, units};
+use crate::save::Target;
+use crate::select::{Reader, Selection, Side, faster_first, last_two_models};
+
+pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    let target = args.file.as_deref().map(|file| Target::new(file, args.force)).transpose()?;
+    if target.is_none() && args.output.format == Format::Html {
+        bail!("name the file of the page: traces report -o report.html; or print --format markdown");
+    }
+    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let mut selection = reader.select(&args.inputs)?;
+    if selection.requests.is_empty() {
+        report_skipped(&selection.skipped, &args.output);
+        bail!("none of these files could be read as a trace");
+    }
+    let models = last_two_models(&selection.requests, reader.kind)?.map(faster_first);
+    let explanation = models.as_ref().map(|[left, right]| {
+        let (found, unreadable) = between(reader.store(), selection.scope, left, right);
+        selection.skipped.extend(unreadable);
+        found
+    });
+    let status = report_skipped(&selection.skipped, &args.output);
+    let all = || Side { selector: "all requests".to_owned(), requests: selection.requests.clone() };
+    let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
+    let sides: Vec<report::Side<'_>> = sides.iter().map(side).collect();
+    let texts = if args.include_text { texts(reader.store(), &sides)? } else { Vec::new() };
+    let is_sitting = selection.is_sitting;
+    let skipped = selection.skipped_list();
+    let Selection { requests, others, scope, joined, .. } = selection;
+    let found = report(report::Question {
+        timing: timing(scope, requests, &joined, skipped, reader.kind, &Grouping::by_model()),
+        others: &others,
+        sides: &sides,
+        explanation,
+        read_tokens: &|request| request.timing.as_ref()?.prompt_tokens,
+        texts,
+    });
+    let mut content = Vec::new();
+    match args.output.format {
+        Format::Json => json::document(&mut content, &found)?,
+        Format::Markdown => page::print(&mut content, &render::page(&found, is_sitting), &args.output)?,
+        _ => content.extend(render::html(&found, is_sitting).into_bytes()),
+    }
+    match target {
+        None => out.write_all(&content)?,
+        Some(target) => {
+            target.write(&content)?;
+            if !args.output.quiet {
+                let size = units::bytes(content.len() as u64);
+                notes::say(&format!("wrote {} ({size})", target.path().display()));
+            }
+        }
+    }
+    Ok(status)
+}
+
+/// A side by its model, where all its requests have the same.
+fn side(side: &Side) -> report::Side<'_> {
+    let model = side.requests.first().and_then(|request| request.model.as_deref());
+    let model = model.filter(|model| side.requests.iter().all(|one| one.model.as_deref() == Some(*model)));
+    report::Side {
+        name: model.unwrap_or(&side.selector).to_owned(),
+        requests: side.requests.iter().collect(),
+        direct: None,
+    }
+}
+
+/// The text of each side's newest request.
+fn texts(store: &Store, sides: &[report::Side<'_>]) -> anyhow::Result<Vec<PromptText>> {
+    let text = |side: &report::Side<'_>| -> anyhow::Result<Option<PromptText>> {
+        let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
+        let mut content = Content::with_text();
+        store.reread(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
+        Ok(Some(PromptText::of(&side.name, newest, &content)))
+    };
+    sides.iter().filter_map(|side| text(side).transpose()).collect()
+}

@@ -1,0 +1,236 @@
+//! The page of `traces prefix`.
+
+use anyclaude_traces::prefix::{
+    Break, Breaker, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed, ToolsDifference,
+    Totals, View,
+};
+
+use super::page::Page;
+use super::summary::scope_line;
+use super::table::{Grid, number, text};
+use super::units::{self, UNKNOWN};
+
+/// How many names of tools are shown.
+const MOST_NAMES: usize = 4;
+
+pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
+    let mut page = Page::default();
+    let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
+    let span = stamps().min().zip(stamps().max());
+    page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
+    page.line(assumed(report));
+    page.table(totals(report));
+    report.notes.iter().for_each(|note| page.line(note));
+    page.table(breakers(&report.breakers));
+    for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
+        page.line(format!("{}: {}.", breaker_name(breaker), breaker.advice));
+    }
+    for breaker in report.breakers.iter().filter(|breaker| breaker.was.is_some() || breaker.now.is_some()) {
+        excerpt(&mut page, breaker);
+    }
+    evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
+    let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
+    one_slot.into_iter().for_each(|line| page.line(line));
+    page.table(reading(&report.reading));
+    page.table(requests(&report.requests));
+    page
+}
+
+/// Whether it cost a hundredth of all that had to be read.
+fn is_worth_advice(breaker: &Breaker, report: &PrefixReport) -> bool {
+    breaker.lost_bytes > 0 && breaker.lost_bytes >= report.totals.new_bytes() / 100
+}
+
+/// What is assumed of the backend.
+fn assumed(report: &PrefixReport) -> String {
+    let order = match report.order {
+        Order::SystemFirst => "system prompt before tools",
+        Order::ToolsFirst => "tools before system prompt",
+    };
+    let view = match report.view {
+        View::Sent => "as Claude Code sent it",
+        View::Proxied => "as the proxy sends it: no billing header, tools sorted by name",
+    };
+    let hidden = report.simulated - report.requests.len() as u64;
+    let hidden = match hidden {
+        0 => String::new(),
+        n => format!("; {} passed through it too", units::count(n, "other request")),
+    };
+    format!("Simulated: a cache of {} a model, {order}, {view}{hidden}.", units::count(report.slots, "slot"))
+}
+
+fn totals(report: &PrefixReport) -> Grid {
+    let mut grid = Grid::new([
+        text("CACHE", 0),
+        number("PROMPTS", 1),
+        number("REUSABLE", 0),
+        number("", 0),
+        number("TO READ", 0),
+    ]);
+    let mut row = |slots: u64, totals: &Totals| {
+        grid.row([
+            units::count(slots, "slot"),
+            units::bytes(totals.prompt_bytes),
+            units::bytes(totals.reusable_bytes),
+            units::share(totals.reusable_bytes, totals.prompt_bytes),
+            units::bytes(totals.new_bytes()),
+        ]);
+    };
+    row(report.slots, &report.totals);
+    if report.slots > 1 {
+        row(1, &report.totals_one_slot);
+    }
+    grid
+}
+
+fn breakers(breakers: &[Breaker]) -> Grid {
+    let mut grid = Grid::new([
+        text("BROKEN BY", 0),
+        number("REQS", 2),
+        number("LOST", 0),
+        number("TOKENS", 3),
+        number("TIME", 1),
+        text("WORST AT", 0),
+        text("CHANGED", 4),
+    ]);
+    for breaker in breakers {
+        grid.row([
+            breaker_name(breaker),
+            breaker.requests.to_string(),
+            units::bytes(breaker.lost_bytes),
+            tokens(breaker.lost_tokens),
+            units::ms(breaker.lost_ms),
+            breaker.element.to_string(),
+            breaker.tools.as_ref().map(tools).unwrap_or_default(),
+        ]);
+    }
+    grid.without_empty(&[UNKNOWN, ""])
+}
+
+fn breaker_name(breaker: &Breaker) -> String {
+    let name = breaker.cause.name();
+    let volatile = breaker.volatile.filter(|_| breaker.cause != anyclaude_traces::prefix::Cause::DateChanged);
+    volatile.map_or_else(|| name.to_owned(), |volatile| format!("{name} ({})", volatile.words()))
+}
+
+/// How tools changed, by a few names.
+fn tools(tools: &ToolsDifference) -> String {
+    if tools.reordered {
+        return "another order".to_owned();
+    }
+    let sides = [("+", &tools.added), ("−", &tools.removed), ("≠", &tools.changed)];
+    let names: Vec<String> = sides
+        .iter()
+        .flat_map(|(sign, names)| names.iter().map(move |name| format!("{sign}{name}")))
+        .collect();
+    let more = match names.len().saturating_sub(MOST_NAMES) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(" ") + &more
+}
+
+/// What was and what is at the worst place.
+fn excerpt(page: &mut Page, breaker: &Breaker) {
+    let file = breaker.worst.as_ref().file_name().unwrap_or_default().to_string_lossy();
+    page.line(format!("{} at {} of {file}:", breaker_name(breaker), breaker.element));
+    for (name, side) in [("was", &breaker.was), ("now", &breaker.now)] {
+        page.line(format!("{name}: {}", side.as_deref().unwrap_or("(nothing)")));
+    }
+}
+
+/// What a lack of slots cost.
+fn evictions(evictions: &[Evictions], slots: u64) -> Option<String> {
+    let by = |eviction: &Evictions| {
+        let kind = eviction.kind.map_or("the conversation", |kind| kind.name());
+        let time = eviction.lost_ms.map_or_else(String::new, |ms| format!(", {}", units::ms(Some(ms))));
+        let lost = units::bytes(eviction.lost_bytes);
+        format!("{kind} requests evicted {} ({lost}{time})", prefixes(eviction.requests))
+    };
+    let parts: Vec<String> = evictions.iter().map(by).collect();
+    (!parts.is_empty()).then(|| format!("With {}: {}.", units::count(slots, "slot"), parts.join(", ")))
+}
+
+fn prefixes(n: u64) -> String {
+    if n == 1 { "1 prefix".to_owned() } else { format!("{n} prefixes") }
+}
+
+fn requests(requests: &[PrefixRequest]) -> Grid {
+    let mut grid = Grid::new([
+        text("TIME", 0),
+        text("KIND", 4),
+        text("MODEL", 6),
+        number("PROMPT", 0),
+        number("REUSABLE", 0),
+        number("NEW", 3),
+        number("TTFT", 2),
+        number("EXPECTED", 5),
+        text("BREAK", 1),
+        text("CAUSE", 0),
+    ]);
+    for request in requests {
+        let break_ = request.break_.as_ref();
+        grid.row([
+            units::stamp(request.timestamp),
+            request.kind.name().to_owned(),
+            request.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
+            units::bytes(request.prompt_bytes),
+            units::share(request.reusable_bytes, request.prompt_bytes),
+            units::bytes(request.prompt_bytes - request.reusable_bytes),
+            ttft(request),
+            units::ms(request.expected_ttft_ms),
+            break_.map_or_else(|| UNKNOWN.to_owned(), |break_| break_.element.to_string()),
+            break_.map_or_else(|| "appended".to_owned(), cause),
+        ]);
+    }
+    grid.without_empty(&[UNKNOWN])
+}
+
+fn ttft(request: &PrefixRequest) -> String {
+    let cold = if request.cold_although_warm == Some(true) { " cold" } else { "" };
+    format!("{}{cold}", units::ms(request.ttft_ms))
+}
+
+fn cause(break_: &Break) -> String {
+    let tools = break_.tools.as_ref().map(tools).filter(|tools| !tools.is_empty());
+    tools.map_or_else(|| break_.cause.name().to_owned(), |tools| format!("{}: {tools}", break_.cause.name()))
+}
+
+fn reading(speeds: &[ReadingSpeed]) -> Grid {
+    let mut grid = Grid::new([
+        text("MODEL", 0),
+        number("N", 3),
+        number("READS TOK/S", 0),
+        number("BASE", 2),
+        number("± HALF", 4),
+        text("TTFT FOLLOWS", 0),
+    ]);
+    for speed in speeds {
+        let ms = |ms: f64| {
+            units::show(anyclaude_traces::measure::Value::Rate(ms), anyclaude_traces::measure::Unit::Ms)
+        };
+        grid.row([
+            speed.model.as_deref().unwrap_or("(unknown)").to_owned(),
+            speed.n.to_string(),
+            format!("{:.0}", 1000.0 / speed.ms_per_token),
+            ms(speed.base_ms),
+            ms(speed.median_error_ms),
+            follows(speed.follows).to_owned(),
+        ]);
+    }
+    grid
+}
+
+fn follows(follows: Follows) -> &'static str {
+    match follows {
+        Follows::NewTokens => "new tokens",
+        Follows::NewTokensOneSlot => "new tokens, one slot",
+        Follows::AllTokens => "all tokens",
+        _ => UNKNOWN,
+    }
+}
+
+fn tokens(tokens: Option<u64>) -> String {
+    use anyclaude_traces::measure::{Unit, Value};
+    units::maybe(tokens.and_then(|tokens| i64::try_from(tokens).ok()).map(Value::Whole), Unit::Tokens)
+}

@@ -1,0 +1,142 @@
+//! The page of `traces replay`.
+
+use anyclaude_traces::measure::{Unit, Value};
+use lmstudio_replay::{Cache, ChunkGap, Comparison, Figures, Replay};
+
+use super::page::Page;
+use super::table::{Grid, number, text};
+use super::units::{self, UNKNOWN};
+
+pub(crate) fn page(replay: &Replay) -> Page {
+    let mut page = Page::default();
+    page.line(replay.path.clone().unwrap_or_default());
+    page.line(facts(replay));
+    if let Some(left_out) = left_out(replay) {
+        page.line(left_out);
+    }
+    page.table(runs(replay));
+    if replay.cache == Cache::AsIs && replay.runs.len() > 1 {
+        page.line("From run 2 on the prompt cache may hold the prompt; --cold or --warm make runs alike.");
+    }
+    match &replay.comparison {
+        Some(comparison) => {
+            page.table(sides(replay, comparison));
+            page.line(&comparison.headline);
+        }
+        None => page.line("No log tells how long this request took through the proxy."),
+    }
+    for (at, run) in replay.runs.iter().enumerate() {
+        if let Some(text) = &run.text {
+            page.block(format!("── answer of run {} ──\n{text}", at + 1));
+        }
+    }
+    page
+}
+
+fn facts(replay: &Replay) -> String {
+    let cache = match replay.cache {
+        Cache::Cold => "cold: no prompt cache helped",
+        Cache::Warm => "warm: the prompt cache held the prompt",
+        Cache::AsIs => "prompt cache as it was",
+    };
+    let limit = units::count(replay.max_tokens, "token");
+    format!("{}{} · {} · at most {limit} · {cache}", replay.url, replay.api.path(), replay.model)
+}
+
+fn left_out(replay: &Replay) -> Option<String> {
+    let parts: Vec<String> = replay.left_out.iter().map(|left| format!("{} {}", left.n, left.what)).collect();
+    (!parts.is_empty()).then(|| format!("Left out, as this API has no place for it: {}.", parts.join(", ")))
+}
+
+/// Milliseconds as people read them.
+fn ms(ms: Option<f64>) -> String {
+    match ms {
+        Some(short) if short < 10.0 => format!("{short:.1} ms"),
+        other => units::maybe(other.map(Value::Rate), Unit::Ms),
+    }
+}
+
+fn speed(per_second: Option<f64>) -> String {
+    units::maybe(per_second.map(Value::Rate), Unit::PerSecond)
+}
+
+fn tokens(n: Option<u64>) -> String {
+    n.map_or_else(|| UNKNOWN.to_owned(), |n| n.to_string())
+}
+
+fn runs(replay: &Replay) -> Grid {
+    let mut grid = Grid::new([
+        text("RUN", 0),
+        number("TTFT", 0),
+        number("TTFO", 3),
+        number("TOTAL", 0),
+        number("PROMPT", 1),
+        number("CACHED", 1),
+        number("OUT", 1),
+        number("TOK/S", 0),
+        number("GAP P50", 4),
+        number("GAP P95", 4),
+        number("GAP MAX", 4),
+        text("STOPPED", 2),
+    ]);
+    for (at, run) in replay.runs.iter().enumerate() {
+        let failed = run.error.as_ref().map(|_| "failed".to_owned());
+        let stopped = failed.or_else(|| run.stop_reason.clone());
+        grid.row(row((at + 1).to_string(), &run.figures, stopped));
+    }
+    if replay.runs.len() > 1 {
+        grid.row(row("median".to_owned(), &replay.median, Some(String::new())));
+    }
+    grid.without_empty(&[UNKNOWN, ""])
+}
+
+fn row(name: String, figures: &Figures, stopped: Option<String>) -> [String; 12] {
+    let gap = |figure: fn(ChunkGap) -> f64| ms(figures.chunk_gap_ms.map(figure));
+    [
+        name,
+        ms(figures.ttft_ms),
+        ms(figures.ttfo_ms),
+        ms(figures.total_ms),
+        tokens(figures.prompt_tokens),
+        tokens(figures.cached_tokens),
+        tokens(figures.output_tokens),
+        speed(figures.output_tokens_per_second),
+        gap(|gap| gap.p50),
+        gap(|gap| gap.p95),
+        gap(|gap| gap.max),
+        stopped.unwrap_or_else(|| UNKNOWN.to_owned()),
+    ]
+}
+
+/// The proxy and the direct request, side by side.
+fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
+    let mut grid = Grid::new([
+        text("", 0),
+        number("BEFORE", 2),
+        number("TTFT", 0),
+        number("TOTAL", 0),
+        number("OUT", 1),
+        number("TOK/S", 0),
+        number("SAME ANSWER", 0),
+    ]);
+    let (proxied, direct) = (&comparison.proxied, &replay.median);
+    grid.row([
+        "through the proxy".to_owned(),
+        units::ms(proxied.proxy_ms),
+        units::ms(proxied.ttft_ms),
+        units::ms(proxied.total_ms),
+        tokens(proxied.output_tokens),
+        speed(proxied.output_tokens_per_second),
+        ms(comparison.proxied_ms),
+    ]);
+    grid.row([
+        "direct".to_owned(),
+        UNKNOWN.to_owned(),
+        ms(direct.ttft_ms),
+        ms(direct.total_ms),
+        tokens(direct.output_tokens),
+        speed(direct.output_tokens_per_second),
+        ms(comparison.direct_ms),
+    ]);
+    grid
+}

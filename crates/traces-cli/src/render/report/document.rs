@@ -1,0 +1,177 @@
+//! The page around the charts: one file that opens nothing else. Markup is escaped by
+//! construction, and the whole of it is stripped of what steers a reader.
+
+use anyclaude_traces::report::{PromptText, Report, Text};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::prose::prose;
+use super::requests::MODEL_WIDTH;
+use super::{bars, growth, points, reading, requests, unknown, waterfall};
+use crate::render::plain;
+use crate::render::summary::scope_line;
+use crate::render::table::{Align, Grid, number, shorten, text};
+
+const STYLE: &str = include_str!("style.css");
+/// Makes tables sortable; without it they are as they are.
+const SCRIPT: &str = include_str!("sort.js");
+/// What tells these two from any other style and script; a test computes it again.
+const STYLE_HASH: &str = "sha256-cKSYbgYa/m0KcDFbHPac/t+AIv7yt6rO0ey6N6UfiKw=";
+const SCRIPT_HASH: &str = "sha256-9XUfLpUOAKIu+oQoMM8SRdYDe6SRrcfh0OnZ49a3nr8=";
+
+/// Nothing from anywhere, and no style or script but these.
+fn policy() -> String {
+    format!(
+        "default-src 'none'; style-src '{STYLE_HASH}'; script-src '{SCRIPT_HASH}'; base-uri 'none'; form-action 'none'"
+    )
+}
+
+/// The page; `is_sitting` says that nothing but the last day was asked for.
+pub(crate) fn html(report: &Report, is_sitting: bool) -> String {
+    plain::block(&document(report, is_sitting).into_string()).into_owned()
+}
+
+fn document(report: &Report, is_sitting: bool) -> Markup {
+    let totals = &report.totals;
+    let scope = scope_line(&report.scope, is_sitting, totals.first.zip(totals.last), totals.requests);
+    let headline = report.headline.trim_end_matches('.');
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="referrer" content="no-referrer";
+                meta name="robots" content="noindex";
+                meta name="generator" content=(concat!("traces ", env!("CARGO_PKG_VERSION")));
+                title { (headline) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (patterns())
+                header {
+                    p.scope { (scope) }
+                    h1 { (headline) "." }
+                }
+                main {
+                    section aria-label="Verdict" {
+                        @if let Some(found) = &report.explanation { (waterfall::verdict(found)) }
+                    }
+                    (five_points(report))
+                    (growth::section(report))
+                    (reading::section(report))
+                    (bars::tools(report))
+                    @if !report.texts.is_empty() { (texts(&report.texts)) }
+                    (requests::section(report))
+                    (unknown::section(report))
+                }
+                footer {
+                    p { "Figures are medians where a column does not say otherwise; 1 kB is 1000 bytes, – is unknown. Made by traces "
+                        (env!("CARGO_PKG_VERSION")) " from what anyclaude recorded." }
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    }
+}
+
+/// How areas are filled: each section of a prompt is told by its pattern as well as
+/// by its colour.
+fn patterns() -> Markup {
+    html! {
+        svg.patterns aria-hidden="true" width="0" height="0" {
+            pattern id="stripes" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
+                rect.ground width="7" height="7" {}
+                rect.mark width="2" height="7" {}
+            }
+            pattern id="dots" width="7" height="7" patternUnits="userSpaceOnUse" {
+                rect.ground width="7" height="7" {}
+                circle.mark cx="3.5" cy="3.5" r="1.4" {}
+            }
+            pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(135)" {
+                rect.ground width="7" height="7" {}
+                rect.mark width="2" height="7" {}
+            }
+        }
+    }
+}
+
+fn five_points(report: &Report) -> Markup {
+    let models = points::models(report).into_iter().map(|model| number(shorten(model, MODEL_WIDTH), 0));
+    let columns: Vec<_> = std::iter::once(text("Point", 0)).chain(models).collect();
+    let mut grid = Grid::new(columns);
+    for row in points::rows(report) {
+        grid.row(std::iter::once(row.label.to_owned()).chain(row.cells));
+    }
+    html! {
+        section aria-labelledby="points" {
+            h2 id="points" { "The five points" }
+            (table("Medians over the requests of each model", &grid, false))
+            p { "Events and parts are not tokens." }
+            ul { @for reason in points::reasons(report) { li { (prose(&reason)) } } }
+        }
+    }
+}
+
+/// A table that scrolls where there is no room. Ends of cells and rows go without
+/// saying in HTML.
+pub(super) fn table(caption: &str, grid: &Grid, sortable: bool) -> Markup {
+    let texts = grid.columns().iter().take_while(|column| column.align == Align::Left).count();
+    html! {
+        div.scroll role="region" aria-label=(caption) tabindex="0" {
+            table.{ "texts-" (texts) } data-sortable[sortable] {
+                caption { (caption) }
+                thead { tr { @for column in grid.columns() { th scope="col" { (column.title) } } } }
+                tbody { @for row in grid.rows() { (cells(row)) } }
+            }
+        }
+    }
+}
+
+fn cells(row: &[String]) -> Markup {
+    html! {
+        @if let Some((first, rest)) = row.split_first() {
+            tr; th scope="row"; (first)
+            @for cell in rest { td; (cell) }
+        }
+    }
+}
+
+fn texts(texts: &[PromptText]) -> Markup {
+    let shown = |text: &Text| {
+        html! {
+            pre tabindex="0" { (text.text) }
+            @if text.more_chars > 0 { p { "… and " (text.more_chars) " more characters" } }
+        }
+    };
+    html! {
+        section aria-labelledby="texts" {
+            h2 id="texts" { "Text of the newest prompts" }
+            @for text in texts {
+                h3 { (text.model) }
+                p { small { (text.path.as_ref().display()) } }
+                details { summary { "System prompt of " (text.model) } (shown(&text.system)) }
+                @if let Some(user) = &text.last_user {
+                    details { summary { "Last text of the user to " (text.model) } (shown(user)) }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_policy_lets_this_style_and_this_script_pass() {
+        let hash =
+            |text: &str| format!("sha256-{}", STANDARD.encode(Sha256::digest(plain::block(text).as_bytes())));
+        assert_eq!(hash(STYLE), STYLE_HASH);
+        assert_eq!(hash(SCRIPT), SCRIPT_HASH);
+    }
+}

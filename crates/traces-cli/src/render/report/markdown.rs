@@ -1,0 +1,39 @@
+//! The report as Markdown: the guide's five points, then the verdict.
+
+use anyclaude_traces::report::Report;
+
+use super::points;
+use crate::render::explain;
+use crate::render::page::Page;
+use crate::render::summary::scope_line;
+use crate::render::table::{Column, Grid, number, text};
+
+/// The page; `is_sitting` says that nothing but the last day was asked for.
+pub(crate) fn page(report: &Report, is_sitting: bool) -> Page {
+    let mut page = Page::default();
+    let totals = &report.totals;
+    page.line(scope_line(&report.scope, is_sitting, totals.first.zip(totals.last), totals.requests));
+    page.heading("Five points");
+    page.table(grid(report));
+    page.line("Figures are medians. Events and parts are not tokens.");
+    points::reasons(report).into_iter().for_each(|reason| page.line(reason));
+    page.heading("Verdict");
+    match &report.explanation {
+        Some(found) => page.append(explain::page(found, false)),
+        None => page.line(format!("{}.", report.headline)),
+    }
+    for missing in &report.missing {
+        page.line(format!("Missing: {missing}."));
+    }
+    page
+}
+
+fn grid(report: &Report) -> Grid {
+    let models = points::models(report).into_iter().map(|model| number(model.to_owned(), 0));
+    let columns: Vec<Column> = std::iter::once(text("POINT", 0)).chain(models).collect();
+    let mut grid = Grid::new(columns);
+    for row in points::rows(report) {
+        grid.row(std::iter::once(row.label.to_owned()).chain(row.cells));
+    }
+    grid
+}

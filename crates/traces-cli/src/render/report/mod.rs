@@ -1,0 +1,16 @@
+//! The report: one page of HTML with charts, or the guide's five points as Markdown.
+
+mod bars;
+mod chart;
+mod document;
+mod growth;
+mod markdown;
+mod points;
+mod prose;
+mod reading;
+mod requests;
+mod unknown;
+mod waterfall;
+
+pub(crate) use document::html;
+pub(crate) use markdown::page;

@@ -1,0 +1,29 @@
+//! Sentences as they are written in the library: commands stand in backticks.
+
+use maud::{Markup, html};
+
+/// A sentence with its commands set apart.
+pub(super) fn prose(sentence: &str) -> Markup {
+    let parts: Vec<&str> = sentence.split('`').collect();
+    // Backticks that do not pair are no marks.
+    let is_marked = parts.len() % 2 == 1;
+    html! {
+        @if is_marked {
+            @for (at, part) in parts.iter().enumerate() {
+                @if at % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (sentence) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_set_apart_and_markup_is_none() {
+        let written = |text: &str| prose(text).into_string();
+        assert_eq!(written("see `traces <b>`, or not"), "see <code>traces &lt;b&gt;</code>, or not");
+        assert_eq!(written("one ` only"), "one ` only");
+    }
+}

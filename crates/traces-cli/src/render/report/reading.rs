@@ -1,0 +1,153 @@
+//! Time to first token against prompt tokens, with a line for each model.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use anyclaude_traces::measure::{Unit, Value};
+use anyclaude_traces::report::{Line, Reading, Report};
+use maud::{Markup, html};
+
+use super::chart::{Caption, LEFT, ROOM, WIDTH, place, rule, ticks};
+use super::document::table;
+use crate::render::table::{Grid, number, text};
+use crate::render::units::{self, UNKNOWN};
+
+/// The height of the chart, and where its axes cross.
+const HEIGHT: u32 = 300;
+const FLOOR: u32 = 262;
+/// How high the highest point is above that.
+const TALLEST: u32 = 240;
+
+/// How each model is drawn; those of one shape differ in the dashes of their line.
+const CLASSES: [&str; 2] = ["round", "square"];
+
+pub(super) fn section(report: &Report) -> Markup {
+    let has_points = report.reading.iter().any(|reading| !reading.points.is_empty());
+    html! {
+        section aria-labelledby="reading" {
+            h2 id="reading" { "Time to first token by size of prompt" }
+            @if has_points { (figure(&report.reading)) }
+            @else { p { "No request has both a time to first token and the backend's count of its tokens: record \
+                         with ANYCLAUDE_DEBUG=2 anyclaude." } }
+        }
+    }
+}
+
+fn figure(readings: &[Reading]) -> Markup {
+    let caption = Caption {
+        id: "reading-chart".to_owned(),
+        title: "Time to first token against prompt tokens".to_owned(),
+        description: readings.iter().map(sentence).collect::<Vec<_>>().join(" "),
+    };
+    html! {
+        figure {
+            ul.legend aria-label="Models" {
+                @for (reading, class) in readings.iter().zip(CLASSES) {
+                    li { svg.swatch aria-hidden="true" width="34" height="12" {
+                        path.(class).points d="M17 6h0" {}
+                        line.(class).fit x1="0" x2="34" y1="6" y2="6" {}
+                    } " " (sentence(reading)) }
+                }
+            }
+            (caption.scaled(HEIGHT, &picture(readings)))
+            figcaption {
+                "Tokens are those of the whole prompt, as the backend counts them: what its cache already held is \
+                 among them, so that a warm cache shows as points far below the line. The line is one that a few odd \
+                 requests do not turn."
+            }
+            details {
+                summary { "Figures of the lines" }
+                (table("Reading speed", &figures(readings), false))
+            }
+        }
+    }
+}
+
+fn sentence(reading: &Reading) -> String {
+    let of = format!("{}: {}", reading.model, units::count(reading.points.len() as u64, "request"));
+    match reading.line.map(|line| (line, line.tokens_per_second())) {
+        Some((line, Some(speed))) => format!(
+            "{of}, {} tokens/s after {}.",
+            units::show(Value::Rate(speed), Unit::PerSecond),
+            duration(line.base_ms)
+        ),
+        Some((_, None)) => format!("{of}, longer prompts take no longer."),
+        None => format!("{of}, too few for a line."),
+    }
+}
+
+fn duration(ms: f64) -> String {
+    let sign = if ms < 0.0 { "−" } else { "" };
+    format!("{sign}{}", units::show(Value::Rate(ms.abs()), Unit::Ms))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
+fn pairs(reading: &Reading) -> impl Iterator<Item = (f64, f64)> {
+    reading.points.iter().map(|point| (point.read_tokens as f64, point.ttft_ms as f64))
+}
+
+fn picture(readings: &[Reading]) -> Markup {
+    let all = || readings.iter().flat_map(pairs);
+    let most_tokens = all().map(|(tokens, _)| tokens).fold(0.0, f64::max) * 1.04;
+    let most_ms = all().map(|(_, ms)| ms).fold(0.0, f64::max);
+    let x = |tokens: f64| i64::from(LEFT) + place(tokens, most_tokens, ROOM);
+    let y = |ms: f64| i64::from(FLOOR) - place(ms, most_ms, TALLEST);
+    html! {
+        @for tick in ticks(most_ms, 3) {
+            (rule(y(tick), &units::show(Value::Rate(tick), Unit::Ms)))
+        }
+        line x1=(LEFT) x2=(WIDTH) y1=(FLOOR) y2=(FLOOR) {}
+        @for tick in ticks(most_tokens, 4) {
+            line x1=(x(tick)) x2=(x(tick)) y1=(FLOOR) y2=(FLOOR + 5) {}
+            text.tick.middle x=(x(tick)) y=(FLOOR + 24) { (units::show(Value::Rate(tick), Unit::Tokens)) }
+        }
+        text.tick.end x=(WIDTH) y=(HEIGHT + 4) { "prompt tokens" }
+        @for (reading, class) in readings.iter().zip(CLASSES) {
+            @let places: BTreeSet<(i64, i64)> = pairs(reading).map(|(tokens, ms)| (x(tokens), y(ms))).collect();
+            path.(class).points d=(dots(&places)) {}
+            @if let Some(line) = reading.line {
+                @let (from, to) = ends(reading, line);
+                line.(class).fit x1=(x(from.0)) y1=(y(from.1)) x2=(x(to.0)) y2=(y(to.1)) {}
+            }
+        }
+    }
+}
+
+/// The line as far as there are points.
+fn ends(reading: &Reading, line: Line) -> ((f64, f64), (f64, f64)) {
+    let (least, most) = pairs(reading).fold((f64::INFINITY, 0.0), |(least, most), (tokens, _)| {
+        (f64::min(least, tokens), f64::max(most, tokens))
+    });
+    let on = |tokens: f64| (tokens, line.at(tokens).max(0.0));
+    (on(least), on(most))
+}
+
+/// Points without length, which the ends of their stroke make round or square.
+fn dots(places: &BTreeSet<(i64, i64)>) -> String {
+    places.iter().fold(String::new(), |mut path, (x, y)| {
+        let _ = write!(path, "M{x} {y}h0");
+        path
+    })
+}
+
+fn figures(readings: &[Reading]) -> Grid {
+    let mut grid = Grid::new([
+        text("Model", 0),
+        number("Requests", 0),
+        number("Left out", 0),
+        number("Tokens/s", 0),
+        number("Before the first token is read", 0),
+    ]);
+    for reading in readings {
+        let speed = reading.line.and_then(|line| line.tokens_per_second()).map(Value::Rate);
+        let left_out: u64 = reading.left_out.iter().map(|left_out| left_out.n).sum();
+        grid.row([
+            reading.model.clone(),
+            reading.points.len().to_string(),
+            left_out.to_string(),
+            units::maybe(speed, Unit::PerSecond),
+            reading.line.map_or_else(|| UNKNOWN.to_owned(), |line| duration(line.base_ms)),
+        ]);
+    }
+    grid
+}

@@ -1,0 +1,57 @@
+//! Files that we write: readable by their owner alone, whole or not at all, and
+//! never over another one unasked.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use tempfile::NamedTempFile;
+
+/// A file to be written.
+#[derive(Debug)]
+pub(crate) struct Target {
+    path: PathBuf,
+    /// Whether a file that exists is written over.
+    force: bool,
+}
+
+impl Target {
+    /// Checks that this file may be written, before any work is done for it.
+    pub(crate) fn new(path: &Path, force: bool) -> anyhow::Result<Self> {
+        match fs::metadata(path) {
+            Ok(found) if !found.is_file() => bail!("{}: not a regular file", path.display()),
+            _ if !force && path.symlink_metadata().is_ok() => bail!(exists(path)),
+            _ if !Self::folder(path).is_dir() => {
+                bail!("{}: there is no folder {}", path.display(), Self::folder(path).display())
+            }
+            _ => Ok(Self { path: path.to_owned(), force }),
+        }
+    }
+
+    /// The folder that the file is in.
+    fn folder(path: &Path) -> &Path {
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Writes the content to a file beside it, which then takes its name.
+    pub(crate) fn write(&self, content: &[u8]) -> anyhow::Result<()> {
+        let at = || format!("{}: cannot be written", self.path.display());
+        // It is readable by its owner alone, and goes away unless it is kept.
+        let mut file = NamedTempFile::new_in(Self::folder(&self.path)).with_context(at)?;
+        file.write_all(content).with_context(at)?;
+        let kept = if self.force { file.persist(&self.path) } else { file.persist_noclobber(&self.path) };
+        match kept {
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => bail!(exists(&self.path)),
+            kept => kept.map(drop).with_context(at),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn exists(path: &Path) -> String {
+    format!("{} exists already: --force writes over it, or name another file", path.display())
+}

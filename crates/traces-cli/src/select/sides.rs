@@ -1,0 +1,185 @@
+//! The two sides of a comparison, as the user names them or as the last two models.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyclaude_traces::measure::Measure;
+use anyclaude_traces::scope::{KindFilter, Scope};
+use anyclaude_traces::stats::Stats;
+use anyclaude_traces::{Error, Request};
+use anyhow::{Context as _, anyhow, bail};
+
+use super::{Field, Reader, Selector};
+
+/// One side.
+pub(crate) struct Side {
+    /// How the user named it, or would.
+    pub(crate) selector: String,
+    /// Its requests, in order of time.
+    pub(crate) requests: Vec<Request>,
+}
+
+/// Both sides, and what was skipped on the way to them.
+pub(crate) struct Sides {
+    pub(crate) left: Side,
+    pub(crate) right: Side,
+    pub(crate) skipped: Vec<Error>,
+    pub(crate) scope: Scope,
+    /// Fewer than two models are known, so that two requests stand for them.
+    pub(crate) is_fallback: bool,
+}
+
+/// What to do where no side is named and fewer than two models are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FewModels {
+    /// Compare the newest request with the one before.
+    CompareRequests,
+    /// Say so.
+    Fail,
+}
+
+impl Sides {
+    /// What these arguments name: two sides; one, which is compared with its like;
+    /// or none, which means the two models used last, the older one left.
+    pub(crate) fn select(
+        reader: &Reader<'_>,
+        left: Option<&OsString>,
+        right: Option<&OsString>,
+        few: FewModels,
+    ) -> anyhow::Result<Self> {
+        match (left, right) {
+            (Some(left), Some(right)) => two(reader, left, right),
+            (Some(one), None) => against_its_like(reader, one),
+            _ => without_names(reader, few),
+        }
+    }
+
+    fn new([left, right]: [Side; 2], skipped: Vec<Error>, scope: Scope) -> Self {
+        Self { left, right, skipped, scope, is_fallback: false }
+    }
+}
+
+fn two(reader: &Reader<'_>, left: &OsStr, right: &OsStr) -> anyhow::Result<Sides> {
+    let selectors = [Selector::parse(left)?, Selector::parse(right)?];
+    let selections = reader.select_each(&[&selectors[0], &selectors[1]])?;
+    let is_one_pool = selectors.iter().all(|selector| selector.path().is_none());
+    let (mut skipped, mut sides, mut seen) = (Vec::new(), Vec::new(), 0);
+    for (selection, name) in selections.into_iter().zip([left, right]) {
+        if selection.requests.is_empty() {
+            bail!(unreadable(name, &selection.skipped));
+        }
+        skipped.extend(selection.skipped);
+        seen = if is_one_pool { selection.scope.requests_seen } else { seen + selection.scope.requests_seen };
+        sides.push(Side { selector: name.to_string_lossy().into_owned(), requests: selection.requests });
+    }
+    let sides = <[Side; 2]>::try_from(sides).map_err(|_| anyhow!("there are two sides"))?;
+    Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
+}
+
+fn unreadable(name: &OsStr, skipped: &[Error]) -> String {
+    let why = skipped.first().map_or_else(|| "no request fits".to_owned(), |error| error.kind().to_string());
+    format!("{}: {why}", name.to_string_lossy())
+}
+
+/// A request against its predecessor in the thread, or a model against the
+/// model used last besides it; the older one left.
+fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
+    let selector = Selector::parse(one)?;
+    let name = one.to_string_lossy();
+    if !selector.is_single() && !matches!(selector, Selector::Named(Field::Model, _)) {
+        bail!("`{name}` is a group: name the other side too, behind it");
+    }
+    let pool = reader.surroundings(&selector)?;
+    let picked = reader.pick(&pool.requests, &selector)?;
+    let Some(newest) = picked.last() else { bail!(unreadable(one, &pool.skipped)) };
+    reader.check_labels()?;
+    let scope = reader.whole_scope(pool.requests.len() as u64);
+    if selector.is_single() {
+        let right = Side { selector: name.into_owned(), requests: vec![newest.clone()] };
+        let sides = [predecessor(&pool.requests, newest)?, right];
+        return Ok(Sides::new(sides, pool.skipped, scope));
+    }
+    let models = models_by_last_use(&pool.requests, reader.kind);
+    let other = models.iter().rev().find(|model| Some(*model) != newest.model.as_ref());
+    let other = other.with_context(|| format!("`{name}` is the only model that is known"))?;
+    let of_both = |model: &&Arc<str>| *model == other || Some(*model) == newest.model.as_ref();
+    let names: Vec<&Arc<str>> = models.iter().filter(of_both).collect();
+    let sides = sides_of(&names, &pool.requests, reader.kind)?;
+    Ok(Sides::new(sides, pool.skipped, scope))
+}
+
+/// The two models used last among these requests, the older one left; `None` where
+/// fewer are known.
+pub(crate) fn last_two_models(requests: &[Request], kind: KindFilter) -> anyhow::Result<Option<[Side; 2]>> {
+    match models_by_last_use(requests, kind).as_slice() {
+        [.., older, newer] => sides_of(&[older, newer], requests, kind).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Both sides, the one whose requests take longer on the right, where that is known.
+pub(crate) fn faster_first([left, right]: [Side; 2]) -> [Side; 2] {
+    let takes = |side: &Side| {
+        let totals = side.requests.iter().filter_map(|request| Measure::TotalMs.of(request));
+        Stats::of(totals).map(|stats| stats.p50)
+    };
+    if takes(&left) > takes(&right) { [right, left] } else { [left, right] }
+}
+
+fn without_names(reader: &Reader<'_>, few: FewModels) -> anyhow::Result<Sides> {
+    let selection = reader.select(&[])?;
+    if let Some(sides) = last_two_models(&selection.requests, reader.kind)? {
+        return Ok(Sides::new(sides, selection.skipped, selection.scope));
+    }
+    if few == FewModels::Fail {
+        bail!(
+            "two models are compared, and fewer are known here. Run the same task with another model, look \
+             further back with --all, or name the model of a session: --label NAME=session:ID"
+        );
+    }
+    let newest = selection.requests.last().context("there is no request to compare")?.clone();
+    let left = predecessor(&selection.requests, &newest)?;
+    let right = Side { selector: "latest".to_owned(), requests: vec![newest] };
+    Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })
+}
+
+/// The request before this one in its thread.
+fn predecessor(requests: &[Request], of: &Request) -> anyhow::Result<Side> {
+    let in_thread = |request: &&Request| {
+        request.session == of.session
+            && request.thread == of.thread
+            && request.path != of.path
+            && request.order() < of.order()
+    };
+    let path: &Path = of.path.as_ref();
+    let before = requests
+        .iter()
+        .rfind(in_thread)
+        .with_context(|| format!("{} is the first of its thread: name the other side too", path.display()))?;
+    let selector = before.path.as_ref().display().to_string();
+    Ok(Side { selector, requests: vec![before.clone()] })
+}
+
+/// The models of these requests, the one used last last.
+fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
+    let mut models: Vec<Arc<str>> = Vec::new();
+    for request in requests.iter().rev().filter(|request| kind.admits(request.kind)) {
+        if let Some(model) = request.model.as_ref().filter(|model| !models.contains(model)) {
+            models.push(model.clone());
+        }
+    }
+    models.reverse();
+    models
+}
+
+fn sides_of(models: &[&Arc<str>], requests: &[Request], kind: KindFilter) -> anyhow::Result<[Side; 2]> {
+    let of_model = |model: &&Arc<str>| {
+        let of_model =
+            |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(*model);
+        let requests = requests.iter().filter(of_model).cloned().collect();
+        Side { selector: format!("model:{model}"), requests }
+    };
+    let sides: Vec<Side> = models.iter().map(of_model).collect();
+    <[Side; 2]>::try_from(sides).map_err(|_| anyhow!("there are two models"))
+}
