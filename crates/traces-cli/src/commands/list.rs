@@ -6,7 +6,7 @@ use anyclaude_traces::scope::KindFilter;
 
 use anyhow::bail;
 
-use super::{check_format, check_limits, next_step, report_skipped};
+use super::{check_format, check_limits, next_step, reading, report_skipped};
 use crate::cli::{Format, ListArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, list, page};
@@ -15,7 +15,8 @@ use crate::select::Reader;
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "list", &[Table, Json, Ndjson, Csv, Markdown])?;
-    let selection = Reader::new(&args.filter, KindFilter::All)?.select(&args.inputs)?;
+    let reader = Reader::new(&args.filter, KindFilter::All)?;
+    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");

@@ -7,7 +7,7 @@ use anyclaude_traces::recording::element_text;
 use anyclaude_traces::scope::KindFilter;
 use anyhow::bail;
 
-use super::{check_format, check_limits, report_skipped};
+use super::{check_format, check_limits, reading, report_skipped};
 use crate::cli::{Format, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
@@ -17,7 +17,7 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "prefix", &[Table, Json, Ndjson, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
-    let selection = reader.select(&args.inputs)?;
+    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     let nothing = selection.requests.is_empty();
     if nothing && args.output.format != Json {

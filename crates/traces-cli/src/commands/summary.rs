@@ -8,7 +8,7 @@ use anyclaude_traces::summary::summarize;
 
 use anyhow::bail;
 
-use super::{check_format, check_limits, grouping, next_step, report_skipped};
+use super::{check_format, check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, page, summary};
@@ -17,7 +17,8 @@ use crate::select::Reader;
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Markdown, Table};
     check_format(&args.output, "summary", &[Table, Json, Csv, Markdown])?;
-    let selection = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.select(&args.inputs)?;
+    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");
