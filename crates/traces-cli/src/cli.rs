@@ -4,7 +4,7 @@ mod replay;
 mod report;
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use anyclaude_traces::Kind;
@@ -239,6 +239,7 @@ Examples:
   traces prefix                        the last sitting
   traces prefix --kind conversation --text
   traces prefix --as proxied           what if the proxy stripped and sorted
+  traces prefix --context 32768        when the window will be full
   traces prefix --order tools-first    GLM, Kimi, Qwen3.5, Cohere
   traces prefix --slots 1 --format json | jq .totals.ratio")]
 pub(crate) struct PrefixArgs {
@@ -254,6 +255,9 @@ pub(crate) struct PrefixArgs {
     /// How many prompts the backend's cache holds; LM Studio's default is 4
     #[arg(long, value_name = "N", default_value = "4")]
     pub(crate) slots: NonZeroUsize,
+    /// How many tokens the model's context holds: shows headroom, and the turn that overflows
+    #[arg(long, value_name = "N")]
+    pub(crate) context: Option<NonZeroU64>,
     /// Quote what was and what is at the first difference: it may hold secrets
     #[arg(long)]
     pub(crate) text: bool,

@@ -162,6 +162,12 @@ pub struct Message<'a> {
 pub struct Identity(pub(crate) u128);
 
 impl Identity {
+    /// Which of so many shards it is in.
+    #[allow(clippy::cast_possible_truncation, reason = "any bits will do")]
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        (self.0 as usize) % shards.max(1)
+    }
+
     /// The identity of a sequence of pieces, told apart by their lengths.
     pub(crate) fn of_parts<'b>(parts: impl IntoIterator<Item = &'b [u8]>) -> Self {
         let mut hasher = Xxh3::new();

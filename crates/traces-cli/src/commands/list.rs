@@ -15,7 +15,9 @@ use crate::select::Reader;
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "list", &[Table, Json, Ndjson, Csv, Markdown])?;
-    let selection = Reader::new(&args.filter, KindFilter::All)?.select(&args.inputs)?;
+    let reader = Reader::new(&args.filter, KindFilter::All)?;
+    let mut selection = reader.select(&args.inputs)?;
+    selection.count_tokens(reader.store());
     let skipped = report_skipped(&selection.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use anyclaude_traces::Request;
+use anyclaude_traces::context::context;
 use anyclaude_traces::prefix::{Options, prefix};
 use anyclaude_traces::recording::element_text;
 use anyclaude_traces::scope::KindFilter;
@@ -17,7 +19,13 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "prefix", &[Table, Json, Ndjson, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
-    let selection = reader.select(&args.inputs)?;
+    let mut selection = reader.select(&args.inputs)?;
+    let price_list = selection.prices(reader.store());
+    if args.context.is_some() {
+        selection.count_all_tokens(reader.store());
+    } else {
+        selection.count_tokens(reader.store());
+    }
     let skipped = report_skipped(&selection.skipped, &args.output);
     let nothing = selection.requests.is_empty();
     if nothing && args.output.format != Json {
@@ -27,7 +35,7 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let options =
         Options { order: args.order.into(), view: args.view.into(), slots: args.slots, text: args.text };
     let mut fetch = |path: &_, place| element_text(&store, path, place);
-    let found = prefix(
+    let mut found = prefix(
         selection.scope,
         &selection.passing(),
         &prompts,
@@ -35,6 +43,11 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         &mut fetch,
         selection.skipped_list(),
     );
+    found.price_list = Some(price_list);
+    found.context = args.context.map(|tokens| {
+        let requests: Vec<&Request> = selection.requests.iter().collect();
+        context(&requests, tokens.get())
+    });
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,

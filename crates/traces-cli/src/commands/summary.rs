@@ -17,13 +17,16 @@ use crate::select::Reader;
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Markdown, Table};
     check_format(&args.output, "summary", &[Table, Json, Csv, Markdown])?;
-    let selection = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.select(&args.inputs)?;
+    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let mut selection = reader.select(&args.inputs)?;
+    let price_list = selection.prices(reader.store());
     let skipped = report_skipped(&selection.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");
     }
     let requests = selection.of_all_kinds();
-    let found = summarize(selection.scope, &requests, selection.skipped_list(), &grouping(args.by));
+    let mut found = summarize(selection.scope, &requests, selection.skipped_list(), &grouping(args.by));
+    found.price_list = Some(price_list);
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,
         Json => json::document(out, &found)?,

@@ -3,6 +3,7 @@
 mod explain;
 mod selector;
 mod sides;
+mod tokens;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
