@@ -77,7 +77,7 @@ fn figure(at: usize, session: &SessionSections) -> Markup {
             (caption.scaled(HEIGHT, &picture(&session.prompts)))
             details {
                 summary { "Figures of session " (name) }
-                (table("Sizes by section", &figures(&[first, largest, last]), false))
+                (table(&format!("Sizes by section, session {name}"), &figures(&[first, largest, last]), false))
             }
         }
     }
