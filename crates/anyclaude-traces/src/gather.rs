@@ -2,13 +2,14 @@
 //! `claude` as one.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::Path;
+use std::hash::Hash;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::request::{Kind, ModelSource, Outcome, Request, Timing, TracePath};
 use crate::session::{self, HistoryId, HistoryTree};
 use crate::store::TraceFile;
-use crate::trace::{Identity, ToolSize, TraceRecord};
+use crate::trace::{Identity, Sender, ToolSize, TraceRecord};
 
 /// Collects trace files and makes requests of them.
 ///
@@ -16,22 +17,14 @@ use crate::trace::{Identity, ToolSize, TraceRecord};
 /// conversation only its place in a tree of histories.
 #[derive(Debug, Default)]
 pub struct Gathering {
-    files: Vec<Gathered>,
+    drafts: Vec<Draft>,
     names: HashSet<Arc<str>>,
     tool_lists: HashSet<Arc<[ToolSize]>>,
     histories: HistoryTree,
 }
 
-#[derive(Debug)]
-struct Gathered {
-    path: Arc<Path>,
-    record: TraceRecord,
-    tools: Arc<[ToolSize]>,
-    history: HistoryId,
-}
-
 impl Gathering {
-    /// Takes one more file.
+    /// Takes one more file. In which order files come makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
         let names = [
@@ -41,20 +34,26 @@ impl Gathering {
             &mut record.sender.session_id,
         ];
         for name in names.into_iter().flatten() {
-            *name = interned(&mut self.names, name.clone());
+            *name = interned(&mut self.names, name);
         }
-        let tools = interned(&mut self.tool_lists, std::mem::take(&mut record.tools).into());
-        let history = self.histories.insert(&std::mem::take(&mut record.history));
-        self.files.push(Gathered { path, record, tools, history });
+        let repeated =
+            self.drafts.last().map(|last| &last.request.tools).filter(|last| ***last == *record.tools);
+        let tools =
+            repeated.cloned().unwrap_or_else(|| interned(&mut self.tool_lists, record.tools.as_slice()));
+        let history = self.histories.insert(&record.history);
+        self.drafts.push(Draft::new(path, record, tools, history));
     }
 
     /// The requests of all files, by time, then path, with their sessions and
     /// threads.
     #[must_use]
-    pub fn requests(mut self) -> Vec<Request> {
-        self.files.sort_by(|a, b| order(a).cmp(&order(b)));
-        let mut drafts = paired(self.files);
-        drafts.sort_by(|a, b| a.request.order().cmp(&b.request.order()));
+    pub fn requests(self) -> Vec<Request> {
+        let mut drafts = self.drafts;
+        sort(&mut drafts);
+        if pair(&mut drafts) {
+            drafts.retain(|draft| !draft.request.paths.is_empty());
+            sort(&mut drafts);
+        }
         session::assign(&mut drafts, &self.histories);
         drafts.into_iter().map(|draft| draft.request).collect()
     }
@@ -64,50 +63,58 @@ impl Gathering {
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) request: Request,
-    pub(crate) sender: crate::trace::Sender,
+    pub(crate) sender: Sender,
     pub(crate) history: HistoryId,
+    body: Option<Identity>,
 }
 
-fn order(file: &Gathered) -> (bool, Option<crate::time::Timestamp>, &Path) {
-    (file.record.timestamp.is_none(), file.record.timestamp, &file.path)
+/// By time, then path. Requests are large: each is moved once, to its place.
+fn sort(drafts: &mut [Draft]) {
+    drafts.sort_by_cached_key(|draft| {
+        let request = &draft.request;
+        (request.timestamp.is_none(), request.timestamp, request.path.clone())
+    });
 }
 
-fn interned<T: ?Sized + Eq + std::hash::Hash>(known: &mut HashSet<Arc<T>>, value: Arc<T>) -> Arc<T> {
-    if let Some(same) = known.get(&value) {
+/// The same value as one that was seen before, where there is one.
+pub(crate) fn interned<T: ?Sized + Eq + Hash>(known: &mut HashSet<Arc<T>>, value: &T) -> Arc<T>
+where
+    for<'v> Arc<T>: From<&'v T>,
+{
+    if let Some(same) = known.get(value) {
         return same.clone();
     }
+    let value: Arc<T> = Arc::from(value);
     known.insert(value.clone());
     value
 }
 
 /// Joins a file that holds the response with the first earlier file of the same
-/// folder and the same body that holds none and is still alone. Files without a
-/// time stay alone: which of them was earlier is not known.
-fn paired(files: Vec<Gathered>) -> Vec<Draft> {
-    let mut waiting: HashMap<(Option<Arc<Path>>, Identity), VecDeque<usize>> = HashMap::new();
-    let mut drafts: Vec<Option<Draft>> = Vec::new();
-    for file in files {
-        let body = file.record.body.filter(|_| file.record.timestamp.is_some());
-        let key = body.map(|body| (file.path.parent().map(Arc::from), body));
-        let answered = file.record.response.is_some();
-        let mut draft = Draft::new(file);
-        if let Some(key) = key {
-            if !answered {
-                waiting.entry(key).or_default().push_back(drafts.len());
-            } else if let Some(first) = waiting.get_mut(&key).and_then(VecDeque::pop_front)
-                && let Some(first) = drafts.get_mut(first).and_then(Option::take)
-            {
-                draft.preceded_by(first);
-            }
+/// folder and the same body that holds none and is still alone, which is left
+/// without paths. Files without a time stay alone: which of them was earlier is
+/// not known. Whether there were any pairs.
+fn pair(drafts: &mut [Draft]) -> bool {
+    let mut waiting: HashMap<(Option<PathBuf>, Identity), VecDeque<usize>> = HashMap::new();
+    let mut paired = false;
+    for at in 0..drafts.len() {
+        let (before, rest) = drafts.split_at_mut(at);
+        let Some(draft) = rest.first_mut() else { break };
+        let Some(body) = draft.body.filter(|_| draft.request.timestamp.is_some()) else { continue };
+        let key = (draft.request.path.as_ref().parent().map(Path::to_owned), body);
+        if draft.request.response.is_none() {
+            waiting.entry(key).or_default().push_back(at);
+        } else if let Some(first) = waiting.get_mut(&key).and_then(VecDeque::pop_front)
+            && let Some(first) = before.get_mut(first)
+        {
+            draft.preceded_by(&mut first.request);
+            paired = true;
         }
-        drafts.push(Some(draft));
     }
-    drafts.into_iter().flatten().collect()
+    paired
 }
 
 impl Draft {
-    fn new(file: Gathered) -> Self {
-        let Gathered { path, record, tools, history } = file;
+    fn new(path: Arc<Path>, record: TraceRecord, tools: Arc<[ToolSize]>, history: HistoryId) -> Self {
         let path = TracePath(path);
         let trace_names_model = record.mode.as_deref() == Some("claude");
         let model = record.requested_model.clone().filter(|_| trace_names_model);
@@ -130,22 +137,22 @@ impl Draft {
             tokens: None,
             timing: None,
             join: None,
-            response: record.response,
+            response: record.response.map(Box::new),
             tools,
             process: None,
             proxied: None,
             turn: 0,
             company: None,
         };
-        Self { request, sender: record.sender, history }
+        Self { request, sender: record.sender, history, body: record.body }
     }
 
     /// Takes in the file that was written before the response came.
-    fn preceded_by(&mut self, first: Self) {
-        let total_ms = self.request.ms_since(&first.request).and_then(|ms| u64::try_from(ms).ok());
-        self.request.timing =
-            Some(Timing { total_ms, outcome: Some(Outcome::Completed), ..Timing::default() });
-        self.request.timestamp = first.request.timestamp;
-        self.request.paths.insert(0, first.request.path);
+    fn preceded_by(&mut self, first: &mut Request) {
+        let total_ms = self.request.ms_since(first).and_then(|ms| u64::try_from(ms).ok());
+        let timing = Timing { total_ms, outcome: Some(Outcome::Completed), ..Timing::default() };
+        self.request.timing = Some(Box::new(timing));
+        self.request.timestamp = first.timestamp;
+        self.request.paths.splice(..0, first.paths.drain(..));
     }
 }

@@ -7,17 +7,21 @@
 //! of standard error names the file, that is exact. Where another pairing would
 //! do as well, the join says that it is ambiguous.
 
-use std::collections::{BTreeSet, HashMap};
+mod fill;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use fill::{Pair, fill_all};
 use serde::Serialize;
 
 use crate::company::{Stay, company};
+use crate::gather::interned;
 use crate::log::{
     Confidence, LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
-use crate::request::{Join, ModelSource, Request, Run, Timing};
+use crate::request::{ModelSource, Request, Run, Timing};
 use crate::store::{LogFile, Logs};
 use crate::time::Timestamp;
 
@@ -80,24 +84,6 @@ pub struct UnmatchedLogRequest {
     pub confidence: Confidence,
 }
 
-impl UnmatchedLogRequest {
-    fn new(log: &LogRequest, run: &LogRun, process: &Run) -> Self {
-        let (model, model_source) = model_of(log, run);
-        Self {
-            start: log.start,
-            run: process.id.clone(),
-            model,
-            model_source,
-            tool_count: log.tool_count,
-            message_count: log.message_count,
-            max_tokens: log.max_tokens,
-            stream: log.streamed,
-            timing: timing(log),
-            confidence: log.confidence,
-        }
-    }
-}
-
 impl Joined {
     /// Takes in what the logs of another root tell.
     pub fn extend(&mut self, other: Self) {
@@ -111,9 +97,11 @@ impl Joined {
 }
 
 /// A request as a log tells it, and the process it ran in.
-struct Start {
-    log: LogRequest,
+struct Start<'r> {
+    log: &'r LogRequest,
     run: usize,
+    /// Its place among the requests of the run.
+    place: usize,
     /// Which request it is.
     request: Option<usize>,
     confidence: Confidence,
@@ -125,17 +113,15 @@ struct Start {
 /// error that the user named.
 #[must_use]
 pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<ParsedLog>>) -> Joined {
-    let mut joined = Joined::default();
+    let unreadable_lines = logs.requests.iter().map(|log| log.content.unreadable_lines).sum();
+    let mut joined = Joined { unreadable_lines, ..Joined::default() };
     let entries: Vec<RequestLogEntry> =
-        logs.requests.iter().flat_map(|log| log.content.entries.clone()).collect();
-    joined.unreadable_lines = logs.requests.iter().map(|log| log.content.unreadable_lines).sum();
+        logs.requests.into_iter().flat_map(|log| log.content.entries).collect();
     let (mut names, mut runs) = (Vec::new(), Vec::new());
     for log in logs.debug {
         joined.note(&log);
-        for run in log.content.runs.iter() {
-            names.push(log.name());
-            runs.push(run.clone());
-        }
+        names.extend(log.content.runs.iter().map(|_| log.name()));
+        runs.extend(log.content.runs);
     }
     for capture in captures {
         joined.note(&capture);
@@ -147,26 +133,20 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
             }
         }
     }
-    let unused = match_request_log(&mut runs, &entries);
+    if runs.is_empty() && entries.is_empty() {
+        return joined;
+    }
+    let entries = unused(&mut runs, entries);
     let processes = name_runs(&runs, &names);
-    let mut starts = starts_of(&mut runs);
+    let mut starts = starts_of(&runs);
     pair_by_name(requests, &mut starts);
     pair_by_time(requests, &mut starts, &runs);
     doubt(requests, &mut starts, &runs);
-    let stays: Vec<Stay> = starts.iter().map(|start| Stay::of(&start.log, start.run)).collect();
-    for (start, company) in starts.into_iter().zip(company(&stays)) {
-        let (Some(run), Some(process)) = (runs.get(start.run), processes.get(start.run)) else { continue };
-        match start.request.and_then(|index| requests.get_mut(index)) {
-            Some(request) => {
-                request.company = Some(company);
-                fill(request, start, run, process);
-            }
-            None => joined.unmatched.push(UnmatchedLogRequest::new(&start.log, run, process)),
-        }
-    }
+    let stays: Vec<Stay> = starts.iter().map(|start| Stay::of(start.log, start.run)).collect();
+    let pairs = starts.into_iter().zip(company(&stays)).map(Pair::new).collect();
+    joined.unmatched = fill_all(requests, &mut runs, &processes, pairs);
     joined.runs = processes;
-    let unused: Vec<&RequestLogEntry> = unused.iter().filter_map(|&index| entries.get(index)).collect();
-    joined.runs.extend(join_entries(requests, &unused));
+    joined.runs.extend(join_entries(requests, entries));
     joined.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
     joined
 }
@@ -202,7 +182,7 @@ fn name_runs(runs: &[LogRun], names: &[String]) -> Vec<Arc<Run>> {
             id: if *number == 1 { base.into() } else { format!("{base}-{number}").into() },
             started,
             level: run.level,
-            log: log.clone(),
+            log: log.as_str().into(),
             requests: run.requests.len() as u64,
             log_bytes: run.log_bytes,
             mode: run.mode.clone(),
@@ -218,18 +198,26 @@ fn dashed(stamp: Timestamp) -> String {
     stamp.to_string().replace([':', '.'], "-")
 }
 
-fn starts_of(runs: &mut [LogRun]) -> Vec<Start> {
-    let mut starts = Vec::new();
-    for (run, log) in runs.iter_mut().enumerate() {
-        for log in std::mem::take(&mut log.requests) {
-            starts.push(Start { confidence: log.confidence, log, run, request: None });
-        }
+fn starts_of<'r>(runs: &'r [LogRun]) -> Vec<Start<'r>> {
+    let mut starts = Vec::with_capacity(runs.iter().map(|run| run.requests.len()).sum());
+    for (run, log) in runs.iter().enumerate() {
+        let start = |(place, log): (usize, &'r LogRequest)| Start {
+            log,
+            run,
+            place,
+            request: None,
+            confidence: log.confidence,
+        };
+        starts.extend(log.requests.iter().enumerate().map(start));
     }
     starts.sort_by_key(|start| start.log.start);
     starts
 }
 
-fn pair_by_name(requests: &[&mut Request], starts: &mut [Start]) {
+fn pair_by_name(requests: &[&mut Request], starts: &mut [Start<'_>]) {
+    if starts.iter().all(|start| start.log.saved_trace.is_none()) {
+        return;
+    }
     let mut files: HashMap<String, usize> = HashMap::new();
     for (index, request) in requests.iter().enumerate().filter(|(_, request)| is_joinable(request)) {
         for path in &request.paths {
@@ -273,7 +261,7 @@ impl Open {
 
 /// Pairs the rest by time: the k-th start with the k-th trace, and of traces that
 /// are near, the one that looks most like the request.
-fn pair_by_time(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
+fn pair_by_time(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
     let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
     let mut open = Open::of(requests, &taken);
     for start in starts.iter_mut().filter(|start| start.request.is_none()) {
@@ -291,13 +279,13 @@ fn pair_by_time(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]
 
 /// How many of the counts differ that trace and log both tell; the proxy may
 /// have changed them. `None` where they cannot be the same request.
-fn mismatches(request: &Request, start: &Start, runs: &[LogRun]) -> Option<u32> {
+fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u32> {
     let other_mode = match (request.mode.as_deref(), runs.get(start.run).and_then(|run| run.mode.as_deref()))
     {
         (Some(trace), Some(log)) => !log.eq_ignore_ascii_case(trace),
         _ => false,
     };
-    let log = &start.log;
+    let log = start.log;
     if other_mode || log.streamed.is_some_and(|streamed| streamed != request.stream) {
         return None;
     }
@@ -312,7 +300,7 @@ fn mismatches(request: &Request, start: &Start, runs: &[LogRun]) -> Option<u32> 
 
 /// Marks the pairs that could as well be others: a trace that is left over would
 /// do, a start that is left over would do, or two pairs could be swapped.
-fn doubt(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
+fn doubt(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
     let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
     let open = Open::of(requests, &taken);
     let by_start: Vec<Timestamp> = starts.iter().map(|start| start.log.start).collect();
@@ -323,7 +311,7 @@ fn doubt(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
             return Some(false);
         }
         let likeness = mismatches(request, start, runs)?;
-        let as_like = |request: &Request, start: &Start| {
+        let as_like = |request: &Request, start: &Start<'_>| {
             mismatches(request, start, runs).is_some_and(|m| m <= likeness)
         };
         let stamp = request.timestamp?;
@@ -348,70 +336,16 @@ fn doubt(requests: &[&mut Request], starts: &mut [Start], runs: &[LogRun]) {
     }
 }
 
-fn fill(request: &mut Request, start: Start, run: &LogRun, process: &Arc<Run>) {
-    let log = start.log;
-    let (model, source) = model_of(&log, run);
-    if model.is_some() {
-        request.model = model;
-        request.model_source = source;
-    }
-    request.run = Some(process.id.clone());
-    request.process = Some(process.clone());
-    request.proxied = log.prompt;
-    request.join = Some(Join {
-        log: process.log.clone(),
-        gap_ms: request.timestamp.map(|stamp| stamp.ms_since(log.start)),
-        confidence: start.confidence,
-    });
-    request.timing = Some(timing(&log));
-}
-
-/// The model that ran, unless the log only has a placeholder for it.
-fn model_of(log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
-    if log.model != PLACEHOLDER_MODEL {
-        return (Some(log.model.as_str().into()), Some(ModelSource::DebugLog));
-    }
-    match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
-        Some(model) => (Some(model.into()), Some(ModelSource::Detected)),
-        None => (None, None),
-    }
-}
-
-fn timing(log: &LogRequest) -> Timing {
-    let proxy = log.proxy.filter(|proxy| proxy.confidence != Confidence::Ambiguous);
-    let proxy_ms = proxy.map(|proxy| proxy.ms);
-    let both = |a: Option<u64>, b: Option<u64>, join: fn(u64, u64) -> Option<u64>| join(a?, b?);
-    Timing {
-        start: Some(log.start),
-        proxy_ms,
-        ttft_ms: log.ttft_ms,
-        ttft_source: log.ttft_source,
-        generation_ms: both(log.total_ms, log.ttft_ms, u64::checked_sub),
-        total_ms: log.total_ms,
-        wall_ms: both(proxy_ms, log.total_ms, u64::checked_add),
-        keepalives: log.keepalives,
-        events: log.events,
-        event_bytes: log.event_bytes,
-        parts: log.parts,
-        prompt_tokens: log.prompt_tokens,
-        prompt_tokens_source: log.prompt_tokens_source,
-        output_tokens: log.output_tokens,
-        output_tokens_source: log.output_tokens_source,
-        reported_tokens_per_second: log.reported_tokens_per_second,
-        prefill_tokens_per_second: prefill_speed(log),
-        outcome: Some(log.outcome),
-    }
-}
-
-fn prefill_speed(log: &LogRequest) -> Option<f64> {
-    let (tokens, ttft_ms) = (log.prompt_tokens?, log.ttft_ms.filter(|ms| *ms > 0)?);
-    #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
-    Some(tokens as f64 * 1000.0 / ttft_ms as f64)
+/// Matches the request logs with the runs; the entries that are left over.
+fn unused(runs: &mut [LogRun], entries: Vec<RequestLogEntry>) -> Vec<RequestLogEntry> {
+    let unused: HashSet<usize> = match_request_log(runs, &entries).into_iter().collect();
+    let mut index = 0..;
+    entries.into_iter().filter(|_| index.next().is_some_and(|at| unused.contains(&at))).collect()
 }
 
 /// Gives requests that no debug log knows the model that the request log names.
 /// Runs are told apart by pauses and by the model.
-fn join_entries(requests: &mut [&mut Request], entries: &[&RequestLogEntry]) -> Vec<Arc<Run>> {
+fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>) -> Vec<Arc<Run>> {
     let taken: BTreeSet<usize> = requests
         .iter()
         .enumerate()
@@ -419,13 +353,12 @@ fn join_entries(requests: &mut [&mut Request], entries: &[&RequestLogEntry]) -> 
         .map(|(index, _)| index)
         .collect();
     let mut open = Open::of(requests, &taken);
-    let mut sorted = entries.to_vec();
-    sorted.sort_by_key(|entry| entry.timestamp);
-    let goes_on = |a: &&RequestLogEntry, b: &&RequestLogEntry| {
+    entries.sort_by_key(|entry| entry.timestamp);
+    let goes_on = |a: &RequestLogEntry, b: &RequestLogEntry| {
         b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
     };
-    let mut runs = Vec::new();
-    for run in sorted.chunk_by(goes_on) {
+    let (mut runs, mut names) = (Vec::new(), HashSet::new());
+    for run in entries.chunk_by(goes_on) {
         let Some(process) = run_of_entries(run) else { continue };
         for entry in run {
             let near = open.after(entry.timestamp, &ENTRY_GAP_MS);
@@ -438,7 +371,7 @@ fn join_entries(requests: &mut [&mut Request], entries: &[&RequestLogEntry]) -> 
             request.run = Some(process.id.clone());
             request.process = Some(process.clone());
             if let Some(model) = entry.model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
-                request.model = Some(model.into());
+                request.model = Some(interned(&mut names, model));
                 request.model_source = Some(ModelSource::RequestLog);
             }
         }
@@ -457,13 +390,13 @@ fn entry_fits(entry: &RequestLogEntry, request: &Request) -> bool {
             .is_none_or(|provider| request.mode.as_deref().is_none_or(|mode| mode == provider))
 }
 
-fn run_of_entries(entries: &[&RequestLogEntry]) -> Option<Arc<Run>> {
+fn run_of_entries(entries: &[RequestLogEntry]) -> Option<Arc<Run>> {
     let first = entries.first()?;
     Some(Arc::new(Run {
         id: dashed(first.timestamp).into(),
         started: Some(first.timestamp),
         level: None,
-        log: "request-logs".to_owned(),
+        log: "request-logs".into(),
         requests: entries.len() as u64,
         log_bytes: 0,
         mode: first.provider.clone(),

@@ -44,7 +44,10 @@ impl Recording {
     /// ```
     #[must_use]
     pub fn read<P: AsRef<Path>>(store: &Store, paths: impl IntoIterator<Item = P>) -> Self {
-        Self::read_with(store, paths, || (), |_, ()| ())
+        let (sources, errors) = store.find(paths);
+        let mut recording = Self::read_sources(store, &sources);
+        recording.skipped.splice(..0, errors);
+        recording
     }
 
     /// The same, with a visitor for the content of each file. `fold` takes what
@@ -54,31 +57,22 @@ impl Recording {
         store: &Store,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
-        fold: impl FnMut(&TraceFile, V),
+        mut fold: impl FnMut(&TraceFile, V) + Send,
     ) -> Self {
-        let (sources, errors) = store.find(paths);
-        let mut recording = Self::scan(store, &sources, visitor, fold);
-        recording.skipped.splice(..0, errors);
-        recording
+        let (sources, mut skipped) = store.find(paths);
+        let mut gathering = Gathering::default();
+        skipped.extend(store.scan(&sources, visitor, |file, seen| {
+            fold(&file, seen);
+            gathering.add(file);
+        }));
+        Self { requests: gathering.requests(), skipped, joined: Joined::default() }
     }
 
     /// Reads every trace among these sources.
     #[must_use]
     pub fn read_sources(store: &Store, sources: &[Source]) -> Self {
-        Self::scan(store, sources, || (), |_, ()| ())
-    }
-
-    fn scan<V: Visit + Send>(
-        store: &Store,
-        sources: &[Source],
-        visitor: impl Fn() -> V + Sync,
-        mut fold: impl FnMut(&TraceFile, V),
-    ) -> Self {
         let mut gathering = Gathering::default();
-        let skipped = store.scan(sources, visitor, |file, seen| {
-            fold(&file, seen);
-            gathering.add(file);
-        });
+        let skipped = store.scan_unordered(sources, || (), |file, ()| gathering.add(file));
         Self { requests: gathering.requests(), skipped, joined: Joined::default() }
     }
 
@@ -102,8 +96,11 @@ impl Recording {
         let in_time = |request: &&mut Request| request.timestamp.is_some_and(|stamp| window.contains(&stamp));
         for request in self.requests.iter_mut().filter(in_time) {
             let path = request.path.as_ref();
-            let folder = path.parent().unwrap_or(path).to_owned();
-            let root = known.entry(folder).or_insert_with(|| store.root_of(path)).clone();
+            let folder = path.parent().unwrap_or(path);
+            let root = match known.get(folder) {
+                Some(root) => root.clone(),
+                None => known.entry(folder.to_owned()).or_insert(store.root_of(path)).clone(),
+            };
             by_root.entry(root).or_default().push(request);
         }
         if by_root.is_empty() && !captures.is_empty() {
@@ -223,7 +220,7 @@ struct WantedElement {
 impl Visit for WantedElement {
     fn element(&mut self, element: &Element<'_>) {
         if element.place == self.place {
-            self.text = element.raw.said().collect();
+            self.text = element.raw.said();
         }
     }
 

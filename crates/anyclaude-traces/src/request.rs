@@ -52,11 +52,11 @@ pub struct Request {
     /// Tokens of the prompt.
     pub tokens: Option<Tokens>,
     /// Times and counts.
-    pub timing: Option<Timing>,
+    pub timing: Option<Box<Timing>>,
     /// How the times were found.
     pub join: Option<Join>,
     /// What the recorded response says.
-    pub response: Option<Response>,
+    pub response: Option<Box<Response>>,
     /// Its tools, in the order of the file.
     #[serde(skip)]
     pub tools: Arc<[ToolSize]>,
@@ -96,7 +96,7 @@ pub struct Run {
     /// Its debug level; `None` where only a request log tells of it.
     pub level: Option<u8>,
     /// The log file.
-    pub log: String,
+    pub log: Arc<str>,
     /// How many requests the log has of it.
     pub requests: u64,
     /// How many bytes it wrote to the log.
@@ -145,7 +145,11 @@ impl AsRef<Path> for TracePath {
 
 impl Serialize for TracePath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_string_lossy())
+        // Nearly every path is UTF-8, and that is found out faster than what to replace.
+        match self.0.to_str() {
+            Some(path) => serializer.serialize_str(path),
+            None => serializer.serialize_str(&self.0.to_string_lossy()),
+        }
     }
 }
 
@@ -284,7 +288,7 @@ pub struct Timing {
 #[non_exhaustive]
 pub struct Join {
     /// The log file.
-    pub log: String,
+    pub log: Arc<str>,
     /// From `[Request Start]` to the trace's timestamp.
     pub gap_ms: Option<i64>,
     /// How sure it is.

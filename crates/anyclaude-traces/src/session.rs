@@ -10,6 +10,7 @@
 //! compacted one begins a thread of its own.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::gather::Draft;
@@ -30,12 +31,39 @@ pub(crate) struct HistoryId(u32);
 #[derive(Debug)]
 pub(crate) struct HistoryTree {
     parents: Vec<HistoryId>,
-    children: HashMap<(HistoryId, Identity), HistoryId>,
+    children: HashMap<(HistoryId, Identity), HistoryId, BuildHasherDefault<Folded>>,
+}
+
+/// Identities are hashes already: their parts need only be put together.
+#[derive(Debug, Default)]
+struct Folded(u64);
+
+impl Hasher for Folded {
+    fn write(&mut self, bytes: &[u8]) {
+        // Arrays of numbers arrive as bytes.
+        for part in bytes.chunks(8) {
+            let mut eight = [0; 8];
+            eight.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
+            self.write_u64(u64::from_le_bytes(eight));
+        }
+    }
+
+    fn write_u32(&mut self, part: u32) {
+        self.write_u64(u64::from(part));
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        self.0 = (self.0.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Default for HistoryTree {
     fn default() -> Self {
-        Self { parents: vec![Self::ROOT], children: HashMap::new() }
+        Self { parents: vec![Self::ROOT], children: HashMap::default() }
     }
 }
 
@@ -156,8 +184,8 @@ impl Book {
 
 /// `derived-<time of its first request>-<six hexadecimal digits of mode and user>`.
 fn derived_name((mode, user): &Party, first: Timestamp) -> Arc<str> {
-    let user = user.map(|user| user.0.to_le_bytes()).unwrap_or_default();
+    let user = user.map(|user| user.hash().to_le_bytes()).unwrap_or_default();
     let party = Identity::of_parts([mode.as_deref().unwrap_or_default().as_bytes(), &user]);
     let time: String = first.to_string().chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
-    format!("derived-{time}-{:06x}", party.0 & 0xFF_FFFF).into()
+    format!("derived-{time}-{:06x}", party.hash() & 0xFF_FFFF).into()
 }

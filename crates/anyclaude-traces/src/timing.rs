@@ -150,7 +150,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
             && request.timing.as_ref().and_then(|timing| timing.outcome) == Some(Outcome::Completed)
     };
     let lacks = |of: fn(&crate::request::Timing) -> bool| {
-        count(&|request| completed(request) && request.timing.as_ref().is_some_and(of))
+        count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
     };
     let named_only = |request: &Request| is_unmatched(request) && request.run.is_some();
     let claims = [

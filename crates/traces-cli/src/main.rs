@@ -14,10 +14,13 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// How much output is written at once: what a pipe takes.
+const OUT_BYTES: usize = 1 << 16;
+
 fn main() -> ExitCode {
     let args = cli::verb_first(std::env::args_os());
     let cli = cli::Cli::try_parse_from(&args).unwrap_or_else(|error| refuse(&args, &error));
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = BufWriter::with_capacity(OUT_BYTES, io::stdout().lock());
     let done = commands::run(cli.verb, &mut out).and_then(|status| Ok(out.flush().map(|()| status)?));
     match done {
         Ok(status) => status.into(),

@@ -35,7 +35,7 @@ impl PromptVisitor {
     #[must_use]
     pub fn finish(&self) -> Prompt {
         let bytes = |identities: &[Identity]| -> Vec<u8> {
-            identities.iter().flat_map(|identity| identity.0.to_le_bytes()).collect()
+            identities.iter().flat_map(|identity| identity.hash().to_le_bytes()).collect()
         };
         let mut parts = vec![bytes(&self.system), bytes(&self.tools), bytes(&self.messages)];
         for (name, value) in &self.parameters {

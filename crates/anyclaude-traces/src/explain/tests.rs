@@ -50,7 +50,7 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         max_tokens: None,
         stream: true,
         tokens: None,
-        timing: Some(Timing {
+        timing: Some(Box::new(Timing {
             proxy_ms: made.proxy_ms,
             ttft_ms: Some(made.ttft_ms),
             generation_ms: Some(made.generation_ms),
@@ -61,8 +61,8 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
             output_tokens: made.output_tokens,
             outcome: Some(Outcome::Completed),
             ..Timing::default()
-        }),
-        join: Some(Join { log: "log".to_owned(), gap_ms: Some(1), confidence: Confidence::Likely }),
+        })),
+        join: Some(Join { log: "log".into(), gap_ms: Some(1), confidence: Confidence::Likely }),
         response: None,
         tools: Arc::from([]),
         process: None,

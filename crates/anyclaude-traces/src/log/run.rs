@@ -386,6 +386,8 @@ impl RunBuilder {
             draft.finish(label, facts.level)
         };
         facts.requests = self.drafts.into_iter().filter_map(finish).collect();
+        // Requests take the place of their drafts, which were larger.
+        facts.requests.shrink_to_fit();
         let first_start = facts.requests.first().map(|request| request.start);
         facts.started = facts.started.or(first_start);
         let last = scan::stamp(&self.last_stamp).and_then(Timestamp::from_unix_ms);

@@ -105,14 +105,7 @@ pub struct PrefixVisitor {
 impl PrefixVisitor {
     fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {
         let begin = self.heads.len();
-        for piece in element.raw.said() {
-            let room = HEAD_BYTES - (self.heads.len() - begin);
-            let piece = piece.as_bytes();
-            self.heads.extend_from_slice(piece.get(..room).unwrap_or(piece));
-            if room <= piece.len() {
-                break;
-            }
-        }
+        self.heads.extend(element.raw.said_head(HEAD_BYTES));
         (begin, self.heads.len())
     }
 }

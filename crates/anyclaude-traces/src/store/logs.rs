@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::{Store, each_in_order};
+use super::work::{Order, each};
+use super::{Progress, Store};
 use crate::error::{Error, ErrorKind};
 use crate::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser};
 use crate::time::Timestamp;
@@ -69,11 +70,11 @@ impl Store {
         let logs = Logs {
             debug: self.read_logs(debug, &mut errors, |path| {
                 let mut parser = LogParser::new();
-                read_chunks(path, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
             }),
             requests: self.read_logs(requests, &mut errors, |path| {
                 let mut parser = RequestLogParser::new();
-                read_chunks(path, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
             }),
         };
         (logs, errors)
@@ -87,7 +88,8 @@ impl Store {
     /// When the file cannot be read.
     pub fn log(&self, path: &Path) -> Result<LogFile<ParsedLog>, Error> {
         let mut parser = LogParser::new();
-        read_chunks(path, |chunk| parser.feed(chunk)).map_err(|kind| Error::new(path, kind))?;
+        read_chunks(path, &self.progress, |chunk| parser.feed(chunk))
+            .map_err(|kind| Error::new(path, kind))?;
         Ok(LogFile { path: path.to_owned(), content: parser.finish() })
     }
 
@@ -98,13 +100,20 @@ impl Store {
         read: impl Fn(&Path) -> Result<T, ErrorKind> + Sync,
     ) -> Vec<LogFile<T>> {
         let mut files = Vec::new();
-        each_in_order(
+        self.progress.expect_files(paths.len());
+        let read = |(): &mut (), path: &PathBuf| {
+            let read = read(path);
+            self.progress.count_file(0);
+            (path.clone(), read)
+        };
+        each(
             self.threads,
+            Order::OfItems,
             &paths,
             || (),
-            |(), path: &PathBuf| read(path),
-            |path, content| match content {
-                Ok(content) => files.push(LogFile { path: path.clone(), content }),
+            read,
+            |_, (path, content)| match content {
+                Ok(content) => files.push(LogFile { path, content }),
                 Err(kind) => errors.push(Error::new(path, kind)),
             },
         );
@@ -164,7 +173,7 @@ fn is_of_day(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
     first <= *window.end() && *window.start() <= last
 }
 
-fn read_chunks(path: &Path, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
+fn read_chunks(path: &Path, progress: &Progress, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
     let mut file = File::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(ErrorKind::NotRegular);
@@ -173,7 +182,10 @@ fn read_chunks(path: &Path, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind
     loop {
         match file.read(&mut chunk) {
             Ok(0) => return Ok(()),
-            Ok(length) => feed(chunk.get(..length).unwrap_or_default()),
+            Ok(length) => {
+                progress.count_bytes(length);
+                feed(chunk.get(..length).unwrap_or_default());
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }

@@ -1,17 +1,21 @@
 //! Finds and reads files. The only module that touches the disk.
 
+mod buffer;
+mod find;
 mod logs;
+mod progress;
+mod work;
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
+use buffer::Buffer;
+use find::Found;
 pub use logs::{LogFile, Logs};
-use walkdir::{DirEntry, WalkDir};
+pub use progress::Progress;
+use work::{Order, each};
 
 use crate::error::{Error, ErrorKind};
 use crate::time::Timestamp;
@@ -58,12 +62,13 @@ pub struct TraceFile {
 pub struct Store {
     max_file_bytes: u64,
     threads: usize,
+    progress: Arc<Progress>,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads }
+        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default() }
     }
 }
 
@@ -78,6 +83,18 @@ impl Store {
         Self { max_file_bytes, ..self }
     }
 
+    /// The same store with another number of threads; 0 counts as 1.
+    #[must_use]
+    pub fn with_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// How far reading has come. Clones of a store count together.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
     /// The files at these paths: a file stands for itself, a folder for every
     /// `*.json` below it, hidden folders included. Sorted by name inside each
     /// folder; a file that two of the paths reach is found once.
@@ -86,15 +103,12 @@ impl Store {
     /// no regular file is passed over inside a folder and an error when named.
     #[must_use]
     pub fn find<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> (Vec<Source>, Vec<Error>) {
-        let mut found = Found::default();
-        for path in paths {
-            found.add(path.as_ref());
-        }
-        (found.sources, found.errors)
+        Found::below(paths)
     }
 
     /// Reads sources on all threads, shows each one's content to a visitor of
-    /// its own, and calls `fold` on this thread, in the order of the sources.
+    /// its own, and calls `fold` for one after the other, in the order of the
+    /// sources.
     ///
     /// Files that could not be read or are no traces are returned, in the same
     /// order; they never keep another from being read.
@@ -102,19 +116,48 @@ impl Store {
         &self,
         sources: &[Source],
         visitor: impl Fn() -> V + Sync,
-        mut fold: impl FnMut(TraceFile, V),
+        fold: impl FnMut(TraceFile, V) + Send,
+    ) -> Vec<Error> {
+        self.scan_as(Order::OfItems, sources, visitor, fold)
+    }
+
+    /// The same, but `fold` gets the files in the order in which reading them
+    /// ends: a large file keeps no other waiting.
+    pub fn scan_unordered<V: Visit + Send>(
+        &self,
+        sources: &[Source],
+        visitor: impl Fn() -> V + Sync,
+        fold: impl FnMut(TraceFile, V) + Send,
+    ) -> Vec<Error> {
+        self.scan_as(Order::AsDone, sources, visitor, fold)
+    }
+
+    fn scan_as<V: Visit + Send>(
+        &self,
+        order: Order,
+        sources: &[Source],
+        visitor: impl Fn() -> V + Sync,
+        mut fold: impl FnMut(TraceFile, V) + Send,
     ) -> Vec<Error> {
         let mut errors = Vec::new();
-        let reader = || Reader::new(self.max_file_bytes);
-        let read = |reader: &mut Reader, source: &Source| {
+        self.progress.expect_files(sources.len());
+        let read = |reader: &mut Reader<'_>, source: &Source| {
             let mut seen = visitor();
             reader.read(source, &mut seen).map(|file| (file, seen))
         };
-        each_in_order(self.threads, sources, reader, read, |_, read| match read {
-            Ok((file, seen)) => fold(file, seen),
-            Err(error) => errors.push(error),
-        });
-        errors
+        each(
+            self.threads,
+            order,
+            sources,
+            || Reader::new(self),
+            read,
+            |index, read| match read {
+                Ok((file, seen)) => fold(file, seen),
+                Err(error) => errors.push((index, error)),
+            },
+        );
+        errors.sort_by_key(|(index, _)| *index);
+        errors.into_iter().map(|(_, error)| error).collect()
     }
 
     /// Reads one file again, for content that was not kept.
@@ -123,78 +166,34 @@ impl Store {
     ///
     /// When the file cannot be read or is no trace (any more).
     pub fn reread<V: Visit>(&self, path: &Path, visit: &mut V) -> Result<TraceFile, Error> {
-        Reader::new(self.max_file_bytes).read(&Source { path: Arc::from(path) }, visit)
-    }
-}
-
-/// Works on items with several threads, each with a worker of its own, and takes
-/// the results on this thread in the order of the items.
-fn each_in_order<I: Sync, W, R: Send>(
-    threads: usize,
-    items: &[I],
-    worker: impl Fn() -> W + Sync,
-    work: impl Fn(&mut W, &I) -> R + Sync,
-    mut take: impl FnMut(&I, R),
-) {
-    let threads = threads.min(items.len());
-    if threads <= 1 {
-        let mut worker = worker();
-        items.iter().for_each(|item| take(item, work(&mut worker, item)));
-        return;
-    }
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        for _ in 0..threads {
-            let (sender, next, worker, work) = (sender.clone(), &next, &worker, &work);
-            scope.spawn(move || {
-                let mut worker = worker();
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else { break };
-                    if sender.send((index, work(&mut worker, item))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        in_order(items, receiver.into_iter(), &mut take);
-    });
-}
-
-/// Passes numbered results on in the order of their numbers, from 0.
-fn in_order<I, R>(items: &[I], results: impl Iterator<Item = (usize, R)>, mut take: impl FnMut(&I, R)) {
-    let mut waiting = BTreeMap::new();
-    let mut due = items.iter().enumerate();
-    let mut next = due.next();
-    for (index, result) in results {
-        waiting.insert(index, result);
-        while let Some((at, item)) = next
-            && let Some(result) = waiting.remove(&at)
-        {
-            take(item, result);
-            next = due.next();
-        }
+        Reader::new(self).read(&Source { path: Arc::from(path) }, visit)
     }
 }
 
 /// Reads one file after the other into the same memory.
-struct Reader {
+struct Reader<'p> {
     max_file_bytes: u64,
-    bytes: Vec<u8>,
+    buffer: Buffer,
     parser: Parser,
+    progress: &'p Progress,
 }
 
-impl Reader {
-    fn new(max_file_bytes: u64) -> Self {
-        Self { max_file_bytes, bytes: Vec::new(), parser: Parser::default() }
+impl<'p> Reader<'p> {
+    fn new(store: &'p Store) -> Self {
+        Self {
+            max_file_bytes: store.max_file_bytes,
+            buffer: Buffer::default(),
+            parser: Parser::default(),
+            progress: &store.progress,
+        }
     }
 
     fn read<V: Visit>(&mut self, source: &Source, visit: &mut V) -> Result<TraceFile, Error> {
         let fail = |kind: ErrorKind| Error::new(&*source.path, kind);
-        self.fill(&source.path).map_err(fail)?;
-        let mut record = self.parser.parse(&self.bytes, visit).map_err(|error| fail(error.into()))?;
+        let filled = self.fill(&source.path);
+        self.progress.count_file(self.buffer.bytes().len());
+        filled.map_err(fail)?;
+        let mut record = self.parser.parse(self.buffer.bytes(), visit).map_err(|error| fail(error.into()))?;
         if record.timestamp.is_none() {
             let name = source.path.file_name().unwrap_or_default().to_string_lossy();
             record.timestamp = Timestamp::from_file_name(&name);
@@ -203,7 +202,8 @@ impl Reader {
     }
 
     fn fill(&mut self, path: &Path) -> Result<(), ErrorKind> {
-        let file = File::open(path)?;
+        self.buffer.clear();
+        let mut file = File::open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(ErrorKind::NotRegular);
@@ -213,67 +213,9 @@ impl Reader {
         if metadata.len() > limit {
             return too_large(metadata.len());
         }
-        self.bytes.clear();
-        self.bytes.reserve(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-        // The file may be growing while it is read.
-        file.take(limit.saturating_add(1)).read_to_end(&mut self.bytes)?;
-        if self.bytes.len() as u64 > limit { too_large(self.bytes.len() as u64) } else { Ok(()) }
+        let in_memory = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.buffer.fill(&mut file, in_memory(metadata.len()), in_memory(limit.saturating_add(1)))?;
+        let bytes = self.buffer.bytes().len() as u64;
+        if bytes > limit { too_large(bytes) } else { Ok(()) }
     }
-}
-
-#[derive(Default)]
-struct Found {
-    sources: Vec<Source>,
-    errors: Vec<Error>,
-    /// The true paths of all sources, by which a file is known again.
-    seen: HashSet<PathBuf>,
-}
-
-impl Found {
-    fn add(&mut self, path: &Path) {
-        match (fs::metadata(path), fs::canonicalize(path)) {
-            (Err(error), _) | (_, Err(error)) => self.errors.push(Error::new(path, error)),
-            (Ok(metadata), Ok(true_path)) if metadata.is_file() => self.push(path, true_path),
-            (Ok(metadata), Ok(true_path)) if metadata.is_dir() => self.walk(path, &true_path),
-            _ => self.errors.push(Error::new(path, ErrorKind::NotRegular)),
-        }
-    }
-
-    fn walk(&mut self, folder: &Path, true_folder: &Path) {
-        for entry in WalkDir::new(folder).sort_by_file_name() {
-            match entry.map_err(walk_error).and_then(is_candidate) {
-                Ok(None) => {}
-                Ok(Some(path)) => {
-                    let below = path.strip_prefix(folder).map(|below| true_folder.join(below));
-                    let linked = path.is_symlink().then(|| fs::canonicalize(&path).ok()).flatten();
-                    let true_path = linked.or(below.ok()).unwrap_or_else(|| path.clone());
-                    self.push(&path, true_path);
-                }
-                Err(error) => self.errors.push(error),
-            }
-        }
-    }
-
-    fn push(&mut self, path: &Path, true_path: PathBuf) {
-        if self.seen.insert(true_path) {
-            self.sources.push(Source { path: Arc::from(path) });
-        }
-    }
-}
-
-/// The entry's path if it is a regular file, or a link to one, named `*.json`.
-fn is_candidate(entry: DirEntry) -> Result<Option<PathBuf>, Error> {
-    let named = entry.file_name().as_encoded_bytes().ends_with(b".json");
-    let kind = entry.file_type();
-    let regular = if named && kind.is_symlink() {
-        fs::metadata(entry.path()).map_err(|error| Error::new(entry.path(), error))?.is_file()
-    } else {
-        kind.is_file()
-    };
-    Ok((named && regular).then(|| entry.into_path()))
-}
-
-fn walk_error(error: walkdir::Error) -> Error {
-    let path = error.path().map(Path::to_path_buf).unwrap_or_default();
-    Error::new(path, std::io::Error::from(error))
 }

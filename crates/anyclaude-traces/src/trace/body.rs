@@ -1,15 +1,15 @@
 //! Walks `request.body`: counts, measures, and shows everything to the visitor.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Fault, Scratch, Shape, Span, Walk};
+use super::compact::Wanted;
+use super::cursor::{Checked, Cursor, Shape, Span, Walk};
+use super::part::Part;
 use super::record::{Sender, Sizes, ToolSize};
+use super::scratch::Scratch;
 use super::text::{RawStr, TextSize};
 use super::visit::{Element, Identity, Message, Place, Raw, Section, Visit};
-
-type Checked<T> = Result<T, Fault>;
 
 /// What is known of the body; starts anew where the file repeats it.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ impl Body {
             _ => {
                 match key {
                     "model" => {
-                        self.model = cursor.string_or_skip()?.map(|model| Arc::from(model.decode()));
+                        self.model = cursor.string_or_skip()?.map(|model| cursor.name(model));
                         self.present.model = !null;
                     }
                     "max_tokens" => self.max_tokens = cursor.u64_or_skip()?,
@@ -89,7 +89,7 @@ impl Body {
                     "metadata" => self.sender = read_sender(cursor)?,
                     _ => cursor.skip()?,
                 }
-                visit.parameter(key, &Raw::new(cursor, &cursor.since(mark), &[]));
+                visit.parameter(key, &Raw::new(cursor, &cursor.since(mark)));
             }
         }
         Ok(())
@@ -105,15 +105,15 @@ impl Body {
                 size = text.size();
                 if size.chars > 0 {
                     blocks = 1;
-                    show_string(cursor, &cursor.since(mark), text, Place::System(0), visit);
+                    show_string(cursor, &cursor.since(mark), text, Place::System(0), None, visit);
                 }
             }
             Shape::Array => {
                 let mut walk = Walk::default();
                 while cursor.next_item(&mut walk)? {
-                    let block = Part::read(cursor)?;
+                    let block = Part::read(cursor, Wanted::Nothing)?;
                     size += block.text.map(RawStr::size).unwrap_or_default();
-                    block.show(cursor, Place::System(blocks), visit);
+                    visit.element(&block.element(cursor, Place::System(blocks)));
                     blocks += 1;
                 }
             }
@@ -131,9 +131,9 @@ impl Body {
         if cursor.shape()? == Shape::Array {
             let mut walk = Walk::default();
             while cursor.next_item(&mut walk)? {
-                let tool = Part::read(cursor)?;
-                tool.show(cursor, Place::Tool(index(self.tools.len())), visit);
-                let name = tool.name.map(|name| Arc::from(name.decode()));
+                let tool = Part::read(cursor, Wanted::Nothing)?;
+                visit.element(&tool.element(cursor, Place::Tool(index(self.tools.len()))));
+                let name = tool.name.map(|name| cursor.name(name));
                 self.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
             }
         } else {
@@ -147,9 +147,9 @@ impl Body {
         visit.restart(Section::Messages);
         self.history.clear();
         if cursor.shape()? == Shape::Array {
-            let mut walk = Walk::default();
+            let (mut walk, mut blocks) = (Walk::default(), Vec::new());
             while cursor.next_item(&mut walk)? {
-                let identity = read_message(cursor, index(self.history.len()), visit)?;
+                let identity = read_message(cursor, index(self.history.len()), &mut blocks, visit)?;
                 self.history.push(identity);
             }
         } else {
@@ -165,10 +165,16 @@ fn index(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-fn read_message<V: Visit>(cursor: &mut Cursor<'_, '_>, index: u32, visit: &mut V) -> Checked<Identity> {
+/// Walks a message; `blocks` is memory for the identities of its blocks.
+fn read_message<V: Visit>(
+    cursor: &mut Cursor<'_, '_>,
+    index: u32,
+    blocks: &mut Vec<[u8; 16]>,
+    visit: &mut V,
+) -> Checked<Identity> {
     let mark = cursor.mark();
     let mut role = None;
-    let mut blocks = Vec::new();
+    blocks.clear();
     let object = cursor.shape()? == Shape::Object;
     if object {
         let (mut walk, mut seen) = (Walk::default(), false);
@@ -180,7 +186,8 @@ fn read_message<V: Visit>(cursor: &mut Cursor<'_, '_>, index: u32, visit: &mut V
                         visit.restart(Section::Message(index));
                     }
                     seen = true;
-                    blocks = read_content(cursor, index, visit)?;
+                    blocks.clear();
+                    read_content(cursor, index, blocks, visit)?;
                 }
                 _ => cursor.skip()?,
             }
@@ -188,12 +195,10 @@ fn read_message<V: Visit>(cursor: &mut Cursor<'_, '_>, index: u32, visit: &mut V
     } else {
         cursor.skip()?;
     }
-    let raw = Raw::new(cursor, &cursor.since(mark), &[]);
+    let raw = Raw::new(cursor, &cursor.since(mark));
     let role = role.map(RawStr::decode);
     let identity = if object {
-        let role = role.as_deref().unwrap_or_default().as_bytes();
-        let blocks: Vec<[u8; 16]> = blocks.iter().map(|block| block.0.to_le_bytes()).collect();
-        Identity::of_parts([role, blocks.as_flattened()])
+        Identity::of_parts([role.as_deref().unwrap_or_default().as_bytes(), blocks.as_flattened()])
     } else {
         raw.identity()
     };
@@ -201,117 +206,66 @@ fn read_message<V: Visit>(cursor: &mut Cursor<'_, '_>, index: u32, visit: &mut V
     Ok(identity)
 }
 
-/// Walks a message's content and returns the identities of its blocks.
+/// Walks a message's content and adds the identities of its blocks.
 fn read_content<V: Visit>(
     cursor: &mut Cursor<'_, '_>,
     message: u32,
+    blocks: &mut Vec<[u8; 16]>,
     visit: &mut V,
-) -> Checked<Vec<Identity>> {
+) -> Checked<()> {
     let mark = cursor.mark();
-    let mut blocks = Vec::new();
-    match cursor.shape()? {
+    let place = |block| Place::Block { message, block: index(block) };
+    let identity = match cursor.shape()? {
         Shape::String => {
             let text = cursor.string()?;
-            let place = Place::Block { message, block: 0 };
-            blocks.push(show_string(cursor, &cursor.since(mark), text, place, visit));
+            cursor.compact().begin(Wanted::Identity);
+            cursor.compact().push_text_block(text);
+            let identity = cursor.compact().identity();
+            show_string(cursor, &cursor.since(mark), text, place(0), identity, visit);
+            identity
         }
         Shape::Array => {
             let mut walk = Walk::default();
             while cursor.next_item(&mut walk)? {
-                let part = Part::read(cursor)?;
-                let place = Place::Block { message, block: index(blocks.len()) };
-                blocks.push(part.show(cursor, place, visit));
+                let part = Part::read(cursor, Wanted::Identity)?;
+                let element = part.element(cursor, place(blocks.len()));
+                visit.element(&element);
+                blocks.push(element.raw.identity().hash().to_le_bytes());
             }
+            return Ok(());
         }
         _ => {
             let span = cursor.skip_value()?;
-            blocks.push(Raw::new(cursor, &span, &[]).identity());
+            Some(Raw::new(cursor, &span).identity())
         }
-    }
-    Ok(blocks)
+    };
+    blocks.extend(identity.map(|identity| identity.hash().to_le_bytes()));
+    Ok(())
 }
 
-fn show_string<V: Visit>(
-    cursor: &Cursor<'_, '_>,
+/// Shows the element that a bare string is.
+fn show_string<'a, V: Visit>(
+    cursor: &Cursor<'a, '_>,
     span: &Span,
-    text: RawStr<'_>,
+    text: RawStr<'a>,
     place: Place,
+    identity: Option<Identity>,
     visit: &mut V,
-) -> Identity {
-    let raw = Raw::new(cursor, span, &[]);
-    let element = Element { place, kind: Some(Cow::Borrowed("text")), name: None, raw, text: Some(text) };
-    visit.element(&element);
-    element.raw.identity()
-}
-
-/// An item of `system`, `tools` or `content`, with the members we look at.
-struct Part<'a> {
-    span: Span,
-    cuts: Vec<Range<usize>>,
-    kind: Option<RawStr<'a>>,
-    name: Option<RawStr<'a>>,
-    text: Option<RawStr<'a>>,
+) {
+    let raw = Raw::of_element(cursor, span, 0, identity);
+    let kind = Some(Cow::Borrowed("text"));
+    visit.element(&Element { place, kind, name: None, raw, text: Some(text) });
 }
 
 impl<'a> Part<'a> {
-    fn read(cursor: &mut Cursor<'a, '_>) -> Checked<Self> {
-        let mark = cursor.mark();
-        let (mut kind, mut name, mut text, mut cuts) = (None, None, None, Cuts::default());
-        if cursor.shape()? == Shape::Object {
-            let mut walk = Walk::default();
-            while let Some(key) = cursor.next_member(&mut walk)? {
-                cuts.before_member(&walk);
-                match key.as_ref() {
-                    "type" => kind = cursor.string_or_skip()?,
-                    "name" => name = cursor.string_or_skip()?,
-                    "text" => text = cursor.string_or_skip()?,
-                    "cache_control" => {
-                        let end = cursor.skip_value()?.range.end;
-                        cuts.cut(&walk, end);
-                        continue;
-                    }
-                    _ => cursor.skip()?,
-                }
-                cuts.kept = true;
-            }
-        } else {
-            cursor.skip()?;
-        }
-        let cuts = cuts.ranges;
-        Ok(Self { span: cursor.since(mark), cuts, kind, name, text })
-    }
-
-    fn show<V: Visit>(&self, cursor: &Cursor<'_, '_>, place: Place, visit: &mut V) -> Identity {
-        let element = Element {
+    fn element(&self, cursor: &Cursor<'a, '_>, place: Place) -> Element<'a> {
+        Element {
             place,
             kind: self.kind.map(RawStr::decode),
             name: self.name.map(RawStr::decode),
-            raw: Raw::new(cursor, &self.span, &self.cuts),
+            raw: Raw::of_element(cursor, &self.span, self.left_out, self.identity),
             text: self.text,
-        };
-        visit.element(&element);
-        element.raw.identity()
-    }
-}
-
-/// The `cache_control` members of an object, each with the comma that ties it to
-/// the others: the one before it, or behind it while no member was kept yet.
-#[derive(Default)]
-struct Cuts {
-    ranges: Vec<Range<usize>>,
-    kept: bool,
-}
-
-impl Cuts {
-    fn before_member(&mut self, walk: &Walk) {
-        if let (false, Some(cut), Some(comma)) = (self.kept, self.ranges.last_mut(), walk.comma) {
-            cut.end = comma + 1;
         }
-    }
-
-    fn cut(&mut self, walk: &Walk, end: usize) {
-        let start = walk.comma.filter(|_| self.kept).unwrap_or(walk.key_at);
-        self.ranges.push(start..end);
     }
 }
 

@@ -7,7 +7,11 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::block::{BLOCK, Block, LAST, blank_length, usual_escapes};
+use super::compact::{Compact, Wanted};
+use super::scratch::Scratch;
 use super::text::RawStr;
 
 /// Where and why the bytes stop being JSON.
@@ -25,22 +29,11 @@ pub(crate) enum FaultKind {
     Expected(&'static str),
 }
 
-/// White space outside strings, as a range of bytes.
-pub(crate) type Gap = Range<usize>;
-
-/// What the cursor writes down; kept between files to save allocations.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    gaps: Vec<Gap>,
-    nest: Nest,
-}
-
 /// A place that the cursor passed, to measure from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     at: usize,
     blank: usize,
-    gap: usize,
 }
 
 /// A value that the cursor passed.
@@ -50,8 +43,6 @@ pub(crate) struct Span {
     pub(crate) range: Range<usize>,
     /// How many of them are not white space outside strings.
     pub(crate) compact_bytes: u64,
-    /// Which of the cursor's gaps lie inside.
-    gaps: Range<usize>,
 }
 
 /// The type of the value that the cursor stands before.
@@ -67,27 +58,31 @@ pub(crate) enum Shape {
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     begun: bool,
-    /// Where the comma before the present member or item stands.
-    pub(crate) comma: Option<usize>,
-    /// Where the present member's key begins.
-    pub(crate) key_at: usize,
+    /// The present member's key, quotes included.
+    pub(crate) key: Range<usize>,
 }
 
 pub(crate) struct Cursor<'a, 's> {
     text: &'a str,
     at: usize,
     blank: usize,
+    /// The block that was looked at last, and where it begins.
+    block: Block,
+    block_at: usize,
     scratch: &'s mut Scratch,
 }
 
-type Checked<T> = Result<T, Fault>;
+/// What passing a value gives. A fault is rare; in a box it makes the rest small
+/// enough for registers.
+pub(crate) type Checked<T> = Result<T, Box<Fault>>;
 
 impl<'a, 's> Cursor<'a, 's> {
     /// A cursor at the first byte that is not white space.
     pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
-        scratch.gaps.clear();
         scratch.nest.clear();
-        let mut cursor = Self { text, at: 0, blank: 0, scratch };
+        scratch.compact.begin(Wanted::Nothing);
+        let block = Block::of(text.as_bytes(), 0);
+        let mut cursor = Self { text, at: 0, blank: 0, block, block_at: 0, scratch };
         cursor.pass_blank();
         cursor
     }
@@ -96,13 +91,8 @@ impl<'a, 's> Cursor<'a, 's> {
         self.text
     }
 
-    /// The white space inside a span, in order.
-    pub(crate) fn gaps(&self, span: &Span) -> &[Gap] {
-        self.scratch.gaps.get(span.gaps.clone()).unwrap_or_default()
-    }
-
     pub(crate) fn mark(&self) -> Mark {
-        Mark { at: self.at, blank: self.blank, gap: self.scratch.gaps.len() }
+        Mark { at: self.at, blank: self.blank }
     }
 
     /// What was passed since `mark`; call it right behind a value, before the
@@ -111,8 +101,25 @@ impl<'a, 's> Cursor<'a, 's> {
         Span {
             range: mark.at..self.at,
             compact_bytes: ((self.at - mark.at) - (self.blank - mark.blank)) as u64,
-            gaps: mark.gap..self.scratch.gaps.len(),
         }
+    }
+
+    /// A name that is most likely repeated in the next trace.
+    pub(crate) fn name(&mut self, name: RawStr<'_>) -> Arc<str> {
+        self.scratch.names.shared(&name.decode())
+    }
+
+    /// The compact JSON that is being put together.
+    pub(crate) fn compact(&mut self) -> &mut Compact {
+        &mut self.scratch.compact
+    }
+
+    /// Passes a value and adds its compact JSON to what is being put together.
+    pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
+        self.scratch.compact.resume(self.at);
+        let passed = pass(self);
+        self.scratch.compact.pause(self.text, self.at);
+        passed
     }
 
     pub(crate) fn shape(&self) -> Checked<Shape> {
@@ -141,8 +148,10 @@ impl<'a, 's> Cursor<'a, 's> {
         if !self.step(walk, b'{', b'}', "`,` or `}` after a member")? {
             return Ok(None);
         }
-        walk.key_at = self.at;
-        self.key().map(|key| Some(key.decode()))
+        let start = self.at;
+        let (key, end) = self.key()?;
+        walk.key = start..end;
+        Ok(Some(self.raw_str(start, end, key).decode()))
     }
 
     /// Whether the array that the cursor stands before or in has another item;
@@ -182,30 +191,78 @@ impl<'a, 's> Cursor<'a, 's> {
 
     /// Passes the string that the cursor stands before.
     pub(crate) fn string(&mut self) -> Checked<RawStr<'a>> {
-        self.expect(b'"', "a string")?;
         let start = self.at;
-        let mut escaped = false;
+        let escaped = self.pass_string()?;
+        Ok(self.raw_str(start, self.at, escaped))
+    }
+
+    /// The string between these two quotes.
+    fn raw_str(&self, start: usize, end: usize, escaped: Escaped) -> RawStr<'a> {
+        let inner = self.text.get(start + 1..end - 1).unwrap_or_default();
+        RawStr { inner, escaped: escaped.0 }
+    }
+
+    /// Passes a string, a block of bytes at a time: what stands between two
+    /// escapes is never looked at byte by byte, nor are the usual escapes.
+    #[inline]
+    fn pass_string(&mut self) -> Checked<Escaped> {
+        self.expect(b'"', "a string")?;
+        let mut escaped = Escaped(false);
         loop {
-            self.at = plain_end(self.text.as_bytes(), self.at);
-            match self.peek()? {
-                b'"' => break,
-                b'\\' => {
-                    escaped = true;
+            let mut block = self.block_here();
+            if block.slashes & block.before_stop() != 0 {
+                escaped.0 = true;
+                if let Some(unusual) = self.pass_escapes(&mut block) {
+                    self.at = unusual;
                     self.pass_escape()?;
+                    continue;
                 }
-                _ => return self.expected("an escape such as `\\n`, not a raw control character"),
+            }
+            if block.stops != 0 {
+                self.at = self.block_at + block.stops.trailing_zeros() as usize;
+                if self.peek()? == b'"' {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                return self.expected("an escape such as `\\n`, not a raw control character");
+            }
+            self.at = self.block_at + BLOCK;
+            if self.at >= self.text.len() {
+                self.at = self.text.len();
+                return self.truncated();
             }
         }
-        let inner = self.text.get(start..self.at).unwrap_or_default();
-        self.at += 1;
-        Ok(RawStr { inner, escaped })
+    }
+
+    /// The block that the cursor stands in, less what lies before the cursor.
+    #[inline]
+    fn block_here(&mut self) -> Block {
+        let start = self.at - self.at % BLOCK;
+        if start != self.block_at {
+            self.block = Block::of(self.text.as_bytes(), start);
+            self.block_at = start;
+        }
+        self.block.from(self.at % BLOCK)
+    }
+
+    /// Takes the quotes that are escaped from the stops of the present block.
+    /// Returns the first escape before a stop that wants a closer look: an
+    /// unusual one, or one that the block cuts in two.
+    #[inline]
+    fn pass_escapes(&self, block: &mut Block) -> Option<usize> {
+        let escaped = block.escaped();
+        let usual = escaped & usual_escapes(self.text.as_bytes(), self.block_at);
+        let cut = block.slashes & !escaped & LAST;
+        block.stops &= !usual;
+        let unusual = ((escaped & !usual) >> 1 | cut) & block.before_stop();
+        (unusual != 0).then(|| self.block_at + unusual.trailing_zeros() as usize)
     }
 
     /// Either opens a container that has something in it (true), or passes a
     /// whole value.
     fn enter_or_pass(&mut self) -> Checked<bool> {
         match self.peek()? {
-            b'"' => self.string().map(|_| false),
+            b'"' => self.pass_string().map(|_| false),
             b'{' => {
                 self.at += 1;
                 self.pass_blank();
@@ -235,7 +292,7 @@ impl<'a, 's> Cursor<'a, 's> {
     /// Behind a value: passes closing brackets up to the next value (false) or
     /// to the end of the outermost container (true).
     fn leave(&mut self) -> Checked<bool> {
-        while self.scratch.nest.depth > 0 {
+        while !self.scratch.nest.is_empty() {
             self.pass_blank();
             let in_object = self.scratch.nest.top_is_object();
             if self.passed(b',') {
@@ -259,7 +316,6 @@ impl<'a, 's> Cursor<'a, 's> {
     fn step(&mut self, walk: &mut Walk, open: u8, close: u8, what: &'static str) -> Checked<bool> {
         if walk.begun {
             self.pass_blank();
-            walk.comma = Some(self.at);
             if !self.passed(b',') {
                 self.expect(close, what)?;
                 return Ok(false);
@@ -273,17 +329,21 @@ impl<'a, 's> Cursor<'a, 's> {
         Ok(!self.passed(close))
     }
 
-    fn key(&mut self) -> Checked<RawStr<'a>> {
+    /// Passes a key and the colon behind it; where the key ends.
+    fn key(&mut self) -> Checked<(Escaped, usize)> {
         if self.peek()? != b'"' {
             return self.expected("a member's name in double quotes");
         }
-        let key = self.string()?;
+        let escaped = self.pass_string()?;
+        let end = self.at;
         self.pass_blank();
         self.expect(b':', "`:` after a member's name")?;
         self.pass_blank();
-        Ok(key)
+        Ok((escaped, end))
     }
 
+    /// Passes one escape of any kind.
+    #[cold]
     fn pass_escape(&mut self) -> Checked<()> {
         self.at += 1;
         match self.peek()? {
@@ -334,20 +394,34 @@ impl<'a, 's> Cursor<'a, 's> {
         Ok(())
     }
 
+    #[inline]
     fn pass_blank(&mut self) {
-        let start = self.at;
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.text.as_bytes().get(self.at) {
-            self.at += 1;
-        }
-        if self.at > start {
-            self.blank += self.at - start;
-            self.scratch.gaps.push(start..self.at);
+        let bytes = self.text.as_bytes();
+        match bytes.get(self.at) {
+            // What stands behind most colons.
+            Some(b' ') if bytes.get(self.at + 1).is_some_and(|&byte| byte > b' ') => {
+                self.at += 1;
+                self.blank += 1;
+                self.scratch.compact.leave_out(self.text, self.at - 1..self.at);
+            }
+            Some(..=b' ') => self.pass_gap(),
+            _ => {}
         }
     }
 
+    /// Passes white space, if it is any.
+    fn pass_gap(&mut self) {
+        let start = self.at;
+        self.at += blank_length(self.text.as_bytes(), start);
+        self.blank += self.at - start;
+        self.scratch.compact.leave_out(self.text, start..self.at);
+    }
+
     fn peek(&self) -> Checked<u8> {
-        let end = Fault { at: self.at, kind: FaultKind::Truncated };
-        self.text.as_bytes().get(self.at).copied().ok_or(end)
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) => Ok(*byte),
+            None => self.truncated(),
+        }
     }
 
     fn passed(&mut self, byte: u8) -> bool {
@@ -364,142 +438,20 @@ impl<'a, 's> Cursor<'a, 's> {
         Ok(())
     }
 
+    #[cold]
+    fn truncated<T>(&self) -> Checked<T> {
+        Err(Box::new(Fault { at: self.at, kind: FaultKind::Truncated }))
+    }
+
+    #[cold]
     fn expected<T>(&self, what: &'static str) -> Checked<T> {
-        Err(Fault { at: self.at, kind: FaultKind::Expected(what) })
+        Err(Box::new(Fault { at: self.at, kind: FaultKind::Expected(what) }))
     }
 }
 
-/// The first place from `at` on that is a quote, a backslash or a control
-/// character, else the end.
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    /// A block this long is checked at once: a plain loop without exits, which
-    /// compilers turn into vector instructions on every processor.
-    const BLOCK: usize = 32;
-    while let Some(block) = bytes.get(at..at + BLOCK) {
-        if block.iter().fold(false, |hit, &byte| hit | ends_plain(byte)) {
-            break;
-        }
-        at += BLOCK;
-    }
-    let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(|&byte| ends_plain(byte)).map_or(bytes.len(), |more| at + more)
-}
-
-fn ends_plain(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
-}
-
-/// The containers that are open, one bit each: a file of nothing but brackets
-/// then costs an eighth of its size.
-#[derive(Debug, Default)]
-struct Nest {
-    objects: Vec<u64>,
-    depth: usize,
-}
-
-impl Nest {
-    fn clear(&mut self) {
-        self.depth = 0;
-    }
-
-    fn push(&mut self, object: bool) {
-        let (word, bit) = (self.depth / 64, 1 << (self.depth % 64));
-        if word == self.objects.len() {
-            self.objects.push(0);
-        }
-        if let Some(bits) = self.objects.get_mut(word) {
-            *bits = if object { *bits | bit } else { *bits & !bit };
-        }
-        self.depth += 1;
-    }
-
-    fn pop(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-    }
-
-    fn top_is_object(&self) -> bool {
-        let Some(top) = self.depth.checked_sub(1) else { return false };
-        self.objects.get(top / 64).is_some_and(|bits| bits & (1 << (top % 64)) != 0)
-    }
-}
+/// Whether a string that was passed has escapes in it.
+#[derive(Debug, Clone, Copy)]
+struct Escaped(bool);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The compact size of a whole text, or where it fails and whether by
-    /// ending too early.
-    fn skip(text: &str) -> Result<u64, (usize, bool)> {
-        let mut scratch = Scratch::default();
-        let mut cursor = Cursor::new(text, &mut scratch);
-        let span = cursor.skip_value().and_then(|span| cursor.end().map(|()| span));
-        span.map(|span| span.compact_bytes).map_err(|f| (f.at, f.kind == FaultKind::Truncated))
-    }
-
-    #[test]
-    fn white_space_inside_strings_counts_and_outside_does_not() {
-        assert_eq!(
-            skip(" { \"a b\" : [ 1 ,\t2 ] ,\r\n \"c\":\" \" } "),
-            Ok(r#"{"a b":[1,2],"c":" "}"#.len() as u64)
-        );
-    }
-
-    #[test]
-    fn numbers_follow_the_grammar() {
-        for good in ["0", "-0", "12", "1.5", "1e999", "-1.25E-7", "123456789012345678901234567890"] {
-            assert_eq!(skip(good), Ok(good.len() as u64), "{good}");
-        }
-        for (bad, at, truncated) in [
-            ("01", 1, false),
-            ("-", 1, true),
-            ("1.", 2, true),
-            ("1.x", 2, false),
-            ("1e", 2, true),
-            ("+1", 0, false),
-            ("NaN", 0, false),
-        ] {
-            assert_eq!(skip(bad), Err((at, truncated)), "{bad}");
-        }
-    }
-
-    #[test]
-    fn brackets_must_match() {
-        for (bad, at) in [
-            ("[1}", 2),
-            ("{\"a\":1]", 6),
-            ("[1,]", 3),
-            ("{\"a\":1,}", 7),
-            ("{,}", 1),
-            ("[1 2]", 3),
-            ("{\"a\" 1}", 5),
-        ] {
-            assert_eq!(skip(bad), Err((at, false)), "{bad}");
-        }
-    }
-
-    #[test]
-    fn strings_are_checked() {
-        for (bad, at) in [(r#""\x""#, 2), (r#""\u12g4""#, 5), ("\"a\u{1}\"", 2), ("\"\n\"", 1)] {
-            assert_eq!(skip(bad), Err((at, false)), "{bad}");
-        }
-        for cut in ["\"", "\"a", "\"a\\", "\"\\u00", "[\"a\",", "{\"a\":", "tru"] {
-            assert_eq!(skip(cut), Err((cut.len(), true)), "{cut}");
-        }
-    }
-
-    #[test]
-    fn depth_is_no_limit() {
-        let deep = "[{\"a\":".repeat(100_000) + "1" + &"}]".repeat(100_000);
-        assert_eq!(skip(&deep), Ok(deep.len() as u64));
-    }
-
-    #[test]
-    fn a_long_string_ends_at_its_quote_wherever_it_stands() {
-        for length in 0..100 {
-            let text = format!("\"{}\"", "x".repeat(length));
-            assert_eq!(skip(&text), Ok(text.len() as u64));
-            let control = format!("\"{}\u{1f}\"", "x".repeat(length));
-            assert_eq!(skip(&control), Err((length + 1, false)));
-        }
-    }
-}
+mod tests;

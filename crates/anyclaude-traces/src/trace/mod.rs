@@ -7,10 +7,14 @@
 //! parsers refuse but JavaScript writes: lone surrogates, any depth, any number,
 //! duplicate members (the last one wins), a byte order mark.
 
+mod block;
 mod body;
+mod compact;
 mod cursor;
+mod part;
 mod record;
 mod response;
+mod scratch;
 mod sse;
 mod text;
 mod visit;
@@ -18,8 +22,9 @@ mod visit;
 use std::sync::Arc;
 
 use body::Body;
-use cursor::{Cursor, Fault, FaultKind, Scratch, Shape, Walk};
+use cursor::{Checked, Cursor, Fault, FaultKind, Shape, Walk};
 pub use record::{Response, Sender, Sizes, ToolSize, TraceRecord};
+use scratch::Scratch;
 pub use visit::{Element, Identity, Message, Place, Raw, Section, Visit};
 
 use crate::error::{ParseError, SkipReason};
@@ -103,9 +108,9 @@ enum Refusal {
     NotATrace(&'static str),
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<Box<Fault>> for Refusal {
+    fn from(fault: Box<Fault>) -> Self {
+        Self::Fault(*fault)
     }
 }
 
@@ -155,7 +160,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
             "timestamp" => {
                 found.timestamp = cursor.string_or_skip()?.map(|stamp| stamp.decode().into_owned());
             }
-            "mode" => found.mode = cursor.string_or_skip()?.map(|mode| Arc::from(mode.decode())),
+            "mode" => found.mode = cursor.string_or_skip()?.map(|mode| cursor.name(mode)),
             "request" => found.request = read_request(&mut cursor, visit)?,
             "response" => found.response = response::read(&mut cursor)?,
             _ => cursor.skip()?,
@@ -164,15 +169,16 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
     cursor.end()?;
     let body = found.request.as_ref().and_then(|request| request.body.as_ref());
     if let (Some("claude"), Some(span)) = (found.mode.as_deref(), body.and_then(|body| body.span.as_ref())) {
-        found.body_identity = Some(Raw::new(&cursor, span, &[]).exact_identity());
+        let body = text.get(span.range.clone()).unwrap_or_default();
+        found.body_identity = part::identity(body, false);
     }
     if let Some(span) = body.and_then(|body| body.span.as_ref()) {
-        visit.body(&Raw::new(&cursor, span, &[]));
+        visit.body(&Raw::new(&cursor, span));
     }
     Ok(found)
 }
 
-fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Result<Option<Request>, Fault> {
+fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked<Option<Request>> {
     visit.restart(Section::Body);
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;

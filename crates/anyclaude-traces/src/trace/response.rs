@@ -1,12 +1,11 @@
 //! Walks `response`: status, usage, stop reason and tool calls, whether the body
 //! is a JSON object or one string of server-sent events.
 
-use super::cursor::{Cursor, Fault, Scratch, Shape, Walk};
+use super::cursor::{Checked, Cursor, Shape, Walk};
 use super::record::Response;
+use super::scratch::Scratch;
 use super::sse;
 use super::text::RawStr;
-
-type Checked<T> = Result<T, Fault>;
 
 /// Reads the value of the trace's `response`; `None` where it is null.
 pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Option<Response>> {

@@ -42,18 +42,22 @@ impl<'a> RawStr<'a> {
         Cow::Owned(text)
     }
 
-    /// The size of [`decode`](Self::decode)'s result, without building it.
+    /// The size of [`decode`](Self::decode)'s result, without building it: that
+    /// of the literal, less what its escapes take more than their characters.
     pub(crate) fn size(self) -> TextSize {
-        let mut size = TextSize::default();
-        for piece in (Pieces { rest: self.inner }) {
-            size += match piece {
-                Piece::Plain(plain) => {
-                    TextSize { chars: plain.chars().count() as u64, utf8_bytes: plain.len() as u64 }
-                }
-                Piece::Char(c) => TextSize { chars: 1, utf8_bytes: c.len_utf8() as u64 },
-            };
+        let mut chars = self.inner.chars().count();
+        let mut utf8_bytes = self.inner.len();
+        let mut end = 0;
+        for at in memchr::memchr_iter(b'\\', self.inner.as_bytes()) {
+            if at < end {
+                continue;
+            }
+            let Some((c, length)) = self.inner.get(at..).and_then(escape) else { break };
+            end = at + length;
+            chars -= length - 1;
+            utf8_bytes -= length - c.len_utf8();
         }
-        size
+        TextSize { chars: chars as u64, utf8_bytes: utf8_bytes as u64 }
     }
 }
 

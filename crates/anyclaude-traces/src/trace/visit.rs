@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::cursor::{Cursor, Fault, Gap, Scratch, Shape, Span, Walk};
+use super::cursor::{Checked, Cursor, Shape, Span, Walk};
+use super::part;
+use super::scratch::Scratch;
 use super::text::RawStr;
 
 /// Looks on while [`parse`](super::parse) passes over a trace's content.
@@ -158,14 +159,26 @@ pub struct Message<'a> {
 
 /// A 128-bit hash that stands for a piece of content: equal content has equal
 /// identities, and different content practically never has.
+///
+/// In two halves: a number of 128 bits would make what holds it larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Identity(pub(crate) u128);
+pub struct Identity([u64; 2]);
 
 impl Identity {
+    #[allow(clippy::cast_possible_truncation, reason = "the halves are meant")]
+    pub(crate) fn of_hash(hash: u128) -> Self {
+        Self([(hash >> 64) as u64, hash as u64])
+    }
+
+    pub(crate) fn hash(self) -> u128 {
+        let [high, low] = self.0;
+        u128::from(high) << 64 | u128::from(low)
+    }
+
     /// Which of so many shards it is in.
     #[allow(clippy::cast_possible_truncation, reason = "any bits will do")]
     pub(crate) fn shard(self, shards: usize) -> usize {
-        (self.0 as usize) % shards.max(1)
+        (self.0[1] as usize) % shards.max(1)
     }
 
     /// The identity of a sequence of pieces, told apart by their lengths.
@@ -175,46 +188,43 @@ impl Identity {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        Self(hasher.digest128())
-    }
-
-    /// The identity of a text block that holds this text (escapes as written),
-    /// so that string content equals the block that a proxy or client makes of it.
-    pub(crate) fn of_text_block(inner: &str) -> Self {
-        let mut hasher = Xxh3::new();
-        for part in [TEXT_BLOCK.0, "\"", inner, "\"", TEXT_BLOCK.1] {
-            hasher.update(part.as_bytes());
-        }
-        Self(hasher.digest128())
+        Self::of_hash(hasher.digest128())
     }
 }
 
 /// What stands before and behind a text, quotes included, in a text block.
-const TEXT_BLOCK: (&str, &str) = ("{\"type\":\"text\",\"text\":", "}");
+pub(super) const TEXT_BLOCK: (&str, &str) = ("{\"type\":\"text\",\"text\":", "}");
 
 /// The bytes of a value as they stand in the file.
 #[derive(Debug)]
 pub struct Raw<'a> {
     text: &'a str,
-    /// Where `text` begins in the file, as `gaps` and `cuts` count from there.
-    offset: usize,
-    gaps: &'a [Gap],
-    /// The `cache_control` members, each with a comma.
-    cuts: &'a [Range<usize>],
     compact_bytes: u64,
+    content_bytes: u64,
+    /// Whether `cache_control` is no part of the content.
+    is_element: bool,
     identity: OnceCell<Identity>,
 }
 
 impl<'a> Raw<'a> {
-    pub(crate) fn new(cursor: &'a Cursor<'_, '_>, span: &Span, cuts: &'a [Range<usize>]) -> Self {
-        Self {
-            text: cursor.text().get(span.range.clone()).unwrap_or_default(),
-            offset: span.range.start,
-            gaps: cursor.gaps(span),
-            cuts,
-            compact_bytes: span.compact_bytes,
-            identity: OnceCell::new(),
-        }
+    pub(crate) fn new(cursor: &Cursor<'a, '_>, span: &Span) -> Self {
+        let text = cursor.text().get(span.range.clone()).unwrap_or_default();
+        let bytes = span.compact_bytes;
+        let identity = OnceCell::new();
+        Self { text, compact_bytes: bytes, content_bytes: bytes, is_element: false, identity }
+    }
+
+    /// The bytes of an element, whose identity may be known; `left_out` is the
+    /// size of its `cache_control` members.
+    pub(crate) fn of_element(
+        cursor: &Cursor<'a, '_>,
+        span: &Span,
+        left_out: u64,
+        identity: Option<Identity>,
+    ) -> Self {
+        let identity = identity.map_or_else(OnceCell::new, OnceCell::from);
+        let raw = Self::new(cursor, span);
+        Self { is_element: true, content_bytes: raw.content_bytes - left_out, identity, ..raw }
     }
 
     /// The value as it stands in the file, white space and all.
@@ -233,56 +243,65 @@ impl<'a> Raw<'a> {
     /// Its compact JSON.
     #[must_use]
     pub fn compact(&self) -> String {
-        self.runs(&[]).collect()
+        part::compact_text(self.text, false)
     }
 
-    /// Its compact JSON without its `cache_control` members: what it says,
-    /// whatever was marked for caching.
+    /// Its compact JSON; of an element without its `cache_control` members: what
+    /// it says, whatever was marked for caching.
     #[must_use]
     pub fn content(&self) -> String {
-        self.runs(self.cuts).collect()
+        part::compact_text(self.text, self.is_element)
     }
 
     /// The identity of [`content`](Self::content), computed once. A string has
     /// that of a text block with the same text.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        let string = || self.text.strip_prefix('"')?.strip_suffix('"').map(Identity::of_text_block);
-        *self.identity.get_or_init(|| string().unwrap_or_else(|| self.hash(self.cuts)))
+        let content = self.is_element || self.is_string();
+        // The text passed the grammar once, so that this cannot fail.
+        *self.identity.get_or_init(|| part::identity(self.text, content).unwrap_or(Identity([0, 0])))
     }
 
-    /// What [`identity`](Self::identity) stands for, in pieces:
-    /// [`content`](Self::content), or the text block that a string is one form of.
-    pub fn said(&self) -> impl Iterator<Item = &'a str> {
+    /// What [`identity`](Self::identity) stands for: [`content`](Self::content),
+    /// or the text block that a string is one form of.
+    #[must_use]
+    pub fn said(&self) -> String {
+        if self.is_string() {
+            return [TEXT_BLOCK.0, self.text, TEXT_BLOCK.1].concat();
+        }
+        self.content()
+    }
+
+    /// The first bytes of what is [`said`](Self::said), at most this many. It
+    /// looks no further than it must.
+    #[must_use]
+    pub fn said_head(&self, most_bytes: usize) -> Vec<u8> {
         let (before, after) = if self.is_string() { TEXT_BLOCK } else { ("", "") };
-        std::iter::once(before).chain(self.runs(self.cuts)).chain(std::iter::once(after))
+        let mut look = most_bytes.saturating_mul(4);
+        loop {
+            let end = (0..=look.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
+            let begin = end.and_then(|end| self.text.get(..end)).unwrap_or_default();
+            let is_all = begin.len() == self.text.len();
+            let content = part::compact_text(begin, self.is_element);
+            if is_all || before.len() + content.len() >= most_bytes {
+                let mut head = [before, &content, if is_all { after } else { "" }].concat().into_bytes();
+                head.truncate(most_bytes);
+                return head;
+            }
+            look = look.saturating_mul(8);
+        }
     }
 
     /// The size in bytes of what is [`said`](Self::said), so that equal
     /// identities have equal sizes.
     #[must_use]
     pub fn said_bytes(&self) -> u64 {
-        if self.cuts.is_empty() && !self.is_string() {
-            return self.compact_bytes;
-        }
-        self.said().map(|piece| piece.len() as u64).sum()
+        let block = if self.is_string() { TEXT_BLOCK.0.len() + TEXT_BLOCK.1.len() } else { 0 };
+        self.content_bytes + block as u64
     }
 
     fn is_string(&self) -> bool {
         self.text.starts_with('"')
-    }
-
-    /// The identity of the value with everything in it.
-    pub(crate) fn exact_identity(&self) -> Identity {
-        self.hash(&[])
-    }
-
-    fn hash(&self, cuts: &[Range<usize>]) -> Identity {
-        let mut hasher = Xxh3::new();
-        for run in self.runs(cuts) {
-            hasher.update(run.as_bytes());
-        }
-        Identity(hasher.digest128())
     }
 
     /// The texts in it that a model reads, decoded: the string itself, or the
@@ -298,44 +317,11 @@ impl<'a> Raw<'a> {
         let _ = collect_texts(&mut Cursor::new(self.text, &mut scratch), &mut texts, 0);
         texts
     }
-
-    /// The value's stretches between white space and cuts.
-    fn runs<'b>(&'b self, cuts: &'b [Range<usize>]) -> impl Iterator<Item = &'a str> + use<'a, 'b> {
-        let text = self.text;
-        let mut at = 0;
-        let mut holes = merged(self.gaps, cuts);
-        let mut done = false;
-        std::iter::from_fn(move || {
-            if done {
-                return None;
-            }
-            let hole = holes.next();
-            let end = hole.as_ref().map_or(text.len(), |hole| hole.start - self.offset);
-            let run = text.get(at..end).unwrap_or_default();
-            at = hole.as_ref().map_or(text.len(), |hole| hole.end - self.offset).max(at);
-            done = hole.is_none();
-            Some(run)
-        })
-    }
-}
-
-/// Two ordered lists of ranges as one, ordered by start.
-fn merged<'b>(a: &'b [Range<usize>], b: &'b [Range<usize>]) -> impl Iterator<Item = &'b Range<usize>> {
-    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
-    std::iter::from_fn(move || match (a.peek(), b.peek()) {
-        (Some(left), Some(right)) if right.start < left.start => b.next(),
-        (Some(_), _) => a.next(),
-        (None, _) => b.next(),
-    })
 }
 
 /// Gathers the texts of a value: strings of the members that hold text, and of
 /// the blocks inside `content`, which is as deep as the format goes.
-fn collect_texts<'a>(
-    cursor: &mut Cursor<'a, '_>,
-    texts: &mut Vec<Cow<'a, str>>,
-    depth: u8,
-) -> Result<(), Fault> {
+fn collect_texts<'a>(cursor: &mut Cursor<'a, '_>, texts: &mut Vec<Cow<'a, str>>, depth: u8) -> Checked<()> {
     match cursor.shape()? {
         Shape::String => texts.push(cursor.string()?.decode()),
         Shape::Object => collect_member_texts(cursor, texts, depth)?,
@@ -354,7 +340,7 @@ fn collect_member_texts<'a>(
     cursor: &mut Cursor<'a, '_>,
     texts: &mut Vec<Cow<'a, str>>,
     depth: u8,
-) -> Result<(), Fault> {
+) -> Checked<()> {
     let mut members: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)> = Vec::new();
     let mut walk = Walk::default();
     while let Some(key) = cursor.next_member(&mut walk)? {

@@ -7,7 +7,7 @@ use anyclaude_traces::recording::read_side;
 use anyclaude_traces::scope::KindFilter;
 use anyclaude_traces::{Error, Kind};
 
-use super::{check_format, report_skipped};
+use super::{check_format, reading, report_skipped};
 use crate::cli::{DiffArgs, Format};
 use crate::exit::Status;
 use crate::render::{csv, diff as render, json, notes, page};
@@ -17,7 +17,9 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
     use Format::{Csv, Json, Markdown, Table};
     check_format(&args.output, "diff", &[Table, Json, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
-    let sides = Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)?;
+    let sides = reading(&reader, &args.output, || {
+        Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)
+    })?;
     if sides.is_fallback && !args.output.quiet {
         notes::say(
             "fewer than two models are known here: comparing the newest request with the one before. \

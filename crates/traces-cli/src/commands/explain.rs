@@ -8,7 +8,7 @@ use anyclaude_traces::recording::read_prompts;
 use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::{Error, Kind, Store};
 
-use super::{check_format, report_skipped};
+use super::{check_format, reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
 use crate::render::{explain as render, json, page};
@@ -18,11 +18,14 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     use Format::{Json, Markdown, Table};
     check_format(&args.output, "explain", &[Table, Json, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
-    let mut sides = Sides::select(&reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)?;
+    let mut sides = reading(&reader, &args.output, || {
+        Sides::select(&reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)
+    })?;
     if args.fast.is_none() {
         [sides.left, sides.right] = faster_first([sides.left, sides.right]);
     }
-    let (found, unreadable) = between(reader.store(), sides.scope, &sides.left, &sides.right);
+    let (found, unreadable) =
+        reading(&reader, &args.output, || between(reader.store(), sides.scope, &sides.left, &sides.right));
     sides.skipped.extend(unreadable);
     let status = report_skipped(&sides.skipped, &args.output);
     match args.output.format {

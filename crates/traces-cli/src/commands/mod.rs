@@ -25,7 +25,8 @@ use crate::cli::{By, Filter, Format, Output, Verb};
 use crate::duration::Limit;
 use crate::exit::Status;
 use crate::render::page::{Next, quoted};
-use crate::render::{notes, units};
+use crate::render::{notes, progress, units};
+use crate::select::Reader;
 
 /// Runs a verb.
 pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -54,6 +55,12 @@ fn check_format(output: &Output, verb: &str, formats: &[Format]) -> anyhow::Resu
     let known: Vec<String> = formats.iter().filter_map(name).collect();
     let asked = name(&output.format).unwrap_or_default();
     bail!("`traces {verb}` has no format {asked}; it has {}", known.join(", "))
+}
+
+/// Reads while a terminal shows how far it is.
+fn reading<T>(reader: &Reader<'_>, output: &Output, read: impl FnOnce() -> T) -> T {
+    let progress = reader.store().progress();
+    progress::while_reading(&progress, !output.quiet && !output.no_progress, read)
 }
 
 /// How the next command finds what this one looked at.

@@ -7,7 +7,7 @@ use anyclaude_traces::Request;
 use anyclaude_traces::scope::KindFilter;
 use anyhow::{anyhow, bail};
 
-use super::report_skipped;
+use super::{reading, report_skipped};
 use crate::cli::{Filter, Output};
 use crate::exit::Status;
 use crate::render::notes;
@@ -33,7 +33,7 @@ pub(crate) fn newest<'a>(
 ) -> anyhow::Result<One<'a>> {
     let selector = Selector::parse(input)?;
     let reader = Reader::new(filter, KindFilter::Only(Kind::Conversation))?;
-    let selection = reader.select_each(&[&selector])?.pop();
+    let selection = reading(&reader, output, || reader.select_each(&[&selector]))?.pop();
     let mut selection = selection.ok_or_else(|| anyhow!("there is no request"))?;
     let status = report_skipped(&selection.skipped, output);
     let Some(request) = selection.requests.last().cloned() else {

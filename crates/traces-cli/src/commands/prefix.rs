@@ -9,7 +9,7 @@ use anyclaude_traces::recording::element_text;
 use anyclaude_traces::scope::KindFilter;
 use anyhow::bail;
 
-use super::{check_format, check_limits, report_skipped};
+use super::{check_format, check_limits, reading, report_skipped};
 use crate::cli::{Format, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
@@ -19,13 +19,15 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "prefix", &[Table, Json, Ndjson, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
-    let mut selection = reader.select(&args.inputs)?;
-    let price_list = selection.prices(reader.store());
-    if args.context.is_some() {
-        selection.count_all_tokens(reader.store());
-    } else {
-        selection.count_tokens(reader.store());
-    }
+    let (selection, price_list) = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        let price_list = selection.prices(reader.store());
+        match args.context {
+            Some(_) => selection.count_all_tokens(reader.store()),
+            None => selection.count_tokens(reader.store()),
+        }
+        anyhow::Ok((selection, price_list))
+    })?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     let nothing = selection.requests.is_empty();
     if nothing && args.output.format != Json {

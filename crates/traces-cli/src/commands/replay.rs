@@ -28,8 +28,9 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     one.reader.store().reread(path, &mut body).context("the file changed while it was read")?;
     let watch = Arc::new(Watch::with_stop(stopped_by_ctrl_c()?));
     let shows_progress = !args.output.quiet && !args.output.no_progress;
-    let found =
-        progress::shown(&watch, shows_progress, || lmstudio_replay::replay(&body.json, &plan, &watch));
+    let found = progress::while_replaying(&watch, shows_progress, || {
+        lmstudio_replay::replay(&body.json, &plan, &watch)
+    });
     let mut replay = match found {
         Ok(replay) => replay,
         Err(Failure::Interrupted) => return Ok(Status::Interrupted),

@@ -11,7 +11,7 @@ use anyclaude_traces::{Kind, Request, Store};
 use anyhow::{Context as _, bail};
 
 use super::explain::between;
-use super::report_skipped;
+use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
 use crate::render::{json, notes, page, report as render, units};
@@ -24,14 +24,15 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         bail!("name the file of the page: traces report -o report.html; or print --format markdown");
     }
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
-    let mut selection = reader.select(&args.inputs)?;
+    let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
         bail!("none of these files could be read as a trace");
     }
     let models = last_two_models(&selection.requests, reader.kind)?.map(faster_first);
     let explanation = models.as_ref().map(|[left, right]| {
-        let (found, unreadable) = between(reader.store(), selection.scope, left, right);
+        let (found, unreadable) =
+            reading(&reader, &args.output, || between(reader.store(), selection.scope, left, right));
         selection.skipped.extend(unreadable);
         found
     });

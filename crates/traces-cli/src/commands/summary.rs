@@ -8,7 +8,7 @@ use anyclaude_traces::summary::summarize;
 
 use anyhow::bail;
 
-use super::{check_format, check_limits, grouping, next_step, report_skipped};
+use super::{check_format, check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, page, summary};
@@ -18,8 +18,11 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     use Format::{Csv, Json, Markdown, Table};
     check_format(&args.output, "summary", &[Table, Json, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
-    let mut selection = reader.select(&args.inputs)?;
-    let price_list = selection.prices(reader.store());
+    let (selection, price_list) = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        let price_list = selection.prices(reader.store());
+        anyhow::Ok((selection, price_list))
+    })?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");

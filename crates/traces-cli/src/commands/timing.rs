@@ -8,7 +8,7 @@ use anyclaude_traces::timing::timing;
 
 use anyhow::bail;
 
-use super::{check_format, grouping, report_skipped};
+use super::{check_format, grouping, reading, report_skipped};
 use crate::cli::{Format, TimingArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, page, timing as render};
@@ -18,8 +18,11 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "timing", &[Table, Json, Ndjson, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_logs(&args.logs)?;
-    let mut selection = reader.select(&args.inputs)?;
-    selection.count_tokens(reader.store());
+    let selection = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        selection.count_tokens(reader.store());
+        anyhow::Ok(selection)
+    })?;
     let status = report_skipped(&selection.skipped, &args.output);
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
     let is_sitting = selection.is_sitting;

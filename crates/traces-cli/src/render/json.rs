@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use anyclaude_traces::Request;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::scope::Scope;
+use memchr::memchr2_iter;
 use serde::Serialize;
 
 use crate::select::Selection;
@@ -47,9 +48,12 @@ pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Resul
 
 /// Prints one request a line.
 pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow::Result<()> {
+    let mut line = Vec::new();
     for request in requests {
-        serde_json::to_writer(Escaping(&mut *out), &Versioned::new(request))?;
-        writeln!(out)?;
+        line.clear();
+        serde_json::to_writer(&mut line, &Versioned::new(request))?;
+        line.push(b'\n');
+        Escaping(&mut *out).write_all(&line)?;
     }
     Ok(())
 }
@@ -60,30 +64,23 @@ struct Escaping<W>(W);
 
 impl<W: Write> Write for Escaping<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut rest = bytes;
-        while let Some((plain, control, tail)) = split_at_control(rest) {
-            self.0.write_all(plain)?;
+        let mut plain = 0;
+        for at in memchr2_iter(0x7f, 0xC2, bytes) {
+            let (control, length) = match bytes.get(at..) {
+                Some([0x7f, ..]) => (0x7f, 1),
+                Some([_, control @ 0x80..=0x9f, ..]) => (*control, 2),
+                _ => continue,
+            };
+            self.0.write_all(bytes.get(plain..at).unwrap_or_default())?;
             write!(self.0, "\\u{control:04x}")?;
-            rest = tail;
+            plain = at + length;
         }
-        self.0.write_all(rest)?;
+        self.0.write_all(bytes.get(plain..).unwrap_or_default())?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
-    }
-}
-
-fn split_at_control(bytes: &[u8]) -> Option<(&[u8], u8, &[u8])> {
-    let at = bytes.iter().enumerate().position(|(at, &byte)| {
-        byte == 0x7f || (byte == 0xC2 && matches!(bytes.get(at + 1), Some(0x80..=0x9f)))
-    })?;
-    let (plain, rest) = bytes.split_at(at);
-    match rest {
-        [0x7f, tail @ ..] => Some((plain, 0x7f, tail)),
-        [_, control, tail @ ..] => Some((plain, *control, tail)),
-        _ => None,
     }
 }
 

@@ -3,28 +3,55 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use anyclaude_traces::store::Progress as ReadProgress;
 use lmstudio_replay::{Progress, Watch};
 use terminal_size::{Width, terminal_size_of};
 
 use super::table::shorten;
+use super::units;
 
 const REDRAWN: Duration = Duration::from_millis(100);
+/// Reading that is over sooner shows nothing.
+const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Does something while showing how far it is, if standard error is a terminal.
-pub(crate) fn shown<T>(watch: &Watch, wanted: bool, work: impl FnOnce() -> T) -> T {
-    if !wanted || !io::stderr().is_terminal() {
+/// Sends a request while showing how far it is, if standard error is a terminal.
+pub(crate) fn while_replaying<T>(watch: &Watch, wanted: bool, work: impl FnOnce() -> T) -> T {
+    shown(wanted, Duration::ZERO, || replaying(&watch.progress()), work)
+}
+
+/// Reads files while showing how far it is, if standard error is a terminal and
+/// it takes long enough.
+pub(crate) fn while_reading<T>(progress: &ReadProgress, wanted: bool, work: impl FnOnce() -> T) -> T {
+    shown(wanted, PATIENCE, || reading(progress), work)
+}
+
+fn shown<T>(
+    wanted: bool,
+    patience: Duration,
+    line: impl Fn() -> String + Sync,
+    work: impl FnOnce() -> T,
+) -> T {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if !wanted || is_dumb || !io::stderr().is_terminal() {
         return work();
     }
-    let done = AtomicBool::new(false);
+    let (done, patient_until) = (AtomicBool::new(false), Instant::now() + patience);
     thread::scope(|scope| {
         let drawing = scope.spawn(|| {
+            let mut drawn = false;
             while !done.load(Ordering::Relaxed) {
-                draw(&line(&watch.progress()));
-                thread::park_timeout(REDRAWN);
+                let wait = patient_until.saturating_duration_since(Instant::now());
+                if wait.is_zero() {
+                    draw(&line());
+                    drawn = true;
+                }
+                thread::park_timeout(if wait.is_zero() { REDRAWN } else { wait });
             }
-            draw("");
+            if drawn {
+                draw("");
+            }
         });
         let result = work();
         done.store(true, Ordering::Relaxed);
@@ -40,7 +67,15 @@ fn draw(text: &str) {
     let _ = write!(io::stderr(), "\r\u{1b}[K{text}");
 }
 
-fn line(progress: &Progress) -> String {
+fn reading(progress: &ReadProgress) -> String {
+    let (files, bytes) = (progress.files(), units::bytes(progress.bytes()));
+    match progress.expected_files() {
+        0 => "Looking for files".to_owned(),
+        expected => format!("Reading: {files} of {}, {bytes}", units::count(expected, "file")),
+    }
+}
+
+fn replaying(progress: &Progress) -> String {
     let run = match (progress.run, progress.runs) {
         (0, _) => "Warming up: ".to_owned(),
         (_, 0 | 1) => String::new(),
@@ -69,13 +104,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nothing_is_known_before_files_are_found() {
+        assert_eq!(reading(&ReadProgress::default()), "Looking for files");
+    }
+
+    #[test]
     fn every_stage_has_its_words() {
         let seconds = Duration::from_secs;
         let mut progress = Progress { run: 1, runs: 1, elapsed: None, first: None, deltas: 0 };
-        assert_eq!(line(&progress), "connecting");
+        assert_eq!(replaying(&progress), "connecting");
         progress = Progress { run: 2, runs: 3, elapsed: Some(seconds(4)), ..progress };
-        assert_eq!(line(&progress), "Run 2 of 3: waiting for the first token, 4.0 s");
+        assert_eq!(replaying(&progress), "Run 2 of 3: waiting for the first token, 4.0 s");
         progress = Progress { run: 0, first: Some(seconds(2)), deltas: 20, ..progress };
-        assert_eq!(line(&progress), "Warming up: first token after 2.0 s, 20 deltas, ~10 tok/s, 4.0 s");
+        assert_eq!(replaying(&progress), "Warming up: first token after 2.0 s, 20 deltas, ~10 tok/s, 4.0 s");
     }
 }

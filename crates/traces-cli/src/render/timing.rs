@@ -177,7 +177,7 @@ fn runs(report: &TimingReport) -> Grid {
             run.level.map_or_else(|| UNKNOWN.to_owned(), |level| level.to_string()),
             run.requests.to_string(),
             if run.log_bytes > 0 { units::bytes(run.log_bytes) } else { UNKNOWN.to_owned() },
-            run.log.clone(),
+            run.log.to_string(),
         ]);
     }
     grid

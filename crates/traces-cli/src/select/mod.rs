@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
 
     fn recording(&self, paths: &[impl AsRef<Path>]) -> Recording {
         let Some(prompts) = &self.prompts else { return Recording::read(&self.store, paths) };
-        let mut prompts = prompts.borrow_mut();
+        let prompts = &mut *prompts.borrow_mut();
         Recording::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| prompts.add(file, seen))
     }
 
@@ -412,9 +412,8 @@ impl<'a> Reader<'a> {
         };
         let mut pool = pool;
         pool.retain(|request| within(request, from, to));
-        let Pool { requests, mut rest, skipped, seen, kinds, newest, joined } = pool;
-        let (mut requests, others): (Vec<Request>, Vec<Request>) =
-            requests.into_iter().partition(|request| kind.admits(request.kind));
+        let Pool { mut requests, mut rest, skipped, seen, kinds, newest, joined } = pool;
+        let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
             rest.extend(requests.drain(..requests.len().saturating_sub(last)));
         }
@@ -430,9 +429,7 @@ impl<'a> Reader<'a> {
 impl Pool {
     /// Keeps those that fit, and the others apart.
     fn retain(&mut self, fits: impl Fn(&Request) -> bool) {
-        let (kept, rest) = std::mem::take(&mut self.requests).into_iter().partition(fits);
-        self.requests = kept;
-        self.rest.extend::<Vec<Request>>(rest);
+        self.rest.extend(self.requests.extract_if(.., |request| !fits(request)));
     }
 
     /// Keeps these, which are some of its own, and the others apart.

@@ -1,0 +1,185 @@
+//! Sixty-four bytes of JSON text at a time: where a string may end or escape.
+//!
+//! One bit a byte. The bits depend on the bytes alone and not on what came
+//! before, so that a block can be looked at from any place in it. The vectors
+//! are sixteen bytes wide, which every x86-64 (SSE2) and every 64-bit ARM (NEON)
+//! has; elsewhere the same code runs on arrays.
+
+use wide::u8x16;
+
+/// The size of a block in bytes.
+pub(super) const BLOCK: usize = 64;
+
+/// The last byte of a block.
+pub(super) const LAST: u64 = 1 << 63;
+
+/// What stands where in a block: bit 0 is the first byte.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    /// Quotes and control characters.
+    pub(super) stops: u64,
+    /// Backslashes.
+    pub(super) slashes: u64,
+}
+
+impl Block {
+    /// The block of `text` that begins at `start`. Behind the end of the text
+    /// there is nothing to see.
+    #[inline]
+    pub(super) fn of(text: &[u8], start: usize) -> Self {
+        let rest = text.get(start..).unwrap_or_default();
+        rest.first_chunk().map_or_else(|| Self::of_tail(rest), Self::of_whole)
+    }
+
+    #[cold]
+    fn of_tail(rest: &[u8]) -> Self {
+        let mut whole = [b' '; BLOCK];
+        whole.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        Self::of_whole(&whole)
+    }
+
+    #[inline]
+    fn of_whole(bytes: &[u8; BLOCK]) -> Self {
+        let mut block = Self { stops: 0, slashes: 0 };
+        let (parts, _) = bytes.as_chunks();
+        for (at, part) in parts.iter().enumerate() {
+            let part = u8x16::new(*part);
+            let quotes = part.cmp_eq(u8x16::splat(b'"'));
+            let controls = part.min(u8x16::splat(0x1f)).cmp_eq(part);
+            let slashes = part.cmp_eq(u8x16::splat(b'\\'));
+            block.stops |= bits(quotes | controls) << (16 * at);
+            block.slashes |= bits(slashes) << (16 * at);
+        }
+        block
+    }
+
+    /// The block without its first `count` bytes, which are fewer than all.
+    #[inline]
+    pub(super) fn from(self, count: usize) -> Self {
+        let kept = u64::MAX << count;
+        Self { stops: self.stops & kept, slashes: self.slashes & kept }
+    }
+
+    /// The bytes before the first stop.
+    #[inline]
+    pub(super) fn before_stop(self) -> u64 {
+        self.stops.wrapping_sub(1) & !self.stops
+    }
+
+    /// What stands behind a backslash that is not escaped itself, where the block
+    /// begins with no escape. Of a run of backslashes every second one escapes:
+    /// a subtraction that borrows through the run tells which, as simdjson does.
+    #[inline]
+    pub(super) fn escaped(self) -> u64 {
+        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+        let behind = self.slashes << 1;
+        (((behind | ODD).wrapping_sub(self.slashes)) ^ ODD) ^ self.slashes
+    }
+}
+
+/// Where the block that begins at `start` has a byte that makes an escape as it
+/// stands, one of the frequent ones.
+#[inline]
+pub(super) fn usual_escapes(text: &[u8], start: usize) -> u64 {
+    let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<BLOCK>) else { return 0 };
+    let (parts, _) = bytes.as_chunks();
+    parts.iter().enumerate().fold(0, |all, (at, part)| {
+        let part = u8x16::new(*part);
+        let is = |byte| part.cmp_eq(u8x16::splat(byte));
+        all | bits((is(b'n') | is(b'"')) | (is(b't') | is(b'\\'))) << (16 * at)
+    })
+}
+
+/// How many bytes of white space `text` has from `at` on. All that is usual, a
+/// new line and its indent, takes one look and no guess at its length.
+#[inline]
+pub(super) fn blank_length(text: &[u8], at: usize) -> usize {
+    let mut end = at;
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(end) {
+        end += 1;
+        end += leading_spaces(text.get(end..).unwrap_or_default());
+    }
+    end - at
+}
+
+/// How many spaces `bytes` begins with, as far as one look tells.
+#[inline]
+fn leading_spaces(bytes: &[u8]) -> usize {
+    let Some(bytes) = bytes.first_chunk::<32>() else { return 0 };
+    let (parts, _) = bytes.as_chunks();
+    let spaces = parts
+        .iter()
+        .enumerate()
+        .fold(0, |all, (at, part)| all | bits(u8x16::new(*part).cmp_eq(u8x16::splat(b' '))) << (16 * at));
+    spaces.trailing_ones() as usize
+}
+
+#[inline]
+fn bits(mask: u8x16) -> u64 {
+    u64::from(mask.move_mask().cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same, byte by byte.
+    fn slowly(text: &[u8]) -> (u64, u64) {
+        let bits = |wanted: fn(u8) -> bool| {
+            text.iter()
+                .take(BLOCK)
+                .enumerate()
+                .filter(|(_, byte)| wanted(**byte))
+                .fold(0, |all, (at, _)| all | 1 << at)
+        };
+        (bits(|byte| byte == b'"' || byte < 0x20), bits(|byte| byte == b'\\'))
+    }
+
+    #[test]
+    fn every_second_backslash_of_a_run_escapes() {
+        for bits in 0..1_u64 << 16 {
+            // At both ends of the block, and whatever comes behind.
+            for slashes in [bits, bits << 48, bits | 1 << 40, bits << 20 | 0b11 << 61] {
+                let mut expected = 0_u64;
+                for at in 0..63 {
+                    let escapes = slashes >> at & 1 == 1 && expected >> at & 1 == 0;
+                    expected |= u64::from(escapes) << (at + 1);
+                }
+                assert_eq!(Block { stops: 0, slashes }.escaped(), expected, "{slashes:b}");
+            }
+        }
+    }
+
+    #[test]
+    fn white_space_is_counted_up_to_whatever_else_stands_there() {
+        for length in 0..100 {
+            for byte in 0..=u8::MAX {
+                let blank = matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+                let mut text: Vec<u8> = b" \n\t\r".iter().copied().cycle().take(length).collect();
+                assert_eq!(blank_length(&text, 0), length);
+                text.extend([byte, b'x']);
+                assert_eq!(blank_length(&text, 0), length + usize::from(blank), "{byte} behind {length}");
+                text.extend([b'x'; 40]);
+                assert_eq!(blank_length(&text, 0), length + usize::from(blank), "{byte} behind {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_at_every_place_is_told_apart() {
+        for at in 0..BLOCK {
+            for byte in 0..=u8::MAX {
+                let mut text = [b'x'; BLOCK + 1];
+                text[at] = byte;
+                for length in [BLOCK + 1, BLOCK, at + 1] {
+                    let block = Block::of(&text[..length], 0);
+                    assert_eq!(
+                        (block.stops, block.slashes),
+                        slowly(&text[..length]),
+                        "{byte} at {at} of {length}"
+                    );
+                }
+            }
+        }
+    }
+}
