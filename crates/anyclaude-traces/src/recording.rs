@@ -148,15 +148,28 @@ pub fn count_tokens<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
     let memo = Memo::default();
+    counted(store, requests, || TokenVisitor::new(&memo))
+}
+
+/// Counts the tokens of these requests' tools alone, and notes which were called.
+pub fn count_tools<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    let memo = Memo::default();
+    counted(store, requests, || TokenVisitor::of_tools(&memo))
+}
+
+fn counted<'a, 'm>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+    visitor: impl Fn() -> TokenVisitor<'m> + Sync,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
     let (sources, mut errors) = store.find(requests.into_iter().map(|request| request.path.as_ref()));
     let mut counted = HashMap::new();
-    errors.extend(store.scan(
-        &sources,
-        || TokenVisitor::new(&memo),
-        |file, visitor| {
-            counted.insert(TracePath(file.path), visitor.finish());
-        },
-    ));
+    errors.extend(store.scan(&sources, visitor, |file, visitor| {
+        counted.insert(TracePath(file.path), visitor.finish());
+    }));
     (counted, errors)
 }
 

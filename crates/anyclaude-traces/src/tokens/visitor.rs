@@ -65,6 +65,8 @@ impl PromptTokens {
 #[derive(Debug)]
 pub struct TokenVisitor<'m> {
     memo: &'m Memo,
+    /// Whether only tools are counted.
+    tools_only: bool,
     found: PromptTokens,
     /// Of the message that is being read.
     message: Thousandths,
@@ -75,7 +77,19 @@ impl<'m> TokenVisitor<'m> {
     /// A visitor of one prompt.
     #[must_use]
     pub fn new(memo: &'m Memo) -> Self {
-        Self { memo, found: PromptTokens::default(), message: 0, message_calls: Vec::new() }
+        Self {
+            memo,
+            tools_only: false,
+            found: PromptTokens::default(),
+            message: 0,
+            message_calls: Vec::new(),
+        }
+    }
+
+    /// A visitor that counts the tools alone, and notes which were called.
+    #[must_use]
+    pub fn of_tools(memo: &'m Memo) -> Self {
+        Self { tools_only: true, ..Self::new(memo) }
     }
 
     /// What was seen.
@@ -87,6 +101,10 @@ impl<'m> TokenVisitor<'m> {
 
 impl Visit for TokenVisitor<'_> {
     fn element(&mut self, element: &Element<'_>) {
+        if self.tools_only && !matches!(element.place, Place::Tool(_)) {
+            self.note_call(element);
+            return;
+        }
         // A block's identity is known already, for the history.
         let piece = match element.place {
             Place::Block { .. } => element.raw.identity(),
@@ -98,9 +116,7 @@ impl Visit for TokenVisitor<'_> {
             Place::Tool(_) => self.found.tools.push((element.name.as_deref().map(Arc::from), tokens)),
             Place::Block { .. } => {
                 self.message += tokens;
-                if let (true, Some(name)) = (is_call(element), &element.name) {
-                    self.message_calls.push(Arc::from(name.as_ref()));
-                }
+                self.note_call(element);
             }
         }
     }
@@ -112,7 +128,7 @@ impl Visit for TokenVisitor<'_> {
 
     fn restart(&mut self, section: Section) {
         match section {
-            Section::Body => *self = Self::new(self.memo),
+            Section::Body => *self = Self { tools_only: self.tools_only, ..Self::new(self.memo) },
             Section::System => self.found.system = 0,
             Section::Tools => self.found.tools.clear(),
             Section::Messages => {
@@ -124,6 +140,14 @@ impl Visit for TokenVisitor<'_> {
         if matches!(section, Section::Messages | Section::Message(_)) {
             self.message = 0;
             self.message_calls.clear();
+        }
+    }
+}
+
+impl TokenVisitor<'_> {
+    fn note_call(&mut self, element: &Element<'_>) {
+        if let (true, Some(name)) = (is_call(element), &element.name) {
+            self.message_calls.push(Arc::from(name.as_ref()));
         }
     }
 }

@@ -43,6 +43,13 @@ pub trait Visit {
     fn restart(&mut self, section: Section) {
         let _ = section;
     }
+
+    /// Whether it will ask for the identities of most system blocks and tools. They
+    /// are then taken in the same pass, as those of message blocks always are; else
+    /// each that is asked for is passed again.
+    fn wants_identities(&self) -> bool {
+        false
+    }
 }
 
 impl Visit for () {}
@@ -62,6 +69,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     }
     fn restart(&mut self, section: Section) {
         (**self).restart(section);
+    }
+    fn wants_identities(&self) -> bool {
+        (**self).wants_identities()
     }
 }
 
@@ -85,6 +95,9 @@ impl<A: Visit, B: Visit> Visit for (A, B) {
     fn restart(&mut self, section: Section) {
         self.0.restart(section);
         self.1.restart(section);
+    }
+    fn wants_identities(&self) -> bool {
+        self.0.wants_identities() || self.1.wants_identities()
     }
 }
 

@@ -1,18 +1,11 @@
 //! The tokens of selected requests, and the prices of their tools.
 
-use std::collections::HashMap;
-
 use anyclaude_traces::prices::{PriceList, prices, telling};
-use anyclaude_traces::recording::count_tokens;
-use anyclaude_traces::request::TracePath;
-use anyclaude_traces::tokens::{PromptTokens, Scales, share};
+use anyclaude_traces::recording::{count_tokens, count_tools};
+use anyclaude_traces::tokens::{Scales, share};
 use anyclaude_traces::{Error, Request, Store};
 
 use super::Selection;
-
-/// Prompts that were counted, how each model's backend counts, and the files that
-/// could not be read (any more).
-type Counted = (HashMap<TracePath, PromptTokens>, Scales, Vec<Error>);
 
 impl Selection {
     /// Counts the tokens of the requests where a backend told what any took: what
@@ -25,27 +18,30 @@ impl Selection {
 
     /// Counts the tokens of the requests.
     pub(crate) fn count_all_tokens(&mut self, store: &Store) {
-        let (counted, scales, errors) = self.counted(store, &self.requests);
+        let (scales, mut errors) = self.scales(store);
+        let (counted, unreadable) = count_tokens(store, &self.requests);
         share(&mut self.requests, &counted, &scales);
+        errors.extend(unreadable);
         self.skipped.extend(errors);
     }
 
     /// What the tools of the requests cost. `store` reads the few requests that tell.
     pub(crate) fn prices(&mut self, store: &Store) -> PriceList {
         let requests: Vec<&Request> = self.requests.iter().collect();
-        let (counted, scales, errors) = self.counted(store, telling(&requests));
+        let (scales, mut errors) = self.scales(store);
+        let (counted, unreadable) = count_tools(store, telling(&requests));
         let prices = prices(&requests, &counted, &scales);
+        errors.extend(unreadable);
         self.skipped.extend(errors);
         prices
     }
 
-    /// Counts these requests, and those that tell how each model's backend counts,
-    /// whatever the filters show of them.
-    fn counted<'a>(&'a self, store: &Store, requests: impl IntoIterator<Item = &'a Request>) -> Counted {
+    /// How each model's backend counts, by all that was read, whatever the filters
+    /// show of it.
+    fn scales(&self, store: &Store) -> (Scales, Vec<Error>) {
         let tellers = Scales::tellers(self.everything());
-        let (counted, errors) = count_tokens(store, requests.into_iter().chain(tellers.iter().copied()));
-        let scales = Scales::of(tellers, &counted);
-        (counted, scales, errors)
+        let (counted, errors) = count_tokens(store, tellers.iter().copied());
+        (Scales::of(tellers, &counted), errors)
     }
 
     fn everything(&self) -> impl Iterator<Item = &Request> {
