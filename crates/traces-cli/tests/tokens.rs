@@ -1,6 +1,6 @@
 //! Tokens through the binary: they add up to what backends reported, do not depend on
 //! which requests are shown, and price the tools.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod common;
 
