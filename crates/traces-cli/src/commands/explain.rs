@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use anyclaude_traces::explain::{Explanation, Question, explain};
+use anyclaude_traces::explain::{Direct, Explanation, Question, explain};
 use anyclaude_traces::recording::read_prompts;
 use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::{Error, Kind, Store};
 
+use super::direct::measured;
 use super::{check_format, reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
@@ -24,8 +25,10 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     if args.fast.is_none() {
         [sides.left, sides.right] = faster_first([sides.left, sides.right]);
     }
-    let (found, unreadable) =
-        reading(&reader, &args.output, || between(reader.store(), sides.scope, &sides.left, &sides.right));
+    let direct = measured(&args.measured.direct, &sides.left, &sides.right)?;
+    let (found, unreadable) = reading(&reader, &args.output, || {
+        between(reader.store(), sides.scope, &sides.left, &sides.right, direct)
+    });
     sides.skipped.extend(unreadable);
     let status = report_skipped(&sides.skipped, &args.output);
     match args.output.format {
@@ -36,7 +39,13 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
 }
 
 /// Where the slower of two sides lost its time, and what could not be read for it.
-pub(super) fn between(store: &Store, scope: Scope, left: &Side, right: &Side) -> (Explanation, Vec<Error>) {
+pub(super) fn between(
+    store: &Store,
+    scope: Scope,
+    left: &Side,
+    right: &Side,
+    direct: Option<(Direct, Direct)>,
+) -> (Explanation, Vec<Error>) {
     let (prompts, unreadable) = read_prompts(store, left.requests.iter().chain(&right.requests));
     let found = explain(&Question {
         scope,
@@ -46,7 +55,7 @@ pub(super) fn between(store: &Store, scope: Scope, left: &Side, right: &Side) ->
         right: right.requests.iter().collect(),
         prompts: &prompts,
         reuse: &HashMap::new(),
-        direct: None,
+        direct,
     });
     (found, unreadable)
 }

@@ -25,7 +25,7 @@ use chrono::Local;
 use explain::{explain_missing, nothing_left, nothing_recorded};
 use selector::resolve;
 pub(crate) use selector::{Field, Selector};
-pub(crate) use sides::{FewModels, Side, Sides, faster_first, last_two_models};
+pub(crate) use sides::{FEW_MODELS, FewModels, Side, Sides, faster_first, last_two_models};
 
 use crate::cli::Filter;
 use crate::duration::{End, Label, parse_moment};

@@ -20,6 +20,19 @@ pub(crate) struct Side {
     pub(crate) requests: Vec<Request>,
 }
 
+impl Side {
+    /// The model that ran, where it is known and the same for all.
+    pub(crate) fn model(&self) -> Option<&str> {
+        let model = self.requests.first()?.model.as_deref()?;
+        self.requests.iter().all(|request| request.model.as_deref() == Some(model)).then_some(model)
+    }
+}
+
+/// Why two models cannot be compared, and what to do.
+pub(crate) const FEW_MODELS: &str = "two models are compared, and fewer are known here. Run the same task with \
+                                     another model, look further back with --all, or name the model of a session: \
+                                     --label NAME=session:ID";
+
 /// Both sides, and what was skipped on the way to them.
 pub(crate) struct Sides {
     pub(crate) left: Side,
@@ -133,10 +146,7 @@ fn without_names(reader: &Reader<'_>, few: FewModels) -> anyhow::Result<Sides> {
         return Ok(Sides::new(sides, selection.skipped, selection.scope));
     }
     if few == FewModels::Fail {
-        bail!(
-            "two models are compared, and fewer are known here. Run the same task with another model, look \
-             further back with --all, or name the model of a session: --label NAME=session:ID"
-        );
+        bail!(FEW_MODELS);
     }
     let newest = selection.requests.last().context("there is no request to compare")?.clone();
     let left = predecessor(&selection.requests, &newest)?;
