@@ -24,7 +24,7 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
         others: &[],
         sides: &[Side { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
         explanation: None,
-        read_tokens: &|request| request.timing.as_ref()?.prompt_tokens,
+        prefix: None,
         texts: Vec::new(),
     })
 }

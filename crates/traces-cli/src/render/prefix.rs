@@ -128,7 +128,7 @@ fn totals(report: &PrefixReport) -> Grid {
     grid
 }
 
-fn breakers(breakers: &[Breaker]) -> Grid {
+pub(crate) fn breakers(breakers: &[Breaker]) -> Grid {
     let mut grid = Grid::new([
         text("BROKEN BY", 0),
         number("REQS", 2),

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::prose::prose;
 use super::requests::MODEL_WIDTH;
-use super::{bars, growth, points, reading, requests, unknown, waterfall};
+use super::{bars, growth, points, prefix, reading, requests, unknown, waterfall};
 use crate::render::plain;
 use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
@@ -60,6 +60,7 @@ fn document(report: &Report, is_sitting: bool) -> Markup {
                     (five_points(report))
                     (growth::section(report))
                     (reading::section(report))
+                    (prefix::section(report))
                     (bars::tools(report))
                     @if !report.texts.is_empty() { (texts(&report.texts)) }
                     (requests::section(report))
