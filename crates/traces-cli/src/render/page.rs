@@ -73,7 +73,7 @@ impl Page {
 
     /// Adds a table, unless it has no rows.
     pub(crate) fn table(&mut self, grid: Grid) {
-        if !grid.rows().is_empty() {
+        if !grid.is_empty() {
             self.parts.push(Part::Table(grid));
         }
     }
@@ -138,8 +138,7 @@ impl Terminal {
             }
             Part::Table(grid) => {
                 let grid = self.width.map_or_else(|| grid.clone(), |width| grid.clone().fit(width));
-                let heading = |title: &str| self.dressed(title, Style::new().bold());
-                grid.lines(heading).iter().try_for_each(|line| writeln!(out, "{line}"))
+                grid.print(out, |title| self.dressed(title, Style::new().bold()))
             }
             Part::Block(text) => writeln!(out, "{}", plain::block(text).trim_end()),
         }
@@ -194,14 +193,14 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
 
 fn markdown_table(out: &mut impl Write, grid: &Grid) -> io::Result<()> {
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let titles = grid.columns().iter().map(|column| escaped(&column.title)).collect();
-    let rules = grid.columns().iter().map(|column| match column.align {
+    let titles = grid.columns().map(|column| escaped(&column.title)).collect();
+    let rules = grid.columns().map(|column| match column.align {
         Align::Left => ":--".to_owned(),
         Align::Right => "--:".to_owned(),
     });
     writeln!(out, "{}\n{}", row(titles), row(rules.collect()))?;
     for cells in grid.rows() {
-        writeln!(out, "{}", row(cells.iter().map(|cell| escaped(cell)).collect()))?;
+        writeln!(out, "{}", row(cells.map(escaped).collect()))?;
     }
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! Rows and columns, fitted to a width.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
+use std::rc::Rc;
 
-use tabled::builder::Builder;
-use tabled::settings::object::Columns;
-use tabled::settings::{Alignment, Padding, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::plain;
@@ -35,11 +34,48 @@ pub(crate) fn number(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
     Column { title: title.into(), align: Align::Right, drop }
 }
 
-/// Rows under headings.
+/// Rows under headings. A list may have a hundred thousand rows, so that cells
+/// are kept once, one behind the other, and cut only when printed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Grid {
-    columns: Vec<Column>,
-    rows: Vec<Vec<String>>,
+    columns: Vec<Shown>,
+    body: Rc<Body>,
+}
+
+/// A column that is shown.
+#[derive(Debug, Clone)]
+struct Shown {
+    column: Column,
+    /// Which of a row's cells it shows.
+    cell: usize,
+    /// What its widest cell takes, or its title.
+    width: usize,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Body {
+    /// How many cells a row has, whatever is shown of it.
+    cells: usize,
+    text: String,
+    /// Where each cell ends in the text, row after row.
+    ends: Vec<usize>,
+}
+
+impl Body {
+    fn push(&mut self, cell: &str) {
+        self.text.push_str(cell);
+        self.ends.push(self.text.len());
+    }
+
+    fn cell(&self, at: usize) -> &str {
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.get(at).and_then(|end| self.text.get(start..*end)).unwrap_or_default()
+    }
+
+    /// The number of the first cell of each row.
+    fn rows(&self) -> impl Iterator<Item = usize> + use<> {
+        (0..self.ends.len()).step_by(self.cells.max(1))
+    }
 }
 
 /// The space between columns.
@@ -52,31 +88,46 @@ const SHORTEST: usize = 8;
 impl Grid {
     /// A table under these headings; their text is made safe here.
     pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
-        let safe =
-            |column: Column| Column { title: plain::line(&column.title).into_owned().into(), ..column };
-        Self { columns: columns.into().into_iter().map(safe).collect(), rows: Vec::new() }
+        let shown = |(cell, column): (usize, Column)| {
+            let title = plain::line(&column.title).into_owned();
+            Shown { cell, width: title.width(), column: Column { title: title.into(), ..column } }
+        };
+        let columns: Vec<Shown> = columns.into().into_iter().enumerate().map(shown).collect();
+        let body = Body { cells: columns.len(), ..Body::default() };
+        Self { columns, body: Rc::new(body) }
     }
 
-    /// Adds a row; its text is made safe here.
+    /// Adds a row with a cell for each column; its text is made safe here.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| plain::line(&cell).into_owned()).collect());
+        let body = Rc::make_mut(&mut self.body);
+        let mut cells = cells.into_iter();
+        for shown in &mut self.columns {
+            let cell = cells.next().unwrap_or_default();
+            let cell = plain::line(&cell);
+            shown.width = shown.width.max(cell.width());
+            body.push(&cell);
+        }
     }
 
-    pub(crate) fn columns(&self) -> &[Column] {
-        &self.columns
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().map(|shown| &shown.column)
     }
 
-    pub(crate) fn rows(&self) -> &[Vec<String>] {
-        &self.rows
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.ends.is_empty()
+    }
+
+    /// The cells that are shown, row by row, at full length.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        let cells = move |row| self.columns.iter().map(move |shown| self.body.cell(row + shown.cell));
+        self.body.rows().map(cells)
     }
 
     /// Leaves out the columns in which every cell is one of these.
     pub(crate) fn without_empty(mut self, empty: &[&str]) -> Self {
-        let is_empty =
-            |at: usize| self.rows.iter().all(|row| row.get(at).is_none_or(|c| empty.contains(&c.as_str())));
-        for at in (0..self.columns.len()).rev().filter(|&at| is_empty(at)).collect::<Vec<_>>() {
-            self.remove(at);
-        }
+        let body = &self.body;
+        let is_empty = |row, shown: &Shown| empty.contains(&body.cell(row + shown.cell));
+        self.columns.retain(|shown| !body.rows().all(|row| is_empty(row, shown)));
         self
     }
 
@@ -84,13 +135,13 @@ impl Grid {
     /// before a column goes, as long as enough of it is left to be known again.
     pub(crate) fn fit(mut self, width: usize) -> Self {
         while self.width_with(COMFORTABLE) > width {
-            let droppable = self.columns.iter().enumerate().filter(|(_, column)| column.drop > 0);
-            let Some((last, _)) = droppable.max_by_key(|(_, column)| column.drop) else { break };
-            self.remove(last);
+            let droppable = self.columns.iter().enumerate().filter(|(_, shown)| shown.column.drop > 0);
+            let Some((last, _)) = droppable.max_by_key(|(_, shown)| shown.column.drop) else { break };
+            self.columns.remove(last);
         }
         while let Some((at, room)) = self.next_cut(width) {
-            for cell in self.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
-                *cell = shorten(cell, room);
+            if let Some(shown) = self.columns.get_mut(at) {
+                shown.width = room;
             }
         }
         self
@@ -100,10 +151,10 @@ impl Grid {
     /// less than the next one has, so that both give way together.
     fn next_cut(&self, width: usize) -> Option<(usize, usize)> {
         let excess = self.width_with(usize::MAX).checked_sub(width).filter(|excess| *excess > 0)?;
-        let least = |column: &Column| column.title.width().max(SHORTEST);
-        let text = self.columns.iter().enumerate().filter(|(_, column)| column.align == Align::Left);
+        let least = |shown: &Shown| shown.column.title.width().max(SHORTEST);
+        let text = self.columns.iter().enumerate().filter(|(_, shown)| shown.column.align == Align::Left);
         let mut widths: Vec<(usize, usize, usize)> = text
-            .map(|(at, column)| (self.column_width(at), least(column), at))
+            .map(|(at, shown)| (shown.width, least(shown), at))
             .filter(|(width, least, _)| width > least)
             .collect();
         widths.sort_unstable();
@@ -114,49 +165,65 @@ impl Grid {
 
     /// The width of a row whose text is cut to this.
     fn width_with(&self, text: usize) -> usize {
-        let width = |(at, column): (usize, &Column)| match column.align {
-            Align::Left => self.column_width(at).min(text.max(column.title.width())),
-            Align::Right => self.column_width(at),
+        let width = |shown: &Shown| match shown.column.align {
+            Align::Left => shown.width.min(text.max(shown.column.title.width())),
+            Align::Right => shown.width,
         };
-        let widths: usize = self.columns.iter().enumerate().map(width).sum();
+        let widths: usize = self.columns.iter().map(width).sum();
         widths + GUTTER * self.columns.len().saturating_sub(1)
     }
 
-    /// The table as lines; `heading` dresses the headings.
-    pub(crate) fn lines(&self, heading: impl Fn(&str) -> String) -> Vec<String> {
-        let mut builder = Builder::default();
-        builder.push_record(self.columns.iter().map(|column| heading(&column.title)));
-        self.rows.iter().for_each(|row| builder.push_record(row.iter().cloned()));
-        let mut table = builder.build();
-        table.with(Style::empty()).with(Padding::new(0, GUTTER, 0, 0));
-        for (at, column) in self.columns.iter().enumerate() {
-            let align = if column.align == Align::Left { Alignment::left() } else { Alignment::right() };
-            table.modify(Columns::one(at), align);
+    /// Prints the table; `heading` dresses the headings.
+    pub(crate) fn print(&self, out: &mut impl Write, heading: impl Fn(&str) -> String) -> io::Result<()> {
+        let titles = self.columns.iter().map(|shown| shown.column.title.as_ref());
+        let titles = titles.map(|title| (title.width(), heading(title).into()));
+        self.print_row(out, titles)?;
+        for cells in self.rows() {
+            let cut = cells.zip(&self.columns).map(|(cell, shown)| cut(cell, shown.width));
+            self.print_row(out, cut.map(|cell| (cell.width(), cell)))?;
         }
-        table.to_string().lines().map(|line| line.trim_end().to_owned()).collect()
+        Ok(())
     }
 
-    fn remove(&mut self, at: usize) {
-        self.columns.remove(at);
-        self.rows.iter_mut().filter(|row| at < row.len()).for_each(|row| drop(row.remove(at)));
-    }
-
-    fn column_width(&self, at: usize) -> usize {
-        let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.width());
-        let title = self.columns.get(at).map_or(0, |column| column.title.width());
-        cells.max().unwrap_or(0).max(title)
+    /// Prints cells, each with its width, for colours take none. Nothing blank ends
+    /// a row.
+    fn print_row<'c>(
+        &self,
+        out: &mut impl Write,
+        cells: impl Iterator<Item = (usize, Cow<'c, str>)>,
+    ) -> io::Result<()> {
+        let mut blank = 0;
+        for ((width, cell), shown) in cells.zip(&self.columns) {
+            let spare = shown.width.saturating_sub(width);
+            if shown.column.align == Align::Right {
+                blank += spare;
+            }
+            if !cell.is_empty() {
+                write!(out, "{:blank$}{cell}", "")?;
+                blank = 0;
+            }
+            if shown.column.align == Align::Left {
+                blank += spare;
+            }
+            blank += GUTTER;
+        }
+        writeln!(out)
     }
 }
 
 /// Cuts the middle out of a text that is wider than `room`.
 pub(crate) fn shorten(text: &str, room: usize) -> String {
+    cut(text, room).into_owned()
+}
+
+fn cut(text: &str, room: usize) -> Cow<'_, str> {
     if text.width() <= room {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let tail_room = room.saturating_sub(1) / 2;
     let head = take_width(text.chars(), room.saturating_sub(1) - tail_room);
     let tail: Vec<char> = take_width(text.chars().rev(), tail_room).chars().collect();
-    head + "…" + &tail.into_iter().rev().collect::<String>()
+    Cow::Owned(head + "…" + &tail.into_iter().rev().collect::<String>())
 }
 
 fn take_width(chars: impl Iterator<Item = char>, room: usize) -> String {
@@ -183,13 +250,19 @@ mod tests {
         grid
     }
 
+    fn lines(grid: &Grid) -> Vec<String> {
+        let mut out = Vec::new();
+        grid.print(&mut out, str::to_owned).unwrap();
+        String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
+    }
+
     fn widest(lines: &[String]) -> usize {
         lines.iter().map(|line| line.width()).max().unwrap()
     }
 
     #[test]
     fn numbers_line_up_on_the_right() {
-        let lines = grid().lines(str::to_owned);
+        let lines = lines(&grid());
         assert_eq!(lines[0], "MODEL               REQS     BODY  TOOLS");
         assert_eq!(lines[1], "openai/gpt-oss-20b    17  73.8 kB     17");
         assert_eq!(lines[2], "日本語モデル           7   1.0 kB      3");
@@ -198,11 +271,11 @@ mod tests {
     #[test]
     fn columns_go_by_importance_and_then_text_is_cut() {
         assert_eq!(
-            grid().fit(35).columns().iter().map(|c| c.title.as_ref()).collect::<Vec<_>>(),
+            grid().fit(35).columns().map(|column| column.title.as_ref()).collect::<Vec<_>>(),
             ["MODEL", "REQS", "TOOLS"]
         );
         for width in 16..60 {
-            assert!(widest(&grid().fit(width).lines(str::to_owned)) <= width, "{width}");
+            assert!(widest(&lines(&grid().fit(width))) <= width, "{width}");
         }
     }
 

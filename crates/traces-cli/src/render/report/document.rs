@@ -117,7 +117,7 @@ fn five_points(report: &Report) -> Markup {
 /// A table that scrolls where there is no room. Ends of cells and rows go without
 /// saying in HTML.
 pub(super) fn table(caption: &str, grid: &Grid, sortable: bool) -> Markup {
-    let texts = grid.columns().iter().take_while(|column| column.align == Align::Left).count();
+    let texts = grid.columns().take_while(|column| column.align == Align::Left).count();
     html! {
         div.scroll role="region" aria-label=(caption) tabindex="0" {
             table.{ "texts-" (texts) } data-sortable[sortable] {
@@ -129,11 +129,11 @@ pub(super) fn table(caption: &str, grid: &Grid, sortable: bool) -> Markup {
     }
 }
 
-fn cells(row: &[String]) -> Markup {
+fn cells<'g>(mut row: impl Iterator<Item = &'g str>) -> Markup {
     html! {
-        @if let Some((first, rest)) = row.split_first() {
+        @if let Some(first) = row.next() {
             tr; th scope="row"; (first)
-            @for cell in rest { td; (cell) }
+            @for cell in row { td; (cell) }
         }
     }
 }
