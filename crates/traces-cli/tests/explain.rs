@@ -82,3 +82,60 @@ fn a_header_that_changes_every_turn_is_the_prefix_caches_doing() {
     assert_eq!(found["verdict"]["cause"], "prompt_processing_speed");
     assert_eq!(found["verdict"]["scenario"], "A");
 }
+
+/// What `traces replay --save` writes of a model, as far as it matters here.
+fn replay(model: &str, cache: &str, ttft_ms: Option<f64>) -> String {
+    let figures = json!({
+        "ttft_ms": ttft_ms, "ttfo_ms": ttft_ms, "total_ms": ttft_ms.map(|ms| ms + 2_000.0), "prompt_tokens": 2000,
+        "cached_tokens": null, "output_tokens": 50, "output_tokens_per_second": 25.0, "chunk_gap_ms": null
+    });
+    let mut run = figures.clone();
+    run["stop_reason"] = Value::Null;
+    run["server"] = Value::Null;
+    run["error"] = if ttft_ms.is_some() { Value::Null } else { json!("no connection") };
+    json!({
+        "schema_version": 1, "path": null, "url": "http://127.0.0.1:1234", "api": "openai", "model": model,
+        "cache": cache, "max_tokens": 256, "left_out": [], "runs": [run], "median": figures, "interrupted": false,
+        "comparison": null
+    })
+    .to_string()
+}
+
+#[test]
+fn replays_settle_backend_against_proxy() {
+    let folder = Folder::new();
+    record(&folder, 9, "fast-model", 900, |_| None);
+    record(&folder, 10, "slow-model", 9_000, |_| None);
+    folder.write("fast.json", replay("fast-model", "cold", Some(900.0)));
+    folder.write("slow.json", replay("slow-model", "cold", Some(9_000.0)));
+    folder.write("quick.json", replay("slow-model", "cold", Some(950.0)));
+    folder.write("warm.json", replay("slow-model", "warm", Some(950.0)));
+    folder.write("failed.json", replay("slow-model", "cold", None));
+    let explain = |slow: &str| {
+        let ran = folder.traces(&format!("explain --root . --format json --direct fast.json {slow}"));
+        ran.ends_with(0).json()
+    };
+    let last =
+        |found: &Value| found["evidence"].as_array().unwrap().last().unwrap().as_str().unwrap().to_owned();
+    let backend = explain("slow.json");
+    assert_eq!(backend["verdict"]["cause"], "prompt_processing_speed");
+    assert!(last(&backend).contains("accounts for 100 % of the recorded difference"), "{}", last(&backend));
+    let proxy = explain("quick.json");
+    assert_eq!((&proxy["verdict"]["cause"], &proxy["verdict"]["scenario"]), (&json!("proxy"), &json!("B")));
+    for (file, words) in [("warm.json", "settles nothing"), ("fast.json", "is of fast-model")] {
+        let found = explain(file);
+        assert_eq!(found["verdict"]["cause"], "prompt_processing_speed", "{file}");
+        assert!(last(&found).contains(words), "{}", last(&found));
+    }
+    let refused = |line: &str| folder.traces(&format!("explain --root . --direct {line}")).ends_with(2);
+    refused("fast.json failed.json").says(&[
+        "failed.json",
+        "measured no time to first token",
+        "no connection",
+    ]);
+    refused("fast.json traces").says(&["traces: not a regular file"]);
+    refused("fast.json logs/debug-session-2025-11-16T09-00-00.log")
+        .says(&["not what `traces replay --save` writes"]);
+    refused("fast.json nowhere.json").says(&["nowhere.json", "traces replay INPUT --cold --save FILE"]);
+    refused("fast.json").says(&["--direct"]);
+}

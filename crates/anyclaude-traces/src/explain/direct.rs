@@ -57,7 +57,7 @@ impl Measured<'_> {
     pub(super) fn sentence(&self, split: Option<&Split>) -> String {
         let others: Vec<String> = [self.left, self.right].into_iter().filter_map(of_another_model).collect();
         if !others.is_empty() {
-            return format!("{}: times of one model say nothing of another.", others.join(", "));
+            return format!("{}: times of one model say nothing of another.", others.join("; "));
         }
         let seconds = |direct: &Direct| format!("{:.1} s", direct.ttft_ms / 1000.0);
         let speed = |direct: &Direct| {

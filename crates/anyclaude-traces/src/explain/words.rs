@@ -183,14 +183,13 @@ impl<'a> Account<'a> {
                 duration(totals.delta().abs())
             )));
         }
-        if let (Some(left), Some(right)) = (self.left.reuse, self.right.reuse) {
-            evidence.push(self.on_requests(format!(
-                "A prompt cache could have reused {} of the prompts of {} and {} of those of {}, at most.",
-                percent(left),
-                self.left.name,
-                percent(right),
-                self.right.name,
-            )));
+        if self.left.reuse.is_some() && self.right.reuse.is_some() {
+            let reuse = self.both(|side| side.reuse.map(percent));
+            evidence.push(
+                self.on_requests(format!(
+                    "A prompt cache could have reused {reuse} of the prompts, at most."
+                )),
+            );
         }
         let direct = self.measured().map(|measured| measured.sentence(self.split));
         evidence.extend(direct.map(|sentence| Evidence { sentence, requests: None }));

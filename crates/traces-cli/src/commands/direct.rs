@@ -10,6 +10,9 @@ use lmstudio_replay::Replay;
 
 use crate::select::Side;
 
+/// How to get such a file.
+const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
+
 /// The two measurements, each beside the side of which it is; `None` where no files
 /// are named.
 pub(super) fn measured(
@@ -28,22 +31,20 @@ fn measurement(file: &Path, side: &Side) -> anyhow::Result<Direct> {
     replay.direct(side.model()).ok_or_else(|| {
         let failed = replay.runs.iter().find_map(|run| run.error.as_deref());
         let why = failed.map_or_else(String::new, |error| format!(" ({})", error.trim_end_matches('.')));
-        anyhow!("{}: this replay measured no time to first token{why}. {}", file.display(), again(file))
+        anyhow!(
+            "{}: this replay measured no time to first token{why}. {MEASURE} {0} --force`",
+            file.display()
+        )
     })
 }
 
 fn read(file: &Path) -> anyhow::Result<Replay> {
-    let at = || format!("{}: cannot be read. {}", file.display(), again(file));
+    let at = || format!("{}: cannot be read. {MEASURE} FILE`", file.display());
     if !fs::metadata(file).with_context(at)?.is_file() {
         bail!("{}: not a regular file", file.display());
     }
     let text = fs::read(file).with_context(at)?;
     serde_json::from_slice(&text).with_context(|| {
-        format!("{}: not what `traces replay --save` writes. {}", file.display(), again(file))
+        format!("{}: not what `traces replay --save` writes. {MEASURE} FILE`", file.display())
     })
-}
-
-fn again(file: &Path) -> String {
-    let force = if file.exists() { " --force" } else { "" };
-    format!("Measure with `traces replay INPUT --cold --save {}{force}`", file.display())
 }
