@@ -117,7 +117,7 @@ fn check_stamped(log: &ParsedLog, truths: &[Truth], level: u8) -> Result<(), Tes
     prop_assert_eq!(run.requests.len(), truths.len());
     for (request, truth) in run.requests.iter().zip(truths) {
         prop_assert_eq!(request.start.unix_ms(), truth.start);
-        prop_assert_eq!(&request.model, &truth.model);
+        prop_assert_eq!(&*request.model, &*truth.model);
         if request.confidence == Confidence::Ambiguous {
             prop_assert!(twins(truths, truth) || undecided(truths, truth), "{request:?}\n{truth:?}");
             continue;

@@ -73,15 +73,15 @@ fn fill(
     request.timing = Some(Box::new(timing(log)));
 }
 
-/// The names of models, each kept once.
+/// The names of detected models, each kept once.
 #[derive(Default)]
 struct Models(HashSet<Arc<str>>);
 
 impl Models {
     /// The model that ran, unless the log only has a placeholder for it.
     fn of(&mut self, log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
-        if log.model != PLACEHOLDER_MODEL {
-            return (Some(interned(&mut self.0, log.model.as_str())), Some(ModelSource::DebugLog));
+        if &*log.model != PLACEHOLDER_MODEL {
+            return (Some(log.model.clone()), Some(ModelSource::DebugLog));
         }
         match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
             Some(model) => (Some(interned(&mut self.0, model)), Some(ModelSource::Detected)),

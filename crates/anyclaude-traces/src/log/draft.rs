@@ -1,10 +1,27 @@
 //! A request while its log is being read.
 
+use std::sync::Arc;
+
 use super::message::Usage;
 use super::parts::Possible;
 use super::scan;
 use super::types::{Confidence, LogRequest, Outcome, PromptOverhead, TokenSource, TtftSource};
 use crate::time::Timestamp;
+
+/// Whom a request goes to; one for all requests of a run that go there.
+#[derive(Debug)]
+pub(super) struct Label {
+    provider: Arc<str>,
+    model: Arc<str>,
+}
+
+impl Label {
+    /// Of `provider/model`.
+    pub(super) fn of(label: &str) -> Option<Self> {
+        let (provider, model) = label.split_once('/')?;
+        Some(Self { provider: provider.into(), model: model.into() })
+    }
+}
 
 /// What is known of a request so far. Times are milliseconds of the Unix epoch.
 #[derive(Debug)]
@@ -122,7 +139,7 @@ impl Draft {
     }
 
     /// The finished request. `level` is the debug level, as far as known.
-    pub(super) fn finish(self, label: &str, level: Option<u8>) -> Option<LogRequest> {
+    pub(super) fn finish(self, label: &Label, level: Option<u8>) -> Option<LogRequest> {
         let start = Timestamp::from_unix_ms(self.start)?;
         let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
         let outcome = match (self.timed_out, self.failed, &self.end) {
@@ -157,10 +174,9 @@ impl Draft {
         let reported = usage.map(|usage| usage.output);
         let output_tokens = reported.or_else(|| derived_tokens(end.tokens_per_second?, total_ms?, ttft_ms?));
         let output_source = if reported.is_some() { TokenSource::Usage } else { TokenSource::Derived };
-        let (provider, model) = label.split_once('/')?;
         Some(LogRequest {
-            provider: provider.to_owned(),
-            model: model.to_owned(),
+            provider: label.provider.clone(),
+            model: label.model.clone(),
             start,
             streamed,
             outcome,
@@ -246,14 +262,14 @@ mod tests {
         draft.stream_start = Some(1_001);
         draft.first_token_ms = Some(500);
         draft.end = Some(end);
-        draft.finish("local/a/b", Some(level)).unwrap()
+        draft.finish(&Label::of("local/a/b").unwrap(), Some(level)).unwrap()
     }
 
     #[test]
     fn tokens_come_from_usage_or_from_the_pace() {
         let end = End { ms: 2_500, tokens_per_second: Some(10.0), ..End::default() };
         let derived = finished(end.clone(), 2);
-        assert_eq!((derived.provider.as_str(), derived.model.as_str()), ("local", "a/b"));
+        assert_eq!((&*derived.provider, &*derived.model), ("local", "a/b"));
         assert_eq!(
             (derived.output_tokens, derived.output_tokens_source),
             (Some(20), Some(TokenSource::Derived))

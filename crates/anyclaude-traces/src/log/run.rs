@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::draft::{Draft, End};
+use super::draft::{Draft, End, Label};
 use super::message::{self, Complete, Message};
 use super::scan;
 use super::stamped::Stamped;
@@ -50,7 +50,7 @@ pub(super) struct RunBuilder {
     pub(super) has_banner: bool,
     attribution: Attribution,
     drafts: Vec<Draft>,
-    labels: Vec<String>,
+    labels: Vec<Option<Label>>,
     label_index: HashMap<String, u32>,
     /// The lowest level that explains the lines seen.
     level_seen: u8,
@@ -366,7 +366,7 @@ impl RunBuilder {
             return None;
         }
         let index = u32::try_from(self.labels.len()).ok()?;
-        self.labels.push(label.to_owned());
+        self.labels.push(Label::of(label));
         self.label_index.insert(label.to_owned(), index);
         Some(Named(Some(index)))
     }
@@ -382,7 +382,7 @@ impl RunBuilder {
         facts.unattributed_lines += lost;
         let labels = self.labels;
         let finish = |draft: Draft| -> Option<LogRequest> {
-            let label = labels.get(draft.label as usize)?;
+            let label = labels.get(draft.label as usize)?.as_ref()?;
             draft.finish(label, facts.level)
         };
         facts.requests = self.drafts.into_iter().filter_map(finish).collect();

@@ -1,5 +1,7 @@
 //! What a log says, in the library's own terms.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::time::Timestamp;
@@ -96,9 +98,9 @@ pub struct ProxyTime {
 #[non_exhaustive]
 pub struct LogRequest {
     /// The proxy's name for the backend: `lmstudio`, `local`, …
-    pub provider: String,
+    pub provider: Arc<str>,
     /// The configured model, which can be just `current-model`.
-    pub model: String,
+    pub model: Arc<str>,
     /// When the proxy sent the request on: the instant in `[Request Start]`.
     pub start: Timestamp,
     /// Whether the reply was streamed; `None` where nothing tells (2025-10).

@@ -453,7 +453,12 @@ impl Pool {
         }
         self.skipped.extend(other.skipped);
         self.joined.extend(other.joined);
-        self.requests.extend(other.requests);
+        if self.requests.is_empty() {
+            // Most often there was nothing before, and these are many: no copy.
+            self.requests = other.requests;
+        } else {
+            self.requests.extend(other.requests);
+        }
         self.requests.sort_by(|a, b| a.order().cmp(&b.order()));
         self.requests.dedup_by(|a, b| a.path == b.path);
     }
