@@ -148,7 +148,8 @@ async function checkAccess(page, where) {
   const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
   assert.deepEqual(told, [], where);
   assert.ok(passes.length > 10, "axe looked at the page");
-  return `${violations.length} faults of lesser weight, ${passes.length} rules kept`;
+  const lesser = violations.map(({ id }) => id).join(", ") || "none";
+  return `${passes.length} rules kept, lesser faults: ${lesser}`;
 }
 
 async function look(browser, name, path, colorScheme, width) {

@@ -10,14 +10,15 @@ measures 20 cold requests. Times are printed and not checked: a machine may be b
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import urllib.request
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+
+from server import Server
+
 RUNS = 20
 TRACE = {
     "timestamp": "2025-11-16T10:00:00.000Z",
@@ -34,43 +35,6 @@ TRACE = {
         },
     },
 }
-
-
-class Server:
-    """A running server; it ends when its standard input does."""
-
-    def __init__(self, folder):
-        model = os.path.join(folder, "tiny.gguf")
-        subprocess.run([sys.executable, os.path.join(HERE, "make_model.py"), model], check=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = open(os.path.join(folder, "server.log"), "w+", encoding="utf-8", errors="replace")
-        command = [sys.executable, os.path.join(HERE, "serve.py"), model, str(port)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
-        self.process = subprocess.Popen(command, text=True, **pipes)
-
-    def __enter__(self):
-        said = ""
-        for line in self.process.stdout:
-            said += line
-            if line.strip() == "ready":
-                break
-        else:
-            self.log.seek(0)
-            raise SystemExit(f"the server did not start:\n{said}{self.log.read()}")
-        with urllib.request.urlopen(f"{self.url}/health", timeout=60) as health:
-            print("server:", self.url, health.read().decode().strip())
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self.log.close()
 
 
 def test(server):

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Write a tiny language model with random weights, for tests of `traces replay`.
+"""Write a tiny language model with random weights, for tests against a real server.
 
-    make_model.py FILE.gguf
+    make_model.py FILE.gguf [ORDER]
 
+ORDER is what its chat template puts first: `system-first` (unless given) or `tools-first`.
 What it answers is noise; what matters is the server around it: token counts, the prompt
 cache, streaming. Only the standard library is used: GGUF is a simple format.
 
@@ -17,21 +18,29 @@ import random
 import struct
 import sys
 
-LAYERS, WIDTH, HEADS, FEED_FORWARD, CONTEXT = 2, 64, 4, 128, 131072
+LAYERS, WIDTH, HEADS, FEED_FORWARD, CONTEXT = 1, 64, 4, 128, 131072
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 NORMAL, CONTROL = 1, 3
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 ALIGNMENT = 32
 
-TEMPLATE = (
-    "{%- for message in messages %}"
-    "{%- set first = loop.first %}"
-    "<|im_start|>{{ message.role }}\n{{ message.content }}"
-    "{%- if first and tools %}\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}{% endif %}"
-    "<|im_end|>\n"
-    "{%- endfor %}"
-    "{%- if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
+TOOLS = "{% if first and tools %}{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}{% endif %}"
+CONTENT = "{% if message.content %}{{ message.content }}\n{% endif %}"
+CALLS = "{% for call in message.tool_calls %}<tool_call>{{ call.function | tojson }}</tool_call>\n{% endfor %}"
+ORDERS = {"system-first": CONTENT + TOOLS, "tools-first": TOOLS + CONTENT}
+
+
+def template(order):
+    """A chat template in which no element of a prompt is left out."""
+    return (
+        "{%- for message in messages %}"
+        "{%- set first = loop.first %}"
+        "<|im_start|>{{ message.role }}\n"
+        f"{ORDERS[order]}{CALLS}"
+        "<|im_end|>\n"
+        "{%- endfor %}"
+        "{%- if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
 
 
 def alphabet():
@@ -66,7 +75,7 @@ def array_entry(name, kind, items):
     return head + b"".join(value(kind, item) for item in items)
 
 
-def metadata(tokens):
+def metadata(tokens, order):
     types = [NORMAL] * 256 + [CONTROL] * len(SPECIAL)
     return [
         entry("general.architecture", STRING, "llama"),
@@ -89,7 +98,7 @@ def metadata(tokens):
         entry("tokenizer.ggml.bos_token_id", UINT32, 256),
         entry("tokenizer.ggml.eos_token_id", UINT32, 258),
         entry("tokenizer.ggml.add_bos_token", BOOL, False),
-        entry("tokenizer.chat_template", STRING, TEMPLATE),
+        entry("tokenizer.chat_template", STRING, template(order)),
     ]
 
 
@@ -135,7 +144,8 @@ def shape(matrix):
 
 def main():
     tokens = alphabet() + SPECIAL
-    entries, weights = metadata(tokens), tensors(len(tokens))
+    order = sys.argv[2] if len(sys.argv) > 2 else "system-first"
+    entries, weights = metadata(tokens, order), tensors(len(tokens))
     head = [b"GGUF", struct.pack("<IQQ", 3, len(weights), len(entries)), *entries]
     offset, data = 0, []
     for name, matrix in weights:

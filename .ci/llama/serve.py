@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run llama.cpp's own HTTP server on a model, until standard input ends.
 
-    serve.py MODEL.gguf PORT
+    serve.py MODEL.gguf PORT SLOTS
 
 Prints `ready` once it answers. Whoever starts it holds the other end of its standard
 input, so that the server never outlives them.
@@ -11,14 +11,19 @@ import sys
 
 import xllamacpp
 
+CONTEXT_TOKENS = 65536
+
 
 def main():
-    model, port = sys.argv[1], int(sys.argv[2])
+    model, port, slots = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     parameters = xllamacpp.CommonParams()
     parameters.model.path = model
     parameters.model_alias = {"tiny-random"}
-    parameters.n_ctx = 65536
-    parameters.n_parallel = 1
+    parameters.n_ctx = CONTEXT_TOKENS * slots
+    parameters.n_parallel = slots
+    # The slots are all the cache there is: unless told otherwise, llama.cpp also keeps
+    # in main memory what a slot held before.
+    parameters.cache_ram_mib = 0
     parameters.cpuparams.n_threads = 2
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = port

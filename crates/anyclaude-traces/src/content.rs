@@ -189,6 +189,10 @@ impl Visit for BodyJson {
 }
 
 impl Visit for Content {
+    fn wants_identities(&self) -> bool {
+        true
+    }
+
     fn element(&mut self, element: &Element<'_>) {
         let (bytes, raw) = (element.raw.compact_bytes(), &element.raw);
         match element.place {

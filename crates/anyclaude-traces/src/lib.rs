@@ -26,6 +26,7 @@
 
 mod company;
 pub mod content;
+pub mod context;
 pub mod diff;
 pub mod error;
 pub mod explain;
@@ -36,6 +37,7 @@ pub mod log;
 pub mod measure;
 pub mod overhead;
 pub mod prefix;
+pub mod prices;
 pub mod recording;
 pub mod report;
 pub mod request;

@@ -16,6 +16,7 @@ use crate::log::ParsedLog;
 use crate::request::{Request, TracePath};
 use crate::store::{LogFile, Source, Store, TraceFile};
 use crate::time::Timestamp;
+use crate::tokens::{Memo, PromptTokens, TokenVisitor};
 use crate::trace::{Element, Place, Section, Visit};
 
 /// All requests of some folders and files.
@@ -138,6 +139,38 @@ pub fn read_side<'a>(
         tools.extend(earlier.tools.into_iter().filter(|tool: &Tool| names.contains(&tool.name)));
     }
     Ok(Side { selector, requests, newest, tools })
+}
+
+/// Counts the tokens of these requests' prompts, each distinct piece of text once.
+/// Files that cannot be read (any more) are returned beside the rest.
+pub fn count_tokens<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    let memo = Memo::default();
+    counted(store, requests, || TokenVisitor::new(&memo))
+}
+
+/// Counts the tokens of these requests' tools alone, and notes which were called.
+pub fn count_tools<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    let memo = Memo::default();
+    counted(store, requests, || TokenVisitor::of_tools(&memo))
+}
+
+fn counted<'a, 'm>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+    visitor: impl Fn() -> TokenVisitor<'m> + Sync,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    let (sources, mut errors) = store.find(requests.into_iter().map(|request| request.path.as_ref()));
+    let mut counted = HashMap::new();
+    errors.extend(store.scan(&sources, visitor, |file, visitor| {
+        counted.insert(TracePath(file.path), visitor.finish());
+    }));
+    (counted, errors)
 }
 
 /// Reads what the requests asked that have times to compare, for

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::content::{Block, Content, Parameter};
+use crate::prices::PriceList;
 use crate::request::Request;
 use crate::tools::{self, ServerUse};
 
@@ -21,6 +22,8 @@ pub struct Shown {
     pub tools: Vec<ShownTool>,
     /// The MCP servers behind them, largest first.
     pub mcp_servers: Vec<ServerUse>,
+    /// What its tools cost, once its tokens are counted.
+    pub price_list: Option<PriceList>,
     /// Its messages.
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
@@ -87,6 +90,7 @@ pub fn show(request: Request, content: Content) -> Shown {
             .collect(),
         tools,
         mcp_servers,
+        price_list: None,
         messages: messages
             .map(|message| ShownMessage { role: message.role, bytes: message.bytes, blocks: message.blocks })
             .collect(),

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::error::Skipped;
 use crate::insight::insight;
 use crate::measure::{Measure, Value};
+use crate::prices::PriceList;
 use crate::request::Request;
 use crate::scope::Scope;
 use crate::stats::Stats;
@@ -32,6 +33,9 @@ pub struct Summary {
     pub largest_tools: Vec<ToolUse>,
     /// The MCP servers behind these tools, largest first.
     pub mcp_servers: Vec<ServerUse>,
+    /// What the tools cost, once the tokens of the [`telling`](crate::prices::telling)
+    /// requests are counted.
+    pub price_list: Option<PriceList>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
     /// What matters most, in one sentence, where the requests support one: see
@@ -214,6 +218,7 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         groups: grouping.groups(&chosen, &Group::MEASURES),
         largest_tools,
         mcp_servers,
+        price_list: None,
         sessions,
         insight: insight(scope, &chosen),
         skipped,

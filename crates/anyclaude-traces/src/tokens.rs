@@ -26,7 +26,14 @@ use std::ops::AddAssign;
 use serde::Serialize;
 
 mod class;
+mod share;
+mod visitor;
 mod weights;
+
+pub(crate) use share::scaled;
+pub use share::{Scales, reported_tokens, share};
+pub(crate) use visitor::Thousandths;
+pub use visitor::{Memo, PromptTokens, TokenVisitor};
 
 use class::{BYTES, Byte, Run, Unit};
 use weights::{RUN_WEIGHTS, UNIT_WEIGHTS};
@@ -97,10 +104,13 @@ impl Counter {
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "thousandths of tokens stay far below 2^53")]
     pub fn tokens(&self) -> f64 {
+        self.thousandths() as f64 / 1000.0
+    }
+
+    pub(crate) fn thousandths(&self) -> u64 {
         let runs = self.runs.as_flattened().iter().zip(RUN_WEIGHTS.as_flattened());
         let units = self.units.iter().zip(&UNIT_WEIGHTS);
-        let thousandths: u64 = runs.chain(units).map(|(count, weight)| count * u64::from(*weight)).sum();
-        thousandths as f64 / 1000.0
+        runs.chain(units).map(|(count, weight)| count * u64::from(*weight)).sum()
     }
 
     fn run(&mut self, run: Run, length: usize) {

@@ -2,6 +2,7 @@
 //! takes the time?
 
 use anyclaude_traces::Request;
+use anyclaude_traces::explain::{Direct, Doubt};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::rounded;
@@ -69,6 +70,23 @@ impl Replay {
     /// where the log does not know it.
     pub fn compare(&mut self, request: &Request) {
         self.comparison = Proxied::of(request).map(|proxied| Comparison::of(self, proxied));
+    }
+
+    /// This measurement beside requests through the proxy, for
+    /// [`explain`](anyclaude_traces::explain::explain); `None` where it has no time to
+    /// first token. `model` is the one that answered these requests, where it is known.
+    #[must_use]
+    pub fn direct(&self, model: Option<&str>) -> Option<Direct> {
+        let doubt = match model {
+            Some(model) if !is_same_model(model, &self.model) => Some(Doubt::OtherModel(self.model.clone())),
+            _ if !self.was_cold() => Some(Doubt::MaybeCached),
+            _ => None,
+        };
+        Some(Direct {
+            ttft_ms: self.median.ttft_ms?,
+            output_tokens_per_second: self.median.output_tokens_per_second,
+            doubt,
+        })
     }
 
     /// Whether the prompt was read afresh.
@@ -215,5 +233,44 @@ mod tests {
         assert!(is_same_model("openai/gpt-oss-20b", "GPT-oss-20b:2"));
         assert!(!is_same_model("qwen3:4b", "qwen3:8b"));
         assert!(!is_same_model("a/b", "a/c"));
+    }
+
+    #[test]
+    fn a_replay_beside_others_says_why_it_settles_nothing() {
+        let median = Figures {
+            ttft_ms: Some(900.0),
+            output_tokens_per_second: Some(12.5),
+            prompt_tokens: Some(1000),
+            ..Figures::default()
+        };
+        let replay = |cache, cached_tokens| Replay {
+            path: None,
+            url: "http://127.0.0.1:1234".to_owned(),
+            api: crate::Api::Openai,
+            model: "openai/gpt-oss-20b".to_owned(),
+            cache,
+            max_tokens: 256,
+            left_out: Vec::new(),
+            runs: Vec::new(),
+            median: Figures { cached_tokens, ..median },
+            interrupted: false,
+            comparison: None,
+        };
+        let doubt = |cache, cached, model| replay(cache, cached).direct(model).unwrap().doubt;
+        let other = Some(Doubt::OtherModel("openai/gpt-oss-20b".to_owned()));
+        assert_eq!(doubt(Cache::Cold, None, Some("gpt-oss-20b")), None);
+        assert_eq!(doubt(Cache::Cold, None, None), None, "the recorded model is unknown");
+        assert_eq!(doubt(Cache::Cold, None, Some("qwen3")), other);
+        for cache in [Cache::AsIs, Cache::Warm] {
+            assert_eq!(doubt(cache, None, None), Some(Doubt::MaybeCached));
+            assert_eq!(doubt(cache, Some(101), None), Some(Doubt::MaybeCached));
+            assert_eq!(doubt(cache, Some(100), None), None, "the server says that it was cold");
+            assert_eq!(doubt(cache, None, Some("qwen3")), other);
+        }
+        let direct = replay(Cache::Cold, None).direct(None).unwrap();
+        assert_eq!((direct.ttft_ms, direct.output_tokens_per_second), (900.0, Some(12.5)));
+        let mut silent = replay(Cache::Cold, None);
+        silent.median.ttft_ms = None;
+        assert_eq!(silent.direct(None), None);
     }
 }

@@ -4,7 +4,7 @@ mod replay;
 mod report;
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use anyclaude_traces::Kind;
@@ -212,10 +212,14 @@ Requests that answered the same prompt are compared in pairs, else groups by
 their means: give both models the same task. --format markdown adds all advice
 and all that is missing to the screenful.
 
+Whether the proxy or the server is slow, only a measurement without the proxy can
+tell: replay a request of each model with --cold, and name both files.
+
 Examples:
   traces explain
   traces explain model:gpt-oss model:qwen3-42b
-  traces explain run:2025-11-16T02-30 run:2025-11-16T02-52 --format json")]
+  traces explain run:2025-11-16T02-30 run:2025-11-16T02-52 --format json
+  traces explain --direct fast.json slow.json")]
 pub(crate) struct ExplainArgs {
     /// The fast side: file, folder or selector
     #[arg(value_name = "FAST")]
@@ -223,6 +227,8 @@ pub(crate) struct ExplainArgs {
     /// The slow side: file, folder or selector
     #[arg(value_name = "SLOW")]
     pub(crate) slow: Option<OsString>,
+    #[command(flatten)]
+    pub(crate) measured: Measured,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]
@@ -239,6 +245,7 @@ Examples:
   traces prefix                        the last sitting
   traces prefix --kind conversation --text
   traces prefix --as proxied           what if the proxy stripped and sorted
+  traces prefix --context 32768        when the window will be full
   traces prefix --order tools-first    GLM, Kimi, Qwen3.5, Cohere
   traces prefix --slots 1 --format json | jq .totals.ratio")]
 pub(crate) struct PrefixArgs {
@@ -254,6 +261,9 @@ pub(crate) struct PrefixArgs {
     /// How many prompts the backend's cache holds; LM Studio's default is 4
     #[arg(long, value_name = "N", default_value = "4")]
     pub(crate) slots: NonZeroUsize,
+    /// How many tokens the model's context holds: shows headroom, and the turn that overflows
+    #[arg(long, value_name = "N")]
+    pub(crate) context: Option<NonZeroU64>,
     /// Quote what was and what is at the first difference: it may hold secrets
     #[arg(long)]
     pub(crate) text: bool,
@@ -270,6 +280,14 @@ pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
+}
+
+/// What both models took without the proxy.
+#[derive(Debug, Args)]
+pub(crate) struct Measured {
+    /// What `traces replay --save` measured of both models, the fast one first
+    #[arg(long, num_args = 2, value_names = ["FAST.json", "SLOW.json"])]
+    pub(crate) direct: Vec<PathBuf>,
 }
 
 /// Limits that no request may exceed.
@@ -440,11 +458,11 @@ pub(crate) fn verb_first(args: impl Iterator<Item = OsString>) -> Vec<OsString> 
 
 /// Where the verb stands, if only options stand before it.
 fn verb_index(args: &[OsString], command: &clap::Command) -> Option<usize> {
-    let takes_value = |flag: &str| {
-        command
-            .get_subcommands()
-            .flat_map(clap::Command::get_arguments)
-            .any(|known| known.get_long() == flag.strip_prefix("--") && known.get_action().takes_values())
+    let values = |flag: &str| {
+        let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
+        let takes_values = arguments
+            .filter(|known| known.get_long() == flag.strip_prefix("--") && known.get_action().takes_values());
+        takes_values.filter_map(clap::Arg::get_num_args).map(|range| range.min_values()).max().unwrap_or(0)
     };
     let mut index = 1;
     loop {
@@ -452,7 +470,7 @@ fn verb_index(args: &[OsString], command: &clap::Command) -> Option<usize> {
         match arg {
             "--" => return None,
             _ if arg.starts_with('-') => {
-                index += 1 + usize::from(!arg.contains('=') && takes_value(arg));
+                index += 1 + if arg.contains('=') { 0 } else { values(arg) };
             }
             _ => return command.find_subcommand(arg).map(|_| index),
         }
@@ -476,6 +494,7 @@ mod tests {
         assert_eq!(first("traces list --all"), "traces list --all");
         assert_eq!(first("traces --root list list -q"), "traces list --root list -q");
         assert_eq!(first("traces --root=x --quiet diff a b"), "traces diff --root=x --quiet a b");
+        assert_eq!(first("traces --direct list diff explain"), "traces explain --direct list diff");
         assert_eq!(first("traces -- list"), "traces summary -- list");
         assert_eq!(first("traces --version"), "traces --version");
     }

@@ -115,6 +115,7 @@ fn prefix() {
     }
     golden("prefix-as-proxied", &format!("{billed} --as proxied --order tools-first"));
     golden("prefix-of-one-slot", &format!("{fast} --slots 1 --kind conversation"));
+    golden("prefix-in-a-context", &format!("{fast} --kind conversation --context 4200"));
 }
 
 #[test]

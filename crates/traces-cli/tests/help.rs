@@ -55,6 +55,7 @@ const VERBS: [(&str, &[&str]); 9] = [
             "--order <ORDER>",
             "--as <WHOSE>",
             "--slots <N>",
+            "--context <N>",
             "--text",
             "--fail-over <MEASURE=VALUE>",
         ],

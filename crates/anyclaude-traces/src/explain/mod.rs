@@ -5,6 +5,7 @@
 //! five contributions that add up to it: the proxy's own work, the prompt's size
 //! and the speed of reading it, the answer's length and the speed of writing it.
 
+mod direct;
 mod eligible;
 mod figures;
 mod pairs;
@@ -21,6 +22,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+pub use direct::{Direct, Doubt};
 pub(crate) use eligible::tells_reading_time;
 use eligible::{Candidate, Chosen, Tally, choose};
 pub use eligible::{LeftOut, LeftOutReason};
@@ -64,15 +66,6 @@ pub struct Reuse {
     pub reusable_bytes: u64,
     /// Bytes of the prompt.
     pub prompt_bytes: u64,
-}
-
-/// A model measured without the proxy.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Direct {
-    /// From sending to the first token.
-    pub ttft_ms: f64,
-    /// Tokens written in a second, where the server counted them.
-    pub output_tokens_per_second: Option<f64>,
 }
 
 /// What [`explain`] finds. Left is the fast side, as the user sees it.

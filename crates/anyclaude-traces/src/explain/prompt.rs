@@ -50,6 +50,10 @@ impl PromptVisitor {
 }
 
 impl Visit for PromptVisitor {
+    fn wants_identities(&self) -> bool {
+        true
+    }
+
     fn element(&mut self, element: &Element<'_>) {
         let identity = element.raw.identity();
         match element.place {

@@ -131,7 +131,7 @@ impl<'a> Asking<'a> {
             right: self.right.iter().collect(),
             prompts: &prompts,
             reuse: &reuse,
-            direct: self.direct,
+            direct: self.direct.clone(),
         })
     }
 }
@@ -441,18 +441,46 @@ fn confidence_grows_with_pairs_lead_and_agreement() {
     }
 }
 
+fn direct(ttft_ms: f64, doubt: Option<Doubt>) -> Direct {
+    Direct { ttft_ms, output_tokens_per_second: Some(25.0), doubt }
+}
+
+/// What is found where the slow side reads for 7 s longer through the proxy.
+fn measured(fast: Direct, slow: Direct) -> Explanation {
+    let (left, right) = (side("fast", &[MADE; 5]), side("slow", &[Made { ttft_ms: 9_000, ..MADE }; 5]));
+    Asking { direct: Some((fast, slow)), ..Asking::new(&left, &right, Asked::TheSame) }.explain()
+}
+
 #[test]
 fn the_proxy_is_blamed_when_the_models_are_alike_without_it() {
-    let direct = |ttft_ms| Direct { ttft_ms, output_tokens_per_second: Some(25.0) };
-    let (fast, slow) = (side("fast", &[MADE; 5]), side("slow", &[Made { ttft_ms: 9_000, ..MADE }; 5]));
-    let asking = Asking {
-        direct: Some((direct(2_000.0), direct(9_000.0))),
-        ..Asking::new(&fast, &slow, Asked::TheSame)
-    };
-    let found = asking.explain();
+    let found = measured(direct(2_000.0, None), direct(9_000.0, None));
     assert_eq!(found.verdict.cause, Some(Cause::PromptProcessingSpeed));
     assert!(found.evidence.last().unwrap().sentence.contains("accounts for 100 %"), "{:?}", found.evidence);
-    let asking = Asking { direct: Some((direct(2_000.0), direct(2_100.0))), ..asking };
-    let found = asking.explain();
+    assert!(!found.missing.iter().any(|one| one.contains("without the proxy")), "{:?}", found.missing);
+    // 40 % of the difference without the proxy is the most that clears the models.
+    for (slow, cause) in [(4_800.0, Cause::Proxy), (4_801.0, Cause::PromptProcessingSpeed)] {
+        let found = measured(direct(2_000.0, None), direct(slow, None));
+        assert_eq!(found.verdict.cause, Some(cause), "{slow}");
+    }
+    let found = measured(direct(2_000.0, None), direct(2_100.0, None));
     assert_eq!((found.verdict.cause, found.verdict.scenario), (Some(Cause::Proxy), Scenario::B));
+}
+
+#[test]
+fn a_doubtful_measurement_settles_nothing() {
+    let other = || Some(Doubt::OtherModel("another".to_owned()));
+    let cached = || Some(Doubt::MaybeCached);
+    for (fast, slow, words) in [
+        (other(), None, "measurement for fast is of another"),
+        (None, other(), "measurement for slow is of another"),
+        (cached(), other(), "measurement for slow is of another"),
+        (cached(), None, "may have helped fast, so that this settles nothing"),
+        (cached(), cached(), "may have helped fast and slow, so that this settles nothing"),
+    ] {
+        let found = measured(direct(2_000.0, fast), direct(2_100.0, slow));
+        assert_eq!(found.verdict.cause, Some(Cause::PromptProcessingSpeed), "{words}");
+        let evidence = &found.evidence.last().unwrap().sentence;
+        assert!(evidence.contains(words) && !evidence.contains('%'), "{evidence}");
+        assert!(found.missing.last().unwrap().contains("--cold"), "{:?}", found.missing);
+    }
 }

@@ -1,6 +1,7 @@
 //! Findings in sentences. Every figure is one that was measured, and every
 //! sentence names the requests that it rests on.
 
+use super::direct::Measured;
 use super::eligible::Candidate;
 use super::figures::{
     Figures, duration, output_tokens, percent, prompt_tokens, proxy, reading_speed, signed, total, wall,
@@ -49,7 +50,7 @@ impl<'a> Account<'a> {
             split,
             totals,
             finding,
-            direct: question.direct,
+            direct: question.direct.clone(),
             is_paired: basis.is_paired(),
             is_makeshift: basis.is_makeshift,
             basis: named(basis),
@@ -72,8 +73,8 @@ impl<'a> Account<'a> {
     /// Whether the measurements without the proxy clear the backend: it is about as
     /// fast on both sides there.
     fn direct_blames_proxy(&self) -> bool {
-        let is_undetermined = self.finding.is_err();
-        !is_undetermined && self.direct_share().is_some_and(|share| share <= 1.0 - BACKEND_SHARE)
+        let share = self.measured().zip(self.split).and_then(|(measured, split)| measured.share(split));
+        self.finding.is_ok() && share.is_some_and(|share| share <= 1.0 - BACKEND_SHARE)
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -182,16 +183,15 @@ impl<'a> Account<'a> {
                 duration(totals.delta().abs())
             )));
         }
-        if let (Some(left), Some(right)) = (self.left.reuse, self.right.reuse) {
-            evidence.push(self.on_requests(format!(
-                "A prompt cache could have reused {} of the prompts of {} and {} of those of {}, at most.",
-                percent(left),
-                self.left.name,
-                percent(right),
-                self.right.name,
-            )));
+        if self.left.reuse.is_some() && self.right.reuse.is_some() {
+            let reuse = self.both(|side| side.reuse.map(percent));
+            evidence.push(
+                self.on_requests(format!(
+                    "A prompt cache could have reused {reuse} of the prompts, at most."
+                )),
+            );
         }
-        let direct = self.direct_sentence();
+        let direct = self.measured().map(|measured| measured.sentence(self.split));
         evidence.extend(direct.map(|sentence| Evidence { sentence, requests: None }));
         evidence
     }
@@ -251,48 +251,10 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// What of the recorded difference the models show without the proxy as well.
-    fn direct_share(&self) -> Option<f64> {
-        let (left, right) = self.direct?;
-        let split = self.split?;
-        let recorded = split.ttft + split.generation;
-        let tokens = |side: &Figures| side.mean.as_ref()?.output_tokens;
-        let written = tokens(&self.left).zip(tokens(&self.right)).and_then(|(left_tokens, right_tokens)| {
-            let speeds = (left.output_tokens_per_second?, right.output_tokens_per_second?);
-            let is_usable = speeds.0 > 0.0 && speeds.1 > 0.0;
-            is_usable.then(|| (right_tokens / speeds.1 - left_tokens / speeds.0) * 1000.0)
-        });
-        let direct = right.ttft_ms - left.ttft_ms + written?;
-        #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53 µs")]
-        let share = direct * 1000.0 / recorded as f64;
-        share.is_finite().then_some(share)
-    }
-
-    fn direct_sentence(&self) -> Option<String> {
-        let (left, right) = self.direct?;
-        let speed = |direct: Direct| {
-            let speed = direct.output_tokens_per_second;
-            speed.map_or_else(|| "an unknown speed".to_owned(), |speed| format!("{speed:.1} tokens/s"))
-        };
-        let seconds = |direct: Direct| format!("{:.1} s", direct.ttft_ms / 1000.0);
-        let share = self.direct_share().map_or_else(
-            || "how much of the difference that makes is unknown".to_owned(),
-            |share| {
-                format!(
-                    "that accounts for {} of the recorded difference after the proxy's own work",
-                    percent(share)
-                )
-            },
-        );
-        Some(format!(
-            "Sent straight to the server, {} takes {} to the first token and writes {}, {} {} and {}: {share}.",
-            self.left.name,
-            seconds(left),
-            speed(left),
-            self.right.name,
-            seconds(right),
-            speed(right),
-        ))
+    /// The measurements without the proxy, beside what was recorded.
+    fn measured(&self) -> Option<Measured<'_>> {
+        let (left, right) = self.direct.as_ref()?;
+        Some(Measured { left: (left, &self.left), right: (right, &self.right) })
     }
 
     pub(super) fn missing(&self) -> Vec<String> {
@@ -336,10 +298,10 @@ impl<'a> Account<'a> {
                     .to_owned(),
             );
         }
-        if self.direct.is_none() && have_requests {
+        if have_requests && self.measured().is_none_or(|measured| measured.is_doubtful()) {
             missing.push(
-                "Whether it is as slow without the proxy: `traces replay FAST --save fast.json`, the same with \
-                 SLOW, then `traces explain --direct fast.json slow.json`."
+                "Whether it is as slow without the proxy: `traces replay FAST --cold --save fast.json` with that \
+                 model loaded, the same with SLOW, then `traces explain --direct fast.json slow.json`."
                     .to_owned(),
             );
         }

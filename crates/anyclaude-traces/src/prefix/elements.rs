@@ -111,6 +111,10 @@ impl PrefixVisitor {
 }
 
 impl Visit for PrefixVisitor {
+    fn wants_identities(&self) -> bool {
+        true
+    }
+
     fn element(&mut self, element: &Element<'_>) {
         let kind = element.kind.as_deref();
         let is_system = matches!(element.place, Place::System(_));

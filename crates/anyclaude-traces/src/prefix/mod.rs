@@ -39,7 +39,9 @@ pub use report::prefix;
 pub use speed::{Follows, ReadingSpeed};
 pub use volatile::Volatile;
 
+use crate::context::ContextReport;
 use crate::error::Skipped;
+use crate::prices::PriceList;
 use crate::request::{Kind, Request, TracePath};
 use crate::scope::Scope;
 use crate::time::Timestamp;
@@ -132,6 +134,11 @@ pub struct PrefixReport {
     pub evictions_one_slot: Vec<Evictions>,
     /// How fast each model reads, by the logs.
     pub reading: Vec<ReadingSpeed>,
+    /// What the tools cost, once the tokens of the [`telling`](crate::prices::telling)
+    /// requests are counted.
+    pub price_list: Option<PriceList>,
+    /// How much of a context window each thread takes, where a window was given.
+    pub context: Option<ContextReport>,
     /// What to keep in mind, and what was seen of the backend, in sentences.
     pub notes: Vec<String>,
     /// The files that could not be used.

@@ -297,6 +297,8 @@ fn report(
         breakers: breakers::breakers(&requests),
         evictions: breakers::evictions(&priced, speeds, kind, |row| row.broken.as_ref()),
         evictions_one_slot: breakers::evictions(&priced, speeds, kind, |row| row.broken_one_slot.as_ref()),
+        price_list: None,
+        context: None,
         notes: speed::notes(&reading, options.slots),
         requests,
         totals,

@@ -8,7 +8,7 @@ mod reading;
 mod tests;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -19,7 +19,8 @@ pub use text::{PromptText, Text};
 
 use crate::error::Skipped;
 use crate::explain::{Direct, Explanation};
-use crate::request::Request;
+use crate::prefix::{Follows, PrefixReport};
+use crate::request::{Request, TracePath};
 use crate::scope::Scope;
 use crate::summary::{Totals, count_kinds, totals};
 use crate::timing::TimingReport;
@@ -36,8 +37,8 @@ pub struct Question<'a> {
     pub sides: &'a [Side<'a>],
     /// Where the slower of the two lost its time; `None` where there are no two.
     pub explanation: Option<Explanation>,
-    /// How many tokens of a request's prompt its model had to read.
-    pub read_tokens: &'a dyn Fn(&Request) -> Option<u64>,
+    /// What a prompt cache could have reused of each request, where that was worked out.
+    pub prefix: Option<PrefixReport>,
     /// Text of prompts, where the user asked for it.
     pub texts: Vec<PromptText>,
 }
@@ -74,6 +75,8 @@ pub struct Report {
     pub growth: Growth,
     /// How long each model took to read its prompts.
     pub reading: Vec<Reading>,
+    /// What a prompt cache could have reused of each request, where that was worked out.
+    pub prefix: Option<PrefixReport>,
     /// Every tool, largest first.
     pub largest_tools: Vec<ToolUse>,
     /// The MCP servers behind these tools, largest first.
@@ -97,9 +100,14 @@ const FEW_MODELS: &str = "No verdict: two models are compared, and fewer are kno
 /// Puts together what a page tells of these requests.
 #[must_use]
 pub fn report(question: Question<'_>) -> Report {
-    let Question { timing, others, sides, explanation, read_tokens, texts } = question;
+    let Question { timing, others, sides, explanation, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
     let headline = explanation.as_ref().map_or(FEW_MODELS, |found| &found.verdict.headline).to_owned();
+    let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
+    let read_tokens = |request: &Request| {
+        newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
+    };
+    let reading = sides.iter().map(|side| reading::reading(side, &read_tokens)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
         scope: timing.scope,
@@ -109,7 +117,8 @@ pub fn report(question: Question<'_>) -> Report {
         explanation,
         points: points::points(sides),
         growth: growth::growth(&requests),
-        reading: sides.iter().map(|side| reading::reading(side, read_tokens)).collect(),
+        reading,
+        prefix,
         mcp_servers: tools::servers(largest_tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes))),
         largest_tools,
         requests: timing.requests,
@@ -117,4 +126,22 @@ pub fn report(question: Question<'_>) -> Report {
         missing: timing.missing,
         skipped: timing.skipped,
     }
+}
+
+/// The tokens of each prompt that its backend had to read: what is new to a cache like
+/// the one that its times tell of. Requests of which that is unknown are left out.
+fn newly_read(prefix: &PrefixReport) -> impl Iterator<Item = (&TracePath, u64)> {
+    let follows: HashMap<_, Follows> =
+        prefix.reading.iter().map(|speed| (&speed.model, speed.follows)).collect();
+    prefix.requests.iter().filter_map(move |request| match follows.get(&request.model) {
+        Some(Follows::AllTokens) => None,
+        Some(Follows::NewTokensOneSlot) => {
+            let share = |bytes: u64| u128::from(bytes) * u128::from(request.new_tokens.unwrap_or(0));
+            let new = request.prompt_bytes - request.reusable_bytes_one_slot;
+            let with_slots = request.prompt_bytes - request.reusable_bytes;
+            let tokens = share(new).checked_div(u128::from(with_slots))?;
+            request.new_tokens.and(u64::try_from(tokens).ok()).map(|tokens| (&request.path, tokens))
+        }
+        Some(Follows::NewTokens) | None => request.new_tokens.map(|tokens| (&request.path, tokens)),
+    })
 }

@@ -7,12 +7,17 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
 use super::Side;
+use crate::explain::{Direct, Doubt};
 use crate::measure::{Measure, Unit, Value};
 use crate::request::{Outcome, Request};
 use crate::stats::Stats;
 
 /// How to have everything logged next time.
 const RECORD: &str = "record with ANYCLAUDE_DEBUG=2 anyclaude";
+
+/// How to have it measured.
+const MEASURE: &str =
+    "load the model and send a recorded request straight to the server with `traces replay latest`";
 
 /// What the guide asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -140,7 +145,8 @@ fn finding(topic: Topic, side: &Side<'_>) -> Finding {
     let mut figures: Vec<Figure> =
         topic.measures().iter().map(|&measure| Figure::of(measure, &side.requests)).collect();
     if topic == Topic::TokensPerSecondDirect {
-        let speed = side.direct.and_then(|direct| direct.output_tokens_per_second);
+        let direct = side.direct.as_ref().filter(|direct| other_model(direct).is_none());
+        let speed = direct.and_then(|direct| direct.output_tokens_per_second);
         let stats = Stats::of(speed.map(Value::Rate));
         figures.push(Figure { name: "output_tokens_per_second", unit: Unit::PerSecond, stats });
     }
@@ -150,10 +156,19 @@ fn finding(topic: Topic, side: &Side<'_>) -> Finding {
     Finding::Unknown(why_unknown(topic, side).to_string())
 }
 
+/// The model that was measured, where it is not the one that was recorded.
+fn other_model(direct: &Direct) -> Option<&str> {
+    match &direct.doubt {
+        Some(Doubt::OtherModel(model)) => Some(model),
+        _ => None,
+    }
+}
+
 /// Why nothing is known.
-enum Why {
+enum Why<'a> {
     NoRequests,
     NotMeasured,
+    OtherModel(&'a str),
     NoTokenCounts,
     Claude,
     NoLog,
@@ -161,7 +176,7 @@ enum Why {
     NoEnd,
 }
 
-fn why_unknown(topic: Topic, side: &Side<'_>) -> Why {
+fn why_unknown<'a>(topic: Topic, side: &'a Side<'_>) -> Why<'a> {
     let all = |is: fn(&Request) -> bool| side.requests.iter().all(|request| is(request));
     let is_completed = |request: &Request| {
         request.timing.as_ref().is_some_and(|timing| timing.outcome == Some(Outcome::Completed))
@@ -169,8 +184,10 @@ fn why_unknown(topic: Topic, side: &Side<'_>) -> Why {
     match topic {
         Topic::PromptSizes => Why::NoRequests,
         _ if side.requests.is_empty() => Why::NoRequests,
-        Topic::TokensPerSecondDirect if side.direct.is_some() => Why::NoTokenCounts,
-        Topic::TokensPerSecondDirect => Why::NotMeasured,
+        Topic::TokensPerSecondDirect => match &side.direct {
+            Some(direct) => other_model(direct).map_or(Why::NoTokenCounts, Why::OtherModel),
+            None => Why::NotMeasured,
+        },
         _ if all(|request| request.mode.as_deref() == Some("claude")) => Why::Claude,
         _ if all(|request| request.join.is_none()) => Why::NoLog,
         _ if !side.requests.iter().any(|request| is_completed(request)) => Why::NoEnd,
@@ -180,14 +197,12 @@ fn why_unknown(topic: Topic, side: &Side<'_>) -> Why {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for Why<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRequests => f.write_str("there are no requests: `traces list` shows what there is"),
-            Self::NotMeasured => f.write_str(
-                "not measured: load the model and send a recorded request straight to the server with \
-                 `traces replay latest`",
-            ),
+            Self::NotMeasured => write!(f, "not measured: {MEASURE}"),
+            Self::OtherModel(model) => write!(f, "the replay is of {model}: {MEASURE}"),
             Self::NoTokenCounts => {
                 write!(f, "the backend told no token counts: turn usage on in its server, or {RECORD}")
             }

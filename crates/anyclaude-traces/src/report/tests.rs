@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::explain::Doubt;
 use crate::explain::tests::{MADE, Made, request, side};
 use crate::join::Joined;
 use crate::log::Confidence;
@@ -23,7 +24,7 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
         others: &[],
         sides: &[Side { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
         explanation: None,
-        read_tokens: &|request| request.timing.as_ref()?.prompt_tokens,
+        prefix: None,
         texts: Vec::new(),
     })
 }
@@ -51,7 +52,7 @@ fn medians(report: &Report, topic: Topic) -> Vec<(&'static str, Option<f64>)> {
 fn each_point_has_figures_where_they_are_known() {
     let mut requests = side("m", &[Made { ttft_ms: 31_000, ..MADE }; 3]);
     requests[2].timing.as_mut().unwrap().reported_tokens_per_second = Some(12.5);
-    let direct = Direct { ttft_ms: 900.0, output_tokens_per_second: Some(30.0) };
+    let direct = Direct { ttft_ms: 900.0, output_tokens_per_second: Some(30.0), doubt: None };
     let report = reported(&requests, Some(direct));
     assert_eq!(medians(&report, Topic::Keepalives), [("keepalives", Some(3.0))]);
     assert_eq!(medians(&report, Topic::TokensPerSecondDirect), [("output_tokens_per_second", Some(30.0))]);
@@ -70,9 +71,15 @@ fn each_point_says_why_it_is_unknown_and_how_to_find_out() {
     let report = reported(&requests, None);
     assert!(why(&report, Topic::TokensPerSecondDirect).contains("`traces replay latest`"));
     assert!(why(&report, Topic::TokensPerSecondThroughAnyclaude).contains("no token counts"));
-    let silent = Direct { ttft_ms: 900.0, output_tokens_per_second: None };
+    let silent = Direct { ttft_ms: 900.0, output_tokens_per_second: None, doubt: None };
     let report = reported(&requests, Some(silent));
     assert!(why(&report, Topic::TokensPerSecondDirect).contains("no token counts"));
+    let of = |doubt| Direct { ttft_ms: 900.0, output_tokens_per_second: Some(30.0), doubt: Some(doubt) };
+    let other = reported(&requests, Some(of(Doubt::OtherModel("another".to_owned()))));
+    assert!(why(&other, Topic::TokensPerSecondDirect).contains("the replay is of another"));
+    let cached = reported(&requests, Some(of(Doubt::MaybeCached)));
+    let speed = [("output_tokens_per_second", Some(30.0))];
+    assert_eq!(medians(&cached, Topic::TokensPerSecondDirect), speed, "a cache does not write");
 
     let changed = |change: fn(&mut Request)| {
         let mut requests = side("m", &[MADE; 3]);

@@ -111,7 +111,7 @@ impl Body {
             Shape::Array => {
                 let mut walk = Walk::default();
                 while cursor.next_item(&mut walk)? {
-                    let block = Part::read(cursor, Wanted::Nothing)?;
+                    let block = Part::read(cursor, wanted_by(visit))?;
                     size += block.text.map(RawStr::size).unwrap_or_default();
                     visit.element(&block.element(cursor, Place::System(blocks)));
                     blocks += 1;
@@ -131,7 +131,7 @@ impl Body {
         if cursor.shape()? == Shape::Array {
             let mut walk = Walk::default();
             while cursor.next_item(&mut walk)? {
-                let tool = Part::read(cursor, Wanted::Nothing)?;
+                let tool = Part::read(cursor, wanted_by(visit))?;
                 visit.element(&tool.element(cursor, Place::Tool(index(self.tools.len()))));
                 let name = tool.name.map(|name| cursor.name(name));
                 self.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
@@ -158,6 +158,11 @@ impl Body {
         self.sizes.message_count = self.history.len() as u64;
         Ok(())
     }
+}
+
+/// What is taken of system blocks and tools while they pass.
+fn wanted_by<V: Visit>(visit: &V) -> Wanted {
+    if visit.wants_identities() { Wanted::Identity } else { Wanted::Nothing }
 }
 
 /// Indices are 32 bits wide; a file would need gigabytes of commas to pass them.

@@ -43,6 +43,13 @@ pub trait Visit {
     fn restart(&mut self, section: Section) {
         let _ = section;
     }
+
+    /// Whether it will ask for the identities of most system blocks and tools. They
+    /// are then taken in the same pass, as those of message blocks always are; else
+    /// each that is asked for is passed again.
+    fn wants_identities(&self) -> bool {
+        false
+    }
 }
 
 impl Visit for () {}
@@ -62,6 +69,9 @@ impl<V: Visit + ?Sized> Visit for &mut V {
     }
     fn restart(&mut self, section: Section) {
         (**self).restart(section);
+    }
+    fn wants_identities(&self) -> bool {
+        (**self).wants_identities()
     }
 }
 
@@ -85,6 +95,9 @@ impl<A: Visit, B: Visit> Visit for (A, B) {
     fn restart(&mut self, section: Section) {
         self.0.restart(section);
         self.1.restart(section);
+    }
+    fn wants_identities(&self) -> bool {
+        self.0.wants_identities() || self.1.wants_identities()
     }
 }
 
@@ -173,6 +186,12 @@ impl Identity {
     pub(crate) fn hash(self) -> u128 {
         let [high, low] = self.0;
         u128::from(high) << 64 | u128::from(low)
+    }
+
+    /// Which of so many shards it is in.
+    #[allow(clippy::cast_possible_truncation, reason = "any bits will do")]
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        (self.0[1] as usize) % shards.max(1)
     }
 
     /// The identity of a sequence of pieces, told apart by their lengths.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use super::{Filter, Format, Output};
+use super::{Filter, Format, Measured, Output};
 
 #[derive(Debug, Args)]
 #[command(
@@ -20,7 +20,8 @@ prompts without --include-text.
 Examples:
   traces report -o report.html
   traces report --format markdown
-  traces report model:gpt-oss model:qwen3-42b -o report.html --force"
+  traces report model:gpt-oss model:qwen3-42b -o report.html --force
+  traces report --direct fast.json slow.json -o report.html"
 )]
 pub(crate) struct ReportArgs {
     /// Files, folders or selectors
@@ -35,6 +36,8 @@ pub(crate) struct ReportArgs {
     /// Add text of the newest prompt of each model: it may hold secrets
     #[arg(long)]
     pub(crate) include_text: bool,
+    #[command(flatten)]
+    pub(crate) measured: Measured,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]

@@ -3,11 +3,15 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use anyclaude_traces::explain::{Explanation, Question, explain};
+use anyclaude_traces::Kind;
+use anyclaude_traces::explain::{Direct, Explanation, Prompt, Question, Reuse, explain};
+use anyclaude_traces::prefix::{PrefixReport, PrefixRequest};
 use anyclaude_traces::recording::read_prompts;
+use anyclaude_traces::request::TracePath;
 use anyclaude_traces::scope::{KindFilter, Scope};
-use anyclaude_traces::{Error, Kind, Store};
 
+use super::direct::measured;
+use super::prefix::simulated;
 use super::{check_format, reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
@@ -17,15 +21,23 @@ use crate::select::{FewModels, Reader, Side, Sides, faster_first};
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Markdown, Table};
     check_format(&args.output, "explain", &[Table, Json, Markdown])?;
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let mut sides = reading(&reader, &args.output, || {
         Sides::select(&reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)
     })?;
     if args.fast.is_none() {
         [sides.left, sides.right] = faster_first([sides.left, sides.right]);
     }
-    let (found, unreadable) =
-        reading(&reader, &args.output, || between(reader.store(), sides.scope, &sides.left, &sides.right));
+    let direct = measured(&args.measured.direct, &sides.left, &sides.right)?;
+    let (prompts, unreadable) = reading(&reader, &args.output, || {
+        read_prompts(reader.store(), sides.left.requests.iter().chain(&sides.right.requests))
+    });
+    let (store, elements) = (reader.store().clone(), reader.into_prompts());
+    let mut reuse = HashMap::new();
+    for side in [&sides.left, &sides.right] {
+        reuse.extend(reuses(&simulated(&store, &elements, sides.scope, &side.passing(), &args.output)));
+    }
+    let found = between(sides.scope, &sides.left, &sides.right, &prompts, &reuse, direct);
     sides.skipped.extend(unreadable);
     let status = report_skipped(&sides.skipped, &args.output);
     match args.output.format {
@@ -35,18 +47,32 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     Ok(status)
 }
 
-/// Where the slower of two sides lost its time, and what could not be read for it.
-pub(super) fn between(store: &Store, scope: Scope, left: &Side, right: &Side) -> (Explanation, Vec<Error>) {
-    let (prompts, unreadable) = read_prompts(store, left.requests.iter().chain(&right.requests));
-    let found = explain(&Question {
+/// Where the slower of two sides lost its time.
+pub(super) fn between(
+    scope: Scope,
+    left: &Side,
+    right: &Side,
+    prompts: &HashMap<TracePath, Prompt>,
+    reuse: &HashMap<TracePath, Reuse>,
+    direct: Option<(Direct, Direct)>,
+) -> Explanation {
+    explain(&Question {
         scope,
         left_selector: &left.selector,
         left: left.requests.iter().collect(),
         right_selector: &right.selector,
         right: right.requests.iter().collect(),
-        prompts: &prompts,
-        reuse: &HashMap::new(),
-        direct: None,
-    });
-    (found, unreadable)
+        prompts,
+        reuse,
+        direct,
+    })
+}
+
+/// What a prompt cache could have reused of each request.
+pub(super) fn reuses(report: &PrefixReport) -> HashMap<TracePath, Reuse> {
+    let reuse = |request: &PrefixRequest| {
+        let PrefixRequest { reusable_bytes, prompt_bytes, .. } = *request;
+        (request.path.clone(), Reuse { reusable_bytes, prompt_bytes })
+    };
+    report.requests.iter().map(reuse).collect()
 }

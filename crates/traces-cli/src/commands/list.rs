@@ -16,7 +16,11 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "list", &[Table, Json, Ndjson, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::All)?;
-    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
+    let selection = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        selection.count_tokens(reader.store());
+        anyhow::Ok(selection)
+    })?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");

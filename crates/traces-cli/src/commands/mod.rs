@@ -1,6 +1,7 @@
 //! One file a verb: call the library, hand the result to `render`.
 
 mod diff;
+mod direct;
 mod explain;
 mod list;
 mod man;

@@ -11,13 +11,15 @@ use super::{reading, report_skipped};
 use crate::cli::{Filter, Output};
 use crate::exit::Status;
 use crate::render::notes;
-use crate::select::{Reader, Selector};
+use crate::select::{Reader, Selection, Selector};
 
 /// A request, and what was found on the way to it.
 pub(crate) struct One<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) selector: Selector,
     pub(crate) request: Request,
+    /// That request alone, with the others besides.
+    pub(crate) selection: Selection,
     /// What the files that were skipped mean for the exit code.
     pub(crate) status: Status,
 }
@@ -32,7 +34,7 @@ pub(crate) fn newest<'a>(
     let selector = Selector::parse(input)?;
     let reader = Reader::new(filter, KindFilter::Only(Kind::Conversation))?;
     let selection = reading(&reader, output, || reader.select_each(&[&selector]))?.pop();
-    let selection = selection.ok_or_else(|| anyhow!("there is no request"))?;
+    let mut selection = selection.ok_or_else(|| anyhow!("there is no request"))?;
     let status = report_skipped(&selection.skipped, output);
     let Some(request) = selection.requests.last().cloned() else {
         bail!("none of these files could be read as a trace")
@@ -43,5 +45,8 @@ pub(crate) fn newest<'a>(
             selection.requests.len()
         ));
     }
-    Ok(One { reader, selector, request, status })
+    // The others are still there to tell how this one's backend counts.
+    let others = std::mem::replace(&mut selection.requests, vec![request.clone()]);
+    selection.rest.extend(others);
+    Ok(One { reader, selector, request, selection, status })
 }

@@ -2,13 +2,16 @@
 
 use std::io::Write;
 
-use anyclaude_traces::prefix::{Options, prefix};
+use anyclaude_traces::context::context;
+use anyclaude_traces::error::Skipped;
+use anyclaude_traces::prefix::{Options, Passing, PrefixReport, Prompts, prefix};
 use anyclaude_traces::recording::element_text;
-use anyclaude_traces::scope::KindFilter;
+use anyclaude_traces::scope::{KindFilter, Scope};
+use anyclaude_traces::{Request, Store};
 use anyhow::bail;
 
 use super::{check_format, check_limits, reading, report_skipped};
-use crate::cli::{Format, PrefixArgs};
+use crate::cli::{Format, Output, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
 use crate::select::Reader;
@@ -17,7 +20,15 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "prefix", &[Table, Json, Ndjson, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
-    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
+    let (selection, price_list) = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        let price_list = selection.prices(reader.store());
+        match args.context {
+            Some(_) => selection.count_all_tokens(reader.store()),
+            None => selection.count_tokens(reader.store()),
+        }
+        anyhow::Ok((selection, price_list))
+    })?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     let nothing = selection.requests.is_empty();
     if nothing && args.output.format != Json {
@@ -27,7 +38,7 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let options =
         Options { order: args.order.into(), view: args.view.into(), slots: args.slots, text: args.text };
     let mut fetch = |path: &_, place| element_text(&store, path, place);
-    let found = prefix(
+    let mut found = prefix(
         selection.scope,
         &selection.passing(),
         &prompts,
@@ -35,6 +46,11 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         &mut fetch,
         selection.skipped_list(),
     );
+    found.price_list = Some(price_list);
+    found.context = args.context.map(|tokens| {
+        let requests: Vec<&Request> = selection.requests.iter().collect();
+        context(&requests, tokens.get())
+    });
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
@@ -42,13 +58,32 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         _ => page::print(out, &render::page(&found, selection.is_sitting), &args.output)?,
     }
     let lost = found.skipped.get(selection.skipped.len()..).unwrap_or_default();
-    for file in lost.iter().filter(|_| !args.output.quiet) {
+    say_lost(lost, &args.output);
+    let lost = if lost.is_empty() { Status::Done } else { Status::Skipped };
+    let nothing = if nothing { Status::Unusable } else { Status::Done };
+    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(lost).and(nothing))
+}
+
+/// What each request could have reused, where these pass through a cache as it is by
+/// default. Elements that cannot be read again are said.
+pub(super) fn simulated(
+    store: &Store,
+    prompts: &Prompts,
+    scope: Scope,
+    passing: &[Passing<'_>],
+    output: &Output,
+) -> PrefixReport {
+    let mut fetch = |path: &_, place| element_text(store, path, place);
+    let found = prefix(scope, passing, prompts, Options::default(), &mut fetch, Vec::new());
+    say_lost(&found.skipped, output);
+    found
+}
+
+fn say_lost(lost: &[Skipped], output: &Output) {
+    for file in lost.iter().filter(|_| !output.quiet) {
         notes::say(&format!(
             "{}: {}. What it has in common with others counts as far as is known",
             file.path, file.detail
         ));
     }
-    let lost = if lost.is_empty() { Status::Done } else { Status::Skipped };
-    let nothing = if nothing { Status::Unusable } else { Status::Done };
-    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(lost).and(nothing))
 }

@@ -3,6 +3,8 @@
 use std::io::Write;
 
 use anyclaude_traces::content::Content;
+use anyclaude_traces::explain::Direct;
+use anyclaude_traces::recording::read_prompts;
 use anyclaude_traces::report::{self, PromptText, report};
 use anyclaude_traces::scope::KindFilter;
 use anyclaude_traces::summary::Grouping;
@@ -10,46 +12,65 @@ use anyclaude_traces::timing::timing;
 use anyclaude_traces::{Kind, Request, Store};
 use anyhow::{Context as _, bail};
 
-use super::explain::between;
+use super::direct::measured;
+use super::explain::{between, reuses};
+use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
 use crate::render::{json, notes, page, report as render, units};
 use crate::save::Target;
-use crate::select::{Reader, Selection, Side, faster_first, last_two_models};
+use crate::select::{FEW_MODELS, Reader, Selection, Side, faster_first, last_two_models};
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     let target = args.file.as_deref().map(|file| Target::new(file, args.force)).transpose()?;
     if target.is_none() && args.output.format == Format::Html {
         bail!("name the file of the page: traces report -o report.html; or print --format markdown");
     }
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
         bail!("none of these files could be read as a trace");
     }
-    let models = last_two_models(&selection.requests, reader.kind)?.map(faster_first);
-    let explanation = models.as_ref().map(|[left, right]| {
-        let (found, unreadable) =
-            reading(&reader, &args.output, || between(reader.store(), selection.scope, left, right));
-        selection.skipped.extend(unreadable);
-        found
+    let models = last_two_models(&selection, reader.kind)?.map(faster_first);
+    if models.is_none() && !args.measured.direct.is_empty() {
+        bail!("--direct: {FEW_MODELS}");
+    }
+    let direct = match &models {
+        Some([left, right]) => measured(&args.measured.direct, left, right)?,
+        None => None,
+    };
+    let (asked, unreadable) = reading(&reader, &args.output, || {
+        let compared = models.iter().flatten().flat_map(|side| &side.requests);
+        read_prompts(reader.store(), compared)
     });
+    selection.skipped.extend(unreadable);
+    let (kind, store, elements) = (reader.kind, reader.store().clone(), reader.into_prompts());
+    let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
+    let explanation = models
+        .as_ref()
+        .map(|[left, right]| between(selection.scope, left, right, &asked, &reuses(&prefix), direct.clone()));
     let status = report_skipped(&selection.skipped, &args.output);
-    let all = || Side { selector: "all requests".to_owned(), requests: selection.requests.clone() };
+    let all = || Side {
+        selector: "all requests".to_owned(),
+        requests: selection.requests.clone(),
+        others: Vec::new(),
+    };
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
-    let sides: Vec<report::Side<'_>> = sides.iter().map(side).collect();
-    let texts = if args.include_text { texts(reader.store(), &sides)? } else { Vec::new() };
+    let direct = direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
+    let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
+    let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(side).collect();
+    let texts = if args.include_text { texts(&store, &sides)? } else { Vec::new() };
     let is_sitting = selection.is_sitting;
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
     let found = report(report::Question {
-        timing: timing(scope, requests, &joined, skipped, reader.kind, &Grouping::by_model()),
+        timing: timing(scope, requests, &joined, skipped, kind, &Grouping::by_model()),
         others: &others,
         sides: &sides,
         explanation,
-        read_tokens: &|request| request.timing.as_ref()?.prompt_tokens,
+        prefix: Some(prefix),
         texts,
     });
     let mut content = Vec::new();
@@ -72,13 +93,11 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
 }
 
 /// A side by its model, where all its requests have the same.
-fn side(side: &Side) -> report::Side<'_> {
-    let model = side.requests.first().and_then(|request| request.model.as_deref());
-    let model = model.filter(|model| side.requests.iter().all(|one| one.model.as_deref() == Some(*model)));
+fn side((side, direct): (&Side, Option<Direct>)) -> report::Side<'_> {
     report::Side {
-        name: model.unwrap_or(&side.selector).to_owned(),
+        name: side.model().unwrap_or(&side.selector).to_owned(),
         requests: side.requests.iter().collect(),
-        direct: None,
+        direct,
     }
 }
 

@@ -14,8 +14,10 @@ use crate::render::{json, page, show as render};
 pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Markdown, Table};
     check_format(&args.output, "show", &[Table, Json, Markdown])?;
-    let one = one::newest(&args.input, &args.filter, &args.output, "showing")?;
-    let request = one.request;
+    let mut one = one::newest(&args.input, &args.filter, &args.output, "showing")?;
+    one.selection.count_all_tokens(one.reader.store());
+    let price_list = one.selection.prices(one.reader.store());
+    let request = one.selection.requests.pop().unwrap_or(one.request);
     let mut content = if args.text { Content::with_text() } else { Content::sizes() };
     one.reader
         .store()
@@ -24,7 +26,8 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let limits = check_limits(std::slice::from_ref(&request), &args.limits.fail_over);
     let inputs = if one.selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
     let next = next_step(&args.filter, inputs, std::slice::from_ref(&request));
-    let shown = show(request, content);
+    let mut shown = show(request, content);
+    shown.price_list = Some(price_list);
     match args.output.format {
         Json => json::document(out, &shown)?,
         _ => page::print(out, &render::page(&shown, &next), &args.output)?,

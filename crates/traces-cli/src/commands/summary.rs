@@ -18,13 +18,18 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     use Format::{Csv, Json, Markdown, Table};
     check_format(&args.output, "summary", &[Table, Json, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
-    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
+    let (selection, price_list) = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        let price_list = selection.prices(reader.store());
+        anyhow::Ok((selection, price_list))
+    })?;
     let skipped = report_skipped(&selection.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");
     }
     let requests = selection.of_all_kinds();
-    let found = summarize(selection.scope, &requests, selection.skipped_list(), &grouping(args.by));
+    let mut found = summarize(selection.scope, &requests, selection.skipped_list(), &grouping(args.by));
+    found.price_list = Some(price_list);
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,
         Json => json::document(out, &found)?,

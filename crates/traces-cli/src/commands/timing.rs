@@ -18,7 +18,11 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Markdown, Ndjson, Table};
     check_format(&args.output, "timing", &[Table, Json, Ndjson, Csv, Markdown])?;
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_logs(&args.logs)?;
-    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
+    let selection = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        selection.count_tokens(reader.store());
+        anyhow::Ok(selection)
+    })?;
     let status = report_skipped(&selection.skipped, &args.output);
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
     let is_sitting = selection.is_sitting;

@@ -1,6 +1,8 @@
 //! JSON and NDJSON: the library's results, serialised.
 
 use std::io::{self, Write};
+use std::panic::resume_unwind;
+use std::thread;
 
 use anyclaude_traces::Request;
 use anyclaude_traces::error::Skipped;
@@ -46,16 +48,37 @@ pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Resul
     document(out, &List { scope, requests, skipped: selection.skipped_list() })
 }
 
-/// Prints one request a line.
-pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow::Result<()> {
-    let mut line = Vec::new();
+/// How many requests one thread renders at a time.
+const BATCH: usize = 512;
+
+/// Prints one request a line. Many are rendered on all cores, in their order.
+pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize + Sync]) -> anyhow::Result<()> {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    for round in requests.chunks(BATCH * threads) {
+        thread::scope(|scope| {
+            let mut batches = round.chunks(BATCH);
+            let own = batches.next();
+            let others: Vec<_> = batches.map(|batch| scope.spawn(|| rendered(batch))).collect();
+            out.write_all(&rendered(own.unwrap_or_default())?)?;
+            for other in others {
+                let lines = other.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+                out.write_all(&lines)?;
+            }
+            anyhow::Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn rendered(requests: &[impl Serialize]) -> anyhow::Result<Vec<u8>> {
+    let (mut lines, mut line) = (Vec::new(), Vec::new());
     for request in requests {
         line.clear();
         serde_json::to_writer(&mut line, &Versioned::new(request))?;
         line.push(b'\n');
-        Escaping(&mut *out).write_all(&line)?;
+        Escaping(&mut lines).write_all(&line)?;
     }
-    Ok(())
+    Ok(lines)
 }
 
 /// Escapes the control characters that JSON lets stand: DEL and C1. In JSON they

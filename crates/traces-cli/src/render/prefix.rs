@@ -1,15 +1,22 @@
 //! The page of `traces prefix`.
 
+use anyclaude_traces::context::ContextReport;
+use anyclaude_traces::measure::{Unit, Value};
 use anyclaude_traces::prefix::{
     Break, Breaker, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed, ToolsDifference,
     Totals, View,
 };
 
+use anyclaude_traces::request::TokenMethod;
+
 use super::page::Page;
 use super::summary::scope_line;
 use super::table::{Grid, number, text};
+use super::tools;
 use super::units::{self, UNKNOWN};
 
+/// How many threads are shown.
+const MOST_THREADS: usize = 8;
 /// How many names of tools are shown.
 const MOST_NAMES: usize = 4;
 
@@ -32,8 +39,46 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
     one_slot.into_iter().for_each(|line| page.line(line));
     page.table(reading(&report.reading));
+    if let Some(found) = &report.context {
+        page.table(context(found));
+    }
+    report.price_list.iter().for_each(|prices| tools::prices(&mut page, prices));
     page.table(requests(&report.requests));
     page
+}
+
+/// How much of the context window each thread takes, the fullest last.
+fn context(report: &ContextReport) -> Grid {
+    let mut grid = Grid::new([
+        text("THREAD", 0),
+        text("MODEL", 4),
+        number("REQS", 3),
+        number("PROMPT", 0),
+        number("LEFT", 0),
+        number("A TURN", 2),
+        text("WINDOW FULL AT", 0),
+    ]);
+    let mut threads: Vec<_> = report.threads.iter().collect();
+    threads.sort_by_key(|thread| thread.prompt_tokens);
+    for thread in threads.iter().skip(threads.len().saturating_sub(MOST_THREADS)) {
+        let prompt = match thread.method {
+            TokenMethod::Reported => units::tokens(thread.prompt_tokens),
+            TokenMethod::Estimate => units::estimate(thread.prompt_tokens),
+        };
+        grid.row([
+            thread.thread.as_deref().unwrap_or("(unknown)").to_owned(),
+            thread.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
+            thread.requests.to_string(),
+            prompt,
+            units::delta(Value::Whole(thread.headroom_tokens), Unit::Tokens),
+            thread.tokens_per_turn.map_or_else(
+                || UNKNOWN.to_owned(),
+                |growth| units::delta(Value::Rate(growth.round()), Unit::Tokens),
+            ),
+            thread.overflow_turn.map_or_else(|| "never".to_owned(), |turn| format!("turn {turn}")),
+        ]);
+    }
+    grid
 }
 
 /// Whether it cost a hundredth of all that had to be read.
@@ -83,7 +128,7 @@ fn totals(report: &PrefixReport) -> Grid {
     grid
 }
 
-fn breakers(breakers: &[Breaker]) -> Grid {
+pub(crate) fn breakers(breakers: &[Breaker]) -> Grid {
     let mut grid = Grid::new([
         text("BROKEN BY", 0),
         number("REQS", 2),

@@ -2,6 +2,7 @@
 
 use anyclaude_traces::Request;
 use anyclaude_traces::measure::Measure;
+use anyclaude_traces::request::{TokenMethod, Tokens};
 use anyclaude_traces::show::{Shown, ShownMessage, ShownTool};
 
 use super::page::{Next, Page, quoted};
@@ -22,8 +23,10 @@ pub(crate) fn page(shown: &Shown, next: &Next) -> Page {
     page.table(sections(request));
     page.table(system(shown));
     let largest: Vec<tools::Row<'_>> = shown.tools.iter().map(tool_row).collect();
-    page.table(tools::largest(&largest, MOST_ROWS));
-    tools::servers(&shown.mcp_servers).into_iter().for_each(|servers| page.line(servers));
+    let prices = shown.price_list.as_ref();
+    page.table(tools::largest(&largest, prices, MOST_ROWS));
+    tools::servers(&shown.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
+    prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     page.table(messages(&shown.messages));
     page.table(parameters(shown));
     texts(&mut page, shown);
@@ -73,24 +76,37 @@ fn times(request: &Request) -> Option<String> {
 
 fn sections(request: &Request) -> Grid {
     let sizes = &request.sizes;
-    let mut grid =
-        Grid::new([text("SECTION", 0), number("SIZE", 0), number("SHARE", 2), text("", 1), text("", 3)]);
+    let mut grid = Grid::new([
+        text("SECTION", 0),
+        number("SIZE", 0),
+        number("SHARE", 2),
+        number("TOKENS", 0),
+        text("", 1),
+        text("", 3),
+    ]);
+    let tokens = |of: fn(&Tokens) -> u64| match &request.tokens {
+        None => String::new(),
+        Some(tokens) if tokens.method == TokenMethod::Reported => units::tokens(of(tokens)),
+        Some(tokens) => units::estimate(of(tokens)),
+    };
     let chars = units::chars(sizes.system_chars);
-    for (name, bytes, note) in [
+    let blocks = format!("{} in {}", chars, units::count(sizes.system_blocks, "block"));
+    for (name, bytes, tokens, note) in [
+        ("system", sizes.system_bytes, tokens(|tokens| tokens.system), blocks),
+        ("tools", sizes.tools_bytes, tokens(|tokens| tokens.tools), units::count(sizes.tool_count, "tool")),
         (
-            "system",
-            sizes.system_bytes,
-            format!("{} in {}", chars, units::count(sizes.system_blocks, "block")),
+            "messages",
+            sizes.messages_bytes,
+            tokens(|tokens| tokens.messages),
+            units::count(sizes.message_count, "message"),
         ),
-        ("tools", sizes.tools_bytes, units::count(sizes.tool_count, "tool")),
-        ("messages", sizes.messages_bytes, units::count(sizes.message_count, "message")),
-        ("other", sizes.other_bytes, String::new()),
-        ("body", sizes.body_bytes, String::new()),
+        ("other", sizes.other_bytes, String::new(), String::new()),
+        ("body", sizes.body_bytes, tokens(|tokens| tokens.total), String::new()),
     ] {
         let (share, bar) = (units::share(bytes, sizes.body_bytes), units::bar(bytes, sizes.body_bytes, 20));
-        grid.row([name.to_owned(), units::bytes(bytes), share, bar, note]);
+        grid.row([name.to_owned(), units::bytes(bytes), share, tokens, bar, note]);
     }
-    grid
+    grid.without_empty(&[""])
 }
 
 fn system(shown: &Shown) -> Grid {

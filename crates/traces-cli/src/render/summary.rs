@@ -25,8 +25,10 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
         page.line(footnotes);
     }
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
-    page.table(tools::largest(&largest, MOST_ROWS));
-    tools::servers(&summary.mcp_servers).into_iter().for_each(|servers| page.line(servers));
+    let prices = summary.price_list.as_ref();
+    page.table(tools::largest(&largest, prices, MOST_ROWS));
+    tools::servers(&summary.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
+    prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     page.table(sessions(&summary.sessions));
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         page.line(format!("and {} before these", units::count(more as u64, "session")));

@@ -1,7 +1,11 @@
-//! Tools by size, and the MCP servers behind them.
+//! Tools by size and price, and the MCP servers behind them.
 
+use std::collections::HashMap;
+
+use anyclaude_traces::prices::{PriceList, ToolPrice};
 use anyclaude_traces::tools::ServerUse;
 
+use super::page::Page;
 use super::table::{Grid, number, text};
 use super::units;
 
@@ -13,31 +17,111 @@ pub(crate) struct Row<'a> {
     pub(crate) requests: Option<u64>,
 }
 
-/// The first `most_rows` tools with a bar each, and the rest in one row.
-pub(crate) fn largest(tools: &[Row<'_>], most_rows: usize) -> Grid {
-    let mut grid = Grid::new([text("LARGEST TOOLS", 0), number("SIZE", 0), number("REQS", 2), text("", 1)]);
+/// The first `most_rows` tools with their prices and a bar each, and the rest in one row.
+pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&PriceList>, most_rows: usize) -> Grid {
+    let mut grid = Grid::new([
+        text("LARGEST TOOLS", 0),
+        number("SIZE", 0),
+        number("TOKENS", 3),
+        number("PREFILL", 4),
+        number("REQS", 6),
+        text("CALLED", 2),
+        text("", 5),
+    ]);
+    let known: HashMap<Option<&str>, &ToolPrice> =
+        prices.iter().flat_map(|list| &list.tools).map(|tool| (tool.name.as_deref(), tool)).collect();
+    // Before the first call, that a tool was never called says nothing.
+    let tells = prices.is_some_and(|list| !list.called_tools.is_empty());
+    let called = |called: bool| match (tells, called) {
+        (false, _) => String::new(),
+        (true, true) => "yes".to_owned(),
+        (true, false) => "never".to_owned(),
+    };
     let most = tools.first().map_or(0, |tool| tool.bytes);
     for tool in tools.iter().take(most_rows) {
+        let price = known.get(&tool.name);
         grid.row([
             tool.name.unwrap_or("(unnamed)").to_owned(),
             units::bytes(tool.bytes),
+            price.map_or_else(String::new, |price| units::estimate(price.tokens)),
+            price.and_then(|price| price.prefill_ms).map_or_else(String::new, |ms| units::ms(Some(ms))),
             tool.requests.map_or_else(String::new, |n| n.to_string()),
+            price.map_or_else(String::new, |price| called(price.called)),
             units::bar(tool.bytes, most, 20),
         ]);
     }
     let more = tools.get(most_rows..).unwrap_or_default();
     if !more.is_empty() {
         let bytes = more.iter().map(|tool| tool.bytes).sum();
-        grid.row([format!("and {} more", more.len()), units::bytes(bytes), String::new(), String::new()]);
+        let prices: Vec<&&ToolPrice> = more.iter().filter_map(|tool| known.get(&tool.name)).collect();
+        let tokens = prices.iter().map(|price| price.tokens).sum();
+        let ms: Option<u64> = prices.iter().map(|price| price.prefill_ms).sum();
+        let or_nothing = |text: String| if prices.is_empty() { String::new() } else { text };
+        grid.row([
+            format!("and {} more", more.len()),
+            units::bytes(bytes),
+            or_nothing(units::estimate(tokens)),
+            or_nothing(ms.map_or_else(String::new, |ms| units::ms(Some(ms)))),
+            String::new(),
+            String::new(),
+            String::new(),
+        ]);
     }
     grid.without_empty(&[""])
 }
 
 /// `MCP servers: github 9.9 kB (9 tools) · …`; `None` where there are none.
-pub(crate) fn servers(servers: &[ServerUse]) -> Option<String> {
+pub(crate) fn servers(servers: &[ServerUse], prices: Option<&PriceList>) -> Option<String> {
+    let tells = prices.is_some_and(|list| !list.called_tools.is_empty());
     let server = |server: &ServerUse| {
-        format!("{} {} ({})", server.name, units::bytes(server.bytes), units::count(server.tools, "tool"))
+        let mut facts = vec![units::count(server.tools, "tool")];
+        let price = prices.and_then(|list| list.servers.iter().find(|price| price.name == server.name));
+        if let Some(price) = price {
+            facts.push(units::estimate(price.tokens) + " tokens");
+            facts.extend(price.prefill_ms.map(|ms| units::ms(Some(ms))));
+            facts.extend((tells && price.called == 0).then(|| "never called".to_owned()));
+        }
+        format!("{} {} ({})", server.name, units::bytes(server.bytes), facts.join(", "))
     };
     let named: Vec<String> = servers.iter().map(server).collect();
     (!named.is_empty()).then(|| format!("MCP servers: {}", named.join(" · ")))
+}
+
+/// What the tools cost together, and lists to paste for those that nobody called.
+pub(crate) fn prices(page: &mut Page, list: &PriceList) {
+    if list.tools.is_empty() {
+        return;
+    }
+    let time = |ms: Option<u64>| ms.map_or_else(String::new, |ms| format!(" or {}", units::ms(Some(ms))));
+    let reader = list.model.as_ref().map(|model| format!(" of prefill on {model}")).unwrap_or_default();
+    let all = format!("All tools: {} tokens{}{reader}", units::estimate(list.tokens), time(list.prefill_ms));
+    if list.called_tools.is_empty() {
+        page.line(format!("{all}; no conversation called any yet."));
+        return;
+    }
+    let uncalled = list.tools.len() - list.called_tools.len();
+    if uncalled == 0 {
+        page.line(format!("{all}; every one of them was called."));
+        return;
+    }
+    page.line(format!(
+        "{all}; {uncalled} of {} were never called: {} tokens{}.",
+        list.tools.len(),
+        units::estimate(list.uncalled_tokens),
+        time(list.uncalled_prefill_ms),
+    ));
+    let names = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(",");
+    let called = names(&mut list.called_tools.iter().map(|name| json_string(name)));
+    page.hint("Called, for anyclaude's tool allowlist:", format!("[{called}]"));
+    if !list.uncalled_servers.is_empty() {
+        let servers = names(&mut list.uncalled_servers.iter().map(|name| json_string(name)));
+        page.hint(
+            "To turn off in Claude Code's settings:",
+            format!("\"disabledMcpjsonServers\": [{servers}]"),
+        );
+    }
+}
+
+fn json_string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

@@ -46,6 +46,16 @@ pub(crate) fn chars(chars: u64) -> String {
     show(whole(chars), Unit::Chars)
 }
 
+/// A number of tokens that a backend counted.
+pub(crate) fn tokens(tokens: u64) -> String {
+    show(whole(tokens), Unit::Tokens)
+}
+
+/// An estimated number of tokens.
+pub(crate) fn estimate(tokens: u64) -> String {
+    format!("~{}", self::tokens(tokens))
+}
+
 /// A number of milliseconds that may be unknown.
 pub(crate) fn ms(ms: Option<u64>) -> String {
     maybe(ms.map(whole), Unit::Ms)

@@ -3,6 +3,7 @@
 mod explain;
 mod selector;
 mod sides;
+mod tokens;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
@@ -24,7 +25,7 @@ use chrono::Local;
 use explain::{explain_missing, nothing_left, nothing_recorded};
 use selector::resolve;
 pub(crate) use selector::{Field, Selector};
-pub(crate) use sides::{FewModels, Side, Sides, faster_first, last_two_models};
+pub(crate) use sides::{FEW_MODELS, FewModels, Side, Sides, faster_first, last_two_models};
 
 use crate::cli::Filter;
 use crate::duration::{End, Label, parse_moment};
@@ -96,12 +97,16 @@ impl Selection {
         let hidden = self.others.iter().chain(&self.rest);
         let hidden = hidden.filter(|request| within(request, from, self.scope.to));
         let shown = self.requests.iter().map(|request| Passing { request, shown: true });
-        let mut all: Vec<Passing<'_>> =
-            shown.chain(hidden.map(|request| Passing { request, shown: false })).collect();
-        all.sort_by(|a, b| a.request.order().cmp(&b.request.order()).then(b.shown.cmp(&a.shown)));
-        all.dedup_by(|a, b| a.request.path == b.request.path);
-        all
+        in_order(shown.chain(hidden.map(|request| Passing { request, shown: false })))
     }
+}
+
+/// All of them in the order of time, each once; one that is shown is shown.
+fn in_order<'a>(passing: impl Iterator<Item = Passing<'a>>) -> Vec<Passing<'a>> {
+    let mut all: Vec<Passing<'_>> = passing.collect();
+    all.sort_by(|a, b| a.request.order().cmp(&b.request.order()).then(b.shown.cmp(&a.shown)));
+    all.dedup_by(|a, b| a.request.path == b.request.path);
+    all
 }
 
 /// What was read, before any scope.

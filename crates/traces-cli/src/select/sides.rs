@@ -1,16 +1,19 @@
 //! The two sides of a comparison, as the user names them or as the last two models.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyclaude_traces::measure::Measure;
+use anyclaude_traces::prefix::Passing;
+use anyclaude_traces::request::TracePath;
 use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::stats::Stats;
 use anyclaude_traces::{Error, Request};
 use anyhow::{Context as _, anyhow, bail};
 
-use super::{Field, Reader, Selector};
+use super::{Field, Reader, Selection, Selector, in_order};
 
 /// One side.
 pub(crate) struct Side {
@@ -18,7 +21,40 @@ pub(crate) struct Side {
     pub(crate) selector: String,
     /// Its requests, in order of time.
     pub(crate) requests: Vec<Request>,
+    /// What else was read with them: it went through the same prompt caches.
+    pub(crate) others: Vec<Request>,
 }
+
+impl Side {
+    /// A side of these requests, and everything else besides that was read.
+    fn among<'a>(
+        selector: String,
+        requests: Vec<Request>,
+        all: impl IntoIterator<Item = &'a Request>,
+    ) -> Self {
+        let own: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
+        let others = all.into_iter().filter(|request| !own.contains(&request.path)).cloned().collect();
+        Self { selector, requests, others }
+    }
+
+    /// Everything that passed through a cache: its requests, which are shown, among the
+    /// others.
+    pub(crate) fn passing(&self) -> Vec<Passing<'_>> {
+        let shown = self.requests.iter().map(|request| Passing { request, shown: true });
+        in_order(shown.chain(self.others.iter().map(|request| Passing { request, shown: false })))
+    }
+
+    /// The model that ran, where it is known and the same for all.
+    pub(crate) fn model(&self) -> Option<&str> {
+        let model = self.requests.first()?.model.as_deref()?;
+        self.requests.iter().all(|request| request.model.as_deref() == Some(model)).then_some(model)
+    }
+}
+
+/// Why two models cannot be compared, and what to do.
+pub(crate) const FEW_MODELS: &str = "two models are compared, and fewer are known here. Run the same task with \
+                                     another model, look further back with --all, or name the model of a session: \
+                                     --label NAME=session:ID";
 
 /// Both sides, and what was skipped on the way to them.
 pub(crate) struct Sides {
@@ -71,7 +107,13 @@ fn two(reader: &Reader<'_>, left: &OsStr, right: &OsStr) -> anyhow::Result<Sides
         }
         skipped.extend(selection.skipped);
         seen = if is_one_pool { selection.scope.requests_seen } else { seen + selection.scope.requests_seen };
-        sides.push(Side { selector: name.to_string_lossy().into_owned(), requests: selection.requests });
+        let mut others = selection.others;
+        others.extend(selection.rest);
+        sides.push(Side {
+            selector: name.to_string_lossy().into_owned(),
+            requests: selection.requests,
+            others,
+        });
     }
     let sides = <[Side; 2]>::try_from(sides).map_err(|_| anyhow!("there are two sides"))?;
     Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
@@ -96,7 +138,7 @@ fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
     reader.check_labels()?;
     let scope = reader.whole_scope(pool.requests.len() as u64);
     if selector.is_single() {
-        let right = Side { selector: name.into_owned(), requests: vec![newest.clone()] };
+        let right = Side::among(name.into_owned(), vec![newest.clone()], &pool.requests);
         let sides = [predecessor(&pool.requests, newest)?, right];
         return Ok(Sides::new(sides, pool.skipped, scope));
     }
@@ -105,15 +147,18 @@ fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
     let other = other.with_context(|| format!("`{name}` is the only model that is known"))?;
     let of_both = |model: &&Arc<str>| *model == other || Some(*model) == newest.model.as_ref();
     let names: Vec<&Arc<str>> = models.iter().filter(of_both).collect();
-    let sides = sides_of(&names, &pool.requests, reader.kind)?;
+    let sides = sides_of(&names, &pool.requests, reader.kind, &[])?;
     Ok(Sides::new(sides, pool.skipped, scope))
 }
 
 /// The two models used last among these requests, the older one left; `None` where
 /// fewer are known.
-pub(crate) fn last_two_models(requests: &[Request], kind: KindFilter) -> anyhow::Result<Option<[Side; 2]>> {
+pub(crate) fn last_two_models(selection: &Selection, kind: KindFilter) -> anyhow::Result<Option<[Side; 2]>> {
+    let requests = &selection.requests;
     match models_by_last_use(requests, kind).as_slice() {
-        [.., older, newer] => sides_of(&[older, newer], requests, kind).map(Some),
+        [.., older, newer] => {
+            sides_of(&[older, newer], requests, kind, &[&selection.others, &selection.rest]).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -129,18 +174,15 @@ pub(crate) fn faster_first([left, right]: [Side; 2]) -> [Side; 2] {
 
 fn without_names(reader: &Reader<'_>, few: FewModels) -> anyhow::Result<Sides> {
     let selection = reader.select(&[])?;
-    if let Some(sides) = last_two_models(&selection.requests, reader.kind)? {
+    if let Some(sides) = last_two_models(&selection, reader.kind)? {
         return Ok(Sides::new(sides, selection.skipped, selection.scope));
     }
     if few == FewModels::Fail {
-        bail!(
-            "two models are compared, and fewer are known here. Run the same task with another model, look \
-             further back with --all, or name the model of a session: --label NAME=session:ID"
-        );
+        bail!(FEW_MODELS);
     }
     let newest = selection.requests.last().context("there is no request to compare")?.clone();
     let left = predecessor(&selection.requests, &newest)?;
-    let right = Side { selector: "latest".to_owned(), requests: vec![newest] };
+    let right = Side::among("latest".to_owned(), vec![newest], &selection.requests);
     Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })
 }
 
@@ -158,7 +200,7 @@ fn predecessor(requests: &[Request], of: &Request) -> anyhow::Result<Side> {
         .rfind(in_thread)
         .with_context(|| format!("{} is the first of its thread: name the other side too", path.display()))?;
     let selector = before.path.as_ref().display().to_string();
-    Ok(Side { selector, requests: vec![before.clone()] })
+    Ok(Side::among(selector, vec![before.clone()], requests))
 }
 
 /// The models of these requests, the one used last last.
@@ -173,12 +215,18 @@ fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
     models
 }
 
-fn sides_of(models: &[&Arc<str>], requests: &[Request], kind: KindFilter) -> anyhow::Result<[Side; 2]> {
+/// A side for each model; `besides` was read as well, and is of no model that counts.
+fn sides_of(
+    models: &[&Arc<str>],
+    requests: &[Request],
+    kind: KindFilter,
+    besides: &[&Vec<Request>],
+) -> anyhow::Result<[Side; 2]> {
     let of_model = |model: &&Arc<str>| {
         let of_model =
             |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(*model);
-        let requests = requests.iter().filter(of_model).cloned().collect();
-        Side { selector: format!("model:{model}"), requests }
+        let own = requests.iter().filter(of_model).cloned().collect();
+        Side::among(format!("model:{model}"), own, requests.iter().chain(besides.iter().copied().flatten()))
     };
     let sides: Vec<Side> = models.iter().map(of_model).collect();
     <[Side; 2]>::try_from(sides).map_err(|_| anyhow!("there are two models"))

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::prose::prose;
 use super::requests::MODEL_WIDTH;
-use super::{bars, growth, points, reading, requests, unknown, waterfall};
+use super::{bars, growth, points, prefix, reading, requests, unknown, waterfall};
 use crate::render::plain;
 use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
@@ -15,7 +15,7 @@ const STYLE: &str = include_str!("style.css");
 /// Makes tables sortable; without it they are as they are.
 const SCRIPT: &str = include_str!("sort.js");
 /// What tells these two from any other style and script; a test computes it again.
-const STYLE_HASH: &str = "sha256-cKSYbgYa/m0KcDFbHPac/t+AIv7yt6rO0ey6N6UfiKw=";
+const STYLE_HASH: &str = "sha256-mSYyC2AmzF7VnbECe60CMq26Dz1HANIaKkYcVHC6WaU=";
 const SCRIPT_HASH: &str = "sha256-9XUfLpUOAKIu+oQoMM8SRdYDe6SRrcfh0OnZ49a3nr8=";
 
 /// Nothing from anywhere, and no style or script but these.
@@ -60,6 +60,7 @@ fn document(report: &Report, is_sitting: bool) -> Markup {
                     (five_points(report))
                     (growth::section(report))
                     (reading::section(report))
+                    (prefix::section(report))
                     (bars::tools(report))
                     @if !report.texts.is_empty() { (texts(&report.texts)) }
                     (requests::section(report))

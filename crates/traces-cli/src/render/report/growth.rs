@@ -77,7 +77,7 @@ fn figure(at: usize, session: &SessionSections) -> Markup {
             (caption.scaled(HEIGHT, &picture(&session.prompts)))
             details {
                 summary { "Figures of session " (name) }
-                (table("Sizes by section", &figures(&[first, largest, last]), false))
+                (table(&format!("Sizes by section, session {name}"), &figures(&[first, largest, last]), false))
             }
         }
     }
@@ -105,7 +105,7 @@ fn picture(prompts: &[PromptSections]) -> Markup {
 
 /// The outline of columns of these heights. Steps are between whole units, so that
 /// short numbers do not add up to an error.
-fn outline(heights: &[i64]) -> String {
+pub(super) fn outline(heights: &[i64]) -> String {
     let mut path = format!("M{LEFT} {HEIGHT}");
     let (mut x, mut height, count) = (0, 0, heights.len() as i64);
     for (at, next) in (1..).zip(heights) {
@@ -124,7 +124,7 @@ fn outline(heights: &[i64]) -> String {
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ticks are positive and small")]
-fn whole(tick: f64) -> u64 {
+pub(super) fn whole(tick: f64) -> u64 {
     tick as u64
 }
 

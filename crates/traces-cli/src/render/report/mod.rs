@@ -6,6 +6,7 @@ mod document;
 mod growth;
 mod markdown;
 mod points;
+mod prefix;
 mod prose;
 mod reading;
 mod requests;

@@ -1,4 +1,4 @@
-//! Time to first token against prompt tokens, with a line for each model.
+//! Time to first token against the tokens that had to be read, with a line for each model.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ pub(super) fn section(report: &Report) -> Markup {
     let has_points = report.reading.iter().any(|reading| !reading.points.is_empty());
     html! {
         section aria-labelledby="reading" {
-            h2 id="reading" { "Time to first token by size of prompt" }
+            h2 id="reading" { "Time to first token by what had to be read" }
             @if has_points { (figure(&report.reading)) }
             @else { p { "No request has both a time to first token and the backend's count of its tokens: record \
                          with ANYCLAUDE_DEBUG=2 anyclaude." } }
@@ -36,7 +36,7 @@ pub(super) fn section(report: &Report) -> Markup {
 fn figure(readings: &[Reading]) -> Markup {
     let caption = Caption {
         id: "reading-chart".to_owned(),
-        title: "Time to first token against prompt tokens".to_owned(),
+        title: "Time to first token against newly read tokens".to_owned(),
         description: readings.iter().map(sentence).collect::<Vec<_>>().join(" "),
     };
     html! {
@@ -51,9 +51,8 @@ fn figure(readings: &[Reading]) -> Markup {
             }
             (caption.scaled(HEIGHT, &picture(readings)))
             figcaption {
-                "Tokens are those of the whole prompt, as the backend counts them: what its cache already held is \
-                 among them, so that a warm cache shows as points far below the line. The line is one that a few odd \
-                 requests do not turn."
+                "Tokens are those that the backend had to read: what is new to a prompt cache, or the whole prompt \
+                 where its times show that it reuses nothing. The line is one that a few odd requests do not turn."
             }
             details {
                 summary { "Figures of the lines" }
@@ -101,7 +100,7 @@ fn picture(readings: &[Reading]) -> Markup {
             line x1=(x(tick)) x2=(x(tick)) y1=(FLOOR) y2=(FLOOR + 5) {}
             text.tick.middle x=(x(tick)) y=(FLOOR + 24) { (units::show(Value::Rate(tick), Unit::Tokens)) }
         }
-        text.tick.end x=(WIDTH) y=(HEIGHT + 4) { "prompt tokens" }
+        text.tick.end x=(WIDTH) y=(HEIGHT + 4) { "tokens to read" }
         @for (reading, class) in readings.iter().zip(CLASSES) {
             @let places: BTreeSet<(i64, i64)> = pairs(reading).map(|(tokens, ms)| (x(tokens), y(ms))).collect();
             path.(class).points d=(dots(&places)) {}

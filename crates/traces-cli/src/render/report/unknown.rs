@@ -22,7 +22,7 @@ pub(super) fn section(report: &Report) -> Markup {
             ul {
                 @for sentence in missing { li { (prose(sentence)) } }
                 @for sentence in &report.missing { li { (prose(sentence)) "." } }
-                @for one in left { li { "Not compared: " (units::count(one.n, "request")) " " (left_out(one.reason)) "." } }
+                @for one in left { li { "Not compared: " (units::count(one.n, "request")) " (" (left_out(one.reason)) ")." } }
                 @if !others.is_empty() { li { "Of other kinds, in no figure here: " (others.join(", ")) "." } }
                 @if report.skipped.is_empty() { li { "No file was skipped." } }
             }

@@ -113,13 +113,13 @@ pub(super) fn left_out(reason: LeftOutReason) -> &'static str {
         LeftOutReason::NoLog => "without a log",
         LeftOutReason::NotStreamed => "not streamed",
         LeftOutReason::NotCompleted => "not completed",
-        LeftOutReason::AmbiguousJoin => "whose log lines could be another's",
+        LeftOutReason::AmbiguousJoin => "their log lines could be another's",
         LeftOutReason::NoTtft => "without a time to first token",
-        LeftOutReason::Overlapping => "that overlapped another one",
-        LeftOutReason::ColdStart => "first of their process",
-        LeftOutReason::HiddenReasoning => "with reasoning that was not streamed",
+        LeftOutReason::Overlapping => "they overlapped others",
+        LeftOutReason::ColdStart => "the first of a process, which may load the model",
+        LeftOutReason::HiddenReasoning => "reasoning that was not streamed",
         LeftOutReason::NoUsage => "without token counts",
-        LeftOutReason::Unpaired => "without a partner of the same prompt",
+        LeftOutReason::Unpaired => "no partner with the same prompt",
         _ => "for another reason",
     }
 }

@@ -1,0 +1,220 @@
+//! Counts the tokens of a prompt while the parser passes over it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Counter;
+use crate::trace::{Element, Identity, Message, Place, Section, Visit};
+
+/// Tokens in thousandths, so that sums are exact and do not depend on an order.
+pub(crate) type Thousandths = u64;
+
+/// The locks that threads share the counts behind.
+const SHARDS: usize = 16;
+
+/// The counts of all pieces of text that were seen: every distinct one is counted
+/// once, as each request of a conversation repeats the one before.
+#[derive(Debug, Default)]
+pub struct Memo {
+    shards: [Mutex<HashMap<Identity, Thousandths>>; SHARDS],
+}
+
+impl Memo {
+    fn count_once(&self, piece: Identity, count: impl FnOnce() -> Thousandths) -> Thousandths {
+        let Some(shard) = self.shards.get(piece.shard(SHARDS)) else { return count() };
+        let lock = || shard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&piece) {
+            return *known;
+        }
+        // Others need not wait while this is counted; at worst it is counted twice.
+        let counted = count();
+        lock().insert(piece, counted);
+        counted
+    }
+}
+
+/// What the texts of one prompt come to, by the estimate, unscaled.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PromptTokens {
+    pub(crate) system: Thousandths,
+    pub(crate) tools: Vec<(Option<Arc<str>>, Thousandths)>,
+    pub(crate) messages: Thousandths,
+    /// The tools that the conversation has called so far, by name.
+    pub called: BTreeSet<Arc<str>>,
+}
+
+impl PromptTokens {
+    /// System, tools and messages, each in one.
+    pub(crate) fn sections(&self) -> [Thousandths; 3] {
+        [self.system, self.tools.iter().map(|(_, tokens)| tokens).sum(), self.messages]
+    }
+
+    /// Of all of it, in tokens.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    pub fn total(&self) -> f64 {
+        self.sections().iter().sum::<Thousandths>() as f64 / 1000.0
+    }
+}
+
+/// The visitor that takes down [`PromptTokens`].
+///
+/// Tools and tool calls count as the compact JSON that they are, everything else as
+/// its decoded text. Images count nothing: what a model makes of them is no text.
+#[derive(Debug)]
+pub struct TokenVisitor<'m> {
+    memo: &'m Memo,
+    /// Whether only tools are counted.
+    tools_only: bool,
+    found: PromptTokens,
+    /// Of the message that is being read.
+    message: Thousandths,
+    message_calls: Vec<Arc<str>>,
+}
+
+impl<'m> TokenVisitor<'m> {
+    /// A visitor of one prompt.
+    #[must_use]
+    pub fn new(memo: &'m Memo) -> Self {
+        Self {
+            memo,
+            tools_only: false,
+            found: PromptTokens::default(),
+            message: 0,
+            message_calls: Vec::new(),
+        }
+    }
+
+    /// A visitor that counts the tools alone, and notes which were called.
+    #[must_use]
+    pub fn of_tools(memo: &'m Memo) -> Self {
+        Self { tools_only: true, ..Self::new(memo) }
+    }
+
+    /// What was seen.
+    #[must_use]
+    pub fn finish(self) -> PromptTokens {
+        self.found
+    }
+}
+
+impl Visit for TokenVisitor<'_> {
+    fn element(&mut self, element: &Element<'_>) {
+        if self.tools_only && !matches!(element.place, Place::Tool(_)) {
+            self.note_call(element);
+            return;
+        }
+        // A block's identity is known already, for the history.
+        let piece = match element.place {
+            Place::Block { .. } => element.raw.identity(),
+            Place::System(_) | Place::Tool(_) => Identity::of_parts([element.raw.as_str().as_bytes()]),
+        };
+        let tokens = self.memo.count_once(piece, || count(element));
+        match element.place {
+            Place::System(_) => self.found.system += tokens,
+            Place::Tool(_) => self.found.tools.push((element.name.as_deref().map(Arc::from), tokens)),
+            Place::Block { .. } => {
+                self.message += tokens;
+                self.note_call(element);
+            }
+        }
+    }
+
+    fn message(&mut self, _: &Message<'_>) {
+        self.found.messages += std::mem::take(&mut self.message);
+        self.found.called.extend(self.message_calls.drain(..));
+    }
+
+    fn restart(&mut self, section: Section) {
+        match section {
+            Section::Body => *self = Self { tools_only: self.tools_only, ..Self::new(self.memo) },
+            Section::System => self.found.system = 0,
+            Section::Tools => self.found.tools.clear(),
+            Section::Messages => {
+                self.found.messages = 0;
+                self.found.called.clear();
+            }
+            Section::Message(_) => {}
+        }
+        if matches!(section, Section::Messages | Section::Message(_)) {
+            self.message = 0;
+            self.message_calls.clear();
+        }
+    }
+}
+
+impl TokenVisitor<'_> {
+    fn note_call(&mut self, element: &Element<'_>) {
+        if let (true, Some(name)) = (is_call(element), &element.name) {
+            self.message_calls.push(Arc::from(name.as_ref()));
+        }
+    }
+}
+
+fn is_call(element: &Element<'_>) -> bool {
+    matches!(element.kind.as_deref(), Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
+}
+
+fn count(element: &Element<'_>) -> Thousandths {
+    let mut counter = Counter::default();
+    match element.place {
+        Place::Tool(_) => counter.add(&element.raw.content()),
+        Place::Block { .. } if is_call(element) => counter.add(&element.raw.content()),
+        Place::Block { .. } if element.kind.as_deref() == Some("image") => {}
+        Place::System(_) | Place::Block { .. } => {
+            element.raw.texts().iter().for_each(|text| counter.add(text));
+        }
+    }
+    counter.thousandths()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::estimate;
+    use crate::trace::parse;
+
+    fn read(memo: &Memo, body: &str) -> PromptTokens {
+        let mut visitor = TokenVisitor::new(memo);
+        let trace = format!("{{\"request\":{{\"body\":{body}}}}}");
+        parse(trace.as_bytes(), &mut visitor).unwrap();
+        visitor.finish()
+    }
+
+    fn thousandths(text: &str) -> Thousandths {
+        (estimate(text) * 1000.0).round() as Thousandths
+    }
+
+    #[test]
+    fn sections_are_counted_by_what_a_model_reads() {
+        let tool = r#"{"name":"Read","description":"Reads a file."}"#;
+        let call = r#"{"type":"tool_use","id":"t1","name":"Read","input":{"path":"a/b"}}"#;
+        let body = format!(
+            r#"{{"system":[{{"type":"text","text":"Be \"brief\"."}}],"tools":[{tool}],"messages":[
+                {{"role":"user","content":"Read a/b"}},
+                {{"role":"assistant","content":[{call}]}},
+                {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t1","content":[
+                    {{"type":"text","text":"forty-two"}},
+                    {{"type":"image","source":{{"data":"AAAAAAAAAAAA"}}}}]}}]}}]}}"#
+        );
+        let found = read(&Memo::default(), &body);
+        assert_eq!(found.system, thousandths("Be \"brief\"."));
+        assert_eq!(found.tools, [(Some("Read".into()), thousandths(tool))]);
+        assert_eq!(found.messages, thousandths("Read a/b") + thousandths(call) + thousandths("forty-two"));
+        assert_eq!(found.called.iter().map(|name| &**name).collect::<Vec<_>>(), ["Read"]);
+    }
+
+    #[test]
+    fn what_was_counted_is_remembered_and_repeated_members_count_once() {
+        let memo = Memo::default();
+        let once = read(&memo, r#"{"messages":[{"role":"user","content":"hello there"}]}"#);
+        assert_eq!(read(&memo, r#"{"messages":[{"role":"user","content":"hello there"}]}"#), once);
+        let twice = read(
+            &memo,
+            r#"{"messages":[{"content":[{"type":"tool_use","name":"X"}]}],
+                "messages":[{"role":"user","content":"gone","content":"hello there"}]}"#,
+        );
+        assert_eq!(twice, once);
+    }
+}

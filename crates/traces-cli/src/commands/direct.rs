@@ -1,0 +1,50 @@
+//! What `traces replay --save` measured of both models, for the verbs that compare
+//! them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyclaude_traces::explain::Direct;
+use anyhow::{Context as _, anyhow, bail};
+use lmstudio_replay::Replay;
+
+use crate::select::Side;
+
+/// How to get such a file.
+const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
+
+/// The two measurements, each beside the side of which it is; `None` where no files
+/// are named.
+pub(super) fn measured(
+    files: &[PathBuf],
+    left: &Side,
+    right: &Side,
+) -> anyhow::Result<Option<(Direct, Direct)>> {
+    match files {
+        [fast, slow] => Ok(Some((measurement(fast, left)?, measurement(slow, right)?))),
+        _ => Ok(None),
+    }
+}
+
+fn measurement(file: &Path, side: &Side) -> anyhow::Result<Direct> {
+    let replay = read(file)?;
+    replay.direct(side.model()).ok_or_else(|| {
+        let failed = replay.runs.iter().find_map(|run| run.error.as_deref());
+        let why = failed.map_or_else(String::new, |error| format!(" ({})", error.trim_end_matches('.')));
+        anyhow!(
+            "{}: this replay measured no time to first token{why}. {MEASURE} {0} --force`",
+            file.display()
+        )
+    })
+}
+
+fn read(file: &Path) -> anyhow::Result<Replay> {
+    let at = || format!("{}: cannot be read. {MEASURE} FILE`", file.display());
+    if !fs::metadata(file).with_context(at)?.is_file() {
+        bail!("{}: not a regular file", file.display());
+    }
+    let text = fs::read(file).with_context(at)?;
+    serde_json::from_slice(&text).with_context(|| {
+        format!("{}: not what `traces replay --save` writes. {MEASURE} FILE`", file.display())
+    })
+}
