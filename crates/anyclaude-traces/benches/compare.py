@@ -4,7 +4,7 @@
     cargo build --release -p traces-cli && cargo build --release -p anyclaude-traces --example read_only
     crates/anyclaude-traces/benches/compare.py [--rounds N] [--corpus FOLDER] [--check]
 
-Makes three corpora (1.9 GB; kept and used again), then runs everything in turns: A B
+Makes four corpora (3.2 GB; kept and used again), then runs everything in turns: A B
 C, A B C, … so that whatever else the computer does meets all alike. A ratio is of two
 runs of one turn. Programs that are not there (jq, jaq, cc) are left out. `--check`
 fails where a limit is exceeded that is not of speed: memory, and growth.
