@@ -55,7 +55,10 @@ impl Gathering {
             sort(&mut drafts);
         }
         session::assign(&mut drafts, &self.histories);
-        drafts.into_iter().map(|draft| draft.request).collect()
+        let mut requests: Vec<Request> = drafts.into_iter().map(|draft| draft.request).collect();
+        // Requests take the place of their drafts, which were larger.
+        requests.shrink_to_fit();
+        requests
     }
 }
 

@@ -65,7 +65,7 @@ pub struct Request {
     pub process: Option<Arc<Run>>,
     /// What the proxy was about to send, after its edits.
     #[serde(skip)]
-    pub proxied: Option<PromptOverhead>,
+    pub proxied: Option<Box<PromptOverhead>>,
     /// How many requests of its thread came before it.
     #[serde(skip)]
     pub turn: u32,

@@ -127,7 +127,7 @@ fn is_unmatched(request: &Request) -> bool {
 
 impl Edit {
     fn of(request: &Request) -> Option<Self> {
-        let proxied = request.proxied?;
+        let proxied = request.proxied.as_deref()?;
         Some(Self {
             path: request.path.clone(),
             system_chars: request.sizes.system_chars,

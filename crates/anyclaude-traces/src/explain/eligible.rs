@@ -81,17 +81,16 @@ pub(super) struct Chosen<'a> {
 
 /// Chooses the requests of one side, and counts the others.
 pub(super) fn choose<'a>(requests: &[&'a Request], tally: &mut Tally) -> Chosen<'a> {
-    let mut known = Vec::new();
+    let mut chosen = Chosen::default();
     for request in requests {
         match candidate(request) {
-            Ok(candidate) => known.push(candidate),
+            Ok(candidate) if hides_reasoning(request) => chosen.hidden.push(candidate),
+            Ok(candidate) => chosen.candidates.push(candidate),
             Err(reason) => tally.add(reason, 1),
         }
     }
-    let (hidden, candidates): (Vec<_>, Vec<_>) =
-        known.into_iter().partition(|one| hides_reasoning(one.request));
-    tally.add(LeftOutReason::HiddenReasoning, hidden.len());
-    Chosen { candidates, hidden }
+    tally.add(LeftOutReason::HiddenReasoning, chosen.hidden.len());
+    chosen
 }
 
 /// Whether the log certainly tells this request's time to first token, and that is

@@ -16,6 +16,7 @@ pub(crate) mod tests;
 mod verdict;
 mod words;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -323,16 +324,20 @@ impl<'a> Basis<'a> {
     }
 
     /// The candidates of both sides.
-    fn sides(&self) -> (Vec<Candidate<'a>>, Vec<Candidate<'a>>) {
+    fn sides(&self) -> [Cow<'_, [Candidate<'a>]>; 2] {
         match &self.compared {
-            Compared::Pairs(pairs) => pairs.iter().map(|pair| (pair.left, pair.right)).unzip(),
-            Compared::Groups(left, right) => (left.clone(), right.clone()),
+            Compared::Pairs(pairs) => {
+                let (left, right): (Vec<_>, Vec<_>) =
+                    pairs.iter().map(|pair| (pair.left, pair.right)).unzip();
+                [left.into(), right.into()]
+            }
+            Compared::Groups(left, right) => [left.into(), right.into()],
         }
     }
 
     /// The samples of both sides in the mean.
     fn means(&self) -> Option<(Sample, Sample)> {
-        let (left, right) = self.sides();
+        let [left, right] = self.sides();
         let mean =
             |side: &[Candidate<'_>]| Sample::mean(&side.iter().map(|one| one.sample).collect::<Vec<_>>());
         mean(&left).zip(mean(&right))
@@ -367,14 +372,15 @@ impl<'a> Basis<'a> {
             #[allow(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
             (prompt > 0).then(|| reusable as f64 / prompt as f64)
         };
-        let (left, right) = self.sides();
+        let [left, right] = self.sides();
         share(&left).zip(share(&right))
     }
 }
 
 /// Those that are preferred, and the others; all of them where none is preferred.
 fn preferring<T>(all: Vec<T>, is_preferred: impl Fn(&T) -> bool) -> (Vec<T>, Vec<T>) {
-    if !all.iter().any(&is_preferred) {
+    let preferred = all.iter().filter(|one| is_preferred(one)).count();
+    if preferred == 0 || preferred == all.len() {
         return (all, Vec::new());
     }
     all.into_iter().partition(is_preferred)

@@ -41,7 +41,7 @@ impl<'a> Account<'a> {
         totals: Option<Totals>,
         finding: Result<Finding, Undetermined>,
     ) -> Self {
-        let (left, right) = basis.sides();
+        let [left, right] = basis.sides();
         let reuse = basis.reuse(question.reuse);
         let names = names(question);
         Self {

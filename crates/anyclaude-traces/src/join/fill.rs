@@ -63,7 +63,7 @@ fn fill(
     }
     request.run = Some(process.id.clone());
     request.process = Some(process.clone());
-    request.proxied = log.prompt;
+    request.proxied = log.prompt.map(Box::new);
     request.join = Some(Join {
         log: process.log.clone(),
         gap_ms: request.timestamp.map(|stamp| stamp.ms_since(log.start)),

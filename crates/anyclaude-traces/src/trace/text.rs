@@ -28,10 +28,12 @@ impl std::ops::AddAssign for TextSize {
 
 impl<'a> RawStr<'a> {
     /// The text, escapes decoded. A lone surrogate becomes U+FFFD.
+    #[inline]
     pub(crate) fn decode(self) -> Cow<'a, str> {
-        if !self.escaped {
-            return Cow::Borrowed(self.inner);
-        }
+        if self.escaped { Cow::Owned(self.unescaped()) } else { Cow::Borrowed(self.inner) }
+    }
+
+    fn unescaped(self) -> String {
         let mut text = String::with_capacity(self.inner.len());
         for piece in (Pieces { rest: self.inner }) {
             match piece {
@@ -39,7 +41,7 @@ impl<'a> RawStr<'a> {
                 Piece::Char(c) => text.push(c),
             }
         }
-        Cow::Owned(text)
+        text
     }
 
     /// The size of [`decode`](Self::decode)'s result, without building it: that

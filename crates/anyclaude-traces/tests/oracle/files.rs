@@ -51,3 +51,26 @@ fn damaged_files_are_skipped_for_the_reason_that_the_table_names() {
         assert_eq!(found, Some(reason.as_str()), "{}", path.display());
     }
 }
+
+/// Takes minutes on gigabytes, and the folder is the reader's own:
+///
+/// ```text
+/// ORACLE_FOLDER=~/.anyclaude/traces cargo test --release -p anyclaude-traces --test oracle -- --ignored --nocapture
+/// ```
+#[test]
+#[ignore = "reads the folder that ORACLE_FOLDER names; run by hand"]
+fn every_file_of_a_folder_of_ones_own() {
+    let folder = std::env::var_os("ORACLE_FOLDER").expect("ORACLE_FOLDER names a folder of traces");
+    let mut paths = Vec::new();
+    files_below(Path::new(&folder), &mut paths);
+    let (mut traces, mut skipped) = (0, 0);
+    for path in paths {
+        let Ok(bytes) = fs::read(&path) else { continue };
+        match agreed(&bytes) {
+            Ok(Ok(_)) => traces += 1,
+            Ok(Err(_)) => skipped += 1,
+            Err(error) => panic!("{}: {error}", path.display()),
+        }
+    }
+    println!("agreed on {traces} traces and {skipped} other files");
+}

@@ -57,24 +57,36 @@ struct Body {
     /// How many cells a row has, whatever is shown of it.
     cells: usize,
     text: String,
-    /// Where each cell ends in the text, row after row.
-    ends: Vec<usize>,
+    /// Where each row begins in the text.
+    starts: Vec<usize>,
+    /// How long each cell is, row after row. A cell is made of what one file says,
+    /// and so shorter than 4 GB.
+    lengths: Vec<u32>,
 }
 
 impl Body {
+    fn begin_row(&mut self) {
+        self.starts.push(self.text.len());
+    }
+
     fn push(&mut self, cell: &str) {
         self.text.push_str(cell);
-        self.ends.push(self.text.len());
+        self.lengths.push(u32::try_from(cell.len()).unwrap_or(u32::MAX));
     }
 
-    fn cell(&self, at: usize) -> &str {
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        self.ends.get(at).and_then(|end| self.text.get(start..*end)).unwrap_or_default()
+    fn cell(&self, row: usize, cell: usize) -> &str {
+        let first = row * self.cells;
+        let lengths = self.lengths.get(first..=first + cell).unwrap_or_default();
+        let (before, length) = match lengths.split_last() {
+            Some((last, before)) => (before.iter().map(|length| *length as usize).sum(), *last as usize),
+            None => (0, 0),
+        };
+        let start = self.starts.get(row).map_or(0, |start| start + before);
+        self.text.get(start..start + length).unwrap_or_default()
     }
 
-    /// The number of the first cell of each row.
-    fn rows(&self) -> impl Iterator<Item = usize> + use<> {
-        (0..self.ends.len()).step_by(self.cells.max(1))
+    fn rows(&self) -> std::ops::Range<usize> {
+        0..self.starts.len()
     }
 }
 
@@ -100,6 +112,7 @@ impl Grid {
     /// Adds a row with a cell for each column; its text is made safe here.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let body = Rc::make_mut(&mut self.body);
+        body.begin_row();
         let mut cells = cells.into_iter();
         for shown in &mut self.columns {
             let cell = cells.next().unwrap_or_default();
@@ -114,19 +127,19 @@ impl Grid {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.body.ends.is_empty()
+        self.body.starts.is_empty()
     }
 
     /// The cells that are shown, row by row, at full length.
     pub(crate) fn rows(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
-        let cells = move |row| self.columns.iter().map(move |shown| self.body.cell(row + shown.cell));
+        let cells = move |row| self.columns.iter().map(move |shown| self.body.cell(row, shown.cell));
         self.body.rows().map(cells)
     }
 
     /// Leaves out the columns in which every cell is one of these.
     pub(crate) fn without_empty(mut self, empty: &[&str]) -> Self {
         let body = &self.body;
-        let is_empty = |row, shown: &Shown| empty.contains(&body.cell(row + shown.cell));
+        let is_empty = |row, shown: &Shown| empty.contains(&body.cell(row, shown.cell));
         self.columns.retain(|shown| !body.rows().all(|row| is_empty(row, shown)));
         self
     }
