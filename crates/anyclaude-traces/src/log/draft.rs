@@ -107,6 +107,12 @@ impl Draft {
         self.stream_start.is_some() || self.end.is_some() || self.first_token_ms.is_some()
     }
 
+    /// Whether its stream can still have waited at `at`.
+    pub(super) fn waited_at(&self, at: i64) -> bool {
+        let waited = self.first_token_ms.or(self.end.as_ref().map(|end| end.ms));
+        waited.is_none_or(|ms| self.start.saturating_add(ms) >= at)
+    }
+
     /// A quota probe: it asks for one token, in one piece.
     pub(super) fn is_probe(&self) -> bool {
         self.max_tokens == Some(1)

@@ -90,6 +90,39 @@ impl Keepalives {
     }
 }
 
+/// Streams looked at on either side of one that ended.
+const NEIGHBOURS: usize = 64;
+
+/// Stream `index` came to nothing at `ended`, so what it has from later is
+/// another's: of one that got this stream's in its place, where there is one.
+pub(super) fn cut(index: usize, ended: i64, drafts: &mut [Draft]) {
+    let Some(draft) = drafts.get_mut(index) else { return };
+    let kept = draft.keepalives.iter().take_while(|sent| **sent <= ended).count();
+    let late = draft.keepalives.split_off(kept);
+    let Some(start) = draft.stream_start else { return };
+    for (place, later) in (kept..).zip(late) {
+        let number = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1);
+        let due = start.saturating_add(number.saturating_mul(INTERVAL_MS)).saturating_sub(EARLY_MS);
+        let range = index.saturating_sub(NEIGHBOURS)..drafts.len().min(index.saturating_add(NEIGHBOURS));
+        let mut others = range.filter(|other| *other != index);
+        let given = others.find(|&other| {
+            let Some(other) = drafts.get(other) else { return false };
+            let in_time = other.keepalives.get(place).is_some_and(|sent| (due..=ended).contains(sent));
+            in_time
+                && other.keepalives.get(place + 1).is_none_or(|next| *next >= later)
+                && other.waited_at(later)
+        });
+        // The next ones are later still.
+        let Some(sent) = given.and_then(|other| drafts.get_mut(other)?.keepalives.get_mut(place)) else {
+            return;
+        };
+        let own = std::mem::replace(sent, later);
+        if let Some(draft) = drafts.get_mut(index) {
+            draft.keepalives.push(own);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +171,18 @@ mod tests {
         assert_eq!(counts(&taken), [1, 0]);
         keepalives.confirm(0, 7, &mut taken);
         assert_eq!((counts(&taken), taken[0].keepalives_confirmed), (vec![1, 0], Some(7)));
+    }
+
+    #[test]
+    fn what_comes_after_the_end_was_anothers() {
+        let (mut keepalives, mut drafts) = drafts(&[0, 3_924]);
+        // The proxy was busy: the first one's came with the error, then the other's.
+        keepalives.sent(1, 13_924, &mut drafts);
+        keepalives.sent(1, 13_925, &mut drafts);
+        cut(0, 13_924, &mut drafts);
+        assert_eq!((&drafts[0].keepalives, &drafts[1].keepalives), (&vec![13_924], &vec![13_925]));
+        // Nobody has what could be its own: it had none.
+        cut(0, 9_000, &mut drafts);
+        assert_eq!((counts(&drafts), drafts[1].keepalives[0]), (vec![0, 1], 13_925));
     }
 }

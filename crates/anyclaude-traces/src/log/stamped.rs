@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::draft::{Draft, End, FirstPart};
-use super::keepalives::Keepalives;
+use super::keepalives::{self, Keepalives};
 use super::message::Usage;
 use super::parts::{Claim, Parts, Possible, Settled};
 use super::types::Confidence;
@@ -25,8 +25,9 @@ const TIMER_LATE_MS: i64 = 10_000;
 const ABORT_MS: i64 = 2_000;
 /// A reply in one piece that fails does so before the proxy's time limit.
 const LONGEST_MS: i64 = 660_000;
-/// `Stream complete` is followed by its `[Request Complete]` within this.
-const DRAIN_MS: i64 = 6_000;
+/// `Stream complete` is followed by its `[Request Complete]` within this; as
+/// late as a timer when the proxy is busy in between.
+const DRAIN_MS: i64 = TIMER_LATE_MS;
 /// Candidates looked at for one line.
 const MAX_CANDIDATES: usize = 64;
 
@@ -351,8 +352,10 @@ impl Stamped {
         let &index = fitting.first()?;
         let draft = drafts.get_mut(index)?;
         draft.timed_out = true;
-        draft.keepalives.retain(|sent| *sent <= at);
-        self.open.remove(&(draft.start, index));
+        keepalives::cut(index, at, drafts);
+        if let Some(draft) = drafts.get(index) {
+            self.open.remove(&(draft.start, index));
+        }
         timeouts.push((at, index));
         Some(fitting)
     }
@@ -403,9 +406,9 @@ impl Stamped {
     fn fail(&mut self, index: usize, at: i64, drafts: &mut [Draft]) {
         if let Some(draft) = drafts.get_mut(index) {
             draft.failed = true;
-            draft.keepalives.retain(|sent| *sent <= at);
             self.open.remove(&(draft.start, index));
         }
+        keepalives::cut(index, at, drafts);
     }
 
     fn settle_first_parts(&self, drafts: &mut [Draft]) {

@@ -186,10 +186,10 @@ fn stream_ends_belong_to_the_completions_after_them() {
         + &start(2, 0, "a")
         + &start(3, 0, "a")
         + &parts(4, 0, 6)
-        + &parts(12, 0, 7)
-        + &parts(12, 1, 9)
-        + &complete(12, 1, "a", 10_001)
-        + &complete(12, 2, "a", 11_002);
+        + &parts(16, 0, 7)
+        + &parts(16, 1, 9)
+        + &complete(16, 1, "a", 14_001)
+        + &complete(16, 2, "a", 15_002);
     let log = parse(&text);
     let parts: Vec<_> = log.runs[0].requests.iter().map(|request| request.parts).collect();
     assert_eq!(parts, [Some(9), Some(7), None], "the first one's completion is lost");
