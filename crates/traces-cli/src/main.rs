@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod duration;
 mod exit;
+mod interrupt;
 mod render;
 mod save;
 mod select;
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
     let args = cli::verb_first(std::env::args_os());
     let cli = cli::Cli::try_parse_from(&args).unwrap_or_else(|error| refuse(&args, &error));
     let mut out = BufWriter::with_capacity(OUT_BYTES, io::stdout().lock());
-    let done = commands::run(cli.verb, &mut out).and_then(|status| Ok(out.flush().map(|()| status)?));
+    let done = interrupt::watch().map_err(Into::into).and_then(|()| commands::run(cli.verb, &mut out));
+    let done = done.and_then(|status| Ok(out.flush().map(|()| status)?));
     match done {
         Ok(status) => status.into(),
         Err(error) if exit::is_closed_pipe(&error) => ExitCode::SUCCESS,
