@@ -51,6 +51,9 @@ fn what_is_no_regular_file_is_an_error_when_named() {
         }
         let beside = folder.traces(&format!("list {name} in --format json")).ends_with(3).json();
         assert_eq!(beside["skipped"][0]["reason"], "unreadable");
+        for more in ["timing in --log", "report in -o", "replay in --save", "list --root"] {
+            folder.traces(&format!("{more} {name}")).ends_with(2).says(&[name]);
+        }
     }
 }
 

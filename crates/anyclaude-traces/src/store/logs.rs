@@ -1,13 +1,13 @@
 //! Finds and reads the logs beside the traces.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::work::{Order, each};
-use super::{Progress, Store};
+use super::{Progress, Store, open};
 use crate::error::{Error, ErrorKind};
 use crate::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser};
 use crate::time::Timestamp;
@@ -174,10 +174,7 @@ fn is_of_day(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
 }
 
 fn read_chunks(path: &Path, progress: &Progress, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(ErrorKind::NotRegular);
-    }
+    let (mut file, _) = open(path)?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match file.read(&mut chunk) {

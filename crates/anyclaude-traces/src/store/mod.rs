@@ -6,7 +6,7 @@ mod logs;
 mod progress;
 mod work;
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -170,6 +170,17 @@ impl Store {
     }
 }
 
+/// Opens a regular file; anything else is not even opened: a pipe would wait for
+/// somebody to write.
+fn open(path: &Path) -> Result<(File, Metadata), ErrorKind> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(ErrorKind::NotRegular);
+    }
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
+}
+
 /// Reads one file after the other into the same memory.
 struct Reader<'p> {
     max_file_bytes: u64,
@@ -203,11 +214,7 @@ impl<'p> Reader<'p> {
 
     fn fill(&mut self, path: &Path) -> Result<(), ErrorKind> {
         self.buffer.clear();
-        let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(ErrorKind::NotRegular);
-        }
+        let (mut file, metadata) = open(path)?;
         let limit = self.max_file_bytes;
         let too_large = |bytes| Err(ErrorKind::TooLarge { bytes, limit });
         if metadata.len() > limit {
