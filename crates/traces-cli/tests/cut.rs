@@ -1,6 +1,7 @@
 //! Files that were cut anywhere, and files of which any one bit has flipped: they
 //! are read or skipped, and what is said of them is never wrong.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![allow(clippy::print_stdout, reason = "what was tried is counted, to be quoted")]
 
 mod common;
 
