@@ -1,6 +1,7 @@
 //! Runs the program as a user does, and writes traces for it to read.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod hostile;
 pub(crate) mod server;
 
 use std::collections::BTreeMap;
