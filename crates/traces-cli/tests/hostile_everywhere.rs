@@ -347,6 +347,48 @@ fn a_page_has_the_markup_of_a_harmless_one() {
     }
 }
 
+/// What a Markdown reader makes of a page, but for text: by name, without what our
+/// pages are made of.
+fn constructs(page: &str) -> BTreeSet<String> {
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+    let ours = |event: &Event<'_>| match event {
+        Event::Text(_) | Event::Code(_) | Event::End(_) | Event::SoftBreak => true,
+        Event::Start(tag) => matches!(
+            tag,
+            Tag::Paragraph
+                | Tag::Heading { .. }
+                | Tag::CodeBlock(_)
+                | Tag::Table(_)
+                | Tag::TableHead
+                | Tag::TableRow
+                | Tag::TableCell
+        ),
+        _ => false,
+    };
+    let found = Parser::new_ext(page, Options::all()).filter(|event| !ours(event));
+    found.map(|event| format!("{event:.60?}")).collect()
+}
+
+#[test]
+fn markdown_has_no_markup_of_theirs() {
+    let (folder, server) = (recording(), hostile_server());
+    for (verb, formats) in FORMATS.into_iter().filter(|(_, formats)| formats.contains(&"markdown")) {
+        assert!(!formats.is_empty());
+        for line in lines(verb, &server.url) {
+            let page = folder.traces(&format!("{line} --format markdown")).stdout;
+            let found = constructs(&page);
+            assert!(found.is_empty(), "{line}: {found:?}");
+            // GitHub makes links of bare addresses; inside of code it does not.
+            for row in page.lines().filter(|row| !row.contains('`') && !line.contains("text")) {
+                let bare = row.replace("\\:", "").replace("\\.", "");
+                assert!(!bare.contains("://") && !bare.contains("www."), "{line}: {row:.300}");
+            }
+            let headings = page.lines().filter(|row| row.starts_with('#') && !line.contains("text"));
+            headings.for_each(|row| assert!(row.starts_with("## "), "{line}: {row:.100}"));
+        }
+    }
+}
+
 /// Everything that a server can say, and how a replay tells it.
 #[test]
 fn nothing_that_a_server_says_steers() {
