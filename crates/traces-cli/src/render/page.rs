@@ -148,7 +148,8 @@ impl Terminal {
         if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// A line, broken between words where the terminal ends.
+    /// A line, broken between words where the terminal ends. What follows is indented:
+    /// no name that a recording holds can begin a line of its own.
     fn wrapped(&self, text: &str) -> Vec<String> {
         let text = plain::line(text);
         let Some(width) = self.width else { return vec![text.into_owned()] };
@@ -156,7 +157,9 @@ impl Terminal {
         for word in text.split(' ') {
             let room = width.saturating_sub(lines.last().map_or(0, |line| line.width()));
             match lines.last_mut() {
-                Some(line) if !line.is_empty() && word.width() >= room => lines.push(shorten(word, width)),
+                Some(line) if !line.is_empty() && word.width() >= room => {
+                    lines.push(format!("  {}", shorten(word, width.saturating_sub(2))));
+                }
                 Some(line) if line.is_empty() => line.push_str(&shorten(word, width)),
                 Some(line) => {
                     line.push(' ');
