@@ -72,6 +72,31 @@ fn links_to_files_are_followed_and_links_to_folders_only_when_named() {
 }
 
 #[test]
+fn links_that_lead_in_circles_are_named_and_hide_nothing() {
+    let folder = good();
+    for (name, target) in [("self.json", "self.json"), ("a.json", "b.json"), ("b.json", "a.json")] {
+        symlink(target, folder.path().join("in").join(name)).unwrap();
+    }
+    // A folder that holds itself, and one that holds that one.
+    symlink(".", folder.path().join("in/here")).unwrap();
+    symlink("../in", folder.path().join("in/above.json")).unwrap();
+    for verb in ["list", "summary", "show", "timing", "prefix"] {
+        let ran = folder.traces(&format!("{verb} in")).ends_with(3);
+        ran.says(&["skipped 3 files", "in/self.json: unreadable: Too many levels", "in/a.json", "in/b.json"]);
+    }
+    for line in
+        ["list in/self.json", "show in/a.json", "diff in/good.json in/b.json", "timing --log in/a.json"]
+    {
+        folder.traces(line).ends_with(2).says(&["Too many levels"]);
+    }
+    for line in ["list in/here/here/here --format ndjson", "list in/above.json --format ndjson"] {
+        assert_eq!(folder.traces(line).ends_with(3).ndjson().len(), 1, "{line}");
+    }
+    let written = folder.traces("report in -o in/self.json").ends_with(2);
+    written.says(&["in/self.json", "exists already"]);
+}
+
+#[test]
 fn unreadable_files_are_skipped_in_the_systems_own_words() {
     let folder = good();
     symlink(folder.path().join("nowhere"), folder.path().join("in/dangling.json")).unwrap();
