@@ -9,6 +9,7 @@ use crate::request::{Request, TokenMethod};
 
 /// The threads of some requests in a context window of one size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ContextReport {
     /// How many tokens fit.
@@ -19,6 +20,7 @@ pub struct ContextReport {
 
 /// A thread in a context window.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ThreadContext {
     /// Its session.

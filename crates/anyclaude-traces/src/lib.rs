@@ -33,6 +33,7 @@ pub mod explain;
 pub mod gather;
 mod insight;
 pub mod join;
+pub mod list;
 pub mod log;
 pub mod measure;
 pub mod overhead;
@@ -41,6 +42,8 @@ pub mod prices;
 pub mod recording;
 pub mod report;
 pub mod request;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod scope;
 mod session;
 pub mod show;
@@ -52,6 +55,10 @@ pub mod timing;
 pub mod tokens;
 pub mod tools;
 pub mod trace;
+
+/// The version of every shape that results are serialised in. It rises when a member
+/// is renamed, goes, or changes its meaning; not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
 
 pub use error::{Error, SkipReason};
 pub use recording::Recording;

@@ -8,6 +8,7 @@ use crate::request::Request;
 
 /// Two processes whose requests are compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RunChange {
     /// The process on the left.
@@ -20,6 +21,7 @@ pub struct RunChange {
 
 /// What one process took and wrote.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RunCost {
     /// The process.

@@ -12,9 +12,10 @@ use crate::trace::{Response, Sizes, ToolSize};
 
 /// One request, from one trace file or, in mode `claude`, from two.
 ///
-/// Serialises as the contract's request object; members that only the analyses
-/// need are left out of it.
+/// Serialises as a line of `traces list --format ndjson`; members that only the
+/// analyses need are left out of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Request {
     /// The trace file; of two, the one with the response.
@@ -87,6 +88,7 @@ pub struct Company {
 
 /// One anyclaude process, as its log tells it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Run {
     /// Its name: the time of its start, as anyclaude writes times into file names.
@@ -155,6 +157,7 @@ impl Serialize for TracePath {
 
 /// What sort of request it is: the first of these that fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Asks how many tokens a prompt has: its path ends in `/count_tokens`.
@@ -199,6 +202,7 @@ impl Kind {
 
 /// Where the name of the model that ran comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ModelSource {
@@ -216,6 +220,7 @@ pub enum ModelSource {
 
 /// Tokens of the prompt by section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Tokens {
     /// Of the system prompt.
@@ -232,6 +237,7 @@ pub struct Tokens {
 
 /// How tokens were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenMethod {
     /// The backend's own count, shared out over the sections.
@@ -242,6 +248,7 @@ pub enum TokenMethod {
 
 /// Times and counts of one request. Unknown is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Timing {
     /// When the proxy began to send: the stamp in `[Request Start]`.
@@ -285,6 +292,7 @@ pub struct Timing {
 
 /// How a trace was tied to its log lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Join {
     /// The log file.

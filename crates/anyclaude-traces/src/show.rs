@@ -11,6 +11,7 @@ use crate::tools::{self, ServerUse};
 
 /// One request, taken apart.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Shown {
     /// The request itself.
@@ -28,11 +29,13 @@ pub struct Shown {
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
     #[serde(serialize_with = "by_name")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::parameters"))]
     pub parameters: Vec<Parameter>,
 }
 
 /// A block of the system prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownSystem {
     /// Compact JSON.
@@ -46,6 +49,7 @@ pub struct ShownSystem {
 
 /// A tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownTool {
     /// Its name.
@@ -61,6 +65,7 @@ pub struct ShownTool {
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownMessage {
     /// Its role.

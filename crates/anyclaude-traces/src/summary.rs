@@ -19,6 +19,7 @@ use crate::tools::{self, ServerUse, ToolUse};
 
 /// What [`summarize`] finds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Summary {
     /// Which requests it is about.
@@ -47,6 +48,7 @@ pub struct Summary {
 
 /// Counts over all requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Totals {
     /// Requests.
@@ -121,6 +123,7 @@ impl Serialize for Group {
 
 /// How the prompt of a session grew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SessionGrowth {
     /// The session; `None` for requests of which no session is known.

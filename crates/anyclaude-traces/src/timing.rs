@@ -17,6 +17,7 @@ const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// What [`timing`] finds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimingReport {
     /// Which requests it is about.
@@ -46,6 +47,7 @@ pub struct TimingReport {
 /// Before is what Claude Code sent, by the trace; after is what the debug log's
 /// `[Prompt Overhead]` says, which counts UTF-16 units and rounds up to 4.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Edit {
     /// The trace.

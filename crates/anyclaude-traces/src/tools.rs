@@ -23,6 +23,7 @@ pub fn server(tool: &str) -> Option<&str> {
 
 /// A tool and the requests that carry it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolUse {
     /// Its name.
@@ -35,6 +36,7 @@ pub struct ToolUse {
 
 /// An MCP server's tools in one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerUse {
     /// The server.

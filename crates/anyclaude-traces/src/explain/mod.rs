@@ -70,6 +70,7 @@ pub struct Reuse {
 
 /// What [`explain`] finds. Left is the fast side, as the user sees it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Explanation {
     /// Which requests it is about.
@@ -148,6 +149,7 @@ impl Serialize for Millis {
 
 /// What one cause adds to the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Contribution {
     /// The cause.
@@ -162,6 +164,7 @@ pub struct Contribution {
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Verdict {
     /// The answer in one sentence.

@@ -56,6 +56,7 @@ pub struct Side<'a> {
 
 /// What [`report`] finds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Report {
     /// Which requests it is about.

@@ -1,0 +1,28 @@
+//! Requests → the answer to "what was there": all of them, and what was skipped.
+
+use serde::Serialize;
+
+use crate::error::Skipped;
+use crate::request::Request;
+use crate::scope::Scope;
+
+/// Requests, and the files of which there are none.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RequestList<'a> {
+    /// Which requests it is about.
+    pub scope: Scope,
+    /// The requests, in order of time, then path.
+    pub requests: &'a [Request],
+    /// The files that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+impl<'a> RequestList<'a> {
+    /// A list of these requests.
+    #[must_use]
+    pub fn new(scope: Scope, requests: &'a [Request], skipped: Vec<Skipped>) -> Self {
+        Self { scope, requests, skipped }
+    }
+}
