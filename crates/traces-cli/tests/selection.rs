@@ -172,6 +172,20 @@ fn selectors_pick_requests_and_groups() {
 }
 
 #[test]
+fn the_bare_name_of_a_trace_is_enough_everywhere() {
+    let (older, newer) = ("2025-11-16T02-52-11-962Z.json", "2025-11-16T02-52-31-269Z.json");
+    let paths = |line: &str| {
+        let found = traces(&format!("{line} --root {HOME} --format json")).ends_with(0).json();
+        let name = |value: &Value| value.as_str().unwrap().rsplit(['/', '\\']).next().unwrap().to_owned();
+        [name(&found["left"]["path"]), name(&found["right"]["path"])]
+    };
+    assert_eq!(paths(&format!("diff {newer}")), [older, newer]);
+    assert_eq!(paths(&format!("diff {older} {newer}")), [older, newer]);
+    let named = at_home(&format!("{newer} --label somebody={newer}"));
+    assert_eq!((named.len(), &named[0]["model"]), (1, &json!("somebody")));
+}
+
+#[test]
 fn several_inputs_are_taken_together_and_once() {
     let folder = root(&["2025-11-16T10:00:00.000Z", "2025-11-16T10:00:01.000Z", "2025-11-16T10:00:02.000Z"]);
     assert_eq!(listed(&folder, "traces/2.json traces/0.json"), ["0.json", "2.json"]);
