@@ -99,6 +99,20 @@ fn no_line_is_wider_than_the_terminal() {
 }
 
 #[test]
+fn help_fits_80_columns() {
+    let verbs = ["summary", "list", "show", "diff", "timing", "prefix", "explain", "report", "replay"];
+    for verb in verbs.into_iter().chain(["completions", "man"]) {
+        for flag in ["-h", "--help"] {
+            let (text, code) = on_terminal(80, &[verb, flag], &[]);
+            assert_eq!(code, 0, "{text}");
+            for row in without_colours(&text).lines() {
+                assert!(width(row) <= 80, "{verb} {flag}: {row}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_narrow_terminal_loses_columns_and_a_wide_one_none() {
     let line = format!("list --root {HOME}");
     let heading = |columns| {

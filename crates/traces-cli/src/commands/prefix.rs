@@ -10,15 +10,14 @@ use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::{Request, Store};
 use anyhow::bail;
 
-use super::{check_format, check_limits, reading, report_skipped};
+use super::{check_limits, reading, report_skipped};
 use crate::cli::{Format, Output, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
 use crate::select::Reader;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Markdown, Ndjson, Table};
-    check_format(&args.output, "prefix", &[Table, Json, Ndjson, Csv, Markdown])?;
+    use Format::{Csv, Json, Ndjson};
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
