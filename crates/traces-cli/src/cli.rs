@@ -10,10 +10,11 @@ mod shared;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(crate) use first::verb_first;
-use help::help;
+pub(crate) use help::SHARED_HELP;
+use help::{help, shared};
 pub(crate) use prefix::PrefixArgs;
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
@@ -111,7 +112,7 @@ Examples:
 )]
 pub(crate) struct SummaryArgs {
     /// Files, folders or selectors
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
@@ -138,7 +139,7 @@ Examples:
 )]
 pub(crate) struct ListArgs {
     /// Files, folders or selectors
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
     #[command(flatten)]
     pub(crate) limits: Limits,
@@ -161,7 +162,7 @@ Examples:
 )]
 pub(crate) struct ShowArgs {
     /// File, folder or selector; of several requests the newest
-    #[arg(value_name = "INPUT", default_value = "latest")]
+    #[arg(value_name = "INPUT", default_value = "latest", value_hint = ValueHint::AnyPath)]
     pub(crate) input: OsString,
     /// Print the prompt's text too: it may hold secrets
     ///
@@ -195,10 +196,10 @@ Examples:
 )]
 pub(crate) struct DiffArgs {
     /// File, folder or selector
-    #[arg(value_name = "LEFT")]
+    #[arg(value_name = "LEFT", value_hint = ValueHint::AnyPath)]
     pub(crate) left: Option<OsString>,
     /// File, folder or selector
-    #[arg(value_name = "RIGHT")]
+    #[arg(value_name = "RIGHT", value_hint = ValueHint::AnyPath)]
     pub(crate) right: Option<OsString>,
     /// Show how the system text and the tool descriptions differ: they may hold secrets
     ///
@@ -233,12 +234,12 @@ Examples:
 )]
 pub(crate) struct TimingArgs {
     /// Files, folders or selectors
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
     /// A log elsewhere, or a capture of anyclaude's standard error (repeatable)
     ///
     /// It is read besides those below the root. A capture names the trace of each request.
-    #[arg(long = "log", value_name = "FILE")]
+    #[arg(long = "log", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) logs: Vec<PathBuf>,
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
@@ -271,10 +272,10 @@ Examples:
 )]
 pub(crate) struct ExplainArgs {
     /// The fast side: file, folder or selector
-    #[arg(value_name = "FAST")]
+    #[arg(value_name = "FAST", value_hint = ValueHint::AnyPath)]
     pub(crate) fast: Option<OsString>,
     /// The slow side: file, folder or selector
-    #[arg(value_name = "SLOW")]
+    #[arg(value_name = "SLOW", value_hint = ValueHint::AnyPath)]
     pub(crate) slow: Option<OsString>,
     #[command(flatten)]
     pub(crate) measured: Measured,

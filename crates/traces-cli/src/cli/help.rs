@@ -48,13 +48,10 @@ Examples:
   traces man | man -l -
   traces man > ~/.local/share/man/man1/traces.1";
 
-/// The end of a verb's `--help`: its own words, then what holds for all that read
-/// requests.
-macro_rules! help {
-    ($own:literal) => {
-        concat!(
-            $own,
-            "\n
+/// What holds for all verbs that read requests.
+macro_rules! shared {
+    () => {
+        "\
 INPUT, and each side of a comparison, is one of:
   FILE            a trace file; its bare name is enough
   FOLDER          every *.json below it; a folder that holds traces/ is a root
@@ -83,7 +80,16 @@ Files:
   ~/.anyclaude/traces/MODE/TIME.json      one request each
   ~/.anyclaude/logs/debug-session-*.log   models, times and tokens
   ~/.anyclaude/request-logs/DAY.jsonl     models, and the proxy's own time"
-        )
     };
 }
-pub(super) use help;
+
+/// The end of a verb's `--help`: its own words, then what holds for all.
+macro_rules! help {
+    ($own:literal) => {
+        concat!($own, "\n\n", shared!())
+    };
+}
+pub(super) use {help, shared};
+
+/// The end of the `--help` of all verbs that read requests.
+pub(crate) const SHARED_HELP: &str = shared!();

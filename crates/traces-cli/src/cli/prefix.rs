@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 
 use anyclaude_traces::prefix::{Order, View};
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
-use super::help::help;
+use super::help::{help, shared};
 use super::{Filter, Format, Formats, Limits, Output};
 
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ Examples:
 )]
 pub(crate) struct PrefixArgs {
     /// Files, folders or selectors
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
     /// What the model's chat template puts first
     #[arg(long, value_name = "ORDER", default_value = "system-first")]

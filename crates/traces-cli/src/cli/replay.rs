@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ValueEnum, ValueHint, value_parser};
 
-use super::help::help;
+use super::help::{help, shared};
 use super::{Filter, Format, Formats, Output};
 
 #[derive(Debug, Args)]
@@ -35,14 +35,14 @@ Examples:
 )]
 pub(crate) struct ReplayArgs {
     /// File, folder or selector; of several requests the newest
-    #[arg(value_name = "INPUT", default_value = "latest")]
+    #[arg(value_name = "INPUT", default_value = "latest", value_hint = ValueHint::AnyPath)]
     pub(crate) input: OsString,
     #[command(flatten)]
     pub(crate) direct: Direct,
     /// Write the result to a file too, as JSON
     ///
     /// For `traces explain --direct`. It must not exist yet, and only its owner may read it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) save: Option<PathBuf>,
     /// Overwrite that file
     #[arg(long, requires = "save")]

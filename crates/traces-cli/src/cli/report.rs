@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
-use super::help::help;
+use super::help::{help, shared};
 use super::{Filter, Format, Formats, Measured, Output};
 
 #[derive(Debug, Args)]
@@ -28,13 +28,13 @@ Examples:
 )]
 pub(crate) struct ReportArgs {
     /// Files, folders or selectors
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
     /// Write to this file, which must not exist yet
     ///
     /// Only its owner may read it. A page of HTML needs it; the other formats go to the
     /// standard output without it.
-    #[arg(long = "output", short = 'o', value_name = "FILE")]
+    #[arg(long = "output", short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     /// Write over a file that exists
     #[arg(long, requires = "file")]

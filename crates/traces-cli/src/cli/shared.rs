@@ -7,7 +7,7 @@ use anyclaude_traces::Kind;
 use anyclaude_traces::scope::KindFilter;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use crate::duration::{Label, Limit, parse_limit};
 
@@ -32,7 +32,7 @@ pub(crate) struct Measured {
     ///
     /// Only this tells a slow proxy from a slow server. Measure both models with
     /// `traces replay --cold --save FILE`, each with a request that it answered.
-    #[arg(long, num_args = 2, value_names = ["FAST.json", "SLOW.json"])]
+    #[arg(long, num_args = 2, value_names = ["FAST.json", "SLOW.json"], value_hint = ValueHint::FilePath)]
     pub(crate) direct: Vec<PathBuf>,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Filter {
     ///
     /// The folder that holds traces/, logs/ and request-logs/. A file or folder that is
     /// named elsewhere is joined with the logs beside its own traces/.
-    #[arg(long, value_name = "DIR", env = "TRACES_ROOT", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "TRACES_ROOT", hide_env_values = true)]
     pub(crate) root: Option<PathBuf>,
     /// All that was ever recorded, not the last sitting only
     ///

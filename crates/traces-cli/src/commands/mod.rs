@@ -1,5 +1,6 @@
 //! One file a verb: call the library, hand the result to `render`.
 
+mod completions;
 mod diff;
 mod direct;
 mod explain;
@@ -40,7 +41,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
-        Verb::Completions(args) => man::completions(args.shell, out),
+        Verb::Completions(args) => completions::script(args.shell, out),
         Verb::Man => man::page(out),
     }
 }
