@@ -73,7 +73,7 @@ Exit codes:
 Environment:
   TRACES_ROOT  where anyclaude records, unless --root says so
   NO_COLOR     if set and not empty, no colour, unless --color always says so
-  TERM         `dumb` shows no progress
+  TERM         `dumb` shows neither colour nor progress
   TZ           the time zone of tables, and of days in --since and --until
 
 Files:

@@ -187,7 +187,7 @@ impl TypedValueParser for Formats {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
     Auto,
     /// Also where it is piped, and whatever NO_COLOR says
     Always,

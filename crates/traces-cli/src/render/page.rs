@@ -112,6 +112,11 @@ struct Terminal {
     color: bool,
 }
 
+/// Whether the terminal says that it knows neither colours nor a cursor.
+pub(crate) fn is_dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 impl Terminal {
     fn new(choice: ColorChoice) -> Self {
         let is_terminal = io::stdout().is_terminal();
@@ -120,7 +125,7 @@ impl Terminal {
         let color = match choice {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => is_terminal && !no_color,
+            ColorChoice::Auto => is_terminal && !no_color && !is_dumb_terminal(),
         };
         Self { width, color }
     }

@@ -9,6 +9,7 @@ use anyclaude_traces::store::Progress as ReadProgress;
 use lmstudio_replay::{Progress, Watch};
 use terminal_size::{Width, terminal_size_of};
 
+use super::page::is_dumb_terminal;
 use super::table::shorten;
 use super::units;
 
@@ -33,8 +34,7 @@ fn shown<T>(
     line: impl Fn() -> String + Sync,
     work: impl FnOnce() -> T,
 ) -> T {
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if !wanted || is_dumb || !io::stderr().is_terminal() {
+    if !wanted || is_dumb_terminal() || !io::stderr().is_terminal() {
         return work();
     }
     let (done, patient_until) = (AtomicBool::new(false), Instant::now() + patience);
