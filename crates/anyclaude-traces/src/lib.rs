@@ -65,3 +65,18 @@ pub use recording::Recording;
 pub use request::{Kind, Request};
 pub use store::Store;
 pub use time::Timestamp;
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    /// Whatever is read can be handed to another thread, and be looked at.
+    #[test]
+    fn types_are_for_all_threads() {
+        fn is<T: Send + Sync + Debug>() {}
+        is::<(crate::Error, crate::Recording, crate::Request, crate::Store, crate::log::LogParser)>();
+        is::<(crate::diff::Diff, crate::explain::Explanation, crate::prefix::PrefixReport)>();
+        is::<(crate::report::Report, crate::show::Shown, crate::summary::Summary)>();
+        is::<(crate::summary::Grouping, crate::timing::TimingReport, crate::prefix::Prompts)>();
+    }
+}

@@ -2,6 +2,7 @@
 //! biggest tools, the growth of sessions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
@@ -144,7 +145,7 @@ pub struct SessionGrowth {
 }
 
 /// Names the group of a request; `None` where that is unknown.
-type GroupKey = dyn Fn(&Request) -> Option<Arc<str>>;
+type GroupKey = dyn Fn(&Request) -> Option<Arc<str>> + Send + Sync;
 
 /// What requests are grouped by, and in which order the groups come.
 pub struct Grouping {
@@ -152,7 +153,14 @@ pub struct Grouping {
     order: Order,
 }
 
+impl fmt::Debug for Grouping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grouping").field("order", &self.order).finish_non_exhaustive()
+    }
+}
+
 /// In which order groups come.
+#[derive(Debug)]
 enum Order {
     MostRequestsFirst,
     EarliestFirst,
@@ -168,19 +176,19 @@ impl Grouping {
 
     /// By a name; the group with most requests comes first.
     #[must_use]
-    pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+    pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::MostRequestsFirst }
     }
 
     /// By something that comes and goes in time; the earliest group comes first.
     #[must_use]
-    pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+    pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::EarliestFirst }
     }
 
     /// By steps whose names have an order of their own; what is unknown comes last.
     #[must_use]
-    pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+    pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::ByName }
     }
 

@@ -15,6 +15,7 @@ use crate::watch::Watch;
 
 /// What to send where, and how often.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Plan {
     /// The server.
     pub url: BaseUrl,

@@ -50,6 +50,7 @@ impl Replay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Api {
     /// Anthropic's, `/v1/messages`: the body as recorded.
     Anthropic,
@@ -127,6 +128,7 @@ pub struct Figures {
 /// How the times between deltas are spread, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ChunkGap {
     /// The median.
     pub p50: f64,

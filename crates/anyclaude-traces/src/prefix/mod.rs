@@ -78,6 +78,7 @@ pub enum View {
 
 /// How the cache is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// The order of the prompt.
     pub order: Order,

@@ -27,6 +27,7 @@ use crate::timing::TimingReport;
 use crate::tools::{self, ServerUse, ToolUse};
 
 /// What [`report`] is asked.
+#[derive(Debug)]
 pub struct Question<'a> {
     /// The requests, their times, what is missing of them and what was skipped.
     pub timing: TimingReport,

@@ -34,8 +34,9 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         bail!("none of these files could be read as a trace");
     }
     let (store, prompts) = (reader.store().clone(), reader.into_prompts());
-    let options =
-        Options { order: args.order.into(), view: args.view.into(), slots: args.slots, text: args.text };
+    let mut options = Options::default();
+    (options.order, options.view) = (args.order.into(), args.view.into());
+    (options.slots, options.text) = (args.slots, args.text);
     let mut fetch = |path: &_, place| element_text(&store, path, place);
     let mut found = prefix(
         selection.scope,

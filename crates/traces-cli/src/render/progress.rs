@@ -111,11 +111,12 @@ mod tests {
     #[test]
     fn every_stage_has_its_words() {
         let seconds = Duration::from_secs;
-        let mut progress = Progress { run: 1, runs: 1, elapsed: None, first: None, deltas: 0 };
+        let mut progress = Progress::default();
+        (progress.run, progress.runs) = (1, 1);
         assert_eq!(replaying(&progress), "connecting");
-        progress = Progress { run: 2, runs: 3, elapsed: Some(seconds(4)), ..progress };
+        (progress.run, progress.runs, progress.elapsed) = (2, 3, Some(seconds(4)));
         assert_eq!(replaying(&progress), "Run 2 of 3: waiting for the first token, 4.0 s");
-        progress = Progress { run: 0, first: Some(seconds(2)), deltas: 20, ..progress };
+        (progress.run, progress.first, progress.deltas) = (0, Some(seconds(2)), 20);
         assert_eq!(replaying(&progress), "Warming up: first token after 2.0 s, 20 deltas, ~10 tok/s, 4.0 s");
     }
 }
