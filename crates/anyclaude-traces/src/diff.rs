@@ -225,6 +225,20 @@ impl MeasureChange {
 }
 
 /// Compares two sides. Texts are compared where both sides kept them.
+///
+/// ```
+/// use anyclaude_traces::diff::diff;
+/// use anyclaude_traces::recording::read_side;
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let turns: Vec<&Request> =
+///     recording.requests.iter().filter(|request| request.kind == Kind::Conversation).collect();
+/// let side = |at: usize| read_side(&Store::default(), format!("request {at}"), vec![turns[at]], false);
+/// let found = diff(&side(0)?, &side(1)?);
+/// assert!(found.measures.iter().any(|measure| measure.name.name() == "body_bytes"));
+/// # Ok::<(), anyclaude_traces::Error>(())
+/// ```
 #[must_use]
 pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
     let single = left.requests.len() == 1 && right.requests.len() == 1;

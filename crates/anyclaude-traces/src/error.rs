@@ -96,6 +96,15 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 /// A file or folder that could not be used. Never fatal to the others.
+///
+/// ```
+/// use anyclaude_traces::{Recording, SkipReason, Store};
+///
+/// let recording = Recording::read(&Store::default(), ["../../testdata/damaged/truncated-in-a-string.json"]);
+/// let error = &recording.skipped[0];
+/// assert_eq!(error.reason(), SkipReason::Truncated);
+/// assert!(error.to_string().ends_with("truncated-in-a-string.json: the file ends inside a value at byte 265 (line 11)"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {kind}", path.display())]
 pub struct Error {

@@ -12,12 +12,12 @@
 //! [`explain`] and [`report`] are pure functions from requests to serialisable
 //! results. [`Recording`] does all but the last:
 //!
-//! ```no_run
+//! ```
 //! use anyclaude_traces::{Recording, Store};
 //!
-//! let recording = Recording::read(&Store::default(), [".anyclaude/traces"]);
+//! let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
 //! let largest = recording.requests.iter().max_by_key(|request| request.sizes.body_bytes);
-//! # let _ = largest;
+//! assert!(largest.is_some_and(|request| request.sizes.body_bytes > 10_000));
 //! ```
 //!
 //! Sizes are bytes of compact JSON, times are whole milliseconds, and what is

@@ -176,6 +176,14 @@ impl Kind {
     pub const ALL: [Self; 4] = [Self::Conversation, Self::Background, Self::Probe, Self::CountTokens];
 
     /// The kind of a request with this path, token limit and number of tools.
+    ///
+    /// ```
+    /// use anyclaude_traces::Kind;
+    ///
+    /// assert_eq!(Kind::of(Some("/v1/messages/count_tokens"), Some(1), 23), Kind::CountTokens);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 0), Kind::Background);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 23), Kind::Conversation);
+    /// ```
     #[must_use]
     pub fn of(endpoint: Option<&str>, max_tokens: Option<u64>, tool_count: u64) -> Self {
         if endpoint.is_some_and(|path| path.ends_with("/count_tokens")) {

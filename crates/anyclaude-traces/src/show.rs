@@ -81,6 +81,20 @@ fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::
 }
 
 /// Takes a request apart.
+///
+/// ```
+/// use anyclaude_traces::content::Content;
+/// use anyclaude_traces::show::show;
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let request = recording.requests[0].clone();
+/// let mut content = Content::sizes();
+/// Store::default().reread(request.path.as_ref(), &mut content)?;
+/// let shown = show(request, content);
+/// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
+/// # Ok::<(), anyclaude_traces::Error>(())
+/// ```
 #[must_use]
 pub fn show(request: Request, content: Content) -> Shown {
     let mut tools: Vec<ShownTool> = content.tools.into_iter().map(shown_tool).collect();

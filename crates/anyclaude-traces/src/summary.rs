@@ -175,6 +175,18 @@ impl Grouping {
     }
 
     /// By a name; the group with most requests comes first.
+    ///
+    /// ```
+    /// use anyclaude_traces::measure::Measure;
+    /// use anyclaude_traces::summary::Grouping;
+    ///
+    /// # use anyclaude_traces::{Kind, Recording, Request, Store};
+    /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+    /// let all: Vec<&Request> = recording.requests.iter().collect();
+    /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[Measure::BodyBytes]);
+    /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
+    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min <= bytes.p50));
+    /// ```
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::MostRequestsFirst }
@@ -215,6 +227,19 @@ impl Grouping {
 ///
 /// `requests` are those in the scope, of every kind, in order of time; `skipped`
 /// are the files that could not be used.
+///
+/// ```
+/// use anyclaude_traces::scope::{KindFilter, Scope};
+/// use anyclaude_traces::summary::{Grouping, summarize};
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let all: Vec<&Request> = recording.requests.iter().collect();
+/// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), recording.requests.len() as u64);
+/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model());
+/// assert_eq!(summary.largest_tools[0].name.as_deref(), Some("Bash"));
+/// assert!(summary.totals.requests < all.len() as u64, "the rest is counted: {:?}", summary.other_kinds);
+/// ```
 #[must_use]
 pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, grouping: &Grouping) -> Summary {
     let (chosen, others): (Vec<&Request>, Vec<&Request>) =

@@ -84,6 +84,25 @@ pub const MEASURES: [Measure; 16] = [
 
 /// Reports the times of these requests, which are in the scope and in order of
 /// time. `groups_kind` says which of them make the groups.
+///
+/// ```
+/// use anyclaude_traces::scope::{KindFilter, Scope};
+/// use anyclaude_traces::summary::Grouping;
+/// use anyclaude_traces::timing::timing;
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let store = Store::default();
+/// # let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
+/// # let window = "2025-10-01T00:00:00Z".parse()?..="2025-12-01T00:00:00Z".parse()?;
+/// # recording.join_logs(&store, &[], window, &[]);
+/// let scope = Scope::new(None, None, KindFilter::All, recording.requests.len() as u64);
+/// let Recording { requests, joined, .. } = recording;
+/// let groups_kind = KindFilter::Only(Kind::Conversation);
+/// let found = timing(scope, requests, &joined, Vec::new(), groups_kind, &Grouping::by_model());
+/// assert!(found.requests.iter().any(|request| request.timing.is_some()));
+/// assert!(found.missing.iter().any(|sentence| sentence.contains("ANYCLAUDE_DEBUG=2")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn timing(
     scope: Scope,
