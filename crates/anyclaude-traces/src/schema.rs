@@ -25,7 +25,7 @@ use crate::summary::Group;
 use crate::time::Timestamp;
 
 /// The schema (draft 2020-12) of a result as `traces` prints it, which is the
-/// serialised `T` with [`SCHEMA_VERSION`](crate::SCHEMA_VERSION) at its top.
+/// serialised `T` with [`SCHEMA_VERSION`] at its top.
 ///
 /// Members that are always there are required, what may be unknown may be `null`,
 /// and members that this version does not know are allowed, for a later one may
