@@ -74,7 +74,7 @@ Environment:
   TRACES_ROOT  where anyclaude records, unless --root says so
   NO_COLOR     if set and not empty, no colour, unless --color always says so
   TERM         `dumb` shows neither colour nor progress
-  TZ           the time zone of tables, and of days in --since and --until
+  TZ           the time zone of tables, --since and --until; not on Windows
 
 Files:
   ~/.anyclaude/traces/MODE/TIME.json      one request each
