@@ -71,6 +71,7 @@ pub struct MessageContent {
 
 /// A content block of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Block {
     /// Its type; string content is one `text` block.

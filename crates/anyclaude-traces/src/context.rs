@@ -9,6 +9,7 @@ use crate::request::{Request, TokenMethod};
 
 /// The threads of some requests in a context window of one size.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ContextReport {
     /// How many tokens fit.
@@ -19,6 +20,7 @@ pub struct ContextReport {
 
 /// A thread in a context window.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ThreadContext {
     /// Its session.
@@ -46,6 +48,14 @@ pub struct ThreadContext {
 
 /// Measures every thread of these requests, which are in order of time, against a
 /// window of so many tokens. Requests whose tokens are unknown do not count.
+///
+/// ```
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let requests: Vec<&Request> = recording.requests.iter().collect();
+/// let found = anyclaude_traces::context::context(&requests, 32_768);
+/// assert!(found.threads.iter().all(|thread| thread.headroom_tokens <= 32_768));
+/// ```
 #[must_use]
 pub fn context(requests: &[&Request], context_tokens: u64) -> ContextReport {
     let mut places = BTreeMap::new();

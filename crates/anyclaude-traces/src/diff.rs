@@ -30,6 +30,7 @@ pub struct Side<'a> {
 
 /// What [`diff`] finds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Diff {
     /// The left side.
@@ -56,6 +57,7 @@ pub struct Diff {
 
 /// A side's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SideName {
     /// How the user named it.
@@ -72,6 +74,7 @@ pub struct SideName {
 
 /// A measure on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MeasureChange {
     /// The measure.
@@ -88,6 +91,7 @@ pub struct MeasureChange {
 
 /// What happened to the tools, each by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolChanges {
     /// On the right only.
@@ -102,6 +106,7 @@ pub struct ToolChanges {
 
 /// A tool that only one side has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OneSidedTool {
     /// Its name.
@@ -112,6 +117,7 @@ pub struct OneSidedTool {
 
 /// A tool that both sides have, defined differently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ChangedTool {
     /// Its name.
@@ -126,6 +132,7 @@ pub struct ChangedTool {
 
 /// What happened to the system prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SystemChange {
     /// Whether both say the same, marks for caching aside.
@@ -138,6 +145,7 @@ pub struct SystemChange {
 
 /// How far two conversations agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MessageChange {
     /// Equal messages at the beginning.
@@ -150,6 +158,7 @@ pub struct MessageChange {
 
 /// A member of the body that differs.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ParameterChange {
     /// Its name.
@@ -162,6 +171,7 @@ pub struct ParameterChange {
 
 /// What differs in the text, as unified diffs; empty where nothing does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TextChange {
     /// The system text.
@@ -215,6 +225,20 @@ impl MeasureChange {
 }
 
 /// Compares two sides. Texts are compared where both sides kept them.
+///
+/// ```
+/// use anyclaude_traces::diff::diff;
+/// use anyclaude_traces::recording::read_side;
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let turns: Vec<&Request> =
+///     recording.requests.iter().filter(|request| request.kind == Kind::Conversation).collect();
+/// let side = |at: usize| read_side(&Store::default(), format!("request {at}"), vec![turns[at]], false);
+/// let found = diff(&side(0)?, &side(1)?);
+/// assert!(found.measures.iter().any(|measure| measure.name.name() == "body_bytes"));
+/// # Ok::<(), anyclaude_traces::Error>(())
+/// ```
 #[must_use]
 pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
     let single = left.requests.len() == 1 && right.requests.len() == 1;

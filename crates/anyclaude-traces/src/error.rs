@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// Why a file is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipReason {
@@ -95,6 +96,15 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 /// A file or folder that could not be used. Never fatal to the others.
+///
+/// ```
+/// use anyclaude_traces::{Recording, SkipReason, Store};
+///
+/// let recording = Recording::read(&Store::default(), ["../../testdata/damaged/truncated-in-a-string.json"]);
+/// let error = &recording.skipped[0];
+/// assert_eq!(error.reason(), SkipReason::Truncated);
+/// assert!(error.to_string().ends_with("truncated-in-a-string.json: the file ends inside a value at byte 265 (line 11)"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {kind}", path.display())]
 pub struct Error {
@@ -155,6 +165,7 @@ impl Error {
 
 /// A file that was left out, as the JSON output lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Skipped {
     /// The file, with U+FFFD for what is not UTF-8.

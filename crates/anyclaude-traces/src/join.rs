@@ -58,6 +58,7 @@ pub struct Joined {
 
 /// A request that only the log knows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UnmatchedLogRequest {
     /// When the proxy began to send; serialised among the times.

@@ -12,12 +12,12 @@
 //! [`explain`] and [`report`] are pure functions from requests to serialisable
 //! results. [`Recording`] does all but the last:
 //!
-//! ```no_run
+//! ```
 //! use anyclaude_traces::{Recording, Store};
 //!
-//! let recording = Recording::read(&Store::default(), [".anyclaude/traces"]);
+//! let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
 //! let largest = recording.requests.iter().max_by_key(|request| request.sizes.body_bytes);
-//! # let _ = largest;
+//! assert!(largest.is_some_and(|request| request.sizes.body_bytes > 10_000));
 //! ```
 //!
 //! Sizes are bytes of compact JSON, times are whole milliseconds, and what is
@@ -33,6 +33,7 @@ pub mod explain;
 pub mod gather;
 mod insight;
 pub mod join;
+pub mod list;
 pub mod log;
 pub mod measure;
 pub mod overhead;
@@ -41,6 +42,8 @@ pub mod prices;
 pub mod recording;
 pub mod report;
 pub mod request;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod scope;
 mod session;
 pub mod show;
@@ -53,8 +56,27 @@ pub mod tokens;
 pub mod tools;
 pub mod trace;
 
+/// The version of every shape that results are serialised in. It rises when a member
+/// is renamed, goes, or changes its meaning; not when one is added.
+pub const SCHEMA_VERSION: u32 = 1;
+
 pub use error::{Error, SkipReason};
 pub use recording::Recording;
 pub use request::{Kind, Request};
 pub use store::Store;
 pub use time::Timestamp;
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    /// Whatever is read can be handed to another thread, and be looked at.
+    #[test]
+    fn types_are_for_all_threads() {
+        fn is<T: Send + Sync + Debug>() {}
+        is::<(crate::Error, crate::Recording, crate::Request, crate::Store, crate::log::LogParser)>();
+        is::<(crate::diff::Diff, crate::explain::Explanation, crate::prefix::PrefixReport)>();
+        is::<(crate::report::Report, crate::show::Shown, crate::summary::Summary)>();
+        is::<(crate::summary::Grouping, crate::timing::TimingReport, crate::prefix::Prompts)>();
+    }
+}

@@ -64,6 +64,7 @@ impl Serialize for Value {
 
 /// What a measure counts, which decides how it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unit {
     /// Bytes.
     Bytes,

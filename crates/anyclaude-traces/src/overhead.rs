@@ -8,6 +8,7 @@ use crate::request::Request;
 
 /// Two processes whose requests are compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RunChange {
     /// The process on the left.
@@ -20,6 +21,7 @@ pub struct RunChange {
 
 /// What one process took and wrote.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RunCost {
     /// The process.
@@ -39,6 +41,22 @@ pub struct RunCost {
 }
 
 /// Compares two processes; `None` unless each side's requests are of one.
+///
+/// ```
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let store = Store::default();
+/// # let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
+/// # let window = "2025-10-01T00:00:00Z".parse()?..="2025-12-01T00:00:00Z".parse()?;
+/// # recording.join_logs(&store, &[], window, &[]);
+/// let of = |run: &str| -> Vec<&Request> {
+///     let started = |request: &&Request| request.run.as_ref().is_some_and(|id| id.starts_with(run));
+///     recording.requests.iter().filter(started).collect()
+/// };
+/// let (level_1, level_3) = (of("2025-11-16T03-20"), of("2025-11-16T03-30"));
+/// let change = anyclaude_traces::overhead::compare(&level_1, &level_3).expect("each is of one process");
+/// assert_eq!((change.left.level, change.right.level), (Some(1), Some(3)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn compare(left: &[&Request], right: &[&Request]) -> Option<RunChange> {
     let (left, right) = (RunCost::of(left)?, RunCost::of(right)?);

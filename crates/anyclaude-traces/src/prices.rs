@@ -15,6 +15,7 @@ const LEAST_REQUESTS: u64 = 3;
 
 /// The tools of some requests by what they cost, and which of them were never used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PriceList {
     /// The model that the times are of: the one that reads most slowly; `None` where
@@ -43,6 +44,7 @@ pub struct PriceList {
 
 /// A tool, and what it costs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolPrice {
     /// Its name.
@@ -62,6 +64,7 @@ pub struct ToolPrice {
 
 /// An MCP server, and what its tools cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerPrice {
     /// Its name.

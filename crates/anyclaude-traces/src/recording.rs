@@ -35,10 +35,10 @@ pub struct Recording {
 impl Recording {
     /// Reads every trace at these paths.
     ///
-    /// ```no_run
+    /// ```
     /// use anyclaude_traces::recording::Recording;
     ///
-    /// let recording = Recording::read(&Default::default(), [".anyclaude/traces"]);
+    /// let recording = Recording::read(&Default::default(), ["../../testdata/home/.anyclaude/traces"]);
     /// for request in &recording.requests {
     ///     assert!(request.sizes.body_bytes >= request.sizes.tools_bytes);
     /// }
@@ -72,6 +72,17 @@ impl Recording {
     /// even where none of their traces were; `captures` are further logs.
     ///
     /// Logs that cannot be read are added to what was skipped.
+    ///
+    /// ```
+    /// use anyclaude_traces::{Recording, Store};
+    ///
+    /// let store = Store::default();
+    /// let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
+    /// let window = "2025-11-16T00:00:00Z".parse()?..="2025-11-17T00:00:00Z".parse()?;
+    /// recording.join_logs(&store, &[], window, &[]);
+    /// assert!(recording.requests.iter().any(|request| request.model.as_deref() == Some("openai/gpt-oss-20b")));
+    /// # Ok::<(), anyclaude_traces::time::InvalidTimestamp>(())
+    /// ```
     pub fn join_logs(
         &mut self,
         store: &Store,
@@ -135,6 +146,15 @@ pub fn read_side<'a>(
 
 /// Counts the tokens of these requests' prompts, each distinct piece of text once.
 /// Files that cannot be read (any more) are returned beside the rest.
+///
+/// ```
+/// use anyclaude_traces::recording::count_tokens;
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let (tokens, errors) = count_tokens(&Store::default(), &recording.requests);
+/// assert!(errors.is_empty() && tokens[&recording.requests[0].path].total() > 0.0);
+/// ```
 pub fn count_tokens<'a>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,

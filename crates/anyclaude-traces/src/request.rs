@@ -12,9 +12,10 @@ use crate::trace::{Response, Sizes, ToolSize};
 
 /// One request, from one trace file or, in mode `claude`, from two.
 ///
-/// Serialises as the contract's request object; members that only the analyses
-/// need are left out of it.
+/// Serialises as a line of `traces list --format ndjson`; members that only the
+/// analyses need are left out of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Request {
     /// The trace file; of two, the one with the response.
@@ -87,6 +88,7 @@ pub struct Company {
 
 /// One anyclaude process, as its log tells it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Run {
     /// Its name: the time of its start, as anyclaude writes times into file names.
@@ -155,7 +157,9 @@ impl Serialize for TracePath {
 
 /// What sort of request it is: the first of these that fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Kind {
     /// Asks how many tokens a prompt has: its path ends in `/count_tokens`.
     CountTokens,
@@ -172,6 +176,14 @@ impl Kind {
     pub const ALL: [Self; 4] = [Self::Conversation, Self::Background, Self::Probe, Self::CountTokens];
 
     /// The kind of a request with this path, token limit and number of tools.
+    ///
+    /// ```
+    /// use anyclaude_traces::Kind;
+    ///
+    /// assert_eq!(Kind::of(Some("/v1/messages/count_tokens"), Some(1), 23), Kind::CountTokens);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 0), Kind::Background);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 23), Kind::Conversation);
+    /// ```
     #[must_use]
     pub fn of(endpoint: Option<&str>, max_tokens: Option<u64>, tool_count: u64) -> Self {
         if endpoint.is_some_and(|path| path.ends_with("/count_tokens")) {
@@ -199,6 +211,7 @@ impl Kind {
 
 /// Where the name of the model that ran comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ModelSource {
@@ -216,6 +229,7 @@ pub enum ModelSource {
 
 /// Tokens of the prompt by section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Tokens {
     /// Of the system prompt.
@@ -232,7 +246,9 @@ pub struct Tokens {
 
 /// How tokens were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TokenMethod {
     /// The backend's own count, shared out over the sections.
     Reported,
@@ -242,6 +258,7 @@ pub enum TokenMethod {
 
 /// Times and counts of one request. Unknown is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Timing {
     /// When the proxy began to send: the stamp in `[Request Start]`.
@@ -285,6 +302,7 @@ pub struct Timing {
 
 /// How a trace was tied to its log lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Join {
     /// The log file.

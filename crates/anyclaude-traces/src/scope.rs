@@ -7,6 +7,7 @@ use crate::time::Timestamp;
 
 /// Which requests an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Scope {
     /// The earliest moment included; `None` where there is no such bound.

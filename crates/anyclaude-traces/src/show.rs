@@ -11,6 +11,7 @@ use crate::tools::{self, ServerUse};
 
 /// One request, taken apart.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Shown {
     /// The request itself.
@@ -28,11 +29,13 @@ pub struct Shown {
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
     #[serde(serialize_with = "by_name")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::parameters"))]
     pub parameters: Vec<Parameter>,
 }
 
 /// A block of the system prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownSystem {
     /// Compact JSON.
@@ -46,6 +49,7 @@ pub struct ShownSystem {
 
 /// A tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownTool {
     /// Its name.
@@ -61,6 +65,7 @@ pub struct ShownTool {
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownMessage {
     /// Its role.
@@ -76,6 +81,20 @@ fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::
 }
 
 /// Takes a request apart.
+///
+/// ```
+/// use anyclaude_traces::content::Content;
+/// use anyclaude_traces::show::show;
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let request = recording.requests[0].clone();
+/// let mut content = Content::sizes();
+/// Store::default().reread(request.path.as_ref(), &mut content)?;
+/// let shown = show(request, content);
+/// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
+/// # Ok::<(), anyclaude_traces::Error>(())
+/// ```
 #[must_use]
 pub fn show(request: Request, content: Content) -> Shown {
     let mut tools: Vec<ShownTool> = content.tools.into_iter().map(shown_tool).collect();

@@ -5,6 +5,7 @@ use serde::Serialize;
 /// How a measure is spread over requests. Every figure is the value of one of
 /// them: percentile p is the ⌈p·n⌉-th of the sorted values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Stats"))]
 #[non_exhaustive]
 pub struct Stats<T> {
     /// How many values there are.

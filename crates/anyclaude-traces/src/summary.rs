@@ -2,6 +2,7 @@
 //! biggest tools, the growth of sessions.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
@@ -19,6 +20,7 @@ use crate::tools::{self, ServerUse, ToolUse};
 
 /// What [`summarize`] finds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Summary {
     /// Which requests it is about.
@@ -47,6 +49,7 @@ pub struct Summary {
 
 /// Counts over all requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Totals {
     /// Requests.
@@ -121,6 +124,7 @@ impl Serialize for Group {
 
 /// How the prompt of a session grew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SessionGrowth {
     /// The session; `None` for requests of which no session is known.
@@ -141,7 +145,7 @@ pub struct SessionGrowth {
 }
 
 /// Names the group of a request; `None` where that is unknown.
-type GroupKey = dyn Fn(&Request) -> Option<Arc<str>>;
+type GroupKey = dyn Fn(&Request) -> Option<Arc<str>> + Send + Sync;
 
 /// What requests are grouped by, and in which order the groups come.
 pub struct Grouping {
@@ -149,7 +153,14 @@ pub struct Grouping {
     order: Order,
 }
 
+impl fmt::Debug for Grouping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grouping").field("order", &self.order).finish_non_exhaustive()
+    }
+}
+
 /// In which order groups come.
+#[derive(Debug)]
 enum Order {
     MostRequestsFirst,
     EarliestFirst,
@@ -164,20 +175,32 @@ impl Grouping {
     }
 
     /// By a name; the group with most requests comes first.
+    ///
+    /// ```
+    /// use anyclaude_traces::measure::Measure;
+    /// use anyclaude_traces::summary::Grouping;
+    ///
+    /// # use anyclaude_traces::{Kind, Recording, Request, Store};
+    /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+    /// let all: Vec<&Request> = recording.requests.iter().collect();
+    /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[Measure::BodyBytes]);
+    /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
+    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min <= bytes.p50));
+    /// ```
     #[must_use]
-    pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+    pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::MostRequestsFirst }
     }
 
     /// By something that comes and goes in time; the earliest group comes first.
     #[must_use]
-    pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+    pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::EarliestFirst }
     }
 
     /// By steps whose names have an order of their own; what is unknown comes last.
     #[must_use]
-    pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + 'static) -> Self {
+    pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::ByName }
     }
 
@@ -204,6 +227,19 @@ impl Grouping {
 ///
 /// `requests` are those in the scope, of every kind, in order of time; `skipped`
 /// are the files that could not be used.
+///
+/// ```
+/// use anyclaude_traces::scope::{KindFilter, Scope};
+/// use anyclaude_traces::summary::{Grouping, summarize};
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let all: Vec<&Request> = recording.requests.iter().collect();
+/// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), recording.requests.len() as u64);
+/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model());
+/// assert_eq!(summary.largest_tools[0].name.as_deref(), Some("Bash"));
+/// assert!(summary.totals.requests < all.len() as u64, "the rest is counted: {:?}", summary.other_kinds);
+/// ```
 #[must_use]
 pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, grouping: &Grouping) -> Summary {
     let (chosen, others): (Vec<&Request>, Vec<&Request>) =

@@ -17,6 +17,7 @@ const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// What [`timing`] finds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimingReport {
     /// Which requests it is about.
@@ -46,6 +47,7 @@ pub struct TimingReport {
 /// Before is what Claude Code sent, by the trace; after is what the debug log's
 /// `[Prompt Overhead]` says, which counts UTF-16 units and rounds up to 4.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Edit {
     /// The trace.
@@ -82,6 +84,25 @@ pub const MEASURES: [Measure; 16] = [
 
 /// Reports the times of these requests, which are in the scope and in order of
 /// time. `groups_kind` says which of them make the groups.
+///
+/// ```
+/// use anyclaude_traces::scope::{KindFilter, Scope};
+/// use anyclaude_traces::summary::Grouping;
+/// use anyclaude_traces::timing::timing;
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let store = Store::default();
+/// # let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
+/// # let window = "2025-10-01T00:00:00Z".parse()?..="2025-12-01T00:00:00Z".parse()?;
+/// # recording.join_logs(&store, &[], window, &[]);
+/// let scope = Scope::new(None, None, KindFilter::All, recording.requests.len() as u64);
+/// let Recording { requests, joined, .. } = recording;
+/// let groups_kind = KindFilter::Only(Kind::Conversation);
+/// let found = timing(scope, requests, &joined, Vec::new(), groups_kind, &Grouping::by_model());
+/// assert!(found.requests.iter().any(|request| request.timing.is_some()));
+/// assert!(found.missing.iter().any(|sentence| sentence.contains("ANYCLAUDE_DEBUG=2")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn timing(
     scope: Scope,

@@ -23,6 +23,7 @@ pub fn server(tool: &str) -> Option<&str> {
 
 /// A tool and the requests that carry it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolUse {
     /// Its name.
@@ -35,6 +36,7 @@ pub struct ToolUse {
 
 /// An MCP server's tools in one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerUse {
     /// The server.
@@ -47,6 +49,13 @@ pub struct ServerUse {
 
 /// Every tool of these requests, largest first, then by name. `requests` are in
 /// order of time.
+///
+/// ```
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let tools = anyclaude_traces::tools::largest(recording.requests.iter());
+/// assert!(tools[0].bytes >= tools[1].bytes);
+/// ```
 #[must_use]
 pub fn largest<'a>(requests: impl DoubleEndedIterator<Item = &'a Request>) -> Vec<ToolUse> {
     let mut uses: HashMap<Option<Arc<str>>, ToolUse> = HashMap::new();
@@ -63,6 +72,12 @@ pub fn largest<'a>(requests: impl DoubleEndedIterator<Item = &'a Request>) -> Ve
 }
 
 /// The MCP servers of these tools, largest first, then by name.
+///
+/// ```
+/// let tools = [(Some("mcp__github__search"), 300), (Some("Bash"), 900), (Some("mcp__github__open"), 200)];
+/// let servers = anyclaude_traces::tools::servers(tools);
+/// assert_eq!((servers[0].name.as_str(), servers[0].tools, servers[0].bytes), ("github", 2, 500));
+/// ```
 #[must_use]
 pub fn servers<'a>(tools: impl IntoIterator<Item = (Option<&'a str>, u64)>) -> Vec<ServerUse> {
     let mut servers: BTreeMap<&str, ServerUse> = BTreeMap::new();

@@ -10,6 +10,7 @@ use crate::run::{Cache, Figures, Replay};
 
 /// What the log says of the request, and what that means beside the replay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Comparison {
     /// The request as it went through the proxy.
@@ -30,6 +31,7 @@ pub struct Comparison {
 
 /// The times of the request through the proxy, from anyclaude's log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Proxied {
     /// The model that ran.
@@ -48,7 +50,9 @@ pub struct Proxied {
 
 /// Which of them takes the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Verdict {
     /// The server: without the proxy it takes at least half as long.
     Backend,

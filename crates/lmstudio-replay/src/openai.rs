@@ -8,6 +8,8 @@ use crate::members::{Members, items, json, text};
 
 /// What the other form has no place for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct LeftOut {
     /// What it is: the type of a block, or a member of the body.
     pub what: String,

@@ -15,6 +15,7 @@ use crate::watch::Watch;
 
 /// What to send where, and how often.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Plan {
     /// The server.
     pub url: BaseUrl,
@@ -43,6 +44,15 @@ pub struct Plan {
 
 impl Plan {
     /// A plan with every choice as `traces replay` makes it by itself.
+    ///
+    /// ```
+    /// use lmstudio_replay::{Cache, Plan};
+    ///
+    /// let mut plan = Plan::new("http://127.0.0.1:1234".parse()?);
+    /// assert_eq!((plan.max_tokens, plan.timeout.as_secs()), (256, 600));
+    /// (plan.runs, plan.cache) = (3, Cache::Cold);
+    /// # Ok::<(), lmstudio_replay::Failure>(())
+    /// ```
     #[must_use]
     pub fn new(url: BaseUrl) -> Self {
         Self {
@@ -66,6 +76,38 @@ impl Plan {
 ///
 /// A run that fails is part of the result, with what it measured before. Runs that
 /// would fail in the same way are not tried.
+///
+/// ```
+/// use std::io::{Read as _, Write as _};
+/// use std::net::TcpListener;
+/// use std::sync::Arc;
+///
+/// use lmstudio_replay::{Api, Plan, Watch, replay};
+///
+/// // A server that says one word, whatever it is asked.
+/// let server = TcpListener::bind("127.0.0.1:0")?;
+/// let url = format!("http://{}", server.local_addr()?);
+/// std::thread::spawn(move || -> std::io::Result<()> {
+///     let (mut stream, _) = server.accept()?;
+///     let mut seen = Vec::new();
+///     while !seen.windows(5).any(|bytes| bytes == b"Hello") {
+///         let mut buffer = [0; 4096];
+///         let length = stream.read(&mut buffer)?;
+///         seen.extend_from_slice(&buffer[..length]);
+///     }
+///     stream.write_all(
+///         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+///           data: {\"choices\": [{\"delta\": {\"content\": \"Hi\"}}]}\n\ndata: [DONE]\n\n",
+///     )
+/// });
+///
+/// let mut plan = Plan::new(url.parse()?);
+/// (plan.api, plan.model) = (Some(Api::Openai), Some("any".to_owned()));
+/// let body = r#"{"messages": [{"role": "user", "content": "Hello"}]}"#;
+/// let found = replay(body, &plan, &Arc::new(Watch::default()))?;
+/// assert!(found.median.ttft_ms.is_some(), "{found:?}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///

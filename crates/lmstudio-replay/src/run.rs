@@ -10,6 +10,7 @@ use crate::openai::LeftOut;
 ///
 /// Serialises as the JSON of `traces replay`, and reads back what that has saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Replay {
     /// The trace that the request was recorded in.
@@ -47,7 +48,9 @@ impl Replay {
 
 /// The form of a request, and its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Api {
     /// Anthropic's, `/v1/messages`: the body as recorded.
     Anthropic,
@@ -68,6 +71,7 @@ impl Api {
 
 /// In which state the prompt cache was when a run began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cache {
     /// It could not help: each prompt began with a word that it had never seen.
@@ -80,6 +84,7 @@ pub enum Cache {
 
 /// One run. What was not measured, or not told by the server, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Run {
     /// What was measured.
@@ -99,6 +104,7 @@ pub struct Run {
 /// The figures of one run, or the medians over several. Times are milliseconds from
 /// the moment the request was sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Figures {
     /// To the first delta with text, reasoning or arguments of a tool call.
@@ -121,6 +127,8 @@ pub struct Figures {
 
 /// How the times between deltas are spread, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct ChunkGap {
     /// The median.
     pub p50: f64,
@@ -132,6 +140,7 @@ pub struct ChunkGap {
 
 /// What a server measured itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerTimings {
     /// Reading the prompt (llama.cpp `prompt_ms`, Ollama `prompt_eval_duration`).

@@ -9,11 +9,20 @@ pub const MAX_EVENT_BYTES: usize = 8 << 20;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event {
     /// Its type; `None` where the stream gives none.
     pub name: Option<String>,
     /// Its `data` lines, joined by line feeds. What is not UTF-8 is replaced.
     pub data: String,
+}
+
+impl Event {
+    /// An event of this type, with this data.
+    #[must_use]
+    pub fn new(name: Option<String>, data: String) -> Self {
+        Self { name, data }
+    }
 }
 
 /// A line or an event is longer than [`MAX_EVENT_BYTES`].

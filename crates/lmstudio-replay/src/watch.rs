@@ -21,7 +21,8 @@ struct Now {
 }
 
 /// How far a replay is.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Progress {
     /// The run, counted from 1; 0 is the one that warms the cache up.
     pub run: u32,

@@ -29,8 +29,7 @@ fn value() -> impl Strategy<Value = String> {
 
 fn event() -> impl Strategy<Value = Event> {
     let name = prop::option::of("[a-z_]{1,12}");
-    (name, prop::collection::vec(value(), 1..4))
-        .prop_map(|(name, lines)| Event { name, data: lines.join("\n") })
+    (name, prop::collection::vec(value(), 1..4)).prop_map(|(name, lines)| Event::new(name, lines.join("\n")))
 }
 
 /// An event as a server may write it, and a comment or nothing before it.

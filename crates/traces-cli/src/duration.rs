@@ -119,7 +119,7 @@ fn units(unit: Unit) -> &'static str {
     match unit {
         Unit::Bytes => "bytes, kB, MB or GB",
         Unit::Ms => "milliseconds, s or m",
-        Unit::Chars | Unit::Count | Unit::Tokens | Unit::PerSecond => "a number, or thousands with k",
+        _ => "a number, or thousands with k",
     }
 }
 

@@ -259,6 +259,6 @@ fn an_input_of_several_requests_means_the_newest() {
     folder
         .traces(&format!("replay in --url {} --format csv", server.url))
         .ends_with(2)
-        .says(&["no format csv"]);
+        .says(&["csv", "markdown"]);
     assert!(repo().join(HOME).exists());
 }

@@ -7,8 +7,9 @@ mod common;
 use std::fs::File;
 use std::io::Read as _;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use common::{Folder, HOME, body, program, repo, traces, width};
+use common::{Folder, HOME, body, program, repo, run, traces, width};
 use nix::pty::{Winsize, openpty};
 use serde_json::json;
 
@@ -18,7 +19,7 @@ fn on_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> (St
     let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(&size, None).unwrap();
     let mut command = program(&repo());
-    command.args(args).envs(environment.iter().copied()).env("TERM", "xterm-256color");
+    command.args(args).env("TERM", "xterm-256color").envs(environment.iter().copied());
     command.stdin(Stdio::null()).stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave);
     let mut child = command.spawn().unwrap();
     // The terminal ends when nobody holds its other side any more.
@@ -76,6 +77,8 @@ fn lines() -> Vec<String> {
         "diff",
         "diff latest~1 latest",
         "diff session:11111111 session:44444444",
+        "explain",
+        "explain session:11111111 session:44444444",
         "--label a-model-with-quite-a-long-name-that-somebody-typed-in-one-go-2507=session:22222222",
     ];
     verbs.map(|verb| format!("{verb} --root {HOME}")).into()
@@ -93,6 +96,20 @@ fn no_line_is_wider_than_the_terminal() {
                 let is_to_copy = ["  traces ", ":  [\"", ":  \"disabledMcpjsonServers\""];
                 let is_free = is_to_copy.iter().any(|mark| row.contains(mark)) || row.starts_with("traces: ");
                 assert!(width(row) <= usize::from(columns) || is_free, "{line} at {columns}: {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn help_fits_80_columns() {
+    let verbs = ["summary", "list", "show", "diff", "timing", "prefix", "explain", "report", "replay"];
+    for verb in verbs.into_iter().chain(["completions", "man"]) {
+        for flag in ["-h", "--help"] {
+            let (text, code) = on_terminal(80, &[verb, flag], &[]);
+            assert_eq!(code, 0, "{text}");
+            for row in without_colours(&text).lines() {
+                assert!(width(row) <= 80, "{verb} {flag}: {row}");
             }
         }
     }
@@ -136,22 +153,47 @@ fn when_piped_nothing_is_cut_and_nothing_is_coloured() {
     }
 }
 
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn colour_is_as_asked_for() {
     let line = format!("list --root {HOME} --last 2");
-    let coloured = |more: &str, environment: &[(&str, &str)]| {
-        let line = format!("{line} {more}");
-        result_on_terminal(100, &line, environment).0.contains('\u{1b}')
-    };
-    assert!(coloured("", &[]), "a terminal shows colour");
-    assert!(!coloured("--color never", &[]));
-    assert!(!coloured("", &[("NO_COLOR", "1")]));
-    assert!(coloured("", &[("NO_COLOR", "")]), "an empty NO_COLOR is none");
-    assert!(coloured("--color always", &[("NO_COLOR", "1")]));
-    assert!(traces(&format!("{line} --color always")).stdout.contains('\u{1b}'));
-    assert!(!traces(&format!("{line} --color auto")).stdout.contains('\u{1b}'));
+    // What says when, and whether a terminal and a pipe then show colour.
+    let cases: [(&str, Environment<'_>, bool, bool); 12] = [
+        ("", &[], true, false),
+        ("--color auto", &[], true, false),
+        ("--color always", &[], true, true),
+        ("--color never", &[], false, false),
+        ("", &[("NO_COLOR", "1")], false, false),
+        // An empty one is none.
+        ("", &[("NO_COLOR", "")], true, false),
+        ("--color auto", &[("NO_COLOR", "1")], false, false),
+        ("--color always", &[("NO_COLOR", "1")], true, true),
+        ("--color never", &[("NO_COLOR", "")], false, false),
+        ("", &[("TERM", "dumb")], false, false),
+        ("--color always", &[("TERM", "dumb")], true, true),
+        ("--color auto", &[("TERM", "dumb"), ("NO_COLOR", "")], false, false),
+    ];
+    for (choice, environment, on_terminal, when_piped) in cases {
+        let line = format!("{line} {choice}");
+        let shown = result_on_terminal(100, &line, environment).0;
+        assert_eq!(shown.contains('\u{1b}'), on_terminal, "{choice} {environment:?} on a terminal");
+        let mut command = program(&repo());
+        command.envs(environment.iter().copied());
+        let piped = run(command, &line, &[] as &[&str]).stdout;
+        assert_eq!(piped.contains('\u{1b}'), when_piped, "{choice} {environment:?} piped");
+    }
     let markdown = traces(&format!("{line} --color always --format markdown")).stdout;
     assert!(!markdown.contains('\u{1b}'), "only tables have colour");
+    for (environment, coloured) in
+        [(&[][..], true), (&[("NO_COLOR", "1")], false), (&[("TERM", "dumb")], false)]
+    {
+        assert_eq!(
+            on_terminal(100, &["--help"], environment).0.contains('\u{1b}'),
+            coloured,
+            "{environment:?}"
+        );
+    }
 }
 
 #[test]
@@ -184,7 +226,6 @@ fn arguments_do_not_steer_the_terminal() {
 
 #[test]
 fn a_replay_shows_how_far_it_is_and_leaves_nothing_of_it() {
-    use std::time::Duration;
     let server = common::server::Server::new(|_, answer| {
         let events = common::server::anthropic(&["a", "b"]);
         std::thread::sleep(Duration::from_millis(800));
@@ -211,5 +252,62 @@ fn a_replay_shows_how_far_it_is_and_leaves_nothing_of_it() {
     for quiet in ["--quiet", "--no-progress"] {
         let (text, _) = on_terminal(80, &words(&format!("{line} {quiet}")), &[]);
         assert!(!text.contains('\r') && text.contains("TTFT"), "{quiet}: {text:?}");
+    }
+}
+
+#[test]
+fn a_replay_fits_the_terminal() {
+    let server = common::server::Server::new(|_, answer| {
+        answer.stream();
+        answer.events(&common::server::anthropic(&["a", "b"]));
+    });
+    let line = format!("replay --repeat 2 --root {HOME} --url {}", server.url);
+    for columns in [40, 80, 120, 200] {
+        let (text, code) = result_on_terminal(columns, &line, &[]);
+        assert_eq!(code, 0, "{text}");
+        for row in without_colours(&text).lines() {
+            assert!(width(row) <= usize::from(columns), "at {columns}: {row}");
+        }
+    }
+}
+
+/// A folder that takes a second to read on this machine: one large trace under as
+/// many names as it takes.
+fn slow_folder() -> Folder {
+    let folder = Folder::new();
+    let text = "many words, ".repeat(500_000);
+    folder.trace("0.json", "2025-11-16T10:00:00.000Z", &body(&text));
+    let mut names = 1;
+    loop {
+        let began = Instant::now();
+        folder.traces("list . --quiet").ends_with(0);
+        if began.elapsed() > Duration::from_secs(1) {
+            return folder;
+        }
+        for name in names..2 * names {
+            let new = folder.path().join(format!("{name}.json"));
+            std::fs::hard_link(folder.path().join("0.json"), new).unwrap();
+        }
+        names *= 2;
+    }
+}
+
+#[test]
+fn reading_shows_how_far_it_is_and_leaves_nothing_of_it() {
+    let folder = slow_folder();
+    let folder = folder.path().to_str().unwrap();
+    let (text, code) = on_terminal(60, &["list", folder, "--last", "1"], &[]);
+    assert_eq!(code, 0, "{text}");
+    let (progress, page) = text.rsplit_once("\r\u{1b}[K").expect("some progress");
+    assert!(progress.contains("Reading: ") && progress.contains("MB"), "{progress:?}");
+    for drawn in progress.split("\r\u{1b}[K") {
+        assert!(width(drawn) < 60 && !drawn.contains('\n'), "{drawn:?}");
+    }
+    assert!(without_colours(page).contains("1 of "), "{page:?}");
+    for (more, environment) in
+        [("--no-progress", ("A", "")), ("--quiet", ("A", "")), ("--all", ("TERM", "dumb"))]
+    {
+        let (text, _) = on_terminal(60, &["list", folder, "--last", "1", more], &[environment]);
+        assert!(!text.contains('\r') && !text.contains("Reading"), "{more} {environment:?}: {text:?}");
     }
 }

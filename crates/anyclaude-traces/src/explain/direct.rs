@@ -17,6 +17,7 @@ pub struct Direct {
 
 /// Why a measurement without the proxy settles nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Doubt {
     /// It is of this model, which is not the one that was recorded.
     OtherModel(String),

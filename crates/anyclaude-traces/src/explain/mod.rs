@@ -70,6 +70,7 @@ pub struct Reuse {
 
 /// What [`explain`] finds. Left is the fast side, as the user sees it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Explanation {
     /// Which requests it is about.
@@ -148,6 +149,7 @@ impl Serialize for Millis {
 
 /// What one cause adds to the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Contribution {
     /// The cause.
@@ -162,6 +164,7 @@ pub struct Contribution {
 
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Verdict {
     /// The answer in one sentence.
@@ -180,6 +183,33 @@ pub struct Verdict {
 /// requests whose log lines are certainly theirs are compared; requests that
 /// overlap others in the backend and the first one of a process are left out while
 /// others remain; and there is no verdict without the figures for it.
+///
+/// ```
+/// use std::collections::HashMap;
+///
+/// use anyclaude_traces::explain::{Question, Scenario, explain};
+/// use anyclaude_traces::recording::read_prompts;
+/// use anyclaude_traces::scope::{KindFilter, Scope};
+///
+/// # use anyclaude_traces::{Kind, Recording, Request, Store};
+/// # let store = Store::default();
+/// # let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
+/// # let window = "2025-10-01T00:00:00Z".parse()?..="2025-12-01T00:00:00Z".parse()?;
+/// # recording.join_logs(&store, &[], window, &[]);
+/// let of = |model: &str| -> Vec<&Request> {
+///     recording.requests.iter().filter(|request| request.model.as_deref() == Some(model)).collect()
+/// };
+/// let (left, right) = (of("openai/gpt-oss-20b"), of("qwen3-42b-a3b-2507-thinking"));
+/// let (prompts, _) = read_prompts(&store, left.iter().chain(&right).copied());
+/// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), recording.requests.len() as u64);
+/// let (left_selector, right_selector) = ("model:gpt-oss", "model:qwen3-42b");
+/// let reuse = &HashMap::new();
+/// let question =
+///     Question { scope, left_selector, left, right_selector, right, prompts: &prompts, reuse, direct: None };
+/// let found = explain(&question);
+/// assert_eq!(found.verdict.scenario, Scenario::A, "{}", found.verdict.headline);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn explain(question: &Question<'_>) -> Explanation {
     let mut tally = Tally::default();

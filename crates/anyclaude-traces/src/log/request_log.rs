@@ -48,6 +48,17 @@ pub struct ParsedRequestLog {
 }
 
 /// Reads a request log (`request-logs/*.jsonl`) in chunks of any size.
+///
+/// ```
+/// use anyclaude_traces::log::RequestLogParser;
+///
+/// let mut parser = RequestLogParser::new();
+/// let file = std::fs::read("../../testdata/home/.anyclaude/request-logs/2025-11-16.jsonl")?;
+/// file.chunks(1000).for_each(|chunk| parser.feed(chunk));
+/// let found = parser.finish();
+/// assert!(!found.entries.is_empty() && found.unreadable_lines == 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct RequestLogParser {
     splitter: LineSplitter,

@@ -12,6 +12,7 @@ use crate::request::{Kind, Request, TracePath};
 
 /// One thing that broke prefixes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Breaker {
     /// What happened.
@@ -44,6 +45,7 @@ pub struct Breaker {
 
 /// What requests cost that took the slot of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Evictions {
     /// Which kind of request took the slots; `None` where the conversation did so

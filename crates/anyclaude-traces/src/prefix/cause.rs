@@ -13,6 +13,7 @@ use super::volatile::{self, Volatile};
 
 /// Why a prompt could not be reused from some element on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "BreakCause"))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
@@ -66,6 +67,7 @@ impl Cause {
 
 /// How the tools of two requests differ.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolsDifference {
     /// Names that are new.

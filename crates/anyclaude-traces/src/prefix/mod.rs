@@ -53,6 +53,7 @@ pub const UPPER_BOUND: &str =
 
 /// In which order the model's chat template puts the prompt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// The system prompt, then the tools: Qwen2.5 and 3, Llama, gpt-oss, most.
@@ -64,6 +65,7 @@ pub enum Order {
 
 /// Whose request reaches the backend.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum View {
     /// What Claude Code sent.
@@ -76,6 +78,7 @@ pub enum View {
 
 /// How the cache is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// The order of the prompt.
     pub order: Order,
@@ -107,6 +110,7 @@ pub struct Passing<'a> {
 
 /// What [`prefix`] finds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PrefixReport {
     /// Which requests it is about.
@@ -147,6 +151,7 @@ pub struct PrefixReport {
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PrefixRequest {
     /// The trace file.
@@ -187,6 +192,7 @@ pub struct PrefixRequest {
 /// The first difference between a request and the sequence that it is compared
 /// with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Break {
     /// Where it is.
@@ -218,6 +224,7 @@ pub struct Break {
 
 /// Bytes over several requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PrefixTotals"))]
 #[non_exhaustive]
 pub struct Totals {
     /// Of all prompts.

@@ -27,6 +27,24 @@ type Pasts = HashMap<(Option<Arc<str>>, Conversation), Past>;
 /// `fetch` reads an element again, of which only the beginning was kept, and is
 /// asked for few: long texts that begin alike. What it cannot read is listed as
 /// skipped, and counts with the beginning that is known.
+///
+/// ```
+/// use anyclaude_traces::prefix::{Options, Passing, PrefixVisitor, Prompts, prefix};
+/// use anyclaude_traces::recording::element_text;
+/// use anyclaude_traces::scope::{KindFilter, Scope};
+/// use anyclaude_traces::{Recording, Store};
+///
+/// let (store, mut prompts) = (Store::default(), Prompts::default());
+/// let traces = ["../../testdata/home/.anyclaude/traces"];
+/// let recording =
+///     Recording::read_with(&store, traces, PrefixVisitor::default, |file, seen| prompts.add(file, seen));
+/// let scope = Scope::new(None, None, KindFilter::All, recording.requests.len() as u64);
+/// let passing: Vec<Passing<'_>> =
+///     recording.requests.iter().map(|request| Passing { request, shown: true }).collect();
+/// let mut fetch = |path: &_, place| element_text(&store, path, place);
+/// let found = prefix(scope, &passing, &prompts, Options::default(), &mut fetch, Vec::new());
+/// assert!(found.totals.reusable_bytes > found.totals_one_slot.reusable_bytes);
+/// ```
 #[must_use]
 pub fn prefix<'a>(
     scope: Scope,

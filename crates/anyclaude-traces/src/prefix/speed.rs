@@ -18,6 +18,7 @@ const MOST: usize = 400;
 
 /// How a model's time to first token depends on what it has to read.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReadingSpeed {
     /// The model.
@@ -39,6 +40,7 @@ pub struct ReadingSpeed {
 
 /// What a model's time to first token follows most closely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Follows {

@@ -16,6 +16,7 @@ const MOST_PROMPTS: usize = 400;
 /// The sessions with most requests, each with two or more, and how many others there
 /// are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Growth {
     /// In order of time.
@@ -26,6 +27,7 @@ pub struct Growth {
 
 /// The prompts of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SessionSections {
     /// The session; `None` for requests of which no session is known.
@@ -43,6 +45,7 @@ pub struct SessionSections {
 
 /// A prompt by section. The four add up to `body_bytes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PromptSections {
     /// Which request of the session it is, counted from 1.

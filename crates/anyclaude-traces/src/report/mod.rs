@@ -27,6 +27,7 @@ use crate::timing::TimingReport;
 use crate::tools::{self, ServerUse, ToolUse};
 
 /// What [`report`] is asked.
+#[derive(Debug)]
 pub struct Question<'a> {
     /// The requests, their times, what is missing of them and what was skipped.
     pub timing: TimingReport,
@@ -56,6 +57,7 @@ pub struct Side<'a> {
 
 /// What [`report`] finds.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Report {
     /// Which requests it is about.

@@ -21,6 +21,7 @@ const MEASURE: &str =
 
 /// What the guide asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// How many keepalives were sent while waiting.
@@ -66,6 +67,7 @@ impl Topic {
 
 /// One of the five, with what is known of each model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Point {
     /// What it asks.
@@ -112,6 +114,7 @@ impl Serialize for Answer {
 
 /// How a measure is spread over a model's requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Figure {
     /// The measure, or `output_tokens_per_second` of a replay.

@@ -14,6 +14,7 @@ const ROUNDS: usize = 10;
 
 /// How long one model took to read its prompts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Reading {
     /// The model.
@@ -28,6 +29,7 @@ pub struct Reading {
 
 /// A request as a point.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReadingPoint {
     /// The request's trace.
@@ -45,6 +47,7 @@ pub struct ReadingPoint {
 /// median of what it leaves of all. Less than half of each part may be odd, as a
 /// request with a cold start or a warm cache is, without moving the line far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Line {
     /// What a request takes before the first token is read.

@@ -10,6 +10,7 @@ const MOST_CHARS: usize = 20_000;
 
 /// What one request said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PromptText {
     /// The model that it was sent to.
@@ -24,6 +25,7 @@ pub struct PromptText {
 
 /// A text, or its beginning.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Text {
     /// The first 20,000 characters.

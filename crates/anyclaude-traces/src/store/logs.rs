@@ -51,6 +51,17 @@ impl<T> LogFile<T> {
 impl Store {
     /// The folder that holds `traces/`, `logs/` and `request-logs/`, for a file
     /// somewhere below its `traces/`.
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use anyclaude_traces::Store;
+    ///
+    /// let root = Store::default().root_of(Path::new("/home/me/.anyclaude/traces/lmstudio/a.json"));
+    /// # if cfg!(unix) {
+    /// assert_eq!(root.as_deref(), Some(Path::new("/home/me/.anyclaude")));
+    /// # }
+    /// ```
     #[must_use]
     pub fn root_of(&self, trace: &Path) -> Option<PathBuf> {
         let trace = std::path::absolute(trace).ok()?;

@@ -50,11 +50,11 @@ pub struct TraceFile {
 
 /// Reads traces from disk, with as many threads as the machine has cores.
 ///
-/// ```no_run
+/// ```
 /// use anyclaude_traces::store::Store;
 ///
 /// let store = Store::default();
-/// let (sources, _) = store.find([".anyclaude/traces"]);
+/// let (sources, _) = store.find(["../../testdata/home/.anyclaude/traces"]);
 /// let errors = store.scan(&sources, || (), |file, ()| {
 ///     assert!(file.record.sizes.body_bytes > 0);
 /// });

@@ -57,6 +57,7 @@ pub struct Sender {
 ///
 /// `system_bytes + tools_bytes + messages_bytes + other_bytes == body_bytes`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Sizes {
     /// Unicode scalar values of the system text, escapes decoded.
@@ -95,6 +96,7 @@ pub struct ToolSize {
 
 /// What the response says of itself. Recorded in mode `claude` only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Response {
     /// The HTTP status.

@@ -15,6 +15,29 @@ use super::text::RawStr;
 /// Content is lent for the length of a call; a visitor keeps what it needs.
 /// Every method does nothing unless implemented. `()` looks at nothing, and a
 /// pair of visitors looks with both.
+///
+/// ```
+/// use anyclaude_traces::trace::{Element, Place, Visit, parse};
+///
+/// /// Finds the name of the largest tool.
+/// #[derive(Default)]
+/// struct Largest(u64, String);
+///
+/// impl Visit for Largest {
+///     fn element(&mut self, element: &Element<'_>) {
+///         let bytes = element.raw.compact_bytes();
+///         if matches!(element.place, Place::Tool(_)) && bytes > self.0 {
+///             *self = Self(bytes, element.name.as_deref().unwrap_or_default().to_owned());
+///         }
+///     }
+/// }
+///
+/// let trace = br#"{"request": {"body": {"tools": [{"name": "A"}, {"name": "B", "type": "custom"}]}}}"#;
+/// let mut largest = Largest::default();
+/// parse(trace, &mut largest)?;
+/// assert_eq!((largest.0, largest.1.as_str()), (28, "B"));
+/// # Ok::<(), anyclaude_traces::error::ParseError>(())
+/// ```
 pub trait Visit {
     /// A system block, a tool, or a content block of a message, in the order of
     /// the file.

@@ -71,7 +71,10 @@ pub(crate) fn number(path: &Path) -> usize {
 }
 
 pub(crate) fn options(order: Order, view: View, slots: usize) -> Options {
-    Options { order, view, slots: NonZeroUsize::new(slots).unwrap(), text: false }
+    let mut options = Options::default();
+    (options.order, options.view) = (order, view);
+    options.slots = NonZeroUsize::new(slots).unwrap();
+    options
 }
 
 pub(crate) const ORDERS: [Order; 2] = [Order::SystemFirst, Order::ToolsFirst];

@@ -5,17 +5,21 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ValueEnum, ValueHint, value_parser};
 
-use super::{Filter, Output};
+use super::help::{help, shared};
+use super::{Filter, Format, Formats, Output};
 
 #[derive(Debug, Args)]
 #[command(
     // Of all verbs this one asks a model, so that --model is the one to ask.
     mut_arg("model", |model| model
         .help("The model to ask [default: the only one that is loaded]")
+        .long_help("The model to ask [default: the only one that is loaded]\n\nAs the server names it. \
+                    The verdict needs the model that answered through the proxy.")
         .help_heading("The direct request")),
-    after_long_help = "\
+    mut_arg("format", |arg| arg.value_parser(Formats(Format::DOCUMENTS))),
+    after_long_help = help!("\
 Sends the recorded request without the proxy, measures the answer, and compares
 that with what the log says of the request through the proxy. The prompt goes to
 this machine only; neither it nor the answer is printed. Ctrl-C prints what was
@@ -26,16 +30,19 @@ Examples:
   traces replay latest --cold          so that no prompt cache helps
   traces replay latest --warm --repeat 5
   traces replay model:gpt-oss --model openai/gpt-oss-20b --save fast.json
-  traces replay latest --url http://127.0.0.1:8080 --api openai"
+  traces replay latest --url http://127.0.0.1:8080 --api openai
+  traces replay session:2222 --cold --format json | jq .median.ttft_ms")
 )]
 pub(crate) struct ReplayArgs {
     /// File, folder or selector; of several requests the newest
-    #[arg(value_name = "INPUT", default_value = "latest")]
+    #[arg(value_name = "INPUT", default_value = "latest", value_hint = ValueHint::AnyPath)]
     pub(crate) input: OsString,
     #[command(flatten)]
     pub(crate) direct: Direct,
     /// Write the result to a file too, as JSON
-    #[arg(long, value_name = "FILE")]
+    ///
+    /// For `traces explain --direct`. It must not exist yet, and only its owner may read it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) save: Option<PathBuf>,
     /// Overwrite that file
     #[arg(long, requires = "save")]
@@ -51,15 +58,22 @@ pub(crate) struct ReplayArgs {
 #[command(next_help_heading = "The direct request")]
 pub(crate) struct Direct {
     /// The server
+    ///
+    /// Its address without a path. Only a loopback address will do, unless --allow-remote
+    /// is given; no proxy of the environment is used, and no redirect followed.
     #[arg(long, value_name = "URL", default_value = lmstudio_replay::DEFAULT_URL)]
     pub(crate) url: String,
     /// The API to use [default: what the server has]
     #[arg(long, value_name = "API")]
     pub(crate) api: Option<ApiArg>,
     /// The most tokens that an answer may have, whatever was recorded
+    ///
+    /// More tokens measure the speed of generation better, and take longer.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u64).range(1..))]
     pub(crate) max_tokens: u64,
     /// How often to measure
+    ///
+    /// Up to 1000 times; of more than one the medians are shown too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,
     /// Begin each prompt with a new word, so that no prompt cache helps
@@ -69,18 +83,24 @@ pub(crate) struct Direct {
     #[arg(long)]
     pub(crate) warm: bool,
     /// The longest silence, the wait for the first event included
+    ///
+    /// Comments and pings count as silence. What was measured before is kept.
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
     /// The longest wait for a connection
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     pub(crate) connect_timeout: Duration,
     /// The environment variable that holds the server's token
+    ///
+    /// It is sent as a bearer token; no credential that was recorded ever is.
     #[arg(long, value_name = "NAME")]
     pub(crate) token_env: Option<String>,
     /// Print the answer's text too: it may hold secrets
     #[arg(long)]
     pub(crate) show_text: bool,
     /// Send it to another machine
+    ///
+    /// The prompt then leaves this one: it may hold code and secrets.
     #[arg(long)]
     pub(crate) allow_remote: bool,
 }

@@ -1,39 +1,47 @@
 //! The arguments of `traces report`.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::Args;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueHint};
 
-use super::{Filter, Format, Measured, Output};
+use super::help::{help, shared};
+use super::{Filter, Format, Formats, Measured, Output};
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |format| format.default_value("html").value_parser(ReportFormat)),
-    after_long_help = "\
+    mut_arg("format", |format| {
+        format.default_value("html").value_parser(Formats(&[Format::Html, Format::Markdown, Format::Json]))
+    }),
+    after_long_help = help!("\
 The two models used last are compared, as `traces explain` does, among the INPUTs
 if there are any. The HTML page is one file that opens nothing else; the Markdown
 has the performance guide's five points and the verdict. Neither holds text of
 prompts without --include-text.
 
 Examples:
-  traces report -o report.html
-  traces report --format markdown
+  traces report -o report.html         the two models used last
+  traces report --format markdown      to paste
   traces report model:gpt-oss model:qwen3-42b -o report.html --force
-  traces report --direct fast.json slow.json -o report.html"
+  traces report --direct fast.json slow.json -o report.html
+  traces report --all --include-text -o everything.html")
 )]
 pub(crate) struct ReportArgs {
     /// Files, folders or selectors
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
     /// Write to this file, which must not exist yet
-    #[arg(long = "output", short = 'o', value_name = "FILE")]
+    ///
+    /// Only its owner may read it. A page of HTML needs it; the other formats go to the
+    /// standard output without it.
+    #[arg(long = "output", short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     /// Write over a file that exists
     #[arg(long, requires = "file")]
     pub(crate) force: bool,
     /// Add text of the newest prompt of each model: it may hold secrets
+    ///
+    /// Its system prompt, the descriptions of its tools, and its last message.
     #[arg(long)]
     pub(crate) include_text: bool,
     #[command(flatten)]
@@ -43,30 +51,3 @@ pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) output: Output,
 }
-
-/// Knows the formats of a report, of which HTML is one that no other verb has.
-#[derive(Debug, Clone, Copy)]
-struct ReportFormat;
-
-impl TypedValueParser for ReportFormat {
-    type Value = Format;
-
-    fn parse_ref(
-        &self,
-        command: &clap::Command,
-        arg: Option<&clap::Arg>,
-        value: &OsStr,
-    ) -> Result<Format, clap::Error> {
-        let name = PossibleValuesParser::new(REPORT_FORMATS.map(|(name, _)| name));
-        let name = name.parse_ref(command, arg, value)?;
-        let format = REPORT_FORMATS.iter().find(|(known, _)| *known == name);
-        Ok(format.map_or(Format::Html, |(_, format)| *format))
-    }
-
-    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(REPORT_FORMATS.iter().map(|(name, _)| PossibleValue::new(*name))))
-    }
-}
-
-const REPORT_FORMATS: [(&str, Format); 3] =
-    [("html", Format::Html), ("markdown", Format::Markdown), ("json", Format::Json)];

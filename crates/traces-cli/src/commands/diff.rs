@@ -7,15 +7,14 @@ use anyclaude_traces::recording::read_side;
 use anyclaude_traces::scope::KindFilter;
 use anyclaude_traces::{Error, Kind};
 
-use super::{check_format, reading, report_skipped};
+use super::{reading, report_skipped};
 use crate::cli::{DiffArgs, Format};
 use crate::exit::Status;
 use crate::render::{csv, diff as render, json, notes, page};
 use crate::select::{FewModels, Reader, Side, Sides};
 
 pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Markdown, Table};
-    check_format(&args.output, "diff", &[Table, Json, Csv, Markdown])?;
+    use Format::{Csv, Json};
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
     let sides = reading(&reader, &args.output, || {
         Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)

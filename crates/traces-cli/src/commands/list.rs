@@ -6,15 +6,14 @@ use anyclaude_traces::scope::KindFilter;
 
 use anyhow::bail;
 
-use super::{check_format, check_limits, next_step, reading, report_skipped};
+use super::{check_limits, next_step, reading, report_skipped};
 use crate::cli::{Format, ListArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, list, page};
 use crate::select::Reader;
 
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Markdown, Ndjson, Table};
-    check_format(&args.output, "list", &[Table, Json, Ndjson, Csv, Markdown])?;
+    use Format::{Csv, Json, Ndjson};
     let reader = Reader::new(&args.filter, KindFilter::All)?;
     let selection = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;

@@ -1,5 +1,6 @@
 //! One file a verb: call the library, hand the result to `render`.
 
+mod completions;
 mod diff;
 mod direct;
 mod explain;
@@ -20,9 +21,8 @@ use std::sync::Arc;
 
 use anyclaude_traces::summary::Grouping;
 use anyclaude_traces::{Error, Request};
-use anyhow::bail;
 
-use crate::cli::{By, Filter, Format, Output, Verb};
+use crate::cli::{By, Filter, Output, Verb};
 use crate::duration::Limit;
 use crate::exit::Status;
 use crate::render::page::{Next, quoted};
@@ -41,21 +41,9 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
-        Verb::Completions(args) => man::completions(args.shell, out),
+        Verb::Completions(args) => completions::script(args.shell, out),
         Verb::Man => man::page(out),
     }
-}
-
-/// Fails for a format that the verb does not have.
-fn check_format(output: &Output, verb: &str, formats: &[Format]) -> anyhow::Result<()> {
-    use clap::ValueEnum as _;
-    if formats.contains(&output.format) {
-        return Ok(());
-    }
-    let name = |format: &Format| format.to_possible_value().map(|value| value.get_name().to_owned());
-    let known: Vec<String> = formats.iter().filter_map(name).collect();
-    let asked = name(&output.format).unwrap_or_default();
-    bail!("`traces {verb}` has no format {asked}; it has {}", known.join(", "))
 }
 
 /// Reads while a terminal shows how far it is.

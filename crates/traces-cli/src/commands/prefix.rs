@@ -10,15 +10,14 @@ use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::{Request, Store};
 use anyhow::bail;
 
-use super::{check_format, check_limits, reading, report_skipped};
+use super::{check_limits, reading, report_skipped};
 use crate::cli::{Format, Output, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
 use crate::select::Reader;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Markdown, Ndjson, Table};
-    check_format(&args.output, "prefix", &[Table, Json, Ndjson, Csv, Markdown])?;
+    use Format::{Csv, Json, Ndjson};
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
@@ -35,8 +34,9 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         bail!("none of these files could be read as a trace");
     }
     let (store, prompts) = (reader.store().clone(), reader.into_prompts());
-    let options =
-        Options { order: args.order.into(), view: args.view.into(), slots: args.slots, text: args.text };
+    let mut options = Options::default();
+    (options.order, options.view) = (args.order.into(), args.view.into());
+    (options.slots, options.text) = (args.slots, args.text);
     let mut fetch = |path: &_, place| element_text(&store, path, place);
     let mut found = prefix(
         selection.scope,

@@ -7,7 +7,7 @@ use anyclaude_traces::content::BodyJson;
 use anyhow::{Context as _, anyhow};
 use lmstudio_replay::{Api, Cache, Failure, Plan, Replay, Watch};
 
-use super::{check_format, one};
+use super::one;
 use crate::cli::{ApiArg, Direct, Format, ReplayArgs};
 use crate::exit::Status;
 use crate::interrupt;
@@ -15,8 +15,7 @@ use crate::render::{json, notes, page, progress, replay as render};
 use crate::save::Target;
 
 pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Json, Markdown, Table};
-    check_format(&args.output, "replay", &[Table, Json, Markdown])?;
+    use Format::Json;
     // Its --model is the one to ask; `model:NAME` selects requests.
     let model = args.filter.model.take();
     let plan = plan(&args.direct, model)?;

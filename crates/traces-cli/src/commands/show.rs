@@ -6,14 +6,13 @@ use anyclaude_traces::content::Content;
 use anyclaude_traces::show::show;
 use anyhow::Context as _;
 
-use super::{check_format, check_limits, next_step, one};
+use super::{check_limits, next_step, one};
 use crate::cli::{Format, ShowArgs};
 use crate::exit::Status;
 use crate::render::{json, page, show as render};
 
 pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Json, Markdown, Table};
-    check_format(&args.output, "show", &[Table, Json, Markdown])?;
+    use Format::Json;
     let mut one = one::newest(&args.input, &args.filter, &args.output, "showing")?;
     one.selection.count_all_tokens(one.reader.store());
     let price_list = one.selection.prices(one.reader.store());

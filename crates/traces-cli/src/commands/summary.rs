@@ -8,15 +8,14 @@ use anyclaude_traces::summary::summarize;
 
 use anyhow::bail;
 
-use super::{check_format, check_limits, grouping, next_step, reading, report_skipped};
+use super::{check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, page, summary};
 use crate::select::Reader;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Markdown, Table};
-    check_format(&args.output, "summary", &[Table, Json, Csv, Markdown])?;
+    use Format::{Csv, Json};
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;

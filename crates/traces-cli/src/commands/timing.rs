@@ -8,15 +8,14 @@ use anyclaude_traces::timing::timing;
 
 use anyhow::bail;
 
-use super::{check_format, grouping, reading, report_skipped};
+use super::{grouping, reading, report_skipped};
 use crate::cli::{Format, TimingArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, page, timing as render};
 use crate::select::Reader;
 
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Markdown, Ndjson, Table};
-    check_format(&args.output, "timing", &[Table, Json, Ndjson, Csv, Markdown])?;
+    use Format::{Csv, Json, Ndjson};
     let reader = Reader::new(&args.filter, KindFilter::All)?.with_logs(&args.logs)?;
     let selection = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;

@@ -4,17 +4,12 @@ use std::io::{self, Write};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use anyclaude_traces::Request;
-use anyclaude_traces::error::Skipped;
-use anyclaude_traces::scope::Scope;
+use anyclaude_traces::SCHEMA_VERSION;
+use anyclaude_traces::list::RequestList;
 use memchr::memchr2_iter;
 use serde::Serialize;
 
 use crate::select::Selection;
-
-/// The version of every shape that we print; it rises when a name changes its
-/// meaning or goes.
-const SCHEMA_VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Versioned<T> {
@@ -29,13 +24,6 @@ impl<T> Versioned<T> {
     }
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    scope: Scope,
-    requests: &'a [Request],
-    skipped: Vec<Skipped>,
-}
-
 /// Prints one result.
 pub(crate) fn document(out: &mut impl Write, result: &impl Serialize) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(Escaping(&mut *out), &Versioned::new(result))?;
@@ -44,8 +32,7 @@ pub(crate) fn document(out: &mut impl Write, result: &impl Serialize) -> anyhow:
 
 /// Prints requests and what was skipped.
 pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Result<()> {
-    let (scope, requests) = (selection.scope, selection.requests.as_slice());
-    document(out, &List { scope, requests, skipped: selection.skipped_list() })
+    document(out, &RequestList::new(selection.scope, &selection.requests, selection.skipped_list()))
 }
 
 /// How many requests one thread renders at a time, …

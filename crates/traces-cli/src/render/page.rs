@@ -29,11 +29,14 @@ impl Next {
 
 /// A word as a shell takes it.
 pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=~,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
+    let safe = if cfg!(windows) { "-_./:@+=~,\\" } else { "-_./:@%+=~," };
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || safe.contains(c);
+    match word {
+        _ if !word.is_empty() && word.chars().all(is_plain) => word.to_owned(),
+        // The quotes that both shells of Windows know; no file's name holds them.
+        _ if cfg!(windows) => format!("\"{}\"", word.replace('"', "\\\"")),
+        _ => format!("'{}'", word.replace('\'', "'\\''")),
     }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// What a verb prints.
@@ -112,6 +115,11 @@ struct Terminal {
     color: bool,
 }
 
+/// Whether the terminal says that it knows neither colours nor a cursor.
+pub(crate) fn is_dumb_terminal() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 impl Terminal {
     fn new(choice: ColorChoice) -> Self {
         let is_terminal = io::stdout().is_terminal();
@@ -120,7 +128,7 @@ impl Terminal {
         let color = match choice {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => is_terminal && !no_color,
+            ColorChoice::Auto => is_terminal && !no_color && !is_dumb_terminal(),
         };
         Self { width, color }
     }

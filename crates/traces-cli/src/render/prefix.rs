@@ -63,7 +63,7 @@ fn context(report: &ContextReport) -> Grid {
     for thread in threads.iter().skip(threads.len().saturating_sub(MOST_THREADS)) {
         let prompt = match thread.method {
             TokenMethod::Reported => units::tokens(thread.prompt_tokens),
-            TokenMethod::Estimate => units::estimate(thread.prompt_tokens),
+            _ => units::estimate(thread.prompt_tokens),
         };
         grid.row([
             thread.thread.as_deref().unwrap_or("(unknown)").to_owned(),

@@ -9,6 +9,7 @@ use anyclaude_traces::store::Progress as ReadProgress;
 use lmstudio_replay::{Progress, Watch};
 use terminal_size::{Width, terminal_size_of};
 
+use super::page::is_dumb_terminal;
 use super::table::shorten;
 use super::units;
 use crate::interrupt;
@@ -36,8 +37,7 @@ pub(crate) fn while_reading<T>(progress: &ReadProgress, wanted: bool, work: impl
 }
 
 fn can_be_shown(wanted: bool) -> bool {
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    wanted && !is_dumb && io::stderr().is_terminal()
+    wanted && !is_dumb_terminal() && io::stderr().is_terminal()
 }
 
 fn shown<T>(
@@ -123,11 +123,12 @@ mod tests {
     #[test]
     fn every_stage_has_its_words() {
         let seconds = Duration::from_secs;
-        let mut progress = Progress { run: 1, runs: 1, elapsed: None, first: None, deltas: 0 };
+        let mut progress = Progress::default();
+        (progress.run, progress.runs) = (1, 1);
         assert_eq!(replaying(&progress), "connecting");
-        progress = Progress { run: 2, runs: 3, elapsed: Some(seconds(4)), ..progress };
+        (progress.run, progress.runs, progress.elapsed) = (2, 3, Some(seconds(4)));
         assert_eq!(replaying(&progress), "Run 2 of 3: waiting for the first token, 4.0 s");
-        progress = Progress { run: 0, first: Some(seconds(2)), deltas: 20, ..progress };
+        (progress.run, progress.first, progress.deltas) = (0, Some(seconds(2)), 20);
         assert_eq!(replaying(&progress), "Warming up: first token after 2.0 s, 20 deltas, ~10 tok/s, 4.0 s");
     }
 }

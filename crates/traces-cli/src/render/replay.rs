@@ -112,11 +112,11 @@ fn row(name: String, figures: &Figures, stopped: Option<String>) -> [String; 12]
 fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
     let mut grid = Grid::new([
         text("", 0),
-        number("BEFORE", 2),
+        number("BEFORE", 3),
         number("TTFT", 0),
         number("TOTAL", 0),
-        number("OUT", 1),
-        number("TOK/S", 0),
+        number("OUT", 2),
+        number("TOK/S", 1),
         number("SAME ANSWER", 0),
     ]);
     let (proxied, direct) = (&comparison.proxied, &replay.median);

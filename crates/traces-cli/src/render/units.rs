@@ -14,10 +14,10 @@ pub(crate) fn show(value: Value, unit: Unit) -> String {
         Unit::Bytes => scaled(figure, ["B", "kB", "MB", "GB", "TB"]),
         Unit::Chars => scaled(figure, ["c", "kc", "Mc", "Gc", "Tc"]),
         Unit::Ms => duration(figure),
-        Unit::Count => plain(figure),
         Unit::Tokens => scaled(figure, ["", "k", "M", "G", "T"]),
         Unit::PerSecond if figure.abs() < 999.5 => format!("{figure:.1}"),
         Unit::PerSecond => format!("{figure:.0}"),
+        _ => plain(figure),
     }
 }
 

@@ -230,7 +230,8 @@ impl<'a> Reader<'a> {
     /// all that is below the root.
     pub(crate) fn surroundings(&self, selector: &Selector) -> anyhow::Result<Pool> {
         let Some(path) = selector.path() else { return self.read_root(Span::Whole) };
-        explain_missing(path)?;
+        let path = self.found(path);
+        explain_missing(&path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         self.read(&[folder.unwrap_or(Path::new("."))], Span::Whole)
     }
@@ -249,7 +250,8 @@ impl<'a> Reader<'a> {
     pub(crate) fn pick(&self, pool: &[Request], selector: &Selector) -> anyhow::Result<Vec<Request>> {
         match selector {
             Selector::Path(path) => {
-                let path = fs::canonicalize(path).with_context(|| format!("{}", path.display()))?;
+                let path =
+                    fs::canonicalize(self.found(path)).with_context(|| format!("{}", path.display()))?;
                 let below = |file: &Path| fs::canonicalize(file).is_ok_and(|file| file.starts_with(&path));
                 let of_path = |request: &&Request| request.paths.iter().any(|file| below(file.as_ref()));
                 Ok(pool.iter().filter(of_path).cloned().collect())
@@ -296,13 +298,14 @@ impl<'a> Reader<'a> {
         Recording::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| prompts.add(file, seen))
     }
 
-    /// A folder that holds `traces/` stands for that, and the bare name of a trace,
-    /// as `list` shows it, for the file below the root.
+    /// A folder that holds `traces/` stands for that.
     fn resolved(&self, path: &Path) -> PathBuf {
         let traces = path.join("traces");
-        if traces.is_dir() {
-            return traces;
-        }
+        if traces.is_dir() { traces } else { self.found(path) }
+    }
+
+    /// The bare name of a trace, as `list` shows it, stands for the file below the root.
+    fn found(&self, path: &Path) -> PathBuf {
         let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
         let modes = fs::read_dir(self.root.join("traces")).into_iter().flatten().flatten();
         let mut below = modes.map(|mode| mode.path().join(path)).filter(|file| file.is_file());

@@ -77,7 +77,9 @@ pub(crate) fn repo() -> PathBuf {
 /// The program, with nothing in its environment that changes what it prints.
 pub(crate) fn program(folder: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_traces"));
-    command.current_dir(folder).env("TZ", "UTC").env("HOME", folder);
+    command.current_dir(folder).env("TZ", "UTC");
+    // The second is the home folder's name on Windows.
+    command.env("HOME", folder).env("USERPROFILE", folder);
     for name in ["TRACES_ROOT", "NO_COLOR", "COLUMNS", "CLICOLOR", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }

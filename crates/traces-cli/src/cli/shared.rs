@@ -1,0 +1,241 @@
+//! The arguments that several verbs have.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use anyclaude_traces::Kind;
+use anyclaude_traces::scope::KindFilter;
+use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, ValueEnum, ValueHint};
+
+use crate::duration::{Label, Limit, parse_limit};
+
+/// Limits that no request may exceed.
+#[derive(Debug, Args)]
+pub(crate) struct Limits {
+    /// Exit with 1 when a request exceeds this, e.g. body_bytes=200kB (repeatable)
+    ///
+    /// MEASURE is a name as in JSON: system_chars, system_bytes, tool_count, tools_bytes,
+    /// message_count, messages_bytes, body_bytes, ttft_ms, total_ms and the like; a wrong
+    /// one lists them all. VALUE may have a unit: kB, MB and GB (of 1000), KiB and MiB for
+    /// sizes, s and m for times, k for thousands of anything else. Every request that
+    /// exceeds it is named on the standard error stream.
+    #[arg(long = "fail-over", value_name = "MEASURE=VALUE", value_parser = parse_limit)]
+    pub(crate) fail_over: Vec<Limit>,
+}
+
+/// What both models took without the proxy.
+#[derive(Debug, Args)]
+pub(crate) struct Measured {
+    /// What `traces replay --save` measured of both models, the fast one first
+    ///
+    /// Only this tells a slow proxy from a slow server. Measure both models with
+    /// `traces replay --cold --save FILE`, each with a request that it answered.
+    #[arg(long, num_args = 2, value_names = ["FAST.json", "SLOW.json"], value_hint = ValueHint::FilePath)]
+    pub(crate) direct: Vec<PathBuf>,
+}
+
+/// Which requests.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which requests")]
+pub(crate) struct Filter {
+    /// Where anyclaude records [default: ~/.anyclaude]
+    ///
+    /// The folder that holds traces/, logs/ and request-logs/. A file or folder that is
+    /// named elsewhere is joined with the logs beside its own traces/.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "TRACES_ROOT", hide_env_values = true)]
+    pub(crate) root: Option<PathBuf>,
+    /// All that was ever recorded, not the last sitting only
+    ///
+    /// Without it, without INPUT and without a time, only the 24 hours before the newest
+    /// request count: one sitting with both models.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Requests of this kind
+    ///
+    /// Without it, everything that compares takes the conversation, for small requests on
+    /// the side make medians meaningless; `list`, and the rows of `timing` and `prefix`,
+    /// show all.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<KindArg>,
+    /// Requests of this proxy mode (lmstudio, claude, …)
+    #[arg(long, value_name = "MODE")]
+    pub(crate) mode: Option<String>,
+    /// Requests that this model answered
+    ///
+    /// A part of the name is enough if no other model has it. It is the model that ran, by
+    /// the logs or --label, not the one that Claude Code asked for.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// Requests of this session
+    ///
+    /// The id that Claude Code gave it, or a unique part; `traces` lists them.
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Requests of this anyclaude process
+    ///
+    /// The time of its start in UTC, such as 2025-11-16T02-52, or a unique part; `traces
+    /// timing` lists them.
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// Requests at or after: 2025-11-16, 2025-11-16T02:30:00Z, 2h, 3d
+    ///
+    /// A day begins at local midnight. Without date it is how long ago: 90s, 45m, 2h, 3d, 1w.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Requests at or before; a day counts whole
+    ///
+    /// Written as for --since.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// The last N of them
+    ///
+    /// Taken after all other filters, by time.
+    #[arg(long, value_name = "N")]
+    pub(crate) last: Option<usize>,
+    /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
+    ///
+    /// For logs that only say `current-model`, or that are gone. INPUT is anything that may
+    /// be an INPUT; the label wins over every log.
+    #[arg(long = "label", value_name = "MODEL=INPUT")]
+    pub(crate) labels: Vec<Label>,
+    /// Skip files larger than this many bytes
+    #[arg(long, value_name = "BYTES", default_value_t = anyclaude_traces::Store::MAX_FILE_BYTES)]
+    pub(crate) max_file_size: u64,
+}
+
+/// How to print.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// How to print
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+    /// When to use colour
+    ///
+    /// Only tables have any.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+    /// Say nothing about skipped files and choices made
+    ///
+    /// Errors are said all the same, and the exit code stays what it is.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Show no progress
+    ///
+    /// Progress shows where reading takes longer than half a second and the standard error
+    /// stream is a terminal.
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people; fits the terminal, and is whole when piped
+    Table,
+    /// One document; schema_version tells its shape
+    Json,
+    /// One request a line, as JSON
+    Ndjson,
+    /// Names as in JSON, nested ones with a dot
+    Csv,
+    /// Tables to paste
+    Markdown,
+    /// A page that opens nothing else
+    Html,
+}
+
+impl Format {
+    /// Of verbs that show rows of requests.
+    pub(super) const ROWS: &[Self] = &[Self::Table, Self::Json, Self::Ndjson, Self::Csv, Self::Markdown];
+    /// Of verbs that show one thing.
+    pub(super) const DOCUMENTS: &[Self] = &[Self::Table, Self::Json, Self::Markdown];
+    /// Of verbs that compare measures.
+    pub(super) const FIGURES: &[Self] = &[Self::Table, Self::Json, Self::Csv, Self::Markdown];
+}
+
+/// Knows the formats that a verb has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Formats(pub(super) &'static [Format]);
+
+impl TypedValueParser for Formats {
+    type Value = Format;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Format, clap::Error> {
+        let parsed = EnumValueParser::<Format>::new().parse_ref(command, arg, value);
+        match parsed {
+            Ok(format) if self.0.contains(&format) => Ok(format),
+            _ => {
+                let names = self.possible_values().into_iter().flatten();
+                let parser = clap::builder::PossibleValuesParser::new(names);
+                let refused = parser.parse_ref(command, arg, value).err();
+                Err(refused.unwrap_or_else(|| clap::Error::new(ErrorKind::InvalidValue)))
+            }
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().filter_map(Format::to_possible_value)))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    Auto,
+    /// Also where it is piped, and whatever NO_COLOR says
+    Always,
+    /// Not at all
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// The model that ran
+    Model,
+    /// The anyclaude process
+    Run,
+    /// The session of Claude Code
+    Session,
+    /// The proxy's mode
+    Mode,
+    /// The kind of request; --kind all shows all of them
+    Kind,
+    /// The debug level (ANYCLAUDE_DEBUG)
+    Level,
+    /// The local day
+    Day,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum KindArg {
+    /// The turns that you wait for
+    Conversation,
+    /// Titles, topics and the like: no tools
+    Background,
+    /// Tests whether the backend answers: max_tokens is 1
+    Probe,
+    /// Questions for the size of a prompt
+    CountTokens,
+    /// Every kind
+    All,
+}
+
+impl From<KindArg> for KindFilter {
+    fn from(kind: KindArg) -> Self {
+        match kind {
+            KindArg::Conversation => Self::Only(Kind::Conversation),
+            KindArg::Background => Self::Only(Kind::Background),
+            KindArg::Probe => Self::Only(Kind::Probe),
+            KindArg::CountTokens => Self::Only(Kind::CountTokens),
+            KindArg::All => Self::All,
+        }
+    }
+}
