@@ -14,6 +14,7 @@ mod cursor;
 mod part;
 mod record;
 mod response;
+mod scan;
 mod scratch;
 mod sse;
 mod text;
