@@ -5,6 +5,7 @@ Each target finds its seeds in FOLDER/TARGET. What was there is removed.
 """
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,12 @@ ANYCLAUDE = TESTDATA / "home" / ".anyclaude"
 # A mutation in a small input says more, and is tried sooner.
 MOST_BYTES = 8192
 PIECE = bytes([7])
+# Lines of a debug log that say when a request began, waited, answered or ended.
+TELLING = [
+    b"[Request Start]", b"[Request Complete]", b"[Keepalive] Sent", b"[Timing]", b"[Timeout]", b"Error for ",
+    b"[Stream] Forcing", b"[Client Disconnect]", b"Stream complete", b"Recorded streaming", b"[TRACE]",
+    b"type: message_stop", b"ANYCLAUDE DEBUG SESSION", b"Started: ",
+]
 
 OPENAI = """data: {"choices":[{"delta":{"role":"assistant","content":null}}]}
 
@@ -91,17 +98,26 @@ def streams():
 
 
 def debug_logs():
-    """The logs and captures of standard error, in parts that begin with their banner."""
+    """The logs and captures of standard error: as they are, the telling lines alone, in
+    which requests have their ends, and these without stamps, as in October 2025."""
     for path in [*sorted(ANYCLAUDE.glob("logs/*.log")), *sorted(TESTDATA.glob("home/stderr/*.txt"))]:
         lines = path.read_bytes().splitlines(keepends=True)
-        banner = b"".join(lines[:8])
-        part = b""
-        for line in lines[8:]:
-            if len(banner) + len(part) + len(line) > MOST_BYTES:
-                yield banner + part
-                part = b""
-            part += line
-        yield banner + part
+        telling = lines[:8] + [line for line in lines[8:] if any(mark in line for mark in TELLING)]
+        yield from parts(lines)
+        yield from parts(telling)
+        yield from parts([re.sub(rb"^\[[-0-9T:.]+Z\] ", b"", line) for line in telling])
+
+
+def parts(lines):
+    """A log in parts that begin with its banner."""
+    banner = b"".join(lines[:8])
+    part = b""
+    for line in lines[8:]:
+        if len(banner) + len(part) + len(line) > MOST_BYTES:
+            yield banner + part
+            part = b""
+        part += line
+    yield banner + part
 
 
 def request_logs():
