@@ -27,19 +27,20 @@ impl Gathering {
     /// Takes one more file. In which order files come makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
+        let last = self.drafts.last();
         let names = [
-            &mut record.mode,
-            &mut record.endpoint,
-            &mut record.requested_model,
-            &mut record.sender.session_id,
+            (&mut record.mode, last.and_then(|last| last.request.mode.as_ref())),
+            (&mut record.endpoint, last.and_then(|last| last.request.endpoint.as_ref())),
+            (&mut record.requested_model, last.and_then(|last| last.request.requested_model.as_ref())),
+            (&mut record.sender.session_id, last.and_then(|last| last.sender.session_id.as_ref())),
         ];
-        for name in names.into_iter().flatten() {
-            *name = interned(&mut self.names, name);
+        for (name, last) in names {
+            if let Some(name) = name {
+                *name = kept_once(&mut self.names, last, name);
+            }
         }
-        let repeated =
-            self.drafts.last().map(|last| &last.request.tools).filter(|last| ***last == *record.tools);
         let tools =
-            repeated.cloned().unwrap_or_else(|| interned(&mut self.tool_lists, record.tools.as_slice()));
+            kept_once(&mut self.tool_lists, last.map(|last| &last.request.tools), record.tools.as_slice());
         let history = self.histories.insert(&record.history);
         self.drafts.push(Draft::new(path, record, tools, history));
     }
@@ -77,6 +78,14 @@ fn sort(drafts: &mut [Draft]) {
         let request = &draft.request;
         (request.timestamp.is_none(), request.timestamp, request.path.clone())
     });
+}
+
+/// The same value as one that was seen before, most likely the last one.
+fn kept_once<T: ?Sized + Eq + Hash>(known: &mut HashSet<Arc<T>>, last: Option<&Arc<T>>, value: &T) -> Arc<T>
+where
+    for<'v> Arc<T>: From<&'v T>,
+{
+    last.filter(|last| ***last == *value).cloned().unwrap_or_else(|| interned(known, value))
 }
 
 /// The same value as one that was seen before, where there is one.

@@ -2,6 +2,7 @@
 //! content of a few of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::gather::Gathering;
 use crate::join::{Joined, join};
 use crate::log::ParsedLog;
 use crate::request::{Request, TracePath};
-use crate::store::{LogFile, Source, Store, TraceFile};
+use crate::store::{LogFile, Order, Store, TraceFile};
 use crate::time::Timestamp;
 use crate::tokens::{Memo, PromptTokens, TokenVisitor};
 use crate::trace::{Element, Place, Section, Visit};
@@ -44,10 +45,9 @@ impl Recording {
     /// ```
     #[must_use]
     pub fn read<P: AsRef<Path>>(store: &Store, paths: impl IntoIterator<Item = P>) -> Self {
-        let (sources, errors) = store.find(paths);
-        let mut recording = Self::read_sources(store, &sources);
-        recording.skipped.splice(..0, errors);
-        recording
+        let mut gathering = Gathering::default();
+        let skipped = store.find_and_scan(Order::AsDone, paths, || (), |file, ()| gathering.add(file));
+        Self { requests: gathering.requests(), skipped, joined: Joined::default() }
     }
 
     /// The same, with a visitor for the content of each file. `fold` takes what
@@ -59,20 +59,11 @@ impl Recording {
         visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(&TraceFile, V) + Send,
     ) -> Self {
-        let (sources, mut skipped) = store.find(paths);
         let mut gathering = Gathering::default();
-        skipped.extend(store.scan(&sources, visitor, |file, seen| {
+        let skipped = store.find_and_scan(Order::OfItems, paths, visitor, |file, seen| {
             fold(&file, seen);
             gathering.add(file);
-        }));
-        Self { requests: gathering.requests(), skipped, joined: Joined::default() }
-    }
-
-    /// Reads every trace among these sources.
-    #[must_use]
-    pub fn read_sources(store: &Store, sources: &[Source]) -> Self {
-        let mut gathering = Gathering::default();
-        let skipped = store.scan_unordered(sources, || (), |file, ()| gathering.add(file));
+        });
         Self { requests: gathering.requests(), skipped, joined: Joined::default() }
     }
 
@@ -92,11 +83,12 @@ impl Recording {
         for root in roots {
             by_root.insert(std::path::absolute(root).ok(), Vec::new());
         }
-        let mut known: HashMap<PathBuf, Option<PathBuf>> = HashMap::new();
+        // Hashing a path's parts takes several times as long as hashing its bytes.
+        let mut known: HashMap<OsString, Option<PathBuf>> = HashMap::new();
         let in_time = |request: &&mut Request| request.timestamp.is_some_and(|stamp| window.contains(&stamp));
         for request in self.requests.iter_mut().filter(in_time) {
             let path = request.path.as_ref();
-            let folder = path.parent().unwrap_or(path);
+            let folder = path.parent().unwrap_or(path).as_os_str();
             let root = match known.get(folder) {
                 Some(root) => root.clone(),
                 None => known.entry(folder.to_owned()).or_insert(store.root_of(path)).clone(),

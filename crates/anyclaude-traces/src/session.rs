@@ -34,7 +34,8 @@ pub(crate) struct HistoryTree {
     children: HashMap<(HistoryId, Identity), HistoryId, BuildHasherDefault<Folded>>,
 }
 
-/// Identities are hashes already: their parts need only be put together.
+/// For identities, which are hashes already, and for numbers of our own: their
+/// parts need only be put together.
 #[derive(Debug, Default)]
 struct Folded(u64);
 
@@ -50,6 +51,10 @@ impl Hasher for Folded {
 
     fn write_u32(&mut self, part: u32) {
         self.write_u64(u64::from(part));
+    }
+
+    fn write_usize(&mut self, part: usize) {
+        self.write_u64(part as u64);
     }
 
     fn write_u64(&mut self, part: u64) {
@@ -107,7 +112,7 @@ type Circle = (Option<Arc<str>>, Option<Party>, Kind);
 struct Book {
     circles: HashMap<Circle, usize>,
     /// The thread whose newest history this is, by circle.
-    tips: HashMap<(usize, HistoryId), Thread>,
+    tips: HashMap<(usize, HistoryId), Thread, BuildHasherDefault<Folded>>,
     /// The derived session that each party is in, and when it was last seen.
     sittings: HashMap<Party, Sitting>,
     threads: HashMap<Option<Arc<str>>, u32>,

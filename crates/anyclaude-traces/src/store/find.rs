@@ -10,15 +10,33 @@ use walkdir::{DirEntry, WalkDir};
 use super::Source;
 use crate::error::{Error, ErrorKind};
 
-/// Files, and what kept others from being found.
-#[derive(Default)]
-pub(super) struct Found {
-    files: Vec<(PathBuf, TruePath)>,
-    errors: Vec<Error>,
+/// Gives every file at or below these paths to `found`, each once; returns what
+/// kept others from being found.
+pub(super) fn find_below<P: AsRef<Path>>(
+    paths: impl IntoIterator<Item = P>,
+    found: &mut dyn FnMut(Source),
+) -> Vec<Error> {
+    let (files, folders, errors) = (Vec::new(), Vec::new(), Vec::new());
+    let mut finder = Finder { found, files, folders, seen: None, errors };
+    for (number, path) in paths.into_iter().enumerate() {
+        if number > 0 {
+            finder.expect_repeats();
+        }
+        finder.add(path.as_ref());
+    }
+    finder.errors
+}
+
+struct Finder<'f> {
+    found: &'f mut dyn FnMut(Source),
+    /// What was found while no file could be found twice.
+    files: Vec<(Arc<Path>, TruePath)>,
     /// Every folder that was walked through, with its true path.
     folders: Vec<(PathBuf, PathBuf)>,
-    /// Whether a file may have been found twice: by two paths, or by a link.
-    repeats: bool,
+    /// The true paths of all files, once one may be found twice: by two paths, or
+    /// by a link.
+    seen: Option<HashSet<PathBuf>>,
+    errors: Vec<Error>,
 }
 
 /// By which a file is known again.
@@ -28,25 +46,12 @@ enum TruePath {
     InFolder(usize),
 }
 
-impl Found {
-    pub(super) fn below<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> (Vec<Source>, Vec<Error>) {
-        let mut found = Self::default();
-        for (number, path) in paths.into_iter().enumerate() {
-            found.repeats |= number > 0;
-            found.add(path.as_ref());
-        }
-        if found.repeats {
-            found.drop_repeats();
-        }
-        let sources = found.files.into_iter().map(|(path, _)| Source { path: Arc::from(path) });
-        (sources.collect(), found.errors)
-    }
-
+impl Finder<'_> {
     fn add(&mut self, path: &Path) {
         match (fs::metadata(path), fs::canonicalize(path)) {
             (Err(error), _) | (_, Err(error)) => self.errors.push(Error::new(path, error)),
             (Ok(metadata), Ok(true_path)) if metadata.is_file() => {
-                self.files.push((path.to_owned(), TruePath::Known(true_path)));
+                self.file(path, TruePath::Known(true_path));
             }
             (Ok(metadata), Ok(true_path)) if metadata.is_dir() => {
                 self.folders.push((path.to_owned(), true_path));
@@ -57,38 +62,65 @@ impl Found {
     }
 
     fn walk(&mut self, folder: &Path) {
-        for entry in WalkDir::new(folder).sort_by_file_name() {
+        // Those that are compared lie in one folder, so that it is by name.
+        let by_name = |a: &DirEntry, b: &DirEntry| encoded(a.path()).cmp(encoded(b.path()));
+        for entry in WalkDir::new(folder).sort_by(by_name) {
             match entry.map_err(walk_error).and_then(candidate) {
                 Ok(None) => {}
                 Ok(Some((path, linked))) => {
-                    self.repeats |= linked;
+                    if linked {
+                        self.expect_repeats();
+                    }
                     let target = if linked { fs::canonicalize(&path).ok() } else { None };
                     let in_folder = TruePath::InFolder(self.folders.len() - 1);
-                    self.files.push((path, target.map_or(in_folder, TruePath::Known)));
+                    self.file(&path, target.map_or(in_folder, TruePath::Known));
                 }
                 Err(error) => self.errors.push(error),
             }
         }
     }
 
-    fn drop_repeats(&mut self) {
-        let mut seen = HashSet::new();
-        self.files.retain(|(path, true_path)| {
-            let true_path = match true_path {
-                TruePath::Known(true_path) => Some(true_path.clone()),
-                TruePath::InFolder(folder) => self.folders.get(*folder).and_then(|(folder, true_folder)| {
-                    path.strip_prefix(folder).ok().map(|below| true_folder.join(below))
-                }),
-            };
-            seen.insert(true_path.unwrap_or_else(|| path.clone()))
+    fn file(&mut self, path: &Path, true_path: TruePath) {
+        let path: Arc<Path> = Arc::from(path);
+        if let Some(seen) = &mut self.seen {
+            if !seen.insert(true_path.of(&path, &self.folders)) {
+                return;
+            }
+        } else {
+            self.files.push((path.clone(), true_path));
+        }
+        (self.found)(Source { path });
+    }
+
+    /// From now on every file is looked for among those that were found.
+    fn expect_repeats(&mut self) {
+        let (files, folders) = (&mut self.files, &self.folders);
+        self.seen.get_or_insert_with(|| {
+            files.drain(..).map(|(path, true_path)| true_path.of(&path, folders)).collect()
         });
     }
+}
+
+impl TruePath {
+    fn of(self, path: &Path, folders: &[(PathBuf, PathBuf)]) -> PathBuf {
+        let true_path = match self {
+            Self::Known(true_path) => Some(true_path),
+            Self::InFolder(folder) => folders.get(folder).and_then(|(folder, true_folder)| {
+                path.strip_prefix(folder).ok().map(|below| true_folder.join(below))
+            }),
+        };
+        true_path.unwrap_or_else(|| path.to_owned())
+    }
+}
+
+fn encoded(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
 }
 
 /// The entry's path if it is a regular file, or a link to one, named `*.json`;
 /// and whether it is a link.
 fn candidate(entry: DirEntry) -> Result<Option<(PathBuf, bool)>, Error> {
-    let named = entry.file_name().as_encoded_bytes().ends_with(b".json");
+    let named = encoded(entry.path()).ends_with(b".json");
     let kind = entry.file_type();
     let linked = entry.path_is_symlink();
     let regular = if named && kind.is_symlink() {

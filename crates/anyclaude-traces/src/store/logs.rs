@@ -109,7 +109,7 @@ impl Store {
         each(
             self.threads,
             Order::OfItems,
-            &paths,
+            |feed| paths.into_iter().for_each(feed),
             || (),
             read,
             |_, (path, content)| match content {

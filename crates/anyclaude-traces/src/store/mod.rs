@@ -6,16 +6,18 @@ mod logs;
 mod progress;
 mod work;
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
 use buffer::Buffer;
-use find::Found;
+use find::find_below;
 pub use logs::{LogFile, Logs};
 pub use progress::Progress;
-use work::{Order, each};
+pub(crate) use work::Order;
+use work::each;
 
 use crate::error::{Error, ErrorKind};
 use crate::time::Timestamp;
@@ -103,7 +105,9 @@ impl Store {
     /// no regular file is passed over inside a folder and an error when named.
     #[must_use]
     pub fn find<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> (Vec<Source>, Vec<Error>) {
-        Found::below(paths)
+        let mut sources = Vec::new();
+        let errors = find_below(paths, &mut |source| sources.push(source));
+        (sources, errors)
     }
 
     /// Reads sources on all threads, shows each one's content to a visitor of
@@ -118,37 +122,47 @@ impl Store {
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V) + Send,
     ) -> Vec<Error> {
-        self.scan_as(Order::OfItems, sources, visitor, fold)
+        self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold)
     }
 
-    /// The same, but `fold` gets the files in the order in which reading them
-    /// ends: a large file keeps no other waiting.
-    pub fn scan_unordered<V: Visit + Send>(
+    /// [Finds](Self::find) files and [scans](Self::scan) them, the first while it
+    /// still looks for others. Errors of finding come first.
+    pub(crate) fn find_and_scan<P: AsRef<Path>, V: Visit + Send>(
         &self,
-        sources: &[Source],
+        order: Order,
+        paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V) + Send,
     ) -> Vec<Error> {
-        self.scan_as(Order::AsDone, sources, visitor, fold)
+        let mut errors = Vec::new();
+        let find = |feed: &mut dyn FnMut(Source)| errors = find_below(paths, feed);
+        let unread = self.scan_as(order, find, visitor, fold);
+        errors.extend(unread);
+        errors
     }
 
-    fn scan_as<V: Visit + Send>(
+    fn scan_as<S: Borrow<Source> + Send, V: Visit + Send>(
         &self,
         order: Order,
-        sources: &[Source],
+        find: impl FnOnce(&mut dyn FnMut(S)),
         visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(TraceFile, V) + Send,
     ) -> Vec<Error> {
         let mut errors = Vec::new();
-        self.progress.expect_files(sources.len());
-        let read = |reader: &mut Reader<'_>, source: &Source| {
+        let expect = |feed: &mut dyn FnMut(S)| {
+            find(&mut |source| {
+                self.progress.expect_files(1);
+                feed(source);
+            });
+        };
+        let read = |reader: &mut Reader<'_>, source: &S| {
             let mut seen = visitor();
-            reader.read(source, &mut seen).map(|file| (file, seen))
+            reader.read(source.borrow(), &mut seen).map(|file| (file, seen))
         };
         each(
             self.threads,
             order,
-            sources,
+            expect,
             || Reader::new(self),
             read,
             |index, read| match read {

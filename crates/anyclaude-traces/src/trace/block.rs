@@ -28,29 +28,16 @@ impl Block {
     #[inline]
     pub(super) fn of(text: &[u8], start: usize) -> Self {
         let rest = text.get(start..).unwrap_or_default();
-        rest.first_chunk().map_or_else(|| Self::of_tail(rest), Self::of_whole)
-    }
-
-    #[cold]
-    fn of_tail(rest: &[u8]) -> Self {
-        let mut whole = [b' '; BLOCK];
-        whole.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        Self::of_whole(&whole)
+        rest.first_chunk().map_or_else(|| Self::of_whole(&padded(rest)), Self::of_whole)
     }
 
     #[inline]
     fn of_whole(bytes: &[u8; BLOCK]) -> Self {
-        let mut block = Self { stops: 0, slashes: 0 };
-        let (parts, _) = bytes.as_chunks();
-        for (at, part) in parts.iter().enumerate() {
-            let part = u8x16::new(*part);
-            let quotes = part.cmp_eq(u8x16::splat(b'"'));
+        let stops = mask(bytes, |part| {
             let controls = part.min(u8x16::splat(0x1f)).cmp_eq(part);
-            let slashes = part.cmp_eq(u8x16::splat(b'\\'));
-            block.stops |= bits(quotes | controls) << (16 * at);
-            block.slashes |= bits(slashes) << (16 * at);
-        }
-        block
+            part.cmp_eq(u8x16::splat(b'"')) | controls
+        });
+        Self { stops, slashes: mask(bytes, |part| part.cmp_eq(u8x16::splat(b'\\'))) }
     }
 
     /// The block without its first `count` bytes, which are fewer than all.
@@ -81,13 +68,34 @@ impl Block {
 /// stands, one of the frequent ones.
 #[inline]
 pub(super) fn usual_escapes(text: &[u8], start: usize) -> u64 {
-    let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk::<BLOCK>) else { return 0 };
-    let (parts, _) = bytes.as_chunks();
-    parts.iter().enumerate().fold(0, |all, (at, part)| {
-        let part = u8x16::new(*part);
+    let Some(bytes) = text.get(start..).and_then(<[u8]>::first_chunk) else { return 0 };
+    mask(bytes, |part| {
         let is = |byte| part.cmp_eq(u8x16::splat(byte));
-        all | bits((is(b'n') | is(b'"')) | (is(b't') | is(b'\\'))) << (16 * at)
+        (is(b'n') | is(b'"')) | (is(b't') | is(b'\\'))
     })
+}
+
+/// Where the block that begins at `start` has this byte, which is no space.
+#[inline]
+pub(super) fn equal(text: &[u8], start: usize, byte: u8) -> u64 {
+    let rest = text.get(start..).unwrap_or_default();
+    let equal = |bytes: &[u8; BLOCK]| mask(bytes, |part| part.cmp_eq(u8x16::splat(byte)));
+    rest.first_chunk().map_or_else(|| equal(&padded(rest)), equal)
+}
+
+/// One bit for each byte of a block.
+#[inline]
+fn mask(bytes: &[u8; BLOCK], of: impl Fn(u8x16) -> u8x16) -> u64 {
+    let (parts, _) = bytes.as_chunks();
+    parts.iter().enumerate().fold(0, |all, (at, part)| all | bits(of(u8x16::new(*part))) << (16 * at))
+}
+
+/// The end of a text as a block: behind it there are spaces.
+#[cold]
+fn padded(rest: &[u8]) -> [u8; BLOCK] {
+    let mut whole = [b' '; BLOCK];
+    whole.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    whole
 }
 
 /// How many bytes of white space `text` has from `at` on. All that is usual, a

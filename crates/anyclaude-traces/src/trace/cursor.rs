@@ -58,7 +58,7 @@ pub(crate) enum Shape {
 /// How far a walk through an object or array has come.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    begun: bool,
+    pub(super) begun: bool,
     /// The present member's key, quotes included.
     pub(crate) key: Range<usize>,
 }
@@ -141,11 +141,15 @@ impl<'a, 's> Cursor<'a, 's> {
     /// The next key of the object that the cursor stands before or in, with the
     /// cursor before its value; `None` once the object is passed.
     pub(crate) fn next_member(&mut self, walk: &mut Walk) -> Checked<Option<Cow<'a, str>>> {
-        if !self.step(walk, b'{', b'}', "`,` or `}` after a member")? {
-            return Ok(None);
-        }
-        let start = self.scan.at;
-        let (key, end) = self.moving(|scan, scratch| scan.pass_key(&mut scratch.compact))?;
+        let passed = self.moving(|scan, scratch| {
+            let compact = &mut scratch.compact;
+            if !scan.pass_step(walk, b'{', b'}', "`,` or `}` after a member", compact)? {
+                return Ok(None);
+            }
+            let start = scan.at;
+            scan.pass_key(compact).map(|(key, end)| Some((start, key, end)))
+        })?;
+        let Some((start, key, end)) = passed else { return Ok(None) };
         walk.key = start..end;
         Ok(Some(self.raw_str(start, end, key).decode()))
     }
@@ -153,7 +157,9 @@ impl<'a, 's> Cursor<'a, 's> {
     /// Whether the array that the cursor stands before or in has another item;
     /// the cursor is then before it, else behind the array.
     pub(crate) fn next_item(&mut self, walk: &mut Walk) -> Checked<bool> {
-        self.step(walk, b'[', b']', "`,` or `]` after an item")
+        self.moving(|scan, scratch| {
+            scan.pass_step(walk, b'[', b']', "`,` or `]` after an item", &mut scratch.compact)
+        })
     }
 
     /// Passes a value of any type and depth.
@@ -195,25 +201,6 @@ impl<'a, 's> Cursor<'a, 's> {
     fn raw_str(&self, start: usize, end: usize, escaped: Escaped) -> RawStr<'a> {
         let inner = self.scan.text.get(start + 1..end - 1).unwrap_or_default();
         RawStr { inner, escaped: escaped.0 }
-    }
-
-    fn step(&mut self, walk: &mut Walk, open: u8, close: u8, what: &'static str) -> Checked<bool> {
-        self.moving(|scan, scratch| {
-            let compact = &mut scratch.compact;
-            if walk.begun {
-                scan.pass_blank(compact);
-                if !scan.passed(b',') {
-                    scan.expect(close, what)?;
-                    return Ok(false);
-                }
-                scan.pass_blank(compact);
-                return Ok(true);
-            }
-            walk.begun = true;
-            scan.expect(open, "an object or array")?;
-            scan.pass_blank(compact);
-            Ok(!scan.passed(close))
-        })
     }
 
     fn pass_blank(&mut self) {

@@ -8,7 +8,7 @@
 
 use super::block::{BLOCK, Block, LAST, blank_length, usual_escapes};
 use super::compact::Compact;
-use super::cursor::{Checked, Fault, FaultKind};
+use super::cursor::{Checked, Fault, FaultKind, Walk};
 use super::scratch::Scratch;
 
 /// A place in a text, and what was seen on the way there.
@@ -124,6 +124,32 @@ impl<'a> Scan<'a> {
                 nest.pop();
             }
         }
+    }
+
+    /// Passes what stands before the next member or item; false once the container
+    /// is passed.
+    #[inline(always)]
+    pub(super) fn pass_step(
+        &mut self,
+        walk: &mut Walk,
+        open: u8,
+        close: u8,
+        what: &'static str,
+        compact: &mut Compact,
+    ) -> Checked<bool> {
+        if walk.begun {
+            self.pass_blank(compact);
+            if !self.passed(b',') {
+                self.expect(close, what)?;
+                return Ok(false);
+            }
+            self.pass_blank(compact);
+            return Ok(true);
+        }
+        walk.begun = true;
+        self.expect(open, "an object or array")?;
+        self.pass_blank(compact);
+        Ok(!self.passed(close))
     }
 
     /// Passes a key and the colon behind it; where the key ends.

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::block::{BLOCK, Block, LAST, equal};
+
 /// The inside of a JSON string literal: checked against the grammar, escapes
 /// not yet decoded.
 #[derive(Debug, Clone, Copy)]
@@ -47,19 +49,35 @@ impl<'a> RawStr<'a> {
     /// The size of [`decode`](Self::decode)'s result, without building it: that
     /// of the literal, less what its escapes take more than their characters.
     pub(crate) fn size(self) -> TextSize {
-        let mut chars = self.inner.chars().count();
-        let mut utf8_bytes = self.inner.len();
-        let mut end = 0;
-        for at in memchr::memchr_iter(b'\\', self.inner.as_bytes()) {
-            if at < end {
+        let (chars, bytes) = (self.inner.chars().count(), self.inner.len());
+        let saved = if self.escaped { self.saved() } else { TextSize::default() };
+        TextSize { chars: chars as u64 - saved.chars, utf8_bytes: bytes as u64 - saved.utf8_bytes }
+    }
+
+    /// What escapes take more than their characters. But for those of UTF-16 they
+    /// are two bytes for one, and only counted, a block of bytes at a time.
+    fn saved(self) -> TextSize {
+        let text = self.inner.as_bytes();
+        let (mut saved, mut start) = (TextSize::default(), 0);
+        while start < text.len() {
+            let block = Block::of(text, start);
+            let escaped = block.escaped();
+            let units = escaped & equal(text, start, b'u');
+            let short = u64::from((escaped & units.wrapping_sub(1) & !units).count_ones());
+            saved += TextSize { chars: short, utf8_bytes: short };
+            if units == 0 {
+                // A block that ends with the backslash of an escape is left before it.
+                let cut = block.slashes & !escaped & LAST != 0;
+                start += BLOCK - usize::from(cut);
                 continue;
             }
-            let Some((c, length)) = self.inner.get(at..).and_then(escape) else { break };
-            end = at + length;
-            chars -= length - 1;
-            utf8_bytes -= length - c.len_utf8();
+            start += units.trailing_zeros() as usize - 1;
+            let Some((c, length)) = self.inner.get(start..).and_then(escape) else { break };
+            start += length;
+            saved.chars += length as u64 - 1;
+            saved.utf8_bytes += (length - c.len_utf8()) as u64;
         }
-        TextSize { chars: chars as u64, utf8_bytes: utf8_bytes as u64 }
+        saved
     }
 }
 
@@ -154,10 +172,20 @@ mod tests {
 
     #[test]
     fn the_size_is_that_of_the_decoded_text() {
-        for inner in ["", "abc", "é😀", r"\u00e9\ud83d\ude00\ud83d x\n", r"日本\\語"] {
+        let sized = |inner: &str| {
             let text = raw(inner).decode().into_owned();
             let size = TextSize { chars: text.chars().count() as u64, utf8_bytes: text.len() as u64 };
             assert_eq!(raw(inner).size(), size, "{inner}");
+        };
+        let pieces =
+            ["", "abc", "é😀", r"\u00e9\ud83d\ude00", r"\ud83d x\n", r"日本\\語", r"\\\\u", r"\ude00\n"];
+        for piece in pieces {
+            sized(piece);
+            // At every place of a block, and over its end.
+            for before in 0..2 * BLOCK {
+                sized(&format!("{}{piece}{piece}z", "y".repeat(before)));
+                sized(&format!("{}{piece}{piece}{}", r"\n".repeat(before), "z".repeat(BLOCK)));
+            }
         }
     }
 }

@@ -35,5 +35,8 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
         }
     }
     let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };
-    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(nothing))
+    let limits = check_limits(&selection.requests, &args.limits.fail_over);
+    // The program ends here, and the system takes memory back faster than we do.
+    std::mem::forget(selection);
+    Ok(limits.and(skipped).and(nothing))
 }

@@ -1,7 +1,7 @@
 //! JSON and NDJSON: the library's results, serialised.
 
 use std::io::{self, Write};
-use std::panic::resume_unwind;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use anyclaude_traces::Request;
@@ -48,35 +48,41 @@ pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Resul
     document(out, &List { scope, requests, skipped: selection.skipped_list() })
 }
 
-/// How many requests one thread renders at a time.
-const BATCH: usize = 512;
+/// How many requests one thread renders at a time, …
+const BATCH: usize = 96;
+/// … how much memory they most likely take, which the allocator has at hand, …
+const BATCH_BYTES: usize = 120_000;
+/// … and how many batches it may be ahead of the printed ones.
+const AHEAD: usize = 8;
 
 /// Prints one request a line. Many are rendered on all cores, in their order.
 pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize + Sync]) -> anyhow::Result<()> {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    for round in requests.chunks(BATCH * threads) {
-        thread::scope(|scope| {
-            let mut batches = round.chunks(BATCH);
-            let own = batches.next();
-            let others: Vec<_> = batches.map(|batch| scope.spawn(|| rendered(batch))).collect();
-            out.write_all(&rendered(own.unwrap_or_default())?)?;
-            for other in others {
-                let lines = other.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-                out.write_all(&lines)?;
-            }
-            anyhow::Ok(())
-        })?;
+    let mut out = Escaping(out);
+    let batches = requests.chunks(BATCH);
+    if batches.len() < 2 {
+        return Ok(out.write_all(&rendered(requests)?)?);
     }
-    Ok(())
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(batches.len());
+    thread::scope(|scope| {
+        let renderer = |number| {
+            let (rendered_ones, next) = sync_channel(AHEAD);
+            let own = batches.clone().skip(number).step_by(threads);
+            scope.spawn(move || own.map(rendered).try_for_each(|batch| rendered_ones.send(batch)));
+            next
+        };
+        let renderers: Vec<_> = (0..threads).map(renderer).collect();
+        for (_, renderer) in batches.clone().zip(renderers.iter().cycle()) {
+            out.write_all(&renderer.recv()??)?;
+        }
+        anyhow::Ok(())
+    })
 }
 
 fn rendered(requests: &[impl Serialize]) -> anyhow::Result<Vec<u8>> {
-    let (mut lines, mut line) = (Vec::new(), Vec::new());
+    let mut lines = Vec::with_capacity(BATCH_BYTES);
     for request in requests {
-        line.clear();
-        serde_json::to_writer(&mut line, &Versioned::new(request))?;
-        line.push(b'\n');
-        Escaping(&mut lines).write_all(&line)?;
+        serde_json::to_writer(&mut lines, &Versioned::new(request))?;
+        lines.push(b'\n');
     }
     Ok(lines)
 }

@@ -460,7 +460,8 @@ impl Pool {
             self.requests.extend(other.requests);
         }
         self.requests.sort_by(|a, b| a.order().cmp(&b.order()));
-        self.requests.dedup_by(|a, b| a.path == b.path);
+        // Comparing times first spares comparing most paths, part by part.
+        self.requests.dedup_by(|a, b| a.timestamp == b.timestamp && a.path == b.path);
     }
 }
 
