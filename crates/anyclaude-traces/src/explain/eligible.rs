@@ -63,11 +63,13 @@ impl Tally {
     }
 }
 
-/// A request with the times that can be compared.
+/// A request with the times that can be compared. There may be many: what else is
+/// compared is looked up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'a> {
     pub(super) request: &'a Request,
-    pub(super) sample: Sample,
+    ttft: Us,
+    generation: Us,
 }
 
 /// The requests of one side that can be compared.
@@ -112,22 +114,18 @@ fn candidate(request: &Request) -> Result<Candidate<'_>, LeftOutReason> {
     if join.confidence == Confidence::Ambiguous {
         return Err(LeftOutReason::AmbiguousJoin);
     }
-    let sample = sample(timing).ok_or(LeftOutReason::NoTtft)?;
-    Ok(Candidate { request, sample })
+    let (ttft, generation) = phases(timing).ok_or(LeftOutReason::NoTtft)?;
+    Ok(Candidate { request, ttft, generation })
 }
 
-fn sample(timing: &Timing) -> Option<Sample> {
-    let us = |ms: u64| i64::try_from(ms).ok()?.checked_mul(1000);
-    let (ttft, total): (Us, Us) = (us(timing.ttft_ms?)?, us(timing.total_ms?)?);
-    #[allow(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
-    let tokens = |count: Option<u64>| count.map(|count| count as f64);
-    (ttft <= total).then(|| Sample {
-        proxy: timing.proxy_ms.and_then(us),
-        ttft,
-        generation: total - ttft,
-        prompt_tokens: tokens(timing.prompt_tokens),
-        output_tokens: tokens(timing.output_tokens),
-    })
+/// Reading the prompt, and generating.
+fn phases(timing: &Timing) -> Option<(Us, Us)> {
+    let (ttft, total) = (us(timing.ttft_ms?)?, us(timing.total_ms?)?);
+    (ttft <= total).then_some((ttft, total - ttft))
+}
+
+fn us(ms: u64) -> Option<Us> {
+    Us::try_from(ms).ok()?.checked_mul(1000)
 }
 
 /// Whether more was generated than could be seen: the backend reasoned before the
@@ -144,6 +142,21 @@ fn hides_reasoning(request: &Request) -> bool {
 }
 
 impl Candidate<'_> {
+    /// What is known of it.
+    pub(super) fn sample(&self) -> Sample {
+        let timing = self.request.timing.as_ref();
+        #[allow(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+        let tokens =
+            |count: fn(&Timing) -> Option<u64>| timing.and_then(|timing| Some(count(timing)? as f64));
+        Sample {
+            proxy: timing.and_then(|timing| us(timing.proxy_ms?)),
+            ttft: self.ttft,
+            generation: self.generation,
+            prompt_tokens: tokens(|timing| timing.prompt_tokens),
+            output_tokens: tokens(|timing| timing.output_tokens),
+        }
+    }
+
     /// What in the backend may have slowed this request down besides the model: such
     /// requests are left out while others remain.
     pub(super) fn disturbance(&self) -> Option<LeftOutReason> {

@@ -13,15 +13,10 @@ pub(super) struct Figures {
 
 impl Figures {
     pub(super) fn of(name: String, side: &[Candidate<'_>], reuse: Option<f64>) -> Self {
-        let samples: Vec<Sample> = side.iter().map(|one| one.sample).collect();
         let keepalives = |one: &Candidate<'_>| one.request.timing.as_ref()?.keepalives;
-        let most: Option<Vec<u64>> = side.iter().map(keepalives).collect();
-        Self {
-            name,
-            mean: Sample::mean(&samples),
-            keepalives: most.and_then(|most| most.into_iter().max()),
-            reuse,
-        }
+        let most = side.iter().map(keepalives).reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b)));
+        let mean = Sample::mean(side.iter().map(|one| one.sample()));
+        Self { name, mean, keepalives: most.flatten(), reuse }
     }
 }
 

@@ -257,7 +257,7 @@ impl Totals {
 fn totals_only(left: &Chosen<'_>, right: &Chosen<'_>) -> Option<Totals> {
     let mean = |chosen: &Chosen<'_>| {
         let all = chosen.candidates.iter().chain(&chosen.hidden);
-        Sample::mean(&all.map(|one| one.sample).collect::<Vec<_>>())
+        Sample::mean(all.map(|one| one.sample()))
     };
     let (left, right) = (mean(left)?, mean(right)?);
     let proxy = left.proxy.zip(right.proxy).map(|(left, right)| right - left);
@@ -289,7 +289,7 @@ impl<'a> Basis<'a> {
         for one in disturbed.iter().flat_map(Pair::sides) {
             tally.add(one.disturbance().unwrap_or(LeftOutReason::Unpaired), 1);
         }
-        let is_complete = |pair: &Pair<'_>| pair.sides().iter().all(|one| one.sample.is_complete());
+        let is_complete = |pair: &Pair<'_>| pair.sides().iter().all(|one| one.sample().is_complete());
         let (pairs, incomplete) = preferring(pairs, is_complete);
         tally.add(LeftOutReason::NoUsage, 2 * incomplete.len());
         let is_makeshift = !pairs.iter().any(is_calm);
@@ -303,7 +303,7 @@ impl<'a> Basis<'a> {
             let (calm, disturbed) = preferring(side.candidates.clone(), is_calm);
             disturbed.iter().filter_map(Candidate::disturbance).for_each(|reason| tally.add(reason, 1));
             is_makeshift |= !calm.is_empty() && !calm.iter().any(is_calm);
-            let (complete, incomplete) = preferring(calm, |one| one.sample.is_complete());
+            let (complete, incomplete) = preferring(calm, |one| one.sample().is_complete());
             tally.add(LeftOutReason::NoUsage, incomplete.len());
             complete
         };
@@ -338,8 +338,7 @@ impl<'a> Basis<'a> {
     /// The samples of both sides in the mean.
     fn means(&self) -> Option<(Sample, Sample)> {
         let [left, right] = self.sides();
-        let mean =
-            |side: &[Candidate<'_>]| Sample::mean(&side.iter().map(|one| one.sample).collect::<Vec<_>>());
+        let mean = |side: &[Candidate<'_>]| Sample::mean(side.iter().map(|one| one.sample()));
         mean(&left).zip(mean(&right))
     }
 
@@ -348,7 +347,7 @@ impl<'a> Basis<'a> {
         match &self.compared {
             Compared::Pairs(pairs) => pairs
                 .iter()
-                .map(|pair| Split::of(&pair.left.sample, &pair.right.sample, pair.equal))
+                .map(|pair| Split::of(&pair.left.sample(), &pair.right.sample(), pair.equal))
                 .collect(),
             Compared::Groups(..) => {
                 self.means().map(|(left, right)| Split::of(&left, &right, false)).into_iter().collect()

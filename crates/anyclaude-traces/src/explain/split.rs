@@ -32,17 +32,16 @@ impl Sample {
     }
 
     /// The mean of some; `None` of none. A count that any of them lacks is unknown.
-    pub(super) fn mean(samples: &[Self]) -> Option<Self> {
+    pub(super) fn mean(samples: impl Iterator<Item = Self> + Clone) -> Option<Self> {
         let all = |of: fn(&Self) -> Option<f64>| -> Option<f64> {
-            let known: Option<Vec<f64>> = samples.iter().map(of).collect();
-            let known = known.filter(|known| !known.is_empty())?;
-            #[allow(clippy::cast_precision_loss, reason = "nobody has 2^53 requests")]
-            Some(known.iter().sum::<f64>() / known.len() as f64)
+            let add = |(sum, n): (f64, u32), sample: Self| Some((sum + of(&sample)?, n.checked_add(1)?));
+            let (sum, n) = samples.clone().try_fold((0.0, 0), add)?;
+            Some(sum / f64::from(n))
         };
         Some(Self {
-            proxy: mean(samples.iter().filter_map(|sample| sample.proxy)),
-            ttft: mean(samples.iter().map(|sample| sample.ttft))?,
-            generation: mean(samples.iter().map(|sample| sample.generation))?,
+            proxy: mean(samples.clone().filter_map(|sample| sample.proxy)),
+            ttft: mean(samples.clone().map(|sample| sample.ttft))?,
+            generation: mean(samples.clone().map(|sample| sample.generation))?,
             prompt_tokens: all(|sample| sample.prompt_tokens),
             output_tokens: all(|sample| sample.output_tokens),
         })
