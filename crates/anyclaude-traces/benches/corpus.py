@@ -116,7 +116,7 @@ class Log:
 
 def main():
     kind, out = sys.argv[1:3]
-    tools, words, lines, turns, files = {"big": (40, 120, 150, (120, 160), 600), "small": (7, 60, 14, (1, 4), 20_000),
+    tools, words, lines, turns, files = {"big": (40, 120, 150, (120, 160), 600), "small": (4, 30, 8, (1, 4), 20_000),
                                          "logged": (12, 20, 8, (1, 4), 6_250)}[kind]
     files = int(sys.argv[3]) if len(sys.argv) > 3 else files
     traces = os.path.join(out, "traces", "lmstudio")

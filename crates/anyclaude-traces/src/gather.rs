@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::request::{Kind, ModelSource, Outcome, Request, Timing, TracePath};
 use crate::session::{self, HistoryId, HistoryTree};
 use crate::store::TraceFile;
-use crate::trace::{Identity, Sender, ToolSize, TraceRecord};
+use crate::trace::{Identity, NameHashing, Sender, ToolSize, TraceRecord};
 
 /// Collects trace files and makes requests of them.
 ///
@@ -18,8 +18,8 @@ use crate::trace::{Identity, Sender, ToolSize, TraceRecord};
 #[derive(Debug, Default)]
 pub struct Gathering {
     drafts: Vec<Draft>,
-    names: HashSet<Arc<str>>,
-    tool_lists: HashSet<Arc<[ToolSize]>>,
+    names: Kept<str>,
+    tool_lists: Kept<[ToolSize]>,
     histories: HistoryTree,
 }
 
@@ -80,8 +80,11 @@ fn sort(drafts: &mut [Draft]) {
     });
 }
 
+/// Values that repeat, each kept once.
+pub(crate) type Kept<T> = HashSet<Arc<T>, NameHashing>;
+
 /// The same value as one that was seen before, most likely the last one.
-fn kept_once<T: ?Sized + Eq + Hash>(known: &mut HashSet<Arc<T>>, last: Option<&Arc<T>>, value: &T) -> Arc<T>
+fn kept_once<T: ?Sized + Eq + Hash>(known: &mut Kept<T>, last: Option<&Arc<T>>, value: &T) -> Arc<T>
 where
     for<'v> Arc<T>: From<&'v T>,
 {
@@ -89,7 +92,7 @@ where
 }
 
 /// The same value as one that was seen before, where there is one.
-pub(crate) fn interned<T: ?Sized + Eq + Hash>(known: &mut HashSet<Arc<T>>, value: &T) -> Arc<T>
+pub(crate) fn interned<T: ?Sized + Eq + Hash>(known: &mut Kept<T>, value: &T) -> Arc<T>
 where
     for<'v> Arc<T>: From<&'v T>,
 {

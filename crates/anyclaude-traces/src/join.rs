@@ -17,7 +17,7 @@ use fill::{Pair, fill_all};
 use serde::Serialize;
 
 use crate::company::{Stay, company};
-use crate::gather::interned;
+use crate::gather::{Kept, interned};
 use crate::log::{
     Confidence, LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
@@ -357,7 +357,7 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
     let goes_on = |a: &RequestLogEntry, b: &RequestLogEntry| {
         b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
     };
-    let (mut runs, mut names) = (Vec::new(), HashSet::new());
+    let (mut runs, mut names) = (Vec::new(), Kept::default());
     for run in entries.chunk_by(goes_on) {
         let Some(process) = run_of_entries(run) else { continue };
         for entry in run {

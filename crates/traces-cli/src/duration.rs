@@ -5,7 +5,9 @@ use std::ffi::{OsStr, OsString};
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::measure::{Measure, Unit, Value};
 use anyhow::{Context as _, anyhow, bail};
-use chrono::{DateTime, Local, NaiveDate, NaiveTime, TimeDelta, TimeZone as _};
+use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveTime, TimeDelta};
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Which end of a span of time a moment marks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +38,28 @@ pub(crate) fn parse_moment(text: &str, end: End, now: DateTime<Local>) -> anyhow
     Timestamp::from_unix_ms(moment.timestamp_millis()).context("that is longer ago than time is counted")
 }
 
-/// The first instant of a local day. Where the clock skips midnight it is the
-/// first instant after the gap.
+/// The first instant of a local day. Where the clock skips midnight it is the first
+/// instant after the gap, and where midnight comes twice the first of the two.
+///
+/// It is looked for by what clocks show at an instant, which is always one time.
 fn day_begin(day: NaiveDate) -> anyhow::Result<Timestamp> {
-    let midnight = day.and_time(NaiveTime::MIN);
-    let begin = (0..24 * 4).find_map(|quarter| {
-        Local.from_local_datetime(&(midnight + TimeDelta::minutes(15 * quarter))).earliest()
-    });
-    let begin = begin.and_then(|begin| Timestamp::from_unix_ms(begin.timestamp_millis()));
-    begin.with_context(|| format!("{day} is out of range"))
+    let out_of_range = || format!("{day} is out of range");
+    let midnight = day.and_time(NaiveTime::MIN).and_utc().timestamp();
+    let is_of_day = |second: i64| {
+        let utc = DateTime::from_timestamp(second, 0).filter(|utc| (-1..=10_000).contains(&utc.year()));
+        utc.map(|utc| utc.with_timezone(&Local).date_naive() >= day).with_context(out_of_range)
+    };
+    // No place is further from Greenwich than a day.
+    let (mut before, mut begin) = (midnight - DAY_SECONDS, midnight + DAY_SECONDS);
+    while begin - before > 1 {
+        let between = before.midpoint(begin);
+        if is_of_day(between)? {
+            begin = between;
+        } else {
+            before = between;
+        }
+    }
+    Timestamp::from_unix_ms(begin * 1000).with_context(out_of_range)
 }
 
 /// The last millisecond of a local day that begins then. That of the last day of all

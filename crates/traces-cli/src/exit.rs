@@ -3,6 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
+/// The exit code of a program that the user stopped.
+pub(crate) const INTERRUPTED: u8 = 130;
+
 /// How a verb ended. Of several, the first in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
@@ -36,7 +39,7 @@ impl From<Status> for ExitCode {
             Status::Done => 0,
             Status::Exceeded => 1,
             Status::Unusable => 2,
-            Status::Interrupted => 130,
+            Status::Interrupted => INTERRUPTED,
             Status::Skipped => 3,
         })
     }

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod duration;
 mod exit;
+mod interrupt;
 mod render;
 mod save;
 mod select;
@@ -19,9 +20,17 @@ const OUT_BYTES: usize = 1 << 16;
 
 fn main() -> ExitCode {
     let args = cli::verb_first(std::env::args_os());
-    let cli = cli::Cli::try_parse_from(&args).unwrap_or_else(|error| refuse(&args, &error));
+    let cli = match cli::Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&args, error),
+    };
     let mut out = BufWriter::with_capacity(OUT_BYTES, io::stdout().lock());
-    let done = commands::run(cli.verb, &mut out).and_then(|status| Ok(out.flush().map(|()| status)?));
+    let done = interrupt::watch().map_err(Into::into).and_then(|()| commands::run(cli.verb, &mut out));
+    ended(done.and_then(|status| Ok(out.flush().map(|()| status)?)))
+}
+
+/// Says why the program ends early, unless nobody reads its output any more.
+fn ended(done: anyhow::Result<impl Into<ExitCode>>) -> ExitCode {
     match done {
         Ok(status) => status.into(),
         Err(error) if exit::is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -32,9 +41,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends the program with clap's own words, in which the arguments are made safe
-/// to print.
-fn refuse(args: &[std::ffi::OsString], error: &clap::Error) -> ! {
+/// Ends the program with clap's own words, help among them, in which the arguments
+/// are made safe to print.
+fn refuse(args: &[std::ffi::OsString], error: clap::Error) -> ExitCode {
     let safe = args.iter().map(|arg| render::plain::line(&arg.to_string_lossy()).into_owned());
-    cli::Cli::try_parse_from(safe).err().as_ref().unwrap_or(error).exit()
+    let error = cli::Cli::try_parse_from(safe).err().unwrap_or(error);
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    if error.use_stderr() {
+        return exit::Status::Unusable.into();
+    }
+    ended(printed.map(|()| exit::Status::Done).map_err(Into::into))
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use tempfile::NamedTempFile;
 
+use crate::interrupt;
+
 /// A file to be written.
 #[derive(Debug)]
 pub(crate) struct Target {
@@ -36,6 +38,10 @@ impl Target {
 
     /// Writes the content to a file beside it, which then takes its name.
     pub(crate) fn write(&self, content: &[u8]) -> anyhow::Result<()> {
+        interrupt::whole(|| self.replace(content))
+    }
+
+    fn replace(&self, content: &[u8]) -> anyhow::Result<()> {
         let at = || format!("{}: cannot be written", self.path.display());
         // It is readable by its owner alone, and goes away unless it is kept.
         let mut file = NamedTempFile::new_in(Self::folder(&self.path)).with_context(at)?;

@@ -51,6 +51,9 @@ fn what_is_no_regular_file_is_an_error_when_named() {
         }
         let beside = folder.traces(&format!("list {name} in --format json")).ends_with(3).json();
         assert_eq!(beside["skipped"][0]["reason"], "unreadable");
+        for more in ["timing in --log", "report in -o", "replay in --save", "list --root"] {
+            folder.traces(&format!("{more} {name}")).ends_with(2).says(&[name]);
+        }
     }
 }
 
@@ -66,6 +69,31 @@ fn links_to_files_are_followed_and_links_to_folders_only_when_named() {
     assert_eq!(count("list in/folder --format ndjson"), 1);
     fs::remove_file(folder.path().join("in/link.json")).unwrap();
     assert_eq!(count("list in --format ndjson"), 1);
+}
+
+#[test]
+fn links_that_lead_in_circles_are_named_and_hide_nothing() {
+    let folder = good();
+    for (name, target) in [("self.json", "self.json"), ("a.json", "b.json"), ("b.json", "a.json")] {
+        symlink(target, folder.path().join("in").join(name)).unwrap();
+    }
+    // A folder that holds itself, and one that holds that one.
+    symlink(".", folder.path().join("in/here")).unwrap();
+    symlink("../in", folder.path().join("in/above.json")).unwrap();
+    for verb in ["list", "summary", "show", "timing", "prefix"] {
+        let ran = folder.traces(&format!("{verb} in")).ends_with(3);
+        ran.says(&["skipped 3 files", "in/self.json: unreadable: Too many levels", "in/a.json", "in/b.json"]);
+    }
+    for line in
+        ["list in/self.json", "show in/a.json", "diff in/good.json in/b.json", "timing --log in/a.json"]
+    {
+        folder.traces(line).ends_with(2).says(&["Too many levels"]);
+    }
+    for line in ["list in/here/here/here --format ndjson", "list in/above.json --format ndjson"] {
+        assert_eq!(folder.traces(line).ends_with(3).ndjson().len(), 1, "{line}");
+    }
+    let written = folder.traces("report in -o in/self.json").ends_with(2);
+    written.says(&["in/self.json", "exists already"]);
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! Gives requests what their log lines tell.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{PLACEHOLDER_MODEL, Start, UnmatchedLogRequest};
-use crate::gather::interned;
+use crate::gather::{Kept, interned};
 use crate::log::{Confidence, LogRequest, LogRun};
 use crate::request::{Company, Join, ModelSource, Request, Run, Timing};
 
@@ -75,7 +74,7 @@ fn fill(
 
 /// The names of detected models, each kept once.
 #[derive(Default)]
-struct Models(HashSet<Arc<str>>);
+struct Models(Kept<str>);
 
 impl Models {
     /// The model that ran, unless the log only has a placeholder for it.

@@ -199,6 +199,17 @@ pub(super) fn part(message: &[u8]) -> Option<(u64, PartKind)> {
     (number > 0).then_some((number, kind))
 }
 
+/// Whether this message ends in a name or number with no mark behind it: where the
+/// line is cut, that may be half of another.
+pub(super) fn ends_open(message: &[u8]) -> bool {
+    let starts: [&[u8]; 3] = [
+        b"[Backend Query] Detected model: ",
+        b"[Streaming] Starting stream conversion and pipe for ",
+        b"[Stream Conversion] Stream complete. Total chunks: ",
+    ];
+    starts.iter().any(|start| message.starts_with(start))
+}
+
 /// Every message that does not come once per token.
 fn rare(message: &[u8]) -> Message<'_> {
     let Some((tag, rest)) = tag(message) else { return unlabelled(message) };

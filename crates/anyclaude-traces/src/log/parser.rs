@@ -137,7 +137,12 @@ impl Lines for State {
         let mark = text.get(1 + scan::STAMP_LEN..).and_then(|rest| rest.first_chunk::<20>());
         match (stamp, mark) {
             (Some(stamp), Some(STAMPED)) if text.first() == Some(&b'[') => {
-                self.stamped(stamp, text.get(MESSAGE_AT..).unwrap_or_default());
+                let message = text.get(MESSAGE_AT..).unwrap_or_default();
+                if line.ended || !message::ends_open(message) {
+                    self.stamped(stamp, message);
+                } else {
+                    self.unreadable += 1;
+                }
             }
             _ => self.other_line(text, line.ended),
         }
@@ -202,7 +207,7 @@ impl State {
     /// Everything without the full prefix: blocks, continued JSON and text,
     /// and standard error.
     fn other_line(&mut self, text: &[u8], ended: bool) {
-        if self.in_block(text) {
+        if self.in_block(text, ended) {
             return;
         }
         // Only the two generations' own files hold their kind of line; in the
@@ -213,6 +218,10 @@ impl State {
                 if self.runs.is_empty() || self.runs.last().is_some_and(|run| run.facts.debug_log.is_some()) {
                     self.begin_run(false, self.seen);
                 }
+                if !ended && message::ends_open(message) {
+                    self.unreadable += 1;
+                    return;
+                }
                 match self.runs.last_mut().map(|run| run.unstamped_message(message)) {
                     Some(Fate::Unreadable) => self.unreadable += 1,
                     Some(Fate::Stray) => self.lost(),
@@ -220,7 +229,7 @@ impl State {
                 }
                 return;
             }
-            if self.standard_error(text) {
+            if ended && self.standard_error(text) {
                 return;
             }
         }
@@ -258,7 +267,7 @@ impl State {
 
     /// Banner, configuration and footer. Each is recognised by its whole
     /// shape, so that text which holds one of these lines is not taken for it.
-    fn in_block(&mut self, text: &[u8]) -> bool {
+    fn in_block(&mut self, text: &[u8], ended: bool) -> bool {
         let block = self.block;
         self.block = match block {
             Block::None => Block::None,
@@ -267,7 +276,7 @@ impl State {
                 return true;
             }
             Block::Configuration => {
-                self.configuration(text);
+                self.configuration(text, ended);
                 Block::Configuration
             }
             Block::Rule => match banner_level(text) {
@@ -307,9 +316,10 @@ impl State {
         self.block != Block::None || matches!(block, Block::Rule) && text.starts_with(b"Session ended: ")
     }
 
-    fn configuration(&mut self, text: &[u8]) {
+    /// A line that is cut may hold half a name.
+    fn configuration(&mut self, text: &[u8], ended: bool) {
         let Some(run) = self.runs.last_mut() else { return };
-        let Ok(text) = std::str::from_utf8(text) else {
+        let (true, Ok(text)) = (ended, std::str::from_utf8(text)) else {
             self.unreadable += 1;
             return;
         };

@@ -32,27 +32,37 @@ impl Buffer {
         self.length = 0;
     }
 
+    /// Reads the beginning of a file, but no more than `limit`; whether that was all
+    /// of it. Most files are no longer.
+    pub(super) fn begin(&mut self, file: &mut File, limit: usize) -> io::Result<bool> {
+        self.clear();
+        let limit = limit.min(FIRST_BYTES);
+        self.make_room(limit);
+        self.read(file, limit)
+    }
+
     /// Reads the rest of a file that should be this long, but no more than
     /// `limit`. The file may be growing while it is read.
-    pub(super) fn fill(&mut self, file: &mut File, expected: usize, limit: usize) -> io::Result<()> {
-        self.clear();
+    pub(super) fn finish(&mut self, file: &mut File, expected: usize, limit: usize) -> io::Result<()> {
         // Room for a byte more tells a file that has grown from one that has not.
         self.make_room(expected.min(limit).saturating_add(1));
-        while self.length < limit {
-            if self.room(limit).is_empty() {
-                self.make_room(self.length.saturating_mul(2).min(limit));
-            }
-            match file.read(self.room(limit)) {
-                Ok(0) => break,
-                Ok(count) => self.length += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            }
-            if self.length == expected {
-                break;
-            }
+        while !self.read(file, limit)? && self.length < limit {
+            self.make_room(self.length.saturating_mul(2).min(limit));
         }
         Ok(())
+    }
+
+    /// Reads up to the end of the file (true) or of the memory.
+    fn read(&mut self, file: &mut File, limit: usize) -> io::Result<bool> {
+        while !self.room(limit).is_empty() {
+            match file.read(self.room(limit)) {
+                Ok(0) => return Ok(true),
+                Ok(count) => self.length += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Memory for what follows, as far as the limit lets it.
@@ -67,10 +77,8 @@ impl Buffer {
             return;
         }
         let size = bytes.saturating_add(bytes / 16).max(FIRST_BYTES) + ALIGNMENT;
-        if self.length == 0 {
-            // Never two large buffers at once.
-            self.memory = Vec::new();
-        }
+        // Of a large buffer little is kept, and the new one is not touched before the
+        // old one goes.
         let mut memory = vec![0; size];
         let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         let kept = memory.get_mut(start..).unwrap_or_default().iter_mut().zip(self.bytes());
@@ -90,7 +98,9 @@ mod tests {
         file.write_all(content).unwrap();
         file.rewind().unwrap();
         let mut buffer = Buffer::default();
-        buffer.fill(&mut file, expected, limit).unwrap();
+        if !buffer.begin(&mut file, limit).unwrap() {
+            buffer.finish(&mut file, expected, limit).unwrap();
+        }
         assert!(buffer.bytes().as_ptr().addr().is_multiple_of(ALIGNMENT));
         buffer.bytes().to_vec()
     }
@@ -104,8 +114,7 @@ mod tests {
                 assert!(filled(content, expected, usize::MAX) == content, "{length} of {expected} bytes");
             }
         }
-        // More than was expected is noticed only by asking for more.
-        assert!(filled(&content, 7, usize::MAX).len() > 7);
+        assert!(filled(&content, 7, usize::MAX) == content);
     }
 
     #[test]

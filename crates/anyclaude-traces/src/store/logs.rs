@@ -174,10 +174,11 @@ fn is_of_day(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
 }
 
 fn read_chunks(path: &Path, progress: &Progress, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
+    if !fs::metadata(path)?.is_file() {
+        // It is not even opened: a pipe would wait for somebody to write.
         return Err(ErrorKind::NotRegular);
     }
+    let mut file = File::open(path)?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match file.read(&mut chunk) {

@@ -218,18 +218,19 @@ impl<'p> Reader<'p> {
     fn fill(&mut self, path: &Path) -> Result<(), ErrorKind> {
         self.buffer.clear();
         let mut file = File::open(path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(ErrorKind::NotRegular);
-        }
         let limit = self.max_file_bytes;
-        let too_large = |bytes| Err(ErrorKind::TooLarge { bytes, limit });
-        if metadata.len() > limit {
-            return too_large(metadata.len());
+        let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
+        let most = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
+        // Asking for the size of each file takes longer than finding the end of a
+        // small one.
+        if !self.buffer.begin(&mut file, most)? {
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Err(ErrorKind::NotRegular);
+            }
+            check(metadata.len())?;
+            self.buffer.finish(&mut file, usize::try_from(metadata.len()).unwrap_or(usize::MAX), most)?;
         }
-        let in_memory = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        self.buffer.fill(&mut file, in_memory(metadata.len()), in_memory(limit.saturating_add(1)))?;
-        let bytes = self.buffer.bytes().len() as u64;
-        if bytes > limit { too_large(bytes) } else { Ok(()) }
+        check(self.buffer.bytes().len() as u64)
     }
 }

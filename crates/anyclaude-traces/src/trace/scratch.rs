@@ -1,7 +1,7 @@
 //! What the cursor writes down; kept between files to save allocations.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -18,12 +18,29 @@ pub(crate) struct Scratch {
 
 /// Names that were read before, of tools and models, say: each is kept once.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<Arc<str>, BuildHasherDefault<NameHasher>>);
+pub(super) struct Names(HashSet<Arc<str>, NameHashing>);
 
-/// Hashes short texts at little cost. Names that are made to collide are slow,
-/// but few are kept.
-#[derive(Debug, Default)]
-pub(super) struct NameHasher(u64);
+/// Hashes short texts at little cost; with a seed that no recording can know, so
+/// that none can make them collide.
+#[derive(Debug, Clone)]
+pub(crate) struct NameHashing(u64);
+
+impl Default for NameHashing {
+    fn default() -> Self {
+        Self(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl BuildHasher for NameHashing {
+    type Hasher = NameHasher;
+
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher(self.0)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NameHasher(u64);
 
 impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {

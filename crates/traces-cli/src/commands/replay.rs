@@ -2,16 +2,15 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyclaude_traces::content::BodyJson;
 use anyhow::{Context as _, anyhow};
 use lmstudio_replay::{Api, Cache, Failure, Plan, Replay, Watch};
-use signal_hook::consts::SIGINT;
 
 use super::{check_format, one};
 use crate::cli::{ApiArg, Direct, Format, ReplayArgs};
 use crate::exit::Status;
+use crate::interrupt;
 use crate::render::{json, notes, page, progress, replay as render};
 use crate::save::Target;
 
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     let mut body = BodyJson::default();
     let path = one.request.path.as_ref();
     one.reader.store().reread(path, &mut body).context("the file changed while it was read")?;
-    let watch = Arc::new(Watch::with_stop(stopped_by_ctrl_c()?));
+    let watch = Arc::new(Watch::with_stop(interrupt::stops()?));
     let shows_progress = !args.output.quiet && !args.output.no_progress;
     let found = progress::while_replaying(&watch, shows_progress, || {
         lmstudio_replay::replay(&body.json, &plan, &watch)
@@ -77,14 +76,6 @@ fn plan(direct: &Direct, model: Option<String>) -> anyhow::Result<Plan> {
     plan.keep_text = direct.show_text;
     plan.allow_remote = direct.allow_remote;
     Ok(plan)
-}
-
-/// A flag that the first Ctrl-C sets; the second ends the program.
-fn stopped_by_ctrl_c() -> anyhow::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
-    signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
-    Ok(stop)
 }
 
 /// Why nothing was sent, and which flag helps.

@@ -6,10 +6,11 @@ use anyclaude_traces::{Error, SkipReason};
 
 use super::{plain, units};
 
-/// Says something beside the data. When even that stream is closed there is
+/// Says something beside the data, in one line: a line break in a file's name or a
+/// server's words would begin one that looks like ours. When even that stream is closed there is
 /// nowhere left to say so.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "traces: {}", plain::block(text));
+    let _ = writeln!(io::stderr(), "traces: {}", plain::line(text));
 }
 
 /// Says why the program ends, cause by cause.

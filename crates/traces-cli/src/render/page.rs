@@ -148,7 +148,8 @@ impl Terminal {
         if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// A line, broken between words where the terminal ends.
+    /// A line, broken between words where the terminal ends. What follows is indented:
+    /// no name that a recording holds can begin a line of its own.
     fn wrapped(&self, text: &str) -> Vec<String> {
         let text = plain::line(text);
         let Some(width) = self.width else { return vec![text.into_owned()] };
@@ -156,7 +157,9 @@ impl Terminal {
         for word in text.split(' ') {
             let room = width.saturating_sub(lines.last().map_or(0, |line| line.width()));
             match lines.last_mut() {
-                Some(line) if !line.is_empty() && word.width() >= room => lines.push(shorten(word, width)),
+                Some(line) if !line.is_empty() && word.width() >= room => {
+                    lines.push(format!("  {}", shorten(word, width.saturating_sub(2))));
+                }
                 Some(line) if line.is_empty() => line.push_str(&shorten(word, width)),
                 Some(line) => {
                     line.push(' ');
@@ -176,9 +179,9 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
         }
         match part {
             Part::Heading(text) => writeln!(out, "## {}", escaped(&plain::line(text)))?,
-            Part::Line(text) => writeln!(out, "{}", escaped(&plain::line(text)))?,
+            Part::Line(text) => writeln!(out, "{}", escaped_line(&plain::line(text)))?,
             Part::Hint { why, command } => {
-                writeln!(out, "{} {}", escaped(&plain::line(why)), code(&plain::line(command)))?;
+                writeln!(out, "{} {}", escaped_line(&plain::line(why)), code(&plain::line(command)))?;
             }
             Part::Table(grid) => markdown_table(out, grid)?,
             Part::Block(text) => {
@@ -205,16 +208,57 @@ fn markdown_table(out: &mut impl Write, grid: &Grid) -> io::Result<()> {
     Ok(())
 }
 
-/// Text that Markdown shows as it is.
+/// Text that Markdown shows as it is, inside of a line: neither markup nor a link.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '\\' | '|' | '<' | '>' | '`' | '*' | '[' | ']') {
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let behind = text.get(at + c.len_utf8()..).unwrap_or_default();
+        let next = behind.chars().next().unwrap_or(' ');
+        let is_markup = match c {
+            '\\' | '|' | '<' | '>' | '`' | '*' | '[' | ']' | '$' => true,
+            // Inside of a word it is a letter like others.
+            '_' => {
+                !(before.is_alphanumeric()
+                    && behind.trim_start_matches('_').starts_with(char::is_alphanumeric))
+            }
+            // Before a number it means about, and opens nothing that is ever closed.
+            '~' => before.is_alphanumeric() || !next.is_ascii_digit(),
+            '&' => next == '#' || next.is_ascii_alphabetic(),
+            ':' => behind.starts_with("//"),
+            '.' => at
+                .checked_sub(3)
+                .and_then(|from| text.get(from..at))
+                .is_some_and(|w| w.eq_ignore_ascii_case("www")),
+            _ => false,
+        };
+        if is_markup {
             escaped.push('\\');
         }
         escaped.push(c);
+        // Underscores in a row are all inside of the word, or none.
+        if c != '_' {
+            before = c;
+        }
     }
     escaped
+}
+
+/// The same for text that begins a line, where a few signs more make a heading, a list
+/// or a rule.
+fn escaped_line(text: &str) -> String {
+    let text = escaped(text.trim_start());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, behind) = text.split_at(digits);
+    let is_item =
+        |mark: &str| behind.strip_prefix(mark).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    if number.is_empty() && text.starts_with(['#', '+', '-', '=']) {
+        format!("\\{text}")
+    } else if !number.is_empty() && (is_item(".") || is_item(")")) {
+        format!("{number}\\{behind}")
+    } else {
+        text
+    }
 }
 
 /// Text as a code span.
@@ -226,4 +270,33 @@ fn code(text: &str) -> String {
 
 fn longest_run(text: &str, of: char) -> usize {
     text.split(|c| c != of).map(str::len).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markdown_shows_text_as_it_is() {
+        for (text, expected) in [
+            ("mcp__github__create_issue", "mcp__github__create_issue"),
+            ("__b__ _e_ a_", "\\_\\_b\\_\\_ \\_e\\_ a\\_"),
+            ("~314 (~1.2 k)", "~314 (~1.2 k)"),
+            ("~~s~~ ~1 s~", "\\~\\~s\\~\\~ ~1 s\\~"),
+            ("&lt; &#60; a & b", "\\&lt; \\&#60; a & b"),
+            ("http://x www.x a.b", "http\\://x www\\.x a.b"),
+        ] {
+            assert_eq!(escaped(text), expected);
+        }
+        for (text, expected) in [
+            ("# h", "\\# h"),
+            ("    - x", "\\- x"),
+            ("1. x", "1\\. x"),
+            ("14.2 s", "14.2 s"),
+            ("16 Nov", "16 Nov"),
+            ("a # b", "a # b"),
+        ] {
+            assert_eq!(escaped_line(text), expected);
+        }
+    }
 }

@@ -21,11 +21,15 @@ fn clean(text: &str, replacement: impl Fn(char) -> Option<char>) -> Cow<'_, str>
     Cow::Owned(text.chars().filter_map(kept).collect())
 }
 
-/// Control characters (C0, DEL, C1), line and paragraph separators, and what
-/// changes the direction of text.
+/// Control characters (C0, DEL, C1), line and paragraph separators, what changes the
+/// direction of text, and what cannot be seen, by which two names look like one. The
+/// joiners that Persian and emoji are written with stay.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
+        // Tags: letters that no one sees.
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -36,12 +40,13 @@ mod tests {
     fn nothing_that_steers_a_terminal_passes() {
         assert_eq!(line("a\u{1b}]52;c;eA==\u{7}b\u{9b}31mc\u{7f}"), "a]52;c;eA==b31mc");
         assert_eq!(line("x\u{202e}y\u{2066}z\u{200f}\u{61c}"), "xyz");
+        assert_eq!(line("in\u{200b}vi\u{ad}si\u{2060}b\u{e0061}le\u{feff}"), "invisible");
         assert_eq!(line("two\nlines\tand\r\na half"), "two lines and  a half");
         assert_eq!(block("two\nlines\u{1b}[0m"), "two\nlines[0m");
     }
 
     #[test]
     fn plain_text_passes_as_it_is() {
-        assert!(matches!(line("日本語 é 😀 · ▁▂"), Cow::Borrowed(_)));
+        assert!(matches!(line("日本語 é 👩\u{200d}👧 می\u{200c}خواهم · ▁▂"), Cow::Borrowed(_)));
     }
 }

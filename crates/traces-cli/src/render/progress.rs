@@ -11,46 +11,58 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::table::shorten;
 use super::units;
+use crate::interrupt;
 
 const REDRAWN: Duration = Duration::from_millis(100);
 /// Reading that is over sooner shows nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sends a request while showing how far it is, if standard error is a terminal.
+/// Ctrl-C stops the request, and is not for us.
 pub(crate) fn while_replaying<T>(watch: &Watch, wanted: bool, work: impl FnOnce() -> T) -> T {
-    shown(wanted, Duration::ZERO, || replaying(&watch.progress()), work)
+    if !can_be_shown(wanted) {
+        return work();
+    }
+    shown(Duration::ZERO, || false, || replaying(&watch.progress()), work)
 }
 
 /// Reads files while showing how far it is, if standard error is a terminal and
-/// it takes long enough.
+/// it takes long enough. Ctrl-C leaves nothing of that there.
 pub(crate) fn while_reading<T>(progress: &ReadProgress, wanted: bool, work: impl FnOnce() -> T) -> T {
-    shown(wanted, PATIENCE, || reading(progress), work)
+    if !can_be_shown(wanted) {
+        return work();
+    }
+    interrupt::whole(|| shown(PATIENCE, interrupt::is_pressed, || reading(progress), work))
+}
+
+fn can_be_shown(wanted: bool) -> bool {
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    wanted && !is_dumb && io::stderr().is_terminal()
 }
 
 fn shown<T>(
-    wanted: bool,
     patience: Duration,
+    is_over: impl Fn() -> bool + Sync,
     line: impl Fn() -> String + Sync,
     work: impl FnOnce() -> T,
 ) -> T {
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if !wanted || is_dumb || !io::stderr().is_terminal() {
-        return work();
-    }
     let (done, patient_until) = (AtomicBool::new(false), Instant::now() + patience);
     thread::scope(|scope| {
         let drawing = scope.spawn(|| {
             let mut drawn = false;
-            while !done.load(Ordering::Relaxed) {
+            while !done.load(Ordering::Relaxed) && !is_over() {
                 let wait = patient_until.saturating_duration_since(Instant::now());
                 if wait.is_zero() {
                     draw(&line());
                     drawn = true;
                 }
-                thread::park_timeout(if wait.is_zero() { REDRAWN } else { wait });
+                thread::park_timeout(if wait.is_zero() { REDRAWN } else { wait.min(REDRAWN) });
             }
             if drawn {
                 draw("");
+            }
+            if is_over() {
+                interrupt::end();
             }
         });
         let result = work();

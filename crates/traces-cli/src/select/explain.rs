@@ -23,8 +23,8 @@ pub(super) fn explain_missing(path: &Path) -> anyhow::Result<()> {
 
 pub(super) fn nothing_recorded(traces: &Path) -> String {
     format!(
-        "nothing is recorded in {} yet. Record a session with\n\n    ANYCLAUDE_DEBUG=2 anyclaude\n\n\
-         or name another folder: traces FOLDER, or --root DIR",
+        "nothing is recorded in {} yet. Record a session with `ANYCLAUDE_DEBUG=2 anyclaude`, or name \
+         another folder: traces FOLDER, or --root DIR",
         traces.display()
     )
 }

@@ -1,6 +1,7 @@
 //! Runs the program as a user does, and writes traces for it to read.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+pub(crate) mod hostile;
 pub(crate) mod server;
 
 use std::collections::BTreeMap;
@@ -178,3 +179,16 @@ pub(crate) fn members(array: &Value, name: &str) -> Vec<String> {
 pub(crate) fn width(line: &str) -> usize {
     unicode_width::UnicodeWidthStr::width(line)
 }
+
+/// Every verb that prints what it reads, with every format that it has.
+pub(crate) const FORMATS: [(&str, &[&str]); 9] = [
+    ("summary", &["table", "json", "csv", "markdown"]),
+    ("list", &["table", "json", "ndjson", "csv", "markdown"]),
+    ("show", &["table", "json", "markdown"]),
+    ("diff", &["table", "json", "csv", "markdown"]),
+    ("timing", &["table", "json", "ndjson", "csv", "markdown"]),
+    ("prefix", &["table", "json", "ndjson", "csv", "markdown"]),
+    ("explain", &["table", "json", "markdown"]),
+    ("report", &["json", "markdown"]),
+    ("replay", &["table", "json", "markdown"]),
+];

@@ -1,0 +1,54 @@
+//! Ctrl-C: it ends the program with 130, but leaves no half-written file and no
+//! half-drawn line behind.
+
+use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
+
+use crate::exit::INTERRUPTED;
+
+/// Whether Ctrl-C ends the program at once.
+static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
+/// Whether it was pressed.
+static PRESSED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// From here on Ctrl-C ends the program with 130.
+pub(crate) fn watch() -> std::io::Result<()> {
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&AT_ONCE))?;
+    flag::register(SIGINT, Arc::clone(&PRESSED))?;
+    Ok(())
+}
+
+/// A flag that the first Ctrl-C sets from here on; the second ends the program.
+pub(crate) fn stops() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::default();
+    flag::register(SIGINT, Arc::clone(&stop))?;
+    AT_ONCE.store(false, Ordering::SeqCst);
+    flag::register(SIGINT, Arc::clone(&AT_ONCE))?;
+    Ok(stop)
+}
+
+/// Does what must not be left half done: Ctrl-C ends the program behind it.
+pub(crate) fn whole<T>(work: impl FnOnce() -> T) -> T {
+    let pressed_before = is_pressed();
+    let at_once = AT_ONCE.swap(false, Ordering::SeqCst);
+    let done = work();
+    if is_pressed() && !pressed_before {
+        end();
+    }
+    AT_ONCE.store(at_once, Ordering::SeqCst);
+    done
+}
+
+/// Whether Ctrl-C was pressed.
+pub(crate) fn is_pressed() -> bool {
+    PRESSED.load(Ordering::SeqCst)
+}
+
+/// Ends the program as interrupted.
+pub(crate) fn end() -> ! {
+    process::exit(INTERRUPTED.into())
+}
