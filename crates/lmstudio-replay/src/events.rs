@@ -58,8 +58,11 @@ impl Usage {
 
     /// Tokens of the whole prompt. Anthropic's count leaves out what was cached.
     pub(crate) fn prompt_tokens(&self) -> Option<u64> {
-        let cached = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
-        self.prompt.or_else(|| Some(self.fresh? + cached)).filter(|n| *n > 0)
+        let with_cached = || {
+            let cached = [self.cache_read, self.cache_written].into_iter().flatten();
+            cached.fold(self.fresh, |sum, n| sum?.checked_add(n))
+        };
+        self.prompt.or_else(with_cached).filter(|n| *n > 0)
     }
 
     pub(crate) fn cached_tokens(&self) -> Option<u64> {
@@ -272,6 +275,13 @@ mod tests {
         assert_eq!(merged(&found[..1]).output_tokens(), None, "the first event makes the number up");
         assert_eq!(found[1].stop_reason.as_deref(), Some("end_turn"));
         assert!(found[2].closes);
+    }
+
+    #[test]
+    fn counts_whose_sum_no_number_holds_have_none() {
+        let usage = json!({ "input_tokens": u64::MAX, "cache_read_input_tokens": 1 });
+        let start = json!({ "type": "message_start", "message": { "usage": usage } });
+        assert_eq!(merged(&meanings(Api::Anthropic, &[start])).prompt_tokens(), None);
     }
 
     #[test]

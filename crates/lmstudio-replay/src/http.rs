@@ -142,12 +142,17 @@ impl Answer {
         is_redirect.then(|| Failure::Redirected { status, to: self.location.clone().unwrap_or_default() })
     }
 
-    /// Reads all of it as text.
-    pub(crate) fn document(&mut self) -> Result<String, Failure> {
+    /// Reads all the rest.
+    pub(crate) fn rest(&mut self) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
         let read = (&mut self.body).take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes);
         read.map_err(|error| self.line.take_failure().unwrap_or_else(|| broken(error)))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(bytes)
+    }
+
+    /// Reads all of it as text.
+    pub(crate) fn document(&mut self) -> Result<String, Failure> {
+        Ok(String::from_utf8_lossy(&self.rest()?).into_owned())
     }
 }
 

@@ -24,6 +24,8 @@ mod body;
 mod compare;
 mod error;
 mod events;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod http;
 mod line;
 mod measure;
@@ -39,6 +41,8 @@ mod watch;
 pub use address::{BaseUrl, DEFAULT_URL};
 pub use compare::{Comparison, Proxied, Verdict};
 pub use error::Failure;
+#[cfg(fuzzing)]
+pub use fuzzing::measured;
 pub use openai::LeftOut;
 pub use replay::{Plan, replay};
 pub use run::{Api, Cache, ChunkGap, Figures, Replay, Run, ServerTimings};

@@ -37,24 +37,60 @@ fn read_answer(answer: &mut Answer, measured: &mut Measured, watch: &Watch) -> R
         let document = answer.document()?;
         return Err(refusal(measured.api, answer.status, &document));
     }
+    read_body(answer, measured, watch)
+}
+
+/// What the body of an answer comes from.
+pub(crate) trait Source {
+    /// Reads what comes next; 0 at the end.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure>;
+    /// Reads all the rest.
+    fn rest(&mut self) -> Result<Vec<u8>, Failure>;
+    /// Something of meaning came.
+    fn heard(&self);
+    /// The time.
+    fn now(&self) -> Instant;
+}
+
+impl Source for Answer {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        Self::read(self, buffer)
+    }
+
+    fn rest(&mut self) -> Result<Vec<u8>, Failure> {
+        Self::rest(self)
+    }
+
+    fn heard(&self) {
+        Self::heard(self);
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
+
+pub(crate) fn read_body(
+    answer: &mut impl Source,
+    measured: &mut Measured,
+    watch: &Watch,
+) -> Result<(), Failure> {
     let mut buffer = vec![0; 64 << 10];
     let mut parser = Parser::default();
-    let mut begun = false;
+    let mut beginning = Some(Beginning::default());
     loop {
         let read = answer.read(&mut buffer)?;
-        let now = Instant::now();
+        let now = answer.now();
         let bytes = buffer.get(..read).unwrap_or_default();
         if read == 0 {
             break;
         }
-        if !begun {
-            let Some(first) = bytes.iter().find(|byte| !b" \t\r\n\xef\xbb\xbf".contains(byte)) else {
-                continue;
-            };
-            begun = true;
-            if *first == b'{' {
-                let document = String::from_utf8_lossy(bytes).into_owned() + &answer.document()?;
-                return measured.document(&document, now);
+        if let Some(at) = beginning.as_mut().and_then(|beginning| beginning.end(bytes)) {
+            beginning = None;
+            if bytes.get(at) == Some(&b'{') {
+                let mut document = bytes.get(at..).unwrap_or_default().to_vec();
+                document.extend(answer.rest()?);
+                return measured.document(&String::from_utf8_lossy(&document), answer.now());
             }
         }
         for event in parser.feed(bytes).map_err(|error| Failure::Garbage(error.to_string()))? {
@@ -63,7 +99,7 @@ fn read_answer(answer: &mut Answer, measured: &mut Measured, watch: &Watch) -> R
             }
         }
     }
-    let now = Instant::now();
+    let now = answer.now();
     let last = parser.finish().map_err(|error| Failure::Garbage(error.to_string()))?;
     match last.map(|event| measured.event(&event, now, watch, || ())) {
         Some(Ok(true)) => Ok(()),
@@ -72,6 +108,22 @@ fn read_answer(answer: &mut Answer, measured: &mut Measured, watch: &Watch) -> R
             path: measured.api.path(),
             words: "what came back is no event stream".to_owned(),
         }),
+    }
+}
+
+/// What says nothing yet at the beginning of an answer: white space, a byte order mark.
+#[derive(Default)]
+struct Beginning {
+    bytes: usize,
+}
+
+impl Beginning {
+    /// Where in the next bytes it ends.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let (from, mark) = (self.bytes, b"\xef\xbb\xbf");
+        self.bytes += bytes.len();
+        let begins = |at: usize, byte: &u8| b" \t\r\n".contains(byte) || mark.get(from + at) == Some(byte);
+        bytes.iter().enumerate().position(|(at, byte)| !begins(at, byte))
     }
 }
 
@@ -96,7 +148,7 @@ fn refusal(api: Api, status: u16, document: &str) -> Failure {
 }
 
 /// What is known of an answer so far.
-struct Measured {
+pub(crate) struct Measured {
     api: Api,
     sent: Instant,
     first: Option<Instant>,
@@ -112,7 +164,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(api: Api, sent: Instant, keep_text: bool) -> Self {
+    pub(crate) fn new(api: Api, sent: Instant, keep_text: bool) -> Self {
         Self {
             api,
             sent,
@@ -186,7 +238,7 @@ impl Measured {
         meaning.closes
     }
 
-    fn into_run(self) -> Run {
+    pub(crate) fn into_run(self) -> Run {
         let since_sent = |at: Option<Instant>| at.map(|at| ms_between(self.sent, at));
         let generation_ms = self.first.zip(self.last).map(|(first, last)| ms_between(first, last));
         let output_tokens = self.usage.output_tokens();

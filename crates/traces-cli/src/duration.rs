@@ -25,10 +25,11 @@ pub(crate) fn parse_moment(text: &str, end: End, now: DateTime<Local>) -> anyhow
         return Ok(stamp);
     }
     if let Ok(day) = text.parse::<NaiveDate>() {
-        return match end {
-            End::Since => day_begin(day),
-            End::Until => Ok(day_begin(day.succ_opt().context("the day is out of range")?)?.plus_ms(-1)),
-        };
+        let begin = day_begin(day)?;
+        return Ok(match end {
+            End::Since => begin,
+            End::Until => day_end(day, begin),
+        });
     }
     let ago = parse_ago(text).ok_or_else(|| {
         anyhow!("`{text}` is no time: write 2025-11-16, 2025-11-16T02:30:00Z, or how long ago: 90m, 2h, 3d")
@@ -59,6 +60,13 @@ fn day_begin(day: NaiveDate) -> anyhow::Result<Timestamp> {
         }
     }
     Timestamp::from_unix_ms(begin * 1000).with_context(out_of_range)
+}
+
+/// The last millisecond of a local day that begins then. That of the last day of all
+/// is the last that a timestamp holds.
+fn day_end(day: NaiveDate, begin: Timestamp) -> Timestamp {
+    let next = day.succ_opt().and_then(|next| day_begin(next).ok());
+    next.map_or(begin.plus_ms(i64::MAX), |next| next.plus_ms(-1))
 }
 
 fn parse_ago(text: &str) -> Option<TimeDelta> {
@@ -97,7 +105,8 @@ pub(crate) fn parse_limit(text: &str) -> anyhow::Result<Limit> {
     let (amount, unit) = split_unit(value).with_context(|| format!("`{value}` is no amount"))?;
     let factor = factor(measure.unit(), unit)
         .with_context(|| format!("`{unit}` is no unit of {measure}; write {}", units(measure.unit())))?;
-    Ok(Limit { measure, most: Value::Rate(amount * factor) })
+    let most = Some(amount * factor).filter(|most| most.is_finite());
+    Ok(Limit { measure, most: Value::Rate(most.context("that is more than can be counted")?) })
 }
 
 fn factor(unit: Unit, suffix: &str) -> Option<f64> {
@@ -190,6 +199,18 @@ mod tests {
         let next = parse_moment("2025-11-17", End::Since, now()).unwrap();
         assert_eq!(next.ms_since(end), 1);
         assert!(begin < end);
+    }
+
+    #[test]
+    fn the_last_day_of_all_has_an_end_too() {
+        let at = |end| parse_moment("9999-12-31", end, now()).unwrap();
+        assert!(at(End::Since) < at(End::Until));
+    }
+
+    #[test]
+    fn a_limit_can_be_exceeded() {
+        assert!(parse_limit(&format!("body_bytes={}GB", "9".repeat(305))).is_err());
+        assert!(parse_limit(&format!("body_bytes={}", "9".repeat(400))).is_err());
     }
 
     #[test]

@@ -163,6 +163,21 @@ fn comments_and_pings_do_not_break_a_silence() {
 }
 
 #[test]
+fn an_answer_that_is_no_stream_may_be_cut_inside_a_character() {
+    let document = |mark| format!("{mark} {{\"error\":{{\"message\":\"für “fake” fehlt der Speicher\"}}}}");
+    for document in ["", "\u{feff}"].map(document) {
+        let refuses = move |_: &Received, answer: &mut Answer| {
+            let (first, rest) = document.as_bytes().split_at(document.find('ü').unwrap() + 1);
+            answer.stream();
+            answer.write(first);
+            std::thread::sleep(Duration::from_millis(100));
+            answer.write(rest);
+        };
+        against(refuses, "").ends_with(2).says(&["für “fake” fehlt der Speicher"]);
+    }
+}
+
+#[test]
 fn garbage_in_the_stream() {
     let garbage = |_: &Received, answer: &mut Answer| {
         begin(answer);

@@ -6,8 +6,8 @@ mod common;
 
 use std::collections::HashMap;
 
-use common::{HOME, traces};
-use serde_json::Value;
+use common::{Folder, HOME, body, trace, traces};
+use serde_json::{Value, json};
 
 fn requests(line: &str) -> Vec<Value> {
     let printed = traces(&format!("list --root {HOME} --all --format ndjson {line}")).ends_with(0).stdout;
@@ -42,6 +42,25 @@ fn a_backends_own_count_is_shared_out_to_the_last_token() {
         }
     }
     assert!(reported > 20 && estimated > 5, "{reported} {estimated}");
+}
+
+/// A reply that tells as many tokens as a number holds makes no estimate of others
+/// that overflows.
+#[test]
+fn an_absurd_count_of_one_request_harms_no_other() {
+    let folder = Folder::new();
+    for (at, response) in [("00", json!({ "usage": { "input_tokens": u64::MAX } })), ("05", Value::Null)] {
+        let mut trace = trace(&format!("2025-11-16T10:{at}:00.000Z"), &body("a question"));
+        trace["mode"] = "claude".into();
+        trace["response"] = json!({ "statusCode": 200, "body": response });
+        folder.write(format!("{at}.json"), trace.to_string());
+    }
+    let listed = folder.traces("list . --format json").ends_with(0).json();
+    assert_eq!(listed["requests"][0]["tokens"]["total"], u64::MAX);
+    assert!(listed["requests"][1]["tokens"]["total"].as_u64().unwrap() < 1000, "{listed}");
+    for verb in ["summary", "prefix", "show", "report --format markdown"] {
+        folder.traces(&format!("{verb} .")).ends_with(0);
+    }
 }
 
 #[test]

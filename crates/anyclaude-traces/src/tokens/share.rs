@@ -10,6 +10,10 @@ use crate::request::{Request, TokenMethod, Tokens, TracePath};
 /// So many requests tell well enough how a model's backend counts.
 const MOST_TELLERS: usize = 16;
 
+/// No tokenizer makes so many tokens of what is estimated as one. A count that says so
+/// is none of these prompts, and sums of it could be more than a number holds.
+const MOST_SCALE: f64 = 100.0;
+
 /// How many tokens a model's backend counts for each that is estimated.
 #[derive(Debug, Clone, Default)]
 pub struct Scales(HashMap<Option<Arc<str>>, (u64, Thousandths)>);
@@ -49,12 +53,14 @@ impl Scales {
         scales
     }
 
-    /// The scale of a model; 1 where no backend's count of it is known.
+    /// The scale of a model; 1 where no backend's count of it is known, or where it
+    /// is no count of such prompts.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn scale(&self, model: &Option<Arc<str>>) -> f64 {
         let known = self.0.get(model).filter(|(_, estimate)| *estimate > 0);
-        known.map_or(1.0, |(tokens, estimate)| *tokens as f64 * 1000.0 / *estimate as f64)
+        let scale = known.map(|(tokens, estimate)| *tokens as f64 * 1000.0 / *estimate as f64);
+        scale.filter(|scale| *scale <= MOST_SCALE).unwrap_or(1.0)
     }
 }
 
@@ -132,6 +138,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_absurd_count_is_no_scale() {
+        let scale = |tokens| Scales(HashMap::from([(None, (tokens, 2_000))])).scale(&None);
+        assert!((scale(3) - 1.5).abs() < 1e-9);
+        assert!((scale(u64::MAX) - 1.0).abs() < 1e-9);
+    }
 
     proptest! {
         #[test]

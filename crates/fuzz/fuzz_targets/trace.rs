@@ -1,17 +1,21 @@
 //! The parser against the oracle: both accept and say the same, or both refuse for
 //! the same reason.
 #![no_main]
-#![allow(dead_code, clippy::unwrap_used, reason = "a fuzz target fails by panicking, and takes what it needs of the oracle")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "a fuzz target fails by panicking, and takes what it needs of the oracle"
+)]
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../tests/oracle/definition.rs"]
+#[path = "../../anyclaude-traces/tests/oracle/definition.rs"]
 mod definition;
-#[path = "../../tests/oracle/json.rs"]
+#[path = "../../anyclaude-traces/tests/oracle/json.rs"]
 mod json;
-#[path = "../../tests/oracle/response.rs"]
+#[path = "../../anyclaude-traces/tests/oracle/response.rs"]
 mod response;
-#[path = "../../tests/oracle/seen.rs"]
+#[path = "../../anyclaude-traces/tests/oracle/seen.rs"]
 mod seen;
 
 fuzz_target!(|bytes: &[u8]| {

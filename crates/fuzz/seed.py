@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Writes the seeds of every fuzz target, made of the files in testdata/: seed.py FOLDER.
+
+Each target finds its seeds in FOLDER/TARGET. What was there is removed.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+TESTDATA = Path(__file__).resolve().parents[2] / "testdata"
+ANYCLAUDE = TESTDATA / "home" / ".anyclaude"
+# A mutation in a small input says more, and is tried sooner.
+MOST_BYTES = 8192
+PIECE = bytes([7])
+# Lines of a debug log that say when a request began, waited, answered or ended.
+TELLING = [
+    b"[Request Start]", b"[Request Complete]", b"[Keepalive] Sent", b"[Timing]", b"[Timeout]", b"Error for ",
+    b"[Stream] Forcing", b"[Client Disconnect]", b"Stream complete", b"Recorded streaming", b"[TRACE]",
+    b"type: message_stop", b"ANYCLAUDE DEBUG SESSION", b"Started: ",
+]
+
+OPENAI = """data: {"choices":[{"delta":{"role":"assistant","content":null}}]}
+
+data: {"choices":[{"delta":{"reasoning_content":"Hm."}}]}
+
+data: {"choices":[{"delta":{"content":"Two \\ud83d\\udc26."}}]}
+
+data: {"choices":[{"delta":{"tool_calls":[{"function":{"name":"count","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}
+
+data: {"choices":[],"usage":{"prompt_tokens":70,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":60}}}
+
+data: [DONE]
+
+"""
+ANSWERS = [
+    OPENAI,
+    OPENAI.replace("[DONE]", '{"timings":{"prompt_ms":3.5,"predicted_ms":7.0,"predicted_per_second":9.0}}'),
+    'data: {"choices":[],"stats":{"time_to_first_token":0.111,"generation_time":2.5,"tokens_per_second":51.4}}\n\n',
+    'data: {"eval_duration":2000000000,"eval_count":10,"prompt_eval_duration":5,"prompt_eval_count":7,"load_duration":5}\n\n',
+    'event: error\ndata: {"type":"error","error":{"type":"overloaded","message":"too much"}}\n\n',
+    '\ufeff{"content":[],"stop_reason":"end_turn","usage":{"input_tokens":7,"cache_creation_input_tokens":3,"cache_read_input_tokens":20,"output_tokens":6}}',
+    '{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":6}}',
+    '{"error":{"message":"no model “x”"}}',
+    ": comment\r\nevent: a\r\ndata: 1\rdata:2\nid: 7\nretry: 9\r\n\r\ndata\n\n",
+]
+ARGUMENTS = """2025-11-16
+2025-11-16T02:30:45.123Z
+2025-11-16T03:30:00+01:00
+9999-12-31
+0000-01-01
+90m
+1.5d
+2h
+3w
+30s
+45min
+body_bytes=200kB
+body_bytes=1.5MiB
+file_bytes=2GB
+tools_bytes=3KB
+tool_count=40
+ttft_ms=1.5s
+total_ms=2min
+system_chars=12k
+prompt_tokens=32k
+reported_tokens_per_second=9.6
+gpt-oss-20b=session:1f0c
+qwen=latest~2
+latest
+latest~3
+session:1f0c
+run:2025
+model:qwen
+testdata/home"""
+
+
+def read_json(path):
+    """What a file says; nothing where it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        return {}
+
+
+def traces():
+    return [path for path in sorted(TESTDATA.rglob("*.json")) if path.stat().st_size <= MOST_BYTES]
+
+
+def streams():
+    """The replies in mode `claude` that were streamed."""
+    for path in sorted(ANYCLAUDE.rglob("*.json")):
+        response = read_json(path).get("response") or {}
+        if isinstance(response.get("body"), str):
+            yield response["body"].encode("utf-8", "replace")
+
+
+def debug_logs():
+    """The logs and captures of standard error: as they are, the telling lines alone, in
+    which requests have their ends, and these without stamps, as in October 2025."""
+    for path in [*sorted(ANYCLAUDE.glob("logs/*.log")), *sorted(TESTDATA.glob("home/stderr/*.txt"))]:
+        lines = path.read_bytes().splitlines(keepends=True)
+        telling = lines[:8] + [line for line in lines[8:] if any(mark in line for mark in TELLING)]
+        yield from parts(lines)
+        yield from parts(telling)
+        yield from parts([re.sub(rb"^\[[-0-9T:.]+Z\] ", b"", line) for line in telling])
+
+
+def parts(lines):
+    """A log in parts that begin with its banner."""
+    banner = b"".join(lines[:8])
+    part = b""
+    for line in lines[8:]:
+        if len(banner) + len(part) + len(line) > MOST_BYTES:
+            yield banner + part
+            part = b""
+        part += line
+    yield banner + part
+
+
+def request_logs():
+    logs = [path.read_bytes() for path in sorted(ANYCLAUDE.glob("request-logs/*.jsonl"))]
+    yield from logs
+    starts = [b"".join(line for line in log.splitlines(keepends=True) if b"[Request " in line) for log in debug_logs()]
+    yield from (logs[-1] + b"\0" + part[:MOST_BYTES] for part in starts if part)
+
+
+def seeds():
+    """The inputs of each target."""
+    answers = [*streams(), *(answer.encode("utf-8") for answer in ANSWERS)]
+    names = "\nqwen3-coder-30b\nqwen3-4b\ngpt-oss-20b"
+    return {
+        "trace": [path.read_bytes() for path in traces()],
+        "response": answers,
+        "debug_log": [PIECE + log for log in debug_logs()],
+        "request_log": [PIECE + log for log in request_logs()],
+        "sse": [PIECE + answer for answer in answers],
+        "answer": [PIECE + answer for answer in answers],
+        "arguments": [(argument + names).encode() for argument in ARGUMENTS.splitlines()],
+    }
+
+
+def main():
+    for target, inputs in seeds().items():
+        folder = Path(sys.argv[1]) / target
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for index, data in enumerate(inputs):
+            (folder / f"seed-{index:03}").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
