@@ -38,7 +38,7 @@ fn defined(stream: &[u8]) -> Vec<Event> {
                 let name = Some(std::mem::take(&mut name)).filter(|name| !name.is_empty());
                 let data = std::mem::take(&mut data);
                 if !data.is_empty() {
-                    events.push(Event { name, data: data.join("\n") });
+                    events.push(Event::new(name, data.join("\n")));
                 }
             }
             "event" => name = value,
