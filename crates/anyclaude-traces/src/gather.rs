@@ -152,7 +152,7 @@ impl Draft {
             tokens: None,
             timing: None,
             join: None,
-            response: record.response.map(Box::new),
+            response: record.response,
             tools,
             process: None,
             proxied: None,

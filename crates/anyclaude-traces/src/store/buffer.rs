@@ -32,13 +32,14 @@ impl Buffer {
         self.length = 0;
     }
 
-    /// Reads the beginning of a file, but no more than `limit`; whether that was all
-    /// of it. Most files are no longer.
+    /// Reads the beginning of a file at once, but no more than `limit`; whether that
+    /// may be all of it, as there was room for more.
     pub(super) fn begin(&mut self, file: &mut File, limit: usize) -> io::Result<bool> {
         self.clear();
         let limit = limit.min(FIRST_BYTES);
         self.make_room(limit);
-        self.read(file, limit)
+        self.read(file, limit)?;
+        Ok(!self.room(limit).is_empty())
     }
 
     /// Reads the rest of a file that should be this long, but no more than
@@ -46,23 +47,31 @@ impl Buffer {
     pub(super) fn finish(&mut self, file: &mut File, expected: usize, limit: usize) -> io::Result<()> {
         // Room for a byte more tells a file that has grown from one that has not.
         self.make_room(expected.min(limit).saturating_add(1));
-        while !self.read(file, limit)? && self.length < limit {
+        loop {
+            while !self.room(limit).is_empty() {
+                if self.read(file, limit)? == 0 {
+                    return Ok(());
+                }
+            }
+            if self.length >= limit {
+                return Ok(());
+            }
             self.make_room(self.length.saturating_mul(2).min(limit));
         }
-        Ok(())
     }
 
-    /// Reads up to the end of the file (true) or of the memory.
-    fn read(&mut self, file: &mut File, limit: usize) -> io::Result<bool> {
-        while !self.room(limit).is_empty() {
+    /// Reads once; how much. Nothing is the end of the file.
+    fn read(&mut self, file: &mut File, limit: usize) -> io::Result<usize> {
+        loop {
             match file.read(self.room(limit)) {
-                Ok(0) => return Ok(true),
-                Ok(count) => self.length += count,
+                Ok(count) => {
+                    self.length += count;
+                    return Ok(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(false)
     }
 
     /// Memory for what follows, as far as the limit lets it.
@@ -98,9 +107,8 @@ mod tests {
         file.write_all(content).unwrap();
         file.rewind().unwrap();
         let mut buffer = Buffer::default();
-        if !buffer.begin(&mut file, limit).unwrap() {
-            buffer.finish(&mut file, expected, limit).unwrap();
-        }
+        buffer.begin(&mut file, limit).unwrap();
+        buffer.finish(&mut file, expected, limit).unwrap();
         assert!(buffer.bytes().as_ptr().addr().is_multiple_of(ALIGNMENT));
         buffer.bytes().to_vec()
     }

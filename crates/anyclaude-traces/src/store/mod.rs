@@ -203,11 +203,9 @@ impl<'p> Reader<'p> {
     }
 
     fn read<V: Visit>(&mut self, source: &Source, visit: &mut V) -> Result<TraceFile, Error> {
-        let fail = |kind: ErrorKind| Error::new(&*source.path, kind);
-        let filled = self.fill(&source.path);
+        let parsed = self.parse(&source.path, visit);
         self.progress.count_file(self.buffer.bytes().len());
-        filled.map_err(fail)?;
-        let mut record = self.parser.parse(self.buffer.bytes(), visit).map_err(|error| fail(error.into()))?;
+        let mut record = parsed.map_err(|kind| Error::new(&*source.path, kind))?;
         if record.timestamp.is_none() {
             let name = source.path.file_name().unwrap_or_default().to_string_lossy();
             record.timestamp = Timestamp::from_file_name(&name);
@@ -215,22 +213,31 @@ impl<'p> Reader<'p> {
         Ok(TraceFile { path: source.path.clone(), record })
     }
 
-    fn fill(&mut self, path: &Path) -> Result<(), ErrorKind> {
+    /// Where the first read ends early it has met the end of the file. Asking for more
+    /// would take as long as closing a small one, so that this is only done where what
+    /// was read is no trace.
+    fn parse<V: Visit>(&mut self, path: &Path, visit: &mut V) -> Result<TraceRecord, ErrorKind> {
         self.buffer.clear();
         let mut file = File::open(path)?;
         let limit = self.max_file_bytes;
-        let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         let most = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
-        // Asking for the size of each file takes longer than finding the end of a
-        // small one.
-        if !self.buffer.begin(&mut file, most)? {
-            let metadata = file.metadata()?;
-            if !metadata.is_file() {
-                return Err(ErrorKind::NotRegular);
-            }
-            check(metadata.len())?;
-            self.buffer.finish(&mut file, usize::try_from(metadata.len()).unwrap_or(usize::MAX), most)?;
+        let may_be_whole = self.buffer.begin(&mut file, most)?;
+        let begun = self.buffer.bytes().len();
+        let first = may_be_whole.then(|| self.parser.parse(self.buffer.bytes(), visit));
+        if let Some(Ok(record)) = first {
+            return Ok(record);
         }
-        check(self.buffer.bytes().len() as u64)
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(ErrorKind::NotRegular);
+        }
+        let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
+        check(metadata.len())?;
+        self.buffer.finish(&mut file, usize::try_from(metadata.len()).unwrap_or(usize::MAX), most)?;
+        check(self.buffer.bytes().len() as u64)?;
+        match first {
+            Some(Err(error)) if self.buffer.bytes().len() == begun => Err(error.into()),
+            _ => Ok(self.parser.parse(self.buffer.bytes(), visit)?),
+        }
     }
 }

@@ -139,7 +139,7 @@ struct Found {
     timestamp: Option<String>,
     mode: Option<Arc<str>>,
     request: Option<Request>,
-    response: Option<Response>,
+    response: Option<Box<Response>>,
     body_identity: Option<Identity>,
 }
 
@@ -164,7 +164,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
             }
             "mode" => found.mode = cursor.string_or_skip()?.map(|mode| cursor.name(mode)),
             "request" => found.request = read_request(&mut cursor, visit)?,
-            "response" => found.response = response::read(&mut cursor)?,
+            "response" => found.response = response::read(&mut cursor)?.map(Box::new),
             _ => cursor.skip()?,
         }
     }

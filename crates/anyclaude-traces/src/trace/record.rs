@@ -38,7 +38,7 @@ pub struct TraceRecord {
     /// `claude` only, the one that writes two.
     pub body: Option<Identity>,
     /// The response, where the file holds one.
-    pub response: Option<Response>,
+    pub response: Option<Box<Response>>,
 }
 
 /// Whom `metadata.user_id` names.
