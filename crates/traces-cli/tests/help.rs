@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use common::server::{Answer, Received, Server, anthropic, openai};
-use common::{Folder, HOME, repo, traces, width};
+use common::{ALL_VERBS, Folder, HOME, repo, traces, width};
 
 /// The flags of every verb that reads requests.
 const READS: [&str; 12] = [
@@ -79,21 +79,6 @@ fn helps(verb: &str) -> [String; 2] {
         ran.stdout
     })
 }
-
-/// Every verb.
-const ALL_VERBS: [&str; 11] = [
-    "summary",
-    "list",
-    "show",
-    "diff",
-    "timing",
-    "prefix",
-    "explain",
-    "report",
-    "replay",
-    "completions",
-    "man",
-];
 
 #[test]
 fn every_flag_is_explained() {

@@ -7,21 +7,7 @@ mod common;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use common::traces;
-
-const VERBS: [&str; 11] = [
-    "summary",
-    "list",
-    "show",
-    "diff",
-    "timing",
-    "prefix",
-    "explain",
-    "report",
-    "replay",
-    "completions",
-    "man",
-];
+use common::{ALL_VERBS, traces};
 
 fn manual() -> String {
     traces("man").ends_with(0).stdout
@@ -40,8 +26,8 @@ fn words(text: &str) -> String {
 fn it_says_of_every_verb_what_its_help_says() {
     let manual = manual();
     let pages: Vec<&str> = manual.split(".TH ").skip(1).collect();
-    assert_eq!(pages.len(), 1 + VERBS.len());
-    for (verb, page) in VERBS.into_iter().zip(&pages[1..]) {
+    assert_eq!(pages.len(), 1 + ALL_VERBS.len());
+    for (verb, page) in ALL_VERBS.into_iter().zip(&pages[1..]) {
         assert!(page.starts_with(&format!("traces\\-{verb} 1 ")), "{verb}: {page:.40}");
         let all = words(&(page.to_string() + pages[0]));
         let help = traces(&format!("{verb} --help")).stdout;

@@ -14,6 +14,21 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+/// Every verb, in the order of the help.
+pub(crate) const ALL_VERBS: [&str; 11] = [
+    "summary",
+    "list",
+    "show",
+    "diff",
+    "timing",
+    "prefix",
+    "explain",
+    "report",
+    "replay",
+    "completions",
+    "man",
+];
+
 /// The root of the recording in testdata.
 pub(crate) const HOME: &str = "testdata/home/.anyclaude";
 
