@@ -10,7 +10,7 @@ mod render;
 mod save;
 mod select;
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -46,9 +46,23 @@ fn ended(done: anyhow::Result<impl Into<ExitCode>>) -> ExitCode {
 fn refuse(args: &[std::ffi::OsString], error: clap::Error) -> ExitCode {
     let safe = args.iter().map(|arg| render::plain::line(&arg.to_string_lossy()).into_owned());
     let error = cli::Cli::try_parse_from(safe).err().unwrap_or(error);
-    let printed = error.print().and_then(|()| io::stdout().flush());
     if error.use_stderr() {
+        // With that stream closed there is nowhere left to say so.
+        let _ = say(&error, &mut io::stderr());
         return exit::Status::Unusable.into();
     }
+    let printed = say(&error, &mut io::stdout());
     ended(printed.map(|()| exit::Status::Done).map_err(Into::into))
+}
+
+/// Prints clap's words, in colour where tables would have it. Its own `print` goes by
+/// other variables, such as `CI`.
+fn say(error: &clap::Error, out: &mut (impl io::Write + IsTerminal)) -> io::Result<()> {
+    let text = error.render();
+    if render::color::is_shown(cli::ColorChoice::Auto, out) {
+        write!(out, "{}", text.ansi())?;
+    } else {
+        write!(out, "{text}")?;
+    }
+    out.flush()
 }

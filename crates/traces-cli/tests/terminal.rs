@@ -159,7 +159,7 @@ type Environment<'a> = &'a [(&'a str, &'a str)];
 fn colour_is_as_asked_for() {
     let line = format!("list --root {HOME} --last 2");
     // What says when, and whether a terminal and a pipe then show colour.
-    let cases: [(&str, Environment<'_>, bool, bool); 12] = [
+    let cases: [(&str, Environment<'_>, bool, bool); 15] = [
         ("", &[], true, false),
         ("--color auto", &[], true, false),
         ("--color always", &[], true, true),
@@ -173,6 +173,10 @@ fn colour_is_as_asked_for() {
         ("", &[("TERM", "dumb")], false, false),
         ("--color always", &[("TERM", "dumb")], true, true),
         ("--color auto", &[("TERM", "dumb"), ("NO_COLOR", "")], false, false),
+        // What other programs go by.
+        ("", &[("TERM", "dumb"), ("CI", "true")], false, false),
+        ("", &[("CLICOLOR", "0")], true, false),
+        ("", &[("CLICOLOR_FORCE", "1")], true, false),
     ];
     for (choice, environment, on_terminal, when_piped) in cases {
         let line = format!("{line} {choice}");
@@ -182,18 +186,18 @@ fn colour_is_as_asked_for() {
         command.envs(environment.iter().copied());
         let piped = run(command, &line, &[] as &[&str]).stdout;
         assert_eq!(piped.contains('\u{1b}'), when_piped, "{choice} {environment:?} piped");
+        // Help and complaints about arguments are asked for before any choice is read.
+        for words in ["--help", "list --last many"].iter().filter(|_| choice.is_empty()) {
+            let shown = result_on_terminal(100, words, environment).0;
+            assert_eq!(shown.contains('\u{1b}'), on_terminal, "{words} {environment:?} on a terminal");
+            let mut command = program(&repo());
+            command.envs(environment.iter().copied());
+            let piped = run(command, words, &[] as &[&str]);
+            assert!(!(piped.stdout + &piped.stderr).contains('\u{1b}'), "{words} {environment:?} piped");
+        }
     }
     let markdown = traces(&format!("{line} --color always --format markdown")).stdout;
     assert!(!markdown.contains('\u{1b}'), "only tables have colour");
-    for (environment, coloured) in
-        [(&[][..], true), (&[("NO_COLOR", "1")], false), (&[("TERM", "dumb")], false)]
-    {
-        assert_eq!(
-            on_terminal(100, &["--help"], environment).0.contains('\u{1b}'),
-            coloured,
-            "{environment:?}"
-        );
-    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Results → what people and programs read. The only home of tables, colour,
 //! widths, units and sanitising.
 
+pub(crate) mod color;
 pub(crate) mod csv;
 pub(crate) mod diff;
 pub(crate) mod explain;

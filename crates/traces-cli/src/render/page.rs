@@ -6,8 +6,8 @@ use anstyle::{AnsiColor, Style};
 use terminal_size::{Width, terminal_size};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::plain;
 use super::table::{Align, Grid, shorten};
+use super::{color, plain};
 use crate::cli::{ColorChoice, Format, Output};
 
 /// How a command that is proposed finds what the present one looked at.
@@ -115,22 +115,12 @@ struct Terminal {
     color: bool,
 }
 
-/// Whether the terminal says that it knows neither colours nor a cursor.
-pub(crate) fn is_dumb_terminal() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-}
-
 impl Terminal {
     fn new(choice: ColorChoice) -> Self {
-        let is_terminal = io::stdout().is_terminal();
-        let width = terminal_size().filter(|_| is_terminal).map(|(Width(width), _)| usize::from(width));
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = match choice {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-            ColorChoice::Auto => is_terminal && !no_color && !is_dumb_terminal(),
-        };
-        Self { width, color }
+        let stdout = io::stdout();
+        let size = terminal_size().filter(|_| stdout.is_terminal());
+        let width = size.map(|(Width(width), _)| usize::from(width));
+        Self { width, color: color::is_shown(choice, &stdout) }
     }
 
     fn print(&self, out: &mut impl Write, part: &Part) -> io::Result<()> {

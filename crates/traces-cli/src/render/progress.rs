@@ -9,7 +9,7 @@ use anyclaude_traces::store::Progress as ReadProgress;
 use lmstudio_replay::{Progress, Watch};
 use terminal_size::{Width, terminal_size_of};
 
-use super::page::is_dumb_terminal;
+use super::color::is_dumb_terminal;
 use super::table::shorten;
 use super::units;
 use crate::interrupt;
