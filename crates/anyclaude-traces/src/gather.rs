@@ -72,12 +72,15 @@ pub(crate) struct Draft {
     body: Option<Identity>,
 }
 
-/// By time, then path. Requests are large: each is moved once, to its place.
+/// By time, then path. Requests are large: each is moved once, to its place. Few
+/// are of one millisecond, so that paths are only looked at where times are alike.
 fn sort(drafts: &mut [Draft]) {
-    drafts.sort_by_cached_key(|draft| {
-        let request = &draft.request;
-        (request.timestamp.is_none(), request.timestamp, request.path.clone())
-    });
+    drafts.sort_by_cached_key(|draft| (draft.request.timestamp.is_none(), draft.request.timestamp));
+    for alike in drafts.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
+        if alike.len() > 1 {
+            alike.sort_by_cached_key(|draft| draft.request.path.clone());
+        }
+    }
 }
 
 /// Values that repeat, each kept once.

@@ -18,7 +18,7 @@ use crate::request::{Request, TracePath};
 use crate::store::{LogFile, Order, Store, TraceFile};
 use crate::time::Timestamp;
 use crate::tokens::{Memo, PromptTokens, TokenVisitor};
-use crate::trace::{Element, Place, Section, Visit};
+use crate::trace::{Element, NameHashing, Place, Section, Visit};
 
 /// All requests of some folders and files.
 #[derive(Debug, Default)]
@@ -90,30 +90,49 @@ impl Recording {
         window: RangeInclusive<Timestamp>,
         captures: &[LogFile<ParsedLog>],
     ) {
-        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        let mut numbers = Roots::default();
         for root in roots {
-            by_root.insert(std::path::absolute(root).ok(), Vec::new());
+            numbers.add(std::path::absolute(root).ok());
         }
-        // Hashing a path's parts takes several times as long as hashing its bytes.
-        let mut known: HashMap<OsString, Option<PathBuf>> = HashMap::new();
+        let mut by_number: BTreeMap<usize, Vec<&mut Request>> = BTreeMap::new();
         let in_time = |request: &&mut Request| request.timestamp.is_some_and(|stamp| window.contains(&stamp));
         for request in self.requests.iter_mut().filter(in_time) {
-            let path = request.path.as_ref();
-            let folder = path.parent().unwrap_or(path).as_os_str();
-            let root = match known.get(folder) {
-                Some(root) => root.clone(),
-                None => known.entry(folder.to_owned()).or_insert(store.root_of(path)).clone(),
-            };
-            by_root.entry(root).or_default().push(request);
+            by_number.entry(numbers.of(store, request.path.as_ref())).or_default().push(request);
         }
-        if by_root.is_empty() && !captures.is_empty() {
-            by_root.insert(None, Vec::new());
+        if numbers.roots.is_empty() && !captures.is_empty() {
+            numbers.add(None);
         }
-        for (root, mut requests) in by_root {
+        for (root, number) in numbers.roots {
+            let mut requests = by_number.remove(&number).unwrap_or_default();
             let (logs, errors) = root.map(|root| store.logs(&root, window.clone())).unwrap_or_default();
             self.skipped.extend(errors);
             self.joined.extend(join(&mut requests, logs, captures.to_vec()));
         }
+    }
+}
+
+/// Numbers the folders that hold `traces/`, by the folders of traces.
+#[derive(Default)]
+struct Roots {
+    roots: BTreeMap<Option<PathBuf>, usize>,
+    /// Hashing a path's parts takes several times as long as hashing its bytes.
+    folders: HashMap<OsString, usize, NameHashing>,
+}
+
+impl Roots {
+    fn add(&mut self, root: Option<PathBuf>) -> usize {
+        let next = self.roots.len();
+        *self.roots.entry(root).or_insert(next)
+    }
+
+    fn of(&mut self, store: &Store, path: &Path) -> usize {
+        let folder = path.parent().unwrap_or(path).as_os_str();
+        if let Some(number) = self.folders.get(folder) {
+            return *number;
+        }
+        let number = self.add(store.root_of(path));
+        self.folders.insert(folder.to_owned(), number);
+        number
     }
 }
 

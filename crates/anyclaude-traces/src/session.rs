@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::gather::Draft;
 use crate::request::Kind;
 use crate::time::Timestamp;
-use crate::trace::Identity;
+use crate::trace::{Identity, NameHashing};
 
 /// A pause that ends a session whose id is unknown, in milliseconds.
 const PAUSE_MS: i64 = 30 * 60 * 1000;
@@ -110,12 +110,12 @@ type Circle = (Option<Arc<str>>, Option<Party>, Kind);
 
 #[derive(Default)]
 struct Book {
-    circles: HashMap<Circle, usize>,
+    circles: HashMap<Circle, usize, NameHashing>,
     /// The thread whose newest history this is, by circle.
     tips: HashMap<(usize, HistoryId), Thread, BuildHasherDefault<Folded>>,
     /// The derived session that each party is in, and when it was last seen.
-    sittings: HashMap<Party, Sitting>,
-    threads: HashMap<Option<Arc<str>>, u32>,
+    sittings: HashMap<Party, Sitting, NameHashing>,
+    threads: HashMap<Option<Arc<str>>, u32, NameHashing>,
 }
 
 struct Thread {

@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
             recording.join_logs(&self.store, roots, window, &self.captures);
         }
         let Recording { requests, skipped, joined, .. } = recording;
-        let newest = requests.iter().filter_map(|request| request.timestamp).max();
+        let newest = newest(&requests);
         let seen = requests.len();
         let mut pool = Pool { seen, newest, requests, skipped, joined, ..Pool::default() };
         for request in &pool.requests {
@@ -334,10 +334,9 @@ impl<'a> Reader<'a> {
     /// The time of which logs are read: no more than is asked for, as logs
     /// outweigh traces. A model can only be told from others by all logs.
     fn window(&self, requests: &[Request], span: Span) -> Option<RangeInclusive<Timestamp>> {
-        let stamps = || requests.iter().filter_map(|request| request.timestamp);
         let filter = self.filter;
         let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
-        let (first, last) = match (stamps().min(), stamps().max()) {
+        let (first, last) = match (requests.first().and_then(|first| first.timestamp), newest(requests)) {
             (Some(first), Some(last)) => (first, last),
             _ if self.logs_suffice => {
                 (Timestamp::from_unix_ms(0)?, Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
@@ -403,7 +402,7 @@ impl<'a> Reader<'a> {
                 pool.retain(|request| field.of(request) == Some(&name));
             }
         }
-        pool.retain(|request| within(request, self.since, self.until));
+        pool.keep_within(self.since, self.until);
         Ok(())
     }
 
@@ -411,14 +410,14 @@ impl<'a> Reader<'a> {
     /// the day before the newest request.
     pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> anyhow::Result<Selection> {
         let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.start).max();
-        let newest = pool.requests.iter().filter_map(|request| request.timestamp).max().or(logged);
+        let newest = newest(&pool.requests).or(logged);
         let sitting = newest.filter(|_| sitting);
         let (from, to) = match sitting {
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
             None => (self.since, self.until),
         };
         let mut pool = pool;
-        pool.retain(|request| within(request, from, to));
+        pool.keep_within(from, to);
         let Pool { mut requests, mut rest, skipped, seen, kinds, newest, joined } = pool;
         let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
@@ -439,11 +438,19 @@ impl Pool {
         self.rest.extend(self.requests.extract_if(.., |request| !fits(request)));
     }
 
+    /// Keeps those of a time, if any is asked for.
+    fn keep_within(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) {
+        if since.is_some() || until.is_some() {
+            self.retain(|request| within(request, since, until));
+        }
+    }
+
     /// Keeps these, which are some of its own, and the others apart.
-    fn keep(&mut self, picked: Vec<Request>) {
+    fn keep(&mut self, mut picked: Vec<Request>) {
         let paths: HashSet<&TracePath> = picked.iter().map(|request| &request.path).collect();
         let others = std::mem::take(&mut self.requests).into_iter();
         self.rest.extend(others.filter(|request| !paths.contains(&request.path)));
+        each_once(&mut picked);
         self.requests = picked;
     }
 
@@ -461,11 +468,22 @@ impl Pool {
             self.requests = other.requests;
         } else {
             self.requests.extend(other.requests);
+            each_once(&mut self.requests);
         }
-        self.requests.sort_by(|a, b| a.order().cmp(&b.order()));
-        // Comparing times first spares comparing most paths, part by part.
-        self.requests.dedup_by(|a, b| a.timestamp == b.timestamp && a.path == b.path);
     }
+}
+
+/// Puts requests in order of time, each once.
+fn each_once(requests: &mut Vec<Request>) {
+    requests.sort_by(|a, b| a.order().cmp(&b.order()));
+    // Comparing times first spares comparing most paths, part by part.
+    requests.dedup_by(|a, b| a.timestamp == b.timestamp && a.path == b.path);
+}
+
+/// When the newest of these was recorded, which are in order of time: those whose
+/// time is unknown come last.
+fn newest(requests: &[Request]) -> Option<Timestamp> {
+    requests.iter().rev().find_map(|request| request.timestamp)
 }
 
 fn within(request: &Request, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
