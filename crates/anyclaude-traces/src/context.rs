@@ -76,16 +76,16 @@ pub fn context(requests: &[&Request], context_tokens: u64) -> ContextReport {
 impl ThreadContext {
     fn of(requests: &[&Request], context_tokens: u64) -> Option<Self> {
         let (first, newest) = (requests.first()?, requests.last()?);
-        let tokens = newest.tokens?;
+        let tokens = newest.tokens.as_deref()?;
         let signed = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
         let turns = u64::from(newest.turn.saturating_sub(first.turn));
-        let grown = signed(tokens.total).saturating_sub(signed(first.tokens?.total));
+        let grown = signed(tokens.total).saturating_sub(signed(first.tokens.as_deref()?.total));
         #[allow(clippy::cast_precision_loss, reason = "tokens and turns stay far below 2^53")]
         let tokens_per_turn = (turns > 0).then(|| grown as f64 / turns as f64);
         let headroom_tokens = signed(context_tokens).saturating_sub(signed(tokens.total));
         let overflowed = requests
             .iter()
-            .find(|request| request.tokens.is_some_and(|tokens| tokens.total > context_tokens));
+            .find(|request| request.tokens.as_deref().is_some_and(|tokens| tokens.total > context_tokens));
         let overflow_turn = match overflowed {
             Some(request) => Some(u64::from(request.turn) + 1),
             None => tokens_per_turn

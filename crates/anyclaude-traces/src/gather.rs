@@ -6,10 +6,11 @@ use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::history::{HistoryId, HistoryTree};
 use crate::request::{Kind, ModelSource, Outcome, Request, Timing, TracePath};
-use crate::session::{self, HistoryId, HistoryTree};
+use crate::session::{self, CircleId, Circles};
 use crate::store::TraceFile;
-use crate::trace::{Identity, NameHashing, Sender, ToolSize, TraceRecord};
+use crate::trace::{Identity, NameHashing, ToolSize, TraceRecord};
 
 /// Collects trace files and makes requests of them.
 ///
@@ -21,6 +22,7 @@ pub struct Gathering {
     names: Kept<str>,
     tool_lists: Kept<[ToolSize]>,
     histories: HistoryTree,
+    circles: Circles,
 }
 
 impl Gathering {
@@ -32,7 +34,7 @@ impl Gathering {
             (&mut record.mode, last.and_then(|last| last.request.mode.as_ref())),
             (&mut record.endpoint, last.and_then(|last| last.request.endpoint.as_ref())),
             (&mut record.requested_model, last.and_then(|last| last.request.requested_model.as_ref())),
-            (&mut record.sender.session_id, last.and_then(|last| last.sender.session_id.as_ref())),
+            (&mut record.sender.session_id, last.and_then(|last| last.request.session.as_ref())),
         ];
         for (name, last) in names {
             if let Some(name) = name {
@@ -42,7 +44,9 @@ impl Gathering {
         let tools =
             kept_once(&mut self.tool_lists, last.map(|last| &last.request.tools), record.tools.as_slice());
         let history = self.histories.insert(&record.history);
-        self.drafts.push(Draft::new(path, record, tools, history));
+        let kind = Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count);
+        let circle = self.circles.of(&record.sender, record.mode.as_ref(), kind);
+        self.drafts.push(Draft::new(path, record, tools, kind, history, circle));
     }
 
     /// The requests of all files, by time, then path, with their sessions and
@@ -55,7 +59,7 @@ impl Gathering {
             drafts.retain(|draft| !draft.request.paths.is_empty());
             sort(&mut drafts);
         }
-        session::assign(&mut drafts, &self.histories);
+        session::assign(&mut drafts, &self.histories, &self.circles);
         let mut requests: Vec<Request> = drafts.into_iter().map(|draft| draft.request).collect();
         // Requests take the place of their drafts, which were larger.
         requests.shrink_to_fit();
@@ -63,13 +67,13 @@ impl Gathering {
     }
 }
 
-/// A request whose session is not known yet.
+/// A request that knows no session but one that the trace names.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) request: Request,
-    pub(crate) sender: Sender,
     pub(crate) history: HistoryId,
-    body: Option<Identity>,
+    pub(crate) circle: CircleId,
+    body: Option<Box<Identity>>,
 }
 
 /// By time, then path. Requests are large: each is moved once, to its place. Few
@@ -117,8 +121,10 @@ fn pair(drafts: &mut [Draft]) -> bool {
     for at in 0..drafts.len() {
         let (before, rest) = drafts.split_at_mut(at);
         let Some(draft) = rest.first_mut() else { break };
-        let Some(body) = draft.body.filter(|_| draft.request.timestamp.is_some()) else { continue };
-        let key = (draft.request.path.as_ref().parent().map(Path::to_owned), body);
+        let Some(body) = draft.body.as_deref().filter(|_| draft.request.timestamp.is_some()) else {
+            continue;
+        };
+        let key = (draft.request.path.as_ref().parent().map(Path::to_owned), *body);
         if draft.request.response.is_none() {
             waiting.entry(key).or_default().push_back(at);
         } else if let Some(first) = waiting.get_mut(&key).and_then(VecDeque::pop_front)
@@ -132,7 +138,14 @@ fn pair(drafts: &mut [Draft]) -> bool {
 }
 
 impl Draft {
-    fn new(path: Arc<Path>, record: TraceRecord, tools: Arc<[ToolSize]>, history: HistoryId) -> Self {
+    fn new(
+        path: Arc<Path>,
+        record: TraceRecord,
+        tools: Arc<[ToolSize]>,
+        kind: Kind,
+        history: HistoryId,
+        circle: CircleId,
+    ) -> Self {
         let path = TracePath(path);
         let trace_names_model = record.mode.as_deref() == Some("claude");
         let model = record.requested_model.clone().filter(|_| trace_names_model);
@@ -141,8 +154,8 @@ impl Draft {
             path,
             timestamp: record.timestamp,
             mode: record.mode,
-            kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count),
-            session: None,
+            kind,
+            session: record.sender.session_id,
             thread: None,
             run: None,
             endpoint: record.endpoint,
@@ -162,7 +175,7 @@ impl Draft {
             turn: 0,
             company: None,
         };
-        Self { request, sender: record.sender, history, body: record.body }
+        Self { request, history, circle, body: record.body.map(Box::new) }
     }
 
     /// Takes in the file that was written before the response came.

@@ -31,6 +31,7 @@ pub mod diff;
 pub mod error;
 pub mod explain;
 pub mod gather;
+mod history;
 mod insight;
 pub mod join;
 pub mod list;

@@ -2,9 +2,8 @@
 //! content of a few of them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 use std::sync::Arc;
 
 use crate::content::{Content, Tool};
@@ -115,8 +114,7 @@ impl Recording {
 #[derive(Default)]
 struct Roots {
     roots: BTreeMap<Option<PathBuf>, usize>,
-    /// Hashing a path's parts takes several times as long as hashing its bytes.
-    folders: HashMap<OsString, usize, NameHashing>,
+    folders: HashMap<Vec<u8>, usize, NameHashing>,
 }
 
 impl Roots {
@@ -126,7 +124,10 @@ impl Roots {
     }
 
     fn of(&mut self, store: &Store, path: &Path) -> usize {
-        let folder = path.parent().unwrap_or(path).as_os_str();
+        // Parting a path and hashing its parts takes several times as long.
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let name = bytes.iter().rposition(|byte| is_separator(char::from(*byte)));
+        let folder = bytes.get(..name.map_or(0, |at| at + 1)).unwrap_or_default();
         if let Some(number) = self.folders.get(folder) {
             return *number;
         }

@@ -51,11 +51,11 @@ pub struct Request {
     /// Whether the answer was to be streamed.
     pub stream: bool,
     /// Tokens of the prompt.
-    pub tokens: Option<Tokens>,
+    pub tokens: Option<Box<Tokens>>,
     /// Times and counts.
     pub timing: Option<Box<Timing>>,
     /// How the times were found.
-    pub join: Option<Join>,
+    pub join: Option<Box<Join>>,
     /// What the recorded response says.
     pub response: Option<Box<Response>>,
     /// Its tools, in the order of the file.

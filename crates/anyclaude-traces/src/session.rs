@@ -10,120 +10,126 @@
 //! compacted one begins a thread of its own.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+use hashbrown::HashTable;
+
 use crate::gather::Draft;
+use crate::history::{HistoryId, HistoryTree};
 use crate::request::Kind;
 use crate::time::Timestamp;
-use crate::trace::{Identity, NameHashing};
+use crate::trace::{Identity, NameHashing, Sender};
 
 /// A pause that ends a session whose id is unknown, in milliseconds.
 const PAUSE_MS: i64 = 30 * 60 * 1000;
 
-/// A history's place in a [`HistoryTree`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct HistoryId(u32);
-
-/// All histories, each message once: a history is a node, and what it begins
-/// with are the nodes above it. A session that repeats its conversation in every
-/// request so costs no more than its last request.
-#[derive(Debug)]
-pub(crate) struct HistoryTree {
-    parents: Vec<HistoryId>,
-    children: HashMap<(HistoryId, Identity), HistoryId, BuildHasherDefault<Folded>>,
-}
-
-/// For identities, which are hashes already, and for numbers of our own: their
-/// parts need only be put together.
-#[derive(Debug, Default)]
-struct Folded(u64);
-
-impl Hasher for Folded {
-    fn write(&mut self, bytes: &[u8]) {
-        // Arrays of numbers arrive as bytes.
-        for part in bytes.chunks(8) {
-            let mut eight = [0; 8];
-            eight.iter_mut().zip(part).for_each(|(to, from)| *to = *from);
-            self.write_u64(u64::from_le_bytes(eight));
-        }
-    }
-
-    fn write_u32(&mut self, part: u32) {
-        self.write_u64(u64::from(part));
-    }
-
-    fn write_usize(&mut self, part: usize) {
-        self.write_u64(part as u64);
-    }
-
-    fn write_u64(&mut self, part: u64) {
-        self.0 = (self.0.rotate_left(5) ^ part).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
-impl Default for HistoryTree {
-    fn default() -> Self {
-        Self { parents: vec![Self::ROOT], children: HashMap::default() }
-    }
-}
-
-impl HistoryTree {
-    /// The history without messages.
-    const ROOT: HistoryId = HistoryId(0);
-
-    pub(crate) fn insert(&mut self, messages: &[Identity]) -> HistoryId {
-        messages.iter().fold(Self::ROOT, |parent, message| {
-            let next = HistoryId(u32::try_from(self.parents.len()).unwrap_or(u32::MAX));
-            *self.children.entry((parent, *message)).or_insert_with(|| {
-                self.parents.push(parent);
-                next
-            })
-        })
-    }
-
-    /// The history itself and everything that it begins with, longest first,
-    /// down to its first message.
-    fn prefixes(&self, history: HistoryId) -> impl Iterator<Item = HistoryId> {
-        let up = |at: &HistoryId| self.parents.get(at.0 as usize).copied();
-        std::iter::successors(Some(history), up).take_while(|at| *at != Self::ROOT)
-    }
-}
-
 /// Names the session and thread of every request. `drafts` are in order of time.
-pub(crate) fn assign(drafts: &mut [Draft], histories: &HistoryTree) {
-    let mut book = Book::default();
+pub(crate) fn assign(drafts: &mut [Draft], histories: &HistoryTree, circles: &Circles) {
+    let threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };
+    let mut book = Book { threads, ..Book::default() };
     for draft in drafts {
-        book.enter(draft, histories);
+        book.enter(draft, histories, circles);
     }
 }
 
 /// Requests that may share a derived session: one mode, one user.
 type Party = (Option<Arc<str>>, Option<Identity>);
 
-/// Requests among which a thread may run: one named session or one party, one kind.
-type Circle = (Option<Arc<str>>, Option<Party>, Kind);
+/// Whose requests they are.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Owner {
+    Session(Arc<str>),
+    /// Where no session is named.
+    Party(Party),
+}
 
-#[derive(Default)]
-struct Book {
-    circles: HashMap<Circle, usize, NameHashing>,
-    /// The thread whose newest history this is, by circle.
-    tips: HashMap<(usize, HistoryId), Thread, BuildHasherDefault<Folded>>,
-    /// The derived session that each party is in, and when it was last seen.
-    sittings: HashMap<Party, Sitting, NameHashing>,
-    threads: HashMap<Option<Arc<str>>, u32, NameHashing>,
+/// Requests among which a thread may run: of one owner, and one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct CircleId(u32);
+
+/// All circles, numbered.
+#[derive(Debug, Default)]
+pub(crate) struct Circles {
+    numbers: HashMap<(Owner, Kind), CircleId, NameHashing>,
+    /// Of those whose session is not named.
+    parties: HashMap<CircleId, Party, NameHashing>,
+}
+
+impl Circles {
+    pub(crate) fn of(&mut self, sender: &Sender, mode: Option<&Arc<str>>, kind: Kind) -> CircleId {
+        let party = || (mode.cloned(), sender.user);
+        let owner = sender.session_id.clone().map_or_else(|| Owner::Party(party()), Owner::Session);
+        let next = CircleId(u32::try_from(self.numbers.len()).unwrap_or(u32::MAX));
+        *self.numbers.entry((owner, kind)).or_insert_with(|| {
+            if sender.session_id.is_none() {
+                self.parties.insert(next, party());
+            }
+            next
+        })
+    }
 }
 
 struct Thread {
-    session: Option<Arc<str>>,
+    circle: CircleId,
+    /// Its session, where the trace names none.
+    derived: Option<Arc<str>>,
     name: Arc<str>,
+    /// Its newest history.
     history: HistoryId,
     /// How many requests it has.
     length: u32,
+}
+
+/// All threads.
+#[derive(Default)]
+struct Threads {
+    all: Vec<Thread>,
+    /// Those that may go on, by circle and newest history.
+    tips: HashTable<usize>,
+    /// How many of these have each history. Most have none, which is found out faster
+    /// here.
+    counts: Vec<u32>,
+}
+
+impl Threads {
+    /// Takes out the thread whose newest history this is.
+    fn take(&mut self, circle: CircleId, history: HistoryId) -> Option<usize> {
+        let count = self.counts.get_mut(history.index()).filter(|count| **count > 0)?;
+        let is_it = |thread: &usize| {
+            self.all.get(*thread).is_some_and(|thread| thread.circle == circle && thread.history == history)
+        };
+        let (thread, _) = self.tips.find_entry(tip_hash(circle, history), is_it).ok()?.remove();
+        *count -= 1;
+        Some(thread)
+    }
+
+    /// Lets a thread, which was taken out or is new, go on from this history.
+    fn put(&mut self, thread: usize, history: HistoryId) -> Option<&mut Thread> {
+        *self.counts.get_mut(history.index())? += 1;
+        let grown = self.all.get_mut(thread)?;
+        grown.history = history;
+        let hash = tip_hash(grown.circle, history);
+        let all = &self.all;
+        let rehash = |thread: &usize| all.get(*thread).map_or(0, |tip| tip_hash(tip.circle, tip.history));
+        self.tips.insert_unique(hash, thread, rehash);
+        self.all.get_mut(thread)
+    }
+}
+
+/// A table looks at the lower bits, so that both must reach these: many sessions may
+/// begin with the same word.
+fn tip_hash(circle: CircleId, history: HistoryId) -> u64 {
+    let spread = (u64::from(circle.0) << 32 ^ history.index() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    spread ^ spread >> 32
+}
+
+#[derive(Default)]
+struct Book {
+    threads: Threads,
+    /// How many threads each session has.
+    counts: HashMap<Option<Arc<str>>, u32, NameHashing>,
+    /// The derived session that each party is in, and when it was last seen.
+    sittings: HashMap<Party, Sitting, NameHashing>,
 }
 
 struct Sitting {
@@ -132,58 +138,61 @@ struct Sitting {
 }
 
 impl Book {
-    fn enter(&mut self, draft: &mut Draft, histories: &HistoryTree) {
-        let named = draft.sender.session_id.clone();
-        let party = (draft.request.mode.clone(), draft.sender.user);
-        let circle = self.circle((named.clone(), named.is_none().then(|| party.clone()), draft.request.kind));
-        let continued =
-            histories.prefixes(draft.history).find_map(|prefix| self.tips.remove(&(circle, prefix)));
-        let session = match (named, draft.request.timestamp) {
-            (Some(named), _) => Some(named),
-            (None, Some(now)) => {
-                let grown = continued.as_ref().filter(|thread| thread.history != draft.history);
-                let conversation = grown.filter(|_| draft.request.kind == Kind::Conversation);
-                Some(self.sit(party, now, conversation.and_then(|thread| thread.session.clone())))
+    fn enter(&mut self, draft: &mut Draft, histories: &HistoryTree, circles: &Circles) {
+        let Draft { request, history, circle, .. } = draft;
+        let continued = histories.prefixes(*history).find_map(|prefix| self.threads.take(*circle, prefix));
+        let thread = continued.and_then(|thread| self.threads.all.get(thread));
+        let derived = match (circles.parties.get(circle), request.timestamp) {
+            (Some(party), Some(now)) => {
+                let grown = thread.filter(|thread| thread.history != *history);
+                let conversation = grown.filter(|_| request.kind == Kind::Conversation);
+                let continued = conversation.and_then(|thread| thread.derived.clone());
+                Some(self.sit(party, now, continued))
             }
-            (None, None) => continued.as_ref().and_then(|thread| thread.session.clone()),
+            (Some(_), None) => thread.and_then(|thread| thread.derived.clone()),
+            (None, _) => None,
         };
-        let thread = continued.filter(|thread| thread.session == session);
-        let (name, turn) =
-            thread.map_or_else(|| (self.new_thread(&session), 0), |thread| (thread.name, thread.length));
-        let tip = Thread {
-            session: session.clone(),
-            name: name.clone(),
-            history: draft.history,
-            length: turn.saturating_add(1),
+        if request.session.is_none() {
+            request.session.clone_from(&derived);
+        }
+        let is_same =
+            |thread: &usize| self.threads.all.get(*thread).is_some_and(|thread| thread.derived == derived);
+        let thread = match continued.filter(is_same) {
+            Some(thread) => thread,
+            None => self.new_thread(*circle, *history, &request.session, derived),
         };
-        self.tips.insert((circle, draft.history), tip);
-        draft.request.session = session;
-        draft.request.thread = Some(name);
-        draft.request.turn = turn;
-    }
-
-    fn circle(&mut self, circle: Circle) -> usize {
-        let next = self.circles.len();
-        *self.circles.entry(circle).or_insert(next)
+        if let Some(thread) = self.threads.put(thread, *history) {
+            request.thread = Some(thread.name.clone());
+            request.turn = thread.length;
+            thread.length = thread.length.saturating_add(1);
+        }
     }
 
     /// The derived session of a party at a time: the one that a conversation
     /// continues, else the present one, else a new one.
-    fn sit(&mut self, party: Party, now: Timestamp, continued: Option<Arc<str>>) -> Arc<str> {
+    fn sit(&mut self, party: &Party, now: Timestamp, continued: Option<Arc<str>>) -> Arc<str> {
         let present = self
             .sittings
-            .get(&party)
+            .get(party)
             .filter(|sitting| now.ms_since(sitting.last) <= PAUSE_MS)
             .map(|sitting| sitting.session.clone());
-        let session = continued.or(present).unwrap_or_else(|| derived_name(&party, now));
-        self.sittings.insert(party, Sitting { session: session.clone(), last: now });
+        let session = continued.or(present).unwrap_or_else(|| derived_name(party, now));
+        self.sittings.insert(party.clone(), Sitting { session: session.clone(), last: now });
         session
     }
 
-    fn new_thread(&mut self, session: &Option<Arc<str>>) -> Arc<str> {
-        let number = self.threads.entry(session.clone()).or_default();
+    fn new_thread(
+        &mut self,
+        circle: CircleId,
+        history: HistoryId,
+        session: &Option<Arc<str>>,
+        derived: Option<Arc<str>>,
+    ) -> usize {
+        let number = self.counts.entry(session.clone()).or_default();
         *number += 1;
-        format!("{}#{number}", session.as_deref().unwrap_or("unknown")).into()
+        let name = format!("{}#{number}", session.as_deref().unwrap_or("unknown")).into();
+        self.threads.all.push(Thread { circle, derived, name, history, length: 0 });
+        self.threads.all.len() - 1
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
             outcome: Some(Outcome::Completed),
             ..Timing::default()
         })),
-        join: Some(Join { log: "log".into(), gap_ms: Some(1), confidence: Confidence::Likely }),
+        join: Some(Box::new(Join { log: "log".into(), gap_ms: Some(1), confidence: Confidence::Likely })),
         response: None,
         tools: Arc::from([]),
         process: None,

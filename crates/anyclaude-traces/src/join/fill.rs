@@ -63,11 +63,9 @@ fn fill(
     request.run = Some(process.id.clone());
     request.process = Some(process.clone());
     request.proxied = log.prompt.map(Box::new);
-    request.join = Some(Join {
-        log: process.log.clone(),
-        gap_ms: request.timestamp.map(|stamp| stamp.ms_since(log.start)),
-        confidence: pair.confidence,
-    });
+    let gap_ms = request.timestamp.map(|stamp| stamp.ms_since(log.start));
+    let join = Join { log: process.log.clone(), gap_ms, confidence: pair.confidence };
+    request.join = Some(Box::new(join));
     request.company = Some(pair.company);
     request.timing = Some(Box::new(timing(log)));
 }

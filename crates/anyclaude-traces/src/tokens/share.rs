@@ -88,13 +88,14 @@ pub fn share(requests: &mut [Request], counted: &HashMap<TracePath, PromptTokens
     for request in requests {
         let Some(found) = counted.get(&request.path) else { continue };
         let sections = found.sections();
-        request.tokens = Some(match reported_tokens(request) {
+        let shares = match reported_tokens(request) {
             Some(reported) => tokens(shared_out(reported, sections), TokenMethod::Reported),
             None => {
                 let scale = scales.scale(&request.model_group());
                 tokens(sections.map(|section| scaled(section, scale)), TokenMethod::Estimate)
             }
-        });
+        };
+        request.tokens = Some(Box::new(shares));
     }
 }
 

@@ -211,10 +211,15 @@ impl Identity {
         u128::from(high) << 64 | u128::from(low)
     }
 
+    /// Enough of it to find it in a table.
+    pub(crate) fn bits(self) -> u64 {
+        self.0[1]
+    }
+
     /// Which of so many shards it is in.
     #[allow(clippy::cast_possible_truncation, reason = "any bits will do")]
     pub(crate) fn shard(self, shards: usize) -> usize {
-        (self.0[1] as usize) % shards.max(1)
+        (self.bits() as usize) % shards.max(1)
     }
 
     /// The identity of a sequence of pieces, told apart by their lengths.

@@ -6,7 +6,7 @@ use std::thread;
 
 use anyclaude_traces::SCHEMA_VERSION;
 use anyclaude_traces::list::RequestList;
-use memchr::memchr2_iter;
+use memchr::{memchr2, memchr2_iter};
 use serde::Serialize;
 
 use crate::select::Selection;
@@ -44,7 +44,6 @@ const AHEAD: usize = 8;
 
 /// Prints one request a line. Many are rendered on all cores, in their order.
 pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize + Sync]) -> anyhow::Result<()> {
-    let mut out = Escaping(out);
     let batches = requests.chunks(BATCH);
     if batches.len() < 2 {
         return Ok(out.write_all(&rendered(requests)?)?);
@@ -71,8 +70,23 @@ fn rendered(requests: &[impl Serialize]) -> anyhow::Result<Vec<u8>> {
         serde_json::to_writer(&mut lines, &Versioned::new(request))?;
         lines.push(b'\n');
     }
-    Ok(lines)
+    Ok(escaped(lines)?)
 }
+
+/// The text itself, most often: who printed it would have to fetch it from the core
+/// that has just made it.
+fn escaped(text: Vec<u8>) -> io::Result<Vec<u8>> {
+    if memchr2(DEL, C1_LEAD, &text).is_none() {
+        return Ok(text);
+    }
+    let mut escaped = Vec::with_capacity(text.len());
+    Escaping(&mut escaped).write_all(&text)?;
+    Ok(escaped)
+}
+
+const DEL: u8 = 0x7f;
+/// What C1 control characters begin with, in UTF-8.
+const C1_LEAD: u8 = 0xC2;
 
 /// Escapes the control characters that JSON lets stand: DEL and C1. In JSON they
 /// can only be inside strings, and are never cut in two by the serialiser.
@@ -81,9 +95,9 @@ struct Escaping<W>(W);
 impl<W: Write> Write for Escaping<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut plain = 0;
-        for at in memchr2_iter(0x7f, 0xC2, bytes) {
+        for at in memchr2_iter(DEL, C1_LEAD, bytes) {
             let (control, length) = match bytes.get(at..) {
-                Some([0x7f, ..]) => (0x7f, 1),
+                Some([DEL, ..]) => (DEL, 1),
                 Some([_, control @ 0x80..=0x9f, ..]) => (*control, 2),
                 _ => continue,
             };
