@@ -16,6 +16,7 @@ use buffer::Buffer;
 use find::find_below;
 pub use logs::{LogFile, Logs};
 pub use progress::Progress;
+use progress::Tally;
 pub(crate) use work::Order;
 use work::each;
 
@@ -189,7 +190,7 @@ struct Reader<'p> {
     max_file_bytes: u64,
     buffer: Buffer,
     parser: Parser,
-    progress: &'p Progress,
+    read: Tally<'p>,
 }
 
 impl<'p> Reader<'p> {
@@ -198,13 +199,13 @@ impl<'p> Reader<'p> {
             max_file_bytes: store.max_file_bytes,
             buffer: Buffer::default(),
             parser: Parser::default(),
-            progress: &store.progress,
+            read: Tally::new(&store.progress),
         }
     }
 
     fn read<V: Visit>(&mut self, source: &Source, visit: &mut V) -> Result<TraceFile, Error> {
         let parsed = self.parse(&source.path, visit);
-        self.progress.count_file(self.buffer.bytes().len());
+        self.read.count_file(self.buffer.bytes().len());
         let mut record = parsed.map_err(|kind| Error::new(&*source.path, kind))?;
         if record.timestamp.is_none() {
             let name = source.path.file_name().unwrap_or_default().to_string_lossy();

@@ -78,7 +78,7 @@ impl Body {
             _ => {
                 match key {
                     "model" => {
-                        self.model = cursor.string_or_skip()?.map(|model| cursor.name(model));
+                        self.model = cursor.string_or_skip()?.map(|model| cursor.name(&model.decode()));
                         self.present.model = !null;
                     }
                     "max_tokens" => self.max_tokens = cursor.u64_or_skip()?,
@@ -133,7 +133,7 @@ impl Body {
             while cursor.next_item(&mut walk)? {
                 let tool = Part::read(cursor, wanted_by(visit))?;
                 visit.element(&tool.element(cursor, Place::Tool(index(self.tools.len()))));
-                let name = tool.name.map(|name| cursor.name(name));
+                let name = tool.name.map(|name| cursor.name(&name.decode()));
                 self.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
             }
         } else {
@@ -291,15 +291,18 @@ fn read_sender(cursor: &mut Cursor<'_, '_>) -> Checked<Sender> {
         cursor.skip()?;
     }
     let Some(user_id) = user_id.map(RawStr::decode) else { return Ok(Sender::default()) };
-    Ok(Sender { session_id: session_id(&user_id), user: Some(Identity::of_parts([user_id.as_bytes()])) })
+    let session_id = session_id(&user_id).filter(|id| !id.is_empty()).map(|id| cursor.name(&id));
+    Ok(Sender { session_id, user: Some(Identity::of_parts([user_id.as_bytes()])) })
 }
 
-fn session_id(user_id: &str) -> Option<Arc<str>> {
-    let named = json_session_id(user_id).unwrap_or_else(|_| {
-        let (_, id) = user_id.rsplit_once("_session_")?;
-        Some(id.to_owned())
-    });
-    named.filter(|id| !id.is_empty()).map(Arc::from)
+fn session_id(user_id: &str) -> Option<Cow<'_, str>> {
+    // Most are no JSON, which is told by their first letter.
+    if user_id.trim_start().starts_with('{')
+        && let Ok(id) = json_session_id(user_id)
+    {
+        return id.map(Cow::Owned);
+    }
+    user_id.rsplit_once("_session_").map(|(_, id)| Cow::Borrowed(id))
 }
 
 /// The `session_id` of a JSON object in a string; a fault where it is none.

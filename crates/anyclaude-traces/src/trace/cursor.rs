@@ -100,8 +100,8 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// A name that is most likely repeated in the next trace.
-    pub(crate) fn name(&mut self, name: RawStr<'_>) -> Arc<str> {
-        self.scratch.names.shared(&name.decode())
+    pub(crate) fn name(&mut self, name: &str) -> Arc<str> {
+        self.scratch.names.shared(name)
     }
 
     /// The compact JSON that is being put together.

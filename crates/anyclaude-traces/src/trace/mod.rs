@@ -29,7 +29,10 @@ pub(crate) use scratch::NameHashing;
 use scratch::Scratch;
 pub use visit::{Element, Identity, Message, Place, Raw, Section, Visit};
 
+use text::RawStr;
+
 use crate::error::{ParseError, SkipReason};
+use crate::time::Timestamp;
 
 /// Parses one trace.
 ///
@@ -136,7 +139,7 @@ impl Refusal {
 /// The members of a trace, each as its last occurrence left it.
 #[derive(Default)]
 struct Found {
-    timestamp: Option<String>,
+    timestamp: Option<Timestamp>,
     mode: Option<Arc<str>>,
     request: Option<Request>,
     response: Option<Box<Response>>,
@@ -160,9 +163,9 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
     while let Some(key) = cursor.next_member(&mut walk)? {
         match key.as_ref() {
             "timestamp" => {
-                found.timestamp = cursor.string_or_skip()?.map(|stamp| stamp.decode().into_owned());
+                found.timestamp = cursor.string_or_skip()?.and_then(|stamp| stamp.decode().parse().ok());
             }
-            "mode" => found.mode = cursor.string_or_skip()?.map(|mode| cursor.name(mode)),
+            "mode" => found.mode = cursor.string_or_skip()?.map(|mode| cursor.name(&mode.decode())),
             "request" => found.request = read_request(&mut cursor, visit)?,
             "response" => found.response = response::read(&mut cursor)?.map(Box::new),
             _ => cursor.skip()?,
@@ -189,7 +192,10 @@ fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked
     let (mut walk, mut request) = (Walk::default(), Request::default());
     while let Some(key) = cursor.next_member(&mut walk)? {
         match key.as_ref() {
-            "url" => request.endpoint = cursor.string_or_skip()?.map(|url| Arc::from(path_of(&url.decode()))),
+            "url" => {
+                let url = cursor.string_or_skip()?.map(RawStr::decode);
+                request.endpoint = url.map(|url| cursor.name(path_of(&url)));
+            }
             "body" => {
                 visit.restart(Section::Body);
                 request.body = match cursor.shape()? {
@@ -226,7 +232,7 @@ impl Found {
         let mut sizes = body.sizes;
         sizes.file_bytes = file_bytes as u64;
         Ok(TraceRecord {
-            timestamp: self.timestamp.and_then(|stamp| stamp.parse().ok()),
+            timestamp: self.timestamp,
             mode: self.mode,
             endpoint: request.endpoint,
             requested_model: body.model,
