@@ -1,16 +1,16 @@
 //! Trace files → requests: what is kept of them, and the two files of mode
 //! `claude` as one.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::Hash;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::history::{HistoryId, HistoryTree};
+use crate::kept::Kept;
 use crate::request::{Kind, ModelSource, Outcome, Request, Timing, TracePath};
-use crate::session::{self, CircleId, Circles};
+use crate::session::{self, Owner, Owners};
 use crate::store::TraceFile;
-use crate::trace::{Identity, NameHashing, ToolSize, TraceRecord};
+use crate::trace::{Identity, ToolSize, TraceRecord};
 
 /// Collects trace files and makes requests of them.
 ///
@@ -19,34 +19,32 @@ use crate::trace::{Identity, NameHashing, ToolSize, TraceRecord};
 #[derive(Debug, Default)]
 pub struct Gathering {
     drafts: Vec<Draft>,
-    names: Kept<str>,
+    modes: Kept<str>,
+    endpoints: Kept<str>,
+    models: Kept<str>,
     tool_lists: Kept<[ToolSize]>,
     histories: HistoryTree,
-    circles: Circles,
+    owners: Owners,
 }
 
 impl Gathering {
     /// Takes one more file. In which order files come makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
-        let last = self.drafts.last();
         let names = [
-            (&mut record.mode, last.and_then(|last| last.request.mode.as_ref())),
-            (&mut record.endpoint, last.and_then(|last| last.request.endpoint.as_ref())),
-            (&mut record.requested_model, last.and_then(|last| last.request.requested_model.as_ref())),
-            (&mut record.sender.session_id, last.and_then(|last| last.request.session.as_ref())),
+            (&mut self.modes, &mut record.mode),
+            (&mut self.endpoints, &mut record.endpoint),
+            (&mut self.models, &mut record.requested_model),
         ];
-        for (name, last) in names {
+        for (known, name) in names {
             if let Some(name) = name {
-                *name = kept_once(&mut self.names, last, name);
+                known.unify(name);
             }
         }
-        let tools =
-            kept_once(&mut self.tool_lists, last.map(|last| &last.request.tools), record.tools.as_slice());
+        let tools = self.tool_lists.once(&record.tools);
         let history = self.histories.insert(&record.history);
-        let kind = Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count);
-        let circle = self.circles.of(&record.sender, record.mode.as_ref(), kind);
-        self.drafts.push(Draft::new(path, record, tools, kind, history, circle));
+        let owner = self.owners.of(&mut record.sender, record.mode.as_ref());
+        self.drafts.push(Draft::new(path, record, tools, history, owner));
     }
 
     /// The requests of all files, by time, then path, with their sessions and
@@ -59,7 +57,7 @@ impl Gathering {
             drafts.retain(|draft| !draft.request.paths.is_empty());
             sort(&mut drafts);
         }
-        session::assign(&mut drafts, &self.histories, &self.circles);
+        session::assign(&mut drafts, &self.histories, &self.owners);
         let mut requests: Vec<Request> = drafts.into_iter().map(|draft| draft.request).collect();
         // Requests take the place of their drafts, which were larger.
         requests.shrink_to_fit();
@@ -72,7 +70,7 @@ impl Gathering {
 pub(crate) struct Draft {
     pub(crate) request: Request,
     pub(crate) history: HistoryId,
-    pub(crate) circle: CircleId,
+    pub(crate) owner: Owner,
     body: Option<Box<Identity>>,
 }
 
@@ -85,30 +83,6 @@ fn sort(drafts: &mut [Draft]) {
             alike.sort_by_cached_key(|draft| draft.request.path.clone());
         }
     }
-}
-
-/// Values that repeat, each kept once.
-pub(crate) type Kept<T> = HashSet<Arc<T>, NameHashing>;
-
-/// The same value as one that was seen before, most likely the last one.
-fn kept_once<T: ?Sized + Eq + Hash>(known: &mut Kept<T>, last: Option<&Arc<T>>, value: &T) -> Arc<T>
-where
-    for<'v> Arc<T>: From<&'v T>,
-{
-    last.filter(|last| ***last == *value).cloned().unwrap_or_else(|| interned(known, value))
-}
-
-/// The same value as one that was seen before, where there is one.
-pub(crate) fn interned<T: ?Sized + Eq + Hash>(known: &mut Kept<T>, value: &T) -> Arc<T>
-where
-    for<'v> Arc<T>: From<&'v T>,
-{
-    if let Some(same) = known.get(value) {
-        return same.clone();
-    }
-    let value: Arc<T> = Arc::from(value);
-    known.insert(value.clone());
-    value
 }
 
 /// Joins a file that holds the response with the first earlier file of the same
@@ -142,9 +116,8 @@ impl Draft {
         path: Arc<Path>,
         record: TraceRecord,
         tools: Arc<[ToolSize]>,
-        kind: Kind,
         history: HistoryId,
-        circle: CircleId,
+        owner: Owner,
     ) -> Self {
         let path = TracePath(path);
         let trace_names_model = record.mode.as_deref() == Some("claude");
@@ -154,7 +127,7 @@ impl Draft {
             path,
             timestamp: record.timestamp,
             mode: record.mode,
-            kind,
+            kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count),
             session: record.sender.session_id,
             thread: None,
             run: None,
@@ -175,7 +148,7 @@ impl Draft {
             turn: 0,
             company: None,
         };
-        Self { request, history, circle, body: record.body.map(Box::new) }
+        Self { request, history, owner, body: record.body.map(Box::new) }
     }
 
     /// Takes in the file that was written before the response came.

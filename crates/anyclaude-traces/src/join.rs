@@ -17,7 +17,7 @@ use fill::{Pair, fill_all};
 use serde::Serialize;
 
 use crate::company::{Stay, company};
-use crate::gather::{Kept, interned};
+use crate::kept::Kept;
 use crate::log::{
     Confidence, LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
@@ -358,7 +358,7 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
     let goes_on = |a: &RequestLogEntry, b: &RequestLogEntry| {
         b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
     };
-    let (mut runs, mut names) = (Vec::new(), Kept::default());
+    let (mut runs, mut names) = (Vec::new(), Kept::<str>::default());
     for run in entries.chunk_by(goes_on) {
         let Some(process) = run_of_entries(run) else { continue };
         for entry in run {
@@ -372,7 +372,7 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
             request.run = Some(process.id.clone());
             request.process = Some(process.clone());
             if let Some(model) = entry.model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
-                request.model = Some(interned(&mut names, model));
+                request.model = Some(names.once(model));
                 request.model_source = Some(ModelSource::RequestLog);
             }
         }

@@ -34,6 +34,7 @@ pub mod gather;
 mod history;
 mod insight;
 pub mod join;
+mod kept;
 pub mod list;
 pub mod log;
 pub mod measure;

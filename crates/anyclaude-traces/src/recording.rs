@@ -12,12 +12,13 @@ use crate::error::Error;
 use crate::explain::{Prompt, PromptVisitor};
 use crate::gather::Gathering;
 use crate::join::{Joined, join};
+use crate::kept::NameHashing;
 use crate::log::ParsedLog;
 use crate::request::{Request, TracePath};
 use crate::store::{LogFile, Order, Store, TraceFile};
 use crate::time::Timestamp;
 use crate::tokens::{Memo, PromptTokens, TokenVisitor};
-use crate::trace::{Element, NameHashing, Place, Section, Visit};
+use crate::trace::{Element, Place, Section, Visit};
 
 /// All requests of some folders and files.
 #[derive(Debug, Default)]

@@ -16,19 +16,20 @@ use hashbrown::HashTable;
 
 use crate::gather::Draft;
 use crate::history::{HistoryId, HistoryTree};
+use crate::kept::{Kept, NameHashing};
 use crate::request::Kind;
 use crate::time::Timestamp;
-use crate::trace::{Identity, NameHashing, Sender};
+use crate::trace::{Identity, Sender};
 
 /// A pause that ends a session whose id is unknown, in milliseconds.
 const PAUSE_MS: i64 = 30 * 60 * 1000;
 
 /// Names the session and thread of every request. `drafts` are in order of time.
-pub(crate) fn assign(drafts: &mut [Draft], histories: &HistoryTree, circles: &Circles) {
+pub(crate) fn assign(drafts: &mut [Draft], histories: &HistoryTree, owners: &Owners) {
     let threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };
     let mut book = Book { threads, ..Book::default() };
     for draft in drafts {
-        book.enter(draft, histories, circles);
+        book.enter(draft, histories, owners);
     }
 }
 
@@ -36,41 +37,47 @@ pub(crate) fn assign(drafts: &mut [Draft], histories: &HistoryTree, circles: &Ci
 type Party = (Option<Arc<str>>, Option<Identity>);
 
 /// Whose requests they are.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Owner {
-    Session(Arc<str>),
-    /// Where no session is named.
-    Party(Party),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The session that the trace names.
+    Session(u32),
+    /// Where it names none.
+    Party(u32),
 }
 
-/// Requests among which a thread may run: of one owner, and one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct CircleId(u32);
-
-/// All circles, numbered.
+/// All owners, numbered.
 #[derive(Debug, Default)]
-pub(crate) struct Circles {
-    numbers: HashMap<(Owner, Kind), CircleId, NameHashing>,
-    /// Of those whose session is not named.
-    parties: HashMap<CircleId, Party, NameHashing>,
+pub(crate) struct Owners {
+    sessions: Kept<str>,
+    parties: Kept<Party>,
 }
 
-impl Circles {
-    pub(crate) fn of(&mut self, sender: &Sender, mode: Option<&Arc<str>>, kind: Kind) -> CircleId {
-        let party = || (mode.cloned(), sender.user);
-        let owner = sender.session_id.clone().map_or_else(|| Owner::Party(party()), Owner::Session);
-        let next = CircleId(u32::try_from(self.numbers.len()).unwrap_or(u32::MAX));
-        *self.numbers.entry((owner, kind)).or_insert_with(|| {
-            if sender.session_id.is_none() {
-                self.parties.insert(next, party());
-            }
-            next
-        })
+impl Owners {
+    /// Who sent a request; the session's name is kept once.
+    pub(crate) fn of(&mut self, sender: &mut Sender, mode: Option<&Arc<str>>) -> Owner {
+        match &mut sender.session_id {
+            Some(session) => Owner::Session(self.sessions.unify(session)),
+            None => Owner::Party(self.parties.unify(&mut Arc::new((mode.cloned(), sender.user)))),
+        }
+    }
+
+    fn party(&self, owner: Owner) -> Option<&Party> {
+        match owner {
+            Owner::Session(_) => None,
+            Owner::Party(number) => self.parties.get(number).map(Arc::as_ref),
+        }
     }
 }
 
+/// Requests among which a thread may run: of one owner, and one kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Circle {
+    owner: Owner,
+    kind: Kind,
+}
+
 struct Thread {
-    circle: CircleId,
+    circle: Circle,
     /// Its session, where the trace names none.
     derived: Option<Arc<str>>,
     name: Arc<str>,
@@ -93,7 +100,7 @@ struct Threads {
 
 impl Threads {
     /// Takes out the thread whose newest history this is.
-    fn take(&mut self, circle: CircleId, history: HistoryId) -> Option<usize> {
+    fn take(&mut self, circle: Circle, history: HistoryId) -> Option<usize> {
         let count = self.counts.get_mut(history.index()).filter(|count| **count > 0)?;
         let is_it = |thread: &usize| {
             self.all.get(*thread).is_some_and(|thread| thread.circle == circle && thread.history == history)
@@ -116,11 +123,17 @@ impl Threads {
     }
 }
 
-/// A table looks at the lower bits, so that both must reach these: many sessions may
-/// begin with the same word.
-fn tip_hash(circle: CircleId, history: HistoryId) -> u64 {
-    let spread = (u64::from(circle.0) << 32 ^ history.index() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    spread ^ spread >> 32
+/// A table looks at the lower bits, so that all of it must reach these: many sessions
+/// may begin with the same word.
+fn tip_hash(circle: Circle, history: HistoryId) -> u64 {
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (number, is_party) = match circle.owner {
+        Owner::Session(number) => (number, 0),
+        Owner::Party(number) => (number, 1),
+    };
+    let circle = u64::from(number) << 3 | is_party << 2 | circle.kind as u64;
+    let hash = (circle.wrapping_mul(SPREAD).rotate_left(32) ^ history.index() as u64).wrapping_mul(SPREAD);
+    hash ^ hash >> 32
 }
 
 #[derive(Default)]
@@ -138,11 +151,12 @@ struct Sitting {
 }
 
 impl Book {
-    fn enter(&mut self, draft: &mut Draft, histories: &HistoryTree, circles: &Circles) {
-        let Draft { request, history, circle, .. } = draft;
-        let continued = histories.prefixes(*history).find_map(|prefix| self.threads.take(*circle, prefix));
+    fn enter(&mut self, draft: &mut Draft, histories: &HistoryTree, owners: &Owners) {
+        let Draft { request, history, owner, .. } = draft;
+        let circle = Circle { owner: *owner, kind: request.kind };
+        let continued = histories.prefixes(*history).find_map(|prefix| self.threads.take(circle, prefix));
         let thread = continued.and_then(|thread| self.threads.all.get(thread));
-        let derived = match (circles.parties.get(circle), request.timestamp) {
+        let derived = match (owners.party(*owner), request.timestamp) {
             (Some(party), Some(now)) => {
                 let grown = thread.filter(|thread| thread.history != *history);
                 let conversation = grown.filter(|_| request.kind == Kind::Conversation);
@@ -159,7 +173,7 @@ impl Book {
             |thread: &usize| self.threads.all.get(*thread).is_some_and(|thread| thread.derived == derived);
         let thread = match continued.filter(is_same) {
             Some(thread) => thread,
-            None => self.new_thread(*circle, *history, &request.session, derived),
+            None => self.new_thread(circle, *history, &request.session, derived),
         };
         if let Some(thread) = self.threads.put(thread, *history) {
             request.thread = Some(thread.name.clone());
@@ -183,7 +197,7 @@ impl Book {
 
     fn new_thread(
         &mut self,
-        circle: CircleId,
+        circle: Circle,
         history: HistoryId,
         session: &Option<Arc<str>>,
         derived: Option<Arc<str>>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{PLACEHOLDER_MODEL, Start, UnmatchedLogRequest};
-use crate::gather::{Kept, interned};
+use crate::kept::Kept;
 use crate::log::{Confidence, LogRequest, LogRun};
 use crate::request::{Company, Join, ModelSource, Request, Run, Timing};
 
@@ -81,7 +81,7 @@ impl Models {
             return (Some(log.model.clone()), Some(ModelSource::DebugLog));
         }
         match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
-            Some(model) => (Some(interned(&mut self.0, model)), Some(ModelSource::Detected)),
+            Some(model) => (Some(self.0.once(model)), Some(ModelSource::Detected)),
             None => (None, None),
         }
     }

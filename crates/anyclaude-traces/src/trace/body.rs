@@ -291,7 +291,7 @@ fn read_sender(cursor: &mut Cursor<'_, '_>) -> Checked<Sender> {
         cursor.skip()?;
     }
     let Some(user_id) = user_id.map(RawStr::decode) else { return Ok(Sender::default()) };
-    let session_id = session_id(&user_id).filter(|id| !id.is_empty()).map(|id| cursor.name(&id));
+    let session_id = session_id(&user_id).filter(|id| !id.is_empty()).map(Arc::from);
     Ok(Sender { session_id, user: Some(Identity::of_parts([user_id.as_bytes()])) })
 }
 

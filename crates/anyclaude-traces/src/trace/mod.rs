@@ -25,7 +25,6 @@ use std::sync::Arc;
 use body::Body;
 use cursor::{Checked, Cursor, Fault, FaultKind, Shape, Walk};
 pub use record::{Response, Sender, Sizes, ToolSize, TraceRecord};
-pub(crate) use scratch::NameHashing;
 use scratch::Scratch;
 pub use visit::{Element, Identity, Message, Place, Raw, Section, Visit};
 

@@ -1,12 +1,9 @@
 //! What the cursor writes down; kept between files to save allocations.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 use super::compact::Compact;
+use crate::kept::Kept;
 
 /// Memory of a cursor.
 #[derive(Debug, Default)]
@@ -18,57 +15,17 @@ pub(crate) struct Scratch {
 
 /// Names that were read before, of tools and models, say: each is kept once.
 #[derive(Debug, Default)]
-pub(super) struct Names(HashSet<Arc<str>, NameHashing>);
-
-/// Hashes short texts at little cost; with a seed that no recording can know, so
-/// that none can make them collide.
-#[derive(Debug, Clone)]
-pub(crate) struct NameHashing(u64);
-
-impl Default for NameHashing {
-    fn default() -> Self {
-        Self(RandomState::new().build_hasher().finish())
-    }
-}
-
-impl BuildHasher for NameHashing {
-    type Hasher = NameHasher;
-
-    fn build_hasher(&self) -> NameHasher {
-        NameHasher(self.0)
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct NameHasher(u64);
-
-impl Hasher for NameHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64_with_seed(bytes, self.0);
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.0 ^= u64::from(byte);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+pub(super) struct Names(Kept<str>);
 
 impl Names {
     /// More than this many names are no names.
     const MOST: usize = 4096;
 
     pub(super) fn shared(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.0.get(name) {
-            return known.clone();
-        }
-        if self.0.len() == Self::MOST {
+        let name = self.0.once(name);
+        if self.0.len() > Self::MOST {
             self.0.clear();
         }
-        let name: Arc<str> = Arc::from(name);
-        self.0.insert(name.clone());
         name
     }
 }

@@ -40,7 +40,7 @@ const BATCH: usize = 96;
 /// … how much memory they most likely take, which the allocator has at hand, …
 const BATCH_BYTES: usize = 120_000;
 /// … and how many batches it may be ahead of the printed ones.
-const AHEAD: usize = 8;
+const AHEAD: usize = 2;
 
 /// Prints one request a line. Many are rendered on all cores, in their order.
 pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize + Sync]) -> anyhow::Result<()> {

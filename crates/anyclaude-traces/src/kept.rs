@@ -1,0 +1,141 @@
+//! Values that repeat, each kept once: names of models and tools, lists of tools.
+
+use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Values, each kept once and numbered in the order in which they came.
+pub(crate) struct Kept<T: ?Sized> {
+    values: Vec<Arc<T>>,
+    /// The hash and number of each, so that no value is looked at when this grows.
+    numbers: HashTable<(u64, u32)>,
+    hashing: NameHashing,
+    /// The one that was asked for last, most likely the next one too.
+    last: u32,
+}
+
+impl<T: ?Sized> Default for Kept<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), numbers: HashTable::new(), hashing: NameHashing::default(), last: 0 }
+    }
+}
+
+impl<T: ?Sized + Eq + Hash> Kept<T> {
+    /// The number of a value, which `keep` provides where it is new.
+    pub(crate) fn number(&mut self, value: &T, keep: impl FnOnce() -> Arc<T>) -> u32 {
+        let is_it = |number: u32| self.get(number).is_some_and(|known| **known == *value);
+        if is_it(self.last) {
+            return self.last;
+        }
+        let hash = self.hashing.hash_one(value);
+        let known = self.numbers.find(hash, |(known, number)| *known == hash && is_it(*number));
+        self.last = match known {
+            Some((_, number)) => *number,
+            None => {
+                let number = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+                self.values.push(keep());
+                self.numbers.insert_unique(hash, (hash, number), |(hash, _)| *hash);
+                number
+            }
+        };
+        self.last
+    }
+
+    pub(crate) fn get(&self, number: u32) -> Option<&Arc<T>> {
+        self.values.get(number as usize)
+    }
+
+    /// Replaces a value by the first one that is equal to it; its number.
+    pub(crate) fn unify(&mut self, value: &mut Arc<T>) -> u32 {
+        let number = self.number(value, || value.clone());
+        if let Some(first) = self.get(number) {
+            value.clone_from(first);
+        }
+        number
+    }
+
+    /// The first value that is equal to this one.
+    pub(crate) fn once(&mut self, value: &T) -> Arc<T>
+    where
+        for<'v> Arc<T>: From<&'v T>,
+    {
+        let number = self.number(value, || Arc::from(value));
+        self.get(number).cloned().unwrap_or_else(|| Arc::from(value))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        self.numbers.clear();
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Kept<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("values", &self.values.len()).finish_non_exhaustive()
+    }
+}
+
+/// Hashes short texts at little cost; with a seed that no recording can know, so
+/// that none can make them collide.
+#[derive(Debug, Clone)]
+pub(crate) struct NameHashing(u64);
+
+impl Default for NameHashing {
+    fn default() -> Self {
+        Self(RandomState::new().build_hasher().finish())
+    }
+}
+
+impl BuildHasher for NameHashing {
+    type Hasher = NameHasher;
+
+    fn build_hasher(&self) -> NameHasher {
+        NameHasher(self.0)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.0 ^= u64::from(byte);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_are_one() {
+        let mut kept = Kept::<str>::default();
+        let names: Vec<String> = (0..1000).map(|number| format!("name {number}")).collect();
+        for _ in 0..2 {
+            for (number, name) in names.iter().enumerate() {
+                let mut value: Arc<str> = Arc::from(name.as_str());
+                assert_eq!(kept.unify(&mut value) as usize, number);
+                assert!(Arc::ptr_eq(&value, kept.get(number as u32).unwrap()));
+                assert!(Arc::ptr_eq(&value, &kept.once(name)));
+            }
+        }
+        assert_eq!(kept.len(), names.len());
+        kept.clear();
+        assert_eq!(kept.number("name 7", || Arc::from("name 7")), 0);
+    }
+}
