@@ -10,6 +10,7 @@ use crate::kept::Kept;
 use crate::request::{Kind, ModelSource, Outcome, Request, Timing, TracePath};
 use crate::session::{self, Owner, Owners};
 use crate::store::TraceFile;
+use crate::time::Timestamp;
 use crate::trace::{Identity, ToolSize, TraceRecord};
 
 /// Collects trace files and makes requests of them.
@@ -77,7 +78,7 @@ pub(crate) struct Draft {
 /// By time, then path. Requests are large: each is moved once, to its place. Few
 /// are of one millisecond, so that paths are only looked at where times are alike.
 fn sort(drafts: &mut [Draft]) {
-    drafts.sort_by_cached_key(|draft| (draft.request.timestamp.is_none(), draft.request.timestamp));
+    drafts.sort_by_cached_key(|draft| draft.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms));
     for alike in drafts.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
         if alike.len() > 1 {
             alike.sort_by_cached_key(|draft| draft.request.path.clone());

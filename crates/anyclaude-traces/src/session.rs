@@ -27,7 +27,7 @@ const PAUSE_MS: i64 = 30 * 60 * 1000;
 /// Names the session and thread of every request. `drafts` are in order of time.
 pub(crate) fn assign(drafts: &mut [Draft], histories: &HistoryTree, owners: &Owners) {
     let threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };
-    let mut book = Book { threads, ..Book::default() };
+    let mut book = Book { threads, named: vec![0; owners.sessions.len()], ..Book::default() };
     for draft in drafts {
         book.enter(draft, histories, owners);
     }
@@ -139,8 +139,10 @@ fn tip_hash(circle: Circle, history: HistoryId) -> u64 {
 #[derive(Default)]
 struct Book {
     threads: Threads,
-    /// How many threads each session has.
-    counts: HashMap<Option<Arc<str>>, u32, NameHashing>,
+    /// How many threads each session has that a trace names, …
+    named: Vec<u32>,
+    /// … and each other one.
+    derived: HashMap<Option<Arc<str>>, u32, NameHashing>,
     /// The derived session that each party is in, and when it was last seen.
     sittings: HashMap<Party, Sitting, NameHashing>,
 }
@@ -173,7 +175,7 @@ impl Book {
             |thread: &usize| self.threads.all.get(*thread).is_some_and(|thread| thread.derived == derived);
         let thread = match continued.filter(is_same) {
             Some(thread) => thread,
-            None => self.new_thread(circle, *history, &request.session, derived),
+            None => self.new_thread(circle, *history, request.session.as_deref(), derived),
         };
         if let Some(thread) = self.threads.put(thread, *history) {
             request.thread = Some(thread.name.clone());
@@ -199,12 +201,18 @@ impl Book {
         &mut self,
         circle: Circle,
         history: HistoryId,
-        session: &Option<Arc<str>>,
+        session: Option<&str>,
         derived: Option<Arc<str>>,
     ) -> usize {
-        let number = self.counts.entry(session.clone()).or_default();
-        *number += 1;
-        let name = format!("{}#{number}", session.as_deref().unwrap_or("unknown")).into();
+        let number = match circle.owner {
+            Owner::Session(session) => self.named.get_mut(session as usize),
+            Owner::Party(_) => Some(self.derived.entry(derived.clone()).or_default()),
+        };
+        let number = number.map_or(0, |number| {
+            *number += 1;
+            *number
+        });
+        let name = [session.unwrap_or("unknown"), "#", &number.to_string()].concat().into();
         self.threads.all.push(Thread { circle, derived, name, history, length: 0 });
         self.threads.all.len() - 1
     }
