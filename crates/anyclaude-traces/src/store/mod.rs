@@ -3,11 +3,11 @@
 mod buffer;
 mod find;
 mod logs;
+mod open;
 mod progress;
 mod work;
 
 use std::borrow::Borrow;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -15,6 +15,7 @@ use std::thread;
 use buffer::Buffer;
 use find::find_below;
 pub use logs::{LogFile, Logs};
+use open::Opener;
 pub use progress::Progress;
 use progress::Tally;
 pub(crate) use work::Order;
@@ -188,6 +189,7 @@ impl Store {
 /// Reads one file after the other into the same memory.
 struct Reader<'p> {
     max_file_bytes: u64,
+    opener: Opener,
     buffer: Buffer,
     parser: Parser,
     read: Tally<'p>,
@@ -197,6 +199,7 @@ impl<'p> Reader<'p> {
     fn new(store: &'p Store) -> Self {
         Self {
             max_file_bytes: store.max_file_bytes,
+            opener: Opener::default(),
             buffer: Buffer::default(),
             parser: Parser::default(),
             read: Tally::new(&store.progress),
@@ -219,7 +222,7 @@ impl<'p> Reader<'p> {
     /// was read is no trace.
     fn parse<V: Visit>(&mut self, path: &Path, visit: &mut V) -> Result<TraceRecord, ErrorKind> {
         self.buffer.clear();
-        let mut file = File::open(path)?;
+        let mut file = self.opener.open(path)?;
         let limit = self.max_file_bytes;
         let most = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
         let may_be_whole = self.buffer.begin(&mut file, most)?;
