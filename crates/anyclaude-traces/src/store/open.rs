@@ -28,7 +28,9 @@ impl Opener {
         }
         // What may be wrong with the folder is told by the whole path.
         let Some((_, folder)) = &self.folder else { return File::open(path) };
-        let open = || openat(folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        // What has become a pipe since it was found shall not make us wait for a writer.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let open = || openat(folder, name, flags, Mode::empty());
         Ok(File::from(retry_on_intr(open)?))
     }
 
@@ -71,5 +73,20 @@ mod tests {
         fs::create_dir(at("c")).unwrap();
         fs::write(at("c/x"), "new").unwrap();
         opener.open(&at("c/x")).unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_has_become_a_pipe_is_not_waited_for() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        use crate::error::ErrorKind;
+        use crate::store::Store;
+
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("a.json");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let error = Store::default().reread(&pipe, &mut ()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotRegular));
     }
 }
