@@ -40,8 +40,8 @@ impl Default for HistoryTree {
 }
 
 impl HistoryTree {
-    /// The history without messages.
-    const ROOT: HistoryId = HistoryId(0);
+    /// The history without messages, which no other one is said to begin with.
+    pub(crate) const ROOT: HistoryId = HistoryId(0);
 
     pub(crate) fn insert(&mut self, messages: &[Identity]) -> HistoryId {
         let known = self.last.iter().zip(messages);

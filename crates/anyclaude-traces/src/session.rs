@@ -112,13 +112,17 @@ impl Threads {
 
     /// Lets a thread, which was taken out or is new, go on from this history.
     fn put(&mut self, thread: usize, history: HistoryId) -> Option<&mut Thread> {
-        *self.counts.get_mut(history.index())? += 1;
         let grown = self.all.get_mut(thread)?;
         grown.history = history;
-        let hash = tip_hash(grown.circle, history);
-        let all = &self.all;
-        let rehash = |thread: &usize| all.get(*thread).map_or(0, |tip| tip_hash(tip.circle, tip.history));
-        self.tips.insert_unique(hash, thread, rehash);
+        // Nothing goes on from no messages, and any number of threads may have none:
+        // in one place of a table they would stand in each other's way.
+        if history != HistoryTree::ROOT {
+            *self.counts.get_mut(history.index())? += 1;
+            let hash = tip_hash(grown.circle, history);
+            let all = &self.all;
+            let rehash = |thread: &usize| all.get(*thread).map_or(0, |tip| tip_hash(tip.circle, tip.history));
+            self.tips.insert_unique(hash, thread, rehash);
+        }
         self.all.get_mut(thread)
     }
 }
@@ -224,4 +228,26 @@ fn derived_name((mode, user): &Party, first: Timestamp) -> Arc<str> {
     let party = Identity::of_parts([mode.as_deref().unwrap_or_default().as_bytes(), &user]);
     let time: String = first.to_string().chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
     format!("derived-{time}-{:06x}", party.hash() & 0xFF_FFFF).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_go_on_from_their_newest_history_and_never_from_none() {
+        let circle = Circle { owner: Owner::Session(0), kind: Kind::Conversation };
+        let mut histories = HistoryTree::default();
+        let history = histories.insert(&[Identity::of_hash(1)]);
+        let mut threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };
+        for (number, newest) in [history, HistoryTree::ROOT, HistoryTree::ROOT].into_iter().enumerate() {
+            let name = Arc::from("name");
+            threads.all.push(Thread { circle, derived: None, name, history: newest, length: 0 });
+            threads.put(number, newest).unwrap();
+        }
+        assert_eq!(threads.tips.len(), 1);
+        assert_eq!(threads.take(Circle { kind: Kind::Background, ..circle }, history), None);
+        assert_eq!(threads.take(circle, history), Some(0));
+        assert_eq!(threads.take(circle, history), None, "it was taken out");
+    }
 }
