@@ -161,6 +161,17 @@ fn a_file_that_comes_and_goes_hides_no_other() {
     reads_the_others(&folder, &whole);
 }
 
+/// As a file's place may be for a moment.
+#[test]
+fn an_empty_folder_is_named() {
+    let (folder, _) = folder();
+    std::fs::create_dir(folder.path().join("bare")).unwrap();
+    for line in ["list bare", "diff bare in/a.json", "show bare", "summary bare", "prefix bare"] {
+        let ran = folder.traces(line).ends_with(2);
+        assert!(ran.stderr.contains("bare: there are no traces (*.json) there"), "{line}: {}", ran.stderr);
+    }
+}
+
 /// What the kernel makes as it is read has no size, or a wrong one.
 #[cfg(target_os = "linux")]
 #[test]

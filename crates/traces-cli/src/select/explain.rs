@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyclaude_traces::scope::KindFilter;
 use anyclaude_traces::{Kind, Timestamp};
@@ -29,14 +29,20 @@ pub(super) fn nothing_recorded(traces: &Path) -> String {
     )
 }
 
+/// How many places an error names.
+const MOST_PLACES: usize = 3;
+
 pub(super) fn nothing_left(
+    places: &[PathBuf],
     seen: usize,
     kinds: &BTreeMap<Kind, usize>,
     kind: KindFilter,
     newest: Option<Timestamp>,
 ) -> String {
     if seen == 0 {
-        return "there are no traces (*.json) there".to_owned();
+        let most = places.iter().take(MOST_PLACES).map(|place| place.display().to_string());
+        let more = if places.len() > MOST_PLACES { ", …" } else { "" };
+        return format!("{}{more}: there are no traces (*.json) there", most.collect::<Vec<_>>().join(", "));
     }
     let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
     let newest = newest

@@ -117,6 +117,8 @@ pub(crate) struct Pool {
     rest: Vec<Request>,
     pub(crate) skipped: Vec<Error>,
     joined: Joined,
+    /// Where it was looked for.
+    places: Vec<PathBuf>,
     seen: usize,
     /// The kinds of all that was seen, and the newest of it, to say what there was.
     kinds: BTreeMap<Kind, usize>,
@@ -220,6 +222,7 @@ impl<'a> Reader<'a> {
             rest: Vec::new(),
             skipped: std::mem::take(&mut pool.skipped),
             joined: pool.joined.clone(),
+            places: pool.places.clone(),
             seen: pool.seen,
             kinds: pool.kinds.clone(),
             newest: pool.newest,
@@ -280,6 +283,7 @@ impl<'a> Reader<'a> {
             bail!(nothing_recorded(&traces));
         }
         let pool = self.joined(recording, std::slice::from_ref(&self.root), span)?;
+        let pool = Pool { places: vec![traces.clone()], ..pool };
         if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
             bail!(nothing_recorded(&traces));
         }
@@ -289,7 +293,8 @@ impl<'a> Reader<'a> {
     fn read(&self, paths: &[&Path], span: Span) -> anyhow::Result<Pool> {
         let paths: Vec<PathBuf> = paths.iter().map(|path| self.resolved(path)).collect();
         paths.iter().try_for_each(|path| explain_missing(path))?;
-        self.joined(self.recording(&paths), &[], span)
+        let pool = self.joined(self.recording(&paths), &[], span)?;
+        Ok(Pool { places: paths, ..pool })
     }
 
     fn recording(&self, paths: &[impl AsRef<Path>]) -> Recording {
@@ -418,14 +423,14 @@ impl<'a> Reader<'a> {
         };
         let mut pool = pool;
         pool.keep_within(from, to);
-        let Pool { mut requests, mut rest, skipped, seen, kinds, newest, joined } = pool;
+        let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined } = pool;
         let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
             rest.extend(requests.drain(..requests.len().saturating_sub(last)));
         }
         let logs_only = self.logs_suffice && !joined.runs.is_empty();
         if requests.is_empty() && skipped.is_empty() && !logs_only {
-            bail!(nothing_left(seen, &kinds, kind, newest));
+            bail!(nothing_left(&places, seen, &kinds, kind, newest));
         }
         let scope = Scope::new(from, to, kind, seen as u64);
         Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
@@ -456,6 +461,7 @@ impl Pool {
 
     fn add(&mut self, other: Self) {
         self.rest.extend(other.rest);
+        self.places.extend(other.places);
         self.seen += other.seen;
         self.newest = self.newest.max(other.newest);
         for (kind, n) in other.kinds {
