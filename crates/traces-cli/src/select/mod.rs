@@ -1,12 +1,13 @@
 //! INPUT, selectors, scope and filters → requests.
 
 mod explain;
+mod pool;
 mod selector;
 mod sides;
 mod tokens;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::ops::RangeInclusive;
@@ -19,10 +20,12 @@ use anyclaude_traces::prefix::{Passing, PrefixVisitor, Prompts};
 use anyclaude_traces::request::{ModelSource, TracePath};
 use anyclaude_traces::scope::{KindFilter, Scope};
 use anyclaude_traces::store::LogFile;
-use anyclaude_traces::{Error, Kind, Recording, Request, Store, Timestamp};
+use anyclaude_traces::{Error, Recording, Request, Store, Timestamp};
 use anyhow::{Context as _, bail};
 use chrono::Local;
 use explain::{explain_missing, nothing_left, nothing_recorded};
+pub(crate) use pool::Pool;
+use pool::{newest, within};
 use selector::resolve;
 pub(crate) use selector::{Field, Selector};
 pub(crate) use sides::{FEW_MODELS, FewModels, Side, Sides, faster_first, last_two_models};
@@ -107,22 +110,6 @@ fn in_order<'a>(passing: impl Iterator<Item = Passing<'a>>) -> Vec<Passing<'a>> 
     all.sort_by(|a, b| a.request.order().cmp(&b.request.order()).then(b.shown.cmp(&a.shown)));
     all.dedup_by(|a, b| a.request.path == b.request.path);
     all
-}
-
-/// What was read, before any scope.
-#[derive(Default)]
-pub(crate) struct Pool {
-    pub(crate) requests: Vec<Request>,
-    /// What the filters keep out.
-    rest: Vec<Request>,
-    pub(crate) skipped: Vec<Error>,
-    joined: Joined,
-    /// Where it was looked for.
-    places: Vec<PathBuf>,
-    seen: usize,
-    /// The kinds of all that was seen, and the newest of it, to say what there was.
-    kinds: BTreeMap<Kind, usize>,
-    newest: Option<Timestamp>,
 }
 
 impl<'a> Reader<'a> {
@@ -435,67 +422,6 @@ impl<'a> Reader<'a> {
         let scope = Scope::new(from, to, kind, seen as u64);
         Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
     }
-}
-
-impl Pool {
-    /// Keeps those that fit, and the others apart.
-    fn retain(&mut self, fits: impl Fn(&Request) -> bool) {
-        self.rest.extend(self.requests.extract_if(.., |request| !fits(request)));
-    }
-
-    /// Keeps those of a time, if any is asked for.
-    fn keep_within(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) {
-        if since.is_some() || until.is_some() {
-            self.retain(|request| within(request, since, until));
-        }
-    }
-
-    /// Keeps these, which are some of its own, and the others apart.
-    fn keep(&mut self, mut picked: Vec<Request>) {
-        let paths: HashSet<&TracePath> = picked.iter().map(|request| &request.path).collect();
-        let others = std::mem::take(&mut self.requests).into_iter();
-        self.rest.extend(others.filter(|request| !paths.contains(&request.path)));
-        each_once(&mut picked);
-        self.requests = picked;
-    }
-
-    fn add(&mut self, other: Self) {
-        self.rest.extend(other.rest);
-        self.places.extend(other.places);
-        self.seen += other.seen;
-        self.newest = self.newest.max(other.newest);
-        for (kind, n) in other.kinds {
-            *self.kinds.entry(kind).or_default() += n;
-        }
-        self.skipped.extend(other.skipped);
-        self.joined.extend(other.joined);
-        if self.requests.is_empty() {
-            // Most often there was nothing before, and these are many: no copy.
-            self.requests = other.requests;
-        } else {
-            self.requests.extend(other.requests);
-            each_once(&mut self.requests);
-        }
-    }
-}
-
-/// Puts requests in order of time, each once.
-fn each_once(requests: &mut Vec<Request>) {
-    requests.sort_by(|a, b| a.order().cmp(&b.order()));
-    // Comparing times first spares comparing most paths, part by part.
-    requests.dedup_by(|a, b| a.timestamp == b.timestamp && a.path == b.path);
-}
-
-/// When the newest of these was recorded, which are in order of time: those whose
-/// time is unknown come last.
-fn newest(requests: &[Request]) -> Option<Timestamp> {
-    requests.iter().rev().find_map(|request| request.timestamp)
-}
-
-fn within(request: &Request, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
-    let after = since.is_none_or(|since| request.timestamp.is_some_and(|stamp| stamp >= since));
-    let before = until.is_none_or(|until| request.timestamp.is_some_and(|stamp| stamp <= until));
-    after && before
 }
 
 /// `~/.anyclaude`.

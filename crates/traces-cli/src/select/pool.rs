@@ -1,0 +1,85 @@
+//! Requests that were read and not yet looked through.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+
+use anyclaude_traces::join::Joined;
+use anyclaude_traces::request::TracePath;
+use anyclaude_traces::{Error, Kind, Request, Timestamp};
+
+/// What was read, before any scope.
+#[derive(Default)]
+pub(crate) struct Pool {
+    pub(crate) requests: Vec<Request>,
+    /// What the filters keep out.
+    pub(super) rest: Vec<Request>,
+    pub(crate) skipped: Vec<Error>,
+    pub(super) joined: Joined,
+    /// Where it was looked for.
+    pub(super) places: Vec<PathBuf>,
+    pub(super) seen: usize,
+    /// The kinds of all that was seen, and the newest of it, to say what there was.
+    pub(super) kinds: BTreeMap<Kind, usize>,
+    pub(super) newest: Option<Timestamp>,
+}
+
+impl Pool {
+    /// Keeps those that fit, and the others apart.
+    pub(super) fn retain(&mut self, fits: impl Fn(&Request) -> bool) {
+        self.rest.extend(self.requests.extract_if(.., |request| !fits(request)));
+    }
+
+    /// Keeps those of a time, if any is asked for.
+    pub(super) fn keep_within(&mut self, since: Option<Timestamp>, until: Option<Timestamp>) {
+        if since.is_some() || until.is_some() {
+            self.retain(|request| within(request, since, until));
+        }
+    }
+
+    /// Keeps these, which are some of its own, and the others apart.
+    pub(super) fn keep(&mut self, mut picked: Vec<Request>) {
+        let paths: HashSet<&TracePath> = picked.iter().map(|request| &request.path).collect();
+        let others = std::mem::take(&mut self.requests).into_iter();
+        self.rest.extend(others.filter(|request| !paths.contains(&request.path)));
+        each_once(&mut picked);
+        self.requests = picked;
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.rest.extend(other.rest);
+        self.places.extend(other.places);
+        self.seen += other.seen;
+        self.newest = self.newest.max(other.newest);
+        for (kind, n) in other.kinds {
+            *self.kinds.entry(kind).or_default() += n;
+        }
+        self.skipped.extend(other.skipped);
+        self.joined.extend(other.joined);
+        if self.requests.is_empty() {
+            // Most often there was nothing before, and these are many: no copy.
+            self.requests = other.requests;
+        } else {
+            self.requests.extend(other.requests);
+            each_once(&mut self.requests);
+        }
+    }
+}
+
+/// Puts requests in order of time, each once.
+fn each_once(requests: &mut Vec<Request>) {
+    requests.sort_by(|a, b| a.order().cmp(&b.order()));
+    // Comparing times first spares comparing most paths, part by part.
+    requests.dedup_by(|a, b| a.timestamp == b.timestamp && a.path == b.path);
+}
+
+/// When the newest of these was recorded, which are in order of time: those whose
+/// time is unknown come last.
+pub(super) fn newest(requests: &[Request]) -> Option<Timestamp> {
+    requests.iter().rev().find_map(|request| request.timestamp)
+}
+
+pub(super) fn within(request: &Request, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+    let after = since.is_none_or(|since| request.timestamp.is_some_and(|stamp| stamp >= since));
+    let before = until.is_none_or(|until| request.timestamp.is_some_and(|stamp| stamp <= until));
+    after && before
+}
