@@ -67,7 +67,7 @@ mod tests {
         )>();
         is::<(
             crate::analysis::report::Report,
-            crate::analysis::show::Shown,
+            crate::analysis::show::RequestDetail,
             crate::analysis::summary::Summary,
         )>();
         is::<(

@@ -71,13 +71,13 @@ pub struct Request {
     pub turn: u32,
     /// What the backend was doing besides; known from logs only.
     #[serde(skip)]
-    pub company: Option<Company>,
+    pub concurrency: Option<Concurrency>,
 }
 
 /// What else went on in the backend when a request was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Company {
+pub struct Concurrency {
     /// Another request was in the backend at the same time.
     pub overlapped: bool,
     /// It was the first streamed request of its process, and may have had to wait
