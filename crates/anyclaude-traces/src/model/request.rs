@@ -216,12 +216,16 @@ impl Kind {
 pub enum ModelSource {
     /// The user said so.
     Label,
+    /// The backend's answer names it: the log's `finish-step` chunk.
+    Response,
     /// The debug log's `[Request Start]`.
     DebugLog,
     /// The model that the process found loaded in the backend.
     Detected,
     /// The request log.
     RequestLog,
+    /// The server's own log.
+    ServerLog,
     /// The trace itself, in mode `claude`, where the model asked for runs.
     Trace,
 }

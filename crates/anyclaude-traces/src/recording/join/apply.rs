@@ -112,6 +112,7 @@ fn timing(log: &LogRequest) -> Timing {
         reported_tokens_per_second: log.reported_tokens_per_second,
         prefill_tokens_per_second: prefill_speed(log),
         outcome: Some(log.outcome),
+        ..Timing::default()
     }
 }
 
