@@ -2,9 +2,11 @@
 
 mod identity;
 pub(crate) mod intern;
+mod log_facts;
 pub mod measure;
 pub mod request;
 mod response;
+mod reuse;
 pub mod scope;
 mod sizes;
 pub mod stats;
@@ -13,6 +15,8 @@ mod time_breakdown;
 pub mod timing;
 
 pub use identity::Identity;
+pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use response::Response;
+pub use reuse::{Continued, SimulatedReuse};
 pub use sizes::{Sizes, ToolSize};
-pub use time_breakdown::{CacheUse, SpeedSource, Speeds, TimeBreakdown};
+pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};
