@@ -36,6 +36,12 @@ pub struct Request {
     pub run: Option<Arc<str>>,
     /// The URL's path without its query.
     pub endpoint: Option<Arc<str>>,
+    /// The version of the client that sent it, by its `user-agent`.
+    pub client_version: Option<Arc<str>>,
+    /// The subagent that sent it, where its headers name one.
+    pub agent: Option<Arc<str>>,
+    /// The agent that started [`agent`](Self::agent).
+    pub parent_agent: Option<Arc<str>>,
     /// The model that Claude Code asked for.
     pub requested_model: Option<Arc<str>>,
     /// The model that ran.
@@ -114,6 +120,11 @@ pub struct Run {
     pub configured_model: Option<String>,
     /// The model that it found loaded in the backend.
     pub detected_model: Option<String>,
+    /// The context length that the backend named, in tokens.
+    pub context_length_tokens: Option<u64>,
+    /// Where the backend is: `Backend URL:` as written.
+    #[serde(skip)]
+    pub backend_url: Option<String>,
 }
 
 impl Request {
