@@ -10,60 +10,60 @@ use super::elements::ElementKind;
 
 /// A request as the cache sees it.
 #[derive(Debug, Clone)]
-pub(super) struct SimulatedRequest {
-    pub(super) sequence: Sequence,
-    pub(super) prompt_bytes: u64,
+pub(crate) struct SimulatedRequest {
+    pub(crate) sequence: Sequence,
+    pub(crate) prompt_bytes: u64,
     /// The model that ran; one cache for each.
-    pub(super) model: Option<Arc<str>>,
-    pub(super) conversation: Conversation,
+    pub(crate) model: Option<Arc<str>>,
+    pub(crate) conversation: Conversation,
 }
 
 /// What a cache could reuse of one prompt.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reuse {
-    pub(super) shared: Shared,
+pub(crate) struct Reuse {
+    pub(crate) shared: Shared,
     /// The bytes that the first elements that differ have in common.
-    pub(super) common_bytes: u64,
+    pub(crate) common_bytes: u64,
     /// The request whose sequence this is about.
-    pub(super) from: usize,
+    pub(crate) from: usize,
 }
 
 impl Reuse {
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.shared.bytes + self.common_bytes
     }
 }
 
 /// What happened to one request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// The best that was held; `None` where nothing was.
-    pub(super) best: Option<Reuse>,
+    pub(crate) best: Option<Reuse>,
     /// An earlier request of the conversation that would have given more, but was
     /// no longer held, and whose request took its slot.
-    pub(super) missed: Option<Missed>,
+    pub(crate) missed: Option<Missed>,
 }
 
 /// What was lost to a lack of slots.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Missed {
-    pub(super) reuse: Reuse,
-    pub(super) evicted_by: Option<usize>,
+pub(crate) struct Missed {
+    pub(crate) reuse: Reuse,
+    pub(crate) evicted_by: Option<usize>,
 }
 
 /// The earlier requests of one conversation in one cache.
 #[derive(Debug, Default)]
-pub(super) struct Past {
+pub(crate) struct Past {
     by_content: BTreeMap<[u32; 3], usize>,
     newest: Option<usize>,
 }
 
 impl Past {
-    pub(super) fn newest(&self) -> Option<usize> {
+    pub(crate) fn newest(&self) -> Option<usize> {
         self.newest
     }
 
-    pub(super) fn add(&mut self, rank: [u32; 3], request: usize) {
+    pub(crate) fn add(&mut self, rank: [u32; 3], request: usize) {
         self.by_content.insert(rank, request);
         self.newest = Some(request);
     }
@@ -79,7 +79,7 @@ impl Past {
 }
 
 /// The caches of all models, with so many slots each.
-pub(super) struct Simulation {
+pub(crate) struct Simulation {
     slots: NonZeroUsize,
     caches: HashMap<Option<Arc<str>>, Vec<Slot>>,
     /// Which request took the slot of which.
@@ -92,12 +92,12 @@ struct Slot {
 }
 
 impl Simulation {
-    pub(super) fn new(slots: NonZeroUsize) -> Self {
+    pub(crate) fn new(slots: NonZeroUsize) -> Self {
         Self { slots, caches: HashMap::new(), takers: HashMap::new() }
     }
 
     /// Lets the next request in, which stands at `at` among the members.
-    pub(super) fn step(
+    pub(crate) fn step(
         &mut self,
         comparer: &mut PromptComparer<'_>,
         members: &[SimulatedRequest],
@@ -173,7 +173,7 @@ impl Simulation {
 }
 
 /// What the request at `at` shares with an earlier one.
-pub(super) fn reuse(
+pub(crate) fn reuse(
     comparer: &mut PromptComparer<'_>,
     members: &[SimulatedRequest],
     at: usize,
