@@ -2,6 +2,7 @@
 
 mod identity;
 pub(crate) mod intern;
+mod log_facts;
 pub mod measure;
 pub mod request;
 mod response;
@@ -13,6 +14,7 @@ mod time_breakdown;
 pub mod timing;
 
 pub use identity::Identity;
+pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use response::Response;
 pub use sizes::{Sizes, ToolSize};
 pub use time_breakdown::{CacheUse, SpeedSource, Speeds, TimeBreakdown};

@@ -135,6 +135,9 @@ impl UnassignedRequest {
             thread: None,
             run: None,
             endpoint: record.endpoint,
+            client_version: record.sender.client_version,
+            agent: record.sender.agent,
+            parent_agent: record.sender.parent_agent,
             requested_model: record.requested_model,
             model_source: model.is_some().then_some(ModelSource::Trace),
             model,
@@ -148,6 +151,7 @@ impl UnassignedRequest {
             tools,
             process: None,
             proxied: None,
+            log_facts: None,
             turn: 0,
             concurrency: None,
         };

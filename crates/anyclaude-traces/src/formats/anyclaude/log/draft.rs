@@ -6,6 +6,7 @@ use super::message::Usage;
 use super::parts::Possible;
 use super::scan;
 use super::types::LogRequest;
+use crate::model::LogFacts;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, TtftSource};
 
@@ -201,7 +202,9 @@ impl PartialRequest {
             prompt_tokens_source: prompt_tokens.map(|_| TokenSource::Usage),
             output_tokens,
             output_tokens_source: output_tokens.map(|_| output_source),
-            cache_read_tokens: usage.map(|usage| usage.cache_read).filter(|&tokens| tokens > 0),
+            response_model: None,
+            error: None,
+            facts: LogFacts::default(),
             reported_tokens_per_second: end.tokens_per_second,
             tool_count: self.tool_count,
             message_count: self.message_count,
@@ -289,7 +292,7 @@ mod tests {
             (counted.output_tokens, counted.output_tokens_source),
             (Some(21), Some(TokenSource::Usage))
         );
-        assert_eq!((counted.prompt_tokens, counted.cache_read_tokens), (Some(90), None));
+        assert_eq!((counted.prompt_tokens, counted.facts.cached_tokens), (Some(90), None));
         assert_eq!(counted.keepalives, None);
         let guessed = finished(End { usage: Some(usage), prompt_estimated: true, ..end }, 1);
         assert_eq!((guessed.prompt_tokens, guessed.output_tokens), (None, Some(21)));
