@@ -267,6 +267,18 @@ impl<'a> PromptComparer<'a> {
         bytes
     }
 
+    /// Whether two system prompts have as many blocks, and differ in one of them.
+    pub(crate) fn system_differs_once(&self, now: Sequence, was: Sequence) -> bool {
+        let [now, was] = [now, was].map(|sequence| self.elements(sequence, Part::System));
+        now.len() == was.len() && now.iter().zip(was).filter(|(now, was)| now != was).count() == 1
+    }
+
+    /// Whether no message of the assistant stands before this element of a history.
+    pub(crate) fn is_before_any_answer(&self, sequence: Sequence, index: u32) -> bool {
+        let role = |at: u32| self.role(self.message_element(sequence, at));
+        (0..=index).all(|at| role(at) != Some(Role::Assistant))
+    }
+
     /// The bytes of the elements behind an answer, which stands at this index of a
     /// history.
     pub(super) fn bytes_behind_answer(&self, sequence: Sequence, index: u32) -> u64 {
@@ -276,7 +288,8 @@ impl<'a> PromptComparer<'a> {
         tree.bytes(sequence.messages).saturating_sub(tree.bytes(tree.first(sequence.messages, end)))
     }
 
-    pub(crate) fn into_errors(self) -> Vec<Error> {
-        self.texts.errors
+    /// The files that could not be read again.
+    pub(super) fn errors(&self) -> &[Error] {
+        &self.texts.errors
     }
 }

@@ -16,7 +16,7 @@ use crate::model::Identity;
 use crate::model::request::{Kind, Request};
 
 /// A conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Conversation(u32);
 
 /// Requests among which a conversation may run: one session, one kind.
@@ -32,7 +32,11 @@ type Opening = (Identity, Option<ListId>);
 pub(crate) struct Conversations {
     scopes: HashMap<(Option<Arc<str>>, Kind), ThreadScope>,
     threads: HashMap<(ThreadScope, Option<Arc<str>>), Conversation>,
-    /// Who opened with this message, and who said this that no other would say.
+    /// The newest with this system prompt, and the newest of all: what a summary
+    /// continues.
+    newest: HashMap<(ThreadScope, Option<ListId>), Conversation>,
+    /// The conversation that opens with a message, and the one that a distinctive
+    /// element belongs to.
     openings: HashMap<(ThreadScope, Opening), Conversation>,
     said: HashMap<(ThreadScope, ElementId), Conversation>,
     /// The histories of which all that was said is noted.
@@ -49,11 +53,18 @@ impl Conversations {
         let is_aside = request.kind != Kind::Conversation;
         let opening = prompt.opening.map(|opening| (opening, is_aside.then_some(prompt.system)));
         let taken_up = || self.taken_up(scope, opening, prompt, prompts);
-        let conversation = known.or_else(taken_up).unwrap_or_else(|| {
+        let continued = || {
+            let newest = |system| self.newest.get(&(scope, system)).copied();
+            prompt.is_continuation.then(|| newest(Some(prompt.system)).or_else(|| newest(None)))?
+        };
+        let conversation = known.or_else(taken_up).or_else(continued).unwrap_or_else(|| {
             self.count += 1;
             Conversation(self.count)
         });
         self.threads.insert(thread, conversation);
+        for system in [Some(prompt.system), None] {
+            self.newest.insert((scope, system), conversation);
+        }
         if let Some(opening) = opening {
             self.openings.insert((scope, opening), conversation);
         }

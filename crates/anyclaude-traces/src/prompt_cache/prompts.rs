@@ -81,7 +81,10 @@ impl Prompts {
         let places = || seen.blocks.iter().map(|block| block_of(block.place)).collect();
         let places = (!as_in_tree).then(places);
         let opening = seen.opening.map(|(_, identity)| identity);
-        self.by_path.insert(file.path.clone(), Prompt { system, tools, messages, places, opening, is_continuation: seen.is_continuation });
+        self.by_path.insert(
+            file.path.clone(),
+            Prompt { system, tools, messages, places, opening, is_continuation: seen.is_continuation },
+        );
     }
 
     fn intern(

@@ -27,14 +27,7 @@ pub(super) struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     pub(super) fn new(prompts: &'a Prompts, fetch: &'a mut Fetch<'a>) -> Self {
-        Self {
-            prompts,
-            fetch,
-            fetched: HashMap::new(),
-            bytes: 0,
-            pairs: HashMap::new(),
-            errors: Vec::new(),
-        }
+        Self { prompts, fetch, fetched: HashMap::new(), bytes: 0, pairs: HashMap::new(), errors: Vec::new() }
     }
 
     /// The common leading bytes of two elements.

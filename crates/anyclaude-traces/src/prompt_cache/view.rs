@@ -43,11 +43,6 @@ impl View {
             truncated: self.truncated || other.truncated,
         }
     }
-
-    /// How many edits there are.
-    pub(super) fn count(self) -> usize {
-        self.edits().into_iter().filter(|edit| *edit).count()
-    }
 }
 
 impl fmt::Display for View {

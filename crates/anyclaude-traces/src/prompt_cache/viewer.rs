@@ -51,6 +51,12 @@ impl<'a> Viewer<'a> {
         }
     }
 
+    /// A prompt without elements.
+    pub(crate) fn nothing(&mut self) -> Sequence {
+        let list = self.lists.intern(Vec::new(), |_| 0);
+        Sequence { system: list, tools: list, messages: Tree::ROOT }
+    }
+
     fn list(&mut self, list: ListId, view: View) -> ListId {
         if view == View::default() {
             return list;
@@ -64,8 +70,7 @@ impl<'a> Viewer<'a> {
             elements.retain(|element| prompts.kind(*element) != ElementKind::BillingHeader);
         }
         if view.sorted {
-            let name =
-                |element: &ElementId| prompts.known(*element).and_then(|known| known.name.as_deref());
+            let name = |element: &ElementId| prompts.known(*element).and_then(|known| known.name.as_deref());
             elements
                 .sort_by(|a, b| collate::compare(name(a).unwrap_or_default(), name(b).unwrap_or_default()));
         }
@@ -77,7 +82,8 @@ impl<'a> Viewer<'a> {
     fn messages(&mut self, prompt: &Prompt, edits: Edits) -> Node {
         if edits.view.truncated && edits.first_message > 0 {
             let prompts = self.prompts;
-            let kept: Vec<Placed> = placed(prompts, prompt).into_iter().filter(|at| at.is_in(edits)).collect();
+            let kept: Vec<Placed> =
+                placed(prompts, prompt).into_iter().filter(|at| at.is_in(edits)).collect();
             return kept.into_iter().fold(Tree::ROOT, |node, at| self.grown(node, at.element, at.place));
         }
         if edits.view.text_only && self.prompts.has_left_out() {
@@ -113,7 +119,9 @@ impl<'a> Viewer<'a> {
             let (raw, viewed) = (self.lists.elements(raw), self.lists.elements(viewed));
             let element = viewed.get(index as usize);
             let at = element.and_then(|element| raw.iter().position(|other| other == element));
-            at.map_or(u32::try_from(raw.len()).unwrap_or(u32::MAX), |at| u32::try_from(at).unwrap_or(u32::MAX))
+            at.map_or(u32::try_from(raw.len()).unwrap_or(u32::MAX), |at| {
+                u32::try_from(at).unwrap_or(u32::MAX)
+            })
         };
         let viewed = |list, view| self.listed.get(&(list, view)).copied().unwrap_or(list);
         match part {
