@@ -19,4 +19,4 @@ pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
 pub use sizes::{Sizes, ToolSize};
-pub use time_breakdown::{CacheUse, SpeedSource, Speeds, TimeBreakdown};
+pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};
