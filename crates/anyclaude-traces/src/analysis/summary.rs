@@ -11,12 +11,14 @@ use serde::{Serialize, Serializer};
 use crate::analysis::insight::insight;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
+use crate::cost;
 use crate::error::Skipped;
 use crate::model::measure::{Measure, Value};
 use crate::model::request::Request;
 use crate::model::scope::Scope;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
+use crate::model::{Speeds, TimeBreakdown};
 
 /// What [`summarize`] finds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -76,6 +78,11 @@ pub struct Group {
     pub name: Option<Arc<str>>,
     /// How many there are.
     pub requests: u64,
+    /// Where their time went, in the mean; `None` where no log tells.
+    pub time: Option<TimeBreakdown>,
+    /// The speeds of the model that answered them, over their requests of every kind;
+    /// `None` where several models did.
+    pub speeds: Option<Speeds>,
     /// How each measure is spread; `None` where no request's value is known.
     pub measures: Vec<(Measure, Option<Stats<Value>>)>,
 }
@@ -103,18 +110,30 @@ impl Group {
         self.measures.iter().find(|(known, _)| *known == measure).and_then(|(_, stats)| stats.as_ref())
     }
 
-    fn of(name: Option<Arc<str>>, requests: &[&Request], measures: &[Measure]) -> Self {
+    fn of(
+        name: Option<Arc<str>>,
+        requests: &[&Request],
+        of_all_kinds: &[&Request],
+        measures: &[Measure],
+    ) -> Self {
         let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
-        let measures = measures.iter().map(|&measure| (measure, spread(measure))).collect();
-        Self { name, requests: requests.len() as u64, measures }
+        Self {
+            name,
+            requests: requests.len() as u64,
+            time: cost::breakdown(requests.iter().copied()),
+            speeds: cost::speeds(of_all_kinds.iter().copied()),
+            measures: measures.iter().map(|&measure| (measure, spread(measure))).collect(),
+        }
     }
 }
 
 impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut group = serializer.serialize_map(Some(2 + self.measures.len()))?;
+        let mut group = serializer.serialize_map(Some(4 + self.measures.len()))?;
         group.serialize_entry("name", &self.name)?;
         group.serialize_entry("requests", &self.requests)?;
+        group.serialize_entry("time", &self.time)?;
+        group.serialize_entry("speeds", &self.speeds)?;
         for (measure, stats) in &self.measures {
             group.serialize_entry(measure.name(), stats)?;
         }
@@ -186,7 +205,7 @@ impl Grouping {
     /// # use anyclaude_traces::Store;
     /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
     /// let all: Vec<&Request> = recording.requests.iter().collect();
-    /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[Measure::BodyBytes]);
+    /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[], &[Measure::BodyBytes]);
     /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
     /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min <= bytes.p50));
     /// ```
@@ -207,12 +226,17 @@ impl Grouping {
         Self { key: Box::new(key), order: Order::ByName }
     }
 
-    /// The groups of these requests, with the spread of these measures.
+    /// The groups of these requests, with the spread of these measures. `others` are
+    /// the requests of other kinds in the same time, which take part in speeds only.
     #[must_use]
-    pub fn groups(&self, requests: &[&Request], measures: &[Measure]) -> Vec<Group> {
-        let parts = group_by(requests, &self.key).into_iter();
-        let mut groups: Vec<Group> =
-            parts.map(|(name, members)| Group::of(name, &members, measures)).collect();
+    pub fn groups(&self, requests: &[&Request], others: &[&Request], measures: &[Measure]) -> Vec<Group> {
+        let mut others: HashMap<_, Vec<&Request>> = group_by(others, &self.key).into_iter().collect();
+        let group = |(name, members): (Option<Arc<str>>, Vec<&Request>)| {
+            let mut of_all_kinds = others.remove(&name).unwrap_or_default();
+            of_all_kinds.extend(&members);
+            Group::of(name, &members, &of_all_kinds, measures)
+        };
+        let mut groups: Vec<Group> = group_by(requests, &self.key).into_iter().map(group).collect();
         match self.order {
             Order::EarliestFirst => {}
             Order::MostRequestsFirst => {
@@ -256,8 +280,8 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
     Summary {
         scope,
         totals: totals(&chosen, skipped.len()),
+        groups: grouping.groups(&chosen, &others, &Group::MEASURES),
         other_kinds: count_kinds(others),
-        groups: grouping.groups(&chosen, &Group::MEASURES),
         largest_tools,
         mcp_servers,
         price_list: None,

@@ -20,7 +20,8 @@ use crate::select::{FewModels, Reader, Side, Sides, faster_first};
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Table};
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader =
+        Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let mut sides = reading(&reader, &args.output, || {
         Sides::select(&reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)
     })?;

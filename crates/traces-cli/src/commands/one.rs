@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use anyclaude_traces::Kind;
 use anyclaude_traces::Request;
 use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::prompt_cache::CacheOptions;
 use anyhow::{anyhow, bail};
 
 use super::{reading, report_skipped};
@@ -24,15 +25,28 @@ pub(crate) struct One<'a> {
     pub(crate) status: Status,
 }
 
+/// Whether the parts of its time are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Costs {
+    /// They are.
+    Fitted,
+    /// They are not, which spares reading what prompts are made of.
+    Unknown,
+}
+
 /// The newest of the requests that the input selects; says so if there are others.
 pub(crate) fn newest<'a>(
     input: &OsStr,
     filter: &'a Filter,
     output: &Output,
     doing: &str,
+    costs: Costs,
 ) -> anyhow::Result<One<'a>> {
     let selector = Selector::parse(input)?;
-    let reader = Reader::new(filter, KindFilter::Only(Kind::Conversation))?;
+    let mut reader = Reader::new(filter, KindFilter::Only(Kind::Conversation))?;
+    if costs == Costs::Fitted {
+        reader = reader.with_costs(CacheOptions::default());
+    }
     let selection = reading(&reader, output, || reader.select_each(&[&selector]))?.pop();
     let mut selection = selection.ok_or_else(|| anyhow!("there is no request"))?;
     let status = report_skipped(&selection.skipped, output);

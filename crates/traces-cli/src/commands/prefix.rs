@@ -20,7 +20,7 @@ use crate::select::Reader;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
+    let reader = Reader::new(&args.filter, KindFilter::All)?.with_costs(args.cache_options());
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         let price_list = selection.prices(reader.store());

@@ -29,7 +29,8 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     if target.is_none() && args.output.format == Format::Html {
         bail!("name the file of the page: traces report -o report.html; or print --format markdown");
     }
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader =
+        Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
@@ -68,7 +69,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
     let found = report(report::ReportInput {
-        timing: timing(scope, requests, &joined, skipped, kind, &Grouping::by_model()),
+        timing: timing(scope, requests, &others, &joined, skipped, kind, &Grouping::by_model()),
         others: &others,
         sides: &sides,
         explanation,

@@ -16,7 +16,8 @@ use crate::select::Reader;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let reader =
+        Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         let price_list = selection.prices(reader.store());

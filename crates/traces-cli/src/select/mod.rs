@@ -7,11 +7,12 @@ mod sides;
 mod tokens;
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyclaude_traces::Error;
 use anyclaude_traces::Recording;
@@ -19,12 +20,15 @@ use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::analysis::prefix::{CacheInput, PrefixVisitor, Prompts};
+use anyclaude_traces::cost;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::formats::anyclaude::log::ParsedLog;
 use anyclaude_traces::model::request::{ModelSource, TracePath};
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::prompt_cache::CacheOptions;
 use anyclaude_traces::read::LogFile;
-use anyclaude_traces::recording::join::Joined;
+use anyclaude_traces::recording::element_text;
+use anyclaude_traces::recording::join::{Joined, UnmatchedLogRequest};
 use anyhow::{Context as _, bail};
 use chrono::Local;
 use explain::{explain_missing, nothing_left, nothing_recorded};
@@ -66,6 +70,8 @@ pub(crate) struct Reader<'a> {
     logs_suffice: bool,
     /// What all prompts are made of, where that is asked for.
     prompts: Option<RefCell<Prompts>>,
+    /// The cache that they pass through.
+    cache: CacheOptions,
     /// Which labels named the model of some request, or why not yet.
     label_hits: RefCell<Vec<anyhow::Result<bool>>>,
 }
@@ -133,6 +139,7 @@ impl<'a> Reader<'a> {
             captures: Vec::new(),
             logs_suffice: false,
             prompts: None,
+            cache: CacheOptions::default(),
             label_hits: RefCell::new(filter.labels.iter().map(|_| Ok(false)).collect()),
         })
     }
@@ -145,10 +152,11 @@ impl<'a> Reader<'a> {
         Ok(self)
     }
 
-    /// Sees also what prompts are made of, and the day before the scope, in which
-    /// a cache was filled.
-    pub(crate) fn with_prompts(mut self) -> Self {
-        self.prompts = Some(RefCell::default());
+    /// Sees also what prompts are made of, and the day before the scope, in which a
+    /// cache was filled, and fills the parts of every request's time by a simulated
+    /// cache.
+    pub(crate) fn with_costs(mut self, cache: CacheOptions) -> Self {
+        (self.prompts, self.cache) = (Some(RefCell::default()), cache);
         self
     }
 
@@ -323,8 +331,39 @@ impl<'a> Reader<'a> {
             *pool.kinds.entry(request.kind).or_default() += 1;
         }
         self.label(&mut pool.requests)?;
+        self.fit_costs(&mut pool);
         self.filter(&mut pool)?;
         Ok(pool)
+    }
+
+    /// Fills the parts of time of all that was read, root by root: what was recorded
+    /// elsewhere went through another cache.
+    fn fit_costs(&self, pool: &mut Pool) {
+        let Some(prompts) = &self.prompts else { return };
+        let has_times =
+            |request: &Request| request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+        if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
+            return;
+        }
+        let prompts = &*prompts.borrow();
+        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        for request in &mut pool.requests {
+            by_root.entry(self.store.root_of(request.path.as_ref())).or_default().push(request);
+        }
+        if by_root.is_empty() {
+            by_root.insert(None, Vec::new());
+        }
+        let is_only_root = by_root.len() == 1;
+        for requests in by_root.values_mut() {
+            let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
+            let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
+            let is_here = |one: &mut UnmatchedLogRequest| is_only_root || runs.contains(&one.run);
+            elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
+            let mut fetch = |path: &_, place| element_text(&self.store, path, place);
+            cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch);
+            pool.joined.unmatched.extend(elsewhere);
+        }
+        pool.joined.unmatched.sort_by_key(|unmatched| unmatched.start);
     }
 
     /// The time of which logs are read: no more than is asked for, as logs
