@@ -35,7 +35,15 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let (store, elements) = (reader.store().clone(), reader.into_prompts());
     let mut reuse = HashMap::new();
     for side in [&sides.left, &sides.right] {
-        reuse.extend(reuses(&simulated(&store, &elements, sides.scope, &side.passing(), &args.output)));
+        reuse.extend(reuses(&simulated(
+            &store,
+            &elements,
+            sides.scope,
+            &side.passing(),
+            args.cache.options(),
+            Vec::new(),
+            &args.output,
+        )));
     }
     let found = between(sides.scope, &sides.left, &sides.right, &prompts, &reuse, direct);
     sides.skipped.extend(unreadable);

@@ -5,8 +5,10 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
-use anyclaude_traces::analysis::prefix::{CacheInput, PrefixReport, Prompts, prefix};
+use anyclaude_traces::analysis::prefix::{CacheInput, PrefixInput, PrefixReport, Prompts, prefix};
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::error::Skipped;
+use anyclaude_traces::model::ModelSpeeds;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::prompt_cache::{CacheOptions, simulate};
 use anyclaude_traces::recording::element_text;
@@ -39,12 +41,15 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let mut fetch = |path: &_, place| element_text(&store, path, place);
     let passing = selection.passing();
     let mut simulation = simulate(&requests(&passing), &prompts, args.cache_options(), &mut fetch);
-    let mut found = prefix(selection.scope, &passing, &mut simulation, args.text, selection.skipped_list());
-    found.price_list = Some(price_list);
-    found.context = args.context.map(|tokens| {
+    let mut input = PrefixInput::new(selection.scope, &passing);
+    input.speeds = speeds_by_model(selection.of_all_kinds());
+    input.tool_costs = Some(price_list);
+    input.context = args.context.map(|tokens| {
         let requests: Vec<&Request> = selection.requests.iter().collect();
         context(&requests, tokens.get())
     });
+    (input.text, input.skipped) = (args.text, selection.skipped_list());
+    let found = prefix(input, &mut simulation);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
@@ -65,11 +70,15 @@ pub(super) fn simulated(
     prompts: &Prompts,
     scope: Scope,
     passing: &[CacheInput<'_>],
+    options: CacheOptions,
+    speeds: Vec<ModelSpeeds>,
     output: &Output,
 ) -> PrefixReport {
     let mut fetch = |path: &_, place| element_text(store, path, place);
-    let mut simulation = simulate(&requests(passing), prompts, CacheOptions::default(), &mut fetch);
-    let found = prefix(scope, passing, &mut simulation, false, Vec::new());
+    let mut simulation = simulate(&requests(passing), prompts, options, &mut fetch);
+    let mut input = PrefixInput::new(scope, passing);
+    input.speeds = speeds;
+    let found = prefix(input, &mut simulation);
     say_lost(&found.skipped, output);
     found
 }

@@ -10,6 +10,7 @@ use anyclaude_traces::analysis::explain::Direct;
 use anyclaude_traces::analysis::report::{self, PromptText, report};
 use anyclaude_traces::analysis::summary::Grouping;
 use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::recording::read_prompts;
 use anyhow::{Context as _, bail};
@@ -50,7 +51,15 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     });
     selection.skipped.extend(unreadable);
     let (kind, store, elements) = (reader.kind, reader.store().clone(), reader.into_prompts());
-    let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
+    let prefix = simulated(
+        &store,
+        &elements,
+        selection.scope,
+        &selection.passing(),
+        args.cache.options(),
+        speeds_by_model(selection.of_all_kinds()),
+        &args.output,
+    );
     let explanation = models
         .as_ref()
         .map(|[left, right]| between(selection.scope, left, right, &asked, &reuses(&prefix), direct.clone()));
