@@ -1,10 +1,14 @@
 //! Two requests, or two groups of them → what differs.
 
+mod read;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use similar::TextDiff;
+
+pub use read::read_side;
 
 use crate::analysis::content::{Content, ParameterValue, SystemBlock, Tool};
 use crate::analysis::logging_cost::{self, RunChange};
@@ -228,7 +232,7 @@ impl MeasureChange {
 ///
 /// ```
 /// use anyclaude_traces::analysis::diff::diff;
-/// use anyclaude_traces::recording::read_side;
+/// use anyclaude_traces::analysis::diff::read_side;
 ///
 /// # use anyclaude_traces::Kind;
 /// # use anyclaude_traces::Recording;
