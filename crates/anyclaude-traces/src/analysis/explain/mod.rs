@@ -35,7 +35,7 @@ use split::{Sample, Split, Us};
 use verdict::{Case, Undetermined, shares, weigh};
 pub use verdict::{Cause, Scenario, VerdictConfidence};
 
-use crate::analysis::diff::SideName;
+use crate::model::SideName;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 
