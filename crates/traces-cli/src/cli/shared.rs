@@ -9,7 +9,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::duration::{Label, Limit, parse_limit};
+use crate::parse::{Label, Limit, parse_limit};
 
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]

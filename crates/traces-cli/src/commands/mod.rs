@@ -23,7 +23,7 @@ use anyclaude_traces::summary::Grouping;
 use anyclaude_traces::{Error, Request};
 
 use crate::cli::{By, Filter, Output, Verb};
-use crate::duration::Limit;
+use crate::parse::Limit;
 use crate::exit::Status;
 use crate::render::page::{Next, quoted};
 use crate::render::{notes, progress, units};
@@ -83,7 +83,7 @@ fn report_skipped(skipped: &[Error], output: &Output) -> Status {
         return Status::Done;
     }
     if !output.quiet {
-        notes::say_skipped(skipped);
+        notes::warn_skipped(skipped);
     }
     Status::Skipped
 }
@@ -95,7 +95,7 @@ fn check_limits(requests: &[Request], limits: &[Limit]) -> Status {
         for limit in limits {
             let Some(value) = limit.measure.of(request).filter(|value| *value > limit.most) else { continue };
             exceeded = true;
-            notes::say(&format!(
+            notes::warn(&format!(
                 "{} of {} is {}, over the limit of {}",
                 limit.measure,
                 request.path.as_ref().display(),

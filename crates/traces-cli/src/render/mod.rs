@@ -9,7 +9,7 @@ pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod notes;
 pub(crate) mod page;
-pub(crate) mod plain;
+pub(crate) mod sanitize;
 pub(crate) mod prefix;
 pub(crate) mod progress;
 pub(crate) mod replay;

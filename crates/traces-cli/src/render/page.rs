@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use terminal_size::{Width, terminal_size};
 
 use super::table::{Grid, cut, width_of};
-use super::{color, plain};
+use super::{color, sanitize};
 use crate::cli::{ColorChoice, Format, Output};
 
 /// How a command that is proposed finds what the present one looked at.
@@ -126,18 +126,18 @@ impl Terminal {
     fn print(&self, out: &mut impl Write, part: &Part) -> io::Result<()> {
         match part {
             Part::Heading(text) => {
-                writeln!(out, "{}", self.dressed(&plain::line(text), Style::new().bold()))
+                writeln!(out, "{}", self.dressed(&sanitize::line(text), Style::new().bold()))
             }
             Part::Line(text) => writeln!(out, "{}", self.wrapped(text)),
             Part::Hint { why, command } => {
-                let command = plain::line(command);
+                let command = sanitize::line(command);
                 let command = self.dressed(&command, AnsiColor::Cyan.on_default());
-                writeln!(out, "{}  {command}", plain::line(why))
+                writeln!(out, "{}  {command}", sanitize::line(why))
             }
             Part::Table(grid) => {
                 grid.print(out, self.width, self.color.then(|| Style::new().bold()))
             }
-            Part::Block(text) => writeln!(out, "{}", plain::block(text).trim_end()),
+            Part::Block(text) => writeln!(out, "{}", sanitize::block(text).trim_end()),
         }
     }
 
@@ -148,7 +148,7 @@ impl Terminal {
     /// A line, broken between words where the terminal ends. Lines after the first are
     /// indented, so that no name in a recording can begin a line of its own.
     fn wrapped(&self, text: &str) -> String {
-        let text = plain::line(text);
+        let text = sanitize::line(text);
         let Some(width) = self.width else { return text.into_owned() };
         let (mut wrapped, mut used) = (String::new(), 0);
         for word in text.split(' ') {
@@ -177,14 +177,14 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
             writeln!(out)?;
         }
         match part {
-            Part::Heading(text) => writeln!(out, "## {}", escaped(&plain::line(text)))?,
-            Part::Line(text) => writeln!(out, "{}", escaped_line(&plain::line(text)))?,
+            Part::Heading(text) => writeln!(out, "## {}", escaped(&sanitize::line(text)))?,
+            Part::Line(text) => writeln!(out, "{}", escaped_line(&sanitize::line(text)))?,
             Part::Hint { why, command } => {
-                writeln!(out, "{} {}", escaped_line(&plain::line(why)), code(&plain::line(command)))?;
+                writeln!(out, "{} {}", escaped_line(&sanitize::line(why)), code(&sanitize::line(command)))?;
             }
             Part::Table(grid) => grid.print_markdown(out, escaped)?,
             Part::Block(text) => {
-                let text = plain::block(text);
+                let text = sanitize::block(text);
                 let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
                 writeln!(out, "{fence}diff\n{}\n{fence}", text.trim_end())?;
             }
@@ -197,15 +197,20 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
+    // Where the underscores end that stand in a row.
+    let mut row_end = 0;
     for (at, c) in text.char_indices() {
         let behind = text.get(at + c.len_utf8()..).unwrap_or_default();
         let next = behind.chars().next().unwrap_or(' ');
+        if c == '_' && at >= row_end {
+            row_end = text.len() - behind.trim_start_matches('_').len();
+        }
         let is_markup = match c {
             '\\' | '|' | '<' | '>' | '`' | '*' | '[' | ']' | '$' => true,
             // Inside of a word it is a letter like others.
             '_' => {
-                !(before.is_alphanumeric()
-                    && behind.trim_start_matches('_').starts_with(char::is_alphanumeric))
+                let after = text.get(row_end..).unwrap_or_default();
+                !(before.is_alphanumeric() && after.starts_with(char::is_alphanumeric))
             }
             // Before a number it means about, and opens nothing that is ever closed.
             '~' => before.is_alphanumeric() || !next.is_ascii_digit(),

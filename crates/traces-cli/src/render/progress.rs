@@ -33,7 +33,7 @@ pub(crate) fn while_reading<T>(progress: &ReadProgress, wanted: bool, work: impl
     if !can_be_shown(wanted) {
         return work();
     }
-    interrupt::whole(|| shown(PATIENCE, interrupt::is_pressed, || reading(progress), work))
+    interrupt::without_interrupt(|| shown(PATIENCE, interrupt::is_pressed, || reading(progress), work))
 }
 
 fn can_be_shown(wanted: bool) -> bool {

@@ -20,7 +20,7 @@ use tabled::grid::util::string::get_char_width;
 // taken by its own measure.
 pub(crate) use tabled::grid::util::string::get_string_width as width_of;
 
-use super::plain;
+use super::sanitize;
 
 /// A column.
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ impl Grid {
     /// A table under these headings; their text is sanitised here.
     pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
         let shown = |(cell, column): (usize, Column)| {
-            let title = plain::line(&column.title).into_owned();
+            let title = sanitize::line(&column.title).into_owned();
             let width = width_of(&title);
             let usual_width = if width <= WIDEST_PADDING { width } else { 0 };
             Shown { cell, width, usual_width, column: Column { title: title.into(), ..column } }
@@ -147,7 +147,7 @@ impl Grid {
         let mut cells = cells.into_iter();
         for shown in &mut self.columns {
             let cell = cells.next().unwrap_or_default();
-            let cell = plain::line(&cell);
+            let cell = sanitize::line(&cell);
             let width = width_of(&cell);
             shown.width = shown.width.max(width);
             if width <= WIDEST_PADDING {

@@ -31,7 +31,7 @@ pub(crate) use selector::{Field, Selector};
 pub(crate) use sides::{FEW_MODELS, FewModels, Side, Sides, faster_first, last_two_models};
 
 use crate::cli::Filter;
-use crate::duration::{End, Label, parse_moment};
+use crate::parse::{End, Label, parse_moment};
 
 /// How far back a sitting reaches.
 const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
