@@ -16,7 +16,7 @@ mod timing;
 
 use std::ffi::OsString;
 use std::io::Write;
-
+use std::path::Path;
 use std::sync::Arc;
 
 use anyclaude_traces::summary::Grouping;
@@ -54,10 +54,9 @@ fn reading<T>(reader: &Reader<'_>, output: &Output, read: impl FnOnce() -> T) ->
 
 /// How the next command finds what this one looked at.
 fn next_step(filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next {
-    let root =
-        filter.root.as_ref().filter(|root| std::env::var_os("TRACES_ROOT").is_none_or(|env| env != **root));
-    let root =
-        root.map_or_else(String::new, |root| format!(" --root {}", quoted(&root.display().to_string())));
+    let is_of_environment = |root: &Path| std::env::var_os("TRACES_ROOT").is_some_and(|env| env == *root);
+    let roots = filter.roots.iter().filter(|root| !is_of_environment(root));
+    let root = roots.map(|root| format!(" --root {}", quoted(&root.display().to_string()))).collect();
     let newest = requests.last().map(|newest| quoted(&newest.path.as_ref().display().to_string()));
     Next { root, newest: newest.filter(|_| !inputs.is_empty()) }
 }

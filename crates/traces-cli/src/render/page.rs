@@ -13,7 +13,7 @@ use crate::cli::{ColorChoice, Format, Output};
 /// How a command that is proposed finds what the present one looked at.
 #[derive(Debug)]
 pub(crate) struct Next {
-    /// ` --root DIR`, where that was given.
+    /// ` --root DIR` for each that was given.
     pub(crate) root: String,
     /// The newest request's file, where INPUTs were given: names would be looked
     /// up elsewhere.

@@ -93,19 +93,19 @@ fn replaying(progress: &Progress) -> String {
         (_, 0 | 1) => String::new(),
         (run, runs) => format!("Run {run} of {runs}: "),
     };
-    let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
     match (progress.elapsed, progress.first) {
         (None, _) => format!("{run}connecting"),
-        (Some(elapsed), None) => format!("{run}waiting for the first token, {}", seconds(elapsed)),
+        (Some(elapsed), None) => format!("{run}waiting for the first token, {}", units::elapsed(elapsed)),
         (Some(elapsed), Some(first)) => {
             let generating = elapsed.saturating_sub(first).as_secs_f64().max(0.001);
             #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
             let speed = progress.deltas as f64 / generating;
             format!(
-                "{run}first token after {}, {} deltas, ~{speed:.0} tok/s, {}",
-                seconds(first),
+                "{run}first token after {}, {} deltas, ~{} tok/s, {}",
+                units::elapsed(first),
                 progress.deltas,
-                seconds(elapsed)
+                units::per_second(Some(speed)),
+                units::elapsed(elapsed)
             )
         }
     }
