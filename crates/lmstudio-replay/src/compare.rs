@@ -2,7 +2,7 @@
 //! takes the time?
 
 use anyclaude_traces::Request;
-use anyclaude_traces::explain::{Direct, Doubt};
+use anyclaude_traces::analysis::explain::{Direct, Doubt};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::rounded;
@@ -77,7 +77,7 @@ impl Replay {
     }
 
     /// This measurement beside requests through the proxy, for
-    /// [`explain`](anyclaude_traces::explain::explain); `None` where it has no time to
+    /// [`explain`](anyclaude_traces::analysis::explain::explain); `None` where it has no time to
     /// first token. `model` is the one that answered these requests, where it is known.
     #[must_use]
     pub fn direct(&self, model: Option<&str>) -> Option<Direct> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::str::FromStr;
 
-use anyclaude_traces::prefix::{Order, View};
+use anyclaude_traces::analysis::prefix::{Order, View};
 use anyhow::anyhow;
 use clap::{Args, ValueEnum, ValueHint};
 

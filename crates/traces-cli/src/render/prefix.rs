@@ -1,13 +1,13 @@
 //! The page of `traces prefix`.
 
-use anyclaude_traces::context::ContextReport;
-use anyclaude_traces::measure::{Unit, Value};
-use anyclaude_traces::prefix::{
+use anyclaude_traces::analysis::context_window::ContextReport;
+use anyclaude_traces::analysis::prefix::{
     Break, Breaker, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed, ToolsDifference,
     Totals, View,
 };
+use anyclaude_traces::model::measure::{Unit, Value};
 
-use anyclaude_traces::request::TokenMethod;
+use anyclaude_traces::model::request::TokenMethod;
 
 use super::page::Page;
 use super::summary::scope_line;
@@ -154,7 +154,8 @@ pub(crate) fn breakers(breakers: &[Breaker]) -> Grid {
 
 fn breaker_name(breaker: &Breaker) -> String {
     let name = breaker.cause.name();
-    let volatile = breaker.volatile.filter(|_| breaker.cause != anyclaude_traces::prefix::Cause::DateChanged);
+    let volatile =
+        breaker.volatile.filter(|_| breaker.cause != anyclaude_traces::analysis::prefix::Cause::DateChanged);
     volatile.map_or_else(|| name.to_owned(), |volatile| format!("{name} ({})", volatile.words()))
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::measure::{Unit, Value};
+use anyclaude_traces::model::measure::{Unit, Value};
 use chrono::{DateTime, Local};
 
 /// What stands where a value is unknown.
