@@ -3,9 +3,9 @@
 
 mod cli;
 mod commands;
-mod parse;
 mod exit;
 mod interrupt;
+mod parse;
 mod render;
 mod save;
 mod select;

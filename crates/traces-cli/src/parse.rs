@@ -41,7 +41,8 @@ pub(crate) fn parse_moment(text: &str, end: End, now: DateTime<Local>) -> anyhow
         )
     })?;
     let moment = now.checked_sub_signed(ago).context("that is before the first time that can be told")?;
-    Timestamp::from_unix_ms(moment.timestamp_millis()).context("that is before the first time that can be told")
+    Timestamp::from_unix_ms(moment.timestamp_millis())
+        .context("that is before the first time that can be told")
 }
 
 /// `2025-11-16`, `today` or `yesterday`.
@@ -272,7 +273,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "tomorrow", "2h30", "-3d", "9999999999999999d", "2025-02-30", "3", "24:00", "T08:47"] {
+        for text in ["", "tomorrow", "2h30", "-3d", "9999999999999999d", "2025-02-30", "3", "24:00", "T08:47"]
+        {
             assert!(parse_moment(text, End::Since, now()).is_err(), "{text}");
         }
         for text in ["body_bytes", "body_bytes=", "body_bytes=1s", "size=3", "tool_count=4kB", "=4"] {

@@ -24,8 +24,8 @@ use anyclaude_traces::Request;
 use anyclaude_traces::analysis::summary::Grouping;
 
 use crate::cli::{By, Filter, Output, Verb};
-use crate::parse::Limit;
 use crate::exit::Status;
+use crate::parse::Limit;
 use crate::render::page::{Next, quoted};
 use crate::render::{notes, progress, units};
 use crate::select::Reader;

@@ -28,8 +28,10 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let file = args.file.as_deref().filter(|file| !is_stdout(file));
     let target = file.map(|file| OutputFile::new(file, args.force)).transpose()?;
     if args.file.is_none() && args.output.format == Format::Html {
-        bail!("name a file for the page, as in `traces report -o report.html` (-o - prints it), or choose \
-             --format markdown");
+        bail!(
+            "name a file for the page, as in `traces report -o report.html` (-o - prints it), or choose \
+             --format markdown"
+        );
     }
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;

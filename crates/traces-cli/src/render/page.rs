@@ -134,9 +134,7 @@ impl Terminal {
                 let command = self.dressed(&command, AnsiColor::Cyan.on_default());
                 writeln!(out, "{}  {command}", sanitize::line(why))
             }
-            Part::Table(grid) => {
-                grid.print(out, self.width, self.color.then(|| Style::new().bold()))
-            }
+            Part::Table(grid) => grid.print(out, self.width, self.color.then(|| Style::new().bold())),
             Part::Block(text) => writeln!(out, "{}", sanitize::block(text).trim_end()),
         }
     }

@@ -10,9 +10,7 @@ use anstyle::Style;
 use tabled::grid::IterGrid;
 use tabled::grid::ansi::ANSIBuf;
 use tabled::grid::colors::{Colors, NoColors};
-use tabled::grid::config::{
-    AlignmentHorizontal, Borders, Entity, Indent, Position, Sides, SpannedConfig,
-};
+use tabled::grid::config::{AlignmentHorizontal, Borders, Entity, Indent, Position, Sides, SpannedConfig};
 use tabled::grid::dimension::Dimension;
 use tabled::grid::records::IterRecords;
 use tabled::grid::util::string::get_char_width;
@@ -209,8 +207,7 @@ impl Grid {
     }
 
     fn print_whole(&self, out: &mut impl Write, heading: Option<Style>) -> io::Result<()> {
-        let layout =
-            Layout::new(self.columns.iter().map(|shown| (shown.column.align, shown.usual_width)));
+        let layout = Layout::new(self.columns.iter().map(|shown| (shown.column.align, shown.usual_width)));
         print_titles(out, &layout, &self.columns, heading)?;
         let mut next = 0;
         for &wide in &self.body.wide_rows {

@@ -229,7 +229,9 @@ mod tests {
 
     #[test]
     fn short_times_have_a_fraction_and_ratios_three_digits() {
-        for (ms, text) in [(0.25, "0.2 ms"), (3.0, "3 ms"), (9.96, "10 ms"), (999.6, "1.0 s"), (-2000.0, "−2.0 s")] {
+        for (ms, text) in
+            [(0.25, "0.2 ms"), (3.0, "3 ms"), (9.96, "10 ms"), (999.6, "1.0 s"), (-2000.0, "−2.0 s")]
+        {
             assert_eq!(precise_ms(ms), text);
         }
         for (figure, text) in [(1.0, "1.00×"), (9.996, "10.0×"), (34.64, "34.6×"), (379.05, "379×")] {

@@ -170,8 +170,9 @@ mod tests {
 
     #[test]
     fn the_policy_lets_this_style_and_this_script_pass() {
-        let hash =
-            |text: &str| format!("sha256-{}", STANDARD.encode(Sha256::digest(sanitize::block(text).as_bytes())));
+        let hash = |text: &str| {
+            format!("sha256-{}", STANDARD.encode(Sha256::digest(sanitize::block(text).as_bytes())))
+        };
         assert_eq!(hash(STYLE), STYLE_HASH);
         assert_eq!(hash(SCRIPT), SCRIPT_HASH);
     }
