@@ -11,7 +11,7 @@ const ALIGNMENT: usize = 64;
 const FIRST_BYTES: usize = 1 << 20;
 
 /// Memory for one file at a time. It grows with the largest file, and what a
-/// file does not fill stays untouched.
+/// file does not fill intervals untouched.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     memory: Vec<u8>,
