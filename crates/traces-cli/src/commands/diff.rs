@@ -21,7 +21,7 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
         Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)
     })?;
     if sides.is_fallback && !args.output.quiet {
-        notes::say(
+        notes::warn(
             "fewer than two models are known here: comparing the newest request with the one before. \
              `--label NAME=session:ID` names the model of a session",
         );

@@ -82,7 +82,7 @@ pub(super) fn simulated(
 
 fn say_lost(lost: &[Skipped], output: &Output) {
     for file in lost.iter().filter(|_| !output.quiet) {
-        notes::say(&format!(
+        notes::warn(&format!(
             "{}: {}. What it has in common with others counts as far as is known",
             file.path, file.detail
         ));
