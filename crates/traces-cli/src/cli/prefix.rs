@@ -7,6 +7,7 @@ use anyclaude_traces::prompt_cache::{CacheOptions, Order, View};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};
+use super::shared::at_least_one;
 use super::{CacheArgs, Filter, Format, Formats, Limits, Output};
 
 #[derive(Debug, Args)]
@@ -40,7 +41,7 @@ pub(crate) struct PrefixArgs {
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     /// How many tokens the model's context holds: shows headroom, and the turn that overflows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub(crate) context: Option<NonZeroU64>,
     /// Quote what was and what is at the first difference: it may hold secrets
     #[arg(long)]

@@ -3,15 +3,17 @@
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyclaude_traces::Kind;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::prompt_cache::CacheOptions;
+use anyhow::anyhow;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::duration::{Label, Limit, parse_limit};
+use crate::parse::{Label, Limit, parse_limit};
 
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
@@ -42,11 +44,16 @@ pub(crate) struct Measured {
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
     /// How many prompts the backend's cache holds; LM Studio's default is 4
-    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
     pub(crate) slots: NonZeroUsize,
     /// Whether main memory keeps what leaves a slot, as llama.cpp and LM Studio do by default
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) cache_ram: RamArg,
+}
+
+/// A whole number above 0.
+pub(super) fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
+    text.parse().map_err(|_| anyhow!("write a whole number from 1 on"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,12 +84,18 @@ impl CacheArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which requests")]
 pub(crate) struct Filter {
-    /// Where anyclaude records [default: ~/.anyclaude]
+    /// Where anyclaude records (repeatable) [default: ~/.anyclaude]
     ///
     /// The folder that holds traces/, logs/ and request-logs/. A file or folder that is
     /// named elsewhere is joined with the logs beside its own traces/.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "TRACES_ROOT", hide_env_values = true)]
-    pub(crate) root: Option<PathBuf>,
+    #[arg(
+        long = "root",
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        env = "TRACES_ROOT",
+        hide_env_values = true
+    )]
+    pub(crate) roots: Vec<PathBuf>,
     /// All that was ever recorded, not the last sitting only
     ///
     /// Without it, without INPUT and without a time, only the 24 hours before the newest

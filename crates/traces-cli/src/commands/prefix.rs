@@ -10,8 +10,7 @@ use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::ModelSpeeds;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::prompt_cache::{CacheOptions, simulate};
-use anyclaude_traces::recording::element_text;
+use anyclaude_traces::prompt_cache::{CacheOptions, element_text, simulate};
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};
@@ -89,7 +88,7 @@ fn requests<'a>(passing: &[CacheInput<'a>]) -> Vec<&'a Request> {
 
 fn say_lost(lost: &[Skipped], output: &Output) {
     for file in lost.iter().filter(|_| !output.quiet) {
-        notes::say(&format!(
+        notes::warn(&format!(
             "{}: {}. What it has in common with others counts as far as is known",
             file.path, file.detail
         ));

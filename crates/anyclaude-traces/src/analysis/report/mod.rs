@@ -19,12 +19,12 @@ pub use text::{PromptText, Text};
 
 use crate::analysis::explain::{Direct, Explanation};
 use crate::analysis::prefix::PrefixReport;
-use crate::analysis::summary::{Group, Totals, count_kinds, totals};
 use crate::analysis::timing::TimingReport;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::cost;
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
+use crate::model::group::{Group, Totals, count_kinds, totals};
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 
