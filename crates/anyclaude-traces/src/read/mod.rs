@@ -4,6 +4,7 @@ mod buffer;
 mod find;
 mod logs;
 mod open;
+pub(crate) mod paths;
 mod progress;
 mod work;
 

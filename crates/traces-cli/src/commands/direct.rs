@@ -8,7 +8,7 @@ use anyclaude_traces::analysis::explain::Direct;
 use anyhow::{Context as _, anyhow, bail};
 use lmstudio_replay::Replay;
 
-use crate::select::Side;
+use anyclaude_traces::select::Side;
 
 /// How to get such a file.
 const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
