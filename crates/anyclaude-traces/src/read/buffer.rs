@@ -14,7 +14,7 @@ const FIRST_BYTES: usize = 1 << 20;
 const BLOCK_BYTES: usize = 8 << 20;
 
 /// Memory for one file at a time. It grows with the largest file, and what a
-/// file does not fill stays untouched.
+/// file does not fill intervals untouched.
 #[derive(Debug, Default)]
 pub(super) struct Buffer {
     memory: Vec<u8>,
