@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 
 use crate::{Asked, reported};
 
-const TOOLS: [(&str, &str); 3] = [("Bash", "Runs it."), ("Glob", "Finds it."), ("Read", "Reads it.")];
+/// A tool's name and description.
+type Tool = (&'static str, &'static str);
 
-fn asked(tools: &[(&str, &str)], messages: &[(&str, &str)]) -> Asked {
-    let tool = |(name, description): &(&str, &str)| json!({ "name": name, "description": description });
+const TOOLS: [Tool; 3] = [("Bash", "Runs it."), ("Glob", "Finds it."), ("Read", "Reads it.")];
+
+fn asked(tools: &[Tool], messages: &[(&str, &str)]) -> Asked {
+    let tool = |(name, description): &Tool| json!({ "name": name, "description": description });
     let message = |(role, text): &(&str, &str)| json!({ "role": role, "content": text });
     let body = json!({
         "model": "m",
@@ -70,7 +73,7 @@ fn every_difference_of_the_tools_is_named() {
     let edit = ("Edit", "Changes it.");
     let changed = ("Glob", "Finds all of it.");
     let names = |names: &[&str]| names.iter().map(|name| (*name).into()).collect::<Vec<_>>();
-    let cases: [(&[(&str, &str)], [&[&str]; 3], bool); 5] = [
+    let cases: [(&[Tool], [&[&str]; 3], bool); 5] = [
         (&[bash, edit, glob, read], [&["Edit"], &[], &[]], false),
         (&[bash, read], [&[], &["Glob"], &[]], false),
         (&[bash, changed, read], [&[], &[], &["Glob"]], false),
