@@ -73,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_when_the_other_goes_is_no_company() {
-        let found = company(&stays(&[(0, 100, 0, true), (100, 200, 0, true)]));
+    fn who_comes_when_the_other_goes_does_not_overlap() {
+        let found = concurrency(&intervals(&[(0, 100, 0, true), (100, 200, 0, true)]));
         assert!(found.iter().all(|one| !one.overlapped), "{found:?}");
     }
 }
