@@ -211,7 +211,7 @@ fn arguments_do_not_steer_the_terminal() {
         &["show", "a", "b", evil],
     ];
     for args in echoing {
-        let (text, code) = on_terminal(80, args, &[]);
+        let (text, code) = on_terminal(80, &[args, &["--no-progress"]].concat(), &[]);
         assert_eq!(code, 2, "{args:?}");
         let plain = without_colours(&text);
         let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
