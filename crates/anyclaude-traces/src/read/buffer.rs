@@ -9,6 +9,9 @@ const ALIGNMENT: usize = 64;
 /// What is there from the start: most files fit, and none of it is touched
 /// before it is needed.
 const FIRST_BYTES: usize = 1 << 20;
+/// How much of a large file is read at once: often enough that whoever shows
+/// progress sees some, and too rarely to cost time.
+const BLOCK_BYTES: usize = 8 << 20;
 
 /// Memory for one file at a time. It grows with the largest file, and what a
 /// file does not fill intervals untouched.
@@ -43,14 +46,22 @@ impl Buffer {
     }
 
     /// Reads the rest of a file that should be this long, but no more than
-    /// `limit`. The file may be growing while it is read.
-    pub(super) fn finish(&mut self, file: &mut File, expected: usize, limit: usize) -> io::Result<()> {
+    /// `limit`, and says of each block how long it is. The file may be growing
+    /// while it is read.
+    pub(super) fn finish(
+        &mut self,
+        file: &mut File,
+        expected: usize,
+        limit: usize,
+        mut on_block: impl FnMut(usize),
+    ) -> io::Result<()> {
         // Room for a byte more tells a file that has grown from one that has not.
         self.make_room(expected.min(limit).saturating_add(1));
         loop {
             while !self.room(limit).is_empty() {
-                if self.read(file, limit)? == 0 {
-                    return Ok(());
+                match self.read(file, limit.min(self.length.saturating_add(BLOCK_BYTES)))? {
+                    0 => return Ok(()),
+                    count => on_block(count),
                 }
             }
             if self.length >= limit {
@@ -108,15 +119,21 @@ mod tests {
         file.rewind().unwrap();
         let mut buffer = Buffer::default();
         buffer.begin(&mut file, limit).unwrap();
-        buffer.finish(&mut file, expected, limit).unwrap();
+        let mut counted = buffer.bytes().len();
+        let count = |block| {
+            assert!(block <= BLOCK_BYTES);
+            counted += block;
+        };
+        buffer.finish(&mut file, expected, limit, count).unwrap();
+        assert_eq!(counted, buffer.bytes().len());
         assert!(buffer.bytes().as_ptr().addr().is_multiple_of(ALIGNMENT));
         buffer.bytes().to_vec()
     }
 
     #[test]
     fn a_file_is_read_whole_even_if_it_has_grown() {
-        let content: Vec<u8> = (0..=250).cycle().take(3 * FIRST_BYTES).collect();
-        for length in [0, 1, 63, 64, FIRST_BYTES, 3 * FIRST_BYTES] {
+        let content: Vec<u8> = (0..=250).cycle().take(2 * BLOCK_BYTES).collect();
+        for length in [0, 1, 63, 64, FIRST_BYTES, 3 * FIRST_BYTES, 2 * BLOCK_BYTES] {
             let content = &content[..length];
             for expected in [length, length + 7] {
                 assert!(filled(content, expected, usize::MAX) == content, "{length} of {expected} bytes");

@@ -114,7 +114,7 @@ impl Store {
         self.progress.expect_files(paths.len());
         let read = |(): &mut (), path: &PathBuf| {
             let read = read(path);
-            self.progress.count_file(0);
+            self.progress.count_files(1);
             (path.clone(), read)
         };
         each(

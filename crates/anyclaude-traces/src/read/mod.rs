@@ -211,7 +211,7 @@ impl<'p> Reader<'p> {
 
     fn read<V: Visit>(&mut self, source: &Source, visit: &mut V) -> Result<TraceFile, Error> {
         let parsed = self.parse(&source.path, visit);
-        self.read.count_file(self.buffer.bytes().len());
+        self.read.count_file();
         let mut record = parsed.map_err(|kind| Error::new(&*source.path, kind))?;
         if record.timestamp.is_none() {
             let name = source.path.file_name().unwrap_or_default().to_string_lossy();
@@ -229,6 +229,7 @@ impl<'p> Reader<'p> {
         let limit = self.max_file_bytes;
         let most = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
         let may_be_whole = self.buffer.begin(&mut file, most)?;
+        self.read.count_bytes(self.buffer.bytes().len());
         let begun = self.buffer.bytes().len();
         let first = may_be_whole.then(|| self.parser.parse(self.buffer.bytes(), visit));
         if let Some(Ok(record)) = first {
@@ -240,11 +241,41 @@ impl<'p> Reader<'p> {
         }
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         check(metadata.len())?;
-        self.buffer.finish(&mut file, usize::try_from(metadata.len()).unwrap_or(usize::MAX), most)?;
+        let expected = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+        self.buffer.finish(&mut file, expected, most, |count| self.read.count_bytes(count))?;
         check(self.buffer.bytes().len() as u64)?;
         match first {
             Some(Err(error)) if self.buffer.bytes().len() == begun => Err(error.into()),
             _ => Ok(self.parser.parse(self.buffer.bytes(), visit)?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells how many bytes were counted while a trace was looked at.
+    struct Watching<'p>(&'p Progress, u64);
+
+    impl Visit for Watching<'_> {
+        fn parameter(&mut self, _: &str, _: &crate::formats::body::Raw<'_>) {
+            self.1 = self.0.bytes();
+        }
+    }
+
+    /// Who watches one large file being read sees it come.
+    #[test]
+    fn a_large_file_is_counted_before_it_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let text = "many words, ".repeat(300_000);
+        let trace = format!(r#"{{"request":{{"body":{{"messages":[],"text":"{text}"}}}}}}"#);
+        std::fs::write(&path, &trace).unwrap();
+        let (store, length) = (Store::default(), trace.len() as u64);
+        let progress = store.progress();
+        let mut seen = Watching(&progress, 0);
+        store.reread(&path, &mut seen).unwrap();
+        assert_eq!((seen.1, progress.bytes(), progress.files()), (length, length, 1));
     }
 }

@@ -43,13 +43,8 @@ impl Progress {
         self.bytes.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn count_file(&self, bytes: usize) {
-        self.count_files(1, bytes);
-    }
-
-    fn count_files(&self, files: u64, bytes: usize) {
-        self.count_bytes(bytes);
-        self.files.fetch_add(files, Ordering::Relaxed);
+    pub(super) fn count_files(&self, count: u64) {
+        self.files.fetch_add(count, Ordering::Relaxed);
     }
 }
 
@@ -70,16 +65,24 @@ impl<'p> Tally<'p> {
         Self { progress, files: 0, bytes: 0 }
     }
 
-    pub(super) fn count_file(&mut self, bytes: usize) {
+    /// Counts what was read of a file that is not done.
+    pub(super) fn count_bytes(&mut self, count: usize) {
+        self.bytes = self.bytes.saturating_add(count);
+        if self.bytes >= Self::MOST_BYTES {
+            self.tell();
+        }
+    }
+
+    pub(super) fn count_file(&mut self) {
         self.files += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.files == Self::MOST_FILES || self.bytes >= Self::MOST_BYTES {
+        if self.files == Self::MOST_FILES {
             self.tell();
         }
     }
 
     fn tell(&mut self) {
-        self.progress.count_files(self.files, self.bytes);
+        self.progress.count_bytes(self.bytes);
+        self.progress.count_files(self.files);
         (self.files, self.bytes) = (0, 0);
     }
 }

@@ -186,6 +186,7 @@ impl<I, R, F: FnMut(usize, R)> Drop for Guard<'_, I, R, F> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -232,11 +233,15 @@ mod tests {
     fn a_panic_ends_the_work_of_all() {
         let items: Vec<usize> = (0..5 * AHEAD).collect();
         let caller = thread::current().id();
+        // The caller leaves something to the other thread.
+        let has_begun = AtomicBool::new(false);
         let work = |_: &mut (), _: &&usize| {
-            if thread::current().id() == caller {
-                thread::sleep(Duration::from_millis(1));
-            } else {
+            if thread::current().id() != caller {
+                has_begun.store(true, Ordering::Relaxed);
                 panic!("on purpose");
+            }
+            while !has_begun.load(Ordering::Relaxed) {
+                thread::yield_now();
             }
         };
         each(2, Order::OfItems, |feed| items.iter().for_each(feed), || (), work, |_, ()| ());
