@@ -1,5 +1,4 @@
-//! What `traces replay --save` measured of both models, for the verbs that compare
-//! them.
+//! Reads the files of `traces replay --save`, for the verbs that compare two models.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,8 +12,7 @@ use crate::select::Side;
 /// How to get such a file.
 const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
 
-/// The two measurements, each beside the side of which it is; `None` where no files
-/// are named.
+/// The measurements of the left and the right side; `None` where no files are given.
 pub(super) fn measured(
     files: &[PathBuf],
     left: &Side,
