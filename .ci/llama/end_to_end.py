@@ -39,7 +39,7 @@ TRACE = {
 
 def test(server):
     environment = {**os.environ, "TRACES_TEST_SERVER": server.url}
-    command = ["cargo", "test", "--quiet", "-p", "traces-cli", "--test", "replay_server"]
+    command = ["cargo", "test", "--quiet", "-p", "traces-cli", "--test", "it", "replay_server::"]
     subprocess.run(command, check=True, env=environment)
 
 

@@ -1,0 +1,32 @@
+//! Everything through the binary: one test program, so that it is linked once.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+mod common;
+
+mod clock;
+mod completions;
+mod cut;
+mod damaged;
+mod denied;
+mod exit_codes;
+mod explain;
+mod files;
+mod golden;
+mod help;
+mod hostile;
+mod hostile_everywhere;
+mod interrupted;
+mod laws;
+mod manual;
+mod moving;
+mod pipes;
+mod prefix;
+mod readme;
+mod replay;
+mod replay_faults;
+mod replay_server;
+mod report;
+mod schema;
+mod selection;
+mod terminal;
+mod tokens;

@@ -1,0 +1,314 @@
+//! What a person sees in a terminal, which here is a pseudo-terminal.
+#![cfg(unix)]
+
+use std::fs::File;
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::common::{self, Folder, HOME, body, program, repo, run, traces, width};
+use nix::pty::{Winsize, openpty};
+use serde_json::json;
+
+/// What a run prints on a terminal of so many columns, and its exit code. Both
+/// streams go there.
+fn on_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> (String, i32) {
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(&size, None).unwrap();
+    let mut command = program(&repo());
+    command.args(args).env("TERM", "xterm-256color").envs(environment.iter().copied());
+    command.stdin(Stdio::null()).stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave);
+    let mut child = command.spawn().unwrap();
+    // The terminal ends when nobody holds its other side any more.
+    drop(command);
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut master = File::from(pty.master);
+    while let Ok(n @ 1..) = master.read(&mut buffer) {
+        bytes.extend_from_slice(&buffer[..n]);
+    }
+    let code = child.wait().unwrap().code().expect("no signal ends it");
+    (String::from_utf8(bytes).unwrap().replace("\r\n", "\n"), code)
+}
+
+/// The same for a line whose progress is of no interest: on a busy machine reading
+/// takes long enough to show some.
+fn result_on_terminal(columns: u16, line: &str, environment: &[(&str, &str)]) -> (String, i32) {
+    on_terminal(columns, &words(&format!("{line} --no-progress")), environment)
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
+/// The text without colours; fails where anything else steers the terminal.
+fn without_colours(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain += before;
+        let (code, tail) = after.split_once('m').expect("a colour");
+        assert!(code.chars().all(|c| c.is_ascii_digit() || c == ';'), "{code:?}");
+        rest = tail;
+    }
+    plain + rest
+}
+
+/// The lines without blanks at their ends.
+fn rows(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim_end).collect()
+}
+
+/// Every verb that prints tables.
+fn lines() -> Vec<String> {
+    let verbs = [
+        "summary",
+        "summary --by session --all",
+        "timing",
+        "timing --by run --all",
+        "prefix",
+        "prefix --all --text",
+        "list --all",
+        "show",
+        "show session:22222222",
+        "diff",
+        "diff latest~1 latest",
+        "diff session:11111111 session:44444444",
+        "explain",
+        "explain session:11111111 session:44444444",
+        "--label a-model-with-quite-a-long-name-that-somebody-typed-in-one-go-2507=session:22222222",
+    ];
+    verbs.map(|verb| format!("{verb} --root {HOME}")).into()
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for line in lines() {
+        for columns in [40, 60, 80, 120, 200] {
+            let (text, code) = result_on_terminal(columns, &line, &[]);
+            assert_eq!(code, 0, "{line}");
+            for row in without_colours(&text).lines() {
+                // A command to type or a list to paste is never cut, so that it can be copied;
+                // notes are no tables.
+                let is_to_copy = ["  traces ", ":  [\"", ":  \"disabledMcpjsonServers\""];
+                let is_free = is_to_copy.iter().any(|mark| row.contains(mark)) || row.starts_with("traces: ");
+                assert!(width(row) <= usize::from(columns) || is_free, "{line} at {columns}: {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn help_fits_80_columns() {
+    let verbs = ["summary", "list", "show", "diff", "timing", "prefix", "explain", "report", "replay"];
+    for verb in verbs.into_iter().chain(["completions", "man"]) {
+        for flag in ["-h", "--help"] {
+            let (text, code) = on_terminal(80, &[verb, flag], &[]);
+            assert_eq!(code, 0, "{text}");
+            for row in without_colours(&text).lines() {
+                assert!(width(row) <= 80, "{verb} {flag}: {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_narrow_terminal_loses_columns_and_a_wide_one_none() {
+    let line = format!("list --root {HOME}");
+    let heading = |columns| {
+        let (text, _) = result_on_terminal(columns, &line, &[]);
+        without_colours(&text).lines().find(|row| row.contains("TIME")).unwrap().to_owned()
+    };
+    let piped = traces(&line).stdout;
+    let whole: Vec<&str> = piped.lines().find(|row| row.contains("TIME")).unwrap().split("  ").collect();
+    let names: Vec<&str> = whole.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+    for name in &names {
+        assert!(heading(200).contains(name), "{name}");
+    }
+    let narrow = heading(60);
+    assert!(narrow.contains("TIME") && narrow.contains("BODY") && !narrow.contains("FILE"), "{narrow}");
+}
+
+#[test]
+fn when_piped_nothing_is_cut_and_nothing_is_coloured() {
+    let folder = Folder::new();
+    let long = "a-very-long-name-of-a-tool-".repeat(12);
+    let mut request = body("a question");
+    request["tools"] = json!([common::tool(&long, "Does much.")]);
+    request["metadata"] = json!({ "user_id": "5f".repeat(32) });
+    folder.trace("a.json", "2025-11-16T10:00:00.000Z", &request);
+    let label = format!("--label {long}=a.json");
+    for line in ["summary .", "list .", "show a.json", "diff a.json a.json"] {
+        let ran = folder.traces(&format!("{line} {label}")).ends_with(0);
+        assert!(ran.stdout.contains(&long), "{line}: {}", ran.stdout);
+        assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('…'), "{line}");
+    }
+    for line in lines() {
+        let wide = without_colours(&result_on_terminal(500, &line, &[]).0);
+        let piped = traces(&line);
+        assert_eq!(rows(&wide), rows(&(piped.stderr + &piped.stdout)), "{line}");
+    }
+}
+
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
+#[test]
+fn colour_is_as_asked_for() {
+    let line = format!("list --root {HOME} --last 2");
+    // What says when, and whether a terminal and a pipe then show colour.
+    let cases: [(&str, Environment<'_>, bool, bool); 15] = [
+        ("", &[], true, false),
+        ("--color auto", &[], true, false),
+        ("--color always", &[], true, true),
+        ("--color never", &[], false, false),
+        ("", &[("NO_COLOR", "1")], false, false),
+        // An empty one is none.
+        ("", &[("NO_COLOR", "")], true, false),
+        ("--color auto", &[("NO_COLOR", "1")], false, false),
+        ("--color always", &[("NO_COLOR", "1")], true, true),
+        ("--color never", &[("NO_COLOR", "")], false, false),
+        ("", &[("TERM", "dumb")], false, false),
+        ("--color always", &[("TERM", "dumb")], true, true),
+        ("--color auto", &[("TERM", "dumb"), ("NO_COLOR", "")], false, false),
+        // What other programs go by.
+        ("", &[("TERM", "dumb"), ("CI", "true")], false, false),
+        ("", &[("CLICOLOR", "0")], true, false),
+        ("", &[("CLICOLOR_FORCE", "1")], true, false),
+    ];
+    for (choice, environment, on_terminal, when_piped) in cases {
+        let line = format!("{line} {choice}");
+        let shown = result_on_terminal(100, &line, environment).0;
+        assert_eq!(shown.contains('\u{1b}'), on_terminal, "{choice} {environment:?} on a terminal");
+        let mut command = program(&repo());
+        command.envs(environment.iter().copied());
+        let piped = run(command, &line, &[] as &[&str]).stdout;
+        assert_eq!(piped.contains('\u{1b}'), when_piped, "{choice} {environment:?} piped");
+        // Help and complaints about arguments are asked for before any choice is read.
+        for words in ["--help", "list --last many"].iter().filter(|_| choice.is_empty()) {
+            let shown = result_on_terminal(100, words, environment).0;
+            assert_eq!(shown.contains('\u{1b}'), on_terminal, "{words} {environment:?} on a terminal");
+            let mut command = program(&repo());
+            command.envs(environment.iter().copied());
+            let piped = run(command, words, &[] as &[&str]);
+            assert!(!(piped.stdout + &piped.stderr).contains('\u{1b}'), "{words} {environment:?} piped");
+        }
+    }
+    let markdown = traces(&format!("{line} --color always --format markdown")).stdout;
+    assert!(!markdown.contains('\u{1b}'), "only tables have colour");
+}
+
+#[test]
+fn coloured_tables_line_up_like_plain_ones() {
+    for line in lines() {
+        let plain = traces(&format!("{line} --color never")).stdout;
+        let coloured = traces(&format!("{line} --color always")).stdout;
+        assert_eq!(rows(&without_colours(&coloured)), rows(&plain), "{line}");
+    }
+}
+
+#[test]
+fn arguments_do_not_steer_the_terminal() {
+    let evil = "x\u{1b}]52;c;eA==\u{7}\u{9b}31m\u{202e}y";
+    let echoing: [&[&str]; 5] = [
+        &["list", evil],
+        &["list", "--model", evil, "--root", HOME],
+        &["list", "--format", evil],
+        &["list", "--fail-over", evil],
+        &["show", "a", "b", evil],
+    ];
+    for args in echoing {
+        let (text, code) = on_terminal(80, args, &[]);
+        assert_eq!(code, 2, "{args:?}");
+        let plain = without_colours(&text);
+        let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!plain.contains(steers), "{args:?}: {plain:?}");
+    }
+}
+
+#[test]
+fn a_replay_shows_how_far_it_is_and_leaves_nothing_of_it() {
+    let server = common::server::Server::new(|_, answer| {
+        let events = common::server::anthropic(&["a", "b"]);
+        std::thread::sleep(Duration::from_millis(800));
+        answer.stream();
+        answer.events(&events[..2]);
+        std::thread::sleep(Duration::from_millis(800));
+        answer.events(&events[2..]);
+    });
+    let line = format!("replay --root {HOME} --url {}", server.url);
+    let (text, code) = on_terminal(80, &words(&line), &[]);
+    assert_eq!(code, 0, "{text}");
+    let (progress, page) = text.rsplit_once("\r\u{1b}[K").unwrap();
+    for words in ["waiting for the first token, ", "first token after ", "~", "tok/s"] {
+        assert!(progress.contains(words), "{words}: {progress:?}");
+    }
+    for row in without_colours(page).lines() {
+        assert!(width(row) <= 80, "{row}");
+    }
+    let server = common::server::Server::new(|_, answer| {
+        answer.stream();
+        answer.events(&common::server::anthropic(&["a"]));
+    });
+    let line = format!("replay --root {HOME} --url {}", server.url);
+    for quiet in ["--quiet", "--no-progress"] {
+        let (text, _) = on_terminal(80, &words(&format!("{line} {quiet}")), &[]);
+        assert!(!text.contains('\r') && text.contains("TTFT"), "{quiet}: {text:?}");
+    }
+}
+
+#[test]
+fn a_replay_fits_the_terminal() {
+    let server = common::server::Server::new(|_, answer| {
+        answer.stream();
+        answer.events(&common::server::anthropic(&["a", "b"]));
+    });
+    let line = format!("replay --repeat 2 --root {HOME} --url {}", server.url);
+    for columns in [40, 80, 120, 200] {
+        let (text, code) = result_on_terminal(columns, &line, &[]);
+        assert_eq!(code, 0, "{text}");
+        for row in without_colours(&text).lines() {
+            assert!(width(row) <= usize::from(columns), "at {columns}: {row}");
+        }
+    }
+}
+
+/// A folder that takes a second to read on this machine: one large trace under as
+/// many names as it takes.
+fn slow_folder() -> Folder {
+    let folder = Folder::new();
+    let text = "many words, ".repeat(500_000);
+    folder.trace("0.json", "2025-11-16T10:00:00.000Z", &body(&text));
+    let mut names = 1;
+    loop {
+        let began = Instant::now();
+        folder.traces("list . --quiet").ends_with(0);
+        if began.elapsed() > Duration::from_secs(1) {
+            return folder;
+        }
+        for name in names..2 * names {
+            let new = folder.path().join(format!("{name}.json"));
+            std::fs::hard_link(folder.path().join("0.json"), new).unwrap();
+        }
+        names *= 2;
+    }
+}
+
+#[test]
+fn reading_shows_how_far_it_is_and_leaves_nothing_of_it() {
+    let folder = slow_folder();
+    let folder = folder.path().to_str().unwrap();
+    let (text, code) = on_terminal(60, &["list", folder, "--last", "1"], &[]);
+    assert_eq!(code, 0, "{text}");
+    let (progress, page) = text.rsplit_once("\r\u{1b}[K").expect("some progress");
+    assert!(progress.contains("Reading: ") && progress.contains("MB"), "{progress:?}");
+    for drawn in progress.split("\r\u{1b}[K") {
+        assert!(width(drawn) < 60 && !drawn.contains('\n'), "{drawn:?}");
+    }
+    assert!(without_colours(page).contains("1 of "), "{page:?}");
+    for (more, environment) in
+        [("--no-progress", ("A", "")), ("--quiet", ("A", "")), ("--all", ("TERM", "dumb"))]
+    {
+        let (text, _) = on_terminal(60, &["list", folder, "--last", "1", more], &[environment]);
+        assert!(!text.contains('\r') && !text.contains("Reading"), "{more} {environment:?}: {text:?}");
+    }
+}
