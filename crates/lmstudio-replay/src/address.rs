@@ -77,6 +77,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), String> {
             Some(rest) if rest.starts_with(':') => Some(bracket + 1),
             Some(rest) => return Err(format!("`{rest}` follows the host")),
         },
+        None if authority.starts_with('[') => return Err("a `]` is missing".to_owned()),
         None if authority.parse::<Ipv6Addr>().is_ok() => {
             return Err(format!("an IPv6 address needs brackets, [{authority}]"));
         }
@@ -186,7 +187,7 @@ mod tests {
             ("[::1]:", "the port ``"),
             ("[::1]:x", "the port `x`"),
             ("[::1]1234", "`1234` follows the host"),
-            ("[::1", "the port `:1`"),
+            ("[::1", "a `]` is missing"),
             ("[::g]", "`[::g]` is not an IPv6 address"),
             ("[]:80", "`[]` is not an IPv6 address"),
             ("::1", "an IPv6 address needs brackets, [::1]"),
