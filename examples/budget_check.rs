@@ -11,7 +11,8 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anyclaude_traces::{Recording, Store};
+use anyclaude_traces::Recording;
+use anyclaude_traces::Store;
 
 fn main() -> io::Result<ExitCode> {
     let args: Vec<OsString> = env::args_os().skip(1).collect();

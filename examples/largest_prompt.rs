@@ -9,7 +9,9 @@ use std::env;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anyclaude_traces::{Recording, Request, Store};
+use anyclaude_traces::Recording;
+use anyclaude_traces::Request;
+use anyclaude_traces::Store;
 
 fn main() -> io::Result<ExitCode> {
     let recording = Recording::read(&Store::default(), env::args_os().skip(1));

@@ -13,7 +13,9 @@ use std::env;
 use std::error::Error;
 use std::io::{self, Write as _};
 
-use anyclaude_traces::{Kind, Recording, Store};
+use anyclaude_traces::Kind;
+use anyclaude_traces::Recording;
+use anyclaude_traces::Store;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Recording { mut requests, skipped, .. } = Recording::read(&Store::default(), env::args_os().skip(1));

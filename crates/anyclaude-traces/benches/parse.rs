@@ -6,8 +6,8 @@
 
 use std::hint::black_box;
 
-use anyclaude_traces::log::LogParser;
-use anyclaude_traces::trace::Parser;
+use anyclaude_traces::formats::anyclaude::log::LogParser;
+use anyclaude_traces::formats::anyclaude::trace::Parser;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
 

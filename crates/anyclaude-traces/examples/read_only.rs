@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyclaude_traces::store::Store;
+use anyclaude_traces::read::Store;
 
 fn main() -> std::io::Result<()> {
     let mut args = std::env::args_os().skip(1);

@@ -98,7 +98,9 @@ impl std::error::Error for ParseError {}
 /// A file or folder that could not be used. Never fatal to the others.
 ///
 /// ```
-/// use anyclaude_traces::{Recording, SkipReason, Store};
+/// use anyclaude_traces::Recording;
+/// use anyclaude_traces::SkipReason;
+/// use anyclaude_traces::Store;
 ///
 /// let recording = Recording::read(&Store::default(), ["../../testdata/damaged/truncated-in-a-string.json"]);
 /// let error = &recording.skipped[0];

@@ -13,7 +13,8 @@
 //! results. [`Recording`] does all but the last:
 //!
 //! ```
-//! use anyclaude_traces::{Recording, Store};
+//! use anyclaude_traces::Recording;
+//! use anyclaude_traces::Store;
 //!
 //! let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
 //! let largest = recording.requests.iter().max_by_key(|request| request.sizes.body_bytes);
@@ -24,49 +25,25 @@
 //! unknown is `None`, never 0. The library prints nothing, asks no clock and no
 //! environment, and opens no connection.
 
-mod company;
-pub mod content;
-pub mod context;
-pub mod diff;
+pub mod analysis;
 pub mod error;
-pub mod explain;
-pub mod gather;
-mod history;
-mod insight;
-pub mod join;
-mod kept;
-pub mod list;
-pub mod log;
-pub mod measure;
-pub mod overhead;
-pub mod prefix;
-pub mod prices;
+pub mod formats;
+pub mod model;
+pub mod read;
 pub mod recording;
-pub mod report;
-pub mod request;
 #[cfg(feature = "schema")]
 pub mod schema;
-pub mod scope;
-mod session;
-pub mod show;
-pub mod stats;
-pub mod store;
-pub mod summary;
-pub mod time;
-pub mod timing;
 pub mod tokens;
-pub mod tools;
-pub mod trace;
 
 /// The version of every shape that results are serialised in. It rises when a member
 /// is renamed, goes, or changes its meaning; not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
 pub use error::{Error, SkipReason};
+pub use model::request::{Kind, Request};
+pub use model::time::Timestamp;
+pub use read::Store;
 pub use recording::Recording;
-pub use request::{Kind, Request};
-pub use store::Store;
-pub use time::Timestamp;
 
 #[cfg(test)]
 mod tests {
@@ -76,9 +53,27 @@ mod tests {
     #[test]
     fn types_are_for_all_threads() {
         fn is<T: Send + Sync + Debug>() {}
-        is::<(crate::Error, crate::Recording, crate::Request, crate::Store, crate::log::LogParser)>();
-        is::<(crate::diff::Diff, crate::explain::Explanation, crate::prefix::PrefixReport)>();
-        is::<(crate::report::Report, crate::show::Shown, crate::summary::Summary)>();
-        is::<(crate::summary::Grouping, crate::timing::TimingReport, crate::prefix::Prompts)>();
+        is::<(
+            crate::Error,
+            crate::Recording,
+            crate::Request,
+            crate::Store,
+            crate::formats::anyclaude::log::LogParser,
+        )>();
+        is::<(
+            crate::analysis::diff::Diff,
+            crate::analysis::explain::Explanation,
+            crate::analysis::prefix::PrefixReport,
+        )>();
+        is::<(
+            crate::analysis::report::Report,
+            crate::analysis::show::Shown,
+            crate::analysis::summary::Summary,
+        )>();
+        is::<(
+            crate::analysis::summary::Grouping,
+            crate::analysis::timing::TimingReport,
+            crate::analysis::prefix::Prompts,
+        )>();
     }
 }

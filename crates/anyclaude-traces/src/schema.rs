@@ -13,16 +13,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json};
 
 use crate::SCHEMA_VERSION;
-use crate::content::ParameterValue;
-use crate::explain::{Evidence, Millis};
-use crate::measure::{Measure, Value};
-use crate::prefix::ElementName;
-use crate::report::{Answer, Figure};
-use crate::request::{Kind, TracePath};
-use crate::scope::KindFilter;
-use crate::stats::Stats;
-use crate::summary::Group;
-use crate::time::Timestamp;
+use crate::analysis::content::ParameterValue;
+use crate::analysis::explain::{Evidence, Millis};
+use crate::analysis::prefix::ElementName;
+use crate::analysis::report::{Answer, Figure};
+use crate::analysis::summary::Group;
+use crate::model::measure::{Measure, Value};
+use crate::model::request::{Kind, TracePath};
+use crate::model::scope::KindFilter;
+use crate::model::stats::Stats;
+use crate::model::time::Timestamp;
 
 /// The schema (draft 2020-12) of a result as `traces` prints it, which is the
 /// serialised `T` with [`SCHEMA_VERSION`] at its top.
@@ -32,7 +32,8 @@ use crate::time::Timestamp;
 /// add some.
 ///
 /// ```
-/// use anyclaude_traces::{schema, summary::Summary};
+/// use anyclaude_traces::schema;
+/// use anyclaude_traces::analysis::summary::Summary;
 ///
 /// let schema = schema::of::<Summary>("traces summary --format json");
 /// assert_eq!(schema["properties"]["schema_version"]["const"], 1);

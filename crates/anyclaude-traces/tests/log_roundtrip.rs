@@ -2,7 +2,8 @@
 
 mod support;
 
-use anyclaude_traces::log::{Confidence, LogParser, LogRequest, Outcome, ParsedLog, TtftSource};
+use anyclaude_traces::formats::anyclaude::log::{LogParser, LogRequest, ParsedLog};
+use anyclaude_traces::model::timing::{Confidence, Outcome, TtftSource};
 use proptest::prelude::*;
 use support::{EPOCH_MS, Fate, Form, Plan, Truth, write_log};
 

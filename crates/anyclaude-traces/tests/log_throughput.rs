@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyclaude_traces::log::{LogParser, ParsedLog};
+use anyclaude_traces::formats::anyclaude::log::{LogParser, ParsedLog};
 use support::{Fate, Form, Plan, write_log};
 
 /// A sitting: conversation turns and background requests that overlap.

@@ -14,7 +14,9 @@ use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use anyclaude_traces::{Recording, Request, Store};
+use anyclaude_traces::Recording;
+use anyclaude_traces::Request;
+use anyclaude_traces::Store;
 use chrono::{DateTime, Local};
 use libfuzzer_sys::fuzz_target;
 

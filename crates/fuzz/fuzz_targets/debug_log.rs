@@ -3,7 +3,7 @@
 #![no_main]
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
-use anyclaude_traces::log::{LogParser, ParsedLog, attach_saved_traces};
+use anyclaude_traces::formats::anyclaude::log::{LogParser, ParsedLog, attach_saved_traces};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|input: &[u8]| -> Corpus {

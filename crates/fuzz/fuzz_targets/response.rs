@@ -7,7 +7,7 @@
     reason = "a fuzz target fails by panicking, and takes what it needs of the oracle"
 )]
 
-use anyclaude_traces::trace::Parser;
+use anyclaude_traces::formats::anyclaude::trace::Parser;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Value, json};
 

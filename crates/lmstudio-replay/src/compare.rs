@@ -1,7 +1,7 @@
 //! Compares the same request through the proxy and straight to the server.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::explain::{Direct, Doubt};
+use anyclaude_traces::analysis::explain::{Direct, Doubt};
 
 use crate::run::{Cache, Comparison, Figures, Proxied, Replay, Verdict, rounded};
 
@@ -19,7 +19,7 @@ impl Replay {
         self.comparison = Proxied::of(request).map(|proxied| Comparison::of(self, proxied));
     }
 
-    /// This measurement as [`explain`](anyclaude_traces::explain::explain) takes it beside
+    /// This measurement as [`explain`](anyclaude_traces::analysis::explain::explain) takes it beside
     /// requests through the proxy; `None` where it has no time to first token. `model` is
     /// the one that answered these requests, if known.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyclaude_traces::stats::Stats;
+use anyclaude_traces::model::stats::Stats;
 use serde_json::Value;
 
 use crate::error::{AnswerLimit, Error};

@@ -1,6 +1,6 @@
 //! The result of a replay.
 
-use anyclaude_traces::stats::Stats;
+use anyclaude_traces::model::stats::Stats;
 use serde::{Deserialize, Serialize};
 
 /// A request, sent straight to a server, and how long that took.

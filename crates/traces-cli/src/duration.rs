@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::measure::{Measure, Unit, Value};
+use anyclaude_traces::model::measure::{Measure, Unit, Value};
 use anyhow::{Context as _, anyhow, bail};
 use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveTime, TimeDelta};
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Counter;
-use crate::trace::{Element, Identity, Message, Place, Section, Visit};
+use crate::formats::body::{Element, Message, Place, Section, Visit};
+use crate::model::Identity;
 
 /// Tokens in thousandths, so that sums are exact and do not depend on an order.
 pub(crate) type Thousandths = u64;
@@ -172,8 +173,8 @@ fn count(element: &Element<'_>) -> Thousandths {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::anyclaude::trace::parse;
     use crate::tokens::estimate;
-    use crate::trace::parse;
 
     fn read(memo: &Memo, body: &str) -> PromptTokens {
         let mut visitor = TokenVisitor::new(memo);

@@ -1,7 +1,8 @@
 //! Single traces with the answer beside them: they hold the oracle itself to
 //! what the definitions mean.
 
-use anyclaude_traces::trace::{Identity, Place, Section};
+use anyclaude_traces::formats::body::{Place, Section};
+use anyclaude_traces::model::Identity;
 use serde_json::json;
 
 use crate::seen::{Event, Seen, Verdict, agreed};

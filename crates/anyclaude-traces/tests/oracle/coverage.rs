@@ -1,7 +1,7 @@
 //! The random traces reach what they are meant to reach.
 
 use anyclaude_traces::error::SkipReason;
-use anyclaude_traces::trace::Section;
+use anyclaude_traces::formats::body::Section;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

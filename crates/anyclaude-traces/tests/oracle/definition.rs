@@ -1,8 +1,8 @@
 //! What a trace's record and events are, said as directly as possible.
 
 use anyclaude_traces::error::SkipReason;
-use anyclaude_traces::time::Timestamp;
-use anyclaude_traces::trace::{Place, Section};
+use anyclaude_traces::formats::body::{Place, Section};
+use anyclaude_traces::model::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::json::{Json, Member, WHITE, fault};

@@ -1,7 +1,8 @@
 //! What holds of every trace, whatever it says.
 
 use anyclaude_traces::error::SkipReason;
-use anyclaude_traces::trace::{Identity, Place, Section};
+use anyclaude_traces::formats::body::{Place, Section};
+use anyclaude_traces::model::Identity;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -5,8 +5,11 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use anyclaude_traces::error::{ParseError, SkipReason};
-use anyclaude_traces::time::Timestamp;
-use anyclaude_traces::trace::{Element, Identity, Message, Parser, Place, Raw, Section, TraceRecord, Visit};
+use anyclaude_traces::formats::anyclaude::trace::Parser;
+use anyclaude_traces::formats::body::{Element, Message, Place, Raw, Section, Visit};
+use anyclaude_traces::formats::record::TraceRecord;
+use anyclaude_traces::model::Identity;
+use anyclaude_traces::model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

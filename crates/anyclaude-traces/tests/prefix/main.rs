@@ -8,12 +8,13 @@ mod sessions;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use anyclaude_traces::prefix::{
+use anyclaude_traces::Store;
+use anyclaude_traces::Timestamp;
+use anyclaude_traces::analysis::prefix::{
     Cause, Options, Order, Passing, PrefixReport, PrefixVisitor, Prompts, View, prefix,
 };
+use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::recording::{Recording, element_text};
-use anyclaude_traces::scope::{KindFilter, Scope};
-use anyclaude_traces::{Store, Timestamp};
 use serde_json::{Value, json};
 
 /// A request as a test builds it.

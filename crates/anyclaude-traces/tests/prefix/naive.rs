@@ -1,7 +1,7 @@
 //! The definition once more, over `serde_json` values and whole texts: no tree,
 //! no hash, every slot compared element by element.
 
-use anyclaude_traces::prefix::{Order, View};
+use anyclaude_traces::analysis::prefix::{Order, View};
 use serde_json::{Value, json};
 
 use crate::{Asked, Expected, written};

@@ -1,6 +1,6 @@
 //! Requests without rhyme or reason: the simulator must agree with the naive one.
 
-use anyclaude_traces::prefix::View;
+use anyclaude_traces::analysis::prefix::View;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

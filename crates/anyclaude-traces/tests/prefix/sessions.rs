@@ -1,6 +1,6 @@
 //! Sessions built by rule: each step breaks the prefix in one known way.
 
-use anyclaude_traces::prefix::{Cause, Order, View};
+use anyclaude_traces::analysis::prefix::{Cause, Order, View};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

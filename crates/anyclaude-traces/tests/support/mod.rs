@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
 
-use anyclaude_traces::time::Timestamp;
+use anyclaude_traces::model::time::Timestamp;
 
 /// 2025-11-16T02:30:45.000Z
 pub(crate) const EPOCH_MS: i64 = 1_763_260_245_000;

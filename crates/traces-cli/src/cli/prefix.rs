@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 
-use anyclaude_traces::prefix::{Order, View};
+use anyclaude_traces::analysis::prefix::{Order, View};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};

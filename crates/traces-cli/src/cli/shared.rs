@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::scope::KindFilter;
+use anyclaude_traces::model::scope::KindFilter;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};

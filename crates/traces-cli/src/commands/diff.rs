@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use anyclaude_traces::diff::{self, diff};
+use anyclaude_traces::Error;
+use anyclaude_traces::Kind;
+use anyclaude_traces::analysis::diff::{self, diff};
+use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::recording::read_side;
-use anyclaude_traces::scope::KindFilter;
-use anyclaude_traces::{Error, Kind};
 
 use super::{reading, report_skipped};
 use crate::cli::{DiffArgs, Format};

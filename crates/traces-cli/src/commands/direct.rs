@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyclaude_traces::explain::Direct;
+use anyclaude_traces::analysis::explain::Direct;
 use anyhow::{Context as _, anyhow, bail};
 use lmstudio_replay::Replay;
 

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::explain::{Direct, Explanation, Prompt, Question, Reuse, explain};
-use anyclaude_traces::prefix::{PrefixReport, PrefixRequest};
+use anyclaude_traces::analysis::explain::{Direct, Explanation, Prompt, Question, Reuse, explain};
+use anyclaude_traces::analysis::prefix::{PrefixReport, PrefixRequest};
+use anyclaude_traces::model::request::TracePath;
+use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::recording::read_prompts;
-use anyclaude_traces::request::TracePath;
-use anyclaude_traces::scope::{KindFilter, Scope};
 
 use super::direct::measured;
 use super::prefix::simulated;

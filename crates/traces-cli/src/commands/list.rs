@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyclaude_traces::scope::KindFilter;
+use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
 

@@ -19,8 +19,9 @@ use std::io::Write;
 
 use std::sync::Arc;
 
-use anyclaude_traces::summary::Grouping;
-use anyclaude_traces::{Error, Request};
+use anyclaude_traces::Error;
+use anyclaude_traces::Request;
+use anyclaude_traces::analysis::summary::Grouping;
 
 use crate::cli::{By, Filter, Output, Verb};
 use crate::duration::Limit;

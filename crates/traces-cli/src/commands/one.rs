@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use anyclaude_traces::Kind;
 use anyclaude_traces::Request;
-use anyclaude_traces::scope::KindFilter;
+use anyclaude_traces::model::scope::KindFilter;
 use anyhow::{anyhow, bail};
 
 use super::{reading, report_skipped};

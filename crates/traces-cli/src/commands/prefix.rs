@@ -2,12 +2,13 @@
 
 use std::io::Write;
 
-use anyclaude_traces::context::context;
+use anyclaude_traces::Request;
+use anyclaude_traces::Store;
+use anyclaude_traces::analysis::context_window::context;
+use anyclaude_traces::analysis::prefix::{Options, Passing, PrefixReport, Prompts, prefix};
 use anyclaude_traces::error::Skipped;
-use anyclaude_traces::prefix::{Options, Passing, PrefixReport, Prompts, prefix};
+use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::recording::element_text;
-use anyclaude_traces::scope::{KindFilter, Scope};
-use anyclaude_traces::{Request, Store};
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};

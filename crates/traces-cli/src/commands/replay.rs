@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use anyclaude_traces::content::BodyJson;
+use anyclaude_traces::analysis::content::BodyJson;
 use anyhow::{Context as _, anyhow};
 use lmstudio_replay::{Api, Cache, Error, Plan, ProgressHandle, Replay};
 

@@ -2,14 +2,16 @@
 
 use std::io::Write;
 
-use anyclaude_traces::content::Content;
-use anyclaude_traces::explain::Direct;
+use anyclaude_traces::Kind;
+use anyclaude_traces::Request;
+use anyclaude_traces::Store;
+use anyclaude_traces::analysis::content::Content;
+use anyclaude_traces::analysis::explain::Direct;
+use anyclaude_traces::analysis::report::{self, PromptText, report};
+use anyclaude_traces::analysis::summary::Grouping;
+use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::recording::read_prompts;
-use anyclaude_traces::report::{self, PromptText, report};
-use anyclaude_traces::scope::KindFilter;
-use anyclaude_traces::summary::Grouping;
-use anyclaude_traces::timing::timing;
-use anyclaude_traces::{Kind, Request, Store};
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use anyclaude_traces::content::Content;
-use anyclaude_traces::show::show;
+use anyclaude_traces::analysis::content::Content;
+use anyclaude_traces::analysis::show::show;
 use anyhow::Context as _;
 
 use super::{check_limits, next_step, one};

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::scope::KindFilter;
-use anyclaude_traces::summary::summarize;
+use anyclaude_traces::analysis::summary::summarize;
+use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
 

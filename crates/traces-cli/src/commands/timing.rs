@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::scope::KindFilter;
-use anyclaude_traces::timing::timing;
+use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
 

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use anyclaude_traces::Request;
-use anyclaude_traces::diff::MeasureChange;
-use anyclaude_traces::prefix::PrefixRequest;
-use anyclaude_traces::summary::Group;
+use anyclaude_traces::analysis::diff::MeasureChange;
+use anyclaude_traces::analysis::prefix::PrefixRequest;
+use anyclaude_traces::analysis::summary::Group;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -117,7 +117,7 @@ pub(crate) fn prefix(out: &mut impl Write, requests: &[PrefixRequest]) -> anyhow
 pub(crate) fn groups(out: &mut impl Write, groups: &[Group]) -> anyhow::Result<()> {
     let spread = ["n", "min", "p50", "p90", "p95", "p99", "max"];
     let of_measure =
-        |measure: anyclaude_traces::measure::Measure| spread.map(|rank| format!("{measure}.{rank}"));
+        |measure: anyclaude_traces::model::measure::Measure| spread.map(|rank| format!("{measure}.{rank}"));
     let names = ["name", "requests"].map(str::to_owned).into_iter();
     let columns: Vec<String> = names.chain(Group::MEASURES.into_iter().flat_map(of_measure)).collect();
     table(out, &columns, groups)

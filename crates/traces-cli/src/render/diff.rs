@@ -1,9 +1,9 @@
 //! The page of `traces diff`.
 
-use anyclaude_traces::content::ParameterValue;
-use anyclaude_traces::diff::{Diff, MeasureChange, SideName};
-use anyclaude_traces::measure::{Measure, Unit, Value};
-use anyclaude_traces::overhead::RunChange;
+use anyclaude_traces::analysis::content::ParameterValue;
+use anyclaude_traces::analysis::diff::{Diff, MeasureChange, SideName};
+use anyclaude_traces::analysis::logging_cost::RunChange;
+use anyclaude_traces::model::measure::{Measure, Unit, Value};
 
 use super::page::Page;
 use super::table::{Grid, number, text};

@@ -1,7 +1,7 @@
 //! The page of `traces explain`: headline, bars, evidence and advice on one screen.
 
-use anyclaude_traces::explain::{Cause, Certainty, Contribution, Explanation};
-use anyclaude_traces::measure::{Unit, Value};
+use anyclaude_traces::analysis::explain::{Cause, Certainty, Contribution, Explanation};
+use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::page::Page;
 use super::table::{Grid, number, text};

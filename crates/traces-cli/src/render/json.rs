@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 
 use anyclaude_traces::SCHEMA_VERSION;
-use anyclaude_traces::list::RequestList;
+use anyclaude_traces::analysis::list::RequestList;
 use memchr::{memchr2, memchr2_iter};
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! The page of `traces list`.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::measure::Measure;
+use anyclaude_traces::model::measure::Measure;
 
 use super::page::{Next, Page};
 use super::summary::scope_line;

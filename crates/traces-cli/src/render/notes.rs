@@ -2,7 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use anyclaude_traces::{Error, SkipReason};
+use anyclaude_traces::Error;
+use anyclaude_traces::SkipReason;
 
 use super::{plain, units};
 

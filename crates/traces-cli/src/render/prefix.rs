@@ -1,13 +1,13 @@
 //! The page of `traces prefix`.
 
-use anyclaude_traces::context::ContextReport;
-use anyclaude_traces::measure::{Unit, Value};
-use anyclaude_traces::prefix::{
+use anyclaude_traces::analysis::context_window::ContextReport;
+use anyclaude_traces::analysis::prefix::{
     Break, Breaker, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed, ToolsDifference,
     Totals, View,
 };
+use anyclaude_traces::model::measure::{Unit, Value};
 
-use anyclaude_traces::request::TokenMethod;
+use anyclaude_traces::model::request::TokenMethod;
 
 use super::page::Page;
 use super::summary::scope_line;
@@ -154,7 +154,8 @@ pub(crate) fn breakers(breakers: &[Breaker]) -> Grid {
 
 fn breaker_name(breaker: &Breaker) -> String {
     let name = breaker.cause.name();
-    let volatile = breaker.volatile.filter(|_| breaker.cause != anyclaude_traces::prefix::Cause::DateChanged);
+    let volatile =
+        breaker.volatile.filter(|_| breaker.cause != anyclaude_traces::analysis::prefix::Cause::DateChanged);
     volatile.map_or_else(|| name.to_owned(), |volatile| format!("{name} ({})", volatile.words()))
 }
 
@@ -252,7 +253,10 @@ fn reading(speeds: &[ReadingSpeed]) -> Grid {
     ]);
     for speed in speeds {
         let ms = |ms: f64| {
-            units::show(anyclaude_traces::measure::Value::Rate(ms), anyclaude_traces::measure::Unit::Ms)
+            units::show(
+                anyclaude_traces::model::measure::Value::Rate(ms),
+                anyclaude_traces::model::measure::Unit::Ms,
+            )
         };
         grid.row([
             speed.model.as_deref().unwrap_or("(unknown)").to_owned(),
@@ -276,6 +280,6 @@ fn follows(follows: Follows) -> &'static str {
 }
 
 fn tokens(tokens: Option<u64>) -> String {
-    use anyclaude_traces::measure::{Unit, Value};
+    use anyclaude_traces::model::measure::{Unit, Value};
     units::maybe(tokens.and_then(|tokens| i64::try_from(tokens).ok()).map(Value::Whole), Unit::Tokens)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyclaude_traces::store::Progress as ReadProgress;
+use anyclaude_traces::read::Progress as ReadProgress;
 use lmstudio_replay::{Progress, ProgressHandle};
 use terminal_size::{Width, terminal_size_of};
 

@@ -1,6 +1,6 @@
 //! Renders the page of `traces replay`.
 
-use anyclaude_traces::measure::{Unit, Value};
+use anyclaude_traces::model::measure::{Unit, Value};
 use lmstudio_replay::{Cache, ChunkGap, Comparison, Figures, Replay};
 
 use super::page::Page;

@@ -1,9 +1,9 @@
 //! The page of `traces show`.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::measure::Measure;
-use anyclaude_traces::request::{TokenMethod, Tokens};
-use anyclaude_traces::show::{Shown, ShownMessage, ShownTool};
+use anyclaude_traces::analysis::show::{Shown, ShownMessage, ShownTool};
+use anyclaude_traces::model::measure::Measure;
+use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};

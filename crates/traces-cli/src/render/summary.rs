@@ -1,10 +1,10 @@
 //! The page of `traces summary`.
 
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::measure::Measure;
-use anyclaude_traces::scope::{KindFilter, Scope};
-use anyclaude_traces::summary::{Group, SessionGrowth, Summary};
-use anyclaude_traces::tools::ToolUse;
+use anyclaude_traces::analysis::summary::{Group, SessionGrowth, Summary};
+use anyclaude_traces::analysis::tools::ToolUse;
+use anyclaude_traces::model::measure::Measure;
+use anyclaude_traces::model::scope::{KindFilter, Scope};
 
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};

@@ -1,11 +1,11 @@
 //! The page of `traces timing`.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::measure::Measure;
-use anyclaude_traces::request::{Confidence, Outcome};
-use anyclaude_traces::stats::Stats;
-use anyclaude_traces::summary::Group;
-use anyclaude_traces::timing::{Edit, TimingReport};
+use anyclaude_traces::analysis::summary::Group;
+use anyclaude_traces::analysis::timing::{Edit, TimingReport};
+use anyclaude_traces::model::measure::Measure;
+use anyclaude_traces::model::stats::Stats;
+use anyclaude_traces::model::timing::{Confidence, Outcome};
 
 use super::list;
 use super::page::Page;
@@ -73,7 +73,7 @@ fn group_row(
     at: usize,
     measure: Measure,
     name: &str,
-    stats: &Stats<anyclaude_traces::measure::Value>,
+    stats: &Stats<anyclaude_traces::model::measure::Value>,
 ) -> [String; 7] {
     let figure = |value| units::show(value, measure.unit());
     [

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use anyclaude_traces::prices::{PriceList, ToolPrice};
-use anyclaude_traces::tools::ServerUse;
+use anyclaude_traces::analysis::tool_cost::{PriceList, ToolPrice};
+use anyclaude_traces::analysis::tools::ServerUse;
 
 use super::page::Page;
 use super::table::{Grid, number, text};

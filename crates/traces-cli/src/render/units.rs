@@ -1,7 +1,7 @@
 //! Figures and times as people read them. 1 kB = 1000 B; local time.
 
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::measure::{Unit, Value};
+use anyclaude_traces::model::measure::{Unit, Value};
 use chrono::{DateTime, Local};
 
 /// What stands where a value is unknown.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyclaude_traces::scope::KindFilter;
-use anyclaude_traces::{Kind, Timestamp};
+use anyclaude_traces::Kind;
+use anyclaude_traces::Timestamp;
+use anyclaude_traces::model::scope::KindFilter;
 use anyhow::anyhow;
 
 use crate::render::units;

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use anyclaude_traces::join::Joined;
-use anyclaude_traces::request::TracePath;
-use anyclaude_traces::{Error, Kind, Request, Timestamp};
+use anyclaude_traces::Error;
+use anyclaude_traces::Kind;
+use anyclaude_traces::Request;
+use anyclaude_traces::Timestamp;
+use anyclaude_traces::model::request::TracePath;
+use anyclaude_traces::recording::join::Joined;
 
 /// What was read, before any scope.
 #[derive(Default)]

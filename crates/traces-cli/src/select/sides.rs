@@ -5,12 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyclaude_traces::measure::Measure;
-use anyclaude_traces::prefix::Passing;
-use anyclaude_traces::request::TracePath;
-use anyclaude_traces::scope::{KindFilter, Scope};
-use anyclaude_traces::stats::Stats;
-use anyclaude_traces::{Error, Request};
+use anyclaude_traces::Error;
+use anyclaude_traces::Request;
+use anyclaude_traces::analysis::prefix::Passing;
+use anyclaude_traces::model::measure::Measure;
+use anyclaude_traces::model::request::TracePath;
+use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::model::stats::Stats;
 use anyhow::{Context as _, anyhow, bail};
 
 use super::{Field, Reader, Selection, Selector, in_order};

@@ -1,9 +1,11 @@
 //! The tokens of selected requests, and the prices of their tools.
 
-use anyclaude_traces::prices::{PriceList, prices, telling};
+use anyclaude_traces::Error;
+use anyclaude_traces::Request;
+use anyclaude_traces::Store;
+use anyclaude_traces::analysis::tool_cost::{PriceList, prices, telling};
 use anyclaude_traces::recording::{count_tokens, count_tools};
 use anyclaude_traces::tokens::{Scales, share};
-use anyclaude_traces::{Error, Request, Store};
 
 use super::Selection;
 

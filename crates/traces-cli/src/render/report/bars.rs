@@ -1,6 +1,6 @@
 //! Rows of text with a bar below each, and the tools by size that are shown so.
 
-use anyclaude_traces::report::Report;
+use anyclaude_traces::analysis::report::Report;
 use maud::{Markup, html};
 
 use super::chart::Caption;

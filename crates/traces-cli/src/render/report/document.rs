@@ -1,7 +1,7 @@
 //! The page around the charts: one file that opens nothing else. Markup is escaped by
 //! construction, and the whole of it is stripped of what steers a reader.
 
-use anyclaude_traces::report::{PromptText, Report, Text};
+use anyclaude_traces::analysis::report::{PromptText, Report, Text};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::prose::prose;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use anyclaude_traces::report::{PromptSections, Report, SessionSections};
+use anyclaude_traces::analysis::report::{PromptSections, Report, SessionSections};
 use maud::{Markup, html};
 
 use super::chart::{Caption, LEFT, ROOM, place, rule, ticks};

@@ -1,6 +1,6 @@
 //! The report as Markdown: the guide's five points, then the verdict.
 
-use anyclaude_traces::report::Report;
+use anyclaude_traces::analysis::report::Report;
 
 use super::points;
 use crate::render::explain;

@@ -1,6 +1,6 @@
 //! The guide's five points as rows, one column a model.
 
-use anyclaude_traces::report::{Figure, Finding, Point, Report, Topic};
+use anyclaude_traces::analysis::report::{Figure, Finding, Point, Report, Topic};
 
 use crate::render::units::{self, UNKNOWN};
 

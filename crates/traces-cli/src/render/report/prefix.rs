@@ -1,7 +1,7 @@
 //! What a prompt cache could reuse of each prompt, with the breaks marked.
 
-use anyclaude_traces::prefix::{PrefixReport, PrefixRequest, UPPER_BOUND};
-use anyclaude_traces::report::Report;
+use anyclaude_traces::analysis::prefix::{PrefixReport, PrefixRequest, UPPER_BOUND};
+use anyclaude_traces::analysis::report::Report;
 use maud::{Markup, html};
 
 use super::chart::{Caption, LEFT, ROOM, place, rule, ticks};

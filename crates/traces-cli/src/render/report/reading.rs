@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use anyclaude_traces::measure::{Unit, Value};
-use anyclaude_traces::report::{Line, Reading, Report};
+use anyclaude_traces::analysis::report::{Line, Reading, Report};
+use anyclaude_traces::model::measure::{Unit, Value};
 use maud::{Markup, html};
 
 use super::chart::{Caption, LEFT, ROOM, WIDTH, place, rule, ticks};

@@ -1,8 +1,8 @@
 //! The table of requests.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::measure::Measure;
-use anyclaude_traces::report::Report;
+use anyclaude_traces::analysis::report::Report;
+use anyclaude_traces::model::measure::Measure;
 use maud::{Markup, html};
 
 use super::document::table;

@@ -1,6 +1,6 @@
 //! What was skipped, left out or not logged.
 
-use anyclaude_traces::report::Report;
+use anyclaude_traces::analysis::report::Report;
 use maud::{Markup, html};
 
 use super::prose::prose;

@@ -1,7 +1,7 @@
 //! The verdict, and the five contributions as a waterfall.
 
-use anyclaude_traces::explain::{Explanation, LeftOutReason, Scenario};
-use anyclaude_traces::measure::{Unit, Value};
+use anyclaude_traces::analysis::explain::{Explanation, LeftOutReason, Scenario};
+use anyclaude_traces::model::measure::{Unit, Value};
 use maud::{Markup, html};
 
 use super::bars::{self, Bar};
@@ -45,7 +45,7 @@ fn basis_of(found: &Explanation) -> Vec<&str> {
 }
 
 /// The model of a side, or how it is selected.
-fn model(side: &anyclaude_traces::diff::SideName) -> &str {
+fn model(side: &anyclaude_traces::analysis::diff::SideName) -> &str {
     side.model.as_deref().unwrap_or(&side.selector)
 }
 

@@ -1,0 +1,16 @@
+//! One module for each question: requests, and content where needed → a serialisable result.
+
+pub mod content;
+pub mod context_window;
+pub mod diff;
+pub mod explain;
+mod insight;
+pub mod list;
+pub mod logging_cost;
+pub mod prefix;
+pub mod report;
+pub mod show;
+pub mod summary;
+pub mod timing;
+pub mod tool_cost;
+pub mod tools;

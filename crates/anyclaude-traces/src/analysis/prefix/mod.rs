@@ -1,0 +1,272 @@
+//! Requests → what of each prompt a prefix cache could reuse, and what broke it.
+//!
+//! A backend that keeps the processed prompt in a cache reads again only what
+//! comes after the first difference. The prompt is the sequence of its elements:
+//! system blocks, tools, content blocks of messages. An element is its compact
+//! JSON without `cache_control`; a string is the text block that it is one form
+//! of, and counts as many bytes, as Claude Code sends one message now as a string
+//! and now as a block. Elements are equal when their bytes are, and for the blocks
+//! of messages the role too.
+//!
+//! A cache is simulated for each model that ran. Where a request finds less than
+//! an earlier one left, the first difference is named, recognised, and priced.
+//! All of it is an upper bound: [`UPPER_BOUND`].
+
+mod cache;
+mod cache_breaks;
+mod cause;
+mod collate;
+mod compare;
+mod conversation;
+mod elements;
+mod excerpt;
+mod report;
+mod speed;
+mod tree;
+mod volatile;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+pub use cache_breaks::{Breaker, Evictions};
+pub use cause::{Cause, ToolsDifference};
+pub use compare::Fetch;
+pub use elements::{PrefixVisitor, Prompts};
+pub use report::prefix;
+pub use speed::{Follows, ReadingSpeed};
+pub use volatile::Volatile;
+
+use crate::analysis::context_window::ContextReport;
+use crate::analysis::tool_cost::PriceList;
+use crate::error::Skipped;
+use crate::formats::body::Place;
+use crate::model::request::{Kind, Request, TracePath};
+use crate::model::scope::Scope;
+use crate::model::time::Timestamp;
+
+/// What the figures do not say.
+pub const UPPER_BOUND: &str =
+    "Reusable is an upper bound: templates, hybrid caches and restarts can lose more";
+
+/// In which order the model's chat template puts the prompt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// The system prompt, then the tools: Qwen2.5 and 3, Llama, gpt-oss, most.
+    #[default]
+    SystemFirst,
+    /// The tools, then the system prompt: GLM-4.6, Kimi, Qwen3.5, Cohere.
+    ToolsFirst,
+}
+
+/// Whose request reaches the backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    /// What Claude Code sent.
+    #[default]
+    Sent,
+    /// What the proxy makes of it: no billing header, tools sorted by name as
+    /// JavaScript's `localeCompare` sorts them.
+    Proxied,
+}
+
+/// How the cache is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// The order of the prompt.
+    pub order: Order,
+    /// Whose request it is.
+    pub view: View,
+    /// How many sequences the cache holds.
+    pub slots: NonZeroUsize,
+    /// Whether to quote what was and what is now around the first difference.
+    pub text: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        // LM Studio's.
+        let slots = NonZeroUsize::MIN.saturating_add(3);
+        Self { order: Order::default(), view: View::default(), slots, text: false }
+    }
+}
+
+/// A request that passes through the cache.
+#[derive(Debug, Clone, Copy)]
+pub struct Passing<'a> {
+    /// The request.
+    pub request: &'a Request,
+    /// Whether it gets a row and counts in the totals; the others only leave in
+    /// the cache what they do.
+    pub shown: bool,
+}
+
+/// What [`prefix`] finds.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PrefixReport {
+    /// Which requests it is about.
+    pub scope: Scope,
+    /// The order of the prompt.
+    pub order: Order,
+    /// Whose request it is.
+    #[serde(rename = "as")]
+    pub view: View,
+    /// How many sequences the cache holds.
+    pub slots: u64,
+    /// How many requests passed through the cache, those shown among them.
+    pub simulated: u64,
+    /// The requests, in order of time.
+    pub requests: Vec<PrefixRequest>,
+    /// All of them in one.
+    pub totals: Totals,
+    /// The same with a cache of one slot.
+    pub totals_one_slot: Totals,
+    /// What broke prefixes, the costliest first.
+    pub breakers: Vec<Breaker>,
+    /// What the lack of slots cost.
+    pub evictions: Vec<Evictions>,
+    /// The same with a cache of one slot.
+    pub evictions_one_slot: Vec<Evictions>,
+    /// How fast each model reads, by the logs.
+    pub reading: Vec<ReadingSpeed>,
+    /// What the tools cost, once the tokens of the [`telling`](crate::analysis::tool_cost::telling)
+    /// requests are counted.
+    pub price_list: Option<PriceList>,
+    /// How much of a context window each thread takes, where a window was given.
+    pub context: Option<ContextReport>,
+    /// What to keep in mind, and what was seen of the backend, in sentences.
+    pub notes: Vec<String>,
+    /// The files that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PrefixRequest {
+    /// The trace file.
+    pub path: TracePath,
+    /// When it was recorded.
+    pub timestamp: Option<Timestamp>,
+    /// What sort of request it is.
+    pub kind: Kind,
+    /// The model that ran.
+    pub model: Option<Arc<str>>,
+    /// Its session.
+    pub session: Option<Arc<str>>,
+    /// Its thread.
+    pub thread: Option<Arc<str>>,
+    /// The bytes of its elements.
+    pub prompt_bytes: u64,
+    /// Of these, what the cache still held.
+    pub reusable_bytes: u64,
+    /// The same for a cache of one slot.
+    pub reusable_bytes_one_slot: u64,
+    /// The request whose sequence that is; `None` where nothing is reusable.
+    pub reused_from: Option<TracePath>,
+    /// Where the two sequences differ; `None` where the request only appended.
+    #[serde(rename = "break")]
+    pub break_: Option<Break>,
+    /// The tokens that had to be read, by the backend's own count of the prompt
+    /// and the share of its bytes.
+    pub new_tokens: Option<u64>,
+    /// The time to first token that was logged.
+    pub ttft_ms: Option<u64>,
+    /// The time to first token to be expected, by [`ReadingSpeed`].
+    pub expected_ttft_ms: Option<u64>,
+    /// Whether it took as long as if the prefix had been cold, though it was warm:
+    /// the backend's doing.
+    pub cold_although_warm: Option<bool>,
+}
+
+/// The first difference between a request and the sequence that it is compared
+/// with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Break {
+    /// Where it is.
+    pub element: ElementName,
+    /// What happened there.
+    pub cause: Cause,
+    /// The bytes that both share inside the element.
+    pub common_bytes: u64,
+    /// What sort of line changed, where it is one that often does.
+    pub volatile: Option<Volatile>,
+    /// How the tools differ, where they do.
+    pub tools: Option<ToolsDifference>,
+    /// The bytes that an earlier turn of the conversation had too, and that were
+    /// to be read again.
+    pub lost_bytes: u64,
+    /// The same in tokens of this prompt.
+    pub lost_tokens: Option<u64>,
+    /// The time that this took, by [`ReadingSpeed`].
+    pub lost_ms: Option<u64>,
+    /// The request that took the slot, where the cause is that.
+    pub evicted_by: Option<TracePath>,
+    /// What stood there in the other sequence, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
+    /// What stands there now, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+}
+
+/// Bytes over several requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PrefixTotals"))]
+#[non_exhaustive]
+pub struct Totals {
+    /// Of all prompts.
+    pub prompt_bytes: u64,
+    /// Of these, what the cache held.
+    pub reusable_bytes: u64,
+    /// The share of it; `None` where there is no prompt.
+    pub ratio: Option<f64>,
+}
+
+impl Totals {
+    fn add(&mut self, prompt_bytes: u64, reusable_bytes: u64) {
+        self.prompt_bytes += prompt_bytes;
+        self.reusable_bytes += reusable_bytes;
+        let ratio = speed::float(self.reusable_bytes) / speed::float(self.prompt_bytes);
+        self.ratio = (self.prompt_bytes > 0).then_some(ratio);
+    }
+
+    /// What had to be read.
+    #[must_use]
+    pub fn new_bytes(&self) -> u64 {
+        self.prompt_bytes - self.reusable_bytes
+    }
+}
+
+/// The place of an element as it is written: `system[0]`, `tools[12]`,
+/// `messages[3].content[1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ElementName(pub Place);
+
+impl fmt::Display for ElementName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Place::System(at) => write!(f, "system[{at}]"),
+            Place::Tool(at) => write!(f, "tools[{at}]"),
+            Place::Block { message, block } => write!(f, "messages[{message}].content[{block}]"),
+        }
+    }
+}
+
+impl Serialize for ElementName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,114 @@
+//! How the prompt of a session grew, section by section.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::analysis::summary::parted;
+use crate::model::request::Request;
+use crate::model::time::Timestamp;
+
+/// How many sessions are shown.
+const MOST_SESSIONS: usize = 4;
+/// How many of a session's prompts are shown.
+const MOST_PROMPTS: usize = 400;
+
+/// The sessions with most requests, each with two or more, and how many others there
+/// are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Growth {
+    /// In order of time.
+    pub sessions: Vec<SessionSections>,
+    /// How many sessions are left out.
+    pub other_sessions: u64,
+}
+
+/// The prompts of one session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SessionSections {
+    /// The session; `None` for requests of which no session is known.
+    pub id: Option<Arc<str>>,
+    /// How many requests it has.
+    pub requests: u64,
+    /// Its first request's timestamp.
+    pub first: Option<Timestamp>,
+    /// Its last request's timestamp.
+    pub last: Option<Timestamp>,
+    /// Its prompts in order of time; of a long session the first, the last, and
+    /// the largest of each few between them.
+    pub prompts: Vec<PromptSections>,
+}
+
+/// A prompt by section. The four add up to `body_bytes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PromptSections {
+    /// Which request of the session it is, counted from 1.
+    pub request: u64,
+    /// Compact JSON of the system prompt.
+    pub system_bytes: u64,
+    /// Compact JSON of the tools.
+    pub tools_bytes: u64,
+    /// Compact JSON of the messages.
+    pub messages_bytes: u64,
+    /// The rest of the body.
+    pub other_bytes: u64,
+}
+
+impl PromptSections {
+    fn of(at: usize, request: &Request) -> Self {
+        let sizes = &request.sizes;
+        Self {
+            request: at as u64 + 1,
+            system_bytes: sizes.system_bytes,
+            tools_bytes: sizes.tools_bytes,
+            messages_bytes: sizes.messages_bytes,
+            other_bytes: sizes.other_bytes,
+        }
+    }
+
+    /// The whole prompt.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.system_bytes + self.tools_bytes + self.messages_bytes + self.other_bytes
+    }
+}
+
+/// How the prompts of the largest sessions grew. `requests` are in order of time.
+pub(super) fn growth(requests: &[&Request]) -> Growth {
+    let mut sessions: Vec<(usize, SessionSections)> =
+        parted(requests, |request| request.session.clone()).into_iter().map(sections).enumerate().collect();
+    sessions.sort_by(|a, b| (b.1.requests, a.0).cmp(&(a.1.requests, b.0)));
+    let all = sessions.len();
+    sessions.truncate(MOST_SESSIONS);
+    sessions.retain(|(_, session)| session.requests > 1);
+    let other_sessions = (all - sessions.len()) as u64;
+    sessions.sort_by_key(|(place, _)| *place);
+    Growth { sessions: sessions.into_iter().map(|(_, session)| session).collect(), other_sessions }
+}
+
+fn sections((id, members): (Option<Arc<str>>, Vec<&Request>)) -> SessionSections {
+    let prompts: Vec<PromptSections> =
+        members.iter().enumerate().map(|(at, request)| PromptSections::of(at, request)).collect();
+    SessionSections {
+        id,
+        requests: members.len() as u64,
+        first: members.iter().find_map(|request| request.timestamp),
+        last: members.iter().rev().find_map(|request| request.timestamp),
+        prompts: thinned(&prompts),
+    }
+}
+
+/// At most so many prompts: the first, the last, and between them the largest of each
+/// few that follow one another.
+fn thinned(prompts: &[PromptSections]) -> Vec<PromptSections> {
+    let [first, between @ .., last] = prompts else { return prompts.to_vec() };
+    let few = between.len().div_ceil(MOST_PROMPTS - 2).max(1);
+    let largest = |few: &[PromptSections]| few.iter().max_by_key(|prompt| prompt.body_bytes()).copied();
+    [*first].into_iter().chain(between.chunks(few).filter_map(largest)).chain([*last]).collect()
+}

@@ -1,0 +1,149 @@
+//! Requests with their times, and what explains them → everything that one page
+//! tells of a recording.
+
+mod growth;
+mod points;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+pub use growth::{Growth, PromptSections, SessionSections};
+pub use points::{Answer, Figure, Finding, Point, Topic};
+pub use reading::{Line, Reading, ReadingPoint};
+pub use text::{PromptText, Text};
+
+use crate::analysis::explain::{Direct, Explanation};
+use crate::analysis::prefix::{Follows, PrefixReport};
+use crate::analysis::summary::{Totals, count_kinds, totals};
+use crate::analysis::timing::TimingReport;
+use crate::analysis::tools::{self, ServerUse, ToolUse};
+use crate::error::Skipped;
+use crate::model::request::{Request, TracePath};
+use crate::model::scope::Scope;
+
+/// What [`report`] is asked.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// The requests, their times, what is missing of them and what was skipped.
+    pub timing: TimingReport,
+    /// The requests of other kinds in the same time, which are only counted.
+    pub others: &'a [Request],
+    /// The two models that are compared, the faster one first; where fewer than two
+    /// are known, all requests as one side.
+    pub sides: &'a [Side<'a>],
+    /// Where the slower of the two lost its time; `None` where there are no two.
+    pub explanation: Option<Explanation>,
+    /// What a prompt cache could have reused of each request, where that was worked out.
+    pub prefix: Option<PrefixReport>,
+    /// Text of prompts, where the user asked for it.
+    pub texts: Vec<PromptText>,
+}
+
+/// The requests that one model answered.
+#[derive(Debug, Clone)]
+pub struct Side<'a> {
+    /// The model, or what else they have in common.
+    pub name: String,
+    /// In order of time.
+    pub requests: Vec<&'a Request>,
+    /// What the model took without the proxy, where that was measured.
+    pub direct: Option<Direct>,
+}
+
+/// What [`report`] finds.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Report {
+    /// Which requests it is about.
+    pub scope: Scope,
+    /// The answer in one sentence, or why there is none.
+    pub headline: String,
+    /// All requests in one.
+    pub totals: Totals,
+    /// How many requests in the same time are of kinds that are left out.
+    pub other_kinds: BTreeMap<&'static str, u64>,
+    /// Where the slower model lost its time; `None` where fewer than two models are
+    /// known.
+    pub explanation: Option<Explanation>,
+    /// The performance guide's five points.
+    pub points: Vec<Point>,
+    /// How the prompts of the largest sessions grew.
+    pub growth: Growth,
+    /// How long each model took to read its prompts.
+    pub reading: Vec<Reading>,
+    /// What a prompt cache could have reused of each request, where that was worked out.
+    pub prefix: Option<PrefixReport>,
+    /// Every tool, largest first.
+    pub largest_tools: Vec<ToolUse>,
+    /// The MCP servers behind these tools, largest first.
+    pub mcp_servers: Vec<ServerUse>,
+    /// The requests, in order of time.
+    pub requests: Vec<Request>,
+    /// Text of prompts, where the user asked for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<PromptText>,
+    /// What was not logged, in sentences, and how to get it next time.
+    pub missing: Vec<String>,
+    /// The files that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Why there is no verdict without two models.
+const FEW_MODELS: &str = "No verdict: two models are compared, and fewer are known here. Run the same task with \
+                          another model, look further back with --all, or name the model of a session: --label \
+                          NAME=session:ID";
+
+/// Puts together what a page tells of these requests.
+#[must_use]
+pub fn report(question: Question<'_>) -> Report {
+    let Question { timing, others, sides, explanation, prefix, texts } = question;
+    let requests: Vec<&Request> = timing.requests.iter().collect();
+    let headline = explanation.as_ref().map_or(FEW_MODELS, |found| &found.verdict.headline).to_owned();
+    let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
+    let read_tokens = |request: &Request| {
+        newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
+    };
+    let reading = sides.iter().map(|side| reading::reading(side, &read_tokens)).collect();
+    let largest_tools = tools::largest(requests.iter().copied());
+    Report {
+        scope: timing.scope,
+        headline,
+        totals: totals(&requests, timing.skipped.len()),
+        other_kinds: count_kinds(others),
+        explanation,
+        points: points::points(sides),
+        growth: growth::growth(&requests),
+        reading,
+        prefix,
+        mcp_servers: tools::servers(largest_tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes))),
+        largest_tools,
+        requests: timing.requests,
+        texts,
+        missing: timing.missing,
+        skipped: timing.skipped,
+    }
+}
+
+/// The tokens of each prompt that its backend had to read: what is new to a cache like
+/// the one that its times tell of. Requests of which that is unknown are left out.
+fn newly_read(prefix: &PrefixReport) -> impl Iterator<Item = (&TracePath, u64)> {
+    let follows: HashMap<_, Follows> =
+        prefix.reading.iter().map(|speed| (&speed.model, speed.follows)).collect();
+    prefix.requests.iter().filter_map(move |request| match follows.get(&request.model) {
+        Some(Follows::AllTokens) => None,
+        Some(Follows::NewTokensOneSlot) => {
+            let share = |bytes: u64| u128::from(bytes) * u128::from(request.new_tokens.unwrap_or(0));
+            let new = request.prompt_bytes - request.reusable_bytes_one_slot;
+            let with_slots = request.prompt_bytes - request.reusable_bytes;
+            let tokens = share(new).checked_div(u128::from(with_slots))?;
+            request.new_tokens.and(u64::try_from(tokens).ok()).map(|tokens| (&request.path, tokens))
+        }
+        Some(Follows::NewTokens) | None => request.new_tokens.map(|tokens| (&request.path, tokens)),
+    })
+}

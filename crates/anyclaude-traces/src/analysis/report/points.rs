@@ -1,0 +1,221 @@
+//! The performance guide's five points: for each model either figures, or why there
+//! are none and how to get them.
+
+use std::fmt;
+
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
+
+use super::Side;
+use crate::analysis::explain::{Direct, Doubt};
+use crate::model::measure::{Measure, Unit, Value};
+use crate::model::request::Request;
+use crate::model::stats::Stats;
+use crate::model::timing::Outcome;
+
+/// How to have everything logged next time.
+const RECORD: &str = "record with ANYCLAUDE_DEBUG=2 anyclaude";
+
+/// How to have it measured.
+const MEASURE: &str =
+    "load the model and send a recorded request straight to the server with `traces replay latest`";
+
+/// What the guide asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// How many keepalives were sent while waiting.
+    Keepalives,
+    /// How fast the model writes without the proxy.
+    TokensPerSecondDirect,
+    /// How fast it writes through anyclaude.
+    TokensPerSecondThroughAnyclaude,
+    /// How large the prompts are.
+    PromptSizes,
+    /// How many events and parts the answers had.
+    ChunkCounts,
+}
+
+impl Topic {
+    /// All of them, in the guide's order.
+    pub const ALL: [Self; 5] = [
+        Self::Keepalives,
+        Self::TokensPerSecondDirect,
+        Self::TokensPerSecondThroughAnyclaude,
+        Self::PromptSizes,
+        Self::ChunkCounts,
+    ];
+
+    fn measures(self) -> &'static [Measure] {
+        match self {
+            Self::Keepalives => &[Measure::Keepalives],
+            Self::TokensPerSecondDirect => &[],
+            Self::TokensPerSecondThroughAnyclaude => &[Measure::ReportedTokensPerSecond],
+            Self::PromptSizes => &[
+                Measure::BodyBytes,
+                Measure::SystemChars,
+                Measure::ToolCount,
+                Measure::ToolsBytes,
+                Measure::MessageCount,
+                Measure::MessagesBytes,
+                Measure::PromptTokens,
+            ],
+            Self::ChunkCounts => &[Measure::Events, Measure::Parts],
+        }
+    }
+}
+
+/// One of the five, with what is known of each model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Point {
+    /// What it asks.
+    pub topic: Topic,
+    /// For each model, in the order in which they are compared.
+    pub answers: Vec<Answer>,
+}
+
+/// What is known of one model.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The model.
+    pub model: String,
+    /// How many requests it answered.
+    pub requests: u64,
+    /// The figures, or why there are none.
+    pub finding: Finding,
+}
+
+/// Figures, or why there are none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Finding {
+    /// At least one of these is known.
+    Known(Vec<Figure>),
+    /// A sentence with the reason, and how to find out.
+    Unknown(String),
+}
+
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (figures, unknown) = match &self.finding {
+            Finding::Known(figures) => (Some(figures), None),
+            Finding::Unknown(why) => (None, Some(why)),
+        };
+        let mut answer = serializer.serialize_struct("Answer", 4)?;
+        answer.serialize_field("model", &self.model)?;
+        answer.serialize_field("requests", &self.requests)?;
+        answer.serialize_field("figures", &figures)?;
+        answer.serialize_field("unknown", &unknown)?;
+        answer.end()
+    }
+}
+
+/// How a measure is spread over a model's requests.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Figure {
+    /// The measure, or `output_tokens_per_second` of a replay.
+    pub name: &'static str,
+    /// What it counts.
+    #[serde(skip)]
+    pub unit: Unit,
+    /// `None` where no request's value is known.
+    pub stats: Option<Stats<Value>>,
+}
+
+impl Figure {
+    fn of(measure: Measure, requests: &[&Request]) -> Self {
+        let stats = Stats::of(requests.iter().filter_map(|request| measure.of(request)));
+        Self { name: measure.name(), unit: measure.unit(), stats }
+    }
+}
+
+pub(super) fn points(sides: &[Side<'_>]) -> Vec<Point> {
+    let answer = |topic: Topic, side: &Side<'_>| Answer {
+        model: side.name.clone(),
+        requests: side.requests.len() as u64,
+        finding: finding(topic, side),
+    };
+    let point =
+        |topic: Topic| Point { topic, answers: sides.iter().map(|side| answer(topic, side)).collect() };
+    Topic::ALL.into_iter().map(point).collect()
+}
+
+fn finding(topic: Topic, side: &Side<'_>) -> Finding {
+    let mut figures: Vec<Figure> =
+        topic.measures().iter().map(|&measure| Figure::of(measure, &side.requests)).collect();
+    if topic == Topic::TokensPerSecondDirect {
+        let direct = side.direct.as_ref().filter(|direct| other_model(direct).is_none());
+        let speed = direct.and_then(|direct| direct.output_tokens_per_second);
+        let stats = Stats::of(speed.map(Value::Rate));
+        figures.push(Figure { name: "output_tokens_per_second", unit: Unit::PerSecond, stats });
+    }
+    if figures.iter().any(|figure| figure.stats.is_some()) {
+        return Finding::Known(figures);
+    }
+    Finding::Unknown(why_unknown(topic, side).to_string())
+}
+
+/// The model that was measured, where it is not the one that was recorded.
+fn other_model(direct: &Direct) -> Option<&str> {
+    match &direct.doubt {
+        Some(Doubt::OtherModel(model)) => Some(model),
+        _ => None,
+    }
+}
+
+/// Why nothing is known.
+enum Why<'a> {
+    NoRequests,
+    NotMeasured,
+    OtherModel(&'a str),
+    NoTokenCounts,
+    Claude,
+    NoLog,
+    Level1,
+    NoEnd,
+}
+
+fn why_unknown<'a>(topic: Topic, side: &'a Side<'_>) -> Why<'a> {
+    let all = |is: fn(&Request) -> bool| side.requests.iter().all(|request| is(request));
+    let is_completed = |request: &Request| {
+        request.timing.as_ref().is_some_and(|timing| timing.outcome == Some(Outcome::Completed))
+    };
+    match topic {
+        Topic::PromptSizes => Why::NoRequests,
+        _ if side.requests.is_empty() => Why::NoRequests,
+        Topic::TokensPerSecondDirect => match &side.direct {
+            Some(direct) => other_model(direct).map_or(Why::NoTokenCounts, Why::OtherModel),
+            None => Why::NotMeasured,
+        },
+        _ if all(|request| request.mode.as_deref() == Some("claude")) => Why::Claude,
+        _ if all(|request| request.join.is_none()) => Why::NoLog,
+        _ if !side.requests.iter().any(|request| is_completed(request)) => Why::NoEnd,
+        Topic::Keepalives => Why::Level1,
+        Topic::TokensPerSecondThroughAnyclaude => Why::NoTokenCounts,
+        Topic::ChunkCounts => Why::NoEnd,
+    }
+}
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRequests => f.write_str("there are no requests: `traces list` shows what there is"),
+            Self::NotMeasured => write!(f, "not measured: {MEASURE}"),
+            Self::OtherModel(model) => write!(f, "the replay is of {model}: {MEASURE}"),
+            Self::NoTokenCounts => {
+                write!(f, "the backend told no token counts: turn usage on in its server, or {RECORD}")
+            }
+            Self::Claude => f.write_str("mode claude logs nothing of it, as no local model runs"),
+            Self::NoLog => write!(f, "no log tells of these requests: {RECORD}"),
+            Self::Level1 => write!(f, "debug level 1 logs none: {RECORD}"),
+            Self::NoEnd => {
+                write!(f, "no streamed request has an end in the log: let some finish, and {RECORD}")
+            }
+        }
+    }
+}

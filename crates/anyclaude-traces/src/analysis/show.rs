@@ -1,0 +1,126 @@
+//! One request → everything in it, measured.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::analysis::content::{Block, Content, Parameter};
+use crate::analysis::tool_cost::PriceList;
+use crate::analysis::tools::{self, ServerUse};
+use crate::model::request::Request;
+
+/// One request, taken apart.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Shown {
+    /// The request itself.
+    #[serde(flatten)]
+    pub request: Request,
+    /// The blocks of its system prompt.
+    pub system: Vec<ShownSystem>,
+    /// Its tools, largest first, then by name.
+    pub tools: Vec<ShownTool>,
+    /// The MCP servers behind them, largest first.
+    pub mcp_servers: Vec<ServerUse>,
+    /// What its tools cost, once its tokens are counted.
+    pub price_list: Option<PriceList>,
+    /// Its messages.
+    pub messages: Vec<ShownMessage>,
+    /// Every other member of the body, by its name.
+    #[serde(serialize_with = "by_name")]
+    #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::parameters"))]
+    pub parameters: Vec<Parameter>,
+}
+
+/// A block of the system prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ShownSystem {
+    /// Compact JSON.
+    pub bytes: u64,
+    /// Characters of its text.
+    pub chars: u64,
+    /// Its text, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ShownTool {
+    /// Its name.
+    pub name: Option<Arc<str>>,
+    /// Compact JSON.
+    pub bytes: u64,
+    /// The MCP server that offers it.
+    pub server: Option<String>,
+    /// Its description, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ShownMessage {
+    /// Its role.
+    pub role: Option<String>,
+    /// Compact JSON.
+    pub bytes: u64,
+    /// Its content blocks.
+    pub blocks: Vec<Block>,
+}
+
+fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(parameters.iter().map(|parameter| (&parameter.name, &parameter.value)))
+}
+
+/// Takes a request apart.
+///
+/// ```
+/// use anyclaude_traces::analysis::content::Content;
+/// use anyclaude_traces::analysis::show::show;
+///
+/// # use anyclaude_traces::Kind;
+/// # use anyclaude_traces::Recording;
+/// # use anyclaude_traces::Request;
+/// # use anyclaude_traces::Store;
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let request = recording.requests[0].clone();
+/// let mut content = Content::sizes();
+/// Store::default().reread(request.path.as_ref(), &mut content)?;
+/// let shown = show(request, content);
+/// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
+/// # Ok::<(), anyclaude_traces::Error>(())
+/// ```
+#[must_use]
+pub fn show(request: Request, content: Content) -> Shown {
+    let mut tools: Vec<ShownTool> = content.tools.into_iter().map(shown_tool).collect();
+    tools.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
+    let mcp_servers = tools::servers(tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
+    let system = content.system.into_iter();
+    let messages = content.messages.into_iter();
+    Shown {
+        request,
+        system: system
+            .map(|block| ShownSystem { bytes: block.bytes, chars: block.chars, text: block.text })
+            .collect(),
+        tools,
+        mcp_servers,
+        price_list: None,
+        messages: messages
+            .map(|message| ShownMessage { role: message.role, bytes: message.bytes, blocks: message.blocks })
+            .collect(),
+        parameters: content.parameters,
+    }
+}
+
+fn shown_tool(tool: crate::analysis::content::Tool) -> ShownTool {
+    let server = tool.name.as_deref().and_then(tools::server).map(str::to_owned);
+    ShownTool { name: tool.name, bytes: tool.bytes, server, text: tool.text }
+}

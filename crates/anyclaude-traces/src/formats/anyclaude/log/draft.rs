@@ -1,0 +1,304 @@
+//! A request while its log is being read.
+
+use std::sync::Arc;
+
+use super::message::Usage;
+use super::parts::Possible;
+use super::scan;
+use super::types::LogRequest;
+use crate::model::time::Timestamp;
+use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, TtftSource};
+
+/// Whom a request goes to; one for all requests of a run that go there.
+#[derive(Debug)]
+pub(super) struct Label {
+    provider: Arc<str>,
+    model: Arc<str>,
+}
+
+impl Label {
+    /// Of `provider/model`.
+    pub(super) fn of(label: &str) -> Option<Self> {
+        let (provider, model) = label.split_once('/')?;
+        Some(Self { provider: provider.into(), model: model.into() })
+    }
+}
+
+/// What is known of a request so far. Times are milliseconds of the Unix epoch.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Index of `provider/model`.
+    pub(super) label: u32,
+    pub(super) start: i64,
+    /// When its stream began; only streamed requests have one.
+    pub(super) stream_start: Option<i64>,
+    /// The log goes on after it was sent, so a stream would have begun by now.
+    pub(super) sent: bool,
+    pub(super) confidence: Confidence,
+    pub(super) end: Option<End>,
+    pub(super) failed: bool,
+    pub(super) timed_out: bool,
+    /// From `[Timing]`; negative when the clock was set back.
+    pub(super) first_token_ms: Option<i64>,
+    pub(super) first_part: FirstPart,
+    /// Stamps of the keepalives sent.
+    pub(super) keepalives: Vec<i64>,
+    /// How many the log says there were, where the stamps do not show as many.
+    pub(super) keepalives_confirmed: Option<u64>,
+    /// The keepalives may be another request's.
+    pub(super) keepalives_unsure: bool,
+    pub(super) tool_count: Option<u64>,
+    pub(super) message_count: Option<u64>,
+    pub(super) max_tokens: Option<u64>,
+    pub(super) prompt: Option<PromptOverhead>,
+    pub(super) saved_trace: Option<String>,
+}
+
+/// The first part with content, at level 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstPart {
+    None,
+    At(i64),
+    Ambiguous,
+}
+
+/// What `[Request Complete]` and its neighbours say.
+#[derive(Debug, Default, Clone)]
+pub(super) struct End {
+    /// Duration as logged; negative when the clock was set back.
+    pub(super) ms: i64,
+    pub(super) events: Option<u64>,
+    pub(super) bytes: Option<u64>,
+    pub(super) tokens_per_second: Option<f64>,
+    pub(super) parts: Option<u64>,
+    pub(super) usage: Option<Usage>,
+    /// The proxy guessed the prompt tokens itself.
+    pub(super) prompt_estimated: bool,
+    pub(super) firsts: Possible,
+    /// How many keepalives its last event says there were; without stamps only.
+    pub(super) keepalives: Option<u64>,
+}
+
+impl Draft {
+    pub(super) fn new(label: u32, start: i64) -> Self {
+        Self {
+            label,
+            start,
+            stream_start: None,
+            sent: false,
+            confidence: Confidence::Exact,
+            end: None,
+            failed: false,
+            timed_out: false,
+            first_token_ms: None,
+            first_part: FirstPart::None,
+            keepalives: Vec::new(),
+            keepalives_confirmed: None,
+            keepalives_unsure: false,
+            tool_count: None,
+            message_count: None,
+            max_tokens: None,
+            prompt: None,
+            saved_trace: None,
+        }
+    }
+
+    /// Whether anything shows that its reply was streamed.
+    pub(super) fn is_streamed(&self) -> bool {
+        self.stream_start.is_some() || self.end.is_some() || self.first_token_ms.is_some()
+    }
+
+    /// Whether its stream can still have waited at `at`.
+    pub(super) fn waited_at(&self, at: i64) -> bool {
+        let waited = self.first_token_ms.or(self.end.as_ref().map(|end| end.ms));
+        waited.is_none_or(|ms| self.start.saturating_add(ms) >= at)
+    }
+
+    /// A quota probe: it asks for one token, in one piece.
+    pub(super) fn is_probe(&self) -> bool {
+        self.max_tokens == Some(1)
+    }
+
+    pub(super) fn doubt(&mut self, confidence: Confidence) {
+        self.confidence = self.confidence.max(confidence);
+    }
+
+    /// Takes over the JSON of `[Request Details]`.
+    pub(super) fn details(&mut self, json: &[u8]) {
+        self.tool_count = scan::member_number(json, "toolCount").or(self.tool_count);
+        self.message_count = scan::member_number(json, "messageCount").or(self.message_count);
+        self.max_tokens = scan::member_number(json, "maxTokens").or(self.max_tokens);
+    }
+
+    /// Takes over the JSON of `[Prompt Overhead]`.
+    pub(super) fn overhead(&mut self, json: &[u8]) {
+        let prompt = || {
+            let tools = scan::member_text(json, "tools")?;
+            Some(PromptOverhead {
+                system_chars: token_figure(scan::member_text(json, "systemPrompt")?)?.checked_mul(4)?,
+                tools_chars: token_figure(tools)?.checked_mul(4)?,
+                user_message_chars: scan::member_text(json, "userMessage").and_then(kilobytes),
+                tool_count: tools_figure(tools),
+            })
+        };
+        self.prompt = prompt().or(self.prompt);
+        self.tool_count = self.tool_count.or(self.prompt.and_then(|prompt| prompt.tool_count));
+    }
+
+    /// The finished request. `level` is the debug level, as far as known.
+    pub(super) fn finish(self, label: &Label, level: Option<u8>) -> Option<LogRequest> {
+        let start = Timestamp::from_unix_ms(self.start)?;
+        let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
+        let outcome = match (self.timed_out, self.failed, &self.end) {
+            (true, ..) => Outcome::TimedOut,
+            (false, true, _) => Outcome::Failed,
+            (false, false, Some(_)) => Outcome::Completed,
+            (false, false, None) if streamed == Some(false) => Outcome::NotStreamed,
+            (false, false, None) => Outcome::Unfinished,
+        };
+        let unsigned = |ms: i64| u64::try_from(ms).ok();
+        let timing = self.first_token_ms.and_then(unsigned);
+        let first_part = match self.first_part {
+            FirstPart::At(at) => unsigned(at.saturating_sub(self.start)),
+            FirstPart::None | FirstPart::Ambiguous => None,
+        };
+        let ttft_ms = timing.or(first_part);
+        let ttft_source = match (timing, first_part) {
+            (Some(_), _) => Some(TtftSource::Timing),
+            (None, Some(_)) => Some(TtftSource::FirstPart),
+            (None, None) => None,
+        };
+        let has_end = !matches!(outcome, Outcome::Unfinished | Outcome::NotStreamed);
+        let counts_keepalives = level >= Some(2)
+            && streamed == Some(true)
+            && has_end
+            && (!self.keepalives_unsure || self.keepalives_confirmed.is_some());
+        let total_ms = self.end.as_ref().and_then(|end| unsigned(end.ms));
+        let end = self.end.unwrap_or_default();
+        let usage = end.usage.filter(|usage| usage.prompt > 0 || usage.output > 0);
+        let prompt_tokens =
+            usage.map(|usage| usage.prompt).filter(|&prompt| prompt > 0 && !end.prompt_estimated);
+        let reported = usage.map(|usage| usage.output);
+        let output_tokens = reported.or_else(|| derived_tokens(end.tokens_per_second?, total_ms?, ttft_ms?));
+        let output_source = if reported.is_some() { TokenSource::Usage } else { TokenSource::Derived };
+        Some(LogRequest {
+            provider: label.provider.clone(),
+            model: label.model.clone(),
+            start,
+            streamed,
+            outcome,
+            confidence: self.confidence,
+            ttft_ms,
+            ttft_source,
+            ttft_ambiguous: ttft_ms.is_none() && self.first_part == FirstPart::Ambiguous,
+            total_ms,
+            keepalives: counts_keepalives
+                .then(|| self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64)),
+            events: end.events,
+            event_bytes: end.bytes,
+            parts: end.parts,
+            prompt_tokens,
+            prompt_tokens_source: prompt_tokens.map(|_| TokenSource::Usage),
+            output_tokens,
+            output_tokens_source: output_tokens.map(|_| output_source),
+            cache_read_tokens: usage.map(|usage| usage.cache_read).filter(|&tokens| tokens > 0),
+            reported_tokens_per_second: end.tokens_per_second,
+            tool_count: self.tool_count,
+            message_count: self.message_count,
+            max_tokens: self.max_tokens,
+            prompt: self.prompt,
+            saved_trace: self.saved_trace,
+            proxy: None,
+        })
+    }
+}
+
+fn derived_tokens(per_second: f64, total_ms: u64, ttft_ms: u64) -> Option<u64> {
+    let tokens = (per_second * total_ms.checked_sub(ttft_ms)? as f64 / 1000.0).round();
+    (tokens < 1e15).then_some(tokens as u64)
+}
+
+/// `9837` from `38.4KB (~9,837 tokens, 17 tools)`; the digits are grouped as
+/// the user's language does it.
+fn token_figure(text: &[u8]) -> Option<u64> {
+    let from = memchr::memchr(b'~', text)? + 1;
+    let to = memchr::memmem::find(text, b" tokens")?;
+    let digits: Vec<u8> = text.get(from..to)?.iter().copied().filter(u8::is_ascii_digit).collect();
+    scan::number(&digits).map(|(value, _)| value)
+}
+
+/// `17` from `38.4KB (~9,837 tokens, 17 tools)`.
+fn tools_figure(text: &[u8]) -> Option<u64> {
+    let text = text.strip_suffix(b" tools)")?;
+    let at = memchr::memrchr(b' ', text)?;
+    scan::number(text.get(at + 1..)?).map(|(value, _)| value)
+}
+
+/// Characters from `5.4KB`.
+fn kilobytes(text: &[u8]) -> Option<u64> {
+    let kilobytes = scan::decimal(text.strip_suffix(b"KB")?)?;
+    (kilobytes < 1e12).then_some((kilobytes * 1024.0).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_after_the_edits() {
+        let mut draft = Draft::new(0, 0);
+        draft.overhead(br#"{"systemPrompt":"13.8KB (~3,524 tokens)","tools":"38.4KB (~9.837 tokens, 17 tools)","userMessage":"5.4KB","totalOverhead":"52.2KB (~13"#);
+        let prompt = draft.prompt.unwrap();
+        assert_eq!(prompt.system_chars, 14_096);
+        assert_eq!(prompt.tools_chars, 39_348);
+        assert_eq!(prompt.user_message_chars, Some(5530));
+        assert_eq!(draft.tool_count, Some(17));
+        draft.overhead(b"{\"systemPrompt\":\"13.8K");
+        assert_eq!(draft.prompt, Some(prompt), "a cut line takes nothing back");
+    }
+
+    #[test]
+    fn details_that_are_cut_leave_the_rest_unknown() {
+        let mut draft = Draft::new(0, 0);
+        draft.details(br#"{"system":"you are","toolCount":3,"messageCount":2,"maxTok"#);
+        assert_eq!((draft.tool_count, draft.message_count, draft.max_tokens), (Some(3), Some(2), None));
+    }
+
+    fn finished(end: End, level: u8) -> LogRequest {
+        let mut draft = Draft::new(0, 1_000);
+        draft.stream_start = Some(1_001);
+        draft.first_token_ms = Some(500);
+        draft.end = Some(end);
+        draft.finish(&Label::of("local/a/b").unwrap(), Some(level)).unwrap()
+    }
+
+    #[test]
+    fn tokens_come_from_usage_or_from_the_pace() {
+        let end = End { ms: 2_500, tokens_per_second: Some(10.0), ..End::default() };
+        let derived = finished(end.clone(), 2);
+        assert_eq!((&*derived.provider, &*derived.model), ("local", "a/b"));
+        assert_eq!(
+            (derived.output_tokens, derived.output_tokens_source),
+            (Some(20), Some(TokenSource::Derived))
+        );
+        assert_eq!(derived.prompt_tokens, None);
+        assert_eq!(derived.keepalives, Some(0));
+        let usage = Usage { prompt: 90, output: 21, cache_read: 0 };
+        let counted = finished(End { usage: Some(usage), ..end.clone() }, 1);
+        assert_eq!(
+            (counted.output_tokens, counted.output_tokens_source),
+            (Some(21), Some(TokenSource::Usage))
+        );
+        assert_eq!((counted.prompt_tokens, counted.cache_read_tokens), (Some(90), None));
+        assert_eq!(counted.keepalives, None);
+        let guessed = finished(End { usage: Some(usage), prompt_estimated: true, ..end }, 1);
+        assert_eq!((guessed.prompt_tokens, guessed.output_tokens), (None, Some(21)));
+    }
+
+    #[test]
+    fn a_clock_set_back_gives_no_negative_times() {
+        let end = End { ms: -5, events: Some(3), ..End::default() };
+        let request = finished(end, 2);
+        assert_eq!((request.total_ms, request.outcome), (None, Outcome::Completed));
+    }
+}

@@ -1,0 +1,245 @@
+//! Small readers of numbers, stamps and JSON members, on bytes that may be cut anywhere.
+
+use std::borrow::Cow;
+
+/// Length of `2025-11-16T02:30:45.123Z`.
+pub(super) const STAMP_LEN: usize = 24;
+
+/// Milliseconds since the Unix epoch of `2025-11-16T02:30:45.123Z`, in exactly this form.
+pub(super) fn stamp(text: &[u8]) -> Option<i64> {
+    let text: &[u8; STAMP_LEN] = text.try_into().ok()?;
+    let number = |from: usize, to: usize| -> Option<i64> {
+        text.get(from..to)?
+            .iter()
+            .try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+    };
+    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
+    if marks.iter().any(|&(at, mark)| text.get(at) != Some(&mark)) {
+        return None;
+    }
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second, ms) = (number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let month_days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + i64::from(leap),
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=month_days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Days since 1970-01-01 in the proleptic Gregorian calendar, counting years from March.
+    let shifted = year - i64::from(month <= 2);
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days =
+        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + ms)
+}
+
+/// The whole number at the start of `text` and what follows it. At most 18 digits.
+pub(super) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !(1..=18).contains(&digits) {
+        return None;
+    }
+    let (digits, rest) = text.split_at(digits);
+    Some((digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')), rest))
+}
+
+/// Like [`number`], with an optional minus sign: a clock set back makes durations negative.
+pub(super) fn signed(text: &[u8]) -> Option<(i64, &[u8])> {
+    let (negative, digits) = match text.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (value, rest) = number(digits)?;
+    let value = i64::try_from(value).ok()?;
+    Some((if negative { -value } else { value }, rest))
+}
+
+/// A finite, non-negative decimal number that fills `text`.
+pub(super) fn decimal(text: &[u8]) -> Option<f64> {
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    (value.is_finite() && value >= 0.0).then_some(value)
+}
+
+/// The raw text behind `"name":` in a compact JSON object that may be cut off.
+///
+/// Inside a JSON string every quote follows a backslash, so `"name":` with a
+/// bare closing quote can only be a member, never text.
+pub(super) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let pattern = format!("\"{name}\":");
+    let at = memchr::memmem::find(json, pattern.as_bytes())?;
+    json.get(at + pattern.len()..)
+}
+
+/// The whole number in member `name`; one that the cut may have shortened is none.
+pub(super) fn member_number(json: &[u8], name: &str) -> Option<u64> {
+    let (value, rest) = number(member(json, name)?)?;
+    matches!(rest.first(), Some(b',' | b'}')).then_some(value)
+}
+
+/// The string in member `name`, where it holds no escapes.
+pub(super) fn member_text<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let text = member(json, name)?.strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', text)?;
+    text.get(..end).filter(|text| !text.contains(&b'\\'))
+}
+
+/// A value of a flat JSON object.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value<'a> {
+    Text(Cow<'a, str>),
+    Number(Option<u64>),
+    Bool(bool),
+    Null,
+}
+
+/// Reads one JSON object that holds no arrays or objects, showing each member
+/// to `each`. `None` when `text` is anything else.
+pub(super) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, Value<'a>)) -> Option<()> {
+    let mut rest = text.trim_ascii().strip_prefix('{')?.trim_ascii_start();
+    if let Some(end) = rest.strip_prefix('}') {
+        return end.is_empty().then_some(());
+    }
+    loop {
+        let (name, after) = json_string(rest)?;
+        let after = after.trim_ascii_start().strip_prefix(':')?.trim_ascii_start();
+        let (value, after) = json_value(after)?;
+        each(&name, value);
+        rest = after.trim_ascii_start();
+        if let Some(end) = rest.strip_prefix('}') {
+            return end.is_empty().then_some(());
+        }
+        rest = rest.strip_prefix(',')?.trim_ascii_start();
+    }
+}
+
+fn json_value(text: &str) -> Option<(Value<'_>, &str)> {
+    if text.starts_with('"') {
+        return json_string(text).map(|(value, rest)| (Value::Text(value), rest));
+    }
+    let end = text.find([',', '}'])?;
+    let (word, rest) = text.split_at_checked(end)?;
+    let value = match word.trim_ascii_end() {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        "null" => Value::Null,
+        number => {
+            number.parse::<f64>().ok()?;
+            Value::Number(number.parse().ok())
+        }
+    };
+    Some((value, rest))
+}
+
+fn json_string(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let text = text.strip_prefix('"')?;
+    let end = text.find(['"', '\\'])?;
+    let (plain, mut rest) = text.split_at_checked(end)?;
+    if let Some(rest) = rest.strip_prefix('"') {
+        return Some((Cow::Borrowed(plain), rest));
+    }
+    let mut units: Vec<u16> = plain.encode_utf16().collect();
+    loop {
+        let end = rest.find(['"', '\\'])?;
+        let (plain, tail) = rest.split_at_checked(end)?;
+        units.extend(plain.encode_utf16());
+        if let Some(tail) = tail.strip_prefix('"') {
+            return Some((Cow::Owned(String::from_utf16_lossy(&units)), tail));
+        }
+        let mut tail = tail.strip_prefix('\\')?.chars();
+        let unit = match tail.next()? {
+            'n' => 0x0A,
+            't' => 0x09,
+            'r' => 0x0D,
+            'b' => 0x08,
+            'f' => 0x0C,
+            'u' => {
+                let (hex, after) = tail.as_str().split_at_checked(4)?;
+                tail = after.chars();
+                u16::from_str_radix(hex, 16).ok()?
+            }
+            other @ ('"' | '\\' | '/') => other as u16,
+            _ => return None,
+        };
+        units.push(unit);
+        rest = tail.as_str();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    #[test]
+    fn stamps_agree_with_the_calendar() {
+        for text in [
+            "2025-11-16T02:30:45.123Z",
+            "1970-01-01T00:00:00.000Z",
+            "1969-12-31T23:59:59.999Z",
+            "2000-02-29T12:00:00.001Z",
+            "2024-12-31T23:59:59.999Z",
+            "0000-03-01T00:00:00.000Z",
+            "9999-12-31T23:59:59.999Z",
+        ] {
+            let expected = text.parse::<Timestamp>().unwrap().unix_ms();
+            assert_eq!(stamp(text.as_bytes()), Some(expected), "{text}");
+        }
+        for text in [
+            "2025-11-16T02:30:45.123",
+            "2025-11-16T02:30:45.123z",
+            "2025-13-16T02:30:45.123Z",
+            "2025-02-29T02:30:45.123Z",
+            "2025-11-16T24:30:45.123Z",
+            "2025-11-16T02:60:45.123Z",
+            "2025-11-1xT02:30:45.123Z",
+            "",
+        ] {
+            assert_eq!(stamp(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_stop_where_they_end_and_stay_small() {
+        assert_eq!(number(b"16408ms"), Some((16408, b"ms".as_slice())));
+        assert_eq!(signed(b"-3ms"), Some((-3, b"ms".as_slice())));
+        assert_eq!(number(b"ms"), None);
+        assert_eq!(number(b"9999999999999999999999"), None);
+        assert_eq!(decimal(b"9.6"), Some(9.6));
+        assert_eq!(decimal(b"inf"), None);
+        assert_eq!(decimal(b"-1"), None);
+    }
+
+    #[test]
+    fn members_are_found_in_json_that_is_cut_and_not_in_text() {
+        let json = br#"{"system":"say \"toolCount\":9, then","toolCount":17,"messageCount":12"#;
+        assert_eq!(member_number(json, "toolCount"), Some(17));
+        assert_eq!(member_number(json, "messageCount"), None, "the cut may have shortened it");
+        assert_eq!(member_number(json, "maxTokens"), None);
+        assert_eq!(member_text(br#"{"a":"b c","d":1}"#, "a"), Some(b"b c".as_slice()));
+        assert_eq!(member_text(br#"{"a":"b \" c"}"#, "a"), None);
+    }
+
+    #[test]
+    fn flat_objects() {
+        let read = |text: &str| {
+            let mut members = Vec::new();
+            flat_object(text, |name, value| members.push(format!("{name}={value:?}"))).map(|()| members)
+        };
+        let text = r#" {"a" : "x\n\u00e9\ud83d\ude00\/", "b":12 ,"c":true,"d":null,"e":-1.5} "#;
+        let expected = ["a=Text(\"x\\né😀/\")", "b=Number(Some(12))", "c=Bool(true)", "d=Null"];
+        let members = read(text).unwrap();
+        assert_eq!(members[..4], expected);
+        assert_eq!(members[4], "e=Number(None)");
+        assert_eq!(read("{}").unwrap(), [""; 0]);
+        for bad in ["", "{", "[]", r#"{"a":1"#, r#"{"a":{}}"#, r#"{"a":1} x"#, r#"{"a":"\q"}"#, r#"{"a":x}"#]
+        {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! Attribution in logs whose lines carry stamps.
+//!
+//! The proxy measures with the clock it stamps with, and logs at once. So the
+//! stamp of an end less its duration is the start of its request, to the
+//! millisecond or two that pass in between, even where the clock was set in
+//! the meantime.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::draft::{Draft, End, FirstPart};
+use super::keepalives::{self, Keepalives};
+use super::message::Usage;
+use super::parts::{Claim, Parts, Possible, Settled};
+use crate::model::timing::Confidence;
+
+/// A duration and the stamp of its line are taken at most this far apart.
+const EXACT_MS: i64 = 2;
+/// As far as this where the process was interrupted in between, and only if
+/// one request alone fits.
+const LATE_MS: i64 = 50;
+/// A timer fires this late at most when the proxy is busy; the limit is set
+/// up to a second after the start.
+const TIMER_LATE_MS: i64 = 10_000;
+/// Errors of a request follow its timeout within this.
+const ABORT_MS: i64 = 2_000;
+/// A reply in one piece that fails does so before the proxy's time limit.
+const LONGEST_MS: i64 = 660_000;
+/// `Stream complete` is followed by its `[Request Complete]` within this; as
+/// late as a timer when the proxy is busy in between.
+const DRAIN_MS: i64 = TIMER_LATE_MS;
+/// Candidates looked at for one line.
+const MAX_CANDIDATES: usize = 64;
+
+/// What is open in one run.
+#[derive(Debug, Default)]
+pub(super) struct Stamped {
+    /// All requests, by start.
+    starts: BTreeSet<(i64, usize)>,
+    /// Requests without an end, by start.
+    open: BTreeSet<(i64, usize)>,
+    /// The latest starts whose stream has not begun.
+    starting: Vec<usize>,
+    keepalives: Keepalives,
+    pub(super) parts: Parts,
+    /// Ends of streams that wait for their `[Request Complete]`.
+    stream_ends: VecDeque<(i64, u64, Possible)>,
+    /// The request whose first token was the line before this one.
+    pub(super) after_first_token: Option<usize>,
+    /// Usage, read one line before the event that carried it.
+    pub(super) captured: Option<Usage>,
+    captured_at: VecDeque<(u64, u64, Usage)>,
+    /// Timeouts and errors, settled once every end is known.
+    aborts: Vec<Abort>,
+    /// The request that ended last: the usage line after it is its own.
+    pub(super) last_complete: Option<usize>,
+}
+
+/// A line that says a request came to nothing.
+#[derive(Debug)]
+enum Abort {
+    /// One of the requests that had run so long.
+    Timeout { at: i64, fitting: Vec<usize> },
+    /// One of the requests that had started, which are the first so many.
+    Failure { at: i64, label: Option<u32>, started: usize },
+}
+
+impl Stamped {
+    pub(super) fn start(&mut self, index: usize, start: i64) {
+        self.starts.insert((start, index));
+        self.open.insert((start, index));
+        if self.starting.len() == MAX_CANDIDATES {
+            self.starting.remove(0);
+        }
+        self.starting.push(index);
+    }
+
+    /// A stream began: that of the latest start, which comes just before.
+    pub(super) fn streaming(&mut self, label: u32, at: i64, drafts: &mut [Draft]) -> bool {
+        let fits = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+        let Some(place) = self.starting.iter().rposition(fits) else { return false };
+        let index = self.starting.remove(place);
+        let Some(draft) = drafts.get_mut(index) else { return false };
+        draft.stream_start = Some(at);
+        if draft.end.is_none() && draft.first_token_ms.is_none() {
+            self.keepalives.wait(index, draft);
+        }
+        true
+    }
+
+    /// Requests without an end that started `ms` before `at`.
+    fn started(&self, at: i64, ms: i64, fits: impl Fn(usize) -> bool) -> Vec<(i64, usize)> {
+        let start = at.saturating_sub(ms);
+        let within = |from: i64, to: i64| -> Vec<(i64, usize)> {
+            let range = (start.saturating_sub(to), 0)..=(start.saturating_sub(from), usize::MAX);
+            let near = self.open.range(range).rev().take(MAX_CANDIDATES);
+            near.copied().filter(|(_, index)| fits(*index)).collect()
+        };
+        let near = within(0, EXACT_MS);
+        if !near.is_empty() {
+            return near;
+        }
+        // Not where it is the line of a request that got its twin's before.
+        let twin = (start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX);
+        if self.starts.range(twin).next().is_some() {
+            return near;
+        }
+        let late = within(-1, LATE_MS);
+        if late.len() == 1 { late } else { Vec::new() }
+    }
+
+    /// Picks one of the requests that started when this line says. Where
+    /// several do, they share the doubt, but for those that are not streamed.
+    fn pick(&self, mut fitting: Vec<(i64, usize)>, start: i64, drafts: &mut [Draft]) -> Option<usize> {
+        if fitting.len() > 1 {
+            let streamed = |index: usize| drafts.get(index).is_some_and(Draft::is_streamed);
+            if fitting.iter().any(|&(_, index)| streamed(index)) {
+                fitting.retain(|&(_, index)| streamed(index));
+            }
+        }
+        let &(found, index) = fitting.first()?;
+        if fitting.len() > 1 {
+            for (_, index) in &fitting {
+                drafts.get_mut(*index)?.doubt(Confidence::Ambiguous);
+            }
+        } else if !(0..=EXACT_MS).contains(&start.saturating_sub(found)) {
+            drafts.get_mut(index)?.doubt(Confidence::Likely);
+        }
+        Some(index)
+    }
+
+    /// A request that streams after all: the line that said so was given to a
+    /// neighbour that started in between.
+    fn claim_stream(&mut self, index: usize, drafts: &mut [Draft]) {
+        let Some(draft) = drafts.get(index) else { return };
+        if draft.stream_start.is_some() {
+            return;
+        }
+        let (label, start) = (draft.label, draft.start);
+        let neighbours = drafts.iter().enumerate().skip(index + 1).take(8);
+        let taken = neighbours.into_iter().find_map(|(other, draft)| {
+            let at = draft.stream_start?;
+            let settled = draft.end.is_some() || draft.first_token_ms.is_some();
+            let near = (0..2_000).contains(&at.saturating_sub(start));
+            (draft.label == label && !settled && near).then_some((other, at))
+        });
+        self.starting.retain(|other| *other != index);
+        let Some((other, at)) = taken else { return };
+        if let Some(draft) = drafts.get_mut(other) {
+            self.keepalives.leave(other, draft);
+            draft.stream_start = None;
+            self.starting.push(other);
+            let lent = std::mem::take(&mut draft.keepalives);
+            if let Some(draft) = drafts.get_mut(index) {
+                draft.stream_start = Some(at);
+                draft.keepalives = lent;
+            }
+        }
+    }
+
+    pub(super) fn first_token(&mut self, at: i64, ms: i64, drafts: &mut [Draft]) -> bool {
+        let fits = |index: usize| drafts.get(index).is_some_and(|draft| draft.first_token_ms.is_none());
+        let fitting = self.started(at, ms, fits);
+        let Some(index) = self.pick(fitting, at.saturating_sub(ms), drafts) else { return false };
+        self.claim_stream(index, drafts);
+        if let Some(draft) = drafts.get_mut(index) {
+            self.keepalives.leave(index, draft);
+            draft.first_token_ms = Some(ms);
+        }
+        self.after_first_token = Some(index);
+        true
+    }
+
+    pub(super) fn keepalive(&mut self, number: u64, at: i64, drafts: &mut [Draft]) -> bool {
+        self.keepalives.sent(number, at, drafts)
+    }
+
+    /// The line after a first token says how many keepalives its stream had.
+    pub(super) fn keepalives_cleared(&mut self, index: usize, count: u64, drafts: &mut [Draft]) {
+        self.keepalives.confirm(index, count, drafts);
+    }
+
+    /// Event `event` carried the usage read just before.
+    pub(super) fn usage_written(&mut self, event: u64, total: u64) {
+        if let Some(usage) = self.captured.take() {
+            if self.captured_at.len() == MAX_CANDIDATES {
+                self.captured_at.pop_front();
+            }
+            self.captured_at.push_back((event, total, usage));
+        }
+    }
+
+    pub(super) fn stream_end(&mut self, at: i64, parts: u64) {
+        let possible = self.parts.end(parts);
+        if self.stream_ends.len() == MAX_CANDIDATES {
+            self.stream_ends.pop_front();
+        }
+        self.stream_ends.push_back((at, parts, possible));
+    }
+
+    pub(super) fn complete(&mut self, label: u32, at: i64, mut end: End, drafts: &mut [Draft]) -> bool {
+        self.last_complete = None;
+        let fits = |index: usize| drafts.get(index).is_some_and(|draft| draft.label == label);
+        let fitting = self.started(at, end.ms, fits);
+        let Some(index) = self.pick(fitting, at.saturating_sub(end.ms), drafts) else { return false };
+        self.claim_stream(index, drafts);
+        while self.stream_ends.front().is_some_and(|(seen, ..)| at.saturating_sub(*seen) > DRAIN_MS) {
+            self.stream_ends.pop_front();
+        }
+        // Every event comes from a part, and the first two parts give none.
+        let enough = |parts: u64| end.events.is_none_or(|events| parts >= events);
+        if let Some(place) = self.stream_ends.iter().position(|(_, parts, _)| enough(*parts))
+            && let Some((_, parts, firsts)) = self.stream_ends.remove(place)
+        {
+            end.parts = Some(parts);
+            end.firsts = firsts;
+        }
+        // The event after the one with the usage is the last.
+        let last = |(event, total, _): &(u64, u64, Usage)| {
+            end.events == Some(event + 1)
+                && end.bytes.is_some_and(|bytes| (1..200).contains(&bytes.saturating_sub(*total)))
+        };
+        if let Some(place) = self.captured_at.iter().position(last) {
+            end.usage = self.captured_at.remove(place).map(|(.., usage)| usage);
+        }
+        if let Some(draft) = drafts.get_mut(index) {
+            self.open.remove(&(draft.start, index));
+            self.keepalives.leave(index, draft);
+            draft.end = Some(end);
+        }
+        self.last_complete = Some(index);
+        true
+    }
+
+    /// The proxy gave up a request that had run so long; `false` when none has.
+    pub(super) fn timeout(&mut self, label: u32, at: i64, after_ms: u64, drafts: &[Draft]) -> bool {
+        let start = at.saturating_sub(i64::try_from(after_ms).unwrap_or(i64::MAX));
+        let range = (start.saturating_sub(TIMER_LATE_MS), 0)..=(start.saturating_add(EXACT_MS), usize::MAX);
+        let mine = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+        let near = self.open.range(range).rev().take(MAX_CANDIDATES);
+        let fitting: Vec<usize> = near.map(|&(_, index)| index).filter(mine).collect();
+        let fits = !fitting.is_empty() && self.aborts.len() <= 2 * self.open.len();
+        if fits {
+            self.aborts.push(Abort::Timeout { at, fitting });
+        }
+        fits
+    }
+
+    /// An error line; `false` when no request is open that it could end.
+    pub(super) fn failure(&mut self, label: Option<u32>, at: i64, started: usize) -> bool {
+        let again = match self.aborts.last() {
+            Some(Abort::Failure { at: last, .. }) => label.is_none() && at.saturating_sub(*last) < ABORT_MS,
+            _ => false,
+        };
+        let fits = !again && self.aborts.len() <= 2 * self.open.len();
+        if fits {
+            self.aborts.push(Abort::Failure { at, label, started });
+        }
+        fits || again
+    }
+
+    /// Settles what had to wait for the end of the log. Returns how many
+    /// lines fit no request after all.
+    pub(super) fn finish(mut self, drafts: &mut [Draft]) -> u64 {
+        self.settle_first_parts(drafts);
+        let mut lost = 0;
+        let mut groups = Vec::new();
+        let mut timeouts: Vec<(i64, usize)> = Vec::new();
+        // Errors that only one request can have had come first, then timeouts:
+        // their age leaves fewer to choose from.
+        let (late, failed): (Vec<Abort>, Vec<Abort>) = std::mem::take(&mut self.aborts)
+            .into_iter()
+            .partition(|abort| matches!(abort, Abort::Timeout { .. }));
+        let failed = self.settle_certain_failures(failed, &late, drafts);
+        for abort in late.into_iter().chain(failed) {
+            let group = match abort {
+                Abort::Timeout { at, fitting } => self.timed_out(at, fitting, &mut timeouts, drafts),
+                Abort::Failure { at, label, started } => self.failed(at, label, started, &timeouts, drafts),
+            };
+            match group {
+                Some(group) if group.len() > 1 => groups.push(group),
+                Some(_) => {}
+                None => lost += 1,
+            }
+        }
+        for group in groups {
+            // Where all of them ended alike, it does not matter which line was whose.
+            let mut ends = group
+                .iter()
+                .filter_map(|index| drafts.get(*index))
+                .map(|draft| if draft.failed || draft.timed_out { Some(draft.timed_out) } else { None });
+            let first = ends.next().flatten();
+            let confidence = match first {
+                Some(_) if ends.all(|end| end == first) => Confidence::Likely,
+                _ => Confidence::Ambiguous,
+            };
+            for index in group {
+                if let Some(draft) = drafts.get_mut(index) {
+                    draft.doubt(confidence);
+                    // How long each of them waited is open.
+                    draft.keepalives_unsure = true;
+                }
+            }
+        }
+        lost
+    }
+
+    /// Gives each error that only one request can have had to that request; returns
+    /// the others. An error right after a timeout may be the timeout's.
+    fn settle_certain_failures(
+        &mut self,
+        failed: Vec<Abort>,
+        late: &[Abort],
+        drafts: &mut [Draft],
+    ) -> Vec<Abort> {
+        let timeouts: Vec<i64> = late
+            .iter()
+            .filter_map(|abort| match abort {
+                Abort::Timeout { at, .. } => Some(*at),
+                Abort::Failure { .. } => None,
+            })
+            .collect();
+        let mut doubtful = Vec::new();
+        for abort in failed {
+            let Abort::Failure { at, label, started } = abort else { continue };
+            let before = timeouts.partition_point(|timeout| *timeout <= at);
+            let last = before.checked_sub(1).and_then(|index| timeouts.get(index));
+            let is_aftermath = last.is_some_and(|timeout| at.saturating_sub(*timeout) < ABORT_MS);
+            match self.may_have_failed(at, label, started, drafts).as_slice() {
+                &[index] if !is_aftermath => self.fail(index, at, drafts),
+                _ => doubtful.push(abort),
+            }
+        }
+        doubtful
+    }
+
+    /// One of these was given up: the one that started last, as timers are
+    /// rarely late.
+    fn timed_out(
+        &mut self,
+        at: i64,
+        mut fitting: Vec<usize>,
+        timeouts: &mut Vec<(i64, usize)>,
+        drafts: &mut [Draft],
+    ) -> Option<Vec<usize>> {
+        fitting.retain(|index| drafts.get(*index).is_some_and(|draft| !draft.timed_out && !draft.failed));
+        for prefer in [|draft: &Draft| draft.end.is_none(), Draft::is_streamed] {
+            let preferred = |index: &usize| drafts.get(*index).is_some_and(prefer);
+            if fitting.iter().any(preferred) {
+                fitting.retain(preferred);
+            }
+        }
+        let &index = fitting.first()?;
+        let draft = drafts.get_mut(index)?;
+        draft.timed_out = true;
+        keepalives::cut(index, at, drafts);
+        if let Some(draft) = drafts.get(index) {
+            self.open.remove(&(draft.start, index));
+        }
+        timeouts.push((at, index));
+        Some(fitting)
+    }
+
+    /// The requests that an error at `at` can have ended, the first of which
+    /// it is given to.
+    fn failed(
+        &mut self,
+        at: i64,
+        label: Option<u32>,
+        started: usize,
+        timeouts: &[(i64, usize)],
+        drafts: &mut [Draft],
+    ) -> Option<Vec<usize>> {
+        let mine = |draft: &Draft| label.is_none_or(|label| draft.label == label);
+        let before = timeouts.partition_point(|(timeout, _)| *timeout <= at);
+        let aborted = timeouts.iter().take(before).rev().take(MAX_CANDIDATES).find(|(timeout, index)| {
+            at.saturating_sub(*timeout) < ABORT_MS && drafts.get(*index).is_some_and(mine)
+        });
+        if let Some(&(_, index)) = aborted {
+            return Some(vec![index]);
+        }
+        let fitting = self.may_have_failed(at, label, started, drafts);
+        self.fail(*fitting.first()?, at, drafts);
+        Some(fitting)
+    }
+
+    /// The requests that were there to fail at this time, the one that started last
+    /// first.
+    fn may_have_failed(&self, at: i64, label: Option<u32>, started: usize, drafts: &[Draft]) -> Vec<usize> {
+        let mine = |draft: &Draft| label.is_none_or(|label| draft.label == label);
+        let range = (i64::MIN, 0)..=(at.saturating_add(EXACT_MS), usize::MAX);
+        let earlier = self.open.range(range).rev().take(MAX_CANDIDATES).map(|&(_, index)| index);
+        let mut fitting: Vec<usize> =
+            earlier.filter(|&index| index < started && drafts.get(index).is_some_and(mine)).collect();
+        let streamed = |index: &usize| drafts.get(*index).is_some_and(Draft::is_streamed);
+        if fitting.iter().any(streamed) {
+            fitting.retain(streamed);
+        } else {
+            let recent = |index: &usize| {
+                drafts.get(*index).is_some_and(|draft| at.saturating_sub(draft.start) < LONGEST_MS)
+            };
+            fitting.retain(recent);
+        }
+        fitting
+    }
+
+    fn fail(&mut self, index: usize, at: i64, drafts: &mut [Draft]) {
+        if let Some(draft) = drafts.get_mut(index) {
+            draft.failed = true;
+            self.open.remove(&(draft.start, index));
+        }
+        keepalives::cut(index, at, drafts);
+    }
+
+    fn settle_first_parts(&self, drafts: &mut [Draft]) {
+        let mut claims = Vec::new();
+        for (index, draft) in drafts.iter_mut().enumerate() {
+            if let Some(end) = draft.end.as_mut().filter(|_| draft.first_token_ms.is_none()) {
+                let pace = end.usage.map(|usage| usage.output).filter(|output| *output > 0);
+                claims.push(Claim {
+                    request: index,
+                    from: draft.stream_start.unwrap_or(draft.start),
+                    to: draft.start.saturating_add(end.ms).saturating_add(EXACT_MS),
+                    possible: std::mem::take(&mut end.firsts),
+                    pace: pace.zip(end.tokens_per_second),
+                });
+            }
+        }
+        for (index, settled) in self.parts.settle(&claims) {
+            let Some(draft) = drafts.get_mut(index) else { continue };
+            match settled {
+                Settled::None => {}
+                Settled::Exact(at) => draft.first_part = FirstPart::At(at),
+                Settled::Likely(at) => {
+                    draft.first_part = FirstPart::At(at);
+                    draft.doubt(Confidence::Likely);
+                }
+                Settled::Ambiguous => draft.first_part = FirstPart::Ambiguous,
+            }
+        }
+    }
+}

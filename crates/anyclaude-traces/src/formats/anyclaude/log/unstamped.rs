@@ -1,0 +1,231 @@
+//! Attribution in the logs of October 2025, whose lines carry no stamps.
+//!
+//! Only starts name their instant (and the traces saved beside them, in their
+//! file names). A line between two of those came between these instants, and
+//! so a request can have ended there only if its start and duration lead
+//! between them. Ends are in order too: none is earlier than the one before.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::draft::{Draft, End};
+use crate::model::timing::Confidence;
+
+/// The line of an end is written at most this long after the end.
+const EXACT_MS: i64 = 2;
+/// Timers fire this late when the proxy is busy.
+const TIMER_LATE_MS: i64 = 10_000;
+/// Candidates looked at for one line.
+const MAX_CANDIDATES: usize = 64;
+
+/// What is open in one run.
+#[derive(Debug)]
+pub(super) struct Unstamped {
+    open: BTreeSet<(i64, usize)>,
+    /// Requests whose end may be another's, by that end.
+    doubtful: BTreeSet<(i64, usize)>,
+    /// Keepalives of the streams that have sent their last event.
+    stops: VecDeque<Option<u64>>,
+    /// The line being read is not earlier than this.
+    now: i64,
+    /// Ends since the last known instant.
+    ends: Vec<(u32, End)>,
+    /// Errors, and how many requests had started then; settled once every
+    /// end is known.
+    failures: Vec<(Option<u32>, usize)>,
+    /// The line before this one was a timeout, whose error follows.
+    after_timeout: bool,
+    lost: u64,
+}
+
+impl Default for Unstamped {
+    fn default() -> Self {
+        Self {
+            open: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            stops: VecDeque::new(),
+            now: i64::MIN,
+            ends: Vec::new(),
+            failures: Vec::new(),
+            after_timeout: false,
+            lost: 0,
+        }
+    }
+}
+
+impl Unstamped {
+    pub(super) fn start(&mut self, index: usize, start: i64, drafts: &mut [Draft]) {
+        self.instant(start, drafts);
+        self.open.insert((start, index));
+    }
+
+    /// The next line was written at `at`.
+    pub(super) fn instant(&mut self, at: i64, drafts: &mut [Draft]) {
+        // A clock set back bounds nothing.
+        let until = if at >= self.now { at } else { i64::MAX };
+        self.settle(until, drafts);
+        self.now = at;
+        self.after_timeout = false;
+    }
+
+    /// A stream sent its last event, after so many keepalives.
+    pub(super) fn stopped(&mut self, keepalives: Option<u64>) {
+        if self.stops.len() == MAX_CANDIDATES {
+            self.stops.pop_front();
+        }
+        self.stops.push_back(keepalives);
+    }
+
+    pub(super) fn complete(&mut self, label: u32, mut end: End) {
+        let others = self.stops.len() > 1;
+        end.keepalives = self.stops.pop_front().flatten().filter(|_| !others);
+        self.stops.clear();
+        self.ends.push((label, end));
+        self.after_timeout = false;
+    }
+
+    /// The end read last, whose usage follows it.
+    pub(super) fn last_end(&mut self) -> Option<&mut End> {
+        self.ends.last_mut().map(|(_, end)| end)
+    }
+
+    /// Gives the ends since the last known instant to requests.
+    fn settle(&mut self, until: i64, drafts: &mut [Draft]) {
+        let mut ends = std::mem::take(&mut self.ends);
+        // What only one request fits leaves fewer for the others.
+        for _ in 0..3 {
+            let before = ends.len();
+            let mut since = self.now;
+            let mut left = Vec::new();
+            for (label, end) in ends {
+                match self.fitting(label, &end, since, until, drafts).as_slice() {
+                    [] => self.lost += 1,
+                    [index] => since = since.max(self.end(*index, end, drafts)),
+                    _ => left.push((label, end)),
+                }
+            }
+            ends = left;
+            if ends.len() == before {
+                break;
+            }
+        }
+        for (label, end) in ends {
+            let fitting = self.fitting(label, &end, self.now, until, drafts);
+            doubt(&fitting, drafts);
+            let open = |index: &&usize| drafts.get(**index).is_some_and(|draft| draft.end.is_none());
+            match fitting.iter().find(open) {
+                Some(&index) => {
+                    let at = self.end(index, end, drafts);
+                    self.doubtful.insert((at, index));
+                    if self.doubtful.len() > MAX_CANDIDATES {
+                        self.doubtful.pop_first();
+                    }
+                }
+                None => self.lost += 1,
+            }
+        }
+    }
+
+    /// The requests that this end, between two instants, can be of; probes
+    /// only where nothing else fits. Among them those that got another's end
+    /// perhaps, as this one may be theirs.
+    fn fitting(&self, label: u32, end: &End, since: i64, until: i64, drafts: &[Draft]) -> Vec<usize> {
+        let from = since.saturating_sub(end.ms).saturating_sub(EXACT_MS);
+        let to = until.saturating_sub(end.ms).saturating_add(EXACT_MS);
+        if from > to {
+            return Vec::new();
+        }
+        let open = self.open.range((from, 0)..=(to, usize::MAX)).take(MAX_CANDIDATES);
+        let mine = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+        let mut fitting: Vec<usize> = open.map(|&(_, index)| index).filter(mine).collect();
+        if fitting.is_empty() {
+            return fitting;
+        }
+        let doubtful = self.doubtful.iter().map(|&(_, index)| index).filter(mine);
+        let started = |index: &usize| drafts.get(*index).is_some_and(|d| (from..=to).contains(&d.start));
+        fitting.extend(doubtful.filter(started));
+        let probe = |index: &usize| drafts.get(*index).is_some_and(Draft::is_probe);
+        if !fitting.iter().all(probe) {
+            fitting.retain(|index| !probe(index));
+        }
+        fitting
+    }
+
+    fn end(&mut self, index: usize, end: End, drafts: &mut [Draft]) -> i64 {
+        let Some(draft) = drafts.get_mut(index) else { return i64::MIN };
+        let at = draft.start.saturating_add(end.ms);
+        self.open.remove(&(draft.start, index));
+        draft.keepalives_confirmed = end.keepalives;
+        draft.end = Some(end);
+        at
+    }
+
+    /// The requests that a timeout after `after_ms`, or an error, can be of.
+    fn unanswered(&self, label: Option<u32>, after_ms: Option<u64>, drafts: &[Draft]) -> Vec<usize> {
+        let after_ms = i64::try_from(after_ms.unwrap_or(0)).unwrap_or(i64::MAX);
+        let oldest = match after_ms {
+            0 => i64::MIN,
+            _ => self.now.saturating_sub(after_ms).saturating_sub(TIMER_LATE_MS),
+        };
+        let range = self.open.range((oldest, 0)..).rev().take(MAX_CANDIDATES);
+        let fits = |draft: &Draft| {
+            label.is_none_or(|label| draft.label == label) && !draft.timed_out && !draft.is_probe()
+        };
+        range.map(|&(_, index)| index).filter(|&index| drafts.get(index).is_some_and(fits)).collect()
+    }
+
+    pub(super) fn timeout(&mut self, label: u32, after_ms: u64, drafts: &mut [Draft]) -> bool {
+        let fitting = self.unanswered(Some(label), Some(after_ms), drafts);
+        let Some(&index) = fitting.last() else { return false };
+        self.after_timeout = true;
+        if let Some(draft) = drafts.get_mut(index) {
+            draft.timed_out = true;
+        }
+        doubt(&fitting, drafts);
+        true
+    }
+
+    /// An error line; `false` when no request is open that it could end.
+    pub(super) fn failure(&mut self, label: Option<u32>, started: usize) -> bool {
+        if std::mem::take(&mut self.after_timeout) {
+            return true;
+        }
+        let room = self.failures.len() < self.open.len();
+        if room {
+            self.failures.push((label, started));
+        }
+        room
+    }
+
+    fn failed(&mut self, label: Option<u32>, started: usize, drafts: &mut [Draft]) {
+        let mut fitting = self.unanswered(label, None, drafts);
+        fitting.retain(|index| *index < started);
+        let Some(&index) = fitting.first() else {
+            self.lost += 1;
+            return;
+        };
+        if let Some(draft) = drafts.get_mut(index) {
+            draft.failed = true;
+            self.open.remove(&(draft.start, index));
+        }
+        doubt(&fitting, drafts);
+    }
+
+    /// Settles what is left. Returns how many ends fit no request.
+    pub(super) fn finish(mut self, drafts: &mut [Draft]) -> u64 {
+        self.settle(i64::MAX, drafts);
+        for (label, started) in std::mem::take(&mut self.failures) {
+            self.failed(label, started, drafts);
+        }
+        self.lost
+    }
+}
+
+/// One line for any of these requests: likely where there is one, else ambiguous.
+fn doubt(fitting: &[usize], drafts: &mut [Draft]) {
+    let confidence = if fitting.len() > 1 { Confidence::Ambiguous } else { Confidence::Likely };
+    for index in fitting {
+        if let Some(draft) = drafts.get_mut(*index) {
+            draft.doubt(confidence);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! What anyclaude writes: traces, debug logs and request logs.
+
+pub mod log;
+pub mod trace;

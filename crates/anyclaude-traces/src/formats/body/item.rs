@@ -1,0 +1,113 @@
+//! An item of `system`, `tools` or a message's `content`.
+
+use crate::formats::json::compact::{Compact, Wanted};
+use crate::formats::json::cursor::{Cursor, Shape, Span};
+use crate::formats::json::fault::{Checked, Walk};
+use crate::formats::json::scratch::Scratch;
+use crate::formats::json::text::RawStr;
+use crate::model::Identity;
+
+/// What stands before and behind a text, quotes included, in a text block.
+pub(super) const TEXT_BLOCK: (&str, &str) = ("{\"type\":\"text\",\"text\":", "}");
+
+/// An item, with the members that we look at.
+pub(crate) struct Item<'a> {
+    pub(crate) span: Span,
+    pub(crate) kind: Option<RawStr<'a>>,
+    pub(crate) name: Option<RawStr<'a>>,
+    pub(crate) text: Option<RawStr<'a>>,
+    /// The bytes of its `cache_control` members, each with a comma.
+    pub(crate) left_out: u64,
+    /// What it says, where that was wanted.
+    pub(crate) identity: Option<Identity>,
+}
+
+impl<'a> Item<'a> {
+    /// Passes an item, and puts its content together: its compact JSON without
+    /// `cache_control` and the comma that ties that to the others.
+    pub(crate) fn read(cursor: &mut Cursor<'a, '_>, wanted: Wanted) -> Checked<Self> {
+        let mark = cursor.mark();
+        cursor.compact().begin(wanted);
+        let span = cursor.since(mark);
+        let mut part = Self { span, kind: None, name: None, text: None, left_out: 0, identity: None };
+        match cursor.shape()? {
+            Shape::Object => part.members(cursor)?,
+            Shape::String if wanted == Wanted::Identity => {
+                let string = cursor.string()?;
+                cursor.compact().push_text_block(string);
+            }
+            _ => cursor.compacted(Cursor::skip)?,
+        }
+        part.span = cursor.since(mark);
+        part.identity = cursor.compact().identity();
+        Ok(part)
+    }
+
+    fn members(&mut self, cursor: &mut Cursor<'a, '_>) -> Checked<()> {
+        let (mut walk, mut before) = (Walk::default(), "{");
+        while let Some(key) = cursor.next_member(&mut walk)? {
+            if key == "cache_control" {
+                let value = cursor.skip_value()?;
+                // With the colon, and a comma that ties it to another member.
+                self.left_out += walk.key.len() as u64 + 1 + value.compact_bytes + 1;
+                continue;
+            }
+            for piece in [before, cursor.text().get(walk.key.clone()).unwrap_or_default(), ":"] {
+                cursor.compact().push(piece);
+            }
+            before = ",";
+            cursor.compacted(|cursor| {
+                match key.as_ref() {
+                    "type" => self.kind = cursor.string_or_skip()?,
+                    "name" => self.name = cursor.string_or_skip()?,
+                    "text" => self.text = cursor.string_or_skip()?,
+                    _ => cursor.skip()?,
+                }
+                Ok(())
+            })?;
+        }
+        let empty = before == "{";
+        // The first of members that are all left out had no comma.
+        self.left_out = self.left_out.saturating_sub(u64::from(empty));
+        cursor.compact().push(if empty { "{}" } else { "}" });
+        Ok(())
+    }
+}
+
+impl Compact {
+    /// Adds the text block that a string stands for, so that string content
+    /// equals the block that a proxy or client makes of it.
+    pub(crate) fn push_text_block(&mut self, string: RawStr<'_>) {
+        for piece in [TEXT_BLOCK.0, "\"", string.inner, "\"", TEXT_BLOCK.1] {
+            self.push(piece);
+        }
+    }
+}
+
+/// The compact JSON of a value that passed the grammar once, or of as much of it
+/// as there is; as `content`, without its `cache_control` members.
+pub(crate) fn compact_text(text: &str, content: bool) -> String {
+    let mut scratch = Scratch::default();
+    let mut cursor = Cursor::new(text, &mut scratch);
+    // A text that passed once can only end too early.
+    let _ = if content {
+        Item::read(&mut cursor, Wanted::Text).map(drop)
+    } else {
+        cursor.compact().begin(Wanted::Text);
+        cursor.compacted(Cursor::skip)
+    };
+    scratch.compact.into_text()
+}
+
+/// The identity of a value that passed the grammar once: of its content, or of
+/// everything in it.
+pub(crate) fn identity(text: &str, content: bool) -> Option<Identity> {
+    let mut scratch = Scratch::default();
+    let mut cursor = Cursor::new(text, &mut scratch);
+    if content {
+        return Item::read(&mut cursor, Wanted::Identity).ok()?.identity;
+    }
+    cursor.compact().begin(Wanted::Identity);
+    cursor.compacted(Cursor::skip).ok()?;
+    cursor.compact().identity()
+}

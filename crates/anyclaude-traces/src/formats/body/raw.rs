@@ -1,0 +1,183 @@
+//! A value's bytes as they stand in the file, and what they say.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
+use super::item::{self, TEXT_BLOCK};
+use crate::formats::json::cursor::{Cursor, Shape, Span};
+use crate::formats::json::fault::{Checked, Walk};
+use crate::formats::json::scratch::Scratch;
+use crate::formats::json::text::RawStr;
+use crate::model::Identity;
+
+/// The bytes of a value as they stand in the file.
+#[derive(Debug)]
+pub struct Raw<'a> {
+    text: &'a str,
+    compact_bytes: u64,
+    content_bytes: u64,
+    /// Whether `cache_control` is no part of the content.
+    is_element: bool,
+    identity: OnceCell<Identity>,
+}
+
+impl<'a> Raw<'a> {
+    pub(crate) fn new(cursor: &Cursor<'a, '_>, span: &Span) -> Self {
+        let text = cursor.text().get(span.range.clone()).unwrap_or_default();
+        let bytes = span.compact_bytes;
+        let identity = OnceCell::new();
+        Self { text, compact_bytes: bytes, content_bytes: bytes, is_element: false, identity }
+    }
+
+    /// The bytes of an element, whose identity may be known; `left_out` is the
+    /// size of its `cache_control` members.
+    pub(crate) fn of_element(
+        cursor: &Cursor<'a, '_>,
+        span: &Span,
+        left_out: u64,
+        identity: Option<Identity>,
+    ) -> Self {
+        let identity = identity.map_or_else(OnceCell::new, OnceCell::from);
+        let raw = Self::new(cursor, span);
+        Self { is_element: true, content_bytes: raw.content_bytes - left_out, identity, ..raw }
+    }
+
+    /// The value as it stands in the file, white space and all.
+    #[must_use]
+    pub fn as_str(&self) -> &'a str {
+        self.text
+    }
+
+    /// The size of its compact JSON in bytes: its own bytes less the white
+    /// space outside strings.
+    #[must_use]
+    pub fn compact_bytes(&self) -> u64 {
+        self.compact_bytes
+    }
+
+    /// Its compact JSON.
+    #[must_use]
+    pub fn compact(&self) -> String {
+        item::compact_text(self.text, false)
+    }
+
+    /// Its compact JSON; of an element without its `cache_control` members: what
+    /// it says, whatever was marked for caching.
+    #[must_use]
+    pub fn content(&self) -> String {
+        item::compact_text(self.text, self.is_element)
+    }
+
+    /// The identity of [`content`](Self::content), computed once. A string has
+    /// that of a text block with the same text.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let content = self.is_element || self.is_string();
+        // The text passed the grammar once, so that this cannot fail.
+        *self
+            .identity
+            .get_or_init(|| item::identity(self.text, content).unwrap_or_else(|| Identity::of_hash(0)))
+    }
+
+    /// What [`identity`](Self::identity) stands for: [`content`](Self::content),
+    /// or the text block that a string is one form of.
+    #[must_use]
+    pub fn said(&self) -> String {
+        if self.is_string() {
+            return [TEXT_BLOCK.0, self.text, TEXT_BLOCK.1].concat();
+        }
+        self.content()
+    }
+
+    /// The first bytes of what is [`said`](Self::said), at most this many. It
+    /// looks no further than it must.
+    #[must_use]
+    pub fn said_head(&self, most_bytes: usize) -> Vec<u8> {
+        let (before, after) = if self.is_string() { TEXT_BLOCK } else { ("", "") };
+        let mut look = most_bytes.saturating_mul(4);
+        loop {
+            let end = (0..=look.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
+            let begin = end.and_then(|end| self.text.get(..end)).unwrap_or_default();
+            let is_all = begin.len() == self.text.len();
+            let content = item::compact_text(begin, self.is_element);
+            if is_all || before.len() + content.len() >= most_bytes {
+                let mut head = [before, &content, if is_all { after } else { "" }].concat().into_bytes();
+                head.truncate(most_bytes);
+                return head;
+            }
+            look = look.saturating_mul(8);
+        }
+    }
+
+    /// The size in bytes of what is [`said`](Self::said), so that equal
+    /// identities have equal sizes.
+    #[must_use]
+    pub fn said_bytes(&self) -> u64 {
+        let block = if self.is_string() { TEXT_BLOCK.0.len() + TEXT_BLOCK.1.len() } else { 0 };
+        self.content_bytes + block as u64
+    }
+
+    fn is_string(&self) -> bool {
+        self.text.starts_with('"')
+    }
+
+    /// The texts in it that a model reads, decoded: the string itself, or the
+    /// `text`, `thinking`, `description` or text `content` of an object.
+    ///
+    /// A tool's schema and a tool call's input are JSON, not text, and are left
+    /// out: see [`as_str`](Self::as_str).
+    #[must_use]
+    pub fn texts(&self) -> Vec<Cow<'a, str>> {
+        let mut scratch = Scratch::default();
+        let mut texts = Vec::new();
+        // The text passed the grammar once, so that this cannot fail.
+        let _ = collect_texts(&mut Cursor::new(self.text, &mut scratch), &mut texts, 0);
+        texts
+    }
+}
+
+/// Gathers the texts of a value: strings of the members that hold text, and of
+/// the blocks inside `content`, which is as deep as the format goes.
+fn collect_texts<'a>(cursor: &mut Cursor<'a, '_>, texts: &mut Vec<Cow<'a, str>>, depth: u8) -> Checked<()> {
+    match cursor.shape()? {
+        Shape::String => texts.push(cursor.string()?.decode()),
+        Shape::Object => collect_member_texts(cursor, texts, depth)?,
+        Shape::Array if depth == 1 => {
+            let mut walk = Walk::default();
+            while cursor.next_item(&mut walk)? {
+                collect_texts(cursor, texts, depth + 1)?;
+            }
+        }
+        Shape::Array | Shape::Scalar => cursor.skip()?,
+    }
+    Ok(())
+}
+
+fn collect_member_texts<'a>(
+    cursor: &mut Cursor<'a, '_>,
+    texts: &mut Vec<Cow<'a, str>>,
+    depth: u8,
+) -> Checked<()> {
+    let mut members: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)> = Vec::new();
+    let mut walk = Walk::default();
+    while let Some(key) = cursor.next_member(&mut walk)? {
+        let found = match key.as_ref() {
+            "text" | "thinking" | "description" => {
+                cursor.string_or_skip()?.map(RawStr::decode).into_iter().collect()
+            }
+            "content" if depth < 2 => {
+                let mut inner = Vec::new();
+                collect_texts(cursor, &mut inner, depth + 1)?;
+                inner
+            }
+            _ => {
+                cursor.skip()?;
+                continue;
+            }
+        };
+        members.retain(|(seen, _)| *seen != key);
+        members.push((key, found));
+    }
+    texts.extend(members.into_iter().flat_map(|(_, found)| found));
+    Ok(())
+}

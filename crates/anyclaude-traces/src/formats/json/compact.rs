@@ -1,0 +1,112 @@
+//! Puts compact JSON together from the stretches between white space, while the
+//! cursor passes: to hash it, or to keep it.
+
+use std::fmt;
+use std::ops::Range;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::model::Identity;
+
+/// How much is gathered before it is hashed: hashing many short pieces one by
+/// one costs several times as much as copying them first.
+const GATHERED_BYTES: usize = 4096;
+
+/// What compact JSON is put together for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    #[default]
+    Nothing,
+    Identity,
+    Text,
+}
+
+/// Compact JSON that is being put together.
+#[derive(Default)]
+pub(crate) struct Compact {
+    wanted: Wanted,
+    /// Where the stretch begins that is being passed; `None` while what passes
+    /// is left out.
+    from: Option<usize>,
+    gathered: Vec<u8>,
+    /// Hashes what grew too long to be gathered.
+    hasher: Option<Box<Xxh3>>,
+    overflowed: bool,
+}
+
+impl Compact {
+    /// Begins anew.
+    pub(crate) fn begin(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+        self.from = None;
+        self.gathered.clear();
+        self.overflowed = false;
+    }
+
+    /// Adds a piece that is compact.
+    pub(crate) fn push(&mut self, piece: &str) {
+        match self.wanted {
+            Wanted::Nothing => {}
+            Wanted::Identity if self.gathered.len() + piece.len() > GATHERED_BYTES => self.hash(piece),
+            Wanted::Identity | Wanted::Text => self.gathered.extend_from_slice(piece.as_bytes()),
+        }
+    }
+
+    fn hash(&mut self, piece: &str) {
+        let hasher = self.hasher.get_or_insert_default();
+        if !self.overflowed {
+            self.overflowed = true;
+            hasher.reset();
+        }
+        hasher.update(&self.gathered);
+        self.gathered.clear();
+        hasher.update(piece.as_bytes());
+    }
+
+    /// Adds what the cursor passes from this place on.
+    pub(crate) fn resume(&mut self, at: usize) {
+        self.from = (self.wanted != Wanted::Nothing).then_some(at);
+    }
+
+    /// Leaves out the white space that the cursor passed.
+    #[inline]
+    pub(crate) fn leave_out(&mut self, text: &str, gap: Range<usize>) {
+        if self.from.is_some() {
+            self.pause(text, gap.start);
+            self.from = Some(gap.end);
+        }
+    }
+
+    /// Leaves out what the cursor passes from this place on.
+    pub(crate) fn pause(&mut self, text: &str, at: usize) {
+        if let Some(from) = self.from.take() {
+            self.push(text.get(from..at).unwrap_or_default());
+        }
+    }
+
+    /// The identity of what was put together, where that was wanted.
+    pub(crate) fn identity(&mut self) -> Option<Identity> {
+        if self.wanted != Wanted::Identity {
+            return None;
+        }
+        let hasher = self.hasher.as_mut().filter(|_| self.overflowed);
+        Some(Identity::of_hash(hasher.map_or_else(
+            || xxh3_128(&self.gathered),
+            |hasher| {
+                hasher.update(&self.gathered);
+                hasher.digest128()
+            },
+        )))
+    }
+
+    /// What was put together, where that was wanted.
+    pub(crate) fn into_text(self) -> String {
+        String::from_utf8(self.gathered).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Compact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compact").field("wanted", &self.wanted).finish_non_exhaustive()
+    }
+}

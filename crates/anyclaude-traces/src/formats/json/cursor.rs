@@ -1,0 +1,195 @@
+//! A cursor over JSON text, for what we know of it: walks from member to member
+//! and from item to item, keeps nothing, and measures what it passed.
+//!
+//! The levels whose members we know are walked with [`Cursor::next_member`] and
+//! [`Cursor::next_item`]; everything deeper goes through [`Cursor::skip`],
+//! which needs no recursion and so takes any depth. The grammar itself is
+//! [`scan`](super::scan)'s.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::compact::{Compact, Wanted};
+use super::fault::{Checked, Walk};
+use super::scan::{Escaped, Scan, expected};
+use super::scratch::Scratch;
+use super::text::RawStr;
+
+/// A place that the cursor passed, to measure from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    at: usize,
+    blank: usize,
+}
+
+/// A value that the cursor passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// The value's bytes in the text.
+    pub(crate) range: Range<usize>,
+    /// How many of them are not white space outside strings.
+    pub(crate) compact_bytes: u64,
+}
+
+/// The type of the value that the cursor stands before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Object,
+    Array,
+    String,
+    Scalar,
+}
+
+pub(crate) struct Cursor<'a, 's> {
+    scan: Scan<'a>,
+    scratch: &'s mut Scratch,
+}
+
+impl<'a, 's> Cursor<'a, 's> {
+    /// A cursor at the first byte that is not white space.
+    pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
+        scratch.nest.clear();
+        scratch.compact.begin(Wanted::Nothing);
+        let mut cursor = Self { scan: Scan::new(text), scratch };
+        cursor.pass_blank();
+        cursor
+    }
+
+    pub(crate) fn text(&self) -> &'a str {
+        self.scan.text
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { at: self.scan.at, blank: self.scan.blank }
+    }
+
+    /// What was passed since `mark`; call it right behind a value, before the
+    /// white space that follows it.
+    pub(crate) fn since(&self, mark: Mark) -> Span {
+        Span {
+            range: mark.at..self.scan.at,
+            compact_bytes: ((self.scan.at - mark.at) - (self.scan.blank - mark.blank)) as u64,
+        }
+    }
+
+    /// A name that is most likely repeated in the next trace.
+    pub(crate) fn name(&mut self, name: &str) -> Arc<str> {
+        self.scratch.names.shared(name)
+    }
+
+    /// The compact JSON that is being put together.
+    pub(crate) fn compact(&mut self) -> &mut Compact {
+        &mut self.scratch.compact
+    }
+
+    /// Passes a value and adds its compact JSON to what is being put together.
+    pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
+        self.scratch.compact.resume(self.scan.at);
+        let passed = pass(self);
+        self.scratch.compact.pause(self.scan.text, self.scan.at);
+        passed
+    }
+
+    pub(crate) fn shape(&self) -> Checked<Shape> {
+        Ok(match self.scan.peek()? {
+            b'{' => Shape::Object,
+            b'[' => Shape::Array,
+            b'"' => Shape::String,
+            _ => Shape::Scalar,
+        })
+    }
+
+    /// Whether the value that the cursor stands before is `null`.
+    pub(crate) fn at_null(&self) -> bool {
+        self.scan.peek() == Ok(b'n')
+    }
+
+    /// Fails unless only white space is left.
+    pub(crate) fn end(&mut self) -> Checked<()> {
+        self.pass_blank();
+        let at = self.scan.at;
+        if at == self.scan.text.len() { Ok(()) } else { expected(at, "the end of the file") }
+    }
+
+    /// The next key of the object that the cursor stands before or in, with the
+    /// cursor before its value; `None` once the object is passed.
+    pub(crate) fn next_member(&mut self, walk: &mut Walk) -> Checked<Option<Cow<'a, str>>> {
+        let passed = self.moving(|scan, scratch| {
+            let compact = &mut scratch.compact;
+            if !scan.pass_step(walk, b'{', b'}', "`,` or `}` after a member", compact)? {
+                return Ok(None);
+            }
+            let start = scan.at;
+            scan.pass_key(compact).map(|(key, end)| Some((start, key, end)))
+        })?;
+        let Some((start, key, end)) = passed else { return Ok(None) };
+        walk.key = start..end;
+        Ok(Some(self.raw_str(start, end, key).decode()))
+    }
+
+    /// Whether the array that the cursor stands before or in has another item;
+    /// the cursor is then before it, else behind the array.
+    pub(crate) fn next_item(&mut self, walk: &mut Walk) -> Checked<bool> {
+        self.moving(|scan, scratch| {
+            scan.pass_step(walk, b'[', b']', "`,` or `]` after an item", &mut scratch.compact)
+        })
+    }
+
+    /// Passes a value of any type and depth.
+    pub(crate) fn skip(&mut self) -> Checked<()> {
+        self.moving(Scan::pass_value)
+    }
+
+    /// Passes a value of any type and depth, and measures it.
+    pub(crate) fn skip_value(&mut self) -> Checked<Span> {
+        let mark = self.mark();
+        self.skip()?;
+        Ok(self.since(mark))
+    }
+
+    /// Passes a value; the string if it is one.
+    pub(crate) fn string_or_skip(&mut self) -> Checked<Option<RawStr<'a>>> {
+        if self.shape()? == Shape::String {
+            return self.string().map(Some);
+        }
+        self.skip()?;
+        Ok(None)
+    }
+
+    /// Passes a value; the number if it is a plain whole one that fits.
+    pub(crate) fn u64_or_skip(&mut self) -> Checked<Option<u64>> {
+        let span = self.skip_value()?;
+        let digits = self.scan.text.get(span.range).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        Ok(digits.and_then(|digits| digits.parse().ok()))
+    }
+
+    /// Passes the string that the cursor stands before.
+    pub(crate) fn string(&mut self) -> Checked<RawStr<'a>> {
+        let start = self.scan.at;
+        let escaped = self.moving(|scan, _| scan.pass_string())?;
+        Ok(self.raw_str(start, self.scan.at, escaped))
+    }
+
+    /// The string between these two quotes.
+    fn raw_str(&self, start: usize, end: usize, escaped: Escaped) -> RawStr<'a> {
+        let inner = self.scan.text.get(start + 1..end - 1).unwrap_or_default();
+        RawStr { inner, escaped: escaped.0 }
+    }
+
+    fn pass_blank(&mut self) {
+        self.moving(|scan, scratch| scan.pass_blank(&mut scratch.compact));
+    }
+
+    /// Moves on with the place in registers.
+    #[inline(always)]
+    fn moving<T>(&mut self, pass: impl FnOnce(&mut Scan<'a>, &mut Scratch) -> T) -> T {
+        let mut scan = self.scan;
+        let passed = pass(&mut scan, self.scratch);
+        self.scan = scan;
+        passed
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! What others wrote: the shape of each kind of file is private to its folder.
+
+pub mod anyclaude;
+pub mod body;
+pub(crate) mod json;
+pub mod record;
+pub(crate) mod sse;

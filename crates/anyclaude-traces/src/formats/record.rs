@@ -1,0 +1,51 @@
+//! What one trace file says, in numbers and names.
+
+use std::sync::Arc;
+
+use crate::model::time::Timestamp;
+use crate::model::{Identity, Response, Sizes, ToolSize};
+
+/// One parsed trace: everything that the analyses need, and no content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TraceRecord {
+    /// When anyclaude wrote the file, by the file's own `timestamp`; `None`
+    /// where that is missing or no time.
+    pub timestamp: Option<Timestamp>,
+    /// The proxy's mode, as written (`lmstudio`, `claude`, …).
+    pub mode: Option<Arc<str>>,
+    /// The URL's path without its query.
+    pub endpoint: Option<Arc<str>>,
+    /// `body.model`: the model that Claude Code asked for, which is not the
+    /// local model that ran.
+    pub requested_model: Option<Arc<str>>,
+    /// Who sent the request, by `metadata.user_id`.
+    pub sender: Sender,
+    /// All sizes and counts.
+    pub sizes: Sizes,
+    /// `body.max_tokens`, where it is a whole number.
+    pub max_tokens: Option<u64>,
+    /// `body.stream`; false where it is missing.
+    pub stream: bool,
+    /// Every tool in the file's order.
+    pub tools: Vec<ToolSize>,
+    /// The identity of every message, in order.
+    pub history: Vec<Identity>,
+    /// The identity of the whole body's compact JSON, by which anyclaude's two
+    /// files of one request are known to belong together. Taken in mode
+    /// `claude` only, the one that writes two.
+    pub body: Option<Identity>,
+    /// The response, where the file holds one.
+    pub response: Option<Box<Response>>,
+}
+
+/// Whom `metadata.user_id` names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sender {
+    /// The session's id, where one is named.
+    pub session_id: Option<Arc<str>>,
+    /// Stands for the whole `user_id`, which tells users apart where no session
+    /// is named.
+    pub user: Option<Identity>,
+}

@@ -1,0 +1,16 @@
+//! The words that everything else is said in.
+
+mod identity;
+pub(crate) mod intern;
+pub mod measure;
+pub mod request;
+mod response;
+pub mod scope;
+mod sizes;
+pub mod stats;
+pub mod time;
+pub mod timing;
+
+pub use identity::Identity;
+pub use response::Response;
+pub use sizes::{Sizes, ToolSize};

@@ -1,0 +1,269 @@
+//! One request to a model: what was sent, by whom, and what the logs know of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::model::time::Timestamp;
+use crate::model::timing::{Confidence, PromptOverhead, Timing};
+use crate::model::{Response, Sizes, ToolSize};
+
+/// One request, from one trace file or, in mode `claude`, from two.
+///
+/// Serialises as a line of `traces list --format ndjson`; members that only the
+/// analyses need are left out of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Request {
+    /// The trace file; of two, the one with the response.
+    pub path: TracePath,
+    /// All files of this request, in the order of time.
+    pub paths: Vec<TracePath>,
+    /// When the request was recorded.
+    pub timestamp: Option<Timestamp>,
+    /// The proxy's mode.
+    pub mode: Option<Arc<str>>,
+    /// What sort of request it is.
+    pub kind: Kind,
+    /// The session it belongs to: the id that the trace names, else derived from
+    /// conversation and time.
+    pub session: Option<Arc<str>>,
+    /// The chain of growing histories that it belongs to, within the session.
+    pub thread: Option<Arc<str>>,
+    /// The anyclaude process that served it; known from logs only.
+    pub run: Option<Arc<str>>,
+    /// The URL's path without its query.
+    pub endpoint: Option<Arc<str>>,
+    /// The model that Claude Code asked for.
+    pub requested_model: Option<Arc<str>>,
+    /// The model that ran.
+    pub model: Option<Arc<str>>,
+    /// Where [`model`](Self::model) comes from.
+    pub model_source: Option<ModelSource>,
+    /// Sizes of the prompt.
+    #[serde(flatten)]
+    pub sizes: Sizes,
+    /// The most tokens that the answer may have.
+    pub max_tokens: Option<u64>,
+    /// Whether the answer was to be streamed.
+    pub stream: bool,
+    /// Tokens of the prompt.
+    pub tokens: Option<Box<Tokens>>,
+    /// Times and counts.
+    pub timing: Option<Box<Timing>>,
+    /// How the times were found.
+    pub join: Option<Box<Join>>,
+    /// What the recorded response says.
+    pub response: Option<Box<Response>>,
+    /// Its tools, in the order of the file.
+    #[serde(skip)]
+    pub tools: Arc<[ToolSize]>,
+    /// The process that [`run`](Self::run) names.
+    #[serde(skip)]
+    pub process: Option<Arc<Run>>,
+    /// What the proxy was about to send, after its edits.
+    #[serde(skip)]
+    pub proxied: Option<Box<PromptOverhead>>,
+    /// How many requests of its thread came before it.
+    #[serde(skip)]
+    pub turn: u32,
+    /// What the backend was doing besides; known from logs only.
+    #[serde(skip)]
+    pub company: Option<Company>,
+}
+
+/// What else went on in the backend when a request was there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Company {
+    /// Another request was in the backend at the same time.
+    pub overlapped: bool,
+    /// It was the first streamed request of its process, and may have had to wait
+    /// for the model to be loaded.
+    pub cold_start: bool,
+}
+
+/// One anyclaude process, as its log tells it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Run {
+    /// Its name: the time of its start, as anyclaude writes times into file names.
+    pub id: Arc<str>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// Its debug level; `None` where only a request log tells of it.
+    pub level: Option<u8>,
+    /// The log file.
+    pub log: Arc<str>,
+    /// How many requests the log has of it.
+    pub requests: u64,
+    /// How many bytes it wrote to the log.
+    pub log_bytes: u64,
+    /// The proxy's mode.
+    pub mode: Option<String>,
+    /// The model that it was told to use.
+    pub configured_model: Option<String>,
+    /// The model that it found loaded in the backend.
+    pub detected_model: Option<String>,
+}
+
+impl Request {
+    /// The group that the request is in when requests are grouped by model: the
+    /// model that ran; of a process that only said `current-model`, the process.
+    #[must_use]
+    pub fn model_group(&self) -> Option<Arc<str>> {
+        let unnamed = || self.run.as_ref().map(|run| format!("unnamed, run {run}").into());
+        self.model.clone().or_else(unnamed)
+    }
+
+    /// How long ago `earlier` was recorded, seen from this request.
+    #[must_use]
+    pub fn ms_since(&self, earlier: &Self) -> Option<i64> {
+        Some(self.timestamp?.ms_since(earlier.timestamp?))
+    }
+
+    /// Where the request stands in the defined order: by time, then path;
+    /// requests without a time come last.
+    #[must_use]
+    pub fn order(&self) -> (bool, Option<Timestamp>, &Path) {
+        (self.timestamp.is_none(), self.timestamp, &self.path.0)
+    }
+}
+
+/// The path of a trace file. Serialised as text, with U+FFFD for what is not
+/// UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TracePath(pub Arc<Path>);
+
+impl AsRef<Path> for TracePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Serialize for TracePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Nearly every path is UTF-8, and that is found out faster than what to replace.
+        match self.0.to_str() {
+            Some(path) => serializer.serialize_str(path),
+            None => serializer.serialize_str(&self.0.to_string_lossy()),
+        }
+    }
+}
+
+/// What sort of request it is: the first of these that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Asks how many tokens a prompt has: its path ends in `/count_tokens`.
+    CountTokens,
+    /// Tests whether the backend answers: its `max_tokens` is 1.
+    Probe,
+    /// Titles, topics and the like: it has no tools.
+    Background,
+    /// A turn of the conversation.
+    Conversation,
+}
+
+impl Kind {
+    /// All kinds, the one that people look for first.
+    pub const ALL: [Self; 4] = [Self::Conversation, Self::Background, Self::Probe, Self::CountTokens];
+
+    /// The kind of a request with this path, token limit and number of tools.
+    ///
+    /// ```
+    /// use anyclaude_traces::Kind;
+    ///
+    /// assert_eq!(Kind::of(Some("/v1/messages/count_tokens"), Some(1), 23), Kind::CountTokens);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 0), Kind::Background);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 23), Kind::Conversation);
+    /// ```
+    #[must_use]
+    pub fn of(endpoint: Option<&str>, max_tokens: Option<u64>, tool_count: u64) -> Self {
+        if endpoint.is_some_and(|path| path.ends_with("/count_tokens")) {
+            Self::CountTokens
+        } else if max_tokens == Some(1) {
+            Self::Probe
+        } else if tool_count == 0 {
+            Self::Background
+        } else {
+            Self::Conversation
+        }
+    }
+
+    /// The kind's name in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CountTokens => "count_tokens",
+            Self::Probe => "probe",
+            Self::Background => "background",
+            Self::Conversation => "conversation",
+        }
+    }
+}
+
+/// Where the name of the model that ran comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ModelSource {
+    /// The user said so.
+    Label,
+    /// The debug log's `[Request Start]`.
+    DebugLog,
+    /// The model that the process found loaded in the backend.
+    Detected,
+    /// The request log.
+    RequestLog,
+    /// The trace itself, in mode `claude`, where the model asked for runs.
+    Trace,
+}
+
+/// Tokens of the prompt by section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Tokens {
+    /// Of the system prompt.
+    pub system: u64,
+    /// Of the tool definitions.
+    pub tools: u64,
+    /// Of the messages.
+    pub messages: u64,
+    /// Of all of it.
+    pub total: u64,
+    /// How they were counted.
+    pub method: TokenMethod,
+}
+
+/// How tokens were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TokenMethod {
+    /// The backend's own count, shared out over the sections.
+    Reported,
+    /// A fitted count over the text.
+    Estimate,
+}
+
+/// How a trace was tied to its log lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Join {
+    /// The log file.
+    pub log: Arc<str>,
+    /// From `[Request Start]` to the trace's timestamp.
+    pub gap_ms: Option<i64>,
+    /// How sure it is.
+    pub confidence: Confidence,
+}

@@ -1,0 +1,25 @@
+//! What a recorded response says.
+
+use serde::Serialize;
+
+/// What the response says of itself. Recorded in mode `claude` only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Response {
+    /// The HTTP status.
+    pub status: Option<u64>,
+    /// Tokens of the prompt that no cache held.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer.
+    pub output_tokens: Option<u64>,
+    /// Tokens of the prompt that were written to a cache.
+    pub cache_creation_tokens: Option<u64>,
+    /// Tokens of the prompt that came from a cache.
+    pub cache_read_tokens: Option<u64>,
+    /// Why the answer ended.
+    pub stop_reason: Option<String>,
+    /// How many tools the answer calls, server tools included; `None` where the
+    /// body could not be understood (compressed, say).
+    pub tool_calls: Option<u64>,
+}

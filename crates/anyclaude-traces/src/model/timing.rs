@@ -1,0 +1,125 @@
+//! Times of one request, and how sure they are.
+
+use serde::Serialize;
+
+use crate::model::time::Timestamp;
+
+/// How sure it is that what a request holds is its own.
+///
+/// No line of a log carries a request id, so lines are tied to requests by
+/// arithmetic on their stamps. The order is from sure to unsure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Confidence {
+    /// Only this request fits.
+    Exact,
+    /// Several requests were open; this one fits best by order and time.
+    Likely,
+    /// At least two requests fit equally well, and the choice is arbitrary.
+    Ambiguous,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The log has its `[Request Complete]`.
+    Completed,
+    /// The backend or the connection to it answered with an error.
+    Failed,
+    /// The proxy gave it up after its time limit.
+    TimedOut,
+    /// The log has no end of it: cancelled, still running, or lost in a crash.
+    Unfinished,
+    /// It asked for a reply in one piece, whose end the proxy does not log.
+    NotStreamed,
+}
+
+/// Where a time to first token comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TtftSource {
+    /// The proxy's own measurement, logged from debug level 2.
+    Timing,
+    /// The stamp of the first part with content less the start (level 1).
+    FirstPart,
+}
+
+/// Where a token count comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TokenSource {
+    /// Counted by the backend.
+    Usage,
+    /// Reported tokens per second × generation time.
+    Derived,
+}
+
+/// What the proxy was about to send, after its own edits: it filters system
+/// prompts, drops tools and cuts histories, so this differs from the trace.
+///
+/// From `[Prompt Overhead]`, which rounds. Characters are UTF-16 code units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct PromptOverhead {
+    /// System text, rounded up to a multiple of 4.
+    pub system_chars: u64,
+    /// Tools as JSON, rounded up to a multiple of 4.
+    pub tools_chars: u64,
+    /// All user messages as JSON, within 52; `None` where the line is cut.
+    pub user_message_chars: Option<u64>,
+    /// Number of tools; `None` where the line is cut.
+    pub tool_count: Option<u64>,
+}
+
+/// Times and counts of one request. Unknown is `None`, never 0.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Timing {
+    /// When the proxy began to send: the stamp in `[Request Start]`.
+    pub start: Option<Timestamp>,
+    /// The proxy's own work before that, from the request log's stamp on.
+    pub proxy_ms: Option<u64>,
+    /// From [`start`](Self::start) to the first token.
+    pub ttft_ms: Option<u64>,
+    /// Which line gave [`ttft_ms`](Self::ttft_ms).
+    pub ttft_source: Option<TtftSource>,
+    /// `total_ms − ttft_ms`.
+    pub generation_ms: Option<u64>,
+    /// From [`start`](Self::start) to the end. In mode `claude`: from the first
+    /// file's timestamp to the second's.
+    pub total_ms: Option<u64>,
+    /// `proxy_ms + total_ms`.
+    pub wall_ms: Option<u64>,
+    /// How many keepalives were sent while waiting, one each 10 s.
+    pub keepalives: Option<u64>,
+    /// Anthropic events that the proxy sent. Not tokens.
+    pub events: Option<u64>,
+    /// The size of these events in UTF-16 units.
+    pub event_bytes: Option<u64>,
+    /// Parts that the proxy received from its SDK. Not tokens.
+    pub parts: Option<u64>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Where [`prompt_tokens`](Self::prompt_tokens) comes from.
+    pub prompt_tokens_source: Option<TokenSource>,
+    /// Tokens of the answer.
+    pub output_tokens: Option<u64>,
+    /// Where [`output_tokens`](Self::output_tokens) comes from.
+    pub output_tokens_source: Option<TokenSource>,
+    /// The speed that the proxy logged.
+    pub reported_tokens_per_second: Option<f64>,
+    /// `prompt_tokens ÷ ttft_ms`: apparent, for a warm cache makes it too high.
+    pub prefill_tokens_per_second: Option<f64>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}

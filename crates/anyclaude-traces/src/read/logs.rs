@@ -1,0 +1,205 @@
+//! Finds and reads the logs beside the traces.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::work::{Order, each};
+use super::{Progress, Store};
+use crate::error::{Error, ErrorKind};
+use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser};
+use crate::model::time::Timestamp;
+
+/// How much of a log is read at once.
+const CHUNK_BYTES: usize = 1 << 18;
+/// How long before its start a request may be logged, and how much the clocks of
+/// names and contents may differ: a minute, in milliseconds.
+const SLACK_MS: i64 = 60_000;
+/// A request log holds one day; the day may be local or UTC.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// The logs of one root, as far as they overlap a time.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Logs {
+    /// Debug logs, by the name of the file.
+    pub debug: Vec<LogFile<ParsedLog>>,
+    /// Request logs, by the name of the file.
+    pub requests: Vec<LogFile<ParsedRequestLog>>,
+}
+
+/// What one log file holds.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LogFile<T> {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content.
+    pub content: T,
+}
+
+impl<T> LogFile<T> {
+    /// The file's name, with U+FFFD for what is not UTF-8.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Store {
+    /// The folder that holds `traces/`, `logs/` and `request-logs/`, for a file
+    /// somewhere below its `traces/`.
+    ///
+    /// ```
+    /// use std::path::Path;
+    ///
+    /// use anyclaude_traces::Store;
+    ///
+    /// let root = Store::default().root_of(Path::new("/home/me/.anyclaude/traces/lmstudio/a.json"));
+    /// # if cfg!(unix) {
+    /// assert_eq!(root.as_deref(), Some(Path::new("/home/me/.anyclaude")));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn root_of(&self, trace: &Path) -> Option<PathBuf> {
+        let trace = std::path::absolute(trace).ok()?;
+        let traces =
+            trace.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name == "traces"));
+        traces?.parent().map(Path::to_owned)
+    }
+
+    /// Reads the logs below a root that can tell of requests in this time; the
+    /// others are not opened. Logs that cannot be read are returned beside.
+    #[must_use]
+    pub fn logs(&self, root: &Path, window: RangeInclusive<Timestamp>) -> (Logs, Vec<Error>) {
+        let mut errors = Vec::new();
+        let debug = candidates(&root.join("logs"), "log", &mut errors, |path| may_overlap(path, &window));
+        let requests =
+            candidates(&root.join("request-logs"), "jsonl", &mut errors, |path| is_of_day(path, &window));
+        let logs = Logs {
+            debug: self.read_logs(debug, &mut errors, |path| {
+                let mut parser = LogParser::new();
+                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+            }),
+            requests: self.read_logs(requests, &mut errors, |path| {
+                let mut parser = RequestLogParser::new();
+                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+            }),
+        };
+        (logs, errors)
+    }
+
+    /// Reads one log that the user names: a debug log or what was captured of
+    /// anyclaude's standard error.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn log(&self, path: &Path) -> Result<LogFile<ParsedLog>, Error> {
+        let mut parser = LogParser::new();
+        read_chunks(path, &self.progress, |chunk| parser.feed(chunk))
+            .map_err(|kind| Error::new(path, kind))?;
+        Ok(LogFile { path: path.to_owned(), content: parser.finish() })
+    }
+
+    fn read_logs<T: Send>(
+        &self,
+        paths: Vec<PathBuf>,
+        errors: &mut Vec<Error>,
+        read: impl Fn(&Path) -> Result<T, ErrorKind> + Sync,
+    ) -> Vec<LogFile<T>> {
+        let mut files = Vec::new();
+        self.progress.expect_files(paths.len());
+        let read = |(): &mut (), path: &PathBuf| {
+            let read = read(path);
+            self.progress.count_file(0);
+            (path.clone(), read)
+        };
+        each(
+            self.threads,
+            Order::OfItems,
+            |feed| paths.into_iter().for_each(feed),
+            || (),
+            read,
+            |_, (path, content)| match content {
+                Ok(content) => files.push(LogFile { path, content }),
+                Err(kind) => errors.push(Error::new(path, kind)),
+            },
+        );
+        files
+    }
+}
+
+/// The regular files of a folder with this ending, sorted by name. A folder that
+/// is not there holds none.
+fn candidates(
+    folder: &Path,
+    ending: &str,
+    errors: &mut Vec<Error>,
+    wanted: impl Fn(&Path) -> bool,
+) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            errors.push(Error::new(folder, error));
+            return Vec::new();
+        }
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        match entry {
+            Ok(entry) => paths.push(entry.path()),
+            Err(error) => errors.push(Error::new(folder, error)),
+        }
+    }
+    paths.retain(|path| {
+        path.extension().is_some_and(|found| found == ending) && path.is_file() && wanted(path)
+    });
+    paths.sort();
+    paths
+}
+
+/// Whether a debug log can hold lines of this time: it begins when its name says
+/// and ends when it was last written.
+fn may_overlap(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let begins = Timestamp::from_file_name(&format!("{}-000Z", name.trim_start_matches("debug-session-")));
+    let too_late = begins.is_some_and(|begins| begins > window.end().plus_ms(SLACK_MS));
+    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let written =
+        written.and_then(|time| i64::try_from(time.as_millis()).ok()).and_then(Timestamp::from_unix_ms);
+    let too_early = written.is_some_and(|written| written < window.start().plus_ms(-SLACK_MS));
+    !too_late && !too_early
+}
+
+/// Whether a request log is of a day in this time.
+fn is_of_day(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let Ok(day) = format!("{name}T00:00:00Z").parse::<Timestamp>() else { return true };
+    let (first, last) = (day.plus_ms(-DAY_MS), day.plus_ms(2 * DAY_MS));
+    first <= *window.end() && *window.start() <= last
+}
+
+fn read_chunks(path: &Path, progress: &Progress, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
+    if !fs::metadata(path)?.is_file() {
+        // It is not even opened: a pipe would wait for somebody to write.
+        return Err(ErrorKind::NotRegular);
+    }
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => {
+                progress.count_bytes(length);
+                feed(chunk.get(..length).unwrap_or_default());
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

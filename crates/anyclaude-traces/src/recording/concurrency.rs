@@ -1,0 +1,69 @@
+//! Which requests were in the backend at the same time, and which came first.
+
+use std::collections::HashSet;
+
+use crate::formats::anyclaude::log::LogRequest;
+use crate::model::request::Company;
+use crate::model::time::Timestamp;
+
+/// The time that a request spent in the backend.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stay {
+    start: Timestamp,
+    /// Its end; of a request whose end is not logged, its start.
+    end: Timestamp,
+    run: usize,
+    streamed: bool,
+}
+
+impl Stay {
+    pub(crate) fn of(request: &LogRequest, run: usize) -> Self {
+        let ms = request.total_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+        let end = request.start.plus_ms(ms);
+        Self { start: request.start, end, run, streamed: request.streamed == Some(true) }
+    }
+}
+
+/// What each of these, which are in the order of their starts, had for company.
+pub(crate) fn company(stays: &[Stay]) -> Vec<Company> {
+    let mut last_end: Option<Timestamp> = None;
+    let mut begun: HashSet<usize> = HashSet::new();
+    let mut company = Vec::with_capacity(stays.len());
+    for (index, stay) in stays.iter().enumerate() {
+        let still_there = last_end.is_some_and(|end| end > stay.start);
+        let joined = stays.get(index + 1).is_some_and(|next| next.start < stay.end);
+        let cold_start = stay.streamed && begun.insert(stay.run);
+        company.push(Company { overlapped: still_there || joined, cold_start });
+        last_end = last_end.max(Some(stay.end));
+    }
+    company
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stays(times: &[(i64, i64, usize, bool)]) -> Vec<Stay> {
+        let at = |ms: i64| Timestamp::from_unix_ms(ms).unwrap();
+        times
+            .iter()
+            .map(|&(start, end, run, streamed)| Stay { start: at(start), end: at(end), run, streamed })
+            .collect()
+    }
+
+    #[test]
+    fn whoever_is_there_at_the_same_time_is_company() {
+        let found = company(&stays(&[
+            (0, 100, 0, true),
+            (50, 50, 0, false),
+            (100, 900, 0, true),
+            (200, 300, 1, true),
+            (400, 500, 1, true),
+            (900, 950, 0, true),
+        ]));
+        let overlapped: Vec<bool> = found.iter().map(|one| one.overlapped).collect();
+        assert_eq!(overlapped, [true, true, true, true, true, false]);
+        let cold: Vec<bool> = found.iter().map(|one| one.cold_start).collect();
+        assert_eq!(cold, [true, false, false, true, false, false]);
+    }
+}

@@ -1,0 +1,143 @@
+//! Gives requests what their log lines tell.
+
+use std::sync::Arc;
+
+use super::{PLACEHOLDER_MODEL, Start, UnmatchedLogRequest};
+use crate::formats::anyclaude::log::{LogRequest, LogRun};
+use crate::model::intern::Kept;
+use crate::model::request::{Company, Join, ModelSource, Request, Run};
+use crate::model::timing::Confidence;
+use crate::model::timing::Timing;
+
+/// What became of a start.
+pub(super) struct Pair {
+    run: usize,
+    place: usize,
+    request: Option<usize>,
+    confidence: Confidence,
+    company: Company,
+}
+
+impl Pair {
+    pub(super) fn new((start, company): (Start<'_>, Company)) -> Self {
+        let Start { run, place, request, confidence, .. } = start;
+        Self { run, place, request, confidence, company }
+    }
+}
+
+/// Gives every request what its log tells, and returns the rest by time. One run
+/// after the other is used up, so that hardly anything is held twice.
+pub(super) fn fill_all(
+    requests: &mut [&mut Request],
+    runs: &mut [LogRun],
+    processes: &[Arc<Run>],
+    mut pairs: Vec<Pair>,
+) -> Vec<UnmatchedLogRequest> {
+    let (mut models, mut unmatched) = (Models::default(), Vec::new());
+    pairs.sort_by_key(|pair| pair.run);
+    for of_run in pairs.chunk_by(|a, b| a.run == b.run) {
+        let Some(run) = of_run.first().map(|pair| pair.run) else { continue };
+        let (Some(process), Some(run)) = (processes.get(run), runs.get_mut(run)) else { continue };
+        let logs = std::mem::take(&mut run.requests);
+        for pair in of_run {
+            let Some(log) = logs.get(pair.place) else { continue };
+            match pair.request.and_then(|index| requests.get_mut(index)) {
+                Some(request) => fill(request, log, pair, models.of(log, run), process),
+                None => unmatched.push(UnmatchedLogRequest::new(log, models.of(log, run), process)),
+            }
+        }
+    }
+    unmatched.sort_by_key(|unmatched: &UnmatchedLogRequest| unmatched.start);
+    unmatched
+}
+
+fn fill(
+    request: &mut Request,
+    log: &LogRequest,
+    pair: &Pair,
+    (model, source): (Option<Arc<str>>, Option<ModelSource>),
+    process: &Arc<Run>,
+) {
+    if model.is_some() {
+        request.model = model;
+        request.model_source = source;
+    }
+    request.run = Some(process.id.clone());
+    request.process = Some(process.clone());
+    request.proxied = log.prompt.map(Box::new);
+    let gap_ms = request.timestamp.map(|stamp| stamp.ms_since(log.start));
+    let join = Join { log: process.log.clone(), gap_ms, confidence: pair.confidence };
+    request.join = Some(Box::new(join));
+    request.company = Some(pair.company);
+    request.timing = Some(Box::new(timing(log)));
+}
+
+/// The names of detected models, each kept once.
+#[derive(Default)]
+struct Models(Kept<str>);
+
+impl Models {
+    /// The model that ran, unless the log only has a placeholder for it.
+    fn of(&mut self, log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
+        if &*log.model != PLACEHOLDER_MODEL {
+            return (Some(log.model.clone()), Some(ModelSource::DebugLog));
+        }
+        match run.detected_model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
+            Some(model) => (Some(self.0.once(model)), Some(ModelSource::Detected)),
+            None => (None, None),
+        }
+    }
+}
+
+fn timing(log: &LogRequest) -> Timing {
+    let proxy = log.proxy.filter(|proxy| proxy.confidence != Confidence::Ambiguous);
+    let proxy_ms = proxy.map(|proxy| proxy.ms);
+    let both = |a: Option<u64>, b: Option<u64>, join: fn(u64, u64) -> Option<u64>| join(a?, b?);
+    Timing {
+        start: Some(log.start),
+        proxy_ms,
+        ttft_ms: log.ttft_ms,
+        ttft_source: log.ttft_source,
+        generation_ms: both(log.total_ms, log.ttft_ms, u64::checked_sub),
+        total_ms: log.total_ms,
+        wall_ms: both(proxy_ms, log.total_ms, u64::checked_add),
+        keepalives: log.keepalives,
+        events: log.events,
+        event_bytes: log.event_bytes,
+        parts: log.parts,
+        prompt_tokens: log.prompt_tokens,
+        prompt_tokens_source: log.prompt_tokens_source,
+        output_tokens: log.output_tokens,
+        output_tokens_source: log.output_tokens_source,
+        reported_tokens_per_second: log.reported_tokens_per_second,
+        prefill_tokens_per_second: prefill_speed(log),
+        outcome: Some(log.outcome),
+    }
+}
+
+fn prefill_speed(log: &LogRequest) -> Option<f64> {
+    let (tokens, ttft_ms) = (log.prompt_tokens?, log.ttft_ms.filter(|ms| *ms > 0)?);
+    #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
+    Some(tokens as f64 * 1000.0 / ttft_ms as f64)
+}
+
+impl UnmatchedLogRequest {
+    fn new(
+        log: &LogRequest,
+        (model, model_source): (Option<Arc<str>>, Option<ModelSource>),
+        process: &Run,
+    ) -> Self {
+        Self {
+            start: log.start,
+            run: process.id.clone(),
+            model,
+            model_source,
+            tool_count: log.tool_count,
+            message_count: log.message_count,
+            max_tokens: log.max_tokens,
+            stream: log.streamed,
+            timing: timing(log),
+            confidence: log.confidence,
+        }
+    }
+}

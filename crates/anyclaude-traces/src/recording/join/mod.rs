@@ -1,0 +1,409 @@
+//! Requests × logs: which process served each request, which model ran, and how
+//! long it took.
+//!
+//! No log line names a trace. What ties them: the proxy writes a trace right
+//! after its `[Request Start]` (0 to 118 ms in 334 measured requests), in the
+//! same order, and both tell the number of tools and messages. Where a capture
+//! of standard error names the file, that is exact. Where another pairing would
+//! do as well, the join says that it is ambiguous.
+
+mod apply;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use apply::{Pair, fill_all};
+use serde::Serialize;
+
+use crate::formats::anyclaude::log::{
+    LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
+};
+use crate::model::intern::Kept;
+use crate::model::request::{ModelSource, Request, Run};
+use crate::model::time::Timestamp;
+use crate::model::timing::Confidence;
+use crate::model::timing::Timing;
+use crate::read::{LogFile, Logs};
+use crate::recording::concurrency::{Stay, company};
+
+/// The name that stands for whatever model the backend has loaded.
+pub const PLACEHOLDER_MODEL: &str = "current-model";
+
+/// From a start to its trace, in milliseconds: what is allowed, for slow disks
+/// and busy machines, …
+const GAP_MS: RangeInclusive<i64> = -5..=1000;
+/// … and what is usual: another pair with such a gap raises a doubt.
+const USUAL_GAP_MS: RangeInclusive<i64> = -5..=150;
+/// From a request log's entry to its trace: the proxy's own work, and the gap.
+const ENTRY_GAP_MS: RangeInclusive<i64> = 0..=16_000;
+/// Starts this close cannot be told apart by time.
+const SAME_TIME_MS: i64 = 2;
+/// A pause in the request log that tells two processes apart: half an hour.
+const RUN_PAUSE_MS: i64 = 30 * 60 * 1000;
+/// How many candidates are looked at for one request.
+const MAX_CANDIDATES: usize = 64;
+
+/// What the logs tell beside the requests.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Joined {
+    /// The processes, in order of time.
+    pub runs: Vec<Arc<Run>>,
+    /// Requests of which there is no trace, in order of time.
+    pub unmatched: Vec<UnmatchedLogRequest>,
+    /// Logs without a byte, as a crash leaves them.
+    pub empty_logs: Vec<String>,
+    /// Log lines that should say something and could not be read.
+    pub unreadable_lines: u64,
+}
+
+/// A request that only the log knows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct UnmatchedLogRequest {
+    /// When the proxy began to send; serialised among the times.
+    #[serde(skip)]
+    pub start: Timestamp,
+    /// The process that served it.
+    pub run: Arc<str>,
+    /// The model that ran.
+    pub model: Option<Arc<str>>,
+    /// Where [`model`](Self::model) comes from.
+    pub model_source: Option<ModelSource>,
+    /// Number of tools, as far as the log tells.
+    pub tool_count: Option<u64>,
+    /// Number of messages, as far as the log tells.
+    pub message_count: Option<u64>,
+    /// The most tokens that the answer may have, as far as the log tells.
+    pub max_tokens: Option<u64>,
+    /// Whether the answer was streamed, as far as the log tells.
+    pub stream: Option<bool>,
+    /// Times and counts.
+    #[serde(flatten)]
+    pub timing: Timing,
+    /// How sure it is that these are its own.
+    pub confidence: Confidence,
+}
+
+impl Joined {
+    /// Takes in what the logs of another root tell.
+    pub fn extend(&mut self, other: Self) {
+        self.runs.extend(other.runs);
+        self.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
+        self.unmatched.extend(other.unmatched);
+        self.unmatched.sort_by_key(|unmatched| unmatched.start);
+        self.empty_logs.extend(other.empty_logs);
+        self.unreadable_lines += other.unreadable_lines;
+    }
+}
+
+/// A request as a log tells it, and the process it ran in.
+struct Start<'r> {
+    log: &'r LogRequest,
+    run: usize,
+    /// Its place among the requests of the run.
+    place: usize,
+    /// Which request it is.
+    request: Option<usize>,
+    confidence: Confidence,
+}
+
+/// Gives requests what the logs of their root know of them.
+///
+/// `requests` are in order of time; `captures` are logs and captures of standard
+/// error that the user named.
+#[must_use]
+pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<ParsedLog>>) -> Joined {
+    let unreadable_lines = logs.requests.iter().map(|log| log.content.unreadable_lines).sum();
+    let mut joined = Joined { unreadable_lines, ..Joined::default() };
+    let entries: Vec<RequestLogEntry> =
+        logs.requests.into_iter().flat_map(|log| log.content.entries).collect();
+    let (mut names, mut runs) = (Vec::new(), Vec::new());
+    for log in logs.debug {
+        joined.note(&log);
+        names.extend(log.content.runs.iter().map(|_| log.name()));
+        runs.extend(log.content.runs);
+    }
+    for capture in captures {
+        joined.note(&capture);
+        let name = capture.name();
+        for run in capture.content.runs {
+            if !take_capture(&mut runs, &names, &run) {
+                names.push(name.clone());
+                runs.push(run);
+            }
+        }
+    }
+    if runs.is_empty() && entries.is_empty() {
+        return joined;
+    }
+    let entries = unused(&mut runs, entries);
+    let processes = name_runs(&runs, &names);
+    let mut starts = starts_of(&runs);
+    pair_by_name(requests, &mut starts);
+    pair_by_time(requests, &mut starts, &runs);
+    doubt(requests, &mut starts, &runs);
+    let stays: Vec<Stay> = starts.iter().map(|start| Stay::of(start.log, start.run)).collect();
+    let pairs = starts.into_iter().zip(company(&stays)).map(Pair::new).collect();
+    joined.unmatched = fill_all(requests, &mut runs, &processes, pairs);
+    joined.runs = processes;
+    joined.runs.extend(join_entries(requests, entries));
+    joined.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
+    joined
+}
+
+impl Joined {
+    fn note(&mut self, log: &LogFile<ParsedLog>) {
+        self.unreadable_lines += log.content.unreadable_lines;
+        if log.content.is_empty() {
+            self.empty_logs.push(log.name());
+        }
+    }
+}
+
+/// Gives the traces that a capture names to the run that it captured; false
+/// where the capture is itself the log of a run.
+fn take_capture(runs: &mut [LogRun], names: &[String], capture: &LogRun) -> bool {
+    let Some(log) = &capture.debug_log else { return false };
+    let same_log = |(_, name): &(&mut LogRun, &String)| *name == log;
+    let captured = runs.iter_mut().zip(names).filter(same_log).map(|(run, _)| run);
+    let nearest = captured.min_by_key(|run| run.requests.len().abs_diff(capture.saved_traces.len()));
+    nearest.map(|run| attach_saved_traces(run, capture)).is_some()
+}
+
+/// Names every run by its start; of several with one start, by a number too.
+fn name_runs(runs: &[LogRun], names: &[String]) -> Vec<Arc<Run>> {
+    let mut taken: HashMap<String, u32> = HashMap::new();
+    let name = |(run, log): (&LogRun, &String)| {
+        let started = run.started.or_else(|| run.requests.first().map(|request| request.start));
+        let base = started.map_or_else(|| log.clone(), dashed);
+        let number = taken.entry(base.clone()).or_default();
+        *number += 1;
+        Arc::new(Run {
+            id: if *number == 1 { base.into() } else { format!("{base}-{number}").into() },
+            started,
+            level: run.level,
+            log: log.as_str().into(),
+            requests: run.requests.len() as u64,
+            log_bytes: run.log_bytes,
+            mode: run.mode.clone(),
+            configured_model: run.configured_model.clone(),
+            detected_model: run.detected_model.clone(),
+        })
+    };
+    runs.iter().zip(names).map(name).collect()
+}
+
+/// A time as anyclaude writes it into file names.
+fn dashed(stamp: Timestamp) -> String {
+    stamp.to_string().replace([':', '.'], "-")
+}
+
+fn starts_of<'r>(runs: &'r [LogRun]) -> Vec<Start<'r>> {
+    let mut starts = Vec::with_capacity(runs.iter().map(|run| run.requests.len()).sum());
+    for (run, log) in runs.iter().enumerate() {
+        let start = |(place, log): (usize, &'r LogRequest)| Start {
+            log,
+            run,
+            place,
+            request: None,
+            confidence: log.confidence,
+        };
+        starts.extend(log.requests.iter().enumerate().map(start));
+    }
+    starts.sort_by_key(|start| start.log.start);
+    starts
+}
+
+fn pair_by_name(requests: &[&mut Request], starts: &mut [Start<'_>]) {
+    if starts.iter().all(|start| start.log.saved_trace.is_none()) {
+        return;
+    }
+    let mut files: HashMap<String, usize> = HashMap::new();
+    for (index, request) in requests.iter().enumerate().filter(|(_, request)| is_joinable(request)) {
+        for path in &request.paths {
+            let name = path.as_ref().file_name().unwrap_or_default();
+            files.insert(name.to_string_lossy().into_owned(), index);
+        }
+    }
+    for start in starts {
+        start.request = start.log.saved_trace.as_ref().and_then(|name| files.remove(name));
+    }
+}
+
+/// Mode `claude` goes to Anthropic and leaves no lines of this sort.
+fn is_joinable(request: &Request) -> bool {
+    request.mode.as_deref() != Some("claude")
+}
+
+/// Requests by their time; those that are taken are not in it.
+struct Open {
+    by_time: BTreeSet<(Timestamp, usize)>,
+}
+
+impl Open {
+    fn of(requests: &[&mut Request], taken: &BTreeSet<usize>) -> Self {
+        let free = requests
+            .iter()
+            .enumerate()
+            .filter(|(index, request)| is_joinable(request) && !taken.contains(index));
+        Self { by_time: free.filter_map(|(index, request)| Some((request.timestamp?, index))).collect() }
+    }
+
+    fn after(
+        &self,
+        stamp: Timestamp,
+        gap_ms: &RangeInclusive<i64>,
+    ) -> impl Iterator<Item = (Timestamp, usize)> {
+        let range = (stamp.plus_ms(*gap_ms.start()), 0)..=(stamp.plus_ms(*gap_ms.end()), usize::MAX);
+        self.by_time.range(range).take(MAX_CANDIDATES).copied()
+    }
+}
+
+/// Pairs the rest by time: the k-th start with the k-th trace, and of traces that
+/// are near, the one that looks most like the request.
+fn pair_by_time(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
+    let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
+    let mut open = Open::of(requests, &taken);
+    for start in starts.iter_mut().filter(|start| start.request.is_none()) {
+        let near = open.after(start.log.start, &GAP_MS);
+        let likeness = |(stamp, index): (Timestamp, usize)| {
+            Some((mismatches(requests.get(index)?, start, runs)?, stamp, index))
+        };
+        if let Some((_, stamp, index)) = near.filter_map(likeness).min() {
+            open.by_time.remove(&(stamp, index));
+            start.request = Some(index);
+            start.confidence = start.confidence.max(Confidence::Likely);
+        }
+    }
+}
+
+/// How many of the counts differ that trace and log both tell; the proxy may
+/// have changed them. `None` where they cannot be the same request.
+fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u32> {
+    let other_mode = match (request.mode.as_deref(), runs.get(start.run).and_then(|run| run.mode.as_deref()))
+    {
+        (Some(trace), Some(log)) => !log.eq_ignore_ascii_case(trace),
+        _ => false,
+    };
+    let log = start.log;
+    if other_mode || log.streamed.is_some_and(|streamed| streamed != request.stream) {
+        return None;
+    }
+    let differs =
+        |log: Option<u64>, trace: Option<u64>| u32::from(log.is_some() && trace.is_some() && log != trace);
+    Some(
+        differs(log.tool_count, Some(request.sizes.tool_count))
+            + differs(log.message_count, Some(request.sizes.message_count))
+            + differs(log.max_tokens, request.max_tokens),
+    )
+}
+
+/// Marks the pairs that could as well be others: a trace that is left over would
+/// do, a start that is left over would do, or two pairs could be swapped.
+fn doubt(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
+    let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
+    let open = Open::of(requests, &taken);
+    let by_start: Vec<Timestamp> = starts.iter().map(|start| start.log.start).collect();
+    let is_doubtful = |at: usize| -> Option<bool> {
+        let start = starts.get(at)?;
+        let request = requests.get(start.request?)?;
+        if start.log.saved_trace.is_some() {
+            return Some(false);
+        }
+        let likeness = mismatches(request, start, runs)?;
+        let as_like = |request: &Request, start: &Start<'_>| {
+            mismatches(request, start, runs).is_some_and(|m| m <= likeness)
+        };
+        let stamp = request.timestamp?;
+        let mut free = open.after(start.log.start, &USUAL_GAP_MS);
+        if free.any(|(_, index)| requests.get(index).is_some_and(|request| as_like(request, start))) {
+            return Some(true);
+        }
+        let first = by_start.partition_point(|start| *start < stamp.plus_ms(-USUAL_GAP_MS.end()));
+        let last = by_start.partition_point(|start| *start <= stamp.plus_ms(-USUAL_GAP_MS.start()));
+        let others = starts.get(first..last).unwrap_or_default().iter().take(MAX_CANDIDATES);
+        let mut rivals = others.filter(|other| other.request != start.request && as_like(request, other));
+        Some(rivals.any(|other| {
+            let same_time = (other.log.start.ms_since(start.log.start)).abs() <= SAME_TIME_MS;
+            other.request.is_none() || (other.log.saved_trace.is_none() && same_time)
+        }))
+    };
+    let doubtful: Vec<usize> = (0..starts.len()).filter(|&at| is_doubtful(at) == Some(true)).collect();
+    for at in doubtful {
+        if let Some(start) = starts.get_mut(at) {
+            start.confidence = Confidence::Ambiguous;
+        }
+    }
+}
+
+/// Matches the request logs with the runs; the entries that are left over.
+fn unused(runs: &mut [LogRun], entries: Vec<RequestLogEntry>) -> Vec<RequestLogEntry> {
+    let unused: HashSet<usize> = match_request_log(runs, &entries).into_iter().collect();
+    let mut index = 0..;
+    entries.into_iter().filter(|_| index.next().is_some_and(|at| unused.contains(&at))).collect()
+}
+
+/// Gives requests that no debug log knows the model that the request log names.
+/// Runs are told apart by pauses and by the model.
+fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>) -> Vec<Arc<Run>> {
+    let taken: BTreeSet<usize> = requests
+        .iter()
+        .enumerate()
+        .filter(|(_, request)| request.run.is_some())
+        .map(|(index, _)| index)
+        .collect();
+    let mut open = Open::of(requests, &taken);
+    entries.sort_by_key(|entry| entry.timestamp);
+    let goes_on = |a: &RequestLogEntry, b: &RequestLogEntry| {
+        b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
+    };
+    let (mut runs, mut names) = (Vec::new(), Kept::<str>::default());
+    for run in entries.chunk_by(goes_on) {
+        let Some(process) = run_of_entries(run) else { continue };
+        for entry in run {
+            let near = open.after(entry.timestamp, &ENTRY_GAP_MS);
+            let fits = |(_, index): &(Timestamp, usize)| {
+                requests.get(*index).is_some_and(|request| entry_fits(entry, request))
+            };
+            let Some((stamp, index)) = near.into_iter().find(fits) else { continue };
+            open.by_time.remove(&(stamp, index));
+            let Some(request) = requests.get_mut(index) else { continue };
+            request.run = Some(process.id.clone());
+            request.process = Some(process.clone());
+            if let Some(model) = entry.model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
+                request.model = Some(names.once(model));
+                request.model_source = Some(ModelSource::RequestLog);
+            }
+        }
+        runs.push(process);
+    }
+    runs
+}
+
+fn entry_fits(entry: &RequestLogEntry, request: &Request) -> bool {
+    entry.tool_count.is_none_or(|n| n == request.sizes.tool_count)
+        && entry.message_count.is_none_or(|n| n == request.sizes.message_count)
+        && entry.streaming.is_none_or(|streaming| streaming == request.stream)
+        && entry
+            .provider
+            .as_deref()
+            .is_none_or(|provider| request.mode.as_deref().is_none_or(|mode| mode == provider))
+}
+
+fn run_of_entries(entries: &[RequestLogEntry]) -> Option<Arc<Run>> {
+    let first = entries.first()?;
+    Some(Arc::new(Run {
+        id: dashed(first.timestamp).into(),
+        started: Some(first.timestamp),
+        level: None,
+        log: "request-logs".into(),
+        requests: entries.len() as u64,
+        log_bytes: 0,
+        mode: first.provider.clone(),
+        configured_model: first.model.clone(),
+        detected_model: None,
+    }))
+}

@@ -1,0 +1,254 @@
+//! Requests → sessions and threads.
+//!
+//! A session is the one that the trace names. Where it names none (older Claude
+//! Code), requests of one mode and user belong together while they follow each
+//! other within half an hour; a conversation that goes on after a longer pause
+//! stays in its session.
+//!
+//! A thread is one chain of growing histories: a request continues the thread
+//! whose newest history it begins with. A subagent, an edited history or a
+//! compacted one begins a thread of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use crate::formats::record::Sender;
+use crate::model::Identity;
+use crate::model::intern::{Kept, NameHashing};
+use crate::model::request::Kind;
+use crate::model::time::Timestamp;
+use crate::recording::assemble::Draft;
+use crate::recording::history::{HistoryId, HistoryTree};
+
+/// A pause that ends a session whose id is unknown, in milliseconds.
+const PAUSE_MS: i64 = 30 * 60 * 1000;
+
+/// Names the session and thread of every request. `drafts` are in order of time.
+pub(crate) fn assign(drafts: &mut [Draft], histories: &HistoryTree, owners: &Owners) {
+    let threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };
+    let mut book = Book { threads, named: vec![0; owners.sessions.len()], ..Book::default() };
+    for draft in drafts {
+        book.enter(draft, histories, owners);
+    }
+}
+
+/// Requests that may share a derived session: one mode, one user.
+type Party = (Option<Arc<str>>, Option<Identity>);
+
+/// Whose requests they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The session that the trace names.
+    Session(u32),
+    /// Where it names none.
+    Party(u32),
+}
+
+/// All owners, numbered.
+#[derive(Debug, Default)]
+pub(crate) struct Owners {
+    sessions: Kept<str>,
+    parties: Kept<Party>,
+}
+
+impl Owners {
+    /// Who sent a request; the session's name is kept once.
+    pub(crate) fn of(&mut self, sender: &mut Sender, mode: Option<&Arc<str>>) -> Owner {
+        match &mut sender.session_id {
+            Some(session) => Owner::Session(self.sessions.unify(session)),
+            None => Owner::Party(self.parties.unify(&mut Arc::new((mode.cloned(), sender.user)))),
+        }
+    }
+
+    fn party(&self, owner: Owner) -> Option<&Party> {
+        match owner {
+            Owner::Session(_) => None,
+            Owner::Party(number) => self.parties.get(number).map(Arc::as_ref),
+        }
+    }
+}
+
+/// Requests among which a thread may run: of one owner, and one kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Circle {
+    owner: Owner,
+    kind: Kind,
+}
+
+struct Thread {
+    circle: Circle,
+    /// Its session, where the trace names none.
+    derived: Option<Arc<str>>,
+    name: Arc<str>,
+    /// Its newest history.
+    history: HistoryId,
+    /// How many requests it has.
+    length: u32,
+}
+
+/// All threads.
+#[derive(Default)]
+struct Threads {
+    all: Vec<Thread>,
+    /// Those that may go on, by circle and newest history.
+    tips: HashTable<usize>,
+    /// How many of these have each history. Most have none, which is found out faster
+    /// here.
+    counts: Vec<u32>,
+}
+
+impl Threads {
+    /// Takes out the thread whose newest history this is.
+    fn take(&mut self, circle: Circle, history: HistoryId) -> Option<usize> {
+        let count = self.counts.get_mut(history.index()).filter(|count| **count > 0)?;
+        let is_it = |thread: &usize| {
+            self.all.get(*thread).is_some_and(|thread| thread.circle == circle && thread.history == history)
+        };
+        let (thread, _) = self.tips.find_entry(tip_hash(circle, history), is_it).ok()?.remove();
+        *count -= 1;
+        Some(thread)
+    }
+
+    /// Lets a thread, which was taken out or is new, go on from this history.
+    fn put(&mut self, thread: usize, history: HistoryId) -> Option<&mut Thread> {
+        let grown = self.all.get_mut(thread)?;
+        grown.history = history;
+        // Nothing goes on from no messages, and any number of threads may have none:
+        // in one place of a table they would stand in each other's way.
+        if history != HistoryTree::ROOT {
+            *self.counts.get_mut(history.index())? += 1;
+            let hash = tip_hash(grown.circle, history);
+            let all = &self.all;
+            let rehash = |thread: &usize| all.get(*thread).map_or(0, |tip| tip_hash(tip.circle, tip.history));
+            self.tips.insert_unique(hash, thread, rehash);
+        }
+        self.all.get_mut(thread)
+    }
+}
+
+/// A table looks at the lower bits, so that all of it must reach these: many sessions
+/// may begin with the same word.
+fn tip_hash(circle: Circle, history: HistoryId) -> u64 {
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let (number, is_party) = match circle.owner {
+        Owner::Session(number) => (number, 0),
+        Owner::Party(number) => (number, 1),
+    };
+    let circle = u64::from(number) << 3 | is_party << 2 | circle.kind as u64;
+    let hash = (circle.wrapping_mul(SPREAD).rotate_left(32) ^ history.index() as u64).wrapping_mul(SPREAD);
+    hash ^ hash >> 32
+}
+
+#[derive(Default)]
+struct Book {
+    threads: Threads,
+    /// How many threads each session has that a trace names, …
+    named: Vec<u32>,
+    /// … and each other one.
+    derived: HashMap<Option<Arc<str>>, u32, NameHashing>,
+    /// The derived session that each party is in, and when it was last seen.
+    sittings: HashMap<Party, Sitting, NameHashing>,
+}
+
+struct Sitting {
+    session: Arc<str>,
+    last: Timestamp,
+}
+
+impl Book {
+    fn enter(&mut self, draft: &mut Draft, histories: &HistoryTree, owners: &Owners) {
+        let Draft { request, history, owner, .. } = draft;
+        let circle = Circle { owner: *owner, kind: request.kind };
+        let continued = histories.prefixes(*history).find_map(|prefix| self.threads.take(circle, prefix));
+        let thread = continued.and_then(|thread| self.threads.all.get(thread));
+        let derived = match (owners.party(*owner), request.timestamp) {
+            (Some(party), Some(now)) => {
+                let grown = thread.filter(|thread| thread.history != *history);
+                let conversation = grown.filter(|_| request.kind == Kind::Conversation);
+                let continued = conversation.and_then(|thread| thread.derived.clone());
+                Some(self.sit(party, now, continued))
+            }
+            (Some(_), None) => thread.and_then(|thread| thread.derived.clone()),
+            (None, _) => None,
+        };
+        if request.session.is_none() {
+            request.session.clone_from(&derived);
+        }
+        let is_same =
+            |thread: &usize| self.threads.all.get(*thread).is_some_and(|thread| thread.derived == derived);
+        let thread = match continued.filter(is_same) {
+            Some(thread) => thread,
+            None => self.new_thread(circle, *history, request.session.as_deref(), derived),
+        };
+        if let Some(thread) = self.threads.put(thread, *history) {
+            request.thread = Some(thread.name.clone());
+            request.turn = thread.length;
+            thread.length = thread.length.saturating_add(1);
+        }
+    }
+
+    /// The derived session of a party at a time: the one that a conversation
+    /// continues, else the present one, else a new one.
+    fn sit(&mut self, party: &Party, now: Timestamp, continued: Option<Arc<str>>) -> Arc<str> {
+        let present = self
+            .sittings
+            .get(party)
+            .filter(|sitting| now.ms_since(sitting.last) <= PAUSE_MS)
+            .map(|sitting| sitting.session.clone());
+        let session = continued.or(present).unwrap_or_else(|| derived_name(party, now));
+        self.sittings.insert(party.clone(), Sitting { session: session.clone(), last: now });
+        session
+    }
+
+    fn new_thread(
+        &mut self,
+        circle: Circle,
+        history: HistoryId,
+        session: Option<&str>,
+        derived: Option<Arc<str>>,
+    ) -> usize {
+        let number = match circle.owner {
+            Owner::Session(session) => self.named.get_mut(session as usize),
+            Owner::Party(_) => Some(self.derived.entry(derived.clone()).or_default()),
+        };
+        let number = number.map_or(0, |number| {
+            *number += 1;
+            *number
+        });
+        let name = [session.unwrap_or("unknown"), "#", &number.to_string()].concat().into();
+        self.threads.all.push(Thread { circle, derived, name, history, length: 0 });
+        self.threads.all.len() - 1
+    }
+}
+
+/// `derived-<time of its first request>-<six hexadecimal digits of mode and user>`.
+fn derived_name((mode, user): &Party, first: Timestamp) -> Arc<str> {
+    let user = user.map(|user| user.hash().to_le_bytes()).unwrap_or_default();
+    let party = Identity::of_parts([mode.as_deref().unwrap_or_default().as_bytes(), &user]);
+    let time: String = first.to_string().chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
+    format!("derived-{time}-{:06x}", party.hash() & 0xFF_FFFF).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_go_on_from_their_newest_history_and_never_from_none() {
+        let circle = Circle { owner: Owner::Session(0), kind: Kind::Conversation };
+        let mut histories = HistoryTree::default();
+        let history = histories.insert(&[Identity::of_hash(1)]);
+        let mut threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };
+        for (number, newest) in [history, HistoryTree::ROOT, HistoryTree::ROOT].into_iter().enumerate() {
+            let name = Arc::from("name");
+            threads.all.push(Thread { circle, derived: None, name, history: newest, length: 0 });
+            threads.put(number, newest).unwrap();
+        }
+        assert_eq!(threads.tips.len(), 1);
+        assert_eq!(threads.take(Circle { kind: Kind::Background, ..circle }, history), None);
+        assert_eq!(threads.take(circle, history), Some(0));
+        assert_eq!(threads.take(circle, history), None, "it was taken out");
+    }
+}

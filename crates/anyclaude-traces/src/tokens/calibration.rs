@@ -1,0 +1,167 @@
+//! Prompts that were counted, and what backends reported → tokens of each section.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::visitor::{PromptTokens, Thousandths};
+use crate::model::request::{Request, TokenMethod, Tokens, TracePath};
+use crate::model::timing::Confidence;
+
+/// So many requests tell well enough how a model's backend counts.
+const MOST_TELLERS: usize = 16;
+
+/// No tokenizer makes so many tokens of what is estimated as one. A count that says so
+/// is none of these prompts, and sums of it could be more than a number holds.
+const MOST_SCALE: f64 = 100.0;
+
+/// How many tokens a model's backend counts for each that is estimated.
+#[derive(Debug, Clone, Default)]
+pub struct Scales(HashMap<Option<Arc<str>>, (u64, Thousandths)>);
+
+impl Scales {
+    /// The requests that tell the scales: of each model, the newest of which a backend
+    /// counted the tokens. `requests` are in any order.
+    #[must_use]
+    pub fn tellers<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Vec<&'a Request> {
+        let mut counted: Vec<&Request> =
+            requests.into_iter().filter(|request| reported_tokens(request).is_some()).collect();
+        counted.sort_by(|a, b| b.order().cmp(&a.order()));
+        let mut models: HashMap<Option<Arc<str>>, usize> = HashMap::new();
+        counted.retain(|request| {
+            let taken = models.entry(request.model_group()).or_default();
+            *taken += 1;
+            *taken <= MOST_TELLERS
+        });
+        counted
+    }
+
+    /// The scale of each model, by these requests as far as both counts are known.
+    #[must_use]
+    pub fn of<'a>(
+        tellers: impl IntoIterator<Item = &'a Request>,
+        counted: &HashMap<TracePath, PromptTokens>,
+    ) -> Self {
+        let mut scales = Self::default();
+        for request in tellers {
+            let Some((reported, found)) = reported_tokens(request).zip(counted.get(&request.path)) else {
+                continue;
+            };
+            let (tokens, estimate) = scales.0.entry(request.model_group()).or_default();
+            *tokens = tokens.saturating_add(reported);
+            *estimate += found.sections().iter().sum::<Thousandths>();
+        }
+        scales
+    }
+
+    /// The scale of a model; 1 where no backend's count of it is known, or where it
+    /// is no count of such prompts.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    pub fn scale(&self, model: &Option<Arc<str>>) -> f64 {
+        let known = self.0.get(model).filter(|(_, estimate)| *estimate > 0);
+        let scale = known.map(|(tokens, estimate)| *tokens as f64 * 1000.0 / *estimate as f64);
+        scale.filter(|scale| *scale <= MOST_SCALE).unwrap_or(1.0)
+    }
+}
+
+/// The tokens of the prompt by the backend's own count: from the log, or in mode
+/// `claude` from the recorded response, cached tokens included.
+#[must_use]
+pub fn reported_tokens(request: &Request) -> Option<u64> {
+    let is_certain = request.join.as_ref().is_some_and(|join| join.confidence != Confidence::Ambiguous);
+    let logged = request.timing.as_ref().and_then(|timing| timing.prompt_tokens);
+    let answered = || {
+        let response = request.response.as_ref()?;
+        let cached = response
+            .cache_creation_tokens
+            .unwrap_or(0)
+            .checked_add(response.cache_read_tokens.unwrap_or(0))?;
+        response.input_tokens?.checked_add(cached)
+    };
+    logged.filter(|_| is_certain).or_else(answered).filter(|tokens| *tokens > 0)
+}
+
+/// Gives each request that was counted its tokens by section: the backend's own
+/// count, shared out by the estimate, or the estimate, scaled by what the backend
+/// counted for other requests of this model.
+pub fn share(requests: &mut [Request], counted: &HashMap<TracePath, PromptTokens>, scales: &Scales) {
+    for request in requests {
+        let Some(found) = counted.get(&request.path) else { continue };
+        let sections = found.sections();
+        let shares = match reported_tokens(request) {
+            Some(reported) => tokens(shared_out(reported, sections), TokenMethod::Reported),
+            None => {
+                let scale = scales.scale(&request.model_group());
+                tokens(sections.map(|section| scaled(section, scale)), TokenMethod::Estimate)
+            }
+        };
+        request.tokens = Some(Box::new(shares));
+    }
+}
+
+fn tokens([system, tools, messages]: [u64; 3], method: TokenMethod) -> Tokens {
+    Tokens { system, tools, messages, total: system + tools + messages, method }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts stay far below 2^53, and `as` saturates"
+)]
+pub(crate) fn scaled(estimate: Thousandths, scale: f64) -> u64 {
+    (estimate as f64 * scale / 1000.0).round() as u64
+}
+
+/// Shares a total out in proportion, in whole tokens that add up to it: what
+/// rounding down leaves goes to the largest remainders. Without any proportion all
+/// of it is of the messages.
+fn shared_out(total: u64, parts: [Thousandths; 3]) -> [u64; 3] {
+    let whole: u128 = parts.iter().map(|part| u128::from(*part)).sum();
+    if whole == 0 {
+        return [0, 0, total];
+    }
+    let exact = parts.map(|part| u128::from(total) * u128::from(part));
+    let mut shares = exact.map(|share| u64::try_from(share / whole).unwrap_or(u64::MAX));
+    let mut by_remainder = [0, 1, 2];
+    by_remainder.sort_by_key(|&at: &usize| std::cmp::Reverse(exact.get(at).map(|share| share % whole)));
+    let left = total.saturating_sub(shares.iter().sum());
+    for at in by_remainder.into_iter().take(usize::try_from(left).unwrap_or(0)) {
+        if let Some(share) = shares.get_mut(at) {
+            *share += 1;
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_absurd_count_is_no_scale() {
+        let scale = |tokens| Scales(HashMap::from([(None, (tokens, 2_000))])).scale(&None);
+        assert!((scale(3) - 1.5).abs() < 1e-9);
+        assert!((scale(u64::MAX) - 1.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_add_up_and_are_within_one_token(
+            total in 0_u64..1_000_000,
+            parts in prop::array::uniform3(0_u64..1_000_000_000),
+        ) {
+            let shares = shared_out(total, parts);
+            prop_assert_eq!(shares.iter().sum::<u64>(), total);
+            let whole: u64 = parts.iter().sum();
+            if whole > 0 {
+                for (share, part) in shares.iter().zip(parts) {
+                    let exact = total as f64 * part as f64 / whole as f64;
+                    prop_assert!((*share as f64 - exact).abs() <= 1.0);
+                }
+            }
+        }
+    }
+}
