@@ -1,11 +1,11 @@
 //! Reads the events of an answer, in either API.
 
+use anyclaude_traces::formats::sse::Event;
 use serde_json::Value;
 
 use crate::error::Error;
 use crate::run::{Api, ServerTimings};
 use crate::server_message::message_in;
-use crate::sse::Event;
 use crate::surrogates::replace_lone_surrogates;
 
 /// What an event adds to an answer.
@@ -96,7 +96,7 @@ impl Usage {
 }
 
 /// Reads one event of a stream.
-pub(crate) fn read(api: Api, event: &Event) -> Result<Delta, Error> {
+pub(crate) fn read(api: Api, event: &Event<'_>) -> Result<Delta, Error> {
     if event.data.trim() == "[DONE]" {
         return Ok(Delta { closes: true, ..Delta::default() });
     }
@@ -237,12 +237,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn event(data: impl ToString) -> Event {
-        Event { name: None, data: data.to_string() }
+    fn parsed(api: Api, data: impl ToString) -> Result<Delta, Error> {
+        read(api, &Event::new(None, &data.to_string()))
     }
 
     fn deltas(api: Api, events: &[Value]) -> Vec<Delta> {
-        events.iter().map(|data| read(api, &event(data)).unwrap()).collect()
+        events.iter().map(|data| parsed(api, data).unwrap()).collect()
     }
 
     fn merged(deltas: &[Delta]) -> Usage {
@@ -290,7 +290,7 @@ mod tests {
     fn only_deltas_that_carry_something_count() {
         let anthropic = |delta: Value| {
             let data = json!({ "type": "content_block_delta", "index": 0, "delta": delta });
-            read(Api::Anthropic, &event(data)).unwrap().content
+            parsed(Api::Anthropic, data).unwrap().content
         };
         let answer = |text: &str| Some(Content::Answer(text.to_owned()));
         assert_eq!(anthropic(json!({ "type": "text_delta", "text": "a" })), answer("a"));
@@ -301,9 +301,8 @@ mod tests {
             Some(Content::Reasoning)
         );
         assert_eq!(anthropic(json!({ "type": "signature_delta", "signature": "x" })), None);
-        let openai = |delta: Value| {
-            read(Api::Openai, &event(json!({ "choices": [{ "delta": delta }] }))).unwrap().content
-        };
+        let openai =
+            |delta: Value| parsed(Api::Openai, json!({ "choices": [{ "delta": delta }] })).unwrap().content;
         assert_eq!(openai(json!({ "role": "assistant", "content": null })), None);
         assert_eq!(openai(json!({ "content": "a", "reasoning_content": "" })), answer("a"));
         assert_eq!(openai(json!({ "reasoning_content": "hm" })), Some(Content::Reasoning));
@@ -316,7 +315,7 @@ mod tests {
     #[test]
     fn a_lone_surrogate_in_a_delta_is_no_fault() {
         let cut = r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#;
-        let content = read(Api::Openai, &event(cut)).unwrap().content;
+        let content = parsed(Api::Openai, cut).unwrap().content;
         assert_eq!(content, Some(Content::Answer("\u{fffd}".to_owned())));
     }
 
@@ -327,15 +326,15 @@ mod tests {
             json!({ "error": { "message": "too much" } }),
             json!({ "error": "too much" }),
         ] {
-            let error = read(Api::Openai, &event(data)).unwrap_err();
+            let error = parsed(Api::Openai, data).unwrap_err();
             assert_eq!(error.to_string(), "the server broke off: too much");
         }
-        assert!(matches!(read(Api::Openai, &event("{oops")), Err(Error::Garbage(_))));
+        assert!(matches!(parsed(Api::Openai, "{oops"), Err(Error::Garbage(_))));
     }
 
     #[test]
     fn the_servers_own_figures_have_one_shape() {
-        let found = |data: Value| read(Api::Openai, &event(data)).unwrap().server.unwrap();
+        let found = |data: Value| parsed(Api::Openai, data).unwrap().server.unwrap();
         let llama = found(
             json!({ "timings": { "prompt_ms": 3.5, "predicted_ms": 7.0, "predicted_per_second": 9.0 } }),
         );

@@ -37,7 +37,6 @@ mod progress;
 mod replay;
 mod run;
 mod server_message;
-pub mod sse;
 mod surrogates;
 
 pub use address::{BaseUrl, DEFAULT_URL};

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use anyclaude_traces::formats::sse::{Event, EventReader};
 use anyclaude_traces::model::stats::Stats;
 use serde_json::Value;
 
@@ -11,7 +12,6 @@ use crate::http::Answer;
 use crate::progress::ProgressHandle;
 use crate::run::{Api, ChunkGap, Figures, Run, ServerTimings, rounded};
 use crate::server_message::{message_in, message_in_body};
-use crate::sse::{Event, Parser};
 use crate::surrogates::replace_lone_surrogates;
 
 /// Reads an answer to its end and measures it. What was measured before an error is
@@ -98,18 +98,25 @@ impl Limits {
     }
 }
 
+/// The longest event that is read. Those of language models are below a kilobyte.
+const MAX_EVENT_BYTES: usize = 8_000_000;
+
+fn garbage(error: impl ToString) -> Error {
+    Error::Garbage(error.to_string())
+}
+
 pub(crate) fn read_body(
     answer: &mut impl Source,
     measured: &mut Measured,
     progress: &ProgressHandle,
 ) -> Result<(), Error> {
     let mut buffer = vec![0; 64 << 10];
-    let mut parser = Parser::default();
+    let mut reader = EventReader::new(MAX_EVENT_BYTES);
     let mut beginning = Some(Beginning::default());
     loop {
         let read = answer.read(&mut buffer)?;
         let now = answer.now();
-        let bytes = buffer.get(..read).unwrap_or_default();
+        let mut bytes = buffer.get(..read).unwrap_or_default();
         if read == 0 {
             break;
         }
@@ -122,14 +129,14 @@ pub(crate) fn read_body(
             }
         }
         measured.count_bytes(read)?;
-        for event in parser.feed(bytes).map_err(|error| Error::Garbage(error.to_string()))? {
+        while let Some(event) = reader.read_event(&mut bytes).map_err(garbage)? {
             if measured.event(&event, now, progress, || answer.reset_timeout())? {
                 return Ok(());
             }
         }
     }
     let now = answer.now();
-    let last = parser.finish().map_err(|error| Error::Garbage(error.to_string()))?;
+    let last = reader.finish().map_err(garbage)?;
     match last.map(|event| measured.event(&event, now, progress, || ())) {
         Some(Ok(true)) => Ok(()),
         _ if measured.has_events => Err(Error::Unfinished),
@@ -234,7 +241,7 @@ impl Measured {
     /// Takes an event; whether it closes the stream.
     fn event(
         &mut self,
-        event: &Event,
+        event: &Event<'_>,
         now: Instant,
         progress: &ProgressHandle,
         reset_timeout: impl Fn(),
@@ -330,8 +337,10 @@ mod tests {
         let (sent, progress) = (Instant::now(), ProgressHandle::default());
         let mut measured = Measured::new(api, sent, Limits::of(256), true);
         for (ms, data) in events {
-            let event = Event { name: None, data: data.to_string() };
-            measured.event(&event, sent + Duration::from_millis(*ms), &progress, || ()).unwrap();
+            let data = data.to_string();
+            measured
+                .event(&Event::new(None, &data), sent + Duration::from_millis(*ms), &progress, || ())
+                .unwrap();
         }
         measured.into_run()
     }

@@ -129,8 +129,8 @@ fn a_stream_that_never_ends_is_ended() {
         (": keepalive\n\n", "does not end: more than 16 MB"),
         ("event: ping\ndata: {\"type\":\"ping\"}\n\n", "does not end: more than 16 MB"),
         ("\n", "does not end: more than 16 MB"),
-        ("x", "longer than 8 MiB"),
-        ("data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", "longer than 8 MiB"),
+        ("x", "longer than 8 MB"),
+        ("data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", "longer than 8 MB"),
     ] {
         let server = Server::new(move |_, answer| {
             begin(answer);
@@ -282,7 +282,7 @@ fn garbage_in_the_stream() {
         begin(answer);
         answer.write(vec![b'x'; 9 << 20]);
     };
-    keeps_what_was_measured(against(huge, ""), "longer than 8 MiB");
+    keeps_what_was_measured(against(huge, ""), "longer than 8 MB");
     let garbled = |_: &Received, answer: &mut Answer| answer.write("not HTTP at all\r\n\r\n");
     against(garbled, "").ends_with(2).says(&["the connection broke"]);
 }

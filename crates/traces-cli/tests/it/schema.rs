@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::common::{self, Folder, HOME, body, trace, traces};
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::diff::Diff;
 use anyclaude_traces::analysis::explain::Explanation;
@@ -14,7 +15,6 @@ use anyclaude_traces::analysis::show::Shown;
 use anyclaude_traces::analysis::summary::Summary;
 use anyclaude_traces::analysis::timing::TimingReport;
 use anyclaude_traces::schema;
-use crate::common::{self, Folder, HOME, body, trace, traces};
 use jsonschema::Validator;
 use lmstudio_replay::Replay;
 use serde_json::{Value, json};
