@@ -63,7 +63,7 @@ impl Recording {
         store: &Store,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
-        mut fold: impl FnMut(&TraceFile, V) + Send,
+        mut fold: impl FnMut(&TraceFile, V),
     ) -> Self {
         let mut gathering = Gathering::default();
         let skipped = store.find_and_scan(Order::OfItems, paths, visitor, |file, seen| {
@@ -161,12 +161,12 @@ pub fn read_side<'a>(
     let mut newest = content();
     let mut tools = Vec::new();
     if let Some(last) = requests.last() {
-        store.reread(last.path.as_ref(), &mut newest)?;
+        store.read_one(last.path.as_ref(), &mut newest)?;
         tools.clone_from(&newest.tools);
     }
     for (path, names) in earlier_tools(&requests) {
         let mut earlier = content();
-        store.reread(path, &mut earlier)?;
+        store.read_one(path, &mut earlier)?;
         tools.extend(earlier.tools.into_iter().filter(|tool: &Tool| names.contains(&tool.name)));
     }
     Ok(Side { selector, requests, newest, tools })
@@ -263,7 +263,7 @@ fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a Path, Vec<Option<Arc<
 /// When the file cannot be read (any more).
 pub fn element_text(store: &Store, path: &Path, place: Place) -> Result<String, Error> {
     let mut wanted = WantedElement { place, text: String::new() };
-    store.reread(path, &mut wanted)?;
+    store.read_one(path, &mut wanted)?;
     Ok(wanted.text)
 }
 

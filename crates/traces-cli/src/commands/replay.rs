@@ -23,7 +23,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     let one = one::newest(&args.input, &args.filter, &args.output, "sending")?;
     let mut body = BodyJson::default();
     let path = one.request.path.as_ref();
-    one.reader.store().reread(path, &mut body).context("the file changed while it was read")?;
+    one.reader.store().read_one(path, &mut body).context("the file changed while it was read")?;
     let handle = Arc::new(ProgressHandle::with_stop(interrupt::stops()?));
     let shows_progress = !args.output.quiet && !args.output.no_progress;
     let found = progress::while_replaying(&handle, shows_progress, || {

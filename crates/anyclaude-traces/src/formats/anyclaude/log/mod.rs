@@ -60,6 +60,7 @@ mod request_log;
 mod run;
 mod scan;
 mod stamped;
+mod stamps;
 mod types;
 mod unstamped;
 
@@ -67,4 +68,5 @@ pub use parser::LogParser;
 pub use request_log::{
     ParsedRequestLog, RequestLogEntry, RequestLogParser, attach_saved_traces, match_request_log,
 };
+pub(crate) use stamps::line_stamps;
 pub use types::{LogRequest, LogRun, ParsedLog, ProxyTime};
