@@ -26,7 +26,9 @@
 //! environment, and opens no connection.
 
 pub mod analysis;
+pub mod cost;
 pub mod error;
+pub mod findings;
 pub mod formats;
 pub mod model;
 pub mod read;
@@ -67,7 +69,7 @@ mod tests {
         )>();
         is::<(
             crate::analysis::report::Report,
-            crate::analysis::show::Shown,
+            crate::analysis::show::RequestDetail,
             crate::analysis::summary::Summary,
         )>();
         is::<(

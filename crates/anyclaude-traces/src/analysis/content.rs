@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 use serde_json::value::RawValue;
 
-use crate::formats::body::{Element, Message, Place, Raw, Section, Visit};
+use crate::formats::body::{Element, ElementPath, Message, Raw, Section, Visit};
 use crate::model::Identity;
 
 /// The parts of a request, each with its size and identity; with their text
@@ -198,19 +198,19 @@ impl Visit for Content {
     fn element(&mut self, element: &Element<'_>) {
         let (bytes, raw) = (element.raw.compact_bytes(), &element.raw);
         match element.place {
-            Place::System(_) => self.system.push(SystemBlock {
+            ElementPath::System(_) => self.system.push(SystemBlock {
                 bytes,
                 chars: element.text().map_or(0, |text| text.chars().count() as u64),
                 identity: raw.identity(),
                 text: element.text().filter(|_| self.keeps_text).map(Cow::into_owned),
             }),
-            Place::Tool(_) => self.tools.push(Tool {
+            ElementPath::Tool(_) => self.tools.push(Tool {
                 name: element.name.as_deref().map(Arc::from),
                 bytes,
                 identity: raw.identity(),
                 text: self.text_of(raw),
             }),
-            Place::Block { .. } => self.blocks.push(Block {
+            ElementPath::Block { .. } => self.blocks.push(Block {
                 kind: element.kind.as_deref().map(str::to_owned),
                 bytes,
                 text: self.text_or_json(raw),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::analysis::explain::{Explanation, Question, explain};
+use crate::analysis::explain::{ExplainInput, Explanation, explain};
 use crate::model::measure::{Measure, Value};
 use crate::model::request::Request;
 use crate::model::scope::Scope;
@@ -40,7 +40,7 @@ fn slowest_against_fastest(scope: Scope, requests: &[&Request]) -> Option<String
     by_time.sort_by(|a, b| a.0.as_f64().total_cmp(&b.0.as_f64()).then_with(|| a.1.cmp(b.1)));
     let (fastest, slowest) = (by_time.first()?.1, by_time.last()?.1);
     let of = |model: &Arc<str>| models.get(model).cloned().unwrap_or_default();
-    let found = explain(&Question {
+    let found = explain(&ExplainInput {
         scope,
         left_selector: fastest,
         left: of(fastest),

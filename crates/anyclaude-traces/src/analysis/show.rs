@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::analysis::content::{Block, Content, Parameter};
-use crate::analysis::tool_cost::PriceList;
+use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse};
 use crate::model::request::Request;
 
@@ -13,7 +13,7 @@ use crate::model::request::Request;
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct Shown {
+pub struct RequestDetail {
     /// The request itself.
     #[serde(flatten)]
     pub request: Request,
@@ -24,7 +24,7 @@ pub struct Shown {
     /// The MCP servers behind them, largest first.
     pub mcp_servers: Vec<ServerUse>,
     /// What its tools cost, once its tokens are counted.
-    pub price_list: Option<PriceList>,
+    pub price_list: Option<ToolCosts>,
     /// Its messages.
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
@@ -99,13 +99,13 @@ fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::
 /// # Ok::<(), anyclaude_traces::Error>(())
 /// ```
 #[must_use]
-pub fn show(request: Request, content: Content) -> Shown {
+pub fn show(request: Request, content: Content) -> RequestDetail {
     let mut tools: Vec<ShownTool> = content.tools.into_iter().map(shown_tool).collect();
     tools.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     let mcp_servers = tools::servers(tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
     let system = content.system.into_iter();
     let messages = content.messages.into_iter();
-    Shown {
+    RequestDetail {
         request,
         system: system
             .map(|block| ShownSystem { bytes: block.bytes, chars: block.chars, text: block.text })

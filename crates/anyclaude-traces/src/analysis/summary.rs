@@ -9,7 +9,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::analysis::insight::insight;
-use crate::analysis::tool_cost::PriceList;
+use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
 use crate::model::measure::{Measure, Value};
@@ -37,7 +37,7 @@ pub struct Summary {
     pub mcp_servers: Vec<ServerUse>,
     /// What the tools cost, once the tokens of the [`telling`](crate::analysis::tool_cost::telling)
     /// requests are counted.
-    pub price_list: Option<PriceList>,
+    pub price_list: Option<ToolCosts>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
     /// What matters most, in one sentence, where the requests support one: see
@@ -210,7 +210,7 @@ impl Grouping {
     /// The groups of these requests, with the spread of these measures.
     #[must_use]
     pub fn groups(&self, requests: &[&Request], measures: &[Measure]) -> Vec<Group> {
-        let parts = parted(requests, &self.key).into_iter();
+        let parts = group_by(requests, &self.key).into_iter();
         let mut groups: Vec<Group> =
             parts.map(|(name, members)| Group::of(name, &members, measures)).collect();
         match self.order {
@@ -305,11 +305,11 @@ fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
             body_bytes,
         }
     };
-    parted(requests, |request| request.session.clone()).into_iter().map(growth).collect()
+    group_by(requests, |request| request.session.clone()).into_iter().map(growth).collect()
 }
 
 /// Requests by a key, groups in the order of their first request.
-pub(crate) fn parted<'a>(
+pub(crate) fn group_by<'a>(
     requests: &[&'a Request],
     key: impl Fn(&Request) -> Option<Arc<str>>,
 ) -> Vec<(Option<Arc<str>>, Vec<&'a Request>)> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::analysis::explain::tells_reading_time;
 use crate::analysis::tools::server;
 use crate::model::request::{Request, TracePath};
-use crate::tokens::{PromptTokens, Scales, Thousandths, scaled};
+use crate::tokens::{MilliTokens, PromptTokens, Scales, scaled};
 
 /// So many requests tell how fast a model reads.
 const LEAST_REQUESTS: u64 = 3;
@@ -17,7 +17,7 @@ const LEAST_REQUESTS: u64 = 3;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct PriceList {
+pub struct ToolCosts {
     /// The model that the times are of: the one that reads most slowly; `None` where
     /// no log tells how fast any reads.
     pub model: Option<Arc<str>>,
@@ -33,7 +33,7 @@ pub struct PriceList {
     /// What reading the uncalled ones takes where no cache holds them.
     pub uncalled_prefill_ms: Option<u64>,
     /// Every tool, the costliest first, then by name.
-    pub tools: Vec<ToolPrice>,
+    pub tools: Vec<ToolCost>,
     /// The MCP servers behind them, the costliest first, then by name.
     pub servers: Vec<ServerPrice>,
     /// The tools that were called: what an allowlist must hold.
@@ -46,7 +46,7 @@ pub struct PriceList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct ToolPrice {
+pub struct ToolCost {
     /// Its name.
     pub name: Option<Arc<str>>,
     /// Its MCP server.
@@ -106,7 +106,7 @@ pub fn prices(
     requests: &[&Request],
     counted: &HashMap<TracePath, PromptTokens>,
     scales: &Scales,
-) -> PriceList {
+) -> ToolCosts {
     let (model, speed) = slowest_reader(requests).map_or((None, None), |(model, speed)| (model, Some(speed)));
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
     let known = requests.iter().filter_map(|request| counted.get(&request.path));
@@ -114,7 +114,7 @@ pub fn prices(
     let prefill_ms = |tokens: u64| speed.map(|speed| reading_ms(tokens, speed));
     let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
-        ToolPrice {
+        ToolCost {
             server: name.as_deref().and_then(server).map(str::to_owned),
             called: name.as_ref().is_some_and(|name| called.contains(name)),
             prefill_ms: prefill_ms(tokens),
@@ -123,12 +123,12 @@ pub fn prices(
             tokens,
         }
     });
-    let mut tools: Vec<ToolPrice> = tools.collect();
+    let mut tools: Vec<ToolCost> = tools.collect();
     tools.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.name.cmp(&b.name)));
     let servers = servers(&tools, prefill_ms);
     let tokens = tools.iter().map(|tool| tool.tokens).sum();
     let uncalled_tokens = tools.iter().filter(|tool| !tool.called).map(|tool| tool.tokens).sum();
-    PriceList {
+    ToolCosts {
         model,
         prefill_tokens_per_second: speed,
         tokens,
@@ -146,7 +146,7 @@ pub fn prices(
 fn newest_definitions(
     requests: &[&Request],
     counted: &HashMap<TracePath, PromptTokens>,
-) -> BTreeMap<Option<Arc<str>>, (u64, Thousandths)> {
+) -> BTreeMap<Option<Arc<str>>, (u64, MilliTokens)> {
     let mut newest = BTreeMap::new();
     for request in requests.iter().rev() {
         let Some(found) = counted.get(&request.path) else { continue };
@@ -157,7 +157,7 @@ fn newest_definitions(
     newest
 }
 
-fn servers(tools: &[ToolPrice], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<ServerPrice> {
+fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<ServerPrice> {
     let mut servers: BTreeMap<&str, ServerPrice> = BTreeMap::new();
     for tool in tools {
         let Some(name) = tool.server.as_deref() else { continue };
@@ -203,8 +203,9 @@ impl Pace {
 /// models with fewer than three requests only where no model has more.
 fn slowest_reader(requests: &[&Request]) -> Option<(Option<Arc<str>>, f64)> {
     let mut paces: BTreeMap<Option<Arc<str>>, Pace> = BTreeMap::new();
-    let is_disturbed =
-        |request: &Request| request.company.is_some_and(|company| company.cold_start || company.overlapped);
+    let is_disturbed = |request: &Request| {
+        request.concurrency.is_some_and(|company| company.cold_start || company.overlapped)
+    };
     for request in requests.iter().filter(|request| tells_reading_time(request) && !is_disturbed(request)) {
         let Some(timing) = &request.timing else { continue };
         if let (Some(tokens), Some(ms)) = (timing.prompt_tokens, timing.ttft_ms) {

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Values, each kept once and numbered in the order in which they came.
-pub(crate) struct Kept<T: ?Sized> {
+pub(crate) struct Interner<T: ?Sized> {
     values: Vec<Arc<T>>,
     /// The hash and number of each, so that no value is looked at when this grows.
     numbers: HashTable<(u64, u32)>,
@@ -17,13 +17,13 @@ pub(crate) struct Kept<T: ?Sized> {
     last: u32,
 }
 
-impl<T: ?Sized> Default for Kept<T> {
+impl<T: ?Sized> Default for Interner<T> {
     fn default() -> Self {
         Self { values: Vec::new(), numbers: HashTable::new(), hashing: NameHashing::default(), last: 0 }
     }
 }
 
-impl<T: ?Sized + Eq + Hash> Kept<T> {
+impl<T: ?Sized + Eq + Hash> Interner<T> {
     /// The number of a value, which `keep` provides where it is new.
     pub(crate) fn number(&mut self, value: &T, keep: impl FnOnce() -> Arc<T>) -> u32 {
         let is_it = |number: u32| self.get(number).is_some_and(|known| **known == *value);
@@ -76,9 +76,9 @@ impl<T: ?Sized + Eq + Hash> Kept<T> {
     }
 }
 
-impl<T: ?Sized> fmt::Debug for Kept<T> {
+impl<T: ?Sized> fmt::Debug for Interner<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").field("values", &self.values.len()).finish_non_exhaustive()
+        f.debug_struct("Interner").field("values", &self.values.len()).finish_non_exhaustive()
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn equal_values_are_one() {
-        let mut kept = Kept::<str>::default();
+        let mut kept = Interner::<str>::default();
         let names: Vec<String> = (0..1000).map(|number| format!("name {number}")).collect();
         for _ in 0..2 {
             for (number, name) in names.iter().enumerate() {

@@ -9,8 +9,10 @@ pub mod scope;
 mod sizes;
 pub mod stats;
 pub mod time;
+mod time_breakdown;
 pub mod timing;
 
 pub use identity::Identity;
 pub use response::Response;
 pub use sizes::{Sizes, ToolSize};
+pub use time_breakdown::{CacheUse, SpeedSource, Speeds, TimeBreakdown};

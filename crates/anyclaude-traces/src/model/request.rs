@@ -71,13 +71,13 @@ pub struct Request {
     pub turn: u32,
     /// What the backend was doing besides; known from logs only.
     #[serde(skip)]
-    pub company: Option<Company>,
+    pub concurrency: Option<Concurrency>,
 }
 
 /// What else went on in the backend when a request was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Company {
+pub struct Concurrency {
     /// Another request was in the backend at the same time.
     pub overlapped: bool,
     /// It was the first streamed request of its process, and may have had to wait
@@ -216,12 +216,16 @@ impl Kind {
 pub enum ModelSource {
     /// The user said so.
     Label,
+    /// The backend's answer names it: the log's `finish-step` chunk.
+    Response,
     /// The debug log's `[Request Start]`.
     DebugLog,
     /// The model that the process found loaded in the backend.
     Detected,
     /// The request log.
     RequestLog,
+    /// The server's own log.
+    ServerLog,
     /// The trace itself, in mode `claude`, where the model asked for runs.
     Trace,
 }

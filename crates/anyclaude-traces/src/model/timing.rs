@@ -33,6 +33,8 @@ pub enum Outcome {
     Failed,
     /// The proxy gave it up after its time limit.
     TimedOut,
+    /// The client gave it up: its connection closed while no other request was open.
+    Disconnected,
     /// The log has no end of it: cancelled, still running, or lost in a crash.
     Unfinished,
     /// It asked for a reply in one piece, whose end the proxy does not log.
@@ -61,6 +63,10 @@ pub enum TokenSource {
     Usage,
     /// Reported tokens per second × generation time.
     Derived,
+    /// Counted by the server's own log.
+    ServerLog,
+    /// Reported, and refused, as it cannot be true; it takes part in nothing.
+    Implausible,
 }
 
 /// What the proxy was about to send, after its own edits: it filters system
@@ -122,4 +128,46 @@ pub struct Timing {
     pub prefill_tokens_per_second: Option<f64>,
     /// How it ended.
     pub outcome: Option<Outcome>,
+    /// The backend's words, where it or the connection to it failed.
+    pub error: Option<String>,
+    /// The model was loaded first. 0 without evidence of a load; `None` where nothing
+    /// was logged. Set by [`cost`](crate::cost), as are all members below.
+    pub load_ms: Option<u64>,
+    /// It waited for other requests in the backend.
+    pub queue_ms: Option<u64>,
+    /// Prompt processing: the rest of the time to first token.
+    pub read_ms: Option<u64>,
+    /// From the first token to the end, less stalls; hidden reasoning included.
+    pub write_ms: Option<u64>,
+    /// Silences inside the answer; known from debug level 2.
+    pub stall_ms: Option<u64>,
+    /// What is left of `wall_ms` (of `total_ms`, where `proxy_ms` is unknown).
+    pub other_ms: Option<u64>,
+    /// Tokens of the prompt that came from the backend's cache.
+    pub cached_tokens: Option<u64>,
+    /// Where [`cached_tokens`](Self::cached_tokens) comes from.
+    pub cached_source: Option<CachedSource>,
+    /// `prompt_tokens − cached_tokens`: what had to be read.
+    pub read_tokens: Option<u64>,
+    /// What had to be read even with a perfect cache: what is new since the request
+    /// before it in its thread.
+    pub needed_tokens: Option<u64>,
+    /// `read_tokens − needed_tokens`: read again although an earlier turn had it.
+    pub again_tokens: Option<i64>,
+}
+
+/// Where a count of cached tokens comes from, the best evidence first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CachedSource {
+    /// The server's log: prompt tokens less those that it evaluated.
+    ServerLog,
+    /// The backend's own count, as the proxy logged it.
+    Reported,
+    /// A simulated prompt cache, where the backend is seen to reuse prompts.
+    Simulated,
+    /// 0: the backend is seen to reuse nothing.
+    None,
 }

@@ -6,31 +6,31 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::formats::record::TraceRecord;
-use crate::model::intern::Kept;
+use crate::model::intern::Interner;
 use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
 use crate::model::{Identity, ToolSize};
 use crate::read::TraceFile;
 use crate::recording::history::{HistoryId, HistoryTree};
-use crate::recording::session::{self, Owner, Owners};
+use crate::recording::session::{self, SessionKey, SessionKeys};
 
 /// Collects trace files and makes requests of them.
 ///
 /// It keeps no text: names and tool lists that repeat are kept once, and of a
 /// conversation only its place in a tree of histories.
 #[derive(Debug, Default)]
-pub struct Gathering {
-    drafts: Vec<Draft>,
-    modes: Kept<str>,
-    endpoints: Kept<str>,
-    models: Kept<str>,
-    tool_lists: Kept<[ToolSize]>,
+pub struct RequestBuilder {
+    unassigned: Vec<UnassignedRequest>,
+    modes: Interner<str>,
+    endpoints: Interner<str>,
+    models: Interner<str>,
+    tool_lists: Interner<[ToolSize]>,
     histories: HistoryTree,
-    owners: Owners,
+    keys: SessionKeys,
 }
 
-impl Gathering {
+impl RequestBuilder {
     /// Takes one more file. In which order files come makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
@@ -46,23 +46,23 @@ impl Gathering {
         }
         let tools = self.tool_lists.once(&record.tools);
         let history = self.histories.insert(&record.history);
-        let owner = self.owners.of(&mut record.sender, record.mode.as_ref());
-        self.drafts.push(Draft::new(path, record, tools, history, owner));
+        let key = self.keys.of(&mut record.sender, record.mode.as_ref());
+        self.unassigned.push(UnassignedRequest::new(path, record, tools, history, key));
     }
 
     /// The requests of all files, by time, then path, with their sessions and
     /// threads.
     #[must_use]
     pub fn requests(self) -> Vec<Request> {
-        let mut drafts = self.drafts;
-        sort(&mut drafts);
-        if pair(&mut drafts) {
-            drafts.retain(|draft| !draft.request.paths.is_empty());
-            sort(&mut drafts);
+        let mut unassigned = self.unassigned;
+        sort(&mut unassigned);
+        if pair(&mut unassigned) {
+            unassigned.retain(|entry| !entry.request.paths.is_empty());
+            sort(&mut unassigned);
         }
-        session::assign(&mut drafts, &self.histories, &self.owners);
-        let mut requests: Vec<Request> = drafts.into_iter().map(|draft| draft.request).collect();
-        // Requests take the place of their drafts, which were larger.
+        session::assign(&mut unassigned, &self.histories, &self.keys);
+        let mut requests: Vec<Request> = unassigned.into_iter().map(|entry| entry.request).collect();
+        // Requests take the place of their unassigned, which were larger.
         requests.shrink_to_fit();
         requests
     }
@@ -70,20 +70,20 @@ impl Gathering {
 
 /// A request that knows no session but one that the trace names.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct UnassignedRequest {
     pub(crate) request: Request,
     pub(crate) history: HistoryId,
-    pub(crate) owner: Owner,
+    pub(crate) key: SessionKey,
     body: Option<Box<Identity>>,
 }
 
 /// By time, then path. Requests are large: each is moved once, to its place. Few
 /// are of one millisecond, so that paths are only looked at where times are alike.
-fn sort(drafts: &mut [Draft]) {
-    drafts.sort_by_cached_key(|draft| draft.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms));
-    for alike in drafts.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
+fn sort(unassigned: &mut [UnassignedRequest]) {
+    unassigned.sort_by_cached_key(|entry| entry.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms));
+    for alike in unassigned.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
         if alike.len() > 1 {
-            alike.sort_by_cached_key(|draft| draft.request.path.clone());
+            alike.sort_by_cached_key(|entry| entry.request.path.clone());
         }
     }
 }
@@ -92,35 +92,35 @@ fn sort(drafts: &mut [Draft]) {
 /// folder and the same body that holds none and is still alone, which is left
 /// without paths. Files without a time stay alone: which of them was earlier is
 /// not known. Whether there were any pairs.
-fn pair(drafts: &mut [Draft]) -> bool {
+fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
     let mut waiting: HashMap<(Option<PathBuf>, Identity), VecDeque<usize>> = HashMap::new();
     let mut paired = false;
-    for at in 0..drafts.len() {
-        let (before, rest) = drafts.split_at_mut(at);
-        let Some(draft) = rest.first_mut() else { break };
-        let Some(body) = draft.body.as_deref().filter(|_| draft.request.timestamp.is_some()) else {
+    for at in 0..unassigned.len() {
+        let (before, rest) = unassigned.split_at_mut(at);
+        let Some(entry) = rest.first_mut() else { break };
+        let Some(body) = entry.body.as_deref().filter(|_| entry.request.timestamp.is_some()) else {
             continue;
         };
-        let key = (draft.request.path.as_ref().parent().map(Path::to_owned), *body);
-        if draft.request.response.is_none() {
+        let key = (entry.request.path.as_ref().parent().map(Path::to_owned), *body);
+        if entry.request.response.is_none() {
             waiting.entry(key).or_default().push_back(at);
         } else if let Some(first) = waiting.get_mut(&key).and_then(VecDeque::pop_front)
             && let Some(first) = before.get_mut(first)
         {
-            draft.preceded_by(&mut first.request);
+            entry.preceded_by(&mut first.request);
             paired = true;
         }
     }
     paired
 }
 
-impl Draft {
+impl UnassignedRequest {
     fn new(
         path: Arc<Path>,
         record: TraceRecord,
         tools: Arc<[ToolSize]>,
         history: HistoryId,
-        owner: Owner,
+        key: SessionKey,
     ) -> Self {
         let path = TracePath(path);
         let trace_names_model = record.mode.as_deref() == Some("claude");
@@ -149,9 +149,9 @@ impl Draft {
             process: None,
             proxied: None,
             turn: 0,
-            company: None,
+            concurrency: None,
         };
-        Self { request, history, owner, body: record.body.map(Box::new) }
+        Self { request, history, key, body: record.body.map(Box::new) }
     }
 
     /// Takes in the file that was written before the response came.

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use crate::formats::anyclaude::log::LogRequest;
-use crate::model::request::Company;
+use crate::model::request::Concurrency;
 use crate::model::time::Timestamp;
 
 /// The time that a request spent in the backend.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stay {
+pub(crate) struct BackendInterval {
     start: Timestamp,
     /// Its end; of a request whose end is not logged, its start.
     end: Timestamp,
@@ -16,7 +16,7 @@ pub(crate) struct Stay {
     streamed: bool,
 }
 
-impl Stay {
+impl BackendInterval {
     pub(crate) fn of(request: &LogRequest, run: usize) -> Self {
         let ms = request.total_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
         let end = request.start.plus_ms(ms);
@@ -24,36 +24,41 @@ impl Stay {
     }
 }
 
-/// What each of these, which are in the order of their starts, had for company.
-pub(crate) fn company(stays: &[Stay]) -> Vec<Company> {
+/// What each of these, which are in the order of their starts, had for concurrency.
+pub(crate) fn concurrency(intervals: &[BackendInterval]) -> Vec<Concurrency> {
     let mut last_end: Option<Timestamp> = None;
     let mut begun: HashSet<usize> = HashSet::new();
-    let mut company = Vec::with_capacity(stays.len());
-    for (index, stay) in stays.iter().enumerate() {
+    let mut concurrency = Vec::with_capacity(intervals.len());
+    for (index, stay) in intervals.iter().enumerate() {
         let still_there = last_end.is_some_and(|end| end > stay.start);
-        let joined = stays.get(index + 1).is_some_and(|next| next.start < stay.end);
+        let joined = intervals.get(index + 1).is_some_and(|next| next.start < stay.end);
         let cold_start = stay.streamed && begun.insert(stay.run);
-        company.push(Company { overlapped: still_there || joined, cold_start });
+        concurrency.push(Concurrency { overlapped: still_there || joined, cold_start });
         last_end = last_end.max(Some(stay.end));
     }
-    company
+    concurrency
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn stays(times: &[(i64, i64, usize, bool)]) -> Vec<Stay> {
+    fn intervals(times: &[(i64, i64, usize, bool)]) -> Vec<BackendInterval> {
         let at = |ms: i64| Timestamp::from_unix_ms(ms).unwrap();
         times
             .iter()
-            .map(|&(start, end, run, streamed)| Stay { start: at(start), end: at(end), run, streamed })
+            .map(|&(start, end, run, streamed)| BackendInterval {
+                start: at(start),
+                end: at(end),
+                run,
+                streamed,
+            })
             .collect()
     }
 
     #[test]
     fn whoever_is_there_at_the_same_time_is_company() {
-        let found = company(&stays(&[
+        let found = concurrency(&intervals(&[
             (0, 100, 0, true),
             (50, 50, 0, false),
             (100, 900, 0, true),

@@ -17,14 +17,14 @@ use crate::analysis::diff::Side;
 use crate::analysis::explain::{Prompt, PromptVisitor};
 use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
-use crate::formats::body::{Element, Place, Section, Visit};
+use crate::formats::body::{Element, ElementPath, Section, Visit};
 use crate::model::intern::NameHashing;
 use crate::model::request::{Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::read::{LogFile, Order, Store, TraceFile};
-use crate::recording::assemble::Gathering;
+use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::{Joined, join};
-use crate::tokens::{Memo, PromptTokens, TokenVisitor};
+use crate::tokens::{PromptTokens, TokenCache, TokenVisitor};
 
 /// All requests of some folders and files.
 #[derive(Debug, Default)]
@@ -51,9 +51,9 @@ impl Recording {
     /// ```
     #[must_use]
     pub fn read<P: AsRef<Path>>(store: &Store, paths: impl IntoIterator<Item = P>) -> Self {
-        let mut gathering = Gathering::default();
-        let skipped = store.find_and_scan(Order::AsDone, paths, || (), |file, ()| gathering.add(file));
-        Self { requests: gathering.requests(), skipped, joined: Joined::default() }
+        let mut builder = RequestBuilder::default();
+        let skipped = store.find_and_scan(Order::AsDone, paths, || (), |file, ()| builder.add(file));
+        Self { requests: builder.requests(), skipped, joined: Joined::default() }
     }
 
     /// The same, with a visitor for the content of each file. `fold` takes what
@@ -65,12 +65,12 @@ impl Recording {
         visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(&TraceFile, V),
     ) -> Self {
-        let mut gathering = Gathering::default();
+        let mut builder = RequestBuilder::default();
         let skipped = store.find_and_scan(Order::OfItems, paths, visitor, |file, seen| {
             fold(&file, seen);
-            gathering.add(file);
+            builder.add(file);
         });
-        Self { requests: gathering.requests(), skipped, joined: Joined::default() }
+        Self { requests: builder.requests(), skipped, joined: Joined::default() }
     }
 
     /// Reads the logs beside the traces and gives the requests of this time the
@@ -190,7 +190,7 @@ pub fn count_tokens<'a>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
-    let memo = Memo::default();
+    let memo = TokenCache::default();
     counted(store, requests, || TokenVisitor::new(&memo))
 }
 
@@ -199,7 +199,7 @@ pub fn count_tools<'a>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
-    let memo = Memo::default();
+    let memo = TokenCache::default();
     counted(store, requests, || TokenVisitor::of_tools(&memo))
 }
 
@@ -255,13 +255,13 @@ fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a Path, Vec<Option<Arc<
     files
 }
 
-/// Reads one element of a request again: what it [says](crate::formats::body::Raw::said).
+/// Reads one element of a request again: what it [says](crate::formats::body::Raw::canonical).
 /// Empty where there is none.
 ///
 /// # Errors
 ///
 /// When the file cannot be read (any more).
-pub fn element_text(store: &Store, path: &Path, place: Place) -> Result<String, Error> {
+pub fn element_text(store: &Store, path: &Path, place: ElementPath) -> Result<String, Error> {
     let mut wanted = WantedElement { place, text: String::new() };
     store.read_one(path, &mut wanted)?;
     Ok(wanted.text)
@@ -269,24 +269,24 @@ pub fn element_text(store: &Store, path: &Path, place: Place) -> Result<String, 
 
 /// Keeps what one element says.
 struct WantedElement {
-    place: Place,
+    place: ElementPath,
     text: String,
 }
 
 impl Visit for WantedElement {
     fn element(&mut self, element: &Element<'_>) {
         if element.place == self.place {
-            self.text = element.raw.said();
+            self.text = element.raw.canonical();
         }
     }
 
     fn restart(&mut self, section: Section) {
         let is_void = match (section, self.place) {
-            (Section::Body, _) | (Section::System, Place::System(_)) | (Section::Tools, Place::Tool(_)) => {
-                true
-            }
-            (Section::Messages, Place::Block { .. }) => true,
-            (Section::Message(index), Place::Block { message, .. }) => index == message,
+            (Section::Body, _)
+            | (Section::System, ElementPath::System(_))
+            | (Section::Tools, ElementPath::Tool(_)) => true,
+            (Section::Messages, ElementPath::Block { .. }) => true,
+            (Section::Message(index), ElementPath::Block { message, .. }) => index == message,
             _ => false,
         };
         if is_void {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::visitor::{PromptTokens, Thousandths};
+use super::visitor::{MilliTokens, PromptTokens};
 use crate::model::request::{Request, TokenMethod, Tokens, TracePath};
 use crate::model::timing::Confidence;
 
@@ -16,13 +16,13 @@ const MOST_SCALE: f64 = 100.0;
 
 /// How many tokens a model's backend counts for each that is estimated.
 #[derive(Debug, Clone, Default)]
-pub struct Scales(HashMap<Option<Arc<str>>, (u64, Thousandths)>);
+pub struct Scales(HashMap<Option<Arc<str>>, (u64, MilliTokens)>);
 
 impl Scales {
     /// The requests that tell the scales: of each model, the newest of which a backend
     /// counted the tokens. `requests` are in any order.
     #[must_use]
-    pub fn tellers<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Vec<&'a Request> {
+    pub fn calibration_requests<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Vec<&'a Request> {
         let mut counted: Vec<&Request> =
             requests.into_iter().filter(|request| reported_tokens(request).is_some()).collect();
         counted.sort_by(|a, b| b.order().cmp(&a.order()));
@@ -38,17 +38,17 @@ impl Scales {
     /// The scale of each model, by these requests as far as both counts are known.
     #[must_use]
     pub fn of<'a>(
-        tellers: impl IntoIterator<Item = &'a Request>,
+        calibration_requests: impl IntoIterator<Item = &'a Request>,
         counted: &HashMap<TracePath, PromptTokens>,
     ) -> Self {
         let mut scales = Self::default();
-        for request in tellers {
+        for request in calibration_requests {
             let Some((reported, found)) = reported_tokens(request).zip(counted.get(&request.path)) else {
                 continue;
             };
             let (tokens, estimate) = scales.0.entry(request.model_group()).or_default();
             *tokens = tokens.saturating_add(reported);
-            *estimate += found.sections().iter().sum::<Thousandths>();
+            *estimate += found.sections().iter().sum::<MilliTokens>();
         }
         scales
     }
@@ -109,14 +109,14 @@ fn tokens([system, tools, messages]: [u64; 3], method: TokenMethod) -> Tokens {
     clippy::cast_sign_loss,
     reason = "counts stay far below 2^53, and `as` saturates"
 )]
-pub(crate) fn scaled(estimate: Thousandths, scale: f64) -> u64 {
+pub(crate) fn scaled(estimate: MilliTokens, scale: f64) -> u64 {
     (estimate as f64 * scale / 1000.0).round() as u64
 }
 
 /// Shares a total out in proportion, in whole tokens that add up to it: what
 /// rounding down leaves goes to the largest remainders. Without any proportion all
 /// of it is of the messages.
-fn shared_out(total: u64, parts: [Thousandths; 3]) -> [u64; 3] {
+fn shared_out(total: u64, parts: [MilliTokens; 3]) -> [u64; 3] {
     let whole: u128 = parts.iter().map(|part| u128::from(*part)).sum();
     if whole == 0 {
         return [0, 0, total];

@@ -32,8 +32,8 @@ mod weights;
 
 pub(crate) use calibration::scaled;
 pub use calibration::{Scales, reported_tokens, share};
-pub(crate) use visitor::Thousandths;
-pub use visitor::{Memo, PromptTokens, TokenVisitor};
+pub(crate) use visitor::MilliTokens;
+pub use visitor::{PromptTokens, TokenCache, TokenVisitor};
 
 use class::{BYTES, Byte, Run, Unit};
 use weights::{RUN_WEIGHTS, UNIT_WEIGHTS};

@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Counter;
-use crate::formats::body::{Element, Message, Place, Section, Visit};
+use crate::formats::body::{Element, ElementPath, Message, Section, Visit};
 use crate::model::Identity;
 
 /// Tokens in thousandths, so that sums are exact and do not depend on an order.
-pub(crate) type Thousandths = u64;
+pub(crate) type MilliTokens = u64;
 
 /// The locks that threads share the counts behind.
 const SHARDS: usize = 16;
@@ -16,12 +16,12 @@ const SHARDS: usize = 16;
 /// The counts of all pieces of text that were seen: every distinct one is counted
 /// once, as each request of a conversation repeats the one before.
 #[derive(Debug, Default)]
-pub struct Memo {
-    shards: [Mutex<HashMap<Identity, Thousandths>>; SHARDS],
+pub struct TokenCache {
+    shards: [Mutex<HashMap<Identity, MilliTokens>>; SHARDS],
 }
 
-impl Memo {
-    fn count_once(&self, piece: Identity, count: impl FnOnce() -> Thousandths) -> Thousandths {
+impl TokenCache {
+    fn count_once(&self, piece: Identity, count: impl FnOnce() -> MilliTokens) -> MilliTokens {
         let Some(shard) = self.shards.get(piece.shard(SHARDS)) else { return count() };
         let lock = || shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&piece) {
@@ -38,16 +38,16 @@ impl Memo {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PromptTokens {
-    pub(crate) system: Thousandths,
-    pub(crate) tools: Vec<(Option<Arc<str>>, Thousandths)>,
-    pub(crate) messages: Thousandths,
+    pub(crate) system: MilliTokens,
+    pub(crate) tools: Vec<(Option<Arc<str>>, MilliTokens)>,
+    pub(crate) messages: MilliTokens,
     /// The tools that the conversation has called so far, by name.
     pub called: BTreeSet<Arc<str>>,
 }
 
 impl PromptTokens {
     /// System, tools and messages, each in one.
-    pub(crate) fn sections(&self) -> [Thousandths; 3] {
+    pub(crate) fn sections(&self) -> [MilliTokens; 3] {
         [self.system, self.tools.iter().map(|(_, tokens)| tokens).sum(), self.messages]
     }
 
@@ -55,7 +55,7 @@ impl PromptTokens {
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn total(&self) -> f64 {
-        self.sections().iter().sum::<Thousandths>() as f64 / 1000.0
+        self.sections().iter().sum::<MilliTokens>() as f64 / 1000.0
     }
 }
 
@@ -65,19 +65,19 @@ impl PromptTokens {
 /// its decoded text. Images count nothing: what a model makes of them is no text.
 #[derive(Debug)]
 pub struct TokenVisitor<'m> {
-    memo: &'m Memo,
+    memo: &'m TokenCache,
     /// Whether only tools are counted.
     tools_only: bool,
     found: PromptTokens,
     /// Of the message that is being read.
-    message: Thousandths,
+    message: MilliTokens,
     message_calls: Vec<Arc<str>>,
 }
 
 impl<'m> TokenVisitor<'m> {
     /// A visitor of one prompt.
     #[must_use]
-    pub fn new(memo: &'m Memo) -> Self {
+    pub fn new(memo: &'m TokenCache) -> Self {
         Self {
             memo,
             tools_only: false,
@@ -89,7 +89,7 @@ impl<'m> TokenVisitor<'m> {
 
     /// A visitor that counts the tools alone, and notes which were called.
     #[must_use]
-    pub fn of_tools(memo: &'m Memo) -> Self {
+    pub fn of_tools(memo: &'m TokenCache) -> Self {
         Self { tools_only: true, ..Self::new(memo) }
     }
 
@@ -102,20 +102,22 @@ impl<'m> TokenVisitor<'m> {
 
 impl Visit for TokenVisitor<'_> {
     fn element(&mut self, element: &Element<'_>) {
-        if self.tools_only && !matches!(element.place, Place::Tool(_)) {
+        if self.tools_only && !matches!(element.place, ElementPath::Tool(_)) {
             self.note_call(element);
             return;
         }
         // A block's identity is known already, for the history.
         let piece = match element.place {
-            Place::Block { .. } => element.raw.identity(),
-            Place::System(_) | Place::Tool(_) => Identity::of_parts([element.raw.as_str().as_bytes()]),
+            ElementPath::Block { .. } => element.raw.identity(),
+            ElementPath::System(_) | ElementPath::Tool(_) => {
+                Identity::of_parts([element.raw.as_str().as_bytes()])
+            }
         };
         let tokens = self.memo.count_once(piece, || count(element));
         match element.place {
-            Place::System(_) => self.found.system += tokens,
-            Place::Tool(_) => self.found.tools.push((element.name.as_deref().map(Arc::from), tokens)),
-            Place::Block { .. } => {
+            ElementPath::System(_) => self.found.system += tokens,
+            ElementPath::Tool(_) => self.found.tools.push((element.name.as_deref().map(Arc::from), tokens)),
+            ElementPath::Block { .. } => {
                 self.message += tokens;
                 self.note_call(element);
             }
@@ -157,13 +159,13 @@ fn is_call(element: &Element<'_>) -> bool {
     matches!(element.kind.as_deref(), Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
 }
 
-fn count(element: &Element<'_>) -> Thousandths {
+fn count(element: &Element<'_>) -> MilliTokens {
     let mut counter = Counter::default();
     match element.place {
-        Place::Tool(_) => counter.add(&element.raw.content()),
-        Place::Block { .. } if is_call(element) => counter.add(&element.raw.content()),
-        Place::Block { .. } if element.kind.as_deref() == Some("image") => {}
-        Place::System(_) | Place::Block { .. } => {
+        ElementPath::Tool(_) => counter.add(&element.raw.content()),
+        ElementPath::Block { .. } if is_call(element) => counter.add(&element.raw.content()),
+        ElementPath::Block { .. } if element.kind.as_deref() == Some("image") => {}
+        ElementPath::System(_) | ElementPath::Block { .. } => {
             element.raw.texts().iter().for_each(|text| counter.add(text));
         }
     }
@@ -176,15 +178,15 @@ mod tests {
     use crate::formats::anyclaude::trace::parse;
     use crate::tokens::estimate;
 
-    fn read(memo: &Memo, body: &str) -> PromptTokens {
+    fn read(memo: &TokenCache, body: &str) -> PromptTokens {
         let mut visitor = TokenVisitor::new(memo);
         let trace = format!("{{\"request\":{{\"body\":{body}}}}}");
         parse(trace.as_bytes(), &mut visitor).unwrap();
         visitor.finish()
     }
 
-    fn thousandths(text: &str) -> Thousandths {
-        (estimate(text) * 1000.0).round() as Thousandths
+    fn thousandths(text: &str) -> MilliTokens {
+        (estimate(text) * 1000.0).round() as MilliTokens
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
                     {{"type":"text","text":"forty-two"}},
                     {{"type":"image","source":{{"data":"AAAAAAAAAAAA"}}}}]}}]}}]}}"#
         );
-        let found = read(&Memo::default(), &body);
+        let found = read(&TokenCache::default(), &body);
         assert_eq!(found.system, thousandths("Be \"brief\"."));
         assert_eq!(found.tools, [(Some("Read".into()), thousandths(tool))]);
         assert_eq!(found.messages, thousandths("Read a/b") + thousandths(call) + thousandths("forty-two"));
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_was_counted_is_remembered_and_repeated_members_count_once() {
-        let memo = Memo::default();
+        let memo = TokenCache::default();
         let once = read(&memo, r#"{"messages":[{"role":"user","content":"hello there"}]}"#);
         assert_eq!(read(&memo, r#"{"messages":[{"role":"user","content":"hello there"}]}"#), once);
         let twice = read(

@@ -1,7 +1,7 @@
 //! Single traces with the answer beside them: they hold the oracle itself to
 //! what the definitions mean.
 
-use anyclaude_traces::formats::body::{Place, Section};
+use anyclaude_traces::formats::body::{ElementPath, Section};
 use anyclaude_traces::model::Identity;
 use serde_json::json;
 
@@ -116,7 +116,7 @@ fn events_come_in_the_order_of_the_file() {
         Event::Message { index, role, .. } => format!("message {index} {role:?}"),
         Event::Parameter { name, value } => format!("{name}={}", value.compact),
     };
-    let block = Place::Block { message: 0, block: 0 };
+    let block = ElementPath::Block { message: 0, block: 0 };
     let expected = [
         "Body".to_owned(),
         "Body".to_owned(),

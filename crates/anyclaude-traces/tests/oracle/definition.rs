@@ -1,7 +1,7 @@
 //! What a trace's record and events are, said as directly as possible.
 
 use anyclaude_traces::error::SkipReason;
-use anyclaude_traces::formats::body::{Place, Section};
+use anyclaude_traces::formats::body::{ElementPath, Section};
 use anyclaude_traces::model::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -159,13 +159,13 @@ fn show_body(body: Json<'_>, seen: &mut Seen<Key>) {
             "system" => {
                 seen.events.push(Event::Restart(Section::System));
                 if member.value.0 != "\"\"" {
-                    show_blocks(member.value, Place::System, seen);
+                    show_blocks(member.value, ElementPath::System, seen);
                 }
             }
             "tools" => {
                 seen.events.push(Event::Restart(Section::Tools));
                 for (index, tool) in numbered(member.value) {
-                    show_part(tool, Place::Tool(index), seen);
+                    show_part(tool, ElementPath::Tool(index), seen);
                 }
             }
             "messages" => {
@@ -192,7 +192,7 @@ fn show_message(message: Json<'_>, index: u32, seen: &mut Seen<Key>) {
         if repeat > 0 {
             seen.events.push(Event::Restart(Section::Message(index)));
         }
-        show_blocks(content, |block| Place::Block { message: index, block }, seen);
+        show_blocks(content, |block| ElementPath::Block { message: index, block }, seen);
     }
     let value = Shown::new(message, message.compact());
     let role = message.last("role").and_then(Json::string);
@@ -201,7 +201,7 @@ fn show_message(message: Json<'_>, index: u32, seen: &mut Seen<Key>) {
 }
 
 /// A string is one text block; anything but a string or an array is none.
-fn show_blocks(value: Json<'_>, place: impl Fn(u32) -> Place, seen: &mut Seen<Key>) {
+fn show_blocks(value: Json<'_>, place: impl Fn(u32) -> ElementPath, seen: &mut Seen<Key>) {
     if let Some(text) = value.string() {
         show(value, place(0), [Some("text".to_owned()), None, Some(text)], seen);
     }
@@ -210,12 +210,12 @@ fn show_blocks(value: Json<'_>, place: impl Fn(u32) -> Place, seen: &mut Seen<Ke
     }
 }
 
-fn show_part(part: Json<'_>, place: Place, seen: &mut Seen<Key>) {
+fn show_part(part: Json<'_>, place: ElementPath, seen: &mut Seen<Key>) {
     let strings = ["type", "name", "text"].map(|name| part.last(name).and_then(Json::string));
     show(part, place, strings, seen);
 }
 
-fn show(value: Json<'_>, place: Place, strings: [Option<String>; 3], seen: &mut Seen<Key>) {
+fn show(value: Json<'_>, place: ElementPath, strings: [Option<String>; 3], seen: &mut Seen<Key>) {
     let ([kind, name, text], value) = (strings, Shown::new(value, value.content()));
     seen.identities.push(Key::content(&value.content));
     seen.events.push(Event::Element { place, kind, name, text, value });

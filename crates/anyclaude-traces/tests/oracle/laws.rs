@@ -1,7 +1,7 @@
 //! What holds of every trace, whatever it says.
 
 use anyclaude_traces::error::SkipReason;
-use anyclaude_traces::formats::body::{Place, Section};
+use anyclaude_traces::formats::body::{ElementPath, Section};
 use anyclaude_traces::model::Identity;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -103,13 +103,13 @@ fn is_void(earlier: &Event, later: &Event) -> bool {
     };
     match later {
         Event::Restart(Section::Body) => true,
-        Event::Restart(Section::System) => matches!(place, Some(Place::System(_))),
-        Event::Restart(Section::Tools) => matches!(place, Some(Place::Tool(_))),
+        Event::Restart(Section::System) => matches!(place, Some(ElementPath::System(_))),
+        Event::Restart(Section::Tools) => matches!(place, Some(ElementPath::Tool(_))),
         Event::Restart(Section::Messages) => {
-            matches!(place, Some(Place::Block { .. })) || matches!(earlier, Event::Message { .. })
+            matches!(place, Some(ElementPath::Block { .. })) || matches!(earlier, Event::Message { .. })
         }
         Event::Restart(Section::Message(index)) => {
-            matches!(place, Some(Place::Block { message, .. }) if message == *index)
+            matches!(place, Some(ElementPath::Block { message, .. }) if message == *index)
         }
         Event::Parameter { name, .. } => matches!(earlier, Event::Parameter { name: n, .. } if n == name),
         _ => false,

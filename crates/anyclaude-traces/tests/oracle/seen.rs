@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use anyclaude_traces::error::{ParseError, SkipReason};
 use anyclaude_traces::formats::anyclaude::trace::Parser;
-use anyclaude_traces::formats::body::{Element, Message, Place, Raw, Section, Visit};
+use anyclaude_traces::formats::body::{Element, ElementPath, Message, Raw, Section, Visit};
 use anyclaude_traces::formats::record::TraceRecord;
 use anyclaude_traces::model::Identity;
 use anyclaude_traces::model::time::Timestamp;
@@ -44,9 +44,22 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     Restart(Section),
-    Element { place: Place, kind: Option<String>, name: Option<String>, text: Option<String>, value: Shown },
-    Message { index: u32, role: Option<String>, value: Shown },
-    Parameter { name: String, value: Shown },
+    Element {
+        place: ElementPath,
+        kind: Option<String>,
+        name: Option<String>,
+        text: Option<String>,
+        value: Shown,
+    },
+    Message {
+        index: u32,
+        role: Option<String>,
+        value: Shown,
+    },
+    Parameter {
+        name: String,
+        value: Shown,
+    },
 }
 
 /// A value that a visitor is shown.

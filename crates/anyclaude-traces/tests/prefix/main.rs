@@ -11,7 +11,7 @@ use std::path::Path;
 use anyclaude_traces::Store;
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::analysis::prefix::{
-    Cause, Options, Order, Passing, PrefixReport, PrefixVisitor, Prompts, View, prefix,
+    CacheInput, Cause, Options, Order, PrefixReport, PrefixVisitor, Prompts, View, prefix,
 };
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::recording::{Recording, element_text};
@@ -41,8 +41,8 @@ pub(crate) fn reported(asked: &[Asked], options: Options) -> PrefixReport {
     let add = |file: &_, seen| prompts.add(file, seen);
     let recording = Recording::read_with(&store, [folder.path()], PrefixVisitor::default, add);
     assert!(recording.skipped.is_empty(), "{:?}", recording.skipped);
-    let passing: Vec<Passing<'_>> =
-        recording.requests.iter().map(|request| Passing { request, shown: true }).collect();
+    let passing: Vec<CacheInput<'_>> =
+        recording.requests.iter().map(|request| CacheInput { request, reported: true }).collect();
     let scope = Scope::new(None, None, KindFilter::All, passing.len() as u64);
     let mut fetch = |path: &Path, place| element_text(&store, path, place);
     let report = prefix(scope, &passing, &prompts, options, &mut fetch, Vec::new());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::analysis::explain::{Direct, Explanation, Prompt, Question, Reuse, explain};
+use anyclaude_traces::analysis::explain::{Direct, ExplainInput, Explanation, Prompt, Reuse, explain};
 use anyclaude_traces::analysis::prefix::{PrefixReport, PrefixRequest};
 use anyclaude_traces::model::request::TracePath;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
@@ -55,7 +55,7 @@ pub(super) fn between(
     reuse: &HashMap<TracePath, Reuse>,
     direct: Option<(Direct, Direct)>,
 ) -> Explanation {
-    explain(&Question {
+    explain(&ExplainInput {
         scope,
         left_selector: &left.selector,
         left: left.requests.iter().collect(),

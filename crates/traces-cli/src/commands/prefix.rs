@@ -5,7 +5,7 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
-use anyclaude_traces::analysis::prefix::{Options, Passing, PrefixReport, Prompts, prefix};
+use anyclaude_traces::analysis::prefix::{CacheInput, Options, PrefixReport, Prompts, prefix};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::recording::element_text;
@@ -71,7 +71,7 @@ pub(super) fn simulated(
     store: &Store,
     prompts: &Prompts,
     scope: Scope,
-    passing: &[Passing<'_>],
+    passing: &[CacheInput<'_>],
     output: &Output,
 ) -> PrefixReport {
     let mut fetch = |path: &_, place| element_text(store, path, place);

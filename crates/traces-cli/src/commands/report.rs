@@ -67,7 +67,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let is_sitting = selection.is_sitting;
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
-    let found = report(report::Question {
+    let found = report(report::ReportInput {
         timing: timing(scope, requests, &joined, skipped, kind, &Grouping::by_model()),
         others: &others,
         sides: &sides,

@@ -1,6 +1,6 @@
 //! The page of `traces explain`: headline, bars, evidence and advice on one screen.
 
-use anyclaude_traces::analysis::explain::{Cause, Certainty, Contribution, Explanation};
+use anyclaude_traces::analysis::explain::{Cause, Contribution, Explanation, VerdictConfidence};
 use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::page::Page;
@@ -20,7 +20,7 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     for evidence in &found.evidence {
         page.line(evidence.sentence.as_str());
     }
-    let is_sure = found.verdict.confidence.is_some_and(|confidence| confidence > Certainty::Low);
+    let is_sure = found.verdict.confidence.is_some_and(|confidence| confidence > VerdictConfidence::Low);
     for (label, sentences, most) in
         [("Advice", &found.advice, 1), ("Missing", &found.missing, usize::from(!is_sure))]
     {
@@ -40,8 +40,8 @@ pub(crate) fn basis(found: &Explanation) -> String {
         format!("groups of {} and {} requests", found.left.requests, found.right.requests)
     };
     let sure = found.verdict.confidence.map(|confidence| match confidence {
-        Certainty::High => ", confidence high",
-        Certainty::Medium => ", confidence medium",
+        VerdictConfidence::High => ", confidence high",
+        VerdictConfidence::Medium => ", confidence medium",
         _ => ", confidence low",
     });
     let left_out: u64 = found.left_out.iter().map(|left_out| left_out.n).sum();

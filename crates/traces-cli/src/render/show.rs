@@ -1,7 +1,7 @@
 //! The page of `traces show`.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::analysis::show::{Shown, ShownMessage, ShownTool};
+use anyclaude_traces::analysis::show::{RequestDetail, ShownMessage, ShownTool};
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
@@ -12,7 +12,7 @@ use super::{list, plain, tools, units};
 /// How many tools and messages are shown.
 const MOST_ROWS: usize = 12;
 
-pub(crate) fn page(shown: &Shown, next: &Next) -> Page {
+pub(crate) fn page(shown: &RequestDetail, next: &Next) -> Page {
     let mut page = Page::default();
     let request = &shown.request;
     page.line(request.path.as_ref().display().to_string());
@@ -109,7 +109,7 @@ fn sections(request: &Request) -> Grid {
     grid.without_empty(&[""])
 }
 
-fn system(shown: &Shown) -> Grid {
+fn system(shown: &RequestDetail) -> Grid {
     let mut grid = Grid::new([text("SYSTEM BLOCK", 0), number("SIZE", 0), number("TEXT", 0)]);
     for (at, block) in shown.system.iter().enumerate().filter(|_| shown.system.len() > 1) {
         grid.row([format!("system[{at}]"), units::bytes(block.bytes), units::chars(block.chars)]);
@@ -164,7 +164,7 @@ fn block_kinds(message: &ShownMessage) -> String {
     kinds.iter().map(kind).collect::<Vec<_>>().join(", ")
 }
 
-fn parameters(shown: &Shown) -> Grid {
+fn parameters(shown: &RequestDetail) -> Grid {
     let mut grid = Grid::new([text("PARAMETER", 0), text("VALUE", 0)]);
     for parameter in &shown.parameters {
         grid.row([parameter.name.clone(), super::diff::value(Some(&parameter.value))]);
@@ -173,7 +173,7 @@ fn parameters(shown: &Shown) -> Grid {
 }
 
 /// The prompt itself, where it was asked for.
-fn texts(page: &mut Page, shown: &Shown) {
+fn texts(page: &mut Page, shown: &RequestDetail) {
     let system = shown.system.iter().enumerate();
     let system = system.filter_map(|(at, block)| Some((format!("system[{at}]"), block.text.as_ref()?)));
     let tools = shown.tools.iter().filter_map(|tool| {

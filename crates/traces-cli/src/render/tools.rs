@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use anyclaude_traces::analysis::tool_cost::{PriceList, ToolPrice};
+use anyclaude_traces::analysis::tool_cost::{ToolCost, ToolCosts};
 use anyclaude_traces::analysis::tools::ServerUse;
 
 use super::page::Page;
@@ -18,7 +18,7 @@ pub(crate) struct Row<'a> {
 }
 
 /// The first `most_rows` tools with their prices and a bar each, and the rest in one row.
-pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&PriceList>, most_rows: usize) -> Grid {
+pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&ToolCosts>, most_rows: usize) -> Grid {
     let mut grid = Grid::new([
         text("LARGEST TOOLS", 0),
         number("SIZE", 0),
@@ -28,7 +28,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&PriceList>, most_rows: 
         text("CALLED", 2),
         text("", 5),
     ]);
-    let known: HashMap<Option<&str>, &ToolPrice> =
+    let known: HashMap<Option<&str>, &ToolCost> =
         prices.iter().flat_map(|list| &list.tools).map(|tool| (tool.name.as_deref(), tool)).collect();
     // Before the first call, that a tool was never called says nothing.
     let tells = prices.is_some_and(|list| !list.called_tools.is_empty());
@@ -53,7 +53,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&PriceList>, most_rows: 
     let more = tools.get(most_rows..).unwrap_or_default();
     if !more.is_empty() {
         let bytes = more.iter().map(|tool| tool.bytes).sum();
-        let prices: Vec<&&ToolPrice> = more.iter().filter_map(|tool| known.get(&tool.name)).collect();
+        let prices: Vec<&&ToolCost> = more.iter().filter_map(|tool| known.get(&tool.name)).collect();
         let tokens = prices.iter().map(|price| price.tokens).sum();
         let ms: Option<u64> = prices.iter().map(|price| price.prefill_ms).sum();
         let or_nothing = |text: String| if prices.is_empty() { String::new() } else { text };
@@ -71,7 +71,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&PriceList>, most_rows: 
 }
 
 /// `MCP servers: github 9.9 kB (9 tools) · …`; `None` where there are none.
-pub(crate) fn servers(servers: &[ServerUse], prices: Option<&PriceList>) -> Option<String> {
+pub(crate) fn servers(servers: &[ServerUse], prices: Option<&ToolCosts>) -> Option<String> {
     let tells = prices.is_some_and(|list| !list.called_tools.is_empty());
     let server = |server: &ServerUse| {
         let mut facts = vec![units::count(server.tools, "tool")];
@@ -88,7 +88,7 @@ pub(crate) fn servers(servers: &[ServerUse], prices: Option<&PriceList>) -> Opti
 }
 
 /// What the tools cost together, and lists to paste for those that nobody called.
-pub(crate) fn prices(page: &mut Page, list: &PriceList) {
+pub(crate) fn prices(page: &mut Page, list: &ToolCosts) {
     if list.tools.is_empty() {
         return;
     }

@@ -18,7 +18,7 @@ use anyclaude_traces::Recording;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::analysis::prefix::{Passing, PrefixVisitor, Prompts};
+use anyclaude_traces::analysis::prefix::{CacheInput, PrefixVisitor, Prompts};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::formats::anyclaude::log::ParsedLog;
 use anyclaude_traces::model::request::{ModelSource, TracePath};
@@ -99,19 +99,19 @@ impl Selection {
 
     /// Everything that passed through a cache from a day before the scope on,
     /// whatever the other filters show of it.
-    pub(crate) fn passing(&self) -> Vec<Passing<'_>> {
+    pub(crate) fn passing(&self) -> Vec<CacheInput<'_>> {
         let from = self.scope.from.map(|from| from.plus_ms(-WARM_UP_MS));
         let hidden = self.others.iter().chain(&self.rest);
         let hidden = hidden.filter(|request| within(request, from, self.scope.to));
-        let shown = self.requests.iter().map(|request| Passing { request, shown: true });
-        in_order(shown.chain(hidden.map(|request| Passing { request, shown: false })))
+        let shown = self.requests.iter().map(|request| CacheInput { request, reported: true });
+        in_order(shown.chain(hidden.map(|request| CacheInput { request, reported: false })))
     }
 }
 
 /// All of them in the order of time, each once; one that is shown is shown.
-fn in_order<'a>(passing: impl Iterator<Item = Passing<'a>>) -> Vec<Passing<'a>> {
-    let mut all: Vec<Passing<'_>> = passing.collect();
-    all.sort_by(|a, b| a.request.order().cmp(&b.request.order()).then(b.shown.cmp(&a.shown)));
+fn in_order<'a>(passing: impl Iterator<Item = CacheInput<'a>>) -> Vec<CacheInput<'a>> {
+    let mut all: Vec<CacheInput<'_>> = passing.collect();
+    all.sort_by(|a, b| a.request.order().cmp(&b.request.order()).then(b.reported.cmp(&a.reported)));
     all.dedup_by(|a, b| a.request.path == b.request.path);
     all
 }

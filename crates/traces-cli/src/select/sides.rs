@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyclaude_traces::Error;
 use anyclaude_traces::Request;
-use anyclaude_traces::analysis::prefix::Passing;
+use anyclaude_traces::analysis::prefix::CacheInput;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::request::TracePath;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
@@ -40,9 +40,9 @@ impl Side {
 
     /// Everything that passed through a cache: its requests, which are shown, among the
     /// others.
-    pub(crate) fn passing(&self) -> Vec<Passing<'_>> {
-        let shown = self.requests.iter().map(|request| Passing { request, shown: true });
-        in_order(shown.chain(self.others.iter().map(|request| Passing { request, shown: false })))
+    pub(crate) fn passing(&self) -> Vec<CacheInput<'_>> {
+        let shown = self.requests.iter().map(|request| CacheInput { request, reported: true });
+        in_order(shown.chain(self.others.iter().map(|request| CacheInput { request, reported: false })))
     }
 
     /// The model that ran, where it is known and the same for all.

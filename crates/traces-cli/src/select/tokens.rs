@@ -3,7 +3,7 @@
 use anyclaude_traces::Error;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
-use anyclaude_traces::analysis::tool_cost::{PriceList, prices, telling};
+use anyclaude_traces::analysis::tool_cost::{ToolCosts, prices, telling};
 use anyclaude_traces::recording::{count_tokens, count_tools};
 use anyclaude_traces::tokens::{Scales, share};
 
@@ -13,7 +13,7 @@ impl Selection {
     /// Counts the tokens of the requests where a backend told what any took: what
     /// could only be estimated is not worth the time of reading everything again.
     pub(crate) fn count_tokens(&mut self, store: &Store) {
-        if !Scales::tellers(self.everything()).is_empty() {
+        if !Scales::calibration_requests(self.everything()).is_empty() {
             self.count_all_tokens(store);
         }
     }
@@ -28,7 +28,7 @@ impl Selection {
     }
 
     /// What the tools of the requests cost. `store` reads the few requests that tell.
-    pub(crate) fn prices(&mut self, store: &Store) -> PriceList {
+    pub(crate) fn prices(&mut self, store: &Store) -> ToolCosts {
         let requests: Vec<&Request> = self.requests.iter().collect();
         let (scales, mut errors) = self.scales(store);
         let (counted, unreadable) = count_tools(store, telling(&requests));
@@ -41,9 +41,9 @@ impl Selection {
     /// How each model's backend counts, by all that was read, whatever the filters
     /// show of it.
     fn scales(&self, store: &Store) -> (Scales, Vec<Error>) {
-        let tellers = Scales::tellers(self.everything());
-        let (counted, errors) = count_tokens(store, tellers.iter().copied());
-        (Scales::of(tellers, &counted), errors)
+        let calibration_requests = Scales::calibration_requests(self.everything());
+        let (counted, errors) = count_tokens(store, calibration_requests.iter().copied());
+        (Scales::of(calibration_requests, &counted), errors)
     }
 
     fn everything(&self) -> impl Iterator<Item = &Request> {

@@ -11,7 +11,7 @@ use anyclaude_traces::analysis::explain::Explanation;
 use anyclaude_traces::analysis::list::RequestList;
 use anyclaude_traces::analysis::prefix::{PrefixReport, PrefixRequest};
 use anyclaude_traces::analysis::report::Report;
-use anyclaude_traces::analysis::show::Shown;
+use anyclaude_traces::analysis::show::RequestDetail;
 use anyclaude_traces::analysis::summary::Summary;
 use anyclaude_traces::analysis::timing::TimingReport;
 use anyclaude_traces::schema;
@@ -30,7 +30,7 @@ fn schemas() -> [(&'static str, Value); 12] {
         ("prefix-line", schema::of::<PrefixRequest>("A line of traces prefix --format ndjson")),
         ("replay", schema::of::<Replay>("traces replay --format json")),
         ("report", schema::of::<Report>("traces report --format json")),
-        ("show", schema::of::<Shown>("traces show --format json")),
+        ("show", schema::of::<RequestDetail>("traces show --format json")),
         ("summary", schema::of::<Summary>("traces summary --format json")),
         ("timing", schema::of::<TimingReport>("traces timing --format json")),
         ("timing-line", schema::of::<Request>("A line of traces timing --format ndjson")),

@@ -52,9 +52,9 @@ pub struct LeftOut {
 
 /// Counts what is left out.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<LeftOutReason, u64>);
+pub(super) struct ExclusionCounts(BTreeMap<LeftOutReason, u64>);
 
-impl Tally {
+impl ExclusionCounts {
     pub(super) fn add(&mut self, reason: LeftOutReason, n: usize) {
         if n > 0 {
             *self.0.entry(reason).or_default() += n as u64;
@@ -77,7 +77,7 @@ pub(super) struct Candidate<'a> {
 
 /// The requests of one side that can be compared.
 #[derive(Debug, Default)]
-pub(super) struct Chosen<'a> {
+pub(super) struct Eligible<'a> {
     pub(super) candidates: Vec<Candidate<'a>>,
     /// Those whose split between reading and generating is void; they count for
     /// totals only.
@@ -85,8 +85,8 @@ pub(super) struct Chosen<'a> {
 }
 
 /// Chooses the requests of one side, and counts the others.
-pub(super) fn choose<'a>(requests: &[&'a Request], tally: &mut Tally) -> Chosen<'a> {
-    let mut chosen = Chosen::default();
+pub(super) fn choose<'a>(requests: &[&'a Request], tally: &mut ExclusionCounts) -> Eligible<'a> {
+    let mut chosen = Eligible::default();
     for request in requests {
         match candidate(request) {
             Ok(candidate) if hides_reasoning(request) => chosen.hidden.push(candidate),
@@ -163,7 +163,7 @@ impl Candidate<'_> {
     /// What in the backend may have slowed this request down besides the model: such
     /// requests are left out while others remain.
     pub(super) fn disturbance(&self) -> Option<LeftOutReason> {
-        let company = self.request.company?;
+        let company = self.request.concurrency?;
         if company.cold_start {
             return Some(LeftOutReason::ColdStart);
         }

@@ -24,14 +24,14 @@ use serde::{Serialize, Serializer};
 
 pub use direct::{Direct, Doubt};
 pub(crate) use eligible::tells_reading_time;
-use eligible::{Candidate, Chosen, Tally, choose};
+use eligible::{Candidate, Eligible, ExclusionCounts, choose};
 pub use eligible::{LeftOut, LeftOutReason};
 use pairs::{Pair, pair};
 pub use prompt::{Prompt, PromptVisitor};
-use prose::Account;
+use prose::Narrative;
 use split::{Sample, Split, Us};
 use verdict::{Case, Undetermined, shares, weigh};
-pub use verdict::{Cause, Certainty, Scenario};
+pub use verdict::{Cause, Scenario, VerdictConfidence};
 
 use crate::analysis::diff::SideName;
 use crate::model::request::{Request, TracePath};
@@ -39,7 +39,7 @@ use crate::model::scope::Scope;
 
 /// What [`explain`] is asked.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct ExplainInput<'a> {
     /// Which requests it is about.
     pub scope: Scope,
     /// How the user named the fast side.
@@ -174,7 +174,7 @@ pub struct Verdict {
     /// Which of the guide's scenarios it is.
     pub scenario: Scenario,
     /// How sure it is; `None` where it is undetermined.
-    pub confidence: Option<Certainty>,
+    pub confidence: Option<VerdictConfidence>,
 }
 
 /// Says where the slower side lost its time.
@@ -187,7 +187,7 @@ pub struct Verdict {
 /// ```
 /// use std::collections::HashMap;
 ///
-/// use anyclaude_traces::analysis::explain::{Question, Scenario, explain};
+/// use anyclaude_traces::analysis::explain::{ExplainInput, Scenario, explain};
 /// use anyclaude_traces::recording::read_prompts;
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
 ///
@@ -208,17 +208,17 @@ pub struct Verdict {
 /// let (left_selector, right_selector) = ("model:gpt-oss", "model:qwen3-42b");
 /// let reuse = &HashMap::new();
 /// let question =
-///     Question { scope, left_selector, left, right_selector, right, prompts: &prompts, reuse, direct: None };
+///     ExplainInput { scope, left_selector, left, right_selector, right, prompts: &prompts, reuse, direct: None };
 /// let found = explain(&question);
 /// assert_eq!(found.verdict.scenario, Scenario::A, "{}", found.verdict.headline);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn explain(question: &Question<'_>) -> Explanation {
-    let mut tally = Tally::default();
+pub fn explain(question: &ExplainInput<'_>) -> Explanation {
+    let mut tally = ExclusionCounts::default();
     let left = choose(&question.left, &mut tally);
     let right = choose(&question.right, &mut tally);
-    let basis = Basis::of(question, &left, &right, &mut tally);
+    let basis = Comparison::of(question, &left, &right, &mut tally);
     let hidden = (!left.hidden.is_empty() && left.candidates.is_empty())
         || (!right.hidden.is_empty() && right.candidates.is_empty());
     let splits = basis.splits();
@@ -236,7 +236,7 @@ pub fn explain(question: &Question<'_>) -> Explanation {
         None if hidden => Err(Undetermined::Hidden),
         None => Err(Undetermined::Nothing),
     };
-    let account = Account::new(question, &basis, split.as_ref(), totals, finding);
+    let account = Narrative::new(question, &basis, split.as_ref(), totals, finding);
     Explanation {
         scope: question.scope,
         left: SideName::of(question.left_selector, &question.left),
@@ -255,7 +255,7 @@ pub fn explain(question: &Question<'_>) -> Explanation {
 
 /// Those of these requests whose times can be compared, and how many cannot.
 pub(crate) fn timed<'a>(requests: &[&'a Request]) -> (Vec<&'a Request>, Vec<LeftOut>) {
-    let mut tally = Tally::default();
+    let mut tally = ExclusionCounts::default();
     let chosen = choose(requests, &mut tally);
     (chosen.candidates.iter().map(|one| one.request).collect(), tally.list())
 }
@@ -287,8 +287,8 @@ impl Totals {
 
 /// Compares the totals of everything that has one, where one side has no time to
 /// first token that means anything.
-fn totals_only(left: &Chosen<'_>, right: &Chosen<'_>) -> Option<Totals> {
-    let mean = |chosen: &Chosen<'_>| {
+fn totals_only(left: &Eligible<'_>, right: &Eligible<'_>) -> Option<Totals> {
+    let mean = |chosen: &Eligible<'_>| {
         let all = chosen.candidates.iter().chain(&chosen.hidden);
         Sample::mean(all.map(|one| one.sample()))
     };
@@ -299,7 +299,7 @@ fn totals_only(left: &Chosen<'_>, right: &Chosen<'_>) -> Option<Totals> {
 
 /// What is compared, and whether nothing was left on some side but requests that
 /// should have been left out.
-struct Basis<'a> {
+struct Comparison<'a> {
     compared: Compared<'a>,
     is_makeshift: bool,
 }
@@ -309,8 +309,13 @@ enum Compared<'a> {
     Groups(Vec<Candidate<'a>>, Vec<Candidate<'a>>),
 }
 
-impl<'a> Basis<'a> {
-    fn of(question: &Question<'_>, left: &Chosen<'a>, right: &Chosen<'a>, tally: &mut Tally) -> Self {
+impl<'a> Comparison<'a> {
+    fn of(
+        question: &ExplainInput<'_>,
+        left: &Eligible<'a>,
+        right: &Eligible<'a>,
+        tally: &mut ExclusionCounts,
+    ) -> Self {
         let prompt_of = |one: &Candidate<'a>| question.prompts.get(&one.request.path).copied();
         let pairs = pair(&left.candidates, &right.candidates, prompt_of);
         if pairs.is_empty() {
@@ -329,9 +334,9 @@ impl<'a> Basis<'a> {
         Self { compared: Compared::Pairs(pairs), is_makeshift }
     }
 
-    fn groups(left: &Chosen<'a>, right: &Chosen<'a>, tally: &mut Tally) -> Self {
+    fn groups(left: &Eligible<'a>, right: &Eligible<'a>, tally: &mut ExclusionCounts) -> Self {
         let mut is_makeshift = false;
-        let mut group = |side: &Chosen<'a>| {
+        let mut group = |side: &Eligible<'a>| {
             let is_calm = |one: &Candidate<'_>| one.disturbance().is_none();
             let (calm, disturbed) = preferring(side.candidates.clone(), is_calm);
             disturbed.iter().filter_map(Candidate::disturbance).for_each(|reason| tally.add(reason, 1));

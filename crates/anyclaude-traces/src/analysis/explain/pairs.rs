@@ -26,7 +26,7 @@ impl<'a> Pair<'a> {
 }
 
 /// A candidate, what it asked, and whether it is still alone.
-struct Seeker<'a> {
+struct PairCandidate<'a> {
     candidate: Candidate<'a>,
     prompt: Prompt,
     paired: bool,
@@ -39,9 +39,9 @@ pub(super) fn pair<'a>(
     right: &[Candidate<'a>],
     prompt_of: impl Fn(&Candidate<'a>) -> Option<Prompt>,
 ) -> Vec<Pair<'a>> {
-    let seekers = |side: &[Candidate<'a>]| -> Vec<Seeker<'a>> {
+    let seekers = |side: &[Candidate<'a>]| -> Vec<PairCandidate<'a>> {
         let known = side.iter().filter_map(|candidate| Some((*candidate, prompt_of(candidate)?)));
-        known.map(|(candidate, prompt)| Seeker { candidate, prompt, paired: false }).collect()
+        known.map(|(candidate, prompt)| PairCandidate { candidate, prompt, paired: false }).collect()
     };
     let (mut left, mut right) = (seekers(left), seekers(right));
     let mut pairs = match_by(&mut left, &mut right, true, |seeker| Some(seeker.prompt.body));
@@ -51,17 +51,17 @@ pub(super) fn pair<'a>(
 }
 
 /// The place in the thread, and what the user said last.
-fn place(seeker: &Seeker<'_>) -> Option<(u32, Identity)> {
+fn place(seeker: &PairCandidate<'_>) -> Option<(u32, Identity)> {
     Some((seeker.candidate.request.turn, seeker.prompt.last_user_text?))
 }
 
 fn match_by<'a, K: Eq + Hash>(
-    left: &mut [Seeker<'a>],
-    right: &mut [Seeker<'a>],
+    left: &mut [PairCandidate<'a>],
+    right: &mut [PairCandidate<'a>],
     equal: bool,
-    key: impl Fn(&Seeker<'a>) -> Option<K>,
+    key: impl Fn(&PairCandidate<'a>) -> Option<K>,
 ) -> Vec<Pair<'a>> {
-    let mut waiting: HashMap<K, VecDeque<&mut Seeker<'a>>> = HashMap::new();
+    let mut waiting: HashMap<K, VecDeque<&mut PairCandidate<'a>>> = HashMap::new();
     for seeker in right.iter_mut().filter(|seeker| !seeker.paired) {
         if let Some(key) = key(seeker) {
             waiting.entry(key).or_default().push_back(seeker);
@@ -70,7 +70,7 @@ fn match_by<'a, K: Eq + Hash>(
     let mut pairs = Vec::new();
     for seeker in left.iter_mut().filter(|seeker| !seeker.paired) {
         let Some(candidates) = key(seeker).and_then(|key| waiting.get_mut(&key)) else { continue };
-        let fits = |other: &&mut Seeker<'a>| equal || are_near(seeker, other);
+        let fits = |other: &&mut PairCandidate<'a>| equal || are_near(seeker, other);
         let Some(found) =
             candidates.iter().take(MAX_CANDIDATES).position(fits).and_then(|at| candidates.remove(at))
         else {
@@ -83,8 +83,8 @@ fn match_by<'a, K: Eq + Hash>(
 }
 
 /// Whether the bodies differ by 5 % of the larger one at most.
-fn are_near(left: &Seeker<'_>, right: &Seeker<'_>) -> bool {
-    let bytes = |seeker: &Seeker<'_>| u128::from(seeker.candidate.request.sizes.body_bytes);
+fn are_near(left: &PairCandidate<'_>, right: &PairCandidate<'_>) -> bool {
+    let bytes = |seeker: &PairCandidate<'_>| u128::from(seeker.candidate.request.sizes.body_bytes);
     let (left, right) = (bytes(left), bytes(right));
     left.abs_diff(right) * 20 <= left.max(right)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::formats::body::{Element, Message, Place, Raw, Section, Visit};
+use crate::formats::body::{Element, ElementPath, Message, Raw, Section, Visit};
 use crate::model::Identity;
 
 /// Body members that may differ: they say who asked, and what Claude Code thought
@@ -58,10 +58,10 @@ impl Visit for PromptVisitor {
     fn element(&mut self, element: &Element<'_>) {
         let identity = element.raw.identity();
         match element.place {
-            Place::System(_) => self.system.push(identity),
-            Place::Tool(_) => self.tools.push(identity),
-            Place::Block { .. } if element.text().is_some() => self.text = Some(identity),
-            Place::Block { .. } => {}
+            ElementPath::System(_) => self.system.push(identity),
+            ElementPath::Tool(_) => self.tools.push(identity),
+            ElementPath::Block { .. } if element.text().is_some() => self.text = Some(identity),
+            ElementPath::Block { .. } => {}
         }
     }
 

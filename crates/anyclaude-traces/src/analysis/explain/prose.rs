@@ -9,7 +9,7 @@ use super::figures::{
 };
 use super::split::{Split, Us};
 use super::verdict::{Cause, Finding, Scenario, Undetermined, shares, whole};
-use super::{Basis, Compared, Direct, Evidence, Question, Totals, Verdict};
+use super::{Compared, Comparison, Direct, Evidence, ExplainInput, Totals, Verdict};
 use crate::model::request::Request;
 
 /// How to have everything logged next time.
@@ -20,7 +20,7 @@ const LEAST_SHARE: f64 = 0.05;
 const BACKEND_SHARE: f64 = 0.6;
 
 /// Everything that sentences are made of.
-pub(super) struct Account<'a> {
+pub(super) struct Narrative<'a> {
     left: Figures,
     right: Figures,
     split: Option<&'a Split>,
@@ -33,10 +33,10 @@ pub(super) struct Account<'a> {
     basis: Option<String>,
 }
 
-impl<'a> Account<'a> {
+impl<'a> Narrative<'a> {
     pub(super) fn new(
-        question: &Question<'_>,
-        basis: &Basis<'_>,
+        question: &ExplainInput<'_>,
+        basis: &Comparison<'_>,
         split: Option<&'a Split>,
         totals: Option<Totals>,
         finding: Result<Finding, Undetermined>,
@@ -354,7 +354,7 @@ impl<'a> Account<'a> {
 
 /// Both sides by the model that ran, where that tells them apart, else as the user
 /// named them.
-fn names(question: &Question<'_>) -> (String, String) {
+fn names(question: &ExplainInput<'_>) -> (String, String) {
     let model = |requests: &[&Request]| {
         let mut models = requests.iter().map(|request| request.model.as_deref());
         let first = models.next().flatten()?;
@@ -367,7 +367,7 @@ fn names(question: &Question<'_>) -> (String, String) {
 }
 
 /// The requests that figures are of, by the names of their files.
-fn named(basis: &Basis<'_>) -> Option<String> {
+fn named(basis: &Comparison<'_>) -> Option<String> {
     let stem = |one: &Candidate<'_>| {
         let stem = one.request.path.as_ref().file_stem().unwrap_or_default();
         stem.to_string_lossy().into_owned()

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::request::{Company, Join, Kind};
+use crate::model::request::{Concurrency, Join, Kind};
 use crate::model::scope::KindFilter;
 use crate::model::timing::Timing;
 use crate::model::timing::{Confidence, Outcome};
@@ -69,7 +69,7 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         process: None,
         proxied: None,
         turn: index as u32,
-        company: Some(Company::default()),
+        concurrency: Some(Concurrency::default()),
     }
 }
 
@@ -124,7 +124,7 @@ impl<'a> Asking<'a> {
                 }
             }
         }
-        explain(&Question {
+        explain(&ExplainInput {
             scope: Scope::new(None, None, KindFilter::All, 0),
             left_selector: "left",
             left: self.left.iter().collect(),
@@ -145,7 +145,7 @@ fn ms(found: &Explanation) -> Vec<Option<f64>> {
     found.contributions.iter().map(|one| one.ms.map(Millis::as_f64)).collect()
 }
 
-fn answer(found: &Explanation) -> (Option<Cause>, Scenario, Option<Certainty>) {
+fn answer(found: &Explanation) -> (Option<Cause>, Scenario, Option<VerdictConfidence>) {
     (found.verdict.cause, found.verdict.scenario, found.verdict.confidence)
 }
 
@@ -218,7 +218,7 @@ fn each_cause_alone_gives_its_scenario() {
         let found = compared(&[MADE; 5], &[right; 5], Asked::TheSamePlace);
         assert_eq!(
             answer(&found),
-            (Some(cause), scenario, Some(Certainty::High)),
+            (Some(cause), scenario, Some(VerdictConfidence::High)),
             "{}",
             found.verdict.headline
         );
@@ -273,7 +273,7 @@ fn an_unknown_proxy_leaves_the_total() {
     assert_eq!(ms(&found)[0], None);
     assert_eq!(found.delta_ms.unwrap().as_f64(), 7_000.0);
     assert!(found.missing.iter().any(|one| one.contains("proxy's own time is unknown of slow")));
-    assert_eq!(found.verdict.confidence, Some(Certainty::Medium), "something is unknown");
+    assert_eq!(found.verdict.confidence, Some(VerdictConfidence::Medium), "something is unknown");
 }
 
 #[test]
@@ -328,18 +328,18 @@ fn disturbed_requests_are_left_out_while_others_remain() {
     for (asked, n) in [(Asked::TheSame, 4), (Asked::Otherwise, 4)] {
         let left = side("fast", &[MADE; 6]);
         let mut right = side("slow", &[Made { ttft_ms: 9_000, ..MADE }; 6]);
-        right[0].company = Some(Company { cold_start: true, overlapped: true });
-        right[1].company = Some(Company { cold_start: false, overlapped: true });
+        right[0].concurrency = Some(Concurrency { cold_start: true, overlapped: true });
+        right[1].concurrency = Some(Concurrency { cold_start: false, overlapped: true });
         let found = Asking::new(&left, &right, asked).explain();
         assert_eq!(found.n, n);
         assert_eq!(left_out(&found, LeftOutReason::ColdStart), 1);
         assert_eq!(left_out(&found, LeftOutReason::Overlapping), 1);
         for request in &mut right {
-            request.company = Some(Company { cold_start: false, overlapped: true });
+            request.concurrency = Some(Concurrency { cold_start: false, overlapped: true });
         }
         let found = Asking::new(&left, &right, asked).explain();
         assert_eq!((found.n, left_out(&found, LeftOutReason::Overlapping)), (6, 0));
-        assert_eq!(found.verdict.confidence, Some(Certainty::Low));
+        assert_eq!(found.verdict.confidence, Some(VerdictConfidence::Low));
     }
 }
 
@@ -407,10 +407,10 @@ fn a_cache_that_helps_less_is_the_cause_of_slow_reading() {
         (Some((70, 90)), Cause::PromptProcessingSpeed, Scenario::A),
     ] {
         let asking = Asking { reuse, ..Asking::new(&fast, &slow, Asked::TheSame) };
-        assert_eq!(answer(&asking.explain()), (Some(cause), scenario, Some(Certainty::High)));
+        assert_eq!(answer(&asking.explain()), (Some(cause), scenario, Some(VerdictConfidence::High)));
         let swapped = reuse.map(|(left, right)| (right, left));
         let asking = Asking { reuse: swapped, ..Asking::new(&slow, &fast, Asked::TheSame) };
-        assert_eq!(answer(&asking.explain()), (Some(cause), scenario, Some(Certainty::High)));
+        assert_eq!(answer(&asking.explain()), (Some(cause), scenario, Some(VerdictConfidence::High)));
     }
 }
 
@@ -419,23 +419,26 @@ fn confidence_grows_with_pairs_lead_and_agreement() {
     let slow = Made { ttft_ms: 9_000, ..MADE };
     let certainty =
         |left: &[Made], right: &[Made], asked| compared(left, right, asked).verdict.confidence.unwrap();
-    for (n, certain) in
-        [(1, Certainty::Low), (2, Certainty::Medium), (4, Certainty::Medium), (5, Certainty::High)]
-    {
+    for (n, certain) in [
+        (1, VerdictConfidence::Low),
+        (2, VerdictConfidence::Medium),
+        (4, VerdictConfidence::Medium),
+        (5, VerdictConfidence::High),
+    ] {
         assert_eq!(certainty(&vec![MADE; n], &vec![slow; n], Asked::TheSame), certain, "{n} pairs");
     }
-    for (n, certain) in [(9, Certainty::Low), (10, Certainty::Medium)] {
+    for (n, certain) in [(9, VerdictConfidence::Low), (10, VerdictConfidence::Medium)] {
         assert_eq!(certainty(&vec![MADE; n], &vec![slow; n], Asked::Otherwise), certain, "groups of {n}");
     }
     // Four of five pairs must agree.
     let fast = Made { ttft_ms: 1_000, ..MADE };
     let four = [slow, slow, slow, slow, fast];
-    assert_eq!(certainty(&[MADE; 5], &four, Asked::TheSame), Certainty::High);
+    assert_eq!(certainty(&[MADE; 5], &four, Asked::TheSame), VerdictConfidence::High);
     let three = [slow, slow, slow, fast, fast];
-    assert_eq!(certainty(&[MADE; 5], &three, Asked::TheSame), Certainty::Medium);
+    assert_eq!(certainty(&[MADE; 5], &three, Asked::TheSame), VerdictConfidence::Medium);
     // Reading leads with 55 to 45, then with 52 to 48 points.
     for (ttft_ms, generation_ms, certain) in
-        [(7_500, 8_500, Certainty::Medium), (7_200, 8_800, Certainty::Low)]
+        [(7_500, 8_500, VerdictConfidence::Medium), (7_200, 8_800, VerdictConfidence::Low)]
     {
         let right = Made { ttft_ms, generation_ms, ..MADE };
         assert_eq!(certainty(&[MADE; 5], &[right; 5], Asked::TheSame), certain);

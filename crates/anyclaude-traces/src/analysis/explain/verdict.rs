@@ -97,7 +97,7 @@ impl fmt::Display for Scenario {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Certainty {
+pub enum VerdictConfidence {
     /// Few requests, or no clear lead.
     Low,
     /// At least two pairs or ten requests a side, and a lead of ten points.
@@ -142,7 +142,7 @@ pub(super) struct Finding {
     pub(super) cause: Cause,
     pub(super) share: f64,
     pub(super) scenario: Scenario,
-    pub(super) certainty: Certainty,
+    pub(super) certainty: VerdictConfidence,
 }
 
 /// The share of each cause in the difference; `None` where it is unknown.
@@ -210,9 +210,9 @@ fn reuses_less(case: &Case<'_>) -> bool {
     faster - slower >= REUSE_GAP - SLACK
 }
 
-fn certainty(case: &Case<'_>, lead: Cause, points: f64) -> Certainty {
+fn certainty(case: &Case<'_>, lead: Cause, points: f64) -> VerdictConfidence {
     if case.is_makeshift {
-        return Certainty::Low;
+        return VerdictConfidence::Low;
     }
     let sign = case.split.delta().signum();
     let alike = |split: &&Split| lead.part(split).is_some_and(|part| part.signum() == sign);
@@ -220,10 +220,10 @@ fn certainty(case: &Case<'_>, lead: Cause, points: f64) -> Certainty {
     let is_paired = !case.pairs.is_empty();
     let nothing_unknown = Cause::CONTRIBUTING.iter().all(|cause| cause.part(&case.split).is_some());
     if is_paired && case.n >= 5 && points >= 0.2 - SLACK && agreeing * 5 >= case.n * 4 && nothing_unknown {
-        Certainty::High
+        VerdictConfidence::High
     } else if case.n >= if is_paired { 2 } else { 10 } && points >= 0.1 - SLACK {
-        Certainty::Medium
+        VerdictConfidence::Medium
     } else {
-        Certainty::Low
+        VerdictConfidence::Low
     }
 }

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::compare::{Desk, Sequence, Shared};
+use super::compare::{PromptComparer, Sequence, Shared};
 use super::conversation::Conversation;
-use super::elements::Sort;
+use super::elements::ElementKind;
 
 /// A request as the cache sees it.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
+pub(super) struct SimulatedRequest {
     pub(super) sequence: Sequence,
     pub(super) prompt_bytes: u64,
     /// The model that ran; one cache for each.
@@ -99,15 +99,16 @@ impl Simulation {
     /// Lets the next request in, which stands at `at` among the members.
     pub(super) fn step(
         &mut self,
-        desk: &mut Desk<'_>,
-        members: &[Member],
+        comparer: &mut PromptComparer<'_>,
+        members: &[SimulatedRequest],
         at: usize,
         past: &Past,
     ) -> Option<Step> {
         let member = members.get(at)?;
         let slots = self.caches.entry(member.model.clone()).or_default();
         let held = slots.iter().enumerate();
-        let compared = held.filter_map(|(slot, held)| Some((slot, reuse(desk, members, at, held.holds)?)));
+        let compared =
+            held.filter_map(|(slot, held)| Some((slot, reuse(comparer, members, at, held.holds)?)));
         // Requests are numbered by time, so that the larger was used more recently.
         let best = compared.max_by_key(|(_, reuse)| (reuse.bytes(), reuse.from));
         let fits =
@@ -127,7 +128,7 @@ impl Simulation {
         }
         let best = best.map(|(_, reuse)| reuse);
         let missed = best.filter(|best| !best.shared.is_all_of_one()).and_then(|best| {
-            let reuse = self.better(desk, members, at, past, &best)?;
+            let reuse = self.better(comparer, members, at, past, &best)?;
             Some(Missed { reuse, evicted_by: self.evictor(members, reuse.from, at) })
         });
         Some(Step { best, missed })
@@ -137,20 +138,20 @@ impl Simulation {
     /// the best that was held.
     fn better(
         &self,
-        desk: &mut Desk<'_>,
-        members: &[Member],
+        comparer: &mut PromptComparer<'_>,
+        members: &[SimulatedRequest],
         at: usize,
         past: &Past,
         best: &Reuse,
     ) -> Option<Reuse> {
-        let rank = desk.rank(members.get(at)?.sequence);
+        let rank = comparer.rank(members.get(at)?.sequence);
         let mut found: Option<Reuse> = None;
         for earlier in past.nearest(rank) {
-            let Some(reuse) = reuse(desk, members, at, earlier) else { continue };
+            let Some(reuse) = reuse(comparer, members, at, earlier) else { continue };
             // Digits of two billing headers that happen to agree are nothing that
             // the cache lost.
-            let by_chance = desk.sort(reuse.shared.left) == Some(Sort::BillingHeader)
-                && desk.sort(reuse.shared.right) == Some(Sort::BillingHeader);
+            let by_chance = comparer.kind(reuse.shared.left) == Some(ElementKind::BillingHeader)
+                && comparer.kind(reuse.shared.right) == Some(ElementKind::BillingHeader);
             let gives = if by_chance { reuse.shared.bytes } else { reuse.bytes() };
             if gives > found.map_or(best.bytes(), |found| found.bytes()) {
                 found = Some(reuse);
@@ -160,7 +161,7 @@ impl Simulation {
     }
 
     /// The request of another conversation that took the slot in the end.
-    fn evictor(&self, members: &[Member], victim: usize, at: usize) -> Option<usize> {
+    fn evictor(&self, members: &[SimulatedRequest], victim: usize, at: usize) -> Option<usize> {
         const MOST_STEPS: usize = 64;
         let conversation = |request: usize| members.get(request).map(|member| member.conversation);
         let mut takers = std::iter::successors(Some(victim), |taken| self.takers.get(taken).copied()).skip(1);
@@ -172,7 +173,12 @@ impl Simulation {
 }
 
 /// What the request at `at` shares with an earlier one.
-pub(super) fn reuse(desk: &mut Desk<'_>, members: &[Member], at: usize, from: usize) -> Option<Reuse> {
-    let shared = desk.shared(members.get(at)?.sequence, members.get(from)?.sequence);
-    Some(Reuse { common_bytes: desk.common_bytes(&shared), shared, from })
+pub(super) fn reuse(
+    comparer: &mut PromptComparer<'_>,
+    members: &[SimulatedRequest],
+    at: usize,
+    from: usize,
+) -> Option<Reuse> {
+    let shared = comparer.shared(members.get(at)?.sequence, members.get(from)?.sequence);
+    Some(Reuse { common_bytes: comparer.common_bytes(&shared), shared, from })
 }

@@ -163,7 +163,7 @@ fn tools_advice(tools: Option<&ToolsDifference>) -> String {
         .to_owned()
 }
 
-/// A shown request and its row.
+/// A reported request and its row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Priced<'a> {
     pub(super) request: &'a Request,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::cache::Reuse;
-use super::compare::{Desk, Part, Sequence};
-use super::conversation::is_telling;
-use super::elements::{ElementId, Sort, Voice};
+use super::compare::{Part, PromptComparer, Sequence};
+use super::conversation::is_distinctive;
+use super::elements::{ElementId, ElementKind, Role};
 use super::volatile::{self, Volatile};
 
 /// Why a prompt could not be reused from some element on.
@@ -95,25 +95,30 @@ impl Change {
 }
 
 /// What changed from the sequence that was held (`right`) to the request (`left`).
-pub(super) fn change(desk: &mut Desk<'_>, left: Sequence, right: Sequence, reuse: &Reuse) -> Change {
+pub(super) fn change(
+    comparer: &mut PromptComparer<'_>,
+    left: Sequence,
+    right: Sequence,
+    reuse: &Reuse,
+) -> Change {
     let shared = &reuse.shared;
-    let sorts = [desk.sort(shared.left), desk.sort(shared.right)];
-    if shared.part == Part::System && sorts.contains(&Some(Sort::BillingHeader)) {
+    let sorts = [comparer.kind(shared.left), comparer.kind(shared.right)];
+    if shared.part == Part::System && sorts.contains(&Some(ElementKind::BillingHeader)) {
         return Change::only(Cause::BillingHeader);
     }
     if shared.part == Part::Tools {
-        let tools = Some(tools_difference(desk, left, right));
+        let tools = Some(tools_difference(comparer, left, right));
         return Change { tools, ..Change::only(Cause::ToolsChanged) };
     }
     let volatile = match (shared.left, shared.right) {
-        (Some(a), Some(b)) if sorts == [Some(Sort::Text); 2] => {
-            volatile::recognise(&desk.text(a), &desk.text(b), reuse.common_bytes)
+        (Some(a), Some(b)) if sorts == [Some(ElementKind::Text); 2] => {
+            volatile::recognise(&comparer.text(a), &comparer.text(b), reuse.common_bytes)
         }
         _ => None,
     };
     let cause = match (volatile, shared.part) {
         (Some(Volatile::DateOrTime), _) => Cause::DateChanged,
-        (_, Part::Messages) => history_change(desk, left, right, reuse),
+        (_, Part::Messages) => history_change(comparer, left, right, reuse),
         _ => Cause::SystemChanged,
     };
     Change { cause, volatile, tools: None }
@@ -121,24 +126,25 @@ pub(super) fn change(desk: &mut Desk<'_>, left: Sequence, right: Sequence, reuse
 
 /// How a history differs from the one that was held: where the first thing that
 /// both still say stands now.
-fn history_change(desk: &Desk<'_>, left: Sequence, right: Sequence, reuse: &Reuse) -> Cause {
+fn history_change(comparer: &PromptComparer<'_>, left: Sequence, right: Sequence, reuse: &Reuse) -> Cause {
     let shared = &reuse.shared;
     // How many system messages stand at the difference on either side, and what
     // follows them.
     let run = |sequence: Sequence| {
         let is_system =
-            |at: &u32| desk.voice(desk.message_element(sequence, *at)) == Some(Voice::SystemMessage);
+            |at: &u32| comparer.role(comparer.message_element(sequence, *at)) == Some(Role::SystemMessage);
         let n = (shared.index..).take_while(is_system).zip(1..).last().map_or(0, |(_, n)| n);
-        (n, desk.message_element(sequence, shared.index + n))
+        (n, comparer.message_element(sequence, shared.index + n))
     };
     let ((now, now_next), (was, was_next)) = (run(left), run(right));
     if now != was && (now_next == was_next || now_next.is_none() || was_next.is_none()) {
         return Cause::SystemMessageInserted;
     }
-    let telling = |(_, element): &(u32, ElementId)| is_telling(desk.prompts, *element);
-    let now: Vec<(u32, ElementId)> = desk.history_from(left, shared.index).filter(telling).collect();
+    let telling = |(_, element): &(u32, ElementId)| is_distinctive(comparer.prompts, *element);
+    let now: Vec<(u32, ElementId)> = comparer.history_from(left, shared.index).filter(telling).collect();
     let wanted: HashSet<ElementId> = now.iter().map(|(_, element)| *element).collect();
-    let was = desk.history_from(right, shared.index).filter(|(_, element)| wanted.contains(element)).last();
+    let was =
+        comparer.history_from(right, shared.index).filter(|(_, element)| wanted.contains(element)).last();
     let anchor = was.and_then(|(was, element)| {
         let (now, _) = now.iter().rev().find(|(_, said)| *said == element)?;
         Some((was, *now))
@@ -146,8 +152,8 @@ fn history_change(desk: &Desk<'_>, left: Sequence, right: Sequence, reuse: &Reus
     if anchor.is_some_and(|(was, now)| now < was) { Cause::Compacted } else { Cause::HistoryEdited }
 }
 
-fn tools_difference(desk: &Desk<'_>, left: Sequence, right: Sequence) -> ToolsDifference {
-    let (now, was) = (desk.tools(left), desk.tools(right));
+fn tools_difference(comparer: &PromptComparer<'_>, left: Sequence, right: Sequence) -> ToolsDifference {
+    let (now, was) = (comparer.tools(left), comparer.tools(right));
     let same = |list: &[ElementId]| list.iter().copied().collect::<HashSet<ElementId>>();
     let (in_now, in_was) = (same(now), same(was));
     let named = |list: &[ElementId], other: &HashSet<ElementId>| -> Vec<Arc<str>> {
@@ -155,7 +161,7 @@ fn tools_difference(desk: &Desk<'_>, left: Sequence, right: Sequence) -> ToolsDi
         let unnamed = || Arc::from("(unnamed)");
         missing
             .map(|element| {
-                desk.prompts.known(*element).and_then(|known| known.name.clone()).unwrap_or_else(unnamed)
+                comparer.prompts.known(*element).and_then(|known| known.name.clone()).unwrap_or_else(unnamed)
             })
             .collect()
     };

@@ -31,7 +31,7 @@ fn weight(c: char) -> (u8, u32) {
 mod tests {
     use super::*;
 
-    /// What `[…].sort((a, b) => a.localeCompare(b))` gives in Node 20.
+    /// What `[…].kind((a, b) => a.localeCompare(b))` gives in Node 20.
     #[test]
     fn names_sort_as_javascript_sorts_them() {
         let ascii = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpPqQrRsStTuUvVwWxXyYzZ";

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::collate;
-use super::elements::{ElementId, ListId, Lists, Prompt, Prompts, Sort, Voice};
+use super::elements::{ElementId, ElementKind, ListId, Lists, Prompt, Prompts, Role};
 use super::tree::{Node, Tree};
 use super::{Order, View};
 use crate::error::Error;
-use crate::formats::body::Place;
+use crate::formats::body::ElementPath;
 
 /// Reads an element again, of which only the beginning was kept.
-pub type Fetch<'a> = dyn FnMut(&Path, Place) -> Result<String, Error> + 'a;
+pub type Fetch<'a> = dyn FnMut(&Path, ElementPath) -> Result<String, Error> + 'a;
 
 /// How many bytes of fetched text are kept for the next question.
 const MOST_FETCHED_BYTES: usize = 16 << 20;
@@ -54,7 +54,7 @@ impl Shared {
 }
 
 /// Where prompts are compared.
-pub(super) struct Desk<'a> {
+pub(super) struct PromptComparer<'a> {
     pub(super) prompts: &'a Prompts,
     order: Order,
     lists: Lists,
@@ -66,7 +66,7 @@ pub(super) struct Desk<'a> {
     texts: Texts<'a>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> PromptComparer<'a> {
     pub(super) fn new(prompts: &'a Prompts, order: Order, view: View, fetch: &'a mut Fetch<'a>) -> Self {
         let mut lists = prompts.lists().clone();
         let viewed = match view {
@@ -76,7 +76,7 @@ impl<'a> Desk<'a> {
                 ids.map(|list| (list, proxied(prompts, &mut lists, list))).collect()
             }
         };
-        let content = |element: &ElementId| (prompts.sort(*element).rank(), prompts.head(*element), *element);
+        let content = |element: &ElementId| (prompts.kind(*element).rank(), prompts.head(*element), *element);
         let mut by_content: Vec<ListId> = lists.all().collect();
         by_content.sort_by(|a, b| {
             let [a, b] = [a, b].map(|list| lists.elements(*list).iter().map(content));
@@ -189,7 +189,7 @@ impl<'a> Desk<'a> {
     /// can be compared; 0 otherwise.
     pub(super) fn common_bytes(&mut self, shared: &Shared) -> u64 {
         let (Some(left), Some(right)) = (shared.left, shared.right) else { return 0 };
-        if !self.prompts.sort(left).is_comparable(self.prompts.sort(right)) {
+        if !self.prompts.kind(left).is_comparable(self.prompts.kind(right)) {
             return 0;
         }
         self.texts.common(left, right)
@@ -200,12 +200,12 @@ impl<'a> Desk<'a> {
         self.texts.get(element)
     }
 
-    pub(super) fn sort(&self, element: Option<ElementId>) -> Option<Sort> {
-        element.map(|element| self.prompts.sort(element))
+    pub(super) fn kind(&self, element: Option<ElementId>) -> Option<ElementKind> {
+        element.map(|element| self.prompts.kind(element))
     }
 
-    pub(super) fn voice(&self, element: Option<ElementId>) -> Option<Voice> {
-        element.map(|element| self.prompts.voice(element))
+    pub(super) fn role(&self, element: Option<ElementId>) -> Option<Role> {
+        element.map(|element| self.prompts.role(element))
     }
 
     pub(super) fn tools(&self, sequence: Sequence) -> &[ElementId] {
@@ -248,9 +248,9 @@ impl<'a> Desk<'a> {
 
 /// What the proxy sends of a list: no billing header, and tools sorted by name.
 fn proxied(prompts: &Prompts, lists: &mut Lists, list: ListId) -> ListId {
-    let is_kept = |element: &&ElementId| prompts.sort(**element) != Sort::BillingHeader;
+    let is_kept = |element: &&ElementId| prompts.kind(**element) != ElementKind::BillingHeader;
     let mut elements: Vec<ElementId> = lists.elements(list).iter().filter(is_kept).copied().collect();
-    if elements.iter().all(|element| prompts.voice(*element) == Voice::Tools) {
+    if elements.iter().all(|element| prompts.role(*element) == Role::Tools) {
         let name = |element: &ElementId| prompts.known(*element).and_then(|known| known.name.as_deref());
         elements.sort_by(|a, b| collate::compare(name(a).unwrap_or_default(), name(b).unwrap_or_default()));
     }

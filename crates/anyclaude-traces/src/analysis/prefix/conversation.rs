@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::elements::{ElementId, ListId, Prompt, Prompts, Sort, Voice};
+use super::elements::{ElementId, ElementKind, ListId, Prompt, Prompts, Role};
 use super::tree::Node;
 use crate::model::Identity;
 use crate::model::request::{Kind, Request};
@@ -71,7 +71,7 @@ impl Conversations {
         let opened = || self.openings.get(&(circle, opening?)).copied();
         let tree = &prompts.tree;
         let said = tree.up(prompt.messages).map(|node| tree.element(node));
-        let mut telling = said.filter(|element| is_telling(prompts, *element));
+        let mut telling = said.filter(|element| is_distinctive(prompts, *element));
         opened().or_else(|| telling.find_map(|element| self.said.get(&(circle, element)).copied()))
     }
 
@@ -81,7 +81,7 @@ impl Conversations {
                 break;
             }
             let element = prompts.tree.element(node);
-            if is_telling(prompts, element) {
+            if is_distinctive(prompts, element) {
                 self.said.insert((circle, element), conversation);
             }
         }
@@ -90,6 +90,6 @@ impl Conversations {
 
 /// Whether an element belongs to one conversation: the model's words and tool
 /// calls, while a reminder or `go on` may stand in any.
-pub(super) fn is_telling(prompts: &Prompts, element: ElementId) -> bool {
-    prompts.voice(element) == Voice::Assistant || prompts.sort(element) == Sort::Call
+pub(super) fn is_distinctive(prompts: &Prompts, element: ElementId) -> bool {
+    prompts.role(element) == Role::Assistant || prompts.kind(element) == ElementKind::Call
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::tree::{Node, Tree};
-use crate::formats::body::{Element, Message, Place, Section, Visit};
+use crate::formats::body::{Element, ElementPath, Message, Section, Visit};
 use crate::model::Identity;
 use crate::read::TraceFile;
 
@@ -34,7 +34,7 @@ impl ElementId {
 
 /// Whose words an element is: what is said in another's name is another element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Voice {
+pub(super) enum Role {
     SystemPrompt,
     Tools,
     User,
@@ -49,7 +49,7 @@ pub(super) enum Voice {
 
 /// What sort of element it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(super) enum ElementKind {
     /// Text in the system prompt that names itself the billing header.
     BillingHeader,
     Text,
@@ -60,7 +60,7 @@ pub(super) enum Sort {
     Other,
 }
 
-impl Sort {
+impl ElementKind {
     /// Whether of two different elements the common beginning counts.
     pub(super) fn is_comparable(self, other: Self) -> bool {
         match (self, other) {
@@ -82,12 +82,12 @@ impl Sort {
 
 /// An element as a file shows it.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct ObservedElement {
     identity: Identity,
     bytes: u64,
-    sort: Sort,
-    voice: Voice,
-    place: Place,
+    sort: ElementKind,
+    role: Role,
+    place: ElementPath,
     /// Where its beginning stands among the kept ones.
     head: (usize, usize),
 }
@@ -95,9 +95,9 @@ struct Seen {
 /// Sees of one request what [`Prompts`] keeps of it.
 #[derive(Debug, Default)]
 pub struct PrefixVisitor {
-    system: Vec<Seen>,
-    tools: Vec<Seen>,
-    blocks: Vec<Seen>,
+    system: Vec<ObservedElement>,
+    tools: Vec<ObservedElement>,
+    blocks: Vec<ObservedElement>,
     heads: Vec<u8>,
     /// The first message that is not the system's.
     opening: Option<(u32, Identity)>,
@@ -106,7 +106,7 @@ pub struct PrefixVisitor {
 impl PrefixVisitor {
     fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {
         let begin = self.heads.len();
-        self.heads.extend(element.raw.said_head(HEAD_BYTES));
+        self.heads.extend(element.raw.canonical_prefix(HEAD_BYTES));
         (begin, self.heads.len())
     }
 }
@@ -118,49 +118,49 @@ impl Visit for PrefixVisitor {
 
     fn element(&mut self, element: &Element<'_>) {
         let kind = element.kind.as_deref();
-        let is_system = matches!(element.place, Place::System(_));
+        let is_system = matches!(element.place, ElementPath::System(_));
         let is_header = || element.text.is_some_and(|text| text.inner.starts_with(BILLING_HEADER));
-        let (sort, voice) = match element.place {
-            Place::Tool(_) => {
+        let (sort, role) = match element.place {
+            ElementPath::Tool(_) => {
                 let name = element.name.as_ref().map(|name| Identity::of_parts([name.as_bytes()]));
-                (Sort::Tool(name), Voice::Tools)
+                (ElementKind::Tool(name), Role::Tools)
             }
             _ if kind == Some("text") && is_system && is_header() => {
-                (Sort::BillingHeader, Voice::SystemPrompt)
+                (ElementKind::BillingHeader, Role::SystemPrompt)
             }
-            Place::System(_) if kind == Some("text") => (Sort::Text, Voice::SystemPrompt),
-            Place::System(_) => (Sort::Other, Voice::SystemPrompt),
-            Place::Block { .. } => {
+            ElementPath::System(_) if kind == Some("text") => (ElementKind::Text, Role::SystemPrompt),
+            ElementPath::System(_) => (ElementKind::Other, Role::SystemPrompt),
+            ElementPath::Block { .. } => {
                 let sort = match kind {
-                    Some("text") => Sort::Text,
-                    Some("tool_use" | "tool_result") => Sort::Call,
-                    _ => Sort::Other,
+                    Some("text") => ElementKind::Text,
+                    Some("tool_use" | "tool_result") => ElementKind::Call,
+                    _ => ElementKind::Other,
                 };
-                (sort, Voice::Nobody)
+                (sort, Role::Nobody)
             }
         };
-        let has_head = matches!(sort, Sort::BillingHeader | Sort::Text | Sort::Tool(_));
+        let has_head = matches!(sort, ElementKind::BillingHeader | ElementKind::Text | ElementKind::Tool(_));
         let head = if has_head { self.keep_head(element) } else { (0, 0) };
-        let (identity, bytes) = (element.raw.identity(), element.raw.said_bytes());
-        let seen = Seen { identity, bytes, sort, voice, place: element.place, head };
+        let (identity, bytes) = (element.raw.identity(), element.raw.canonical_len());
+        let seen = ObservedElement { identity, bytes, sort, role, place: element.place, head };
         match element.place {
-            Place::System(_) => self.system.push(seen),
-            Place::Tool(_) => self.tools.push(seen),
-            Place::Block { .. } => self.blocks.push(seen),
+            ElementPath::System(_) => self.system.push(seen),
+            ElementPath::Tool(_) => self.tools.push(seen),
+            ElementPath::Block { .. } => self.blocks.push(seen),
         }
     }
 
     fn message(&mut self, message: &Message<'_>) {
-        let voice = match message.role.as_deref() {
-            Some("user") => Voice::User,
-            Some("assistant") => Voice::Assistant,
-            Some("system") => Voice::SystemMessage,
-            Some(role) => Voice::Other(Identity::of_parts([role.as_bytes()])),
-            None => Voice::Nobody,
+        let role = match message.role.as_deref() {
+            Some("user") => Role::User,
+            Some("assistant") => Role::Assistant,
+            Some("system") => Role::SystemMessage,
+            Some(role) => Role::Other(Identity::of_parts([role.as_bytes()])),
+            None => Role::Nobody,
         };
-        let is_of_it = |block: &&mut Seen| message_of(block.place) == Some(message.index);
-        self.blocks.iter_mut().rev().take_while(is_of_it).for_each(|block| block.voice = voice);
-        if self.opening.is_none() && voice != Voice::SystemMessage {
+        let is_of_it = |block: &&mut ObservedElement| message_of(block.place) == Some(message.index);
+        self.blocks.iter_mut().rev().take_while(is_of_it).for_each(|block| block.role = role);
+        if self.opening.is_none() && role != Role::SystemMessage {
             self.opening = Some((message.index, message.identity));
         }
     }
@@ -179,10 +179,10 @@ impl Visit for PrefixVisitor {
     }
 }
 
-fn message_of(place: Place) -> Option<u32> {
+fn message_of(place: ElementPath) -> Option<u32> {
     match place {
-        Place::Block { message, .. } => Some(message),
-        Place::System(_) | Place::Tool(_) => None,
+        ElementPath::Block { message, .. } => Some(message),
+        ElementPath::System(_) | ElementPath::Tool(_) => None,
     }
 }
 
@@ -204,25 +204,25 @@ pub(super) struct Prompt {
 
 /// What is known of a distinct element.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct ElementInfo {
     pub(super) bytes: u64,
-    pub(super) sort: Sort,
-    pub(super) voice: Voice,
+    pub(super) sort: ElementKind,
+    pub(super) role: Role,
     /// The tool's name.
     pub(super) name: Option<Arc<str>>,
     head: (usize, usize),
     /// The first file that holds it, and where.
     file: u32,
-    place: Place,
+    place: ElementPath,
 }
 
 /// The prompts of a recording: no text but the beginnings of distinct texts and
 /// tools.
 #[derive(Debug, Default)]
 pub struct Prompts {
-    known: Vec<Known>,
+    known: Vec<ElementInfo>,
     heads: Vec<u8>,
-    ids: HashMap<(Identity, Voice), ElementId>,
+    ids: HashMap<(Identity, Role), ElementId>,
     lists: Lists,
     pub(super) tree: Tree,
     files: Vec<Arc<Path>>,
@@ -234,11 +234,11 @@ impl Prompts {
     pub fn add(&mut self, file: &TraceFile, seen: PrefixVisitor) {
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(file.path.clone());
-        let name = |place: Place| match place {
-            Place::Tool(at) => file.record.tools.get(at as usize).and_then(|tool| tool.name.clone()),
-            Place::System(_) | Place::Block { .. } => None,
+        let name = |place: ElementPath| match place {
+            ElementPath::Tool(at) => file.record.tools.get(at as usize).and_then(|tool| tool.name.clone()),
+            ElementPath::System(_) | ElementPath::Block { .. } => None,
         };
-        let list = |prompts: &mut Self, elements: &[Seen]| {
+        let list = |prompts: &mut Self, elements: &[ObservedElement]| {
             let ids: Vec<ElementId> =
                 elements.iter().map(|one| prompts.intern(one, &seen.heads, number, &name)).collect();
             prompts.list(ids)
@@ -259,19 +259,19 @@ impl Prompts {
 
     fn intern(
         &mut self,
-        seen: &Seen,
+        seen: &ObservedElement,
         heads: &[u8],
         file: u32,
-        name: &impl Fn(Place) -> Option<Arc<str>>,
+        name: &impl Fn(ElementPath) -> Option<Arc<str>>,
     ) -> ElementId {
         let next = ElementId(u32::try_from(self.known.len()).unwrap_or(u32::MAX));
-        *self.ids.entry((seen.identity, seen.voice)).or_insert_with(|| {
+        *self.ids.entry((seen.identity, seen.role)).or_insert_with(|| {
             let begin = self.heads.len();
             self.heads.extend_from_slice(heads.get(seen.head.0..seen.head.1).unwrap_or_default());
-            self.known.push(Known {
+            self.known.push(ElementInfo {
                 bytes: seen.bytes,
                 sort: seen.sort,
-                voice: seen.voice,
+                role: seen.role,
                 name: name(seen.place),
                 head: (begin, self.heads.len()),
                 file,
@@ -289,16 +289,16 @@ impl Prompts {
         self.by_path.get(path)
     }
 
-    pub(super) fn known(&self, element: ElementId) -> Option<&Known> {
+    pub(super) fn known(&self, element: ElementId) -> Option<&ElementInfo> {
         self.known.get(element.0 as usize)
     }
 
-    pub(super) fn sort(&self, element: ElementId) -> Sort {
-        self.known(element).map_or(Sort::Other, |known| known.sort)
+    pub(super) fn kind(&self, element: ElementId) -> ElementKind {
+        self.known(element).map_or(ElementKind::Other, |known| known.sort)
     }
 
-    pub(super) fn voice(&self, element: ElementId) -> Voice {
-        self.known(element).map_or(Voice::Nobody, |known| known.voice)
+    pub(super) fn role(&self, element: ElementId) -> Role {
+        self.known(element).map_or(Role::Nobody, |known| known.role)
     }
 
     /// The beginning of a text or tool; the whole of it where it is short.
@@ -307,7 +307,7 @@ impl Prompts {
     }
 
     /// Where the whole of an element can be read again.
-    pub(super) fn source(&self, element: ElementId) -> Option<(&Path, Place)> {
+    pub(super) fn source(&self, element: ElementId) -> Option<(&Path, ElementPath)> {
         let known = self.known(element)?;
         Some((self.files.get(known.file as usize)?, known.place))
     }
@@ -321,10 +321,10 @@ impl Prompts {
     }
 }
 
-fn block_of(place: Place) -> (u32, u32) {
+fn block_of(place: ElementPath) -> (u32, u32) {
     match place {
-        Place::Block { message, block } => (message, block),
-        Place::System(at) | Place::Tool(at) => (at, 0),
+        ElementPath::Block { message, block } => (message, block),
+        ElementPath::System(at) | ElementPath::Tool(at) => (at, 0),
     }
 }
 
@@ -343,7 +343,7 @@ struct List {
 }
 
 impl Lists {
-    pub(super) fn intern(&mut self, elements: Vec<ElementId>, known: &[Known]) -> ListId {
+    pub(super) fn intern(&mut self, elements: Vec<ElementId>, known: &[ElementInfo]) -> ListId {
         if let Some(id) = self.ids.get(elements.as_slice()) {
             return *id;
         }

@@ -40,9 +40,9 @@ pub use speed::{Follows, ReadingSpeed};
 pub use volatile::Volatile;
 
 use crate::analysis::context_window::ContextReport;
-use crate::analysis::tool_cost::PriceList;
+use crate::analysis::tool_cost::ToolCosts;
 use crate::error::Skipped;
-use crate::formats::body::Place;
+use crate::formats::body::ElementPath;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
@@ -100,12 +100,12 @@ impl Default for Options {
 
 /// A request that passes through the cache.
 #[derive(Debug, Clone, Copy)]
-pub struct Passing<'a> {
+pub struct CacheInput<'a> {
     /// The request.
     pub request: &'a Request,
     /// Whether it gets a row and counts in the totals; the others only leave in
     /// the cache what they do.
-    pub shown: bool,
+    pub reported: bool,
 }
 
 /// What [`prefix`] finds.
@@ -122,7 +122,7 @@ pub struct PrefixReport {
     pub view: View,
     /// How many sequences the cache holds.
     pub slots: u64,
-    /// How many requests passed through the cache, those shown among them.
+    /// How many requests passed through the cache, those reported among them.
     pub simulated: u64,
     /// The requests, in order of time.
     pub requests: Vec<PrefixRequest>,
@@ -140,7 +140,7 @@ pub struct PrefixReport {
     pub reading: Vec<ReadingSpeed>,
     /// What the tools cost, once the tokens of the [`telling`](crate::analysis::tool_cost::telling)
     /// requests are counted.
-    pub price_list: Option<PriceList>,
+    pub price_list: Option<ToolCosts>,
     /// How much of a context window each thread takes, where a window was given.
     pub context: Option<ContextReport>,
     /// What to keep in mind, and what was seen of the backend, in sentences.
@@ -253,14 +253,14 @@ impl Totals {
 /// The place of an element as it is written: `system[0]`, `tools[12]`,
 /// `messages[3].content[1]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ElementName(pub Place);
+pub struct ElementName(pub ElementPath);
 
 impl fmt::Display for ElementName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Place::System(at) => write!(f, "system[{at}]"),
-            Place::Tool(at) => write!(f, "tools[{at}]"),
-            Place::Block { message, block } => write!(f, "messages[{message}].content[{block}]"),
+            ElementPath::System(at) => write!(f, "system[{at}]"),
+            ElementPath::Tool(at) => write!(f, "tools[{at}]"),
+            ElementPath::Block { message, block } => write!(f, "messages[{message}].content[{block}]"),
         }
     }
 }

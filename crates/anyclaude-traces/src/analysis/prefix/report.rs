@@ -4,17 +4,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::cache::{self, Member, Past, Reuse, Simulation, Step};
+use super::cache::{self, Past, Reuse, SimulatedRequest, Simulation, Step};
 use super::cache_breaks::{self, Priced};
 use super::cause::{self, Cause, Change};
-use super::compare::{Desk, Part, Sequence, Shared};
+use super::compare::{Part, PromptComparer, Sequence, Shared};
 use super::conversation::{Conversation, Conversations};
 use super::elements::{ElementId, Prompt, Prompts};
 use super::excerpt;
 use super::speed::{self, Point, ReadingSpeed, float, median};
-use super::{Break, ElementName, Fetch, Options, Passing, PrefixReport, PrefixRequest, Totals};
+use super::{Break, CacheInput, ElementName, Fetch, Options, PrefixReport, PrefixRequest, Totals};
 use crate::error::Skipped;
-use crate::formats::body::Place;
+use crate::formats::body::ElementPath;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 
@@ -29,7 +29,7 @@ type Pasts = HashMap<(Option<Arc<str>>, Conversation), Past>;
 /// skipped, and counts with the beginning that is known.
 ///
 /// ```
-/// use anyclaude_traces::analysis::prefix::{Options, Passing, PrefixVisitor, Prompts, prefix};
+/// use anyclaude_traces::analysis::prefix::{Options, CacheInput, PrefixVisitor, Prompts, prefix};
 /// use anyclaude_traces::recording::element_text;
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
 /// use anyclaude_traces::Recording;
@@ -40,8 +40,8 @@ type Pasts = HashMap<(Option<Arc<str>>, Conversation), Past>;
 /// let recording =
 ///     Recording::read_with(&store, traces, PrefixVisitor::default, |file, seen| prompts.add(file, seen));
 /// let scope = Scope::new(None, None, KindFilter::All, recording.requests.len() as u64);
-/// let passing: Vec<Passing<'_>> =
-///     recording.requests.iter().map(|request| Passing { request, shown: true }).collect();
+/// let passing: Vec<CacheInput<'_>> =
+///     recording.requests.iter().map(|request| CacheInput { request, reported: true }).collect();
 /// let mut fetch = |path: &_, place| element_text(&store, path, place);
 /// let found = prefix(scope, &passing, &prompts, Options::default(), &mut fetch, Vec::new());
 /// assert!(found.totals.reusable_bytes > found.totals_one_slot.reusable_bytes);
@@ -49,50 +49,51 @@ type Pasts = HashMap<(Option<Arc<str>>, Conversation), Past>;
 #[must_use]
 pub fn prefix<'a>(
     scope: Scope,
-    requests: &[Passing<'_>],
+    requests: &[CacheInput<'_>],
     prompts: &'a Prompts,
     options: Options,
     fetch: &'a mut Fetch<'a>,
     skipped: Vec<Skipped>,
 ) -> PrefixReport {
-    let mut desk = Desk::new(prompts, options.order, options.view, fetch);
-    let passing: Vec<(&Passing<'_>, &Prompt)> = requests
+    let mut comparer = PromptComparer::new(prompts, options.order, options.view, fetch);
+    let passing: Vec<(&CacheInput<'_>, &Prompt)> = requests
         .iter()
         .filter_map(|passing| Some((passing, prompts.prompt(passing.request.path.as_ref())?)))
         .collect();
-    let members = members(&passing, &desk);
+    let members = members(&passing, &comparer);
     let mut pasts = Pasts::new();
     let mut many = Simulation::new(options.slots);
     let mut one = (options.slots > NonZeroUsize::MIN).then(|| Simulation::new(NonZeroUsize::MIN));
     let mut rows = Vec::new();
     for (at, member) in members.iter().enumerate() {
         let past = pasts.entry((member.model.clone(), member.conversation)).or_default();
-        let Some(step) = many.step(&mut desk, &members, at, past) else { continue };
-        let step_one = one.as_mut().and_then(|one| one.step(&mut desk, &members, at, past)).unwrap_or(step);
-        let place = Turn { desk: &mut desk, members: &members, at, past };
+        let Some(step) = many.step(&mut comparer, &members, at, past) else { continue };
+        let step_one =
+            one.as_mut().and_then(|one| one.step(&mut comparer, &members, at, past)).unwrap_or(step);
+        let place = Turn { comparer: &mut comparer, members: &members, at, past };
         if let Some((passing, prompt)) = passing.get(at) {
             let mut row = Row::of(place, prompt, &step, &step_one);
-            row.quote(&mut desk, options.text && passing.shown);
+            row.quote(&mut comparer, options.text && passing.reported);
             rows.push(row);
         }
-        past.add(desk.rank(member.sequence), at);
+        past.add(comparer.rank(member.sequence), at);
     }
     let speeds = speeds(&passing, &rows);
     let mut report = report(scope, options, &passing, &rows, &speeds);
     report.skipped = skipped;
-    report.skipped.extend(desk.into_errors().iter().map(Skipped::from));
+    report.skipped.extend(comparer.into_errors().iter().map(Skipped::from));
     report
 }
 
-fn members(passing: &[(&Passing<'_>, &Prompt)], desk: &Desk<'_>) -> Vec<Member> {
+fn members(passing: &[(&CacheInput<'_>, &Prompt)], comparer: &PromptComparer<'_>) -> Vec<SimulatedRequest> {
     let mut conversations = Conversations::default();
-    let member = |(passing, prompt): &(&Passing<'_>, &Prompt)| {
-        let sequence = desk.sequence(prompt);
-        Member {
+    let member = |(passing, prompt): &(&CacheInput<'_>, &Prompt)| {
+        let sequence = comparer.sequence(prompt);
+        SimulatedRequest {
             sequence,
-            prompt_bytes: desk.bytes(sequence),
+            prompt_bytes: comparer.bytes(sequence),
             model: passing.request.model.clone(),
-            conversation: conversations.of(passing.request, prompt, desk.prompts),
+            conversation: conversations.of(passing.request, prompt, comparer.prompts),
         }
     };
     passing.iter().map(member).collect()
@@ -100,8 +101,8 @@ fn members(passing: &[(&Passing<'_>, &Prompt)], desk: &Desk<'_>) -> Vec<Member> 
 
 /// A request at its turn.
 struct Turn<'t, 'd> {
-    desk: &'t mut Desk<'d>,
-    members: &'t [Member],
+    comparer: &'t mut PromptComparer<'d>,
+    members: &'t [SimulatedRequest],
     at: usize,
     past: &'t Past,
 }
@@ -114,7 +115,7 @@ impl Turn<'_, '_> {
     /// What broke, in a cache that did this.
     fn broken(&mut self, step: &Step) -> Option<Broken> {
         let sequence = self.sequence(self.at)?;
-        let shared = step.best.map_or_else(|| self.desk.beginning(sequence), |best| best.shared);
+        let shared = step.best.map_or_else(|| self.comparer.beginning(sequence), |best| best.shared);
         let appended = step.best.is_some_and(|best| best.shared.is_all_of_one());
         if appended || shared.left.is_none() && shared.right.is_none() {
             return None;
@@ -143,9 +144,10 @@ impl Turn<'_, '_> {
             return Some(broken);
         }
         broken.lost_bytes =
-            self.desk.held_by_both(sequence, self.sequence(newest)?).saturating_sub(shared.bytes);
-        let best = step.best.map_or_else(|| cache::reuse(self.desk, self.members, self.at, newest), Some)?;
-        broken.change = cause::change(self.desk, sequence, self.sequence(best.from)?, &best);
+            self.comparer.held_by_both(sequence, self.sequence(newest)?).saturating_sub(shared.bytes);
+        let best =
+            step.best.map_or_else(|| cache::reuse(self.comparer, self.members, self.at, newest), Some)?;
+        broken.change = cause::change(self.comparer, sequence, self.sequence(best.from)?, &best);
         Some(broken)
     }
 }
@@ -179,7 +181,7 @@ impl Row {
         let bytes = |step: &Step| step.best.map_or(0, |best: Reuse| best.bytes());
         let prompt_bytes = turn.members.get(turn.at).map_or(0, |member| member.prompt_bytes);
         let broken = turn.broken(step);
-        let element = broken.as_ref().map(|broken| name(turn.desk.prompts, prompt, &broken.shared));
+        let element = broken.as_ref().map(|broken| name(turn.comparer.prompts, prompt, &broken.shared));
         Self {
             prompt_bytes,
             reusable_bytes: bytes(step),
@@ -191,11 +193,11 @@ impl Row {
         }
     }
 
-    fn quote(&mut self, desk: &mut Desk<'_>, wanted: bool) {
+    fn quote(&mut self, comparer: &mut PromptComparer<'_>, wanted: bool) {
         let Some(broken) = self.broken.as_mut().filter(|_| wanted) else { return };
         let (shared, at) = (broken.shared, broken.common_bytes);
         let mut quoted =
-            |element: Option<ElementId>| element.map(|element| excerpt::around(&desk.text(element), at));
+            |element: Option<ElementId>| element.map(|element| excerpt::around(&comparer.text(element), at));
         broken.excerpt = Some((quoted(shared.right), quoted(shared.left)));
     }
 
@@ -212,14 +214,14 @@ impl Row {
 /// The name of the place where a request differs from another.
 fn name(prompts: &Prompts, prompt: &Prompt, shared: &Shared) -> ElementName {
     let place = match shared.part {
-        Part::System => Place::System(shared.index),
-        Part::Tools => Place::Tool(shared.index),
+        Part::System => ElementPath::System(shared.index),
+        Part::Tools => ElementPath::Tool(shared.index),
         Part::Messages => {
             let stated = prompt.places.as_ref().and_then(|places| places.get(shared.index as usize).copied());
             let tree = &prompts.tree;
             let in_tree = || tree.at(tree.first(prompt.messages, shared.index + 1));
             let (message, block) = stated.unwrap_or_else(in_tree);
-            Place::Block { message, block }
+            ElementPath::Block { message, block }
         }
     };
     ElementName(place)
@@ -231,7 +233,7 @@ pub(super) struct Speeds {
     tokens_per_byte: HashMap<Option<Arc<str>>, f64>,
 }
 
-fn speeds(passing: &[(&Passing<'_>, &Prompt)], rows: &[Row]) -> Speeds {
+fn speeds(passing: &[(&CacheInput<'_>, &Prompt)], rows: &[Row]) -> Speeds {
     let mut points: HashMap<Option<Arc<str>>, Vec<Point>> = HashMap::new();
     let mut tokens: HashMap<Option<Arc<str>>, Vec<f64>> = HashMap::new();
     for ((passing, _), row) in passing.iter().zip(rows) {
@@ -290,14 +292,14 @@ pub(super) fn rounded(value: f64) -> Option<u64> {
 fn report(
     scope: Scope,
     options: Options,
-    passing: &[(&Passing<'_>, &Prompt)],
+    passing: &[(&CacheInput<'_>, &Prompt)],
     rows: &[Row],
     speeds: &Speeds,
 ) -> PrefixReport {
     let path = |at: usize| passing.get(at).map(|(passing, _)| passing.request.path.clone());
     let (mut totals, mut totals_one_slot) = (Totals::default(), Totals::default());
     let (mut requests, mut priced) = (Vec::new(), Vec::new());
-    for ((passing, _), row) in passing.iter().zip(rows).filter(|((passing, _), _)| passing.shown) {
+    for ((passing, _), row) in passing.iter().zip(rows).filter(|((passing, _), _)| passing.reported) {
         totals.add(row.prompt_bytes, row.reusable_bytes);
         totals_one_slot.add(row.prompt_bytes, row.reusable_bytes_one_slot);
         requests.push(request(passing.request, row, speeds, &path));

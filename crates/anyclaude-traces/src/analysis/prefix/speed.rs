@@ -69,7 +69,7 @@ impl Point {
     pub(super) fn of(request: &Request, new: f64, new_one_slot: f64) -> Option<Self> {
         let timing = request.timing.as_ref().filter(|_| tells_reading_time(request))?;
         let (ttft_ms, tokens) = (timing.ttft_ms?, timing.prompt_tokens.filter(|tokens| *tokens > 0)?);
-        let company = request.company.unwrap_or_default();
+        let company = request.concurrency.unwrap_or_default();
         let undisturbed = !company.overlapped && !company.cold_start;
         Some(Self { ttft_ms: float(ttft_ms), tokens: float(tokens), new, new_one_slot, undisturbed })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::analysis::summary::parted;
+use crate::analysis::summary::group_by;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 
@@ -82,7 +82,7 @@ impl PromptSections {
 /// How the prompts of the largest sessions grew. `requests` are in order of time.
 pub(super) fn growth(requests: &[&Request]) -> Growth {
     let mut sessions: Vec<(usize, SessionSections)> =
-        parted(requests, |request| request.session.clone()).into_iter().map(sections).enumerate().collect();
+        group_by(requests, |request| request.session.clone()).into_iter().map(sections).enumerate().collect();
     sessions.sort_by(|a, b| (b.1.requests, a.0).cmp(&(a.1.requests, b.0)));
     let all = sessions.len();
     sessions.truncate(MOST_SESSIONS);

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 pub use growth::{Growth, PromptSections, SessionSections};
-pub use points::{Answer, Figure, Finding, Point, Topic};
+pub use points::{Answer, Check, CheckKind, Figure, Finding};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
 
@@ -28,7 +28,7 @@ use crate::model::scope::Scope;
 
 /// What [`report`] is asked.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct ReportInput<'a> {
     /// The requests, their times, what is missing of them and what was skipped.
     pub timing: TimingReport,
     /// The requests of other kinds in the same time, which are only counted.
@@ -72,7 +72,7 @@ pub struct Report {
     /// known.
     pub explanation: Option<Explanation>,
     /// The performance guide's five points.
-    pub points: Vec<Point>,
+    pub points: Vec<Check>,
     /// How the prompts of the largest sessions grew.
     pub growth: Growth,
     /// How long each model took to read its prompts.
@@ -101,8 +101,8 @@ const FEW_MODELS: &str = "No verdict: two models are compared, and fewer are kno
 
 /// Puts together what a page tells of these requests.
 #[must_use]
-pub fn report(question: Question<'_>) -> Report {
-    let Question { timing, others, sides, explanation, prefix, texts } = question;
+pub fn report(question: ReportInput<'_>) -> Report {
+    let ReportInput { timing, others, sides, explanation, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
     let headline = explanation.as_ref().map_or(FEW_MODELS, |found| &found.verdict.headline).to_owned();
     let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();

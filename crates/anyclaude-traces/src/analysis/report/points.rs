@@ -24,7 +24,7 @@ const MEASURE: &str =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum Topic {
+pub enum CheckKind {
     /// How many keepalives were sent while waiting.
     Keepalives,
     /// How fast the model writes without the proxy.
@@ -37,7 +37,7 @@ pub enum Topic {
     ChunkCounts,
 }
 
-impl Topic {
+impl CheckKind {
     /// All of them, in the guide's order.
     pub const ALL: [Self; 5] = [
         Self::Keepalives,
@@ -70,9 +70,9 @@ impl Topic {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct Point {
+pub struct Check {
     /// What it asks.
-    pub topic: Topic,
+    pub topic: CheckKind,
     /// For each model, in the order in which they are compared.
     pub answers: Vec<Answer>,
 }
@@ -134,21 +134,21 @@ impl Figure {
     }
 }
 
-pub(super) fn points(sides: &[Side<'_>]) -> Vec<Point> {
-    let answer = |topic: Topic, side: &Side<'_>| Answer {
+pub(super) fn points(sides: &[Side<'_>]) -> Vec<Check> {
+    let answer = |topic: CheckKind, side: &Side<'_>| Answer {
         model: side.name.clone(),
         requests: side.requests.len() as u64,
         finding: finding(topic, side),
     };
     let point =
-        |topic: Topic| Point { topic, answers: sides.iter().map(|side| answer(topic, side)).collect() };
-    Topic::ALL.into_iter().map(point).collect()
+        |topic: CheckKind| Check { topic, answers: sides.iter().map(|side| answer(topic, side)).collect() };
+    CheckKind::ALL.into_iter().map(point).collect()
 }
 
-fn finding(topic: Topic, side: &Side<'_>) -> Finding {
+fn finding(topic: CheckKind, side: &Side<'_>) -> Finding {
     let mut figures: Vec<Figure> =
         topic.measures().iter().map(|&measure| Figure::of(measure, &side.requests)).collect();
-    if topic == Topic::TokensPerSecondDirect {
+    if topic == CheckKind::TokensPerSecondDirect {
         let direct = side.direct.as_ref().filter(|direct| other_model(direct).is_none());
         let speed = direct.and_then(|direct| direct.output_tokens_per_second);
         let stats = Stats::of(speed.map(Value::Rate));
@@ -180,24 +180,24 @@ enum Why<'a> {
     NoEnd,
 }
 
-fn why_unknown<'a>(topic: Topic, side: &'a Side<'_>) -> Why<'a> {
+fn why_unknown<'a>(topic: CheckKind, side: &'a Side<'_>) -> Why<'a> {
     let all = |is: fn(&Request) -> bool| side.requests.iter().all(|request| is(request));
     let is_completed = |request: &Request| {
         request.timing.as_ref().is_some_and(|timing| timing.outcome == Some(Outcome::Completed))
     };
     match topic {
-        Topic::PromptSizes => Why::NoRequests,
+        CheckKind::PromptSizes => Why::NoRequests,
         _ if side.requests.is_empty() => Why::NoRequests,
-        Topic::TokensPerSecondDirect => match &side.direct {
+        CheckKind::TokensPerSecondDirect => match &side.direct {
             Some(direct) => other_model(direct).map_or(Why::NoTokenCounts, Why::OtherModel),
             None => Why::NotMeasured,
         },
         _ if all(|request| request.mode.as_deref() == Some("claude")) => Why::Claude,
         _ if all(|request| request.join.is_none()) => Why::NoLog,
         _ if !side.requests.iter().any(|request| is_completed(request)) => Why::NoEnd,
-        Topic::Keepalives => Why::Level1,
-        Topic::TokensPerSecondThroughAnyclaude => Why::NoTokenCounts,
-        Topic::ChunkCounts => Why::NoEnd,
+        CheckKind::Keepalives => Why::Level1,
+        CheckKind::TokensPerSecondThroughAnyclaude => Why::NoTokenCounts,
+        CheckKind::ChunkCounts => Why::NoEnd,
     }
 }
 

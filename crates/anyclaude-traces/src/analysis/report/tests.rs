@@ -19,7 +19,7 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
     let kind = KindFilter::Only(Kind::Conversation);
     let scope = Scope::new(None, None, kind, requests.len() as u64);
     let joined = Joined::default();
-    report(Question {
+    report(ReportInput {
         timing: timing(scope, requests.to_vec(), &joined, Vec::new(), kind, &Grouping::by_model()),
         others: &[],
         sides: &[Side { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
@@ -29,7 +29,7 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
     })
 }
 
-fn why(report: &Report, topic: Topic) -> &str {
+fn why(report: &Report, topic: CheckKind) -> &str {
     let point = report.points.iter().find(|point| point.topic == topic).unwrap();
     match &point.answers[0].finding {
         Finding::Known(figures) => panic!("{topic:?} is known: {figures:?}"),
@@ -37,7 +37,7 @@ fn why(report: &Report, topic: Topic) -> &str {
     }
 }
 
-fn medians(report: &Report, topic: Topic) -> Vec<(&'static str, Option<f64>)> {
+fn medians(report: &Report, topic: CheckKind) -> Vec<(&'static str, Option<f64>)> {
     let point = report.points.iter().find(|point| point.topic == topic).unwrap();
     match &point.answers[0].finding {
         Finding::Known(figures) => figures
@@ -54,14 +54,17 @@ fn each_point_has_figures_where_they_are_known() {
     requests[2].timing.as_mut().unwrap().reported_tokens_per_second = Some(12.5);
     let direct = Direct { ttft_ms: 900.0, output_tokens_per_second: Some(30.0), doubt: None };
     let report = reported(&requests, Some(direct));
-    assert_eq!(medians(&report, Topic::Keepalives), [("keepalives", Some(3.0))]);
-    assert_eq!(medians(&report, Topic::TokensPerSecondDirect), [("output_tokens_per_second", Some(30.0))]);
+    assert_eq!(medians(&report, CheckKind::Keepalives), [("keepalives", Some(3.0))]);
     assert_eq!(
-        medians(&report, Topic::TokensPerSecondThroughAnyclaude),
+        medians(&report, CheckKind::TokensPerSecondDirect),
+        [("output_tokens_per_second", Some(30.0))]
+    );
+    assert_eq!(
+        medians(&report, CheckKind::TokensPerSecondThroughAnyclaude),
         [("reported_tokens_per_second", Some(12.5))]
     );
-    assert_eq!(medians(&report, Topic::PromptSizes)[0], ("body_bytes", Some(1000.0)));
-    assert_eq!(medians(&report, Topic::ChunkCounts), [("events", Some(100.0)), ("parts", None)]);
+    assert_eq!(medians(&report, CheckKind::PromptSizes)[0], ("body_bytes", Some(1000.0)));
+    assert_eq!(medians(&report, CheckKind::ChunkCounts), [("events", Some(100.0)), ("parts", None)]);
     assert!(report.headline.starts_with("No verdict: "));
 }
 
@@ -69,17 +72,17 @@ fn each_point_has_figures_where_they_are_known() {
 fn each_point_says_why_it_is_unknown_and_how_to_find_out() {
     let requests = side("m", &[MADE; 3]);
     let report = reported(&requests, None);
-    assert!(why(&report, Topic::TokensPerSecondDirect).contains("`traces replay latest`"));
-    assert!(why(&report, Topic::TokensPerSecondThroughAnyclaude).contains("no token counts"));
+    assert!(why(&report, CheckKind::TokensPerSecondDirect).contains("`traces replay latest`"));
+    assert!(why(&report, CheckKind::TokensPerSecondThroughAnyclaude).contains("no token counts"));
     let silent = Direct { ttft_ms: 900.0, output_tokens_per_second: None, doubt: None };
     let report = reported(&requests, Some(silent));
-    assert!(why(&report, Topic::TokensPerSecondDirect).contains("no token counts"));
+    assert!(why(&report, CheckKind::TokensPerSecondDirect).contains("no token counts"));
     let of = |doubt| Direct { ttft_ms: 900.0, output_tokens_per_second: Some(30.0), doubt: Some(doubt) };
     let other = reported(&requests, Some(of(Doubt::OtherModel("another".to_owned()))));
-    assert!(why(&other, Topic::TokensPerSecondDirect).contains("the replay is of another"));
+    assert!(why(&other, CheckKind::TokensPerSecondDirect).contains("the replay is of another"));
     let cached = reported(&requests, Some(of(Doubt::MaybeCached)));
     let speed = [("output_tokens_per_second", Some(30.0))];
-    assert_eq!(medians(&cached, Topic::TokensPerSecondDirect), speed, "a cache does not write");
+    assert_eq!(medians(&cached, CheckKind::TokensPerSecondDirect), speed, "a cache does not write");
 
     let changed = |change: fn(&mut Request)| {
         let mut requests = side("m", &[MADE; 3]);
@@ -87,20 +90,22 @@ fn each_point_says_why_it_is_unknown_and_how_to_find_out() {
         reported(&requests, None)
     };
     let level_1 = changed(|request| request.timing.as_mut().unwrap().keepalives = None);
-    assert!(why(&level_1, Topic::Keepalives).contains("level 1 logs none: record with ANYCLAUDE_DEBUG=2"));
+    assert!(
+        why(&level_1, CheckKind::Keepalives).contains("level 1 logs none: record with ANYCLAUDE_DEBUG=2")
+    );
     let unlogged = changed(|request| (request.timing, request.join) = (None, None));
-    for topic in [Topic::Keepalives, Topic::TokensPerSecondThroughAnyclaude, Topic::ChunkCounts] {
+    for topic in [CheckKind::Keepalives, CheckKind::TokensPerSecondThroughAnyclaude, CheckKind::ChunkCounts] {
         assert!(why(&unlogged, topic).contains("no log tells of these requests"), "{topic:?}");
     }
     let claude = changed(|request| {
         (request.timing, request.join) = (None, None);
         request.mode = Some("claude".into());
     });
-    assert!(why(&claude, Topic::Keepalives).contains("mode claude"));
+    assert!(why(&claude, CheckKind::Keepalives).contains("mode claude"));
     let unfinished = changed(|request| request.timing = None);
-    assert!(why(&unfinished, Topic::ChunkCounts).contains("no streamed request has an end"));
+    assert!(why(&unfinished, CheckKind::ChunkCounts).contains("no streamed request has an end"));
     let none = reported(&[], None);
-    for topic in Topic::ALL {
+    for topic in CheckKind::ALL {
         assert!(why(&none, topic).contains("no requests"), "{topic:?}");
     }
 }

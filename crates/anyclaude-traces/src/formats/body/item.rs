@@ -1,8 +1,8 @@
 //! An item of `system`, `tools` or a message's `content`.
 
-use crate::formats::json::compact::{Compact, Wanted};
+use crate::formats::json::compact::{Compact, CompactMode};
 use crate::formats::json::cursor::{Cursor, Shape, Span};
-use crate::formats::json::fault::{Checked, Walk};
+use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
@@ -25,14 +25,14 @@ pub(crate) struct Item<'a> {
 impl<'a> Item<'a> {
     /// Passes an item, and puts its content together: its compact JSON without
     /// `cache_control` and the comma that ties that to the others.
-    pub(crate) fn read(cursor: &mut Cursor<'a, '_>, wanted: Wanted) -> Checked<Self> {
+    pub(crate) fn read(cursor: &mut Cursor<'a, '_>, wanted: CompactMode) -> ParseResult<Self> {
         let mark = cursor.mark();
         cursor.compact().begin(wanted);
         let span = cursor.since(mark);
         let mut part = Self { span, kind: None, name: None, text: None, left_out: 0, identity: None };
         match cursor.shape()? {
             Shape::Object => part.members(cursor)?,
-            Shape::String if wanted == Wanted::Identity => {
+            Shape::String if wanted == CompactMode::Identity => {
                 let string = cursor.string()?;
                 cursor.compact().push_text_block(string);
             }
@@ -43,7 +43,7 @@ impl<'a> Item<'a> {
         Ok(part)
     }
 
-    fn members(&mut self, cursor: &mut Cursor<'a, '_>) -> Checked<()> {
+    fn members(&mut self, cursor: &mut Cursor<'a, '_>) -> ParseResult<()> {
         let (mut walk, mut before) = (Walk::default(), "{");
         while let Some(key) = cursor.next_member(&mut walk)? {
             if key == "cache_control" {
@@ -91,9 +91,9 @@ pub(crate) fn compact_text(text: &str, content: bool) -> String {
     let mut cursor = Cursor::new(text, &mut scratch);
     // A text that passed once can only end too early.
     let _ = if content {
-        Item::read(&mut cursor, Wanted::Text).map(drop)
+        Item::read(&mut cursor, CompactMode::Text).map(drop)
     } else {
-        cursor.compact().begin(Wanted::Text);
+        cursor.compact().begin(CompactMode::Text);
         cursor.compacted(Cursor::skip)
     };
     scratch.compact.into_text()
@@ -105,9 +105,9 @@ pub(crate) fn identity(text: &str, content: bool) -> Option<Identity> {
     let mut scratch = Scratch::default();
     let mut cursor = Cursor::new(text, &mut scratch);
     if content {
-        return Item::read(&mut cursor, Wanted::Identity).ok()?.identity;
+        return Item::read(&mut cursor, CompactMode::Identity).ok()?.identity;
     }
-    cursor.compact().begin(Wanted::Identity);
+    cursor.compact().begin(CompactMode::Identity);
     cursor.compacted(Cursor::skip).ok()?;
     cursor.compact().identity()
 }

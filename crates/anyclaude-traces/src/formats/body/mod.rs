@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use self::item::Item;
-use crate::formats::json::compact::Wanted;
+use crate::formats::json::compact::CompactMode;
 use crate::formats::json::cursor::{Cursor, Shape, Span};
-use crate::formats::json::fault::{Checked, Walk};
+use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::{RawStr, TextSize};
 use crate::formats::record::Sender;
@@ -17,7 +17,7 @@ mod raw;
 mod visit;
 
 pub use raw::Raw;
-pub use visit::{Element, Message, Place, Section, Visit};
+pub use visit::{Element, ElementPath, Message, Section, Visit};
 
 /// What is known of the body; starts anew where the file repeats it.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl Body {
     }
 
     /// Walks the object that the cursor stands before.
-    pub(crate) fn read<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked<Self> {
+    pub(crate) fn read<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<Self> {
         let mut body = Self::default();
         let mark = cursor.mark();
         let mut walk = Walk::default();
@@ -64,7 +64,7 @@ impl Body {
         Ok(body)
     }
 
-    fn member<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, key: &str, visit: &mut V) -> Checked<()> {
+    fn member<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, key: &str, visit: &mut V) -> ParseResult<()> {
         let null = cursor.at_null();
         let mark = cursor.mark();
         match key {
@@ -103,7 +103,7 @@ impl Body {
         Ok(())
     }
 
-    fn system<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked<()> {
+    fn system<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<()> {
         visit.restart(Section::System);
         let (mut size, mut blocks) = (TextSize::default(), 0_u32);
         match cursor.shape()? {
@@ -113,7 +113,7 @@ impl Body {
                 size = text.size();
                 if size.chars > 0 {
                     blocks = 1;
-                    show_string(cursor, &cursor.since(mark), text, Place::System(0), None, visit);
+                    show_string(cursor, &cursor.since(mark), text, ElementPath::System(0), None, visit);
                 }
             }
             Shape::Array => {
@@ -121,7 +121,7 @@ impl Body {
                 while cursor.next_item(&mut walk)? {
                     let block = Item::read(cursor, wanted_by(visit))?;
                     size += block.text.map(RawStr::size).unwrap_or_default();
-                    visit.element(&block.element(cursor, Place::System(blocks)));
+                    visit.element(&block.element(cursor, ElementPath::System(blocks)));
                     blocks += 1;
                 }
             }
@@ -133,14 +133,14 @@ impl Body {
         Ok(())
     }
 
-    fn tools<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked<()> {
+    fn tools<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<()> {
         visit.restart(Section::Tools);
         self.tools.clear();
         if cursor.shape()? == Shape::Array {
             let mut walk = Walk::default();
             while cursor.next_item(&mut walk)? {
                 let tool = Item::read(cursor, wanted_by(visit))?;
-                visit.element(&tool.element(cursor, Place::Tool(index(self.tools.len()))));
+                visit.element(&tool.element(cursor, ElementPath::Tool(index(self.tools.len()))));
                 let name = tool.name.map(|name| cursor.name(&name.decode()));
                 self.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
             }
@@ -151,7 +151,7 @@ impl Body {
         Ok(())
     }
 
-    fn messages<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked<()> {
+    fn messages<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<()> {
         visit.restart(Section::Messages);
         self.history.clear();
         if cursor.shape()? == Shape::Array {
@@ -169,8 +169,8 @@ impl Body {
 }
 
 /// What is taken of system blocks and tools while they pass.
-fn wanted_by<V: Visit>(visit: &V) -> Wanted {
-    if visit.wants_identities() { Wanted::Identity } else { Wanted::Nothing }
+fn wanted_by<V: Visit>(visit: &V) -> CompactMode {
+    if visit.wants_identities() { CompactMode::Identity } else { CompactMode::Nothing }
 }
 
 /// Indices are 32 bits wide; a file would need gigabytes of commas to pass them.
@@ -184,7 +184,7 @@ fn read_message<V: Visit>(
     index: u32,
     blocks: &mut Vec<[u8; 16]>,
     visit: &mut V,
-) -> Checked<Identity> {
+) -> ParseResult<Identity> {
     let mark = cursor.mark();
     let mut role = None;
     blocks.clear();
@@ -225,13 +225,13 @@ fn read_content<V: Visit>(
     message: u32,
     blocks: &mut Vec<[u8; 16]>,
     visit: &mut V,
-) -> Checked<()> {
+) -> ParseResult<()> {
     let mark = cursor.mark();
-    let place = |block| Place::Block { message, block: index(block) };
+    let place = |block| ElementPath::Block { message, block: index(block) };
     let identity = match cursor.shape()? {
         Shape::String => {
             let text = cursor.string()?;
-            cursor.compact().begin(Wanted::Identity);
+            cursor.compact().begin(CompactMode::Identity);
             cursor.compact().push_text_block(text);
             let identity = cursor.compact().identity();
             show_string(cursor, &cursor.since(mark), text, place(0), identity, visit);
@@ -240,7 +240,7 @@ fn read_content<V: Visit>(
         Shape::Array => {
             let mut walk = Walk::default();
             while cursor.next_item(&mut walk)? {
-                let part = Item::read(cursor, Wanted::Identity)?;
+                let part = Item::read(cursor, CompactMode::Identity)?;
                 let element = part.element(cursor, place(blocks.len()));
                 visit.element(&element);
                 blocks.push(element.raw.identity().hash().to_le_bytes());
@@ -261,7 +261,7 @@ fn show_string<'a, V: Visit>(
     cursor: &Cursor<'a, '_>,
     span: &Span,
     text: RawStr<'a>,
-    place: Place,
+    place: ElementPath,
     identity: Option<Identity>,
     visit: &mut V,
 ) {
@@ -271,7 +271,7 @@ fn show_string<'a, V: Visit>(
 }
 
 impl<'a> Item<'a> {
-    fn element(&self, cursor: &Cursor<'a, '_>, place: Place) -> Element<'a> {
+    fn element(&self, cursor: &Cursor<'a, '_>, place: ElementPath) -> Element<'a> {
         Element {
             place,
             kind: self.kind.map(RawStr::decode),
@@ -284,7 +284,7 @@ impl<'a> Item<'a> {
 
 /// Reads `metadata` for the session that `user_id` names, in any of its three
 /// shapes: JSON with a `session_id`, `user_…_session_<id>`, or a bare hash.
-fn read_sender(cursor: &mut Cursor<'_, '_>) -> Checked<Sender> {
+fn read_sender(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
     let mut user_id = None;
     if cursor.shape()? == Shape::Object {
         let mut walk = Walk::default();
@@ -314,7 +314,7 @@ fn session_id(user_id: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The `session_id` of a JSON object in a string; a fault where it is none.
-fn json_session_id(user_id: &str) -> Checked<Option<String>> {
+fn json_session_id(user_id: &str) -> ParseResult<Option<String>> {
     let mut scratch = Scratch::default();
     let mut cursor = Cursor::new(user_id, &mut scratch);
     let (mut walk, mut id) = (Walk::default(), None);

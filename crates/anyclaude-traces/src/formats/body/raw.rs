@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use super::item::{self, TEXT_BLOCK};
 use crate::formats::json::cursor::{Cursor, Shape, Span};
-use crate::formats::json::fault::{Checked, Walk};
+use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
@@ -82,17 +82,17 @@ impl<'a> Raw<'a> {
     /// What [`identity`](Self::identity) stands for: [`content`](Self::content),
     /// or the text block that a string is one form of.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn canonical(&self) -> String {
         if self.is_string() {
             return [TEXT_BLOCK.0, self.text, TEXT_BLOCK.1].concat();
         }
         self.content()
     }
 
-    /// The first bytes of what is [`said`](Self::said), at most this many. It
+    /// The first bytes of what is [canonical](Self::canonical), at most this many. It
     /// looks no further than it must.
     #[must_use]
-    pub fn said_head(&self, most_bytes: usize) -> Vec<u8> {
+    pub fn canonical_prefix(&self, most_bytes: usize) -> Vec<u8> {
         let (before, after) = if self.is_string() { TEXT_BLOCK } else { ("", "") };
         let mut look = most_bytes.saturating_mul(4);
         loop {
@@ -109,10 +109,10 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The size in bytes of what is [`said`](Self::said), so that equal
+    /// The size in bytes of what is [canonical](Self::canonical), so that equal
     /// identities have equal sizes.
     #[must_use]
-    pub fn said_bytes(&self) -> u64 {
+    pub fn canonical_len(&self) -> u64 {
         let block = if self.is_string() { TEXT_BLOCK.0.len() + TEXT_BLOCK.1.len() } else { 0 };
         self.content_bytes + block as u64
     }
@@ -138,7 +138,11 @@ impl<'a> Raw<'a> {
 
 /// Gathers the texts of a value: strings of the members that hold text, and of
 /// the blocks inside `content`, which is as deep as the format goes.
-fn collect_texts<'a>(cursor: &mut Cursor<'a, '_>, texts: &mut Vec<Cow<'a, str>>, depth: u8) -> Checked<()> {
+fn collect_texts<'a>(
+    cursor: &mut Cursor<'a, '_>,
+    texts: &mut Vec<Cow<'a, str>>,
+    depth: u8,
+) -> ParseResult<()> {
     match cursor.shape()? {
         Shape::String => texts.push(cursor.string()?.decode()),
         Shape::Object => collect_member_texts(cursor, texts, depth)?,
@@ -157,7 +161,7 @@ fn collect_member_texts<'a>(
     cursor: &mut Cursor<'a, '_>,
     texts: &mut Vec<Cow<'a, str>>,
     depth: u8,
-) -> Checked<()> {
+) -> ParseResult<()> {
     let mut members: Vec<(Cow<'a, str>, Vec<Cow<'a, str>>)> = Vec::new();
     let mut walk = Walk::default();
     while let Some(key) = cursor.next_member(&mut walk)? {

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 ///
 /// ```
 /// use anyclaude_traces::formats::anyclaude::trace::parse;
-/// use anyclaude_traces::formats::body::{Element, Place, Visit};
+/// use anyclaude_traces::formats::body::{Element, ElementPath, Visit};
 ///
 /// /// Finds the name of the largest tool.
 /// #[derive(Default)]
@@ -22,7 +22,7 @@ use std::borrow::Cow;
 /// impl Visit for Largest {
 ///     fn element(&mut self, element: &Element<'_>) {
 ///         let bytes = element.raw.compact_bytes();
-///         if matches!(element.place, Place::Tool(_)) && bytes > self.0 {
+///         if matches!(element.place, ElementPath::Tool(_)) && bytes > self.0 {
 ///             *self = Self(bytes, element.name.as_deref().unwrap_or_default().to_owned());
 ///         }
 ///     }
@@ -137,7 +137,7 @@ pub enum Section {
 
 /// Where in the prompt an element stands; indices count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum ElementPath {
     /// A block of the system prompt; a string prompt is block 0.
     System(u32),
     /// A tool definition.
@@ -156,7 +156,7 @@ pub enum Place {
 #[non_exhaustive]
 pub struct Element<'a> {
     /// Where it stands.
-    pub place: Place,
+    pub place: ElementPath,
     /// Its `type` member; `text` for a bare string, `None` where it has none.
     pub kind: Option<Cow<'a, str>>,
     /// Its `name` member (tools and tool calls).

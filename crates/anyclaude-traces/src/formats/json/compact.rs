@@ -14,7 +14,7 @@ const GATHERED_BYTES: usize = 4096;
 
 /// What compact JSON is put together for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum CompactMode {
     #[default]
     Nothing,
     Identity,
@@ -24,7 +24,7 @@ pub(crate) enum Wanted {
 /// Compact JSON that is being put together.
 #[derive(Default)]
 pub(crate) struct Compact {
-    wanted: Wanted,
+    wanted: CompactMode,
     /// Where the stretch begins that is being passed; `None` while what passes
     /// is left out.
     from: Option<usize>,
@@ -36,7 +36,7 @@ pub(crate) struct Compact {
 
 impl Compact {
     /// Begins anew.
-    pub(crate) fn begin(&mut self, wanted: Wanted) {
+    pub(crate) fn begin(&mut self, wanted: CompactMode) {
         self.wanted = wanted;
         self.from = None;
         self.gathered.clear();
@@ -46,9 +46,9 @@ impl Compact {
     /// Adds a piece that is compact.
     pub(crate) fn push(&mut self, piece: &str) {
         match self.wanted {
-            Wanted::Nothing => {}
-            Wanted::Identity if self.gathered.len() + piece.len() > GATHERED_BYTES => self.hash(piece),
-            Wanted::Identity | Wanted::Text => self.gathered.extend_from_slice(piece.as_bytes()),
+            CompactMode::Nothing => {}
+            CompactMode::Identity if self.gathered.len() + piece.len() > GATHERED_BYTES => self.hash(piece),
+            CompactMode::Identity | CompactMode::Text => self.gathered.extend_from_slice(piece.as_bytes()),
         }
     }
 
@@ -65,7 +65,7 @@ impl Compact {
 
     /// Adds what the cursor passes from this place on.
     pub(crate) fn resume(&mut self, at: usize) {
-        self.from = (self.wanted != Wanted::Nothing).then_some(at);
+        self.from = (self.wanted != CompactMode::Nothing).then_some(at);
     }
 
     /// Leaves out the white space that the cursor passed.
@@ -86,7 +86,7 @@ impl Compact {
 
     /// The identity of what was put together, where that was wanted.
     pub(crate) fn identity(&mut self) -> Option<Identity> {
-        if self.wanted != Wanted::Identity {
+        if self.wanted != CompactMode::Identity {
             return None;
         }
         let hasher = self.hasher.as_mut().filter(|_| self.overflowed);

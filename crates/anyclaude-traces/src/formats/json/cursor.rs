@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::compact::{Compact, Wanted};
-use super::fault::{Checked, Walk};
+use super::compact::{Compact, CompactMode};
+use super::fault::{ParseResult, Walk};
 use super::scan::{Escaped, Scan, expected};
 use super::scratch::Scratch;
 use super::text::RawStr;
@@ -49,8 +49,8 @@ pub(crate) struct Cursor<'a, 's> {
 impl<'a, 's> Cursor<'a, 's> {
     /// A cursor at the first byte that is not white space.
     pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
-        scratch.nest.clear();
-        scratch.compact.begin(Wanted::Nothing);
+        scratch.open.clear();
+        scratch.compact.begin(CompactMode::Nothing);
         let mut cursor = Self { scan: Scan::new(text), scratch };
         cursor.pass_blank();
         cursor
@@ -84,14 +84,14 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// Passes a value and adds its compact JSON to what is being put together.
-    pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> Checked<()>) -> Checked<()> {
+    pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> ParseResult<()>) -> ParseResult<()> {
         self.scratch.compact.resume(self.scan.at);
         let passed = pass(self);
         self.scratch.compact.pause(self.scan.text, self.scan.at);
         passed
     }
 
-    pub(crate) fn shape(&self) -> Checked<Shape> {
+    pub(crate) fn shape(&self) -> ParseResult<Shape> {
         Ok(match self.scan.peek()? {
             b'{' => Shape::Object,
             b'[' => Shape::Array,
@@ -106,7 +106,7 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// Fails unless only white space is left.
-    pub(crate) fn end(&mut self) -> Checked<()> {
+    pub(crate) fn end(&mut self) -> ParseResult<()> {
         self.pass_blank();
         let at = self.scan.at;
         if at == self.scan.text.len() { Ok(()) } else { expected(at, "the end of the file") }
@@ -114,7 +114,7 @@ impl<'a, 's> Cursor<'a, 's> {
 
     /// The next key of the object that the cursor stands before or in, with the
     /// cursor before its value; `None` once the object is passed.
-    pub(crate) fn next_member(&mut self, walk: &mut Walk) -> Checked<Option<Cow<'a, str>>> {
+    pub(crate) fn next_member(&mut self, walk: &mut Walk) -> ParseResult<Option<Cow<'a, str>>> {
         let passed = self.moving(|scan, scratch| {
             let compact = &mut scratch.compact;
             if !scan.pass_step(walk, b'{', b'}', "`,` or `}` after a member", compact)? {
@@ -130,26 +130,26 @@ impl<'a, 's> Cursor<'a, 's> {
 
     /// Whether the array that the cursor stands before or in has another item;
     /// the cursor is then before it, else behind the array.
-    pub(crate) fn next_item(&mut self, walk: &mut Walk) -> Checked<bool> {
+    pub(crate) fn next_item(&mut self, walk: &mut Walk) -> ParseResult<bool> {
         self.moving(|scan, scratch| {
             scan.pass_step(walk, b'[', b']', "`,` or `]` after an item", &mut scratch.compact)
         })
     }
 
     /// Passes a value of any type and depth.
-    pub(crate) fn skip(&mut self) -> Checked<()> {
+    pub(crate) fn skip(&mut self) -> ParseResult<()> {
         self.moving(Scan::pass_value)
     }
 
     /// Passes a value of any type and depth, and measures it.
-    pub(crate) fn skip_value(&mut self) -> Checked<Span> {
+    pub(crate) fn skip_value(&mut self) -> ParseResult<Span> {
         let mark = self.mark();
         self.skip()?;
         Ok(self.since(mark))
     }
 
     /// Passes a value; the string if it is one.
-    pub(crate) fn string_or_skip(&mut self) -> Checked<Option<RawStr<'a>>> {
+    pub(crate) fn string_or_skip(&mut self) -> ParseResult<Option<RawStr<'a>>> {
         if self.shape()? == Shape::String {
             return self.string().map(Some);
         }
@@ -158,14 +158,14 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// Passes a value; the number if it is a plain whole one that fits.
-    pub(crate) fn u64_or_skip(&mut self) -> Checked<Option<u64>> {
+    pub(crate) fn u64_or_skip(&mut self) -> ParseResult<Option<u64>> {
         let span = self.skip_value()?;
         let digits = self.scan.text.get(span.range).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         Ok(digits.and_then(|digits| digits.parse().ok()))
     }
 
     /// Passes the string that the cursor stands before.
-    pub(crate) fn string(&mut self) -> Checked<RawStr<'a>> {
+    pub(crate) fn string(&mut self) -> ParseResult<RawStr<'a>> {
         let start = self.scan.at;
         let escaped = self.moving(|scan, _| scan.pass_string())?;
         Ok(self.raw_str(start, self.scan.at, escaped))

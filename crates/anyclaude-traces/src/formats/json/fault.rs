@@ -19,7 +19,7 @@ pub(crate) enum FaultKind {
 
 /// What passing a value gives. A fault is rare; in a box it makes the rest small
 /// enough for registers.
-pub(crate) type Checked<T> = Result<T, Box<Fault>>;
+pub(crate) type ParseResult<T> = Result<T, Box<Fault>>;
 
 /// How far a walk through an object or array has come.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@
 
 use super::block::{BLOCK, Block, LAST, blank_length, usual_escapes};
 use super::compact::Compact;
-use super::fault::{Checked, Fault, FaultKind, Walk};
+use super::fault::{Fault, FaultKind, ParseResult, Walk};
 use super::scratch::Scratch;
 
 /// A place in a text, and what was seen on the way there.
@@ -34,7 +34,7 @@ impl<'a> Scan<'a> {
 
     /// The byte that comes next.
     #[inline(always)]
-    pub(super) fn peek(&self) -> Checked<u8> {
+    pub(super) fn peek(&self) -> ParseResult<u8> {
         match self.text.as_bytes().get(self.at) {
             Some(byte) => Ok(*byte),
             None => truncated(self.at),
@@ -51,7 +51,7 @@ impl<'a> Scan<'a> {
 
     /// Passes this byte, which must come next.
     #[inline(always)]
-    pub(super) fn expect(&mut self, byte: u8, what: &'static str) -> Checked<()> {
+    pub(super) fn expect(&mut self, byte: u8, what: &'static str) -> ParseResult<()> {
         if self.peek()? != byte {
             return expected(self.at, what);
         }
@@ -76,8 +76,8 @@ impl<'a> Scan<'a> {
 
     /// Passes a value of any type and depth.
     #[inline(always)]
-    pub(super) fn pass_value(&mut self, scratch: &mut Scratch) -> Checked<()> {
-        let Scratch { nest, compact, .. } = scratch;
+    pub(super) fn pass_value(&mut self, scratch: &mut Scratch) -> ParseResult<()> {
+        let Scratch { open, compact, .. } = scratch;
         loop {
             match self.peek()? {
                 b'"' => {
@@ -87,7 +87,7 @@ impl<'a> Scan<'a> {
                     self.at += 1;
                     self.pass_blank(compact);
                     if !self.passed(b'}') {
-                        nest.push(true);
+                        open.push(true);
                         self.pass_key(compact)?;
                         continue;
                     }
@@ -96,7 +96,7 @@ impl<'a> Scan<'a> {
                     self.at += 1;
                     self.pass_blank(compact);
                     if !self.passed(b']') {
-                        nest.push(false);
+                        open.push(false);
                         continue;
                     }
                 }
@@ -104,11 +104,11 @@ impl<'a> Scan<'a> {
             }
             // Behind a value: closing brackets, up to the next value or the end.
             loop {
-                if nest.is_empty() {
+                if open.is_empty() {
                     return Ok(());
                 }
                 self.pass_blank(compact);
-                let in_object = nest.top_is_object();
+                let in_object = open.top_is_object();
                 if self.passed(b',') {
                     self.pass_blank(compact);
                     if in_object {
@@ -121,7 +121,7 @@ impl<'a> Scan<'a> {
                 } else {
                     self.expect(b']', "`,` or `]` after an item")?;
                 }
-                nest.pop();
+                open.pop();
             }
         }
     }
@@ -136,7 +136,7 @@ impl<'a> Scan<'a> {
         close: u8,
         what: &'static str,
         compact: &mut Compact,
-    ) -> Checked<bool> {
+    ) -> ParseResult<bool> {
         if walk.begun {
             self.pass_blank(compact);
             if !self.passed(b',') {
@@ -154,7 +154,7 @@ impl<'a> Scan<'a> {
 
     /// Passes a key and the colon behind it; where the key ends.
     #[inline(always)]
-    pub(super) fn pass_key(&mut self, compact: &mut Compact) -> Checked<(Escaped, usize)> {
+    pub(super) fn pass_key(&mut self, compact: &mut Compact) -> ParseResult<(Escaped, usize)> {
         if self.peek()? != b'"' {
             return expected(self.at, "a member's name in double quotes");
         }
@@ -169,7 +169,7 @@ impl<'a> Scan<'a> {
     /// Passes a string, a block of bytes at a time: what stands between two
     /// escapes is never looked at byte by byte, nor are the usual escapes.
     #[inline(always)]
-    pub(super) fn pass_string(&mut self) -> Checked<Escaped> {
+    pub(super) fn pass_string(&mut self) -> ParseResult<Escaped> {
         self.expect(b'"', "a string")?;
         let mut escaped = Escaped(false);
         loop {
@@ -223,7 +223,7 @@ impl<'a> Scan<'a> {
 
 /// The end of the escape of any kind whose backslash stands at this place.
 #[cold]
-fn escape_end(bytes: &[u8], backslash: usize) -> Checked<usize> {
+fn escape_end(bytes: &[u8], backslash: usize) -> ParseResult<usize> {
     let at = backslash + 1;
     match bytes.get(at) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
@@ -239,7 +239,7 @@ fn escape_end(bytes: &[u8], backslash: usize) -> Checked<usize> {
 }
 
 /// The end of the number or literal that begins at this place.
-fn scalar_end(bytes: &[u8], at: usize) -> Checked<usize> {
+fn scalar_end(bytes: &[u8], at: usize) -> ParseResult<usize> {
     let literal = match bytes.get(at) {
         Some(b't') => "true",
         Some(b'f') => "false",
@@ -256,7 +256,7 @@ fn scalar_end(bytes: &[u8], at: usize) -> Checked<usize> {
     }
 }
 
-fn number_end(bytes: &[u8], start: usize) -> Checked<usize> {
+fn number_end(bytes: &[u8], start: usize) -> ParseResult<usize> {
     let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
     let mut at = start + usize::from(is(start, b"-"));
     at = if is(at, b"0") { at + 1 } else { digits_end(bytes, at)? };
@@ -271,23 +271,23 @@ fn number_end(bytes: &[u8], start: usize) -> Checked<usize> {
 }
 
 /// The end of at least one digit.
-fn digits_end(bytes: &[u8], at: usize) -> Checked<usize> {
+fn digits_end(bytes: &[u8], at: usize) -> ParseResult<usize> {
     let count = bytes.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count == 0 { unlike(bytes, at, "a digit") } else { Ok(at + count) }
 }
 
 /// What stands at this place, if anything does, is not what was expected.
 #[cold]
-fn unlike<T>(bytes: &[u8], at: usize, what: &'static str) -> Checked<T> {
+fn unlike<T>(bytes: &[u8], at: usize, what: &'static str) -> ParseResult<T> {
     if at < bytes.len() { expected(at, what) } else { truncated(at) }
 }
 
 #[cold]
-pub(super) fn truncated<T>(at: usize) -> Checked<T> {
+pub(super) fn truncated<T>(at: usize) -> ParseResult<T> {
     Err(Box::new(Fault { at, kind: FaultKind::Truncated }))
 }
 
 #[cold]
-pub(super) fn expected<T>(at: usize, what: &'static str) -> Checked<T> {
+pub(super) fn expected<T>(at: usize, what: &'static str) -> ParseResult<T> {
     Err(Box::new(Fault { at, kind: FaultKind::Expected(what) }))
 }

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::compact::Compact;
-use crate::model::intern::Kept;
+use crate::model::intern::Interner;
 
 /// Memory of a cursor.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) nest: Nest,
+    pub(crate) open: BitStack,
     pub(crate) compact: Compact,
     pub(crate) names: Names,
 }
 
 /// Names that were read before, of tools and models, say: each is kept once.
 #[derive(Debug, Default)]
-pub(crate) struct Names(Kept<str>);
+pub(crate) struct Names(Interner<str>);
 
 impl Names {
     /// More than this many names are no names.
@@ -33,12 +33,12 @@ impl Names {
 /// The containers that are open, one bit each: a file of nothing but brackets
 /// then costs an eighth of its size.
 #[derive(Debug, Default)]
-pub(crate) struct Nest {
+pub(crate) struct BitStack {
     objects: Vec<u64>,
     depth: usize,
 }
 
-impl Nest {
+impl BitStack {
     pub(crate) fn is_empty(&self) -> bool {
         self.depth == 0
     }

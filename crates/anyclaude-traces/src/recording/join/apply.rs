@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{PLACEHOLDER_MODEL, Start, UnmatchedLogRequest};
 use crate::formats::anyclaude::log::{LogRequest, LogRun};
-use crate::model::intern::Kept;
-use crate::model::request::{Company, Join, ModelSource, Request, Run};
+use crate::model::intern::Interner;
+use crate::model::request::{Concurrency, Join, ModelSource, Request, Run};
 use crate::model::timing::Confidence;
 use crate::model::timing::Timing;
 
@@ -15,19 +15,19 @@ pub(super) struct Pair {
     place: usize,
     request: Option<usize>,
     confidence: Confidence,
-    company: Company,
+    concurrency: Concurrency,
 }
 
 impl Pair {
-    pub(super) fn new((start, company): (Start<'_>, Company)) -> Self {
+    pub(super) fn new((start, concurrency): (Start<'_>, Concurrency)) -> Self {
         let Start { run, place, request, confidence, .. } = start;
-        Self { run, place, request, confidence, company }
+        Self { run, place, request, confidence, concurrency }
     }
 }
 
 /// Gives every request what its log tells, and returns the rest by time. One run
 /// after the other is used up, so that hardly anything is held twice.
-pub(super) fn fill_all(
+pub(super) fn apply_all(
     requests: &mut [&mut Request],
     runs: &mut [LogRun],
     processes: &[Arc<Run>],
@@ -42,7 +42,7 @@ pub(super) fn fill_all(
         for pair in of_run {
             let Some(log) = logs.get(pair.place) else { continue };
             match pair.request.and_then(|index| requests.get_mut(index)) {
-                Some(request) => fill(request, log, pair, models.of(log, run), process),
+                Some(request) => apply(request, log, pair, models.of(log, run), process),
                 None => unmatched.push(UnmatchedLogRequest::new(log, models.of(log, run), process)),
             }
         }
@@ -51,7 +51,7 @@ pub(super) fn fill_all(
     unmatched
 }
 
-fn fill(
+fn apply(
     request: &mut Request,
     log: &LogRequest,
     pair: &Pair,
@@ -68,13 +68,13 @@ fn fill(
     let gap_ms = request.timestamp.map(|stamp| stamp.ms_since(log.start));
     let join = Join { log: process.log.clone(), gap_ms, confidence: pair.confidence };
     request.join = Some(Box::new(join));
-    request.company = Some(pair.company);
+    request.concurrency = Some(pair.concurrency);
     request.timing = Some(Box::new(timing(log)));
 }
 
 /// The names of detected models, each kept once.
 #[derive(Default)]
-struct Models(Kept<str>);
+struct Models(Interner<str>);
 
 impl Models {
     /// The model that ran, unless the log only has a placeholder for it.
@@ -112,6 +112,7 @@ fn timing(log: &LogRequest) -> Timing {
         reported_tokens_per_second: log.reported_tokens_per_second,
         prefill_tokens_per_second: prefill_speed(log),
         outcome: Some(log.outcome),
+        ..Timing::default()
     }
 }
 

@@ -13,19 +13,19 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use apply::{Pair, fill_all};
+use apply::{Pair, apply_all};
 use serde::Serialize;
 
 use crate::formats::anyclaude::log::{
     LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
-use crate::model::intern::Kept;
+use crate::model::intern::Interner;
 use crate::model::request::{ModelSource, Request, Run};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 use crate::model::timing::Timing;
 use crate::read::{LogFile, Logs};
-use crate::recording::concurrency::{Stay, company};
+use crate::recording::concurrency::{BackendInterval, concurrency};
 
 /// The name that stands for whatever model the backend has loaded.
 pub const PLACEHOLDER_MODEL: &str = "current-model";
@@ -144,10 +144,11 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     let mut starts = starts_of(&runs);
     pair_by_name(requests, &mut starts);
     pair_by_time(requests, &mut starts, &runs);
-    doubt(requests, &mut starts, &runs);
-    let stays: Vec<Stay> = starts.iter().map(|start| Stay::of(start.log, start.run)).collect();
-    let pairs = starts.into_iter().zip(company(&stays)).map(Pair::new).collect();
-    joined.unmatched = fill_all(requests, &mut runs, &processes, pairs);
+    mark_ambiguous(requests, &mut starts, &runs);
+    let intervals: Vec<BackendInterval> =
+        starts.iter().map(|start| BackendInterval::of(start.log, start.run)).collect();
+    let pairs = starts.into_iter().zip(concurrency(&intervals)).map(Pair::new).collect();
+    joined.unmatched = apply_all(requests, &mut runs, &processes, pairs);
     joined.runs = processes;
     joined.runs.extend(join_entries(requests, entries));
     joined.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
@@ -303,11 +304,11 @@ fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u
 
 /// Marks the pairs that could as well be others: a trace that is left over would
 /// do, a start that is left over would do, or two pairs could be swapped.
-fn doubt(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
+fn mark_ambiguous(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
     let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
     let open = Open::of(requests, &taken);
     let by_start: Vec<Timestamp> = starts.iter().map(|start| start.log.start).collect();
-    let is_doubtful = |at: usize| -> Option<bool> {
+    let is_ambiguous = |at: usize| -> Option<bool> {
         let start = starts.get(at)?;
         let request = requests.get(start.request?)?;
         if start.log.saved_trace.is_some() {
@@ -331,8 +332,8 @@ fn doubt(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
             other.request.is_none() || (other.log.saved_trace.is_none() && same_time)
         }))
     };
-    let doubtful: Vec<usize> = (0..starts.len()).filter(|&at| is_doubtful(at) == Some(true)).collect();
-    for at in doubtful {
+    let ambiguous: Vec<usize> = (0..starts.len()).filter(|&at| is_ambiguous(at) == Some(true)).collect();
+    for at in ambiguous {
         if let Some(start) = starts.get_mut(at) {
             start.confidence = Confidence::Ambiguous;
         }
@@ -360,7 +361,7 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
     let goes_on = |a: &RequestLogEntry, b: &RequestLogEntry| {
         b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
     };
-    let (mut runs, mut names) = (Vec::new(), Kept::<str>::default());
+    let (mut runs, mut names) = (Vec::new(), Interner::<str>::default());
     for run in entries.chunk_by(goes_on) {
         let Some(process) = run_of_entries(run) else { continue };
         for entry in run {

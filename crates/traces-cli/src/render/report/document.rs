@@ -99,7 +99,7 @@ fn patterns() -> Markup {
 
 fn five_points(report: &Report) -> Markup {
     let models = points::models(report).into_iter().map(|model| number(shorten(model, MODEL_WIDTH), 0));
-    let columns: Vec<_> = std::iter::once(text("Point", 0)).chain(models).collect();
+    let columns: Vec<_> = std::iter::once(text("Check", 0)).chain(models).collect();
     let mut grid = Grid::new(columns);
     for row in points::rows(report) {
         grid.row(std::iter::once(row.label.to_owned()).chain(row.cells));

@@ -1,6 +1,6 @@
 //! The guide's five points as rows, one column a model.
 
-use anyclaude_traces::analysis::report::{Figure, Finding, Point, Report, Topic};
+use anyclaude_traces::analysis::report::{Check, CheckKind, Figure, Finding, Report};
 
 use crate::render::units::{self, UNKNOWN};
 
@@ -57,7 +57,7 @@ fn requests(report: &Report) -> Row {
     Row { label: "requests", cells }
 }
 
-fn point_rows(point: &Point) -> Vec<Row> {
+fn point_rows(point: &Check) -> Vec<Row> {
     labels(point.topic)
         .iter()
         .map(|&(name, label)| {
@@ -82,25 +82,25 @@ fn shown(figure: &Figure) -> String {
     median
 }
 
-fn label(topic: Topic) -> &'static str {
+fn label(topic: CheckKind) -> &'static str {
     match topic {
-        Topic::Keepalives => "1. Keepalives",
-        Topic::TokensPerSecondDirect => "2. Tokens/s, direct",
-        Topic::TokensPerSecondThroughAnyclaude => "3. Tokens/s through anyclaude",
-        Topic::PromptSizes => "4. Prompt size",
-        Topic::ChunkCounts => "5. Chunk counts",
+        CheckKind::Keepalives => "1. Keepalives",
+        CheckKind::TokensPerSecondDirect => "2. Tokens/s, direct",
+        CheckKind::TokensPerSecondThroughAnyclaude => "3. Tokens/s through anyclaude",
+        CheckKind::PromptSizes => "4. Prompt size",
+        CheckKind::ChunkCounts => "5. Chunk counts",
     }
 }
 
 /// The rows of a point: a figure's name and what it is called.
-fn labels(topic: Topic) -> &'static [(&'static str, &'static str)] {
+fn labels(topic: CheckKind) -> &'static [(&'static str, &'static str)] {
     match topic {
-        Topic::Keepalives => &[("keepalives", "1. Keepalives")],
-        Topic::TokensPerSecondDirect => &[("output_tokens_per_second", "2. Tokens/s, direct")],
-        Topic::TokensPerSecondThroughAnyclaude => {
+        CheckKind::Keepalives => &[("keepalives", "1. Keepalives")],
+        CheckKind::TokensPerSecondDirect => &[("output_tokens_per_second", "2. Tokens/s, direct")],
+        CheckKind::TokensPerSecondThroughAnyclaude => {
             &[("reported_tokens_per_second", "3. Tokens/s through anyclaude")]
         }
-        Topic::PromptSizes => &[
+        CheckKind::PromptSizes => &[
             ("body_bytes", "4. Prompt size"),
             ("prompt_tokens", "4. … in tokens"),
             ("system_chars", "4. … system text"),
@@ -109,6 +109,6 @@ fn labels(topic: Topic) -> &'static [(&'static str, &'static str)] {
             ("message_count", "4. … messages"),
             ("messages_bytes", "4. … size of the messages"),
         ],
-        Topic::ChunkCounts => &[("events", "5. Chunk counts: events"), ("parts", "5. … parts")],
+        CheckKind::ChunkCounts => &[("events", "5. Chunk counts: events"), ("parts", "5. … parts")],
     }
 }

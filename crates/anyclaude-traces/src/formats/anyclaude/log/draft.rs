@@ -11,12 +11,12 @@ use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, Ttf
 
 /// Whom a request goes to; one for all requests of a run that go there.
 #[derive(Debug)]
-pub(super) struct Label {
+pub(super) struct ModelLabel {
     provider: Arc<str>,
     model: Arc<str>,
 }
 
-impl Label {
+impl ModelLabel {
     /// Of `provider/model`.
     pub(super) fn of(label: &str) -> Option<Self> {
         let (provider, model) = label.split_once('/')?;
@@ -26,7 +26,7 @@ impl Label {
 
 /// What is known of a request so far. Times are milliseconds of the Unix epoch.
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct PartialRequest {
     /// Index of `provider/model`.
     pub(super) label: u32,
     pub(super) start: i64,
@@ -79,7 +79,7 @@ pub(super) struct End {
     pub(super) keepalives: Option<u64>,
 }
 
-impl Draft {
+impl PartialRequest {
     pub(super) fn new(label: u32, start: i64) -> Self {
         Self {
             label,
@@ -146,7 +146,7 @@ impl Draft {
     }
 
     /// The finished request. `level` is the debug level, as far as known.
-    pub(super) fn finish(self, label: &Label, level: Option<u8>) -> Option<LogRequest> {
+    pub(super) fn finish(self, label: &ModelLabel, level: Option<u8>) -> Option<LogRequest> {
         let start = Timestamp::from_unix_ms(self.start)?;
         let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
         let outcome = match (self.timed_out, self.failed, &self.end) {
@@ -246,30 +246,30 @@ mod tests {
 
     #[test]
     fn sizes_after_the_edits() {
-        let mut draft = Draft::new(0, 0);
-        draft.overhead(br#"{"systemPrompt":"13.8KB (~3,524 tokens)","tools":"38.4KB (~9.837 tokens, 17 tools)","userMessage":"5.4KB","totalOverhead":"52.2KB (~13"#);
-        let prompt = draft.prompt.unwrap();
+        let mut partial = PartialRequest::new(0, 0);
+        partial.overhead(br#"{"systemPrompt":"13.8KB (~3,524 tokens)","tools":"38.4KB (~9.837 tokens, 17 tools)","userMessage":"5.4KB","totalOverhead":"52.2KB (~13"#);
+        let prompt = partial.prompt.unwrap();
         assert_eq!(prompt.system_chars, 14_096);
         assert_eq!(prompt.tools_chars, 39_348);
         assert_eq!(prompt.user_message_chars, Some(5530));
-        assert_eq!(draft.tool_count, Some(17));
-        draft.overhead(b"{\"systemPrompt\":\"13.8K");
-        assert_eq!(draft.prompt, Some(prompt), "a cut line takes nothing back");
+        assert_eq!(partial.tool_count, Some(17));
+        partial.overhead(b"{\"systemPrompt\":\"13.8K");
+        assert_eq!(partial.prompt, Some(prompt), "a cut line takes nothing back");
     }
 
     #[test]
     fn details_that_are_cut_leave_the_rest_unknown() {
-        let mut draft = Draft::new(0, 0);
-        draft.details(br#"{"system":"you are","toolCount":3,"messageCount":2,"maxTok"#);
-        assert_eq!((draft.tool_count, draft.message_count, draft.max_tokens), (Some(3), Some(2), None));
+        let mut partial = PartialRequest::new(0, 0);
+        partial.details(br#"{"system":"you are","toolCount":3,"messageCount":2,"maxTok"#);
+        assert_eq!((partial.tool_count, partial.message_count, partial.max_tokens), (Some(3), Some(2), None));
     }
 
     fn finished(end: End, level: u8) -> LogRequest {
-        let mut draft = Draft::new(0, 1_000);
-        draft.stream_start = Some(1_001);
-        draft.first_token_ms = Some(500);
-        draft.end = Some(end);
-        draft.finish(&Label::of("local/a/b").unwrap(), Some(level)).unwrap()
+        let mut partial = PartialRequest::new(0, 1_000);
+        partial.stream_start = Some(1_001);
+        partial.first_token_ms = Some(500);
+        partial.end = Some(end);
+        partial.finish(&ModelLabel::of("local/a/b").unwrap(), Some(level)).unwrap()
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use super::draft::Draft;
+use super::draft::PartialRequest;
 
 /// Milliseconds between two keepalives.
 pub(super) const INTERVAL_MS: i64 = 10_000;
@@ -24,21 +24,21 @@ pub(super) struct Keepalives {
 
 impl Keepalives {
     /// Stream `index` began at `start` and waits.
-    pub(super) fn wait(&mut self, index: usize, draft: &Draft) {
-        if let Some(start) = draft.stream_start {
-            self.waiting.insert((draft.keepalives.len() as u64, start, index));
+    pub(super) fn wait(&mut self, index: usize, partial: &PartialRequest) {
+        if let Some(start) = partial.stream_start {
+            self.waiting.insert((partial.keepalives.len() as u64, start, index));
         }
     }
 
     /// Stream `index` waits no longer.
-    pub(super) fn leave(&mut self, index: usize, draft: &Draft) {
-        if let Some(start) = draft.stream_start {
-            self.waiting.remove(&(draft.keepalives.len() as u64, start, index));
+    pub(super) fn leave(&mut self, index: usize, partial: &PartialRequest) {
+        if let Some(start) = partial.stream_start {
+            self.waiting.remove(&(partial.keepalives.len() as u64, start, index));
         }
     }
 
     /// Keepalive `number` was sent; `false` when no stream can have sent it.
-    pub(super) fn sent(&mut self, number: u64, at: i64, drafts: &mut [Draft]) -> bool {
+    pub(super) fn sent(&mut self, number: u64, at: i64, partials: &mut [PartialRequest]) -> bool {
         let Some(before) = number.checked_sub(1) else { return false };
         let offset = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(INTERVAL_MS);
         let latest = at.saturating_sub(offset);
@@ -48,8 +48,8 @@ impl Keepalives {
         let Some(&(_, start, index)) = found else { return false };
         self.waiting.remove(&(before, start, index));
         self.waiting.insert((number, start, index));
-        if let Some(draft) = drafts.get_mut(index) {
-            draft.keepalives.push(at);
+        if let Some(partial) = partials.get_mut(index) {
+            partial.keepalives.push(at);
         }
         true
     }
@@ -57,35 +57,35 @@ impl Keepalives {
     /// Stream `index`, which waits no longer, had `count` keepalives: the log
     /// says so. Where another had as many it was taken for that one, and what
     /// it has too many is another's.
-    pub(super) fn confirm(&mut self, index: usize, count: u64, drafts: &mut [Draft]) {
+    pub(super) fn confirm(&mut self, index: usize, count: u64, partials: &mut [PartialRequest]) {
         let Ok(keep) = usize::try_from(count) else { return };
-        let Some(draft) = drafts.get(index) else { return };
-        let had = draft.keepalives.len();
+        let Some(partial) = partials.get(index) else { return };
+        let had = partial.keepalives.len();
         if had == keep {
             return;
         }
         // The other must have been due when the first of them came.
         let due = |first: &i64| first.saturating_sub(INTERVAL_MS).saturating_add(EARLY_MS);
-        let latest = draft.keepalives.first().map_or(i64::MAX, due);
+        let latest = partial.keepalives.first().map_or(i64::MAX, due);
         let same = (count, i64::MIN, 0)..=(count, latest, usize::MAX);
         if let Some(&(_, start, other)) = self.waiting.range(same).next_back() {
             self.waiting.remove(&(count, start, other));
             self.waiting.insert((had as u64, start, other));
-            let lent = drafts.get_mut(other).map(|draft| std::mem::take(&mut draft.keepalives));
-            let own = drafts
+            let lent = partials.get_mut(other).map(|partial| std::mem::take(&mut partial.keepalives));
+            let own = partials
                 .get_mut(index)
-                .map(|draft| std::mem::replace(&mut draft.keepalives, lent.unwrap_or_default()));
-            if let Some(draft) = drafts.get_mut(other) {
-                draft.keepalives = own.unwrap_or_default();
+                .map(|partial| std::mem::replace(&mut partial.keepalives, lent.unwrap_or_default()));
+            if let Some(partial) = partials.get_mut(other) {
+                partial.keepalives = own.unwrap_or_default();
             }
         } else if had > keep {
-            let extra = drafts.get_mut(index).map(|draft| draft.keepalives.split_off(keep));
+            let extra = partials.get_mut(index).map(|partial| partial.keepalives.split_off(keep));
             for (number, at) in (count + 1..).zip(extra.unwrap_or_default()) {
-                self.sent(number, at, drafts);
+                self.sent(number, at, partials);
             }
-        } else if let Some(draft) = drafts.get_mut(index) {
+        } else if let Some(partial) = partials.get_mut(index) {
             // The count is certain, whoever got the lines.
-            draft.keepalives_confirmed = Some(count);
+            partial.keepalives_confirmed = Some(count);
         }
     }
 }
@@ -95,30 +95,30 @@ const NEIGHBOURS: usize = 64;
 
 /// Stream `index` came to nothing at `ended`, so what it has from later is
 /// another's: of one that got this stream's in its place, where there is one.
-pub(super) fn cut(index: usize, ended: i64, drafts: &mut [Draft]) {
-    let Some(draft) = drafts.get_mut(index) else { return };
-    let kept = draft.keepalives.iter().take_while(|sent| **sent <= ended).count();
-    let late = draft.keepalives.split_off(kept);
-    let Some(start) = draft.stream_start else { return };
+pub(super) fn cut(index: usize, ended: i64, partials: &mut [PartialRequest]) {
+    let Some(partial) = partials.get_mut(index) else { return };
+    let kept = partial.keepalives.iter().take_while(|sent| **sent <= ended).count();
+    let late = partial.keepalives.split_off(kept);
+    let Some(start) = partial.stream_start else { return };
     for (place, later) in (kept..).zip(late) {
         let number = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1);
         let due = start.saturating_add(number.saturating_mul(INTERVAL_MS)).saturating_sub(EARLY_MS);
-        let range = index.saturating_sub(NEIGHBOURS)..drafts.len().min(index.saturating_add(NEIGHBOURS));
+        let range = index.saturating_sub(NEIGHBOURS)..partials.len().min(index.saturating_add(NEIGHBOURS));
         let mut others = range.filter(|other| *other != index);
         let given = others.find(|&other| {
-            let Some(other) = drafts.get(other) else { return false };
+            let Some(other) = partials.get(other) else { return false };
             let in_time = other.keepalives.get(place).is_some_and(|sent| (due..=ended).contains(sent));
             in_time
                 && other.keepalives.get(place + 1).is_none_or(|next| *next >= later)
                 && other.waited_at(later)
         });
         // The next ones are later still.
-        let Some(sent) = given.and_then(|other| drafts.get_mut(other)?.keepalives.get_mut(place)) else {
+        let Some(sent) = given.and_then(|other| partials.get_mut(other)?.keepalives.get_mut(place)) else {
             return;
         };
         let own = std::mem::replace(sent, later);
-        if let Some(draft) = drafts.get_mut(index) {
-            draft.keepalives.push(own);
+        if let Some(partial) = partials.get_mut(index) {
+            partial.keepalives.push(own);
         }
     }
 }
@@ -127,36 +127,36 @@ pub(super) fn cut(index: usize, ended: i64, drafts: &mut [Draft]) {
 mod tests {
     use super::*;
 
-    fn drafts(starts: &[i64]) -> (Keepalives, Vec<Draft>) {
+    fn partials(starts: &[i64]) -> (Keepalives, Vec<PartialRequest>) {
         let mut keepalives = Keepalives::default();
-        let mut drafts = Vec::new();
+        let mut partials = Vec::new();
         for (index, start) in starts.iter().enumerate() {
-            let mut draft = Draft::new(0, *start);
-            draft.stream_start = Some(*start);
-            keepalives.wait(index, &draft);
-            drafts.push(draft);
+            let mut partial = PartialRequest::new(0, *start);
+            partial.stream_start = Some(*start);
+            keepalives.wait(index, &partial);
+            partials.push(partial);
         }
-        (keepalives, drafts)
+        (keepalives, partials)
     }
 
-    fn counts(drafts: &[Draft]) -> Vec<usize> {
-        drafts.iter().map(|draft| draft.keepalives.len()).collect()
+    fn counts(partials: &[PartialRequest]) -> Vec<usize> {
+        partials.iter().map(|partial| partial.keepalives.len()).collect()
     }
 
     #[test]
     fn they_belong_to_the_nearest_stream_that_is_due() {
-        let (mut keepalives, mut drafts) = drafts(&[0, 4_000]);
-        assert!(keepalives.sent(1, 10_000, &mut drafts));
-        assert!(keepalives.sent(1, 13_999, &mut drafts));
-        assert!(keepalives.sent(2, 20_005, &mut drafts));
-        assert_eq!(counts(&drafts), [2, 1]);
-        assert!(!keepalives.sent(4, 40_000, &mut drafts), "nobody had three");
-        assert!(!keepalives.sent(1, 10_000, &mut drafts), "nobody is left with none");
+        let (mut keepalives, mut partials) = partials(&[0, 4_000]);
+        assert!(keepalives.sent(1, 10_000, &mut partials));
+        assert!(keepalives.sent(1, 13_999, &mut partials));
+        assert!(keepalives.sent(2, 20_005, &mut partials));
+        assert_eq!(counts(&partials), [2, 1]);
+        assert!(!keepalives.sent(4, 40_000, &mut partials), "nobody had three");
+        assert!(!keepalives.sent(1, 10_000, &mut partials), "nobody is left with none");
     }
 
     #[test]
     fn the_count_in_the_log_settles_it() {
-        let (mut keepalives, mut late) = drafts(&[0, 3_000]);
+        let (mut keepalives, mut late) = partials(&[0, 3_000]);
         // Both were due while the proxy was busy, and the first one's fired first.
         keepalives.sent(1, 14_000, &mut late);
         assert_eq!(counts(&late), [0, 1]);
@@ -164,7 +164,7 @@ mod tests {
         keepalives.confirm(1, 0, &mut late);
         assert_eq!(counts(&late), [1, 0]);
 
-        let (mut keepalives, mut taken) = drafts(&[0, 3_000]);
+        let (mut keepalives, mut taken) = partials(&[0, 3_000]);
         keepalives.sent(1, 14_000, &mut taken);
         keepalives.leave(0, &taken[0]);
         keepalives.confirm(0, 1, &mut taken);
@@ -175,14 +175,14 @@ mod tests {
 
     #[test]
     fn what_comes_after_the_end_was_anothers() {
-        let (mut keepalives, mut drafts) = drafts(&[0, 3_924]);
+        let (mut keepalives, mut partials) = partials(&[0, 3_924]);
         // The proxy was busy: the first one's came with the error, then the other's.
-        keepalives.sent(1, 13_924, &mut drafts);
-        keepalives.sent(1, 13_925, &mut drafts);
-        cut(0, 13_924, &mut drafts);
-        assert_eq!((&drafts[0].keepalives, &drafts[1].keepalives), (&vec![13_924], &vec![13_925]));
+        keepalives.sent(1, 13_924, &mut partials);
+        keepalives.sent(1, 13_925, &mut partials);
+        cut(0, 13_924, &mut partials);
+        assert_eq!((&partials[0].keepalives, &partials[1].keepalives), (&vec![13_924], &vec![13_925]));
         // Nobody has what could be its own: it had none.
-        cut(0, 9_000, &mut drafts);
-        assert_eq!((counts(&drafts), drafts[1].keepalives[0]), (vec![0, 1], 13_925));
+        cut(0, 9_000, &mut partials);
+        assert_eq!((counts(&partials), partials[1].keepalives[0]), (vec![0, 1], 13_925));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::lines::{Line, LineSplitter, Lines};
 use super::message;
-use super::run::{Fate, RunBuilder};
+use super::run::{LineOutcome, RunBuilder};
 use super::scan;
 use super::types::ParsedLog;
 use crate::model::time::Timestamp;
@@ -174,9 +174,9 @@ impl State {
         }
         let Some(run) = self.runs.last_mut() else { return };
         match run.stamped_message(stamp, message) {
-            Fate::Read => {}
-            Fate::Unreadable => self.unreadable += 1,
-            Fate::Stray => self.stray(stamp, message),
+            LineOutcome::Read => {}
+            LineOutcome::Unreadable => self.unreadable += 1,
+            LineOutcome::Stray => self.stray(stamp, message),
         }
     }
 
@@ -193,7 +193,7 @@ impl State {
             Some(earlier.facts.ended.is_none() && (0..=SAME_FILE_MS).contains(&apart))
         };
         let shared = earlier.is_stamped() && together(earlier, run) == Some(true);
-        if !shared || earlier.stamped_message(stamp, message) != Fate::Read {
+        if !shared || earlier.stamped_message(stamp, message) != LineOutcome::Read {
             self.lost();
         }
     }
@@ -223,9 +223,9 @@ impl State {
                     return;
                 }
                 match self.runs.last_mut().map(|run| run.unstamped_message(message)) {
-                    Some(Fate::Unreadable) => self.unreadable += 1,
-                    Some(Fate::Stray) => self.lost(),
-                    Some(Fate::Read) | None => {}
+                    Some(LineOutcome::Unreadable) => self.unreadable += 1,
+                    Some(LineOutcome::Stray) => self.lost(),
+                    Some(LineOutcome::Read) | None => {}
                 }
                 return;
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::draft::{Draft, End, Label};
+use super::draft::{End, ModelLabel, PartialRequest};
 use super::message::{self, Complete, Message};
 use super::scan;
 use super::stamped::Stamped;
@@ -22,7 +22,7 @@ enum Attribution {
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum LineOutcome {
     /// It was read, or there is nothing to read in it.
     Read,
     /// It should say something, and does not read.
@@ -31,7 +31,7 @@ pub(super) enum Fate {
     Stray,
 }
 
-impl Fate {
+impl LineOutcome {
     fn of(fits: bool) -> Self {
         if fits { Self::Read } else { Self::Stray }
     }
@@ -39,7 +39,7 @@ impl Fate {
 
 /// The label that a message names, if it names one.
 #[derive(Debug, Clone, Copy, Default)]
-struct Named(Option<u32>);
+struct LabelRef(Option<u32>);
 
 /// A run while its lines are being read.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub(super) struct RunBuilder {
     /// Whether a banner began it.
     pub(super) has_banner: bool,
     attribution: Attribution,
-    drafts: Vec<Draft>,
-    labels: Vec<Option<Label>>,
+    partials: Vec<PartialRequest>,
+    labels: Vec<Option<ModelLabel>>,
     label_index: HashMap<String, u32>,
     /// The lowest level that explains the lines seen.
     level_seen: u8,
@@ -93,7 +93,7 @@ impl RunBuilder {
             },
             has_banner: false,
             attribution,
-            drafts: Vec::new(),
+            partials: Vec::new(),
             labels: Vec::new(),
             label_index: HashMap::new(),
             level_seen: 0,
@@ -131,75 +131,75 @@ impl RunBuilder {
 
     /// Reads a message of a stamped line.
     #[inline]
-    pub(super) fn stamped_message(&mut self, stamp: &[u8; scan::STAMP_LEN], text: &[u8]) -> Fate {
+    pub(super) fn stamped_message(&mut self, stamp: &[u8; scan::STAMP_LEN], text: &[u8]) -> LineOutcome {
         self.last_stamp = *stamp;
         let message = message::read(text);
         if self.calling {
             self.calling = false;
-            if let Some(draft) = self.drafts.last_mut() {
-                draft.sent = true;
+            if let Some(partial) = self.partials.last_mut() {
+                partial.sent = true;
             }
         }
-        let Attribution::Stamped(open) = &mut self.attribution else { return Fate::Read };
+        let Attribution::Stamped(open) = &mut self.attribution else { return LineOutcome::Read };
         match message {
             Message::Noise => {
                 self.level_seen = self.level_seen.max(1);
                 open.after_first_token = None;
-                Fate::Read
+                LineOutcome::Read
             }
             Message::NoiseOfLevel(level) => {
                 self.level_seen = self.level_seen.max(level);
                 if let Some(index) = open.after_first_token.take()
                     && let Some(count) = message::keepalives_cleared(text)
                 {
-                    open.keepalives_cleared(index, count, &mut self.drafts);
+                    open.keepalives_cleared(index, count, &mut self.partials);
                 }
                 if open.captured.is_some()
                     && let Some((event, total)) = message::written(text)
                 {
                     open.usage_written(event, total);
                 }
-                Fate::Read
+                LineOutcome::Read
             }
             // They tell first tokens only where no line names them.
             Message::Part if self.level_seen >= 2 => {
                 open.after_first_token = None;
-                Fate::Read
+                LineOutcome::Read
             }
             message => match scan::stamp(stamp) {
                 Some(at) => self.stamped_fact(message, text, at),
-                None => Fate::Unreadable,
+                None => LineOutcome::Unreadable,
             },
         }
     }
 
-    fn stamped_fact(&mut self, message: Message<'_>, text: &[u8], at: i64) -> Fate {
+    fn stamped_fact(&mut self, message: Message<'_>, text: &[u8], at: i64) -> LineOutcome {
         self.level_seen = self.level_seen.max(1);
-        let Some(Named(label)) = self.label(&message) else {
-            return Fate::Stray;
+        let Some(LabelRef(label)) = self.label(&message) else {
+            return LineOutcome::Stray;
         };
-        let Attribution::Stamped(open) = &mut self.attribution else { return Fate::Read };
+        let Attribution::Stamped(open) = &mut self.attribution else { return LineOutcome::Read };
         if !matches!(message, Message::FirstToken { .. }) {
             open.after_first_token = None;
         }
-        let drafts = &mut self.drafts;
+        let partials = &mut self.partials;
         let fits = match message {
-            Message::Unreadable => return Fate::Unreadable,
+            Message::Unreadable => return LineOutcome::Unreadable,
             Message::Start { at, .. } => {
                 if Timestamp::from_unix_ms(at).is_none() {
-                    return Fate::Unreadable;
+                    return LineOutcome::Unreadable;
                 }
-                open.start(drafts.len(), at);
-                drafts.push(Draft::new(label.unwrap_or_default(), at));
+                open.start(partials.len(), at);
+                partials.push(PartialRequest::new(label.unwrap_or_default(), at));
                 true
             }
             Message::Calling => {
                 self.calling = true;
                 true
             }
-            Message::Streaming { .. } => open.streaming(label.unwrap_or_default(), at, drafts),
+            Message::Streaming { .. } => open.streaming(label.unwrap_or_default(), at, partials),
             Message::Part => {
-                let Some((number, kind)) = message::part(text) else { return Fate::Unreadable };
+                let Some((number, kind)) = message::part(text) else { return LineOutcome::Unreadable };
                 open.parts.part(number, kind, at);
                 true
             }
@@ -209,11 +209,11 @@ impl RunBuilder {
             }
             Message::FirstToken { ms } => {
                 self.level_seen = self.level_seen.max(2);
-                open.first_token(at, ms, drafts)
+                open.first_token(at, ms, partials)
             }
             Message::KeepaliveSent { number } => {
                 self.level_seen = self.level_seen.max(2);
-                open.keepalive(number, at, drafts)
+                open.keepalive(number, at, partials)
             }
             Message::UsageCaptured(usage) => {
                 self.level_seen = self.level_seen.max(2);
@@ -221,55 +221,56 @@ impl RunBuilder {
                 true
             }
             Message::Complete(complete) => {
-                open.complete(label.unwrap_or_default(), at, end_of(&complete), drafts)
+                open.complete(label.unwrap_or_default(), at, end_of(&complete), partials)
             }
             Message::UsageEstimated => {
-                if let Some(end) = open.last_complete.and_then(|index| drafts.get_mut(index)?.end.as_mut()) {
+                if let Some(end) = open.last_complete.and_then(|index| partials.get_mut(index)?.end.as_mut())
+                {
                     end.prompt_estimated = true;
                 }
                 true
             }
             Message::UsageRecorded(usage) => {
                 let index = open.last_complete.take();
-                let end = index.and_then(|index| drafts.get_mut(index)?.end.as_mut());
+                let end = index.and_then(|index| partials.get_mut(index)?.end.as_mut());
                 end.map(|end| end.usage = Some(usage)).is_some()
             }
             Message::Timeout { after_ms, .. } => {
-                open.timeout(label.unwrap_or_default(), at, after_ms, drafts)
+                open.timeout(label.unwrap_or_default(), at, after_ms, partials)
             }
-            Message::Failed { .. } => open.failure(label, at, drafts.len()),
+            Message::Failed { .. } => open.failure(label, at, partials.len()),
             other => {
                 self.plain_fact(&other);
                 true
             }
         };
-        Fate::of(fits)
+        LineOutcome::of(fits)
     }
 
     /// Reads a message of a line without a stamp.
-    pub(super) fn unstamped_message(&mut self, text: &[u8]) -> Fate {
+    pub(super) fn unstamped_message(&mut self, text: &[u8]) -> LineOutcome {
         let message = message::read(text);
         self.level_seen = self.level_seen.max(match message {
             Message::NoiseOfLevel(level) => level,
             Message::KeepaliveSent { .. } => 2,
             _ => 1,
         });
-        let Some(Named(label)) = self.label(&message) else {
-            return Fate::Stray;
+        let Some(LabelRef(label)) = self.label(&message) else {
+            return LineOutcome::Stray;
         };
-        let Attribution::Unstamped(open) = &mut self.attribution else { return Fate::Read };
-        let drafts = &mut self.drafts;
+        let Attribution::Unstamped(open) = &mut self.attribution else { return LineOutcome::Read };
+        let partials = &mut self.partials;
         let fits = match message {
-            Message::Unreadable => return Fate::Unreadable,
+            Message::Unreadable => return LineOutcome::Unreadable,
             Message::Start { at, .. } => {
                 if Timestamp::from_unix_ms(at).is_none() {
-                    return Fate::Unreadable;
+                    return LineOutcome::Unreadable;
                 }
-                let index = drafts.len();
-                open.start(index, at, drafts);
-                let mut draft = Draft::new(label.unwrap_or_default(), at);
-                draft.keepalives_unsure = true;
-                drafts.push(draft);
+                let index = partials.len();
+                open.start(index, at, partials);
+                let mut partial = PartialRequest::new(label.unwrap_or_default(), at);
+                partial.keepalives_unsure = true;
+                partials.push(partial);
                 true
             }
             Message::PartsEnd { parts } => {
@@ -302,14 +303,14 @@ impl RunBuilder {
                 }
                 true
             }
-            Message::Timeout { after_ms, .. } => open.timeout(label.unwrap_or_default(), after_ms, drafts),
-            Message::Failed { .. } => open.failure(label, drafts.len()),
+            Message::Timeout { after_ms, .. } => open.timeout(label.unwrap_or_default(), after_ms, partials),
+            Message::Failed { .. } => open.failure(label, partials.len()),
             other => {
                 self.plain_fact(&other);
                 true
             }
         };
-        Fate::of(fits)
+        LineOutcome::of(fits)
     }
 
     /// What needs no attribution: the sizes that follow a start at once, and
@@ -317,13 +318,13 @@ impl RunBuilder {
     fn plain_fact(&mut self, message: &Message<'_>) {
         match *message {
             Message::Details(json) => {
-                if let Some(draft) = self.drafts.last_mut() {
-                    draft.details(json);
+                if let Some(partial) = self.partials.last_mut() {
+                    partial.details(json);
                 }
             }
             Message::Overhead(json) => {
-                if let Some(draft) = self.drafts.last_mut() {
-                    draft.overhead(json);
+                if let Some(partial) = self.partials.last_mut() {
+                    partial.overhead(json);
                 }
             }
             Message::Detected { model } => self.facts.detected_model = Some(model.to_owned()),
@@ -337,13 +338,13 @@ impl RunBuilder {
     pub(super) fn saved_trace(&mut self, file_name: &str) {
         let stamp = Timestamp::from_file_name(file_name).map(Timestamp::unix_ms);
         if let Attribution::Unstamped(open) = &mut self.attribution {
-            if let Some(draft) = self.drafts.last_mut().filter(|draft| draft.saved_trace.is_none())
-                && stamp.is_none_or(|stamp| (-2..5_000).contains(&stamp.saturating_sub(draft.start)))
+            if let Some(partial) = self.partials.last_mut().filter(|partial| partial.saved_trace.is_none())
+                && stamp.is_none_or(|stamp| (-2..5_000).contains(&stamp.saturating_sub(partial.start)))
             {
-                draft.saved_trace = Some(file_name.to_owned());
+                partial.saved_trace = Some(file_name.to_owned());
             }
             if let Some(stamp) = stamp {
-                open.instant(stamp, &mut self.drafts);
+                open.instant(stamp, &mut self.partials);
             }
         }
         self.facts.saved_traces.push(file_name.to_owned());
@@ -351,24 +352,24 @@ impl RunBuilder {
 
     /// The index of the label that a message names. Only starts make new ones;
     /// `None` where no start had this one, so that it fits no request.
-    fn label(&mut self, message: &Message<'_>) -> Option<Named> {
+    fn label(&mut self, message: &Message<'_>) -> Option<LabelRef> {
         let (label, begins) = match *message {
             Message::Start { label, .. } => (label, true),
             Message::Streaming { label } | Message::Timeout { label, .. } => (label, false),
             Message::Complete(complete) => (complete.label, false),
             Message::Failed { label: Some(label) } => (label, false),
-            _ => return Some(Named::default()),
+            _ => return Some(LabelRef::default()),
         };
         if let Some(&index) = self.label_index.get(label) {
-            return Some(Named(Some(index)));
+            return Some(LabelRef(Some(index)));
         }
         if !begins {
             return None;
         }
         let index = u32::try_from(self.labels.len()).ok()?;
-        self.labels.push(Label::of(label));
+        self.labels.push(ModelLabel::of(label));
         self.label_index.insert(label.to_owned(), index);
-        Some(Named(Some(index)))
+        Some(LabelRef(Some(index)))
     }
 
     /// The finished run.
@@ -376,17 +377,17 @@ impl RunBuilder {
         let mut facts = self.facts;
         facts.level = facts.level.or(Some(self.level_seen).filter(|level| *level > 0));
         let lost = match self.attribution {
-            Attribution::Stamped(open) => open.finish(&mut self.drafts),
-            Attribution::Unstamped(open) => open.finish(&mut self.drafts),
+            Attribution::Stamped(open) => open.finish(&mut self.partials),
+            Attribution::Unstamped(open) => open.finish(&mut self.partials),
         };
         facts.unattributed_lines += lost;
         let labels = self.labels;
-        let finish = |draft: Draft| -> Option<LogRequest> {
-            let label = labels.get(draft.label as usize)?.as_ref()?;
-            draft.finish(label, facts.level)
+        let finish = |partial: PartialRequest| -> Option<LogRequest> {
+            let label = labels.get(partial.label as usize)?.as_ref()?;
+            partial.finish(label, facts.level)
         };
-        facts.requests = self.drafts.into_iter().filter_map(finish).collect();
-        // Requests take the place of their drafts, which were larger.
+        facts.requests = self.partials.into_iter().filter_map(finish).collect();
+        // Requests take the place of their partials, which were larger.
         facts.requests.shrink_to_fit();
         let first_start = facts.requests.first().map(|request| request.start);
         facts.started = facts.started.or(first_start);

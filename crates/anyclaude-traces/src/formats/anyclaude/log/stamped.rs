@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::draft::{Draft, End, FirstPart};
+use super::draft::{End, FirstPart, PartialRequest};
 use super::keepalives::{self, Keepalives};
 use super::message::Usage;
 use super::parts::{Claim, Parts, Possible, Settled};
@@ -75,14 +75,14 @@ impl Stamped {
     }
 
     /// A stream began: that of the latest start, which comes just before.
-    pub(super) fn streaming(&mut self, label: u32, at: i64, drafts: &mut [Draft]) -> bool {
-        let fits = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+    pub(super) fn streaming(&mut self, label: u32, at: i64, partials: &mut [PartialRequest]) -> bool {
+        let fits = |index: &usize| partials.get(*index).is_some_and(|partial| partial.label == label);
         let Some(place) = self.starting.iter().rposition(fits) else { return false };
         let index = self.starting.remove(place);
-        let Some(draft) = drafts.get_mut(index) else { return false };
-        draft.stream_start = Some(at);
-        if draft.end.is_none() && draft.first_token_ms.is_none() {
-            self.keepalives.wait(index, draft);
+        let Some(partial) = partials.get_mut(index) else { return false };
+        partial.stream_start = Some(at);
+        if partial.end.is_none() && partial.first_token_ms.is_none() {
+            self.keepalives.wait(index, partial);
         }
         true
     }
@@ -110,9 +110,14 @@ impl Stamped {
 
     /// Picks one of the requests that started when this line says. Where
     /// several do, they share the doubt, but for those that are not streamed.
-    fn pick(&self, mut fitting: Vec<(i64, usize)>, start: i64, drafts: &mut [Draft]) -> Option<usize> {
+    fn pick(
+        &self,
+        mut fitting: Vec<(i64, usize)>,
+        start: i64,
+        partials: &mut [PartialRequest],
+    ) -> Option<usize> {
         if fitting.len() > 1 {
-            let streamed = |index: usize| drafts.get(index).is_some_and(Draft::is_streamed);
+            let streamed = |index: usize| partials.get(index).is_some_and(PartialRequest::is_streamed);
             if fitting.iter().any(|&(_, index)| streamed(index)) {
                 fitting.retain(|&(_, index)| streamed(index));
             }
@@ -120,63 +125,63 @@ impl Stamped {
         let &(found, index) = fitting.first()?;
         if fitting.len() > 1 {
             for (_, index) in &fitting {
-                drafts.get_mut(*index)?.doubt(Confidence::Ambiguous);
+                partials.get_mut(*index)?.doubt(Confidence::Ambiguous);
             }
         } else if !(0..=EXACT_MS).contains(&start.saturating_sub(found)) {
-            drafts.get_mut(index)?.doubt(Confidence::Likely);
+            partials.get_mut(index)?.doubt(Confidence::Likely);
         }
         Some(index)
     }
 
     /// A request that streams after all: the line that said so was given to a
     /// neighbour that started in between.
-    fn claim_stream(&mut self, index: usize, drafts: &mut [Draft]) {
-        let Some(draft) = drafts.get(index) else { return };
-        if draft.stream_start.is_some() {
+    fn claim_stream(&mut self, index: usize, partials: &mut [PartialRequest]) {
+        let Some(partial) = partials.get(index) else { return };
+        if partial.stream_start.is_some() {
             return;
         }
-        let (label, start) = (draft.label, draft.start);
-        let neighbours = drafts.iter().enumerate().skip(index + 1).take(8);
-        let taken = neighbours.into_iter().find_map(|(other, draft)| {
-            let at = draft.stream_start?;
-            let settled = draft.end.is_some() || draft.first_token_ms.is_some();
+        let (label, start) = (partial.label, partial.start);
+        let neighbours = partials.iter().enumerate().skip(index + 1).take(8);
+        let taken = neighbours.into_iter().find_map(|(other, partial)| {
+            let at = partial.stream_start?;
+            let settled = partial.end.is_some() || partial.first_token_ms.is_some();
             let near = (0..2_000).contains(&at.saturating_sub(start));
-            (draft.label == label && !settled && near).then_some((other, at))
+            (partial.label == label && !settled && near).then_some((other, at))
         });
         self.starting.retain(|other| *other != index);
         let Some((other, at)) = taken else { return };
-        if let Some(draft) = drafts.get_mut(other) {
-            self.keepalives.leave(other, draft);
-            draft.stream_start = None;
+        if let Some(partial) = partials.get_mut(other) {
+            self.keepalives.leave(other, partial);
+            partial.stream_start = None;
             self.starting.push(other);
-            let lent = std::mem::take(&mut draft.keepalives);
-            if let Some(draft) = drafts.get_mut(index) {
-                draft.stream_start = Some(at);
-                draft.keepalives = lent;
+            let lent = std::mem::take(&mut partial.keepalives);
+            if let Some(partial) = partials.get_mut(index) {
+                partial.stream_start = Some(at);
+                partial.keepalives = lent;
             }
         }
     }
 
-    pub(super) fn first_token(&mut self, at: i64, ms: i64, drafts: &mut [Draft]) -> bool {
-        let fits = |index: usize| drafts.get(index).is_some_and(|draft| draft.first_token_ms.is_none());
+    pub(super) fn first_token(&mut self, at: i64, ms: i64, partials: &mut [PartialRequest]) -> bool {
+        let fits = |index: usize| partials.get(index).is_some_and(|partial| partial.first_token_ms.is_none());
         let fitting = self.started(at, ms, fits);
-        let Some(index) = self.pick(fitting, at.saturating_sub(ms), drafts) else { return false };
-        self.claim_stream(index, drafts);
-        if let Some(draft) = drafts.get_mut(index) {
-            self.keepalives.leave(index, draft);
-            draft.first_token_ms = Some(ms);
+        let Some(index) = self.pick(fitting, at.saturating_sub(ms), partials) else { return false };
+        self.claim_stream(index, partials);
+        if let Some(partial) = partials.get_mut(index) {
+            self.keepalives.leave(index, partial);
+            partial.first_token_ms = Some(ms);
         }
         self.after_first_token = Some(index);
         true
     }
 
-    pub(super) fn keepalive(&mut self, number: u64, at: i64, drafts: &mut [Draft]) -> bool {
-        self.keepalives.sent(number, at, drafts)
+    pub(super) fn keepalive(&mut self, number: u64, at: i64, partials: &mut [PartialRequest]) -> bool {
+        self.keepalives.sent(number, at, partials)
     }
 
     /// The line after a first token says how many keepalives its stream had.
-    pub(super) fn keepalives_cleared(&mut self, index: usize, count: u64, drafts: &mut [Draft]) {
-        self.keepalives.confirm(index, count, drafts);
+    pub(super) fn keepalives_cleared(&mut self, index: usize, count: u64, partials: &mut [PartialRequest]) {
+        self.keepalives.confirm(index, count, partials);
     }
 
     /// Event `event` carried the usage read just before.
@@ -197,12 +202,18 @@ impl Stamped {
         self.stream_ends.push_back((at, parts, possible));
     }
 
-    pub(super) fn complete(&mut self, label: u32, at: i64, mut end: End, drafts: &mut [Draft]) -> bool {
+    pub(super) fn complete(
+        &mut self,
+        label: u32,
+        at: i64,
+        mut end: End,
+        partials: &mut [PartialRequest],
+    ) -> bool {
         self.last_complete = None;
-        let fits = |index: usize| drafts.get(index).is_some_and(|draft| draft.label == label);
+        let fits = |index: usize| partials.get(index).is_some_and(|partial| partial.label == label);
         let fitting = self.started(at, end.ms, fits);
-        let Some(index) = self.pick(fitting, at.saturating_sub(end.ms), drafts) else { return false };
-        self.claim_stream(index, drafts);
+        let Some(index) = self.pick(fitting, at.saturating_sub(end.ms), partials) else { return false };
+        self.claim_stream(index, partials);
         while self.stream_ends.front().is_some_and(|(seen, ..)| at.saturating_sub(*seen) > DRAIN_MS) {
             self.stream_ends.pop_front();
         }
@@ -222,20 +233,26 @@ impl Stamped {
         if let Some(place) = self.captured_at.iter().position(last) {
             end.usage = self.captured_at.remove(place).map(|(.., usage)| usage);
         }
-        if let Some(draft) = drafts.get_mut(index) {
-            self.open.remove(&(draft.start, index));
-            self.keepalives.leave(index, draft);
-            draft.end = Some(end);
+        if let Some(partial) = partials.get_mut(index) {
+            self.open.remove(&(partial.start, index));
+            self.keepalives.leave(index, partial);
+            partial.end = Some(end);
         }
         self.last_complete = Some(index);
         true
     }
 
     /// The proxy gave up a request that had run so long; `false` when none has.
-    pub(super) fn timeout(&mut self, label: u32, at: i64, after_ms: u64, drafts: &[Draft]) -> bool {
+    pub(super) fn timeout(
+        &mut self,
+        label: u32,
+        at: i64,
+        after_ms: u64,
+        partials: &[PartialRequest],
+    ) -> bool {
         let start = at.saturating_sub(i64::try_from(after_ms).unwrap_or(i64::MAX));
         let range = (start.saturating_sub(TIMER_LATE_MS), 0)..=(start.saturating_add(EXACT_MS), usize::MAX);
-        let mine = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+        let mine = |index: &usize| partials.get(*index).is_some_and(|partial| partial.label == label);
         let near = self.open.range(range).rev().take(MAX_CANDIDATES);
         let fitting: Vec<usize> = near.map(|&(_, index)| index).filter(mine).collect();
         let fits = !fitting.is_empty() && self.aborts.len() <= 2 * self.open.len();
@@ -260,8 +277,8 @@ impl Stamped {
 
     /// Settles what had to wait for the end of the log. Returns how many
     /// lines fit no request after all.
-    pub(super) fn finish(mut self, drafts: &mut [Draft]) -> u64 {
-        self.settle_first_parts(drafts);
+    pub(super) fn finish(mut self, partials: &mut [PartialRequest]) -> u64 {
+        self.settle_first_parts(partials);
         let mut lost = 0;
         let mut groups = Vec::new();
         let mut timeouts: Vec<(i64, usize)> = Vec::new();
@@ -270,11 +287,11 @@ impl Stamped {
         let (late, failed): (Vec<Abort>, Vec<Abort>) = std::mem::take(&mut self.aborts)
             .into_iter()
             .partition(|abort| matches!(abort, Abort::Timeout { .. }));
-        let failed = self.settle_certain_failures(failed, &late, drafts);
+        let failed = self.settle_certain_failures(failed, &late, partials);
         for abort in late.into_iter().chain(failed) {
             let group = match abort {
-                Abort::Timeout { at, fitting } => self.timed_out(at, fitting, &mut timeouts, drafts),
-                Abort::Failure { at, label, started } => self.failed(at, label, started, &timeouts, drafts),
+                Abort::Timeout { at, fitting } => self.timed_out(at, fitting, &mut timeouts, partials),
+                Abort::Failure { at, label, started } => self.failed(at, label, started, &timeouts, partials),
             };
             match group {
                 Some(group) if group.len() > 1 => groups.push(group),
@@ -284,20 +301,19 @@ impl Stamped {
         }
         for group in groups {
             // Where all of them ended alike, it does not matter which line was whose.
-            let mut ends = group
-                .iter()
-                .filter_map(|index| drafts.get(*index))
-                .map(|draft| if draft.failed || draft.timed_out { Some(draft.timed_out) } else { None });
+            let mut ends = group.iter().filter_map(|index| partials.get(*index)).map(|partial| {
+                if partial.failed || partial.timed_out { Some(partial.timed_out) } else { None }
+            });
             let first = ends.next().flatten();
             let confidence = match first {
                 Some(_) if ends.all(|end| end == first) => Confidence::Likely,
                 _ => Confidence::Ambiguous,
             };
             for index in group {
-                if let Some(draft) = drafts.get_mut(index) {
-                    draft.doubt(confidence);
+                if let Some(partial) = partials.get_mut(index) {
+                    partial.doubt(confidence);
                     // How long each of them waited is open.
-                    draft.keepalives_unsure = true;
+                    partial.keepalives_unsure = true;
                 }
             }
         }
@@ -310,7 +326,7 @@ impl Stamped {
         &mut self,
         failed: Vec<Abort>,
         late: &[Abort],
-        drafts: &mut [Draft],
+        partials: &mut [PartialRequest],
     ) -> Vec<Abort> {
         let timeouts: Vec<i64> = late
             .iter()
@@ -325,8 +341,8 @@ impl Stamped {
             let before = timeouts.partition_point(|timeout| *timeout <= at);
             let last = before.checked_sub(1).and_then(|index| timeouts.get(index));
             let is_aftermath = last.is_some_and(|timeout| at.saturating_sub(*timeout) < ABORT_MS);
-            match self.may_have_failed(at, label, started, drafts).as_slice() {
-                &[index] if !is_aftermath => self.fail(index, at, drafts),
+            match self.may_have_failed(at, label, started, partials).as_slice() {
+                &[index] if !is_aftermath => self.fail(index, at, partials),
                 _ => doubtful.push(abort),
             }
         }
@@ -340,21 +356,23 @@ impl Stamped {
         at: i64,
         mut fitting: Vec<usize>,
         timeouts: &mut Vec<(i64, usize)>,
-        drafts: &mut [Draft],
+        partials: &mut [PartialRequest],
     ) -> Option<Vec<usize>> {
-        fitting.retain(|index| drafts.get(*index).is_some_and(|draft| !draft.timed_out && !draft.failed));
-        for prefer in [|draft: &Draft| draft.end.is_none(), Draft::is_streamed] {
-            let preferred = |index: &usize| drafts.get(*index).is_some_and(prefer);
+        fitting.retain(|index| {
+            partials.get(*index).is_some_and(|partial| !partial.timed_out && !partial.failed)
+        });
+        for prefer in [|partial: &PartialRequest| partial.end.is_none(), PartialRequest::is_streamed] {
+            let preferred = |index: &usize| partials.get(*index).is_some_and(prefer);
             if fitting.iter().any(preferred) {
                 fitting.retain(preferred);
             }
         }
         let &index = fitting.first()?;
-        let draft = drafts.get_mut(index)?;
-        draft.timed_out = true;
-        keepalives::cut(index, at, drafts);
-        if let Some(draft) = drafts.get(index) {
-            self.open.remove(&(draft.start, index));
+        let partial = partials.get_mut(index)?;
+        partial.timed_out = true;
+        keepalives::cut(index, at, partials);
+        if let Some(partial) = partials.get(index) {
+            self.open.remove(&(partial.start, index));
         }
         timeouts.push((at, index));
         Some(fitting)
@@ -368,73 +386,79 @@ impl Stamped {
         label: Option<u32>,
         started: usize,
         timeouts: &[(i64, usize)],
-        drafts: &mut [Draft],
+        partials: &mut [PartialRequest],
     ) -> Option<Vec<usize>> {
-        let mine = |draft: &Draft| label.is_none_or(|label| draft.label == label);
+        let mine = |partial: &PartialRequest| label.is_none_or(|label| partial.label == label);
         let before = timeouts.partition_point(|(timeout, _)| *timeout <= at);
         let aborted = timeouts.iter().take(before).rev().take(MAX_CANDIDATES).find(|(timeout, index)| {
-            at.saturating_sub(*timeout) < ABORT_MS && drafts.get(*index).is_some_and(mine)
+            at.saturating_sub(*timeout) < ABORT_MS && partials.get(*index).is_some_and(mine)
         });
         if let Some(&(_, index)) = aborted {
             return Some(vec![index]);
         }
-        let fitting = self.may_have_failed(at, label, started, drafts);
-        self.fail(*fitting.first()?, at, drafts);
+        let fitting = self.may_have_failed(at, label, started, partials);
+        self.fail(*fitting.first()?, at, partials);
         Some(fitting)
     }
 
     /// The requests that were there to fail at this time, the one that started last
     /// first.
-    fn may_have_failed(&self, at: i64, label: Option<u32>, started: usize, drafts: &[Draft]) -> Vec<usize> {
-        let mine = |draft: &Draft| label.is_none_or(|label| draft.label == label);
+    fn may_have_failed(
+        &self,
+        at: i64,
+        label: Option<u32>,
+        started: usize,
+        partials: &[PartialRequest],
+    ) -> Vec<usize> {
+        let mine = |partial: &PartialRequest| label.is_none_or(|label| partial.label == label);
         let range = (i64::MIN, 0)..=(at.saturating_add(EXACT_MS), usize::MAX);
         let earlier = self.open.range(range).rev().take(MAX_CANDIDATES).map(|&(_, index)| index);
         let mut fitting: Vec<usize> =
-            earlier.filter(|&index| index < started && drafts.get(index).is_some_and(mine)).collect();
-        let streamed = |index: &usize| drafts.get(*index).is_some_and(Draft::is_streamed);
+            earlier.filter(|&index| index < started && partials.get(index).is_some_and(mine)).collect();
+        let streamed = |index: &usize| partials.get(*index).is_some_and(PartialRequest::is_streamed);
         if fitting.iter().any(streamed) {
             fitting.retain(streamed);
         } else {
             let recent = |index: &usize| {
-                drafts.get(*index).is_some_and(|draft| at.saturating_sub(draft.start) < LONGEST_MS)
+                partials.get(*index).is_some_and(|partial| at.saturating_sub(partial.start) < LONGEST_MS)
             };
             fitting.retain(recent);
         }
         fitting
     }
 
-    fn fail(&mut self, index: usize, at: i64, drafts: &mut [Draft]) {
-        if let Some(draft) = drafts.get_mut(index) {
-            draft.failed = true;
-            self.open.remove(&(draft.start, index));
+    fn fail(&mut self, index: usize, at: i64, partials: &mut [PartialRequest]) {
+        if let Some(partial) = partials.get_mut(index) {
+            partial.failed = true;
+            self.open.remove(&(partial.start, index));
         }
-        keepalives::cut(index, at, drafts);
+        keepalives::cut(index, at, partials);
     }
 
-    fn settle_first_parts(&self, drafts: &mut [Draft]) {
+    fn settle_first_parts(&self, partials: &mut [PartialRequest]) {
         let mut claims = Vec::new();
-        for (index, draft) in drafts.iter_mut().enumerate() {
-            if let Some(end) = draft.end.as_mut().filter(|_| draft.first_token_ms.is_none()) {
+        for (index, partial) in partials.iter_mut().enumerate() {
+            if let Some(end) = partial.end.as_mut().filter(|_| partial.first_token_ms.is_none()) {
                 let pace = end.usage.map(|usage| usage.output).filter(|output| *output > 0);
                 claims.push(Claim {
                     request: index,
-                    from: draft.stream_start.unwrap_or(draft.start),
-                    to: draft.start.saturating_add(end.ms).saturating_add(EXACT_MS),
+                    from: partial.stream_start.unwrap_or(partial.start),
+                    to: partial.start.saturating_add(end.ms).saturating_add(EXACT_MS),
                     possible: std::mem::take(&mut end.firsts),
                     pace: pace.zip(end.tokens_per_second),
                 });
             }
         }
         for (index, settled) in self.parts.settle(&claims) {
-            let Some(draft) = drafts.get_mut(index) else { continue };
+            let Some(partial) = partials.get_mut(index) else { continue };
             match settled {
                 Settled::None => {}
-                Settled::Exact(at) => draft.first_part = FirstPart::At(at),
+                Settled::Exact(at) => partial.first_part = FirstPart::At(at),
                 Settled::Likely(at) => {
-                    draft.first_part = FirstPart::At(at);
-                    draft.doubt(Confidence::Likely);
+                    partial.first_part = FirstPart::At(at);
+                    partial.doubt(Confidence::Likely);
                 }
-                Settled::Ambiguous => draft.first_part = FirstPart::Ambiguous,
+                Settled::Ambiguous => partial.first_part = FirstPart::Ambiguous,
             }
         }
     }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::draft::{Draft, End};
+use super::draft::{End, PartialRequest};
 use crate::model::timing::Confidence;
 
 /// The line of an end is written at most this long after the end.
@@ -53,16 +53,16 @@ impl Default for Unstamped {
 }
 
 impl Unstamped {
-    pub(super) fn start(&mut self, index: usize, start: i64, drafts: &mut [Draft]) {
-        self.instant(start, drafts);
+    pub(super) fn start(&mut self, index: usize, start: i64, partials: &mut [PartialRequest]) {
+        self.instant(start, partials);
         self.open.insert((start, index));
     }
 
     /// The next line was written at `at`.
-    pub(super) fn instant(&mut self, at: i64, drafts: &mut [Draft]) {
+    pub(super) fn instant(&mut self, at: i64, partials: &mut [PartialRequest]) {
         // A clock set back bounds nothing.
         let until = if at >= self.now { at } else { i64::MAX };
-        self.settle(until, drafts);
+        self.settle(until, partials);
         self.now = at;
         self.after_timeout = false;
     }
@@ -89,7 +89,7 @@ impl Unstamped {
     }
 
     /// Gives the ends since the last known instant to requests.
-    fn settle(&mut self, until: i64, drafts: &mut [Draft]) {
+    fn settle(&mut self, until: i64, partials: &mut [PartialRequest]) {
         let mut ends = std::mem::take(&mut self.ends);
         // What only one request fits leaves fewer for the others.
         for _ in 0..3 {
@@ -97,9 +97,9 @@ impl Unstamped {
             let mut since = self.now;
             let mut left = Vec::new();
             for (label, end) in ends {
-                match self.fitting(label, &end, since, until, drafts).as_slice() {
+                match self.fitting(label, &end, since, until, partials).as_slice() {
                     [] => self.lost += 1,
-                    [index] => since = since.max(self.end(*index, end, drafts)),
+                    [index] => since = since.max(self.end(*index, end, partials)),
                     _ => left.push((label, end)),
                 }
             }
@@ -109,12 +109,12 @@ impl Unstamped {
             }
         }
         for (label, end) in ends {
-            let fitting = self.fitting(label, &end, self.now, until, drafts);
-            doubt(&fitting, drafts);
-            let open = |index: &&usize| drafts.get(**index).is_some_and(|draft| draft.end.is_none());
+            let fitting = self.fitting(label, &end, self.now, until, partials);
+            doubt(&fitting, partials);
+            let open = |index: &&usize| partials.get(**index).is_some_and(|partial| partial.end.is_none());
             match fitting.iter().find(open) {
                 Some(&index) => {
-                    let at = self.end(index, end, drafts);
+                    let at = self.end(index, end, partials);
                     self.doubtful.insert((at, index));
                     if self.doubtful.len() > MAX_CANDIDATES {
                         self.doubtful.pop_first();
@@ -128,59 +128,71 @@ impl Unstamped {
     /// The requests that this end, between two instants, can be of; probes
     /// only where nothing else fits. Among them those that got another's end
     /// perhaps, as this one may be theirs.
-    fn fitting(&self, label: u32, end: &End, since: i64, until: i64, drafts: &[Draft]) -> Vec<usize> {
+    fn fitting(
+        &self,
+        label: u32,
+        end: &End,
+        since: i64,
+        until: i64,
+        partials: &[PartialRequest],
+    ) -> Vec<usize> {
         let from = since.saturating_sub(end.ms).saturating_sub(EXACT_MS);
         let to = until.saturating_sub(end.ms).saturating_add(EXACT_MS);
         if from > to {
             return Vec::new();
         }
         let open = self.open.range((from, 0)..=(to, usize::MAX)).take(MAX_CANDIDATES);
-        let mine = |index: &usize| drafts.get(*index).is_some_and(|draft| draft.label == label);
+        let mine = |index: &usize| partials.get(*index).is_some_and(|partial| partial.label == label);
         let mut fitting: Vec<usize> = open.map(|&(_, index)| index).filter(mine).collect();
         if fitting.is_empty() {
             return fitting;
         }
         let doubtful = self.doubtful.iter().map(|&(_, index)| index).filter(mine);
-        let started = |index: &usize| drafts.get(*index).is_some_and(|d| (from..=to).contains(&d.start));
+        let started = |index: &usize| partials.get(*index).is_some_and(|d| (from..=to).contains(&d.start));
         fitting.extend(doubtful.filter(started));
-        let probe = |index: &usize| drafts.get(*index).is_some_and(Draft::is_probe);
+        let probe = |index: &usize| partials.get(*index).is_some_and(PartialRequest::is_probe);
         if !fitting.iter().all(probe) {
             fitting.retain(|index| !probe(index));
         }
         fitting
     }
 
-    fn end(&mut self, index: usize, end: End, drafts: &mut [Draft]) -> i64 {
-        let Some(draft) = drafts.get_mut(index) else { return i64::MIN };
-        let at = draft.start.saturating_add(end.ms);
-        self.open.remove(&(draft.start, index));
-        draft.keepalives_confirmed = end.keepalives;
-        draft.end = Some(end);
+    fn end(&mut self, index: usize, end: End, partials: &mut [PartialRequest]) -> i64 {
+        let Some(partial) = partials.get_mut(index) else { return i64::MIN };
+        let at = partial.start.saturating_add(end.ms);
+        self.open.remove(&(partial.start, index));
+        partial.keepalives_confirmed = end.keepalives;
+        partial.end = Some(end);
         at
     }
 
     /// The requests that a timeout after `after_ms`, or an error, can be of.
-    fn unanswered(&self, label: Option<u32>, after_ms: Option<u64>, drafts: &[Draft]) -> Vec<usize> {
+    fn unanswered(
+        &self,
+        label: Option<u32>,
+        after_ms: Option<u64>,
+        partials: &[PartialRequest],
+    ) -> Vec<usize> {
         let after_ms = i64::try_from(after_ms.unwrap_or(0)).unwrap_or(i64::MAX);
         let oldest = match after_ms {
             0 => i64::MIN,
             _ => self.now.saturating_sub(after_ms).saturating_sub(TIMER_LATE_MS),
         };
         let range = self.open.range((oldest, 0)..).rev().take(MAX_CANDIDATES);
-        let fits = |draft: &Draft| {
-            label.is_none_or(|label| draft.label == label) && !draft.timed_out && !draft.is_probe()
+        let fits = |partial: &PartialRequest| {
+            label.is_none_or(|label| partial.label == label) && !partial.timed_out && !partial.is_probe()
         };
-        range.map(|&(_, index)| index).filter(|&index| drafts.get(index).is_some_and(fits)).collect()
+        range.map(|&(_, index)| index).filter(|&index| partials.get(index).is_some_and(fits)).collect()
     }
 
-    pub(super) fn timeout(&mut self, label: u32, after_ms: u64, drafts: &mut [Draft]) -> bool {
-        let fitting = self.unanswered(Some(label), Some(after_ms), drafts);
+    pub(super) fn timeout(&mut self, label: u32, after_ms: u64, partials: &mut [PartialRequest]) -> bool {
+        let fitting = self.unanswered(Some(label), Some(after_ms), partials);
         let Some(&index) = fitting.last() else { return false };
         self.after_timeout = true;
-        if let Some(draft) = drafts.get_mut(index) {
-            draft.timed_out = true;
+        if let Some(partial) = partials.get_mut(index) {
+            partial.timed_out = true;
         }
-        doubt(&fitting, drafts);
+        doubt(&fitting, partials);
         true
     }
 
@@ -196,36 +208,36 @@ impl Unstamped {
         room
     }
 
-    fn failed(&mut self, label: Option<u32>, started: usize, drafts: &mut [Draft]) {
-        let mut fitting = self.unanswered(label, None, drafts);
+    fn failed(&mut self, label: Option<u32>, started: usize, partials: &mut [PartialRequest]) {
+        let mut fitting = self.unanswered(label, None, partials);
         fitting.retain(|index| *index < started);
         let Some(&index) = fitting.first() else {
             self.lost += 1;
             return;
         };
-        if let Some(draft) = drafts.get_mut(index) {
-            draft.failed = true;
-            self.open.remove(&(draft.start, index));
+        if let Some(partial) = partials.get_mut(index) {
+            partial.failed = true;
+            self.open.remove(&(partial.start, index));
         }
-        doubt(&fitting, drafts);
+        doubt(&fitting, partials);
     }
 
     /// Settles what is left. Returns how many ends fit no request.
-    pub(super) fn finish(mut self, drafts: &mut [Draft]) -> u64 {
-        self.settle(i64::MAX, drafts);
+    pub(super) fn finish(mut self, partials: &mut [PartialRequest]) -> u64 {
+        self.settle(i64::MAX, partials);
         for (label, started) in std::mem::take(&mut self.failures) {
-            self.failed(label, started, drafts);
+            self.failed(label, started, partials);
         }
         self.lost
     }
 }
 
 /// One line for any of these requests: likely where there is one, else ambiguous.
-fn doubt(fitting: &[usize], drafts: &mut [Draft]) {
+fn doubt(fitting: &[usize], partials: &mut [PartialRequest]) {
     let confidence = if fitting.len() > 1 { Confidence::Ambiguous } else { Confidence::Likely };
     for index in fitting {
-        if let Some(draft) = drafts.get_mut(*index) {
-            draft.doubt(confidence);
+        if let Some(partial) = partials.get_mut(*index) {
+            partial.doubt(confidence);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::error::{ParseError, SkipReason};
 use crate::formats::body::{Body, Raw, Section, Visit, item};
 use crate::formats::json::cursor::{Cursor, Shape};
-use crate::formats::json::fault::{Checked, Fault, FaultKind, Walk};
+use crate::formats::json::fault::{Fault, FaultKind, ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::record::TraceRecord;
@@ -170,7 +170,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
     Ok(found)
 }
 
-fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Checked<Option<Request>> {
+fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<Option<Request>> {
     visit.restart(Section::Body);
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;

@@ -2,14 +2,14 @@
 //! is a JSON object or one string of server-sent events.
 
 use crate::formats::json::cursor::{Cursor, Shape};
-use crate::formats::json::fault::{Checked, Walk};
+use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::sse::EventReader;
 use crate::model::Response;
 
 /// Reads the value of the trace's `response`; `None` where it is null.
-pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Option<Response>> {
+pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Response>> {
     if cursor.shape()? != Shape::Object {
         let null = cursor.at_null();
         cursor.skip()?;
@@ -26,7 +26,7 @@ pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Option<Response>> {
     Ok(Some(Response { status, ..response }))
 }
 
-fn read_body(cursor: &mut Cursor<'_, '_>) -> Checked<Response> {
+fn read_body(cursor: &mut Cursor<'_, '_>) -> ParseResult<Response> {
     match cursor.shape()? {
         Shape::Object => {
             let reply = Reply::read(cursor)?;
@@ -92,7 +92,7 @@ struct Usage {
 }
 
 impl Reply {
-    fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Self> {
+    fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         let mut reply = Self::default();
         let mut walk = Walk::default();
         while let Some(key) = cursor.next_member(&mut walk)? {
@@ -101,14 +101,14 @@ impl Reply {
         Ok(reply)
     }
 
-    fn read_or_skip(cursor: &mut Cursor<'_, '_>) -> Checked<Self> {
+    fn read_or_skip(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         if cursor.shape()? == Shape::Object {
             return Self::read(cursor);
         }
         cursor.skip().map(|()| Self::default())
     }
 
-    fn member(&mut self, cursor: &mut Cursor<'_, '_>, key: &str) -> Checked<()> {
+    fn member(&mut self, cursor: &mut Cursor<'_, '_>, key: &str) -> ParseResult<()> {
         match key {
             "usage" => self.usage = Usage::read(cursor)?,
             "input_tokens" => self.bare_input = cursor.u64_or_skip()?,
@@ -123,7 +123,7 @@ impl Reply {
 }
 
 impl Usage {
-    fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Self> {
+    fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         let mut usage = Self::default();
         if cursor.shape()? != Shape::Object {
             cursor.skip()?;
@@ -154,7 +154,7 @@ struct Event {
 }
 
 impl Event {
-    fn read(cursor: &mut Cursor<'_, '_>) -> Checked<Self> {
+    fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         let (mut kind, mut message, mut delta) = (None, Reply::default(), Reply::default());
         let (mut usage, mut starts_tool_call) = (Usage::default(), false);
         let mut walk = Walk::default();
@@ -179,7 +179,7 @@ impl Event {
     }
 }
 
-fn count_tool_calls(cursor: &mut Cursor<'_, '_>) -> Checked<u64> {
+fn count_tool_calls(cursor: &mut Cursor<'_, '_>) -> ParseResult<u64> {
     let mut calls = 0;
     if cursor.shape()? == Shape::Array {
         let mut walk = Walk::default();
@@ -193,7 +193,7 @@ fn count_tool_calls(cursor: &mut Cursor<'_, '_>) -> Checked<u64> {
 }
 
 /// Whether a content block calls a tool; passes it.
-fn is_tool_call(cursor: &mut Cursor<'_, '_>) -> Checked<bool> {
+fn is_tool_call(cursor: &mut Cursor<'_, '_>) -> ParseResult<bool> {
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
         return Ok(false);

@@ -1,0 +1,1 @@
+//! What costs time here, and what to do: one file for each rule.
