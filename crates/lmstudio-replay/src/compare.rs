@@ -3,7 +3,7 @@
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::explain::{Direct, Doubt};
 
-use crate::run::{Cache, Comparison, Figures, Proxied, Replay, Verdict, rounded};
+use crate::run::{Cache, Comparison, Figures, Proxied, Replay, Verdict, three_decimals};
 
 /// Differences below this count as noise, …
 const NOISE_MS: f64 = 500.0;
@@ -80,8 +80,8 @@ impl Proxied {
 impl Comparison {
     fn of(replay: &Replay, proxied: Proxied) -> Self {
         let times = proxied.comparable_ms(&replay.median);
-        let times = times.map(|(proxied, direct)| (proxied, rounded(direct)));
-        let added_ms = times.map(|(proxied, direct)| rounded(proxied - direct));
+        let times = times.map(|(proxied, direct)| (proxied, three_decimals(direct)));
+        let added_ms = times.map(|(proxied, direct)| three_decimals(proxied - direct));
         let (verdict, headline) = match (times, &proxied.model) {
             (_, Some(model)) if !is_same_model(model, &replay.model) => {
                 let why = format!(

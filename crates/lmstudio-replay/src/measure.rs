@@ -10,7 +10,7 @@ use crate::error::{AnswerLimit, Error};
 use crate::events::{self, Content, Delta, Usage};
 use crate::http::Answer;
 use crate::progress::ProgressHandle;
-use crate::run::{Api, ChunkGap, Figures, Run, ServerTimings, rounded};
+use crate::run::{Api, ChunkGap, Figures, Run, ServerTimings, three_decimals};
 use crate::server_message::{message_in, message_in_body};
 use crate::surrogates::replace_lone_surrogates;
 
@@ -319,11 +319,11 @@ impl Measured {
 fn per_second(tokens: u64, ms: f64) -> Option<f64> {
     #[allow(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
     let steps = tokens.checked_sub(1).filter(|steps| *steps > 0)? as f64;
-    (ms > 0.0).then(|| rounded(steps * 1000.0 / ms))
+    (ms > 0.0).then(|| three_decimals(steps * 1000.0 / ms))
 }
 
 fn ms_between(from: Instant, to: Instant) -> f64 {
-    rounded(to.saturating_duration_since(from).as_secs_f64() * 1000.0)
+    three_decimals(to.saturating_duration_since(from).as_secs_f64() * 1000.0)
 }
 
 #[cfg(test)]

@@ -240,7 +240,7 @@ impl Figures {
     }
 }
 
-/// Milliseconds to three decimals, which are microseconds.
-pub(crate) fn rounded(value: f64) -> f64 {
+/// Rounds to three decimals: milliseconds to microseconds.
+pub(crate) fn three_decimals(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

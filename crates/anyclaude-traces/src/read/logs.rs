@@ -17,13 +17,13 @@ use crate::model::time::Timestamp;
 const CHUNK_BYTES: usize = 1 << 18;
 /// How much of a log is looked at to tell when it begins or ends.
 const END_BYTES: u64 = 1 << 16;
-/// How long before its start a request may be logged, and how much the clocks of
-/// names and contents may differ: a minute, in milliseconds.
+/// A minute: a request may be logged before its start, and a name be older than what the
+/// file holds.
 const SLACK_MS: i64 = 60_000;
 /// A request log holds one day; the day may be local or UTC.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// The logs of one root, as far as they overlap a time.
+/// The logs of one root that overlap a window of time.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Logs {
@@ -73,8 +73,8 @@ impl Store {
         traces?.parent().map(Path::to_owned)
     }
 
-    /// Reads the logs below a root that can tell of requests in this time; the
-    /// others are not opened. Logs that cannot be read are returned beside.
+    /// Reads the logs below a root that may hold requests of this time. Logs that cannot be
+    /// read are returned beside them.
     #[must_use]
     pub fn logs(&self, root: &Path, window: RangeInclusive<Timestamp>) -> (Logs, Vec<Error>) {
         let mut errors = Vec::new();
@@ -94,8 +94,8 @@ impl Store {
         (logs, errors)
     }
 
-    /// Reads one log that the user names: a debug log or what was captured of
-    /// anyclaude's standard error.
+    /// Reads one log that the user names: a debug log, or captured standard error of
+    /// anyclaude.
     ///
     /// # Errors
     ///
@@ -136,8 +136,8 @@ impl Store {
     }
 }
 
-/// The regular files of a folder with this ending, sorted by name. A folder that
-/// is not there holds none.
+/// The regular files of a folder with this ending, sorted by name; none where there is no
+/// such folder.
 fn candidates(
     folder: &Path,
     ending: &str,

@@ -34,7 +34,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The file, under the name it was found by.
+    /// The file, by the path under which it was found.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -47,8 +47,8 @@ impl Source {
 pub struct TraceFile {
     /// The file.
     pub path: Arc<Path>,
-    /// Its content. A timestamp that the content lacks is taken from the file's
-    /// name, which anyclaude makes from it.
+    /// Its content. A missing timestamp is taken from the file's name, which anyclaude
+    /// makes from the timestamp.
     pub record: TraceRecord,
 }
 
@@ -101,12 +101,12 @@ impl Store {
         self.progress.clone()
     }
 
-    /// The files at these paths: a file stands for itself, a folder for every
-    /// `*.json` below it, hidden folders included. Sorted by name inside each
-    /// folder; a file that two of the paths reach is found once.
+    /// The files at these paths: a file itself, and of a folder every `*.json` below it,
+    /// hidden folders included. Sorted by name inside each folder; a file that two of the
+    /// paths reach is found once.
     ///
-    /// Links to files are followed, links to folders only when named. What is
-    /// no regular file is passed over inside a folder and an error when named.
+    /// Links to files are followed, links to folders only when named. Anything but a regular
+    /// file is ignored inside a folder, and an error when named.
     #[must_use]
     pub fn find<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> (Vec<Source>, Vec<Error>) {
         let mut sources = Vec::new();
@@ -114,12 +114,11 @@ impl Store {
         (sources, errors)
     }
 
-    /// Reads sources on all threads, shows each one's content to a visitor of
-    /// its own, and calls `fold` for one after the other, in the order of the
-    /// sources.
+    /// Reads sources on all threads, each with a visitor of its own, and calls `fold` with
+    /// one after the other, in the order of the sources.
     ///
-    /// Files that could not be read or are no traces are returned, in the same
-    /// order; they never keep another from being read.
+    /// Files that cannot be read or are no traces are returned, in the same order; they
+    /// never keep another from being read.
     pub fn scan<V: Visit + Send>(
         &self,
         sources: &[Source],
@@ -129,8 +128,8 @@ impl Store {
         self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold)
     }
 
-    /// [Finds](Self::find) files and [scans](Self::scan) them, the first while it
-    /// still looks for others. Errors of finding come first.
+    /// [Finds](Self::find) files and [scans](Self::scan) them at the same time. Errors of
+    /// finding come first.
     pub(crate) fn find_and_scan<P: AsRef<Path>, V: Visit + Send>(
         &self,
         order: Order,
@@ -178,7 +177,7 @@ impl Store {
         errors.into_iter().map(|(_, error)| error).collect()
     }
 
-    /// Reads one file, for content that is not kept of all.
+    /// Reads one file, for content that is not kept of every file.
     ///
     /// # Errors
     ///
