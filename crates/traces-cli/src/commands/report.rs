@@ -110,7 +110,7 @@ fn texts(store: &Store, sides: &[report::Side<'_>]) -> anyhow::Result<Vec<Prompt
     let text = |side: &report::Side<'_>| -> anyhow::Result<Option<PromptText>> {
         let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
         let mut content = Content::with_text();
-        store.reread(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
+        store.read_one(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
         Ok(Some(PromptText::of(&side.name, newest, &content)))
     };
     sides.iter().filter_map(|side| text(side).transpose()).collect()

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let mut content = if args.text { Content::with_text() } else { Content::sizes() };
     one.reader
         .store()
-        .reread(request.path.as_ref(), &mut content)
+        .read_one(request.path.as_ref(), &mut content)
         .context("the file changed while it was read")?;
     let limits = check_limits(std::slice::from_ref(&request), &args.limits.fail_over);
     let inputs = if one.selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
