@@ -31,7 +31,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::error::Skipped;
+use crate::error::Error;
 use crate::model::request::Request;
 use crate::model::{CacheUse, SimulatedReuse};
 use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate};
@@ -57,11 +57,11 @@ pub fn fit_simulated<'a>(
     prompts: &'a Prompts,
     options: CacheOptions,
     fetch: &'a mut Fetch<'a>,
-) -> Vec<Skipped> {
+) -> Vec<Error> {
     let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
-    let simulation = simulate(&seen, prompts, options, fetch);
-    fit(requests, elsewhere, &simulation.reuse);
-    simulation.errors().iter().map(Skipped::from).collect()
+    let (reuse, unread) = simulate(&seen, prompts, options, fetch).into_reuse();
+    fit(requests, elsewhere, &reuse);
+    unread
 }
 
 /// Fills the parts of time and the tokens of all requests of one recording.
