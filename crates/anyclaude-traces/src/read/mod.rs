@@ -210,7 +210,7 @@ impl<'p> Reader<'p> {
 
     fn read<V: Visit>(&mut self, source: &Source, visit: &mut V) -> Result<TraceFile, Error> {
         let parsed = self.parse(&source.path, visit);
-        self.read.count_file(self.buffer.bytes().len());
+        self.read.count_file();
         let mut record = parsed.map_err(|kind| Error::new(&*source.path, kind))?;
         if record.timestamp.is_none() {
             let name = source.path.file_name().unwrap_or_default().to_string_lossy();
@@ -229,6 +229,7 @@ impl<'p> Reader<'p> {
         let most = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
         let may_be_whole = self.buffer.begin(&mut file, most)?;
         let begun = self.buffer.bytes().len();
+        self.read.count_bytes(begun);
         let first = may_be_whole.then(|| self.parser.parse(self.buffer.bytes(), visit));
         if let Some(Ok(record)) = first {
             return Ok(record);
@@ -240,9 +241,11 @@ impl<'p> Reader<'p> {
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         check(metadata.len())?;
         self.buffer.finish(&mut file, usize::try_from(metadata.len()).unwrap_or(usize::MAX), most)?;
-        check(self.buffer.bytes().len() as u64)?;
+        let length = self.buffer.bytes().len();
+        self.read.count_bytes(length - begun);
+        check(length as u64)?;
         match first {
-            Some(Err(error)) if self.buffer.bytes().len() == begun => Err(error.into()),
+            Some(Err(error)) if length == begun => Err(error.into()),
             _ => Ok(self.parser.parse(self.buffer.bytes(), visit)?),
         }
     }

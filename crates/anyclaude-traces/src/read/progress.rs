@@ -70,10 +70,18 @@ impl<'p> Tally<'p> {
         Self { progress, files: 0, bytes: 0 }
     }
 
-    pub(super) fn count_file(&mut self, bytes: usize) {
+    /// Counts a file that is done with.
+    pub(super) fn count_file(&mut self) {
         self.files += 1;
+        if self.files == Self::MOST_FILES {
+            self.tell();
+        }
+    }
+
+    /// Counts bytes of a file that is not parsed yet, which may take long.
+    pub(super) fn count_bytes(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.files == Self::MOST_FILES || self.bytes >= Self::MOST_BYTES {
+        if self.bytes >= Self::MOST_BYTES {
             self.tell();
         }
     }

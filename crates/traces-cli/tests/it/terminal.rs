@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common::{self, Folder, HOME, body, program, repo, run, traces, width};
 use nix::pty::{Winsize, openpty};
@@ -272,33 +272,31 @@ fn a_replay_fits_the_terminal() {
     }
 }
 
-/// A folder that takes a second to read on this machine: one large trace under as
-/// many names as it takes.
-fn slow_folder() -> Folder {
+/// A folder that takes so long to read that progress is shown, however fast and busy
+/// this machine is, and what was shown: one large trace under as many names as it takes.
+fn slow_folder() -> (Folder, String) {
     let folder = Folder::new();
     let text = "many words, ".repeat(500_000);
     folder.trace("0.json", "2025-11-16T10:00:00.000Z", &body(&text));
-    let mut names = 1;
-    loop {
-        let began = Instant::now();
-        folder.traces("list . --quiet").ends_with(0);
-        if began.elapsed() > Duration::from_secs(1) {
-            return folder;
+    for names in 1.. {
+        let (text, code) = on_terminal(60, &["list", folder.path().to_str().unwrap(), "--last", "1"], &[]);
+        assert_eq!(code, 0, "{text}");
+        let drawn = text.rsplit_once("\r\u{1b}[K").map_or("", |(progress, _)| progress);
+        if drawn.contains("MB") {
+            return (folder, text);
         }
-        for name in names..2 * names {
+        for name in (1 << names)..(2 << names) {
             let new = folder.path().join(format!("{name}.json"));
             std::fs::hard_link(folder.path().join("0.json"), new).unwrap();
         }
-        names *= 2;
     }
+    unreachable!("reading takes ever longer")
 }
 
 #[test]
 fn reading_shows_how_far_it_is_and_leaves_nothing_of_it() {
-    let folder = slow_folder();
+    let (folder, text) = slow_folder();
     let folder = folder.path().to_str().unwrap();
-    let (text, code) = on_terminal(60, &["list", folder, "--last", "1"], &[]);
-    assert_eq!(code, 0, "{text}");
     let (progress, page) = text.rsplit_once("\r\u{1b}[K").expect("some progress");
     assert!(progress.contains("Reading: ") && progress.contains("MB"), "{progress:?}");
     for drawn in progress.split("\r\u{1b}[K") {
@@ -310,5 +308,22 @@ fn reading_shows_how_far_it_is_and_leaves_nothing_of_it() {
     {
         let (text, _) = on_terminal(60, &["list", folder, "--last", "1", more], &[environment]);
         assert!(!text.contains('\r') && !text.contains("Reading"), "{more} {environment:?}: {text:?}");
+    }
+}
+
+#[test]
+fn a_name_of_many_marks_is_cut() {
+    let folder = Folder::new();
+    let mut body = body("a");
+    body["tools"] = json!([common::tool(&format!("{}{}", "name".repeat(50), "\u{301}".repeat(400_000)), "Runs.")]);
+    body["model"] = json!("e\u{301}".repeat(200_000));
+    folder.trace("a.json", "2025-11-16T10:00:00.000Z", &body);
+    for verb in ["show", "list", "summary"] {
+        let line = format!("{verb} {}", folder.path().join("a.json").display());
+        let (text, code) = result_on_terminal(80, &line, &[]);
+        assert_eq!(code, 0, "{verb}");
+        for row in without_colours(&text).lines() {
+            assert!(width(row) <= 80 || row.contains("  traces "), "{verb}: {}", width(row));
+        }
     }
 }
