@@ -4,9 +4,9 @@ use std::io::Write;
 
 use anyclaude_traces::Error;
 use anyclaude_traces::Kind;
+use anyclaude_traces::analysis::diff::read_side;
 use anyclaude_traces::analysis::diff::{self, diff};
 use anyclaude_traces::model::scope::KindFilter;
-use anyclaude_traces::recording::read_side;
 
 use super::{reading, report_skipped};
 use crate::cli::{DiffArgs, Format};

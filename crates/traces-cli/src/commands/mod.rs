@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use anyclaude_traces::Error;
 use anyclaude_traces::Request;
-use anyclaude_traces::analysis::summary::Grouping;
+use anyclaude_traces::model::group::Grouping;
 
 use crate::cli::{By, Filter, Output, Verb};
 use crate::exit::Status;

@@ -5,10 +5,10 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
+use anyclaude_traces::analysis::prefix::element_text;
 use anyclaude_traces::analysis::prefix::{CacheInput, Options, PrefixReport, Prompts, prefix};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::recording::element_text;
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};

@@ -7,11 +7,11 @@ use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::content::Content;
 use anyclaude_traces::analysis::explain::Direct;
+use anyclaude_traces::analysis::explain::read_prompts;
 use anyclaude_traces::analysis::report::{self, PromptText, report};
-use anyclaude_traces::analysis::summary::Grouping;
 use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::model::group::Grouping;
 use anyclaude_traces::model::scope::KindFilter;
-use anyclaude_traces::recording::read_prompts;
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;

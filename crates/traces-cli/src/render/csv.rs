@@ -5,7 +5,7 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::diff::MeasureChange;
 use anyclaude_traces::analysis::prefix::PrefixRequest;
-use anyclaude_traces::analysis::summary::Group;
+use anyclaude_traces::model::group::Group;
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,8 +1,9 @@
 //! The page of `traces diff`.
 
 use anyclaude_traces::analysis::content::ParameterValue;
-use anyclaude_traces::analysis::diff::{Diff, MeasureChange, SideName};
+use anyclaude_traces::analysis::diff::{Diff, MeasureChange};
 use anyclaude_traces::analysis::logging_cost::RunChange;
+use anyclaude_traces::model::SideName;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
 
 use super::page::Page;

@@ -1,8 +1,8 @@
 //! The page of `traces timing`.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::analysis::summary::Group;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
+use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::stats::Stats;
 use anyclaude_traces::model::timing::{Confidence, Outcome};
