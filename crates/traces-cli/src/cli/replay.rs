@@ -66,9 +66,9 @@ pub(crate) struct Direct {
     /// The API to use [default: what the server has]
     #[arg(long, value_name = "API")]
     pub(crate) api: Option<ApiArg>,
-    /// The most tokens that an answer may have, whatever was recorded
+    /// Limit the answer to this many tokens, whatever was recorded
     ///
-    /// More tokens measure the speed of generation better, and take longer.
+    /// More tokens measure the generation speed better, and take longer.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u64).range(1..))]
     pub(crate) max_tokens: u64,
     /// How often to measure
@@ -113,7 +113,7 @@ pub(crate) enum ApiArg {
     Openai,
 }
 
-/// A number of seconds that is more than none.
+/// A number of seconds above 0.
 fn parse_seconds(text: &str) -> anyhow::Result<Duration> {
     let seconds: f64 = text.parse().context("write a number of seconds, such as 600 or 2.5")?;
     let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());

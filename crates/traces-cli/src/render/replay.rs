@@ -15,7 +15,9 @@ pub(crate) fn page(replay: &Replay) -> Page {
     }
     page.table(runs(replay));
     if replay.cache == Cache::AsIs && replay.runs.len() > 1 {
-        page.line("From run 2 on the prompt cache may hold the prompt; --cold or --warm make runs alike.");
+        page.line(
+            "From run 2 on the prompt cache may hold the prompt: --cold or --warm make runs comparable.",
+        );
     }
     match &replay.comparison {
         Some(comparison) => {
@@ -44,7 +46,7 @@ fn facts(replay: &Replay) -> String {
 
 fn left_out(replay: &Replay) -> Option<String> {
     let parts: Vec<String> = replay.left_out.iter().map(|left| format!("{} {}", left.n, left.what)).collect();
-    (!parts.is_empty()).then(|| format!("Left out, as this API has no place for it: {}.", parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("Not sent, as this API cannot express it: {}.", parts.join(", ")))
 }
 
 /// Milliseconds as people read them.
@@ -104,7 +106,7 @@ fn row(name: String, figures: &Figures, stopped: Option<String>) -> [String; 12]
 fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
     let mut grid = Grid::new([
         text("", 0),
-        number("BEFORE", 3),
+        number("PROXY", 3),
         number("TTFT", 0),
         number("TOTAL", 0),
         number("OUT", 2),

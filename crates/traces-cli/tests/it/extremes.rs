@@ -27,17 +27,21 @@ fn folder(name: &str) -> Folder {
     folder
 }
 
-/// Runs every verb that needs no server, in every format.
-fn run_all(folder: &Folder) {
+/// Runs every verb that needs no server, in each of these formats that it has.
+fn run_all(folder: &Folder, wanted: &[&str]) {
     for (verb, formats) in FORMATS {
         let inputs = match verb {
             "diff" | "explain" => "in/a.json in/b.json",
             "replay" => continue,
             _ => "in",
         };
-        for format in formats {
+        for format in formats.iter().filter(|format| wanted.contains(format)) {
             let ran = folder.traces(&format!("{verb} {inputs} --format {format}"));
-            assert!([0, 2].contains(&ran.code) && !ran.stderr.contains("panicked"), "{verb} {format}: {:.500}", ran.stderr);
+            assert!(
+                [0, 2].contains(&ran.code) && !ran.stderr.contains("panicked"),
+                "{verb} {format}: {:.500}",
+                ran.stderr
+            );
         }
     }
     folder.traces("report in -o page.html --force").ends_with(0);
@@ -45,17 +49,17 @@ fn run_all(folder: &Folder) {
 
 #[test]
 fn a_name_may_be_longer_than_a_width_can_be() {
-    run_all(&folder(&"n".repeat(70_000)));
+    run_all(&folder(&"n".repeat(70_000)), &["table", "json", "ndjson", "csv", "markdown"]);
 }
 
 #[test]
 fn a_name_may_have_a_million_characters() {
-    run_all(&folder(&"n".repeat(MILLION)));
+    run_all(&folder(&"n".repeat(MILLION)), &["table"]);
 }
 
 #[test]
 fn a_name_may_be_of_signs_alone_that_markdown_knows() {
-    run_all(&folder(&"_".repeat(MILLION)));
+    run_all(&folder(&"_".repeat(MILLION)), &["markdown"]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn it_says_of_every_verb_what_its_help_says() {
     let pages: Vec<&str> = manual.split(".TH ").skip(1).collect();
     assert_eq!(pages.len(), 1 + ALL_VERBS.len());
     for (verb, page) in ALL_VERBS.into_iter().zip(&pages[1..]) {
-        assert!(page.starts_with(&format!("traces\\-{verb} 1 ")), "{verb}: {page:.40}");
+        assert!(page.starts_with(&format!("traces-{verb} 1 ")), "{verb}: {page:.40}");
         let all = words(&(page.to_string() + pages[0]));
         let help = traces(&format!("{verb} --help")).stdout;
         let mut checked = 0;
@@ -48,9 +48,8 @@ fn it_says_of_every_verb_what_its_help_says() {
 
 #[test]
 fn text_is_never_taken_for_a_command() {
-    let commands = [
-        ".TH ", ".SH ", ".TP", ".PP", ".IP", ".RS", ".RE", ".nf", ".fi", ".sp", ".br", ".ie ", ".el ",
-    ];
+    let commands =
+        [".TH ", ".SH ", ".TP", ".PP", ".IP", ".RS", ".RE", ".nf", ".fi", ".sp", ".br", ".ie ", ".el "];
     for line in manual().lines() {
         let is_known = commands.iter().any(|command| line.starts_with(command));
         assert!(is_known || !line.starts_with(['.', '\'']), "{line}");
