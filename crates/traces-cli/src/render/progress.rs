@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyclaude_traces::read::Progress as ReadProgress;
-use lmstudio_replay::{Progress, Watch};
+use lmstudio_replay::{Progress, ProgressHandle};
 use terminal_size::{Width, terminal_size_of};
 
 use super::color::is_dumb_terminal;
@@ -23,11 +23,11 @@ const DELAY: Duration = Duration::from_millis(500);
 
 /// Shows the progress of a request on standard error, if that is a terminal. Ctrl-C
 /// stops the request, which clears the line.
-pub(crate) fn while_replaying<T>(watch: &Watch, wanted: bool, work: impl FnOnce() -> T) -> T {
+pub(crate) fn while_replaying<T>(handle: &ProgressHandle, wanted: bool, work: impl FnOnce() -> T) -> T {
     if !can_be_shown(wanted) {
         return work();
     }
-    shown(Duration::ZERO, || false, || replaying(&watch.progress()), work)
+    shown(Duration::ZERO, || false, || replaying(&handle.progress()), work)
 }
 
 /// Shows the progress of reading on standard error, if that is a terminal and reading
