@@ -1,5 +1,6 @@
 //! The words that everything else is said in.
 
+pub mod group;
 mod identity;
 pub(crate) mod intern;
 mod log_facts;
@@ -7,6 +8,7 @@ pub mod measure;
 pub mod request;
 mod response;
 pub mod scope;
+mod side_name;
 mod sizes;
 pub mod stats;
 pub mod time;
@@ -16,5 +18,6 @@ pub mod timing;
 pub use identity::Identity;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use response::Response;
+pub use side_name::SideName;
 pub use sizes::{Sizes, ToolSize};
 pub use time_breakdown::{CacheUse, SpeedSource, Speeds, TimeBreakdown};

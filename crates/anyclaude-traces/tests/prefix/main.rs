@@ -1,6 +1,7 @@
 //! `prefix` against a naive simulator, and against sessions built by rule.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
+mod causes;
 mod naive;
 mod random;
 mod sessions;
@@ -10,11 +11,12 @@ use std::path::Path;
 
 use anyclaude_traces::Store;
 use anyclaude_traces::Timestamp;
+use anyclaude_traces::analysis::prefix::element_text;
 use anyclaude_traces::analysis::prefix::{
     CacheInput, Cause, Options, Order, PrefixReport, PrefixVisitor, Prompts, View, prefix,
 };
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::recording::{Recording, element_text};
+use anyclaude_traces::recording::Recording;
 use serde_json::{Value, json};
 
 /// A request as a test builds it.

@@ -5,24 +5,25 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
+use anyclaude_traces::analysis::prefix::element_text;
 use anyclaude_traces::analysis::prefix::{CacheInput, Options, PrefixReport, Prompts, prefix};
+use anyclaude_traces::analysis::tool_cost::read_tool_costs;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::recording::element_text;
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};
 use crate::cli::{Format, Output, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
-use crate::select::Reader;
+use crate::select;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_prompts();
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let price_list = selection.prices(reader.store());
+        let price_list = read_tool_costs(&mut selection, reader.store());
         match args.context {
             Some(_) => selection.count_all_tokens(reader.store()),
             None => selection.count_tokens(reader.store()),
@@ -82,7 +83,7 @@ pub(super) fn simulated(
 
 fn say_lost(lost: &[Skipped], output: &Output) {
     for file in lost.iter().filter(|_| !output.quiet) {
-        notes::say(&format!(
+        notes::warn(&format!(
             "{}: {}. What it has in common with others counts as far as is known",
             file.path, file.detail
         ));

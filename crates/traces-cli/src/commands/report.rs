@@ -7,11 +7,11 @@ use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::content::Content;
 use anyclaude_traces::analysis::explain::Direct;
+use anyclaude_traces::analysis::explain::read_prompts;
 use anyclaude_traces::analysis::report::{self, PromptText, report};
-use anyclaude_traces::analysis::summary::Grouping;
 use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::model::group::Grouping;
 use anyclaude_traces::model::scope::KindFilter;
-use anyclaude_traces::recording::read_prompts;
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;
@@ -20,22 +20,28 @@ use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
+use crate::render::select_error::FEW_MODELS;
 use crate::render::{json, notes, page, report as render, units};
-use crate::save::Target;
-use crate::select::{FEW_MODELS, Reader, Selection, Side, faster_first, last_two_models};
+use crate::save::{OutputFile, is_stdout};
+use crate::select;
+use anyclaude_traces::select::{Selection, Side, faster_first, last_two_models};
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    let target = args.file.as_deref().map(|file| Target::new(file, args.force)).transpose()?;
-    if target.is_none() && args.output.format == Format::Html {
-        bail!("name the file of the page: traces report -o report.html; or print --format markdown");
+    let file = args.file.as_deref().filter(|file| !is_stdout(file));
+    let target = file.map(|file| OutputFile::new(file, args.force)).transpose()?;
+    if args.file.is_none() && args.output.format == Format::Html {
+        bail!(
+            "name a file for the page, as in `traces report -o report.html` (-o - prints it), or choose \
+             --format markdown"
+        );
     }
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
         bail!("none of these files could be read as a trace");
     }
-    let models = last_two_models(&selection, reader.kind)?.map(faster_first);
+    let models = last_two_models(&selection, reader.kind()).map(faster_first);
     if models.is_none() && !args.measured.direct.is_empty() {
         bail!("--direct: {FEW_MODELS}");
     }
@@ -48,17 +54,13 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         read_prompts(reader.store(), compared)
     });
     selection.skipped.extend(unreadable);
-    let (kind, store, elements) = (reader.kind, reader.store().clone(), reader.into_prompts());
+    let (kind, store, elements) = (reader.kind(), reader.store().clone(), reader.into_prompts());
     let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
     let explanation = models
         .as_ref()
         .map(|[left, right]| between(selection.scope, left, right, &asked, &reuses(&prefix), direct.clone()));
     let status = report_skipped(&selection.skipped, &args.output);
-    let all = || Side {
-        selector: "all requests".to_owned(),
-        requests: selection.requests.clone(),
-        others: Vec::new(),
-    };
+    let all = || Side::of_all("all requests".to_owned(), selection.requests.clone());
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
     let direct = direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
@@ -87,7 +89,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
             target.write(&content)?;
             if !args.output.quiet {
                 let size = units::bytes(content.len() as u64);
-                notes::say(&format!("wrote {} ({size})", target.path().display()));
+                notes::warn(&format!("wrote {} ({size})", target.path().display()));
             }
         }
     }
@@ -108,7 +110,7 @@ fn texts(store: &Store, sides: &[report::Side<'_>]) -> anyhow::Result<Vec<Prompt
     let text = |side: &report::Side<'_>| -> anyhow::Result<Option<PromptText>> {
         let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
         let mut content = Content::with_text();
-        store.reread(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
+        store.read_one(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
         Ok(Some(PromptText::of(&side.name, newest, &content)))
     };
     sides.iter().filter_map(|side| text(side).transpose()).collect()
