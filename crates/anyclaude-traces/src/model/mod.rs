@@ -3,6 +3,7 @@
 pub mod group;
 mod identity;
 pub(crate) mod intern;
+mod log_facts;
 pub mod measure;
 pub mod request;
 mod response;
@@ -15,6 +16,7 @@ mod time_breakdown;
 pub mod timing;
 
 pub use identity::Identity;
+pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use response::Response;
 pub use side_name::SideName;
 pub use sizes::{Sizes, ToolSize};

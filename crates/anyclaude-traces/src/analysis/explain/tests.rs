@@ -44,6 +44,9 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         thread: Some("s#1".into()),
         run: Some("r".into()),
         endpoint: None,
+        client_version: None,
+        agent: None,
+        parent_agent: None,
         requested_model: None,
         model: Some(model.into()),
         model_source: None,
@@ -68,6 +71,7 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         tools: Arc::from([]),
         process: None,
         proxied: None,
+        log_facts: None,
         turn: index as u32,
         concurrency: Some(Concurrency::default()),
     }
