@@ -3,7 +3,7 @@
 //! A session is the one that the trace names. Where it names none (older Claude
 //! Code), requests of one mode and user belong together while they follow each
 //! other within half an hour; a conversation that goes on after a longer pause
-//! intervals in its session.
+//! stays in its session.
 //!
 //! A thread is one chain of growing histories: a request continues the thread
 //! whose newest history it begins with. A subagent, an edited history or a

@@ -16,11 +16,12 @@ use super::{reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
 use crate::render::{explain as render, json, page};
-use crate::select::{FewModels, Reader, Side, Sides, faster_first};
+use crate::select;
+use anyclaude_traces::select::{FewModels, Side, Sides, faster_first};
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Table};
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let mut sides = reading(&reader, &args.output, || {
         Sides::select(&reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)
     })?;

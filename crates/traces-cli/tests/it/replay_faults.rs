@@ -81,6 +81,95 @@ fn other_machines_are_not_sent_to() {
     folder().traces(unknown).ends_with(2).says(&["no connection to http://no-such-host.invalid:1234"]);
 }
 
+/// Port 80 must not be asked instead: whoever listens there would get the prompt.
+#[test]
+fn a_port_or_host_that_is_none_is_a_usage_error() {
+    let server = Server::new(|_, answer| begin(answer));
+    for (url, problem) in [
+        ("http://127.0.0.1:99999", "the port `99999` is not a number from 1 to 65535"),
+        ("http://127.0.0.1:65536", "the port `65536`"),
+        ("http://127.0.0.1:0", "the port `0`"),
+        ("http://127.0.0.1:-1", "the port `-1`"),
+        ("http://127.0.0.1:1e2", "the port `1e2`"),
+        ("http://127.0.0.1:", "the port ``"),
+        ("http://[::1]:99999/v1", "the port `99999`"),
+        ("http://[::1", "a `]` is missing"),
+        ("http://:1234", "it has no host"),
+        ("http://127.0.0.256:1234", "not an IPv4 address"),
+        ("1234", "not an IPv4 address"),
+    ] {
+        for more in ["--model m", "--allow-remote"] {
+            let ran = folder().traces(&format!("replay a.json --url {url} {more}")).ends_with(2);
+            ran.says(&["--url", &format!("`{url}`"), problem, "write http://127.0.0.1:1234"]);
+        }
+    }
+    assert!(server.received().is_empty());
+}
+
+/// Runs with so little memory that what is not bounded does not fit.
+#[cfg(target_os = "linux")]
+fn in_little_memory(url: &str, more: &str) -> Ran {
+    let folder = folder();
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(folder.path()).env("HOME", folder.path());
+    shell.args(["-c", "ulimit -v 500000 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_traces")]);
+    common::run(shell, &format!("replay a.json --format json --url {url} {more}"), &[] as &[&str])
+}
+
+#[cfg(not(target_os = "linux"))]
+fn in_little_memory(url: &str, more: &str) -> Ran {
+    folder().traces(&format!("replay a.json --format json --url {url} {more}"))
+}
+
+#[test]
+fn a_stream_that_never_ends_is_ended() {
+    let delta =
+        "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n";
+    for (stream, problem) in [
+        (delta, "does not end: more than 10004 events for at most 1 output tokens"),
+        ("data: {}\n\n", "does not end: more than 10004 events"),
+        (": keepalive\n\n", "does not end: more than 16 MB"),
+        ("event: ping\ndata: {\"type\":\"ping\"}\n\n", "does not end: more than 16 MB"),
+        ("\n", "does not end: more than 16 MB"),
+        ("x", "longer than 8 MB"),
+        ("data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n", "longer than 8 MB"),
+    ] {
+        let server = Server::new(move |_, answer| {
+            begin(answer);
+            answer.endless(stream.repeat(1 + (1 << 16) / stream.len()));
+        });
+        let ran = in_little_memory(&server.url, "--max-tokens 1 --show-text");
+        keeps_what_was_measured(ran, problem);
+    }
+}
+
+/// The same before the stream begins.
+#[test]
+fn an_answer_that_never_ends_is_ended() {
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
+    for (begins, goes_on, problem) in [
+        (format!("{head}x: "), "x", "the connection broke"),
+        (head.to_owned(), "x: y\r\n", "the connection broke"),
+        (String::new(), "HTTP/1.1 102 Processing\r\n\r\n", "the connection broke"),
+        (format!("{head}transfer-encoding: chunked\r\n\r\n"), "0", "the connection broke"),
+        (format!("{head}\r\n{{"), " ", "larger than 16 MB"),
+        ("HTTP/1.1 500 Oops\r\n\r\n".to_owned(), "oops ", "larger than 16 MB"),
+    ] {
+        let answers = move |answer: &mut Answer| {
+            answer.write(&begins);
+            answer.endless(goes_on.repeat((1 << 16) / goes_on.len()));
+        };
+        let (models, same) = (answers.clone(), answers);
+        let server = Server::new(move |_, answer| same(answer));
+        in_little_memory(&server.url, "--timeout 1.5").ends_with(2).says(&[problem]);
+        let server = Server::with_models(move |_, answer| models(answer), |_, answer| begin(answer));
+        let ran = in_little_memory(&server.url, "--timeout 1.5").ends_with(2);
+        // Some servers break the connection where they have no list.
+        ran.says(&[if problem.contains("broke") { "does not list its models" } else { problem }]);
+        assert!(server.received().is_empty());
+    }
+}
+
 #[test]
 fn refusals_in_the_server_s_own_words() {
     for (status, document, words) in [
@@ -204,7 +293,7 @@ fn garbage_in_the_stream() {
         begin(answer);
         answer.write(vec![b'x'; 9 << 20]);
     };
-    keeps_what_was_measured(against(huge, ""), "longer than 8 MiB");
+    keeps_what_was_measured(against(huge, ""), "longer than 8 MB");
     let garbled = |_: &Received, answer: &mut Answer| answer.write("not HTTP at all\r\n\r\n");
     against(garbled, "").ends_with(2).says(&["the connection broke"]);
 }

@@ -49,6 +49,11 @@ impl Answer {
         self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush()).is_ok()
     }
 
+    /// The same bytes over and over, until the other side has gone.
+    pub(crate) fn endless(&mut self, bytes: impl AsRef<[u8]>) {
+        while self.0.write_all(bytes.as_ref()).is_ok() {}
+    }
+
     /// Events with this data.
     pub(crate) fn events(&mut self, events: &[Value]) {
         for event in events {
