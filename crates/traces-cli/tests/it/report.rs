@@ -134,7 +134,7 @@ fn html_needs_a_file_and_markdown_and_json_may_have_one() {
 fn a_file_that_exists_is_kept_unless_forced() {
     let folder = Folder::new();
     folder.write("mine.html", "mine");
-    report(&folder, "-o mine.html").ends_with(2).says(&["mine.html exists already", "--force"]);
+    report(&folder, "-o mine.html").ends_with(2).says(&["mine.html already exists", "--force"]);
     assert_eq!(page(&folder, "mine.html"), "mine");
     report(&folder, "-o mine.html --force").ends_with(0);
     assert!(page(&folder, "mine.html").starts_with("<!DOCTYPE html>"));
@@ -168,7 +168,7 @@ fn only_the_owner_may_read_it() {
     assert_eq!(mode("old.html"), 0o600);
     // A link is a file that exists, whatever it leads to.
     symlink("nowhere", folder.path().join("link.html")).unwrap();
-    report(&folder, "-o link.html").ends_with(2).says(&["exists already"]);
+    report(&folder, "-o link.html").ends_with(2).says(&["already exists"]);
     report(&folder, "-o /dev/null --force").ends_with(2).says(&["not a regular file"]);
 }
 
