@@ -172,7 +172,7 @@ fn a_missing_file_or_folder_is_2() {
 }
 
 #[test]
-fn an_empty_folder_or_a_missing_root_says_how_to_record() {
+fn an_empty_folder_says_how_to_record_and_a_missing_root_that_it_is_missing() {
     let folder = Folder::new();
     folder.write("empty/traces/lmstudio/notes.txt", "no trace");
     for verb in
