@@ -98,12 +98,6 @@ pub(super) fn choose<'a>(requests: &[&'a Request], tally: &mut ExclusionCounts) 
     chosen
 }
 
-/// Whether the log certainly tells this request's time to first token, and that is
-/// the time of reading its prompt.
-pub(crate) fn tells_reading_time(request: &Request) -> bool {
-    candidate(request).is_ok() && !hides_reasoning(request)
-}
-
 fn candidate(request: &Request) -> Result<Candidate<'_>, LeftOutReason> {
     let (Some(timing), Some(join)) = (&request.timing, &request.join) else {
         return Err(LeftOutReason::NoLog);

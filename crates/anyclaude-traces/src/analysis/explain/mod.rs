@@ -24,7 +24,6 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 pub use direct::{Direct, Doubt};
-pub(crate) use eligible::tells_reading_time;
 use eligible::{Candidate, Eligible, ExclusionCounts, choose};
 pub use eligible::{LeftOut, LeftOutReason};
 use pairs::{Pair, pair};
