@@ -41,7 +41,7 @@ pub(super) struct Case {
     pub(super) session: Option<Arc<str>>,
     pub(super) thread: Option<Arc<str>>,
     /// Orders what began in the same millisecond.
-    path: Option<Arc<std::path::Path>>,
+    pub(super) path: Option<Arc<std::path::Path>>,
     /// When it reached the backend, in milliseconds; `None` in mode `claude`.
     pub(super) start_ms: Option<i64>,
     pub(super) proxy_ms: Option<u64>,
