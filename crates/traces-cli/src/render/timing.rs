@@ -114,7 +114,8 @@ fn requests(requests: &[Request]) -> Grid {
         let figure = |measure: Measure| units::maybe(measure.of(request), measure.unit());
         let timing = request.timing.as_deref();
         let part = |part: fn(&Timing) -> Option<u64>| units::ms(timing.and_then(part));
-        let cached = timing.and_then(|timing| timing.cached_tokens).map_or_else(|| UNKNOWN.to_owned(), units::tokens);
+        let cached =
+            timing.and_then(|timing| timing.cached_tokens).map_or_else(|| UNKNOWN.to_owned(), units::tokens);
         grid.row([
             units::stamp(request.timestamp),
             request.kind.name().to_owned(),
