@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::analysis::insight::insight;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
@@ -40,9 +39,6 @@ pub struct Summary {
     pub price_list: Option<ToolCosts>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
-    /// What matters most, in one sentence, where the requests support one: see
-    /// [`explain`](crate::analysis::explain::explain) for what it rests on.
-    pub insight: Option<String>,
     /// The files that could not be used, of whatever kind they were.
     pub skipped: Vec<Skipped>,
 }
@@ -262,7 +258,6 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         mcp_servers,
         price_list: None,
         sessions,
-        insight: insight(scope, &chosen),
         skipped,
     }
 }

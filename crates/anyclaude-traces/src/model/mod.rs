@@ -1,11 +1,13 @@
 //! The words that everything else is said in.
 
+pub mod eligibility;
 mod identity;
 pub(crate) mod intern;
 pub mod measure;
 pub mod request;
 mod response;
 pub mod scope;
+mod side;
 mod sizes;
 pub mod stats;
 pub mod time;
@@ -14,5 +16,6 @@ pub mod timing;
 
 pub use identity::Identity;
 pub use response::Response;
+pub use side::SideName;
 pub use sizes::{Sizes, ToolSize};
-pub use time_breakdown::{CacheUse, SpeedSource, Speeds, TimeBreakdown};
+pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSource, Speeds, TimeBreakdown};

@@ -1,5 +1,7 @@
 //! Where the time of several requests went, and how fast a model is.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 /// Mean times per request, in milliseconds; the parts add up to `wall_ms`.
@@ -73,4 +75,16 @@ pub enum SpeedSource {
     ServerLog,
     /// The requests' times as the proxy or client saw them.
     Requests,
+}
+
+/// The speeds of a model, with its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ModelSpeeds {
+    /// The model, or the process whose model is not named.
+    pub model: Option<Arc<str>>,
+    /// Its speeds.
+    #[serde(flatten)]
+    pub speeds: Speeds,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::UPPER_BOUND;
-use crate::analysis::explain::tells_reading_time;
+use crate::model::eligibility::tells_reading_time;
 use crate::model::request::Request;
 
 /// Fewer requests are no ground for a line.

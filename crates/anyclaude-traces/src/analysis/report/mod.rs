@@ -104,7 +104,9 @@ const FEW_MODELS: &str = "No verdict: two models are compared, and fewer are kno
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
-    let headline = explanation.as_ref().map_or(FEW_MODELS, |found| &found.verdict.headline).to_owned();
+    let headline = explanation
+        .as_ref()
+        .map_or_else(|| FEW_MODELS.to_owned(), |found| found.verdict.headline.to_string());
     let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
     let read_tokens = |request: &Request| {
         newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
