@@ -10,11 +10,12 @@ use std::path::Path;
 
 use anyclaude_traces::Store;
 use anyclaude_traces::Timestamp;
+use anyclaude_traces::analysis::prefix::element_text;
 use anyclaude_traces::analysis::prefix::{
     CacheInput, Cause, Options, Order, PrefixReport, PrefixVisitor, Prompts, View, prefix,
 };
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::recording::{Recording, element_text};
+use anyclaude_traces::recording::Recording;
 use serde_json::{Value, json};
 
 /// A request as a test builds it.

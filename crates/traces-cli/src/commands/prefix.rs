@@ -5,10 +5,10 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
+use anyclaude_traces::analysis::prefix::element_text;
 use anyclaude_traces::analysis::prefix::{CacheInput, Options, PrefixReport, Prompts, prefix};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::recording::element_text;
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};
@@ -82,7 +82,7 @@ pub(super) fn simulated(
 
 fn say_lost(lost: &[Skipped], output: &Output) {
     for file in lost.iter().filter(|_| !output.quiet) {
-        notes::say(&format!(
+        notes::warn(&format!(
             "{}: {}. What it has in common with others counts as far as is known",
             file.path, file.detail
         ));

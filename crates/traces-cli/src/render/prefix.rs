@@ -252,18 +252,12 @@ fn reading(speeds: &[ReadingSpeed]) -> Grid {
         text("TTFT FOLLOWS", 0),
     ]);
     for speed in speeds {
-        let ms = |ms: f64| {
-            units::show(
-                anyclaude_traces::model::measure::Value::Rate(ms),
-                anyclaude_traces::model::measure::Unit::Ms,
-            )
-        };
         grid.row([
             speed.model.as_deref().unwrap_or("(unknown)").to_owned(),
             speed.n.to_string(),
-            format!("{:.0}", 1000.0 / speed.ms_per_token),
-            ms(speed.base_ms),
-            ms(speed.median_error_ms),
+            units::per_second(Some(1000.0 / speed.ms_per_token)),
+            units::precise_ms(speed.base_ms),
+            units::precise_ms(speed.median_error_ms),
             follows(speed.follows).to_owned(),
         ]);
     }
@@ -280,6 +274,5 @@ fn follows(follows: Follows) -> &'static str {
 }
 
 fn tokens(tokens: Option<u64>) -> String {
-    use anyclaude_traces::model::measure::{Unit, Value};
-    units::maybe(tokens.and_then(|tokens| i64::try_from(tokens).ok()).map(Value::Whole), Unit::Tokens)
+    tokens.map_or_else(|| UNKNOWN.to_owned(), units::tokens)
 }

@@ -18,6 +18,7 @@ mod one_side;
 mod pairs;
 mod prompt;
 mod prose;
+mod read;
 mod side;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -33,6 +34,7 @@ pub use evidence::{Evidence, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occ
 pub use millis::{Interval, Millis};
 pub use missing::Missing;
 pub use prompt::{Prompt, PromptVisitor};
+pub use read::read_prompts;
 pub use side::{Side, SideModel, names};
 pub use verdict::{Scenario, VerdictConfidence};
 

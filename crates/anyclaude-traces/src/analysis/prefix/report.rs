@@ -30,7 +30,7 @@ type Pasts = HashMap<(Option<Arc<str>>, Conversation), Past>;
 ///
 /// ```
 /// use anyclaude_traces::analysis::prefix::{Options, CacheInput, PrefixVisitor, Prompts, prefix};
-/// use anyclaude_traces::recording::element_text;
+/// use anyclaude_traces::analysis::prefix::element_text;
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
 /// use anyclaude_traces::Recording;
 /// use anyclaude_traces::Store;

@@ -1,4 +1,4 @@
-//! How one side of a comparison is named.
+//! One side of a comparison, by name.
 
 use std::sync::Arc;
 
@@ -26,8 +26,7 @@ pub struct SideName {
 
 impl SideName {
     /// The name of a side with these requests.
-    #[must_use]
-    pub fn of(selector: &str, requests: &[&Request]) -> Self {
+    pub(crate) fn of(selector: &str, requests: &[&Request]) -> Self {
         let mut models = requests.iter().map(|request| &request.model);
         let model =
             models.next().cloned().flatten().filter(|first| models.all(|m| m.as_ref() == Some(first)));

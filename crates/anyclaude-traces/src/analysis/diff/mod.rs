@@ -1,15 +1,20 @@
 //! Two requests, or two groups of them → what differs.
 
+mod read;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use similar::TextDiff;
 
+pub use read::read_side;
+
 use crate::analysis::content::{Content, ParameterValue, SystemBlock, Tool};
 use crate::analysis::logging_cost::{self, RunChange};
-use crate::model::{Identity, SideName};
-use crate::model::measure::{Measure, Value};
+use crate::model::Identity;
+use crate::model::SideName;
+use crate::model::measure::{Measure, Subject, Value};
 use crate::model::request::Request;
 use crate::model::stats::Stats;
 
@@ -168,20 +173,16 @@ impl Diff {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let tools = &self.tools;
-        self.measures.iter().filter(|change| change.name.is_of_prompt()).all(MeasureChange::is_zero)
+        self.measures
+            .iter()
+            .filter(|change| change.name.subject() == Subject::Prompt)
+            .all(MeasureChange::is_zero)
             && tools.added.is_empty()
             && tools.removed.is_empty()
             && tools.changed.is_empty()
             && self.system.equal
             && self.messages.is_none_or(|messages| messages.left_only == 0 && messages.right_only == 0)
             && self.parameters.is_empty()
-    }
-}
-
-impl Measure {
-    /// Whether it is a size of the prompt.
-    fn is_of_prompt(self) -> bool {
-        self <= Self::BodyBytes
     }
 }
 
@@ -210,7 +211,7 @@ impl MeasureChange {
 ///
 /// ```
 /// use anyclaude_traces::analysis::diff::diff;
-/// use anyclaude_traces::recording::read_side;
+/// use anyclaude_traces::analysis::diff::read_side;
 ///
 /// # use anyclaude_traces::Kind;
 /// # use anyclaude_traces::Recording;
