@@ -1,44 +1,46 @@
-//! `traces explain`: where the slower of two models lost its time.
+//! `traces explain`: where the slower of two sides lost its time, or where the time of
+//! one goes.
 
 use std::collections::HashMap;
 use std::io::Write;
 
+use anyclaude_traces::Error;
 use anyclaude_traces::Kind;
-use anyclaude_traces::analysis::explain::read_prompts;
-use anyclaude_traces::analysis::explain::{Direct, ExplainInput, Explanation, Prompt, Reuse, explain};
-use anyclaude_traces::analysis::prefix::{PrefixReport, PrefixRequest};
+use anyclaude_traces::analysis::explain::{
+    Direct, ExplainInput, Explanation, Prompt, SideInput, explain, read_prompts,
+};
+use anyclaude_traces::cost;
 use anyclaude_traces::model::request::TracePath;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyhow::bail;
 
 use super::direct::measured;
-use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
 use crate::render::{explain as render, json, page};
-use crate::select::{FewModels, Reader, Side, Sides, faster_first};
+use crate::select::{
+    FEW_MODELS, FewModels, Reader, Selection, Selector, Side, Sides, faster_first, last_two_models,
+};
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Table};
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
-    let mut sides = reading(&reader, &args.output, || {
-        Sides::select(&reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)
-    })?;
-    if args.fast.is_none() {
-        [sides.left, sides.right] = faster_first([sides.left, sides.right]);
-    }
-    let direct = measured(&args.measured.direct, &sides.left, &sides.right)?;
+    let mut asked = reading(&reader, &args.output, || asked(&reader, args))?;
+    let direct = match (&asked.right, args.measured.direct.as_slice()) {
+        (None, [_, ..]) => bail!("--direct: {FEW_MODELS}"),
+        (None, []) => None,
+        (Some(right), files) => measured(files, &asked.left, right)?,
+    };
     let (prompts, unreadable) = reading(&reader, &args.output, || {
-        read_prompts(reader.store(), sides.left.requests.iter().chain(&sides.right.requests))
+        let sides = [Some(&asked.left), asked.right.as_ref()];
+        // One side alone has nothing to be paired with.
+        let compared = sides.into_iter().flatten().filter(|_| asked.right.is_some());
+        read_prompts(reader.store(), compared.flat_map(|side| &side.requests))
     });
-    let (store, elements) = (reader.store().clone(), reader.into_prompts());
-    let mut reuse = HashMap::new();
-    for side in [&sides.left, &sides.right] {
-        reuse.extend(reuses(&simulated(&store, &elements, sides.scope, &side.passing(), &args.output)));
-    }
-    let found = between(sides.scope, &sides.left, &sides.right, &prompts, &reuse, direct);
-    sides.skipped.extend(unreadable);
-    let status = report_skipped(&sides.skipped, &args.output);
+    let found = explained(asked.scope, &asked.left, asked.right.as_ref(), &prompts, direct);
+    asked.skipped.extend(unreadable);
+    let status = report_skipped(&asked.skipped, &args.output);
     match args.output.format {
         Json => json::document(out, &found)?,
         _ => page::print(out, &render::page(&found, args.output.format == Table), &args.output)?,
@@ -46,32 +48,66 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     Ok(status)
 }
 
-/// Where the slower of two sides lost its time.
-pub(super) fn between(
+/// The sides that the arguments name.
+struct Asked {
+    left: Side,
+    right: Option<Side>,
+    skipped: Vec<Error>,
     scope: Scope,
-    left: &Side,
-    right: &Side,
-    prompts: &HashMap<TracePath, Prompt>,
-    reuse: &HashMap<TracePath, Reuse>,
-    direct: Option<(Direct, Direct)>,
-) -> Explanation {
-    explain(&ExplainInput {
-        scope,
-        left_selector: &left.selector,
-        left: left.requests.iter().collect(),
-        right_selector: &right.selector,
-        right: right.requests.iter().collect(),
-        prompts,
-        reuse,
-        direct,
-    })
 }
 
-/// What a prompt cache could have reused of each request.
-pub(super) fn reuses(report: &PrefixReport) -> HashMap<TracePath, Reuse> {
-    let reuse = |request: &PrefixRequest| {
-        let PrefixRequest { reusable_bytes, prompt_bytes, .. } = *request;
-        (request.path.clone(), Reuse { reusable_bytes, prompt_bytes })
-    };
-    report.requests.iter().map(reuse).collect()
+/// Two sides; one that is named; without names the two models used last, the faster one
+/// left, or all requests where fewer models are known.
+fn asked(reader: &Reader<'_>, args: &ExplainArgs) -> anyhow::Result<Asked> {
+    match (&args.fast, &args.slow) {
+        (Some(_), Some(_)) => {
+            let Sides { left, right, skipped, scope, .. } =
+                Sides::select(reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)?;
+            Ok(Asked { left, right: Some(right), skipped, scope })
+        }
+        (Some(one), None) => {
+            let selector = Selector::parse(one)?;
+            let mut selections = reader.select_each(&[&selector])?;
+            alone(selections.remove(0), one.to_string_lossy().into_owned())
+        }
+        _ => {
+            let selection = reader.select(&[])?;
+            let Some(models) = last_two_models(&selection, reader.kind)? else {
+                return alone(selection, "all requests".to_owned());
+            };
+            let [left, right] = faster_first(models);
+            Ok(Asked { left, right: Some(right), skipped: selection.skipped, scope: selection.scope })
+        }
+    }
+}
+
+fn alone(selection: Selection, selector: String) -> anyhow::Result<Asked> {
+    let Selection { requests, others, rest, skipped, scope, .. } = selection;
+    if requests.is_empty() {
+        let why =
+            skipped.first().map_or_else(|| "no request fits".to_owned(), |error| error.kind().to_string());
+        bail!("{selector}: {why}");
+    }
+    let others = others.into_iter().chain(rest).collect();
+    Ok(Asked { left: Side { selector, requests, others }, right: None, skipped, scope })
+}
+
+/// Where the slower of two sides lost its time, or where the time of one goes.
+pub(super) fn explained(
+    scope: Scope,
+    left: &Side,
+    right: Option<&Side>,
+    prompts: &HashMap<TracePath, Prompt>,
+    direct: Option<(Direct, Direct)>,
+) -> Explanation {
+    let (left, right) = (input(left), right.map(input));
+    explain(ExplainInput { scope, left, right, prompts, direct, findings: Vec::new() })
+}
+
+fn input(side: &Side) -> SideInput<'_> {
+    SideInput {
+        selector: &side.selector,
+        requests: side.requests.iter().collect(),
+        speeds: cost::speeds_by_model(side.requests.iter().chain(&side.others)),
+    }
 }

@@ -15,7 +15,7 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;
-use super::explain::{between, reuses};
+use super::explain::explained;
 use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
@@ -54,9 +54,6 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     selection.skipped.extend(unreadable);
     let (kind, store, elements) = (reader.kind, reader.store().clone(), reader.into_prompts());
     let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
-    let explanation = models
-        .as_ref()
-        .map(|[left, right]| between(selection.scope, left, right, &asked, &reuses(&prefix), direct.clone()));
     let status = report_skipped(&selection.skipped, &args.output);
     let all = || Side {
         selector: "all requests".to_owned(),
@@ -64,6 +61,8 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         others: Vec::new(),
     };
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
+    let explanation =
+        sides.first().map(|left| explained(selection.scope, left, sides.get(1), &asked, direct.clone()));
     let direct = direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
     let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(side).collect();

@@ -129,6 +129,9 @@ mod tests {
         (progress.run, progress.runs, progress.elapsed) = (2, 3, Some(seconds(4)));
         assert_eq!(replaying(&progress), "Run 2 of 3: waiting for the first token, 4.0 s");
         (progress.run, progress.first, progress.deltas) = (0, Some(seconds(2)), 20);
-        assert_eq!(replaying(&progress), "Warming up: first token after 2.0 s, 20 deltas, ~10.0 tok/s, 4.0 s");
+        assert_eq!(
+            replaying(&progress),
+            "Warming up: first token after 2.0 s, 20 deltas, ~10.0 tok/s, 4.0 s"
+        );
     }
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use anyclaude_traces::Error;
 use anyclaude_traces::Request;
-use anyclaude_traces::analysis::prefix::CacheInput;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::request::TracePath;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::model::stats::Stats;
 use anyhow::{Context as _, anyhow, bail};
 
-use super::{Field, Reader, Selection, Selector, in_order};
+use super::{Field, Reader, Selection, Selector};
 
 /// One side.
 pub(crate) struct Side {
@@ -36,13 +35,6 @@ impl Side {
         let own: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
         let others = all.into_iter().filter(|request| !own.contains(&request.path)).cloned().collect();
         Self { selector, requests, others }
-    }
-
-    /// Everything that passed through a cache: its requests, which are shown, among the
-    /// others.
-    pub(crate) fn passing(&self) -> Vec<CacheInput<'_>> {
-        let shown = self.requests.iter().map(|request| CacheInput { request, reported: true });
-        in_order(shown.chain(self.others.iter().map(|request| CacheInput { request, reported: false })))
     }
 
     /// The model that ran, where it is known and the same for all.

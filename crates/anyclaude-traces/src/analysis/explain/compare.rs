@@ -6,12 +6,12 @@ use super::evidence::{Evidence, KeyAnswer, Whole};
 use super::interval::{self, Intervals};
 use super::millis::Millis;
 use super::missing::Missing;
-use super::pairs::{Pair, pair};
 use super::narrative::Narrative;
+use super::pairs::{Pair, pair};
 use super::verdict::{
     Case, Finding, LEAST_REQUESTS, Scenario, Undetermined, proxy_is_bottleneck, shares, weigh,
 };
-use super::{Contribution, Explanation, ExplainInput, Side, SideInput, Verdict, direct, names};
+use super::{Contribution, ExplainInput, Explanation, Side, SideInput, Verdict, direct, names};
 use crate::model::eligibility::{ExclusionCounts, LeftOutReason, eligible};
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
@@ -85,8 +85,9 @@ impl<'a> Comparison<'a> {
             Some((left, right, pair.equal))
         };
         let mut all: Vec<(One<'_>, One<'_>, bool)> = pairs.iter().filter_map(both).collect();
-        let knows_proxy =
-            |(left, right, _): &(One<'_>, One<'_>, bool)| left.sample.proxy.is_some() && right.sample.proxy.is_some();
+        let knows_proxy = |(left, right, _): &(One<'_>, One<'_>, bool)| {
+            left.sample.proxy.is_some() && right.sample.proxy.is_some()
+        };
         let proxy_known = (all.iter().filter(|pair| knows_proxy(pair)).count(), all.len());
         let with_proxy = proxy_known.0 * 2 >= proxy_known.1;
         if with_proxy {
@@ -230,7 +231,8 @@ impl Difference {
         let delta = Millis::from_f64(delta(split));
         let mut contributions = PerCause::from_fn(|cause| split.get(cause).map(Millis::from_f64));
         let sum: i64 = contributions.iter().filter_map(|(_, ms)| ms).map(|ms| ms.0).sum();
-        let largest = Cause::ALL.into_iter().rev().max_by_key(|cause| contributions.get(*cause).map(|ms| ms.0.abs()));
+        let largest =
+            Cause::ALL.into_iter().rev().max_by_key(|cause| contributions.get(*cause).map(|ms| ms.0.abs()));
         if let Some(Some(largest)) = largest.map(|cause| contributions.get_mut(cause)) {
             largest.0 += delta.0 - sum;
         }
@@ -266,8 +268,8 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let comparison = Comparison::of(&input, right_input, &mut counts);
     let difference = comparison.difference();
     let finding = comparison.weigh(difference.as_ref());
-    let left = Side::of(&input.left, &requests(&comparison.left));
-    let right = Side::of(right_input, &requests(&comparison.right));
+    let left = Side::of(&input.left, &requests(&comparison.left), comparison.with_proxy);
+    let right = Side::of(right_input, &requests(&comparison.right), comparison.with_proxy);
     let direct_share = direct_share(&input, &comparison, difference.as_ref(), finding);
     let names = names(&left, &right);
     let narrative = Narrative {

@@ -39,7 +39,6 @@ impl<'de> Deserialize<'de> for Millis {
 
 /// A confidence interval of 95 %, serialised as `[low, high]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(from = "[Millis; 2]", into = "[Millis; 2]")]
 pub struct Interval {
     /// Its lower end.

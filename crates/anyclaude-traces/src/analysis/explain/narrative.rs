@@ -131,7 +131,10 @@ impl Narrative<'_> {
         let keepalives = self.requests().map(most_keepalives);
         if keepalives.iter().flatten().any(|most| *most > 0) {
             let known = self.names.into_iter().zip(keepalives);
-            facts.extend(known.filter_map(|(side, most)| Some(Fact::Keepalives { side: side.to_owned(), most: most? })));
+            facts
+                .extend(known.filter_map(|(side, most)| {
+                    Some(Fact::Keepalives { side: side.to_owned(), most: most? })
+                }));
         }
         let basis = self.basis();
         let mut evidence: Vec<Evidence> =
@@ -193,7 +196,9 @@ impl Narrative<'_> {
             let (side, completed) = (name.to_owned(), completed as u64);
             if completed == 0 {
                 missing.push(Missing::Requests { side });
-            } else if self.finding == Err(Undetermined::TooFew) && completed < super::verdict::LEAST_REQUESTS as u64 {
+            } else if self.finding == Err(Undetermined::TooFew)
+                && completed < super::verdict::LEAST_REQUESTS as u64
+            {
                 missing.push(Missing::MoreRequests { side, completed });
             }
         }
@@ -287,9 +292,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     if unknown > 0 {
         missing.push(Missing::PromptTokens { side: name(), unknown, of });
     }
-    let unknown = count(&|timing| {
-        has_prompt_tokens(timing) && timing.cached_tokens.is_none()
-    });
+    let unknown = count(&|timing| has_prompt_tokens(timing) && timing.cached_tokens.is_none());
     if unknown > 0 {
         missing.push(Missing::CachedTokens { side: name(), unknown, of });
     }

@@ -6,7 +6,7 @@ use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Occurrences, Whole};
 use super::missing::Missing;
 use super::narrative::{basis_of, cached, missing_of, occurrences, single_request_ms};
 use super::verdict::{Scenario, is_bottleneck};
-use super::{Explanation, ExplainInput, Side, Verdict};
+use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
 use crate::model::eligibility::ExclusionCounts;
 
@@ -18,7 +18,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let mut counts = ExclusionCounts::default();
     let chosen = choose(&input.left.requests, &mut counts);
     let requests: Vec<_> = chosen.iter().map(|one| one.request).collect();
-    let left = Side::of(&input.left, &requests);
+    let left = Side::of(&input.left, &requests, true);
     let name = left.model().unwrap_or(input.left.selector).to_owned();
     let missing = if chosen.is_empty() {
         vec![Missing::Requests { side: name.clone() }]

@@ -154,7 +154,9 @@ mod tests {
     fn the_words_of_the_user_hold_results_but_not_the_ids_of_calls() {
         let ask = r#"{"role":"user","content":"do it"}"#;
         let call = |id: &str| {
-            format!(r#"{{"role":"assistant","content":[{{"type":"tool_use","id":"{id}","name":"Bash","input":{{}}}}]}}"#)
+            format!(
+                r#"{{"role":"assistant","content":[{{"type":"tool_use","id":"{id}","name":"Bash","input":{{}}}}]}}"#
+            )
         };
         let result = |id: &str, text: &str| {
             format!(
@@ -162,7 +164,9 @@ mod tests {
                 "cache_control":{{}}}}]}}"#
             )
         };
-        let turn = |id: &str, text: &str| prompt(&format!(r#"{{"messages":[{ask},{},{}]}}"#, call(id), result(id, text)));
+        let turn = |id: &str, text: &str| {
+            prompt(&format!(r#"{{"messages":[{ask},{},{}]}}"#, call(id), result(id, text)))
+        };
         let first = prompt(&format!(r#"{{"messages":[{ask}]}}"#));
         assert_eq!(first.first_user_text, first.last_user_text);
         let one = turn("toolu_1", r#"say \"tool_use_id\":\"x\""#);
@@ -177,7 +181,8 @@ mod tests {
 
     #[test]
     fn thinking_and_a_repeated_member_do_not_count() {
-        let user = |content: &str| prompt(&format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#));
+        let user =
+            |content: &str| prompt(&format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#));
         let plain = user(r#"[{"type":"text","text":"hi"}]"#);
         let thinks = user(r#"[{"type":"thinking","thinking":"hm"},{"type":"text","text":"hi"}]"#);
         assert_eq!(plain.last_user_text, thinks.last_user_text);

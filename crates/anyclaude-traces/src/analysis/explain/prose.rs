@@ -293,10 +293,9 @@ fn direct(f: &mut Formatter<'_>, sides: [(&String, &Direct); 2], share: Option<f
 impl Display for Missing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Requests { side } => write!(
-                f,
-                "No streamed, completed request of {side} has times that are certainly its own."
-            ),
+            Self::Requests { side } => {
+                write!(f, "No streamed, completed request of {side} has times that are certainly its own.")
+            }
             Self::MoreRequests { side, completed: 1 } => write!(
                 f,
                 "Only 1 completed request of {side}, and no prompt that both sides answered: no verdict."

@@ -43,8 +43,8 @@ pub struct SideModel {
 }
 
 impl Side {
-    /// The side of which `compared` took part.
-    pub(super) fn of(input: &SideInput<'_>, compared: &[&Request]) -> Self {
+    /// The side of which `compared` took part, with the proxy's own time or without.
+    pub(super) fn of(input: &SideInput<'_>, compared: &[&Request], with_proxy: bool) -> Self {
         let mut models: BTreeMap<Option<Arc<str>>, (u64, Vec<&Request>)> = BTreeMap::new();
         for request in &input.requests {
             models.entry(request.model_group()).or_default().0 += 1;
@@ -56,7 +56,13 @@ impl Side {
             let of_model = |one: &&ModelSpeeds| one.model == *model;
             input.speeds.iter().find(of_model).map(|found| found.speeds)
         };
-        let time = |requests: &[&Request]| cost::breakdown(requests.iter().copied());
+        let time = |requests: &[&Request]| {
+            if with_proxy {
+                return cost::breakdown(requests.iter().copied());
+            }
+            let without: Vec<Request> = requests.iter().map(|request| without_proxy(request)).collect();
+            cost::breakdown(&without)
+        };
         let mut sides: Vec<SideModel> = models
             .iter()
             .map(|(model, (requests, compared))| SideModel {
@@ -83,6 +89,15 @@ impl Side {
     pub fn model(&self) -> Option<&str> {
         self.name.model.as_deref()
     }
+}
+
+/// The same request without the proxy's own time.
+fn without_proxy(request: &Request) -> Request {
+    let mut without = request.clone();
+    if let Some(timing) = without.timing.as_deref_mut() {
+        (timing.proxy_ms, timing.wall_ms) = (None, None);
+    }
+    without
 }
 
 /// What sentences call two sides: by the models that ran, where these tell them apart,

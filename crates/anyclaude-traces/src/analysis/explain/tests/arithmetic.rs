@@ -198,12 +198,14 @@ fn the_proxys_time_of_few_pairs_is_no_mean() {
     let (fast, slow) = (Made { proxy_ms: None, ..MADE }, Made { proxy_ms: None, ttft_ms: 2_400, ..MADE });
     let known = Made { proxy_ms: Some(0), ..fast };
     let slowly_known = Made { proxy_ms: Some(20_000), ..slow };
-    let found = compared(&[known, fast, fast, fast, fast], &[slowly_known, slow, slow, slow, slow], Asked::TheSame);
+    let found =
+        compared(&[known, fast, fast, fast, fast], &[slowly_known, slow, slow, slow, slow], Asked::TheSame);
     assert_eq!((ms_of(&found, Cause::Proxy), found.delta_ms.unwrap().as_f64()), (None, 400.0));
     assert_eq!((found.verdict.proxy_share, found.n), (None, 5));
     assert!(found.missing.contains(&Missing::ProxyTime { known: 1, of: 5 }));
     // Of half of them it is, and the others take no part.
-    let found = compared(&[known, known, fast, fast], &[slowly_known, slowly_known, slow, slow], Asked::TheSame);
+    let found =
+        compared(&[known, known, fast, fast], &[slowly_known, slowly_known, slow, slow], Asked::TheSame);
     assert_eq!((ms_of(&found, Cause::Proxy), found.n), (Some(20_000.0), 2));
     assert_eq!(left_out(&found, LeftOutReason::NoProxyTime), 4);
     let found = compared(&[known, fast, fast], &[slowly_known, slowly_known, slow], Asked::Otherwise);

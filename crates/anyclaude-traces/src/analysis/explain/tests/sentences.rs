@@ -29,7 +29,10 @@ fn with_speeds(right: Made, slow_reads: f64) -> Explanation {
 fn speeds_are_shown_where_they_say_the_same() {
     let slow = Made { ttft_ms: 9_000, ..MADE };
     let found = with_speeds(slow, 1_111.0);
-    assert_eq!(headline(&found), "slow is slower because it reads prompts more slowly: 1111 vs 5000 tokens/s");
+    assert_eq!(
+        headline(&found),
+        "slow is slower because it reads prompts more slowly: 1111 vs 5000 tokens/s"
+    );
     assert_eq!(found.left.speeds.unwrap().read_tokens_per_second, Some(5_000.0));
     // Over all its requests it reads faster: nothing is said that this row refutes.
     let found = with_speeds(slow, 6_000.0);
@@ -38,7 +41,8 @@ fn speeds_are_shown_where_they_say_the_same() {
 
 #[test]
 fn the_key_question_is_answered_in_a_sentence() {
-    let answer = |right: Made| compared(&[MADE; 5], &[right; 5], Asked::TheSame).verdict.key_answer.to_string();
+    let answer =
+        |right: Made| compared(&[MADE; 5], &[right; 5], Asked::TheSame).verdict.key_answer.to_string();
     assert_eq!(
         answer(Made { ttft_ms: 9_000, ..MADE }),
         "Is anyclaude the bottleneck? No: 0 % of the difference"
@@ -99,7 +103,9 @@ fn a_side_of_several_models_lists_them() {
         .left
         .models
         .iter()
-        .map(|one| (one.model.as_deref(), one.requests, one.time.and_then(|time| time.read_ms), one.speeds.is_some()))
+        .map(|one| {
+            (one.model.as_deref(), one.requests, one.time.and_then(|time| time.read_ms), one.speeds.is_some())
+        })
         .collect();
     assert_eq!(models, [(Some("one"), 2, Some(2_000.0), false), (Some("two"), 3, Some(9_000.0), true)]);
     assert!(alone(&side("one", &[MADE; 2])).left.models.is_empty());

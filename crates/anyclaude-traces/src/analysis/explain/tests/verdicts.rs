@@ -42,13 +42,16 @@ fn the_headline_is_of_the_largest_contribution() {
         for (more, ..) in CAUSES {
             let Made { proxy_ms, load_ms, queue_ms, generation_ms, stall_ms, output_tokens, .. } = more;
             let right = Made { proxy_ms, generation_ms, stall_ms, output_tokens, ..right };
-            let right = Made { load_ms, queue_ms, ttft_ms: right.ttft_ms.max(load_ms + queue_ms + 100), ..right };
+            let right =
+                Made { load_ms, queue_ms, ttft_ms: right.ttft_ms.max(load_ms + queue_ms + 100), ..right };
             let found = compared(&[MADE; 5], &[right; 5], Asked::TheSamePlace);
             let largest = found.contributions.iter().max_by_key(|one| one.ms).unwrap();
             if let Some(cause) = cause(&found) {
                 let cause_ms = ms_of(&found, cause).unwrap();
                 assert_eq!(Some(cause_ms), largest.ms.map(Millis::as_f64));
-                assert!(matches!(found.verdict.headline, Headline::Slower { cause: said, .. } if said == cause));
+                assert!(
+                    matches!(found.verdict.headline, Headline::Slower { cause: said, .. } if said == cause)
+                );
             }
         }
     }
@@ -94,7 +97,10 @@ fn too_few_requests_have_no_verdict() {
     // A pair is a pair.
     let found = compared(&[MADE; 1], &[slow; 1], Asked::TheSame);
     let cause = cause(&found);
-    assert_eq!((cause, found.verdict.confidence), (Some(Cause::PromptProcessingSpeed), Some(VerdictConfidence::Low)));
+    assert_eq!(
+        (cause, found.verdict.confidence),
+        (Some(Cause::PromptProcessingSpeed), Some(VerdictConfidence::Low))
+    );
     let found = compared(&[], &[MADE; 5], Asked::TheSame);
     assert_eq!(headline(&found), "No verdict: no completed request of left");
     assert_eq!((ms(&found), found.delta_ms, found.n), (vec![None; 10], None, 0));
@@ -214,7 +220,11 @@ fn measured(fast: Direct, slow: Direct) -> Explanation {
 #[test]
 fn measurements_without_the_proxy_answer_the_key_question() {
     let found = measured(direct(2_000.0, None), direct(9_000.0, None));
-    assert!(found.evidence.last().unwrap().to_string().contains("accounts for 100 %"), "{:?}", found.evidence);
+    assert!(
+        found.evidence.last().unwrap().to_string().contains("accounts for 100 %"),
+        "{:?}",
+        found.evidence
+    );
     assert!(!found.missing.contains(&Missing::DirectMeasurement));
     // Half of the difference without the proxy is the least that clears it; whatever they
     // say, the headline is of the largest contribution.
