@@ -7,6 +7,7 @@ use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
 use anyclaude_traces::analysis::prefix::element_text;
 use anyclaude_traces::analysis::prefix::{CacheInput, Options, PrefixReport, Prompts, prefix};
+use anyclaude_traces::analysis::tool_cost::read_tool_costs;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyhow::bail;
@@ -15,14 +16,14 @@ use super::{check_limits, reading, report_skipped};
 use crate::cli::{Format, Output, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
-use crate::select::Reader;
+use crate::select;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_prompts();
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let price_list = selection.prices(reader.store());
+        let price_list = read_tool_costs(&mut selection, reader.store());
         match args.context {
             Some(_) => selection.count_all_tokens(reader.store()),
             None => selection.count_tokens(reader.store()),

@@ -20,9 +20,11 @@ use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
+use crate::render::select_error::FEW_MODELS;
 use crate::render::{json, notes, page, report as render, units};
 use crate::save::{OutputFile, is_stdout};
-use crate::select::{FEW_MODELS, Reader, Selection, Side, faster_first, last_two_models};
+use crate::select;
+use anyclaude_traces::select::{ALL_REQUESTS, Selection, Side, faster_first, last_two_models};
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     let file = args.file.as_deref().filter(|file| !is_stdout(file));
@@ -33,13 +35,13 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --format markdown"
         );
     }
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
         bail!("none of these files could be read as a trace");
     }
-    let models = last_two_models(&selection, reader.kind)?.map(faster_first);
+    let models = last_two_models(&selection, reader.kind()).map(faster_first);
     if models.is_none() && !args.measured.direct.is_empty() {
         bail!("--direct: {FEW_MODELS}");
     }
@@ -52,14 +54,10 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         read_prompts(reader.store(), compared)
     });
     selection.skipped.extend(unreadable);
-    let (kind, store, elements) = (reader.kind, reader.store().clone(), reader.into_prompts());
+    let (kind, store, elements) = (reader.kind(), reader.store().clone(), reader.into_prompts());
     let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
     let status = report_skipped(&selection.skipped, &args.output);
-    let all = || Side {
-        selector: "all requests".to_owned(),
-        requests: selection.requests.clone(),
-        others: Vec::new(),
-    };
+    let all = || Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
     let explanation =
         sides.first().map(|left| explained(selection.scope, left, sides.get(1), &asked, direct.clone()));
@@ -111,7 +109,7 @@ fn texts(store: &Store, sides: &[report::Side<'_>]) -> anyhow::Result<Vec<Prompt
     let text = |side: &report::Side<'_>| -> anyhow::Result<Option<PromptText>> {
         let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
         let mut content = Content::with_text();
-        store.reread(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
+        store.read_one(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
         Ok(Some(PromptText::of(&side.name, newest, &content)))
     };
     sides.iter().filter_map(|side| text(side).transpose()).collect()

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use anyclaude_traces::Kind;
 use anyclaude_traces::analysis::summary::summarize;
+use anyclaude_traces::analysis::tool_cost::read_tool_costs;
 use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
@@ -12,14 +13,14 @@ use super::{check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, page, summary};
-use crate::select::Reader;
+use crate::select;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?;
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let price_list = selection.prices(reader.store());
+        let price_list = read_tool_costs(&mut selection, reader.store());
         anyhow::Ok((selection, price_list))
     })?;
     let skipped = report_skipped(&selection.skipped, &args.output);

@@ -12,11 +12,11 @@ use super::{grouping, reading, report_skipped};
 use crate::cli::{Format, TimingArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, page, timing as render};
-use crate::select::Reader;
+use crate::select;
 
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = Reader::new(&args.filter, KindFilter::All)?.with_logs(&args.logs)?;
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_logs(&args.logs)?;
     let selection = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         selection.count_tokens(reader.store());

@@ -1,0 +1,284 @@
+//! The two sides of a comparison: as named, or the last two models.
+
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use super::error::{Result, SelectError};
+use super::reader::Reader;
+use super::selection::Selection;
+use super::selector::{Field, Selector};
+use crate::error::Error;
+use crate::model::measure::Measure;
+use crate::model::request::{Request, TracePath};
+use crate::model::scope::{KindFilter, Scope};
+use crate::model::stats::Stats;
+
+/// One side.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Side {
+    /// How the user named it, or would.
+    pub selector: String,
+    /// Its requests, in order of time.
+    pub requests: Vec<Request>,
+    /// What else was read with them: it went through the same prompt caches.
+    pub others: Vec<Request>,
+}
+
+impl Side {
+    /// What was selected, as one side.
+    #[must_use]
+    pub fn of_selection(selector: String, selection: &Selection) -> Self {
+        let others = selection.others.iter().chain(&selection.rest).cloned().collect();
+        Self { selector, requests: selection.requests.clone(), others }
+    }
+
+    /// A side of these requests, and everything else besides that was read.
+    fn among<'a>(
+        selector: String,
+        requests: Vec<Request>,
+        all: impl IntoIterator<Item = &'a Request>,
+    ) -> Self {
+        let own: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
+        let others = all.into_iter().filter(|request| !own.contains(&request.path)).cloned().collect();
+        Self { selector, requests, others }
+    }
+
+    /// The model that ran, where it is known and the same for all.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        let model = self.requests.first()?.model.as_deref()?;
+        self.requests.iter().all(|request| request.model.as_deref() == Some(model)).then_some(model)
+    }
+}
+
+/// Both sides, and what was skipped on the way to them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Sides {
+    /// The left side: the faster or the older one, where none is named.
+    pub left: Side,
+    /// The right side.
+    pub right: Side,
+    /// The files that could not be used.
+    pub skipped: Vec<Error>,
+    /// Which requests they were chosen from.
+    pub scope: Scope,
+    /// Fewer than two models are known, so that two requests stand for them.
+    pub is_fallback: bool,
+}
+
+/// One side alone, or two that are compared.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OneOrTwoSides {
+    /// The only side, or the left one: the faster one where none is named.
+    pub left: Side,
+    /// The right side, where there are two.
+    pub right: Option<Side>,
+    /// The files that could not be used.
+    pub skipped: Vec<Error>,
+    /// Which requests they were chosen from.
+    pub scope: Scope,
+}
+
+impl OneOrTwoSides {
+    /// What these arguments name: two sides, or one. Without names the two models used
+    /// last; all requests where fewer are known.
+    ///
+    /// # Errors
+    ///
+    /// When an argument names nothing.
+    pub fn select(reader: &Reader, left: Option<&OsString>, right: Option<&OsString>) -> Result<Self> {
+        let (selection, selector) = match (left, right) {
+            (Some(left), Some(right)) => return two(reader, left, right).map(Self::from),
+            (Some(one), None) => {
+                let selection = reader.select_one(&Selector::parse(one)?)?;
+                if selection.requests.is_empty() {
+                    return Err(unreadable(one, &selection.skipped));
+                }
+                (selection, one.to_string_lossy().into_owned())
+            }
+            _ => (reader.select(&[])?, ALL_REQUESTS.to_owned()),
+        };
+        if left.is_none()
+            && let Some(models) = last_two_models(&selection, reader.kind)
+        {
+            let sides = Sides::new(faster_first(models), selection.skipped, selection.scope);
+            return Ok(Self::from(sides));
+        }
+        let left = Side::of_selection(selector, &selection);
+        Ok(Self { left, right: None, skipped: selection.skipped, scope: selection.scope })
+    }
+}
+
+impl From<Sides> for OneOrTwoSides {
+    fn from(Sides { left, right, skipped, scope, .. }: Sides) -> Self {
+        Self { left, right: Some(right), skipped, scope }
+    }
+}
+
+/// What a side is called that nobody named.
+pub const ALL_REQUESTS: &str = "all requests";
+
+/// What to do where no side is named and fewer than two models are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FewModels {
+    /// Compare the newest request with the one before.
+    CompareRequests,
+    /// Say so.
+    Fail,
+}
+
+impl Sides {
+    /// What these arguments name: two sides; one, which is compared with its like;
+    /// or none, which means the two models used last, the older one left.
+    ///
+    /// # Errors
+    ///
+    /// When an argument names nothing, or there is nothing to compare it with.
+    pub fn select(
+        reader: &Reader,
+        left: Option<&OsString>,
+        right: Option<&OsString>,
+        few: FewModels,
+    ) -> Result<Self> {
+        match (left, right) {
+            (Some(left), Some(right)) => two(reader, left, right),
+            (Some(one), None) => against_its_like(reader, one),
+            _ => without_names(reader, few),
+        }
+    }
+
+    fn new([left, right]: [Side; 2], skipped: Vec<Error>, scope: Scope) -> Self {
+        Self { left, right, skipped, scope, is_fallback: false }
+    }
+}
+
+fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
+    let selectors = [Selector::parse(left)?, Selector::parse(right)?];
+    let [of_left, of_right] = reader.select_pair([&selectors[0], &selectors[1]])?;
+    let is_one_pool = selectors.iter().all(|selector| selector.path().is_none());
+    let (seen_left, seen_right) = (of_left.scope.requests_seen, of_right.scope.requests_seen);
+    let seen = if is_one_pool { seen_left } else { seen_left + seen_right };
+    let mut skipped = Vec::new();
+    let mut side = |mut selection: Selection, name: &OsStr| {
+        if selection.requests.is_empty() {
+            return Err(unreadable(name, &selection.skipped));
+        }
+        skipped.append(&mut selection.skipped);
+        let mut others = selection.others;
+        others.extend(selection.rest);
+        let selector = name.to_string_lossy().into_owned();
+        Ok(Side { selector, requests: selection.requests, others })
+    };
+    let sides = [side(of_left, left)?, side(of_right, right)?];
+    Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
+}
+
+fn unreadable(name: &OsStr, skipped: &[Error]) -> SelectError {
+    let reason = skipped.first().map(|error| error.kind().to_string());
+    SelectError::EmptySide { name: name.to_owned(), reason }
+}
+
+/// A request against its predecessor in the thread, or a model against the
+/// model used last besides it; the older one left.
+fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
+    let selector = Selector::parse(one)?;
+    let name = one.to_string_lossy();
+    if !selector.is_single() && !matches!(selector, Selector::Named(Field::Model, _)) {
+        return Err(SelectError::OneGroup(name.into_owned()));
+    }
+    let pool = reader.surroundings(&selector)?;
+    let picked = reader.pick(&pool.requests, &selector)?;
+    let Some(newest) = picked.last() else { return Err(unreadable(one, &pool.skipped)) };
+    reader.check_labels()?;
+    let scope = reader.whole_scope(pool.requests.len() as u64);
+    if selector.is_single() {
+        let right = Side::among(name.into_owned(), vec![newest.clone()], &pool.requests);
+        let sides = [predecessor(&pool.requests, newest)?, right];
+        return Ok(Sides::new(sides, pool.skipped, scope));
+    }
+    let models = models_by_last_use(&pool.requests, reader.kind);
+    let other = models.iter().rev().find(|model| Some(*model) != newest.model.as_ref());
+    let other = other.ok_or_else(|| SelectError::OnlyModel(name.into_owned()))?;
+    let own = models.iter().find(|model| Some(*model) == newest.model.as_ref());
+    let own = own.ok_or_else(|| SelectError::OnlyModel(one.to_string_lossy().into_owned()))?;
+    let is_older = |model: &Arc<str>| models.iter().position(|known| known == model);
+    let names = if is_older(own) < is_older(other) { [own, other] } else { [other, own] };
+    let sides = names.map(|model| side_of(model, &pool.requests, reader.kind, &[]));
+    Ok(Sides::new(sides, pool.skipped, scope))
+}
+
+/// The two models used last among these requests, the older one left; `None` where
+/// fewer are known.
+#[must_use]
+pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[Side; 2]> {
+    let requests = &selection.requests;
+    let models = models_by_last_use(requests, kind);
+    let [.., older, newer] = models.as_slice() else { return None };
+    let besides = [&selection.others, &selection.rest];
+    Some([older, newer].map(|model| side_of(model, requests, kind, &besides)))
+}
+
+/// Both sides, the one whose requests take longer on the right. Where the times of one
+/// are unknown, they stay as they are.
+#[must_use]
+pub fn faster_first([left, right]: [Side; 2]) -> [Side; 2] {
+    let takes = |side: &Side| {
+        let totals = side.requests.iter().filter_map(|request| Measure::TotalMs.of(request));
+        Stats::of(totals).map(|stats| stats.p50)
+    };
+    let is_slower = takes(&left).zip(takes(&right)).is_some_and(|(left, right)| left > right);
+    if is_slower { [right, left] } else { [left, right] }
+}
+
+fn without_names(reader: &Reader, few: FewModels) -> Result<Sides> {
+    let selection = reader.select(&[])?;
+    if let Some(sides) = last_two_models(&selection, reader.kind) {
+        return Ok(Sides::new(sides, selection.skipped, selection.scope));
+    }
+    if few == FewModels::Fail {
+        return Err(SelectError::FewModels);
+    }
+    let newest = selection.requests.last().ok_or(SelectError::NothingToCompare)?.clone();
+    let left = predecessor(&selection.requests, &newest)?;
+    let right = Side::among("latest".to_owned(), vec![newest], &selection.requests);
+    Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })
+}
+
+/// The request before this one in its thread.
+fn predecessor(requests: &[Request], of: &Request) -> Result<Side> {
+    let in_thread = |request: &&Request| {
+        request.session == of.session
+            && request.thread == of.thread
+            && request.path != of.path
+            && request.order() < of.order()
+    };
+    let before = requests
+        .iter()
+        .rfind(in_thread)
+        .ok_or_else(|| SelectError::FirstOfThread(of.path.as_ref().to_owned()))?;
+    let selector = before.path.as_ref().display().to_string();
+    Ok(Side::among(selector, vec![before.clone()], requests))
+}
+
+/// The models of these requests, the one used last last.
+fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
+    let mut models: Vec<Arc<str>> = Vec::new();
+    for request in requests.iter().rev().filter(|request| kind.admits(request.kind)) {
+        if let Some(model) = request.model.as_ref().filter(|model| !models.contains(model)) {
+            models.push(model.clone());
+        }
+    }
+    models.reverse();
+    models
+}
+
+/// The side of a model; `besides` was read as well, and is of no model that counts.
+fn side_of(model: &Arc<str>, requests: &[Request], kind: KindFilter, besides: &[&Vec<Request>]) -> Side {
+    let of_model = |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(model);
+    let own = requests.iter().filter(of_model).cloned().collect();
+    Side::among(format!("model:{model}"), own, requests.iter().chain(besides.iter().copied().flatten()))
+}
