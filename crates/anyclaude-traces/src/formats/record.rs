@@ -19,7 +19,7 @@ pub struct TraceRecord {
     /// `body.model`: the model that Claude Code asked for, which is not the
     /// local model that ran.
     pub requested_model: Option<Arc<str>>,
-    /// Who sent the request, by `metadata.user_id`.
+    /// Who sent the request.
     pub sender: Sender,
     /// All sizes and counts.
     pub sizes: Sizes,
@@ -39,7 +39,7 @@ pub struct TraceRecord {
     pub response: Option<Box<Response>>,
 }
 
-/// Whom `metadata.user_id` names.
+/// Who sent a request: the session by the headers, else by `metadata.user_id`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sender {
@@ -48,4 +48,10 @@ pub struct Sender {
     /// Stands for the whole `user_id`, which tells users apart where no session
     /// is named.
     pub user: Option<Identity>,
+    /// The subagent, by `x-claude-code-agent-id`.
+    pub agent: Option<Arc<str>>,
+    /// The agent that started it, by `x-claude-code-parent-agent-id`.
+    pub parent_agent: Option<Arc<str>>,
+    /// Claude Code's version, by `user-agent: claude-cli/2.1.116 (external, cli)`.
+    pub client_version: Option<Arc<str>>,
 }

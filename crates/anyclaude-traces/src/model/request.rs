@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, PromptOverhead, Timing};
-use crate::model::{Response, Sizes, ToolSize};
+use crate::model::{LogFacts, Response, Sizes, SpeedSample, ToolSize};
 
 /// One request, from one trace file or, in mode `claude`, from two.
 ///
@@ -36,6 +36,12 @@ pub struct Request {
     pub run: Option<Arc<str>>,
     /// The URL's path without its query.
     pub endpoint: Option<Arc<str>>,
+    /// The version of the client that sent it, by its `user-agent`.
+    pub client_version: Option<Arc<str>>,
+    /// The subagent that sent it, where its headers name one.
+    pub agent: Option<Arc<str>>,
+    /// The agent that started [`agent`](Self::agent).
+    pub parent_agent: Option<Arc<str>>,
     /// The model that Claude Code asked for.
     pub requested_model: Option<Arc<str>>,
     /// The model that ran.
@@ -66,6 +72,12 @@ pub struct Request {
     /// What the proxy was about to send, after its edits.
     #[serde(skip)]
     pub proxied: Option<Box<PromptOverhead>>,
+    /// What else the log tells of it: stalls, cached tokens, the proxy's edits.
+    #[serde(skip)]
+    pub log_facts: Option<Box<LogFacts>>,
+    /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).
+    #[serde(skip)]
+    pub speed_sample: SpeedSample,
     /// How many requests of its thread came before it.
     #[serde(skip)]
     pub turn: u32,
@@ -108,6 +120,11 @@ pub struct Run {
     pub configured_model: Option<String>,
     /// The model that it found loaded in the backend.
     pub detected_model: Option<String>,
+    /// The context length that the backend named, in tokens.
+    pub context_length_tokens: Option<u64>,
+    /// Where the backend is: `Backend URL:` as written.
+    #[serde(skip)]
+    pub backend_url: Option<String>,
 }
 
 impl Request {

@@ -88,3 +88,18 @@ pub struct ModelSpeeds {
     #[serde(flatten)]
     pub speeds: Speeds,
 }
+
+/// Which speeds of its model a request takes part in, and what else the cost model
+/// found beside the times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpeedSample {
+    /// Its time to first token is that of reading its prompt and of nothing else.
+    pub reads: bool,
+    /// Its time from there to the end is that of writing and of nothing else.
+    pub writes: bool,
+    /// Output tokens that were generated before anything was streamed.
+    pub hidden_tokens: Option<u64>,
+    /// Whether the backend is seen to reuse prompts of its model.
+    pub cache: CacheUse,
+}

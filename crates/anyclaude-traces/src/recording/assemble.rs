@@ -10,7 +10,7 @@ use crate::model::intern::Interner;
 use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
-use crate::model::{Identity, ToolSize};
+use crate::model::{Identity, SpeedSample, ToolSize};
 use crate::read::TraceFile;
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
@@ -25,6 +25,8 @@ pub struct RequestBuilder {
     modes: Interner<str>,
     endpoints: Interner<str>,
     models: Interner<str>,
+    versions: Interner<str>,
+    agents: Interner<str>,
     tool_lists: Interner<[ToolSize]>,
     histories: HistoryTree,
     keys: SessionKeys,
@@ -38,16 +40,19 @@ impl RequestBuilder {
             (&mut self.modes, &mut record.mode),
             (&mut self.endpoints, &mut record.endpoint),
             (&mut self.models, &mut record.requested_model),
+            (&mut self.versions, &mut record.sender.client_version),
         ];
         for (known, name) in names {
             if let Some(name) = name {
                 known.unify(name);
             }
         }
+        let agents = [&mut record.sender.agent, &mut record.sender.parent_agent];
+        let [agent, _] = agents.map(|agent| agent.as_mut().map(|agent| self.agents.unify(agent)));
         let tools = self.tool_lists.once(&record.tools);
         let history = self.histories.insert(&record.history);
         let key = self.keys.of(&mut record.sender, record.mode.as_ref());
-        self.unassigned.push(UnassignedRequest::new(path, record, tools, history, key));
+        self.unassigned.push(UnassignedRequest::new(path, record, tools, Place { history, key, agent }));
     }
 
     /// The requests of all files, by time, then path, with their sessions and
@@ -72,9 +77,17 @@ impl RequestBuilder {
 #[derive(Debug)]
 pub(crate) struct UnassignedRequest {
     pub(crate) request: Request,
+    pub(crate) place: Place,
+    body: Option<Box<Identity>>,
+}
+
+/// What decides in which session and thread a request is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
     pub(crate) history: HistoryId,
     pub(crate) key: SessionKey,
-    body: Option<Box<Identity>>,
+    /// The subagent that its headers name.
+    pub(crate) agent: Option<u32>,
 }
 
 /// By time, then path. Requests are large: each is moved once, to its place. Few
@@ -115,13 +128,7 @@ fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
 }
 
 impl UnassignedRequest {
-    fn new(
-        path: Arc<Path>,
-        record: TraceRecord,
-        tools: Arc<[ToolSize]>,
-        history: HistoryId,
-        key: SessionKey,
-    ) -> Self {
+    fn new(path: Arc<Path>, record: TraceRecord, tools: Arc<[ToolSize]>, place: Place) -> Self {
         let path = TracePath(path);
         let trace_names_model = record.mode.as_deref() == Some("claude");
         let model = record.requested_model.clone().filter(|_| trace_names_model);
@@ -135,6 +142,9 @@ impl UnassignedRequest {
             thread: None,
             run: None,
             endpoint: record.endpoint,
+            client_version: record.sender.client_version,
+            agent: record.sender.agent,
+            parent_agent: record.sender.parent_agent,
             requested_model: record.requested_model,
             model_source: model.is_some().then_some(ModelSource::Trace),
             model,
@@ -148,10 +158,12 @@ impl UnassignedRequest {
             tools,
             process: None,
             proxied: None,
+            log_facts: None,
+            speed_sample: SpeedSample::default(),
             turn: 0,
             concurrency: None,
         };
-        Self { request, history, key, body: record.body.map(Box::new) }
+        Self { request, place, body: record.body.map(Box::new) }
     }
 
     /// Takes in the file that was written before the response came.

@@ -10,6 +10,7 @@ use anyclaude_traces::analysis::explain::Direct;
 use anyclaude_traces::analysis::explain::read_prompts;
 use anyclaude_traces::analysis::report::{self, PromptText, report};
 use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::model::group::Grouping;
 use anyclaude_traces::model::scope::KindFilter;
 use anyhow::{Context as _, bail};
@@ -35,7 +36,8 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --format markdown"
         );
     }
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader =
+        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
@@ -55,7 +57,15 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     });
     selection.skipped.extend(unreadable);
     let (kind, store, elements) = (reader.kind(), reader.store().clone(), reader.into_prompts());
-    let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
+    let prefix = simulated(
+        &store,
+        &elements,
+        selection.scope,
+        &selection.passing(),
+        args.cache.options(),
+        speeds_by_model(selection.of_all_kinds()),
+        &args.output,
+    );
     let status = report_skipped(&selection.skipped, &args.output);
     let all = || Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
@@ -69,7 +79,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
     let found = report(report::ReportInput {
-        timing: timing(scope, requests, &joined, skipped, kind, &Grouping::by_model()),
+        timing: timing(scope, requests, &others, &joined, skipped, kind, &Grouping::by_model()),
         others: &others,
         sides: &sides,
         explanation,

@@ -22,6 +22,9 @@ const REQUEST: &[&str] = &[
     "thread",
     "run",
     "endpoint",
+    "client_version",
+    "agent",
+    "parent_agent",
     "requested_model",
     "model",
     "model_source",
@@ -104,10 +107,13 @@ const PREFIX: &[&str] = &[
     "break.evicted_by",
     "break.was",
     "break.now",
+    "lost_bytes",
+    "lost_tokens",
+    "cached_tokens",
+    "cached_source",
     "new_tokens",
     "ttft_ms",
     "expected_ttft_ms",
-    "cold_although_warm",
 ];
 
 /// One row per request that passed through a cache.

@@ -300,7 +300,7 @@ fn read_sender(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
     }
     let Some(user_id) = user_id.map(RawStr::decode) else { return Ok(Sender::default()) };
     let session_id = session_id(&user_id).filter(|id| !id.is_empty()).map(Arc::from);
-    Ok(Sender { session_id, user: Some(Identity::of_parts([user_id.as_bytes()])) })
+    Ok(Sender { session_id, user: Some(Identity::of_parts([user_id.as_bytes()])), ..Sender::default() })
 }
 
 fn session_id(user_id: &str) -> Option<Cow<'_, str>> {

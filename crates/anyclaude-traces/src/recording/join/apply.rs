@@ -6,8 +6,7 @@ use super::{PLACEHOLDER_MODEL, Start, UnmatchedLogRequest};
 use crate::formats::anyclaude::log::{LogRequest, LogRun};
 use crate::model::intern::Interner;
 use crate::model::request::{Concurrency, Join, ModelSource, Request, Run};
-use crate::model::timing::Confidence;
-use crate::model::timing::Timing;
+use crate::model::timing::{CachedSource, Confidence, Timing};
 
 /// What became of a start.
 pub(super) struct Pair {
@@ -70,15 +69,19 @@ fn apply(
     request.join = Some(Box::new(join));
     request.concurrency = Some(pair.concurrency);
     request.timing = Some(Box::new(timing(log)));
+    request.log_facts = Some(Box::new(log.facts.clone()));
 }
 
-/// The names of detected models, each kept once.
+/// Interner of models that answered or were detected.
 #[derive(Default)]
 struct Models(Interner<str>);
 
 impl Models {
     /// The model that ran, unless the log only has a placeholder for it.
     fn of(&mut self, log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
+        if let Some(model) = &log.response_model {
+            return (Some(self.0.once(model)), Some(ModelSource::Response));
+        }
         if &*log.model != PLACEHOLDER_MODEL {
             return (Some(log.model.clone()), Some(ModelSource::DebugLog));
         }
@@ -112,6 +115,9 @@ fn timing(log: &LogRequest) -> Timing {
         reported_tokens_per_second: log.reported_tokens_per_second,
         prefill_tokens_per_second: prefill_speed(log),
         outcome: Some(log.outcome),
+        error: log.error.clone(),
+        cached_tokens: log.facts.cached_tokens,
+        cached_source: log.facts.cached_tokens.map(|_| CachedSource::Reported),
         ..Timing::default()
     }
 }
@@ -139,6 +145,7 @@ impl UnmatchedLogRequest {
             stream: log.streamed,
             timing: timing(log),
             confidence: log.confidence,
+            log_facts: log.facts.clone(),
         }
     }
 }

@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::formats::anyclaude::log::{
     LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
 };
+use crate::model::LogFacts;
 use crate::model::intern::Interner;
 use crate::model::request::{ModelSource, Request, Run};
 use crate::model::time::Timestamp;
@@ -85,6 +86,9 @@ pub struct UnmatchedLogRequest {
     pub timing: Timing,
     /// How sure it is that these are its own.
     pub confidence: Confidence,
+    /// What else the log tells of it.
+    #[serde(skip)]
+    pub log_facts: LogFacts,
 }
 
 impl Joined {
@@ -192,6 +196,8 @@ fn name_runs(runs: &[LogRun], names: &[String]) -> Vec<Arc<Run>> {
             mode: run.mode.clone(),
             configured_model: run.configured_model.clone(),
             detected_model: run.detected_model.clone(),
+            context_length_tokens: run.context_length_tokens,
+            backend_url: run.backend_url.clone(),
         })
     };
     runs.iter().zip(names).map(name).collect()
@@ -406,5 +412,7 @@ fn run_of_entries(entries: &[RequestLogEntry]) -> Option<Arc<Run>> {
         mode: first.provider.clone(),
         configured_model: first.model.clone(),
         detected_model: None,
+        context_length_tokens: None,
+        backend_url: None,
     }))
 }

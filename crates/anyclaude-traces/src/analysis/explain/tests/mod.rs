@@ -13,7 +13,7 @@ use super::*;
 use crate::model::request::{Concurrency, Join, Kind};
 use crate::model::scope::KindFilter;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing};
-use crate::model::{CacheUse, Identity, Sizes, Speeds};
+use crate::model::{CacheUse, Identity, Sizes, SpeedSample, Speeds};
 
 /// One request as the backend would have answered it, with the parts of its time.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +96,9 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         thread: Some("s#1".into()),
         run: Some("r".into()),
         endpoint: None,
+        client_version: None,
+        agent: None,
+        parent_agent: None,
         requested_model: None,
         model: Some(model.into()),
         model_source: None,
@@ -109,6 +112,8 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         tools: Arc::from([]),
         process: None,
         proxied: None,
+        log_facts: None,
+        speed_sample: SpeedSample::default(),
         turn: index as u32,
         concurrency: Some(Concurrency::default()),
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::model::LogFacts;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, TtftSource};
 
@@ -65,8 +66,12 @@ pub struct LogRequest {
     pub output_tokens: Option<u64>,
     /// Where [`output_tokens`](Self::output_tokens) comes from.
     pub output_tokens_source: Option<TokenSource>,
-    /// Prompt tokens read from the backend's cache; a logged 0 means unknown.
-    pub cache_read_tokens: Option<u64>,
+    /// The model that the backend's answer names, in its `finish-step` chunk.
+    pub response_model: Option<Arc<str>>,
+    /// The error in the backend's or the connection's words, at most 500 bytes.
+    pub error: Option<String>,
+    /// What else the log tells of it.
+    pub facts: LogFacts,
     /// The proxy's ⚡ figure, as logged.
     pub reported_tokens_per_second: Option<f64>,
     /// Tools sent to the backend.
