@@ -2,29 +2,18 @@
 
 use super::case::float;
 use crate::model::TimeBreakdown;
+use crate::model::eligibility::eligible;
 use crate::model::request::Request;
-use crate::model::timing::{Confidence, Outcome, Timing};
+use crate::model::timing::Timing;
 
-/// Whether a request's times are its own and whole: streamed, completed, and joined
-/// with no doubt. Of others no means are made and no sides are compared.
-#[must_use]
-pub fn is_comparable(request: &Request) -> bool {
-    let is_certain = request.join.as_ref().is_some_and(|join| join.confidence != Confidence::Ambiguous);
-    let timing = request.timing.as_deref();
-    let is_whole = timing.is_some_and(|timing| {
-        timing.outcome == Some(Outcome::Completed) && timing.total_ms.is_some() && timing.other_ms.is_some()
-    });
-    request.stream && is_certain && is_whole
-}
-
-/// The mean parts of the requests that are [comparable](is_comparable), which
-/// [`fit`](super::fit) has filled; `None` where there are none.
+/// The mean parts of the requests that are [`eligible`], which [`fit`](super::fit) has
+/// filled; `None` where there are none.
 ///
 /// Where the proxy's time is known of at least half of them, the means are of those;
 /// else they are of all, and the proxy's time is in none of them.
 pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<TimeBreakdown> {
-    let comparable = requests.into_iter().filter(|request| is_comparable(request));
-    let timings: Vec<&Timing> = comparable.filter_map(|request| request.timing.as_deref()).collect();
+    let eligible = requests.into_iter().filter_map(|request| eligible(request).ok());
+    let timings: Vec<&Timing> = eligible.filter(|timing| timing.other_ms.is_some()).collect();
     let with_proxy: Vec<&Timing> =
         timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
     let has_proxy = with_proxy.len() * 2 >= timings.len();

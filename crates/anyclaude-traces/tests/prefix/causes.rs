@@ -123,19 +123,6 @@ fn said(texts: &[&str]) -> Value {
 }
 
 #[test]
-fn members_of_a_tool_in_another_order_are_told_from_a_change() {
-    // The test's writer puts `type` and `name` before others; inside an array of pairs no
-    // member moves, so that the order is changed by escaping: `\u0061` is `a`.
-    let with = |schema: Value| {
-        let mut asked = in_session(1, "Answer.", said(&["u1"]));
-        asked.body["tools"][0]["input_schema"] = schema;
-        asked
-    };
-    let report = reported(&[with(json!({ "a": 1 })), with(json!({ "a": 2 }))], in_four_slots());
-    assert_eq!(last(&report).cause, Cause::ToolsChanged);
-}
-
-#[test]
 fn git_status_in_the_system_prompt_is_told_from_other_changes() {
     let system =
         |status: &str| format!("You are an agent.\ngitStatus: Current branch: main\n\nStatus:\n{status}\n");

@@ -8,7 +8,7 @@ mod reading;
 mod tests;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ use crate::cost;
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::group::{Group, Totals, count_kinds, totals};
-use crate::model::request::{Request, TracePath};
+use crate::model::request::Request;
 use crate::model::scope::Scope;
 
 /// What [`report`] is asked.
@@ -38,7 +38,7 @@ pub struct ReportInput<'a> {
     /// The two models that are compared, the faster one first; where fewer than two
     /// are known, all requests as one side.
     pub sides: &'a [Side<'a>],
-    /// Where the slower of the two lost its time; `None` where there are no two.
+    /// Where the slower of the two lost its time, or where the time of one goes.
     pub explanation: Option<Explanation>,
     /// What a prompt cache could have reused of each request, where that was worked out.
     pub prefix: Option<PrefixReport>,
@@ -100,22 +100,18 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
 }
 
-/// Why there is no verdict without two models.
-const FEW_MODELS: &str = "No verdict: two models are compared, and fewer are known here. Run the same task with \
-                          another model, look further back with --all, or name the model of a session: --label \
-                          NAME=session:ID";
+/// What stands where nothing was explained.
+const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
 
 /// Puts together what a page tells of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
-    let headline = explanation.as_ref().map_or(FEW_MODELS, |found| &found.verdict.headline).to_owned();
-    let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
-    let read_tokens = |request: &Request| {
-        newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.believed_prompt_tokens())
-    };
-    let reading = sides.iter().map(|side| reading::reading(side, &read_tokens)).collect();
+    let headline = explanation
+        .as_ref()
+        .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
+    let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
         scope: timing.scope,
@@ -136,10 +132,4 @@ pub fn report(question: ReportInput<'_>) -> Report {
         missing: timing.missing,
         skipped: timing.skipped,
     }
-}
-
-/// The tokens of each prompt that its backend had to read. Requests of which that is
-/// unknown are left out.
-fn newly_read(prefix: &PrefixReport) -> impl Iterator<Item = (&TracePath, u64)> {
-    prefix.requests.iter().filter_map(|request| request.new_tokens.map(|tokens| (&request.path, tokens)))
 }
