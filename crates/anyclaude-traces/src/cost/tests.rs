@@ -356,6 +356,10 @@ fn a_failed_request_is_all_rest() {
     assert_eq!((times.write_ms, times.other_ms), (None, Some(12_000)));
 }
 
+type Who = (i64, u8, u8, u8);
+type Three = (Option<u64>, Option<u64>, Option<u64>);
+type Rest = (Option<u64>, u64, Option<usize>, bool);
+
 /// Requests of two models and two processes that may overlap, fail, stall and lie.
 fn any_cases() -> impl Strategy<Value = Vec<Case>> {
     let one = (
@@ -366,12 +370,9 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
     );
     prop::collection::vec(one, 0..14).prop_map(|all| {
         let case = |(at, one): (usize, _)| {
-            let ((start, model, run, thread), (ttft, total, stall), (prompt, output, cached), rest): (
-                (i64, u8, u8, u8),
-                (Option<u64>, Option<u64>, Option<u64>),
-                (Option<u64>, Option<u64>, Option<u64>),
-                (Option<u64>, u64, Option<usize>, bool),
-            ) = one;
+            let (who, times, tokens, rest): (Who, Three, Three, Rest) = one;
+            let ((start, model, run, thread), (ttft, total, stall), (prompt, output, cached)) =
+                (who, times, tokens);
             let (events, percent, from, is_certain) = rest;
             let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
             let reusable_bytes = 400 * percent;
