@@ -88,7 +88,7 @@ fn every_difference_of_the_tools_is_named() {
         let history = history(&["u1"]);
         let report = reported(&[asked(&TOOLS, &history), asked(now, &history)], Setup::new(Order::SystemFirst, 4));
         let broke = report.requests[1].break_.as_ref().unwrap();
-        assert_eq!(broke.cause, Cause::ToolsChanged);
+        assert_eq!(broke.cause, if reordered { Cause::ToolOrder } else { Cause::ToolsChanged });
         let tools: &ToolsDifference = broke.tools.as_ref().unwrap();
         assert_eq!(tools.added, names(added), "{now:?}");
         assert_eq!(tools.removed, names(removed), "{now:?}");
