@@ -146,7 +146,7 @@ fn advice(break_: &Break) -> String {
             "going back to an earlier message makes everything after it new; if that was not you, a hook or the \
              client rewrites old messages (--text shows which)"
         }
-        (Cause::FirstRequest | Cause::OtherConversation, _) => "a new prompt is read once: nothing to do",
+        (_, _) => "a new prompt is read once: nothing to do",
     }
     .to_owned()
 }

@@ -38,6 +38,18 @@ pub enum Cause {
     SystemMessageInserted,
     /// Messages were dropped, or replaced by fewer.
     Compacted,
+    /// The system prompt equals the previous conversation's but for a short piece.
+    VolatileOpening,
+    /// Another model answered in between.
+    ModelSwapped,
+    /// The git status in the system prompt.
+    GitStatus,
+    /// The same tools in another order.
+    ToolOrder,
+    /// The same members of a tool in another order.
+    SchemaOrder,
+    /// Old tool results were replaced.
+    ResultsCleared,
 }
 
 impl Cause {
@@ -55,6 +67,12 @@ impl Cause {
             Self::HistoryEdited => "history_edited",
             Self::SystemMessageInserted => "system_message_inserted",
             Self::Compacted => "compacted",
+            Self::VolatileOpening => "volatile_opening",
+            Self::ModelSwapped => "model_swapped",
+            Self::GitStatus => "git_status",
+            Self::ToolOrder => "tool_order",
+            Self::SchemaOrder => "schema_order",
+            Self::ResultsCleared => "results_cleared",
         }
     }
 
