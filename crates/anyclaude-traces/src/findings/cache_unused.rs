@@ -31,11 +31,13 @@ impl Rule for CacheUnused {
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
-        let reused = |entry: &Entry<'_>| {
-            let (cached, reusable) = (cached(entry).unwrap_or(0), entry.reusable_tokens().unwrap_or(0));
-            entry.counts_cached() && cached * 2 >= reusable.max(1)
+        let did_reuse = |entry: &Entry<'_>| {
+            let reusable = entry.reusable_tokens().unwrap_or(0);
+            entry.counts_cached() && reusable > 0 && cached(entry).unwrap_or(0) * 2 >= reusable
         };
-        scene.of(finding).any(reused)
+        let says_never = matches!(finding.evidence, Evidence::ReadsAll { .. });
+        let mut of_model = scene.entries.iter().filter(|entry| entry.model == finding.model);
+        says_never && of_model.any(did_reuse)
     }
 }
 
@@ -127,8 +129,9 @@ mod tests {
 
     #[test]
     fn a_count_of_the_backend_refutes_it() {
-        let made = [turn(50, 0), turn(60, 0), turn(90, 0)];
+        let made = [turn(50, 0), turn(60, 0), turn(90, 0), turn(90, 4_500).cached(4_500, true)];
         let set = |input: &mut super::super::FindingsInput<'_>| input.speeds = speeds(CacheUse::ReadsAll);
-        assert!(!refuted_with(&CacheUnused, &made, set));
+        assert!(refuted_with(&CacheUnused, &made, set));
+        assert!(!refuted_with(&CacheUnused, &made[..3], set));
     }
 }

@@ -82,7 +82,9 @@ impl Made {
     }
 
     fn time(mut self, set: impl FnOnce(&mut Timing)) -> Self {
-        self.timing.iter_mut().for_each(|timing| set(timing));
+        if let Some(timing) = &mut self.timing {
+            set(timing);
+        }
         self
     }
 
