@@ -5,9 +5,10 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
-use anyclaude_traces::analysis::prefix::{CacheInput, Options, PrefixReport, Prompts, prefix};
+use anyclaude_traces::analysis::prefix::{CacheInput, PrefixReport, Prompts, prefix};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::prompt_cache::{CacheOptions, simulate};
 use anyclaude_traces::recording::element_text;
 use anyhow::bail;
 
@@ -35,18 +36,10 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         bail!("none of these files could be read as a trace");
     }
     let (store, prompts) = (reader.store().clone(), reader.into_prompts());
-    let mut options = Options::default();
-    (options.order, options.view) = (args.order.into(), args.view.into());
-    (options.slots, options.text) = (args.slots, args.text);
     let mut fetch = |path: &_, place| element_text(&store, path, place);
-    let mut found = prefix(
-        selection.scope,
-        &selection.passing(),
-        &prompts,
-        options,
-        &mut fetch,
-        selection.skipped_list(),
-    );
+    let passing = selection.passing();
+    let mut simulation = simulate(&requests(&passing), &prompts, args.cache_options(), &mut fetch);
+    let mut found = prefix(selection.scope, &passing, &mut simulation, args.text, selection.skipped_list());
     found.price_list = Some(price_list);
     found.context = args.context.map(|tokens| {
         let requests: Vec<&Request> = selection.requests.iter().collect();
@@ -75,9 +68,14 @@ pub(super) fn simulated(
     output: &Output,
 ) -> PrefixReport {
     let mut fetch = |path: &_, place| element_text(store, path, place);
-    let found = prefix(scope, passing, prompts, Options::default(), &mut fetch, Vec::new());
+    let mut simulation = simulate(&requests(passing), prompts, CacheOptions::default(), &mut fetch);
+    let found = prefix(scope, passing, &mut simulation, false, Vec::new());
     say_lost(&found.skipped, output);
     found
+}
+
+fn requests<'a>(passing: &[CacheInput<'a>]) -> Vec<&'a Request> {
+    passing.iter().map(|input| input.request).collect()
 }
 
 fn say_lost(lost: &[Skipped], output: &Output) {

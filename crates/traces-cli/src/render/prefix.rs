@@ -2,8 +2,8 @@
 
 use anyclaude_traces::analysis::context_window::ContextReport;
 use anyclaude_traces::analysis::prefix::{
-    Break, Breaker, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed, ToolsDifference,
-    Totals, View,
+    Break, Breaker, Cause, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed,
+    ToolsDifference, Totals, View, Volatile,
 };
 use anyclaude_traces::model::measure::{Unit, Value};
 
@@ -30,7 +30,7 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     report.notes.iter().for_each(|note| page.line(note));
     page.table(breakers(&report.breakers));
     for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
-        page.line(format!("{}: {}.", breaker_name(breaker), breaker.advice));
+        page.line(format!("{}: {}.", breaker_name(breaker), advice(breaker)));
     }
     for breaker in report.breakers.iter().filter(|breaker| breaker.was.is_some() || breaker.now.is_some()) {
         excerpt(&mut page, breaker);
@@ -92,16 +92,97 @@ fn assumed(report: &PrefixReport) -> String {
         Order::SystemFirst => "system prompt before tools",
         Order::ToolsFirst => "tools before system prompt",
     };
-    let view = match report.view {
-        View::Sent => "as Claude Code sent it",
-        View::Proxied => "as the proxy sends it: no billing header, tools sorted by name",
-    };
+    let view = edits(report.view);
+    let ram = if report.cache.ram { " and main memory" } else { "" };
     let hidden = report.simulated - report.requests.len() as u64;
     let hidden = match hidden {
         0 => String::new(),
         n => format!("; {} passed through it too", units::count(n, "other request")),
     };
-    format!("Simulated: a cache of {} a model, {order}, {view}{hidden}.", units::count(report.slots, "slot"))
+    format!(
+        "Simulated: a cache of {}{ram} a model, {order}, {view}{hidden}.",
+        units::count(report.slots, "slot")
+    )
+}
+
+/// What the proxy made of the requests.
+fn edits(view: View) -> String {
+    let mut edits = Vec::new();
+    let named = [
+        (view.sorted, "tools sorted by name"),
+        (view.no_header, "no billing header"),
+        (view.text_only, "no thinking or images"),
+        (view.truncated, "histories cut as the log says"),
+    ];
+    edits.extend(named.into_iter().filter(|(is_made, _)| *is_made).map(|(_, words)| words));
+    if edits.is_empty() {
+        "as Claude Code sent it".to_owned()
+    } else {
+        format!("as the proxy sends it: {}", edits.join(", "))
+    }
+}
+
+/// What to do about a break.
+pub(crate) fn advice(breaker: &Breaker) -> &'static str {
+    match (breaker.cause, breaker.volatile) {
+        (Cause::BillingHeader, _) => {
+            "set \"CLAUDE_CODE_ATTRIBUTION_HEADER\": \"0\" under \"env\" in Claude Code's settings.json, or use \
+             Claude Code 2.1.181 or newer, in which it no longer changes"
+        }
+        (Cause::DateChanged, _) => {
+            "keep dates and times out of CLAUDE.md, output styles and hooks, or put them last; the date that Claude \
+             Code writes itself changes at midnight only"
+        }
+        (Cause::GitStatus, _) => {
+            "set \"includeGitInstructions\": false in Claude Code's settings.json, or \
+             CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS=1"
+        }
+        (Cause::ToolsChanged, _) => {
+            "have MCP servers connected before the first message, and disable those that come and go or describe \
+             their tools anew"
+        }
+        (Cause::ToolOrder, _) => {
+            "an MCP server lists its tools in another order; nothing is lost where the proxy sorts them"
+        }
+        (Cause::SchemaOrder, _) => {
+            "an MCP server writes the members of its tools in another order: update it, or disable it"
+        }
+        (_, Some(Volatile::RandomId)) => {
+            "find what writes this id into the prompt (CLAUDE.md, a hook, an MCP server) and have it written once; \
+             --text shows the line"
+        }
+        (Cause::VolatileOpening, _) => {
+            "a short piece changes with every conversation, and all behind it is read again: remove it, or put it \
+             last (--text shows it)"
+        }
+        (Cause::SystemChanged, Some(Volatile::WorkingDirectory)) => {
+            "another folder has another system prompt: expect this once for each session"
+        }
+        (Cause::SystemChanged, _) => {
+            "--text shows what changed in the system prompt: make that constant, or put it last"
+        }
+        (Cause::SystemMessageInserted, _) => {
+            "messages of the role system between others move or come late: reminders that hooks or the client add; \
+             fewer hooks mean fewer of them"
+        }
+        (Cause::ResultsCleared, _) => {
+            "the client clears old tool results to save context; each time all behind the first of them is read again"
+        }
+        (Cause::Compacted, _) => {
+            "compaction is read once, and the prompts after it are shorter: nothing to do"
+        }
+        (Cause::Evicted, _) => {
+            "requests of other conversations took its slot: see how many, and of which kind, below"
+        }
+        (Cause::ModelSwapped, _) => {
+            "use one model for background requests too (ANTHROPIC_DEFAULT_HAIKU_MODEL), or make room for both models"
+        }
+        (Cause::HistoryEdited, _) => {
+            "going back to an earlier message makes everything after it new; if that was not you, a hook or the \
+             client rewrites old messages (--text shows which)"
+        }
+        _ => "a new prompt is read once: nothing to do",
+    }
 }
 
 fn totals(report: &PrefixReport) -> Grid {
@@ -154,8 +235,7 @@ pub(crate) fn breakers(breakers: &[Breaker]) -> Grid {
 
 fn breaker_name(breaker: &Breaker) -> String {
     let name = breaker.cause.name();
-    let volatile =
-        breaker.volatile.filter(|_| breaker.cause != anyclaude_traces::analysis::prefix::Cause::DateChanged);
+    let volatile = breaker.volatile.filter(|_| breaker.cause != Cause::DateChanged);
     volatile.map_or_else(|| name.to_owned(), |volatile| format!("{name} ({})", volatile.words()))
 }
 

@@ -11,7 +11,7 @@ use crate::model::request::{Concurrency, Join, Kind};
 use crate::model::scope::KindFilter;
 use crate::model::timing::Timing;
 use crate::model::timing::{Confidence, Outcome};
-use crate::model::{Identity, Sizes};
+use crate::model::{Identity, Sizes, SpeedSample};
 
 /// One request as the backend would have answered it.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,7 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         process: None,
         proxied: None,
         log_facts: None,
+        speed_sample: SpeedSample::default(),
         turn: index as u32,
         concurrency: Some(Concurrency::default()),
     }

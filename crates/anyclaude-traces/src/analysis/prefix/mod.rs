@@ -1,40 +1,26 @@
-//! Requests → what of each prompt a prefix cache could reuse, and what broke it.
+//! What of each prompt a prefix cache could reuse, and what broke it.
 //!
-//! A backend that keeps the processed prompt in a cache reads again only what
-//! comes after the first difference. The prompt is the sequence of its elements:
-//! system blocks, tools, content blocks of messages. An element is its compact
-//! JSON without `cache_control`; a string is the text block that it is one form
-//! of, and counts as many bytes, as Claude Code sends one message now as a string
-//! and now as a block. Elements are equal when their bytes are, and for the blocks
-//! of messages the role too.
-//!
-//! A cache is simulated for each model that ran. Where a request finds less than
-//! an earlier one left, the first difference is named, recognised, and priced.
-//! All of it is an upper bound: [`UPPER_BOUND`].
+//! The cache is simulated by [`prompt_cache`](crate::prompt_cache). Where a request
+//! finds less than an earlier one left, the first difference is named and recognised,
+//! and what is read again because of it is counted.
 
-mod cache;
 mod cache_breaks;
 mod cause;
-mod collate;
-mod compare;
-mod conversation;
-mod elements;
 mod excerpt;
+mod history;
+mod opening;
 mod report;
+mod row;
 mod speed;
-mod tree;
 mod volatile;
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 pub use cache_breaks::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
-pub use compare::Fetch;
-pub use elements::{PrefixVisitor, Prompts};
 pub use report::prefix;
 pub use speed::{Follows, ReadingSpeed};
 pub use volatile::Volatile;
@@ -46,57 +32,12 @@ use crate::formats::body::ElementPath;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
+use crate::model::timing::CachedSource;
+pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View};
 
 /// What the figures do not say.
 pub const UPPER_BOUND: &str =
     "Reusable is an upper bound: templates, hybrid caches and restarts can lose more";
-
-/// In which order the model's chat template puts the prompt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Order {
-    /// The system prompt, then the tools: Qwen2.5 and 3, Llama, gpt-oss, most.
-    #[default]
-    SystemFirst,
-    /// The tools, then the system prompt: GLM-4.6, Kimi, Qwen3.5, Cohere.
-    ToolsFirst,
-}
-
-/// Whose request reaches the backend.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum View {
-    /// What Claude Code sent.
-    #[default]
-    Sent,
-    /// What the proxy makes of it: no billing header, tools sorted by name as
-    /// JavaScript's `localeCompare` sorts them.
-    Proxied,
-}
-
-/// How the cache is simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Options {
-    /// The order of the prompt.
-    pub order: Order,
-    /// Whose request it is.
-    pub view: View,
-    /// How many sequences the cache holds.
-    pub slots: NonZeroUsize,
-    /// Whether to quote what was and what is now around the first difference.
-    pub text: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        // LM Studio's.
-        let slots = NonZeroUsize::MIN.saturating_add(3);
-        Self { order: Order::default(), view: View::default(), slots, text: false }
-    }
-}
 
 /// A request that passes through the cache.
 #[derive(Debug, Clone, Copy)]
@@ -117,11 +58,13 @@ pub struct PrefixReport {
     pub scope: Scope,
     /// The order of the prompt.
     pub order: Order,
-    /// Whose request it is.
-    #[serde(rename = "as")]
+    /// What the backend is taken to have got.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub view: View,
-    /// How many sequences the cache holds.
+    /// How many prompts the cache holds.
     pub slots: u64,
+    /// The cache that was simulated.
+    pub cache: SimulatedCache,
     /// How many requests passed through the cache, those reported among them.
     pub simulated: u64,
     /// The requests, in order of time.
@@ -177,6 +120,15 @@ pub struct PrefixRequest {
     /// Where the two sequences differ; `None` where the request only appended.
     #[serde(rename = "break")]
     pub break_: Option<Break>,
+    /// What stands behind the first difference and stood in an earlier request of the
+    /// conversation too: what is read again.
+    pub lost_bytes: u64,
+    /// The same in tokens of this prompt.
+    pub lost_tokens: Option<u64>,
+    /// Tokens that came from the cache, as the backend counted them where it did.
+    pub cached_tokens: Option<u64>,
+    /// Where [`cached_tokens`](Self::cached_tokens) comes from.
+    pub cached_source: Option<CachedSource>,
     /// The tokens that had to be read, by the backend's own count of the prompt
     /// and the share of its bytes.
     pub new_tokens: Option<u64>,
@@ -205,8 +157,7 @@ pub struct Break {
     pub volatile: Option<Volatile>,
     /// How the tools differ, where they do.
     pub tools: Option<ToolsDifference>,
-    /// The bytes that an earlier turn of the conversation had too, and that were
-    /// to be read again.
+    /// What is read again because of it; as of the request.
     pub lost_bytes: u64,
     /// The same in tokens of this prompt.
     pub lost_tokens: Option<u64>,
@@ -239,7 +190,7 @@ impl Totals {
     fn add(&mut self, prompt_bytes: u64, reusable_bytes: u64) {
         self.prompt_bytes += prompt_bytes;
         self.reusable_bytes += reusable_bytes;
-        let ratio = speed::float(self.reusable_bytes) / speed::float(self.prompt_bytes);
+        let ratio = row::float(self.reusable_bytes) / row::float(self.prompt_bytes);
         self.ratio = (self.prompt_bytes > 0).then_some(ratio);
     }
 

@@ -1,12 +1,12 @@
 //! How long a model takes to read what is new: time to first token against the
 //! tokens that had to be read.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::UPPER_BOUND;
+use super::row::float;
 use crate::analysis::explain::tells_reading_time;
 use crate::model::request::Request;
 
@@ -132,25 +132,9 @@ impl ReadingSpeed {
 }
 
 /// What to keep in mind, and what the times say of the backend.
-pub(super) fn notes(reading: &[ReadingSpeed], slots: NonZeroUsize) -> Vec<String> {
+pub(super) fn notes(reading: &[ReadingSpeed]) -> Vec<String> {
     let mut notes = vec![format!("{UPPER_BOUND}.")];
     let name = |speed: &ReadingSpeed| speed.model.as_deref().unwrap_or("the unknown model").to_owned();
-    let following = |follows: Follows| {
-        let names: Vec<String> = reading.iter().filter(|speed| speed.follows == follows).map(name).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    };
-    if let Some(names) = following(Follows::AllTokens) {
-        notes.push(format!(
-            "{names}: time to first token follows the whole prompt, not what is new in it. The backend reused no \
-             prefix, whatever was sent: look at its cache settings first."
-        ));
-    }
-    if let Some(names) = following(Follows::NewTokensOneSlot) {
-        notes.push(format!(
-            "{names}: time to first token follows what is new to a cache of one slot, not of {slots}: give the \
-             backend more parallel slots."
-        ));
-    }
     for speed in reading.iter().filter(|speed| speed.cold_although_warm > 0) {
         let requests = match speed.cold_although_warm {
             1 => "1 request".to_owned(),
@@ -197,14 +181,9 @@ fn thinned(points: &[Point], follows: Follows) -> Vec<(f64, f64)> {
     points.iter().step_by(step).map(|point| (point.read(follows), point.ttft_ms)).collect()
 }
 
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
+fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len().checked_sub(1)? / 2).copied()
-}
-
-#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
-pub(super) fn float(value: u64) -> f64 {
-    value as f64
 }
 
 #[cfg(test)]
@@ -236,7 +215,7 @@ mod tests {
         assert_eq!(speed.cold_although_warm, 1);
         assert!(speed.is_cold_although_warm(&with_outlier[2]));
         assert!(!speed.is_cold_although_warm(&with_outlier[0]));
-        let notes = notes(&[speed], NonZeroUsize::MIN);
+        let notes = notes(&[speed]);
         assert!(
             notes[1].contains("1 request with a warm prefix") && notes[1].contains("the backend's doing")
         );
@@ -247,7 +226,6 @@ mod tests {
         let all = points(&SHARES, |at, _| 250.0 + 2.0 * (10_000.0 + 10.0 * at as f64));
         let speed = ReadingSpeed::of(None, &all).unwrap();
         assert_eq!((speed.follows, speed.cold_although_warm), (Follows::AllTokens, 0));
-        assert!(notes(&[speed], NonZeroUsize::MIN)[1].contains("look at its cache settings first"));
         let one = points(&SHARES, |at, new| {
             2.0 * (10_000.0 + 10.0 * at as f64) * if at % 2 == 0 { 1.0 } else { new }
         });
