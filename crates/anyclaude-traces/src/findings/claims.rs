@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap};
 use super::scene::{Entry, Scene};
 use super::{FindingKind, compaction_loop, context_overflow, history_truncated};
 use crate::analysis::prefix::Cause;
-use crate::model::Identity;
 use crate::model::request::Kind;
 use crate::model::timing::Outcome;
 
@@ -56,10 +55,10 @@ fn loss(entry: &Entry<'_>, is_in_loop: bool) -> Option<FindingKind> {
 
 /// Of each request without an answer, the next with the same body.
 fn sent_again(entries: &[Entry<'_>]) -> BTreeMap<usize, usize> {
-    let mut unanswered: HashMap<Identity, usize> = HashMap::new();
+    let mut unanswered: HashMap<usize, usize> = HashMap::new();
     let mut again = BTreeMap::new();
     for (at, entry) in entries.iter().enumerate() {
-        let Some(body) = entry.body else { continue };
+        let Some(body) = entry.prompt else { continue };
         if let Some(before) = unanswered.remove(&body)
             && let Some(earlier) = entries.get(before)
             && earlier.request.session == entry.request.session

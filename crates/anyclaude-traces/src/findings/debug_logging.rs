@@ -63,7 +63,7 @@ pub(super) fn gain(scene: &Scene<'_>) -> Option<Gain> {
 fn pairs(scene: &Scene<'_>) -> BTreeMap<(u8, u8), Vec<f64>> {
     let mut by_body: BTreeMap<_, Vec<(u8, &Entry<'_>)>> = BTreeMap::new();
     for entry in &scene.entries {
-        if let (Some(body), Some(level)) = (entry.body, level(entry)) {
+        if let (Some(body), Some(level)) = (entry.prompt, level(entry)) {
             by_body.entry((body, entry.model.clone())).or_default().push((level, entry));
         }
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::super::testing::{Made, check};
     use super::*;
 
-    fn pair(body: u64, slower_ms: u64) -> [Made; 2] {
+    fn pair(body: usize, slower_ms: u64) -> [Made; 2] {
         let at = |level, ms| Made::new().body(body).level(level).answer(100, 2_000 + ms);
         [at(1, 0), at(3, slower_ms)]
     }

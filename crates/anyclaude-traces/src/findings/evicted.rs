@@ -24,13 +24,12 @@ impl Rule for Evicted {
             entry.loss == Some(FindingKind::Evicted) && by_other && lost(entry) > 0
         };
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
-            let tokens = entries.iter().map(|entry| lost(entry)).sum();
-            let outcomes: Vec<_> = scene.slots_of(&model).collect();
+                        let outcomes: Vec<_> = scene.more_slots(&model).collect();
             let evidence = Evidence::Evicted {
                 model: model.clone(),
                 requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                tokens,
-                slots: outcomes.iter().rev().find(|one| one.lost_tokens == tokens).map(|one| one.slots),
+                tokens: entries.iter().map(|entry| lost(entry)).sum(),
+                slots: scene.simulated.map(|cache| cache.slots),
             };
             let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
             let mut found =
@@ -59,7 +58,7 @@ fn lost(entry: &Entry<'_>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Made, check_with, find_with, speeds};
-    use super::super::{FindingsInput, SlotOutcome};
+    use super::super::{FindingsInput, MoreSlots};
     use super::*;
     use crate::analysis::prefix::Cause;
 
@@ -73,11 +72,10 @@ mod tests {
             input.speeds = speeds(CacheUse::Reuses);
             input.slots = evicted
                 .iter()
-                .map(|&(slots, evicted_requests)| SlotOutcome {
+                .map(|&(slots, evicted_requests)| MoreSlots {
                     model: Some("m".into()),
                     slots,
                     evicted_requests,
-                    ..SlotOutcome::default()
                 })
                 .collect();
         }

@@ -70,7 +70,7 @@ mod tests {
     use super::super::testing::{Made, check};
     use super::*;
 
-    fn left(body: u64, ms: u64) -> Made {
+    fn left(body: usize, ms: u64) -> Made {
         Made::new().body(body).outcome(Outcome::Disconnected, ms)
     }
 

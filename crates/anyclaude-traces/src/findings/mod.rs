@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use input::{FindingsInput, SlotOutcome};
+pub use input::{FindingsInput, MoreSlots};
 pub use statement::{
     Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue,
 };

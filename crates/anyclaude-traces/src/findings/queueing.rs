@@ -3,8 +3,14 @@
 //! Condition: queue parts. Cost: their sum. Refuted where none of the requests shared the
 //! backend with another.
 
-use super::scene::{Entry, Scene, finding, sum_whole};
+use super::scene::{Entry, Model, Scene, finding, float, sum_whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+
+/// The largest number of slots that is tried.
+const MOST_SLOTS: usize = 16;
+/// What is left of a wait that is as good as gone, and how far a simulated wait may be
+/// from the measured one to stand for it.
+const STILL_WAITING: f64 = 0.2;
 
 pub(super) struct Queueing;
 
@@ -50,15 +56,38 @@ fn queue_ms(entry: &Entry<'_>) -> Option<u64> {
     entry.timing()?.queue_ms
 }
 
-/// The smallest number of slots with which the simulation waits least, and what that
-/// saves against the fewest.
-fn slots(scene: &Scene<'_>, model: &super::scene::Model) -> Option<(u64, u64)> {
-    let waits: Vec<(u64, u64)> =
-        scene.slots_of(model).filter_map(|outcome| Some((outcome.slots, outcome.queue_ms?))).collect();
-    let now = waits.first()?.1;
-    let least = waits.iter().map(|(_, ms)| *ms).min()?;
-    let (slots, ms) = waits.iter().find(|(_, ms)| *ms == least)?;
-    (*ms < now).then(|| (*slots, now - ms))
+/// The smallest number of slots with which nobody would have waited long, and what that
+/// saves: in a queue that serves the requests as they came, each as long as it took less
+/// its own wait.
+fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
+    let stays = scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| {
+        let total = entry.timing()?.total_ms?;
+        Some((entry.start()?.unix_ms(), total.saturating_sub(queue_ms(entry).unwrap_or(0))))
+    });
+    let mut stays: Vec<(i64, u64)> = stays.collect();
+    stays.sort_unstable();
+    let measured: u64 =
+        scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| queue_ms(entry)).sum();
+    let waits: Vec<u64> = (1..=MOST_SLOTS).map(|slots| simulated_wait_ms(&stays, slots)).collect();
+    let (now, wait) = waits.iter().enumerate().min_by_key(|(_, wait)| wait.abs_diff(measured))?;
+    let (enough, left) =
+        waits.iter().enumerate().skip(now + 1).find(|(_, left)| float(**left) <= float(*wait) * STILL_WAITING)?;
+    let gain = measured.saturating_sub(*left);
+    let is_like_this = float(wait.abs_diff(measured)) <= float(measured) * STILL_WAITING;
+    (gain > 0 && is_like_this).then_some((u64::try_from(enough + 1).ok()?, gain))
+}
+
+/// How long these wait in all, where so many are served at a time.
+fn simulated_wait_ms(stays: &[(i64, u64)], slots: usize) -> u64 {
+    let mut free = vec![i64::MIN; slots];
+    let mut waited = 0;
+    for &(start, service) in stays {
+        let Some(slot) = free.iter_mut().min() else { return 0 };
+        let begins = start.max(*slot);
+        waited += u64::try_from(begins - start).unwrap_or(0);
+        *slot = begins.saturating_add_unsigned(service);
+    }
+    waited
 }
 
 /// How many requests of the scene were in the backend at a time with one of these.
@@ -75,8 +104,7 @@ fn most_at_once(scene: &Scene<'_>, queued: &[&Entry<'_>]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SlotOutcome;
-    use super::super::testing::{Made, check, check_with, refuted};
+    use super::super::testing::{Made, check, refuted};
     use super::*;
 
     fn waits() -> Vec<Made> {
@@ -94,18 +122,14 @@ mod tests {
 
     #[test]
     fn slots_are_named_where_the_simulation_gains() {
-        let outcome = |slots, ms| SlotOutcome {
-            model: Some("m".into()),
-            slots,
-            queue_ms: Some(ms),
-            ..SlotOutcome::default()
-        };
-        let Check::Found(found) =
-            check_with(&Queueing, &waits(), |input| input.slots = vec![outcome(1, 6_000), outcome(2, 0), outcome(4, 0)])
-        else {
-            panic!()
-        };
-        assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: Some((2, 6_000)) }));
+        // Three that came together, 2 s each, one after the other.
+        let one = |at: u64| Made::new().at(0).times(0, 2_000 * (at + 1)).queue(2_000 * at).overlapped();
+        let Check::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: Some((3, 6_000)) }));
+        // Nothing like the times of any queue.
+        let one = |at: u64| Made::new().at(0).times(0, 90_000).queue(2_000 * at).overlapped();
+        let Check::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: None }));
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl Rule for Retried {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Check {
-        if scene.entries.iter().all(|entry| entry.body.is_none()) {
+        if scene.entries.iter().all(|entry| entry.prompt.is_none()) {
             return Check::NotEnoughData;
         }
         let models = scene.by_model(|entry| entry.sent_again.is_some());
@@ -26,7 +26,7 @@ impl Rule for Retried {
 }
 
 fn of(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
-    let bodies: HashSet<_> = entries.iter().map(|entry| entry.body).collect();
+    let bodies: HashSet<_> = entries.iter().map(|entry| entry.prompt).collect();
     let pause = |entry: &&Entry<'_>| {
         let next = scene.entries.get(entry.sent_again?)?;
         let from = entry.end().or(entry.start())?;
@@ -48,7 +48,7 @@ mod tests {
     use super::super::testing::{Made, check, find};
     use super::*;
 
-    fn refused(at: i64, body: u64) -> Made {
+    fn refused(at: i64, body: usize) -> Made {
         Made::new().claude().at(at).body(body)
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::claims;
-use super::input::{FindingsInput, SlotOutcome};
+use super::input::{FindingsInput, MoreSlots};
 use super::{CostBasis, Evidence, Finding, FindingKind};
 use crate::analysis::prefix::{Break, Cause, PrefixRequest};
 use crate::analysis::tool_cost::ToolCosts;
@@ -13,7 +13,8 @@ use crate::model::request::{Kind, Request, TracePath};
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Timing};
-use crate::model::{CacheUse, Identity, Speeds};
+use crate::model::{CacheUse, Speeds};
+use crate::prompt_cache::SimulatedCache;
 
 /// The model of a request: see [`Request::model_group`].
 pub(super) type Model = Option<Arc<str>>;
@@ -24,8 +25,8 @@ pub(super) struct Entry<'a> {
     pub(super) request: &'a Request,
     pub(super) model: Model,
     pub(super) row: Option<&'a PrefixRequest>,
-    pub(super) body: Option<Identity>,
-    pub(super) thinking_tokens: Option<u64>,
+    /// A number that it shares with every request of the same prompt.
+    pub(super) prompt: Option<usize>,
     /// Which kind of finding accounts for its time, where it brought no answer.
     pub(super) claim: Option<FindingKind>,
     /// The next request with the same body, which this one's failure explains.
@@ -115,7 +116,8 @@ pub(super) struct Scene<'a> {
     pub(super) entries: Vec<Entry<'a>>,
     pub(super) speeds: &'a BTreeMap<Model, Speeds>,
     pub(super) tool_costs: Option<&'a ToolCosts>,
-    slots: &'a [SlotOutcome],
+    pub(super) simulated: Option<SimulatedCache>,
+    slots: &'a [MoreSlots],
     by_path: HashMap<&'a TracePath, usize>,
 }
 
@@ -127,8 +129,7 @@ impl<'a> Scene<'a> {
             request,
             model: request.model_group(),
             row: rows.get(&request.path).copied(),
-            body: input.bodies.get(&request.path).copied(),
-            thinking_tokens: input.thinking_tokens.get(&request.path).copied(),
+            prompt: input.prompt_ids.get(&request.path).copied(),
             claim: None,
             sent_again: None,
             loss: None,
@@ -139,6 +140,7 @@ impl<'a> Scene<'a> {
             entries,
             speeds: &input.speeds,
             tool_costs: input.tool_costs,
+            simulated: input.cache,
             slots: &input.slots,
             by_path,
         };
@@ -218,8 +220,8 @@ impl<'a> Scene<'a> {
         self.entries.get(..at)?.iter().rev().find(is_same)
     }
 
-    /// What the cache of a model would do with other numbers of slots, fewest first.
-    pub(super) fn slots_of<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s SlotOutcome> {
+    /// What the cache of a model would do with more slots, fewest first.
+    pub(super) fn more_slots<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s MoreSlots> {
         self.slots.iter().filter(move |outcome| outcome.model == *model)
     }
 }

@@ -14,7 +14,7 @@ use crate::model::request::{Concurrency, Kind, Request, Run, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
 use crate::model::{
-    CacheUse, Identity, LogFacts, Response, Sizes, SpeedSource, Speeds, ToolSize, Truncation,
+    CacheUse, LogFacts, Response, Sizes, SpeedSample, SpeedSource, Speeds, ToolSize, Truncation,
 };
 
 /// A request of model `m` that was completed, and of which nothing else is known.
@@ -23,8 +23,7 @@ pub(super) struct Made {
     request: Request,
     timing: Option<Timing>,
     at_ms: Option<i64>,
-    body: Option<u64>,
-    thinking: Option<u64>,
+    body: Option<usize>,
     reusable_percent: u64,
     broken: Option<(Cause, u64)>,
     evicted_by: Option<usize>,
@@ -66,6 +65,7 @@ impl Made {
             process: None,
             proxied: None,
             log_facts: None,
+            speed_sample: SpeedSample::default(),
             turn: 0,
             concurrency: None,
         };
@@ -74,7 +74,6 @@ impl Made {
             timing: Some(Timing { outcome: Some(Outcome::Completed), ..Timing::default() }),
             at_ms: None,
             body: None,
-            thinking: None,
             reusable_percent: 0,
             broken: None,
             evicted_by: None,
@@ -121,7 +120,7 @@ impl Made {
     }
 
     pub(super) fn thinking(self, tokens: u64) -> Self {
-        self.with(|made| made.thinking = Some(tokens))
+        self.with(|made| made.request.speed_sample.hidden_tokens = Some(tokens))
     }
 
     pub(super) fn load(self, ms: u64) -> Self {
@@ -197,7 +196,7 @@ impl Made {
         })
     }
 
-    pub(super) fn body(self, body: u64) -> Self {
+    pub(super) fn body(self, body: usize) -> Self {
         self.with(|made| made.body = Some(body))
     }
 
@@ -379,7 +378,7 @@ fn with_input<'a, T>(
 ) -> T {
     let path = |at: usize| TracePath(Path::new(&format!("{at:03}.json")).into());
     let (mut requests, mut rows) = (Vec::new(), Vec::new());
-    let (mut bodies, mut thinking_tokens) = (HashMap::new(), HashMap::new());
+    let mut prompt_ids = HashMap::new();
     let mut next_ms = 0;
     for (at, one) in made.iter().enumerate() {
         let start = Timestamp::from_unix_ms(1_770_000_000_000 + one.at_ms.unwrap_or(next_ms)).unwrap();
@@ -388,8 +387,7 @@ fn with_input<'a, T>(
         request.path = path(at);
         request.timestamp = Some(start);
         request.timing = one.timing.clone().map(|timing| Box::new(Timing { start: Some(start), ..timing }));
-        bodies.extend(one.body.map(|body| (path(at), Identity::of_parts([&body.to_le_bytes()[..]]))));
-        thinking_tokens.extend(one.thinking.map(|tokens| (path(at), tokens)));
+        prompt_ids.extend(one.body.map(|body| (path(at), body)));
         rows.push(row(&request, one, path));
         requests.push(request);
     }
@@ -400,8 +398,8 @@ fn with_input<'a, T>(
         requests: requests.iter().collect(),
         prefix: &rows,
         speeds: given.speeds,
-        bodies,
-        thinking_tokens,
+        prompt_ids,
+        cache: None,
         tool_costs: given.tool_costs,
         slots: given.slots,
     };
@@ -433,6 +431,10 @@ fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> Pre
             was: None,
             now: None,
         }),
+        lost_bytes: 0,
+        lost_tokens: None,
+        cached_tokens: None,
+        cached_source: None,
         new_tokens: None,
         ttft_ms: None,
         expected_ttft_ms: None,

@@ -1,8 +1,8 @@
 //! Most of a model's output is thinking.
 //!
-//! Condition: half of the output of [`LEAST_REQUESTS`] or more answers whose thinking is
-//! known. Cost: its share of the time in which they were written. Refuted where their
-//! writing took no time worth naming.
+//! Condition: half of its output, where [`LEAST_REQUESTS`] answers or more are known to
+//! hold any. Cost: its share of the time in which they were written. Refuted where that
+//! time is unknown to be worth naming: 0.
 
 use super::scene::{Entry, Model, Scene, finding, float, sum, whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
@@ -18,8 +18,11 @@ impl Rule for Thinking {
     }
 
     fn check(&self, scene: &Scene<'_>) -> Check {
-        let known = scene.by_model(|entry| tokens(entry).is_some());
-        if known.values().all(|entries| entries.len() < LEAST_REQUESTS) {
+        let answers = scene.by_model(|entry| tokens(entry).is_some());
+        let thinks = |entry: &&&Entry<'_>| tokens(entry).is_some_and(|(thinking, _)| thinking > 0);
+        let known = answers.into_iter().filter(|(_, all)| all.iter().filter(thinks).count() >= LEAST_REQUESTS);
+        let known: Vec<_> = known.collect();
+        if known.is_empty() {
             return Check::NotEnoughData;
         }
         let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
@@ -36,7 +39,7 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
         .iter()
         .filter_map(|entry| tokens(entry))
         .fold((0, 0), |(thinking, output), one| (thinking + one.0, output + one.1));
-    if entries.len() < LEAST_REQUESTS || float(thinking_tokens) < float(output_tokens) * LEAST_SHARE {
+    if float(thinking_tokens) < float(output_tokens) * LEAST_SHARE {
         return None;
     }
     let ms = |entry: &&Entry<'_>| {
@@ -55,10 +58,12 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
     Some(found)
 }
 
-/// Tokens of thinking, and all tokens of the answer.
+/// Tokens of thinking, as far as anything tells of them, and all tokens of the answer.
 fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
     let output = entry.timing()?.output_tokens.filter(|tokens| *tokens > 0)?;
-    Some((entry.thinking_tokens?.min(output), output))
+    let counted = entry.request.log_facts.as_ref().and_then(|facts| facts.reasoning_tokens);
+    let thinking = counted.max(entry.request.speed_sample.hidden_tokens).unwrap_or(0);
+    Some((thinking.min(output), output))
 }
 
 #[cfg(test)]
