@@ -2,12 +2,14 @@
 
 use anyclaude_traces::analysis::context_window::ContextReport;
 use anyclaude_traces::analysis::prefix::{
-    Break, Breaker, Cause, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed,
-    ToolsDifference, Totals, View, Volatile,
+    Break, Breaker, Cause, Evictions, Order, PrefixReport, PrefixRequest, ToolsDifference, Totals,
+    UPPER_BOUND, View, Volatile,
 };
 use anyclaude_traces::model::measure::{Unit, Value};
 
 use anyclaude_traces::model::request::TokenMethod;
+use anyclaude_traces::model::timing::CachedSource;
+use anyclaude_traces::model::{CacheUse, ModelSpeeds};
 
 use super::page::Page;
 use super::summary::scope_line;
@@ -27,7 +29,7 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     page.line(assumed(report));
     page.table(totals(report));
-    report.notes.iter().for_each(|note| page.line(note));
+    page.line(format!("{UPPER_BOUND}."));
     page.table(breakers(&report.breakers));
     for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
         page.line(format!("{}: {}.", breaker_name(breaker), advice(breaker)));
@@ -38,7 +40,7 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
     one_slot.into_iter().for_each(|line| page.line(line));
-    page.table(reading(&report.reading));
+    page.table(speeds(&report.speeds));
     if let Some(found) = &report.context {
         page.table(context(found));
     }
@@ -289,6 +291,7 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
         number("PROMPT", 0),
         number("REUSABLE", 0),
         number("NEW", 3),
+        number("CACHED", 2),
         number("TTFT", 2),
         number("EXPECTED", 5),
         text("BREAK", 1),
@@ -303,7 +306,8 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
             units::bytes(request.prompt_bytes),
             units::share(request.reusable_bytes, request.prompt_bytes),
             units::bytes(request.prompt_bytes - request.reusable_bytes),
-            ttft(request),
+            cached(request),
+            units::ms(request.ttft_ms),
             units::ms(request.expected_ttft_ms),
             break_.map_or_else(|| UNKNOWN.to_owned(), |break_| break_.element.to_string()),
             break_.map_or_else(|| "appended".to_owned(), cause),
@@ -312,9 +316,13 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
     grid.without_empty(&[UNKNOWN])
 }
 
-fn ttft(request: &PrefixRequest) -> String {
-    let cold = if request.cold_although_warm == Some(true) { " cold" } else { "" };
-    format!("{}{cold}", units::ms(request.ttft_ms))
+/// Tokens from the cache: what the backend counted, else about as many as simulated.
+fn cached(request: &PrefixRequest) -> String {
+    let Some(tokens) = request.cached_tokens else { return UNKNOWN.to_owned() };
+    match request.cached_source {
+        Some(CachedSource::Reported | CachedSource::ServerLog) => units::tokens(tokens),
+        _ => units::estimate(tokens),
+    }
 }
 
 fn cause(break_: &Break) -> String {
@@ -322,41 +330,34 @@ fn cause(break_: &Break) -> String {
     tools.map_or_else(|| break_.cause.name().to_owned(), |tools| format!("{}: {tools}", break_.cause.name()))
 }
 
-fn reading(speeds: &[ReadingSpeed]) -> Grid {
+fn speeds(speeds: &[ModelSpeeds]) -> Grid {
     let mut grid = Grid::new([
         text("MODEL", 0),
         number("N", 3),
         number("READS TOK/S", 0),
-        number("BASE", 2),
-        number("± HALF", 4),
-        text("TTFT FOLLOWS", 0),
+        number("WRITES TOK/S", 2),
+        text("PROMPT CACHE", 1),
     ]);
-    for speed in speeds {
-        let ms = |ms: f64| {
-            units::show(
-                anyclaude_traces::model::measure::Value::Rate(ms),
-                anyclaude_traces::model::measure::Unit::Ms,
-            )
+    for ModelSpeeds { model, speeds, .. } in speeds {
+        let rate = |rate: Option<f64>, n: u64| {
+            let is_sure = n >= 3 && speeds.spread.is_none_or(|spread| spread <= 0.5);
+            let about = if is_sure { "" } else { "about " };
+            rate.map_or_else(|| UNKNOWN.to_owned(), |rate| format!("{about}{rate:.0}"))
         };
         grid.row([
-            speed.model.as_deref().unwrap_or("(unknown)").to_owned(),
-            speed.n.to_string(),
-            format!("{:.0}", 1000.0 / speed.ms_per_token),
-            ms(speed.base_ms),
-            ms(speed.median_error_ms),
-            follows(speed.follows).to_owned(),
+            model.as_deref().unwrap_or("(unknown)").to_owned(),
+            speeds.n_read.to_string(),
+            rate(speeds.read_tokens_per_second, speeds.n_read),
+            rate(speeds.write_tokens_per_second, speeds.n_write),
+            match speeds.cache {
+                CacheUse::Reuses => "is used",
+                CacheUse::ReadsAll => "is not used",
+                _ => UNKNOWN,
+            }
+            .to_owned(),
         ]);
     }
-    grid
-}
-
-fn follows(follows: Follows) -> &'static str {
-    match follows {
-        Follows::NewTokens => "new tokens",
-        Follows::NewTokensOneSlot => "new tokens, one slot",
-        Follows::AllTokens => "all tokens",
-        _ => UNKNOWN,
-    }
+    grid.without_empty(&[UNKNOWN])
 }
 
 fn tokens(tokens: Option<u64>) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::cause::Cause;
-use super::report::Speeds;
+use super::report::Rates;
 use super::row::{Broken, Row, rounded};
 use super::volatile::Volatile;
 use super::{Break, ElementName, PrefixRequest, ToolsDifference};
@@ -119,7 +119,7 @@ pub(super) struct Counted<'a> {
 /// dearest first.
 pub(super) fn evictions(
     counted: &[Counted<'_>],
-    speeds: &Speeds,
+    rates: &Rates<'_>,
     kind: impl Fn(usize) -> Option<Kind>,
     broken: impl Fn(&Row) -> Option<&Broken>,
 ) -> Vec<Evictions> {
@@ -131,14 +131,14 @@ pub(super) fn evictions(
         }
     }
     let evictions = |(kind, lost): (Option<Kind>, Vec<(Counted<'_>, u64)>)| {
-        let tokens = |(one, bytes): &(Counted<'_>, u64)| speeds.tokens(one.request, one.row, *bytes);
+        let tokens = |(one, bytes): &(Counted<'_>, u64)| rates.tokens(one.request, one.row, *bytes);
         Evictions {
             kind,
             requests: lost.len() as u64,
             lost_bytes: lost.iter().map(|(_, bytes)| bytes).sum(),
             lost_tokens: Sum::of(lost.iter().map(|lost| tokens(lost).and_then(rounded))),
             lost_ms: Sum::of(
-                lost.iter().map(|lost| speeds.ms(lost.0.request, tokens(lost)).and_then(rounded)),
+                lost.iter().map(|lost| rates.ms(lost.0.request, tokens(lost)).and_then(rounded)),
             ),
         }
     };

@@ -11,7 +11,6 @@ mod history;
 mod opening;
 mod report;
 mod row;
-mod speed;
 mod volatile;
 
 use std::fmt;
@@ -22,13 +21,13 @@ use serde::{Serialize, Serializer};
 pub use cache_breaks::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
 pub use report::prefix;
-pub use speed::{Follows, ReadingSpeed};
 pub use volatile::Volatile;
 
 use crate::analysis::context_window::ContextReport;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::error::Skipped;
 use crate::formats::body::ElementPath;
+use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
@@ -39,7 +38,7 @@ pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCac
 pub const UPPER_BOUND: &str =
     "Reusable is an upper bound: templates, hybrid caches and restarts can lose more";
 
-/// A request that passes through the cache.
+/// A request that passed through the cache.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheInput<'a> {
     /// The request.
@@ -47,6 +46,35 @@ pub struct CacheInput<'a> {
     /// Whether it gets a row and counts in the totals; the others only leave in
     /// the cache what they do.
     pub reported: bool,
+}
+
+/// What [`prefix`] looks at, beside the simulation.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PrefixInput<'a> {
+    /// Which requests it is about.
+    pub scope: Scope,
+    /// The requests that were simulated, in the same order.
+    pub requests: &'a [CacheInput<'a>],
+    /// How fast each model is.
+    pub speeds: Vec<ModelSpeeds>,
+    /// What the tools cost.
+    pub tool_costs: Option<ToolCosts>,
+    /// How much of a context window each thread takes.
+    pub context: Option<ContextReport>,
+    /// Whether to quote what was and what is around each first difference.
+    pub text: bool,
+    /// The files that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+impl<'a> PrefixInput<'a> {
+    /// Of requests alone.
+    #[must_use]
+    pub fn new(scope: Scope, requests: &'a [CacheInput<'a>]) -> Self {
+        let (tool_costs, context) = (None, None);
+        Self { scope, requests, speeds: Vec::new(), tool_costs, context, text: false, skipped: Vec::new() }
+    }
 }
 
 /// What [`prefix`] finds.
@@ -79,15 +107,12 @@ pub struct PrefixReport {
     pub evictions: Vec<Evictions>,
     /// The same with a cache of one slot.
     pub evictions_one_slot: Vec<Evictions>,
-    /// How fast each model reads, by the logs.
-    pub reading: Vec<ReadingSpeed>,
-    /// What the tools cost, once the tokens of the [`telling`](crate::analysis::tool_cost::telling)
-    /// requests are counted.
+    /// How fast each model reads and writes.
+    pub speeds: Vec<ModelSpeeds>,
+    /// What the tools cost, where their tokens were counted.
     pub price_list: Option<ToolCosts>,
     /// How much of a context window each thread takes, where a window was given.
     pub context: Option<ContextReport>,
-    /// What to keep in mind, and what was seen of the backend, in sentences.
-    pub notes: Vec<String>,
     /// The files that could not be used.
     pub skipped: Vec<Skipped>,
 }
@@ -129,16 +154,13 @@ pub struct PrefixRequest {
     pub cached_tokens: Option<u64>,
     /// Where [`cached_tokens`](Self::cached_tokens) comes from.
     pub cached_source: Option<CachedSource>,
-    /// The tokens that had to be read, by the backend's own count of the prompt
-    /// and the share of its bytes.
+    /// The tokens that had to be read: those of the prompt less
+    /// [`cached_tokens`](Self::cached_tokens), else by the share of its bytes.
     pub new_tokens: Option<u64>,
     /// The time to first token that was logged.
     pub ttft_ms: Option<u64>,
-    /// The time to first token to be expected, by [`ReadingSpeed`].
+    /// How long these take to read, by [`PrefixReport::speeds`].
     pub expected_ttft_ms: Option<u64>,
-    /// Whether it took as long as if the prefix had been cold, though it was warm:
-    /// the backend's doing.
-    pub cold_although_warm: Option<bool>,
 }
 
 /// The first difference between a request and the sequence that it is compared
@@ -161,7 +183,7 @@ pub struct Break {
     pub lost_bytes: u64,
     /// The same in tokens of this prompt.
     pub lost_tokens: Option<u64>,
-    /// The time that this took, by [`ReadingSpeed`].
+    /// The time that this took, by [`PrefixReport::speeds`].
     pub lost_ms: Option<u64>,
     /// The request that took the slot, where the cause is that.
     pub evicted_by: Option<TracePath>,

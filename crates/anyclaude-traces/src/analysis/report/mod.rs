@@ -18,7 +18,7 @@ pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
 
 use crate::analysis::explain::{Direct, Explanation};
-use crate::analysis::prefix::{Follows, PrefixReport};
+use crate::analysis::prefix::PrefixReport;
 use crate::analysis::summary::{Totals, count_kinds, totals};
 use crate::analysis::timing::TimingReport;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
@@ -130,20 +130,8 @@ pub fn report(question: ReportInput<'_>) -> Report {
     }
 }
 
-/// The tokens of each prompt that its backend had to read: what is new to a cache like
-/// the one that its times tell of. Requests of which that is unknown are left out.
+/// The tokens of each prompt that its backend had to read. Requests of which that is
+/// unknown are left out.
 fn newly_read(prefix: &PrefixReport) -> impl Iterator<Item = (&TracePath, u64)> {
-    let follows: HashMap<_, Follows> =
-        prefix.reading.iter().map(|speed| (&speed.model, speed.follows)).collect();
-    prefix.requests.iter().filter_map(move |request| match follows.get(&request.model) {
-        Some(Follows::AllTokens) => None,
-        Some(Follows::NewTokensOneSlot) => {
-            let share = |bytes: u64| u128::from(bytes) * u128::from(request.new_tokens.unwrap_or(0));
-            let new = request.prompt_bytes - request.reusable_bytes_one_slot;
-            let with_slots = request.prompt_bytes - request.reusable_bytes;
-            let tokens = share(new).checked_div(u128::from(with_slots))?;
-            request.new_tokens.and(u64::try_from(tokens).ok()).map(|tokens| (&request.path, tokens))
-        }
-        Some(Follows::NewTokens) | None => request.new_tokens.map(|tokens| (&request.path, tokens)),
-    })
+    prefix.requests.iter().filter_map(|request| request.new_tokens.map(|tokens| (&request.path, tokens)))
 }

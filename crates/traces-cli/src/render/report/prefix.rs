@@ -32,7 +32,6 @@ pub(super) fn section(report: &Report) -> Markup {
             p { "What a prompt cache of " (units::count(prefix.slots, "slot")) " could have reused of each prompt. "
                 (UPPER_BOUND) "." }
             (figure(prefix))
-            @for note in prefix.notes.iter().filter(|note| !note.starts_with(UPPER_BOUND)) { p { (prose(note)) } }
             @if prefix.breakers.is_empty() { p { "Nothing broke a prefix." } }
             @else {
                 (table("What broke prefixes, the costliest first", &breakers(&prefix.breakers), false))
