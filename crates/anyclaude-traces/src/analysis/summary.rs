@@ -12,6 +12,7 @@ use crate::analysis::insight::insight;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
+use crate::findings::Finding;
 use crate::model::measure::{Measure, Value};
 use crate::model::request::Request;
 use crate::model::scope::Scope;
@@ -40,6 +41,8 @@ pub struct Summary {
     pub price_list: Option<ToolCosts>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<Finding>,
     /// What matters most, in one sentence, where the requests support one: see
     /// [`explain`](crate::analysis::explain::explain) for what it rests on.
     pub insight: Option<String>,
@@ -262,6 +265,7 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         mcp_servers,
         price_list: None,
         sessions,
+        findings: Vec::new(),
         insight: insight(scope, &chosen),
         skipped,
     }

@@ -87,13 +87,13 @@ pub(super) fn simulated(
 }
 
 /// Requests that pass through a cache, and whether each is reported.
-struct Passing {
+pub(super) struct Passing {
     requests: Vec<Request>,
     reported: Vec<bool>,
 }
 
 impl Passing {
-    fn of(inputs: &[CacheInput<'_>]) -> Self {
+    pub(super) fn of(inputs: &[CacheInput<'_>]) -> Self {
         Self {
             requests: inputs.iter().map(|input| input.request.clone()).collect(),
             reported: inputs.iter().map(|input| input.reported).collect(),
@@ -101,7 +101,7 @@ impl Passing {
     }
 
     /// Lets them through, and tells what their times then say.
-    fn through<'a>(
+    pub(super) fn through<'a>(
         &mut self,
         prompts: &'a Prompts,
         options: CacheOptions,
@@ -113,13 +113,13 @@ impl Passing {
         simulation
     }
 
-    fn inputs(&self) -> Vec<CacheInput<'_>> {
+    pub(super) fn inputs(&self) -> Vec<CacheInput<'_>> {
         let both = self.requests.iter().zip(&self.reported);
         both.map(|(request, reported)| CacheInput { request, reported: *reported }).collect()
     }
 
     /// The speeds of the models in this time.
-    fn speeds(&self, scope: Scope) -> Vec<ModelSpeeds> {
+    pub(super) fn speeds(&self, scope: Scope) -> Vec<ModelSpeeds> {
         speeds_by_model(self.requests.iter().filter(|request| within(request, scope.from, scope.to)))
     }
 }

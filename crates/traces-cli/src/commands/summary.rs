@@ -8,6 +8,7 @@ use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
 
+use super::findings::findings;
 use super::{check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
@@ -16,7 +17,7 @@ use crate::select::Reader;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         let price_list = selection.prices(reader.store());
@@ -28,6 +29,8 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     }
     let requests = selection.of_all_kinds();
     let mut found = summarize(selection.scope, &requests, selection.skipped_list(), &grouping(args.by));
+    let (store, prompts) = (reader.store().clone(), reader.into_prompts());
+    found.findings = findings(&store, &prompts, &selection, Some(&price_list));
     found.price_list = Some(price_list);
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,

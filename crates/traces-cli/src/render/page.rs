@@ -56,6 +56,12 @@ enum Part {
         why: String,
         command: String,
     },
+    /// A sentence behind a short text: what follows the first line stands below the
+    /// sentence.
+    Item {
+        lead: String,
+        text: String,
+    },
     Table(Grid),
     /// Text of several lines, as it is.
     Block(String),
@@ -72,6 +78,11 @@ impl Page {
 
     pub(crate) fn hint(&mut self, why: impl Into<String>, command: impl Into<String>) {
         self.parts.push(Part::Hint { why: why.into(), command: command.into() });
+    }
+
+    /// Adds a sentence behind a short text.
+    pub(crate) fn item(&mut self, lead: impl Into<String>, text: impl Into<String>) {
+        self.parts.push(Part::Item { lead: lead.into(), text: text.into() });
     }
 
     /// Adds a table, unless it has no rows.
@@ -97,13 +108,14 @@ pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::R
         return markdown(out, page);
     }
     let terminal = Terminal::new(output.color);
-    let mut after_line = true;
+    let (mut after_line, mut after_heading) = (true, false);
     for part in &page.parts {
-        let is_line = matches!(part, Part::Line(_));
-        if !(is_line && after_line) {
+        let is_line = matches!(part, Part::Line(_) | Part::Item { .. });
+        let is_below_heading = after_heading && matches!(part, Part::Item { .. });
+        if !(is_line && after_line || is_below_heading) {
             writeln!(out)?;
         }
-        after_line = is_line;
+        (after_line, after_heading) = (is_line, matches!(part, Part::Heading(_)));
         terminal.print(out, part)?;
     }
     Ok(())
@@ -128,6 +140,13 @@ impl Terminal {
             Part::Heading(text) => {
                 writeln!(out, "{}", self.dressed(&plain::line(text), Style::new().bold()))
             }
+            Part::Item { lead, text } => {
+                let lead = format!("{lead}  ");
+                let mut lines = self.wrapped_after(&lead, text).into_iter();
+                writeln!(out, "{lead}{}", lines.next().unwrap_or_default())?;
+                let indent = " ".repeat(lead.width());
+                lines.try_for_each(|line| writeln!(out, "{indent}{}", line.trim_start()))
+            }
             Part::Line(text) => self.wrapped(text).iter().try_for_each(|line| writeln!(out, "{line}")),
             Part::Hint { why, command } => {
                 let command = plain::line(command);
@@ -144,6 +163,14 @@ impl Terminal {
 
     fn dressed(&self, text: &str, style: Style) -> String {
         if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+
+    /// The same beside so much that stands before each line.
+    fn wrapped_after(&self, lead: &str, text: &str) -> Vec<String> {
+        // Narrower than that, words would stand one below the other.
+        const LEAST_WIDTH: usize = 20;
+        let width = self.width.map(|width| width.saturating_sub(lead.width()).max(LEAST_WIDTH));
+        Self { width, ..*self }.wrapped(text)
     }
 
     /// A line, broken between words where the terminal ends. What follows is indented:
@@ -178,6 +205,11 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
         match part {
             Part::Heading(text) => writeln!(out, "## {}", escaped(&plain::line(text)))?,
             Part::Line(text) => writeln!(out, "{}", escaped_line(&plain::line(text)))?,
+            Part::Item { lead, text } => {
+                let lead = plain::line(lead.trim());
+                let joint = if lead.is_empty() { "  " } else { "- " };
+                writeln!(out, "{joint}{}{}{}", escaped(&lead), if lead.is_empty() { "" } else { ": " }, escaped(&plain::line(text)))?;
+            }
             Part::Hint { why, command } => {
                 writeln!(out, "{} {}", escaped_line(&plain::line(why)), code(&plain::line(command)))?;
             }

@@ -6,6 +6,7 @@ use anyclaude_traces::analysis::tools::ToolUse;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 
+use super::findings;
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
 use super::tools;
@@ -33,6 +34,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         page.line(format!("and {} before these", units::count(more as u64, "session")));
     }
+    findings::dearest(&mut page, &summary.findings, &next.command("explain"));
     summary.insight.iter().for_each(|insight| page.line(insight.as_str()));
     hint(&mut page, summary, by, next);
     page
