@@ -5,7 +5,7 @@
 
 use super::scene::{Entry, Scene, finding};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
-use crate::model::{CacheUse, Truncation};
+use crate::model::{CacheUse, ProxyEdit, Truncation};
 
 pub(super) struct HistoryTruncated;
 
@@ -47,9 +47,14 @@ fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
 }
 
 /// What the proxy says that it cut of a request's history.
-pub(super) fn truncation<'a>(entry: &Entry<'a>) -> Option<&'a Truncation> {
-    let cut = entry.request.log_facts.as_ref()?.truncation.as_ref()?;
-    (cut.removed_messages != Some(0)).then_some(cut)
+pub(super) fn truncation(entry: &Entry<'_>) -> Option<Truncation> {
+    let facts = entry.request.log_facts.as_ref()?;
+    let removed = facts.edits.iter().find_map(|edit| match edit {
+        ProxyEdit::MessagesRemoved { messages } => Some(*messages),
+        _ => None,
+    });
+    let by_edit = || Some(Truncation { removed_messages: Some(removed?), ..Truncation::default() });
+    facts.truncation.or_else(by_edit).filter(|cut| cut.removed_messages != Some(0))
 }
 
 #[cfg(test)]

@@ -328,20 +328,18 @@ impl Display for Evidence {
             } => {
                 write!(
                     f,
-                    "No conversation in {} called any of the {} of {}: {} of the median prompt",
-                    Count(*sessions, "session"),
+                    "{} of {} take {} of the median prompt, and no conversation in {} called one",
                     Count(*tools, "tool"),
                     Servers(servers),
                     Tokens(*tokens),
+                    Count(*sessions, "session"),
                 )?;
                 if let Some(ms) = cold_ms {
-                    write!(f, ", {} of a cold read", Ms(*ms))?;
+                    write!(f, ": {} of each cold read ({} here)", Ms(*ms), Whole(*cold_reads))?;
+                    if *warm_reads > 0 {
+                        write!(f, ", nothing where the cache holds them ({})", Whole(*warm_reads))?;
+                    }
                 }
-                write!(f, " ({} cold", Whole(*cold_reads))?;
-                if *warm_reads > 0 {
-                    write!(f, ", {} warm, where they cost nothing", Whole(*warm_reads))?;
-                }
-                f.write_str(")")?;
                 if *built_in > 0 {
                     write!(
                         f,
@@ -401,13 +399,15 @@ impl Display for Evidence {
             Self::Retried { model, tries, bodies, pause_ms } => {
                 write!(
                     f,
-                    "{} to {} brought no answer, and the client sent the same again ({}",
+                    "{} to {} brought no answer, and the client sent the same prompt again",
                     Count(*tries, "request"),
                     Name(model),
-                    Count(*bodies, "different body").plural("different bodies"),
                 )?;
-                pause_ms.map_or(Ok(()), |ms| write!(f, ", after {} in the median", Ms(ms)))?;
-                f.write_str(").")
+                pause_ms.map_or(Ok(()), |ms| write!(f, " {} later (median)", Ms(ms)))?;
+                if *bodies > 1 {
+                    write!(f, ", for {} different prompts", Whole(*bodies))?;
+                }
+                f.write_str(".")
             }
             Self::Failed { model, requests, of, error } => {
                 write!(f, "{} to {} failed", Of(*requests, *of), Name(model))?;
@@ -582,13 +582,6 @@ impl Display for LoadReason {
     }
 }
 
-impl Count {
-    /// The same with a plural of its own.
-    fn plural(self, many: &'static str) -> String {
-        if self.0 == 1 { self.to_string() } else { format!("{} {many}", Whole(self.0)) }
-    }
-}
-
 fn stalls_count(stalls: &[(u64, Option<Timestamp>)]) -> u64 {
     u64::try_from(stalls.len()).unwrap_or(u64::MAX)
 }
@@ -626,7 +619,7 @@ impl Display for Changed<'_> {
             }
             Cause::HistoryEdited => write!(f, "earlier messages are others from {at} on"),
             Cause::ResultsCleared => {
-                write!(f, "old tool results were replaced by placeholders, the first at {at}")
+                write!(f, "old tool results were replaced by placeholders (such as {at})")
             }
             Cause::Compacted => write!(f, "the history was replaced by its summary at {at}"),
             _ => match self.volatile {
@@ -662,17 +655,13 @@ struct Servers<'a>(&'a [Server]);
 
 impl Display for Servers<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let n = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
-        let server = |server: &Server| {
-            format!("{} ({}, {})", server.name, Count(server.tools, "tool"), Tokens(server.tokens))
-        };
-        let names: Vec<String> = self.0.iter().map(server).collect();
-        if n > 1 {
-            write!(f, "{}: ", Count(n, "MCP server"))?;
-        } else {
-            f.write_str("the MCP server ")?;
+        if let [server] = self.0 {
+            return write!(f, "the MCP server {}", server.name);
         }
-        write!(f, "{}", Names(&names))
+        let n = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
+        let server = |server: &Server| format!("{} {}", server.name, Whole(server.tokens));
+        let names: Vec<String> = self.0.iter().map(server).collect();
+        write!(f, "{} ({})", Count(n, "MCP server"), Names(&names))
     }
 }
 

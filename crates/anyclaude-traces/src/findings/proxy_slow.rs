@@ -6,6 +6,7 @@
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, float, median, sum_whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, debug_logging};
+use crate::model::ProxyEdit;
 
 const LEAST_SHARE: f64 = 0.25;
 const LEAST_REQUESTS: usize = 3;
@@ -86,7 +87,8 @@ fn times(entry: &Entry<'_>) -> Option<(u64, u64)> {
 
 /// Whether the proxy changed the system prompt or the tools.
 fn is_edited(entry: &Entry<'_>) -> bool {
-    entry.request.log_facts.as_ref().is_some_and(|facts| !facts.edits.is_empty())
+    let edits = entry.request.log_facts.as_ref().map(|facts| &facts.edits);
+    edits.is_some_and(|edits| edits.iter().any(|edit| !matches!(edit, ProxyEdit::MessagesRemoved { .. })))
 }
 
 #[cfg(test)]

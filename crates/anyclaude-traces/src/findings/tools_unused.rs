@@ -171,7 +171,7 @@ mod tests {
         let Some(Advice::TurnOffServers { servers }) = &found[0].advice else { panic!() };
         assert_eq!(servers, &["maps", "mail"]);
         let said = found[0].evidence.to_string();
-        assert!(said.contains("1 cold, 2 warm") && said.contains("1 built-in tool"), "{said}");
+        assert!(said.contains("cold read (1 here)") && said.contains("holds them (2)") && said.contains("1 built-in tool"), "{said}");
     }
 
     #[test]
