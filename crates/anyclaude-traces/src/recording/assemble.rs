@@ -25,6 +25,8 @@ pub struct RequestBuilder {
     modes: Interner<str>,
     endpoints: Interner<str>,
     models: Interner<str>,
+    versions: Interner<str>,
+    agents: Interner<str>,
     tool_lists: Interner<[ToolSize]>,
     histories: HistoryTree,
     keys: SessionKeys,
@@ -38,16 +40,19 @@ impl RequestBuilder {
             (&mut self.modes, &mut record.mode),
             (&mut self.endpoints, &mut record.endpoint),
             (&mut self.models, &mut record.requested_model),
+            (&mut self.versions, &mut record.sender.client_version),
         ];
         for (known, name) in names {
             if let Some(name) = name {
                 known.unify(name);
             }
         }
+        let agents = [&mut record.sender.agent, &mut record.sender.parent_agent];
+        let [agent, _] = agents.map(|agent| agent.as_mut().map(|agent| self.agents.unify(agent)));
         let tools = self.tool_lists.once(&record.tools);
         let history = self.histories.insert(&record.history);
         let key = self.keys.of(&mut record.sender, record.mode.as_ref());
-        self.unassigned.push(UnassignedRequest::new(path, record, tools, history, key));
+        self.unassigned.push(UnassignedRequest::new(path, record, tools, Place { history, key, agent }));
     }
 
     /// The requests of all files, by time, then path, with their sessions and
@@ -72,9 +77,17 @@ impl RequestBuilder {
 #[derive(Debug)]
 pub(crate) struct UnassignedRequest {
     pub(crate) request: Request,
+    pub(crate) place: Place,
+    body: Option<Box<Identity>>,
+}
+
+/// What decides in which session and thread a request is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
     pub(crate) history: HistoryId,
     pub(crate) key: SessionKey,
-    body: Option<Box<Identity>>,
+    /// The subagent that its headers name.
+    pub(crate) agent: Option<u32>,
 }
 
 /// By time, then path. Requests are large: each is moved once, to its place. Few
@@ -119,8 +132,7 @@ impl UnassignedRequest {
         path: Arc<Path>,
         record: TraceRecord,
         tools: Arc<[ToolSize]>,
-        history: HistoryId,
-        key: SessionKey,
+        place: Place,
     ) -> Self {
         let path = TracePath(path);
         let trace_names_model = record.mode.as_deref() == Some("claude");
@@ -156,7 +168,7 @@ impl UnassignedRequest {
             turn: 0,
             concurrency: None,
         };
-        Self { request, history, key, body: record.body.map(Box::new) }
+        Self { request, place, body: record.body.map(Box::new) }
     }
 
     /// Takes in the file that was written before the response came.

@@ -19,7 +19,7 @@ use crate::model::Identity;
 use crate::model::intern::{Interner, NameHashing};
 use crate::model::request::Kind;
 use crate::model::time::Timestamp;
-use crate::recording::assemble::UnassignedRequest;
+use crate::recording::assemble::{Place, UnassignedRequest};
 use crate::recording::history::{HistoryId, HistoryTree};
 
 /// A pause that ends a session whose id is unknown, in milliseconds.
@@ -71,10 +71,11 @@ impl SessionKeys {
     }
 }
 
-/// Requests among which a thread may run: of one key, and one kind.
+/// Requests that one thread may contain: same session key, agent and kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct ThreadScope {
     key: SessionKey,
+    agent: Option<u32>,
     kind: Kind,
 }
 
@@ -137,7 +138,8 @@ fn tip_hash(scope: ThreadScope, history: HistoryId) -> u64 {
         SessionKey::Session(number) => (number, 0),
         SessionKey::SenderKey(number) => (number, 1),
     };
-    let scope = u64::from(number) << 3 | is_sender << 2 | scope.kind as u64;
+    let agent = u64::from(scope.agent.map_or(0, |agent| agent.wrapping_add(1)));
+    let scope = agent << 35 ^ (u64::from(number) << 3 | is_sender << 2 | scope.kind as u64);
     let hash = (scope.wrapping_mul(SPREAD).rotate_left(32) ^ history.index() as u64).wrapping_mul(SPREAD);
     hash ^ hash >> 32
 }
@@ -160,8 +162,8 @@ struct ActiveSession {
 
 impl SessionAssigner {
     fn assign(&mut self, entry: &mut UnassignedRequest, histories: &HistoryTree, keys: &SessionKeys) {
-        let UnassignedRequest { request, history, key, .. } = entry;
-        let scope = ThreadScope { key: *key, kind: request.kind };
+        let UnassignedRequest { request, place: Place { history, key, agent }, .. } = entry;
+        let scope = ThreadScope { key: *key, agent: *agent, kind: request.kind };
         let continued = histories.prefixes(*history).find_map(|prefix| self.threads.take(scope, prefix));
         let thread = continued.and_then(|thread| self.threads.all.get(thread));
         let derived = match (keys.sender_key(*key), request.timestamp) {
@@ -243,7 +245,7 @@ mod tests {
 
     #[test]
     fn threads_go_on_from_their_newest_history_and_never_from_none() {
-        let scope = ThreadScope { key: SessionKey::Session(0), kind: Kind::Conversation };
+        let scope = ThreadScope { key: SessionKey::Session(0), agent: None, kind: Kind::Conversation };
         let mut histories = HistoryTree::default();
         let history = histories.insert(&[Identity::of_hash(1)]);
         let mut threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };

@@ -72,13 +72,16 @@ fn apply(
     request.log_facts = Some(Box::new(log.facts.clone()));
 }
 
-/// The names of detected models, each kept once.
+/// Interner of models that answered or were detected.
 #[derive(Default)]
 struct Models(Interner<str>);
 
 impl Models {
     /// The model that ran, unless the log only has a placeholder for it.
     fn of(&mut self, log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
+        if let Some(model) = &log.response_model {
+            return (Some(self.0.once(model)), Some(ModelSource::Response));
+        }
         if &*log.model != PLACEHOLDER_MODEL {
             return (Some(log.model.clone()), Some(ModelSource::DebugLog));
         }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::message::Usage;
+use super::events::{Stalls, StreamEvents};
+use super::message::{FinishStep, Usage};
 use super::parts::Possible;
 use super::scan;
 use super::types::LogRequest;
 use crate::model::LogFacts;
+use crate::model::intern::Interner;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, TtftSource};
 
@@ -39,6 +41,17 @@ pub(super) struct PartialRequest {
     pub(super) end: Option<End>,
     pub(super) failed: bool,
     pub(super) timed_out: bool,
+    /// When the line that says so was written.
+    pub(super) aborted_at: Option<i64>,
+    /// The error's own words.
+    pub(super) error: Option<Box<str>>,
+    /// When the client gave it up.
+    pub(super) disconnected: Option<i64>,
+    /// When the answer in one piece was there.
+    pub(super) whole_reply_at: Option<i64>,
+    pub(super) stalls: Option<Stalls>,
+    /// What else the log tells of it.
+    pub(super) facts: LogFacts,
     /// From `[Timing]`; negative when the clock was set back.
     pub(super) first_token_ms: Option<i64>,
     pub(super) first_part: FirstPart,
@@ -53,6 +66,18 @@ pub(super) struct PartialRequest {
     pub(super) max_tokens: Option<u64>,
     pub(super) prompt: Option<PromptOverhead>,
     pub(super) saved_trace: Option<String>,
+}
+
+/// What the finished requests of a run share.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RunFacts {
+    /// The debug level, as far as known.
+    pub(super) level: Option<u8>,
+    /// The stamp of its last line.
+    pub(super) last_seen: Option<i64>,
+    /// The backend counts what it takes from its cache: one request at least had more
+    /// than 0.
+    pub(super) counts_cached_tokens: bool,
 }
 
 /// The first part with content, at level 1.
@@ -76,6 +101,7 @@ pub(super) struct End {
     /// The proxy guessed the prompt tokens itself.
     pub(super) prompt_estimated: bool,
     pub(super) firsts: Possible,
+    pub(super) finish: Option<FinishStep>,
     /// How many keepalives its last event says there were; without stamps only.
     pub(super) keepalives: Option<u64>,
 }
@@ -91,6 +117,12 @@ impl PartialRequest {
             end: None,
             failed: false,
             timed_out: false,
+            aborted_at: None,
+            error: None,
+            disconnected: None,
+            whole_reply_at: None,
+            stalls: None,
+            facts: LogFacts::default(),
             first_token_ms: None,
             first_part: FirstPart::None,
             keepalives: Vec::new(),
@@ -109,6 +141,21 @@ impl PartialRequest {
         self.stream_start.is_some() || self.end.is_some() || self.first_token_ms.is_some()
     }
 
+    /// When it ended, as far as is known.
+    pub(super) fn ended_at(&self) -> Option<i64> {
+        let completed = self.end.as_ref().map(|end| self.start.saturating_add(end.ms));
+        self.aborted_at.or(completed).or(self.disconnected).or(self.whole_reply_at)
+    }
+
+    /// Its stream's events, as far as they went.
+    pub(super) fn take_events(&mut self, events: StreamEvents) {
+        self.stalls = events.stalls();
+        if let Some(end) = &mut self.end {
+            end.usage = events.usage;
+            end.finish = events.finish;
+        }
+    }
+
     /// Whether its stream can still have waited at `at`.
     pub(super) fn waited_at(&self, at: i64) -> bool {
         let waited = self.first_token_ms.or(self.end.as_ref().map(|end| end.ms));
@@ -122,6 +169,13 @@ impl PartialRequest {
 
     pub(super) fn doubt(&mut self, confidence: Confidence) {
         self.confidence = self.confidence.max(confidence);
+    }
+
+    /// Whether the backend counted tokens that it took from its cache.
+    pub(super) fn has_cached_tokens(&self) -> bool {
+        let Some(end) = &self.end else { return false };
+        let usage = end.usage.and_then(|usage| usage.cache_read);
+        usage.or(end.finish.as_ref().and_then(|finish| finish.cached)) > Some(0)
     }
 
     /// Takes over the JSON of `[Request Details]`.
@@ -146,18 +200,22 @@ impl PartialRequest {
         self.tool_count = self.tool_count.or(self.prompt.and_then(|prompt| prompt.tool_count));
     }
 
-    /// The finished request. `level` is the debug level, as far as known.
-    pub(super) fn finish(self, label: &ModelLabel, level: Option<u8>) -> Option<LogRequest> {
+    /// The finished request.
+    pub(super) fn finish(self, label: &ModelLabel, run: &RunFacts, models: &mut Interner<str>) -> Option<LogRequest> {
+        let level = run.level;
         let start = Timestamp::from_unix_ms(self.start)?;
         let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
         let outcome = match (self.timed_out, self.failed, &self.end) {
             (true, ..) => Outcome::TimedOut,
             (false, true, _) => Outcome::Failed,
             (false, false, Some(_)) => Outcome::Completed,
+            (false, false, None) if self.disconnected.is_some() => Outcome::Disconnected,
             (false, false, None) if streamed == Some(false) => Outcome::NotStreamed,
             (false, false, None) => Outcome::Unfinished,
         };
-        let unsigned = |ms: i64| u64::try_from(ms).ok();
+        let since_start = |at: i64| unsigned(at.saturating_sub(self.start));
+        let backend_ms = self.ended_at().or(run.last_seen).and_then(since_start);
+        let given_up = self.disconnected.or(self.whole_reply_at).and_then(since_start);
         let timing = self.first_token_ms.and_then(unsigned);
         let first_part = match self.first_part {
             FirstPart::At(at) => unsigned(at.saturating_sub(self.start)),
@@ -174,9 +232,22 @@ impl PartialRequest {
             && streamed == Some(true)
             && has_end
             && (!self.keepalives_unsure || self.keepalives_confirmed.is_some());
-        let total_ms = self.end.as_ref().and_then(|end| unsigned(end.ms));
-        let end = self.end.unwrap_or_default();
-        let usage = end.usage.filter(|usage| usage.prompt > 0 || usage.output > 0);
+        let total_ms = match outcome {
+            Outcome::Disconnected | Outcome::NotStreamed => given_up,
+            _ => self.end.as_ref().and_then(|end| unsigned(end.ms)),
+        };
+        let mut end = self.end.unwrap_or_default();
+        let usage = end.usage;
+        let is_own = |finish: &FinishStep| {
+            usage.is_none_or(|usage| {
+                finish.prompt.is_none_or(|prompt| prompt == usage.prompt)
+                    && finish.output.is_none_or(|output| output == usage.output)
+            })
+        };
+        let finish = end.finish.take().filter(is_own).unwrap_or_default();
+        let cached_tokens = usage.and_then(|usage| usage.cache_read).or(finish.cached);
+        let stalls = self.stalls.filter(|_| streamed == Some(true));
+        let usage = usage.filter(|usage| usage.prompt > 0 || usage.output > 0);
         let prompt_tokens =
             usage.map(|usage| usage.prompt).filter(|&prompt| prompt > 0 && !end.prompt_estimated);
         let reported = usage.map(|usage| usage.output);
@@ -202,9 +273,17 @@ impl PartialRequest {
             prompt_tokens_source: prompt_tokens.map(|_| TokenSource::Usage),
             output_tokens,
             output_tokens_source: output_tokens.map(|_| output_source),
-            response_model: None,
-            error: None,
-            facts: LogFacts::default(),
+            response_model: finish.model.map(|model| models.once(&model)),
+            error: self.error.map(String::from),
+            facts: LogFacts {
+                cached_tokens: cached_tokens.filter(|_| run.counts_cached_tokens),
+                reasoning_tokens: finish.reasoning,
+                stall_ms: stalls.map(|stalls| stalls.ms),
+                stalls: stalls.map(|stalls| stalls.count),
+                text_chunks: stalls.map(|stalls| stalls.text_chunks),
+                backend_ms,
+                ..self.facts
+            },
             reported_tokens_per_second: end.tokens_per_second,
             tool_count: self.tool_count,
             message_count: self.message_count,
@@ -214,6 +293,10 @@ impl PartialRequest {
             proxy: None,
         })
     }
+}
+
+fn unsigned(ms: i64) -> Option<u64> {
+    u64::try_from(ms).ok()
 }
 
 fn derived_tokens(per_second: f64, total_ms: u64, ttft_ms: u64) -> Option<u64> {
@@ -272,7 +355,8 @@ mod tests {
         partial.stream_start = Some(1_001);
         partial.first_token_ms = Some(500);
         partial.end = Some(end);
-        partial.finish(&ModelLabel::of("local/a/b").unwrap(), Some(level)).unwrap()
+        let run = RunFacts { level: Some(level), ..RunFacts::default() };
+        partial.finish(&ModelLabel::of("local/a/b").unwrap(), &run, &mut Interner::default()).unwrap()
     }
 
     #[test]
@@ -286,7 +370,7 @@ mod tests {
         );
         assert_eq!(derived.prompt_tokens, None);
         assert_eq!(derived.keepalives, Some(0));
-        let usage = Usage { prompt: 90, output: 21, cache_read: 0 };
+        let usage = Usage { prompt: 90, output: 21, cache_read: Some(0) };
         let counted = finished(End { usage: Some(usage), ..end.clone() }, 1);
         assert_eq!(
             (counted.output_tokens, counted.output_tokens_source),

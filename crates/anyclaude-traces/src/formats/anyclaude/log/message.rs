@@ -4,10 +4,11 @@
 //! They are told apart by their first bytes; nothing is allocated, and text is
 //! only decoded where a fact is read from it.
 
+use super::edits::{self, Edit};
 use super::scan;
 
 /// What one message says. `Noise` is every message that no fact is read from.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Message<'a> {
     Noise,
     /// Like noise, and proof that the log is at least this verbose.
@@ -29,6 +30,10 @@ pub(super) enum Message<'a> {
     },
     /// A numbered part, to be read by [`part`] where somebody counts them.
     Part,
+    /// `[NodeWritable] Chunk`, to be read by [`written`].
+    Written,
+    /// The raw `finish-step` chunk: JSON, possibly cut.
+    FinishStep(&'a [u8]),
     PartsEnd {
         parts: u64,
     },
@@ -43,6 +48,18 @@ pub(super) enum Message<'a> {
     /// The prompt tokens of the next usage line are the proxy's own guess.
     UsageEstimated,
     Complete(Complete<'a>),
+    /// An answer is there, streamed or not.
+    Finished {
+        reason: &'a str,
+    },
+    /// The total of a request, streamed or not.
+    Latency {
+        ms: i64,
+    },
+    /// The client's connection was closed, by whichever side.
+    Closed,
+    /// The proxy changed a request before it sent it.
+    Edit(Edit),
     Detected {
         model: &'a str,
     },
@@ -56,6 +73,8 @@ pub(super) enum Message<'a> {
     /// Without a label where the line names no request.
     Failed {
         label: Option<&'a str>,
+        /// The error's own words; JSON, possibly cut or continued on the next lines.
+        words: &'a [u8],
     },
 }
 
@@ -77,7 +96,30 @@ pub(super) enum PartKind {
 pub(super) struct Usage {
     pub(super) prompt: u64,
     pub(super) output: u64,
-    pub(super) cache_read: u64,
+    pub(super) cache_read: Option<u64>,
+}
+
+/// What the backend's last chunk of an answer says; zeros as logged.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct FinishStep {
+    pub(super) prompt: Option<u64>,
+    pub(super) output: Option<u64>,
+    pub(super) cached: Option<u64>,
+    pub(super) reasoning: Option<u64>,
+    /// The model that answered.
+    pub(super) model: Option<Box<str>>,
+}
+
+/// `[NodeWritable] Chunk`: an event of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WrittenEvent {
+    /// Its number in its stream, from 1.
+    pub(super) event: u64,
+    pub(super) bytes: u64,
+    /// Bytes of its stream so far, its own included.
+    pub(super) total: u64,
+    /// It carries text or tool arguments.
+    pub(super) is_delta: bool,
 }
 
 /// `[Request Complete]`.
@@ -102,7 +144,7 @@ pub(super) const PLAIN_KNOWN_LEN: usize = 16;
 pub(super) fn is_plain(start: &[u8; PLAIN_LEN]) -> bool {
     let Some(words) = start.first_chunk::<PLAIN_KNOWN_LEN>() else { return false };
     match words {
-        b"[NodeWritable] C" | b"[NodeWritable] W" | b"[Keepalive] Clea" | b"[Stream Chunk] {" => true,
+        b"[NodeWritable] W" | b"[Keepalive] Clea" | b"[Stream Chunk] {" => true,
         b"[Stream Conversi" => start.ends_with(b"on] R"),
         _ => false,
     }
@@ -113,7 +155,7 @@ pub(super) fn is_plain(start: &[u8; PLAIN_LEN]) -> bool {
 pub(super) fn read(message: &[u8]) -> Message<'_> {
     let Some(first) = message.first_chunk::<2>() else { return Message::Noise };
     match first {
-        // Two of them per token; `written` reads one where somebody waits for it.
+        b"[N" if message.starts_with(b"[NodeWritable] Chunk") => Message::Written,
         b"[N" => Message::NoiseOfLevel(2),
         b"[K" => keepalive(message),
         b"[S" => stream(message),
@@ -121,13 +163,34 @@ pub(super) fn read(message: &[u8]) -> Message<'_> {
     }
 }
 
-/// Reads `[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)`:
-/// the number of the event, from 1, and the total, its own bytes included.
-pub(super) fn written(message: &[u8]) -> Option<(u64, u64)> {
+/// Reads `[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)`.
+#[inline]
+pub(super) fn written(message: &[u8]) -> Option<WrittenEvent> {
     let (event, rest) = scan::number(message.strip_prefix(b"[NodeWritable] Chunk #")?)?;
-    let at = memchr::memmem::find(rest, b", total: ")?;
-    let (total, rest) = scan::number(rest.get(at + b", total: ".len()..)?)?;
-    (rest == b" bytes)").then_some((event, total))
+    let kind = rest.strip_prefix(b" of type: ")?;
+    let (kind, rest) = kind.split_at_checked(memchr::memchr(b' ', kind)?)?;
+    let (bytes, rest) = scan::number(rest.strip_prefix(b" (")?)?;
+    let (total, rest) = scan::number(rest.strip_prefix(b" bytes, total: ")?)?;
+    let is_delta = kind == b"content_block_delta";
+    (rest == b" bytes)").then_some(WrittenEvent { event, bytes, total, is_delta })
+}
+
+/// Whether this line says that the next one is the raw `finish-step` chunk.
+#[inline]
+pub(super) fn is_finish_step(message: &[u8]) -> bool {
+    message.ends_with(b" of type: finish-step")
+}
+
+/// Reads the `finish-step` chunk: in one line that may be cut, or continued lines.
+pub(super) fn finish_step(json: &[u8]) -> FinishStep {
+    let text = |name| scan::member_text(json, name).and_then(|text| std::str::from_utf8(text).ok());
+    FinishStep {
+        prompt: scan::member_number(json, "inputTokens"),
+        output: scan::member_number(json, "outputTokens"),
+        cached: scan::member_number(json, "cachedInputTokens"),
+        reasoning: scan::member_number(json, "reasoningTokens"),
+        model: text("modelId").filter(|model| !model.is_empty()).map(Box::from),
+    }
 }
 
 #[inline]
@@ -157,7 +220,8 @@ pub(super) fn keepalives_cleared(message: &[u8]) -> Option<u64> {
 fn stream(message: &[u8]) -> Message<'_> {
     if let Some(rest) = message.strip_prefix(b"[Stream Conversion] ") {
         if rest.starts_with(b"Raw") {
-            return Message::Noise;
+            let json = || rest.get(memchr::memchr(b'{', rest.get(..32).unwrap_or(rest))?..);
+            return json().map_or(Message::Noise, Message::FinishStep);
         }
         if rest.starts_with(b"Received chunk ") {
             return Message::Part;
@@ -179,8 +243,8 @@ fn stream(message: &[u8]) -> Message<'_> {
             None => Message::Unreadable,
         };
     }
-    if message.starts_with(b"[Stream Error] Source stream error:") {
-        return Message::Failed { label: None };
+    if let Some(words) = message.strip_prefix(b"[Stream Error] Source stream error:") {
+        return Message::Failed { label: None, words };
     }
     Message::Noise
 }
@@ -224,15 +288,27 @@ fn rare(message: &[u8]) -> Message<'_> {
             Some(_) => Message::Unreadable,
         },
         b"streamText" if rest.starts_with(b"About to call ") => Message::Calling,
+        b"streamText onFinish" => {
+            let reason = rest.strip_prefix(b"Called, stop reason: ").map(std::str::from_utf8);
+            reason.and_then(Result::ok).map_or(Message::Noise, |reason| Message::Finished { reason })
+        }
+        b"Circuit Breaker" => match rest.strip_prefix(b"Recorded latency: ").map(scan::signed) {
+            Some(Some((ms, b"ms"))) => Message::Latency { ms },
+            _ => Message::Noise,
+        },
+        b"Client Disconnect" => Message::Closed,
         b"Cache Metrics" => cache_metrics(rest),
         b"Token Estimation" => Message::UsageEstimated,
         b"Timeout" => timeout(rest).unwrap_or(Message::Unreadable),
-        b"Write Error" if rest.starts_with(b"Writable stream error:") => Message::Failed { label: None },
+        b"Write Error" => match rest.strip_prefix(b"Writable stream error:") {
+            Some(words) => Message::Failed { label: None, words },
+            None => Message::Noise,
+        },
         b"Backend Query" => backend_query(rest),
         b"Context" => context(rest),
         b"Full Request Body to Provider" | b"Request Logging" | b"Cleanup" => Message::NoiseOfLevel(2),
         b"Tools" | b"Tool Schema" => Message::NoiseOfLevel(3),
-        _ => Message::Noise,
+        _ => edits::tagged(tag, rest).map_or(Message::Noise, Message::Edit),
     }
 }
 
@@ -256,10 +332,11 @@ fn unlabelled(message: &[u8]) -> Message<'_> {
             // The label ends at the first `: ` (or at a `:` that ends the line).
             let end = memchr::memmem::find(rest, b": ").or_else(|| rest.len().checked_sub(1));
             let name = end.and_then(|end| rest.get(..end)).and_then(label);
-            return name.map_or(Message::Unreadable, |name| Message::Failed { label: Some(name) });
+            let words = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+            return name.map_or(Message::Unreadable, |name| Message::Failed { label: Some(name), words });
         }
     }
-    Message::Noise
+    edits::untagged(message).map_or(Message::Noise, Message::Edit)
 }
 
 /// `provider/model`; the model may hold further slashes.
@@ -321,7 +398,7 @@ fn usage(json: &[u8], [prompt, output, cache_read]: [&str; 3]) -> Option<Usage> 
     Some(Usage {
         prompt: scan::member_number(json, prompt)?,
         output: scan::member_number(json, output)?,
-        cache_read: scan::member_number(json, cache_read).unwrap_or(0),
+        cache_read: scan::member_number(json, cache_read),
     })
 }
 
@@ -357,7 +434,7 @@ fn context(rest: &[u8]) -> Message<'_> {
     });
     match tokens {
         Some((tokens, _)) if tokens > 0 => Message::ContextLength { tokens },
-        _ => Message::Noise,
+        _ => edits::tagged(b"Context", rest).map_or(Message::Noise, Message::Edit),
     }
 }
 
@@ -423,19 +500,39 @@ mod tests {
             read(b"[Stream Conversion] Stream complete. Total chunks: 290"),
             Message::PartsEnd { parts: 290 }
         );
-        assert_eq!(read(b"[Stream Conversion] Raw chunk 3: {}"), Message::Noise);
+        assert_eq!(read(b"[Stream Conversion] Raw chunk 3: {}"), Message::FinishStep(b"{}"));
         assert_eq!(
             read(b"[Streaming] Starting stream conversion and pipe for lmstudio/a/b"),
             Message::Streaming { label: "lmstudio/a/b" }
         );
         assert_eq!(read(b"[streamText] About to call streamText for lmstudio/m"), Message::Calling);
-        assert_eq!(read(b"[streamText onFinish] Called, stop reason: stop"), Message::Noise);
+        let finished = Message::Finished { reason: "tool-calls" };
+        assert_eq!(read(b"[streamText onFinish] Called, stop reason: tool-calls"), finished);
         assert_eq!(
             written(b"[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)"),
-            Some((2, 235))
+            Some(WrittenEvent { event: 2, bytes: 118, total: 235, is_delta: true })
         );
         assert_eq!(written(b"[NodeWritable] Chunk #2 of type: content_block_del"), None);
         assert_eq!(written(b"[NodeWritable] Written chunk type: message_stop, buffer ok: true"), None);
+    }
+
+    #[test]
+    fn the_last_chunk_counts_tokens_and_names_the_model() {
+        let whole = br#"{"type":"finish-step","fullChunk":{"usage":{"inputTokens":3414,"outputTokens":45,"totalTokens":3459,"reasoningTokens":7,"cachedInputTokens":12},"response":{"id":"c","modelId":"big-llm","headers":{}}}}"#;
+        let expected = FinishStep {
+            prompt: Some(3414),
+            output: Some(45),
+            cached: Some(12),
+            reasoning: Some(7),
+            model: Some("big-llm".into()),
+        };
+        assert_eq!(finish_step(whole), expected);
+        let cut = whole.get(..whole.len() - 30).unwrap();
+        assert_eq!(finish_step(cut), FinishStep { model: None, ..expected.clone() });
+        let indented = String::from_utf8_lossy(whole).replace(':', ": ").replace(',', ",\n  ");
+        assert_eq!(finish_step(indented.as_bytes()), expected);
+        let announced = b"[Stream Conversion] Received chunk 50 of type: finish-step";
+        assert!(is_finish_step(announced) && !is_finish_step(b"[Stream Conversion] Received chunk 50 of type: finish"));
     }
 
     #[test]
@@ -455,10 +552,11 @@ mod tests {
     #[test]
     fn usage_lines() {
         let recorded = br#"[Cache Metrics] Recorded streaming response metrics {"hash":"2a1fb151","inputTokens":14644,"outputTokens":282,"cacheReadTokens":0,"cacheCreationTokens":0}"#;
-        let usage = Usage { prompt: 14644, output: 282, cache_read: 0 };
+        let usage = Usage { prompt: 14644, output: 282, cache_read: Some(0) };
         assert_eq!(read(recorded), Message::UsageRecorded(usage));
         let captured = br#"[Cache Metrics] Captured usage from message_delta: {"input_tokens":7,"output_tokens":8,"cache_creation_input_tokens":0,"cache_read_input_tokens":9}"#;
-        assert_eq!(read(captured), Message::UsageCaptured(Usage { prompt: 7, output: 8, cache_read: 9 }));
+        let usage = Usage { prompt: 7, output: 8, cache_read: Some(9) };
+        assert_eq!(read(captured), Message::UsageCaptured(usage));
         let cut =
             br#"[Cache Metrics] Recorded streaming response metrics {"hash":"2a1fb151","inputTokens":146"#;
         assert_eq!(read(cut), Message::Unreadable);
@@ -466,10 +564,13 @@ mod tests {
 
     #[test]
     fn ends_without_an_answer() {
-        let failed = |label| Message::Failed { label };
-        assert_eq!(read(br#"Error for lmstudio/m: {"name":"AI_APICallError"}"#), failed(Some("lmstudio/m")));
-        assert_eq!(read(b"Connection error for local/m: refused"), failed(Some("local/m")));
-        assert_eq!(read(b"[Stream Error] Source stream error: {}"), failed(None));
+        let failed = |label, words| Message::Failed { label, words };
+        assert_eq!(
+            read(br#"Error for lmstudio/m: {"name":"AI_APICallError"}"#),
+            failed(Some("lmstudio/m"), br#" {"name":"AI_APICallError"}"#)
+        );
+        assert_eq!(read(b"Connection error for local/m: refused"), failed(Some("local/m"), b" refused"));
+        assert_eq!(read(b"[Stream Error] Source stream error: {}"), failed(None, b" {}"));
         assert_eq!(
             read(b"[Timeout] Request to lmstudio/m exceeded 600000ms"),
             Message::Timeout { label: "lmstudio/m", after_ms: 600_000 }
@@ -492,7 +593,7 @@ mod tests {
 
     #[test]
     fn other_messages_are_noise() {
-        for text in ["", "[", "[]", "x", "[Client Disconnect] Connection closed by client", "[Unclosed tag"] {
+        for text in ["", "[", "[]", "x", "[Prompt Cache] MISS", "[Unclosed tag"] {
             assert_eq!(read(text.as_bytes()), Message::Noise, "{text}");
         }
     }

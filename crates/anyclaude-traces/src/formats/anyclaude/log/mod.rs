@@ -51,6 +51,9 @@
 //! debug log that the capture names.
 
 mod draft;
+mod edits;
+mod ends;
+mod events;
 mod keepalives;
 mod lines;
 mod message;

@@ -112,6 +112,8 @@ impl Lines for State {
             && let Some(head) = rest.first_chunk::<HEAD_LEN>()
             && let Some(stamp) = plain_line(head, &self.second)
             && let Some(end) = memchr::memchr(b'\n', rest.get(KNOWN_LEN..).unwrap_or_default())
+            // `Received chunk N of type: finish-step` announces a line that is read.
+            && !matches!(rest.get(KNOWN_LEN + end - 1), Some(b'p' | b'\r'))
         {
             passed += KNOWN_LEN + end + 1;
             lines += 1;
@@ -209,6 +211,9 @@ impl State {
     fn other_line(&mut self, text: &[u8], ended: bool) {
         if self.in_block(text, ended) {
             return;
+        }
+        if let Some(run) = self.runs.last_mut() {
+            run.continuation(text);
         }
         // Only the two generations' own files hold their kind of line; in the
         // other's it is text that imitates one.

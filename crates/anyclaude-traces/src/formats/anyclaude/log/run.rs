@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::draft::{End, ModelLabel, PartialRequest};
+use super::draft::{End, ModelLabel, PartialRequest, RunFacts};
 use super::message::{self, Complete, Message};
 use super::scan;
 use super::stamped::Stamped;
 use super::types::{LogRequest, LogRun};
 use super::unstamped::Unstamped;
+use crate::model::LogFacts;
+use crate::model::intern::Interner;
 use crate::model::time::Timestamp;
 
 /// The last event of every reply.
@@ -63,7 +65,25 @@ pub(super) struct RunBuilder {
     prompt_estimated: bool,
     /// The line before this one handed the latest request over to the backend.
     calling: bool,
+    /// The next line is the raw `finish-step` chunk.
+    finish_follows: bool,
+    /// What lines without a prefix continue now.
+    continued: Continued,
+    /// What the proxy changed in the request whose start comes next.
+    edits: LogFacts,
 }
+
+/// JSON that goes on behind its line, as it does at level 3.
+#[derive(Debug, Default)]
+enum Continued {
+    #[default]
+    Nothing,
+    Error,
+    FinishStep(Vec<u8>),
+}
+
+/// So much of the `finish-step` chunk is read.
+const MAX_FINISH_BYTES: usize = 4096;
 
 impl RunBuilder {
     pub(super) fn new(stamped: bool) -> Self {
@@ -102,6 +122,9 @@ impl RunBuilder {
             cleared: None,
             prompt_estimated: false,
             calling: false,
+            finish_follows: false,
+            continued: Continued::default(),
+            edits: LogFacts::default(),
         }
     }
 
@@ -116,8 +139,8 @@ impl RunBuilder {
             Attribution::Stamped(open) => {
                 self.level_seen >= 2
                     && !self.calling
+                    && !self.finish_follows
                     && open.after_first_token.is_none()
-                    && open.captured.is_none()
             }
             Attribution::Unstamped(_) => false,
         }
@@ -140,6 +163,8 @@ impl RunBuilder {
                 partial.sent = true;
             }
         }
+        self.continued = Continued::Nothing;
+        let finish_follows = std::mem::take(&mut self.finish_follows);
         let Attribution::Stamped(open) = &mut self.attribution else { return LineOutcome::Read };
         match message {
             Message::Noise => {
@@ -154,16 +179,27 @@ impl RunBuilder {
                 {
                     open.keepalives_cleared(index, count, &mut self.partials);
                 }
-                if open.captured.is_some()
-                    && let Some((event, total)) = message::written(text)
-                {
-                    open.usage_written(event, total);
+                LineOutcome::Read
+            }
+            Message::Written => {
+                self.level_seen = self.level_seen.max(2);
+                if let (Some(event), Some(at)) = (message::written(text), scan::stamp(stamp)) {
+                    open.events.written(event, at);
                 }
                 LineOutcome::Read
             }
             // They tell first tokens only where no line names them.
             Message::Part if self.level_seen >= 2 => {
                 open.after_first_token = None;
+                self.finish_follows = message::is_finish_step(text);
+                LineOutcome::Read
+            }
+            Message::FinishStep(json) => {
+                open.after_first_token = None;
+                if finish_follows {
+                    open.events.finish = Some(message::finish_step(json));
+                    self.continued = Continued::FinishStep(json.to_vec());
+                }
                 LineOutcome::Read
             }
             message => match scan::stamp(stamp) {
@@ -190,7 +226,8 @@ impl RunBuilder {
                     return LineOutcome::Unreadable;
                 }
                 open.start(partials.len(), at);
-                partials.push(PartialRequest::new(label.unwrap_or_default(), at));
+                let facts = std::mem::take(&mut self.edits);
+                partials.push(PartialRequest { facts, ..PartialRequest::new(label.unwrap_or_default(), at) });
                 true
             }
             Message::Calling => {
@@ -217,7 +254,7 @@ impl RunBuilder {
             }
             Message::UsageCaptured(usage) => {
                 self.level_seen = self.level_seen.max(2);
-                open.captured = Some(usage);
+                open.events.captured = Some(usage);
                 true
             }
             Message::Complete(complete) => {
@@ -238,7 +275,22 @@ impl RunBuilder {
             Message::Timeout { after_ms, .. } => {
                 open.timeout(label.unwrap_or_default(), at, after_ms, partials)
             }
-            Message::Failed { .. } => open.failure(label, at, partials.len()),
+            Message::Failed { words, .. } => {
+                self.continued = Continued::Error;
+                open.failure(label, at, partials.len(), words)
+            }
+            Message::Finished { reason } => {
+                open.ends.finished(at, reason);
+                true
+            }
+            Message::Closed => {
+                open.ends.closed(at);
+                true
+            }
+            Message::Latency { ms } => {
+                open.latency(at, ms, partials);
+                true
+            }
             other => {
                 self.plain_fact(&other);
                 true
@@ -269,6 +321,7 @@ impl RunBuilder {
                 let index = partials.len();
                 open.start(index, at, partials);
                 let mut partial = PartialRequest::new(label.unwrap_or_default(), at);
+                partial.facts = std::mem::take(&mut self.edits);
                 partial.keepalives_unsure = true;
                 partials.push(partial);
                 true
@@ -304,7 +357,7 @@ impl RunBuilder {
                 true
             }
             Message::Timeout { after_ms, .. } => open.timeout(label.unwrap_or_default(), after_ms, partials),
-            Message::Failed { .. } => open.failure(label, partials.len()),
+            Message::Failed { words, .. } => open.failure(label, partials.len(), words),
             other => {
                 self.plain_fact(&other);
                 true
@@ -329,7 +382,30 @@ impl RunBuilder {
             }
             Message::Detected { model } => self.facts.detected_model = Some(model.to_owned()),
             Message::ContextLength { tokens } => self.facts.context_length_tokens = Some(tokens),
+            Message::Edit(ref edit) => {
+                let latest = self.partials.last_mut();
+                let unsent = latest.filter(|partial| !partial.sent && partial.stream_start.is_none());
+                let stamped = matches!(self.attribution, Attribution::Stamped(_));
+                let own = unsent.filter(|_| stamped && !self.calling);
+                let facts = own.map(|partial| &mut partial.facts);
+                edit.clone().apply(facts.unwrap_or(&mut self.edits));
+            }
             _ => {}
+        }
+    }
+
+    /// Reads a line without a prefix, which may continue the JSON of the line before.
+    pub(super) fn continuation(&mut self, text: &[u8]) {
+        let Attribution::Stamped(open) = &mut self.attribution else { return };
+        match &mut self.continued {
+            Continued::Nothing => {}
+            Continued::Error => open.continue_failure(text),
+            Continued::FinishStep(json) if json.len() < MAX_FINISH_BYTES => {
+                json.extend_from_slice(text);
+                json.push(b'\n');
+                open.events.finish = Some(message::finish_step(json));
+            }
+            Continued::FinishStep(_) => {}
         }
     }
 
@@ -357,7 +433,7 @@ impl RunBuilder {
             Message::Start { label, .. } => (label, true),
             Message::Streaming { label } | Message::Timeout { label, .. } => (label, false),
             Message::Complete(complete) => (complete.label, false),
-            Message::Failed { label: Some(label) } => (label, false),
+            Message::Failed { label: Some(label), .. } => (label, false),
             _ => return Some(LabelRef::default()),
         };
         if let Some(&index) = self.label_index.get(label) {
@@ -382,9 +458,15 @@ impl RunBuilder {
         };
         facts.unattributed_lines += lost;
         let labels = self.labels;
+        let run = RunFacts {
+            level: facts.level,
+            last_seen: scan::stamp(&self.last_stamp),
+            counts_cached_tokens: self.partials.iter().any(PartialRequest::has_cached_tokens),
+        };
+        let mut models = Interner::default();
         let finish = |partial: PartialRequest| -> Option<LogRequest> {
             let label = labels.get(partial.label as usize)?.as_ref()?;
-            partial.finish(label, facts.level)
+            partial.finish(label, &run, &mut models)
         };
         facts.requests = self.partials.into_iter().filter_map(finish).collect();
         // Requests take the place of their partials, which were larger.

@@ -66,20 +66,20 @@ pub(super) fn decimal(text: &[u8]) -> Option<f64> {
     (value.is_finite() && value >= 0.0).then_some(value)
 }
 
-/// The raw text behind `"name":` in a compact JSON object that may be cut off.
+/// The raw text behind `"name":` in a JSON object that may be cut off.
 ///
 /// Inside a JSON string every quote follows a backslash, so `"name":` with a
 /// bare closing quote can only be a member, never text.
 pub(super) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let pattern = format!("\"{name}\":");
     let at = memchr::memmem::find(json, pattern.as_bytes())?;
-    json.get(at + pattern.len()..)
+    json.get(at + pattern.len()..).map(|value| value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// The whole number in member `name`; one that the cut may have shortened is none.
 pub(super) fn member_number(json: &[u8], name: &str) -> Option<u64> {
     let (value, rest) = number(member(json, name)?)?;
-    matches!(rest.first(), Some(b',' | b'}')).then_some(value)
+    matches!(rest.first(), Some(b',' | b'}' | b'\n')).then_some(value)
 }
 
 /// The string in member `name`, where it holds no escapes.

@@ -8,8 +8,9 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::draft::{End, FirstPart, PartialRequest};
+use super::ends::Ends;
+use super::events::Events;
 use super::keepalives::{self, Keepalives};
-use super::message::Usage;
 use super::parts::{Claim, Parts, Possible, Settled};
 use crate::model::timing::Confidence;
 
@@ -31,6 +32,25 @@ const DRAIN_MS: i64 = TIMER_LATE_MS;
 /// Candidates looked at for one line.
 const MAX_CANDIDATES: usize = 64;
 
+/// Of the words of an error, so much is kept.
+const MAX_ERROR_BYTES: usize = 500;
+
+/// The words of an error on one line, without control characters; `None` where there
+/// are none.
+pub(super) fn error_words(words: &[u8]) -> Option<Box<str>> {
+    let head = words.get(..4 * MAX_ERROR_BYTES).unwrap_or(words);
+    let text = String::from_utf8_lossy(head);
+    let mut kept = String::new();
+    for character in text.trim().chars() {
+        let character = if character.is_control() { ' ' } else { character };
+        if kept.len() + character.len_utf8() > MAX_ERROR_BYTES {
+            break;
+        }
+        kept.push(character);
+    }
+    (!kept.is_empty()).then(|| kept.into())
+}
+
 /// What is open in one run.
 #[derive(Debug, Default)]
 pub(super) struct Stamped {
@@ -46,9 +66,9 @@ pub(super) struct Stamped {
     stream_ends: VecDeque<(i64, u64, Possible)>,
     /// The request whose first token was the line before this one.
     pub(super) after_first_token: Option<usize>,
-    /// Usage, read one line before the event that carried it.
-    pub(super) captured: Option<Usage>,
-    captured_at: VecDeque<(u64, u64, Usage)>,
+    /// The events of the open streams.
+    pub(super) events: Events,
+    pub(super) ends: Ends,
     /// Timeouts and errors, settled once every end is known.
     aborts: Vec<Abort>,
     /// The request that ended last: the usage line after it is its own.
@@ -61,7 +81,16 @@ enum Abort {
     /// One of the requests that had run so long.
     Timeout { at: i64, fitting: Vec<usize> },
     /// One of the requests that had started, which are the first so many.
-    Failure { at: i64, label: Option<u32>, started: usize },
+    Failure(Failure),
+}
+
+/// An error line.
+#[derive(Debug)]
+struct Failure {
+    at: i64,
+    label: Option<u32>,
+    started: usize,
+    words: Option<Box<str>>,
 }
 
 impl Stamped {
@@ -171,6 +200,7 @@ impl Stamped {
             self.keepalives.leave(index, partial);
             partial.first_token_ms = Some(ms);
         }
+        self.events.first_token(index, at);
         self.after_first_token = Some(index);
         true
     }
@@ -182,16 +212,6 @@ impl Stamped {
     /// The line after a first token says how many keepalives its stream had.
     pub(super) fn keepalives_cleared(&mut self, index: usize, count: u64, partials: &mut [PartialRequest]) {
         self.keepalives.confirm(index, count, partials);
-    }
-
-    /// Event `event` carried the usage read just before.
-    pub(super) fn usage_written(&mut self, event: u64, total: u64) {
-        if let Some(usage) = self.captured.take() {
-            if self.captured_at.len() == MAX_CANDIDATES {
-                self.captured_at.pop_front();
-            }
-            self.captured_at.push_back((event, total, usage));
-        }
     }
 
     pub(super) fn stream_end(&mut self, at: i64, parts: u64) {
@@ -225,18 +245,14 @@ impl Stamped {
             end.parts = Some(parts);
             end.firsts = firsts;
         }
-        // The event after the one with the usage is the last.
-        let last = |(event, total, _): &(u64, u64, Usage)| {
-            end.events == Some(event + 1)
-                && end.bytes.is_some_and(|bytes| (1..200).contains(&bytes.saturating_sub(*total)))
-        };
-        if let Some(place) = self.captured_at.iter().position(last) {
-            end.usage = self.captured_at.remove(place).map(|(.., usage)| usage);
-        }
+        let events = self.events.end(index, end.events, end.bytes);
         if let Some(partial) = partials.get_mut(index) {
             self.open.remove(&(partial.start, index));
             self.keepalives.leave(index, partial);
             partial.end = Some(end);
+            if let Some(events) = events {
+                partial.take_events(events);
+            }
         }
         self.last_complete = Some(index);
         true
@@ -263,16 +279,39 @@ impl Stamped {
     }
 
     /// An error line; `false` when no request is open that it could end.
-    pub(super) fn failure(&mut self, label: Option<u32>, at: i64, started: usize) -> bool {
+    pub(super) fn failure(&mut self, label: Option<u32>, at: i64, started: usize, words: &[u8]) -> bool {
         let again = match self.aborts.last() {
-            Some(Abort::Failure { at: last, .. }) => label.is_none() && at.saturating_sub(*last) < ABORT_MS,
+            Some(Abort::Failure(last)) => label.is_none() && at.saturating_sub(last.at) < ABORT_MS,
             _ => false,
         };
         let fits = !again && self.aborts.len() <= 2 * self.open.len();
         if fits {
-            self.aborts.push(Abort::Failure { at, label, started });
+            self.aborts.push(Abort::Failure(Failure { at, label, started, words: error_words(words) }));
         }
         fits || again
+    }
+
+    /// A line that continues the last error.
+    pub(super) fn continue_failure(&mut self, text: &[u8]) {
+        if let Some(Abort::Failure(Failure { words: Some(words), .. })) = self.aborts.last_mut()
+            && words.len() < MAX_ERROR_BYTES
+            && let Some(joined) = error_words(&[words.as_bytes(), b" ", text.trim_ascii()].concat())
+        {
+            *words = joined;
+        }
+    }
+
+    /// A request took this long, and says so; here of those that were not streamed,
+    /// whose total no other line tells.
+    pub(super) fn latency(&self, at: i64, ms: i64, partials: &mut [PartialRequest]) {
+        let start = at.saturating_sub(ms);
+        let range = (start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX);
+        let mut near = self.open.range(range);
+        if let (Some(&(_, index)), None) = (near.next(), near.next())
+            && let Some(partial) = partials.get_mut(index).filter(|partial| partial.sent && !partial.is_streamed())
+        {
+            partial.whole_reply_at = Some(at);
+        }
     }
 
     /// Settles what had to wait for the end of the log. Returns how many
@@ -291,7 +330,7 @@ impl Stamped {
         for abort in late.into_iter().chain(failed) {
             let group = match abort {
                 Abort::Timeout { at, fitting } => self.timed_out(at, fitting, &mut timeouts, partials),
-                Abort::Failure { at, label, started } => self.failed(at, label, started, &timeouts, partials),
+                Abort::Failure(failure) => self.failed(failure, &timeouts, partials),
             };
             match group {
                 Some(group) if group.len() > 1 => groups.push(group),
@@ -317,6 +356,12 @@ impl Stamped {
                 }
             }
         }
+        for stream in std::mem::take(&mut self.events).unended() {
+            if let Some(partial) = stream.request.and_then(|index| partials.get_mut(index)) {
+                partial.take_events(stream);
+            }
+        }
+        self.ends.settle(partials);
         lost
     }
 
@@ -332,18 +377,19 @@ impl Stamped {
             .iter()
             .filter_map(|abort| match abort {
                 Abort::Timeout { at, .. } => Some(*at),
-                Abort::Failure { .. } => None,
+                Abort::Failure(_) => None,
             })
             .collect();
         let mut doubtful = Vec::new();
         for abort in failed {
-            let Abort::Failure { at, label, started } = abort else { continue };
+            let Abort::Failure(failure) = &abort else { continue };
+            let at = failure.at;
             let before = timeouts.partition_point(|timeout| *timeout <= at);
             let last = before.checked_sub(1).and_then(|index| timeouts.get(index));
             let is_aftermath = last.is_some_and(|timeout| at.saturating_sub(*timeout) < ABORT_MS);
-            match self.may_have_failed(at, label, started, partials).as_slice() {
-                &[index] if !is_aftermath => self.fail(index, at, partials),
-                _ => doubtful.push(abort),
+            match (self.may_have_failed(failure, partials).as_slice(), abort) {
+                (&[index], Abort::Failure(failure)) if !is_aftermath => self.fail(index, failure, partials),
+                (_, abort) => doubtful.push(abort),
             }
         }
         doubtful
@@ -370,6 +416,7 @@ impl Stamped {
         let &index = fitting.first()?;
         let partial = partials.get_mut(index)?;
         partial.timed_out = true;
+        partial.aborted_at = Some(at);
         keepalives::cut(index, at, partials);
         if let Some(partial) = partials.get(index) {
             self.open.remove(&(partial.start, index));
@@ -382,34 +429,29 @@ impl Stamped {
     /// it is given to.
     fn failed(
         &mut self,
-        at: i64,
-        label: Option<u32>,
-        started: usize,
+        failure: Failure,
         timeouts: &[(i64, usize)],
         partials: &mut [PartialRequest],
     ) -> Option<Vec<usize>> {
+        let Failure { at, label, .. } = failure;
         let mine = |partial: &PartialRequest| label.is_none_or(|label| partial.label == label);
         let before = timeouts.partition_point(|(timeout, _)| *timeout <= at);
         let aborted = timeouts.iter().take(before).rev().take(MAX_CANDIDATES).find(|(timeout, index)| {
             at.saturating_sub(*timeout) < ABORT_MS && partials.get(*index).is_some_and(mine)
         });
         if let Some(&(_, index)) = aborted {
+            partials.get_mut(index)?.error = failure.words;
             return Some(vec![index]);
         }
-        let fitting = self.may_have_failed(at, label, started, partials);
-        self.fail(*fitting.first()?, at, partials);
+        let fitting = self.may_have_failed(&failure, partials);
+        self.fail(*fitting.first()?, failure, partials);
         Some(fitting)
     }
 
     /// The requests that were there to fail at this time, the one that started last
     /// first.
-    fn may_have_failed(
-        &self,
-        at: i64,
-        label: Option<u32>,
-        started: usize,
-        partials: &[PartialRequest],
-    ) -> Vec<usize> {
+    fn may_have_failed(&self, failure: &Failure, partials: &[PartialRequest]) -> Vec<usize> {
+        let Failure { at, label, started, .. } = *failure;
         let mine = |partial: &PartialRequest| label.is_none_or(|label| partial.label == label);
         let range = (i64::MIN, 0)..=(at.saturating_add(EXACT_MS), usize::MAX);
         let earlier = self.open.range(range).rev().take(MAX_CANDIDATES).map(|&(_, index)| index);
@@ -427,9 +469,12 @@ impl Stamped {
         fitting
     }
 
-    fn fail(&mut self, index: usize, at: i64, partials: &mut [PartialRequest]) {
+    fn fail(&mut self, index: usize, failure: Failure, partials: &mut [PartialRequest]) {
+        let at = failure.at;
         if let Some(partial) = partials.get_mut(index) {
             partial.failed = true;
+            partial.aborted_at = Some(at);
+            partial.error = failure.words;
             self.open.remove(&(partial.start, index));
         }
         keepalives::cut(index, at, partials);

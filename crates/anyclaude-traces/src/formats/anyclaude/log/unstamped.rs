@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::draft::{End, PartialRequest};
+use super::stamped::error_words;
 use crate::model::timing::Confidence;
 
 /// The line of an end is written at most this long after the end.
@@ -31,7 +32,7 @@ pub(super) struct Unstamped {
     ends: Vec<(u32, End)>,
     /// Errors, and how many requests had started then; settled once every
     /// end is known.
-    failures: Vec<(Option<u32>, usize)>,
+    failures: Vec<(Option<u32>, usize, Option<Box<str>>)>,
     /// The line before this one was a timeout, whose error follows.
     after_timeout: bool,
     lost: u64,
@@ -197,18 +198,22 @@ impl Unstamped {
     }
 
     /// An error line; `false` when no request is open that it could end.
-    pub(super) fn failure(&mut self, label: Option<u32>, started: usize) -> bool {
+    pub(super) fn failure(&mut self, label: Option<u32>, started: usize, words: &[u8]) -> bool {
         if std::mem::take(&mut self.after_timeout) {
             return true;
         }
         let room = self.failures.len() < self.open.len();
         if room {
-            self.failures.push((label, started));
+            self.failures.push((label, started, error_words(words)));
         }
         room
     }
 
-    fn failed(&mut self, label: Option<u32>, started: usize, partials: &mut [PartialRequest]) {
+    fn failed(
+        &mut self,
+        (label, started, words): (Option<u32>, usize, Option<Box<str>>),
+        partials: &mut [PartialRequest],
+    ) {
         let mut fitting = self.unanswered(label, None, partials);
         fitting.retain(|index| *index < started);
         let Some(&index) = fitting.first() else {
@@ -217,6 +222,7 @@ impl Unstamped {
         };
         if let Some(partial) = partials.get_mut(index) {
             partial.failed = true;
+            partial.error = words;
             self.open.remove(&(partial.start, index));
         }
         doubt(&fitting, partials);
@@ -225,8 +231,8 @@ impl Unstamped {
     /// Settles what is left. Returns how many ends fit no request.
     pub(super) fn finish(mut self, partials: &mut [PartialRequest]) -> u64 {
         self.settle(i64::MAX, partials);
-        for (label, started) in std::mem::take(&mut self.failures) {
-            self.failed(label, started, partials);
+        for failure in std::mem::take(&mut self.failures) {
+            self.failed(failure, partials);
         }
         self.lost
     }

@@ -7,6 +7,7 @@
 //! parsers refuse but JavaScript writes: lone surrogates, any depth, any number,
 //! duplicate members (the last one wins), a byte order mark.
 
+mod headers;
 mod response;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{Fault, FaultKind, ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
-use crate::formats::record::TraceRecord;
+use crate::formats::record::{Sender, TraceRecord};
 use crate::model::time::Timestamp;
 use crate::model::{Identity, Response};
 
@@ -136,6 +137,7 @@ struct Found {
 #[derive(Default)]
 struct Request {
     endpoint: Option<Arc<str>>,
+    sender: Sender,
     body: Option<Body>,
 }
 
@@ -183,6 +185,7 @@ fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseRe
                 let url = cursor.string_or_skip()?.map(RawStr::decode);
                 request.endpoint = url.map(|url| cursor.name(path_of(&url)));
             }
+            "headers" => request.sender = headers::read(cursor)?,
             "body" => {
                 visit.restart(Section::Body);
                 request.body = match cursor.shape()? {
@@ -223,7 +226,11 @@ impl Found {
             mode: self.mode,
             endpoint: request.endpoint,
             requested_model: body.model,
-            sender: body.sender,
+            sender: Sender {
+                session_id: request.sender.session_id.or(body.sender.session_id),
+                user: body.sender.user,
+                ..request.sender
+            },
             sizes,
             max_tokens: body.max_tokens,
             stream: body.stream,

@@ -1,0 +1,167 @@
+//! Ends that no `[Request Complete]` tells: of replies in one piece, and of clients that
+//! gave up. Settled once every other end is known.
+//!
+//! Every request logs `[streamText onFinish]` when its answer is there, and every
+//! streamed one `[Client Disconnect]` when its connection closes, whether it was done or
+//! not. Neither names a request. So each is first given to a request that it follows or
+//! precedes by its nature; what is left over says something only where one request alone
+//! can have caused it.
+
+use std::collections::BTreeSet;
+
+use super::draft::PartialRequest;
+use super::keepalives;
+
+/// `[streamText onFinish]` precedes the `[Request Complete]` of its stream by no more
+/// than this; as late as a timer when the proxy is busy in between.
+const DRAIN_MS: i64 = 10_000;
+/// Two of these within this before one completion: either may be its own.
+const CLOSE_MS: i64 = 250;
+/// Stamps that belong together are this close.
+const EXACT_MS: i64 = 2;
+/// A connection closes at most so long after its request has ended.
+const CLOSING_MS: i64 = 10_000;
+/// The proxy gives requests up after 10 minutes, and a timer may be late.
+const LONGEST_MS: i64 = 660_000;
+/// Different reasons for the end of an answer that are told apart.
+const MAX_REASONS: usize = 16;
+
+/// The lines of one run that tell such ends, in the order of the log.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    closes: Vec<i64>,
+    finishes: Vec<(i64, u8)>,
+    reasons: Vec<Box<str>>,
+}
+
+impl Ends {
+    /// A connection was closed at `at`.
+    pub(super) fn closed(&mut self, at: i64) {
+        self.closes.push(at);
+    }
+
+    /// An answer was complete at `at`.
+    pub(super) fn finished(&mut self, at: i64, reason: &str) {
+        let number = self.reasons.iter().position(|known| &**known == reason).unwrap_or(self.reasons.len());
+        if number == self.reasons.len() && number < MAX_REASONS {
+            self.reasons.push(reason.into());
+        }
+        self.finishes.push((at, u8::try_from(number).unwrap_or(u8::MAX)));
+    }
+
+    /// Gives all of them to requests.
+    pub(super) fn settle(mut self, partials: &mut [PartialRequest]) {
+        self.finishes.sort_unstable();
+        self.closes.sort_unstable();
+        let left = self.settle_streams(partials);
+        settle_whole_replies(&left, partials);
+        self.settle_closes(partials);
+    }
+
+    /// Gives each completed stream the last `onFinish` before its end. Returns the
+    /// stamps of those that no stream can have caused.
+    fn settle_streams(&self, partials: &mut [PartialRequest]) -> Vec<i64> {
+        let mut unused: BTreeSet<(i64, usize)> =
+            self.finishes.iter().enumerate().map(|(index, (at, _))| (*at, index)).collect();
+        let mut contested = BTreeSet::new();
+        for (end, index) in by_end(partials) {
+            let until = (end.saturating_add(EXACT_MS), usize::MAX);
+            let Some(partial) = partials.get_mut(index) else { continue };
+            let from = (end.saturating_sub(DRAIN_MS).max(partial.start), 0);
+            if from > until {
+                continue;
+            }
+            let Some(&(at, finish)) = unused.range(from..=until).next_back() else { continue };
+            let near: Vec<(i64, usize)> =
+                unused.range((at.saturating_sub(CLOSE_MS), 0)..=until).copied().collect();
+            let reason = |finish: usize| self.finishes.get(finish).map(|(_, reason)| *reason);
+            if near.iter().all(|(_, other)| reason(*other) == reason(finish)) {
+                let words = reason(finish).and_then(|reason| self.reasons.get(usize::from(reason)));
+                partial.facts.finish_reason = words.cloned();
+            }
+            if near.len() > 1 {
+                contested.extend(near);
+            }
+            unused.remove(&(at, finish));
+        }
+        unused.difference(&contested).map(|(at, _)| *at).collect()
+    }
+
+    /// A close that follows the end of no request is a client giving up: the one whose
+    /// request alone was open then.
+    fn settle_closes(&self, partials: &mut [PartialRequest]) {
+        let mut starts: Vec<(i64, usize)> = Vec::new();
+        for (index, partial) in partials.iter().enumerate().filter(|(_, partial)| partial.is_streamed()) {
+            starts.push((partial.start, index));
+        }
+        starts.sort_unstable();
+        let (mut starts, mut open) = (starts.into_iter().peekable(), Vec::new());
+        for &at in &self.closes {
+            while let Some((_, index)) = starts.next_if(|(start, _)| *start <= at) {
+                open.push(index);
+            }
+            let end_of = |index: usize| partials.get(index).and_then(PartialRequest::ended_at);
+            let ended = |index: &usize| end_of(*index).is_some_and(|end| end <= at.saturating_add(EXACT_MS));
+            open.retain(|&index| match (end_of(index), partials.get(index)) {
+                (Some(end), _) => at.saturating_sub(end) <= CLOSING_MS,
+                (None, Some(partial)) => at.saturating_sub(partial.start) <= LONGEST_MS,
+                (None, None) => false,
+            });
+            let earliest = (0..open.len())
+                .filter(|place| open.get(*place).is_some_and(ended))
+                .min_by_key(|place| open.get(*place).and_then(|index| end_of(*index)));
+            if let Some(place) = earliest {
+                open.remove(place);
+            } else if let [index] = open[..]
+                && end_of(index).is_none()
+            {
+                open.clear();
+                if let Some(partial) = partials.get_mut(index) {
+                    partial.disconnected = Some(at);
+                }
+                keepalives::cut(index, at, partials);
+            }
+        }
+    }
+}
+
+/// Completed streams by the time of their end.
+fn by_end(partials: &[PartialRequest]) -> Vec<(i64, usize)> {
+    let end = |(index, partial): (usize, &PartialRequest)| {
+        let ms = partial.end.as_ref()?.ms;
+        Some((partial.start.saturating_add(ms), index))
+    };
+    let mut ends: Vec<(i64, usize)> = partials.iter().enumerate().filter_map(end).collect();
+    ends.sort_unstable();
+    ends
+}
+
+/// An answer that no stream waited for is that of the only request that waited for one
+/// in one piece, while no stream is open that may have come to nothing.
+fn settle_whole_replies(finishes: &[i64], partials: &mut [PartialRequest]) {
+    let waits = |partial: &PartialRequest| partial.end.is_none() && (partial.sent || partial.is_streamed());
+    let mut starts: Vec<(i64, usize)> = partials
+        .iter()
+        .enumerate()
+        .filter(|(_, partial)| waits(partial))
+        .map(|(index, partial)| (partial.start, index))
+        .collect();
+    starts.sort_unstable();
+    let (mut starts, mut open) = (starts.into_iter().peekable(), Vec::new());
+    for &at in finishes {
+        while let Some((_, index)) = starts.next_if(|(start, _)| *start <= at) {
+            open.push(index);
+        }
+        open.retain(|&index: &usize| {
+            partials.get(index).is_some_and(|partial| {
+                at.saturating_sub(partial.start) <= LONGEST_MS && partial.ended_at().is_none_or(|end| end > at)
+            })
+        });
+        if let [index] = open[..]
+            && let Some(partial) = partials.get_mut(index).filter(|partial| !partial.is_streamed())
+        {
+            partial.whole_reply_at = Some(at);
+            open.clear();
+        }
+    }
+}
