@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, sum_whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
 use crate::analysis::prefix::Cause;
@@ -66,7 +67,8 @@ fn loops(entries: &[Entry<'_>]) -> Vec<Loop> {
     let mut sessions: BTreeMap<_, (u64, Vec<Loop>)> = BTreeMap::new();
     for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_conversation()) {
         let (turns, loops) = sessions.entry(&entry.request.session).or_insert_with(|| (0, Vec::new()));
-        if entry.cause() == Some(Cause::Compacted) {
+        // A history that the proxy cut is another rule's.
+        if entry.cause() == Some(Cause::Compacted) && truncation(entry).is_none() {
             if *turns > MOST_TURNS || loops.is_empty() {
                 loops.push(Loop::default());
             }
@@ -119,6 +121,12 @@ mod tests {
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(2 * (16_000 + 5_000))));
         assert_eq!(check(&session(1, 10)), Check::Ok);
         assert_eq!(check(&session(3, 11)), Check::Ok);
+    }
+
+    #[test]
+    fn a_history_that_the_proxy_cuts_is_no_loop() {
+        let made: Vec<Made> = session(3, 3).into_iter().map(|turn| turn.truncated(4, 8_192)).collect();
+        assert_eq!(check(&made), Check::Ok);
     }
 
     #[test]

@@ -186,14 +186,11 @@ impl Display for Evidence {
                 and_again(f, *again_tokens)
             }
             Self::ModelSwap { model, others, loads, load_ms, again_tokens } => {
-                write!(
-                    f,
-                    "{} was loaded again {} because {} had answered in between; requests waited {} for that",
-                    Name(model),
-                    Count(*loads, "time"),
-                    Names(others),
-                    Ms(*load_ms),
-                )?;
+                write!(f, "{} to {} came right after ", Count(*loads, "request"), Name(model))?;
+                write!(f, "{} had answered in the same backend, which holds one model at a time", Names(others))?;
+                if *load_ms > 0 {
+                    write!(f, "; they waited {} until the model was loaded again", Ms(*load_ms))?;
+                }
                 and_again(f, *again_tokens)
             }
             Self::Queueing { model, requests, of, queue_ms, most_at_once } => write!(
@@ -469,8 +466,8 @@ impl Display for Advice {
             }
             Self::OneModel { main } => write!(
                 f,
-                "Let background requests go to {main} too (ANTHROPIC_DEFAULT_HAIKU_MODEL), so that no other model \
-                 has to be loaded for them."
+                "Let background requests go to {main} too (ANTHROPIC_DEFAULT_HAIKU_MODEL), or make room for both \
+                 models, so that none has to be loaded again."
             ),
             Self::RoomForBoth => f.write_str(
                 "Use one model for all requests, or make room for both (smaller quantisations or contexts), so \

@@ -438,6 +438,5 @@ fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> Pre
         new_tokens: None,
         ttft_ms: None,
         expected_ttft_ms: None,
-        cold_although_warm: None,
     }
 }
