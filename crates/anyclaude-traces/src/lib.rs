@@ -74,7 +74,7 @@ mod tests {
             crate::analysis::summary::Summary,
         )>();
         is::<(
-            crate::analysis::summary::Grouping,
+            crate::model::group::Grouping,
             crate::analysis::timing::TimingReport,
             crate::analysis::prefix::Prompts,
         )>();

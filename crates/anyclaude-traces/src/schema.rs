@@ -17,7 +17,7 @@ use crate::analysis::content::ParameterValue;
 use crate::analysis::explain::{Evidence, Millis};
 use crate::analysis::prefix::ElementName;
 use crate::analysis::report::{Answer, Figure};
-use crate::analysis::summary::Group;
+use crate::model::group::Group;
 use crate::model::measure::{Measure, Value};
 use crate::model::request::{Kind, TracePath};
 use crate::model::scope::KindFilter;

@@ -1,6 +1,6 @@
 //! The command line: types only.
 
-mod first;
+mod default_verb;
 mod help;
 mod prefix;
 mod replay;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-pub(crate) use first::verb_first;
+pub(crate) use default_verb::verb_first;
 pub(crate) use help::SHARED_HELP;
 use help::{help, shared};
 pub(crate) use prefix::PrefixArgs;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// The exit code of a program that the user stopped.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// How a verb ended. Of several, the first in this order wins.
+/// The result of a verb. Of several, the first in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
     /// The user stopped it.
@@ -22,7 +22,7 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    /// Of two ends the one that the exit code must tell.
+    /// The one of two results that decides the exit code.
     pub(crate) fn and(self, other: Self) -> Self {
         self.min(other)
     }
@@ -45,7 +45,7 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// Whether the reader of our output went away, which is no error.
+/// Whether the reader of our output has closed it, which is not an error.
 pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| {

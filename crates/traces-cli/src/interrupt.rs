@@ -1,5 +1,8 @@
-//! Ctrl-C: it ends the program with 130, but leaves no half-written file and no
-//! half-drawn line behind.
+//! Signals. Ctrl-C ends the program with 130, and leaves neither a half-written file nor
+//! a half-drawn line behind.
+//!
+//! `signal-hook` and not `ctrlc`, which runs its handler in a thread of its own, and
+//! knows nothing of `SIGXFSZ`.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +18,18 @@ static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool
 /// Whether it was pressed.
 static PRESSED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// From here on Ctrl-C ends the program with 130.
+/// From here on Ctrl-C ends the program with 130, and a file that grows beyond the limit
+/// (`ulimit -f`) is an error of writing: its signal would end the program before the
+/// temporary file is removed.
 pub(crate) fn watch() -> std::io::Result<()> {
     flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&AT_ONCE))?;
     flag::register(SIGINT, Arc::clone(&PRESSED))?;
+    #[cfg(unix)]
+    flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
     Ok(())
 }
 
-/// A flag that the first Ctrl-C sets from here on; the second ends the program.
+/// A flag that the first Ctrl-C sets from here on. The second ends the program.
 pub(crate) fn stops() -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::default();
     flag::register(SIGINT, Arc::clone(&stop))?;
@@ -31,8 +38,8 @@ pub(crate) fn stops() -> std::io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Does what must not be left half done: Ctrl-C ends the program behind it.
-pub(crate) fn whole<T>(work: impl FnOnce() -> T) -> T {
+/// Does work that Ctrl-C must not cut in two: it ends the program afterwards.
+pub(crate) fn without_interrupt<T>(work: impl FnOnce() -> T) -> T {
     let pressed_before = is_pressed();
     let at_once = AT_ONCE.swap(false, Ordering::SeqCst);
     let done = work();

@@ -3,9 +3,9 @@
 
 mod cli;
 mod commands;
-mod duration;
 mod exit;
 mod interrupt;
+mod parse;
 mod render;
 mod save;
 mod select;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// How much output is written at once: what a pipe takes.
+/// Output is written in pieces as large as a pipe's buffer.
 const OUT_BYTES: usize = 1 << 16;
 
 fn main() -> ExitCode {
@@ -29,35 +29,35 @@ fn main() -> ExitCode {
     ended(done.and_then(|status| Ok(out.flush().map(|()| status)?)))
 }
 
-/// Says why the program ends early, unless nobody reads its output any more.
+/// Prints the error that ended the program, unless it is that nobody reads its output
+/// any more.
 fn ended(done: anyhow::Result<impl Into<ExitCode>>) -> ExitCode {
     match done {
         Ok(status) => status.into(),
         Err(error) if exit::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            render::notes::complain(&error);
+            render::notes::error(&error);
             exit::Status::Unusable.into()
         }
     }
 }
 
-/// Ends the program with clap's own words, help among them, in which the arguments
-/// are made safe to print.
+/// Prints what clap has to say, which may be help. Arguments are sanitised first.
 fn refuse(args: &[std::ffi::OsString], error: clap::Error) -> ExitCode {
-    let safe = args.iter().map(|arg| render::plain::line(&arg.to_string_lossy()).into_owned());
+    let safe = args.iter().map(|arg| render::sanitize::line(&arg.to_string_lossy()).into_owned());
     let error = cli::Cli::try_parse_from(safe).err().unwrap_or(error);
     if error.use_stderr() {
-        // With that stream closed there is nowhere left to say so.
-        let _ = say(&error, &mut io::stderr());
+        // There is no other stream to report a failure on.
+        let _ = print(&error, &mut io::stderr());
         return exit::Status::Unusable.into();
     }
-    let printed = say(&error, &mut io::stdout());
+    let printed = print(&error, &mut io::stdout());
     ended(printed.map(|()| exit::Status::Done).map_err(Into::into))
 }
 
-/// Prints clap's words, in colour where tables would have it. Its own `print` goes by
-/// other variables, such as `CI`.
-fn say(error: &clap::Error, out: &mut (impl io::Write + IsTerminal)) -> io::Result<()> {
+/// Prints clap's message, in colour under the rule that tables follow. Its own `print`
+/// heeds other variables too, such as `CI`.
+fn print(error: &clap::Error, out: &mut (impl io::Write + IsTerminal)) -> io::Result<()> {
     let text = error.render();
     if render::color::is_shown(cli::ColorChoice::Auto, out) {
         write!(out, "{}", text.ansi())?;

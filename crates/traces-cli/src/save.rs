@@ -1,5 +1,5 @@
-//! Files that we write: readable by their owner alone, whole or not at all, and
-//! never over another one unasked.
+//! Files that we write: readable by their owner alone, written completely or not at all,
+//! and never over an existing file unless asked.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -10,17 +10,25 @@ use tempfile::NamedTempFile;
 
 use crate::interrupt;
 
+/// Whether the name of an output means the standard output.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// A file to be written.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct OutputFile {
     path: PathBuf,
-    /// Whether a file that exists is written over.
+    /// Whether an existing file is overwritten.
     force: bool,
 }
 
-impl Target {
+impl OutputFile {
     /// Checks that this file may be written, before any work is done for it.
     pub(crate) fn new(path: &Path, force: bool) -> anyhow::Result<Self> {
+        if is_stdout(path) {
+            bail!("`-` is the standard output, and a file is needed here: ./- is one of that name");
+        }
         match fs::metadata(path) {
             Ok(found) if !found.is_file() => bail!("{}: not a regular file", path.display()),
             _ if !force && path.symlink_metadata().is_ok() => bail!(exists(path)),
@@ -36,20 +44,21 @@ impl Target {
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
-    /// Writes the content to a file beside it, which then takes its name.
+    /// Writes the content to a temporary file beside it, which then takes its name.
     pub(crate) fn write(&self, content: &[u8]) -> anyhow::Result<()> {
-        interrupt::whole(|| self.replace(content))
+        interrupt::without_interrupt(|| self.replace(content))
     }
 
     fn replace(&self, content: &[u8]) -> anyhow::Result<()> {
-        let at = || format!("{}: cannot be written", self.path.display());
-        // It is readable by its owner alone, and goes away unless it is kept.
+        let at = || format!("cannot write {}", self.path.display());
+        // It is readable by its owner alone, and removed unless it is persisted.
         let mut file = NamedTempFile::new_in(Self::folder(&self.path)).with_context(at)?;
         file.write_all(content).with_context(at)?;
-        let kept = if self.force { file.persist(&self.path) } else { file.persist_noclobber(&self.path) };
-        match kept {
+        let persisted =
+            if self.force { file.persist(&self.path) } else { file.persist_noclobber(&self.path) };
+        match persisted {
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => bail!(exists(&self.path)),
-            kept => kept.map(drop).with_context(at),
+            persisted => persisted.map(drop).with_context(at),
         }
     }
 
@@ -59,5 +68,5 @@ impl Target {
 }
 
 fn exists(path: &Path) -> String {
-    format!("{} exists already: --force writes over it, or name another file", path.display())
+    format!("{} already exists: --force overwrites it, or name another file", path.display())
 }

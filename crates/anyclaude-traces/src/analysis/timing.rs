@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::analysis::summary::{Group, Grouping};
 use crate::error::Skipped;
+use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
 use crate::model::request::{Request, Run, TracePath};
 use crate::model::scope::{KindFilter, Scope};
@@ -88,7 +88,7 @@ pub const MEASURES: [Measure; 16] = [
 ///
 /// ```
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
-/// use anyclaude_traces::analysis::summary::Grouping;
+/// use anyclaude_traces::model::group::Grouping;
 /// use anyclaude_traces::analysis::timing::timing;
 ///
 /// # use anyclaude_traces::Kind;

@@ -80,8 +80,20 @@ pub enum Unit {
     PerSecond,
 }
 
+/// What of a request a measure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The prompt that was sent.
+    Prompt,
+    /// The file that it was recorded in.
+    File,
+    /// What the logs tell: times, and counts of the answer.
+    Log,
+}
+
 macro_rules! measures {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $unit:ident, $of:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, $unit:ident, $about:ident, $of:expr;)+) => {
         /// A measure of a request.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
@@ -101,6 +113,12 @@ macro_rules! measures {
             #[must_use]
             pub fn unit(self) -> Unit {
                 match self { $(Self::$variant => Unit::$unit),+ }
+            }
+
+            /// What of a request it measures.
+            #[must_use]
+            pub fn subject(self) -> Subject {
+                match self { $(Self::$variant => Subject::$about),+ }
             }
 
             /// Its value for a request; `None` where that is unknown.
@@ -130,54 +148,54 @@ macro_rules! time {
 
 measures! {
     /// Characters of the system text.
-    SystemChars = "system_chars", Chars, size!(system_chars);
+    SystemChars = "system_chars", Chars, Prompt, size!(system_chars);
     /// The system text in UTF-8.
-    SystemTextBytes = "system_text_bytes", Bytes, size!(system_text_bytes);
+    SystemTextBytes = "system_text_bytes", Bytes, Prompt, size!(system_text_bytes);
     /// Blocks of the system prompt.
-    SystemBlocks = "system_blocks", Count, size!(system_blocks);
+    SystemBlocks = "system_blocks", Count, Prompt, size!(system_blocks);
     /// Compact JSON of the system prompt.
-    SystemBytes = "system_bytes", Bytes, size!(system_bytes);
+    SystemBytes = "system_bytes", Bytes, Prompt, size!(system_bytes);
     /// Number of tools.
-    ToolCount = "tool_count", Count, size!(tool_count);
+    ToolCount = "tool_count", Count, Prompt, size!(tool_count);
     /// Compact JSON of the tools.
-    ToolsBytes = "tools_bytes", Bytes, size!(tools_bytes);
+    ToolsBytes = "tools_bytes", Bytes, Prompt, size!(tools_bytes);
     /// Number of messages.
-    MessageCount = "message_count", Count, size!(message_count);
+    MessageCount = "message_count", Count, Prompt, size!(message_count);
     /// Compact JSON of the messages.
-    MessagesBytes = "messages_bytes", Bytes, size!(messages_bytes);
+    MessagesBytes = "messages_bytes", Bytes, Prompt, size!(messages_bytes);
     /// The rest of the body.
-    OtherBytes = "other_bytes", Bytes, size!(other_bytes);
+    OtherBytes = "other_bytes", Bytes, Prompt, size!(other_bytes);
     /// Compact JSON of the body.
-    BodyBytes = "body_bytes", Bytes, size!(body_bytes);
+    BodyBytes = "body_bytes", Bytes, Prompt, size!(body_bytes);
     /// The trace file.
-    FileBytes = "file_bytes", Bytes, size!(file_bytes);
+    FileBytes = "file_bytes", Bytes, File, size!(file_bytes);
     /// The proxy's own work before it sends.
-    ProxyMs = "proxy_ms", Ms, time!(proxy_ms);
+    ProxyMs = "proxy_ms", Ms, Log, time!(proxy_ms);
     /// Time to first token.
-    TtftMs = "ttft_ms", Ms, time!(ttft_ms);
+    TtftMs = "ttft_ms", Ms, Log, time!(ttft_ms);
     /// From the first token to the end.
-    GenerationMs = "generation_ms", Ms, time!(generation_ms);
+    GenerationMs = "generation_ms", Ms, Log, time!(generation_ms);
     /// From sending to the end.
-    TotalMs = "total_ms", Ms, time!(total_ms);
+    TotalMs = "total_ms", Ms, Log, time!(total_ms);
     /// Proxy and total.
-    WallMs = "wall_ms", Ms, time!(wall_ms);
+    WallMs = "wall_ms", Ms, Log, time!(wall_ms);
     /// Keepalives while waiting.
-    Keepalives = "keepalives", Count, time!(keepalives);
+    Keepalives = "keepalives", Count, Log, time!(keepalives);
     /// Anthropic events sent.
-    Events = "events", Count, time!(events);
+    Events = "events", Count, Log, time!(events);
     /// Their size in UTF-16 units.
-    EventBytes = "event_bytes", Bytes, time!(event_bytes);
+    EventBytes = "event_bytes", Bytes, Log, time!(event_bytes);
     /// Parts received.
-    Parts = "parts", Count, time!(parts);
+    Parts = "parts", Count, Log, time!(parts);
     /// Tokens of the prompt.
-    PromptTokens = "prompt_tokens", Tokens, time!(prompt_tokens);
+    PromptTokens = "prompt_tokens", Tokens, Log, time!(prompt_tokens);
     /// Tokens of the answer.
-    OutputTokens = "output_tokens", Tokens, time!(output_tokens);
+    OutputTokens = "output_tokens", Tokens, Log, time!(output_tokens);
     /// The proxy's logged speed.
-    ReportedTokensPerSecond = "reported_tokens_per_second", PerSecond,
+    ReportedTokensPerSecond = "reported_tokens_per_second", PerSecond, Log,
         |request| request.timing.as_ref()?.reported_tokens_per_second.map(Value::Rate);
     /// Prompt tokens over time to first token.
-    PrefillTokensPerSecond = "prefill_tokens_per_second", PerSecond,
+    PrefillTokensPerSecond = "prefill_tokens_per_second", PerSecond, Log,
         |request| request.timing.as_ref()?.prefill_tokens_per_second.map(Value::Rate);
 }
 

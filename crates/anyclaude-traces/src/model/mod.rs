@@ -1,5 +1,6 @@
 //! The words that everything else is said in.
 
+pub mod group;
 mod identity;
 pub(crate) mod intern;
 mod log_facts;
@@ -8,6 +9,7 @@ pub mod request;
 mod response;
 mod reuse;
 pub mod scope;
+mod side_name;
 mod sizes;
 pub mod stats;
 pub mod time;
@@ -18,5 +20,6 @@ pub use identity::Identity;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
+pub use side_name::SideName;
 pub use sizes::{Sizes, ToolSize};
 pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};

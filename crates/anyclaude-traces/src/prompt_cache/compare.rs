@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::formats::body::ElementPath;
 
 /// A prompt, as the backend is assumed to see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Sequence {
     pub(super) system: ListId,
     pub(super) tools: ListId,
@@ -146,6 +146,13 @@ impl<'a> PromptComparer<'a> {
         let index = tree.depth(common);
         let [left, right] = [left, right].map(|sequence| self.message_element(sequence, index));
         Shared { bytes: bytes + tree.bytes(common), part: Part::Messages, index, left, right }
+    }
+
+    /// The prompt that ends where a history differs from another first; `None` where they
+    /// differ before.
+    pub(super) fn shared_sequence(&self, sequence: Sequence, shared: &Shared) -> Option<Sequence> {
+        let messages = self.tree().first(sequence.messages, shared.index);
+        (shared.part == Part::Messages).then_some(Sequence { messages, ..sequence })
     }
 
     /// Where a prompt begins, when there is nothing to compare it with.

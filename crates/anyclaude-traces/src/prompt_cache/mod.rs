@@ -15,6 +15,7 @@
 mod collate;
 pub(crate) mod compare;
 pub(crate) mod conversation;
+mod element_text;
 pub(crate) mod ids;
 mod lists;
 pub(crate) mod observe;
@@ -31,6 +32,7 @@ use std::num::NonZeroUsize;
 
 use serde::Serialize;
 
+pub use element_text::element_text;
 pub use observe::PrefixVisitor;
 pub use prompts::Prompts;
 pub use simulate::{Simulation, SlotOutcome, simulate};

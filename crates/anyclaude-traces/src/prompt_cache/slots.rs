@@ -47,6 +47,17 @@ impl Reuse {
         self.shared.bytes + self.common_text_bytes
     }
 
+    /// The one that gives more; of equals the first.
+    fn better(first: Option<Self>, second: Self) -> Self {
+        first.filter(|first| first.gives() >= second.gives()).unwrap_or(second)
+    }
+
+    /// What it is worth: of prompts that give as many bytes the one that is wholly the
+    /// beginning, as its answer is held too.
+    fn gives(&self) -> (u64, bool) {
+        (self.bytes(), self.shared.is_all_of_one())
+    }
+
     /// Whether it is enough of a prompt to count.
     fn counts(&self, prompt_bytes: u64) -> bool {
         u128::from(self.bytes()) * LEAST_SHARE >= u128::from(prompt_bytes)
@@ -96,6 +107,8 @@ pub(crate) enum Why {
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     by_content: BTreeMap<Rank, usize>,
+    /// Those in main memory, each under all of it.
+    whole: HashMap<Sequence, usize>,
     newest: Option<usize>,
 }
 
@@ -256,7 +269,7 @@ impl<'m> Caches<'m> {
             .filter_map(|(index, slot)| Some((index, members.reuse(comparer, at, slot.holds)?)))
             .collect();
         let recency = |index: &usize| cache.slots.get(*index).map(|slot| slot.taken);
-        let best = compared.iter().max_by_key(|(index, reuse)| (reuse.bytes(), recency(index)));
+        let best = compared.iter().max_by_key(|(index, reuse)| (reuse.gives(), recency(index)));
         let fitting = best.filter(|(_, reuse)| reuse.counts(prompt_bytes));
         let oldest = compared.iter().min_by_key(|(index, _)| recency(index));
         let taken = fitting.or_else(|| oldest.filter(|_| !room)).copied();
@@ -266,12 +279,15 @@ impl<'m> Caches<'m> {
             if u128::from(reuse.bytes()) * KEPT_SHARE < u128::from(held) {
                 let rank = members.sequence(reuse.from).map(|held| comparer.rank(held));
                 rank.into_iter().for_each(|rank| cache.in_ram.add(rank, reuse.from));
+                members.sequence(reuse.from).and_then(|held| cache.in_ram.whole.insert(held, reuse.from));
             }
-            for from in cache.in_ram.nearest(comparer.rank(sequence)) {
-                let reuse = members.reuse(comparer, at, from);
-                found =
-                    reuse.filter(|reuse| reuse.bytes() > found.map_or(0, |found| found.bytes())).or(found);
-            }
+            let candidates: Vec<usize> = cache.in_ram.nearest(comparer.rank(sequence)).collect();
+            let reuses = candidates.into_iter().filter_map(|from| members.reuse(comparer, at, from));
+            found = reuses.fold(found, |found, reuse| Some(Reuse::better(found, reuse)));
+            let whole = found.and_then(|found| comparer.shared_sequence(sequence, &found.shared));
+            let whole = whole.and_then(|whole| cache.in_ram.whole.get(&whole).copied());
+            let whole = whole.and_then(|from| members.reuse(comparer, at, from));
+            found = whole.map(|whole| Reuse::better(found, whole)).or(found);
         }
         // A request that says nothing leaves nothing in a cache.
         if prompt_bytes > 0 {

@@ -27,11 +27,13 @@ use serde::Serialize;
 
 mod calibration;
 mod class;
+mod count;
 mod visitor;
 mod weights;
 
 pub(crate) use calibration::scaled;
 pub use calibration::{Scales, reported_tokens, share};
+pub use count::{count_tokens, count_tools};
 pub(crate) use visitor::MilliTokens;
 pub use visitor::{PromptTokens, TokenCache, TokenVisitor};
 

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::str::FromStr;
 
 use anyclaude_traces::prompt_cache::{CacheOptions, Order, View};
+use anyhow::anyhow;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};
@@ -38,13 +40,13 @@ pub(crate) struct PrefixArgs {
     #[arg(long = "as", value_name = "EDITS", default_value = "auto", value_parser = ViewArg::parse)]
     pub(crate) view: ViewArg,
     /// How many prompts the backend's cache holds; LM Studio's default is 4
-    #[arg(long, value_name = "N", default_value = "4")]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
     pub(crate) slots: NonZeroUsize,
     /// Whether main memory keeps what leaves a slot, as llama.cpp and LM Studio do by default
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) cache_ram: RamArg,
     /// How many tokens the model's context holds: shows headroom, and the turn that overflows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub(crate) context: Option<NonZeroU64>,
     /// Quote what was and what is at the first difference: it may hold secrets
     #[arg(long)]
@@ -55,6 +57,11 @@ pub(crate) struct PrefixArgs {
     pub(crate) filter: Filter,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+/// A whole number above 0.
+fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
+    text.parse().map_err(|_| anyhow!("write a whole number from 1 on"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

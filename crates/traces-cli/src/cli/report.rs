@@ -32,11 +32,11 @@ pub(crate) struct ReportArgs {
     pub(crate) inputs: Vec<OsString>,
     /// Write to this file, which must not exist yet
     ///
-    /// Only its owner may read it. A page of HTML needs it; the other formats go to the
-    /// standard output without it.
+    /// Only its owner may read it. `-` is the standard output, where Markdown and JSON go
+    /// without this option too; HTML needs it.
     #[arg(long = "output", short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
-    /// Write over a file that exists
+    /// Overwrite an existing file
     #[arg(long, requires = "file")]
     pub(crate) force: bool,
     /// Add text of the newest prompt of each model: it may hold secrets

@@ -9,7 +9,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::duration::{Label, Limit, parse_limit};
+use crate::parse::{Label, Limit, parse_limit};
 
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
@@ -40,12 +40,18 @@ pub(crate) struct Measured {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which requests")]
 pub(crate) struct Filter {
-    /// Where anyclaude records [default: ~/.anyclaude]
+    /// Where anyclaude records (repeatable) [default: ~/.anyclaude]
     ///
     /// The folder that holds traces/, logs/ and request-logs/. A file or folder that is
     /// named elsewhere is joined with the logs beside its own traces/.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, env = "TRACES_ROOT", hide_env_values = true)]
-    pub(crate) root: Option<PathBuf>,
+    #[arg(
+        long = "root",
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        env = "TRACES_ROOT",
+        hide_env_values = true
+    )]
+    pub(crate) roots: Vec<PathBuf>,
     /// All that was ever recorded, not the last sitting only
     ///
     /// Without it, without INPUT and without a time, only the 24 hours before the newest

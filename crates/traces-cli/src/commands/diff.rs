@@ -4,9 +4,9 @@ use std::io::Write;
 
 use anyclaude_traces::Error;
 use anyclaude_traces::Kind;
+use anyclaude_traces::analysis::diff::read_side;
 use anyclaude_traces::analysis::diff::{self, diff};
 use anyclaude_traces::model::scope::KindFilter;
-use anyclaude_traces::recording::read_side;
 
 use super::{reading, report_skipped};
 use crate::cli::{DiffArgs, Format};
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
         Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)
     })?;
     if sides.is_fallback && !args.output.quiet {
-        notes::say(
+        notes::warn(
             "fewer than two models are known here: comparing the newest request with the one before. \
              `--label NAME=session:ID` names the model of a session",
         );

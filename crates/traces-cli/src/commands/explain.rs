@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use anyclaude_traces::Kind;
+use anyclaude_traces::analysis::explain::read_prompts;
 use anyclaude_traces::analysis::explain::{Direct, ExplainInput, Explanation, Prompt, Reuse, explain};
 use anyclaude_traces::analysis::prefix::{PrefixReport, PrefixRequest};
 use anyclaude_traces::model::request::TracePath;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::recording::read_prompts;
 
 use super::direct::measured;
 use super::prefix::simulated;

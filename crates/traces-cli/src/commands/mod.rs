@@ -17,16 +17,16 @@ mod timing;
 
 use std::ffi::OsString;
 use std::io::Write;
-
+use std::path::Path;
 use std::sync::Arc;
 
 use anyclaude_traces::Error;
 use anyclaude_traces::Request;
-use anyclaude_traces::analysis::summary::Grouping;
+use anyclaude_traces::model::group::Grouping;
 
 use crate::cli::{By, Filter, Output, Verb};
-use crate::duration::Limit;
 use crate::exit::Status;
+use crate::parse::Limit;
 use crate::render::page::{Next, quoted};
 use crate::render::{notes, progress, units};
 use crate::select::Reader;
@@ -56,10 +56,9 @@ fn reading<T>(reader: &Reader<'_>, output: &Output, read: impl FnOnce() -> T) ->
 
 /// How the next command finds what this one looked at.
 fn next_step(filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next {
-    let root =
-        filter.root.as_ref().filter(|root| std::env::var_os("TRACES_ROOT").is_none_or(|env| env != **root));
-    let root =
-        root.map_or_else(String::new, |root| format!(" --root {}", quoted(&root.display().to_string())));
+    let is_of_environment = |root: &Path| std::env::var_os("TRACES_ROOT").is_some_and(|env| env == *root);
+    let roots = filter.roots.iter().filter(|root| !is_of_environment(root));
+    let root = roots.map(|root| format!(" --root {}", quoted(&root.display().to_string()))).collect();
     let newest = requests.last().map(|newest| quoted(&newest.path.as_ref().display().to_string()));
     Next { root, newest: newest.filter(|_| !inputs.is_empty()) }
 }
@@ -85,7 +84,7 @@ fn report_skipped(skipped: &[Error], output: &Output) -> Status {
         return Status::Done;
     }
     if !output.quiet {
-        notes::say_skipped(skipped);
+        notes::warn_skipped(skipped);
     }
     Status::Skipped
 }
@@ -97,7 +96,7 @@ fn check_limits(requests: &[Request], limits: &[Limit]) -> Status {
         for limit in limits {
             let Some(value) = limit.measure.of(request).filter(|value| *value > limit.most) else { continue };
             exceeded = true;
-            notes::say(&format!(
+            notes::warn(&format!(
                 "{} of {} is {}, over the limit of {}",
                 limit.measure,
                 request.path.as_ref().display(),

@@ -14,7 +14,7 @@ use crate::render::notes;
 use crate::select::{Reader, Selection, Selector};
 
 /// A request, and what was found on the way to it.
-pub(crate) struct One<'a> {
+pub(crate) struct SelectedRequest<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) selector: Selector,
     pub(crate) request: Request,
@@ -30,7 +30,7 @@ pub(crate) fn newest<'a>(
     filter: &'a Filter,
     output: &Output,
     doing: &str,
-) -> anyhow::Result<One<'a>> {
+) -> anyhow::Result<SelectedRequest<'a>> {
     let selector = Selector::parse(input)?;
     let reader = Reader::new(filter, KindFilter::Only(Kind::Conversation))?;
     let selection = reading(&reader, output, || reader.select_each(&[&selector]))?.pop();
@@ -40,7 +40,7 @@ pub(crate) fn newest<'a>(
         bail!("none of these files could be read as a trace")
     };
     if selection.requests.len() > 1 && !output.quiet {
-        notes::say(&format!(
+        notes::warn(&format!(
             "{} requests fit; {doing} the newest. `traces list` shows them all",
             selection.requests.len()
         ));
@@ -48,5 +48,5 @@ pub(crate) fn newest<'a>(
     // The others are still there to tell how this one's backend counts.
     let others = std::mem::replace(&mut selection.requests, vec![request.clone()]);
     selection.rest.extend(others);
-    Ok(One { reader, selector, request, selection, status })
+    Ok(SelectedRequest { reader, selector, request, selection, status })
 }

@@ -10,8 +10,7 @@ use anyclaude_traces::cost::{fit, speeds_by_model};
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::ModelSpeeds;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::prompt_cache::{CacheOptions, Fetch, Simulation, simulate};
-use anyclaude_traces::recording::element_text;
+use anyclaude_traces::prompt_cache::{CacheOptions, Fetch, Simulation, element_text, simulate};
 use anyclaude_traces::recording::join::UnmatchedLogRequest;
 use anyhow::bail;
 
@@ -126,7 +125,7 @@ impl Passing {
 
 fn say_lost(lost: &[Skipped], output: &Output) {
     for file in lost.iter().filter(|_| !output.quiet) {
-        notes::say(&format!(
+        notes::warn(&format!(
             "{}: {}. What it has in common with others counts as far as is known",
             file.path, file.detail
         ));

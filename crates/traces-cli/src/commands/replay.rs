@@ -12,14 +12,14 @@ use crate::cli::{ApiArg, Direct, Format, ReplayArgs};
 use crate::exit::Status;
 use crate::interrupt;
 use crate::render::{json, notes, page, progress, replay as render};
-use crate::save::Target;
+use crate::save::OutputFile;
 
 pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::Json;
     // Its --model is the one to ask; `model:NAME` selects requests.
     let model = args.filter.model.take();
     let plan = plan(&args.direct, model)?;
-    let target = args.save.as_ref().map(|path| Target::new(path, args.force)).transpose()?;
+    let target = args.save.as_ref().map(|path| OutputFile::new(path, args.force)).transpose()?;
     let one = one::newest(&args.input, &args.filter, &args.output, "sending")?;
     let mut body = BodyJson::default();
     let path = one.request.path.as_ref();
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     };
     replay.path = Some(path.to_string_lossy().into_owned());
     replay.compare(&one.request);
-    complain(&replay, args.output.quiet);
+    warn_of_failed_runs(&replay, args.output.quiet);
     if let Some(target) = target.filter(|_| replay.measured()) {
         let mut document = Vec::new();
         json::document(&mut document, &replay)?;
@@ -88,14 +88,14 @@ fn explained(failure: &Failure) -> anyhow::Error {
     anyhow!("{failure}{help}")
 }
 
-/// Says which runs failed.
-fn complain(replay: &Replay, quiet: bool) {
+/// Names the runs that failed.
+fn warn_of_failed_runs(replay: &Replay, quiet: bool) {
     let of = replay.runs.len();
     for (at, run) in replay.runs.iter().enumerate() {
         let Some(error) = &run.error else { continue };
         if !quiet || !replay.measured() {
             let which = if of > 1 { format!("run {}: ", at + 1) } else { String::new() };
-            notes::say(&format!("{which}{error}"));
+            notes::warn(&format!("{which}{error}"));
         }
     }
 }

@@ -7,11 +7,11 @@ use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::content::Content;
 use anyclaude_traces::analysis::explain::Direct;
+use anyclaude_traces::analysis::explain::read_prompts;
 use anyclaude_traces::analysis::report::{self, PromptText, report};
-use anyclaude_traces::analysis::summary::Grouping;
 use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::model::group::Grouping;
 use anyclaude_traces::model::scope::KindFilter;
-use anyclaude_traces::recording::read_prompts;
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;
@@ -21,13 +21,17 @@ use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
 use crate::render::{json, notes, page, report as render, units};
-use crate::save::Target;
+use crate::save::{OutputFile, is_stdout};
 use crate::select::{FEW_MODELS, Reader, Selection, Side, faster_first, last_two_models};
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    let target = args.file.as_deref().map(|file| Target::new(file, args.force)).transpose()?;
-    if target.is_none() && args.output.format == Format::Html {
-        bail!("name the file of the page: traces report -o report.html; or print --format markdown");
+    let file = args.file.as_deref().filter(|file| !is_stdout(file));
+    let target = file.map(|file| OutputFile::new(file, args.force)).transpose()?;
+    if args.file.is_none() && args.output.format == Format::Html {
+        bail!(
+            "name a file for the page, as in `traces report -o report.html` (-o - prints it), or choose \
+             --format markdown"
+        );
     }
     let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
@@ -87,7 +91,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
             target.write(&content)?;
             if !args.output.quiet {
                 let size = units::bytes(content.len() as u64);
-                notes::say(&format!("wrote {} ({size})", target.path().display()));
+                notes::warn(&format!("wrote {} ({size})", target.path().display()));
             }
         }
     }

@@ -5,9 +5,11 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::diff::MeasureChange;
 use anyclaude_traces::analysis::prefix::PrefixRequest;
-use anyclaude_traces::analysis::summary::Group;
+use anyclaude_traces::model::group::Group;
 use serde::Serialize;
 use serde_json::Value;
+
+use super::sanitize;
 
 /// The members of a request.
 const REQUEST: &[&str] = &[
@@ -146,8 +148,19 @@ fn table(out: &mut impl Write, columns: &[impl AsRef<str>], rows: &[impl Seriali
 
 fn field(row: &Value, dotted: &str) -> String {
     let value = dotted.split('.').try_fold(row, |value, name| value.get(name));
-    let text = value.map(cell).unwrap_or_default();
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+    match value {
+        Some(value @ (Value::String(_) | Value::Array(_))) => text(&cell(value)),
+        Some(value) => cell(value),
+        None => String::new(),
+    }
+}
+
+/// Text that no spreadsheet takes for a formula: a quote before it makes it text. Blanks
+/// before the sign do not help, as some programs leave them out.
+fn text(text: &str) -> String {
+    let text = sanitize::block(text);
+    let is_formula = text.trim_start().starts_with(['=', '+', '-', '@']);
+    if is_formula { format!("'{text}") } else { text.into_owned() }
 }
 
 fn cell(value: &Value) -> String {
@@ -156,5 +169,35 @@ fn cell(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(";"),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_would_be_a_formula_is_quoted_and_numbers_are_not() {
+        let row = serde_json::json!({
+            "a": "=1+1", "b": "+1", "c": "-1", "d": "@x", "e": "\t=1", "f": "\r\n=1", "g": ["=1", "x"],
+            "h": -1, "i": "a=1", "j": null, "k": "\u{202e}\u{0}=1", "l": " -x",
+        });
+        for (name, cell) in [
+            ("a", "'=1+1"),
+            ("b", "'+1"),
+            ("c", "'-1"),
+            ("d", "'@x"),
+            ("e", "'\t=1"),
+            ("f", "'\n=1"),
+            ("g", "'=1;x"),
+            ("h", "-1"),
+            ("i", "a=1"),
+            ("j", ""),
+            ("k", "'=1"),
+            ("l", "' -x"),
+            ("none", ""),
+        ] {
+            assert_eq!(field(&row, name), cell, "{name}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The page of `traces diff`.
 
 use anyclaude_traces::analysis::content::ParameterValue;
-use anyclaude_traces::analysis::diff::{Diff, MeasureChange, SideName};
+use anyclaude_traces::analysis::diff::{Diff, MeasureChange};
 use anyclaude_traces::analysis::logging_cost::RunChange;
+use anyclaude_traces::model::SideName;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
 
 use super::page::Page;
@@ -40,7 +41,8 @@ pub(crate) fn page(diff: &Diff) -> Page {
         page.table(processes(runs));
         if let Some(delta) = runs.ms_per_event_delta {
             let word = if delta < 0.0 { "less" } else { "more" };
-            page.line(format!("The right process took {:.2} ms {word} for each event.", delta.abs()));
+            let delta = units::precise_ms(delta.abs());
+            page.line(format!("The right process took {delta} {word} for each event."));
         }
     }
     if let Some(text) = &diff.text {
@@ -81,7 +83,7 @@ fn measures(changes: &[MeasureChange]) -> Grid {
             units::maybe(change.left, unit),
             units::maybe(change.right, unit),
             change.delta.map_or_else(|| units::UNKNOWN.to_owned(), |delta| units::delta(delta, unit)),
-            change.ratio.map_or_else(|| units::UNKNOWN.to_owned(), |ratio| format!("{ratio:.2}×")),
+            change.ratio.map_or_else(|| units::UNKNOWN.to_owned(), units::ratio),
         ]);
     }
     grid
@@ -165,7 +167,7 @@ fn processes(runs: &RunChange) -> Grid {
         number("LOG", 1),
         number("LOG PER REQ", 2),
         number("SUM OF TOTALS", 4),
-        number("MS PER EVENT", 0),
+        number("PER EVENT", 0),
     ]);
     for run in [&runs.left, &runs.right] {
         let unknown = || units::UNKNOWN.to_owned();
@@ -176,7 +178,7 @@ fn processes(runs: &RunChange) -> Grid {
             run.log_bytes.map_or_else(unknown, units::bytes),
             run.log_bytes_per_request.map_or_else(unknown, units::bytes),
             units::ms(run.total_ms),
-            run.ms_per_event.map_or_else(unknown, |ms| format!("{ms:.2}")),
+            run.ms_per_event.map_or_else(unknown, units::precise_ms),
         ]);
     }
     grid

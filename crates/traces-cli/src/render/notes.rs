@@ -5,32 +5,32 @@ use std::io::{self, Write as _};
 use anyclaude_traces::Error;
 use anyclaude_traces::SkipReason;
 
-use super::{plain, units};
+use super::{sanitize, units};
 
-/// Says something beside the data, in one line: a line break in a file's name or a
-/// server's words would begin one that looks like ours. When even that stream is closed there is
-/// nowhere left to say so.
-pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr(), "traces: {}", plain::line(text));
+/// Prints a warning or a note on one line: a line break in a file's name or in a
+/// server's message must not begin a line that looks like ours. A failure is ignored, as
+/// there is no other stream to report it on.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "traces: {}", sanitize::line(text));
 }
 
-/// Says why the program ends, cause by cause.
-pub(crate) fn complain(error: &anyhow::Error) {
-    say(&format!("{error:#}"));
+/// Prints an error with its causes.
+pub(crate) fn error(error: &anyhow::Error) {
+    warn(&format!("{error:#}"));
 }
 
-/// Says which files were skipped; of many, the first few.
-pub(crate) fn say_skipped(skipped: &[Error]) {
+/// Names the files that were skipped: the first few of many.
+pub(crate) fn warn_skipped(skipped: &[Error]) {
     const MOST: usize = 5;
-    say(&format!("skipped {}:", units::count(skipped.len() as u64, "file")));
+    warn(&format!("skipped {}:", units::count(skipped.len() as u64, "file")));
     let mut lines = String::new();
     for error in skipped.iter().take(MOST) {
         let path = error.path().to_string_lossy();
         let line = format!("{path}: {}: {}", error.reason().name(), error.kind());
-        lines += &format!("  {}\n", plain::line(&line));
+        lines += &format!("  {}\n", sanitize::line(&line));
     }
     if skipped.iter().any(|error| error.reason() == SkipReason::TooLarge) {
-        lines += "  --max-file-size BYTES takes larger files\n";
+        lines += "  --max-file-size BYTES reads larger files\n";
     }
     if let Some(more) = skipped.len().checked_sub(MOST).filter(|more| *more > 0) {
         lines += &format!("  and {more} more; `traces list --format json` names them all\n");

@@ -1,19 +1,19 @@
 //! A page of lines and tables, for a terminal or as Markdown.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 
 use anstyle::{AnsiColor, Style};
 use terminal_size::{Width, terminal_size};
-use unicode_width::UnicodeWidthStr as _;
 
-use super::table::{Align, Grid, shorten};
-use super::{color, plain};
+use super::table::{Grid, cut, width_of};
+use super::{color, sanitize};
 use crate::cli::{ColorChoice, Format, Output};
 
 /// How a command that is proposed finds what the present one looked at.
 #[derive(Debug)]
 pub(crate) struct Next {
-    /// ` --root DIR`, where that was given.
+    /// ` --root DIR` for each that was given.
     pub(crate) root: String,
     /// The newest request's file, where INPUTs were given: names would be looked
     /// up elsewhere.
@@ -138,26 +138,25 @@ impl Terminal {
     fn print(&self, out: &mut impl Write, part: &Part) -> io::Result<()> {
         match part {
             Part::Heading(text) => {
-                writeln!(out, "{}", self.dressed(&plain::line(text), Style::new().bold()))
+                writeln!(out, "{}", self.dressed(&sanitize::line(text), Style::new().bold()))
             }
             Part::Item { lead, text } => {
-                let lead = format!("{lead}  ");
-                let mut lines = self.wrapped_after(&lead, text).into_iter();
-                writeln!(out, "{lead}{}", lines.next().unwrap_or_default())?;
-                let indent = " ".repeat(lead.width());
-                lines.try_for_each(|line| writeln!(out, "{indent}{}", line.trim_start()))
+                let lead = format!("{}  ", sanitize::line(lead));
+                // Narrower than that, words would stand one below the other.
+                const LEAST_WIDTH: usize = 20;
+                let indent = width_of(&lead);
+                let width = self.width.map(|width| width.saturating_sub(indent).max(LEAST_WIDTH));
+                let text = Self { width, ..*self }.wrapped(text);
+                writeln!(out, "{lead}{}", text.replace("\n  ", &format!("\n{:indent$}", "")))
             }
-            Part::Line(text) => self.wrapped(text).iter().try_for_each(|line| writeln!(out, "{line}")),
+            Part::Line(text) => writeln!(out, "{}", self.wrapped(text)),
             Part::Hint { why, command } => {
-                let command = plain::line(command);
+                let command = sanitize::line(command);
                 let command = self.dressed(&command, AnsiColor::Cyan.on_default());
-                writeln!(out, "{}  {command}", plain::line(why))
+                writeln!(out, "{}  {command}", sanitize::line(why))
             }
-            Part::Table(grid) => {
-                let grid = self.width.map_or_else(|| grid.clone(), |width| grid.clone().fit(width));
-                grid.print(out, |title| self.dressed(title, Style::new().bold()))
-            }
-            Part::Block(text) => writeln!(out, "{}", plain::block(text).trim_end()),
+            Part::Table(grid) => grid.print(out, self.width, self.color.then(|| Style::new().bold())),
+            Part::Block(text) => writeln!(out, "{}", sanitize::block(text).trim_end()),
         }
     }
 
@@ -165,35 +164,29 @@ impl Terminal {
         if self.color && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// The same beside so much that stands before each line.
-    fn wrapped_after(&self, lead: &str, text: &str) -> Vec<String> {
-        // Narrower than that, words would stand one below the other.
-        const LEAST_WIDTH: usize = 20;
-        let width = self.width.map(|width| width.saturating_sub(lead.width()).max(LEAST_WIDTH));
-        Self { width, ..*self }.wrapped(text)
-    }
-
-    /// A line, broken between words where the terminal ends. What follows is indented:
-    /// no name that a recording holds can begin a line of its own.
-    fn wrapped(&self, text: &str) -> Vec<String> {
-        let text = plain::line(text);
-        let Some(width) = self.width else { return vec![text.into_owned()] };
-        let mut lines = vec![String::new()];
+    /// A line, broken between words where the terminal ends. Lines after the first are
+    /// indented, so that no name in a recording can begin a line of its own.
+    fn wrapped(&self, text: &str) -> String {
+        let text = sanitize::line(text);
+        let Some(width) = self.width else { return text.into_owned() };
+        let (mut wrapped, mut used) = (String::new(), 0);
         for word in text.split(' ') {
-            let room = width.saturating_sub(lines.last().map_or(0, |line| line.width()));
-            match lines.last_mut() {
-                Some(line) if !line.is_empty() && word.width() >= room => {
-                    lines.push(format!("  {}", shorten(word, width.saturating_sub(2))));
-                }
-                Some(line) if line.is_empty() => line.push_str(&shorten(word, width)),
-                Some(line) => {
-                    line.push(' ');
-                    line.push_str(word);
-                }
-                None => {}
-            }
+            let fits = used + width_of(word) < width;
+            let word = if wrapped.is_empty() {
+                cut(word, width)
+            } else if fits {
+                wrapped.push(' ');
+                used += 1;
+                Cow::Borrowed(word)
+            } else {
+                wrapped.push_str("\n  ");
+                used = 2;
+                cut(word, width.saturating_sub(2))
+            };
+            wrapped.push_str(&word);
+            used += width_of(&word);
         }
-        lines
+        wrapped
     }
 }
 
@@ -203,19 +196,23 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
             writeln!(out)?;
         }
         match part {
+<<<<<<< HEAD
             Part::Heading(text) => writeln!(out, "## {}", escaped(&plain::line(text)))?,
             Part::Line(text) => writeln!(out, "{}", escaped_line(&plain::line(text)))?,
             Part::Item { lead, text } => {
-                let lead = plain::line(lead.trim());
+                let lead = sanitize::line(lead.trim());
                 let joint = if lead.is_empty() { "  " } else { "- " };
                 writeln!(out, "{joint}{}{}{}", escaped(&lead), if lead.is_empty() { "" } else { ": " }, escaped(&plain::line(text)))?;
             }
+=======
+            Part::Heading(text) => writeln!(out, "## {}", escaped(&sanitize::line(text)))?,
+            Part::Line(text) => writeln!(out, "{}", escaped_line(&sanitize::line(text)))?,
             Part::Hint { why, command } => {
-                writeln!(out, "{} {}", escaped_line(&plain::line(why)), code(&plain::line(command)))?;
+                writeln!(out, "{} {}", escaped_line(&sanitize::line(why)), code(&sanitize::line(command)))?;
             }
-            Part::Table(grid) => markdown_table(out, grid)?,
+            Part::Table(grid) => grid.print_markdown(out, escaped)?,
             Part::Block(text) => {
-                let text = plain::block(text);
+                let text = sanitize::block(text);
                 let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
                 writeln!(out, "{fence}diff\n{}\n{fence}", text.trim_end())?;
             }
@@ -224,33 +221,24 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
     Ok(())
 }
 
-fn markdown_table(out: &mut impl Write, grid: &Grid) -> io::Result<()> {
-    let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let titles = grid.columns().map(|column| escaped(&column.title)).collect();
-    let rules = grid.columns().map(|column| match column.align {
-        Align::Left => ":--".to_owned(),
-        Align::Right => "--:".to_owned(),
-    });
-    writeln!(out, "{}\n{}", row(titles), row(rules.collect()))?;
-    for cells in grid.rows() {
-        writeln!(out, "{}", row(cells.map(escaped).collect()))?;
-    }
-    Ok(())
-}
-
 /// Text that Markdown shows as it is, inside of a line: neither markup nor a link.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut before = ' ';
+    // Where the underscores end that stand in a row.
+    let mut row_end = 0;
     for (at, c) in text.char_indices() {
         let behind = text.get(at + c.len_utf8()..).unwrap_or_default();
         let next = behind.chars().next().unwrap_or(' ');
+        if c == '_' && at >= row_end {
+            row_end = text.len() - behind.trim_start_matches('_').len();
+        }
         let is_markup = match c {
             '\\' | '|' | '<' | '>' | '`' | '*' | '[' | ']' | '$' => true,
             // Inside of a word it is a letter like others.
             '_' => {
-                !(before.is_alphanumeric()
-                    && behind.trim_start_matches('_').starts_with(char::is_alphanumeric))
+                let after = text.get(row_end..).unwrap_or_default();
+                !(before.is_alphanumeric() && after.starts_with(char::is_alphanumeric))
             }
             // Before a number it means about, and opens nothing that is ever closed.
             '~' => before.is_alphanumeric() || !next.is_ascii_digit(),

@@ -361,6 +361,5 @@ fn speeds(speeds: &[ModelSpeeds]) -> Grid {
 }
 
 fn tokens(tokens: Option<u64>) -> String {
-    use anyclaude_traces::model::measure::{Unit, Value};
-    units::maybe(tokens.and_then(|tokens| i64::try_from(tokens).ok()).map(Value::Whole), Unit::Tokens)
+    tokens.map_or_else(|| UNKNOWN.to_owned(), units::tokens)
 }

@@ -33,7 +33,7 @@ pub(crate) fn while_reading<T>(progress: &ReadProgress, wanted: bool, work: impl
     if !can_be_shown(wanted) {
         return work();
     }
-    interrupt::whole(|| shown(PATIENCE, interrupt::is_pressed, || reading(progress), work))
+    interrupt::without_interrupt(|| shown(PATIENCE, interrupt::is_pressed, || reading(progress), work))
 }
 
 fn can_be_shown(wanted: bool) -> bool {
@@ -93,19 +93,19 @@ fn replaying(progress: &Progress) -> String {
         (_, 0 | 1) => String::new(),
         (run, runs) => format!("Run {run} of {runs}: "),
     };
-    let seconds = |duration: Duration| format!("{:.1} s", duration.as_secs_f64());
     match (progress.elapsed, progress.first) {
         (None, _) => format!("{run}connecting"),
-        (Some(elapsed), None) => format!("{run}waiting for the first token, {}", seconds(elapsed)),
+        (Some(elapsed), None) => format!("{run}waiting for the first token, {}", units::elapsed(elapsed)),
         (Some(elapsed), Some(first)) => {
             let generating = elapsed.saturating_sub(first).as_secs_f64().max(0.001);
             #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
             let speed = progress.deltas as f64 / generating;
             format!(
-                "{run}first token after {}, {} deltas, ~{speed:.0} tok/s, {}",
-                seconds(first),
+                "{run}first token after {}, {} deltas, ~{} tok/s, {}",
+                units::elapsed(first),
                 progress.deltas,
-                seconds(elapsed)
+                units::per_second(Some(speed)),
+                units::elapsed(elapsed)
             )
         }
     }
@@ -129,6 +129,9 @@ mod tests {
         (progress.run, progress.runs, progress.elapsed) = (2, 3, Some(seconds(4)));
         assert_eq!(replaying(&progress), "Run 2 of 3: waiting for the first token, 4.0 s");
         (progress.run, progress.first, progress.deltas) = (0, Some(seconds(2)), 20);
-        assert_eq!(replaying(&progress), "Warming up: first token after 2.0 s, 20 deltas, ~10 tok/s, 4.0 s");
+        assert_eq!(
+            replaying(&progress),
+            "Warming up: first token after 2.0 s, 20 deltas, ~10.0 tok/s, 4.0 s"
+        );
     }
 }

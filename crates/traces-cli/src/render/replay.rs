@@ -1,6 +1,5 @@
 //! The page of `traces replay`.
 
-use anyclaude_traces::model::measure::{Unit, Value};
 use lmstudio_replay::{Cache, ChunkGap, Comparison, Figures, Replay};
 
 use super::page::Page;
@@ -50,14 +49,7 @@ fn left_out(replay: &Replay) -> Option<String> {
 
 /// Milliseconds as people read them.
 fn ms(ms: Option<f64>) -> String {
-    match ms {
-        Some(short) if short < 10.0 => format!("{short:.1} ms"),
-        other => units::maybe(other.map(Value::Rate), Unit::Ms),
-    }
-}
-
-fn speed(per_second: Option<f64>) -> String {
-    units::maybe(per_second.map(Value::Rate), Unit::PerSecond)
+    ms.map_or_else(|| UNKNOWN.to_owned(), units::precise_ms)
 }
 
 fn tokens(n: Option<u64>) -> String {
@@ -100,7 +92,7 @@ fn row(name: String, figures: &Figures, stopped: Option<String>) -> [String; 12]
         tokens(figures.prompt_tokens),
         tokens(figures.cached_tokens),
         tokens(figures.output_tokens),
-        speed(figures.output_tokens_per_second),
+        units::per_second(figures.output_tokens_per_second),
         gap(|gap| gap.p50),
         gap(|gap| gap.p95),
         gap(|gap| gap.max),
@@ -126,7 +118,7 @@ fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
         units::ms(proxied.ttft_ms),
         units::ms(proxied.total_ms),
         tokens(proxied.output_tokens),
-        speed(proxied.output_tokens_per_second),
+        units::per_second(proxied.output_tokens_per_second),
         ms(comparison.proxied_ms),
     ]);
     grid.row([
@@ -135,7 +127,7 @@ fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
         ms(direct.ttft_ms),
         ms(direct.total_ms),
         tokens(direct.output_tokens),
-        speed(direct.output_tokens_per_second),
+        units::per_second(direct.output_tokens_per_second),
         ms(comparison.direct_ms),
     ]);
     grid

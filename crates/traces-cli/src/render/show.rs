@@ -7,7 +7,7 @@ use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
-use super::{list, plain, tools, units};
+use super::{list, sanitize, tools, units};
 
 /// How many tools and messages are shown.
 const MOST_ROWS: usize = 12;
@@ -185,6 +185,6 @@ fn texts(page: &mut Page, shown: &RequestDetail) {
         })
     });
     for (place, text) in system.chain(tools).chain(messages) {
-        page.block(format!("── {} ──\n{text}", plain::line(&place)));
+        page.block(format!("── {} ──\n{text}", sanitize::line(&place)));
     }
 }

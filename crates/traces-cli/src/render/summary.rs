@@ -1,8 +1,9 @@
 //! The page of `traces summary`.
 
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::analysis::summary::{Group, SessionGrowth, Summary};
+use anyclaude_traces::analysis::summary::{SessionGrowth, Summary};
 use anyclaude_traces::analysis::tools::ToolUse;
+use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 

@@ -1,8 +1,8 @@
 //! The page of `traces timing`.
 
 use anyclaude_traces::Request;
-use anyclaude_traces::analysis::summary::Group;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
+use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::stats::Stats;
 use anyclaude_traces::model::timing::{Confidence, Outcome};
@@ -37,7 +37,10 @@ pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
     if report.groups.iter().any(has_prefill) {
         page.line("Prefill tok/s is apparent: a warm prompt cache makes it too high.");
     }
-    page.table(requests(&report.requests));
+    // Without logs there are no times to show.
+    if report.requests.iter().any(|request| request.timing.is_some()) {
+        page.table(requests(&report.requests));
+    }
     page.table(unmatched(report));
     page.table(runs(report));
     if let Some(edits) = edits(&report.edits) {

@@ -1,4 +1,7 @@
-//! Figures and times as people read them. 1 kB = 1000 B; local time.
+//! Figures and times as people read them: the only place that formats them. 1 kB is
+//! 1000 B, and times are local.
+
+use std::time::Duration;
 
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::model::measure::{Unit, Value};
@@ -79,6 +82,31 @@ pub(crate) fn count(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
+/// A speed in tokens per second.
+pub(crate) fn per_second(speed: Option<f64>) -> String {
+    maybe(speed.map(Value::Rate), Unit::PerSecond)
+}
+
+/// A number of milliseconds with a fraction.
+pub(crate) fn precise_ms(ms: f64) -> String {
+    show(Value::Rate(ms), Unit::Ms)
+}
+
+/// How long something has taken so far. It counts in tenths of a second throughout.
+pub(crate) fn elapsed(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// How many times as large, with three digits.
+pub(crate) fn ratio(ratio: f64) -> String {
+    let decimals = match ratio.abs() {
+        small if small < 9.995 => 2,
+        medium if medium < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{ratio:.decimals$}×")
+}
+
 fn whole(value: u64) -> Value {
     Value::Whole(i64::try_from(value).unwrap_or(i64::MAX))
 }
@@ -100,10 +128,16 @@ fn scaled(figure: f64, units: [&str; 5]) -> String {
 }
 
 fn duration(ms: f64) -> String {
-    if ms.abs() < 1000.0 {
+    if ms < 0.0 {
+        return format!("−{}", duration(-ms));
+    }
+    if ms < 9.95 && ms.fract() != 0.0 {
+        return format!("{ms:.1} ms");
+    }
+    if ms < 999.5 {
         return format!("{ms:.0} ms");
     }
-    if ms.abs() < 59_950.0 {
+    if ms < 59_950.0 {
         return format!("{:.1} s", ms / 1000.0);
     }
     let seconds = (ms / 1000.0).round();
@@ -190,6 +224,18 @@ mod tests {
             (3_900_000, "1 h 05 m"),
         ] {
             assert_eq!(show(Value::Whole(ms), Unit::Ms), text);
+        }
+    }
+
+    #[test]
+    fn short_times_have_a_fraction_and_ratios_three_digits() {
+        for (ms, text) in
+            [(0.25, "0.2 ms"), (3.0, "3 ms"), (9.96, "10 ms"), (999.6, "1.0 s"), (-2000.0, "−2.0 s")]
+        {
+            assert_eq!(precise_ms(ms), text);
+        }
+        for (figure, text) in [(1.0, "1.00×"), (9.996, "10.0×"), (34.64, "34.6×"), (379.05, "379×")] {
+            assert_eq!(ratio(figure), text);
         }
     }
 

@@ -22,11 +22,12 @@ pub(super) fn explain_missing(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-pub(super) fn nothing_recorded(traces: &Path) -> String {
+pub(super) fn nothing_recorded(traces: &[PathBuf]) -> String {
+    let places: Vec<String> = traces.iter().map(|traces| traces.display().to_string()).collect();
     format!(
         "nothing is recorded in {} yet. Record a session with `ANYCLAUDE_DEBUG=2 anyclaude`, or name \
          another folder: traces FOLDER, or --root DIR",
-        traces.display()
+        places.join(" or ")
     )
 }
 

@@ -36,7 +36,7 @@ pub(crate) use selector::{Field, Selector};
 pub(crate) use sides::{FEW_MODELS, FewModels, Side, Sides, faster_first, last_two_models};
 
 use crate::cli::Filter;
-use crate::duration::{End, Label, parse_moment};
+use crate::parse::{End, Label, parse_moment};
 
 /// How far back a sitting reaches.
 const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
@@ -57,7 +57,7 @@ enum Span {
 pub(crate) struct Reader<'a> {
     filter: &'a Filter,
     store: Store,
-    root: PathBuf,
+    roots: Vec<PathBuf>,
     pub(crate) kind: KindFilter,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -123,11 +123,11 @@ impl<'a> Reader<'a> {
         let now = Local::now();
         let moment =
             |text: &Option<String>, end| text.as_deref().map(|text| parse_moment(text, end, now)).transpose();
-        let root = filter.root.clone().map_or_else(default_root, Ok)?;
+        let roots = roots(filter)?;
         Ok(Self {
             filter,
             store: Store::default().with_max_file_bytes(filter.max_file_size),
-            root,
+            roots,
             kind: filter.kind.map_or(default_kind, KindFilter::from),
             since: moment(&filter.since, End::Since).context("--since")?,
             until: moment(&filter.until, End::Until).context("--until")?,
@@ -267,17 +267,17 @@ impl<'a> Reader<'a> {
         Ok(picked)
     }
 
-    /// Everything below the root.
+    /// Everything below the roots.
     fn read_root(&self, span: Span) -> anyhow::Result<Pool> {
-        let traces = self.root.join("traces");
-        let recording = if traces.is_dir() { self.recording(&[&traces]) } else { Recording::default() };
+        let traces: Vec<PathBuf> = self.roots.iter().map(|root| root.join("traces")).collect();
+        let existing: Vec<&PathBuf> = traces.iter().filter(|traces| traces.is_dir()).collect();
+        let recording = if existing.is_empty() { Recording::default() } else { self.recording(&existing) };
         if recording.requests.is_empty() && recording.skipped.is_empty() && !self.logs_suffice {
             bail!(nothing_recorded(&traces));
         }
-        let pool = self.joined(recording, std::slice::from_ref(&self.root), span)?;
-        let pool = Pool { places: vec![traces.clone()], ..pool };
+        let pool = Pool { places: traces, ..self.joined(recording, &self.roots, span)? };
         if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
-            bail!(nothing_recorded(&traces));
+            bail!(nothing_recorded(&pool.places));
         }
         Ok(pool)
     }
@@ -301,10 +301,11 @@ impl<'a> Reader<'a> {
         if traces.is_dir() { traces } else { self.found(path) }
     }
 
-    /// The bare name of a trace, as `list` shows it, stands for the file below the root.
+    /// The bare name of a trace, as `list` shows it, stands for the file below a root.
     fn found(&self, path: &Path) -> PathBuf {
         let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
-        let modes = fs::read_dir(self.root.join("traces")).into_iter().flatten().flatten();
+        let folders = self.roots.iter().map(|root| fs::read_dir(root.join("traces")));
+        let modes = folders.flatten().flatten().flatten();
         let mut below = modes.map(|mode| mode.path().join(path)).filter(|file| file.is_file());
         let found = if is_bare && !path.exists() { below.next() } else { None };
         found.unwrap_or_else(|| path.to_owned())
@@ -429,9 +430,15 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `~/.anyclaude`.
-fn default_root() -> anyhow::Result<PathBuf> {
+/// The roots that are named, which must exist, or else `~/.anyclaude`.
+fn roots(filter: &Filter) -> anyhow::Result<Vec<PathBuf>> {
+    if let Some(missing) = filter.roots.iter().find(|root| !root.is_dir()) {
+        bail!("--root: there is no folder {}", missing.display());
+    }
+    if !filter.roots.is_empty() {
+        return Ok(filter.roots.clone());
+    }
     let home =
         std::env::home_dir().context("your home folder is unknown; name the folder with --root DIR")?;
-    Ok(home.join(".anyclaude"))
+    Ok(vec![home.join(".anyclaude")])
 }

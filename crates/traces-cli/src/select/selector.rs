@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyclaude_traces::Request;
 use anyhow::anyhow;
 
-use crate::render::plain;
+use crate::render::sanitize;
 
 /// What the user pointed at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +118,7 @@ pub(super) fn resolve(requests: &[Request], field: Field, part: &str) -> anyhow:
 
 fn listed<'n>(names: impl Iterator<Item = &'n Arc<str>>) -> String {
     const MOST: usize = 12;
-    let names: Vec<_> = names.map(|name| plain::line(name)).collect();
+    let names: Vec<_> = names.map(|name| sanitize::line(name)).collect();
     let shown = names.iter().take(MOST).map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
     let more = names.len().saturating_sub(MOST);
     if more == 0 { shown } else { format!("{shown} and {more} more") }

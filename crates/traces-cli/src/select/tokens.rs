@@ -4,8 +4,8 @@ use anyclaude_traces::Error;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::tool_cost::{ToolCosts, prices, telling};
-use anyclaude_traces::recording::{count_tokens, count_tools};
 use anyclaude_traces::tokens::{Scales, share};
+use anyclaude_traces::tokens::{count_tokens, count_tools};
 
 use super::Selection;
 

@@ -11,6 +11,7 @@ mod figures;
 mod pairs;
 mod prompt;
 mod prose;
+mod read;
 mod split;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -29,11 +30,12 @@ pub use eligible::{LeftOut, LeftOutReason};
 use pairs::{Pair, pair};
 pub use prompt::{Prompt, PromptVisitor};
 use prose::Narrative;
+pub use read::read_prompts;
 use split::{Sample, Split, Us};
 use verdict::{Case, Undetermined, shares, weigh};
 pub use verdict::{Cause, Scenario, VerdictConfidence};
 
-use crate::analysis::diff::SideName;
+use crate::model::SideName;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 
@@ -188,7 +190,7 @@ pub struct Verdict {
 /// use std::collections::HashMap;
 ///
 /// use anyclaude_traces::analysis::explain::{ExplainInput, Scenario, explain};
-/// use anyclaude_traces::recording::read_prompts;
+/// use anyclaude_traces::analysis::explain::read_prompts;
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
 ///
 /// # use anyclaude_traces::Kind;

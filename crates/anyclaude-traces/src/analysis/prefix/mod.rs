@@ -32,7 +32,7 @@ use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
 use crate::model::timing::CachedSource;
-pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View};
+pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View, element_text};
 
 /// What the figures do not say.
 pub const UPPER_BOUND: &str =

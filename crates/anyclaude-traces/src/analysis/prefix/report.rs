@@ -14,8 +14,7 @@ use crate::prompt_cache::Simulation;
 /// ```
 /// use anyclaude_traces::analysis::prefix::{CacheInput, PrefixInput, PrefixVisitor, Prompts, prefix};
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
-/// use anyclaude_traces::prompt_cache::{CacheOptions, simulate};
-/// use anyclaude_traces::recording::element_text;
+/// use anyclaude_traces::prompt_cache::{CacheOptions, element_text, simulate};
 /// use anyclaude_traces::{Recording, Request, Store};
 ///
 /// let (store, mut prompts) = (Store::default(), Prompts::default());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::analysis::summary::group_by;
+use crate::model::group::group_by;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 

@@ -19,10 +19,10 @@ pub use text::{PromptText, Text};
 
 use crate::analysis::explain::{Direct, Explanation};
 use crate::analysis::prefix::PrefixReport;
-use crate::analysis::summary::{Totals, count_kinds, totals};
 use crate::analysis::timing::TimingReport;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
+use crate::model::group::{Totals, count_kinds, totals};
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 

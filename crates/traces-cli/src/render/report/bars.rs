@@ -34,15 +34,16 @@ pub(super) fn chart(caption: &Caption, bars: &[Bar]) -> Markup {
             text x="0" y=(at * ROW + 15) { (shorten(&bar.label, NAME_WIDTH)) }
             text.end x="100%" y=(at * ROW + 15) { (bar.figure) }
             @if bar.from != bar.to {
-                rect.(bar.class) x=(percent(bar.from.min(bar.to))) y=(at * ROW + 20)
-                    width=(percent((bar.to - bar.from).abs().max(LEAST_SHARE))) height=(BAR) {}
+                rect.(bar.class) x=(length(bar.from.min(bar.to))) y=(at * ROW + 20)
+                    width=(length((bar.to - bar.from).abs().max(LEAST_SHARE))) height=(BAR) {}
             }
         }
     };
     caption.stretched(bars.len() * ROW, &parts)
 }
 
-fn percent(share: f64) -> String {
+/// A share of the width, as SVG writes it.
+fn length(share: f64) -> String {
     format!("{:.1}%", if share.is_finite() { share * 100.0 } else { 0.0 })
 }
 

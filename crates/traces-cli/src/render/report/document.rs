@@ -7,7 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::prose::prose;
 use super::requests::MODEL_WIDTH;
 use super::{bars, growth, points, prefix, reading, requests, unknown, waterfall};
-use crate::render::plain;
+use crate::render::sanitize;
 use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
 
@@ -27,7 +27,7 @@ fn policy() -> String {
 
 /// The page; `is_sitting` says that nothing but the last day was asked for.
 pub(crate) fn html(report: &Report, is_sitting: bool) -> String {
-    plain::block(&document(report, is_sitting).into_string()).into_owned()
+    sanitize::block(&document(report, is_sitting).into_string()).into_owned()
 }
 
 fn document(report: &Report, is_sitting: bool) -> Markup {
@@ -170,8 +170,9 @@ mod tests {
 
     #[test]
     fn the_policy_lets_this_style_and_this_script_pass() {
-        let hash =
-            |text: &str| format!("sha256-{}", STANDARD.encode(Sha256::digest(plain::block(text).as_bytes())));
+        let hash = |text: &str| {
+            format!("sha256-{}", STANDARD.encode(Sha256::digest(sanitize::block(text).as_bytes())))
+        };
         assert_eq!(hash(STYLE), STYLE_HASH);
         assert_eq!(hash(SCRIPT), SCRIPT_HASH);
     }

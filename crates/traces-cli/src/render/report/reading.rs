@@ -67,17 +67,12 @@ fn sentence(reading: &Reading) -> String {
     match reading.line.map(|line| (line, line.tokens_per_second())) {
         Some((line, Some(speed))) => format!(
             "{of}, {} tokens/s after {}.",
-            units::show(Value::Rate(speed), Unit::PerSecond),
-            duration(line.base_ms)
+            units::per_second(Some(speed)),
+            units::precise_ms(line.base_ms)
         ),
         Some((_, None)) => format!("{of}, longer prompts take no longer."),
         None => format!("{of}, too few for a line."),
     }
-}
-
-fn duration(ms: f64) -> String {
-    let sign = if ms < 0.0 { "−" } else { "" };
-    format!("{sign}{}", units::show(Value::Rate(ms.abs()), Unit::Ms))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
@@ -93,7 +88,7 @@ fn picture(readings: &[Reading]) -> Markup {
     let y = |ms: f64| i64::from(FLOOR) - place(ms, most_ms, TALLEST);
     html! {
         @for tick in ticks(most_ms, 3) {
-            (rule(y(tick), &units::show(Value::Rate(tick), Unit::Ms)))
+            (rule(y(tick), &units::precise_ms(tick)))
         }
         line x1=(LEFT) x2=(WIDTH) y1=(FLOOR) y2=(FLOOR) {}
         @for tick in ticks(most_tokens, 4) {
@@ -138,14 +133,14 @@ fn figures(readings: &[Reading]) -> Grid {
         number("Before the first token is read", 0),
     ]);
     for reading in readings {
-        let speed = reading.line.and_then(|line| line.tokens_per_second()).map(Value::Rate);
+        let speed = reading.line.and_then(|line| line.tokens_per_second());
         let left_out: u64 = reading.left_out.iter().map(|left_out| left_out.n).sum();
         grid.row([
             reading.model.clone(),
             reading.points.len().to_string(),
             left_out.to_string(),
-            units::maybe(speed, Unit::PerSecond),
-            reading.line.map_or_else(|| UNKNOWN.to_owned(), |line| duration(line.base_ms)),
+            units::per_second(speed),
+            reading.line.map_or_else(|| UNKNOWN.to_owned(), |line| units::precise_ms(line.base_ms)),
         ]);
     }
     grid

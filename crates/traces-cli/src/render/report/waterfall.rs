@@ -45,7 +45,7 @@ fn basis_of(found: &Explanation) -> Vec<&str> {
 }
 
 /// The model of a side, or how it is selected.
-fn model(side: &anyclaude_traces::analysis::diff::SideName) -> &str {
+fn model(side: &anyclaude_traces::model::SideName) -> &str {
     side.model.as_deref().unwrap_or(&side.selector)
 }
 

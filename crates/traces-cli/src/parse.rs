@@ -5,11 +5,11 @@ use std::ffi::{OsStr, OsString};
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
 use anyhow::{Context as _, anyhow, bail};
-use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveTime, TimeDelta};
+use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
-/// Which end of a span of time a moment marks.
+/// Which end of a time span a moment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// `--since`.
@@ -18,30 +18,75 @@ pub(crate) enum End {
     Until,
 }
 
-/// A moment: RFC 3339, a local day, or how long ago. A day means its beginning
+/// A moment: RFC 3339, a local day or time, or how long ago. A day means its beginning
 /// for [`End::Since`] and its last millisecond for [`End::Until`].
 pub(crate) fn parse_moment(text: &str, end: End, now: DateTime<Local>) -> anyhow::Result<Timestamp> {
     if let Ok(stamp) = text.parse() {
         return Ok(stamp);
     }
-    if let Ok(day) = text.parse::<NaiveDate>() {
+    if let Some(day) = parse_day(text, now) {
         let begin = day_begin(day)?;
         return Ok(match end {
             End::Since => begin,
             End::Until => day_end(day, begin),
         });
     }
+    if let Some(time) = parse_time(text, now) {
+        return local_moment(time, end).with_context(|| format!("{time} is out of range"));
+    }
     let ago = parse_ago(text).ok_or_else(|| {
-        anyhow!("`{text}` is no time: write 2025-11-16, 2025-11-16T02:30:00Z, or how long ago: 90m, 2h, 3d")
+        anyhow!(
+            "cannot read `{text}` as a time: write 2025-11-16, 2025-11-16T08:47, 08:47, today, yesterday, \
+             2025-11-16T02:30:00Z, or how long ago: 90m, 2h, 3d"
+        )
     })?;
-    let moment = now.checked_sub_signed(ago).context("that is longer ago than time is counted")?;
-    Timestamp::from_unix_ms(moment.timestamp_millis()).context("that is longer ago than time is counted")
+    let moment = now.checked_sub_signed(ago).context("that is before the first time that can be told")?;
+    Timestamp::from_unix_ms(moment.timestamp_millis())
+        .context("that is before the first time that can be told")
 }
 
-/// The first instant of a local day. Where the clock skips midnight it is the first
-/// instant after the gap, and where midnight comes twice the first of the two.
+/// `2025-11-16`, `today` or `yesterday`.
+fn parse_day(text: &str, now: DateTime<Local>) -> Option<NaiveDate> {
+    match text {
+        "today" => Some(now.date_naive()),
+        "yesterday" => now.date_naive().pred_opt(),
+        day => day.parse().ok(),
+    }
+}
+
+/// `2025-11-16T08:47` or, today, `08:47`; with or without seconds.
+fn parse_time(text: &str, now: DateTime<Local>) -> Option<NaiveDateTime> {
+    let of_day = |text: &str| {
+        ["%H:%M", "%H:%M:%S%.f"].iter().find_map(|format| NaiveTime::parse_from_str(text, format).ok())
+    };
+    match text.split_once(['T', ' ']) {
+        Some((day, time)) => Some(day.parse::<NaiveDate>().ok()?.and_time(of_day(time)?)),
+        None => Some(now.date_naive().and_time(of_day(text)?)),
+    }
+}
+
+/// The moment at which clocks show this. Where they show it twice, it is the first for
+/// [`End::Since`] and the last for [`End::Until`]; where they skip it, the moment by the
+/// clock before the change.
+fn local_moment(time: NaiveDateTime, end: End) -> Option<Timestamp> {
+    let shown = Local.from_local_datetime(&time);
+    let moment = match end {
+        End::Since => shown.earliest(),
+        End::Until => shown.latest(),
+    };
+    let skipped = || {
+        let day_before = Local.offset_from_utc_datetime(&time.checked_sub_signed(TimeDelta::days(1))?);
+        time.checked_sub_offset(day_before)
+    };
+    let utc = moment.map(|moment| moment.naive_utc()).or_else(skipped)?;
+    Timestamp::from_unix_ms(utc.and_utc().timestamp_millis())
+}
+
+/// The first moment of a local day: after the gap where clocks skip midnight, and the
+/// first midnight where there are two.
 ///
-/// It is looked for by what clocks show at an instant, which is always one time.
+/// A binary search, as a gap may begin before midnight or span a day, and chrono tells
+/// only that there is one. What clocks show at a moment is always one time.
 fn day_begin(day: NaiveDate) -> anyhow::Result<Timestamp> {
     let out_of_range = || format!("{day} is out of range");
     let midnight = day.and_time(NaiveTime::MIN).and_utc().timestamp();
@@ -49,7 +94,7 @@ fn day_begin(day: NaiveDate) -> anyhow::Result<Timestamp> {
         let utc = DateTime::from_timestamp(second, 0).filter(|utc| (-1..=10_000).contains(&utc.year()));
         utc.map(|utc| utc.with_timezone(&Local).date_naive() >= day).with_context(out_of_range)
     };
-    // No place is further from Greenwich than a day.
+    // No time zone is further from UTC than a day.
     let (mut before, mut begin) = (midnight - DAY_SECONDS, midnight + DAY_SECONDS);
     while begin - before > 1 {
         let between = before.midpoint(begin);
@@ -62,8 +107,8 @@ fn day_begin(day: NaiveDate) -> anyhow::Result<Timestamp> {
     Timestamp::from_unix_ms(begin * 1000).with_context(out_of_range)
 }
 
-/// The last millisecond of a local day that begins then. That of the last day of all
-/// is the last that a timestamp holds.
+/// The last millisecond of a local day that begins at this moment. The last day of the
+/// calendar ends with the last moment that a timestamp can hold.
 fn day_end(day: NaiveDate, begin: Timestamp) -> Timestamp {
     let next = day.succ_opt().and_then(|next| day_begin(next).ok());
     next.map_or(begin.plus_ms(i64::MAX), |next| next.plus_ms(-1))
@@ -102,11 +147,11 @@ pub(crate) struct Limit {
 pub(crate) fn parse_limit(text: &str) -> anyhow::Result<Limit> {
     let (name, value) = text.split_once('=').context("write MEASURE=VALUE, such as body_bytes=200kB")?;
     let measure: Measure = name.parse()?;
-    let (amount, unit) = split_unit(value).with_context(|| format!("`{value}` is no amount"))?;
+    let (amount, unit) = split_unit(value).with_context(|| format!("cannot read `{value}` as an amount"))?;
     let factor = factor(measure.unit(), unit)
-        .with_context(|| format!("`{unit}` is no unit of {measure}; write {}", units(measure.unit())))?;
+        .with_context(|| format!("`{unit}` is not a unit of {measure}: write {}", units(measure.unit())))?;
     let most = Some(amount * factor).filter(|most| most.is_finite());
-    Ok(Limit { measure, most: Value::Rate(most.context("that is more than can be counted")?) })
+    Ok(Limit { measure, most: Value::Rate(most.context("that is too large")?) })
 }
 
 fn factor(unit: Unit, suffix: &str) -> Option<f64> {
@@ -140,8 +185,8 @@ pub(crate) struct Label {
 }
 
 impl From<OsString> for Label {
-    /// Splits at the first `=`; what has none names no model, which
-    /// [`Label::check`] refuses.
+    /// Splits at the first `=`. Without one the model is empty, which [`Label::check`]
+    /// refuses.
     fn from(text: OsString) -> Self {
         let bytes = text.as_encoded_bytes();
         let at = bytes.iter().position(|byte| *byte == b'=').unwrap_or(0);
@@ -160,7 +205,7 @@ impl Label {
     }
 }
 
-/// The rest of an argument, whatever bytes it holds.
+/// The rest of an argument, which need not be UTF-8.
 #[cfg(unix)]
 fn after(text: &OsStr, at: usize) -> OsString {
     use std::os::unix::ffi::OsStrExt as _;
@@ -202,6 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn local_times_and_names_of_days_are_read() {
+        let of_today = |time: &str| format!("{}T{time}", now().date_naive());
+        assert_eq!(at("08:47", End::Since), at(&of_today("08:47"), End::Since));
+        assert_eq!(at("08:47", End::Since), at(&of_today("08:47:00"), End::Until));
+        assert_eq!(at("2025-11-16 08:47", End::Since), at("2025-11-16T08:47", End::Since));
+        let day = |day: NaiveDate, end| at(&day.to_string(), end);
+        for end in [End::Since, End::Until] {
+            assert_eq!(at("today", end), day(now().date_naive(), end));
+            assert_eq!(at("yesterday", end), day(now().date_naive().pred_opt().unwrap(), end));
+        }
+    }
+
+    #[test]
     fn the_last_day_of_all_has_an_end_too() {
         let at = |end| parse_moment("9999-12-31", end, now()).unwrap();
         assert!(at(End::Since) < at(End::Until));
@@ -215,7 +273,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "yesterday", "2h30", "-3d", "9999999999999999d", "2025-02-30", "3"] {
+        for text in ["", "tomorrow", "2h30", "-3d", "9999999999999999d", "2025-02-30", "3", "24:00", "T08:47"]
+        {
             assert!(parse_moment(text, End::Since, now()).is_err(), "{text}");
         }
         for text in ["body_bytes", "body_bytes=", "body_bytes=1s", "size=3", "tool_count=4kB", "=4"] {

@@ -1,18 +1,22 @@
 //! Two requests, or two groups of them → what differs.
 
+mod read;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use similar::TextDiff;
 
+pub use read::read_side;
+
 use crate::analysis::content::{Content, ParameterValue, SystemBlock, Tool};
 use crate::analysis::logging_cost::{self, RunChange};
 use crate::model::Identity;
-use crate::model::measure::{Measure, Value};
-use crate::model::request::{Request, TracePath};
+use crate::model::SideName;
+use crate::model::measure::{Measure, Subject, Value};
+use crate::model::request::Request;
 use crate::model::stats::Stats;
-use crate::model::time::Timestamp;
 
 /// One side of a comparison: a request or a group, and what must be known of
 /// their content.
@@ -53,23 +57,6 @@ pub struct Diff {
     /// What differs in the text, where asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<TextChange>,
-}
-
-/// A side's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct SideName {
-    /// How the user named it.
-    pub selector: String,
-    /// How many requests it has.
-    pub requests: u64,
-    /// The file of its only request; `None` for a group.
-    pub path: Option<TracePath>,
-    /// The time of its only request; `None` for a group.
-    pub timestamp: Option<Timestamp>,
-    /// The model that ran, where it is known and the same for all.
-    pub model: Option<Arc<str>>,
 }
 
 /// A measure on both sides.
@@ -186,20 +173,16 @@ impl Diff {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let tools = &self.tools;
-        self.measures.iter().filter(|change| change.name.is_of_prompt()).all(MeasureChange::is_zero)
+        self.measures
+            .iter()
+            .filter(|change| change.name.subject() == Subject::Prompt)
+            .all(MeasureChange::is_zero)
             && tools.added.is_empty()
             && tools.removed.is_empty()
             && tools.changed.is_empty()
             && self.system.equal
             && self.messages.is_none_or(|messages| messages.left_only == 0 && messages.right_only == 0)
             && self.parameters.is_empty()
-    }
-}
-
-impl Measure {
-    /// Whether it is a size of the prompt.
-    fn is_of_prompt(self) -> bool {
-        self <= Self::BodyBytes
     }
 }
 
@@ -228,7 +211,7 @@ impl MeasureChange {
 ///
 /// ```
 /// use anyclaude_traces::analysis::diff::diff;
-/// use anyclaude_traces::recording::read_side;
+/// use anyclaude_traces::analysis::diff::read_side;
 ///
 /// # use anyclaude_traces::Kind;
 /// # use anyclaude_traces::Recording;
@@ -259,26 +242,6 @@ pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
         runs: logging_cost::compare(&left.requests, &right.requests)
             .filter(|runs| runs.left.id != runs.right.id),
         text: diff_text(left, right),
-    }
-}
-
-impl SideName {
-    /// The name of a side with these requests.
-    pub(crate) fn of(selector: &str, requests: &[&Request]) -> Self {
-        let mut models = requests.iter().map(|request| &request.model);
-        let model =
-            models.next().cloned().flatten().filter(|first| models.all(|m| m.as_ref() == Some(first)));
-        let only = match requests {
-            [only] => Some(only),
-            _ => None,
-        };
-        Self {
-            selector: selector.to_owned(),
-            requests: requests.len() as u64,
-            path: only.map(|request| request.path.clone()),
-            timestamp: only.and_then(|request| request.timestamp),
-            model,
-        }
     }
 }
 

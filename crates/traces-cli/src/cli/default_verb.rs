@@ -1,4 +1,8 @@
-//! The verb, wherever it stands.
+//! Finds the verb behind options, and puts in the default one.
+//!
+//! clap alone cannot do this: it reads options before a subcommand as those of `traces`
+//! itself, and would need every option of every verb there as a global one, although
+//! verbs differ in what an option takes (`--format`).
 
 use std::ffi::OsString;
 
@@ -6,8 +10,7 @@ use clap::CommandFactory as _;
 
 use super::Cli;
 
-/// Puts the verb where clap looks for it: options may stand before it, and
-/// without any verb it is `summary`.
+/// Moves the verb to where clap looks for it. Without one it is `summary`.
 pub(crate) fn verb_first(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.collect();
     let mut command = Cli::command();
@@ -24,23 +27,33 @@ pub(crate) fn verb_first(args: impl Iterator<Item = OsString>) -> Vec<OsString> 
 
 /// Where the verb stands, if only options stand before it.
 fn verb_index(args: &[OsString], command: &clap::Command) -> Option<usize> {
-    let values = |flag: &str| {
-        let arguments = command.get_subcommands().flat_map(clap::Command::get_arguments);
-        let takes_values = arguments
-            .filter(|known| known.get_long() == flag.strip_prefix("--") && known.get_action().takes_values());
-        takes_values.filter_map(clap::Arg::get_num_args).map(|range| range.min_values()).max().unwrap_or(0)
-    };
     let mut index = 1;
     loop {
         let arg = args.get(index)?.to_str()?;
         match arg {
             "--" => return None,
-            _ if arg.starts_with('-') => {
-                index += 1 + if arg.contains('=') { 0 } else { values(arg) };
-            }
+            _ if arg.len() > 1 && arg.starts_with('-') => index += 1 + separate_values(arg, command),
             _ => return command.find_subcommand(arg).map(|_| index),
         }
     }
+}
+
+/// How many of the arguments after this option are its values.
+fn separate_values(option: &str, command: &clap::Command) -> usize {
+    let options = || command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let values_of = |is_it: &dyn Fn(&clap::Arg) -> bool| {
+        let takes_values = options().filter(|known| is_it(known) && known.get_action().takes_values());
+        takes_values.filter_map(clap::Arg::get_num_args).map(|range| range.min_values()).max().unwrap_or(0)
+    };
+    if let Some(long) = option.strip_prefix("--") {
+        return if long.contains('=') { 0 } else { values_of(&|known| known.get_long() == Some(long)) };
+    }
+    // Short options may stand together. What follows the first that takes a value is the
+    // value.
+    let mut letters = option.chars().skip(1);
+    let of_letter = |letter| values_of(&|known: &clap::Arg| known.get_short() == Some(letter));
+    let values = letters.by_ref().map(of_letter).find(|values| *values > 0).unwrap_or(0);
+    if letters.next().is_some() { values - 1 } else { values }
 }
 
 #[cfg(test)]
@@ -61,6 +74,11 @@ mod tests {
         assert_eq!(first("traces --root list list -q"), "traces list --root list -q");
         assert_eq!(first("traces --root=x --quiet diff a b"), "traces diff --root=x --quiet a b");
         assert_eq!(first("traces --direct list diff explain"), "traces explain --direct list diff");
+        assert_eq!(first("traces -q list --last 2"), "traces list -q --last 2");
+        assert_eq!(first("traces -o list report"), "traces report -o list");
+        assert_eq!(first("traces -qo list report"), "traces report -qo list");
+        assert_eq!(first("traces -olist report"), "traces report -olist");
+        assert_eq!(first("traces - list"), "traces summary - list");
         assert_eq!(first("traces -- list"), "traces summary -- list");
         assert_eq!(first("traces --version"), "traces --version");
     }

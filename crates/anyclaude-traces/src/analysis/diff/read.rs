@@ -1,0 +1,57 @@
+//! What a comparison must know of one side, read.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::analysis::content::{Content, Tool};
+use crate::analysis::diff::Side;
+use crate::error::Error;
+use crate::model::request::Request;
+use crate::read::Store;
+
+/// Reads what [`diff`](crate::analysis::diff::diff) must know of one side. `requests` are
+/// in order of time.
+///
+/// # Errors
+///
+/// When a file that is needed cannot be read (any more).
+pub fn read_side<'a>(
+    store: &Store,
+    selector: String,
+    requests: Vec<&'a Request>,
+    text: bool,
+) -> Result<Side<'a>, Error> {
+    let content = || if text { Content::with_text() } else { Content::sizes() };
+    let mut newest = content();
+    let mut tools = Vec::new();
+    if let Some(last) = requests.last() {
+        store.reread(last.path.as_ref(), &mut newest)?;
+        tools.clone_from(&newest.tools);
+    }
+    for (path, names) in earlier_tools(&requests) {
+        let mut earlier = content();
+        store.reread(path, &mut earlier)?;
+        tools.extend(earlier.tools.into_iter().filter(|tool: &Tool| names.contains(&tool.name)));
+    }
+    Ok(Side { selector, requests, newest, tools })
+}
+
+/// The tools that the newest request does not carry, each with the newest file
+/// that defines it.
+fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a Path, Vec<Option<Arc<str>>>)> {
+    let mut seen: HashMap<Option<Arc<str>>, usize> = HashMap::new();
+    let mut files: Vec<(&Path, Vec<Option<Arc<str>>>)> = Vec::new();
+    for (age, request) in requests.iter().rev().enumerate() {
+        let mut names = Vec::new();
+        for tool in request.tools.iter() {
+            if *seen.entry(tool.name.clone()).or_insert(age) == age {
+                names.push(tool.name.clone());
+            }
+        }
+        if age > 0 && !names.is_empty() {
+            files.push((request.path.as_ref(), names));
+        }
+    }
+    files
+}

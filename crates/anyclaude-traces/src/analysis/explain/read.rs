@@ -1,0 +1,29 @@
+//! Reads what the compared requests asked.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::prompt::{Prompt, PromptVisitor};
+use crate::error::Error;
+use crate::model::request::{Request, TracePath};
+use crate::read::Store;
+
+/// Reads what the requests asked that have times to compare, for
+/// [`explain`](crate::analysis::explain::explain). Files that cannot be read (any more) are
+/// returned beside the rest.
+pub fn read_prompts<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
+    let is_timed = |request: &&Request| {
+        request.stream && request.timing.as_ref().is_some_and(|timing| timing.ttft_ms.is_some())
+    };
+    let timed: Vec<&Path> =
+        requests.into_iter().filter(is_timed).map(|request| request.path.as_ref()).collect();
+    let (sources, mut errors) = store.find(timed);
+    let mut prompts = HashMap::new();
+    errors.extend(store.scan(&sources, PromptVisitor::default, |file, visitor| {
+        prompts.insert(TracePath(file.path), visitor.finish());
+    }));
+    (prompts, errors)
+}

@@ -1,0 +1,215 @@
+//! Requests that have something in common, and how their measures are spread.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use crate::model::measure::{Measure, Value};
+use crate::model::request::Request;
+use crate::model::stats::Stats;
+use crate::model::time::Timestamp;
+
+/// Counts over all requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Totals {
+    /// Requests.
+    pub requests: u64,
+    /// Their trace files.
+    pub files: u64,
+    /// Files that could not be used, of whatever kind they were.
+    pub skipped: u64,
+    /// Sessions.
+    pub sessions: u64,
+    /// anyclaude processes; known from logs only.
+    pub runs: u64,
+    /// The first request's timestamp.
+    pub first: Option<Timestamp>,
+    /// The last request's timestamp.
+    pub last: Option<Timestamp>,
+}
+
+/// Requests that have something in common.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Group {
+    /// What they have in common; `None` where that is unknown.
+    pub name: Option<Arc<str>>,
+    /// How many there are.
+    pub requests: u64,
+    /// How each measure is spread; `None` where no request's value is known.
+    pub measures: Vec<(Measure, Option<Stats<Value>>)>,
+}
+
+impl Group {
+    /// The measures that a summary's groups carry.
+    pub const MEASURES: [Measure; 12] = [
+        Measure::SystemChars,
+        Measure::ToolCount,
+        Measure::MessageCount,
+        Measure::BodyBytes,
+        Measure::ToolsBytes,
+        Measure::MessagesBytes,
+        Measure::TtftMs,
+        Measure::TotalMs,
+        Measure::WallMs,
+        Measure::ReportedTokensPerSecond,
+        Measure::OutputTokens,
+        Measure::Keepalives,
+    ];
+
+    /// The spread of one measure, where it is known.
+    #[must_use]
+    pub fn stats(&self, measure: Measure) -> Option<&Stats<Value>> {
+        self.measures.iter().find(|(known, _)| *known == measure).and_then(|(_, stats)| stats.as_ref())
+    }
+
+    fn of(name: Option<Arc<str>>, requests: &[&Request], measures: &[Measure]) -> Self {
+        let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
+        let measures = measures.iter().map(|&measure| (measure, spread(measure))).collect();
+        Self { name, requests: requests.len() as u64, measures }
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut group = serializer.serialize_map(Some(2 + self.measures.len()))?;
+        group.serialize_entry("name", &self.name)?;
+        group.serialize_entry("requests", &self.requests)?;
+        for (measure, stats) in &self.measures {
+            group.serialize_entry(measure.name(), stats)?;
+        }
+        group.end()
+    }
+}
+
+/// Names the group of a request; `None` where that is unknown.
+type GroupKey = dyn Fn(&Request) -> Option<Arc<str>> + Send + Sync;
+
+/// What requests are grouped by, and in which order the groups come.
+pub struct Grouping {
+    key: Box<GroupKey>,
+    order: Order,
+}
+
+impl fmt::Debug for Grouping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grouping").field("order", &self.order).finish_non_exhaustive()
+    }
+}
+
+/// In which order groups come.
+#[derive(Debug)]
+enum Order {
+    MostRequestsFirst,
+    EarliestFirst,
+    ByName,
+}
+
+impl Grouping {
+    /// By the model that ran; most requests first.
+    #[must_use]
+    pub fn by_model() -> Self {
+        Self::by_name(Request::model_group)
+    }
+
+    /// By a name; the group with most requests comes first.
+    ///
+    /// ```
+    /// use anyclaude_traces::model::measure::Measure;
+    /// use anyclaude_traces::model::group::Grouping;
+    ///
+    /// # use anyclaude_traces::Kind;
+    /// # use anyclaude_traces::Recording;
+    /// # use anyclaude_traces::Request;
+    /// # use anyclaude_traces::Store;
+    /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+    /// let all: Vec<&Request> = recording.requests.iter().collect();
+    /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[Measure::BodyBytes]);
+    /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
+    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min <= bytes.p50));
+    /// ```
+    #[must_use]
+    pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
+        Self { key: Box::new(key), order: Order::MostRequestsFirst }
+    }
+
+    /// By something that comes and goes in time; the earliest group comes first.
+    #[must_use]
+    pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
+        Self { key: Box::new(key), order: Order::EarliestFirst }
+    }
+
+    /// By steps whose names have an order of their own; what is unknown comes last.
+    #[must_use]
+    pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
+        Self { key: Box::new(key), order: Order::ByName }
+    }
+
+    /// The groups of these requests, with the spread of these measures.
+    #[must_use]
+    pub fn groups(&self, requests: &[&Request], measures: &[Measure]) -> Vec<Group> {
+        let parts = group_by(requests, &self.key).into_iter();
+        let mut groups: Vec<Group> =
+            parts.map(|(name, members)| Group::of(name, &members, measures)).collect();
+        match self.order {
+            Order::EarliestFirst => {}
+            Order::MostRequestsFirst => {
+                groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+            }
+            Order::ByName => {
+                groups.sort_by(|a, b| (a.name.is_none(), &a.name).cmp(&(b.name.is_none(), &b.name)));
+            }
+        }
+        groups
+    }
+}
+
+pub(crate) fn totals(requests: &[&Request], skipped: usize) -> Totals {
+    let distinct = |of: fn(&Request) -> Option<&Arc<str>>| {
+        requests.iter().filter_map(|request| of(request)).collect::<HashSet<_>>().len() as u64
+    };
+    Totals {
+        requests: requests.len() as u64,
+        files: requests.iter().map(|request| request.paths.len() as u64).sum(),
+        skipped: skipped as u64,
+        sessions: distinct(|request| request.session.as_ref()),
+        runs: distinct(|request| request.run.as_ref()),
+        first: requests.iter().filter_map(|request| request.timestamp).min(),
+        last: requests.iter().filter_map(|request| request.timestamp).max(),
+    }
+}
+
+pub(crate) fn count_kinds<'a>(
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for request in requests {
+        *counts.entry(request.kind.name()).or_default() += 1;
+    }
+    counts
+}
+
+/// Requests by a key, groups in the order of their first request.
+pub(crate) fn group_by<'a>(
+    requests: &[&'a Request],
+    key: impl Fn(&Request) -> Option<Arc<str>>,
+) -> Vec<(Option<Arc<str>>, Vec<&'a Request>)> {
+    let mut places: HashMap<Option<Arc<str>>, usize> = HashMap::new();
+    let mut parts: Vec<(Option<Arc<str>>, Vec<&Request>)> = Vec::new();
+    for request in requests {
+        let key = key(request);
+        let place = *places.entry(key.clone()).or_insert_with(|| {
+            parts.push((key, Vec::new()));
+            parts.len() - 1
+        });
+        if let Some((_, members)) = parts.get_mut(place) {
+            members.push(request);
+        }
+    }
+    parts
+}

@@ -1,0 +1,52 @@
+//! Reads prompts again to count their tokens.
+
+use std::collections::HashMap;
+
+use super::{PromptTokens, TokenCache, TokenVisitor};
+use crate::error::Error;
+use crate::model::request::{Request, TracePath};
+use crate::read::Store;
+
+/// Counts the tokens of these requests' prompts, each distinct piece of text once.
+/// Files that cannot be read (any more) are returned beside the rest.
+///
+/// ```
+/// use anyclaude_traces::tokens::count_tokens;
+///
+/// # use anyclaude_traces::Kind;
+/// # use anyclaude_traces::Recording;
+/// # use anyclaude_traces::Request;
+/// # use anyclaude_traces::Store;
+/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
+/// let (tokens, errors) = count_tokens(&Store::default(), &recording.requests);
+/// assert!(errors.is_empty() && tokens[&recording.requests[0].path].total() > 0.0);
+/// ```
+pub fn count_tokens<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    let memo = TokenCache::default();
+    counted(store, requests, || TokenVisitor::new(&memo))
+}
+
+/// Counts the tokens of these requests' tools alone, and notes which were called.
+pub fn count_tools<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    let memo = TokenCache::default();
+    counted(store, requests, || TokenVisitor::of_tools(&memo))
+}
+
+fn counted<'a, 'm>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+    visitor: impl Fn() -> TokenVisitor<'m> + Sync,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    let (sources, mut errors) = store.find(requests.into_iter().map(|request| request.path.as_ref()));
+    let mut counted = HashMap::new();
+    errors.extend(store.scan(&sources, visitor, |file, visitor| {
+        counted.insert(TracePath(file.path), visitor.finish());
+    }));
+    (counted, errors)
+}
