@@ -21,6 +21,8 @@ mod failed;
 mod given_up;
 mod history_truncated;
 mod input;
+#[cfg(test)]
+mod laws;
 mod model_load;
 mod model_swap;
 mod prose;
