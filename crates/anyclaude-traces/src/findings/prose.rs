@@ -173,7 +173,7 @@ impl Display for Evidence {
                 let loads: u64 = reasons.iter().map(|(_, n)| n).sum();
                 write!(
                     f,
-                    "{} waited {} until {} was loaded: ",
+                    "{} waited {} in all until {} was loaded: ",
                     Count(loads, "request"),
                     Ms(*load_ms),
                     Name(model)
@@ -227,14 +227,14 @@ impl Display for Evidence {
                 Tokens(*reusable_tokens),
             ),
             Self::CacheBroken { cause, volatile, element, tools, requests, of, tokens, summary_ms } => {
+                let changed = Changed { cause: *cause, volatile: *volatile, element, tools };
                 write!(
                     f,
-                    "{} had to read again what the cache held, {}",
+                    "In {} {changed}, so that the backend had to read {} again",
                     Of(*requests, *of),
                     Tokens(*tokens)
                 )?;
                 f.write_str(if *requests == 1 { "" } else { " in all" })?;
-                write!(f, ", because {}", Changed { cause: *cause, volatile: *volatile, element, tools })?;
                 match summary_ms {
                     Some(ms) => write!(f, "; writing the summary before that took {}.", Ms(*ms)),
                     None => f.write_str("."),
@@ -244,7 +244,7 @@ impl Display for Evidence {
                 write!(
                     f,
                     "{} to {} found that other conversations had taken the place of theirs in the prompt cache, \
-                     and read {} again",
+                     so that {} had to be read again",
                     Count(*requests, "request"),
                     Name(model),
                     Tokens(*tokens),
@@ -256,8 +256,8 @@ impl Display for Evidence {
             }
             Self::VolatileOpening { volatile, element, requests, tokens } => write!(
                 f,
-                "{} began with the same prompt as the one before but for {} in {element}, and read the {} behind it \
-                 again.",
+                "{} began with the same prompt as the one before but for {} in {element}, so that the {} \
+                 behind it had to be read again.",
                 Count(*requests, "new conversation"),
                 Piece(*volatile),
                 Tokens(*tokens),
@@ -602,7 +602,7 @@ impl Display for Changed<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let at = self.element;
         match self.cause {
-            Cause::BillingHeader => write!(f, "the billing header in {at} is another in every request"),
+            Cause::BillingHeader => write!(f, "the billing header in {at} changed"),
             Cause::DateChanged => write!(f, "the date in {at} changed"),
             Cause::GitStatus => write!(f, "the git status in {at} changed"),
             Cause::ToolsChanged => {
