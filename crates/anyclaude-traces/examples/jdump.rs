@@ -7,7 +7,10 @@ fn main() {
         let log = parser.finish();
         for run in log.runs {
             for r in run.requests {
-                println!("{}", serde_json::json!({"path": path, "level": run.level, "lost": run.unattributed_lines, "r": r}));
+                println!(
+                    "{}",
+                    serde_json::json!({"path": path, "level": run.level, "lost": run.unattributed_lines, "r": r})
+                );
             }
         }
     }

@@ -132,7 +132,13 @@ pub enum ErrorKind {
         /// The most that is read.
         limit: u64,
     },
-    /// It is a device, socket or pipe, which is never opened.
+    /// There is too little memory to hold it.
+    #[error("not enough memory to read {bytes} bytes")]
+    OutOfMemory {
+        /// How many bytes were to be read.
+        bytes: u64,
+    },
+    /// It is a device, socket or pipe, which is never read.
     #[error("not a regular file or folder")]
     NotRegular,
 }
@@ -159,7 +165,9 @@ impl Error {
     pub fn reason(&self) -> SkipReason {
         match &self.kind {
             ErrorKind::Parse(error) => error.reason(),
-            ErrorKind::Io(_) | ErrorKind::NotRegular => SkipReason::Unreadable,
+            ErrorKind::Io(_) | ErrorKind::NotRegular | ErrorKind::OutOfMemory { .. } => {
+                SkipReason::Unreadable
+            }
             ErrorKind::TooLarge { .. } => SkipReason::TooLarge,
         }
     }

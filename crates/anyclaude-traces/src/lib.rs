@@ -36,6 +36,7 @@ pub mod read;
 pub mod recording;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod select;
 pub mod tokens;
 
 /// The version of every shape that results are serialised in. It rises when a member

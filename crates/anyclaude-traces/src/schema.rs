@@ -23,6 +23,7 @@ use crate::model::request::{Kind, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
+use crate::model::{Speeds, TimeBreakdown};
 
 /// The schema (draft 2020-12) of a result as `traces` prints it, which is the
 /// serialised `T` with [`SCHEMA_VERSION`] at its top.
@@ -143,7 +144,12 @@ schema_of! {
     Group as "Group", false: |generator| {
         let name = json_schema!({ "description": "What they have in common", "type": ["string", "null"] });
         let requests = described(generator.subschema_for::<u64>(), "How many there are");
-        let mut group = object([("name", name), ("requests", requests)], "Requests that have something in common");
+        let time = generator.subschema_for::<Option<TimeBreakdown>>();
+        let time = described(time, "Where their time went, in the mean; null where no log tells");
+        let speeds = generator.subschema_for::<Option<Speeds>>();
+        let speeds = described(speeds, "The speeds of the model that answered them; null where several did");
+        let members = [("name", name), ("requests", requests), ("time", time), ("speeds", speeds)];
+        let mut group = object(members, "Requests that have something in common");
         if let Some(Json::Object(properties)) = group.get_mut("properties") {
             for measure in Measure::ALL {
                 let spread = generator.subschema_for::<Option<Stats<Value>>>();

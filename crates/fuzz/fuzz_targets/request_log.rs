@@ -5,7 +5,9 @@
 #![no_main]
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
-use anyclaude_traces::formats::anyclaude::log::{LogParser, ParsedRequestLog, RequestLogParser, match_request_log};
+use anyclaude_traces::formats::anyclaude::log::{
+    LogParser, ParsedRequestLog, RequestLogParser, match_request_log,
+};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|input: &[u8]| -> Corpus {

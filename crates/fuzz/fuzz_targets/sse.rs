@@ -3,8 +3,11 @@
 #![no_main]
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
+use anyclaude_traces::formats::sse::{Event, EventReader};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use lmstudio_replay::sse::{Event, Parser};
+
+/// The type and data of an event.
+type Owned = (Option<String>, String);
 
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Some((size, stream)) = input.split_first() else { return Corpus::Reject };
@@ -14,18 +17,22 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Event> {
-    let mut parser = Parser::default();
+fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Owned> {
+    let owned = |event: Event<'_>| (event.name.map(Into::into), event.data.into());
+    let mut reader = EventReader::new(usize::MAX);
     let mut events = Vec::new();
-    for piece in pieces {
-        events.extend(parser.feed(piece).unwrap());
+    for mut piece in pieces {
+        while let Some(event) = reader.read_event(&mut piece).unwrap() {
+            events.push(owned(event));
+        }
+        assert!(piece.is_empty());
     }
-    events.extend(parser.finish().unwrap());
+    events.extend(reader.finish().unwrap().map(owned));
     events
 }
 
 /// The standard's words, but that an event counts which the end cuts short.
-fn defined(stream: &[u8]) -> Vec<Event> {
+fn defined(stream: &[u8]) -> Vec<Owned> {
     let stream = String::from_utf8_lossy(stream);
     let stream = stream.strip_prefix('\u{feff}').unwrap_or(&stream);
     let stream = stream.replace("\r\n", "\n").replace('\r', "\n") + "\n\n";
@@ -38,7 +45,7 @@ fn defined(stream: &[u8]) -> Vec<Event> {
                 let name = Some(std::mem::take(&mut name)).filter(|name| !name.is_empty());
                 let data = std::mem::take(&mut data);
                 if !data.is_empty() {
-                    events.push(Event::new(name, data.join("\n")));
+                    events.push((name, data.join("\n")));
                 }
             }
             "event" => name = value,

@@ -1,11 +1,11 @@
-//! The recorded body → the body that is sent.
+//! Turns the recorded body into the body that is sent.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 
-use crate::error::Failure;
-use crate::members::{Members, json};
-use crate::surrogates::mended;
+use crate::error::Error;
+use crate::ordered_object::{OrderedObject, json};
+use crate::surrogates::replace_lone_surrogates;
 
 /// A recorded body in Anthropic's form, ready to be sent many times.
 #[derive(Debug)]
@@ -14,29 +14,28 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// Takes a recorded body and sets what a replay sets: the model, the limit on
-    /// the answer, and that it is streamed. All else stays as it was written, but
-    /// for lone surrogates, which no text can hold.
-    pub(crate) fn new(recorded: &str, model: &str, max_tokens: u64) -> Result<Self, Failure> {
-        let recorded = mended(recorded);
-        let mut members = Members::of(&recorded).ok_or(Failure::NoBody)?;
+    /// Sets `model`, `max_tokens` and `stream`. All else stays as it was written, except
+    /// for lone surrogates, which a Rust string cannot hold.
+    pub(crate) fn new(recorded: &str, model: &str, max_tokens: u64) -> Result<Self, Error> {
+        let recorded = replace_lone_surrogates(recorded);
+        let mut members = OrderedObject::parse(&recorded).ok_or(Error::NoBody)?;
         members.set("model", json(model));
         members.set("max_tokens", json(&max_tokens));
         members.set("stream", "true");
         Ok(Self { json: members.json() })
     }
 
-    /// The body as it is.
+    /// The body for a run that does nothing about the prompt cache.
     pub(crate) fn json(&self) -> &str {
         &self.json
     }
 
-    /// The body with a word that no prompt has begun with before, so that no
-    /// prompt cache can help. It comes first in the system text and first in the
-    /// description of the first tool: templates begin with the one or the other.
+    /// The body with a random word at its beginning, so that no prompt cache can help.
+    /// It goes first into the system text and into the description of the first tool,
+    /// as chat templates begin with one or the other.
     pub(crate) fn cold(&self) -> String {
         let nonce = nonce();
-        let Some(mut members) = Members::of(&self.json) else { return self.json.clone() };
+        let Some(mut members) = OrderedObject::parse(&self.json) else { return self.json.clone() };
         let system = marked_system(members.get("system"), &nonce);
         let tools = marked_tools(&members.items("tools"), &nonce);
         members.set("system", system);
@@ -57,7 +56,7 @@ fn marked_system(system: Option<&str>, nonce: &str) -> String {
     match system.and_then(|system| Some((system, system.chars().next()?))) {
         Some((text, '"')) => format!("\"{nonce} {}", text.get(1..).unwrap_or_default()),
         Some((blocks, '[')) => {
-            let blocks = crate::members::items(blocks);
+            let blocks = crate::ordered_object::items(blocks);
             let all: Vec<String> =
                 std::iter::once(block()).chain(blocks.into_iter().map(str::to_owned)).collect();
             format!("[{}]", all.join(","))
@@ -68,7 +67,7 @@ fn marked_system(system: Option<&str>, nonce: &str) -> String {
 
 fn marked_tools(tools: &[&str], nonce: &str) -> Option<String> {
     let (first, rest) = tools.split_first()?;
-    let mut marked = Members::of(first)?;
+    let mut marked = OrderedObject::parse(first)?;
     let description = marked.text("description").unwrap_or_default();
     marked.set("description", json(&format!("{nonce} {description}")));
     let all: Vec<String> =
@@ -91,7 +90,7 @@ mod tests {
         let expected =
             r#"{"tools":[{"z":1.50,"a":"\u00e9\ufffd"}],"model":"m","stream":true,"x":1e400,"max_tokens":8}"#;
         assert_eq!(body(recorded).json(), expected);
-        assert!(matches!(Body::new("[]", "m", 8), Err(Failure::NoBody)));
+        assert!(matches!(Body::new("[]", "m", 8), Err(Error::NoBody)));
     }
 
     #[test]
@@ -107,7 +106,7 @@ mod tests {
             assert_ne!(one, other);
             let digits = one.strip_prefix(before).unwrap_or_else(|| panic!("{one}"));
             assert!(digits.chars().take(16).all(|c| c.is_ascii_hexdigit()), "{one}");
-            assert!(Members::of(&one).unwrap().get("system").is_some(), "{one}");
+            assert!(OrderedObject::parse(&one).unwrap().get("system").is_some(), "{one}");
         }
     }
 }

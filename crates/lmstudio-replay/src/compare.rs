@@ -1,84 +1,27 @@
-//! The same request through the proxy and straight to the server: which of them
-//! takes the time?
+//! Compares the same request through the proxy and straight to the server.
 
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::explain::{Direct, Doubt};
-use serde::{Deserialize, Serialize};
 
-use crate::measure::rounded;
-use crate::run::{Cache, Figures, Replay};
+use crate::run::{Cache, Comparison, Figures, Proxied, Replay, Verdict, three_decimals};
 
-/// What the log says of the request, and what that means beside the replay.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct Comparison {
-    /// The request as it went through the proxy.
-    pub proxied: Proxied,
-    /// How long the request would take straight to the server with an answer of the
-    /// recorded length: TTFT + (output tokens − 1) ÷ speed. Of a log without a
-    /// length, TTFT alone.
-    pub direct_ms: Option<f64>,
-    /// The same through the proxy: `proxy_ms` + `total_ms`, or + `ttft_ms`.
-    pub proxied_ms: Option<f64>,
-    /// `proxied_ms − direct_ms`.
-    pub added_ms: Option<f64>,
-    /// Which of them takes the time.
-    pub verdict: Verdict,
-    /// The verdict in a sentence.
-    pub headline: String,
-}
-
-/// The times of the request through the proxy, from anyclaude's log.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct Proxied {
-    /// The model that ran.
-    pub model: Option<String>,
-    /// The proxy's own work before it sent.
-    pub proxy_ms: Option<u64>,
-    /// From there to the first token.
-    pub ttft_ms: Option<u64>,
-    /// From there to the end.
-    pub total_ms: Option<u64>,
-    /// Tokens of the answer.
-    pub output_tokens: Option<u64>,
-    /// The proxy's own figure.
-    pub output_tokens_per_second: Option<f64>,
-}
-
-/// Which of them takes the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Verdict {
-    /// The server: without the proxy it takes at least half as long.
-    Backend,
-    /// The proxy: more than half of the time is gone without it.
-    Proxy,
-    /// This replay cannot tell.
-    Undetermined,
-}
-
-/// Differences below this are noise, …
+/// Differences below this count as noise, …
 const NOISE_MS: f64 = 500.0;
-/// … and so are those below this share of the shorter time.
+/// … and so do those below this share of the shorter time.
 const NOISE_SHARE: f64 = 0.1;
-/// A prompt of which the cache held no more than this was read afresh.
+/// The largest cached share of a prompt that still counts as cold.
 const COLD_SHARE: f64 = 0.1;
 
 impl Replay {
-    /// Compares the replay with what the log says of the request; keeps nothing
-    /// where the log does not know it.
+    /// Compares the replay with the request through the proxy, and keeps the result. There
+    /// is none where the log does not have the request.
     pub fn compare(&mut self, request: &Request) {
         self.comparison = Proxied::of(request).map(|proxied| Comparison::of(self, proxied));
     }
 
-    /// This measurement beside requests through the proxy, for
-    /// [`explain`](anyclaude_traces::analysis::explain::explain); `None` where it has no time to
-    /// first token. `model` is the one that answered these requests, where it is known.
+    /// This measurement as [`explain`](anyclaude_traces::analysis::explain::explain) takes it beside
+    /// requests through the proxy; `None` where it has no time to first token. `model` is
+    /// the one that answered these requests, if known.
     #[must_use]
     pub fn direct(&self, model: Option<&str>) -> Option<Direct> {
         let doubt = match model {
@@ -93,7 +36,7 @@ impl Replay {
         })
     }
 
-    /// Whether the prompt was read afresh.
+    /// Whether the server had to process the whole prompt.
     fn was_cold(&self) -> bool {
         #[allow(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
         let share = |(cached, prompt): (u64, u64)| cached as f64 / prompt as f64;
@@ -116,9 +59,9 @@ impl Proxied {
         })
     }
 
-    /// How long it took through the proxy, and straight, in comparable terms.
+    /// The times through the proxy and without it, for an answer of the same length.
     #[allow(clippy::cast_precision_loss, reason = "times and counts stay far below 2^53")]
-    fn against(&self, direct: &Figures) -> Option<(f64, f64)> {
+    fn comparable_ms(&self, direct: &Figures) -> Option<(f64, f64)> {
         let before = self.proxy_ms.unwrap_or(0) as f64;
         let ttft_ms = direct.ttft_ms?;
         let generation_ms = self.output_tokens.and_then(|n| match (n, direct.output_tokens_per_second) {
@@ -136,13 +79,13 @@ impl Proxied {
 
 impl Comparison {
     fn of(replay: &Replay, proxied: Proxied) -> Self {
-        let times = proxied.against(&replay.median);
-        let times = times.map(|(proxied, direct)| (proxied, rounded(direct)));
-        let added_ms = times.map(|(proxied, direct)| rounded(proxied - direct));
+        let times = proxied.comparable_ms(&replay.median);
+        let times = times.map(|(proxied, direct)| (proxied, three_decimals(direct)));
+        let added_ms = times.map(|(proxied, direct)| three_decimals(proxied - direct));
         let (verdict, headline) = match (times, &proxied.model) {
             (_, Some(model)) if !is_same_model(model, &replay.model) => {
                 let why = format!(
-                    "The log is of {model}, the replay of {}: times of one model say nothing of the other.",
+                    "The log is of {model}, the replay of {}: the times of one model say nothing about the other.",
                     replay.model
                 );
                 (Verdict::Undetermined, why)
@@ -225,11 +168,11 @@ mod tests {
             output_tokens: Some(41),
             ..Proxied::default()
         };
-        assert_eq!(full.against(&direct), Some((9050.0, 5000.0)));
+        assert_eq!(full.comparable_ms(&direct), Some((9050.0, 5000.0)));
         let first_only = Proxied { ttft_ms: Some(3000), ..Proxied::default() };
-        assert_eq!(first_only.against(&direct), Some((3000.0, 1000.0)));
-        assert_eq!(full.against(&Figures::default()), None);
-        assert_eq!(Proxied::default().against(&direct), None);
+        assert_eq!(first_only.comparable_ms(&direct), Some((3000.0, 1000.0)));
+        assert_eq!(full.comparable_ms(&Figures::default()), None);
+        assert_eq!(Proxied::default().comparable_ms(&direct), None);
     }
 
     #[test]

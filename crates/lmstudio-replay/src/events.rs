@@ -1,18 +1,18 @@
-//! The events of an answer, in either API → what they mean.
+//! Reads the events of an answer, in either API.
 
+use anyclaude_traces::formats::sse::Event;
 use serde_json::Value;
 
-use crate::error::Failure;
-use crate::http::said;
+use crate::error::Error;
 use crate::run::{Api, ServerTimings};
-use crate::sse::Event;
-use crate::surrogates::mended;
+use crate::server_message::message_in;
+use crate::surrogates::replace_lone_surrogates;
 
 /// What an event adds to an answer.
 #[derive(Debug, Default)]
-pub(crate) struct Meaning {
-    /// What the event carries of the answer; `None` where it carries nothing.
-    pub(crate) delta: Option<Delta>,
+pub(crate) struct Delta {
+    /// The piece of the answer that the event carries, if any.
+    pub(crate) content: Option<Content>,
     pub(crate) usage: Usage,
     pub(crate) stop_reason: Option<String>,
     pub(crate) server: Option<ServerTimings>,
@@ -22,20 +22,20 @@ pub(crate) struct Meaning {
     pub(crate) is_ping: bool,
 }
 
-/// A piece of an answer.
+/// A piece of an answer, never an empty one.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Delta {
+pub(crate) enum Content {
     Reasoning,
-    /// Text, which is empty where a tool's arguments come.
+    /// Text; empty where the piece is of a tool call's arguments.
     Answer(String),
 }
 
 /// Token counts as far as an event has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// Without what the cache held.
+    /// The part of the prompt that no cache held (Anthropic).
     fresh: Option<u64>,
-    /// With it.
+    /// The whole prompt (OpenAI).
     prompt: Option<u64>,
     cache_read: Option<u64>,
     cache_written: Option<u64>,
@@ -43,8 +43,8 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Takes over what a later event knows. A 0 is what servers write into the first
-    /// event for what they do not know yet, and takes nothing back.
+    /// Takes over the counts of a later event, but no 0: servers write it where they do
+    /// not know a count.
     pub(crate) fn merge(&mut self, later: Self) {
         fn newer(known: &mut Option<u64>, later: Option<u64>) {
             *known = later.filter(|n| *n > 0).or(*known).or(later);
@@ -96,26 +96,26 @@ impl Usage {
 }
 
 /// Reads one event of a stream.
-pub(crate) fn read(api: Api, event: &Event) -> Result<Meaning, Failure> {
+pub(crate) fn read(api: Api, event: &Event<'_>) -> Result<Delta, Error> {
     if event.data.trim() == "[DONE]" {
-        return Ok(Meaning { closes: true, ..Meaning::default() });
+        return Ok(Delta { closes: true, ..Delta::default() });
     }
-    let data: Value = serde_json::from_str(&mended(&event.data))
-        .map_err(|_| Failure::Garbage("the stream has an event that is no JSON".to_owned()))?;
+    let data: Value = serde_json::from_str(&replace_lone_surrogates(&event.data))
+        .map_err(|_| Error::Garbage("the stream has an event that is no JSON".to_owned()))?;
     let is_error = event.name.as_deref() == Some("error") || data.get("type") == Some(&"error".into());
     if is_error || data.get("error").is_some_and(|error| !error.is_null()) {
-        return Err(Failure::Server(said(&data).unwrap_or_default().to_owned()));
+        return Err(Error::Server(message_in(&data).unwrap_or_default().to_owned()));
     }
-    let mut meaning = match api {
+    let mut delta = match api {
         Api::Anthropic => anthropic(&data, event.name.as_deref()),
         Api::Openai => openai(&data),
     };
-    meaning.server = timings(&data);
-    Ok(meaning)
+    delta.server = timings(&data);
+    Ok(delta)
 }
 
-/// Reads a whole answer that came as one document, although a stream was asked for.
-pub(crate) fn read_document(api: Api, document: &Value) -> Option<Meaning> {
+/// Reads an answer that came as one document although a stream was asked for.
+pub(crate) fn read_document(api: Api, document: &Value) -> Option<Delta> {
     let usage = document.get("usage");
     let (usage, stop_reason) = match api {
         Api::Anthropic => {
@@ -128,65 +128,59 @@ pub(crate) fn read_document(api: Api, document: &Value) -> Option<Meaning> {
         }
     };
     let server = timings(document);
-    Some(Meaning {
-        usage: usage.unwrap_or_default(),
-        stop_reason,
-        server,
-        closes: true,
-        ..Meaning::default()
-    })
+    Some(Delta { usage: usage.unwrap_or_default(), stop_reason, server, closes: true, ..Delta::default() })
 }
 
-fn anthropic(data: &Value, name: Option<&str>) -> Meaning {
+fn anthropic(data: &Value, name: Option<&str>) -> Delta {
     let kind = data.get("type").and_then(Value::as_str).or(name).unwrap_or_default();
-    let mut meaning = Meaning::default();
+    let mut delta = Delta::default();
     match kind {
         "message_start" => {
             let usage = data.get("message").and_then(|message| message.get("usage"));
-            // The number of output tokens is made up at this time.
-            meaning.usage = Usage { output: None, ..usage.map(Usage::anthropic).unwrap_or_default() };
+            // Servers make up the number of output tokens in this event.
+            delta.usage = Usage { output: None, ..usage.map(Usage::anthropic).unwrap_or_default() };
         }
-        "content_block_delta" => meaning.delta = data.get("delta").and_then(anthropic_delta),
+        "content_block_delta" => delta.content = data.get("delta").and_then(anthropic_content),
         "message_delta" => {
-            meaning.usage = data.get("usage").map(Usage::anthropic).unwrap_or_default();
-            meaning.stop_reason = data.get("delta").and_then(|delta| text(delta, "stop_reason"));
+            delta.usage = data.get("usage").map(Usage::anthropic).unwrap_or_default();
+            delta.stop_reason = data.get("delta").and_then(|delta| text(delta, "stop_reason"));
         }
-        "message_stop" => meaning.closes = true,
-        "ping" => meaning.is_ping = true,
+        "message_stop" => delta.closes = true,
+        "ping" => delta.is_ping = true,
         _ => {}
     }
-    meaning
+    delta
 }
 
-fn anthropic_delta(delta: &Value) -> Option<Delta> {
+fn anthropic_content(delta: &Value) -> Option<Content> {
     let full = |name| text(delta, name).filter(|text| !text.is_empty());
     match delta.get("type")?.as_str()? {
-        "text_delta" => full("text").map(Delta::Answer),
-        "input_json_delta" => full("partial_json").map(|_| Delta::Answer(String::new())),
-        "thinking_delta" => full("thinking").map(|_| Delta::Reasoning),
+        "text_delta" => full("text").map(Content::Answer),
+        "input_json_delta" => full("partial_json").map(|_| Content::Answer(String::new())),
+        "thinking_delta" => full("thinking").map(|_| Content::Reasoning),
         _ => None,
     }
 }
 
-fn openai(data: &Value) -> Meaning {
+fn openai(data: &Value) -> Delta {
     let choice = data.get("choices").and_then(|choices| choices.get(0));
     let usage = data.get("usage").map(Usage::openai).unwrap_or_default();
-    Meaning {
-        delta: choice.and_then(|choice| choice.get("delta")).and_then(openai_delta),
+    Delta {
+        content: choice.and_then(|choice| choice.get("delta")).and_then(openai_content),
         usage: Usage {
             prompt: usage.prompt.or_else(|| number(data, "prompt_eval_count")),
             output: usage.output.or_else(|| number(data, "eval_count")),
             ..usage
         },
         stop_reason: choice.and_then(|choice| text(choice, "finish_reason")),
-        ..Meaning::default()
+        ..Delta::default()
     }
 }
 
-fn openai_delta(delta: &Value) -> Option<Delta> {
+fn openai_content(delta: &Value) -> Option<Content> {
     let full = |name| text(delta, name).filter(|text| !text.is_empty());
     if let Some(content) = full("content") {
-        return Some(Delta::Answer(content));
+        return Some(Content::Answer(content));
     }
     let calls = delta.get("tool_calls").and_then(Value::as_array);
     let has_arguments = |call: &Value| {
@@ -194,13 +188,13 @@ fn openai_delta(delta: &Value) -> Option<Delta> {
         text(function, "arguments").is_some_and(|arguments| !arguments.is_empty())
     };
     if calls.is_some_and(|calls| calls.iter().any(has_arguments)) {
-        return Some(Delta::Answer(String::new()));
+        return Some(Content::Answer(String::new()));
     }
-    full("reasoning_content").or_else(|| full("reasoning")).map(|_| Delta::Reasoning)
+    full("reasoning_content").or_else(|| full("reasoning")).map(|_| Content::Reasoning)
 }
 
-/// The figures of llama.cpp (`timings`), LM Studio (`stats`, seconds) and Ollama
-/// (nanoseconds).
+/// The server's own figures: llama.cpp's (`timings`), LM Studio's (`stats`, seconds) or
+/// Ollama's (nanoseconds).
 fn timings(data: &Value) -> Option<ServerTimings> {
     let figure = |value: &Value, name, factor: f64| Some(value.get(name)?.as_f64()? * factor);
     if let Some(timings) = data.get("timings").filter(|timings| timings.is_object()) {
@@ -243,23 +237,23 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn event(data: impl ToString) -> Event {
-        Event { name: None, data: data.to_string() }
+    fn parsed(api: Api, data: impl ToString) -> Result<Delta, Error> {
+        read(api, &Event::new(None, &data.to_string()))
     }
 
-    fn meanings(api: Api, events: &[Value]) -> Vec<Meaning> {
-        events.iter().map(|data| read(api, &event(data)).unwrap()).collect()
+    fn deltas(api: Api, events: &[Value]) -> Vec<Delta> {
+        events.iter().map(|data| parsed(api, data).unwrap()).collect()
     }
 
-    fn merged(meanings: &[Meaning]) -> Usage {
+    fn merged(deltas: &[Delta]) -> Usage {
         let mut usage = Usage::default();
-        meanings.iter().for_each(|meaning| usage.merge(meaning.usage));
+        deltas.iter().for_each(|delta| usage.merge(delta.usage));
         usage
     }
 
     #[test]
     fn anthropic_usage_comes_from_the_first_and_the_last_event() {
-        let found = meanings(
+        let found = deltas(
             Api::Anthropic,
             &[
                 json!({ "type": "message_start", "message": { "usage": { "input_tokens": 5, "cache_read_input_tokens": 20, "output_tokens": 1 } } }),
@@ -272,22 +266,22 @@ mod tests {
             (usage.prompt_tokens(), usage.cached_tokens(), usage.output_tokens()),
             (Some(25), Some(20), Some(7))
         );
-        assert_eq!(merged(&found[..1]).output_tokens(), None, "the first event makes the number up");
+        assert_eq!(merged(&found[..1]).output_tokens(), None, "the first event makes up the number");
         assert_eq!(found[1].stop_reason.as_deref(), Some("end_turn"));
         assert!(found[2].closes);
     }
 
     #[test]
-    fn counts_whose_sum_no_number_holds_have_none() {
+    fn a_sum_that_overflows_is_unknown() {
         let usage = json!({ "input_tokens": u64::MAX, "cache_read_input_tokens": 1 });
         let start = json!({ "type": "message_start", "message": { "usage": usage } });
-        assert_eq!(merged(&meanings(Api::Anthropic, &[start])).prompt_tokens(), None);
+        assert_eq!(merged(&deltas(Api::Anthropic, &[start])).prompt_tokens(), None);
     }
 
     #[test]
     fn without_usage_there_are_no_counts() {
         let found =
-            meanings(Api::Openai, &[json!({ "choices": [{ "delta": { "content": "a" } }], "usage": null })]);
+            deltas(Api::Openai, &[json!({ "choices": [{ "delta": { "content": "a" } }], "usage": null })]);
         assert_eq!(merged(&found), Usage::default());
         assert_eq!(merged(&found).prompt_tokens(), None);
     }
@@ -296,21 +290,23 @@ mod tests {
     fn only_deltas_that_carry_something_count() {
         let anthropic = |delta: Value| {
             let data = json!({ "type": "content_block_delta", "index": 0, "delta": delta });
-            read(Api::Anthropic, &event(data)).unwrap().delta
+            parsed(Api::Anthropic, data).unwrap().content
         };
-        let answer = |text: &str| Some(Delta::Answer(text.to_owned()));
+        let answer = |text: &str| Some(Content::Answer(text.to_owned()));
         assert_eq!(anthropic(json!({ "type": "text_delta", "text": "a" })), answer("a"));
         assert_eq!(anthropic(json!({ "type": "text_delta", "text": "" })), None);
         assert_eq!(anthropic(json!({ "type": "input_json_delta", "partial_json": "{" })), answer(""));
-        assert_eq!(anthropic(json!({ "type": "thinking_delta", "thinking": "hm" })), Some(Delta::Reasoning));
+        assert_eq!(
+            anthropic(json!({ "type": "thinking_delta", "thinking": "hm" })),
+            Some(Content::Reasoning)
+        );
         assert_eq!(anthropic(json!({ "type": "signature_delta", "signature": "x" })), None);
-        let openai = |delta: Value| {
-            read(Api::Openai, &event(json!({ "choices": [{ "delta": delta }] }))).unwrap().delta
-        };
+        let openai =
+            |delta: Value| parsed(Api::Openai, json!({ "choices": [{ "delta": delta }] })).unwrap().content;
         assert_eq!(openai(json!({ "role": "assistant", "content": null })), None);
         assert_eq!(openai(json!({ "content": "a", "reasoning_content": "" })), answer("a"));
-        assert_eq!(openai(json!({ "reasoning_content": "hm" })), Some(Delta::Reasoning));
-        assert_eq!(openai(json!({ "reasoning": "hm" })), Some(Delta::Reasoning));
+        assert_eq!(openai(json!({ "reasoning_content": "hm" })), Some(Content::Reasoning));
+        assert_eq!(openai(json!({ "reasoning": "hm" })), Some(Content::Reasoning));
         let call = |arguments: &str| json!({ "tool_calls": [{ "function": { "name": "a", "arguments": arguments } }] });
         assert_eq!(openai(call("")), None);
         assert_eq!(openai(call("{")), answer(""));
@@ -319,8 +315,8 @@ mod tests {
     #[test]
     fn a_lone_surrogate_in_a_delta_is_no_fault() {
         let cut = r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#;
-        let delta = read(Api::Openai, &event(cut)).unwrap().delta;
-        assert_eq!(delta, Some(Delta::Answer("\u{fffd}".to_owned())));
+        let content = parsed(Api::Openai, cut).unwrap().content;
+        assert_eq!(content, Some(Content::Answer("\u{fffd}".to_owned())));
     }
 
     #[test]
@@ -330,15 +326,15 @@ mod tests {
             json!({ "error": { "message": "too much" } }),
             json!({ "error": "too much" }),
         ] {
-            let failure = read(Api::Openai, &event(data)).unwrap_err();
-            assert_eq!(failure.to_string(), "the server broke off: too much");
+            let error = parsed(Api::Openai, data).unwrap_err();
+            assert_eq!(error.to_string(), "the server broke off: too much");
         }
-        assert!(matches!(read(Api::Openai, &event("{oops")), Err(Failure::Garbage(_))));
+        assert!(matches!(parsed(Api::Openai, "{oops"), Err(Error::Garbage(_))));
     }
 
     #[test]
     fn the_servers_own_figures_have_one_shape() {
-        let found = |data: Value| read(Api::Openai, &event(data)).unwrap().server.unwrap();
+        let found = |data: Value| parsed(Api::Openai, data).unwrap().server.unwrap();
         let llama = found(
             json!({ "timings": { "prompt_ms": 3.5, "predicted_ms": 7.0, "predicted_per_second": 9.0 } }),
         );

@@ -1,13 +1,13 @@
-//! What a fuzzer needs and nobody else: no other build has it.
+//! An entry point for the fuzz targets; compiled for them alone.
 
 use std::time::{Duration, Instant};
 
-use crate::error::Failure;
-use crate::measure::{Measured, Source, read_body};
+use crate::error::Error;
+use crate::measure::{Limits, Measured, Source, read_body};
+use crate::progress::ProgressHandle;
 use crate::run::{Api, Run};
-use crate::watch::Watch;
 
-/// Bytes that come in pieces, one each millisecond.
+/// Bytes that come in pieces, one every millisecond.
 struct Pieces<'a> {
     rest: &'a [u8],
     size: usize,
@@ -15,7 +15,7 @@ struct Pieces<'a> {
 }
 
 impl Source for Pieces<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         let read = self.size.min(self.rest.len()).min(buffer.len());
         let (piece, rest) = self.rest.split_at(read);
         buffer[..read].copy_from_slice(piece);
@@ -24,23 +24,23 @@ impl Source for Pieces<'_> {
         Ok(read)
     }
 
-    fn rest(&mut self) -> Result<Vec<u8>, Failure> {
+    fn rest(&mut self) -> Result<Vec<u8>, Error> {
         Ok(std::mem::take(&mut self.rest).to_vec())
     }
 
-    fn heard(&self) {}
+    fn reset_timeout(&self) {}
 
     fn now(&self) -> Instant {
         self.now
     }
 }
 
-/// The run of an answer with this body, read in pieces of a size, and why it failed.
+/// The run of an answer with this body, read in pieces of this size, and why it failed.
 #[must_use]
-pub fn measured(api: Api, body: &[u8], size: usize) -> (Run, Option<Failure>) {
+pub fn measured(api: Api, body: &[u8], size: usize) -> (Run, Option<Error>) {
     let sent = Instant::now();
-    let mut measured = Measured::new(api, sent, true);
+    let mut measured = Measured::new(api, sent, Limits::of(256), true);
     let mut pieces = Pieces { rest: body, size, now: sent };
-    let failure = read_body(&mut pieces, &mut measured, &Watch::default()).err();
-    (measured.into_run(), failure)
+    let error = read_body(&mut pieces, &mut measured, &ProgressHandle::default()).err();
+    (measured.into_run(), error)
 }

@@ -1,68 +1,71 @@
-//! One answer, measured as it arrives.
+//! Measures one answer as it arrives.
 
 use std::time::Instant;
 
+use anyclaude_traces::formats::sse::{Event, EventReader};
 use anyclaude_traces::model::stats::Stats;
 use serde_json::Value;
 
-use crate::error::Failure;
-use crate::events::{self, Delta, Meaning, Usage};
-use crate::http::{Answer, said, words};
-use crate::run::{Api, ChunkGap, Figures, Run, ServerTimings};
-use crate::sse::{Event, Parser};
-use crate::watch::Watch;
+use crate::error::{AnswerLimit, Error};
+use crate::events::{self, Content, Delta, Usage};
+use crate::http::Answer;
+use crate::progress::ProgressHandle;
+use crate::run::{Api, ChunkGap, Figures, Run, ServerTimings, three_decimals};
+use crate::server_message::{message_in, message_in_body};
+use crate::surrogates::replace_lone_surrogates;
 
-/// Reads an answer to its end and measures it. What was measured before a failure
-/// is returned with it.
+/// Reads an answer to its end and measures it. What was measured before an error is
+/// returned with it.
 pub(crate) fn measure(
     api: Api,
-    answer: Result<Answer, Failure>,
+    answer: Result<Answer, Error>,
+    max_tokens: u64,
     keep_text: bool,
-    watch: &Watch,
-) -> (Run, Option<Failure>) {
+    progress: &ProgressHandle,
+) -> (Run, Option<Error>) {
     let mut answer = match answer {
         Ok(answer) => answer,
-        Err(failure) => return (Run::default(), Some(failure)),
+        Err(error) => return (Run::default(), Some(error)),
     };
-    let mut measured = Measured::new(api, answer.sent(), keep_text);
-    let failure = read_answer(&mut answer, &mut measured, watch).err();
-    (measured.into_run(), failure)
+    let mut measured = Measured::new(api, answer.sent(), Limits::of(max_tokens), keep_text);
+    let error = read_answer(&mut answer, &mut measured, progress).err();
+    (measured.into_run(), error)
 }
 
-fn read_answer(answer: &mut Answer, measured: &mut Measured, watch: &Watch) -> Result<(), Failure> {
-    if let Some(failure) = answer.redirect() {
-        return Err(failure);
+fn read_answer(answer: &mut Answer, measured: &mut Measured, progress: &ProgressHandle) -> Result<(), Error> {
+    if let Some(error) = answer.redirect() {
+        return Err(error);
     }
     if answer.status != 200 {
         let document = answer.document()?;
         return Err(refusal(measured.api, answer.status, &document));
     }
-    read_body(answer, measured, watch)
+    read_body(answer, measured, progress)
 }
 
-/// What the body of an answer comes from.
+/// Where the body of an answer comes from.
 pub(crate) trait Source {
     /// Reads what comes next; 0 at the end.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure>;
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error>;
     /// Reads all the rest.
-    fn rest(&mut self) -> Result<Vec<u8>, Failure>;
-    /// Something of meaning came.
-    fn heard(&self);
+    fn rest(&mut self) -> Result<Vec<u8>, Error>;
+    /// Starts the timeout anew.
+    fn reset_timeout(&self);
     /// The time.
     fn now(&self) -> Instant;
 }
 
 impl Source for Answer {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         Self::read(self, buffer)
     }
 
-    fn rest(&mut self) -> Result<Vec<u8>, Failure> {
+    fn rest(&mut self) -> Result<Vec<u8>, Error> {
         Self::rest(self)
     }
 
-    fn heard(&self) {
-        Self::heard(self);
+    fn reset_timeout(&self) {
+        Self::reset_timeout(self);
     }
 
     fn now(&self) -> Instant {
@@ -70,18 +73,50 @@ impl Source for Answer {
     }
 }
 
+/// How much of an answer is read. A server that never ends its stream would
+/// otherwise keep the program for ever: every event starts the timeout anew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    max_tokens: u64,
+    events: u64,
+    bytes: u64,
+}
+
+impl Limits {
+    /// Generous: servers send about one event of less than a kilobyte per token, and a
+    /// few around them. The caps bound memory whatever the user asks for.
+    pub(crate) fn of(max_tokens: u64) -> Self {
+        Self {
+            max_tokens,
+            events: max_tokens.saturating_mul(4).saturating_add(10_000).min(4_000_000),
+            bytes: max_tokens.saturating_mul(8_000).saturating_add(16_000_000).min(1_000_000_000),
+        }
+    }
+
+    fn exceeded(self, limit: AnswerLimit) -> Error {
+        Error::Endless { limit, max_tokens: self.max_tokens }
+    }
+}
+
+/// The longest event that is read. Those of language models are below a kilobyte.
+const MAX_EVENT_BYTES: usize = 8_000_000;
+
+fn garbage(error: impl ToString) -> Error {
+    Error::Garbage(error.to_string())
+}
+
 pub(crate) fn read_body(
     answer: &mut impl Source,
     measured: &mut Measured,
-    watch: &Watch,
-) -> Result<(), Failure> {
+    progress: &ProgressHandle,
+) -> Result<(), Error> {
     let mut buffer = vec![0; 64 << 10];
-    let mut parser = Parser::default();
+    let mut reader = EventReader::new(MAX_EVENT_BYTES);
     let mut beginning = Some(Beginning::default());
     loop {
         let read = answer.read(&mut buffer)?;
         let now = answer.now();
-        let bytes = buffer.get(..read).unwrap_or_default();
+        let mut bytes = buffer.get(..read).unwrap_or_default();
         if read == 0 {
             break;
         }
@@ -93,25 +128,27 @@ pub(crate) fn read_body(
                 return measured.document(&String::from_utf8_lossy(&document), answer.now());
             }
         }
-        for event in parser.feed(bytes).map_err(|error| Failure::Garbage(error.to_string()))? {
-            if measured.event(&event, now, watch, || answer.heard())? {
+        measured.count_bytes(read)?;
+        while let Some(event) = reader.read_event(&mut bytes).map_err(garbage)? {
+            if measured.event(&event, now, progress, || answer.reset_timeout())? {
                 return Ok(());
             }
         }
     }
     let now = answer.now();
-    let last = parser.finish().map_err(|error| Failure::Garbage(error.to_string()))?;
-    match last.map(|event| measured.event(&event, now, watch, || ())) {
+    let last = reader.finish().map_err(garbage)?;
+    match last.map(|event| measured.event(&event, now, progress, || ())) {
         Some(Ok(true)) => Ok(()),
-        _ if measured.has_events => Err(Failure::Unfinished),
-        _ => Err(Failure::NoSuchPath {
+        _ if measured.has_events => Err(Error::Unfinished),
+        _ => Err(Error::NoSuchPath {
             path: measured.api.path(),
-            words: "what came back is no event stream".to_owned(),
+            message: "what came back is no event stream".to_owned(),
         }),
     }
 }
 
-/// What says nothing yet at the beginning of an answer: white space, a byte order mark.
+/// Finds where white space and a byte order mark at the beginning of an answer end:
+/// the next byte tells a document from a stream.
 #[derive(Default)]
 struct Beginning {
     bytes: usize,
@@ -127,30 +164,35 @@ impl Beginning {
     }
 }
 
-/// What an answer without a stream means. By its shape, not its status: servers
-/// answer unknown paths with 200 as well as 404.
-fn refusal(api: Api, status: u16, document: &str) -> Failure {
-    let words = words(document);
+/// The error of an answer that is not a stream. Judged by its shape more than by its
+/// status, as servers answer unknown paths with 200 as well as 404.
+fn refusal(api: Api, status: u16, document: &str) -> Error {
+    let message = message_in_body(document);
     let parsed: Option<Value> = serde_json::from_str(document).ok();
     let member = |name| parsed.as_ref().and_then(|value| value.get(name));
     let speaks_anthropic = member("type") == Some(&"error".into());
-    let about_a_model = words.to_lowercase().contains("model");
-    let says_so = words.to_lowercase().contains("unexpected endpoint");
+    let about_a_model = message.to_lowercase().contains("model");
+    let says_so = message.to_lowercase().contains("unexpected endpoint");
     let looks_absent = match status {
         200 => member("error").is_some_and(Value::is_string),
         404 | 405 | 501 => !speaks_anthropic,
         _ => false,
     };
     if says_so || (looks_absent && !about_a_model) {
-        return Failure::NoSuchPath { path: api.path(), words };
+        return Error::NoSuchPath { path: api.path(), message };
     }
-    Failure::Refused { status, words }
+    Error::Refused { status, message }
 }
 
 /// What is known of an answer so far.
 pub(crate) struct Measured {
     api: Api,
     sent: Instant,
+    limits: Limits,
+    /// Bytes read.
+    bytes: u64,
+    /// Events read, without pings.
+    events: u64,
     first: Option<Instant>,
     first_answer: Option<Instant>,
     last: Option<Instant>,
@@ -164,10 +206,13 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub(crate) fn new(api: Api, sent: Instant, keep_text: bool) -> Self {
+    pub(crate) fn new(api: Api, sent: Instant, limits: Limits, keep_text: bool) -> Self {
         Self {
             api,
             sent,
+            limits,
+            bytes: 0,
+            events: 0,
             first: None,
             first_answer: None,
             last: None,
@@ -181,43 +226,56 @@ impl Measured {
         }
     }
 
-    /// Takes an event, and says whether it closes the stream.
+    fn count_bytes(&mut self, bytes: usize) -> Result<(), Error> {
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+        let limit = self.limits.bytes;
+        if self.bytes > limit { Err(self.limits.exceeded(AnswerLimit::Bytes(limit))) } else { Ok(()) }
+    }
+
+    fn count_event(&mut self) -> Result<(), Error> {
+        self.events += 1;
+        let limit = self.limits.events;
+        if self.events > limit { Err(self.limits.exceeded(AnswerLimit::Events(limit))) } else { Ok(()) }
+    }
+
+    /// Takes an event; whether it closes the stream.
     fn event(
         &mut self,
-        event: &Event,
+        event: &Event<'_>,
         now: Instant,
-        watch: &Watch,
-        heard: impl Fn(),
-    ) -> Result<bool, Failure> {
-        let meaning = events::read(self.api, event)?;
+        progress: &ProgressHandle,
+        reset_timeout: impl Fn(),
+    ) -> Result<bool, Error> {
+        let delta = events::read(self.api, event)?;
         self.has_events = true;
-        if !meaning.is_ping {
-            heard();
+        if !delta.is_ping {
+            self.count_event()?;
+            reset_timeout();
         }
-        if let Some(delta) = &meaning.delta {
-            watch.delta(now);
-            self.delta(delta, now);
+        if let Some(content) = &delta.content {
+            progress.delta(now);
+            self.content(content, now);
         }
-        Ok(self.take(meaning, now))
+        Ok(self.take(delta, now))
     }
 
-    /// Takes an answer that came in one piece: it has a total, but no first token.
-    fn document(&mut self, document: &str, now: Instant) -> Result<(), Failure> {
-        let parsed: Option<Value> = serde_json::from_str(&crate::surrogates::mended(document)).ok();
+    /// Takes an answer that came as one document: it has a total, but no first token.
+    fn document(&mut self, document: &str, now: Instant) -> Result<(), Error> {
+        let parsed: Option<Value> = serde_json::from_str(&replace_lone_surrogates(document)).ok();
         let whole = parsed.as_ref().and_then(|document| events::read_document(self.api, document));
         match (whole, &parsed) {
-            (Some(meaning), _) => {
-                self.take(meaning, now);
+            (Some(delta), _) => {
+                self.take(delta, now);
                 Ok(())
             }
-            (None, Some(value)) if said(value).is_some() => Err(refusal(self.api, 200, document)),
-            _ => Err(Failure::Garbage("what came back is neither a stream nor an answer".to_owned())),
+            (None, Some(value)) if message_in(value).is_some() => Err(refusal(self.api, 200, document)),
+            _ => Err(Error::Garbage("what came back is neither a stream nor an answer".to_owned())),
         }
     }
 
-    fn delta(&mut self, delta: &Delta, now: Instant) {
+    fn content(&mut self, content: &Content, now: Instant) {
         self.first.get_or_insert(now);
-        if let Delta::Answer(text) = delta {
+        if let Content::Answer(text) = content {
             self.first_answer.get_or_insert(now);
             if let Some(kept) = &mut self.text {
                 kept.push_str(text);
@@ -228,14 +286,14 @@ impl Measured {
         }
     }
 
-    fn take(&mut self, meaning: Meaning, now: Instant) -> bool {
-        self.usage.merge(meaning.usage);
-        self.stop_reason = meaning.stop_reason.or(self.stop_reason.take());
-        self.server = meaning.server.or(self.server);
-        if meaning.closes {
+    fn take(&mut self, delta: Delta, now: Instant) -> bool {
+        self.usage.merge(delta.usage);
+        self.stop_reason = delta.stop_reason.or(self.stop_reason.take());
+        self.server = delta.server.or(self.server);
+        if delta.closes {
             self.closed = Some(now);
         }
-        meaning.closes
+        delta.closes
     }
 
     pub(crate) fn into_run(self) -> Run {
@@ -261,16 +319,11 @@ impl Measured {
 fn per_second(tokens: u64, ms: f64) -> Option<f64> {
     #[allow(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
     let steps = tokens.checked_sub(1).filter(|steps| *steps > 0)? as f64;
-    (ms > 0.0).then(|| rounded(steps * 1000.0 / ms))
+    (ms > 0.0).then(|| three_decimals(steps * 1000.0 / ms))
 }
 
 fn ms_between(from: Instant, to: Instant) -> f64 {
-    rounded(to.saturating_duration_since(from).as_secs_f64() * 1000.0)
-}
-
-/// To three decimals: microseconds of a millisecond.
-pub(crate) fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
+    three_decimals(to.saturating_duration_since(from).as_secs_f64() * 1000.0)
 }
 
 #[cfg(test)]
@@ -281,11 +334,13 @@ mod tests {
 
     /// The run of an answer whose events come at these milliseconds.
     fn run(api: Api, events: &[(u64, Value)]) -> Run {
-        let (sent, watch) = (Instant::now(), Watch::default());
-        let mut measured = Measured::new(api, sent, true);
+        let (sent, progress) = (Instant::now(), ProgressHandle::default());
+        let mut measured = Measured::new(api, sent, Limits::of(256), true);
         for (ms, data) in events {
-            let event = Event { name: None, data: data.to_string() };
-            measured.event(&event, sent + Duration::from_millis(*ms), &watch, || ()).unwrap();
+            let data = data.to_string();
+            measured
+                .event(&Event::new(None, &data), sent + Duration::from_millis(*ms), &progress, || ())
+                .unwrap();
         }
         measured.into_run()
     }
@@ -336,9 +391,8 @@ mod tests {
 
     #[test]
     fn the_shape_tells_an_unknown_path_from_a_refusal() {
-        let unknown = |status, document| {
-            matches!(refusal(Api::Anthropic, status, document), Failure::NoSuchPath { .. })
-        };
+        let unknown =
+            |status, document| matches!(refusal(Api::Anthropic, status, document), Error::NoSuchPath { .. });
         assert!(unknown(200, r#"{"error":"Unexpected endpoint or method. (POST /v1/messages)"}"#));
         assert!(unknown(
             404,

@@ -1,46 +1,46 @@
-//! Which model a server has loaded.
+//! Finds out which model a server has loaded.
 
 use serde_json::Value;
 
-use crate::error::Failure;
+use crate::error::Error;
 use crate::http::Server;
 
 /// What a server says about its models.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Models {
-    /// Those that are in memory; `None` where the server does not tell.
+    /// Those that are loaded; `None` where the server does not tell.
     loaded: Option<Vec<String>>,
-    /// All that it knows.
+    /// All that it has.
     known: Vec<String>,
 }
 
-/// Reads one shape of list; `None` where it is another.
+/// Reads one form of list; `None` where the document has another.
 type Reader = fn(&Value) -> Option<Models>;
 
 /// The only model that is loaded, or the only one that there is.
 ///
-/// Asks LM Studio's own API first, which tells what is loaded, then the one that
-/// every server has.
-pub(crate) fn only_model(server: &Server) -> Result<String, Failure> {
+/// Asks LM Studio's own APIs first, which tell what is loaded, then the one that every
+/// server has.
+pub(crate) fn only_model(server: &Server) -> Result<String, Error> {
     let readers: [(&str, Reader); 3] =
         [("/api/v1/models", v1), ("/api/v0/models", v0), ("/v1/models", plain)];
     for (path, read) in readers {
         let document = match server.get(path) {
             // Some servers close the connection where they have no path.
-            Err(Failure::Broken(_)) => None,
+            Err(Error::Broken(_)) => None,
             answered => answered?,
         };
         if let Some(models) = document.as_ref().and_then(read) {
             return models.only();
         }
     }
-    Err(Failure::Model("the server does not tell its models".to_owned()))
+    Err(Error::Model("the server does not list its models".to_owned()))
 }
 
 impl Models {
-    fn only(self) -> Result<String, Failure> {
+    fn only(self) -> Result<String, Error> {
         let Self { loaded, known } = self;
-        let fail = |what: String| Err(Failure::Model(what));
+        let fail = |what: String| Err(Error::Model(what));
         match (loaded.as_deref(), known.as_slice()) {
             (Some([one]), _) | (None, [one]) => Ok(one.clone()),
             (Some([]), []) | (None, []) => {
@@ -93,7 +93,7 @@ fn v0(document: &Value) -> Option<Models> {
     Some(models)
 }
 
-/// Any server: the names alone.
+/// Any server: names alone.
 fn plain(document: &Value) -> Option<Models> {
     let models = document.get("data")?.as_array()?;
     let known = models.iter().filter(|model| !is_embedding(model)).filter_map(|model| text(model, "id"));
@@ -104,8 +104,8 @@ fn text(value: &Value, name: &str) -> Option<String> {
     value.get(name)?.as_str().map(str::to_owned)
 }
 
-/// Whether it makes no text. The plain list has no types, but LM Studio's names
-/// of such models begin in one way.
+/// Whether the model makes embeddings, not text. The plain list has no types, but LM
+/// Studio's names of such models begin with `text-embedding-`.
 fn is_embedding(model: &Value) -> bool {
     let kind = model.get("type").and_then(Value::as_str).unwrap_or_default();
     let id = model.get("id").and_then(Value::as_str).unwrap_or_default();
@@ -118,7 +118,7 @@ mod tests {
     use serde_json::json;
 
     fn only(models: Option<Models>) -> Result<String, String> {
-        models.unwrap().only().map_err(|failure| failure.to_string())
+        models.unwrap().only().map_err(|error| error.to_string())
     }
 
     #[test]

@@ -1,36 +1,24 @@
-//! A body in Anthropic's form → one in OpenAI's, for `/v1/chat/completions`.
+//! Converts a body of Anthropic's API into one of OpenAI's, for `/v1/chat/completions`.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
-use crate::members::{Members, items, json, text};
-
-/// What the other form has no place for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct LeftOut {
-    /// What it is: the type of a block, or a member of the body.
-    pub what: String,
-    /// How often it occurs.
-    pub n: u64,
-}
+use crate::ordered_object::{OrderedObject, items, json, text};
+use crate::run::LeftOut;
 
 /// Converts a body. System text, messages, tool calls with their results, images,
-/// tools and sampling parameters are carried over; reasoning of earlier turns and
-/// what only Anthropic's own servers know are left out, and counted.
+/// tools and sampling parameters are carried over. Reasoning of earlier turns, and what
+/// only Anthropic's own servers support, is left out and counted.
 pub(crate) fn converted(body: &str) -> (String, Vec<LeftOut>) {
-    let Some(body) = Members::of(body) else { return (body.to_owned(), Vec::new()) };
+    let Some(body) = OrderedObject::parse(body) else { return (body.to_owned(), Vec::new()) };
     let mut conversion = Conversion::default();
     conversion.system(body.get("system"));
     body.items("messages").into_iter().for_each(|message| conversion.message(message));
-    let mut openai = Members::default();
+    let mut openai = OrderedObject::default();
     let mut tools = Vec::new();
     for name in body.names() {
         let Some(value) = body.get(name) else { continue };
         match name {
-            // Metadata says who asks, and is no part of the prompt.
+            // `metadata` names the user, and is no part of the prompt.
             "system" | "messages" | "metadata" => {}
             "model" | "max_tokens" | "temperature" | "top_p" | "top_k" | "stream" => {
                 openai.set(name, value.to_owned());
@@ -62,17 +50,18 @@ impl Conversion {
     }
 
     fn push(&mut self, role: &str, content: String, more: impl IntoIterator<Item = (&'static str, String)>) {
-        let mut message = Members::default();
+        let mut message = OrderedObject::default();
         message.set("role", json(role));
         message.set("content", content);
         more.into_iter().for_each(|(name, value)| message.set(name, value));
         self.messages.push(message.json());
     }
 
-    /// The system blocks as one message, each block beginning a line.
+    /// The system blocks as one message, joined by line feeds.
     fn system(&mut self, system: Option<&str>) {
         let Some(system) = system else { return };
-        let blocks = || items(system).into_iter().filter_map(|block| Members::of(block)?.text("text"));
+        let blocks =
+            || items(system).into_iter().filter_map(|block| OrderedObject::parse(block)?.text("text"));
         let system = text(system).unwrap_or_else(|| blocks().collect::<Vec<_>>().join("\n"));
         if !system.is_empty() {
             self.push("system", json(&system), []);
@@ -80,7 +69,7 @@ impl Conversion {
     }
 
     fn message(&mut self, message: &str) {
-        let Some(message) = Members::of(message) else { return self.leave_out("message") };
+        let Some(message) = OrderedObject::parse(message) else { return self.leave_out("message") };
         let role = message.text("role").unwrap_or_default();
         let Some(content) = message.get("content") else { return self.leave_out("message") };
         if content.starts_with('"') {
@@ -90,7 +79,7 @@ impl Conversion {
         for block in items(content) {
             self.block(block, &mut parts);
         }
-        // Results answer the calls of the message before, so that they come first.
+        // Results come first, as they answer the calls of the message before.
         for (id, result) in std::mem::take(&mut parts.results) {
             self.push("tool", json(&result), [("tool_call_id", id)]);
         }
@@ -103,7 +92,7 @@ impl Conversion {
     }
 
     fn block(&mut self, block: &str, parts: &mut Parts) {
-        let Some(block) = Members::of(block) else { return self.leave_out("block") };
+        let Some(block) = OrderedObject::parse(block) else { return self.leave_out("block") };
         let kind = block.text("type").unwrap_or_default();
         match kind.as_str() {
             "text" => parts.text(block.text("text").unwrap_or_default()),
@@ -121,15 +110,15 @@ impl Conversion {
         }
     }
 
-    /// The text of a tool's result. Its images have no place in there, and follow
-    /// as content of the user.
-    fn result(&mut self, block: &Members<'_>, parts: &mut Parts) -> String {
+    /// The text of a tool's result. A `tool` message cannot hold images: they follow as
+    /// content of the user.
+    fn result(&mut self, block: &OrderedObject<'_>, parts: &mut Parts) -> String {
         if let Some(text) = block.text("content") {
             return text;
         }
         let mut texts = Vec::new();
         for item in block.items("content") {
-            let Some(item) = Members::of(item) else { continue };
+            let Some(item) = OrderedObject::parse(item) else { continue };
             match (item.text("text"), image(&item)) {
                 (Some(text), _) => texts.push(text),
                 (None, Some(image)) => parts.content.push(image),
@@ -139,9 +128,10 @@ impl Conversion {
         texts.join("\n")
     }
 
-    /// A tool that the client runs; those that Anthropic's servers run have no schema.
+    /// Converts a tool that the client runs. Those that Anthropic's servers run have no
+    /// schema and are left out.
     fn tool(&mut self, tool: &str) -> Option<String> {
-        let Some(tool) = Members::of(tool) else {
+        let Some(tool) = OrderedObject::parse(tool) else {
             self.leave_out("tool");
             return None;
         };
@@ -149,7 +139,7 @@ impl Conversion {
             self.leave_out(&tool.text("type").unwrap_or_else(|| "tool".to_owned()));
             return None;
         };
-        let mut function = Members::default();
+        let mut function = OrderedObject::default();
         function.set("name", tool.get("name").unwrap_or("\"\"").to_owned());
         if let Some(description) = tool.get("description") {
             function.set("description", description.to_owned());
@@ -159,7 +149,7 @@ impl Conversion {
     }
 }
 
-/// The blocks of one message, sorted by where they go.
+/// The blocks of one message, by where OpenAI's form has them.
 #[derive(Default)]
 struct Parts {
     content: Vec<String>,
@@ -174,7 +164,7 @@ impl Parts {
         self.only_text.push(text);
     }
 
-    /// One text is a string, as every server takes it; more are parts.
+    /// A single text becomes a string, which every server takes; anything else a list.
     fn content(&self) -> Option<String> {
         match (self.content.as_slice(), self.only_text.as_slice()) {
             ([], _) => None,
@@ -184,15 +174,15 @@ impl Parts {
     }
 }
 
-fn tool_call(block: &Members<'_>) -> String {
+fn tool_call(block: &OrderedObject<'_>) -> String {
     let (id, name) = (block.get("id").unwrap_or("\"\""), block.get("name").unwrap_or("\"\""));
     let arguments = json(block.get("input").unwrap_or("{}"));
     format!(r#"{{"id":{id},"type":"function","function":{{"name":{name},"arguments":{arguments}}}}}"#)
 }
 
-/// An image as a part: a link, or the data in one.
-fn image(block: &Members<'_>) -> Option<String> {
-    let source = Members::of(block.get("source")?)?;
+/// An image as a part: its URL, or its data as a `data:` URL.
+fn image(block: &OrderedObject<'_>) -> Option<String> {
+    let source = OrderedObject::parse(block.get("source")?)?;
     let url = source.text("url").or_else(|| {
         let (kind, data) = (source.text("media_type")?, source.text("data")?);
         Some(format!("data:{kind};base64,{data}"))
@@ -201,7 +191,7 @@ fn image(block: &Members<'_>) -> Option<String> {
 }
 
 fn tool_choice(choice: &str) -> String {
-    let choice = Members::of(choice).unwrap_or_default();
+    let choice = OrderedObject::parse(choice).unwrap_or_default();
     match choice.text("type").as_deref() {
         Some("any") => json("required"),
         Some("none") => json("none"),

@@ -1,17 +1,17 @@
-//! The replay itself: runs, one after the other.
+//! Runs a replay: sends the request as often as planned, one run after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::BaseUrl;
 use crate::body::Body;
-use crate::error::Failure;
+use crate::error::Error;
 use crate::http::{Server, bearer};
 use crate::measure::measure;
 use crate::models::only_model;
-use crate::openai::{LeftOut, converted};
-use crate::run::{Api, Cache, Figures, Replay, Run};
-use crate::watch::Watch;
+use crate::openai::converted;
+use crate::progress::ProgressHandle;
+use crate::run::{Api, Cache, Figures, LeftOut, Replay, Run};
 
 /// What to send where, and how often.
 #[derive(Debug, Clone)]
@@ -19,31 +19,33 @@ use crate::watch::Watch;
 pub struct Plan {
     /// The server.
     pub url: BaseUrl,
-    /// The form to send; `None` asks the server.
+    /// The API to use; `None` tries which one the server has.
     pub api: Option<Api>,
     /// The model to ask; `None` takes the only one that is loaded.
     pub model: Option<String>,
-    /// The most tokens that an answer may have.
+    /// The most tokens that an answer may have. It also bounds how much of one is read:
+    /// an answer of more than `10,000 + 4 × max_tokens` events, or more than
+    /// `16 MB + 8 kB × max_tokens`, fails as endless.
     pub max_tokens: u64,
     /// How many runs are counted.
     pub runs: u32,
-    /// What is done about the prompt cache.
+    /// In which state the prompt cache shall be.
     pub cache: Cache,
     /// The longest silence, the wait for the first event included. Comments and
     /// pings do not break it.
     pub timeout: Duration,
-    /// How long a connection may take to be made.
+    /// The longest wait for a connection.
     pub connect_timeout: Duration,
-    /// What the server wants to see of us, if anything.
+    /// A bearer token for the server.
     pub token: Option<String>,
-    /// Whether answers are kept.
+    /// Whether the text of answers is kept.
     pub keep_text: bool,
     /// Whether the server may be another machine.
     pub allow_remote: bool,
 }
 
 impl Plan {
-    /// A plan with every choice as `traces replay` makes it by itself.
+    /// A plan with the defaults of `traces replay`.
     ///
     /// ```
     /// use lmstudio_replay::{Cache, Plan};
@@ -51,7 +53,7 @@ impl Plan {
     /// let mut plan = Plan::new("http://127.0.0.1:1234".parse()?);
     /// assert_eq!((plan.max_tokens, plan.timeout.as_secs()), (256, 600));
     /// (plan.runs, plan.cache) = (3, Cache::Cold);
-    /// # Ok::<(), lmstudio_replay::Failure>(())
+    /// # Ok::<(), lmstudio_replay::Error>(())
     /// ```
     #[must_use]
     pub fn new(url: BaseUrl) -> Self {
@@ -74,15 +76,15 @@ impl Plan {
 /// Sends a recorded body (JSON in Anthropic's form) as planned, and measures the
 /// answers.
 ///
-/// A run that fails is part of the result, with what it measured before. Runs that
-/// would fail in the same way are not tried.
+/// A run that fails is part of the result, with what it measured before; it is the last
+/// one if the next would fail in the same way.
 ///
 /// ```
 /// use std::io::{Read as _, Write as _};
 /// use std::net::TcpListener;
 /// use std::sync::Arc;
 ///
-/// use lmstudio_replay::{Api, Plan, Watch, replay};
+/// use lmstudio_replay::{Api, Plan, ProgressHandle, replay};
 ///
 /// // A server that says one word, whatever it is asked.
 /// let server = TcpListener::bind("127.0.0.1:0")?;
@@ -104,48 +106,46 @@ impl Plan {
 /// let mut plan = Plan::new(url.parse()?);
 /// (plan.api, plan.model) = (Some(Api::Openai), Some("any".to_owned()));
 /// let body = r#"{"messages": [{"role": "user", "content": "Hello"}]}"#;
-/// let found = replay(body, &plan, &Arc::new(Watch::default()))?;
+/// let found = replay(body, &plan, &Arc::new(ProgressHandle::default()))?;
 /// assert!(found.median.ttft_ms.is_some(), "{found:?}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 ///
-/// When no request could be sent: the body, address, token or model is no good, or
+/// When no request could be sent: the body, address, token or model cannot be used, or
 /// nobody answers.
-pub fn replay(recorded: &str, plan: &Plan, watch: &Arc<Watch>) -> Result<Replay, Failure> {
+pub fn replay(recorded: &str, plan: &Plan, progress: &Arc<ProgressHandle>) -> Result<Replay, Error> {
     let server = Server {
         url: plan.url.clone(),
         allow_remote: plan.allow_remote,
         connect_timeout: plan.connect_timeout,
         timeout: plan.timeout,
         token: plan.token.as_deref().map(bearer).transpose()?,
-        watch: Arc::clone(watch),
+        progress: Arc::clone(progress),
     };
-    watch.begin(u32::from(plan.cache != Cache::Warm), plan.runs);
+    progress.begin(u32::from(plan.cache != Cache::Warm), plan.runs);
     let model = plan.model.clone().map_or_else(|| only_model(&server), Ok)?;
     let body = Body::new(recorded, &model, plan.max_tokens)?;
-    let mut runner = Runner { plan, server, body, api: plan.api, left_out: Vec::new(), watch };
+    let mut runner = Runner { plan, server, body, api: plan.api, left_out: Vec::new(), progress };
     let mut runs = Vec::new();
     let mut interrupted = false;
     let warm_up = (plan.cache == Cache::Warm).then_some(0);
     for number in warm_up.into_iter().chain(1..=plan.runs) {
-        watch.begin(number, plan.runs);
-        let (mut run, failure) = runner.run();
-        if let Some(failure) = &failure {
-            run.error = Some(failure.to_string());
+        progress.begin(number, plan.runs);
+        let (mut run, error) = runner.run();
+        if let Some(error) = &error {
+            run.error = Some(error.to_string());
         }
-        match failure {
-            Some(failure @ (Failure::Unreachable { .. } | Failure::NotLoopback { .. }))
-                if runs.is_empty() =>
-            {
-                return Err(failure);
+        match error {
+            Some(error @ (Error::Unreachable { .. } | Error::NotLoopback { .. })) if runs.is_empty() => {
+                return Err(error);
             }
-            Some(failure) => {
-                interrupted = matches!(failure, Failure::Interrupted);
+            Some(error) => {
+                interrupted = matches!(error, Error::Interrupted);
                 runs.push(run);
                 // A cache that could not be warmed up is not warm.
-                if failure.is_final() || number == 0 {
+                if error.is_final() || number == 0 {
                     break;
                 }
             }
@@ -172,35 +172,35 @@ struct Runner<'a> {
     plan: &'a Plan,
     server: Server,
     body: Body,
-    /// The form, once it is known.
+    /// The API, once it is known.
     api: Option<Api>,
     left_out: Vec<LeftOut>,
-    watch: &'a Watch,
+    progress: &'a ProgressHandle,
 }
 
 impl Runner<'_> {
-    /// One run. Where the form is not known yet, the request itself is the question:
-    /// a server without the path refuses it at once, and no model sees it.
-    fn run(&mut self) -> (Run, Option<Failure>) {
+    /// One run. Where the API is not known yet, the request itself finds out: a server
+    /// without the path refuses it at once, and no model sees it.
+    fn run(&mut self) -> (Run, Option<Error>) {
         if let Some(api) = self.api {
             return self.run_in(api);
         }
-        let (run, failure) = self.run_in(Api::Anthropic);
-        let Some(Failure::NoSuchPath { .. }) = failure else {
+        let (run, error) = self.run_in(Api::Anthropic);
+        let Some(Error::NoSuchPath { .. }) = error else {
             self.api = Some(Api::Anthropic);
-            return (run, failure);
+            return (run, error);
         };
         self.api = Some(Api::Openai);
         self.run_in(Api::Openai)
     }
 
-    fn run_in(&mut self, api: Api) -> (Run, Option<Failure>) {
+    fn run_in(&mut self, api: Api) -> (Run, Option<Error>) {
         let mut body =
             if self.plan.cache == Cache::Cold { self.body.cold() } else { self.body.json().to_owned() };
         if api == Api::Openai {
             (body, self.left_out) = converted(&body);
         }
         let answer = self.server.post(api.path(), &body);
-        measure(api, answer, self.plan.keep_text, self.watch)
+        measure(api, answer, self.plan.max_tokens, self.plan.keep_text, self.progress)
     }
 }

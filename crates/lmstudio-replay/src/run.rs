@@ -3,9 +3,6 @@
 use anyclaude_traces::model::stats::Stats;
 use serde::{Deserialize, Serialize};
 
-use crate::compare::Comparison;
-use crate::openai::LeftOut;
-
 /// A request, sent straight to a server, and how long that took.
 ///
 /// Serialises as the JSON of `traces replay`, and reads back what that has saved.
@@ -13,11 +10,11 @@ use crate::openai::LeftOut;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Replay {
-    /// The trace that the request was recorded in.
+    /// The file in which the request was recorded.
     pub path: Option<String>,
     /// The server.
     pub url: String,
-    /// The form in which the request was sent.
+    /// The API that was used.
     pub api: Api,
     /// The model that was asked.
     pub model: String,
@@ -33,20 +30,19 @@ pub struct Replay {
     pub median: Figures,
     /// Whether the user stopped it.
     pub interrupted: bool,
-    /// What the log says of the same request through the proxy; `None` where the
-    /// log does not know it.
+    /// The same request through the proxy, from its log; `None` where no log has it.
     pub comparison: Option<Comparison>,
 }
 
 impl Replay {
-    /// Whether any run has measured any time.
+    /// Whether any run measured a time.
     #[must_use]
     pub fn measured(&self) -> bool {
         self.runs.iter().any(|run| run.figures.ttft_ms.is_some() || run.figures.total_ms.is_some())
     }
 }
 
-/// The form of a request, and its path.
+/// The API that a request is made in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -59,7 +55,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// The path that it is found at.
+    /// Its path.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -74,15 +70,15 @@ impl Api {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cache {
-    /// It could not help: each prompt began with a word that it had never seen.
+    /// It could not help: each prompt began with a new random word.
     Cold,
-    /// It held the prompt: a run that is not counted came first.
+    /// It held the prompt: a run that is not counted went first.
     Warm,
-    /// As it happened to be. From the second run on it holds the prompt.
+    /// As it was. From the second run on it may hold the prompt.
     AsIs,
 }
 
-/// One run. What was not measured, or not told by the server, is `None`.
+/// One run. What was not measured, or not reported by the server, is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -90,13 +86,13 @@ pub struct Run {
     /// What was measured.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Why the answer ended.
+    /// Why the answer ended, in the server's word.
     pub stop_reason: Option<String>,
     /// The server's own figures.
     pub server: Option<ServerTimings>,
     /// Why the run failed. What was measured before is kept.
     pub error: Option<String>,
-    /// The answer, where that was asked for.
+    /// The answer's text, where [`Plan::keep_text`](crate::Plan::keep_text) is set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub text: Option<String>,
 }
@@ -115,7 +111,7 @@ pub struct Figures {
     pub total_ms: Option<f64>,
     /// Tokens of the whole prompt, the cached part included, as the server counts.
     pub prompt_tokens: Option<u64>,
-    /// How many of them the prompt cache held. LM Studio does not tell.
+    /// How many of them the prompt cache held. LM Studio does not report it.
     pub cached_tokens: Option<u64>,
     /// Tokens of the answer, as the server counts.
     pub output_tokens: Option<u64>,
@@ -125,7 +121,7 @@ pub struct Figures {
     pub chunk_gap_ms: Option<ChunkGap>,
 }
 
-/// How the times between deltas are spread, by nearest rank.
+/// The distribution of the times between deltas, by nearest rank.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -138,7 +134,7 @@ pub struct ChunkGap {
     pub max: f64,
 }
 
-/// What a server measured itself.
+/// What the server itself measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -154,6 +150,70 @@ pub struct ServerTimings {
     pub tokens_per_second: Option<f64>,
     /// Loading the model (Ollama `load_duration`).
     pub load_ms: Option<f64>,
+}
+
+/// A part of a request that the API cannot express.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The type of a block, or the name of a member of the body.
+    pub what: String,
+    /// How often it occurs in the request.
+    pub n: u64,
+}
+
+/// The request through the proxy beside the replay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The request as it went through the proxy.
+    pub proxied: Proxied,
+    /// How long the request would take without the proxy for an answer of the recorded
+    /// length: TTFT + (output tokens − 1) ÷ speed. TTFT alone where the log has no length.
+    pub direct_ms: Option<f64>,
+    /// The same through the proxy: `proxy_ms` + `total_ms`, or + `ttft_ms`.
+    pub proxied_ms: Option<f64>,
+    /// `proxied_ms − direct_ms`.
+    pub added_ms: Option<f64>,
+    /// Where the time goes.
+    pub verdict: Verdict,
+    /// The verdict in a sentence.
+    pub headline: String,
+}
+
+/// The times of the request through the proxy, from anyclaude's log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Proxied {
+    /// The model that ran.
+    pub model: Option<String>,
+    /// The proxy's own work before it sent the request.
+    pub proxy_ms: Option<u64>,
+    /// From sending to the first token.
+    pub ttft_ms: Option<u64>,
+    /// From sending to the end.
+    pub total_ms: Option<u64>,
+    /// Tokens of the answer.
+    pub output_tokens: Option<u64>,
+    /// As the log reports it.
+    pub output_tokens_per_second: Option<f64>,
+}
+
+/// Where the time goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The server: without the proxy the request takes at least half as long.
+    Backend,
+    /// The proxy: without it the request takes less than half as long.
+    Proxy,
+    /// This replay cannot decide it.
+    Undetermined,
 }
 
 impl Figures {
@@ -178,4 +238,9 @@ impl Figures {
             },
         }
     }
+}
+
+/// Rounds to three decimals: milliseconds to microseconds.
+pub(crate) fn three_decimals(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }

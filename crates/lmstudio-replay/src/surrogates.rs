@@ -1,14 +1,14 @@
 //! Lone surrogates in JSON.
 //!
-//! JavaScript writes text that was cut inside an emoji as half of a pair,
-//! `\ud83d`. That is valid JSON, but no text, and most parsers refuse it.
+//! JavaScript writes text that was cut inside an emoji as half of a pair, `\ud83d`.
+//! That is valid JSON, but not valid Unicode, and most parsers refuse it.
 
 use std::borrow::Cow;
 
-/// The same JSON with every lone surrogate as `\ufffd`: what JavaScript sends as
-/// UTF-8 for it, so that a model reads the same as through the proxy.
-pub(crate) fn mended(json: &str) -> Cow<'_, str> {
-    let mut mended = String::new();
+/// Writes every lone surrogate as `\ufffd`, as JavaScript does when it encodes a string
+/// as UTF-8: so a model reads the same as through the proxy.
+pub(crate) fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
+    let mut replaced = String::new();
     let (mut done, mut at) = (0, 0);
     while let Some(escape) = json.get(at..).and_then(|rest| rest.find('\\')).map(|offset| at + offset) {
         at = match code_unit(json, escape) {
@@ -17,8 +17,8 @@ pub(crate) fn mended(json: &str) -> Cow<'_, str> {
                 escape + 12
             }
             Some(0xD800..=0xDFFF) => {
-                mended.push_str(json.get(done..escape).unwrap_or_default());
-                mended.push_str("\\ufffd");
+                replaced.push_str(json.get(done..escape).unwrap_or_default());
+                replaced.push_str("\\ufffd");
                 done = escape + 6;
                 done
             }
@@ -28,11 +28,11 @@ pub(crate) fn mended(json: &str) -> Cow<'_, str> {
     if done == 0 {
         return Cow::Borrowed(json);
     }
-    mended.push_str(json.get(done..).unwrap_or_default());
-    Cow::Owned(mended)
+    replaced.push_str(json.get(done..).unwrap_or_default());
+    Cow::Owned(replaced)
 }
 
-/// The code unit of the escape `\uXXXX` that stands here.
+/// The code unit of the escape `\uXXXX` at this place.
 fn code_unit(json: &str, at: usize) -> Option<u32> {
     let digits = json.get(at..at + 6)?.strip_prefix("\\u")?;
     u32::from_str_radix(digits, 16).ok()
@@ -54,7 +54,7 @@ mod tests {
             (r#""\ud83"#, r#""\ud83"#),
             (r"é\", r"é\"),
         ] {
-            assert_eq!(mended(json), expected);
+            assert_eq!(replace_lone_surrogates(json), expected);
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use prefix::PrefixArgs;
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
 use shared::Formats;
-pub(crate) use shared::{By, ColorChoice, Filter, Format, Limits, Measured, Output};
+pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]
@@ -117,6 +117,8 @@ pub(crate) struct SummaryArgs {
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
@@ -245,6 +247,8 @@ pub(crate) struct TimingArgs {
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
     #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -279,6 +283,8 @@ pub(crate) struct ExplainArgs {
     pub(crate) slow: Option<OsString>,
     #[command(flatten)]
     pub(crate) measured: Measured,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]

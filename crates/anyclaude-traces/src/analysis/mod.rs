@@ -4,6 +4,7 @@ pub mod content;
 pub mod context_window;
 pub mod diff;
 pub mod explain;
+mod groups;
 mod insight;
 pub mod list;
 pub mod logging_cost;

@@ -93,7 +93,7 @@ fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::
 /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
 /// let request = recording.requests[0].clone();
 /// let mut content = Content::sizes();
-/// Store::default().reread(request.path.as_ref(), &mut content)?;
+/// Store::default().read_one(request.path.as_ref(), &mut content)?;
 /// let shown = show(request, content);
 /// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
 /// # Ok::<(), anyclaude_traces::Error>(())

@@ -100,8 +100,8 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
     Summary {
         scope,
         totals: totals(&chosen, skipped.len()),
+        groups: grouping.groups(&chosen, &others, &Group::MEASURES),
         other_kinds: count_kinds(others),
-        groups: grouping.groups(&chosen, &Group::MEASURES),
         largest_tools,
         mcp_servers,
         price_list: None,

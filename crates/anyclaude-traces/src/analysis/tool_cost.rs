@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::analysis::explain::tells_reading_time;
 use crate::analysis::tools::server;
 use crate::model::request::{Request, TracePath};
-use crate::tokens::{MilliTokens, PromptTokens, Scales, scaled};
+use crate::read::Store;
+use crate::select::Selection;
+use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, scaled};
 
 /// So many requests tell how fast a model reads.
 const LEAST_REQUESTS: u64 = 3;
@@ -97,6 +99,18 @@ pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
         }
     }
     telling
+}
+
+/// What the tools of the selected requests cost. Reads the few requests that tell again;
+/// files that cannot be read any more are added to what was skipped.
+pub fn read_tool_costs(selection: &mut Selection, store: &Store) -> ToolCosts {
+    let requests: Vec<&Request> = selection.requests.iter().collect();
+    let (scales, mut errors) = selection.scales(store);
+    let (counted, unreadable) = count_tools(store, telling(&requests));
+    let costs = prices(&requests, &counted, &scales);
+    errors.extend(unreadable);
+    selection.skipped.extend(errors);
+    costs
 }
 
 /// Prices the tools of these requests, which are in order of time. `counted` holds

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use super::Seen;
-use super::case::{Case, Place, float, whole};
+use super::case::{Case, Place, float};
 use crate::model::timing::CachedSource;
 use crate::model::{CacheUse, SimulatedReuse};
+use crate::prompt_cache::{AnswerTokens, cached_tokens};
 
 /// Less than this share of the prompt from the cache makes no difference that could be
 /// seen: the simulated figure is as good as any.
@@ -37,7 +38,7 @@ fn cached<'a>(
     if let Some(reported) = case.reported_cached_tokens.filter(|cached| *cached <= prompt_tokens) {
         return Some((reported, CachedSource::Reported));
     }
-    let simulated = case.reuse.and_then(|reuse| simulated(prompt_tokens, reuse, earlier));
+    let simulated = case.reuse.map(|reuse| simulated(prompt_tokens, reuse, earlier));
     match (seen, simulated) {
         (CacheUse::Reuses, Some(tokens)) => Some((tokens, CachedSource::Simulated)),
         (_, Some(tokens)) if float(tokens) < NEXT_TO_NOTHING * float(prompt_tokens) => {
@@ -54,25 +55,11 @@ fn simulated<'a>(
     prompt_tokens: u64,
     reuse: SimulatedReuse,
     earlier: &impl Fn(usize) -> Option<&'a Case>,
-) -> Option<u64> {
-    let of_prompt = |bytes: u64| {
-        (reuse.prompt_bytes > 0)
-            .then(|| whole(float(prompt_tokens) * float(bytes) / float(reuse.prompt_bytes)))
+) -> u64 {
+    let answer = |case: &Case| {
+        let output = case.output_tokens.unwrap_or(0);
+        Some(AnswerTokens::new(case.prompt_tokens?, output, case.has_reasoned()))
     };
-    let continued = reuse.continues.and_then(|continued| {
-        let held = tokens_left(earlier(continued.from)?)?;
-        let behind = of_prompt(continued.bytes_behind_answer)?;
-        Some(held.min(prompt_tokens.saturating_sub(behind)))
-    });
-    let held = continued.or_else(|| of_prompt(reuse.reusable_bytes))?;
-    Some(held.min(prompt_tokens.saturating_sub(1)))
-}
-
-/// What a request leaves in the cache for one that goes on from it: its prompt and its
-/// answer, less the last token, which was never read; of reasoning, which is not sent
-/// back, nothing.
-fn tokens_left(case: &Case) -> Option<u64> {
-    let prompt = case.prompt_tokens?;
-    let answer = case.output_tokens.filter(|_| !case.has_reasoned()).unwrap_or(0);
-    Some(prompt + answer.saturating_sub(1))
+    let answer = reuse.continues.and_then(|continued| answer(earlier(continued.from)?));
+    cached_tokens(&reuse, prompt_tokens, answer).min(prompt_tokens.saturating_sub(1))
 }

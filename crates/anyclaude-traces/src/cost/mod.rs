@@ -28,11 +28,13 @@ mod speeds;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::error::Error;
 use crate::model::request::Request;
 use crate::model::{CacheUse, SimulatedReuse};
+use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate};
 use crate::recording::join::UnmatchedLogRequest;
 
 pub use breakdown::{breakdown, is_comparable};
@@ -44,6 +46,24 @@ use rate::Rate;
 /// The name that a model's speeds go by.
 type Model = Option<Arc<str>>;
 
+/// Lets all requests of one recording pass through a simulated prompt cache, and fills
+/// what [`fit`] fills with what that gives.
+///
+/// `fetch` reads elements of prompts again, which [`simulate`] needs for few; what it
+/// could not read counts as far as is known, and is returned.
+pub fn fit_simulated<'a>(
+    requests: &mut [&mut Request],
+    elsewhere: &mut [UnmatchedLogRequest],
+    prompts: &'a Prompts,
+    options: CacheOptions,
+    fetch: &'a mut Fetch<'a>,
+) -> Vec<Error> {
+    let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
+    let (reuse, unread) = simulate(&seen, prompts, options, fetch).into_reuse();
+    fit(requests, elsewhere, &reuse);
+    unread
+}
+
 /// Fills the parts of time and the tokens of all requests of one recording.
 ///
 /// `requests` are those of every kind, in any order; `elsewhere` are requests that only
@@ -54,8 +74,13 @@ pub fn fit(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest],
     let of_requests =
         requests.iter().enumerate().filter_map(|(at, request)| Case::of(request, reuse.get(at).copied(), at));
     let mut cases: Vec<Case> = of_requests.collect();
-    let of_log = elsewhere.iter().enumerate();
-    cases.extend(of_log.map(|(at, unmatched)| Case::of_log(unmatched, at)));
+    let backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> =
+        cases.iter().map(|case| (case.run.clone(), case.backend.clone())).collect();
+    let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
+        let case = Case::of_log(unmatched, at);
+        Case { backend: backends.get(&case.run).cloned().flatten(), ..case }
+    });
+    cases.extend(of_log.collect::<Vec<_>>());
     // Whatever the order in which they come, ties included.
     cases.sort_by(|a, b| a.order().cmp(&b.order()));
     fit_cases(&mut cases);

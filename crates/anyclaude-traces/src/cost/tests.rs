@@ -65,7 +65,10 @@ fn a_lonely_request_waits_for_its_proxy_its_reading_and_its_writing() {
     assert_eq!((found.load_ms, found.queue_ms, found.read_ms), (Some(0), Some(0), Some(10_000)));
     assert_eq!((found.write_ms, found.stall_ms, found.other_ms), (Some(2_000), Some(0), Some(0)));
     assert_eq!((found.cached_tokens, found.cached_source), (Some(0), Some(CachedSource::Simulated)));
-    assert_eq!((found.read_tokens, found.needed_tokens, found.again_tokens), (Some(10_000), Some(10_000), Some(0)));
+    assert_eq!(
+        (found.read_tokens, found.needed_tokens, found.again_tokens),
+        (Some(10_000), Some(10_000), Some(0))
+    );
 }
 
 #[test]
@@ -82,7 +85,11 @@ fn a_warm_request_that_takes_half_the_time_proves_reuse() {
     assert_eq!(found[1].cached, Some((9_000, CachedSource::Simulated)));
     let found = warm(5_000);
     assert_eq!((found[1].seen, found[1].cached), (CacheUse::Unknown, None));
-    assert_eq!(found[0].cached, Some((0, CachedSource::Simulated)), "what is next to nothing is told all the same");
+    assert_eq!(
+        found[0].cached,
+        Some((0, CachedSource::Simulated)),
+        "what is next to nothing is told all the same"
+    );
 }
 
 #[test]
@@ -147,7 +154,11 @@ fn a_continued_prompt_finds_the_answer_too() {
     };
     assert_eq!(continued(false, 400), Some((10_099, CachedSource::Simulated)));
     assert_eq!(continued(true, 400), Some((10_000, CachedSource::Simulated)), "reasoning is not sent back");
-    assert_eq!(continued(false, 20_000), Some((5_500, CachedSource::Simulated)), "what follows cannot be there");
+    assert_eq!(
+        continued(false, 20_000),
+        Some((5_500, CachedSource::Simulated)),
+        "what follows cannot be there"
+    );
 }
 
 #[test]
@@ -157,7 +168,10 @@ fn what_an_earlier_turn_had_is_read_again() {
         case.reported_prompt_tokens = Some(if at == 0 { 10_000 } else { 11_000 });
     });
     let found = timing(&found[1]);
-    assert_eq!((found.read_tokens, found.needed_tokens, found.again_tokens), (Some(9_000), Some(901), Some(8_099)));
+    assert_eq!(
+        (found.read_tokens, found.needed_tokens, found.again_tokens),
+        (Some(9_000), Some(901), Some(8_099))
+    );
 }
 
 #[test]
@@ -224,11 +238,16 @@ fn a_load_needs_two_others_that_are_even() {
     };
     assert_eq!(found(10_000), 40_000);
     assert_eq!(found(15_000), 0, "the others are not even");
-    assert_eq!(turns(2, |at, case| {
-        if at == 0 {
-            (case.ttft_ms, case.total_ms) = (Some(50_000), Some(52_000));
-        }
-    })[0].load_ms, 0, "one other is not enough");
+    assert_eq!(
+        turns(2, |at, case| {
+            if at == 0 {
+                (case.ttft_ms, case.total_ms) = (Some(50_000), Some(52_000));
+            }
+        })[0]
+            .load_ms,
+        0,
+        "one other is not enough"
+    );
 }
 
 #[test]
@@ -302,7 +321,11 @@ fn counts_that_cannot_be_true_take_part_in_nothing() {
     assert_eq!((times.cached_tokens, times.read_tokens, times.needed_tokens), (None, None, None));
     assert_eq!(times.read_ms, Some(10_000), "its times are still times");
     assert!(!found[1].sample().reads && !found[1].sample().writes);
-    assert_eq!(timing(&found[2]).needed_tokens, Some(1), "the turn before the one that is not believed counts");
+    assert_eq!(
+        timing(&found[2]).needed_tokens,
+        Some(1),
+        "the turn before the one that is not believed counts"
+    );
 }
 
 #[test]

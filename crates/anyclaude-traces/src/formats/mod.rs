@@ -4,4 +4,4 @@ pub mod anyclaude;
 pub mod body;
 pub(crate) mod json;
 pub mod record;
-pub(crate) mod sse;
+pub mod sse;

@@ -299,4 +299,8 @@ impl<'a> PromptComparer<'a> {
     pub(super) fn errors(&self) -> &[Error] {
         &self.texts.errors
     }
+
+    pub(super) fn into_errors(self) -> Vec<Error> {
+        self.texts.errors
+    }
 }

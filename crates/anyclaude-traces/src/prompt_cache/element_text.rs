@@ -14,7 +14,7 @@ use crate::read::Store;
 /// When the file cannot be read (any more).
 pub fn element_text(store: &Store, path: &Path, place: ElementPath) -> Result<String, Error> {
     let mut wanted = WantedElement { place, text: String::new() };
-    store.reread(path, &mut wanted)?;
+    store.read_one(path, &mut wanted)?;
     Ok(wanted.text)
 }
 

@@ -196,6 +196,11 @@ impl Simulation<'_> {
     pub(crate) fn errors(&self) -> &[Error] {
         self.comparer.errors()
     }
+
+    /// The same, and what the cache held of each request.
+    pub(crate) fn into_reuse(self) -> (Vec<SimulatedReuse>, Vec<Error>) {
+        (self.reuse, self.comparer.into_errors())
+    }
 }
 
 impl std::fmt::Debug for Simulation<'_> {

@@ -10,8 +10,8 @@ use walkdir::{DirEntry, WalkDir};
 use super::Source;
 use crate::error::{Error, ErrorKind};
 
-/// Gives every file at or below these paths to `found`, each once; returns what
-/// kept others from being found.
+/// Calls `found` with every file at or below these paths, once each. Returns the errors
+/// that may have hidden others.
 pub(super) fn find_below<P: AsRef<Path>>(
     paths: impl IntoIterator<Item = P>,
     found: &mut dyn FnMut(Source),
@@ -29,7 +29,7 @@ pub(super) fn find_below<P: AsRef<Path>>(
 
 struct Finder<'f> {
     found: &'f mut dyn FnMut(Source),
-    /// What was found while no file could be found twice.
+    /// What was found before any file could be found twice.
     files: Vec<(Arc<Path>, TruePath)>,
     /// Every folder that was walked through, with its true path.
     folders: Vec<(PathBuf, PathBuf)>,
@@ -39,10 +39,10 @@ struct Finder<'f> {
     errors: Vec<Error>,
 }
 
-/// By which a file is known again.
+/// A path without links, which tells whether two files are one.
 enum TruePath {
     Known(PathBuf),
-    /// That of this folder, and the rest of the file's path.
+    /// Below this folder, whose true path is known: made only when it is needed.
     InFolder(usize),
 }
 
@@ -62,7 +62,7 @@ impl Finder<'_> {
     }
 
     fn walk(&mut self, folder: &Path) {
-        // Those that are compared lie in one folder, so that it is by name.
+        // Only entries of one folder are compared, which differ in their names.
         let by_name = |a: &DirEntry, b: &DirEntry| encoded(a.path()).cmp(encoded(b.path()));
         for entry in WalkDir::new(folder).sort_by(by_name) {
             match entry.map_err(walk_error).and_then(candidate) {
@@ -92,7 +92,7 @@ impl Finder<'_> {
         (self.found)(Source { path });
     }
 
-    /// From now on every file is looked for among those that were found.
+    /// From now on, checks whether a file was found already.
     fn expect_repeats(&mut self) {
         let (files, folders) = (&mut self.files, &self.folders);
         self.seen.get_or_insert_with(|| {

@@ -1,26 +1,29 @@
 //! Finds and reads the logs beside the traces.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::work::{Order, each};
+use super::open::{check_regular, open};
+use super::parallel::{Order, for_each_parallel};
 use super::{Progress, Store};
 use crate::error::{Error, ErrorKind};
-use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser};
+use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser, line_stamps};
 use crate::model::time::Timestamp;
 
 /// How much of a log is read at once.
 const CHUNK_BYTES: usize = 1 << 18;
-/// How long before its start a request may be logged, and how much the clocks of
-/// names and contents may differ: a minute, in milliseconds.
+/// How much of a log is looked at to tell when it begins or ends.
+const END_BYTES: u64 = 1 << 16;
+/// A minute: a request may be logged before its start, and a name be older than what the
+/// file holds.
 const SLACK_MS: i64 = 60_000;
 /// A request log holds one day; the day may be local or UTC.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// The logs of one root, as far as they overlap a time.
+/// The logs of one root that overlap a window of time.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Logs {
@@ -70,8 +73,8 @@ impl Store {
         traces?.parent().map(Path::to_owned)
     }
 
-    /// Reads the logs below a root that can tell of requests in this time; the
-    /// others are not opened. Logs that cannot be read are returned beside.
+    /// Reads the logs below a root that may hold requests of this time. Logs that cannot be
+    /// read are returned beside them.
     #[must_use]
     pub fn logs(&self, root: &Path, window: RangeInclusive<Timestamp>) -> (Logs, Vec<Error>) {
         let mut errors = Vec::new();
@@ -91,15 +94,16 @@ impl Store {
         (logs, errors)
     }
 
-    /// Reads one log that the user names: a debug log or what was captured of
-    /// anyclaude's standard error.
+    /// Reads one log that the user names: a debug log, or captured standard error of
+    /// anyclaude.
     ///
     /// # Errors
     ///
     /// When the file cannot be read.
     pub fn log(&self, path: &Path) -> Result<LogFile<ParsedLog>, Error> {
         let mut parser = LogParser::new();
-        read_chunks(path, &self.progress, |chunk| parser.feed(chunk))
+        check_regular(path)
+            .and_then(|()| read_chunks(path, &self.progress, |chunk| parser.feed(chunk)))
             .map_err(|kind| Error::new(path, kind))?;
         Ok(LogFile { path: path.to_owned(), content: parser.finish() })
     }
@@ -114,10 +118,10 @@ impl Store {
         self.progress.expect_files(paths.len());
         let read = |(): &mut (), path: &PathBuf| {
             let read = read(path);
-            self.progress.count_file(0);
+            self.progress.count_file();
             (path.clone(), read)
         };
-        each(
+        for_each_parallel(
             self.threads,
             Order::OfItems,
             |feed| paths.into_iter().for_each(feed),
@@ -132,8 +136,8 @@ impl Store {
     }
 }
 
-/// The regular files of a folder with this ending, sorted by name. A folder that
-/// is not there holds none.
+/// The regular files of a folder with this ending, sorted by name; none where there is no
+/// such folder.
 fn candidates(
     folder: &Path,
     ending: &str,
@@ -162,18 +166,48 @@ fn candidates(
     paths
 }
 
-/// Whether a debug log can hold lines of this time: it begins when its name says
-/// and ends when it was last written.
+/// Whether a debug log can hold lines of this time. It begins when its name says and ends
+/// when it was last written; but files are renamed, copied and touched, so that a log is
+/// only left out where its own lines say the same.
 fn may_overlap(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy();
-    let begins = Timestamp::from_file_name(&format!("{}-000Z", name.trim_start_matches("debug-session-")));
-    let too_late = begins.is_some_and(|begins| begins > window.end().plus_ms(SLACK_MS));
-    let written = fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let written = written.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let written =
-        written.and_then(|time| i64::try_from(time.as_millis()).ok()).and_then(Timestamp::from_unix_ms);
-    let too_early = written.is_some_and(|written| written < window.start().plus_ms(-SLACK_MS));
-    !too_late && !too_early
+    let (first, last) = (window.start().plus_ms(-SLACK_MS), window.end().plus_ms(SLACK_MS));
+    let is_later = named(path).is_some_and(|begins| begins > last)
+        && stamp_at(path, End::First).is_some_and(|stamp| stamp > last);
+    let is_earlier = written(path).is_some_and(|written| written < first)
+        && stamp_at(path, End::Last).is_some_and(|stamp| stamp < first);
+    !is_later && !is_earlier
+}
+
+/// When a debug log begins, as its name says.
+fn named(path: &Path) -> Option<Timestamp> {
+    let name = path.file_stem()?.to_string_lossy();
+    Timestamp::from_file_name(&format!("{}-000Z", name.trim_start_matches("debug-session-")))
+}
+
+/// When a file was last written.
+fn written(path: &Path) -> Option<Timestamp> {
+    let written = fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_unix_ms(i64::try_from(written.as_millis()).ok()?)
+}
+
+/// Which end of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+/// The earliest stamp at the beginning of a log, or the latest at its end; `None` where
+/// none is found.
+fn stamp_at(path: &Path, end: End) -> Option<Timestamp> {
+    let (mut file, length) = open(path).ok()?;
+    if end == End::Last {
+        file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES))).ok()?;
+    }
+    let mut piece = Vec::new();
+    file.take(END_BYTES).read_to_end(&mut piece).ok()?;
+    let stamps = line_stamps(&piece);
+    if end == End::First { stamps.min() } else { stamps.max() }
 }
 
 /// Whether a request log is of a day in this time.
@@ -184,12 +218,12 @@ fn is_of_day(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
     first <= *window.end() && *window.start() <= last
 }
 
-fn read_chunks(path: &Path, progress: &Progress, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
-    if !fs::metadata(path)?.is_file() {
-        // It is not even opened: a pipe would wait for somebody to write.
-        return Err(ErrorKind::NotRegular);
-    }
-    let mut file = File::open(path)?;
+pub(super) fn read_chunks(
+    path: &Path,
+    progress: &Progress,
+    mut feed: impl FnMut(&[u8]),
+) -> Result<(), ErrorKind> {
+    let (mut file, _) = open(path)?;
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match file.read(&mut chunk) {

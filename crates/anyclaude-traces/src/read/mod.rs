@@ -4,8 +4,9 @@ mod buffer;
 mod find;
 mod logs;
 mod open;
+mod parallel;
+pub(crate) mod paths;
 mod progress;
-mod work;
 
 use std::borrow::Borrow;
 use std::path::Path;
@@ -15,11 +16,11 @@ use std::thread;
 use buffer::Buffer;
 use find::find_below;
 pub use logs::{LogFile, Logs};
-use open::Opener;
+use open::open;
+pub use open::read_file;
+pub(crate) use parallel::Order;
+use parallel::for_each_parallel;
 pub use progress::Progress;
-use progress::Tally;
-pub(crate) use work::Order;
-use work::each;
 
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::trace::Parser;
@@ -34,7 +35,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// The file, under the name it was found by.
+    /// The file, by the path under which it was found.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -47,8 +48,8 @@ impl Source {
 pub struct TraceFile {
     /// The file.
     pub path: Arc<Path>,
-    /// Its content. A timestamp that the content lacks is taken from the file's
-    /// name, which anyclaude makes from it.
+    /// Its content. A missing timestamp is taken from the file's name, which anyclaude
+    /// makes from the timestamp.
     pub record: TraceRecord,
 }
 
@@ -101,12 +102,12 @@ impl Store {
         self.progress.clone()
     }
 
-    /// The files at these paths: a file stands for itself, a folder for every
-    /// `*.json` below it, hidden folders included. Sorted by name inside each
-    /// folder; a file that two of the paths reach is found once.
+    /// The files at these paths: a file itself, and of a folder every `*.json` below it,
+    /// hidden folders included. Sorted by name inside each folder; a file that two of the
+    /// paths reach is found once.
     ///
-    /// Links to files are followed, links to folders only when named. What is
-    /// no regular file is passed over inside a folder and an error when named.
+    /// Links to files are followed, links to folders only when named. Anything but a regular
+    /// file is ignored inside a folder, and an error when named.
     #[must_use]
     pub fn find<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> (Vec<Source>, Vec<Error>) {
         let mut sources = Vec::new();
@@ -114,29 +115,28 @@ impl Store {
         (sources, errors)
     }
 
-    /// Reads sources on all threads, shows each one's content to a visitor of
-    /// its own, and calls `fold` for one after the other, in the order of the
-    /// sources.
+    /// Reads sources on all threads, each with a visitor of its own, and calls `fold` with
+    /// one after the other, in the order of the sources.
     ///
-    /// Files that could not be read or are no traces are returned, in the same
-    /// order; they never keep another from being read.
+    /// Files that cannot be read or are no traces are returned, in the same order; they
+    /// never keep another from being read.
     pub fn scan<V: Visit + Send>(
         &self,
         sources: &[Source],
         visitor: impl Fn() -> V + Sync,
-        fold: impl FnMut(TraceFile, V) + Send,
+        fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
         self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold)
     }
 
-    /// [Finds](Self::find) files and [scans](Self::scan) them, the first while it
-    /// still looks for others. Errors of finding come first.
+    /// [Finds](Self::find) files and [scans](Self::scan) them at the same time. Errors of
+    /// finding come first.
     pub(crate) fn find_and_scan<P: AsRef<Path>, V: Visit + Send>(
         &self,
         order: Order,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
-        fold: impl FnMut(TraceFile, V) + Send,
+        fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
         let find = |feed: &mut dyn FnMut(Source)| errors = find_below(paths, feed);
@@ -150,7 +150,7 @@ impl Store {
         order: Order,
         find: impl FnOnce(&mut dyn FnMut(S)),
         visitor: impl Fn() -> V + Sync,
-        mut fold: impl FnMut(TraceFile, V) + Send,
+        mut fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
         let expect = |feed: &mut dyn FnMut(S)| {
@@ -163,7 +163,7 @@ impl Store {
             let mut seen = visitor();
             reader.read(source.borrow(), &mut seen).map(|file| (file, seen))
         };
-        each(
+        for_each_parallel(
             self.threads,
             order,
             expect,
@@ -178,39 +178,37 @@ impl Store {
         errors.into_iter().map(|(_, error)| error).collect()
     }
 
-    /// Reads one file again, for content that was not kept.
+    /// Reads one file, for content that is not kept of every file.
     ///
     /// # Errors
     ///
     /// When the file cannot be read or is no trace (any more).
-    pub fn reread<V: Visit>(&self, path: &Path, visit: &mut V) -> Result<TraceFile, Error> {
+    pub fn read_one<V: Visit>(&self, path: &Path, visit: &mut V) -> Result<TraceFile, Error> {
         Reader::new(self).read(&Source { path: Arc::from(path) }, visit)
     }
 }
 
 /// Reads one file after the other into the same memory.
-struct Reader<'p> {
+struct Reader<'s> {
     max_file_bytes: u64,
-    opener: Opener,
+    progress: &'s Progress,
     buffer: Buffer,
     parser: Parser,
-    read: Tally<'p>,
 }
 
-impl<'p> Reader<'p> {
-    fn new(store: &'p Store) -> Self {
+impl<'s> Reader<'s> {
+    fn new(store: &'s Store) -> Self {
         Self {
             max_file_bytes: store.max_file_bytes,
-            opener: Opener::default(),
+            progress: &store.progress,
             buffer: Buffer::default(),
             parser: Parser::default(),
-            read: Tally::new(&store.progress),
         }
     }
 
     fn read<V: Visit>(&mut self, source: &Source, visit: &mut V) -> Result<TraceFile, Error> {
         let parsed = self.parse(&source.path, visit);
-        self.read.count_file(self.buffer.bytes().len());
+        self.progress.count_file();
         let mut record = parsed.map_err(|kind| Error::new(&*source.path, kind))?;
         if record.timestamp.is_none() {
             let name = source.path.file_name().unwrap_or_default().to_string_lossy();
@@ -219,31 +217,16 @@ impl<'p> Reader<'p> {
         Ok(TraceFile { path: source.path.clone(), record })
     }
 
-    /// Where the first read ends early it has met the end of the file. Asking for more
-    /// would take as long as closing a small one, so that this is only done where what
-    /// was read is no trace.
     fn parse<V: Visit>(&mut self, path: &Path, visit: &mut V) -> Result<TraceRecord, ErrorKind> {
-        self.buffer.clear();
-        let mut file = self.opener.open(path)?;
         let limit = self.max_file_bytes;
-        let most = usize::try_from(limit.saturating_add(1)).unwrap_or(usize::MAX);
-        let may_be_whole = self.buffer.begin(&mut file, most)?;
-        let begun = self.buffer.bytes().len();
-        let first = may_be_whole.then(|| self.parser.parse(self.buffer.bytes(), visit));
-        if let Some(Ok(record)) = first {
-            return Ok(record);
-        }
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(ErrorKind::NotRegular);
-        }
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
-        check(metadata.len())?;
-        self.buffer.finish(&mut file, usize::try_from(metadata.len()).unwrap_or(usize::MAX), most)?;
+        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let (mut file, bytes) = open(path)?;
+        check(bytes)?;
+        let count = |count| self.progress.count_bytes(count);
+        self.buffer.read(&mut file, size(bytes), size(limit.saturating_add(1)), count)?;
+        // It may have grown.
         check(self.buffer.bytes().len() as u64)?;
-        match first {
-            Some(Err(error)) if self.buffer.bytes().len() == begun => Err(error.into()),
-            _ => Ok(self.parser.parse(self.buffer.bytes(), visit)?),
-        }
+        Ok(self.parser.parse(self.buffer.bytes(), visit)?)
     }
 }

@@ -128,12 +128,7 @@ fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
 }
 
 impl UnassignedRequest {
-    fn new(
-        path: Arc<Path>,
-        record: TraceRecord,
-        tools: Arc<[ToolSize]>,
-        place: Place,
-    ) -> Self {
+    fn new(path: Arc<Path>, record: TraceRecord, tools: Arc<[ToolSize]>, place: Place) -> Self {
         let path = TracePath(path);
         let trace_names_model = record.mode.as_deref() == Some("claude");
         let model = record.requested_model.clone().filter(|_| trace_names_model);

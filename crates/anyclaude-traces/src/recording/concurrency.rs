@@ -71,4 +71,10 @@ mod tests {
         let cold: Vec<bool> = found.iter().map(|one| one.cold_start).collect();
         assert_eq!(cold, [true, false, false, true, false, false]);
     }
+
+    #[test]
+    fn who_comes_when_the_other_goes_does_not_overlap() {
+        let found = concurrency(&intervals(&[(0, 100, 0, true), (100, 200, 0, true)]));
+        assert!(found.iter().all(|one| !one.overlapped), "{found:?}");
+    }
 }

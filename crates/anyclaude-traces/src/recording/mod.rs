@@ -58,7 +58,7 @@ impl Recording {
         store: &Store,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
-        mut fold: impl FnMut(&TraceFile, V) + Send,
+        mut fold: impl FnMut(&TraceFile, V),
     ) -> Self {
         let mut builder = RequestBuilder::default();
         let skipped = store.find_and_scan(Order::OfItems, paths, visitor, |file, seen| {

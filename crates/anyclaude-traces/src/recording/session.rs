@@ -3,7 +3,7 @@
 //! A session is the one that the trace names. Where it names none (older Claude
 //! Code), requests of one mode and user belong together while they follow each
 //! other within half an hour; a conversation that goes on after a longer pause
-//! intervals in its session.
+//! stays in its session.
 //!
 //! A thread is one chain of growing histories: a request continues the thread
 //! whose newest history it begins with. A subagent, an edited history or a
@@ -258,5 +258,34 @@ mod tests {
         assert_eq!(threads.take(ThreadScope { kind: Kind::Background, ..scope }, history), None);
         assert_eq!(threads.take(scope, history), Some(0));
         assert_eq!(threads.take(scope, history), None, "it was taken out");
+    }
+
+    /// The session of each request of one conversation, where no trace names one: so many
+    /// minutes after the first, with so many messages.
+    fn sessions(requests: [(i64, usize); 2]) -> [Arc<str>; 2] {
+        let folder = tempfile::tempdir().unwrap();
+        for (minutes, count) in requests {
+            let stamp = Timestamp::from_unix_ms(1_763_260_245_000 + minutes * 60_000).unwrap();
+            let message = |at| format!(r#"{{"role":"{}","content":"{at}"}}"#, ["user", "assistant"][at % 2]);
+            let messages: Vec<String> = (0..count).map(message).collect();
+            let (tools, messages) = (r#"[{"name":"Bash"}]"#, messages.join(","));
+            let body = format!(r#"{{"system":"Be brief.","tools":{tools},"messages":[{messages}]}}"#);
+            let trace = format!(r#"{{"timestamp":"{stamp}","mode":"lmstudio","request":{{"body":{body}}}}}"#);
+            std::fs::write(folder.path().join(format!("{minutes:04}.json")), trace).unwrap();
+        }
+        let recording = crate::Recording::read(&crate::Store::default(), [folder.path()]);
+        let sessions: Vec<Arc<str>> =
+            recording.requests.iter().map(|request| request.session.clone().unwrap()).collect();
+        sessions.try_into().unwrap()
+    }
+
+    #[test]
+    fn only_a_conversation_that_grows_outlives_a_pause() {
+        let [first, grown] = sessions([(0, 1), (31, 3)]);
+        assert_eq!(first, grown);
+        let [first, again] = sessions([(0, 1), (31, 1)]);
+        assert_ne!(first, again, "the same words may be said in another session");
+        let [first, again] = sessions([(0, 1), (30, 1)]);
+        assert_eq!(first, again, "half an hour is no pause");
     }
 }

@@ -82,6 +82,7 @@ fn read_event(kind: &str, event: Json<'_>, found: &mut Map<String, Value>) {
 
 /// The `data` lines of every event, an empty line ending each event.
 fn event_data(stream: &str) -> Vec<String> {
+    let stream = stream.strip_prefix('\u{feff}').unwrap_or(stream);
     let stream = stream.replace("\r\n", "\n").replace('\r', "\n");
     stream.split("\n\n").filter_map(data_of).collect()
 }

@@ -1,6 +1,7 @@
 //! `prefix` against a naive simulator, and against sessions built by rule.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
+mod causes;
 mod naive;
 mod random;
 mod sessions;

@@ -1,15 +1,14 @@
 //! The arguments of `traces prefix`.
 
 use std::ffi::OsString;
-use std::num::{NonZeroU64, NonZeroUsize};
-use std::str::FromStr;
+use std::num::NonZeroU64;
 
 use anyclaude_traces::prompt_cache::{CacheOptions, Order, View};
-use anyhow::anyhow;
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};
-use super::{Filter, Format, Formats, Limits, Output};
+use super::shared::at_least_one;
+use super::{CacheArgs, Filter, Format, Formats, Limits, Output};
 
 #[derive(Debug, Args)]
 #[command(
@@ -39,12 +38,8 @@ pub(crate) struct PrefixArgs {
     /// user messages), `truncated` (histories cut as the log says); `auto`: what the logs tell
     #[arg(long = "as", value_name = "EDITS", default_value = "auto", value_parser = ViewArg::parse)]
     pub(crate) view: ViewArg,
-    /// How many prompts the backend's cache holds; LM Studio's default is 4
-    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
-    pub(crate) slots: NonZeroUsize,
-    /// Whether main memory keeps what leaves a slot, as llama.cpp and LM Studio do by default
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
-    pub(crate) cache_ram: RamArg,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     /// How many tokens the model's context holds: shows headroom, and the turn that overflows
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub(crate) context: Option<NonZeroU64>,
@@ -57,11 +52,6 @@ pub(crate) struct PrefixArgs {
     pub(crate) filter: Filter,
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-/// A whole number above 0.
-fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
-    text.parse().map_err(|_| anyhow!("write a whole number from 1 on"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,30 +90,14 @@ impl ViewArg {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RamArg {
-    /// What the reported counts of cached tokens agree with, else on
-    Auto,
-    /// What leaves a slot is kept in main memory
-    On,
-    /// The slots are all the cache there is
-    Off,
-}
-
 impl PrefixArgs {
     /// How the cache is to be simulated.
     pub(crate) fn cache_options(&self) -> CacheOptions {
-        let mut options = CacheOptions::default();
+        let mut options = self.cache.options();
         options.order = self.order.into();
         options.view = match self.view {
             ViewArg::Auto => None,
             ViewArg::Is(view) => Some(view),
-        };
-        options.slots = self.slots;
-        options.ram = match self.cache_ram {
-            RamArg::Auto => None,
-            RamArg::On => Some(true),
-            RamArg::Off => Some(false),
         };
         options
     }

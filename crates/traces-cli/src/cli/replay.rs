@@ -12,7 +12,7 @@ use super::{Filter, Format, Formats, Output};
 
 #[derive(Debug, Args)]
 #[command(
-    // Of all verbs this one asks a model, so that --model is the one to ask.
+    // This verb alone asks a model, so --model is the one to ask.
     mut_arg("model", |model| model
         .help("The model to ask [default: the only one that is loaded]")
         .long_help("The model to ask [default: the only one that is loaded]\n\nAs the server names it. \
@@ -59,8 +59,8 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct Direct {
     /// The server
     ///
-    /// Its address without a path. Only a loopback address will do, unless --allow-remote
-    /// is given; no proxy of the environment is used, and no redirect followed.
+    /// Its address, such as http://127.0.0.1:1234. Only loopback addresses are allowed, unless
+    /// --allow-remote is given. No proxy of the environment is used, no redirect followed.
     #[arg(long, value_name = "URL", default_value = lmstudio_replay::DEFAULT_URL)]
     pub(crate) url: String,
     /// The API to use [default: what the server has]
@@ -68,7 +68,8 @@ pub(crate) struct Direct {
     pub(crate) api: Option<ApiArg>,
     /// The most tokens that an answer may have, whatever was recorded
     ///
-    /// More tokens measure the speed of generation better, and take longer.
+    /// More tokens measure the speed of generation better, and take longer. A server that
+    /// ignores the limit is cut off after 10,000 + 4 × N events, or 16 MB + 8 kB × N.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u64).range(1..))]
     pub(crate) max_tokens: u64,
     /// How often to measure
@@ -84,7 +85,8 @@ pub(crate) struct Direct {
     pub(crate) warm: bool,
     /// The longest silence, the wait for the first event included
     ///
-    /// Comments and pings count as silence. What was measured before is kept.
+    /// Comments and pings count as silence. What was measured before is kept. The whole
+    /// answer is bounded by --max-tokens instead.
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
     /// The longest wait for a connection
@@ -113,7 +115,7 @@ pub(crate) enum ApiArg {
     Openai,
 }
 
-/// A number of seconds that is more than none.
+/// Parses a number of seconds above 0.
 fn parse_seconds(text: &str) -> anyhow::Result<Duration> {
     let seconds: f64 = text.parse().context("write a number of seconds, such as 600 or 2.5")?;
     let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());

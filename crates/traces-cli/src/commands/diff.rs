@@ -12,11 +12,12 @@ use super::{reading, report_skipped};
 use crate::cli::{DiffArgs, Format};
 use crate::exit::Status;
 use crate::render::{csv, diff as render, json, notes, page};
-use crate::select::{FewModels, Reader, Side, Sides};
+use crate::select;
+use anyclaude_traces::select::{FewModels, Reader, Side, Sides};
 
 pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?;
     let sides = reading(&reader, &args.output, || {
         Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)
     })?;
@@ -36,6 +37,6 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
     Ok(Status::exceeded_if(args.exit_code && !found.is_empty()).and(status))
 }
 
-fn read<'a>(reader: &Reader<'_>, side: &'a Side, text: bool) -> Result<diff::Side<'a>, Error> {
+fn read<'a>(reader: &Reader, side: &'a Side, text: bool) -> Result<diff::Side<'a>, Error> {
     read_side(reader.store(), side.selector.clone(), side.requests.iter().collect(), text)
 }

@@ -1,20 +1,18 @@
-//! What `traces replay --save` measured of both models, for the verbs that compare
-//! them.
+//! Reads the files of `traces replay --save`, for the verbs that compare two models.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyclaude_traces::analysis::explain::Direct;
-use anyhow::{Context as _, anyhow, bail};
+use anyclaude_traces::read::read_file;
+use anyhow::{Context as _, anyhow};
 use lmstudio_replay::Replay;
 
-use crate::select::Side;
+use anyclaude_traces::select::Side;
 
 /// How to get such a file.
 const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
 
-/// The two measurements, each beside the side of which it is; `None` where no files
-/// are named.
+/// The measurements of the left and the right side; `None` where no files are given.
 pub(super) fn measured(
     files: &[PathBuf],
     left: &Side,
@@ -39,12 +37,8 @@ fn measurement(file: &Path, side: &Side) -> anyhow::Result<Direct> {
 }
 
 fn read(file: &Path) -> anyhow::Result<Replay> {
-    let at = || format!("{}: cannot be read. {MEASURE} FILE`", file.display());
-    if !fs::metadata(file).with_context(at)?.is_file() {
-        bail!("{}: not a regular file", file.display());
-    }
-    let text = fs::read(file).with_context(at)?;
-    serde_json::from_slice(&text).with_context(|| {
+    let document = read_file(file).map_err(|error| anyhow!("{error}. {MEASURE} FILE`"))?;
+    serde_json::from_slice(&document).with_context(|| {
         format!("{}: not what `traces replay --save` writes. {MEASURE} FILE`", file.display())
     })
 }

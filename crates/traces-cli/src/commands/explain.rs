@@ -16,11 +16,13 @@ use super::{reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
 use crate::render::{explain as render, json, page};
-use crate::select::{FewModels, Reader, Side, Sides, faster_first};
+use crate::select;
+use anyclaude_traces::select::{FewModels, Side, Sides, faster_first};
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Table};
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader =
+        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let mut sides = reading(&reader, &args.output, || {
         Sides::select(&reader, args.fast.as_ref(), args.slow.as_ref(), FewModels::Fail)
     })?;
@@ -34,7 +36,15 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let (store, elements) = (reader.store().clone(), reader.into_prompts());
     let mut reuse = HashMap::new();
     for side in [&sides.left, &sides.right] {
-        reuse.extend(reuses(&simulated(&store, &elements, sides.scope, &side.passing(), &args.output)));
+        reuse.extend(reuses(&simulated(
+            &store,
+            &elements,
+            sides.scope,
+            &side.passing(),
+            args.cache.options(),
+            Vec::new(),
+            &args.output,
+        )));
     }
     let found = between(sides.scope, &sides.left, &sides.right, &prompts, &reuse, direct);
     sides.skipped.extend(unreadable);

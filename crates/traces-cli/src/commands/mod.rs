@@ -29,7 +29,7 @@ use crate::exit::Status;
 use crate::parse::Limit;
 use crate::render::page::{Next, quoted};
 use crate::render::{notes, progress, units};
-use crate::select::Reader;
+use anyclaude_traces::select::Reader;
 
 /// Runs a verb.
 pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -49,7 +49,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
 }
 
 /// Reads while a terminal shows how far it is.
-fn reading<T>(reader: &Reader<'_>, output: &Output, read: impl FnOnce() -> T) -> T {
+fn reading<T>(reader: &Reader, output: &Output, read: impl FnOnce() -> T) -> T {
     let progress = reader.store().progress();
     progress::while_reading(&progress, !output.quiet && !output.no_progress, read)
 }

@@ -5,17 +5,19 @@ use std::ffi::OsStr;
 use anyclaude_traces::Kind;
 use anyclaude_traces::Request;
 use anyclaude_traces::model::scope::KindFilter;
-use anyhow::{anyhow, bail};
+use anyclaude_traces::prompt_cache::CacheOptions;
+use anyhow::bail;
 
 use super::{reading, report_skipped};
 use crate::cli::{Filter, Output};
 use crate::exit::Status;
 use crate::render::notes;
-use crate::select::{Reader, Selection, Selector};
+use crate::select;
+use anyclaude_traces::select::{Reader, Selection, Selector};
 
 /// A request, and what was found on the way to it.
-pub(crate) struct SelectedRequest<'a> {
-    pub(crate) reader: Reader<'a>,
+pub(crate) struct SelectedRequest {
+    pub(crate) reader: Reader,
     pub(crate) selector: Selector,
     pub(crate) request: Request,
     /// That request alone, with the others besides.
@@ -24,17 +26,29 @@ pub(crate) struct SelectedRequest<'a> {
     pub(crate) status: Status,
 }
 
+/// Whether the parts of its time are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Costs {
+    /// They are.
+    Fitted,
+    /// They are not, which spares reading what prompts are made of.
+    Unknown,
+}
+
 /// The newest of the requests that the input selects; says so if there are others.
-pub(crate) fn newest<'a>(
+pub(crate) fn newest(
     input: &OsStr,
-    filter: &'a Filter,
+    filter: &Filter,
     output: &Output,
     doing: &str,
-) -> anyhow::Result<SelectedRequest<'a>> {
+    costs: Costs,
+) -> anyhow::Result<SelectedRequest> {
     let selector = Selector::parse(input)?;
-    let reader = Reader::new(filter, KindFilter::Only(Kind::Conversation))?;
-    let selection = reading(&reader, output, || reader.select_each(&[&selector]))?.pop();
-    let mut selection = selection.ok_or_else(|| anyhow!("there is no request"))?;
+    let mut reader = select::reader(filter, KindFilter::Only(Kind::Conversation))?;
+    if costs == Costs::Fitted {
+        reader = reader.with_costs(CacheOptions::default());
+    }
+    let mut selection = reading(&reader, output, || reader.select_one(&selector))?;
     let status = report_skipped(&selection.skipped, output);
     let Some(request) = selection.requests.last().cloned() else {
         bail!("none of these files could be read as a trace")

@@ -6,26 +6,26 @@ use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
 use anyclaude_traces::analysis::prefix::{CacheInput, PrefixInput, PrefixReport, Prompts, prefix};
-use anyclaude_traces::cost::{fit, speeds_by_model};
+use anyclaude_traces::analysis::tool_cost::read_tool_costs;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::ModelSpeeds;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::prompt_cache::{CacheOptions, Fetch, Simulation, element_text, simulate};
-use anyclaude_traces::recording::join::UnmatchedLogRequest;
+use anyclaude_traces::prompt_cache::{CacheOptions, element_text, simulate};
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};
 use crate::cli::{Format, Output, PrefixArgs};
 use crate::exit::Status;
 use crate::render::{csv, json, notes, page, prefix as render};
-use crate::select::{Reader, within};
+use crate::select;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = Reader::new(&args.filter, KindFilter::All)?.with_prompts();
-    let (mut selection, price_list) = reading(&reader, &args.output, || {
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(args.cache_options());
+    let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let price_list = selection.prices(reader.store());
+        let price_list = read_tool_costs(&mut selection, reader.store());
         match args.context {
             Some(_) => selection.count_all_tokens(reader.store()),
             None => selection.count_tokens(reader.store()),
@@ -39,12 +39,10 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     }
     let (store, prompts) = (reader.store().clone(), reader.into_prompts());
     let mut fetch = |path: &_, place| element_text(&store, path, place);
-    let mut passing = Passing::of(&selection.passing());
-    let mut simulation =
-        passing.through(&prompts, args.cache_options(), &mut selection.joined.unmatched, &mut fetch);
-    let inputs = passing.inputs();
-    let mut input = PrefixInput::new(selection.scope, &inputs);
-    input.speeds = passing.speeds(selection.scope);
+    let passing = selection.passing();
+    let mut simulation = simulate(&requests(&passing), &prompts, args.cache_options(), &mut fetch);
+    let mut input = PrefixInput::new(selection.scope, &passing);
+    input.speeds = speeds_by_model(selection.of_all_kinds());
     input.tool_costs = Some(price_list);
     input.context = args.context.map(|tokens| {
         let requests: Vec<&Request> = selection.requests.iter().collect();
@@ -72,55 +70,21 @@ pub(super) fn simulated(
     prompts: &Prompts,
     scope: Scope,
     passing: &[CacheInput<'_>],
+    options: CacheOptions,
+    speeds: Vec<ModelSpeeds>,
     output: &Output,
 ) -> PrefixReport {
     let mut fetch = |path: &_, place| element_text(store, path, place);
-    let mut passing = Passing::of(passing);
-    let mut simulation = passing.through(prompts, CacheOptions::default(), &mut [], &mut fetch);
-    let inputs = passing.inputs();
-    let mut input = PrefixInput::new(scope, &inputs);
-    input.speeds = passing.speeds(scope);
+    let mut simulation = simulate(&requests(passing), prompts, options, &mut fetch);
+    let mut input = PrefixInput::new(scope, passing);
+    input.speeds = speeds;
     let found = prefix(input, &mut simulation);
     say_lost(&found.skipped, output);
     found
 }
 
-/// Requests that pass through a cache, and whether each is reported.
-pub(super) struct Passing {
-    requests: Vec<Request>,
-    reported: Vec<bool>,
-}
-
-impl Passing {
-    pub(super) fn of(inputs: &[CacheInput<'_>]) -> Self {
-        Self {
-            requests: inputs.iter().map(|input| input.request.clone()).collect(),
-            reported: inputs.iter().map(|input| input.reported).collect(),
-        }
-    }
-
-    /// Lets them through, and tells what their times then say.
-    pub(super) fn through<'a>(
-        &mut self,
-        prompts: &'a Prompts,
-        options: CacheOptions,
-        elsewhere: &mut [UnmatchedLogRequest],
-        fetch: &'a mut Fetch<'a>,
-    ) -> Simulation<'a> {
-        let simulation = simulate(&self.requests.iter().collect::<Vec<_>>(), prompts, options, fetch);
-        fit(&mut self.requests.iter_mut().collect::<Vec<_>>(), elsewhere, &simulation.reuse);
-        simulation
-    }
-
-    pub(super) fn inputs(&self) -> Vec<CacheInput<'_>> {
-        let both = self.requests.iter().zip(&self.reported);
-        both.map(|(request, reported)| CacheInput { request, reported: *reported }).collect()
-    }
-
-    /// The speeds of the models in this time.
-    pub(super) fn speeds(&self, scope: Scope) -> Vec<ModelSpeeds> {
-        speeds_by_model(self.requests.iter().filter(|request| within(request, scope.from, scope.to)))
-    }
+fn requests<'a>(passing: &[CacheInput<'a>]) -> Vec<&'a Request> {
+    passing.iter().map(|input| input.request).collect()
 }
 
 fn say_lost(lost: &[Skipped], output: &Output) {

@@ -1,11 +1,11 @@
-//! `traces replay`: a recorded request, sent straight to the server.
+//! `traces replay`: sends a recorded request straight to the server.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use anyclaude_traces::analysis::content::BodyJson;
 use anyhow::{Context as _, anyhow};
-use lmstudio_replay::{Api, Cache, Failure, Plan, Replay, Watch};
+use lmstudio_replay::{Api, Cache, Error, Plan, ProgressHandle, Replay};
 
 use super::one;
 use crate::cli::{ApiArg, Direct, Format, ReplayArgs};
@@ -16,23 +16,23 @@ use crate::save::OutputFile;
 
 pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::Json;
-    // Its --model is the one to ask; `model:NAME` selects requests.
+    // --model names the model to ask, not a filter: `model:NAME` selects requests.
     let model = args.filter.model.take();
     let plan = plan(&args.direct, model)?;
     let target = args.save.as_ref().map(|path| OutputFile::new(path, args.force)).transpose()?;
-    let one = one::newest(&args.input, &args.filter, &args.output, "sending")?;
+    let one = one::newest(&args.input, &args.filter, &args.output, "sending", one::Costs::Unknown)?;
     let mut body = BodyJson::default();
     let path = one.request.path.as_ref();
-    one.reader.store().reread(path, &mut body).context("the file changed while it was read")?;
-    let watch = Arc::new(Watch::with_stop(interrupt::stops()?));
+    one.reader.store().read_one(path, &mut body).context("the file changed while it was read")?;
+    let handle = Arc::new(ProgressHandle::with_stop(interrupt::stops()?));
     let shows_progress = !args.output.quiet && !args.output.no_progress;
-    let found = progress::while_replaying(&watch, shows_progress, || {
-        lmstudio_replay::replay(&body.json, &plan, &watch)
+    let found = progress::while_replaying(&handle, shows_progress, || {
+        lmstudio_replay::replay(&body.json, &plan, &handle)
     });
     let mut replay = match found {
         Ok(replay) => replay,
-        Err(Failure::Interrupted) => return Ok(Status::Interrupted),
-        Err(failure) => return Err(explained(&failure)),
+        Err(Error::Interrupted) => return Ok(Status::Interrupted),
+        Err(error) => return Err(explained(&error)),
     };
     replay.path = Some(path.to_string_lossy().into_owned());
     replay.compare(&one.request);
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     }
     match args.output.format {
         Json => json::document(out, &replay)?,
-        // What went wrong is said already.
+        // The warnings have said why.
         _ if !replay.measured() => {}
         _ => page::print(out, &render::page(&replay), &args.output)?,
     }
@@ -77,15 +77,15 @@ fn plan(direct: &Direct, model: Option<String>) -> anyhow::Result<Plan> {
     Ok(plan)
 }
 
-/// Why nothing was sent, and which flag helps.
-fn explained(failure: &Failure) -> anyhow::Error {
-    let help = match failure {
-        Failure::NotLoopback { .. } => "; --allow-remote sends it all the same",
-        Failure::Unreachable { .. } => "; --url names another",
-        Failure::Model(_) => "; --model NAME chooses one",
+/// The error, and the flag that helps.
+fn explained(error: &Error) -> anyhow::Error {
+    let help = match error {
+        Error::NotLoopback { .. } => "; --allow-remote sends it all the same",
+        Error::Unreachable { .. } => "; --url names another",
+        Error::Model(_) => "; --model NAME chooses one",
         _ => "",
     };
-    anyhow!("{failure}{help}")
+    anyhow!("{error}{help}")
 }
 
 /// Names the runs that failed.

@@ -10,6 +10,7 @@ use anyclaude_traces::analysis::explain::Direct;
 use anyclaude_traces::analysis::explain::read_prompts;
 use anyclaude_traces::analysis::report::{self, PromptText, report};
 use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::model::group::Grouping;
 use anyclaude_traces::model::scope::KindFilter;
 use anyhow::{Context as _, bail};
@@ -20,9 +21,11 @@ use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
+use crate::render::select_error::FEW_MODELS;
 use crate::render::{json, notes, page, report as render, units};
 use crate::save::{OutputFile, is_stdout};
-use crate::select::{FEW_MODELS, Reader, Selection, Side, faster_first, last_two_models};
+use crate::select;
+use anyclaude_traces::select::{Selection, Side, faster_first, last_two_models};
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     let file = args.file.as_deref().filter(|file| !is_stdout(file));
@@ -33,13 +36,14 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --format markdown"
         );
     }
-    let reader = Reader::new(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader =
+        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
         bail!("none of these files could be read as a trace");
     }
-    let models = last_two_models(&selection, reader.kind)?.map(faster_first);
+    let models = last_two_models(&selection, reader.kind()).map(faster_first);
     if models.is_none() && !args.measured.direct.is_empty() {
         bail!("--direct: {FEW_MODELS}");
     }
@@ -52,17 +56,21 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         read_prompts(reader.store(), compared)
     });
     selection.skipped.extend(unreadable);
-    let (kind, store, elements) = (reader.kind, reader.store().clone(), reader.into_prompts());
-    let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
+    let (kind, store, elements) = (reader.kind(), reader.store().clone(), reader.into_prompts());
+    let prefix = simulated(
+        &store,
+        &elements,
+        selection.scope,
+        &selection.passing(),
+        args.cache.options(),
+        speeds_by_model(selection.of_all_kinds()),
+        &args.output,
+    );
     let explanation = models
         .as_ref()
         .map(|[left, right]| between(selection.scope, left, right, &asked, &reuses(&prefix), direct.clone()));
     let status = report_skipped(&selection.skipped, &args.output);
-    let all = || Side {
-        selector: "all requests".to_owned(),
-        requests: selection.requests.clone(),
-        others: Vec::new(),
-    };
+    let all = || Side::of_all("all requests".to_owned(), selection.requests.clone());
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
     let direct = direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
@@ -72,7 +80,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
     let found = report(report::ReportInput {
-        timing: timing(scope, requests, &joined, skipped, kind, &Grouping::by_model()),
+        timing: timing(scope, requests, &others, &joined, skipped, kind, &Grouping::by_model()),
         others: &others,
         sides: &sides,
         explanation,
@@ -112,7 +120,7 @@ fn texts(store: &Store, sides: &[report::Side<'_>]) -> anyhow::Result<Vec<Prompt
     let text = |side: &report::Side<'_>| -> anyhow::Result<Option<PromptText>> {
         let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
         let mut content = Content::with_text();
-        store.reread(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
+        store.read_one(newest.path.as_ref(), &mut content).context("the file changed while it was read")?;
         Ok(Some(PromptText::of(&side.name, newest, &content)))
     };
     sides.iter().filter_map(|side| text(side).transpose()).collect()

@@ -9,7 +9,7 @@ use anyclaude_traces::analysis::list::RequestList;
 use memchr::{memchr2, memchr2_iter};
 use serde::Serialize;
 
-use crate::select::Selection;
+use anyclaude_traces::select::Selection;
 
 #[derive(Serialize)]
 struct Versioned<T> {

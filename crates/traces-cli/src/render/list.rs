@@ -7,7 +7,7 @@ use super::page::{Next, Page};
 use super::summary::scope_line;
 use super::table::{Grid, number, text};
 use super::units::{self, UNKNOWN};
-use crate::select::Selection;
+use anyclaude_traces::select::Selection;
 
 /// One row per request.
 pub(crate) fn page(selection: &Selection, next: &Next) -> Page {

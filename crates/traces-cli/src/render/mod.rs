@@ -15,6 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod sanitize;
+pub(crate) mod select_error;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;

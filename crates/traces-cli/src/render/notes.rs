@@ -4,8 +4,9 @@ use std::io::{self, Write as _};
 
 use anyclaude_traces::Error;
 use anyclaude_traces::SkipReason;
+use anyclaude_traces::select::SelectError;
 
-use super::{sanitize, units};
+use super::{sanitize, select_error, units};
 
 /// Prints a warning or a note on one line: a line break in a file's name or in a
 /// server's message must not begin a line that looks like ours. A failure is ignored, as
@@ -16,7 +17,10 @@ pub(crate) fn warn(text: &str) {
 
 /// Prints an error with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
-    warn(&format!("{error:#}"));
+    match error.downcast_ref::<SelectError>() {
+        Some(known) => warn(&select_error::words(known)),
+        None => warn(&format!("{error:#}")),
+    }
 }
 
 /// Names the files that were skipped: the first few of many.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyclaude_traces::read::Progress as ReadProgress;
-use lmstudio_replay::{Progress, Watch};
+use lmstudio_replay::{Progress, ProgressHandle};
 use terminal_size::{Width, terminal_size_of};
 
 use super::color::is_dumb_terminal;
@@ -20,11 +20,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Sends a request while showing how far it is, if standard error is a terminal.
 /// Ctrl-C stops the request, and is not for us.
-pub(crate) fn while_replaying<T>(watch: &Watch, wanted: bool, work: impl FnOnce() -> T) -> T {
+pub(crate) fn while_replaying<T>(handle: &ProgressHandle, wanted: bool, work: impl FnOnce() -> T) -> T {
     if !can_be_shown(wanted) {
         return work();
     }
-    shown(Duration::ZERO, || false, || replaying(&watch.progress()), work)
+    shown(Duration::ZERO, || false, || replaying(&handle.progress()), work)
 }
 
 /// Reads files while showing how far it is, if standard error is a terminal and

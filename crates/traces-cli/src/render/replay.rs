@@ -1,4 +1,4 @@
-//! The page of `traces replay`.
+//! Renders the page of `traces replay`.
 
 use lmstudio_replay::{Cache, ChunkGap, Comparison, Figures, Replay};
 
@@ -22,7 +22,7 @@ pub(crate) fn page(replay: &Replay) -> Page {
             page.table(sides(replay, comparison));
             page.line(&comparison.headline);
         }
-        None => page.line("No log tells how long this request took through the proxy."),
+        None => page.line("No log says how long this request took through the proxy."),
     }
     for (at, run) in replay.runs.iter().enumerate() {
         if let Some(text) = &run.text {
@@ -44,10 +44,10 @@ fn facts(replay: &Replay) -> String {
 
 fn left_out(replay: &Replay) -> Option<String> {
     let parts: Vec<String> = replay.left_out.iter().map(|left| format!("{} {}", left.n, left.what)).collect();
-    (!parts.is_empty()).then(|| format!("Left out, as this API has no place for it: {}.", parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("Left out, as this API cannot express it: {}.", parts.join(", ")))
 }
 
-/// Milliseconds as people read them.
+/// Milliseconds; with one decimal below 10.
 fn ms(ms: Option<f64>) -> String {
     ms.map_or_else(|| UNKNOWN.to_owned(), units::precise_ms)
 }

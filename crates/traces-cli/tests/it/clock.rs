@@ -243,6 +243,51 @@ fn a_clock_that_is_set_back_makes_times_unknown_and_none_negative() {
     }
 }
 
+/// A copy or a restored backup is written at another time than its lines say.
+#[test]
+fn no_log_is_lost_by_its_name_or_time_of_writing() {
+    let folder = Folder::new();
+    let mut streamed = body("a");
+    streamed["stream"] = json!(true);
+    folder.trace("traces/lmstudio/2025-11-16T10-00-00-099Z.json", "2025-11-16T10:00:00.099Z", &streamed);
+    let line = |stamp: &str, text: &str| format!("[2025-11-16T{stamp}Z] [ANYCLAUDE DEBUG] {text}\n");
+    let log = [
+        line("09:59:00.000", "[Backend Query] Detected model: qwen3"),
+        line("10:00:00.100", "[Request Start] lmstudio/qwen3 at 2025-11-16T10:00:00.100Z"),
+        line("10:00:00.101", "[Streaming] Starting stream conversion and pipe for lmstudio/qwen3"),
+        line("10:00:01.600", "[Timing] First token received at 1500ms"),
+        line(
+            "10:00:03.100",
+            "[Request Complete] lmstudio/qwen3: 3000ms (12 chunks, 900 bytes) | ⚡ 7.3 tok/s",
+        ),
+    ]
+    .concat();
+    let timed = |name: &str, written: SystemTime, log: &str| {
+        folder.write(name, log);
+        File::options().write(true).open(folder.path().join(name)).unwrap().set_modified(written).unwrap();
+        let ttft_ms = ["--all", ""].map(|all| {
+            let line = format!("timing --root . {all} --format json");
+            folder.traces(&line).ends_with(0).json()["requests"][0]["timing"]["ttft_ms"].take()
+        });
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+        assert_eq!(ttft_ms[0], ttft_ms[1]);
+        ttft_ms[0].clone()
+    };
+    let instant = |stamp: &str| {
+        let ms = stamp.parse::<anyclaude_traces::Timestamp>().unwrap().unix_ms();
+        SystemTime::UNIX_EPOCH + Duration::from_millis(ms.unsigned_abs())
+    };
+    let name = "logs/debug-session-2025-11-16T09-59-00.log";
+    let (then, before) = (instant("2025-11-16T10:00:10Z"), instant("2025-11-16T05:00:00Z"));
+    let expected = json!(1500);
+    assert_eq!(timed(name, then, &log), expected);
+    assert_eq!(timed(name, before, &log), expected, "written five hours before its lines");
+    let unstamped = "x".repeat(100_000);
+    assert_eq!(timed(name, before, &format!("{log}{unstamped}")), expected, "it ends in a long line");
+    let renamed = "logs/debug-session-2025-12-24T09-59-00.log";
+    assert_eq!(timed(renamed, then, &log), expected, "named after a later time");
+}
+
 /// The reply is stamped earlier than its request.
 #[test]
 fn a_reply_before_its_request_has_no_time() {

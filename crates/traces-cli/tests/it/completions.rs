@@ -79,12 +79,10 @@ mod shells {
     use std::process::{Command, Stdio};
     use std::sync::mpsc::{Receiver, channel};
     use std::thread;
-    use std::time::Duration;
-
-    use nix::pty::openpty;
 
     use super::script;
-    use crate::common::Folder;
+    use crate::common::terminal::pty;
+    use crate::common::{Folder, HANGS};
 
     /// What is typed, and what must be among that which the shell offers.
     const TYPED: [(&str, &str); 9] = [
@@ -182,7 +180,7 @@ mod shells {
         }
         let folder = Folder::new();
         folder.write("script", script("zsh"));
-        let pty = openpty(None, None).unwrap();
+        let pty = pty(80);
         let mut command = Command::new("zsh");
         command.args(["-f", "-i"]).current_dir(folder.path());
         command.env("HOME", folder.path()).env("TERM", "dumb");
@@ -227,7 +225,7 @@ mod shells {
     fn wait_for(words: &str, shown: &Receiver<u8>) {
         let mut seen = Vec::new();
         while !seen.ends_with(words.as_bytes()) {
-            let next = shown.recv_timeout(Duration::from_secs(60));
+            let next = shown.recv_timeout(HANGS);
             seen.push(
                 next.unwrap_or_else(|_| panic!("{words:?} is not in {:?}", String::from_utf8_lossy(&seen))),
             );

@@ -1,7 +1,7 @@
 //! 0 done; 1 a difference or an exceeded limit; 2 usage or nothing to read; 3
 //! done, but some files were skipped. Where several fit: 2, then 1, then 3.
 
-use crate::common::{self, Folder, HOME, Ran, body, tool, traces};
+use crate::common::{self, FORMATS, Folder, HOME, Ran, body, tool, traces};
 use serde_json::json;
 
 /// What no parser takes for JSON.
@@ -143,13 +143,19 @@ fn usage_is_2() {
     }
 }
 
+/// And nothing is read before.
 #[test]
 fn a_format_that_a_verb_lacks_is_2_and_names_those_it_has() {
-    let lacking = [("summary", "ndjson"), ("show", "ndjson"), ("show", "csv"), ("diff", "ndjson")];
-    for (verb, format) in lacking {
-        let ran = traces(&format!("{verb} --root {HOME} --format {format}")).ends_with(2);
-        assert_eq!(ran.stdout, "");
-        ran.says(&[format, "table", "json", "markdown"]);
+    let all = ["table", "json", "ndjson", "csv", "markdown", "html", "yaml"];
+    for (verb, formats) in FORMATS {
+        // A report is a page, and never a table.
+        let there = if verb == "report" { &["html", "markdown", "json"] } else { formats };
+        for format in all.iter().filter(|format| !there.contains(format)) {
+            let ran = traces(&format!("{verb} --root no-such-folder --format {format}")).ends_with(2);
+            let invalid = format!("invalid value '{format}' for '--format <FORMAT>'");
+            ran.clone().says(&[&invalid, &format!("[possible values: {}]", there.join(", "))]);
+            assert_eq!(ran.stdout, "", "{verb} {format}");
+        }
     }
 }
 

@@ -54,6 +54,23 @@ fn what_is_no_regular_file_is_an_error_when_named() {
     }
 }
 
+/// A file for which there is no memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_does_not_fit_into_memory_is_skipped() {
+    let folder = good();
+    let large = fs::File::create(folder.path().join("in/large.json")).unwrap();
+    large.set_len(900_000_000).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(folder.path()).env("HOME", folder.path());
+    shell.args(["-c", "ulimit -v 700000 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_traces")]);
+    let ran = common::run(shell, "list in --format json", &[] as &[&str]).ends_with(3);
+    let found = ran.json();
+    assert_eq!(found["requests"].as_array().unwrap().len(), 1);
+    assert_eq!(found["skipped"][0]["reason"], "unreadable");
+    assert_eq!(found["skipped"][0]["detail"], "not enough memory to read 900000000 bytes");
+}
+
 #[test]
 fn links_to_files_are_followed_and_links_to_folders_only_when_named() {
     let folder = good();

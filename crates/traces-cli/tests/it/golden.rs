@@ -27,7 +27,6 @@ fn summary() {
     golden("summary-csv", &format!("summary --root {HOME} --format csv"));
     golden("summary-markdown", &format!("summary --root {HOME} --format markdown"));
     golden("summary-json", &format!("summary --root {HOME} --session 33333333 --format json"));
-    golden("summary-ndjson", &format!("summary --root {HOME} --format ndjson"));
 }
 
 #[test]
@@ -56,14 +55,13 @@ fn show() {
     golden("show-json", &format!("show {image} --format json"));
     golden("show-text-table", &format!("show {image} --text"));
     golden("show-text-json", &format!("show {image} --text --format json"));
-    golden("show-csv", &format!("show {image} --format csv"));
 }
 
 #[test]
 fn diff_of_two_requests() {
     let two = format!("diff latest~1 latest --root {HOME}");
     golden("diff-table", &two);
-    for format in ["csv", "markdown", "json", "ndjson"] {
+    for format in ["csv", "markdown", "json"] {
         golden(&format!("diff-{format}"), &format!("{two} --format {format}"));
     }
     golden("diff-text-table", &format!("{two} --text"));
@@ -127,7 +125,7 @@ fn two_levels_compared() {
 fn explain() {
     let models = format!("explain model:gpt-oss model:qwen3-42b --root {HOME}");
     golden("explain-table", &models);
-    for format in ["markdown", "json", "csv"] {
+    for format in ["markdown", "json"] {
         golden(&format!("explain-{format}"), &format!("{models} --format {format}"));
     }
     golden("explain-swapped", &format!("explain model:qwen3-42b model:gpt-oss --root {HOME}"));

@@ -6,18 +6,16 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::thread;
 
 use crate::common::hostile::{
     CONTROLS, FORGED, MARKUP, SEQUENCES, hostile, hostile_line, is_safe, is_safe_as,
 };
 use crate::common::server::{Answer, Received, Server, anthropic, models};
+use crate::common::terminal::Terminal;
 use crate::common::{self, FORMATS, Folder, program, run, trace};
-use nix::pty::{Winsize, openpty};
 use serde_json::{Value, json};
 
 /// Where the text stands. Each begins with its own word there, which tells whether it
@@ -538,22 +536,14 @@ fn no_argument_steers() {
 #[test]
 fn a_terminal_gets_nothing_but_colours() {
     let (folder, server) = (recording(), hostile_server());
-    let size = Winsize { ws_row: 24, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
     let mut outputs = 0;
     for (verb, _) in FORMATS.into_iter().filter(|(verb, _)| *verb != "report") {
         for line in lines(verb, &server.url) {
-            let pty = openpty(&size, None).unwrap();
             let mut command = program(folder.path());
-            command.args(line.split_whitespace()).env("TERM", "xterm-256color").stdin(Stdio::null());
-            let mut child = command.stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave).spawn().unwrap();
-            drop(command);
-            let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
-            let mut master = fs::File::from(pty.master);
-            while let Ok(n @ 1..) = master.read(&mut buffer) {
-                bytes.extend_from_slice(&buffer[..n]);
-            }
+            command.args(line.split_whitespace()).env("TERM", "xterm-256color");
+            let (text, mut child) = Terminal::start(command, 100).end();
             child.wait().unwrap();
-            let text = String::from_utf8(bytes).unwrap().replace("\r\n", "\n").replace("\r\u{1b}[K", "");
+            let text = text.replace("\r\u{1b}[K", "");
             // It turns a tab of a prompt into blanks.
             is_safe(&line, &without_colours(&line, &text), line.contains("text"));
             outputs += 1;

@@ -253,9 +253,5 @@ fn an_input_of_several_requests_means_the_newest() {
         .ends_with(0)
         .says(&["2 requests fit; sending the newest"]);
     assert!(server.received()[0].body.contains("\"new\""));
-    folder
-        .traces(&format!("replay in --url {} --format csv", server.url))
-        .ends_with(2)
-        .says(&["csv", "markdown"]);
     assert!(repo().join(HOME).exists());
 }

@@ -1,34 +1,28 @@
-//! What a person sees in a terminal, which here is a pseudo-terminal.
+//! What a person sees in a terminal.
 #![cfg(unix)]
 
-use std::fs::File;
-use std::io::Read as _;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
-use crate::common::{self, Folder, HOME, body, program, repo, run, traces, width};
-use nix::pty::{Winsize, openpty};
+use crate::common::terminal::Terminal;
+use crate::common::{self, Folder, HANGS, HOME, body, program, repo, run, traces, width};
 use serde_json::json;
 
 /// What a run prints on a terminal of so many columns, and its exit code. Both
 /// streams go there.
 fn on_terminal(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> (String, i32) {
-    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    let pty = openpty(&size, None).unwrap();
+    ended(start(columns, args, environment))
+}
+
+fn start(columns: u16, args: &[&str], environment: &[(&str, &str)]) -> Terminal {
     let mut command = program(&repo());
     command.args(args).env("TERM", "xterm-256color").envs(environment.iter().copied());
-    command.stdin(Stdio::null()).stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave);
-    let mut child = command.spawn().unwrap();
-    // The terminal ends when nobody holds its other side any more.
-    drop(command);
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    let mut master = File::from(pty.master);
-    while let Ok(n @ 1..) = master.read(&mut buffer) {
-        bytes.extend_from_slice(&buffer[..n]);
-    }
-    let code = child.wait().unwrap().code().expect("no signal ends it");
-    (String::from_utf8(bytes).unwrap().replace("\r\n", "\n"), code)
+    Terminal::start(command, columns)
+}
+
+fn ended(terminal: Terminal) -> (String, i32) {
+    let (text, mut child) = terminal.end();
+    (text, child.wait().unwrap().code().expect("no signal ends it"))
 }
 
 /// The same for a line whose progress is of no interest: on a busy machine reading
@@ -217,7 +211,7 @@ fn arguments_do_not_steer_the_terminal() {
         &["show", "a", "b", evil],
     ];
     for args in echoing {
-        let (text, code) = on_terminal(80, args, &[]);
+        let (text, code) = on_terminal(80, &[args, &["--no-progress"]].concat(), &[]);
         assert_eq!(code, 2, "{args:?}");
         let plain = without_colours(&text);
         let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
@@ -227,16 +221,25 @@ fn arguments_do_not_steer_the_terminal() {
 
 #[test]
 fn a_replay_shows_how_far_it_is_and_leaves_nothing_of_it() {
-    let server = common::server::Server::new(|_, answer| {
+    // The server goes on when this has seen what it waits for.
+    let (seen, next) = channel();
+    let next = Mutex::new(next);
+    let server = common::server::Server::new(move |_, answer| {
+        let wait = || next.lock().unwrap().recv().unwrap_or_default();
         let events = common::server::anthropic(&["a", "b"]);
-        std::thread::sleep(Duration::from_millis(800));
+        wait();
         answer.stream();
         answer.events(&events[..2]);
-        std::thread::sleep(Duration::from_millis(800));
+        wait();
         answer.events(&events[2..]);
     });
-    let line = format!("replay --root {HOME} --url {}", server.url);
-    let (text, code) = on_terminal(80, &words(&line), &[]);
+    let line = format!("replay --root {HOME} --timeout {} --url {}", HANGS.as_secs(), server.url);
+    let mut terminal = start(80, &words(&line), &[]);
+    for words in ["waiting for the first token, ", " tok/s, "] {
+        assert!(terminal.shows(words), "{words}: {:?}", terminal.end().0);
+        seen.send(()).unwrap();
+    }
+    let (text, code) = ended(terminal);
     assert_eq!(code, 0, "{text}");
     let (progress, page) = text.rsplit_once("\r\u{1b}[K").unwrap();
     for words in ["waiting for the first token, ", "first token after ", "~", "tok/s"] {
@@ -272,35 +275,27 @@ fn a_replay_fits_the_terminal() {
     }
 }
 
-/// A folder that takes a second to read on this machine: one large trace under as
-/// many names as it takes.
-fn slow_folder() -> Folder {
-    let folder = Folder::new();
-    let text = "many words, ".repeat(500_000);
-    folder.trace("0.json", "2025-11-16T10:00:00.000Z", &body(&text));
-    let mut names = 1;
-    loop {
-        let began = Instant::now();
-        folder.traces("list . --quiet").ends_with(0);
-        if began.elapsed() > Duration::from_secs(1) {
-            return folder;
-        }
-        for name in names..2 * names {
-            let new = folder.path().join(format!("{name}.json"));
-            std::fs::hard_link(folder.path().join("0.json"), new).unwrap();
-        }
-        names *= 2;
-    }
-}
-
 #[test]
 fn reading_shows_how_far_it_is_and_leaves_nothing_of_it() {
-    let folder = slow_folder();
-    let folder = folder.path().to_str().unwrap();
-    let (text, code) = on_terminal(60, &["list", folder, "--last", "1"], &[]);
-    assert_eq!(code, 0, "{text}");
+    // One large trace under as many names as it takes until there is time to show something.
+    let large = Folder::new();
+    large.trace("0.json", "2025-11-16T10:00:00.000Z", &body(&"many words, ".repeat(500_000)));
+    let folder = large.path().to_str().unwrap();
+    let mut names = 1;
+    let text = loop {
+        for name in names..2 * names {
+            std::fs::hard_link(large.path().join("0.json"), large.path().join(format!("{name}.json")))
+                .unwrap();
+        }
+        names *= 2;
+        let (text, code) = on_terminal(60, &["list", folder, "--last", "1"], &[]);
+        assert_eq!(code, 0, "{text}");
+        if text.contains("Reading: ") && text.contains(" MB\r") {
+            break text;
+        }
+        assert!(names < 10_000, "nothing shows how far it is: {text:?}");
+    };
     let (progress, page) = text.rsplit_once("\r\u{1b}[K").expect("some progress");
-    assert!(progress.contains("Reading: ") && progress.contains("MB"), "{progress:?}");
     for drawn in progress.split("\r\u{1b}[K") {
         assert!(width(drawn) < 60 && !drawn.contains('\n'), "{drawn:?}");
     }

@@ -26,12 +26,12 @@ pub fn read_side<'a>(
     let mut newest = content();
     let mut tools = Vec::new();
     if let Some(last) = requests.last() {
-        store.reread(last.path.as_ref(), &mut newest)?;
+        store.read_one(last.path.as_ref(), &mut newest)?;
         tools.clone_from(&newest.tools);
     }
     for (path, names) in earlier_tools(&requests) {
         let mut earlier = content();
-        store.reread(path, &mut earlier)?;
+        store.read_one(path, &mut earlier)?;
         tools.extend(earlier.tools.into_iter().filter(|tool: &Tool| names.contains(&tool.name)));
     }
     Ok(Side { selector, requests, newest, tools })

@@ -21,8 +21,10 @@ use crate::analysis::explain::{Direct, Explanation};
 use crate::analysis::prefix::PrefixReport;
 use crate::analysis::timing::TimingReport;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
+use crate::cost;
 use crate::error::Skipped;
-use crate::model::group::{Totals, count_kinds, totals};
+use crate::model::ModelSpeeds;
+use crate::model::group::{Group, Totals, count_kinds, totals};
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 
@@ -75,6 +77,10 @@ pub struct Report {
     pub points: Vec<Check>,
     /// How the prompts of the largest sessions grew.
     pub growth: Growth,
+    /// The speeds of each model, over its requests of every kind.
+    pub speeds: Vec<ModelSpeeds>,
+    /// Where the time went in the mean, by model.
+    pub groups: Vec<Group>,
     /// How long each model took to read its prompts.
     pub reading: Vec<Reading>,
     /// What a prompt cache could have reused of each request, where that was worked out.
@@ -119,6 +125,8 @@ pub fn report(question: ReportInput<'_>) -> Report {
         explanation,
         points: points::points(sides),
         growth: growth::growth(&requests),
+        speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),
+        groups: timing.groups,
         reading,
         prefix,
         mcp_servers: tools::servers(largest_tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes))),

@@ -3,6 +3,8 @@
 
 pub(crate) mod hostile;
 pub(crate) mod server;
+#[cfg(unix)]
+pub(crate) mod terminal;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -32,8 +34,8 @@ pub(crate) const ALL_VERBS: [&str; 11] = [
 /// The root of the recording in testdata.
 pub(crate) const HOME: &str = "testdata/home/.anyclaude";
 
-/// A run that takes longer hangs.
-const HANGS: Duration = Duration::from_secs(120);
+/// A run that takes longer hangs, however busy the machine is.
+pub(crate) const HANGS: Duration = Duration::from_secs(600);
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

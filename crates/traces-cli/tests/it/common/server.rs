@@ -4,7 +4,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -42,7 +41,17 @@ impl Answer {
 
     /// Bytes, sent at once. Whoever has heard enough may be gone.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush());
+        self.is_heard(bytes);
+    }
+
+    /// The same; whether anybody is still there.
+    pub(crate) fn is_heard(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush()).is_ok()
+    }
+
+    /// The same bytes over and over, until the other side has gone.
+    pub(crate) fn endless(&mut self, bytes: impl AsRef<[u8]>) {
+        while self.0.write_all(bytes.as_ref()).is_ok() {}
     }
 
     /// Events with this data.
@@ -54,7 +63,6 @@ impl Answer {
 
     /// Waits until the other side has gone.
     pub(crate) fn stall(&mut self) {
-        let _ = self.0.set_read_timeout(Some(Duration::from_secs(60)));
         let _ = self.0.read(&mut [0]);
     }
 }

@@ -201,7 +201,12 @@ impl PartialRequest {
     }
 
     /// The finished request.
-    pub(super) fn finish(self, label: &ModelLabel, run: &RunFacts, models: &mut Interner<str>) -> Option<LogRequest> {
+    pub(super) fn finish(
+        self,
+        label: &ModelLabel,
+        run: &RunFacts,
+        models: &mut Interner<str>,
+    ) -> Option<LogRequest> {
         let level = run.level;
         let start = Timestamp::from_unix_ms(self.start)?;
         let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
@@ -237,7 +242,9 @@ impl PartialRequest {
             _ => self.end.as_ref().and_then(|end| unsigned(end.ms)),
         };
         let mut end = self.end.unwrap_or_default();
-        let usage = end.usage;
+        // Where the backend reports no usage the proxy logs its own guess of the prompt,
+        // and 0 for the answer.
+        let usage = end.usage.filter(|usage| usage.output > 0);
         let is_own = |finish: &FinishStep| {
             usage.is_none_or(|usage| {
                 finish.prompt.is_none_or(|prompt| prompt == usage.prompt)
@@ -247,7 +254,6 @@ impl PartialRequest {
         let finish = end.finish.take().filter(is_own).unwrap_or_default();
         let cached_tokens = usage.and_then(|usage| usage.cache_read).or(finish.cached);
         let stalls = self.stalls.filter(|_| streamed == Some(true));
-        let usage = usage.filter(|usage| usage.prompt > 0 || usage.output > 0);
         let prompt_tokens =
             usage.map(|usage| usage.prompt).filter(|&prompt| prompt > 0 && !end.prompt_estimated);
         let reported = usage.map(|usage| usage.output);

@@ -11,11 +11,19 @@ const MAX_EDITS: usize = 32;
 pub(super) enum Edit {
     Edit(ProxyEdit),
     /// `Context limit exceeded: 30123 tokens > 26214 limit`
-    LimitExceeded { prompt_tokens: u64, limit_tokens: u64 },
+    LimitExceeded {
+        prompt_tokens: u64,
+        limit_tokens: u64,
+    },
     /// `Truncated 12 messages (kept 9)`
-    Truncated { removed: u64, kept: u64 },
+    Truncated {
+        removed: u64,
+        kept: u64,
+    },
     /// `Tokens after truncation: 25410 / 26214`
-    AfterTruncation { tokens: u64 },
+    AfterTruncation {
+        tokens: u64,
+    },
 }
 
 impl Edit {
@@ -54,7 +62,9 @@ pub(super) fn tagged(tag: &[u8], rest: &[u8]) -> Option<Edit> {
             let (after, _) = figure(rest.strip_prefix(" → ".as_bytes())?)?;
             ProxyEdit::ToolsFiltered { before, after }
         }
-        b"Tool Context" => ProxyEdit::ToolDescriptionsStubbed { tools: figure(rest.strip_prefix(b"Stubbed ")?)?.0 },
+        b"Tool Context" => {
+            ProxyEdit::ToolDescriptionsStubbed { tools: figure(rest.strip_prefix(b"Stubbed ")?)?.0 }
+        }
         b"Safe Filter" => {
             let text = rest.strip_prefix(b"Applied ")?;
             let tokens = || {
@@ -67,7 +77,9 @@ pub(super) fn tagged(tag: &[u8], rest: &[u8]) -> Option<Edit> {
         }
         b"Think Suppression" if rest.starts_with(b"Appended ") => ProxyEdit::ThinkingSuppressed,
         b"Cache Control" => ProxyEdit::ToolsRestored { tools: figure(rest.strip_prefix(b"Restoring ")?)?.0 },
-        b"WebSearch" => ProxyEdit::SearchResultsInjected { results: figure(rest.strip_prefix(b"Injected ")?)?.0 },
+        b"WebSearch" => {
+            ProxyEdit::SearchResultsInjected { results: figure(rest.strip_prefix(b"Injected ")?)?.0 }
+        }
         b"Server Tools" => ProxyEdit::ServerTools,
         b"Cluster Routing" => {
             let text = std::str::from_utf8(rest.strip_prefix(b"Selected node ")?).ok()?;
@@ -131,7 +143,10 @@ mod tests {
     #[test]
     fn what_the_proxy_changed() {
         let edits = [
-            ("[Tool Allowlist] 57 → 12 tools (45 filtered)", ProxyEdit::ToolsFiltered { before: 57, after: 12 }),
+            (
+                "[Tool Allowlist] 57 → 12 tools (45 filtered)",
+                ProxyEdit::ToolsFiltered { before: 57, after: 12 },
+            ),
             ("[Tool Context] Stubbed 9 tool descriptions", ProxyEdit::ToolDescriptionsStubbed { tools: 9 }),
             (
                 "[Safe Filter] Applied tier moderate | 3,524 → 900 tokens",
@@ -150,7 +165,9 @@ mod tests {
         for (line, edit) in edits {
             assert_eq!(read(line), Some(Edit::Edit(edit)), "{line}");
         }
-        for line in ["[Tool Allowlist] all", "[Context] Using LMStudio reported context: 5 tokens", "Truncated 5"] {
+        for line in
+            ["[Tool Allowlist] all", "[Context] Using LMStudio reported context: 5 tokens", "Truncated 5"]
+        {
             assert_eq!(read(line), None, "{line}");
         }
     }

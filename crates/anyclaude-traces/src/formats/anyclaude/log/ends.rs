@@ -154,7 +154,8 @@ fn settle_whole_replies(finishes: &[i64], partials: &mut [PartialRequest]) {
         }
         open.retain(|&index: &usize| {
             partials.get(index).is_some_and(|partial| {
-                at.saturating_sub(partial.start) <= LONGEST_MS && partial.ended_at().is_none_or(|end| end > at)
+                at.saturating_sub(partial.start) <= LONGEST_MS
+                    && partial.ended_at().is_none_or(|end| end > at)
             })
         });
         if let [index] = open[..]

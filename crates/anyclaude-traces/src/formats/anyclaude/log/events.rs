@@ -107,7 +107,10 @@ impl Events {
                 stream.has_long_gap() || silence(stream) > i64::from(SHORTEST_STALL_MS)
             };
             if self.streams.iter().any(|stream| stands(stream) && is_long(stream)) {
-                self.streams.iter_mut().filter(|stream| stands(stream)).for_each(|stream| stream.unsure = true);
+                self.streams
+                    .iter_mut()
+                    .filter(|stream| stands(stream))
+                    .for_each(|stream| stream.unsure = true);
             }
         }
         Some(first)
@@ -136,9 +139,13 @@ impl Events {
     }
 
     /// Takes out the stream of a request that ended with these numbers.
-    pub(super) fn end(&mut self, request: usize, events: Option<u64>, bytes: Option<u64>) -> Option<StreamEvents> {
-        let by_numbers =
-            |stream: &StreamEvents| events == Some(stream.event) && bytes == Some(stream.total);
+    pub(super) fn end(
+        &mut self,
+        request: usize,
+        events: Option<u64>,
+        bytes: Option<u64>,
+    ) -> Option<StreamEvents> {
+        let by_numbers = |stream: &StreamEvents| events == Some(stream.event) && bytes == Some(stream.total);
         let several = self.streams.iter().filter(|stream| by_numbers(stream)).count() > 1;
         let place = self.streams.iter().position(by_numbers);
         let own = || self.streams.iter().position(|stream| stream.request == Some(request));
@@ -195,7 +202,8 @@ mod tests {
         write(&mut events, 2, 12, 112, 70);
         write(&mut events, 3, 10, 122, 40_000);
         write(&mut events, 3, 10, 121, 40_010);
-        let (one, other) = (events.end(0, Some(3), Some(121)).unwrap(), events.end(1, Some(3), Some(122)).unwrap());
+        let (one, other) =
+            (events.end(0, Some(3), Some(121)).unwrap(), events.end(1, Some(3), Some(122)).unwrap());
         assert!(one.stalls().is_some_and(|stalls| stalls.count == 1));
         assert!(other.stalls().is_some_and(|stalls| stalls.count == 1));
         write(&mut events, 1, 100, 100, 0);

@@ -532,7 +532,10 @@ mod tests {
         let indented = String::from_utf8_lossy(whole).replace(':', ": ").replace(',', ",\n  ");
         assert_eq!(finish_step(indented.as_bytes()), expected);
         let announced = b"[Stream Conversion] Received chunk 50 of type: finish-step";
-        assert!(is_finish_step(announced) && !is_finish_step(b"[Stream Conversion] Received chunk 50 of type: finish"));
+        assert!(
+            is_finish_step(announced)
+                && !is_finish_step(b"[Stream Conversion] Received chunk 50 of type: finish")
+        );
     }
 
     #[test]

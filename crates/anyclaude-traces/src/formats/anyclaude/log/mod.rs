@@ -25,7 +25,7 @@
 //!   content tells it; its stream is followed by the numbers of its parts.
 //!   Where two streams stood at the same number, the reported tokens per second
 //!   tell how long before the end the answer began. Where even that leaves two
-//!   possibilities, the time intervals unknown and
+//!   possibilities, the time stays unknown and
 //!   [`LogRequest::ttft_ambiguous`] says so.
 //! * A timeout belongs to the oldest request that has run so long, an error to
 //!   the only streamed request that has no other end. Where several have none
@@ -63,6 +63,7 @@ mod request_log;
 mod run;
 mod scan;
 mod stamped;
+mod stamps;
 mod types;
 mod unstamped;
 
@@ -70,4 +71,5 @@ pub use parser::LogParser;
 pub use request_log::{
     ParsedRequestLog, RequestLogEntry, RequestLogParser, attach_saved_traces, match_request_log,
 };
+pub(crate) use stamps::line_stamps;
 pub use types::{LogRequest, LogRun, ParsedLog, ProxyTime};

@@ -366,4 +366,40 @@ mod tests {
         parts.part(2, DELTA, 1_000);
         assert!(parts.end(2).crowded);
     }
+
+    /// A first part may come after any time: the prompt may be long.
+    #[test]
+    fn who_has_not_begun_to_answer_is_waited_for() {
+        let mut parts = Parts::default();
+        parts.part(1, PartKind::Other, 0);
+        parts.part(2, PartKind::Other, 1);
+        parts.part(1, START, SILENCE_MS);
+        parts.part(3, DELTA, SILENCE_MS + 20);
+        let ended = parts.end(3);
+        let claims = [claim(0, 0, SILENCE_MS + 30, ended, None)];
+        assert_eq!(parts.settle(&claims), [(0, Settled::Exact(SILENCE_MS + 20))]);
+    }
+
+    #[test]
+    fn an_answer_may_pause_for_just_so_long() {
+        let mut parts = Parts::default();
+        // Another stream, further on.
+        parts.part(1, START, 0);
+        parts.part(2, DELTA, 1);
+        parts.part(1, START, 5);
+        parts.part(2, DELTA, 5 + SILENCE_MS);
+        let ended = parts.end(2);
+        let claims = [claim(0, 0, SILENCE_MS + 9, ended, None)];
+        assert_eq!(parts.settle(&claims), [(0, Settled::Exact(5))]);
+    }
+
+    #[test]
+    fn a_request_without_a_part_has_no_first_one() {
+        let mut parts = Parts::default();
+        parts.part(1, START, 100);
+        let ended = parts.end(1);
+        // The other's stream had ended when it came.
+        let claims = [claim(0, 0, 90, ended, None), claim(1, 0, 200, Possible::default(), None)];
+        assert_eq!(parts.settle(&claims), [(0, Settled::None), (1, Settled::None)]);
+    }
 }

@@ -48,6 +48,7 @@ pub(super) fn error_words(words: &[u8]) -> Option<Box<str>> {
         }
         kept.push(character);
     }
+    let kept = kept.trim_end();
     (!kept.is_empty()).then(|| kept.into())
 }
 
@@ -308,7 +309,8 @@ impl Stamped {
         let range = (start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX);
         let mut near = self.open.range(range);
         if let (Some(&(_, index)), None) = (near.next(), near.next())
-            && let Some(partial) = partials.get_mut(index).filter(|partial| partial.sent && !partial.is_streamed())
+            && let Some(partial) =
+                partials.get_mut(index).filter(|partial| partial.sent && !partial.is_streamed())
         {
             partial.whole_reply_at = Some(at);
         }

@@ -53,7 +53,8 @@ mod tests {
     #[test]
     fn headers_name_client_session_and_agents() {
         let trace = |headers: &str, metadata: &str| {
-            let text = format!(r#"{{"request": {{"headers": {headers}, "body": {{"model": "m"{metadata}}}}}}}"#);
+            let text =
+                format!(r#"{{"request": {{"headers": {headers}, "body": {{"model": "m"{metadata}}}}}}}"#);
             parse(text.as_bytes(), &mut ()).unwrap().sender
         };
         let metadata = r#", "metadata": {"user_id": "user_1_account__session_from-metadata"}"#;

@@ -5,7 +5,7 @@ use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
-use crate::formats::sse;
+use crate::formats::sse::EventReader;
 use crate::model::Response;
 
 /// Reads the value of the trace's `response`; `None` where it is null.
@@ -43,13 +43,21 @@ fn read_body(cursor: &mut Cursor<'_, '_>) -> ParseResult<Response> {
 fn read_stream(stream: &str) -> Response {
     let mut response = Response::default();
     let mut scratch = Scratch::default();
-    for data in sse::events(stream) {
-        let Ok(event) = Event::read(&mut Cursor::new(&data, &mut scratch)) else { continue };
+    let mut learn = |data: &str| {
+        let Ok(event) = Event::read(&mut Cursor::new(data, &mut scratch)) else { return };
         if event.kind.is_some() {
             let calls = response.tool_calls.unwrap_or(0) + u64::from(event.starts_tool_call);
             response.tool_calls = Some(calls);
             response.learn(event.reply);
         }
+    };
+    // The whole stream is in memory: no event of it is too long.
+    let (mut reader, mut bytes) = (EventReader::new(usize::MAX), stream.as_bytes());
+    while let Ok(Some(event)) = reader.read_event(&mut bytes) {
+        learn(&event.data);
+    }
+    if let Ok(Some(event)) = reader.finish() {
+        learn(&event.data);
     }
     response
 }

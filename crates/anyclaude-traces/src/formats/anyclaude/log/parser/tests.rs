@@ -1,7 +1,8 @@
 //! Whole logs, line by line.
 
 use super::*;
-use crate::formats::anyclaude::log::LogRun;
+use crate::formats::anyclaude::log::{LogRequest, LogRun};
+use crate::model::ProxyEdit;
 use crate::model::timing::{Confidence, Outcome};
 
 fn parse(text: &str) -> ParsedLog {
@@ -217,4 +218,112 @@ fn an_error_before_the_second_request_is_the_first_ones() {
         ends,
         [(Outcome::Failed, Some(0), Confidence::Exact), (Outcome::TimedOut, Some(1), Confidence::Exact)]
     );
+}
+
+fn stream(second: u8, ms: u16) -> String {
+    line(second, ms, "[streamText] About to call streamText for local/a")
+        + &line(second, ms + 1, "[Streaming] Starting stream conversion and pipe for local/a")
+}
+
+fn closed(second: u8) -> String {
+    line(second, 0, "[Client Disconnect] Connection closed by client")
+}
+
+#[test]
+fn a_client_that_leaves_alone_gave_its_request_up() {
+    let done = start(1, 0, "a") + &stream(1, 1) + &complete(3, 0, "a", 2000) + &closed(3);
+    let left = start(5, 0, "a") + &stream(5, 1) + &closed(20);
+    let run = &parse(&(banner(2, 0, "a") + &done + &left)).runs[0];
+    let ends = |run: &LogRun| run.requests.iter().map(|r| (r.outcome, r.total_ms)).collect::<Vec<_>>();
+    assert_eq!(ends(run), [(Outcome::Completed, Some(2000)), (Outcome::Disconnected, Some(15_000))]);
+    assert_eq!((run.requests[1].keepalives, run.requests[1].facts.backend_ms), (Some(0), Some(15_000)));
+
+    // Two are open: it may have been either.
+    let other = start(6, 0, "a") + &stream(6, 1);
+    let both = start(5, 0, "a") + &stream(5, 1) + &other + &closed(20);
+    let run = &parse(&(banner(2, 0, "a") + &done + &both)).runs[0];
+    assert_eq!(ends(run)[1..], [(Outcome::Unfinished, None), (Outcome::Unfinished, None)]);
+
+    // The close of a failed request is its own.
+    let failed = start(5, 0, "a") + &stream(5, 1) + &line(8, 0, "Error for local/a: no") + &closed(8);
+    let waits = start(9, 0, "a") + &stream(9, 1);
+    let run = &parse(&(banner(2, 0, "a") + &failed + &waits)).runs[0];
+    assert_eq!(ends(run), [(Outcome::Failed, None), (Outcome::Unfinished, None)]);
+    assert_eq!(run.requests[0].facts.backend_ms, Some(3000));
+}
+
+#[test]
+fn an_answer_in_one_piece_ends_with_its_on_finish() {
+    let called = |second| line(second, 1, "[streamText] About to call streamText for local/a");
+    let finished = |second| line(second, 0, "[streamText onFinish] Called, stop reason: stop");
+    let probe = |second| start(second, 0, "a") + &called(second) + &line(second, 2, "[Context] x");
+    let streamed = start(3, 0, "a") + &stream(3, 1);
+    let ends = |text: &str| {
+        let run = parse(text).runs.remove(0);
+        run.requests.iter().map(|r| (r.outcome, r.total_ms)).collect::<Vec<_>>()
+    };
+    let text = banner(1, 1, "a") + &probe(2) + &streamed + &finished(4) + &finished(6);
+    let whole = ends(&(text.clone() + &complete(6, 0, "a", 3000)));
+    assert_eq!(whole, [(Outcome::NotStreamed, Some(2000)), (Outcome::Completed, Some(3000))]);
+    assert_eq!(ends(&text)[0], (Outcome::NotStreamed, None), "the stream may have ended first");
+    let two = banner(1, 1, "a") + &probe(2) + &probe(3) + &finished(4);
+    assert_eq!(ends(&two), [(Outcome::NotStreamed, None); 2]);
+    let latency = line(4, 0, "[Circuit Breaker] Recorded latency: 1000ms");
+    assert_eq!(ends(&(two + &latency))[1], (Outcome::NotStreamed, Some(1000)));
+}
+
+#[test]
+fn errors_keep_their_words() {
+    let error_of = |text: &str| parse(text).runs[0].requests[0].error.clone();
+    let failing = start(1, 0, "a") + &stream(1, 1);
+    let one_line = failing.clone() + &line(2, 0, "Error for local/a: n_ctx is 4096\u{7}");
+    assert_eq!(error_of(&one_line).as_deref(), Some("n_ctx is 4096"));
+    let many = failing.clone()
+        + &line(2, 0, "Error for local/a: {")
+        + "  \"name\": \"E\"\n}\n"
+        + &closed(3)
+        + "text\n";
+    assert_eq!(error_of(&many).as_deref(), Some("{ \"name\": \"E\" }"));
+    let long = failing + &line(2, 0, &format!("Error for local/a: {}", "é".repeat(900)));
+    assert_eq!(error_of(&long).map(|words| words.len()), Some(500));
+}
+
+#[test]
+fn zero_cached_tokens_count_where_the_backend_counts() {
+    let request = |second: u8, cached: u64| {
+        let usage = format!(
+            "[Cache Metrics] Recorded streaming response metrics \
+             {{\"inputTokens\":50,\"outputTokens\":8,\"cacheReadTokens\":{cached}}}"
+        );
+        start(second, 0, "a") + &complete(second + 1, 0, "a", 1000) + &line(second + 1, 0, &usage)
+    };
+    let cached = |text: &str| {
+        let run = parse(text).runs.remove(0);
+        run.requests.iter().map(|request| request.facts.cached_tokens).collect::<Vec<_>>()
+    };
+    assert_eq!(cached(&(request(1, 0) + &request(3, 40))), [Some(0), Some(40)]);
+    assert_eq!(cached(&(request(1, 0) + &request(3, 0))), [None, None]);
+    let unknown = request(1, 40) + &request(3, 0).replace("\"outputTokens\":8", "\"outputTokens\":0");
+    let run = parse(&unknown).runs.remove(0);
+    let counts = |r: &LogRequest| (r.prompt_tokens, r.output_tokens, r.facts.cached_tokens);
+    assert_eq!(
+        run.requests.iter().map(counts).collect::<Vec<_>>(),
+        [(Some(50), Some(8), Some(40)), (None, None, None)]
+    );
+}
+
+#[test]
+fn edits_belong_to_the_request_that_is_sent_next() {
+    let edit = |second, text: &str| line(second, 0, text);
+    let text = edit(1, "⚠️  Context limit exceeded: 300 tokens > 200 limit")
+        + &start(1, 5, "a")
+        + &edit(1, "[Think Suppression] Appended /no_think for model: a")
+        + &stream(1, 6)
+        + &edit(2, "[Tool Allowlist] 9 → 2 tools (7 filtered)")
+        + &start(2, 5, "a");
+    let run = parse(&text).runs.remove(0);
+    let facts: Vec<_> = run.requests.iter().map(|r| &r.facts).collect();
+    assert_eq!(facts[0].truncation.and_then(|cut| cut.limit_tokens), Some(200));
+    assert_eq!(facts[0].edits, [ProxyEdit::ThinkingSuppressed]);
+    assert_eq!(facts[1].edits, [ProxyEdit::ToolsFiltered { before: 9, after: 2 }]);
 }

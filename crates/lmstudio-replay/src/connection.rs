@@ -1,5 +1,5 @@
-//! The connection: who may be connected to, how long it may be silent, when the
-//! request was sent, and that it can be stopped at any moment.
+//! The transport under ureq: refuses addresses of other machines, bounds silence,
+//! notes when the request was sent, and can be stopped at any moment.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -11,18 +11,19 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
-use crate::error::Failure;
-use crate::watch::Watch;
+use crate::error::Error;
+use crate::progress::ProgressHandle;
 
-/// How often a wait is interrupted to see whether it must end.
+/// How often a blocking read or write wakes up to check for a timeout or a stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// What both ends of a connection share: the transport inside of ureq, and we.
-pub(crate) struct Line {
-    watch: Arc<Watch>,
+/// What the transport inside ureq and the code around ureq share.
+pub(crate) struct Connection {
+    progress: Arc<ProgressHandle>,
     allow_remote: bool,
     connect_timeout: Duration,
-    silence: Duration,
+    /// The longest silence.
+    timeout: Duration,
     state: Mutex<State>,
 }
 
@@ -31,19 +32,20 @@ struct State {
     sent: Option<Instant>,
     /// When the silence becomes too long.
     deadline: Instant,
-    /// Why the connection could not be made, or was ended by us.
-    failure: Option<Failure>,
+    /// Why the connection could not be made, or was ended on this side. ureq has no
+    /// error type that could carry it.
+    error: Option<Error>,
 }
 
-impl Line {
+impl Connection {
     pub(crate) fn new(
-        watch: Arc<Watch>,
+        progress: Arc<ProgressHandle>,
         allow_remote: bool,
         connect_timeout: Duration,
-        silence: Duration,
+        timeout: Duration,
     ) -> Arc<Self> {
-        let state = State { sent: None, deadline: later(silence), failure: None };
-        Arc::new(Self { watch, allow_remote, connect_timeout, silence, state: Mutex::new(state) })
+        let state = State { sent: None, deadline: from_now(timeout), error: None };
+        Arc::new(Self { progress, allow_remote, connect_timeout, timeout, state: Mutex::new(state) })
     }
 
     /// When the request was sent.
@@ -51,34 +53,34 @@ impl Line {
         self.with(|state| state.sent)
     }
 
-    /// Something was said: the silence begins anew.
-    pub(crate) fn heard(&self) {
-        self.with(|state| state.deadline = later(self.silence));
+    /// Starts the timeout anew.
+    pub(crate) fn reset_timeout(&self) {
+        self.with(|state| state.deadline = from_now(self.timeout));
     }
 
-    /// Why we ended it, where we did.
-    pub(crate) fn take_failure(&self) -> Option<Failure> {
-        self.with(|state| state.failure.take())
+    /// Why the connection was ended on this side, if it was.
+    pub(crate) fn take_error(&self) -> Option<Error> {
+        self.with(|state| state.error.take())
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends the connection for a reason that ureq need not know.
-    fn fail(&self, failure: Failure) -> ureq::Error {
-        let text = failure.to_string();
-        self.with(|state| state.failure = Some(failure));
+    /// Keeps the error for [`take_error`](Self::take_error), and gives ureq one of its own.
+    fn fail(&self, error: Error) -> ureq::Error {
+        let text = error.to_string();
+        self.with(|state| state.error = Some(error));
         ureq::Error::Io(io::Error::other(text))
     }
 
-    /// Whether the wait may go on.
+    /// Fails where the wait must end.
     fn check(&self) -> Result<(), ureq::Error> {
-        if self.watch.is_stopped() {
-            return Err(self.fail(Failure::Interrupted));
+        if self.progress.is_stopped() {
+            return Err(self.fail(Error::Interrupted));
         }
         if Instant::now() >= self.with(|state| state.deadline) {
-            return Err(self.fail(Failure::Silent(self.silence)));
+            return Err(self.fail(Error::Timeout(self.timeout)));
         }
         Ok(())
     }
@@ -87,9 +89,9 @@ impl Line {
         let remote = addresses.iter().find(|address| !is_loopback(address.ip()));
         if let Some(address) = remote.filter(|_| !self.allow_remote) {
             let (host, address) = (host.to_owned(), address.ip().to_string());
-            return Err(self.fail(Failure::NotLoopback { host, address }));
+            return Err(self.fail(Error::NotLoopback { host, address }));
         }
-        let mut reason = "its name means no address".to_owned();
+        let mut reason = "its name resolves to no address".to_owned();
         for address in addresses {
             match TcpStream::connect_timeout(address, self.connect_timeout) {
                 Ok(stream) => return Ok(stream),
@@ -99,12 +101,12 @@ impl Line {
                 Err(error) => reason = error.to_string(),
             }
         }
-        Err(self.fail(Failure::Unreachable { url, reason }))
+        Err(self.fail(Error::Unreachable { url, reason }))
     }
 }
 
-/// A moment so long from now; one that the clock cannot hold is a century away.
-fn later(duration: Duration) -> Instant {
+/// The moment that is so far from now; a century at most, which every clock can hold.
+fn from_now(duration: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
     let now = Instant::now();
     now.checked_add(duration.min(CENTURY)).unwrap_or(now)
@@ -114,24 +116,24 @@ fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").finish_non_exhaustive()
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
-/// Makes connections that belong to one [`Line`].
+/// Opens the TCP connection of one [`Connection`].
 #[derive(Debug)]
-pub(crate) struct LineConnector(pub(crate) Arc<Line>);
+pub(crate) struct TcpConnector(pub(crate) Arc<Connection>);
 
-impl Connector for LineConnector {
-    type Out = LineTransport;
+impl Connector for TcpConnector {
+    type Out = TcpTransport;
 
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
         _: Option<()>,
-    ) -> Result<Option<LineTransport>, ureq::Error> {
+    ) -> Result<Option<TcpTransport>, ureq::Error> {
         let host = details.uri.host().unwrap_or_default();
         let url = format!("http://{}", details.uri.authority().map_or(host, |authority| authority.as_str()));
         let addresses: Vec<SocketAddr> = details.addrs.iter().copied().collect();
@@ -141,24 +143,24 @@ impl Connector for LineConnector {
         stream.set_write_timeout(Some(TICK))?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(LineTransport { stream, buffers, line: Arc::clone(&self.0) }))
+        Ok(Some(TcpTransport { stream, buffers, connection: Arc::clone(&self.0) }))
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct LineTransport {
+pub(crate) struct TcpTransport {
     stream: TcpStream,
     buffers: LazyBuffers,
-    line: Arc<Line>,
+    connection: Arc<Connection>,
 }
 
-/// Whether the system only says that nothing happened within a tick.
+/// Whether the error only says that nothing happened within a tick.
 fn is_tick(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
-impl Transport for LineTransport {
+impl Transport for TcpTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
@@ -166,11 +168,11 @@ impl Transport for LineTransport {
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
         let mut rest = self.buffers.output().get(..amount).unwrap_or_default();
         while !rest.is_empty() {
-            self.line.check()?;
+            self.connection.check()?;
             match (&self.stream).write(rest) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(written) => {
-                    self.line.heard();
+                    self.connection.reset_timeout();
                     rest = rest.get(written..).unwrap_or_default();
                 }
                 Err(error) if is_tick(&error) => {}
@@ -178,14 +180,14 @@ impl Transport for LineTransport {
             }
         }
         let now = Instant::now();
-        self.line.with(|state| state.sent = Some(now));
-        self.line.watch.sent(now);
+        self.connection.with(|state| state.sent = Some(now));
+        self.connection.progress.sent(now);
         Ok(())
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         loop {
-            self.line.check()?;
+            self.connection.check()?;
             match (&self.stream).read(self.buffers.input_append_buf()) {
                 Ok(read) => {
                     self.buffers.input_appended(read);

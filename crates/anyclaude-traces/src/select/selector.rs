@@ -4,14 +4,12 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyclaude_traces::Request;
-use anyhow::anyhow;
-
-use crate::render::sanitize;
+use super::error::{Result, SelectError};
+use crate::model::request::Request;
 
 /// What the user pointed at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Selector {
+pub enum Selector {
     /// A file or folder.
     Path(PathBuf),
     /// The N-th request before the newest.
@@ -22,15 +20,21 @@ pub(crate) enum Selector {
 
 /// What requests can have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Field {
+pub enum Field {
+    /// The proxy's mode.
     Mode,
+    /// The model that ran.
     Model,
+    /// The session.
     Session,
+    /// The anyclaude process.
     Run,
 }
 
 impl Field {
-    pub(super) fn name(self) -> &'static str {
+    /// Its name in JSON and in selectors.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Mode => "mode",
             Self::Model => "model",
@@ -39,7 +43,9 @@ impl Field {
         }
     }
 
-    pub(crate) fn of(self, request: &Request) -> Option<&Arc<str>> {
+    /// What a request has of it.
+    #[must_use]
+    pub fn of(self, request: &Request) -> Option<&Arc<str>> {
         match self {
             Self::Mode => request.mode.as_ref(),
             Self::Model => request.model.as_ref(),
@@ -50,14 +56,19 @@ impl Field {
 }
 
 impl Selector {
-    pub(crate) fn parse(input: &OsStr) -> anyhow::Result<Self> {
+    /// Reads what a user wrote.
+    ///
+    /// # Errors
+    ///
+    /// When no whole number stands after `latest~`.
+    pub fn parse(input: &OsStr) -> Result<Self> {
         let path = || Self::Path(PathBuf::from(input));
         let Some(text) = input.to_str() else { return Ok(path()) };
         if text == "latest" {
             return Ok(Self::Latest(0));
         }
         if let Some(back) = text.strip_prefix("latest~") {
-            let back = back.parse().map_err(|_| anyhow!("`{text}`: write a whole number after `latest~`"))?;
+            let back = back.parse().map_err(|_| SelectError::NotANumber(text.to_owned()))?;
             return Ok(Self::Latest(back));
         }
         let named = [Field::Model, Field::Session, Field::Run].into_iter().find_map(|field| {
@@ -76,12 +87,14 @@ impl Selector {
     }
 
     /// Whether it is a file or folder, and no name.
-    pub(crate) fn is_path(&self) -> bool {
+    #[must_use]
+    pub fn is_path(&self) -> bool {
         self.path().is_some()
     }
 
     /// Whether it means one request, not a group.
-    pub(crate) fn is_single(&self) -> bool {
+    #[must_use]
+    pub fn is_single(&self) -> bool {
         match self {
             Self::Path(path) => !path.is_dir(),
             Self::Latest(_) => true,
@@ -91,35 +104,26 @@ impl Selector {
 }
 
 /// The one name among the requests that this is, or is a part of.
-pub(super) fn resolve(requests: &[Request], field: Field, part: &str) -> anyhow::Result<Arc<str>> {
+pub(super) fn resolve(requests: &[Request], field: Field, part: &str) -> Result<Arc<str>> {
     let mut names: Vec<&Arc<str>> = requests.iter().filter_map(|request| field.of(request)).collect();
     names.sort();
     names.dedup();
     if let Some(exact) = names.iter().find(|name| name.as_ref() == part) {
         return Ok(Arc::clone(exact));
     }
-    let matching: Vec<&&Arc<str>> = names.iter().filter(|name| name.contains(part)).collect();
-    let field = field.name();
+    let matching: Vec<&Arc<str>> = names.iter().copied().filter(|name| name.contains(part)).collect();
     match matching.as_slice() {
         [one] => Ok(Arc::clone(one)),
-        [] if names.is_empty() => Err(anyhow!(
-            "no {field} is known for any of {} requests; --label NAME=INPUT names the model of some",
-            requests.len()
-        )),
-        [] => {
-            Err(anyhow!("no {field} has `{part}` in its name; there are: {}", listed(names.iter().copied())))
-        }
-        several => Err(anyhow!(
-            "`{part}` is part of several {field}s: {}",
-            listed(several.iter().map(|name| **name))
-        )),
+        [] if names.is_empty() => Err(SelectError::NoNames { field, requests: requests.len() }),
+        [] => Err(SelectError::NoSuchName { field, part: part.to_owned(), names: owned(&names) }),
+        several => Err(SelectError::Ambiguous {
+            field,
+            part: part.to_owned(),
+            names: several.iter().map(|name| Arc::clone(name)).collect(),
+        }),
     }
 }
 
-fn listed<'n>(names: impl Iterator<Item = &'n Arc<str>>) -> String {
-    const MOST: usize = 12;
-    let names: Vec<_> = names.map(|name| sanitize::line(name)).collect();
-    let shown = names.iter().take(MOST).map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
-    let more = names.len().saturating_sub(MOST);
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
+fn owned(names: &[&Arc<str>]) -> Vec<Arc<str>> {
+    names.iter().map(|name| Arc::clone(name)).collect()
 }

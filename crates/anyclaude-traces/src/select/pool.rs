@@ -3,20 +3,20 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use anyclaude_traces::Error;
-use anyclaude_traces::Kind;
-use anyclaude_traces::Request;
-use anyclaude_traces::Timestamp;
-use anyclaude_traces::model::request::TracePath;
-use anyclaude_traces::recording::join::Joined;
+use crate::error::Error;
+use crate::model::request::Kind;
+use crate::model::request::Request;
+use crate::model::request::TracePath;
+use crate::model::time::Timestamp;
+use crate::recording::join::Joined;
 
 /// What was read, before any scope.
-#[derive(Default)]
-pub(crate) struct Pool {
-    pub(crate) requests: Vec<Request>,
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    pub(super) requests: Vec<Request>,
     /// What the filters keep out.
     pub(super) rest: Vec<Request>,
-    pub(crate) skipped: Vec<Error>,
+    pub(super) skipped: Vec<Error>,
     pub(super) joined: Joined,
     /// Where it was looked for.
     pub(super) places: Vec<PathBuf>,

@@ -1,32 +1,39 @@
-//! The two sides of a comparison, as the user names them or as the last two models.
+//! The two sides of a comparison: as named, or the last two models.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 use std::sync::Arc;
 
-use anyclaude_traces::Error;
-use anyclaude_traces::Request;
-use anyclaude_traces::analysis::prefix::CacheInput;
-use anyclaude_traces::model::measure::Measure;
-use anyclaude_traces::model::request::TracePath;
-use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::model::stats::Stats;
-use anyhow::{Context as _, anyhow, bail};
-
-use super::{Field, Reader, Selection, Selector, in_order};
+use super::error::{Result, SelectError};
+use super::reader::Reader;
+use super::selection::{Selection, in_order};
+use super::selector::{Field, Selector};
+use crate::analysis::prefix::CacheInput;
+use crate::error::Error;
+use crate::model::measure::Measure;
+use crate::model::request::{Request, TracePath};
+use crate::model::scope::{KindFilter, Scope};
+use crate::model::stats::Stats;
 
 /// One side.
-pub(crate) struct Side {
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Side {
     /// How the user named it, or would.
-    pub(crate) selector: String,
+    pub selector: String,
     /// Its requests, in order of time.
-    pub(crate) requests: Vec<Request>,
+    pub requests: Vec<Request>,
     /// What else was read with them: it went through the same prompt caches.
-    pub(crate) others: Vec<Request>,
+    pub others: Vec<Request>,
 }
 
 impl Side {
+    /// All these requests, as one side.
+    #[must_use]
+    pub fn of_all(selector: String, requests: Vec<Request>) -> Self {
+        Self { selector, requests, others: Vec::new() }
+    }
+
     /// A side of these requests, and everything else besides that was read.
     fn among<'a>(
         selector: String,
@@ -40,36 +47,39 @@ impl Side {
 
     /// Everything that passed through a cache: its requests, which are shown, among the
     /// others.
-    pub(crate) fn passing(&self) -> Vec<CacheInput<'_>> {
+    #[must_use]
+    pub fn passing(&self) -> Vec<CacheInput<'_>> {
         let shown = self.requests.iter().map(|request| CacheInput { request, reported: true });
         in_order(shown.chain(self.others.iter().map(|request| CacheInput { request, reported: false })))
     }
 
     /// The model that ran, where it is known and the same for all.
-    pub(crate) fn model(&self) -> Option<&str> {
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
         let model = self.requests.first()?.model.as_deref()?;
         self.requests.iter().all(|request| request.model.as_deref() == Some(model)).then_some(model)
     }
 }
 
-/// Why two models cannot be compared, and what to do.
-pub(crate) const FEW_MODELS: &str = "two models are compared, and fewer are known here. Run the same task with \
-                                     another model, look further back with --all, or name the model of a session: \
-                                     --label NAME=session:ID";
-
 /// Both sides, and what was skipped on the way to them.
-pub(crate) struct Sides {
-    pub(crate) left: Side,
-    pub(crate) right: Side,
-    pub(crate) skipped: Vec<Error>,
-    pub(crate) scope: Scope,
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Sides {
+    /// The left side: the faster or the older one, where none is named.
+    pub left: Side,
+    /// The right side.
+    pub right: Side,
+    /// The files that could not be used.
+    pub skipped: Vec<Error>,
+    /// Which requests they were chosen from.
+    pub scope: Scope,
     /// Fewer than two models are known, so that two requests stand for them.
-    pub(crate) is_fallback: bool,
+    pub is_fallback: bool,
 }
 
 /// What to do where no side is named and fewer than two models are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FewModels {
+pub enum FewModels {
     /// Compare the newest request with the one before.
     CompareRequests,
     /// Say so.
@@ -79,12 +89,16 @@ pub(crate) enum FewModels {
 impl Sides {
     /// What these arguments name: two sides; one, which is compared with its like;
     /// or none, which means the two models used last, the older one left.
-    pub(crate) fn select(
-        reader: &Reader<'_>,
+    ///
+    /// # Errors
+    ///
+    /// When an argument names nothing, or there is nothing to compare it with.
+    pub fn select(
+        reader: &Reader,
         left: Option<&OsString>,
         right: Option<&OsString>,
         few: FewModels,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         match (left, right) {
             (Some(left), Some(right)) => two(reader, left, right),
             (Some(one), None) => against_its_like(reader, one),
@@ -97,45 +111,43 @@ impl Sides {
     }
 }
 
-fn two(reader: &Reader<'_>, left: &OsStr, right: &OsStr) -> anyhow::Result<Sides> {
+fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
     let selectors = [Selector::parse(left)?, Selector::parse(right)?];
-    let selections = reader.select_each(&[&selectors[0], &selectors[1]])?;
+    let [of_left, of_right] = reader.select_pair([&selectors[0], &selectors[1]])?;
     let is_one_pool = selectors.iter().all(|selector| selector.path().is_none());
-    let (mut skipped, mut sides, mut seen) = (Vec::new(), Vec::new(), 0);
-    for (selection, name) in selections.into_iter().zip([left, right]) {
+    let (seen_left, seen_right) = (of_left.scope.requests_seen, of_right.scope.requests_seen);
+    let seen = if is_one_pool { seen_left } else { seen_left + seen_right };
+    let mut skipped = Vec::new();
+    let mut side = |mut selection: Selection, name: &OsStr| {
         if selection.requests.is_empty() {
-            bail!(unreadable(name, &selection.skipped));
+            return Err(unreadable(name, &selection.skipped));
         }
-        skipped.extend(selection.skipped);
-        seen = if is_one_pool { selection.scope.requests_seen } else { seen + selection.scope.requests_seen };
+        skipped.append(&mut selection.skipped);
         let mut others = selection.others;
         others.extend(selection.rest);
-        sides.push(Side {
-            selector: name.to_string_lossy().into_owned(),
-            requests: selection.requests,
-            others,
-        });
-    }
-    let sides = <[Side; 2]>::try_from(sides).map_err(|_| anyhow!("there are two sides"))?;
+        let selector = name.to_string_lossy().into_owned();
+        Ok(Side { selector, requests: selection.requests, others })
+    };
+    let sides = [side(of_left, left)?, side(of_right, right)?];
     Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
 }
 
-fn unreadable(name: &OsStr, skipped: &[Error]) -> String {
-    let why = skipped.first().map_or_else(|| "no request fits".to_owned(), |error| error.kind().to_string());
-    format!("{}: {why}", name.to_string_lossy())
+fn unreadable(name: &OsStr, skipped: &[Error]) -> SelectError {
+    let reason = skipped.first().map(|error| error.kind().to_string());
+    SelectError::EmptySide { name: name.to_owned(), reason }
 }
 
 /// A request against its predecessor in the thread, or a model against the
 /// model used last besides it; the older one left.
-fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
+fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
     let selector = Selector::parse(one)?;
     let name = one.to_string_lossy();
     if !selector.is_single() && !matches!(selector, Selector::Named(Field::Model, _)) {
-        bail!("`{name}` is a group: name the other side too, behind it");
+        return Err(SelectError::OneGroup(name.into_owned()));
     }
     let pool = reader.surroundings(&selector)?;
     let picked = reader.pick(&pool.requests, &selector)?;
-    let Some(newest) = picked.last() else { bail!(unreadable(one, &pool.skipped)) };
+    let Some(newest) = picked.last() else { return Err(unreadable(one, &pool.skipped)) };
     reader.check_labels()?;
     let scope = reader.whole_scope(pool.requests.len() as u64);
     if selector.is_single() {
@@ -145,61 +157,64 @@ fn against_its_like(reader: &Reader<'_>, one: &OsStr) -> anyhow::Result<Sides> {
     }
     let models = models_by_last_use(&pool.requests, reader.kind);
     let other = models.iter().rev().find(|model| Some(*model) != newest.model.as_ref());
-    let other = other.with_context(|| format!("`{name}` is the only model that is known"))?;
-    let of_both = |model: &&Arc<str>| *model == other || Some(*model) == newest.model.as_ref();
-    let names: Vec<&Arc<str>> = models.iter().filter(of_both).collect();
-    let sides = sides_of(&names, &pool.requests, reader.kind, &[])?;
+    let other = other.ok_or_else(|| SelectError::OnlyModel(name.into_owned()))?;
+    let own = models.iter().find(|model| Some(*model) == newest.model.as_ref());
+    let own = own.ok_or_else(|| SelectError::OnlyModel(one.to_string_lossy().into_owned()))?;
+    let is_older = |model: &Arc<str>| models.iter().position(|known| known == model);
+    let names = if is_older(own) < is_older(other) { [own, other] } else { [other, own] };
+    let sides = names.map(|model| side_of(model, &pool.requests, reader.kind, &[]));
     Ok(Sides::new(sides, pool.skipped, scope))
 }
 
 /// The two models used last among these requests, the older one left; `None` where
 /// fewer are known.
-pub(crate) fn last_two_models(selection: &Selection, kind: KindFilter) -> anyhow::Result<Option<[Side; 2]>> {
+#[must_use]
+pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[Side; 2]> {
     let requests = &selection.requests;
-    match models_by_last_use(requests, kind).as_slice() {
-        [.., older, newer] => {
-            sides_of(&[older, newer], requests, kind, &[&selection.others, &selection.rest]).map(Some)
-        }
-        _ => Ok(None),
-    }
+    let models = models_by_last_use(requests, kind);
+    let [.., older, newer] = models.as_slice() else { return None };
+    let besides = [&selection.others, &selection.rest];
+    Some([older, newer].map(|model| side_of(model, requests, kind, &besides)))
 }
 
-/// Both sides, the one whose requests take longer on the right, where that is known.
-pub(crate) fn faster_first([left, right]: [Side; 2]) -> [Side; 2] {
+/// Both sides, the one whose requests take longer on the right. Where the times of one
+/// are unknown, they stay as they are.
+#[must_use]
+pub fn faster_first([left, right]: [Side; 2]) -> [Side; 2] {
     let takes = |side: &Side| {
         let totals = side.requests.iter().filter_map(|request| Measure::TotalMs.of(request));
         Stats::of(totals).map(|stats| stats.p50)
     };
-    if takes(&left) > takes(&right) { [right, left] } else { [left, right] }
+    let is_slower = takes(&left).zip(takes(&right)).is_some_and(|(left, right)| left > right);
+    if is_slower { [right, left] } else { [left, right] }
 }
 
-fn without_names(reader: &Reader<'_>, few: FewModels) -> anyhow::Result<Sides> {
+fn without_names(reader: &Reader, few: FewModels) -> Result<Sides> {
     let selection = reader.select(&[])?;
-    if let Some(sides) = last_two_models(&selection, reader.kind)? {
+    if let Some(sides) = last_two_models(&selection, reader.kind) {
         return Ok(Sides::new(sides, selection.skipped, selection.scope));
     }
     if few == FewModels::Fail {
-        bail!(FEW_MODELS);
+        return Err(SelectError::FewModels);
     }
-    let newest = selection.requests.last().context("there is no request to compare")?.clone();
+    let newest = selection.requests.last().ok_or(SelectError::NothingToCompare)?.clone();
     let left = predecessor(&selection.requests, &newest)?;
     let right = Side::among("latest".to_owned(), vec![newest], &selection.requests);
     Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })
 }
 
 /// The request before this one in its thread.
-fn predecessor(requests: &[Request], of: &Request) -> anyhow::Result<Side> {
+fn predecessor(requests: &[Request], of: &Request) -> Result<Side> {
     let in_thread = |request: &&Request| {
         request.session == of.session
             && request.thread == of.thread
             && request.path != of.path
             && request.order() < of.order()
     };
-    let path: &Path = of.path.as_ref();
     let before = requests
         .iter()
         .rfind(in_thread)
-        .with_context(|| format!("{} is the first of its thread: name the other side too", path.display()))?;
+        .ok_or_else(|| SelectError::FirstOfThread(of.path.as_ref().to_owned()))?;
     let selector = before.path.as_ref().display().to_string();
     Ok(Side::among(selector, vec![before.clone()], requests))
 }
@@ -216,19 +231,9 @@ fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
     models
 }
 
-/// A side for each model; `besides` was read as well, and is of no model that counts.
-fn sides_of(
-    models: &[&Arc<str>],
-    requests: &[Request],
-    kind: KindFilter,
-    besides: &[&Vec<Request>],
-) -> anyhow::Result<[Side; 2]> {
-    let of_model = |model: &&Arc<str>| {
-        let of_model =
-            |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(*model);
-        let own = requests.iter().filter(of_model).cloned().collect();
-        Side::among(format!("model:{model}"), own, requests.iter().chain(besides.iter().copied().flatten()))
-    };
-    let sides: Vec<Side> = models.iter().map(of_model).collect();
-    <[Side; 2]>::try_from(sides).map_err(|_| anyhow!("there are two models"))
+/// The side of a model; `besides` was read as well, and is of no model that counts.
+fn side_of(model: &Arc<str>, requests: &[Request], kind: KindFilter, besides: &[&Vec<Request>]) -> Side {
+    let of_model = |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(model);
+    let own = requests.iter().filter(of_model).cloned().collect();
+    Side::among(format!("model:{model}"), own, requests.iter().chain(besides.iter().copied().flatten()))
 }

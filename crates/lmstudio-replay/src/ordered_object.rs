@@ -7,23 +7,24 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::Serialize;
 use serde_json::value::RawValue;
 
-/// The members of an object, in order, each value as it was written.
+/// An object's members in order, each value as it was written.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(crate) struct OrderedObject<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl<'a> Members<'a> {
-    /// The members of this JSON; `None` where it is no object.
-    pub(crate) fn of(json: &'a str) -> Option<Self> {
+impl<'a> OrderedObject<'a> {
+    /// Parses an object; `None` where the JSON is none.
+    pub(crate) fn parse(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 
-    /// A member's value; of several the last, as JavaScript reads it.
+    /// A member's value; of several with this name the last, as in JavaScript. `None` for
+    /// null.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().rfind(|(known, _)| known == name)?;
         Some(value.as_ref()).filter(|value| *value != "null")
     }
 
-    /// A member's text.
+    /// A member's value, if it is a string.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         text(self.get(name)?)
     }
@@ -38,7 +39,7 @@ impl<'a> Members<'a> {
         self.0.iter().map(|(name, _)| name.as_ref())
     }
 
-    /// Gives a member a value: in its place, or at the end.
+    /// Sets a member, in its place or at the end, and drops others of its name.
     pub(crate) fn set(&mut self, name: &'a str, json: impl Into<Cow<'a, str>>) {
         let json = json.into();
         let at = self.0.iter().position(|(known, _)| known == name);
@@ -58,12 +59,12 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A value as JSON. What we write (text, numbers, lists of them) always has one.
+/// A value as JSON. Strings and numbers, which this crate passes, always have one.
 pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// The text that a JSON string means.
+/// Decodes a JSON string; `None` where the value is none.
 pub(crate) fn text(json: &str) -> Option<String> {
     serde_json::from_str(json).ok()
 }
@@ -74,11 +75,11 @@ pub(crate) fn items(json: &str) -> Vec<&str> {
     items.into_iter().map(RawValue::get).collect()
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for OrderedObject<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
+            type Value = OrderedObject<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
@@ -89,7 +90,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
                     members.push((Cow::Owned(name), Cow::Borrowed(value.get())));
                 }
-                Ok(Members(members))
+                Ok(OrderedObject(members))
             }
         }
         deserializer.deserialize_map(Object)
@@ -103,12 +104,12 @@ mod tests {
     #[test]
     fn values_stay_as_they_were_written() {
         let json = r#"{"b":1e400,"a":{"z":1.0,"y":[]},"b":2E1}"#;
-        let mut members = Members::of(json).unwrap();
+        let mut members = OrderedObject::parse(json).unwrap();
         assert_eq!(members.json(), json);
         assert_eq!(members.get("b"), Some("2E1"));
         members.set("b", "3");
         members.set("c", "\"new\"");
         assert_eq!(members.json(), r#"{"b":3,"a":{"z":1.0,"y":[]},"c":"new"}"#);
-        assert!(Members::of("[]").is_none());
+        assert!(OrderedObject::parse("[]").is_none());
     }
 }

@@ -1,0 +1,227 @@
+//! Works on items with several threads.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// In which order results are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// In the order of the items.
+    OfItems,
+    /// As they come.
+    AsDone,
+}
+
+/// How many items may be handed out of which the result is not taken yet: it bounds the
+/// results that wait for one that is slow.
+const MAX_IN_FLIGHT: usize = 1024;
+/// How many items a thread takes at once, if there are so many: handing out a small file
+/// alone takes as long as a good part of reading it.
+const BATCH: usize = 16;
+
+/// Calls `work` for each item, on several threads with a worker each, and `take` with each
+/// result and the number of its item, on this thread.
+///
+/// `feed` gives the items, one after the other. Work on the first of them begins while it
+/// still looks for others.
+///
+/// # Panics
+///
+/// When `work` panics.
+pub(super) fn for_each_parallel<I: Send, W, R: Send>(
+    threads: usize,
+    order: Order,
+    feed: impl FnOnce(&mut dyn FnMut(I)),
+    worker: impl Fn() -> W + Sync,
+    work: impl Fn(&mut W, &I) -> R + Sync,
+    mut take: impl FnMut(usize, R),
+) {
+    let (give_item, items) = sync_channel(MAX_IN_FLIGHT);
+    let (give_results, results) = channel();
+    let items = Mutex::new(items);
+    thread::scope(|scope| {
+        let mut pool = Pool {
+            order,
+            waiting_items: VecDeque::new(),
+            give_item,
+            given: 0,
+            results,
+            waiting_results: BTreeMap::new(),
+            taken: 0,
+            is_broken: false,
+            take: &mut take,
+        };
+        let mut idle_threads = threads.max(1);
+        let (items, worker, work) = (&items, &worker, &work);
+        feed(&mut |item| {
+            pool.waiting_items.push_back(item);
+            if idle_threads > 0 {
+                idle_threads -= 1;
+                let give_results = ResultSender(give_results.clone());
+                scope.spawn(move || run(items, worker(), work, &give_results));
+            }
+            pool.give_items();
+            while pool.is_waiting() && pool.take_results(Receiver::try_recv) {}
+        });
+        drop(give_results);
+        while pool.is_waiting() && pool.take_results(Receiver::recv) {
+            pool.give_items();
+        }
+    });
+}
+
+/// What this thread knows of the items and their results.
+struct Pool<'t, I, R, F> {
+    order: Order,
+    /// The items that are not handed out, …
+    waiting_items: VecDeque<I>,
+    give_item: SyncSender<(usize, I)>,
+    /// … and how many are.
+    given: usize,
+    results: Receiver<Option<Vec<(usize, R)>>>,
+    /// Results that came before those of earlier items.
+    waiting_results: BTreeMap<usize, R>,
+    /// How many results were taken.
+    taken: usize,
+    /// Whether a thread has panicked: its results will never come.
+    is_broken: bool,
+    take: &'t mut F,
+}
+
+impl<I, R, F: FnMut(usize, R)> Pool<'_, I, R, F> {
+    /// Whether results are to come.
+    fn is_waiting(&self) -> bool {
+        self.given > self.taken && !self.is_broken
+    }
+
+    /// Hands out items; the channel has room for all that may be in flight.
+    fn give_items(&mut self) {
+        while self.given < self.taken + MAX_IN_FLIGHT
+            && let Some(item) = self.waiting_items.pop_front()
+        {
+            // Without a receiver all threads have panicked, and nothing is to be done.
+            if self.give_item.send((self.given, item)).is_err() {
+                return;
+            }
+            self.given += 1;
+        }
+    }
+
+    /// Takes what a thread has done; whether there was anything.
+    fn take_results<E>(
+        &mut self,
+        receive: impl FnOnce(&Receiver<Option<Vec<(usize, R)>>>) -> Result<Option<Vec<(usize, R)>>, E>,
+    ) -> bool {
+        let Ok(results) = receive(&self.results) else { return false };
+        let Some(results) = results else {
+            self.is_broken = true;
+            return false;
+        };
+        match self.order {
+            Order::AsDone => {
+                self.taken += results.len();
+                results.into_iter().for_each(|(number, result)| (self.take)(number, result));
+            }
+            Order::OfItems => {
+                self.waiting_results.extend(results);
+                while let Some(result) = self.waiting_results.remove(&self.taken) {
+                    (self.take)(self.taken, result);
+                    self.taken += 1;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Sends the results of one thread, and `None` if it panics: others might go on for ever,
+/// or wait for its results.
+struct ResultSender<R>(Sender<Option<Vec<(usize, R)>>>);
+
+impl<R> Drop for ResultSender<R> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.0.send(None);
+        }
+    }
+}
+
+/// Works on items until there will be no more.
+fn run<I, W, R>(
+    items: &Mutex<Receiver<(usize, I)>>,
+    mut worker: W,
+    work: &impl Fn(&mut W, &I) -> R,
+    give_results: &ResultSender<R>,
+) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        {
+            let items = items.lock().unwrap_or_else(PoisonError::into_inner);
+            // The sender is gone: all is done.
+            let Ok(first) = items.recv() else { return };
+            batch.push(first);
+            batch.extend(items.try_iter().take(BATCH - 1));
+        }
+        let results = batch.drain(..).map(|(number, item)| (number, work(&mut worker, &item))).collect();
+        if give_results.0.send(Some(results)).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The numbers of the items as they are taken, where the first takes long.
+    fn taken(threads: usize, order: Order, items: usize) -> Vec<usize> {
+        let items: Vec<usize> = (0..items).collect();
+        let mut taken = Vec::new();
+        let work = |_: &mut (), item: &&usize| {
+            if **item == 0 {
+                thread::sleep(Duration::from_millis(20));
+            }
+            **item
+        };
+        for_each_parallel(
+            threads,
+            order,
+            |feed| items.iter().for_each(feed),
+            || (),
+            work,
+            |index, item| {
+                assert_eq!(index, item);
+                taken.push(item);
+            },
+        );
+        taken
+    }
+
+    #[test]
+    fn every_result_is_taken_once_and_in_order() {
+        for threads in [0, 1, 2, 5] {
+            for items in [0, 1, 3, 100, 3 * MAX_IN_FLIGHT] {
+                let all: Vec<usize> = (0..items).collect();
+                assert_eq!(taken(threads, Order::OfItems, items), all);
+                let mut as_done = taken(threads, Order::AsDone, items);
+                as_done.sort_unstable();
+                assert_eq!(as_done, all);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn a_panic_ends_the_work_of_all() {
+        let items: Vec<usize> = (0..5 * MAX_IN_FLIGHT).collect();
+        let work = |_: &mut (), item: &&usize| {
+            assert!(**item != 7, "on purpose");
+            thread::sleep(Duration::from_micros(10));
+        };
+        for_each_parallel(2, Order::OfItems, |feed| items.iter().for_each(feed), || (), work, |_, ()| ());
+    }
+}

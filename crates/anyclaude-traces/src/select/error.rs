@@ -1,0 +1,149 @@
+//! Why nothing could be selected. Values, so that a program can say it in its own words.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::selector::Field;
+use crate::error::Error;
+use crate::model::request::Kind;
+use crate::model::scope::KindFilter;
+use crate::model::time::Timestamp;
+
+/// Why a selection failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// There is no file or folder of this name.
+    #[error("{}: no such file or folder", .0.display())]
+    NotFound(PathBuf),
+    /// A root that was named does not exist.
+    #[error("there is no folder {}", .0.display())]
+    NoRoot(PathBuf),
+    /// No root was named, so that there is nowhere to look.
+    #[error("no folder to look in is known")]
+    NoRoots,
+    /// The roots hold no traces.
+    #[error("nothing is recorded in {} yet", places(.0))]
+    NothingRecorded(Vec<PathBuf>),
+    /// The folders that were named hold no traces.
+    #[error("{}: there are no traces (*.json) there", places(.0))]
+    NoTraces(Vec<PathBuf>),
+    /// Requests were read, and the filters admit none of them.
+    #[error("none of the {seen} requests passes the filters (kind {})", kind.name())]
+    NothingLeft {
+        /// How many requests were read.
+        seen: usize,
+        /// How many there are of each kind.
+        kinds: BTreeMap<Kind, usize>,
+        /// Which kinds were asked for.
+        kind: KindFilter,
+        /// When the newest was recorded.
+        newest: Option<Timestamp>,
+    },
+    /// What stands after `latest~` is no whole number.
+    #[error("`{0}`: write a whole number after `latest~`")]
+    NotANumber(String),
+    /// There are fewer requests than `latest~N` counts back.
+    #[error("`{}`: there are {requests} requests (kind {})", latest(*back), kind.name())]
+    TooFewRequests {
+        /// How far before the newest.
+        back: usize,
+        /// How many there are.
+        requests: usize,
+        /// Of which kind.
+        kind: KindFilter,
+    },
+    /// No request has such a name at all.
+    #[error("no {} is known for any of {requests} requests", field.name())]
+    NoNames {
+        /// What was asked for.
+        field: Field,
+        /// How many requests were looked at.
+        requests: usize,
+    },
+    /// None of the names has this part.
+    #[error("no {} has `{part}` in its name", field.name())]
+    NoSuchName {
+        /// What was asked for.
+        field: Field,
+        /// The part of a name.
+        part: String,
+        /// The names that there are.
+        names: Vec<Arc<str>>,
+    },
+    /// Several names have this part.
+    #[error("`{part}` is part of several {}s", field.name())]
+    Ambiguous {
+        /// What was asked for.
+        field: Field,
+        /// The part of a name.
+        part: String,
+        /// The names that have it.
+        names: Vec<Arc<str>>,
+    },
+    /// A filter names nothing that there is.
+    #[error("filter by {}", field.name())]
+    Filter {
+        /// What is filtered by.
+        field: Field,
+        /// Why.
+        source: Box<Self>,
+    },
+    /// A label names no request.
+    #[error("label {model}: {}", .reason.as_deref().map_or_else(|| "it names no request".to_owned(), ToString::to_string))]
+    Label {
+        /// The model that it names.
+        model: String,
+        /// Which requests it is for.
+        input: OsString,
+        /// Why none was found; `None` where the input is right and selects nothing.
+        reason: Option<Box<Self>>,
+    },
+    /// A side of a comparison holds no request that can be used.
+    #[error("{}: {}", name.to_string_lossy(), reason.as_deref().unwrap_or("no request fits"))]
+    EmptySide {
+        /// How it was named.
+        name: OsString,
+        /// Why its first file was skipped.
+        reason: Option<String>,
+    },
+    /// A group was named without something to compare it with.
+    #[error("`{0}` is a group: name the other side too")]
+    OneGroup(String),
+    /// The model has no other one to be compared with.
+    #[error("`{0}` is the only model that is known")]
+    OnlyModel(String),
+    /// The request has no predecessor to be compared with.
+    #[error("{} is the first of its thread: name the other side too", .0.display())]
+    FirstOfThread(PathBuf),
+    /// Two models are compared, and fewer are known.
+    #[error("two models are compared, and fewer are known here")]
+    FewModels,
+    /// There is no request at all.
+    #[error("there is no request to compare")]
+    NothingToCompare,
+    /// A path or log could not be read.
+    #[error("{}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A log that was named could not be read.
+    #[error(transparent)]
+    Log(#[from] Error),
+}
+
+/// What selecting gives.
+pub type Result<T> = std::result::Result<T, SelectError>;
+
+fn latest(back: usize) -> String {
+    if back == 0 { "latest".to_owned() } else { format!("latest~{back}") }
+}
+
+fn places(places: &[PathBuf]) -> String {
+    places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
+}

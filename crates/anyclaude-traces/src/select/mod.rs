@@ -1,0 +1,18 @@
+//! Which requests an answer is about: what was pointed at, filters, scope, labels, and
+//! the two sides of a comparison.
+
+mod error;
+mod filter;
+mod pool;
+mod reader;
+mod selection;
+mod selector;
+mod sides;
+mod tokens;
+
+pub use error::{Result, SelectError};
+pub use filter::{Filter, Label};
+pub use reader::Reader;
+pub use selection::Selection;
+pub use selector::{Field, Selector};
+pub use sides::{FewModels, Side, Sides, faster_first, last_two_models};

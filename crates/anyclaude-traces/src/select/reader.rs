@@ -1,0 +1,451 @@
+//! Reads requests as a filter says.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsString;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{Result, SelectError};
+use super::filter::Filter;
+use super::pool::{Pool, newest};
+use super::selection::{Selection, WARM_UP_MS};
+use super::selector::{Field, Selector, resolve};
+use crate::cost;
+use crate::formats::anyclaude::log::ParsedLog;
+use crate::model::request::{Kind, ModelSource, Request, TracePath};
+use crate::model::scope::{KindFilter, Scope};
+use crate::model::time::Timestamp;
+use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts, element_text};
+use crate::read::{LogFile, Store, paths};
+use crate::recording::Recording;
+use crate::recording::join::UnmatchedLogRequest;
+
+/// How far back a sitting reaches: a day.
+const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How much of what is read will be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Span {
+    /// The day before the newest request.
+    Sitting,
+    /// All of it.
+    Whole,
+}
+
+/// Reads requests as the filters say.
+#[derive(Debug)]
+pub struct Reader {
+    filter: Filter,
+    store: Store,
+    pub(super) kind: KindFilter,
+    /// Further logs, which the user names.
+    captures: Vec<LogFile<ParsedLog>>,
+    /// Whether logs without traces will do.
+    logs_suffice: bool,
+    /// What all prompts are made of, where that is asked for.
+    prompts: Option<RefCell<Prompts>>,
+    /// The cache that they pass through.
+    cache: CacheOptions,
+    /// Which labels named the model of some request, or why not yet.
+    label_hits: RefCell<Vec<Result<bool>>>,
+}
+
+impl Reader {
+    /// A reader of what the filter admits. `default_kind` holds where it names no kind.
+    ///
+    /// # Errors
+    ///
+    /// When a root does not exist that the filter names.
+    pub fn new(filter: Filter, default_kind: KindFilter) -> Result<Self> {
+        if let Some(missing) =
+            filter.roots.iter().find(|root| filter.roots_must_exist && !paths::is_folder(root))
+        {
+            return Err(SelectError::NoRoot(missing.clone()));
+        }
+        Ok(Self {
+            store: Store::default().with_max_file_bytes(filter.max_file_bytes),
+            kind: filter.kind.unwrap_or(default_kind),
+            captures: Vec::new(),
+            logs_suffice: false,
+            prompts: None,
+            cache: CacheOptions::default(),
+            label_hits: RefCell::new(filter.labels.iter().map(|_| Ok(false)).collect()),
+            filter,
+        })
+    }
+
+    /// Reads further logs, and takes logs without traces.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be read.
+    pub fn with_logs(mut self, logs: &[PathBuf]) -> Result<Self> {
+        self.captures = logs.iter().map(|log| self.store.log(log)).collect::<std::result::Result<_, _>>()?;
+        self.logs_suffice = true;
+        Ok(self)
+    }
+
+    /// Sees also what prompts are made of, and the day before the scope, in which a
+    /// cache was filled, and fills the parts of every request's time by a simulated
+    /// cache.
+    #[must_use]
+    pub fn with_costs(mut self, cache: CacheOptions) -> Self {
+        (self.prompts, self.cache) = (Some(RefCell::default()), cache);
+        self
+    }
+
+    /// What the prompts of all that was read are made of.
+    #[must_use]
+    pub fn into_prompts(self) -> Prompts {
+        self.prompts.map(RefCell::into_inner).unwrap_or_default()
+    }
+
+    /// What reads files for it.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The kind of request that it admits.
+    #[must_use]
+    pub fn kind(&self) -> KindFilter {
+        self.kind
+    }
+
+    /// The requests of these inputs in one; without any, of the last sitting.
+    ///
+    /// # Errors
+    ///
+    /// When an input names nothing, or nothing passes the filter.
+    pub fn select(&self, inputs: &[OsString]) -> Result<Selection> {
+        let selectors = inputs.iter().map(|input| Selector::parse(input)).collect::<Result<Vec<_>>>()?;
+        let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
+        let whole = !inputs.is_empty()
+            || self.filter.is_whole
+            || self.filter.since.is_some()
+            || self.filter.until.is_some();
+        let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Span::Whole)? };
+        if paths.len() < selectors.len() || selectors.is_empty() {
+            let mut recorded = self.read_roots(if whole { Span::Whole } else { Span::Sitting })?;
+            if !selectors.is_empty() {
+                let picked = self.pick_any(&recorded.requests, &selectors)?;
+                recorded.keep(picked);
+            }
+            pool.add(recorded);
+        }
+        self.check_labels()?;
+        self.scoped(pool, self.kind, !whole)
+    }
+
+    /// The scope of what was named and taken whole.
+    pub(super) fn whole_scope(&self, seen: u64) -> Scope {
+        Scope::new(self.filter.since, self.filter.until, self.kind, seen)
+    }
+
+    /// The requests of one input.
+    ///
+    /// # Errors
+    ///
+    /// When it names nothing, or nothing passes the filter.
+    pub fn select_one(&self, selector: &Selector) -> Result<Selection> {
+        let selection = self.selection(selector, &mut None)?;
+        self.check_labels()?;
+        Ok(selection)
+    }
+
+    /// The requests of two inputs. What is below the roots is read once.
+    ///
+    /// # Errors
+    ///
+    /// When one names nothing, or nothing passes the filter.
+    pub fn select_pair(&self, [left, right]: [&Selector; 2]) -> Result<[Selection; 2]> {
+        let mut recorded = None;
+        let selections = [self.selection(left, &mut recorded)?, self.selection(right, &mut recorded)?];
+        self.check_labels()?;
+        Ok(selections)
+    }
+
+    /// What an input selects. `recorded` holds all that is below the roots, once that was
+    /// read.
+    fn selection(&self, selector: &Selector, recorded: &mut Option<Pool>) -> Result<Selection> {
+        let pool = match (selector.path(), recorded) {
+            (Some(path), _) => self.read(&[path], Span::Whole)?,
+            (None, Some(recorded)) => self.picked(recorded, selector)?,
+            (None, none) => self.picked(none.insert(self.read_roots(Span::Whole)?), selector)?,
+        };
+        self.scoped(pool, self.kind_of(selector), false)
+    }
+
+    /// A file that is named is taken whatever its kind.
+    fn kind_of(&self, selector: &Selector) -> KindFilter {
+        let named_file = selector.path().is_some_and(|path| !paths::is_folder(path));
+        if named_file && self.filter.kind.is_none() { KindFilter::All } else { self.kind }
+    }
+
+    fn picked(&self, pool: &mut Pool, selector: &Selector) -> Result<Pool> {
+        Ok(Pool {
+            requests: self.pick(&pool.requests, selector)?,
+            rest: Vec::new(),
+            skipped: std::mem::take(&mut pool.skipped),
+            joined: pool.joined.clone(),
+            places: pool.places.clone(),
+            seen: pool.seen,
+            kinds: pool.kinds.clone(),
+            newest: pool.newest,
+        })
+    }
+
+    /// Everything that the selector is found among: the folder of a file, else
+    /// all that is below the roots.
+    pub(super) fn surroundings(&self, selector: &Selector) -> Result<Pool> {
+        let Some(path) = selector.path() else { return self.read_roots(Span::Whole) };
+        let path = self.found(path);
+        must_exist(&path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        self.read(&[folder.unwrap_or(Path::new("."))], Span::Whole)
+    }
+
+    /// The newest of these requests, `back` before the last one. Whatever kinds the reader
+    /// admits by default, it counts those that the user chose, else the conversation: it
+    /// is the same request for every question.
+    fn latest<'p>(&self, pool: &'p [Request], back: usize) -> Result<&'p Request> {
+        let kind = self.filter.kind.unwrap_or(KindFilter::Only(Kind::Conversation));
+        let of_kind = pool.iter().filter(|request| kind.admits(request.kind));
+        let requests = of_kind.clone().count();
+        of_kind.rev().nth(back).ok_or(SelectError::TooFewRequests { back, requests, kind })
+    }
+
+    /// What this selector picks of these requests.
+    pub(super) fn pick(&self, pool: &[Request], selector: &Selector) -> Result<Vec<Request>> {
+        match selector {
+            Selector::Path(path) => {
+                let found = paths::canonical(&self.found(path));
+                let folder = found.map_err(|source| SelectError::Io { path: path.clone(), source })?;
+                let below = |file: &Path| paths::canonical(file).is_ok_and(|file| file.starts_with(&folder));
+                let of_path = |request: &&Request| request.paths.iter().any(|file| below(file.as_ref()));
+                Ok(pool.iter().filter(of_path).cloned().collect())
+            }
+            Selector::Latest(back) => Ok(vec![self.latest(pool, *back)?.clone()]),
+            Selector::Named(field, name) => {
+                let name = resolve(pool, *field, name)?;
+                Ok(pool.iter().filter(|request| field.of(request) == Some(&name)).cloned().collect())
+            }
+        }
+    }
+
+    fn pick_any(&self, pool: &[Request], selectors: &[Selector]) -> Result<Vec<Request>> {
+        let mut picked = Vec::new();
+        for selector in selectors.iter().filter(|selector| selector.path().is_none()) {
+            picked.extend(self.pick(pool, selector)?);
+        }
+        Ok(picked)
+    }
+
+    /// Everything below the roots.
+    fn read_roots(&self, span: Span) -> Result<Pool> {
+        let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| root.join("traces")).collect();
+        let existing: Vec<&PathBuf> = traces.iter().filter(|traces| paths::is_folder(traces)).collect();
+        let recording = if existing.is_empty() { Recording::default() } else { self.recording(&existing) };
+        if recording.requests.is_empty() && recording.skipped.is_empty() && !self.logs_suffice {
+            return Err(SelectError::NothingRecorded(traces));
+        }
+        let pool = Pool { places: traces, ..self.joined(recording, &self.filter.roots, span)? };
+        if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
+            return Err(SelectError::NothingRecorded(pool.places));
+        }
+        Ok(pool)
+    }
+
+    fn read(&self, paths: &[&Path], span: Span) -> Result<Pool> {
+        let paths: Vec<PathBuf> = paths.iter().map(|path| self.resolved(path)).collect();
+        paths.iter().try_for_each(|path| must_exist(path))?;
+        let pool = self.joined(self.recording(&paths), &[], span)?;
+        Ok(Pool { places: paths, ..pool })
+    }
+
+    fn recording(&self, paths: &[impl AsRef<Path>]) -> Recording {
+        let Some(prompts) = &self.prompts else { return Recording::read(&self.store, paths) };
+        let prompts = &mut *prompts.borrow_mut();
+        Recording::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| prompts.add(file, seen))
+    }
+
+    /// A folder that holds `traces/` stands for that.
+    fn resolved(&self, path: &Path) -> PathBuf {
+        let traces = path.join("traces");
+        if paths::is_folder(&traces) { traces } else { self.found(path) }
+    }
+
+    /// The bare name of a trace, as `list` shows it, stands for the file below a root.
+    fn found(&self, path: &Path) -> PathBuf {
+        let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
+        if !is_bare || !paths::is_missing(path) {
+            return path.to_owned();
+        }
+        let mut below =
+            self.filter.roots.iter().filter_map(|root| paths::file_in_subfolders(&root.join("traces"), path));
+        below.next().unwrap_or_else(|| path.to_owned())
+    }
+
+    /// Joins what was read with the logs of its time, names models as the user
+    /// says, and keeps what the filters admit.
+    fn joined(&self, mut recording: Recording, roots: &[PathBuf], span: Span) -> Result<Pool> {
+        if let Some(window) = self.window(&recording.requests, span) {
+            recording.join_logs(&self.store, roots, window, &self.captures);
+        }
+        let Recording { requests, skipped, joined, .. } = recording;
+        let newest = newest(&requests);
+        let seen = requests.len();
+        let mut pool = Pool { seen, newest, requests, skipped, joined, ..Pool::default() };
+        for request in &pool.requests {
+            *pool.kinds.entry(request.kind).or_default() += 1;
+        }
+        self.label(&mut pool.requests)?;
+        self.fit_costs(&mut pool);
+        self.filter(&mut pool)?;
+        Ok(pool)
+    }
+
+    /// Fills the parts of time of all that was read, root by root: what was recorded
+    /// elsewhere went through another cache.
+    fn fit_costs(&self, pool: &mut Pool) {
+        let Some(prompts) = &self.prompts else { return };
+        let has_times =
+            |request: &Request| request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+        if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
+            return;
+        }
+        let prompts = &*prompts.borrow();
+        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        for request in &mut pool.requests {
+            by_root.entry(self.store.root_of(request.path.as_ref())).or_default().push(request);
+        }
+        if by_root.is_empty() {
+            by_root.insert(None, Vec::new());
+        }
+        let is_only_root = by_root.len() == 1;
+        for requests in by_root.values_mut() {
+            let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
+            let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
+            let is_here = |one: &mut UnmatchedLogRequest| is_only_root || runs.contains(&one.run);
+            elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
+            let mut fetch = |path: &_, place| element_text(&self.store, path, place);
+            let unread = cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch);
+            pool.skipped.extend(unread);
+            pool.joined.unmatched.extend(elsewhere);
+        }
+        pool.joined.unmatched.sort_by_key(|unmatched| unmatched.start);
+    }
+
+    /// The time of which logs are read: no more than is asked for, as logs
+    /// outweigh traces. A model can only be told from others by all logs.
+    fn window(&self, requests: &[Request], span: Span) -> Option<RangeInclusive<Timestamp>> {
+        let filter = &self.filter;
+        let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
+        let (first, last) = match (requests.first().and_then(|first| first.timestamp), newest(requests)) {
+            (Some(first), Some(last)) => (first, last),
+            _ if self.logs_suffice => {
+                (Timestamp::from_unix_ms(0)?, Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
+            }
+            _ => return None,
+        };
+        // A cache was filled before what is looked at.
+        let warm_up_ms = if self.prompts.is_some() { WARM_UP_MS } else { 0 };
+        let is_sitting = span == Span::Sitting && !by_name;
+        let first = if is_sitting { last.plus_ms(-SITTING_MS - warm_up_ms) } else { first };
+        let since = self.filter.since.map_or(first, |since| since.plus_ms(-warm_up_ms));
+        Some(first.max(since)..=last.min(self.filter.until.unwrap_or(last)))
+    }
+
+    /// Names models as the labels say. A label need not find anything in every
+    /// place that is read: see [`check_labels`](Self::check_labels).
+    fn label(&self, requests: &mut [Request]) -> Result<()> {
+        for (label, hit) in self.filter.labels.iter().zip(self.label_hits.borrow_mut().iter_mut()) {
+            let picked = match self.pick(requests, &Selector::parse(&label.input)?) {
+                Ok(picked) => picked,
+                Err(error) => {
+                    if !matches!(hit, Ok(true)) {
+                        *hit = Err(error);
+                    }
+                    continue;
+                }
+            };
+            let picked: HashSet<TracePath> = picked.into_iter().map(|request| request.path).collect();
+            for request in requests.iter_mut().filter(|request| picked.contains(&request.path)) {
+                request.model = Some(label.model.as_str().into());
+                request.model_source = Some(ModelSource::Label);
+                *hit = Ok(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if a label found no request in anything that was read.
+    pub(super) fn check_labels(&self) -> Result<()> {
+        for (label, hit) in self.filter.labels.iter().zip(self.label_hits.borrow_mut().iter_mut()) {
+            let reason = match std::mem::replace(hit, Ok(true)) {
+                Ok(true) => continue,
+                Ok(false) => None,
+                Err(error) => Some(Box::new(error)),
+            };
+            return Err(SelectError::Label {
+                model: label.model.clone(),
+                input: label.input.clone(),
+                reason,
+            });
+        }
+        Ok(())
+    }
+
+    fn filter(&self, pool: &mut Pool) -> Result<()> {
+        let filter = &self.filter;
+        let fields = [
+            (Field::Mode, &filter.mode),
+            (Field::Model, &filter.model),
+            (Field::Session, &filter.session),
+            (Field::Run, &filter.run),
+        ];
+        for (field, name) in fields {
+            if let (Some(name), false) = (name, pool.requests.is_empty()) {
+                let name = resolve(&pool.requests, field, name)
+                    .map_err(|source| SelectError::Filter { field, source: Box::new(source) })?;
+                pool.retain(|request| field.of(request) == Some(&name));
+            }
+        }
+        pool.keep_within(self.filter.since, self.filter.until);
+        Ok(())
+    }
+
+    /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
+    /// the day before the newest request.
+    pub(super) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
+        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.start).max();
+        let newest = newest(&pool.requests).or(logged);
+        let sitting = newest.filter(|_| sitting);
+        let (from, to) = match sitting {
+            Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
+            None => (self.filter.since, self.filter.until),
+        };
+        let mut pool = pool;
+        pool.keep_within(from, to);
+        let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined } = pool;
+        let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
+        if let Some(last) = self.filter.last {
+            rest.extend(requests.drain(..requests.len().saturating_sub(last)));
+        }
+        let logs_only = self.logs_suffice && !joined.runs.is_empty();
+        if requests.is_empty() && skipped.is_empty() && !logs_only {
+            return Err(match seen {
+                0 => SelectError::NoTraces(places),
+                _ => SelectError::NothingLeft { seen, kinds, kind, newest },
+            });
+        }
+        let scope = Scope::new(from, to, kind, seen as u64);
+        Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
+    }
+}
+
+fn must_exist(path: &Path) -> Result<()> {
+    if paths::is_missing(path) { Err(SelectError::NotFound(path.to_owned())) } else { Ok(()) }
+}

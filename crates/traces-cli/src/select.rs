@@ -1,0 +1,42 @@
+//! The arguments that choose requests → the library's filter.
+
+use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::select::{self, Reader, SelectError};
+use anyhow::Context as _;
+use chrono::Local;
+
+use crate::cli::Filter;
+use crate::parse::{End, Label, parse_moment};
+
+/// A reader of what the arguments admit; `default_kind` holds where they name no kind.
+pub(crate) fn reader(args: &Filter, default_kind: KindFilter) -> anyhow::Result<Reader> {
+    Ok(Reader::new(filter(args)?, default_kind)?)
+}
+
+fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
+    args.labels.iter().try_for_each(Label::check)?;
+    let now = Local::now();
+    let moment =
+        |text: &Option<String>, end| text.as_deref().map(|text| parse_moment(text, end, now)).transpose();
+    let mut filter = select::Filter::default();
+    if args.roots.is_empty() {
+        let home = std::env::home_dir().ok_or(SelectError::NoRoots)?;
+        filter.roots = vec![home.join(".anyclaude")];
+        filter.roots_must_exist = false;
+    } else {
+        filter.roots.clone_from(&args.roots);
+    }
+    filter.is_whole = args.all;
+    filter.kind = args.kind.map(KindFilter::from);
+    filter.mode.clone_from(&args.mode);
+    filter.model.clone_from(&args.model);
+    filter.session.clone_from(&args.session);
+    filter.run.clone_from(&args.run);
+    filter.since = moment(&args.since, End::Since).context("--since")?;
+    filter.until = moment(&args.until, End::Until).context("--until")?;
+    filter.last = args.last;
+    let label = |label: &Label| select::Label { model: label.model.clone(), input: label.input.clone() };
+    filter.labels = args.labels.iter().map(label).collect();
+    filter.max_file_bytes = args.max_file_size;
+    Ok(filter)
+}
