@@ -1,4 +1,4 @@
-//! CSV: the JSON's names as headings, nested ones dotted.
+//! CSV. Headings are the names of the JSON, nested ones with a dot.
 
 use std::io::Write;
 

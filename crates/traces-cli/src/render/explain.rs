@@ -10,8 +10,8 @@ use super::units;
 /// How long the longest bar is.
 const BAR_WIDTH: u64 = 24;
 
-/// `on_one_screen` leaves out all but the first piece of advice, and what is missing
-/// unless the answer is unsure.
+/// With `on_one_screen`, only the first piece of advice is shown, and what is missing only
+/// where the confidence is low.
 pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     let mut page = Page::default();
     page.line(format!("{}.", found.verdict.headline.trim_end_matches('.')));

@@ -1,5 +1,5 @@
-//! Results → what people and programs read. The only home of tables, colour,
-//! widths, units and sanitising.
+//! Prints results, for people and for programs: the only place for tables, colour, widths,
+//! units and sanitising.
 
 pub(crate) mod color;
 pub(crate) mod csv;

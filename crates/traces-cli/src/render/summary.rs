@@ -33,7 +33,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     page.table(sessions(&summary.sessions));
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
-        page.line(format!("and {} before these", units::count(more as u64, "session")));
+        page.line(format!("{} not shown", units::count(more as u64, "older session")));
     }
     findings::dearest(&mut page, &summary.findings, &next.command("explain"));
     summary.insight.iter().for_each(|insight| page.line(insight.as_str()));
@@ -41,7 +41,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     page
 }
 
-/// What the answer is about: when, and how many of how many requests.
+/// The scope: the time span, and how many of the requests there are in it.
 pub(crate) fn scope_line(
     scope: &Scope,
     is_sitting: bool,
@@ -74,7 +74,7 @@ pub(crate) fn by_title(by: By) -> &'static str {
     }
 }
 
-/// What a group has in common.
+/// The value that the requests of a group share.
 pub(crate) fn group_name(group: &Group) -> String {
     group.name.as_deref().unwrap_or("(unknown)").to_owned()
 }
@@ -111,7 +111,7 @@ fn groups(groups: &[Group], by: By) -> Grid {
     grid.without_empty(&[UNKNOWN])
 }
 
-/// What the figures are, and what was left out and why.
+/// Says what the figures are, what was left out, and which option includes it.
 fn footnotes(summary: &Summary, is_sitting: bool) -> String {
     let mut notes = Vec::new();
     if summary.totals.requests > 1 {
@@ -159,7 +159,7 @@ fn sessions(sessions: &[SessionGrowth]) -> Grid {
     grid
 }
 
-/// The command that helps most from here.
+/// Suggests the next command.
 fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next) {
     let named = summary.groups.iter().filter(|group| group.name.is_some()).count();
     let models = Some(named).filter(|_| by == By::Model);
@@ -178,7 +178,7 @@ fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next) {
     }
 }
 
-/// A process whose log only says `current-model`.
+/// A run whose log names no model but the placeholder `current-model`.
 fn unnamed_run(summary: &Summary) -> Option<&str> {
     summary.groups.iter().find_map(|group| group.name.as_deref()?.strip_prefix("unnamed, run "))
 }

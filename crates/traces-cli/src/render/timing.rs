@@ -186,7 +186,7 @@ fn runs(report: &TimingReport) -> Grid {
     grid
 }
 
-/// What the proxy changed before it sent, over all requests of which it is known.
+/// How the proxy changed the prompts, over all requests for which it is known.
 fn edits(edits: &[Edit]) -> Option<String> {
     let sum = |of: fn(&Edit) -> u64| edits.iter().map(of).sum::<u64>();
     let (before, after) = (
