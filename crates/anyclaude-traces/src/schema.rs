@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::SCHEMA_VERSION;
 use crate::analysis::content::ParameterValue;
-use crate::analysis::explain::{Evidence, Millis};
+use crate::analysis::explain::{Evidence, Headline, Interval, KeyAnswer, Millis, Missing};
 use crate::analysis::prefix::ElementName;
 use crate::analysis::report::{Answer, Figure};
 use crate::model::group::Group;
@@ -137,6 +137,25 @@ schema_of! {
     Evidence as "Evidence", false: |_generator| json_schema!({
         "description": "A sentence with figures, with the requests that they are of in brackets behind it",
         "type": "string",
+    });
+    Headline as "Headline", false: |_generator| json_schema!({
+        "description": "A sentence that names the largest cause, or why there is no verdict",
+        "type": "string",
+    });
+    KeyAnswer as "KeyAnswer", false: |_generator| json_schema!({
+        "description": "A sentence: is anyclaude the bottleneck?",
+        "type": "string",
+    });
+    Missing as "Missing", false: |_generator| json_schema!({
+        "description": "A sentence on what is unknown",
+        "type": "string",
+    });
+    Interval as "Interval", false: |_generator| json_schema!({
+        "description": "A confidence interval of 95 % in milliseconds: `[low, high]`",
+        "type": "array",
+        "items": { "type": "number" },
+        "minItems": 2,
+        "maxItems": 2,
     });
     ParameterValue as "ParameterValue", true: |_generator| json_schema!({
         "description": "The value; of one with more than 200 bytes of compact JSON, `{\"bytes\": N}`",

@@ -5,7 +5,6 @@ pub mod context_window;
 pub mod diff;
 pub mod explain;
 mod groups;
-mod insight;
 pub mod list;
 pub mod logging_cost;
 pub mod prefix;

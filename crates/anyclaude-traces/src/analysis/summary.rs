@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::analysis::insight::insight;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
@@ -40,9 +39,6 @@ pub struct Summary {
     pub sessions: Vec<SessionGrowth>,
     /// What costs time, the dearest first.
     pub findings: Vec<Finding>,
-    /// What matters most, in one sentence, where the requests support one: see
-    /// [`explain`](crate::analysis::explain::explain) for what it rests on.
-    pub insight: Option<String>,
     /// The files that could not be used, of whatever kind they were.
     pub skipped: Vec<Skipped>,
 }
@@ -107,7 +103,6 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         price_list: None,
         sessions,
         findings: Vec::new(),
-        insight: insight(scope, &chosen),
         skipped,
     }
 }

@@ -2,19 +2,15 @@
 
 use super::case::float;
 use crate::model::TimeBreakdown;
+use crate::model::eligibility::eligible;
 use crate::model::request::Request;
-use crate::model::timing::{Confidence, Outcome, Timing};
+use crate::model::timing::Timing;
 
-/// Whether a request's times are its own and whole: streamed, completed, and joined
-/// with no doubt. Of others no means are made and no sides are compared.
+/// Whether a request's times are its own and whole, and were taken apart: see
+/// [`eligible`]. Of others no means are made.
 #[must_use]
 pub fn is_comparable(request: &Request) -> bool {
-    let is_certain = request.join.as_ref().is_some_and(|join| join.confidence != Confidence::Ambiguous);
-    let timing = request.timing.as_deref();
-    let is_whole = timing.is_some_and(|timing| {
-        timing.outcome == Some(Outcome::Completed) && timing.total_ms.is_some() && timing.other_ms.is_some()
-    });
-    request.stream && is_certain && is_whole
+    eligible(request).is_ok_and(|timing| timing.other_ms.is_some())
 }
 
 /// The mean parts of the requests that are [comparable](is_comparable), which

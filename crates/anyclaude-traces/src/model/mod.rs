@@ -1,5 +1,6 @@
 //! The words that everything else is said in.
 
+pub mod eligibility;
 pub mod group;
 mod identity;
 pub(crate) mod intern;

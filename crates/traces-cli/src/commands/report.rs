@@ -16,7 +16,7 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;
-use super::explain::{between, reuses};
+use super::explain::explained;
 use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
@@ -25,7 +25,7 @@ use crate::render::select_error::FEW_MODELS;
 use crate::render::{json, notes, page, report as render, units};
 use crate::save::{OutputFile, is_stdout};
 use crate::select;
-use anyclaude_traces::select::{Selection, Side, faster_first, last_two_models};
+use anyclaude_traces::select::{ALL_REQUESTS, Selection, Side, faster_first, last_two_models};
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     let file = args.file.as_deref().filter(|file| !is_stdout(file));
@@ -66,12 +66,11 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         speeds_by_model(selection.of_all_kinds()),
         &args.output,
     );
-    let explanation = models
-        .as_ref()
-        .map(|[left, right]| between(selection.scope, left, right, &asked, &reuses(&prefix), direct.clone()));
     let status = report_skipped(&selection.skipped, &args.output);
-    let all = || Side::of_all("all requests".to_owned(), selection.requests.clone());
+    let all = || Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
+    let explanation =
+        sides.first().map(|left| explained(selection.scope, left, sides.get(1), &asked, direct.clone()));
     let direct = direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
     let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(side).collect();

@@ -36,7 +36,6 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
         page.line(format!("{} not shown", units::count(more as u64, "older session")));
     }
     findings::dearest(&mut page, &summary.findings, &next.command("explain"));
-    summary.insight.iter().for_each(|insight| page.line(insight.as_str()));
     hint(&mut page, summary, by, next);
     page
 }

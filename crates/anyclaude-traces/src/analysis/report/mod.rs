@@ -38,7 +38,7 @@ pub struct ReportInput<'a> {
     /// The two models that are compared, the faster one first; where fewer than two
     /// are known, all requests as one side.
     pub sides: &'a [Side<'a>],
-    /// Where the slower of the two lost its time; `None` where there are no two.
+    /// Where the slower of the two lost its time, or where the time of one goes.
     pub explanation: Option<Explanation>,
     /// What a prompt cache could have reused of each request, where that was worked out.
     pub prefix: Option<PrefixReport>,
@@ -100,17 +100,17 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
 }
 
-/// Why there is no verdict without two models.
-const FEW_MODELS: &str = "No verdict: two models are compared, and fewer are known here. Run the same task with \
-                          another model, look further back with --all, or name the model of a session: --label \
-                          NAME=session:ID";
+/// What stands where nothing was explained.
+const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
 
 /// Puts together what a page tells of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
-    let headline = explanation.as_ref().map_or(FEW_MODELS, |found| &found.verdict.headline).to_owned();
+    let headline = explanation
+        .as_ref()
+        .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
     let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
     let read_tokens = |request: &Request| {
         newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
