@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::analysis::prefix::{Cause, PrefixReport, PrefixRequest};
+use crate::analysis::prefix::{CacheInput, Cause, PrefixInput, PrefixReport, PrefixRequest, prefix};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::model::request::{Request, TracePath};
 use crate::model::{ModelSpeeds, Speeds};
-use crate::prompt_cache::{Prompts, SimulatedCache, Simulation};
+use crate::model::scope::Scope;
+use crate::prompt_cache::{CacheOptions, Fetch, Prompts, SimulatedCache, Simulation, simulate};
+
+use super::{Finding, find};
 
 /// The numbers of slots that are tried where other conversations took slots.
 const TRIED_SLOTS: [usize; 8] = [2, 3, 4, 6, 8, 12, 16, 32];
@@ -42,6 +45,27 @@ pub struct MoreSlots {
     pub slots: u64,
     /// How many requests find that another conversation took their slot.
     pub evicted_requests: u64,
+}
+
+/// What costs time in the reported ones of these requests, which are in order of time and
+/// whose costs are fitted. The others were in the same backend.
+///
+/// `fetch` reads an element of a prompt again, of which only the beginning was kept.
+#[must_use]
+pub fn find_in<'a>(
+    scope: Scope,
+    passing: &[CacheInput<'_>],
+    speeds: Vec<ModelSpeeds>,
+    prompts: &'a Prompts,
+    options: CacheOptions,
+    fetch: &'a mut Fetch<'a>,
+    tool_costs: Option<&ToolCosts>,
+) -> Vec<Finding> {
+    let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let mut simulation = simulate(&all, prompts, options, fetch);
+    let rows = prefix(PrefixInput::new(scope, passing), &mut simulation);
+    let reported = passing.iter().filter(|input| input.reported).map(|input| input.request).collect();
+    find(&FindingsInput::new(reported, speeds, prompts, &rows, &mut simulation, tool_costs))
 }
 
 impl<'a> FindingsInput<'a> {

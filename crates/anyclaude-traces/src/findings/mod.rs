@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use input::{FindingsInput, MoreSlots};
+pub use input::{FindingsInput, MoreSlots, find_in};
 pub use statement::{
     Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue,
 };

@@ -90,7 +90,7 @@ fn has_lost_cache(scene: &Scene<'_>, entry: &Entry<'_>) -> bool {
     let Some(lost) = entry.lost_tokens().filter(|lost| is_swapped && *lost >= LEAST_TOKENS) else {
         return false;
     };
-    let takes = scene.read_tokens_per_second(&entry.model).map(|speed| float(lost) * 1000.0 / speed);
+    let takes = scene.speeds.get(&entry.model).and_then(|speeds| speeds.reading_ms(float(lost)));
     let took = entry.timing().and_then(|timing| timing.read_ms).map(float);
     takes.zip(took).is_some_and(|(takes, took)| took * 2.0 >= takes)
 }

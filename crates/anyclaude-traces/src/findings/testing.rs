@@ -307,11 +307,11 @@ pub(super) fn costs(tools: &[(&str, u64, bool)]) -> ToolCosts {
     unused.dedup();
     ToolCosts {
         model: None,
-        prefill_tokens_per_second: None,
+        read_tokens_per_second: None,
         tokens: tools.iter().map(|(_, tokens, _)| tokens).sum(),
-        prefill_ms: None,
+        cold_read_ms: None,
         uncalled_tokens: 0,
-        uncalled_prefill_ms: None,
+        uncalled_cold_read_ms: None,
         tools: tools
             .iter()
             .map(|&(name, tokens, called)| ToolCost {
@@ -319,7 +319,7 @@ pub(super) fn costs(tools: &[(&str, u64, bool)]) -> ToolCosts {
                 server: server(name).map(str::to_owned),
                 bytes: tokens * 4,
                 tokens,
-                prefill_ms: None,
+                cold_read_ms: None,
                 called,
             })
             .collect(),

@@ -45,7 +45,7 @@ impl Rule for ToolsUnused {
             scene.reading_ms(entry, whole(float(tools.unused(entry).1) * share))
         });
         let cost = sum(ms).map(whole);
-        let speed = carriers.iter().rev().find_map(|entry| scene.read_tokens_per_second(&entry.model));
+        let reading_ms = |entry: &&Entry<'_>| scene.speeds.get(&entry.model)?.reading_ms(float(tokens));
         let servers = tools.servers(&carriers);
         let sessions: HashSet<_> = carriers.iter().map(|entry| &entry.request.session).collect();
         let built_in = tools.built_in(&carriers);
@@ -57,7 +57,7 @@ impl Rule for ToolsUnused {
             built_in: number(built_in.0),
             built_in_tokens: built_in.1,
             sessions: number(sessions.len()),
-            cold_ms: speed.map(|speed| whole(float(tokens) * 1000.0 / speed)),
+            cold_ms: carriers.iter().rev().find_map(reading_ms).map(whole),
             cold_reads: number(cold),
             warm_reads: number(shares.len() - cold),
         };

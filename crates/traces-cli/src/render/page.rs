@@ -196,17 +196,15 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
             writeln!(out)?;
         }
         match part {
-<<<<<<< HEAD
-            Part::Heading(text) => writeln!(out, "## {}", escaped(&plain::line(text)))?,
-            Part::Line(text) => writeln!(out, "{}", escaped_line(&plain::line(text)))?,
-            Part::Item { lead, text } => {
-                let lead = sanitize::line(lead.trim());
-                let joint = if lead.is_empty() { "  " } else { "- " };
-                writeln!(out, "{joint}{}{}{}", escaped(&lead), if lead.is_empty() { "" } else { ": " }, escaped(&plain::line(text)))?;
-            }
-=======
             Part::Heading(text) => writeln!(out, "## {}", escaped(&sanitize::line(text)))?,
             Part::Line(text) => writeln!(out, "{}", escaped_line(&sanitize::line(text)))?,
+            Part::Item { lead, text } => {
+                let (lead, text) = (sanitize::line(lead), sanitize::line(text));
+                match lead.trim() {
+                    "" => writeln!(out, "  {}", escaped(&text))?,
+                    lead => writeln!(out, "- {}: {}", escaped(lead), escaped(&text))?,
+                }
+            }
             Part::Hint { why, command } => {
                 writeln!(out, "{} {}", escaped_line(&sanitize::line(why)), code(&sanitize::line(command)))?;
             }

@@ -26,6 +26,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     if !footnotes.is_empty() {
         page.line(footnotes);
     }
+    findings::dearest(&mut page, &summary.findings, &next.command("explain"));
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
     let prices = summary.price_list.as_ref();
     page.table(tools::largest(&largest, prices, MOST_ROWS));
@@ -35,7 +36,6 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         page.line(format!("{} not shown", units::count(more as u64, "older session")));
     }
-    findings::dearest(&mut page, &summary.findings, &next.command("explain"));
     hint(&mut page, summary, by, next);
     page
 }
