@@ -68,9 +68,7 @@ impl<'a> Entry<'a> {
 
     /// The tokens of its prompt, as far as they are believed.
     pub(super) fn prompt_tokens(&self) -> Option<u64> {
-        let timing = self.timing()?;
-        let is_believed = timing.prompt_tokens_source != Some(crate::model::timing::TokenSource::Implausible);
-        timing.prompt_tokens.filter(|tokens| is_believed && *tokens > 0)
+        self.timing()?.believed_prompt_tokens().filter(|tokens| *tokens > 0)
     }
 
     /// The share of its prompt that the simulated cache held.
