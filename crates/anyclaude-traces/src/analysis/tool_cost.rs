@@ -120,23 +120,24 @@ pub fn read_tool_costs_of(
     let (scales, mut errors) = read_scales(store, everything.iter().copied());
     let (counted, unreadable) = count_tools(store, telling(requests));
     errors.extend(unreadable);
-    (prices(requests, &counted, &scales), errors)
+    (prices(requests, &counted, &scales, &cost::speeds_by_model(everything.iter().copied())), errors)
 }
 
 /// Prices the tools of these requests, which are in order of time. `counted` holds
-/// at least the requests that are [`telling`].
+/// at least the requests that are [`telling`]; `speeds` are those of their models.
 #[must_use]
 pub fn prices(
     requests: &[&Request],
     counted: &HashMap<TracePath, PromptTokens>,
     scales: &Scales,
+    speeds: &[ModelSpeeds],
 ) -> ToolCosts {
-    let slowest = slowest_reader(requests);
+    let slowest = slowest_reader(requests, speeds);
     let (model, speeds) = slowest.map_or((None, None), |slowest| (slowest.model, Some(slowest.speeds)));
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
     let known = requests.iter().filter_map(|request| counted.get(&request.path));
     let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
-    let cold_read_ms = |tokens: u64| speeds?.reading_ms(tokens as f64).map(rounded);
+    let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(rounded);
     let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
         ToolCost {
@@ -201,14 +202,20 @@ fn servers(tools: &[ToolCost], cold_read_ms: impl Fn(u64) -> Option<u64>) -> Vec
     servers
 }
 
-/// The model that reads most slowly, of those whose speed is known.
-fn slowest_reader(requests: &[&Request]) -> Option<ModelSpeeds> {
-    let speeds = cost::speeds_by_model(requests.iter().copied()).into_iter();
-    let known = speeds.filter_map(|of| Some((of.speeds.read_tokens_per_second?, of)));
-    known.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, of)| of)
+/// The model of these requests that reads most slowly, of those whose speed is known.
+fn slowest_reader(requests: &[&Request], speeds: &[ModelSpeeds]) -> Option<ModelSpeeds> {
+    let models: BTreeSet<Option<Arc<str>>> = requests.iter().map(|request| request.model_group()).collect();
+    let known = speeds.iter().filter(|of| models.contains(&of.model));
+    let known = known.filter_map(|of| Some((of.speeds.read_tokens_per_second?, of)));
+    known.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, of)| of.clone())
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
 fn rounded(ms: f64) -> u64 {
     ms.round() as u64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "tokens stay far below 2^53")]
+fn float(tokens: u64) -> f64 {
+    tokens as f64
 }

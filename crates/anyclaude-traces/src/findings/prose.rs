@@ -75,13 +75,13 @@ impl Display for Count {
     }
 }
 
-/// `7 of 8 requests`, or `all 8 requests`, or `the only request`.
+/// `7 of 8 requests`, or `all 8 requests`, or `this request`.
 struct Of(u64, u64);
 
 impl Display for Of {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (self.0, self.1) {
-            (1, ..=1) => f.write_str("the only request"),
+            (1, ..=1) => f.write_str("this request"),
             (n, of) if n >= of => write!(f, "all {}", Count(n, "request")),
             (n, of) => write!(f, "{} of {}", Whole(n), Count(of, "request")),
         }
@@ -359,14 +359,17 @@ impl Display for Evidence {
             Self::Stalls { model, stalls, of, overlapped } => {
                 let total = stalls.iter().map(|(ms, _)| ms).sum();
                 let n = u64::try_from(stalls.len()).unwrap_or(u64::MAX);
-                write!(
-                    f,
-                    "{} of {} by {} stood still in the middle, {} in all: ",
-                    Whole(n),
-                    Count(*of, "answer"),
-                    Name(model),
-                    Ms(total)
-                )?;
+                match n {
+                    1 => write!(f, "An answer by {} stood still in the middle for ", Name(model))?,
+                    n => write!(
+                        f,
+                        "{} of {} by {} stood still in the middle, {} in all: ",
+                        Whole(n),
+                        Count(*of, "answer"),
+                        Name(model),
+                        Ms(total)
+                    )?,
+                }
                 for (at, (ms, start)) in stalls.iter().take(MOST_STALLS).enumerate() {
                     write!(f, "{}{}", if at == 0 { "" } else { ", " }, Ms(*ms))?;
                     start.map_or(Ok(()), |start| write!(f, " (request of {})", Clock(start)))?;
@@ -375,8 +378,10 @@ impl Display for Evidence {
                     write!(f, " and {} more", stalls.len() - MOST_STALLS)?;
                 }
                 match overlapped {
+                    0 if n == 1 => f.write_str("; no other recorded request ran beside it."),
                     0 => f.write_str("; no other recorded request ran beside them."),
-                    n => write!(f, "; {} shared the backend with another request.", Of(*n, stalls_count(stalls))),
+                    _ if n == 1 => f.write_str("; it shared the backend with another request."),
+                    shared => write!(f, "; {shared} of them shared the backend with another request."),
                 }
             }
             Self::GivenUp { model, by_client, by_time_limit, sent_again, longest_ms } => {
@@ -579,10 +584,6 @@ impl Display for LoadReason {
     }
 }
 
-fn stalls_count(stalls: &[(u64, Option<Timestamp>)]) -> u64 {
-    u64::try_from(stalls.len()).unwrap_or(u64::MAX)
-}
-
 fn and_again(f: &mut Formatter<'_>, tokens: u64) -> fmt::Result {
     match tokens {
         0 => f.write_str("."),
@@ -762,7 +763,7 @@ mod tests {
         assert_eq!(Whole(81_000_000).to_string(), "81,000,000");
         assert_eq!(Of(8, 8).to_string(), "all 8 requests");
         assert_eq!(Of(1, 8).to_string(), "1 of 8 requests");
-        assert_eq!(Of(1, 1).to_string(), "the only request");
+        assert_eq!(Of(1, 1).to_string(), "this request");
     }
 
     #[test]

@@ -58,7 +58,7 @@ mod tests {
         let Check::Found(found) = check(&Stalls, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(154_000)));
         let said = found[0].evidence.to_string();
-        assert!(said.contains("2 of 3 answers") && said.contains("1 m 30 s") && said.contains("1 of 2"), "{said}");
+        assert!(said.contains("2 of 3 answers") && said.contains("1 m 30 s") && said.contains("1 of them shared"), "{said}");
     }
 
     #[test]

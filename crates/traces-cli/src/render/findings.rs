@@ -42,7 +42,7 @@ fn list(page: &mut Page, findings: &[Finding]) {
 }
 
 /// What a finding cost: exact where a log measured it.
-fn cost(finding: &Finding) -> String {
+pub(crate) fn cost(finding: &Finding) -> String {
     match (finding.cost_ms, finding.cost_basis) {
         (Some(ms), Some(CostBasis::Measured)) => units::ms(Some(ms)),
         (Some(ms), _) => format!("~{}", units::ms(Some(ms))),
