@@ -96,12 +96,6 @@ pub(crate) fn timed<'a>(requests: &[&'a Request]) -> (Vec<&'a Request>, Vec<Left
     (timed, counts.list())
 }
 
-/// Whether the log certainly tells this request's time to first token, and that is
-/// the time of reading its prompt.
-pub(crate) fn tells_reading_time(request: &Request) -> bool {
-    reading_time(request).is_ok()
-}
-
 fn reading_time(request: &Request) -> Result<(), LeftOutReason> {
     let timing = eligible(request)?;
     match (timing.ttft_ms, timing.total_ms) {

@@ -7,6 +7,7 @@ use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 
+use super::findings;
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
 use super::tools;
@@ -25,6 +26,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     if !footnotes.is_empty() {
         page.line(footnotes);
     }
+    findings::dearest(&mut page, &summary.findings, &next.command("explain"));
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
     let prices = summary.price_list.as_ref();
     page.table(tools::largest(&largest, prices, MOST_ROWS));

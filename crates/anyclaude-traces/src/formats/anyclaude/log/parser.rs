@@ -112,8 +112,9 @@ impl Lines for State {
             && let Some(head) = rest.first_chunk::<HEAD_LEN>()
             && let Some(stamp) = plain_line(head, &self.second)
             && let Some(end) = memchr::memchr(b'\n', rest.get(KNOWN_LEN..).unwrap_or_default())
-            // `Received chunk N of type: finish-step` announces a line that is read.
-            && !matches!(rest.get(KNOWN_LEN + end - 1), Some(b'p' | b'\r'))
+            // `Received chunk N of type: finish-step` announces a line that is read, and
+            // `reasoning-start` the kind of the next event.
+            && !matches!(rest.get(KNOWN_LEN + end - 1), Some(b'p' | b't' | b'\r'))
         {
             passed += KNOWN_LEN + end + 1;
             lines += 1;

@@ -192,6 +192,7 @@ impl RunBuilder {
             Message::Part if self.level_seen >= 2 => {
                 open.after_first_token = None;
                 self.finish_follows = message::is_finish_step(text);
+                open.events.reasoning |= message::is_reasoning_start(text);
                 LineOutcome::Read
             }
             Message::FinishStep(json) => {
