@@ -21,7 +21,8 @@ pub fn is_comparable(request: &Request) -> bool {
 pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<TimeBreakdown> {
     let comparable = requests.into_iter().filter(|request| is_comparable(request));
     let timings: Vec<&Timing> = comparable.filter_map(|request| request.timing.as_deref()).collect();
-    let with_proxy: Vec<&Timing> = timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
+    let with_proxy: Vec<&Timing> =
+        timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
     let has_proxy = with_proxy.len() * 2 >= timings.len();
     let of = if has_proxy { with_proxy } else { timings };
     let n = of.len() as u64;

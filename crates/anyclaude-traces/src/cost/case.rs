@@ -92,8 +92,7 @@ impl Case {
     pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
         let timing = request.timing.as_deref()?;
         let sizes = &request.sizes;
-        let is_ambiguous =
-            request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
+        let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
         let case = Self {
             place: Place::Request(at),
             model: request.model_group(),
@@ -123,8 +122,7 @@ impl Case {
     }
 
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
-        let is_first_before_end =
-            |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
+        let is_first_before_end = |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
         Self {
             start_ms: timing.start.map(Timestamp::unix_ms),
             proxy_ms: timing.proxy_ms,
@@ -153,7 +151,8 @@ impl Case {
 
     /// When it left the backend, as far as is known.
     pub(super) fn end_ms(&self) -> Option<i64> {
-        self.start_ms.map(|start| start.saturating_add(signed(self.total_ms.or(self.backend_ms).unwrap_or(0))))
+        self.start_ms
+            .map(|start| start.saturating_add(signed(self.total_ms.or(self.backend_ms).unwrap_or(0))))
     }
 
     /// When its first token came.

@@ -62,8 +62,7 @@ fn company(stays: &[Stay]) -> Vec<Company> {
         let next = stays.get(at + 1).map_or(i64::MAX, |next| next.start);
         let behind = ends.partition_point(|(end, _)| *end <= stay.first);
         let mut ended = ends.get(..behind).unwrap_or_default().iter().rev();
-        let other_end =
-            ended.find(|(_, of)| *of != at).map(|(end, _)| *end).filter(|end| *end > stay.start);
+        let other_end = ended.find(|(_, of)| *of != at).map(|(end, _)| *end).filter(|end| *end > stay.start);
         found.push(Company {
             is_alone_until_first: !is_there_before && next >= stay.first,
             is_alone_until_end: !is_there_before && next >= stay.end,
@@ -81,7 +80,8 @@ mod tests {
     fn found(times: &[(i64, i64, i64)]) -> Vec<(bool, bool, Option<u64>)> {
         let stays: Vec<Stay> =
             times.iter().map(|&(start, first, end)| Stay { start, first, end, has_end: true }).collect();
-        let flags = |one: &Company| (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms);
+        let flags =
+            |one: &Company| (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms);
         company(&stays).iter().map(flags).collect()
     }
 

@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn time_is_cut_where_the_evidence_says() {
-        let times = Times { proxy_ms: Some(120), ttft_ms: Some(9_000), total_ms: 20_000, stall_ms: Some(4_000) };
+        let times =
+            Times { proxy_ms: Some(120), ttft_ms: Some(9_000), total_ms: 20_000, stall_ms: Some(4_000) };
         let parts = Parts::split(times, 3_000, 1_000, 2_000);
         assert_eq!((parts.load_ms(), parts.queue_ms(), parts.read_ms()), (3_000, 1_000, Some(3_000)));
         assert_eq!((parts.write_ms(), parts.stall_ms(), parts.other_ms()), (Some(9_000), Some(4_000), 0));

@@ -57,12 +57,16 @@ fn repeated_counts(cases: &[Case]) -> Vec<bool> {
     let (mut first, mut end) = (0, 0);
     for &(tokens, _, at) in &counts {
         let reach = float(tokens) * SAME_COUNT;
-        while let Some((next, bytes, _)) = counts.get(end).filter(|next| float(next.0) <= float(tokens) + reach) {
+        while let Some((next, bytes, _)) =
+            counts.get(end).filter(|next| float(next.0) <= float(tokens) + reach)
+        {
             debug_assert!(*next >= tokens || end > 0);
             *sizes.entry(*bytes).or_default() += 1;
             end += 1;
         }
-        while let Some((_, bytes, _)) = counts.get(first).filter(|first| float(first.0) < float(tokens) - reach) {
+        while let Some((_, bytes, _)) =
+            counts.get(first).filter(|first| float(first.0) < float(tokens) - reach)
+        {
             if let Some(n) = sizes.get_mut(bytes) {
                 *n -= 1;
                 if *n == 0 {

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Model;
 use super::case::{Case, LEAST_OUTPUT_TOKENS, LEAST_WRITE_MS, float, whole};
 use super::plausibility::is_output_believed;
 use super::rate::Rate;
-use super::Model;
 
 /// More bytes for a token than this, and the tokens were streamed.
 const MOST_BYTES_PER_TOKEN: f64 = 3.5;

@@ -60,8 +60,7 @@ impl Point {
 /// By what warm requests take beside cold ones, which take `ms_per_token`.
 fn by_cold(points: &[Point], ms_per_token: f64) -> CacheUse {
     let warm = points.iter().filter(|point| point.share() >= WARM_SHARE);
-    let of_all: Vec<f64> =
-        warm.map(|point| point.wait_ms / (ms_per_token * point.prompt_tokens)).collect();
+    let of_all: Vec<f64> = warm.map(|point| point.wait_ms / (ms_per_token * point.prompt_tokens)).collect();
     if of_all.iter().any(|share| *share < CLEARLY_REUSED) {
         CacheUse::Reuses
     } else if of_all.len() >= LEAST_READ_ALL && of_all.iter().all(|share| *share >= CLEARLY_READ) {

@@ -19,7 +19,8 @@ pub fn speeds<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<Spe
 
 /// The speeds of each model that answered one of these requests, by its name.
 pub fn speeds_by_model<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Vec<ModelSpeeds> {
-    let speeds = |(model, requests): (Model, Vec<&Request>)| ModelSpeeds { model, speeds: of_model(&requests) };
+    let speeds =
+        |(model, requests): (Model, Vec<&Request>)| ModelSpeeds { model, speeds: of_model(&requests) };
     by_model(requests).into_iter().map(speeds).collect()
 }
 

@@ -165,8 +165,7 @@ mod tests {
         };
         assert!(said(&made).contains("read once"));
         let far = (0..12).map(|_| Made::new()).collect::<Vec<_>>();
-        let twice: Vec<Made> =
-            [made[0].clone()].into_iter().chain(far).chain([made[0].clone()]).collect();
+        let twice: Vec<Made> = [made[0].clone()].into_iter().chain(far).chain([made[0].clone()]).collect();
         assert!(said(&twice).contains("2 times"), "{}", said(&twice));
     }
 

@@ -57,9 +57,8 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     }
     let reusable: u64 = wasted.iter().filter_map(|entry| entry.reusable_tokens()).sum();
     let taken: u64 = wasted.iter().filter_map(|entry| cached(entry)).sum();
-    let missed = |entry: &Entry<'_>| {
-        entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0))
-    };
+    let missed =
+        |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
     let cost = scene.sum_reading_ms(wasted.iter().map(|entry| (*entry, missed(entry))));
     let n = u64::try_from(wasted.len()).unwrap_or(u64::MAX);
     let evidence = if reads_all {

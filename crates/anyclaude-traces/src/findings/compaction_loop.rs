@@ -52,8 +52,7 @@ fn of(scene: &Scene<'_>, one: &Loop) -> Option<Finding> {
         summary_ms,
     };
     let cost = sum_whole([read_ms, summary_ms]);
-    let mut found =
-        finding(FindingKind::CompactionLoop, entries, evidence).costing(cost, CostBasis::Fitted);
+    let mut found = finding(FindingKind::CompactionLoop, entries, evidence).costing(cost, CostBasis::Fitted);
     found.advice = Some(Advice::RoomBetweenCompactions { begins_with_tokens: begins_with });
     Some(found)
 }

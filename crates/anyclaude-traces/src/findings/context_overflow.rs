@@ -58,10 +58,8 @@ pub(super) fn is_refused(entry: &Entry<'_>) -> bool {
 
 fn refused(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let last = entries.last()?;
-    let figures: Vec<Figures> = entries
-        .iter()
-        .filter_map(|entry| Some(Figures::of(entry.timing()?.error.as_deref()?)))
-        .collect();
+    let figures: Vec<Figures> =
+        entries.iter().filter_map(|entry| Some(Figures::of(entry.timing()?.error.as_deref()?))).collect();
     let needed_tokens = figures.iter().filter_map(|figures| figures.needed).max();
     let context_tokens = figures.iter().filter_map(|figures| figures.context).max();
     Some(of(scene, last, entries, OverflowSign::Refused, needed_tokens, context_tokens))
@@ -179,7 +177,10 @@ mod tests {
         let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
         assert_eq!((found.len(), found[0].requests.len(), found[0].cost_ms), (1, 2, None));
         let said = found[0].evidence.to_string();
-        assert!(said.contains("2 of 3 requests") && said.contains("16,603") && said.contains("16,384"), "{said}");
+        assert!(
+            said.contains("2 of 3 requests") && said.contains("16,603") && said.contains("16,384"),
+            "{said}"
+        );
         assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
         assert_eq!(check(&ContextOverflow, &[Made::new().failed("connect ECONNREFUSED")]), Check::Ok);
     }
@@ -188,9 +189,11 @@ mod tests {
     fn words_of_several_backends_are_read() {
         let figures = |needed, context| Figures { needed: Some(needed), context: Some(context) };
         assert_eq!(Figures::of(SAID), figures(16_603, 16_384));
-        let openai = "This model's maximum context length is 8192 tokens. However, you requested 9,100 tokens";
+        let openai =
+            "This model's maximum context length is 8192 tokens. However, you requested 9,100 tokens";
         assert_eq!(Figures::of(openai), figures(9_100, 8_192));
-        let llama = "request (17000 tokens) exceeds the available context size (16384 tokens), try increasing it";
+        let llama =
+            "request (17000 tokens) exceeds the available context size (16384 tokens), try increasing it";
         assert_eq!(Figures::of(llama), figures(17_000, 16_384));
     }
 

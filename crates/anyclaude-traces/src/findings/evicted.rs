@@ -24,7 +24,7 @@ impl Rule for Evicted {
             entry.loss == Some(FindingKind::Evicted) && by_other && lost(entry) > 0
         };
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
-                        let outcomes: Vec<_> = scene.more_slots(&model).collect();
+            let outcomes: Vec<_> = scene.more_slots(&model).collect();
             let evidence = Evidence::Evicted {
                 model: model.clone(),
                 requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
@@ -32,8 +32,7 @@ impl Rule for Evicted {
                 slots: scene.simulated.map(|cache| cache.slots),
             };
             let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
-            let mut found =
-                finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Fitted);
+            let mut found = finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Fitted);
             let enough = outcomes.iter().find(|outcome| outcome.evicted_requests == 0);
             found.advice = match (enough, outcomes.last()) {
                 (Some(enough), _) => Some(Advice::MoreSlots { slots: enough.slots }),

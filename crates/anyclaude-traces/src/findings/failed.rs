@@ -69,7 +69,12 @@ fn remedy(error: &str) -> Option<ErrorRemedy> {
         Some(ErrorRemedy::StartBackend)
     } else if has(&["no models loaded", "no model loaded", "model not loaded", "model not found"]) {
         Some(ErrorRemedy::LoadModel)
-    } else if has(&["out of memory", "failed to allocate", "insufficient memory", "insufficient system resources"]) {
+    } else if has(&[
+        "out of memory",
+        "failed to allocate",
+        "insufficient memory",
+        "insufficient system resources",
+    ]) {
         Some(ErrorRemedy::LessMemory)
     } else {
         None
@@ -90,7 +95,8 @@ mod tests {
             Made::new(),
         ];
         let Check::Found(found) = check(&Failed, &made) else { panic!() };
-        let figures: Vec<_> = found.iter().map(|one| (one.requests.len(), one.cost_ms, one.advice.clone())).collect();
+        let figures: Vec<_> =
+            found.iter().map(|one| (one.requests.len(), one.cost_ms, one.advice.clone())).collect();
         let start = Some(Advice::ByError(ErrorRemedy::StartBackend));
         assert_eq!(figures, [(1, Some(350), start), (2, Some(700), None)]);
         assert_eq!(check(&Failed, &[Made::new()]), Check::Ok);

@@ -46,9 +46,8 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
     let ms = limit.filter(|ms| *ms >= LEAST_LIMIT_MS).map(longer);
     let mut found = finding(FindingKind::GivenUp, entries, evidence).costing(cost, CostBasis::Measured);
     found.advice = ms.map(|ms| Advice::LongerTimeout { ms });
-    found.settings = ms.map(|ms| {
-        vec![Setting::of_claude_code("env.API_TIMEOUT_MS", SettingValue::Text(ms.to_string()))]
-    });
+    found.settings =
+        ms.map(|ms| vec![Setting::of_claude_code("env.API_TIMEOUT_MS", SettingValue::Text(ms.to_string()))]);
     found
 }
 
@@ -84,7 +83,8 @@ mod tests {
 
     #[test]
     fn who_left_for_good_gets_no_advice() {
-        let Check::Found(found) = check(&GivenUp, &[left(1, 300_000), Made::new().at(301_000).body(2)]) else {
+        let Check::Found(found) = check(&GivenUp, &[left(1, 300_000), Made::new().at(301_000).body(2)])
+        else {
             panic!()
         };
         assert_eq!((found[0].advice.as_ref(), found[0].settings.as_ref()), (None, None));

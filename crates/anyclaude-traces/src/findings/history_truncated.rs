@@ -70,8 +70,9 @@ mod tests {
 
     #[test]
     fn dropped_messages_show_it_and_a_line_that_drops_none_does_not() {
-        let check =
-            |removed| check_with(&HistoryTruncated, &cut(removed), |input| input.speeds = speeds(CacheUse::Reuses));
+        let check = |removed| {
+            check_with(&HistoryTruncated, &cut(removed), |input| input.speeds = speeds(CacheUse::Reuses))
+        };
         let Check::Found(found) = check(4) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, Some(8_000)));
         assert!(found[0].evidence.to_string().contains("26,214"));

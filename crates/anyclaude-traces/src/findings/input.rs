@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::analysis::prefix::{CacheInput, Cause, PrefixInput, PrefixReport, PrefixRequest, prefix};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::model::request::{Request, TracePath};
-use crate::model::{ModelSpeeds, Speeds};
 use crate::model::scope::Scope;
+use crate::model::{ModelSpeeds, Speeds};
 use crate::prompt_cache::{CacheOptions, Fetch, Prompts, SimulatedCache, Simulation, simulate};
 
 use super::{Finding, find};

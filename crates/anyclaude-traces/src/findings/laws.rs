@@ -26,34 +26,36 @@ fn made() -> impl Strategy<Value = Made> {
     let parts = (0..4u64, 0..20_000u64, 0..30_000u64, 0..9_000u64, 0..9_000u64, 0..9_000u64);
     let breaks = (0..CAUSES.len() + 4, 0..20_000u64, 0..5usize, any::<bool>());
     let ends = (0..8u8, 0..4usize, 0..3u8, any::<bool>(), 0..101u64);
-    (parts, breaks, ends).prop_map(|(parts, (cause, lost, other, cut), (end, body, model, overlapped, share))| {
-        let (proxy, read_tokens, read, load, queue, stall) = parts;
-        let total = read + load + queue + stall;
-        let made = Made::new()
-            .model(["m", "n", "o"][usize::from(model)])
-            .body(body)
-            .prompt(read_tokens + 1_000)
-            .cached(1_000, overlapped && cut)
-            .reusable(share)
-            .read(read_tokens, read)
-            .load(load)
-            .queue(queue)
-            .stall(stall)
-            .tools(&["mcp__maps__list", "Read"])
-            .times(proxy * 1_000, total);
-        let made = if overlapped { made.overlapped() } else { made };
-        let made = CAUSES.get(cause).map_or(made.clone(), |cause| made.clone().broke(*cause, lost));
-        let made = if cut { made.truncated(4, 8_192) } else { made.evicted_by(other) };
-        match end {
-            0 => made.failed("n_ctx: 8192, n_keep: 9000"),
-            1 => made.failed("connect ECONNREFUSED"),
-            2 => made.outcome(Outcome::Disconnected, total),
-            3 => made.outcome(Outcome::TimedOut, total),
-            4 => made.implausible(81_000_000),
-            5 => made.counting(),
-            _ => made,
-        }
-    })
+    (parts, breaks, ends).prop_map(
+        |(parts, (cause, lost, other, cut), (end, body, model, overlapped, share))| {
+            let (proxy, read_tokens, read, load, queue, stall) = parts;
+            let total = read + load + queue + stall;
+            let made = Made::new()
+                .model(["m", "n", "o"][usize::from(model)])
+                .body(body)
+                .prompt(read_tokens + 1_000)
+                .cached(1_000, overlapped && cut)
+                .reusable(share)
+                .read(read_tokens, read)
+                .load(load)
+                .queue(queue)
+                .stall(stall)
+                .tools(&["mcp__maps__list", "Read"])
+                .times(proxy * 1_000, total);
+            let made = if overlapped { made.overlapped() } else { made };
+            let made = CAUSES.get(cause).map_or(made.clone(), |cause| made.clone().broke(*cause, lost));
+            let made = if cut { made.truncated(4, 8_192) } else { made.evicted_by(other) };
+            match end {
+                0 => made.failed("n_ctx: 8192, n_keep: 9000"),
+                1 => made.failed("connect ECONNREFUSED"),
+                2 => made.outcome(Outcome::Disconnected, total),
+                3 => made.outcome(Outcome::TimedOut, total),
+                4 => made.implausible(81_000_000),
+                5 => made.counting(),
+                _ => made,
+            }
+        },
+    )
 }
 
 fn found(made: &[Made], cache: CacheUse) -> Vec<Finding> {

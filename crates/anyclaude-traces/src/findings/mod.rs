@@ -44,9 +44,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use input::{FindingsInput, MoreSlots, find_in};
-pub use statement::{
-    Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue,
-};
+pub use statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue};
 
 use crate::analysis::prefix::Cause;
 use crate::model::request::TracePath;

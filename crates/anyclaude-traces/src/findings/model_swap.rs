@@ -29,8 +29,7 @@ impl Rule for ModelSwap {
         if scene.entries.iter().all(|entry| loaded_ms(entry).is_none()) {
             return Check::NotEnoughData;
         }
-        let found: Vec<Finding> =
-            swaps(scene).iter().map(|(model, swaps)| of(scene, model, swaps)).collect();
+        let found: Vec<Finding> = swaps(scene).iter().map(|(model, swaps)| of(scene, model, swaps)).collect();
         if found.is_empty() { Check::Ok } else { Check::Found(found) }
     }
 }
@@ -117,7 +116,11 @@ mod tests {
     fn a_cache_that_is_gone_is_a_swap_and_a_model_that_is_still_there_is_not() {
         let turns = |read_ms| {
             let lost = |at: i64| {
-                Made::new().at(at * 10_000).prompt(9_000).read(9_000, read_ms).broke(Cause::ModelSwapped, 8_000)
+                Made::new()
+                    .at(at * 10_000)
+                    .prompt(9_000)
+                    .read(9_000, read_ms)
+                    .broke(Cause::ModelSwapped, 8_000)
             };
             let other = |at: i64| Made::new().at(at * 10_000).model("b").load(0);
             check_with(&ModelSwap, &[other(0), lost(1), other(2), lost(3)], |input| {

@@ -57,7 +57,7 @@ impl Display for Whole {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
         for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at) % 3 == 0 {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
                 f.write_str(",")?;
             }
             write!(f, "{digit}")?;
@@ -187,7 +187,11 @@ impl Display for Evidence {
             }
             Self::ModelSwap { model, others, loads, load_ms, again_tokens } => {
                 write!(f, "{} to {} came right after ", Count(*loads, "request"), Name(model))?;
-                write!(f, "{} had answered in the same backend, which holds one model at a time", Names(others))?;
+                write!(
+                    f,
+                    "{} had answered in the same backend, which holds one model at a time",
+                    Names(others)
+                )?;
                 if *load_ms > 0 {
                     write!(f, "; they waited {} until the model was loaded again", Ms(*load_ms))?;
                 }
@@ -390,7 +394,9 @@ impl Display for Evidence {
                 match (by_client, by_time_limit) {
                     (_, 0) => f.write_str(": the client left")?,
                     (0, _) => f.write_str(": the proxy's time limit ended them")?,
-                    (client, limit) => write!(f, ": the client left {client}, the proxy's time limit ended {limit}")?,
+                    (client, limit) => {
+                        write!(f, ": the client left {client}, the proxy's time limit ended {limit}")?
+                    }
                 }
                 longest_ms.map_or(Ok(()), |ms| write!(f, ", after {} at most", Ms(ms)))?;
                 match sent_again {
@@ -752,7 +758,8 @@ mod tests {
 
     #[test]
     fn figures_read_like_words() {
-        for (ms, text) in [(950, "950 ms"), (10_600, "10.6 s"), (59_960, "1 m 00 s"), (3_900_000, "1 h 05 m")] {
+        for (ms, text) in [(950, "950 ms"), (10_600, "10.6 s"), (59_960, "1 m 00 s"), (3_900_000, "1 h 05 m")]
+        {
             assert_eq!(Ms(ms).to_string(), text);
         }
         for (tokens, text) in

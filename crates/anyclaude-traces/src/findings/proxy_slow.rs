@@ -52,8 +52,7 @@ impl Rule for ProxySlow {
             let cost = sum_whole(proxy.into_iter().map(Some));
             let mut one = finding(FindingKind::ProxySlow, entries.iter().copied(), evidence)
                 .costing(cost, CostBasis::Measured);
-            let level =
-                |entry: &&Entry<'_>| entry.request.process.as_ref().and_then(|process| process.level);
+            let level = |entry: &&Entry<'_>| entry.request.process.as_ref().and_then(|process| process.level);
             one.advice = debug_logging::gain(scene)
                 .filter(|gain| entries.iter().filter_map(level).any(|level| level == gain.high))
                 .map(|gain| Advice::LowerDebugLevel {
@@ -115,7 +114,8 @@ mod tests {
 
     #[test]
     fn means_that_say_otherwise_refute_it() {
-        let made = [Made::new().times(800, 2_200), Made::new().times(800, 2_200), Made::new().times(10, 60_000)];
+        let made =
+            [Made::new().times(800, 2_200), Made::new().times(800, 2_200), Made::new().times(10, 60_000)];
         assert!(refuted(&ProxySlow, &made));
         assert!(!refuted(&ProxySlow, &of(&[800, 800, 800])));
     }

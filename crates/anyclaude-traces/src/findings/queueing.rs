@@ -70,8 +70,11 @@ fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
         scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| queue_ms(entry)).sum();
     let waits: Vec<u64> = (1..=MOST_SLOTS).map(|slots| simulated_wait_ms(&stays, slots)).collect();
     let (now, wait) = waits.iter().enumerate().min_by_key(|(_, wait)| wait.abs_diff(measured))?;
-    let (enough, left) =
-        waits.iter().enumerate().skip(now + 1).find(|(_, left)| float(**left) <= float(*wait) * STILL_WAITING)?;
+    let (enough, left) = waits
+        .iter()
+        .enumerate()
+        .skip(now + 1)
+        .find(|(_, left)| float(**left) <= float(*wait) * STILL_WAITING)?;
     let gain = measured.saturating_sub(*left);
     let is_like_this = float(wait.abs_diff(measured)) <= float(measured) * STILL_WAITING;
     (gain > 0 && is_like_this).then_some((u64::try_from(enough + 1).ok()?, gain))
@@ -108,7 +111,9 @@ mod tests {
     use super::*;
 
     fn waits() -> Vec<Made> {
-        (0..3).map(|at| Made::new().at(at * 100).queue(u64::try_from(at).unwrap() * 2_000).overlapped()).collect()
+        (0..3)
+            .map(|at| Made::new().at(at * 100).queue(u64::try_from(at).unwrap() * 2_000).overlapped())
+            .collect()
     }
 
     #[test]

@@ -156,10 +156,7 @@ impl<'a> Scene<'a> {
     }
 
     /// These entries by model, in order of time.
-    pub(super) fn by_model(
-        &self,
-        is_one: impl Fn(&Entry<'a>) -> bool,
-    ) -> BTreeMap<Model, Vec<&Entry<'a>>> {
+    pub(super) fn by_model(&self, is_one: impl Fn(&Entry<'a>) -> bool) -> BTreeMap<Model, Vec<&Entry<'a>>> {
         let mut models: BTreeMap<Model, Vec<&Entry<'a>>> = BTreeMap::new();
         for entry in self.entries.iter().filter(|entry| is_one(entry)) {
             models.entry(entry.model.clone()).or_default().push(entry);

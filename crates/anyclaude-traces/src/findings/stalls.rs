@@ -29,8 +29,7 @@ impl Rule for Stalls {
             let mut stalls: Vec<_> =
                 stalled.iter().filter_map(|entry| Some((stall_ms(entry)?, entry.start()))).collect();
             stalls.sort_by_key(|(ms, start)| (std::cmp::Reverse(*ms), *start));
-            let is_shared =
-                |entry: &&&Entry<'_>| entry.request.concurrency.is_some_and(|one| one.overlapped);
+            let is_shared = |entry: &&&Entry<'_>| entry.request.concurrency.is_some_and(|one| one.overlapped);
             let evidence = Evidence::Stalls {
                 model,
                 stalls,
@@ -58,7 +57,10 @@ mod tests {
         let Check::Found(found) = check(&Stalls, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(154_000)));
         let said = found[0].evidence.to_string();
-        assert!(said.contains("2 of 3 answers") && said.contains("1 m 30 s") && said.contains("1 of them shared"), "{said}");
+        assert!(
+            said.contains("2 of 3 answers") && said.contains("1 m 30 s") && said.contains("1 of them shared"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -94,7 +94,8 @@ impl Made {
 
     /// When it began; else one second after the one before.
     pub(super) fn at(self, ms: i64) -> Self {
-        self.with(|made| made.at_ms = Some(ms)).time(|timing| timing.total_ms = timing.total_ms.or(Some(1_000)))
+        self.with(|made| made.at_ms = Some(ms))
+            .time(|timing| timing.total_ms = timing.total_ms.or(Some(1_000)))
     }
 
     pub(super) fn times(self, proxy_ms: u64, total_ms: u64) -> Self {

@@ -20,7 +20,8 @@ impl Rule for Thinking {
     fn check(&self, scene: &Scene<'_>) -> Check {
         let answers = scene.by_model(|entry| tokens(entry).is_some());
         let thinks = |entry: &&&Entry<'_>| tokens(entry).is_some_and(|(thinking, _)| thinking > 0);
-        let known = answers.into_iter().filter(|(_, all)| all.iter().filter(thinks).count() >= LEAST_REQUESTS);
+        let known =
+            answers.into_iter().filter(|(_, all)| all.iter().filter(thinks).count() >= LEAST_REQUESTS);
         let known: Vec<_> = known.collect();
         if known.is_empty() {
             return Check::NotEnoughData;

@@ -41,9 +41,9 @@ impl Rule for ToolsUnused {
         let shares: Vec<(&Entry<'_>, f64)> =
             carriers.iter().filter_map(|entry| Some((*entry, read_share(entry)?))).collect();
         let cold = shares.iter().filter(|(_, share)| *share >= COLD).count();
-        let ms = shares.iter().map(|(entry, share)| {
-            scene.reading_ms(entry, whole(float(tools.unused(entry).1) * share))
-        });
+        let ms = shares
+            .iter()
+            .map(|(entry, share)| scene.reading_ms(entry, whole(float(tools.unused(entry).1) * share)));
         let cost = sum(ms).map(whole);
         let reading_ms = |entry: &&Entry<'_>| scene.speeds.get(&entry.model)?.reading_ms(float(tokens));
         let servers = tools.servers(&carriers);
@@ -114,7 +114,8 @@ impl<'a> Tools<'a> {
             *tools += 1;
             *tokens += tool.tokens;
         }
-        let server = |(name, (tools, tokens)): (&str, (u64, u64))| Server { name: name.to_owned(), tools, tokens };
+        let server =
+            |(name, (tools, tokens)): (&str, (u64, u64))| Server { name: name.to_owned(), tools, tokens };
         let mut servers: Vec<Server> = servers.into_iter().map(server).collect();
         servers.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.name.cmp(&b.name)));
         servers
@@ -161,7 +162,8 @@ mod tests {
 
     #[test]
     fn what_one_cold_read_of_them_takes_is_the_cost() {
-        let costs = costs(&[("mcp__maps__list", 700, false), ("mcp__mail__send", 300, false), ("Read", 400, false)]);
+        let costs =
+            costs(&[("mcp__maps__list", 700, false), ("mcp__mail__send", 300, false), ("Read", 400, false)]);
         let found = check_with(&ToolsUnused, &made(&NAMES), |input| {
             input.tool_costs = Some(&costs);
             input.speeds = speeds(CacheUse::Reuses);
@@ -171,7 +173,12 @@ mod tests {
         let Some(Advice::TurnOffServers { servers }) = &found[0].advice else { panic!() };
         assert_eq!(servers, &["maps", "mail"]);
         let said = found[0].evidence.to_string();
-        assert!(said.contains("cold read (1 here)") && said.contains("holds them (2)") && said.contains("1 built-in tool"), "{said}");
+        assert!(
+            said.contains("cold read (1 here)")
+                && said.contains("holds them (2)")
+                && said.contains("1 built-in tool"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -186,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_server_with_one_called_tool_is_used() {
-        let costs = costs(&[("mcp__maps__list", 5_000, false), ("mcp__maps__find", 10, true), ("Read", 400, true)]);
+        let costs =
+            costs(&[("mcp__maps__list", 5_000, false), ("mcp__maps__find", 10, true), ("Read", 400, true)]);
         let found = find_with(&made(&["mcp__maps__list", "mcp__maps__find", "Read"]), |input| {
             input.tool_costs = Some(&costs);
             input.speeds = speeds(CacheUse::Reuses);

@@ -34,8 +34,8 @@ impl Rule for VolatileOpening {
                 tokens: entries.iter().map(|entry| lost(entry)).sum(),
             };
             let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
-            let mut found = finding(FindingKind::VolatileOpening, entries, evidence)
-                .costing(cost, CostBasis::Fitted);
+            let mut found =
+                finding(FindingKind::VolatileOpening, entries, evidence).costing(cost, CostBasis::Fitted);
             found.advice = Some(Advice::MovePiece { volatile, element });
             Some(found)
         };

@@ -5,8 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::error::{Result, SelectError};
-use super::reader::Reader;
 use super::pool::within;
+use super::reader::Reader;
 use super::selection::{Selection, in_order};
 use super::selector::{Field, Selector};
 use crate::analysis::prefix::CacheInput;

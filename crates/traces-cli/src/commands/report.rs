@@ -16,8 +16,8 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;
-use super::findings::{Ground, tool_costs};
 use super::explain::explained;
+use super::findings::{Ground, tool_costs};
 use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};

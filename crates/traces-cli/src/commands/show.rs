@@ -4,8 +4,8 @@ use std::io::Write;
 
 use anyclaude_traces::analysis::content::Content;
 use anyclaude_traces::analysis::show::show;
-use anyclaude_traces::prompt_cache::CacheOptions;
 use anyclaude_traces::analysis::tool_cost::read_tool_costs;
+use anyclaude_traces::prompt_cache::CacheOptions;
 use anyhow::Context as _;
 
 use super::findings::Ground;
@@ -29,9 +29,7 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let findings = ground.find(&one.selection.passing(), one.selection.everything(), &price_list);
     let request = one.selection.requests.pop().unwrap_or(one.request);
     let mut content = if args.text { Content::with_text() } else { Content::sizes() };
-    store
-        .read_one(request.path.as_ref(), &mut content)
-        .context("the file changed while it was read")?;
+    store.read_one(request.path.as_ref(), &mut content).context("the file changed while it was read")?;
     let limits = check_limits(std::slice::from_ref(&request), &args.limits.fail_over);
     let inputs = if one.selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
     let next = next_step(&args.filter, inputs, std::slice::from_ref(&request));

@@ -34,8 +34,7 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     let (store, prompts) = (reader.store().clone(), reader.into_prompts());
     let ground =
         Ground { store: &store, prompts: &prompts, scope: selection.scope, cache: args.cache.options() };
-    found.findings =
-        ground.find(&selection.passing_of_all_kinds(), selection.of_all_kinds(), &price_list);
+    found.findings = ground.find(&selection.passing_of_all_kinds(), selection.of_all_kinds(), &price_list);
     found.price_list = Some(price_list);
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,

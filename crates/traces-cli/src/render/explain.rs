@@ -9,7 +9,10 @@ use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::page::Page;
 use super::table::{Grid, number, text};
-use super::{findings, units::{self, UNKNOWN}};
+use super::{
+    findings,
+    units::{self, UNKNOWN},
+};
 
 /// How much of what is missing a terminal shows.
 const MOST_MISSING: usize = 2;

@@ -92,9 +92,12 @@ pub(crate) fn prices(page: &mut Page, list: &ToolCosts) {
     if list.tools.is_empty() {
         return;
     }
-    let time = |ms: Option<u64>| ms.map_or_else(String::new, |ms| format!(", {} of a cold read", units::ms(Some(ms))));
+    let time = |ms: Option<u64>| {
+        ms.map_or_else(String::new, |ms| format!(", {} of a cold read", units::ms(Some(ms))))
+    };
     let reader = list.model.as_ref().map(|model| format!(" by {model}")).unwrap_or_default();
-    let all = format!("All tools: {} tokens{}{reader}", units::estimate(list.tokens), time(list.cold_read_ms));
+    let all =
+        format!("All tools: {} tokens{}{reader}", units::estimate(list.tokens), time(list.cold_read_ms));
     if list.called_tools.is_empty() {
         page.line(format!("{all}; no conversation called any yet."));
         return;
