@@ -1,10 +1,14 @@
 //! The arguments that several verbs have.
 
 use std::ffi::OsStr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyclaude_traces::Kind;
 use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::prompt_cache::CacheOptions;
+use anyhow::anyhow;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
@@ -36,6 +40,46 @@ pub(crate) struct Measured {
     pub(crate) direct: Vec<PathBuf>,
 }
 
+/// The cache that is simulated where the backend does not count what it reused.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    /// How many prompts the backend's cache holds; LM Studio's default is 4
+    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
+    pub(crate) slots: NonZeroUsize,
+    /// Whether main memory keeps what leaves a slot, as llama.cpp and LM Studio do by default
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) cache_ram: RamArg,
+}
+
+/// A whole number above 0.
+pub(super) fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
+    text.parse().map_err(|_| anyhow!("write a whole number from 1 on"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RamArg {
+    /// What the reported counts of cached tokens agree with, else on
+    Auto,
+    /// What leaves a slot is kept in main memory
+    On,
+    /// The slots are all the cache there is
+    Off,
+}
+
+impl CacheArgs {
+    /// How the cache is to be simulated.
+    pub(crate) fn options(&self) -> CacheOptions {
+        let mut options = CacheOptions::default();
+        options.slots = self.slots;
+        options.ram = match self.cache_ram {
+            RamArg::Auto => None,
+            RamArg::On => Some(true),
+            RamArg::Off => Some(false),
+        };
+        options
+    }
+}
+
 /// Which requests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which requests")]
@@ -52,17 +96,17 @@ pub(crate) struct Filter {
         hide_env_values = true
     )]
     pub(crate) roots: Vec<PathBuf>,
-    /// All that was ever recorded, not the last sitting only
+    /// Everything recorded, not only the last 24 hours of activity
     ///
-    /// Without it, without INPUT and without a time, only the 24 hours before the newest
-    /// request count: one sitting with both models.
+    /// Without this option, an INPUT or a time, only the 24 hours before the newest request
+    /// count: one sitting with both models.
     #[arg(long)]
     pub(crate) all: bool,
     /// Requests of this kind
     ///
-    /// Without it, everything that compares takes the conversation, for small requests on
-    /// the side make medians meaningless; `list`, and the rows of `timing` and `prefix`,
-    /// show all.
+    /// By default, everything that compares or aggregates takes the conversation, as small
+    /// background requests make medians meaningless; `list`, and the rows of `timing` and
+    /// `prefix`, show all.
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<KindArg>,
     /// Requests of this proxy mode (lmstudio, claude, …)
@@ -123,9 +167,9 @@ pub(crate) struct Output {
     /// Only tables have any.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorChoice,
-    /// Say nothing about skipped files and choices made
+    /// Print no warnings about skipped files and choices made
     ///
-    /// Errors are said all the same, and the exit code stays what it is.
+    /// Errors are still printed, and the exit code stays the same.
     #[arg(long, short)]
     pub(crate) quiet: bool,
     /// Show no progress
@@ -161,7 +205,7 @@ impl Format {
     pub(super) const FIGURES: &[Self] = &[Self::Table, Self::Json, Self::Csv, Self::Markdown];
 }
 
-/// Knows the formats that a verb has.
+/// Parses a format that a verb has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Formats(pub(super) &'static [Format]);
 

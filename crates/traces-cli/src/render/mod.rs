@@ -1,10 +1,11 @@
-//! Results → what people and programs read. The only home of tables, colour,
-//! widths, units and sanitising.
+//! Prints results, for people and for programs: the only place for tables, colour, widths,
+//! units and sanitising.
 
 pub(crate) mod color;
 pub(crate) mod csv;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod notes;
@@ -18,6 +19,7 @@ pub(crate) mod select_error;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;
+mod times;
 pub(crate) mod timing;
 pub(crate) mod tools;
 pub(crate) mod units;

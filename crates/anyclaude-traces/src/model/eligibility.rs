@@ -1,0 +1,78 @@
+//! Which requests have times that can be compared, and why the others have not.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::request::Request;
+use crate::model::timing::{Confidence, Outcome, Timing};
+
+/// Why a request took no part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LeftOutReason {
+    /// No log tells its times.
+    NoLog,
+    /// Its reply came in one piece, so that there is no first token.
+    NotStreamed,
+    /// It failed, was given up, or has no end in the log.
+    NotCompleted,
+    /// Its log lines could be another request's.
+    AmbiguousJoin,
+    /// The log does not tell how long it took in all.
+    NoTotal,
+    /// The proxy's own time is unknown, while it is known of at least as many others.
+    NoProxyTime,
+    /// No request of the other side had the same prompt, while others had.
+    Unpaired,
+}
+
+/// How many requests took no part for one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The reason.
+    pub reason: LeftOutReason,
+    /// How many requests; of both sides, where two are compared.
+    pub n: u64,
+}
+
+/// Counts what is left out.
+#[derive(Debug, Default)]
+pub(crate) struct ExclusionCounts(BTreeMap<LeftOutReason, u64>);
+
+impl ExclusionCounts {
+    pub(crate) fn add(&mut self, reason: LeftOutReason, n: usize) {
+        if n > 0 {
+            *self.0.entry(reason).or_default() += n as u64;
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<LeftOut> {
+        self.0.iter().map(|(&reason, &n)| LeftOut { reason, n }).collect()
+    }
+}
+
+/// The times of a request that was streamed and completed, and whose log lines are
+/// certainly its own.
+///
+/// # Errors
+///
+/// The reason, where they are not.
+pub fn eligible(request: &Request) -> Result<&Timing, LeftOutReason> {
+    let Some(timing) = request.timing.as_deref() else { return Err(LeftOutReason::NoLog) };
+    match timing.outcome {
+        Some(Outcome::NotStreamed) => return Err(LeftOutReason::NotStreamed),
+        _ if !request.stream => return Err(LeftOutReason::NotStreamed),
+        Some(Outcome::Completed) => {}
+        _ => return Err(LeftOutReason::NotCompleted),
+    }
+    if request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous) {
+        return Err(LeftOutReason::AmbiguousJoin);
+    }
+    timing.total_ms.ok_or(LeftOutReason::NoTotal)?;
+    Ok(timing)
+}
