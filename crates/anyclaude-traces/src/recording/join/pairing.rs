@@ -250,23 +250,21 @@ impl<'a, 's> Pairing<'a, 's> {
         let mut ambiguous = vec![false; self.starts.len()];
         self.mark_from_free_starts(&mut ambiguous);
         self.mark_from_free_traces(&mut ambiguous);
-        for start in 0..self.starts.len() {
+        for (start, ambiguous) in ambiguous.iter_mut().enumerate() {
             let Some(&Some(trace)) = self.trace_of.get(start) else { continue };
             let own = self.mismatches(start, trace);
             let same_time = |other: usize| {
                 let both = self.starts.get(other).zip(self.starts.get(start));
                 both.is_some_and(|(a, b)| a.log.start.ms_since(b.log.start).abs() <= SAME_TIME_MS)
             };
+            // Time alone decides where no other start is near.
+            let contradicted = own > Some(0) && self.has_other_limit(start);
             let rival = |other: usize| {
-                other != start
-                    && same_time(other)
-                    && self.mismatches(other, trace).is_some_and(|m| Some(m) <= own)
+                let as_like =
+                    || self.mismatches(other, trace).is_some_and(|mismatches| Some(mismatches) <= own);
+                other != start && (contradicted || same_time(other) && as_like())
             };
-            if self.starts_before(trace, &USUAL_GAP_MS).any(rival)
-                || own > Some(0) && self.has_other_limit(start)
-            {
-                ambiguous[start] = true;
-            }
+            *ambiguous |= self.starts_before(trace, &USUAL_GAP_MS).any(rival);
         }
         ambiguous
     }
