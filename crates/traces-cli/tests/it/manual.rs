@@ -16,7 +16,7 @@ fn words(text: &str) -> String {
     for mark in ["\\fB", "\\fI", "\\fR", "\\&", "<", ">", "[", "]", "..."] {
         text = text.replace(mark, "");
     }
-    text.replace("\\-", "-").split_whitespace().collect::<Vec<_>>().join(" ")
+    text.replace("\\-", "-").replace("\\*(Aq", "'").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[test]
