@@ -39,9 +39,17 @@ fn it_says_of_every_verb_what_its_help_says() {
         }
         assert!(checked > 5, "{verb}");
     }
-    for section in
-        ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "VERBS", "EXAMPLES", "INPUT", "EXIT STATUS", "FILES"]
-    {
+    for section in [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "VERBS",
+        "EXAMPLES",
+        "INPUT",
+        "\"EXIT STATUS\"",
+        "FILES",
+    ] {
         assert!(pages[0].contains(&format!("\n.SH {section}\n")), "{section}");
     }
 }
