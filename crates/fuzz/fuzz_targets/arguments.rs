@@ -20,13 +20,13 @@ use anyclaude_traces::Store;
 use chrono::{DateTime, Local};
 use libfuzzer_sys::fuzz_target;
 
-use duration::{End, Label, parse_limit, parse_moment};
+use parse::{End, Label, parse_limit, parse_moment};
 use selector::{Field, Selector, resolve};
 
-#[path = "../../traces-cli/src/duration.rs"]
-mod duration;
-#[path = "../../traces-cli/src/render/plain.rs"]
-mod plain;
+#[path = "../../traces-cli/src/parse.rs"]
+mod parse;
+#[path = "../../traces-cli/src/render/sanitize.rs"]
+mod sanitize;
 #[path = "../../traces-cli/src/select/selector.rs"]
 mod selector;
 #[path = "../../traces-cli/src/render/units.rs"]
@@ -34,7 +34,7 @@ mod units;
 
 /// Where the modules above look for each other.
 mod render {
-    pub(crate) use crate::{plain, units};
+    pub(crate) use crate::{sanitize, units};
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -136,7 +136,7 @@ fn check_resolved(part: &str, names: &[&str]) {
         Err(error) => {
             assert!(having.len() != 1 && !names.contains(&part), "{error}");
             let words = error.to_string().replace(part, "");
-            assert!(plain::line(&words) == words, "{words:?}");
+            assert!(sanitize::line(&words) == words, "{words:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::analysis::tools::server;
-use crate::model::eligibility::tells_reading_time;
+use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 use crate::select::Selection;
@@ -23,9 +23,8 @@ pub struct ToolCosts {
     /// The model that the times are of: the one that reads most slowly; `None` where
     /// no log tells how fast any reads.
     pub model: Option<Arc<str>>,
-    /// Prompt tokens that it reads in a second, apparently: a warm prompt cache makes
-    /// it too high.
-    pub prefill_tokens_per_second: Option<f64>,
+    /// Tokens that it reads in a second.
+    pub read_tokens_per_second: Option<f64>,
     /// Estimated tokens of all tools in one.
     pub tokens: u64,
     /// What reading all of them takes where no cache holds them.
@@ -101,31 +100,34 @@ pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     telling
 }
 
-/// What the tools of the selected requests cost. Reads the few requests that tell again;
-/// files that cannot be read any more are added to what was skipped.
-pub fn read_tool_costs(selection: &mut Selection, store: &Store) -> ToolCosts {
+/// What the tools of the selected requests cost, where models have these speeds. Reads
+/// the few requests that tell again; files that cannot be read any more are added to
+/// what was skipped.
+pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
     let requests: Vec<&Request> = selection.requests.iter().collect();
     let (scales, mut errors) = selection.scales(store);
     let (counted, unreadable) = count_tools(store, telling(&requests));
-    let costs = prices(&requests, &counted, &scales);
+    let costs = prices(&requests, speeds, &counted, &scales);
     errors.extend(unreadable);
     selection.skipped.extend(errors);
     costs
 }
 
-/// Prices the tools of these requests, which are in order of time. `counted` holds
-/// at least the requests that are [`telling`].
+/// Prices the tools of these requests, which are in order of time, where models have
+/// these speeds. `counted` holds at least the requests that are [`telling`].
 #[must_use]
 pub fn prices(
     requests: &[&Request],
+    speeds: &[ModelSpeeds],
     counted: &HashMap<TracePath, PromptTokens>,
     scales: &Scales,
 ) -> ToolCosts {
-    let (model, speed) = slowest_reader(requests).map_or((None, None), |(model, speed)| (model, Some(speed)));
+    let slowest = slowest_reader(requests, speeds);
+    let model = slowest.and_then(|slowest| slowest.model.clone());
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
     let known = requests.iter().filter_map(|request| counted.get(&request.path));
     let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
-    let prefill_ms = |tokens: u64| speed.map(|speed| reading_ms(tokens, speed));
+    let prefill_ms = |tokens: u64| slowest.and_then(|slowest| reading_ms(tokens, slowest));
     let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
         ToolCost {
@@ -144,7 +146,7 @@ pub fn prices(
     let uncalled_tokens = tools.iter().filter(|tool| !tool.called).map(|tool| tool.tokens).sum();
     ToolCosts {
         model,
-        prefill_tokens_per_second: speed,
+        read_tokens_per_second: slowest.and_then(|slowest| slowest.speeds.read_tokens_per_second),
         tokens,
         prefill_ms: prefill_ms(tokens),
         uncalled_tokens,
@@ -190,47 +192,17 @@ fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<S
     servers
 }
 
-/// What is known of how fast a model reads.
-#[derive(Debug, Clone, Copy, Default)]
-struct Pace {
-    requests: u64,
-    tokens: u64,
-    ms: u64,
-}
-
-impl Pace {
-    fn add(&mut self, tokens: u64, ms: u64) {
-        self.requests += 1;
-        self.tokens = self.tokens.saturating_add(tokens);
-        self.ms = self.ms.saturating_add(ms);
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
-    fn per_second(self) -> f64 {
-        self.tokens as f64 * 1000.0 / self.ms as f64
-    }
-}
-
-/// The model that reads most slowly, and the tokens that it reads in a second: the
-/// sum over its requests whose time to first token is that of reading the prompt.
-/// Requests that something in the backend may have slowed down do not count, and
-/// models with fewer than three requests only where no model has more.
-fn slowest_reader(requests: &[&Request]) -> Option<(Option<Arc<str>>, f64)> {
-    let mut paces: BTreeMap<Option<Arc<str>>, Pace> = BTreeMap::new();
-    let is_disturbed = |request: &Request| {
-        request.concurrency.is_some_and(|company| company.cold_start || company.overlapped)
+/// The model that reads most slowly of those that answered these requests; one whose
+/// speed comes from fewer than three requests only where no speed comes from more.
+fn slowest_reader<'a>(requests: &[&Request], speeds: &'a [ModelSpeeds]) -> Option<&'a ModelSpeeds> {
+    let answered: BTreeSet<Option<Arc<str>>> = requests.iter().map(|request| request.model_group()).collect();
+    let known = || {
+        let of_these = speeds.iter().filter(|of| answered.contains(&of.model));
+        of_these.filter_map(|of| Some((of, of.speeds.read_tokens_per_second?)))
     };
-    for request in requests.iter().filter(|request| tells_reading_time(request) && !is_disturbed(request)) {
-        let Some(timing) = &request.timing else { continue };
-        if let (Some(tokens), Some(ms)) = (timing.prompt_tokens, timing.ttft_ms) {
-            paces.entry(request.model_group()).or_default().add(tokens, ms);
-        }
-    }
-    paces.retain(|_, pace| pace.tokens > 0 && pace.ms > 0);
-    let most = paces.values().map(|pace| pace.requests).max().unwrap_or(0);
-    paces.retain(|_, pace| pace.requests >= most.min(LEAST_REQUESTS));
-    let speeds = paces.into_iter().map(|(model, pace)| (model, pace.per_second()));
-    speeds.min_by(|(_, a), (_, b)| a.total_cmp(b))
+    let most = known().map(|(of, _)| of.speeds.n_read).max()?;
+    let sure = known().filter(|(of, _)| of.speeds.n_read >= most.min(LEAST_REQUESTS));
+    sure.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(of, _)| of)
 }
 
 #[allow(
@@ -239,20 +211,6 @@ fn slowest_reader(requests: &[&Request]) -> Option<(Option<Arc<str>>, f64)> {
     clippy::cast_sign_loss,
     reason = "tokens and times stay far below 2^53, and `as` saturates"
 )]
-fn reading_ms(tokens: u64, per_second: f64) -> u64 {
-    (tokens as f64 * 1000.0 / per_second).round() as u64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reading_takes_as_long_as_the_pace_says() {
-        let mut pace = Pace::default();
-        pace.add(1_000, 4_000);
-        pace.add(3_000, 4_000);
-        assert_eq!(pace.per_second(), 500.0);
-        assert_eq!(reading_ms(250, pace.per_second()), 500);
-    }
+fn reading_ms(tokens: u64, of: &ModelSpeeds) -> Option<u64> {
+    of.speeds.reading_ms(tokens as f64).map(|ms| ms.round() as u64)
 }

@@ -187,10 +187,12 @@ measures! {
     EventBytes = "event_bytes", Bytes, Log, time!(event_bytes);
     /// Parts received.
     Parts = "parts", Count, Log, time!(parts);
-    /// Tokens of the prompt.
-    PromptTokens = "prompt_tokens", Tokens, Log, time!(prompt_tokens);
-    /// Tokens of the answer.
-    OutputTokens = "output_tokens", Tokens, Log, time!(output_tokens);
+    /// Tokens of the prompt, where the count can be true.
+    PromptTokens = "prompt_tokens", Tokens, Log,
+        |request| request.timing.as_ref()?.believed_prompt_tokens().and_then(whole);
+    /// Tokens of the answer, where the count can be true.
+    OutputTokens = "output_tokens", Tokens, Log,
+        |request| request.timing.as_ref()?.believed_output_tokens().and_then(whole);
     /// The proxy's logged speed.
     ReportedTokensPerSecond = "reported_tokens_per_second", PerSecond, Log,
         |request| request.timing.as_ref()?.reported_tokens_per_second.map(Value::Rate);

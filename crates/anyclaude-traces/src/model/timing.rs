@@ -156,6 +156,20 @@ pub struct Timing {
     pub again_tokens: Option<i64>,
 }
 
+impl Timing {
+    /// Tokens of the prompt, where the count can be true.
+    #[must_use]
+    pub fn believed_prompt_tokens(&self) -> Option<u64> {
+        self.prompt_tokens.filter(|_| self.prompt_tokens_source != Some(TokenSource::Implausible))
+    }
+
+    /// Tokens of the answer, where the count can be true.
+    #[must_use]
+    pub fn believed_output_tokens(&self) -> Option<u64> {
+        self.output_tokens.filter(|_| self.output_tokens_source != Some(TokenSource::Implausible))
+    }
+}
+
 /// Where a count of cached tokens comes from, the best evidence first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -32,7 +32,8 @@ impl Selection {
         (Scales::of(calibration_requests, &counted), errors)
     }
 
-    fn everything(&self) -> impl Iterator<Item = &Request> {
+    /// Everything that was read, whatever the filters show of it.
+    pub fn everything(&self) -> impl Iterator<Item = &Request> {
         self.requests.iter().chain(&self.others).chain(&self.rest)
     }
 }

@@ -66,9 +66,9 @@ pub(crate) struct Direct {
     /// The API to use [default: what the server has]
     #[arg(long, value_name = "API")]
     pub(crate) api: Option<ApiArg>,
-    /// The most tokens that an answer may have, whatever was recorded
+    /// Limit the answer to this many tokens, whatever was recorded
     ///
-    /// More tokens measure the speed of generation better, and take longer. A server that
+    /// More tokens measure the generation speed better, and take longer. A server that
     /// ignores the limit is cut off after 10,000 + 4 × N events, or 16 MB + 8 kB × N.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u64).range(1..))]
     pub(crate) max_tokens: u64,

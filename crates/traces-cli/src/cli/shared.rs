@@ -96,17 +96,17 @@ pub(crate) struct Filter {
         hide_env_values = true
     )]
     pub(crate) roots: Vec<PathBuf>,
-    /// All that was ever recorded, not the last sitting only
+    /// Everything recorded, not only the last 24 hours of activity
     ///
-    /// Without it, without INPUT and without a time, only the 24 hours before the newest
-    /// request count: one sitting with both models.
+    /// Without this option, an INPUT or a time, only the 24 hours before the newest request
+    /// count: one sitting with both models.
     #[arg(long)]
     pub(crate) all: bool,
     /// Requests of this kind
     ///
-    /// Without it, everything that compares takes the conversation, for small requests on
-    /// the side make medians meaningless; `list`, and the rows of `timing` and `prefix`,
-    /// show all.
+    /// By default, everything that compares or aggregates takes the conversation, as small
+    /// background requests make medians meaningless; `list`, and the rows of `timing` and
+    /// `prefix`, show all.
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<KindArg>,
     /// Requests of this proxy mode (lmstudio, claude, …)
@@ -167,9 +167,9 @@ pub(crate) struct Output {
     /// Only tables have any.
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorChoice,
-    /// Say nothing about skipped files and choices made
+    /// Print no warnings about skipped files and choices made
     ///
-    /// Errors are said all the same, and the exit code stays what it is.
+    /// Errors are still printed, and the exit code stays the same.
     #[arg(long, short)]
     pub(crate) quiet: bool,
     /// Show no progress
@@ -205,7 +205,7 @@ impl Format {
     pub(super) const FIGURES: &[Self] = &[Self::Table, Self::Json, Self::Csv, Self::Markdown];
 }
 
-/// Knows the formats that a verb has.
+/// Parses a format that a verb has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Formats(pub(super) &'static [Format]);
 

@@ -9,7 +9,7 @@ use crate::cli::{Cli, SummaryArgs};
 use crate::exit::Status;
 
 pub(crate) fn script(shell: Shell, out: &mut impl Write) -> anyhow::Result<Status> {
-    // The generator panics when its writer fails, so that it gets memory.
+    // The generator panics when its writer fails, so it writes to memory.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut with_options_of_summary(), "traces", &mut script);
     if shell == Shell::Zsh {
@@ -26,7 +26,8 @@ fn with_options_of_summary() -> Command {
     Cli::command().args(options.cloned())
 }
 
-/// Keeps zsh from taking the options behind a verb for those of `traces` itself.
+/// Keeps zsh from completing options after a verb with those of `traces` itself: the
+/// generator of clap_complete cannot write `-A`.
 fn of_verbs_alone(script: &[u8]) -> Vec<u8> {
     const CALL: &str = "_arguments \"${_arguments_options[@]}\"";
     String::from_utf8_lossy(script).replacen(CALL, &format!("{CALL} -A '-*'"), 1).into_bytes()

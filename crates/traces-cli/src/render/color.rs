@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use crate::cli::ColorChoice;
 
-/// Whether the terminal says that it knows neither colours nor a cursor.
+/// Whether the terminal has neither colours nor a cursor.
 pub(crate) fn is_dumb_terminal() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }

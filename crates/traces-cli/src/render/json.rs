@@ -35,14 +35,14 @@ pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Resul
     document(out, &RequestList::new(selection.scope, &selection.requests, selection.skipped_list()))
 }
 
-/// How many requests one thread renders at a time, …
+/// How many requests a thread serialises at a time, …
 const BATCH: usize = 96;
-/// … how much memory they most likely take, which the allocator has at hand, …
+/// … the memory reserved for them, which is most often enough, …
 const BATCH_BYTES: usize = 120_000;
-/// … and how many batches it may be ahead of the printed ones.
+/// … and how many finished batches it may hold: this bounds memory.
 const AHEAD: usize = 2;
 
-/// Prints one request a line. Many are rendered on all cores, in their order.
+/// Prints one request a line. Many are serialised on all cores, and printed in order.
 pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize + Sync]) -> anyhow::Result<()> {
     let batches = requests.chunks(BATCH);
     if batches.len() < 2 {
@@ -73,8 +73,8 @@ fn rendered(requests: &[impl Serialize]) -> anyhow::Result<Vec<u8>> {
     Ok(escaped(lines)?)
 }
 
-/// The text itself, most often: who printed it would have to fetch it from the core
-/// that has just made it.
+/// The same text with its control characters escaped. Done here and not in the printing
+/// thread, as the text is still in this core's cache.
 fn escaped(text: Vec<u8>) -> io::Result<Vec<u8>> {
     if memchr2(DEL, C1_LEAD, &text).is_none() {
         return Ok(text);
@@ -88,8 +88,8 @@ const DEL: u8 = 0x7f;
 /// What C1 control characters begin with, in UTF-8.
 const C1_LEAD: u8 = 0xC2;
 
-/// Escapes the control characters that JSON lets stand: DEL and C1. In JSON they
-/// can only be inside strings, and are never cut in two by the serialiser.
+/// Escapes the control characters that JSON allows unescaped: DEL and C1. They can only be
+/// inside strings, and the serialiser never splits one between two writes.
 struct Escaping<W>(W);
 
 impl<W: Write> Write for Escaping<W> {

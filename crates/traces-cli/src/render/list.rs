@@ -18,7 +18,7 @@ pub(crate) fn page(selection: &Selection, next: &Next) -> Page {
     page.line(scope_line(&selection.scope, selection.is_sitting, first.zip(last), requests.len() as u64));
     page.table(grid(requests));
     let newest = next.newest.as_deref().unwrap_or("latest");
-    page.hint("Take one apart:", next.command(&format!("show {newest}")));
+    page.hint("Show one in detail:", next.command(&format!("show {newest}")));
     page
 }
 
@@ -58,7 +58,7 @@ fn grid(requests: &[Request]) -> Grid {
     grid.without_empty(&[UNKNOWN])
 }
 
-/// The model that ran, or that this is unknown.
+/// The model that ran, or the sign for unknown.
 pub(crate) fn model(request: &Request) -> String {
     request.model.as_deref().unwrap_or(UNKNOWN).to_owned()
 }

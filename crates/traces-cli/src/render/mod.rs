@@ -1,5 +1,5 @@
-//! Results → what people and programs read. The only home of tables, colour,
-//! widths, units and sanitising.
+//! Prints results, for people and for programs: the only place for tables, colour, widths,
+//! units and sanitising.
 
 pub(crate) mod color;
 pub(crate) mod csv;
@@ -18,6 +18,7 @@ pub(crate) mod select_error;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;
+mod times;
 pub(crate) mod timing;
 pub(crate) mod tools;
 pub(crate) mod units;

@@ -10,18 +10,18 @@ use super::table::{Grid, cut, width_of};
 use super::{color, sanitize};
 use crate::cli::{ColorChoice, Format, Output};
 
-/// How a command that is proposed finds what the present one looked at.
+/// What a suggested command needs to find the same requests.
 #[derive(Debug)]
 pub(crate) struct Next {
     /// ` --root DIR` for each that was given.
     pub(crate) root: String,
-    /// The newest request's file, where INPUTs were given: names would be looked
-    /// up elsewhere.
+    /// The file of the newest request, where INPUTs were given: selectors would be looked
+    /// up in the root.
     pub(crate) newest: Option<String>,
 }
 
 impl Next {
-    /// The words of a command, with what it needs to find the same requests.
+    /// A command with its options.
     pub(crate) fn command(&self, words: &str) -> String {
         format!("traces {words}{}", self.root)
     }

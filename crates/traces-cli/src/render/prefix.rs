@@ -83,12 +83,12 @@ fn context(report: &ContextReport) -> Grid {
     grid
 }
 
-/// Whether it cost a hundredth of all that had to be read.
+/// Whether it cost at least 1 % of everything that had to be read.
 fn is_worth_advice(breaker: &Breaker, report: &PrefixReport) -> bool {
     breaker.lost_bytes > 0 && breaker.lost_bytes >= report.totals.new_bytes() / 100
 }
 
-/// What is assumed of the backend.
+/// The assumptions of the simulation.
 fn assumed(report: &PrefixReport) -> String {
     let order = match report.order {
         Order::SystemFirst => "system prompt before tools",
@@ -99,11 +99,11 @@ fn assumed(report: &PrefixReport) -> String {
     let hidden = report.simulated - report.requests.len() as u64;
     let hidden = match hidden {
         0 => String::new(),
-        n => format!("; {} passed through it too", units::count(n, "other request")),
+        n => format!("; {} simulated too", units::count(n, "other request")),
     };
     format!(
-        "Simulated: a cache of {}{ram} a model, {order}, {view}{hidden}.",
-        units::count(report.slots, "slot")
+        "Simulated: {}{ram} per model, {order}, {view}{hidden}.",
+        units::count(report.slots, "cache slot")
     )
 }
 
@@ -241,7 +241,7 @@ fn breaker_name(breaker: &Breaker) -> String {
     volatile.map_or_else(|| name.to_owned(), |volatile| format!("{name} ({})", volatile.words()))
 }
 
-/// How tools changed, by a few names.
+/// Names a few of the tools that changed.
 fn tools(tools: &ToolsDifference) -> String {
     if tools.reordered {
         return "another order".to_owned();
@@ -258,7 +258,7 @@ fn tools(tools: &ToolsDifference) -> String {
     names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(" ") + &more
 }
 
-/// What was and what is at the worst place.
+/// The text before and after the costliest change.
 fn excerpt(page: &mut Page, breaker: &Breaker) {
     let file = breaker.worst.as_ref().file_name().unwrap_or_default().to_string_lossy();
     page.line(format!("{} at {} of {file}:", breaker_name(breaker), breaker.element));
@@ -267,7 +267,7 @@ fn excerpt(page: &mut Page, breaker: &Breaker) {
     }
 }
 
-/// What a lack of slots cost.
+/// What evictions for lack of slots cost.
 fn evictions(evictions: &[Evictions], slots: u64) -> Option<String> {
     let by = |eviction: &Evictions| {
         let kind = eviction.kind.map_or("the conversation", |kind| kind.name());

@@ -1,4 +1,7 @@
-//! What is happening, on a terminal's last line while it happens.
+//! Progress, on the last line of a terminal.
+//!
+//! Not with `indicatif`: it has no delay before it first draws, and Ctrl-C leaves its line
+//! there, so that the thread below would remain.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +18,11 @@ use super::units;
 use crate::interrupt;
 
 const REDRAWN: Duration = Duration::from_millis(100);
-/// Reading that is over sooner shows nothing.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Reading that takes less shows nothing.
+const DELAY: Duration = Duration::from_millis(500);
 
-/// Sends a request while showing how far it is, if standard error is a terminal.
-/// Ctrl-C stops the request, and is not for us.
+/// Shows the progress of a request on standard error, if that is a terminal. Ctrl-C
+/// stops the request, which clears the line.
 pub(crate) fn while_replaying<T>(handle: &ProgressHandle, wanted: bool, work: impl FnOnce() -> T) -> T {
     if !can_be_shown(wanted) {
         return work();
@@ -27,13 +30,13 @@ pub(crate) fn while_replaying<T>(handle: &ProgressHandle, wanted: bool, work: im
     shown(Duration::ZERO, || false, || replaying(&handle.progress()), work)
 }
 
-/// Reads files while showing how far it is, if standard error is a terminal and
-/// it takes long enough. Ctrl-C leaves nothing of that there.
+/// Shows the progress of reading on standard error, if that is a terminal and reading
+/// takes long enough. Ctrl-C clears the line before it ends the program.
 pub(crate) fn while_reading<T>(progress: &ReadProgress, wanted: bool, work: impl FnOnce() -> T) -> T {
     if !can_be_shown(wanted) {
         return work();
     }
-    interrupt::without_interrupt(|| shown(PATIENCE, interrupt::is_pressed, || reading(progress), work))
+    interrupt::without_interrupt(|| shown(DELAY, interrupt::is_pressed, || reading(progress), work))
 }
 
 fn can_be_shown(wanted: bool) -> bool {
@@ -41,17 +44,17 @@ fn can_be_shown(wanted: bool) -> bool {
 }
 
 fn shown<T>(
-    patience: Duration,
+    delay: Duration,
     is_over: impl Fn() -> bool + Sync,
     line: impl Fn() -> String + Sync,
     work: impl FnOnce() -> T,
 ) -> T {
-    let (done, patient_until) = (AtomicBool::new(false), Instant::now() + patience);
+    let (done, begins) = (AtomicBool::new(false), Instant::now() + delay);
     thread::scope(|scope| {
         let drawing = scope.spawn(|| {
             let mut drawn = false;
             while !done.load(Ordering::Relaxed) && !is_over() {
-                let wait = patient_until.saturating_duration_since(Instant::now());
+                let wait = begins.saturating_duration_since(Instant::now());
                 if wait.is_zero() {
                     draw(&line());
                     drawn = true;
@@ -72,7 +75,7 @@ fn shown<T>(
     })
 }
 
-/// Writes over the line. A terminal that cannot be written to shows no progress.
+/// Overwrites the line. A failure is ignored: progress is no part of the result.
 fn draw(text: &str) {
     let width = terminal_size_of(io::stderr()).map_or(80, |(Width(width), _)| usize::from(width));
     let text = shorten(text, width.saturating_sub(1));

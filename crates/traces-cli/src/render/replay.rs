@@ -15,7 +15,9 @@ pub(crate) fn page(replay: &Replay) -> Page {
     }
     page.table(runs(replay));
     if replay.cache == Cache::AsIs && replay.runs.len() > 1 {
-        page.line("From run 2 on the prompt cache may hold the prompt; --cold or --warm make runs alike.");
+        page.line(
+            "From run 2 on the prompt cache may hold the prompt: --cold or --warm make runs comparable.",
+        );
     }
     match &replay.comparison {
         Some(comparison) => {
@@ -104,7 +106,7 @@ fn row(name: String, figures: &Figures, stopped: Option<String>) -> [String; 12]
 fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
     let mut grid = Grid::new([
         text("", 0),
-        number("BEFORE", 3),
+        number("PROXY", 3),
         number("TTFT", 0),
         number("TOTAL", 0),
         number("OUT", 2),

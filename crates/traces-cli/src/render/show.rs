@@ -31,7 +31,10 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next) -> Page {
     page.table(parameters(shown));
     texts(&mut page, shown);
     if let (None, Some(session)) = (&next.newest, &request.session) {
-        page.hint("The others of its session:", next.command(&format!("list session:{}", quoted(session))));
+        page.hint(
+            "Other requests of this session:",
+            next.command(&format!("list session:{}", quoted(session))),
+        );
     }
     page
 }

@@ -9,6 +9,7 @@ use anyclaude_traces::model::scope::{KindFilter, Scope};
 
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
+use super::times;
 use super::tools;
 use super::units::{self, UNKNOWN};
 use crate::cli::By;
@@ -25,6 +26,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     if !footnotes.is_empty() {
         page.line(footnotes);
     }
+    page.table(times::where_time_goes(&summary.groups, group_name));
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
     let prices = summary.price_list.as_ref();
     page.table(tools::largest(&largest, prices, MOST_ROWS));
@@ -32,13 +34,13 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     page.table(sessions(&summary.sessions));
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
-        page.line(format!("and {} before these", units::count(more as u64, "session")));
+        page.line(format!("{} not shown", units::count(more as u64, "older session")));
     }
     hint(&mut page, summary, by, next);
     page
 }
 
-/// What the answer is about: when, and how many of how many requests.
+/// The scope: the time span, and how many of the requests there are in it.
 pub(crate) fn scope_line(
     scope: &Scope,
     is_sitting: bool,
@@ -71,7 +73,7 @@ pub(crate) fn by_title(by: By) -> &'static str {
     }
 }
 
-/// What a group has in common.
+/// The value that the requests of a group share.
 pub(crate) fn group_name(group: &Group) -> String {
     group.name.as_deref().unwrap_or("(unknown)").to_owned()
 }
@@ -80,14 +82,17 @@ fn groups(groups: &[Group], by: By) -> Grid {
     let mut grid = Grid::new([
         text(by_title(by), 0),
         number("REQS", 3),
+        number("WAIT", 0),
+        number("PROXY", 2),
+        number("TTFT", 1),
+        number("TOTAL", 8),
+        number("OUT", 7),
+        number("READ TOK/S", 1),
+        number("WRITE TOK/S", 1),
         number("BODY", 0),
         number("SYSTEM", 5),
         number("TOOLS", 4),
         number("MESSAGES", 6),
-        number("TTFT", 1),
-        number("TOTAL", 1),
-        number("OUT", 7),
-        number("TOK/S", 2),
     ]);
     for group in groups {
         let median =
@@ -95,20 +100,23 @@ fn groups(groups: &[Group], by: By) -> Grid {
         grid.row([
             group_name(group),
             group.requests.to_string(),
+            median(Measure::WallMs),
+            median(Measure::ProxyMs),
+            median(Measure::TtftMs),
+            median(Measure::TotalMs),
+            median(Measure::OutputTokens),
+            times::reading(group.speeds.as_ref()),
+            times::writing(group.speeds.as_ref()),
             median(Measure::BodyBytes),
             median(Measure::SystemChars),
             median(Measure::ToolCount),
             median(Measure::MessageCount),
-            median(Measure::TtftMs),
-            median(Measure::TotalMs),
-            median(Measure::OutputTokens),
-            median(Measure::ReportedTokensPerSecond),
         ]);
     }
     grid.without_empty(&[UNKNOWN])
 }
 
-/// What the figures are, and what was left out and why.
+/// Says what the figures are, what was left out, and which option includes it.
 fn footnotes(summary: &Summary, is_sitting: bool) -> String {
     let mut notes = Vec::new();
     if summary.totals.requests > 1 {
@@ -156,7 +164,7 @@ fn sessions(sessions: &[SessionGrowth]) -> Grid {
     grid
 }
 
-/// The command that helps most from here.
+/// Suggests the next command.
 fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next) {
     let named = summary.groups.iter().filter(|group| group.name.is_some()).count();
     let models = Some(named).filter(|_| by == By::Model);
@@ -175,7 +183,7 @@ fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next) {
     }
 }
 
-/// A process whose log only says `current-model`.
+/// A run whose log names no model but the placeholder `current-model`.
 fn unnamed_run(summary: &Summary) -> Option<&str> {
     summary.groups.iter().find_map(|group| group.name.as_deref()?.strip_prefix("unnamed, run "))
 }

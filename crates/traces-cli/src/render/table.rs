@@ -30,7 +30,7 @@ pub(crate) struct Column {
     pub(crate) drop: u8,
 }
 
-/// Where a column's cells stand.
+/// How the cells of a column are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -292,7 +292,7 @@ fn width_with(columns: &[Shown], text: usize) -> usize {
     widths + GUTTER * columns.len().saturating_sub(1)
 }
 
-/// Where `tabled` puts each cell.
+/// The widths and alignments that `tabled` draws by.
 #[derive(Clone)]
 struct Layout {
     /// The width of each column, its padding included.
@@ -315,7 +315,7 @@ impl Layout {
         layout
     }
 
-    /// So many columns between bars, no wider than what stands in them.
+    /// Columns between bars, for rows that are widened to their own cells.
     fn markdown(columns: usize) -> Self {
         let mut layout = Self { widths: vec![2; columns], padding: 2, config: SpannedConfig::new() };
         layout.pad(1, 1);
@@ -385,7 +385,7 @@ impl Colors for Headings<'_> {
     }
 }
 
-/// Passes lines on without the blanks at their ends.
+/// Writes lines without trailing blanks.
 struct Lines<'w, W> {
     out: &'w mut W,
     line: String,
@@ -436,7 +436,7 @@ pub(crate) fn shorten(text: &str, room: usize) -> String {
     cut(text, room).into_owned()
 }
 
-/// The same, of text that is most often left as it is.
+/// The same, borrowed where the text fits.
 pub(crate) fn cut(text: &str, room: usize) -> Cow<'_, str> {
     if width_of(text) <= room {
         return Cow::Borrowed(text);

@@ -30,7 +30,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&ToolCosts>, most_rows: 
     ]);
     let known: HashMap<Option<&str>, &ToolCost> =
         prices.iter().flat_map(|list| &list.tools).map(|tool| (tool.name.as_deref(), tool)).collect();
-    // Before the first call, that a tool was never called says nothing.
+    // Before any tool is called, "never called" means nothing.
     let tells = prices.is_some_and(|list| !list.called_tools.is_empty());
     let called = |called: bool| match (tells, called) {
         (false, _) => String::new(),
@@ -87,7 +87,7 @@ pub(crate) fn servers(servers: &[ServerUse], prices: Option<&ToolCosts>) -> Opti
     (!named.is_empty()).then(|| format!("MCP servers: {}", named.join(" · ")))
 }
 
-/// What the tools cost together, and lists to paste for those that nobody called.
+/// What all tools cost together, and lists to paste that turn off those never called.
 pub(crate) fn prices(page: &mut Page, list: &ToolCosts) {
     if list.tools.is_empty() {
         return;

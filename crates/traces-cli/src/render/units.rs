@@ -7,7 +7,7 @@ use anyclaude_traces::Timestamp;
 use anyclaude_traces::model::measure::{Unit, Value};
 use chrono::{DateTime, Local};
 
-/// What stands where a value is unknown.
+/// Stands for an unknown value.
 pub(crate) const UNKNOWN: &str = "–";
 
 /// A figure in its unit.
@@ -92,12 +92,12 @@ pub(crate) fn precise_ms(ms: f64) -> String {
     show(Value::Rate(ms), Unit::Ms)
 }
 
-/// How long something has taken so far. It counts in tenths of a second throughout.
+/// A running time, always in tenths of a second, as it is redrawn in place.
 pub(crate) fn elapsed(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// How many times as large, with three digits.
+/// A ratio with three digits.
 pub(crate) fn ratio(ratio: f64) -> String {
     let decimals = match ratio.abs() {
         small if small < 9.995 => 2,
@@ -117,7 +117,7 @@ fn plain(figure: f64) -> String {
 
 fn scaled(figure: f64, units: [&str; 5]) -> String {
     let (mut scaled, mut at) = (figure, 0);
-    // What would round to 1000.0 belongs to the next unit.
+    // A figure that would round to 1000.0 is shown in the next unit.
     while scaled.abs() >= if at == 0 { 1000.0 } else { 999.95 } && at + 1 < units.len() {
         scaled /= 1000.0;
         at += 1;
@@ -162,7 +162,7 @@ pub(crate) fn day(stamp: Timestamp) -> String {
     local(stamp).format("%Y-%m-%d").to_string()
 }
 
-/// From one minute to another, naming a day once.
+/// A time span in minutes; a day that both ends share is written once.
 pub(crate) fn span(first: Timestamp, last: Timestamp) -> String {
     let (first, last) = (local(first), local(last));
     let long = |time: &DateTime<Local>| time.format("%-d %b %Y, %H:%M").to_string();
@@ -180,7 +180,7 @@ pub(crate) fn bar(value: u64, most: u64, width: u64) -> String {
     format!("{}{}", "█".repeat(eighths / 8), EIGHTHS.get(eighths % 8).copied().unwrap_or_default())
 }
 
-/// The course of some values, from 0 to the largest, in at most `width` blocks.
+/// A sparkline of at most `width` blocks, scaled from 0 to the largest value.
 pub(crate) fn course(values: &[u64], width: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = values.iter().copied().max().unwrap_or(0).max(1);

@@ -172,7 +172,7 @@ fn a_missing_file_or_folder_is_2() {
 }
 
 #[test]
-fn an_empty_folder_or_a_missing_root_says_how_to_record() {
+fn an_empty_folder_says_how_to_record_and_a_missing_root_that_it_is_missing() {
     let folder = Folder::new();
     folder.write("empty/traces/lmstudio/notes.txt", "no trace");
     for verb in
@@ -181,9 +181,53 @@ fn an_empty_folder_or_a_missing_root_says_how_to_record() {
         for root in ["--root nowhere", "--root empty", ""] {
             let ran = folder.traces(&format!("{verb} {root}")).ends_with(2);
             assert_eq!(ran.stdout, "");
-            ran.says(&["ANYCLAUDE_DEBUG=2 anyclaude"]);
+            match root {
+                "--root nowhere" => ran.says(&["there is no folder nowhere"]),
+                _ => ran.says(&["ANYCLAUDE_DEBUG=2 anyclaude"]),
+            };
         }
     }
+}
+
+#[test]
+fn short_options_may_stand_before_the_verb() {
+    let after = traces(&format!("list --last 2 -q --root {HOME}")).ends_with(0);
+    assert_eq!(traces(&format!("-q list --last 2 --root {HOME}")).ends_with(0), after);
+    assert_eq!(traces(&format!("-q --root {HOME} --last 2 list")).ends_with(0), after);
+}
+
+#[test]
+fn numbers_that_must_be_above_0_say_so() {
+    for option in ["--slots", "--context"] {
+        for value in ["0", "-1", "1.5", "many"] {
+            let ran = traces(&format!("prefix {option}={value} --root {HOME}")).ends_with(2);
+            ran.says(&[option, "write a whole number from 1 on"]);
+        }
+    }
+}
+
+#[test]
+fn several_roots_are_read_as_one_and_a_missing_one_is_named() {
+    let folder = Folder::new();
+    for (root, second) in [("a", 0), ("b", 1)] {
+        let name = format!("{root}/traces/lmstudio/{root}.json");
+        folder.trace(name, &format!("2025-11-16T10:00:0{second}.000Z"), &body(root));
+    }
+    folder.write("empty/notes.txt", "no trace");
+    let both = folder.traces("list --root a --root b --root empty --format ndjson").ends_with(0).ndjson();
+    assert_eq!(both.len(), 2);
+    let page = folder.traces("list --root a --root b").ends_with(0).stdout;
+    assert!(page.contains("show latest --root a --root b"), "{page}");
+    folder.traces("show b.json --root a --root b").ends_with(0);
+    folder.traces("list --root a --root nowhere").ends_with(2).says(&["there is no folder nowhere"]);
+}
+
+#[test]
+fn timing_without_logs_shows_no_table() {
+    let folder = Folder::new();
+    folder.trace("a.json", "2025-11-16T10:00:00.000Z", &body("a"));
+    let page = folder.traces("timing a.json").ends_with(0).stdout;
+    assert!(!page.contains("KIND") && page.contains("Missing: 1 request without any log"), "{page}");
 }
 
 #[test]

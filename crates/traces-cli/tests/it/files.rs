@@ -107,7 +107,7 @@ fn links_that_lead_in_circles_are_named_and_hide_nothing() {
         assert_eq!(folder.traces(line).ends_with(3).ndjson().len(), 1, "{line}");
     }
     let written = folder.traces("report in -o in/self.json").ends_with(2);
-    written.says(&["in/self.json", "exists already"]);
+    written.says(&["in/self.json", "already exists"]);
 }
 
 #[test]

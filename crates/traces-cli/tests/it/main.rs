@@ -10,6 +10,7 @@ mod damaged;
 mod denied;
 mod exit_codes;
 mod explain;
+mod extremes;
 mod files;
 mod golden;
 mod help;

@@ -25,7 +25,7 @@ fn it_says_of_every_verb_what_its_help_says() {
     let pages: Vec<&str> = manual.split(".TH ").skip(1).collect();
     assert_eq!(pages.len(), 1 + ALL_VERBS.len());
     for (verb, page) in ALL_VERBS.into_iter().zip(&pages[1..]) {
-        assert!(page.starts_with(&format!("traces\\-{verb} 1 ")), "{verb}: {page:.40}");
+        assert!(page.starts_with(&format!("traces-{verb} 1 ")), "{verb}: {page:.40}");
         let all = words(&(page.to_string() + pages[0]));
         let help = traces(&format!("{verb} --help")).stdout;
         let mut checked = 0;
@@ -34,12 +34,8 @@ fn it_says_of_every_verb_what_its_help_says() {
             let is_other = ["Usage:", "[default: ", "[env: ", "[possible values: ", "Print help (see"]
                 .iter()
                 .any(|word| line.starts_with(word));
-            // In the manual the name of a value stands on a line of its own.
-            let value = line.split_once(": ").filter(|(name, _)| !name.contains(' '));
-            for part in value.map_or(vec![line], |(name, help)| vec![name, help]) {
-                assert!(is_other || all.contains(&words(part)), "{verb}: {part:?} is not in the manual");
-                checked += 1;
-            }
+            assert!(is_other || all.contains(&words(line)), "{verb}: {line:?} is not in the manual");
+            checked += 1;
         }
         assert!(checked > 5, "{verb}");
     }
@@ -52,7 +48,8 @@ fn it_says_of_every_verb_what_its_help_says() {
 
 #[test]
 fn text_is_never_taken_for_a_command() {
-    let commands = [".TH ", ".SH ", ".TP", ".PP", ".IP", ".RS", ".RE", ".nf", ".fi"];
+    let commands =
+        [".TH ", ".SH ", ".TP", ".PP", ".IP", ".RS", ".RE", ".nf", ".fi", ".sp", ".br", ".ie ", ".el "];
     for line in manual().lines() {
         let is_known = commands.iter().any(|command| line.starts_with(command));
         assert!(is_known || !line.starts_with(['.', '\'']), "{line}");

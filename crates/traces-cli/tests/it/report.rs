@@ -131,10 +131,21 @@ fn html_needs_a_file_and_markdown_and_json_may_have_one() {
 }
 
 #[test]
+fn a_dash_is_the_standard_output() {
+    let folder = Folder::new();
+    folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
+    let page = folder.traces("report in -o -").ends_with(0).stdout;
+    assert!(page.starts_with("<!DOCTYPE html>"), "{page:.100}");
+    assert_eq!(folder.traces("report in --format json -o -").ends_with(0).json()["schema_version"], 1);
+    assert!(!folder.path().join("-").exists());
+    folder.traces("replay in --save -").ends_with(2).says(&["`-` is the standard output"]);
+}
+
+#[test]
 fn a_file_that_exists_is_kept_unless_forced() {
     let folder = Folder::new();
     folder.write("mine.html", "mine");
-    report(&folder, "-o mine.html").ends_with(2).says(&["mine.html exists already", "--force"]);
+    report(&folder, "-o mine.html").ends_with(2).says(&["mine.html already exists", "--force"]);
     assert_eq!(page(&folder, "mine.html"), "mine");
     report(&folder, "-o mine.html --force").ends_with(0);
     assert!(page(&folder, "mine.html").starts_with("<!DOCTYPE html>"));
@@ -168,7 +179,7 @@ fn only_the_owner_may_read_it() {
     assert_eq!(mode("old.html"), 0o600);
     // A link is a file that exists, whatever it leads to.
     symlink("nowhere", folder.path().join("link.html")).unwrap();
-    report(&folder, "-o link.html").ends_with(2).says(&["exists already"]);
+    report(&folder, "-o link.html").ends_with(2).says(&["already exists"]);
     report(&folder, "-o /dev/null --force").ends_with(2).says(&["not a regular file"]);
 }
 

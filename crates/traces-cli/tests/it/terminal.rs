@@ -299,11 +299,29 @@ fn reading_shows_how_far_it_is_and_leaves_nothing_of_it() {
     for drawn in progress.split("\r\u{1b}[K") {
         assert!(width(drawn) < 60 && !drawn.contains('\n'), "{drawn:?}");
     }
-    assert!(without_colours(page).contains("1 of "), "{page:?}");
+    assert!(without_colours(page).contains(" request"), "{page:?}");
     for (more, environment) in
         [("--no-progress", ("A", "")), ("--quiet", ("A", "")), ("--all", ("TERM", "dumb"))]
     {
         let (text, _) = on_terminal(60, &["list", folder, "--last", "1", more], &[environment]);
         assert!(!text.contains('\r') && !text.contains("Reading"), "{more} {environment:?}: {text:?}");
+    }
+}
+
+#[test]
+fn a_name_of_many_marks_is_cut() {
+    let folder = Folder::new();
+    let mut body = body("a");
+    body["tools"] =
+        json!([common::tool(&format!("{}{}", "name".repeat(50), "\u{301}".repeat(400_000)), "Runs.")]);
+    body["model"] = json!("e\u{301}".repeat(200_000));
+    folder.trace("a.json", "2025-11-16T10:00:00.000Z", &body);
+    for verb in ["show", "list", "summary"] {
+        let line = format!("{verb} {}", folder.path().join("a.json").display());
+        let (text, code) = result_on_terminal(80, &line, &[]);
+        assert_eq!(code, 0, "{verb}");
+        for row in without_colours(&text).lines() {
+            assert!(width(row) <= 80 || row.contains("  traces "), "{verb}: {}", width(row));
+        }
     }
 }

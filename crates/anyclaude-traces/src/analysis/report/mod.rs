@@ -113,7 +113,7 @@ pub fn report(question: ReportInput<'_>) -> Report {
         .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
     let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
     let read_tokens = |request: &Request| {
-        newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
+        newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.believed_prompt_tokens())
     };
     let reading = sides.iter().map(|side| reading::reading(side, &read_tokens)).collect();
     let largest_tools = tools::largest(requests.iter().copied());

@@ -5,7 +5,7 @@ use crate::formats::json::text::RawStr;
 use crate::model::Identity;
 use std::borrow::Cow;
 
-/// Looks on while [`parse`](super::parse) passes over a trace's content.
+/// Looks on while [`parse`](crate::formats::anyclaude::trace::parse) passes over a trace's content.
 ///
 /// Content is lent for the length of a call; a visitor keeps what it needs.
 /// Every method does nothing unless implemented. `()` looks at nothing, and a

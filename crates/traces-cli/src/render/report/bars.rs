@@ -85,7 +85,7 @@ pub(super) fn tools(report: &Report) -> Markup {
                 p { "Each request repeats the definitions of its tools: a model reads them before it answers." }
                 (chart(&caption("tools-chart", "Tools by size", &bars), &bars))
                 @if !rest.is_empty() {
-                    p { "and " (units::count(rest.len() as u64, "smaller tool")) ", " (units::bytes(rest_bytes)) " together" }
+                    p { (units::count(rest.len() as u64, "smaller tool")) " not shown, " (units::bytes(rest_bytes)) " together" }
                 }
             }
             @if !server_bars.is_empty() {
@@ -96,7 +96,7 @@ pub(super) fn tools(report: &Report) -> Markup {
     }
 }
 
-/// The bars once more in words.
+/// The bars in words, for screen readers.
 fn caption(id: &str, title: &str, bars: &[Bar]) -> Caption {
     let words: Vec<String> = bars.iter().map(|bar| format!("{} {}", bar.label, bar.figure)).collect();
     Caption { id: id.to_owned(), title: title.to_owned(), description: words.join(", ") }

@@ -18,8 +18,8 @@ pub(super) const LEFT: u32 = 76;
 pub(super) const ROOM: u32 = WIDTH - LEFT;
 
 impl Caption {
-    /// A picture of so many pixels in height, whose parts are placed by percentages of
-    /// whatever width there is.
+    /// A picture with a height in pixels and all the width there is: its parts are placed by
+    /// percentages.
     pub(super) fn stretched(&self, height: usize, parts: &Markup) -> Markup {
         let [title, description] = self.ids();
         html! {
@@ -49,7 +49,7 @@ impl Caption {
     }
 }
 
-/// Where a value of `0..=most` stands among so many whole units.
+/// Scales a value of `0..=most` to whole units.
 #[allow(clippy::cast_possible_truncation, reason = "`as` saturates, and charts are small")]
 pub(super) fn place(value: f64, most: f64, units: u32) -> i64 {
     let share = value / most;
@@ -64,7 +64,7 @@ pub(super) fn rule(y: i64, number: &str) -> Markup {
     }
 }
 
-/// Round values up to `most`: at least so many, but not many more.
+/// Round values up to `most`: at least `least` of them, and at most 10.
 pub(super) fn ticks(most: f64, least: u32) -> Vec<f64> {
     let raw = most / f64::from(least);
     if !(raw.is_finite() && raw > 0.0) {

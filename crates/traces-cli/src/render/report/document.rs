@@ -12,13 +12,13 @@ use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
 
 const STYLE: &str = include_str!("style.css");
-/// Makes tables sortable; without it they are as they are.
+/// Makes tables sortable. Without it they keep their order.
 const SCRIPT: &str = include_str!("sort.js");
-/// What tells these two from any other style and script; a test computes it again.
+/// The hashes that the policy below allows; a test computes them again.
 const STYLE_HASH: &str = "sha256-mSYyC2AmzF7VnbECe60CMq26Dz1HANIaKkYcVHC6WaU=";
 const SCRIPT_HASH: &str = "sha256-9XUfLpUOAKIu+oQoMM8SRdYDe6SRrcfh0OnZ49a3nr8=";
 
-/// Nothing from anywhere, and no style or script but these.
+/// Loads nothing from elsewhere, and allows no style or script but these.
 fn policy() -> String {
     format!(
         "default-src 'none'; style-src '{STYLE_HASH}'; script-src '{SCRIPT_HASH}'; base-uri 'none'; form-action 'none'"
@@ -99,7 +99,7 @@ fn patterns() -> Markup {
 
 fn five_points(report: &Report) -> Markup {
     let models = points::models(report).into_iter().map(|model| number(shorten(model, MODEL_WIDTH), 0));
-    let columns: Vec<_> = std::iter::once(text("Check", 0)).chain(models).collect();
+    let columns: Vec<_> = std::iter::once(text("Point", 0)).chain(models).collect();
     let mut grid = Grid::new(columns);
     for row in points::rows(report) {
         grid.row(std::iter::once(row.label.to_owned()).chain(row.cells));
@@ -114,8 +114,7 @@ fn five_points(report: &Report) -> Markup {
     }
 }
 
-/// A table that scrolls where there is no room. Ends of cells and rows go without
-/// saying in HTML.
+/// A table that scrolls where it is too wide. HTML needs no closing tags of cells and rows.
 pub(super) fn table(caption: &str, grid: &Grid, sortable: bool) -> Markup {
     let texts = grid.columns().take_while(|column| column.align == Align::Left).count();
     html! {

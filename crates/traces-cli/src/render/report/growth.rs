@@ -42,7 +42,7 @@ pub(super) fn section(report: &Report) -> Markup {
             } }
             @for (at, session) in growth.sessions.iter().enumerate() { (figure(at, session)) }
             @if growth.other_sessions > 0 {
-                p { "and " (units::count(growth.other_sessions, "session")) " of one request or with fewer than these" }
+                p { (units::count(growth.other_sessions, "smaller session")) " not shown" }
             }
         }
     }
@@ -103,8 +103,8 @@ fn picture(prompts: &[PromptSections]) -> Markup {
     }
 }
 
-/// The outline of columns of these heights. Steps are between whole units, so that
-/// short numbers do not add up to an error.
+/// The outline of columns of these heights, as an SVG path. Each step is computed from
+/// whole coordinates, so that rounding errors do not add up.
 pub(super) fn outline(heights: &[i64]) -> String {
     let mut path = format!("M{LEFT} {HEIGHT}");
     let (mut x, mut height, count) = (0, 0, heights.len() as i64);
@@ -114,7 +114,7 @@ pub(super) fn outline(heights: &[i64]) -> String {
             height = *next;
         }
         let end = at * i64::from(ROOM) / count;
-        // Columns of one height are one.
+        // Neighbours of the same height are drawn as one.
         if heights.get(at as usize) != Some(next) {
             let _ = write!(path, "h{}", end - x);
             x = end;

@@ -98,15 +98,15 @@ fn picture(requests: &[PrefixRequest]) -> Markup {
     }
 }
 
-/// No more columns than can be told apart: of several, the one that had to read most.
+/// At most [`MOST_COLUMNS`] columns. Of several requests the one that had to read most is
+/// kept.
 fn thinned(requests: &[PrefixRequest]) -> Vec<&PrefixRequest> {
     let each = requests.len().div_ceil(MOST_COLUMNS).max(1);
     let read = |request: &&PrefixRequest| request.prompt_bytes - request.reusable_bytes;
     requests.chunks(each).filter_map(|some| some.iter().max_by_key(read)).collect()
 }
 
-/// The columns in which an earlier turn would have given more, as far as they are
-/// marked, in their order.
+/// The columns to mark, in order: the costliest breaks.
 fn marks(columns: &[&PrefixRequest]) -> Vec<usize> {
     let lost = |at: &usize| {
         let broken = columns.get(*at).and_then(|request| request.break_.as_ref());

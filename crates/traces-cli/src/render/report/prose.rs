@@ -1,11 +1,11 @@
-//! Sentences as they are written in the library: commands stand in backticks.
+//! Sentences in HTML: what stands in backticks is code.
 
 use maud::{Markup, html};
 
 /// A sentence with its commands set apart.
 pub(super) fn prose(sentence: &str) -> Markup {
     let parts: Vec<&str> = sentence.split('`').collect();
-    // Backticks that do not pair are no marks.
+    // Unpaired backticks are text.
     let is_marked = parts.len() % 2 == 1;
     html! {
         @if is_marked {

@@ -18,7 +18,7 @@ const FLOOR: u32 = 262;
 /// How high the highest point is above that.
 const TALLEST: u32 = 240;
 
-/// How each model is drawn; those of one shape differ in the dashes of their line.
+/// The CSS class of each model.
 const CLASSES: [&str; 2] = ["round", "square"];
 
 pub(super) fn section(report: &Report) -> Markup {
@@ -52,7 +52,7 @@ fn figure(readings: &[Reading]) -> Markup {
             (caption.scaled(HEIGHT, &picture(readings)))
             figcaption {
                 "Tokens are those that the backend had to read: what is new to a prompt cache, or the whole prompt \
-                 where its times show that it reuses nothing. The line is one that a few odd requests do not turn."
+                 where its times show that it reuses nothing. The fit ignores outliers."
             }
             details {
                 summary { "Figures of the lines" }
@@ -107,7 +107,7 @@ fn picture(readings: &[Reading]) -> Markup {
     }
 }
 
-/// The line as far as there are points.
+/// The ends of the fitted line: the least and the most tokens of its points.
 fn ends(reading: &Reading, line: Line) -> ((f64, f64), (f64, f64)) {
     let (least, most) = pairs(reading).fold((f64::INFINITY, 0.0), |(least, most), (tokens, _)| {
         (f64::min(least, tokens), f64::max(most, tokens))
@@ -116,7 +116,7 @@ fn ends(reading: &Reading, line: Line) -> ((f64, f64), (f64, f64)) {
     (on(least), on(most))
 }
 
-/// Points without length, which the ends of their stroke make round or square.
+/// Segments of length 0: the caps of their stroke make them round or square.
 fn dots(places: &BTreeSet<(i64, i64)>) -> String {
     places.iter().fold(String::new(), |mut path, (x, y)| {
         let _ = write!(path, "M{x} {y}h0");

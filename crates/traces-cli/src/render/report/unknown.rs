@@ -32,7 +32,7 @@ pub(super) fn section(report: &Report) -> Markup {
                     @for file in report.skipped.iter().take(MOST_FILES) {
                         li { (file.path) ": " (file.reason.name()) ", " (file.detail) }
                     }
-                    @if more > 0 { li { "and " (more) " more" } }
+                    @if more > 0 { li { (units::count(more as u64, "more file")) " not shown" } }
                 }
             }
         }

@@ -38,7 +38,7 @@
 //! how many keepalives there were. Whether a request without an end was streamed
 //! is not known there, nor are times to first token.
 //!
-//! [`Confidence`] is the worst of what went into a request. Requests whose
+//! [`Confidence`](crate::model::timing::Confidence) is the worst of what went into a request. Requests whose
 //! starts lie within 2 ms of each other are the one case that stamps cannot
 //! tell apart; if both were streamed, both are *ambiguous*.
 //!
