@@ -4,8 +4,9 @@
 use serde::Serialize;
 
 use super::Side;
-use crate::model::eligibility::{LeftOut, timed};
+use crate::model::eligibility::{ExclusionCounts, LeftOut, LeftOutReason, eligible};
 use crate::model::request::{Request, TracePath};
+use crate::model::stats::median;
 
 /// Fewer requests than this make no line.
 const LEAST_POINTS: usize = 6;
@@ -92,22 +93,29 @@ impl Line {
     }
 }
 
-/// The middle value, or the mean of the middle two.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let (below, above) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
-    Some(below.midpoint(*above))
-}
-
-pub(super) fn reading(side: &Side<'_>, read_tokens: &dyn Fn(&Request) -> Option<u64>) -> Reading {
-    let (timed, left_out) = timed(&side.requests);
-    let point = |request: &&Request| {
-        let ttft_ms = request.timing.as_ref()?.ttft_ms?;
-        Some(ReadingPoint { path: request.path.clone(), read_tokens: read_tokens(request)?, ttft_ms })
-    };
-    let points: Vec<ReadingPoint> = timed.iter().filter_map(point).collect();
+/// The requests whose time to first token is that of reading alone, which the speeds of
+/// the model come from too.
+pub(super) fn reading(side: &Side<'_>) -> Reading {
+    let mut counts = ExclusionCounts::default();
+    let mut points = Vec::new();
+    for request in &side.requests {
+        match point(request) {
+            Ok(point) => points.push(point),
+            Err(reason) => counts.add(reason, 1),
+        }
+    }
     #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
     let pairs: Vec<(f64, f64)> =
         points.iter().map(|point| (point.read_tokens as f64, point.ttft_ms as f64)).collect();
-    Reading { model: side.name.clone(), line: Line::through(&pairs), points, left_out }
+    Reading { model: side.name.clone(), line: Line::through(&pairs), points, left_out: counts.list() }
+}
+
+fn point(request: &Request) -> Result<ReadingPoint, LeftOutReason> {
+    let timing = eligible(request)?;
+    match (timing.read_tokens, timing.ttft_ms) {
+        (Some(read_tokens), Some(ttft_ms)) if request.speed_sample.reads => {
+            Ok(ReadingPoint { path: request.path.clone(), read_tokens, ttft_ms })
+        }
+        _ => Err(LeftOutReason::NotReadingAlone),
+    }
 }
