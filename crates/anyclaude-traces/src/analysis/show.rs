@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::analysis::content::{Block, Content, Parameter};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse};
+use crate::findings::Finding;
 use crate::model::request::Request;
 
 /// One request, taken apart.
@@ -25,6 +26,8 @@ pub struct RequestDetail {
     pub mcp_servers: Vec<ServerUse>,
     /// What its tools cost, once its tokens are counted.
     pub price_list: Option<ToolCosts>,
+    /// What cost time in it, the dearest first.
+    pub findings: Vec<Finding>,
     /// Its messages.
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
@@ -113,6 +116,7 @@ pub fn show(request: Request, content: Content) -> RequestDetail {
         tools,
         mcp_servers,
         price_list: None,
+        findings: Vec::new(),
         messages: messages
             .map(|message| ShownMessage { role: message.role, bytes: message.bytes, blocks: message.blocks })
             .collect(),

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
+use crate::findings::Finding;
 use crate::model::group::{Group, Grouping, Totals, count_kinds, group_by, totals};
 use crate::model::request::Request;
 use crate::model::scope::Scope;
@@ -36,6 +37,8 @@ pub struct Summary {
     pub price_list: Option<ToolCosts>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<Finding>,
     /// The files that could not be used, of whatever kind they were.
     pub skipped: Vec<Skipped>,
 }
@@ -99,6 +102,7 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         mcp_servers,
         price_list: None,
         sessions,
+        findings: Vec::new(),
         skipped,
     }
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::analysis::tools::server;
+use crate::error::Error;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 use crate::select::Selection;
-use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, scaled};
-
-/// So many requests tell how fast a model reads.
-const LEAST_REQUESTS: u64 = 3;
+use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, read_scales, scaled};
 
 /// The tools of some requests by what they cost, and which of them were never used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,16 +21,16 @@ pub struct ToolCosts {
     /// The model that the times are of: the one that reads most slowly; `None` where
     /// no log tells how fast any reads.
     pub model: Option<Arc<str>>,
-    /// Tokens that it reads in a second.
+    /// Tokens that it reads in a second, by the cost model.
     pub read_tokens_per_second: Option<f64>,
     /// Estimated tokens of all tools in one.
     pub tokens: u64,
     /// What reading all of them takes where no cache holds them.
-    pub prefill_ms: Option<u64>,
+    pub cold_read_ms: Option<u64>,
     /// Of these tokens, those of tools that no conversation called.
     pub uncalled_tokens: u64,
     /// What reading the uncalled ones takes where no cache holds them.
-    pub uncalled_prefill_ms: Option<u64>,
+    pub uncalled_cold_read_ms: Option<u64>,
     /// Every tool, the costliest first, then by name.
     pub tools: Vec<ToolCost>,
     /// The MCP servers behind them, the costliest first, then by name.
@@ -58,7 +56,7 @@ pub struct ToolCost {
     pub tokens: u64,
     /// What reading it takes where no cache holds it; `None` where the speed is
     /// unknown.
-    pub prefill_ms: Option<u64>,
+    pub cold_read_ms: Option<u64>,
     /// Whether a conversation called it.
     pub called: bool,
 }
@@ -75,7 +73,7 @@ pub struct ServerPrice {
     /// Estimated tokens of them.
     pub tokens: u64,
     /// What reading them takes where no cache holds them.
-    pub prefill_ms: Option<u64>,
+    pub cold_read_ms: Option<u64>,
     /// How many of them a conversation called.
     pub called: u64,
 }
@@ -100,40 +98,52 @@ pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     telling
 }
 
-/// What the tools of the selected requests cost, where models have these speeds. Reads
-/// the few requests that tell again; files that cannot be read any more are added to
-/// what was skipped.
+/// What the tools of the selected requests cost, where models have these speeds. Reads the few requests that tell again;
+/// files that cannot be read any more are added to what was skipped.
 pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
     let requests: Vec<&Request> = selection.requests.iter().collect();
-    let (scales, mut errors) = selection.scales(store);
-    let (counted, unreadable) = count_tools(store, telling(&requests));
-    let costs = prices(&requests, speeds, &counted, &scales);
-    errors.extend(unreadable);
+    let everything: Vec<&Request> = selection.everything().collect();
+    let (costs, errors) = read_tool_costs_of(store, &requests, &everything, speeds);
     selection.skipped.extend(errors);
     costs
 }
 
-/// Prices the tools of these requests, which are in order of time, where models have
-/// these speeds. `counted` holds at least the requests that are [`telling`].
+/// The same of requests in order of time. `everything` that was read tells how each
+/// model's backend counts tokens.
+#[must_use]
+pub fn read_tool_costs_of(
+    store: &Store,
+    requests: &[&Request],
+    everything: &[&Request],
+    speeds: &[ModelSpeeds],
+) -> (ToolCosts, Vec<Error>) {
+    let (scales, mut errors) = read_scales(store, everything.iter().copied());
+    let (counted, unreadable) = count_tools(store, telling(requests));
+    errors.extend(unreadable);
+    (prices(requests, &counted, &scales, speeds), errors)
+}
+
+/// Prices the tools of these requests, which are in order of time. `counted` holds
+/// at least the requests that are [`telling`]; `speeds` are those of their models.
 #[must_use]
 pub fn prices(
     requests: &[&Request],
-    speeds: &[ModelSpeeds],
     counted: &HashMap<TracePath, PromptTokens>,
     scales: &Scales,
+    speeds: &[ModelSpeeds],
 ) -> ToolCosts {
     let slowest = slowest_reader(requests, speeds);
-    let model = slowest.and_then(|slowest| slowest.model.clone());
+    let (model, speeds) = slowest.map_or((None, None), |slowest| (slowest.model, Some(slowest.speeds)));
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
     let known = requests.iter().filter_map(|request| counted.get(&request.path));
     let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
-    let prefill_ms = |tokens: u64| slowest.and_then(|slowest| reading_ms(tokens, slowest));
+    let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(rounded);
     let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
         ToolCost {
             server: name.as_deref().and_then(server).map(str::to_owned),
             called: name.as_ref().is_some_and(|name| called.contains(name)),
-            prefill_ms: prefill_ms(tokens),
+            cold_read_ms: cold_read_ms(tokens),
             name,
             bytes,
             tokens,
@@ -141,16 +151,16 @@ pub fn prices(
     });
     let mut tools: Vec<ToolCost> = tools.collect();
     tools.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.name.cmp(&b.name)));
-    let servers = servers(&tools, prefill_ms);
+    let servers = servers(&tools, cold_read_ms);
     let tokens = tools.iter().map(|tool| tool.tokens).sum();
     let uncalled_tokens = tools.iter().filter(|tool| !tool.called).map(|tool| tool.tokens).sum();
     ToolCosts {
         model,
-        read_tokens_per_second: slowest.and_then(|slowest| slowest.speeds.read_tokens_per_second),
+        read_tokens_per_second: speeds.and_then(|speeds| speeds.read_tokens_per_second),
         tokens,
-        prefill_ms: prefill_ms(tokens),
+        cold_read_ms: cold_read_ms(tokens),
         uncalled_tokens,
-        uncalled_prefill_ms: prefill_ms(uncalled_tokens),
+        uncalled_cold_read_ms: cold_read_ms(uncalled_tokens),
         called_tools: tools.iter().filter(|tool| tool.called).filter_map(|tool| tool.name.clone()).collect(),
         uncalled_servers: servers.iter().filter(|one| one.called == 0).map(|one| one.name.clone()).collect(),
         tools,
@@ -173,7 +183,7 @@ fn newest_definitions(
     newest
 }
 
-fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<ServerPrice> {
+fn servers(tools: &[ToolCost], cold_read_ms: impl Fn(u64) -> Option<u64>) -> Vec<ServerPrice> {
     let mut servers: BTreeMap<&str, ServerPrice> = BTreeMap::new();
     for tool in tools {
         let Some(name) = tool.server.as_deref() else { continue };
@@ -184,7 +194,7 @@ fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<S
     }
     let priced = |(name, server): (&str, ServerPrice)| ServerPrice {
         name: name.to_owned(),
-        prefill_ms: prefill_ms(server.tokens),
+        cold_read_ms: cold_read_ms(server.tokens),
         ..server
     };
     let mut servers: Vec<ServerPrice> = servers.into_iter().map(priced).collect();
@@ -192,9 +202,12 @@ fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<S
     servers
 }
 
+/// A speed that comes from fewer requests than this is not sure.
+const LEAST_REQUESTS: u64 = 3;
+
 /// The model that reads most slowly of those that answered these requests; one whose
 /// speed comes from fewer than three requests only where no speed comes from more.
-fn slowest_reader<'a>(requests: &[&Request], speeds: &'a [ModelSpeeds]) -> Option<&'a ModelSpeeds> {
+fn slowest_reader(requests: &[&Request], speeds: &[ModelSpeeds]) -> Option<ModelSpeeds> {
     let answered: BTreeSet<Option<Arc<str>>> = requests.iter().map(|request| request.model_group()).collect();
     let known = || {
         let of_these = speeds.iter().filter(|of| answered.contains(&of.model));
@@ -202,15 +215,15 @@ fn slowest_reader<'a>(requests: &[&Request], speeds: &'a [ModelSpeeds]) -> Optio
     };
     let most = known().map(|(of, _)| of.speeds.n_read).max()?;
     let sure = known().filter(|(of, _)| of.speeds.n_read >= most.min(LEAST_REQUESTS));
-    sure.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(of, _)| of)
+    sure.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(of, _)| of.clone())
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "tokens and times stay far below 2^53, and `as` saturates"
-)]
-fn reading_ms(tokens: u64, of: &ModelSpeeds) -> Option<u64> {
-    of.speeds.reading_ms(tokens as f64).map(|ms| ms.round() as u64)
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn rounded(ms: f64) -> u64 {
+    ms.round() as u64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "tokens stay far below 2^53")]
+fn float(tokens: u64) -> f64 {
+    tokens as f64
 }

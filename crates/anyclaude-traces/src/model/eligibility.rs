@@ -23,9 +23,6 @@ pub enum LeftOutReason {
     AmbiguousJoin,
     /// The log does not tell how long it took in all.
     NoTotal,
-    /// Its time to first token is not that of reading its prompt alone, or how much of it
-    /// was read is unknown.
-    NotReadingAlone,
     /// The proxy's own time is unknown, while it is known of at least as many others.
     NoProxyTime,
     /// No request of the other side had the same prompt, while others had.

@@ -157,16 +157,23 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// Tokens of the prompt, where the count can be true.
+    /// [`prompt_tokens`](Self::prompt_tokens), where they can be true.
     #[must_use]
     pub fn believed_prompt_tokens(&self) -> Option<u64> {
         self.prompt_tokens.filter(|_| self.prompt_tokens_source != Some(TokenSource::Implausible))
     }
 
-    /// Tokens of the answer, where the count can be true.
+    /// [`output_tokens`](Self::output_tokens), where they can be true.
     #[must_use]
     pub fn believed_output_tokens(&self) -> Option<u64> {
         self.output_tokens.filter(|_| self.output_tokens_source != Some(TokenSource::Implausible))
+    }
+
+    /// The speed that the proxy logged, where it is not of a count that cannot be true.
+    #[must_use]
+    pub fn believed_tokens_per_second(&self) -> Option<f64> {
+        let is_believed = self.output_tokens_source != Some(TokenSource::Implausible);
+        self.reported_tokens_per_second.filter(|_| is_believed)
     }
 }
 

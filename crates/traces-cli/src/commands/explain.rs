@@ -9,12 +9,14 @@ use anyclaude_traces::analysis::explain::{
     Direct, ExplainInput, Explanation, Prompt, SideInput, explain, read_prompts,
 };
 use anyclaude_traces::cost;
+use anyclaude_traces::findings::Finding;
 use anyclaude_traces::model::request::TracePath;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::select::{OneOrTwoSides, Side};
 use anyhow::bail;
 
 use super::direct::measured;
+use super::findings::{Ground, tool_costs};
 use super::{reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
@@ -39,7 +41,13 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
         let compared = sides.right.iter().flat_map(|right| [&sides.left, right]);
         read_prompts(reader.store(), compared.flat_map(|side| &side.requests))
     });
-    let found = explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct);
+    let (store, elements) = (reader.store().clone(), reader.into_prompts());
+    let passing = sides.passing();
+    let tool_costs = tool_costs(&store, KindFilter::Only(Kind::Conversation), &passing);
+    let ground =
+        Ground { store: &store, prompts: &elements, scope: sides.scope, cache: args.cache.options() };
+    let findings = ground.find(&passing, passing.iter().map(|input| input.request), &tool_costs);
+    let found = explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings);
     sides.skipped.extend(unreadable);
     let status = report_skipped(&sides.skipped, &args.output);
     match args.output.format {
@@ -56,9 +64,10 @@ pub(super) fn explained(
     right: Option<&Side>,
     prompts: &HashMap<TracePath, Prompt>,
     direct: Option<(Direct, Direct)>,
+    findings: Vec<Finding>,
 ) -> Explanation {
     let (left, right) = (input(left), right.map(input));
-    explain(ExplainInput { scope, left, right, prompts, direct, findings: Vec::new() })
+    explain(ExplainInput { scope, left, right, prompts, direct, findings })
 }
 
 fn input(side: &Side) -> SideInput<'_> {

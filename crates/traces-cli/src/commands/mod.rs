@@ -4,6 +4,7 @@ mod completions;
 mod diff;
 mod direct;
 mod explain;
+mod findings;
 mod list;
 mod man;
 mod one;

@@ -17,6 +17,7 @@ use anyhow::{Context as _, bail};
 
 use super::direct::measured;
 use super::explain::explained;
+use super::findings::{Ground, tool_costs};
 use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
@@ -69,8 +70,14 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let status = report_skipped(&selection.skipped, &args.output);
     let all = || Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
-    let explanation =
-        sides.first().map(|left| explained(selection.scope, left, sides.get(1), &asked, direct.clone()));
+    let passing = selection.passing_of_all_kinds();
+    let tool_costs = tool_costs(&store, kind, &passing);
+    let ground =
+        Ground { store: &store, prompts: &elements, scope: selection.scope, cache: args.cache.options() };
+    let findings = ground.find(&passing, selection.of_all_kinds(), &tool_costs);
+    let explanation = sides
+        .first()
+        .map(|left| explained(selection.scope, left, sides.get(1), &asked, direct.clone(), findings.clone()));
     let direct = direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
     let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(side).collect();
@@ -83,6 +90,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         others: &others,
         sides: &sides,
         explanation,
+        findings,
         prefix: Some(prefix),
         texts,
     });

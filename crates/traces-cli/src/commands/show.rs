@@ -6,8 +6,10 @@ use anyclaude_traces::analysis::content::Content;
 use anyclaude_traces::analysis::show::show;
 use anyclaude_traces::analysis::tool_cost::read_tool_costs;
 use anyclaude_traces::cost::speeds_by_model;
+use anyclaude_traces::prompt_cache::CacheOptions;
 use anyhow::Context as _;
 
+use super::findings::Ground;
 use super::{check_limits, next_step, one};
 use crate::cli::{Format, ShowArgs};
 use crate::exit::Status;
@@ -19,16 +21,22 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     one.selection.count_all_tokens(one.reader.store());
     let speeds = speeds_by_model(one.selection.everything());
     let price_list = read_tool_costs(&mut one.selection, &speeds, one.reader.store());
+    let (store, prompts) = (one.reader.store().clone(), one.reader.into_prompts());
+    let ground = Ground {
+        store: &store,
+        prompts: &prompts,
+        scope: one.selection.scope,
+        cache: CacheOptions::default(),
+    };
+    let findings = ground.find(&one.selection.passing(), one.selection.everything(), &price_list);
     let request = one.selection.requests.pop().unwrap_or(one.request);
     let mut content = if args.text { Content::with_text() } else { Content::sizes() };
-    one.reader
-        .store()
-        .read_one(request.path.as_ref(), &mut content)
-        .context("the file changed while it was read")?;
+    store.read_one(request.path.as_ref(), &mut content).context("the file changed while it was read")?;
     let limits = check_limits(std::slice::from_ref(&request), &args.limits.fail_over);
     let inputs = if one.selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
     let next = next_step(&args.filter, inputs, std::slice::from_ref(&request));
     let mut shown = show(request, content);
+    shown.findings = findings;
     shown.price_list = Some(price_list);
     match args.output.format {
         Json => json::document(out, &shown)?,

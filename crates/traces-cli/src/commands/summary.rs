@@ -10,6 +10,7 @@ use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
 
+use super::findings::Ground;
 use super::{check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
@@ -32,6 +33,10 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     }
     let requests = selection.of_all_kinds();
     let mut found = summarize(selection.scope, &requests, selection.skipped_list(), &grouping(args.by));
+    let (store, prompts) = (reader.store().clone(), reader.into_prompts());
+    let ground =
+        Ground { store: &store, prompts: &prompts, scope: selection.scope, cache: args.cache.options() };
+    found.findings = ground.find(&selection.passing_of_all_kinds(), selection.of_all_kinds(), &price_list);
     found.price_list = Some(price_list);
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,

@@ -5,6 +5,7 @@ pub(crate) mod color;
 pub(crate) mod csv;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod notes;

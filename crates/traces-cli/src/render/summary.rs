@@ -7,6 +7,7 @@ use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 
+use super::findings;
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
 use super::times;
@@ -27,6 +28,7 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
         page.line(footnotes);
     }
     page.table(times::where_time_goes(&summary.groups, group_name));
+    findings::dearest(&mut page, &summary.findings, &next.command("explain"));
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
     let prices = summary.price_list.as_ref();
     page.table(tools::largest(&largest, prices, MOST_ROWS));

@@ -139,7 +139,7 @@ fn requests(requests: &[Request]) -> Grid {
             outcome(request),
         ]);
     }
-    grid.without_empty(&[UNKNOWN])
+    grid.without_empty(&[UNKNOWN, times::NOTHING])
 }
 
 /// How a request ended, and whether its log lines could be another's.

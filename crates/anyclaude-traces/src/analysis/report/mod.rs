@@ -40,6 +40,8 @@ pub struct ReportInput<'a> {
     pub sides: &'a [Side<'a>],
     /// Where the slower of the two lost its time, or where the time of one goes.
     pub explanation: Option<Explanation>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<crate::findings::Finding>,
     /// What a prompt cache could have reused of each request, where that was worked out.
     pub prefix: Option<PrefixReport>,
     /// Text of prompts, where the user asked for it.
@@ -73,6 +75,8 @@ pub struct Report {
     /// Where the slower model lost its time; `None` where fewer than two models are
     /// known.
     pub explanation: Option<Explanation>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<crate::findings::Finding>,
     /// The performance guide's five points.
     pub points: Vec<Check>,
     /// How the prompts of the largest sessions grew.
@@ -106,12 +110,12 @@ const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
 /// Puts together what a page tells of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
-    let ReportInput { timing, others, sides, explanation, prefix, texts } = question;
+    let ReportInput { timing, others, sides, explanation, findings, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
     let headline = explanation
         .as_ref()
         .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
-    let reading = sides.iter().map(reading::reading).collect();
+    let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
         scope: timing.scope,
@@ -119,6 +123,7 @@ pub fn report(question: ReportInput<'_>) -> Report {
         totals: totals(&requests, timing.skipped.len()),
         other_kinds: count_kinds(others),
         explanation,
+        findings,
         points: points::points(sides),
         growth: growth::growth(&requests),
         speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),

@@ -113,7 +113,7 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         process: None,
         proxied: None,
         log_facts: None,
-        speed_sample: SpeedSample { reads: true, writes: true, ..SpeedSample::default() },
+        speed_sample: SpeedSample::default(),
         turn: index as u32,
         concurrency: Some(Concurrency::default()),
     }
