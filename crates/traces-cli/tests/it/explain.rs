@@ -35,7 +35,7 @@ fn record(
         let name = at(turn, 510).replace([':', '.'], "-");
         folder.trace(format!("traces/lmstudio/{name}.json"), &at(turn, 510), &sent);
         requests += &format!(
-            "{{\"timestamp\":\"{}\",\"toolCount\":1,\"messageCount\":{},\"streaming\":true,\"provider\":\"lmstudio\",\"model\":\"{model}\"}}\n",
+            "{{\"timestamp\":\"{}\",\"toolCount\":2,\"messageCount\":{},\"streaming\":true,\"provider\":\"lmstudio\",\"model\":\"{model}\"}}\n",
             at(turn, 400),
             messages.len()
         );
