@@ -1,6 +1,8 @@
 //! Writes the logs that an imagined proxy would: one event loop, one clock,
 //! requests that overlap. What it wrote of each request it also returns.
 
+#![allow(dead_code, reason = "each of the tests that share this uses a part of it")]
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
