@@ -1,5 +1,7 @@
 //! Where traces were lost, no join is wrong unless it says that it is ambiguous.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 mod support;
 
 use std::fs;
