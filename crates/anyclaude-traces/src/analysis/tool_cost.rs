@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::analysis::tools::server;
-use crate::cost;
 use crate::error::Error;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
@@ -99,12 +98,12 @@ pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     telling
 }
 
-/// What the tools of the selected requests cost. Reads the few requests that tell again;
+/// What the tools of the selected requests cost, where models have these speeds. Reads the few requests that tell again;
 /// files that cannot be read any more are added to what was skipped.
-pub fn read_tool_costs(selection: &mut Selection, store: &Store) -> ToolCosts {
+pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
     let requests: Vec<&Request> = selection.requests.iter().collect();
     let everything: Vec<&Request> = selection.everything().collect();
-    let (costs, errors) = read_tool_costs_of(store, &requests, &everything);
+    let (costs, errors) = read_tool_costs_of(store, &requests, &everything, speeds);
     selection.skipped.extend(errors);
     costs
 }
@@ -116,11 +115,12 @@ pub fn read_tool_costs_of(
     store: &Store,
     requests: &[&Request],
     everything: &[&Request],
+    speeds: &[ModelSpeeds],
 ) -> (ToolCosts, Vec<Error>) {
     let (scales, mut errors) = read_scales(store, everything.iter().copied());
     let (counted, unreadable) = count_tools(store, telling(requests));
     errors.extend(unreadable);
-    (prices(requests, &counted, &scales, &cost::speeds_by_model(everything.iter().copied())), errors)
+    (prices(requests, &counted, &scales, speeds), errors)
 }
 
 /// Prices the tools of these requests, which are in order of time. `counted` holds
@@ -202,12 +202,20 @@ fn servers(tools: &[ToolCost], cold_read_ms: impl Fn(u64) -> Option<u64>) -> Vec
     servers
 }
 
-/// The model of these requests that reads most slowly, of those whose speed is known.
+/// A speed that comes from fewer requests than this is not sure.
+const LEAST_REQUESTS: u64 = 3;
+
+/// The model that reads most slowly of those that answered these requests; one whose
+/// speed comes from fewer than three requests only where no speed comes from more.
 fn slowest_reader(requests: &[&Request], speeds: &[ModelSpeeds]) -> Option<ModelSpeeds> {
-    let models: BTreeSet<Option<Arc<str>>> = requests.iter().map(|request| request.model_group()).collect();
-    let known = speeds.iter().filter(|of| models.contains(&of.model));
-    let known = known.filter_map(|of| Some((of.speeds.read_tokens_per_second?, of)));
-    known.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, of)| of.clone())
+    let answered: BTreeSet<Option<Arc<str>>> = requests.iter().map(|request| request.model_group()).collect();
+    let known = || {
+        let of_these = speeds.iter().filter(|of| answered.contains(&of.model));
+        of_these.filter_map(|of| Some((of, of.speeds.read_tokens_per_second?)))
+    };
+    let most = known().map(|(of, _)| of.speeds.n_read).max()?;
+    let sure = known().filter(|(of, _)| of.speeds.n_read >= most.min(LEAST_REQUESTS));
+    sure.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(of, _)| of.clone())
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]

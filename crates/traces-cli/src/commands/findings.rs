@@ -41,5 +41,6 @@ pub(super) fn tool_costs(store: &Store, kind: KindFilter, passing: &[CacheInput<
         .filter(|input| input.reported && kind.admits(input.request.kind))
         .map(|input| input.request)
         .collect();
-    read_tool_costs_of(store, &shown, &everything).0
+    let speeds = speeds_by_model(everything.iter().copied());
+    read_tool_costs_of(store, &shown, &everything, &speeds).0
 }

@@ -25,7 +25,8 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(args.cache_options());
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let price_list = read_tool_costs(&mut selection, reader.store());
+        let speeds = speeds_by_model(selection.of_all_kinds());
+        let price_list = read_tool_costs(&mut selection, &speeds, reader.store());
         match args.context {
             Some(_) => selection.count_all_tokens(reader.store()),
             None => selection.count_tokens(reader.store()),

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyclaude_traces::analysis::content::Content;
 use anyclaude_traces::analysis::show::show;
 use anyclaude_traces::analysis::tool_cost::read_tool_costs;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::prompt_cache::CacheOptions;
 use anyhow::Context as _;
 
@@ -18,7 +19,8 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     use Format::Json;
     let mut one = one::newest(&args.input, &args.filter, &args.output, "showing", one::Costs::Fitted)?;
     one.selection.count_all_tokens(one.reader.store());
-    let price_list = read_tool_costs(&mut one.selection, one.reader.store());
+    let speeds = speeds_by_model(one.selection.everything());
+    let price_list = read_tool_costs(&mut one.selection, &speeds, one.reader.store());
     let (store, prompts) = (one.reader.store().clone(), one.reader.into_prompts());
     let ground = Ground {
         store: &store,

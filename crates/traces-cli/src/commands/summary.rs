@@ -5,6 +5,7 @@ use std::io::Write;
 use anyclaude_traces::Kind;
 use anyclaude_traces::analysis::summary::summarize;
 use anyclaude_traces::analysis::tool_cost::read_tool_costs;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
@@ -22,7 +23,8 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
         select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let price_list = read_tool_costs(&mut selection, reader.store());
+        let speeds = speeds_by_model(selection.of_all_kinds());
+        let price_list = read_tool_costs(&mut selection, &speeds, reader.store());
         anyhow::Ok((selection, price_list))
     })?;
     let skipped = report_skipped(&selection.skipped, &args.output);

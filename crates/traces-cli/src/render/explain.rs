@@ -303,8 +303,6 @@ pub(crate) fn left_out(reason: LeftOutReason) -> &'static str {
         LeftOutReason::NotCompleted => "not completed",
         LeftOutReason::AmbiguousJoin => "their log lines could be another's",
         LeftOutReason::NoTotal => "without a time in all",
-        LeftOutReason::NoTtft => "without a time to first token",
-        LeftOutReason::HiddenReasoning => "reasoning that was not streamed",
         LeftOutReason::NoProxyTime => "the proxy's own time is unknown",
         LeftOutReason::Unpaired => "no partner with the same prompt",
         _ => "for another reason",

@@ -19,6 +19,7 @@ pub(crate) mod select_error;
 pub(crate) mod show;
 pub(crate) mod summary;
 pub(crate) mod table;
+mod times;
 pub(crate) mod timing;
 pub(crate) mod tools;
 pub(crate) mod units;

@@ -8,7 +8,7 @@ mod reading;
 mod tests;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ use crate::cost;
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::group::{Group, Totals, count_kinds, totals};
-use crate::model::request::{Request, TracePath};
+use crate::model::request::Request;
 use crate::model::scope::Scope;
 
 /// What [`report`] is asked.
@@ -115,11 +115,7 @@ pub fn report(question: ReportInput<'_>) -> Report {
     let headline = explanation
         .as_ref()
         .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
-    let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
-    let read_tokens = |request: &Request| {
-        newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
-    };
-    let reading = sides.iter().map(|side| reading::reading(side, &read_tokens)).collect();
+    let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
         scope: timing.scope,
@@ -141,10 +137,4 @@ pub fn report(question: ReportInput<'_>) -> Report {
         missing: timing.missing,
         skipped: timing.skipped,
     }
-}
-
-/// The tokens of each prompt that its backend had to read. Requests of which that is
-/// unknown are left out.
-fn newly_read(prefix: &PrefixReport) -> impl Iterator<Item = (&TracePath, u64)> {
-    prefix.requests.iter().filter_map(|request| request.new_tokens.map(|tokens| (&request.path, tokens)))
 }

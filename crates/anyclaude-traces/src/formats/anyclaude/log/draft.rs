@@ -71,7 +71,7 @@ pub(super) struct PartialRequest {
 /// What the finished requests of a run share.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RunFacts {
-    /// The debug level, as far as known.
+    /// The debug level, as far as known; of two processes in one file the lower one.
     pub(super) level: Option<u8>,
     /// The stamp of its last line.
     pub(super) last_seen: Option<i64>,
