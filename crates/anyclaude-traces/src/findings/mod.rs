@@ -57,8 +57,7 @@ use scene::Scene;
 pub struct Finding {
     /// Which rule found it.
     pub kind: FindingKind,
-    /// What broke the prompt cache; only of kind `cache_broken`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What broke the prompt cache; `None` but for kind `cache_broken`.
     pub cause: Option<Cause>,
     /// The model whose requests it is about; `None` where it is unknown, or several.
     pub model: Option<Arc<str>>,

@@ -424,14 +424,18 @@ impl Display for Evidence {
                     None => f.write_str("; the log does not say why."),
                 }
             }
-            Self::Counting { model, requests, median_ms } => write!(
-                f,
-                "{} that only asked how many tokens a prompt has made {} read the prompt and write an answer, {} \
-                 each in the median.",
-                Count(*requests, "request"),
-                Name(model),
-                Ms(*median_ms),
-            ),
+            Self::Counting { model, requests, median_ms } => {
+                write!(
+                    f,
+                    "{} that only asked how many tokens a prompt has made {} read the prompt and write an answer",
+                    Count(*requests, "request"),
+                    Name(model),
+                )?;
+                match requests {
+                    1 => write!(f, ", which took {}.", Ms(*median_ms)),
+                    _ => write!(f, ", which took {} each (median).", Ms(*median_ms)),
+                }
+            }
             Self::CompactionLoop { continuations, within_turns, tokens, read_ms, summary_ms } => {
                 write!(
                     f,
