@@ -31,6 +31,7 @@ pub mod error;
 pub mod findings;
 pub mod formats;
 pub mod model;
+pub mod prompt_cache;
 pub mod read;
 pub mod recording;
 #[cfg(feature = "schema")]

@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::SCHEMA_VERSION;
 use crate::analysis::content::ParameterValue;
-use crate::analysis::explain::{Evidence, Millis};
+use crate::analysis::explain::{Evidence, Headline, Interval, KeyAnswer, Millis, Missing};
 use crate::analysis::prefix::ElementName;
 use crate::analysis::report::{Answer, Figure};
 use crate::model::group::Group;
@@ -23,6 +23,7 @@ use crate::model::request::{Kind, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
+use crate::model::{Speeds, TimeBreakdown};
 
 /// The schema (draft 2020-12) of a result as `traces` prints it, which is the
 /// serialised `T` with [`SCHEMA_VERSION`] at its top.
@@ -137,13 +138,37 @@ schema_of! {
         "description": "A sentence with figures, with the requests that they are of in brackets behind it",
         "type": "string",
     });
+    Headline as "Headline", false: |_generator| json_schema!({
+        "description": "A sentence that names the largest cause, or why there is no verdict",
+        "type": "string",
+    });
+    KeyAnswer as "KeyAnswer", false: |_generator| json_schema!({
+        "description": "A sentence: is anyclaude the bottleneck?",
+        "type": "string",
+    });
+    Missing as "Missing", false: |_generator| json_schema!({
+        "description": "A sentence on what is unknown",
+        "type": "string",
+    });
+    Interval as "Interval", false: |_generator| json_schema!({
+        "description": "A confidence interval of 95 % in milliseconds: `[low, high]`",
+        "type": "array",
+        "items": { "type": "number" },
+        "minItems": 2,
+        "maxItems": 2,
+    });
     ParameterValue as "ParameterValue", true: |_generator| json_schema!({
         "description": "The value; of one with more than 200 bytes of compact JSON, `{\"bytes\": N}`",
     });
     Group as "Group", false: |generator| {
         let name = json_schema!({ "description": "What they have in common", "type": ["string", "null"] });
         let requests = described(generator.subschema_for::<u64>(), "How many there are");
-        let mut group = object([("name", name), ("requests", requests)], "Requests that have something in common");
+        let time = generator.subschema_for::<Option<TimeBreakdown>>();
+        let time = described(time, "Where their time went, in the mean; null where no log tells");
+        let speeds = generator.subschema_for::<Option<Speeds>>();
+        let speeds = described(speeds, "The speeds of the model that answered them; null where several did");
+        let members = [("name", name), ("requests", requests), ("time", time), ("speeds", speeds)];
+        let mut group = object(members, "Requests that have something in common");
         if let Some(Json::Object(properties)) = group.get_mut("properties") {
             for measure in Measure::ALL {
                 let spread = generator.subschema_for::<Option<Stats<Value>>>();

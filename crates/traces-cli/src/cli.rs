@@ -19,7 +19,7 @@ pub(crate) use prefix::PrefixArgs;
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
 use shared::Formats;
-pub(crate) use shared::{By, ColorChoice, Filter, Format, Limits, Measured, Output};
+pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]
@@ -74,8 +74,10 @@ pub(crate) enum Verb {
     Prefix(PrefixArgs),
     /// Where the slower of two models lost its time, with evidence
     ///
-    /// Answers why the slower of two models is slower: the difference, taken apart into five
-    /// contributions that add up to it, with the evidence, how sure it is, and what to do.
+    /// Answers whether anyclaude is the bottleneck, and why the slower of two models is slower:
+    /// the difference, taken apart into ten contributions that add up to it, each with its
+    /// confidence interval, and how sure the answer is. Of one model it says where its time
+    /// goes.
     Explain(ExplainArgs),
     /// A page to send around: verdict, charts and every request, as HTML or Markdown
     ///
@@ -117,6 +119,8 @@ pub(crate) struct SummaryArgs {
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
@@ -245,6 +249,8 @@ pub(crate) struct TimingArgs {
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
     #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]
     pub(crate) output: Output,
@@ -256,22 +262,24 @@ pub(crate) struct TimingArgs {
     after_long_help = help!("\
 Without arguments, the two models used last are compared, the faster one left.
 Requests that answered the same prompt are compared in pairs, else groups by
-their means: give both models the same task. --format markdown adds all advice
-and all that is missing to the screenful.
+their means: give both models the same task. With one argument, or where one model
+is known, it says where the time goes. --format markdown adds all evidence and all
+that is missing to the screenful.
 
-Whether the proxy or the server is slow, only a measurement without the proxy can
-tell: replay a request of each model with --cold, and name both files.
+Whether a difference is there without anyclaude as well, only a measurement can tell:
+replay a request of each model with --cold, and name both files.
 
 Examples:
   traces explain                       the two models used last
   traces explain model:gpt-oss model:qwen3-42b
   traces explain session:1111 session:2222
   traces explain run:2025-11-16T02-30 run:2025-11-16T02-52 --format json
-  traces explain --format markdown     with all advice
+  traces explain latest                where the time of the last request went
+  traces explain --format markdown     with all evidence
   traces explain --direct fast.json slow.json")
 )]
 pub(crate) struct ExplainArgs {
-    /// The fast side: file, folder or selector
+    /// The fast side: file, folder or selector; without SLOW the only one
     #[arg(value_name = "FAST", value_hint = ValueHint::AnyPath)]
     pub(crate) fast: Option<OsString>,
     /// The slow side: file, folder or selector
@@ -279,6 +287,8 @@ pub(crate) struct ExplainArgs {
     pub(crate) slow: Option<OsString>,
     #[command(flatten)]
     pub(crate) measured: Measured,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]

@@ -4,7 +4,7 @@ pub mod content;
 pub mod context_window;
 pub mod diff;
 pub mod explain;
-mod insight;
+mod groups;
 pub mod list;
 pub mod logging_cost;
 pub mod prefix;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::analysis::insight::insight;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
@@ -37,9 +36,6 @@ pub struct Summary {
     pub price_list: Option<ToolCosts>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
-    /// What matters most, in one sentence, where the requests support one: see
-    /// [`explain`](crate::analysis::explain::explain) for what it rests on.
-    pub insight: Option<String>,
     /// The files that could not be used, of whatever kind they were.
     pub skipped: Vec<Skipped>,
 }
@@ -97,13 +93,12 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
     Summary {
         scope,
         totals: totals(&chosen, skipped.len()),
+        groups: grouping.groups(&chosen, &others, &Group::MEASURES),
         other_kinds: count_kinds(others),
-        groups: grouping.groups(&chosen, &Group::MEASURES),
         largest_tools,
         mcp_servers,
         price_list: None,
         sessions,
-        insight: insight(scope, &chosen),
         skipped,
     }
 }

@@ -84,7 +84,8 @@ pub const MEASURES: [Measure; 16] = [
 ];
 
 /// Reports the times of these requests, which are in the scope and in order of
-/// time. `groups_kind` says which of them make the groups.
+/// time. `groups_kind` says which of them make the groups; `others` are those of other
+/// kinds in the same time, which take part in speeds only.
 ///
 /// ```
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
@@ -102,7 +103,7 @@ pub const MEASURES: [Measure; 16] = [
 /// let scope = Scope::new(None, None, KindFilter::All, recording.requests.len() as u64);
 /// let Recording { requests, joined, .. } = recording;
 /// let groups_kind = KindFilter::Only(Kind::Conversation);
-/// let found = timing(scope, requests, &joined, Vec::new(), groups_kind, &Grouping::by_model());
+/// let found = timing(scope, requests, &[], &joined, Vec::new(), groups_kind, &Grouping::by_model());
 /// assert!(found.requests.iter().any(|request| request.timing.is_some()));
 /// assert!(found.missing.iter().any(|sentence| sentence.contains("ANYCLAUDE_DEBUG=2")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -111,13 +112,15 @@ pub const MEASURES: [Measure; 16] = [
 pub fn timing(
     scope: Scope,
     requests: Vec<Request>,
+    others: &[Request],
     joined: &Joined,
     skipped: Vec<Skipped>,
     groups_kind: KindFilter,
     grouping: &Grouping,
 ) -> TimingReport {
     let grouped: Vec<&Request> = requests.iter().filter(|request| groups_kind.admits(request.kind)).collect();
-    let groups = grouping.groups(&grouped, &MEASURES);
+    let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
+    let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
     let in_time = |unmatched: &&UnmatchedLogRequest| {
         let start = unmatched.start;
         scope.from.is_none_or(|from| from <= start) && scope.to.is_none_or(|to| start <= to)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::analysis::explain::tells_reading_time;
 use crate::analysis::tools::server;
+use crate::model::eligibility::tells_reading_time;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 use crate::select::Selection;

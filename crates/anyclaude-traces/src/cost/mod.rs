@@ -1,2 +1,136 @@
 //! The one model of time: cached tokens, the parts of a request's time, and the speeds
 //! of each model. No other room divides tokens by milliseconds.
+//!
+//! [`fit`] looks at all requests of one recording and fills what their
+//! [`Timing`](crate::model::timing::Timing) says of parts and tokens; [`speeds`] and
+//! [`breakdown`] are sums over requests that it has filled. Evidence outranks
+//! simulation, simulation outranks guess, and what nothing tells is `None`.
+//!
+//! The steps, a file each, in the order in which they need each other:
+//! `plausibility` (which counts are believed), `reasoning` (what was generated before
+//! anything was streamed), `overlap` (who else was in the backend), `reuse_seen` (does
+//! the backend reuse prompts), `cached` (cached tokens), `queue`, `load`, `parts`,
+//! `needed` (what had to be read whatever the cache).
+
+mod breakdown;
+mod cached;
+mod case;
+mod load;
+mod needed;
+mod overlap;
+mod parts;
+mod plausibility;
+mod queue;
+mod rate;
+mod reasoning;
+mod reuse_seen;
+mod speeds;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::model::request::Request;
+use crate::model::{CacheUse, SimulatedReuse};
+use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate};
+use crate::recording::join::UnmatchedLogRequest;
+
+pub use breakdown::{breakdown, is_comparable};
+pub use speeds::{speeds, speeds_by_model};
+
+use case::Case;
+use rate::Rate;
+
+/// The name that a model's speeds go by.
+type Model = Option<Arc<str>>;
+
+/// Lets all requests of one recording pass through a simulated prompt cache, and fills
+/// what [`fit`] fills with what that gives.
+///
+/// `fetch` reads elements of prompts again, which [`simulate`] needs for few; what it
+/// could not read counts as far as is known, and is returned.
+pub fn fit_simulated<'a>(
+    requests: &mut [&mut Request],
+    elsewhere: &mut [UnmatchedLogRequest],
+    prompts: &'a Prompts,
+    options: CacheOptions,
+    fetch: &'a mut Fetch<'a>,
+) -> Vec<Error> {
+    let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
+    let (reuse, unread) = simulate(&seen, prompts, options, fetch).into_reuse();
+    fit(requests, elsewhere, &reuse);
+    unread
+}
+
+/// Fills the parts of time and the tokens of all requests of one recording.
+///
+/// `requests` are those of every kind, in any order; `elsewhere` are requests that only
+/// the log knows, which occupy the backend too; `reuse` is what a simulated cache gave
+/// each of `requests`, at the same place (nothing is known of those beyond its end).
+/// What is filled depends on nothing but these three, so that it can be filled again.
+pub fn fit(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest], reuse: &[SimulatedReuse]) {
+    let of_requests =
+        requests.iter().enumerate().filter_map(|(at, request)| Case::of(request, reuse.get(at).copied(), at));
+    let mut cases: Vec<Case> = of_requests.collect();
+    let backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> =
+        cases.iter().map(|case| (case.run.clone(), case.backend.clone())).collect();
+    let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
+        let case = Case::of_log(unmatched, at);
+        Case { backend: backends.get(&case.run).cloned().flatten(), ..case }
+    });
+    cases.extend(of_log.collect::<Vec<_>>());
+    // Whatever the order in which they come, ties included.
+    cases.sort_by(|a, b| a.order().cmp(&b.order()));
+    fit_cases(&mut cases);
+    for case in cases {
+        match case.place {
+            case::Place::Request(at) => {
+                if let Some(request) = requests.get_mut(at) {
+                    request.speed_sample = case.sample();
+                    if let Some(timing) = request.timing.as_deref_mut() {
+                        case.fill(timing);
+                    }
+                }
+            }
+            case::Place::Elsewhere(at) => {
+                if let Some(unmatched) = elsewhere.get_mut(at) {
+                    case.fill(&mut unmatched.timing);
+                }
+            }
+        }
+    }
+}
+
+fn fit_cases(cases: &mut [Case]) {
+    plausibility::judge(cases);
+    reasoning::find(cases);
+    overlap::find(cases);
+    reasoning::find_untold(cases, &writing_rates(cases));
+    let seen = by_model(cases, reuse_seen::of);
+    cached::fill(cases, &seen);
+    queue::find(cases, &reading_rates(cases));
+    load::find(cases);
+    needed::fill(cases);
+}
+
+/// What `of` finds of each model's cases.
+fn by_model<T>(cases: &[Case], of: impl Fn(&[&Case]) -> T) -> BTreeMap<Model, T> {
+    let mut models: BTreeMap<&Model, Vec<&Case>> = BTreeMap::new();
+    for case in cases {
+        models.entry(&case.model).or_default().push(case);
+    }
+    models.into_iter().map(|(model, cases)| (model.clone(), of(&cases))).collect()
+}
+
+fn reading_rates(cases: &[Case]) -> BTreeMap<Model, Rate> {
+    by_model(cases, |cases| cases.iter().filter_map(|case| case.read_sample()).collect())
+}
+
+fn writing_rates(cases: &[Case]) -> BTreeMap<Model, Rate> {
+    by_model(cases, |cases| cases.iter().filter_map(|case| case.write_sample()).collect())
+}
+
+/// What is seen of each model's backend.
+type Seen = BTreeMap<Model, CacheUse>;

@@ -11,6 +11,7 @@ use crate::model::measure::{Measure, Value};
 use crate::model::request::Request;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
+use crate::model::{Speeds, TimeBreakdown};
 
 /// Counts over all requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -41,6 +42,11 @@ pub struct Group {
     pub name: Option<Arc<str>>,
     /// How many there are.
     pub requests: u64,
+    /// Where their time went, in the mean; `None` where no log tells.
+    pub time: Option<TimeBreakdown>,
+    /// The speeds of the model that answered them, over their requests of every kind;
+    /// `None` where several models did.
+    pub speeds: Option<Speeds>,
     /// How each measure is spread; `None` where no request's value is known.
     pub measures: Vec<(Measure, Option<Stats<Value>>)>,
 }
@@ -67,19 +73,15 @@ impl Group {
     pub fn stats(&self, measure: Measure) -> Option<&Stats<Value>> {
         self.measures.iter().find(|(known, _)| *known == measure).and_then(|(_, stats)| stats.as_ref())
     }
-
-    fn of(name: Option<Arc<str>>, requests: &[&Request], measures: &[Measure]) -> Self {
-        let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
-        let measures = measures.iter().map(|&measure| (measure, spread(measure))).collect();
-        Self { name, requests: requests.len() as u64, measures }
-    }
 }
 
 impl Serialize for Group {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut group = serializer.serialize_map(Some(2 + self.measures.len()))?;
+        let mut group = serializer.serialize_map(Some(4 + self.measures.len()))?;
         group.serialize_entry("name", &self.name)?;
         group.serialize_entry("requests", &self.requests)?;
+        group.serialize_entry("time", &self.time)?;
+        group.serialize_entry("speeds", &self.speeds)?;
         for (measure, stats) in &self.measures {
             group.serialize_entry(measure.name(), stats)?;
         }
@@ -92,8 +94,8 @@ type GroupKey = dyn Fn(&Request) -> Option<Arc<str>> + Send + Sync;
 
 /// What requests are grouped by, and in which order the groups come.
 pub struct Grouping {
-    key: Box<GroupKey>,
-    order: Order,
+    pub(crate) key: Box<GroupKey>,
+    pub(crate) order: Order,
 }
 
 impl fmt::Debug for Grouping {
@@ -104,7 +106,7 @@ impl fmt::Debug for Grouping {
 
 /// In which order groups come.
 #[derive(Debug)]
-enum Order {
+pub(crate) enum Order {
     MostRequestsFirst,
     EarliestFirst,
     ByName,
@@ -129,7 +131,7 @@ impl Grouping {
     /// # use anyclaude_traces::Store;
     /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
     /// let all: Vec<&Request> = recording.requests.iter().collect();
-    /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[Measure::BodyBytes]);
+    /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[], &[Measure::BodyBytes]);
     /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
     /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min <= bytes.p50));
     /// ```
@@ -148,24 +150,6 @@ impl Grouping {
     #[must_use]
     pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::ByName }
-    }
-
-    /// The groups of these requests, with the spread of these measures.
-    #[must_use]
-    pub fn groups(&self, requests: &[&Request], measures: &[Measure]) -> Vec<Group> {
-        let parts = group_by(requests, &self.key).into_iter();
-        let mut groups: Vec<Group> =
-            parts.map(|(name, members)| Group::of(name, &members, measures)).collect();
-        match self.order {
-            Order::EarliestFirst => {}
-            Order::MostRequestsFirst => {
-                groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
-            }
-            Order::ByName => {
-                groups.sort_by(|a, b| (a.name.is_none(), &a.name).cmp(&(b.name.is_none(), &b.name)));
-            }
-        }
-        groups
     }
 }
 

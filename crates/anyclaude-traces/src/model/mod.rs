@@ -1,5 +1,6 @@
 //! The words that everything else is said in.
 
+pub mod eligibility;
 pub mod group;
 mod identity;
 pub(crate) mod intern;
@@ -7,6 +8,7 @@ mod log_facts;
 pub mod measure;
 pub mod request;
 mod response;
+mod reuse;
 pub mod scope;
 mod side_name;
 mod sizes;
@@ -18,6 +20,7 @@ pub mod timing;
 pub use identity::Identity;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use response::Response;
+pub use reuse::{Continued, SimulatedReuse};
 pub use side_name::SideName;
 pub use sizes::{Sizes, ToolSize};
-pub use time_breakdown::{CacheUse, SpeedSource, Speeds, TimeBreakdown};
+pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};

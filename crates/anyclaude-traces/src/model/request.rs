@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, PromptOverhead, Timing};
-use crate::model::{LogFacts, Response, Sizes, ToolSize};
+use crate::model::{LogFacts, Response, Sizes, SpeedSample, ToolSize};
 
 /// One request, from one trace file or, in mode `claude`, from two.
 ///
@@ -75,6 +75,9 @@ pub struct Request {
     /// What else the log tells of it: stalls, cached tokens, the proxy's edits.
     #[serde(skip)]
     pub log_facts: Option<Box<LogFacts>>,
+    /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).
+    #[serde(skip)]
+    pub speed_sample: SpeedSample,
     /// How many requests of its thread came before it.
     #[serde(skip)]
     pub turn: u32,

@@ -46,3 +46,10 @@ impl<T: Copy + PartialOrd> Stats<T> {
         Some(Self { n: values.len() as u64, min, p50, p90, p95, p99, max })
     }
 }
+
+/// The middle value, or the mean of the middle two; `None` where there are none.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let (below, above) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+    Some(below.midpoint(*above))
+}

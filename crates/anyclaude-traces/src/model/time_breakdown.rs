@@ -1,5 +1,7 @@
 //! Where the time of several requests went, and how fast a model is.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 /// Mean times per request, in milliseconds; the parts add up to `wall_ms`.
@@ -73,4 +75,31 @@ pub enum SpeedSource {
     ServerLog,
     /// The requests' times as the proxy or client saw them.
     Requests,
+}
+
+/// The speeds of a model, with its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ModelSpeeds {
+    /// The model, or the process whose model is not named.
+    pub model: Option<Arc<str>>,
+    /// Its speeds.
+    #[serde(flatten)]
+    pub speeds: Speeds,
+}
+
+/// Which speeds of its model a request takes part in, and what else the cost model
+/// found beside the times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpeedSample {
+    /// Its time to first token is that of reading its prompt and of nothing else.
+    pub reads: bool,
+    /// Its time from there to the end is that of writing and of nothing else.
+    pub writes: bool,
+    /// Output tokens that were generated before anything was streamed.
+    pub hidden_tokens: Option<u64>,
+    /// Whether the backend is seen to reuse prompts of its model.
+    pub cache: CacheUse,
 }

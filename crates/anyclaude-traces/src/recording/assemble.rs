@@ -10,7 +10,7 @@ use crate::model::intern::Interner;
 use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
-use crate::model::{Identity, ToolSize};
+use crate::model::{Identity, SpeedSample, ToolSize};
 use crate::read::TraceFile;
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
@@ -159,6 +159,7 @@ impl UnassignedRequest {
             process: None,
             proxied: None,
             log_facts: None,
+            speed_sample: SpeedSample::default(),
             turn: 0,
             concurrency: None,
         };

@@ -15,4 +15,4 @@ pub use filter::{Filter, Label};
 pub use reader::Reader;
 pub use selection::Selection;
 pub use selector::{Field, Selector};
-pub use sides::{FewModels, Side, Sides, faster_first, last_two_models};
+pub use sides::{ALL_REQUESTS, FewModels, OneOrTwoSides, Side, Sides, faster_first, last_two_models};

@@ -81,7 +81,7 @@ pub(super) fn newest(requests: &[Request]) -> Option<Timestamp> {
     requests.iter().rev().find_map(|request| request.timestamp)
 }
 
-pub(super) fn within(request: &Request, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
+pub(crate) fn within(request: &Request, since: Option<Timestamp>, until: Option<Timestamp>) -> bool {
     let after = since.is_none_or(|since| request.timestamp.is_some_and(|stamp| stamp >= since));
     let before = until.is_none_or(|until| request.timestamp.is_some_and(|stamp| stamp <= until));
     after && before

@@ -1,23 +1,26 @@
 //! Reads requests as a filter says.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::{Result, SelectError};
 use super::filter::Filter;
 use super::pool::{Pool, newest};
 use super::selection::{Selection, WARM_UP_MS};
 use super::selector::{Field, Selector, resolve};
-use crate::analysis::prefix::{PrefixVisitor, Prompts};
+use crate::cost;
 use crate::formats::anyclaude::log::ParsedLog;
 use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::time::Timestamp;
+use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts, element_text};
 use crate::read::{LogFile, Store, paths};
 use crate::recording::Recording;
+use crate::recording::join::UnmatchedLogRequest;
 
 /// How far back a sitting reaches: a day.
 const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
@@ -43,6 +46,8 @@ pub struct Reader {
     logs_suffice: bool,
     /// What all prompts are made of, where that is asked for.
     prompts: Option<RefCell<Prompts>>,
+    /// The cache that they pass through.
+    cache: CacheOptions,
     /// Which labels named the model of some request, or why not yet.
     label_hits: RefCell<Vec<Result<bool>>>,
 }
@@ -65,6 +70,7 @@ impl Reader {
             captures: Vec::new(),
             logs_suffice: false,
             prompts: None,
+            cache: CacheOptions::default(),
             label_hits: RefCell::new(filter.labels.iter().map(|_| Ok(false)).collect()),
             filter,
         })
@@ -81,11 +87,12 @@ impl Reader {
         Ok(self)
     }
 
-    /// Sees also what prompts are made of, and the day before the scope, in which
-    /// a cache was filled.
+    /// Sees also what prompts are made of, and the day before the scope, in which a
+    /// cache was filled, and fills the parts of every request's time by a simulated
+    /// cache.
     #[must_use]
-    pub fn with_prompts(mut self) -> Self {
-        self.prompts = Some(RefCell::default());
+    pub fn with_costs(mut self, cache: CacheOptions) -> Self {
+        (self.prompts, self.cache) = (Some(RefCell::default()), cache);
         self
     }
 
@@ -295,8 +302,40 @@ impl Reader {
             *pool.kinds.entry(request.kind).or_default() += 1;
         }
         self.label(&mut pool.requests)?;
+        self.fit_costs(&mut pool);
         self.filter(&mut pool)?;
         Ok(pool)
+    }
+
+    /// Fills the parts of time of all that was read, root by root: what was recorded
+    /// elsewhere went through another cache.
+    fn fit_costs(&self, pool: &mut Pool) {
+        let Some(prompts) = &self.prompts else { return };
+        let has_times =
+            |request: &Request| request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+        if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
+            return;
+        }
+        let prompts = &*prompts.borrow();
+        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        for request in &mut pool.requests {
+            by_root.entry(self.store.root_of(request.path.as_ref())).or_default().push(request);
+        }
+        if by_root.is_empty() {
+            by_root.insert(None, Vec::new());
+        }
+        let is_only_root = by_root.len() == 1;
+        for requests in by_root.values_mut() {
+            let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
+            let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
+            let is_here = |one: &mut UnmatchedLogRequest| is_only_root || runs.contains(&one.run);
+            elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
+            let mut fetch = |path: &_, place| element_text(&self.store, path, place);
+            let unread = cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch);
+            pool.skipped.extend(unread);
+            pool.joined.unmatched.extend(elsewhere);
+        }
+        pool.joined.unmatched.sort_by_key(|unmatched| unmatched.start);
     }
 
     /// The time of which logs are read: no more than is asked for, as logs

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use super::error::{Result, SelectError};
 use super::reader::Reader;
-use super::selection::{Selection, in_order};
+use super::selection::Selection;
 use super::selector::{Field, Selector};
-use crate::analysis::prefix::CacheInput;
 use crate::error::Error;
 use crate::model::measure::Measure;
 use crate::model::request::{Request, TracePath};
@@ -28,10 +27,11 @@ pub struct Side {
 }
 
 impl Side {
-    /// All these requests, as one side.
+    /// What was selected, as one side.
     #[must_use]
-    pub fn of_all(selector: String, requests: Vec<Request>) -> Self {
-        Self { selector, requests, others: Vec::new() }
+    pub fn of_selection(selector: String, selection: &Selection) -> Self {
+        let others = selection.others.iter().chain(&selection.rest).cloned().collect();
+        Self { selector, requests: selection.requests.clone(), others }
     }
 
     /// A side of these requests, and everything else besides that was read.
@@ -43,14 +43,6 @@ impl Side {
         let own: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
         let others = all.into_iter().filter(|request| !own.contains(&request.path)).cloned().collect();
         Self { selector, requests, others }
-    }
-
-    /// Everything that passed through a cache: its requests, which are shown, among the
-    /// others.
-    #[must_use]
-    pub fn passing(&self) -> Vec<CacheInput<'_>> {
-        let shown = self.requests.iter().map(|request| CacheInput { request, reported: true });
-        in_order(shown.chain(self.others.iter().map(|request| CacheInput { request, reported: false })))
     }
 
     /// The model that ran, where it is known and the same for all.
@@ -76,6 +68,59 @@ pub struct Sides {
     /// Fewer than two models are known, so that two requests stand for them.
     pub is_fallback: bool,
 }
+
+/// One side alone, or two that are compared.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OneOrTwoSides {
+    /// The only side, or the left one: the faster one where none is named.
+    pub left: Side,
+    /// The right side, where there are two.
+    pub right: Option<Side>,
+    /// The files that could not be used.
+    pub skipped: Vec<Error>,
+    /// Which requests they were chosen from.
+    pub scope: Scope,
+}
+
+impl OneOrTwoSides {
+    /// What these arguments name: two sides, or one. Without names the two models used
+    /// last; all requests where fewer are known.
+    ///
+    /// # Errors
+    ///
+    /// When an argument names nothing.
+    pub fn select(reader: &Reader, left: Option<&OsString>, right: Option<&OsString>) -> Result<Self> {
+        let (selection, selector) = match (left, right) {
+            (Some(left), Some(right)) => return two(reader, left, right).map(Self::from),
+            (Some(one), None) => {
+                let selection = reader.select_one(&Selector::parse(one)?)?;
+                if selection.requests.is_empty() {
+                    return Err(unreadable(one, &selection.skipped));
+                }
+                (selection, one.to_string_lossy().into_owned())
+            }
+            _ => (reader.select(&[])?, ALL_REQUESTS.to_owned()),
+        };
+        if left.is_none()
+            && let Some(models) = last_two_models(&selection, reader.kind)
+        {
+            let sides = Sides::new(faster_first(models), selection.skipped, selection.scope);
+            return Ok(Self::from(sides));
+        }
+        let left = Side::of_selection(selector, &selection);
+        Ok(Self { left, right: None, skipped: selection.skipped, scope: selection.scope })
+    }
+}
+
+impl From<Sides> for OneOrTwoSides {
+    fn from(Sides { left, right, skipped, scope, .. }: Sides) -> Self {
+        Self { left, right: Some(right), skipped, scope }
+    }
+}
+
+/// What a side is called that nobody named.
+pub const ALL_REQUESTS: &str = "all requests";
 
 /// What to do where no side is named and fewer than two models are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

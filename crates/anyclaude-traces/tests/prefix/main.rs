@@ -9,13 +9,16 @@ mod sessions;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::analysis::prefix::element_text;
 use anyclaude_traces::analysis::prefix::{
-    CacheInput, Cause, Options, Order, PrefixReport, PrefixVisitor, Prompts, View, prefix,
+    CacheInput, Cause, Order, PrefixInput, PrefixReport, PrefixVisitor, Prompts, View, prefix,
 };
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::model::timing::Timing;
+use anyclaude_traces::prompt_cache::{CacheOptions, simulate};
 use anyclaude_traces::recording::Recording;
 use serde_json::{Value, json};
 
@@ -23,13 +26,45 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) body: Value,
+    /// How long it occupies the backend; a second lies between two starts.
+    pub(crate) total_ms: u64,
+}
+
+impl Asked {
+    pub(crate) fn start_ms(at: usize) -> i64 {
+        1_763_260_245_000 + 1000 * at as i64
+    }
+}
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) order: Order,
+    pub(crate) view: View,
+    pub(crate) slots: usize,
+    pub(crate) ram: bool,
+    /// Whether the backend has room for one model only.
+    pub(crate) local: bool,
+}
+
+impl Setup {
+    pub(crate) fn new(order: Order, slots: usize) -> Self {
+        Self { order, view: View::sent(), slots, ram: false, local: false }
+    }
+
+    fn options(self) -> CacheOptions {
+        let mut options = CacheOptions::default();
+        (options.order, options.view, options.ram) = (self.order, Some(self.view), Some(self.ram));
+        options.slots = NonZeroUsize::new(self.slots).unwrap();
+        options
+    }
 }
 
 /// Writes these requests, a second apart, and reports on them.
-pub(crate) fn reported(asked: &[Asked], options: Options) -> PrefixReport {
+pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
     let folder = tempfile::tempdir().unwrap();
     for (at, one) in asked.iter().enumerate() {
-        let stamp = Timestamp::from_unix_ms(1_763_260_245_000 + 1000 * at as i64).unwrap();
+        let stamp = Timestamp::from_unix_ms(Asked::start_ms(at)).unwrap();
         // In this mode the model that was asked for is the one that runs.
         let trace = json!({
             "timestamp": stamp.to_string(),
@@ -41,13 +76,21 @@ pub(crate) fn reported(asked: &[Asked], options: Options) -> PrefixReport {
     let store = Store::default();
     let mut prompts = Prompts::default();
     let add = |file: &_, seen| prompts.add(file, seen);
-    let recording = Recording::read_with(&store, [folder.path()], PrefixVisitor::default, add);
+    let mut recording = Recording::read_with(&store, [folder.path()], PrefixVisitor::default, add);
     assert!(recording.skipped.is_empty(), "{:?}", recording.skipped);
-    let passing: Vec<CacheInput<'_>> =
+    for (request, one) in recording.requests.iter_mut().zip(asked) {
+        let mut timing = Timing::default();
+        (timing.start, timing.total_ms) = (request.timestamp, Some(one.total_ms));
+        request.timing = Some(Box::new(timing));
+        request.mode = Some(if setup.local { "lmstudio" } else { "claude" }.into());
+    }
+    let requests: Vec<&Request> = recording.requests.iter().collect();
+    let inputs: Vec<CacheInput<'_>> =
         recording.requests.iter().map(|request| CacheInput { request, reported: true }).collect();
-    let scope = Scope::new(None, None, KindFilter::All, passing.len() as u64);
+    let scope = Scope::new(None, None, KindFilter::All, inputs.len() as u64);
     let mut fetch = |path: &Path, place| element_text(&store, path, place);
-    let report = prefix(scope, &passing, &prompts, options, &mut fetch, Vec::new());
+    let mut simulation = simulate(&requests, &prompts, setup.options(), &mut fetch);
+    let report = prefix(PrefixInput::new(scope, &inputs), &mut simulation);
     assert_eq!(report.skipped, []);
     assert_eq!(report.requests.len(), asked.len());
     report
@@ -71,13 +114,6 @@ pub(crate) fn written(value: &Value) -> String {
 /// Which request a path is of.
 pub(crate) fn number(path: &Path) -> usize {
     path.file_stem().unwrap().to_str().unwrap().parse().unwrap()
-}
-
-pub(crate) fn options(order: Order, view: View, slots: usize) -> Options {
-    let mut options = Options::default();
-    (options.order, options.view) = (order, view);
-    options.slots = NonZeroUsize::new(slots).unwrap();
-    options
 }
 
 pub(crate) const ORDERS: [Order; 2] = [Order::SystemFirst, Order::ToolsFirst];

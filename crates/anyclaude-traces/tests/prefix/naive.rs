@@ -4,7 +4,7 @@
 use anyclaude_traces::analysis::prefix::{Order, View};
 use serde_json::{Value, json};
 
-use crate::{Asked, Expected, written};
+use crate::{Asked, Expected, Setup, written};
 
 /// An element: its text is its compact JSON without `cache_control`.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,12 @@ impl Element {
         if both_text || one_tool { common as u64 } else { 0 }
     }
 
+    fn before_text(&self) -> u64 {
+        let is_text = self.part != "tools" && self.kind == "text";
+        let begins = self.text.find(r#""text":""#).map_or(0, |at| at + r#""text":""#.len());
+        if is_text { begins as u64 } else { 0 }
+    }
+
     pub(crate) fn is_header(&self) -> bool {
         self.part == "system" && self.text.contains(r#""text":"x-anthropic-billing-header"#)
     }
@@ -63,16 +69,18 @@ pub(crate) fn sequence(body: &Value, order: Order, view: View) -> Vec<Element> {
             _ => Vec::new(),
         }
     };
-    let (mut blocks, mut tools) = (items(&body["system"]), items(&body["tools"]));
-    if view == View::Proxied {
-        blocks.retain(|block| !Element::of("system", "", block, String::new()).is_header());
-        tools.sort_by_key(|tool| tool["name"].as_str().unwrap_or_default().to_lowercase());
-    }
     let named = |part: &'static str, items: &[Value]| -> Vec<Element> {
         let element = |(at, item): (usize, &Value)| Element::of(part, "", item, format!("{part}[{at}]"));
         items.iter().enumerate().map(element).collect()
     };
-    let (system, tools) = (named("system", &blocks), named("tools", &tools));
+    let (mut system, mut tools) =
+        (named("system", &items(&body["system"])), named("tools", &items(&body["tools"])));
+    if view.no_header {
+        system.retain(|block| !block.is_header());
+    }
+    if view.sorted {
+        tools.sort_by_key(|tool| tool.name.to_lowercase());
+    }
     let mut all = match order {
         Order::SystemFirst => [system, tools].concat(),
         Order::ToolsFirst => [tools, system].concat(),
@@ -84,7 +92,11 @@ pub(crate) fn sequence(body: &Value, order: Order, view: View) -> Vec<Element> {
         };
         let role = message["role"].as_str().unwrap_or("(none)");
         for (block, item) in content.iter().enumerate() {
-            all.push(Element::of("messages", role, item, format!("messages[{at}].content[{block}]")));
+            let element = Element::of("messages", role, item, format!("messages[{at}].content[{block}]"));
+            let is_left_out = element.kind == "thinking" || (element.kind == "image" && role == "user");
+            if !(view.text_only && is_left_out) {
+                all.push(element);
+            }
         }
     }
     all
@@ -98,6 +110,8 @@ fn bytes(elements: &[Element]) -> u64 {
 pub(crate) struct Shared {
     pub(crate) whole_bytes: u64,
     pub(crate) common_bytes: u64,
+    /// The JSON in front of the text that they are of.
+    before_text: u64,
     pub(crate) is_all_of_one: bool,
     pub(crate) is_header: bool,
     place: String,
@@ -124,6 +138,7 @@ pub(crate) fn shared(now: &[Element], was: &[Element], order: Order) -> Shared {
     Shared {
         whole_bytes: bytes(&now[..n]),
         common_bytes,
+        before_text: left.map_or(0, Element::before_text),
         is_all_of_one: left.is_none() || right.is_none(),
         is_header: [left, right].iter().all(|side| side.is_some_and(Element::is_header)),
         place,
@@ -132,54 +147,90 @@ pub(crate) fn shared(now: &[Element], was: &[Element], order: Order) -> Shared {
 
 impl Shared {
     pub(crate) fn bytes(&self) -> u64 {
-        self.whole_bytes + self.common_bytes
+        self.whole_bytes + self.common_bytes.saturating_sub(self.before_text)
     }
 }
 
-/// What a cache of so many slots for each model gives every request.
-pub(crate) fn simulated(asked: &[Asked], order: Order, view: View, slots: usize) -> Vec<Expected> {
-    let sequences: Vec<Vec<Element>> = asked.iter().map(|one| sequence(&one.body, order, view)).collect();
-    let mut caches: Vec<(String, Vec<usize>)> = Vec::new();
+#[derive(Clone, Copy)]
+struct Slot {
+    holds: Option<usize>,
+    free: i64,
+    taken: usize,
+}
+
+/// The slots of one model, and what main memory holds.
+struct Cache {
+    model: String,
+    slots: Vec<Slot>,
+    in_ram: Vec<usize>,
+}
+
+/// What a cache gives every request.
+pub(crate) fn simulated(asked: &[Asked], setup: Setup) -> Vec<Expected> {
+    let sequences: Vec<Vec<Element>> =
+        asked.iter().map(|one| sequence(&one.body, setup.order, setup.view)).collect();
+    let mut caches: Vec<Cache> = Vec::new();
+    let mut last_model = None;
     let mut expected = Vec::new();
     for (at, now) in sequences.iter().enumerate() {
         let model = asked[at].body["model"].to_string();
-        if !caches.iter().any(|(name, _)| *name == model) {
-            caches.push((model.clone(), Vec::new()));
+        if setup.local && last_model.replace(model.clone()).is_some_and(|last| last != model) {
+            caches.clear();
         }
-        let held = &mut caches.iter_mut().find(|(name, _)| *name == model).unwrap().1;
-        let mut best: Option<(usize, Shared)> = None;
-        for (slot, holds) in held.iter().enumerate() {
-            let shares = shared(now, &sequences[*holds], order);
-            let is_better = best
-                .as_ref()
-                .is_none_or(|(other, best)| (shares.bytes(), *holds) > (best.bytes(), held[*other]));
-            if is_better {
-                best = Some((slot, shares));
+        if !caches.iter().any(|cache| cache.model == model) {
+            let slots = vec![Slot { holds: None, free: i64::MIN, taken: 0 }; setup.slots];
+            caches.push(Cache { model: model.clone(), slots, in_ram: Vec::new() });
+        }
+        let cache = caches.iter_mut().find(|cache| cache.model == model).unwrap();
+        let prompt_bytes = bytes(now);
+        let is_enough = |gives: u64| gives * 10 >= prompt_bytes;
+        let start = Asked::start_ms(at);
+        let first_free = cache.slots.iter().map(|slot| slot.free).min().unwrap();
+        let first = cache.slots.iter().position(|slot| slot.free == first_free).unwrap();
+        let idle: Vec<usize> = (0..setup.slots).filter(|slot| cache.slots[*slot].free <= start).collect();
+        let idle = if idle.is_empty() { vec![first] } else { idle };
+        let with = |other: usize| {
+            let shares = shared(now, &sequences[other], setup.order);
+            (shares.bytes(), shares.is_all_of_one)
+        };
+        let held = |slot: &usize| cache.slots[*slot].holds.map(with);
+        let key = |slot: &usize| (held(slot), cache.slots[*slot].taken);
+        let nearest = idle.iter().copied().max_by_key(key).unwrap();
+        let slot = match held(&nearest) {
+            Some((gives, _)) if is_enough(gives) => nearest,
+            _ => {
+                idle.into_iter().min_by_key(|slot| (held(slot).is_some(), cache.slots[*slot].taken)).unwrap()
+            }
+        };
+        let mut best = cache.slots[nearest].holds;
+        if let Some(leaves) = cache.slots[slot].holds.filter(|_| setup.ram) {
+            if with(leaves).0 * 2 < bytes(&sequences[leaves]) {
+                cache.in_ram.push(leaves);
+            }
+            for other in &cache.in_ram {
+                if best.is_none_or(|best| with(*other) > with(best)) {
+                    best = Some(*other);
+                }
             }
         }
-        let prompt_bytes = bytes(now);
-        let reusable_bytes = best.as_ref().map_or(0, |(_, shares)| shares.bytes());
-        let broke = match &best {
-            Some((_, shares)) if shares.is_all_of_one => None,
-            Some((_, shares)) => Some((shares.place.clone(), shares.common_bytes)),
+        let shares = best.map(|best| shared(now, &sequences[best], setup.order));
+        let reusable_bytes = shares.as_ref().map_or(0, Shared::bytes);
+        let is_reused = best.is_some() && is_enough(reusable_bytes);
+        let broke = match &shares {
+            Some(shares) if shares.is_all_of_one && is_reused => None,
+            Some(shares) => Some((shares.place.clone(), shares.common_bytes)),
             None => now.first().map(|first| (first.place.clone(), 0)),
         };
+        let reusable_bytes = if is_reused { reusable_bytes } else { 0 };
         expected.push(Expected {
             prompt_bytes,
             reusable_bytes,
-            reused_from: best.as_ref().filter(|_| reusable_bytes > 0).map(|(slot, _)| held[*slot]),
+            reused_from: best.filter(|_| reusable_bytes > 0),
             broke,
         });
-        if prompt_bytes == 0 {
-            continue;
-        }
-        match best.filter(|_| reusable_bytes * 10 >= prompt_bytes) {
-            Some((slot, _)) => held[slot] = at,
-            None if held.len() < slots => held.push(at),
-            None => {
-                let oldest = (0..held.len()).min_by_key(|slot| held[*slot]).unwrap();
-                held[oldest] = at;
-            }
+        if prompt_bytes > 0 {
+            let end = start + asked[at].total_ms as i64;
+            cache.slots[slot] = Slot { holds: Some(at), free: end, taken: at + 1 };
         }
     }
     expected

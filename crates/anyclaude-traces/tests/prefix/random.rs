@@ -4,7 +4,7 @@ use anyclaude_traces::analysis::prefix::View;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{Asked, ORDERS, found, naive, options, reported};
+use crate::{Asked, ORDERS, Setup, found, naive, reported};
 
 /// Short texts, and long ones that begin alike for longer than is kept of them.
 fn text() -> impl Strategy<Value = String> {
@@ -29,6 +29,8 @@ fn block() -> impl Strategy<Value = Value> {
     });
     prop_oneof![
         4 => marked,
+        1 => (0..3_u32).prop_map(|n| json!({ "type": "thinking", "thinking": format!("hm {n}"), "signature": "s" })),
+        1 => (0..3_u32).prop_map(|n| json!({ "type": "image", "source": { "data": format!("{n}") } })),
         1 => (0..3_u32).prop_map(|n| json!({ "type": "tool_use", "id": format!("t{n}"), "name": "Read", "input": {} })),
     ]
 }
@@ -59,9 +61,11 @@ fn asked() -> impl Strategy<Value = Asked> {
         texts(),
         prop::collection::vec(tool(), 0..4),
         prop::collection::vec(message(), 0..5),
+        prop::sample::select(vec![0, 400, 1000, 2500, 7000]),
     );
-    body.prop_map(|(model, system, tools, messages)| Asked {
+    body.prop_map(|(model, system, tools, messages, total_ms)| Asked {
         body: json!({ "model": model, "system": system, "tools": tools, "messages": messages }),
+        total_ms,
     })
 }
 
@@ -91,18 +95,26 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_simulator_equals_a_naive_one(asked in all_asked()) {
-        for order in ORDERS {
-            for view in [View::Sent, View::Proxied] {
-                let one_slot = naive::simulated(&asked, order, view, 1);
-                for slots in [1, 2, 4] {
-                    let report = reported(&asked, options(order, view, slots));
-                    prop_assert_eq!(found(&report), naive::simulated(&asked, order, view, slots), "{:?} {:?} {}", order, view, slots);
-                    let sum = |of: fn(&crate::Expected) -> u64| one_slot.iter().map(of).sum::<u64>();
-                    prop_assert_eq!(report.totals_one_slot.prompt_bytes, sum(|one| one.prompt_bytes));
-                    prop_assert_eq!(report.totals_one_slot.reusable_bytes, sum(|one| one.reusable_bytes));
-                    prop_assert!(report.requests.iter().all(|one| one.reusable_bytes <= one.prompt_bytes));
+    fn the_simulator_equals_a_naive_one(asked in all_asked(), local in any::<bool>()) {
+        for (order, edits) in ORDERS.into_iter().zip(["sent", "sorted,no-header,text-only"]).chain([(ORDERS[0], "text-only")]) {
+            let view: View = edits.parse().unwrap();
+            let setup = |slots, ram| Setup { order, view, slots, ram, local };
+            let one_slot = naive::simulated(&asked, setup(1, false));
+            for (slots, ram) in [(1, false), (2, false), (4, false), (1, true), (3, true)] {
+                let report = reported(&asked, setup(slots, ram));
+                let (found, expected) = (found(&report), naive::simulated(&asked, setup(slots, ram)));
+                prop_assert_eq!(found.len(), expected.len());
+                for (at, (mut found, expected)) in found.into_iter().zip(expected).enumerate() {
+                    // Of prompts in main memory that give as much, either will do.
+                    if ram && found.reused_from.is_some() && expected.reused_from.is_some() {
+                        found.reused_from = expected.reused_from;
+                    }
+                    prop_assert_eq!(found, expected, "{} {:?}", at, setup(slots, ram));
                 }
+                let sum = |of: fn(&crate::Expected) -> u64| one_slot.iter().map(of).sum::<u64>();
+                prop_assert_eq!(report.totals_one_slot.prompt_bytes, sum(|one| one.prompt_bytes));
+                prop_assert_eq!(report.totals_one_slot.reusable_bytes, sum(|one| one.reusable_bytes));
+                prop_assert!(report.requests.iter().all(|one| one.reusable_bytes <= one.prompt_bytes));
             }
         }
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::naive::{self, Element};
-use crate::{Asked, ORDERS, causes, found, options, reported};
+use crate::{Asked, ORDERS, Setup, causes, found, reported};
 
 /// What happens before the next request.
 #[derive(Debug, Clone)]
@@ -224,7 +224,7 @@ fn built(steps: &[Step]) -> (Vec<Asked>, Vec<Option<Cause>>) {
     let (mut asked, mut rules) = (Vec::new(), Vec::new());
     for step in std::iter::once(&Step::Append).chain(steps) {
         rules.push(session.take(step));
-        asked.push(Asked { body: session.body(step) });
+        asked.push(Asked { body: session.body(step), total_ms: 0 });
     }
     (asked, rules)
 }
@@ -240,9 +240,9 @@ fn expected(
     found: &[Option<Cause>],
 ) -> Vec<Option<Cause>> {
     let sequences: Vec<Vec<Element>> =
-        asked.iter().map(|one| naive::sequence(&one.body, order, View::Sent)).collect();
+        asked.iter().map(|one| naive::sequence(&one.body, order, View::sent())).collect();
     let is_talk = |at: usize| asked[at].body["tools"].is_array();
-    let simulated = naive::simulated(asked, order, View::Sent, slots);
+    let simulated = naive::simulated(asked, Setup::new(order, slots));
     let cause = |(at, step): (usize, &crate::Expected)| {
         step.broke.as_ref()?;
         if at == 0 {
@@ -277,11 +277,11 @@ proptest! {
         let (asked, rules) = built(&steps);
         for order in ORDERS {
             for slots in [1, 2, 4] {
-                let report = reported(&asked, options(order, View::Sent, slots));
+                let report = reported(&asked, Setup::new(order, slots));
                 let causes = causes(&report);
                 let expected = expected(&asked, &rules, &steps, order, slots, &causes);
                 prop_assert_eq!(causes, expected, "{:?} {}\n{:?}", order, slots, steps);
-                prop_assert_eq!(found(&report), naive::simulated(&asked, order, View::Sent, slots));
+                prop_assert_eq!(found(&report), naive::simulated(&asked, Setup::new(order, slots)));
             }
         }
     }

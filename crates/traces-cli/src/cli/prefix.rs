@@ -1,15 +1,14 @@
 //! The arguments of `traces prefix`.
 
 use std::ffi::OsString;
-use std::num::{NonZeroU64, NonZeroUsize};
-use std::str::FromStr;
+use std::num::NonZeroU64;
 
-use anyclaude_traces::analysis::prefix::{Order, View};
-use anyhow::anyhow;
+use anyclaude_traces::prompt_cache::{CacheOptions, Order, View};
 use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};
-use super::{Filter, Format, Formats, Limits, Output};
+use super::shared::at_least_one;
+use super::{CacheArgs, Filter, Format, Formats, Limits, Output};
 
 #[derive(Debug, Args)]
 #[command(
@@ -22,7 +21,7 @@ whatever the filters show; the figures are an upper bound.
 Examples:
   traces prefix                        the last sitting
   traces prefix --kind conversation --text
-  traces prefix --as proxied           what if the proxy stripped and sorted
+  traces prefix --as sorted,no-header  what if the proxy sorted tools and stripped the header
   traces prefix --context 32768        when the window will be full
   traces prefix --order tools-first    GLM, Kimi, Qwen3.5, Cohere
   traces prefix --slots 1 --format json | jq .totals.ratio")
@@ -34,12 +33,13 @@ pub(crate) struct PrefixArgs {
     /// What the model's chat template puts first
     #[arg(long, value_name = "ORDER", default_value = "system-first")]
     pub(crate) order: OrderArg,
-    /// The request as Claude Code sent it, or without its billing header and with sorted tools
-    #[arg(long = "as", value_name = "WHOSE", default_value = "sent")]
+    /// What the backend got: `sent` (what Claude Code sent), or edits joined by commas: `sorted`
+    /// (tools by name), `no-header` (no billing header), `text-only` (no thinking, no images of
+    /// user messages), `truncated` (histories cut as the log says); `auto`: what the logs tell
+    #[arg(long = "as", value_name = "EDITS", default_value = "auto", value_parser = ViewArg::parse)]
     pub(crate) view: ViewArg,
-    /// How many prompts the backend's cache holds; LM Studio's default is 4
-    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
-    pub(crate) slots: NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     /// How many tokens the model's context holds: shows headroom, and the turn that overflows
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub(crate) context: Option<NonZeroU64>,
@@ -52,11 +52,6 @@ pub(crate) struct PrefixArgs {
     pub(crate) filter: Filter,
     #[command(flatten)]
     pub(crate) output: Output,
-}
-
-/// A whole number above 0.
-fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
-    text.parse().map_err(|_| anyhow!("write a whole number from 1 on"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -76,19 +71,34 @@ impl From<OrderArg> for Order {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// What the backend is taken to have got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ViewArg {
-    /// As Claude Code sent it
-    Sent,
-    /// As a proxy may pass it on: no billing header, tools sorted by name
-    Proxied,
+    Auto,
+    Is(View),
 }
 
-impl From<ViewArg> for View {
-    fn from(view: ViewArg) -> Self {
-        match view {
-            ViewArg::Sent => Self::Sent,
-            ViewArg::Proxied => Self::Proxied,
+impl ViewArg {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
         }
+        let view: View = text.parse().map_err(|error| {
+            format!("{error}; `auto` chooses by the logs, and edits are joined by commas")
+        })?;
+        Ok(Self::Is(view))
+    }
+}
+
+impl PrefixArgs {
+    /// How the cache is to be simulated.
+    pub(crate) fn cache_options(&self) -> CacheOptions {
+        let mut options = self.cache.options();
+        options.order = self.order.into();
+        options.view = match self.view {
+            ViewArg::Auto => None,
+            ViewArg::Is(view) => Some(view),
+        };
+        options
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::help::{help, shared};
-use super::{Filter, Format, Formats, Measured, Output};
+use super::{CacheArgs, Filter, Format, Formats, Measured, Output};
 
 #[derive(Debug, Args)]
 #[command(
@@ -46,6 +46,8 @@ pub(crate) struct ReportArgs {
     pub(crate) include_text: bool,
     #[command(flatten)]
     pub(crate) measured: Measured,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]

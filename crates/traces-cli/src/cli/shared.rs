@@ -1,10 +1,14 @@
 //! The arguments that several verbs have.
 
 use std::ffi::OsStr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyclaude_traces::Kind;
 use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::prompt_cache::CacheOptions;
+use anyhow::anyhow;
 use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
@@ -34,6 +38,46 @@ pub(crate) struct Measured {
     /// `traces replay --cold --save FILE`, each with a request that it answered.
     #[arg(long, num_args = 2, value_names = ["FAST.json", "SLOW.json"], value_hint = ValueHint::FilePath)]
     pub(crate) direct: Vec<PathBuf>,
+}
+
+/// The cache that is simulated where the backend does not count what it reused.
+#[derive(Debug, Args)]
+pub(crate) struct CacheArgs {
+    /// How many prompts the backend's cache holds; LM Studio's default is 4
+    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
+    pub(crate) slots: NonZeroUsize,
+    /// Whether main memory keeps what leaves a slot, as llama.cpp and LM Studio do by default
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) cache_ram: RamArg,
+}
+
+/// A whole number above 0.
+pub(super) fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
+    text.parse().map_err(|_| anyhow!("write a whole number from 1 on"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RamArg {
+    /// What the reported counts of cached tokens agree with, else on
+    Auto,
+    /// What leaves a slot is kept in main memory
+    On,
+    /// The slots are all the cache there is
+    Off,
+}
+
+impl CacheArgs {
+    /// How the cache is to be simulated.
+    pub(crate) fn options(&self) -> CacheOptions {
+        let mut options = CacheOptions::default();
+        options.slots = self.slots;
+        options.ram = match self.cache_ram {
+            RamArg::Auto => None,
+            RamArg::On => Some(true),
+            RamArg::Off => Some(false),
+        };
+        options
+    }
 }
 
 /// Which requests.

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::prompt_cache::CacheOptions;
 
 use anyhow::bail;
 
@@ -14,7 +15,7 @@ use crate::select;
 
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?;
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(CacheOptions::default());
     let selection = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         selection.count_tokens(reader.store());

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use anyclaude_traces::Kind;
 use anyclaude_traces::Request;
 use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::prompt_cache::CacheOptions;
 use anyhow::bail;
 
 use super::{reading, report_skipped};
@@ -25,15 +26,28 @@ pub(crate) struct SelectedRequest {
     pub(crate) status: Status,
 }
 
+/// Whether the parts of its time are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Costs {
+    /// They are.
+    Fitted,
+    /// They are not, which spares reading what prompts are made of.
+    Unknown,
+}
+
 /// The newest of the requests that the input selects; says so if there are others.
 pub(crate) fn newest(
     input: &OsStr,
     filter: &Filter,
     output: &Output,
     doing: &str,
+    costs: Costs,
 ) -> anyhow::Result<SelectedRequest> {
     let selector = Selector::parse(input)?;
-    let reader = select::reader(filter, KindFilter::Only(Kind::Conversation))?;
+    let mut reader = select::reader(filter, KindFilter::Only(Kind::Conversation))?;
+    if costs == Costs::Fitted {
+        reader = reader.with_costs(CacheOptions::default());
+    }
     let mut selection = reading(&reader, output, || reader.select_one(&selector))?;
     let status = report_skipped(&selection.skipped, output);
     let Some(request) = selection.requests.last().cloned() else {

@@ -5,11 +5,13 @@ use std::io::Write;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::analysis::context_window::context;
-use anyclaude_traces::analysis::prefix::element_text;
-use anyclaude_traces::analysis::prefix::{CacheInput, Options, PrefixReport, Prompts, prefix};
+use anyclaude_traces::analysis::prefix::{CacheInput, PrefixInput, PrefixReport, Prompts, prefix};
 use anyclaude_traces::analysis::tool_cost::read_tool_costs;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::error::Skipped;
+use anyclaude_traces::model::ModelSpeeds;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::prompt_cache::{CacheOptions, element_text, simulate};
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};
@@ -20,7 +22,7 @@ use crate::select;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_prompts();
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(args.cache_options());
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         let price_list = read_tool_costs(&mut selection, reader.store());
@@ -36,23 +38,18 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         bail!("none of these files could be read as a trace");
     }
     let (store, prompts) = (reader.store().clone(), reader.into_prompts());
-    let mut options = Options::default();
-    (options.order, options.view) = (args.order.into(), args.view.into());
-    (options.slots, options.text) = (args.slots, args.text);
     let mut fetch = |path: &_, place| element_text(&store, path, place);
-    let mut found = prefix(
-        selection.scope,
-        &selection.passing(),
-        &prompts,
-        options,
-        &mut fetch,
-        selection.skipped_list(),
-    );
-    found.price_list = Some(price_list);
-    found.context = args.context.map(|tokens| {
+    let passing = selection.passing();
+    let mut simulation = simulate(&requests(&passing), &prompts, args.cache_options(), &mut fetch);
+    let mut input = PrefixInput::new(selection.scope, &passing);
+    input.speeds = speeds_by_model(selection.of_all_kinds());
+    input.tool_costs = Some(price_list);
+    input.context = args.context.map(|tokens| {
         let requests: Vec<&Request> = selection.requests.iter().collect();
         context(&requests, tokens.get())
     });
+    (input.text, input.skipped) = (args.text, selection.skipped_list());
+    let found = prefix(input, &mut simulation);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
@@ -73,12 +70,21 @@ pub(super) fn simulated(
     prompts: &Prompts,
     scope: Scope,
     passing: &[CacheInput<'_>],
+    options: CacheOptions,
+    speeds: Vec<ModelSpeeds>,
     output: &Output,
 ) -> PrefixReport {
     let mut fetch = |path: &_, place| element_text(store, path, place);
-    let found = prefix(scope, passing, prompts, Options::default(), &mut fetch, Vec::new());
+    let mut simulation = simulate(&requests(passing), prompts, options, &mut fetch);
+    let mut input = PrefixInput::new(scope, passing);
+    input.speeds = speeds;
+    let found = prefix(input, &mut simulation);
     say_lost(&found.skipped, output);
     found
+}
+
+fn requests<'a>(passing: &[CacheInput<'a>]) -> Vec<&'a Request> {
+    passing.iter().map(|input| input.request).collect()
 }
 
 fn say_lost(lost: &[Skipped], output: &Output) {

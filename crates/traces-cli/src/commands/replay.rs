@@ -20,7 +20,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     let model = args.filter.model.take();
     let plan = plan(&args.direct, model)?;
     let target = args.save.as_ref().map(|path| OutputFile::new(path, args.force)).transpose()?;
-    let one = one::newest(&args.input, &args.filter, &args.output, "sending")?;
+    let one = one::newest(&args.input, &args.filter, &args.output, "sending", one::Costs::Unknown)?;
     let mut body = BodyJson::default();
     let path = one.request.path.as_ref();
     one.reader.store().read_one(path, &mut body).context("the file changed while it was read")?;

@@ -10,12 +10,13 @@ use anyclaude_traces::analysis::explain::Direct;
 use anyclaude_traces::analysis::explain::read_prompts;
 use anyclaude_traces::analysis::report::{self, PromptText, report};
 use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::cost::speeds_by_model;
 use anyclaude_traces::model::group::Grouping;
 use anyclaude_traces::model::scope::KindFilter;
 use anyhow::{Context as _, bail};
 
 use super::direct::measured;
-use super::explain::{between, reuses};
+use super::explain::explained;
 use super::prefix::simulated;
 use super::{reading, report_skipped};
 use crate::cli::{Format, ReportArgs};
@@ -24,7 +25,7 @@ use crate::render::select_error::FEW_MODELS;
 use crate::render::{json, notes, page, report as render, units};
 use crate::save::{OutputFile, is_stdout};
 use crate::select;
-use anyclaude_traces::select::{Selection, Side, faster_first, last_two_models};
+use anyclaude_traces::select::{ALL_REQUESTS, Selection, Side, faster_first, last_two_models};
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     let file = args.file.as_deref().filter(|file| !is_stdout(file));
@@ -35,7 +36,8 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --format markdown"
         );
     }
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_prompts();
+    let reader =
+        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let mut selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped, &args.output);
@@ -55,13 +57,20 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     });
     selection.skipped.extend(unreadable);
     let (kind, store, elements) = (reader.kind(), reader.store().clone(), reader.into_prompts());
-    let prefix = simulated(&store, &elements, selection.scope, &selection.passing(), &args.output);
-    let explanation = models
-        .as_ref()
-        .map(|[left, right]| between(selection.scope, left, right, &asked, &reuses(&prefix), direct.clone()));
+    let prefix = simulated(
+        &store,
+        &elements,
+        selection.scope,
+        &selection.passing(),
+        args.cache.options(),
+        speeds_by_model(selection.of_all_kinds()),
+        &args.output,
+    );
     let status = report_skipped(&selection.skipped, &args.output);
-    let all = || Side::of_all("all requests".to_owned(), selection.requests.clone());
+    let all = || Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
     let sides: Vec<Side> = models.map_or_else(|| vec![all()], Vec::from);
+    let explanation =
+        sides.first().map(|left| explained(selection.scope, left, sides.get(1), &asked, direct.clone()));
     let direct = direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
     let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(side).collect();
@@ -70,7 +79,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
     let found = report(report::ReportInput {
-        timing: timing(scope, requests, &joined, skipped, kind, &Grouping::by_model()),
+        timing: timing(scope, requests, &others, &joined, skipped, kind, &Grouping::by_model()),
         others: &others,
         sides: &sides,
         explanation,

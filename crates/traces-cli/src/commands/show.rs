@@ -14,7 +14,7 @@ use crate::render::{json, page, show as render};
 
 pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::Json;
-    let mut one = one::newest(&args.input, &args.filter, &args.output, "showing")?;
+    let mut one = one::newest(&args.input, &args.filter, &args.output, "showing", one::Costs::Fitted)?;
     one.selection.count_all_tokens(one.reader.store());
     let price_list = read_tool_costs(&mut one.selection, one.reader.store());
     let request = one.selection.requests.pop().unwrap_or(one.request);

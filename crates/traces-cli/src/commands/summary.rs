@@ -17,7 +17,8 @@ use crate::select;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?;
+    let reader =
+        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
     let (selection, price_list) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         let price_list = read_tool_costs(&mut selection, reader.store());

@@ -16,7 +16,9 @@ use crate::select;
 
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_logs(&args.logs)?;
+    let reader = select::reader(&args.filter, KindFilter::All)?
+        .with_logs(&args.logs)?
+        .with_costs(args.cache.options());
     let selection = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         selection.count_tokens(reader.store());
@@ -31,8 +33,15 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     }
     let skipped = selection.skipped_list();
     let grouping = grouping(args.by);
-    let found =
-        timing(selection.scope, selection.requests, &selection.joined, skipped, groups_kind, &grouping);
+    let found = timing(
+        selection.scope,
+        selection.requests,
+        &selection.others,
+        &selection.joined,
+        skipped,
+        groups_kind,
+        &grouping,
+    );
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,

@@ -107,10 +107,13 @@ const PREFIX: &[&str] = &[
     "break.evicted_by",
     "break.was",
     "break.now",
+    "lost_bytes",
+    "lost_tokens",
+    "cached_tokens",
+    "cached_source",
     "new_tokens",
     "ttft_ms",
     "expected_ttft_ms",
-    "cold_although_warm",
 ];
 
 /// One row per request that passed through a cache.

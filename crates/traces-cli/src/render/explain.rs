@@ -1,87 +1,228 @@
-//! The page of `traces explain`: headline, bars, evidence and advice on one screen.
+//! The page of `traces explain`: both times, the key question, the parts and what makes
+//! the difference on one screen.
 
-use anyclaude_traces::analysis::explain::{Cause, Contribution, Explanation, VerdictConfidence};
+use anyclaude_traces::analysis::explain::{
+    Cause, Contribution, Explanation, Fact, Interval, LeftOutReason, Millis, Missing, Part, Scenario, Side,
+    VerdictConfidence, names,
+};
 use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::page::Page;
 use super::table::{Grid, number, text};
-use super::units;
+use super::units::{self, UNKNOWN};
 
+/// How much of what is missing a terminal shows.
+const MOST_MISSING: usize = 2;
 /// How long the longest bar is.
 const BAR_WIDTH: u64 = 24;
 
-/// With `on_one_screen`, only the first piece of advice is shown, and what is missing only
-/// where the confidence is low.
+/// `on_one_screen` leaves out what the table shows as well, and most of what is missing.
 pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     let mut page = Page::default();
-    page.line(format!("{}.", found.verdict.headline.trim_end_matches('.')));
-    page.line(basis(found));
-    page.table(bars(found));
-    for evidence in &found.evidence {
-        page.line(evidence.sentence.as_str());
-    }
-    let is_sure = found.verdict.confidence.is_some_and(|confidence| confidence > VerdictConfidence::Low);
-    for (label, sentences, most) in
-        [("Advice", &found.advice, 1), ("Missing", &found.missing, usize::from(!is_sure))]
-    {
-        let shown = if on_one_screen { most } else { sentences.len() };
-        for sentence in sentences.iter().take(shown) {
-            page.line(format!("{label}: {sentence}"));
+    match &found.right {
+        Some(right) => {
+            times(found, right).into_iter().for_each(|line| page.line(line));
+            page.line(format!("{}.", found.verdict.key_answer));
+            page.table(difference(found, right));
         }
+        None => {
+            page.line(format!("{}.", found.verdict.headline));
+            page.line(format!("{}.", found.verdict.key_answer));
+            page.table(breakdown(&found.left));
+        }
+    }
+    page.table(models(found));
+    if found.right.is_some() {
+        page.line(format!("{}.", found.verdict.headline));
+    }
+    page.line(basis(found));
+    let is_in_table = |fact: &Fact| matches!(fact, Fact::Times { .. } | Fact::Contribution { .. });
+    for evidence in found.evidence.iter().filter(|one| !on_one_screen || !is_in_table(&one.fact)) {
+        page.line(evidence.fact.to_string());
+    }
+    let most = if on_one_screen { MOST_MISSING } else { found.missing.len() };
+    for missing in found.missing.iter().take(most) {
+        page.line(format!("Missing: {}", missing_line(missing)));
     }
     page
 }
 
+/// What both sides take, and how many times as long the slower one takes.
+fn times(found: &Explanation, right: &Side) -> Option<String> {
+    let wall = |side: &Side| side.time.and_then(|time| time.wall_ms);
+    let (left_ms, right_ms) = (wall(&found.left)?, wall(right)?);
+    let (left, right) = names(&found.left, right);
+    let factor = Value::Rate(left_ms.max(right_ms)).over(Value::Rate(left_ms.min(right_ms)));
+    let factor = factor.map_or_else(String::new, |factor| format!(": {factor:.1} × as long"));
+    Some(format!("{left} takes {} a request, {right} {}{factor}.", ms(left_ms), ms(right_ms)))
+}
+
 /// Scenario, how sure it is, and what was compared.
 pub(crate) fn basis(found: &Explanation) -> String {
-    let what = if found.paired {
-        units::count(found.n, "pair") + " with the same prompt"
-    } else {
-        format!("groups of {} and {} requests", found.left.requests, found.right.requests)
+    let what = match &found.right {
+        None => units::count(found.n, "request"),
+        Some(_) if found.paired => units::count(found.n, "pair") + " with the same prompt",
+        Some(right) => {
+            let n = |side: &Side| side.time.map_or(0, |time| time.requests);
+            format!("groups of {} and {} requests", n(&found.left), n(right))
+        }
     };
+    let left_out: u64 = found.left_out.iter().map(|left_out| left_out.n).sum();
+    let left_out = if left_out > 0 { format!(" · {left_out} left out") } else { String::new() };
+    if found.right.is_none() {
+        return format!("Means of {what}{left_out}");
+    }
     let sure = found.verdict.confidence.map(|confidence| match confidence {
         VerdictConfidence::High => ", confidence high",
         VerdictConfidence::Medium => ", confidence medium",
         _ => ", confidence low",
     });
-    let left_out: u64 = found.left_out.iter().map(|left_out| left_out.n).sum();
-    let left_out = match left_out {
-        0 => String::new(),
-        n => format!(" · {n} left out"),
+    let scenario = found.verdict.scenario;
+    let meaning = match scenario {
+        Scenario::A => " (LM Studio, the model or the machine)",
+        Scenario::B => " (the proxy, or longer answers)",
+        Scenario::C => " (the prompts)",
+        _ => "",
     };
-    format!("Scenario {}{} · {what}{left_out}", found.verdict.scenario, sure.unwrap_or_default())
+    format!("Scenario {scenario}{meaning}{} · {what}{left_out}", sure.unwrap_or_default())
 }
 
-fn bars(found: &Explanation) -> Grid {
-    let title = if found.delta_ms.is_some_and(|delta| delta.as_f64() < 0.0) {
-        "LEFT LOSES TO"
-    } else {
-        "RIGHT LOSES TO"
-    };
-    let mut grid = Grid::new([text(title, 0), number("TIME", 0), number("SHARE", 1), text("", 0)]);
-    let most =
-        found.contributions.iter().filter_map(|one| one.ms).map(|ms| ms.as_f64().abs()).fold(0.0, f64::max);
-    for contribution in &found.contributions {
+/// A row of the difference: a part of both sides' times, a cause, or both.
+struct Row {
+    label: String,
+    part: Option<Part>,
+    cause: Option<Cause>,
+}
+
+/// The parts of a request's time, with the causes that each is split into.
+fn rows() -> Vec<Row> {
+    let row = |part: Part, cause| Row { label: part.to_string(), part: Some(part), cause };
+    let cause = |cause: Cause| Row { label: format!("  {cause}"), part: None, cause: Some(cause) };
+    vec![
+        row(Part::Proxy, Some(Cause::Proxy)),
+        row(Part::Load, Some(Cause::ModelLoad)),
+        row(Part::Queue, Some(Cause::Queueing)),
+        row(Part::Read, None),
+        cause(Cause::PromptSize),
+        cause(Cause::PromptCache),
+        cause(Cause::PromptProcessingSpeed),
+        row(Part::Write, None),
+        cause(Cause::OutputLength),
+        cause(Cause::GenerationSpeed),
+        row(Part::Stall, Some(Cause::Stalls)),
+        row(Part::Other, Some(Cause::Other)),
+    ]
+}
+
+/// Both sides' times beside what each cause adds. What is 0 everywhere has no row.
+fn difference(found: &Explanation, right: &Side) -> Grid {
+    let columns = [
+        text("MEAN OF A REQUEST", 0),
+        number("LEFT", 0),
+        number("RIGHT", 0),
+        number("DIFFERENCE", 0),
+        number("95 %", 1),
+        number("SHARE", 0),
+    ];
+    let mut grid = Grid::new(columns);
+    if found.delta_ms.is_none() {
+        return grid;
+    }
+    let times = [&found.left, right].map(|side| side.time);
+    for row in rows() {
+        let parts = row.part.map(|part| times.map(|time| time.and_then(|time| part.of(&time))));
+        let contribution =
+            row.cause.and_then(|cause| found.contributions.iter().find(|one| one.cause == cause));
+        let is_known = |values: &[Option<f64>; 2]| values.iter().all(Option::is_some);
+        let is_zero = parts.iter().flatten().flatten().all(|ms| *ms == 0.0)
+            && parts.as_ref().is_none_or(is_known)
+            && contribution.is_none_or(|one| one.ms == Some(Millis::default()));
+        if is_zero {
+            continue;
+        }
+        let [left, right] = parts.map_or_else(Default::default, |parts| parts.map(maybe_ms));
+        grid.row([row.label, left, right].into_iter().chain(contribution_cells(contribution)));
+    }
+    let walls = times.map(|time| maybe_ms(time.and_then(|time| time.wall_ms)));
+    let [left, right] = walls;
+    grid.row([
+        "together".to_owned(),
+        left,
+        right,
+        signed(found.delta_ms),
+        interval(found.delta_interval),
+        String::new(),
+    ]);
+    grid
+}
+
+fn contribution_cells(contribution: Option<&Contribution>) -> [String; 3] {
+    contribution.map_or_else(Default::default, |one| {
+        let share = one.share.map_or_else(|| UNKNOWN.to_owned(), units::percent);
+        [signed(one.ms), interval(one.interval), share]
+    })
+}
+
+/// Where the time of one side goes.
+fn breakdown(side: &Side) -> Grid {
+    let mut grid =
+        Grid::new([text("MEAN OF A REQUEST", 0), number("TIME", 0), number("SHARE", 1), text("", 0)]);
+    let Some(time) = side.time else { return grid };
+    let wall = time.wall_ms.map(Value::Rate);
+    let parts = Part::ALL.map(|part| (part, part.of(&time)));
+    let most = parts.iter().filter_map(|(_, ms)| *ms).fold(0.0, f64::max);
+    for (part, part_ms) in parts.into_iter().filter(|(_, ms)| *ms != Some(0.0)) {
+        let share = part_ms.and_then(|ms| Value::Rate(ms).over(wall?));
         grid.row([
-            name(contribution.cause).to_owned(),
-            contribution.ms.map_or_else(
-                || units::UNKNOWN.to_owned(),
-                |ms| units::delta(Value::Rate(ms.as_f64()), Unit::Ms),
-            ),
-            contribution.share.map_or_else(|| units::UNKNOWN.to_owned(), units::percent),
-            bar(contribution, most),
+            part.to_string(),
+            maybe_ms(part_ms),
+            share.map_or_else(|| UNKNOWN.to_owned(), units::percent),
+            bar(part_ms.unwrap_or(0.0), most),
         ]);
     }
-    if let Some(delta) = found.delta_ms {
-        let blank = String::new;
+    grid.row(["together".to_owned(), maybe_ms(time.wall_ms), String::new(), String::new()]);
+    grid
+}
+
+/// The models of sides in which several ran.
+fn models(found: &Explanation) -> Grid {
+    let columns = [
+        text("MODEL", 0),
+        number("REQUESTS", 2),
+        number("TIME", 0),
+        number("READS TOK/S", 1),
+        number("WRITES TOK/S", 1),
+    ];
+    let mut grid = Grid::new(columns);
+    for one in std::iter::once(&found.left).chain(&found.right).flat_map(|side| &side.models) {
+        let speed = |speed: Option<f64>| units::maybe(speed.map(Value::Rate), Unit::PerSecond);
         grid.row([
-            "together".to_owned(),
-            units::delta(Value::Rate(delta.as_f64()), Unit::Ms),
-            blank(),
-            blank(),
+            one.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
+            one.requests.to_string(),
+            maybe_ms(one.time.and_then(|time| time.wall_ms)),
+            speed(one.speeds.and_then(|speeds| speeds.read_tokens_per_second)),
+            speed(one.speeds.and_then(|speeds| speeds.write_tokens_per_second)),
         ]);
     }
     grid
+}
+
+fn ms(ms: f64) -> String {
+    units::show(Value::Rate(ms), Unit::Ms)
+}
+
+fn maybe_ms(ms: Option<f64>) -> String {
+    units::maybe(ms.map(Value::Rate), Unit::Ms)
+}
+
+/// A difference with its sign.
+pub(crate) fn signed(ms: Option<Millis>) -> String {
+    ms.map_or_else(|| UNKNOWN.to_owned(), |ms| units::delta(Value::Rate(ms.as_f64()), Unit::Ms))
+}
+
+fn interval(interval: Option<Interval>) -> String {
+    let ends = |Interval { low, high }: Interval| format!("{} … {}", signed(Some(low)), signed(Some(high)));
+    interval.map_or_else(|| UNKNOWN.to_owned(), ends)
 }
 
 #[allow(
@@ -89,19 +230,40 @@ fn bars(found: &Explanation) -> Grid {
     clippy::cast_sign_loss,
     reason = "`as` saturates, and bars are of sizes"
 )]
-fn bar(contribution: &Contribution, most: f64) -> String {
-    let size = contribution.ms.map_or(0.0, |ms| ms.as_f64().abs());
-    units::bar((size * 1000.0) as u64, (most * 1000.0) as u64, BAR_WIDTH)
+fn bar(ms: f64, most: f64) -> String {
+    units::bar((ms * 1000.0) as u64, (most * 1000.0) as u64, BAR_WIDTH)
 }
 
-/// What a cause is called.
-pub(crate) fn name(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Proxy => "proxy",
-        Cause::PromptSize => "prompt size",
-        Cause::PromptProcessingSpeed => "prompt processing speed",
-        Cause::OutputLength => "output length",
-        Cause::GenerationSpeed => "generation speed",
-        _ => "prefix cache",
+/// What is missing, and what to do about it.
+pub(crate) fn missing_line(missing: &Missing) -> String {
+    const RECORD: &str = "record with `ANYCLAUDE_DEBUG=2 anyclaude`";
+    let todo = match missing {
+        Missing::Requests { .. }
+        | Missing::PromptTokens { .. }
+        | Missing::OutputTokens { .. }
+        | Missing::CachedTokens { .. }
+        | Missing::Stalls { .. } => RECORD,
+        Missing::DirectMeasurement => {
+            "`traces replay FAST --cold --save fast.json` with that model loaded, the same with SLOW, then \
+             `traces explain --direct fast.json slow.json`"
+        }
+        _ => return missing.to_string(),
+    };
+    format!("{missing} To find out, {todo}.")
+}
+
+/// Why requests took no part.
+pub(crate) fn left_out(reason: LeftOutReason) -> &'static str {
+    match reason {
+        LeftOutReason::NoLog => "without a log",
+        LeftOutReason::NotStreamed => "not streamed",
+        LeftOutReason::NotCompleted => "not completed",
+        LeftOutReason::AmbiguousJoin => "their log lines could be another's",
+        LeftOutReason::NoTotal => "without a time in all",
+        LeftOutReason::NoTtft => "without a time to first token",
+        LeftOutReason::HiddenReasoning => "reasoning that was not streamed",
+        LeftOutReason::NoProxyTime => "the proxy's own time is unknown",
+        LeftOutReason::Unpaired => "no partner with the same prompt",
+        _ => "for another reason",
     }
 }

@@ -2,12 +2,14 @@
 
 use anyclaude_traces::analysis::context_window::ContextReport;
 use anyclaude_traces::analysis::prefix::{
-    Break, Breaker, Evictions, Follows, Order, PrefixReport, PrefixRequest, ReadingSpeed, ToolsDifference,
-    Totals, View,
+    Break, Breaker, Cause, Evictions, Order, PrefixReport, PrefixRequest, ToolsDifference, Totals,
+    UPPER_BOUND, View, Volatile,
 };
 use anyclaude_traces::model::measure::{Unit, Value};
 
 use anyclaude_traces::model::request::TokenMethod;
+use anyclaude_traces::model::timing::CachedSource;
+use anyclaude_traces::model::{CacheUse, ModelSpeeds};
 
 use super::page::Page;
 use super::summary::scope_line;
@@ -27,10 +29,10 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     page.line(assumed(report));
     page.table(totals(report));
-    report.notes.iter().for_each(|note| page.line(note));
+    page.line(format!("{UPPER_BOUND}."));
     page.table(breakers(&report.breakers));
     for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
-        page.line(format!("{}: {}.", breaker_name(breaker), breaker.advice));
+        page.line(format!("{}: {}.", breaker_name(breaker), advice(breaker)));
     }
     for breaker in report.breakers.iter().filter(|breaker| breaker.was.is_some() || breaker.now.is_some()) {
         excerpt(&mut page, breaker);
@@ -38,7 +40,7 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
     one_slot.into_iter().for_each(|line| page.line(line));
-    page.table(reading(&report.reading));
+    page.table(speeds(&report.speeds));
     if let Some(found) = &report.context {
         page.table(context(found));
     }
@@ -92,16 +94,97 @@ fn assumed(report: &PrefixReport) -> String {
         Order::SystemFirst => "system prompt before tools",
         Order::ToolsFirst => "tools before system prompt",
     };
-    let view = match report.view {
-        View::Sent => "as Claude Code sent it",
-        View::Proxied => "as the proxy sends it: no billing header, tools sorted by name",
-    };
+    let view = edits(report.view);
+    let ram = if report.cache.ram { " and main memory" } else { "" };
     let hidden = report.simulated - report.requests.len() as u64;
     let hidden = match hidden {
         0 => String::new(),
         n => format!("; {} simulated too", units::count(n, "other request")),
     };
-    format!("Simulated: {} per model, {order}, {view}{hidden}.", units::count(report.slots, "cache slot"))
+    format!(
+        "Simulated: a cache of {}{ram} a model, {order}, {view}{hidden}.",
+        units::count(report.slots, "slot")
+    )
+}
+
+/// What the proxy made of the requests.
+fn edits(view: View) -> String {
+    let mut edits = Vec::new();
+    let named = [
+        (view.sorted, "tools sorted by name"),
+        (view.no_header, "no billing header"),
+        (view.text_only, "no thinking or images"),
+        (view.truncated, "histories cut as the log says"),
+    ];
+    edits.extend(named.into_iter().filter(|(is_made, _)| *is_made).map(|(_, words)| words));
+    if edits.is_empty() {
+        "as Claude Code sent it".to_owned()
+    } else {
+        format!("as the proxy sends it: {}", edits.join(", "))
+    }
+}
+
+/// What to do about a break.
+pub(crate) fn advice(breaker: &Breaker) -> &'static str {
+    match (breaker.cause, breaker.volatile) {
+        (Cause::BillingHeader, _) => {
+            "set \"CLAUDE_CODE_ATTRIBUTION_HEADER\": \"0\" under \"env\" in Claude Code's settings.json, or use \
+             Claude Code 2.1.181 or newer, in which it no longer changes"
+        }
+        (Cause::DateChanged, _) => {
+            "keep dates and times out of CLAUDE.md, output styles and hooks, or put them last; the date that Claude \
+             Code writes itself changes at midnight only"
+        }
+        (Cause::GitStatus, _) => {
+            "set \"includeGitInstructions\": false in Claude Code's settings.json, or \
+             CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS=1"
+        }
+        (Cause::ToolsChanged, _) => {
+            "have MCP servers connected before the first message, and disable those that come and go or describe \
+             their tools anew"
+        }
+        (Cause::ToolOrder, _) => {
+            "an MCP server lists its tools in another order; nothing is lost where the proxy sorts them"
+        }
+        (Cause::SchemaOrder, _) => {
+            "an MCP server writes the members of its tools in another order: update it, or disable it"
+        }
+        (_, Some(Volatile::RandomId)) => {
+            "find what writes this id into the prompt (CLAUDE.md, a hook, an MCP server) and have it written once; \
+             --text shows the line"
+        }
+        (Cause::VolatileOpening, _) => {
+            "a short piece changes with every conversation, and all behind it is read again: remove it, or put it \
+             last (--text shows it)"
+        }
+        (Cause::SystemChanged, Some(Volatile::WorkingDirectory)) => {
+            "another folder has another system prompt: expect this once for each session"
+        }
+        (Cause::SystemChanged, _) => {
+            "--text shows what changed in the system prompt: make that constant, or put it last"
+        }
+        (Cause::SystemMessageInserted, _) => {
+            "messages of the role system between others move or come late: reminders that hooks or the client add; \
+             fewer hooks mean fewer of them"
+        }
+        (Cause::ResultsCleared, _) => {
+            "the client clears old tool results to save context; each time all behind the first of them is read again"
+        }
+        (Cause::Compacted, _) => {
+            "compaction is read once, and the prompts after it are shorter: nothing to do"
+        }
+        (Cause::Evicted, _) => {
+            "requests of other conversations took its slot: see how many, and of which kind, below"
+        }
+        (Cause::ModelSwapped, _) => {
+            "use one model for background requests too (ANTHROPIC_DEFAULT_HAIKU_MODEL), or make room for both models"
+        }
+        (Cause::HistoryEdited, _) => {
+            "going back to an earlier message makes everything after it new; if that was not you, a hook or the \
+             client rewrites old messages (--text shows which)"
+        }
+        _ => "a new prompt is read once: nothing to do",
+    }
 }
 
 fn totals(report: &PrefixReport) -> Grid {
@@ -154,8 +237,7 @@ pub(crate) fn breakers(breakers: &[Breaker]) -> Grid {
 
 fn breaker_name(breaker: &Breaker) -> String {
     let name = breaker.cause.name();
-    let volatile =
-        breaker.volatile.filter(|_| breaker.cause != anyclaude_traces::analysis::prefix::Cause::DateChanged);
+    let volatile = breaker.volatile.filter(|_| breaker.cause != Cause::DateChanged);
     volatile.map_or_else(|| name.to_owned(), |volatile| format!("{name} ({})", volatile.words()))
 }
 
@@ -209,6 +291,7 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
         number("PROMPT", 0),
         number("REUSABLE", 0),
         number("NEW", 3),
+        number("CACHED", 2),
         number("TTFT", 2),
         number("EXPECTED", 5),
         text("BREAK", 1),
@@ -223,7 +306,8 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
             units::bytes(request.prompt_bytes),
             units::share(request.reusable_bytes, request.prompt_bytes),
             units::bytes(request.prompt_bytes - request.reusable_bytes),
-            ttft(request),
+            cached(request),
+            units::ms(request.ttft_ms),
             units::ms(request.expected_ttft_ms),
             break_.map_or_else(|| UNKNOWN.to_owned(), |break_| break_.element.to_string()),
             break_.map_or_else(|| "appended".to_owned(), cause),
@@ -232,9 +316,13 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
     grid.without_empty(&[UNKNOWN])
 }
 
-fn ttft(request: &PrefixRequest) -> String {
-    let cold = if request.cold_although_warm == Some(true) { " cold" } else { "" };
-    format!("{}{cold}", units::ms(request.ttft_ms))
+/// Tokens from the cache: what the backend counted, else about as many as simulated.
+fn cached(request: &PrefixRequest) -> String {
+    let Some(tokens) = request.cached_tokens else { return UNKNOWN.to_owned() };
+    match request.cached_source {
+        Some(CachedSource::Reported | CachedSource::ServerLog) => units::tokens(tokens),
+        _ => units::estimate(tokens),
+    }
 }
 
 fn cause(break_: &Break) -> String {
@@ -242,35 +330,34 @@ fn cause(break_: &Break) -> String {
     tools.map_or_else(|| break_.cause.name().to_owned(), |tools| format!("{}: {tools}", break_.cause.name()))
 }
 
-fn reading(speeds: &[ReadingSpeed]) -> Grid {
+fn speeds(speeds: &[ModelSpeeds]) -> Grid {
     let mut grid = Grid::new([
         text("MODEL", 0),
         number("N", 3),
         number("READS TOK/S", 0),
-        number("BASE", 2),
-        number("MEDIAN ERROR", 4),
-        text("TTFT FOLLOWS", 0),
+        number("WRITES TOK/S", 2),
+        text("PROMPT CACHE", 1),
     ]);
-    for speed in speeds {
+    for ModelSpeeds { model, speeds, .. } in speeds {
+        let rate = |rate: Option<f64>, n: u64| {
+            let is_sure = n >= 3 && speeds.spread.is_none_or(|spread| spread <= 0.5);
+            let about = if is_sure { "" } else { "about " };
+            rate.map_or_else(|| UNKNOWN.to_owned(), |rate| format!("{about}{rate:.0}"))
+        };
         grid.row([
-            speed.model.as_deref().unwrap_or("(unknown)").to_owned(),
-            speed.n.to_string(),
-            units::per_second(Some(1000.0 / speed.ms_per_token)),
-            units::precise_ms(speed.base_ms),
-            units::precise_ms(speed.median_error_ms),
-            follows(speed.follows).to_owned(),
+            model.as_deref().unwrap_or("(unknown)").to_owned(),
+            speeds.n_read.to_string(),
+            rate(speeds.read_tokens_per_second, speeds.n_read),
+            rate(speeds.write_tokens_per_second, speeds.n_write),
+            match speeds.cache {
+                CacheUse::Reuses => "is used",
+                CacheUse::ReadsAll => "is not used",
+                _ => UNKNOWN,
+            }
+            .to_owned(),
         ]);
     }
-    grid
-}
-
-fn follows(follows: Follows) -> &'static str {
-    match follows {
-        Follows::NewTokens => "new tokens",
-        Follows::NewTokensOneSlot => "new tokens, one slot",
-        Follows::AllTokens => "all tokens",
-        _ => UNKNOWN,
-    }
+    grid.without_empty(&[UNKNOWN])
 }
 
 fn tokens(tokens: Option<u64>) -> String {

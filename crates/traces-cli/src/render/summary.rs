@@ -34,7 +34,6 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         page.line(format!("{} not shown", units::count(more as u64, "older session")));
     }
-    summary.insight.iter().for_each(|insight| page.line(insight.as_str()));
     hint(&mut page, summary, by, next);
     page
 }

@@ -1,11 +1,10 @@
 //! Both models measured without the proxy, and what that says of the recorded
 //! difference.
 
-use super::figures::{Figures, percent};
-use super::split::Split;
+use serde::{Deserialize, Serialize};
 
 /// A model measured without the proxy.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Direct {
     /// From sending to the first token.
     pub ttft_ms: f64,
@@ -16,7 +15,8 @@ pub struct Direct {
 }
 
 /// Why a measurement without the proxy settles nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Doubt {
     /// It is of this model, which is not the one that was recorded.
@@ -25,87 +25,33 @@ pub enum Doubt {
     MaybeCached,
 }
 
-/// The measurements of both sides, beside what was recorded of them.
-pub(super) struct Measured<'a> {
-    pub(super) left: (&'a Direct, &'a Figures),
-    pub(super) right: (&'a Direct, &'a Figures),
-}
+/// From this share on the models themselves make the difference.
+const BACKEND_SHARE: f64 = 0.5;
 
-impl Measured<'_> {
-    /// What of the recorded difference the models show without the proxy as well;
-    /// `None` where the figures do not settle it.
-    pub(super) fn share(&self, split: &Split) -> Option<f64> {
-        if self.is_doubtful() {
-            return None;
-        }
-        let recorded = split.ttft + split.generation;
-        let writing_ms = |(direct, recorded): (&Direct, &Figures)| {
-            let speed = direct.output_tokens_per_second.filter(|speed| *speed > 0.0)?;
-            Some(recorded.mean.as_ref()?.output_tokens? / speed * 1000.0)
-        };
-        let written = writing_ms(self.right)? - writing_ms(self.left)?;
-        let direct = self.right.0.ttft_ms - self.left.0.ttft_ms + written;
-        #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53 µs")]
-        let share = direct * 1000.0 / recorded as f64;
-        share.is_finite().then_some(share)
-    }
-
-    /// Whether these figures settle nothing.
-    pub(super) fn is_doubtful(&self) -> bool {
-        self.left.0.doubt.is_some() || self.right.0.doubt.is_some()
-    }
-
-    pub(super) fn sentence(&self, split: Option<&Split>) -> String {
-        let others: Vec<String> = [self.left, self.right].into_iter().filter_map(of_another_model).collect();
-        if !others.is_empty() {
-            return format!("{}: times of one model say nothing of another.", others.join("; "));
-        }
-        let seconds = |direct: &Direct| format!("{:.1} s", direct.ttft_ms / 1000.0);
-        let speed = |direct: &Direct| {
-            let speed = direct.output_tokens_per_second;
-            speed.map_or_else(|| "an unknown speed".to_owned(), |speed| format!("{speed:.1} tokens/s"))
-        };
-        let ((left, left_side), (right, right_side)) = (self.left, self.right);
-        format!(
-            "Sent straight to the server, {} takes {} to the first token and writes {}, {} {} and {}: {}.",
-            left_side.name,
-            seconds(left),
-            speed(left),
-            right_side.name,
-            seconds(right),
-            speed(right),
-            self.conclusion(split),
-        )
-    }
-
-    fn conclusion(&self, split: Option<&Split>) -> String {
-        let cached = |(direct, side): (&Direct, &Figures)| {
-            (direct.doubt == Some(Doubt::MaybeCached)).then(|| side.name.clone())
-        };
-        let cached: Vec<String> = [self.left, self.right].into_iter().filter_map(cached).collect();
-        if !cached.is_empty() {
-            return format!(
-                "the prompt cache may have helped {}, so that this settles nothing",
-                cached.join(" and ")
-            );
-        }
-        split.and_then(|split| self.share(split)).map_or_else(
-            || "how much of the difference that makes is unknown".to_owned(),
-            |share| {
-                format!(
-                    "that accounts for {} of the recorded difference after the proxy's own work",
-                    percent(share)
-                )
-            },
-        )
+impl Direct {
+    /// How long an answer of so many tokens takes without the proxy; `None` where that
+    /// is unknown or doubtful.
+    fn total_ms(&self, output_tokens: Option<f64>) -> Option<f64> {
+        let speed = self.output_tokens_per_second.filter(|speed| *speed > 0.0)?;
+        let total_ms = self.ttft_ms + output_tokens? / speed * 1000.0;
+        self.doubt.is_none().then_some(total_ms)
     }
 }
 
-fn of_another_model((direct, side): (&Direct, &Figures)) -> Option<String> {
-    match &direct.doubt {
-        Some(Doubt::OtherModel(model)) => {
-            Some(format!("The direct measurement for {} is of {model}", side.name))
-        }
-        _ => None,
-    }
+/// What of the recorded difference the models show without the proxy as well; `None`
+/// where the figures do not tell. `output_tokens` are the means of what was recorded.
+pub(super) fn share_of_difference(
+    (left, right): (&Direct, &Direct),
+    output_tokens: (Option<f64>, Option<f64>),
+    delta_ms: f64,
+) -> Option<f64> {
+    let difference = right.total_ms(output_tokens.1)? - left.total_ms(output_tokens.0)?;
+    let share = difference / delta_ms;
+    share.is_finite().then_some(share)
+}
+
+/// Whether a difference of which the models show this share without the proxy is the
+/// proxy's.
+pub(super) fn proxy_is_bottleneck(share: f64) -> bool {
+    share < BACKEND_SHARE
 }

@@ -15,7 +15,10 @@ const ASIDE: [&str; 2] = ["model", "metadata"];
 pub struct Prompt {
     /// The body but for `model`, `metadata` and marks for caching.
     pub body: Identity,
-    /// The last text that the user wrote; `None` where there is none.
+    /// What the first message of the user says; `None` where there is none.
+    pub first_user_text: Option<Identity>,
+    /// What the last one says: a question, or the results of tool calls. The ids of these
+    /// calls do not count, as they are the model's own.
     pub last_user_text: Option<Identity>,
 }
 
@@ -26,8 +29,10 @@ pub struct PromptVisitor {
     tools: Vec<Identity>,
     messages: Vec<Identity>,
     parameters: BTreeMap<String, Identity>,
-    /// The last text block of the message that is being read.
-    text: Option<Identity>,
+    /// The blocks of the message that is being read.
+    blocks: Vec<Identity>,
+    /// What the messages of the user say.
+    first_user_text: Option<Identity>,
     last_user_text: Option<Identity>,
 }
 
@@ -35,9 +40,6 @@ impl PromptVisitor {
     /// What was seen.
     #[must_use]
     pub fn finish(&self) -> Prompt {
-        let bytes = |identities: &[Identity]| -> Vec<u8> {
-            identities.iter().flat_map(|identity| identity.hash().to_le_bytes()).collect()
-        };
         let mut parts = vec![bytes(&self.system), bytes(&self.tools), bytes(&self.messages)];
         for (name, value) in &self.parameters {
             parts.push(name.as_bytes().to_vec());
@@ -45,6 +47,7 @@ impl PromptVisitor {
         }
         Prompt {
             body: Identity::of_parts(parts.iter().map(Vec::as_slice)),
+            first_user_text: self.first_user_text,
             last_user_text: self.last_user_text,
         }
     }
@@ -56,21 +59,28 @@ impl Visit for PromptVisitor {
     }
 
     fn element(&mut self, element: &Element<'_>) {
-        let identity = element.raw.identity();
         match element.place {
-            ElementPath::System(_) => self.system.push(identity),
-            ElementPath::Tool(_) => self.tools.push(identity),
-            ElementPath::Block { .. } if element.text().is_some() => self.text = Some(identity),
-            ElementPath::Block { .. } => {}
+            ElementPath::System(_) => self.system.push(element.raw.identity()),
+            ElementPath::Tool(_) => self.tools.push(element.raw.identity()),
+            ElementPath::Block { .. } => match element.kind.as_deref() {
+                Some("thinking" | "redacted_thinking") => {}
+                Some("tool_result") => {
+                    let result = without_call_ids(&element.raw.content());
+                    self.blocks.push(Identity::of_parts([result.as_bytes()]));
+                }
+                _ => self.blocks.push(element.raw.identity()),
+            },
         }
     }
 
     fn message(&mut self, message: &Message<'_>) {
         self.messages.push(message.identity);
-        let text = self.text.take();
         if message.role.as_deref() == Some("user") {
-            self.last_user_text = text.or(self.last_user_text);
+            let said = Identity::of_parts([bytes(&self.blocks).as_slice()]);
+            self.first_user_text.get_or_insert(said);
+            self.last_user_text = Some(said);
         }
+        self.blocks.clear();
     }
 
     fn parameter(&mut self, name: &str, value: &Raw<'_>) {
@@ -86,11 +96,29 @@ impl Visit for PromptVisitor {
             Section::Tools => self.tools.clear(),
             Section::Messages => {
                 self.messages.clear();
-                self.last_user_text = None;
+                self.blocks.clear();
+                (self.first_user_text, self.last_user_text) = (None, None);
             }
-            Section::Message(_) => self.text = None,
+            Section::Message(_) => self.blocks.clear(),
         }
     }
+}
+
+fn bytes(identities: &[Identity]) -> Vec<u8> {
+    identities.iter().flat_map(|identity| identity.hash().to_le_bytes()).collect()
+}
+
+/// Compact JSON with the values of `tool_use_id` emptied. Inside of strings quotation
+/// marks are escaped, so that the member's name is found nowhere else.
+fn without_call_ids(json: &str) -> String {
+    const MEMBER: &str = "\"tool_use_id\":\"";
+    let mut pieces = json.split(MEMBER);
+    let mut without = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        without.push_str(MEMBER);
+        without.push_str(piece.find('"').and_then(|end| piece.get(end..)).unwrap_or_default());
+    }
+    without
 }
 
 #[cfg(test)]
@@ -123,14 +151,44 @@ mod tests {
     }
 
     #[test]
-    fn the_last_text_of_the_user_is_not_a_tool_result_or_an_answer() {
+    fn the_words_of_the_user_hold_results_but_not_the_ids_of_calls() {
         let ask = r#"{"role":"user","content":"do it"}"#;
-        let answer = r#"{"role":"assistant","content":"well"}"#;
-        let result = r#"{"role":"user","content":[{"type":"tool_result","content":"42"}]}"#;
-        let one = prompt(&format!(r#"{{"messages":[{ask}]}}"#));
-        let later = prompt(&format!(r#"{{"messages":[{ask},{answer},{result}]}}"#));
-        assert_eq!(one.last_user_text, later.last_user_text);
-        assert!(one.last_user_text.is_some());
+        let call = |id: &str| {
+            format!(
+                r#"{{"role":"assistant","content":[{{"type":"tool_use","id":"{id}","name":"Bash","input":{{}}}}]}}"#
+            )
+        };
+        let result = |id: &str, text: &str| {
+            format!(
+                r#"{{"role":"user","content":[{{"tool_use_id":"{id}","type":"tool_result","content":"{text}",
+                "cache_control":{{}}}}]}}"#
+            )
+        };
+        let turn = |id: &str, text: &str| {
+            prompt(&format!(r#"{{"messages":[{ask},{},{}]}}"#, call(id), result(id, text)))
+        };
+        let first = prompt(&format!(r#"{{"messages":[{ask}]}}"#));
+        assert_eq!(first.first_user_text, first.last_user_text);
+        let one = turn("toolu_1", r#"say \"tool_use_id\":\"x\""#);
+        assert_eq!(one.first_user_text, first.first_user_text);
+        assert_ne!(one.last_user_text, first.last_user_text);
+        let other = turn("call_2", r#"say \"tool_use_id\":\"x\""#);
+        assert_ne!(one.body, other.body);
+        assert_eq!(one.last_user_text, other.last_user_text);
+        assert_ne!(one.last_user_text, turn("toolu_1", r#"say \"tool_use_id\":\"y\""#).last_user_text);
         assert_eq!(prompt(r#"{"messages":[]}"#).last_user_text, None);
+    }
+
+    #[test]
+    fn thinking_and_a_repeated_member_do_not_count() {
+        let user =
+            |content: &str| prompt(&format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#));
+        let plain = user(r#"[{"type":"text","text":"hi"}]"#);
+        let thinks = user(r#"[{"type":"thinking","thinking":"hm"},{"type":"text","text":"hi"}]"#);
+        assert_eq!(plain.last_user_text, thinks.last_user_text);
+        let twice = prompt(
+            r#"{"messages":[{"role":"user","content":"no"}],"messages":[{"role":"user","content":"hi"}]}"#,
+        );
+        assert_eq!(twice.first_user_text, plain.first_user_text);
     }
 }

@@ -1,396 +1,369 @@
-//! Findings in sentences. Every figure is one that was measured, and every
-//! sentence names the requests that it rests on.
+//! The words of `explain`: all of them are here, and nothing reads them back.
 
-use super::direct::Measured;
-use super::eligible::Candidate;
-use super::figures::{
-    Figures, duration, output_tokens, percent, prompt_tokens, proxy, reading_speed, signed, total, wall,
-    writing_speed,
-};
-use super::split::{Split, Us};
-use super::verdict::{Cause, Finding, Scenario, Undetermined, shares, whole};
-use super::{Compared, Comparison, Direct, Evidence, ExplainInput, Totals, Verdict};
-use crate::model::request::Request;
+use std::fmt::{self, Display, Formatter};
 
-/// How to have everything logged next time.
-const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
-/// Contributions below this share are not worth a sentence.
-const LEAST_SHARE: f64 = 0.05;
-/// Above this part of the difference, the backend accounts for it without the proxy.
-const BACKEND_SHARE: f64 = 0.6;
+use serde::{Serialize, Serializer};
 
-/// Everything that sentences are made of.
-pub(super) struct Narrative<'a> {
-    left: Figures,
-    right: Figures,
-    split: Option<&'a Split>,
-    totals: Option<Totals>,
-    finding: Result<Finding, Undetermined>,
-    direct: Option<(Direct, Direct)>,
-    is_paired: bool,
-    is_makeshift: bool,
-    /// The requests that the figures are of.
-    basis: Option<String>,
+use super::cause::{Cause, Part};
+use super::direct::{Direct, Doubt};
+use super::evidence::{Evidence, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
+use super::missing::Missing;
+use crate::model::timing::CachedSource;
+
+/// Serialised as their sentences.
+macro_rules! serialize_as_text {
+    ($($name:ty),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    )*};
+}
+serialize_as_text!(Evidence, Headline, KeyAnswer, Missing);
+
+impl Display for Cause {
+    /// What it is called in a table.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Proxy => "proxy",
+            Self::ModelLoad => "model load",
+            Self::Queueing => "queueing",
+            Self::PromptSize => "prompt size",
+            Self::PromptCache => "prompt cache",
+            Self::PromptProcessingSpeed => "prompt processing speed",
+            Self::OutputLength => "output length",
+            Self::GenerationSpeed => "generation speed",
+            Self::Stalls => "stalls",
+            Self::Other => "other",
+        })
+    }
 }
 
-impl<'a> Narrative<'a> {
-    pub(super) fn new(
-        question: &ExplainInput<'_>,
-        basis: &Comparison<'_>,
-        split: Option<&'a Split>,
-        totals: Option<Totals>,
-        finding: Result<Finding, Undetermined>,
-    ) -> Self {
-        let [left, right] = basis.sides();
-        let reuse = basis.reuse(question.reuse);
-        let names = names(question);
-        Self {
-            left: Figures::of(names.0, &left, reuse.map(|(left, _)| left)),
-            right: Figures::of(names.1, &right, reuse.map(|(_, right)| right)),
-            split,
-            totals,
-            finding,
-            direct: question.direct.clone(),
-            is_paired: basis.is_paired(),
-            is_makeshift: basis.is_makeshift,
-            basis: named(basis),
-        }
+impl Display for Part {
+    /// What it is called in a table.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Proxy => "proxy",
+            Self::Load => "model load",
+            Self::Queue => "queueing",
+            Self::Read => "prompt processing",
+            Self::Write => "generation",
+            Self::Stall => "stalls",
+            Self::Other => "other",
+        })
     }
+}
 
-    /// What the right side takes longer.
-    fn delta(&self) -> Us {
-        self.split.map(Split::delta).or(self.totals.map(Totals::delta)).unwrap_or(0)
-    }
-
-    fn slower(&self) -> &Figures {
-        if self.delta() < 0 { &self.left } else { &self.right }
-    }
-
-    fn faster(&self) -> &Figures {
-        if self.delta() < 0 { &self.right } else { &self.left }
-    }
-
-    /// Whether the measurements without the proxy clear the backend: it is about as
-    /// fast on both sides there.
-    fn direct_blames_proxy(&self) -> bool {
-        let share = self.measured().zip(self.split).and_then(|(measured, split)| measured.share(split));
-        self.finding.is_ok() && share.is_some_and(|share| share <= 1.0 - BACKEND_SHARE)
-    }
-
-    pub(super) fn verdict(&self) -> Verdict {
-        let undetermined = |headline: String| Verdict {
-            headline,
-            cause: None,
-            scenario: Scenario::Undetermined,
-            confidence: None,
-        };
-        match self.finding {
-            Err(why) => undetermined(self.without_verdict(why)),
-            Ok(finding) if self.direct_blames_proxy() => Verdict {
-                headline: format!(
-                    "{} is slower through the proxy only: sent straight to the server, it is about as fast",
-                    self.slower().name
-                ),
-                cause: Some(Cause::Proxy),
-                scenario: Scenario::B,
-                confidence: Some(finding.certainty),
-            },
-            Ok(finding) => Verdict {
-                headline: self.headline(&finding),
-                cause: Some(finding.cause),
-                scenario: finding.scenario,
-                confidence: Some(finding.certainty),
-            },
-        }
-    }
-
-    fn without_verdict(&self, why: Undetermined) -> String {
-        let (left, right) = (&self.left.name, &self.right.name);
-        match why {
-            Undetermined::Nothing => {
-                let side = match (&self.left.mean, &self.right.mean) {
-                    (None, Some(_)) => left.as_str(),
-                    (Some(_), None) => right.as_str(),
-                    _ => "either side",
-                };
-                format!("Undetermined: no request of {side} can be compared")
+impl Display for Headline {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slower { slower, cause, figures, occurrences } => {
+                write!(f, "{slower} is slower because {}", because(*cause))?;
+                happened(f, *occurrences)?;
+                figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
             }
-            Undetermined::Hidden => "Undetermined: reasoning that was not streamed hides when the first \
-                                     token came"
-                .to_owned(),
-            Undetermined::Alike => format!("{left} and {right} take about as long: {}", self.both(total)),
-            Undetermined::Unknown => format!(
-                "Undetermined: most of what makes {} slower could not be told apart, as token counts are \
-                 missing",
-                self.slower().name
+            Self::Alike { left, right, left_ms, right_ms } => write!(
+                f,
+                "{left} and {right} take about as long: {} and {} a request",
+                duration(*left_ms),
+                duration(*right_ms)
+            ),
+            Self::Uncertain { slower, delta_ms, interval } => {
+                write!(f, "No verdict: {slower} takes {} longer in the mean", duration(*delta_ms))?;
+                if let Some(interval) = interval {
+                    let (low, high) = (interval.low.as_f64(), interval.high.as_f64());
+                    write!(f, ", but single requests differ so much that it may be chance")?;
+                    write!(f, " (95 %: {} to {})", signed(low), signed(high))?;
+                }
+                Ok(())
+            }
+            Self::Unexplained { slower, share } => write!(
+                f,
+                "No verdict: {} of what {slower} takes longer is in no part that the recording tells apart",
+                percent(*share)
+            ),
+            Self::TooFew { sides } => {
+                let few = |(side, n): &(String, u64)| match n {
+                    0 => format!("no completed request of {side}"),
+                    1 => format!("only 1 completed request of {side}"),
+                    n => format!("only {n} completed requests of {side}"),
+                };
+                let few: Vec<String> = sides.iter().map(few).collect();
+                write!(f, "No verdict: {}", few.join(", "))
+            }
+            Self::OneSide { name, wall_ms, part, part_ms } => write!(
+                f,
+                "{name} takes {} a request: {} of it is {}",
+                duration(*wall_ms),
+                percent(part_ms / wall_ms),
+                what(*part)
             ),
         }
     }
+}
 
-    fn headline(&self, finding: &Finding) -> String {
-        let slower = &self.slower().name;
-        let reads = matches!(finding.cause, Cause::PromptProcessingSpeed | Cause::PrefixCache);
-        let (mostly, besides) = match finding.scenario {
-            Scenario::B if reads => ("", "; generation and proxy together weigh even more"),
-            Scenario::Mixed => ("above all ", ""),
-            _ => ("", ""),
-        };
-        let because = match finding.cause {
-            Cause::Proxy => format!("the proxy works longer before it sends: {}", self.both(proxy)),
-            Cause::PromptSize => format!("its prompts are larger: {}", self.both(prompt_tokens)),
-            Cause::PromptProcessingSpeed => {
-                format!("prompts are read more slowly: {}", self.both(reading_speed))
-            }
-            Cause::OutputLength => format!("it writes longer answers: {}", self.both(output_tokens)),
-            Cause::GenerationSpeed => {
-                format!("it generates more slowly: {}", self.both(writing_speed))
-            }
-            Cause::PrefixCache => {
-                let reuse = |side: &Figures| side.reuse.map(percent);
-                format!("less of its prompts could come from the prompt cache: {}", self.both(reuse))
-            }
-        };
-        format!("{slower} is slower {mostly}because {because}{besides}")
-    }
-
-    /// A figure of the slower side against that of the faster one.
-    fn both(&self, of: impl Fn(&Figures) -> Option<String>) -> String {
-        let show = |side: &Figures| of(side).unwrap_or_else(|| "unknown".to_owned());
-        let (slow, fast) = (show(self.slower()), show(self.faster()));
-        // One unit is enough where both have the same.
-        let bare = [" k tokens", " tokens/s", " tokens"]
-            .iter()
-            .find_map(|unit| if fast.ends_with(unit) { slow.strip_suffix(unit) } else { None });
-        format!("{} vs {fast}", bare.unwrap_or(&slow))
-    }
-
-    pub(super) fn evidence(&self) -> Vec<Evidence> {
-        let mut evidence = Vec::new();
-        if let Some(split) = self.split {
-            let time = if split.proxy.is_some() { wall } else { total };
-            evidence.push(self.on_requests(format!(
-                "{} takes {} in the mean, {} {}.",
-                self.slower().name,
-                time(self.slower()).unwrap_or_default(),
-                self.faster().name,
-                time(self.faster()).unwrap_or_default(),
-            )));
-            evidence.extend(self.parts(split));
-        } else if let Some(totals) = self.totals {
-            evidence.push(self.on_requests(format!(
-                "{} takes {} longer in all, of which the part before the first token is unknown.",
-                self.slower().name,
-                duration(totals.delta().abs())
-            )));
-        }
-        if self.left.reuse.is_some() && self.right.reuse.is_some() {
-            let reuse = self.both(|side| side.reuse.map(percent));
-            evidence.push(
-                self.on_requests(format!(
-                    "A prompt cache could have reused {reuse} of the prompts, at most."
-                )),
-            );
-        }
-        let direct = self.measured().map(|measured| measured.sentence(self.split));
-        evidence.extend(direct.map(|sentence| Evidence { sentence, requests: None }));
-        evidence
-    }
-
-    fn on_requests(&self, sentence: String) -> Evidence {
-        Evidence { sentence, requests: self.basis.clone() }
-    }
-
-    /// A sentence for each part that counts, the largest first.
-    fn parts(&self, split: &Split) -> Vec<Evidence> {
-        let shares = shares(split);
-        let whole = duration(whole(split).abs());
-        let mut parts: Vec<(f64, Us, Cause)> = Cause::CONTRIBUTING
-            .into_iter()
-            .zip(shares)
-            .filter_map(|(cause, share)| Some((share?, cause.part(split)?, cause)))
-            .filter(|(share, ..)| share.abs() >= LEAST_SHARE)
-            .collect();
-        parts.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let sentence = |(share, part, cause): (f64, Us, Cause)| {
-            let time = duration(part.abs());
-            let figures = self.figures(cause);
-            if share < 0.0 {
-                return format!("Against that, {} saves {time}: {figures}.", noun(cause));
-            }
-            let share = percent(share);
-            format!("{time} of {whole} ({share}) is {}: {figures}.", noun(cause))
-        };
-        let mut sentences: Vec<String> = parts.into_iter().map(sentence).collect();
-        if split.prompt_size.is_none() {
-            sentences.push(format!(
-                "{} is time to first token that cannot be split: prompt tokens are unknown.",
-                signed(split.ttft),
-            ));
-        }
-        if split.output_length.is_none() {
-            sentences.push(format!(
-                "{} is generation that cannot be split: output tokens are unknown.",
-                signed(split.generation),
-            ));
-        }
-        sentences.into_iter().map(|sentence| self.on_requests(sentence)).collect()
-    }
-
-    fn figures(&self, cause: Cause) -> String {
-        match cause {
-            Cause::Proxy => self.both(proxy),
-            Cause::PromptSize => self.both(prompt_tokens),
-            Cause::PromptProcessingSpeed | Cause::PrefixCache => {
-                let keepalives = self.slower().keepalives.zip(self.faster().keepalives);
-                let keepalives = keepalives.filter(|(slow, fast)| slow + fast > 0);
-                let keepalives = keepalives.map(|(slow, fast)| format!("; keepalives {slow} vs {fast}"));
-                format!("{}{}", self.both(reading_speed), keepalives.unwrap_or_default())
-            }
-            Cause::OutputLength => self.both(output_tokens),
-            Cause::GenerationSpeed => self.both(writing_speed),
-        }
-    }
-
-    /// The measurements without the proxy, beside what was recorded.
-    fn measured(&self) -> Option<Measured<'_>> {
-        let (left, right) = self.direct.as_ref()?;
-        Some(Measured { left: (left, &self.left), right: (right, &self.right) })
-    }
-
-    pub(super) fn missing(&self) -> Vec<String> {
-        let mut missing = Vec::new();
-        let sides = [&self.left, &self.right];
-        for side in sides {
-            if side.mean.is_none() {
-                missing.push(format!(
-                    "No streamed request of {} has certain times to its end: record some with {RECORD}.",
-                    side.name
-                ));
-            } else if side.mean.is_some_and(|mean| mean.proxy.is_none()) {
-                missing.push(format!(
-                    "The proxy's own time is unknown of {}, so that the difference is of total_ms: keep the \
-                     request-logs of anyclaude beside the traces.",
-                    side.name
-                ));
-            }
-            if side.mean.is_some_and(|mean| !mean.is_complete()) {
-                missing.push(format!(
-                    "The backend told no token counts of {}: turn usage on in its server, or record with {RECORD}.",
-                    side.name
-                ));
-            }
-        }
-        let have_requests = sides.iter().all(|side| side.mean.is_some());
-        if have_requests && sides.iter().any(|side| side.keepalives.is_none()) {
-            missing.push(format!("Keepalives are unknown at debug level 1: record with {RECORD}."));
-        }
-        if have_requests && !self.is_paired {
-            missing.push(
-                "No requests of both sides had the same prompt, so that groups are compared: give both models \
-                 the same task."
-                    .to_owned(),
-            );
-        }
-        if self.is_makeshift {
-            missing.push(
-                "On one side every request overlapped another one or was the first of its process: send a few \
-                 one after the other."
-                    .to_owned(),
-            );
-        }
-        if have_requests && self.measured().is_none_or(|measured| measured.is_doubtful()) {
-            missing.push(
-                "Whether it is as slow without the proxy: `traces replay FAST --cold --save fast.json` with that \
-                 model loaded, the same with SLOW, then `traces explain --direct fast.json slow.json`."
-                    .to_owned(),
-            );
-        }
-        missing
-    }
-
-    pub(super) fn advice(&self) -> Vec<String> {
-        let cause = match self.finding {
-            Ok(_) if self.direct_blames_proxy() => Some(Cause::Proxy),
-            Ok(finding) => Some(finding.cause),
-            Err(Undetermined::Alike) => None,
-            Err(_) => {
-                return vec![
-                    "Measure both models without the proxy: `traces replay INPUT --model NAME` sends a recorded \
-                     request straight to the server."
-                        .to_owned(),
-                ];
-            }
-        };
-        let advice: &[&str] = match cause {
-            None => &[],
-            Some(Cause::Proxy) => &[
-                "Run anyclaude with debug off (ANYCLAUDE_DEBUG=0), and compare with `traces diff run:A run:B`.",
-                "Update anyclaude: its own work grows with the prompt.",
-            ],
-            Some(Cause::PromptSize) => &[
-                "Send fewer tools: `traces show` ranks them, and MCP servers that are not used can be turned off.",
-                "Begin a fresh conversation (/clear) or compact it (/compact): every turn repeats all before it.",
-            ],
-            Some(Cause::PrefixCache) => &[
-                "See what breaks the prompt cache with `traces prefix`, and mend the worst first.",
-                "Set CLAUDE_CODE_ATTRIBUTION_HEADER=0 in settings.json if a billing header heads the prompt.",
-            ],
-            Some(Cause::PromptProcessingSpeed) => &[
-                "Give it less to read: fewer tools and MCP servers, and a fresh conversation (/clear).",
-                "Try another engine or a smaller quantisation of this model: reading speed is the backend's own.",
-                "Load the model with a smaller context, and all its layers on the GPU.",
-            ],
-            Some(Cause::OutputLength) => &[
-                "Turn thinking off (/no_think, or a model that does not think): the answers are longer, not slower.",
-            ],
-            Some(Cause::GenerationSpeed) => &[
-                "Try a smaller quantisation, another engine, or a model with fewer active parameters.",
-                "Load the model with a smaller context, and all its layers on the GPU.",
-            ],
-        };
-        advice.iter().map(|&advice| advice.to_owned()).collect()
+/// What the slower side does or has.
+fn because(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Proxy => "anyclaude itself works longer before it sends",
+        Cause::ModelLoad => "its model was loaded first",
+        Cause::Queueing => "its requests waited for others in the backend",
+        Cause::PromptSize => "it has more new tokens to read",
+        Cause::PromptCache => "it reads more tokens again that an earlier turn had already sent",
+        Cause::PromptProcessingSpeed => "it reads prompts more slowly",
+        Cause::OutputLength => "its answers are longer",
+        Cause::GenerationSpeed => "it generates more slowly",
+        Cause::Stalls => "its answers stall",
+        Cause::Other => "of time that the recording does not tell apart",
     }
 }
 
-/// Both sides by the model that ran, where that tells them apart, else as the user
-/// named them.
-fn names(question: &ExplainInput<'_>) -> (String, String) {
-    let model = |requests: &[&Request]| {
-        let mut models = requests.iter().map(|request| request.model.as_deref());
-        let first = models.next().flatten()?;
-        models.all(|model| model == Some(first)).then(|| first.to_owned())
-    };
-    match (model(&question.left), model(&question.right)) {
-        (Some(left), Some(right)) if left != right => (left, right),
-        _ => (question.left_selector.to_owned(), question.right_selector.to_owned()),
+/// What a part is spent on.
+fn what(part: Part) -> &'static str {
+    match part {
+        Part::Proxy => "anyclaude's own work before it sends",
+        Part::Load => "loading the model",
+        Part::Queue => "waiting for other requests in the backend",
+        Part::Read => "prompt processing",
+        Part::Write => "generation",
+        Part::Stall => "silence inside answers",
+        Part::Other => "time that the recording does not tell apart",
     }
 }
 
-/// The requests that figures are of, by the names of their files.
-fn named(basis: &Comparison<'_>) -> Option<String> {
-    let stem = |one: &Candidate<'_>| {
-        let stem = one.request.path.as_ref().file_stem().unwrap_or_default();
-        stem.to_string_lossy().into_owned()
-    };
-    let more = |n: usize| if n > 1 { format!(" and {} more", n - 1) } else { String::new() };
-    Some(match &basis.compared {
-        Compared::Pairs(pairs) => {
-            let first = pairs.first()?;
-            format!("{} / {}{}", stem(&first.left), stem(&first.right), more(pairs.len()))
-        }
-        Compared::Groups(left, right) => {
-            let side = |side: &[Candidate<'_>]| Some(format!("{}{}", stem(side.first()?), more(side.len())));
-            format!("{} / {}", side(left)?, side(right)?)
-        }
-    })
-}
-
+/// What of the difference is a cause's.
 fn noun(cause: Cause) -> &'static str {
     match cause {
-        Cause::Proxy => "the proxy's own work before it sends",
-        Cause::PromptSize => "the size of the prompts",
-        Cause::PromptProcessingSpeed | Cause::PrefixCache => "prompt processing",
+        Cause::Proxy => what(Part::Proxy),
+        Cause::ModelLoad => what(Part::Load),
+        Cause::Queueing => what(Part::Queue),
+        Cause::PromptSize => "new tokens to read",
+        Cause::PromptCache => "tokens read again although an earlier turn had sent them",
+        Cause::PromptProcessingSpeed => "the speed of prompt processing",
         Cause::OutputLength => "the length of the answers",
         Cause::GenerationSpeed => "the speed of generation",
+        Cause::Stalls => what(Part::Stall),
+        Cause::Other => what(Part::Other),
     }
+}
+
+fn happened(f: &mut Formatter<'_>, occurrences: Option<Occurrences>) -> fmt::Result {
+    occurrences.map_or(Ok(()), |Occurrences { n, of }| write!(f, " (in {n} of {of} requests)"))
+}
+
+impl Display for Figures {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let show = |figure| match self.unit {
+            FigureUnit::Ms => duration(figure),
+            FigureUnit::Tokens => tokens(figure),
+            FigureUnit::TokensPerSecond => speed(figure),
+        };
+        let unit = match self.unit {
+            FigureUnit::Ms => " a request",
+            FigureUnit::Tokens => " tokens a request",
+            FigureUnit::TokensPerSecond => " tokens/s",
+        };
+        write!(f, "{} vs {}{unit}", show(self.slower), show(self.faster))
+    }
+}
+
+impl Display for KeyAnswer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Is anyclaude the bottleneck? ")?;
+        f.write_str(match self.is_bottleneck {
+            Some(true) => "Yes",
+            Some(false) => "No",
+            None => "That cannot be told",
+        })?;
+        if let Some(share) = self.share_without_proxy {
+            return write!(f, ": without it {} of the difference is there as well", percent(share));
+        }
+        let whole = match self.whole {
+            Whole::Difference => "the difference",
+            Whole::Wait => "the wait",
+        };
+        match self.share {
+            Some(share) if share < 0.0 => write!(f, ": its own work makes the slower side faster"),
+            Some(share) => write!(f, ": {} of {whole}", percent(share)),
+            None if self.whole == Whole::Wait => write!(f, ": its own time is unknown"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Evidence {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.fact, f)?;
+        self.requests.as_ref().map_or(Ok(()), |requests| write!(f, " [{requests}]"))
+    }
+}
+
+impl Display for Fact {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times { slower, faster, slower_ms, faster_ms, with_proxy } => {
+                let (slow, fast) = (duration(*slower_ms), duration(*faster_ms));
+                write!(f, "{slower} takes {slow} a request in the mean, {faster} {fast}")?;
+                if !with_proxy {
+                    write!(f, ", both without the proxy's own work")?;
+                }
+                write!(f, ".")
+            }
+            Self::Contribution { cause, ms, delta_ms, share, figures, occurrences } => {
+                let ms = duration(*ms);
+                if *share < 0.0 {
+                    write!(f, "Against that, {} saves {ms}", noun(*cause))?;
+                } else {
+                    let (delta, share) = (duration(*delta_ms), percent(*share));
+                    write!(f, "{ms} of {delta} ({share}) is {}", noun(*cause))?;
+                }
+                happened(f, *occurrences)?;
+                figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))?;
+                write!(f, ".")
+            }
+            Self::Cached { side, share, source } => {
+                write!(f, "{} of the prompt tokens of {side} came from the prompt cache", percent(*share))?;
+                f.write_str(match source {
+                    CachedSource::ServerLog => ", by the server's log.",
+                    CachedSource::Reported => ", as the backend reported.",
+                    CachedSource::Simulated => ", as far as a simulated cache tells.",
+                    CachedSource::None => ": its backend is seen to reuse nothing.",
+                })
+            }
+            Self::Keepalives { side, most } => {
+                let s = if *most == 1 { "" } else { "s" };
+                write!(f, "The longest wait of {side} took {most} keepalive{s}, one each 10 s.")
+            }
+            Self::Direct { left, left_direct, right, right_direct, share } => {
+                direct(f, [(left, left_direct), (right, right_direct)], *share)
+            }
+            Self::Part { part, ms, wall_ms, tokens: n, tokens_per_second, occurrences } => {
+                let (time, wall, share) = (duration(*ms), duration(*wall_ms), percent(ms / wall_ms));
+                write!(f, "{time} of {wall} ({share}) is {}", what(*part))?;
+                happened(f, *occurrences)?;
+                let n = n.map(|n| format!("{} tokens a request", tokens(n)));
+                let speed = tokens_per_second.map(|figure| format!("{} tokens/s", speed(figure)));
+                let figures: Vec<String> = n.into_iter().chain(speed).collect();
+                if !figures.is_empty() {
+                    write!(f, ": {}", figures.join(", "))?;
+                }
+                write!(f, ".")
+            }
+        }
+    }
+}
+
+fn direct(f: &mut Formatter<'_>, sides: [(&String, &Direct); 2], share: Option<f64>) -> fmt::Result {
+    let other = |(side, direct): &(&String, &Direct)| match &direct.doubt {
+        Some(Doubt::OtherModel(model)) => Some(format!("The direct measurement for {side} is of {model}")),
+        _ => None,
+    };
+    let others: Vec<String> = sides.iter().filter_map(other).collect();
+    if !others.is_empty() {
+        return write!(f, "{}: times of one model say nothing of another.", others.join("; "));
+    }
+    let speed_of = |direct: &Direct| {
+        let figure = direct.output_tokens_per_second;
+        figure.map_or_else(|| "an unknown speed".to_owned(), |figure| format!("{} tokens/s", speed(figure)))
+    };
+    let [(left, left_direct), (right, right_direct)] = sides;
+    write!(
+        f,
+        "Sent straight to the server, {left} takes {} to the first token and writes {}, {right} {} and {}: ",
+        duration(left_direct.ttft_ms),
+        speed_of(left_direct),
+        duration(right_direct.ttft_ms),
+        speed_of(right_direct),
+    )?;
+    let cached = |(side, direct): &(&String, &Direct)| {
+        (direct.doubt == Some(Doubt::MaybeCached)).then(|| (*side).clone())
+    };
+    let cached: Vec<String> = sides.iter().filter_map(cached).collect();
+    if !cached.is_empty() {
+        let sides = cached.join(" and ");
+        return write!(f, "the prompt cache may have helped {sides}, so that this settles nothing.");
+    }
+    match share {
+        Some(share) => write!(f, "that accounts for {} of the recorded difference.", percent(share)),
+        None => write!(f, "how much of the recorded difference that makes is unknown."),
+    }
+}
+
+impl Display for Missing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requests { side } => {
+                write!(f, "No streamed, completed request of {side} has times that are certainly its own.")
+            }
+            Self::MoreRequests { side, completed: 1 } => write!(
+                f,
+                "Only 1 completed request of {side}, and no prompt that both sides answered: no verdict."
+            ),
+            Self::MoreRequests { side, completed } => write!(
+                f,
+                "Only {completed} completed requests of {side}, and no prompt that both sides answered: no verdict."
+            ),
+            Self::ProxyTime { known, of } => write!(
+                f,
+                "The proxy's own time is known of {known} of {of}, so that times without it are compared: it \
+                 is in the request logs of anyclaude."
+            ),
+            Self::PromptTokens { side, unknown, of } => write!(
+                f,
+                "The backend told no believable number of prompt tokens for {unknown} of {of} requests of {side}: \
+                 what reading their prompts took is not split."
+            ),
+            Self::CachedTokens { side, unknown, of } => write!(
+                f,
+                "How many tokens came from the prompt cache is unknown for {unknown} of {of} requests of {side}: \
+                 what reading their prompts took is not split."
+            ),
+            Self::OutputTokens { side, unknown, of } => write!(
+                f,
+                "The backend told no number of output tokens for {unknown} of {of} requests of {side}: what \
+                 their generation took is not split."
+            ),
+            Self::Stalls { side } => write!(
+                f,
+                "Silences inside the answers of {side} are unknown, and part of its generation: they are \
+                 logged from debug level 2 on."
+            ),
+            Self::WaitBeforeTheProxy { side, overlapping, of } => write!(
+                f,
+                "{overlapping} of {of} requests of {side} overlapped others: what they waited before the proxy \
+                 logged them is in no part."
+            ),
+            Self::SamePrompts => write!(
+                f,
+                "No requests of both sides had the same prompt, so that groups are compared: give both the \
+                 same task."
+            ),
+            Self::DirectMeasurement => {
+                write!(f, "Whether the difference is there without the proxy was not measured.")
+            }
+        }
+    }
+}
+
+fn tokens(count: f64) -> String {
+    if count.abs() < 9_999.5 { format!("{count:.0}") } else { format!("{:.1} k", count / 1000.0) }
+}
+
+fn speed(per_second: f64) -> String {
+    let decimals = usize::from(per_second < 99.95);
+    format!("{per_second:.decimals$}")
+}
+
+fn duration(ms: f64) -> String {
+    if ms.abs() < 999.5 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
+}
+
+fn signed(ms: f64) -> String {
+    let sign = if ms < 0.0 { "−" } else { "+" };
+    format!("{sign}{}", duration(ms.abs()))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }

@@ -5,21 +5,20 @@ use std::path::Path;
 
 use super::prompt::{Prompt, PromptVisitor};
 use crate::error::Error;
+use crate::model::eligibility::eligible;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 
-/// Reads what the requests asked that have times to compare, for
+/// Reads what those requests asked that can take part, for
 /// [`explain`](crate::analysis::explain::explain). Files that cannot be read (any more) are
 /// returned beside the rest.
 pub fn read_prompts<'a>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
-    let is_timed = |request: &&Request| {
-        request.stream && request.timing.as_ref().is_some_and(|timing| timing.ttft_ms.is_some())
-    };
+    let takes_part = |request: &&Request| eligible(request).is_ok();
     let timed: Vec<&Path> =
-        requests.into_iter().filter(is_timed).map(|request| request.path.as_ref()).collect();
+        requests.into_iter().filter(takes_part).map(|request| request.path.as_ref()).collect();
     let (sources, mut errors) = store.find(timed);
     let mut prompts = HashMap::new();
     errors.extend(store.scan(&sources, PromptVisitor::default, |file, visitor| {

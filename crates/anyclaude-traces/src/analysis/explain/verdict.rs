@@ -2,75 +2,42 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::split::{Split, Us};
+use super::cause::{Cause, PerCause};
+use super::interval::Intervals;
+use super::millis::Millis;
 
 /// A difference below this is none, …
-const LEAST_DIFFERENCE: Us = 500_000;
+const LEAST_DIFFERENCE_MS: f64 = 500.0;
 /// … and so is one below this part of the faster side.
 const LEAST_SHARE_OF_FASTER: f64 = 0.1;
-/// With so much unknown there is no verdict.
-const MOST_UNKNOWN: f64 = 0.4;
+/// So many completed requests a side are compared where there is no pair.
+pub(super) const LEAST_REQUESTS: usize = 3;
+/// With so much unexplained there is no verdict.
+const MOST_UNEXPLAINED: f64 = 0.4;
+/// Loads, queueing and stalls that explain so much of the difference are said although
+/// the difference itself is uncertain: they happened.
+const SINGLE_REQUESTS_SHARE: f64 = 0.8;
 /// A scenario needs this share.
 const SCENARIO_SHARE: f64 = 0.6;
-/// By so much the slower side's predicted reuse must be lower.
-const REUSE_GAP: f64 = 0.2;
+/// The proxy is the bottleneck from this share on, …
+const BOTTLENECK_SHARE: f64 = 0.5;
+/// … and is none below this one.
+const NO_BOTTLENECK_SHARE: f64 = 0.25;
 /// Shares are floating-point quotients: a threshold counts as reached within this.
 const SLACK: f64 = 1e-9;
 
-/// What makes one side slower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Cause {
-    /// The proxy's own work before it sends.
-    Proxy,
-    /// More tokens to read.
-    PromptSize,
-    /// Fewer tokens read in a second.
-    PromptProcessingSpeed,
-    /// More tokens to write.
-    OutputLength,
-    /// Fewer tokens written in a second.
-    GenerationSpeed,
-    /// Reading speed leads because less of the prompt could be reused. Only in a
-    /// verdict: its milliseconds are those of `prompt_processing_speed`.
-    PrefixCache,
-}
-
-impl Cause {
-    /// The causes that contribute, in the order in which they are listed.
-    pub const CONTRIBUTING: [Self; 5] = [
-        Self::Proxy,
-        Self::PromptSize,
-        Self::PromptProcessingSpeed,
-        Self::OutputLength,
-        Self::GenerationSpeed,
-    ];
-
-    pub(super) fn part(self, split: &Split) -> Option<Us> {
-        match self {
-            Self::Proxy => split.proxy,
-            Self::PromptSize => split.prompt_size,
-            Self::PromptProcessingSpeed | Self::PrefixCache => split.prompt_processing_speed(),
-            Self::OutputLength => split.output_length,
-            Self::GenerationSpeed => split.generation_speed(),
-        }
-    }
-}
-
 /// The performance guide's scenarios.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum Scenario {
-    /// The backend reads the prompt slowly.
+    /// LM Studio, the model or the machine is slow: it would be slow without the proxy too.
     A,
-    /// Generation or the proxy is slow.
+    /// The proxy is slow, or answers are longer.
     B,
-    /// The prompt is too big, or too little of it is reused.
+    /// Prompts are larger, or less of them comes from the prompt cache.
     C,
     /// No scenario makes up 60 % of the difference.
     #[serde(rename = "mixed")]
@@ -92,138 +59,176 @@ impl fmt::Display for Scenario {
     }
 }
 
+impl Scenario {
+    /// The scenario that a cause belongs to.
+    fn of(cause: Cause) -> Option<Self> {
+        match cause {
+            Cause::PromptProcessingSpeed
+            | Cause::GenerationSpeed
+            | Cause::ModelLoad
+            | Cause::Queueing
+            | Cause::Stalls => Some(Self::A),
+            Cause::Proxy | Cause::OutputLength => Some(Self::B),
+            Cause::PromptSize | Cause::PromptCache => Some(Self::C),
+            Cause::Other => None,
+        }
+    }
+}
+
 /// How sure a verdict is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum VerdictConfidence {
     /// Few requests, or no clear lead.
     Low,
-    /// At least two pairs or ten requests a side, and a lead of ten points.
+    /// At least three pairs or ten requests a side, and a lead of ten points.
     Medium,
-    /// At least five pairs, a lead of twenty points, the same sign in four of five,
-    /// and nothing unknown.
+    /// At least five pairs, a lead of twenty points whose interval excludes 0 and of
+    /// which nothing is unknown, and cached tokens that are not all simulated.
     High,
 }
 
 /// Why there is no verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Undetermined {
-    /// No requests to compare on one side.
+    /// A side has no request to compare.
     Nothing,
-    /// Reasoning hid the first tokens of all requests of one side.
-    Hidden,
+    /// A side has fewer than three, and none has a partner.
+    TooFew,
     /// Both sides take about as long.
     Alike,
-    /// Too much of the difference is unknown.
-    Unknown,
+    /// This share of the difference is in no part.
+    Unexplained(f64),
+    /// Requests differ so much among themselves that the difference may be chance.
+    Uncertain,
 }
 
-/// What is weighed.
-#[derive(Debug)]
-pub(super) struct Case<'a> {
-    pub(super) split: Split,
-    /// The pairs one by one; empty for groups.
-    pub(super) pairs: &'a [Split],
-    /// Pairs, or the requests of the smaller group.
-    pub(super) n: usize,
-    /// How long the faster side takes in the mean.
-    pub(super) faster: Us,
-    /// Nothing was left on some side but what should have been left out.
-    pub(super) is_makeshift: bool,
-    /// What share of the prompt a cache could have reused, left and right.
-    pub(super) reuse: Option<(f64, f64)>,
-}
-
-/// What was found, before it is put into words.
+/// What leads.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Finding {
     pub(super) cause: Cause,
-    pub(super) share: f64,
     pub(super) scenario: Scenario,
-    pub(super) certainty: VerdictConfidence,
+    pub(super) confidence: VerdictConfidence,
+    /// Whether it is said although the difference itself is uncertain.
+    pub(super) in_single_requests: bool,
 }
 
-/// The share of each cause in the difference; `None` where it is unknown.
-pub(super) fn shares(split: &Split) -> [Option<f64>; 5] {
-    let whole = whole(split);
-    #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53 µs")]
-    Cause::CONTRIBUTING.map(|cause| {
-        let part = cause.part(split)?;
-        (whole != 0).then(|| part as f64 / whole as f64)
-    })
+/// What there is to weigh.
+pub(super) struct Case<'a> {
+    pub(super) delta: Millis,
+    pub(super) contributions: &'a PerCause<Option<Millis>>,
+    pub(super) intervals: &'a Intervals,
+    pub(super) paired: bool,
+    /// Pairs, or the requests of the smaller group.
+    pub(super) n: usize,
+    /// What the faster side takes in the mean.
+    pub(super) faster_ms: f64,
+    /// Whether every cached count that is known is simulated.
+    pub(super) only_simulated: bool,
+    /// Whether a cached count is unknown, or `cause` in one of the pairs.
+    pub(super) is_unknown_somewhere: &'a dyn Fn(Cause) -> bool,
 }
 
-/// The sum of everything that has the difference's sign, known or not.
-pub(super) fn whole(split: &Split) -> Us {
-    let sign = split.delta().signum();
-    let known = Cause::CONTRIBUTING.iter().filter_map(|cause| cause.part(split));
-    known.chain(split.unsplit()).filter(|part| part.signum() == sign).sum()
+/// Each contribution as a share of everything that has the difference's sign.
+pub(super) fn shares(delta: Millis, contributions: &PerCause<Option<Millis>>) -> PerCause<Option<f64>> {
+    let sign = f64::from(i8::from(delta.0 > 0) - i8::from(delta.0 < 0));
+    let signed = |cause| contributions.get(cause).map(|ms: Millis| ms.as_f64() * sign);
+    let whole: f64 = Cause::ALL.into_iter().filter_map(signed).filter(|ms| *ms > 0.0).sum();
+    PerCause::from_fn(|cause| signed(cause).filter(|_| whole > 0.0).map(|ms| ms / whole))
 }
 
+/// The largest share, and how far it is ahead of the next.
+fn lead(shares: &PerCause<Option<f64>>) -> Option<(Cause, f64)> {
+    let mut known: Vec<(Cause, f64)> =
+        shares.iter().filter_map(|(cause, share)| Some((cause, share?))).collect();
+    // Stable: of two that are equal the first in the list leads.
+    known.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let (cause, share) = *known.first()?;
+    let next = known.get(1).map_or(0.0, |(_, next)| next.max(0.0));
+    Some((cause, share - next))
+}
+
+/// What leads, or why that cannot be said.
 pub(super) fn weigh(case: &Case<'_>) -> Result<Finding, Undetermined> {
-    let split = &case.split;
-    let delta = split.delta();
-    if case.n == 0 {
-        return Err(Undetermined::Nothing);
+    if case.n < LEAST_REQUESTS && !case.paired {
+        return Err(Undetermined::TooFew);
     }
-    #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53 µs")]
-    let is_small = (delta.abs() as f64) < LEAST_SHARE_OF_FASTER * case.faster as f64;
-    if delta.abs() < LEAST_DIFFERENCE || is_small {
+    let size = case.delta.as_f64().abs();
+    if size + SLACK < LEAST_DIFFERENCE_MS.max(LEAST_SHARE_OF_FASTER * case.faster_ms) {
         return Err(Undetermined::Alike);
     }
-    let sign = delta.signum();
-    let unknown: Us = split.unsplit().filter(|part| part.signum() == sign).sum();
-    #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53 µs")]
-    if unknown.abs() as f64 >= MOST_UNKNOWN * whole(split).abs() as f64 {
-        return Err(Undetermined::Unknown);
+    let shares = shares(case.delta, case.contributions);
+    let share = |cause| shares.get(cause).unwrap_or(0.0);
+    if share(Cause::Other) + SLACK >= MOST_UNEXPLAINED {
+        return Err(Undetermined::Unexplained(share(Cause::Other)));
     }
-    let shares = shares(split).map(|share| share.unwrap_or(0.0));
-    let (lead, share, second) = leader(&shares).ok_or(Undetermined::Unknown)?;
-    let [proxy, size, reading, length, writing] = shares;
-    let reaches = |share: f64| share >= SCENARIO_SHARE - SLACK;
-    let cause =
-        if lead == Cause::PromptProcessingSpeed && reuses_less(case) { Cause::PrefixCache } else { lead };
-    let scenario = match cause {
-        Cause::PrefixCache if reaches(reading) => Scenario::C,
-        _ if reaches(reading) => Scenario::A,
-        _ if reaches(proxy + length + writing) => Scenario::B,
-        _ if reaches(size) => Scenario::C,
-        _ => Scenario::Mixed,
+    let (cause, ahead) = lead(&shares).ok_or(Undetermined::Nothing)?;
+    let is_uncertain = case.intervals.delta.is_some_and(super::Interval::includes_zero);
+    if is_uncertain && !(cause.is_of_single_requests() && explained_by_single_requests(case)) {
+        return Err(Undetermined::Uncertain);
+    }
+    let confidence = if is_uncertain { VerdictConfidence::Low } else { confidence(case, cause, ahead) };
+    Ok(Finding { cause, scenario: scenario(&shares), confidence, in_single_requests: is_uncertain })
+}
+
+/// Whether loads, queueing and stalls explain most of the difference.
+fn explained_by_single_requests(case: &Case<'_>) -> bool {
+    let of_single = |cause: &Cause| cause.is_of_single_requests();
+    let ms = |cause| case.contributions.get(cause).map_or(0.0, Millis::as_f64);
+    let explained: f64 = Cause::ALL.into_iter().filter(of_single).map(ms).sum();
+    explained / case.delta.as_f64() + SLACK >= SINGLE_REQUESTS_SHARE
+}
+
+fn scenario(shares: &PerCause<Option<f64>>) -> Scenario {
+    let share = |scenario| -> f64 {
+        let belongs = |cause: Cause| Scenario::of(cause) == Some(scenario);
+        let mine = shares.iter().filter(|(cause, _)| belongs(*cause));
+        mine.filter_map(|(_, share)| share).filter(|share| *share > 0.0).sum()
     };
-    Ok(Finding { cause, share, scenario, certainty: certainty(case, lead, share - second) })
+    let is_it = |scenario: &Scenario| share(*scenario) + SLACK >= SCENARIO_SHARE;
+    [Scenario::A, Scenario::B, Scenario::C].into_iter().find(is_it).unwrap_or(Scenario::Mixed)
 }
 
-/// The cause with the largest share, that share, and the next one.
-fn leader(shares: &[f64; 5]) -> Option<(Cause, f64, f64)> {
-    let mut ranked: Vec<(f64, Cause)> = shares.iter().copied().zip(Cause::CONTRIBUTING).collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let [(share, cause), (second, _), ..] = ranked.as_slice() else { return None };
-    (*share > 0.0).then_some((*cause, *share, *second))
-}
-
-/// Whether a cache could have reused less on the slower side, by much.
-fn reuses_less(case: &Case<'_>) -> bool {
-    let Some((left, right)) = case.reuse else { return false };
-    let (faster, slower) = if case.split.delta() < 0 { (right, left) } else { (left, right) };
-    faster - slower >= REUSE_GAP - SLACK
-}
-
-fn certainty(case: &Case<'_>, lead: Cause, points: f64) -> VerdictConfidence {
-    if case.is_makeshift {
-        return VerdictConfidence::Low;
-    }
-    let sign = case.split.delta().signum();
-    let alike = |split: &&Split| lead.part(split).is_some_and(|part| part.signum() == sign);
-    let agreeing = case.pairs.iter().filter(alike).count();
-    let is_paired = !case.pairs.is_empty();
-    let nothing_unknown = Cause::CONTRIBUTING.iter().all(|cause| cause.part(&case.split).is_some());
-    if is_paired && case.n >= 5 && points >= 0.2 - SLACK && agreeing * 5 >= case.n * 4 && nothing_unknown {
+fn confidence(case: &Case<'_>, cause: Cause, ahead: f64) -> VerdictConfidence {
+    let is_certain = case.intervals.causes.get(cause).is_some_and(|interval| !interval.includes_zero())
+        && !(case.is_unknown_somewhere)(cause);
+    let ahead = ahead + SLACK;
+    if case.paired && case.n >= 5 && ahead >= 0.2 && is_certain && !case.only_simulated {
         VerdictConfidence::High
-    } else if case.n >= if is_paired { 2 } else { 10 } && points >= 0.1 - SLACK {
+    } else if ahead >= 0.1 && (case.n >= 10 || case.paired && case.n >= 3) {
         VerdictConfidence::Medium
     } else {
         VerdictConfidence::Low
+    }
+}
+
+/// Whether the proxy is the bottleneck, by its share among others of the same whole, of
+/// which it may be the largest; `None` where that does not settle it.
+pub(super) fn is_bottleneck(share: Option<f64>, is_largest: bool, unexplained: f64) -> Option<bool> {
+    let share = share?;
+    if is_largest || share + SLACK >= BOTTLENECK_SHARE {
+        Some(true)
+    } else if share + SLACK < NO_BOTTLENECK_SHARE && unexplained + SLACK < MOST_UNEXPLAINED {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// The same of the difference between two sides, whatever is said of its cause.
+pub(super) fn proxy_is_bottleneck(
+    finding: Result<Finding, Undetermined>,
+    shares: &PerCause<Option<f64>>,
+) -> Option<bool> {
+    let largest = lead(shares).map(|(cause, _)| cause);
+    let unexplained = shares.get(Cause::Other).unwrap_or(0.0);
+    let answer = is_bottleneck(shares.get(Cause::Proxy), largest == Some(Cause::Proxy), unexplained);
+    match finding {
+        Ok(_) => answer,
+        Err(Undetermined::Nothing | Undetermined::TooFew) => None,
+        // What may be chance, or is next to nothing, has no bottleneck.
+        Err(_) => answer.filter(|is| !is),
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::cause::Cause;
-use super::report::{Broken, Row, Speeds, rounded};
+use super::report::Rates;
+use super::row::{Broken, Row, rounded};
 use super::volatile::Volatile;
 use super::{Break, ElementName, PrefixRequest, ToolsDifference};
 use crate::model::request::{Kind, Request, TracePath};
@@ -39,8 +40,6 @@ pub struct Breaker {
     /// What is there now, where asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<String>,
-    /// What to do.
-    pub advice: String,
 }
 
 /// What requests cost that took the slot of a conversation.
@@ -74,7 +73,7 @@ impl Sum {
 /// A request and where it broke.
 type Broke<'a> = (&'a PrefixRequest, &'a Break);
 
-/// The breaks in groups of one cause and one sort of line, the costliest first.
+/// The breaks in groups of one cause and one sort of line, the dearest first.
 pub(super) fn breakers(requests: &[PrefixRequest]) -> Vec<Breaker> {
     let mut groups: BTreeMap<(Cause, Option<Volatile>), Vec<Broke<'_>>> = BTreeMap::new();
     for request in requests {
@@ -105,95 +104,41 @@ impl Breaker {
             tools: worst.tools.clone(),
             was: worst.was.clone(),
             now: worst.now.clone(),
-            advice: advice(worst),
         })
     }
 }
 
-/// What to do about a break.
-fn advice(break_: &Break) -> String {
-    match (break_.cause, break_.volatile) {
-        (Cause::BillingHeader, _) => {
-            "set \"CLAUDE_CODE_ATTRIBUTION_HEADER\": \"0\" under \"env\" in Claude Code's settings.json, or let the \
-             proxy strip the header (--as proxied shows what that gives)"
-        }
-        (Cause::DateChanged, _) => {
-            "keep dates and times out of CLAUDE.md, output styles and hooks, or put them last; the date that Claude \
-             Code writes itself changes at midnight only"
-        }
-        (Cause::ToolsChanged, _) => return tools_advice(break_.tools.as_ref()),
-        (Cause::SystemChanged, Some(Volatile::GitStatus)) => {
-            "git status is taken once a session: expect this once for each, and go on in a session rather than \
-             starting another"
-        }
-        (Cause::SystemChanged, Some(Volatile::WorkingDirectory)) => {
-            "another folder has another system prompt: expect this once for each session"
-        }
-        (_, Some(Volatile::RandomId)) => {
-            "find what writes this id into the prompt (CLAUDE.md, a hook, an MCP server) and have it written once; \
-             --text shows the line"
-        }
-        (Cause::SystemChanged, _) => "--text shows what changed in the system prompt: make that constant, or put it last",
-        (Cause::SystemMessageInserted, _) => {
-            "messages of the role system between others move or come late: reminders that hooks or the client add; \
-             fewer hooks mean fewer of them"
-        }
-        (Cause::Compacted, _) => "compaction is read once, and the prompts after it are shorter: nothing to do",
-        (Cause::Evicted, _) => {
-            "give the backend more parallel slots, so that requests on the side do not take the conversation's"
-        }
-        (Cause::HistoryEdited, _) => {
-            "going back to an earlier message makes everything after it new; if that was not you, a hook or the \
-             client rewrites old messages (--text shows which)"
-        }
-        (Cause::FirstRequest | Cause::OtherConversation, _) => "a new prompt is read once: nothing to do",
-    }
-    .to_owned()
-}
-
-fn tools_advice(tools: Option<&ToolsDifference>) -> String {
-    let Some(tools) = tools else { return String::new() };
-    if tools.reordered {
-        return "the tools are the same in another order: let the proxy sort them by name (--as proxied shows what \
-                that gives)"
-            .to_owned();
-    }
-    "have MCP servers connected before the first message, and disable those that come and go or describe their \
-     tools anew"
-        .to_owned()
-}
-
 /// A reported request and its row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Priced<'a> {
+pub(super) struct Counted<'a> {
     pub(super) request: &'a Request,
     pub(super) row: &'a Row,
 }
 
 /// What was lost to a lack of slots, by the kind of request that took them, the
-/// costliest first.
+/// dearest first.
 pub(super) fn evictions(
-    priced: &[Priced<'_>],
-    speeds: &Speeds,
+    counted: &[Counted<'_>],
+    rates: &Rates<'_>,
     kind: impl Fn(usize) -> Option<Kind>,
     broken: impl Fn(&Row) -> Option<&Broken>,
 ) -> Vec<Evictions> {
-    let mut by_kind: BTreeMap<Option<Kind>, Vec<(Priced<'_>, u64)>> = BTreeMap::new();
-    for one in priced {
+    let mut by_kind: BTreeMap<Option<Kind>, Vec<(Counted<'_>, u64)>> = BTreeMap::new();
+    for one in counted {
         if let Some(broken) = broken(one.row).filter(|broken| broken.change.cause == Cause::Evicted) {
             let kind = broken.evicted_by.and_then(&kind);
             by_kind.entry(kind).or_default().push((*one, broken.lost_bytes));
         }
     }
-    let evictions = |(kind, lost): (Option<Kind>, Vec<(Priced<'_>, u64)>)| {
-        let tokens = |(one, bytes): &(Priced<'_>, u64)| speeds.tokens(one.request, one.row, *bytes);
+    let evictions = |(kind, lost): (Option<Kind>, Vec<(Counted<'_>, u64)>)| {
+        let tokens = |(one, bytes): &(Counted<'_>, u64)| rates.tokens(one.request, one.row, *bytes);
         Evictions {
             kind,
             requests: lost.len() as u64,
             lost_bytes: lost.iter().map(|(_, bytes)| bytes).sum(),
             lost_tokens: Sum::of(lost.iter().map(|lost| tokens(lost).and_then(rounded))),
             lost_ms: Sum::of(
-                lost.iter().map(|lost| speeds.ms(lost.0.request, tokens(lost)).and_then(rounded)),
+                lost.iter().map(|lost| rates.ms(lost.0.request, tokens(lost)).and_then(rounded)),
             ),
         }
     };

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::cache::Reuse;
-use super::compare::{Part, PromptComparer, Sequence};
-use super::conversation::is_distinctive;
-use super::elements::{ElementId, ElementKind, Role};
+use super::history;
 use super::volatile::{self, Volatile};
+use crate::prompt_cache::Simulation;
+use crate::prompt_cache::compare::{Part, PromptComparer, Sequence};
+use crate::prompt_cache::ids::ElementId;
+use crate::prompt_cache::observe::ElementKind;
+use crate::prompt_cache::slots::Reuse;
 
 /// Why a prompt could not be reused from some element on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -19,24 +21,37 @@ use super::volatile::{self, Volatile};
 pub enum Cause {
     /// Nothing came before.
     FirstRequest,
-    /// The first of its conversation in this cache.
+    /// The first of its conversation, which shares nothing else worth naming.
     OtherConversation,
-    /// An earlier request of its conversation would have given more, but the
-    /// cache no longer held it.
+    /// The first of its conversation; it begins as the previous one did, but for a
+    /// short piece.
+    VolatileOpening,
+    /// A request of another conversation took the slot that an earlier one of its own
+    /// conversation had left.
     Evicted,
-    /// The header for billing, which is another in every request.
+    /// Another model answered in between.
+    ModelSwapped,
+    /// The billing header, which some versions write anew for every request.
     BillingHeader,
     /// A date or time.
     DateChanged,
-    /// A tool was added, removed, changed or moved.
+    /// The git status in the system prompt.
+    GitStatus,
+    /// A tool was added, removed or changed.
     ToolsChanged,
+    /// The same tools in another order.
+    ToolOrder,
+    /// The same tools, with members of their JSON in another order.
+    SchemaOrder,
     /// Anything else in the system prompt.
     SystemChanged,
-    /// Messages were changed, or the conversation went back to one of them.
-    HistoryEdited,
     /// A message of the role `system` came, moved or went.
     SystemMessageInserted,
-    /// Messages were dropped, or replaced by fewer.
+    /// Messages were changed, or the conversation went back to one of them.
+    HistoryEdited,
+    /// Old tool results were replaced while the rest stayed.
+    ResultsCleared,
+    /// The history, or its beginning, was replaced by a summary.
     Compacted,
 }
 
@@ -47,13 +62,19 @@ impl Cause {
         match self {
             Self::FirstRequest => "first_request",
             Self::OtherConversation => "other_conversation",
+            Self::VolatileOpening => "volatile_opening",
             Self::Evicted => "evicted",
+            Self::ModelSwapped => "model_swapped",
             Self::BillingHeader => "billing_header",
             Self::DateChanged => "date_changed",
+            Self::GitStatus => "git_status",
             Self::ToolsChanged => "tools_changed",
+            Self::ToolOrder => "tool_order",
+            Self::SchemaOrder => "schema_order",
             Self::SystemChanged => "system_changed",
-            Self::HistoryEdited => "history_edited",
             Self::SystemMessageInserted => "system_message_inserted",
+            Self::HistoryEdited => "history_edited",
+            Self::ResultsCleared => "results_cleared",
             Self::Compacted => "compacted",
         }
     }
@@ -94,83 +115,73 @@ impl Change {
     }
 }
 
-/// What changed from the sequence that was held (`right`) to the request (`left`).
-pub(super) fn change(
-    comparer: &mut PromptComparer<'_>,
-    left: Sequence,
-    right: Sequence,
-    reuse: &Reuse,
-) -> Change {
+/// What changed from an earlier request of the conversation to this one, which shares
+/// so much with it.
+pub(super) fn change(simulation: &mut Simulation<'_>, request: usize, reuse: &Reuse) -> Option<Change> {
+    let (now, was) = (simulation.sequence(request)?, simulation.sequence(reuse.from)?);
     let shared = &reuse.shared;
-    let sorts = [comparer.kind(shared.left), comparer.kind(shared.right)];
-    if shared.part == Part::System && sorts.contains(&Some(ElementKind::BillingHeader)) {
-        return Change::only(Cause::BillingHeader);
+    let kinds = [shared.left, shared.right].map(|element| simulation.comparer.kind(element));
+    if shared.part == Part::System && kinds.contains(&Some(ElementKind::BillingHeader)) {
+        return Some(Change::only(Cause::BillingHeader));
     }
     if shared.part == Part::Tools {
-        let tools = Some(tools_difference(comparer, left, right));
-        return Change { tools, ..Change::only(Cause::ToolsChanged) };
+        let (cause, tools) = tools_change(&mut simulation.comparer, now, was);
+        return Some(Change { tools: Some(tools), ..Change::only(cause) });
     }
     let volatile = match (shared.left, shared.right) {
-        (Some(a), Some(b)) if sorts == [Some(ElementKind::Text); 2] => {
-            volatile::recognise(&comparer.text(a), &comparer.text(b), reuse.common_bytes)
+        (Some(a), Some(b)) if kinds == [Some(ElementKind::Text); 2] => {
+            let (a, b) = (simulation.comparer.text(a), simulation.comparer.text(b));
+            volatile::recognise(&a, &b, reuse.common_bytes)
         }
         _ => None,
     };
     let cause = match (volatile, shared.part) {
         (Some(Volatile::DateOrTime), _) => Cause::DateChanged,
-        (_, Part::Messages) => history_change(comparer, left, right, reuse),
+        (_, Part::Messages) => history::change(simulation, request, reuse)?,
+        (Some(Volatile::GitStatus), _) => Cause::GitStatus,
         _ => Cause::SystemChanged,
     };
-    Change { cause, volatile, tools: None }
+    Some(Change { cause, volatile, tools: None })
 }
 
-/// How a history differs from the one that was held: where the first thing that
-/// both still say stands now.
-fn history_change(comparer: &PromptComparer<'_>, left: Sequence, right: Sequence, reuse: &Reuse) -> Cause {
-    let shared = &reuse.shared;
-    // How many system messages stand at the difference on either side, and what
-    // follows them.
-    let run = |sequence: Sequence| {
-        let is_system =
-            |at: &u32| comparer.role(comparer.message_element(sequence, *at)) == Some(Role::SystemMessage);
-        let n = (shared.index..).take_while(is_system).zip(1..).last().map_or(0, |(_, n)| n);
-        (n, comparer.message_element(sequence, shared.index + n))
+fn tools_change(comparer: &mut PromptComparer<'_>, now: Sequence, was: Sequence) -> (Cause, ToolsDifference) {
+    let only_in = |list: &[ElementId], other: &[ElementId]| -> Vec<ElementId> {
+        let other: HashSet<&ElementId> = other.iter().collect();
+        list.iter().filter(|element| !other.contains(element)).copied().collect()
     };
-    let ((now, now_next), (was, was_next)) = (run(left), run(right));
-    if now != was && (now_next == was_next || now_next.is_none() || was_next.is_none()) {
-        return Cause::SystemMessageInserted;
-    }
-    let telling = |(_, element): &(u32, ElementId)| is_distinctive(comparer.prompts, *element);
-    let now: Vec<(u32, ElementId)> = comparer.history_from(left, shared.index).filter(telling).collect();
-    let wanted: HashSet<ElementId> = now.iter().map(|(_, element)| *element).collect();
-    let was =
-        comparer.history_from(right, shared.index).filter(|(_, element)| wanted.contains(element)).last();
-    let anchor = was.and_then(|(was, element)| {
-        let (now, _) = now.iter().rev().find(|(_, said)| *said == element)?;
-        Some((was, *now))
-    });
-    if anchor.is_some_and(|(was, now)| now < was) { Cause::Compacted } else { Cause::HistoryEdited }
+    let (now, was) = (comparer.tools(now), comparer.tools(was));
+    let (came, went) = (only_in(now, was), only_in(was, now));
+    let names = |elements: &[ElementId]| -> Vec<Arc<str>> {
+        let name =
+            |element: &ElementId| comparer.prompts.known(*element).and_then(|known| known.name.clone());
+        elements.iter().map(|element| name(element).unwrap_or_else(|| Arc::from("(unnamed)"))).collect()
+    };
+    let (names_came, names_went) = (names(&came), names(&went));
+    let tools = ToolsDifference {
+        added: names_came.iter().filter(|name| !names_went.contains(name)).cloned().collect(),
+        removed: names_went.iter().filter(|name| !names_came.contains(name)).cloned().collect(),
+        changed: names_came.iter().filter(|name| names_went.contains(name)).cloned().collect(),
+        reordered: came.is_empty() && went.is_empty() && now.len() == was.len(),
+    };
+    let are_same = !came.is_empty() && came.len() == went.len() && names_came.len() == tools.changed.len();
+    let cause = if tools.reordered {
+        Cause::ToolOrder
+    } else if are_same && same_members(comparer, &came, &went) {
+        Cause::SchemaOrder
+    } else {
+        Cause::ToolsChanged
+    };
+    (cause, tools)
 }
 
-fn tools_difference(comparer: &PromptComparer<'_>, left: Sequence, right: Sequence) -> ToolsDifference {
-    let (now, was) = (comparer.tools(left), comparer.tools(right));
-    let same = |list: &[ElementId]| list.iter().copied().collect::<HashSet<ElementId>>();
-    let (in_now, in_was) = (same(now), same(was));
-    let named = |list: &[ElementId], other: &HashSet<ElementId>| -> Vec<Arc<str>> {
-        let missing = list.iter().filter(|element| !other.contains(element));
-        let unnamed = || Arc::from("(unnamed)");
-        missing
-            .map(|element| {
-                comparer.prompts.known(*element).and_then(|known| known.name.clone()).unwrap_or_else(unnamed)
-            })
-            .collect()
+/// Whether these definitions are the same but for the order of members.
+fn same_members(comparer: &mut PromptComparer<'_>, came: &[ElementId], went: &[ElementId]) -> bool {
+    let mut parsed = |elements: &[ElementId]| -> Option<Vec<serde_json::Value>> {
+        elements.iter().map(|element| serde_json::from_str(&comparer.text(*element)).ok()).collect()
     };
-    let (came, went) = (named(now, &in_was), named(was, &in_now));
-    let (names_came, names_went): (HashSet<_>, HashSet<_>) = (came.iter().collect(), went.iter().collect());
-    ToolsDifference {
-        added: came.iter().filter(|name| !names_went.contains(name)).cloned().collect(),
-        removed: went.iter().filter(|name| !names_came.contains(name)).cloned().collect(),
-        changed: came.iter().filter(|name| names_went.contains(name)).cloned().collect(),
-        reordered: came.is_empty() && went.is_empty(),
-    }
+    let (Some(came), Some(mut went)) = (parsed(came), parsed(went)) else { return false };
+    came.iter().all(|tool| {
+        let same = went.iter().position(|other| other == tool);
+        same.map(|at| went.swap_remove(at)).is_some()
+    })
 }

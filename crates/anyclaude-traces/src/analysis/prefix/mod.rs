@@ -1,106 +1,44 @@
-//! Requests → what of each prompt a prefix cache could reuse, and what broke it.
+//! What of each prompt a prefix cache could reuse, and what broke it.
 //!
-//! A backend that keeps the processed prompt in a cache reads again only what
-//! comes after the first difference. The prompt is the sequence of its elements:
-//! system blocks, tools, content blocks of messages. An element is its compact
-//! JSON without `cache_control`; a string is the text block that it is one form
-//! of, and counts as many bytes, as Claude Code sends one message now as a string
-//! and now as a block. Elements are equal when their bytes are, and for the blocks
-//! of messages the role too.
-//!
-//! A cache is simulated for each model that ran. Where a request finds less than
-//! an earlier one left, the first difference is named, recognised, and priced.
-//! All of it is an upper bound: [`UPPER_BOUND`].
+//! The cache is simulated by [`prompt_cache`](crate::prompt_cache). Where a request
+//! finds less than an earlier one left, the first difference is named and recognised,
+//! and what is read again because of it is counted.
 
-mod cache;
 mod cache_breaks;
 mod cause;
-mod collate;
-mod compare;
-mod conversation;
-mod element_text;
-mod elements;
 mod excerpt;
+mod history;
+mod opening;
 mod report;
-mod speed;
-mod tree;
+mod row;
 mod volatile;
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 pub use cache_breaks::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
-pub use compare::Fetch;
-pub use element_text::element_text;
-pub use elements::{PrefixVisitor, Prompts};
 pub use report::prefix;
-pub use speed::{Follows, ReadingSpeed};
 pub use volatile::Volatile;
 
 use crate::analysis::context_window::ContextReport;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::error::Skipped;
 use crate::formats::body::ElementPath;
+use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
+use crate::model::timing::CachedSource;
+pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View, element_text};
 
 /// What the figures do not say.
 pub const UPPER_BOUND: &str =
     "Reusable is an upper bound: templates, hybrid caches and restarts can lose more";
 
-/// In which order the model's chat template puts the prompt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Order {
-    /// The system prompt, then the tools: Qwen2.5 and 3, Llama, gpt-oss, most.
-    #[default]
-    SystemFirst,
-    /// The tools, then the system prompt: GLM-4.6, Kimi, Qwen3.5, Cohere.
-    ToolsFirst,
-}
-
-/// Whose request reaches the backend.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum View {
-    /// What Claude Code sent.
-    #[default]
-    Sent,
-    /// What the proxy makes of it: no billing header, tools sorted by name as
-    /// JavaScript's `localeCompare` sorts them.
-    Proxied,
-}
-
-/// How the cache is simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Options {
-    /// The order of the prompt.
-    pub order: Order,
-    /// Whose request it is.
-    pub view: View,
-    /// How many sequences the cache holds.
-    pub slots: NonZeroUsize,
-    /// Whether to quote what was and what is now around the first difference.
-    pub text: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        // LM Studio's.
-        let slots = NonZeroUsize::MIN.saturating_add(3);
-        Self { order: Order::default(), view: View::default(), slots, text: false }
-    }
-}
-
-/// A request that passes through the cache.
+/// A request that passed through the cache.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheInput<'a> {
     /// The request.
@@ -108,6 +46,35 @@ pub struct CacheInput<'a> {
     /// Whether it gets a row and counts in the totals; the others only leave in
     /// the cache what they do.
     pub reported: bool,
+}
+
+/// What [`prefix`] looks at, beside the simulation.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PrefixInput<'a> {
+    /// Which requests it is about.
+    pub scope: Scope,
+    /// The requests that were simulated, in the same order.
+    pub requests: &'a [CacheInput<'a>],
+    /// How fast each model is.
+    pub speeds: Vec<ModelSpeeds>,
+    /// What the tools cost.
+    pub tool_costs: Option<ToolCosts>,
+    /// How much of a context window each thread takes.
+    pub context: Option<ContextReport>,
+    /// Whether to quote what was and what is around each first difference.
+    pub text: bool,
+    /// The files that could not be used.
+    pub skipped: Vec<Skipped>,
+}
+
+impl<'a> PrefixInput<'a> {
+    /// Of requests alone.
+    #[must_use]
+    pub fn new(scope: Scope, requests: &'a [CacheInput<'a>]) -> Self {
+        let (tool_costs, context) = (None, None);
+        Self { scope, requests, speeds: Vec::new(), tool_costs, context, text: false, skipped: Vec::new() }
+    }
 }
 
 /// What [`prefix`] finds.
@@ -119,11 +86,13 @@ pub struct PrefixReport {
     pub scope: Scope,
     /// The order of the prompt.
     pub order: Order,
-    /// Whose request it is.
-    #[serde(rename = "as")]
+    /// What the backend is taken to have got.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub view: View,
-    /// How many sequences the cache holds.
+    /// How many prompts the cache holds.
     pub slots: u64,
+    /// The cache that was simulated.
+    pub cache: SimulatedCache,
     /// How many requests passed through the cache, those reported among them.
     pub simulated: u64,
     /// The requests, in order of time.
@@ -138,15 +107,12 @@ pub struct PrefixReport {
     pub evictions: Vec<Evictions>,
     /// The same with a cache of one slot.
     pub evictions_one_slot: Vec<Evictions>,
-    /// How fast each model reads, by the logs.
-    pub reading: Vec<ReadingSpeed>,
-    /// What the tools cost, once the tokens of the [`telling`](crate::analysis::tool_cost::telling)
-    /// requests are counted.
+    /// How fast each model reads and writes.
+    pub speeds: Vec<ModelSpeeds>,
+    /// What the tools cost, where their tokens were counted.
     pub price_list: Option<ToolCosts>,
     /// How much of a context window each thread takes, where a window was given.
     pub context: Option<ContextReport>,
-    /// What to keep in mind, and what was seen of the backend, in sentences.
-    pub notes: Vec<String>,
     /// The files that could not be used.
     pub skipped: Vec<Skipped>,
 }
@@ -179,16 +145,22 @@ pub struct PrefixRequest {
     /// Where the two sequences differ; `None` where the request only appended.
     #[serde(rename = "break")]
     pub break_: Option<Break>,
-    /// The tokens that had to be read, by the backend's own count of the prompt
-    /// and the share of its bytes.
+    /// What stands behind the first difference and stood in an earlier request of the
+    /// conversation too: what is read again.
+    pub lost_bytes: u64,
+    /// The same in tokens of this prompt.
+    pub lost_tokens: Option<u64>,
+    /// Tokens that came from the cache, as the backend counted them where it did.
+    pub cached_tokens: Option<u64>,
+    /// Where [`cached_tokens`](Self::cached_tokens) comes from.
+    pub cached_source: Option<CachedSource>,
+    /// The tokens that had to be read: those of the prompt less
+    /// [`cached_tokens`](Self::cached_tokens), else by the share of its bytes.
     pub new_tokens: Option<u64>,
     /// The time to first token that was logged.
     pub ttft_ms: Option<u64>,
-    /// The time to first token to be expected, by [`ReadingSpeed`].
+    /// How long these take to read, by [`PrefixReport::speeds`].
     pub expected_ttft_ms: Option<u64>,
-    /// Whether it took as long as if the prefix had been cold, though it was warm:
-    /// the backend's doing.
-    pub cold_although_warm: Option<bool>,
 }
 
 /// The first difference between a request and the sequence that it is compared
@@ -207,12 +179,11 @@ pub struct Break {
     pub volatile: Option<Volatile>,
     /// How the tools differ, where they do.
     pub tools: Option<ToolsDifference>,
-    /// The bytes that an earlier turn of the conversation had too, and that were
-    /// to be read again.
+    /// What is read again because of it; as of the request.
     pub lost_bytes: u64,
     /// The same in tokens of this prompt.
     pub lost_tokens: Option<u64>,
-    /// The time that this took, by [`ReadingSpeed`].
+    /// The time that this took, by [`PrefixReport::speeds`].
     pub lost_ms: Option<u64>,
     /// The request that took the slot, where the cause is that.
     pub evicted_by: Option<TracePath>,
@@ -241,7 +212,7 @@ impl Totals {
     fn add(&mut self, prompt_bytes: u64, reusable_bytes: u64) {
         self.prompt_bytes += prompt_bytes;
         self.reusable_bytes += reusable_bytes;
-        let ratio = speed::float(self.reusable_bytes) / speed::float(self.prompt_bytes);
+        let ratio = row::float(self.reusable_bytes) / row::float(self.prompt_bytes);
         self.ratio = (self.prompt_bytes > 0).then_some(ratio);
     }
 

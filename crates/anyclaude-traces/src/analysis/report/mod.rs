@@ -18,11 +18,13 @@ pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
 
 use crate::analysis::explain::{Direct, Explanation};
-use crate::analysis::prefix::{Follows, PrefixReport};
+use crate::analysis::prefix::PrefixReport;
 use crate::analysis::timing::TimingReport;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
+use crate::cost;
 use crate::error::Skipped;
-use crate::model::group::{Totals, count_kinds, totals};
+use crate::model::ModelSpeeds;
+use crate::model::group::{Group, Totals, count_kinds, totals};
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 
@@ -36,7 +38,7 @@ pub struct ReportInput<'a> {
     /// The two models that are compared, the faster one first; where fewer than two
     /// are known, all requests as one side.
     pub sides: &'a [Side<'a>],
-    /// Where the slower of the two lost its time; `None` where there are no two.
+    /// Where the slower of the two lost its time, or where the time of one goes.
     pub explanation: Option<Explanation>,
     /// What a prompt cache could have reused of each request, where that was worked out.
     pub prefix: Option<PrefixReport>,
@@ -75,6 +77,10 @@ pub struct Report {
     pub points: Vec<Check>,
     /// How the prompts of the largest sessions grew.
     pub growth: Growth,
+    /// The speeds of each model, over its requests of every kind.
+    pub speeds: Vec<ModelSpeeds>,
+    /// Where the time went in the mean, by model.
+    pub groups: Vec<Group>,
     /// How long each model took to read its prompts.
     pub reading: Vec<Reading>,
     /// What a prompt cache could have reused of each request, where that was worked out.
@@ -94,17 +100,17 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
 }
 
-/// Why there is no verdict without two models.
-const FEW_MODELS: &str = "No verdict: two models are compared, and fewer are known here. Run the same task with \
-                          another model, look further back with --all, or name the model of a session: --label \
-                          NAME=session:ID";
+/// What stands where nothing was explained.
+const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
 
 /// Puts together what a page tells of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
-    let headline = explanation.as_ref().map_or(FEW_MODELS, |found| &found.verdict.headline).to_owned();
+    let headline = explanation
+        .as_ref()
+        .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
     let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
     let read_tokens = |request: &Request| {
         newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
@@ -119,6 +125,8 @@ pub fn report(question: ReportInput<'_>) -> Report {
         explanation,
         points: points::points(sides),
         growth: growth::growth(&requests),
+        speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),
+        groups: timing.groups,
         reading,
         prefix,
         mcp_servers: tools::servers(largest_tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes))),
@@ -130,20 +138,8 @@ pub fn report(question: ReportInput<'_>) -> Report {
     }
 }
 
-/// The tokens of each prompt that its backend had to read: what is new to a cache like
-/// the one that its times tell of. Requests of which that is unknown are left out.
+/// The tokens of each prompt that its backend had to read. Requests of which that is
+/// unknown are left out.
 fn newly_read(prefix: &PrefixReport) -> impl Iterator<Item = (&TracePath, u64)> {
-    let follows: HashMap<_, Follows> =
-        prefix.reading.iter().map(|speed| (&speed.model, speed.follows)).collect();
-    prefix.requests.iter().filter_map(move |request| match follows.get(&request.model) {
-        Some(Follows::AllTokens) => None,
-        Some(Follows::NewTokensOneSlot) => {
-            let share = |bytes: u64| u128::from(bytes) * u128::from(request.new_tokens.unwrap_or(0));
-            let new = request.prompt_bytes - request.reusable_bytes_one_slot;
-            let with_slots = request.prompt_bytes - request.reusable_bytes;
-            let tokens = share(new).checked_div(u128::from(with_slots))?;
-            request.new_tokens.and(u64::try_from(tokens).ok()).map(|tokens| (&request.path, tokens))
-        }
-        Some(Follows::NewTokens) | None => request.new_tokens.map(|tokens| (&request.path, tokens)),
-    })
+    prefix.requests.iter().filter_map(|request| request.new_tokens.map(|tokens| (&request.path, tokens)))
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::Side;
-use crate::analysis::explain::{LeftOut, timed};
+use crate::model::eligibility::{LeftOut, timed};
 use crate::model::request::{Request, TracePath};
 
 /// Fewer requests than this make no line.

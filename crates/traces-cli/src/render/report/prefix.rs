@@ -8,7 +8,7 @@ use super::chart::{Caption, LEFT, ROOM, place, rule, ticks};
 use super::document::table;
 use super::growth::{outline, whole};
 use super::prose::prose;
-use crate::render::prefix::breakers;
+use crate::render::prefix::{advice, breakers};
 use crate::render::units;
 
 /// The height of the chart, and of the room for its prompts: marks stand above them.
@@ -32,12 +32,11 @@ pub(super) fn section(report: &Report) -> Markup {
             p { "What a prompt cache of " (units::count(prefix.slots, "slot")) " could have reused of each prompt. "
                 (UPPER_BOUND) "." }
             (figure(prefix))
-            @for note in prefix.notes.iter().filter(|note| !note.starts_with(UPPER_BOUND)) { p { (prose(note)) } }
             @if prefix.breakers.is_empty() { p { "Nothing broke a prefix." } }
             @else {
                 (table("What broke prefixes, the costliest first", &breakers(&prefix.breakers), false))
                 ul { @for breaker in prefix.breakers.iter().filter(|breaker| breaker.lost_bytes > 0) {
-                    li { code { (breaker.cause.name()) } ": " (prose(&breaker.advice)) "." }
+                    li { code { (breaker.cause.name()) } ": " (prose(advice(breaker))) "." }
                 } }
             }
         }

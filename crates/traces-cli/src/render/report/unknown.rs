@@ -4,7 +4,7 @@ use anyclaude_traces::analysis::report::Report;
 use maud::{Markup, html};
 
 use super::prose::prose;
-use super::waterfall::left_out;
+use crate::render::explain::{left_out, missing_line};
 use crate::render::units;
 
 /// How many skipped files are named.
@@ -20,7 +20,7 @@ pub(super) fn section(report: &Report) -> Markup {
         section aria-labelledby="unknown" {
             h2 id="unknown" { "What is unknown or left out" }
             ul {
-                @for sentence in missing { li { (prose(sentence)) } }
+                @for missing in missing { li { (prose(&missing_line(missing))) } }
                 @for sentence in &report.missing { li { (prose(sentence)) "." } }
                 @for one in left { li { "Not compared: " (units::count(one.n, "request")) " (" (left_out(one.reason)) ")." } }
                 @if !others.is_empty() { li { "Of other kinds, in no figure here: " (others.join(", ")) "." } }

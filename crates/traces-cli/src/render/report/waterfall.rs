@@ -1,38 +1,39 @@
-//! The verdict, and the five contributions as a waterfall.
+//! The verdict, and what makes up the difference as a waterfall; of one model, its parts.
 
-use anyclaude_traces::analysis::explain::{Explanation, LeftOutReason, Scenario};
+use anyclaude_traces::analysis::explain::{Explanation, MainCause, Part, Scenario, Side, names};
 use anyclaude_traces::model::measure::{Unit, Value};
 use maud::{Markup, html};
 
 use super::bars::{self, Bar};
 use super::chart::Caption;
-use super::prose::prose;
-use crate::render::explain::{basis, name};
+use crate::render::explain::{basis, signed};
 use crate::render::units::{self, UNKNOWN};
 
 /// What stands below the headline.
 pub(super) fn verdict(found: &Explanation) -> Markup {
     html! {
+        p { (found.verdict.key_answer) "." }
         p.basis { (basis(found)) }
         @if let Some(words) = scenario(found.verdict.scenario) {
             p { (words) }
         }
-        @if found.delta_ms.is_some() {
-            figure {
-                (waterfall(found))
+        @match &found.right {
+            Some(right) if found.delta_ms.is_some() => figure {
+                (waterfall(found, right))
                 figcaption {
-                    "What " (model(&found.right)) " takes longer for each request than " (model(&found.left))
-                    ", part by part. Striped bars make it slower, plain ones faster."
+                    "What " (names(&found.left, right).1) " takes longer for each request than "
+                    (names(&found.left, right).0) ", part by part. Striped bars make it slower, plain ones faster."
                 }
-            }
+            },
+            None if found.left.time.is_some() => figure {
+                (breakdown(found))
+                figcaption { "Where the time of a request goes, in the mean." }
+            },
+            _ => {}
         }
         @if !found.evidence.is_empty() { h2.minor { "Evidence" } }
-        ul { @for evidence in &found.evidence { li { (prose(&evidence.sentence)) } } }
+        ul { @for evidence in &found.evidence { li { (evidence.fact) } } }
         @for requests in basis_of(found) { p { small { "Requests: " (requests) } } }
-        @if !found.advice.is_empty() {
-            h2.minor { "What could be done" }
-            ul { @for advice in &found.advice { li { (prose(advice)) } } }
-        }
     }
 }
 
@@ -44,15 +45,13 @@ fn basis_of(found: &Explanation) -> Vec<&str> {
     requests
 }
 
-/// The model of a side, or how it is selected.
-fn model(side: &anyclaude_traces::model::SideName) -> &str {
-    side.model.as_deref().unwrap_or(&side.selector)
-}
-
 fn scenario(scenario: Scenario) -> Option<&'static str> {
     Some(match scenario {
-        Scenario::A => "In the words of the performance guide: the backend reads the prompt slowly.",
-        Scenario::B => "In the words of the performance guide: generation or the proxy is slow.",
+        Scenario::A => {
+            "In the words of the performance guide: LM Studio, the model or the machine is slow, and would be without \
+             anyclaude too."
+        }
+        Scenario::B => "In the words of the performance guide: the proxy is slow, or answers are longer.",
         Scenario::C => {
             "In the words of the performance guide: the prompt is too large, or too little of it is reused."
         }
@@ -61,7 +60,7 @@ fn scenario(scenario: Scenario) -> Option<&'static str> {
     })
 }
 
-fn waterfall(found: &Explanation) -> Markup {
+fn waterfall(found: &Explanation, right: &Side) -> Markup {
     let steps: Vec<f64> =
         found.contributions.iter().map(|one| one.ms.map_or(0.0, |ms| ms.as_f64())).collect();
     let total = found.delta_ms.map(|delta| delta.as_f64());
@@ -75,51 +74,56 @@ fn waterfall(found: &Explanation) -> Markup {
     let (least, most) = (all().fold(0.0, f64::min), all().fold(0.0, f64::max));
     let share = |level: f64| if most > least { (level - least) / (most - least) } else { 0.0 };
     let class = |ms: f64| if ms < 0.0 { "faster" } else { "slower" };
-    let signed = |ms: f64| units::delta(Value::Rate(ms), Unit::Ms);
     let mut bars: Vec<Bar> = Vec::new();
     for (one, level) in found.contributions.iter().zip(levels.windows(2)) {
         let (from, to) = (level.first().copied().unwrap_or(0.0), level.last().copied().unwrap_or(0.0));
-        let ms = one.ms.map(|ms| ms.as_f64());
         let of_all = one.share.map_or_else(String::new, |share| format!(" · {}", units::percent(share)));
         bars.push(Bar {
-            label: name(one.cause).to_owned(),
-            figure: ms.map_or_else(|| UNKNOWN.to_owned(), |ms| format!("{}{of_all}", signed(ms))),
+            label: one.cause.to_string(),
+            figure: one.ms.map_or_else(|| UNKNOWN.to_owned(), |ms| format!("{}{of_all}", signed(Some(ms)))),
             from: share(from),
             to: share(to),
-            class: class(ms.unwrap_or(0.0)),
+            class: class(one.ms.map_or(0.0, |ms| ms.as_f64())),
         });
     }
     if let Some(total) = total {
         bars.push(Bar {
             label: "together".to_owned(),
-            figure: signed(total),
+            figure: signed(found.delta_ms),
             from: share(0.0),
             to: share(total),
             class: "total",
         });
     }
-    let words: Vec<String> = bars.iter().map(|bar| format!("{} {}", bar.label, bar.figure)).collect();
-    let caption = Caption {
-        id: "waterfall".to_owned(),
-        title: format!("Where {} loses its time", model(&found.right)),
-        description: words.join(", "),
-    };
-    bars::chart(&caption, &bars)
+    chart("waterfall", format!("Where {} loses its time", names(&found.left, right).1), &bars)
 }
 
-/// Why a request took no part.
-pub(super) fn left_out(reason: LeftOutReason) -> &'static str {
-    match reason {
-        LeftOutReason::NoLog => "without a log",
-        LeftOutReason::NotStreamed => "not streamed",
-        LeftOutReason::NotCompleted => "not completed",
-        LeftOutReason::AmbiguousJoin => "their log lines could be another's",
-        LeftOutReason::NoTtft => "without a time to first token",
-        LeftOutReason::Overlapping => "they overlapped others",
-        LeftOutReason::ColdStart => "the first of a process, which may load the model",
-        LeftOutReason::HiddenReasoning => "reasoning that was not streamed",
-        LeftOutReason::NoUsage => "without token counts",
-        LeftOutReason::Unpaired => "no partner with the same prompt",
-        _ => "for another reason",
-    }
+/// The parts of one side's time, one behind the other.
+fn breakdown(found: &Explanation) -> Markup {
+    let time = found.left.time.unwrap_or_default();
+    let wall = time.wall_ms.map(Value::Rate);
+    let share = |ms: f64| wall.and_then(|wall| Value::Rate(ms).over(wall)).unwrap_or(0.0);
+    let mut end = 0.0;
+    let bars: Vec<Bar> = Part::ALL
+        .into_iter()
+        .map(|part| {
+            let ms = part.of(&time);
+            let from = end;
+            end += share(ms.unwrap_or(0.0));
+            Bar {
+                label: part.to_string(),
+                figure: units::maybe(ms.map(Value::Rate), Unit::Ms),
+                from,
+                to: end,
+                class: if found.verdict.cause == Some(MainCause::Time(part)) { "slower" } else { "faster" },
+            }
+        })
+        .collect();
+    let name = found.left.model().unwrap_or(&found.left.name.selector);
+    chart("breakdown", format!("Where the time of {name} goes"), &bars)
+}
+
+fn chart(id: &str, title: String, bars: &[Bar]) -> Markup {
+    let words: Vec<String> = bars.iter().map(|bar| format!("{} {}", bar.label, bar.figure)).collect();
+    bars::chart(&Caption { id: id.to_owned(), title, description: words.join(", ") }, bars)
 }

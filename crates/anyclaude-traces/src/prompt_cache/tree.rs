@@ -7,11 +7,11 @@
 
 use std::collections::HashMap;
 
-use super::elements::ElementId;
+use super::ids::ElementId;
 
 /// A history's place in a [`Tree`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Node(u32);
+pub(crate) struct Node(u32);
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -27,8 +27,8 @@ struct Entry {
     bytes: u64,
 }
 
-#[derive(Debug)]
-pub(super) struct Tree {
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
     entries: Vec<Entry>,
     children: HashMap<(Node, ElementId), Node>,
 }
@@ -49,11 +49,11 @@ impl Default for Tree {
 
 impl Tree {
     /// The history without messages.
-    pub(super) const ROOT: Node = Node(0);
+    pub(crate) const ROOT: Node = Node(0);
 
     /// The history with one element more, which is so many bytes long and stands
     /// in this message and block.
-    pub(super) fn grown(&mut self, parent: Node, element: ElementId, bytes: u64, at: (u32, u32)) -> Node {
+    pub(crate) fn grown(&mut self, parent: Node, element: ElementId, bytes: u64, at: (u32, u32)) -> Node {
         let next = Node(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
         if let Some(known) = self.children.get(&(parent, element)) {
             return *known;
@@ -79,33 +79,38 @@ impl Tree {
         })
     }
 
-    pub(super) fn depth(&self, node: Node) -> u32 {
+    pub(crate) fn depth(&self, node: Node) -> u32 {
         self.entry(node).depth
     }
 
-    pub(super) fn bytes(&self, node: Node) -> u64 {
+    pub(crate) fn bytes(&self, node: Node) -> u64 {
         self.entry(node).bytes
     }
 
-    pub(super) fn element(&self, node: Node) -> ElementId {
+    pub(crate) fn element(&self, node: Node) -> ElementId {
         self.entry(node).element
+    }
+
+    /// The history without its last element.
+    pub(crate) fn parent(&self, node: Node) -> Node {
+        self.entry(node).parent
     }
 
     /// The message and block of the last element, as the first file had them
     /// that held this history.
-    pub(super) fn at(&self, node: Node) -> (u32, u32) {
+    pub(crate) fn at(&self, node: Node) -> (u32, u32) {
         self.entry(node).at
     }
 
     /// The history itself and all that it begins with, longest first, down to its
     /// first element.
-    pub(super) fn up(&self, node: Node) -> impl Iterator<Item = Node> {
+    pub(crate) fn up(&self, node: Node) -> impl Iterator<Item = Node> {
         std::iter::successors(Some(node), |at| Some(self.entry(*at).parent))
             .take_while(|at| *at != Self::ROOT)
     }
 
     /// The first elements of a history, so many.
-    pub(super) fn first(&self, node: Node, depth: u32) -> Node {
+    pub(crate) fn first(&self, node: Node, depth: u32) -> Node {
         let mut at = node;
         loop {
             let entry = self.entry(at);
@@ -117,7 +122,7 @@ impl Tree {
     }
 
     /// What two histories have in common.
-    pub(super) fn common(&self, a: Node, b: Node) -> Node {
+    pub(crate) fn common(&self, a: Node, b: Node) -> Node {
         let depth = self.depth(a).min(self.depth(b));
         let (mut a, mut b) = (self.first(a, depth), self.first(b, depth));
         while a != b {
@@ -130,7 +135,7 @@ impl Tree {
 
     /// For every node its place in the lexicographic order of all histories,
     /// under this order of elements.
-    pub(super) fn ranks<K: Ord>(&self, order: impl Fn(ElementId) -> K) -> Vec<u32> {
+    pub(crate) fn ranks<K: Ord>(&self, order: impl Fn(ElementId) -> K) -> Vec<u32> {
         let key = |at: &u32| {
             let entry = self.entry(Node(*at));
             (entry.parent, order(entry.element))
@@ -155,7 +160,7 @@ impl Tree {
     }
 
     /// Where a node stands in a list with one item a node.
-    pub(super) fn index(node: Node) -> usize {
+    pub(crate) fn index(node: Node) -> usize {
         node.0 as usize
     }
 }

@@ -11,7 +11,7 @@ const PUNCTUATION: &str = " _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$";
 /// case first. Other characters come after ASCII, by their code.
 ///
 /// Tool names are ASCII: the API takes letters, digits, `_` and `-`.
-pub(super) fn compare(a: &str, b: &str) -> Ordering {
+pub(crate) fn compare(a: &str, b: &str) -> Ordering {
     let letters = |text: &str| text.chars().map(weight).collect::<Vec<_>>();
     let cases = |text: &str| text.chars().map(|c| c.is_ascii_uppercase()).collect::<Vec<_>>();
     letters(a).cmp(&letters(b)).then_with(|| cases(a).cmp(&cases(b)))

@@ -1,0 +1,214 @@
+//! What an answer says, and the facts that it rests on.
+
+use super::cause::{Cause, Part};
+use super::direct::Direct;
+use super::millis::Interval;
+use crate::model::timing::CachedSource;
+
+/// A fact, and the requests that it is of. Serialised as one text, with the requests in
+/// brackets behind the sentence.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// The fact.
+    pub fact: Fact,
+    /// The names of the trace files, without their ending: the first pair or the
+    /// first of each side, and how many more there are.
+    pub requests: Option<String>,
+}
+
+/// One figure of both sides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Figures {
+    /// Of the slower side.
+    pub slower: f64,
+    /// Of the faster side.
+    pub faster: f64,
+    /// What they are counted in.
+    pub unit: FigureUnit,
+}
+
+/// What figures are counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FigureUnit {
+    /// Milliseconds a request.
+    Ms,
+    /// Tokens a request.
+    Tokens,
+    /// Tokens in a second.
+    TokensPerSecond,
+}
+
+/// In how many requests of a side something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Occurrences {
+    /// In so many …
+    pub n: u64,
+    /// … of so many.
+    pub of: u64,
+}
+
+/// The answer in one sentence: it names the largest contribution and nothing else.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Headline {
+    /// One side is slower, above all for this cause.
+    Slower {
+        /// The slower side.
+        slower: String,
+        /// The largest contribution.
+        cause: Cause,
+        /// The figures behind it, where they are known.
+        figures: Option<Figures>,
+        /// In how many requests it happened, where it comes from single ones.
+        occurrences: Option<Occurrences>,
+    },
+    /// Both take about as long.
+    Alike {
+        /// The left side.
+        left: String,
+        /// The right side.
+        right: String,
+        /// What the left one takes.
+        left_ms: f64,
+        /// What the right one takes.
+        right_ms: f64,
+    },
+    /// Requests differ so much among themselves that the difference may be chance.
+    Uncertain {
+        /// The side that is slower in the mean.
+        slower: String,
+        /// By so much.
+        delta_ms: f64,
+        /// Of the right side less the left one.
+        interval: Option<Interval>,
+    },
+    /// Most of the difference cannot be told apart.
+    Unexplained {
+        /// The slower side.
+        slower: String,
+        /// The share of the difference that is in no part.
+        share: f64,
+    },
+    /// A side has too few completed requests.
+    TooFew {
+        /// The sides, and how many they have.
+        sides: Vec<(String, u64)>,
+    },
+    /// One side alone: the largest part of its time.
+    OneSide {
+        /// The side.
+        name: String,
+        /// What a request takes in the mean.
+        wall_ms: f64,
+        /// The largest part.
+        part: Part,
+        /// How much of it that is.
+        part_ms: f64,
+    },
+}
+
+/// What a share is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// The difference of two sides.
+    Difference,
+    /// The time of one side.
+    Wait,
+}
+
+/// The guide's key question, whether anyclaude is the bottleneck, and its answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct KeyAnswer {
+    /// Whether it is; `None` where that cannot be told.
+    pub is_bottleneck: Option<bool>,
+    /// The share of the proxy's own work.
+    pub share: Option<f64>,
+    /// What that is a share of.
+    pub whole: Whole,
+    /// What of the difference is there without the proxy as well, where measurements
+    /// without it decide.
+    pub share_without_proxy: Option<f64>,
+}
+
+/// What an answer rests on.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Fact {
+    /// What both sides take in the mean.
+    Times {
+        /// The slower side.
+        slower: String,
+        /// The faster side.
+        faster: String,
+        /// What the slower one takes.
+        slower_ms: f64,
+        /// What the faster one takes.
+        faster_ms: f64,
+        /// Whether the proxy's own work is part of it.
+        with_proxy: bool,
+    },
+    /// What one cause adds to the difference, or takes off it where `share` is negative.
+    Contribution {
+        /// The cause.
+        cause: Cause,
+        /// How much, without a sign.
+        ms: f64,
+        /// The difference, without a sign.
+        delta_ms: f64,
+        /// Its share of everything that has the difference's sign.
+        share: f64,
+        /// The figures behind it, where they are known.
+        figures: Option<Figures>,
+        /// In how many requests of the slower side it happened, where it comes from
+        /// single ones.
+        occurrences: Option<Occurrences>,
+    },
+    /// How much of a side's prompts came from the prompt cache.
+    Cached {
+        /// The side.
+        side: String,
+        /// The share of its prompt tokens.
+        share: f64,
+        /// The weakest evidence among the counts.
+        source: CachedSource,
+    },
+    /// The most keepalives that were sent during one wait.
+    Keepalives {
+        /// The side.
+        side: String,
+        /// How many.
+        most: u64,
+    },
+    /// What both models take without the proxy.
+    Direct {
+        /// The left side.
+        left: String,
+        /// What its model takes.
+        left_direct: Direct,
+        /// The right side.
+        right: String,
+        /// What its model takes.
+        right_direct: Direct,
+        /// The share of the recorded difference that is there without the proxy.
+        share: Option<f64>,
+    },
+    /// A part of the time of one side alone.
+    Part {
+        /// The part.
+        part: Part,
+        /// Its mean.
+        ms: f64,
+        /// What a request takes in the mean.
+        wall_ms: f64,
+        /// Tokens that were read or written in it, in the mean.
+        tokens: Option<f64>,
+        /// Tokens in a second, in the cost model's words.
+        tokens_per_second: Option<f64>,
+        /// In how many requests it happened, where it comes from single ones.
+        occurrences: Option<Occurrences>,
+    },
+}

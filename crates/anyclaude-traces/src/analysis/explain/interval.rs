@@ -1,0 +1,120 @@
+//! How far a mean may be off: confidence intervals of 95 % by the bootstrap.
+
+use super::cause::{Cause, PerCause};
+use super::decompose::{Sample, Split, Sums, of_groups};
+use super::millis::{Interval, Millis};
+
+/// How often the requests are drawn anew.
+const RESAMPLES: usize = 2_000;
+/// Fewer pairs, or requests on a side, tell nothing of how they are spread.
+const LEAST_SAMPLES: usize = 3;
+/// Draws are the same in every run.
+const SEED: u64 = 1;
+
+/// The intervals of the difference and of what each cause adds to it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Intervals {
+    pub(super) delta: Option<Interval>,
+    pub(super) causes: PerCause<Option<Interval>>,
+}
+
+impl Intervals {
+    /// Those of the same comparison with the sides swapped.
+    pub(super) fn swapped(self) -> Self {
+        let swapped = |interval: Option<Interval>| interval.map(Interval::negated);
+        Self {
+            delta: swapped(self.delta),
+            causes: PerCause::from_fn(|cause| swapped(self.causes.get(cause))),
+        }
+    }
+}
+
+/// Of the mean of these pairs.
+pub(super) fn of_pairs(splits: &[Split]) -> Intervals {
+    if splits.len() < LEAST_SAMPLES {
+        return Intervals::default();
+    }
+    let mut draw = Draw::new(SEED);
+    #[allow(clippy::cast_precision_loss, reason = "there are fewer than 2^53 pairs")]
+    let n = splits.len() as f64;
+    let values: Vec<PerCause<f64>> = splits.iter().map(known).collect();
+    intervals(|| {
+        let mut sums = PerCause::<f64>::default();
+        for _ in 0..values.len() {
+            if let Some(drawn) = values.get(draw.below(values.len())) {
+                sums.add(drawn);
+            }
+        }
+        PerCause::from_fn(|cause| sums.get(cause) / n)
+    })
+}
+
+/// Of the difference of the means of two groups.
+pub(super) fn of_two_groups(left: &[Sample], right: &[Sample], with_proxy: bool) -> Intervals {
+    if left.len().min(right.len()) < LEAST_SAMPLES {
+        return Intervals::default();
+    }
+    let mut draw = Draw::new(SEED);
+    let mut drawn = |side: &[Sample]| {
+        let mut sums = Sums::default();
+        for _ in 0..side.len() {
+            side.get(draw.below(side.len())).into_iter().for_each(|sample| sums.add(sample));
+        }
+        sums
+    };
+    intervals(|| {
+        let (left, right) = (drawn(left), drawn(right));
+        known(&of_groups(&left, &right, with_proxy))
+    })
+}
+
+fn known(split: &Split) -> PerCause<f64> {
+    PerCause::from_fn(|cause| split.get(cause).unwrap_or(0.0))
+}
+
+impl PerCause<f64> {
+    fn add(&mut self, other: &Self) {
+        other.iter().for_each(|(cause, ms)| *self.get_mut(cause) += ms);
+    }
+}
+
+/// The middle 95 % of what is drawn.
+fn intervals(mut resample: impl FnMut() -> PerCause<f64>) -> Intervals {
+    let drawn: Vec<PerCause<f64>> = (0..RESAMPLES).map(|_| resample()).collect();
+    let interval = |value: &dyn Fn(&PerCause<f64>) -> f64| {
+        let mut values: Vec<f64> = drawn.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        // As many below as above, so that both sides of a comparison are treated alike.
+        let outside = RESAMPLES / 40;
+        let (low, high) = (values.get(outside)?, values.get(RESAMPLES - 1 - outside)?);
+        Some(Interval { low: Millis::from_f64(*low), high: Millis::from_f64(*high) })
+    };
+    Intervals {
+        delta: interval(&|split| Cause::ALL.iter().map(|&cause| split.get(cause)).sum()),
+        causes: PerCause::from_fn(|cause| interval(&|split| split.get(cause))),
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): enough for drawing, and the same everywhere.
+struct Draw(u64);
+
+impl Draw {
+    fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`, each as likely as the others (Lemire 2019, without the
+    /// rejection, whose bias is below n ÷ 2^64).
+    #[allow(clippy::cast_possible_truncation, reason = "the quotient is below n")]
+    fn below(&mut self, n: usize) -> usize {
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
+    }
+}

@@ -1,0 +1,312 @@
+//! A comparison → the facts that its sentences are made of. Every figure was measured,
+//! and every fact names the requests that it rests on.
+
+use super::cause::Cause;
+use super::compare::{Comparison, Difference, One, mean_of};
+use super::direct::Direct;
+use super::evidence::{Evidence, Fact, FigureUnit, Figures, Headline, Occurrences};
+use super::missing::Missing;
+use super::side::Side;
+use super::verdict::{Finding, Undetermined};
+use crate::model::timing::{CachedSource, Timing, TokenSource};
+
+/// Contributions below this share are not worth a sentence.
+const LEAST_SHARE: f64 = 0.05;
+
+/// Everything that facts are made of. Left comes first in each pair.
+pub(super) struct Narrative<'a> {
+    pub(super) names: [&'a str; 2],
+    pub(super) sides: [&'a Side; 2],
+    pub(super) comparison: &'a Comparison<'a>,
+    pub(super) difference: Option<&'a Difference>,
+    pub(super) finding: Result<Finding, Undetermined>,
+    /// The measurements without the proxy, and what of the difference they show.
+    pub(super) direct: Option<(&'a Direct, &'a Direct, Option<f64>)>,
+}
+
+impl Narrative<'_> {
+    /// What the right side takes longer.
+    fn delta_ms(&self) -> f64 {
+        self.difference.map_or(0.0, |difference| difference.delta.as_f64())
+    }
+
+    fn requests(&self) -> [&[One<'_>]; 2] {
+        [&self.comparison.left, &self.comparison.right]
+    }
+
+    /// The slower of two, then the faster: of left and right.
+    fn ordered<T: Copy>(&self, [left, right]: [T; 2]) -> [T; 2] {
+        if self.delta_ms() < 0.0 { [left, right] } else { [right, left] }
+    }
+
+    fn slower(&self) -> String {
+        let [slower, _] = self.ordered(self.names);
+        slower.to_owned()
+    }
+
+    fn walls_ms(&self) -> [f64; 2] {
+        self.requests().map(|side| self.comparison.mean_wall_ms(side))
+    }
+
+    pub(super) fn headline(&self) -> Headline {
+        let slower = self.slower();
+        let [left, right] = self.names.map(str::to_owned);
+        match self.finding {
+            Ok(finding) => Headline::Slower {
+                slower,
+                cause: finding.cause,
+                figures: self.figures(finding.cause),
+                occurrences: self.occurrences(finding.cause),
+            },
+            Err(Undetermined::Nothing | Undetermined::TooFew) => {
+                let completed = self.comparison.completed.map(|n| n as u64);
+                let sides = [left, right].into_iter().zip(completed);
+                let least = super::verdict::LEAST_REQUESTS as u64;
+                Headline::TooFew { sides: sides.filter(|(_, n)| *n < least).collect() }
+            }
+            Err(Undetermined::Alike) => {
+                let [left_ms, right_ms] = self.walls_ms();
+                Headline::Alike { left, right, left_ms, right_ms }
+            }
+            Err(Undetermined::Uncertain) => Headline::Uncertain {
+                slower,
+                delta_ms: self.delta_ms().abs(),
+                interval: self.difference.and_then(|difference| difference.intervals.delta),
+            },
+            Err(Undetermined::Unexplained(share)) => Headline::Unexplained { slower, share },
+        }
+    }
+
+    /// The figures behind a cause, of the slower side and of the faster; `None` where they
+    /// are unknown, or do not show what the cause says.
+    fn figures(&self, cause: Cause) -> Option<Figures> {
+        let of = |value: &dyn Fn(&One<'_>) -> Option<f64>, unit| {
+            let mean = |side: &[One<'_>]| mean_of(side.iter().filter_map(value));
+            let [left, right] = self.requests().map(mean);
+            let [slower, faster] = self.ordered([left, right]);
+            Some(Figures { slower: slower?, faster: faster?, unit })
+        };
+        let speed = |speed: &dyn Fn(&Side) -> Option<f64>| {
+            let [slower, faster] = self.ordered(self.sides).map(speed);
+            Some(Figures { slower: slower?, faster: faster?, unit: FigureUnit::TokensPerSecond })
+        };
+        let figures = match cause {
+            Cause::Proxy => of(&|one| one.sample.proxy, FigureUnit::Ms),
+            Cause::ModelLoad => of(&|one| one.sample.load, FigureUnit::Ms),
+            Cause::Queueing => of(&|one| one.sample.queue, FigureUnit::Ms),
+            Cause::Stalls => of(&|one| one.sample.stall, FigureUnit::Ms),
+            Cause::PromptSize => of(&|one| Some(one.sample.prompt?.needed), FigureUnit::Tokens),
+            Cause::PromptCache => {
+                of(&|one| one.sample.prompt.map(|prompt| prompt.read - prompt.needed), FigureUnit::Tokens)
+            }
+            Cause::OutputLength => of(&|one| one.sample.output_tokens, FigureUnit::Tokens),
+            Cause::PromptProcessingSpeed => speed(&|side| side.speeds?.read_tokens_per_second),
+            Cause::GenerationSpeed => speed(&|side| side.speeds?.write_tokens_per_second),
+            Cause::Other => None,
+        }?;
+        // A contribution is a mean of pairs: the means of both sides may tell otherwise.
+        let adds = self.difference?.contributions.get(cause)?.as_f64() * self.delta_ms() > 0.0;
+        let is_more = match figures.unit {
+            FigureUnit::TokensPerSecond => figures.slower < figures.faster,
+            FigureUnit::Ms | FigureUnit::Tokens => figures.slower > figures.faster,
+        };
+        (adds == is_more).then_some(figures)
+    }
+
+    /// In how many requests of the slower side something happened that happens to single
+    /// ones.
+    fn occurrences(&self, cause: Cause) -> Option<Occurrences> {
+        let ms = single_request_ms(cause)?;
+        let [slower, _] = self.ordered(self.requests());
+        Some(occurrences(slower, ms))
+    }
+
+    pub(super) fn evidence(&self) -> Vec<Evidence> {
+        let Some(difference) = self.difference else { return Vec::new() };
+        let mut facts = vec![self.times()];
+        facts.extend(self.contributions(difference));
+        for (name, side) in self.names.into_iter().zip(self.requests()) {
+            facts.extend(cached(name, side));
+        }
+        let keepalives = self.requests().map(most_keepalives);
+        if keepalives.iter().flatten().any(|most| *most > 0) {
+            let known = self.names.into_iter().zip(keepalives);
+            facts
+                .extend(known.filter_map(|(side, most)| {
+                    Some(Fact::Keepalives { side: side.to_owned(), most: most? })
+                }));
+        }
+        let basis = self.basis();
+        let mut evidence: Vec<Evidence> =
+            facts.into_iter().map(|fact| Evidence { fact, requests: basis.clone() }).collect();
+        let [left, right] = self.names.map(str::to_owned);
+        evidence.extend(self.direct.map(|(left_direct, right_direct, share)| Evidence {
+            fact: Fact::Direct {
+                left,
+                left_direct: left_direct.clone(),
+                right,
+                right_direct: right_direct.clone(),
+                share,
+            },
+            requests: None,
+        }));
+        evidence
+    }
+
+    fn times(&self) -> Fact {
+        let [slower, faster] = self.ordered(self.names).map(str::to_owned);
+        let [slower_ms, faster_ms] = self.ordered(self.walls_ms());
+        Fact::Times { slower, faster, slower_ms, faster_ms, with_proxy: self.comparison.with_proxy }
+    }
+
+    /// What counts of the contributions, the largest first.
+    fn contributions(&self, difference: &Difference) -> Vec<Fact> {
+        let shares = difference.shares();
+        let mut parts: Vec<(f64, f64, Cause)> = shares
+            .iter()
+            .filter_map(|(cause, share)| Some((share?, difference.contributions.get(cause)?.as_f64(), cause)))
+            .filter(|(share, ..)| share.abs() >= LEAST_SHARE)
+            .collect();
+        parts.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let delta_ms = difference.delta.as_f64().abs();
+        let fact = |(share, ms, cause): (f64, f64, Cause)| Fact::Contribution {
+            cause,
+            ms: ms.abs(),
+            delta_ms,
+            share,
+            figures: self.figures(cause),
+            occurrences: self.occurrences(cause),
+        };
+        parts.into_iter().map(fact).collect()
+    }
+
+    /// The requests that are compared, by the names of their files.
+    fn basis(&self) -> Option<String> {
+        let [left, right] = self.requests();
+        let (first, second) = (stem(left.first()?), stem(right.first()?));
+        if self.comparison.is_paired() {
+            return Some(format!("{first} / {second}{}", more(left.len())));
+        }
+        Some(format!("{first}{} / {second}{}", more(left.len()), more(right.len())))
+    }
+
+    pub(super) fn missing(&self) -> Vec<Missing> {
+        let mut missing = Vec::new();
+        for (name, completed) in self.names.into_iter().zip(self.comparison.completed) {
+            let (side, completed) = (name.to_owned(), completed as u64);
+            if completed == 0 {
+                missing.push(Missing::Requests { side });
+            } else if self.finding == Err(Undetermined::TooFew)
+                && completed < super::verdict::LEAST_REQUESTS as u64
+            {
+                missing.push(Missing::MoreRequests { side, completed });
+            }
+        }
+        if self.difference.is_none() {
+            return missing;
+        }
+        let (known, of) = self.comparison.proxy_known;
+        if !self.comparison.with_proxy {
+            missing.push(Missing::ProxyTime { known: known as u64, of: of as u64 });
+        }
+        for (name, side) in self.names.into_iter().zip(self.requests()) {
+            missing.extend(missing_of(name, side));
+        }
+        if !self.comparison.is_paired() {
+            missing.push(Missing::SamePrompts);
+        }
+        let is_doubtful = |direct: &Direct| direct.doubt.is_some();
+        if self.direct.is_none_or(|(left, right, _)| is_doubtful(left) || is_doubtful(right)) {
+            missing.push(Missing::DirectMeasurement);
+        }
+        missing
+    }
+}
+
+fn stem(one: &One<'_>) -> String {
+    one.request.path.as_ref().file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn more(n: usize) -> String {
+    if n > 1 { format!(" and {} more", n - 1) } else { String::new() }
+}
+
+/// The requests of one side, by the names of their files.
+pub(super) fn basis_of(side: &[One<'_>]) -> Option<String> {
+    Some(format!("{}{}", stem(side.first()?), more(side.len())))
+}
+
+/// How long the part of a cause is that comes from single requests.
+pub(super) fn single_request_ms(cause: Cause) -> Option<fn(&One<'_>) -> Option<f64>> {
+    match cause {
+        Cause::ModelLoad => Some(|one| one.sample.load),
+        Cause::Queueing => Some(|one| one.sample.queue),
+        Cause::Stalls => Some(|one| one.sample.stall),
+        _ => None,
+    }
+}
+
+pub(super) fn occurrences(side: &[One<'_>], ms: fn(&One<'_>) -> Option<f64>) -> Occurrences {
+    let n = side.iter().filter(|one| ms(one).is_some_and(|ms| ms > 0.0)).count();
+    Occurrences { n: n as u64, of: side.len() as u64 }
+}
+
+fn timing<'a>(one: &'a One<'_>) -> Option<&'a Timing> {
+    one.request.timing.as_deref()
+}
+
+/// What of a side's prompts came from the prompt cache, as far as that is known.
+pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
+    let rank = |source: &CachedSource| match source {
+        CachedSource::ServerLog => 0,
+        CachedSource::Reported => 1,
+        CachedSource::None => 2,
+        CachedSource::Simulated => 3,
+    };
+    let (mut read, mut all) = (0.0, 0.0);
+    for prompt in side.iter().filter_map(|one| one.sample.prompt) {
+        (read, all) = (read + prompt.read, all + prompt.tokens);
+    }
+    let source = side.iter().filter_map(One::cached_source).max_by_key(rank)?;
+    (all > 0.0).then(|| Fact::Cached { side: name.to_owned(), share: 1.0 - read / all, source })
+}
+
+fn most_keepalives(side: &[One<'_>]) -> Option<u64> {
+    let keepalives = side.iter().map(|one| timing(one)?.keepalives);
+    keepalives.reduce(|a, b| Some(a?.max(b?))).flatten()
+}
+
+fn has_prompt_tokens(timing: &Timing) -> bool {
+    timing.prompt_tokens.is_some() && timing.prompt_tokens_source != Some(TokenSource::Implausible)
+}
+
+/// What is unknown of the requests of one side.
+pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
+    let of = side.len() as u64;
+    let count = |is: &dyn Fn(&Timing) -> bool| {
+        side.iter().filter_map(timing).filter(|timing| is(timing)).count() as u64
+    };
+    let mut missing = Vec::new();
+    let name = || name.to_owned();
+    let unknown = count(&|timing| !has_prompt_tokens(timing));
+    if unknown > 0 {
+        missing.push(Missing::PromptTokens { side: name(), unknown, of });
+    }
+    let unknown = count(&|timing| has_prompt_tokens(timing) && timing.cached_tokens.is_none());
+    if unknown > 0 {
+        missing.push(Missing::CachedTokens { side: name(), unknown, of });
+    }
+    let unknown = count(&|timing| timing.output_tokens.is_none());
+    if unknown > 0 {
+        missing.push(Missing::OutputTokens { side: name(), unknown, of });
+    }
+    if of > 0 && count(&|timing| timing.stall_ms.is_none()) == of {
+        missing.push(Missing::Stalls { side: name() });
+    }
+    let is_overlapping = |one: &&One<'_>| one.request.concurrency.is_some_and(|with| with.overlapped);
+    let overlapping = side.iter().filter(is_overlapping).count() as u64;
+    if overlapping > 0 {
+        missing.push(Missing::WaitBeforeTheProxy { side: name(), overlapping, of });
+    }
+    missing
+}

@@ -1,0 +1,132 @@
+//! One side alone: where its time goes.
+
+use super::cause::{Cause, MainCause, Part};
+use super::compare::{One, choose, mean_of};
+use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Occurrences, Whole};
+use super::missing::Missing;
+use super::narrative::{basis_of, cached, missing_of, occurrences, single_request_ms};
+use super::verdict::{Scenario, is_bottleneck};
+use super::{ExplainInput, Explanation, Side, Verdict};
+use crate::model::TimeBreakdown;
+use crate::model::eligibility::ExclusionCounts;
+
+/// Parts below this share are not worth a sentence.
+const LEAST_SHARE: f64 = 0.05;
+
+/// The breakdown of the left side.
+pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
+    let mut counts = ExclusionCounts::default();
+    let chosen = choose(&input.left.requests, &mut counts);
+    let requests: Vec<_> = chosen.iter().map(|one| one.request).collect();
+    let left = Side::of(&input.left, &requests, true);
+    let name = left.model().unwrap_or(input.left.selector).to_owned();
+    let missing = if chosen.is_empty() {
+        vec![Missing::Requests { side: name.clone() }]
+    } else {
+        missing_of(&name, &chosen)
+    };
+    Explanation {
+        scope: input.scope,
+        paired: false,
+        n: chosen.len() as u64,
+        delta_ms: None,
+        delta_interval: None,
+        contributions: Vec::new(),
+        verdict: verdict(&name, left.time.as_ref()),
+        evidence: evidence(&name, &left, &chosen),
+        missing,
+        findings: input.findings,
+        left_out: counts.list(),
+        left,
+        right: None,
+    }
+}
+
+/// The whole of which the parts are.
+fn wall_ms(time: &TimeBreakdown) -> Option<f64> {
+    let parts: f64 = Part::ALL.into_iter().filter_map(|part| part.of(time)).sum();
+    time.wall_ms.or(Some(parts)).filter(|wall_ms| *wall_ms > 0.0)
+}
+
+/// The largest part; of two that are equal the one that happens first.
+fn largest(time: &TimeBreakdown) -> Option<(Part, f64)> {
+    let known = Part::ALL.into_iter().filter_map(|part| Some((part, part.of(time)?)));
+    known.rev().max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+fn verdict(name: &str, time: Option<&TimeBreakdown>) -> Verdict {
+    let largest = time.and_then(largest);
+    let wall_ms = time.and_then(wall_ms);
+    let share = |part: Part| Some(part.of(time?)? / wall_ms?);
+    let proxy_share = share(Part::Proxy);
+    let is_largest = largest.is_some_and(|(part, _)| part == Part::Proxy);
+    let proxy_is_bottleneck = is_bottleneck(proxy_share, is_largest, share(Part::Other).unwrap_or(0.0));
+    let headline = match (largest, wall_ms) {
+        (Some((part, part_ms)), Some(wall_ms)) => {
+            Headline::OneSide { name: name.to_owned(), wall_ms, part, part_ms }
+        }
+        _ => Headline::TooFew { sides: vec![(name.to_owned(), 0)] },
+    };
+    Verdict {
+        headline,
+        cause: largest.map(|(part, _)| MainCause::Time(part)),
+        scenario: Scenario::Undetermined,
+        confidence: None,
+        proxy_is_bottleneck,
+        proxy_share,
+        key_answer: KeyAnswer {
+            is_bottleneck: proxy_is_bottleneck,
+            share: proxy_share,
+            whole: Whole::Wait,
+            share_without_proxy: None,
+        },
+    }
+}
+
+fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<Evidence> {
+    let Some((time, wall_ms)) = side.time.as_ref().and_then(|time| Some((time, wall_ms(time)?))) else {
+        return Vec::new();
+    };
+    let mut parts: Vec<(Part, f64)> =
+        Part::ALL.into_iter().filter_map(|part| Some((part, part.of(time)?))).collect();
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+    parts.retain(|(_, ms)| *ms >= LEAST_SHARE * wall_ms);
+    let fact = |(part, ms): (Part, f64)| Fact::Part {
+        part,
+        ms,
+        wall_ms,
+        tokens: tokens(part, chosen),
+        tokens_per_second: tokens_per_second(part, side),
+        occurrences: occurrences_of(part, chosen),
+    };
+    let facts = parts.into_iter().map(fact).chain(cached(name, chosen));
+    let requests = basis_of(chosen);
+    facts.map(|fact| Evidence { fact, requests: requests.clone() }).collect()
+}
+
+fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
+    let tokens: fn(&One<'_>) -> Option<f64> = match part {
+        Part::Read => |one| Some(one.sample.prompt?.read),
+        Part::Write => |one| one.sample.output_tokens,
+        _ => return None,
+    };
+    mean_of(chosen.iter().filter_map(tokens))
+}
+
+fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {
+    match part {
+        Part::Read => side.speeds?.read_tokens_per_second,
+        Part::Write => side.speeds?.write_tokens_per_second,
+        _ => None,
+    }
+}
+
+fn occurrences_of(part: Part, chosen: &[One<'_>]) -> Option<Occurrences> {
+    let cause = match part {
+        Part::Load => Cause::ModelLoad,
+        Part::Queue => Cause::Queueing,
+        Part::Stall => Cause::Stalls,
+        _ => return None,
+    };
+    Some(occurrences(chosen, single_request_ms(cause)?))
+}

@@ -1,0 +1,148 @@
+//! The words, and what stands behind them.
+
+use serde_json::json;
+
+use super::*;
+
+fn speeds(model: &str, read: f64, write: f64) -> Vec<ModelSpeeds> {
+    let speeds = Speeds {
+        read_tokens_per_second: Some(read),
+        write_tokens_per_second: Some(write),
+        cache: CacheUse::Unknown,
+        n_read: 5,
+        n_write: 5,
+        spread: Some(0.0),
+        source: None,
+    };
+    vec![ModelSpeeds { model: Some(model.into()), speeds }]
+}
+
+fn with_speeds(right: Made, slow_reads: f64) -> Explanation {
+    let (left, right) = (side("fast", &[MADE; 5]), side("slow", &[right; 5]));
+    let prompts = prompts(&left, &right, Asked::TheSame);
+    let left = SideInput { speeds: speeds("fast", 5_000.0, 25.0), ..asked_of("left", &left) };
+    let right = SideInput { speeds: speeds("slow", slow_reads, 25.0), ..asked_of("right", &right) };
+    explained(left, Some(right), &prompts, None)
+}
+
+#[test]
+fn speeds_are_shown_where_they_say_the_same() {
+    let slow = Made { ttft_ms: 9_000, ..MADE };
+    let found = with_speeds(slow, 1_111.0);
+    assert_eq!(
+        headline(&found),
+        "slow is slower because it reads prompts more slowly: 1111 vs 5000 tokens/s"
+    );
+    assert_eq!(found.left.speeds.unwrap().read_tokens_per_second, Some(5_000.0));
+    // Over all its requests it reads faster: nothing is said that this row refutes.
+    let found = with_speeds(slow, 6_000.0);
+    assert_eq!(headline(&found), "slow is slower because it reads prompts more slowly");
+}
+
+#[test]
+fn the_key_question_is_answered_in_a_sentence() {
+    let answer =
+        |right: Made| compared(&[MADE; 5], &[right; 5], Asked::TheSame).verdict.key_answer.to_string();
+    assert_eq!(
+        answer(Made { ttft_ms: 9_000, ..MADE }),
+        "Is anyclaude the bottleneck? No: 0 % of the difference"
+    );
+    assert_eq!(
+        answer(Made { proxy_ms: Some(9_000), ..MADE }),
+        "Is anyclaude the bottleneck? Yes: 100 % of the difference"
+    );
+    let quick_proxy = Made { proxy_ms: Some(0), ttft_ms: 9_000, ..MADE };
+    assert!(answer(quick_proxy).contains("No: its own work makes the slower side faster"));
+    assert_eq!(
+        answer(Made { proxy_ms: None, ttft_ms: 9_000, ..MADE }),
+        "Is anyclaude the bottleneck? That cannot be told"
+    );
+    let found = alone(&side("m", &[Made { proxy_ms: Some(453), ..MADE }; 3]));
+    assert_eq!(found.verdict.key_answer.to_string(), "Is anyclaude the bottleneck? No: 7 % of the wait");
+}
+
+#[test]
+fn evidence_names_the_parts_that_count_and_its_requests() {
+    let right = Made { ttft_ms: 9_000, generation_ms: 3_000, proxy_ms: Some(505), ..MADE };
+    let found = compared(&[MADE; 5], &[right; 5], Asked::TheSame);
+    let said: Vec<String> = found.evidence.iter().map(|one| one.fact.to_string()).collect();
+    assert_eq!(
+        said,
+        [
+            "slow takes 12.5 s a request in the mean, fast 6.5 s.",
+            "7.0 s of 6.0 s (100 %) is the speed of prompt processing.",
+            "Against that, the speed of generation saves 1.0 s.",
+            "0 % of the prompt tokens of fast came from the prompt cache, as the backend reported.",
+            "0 % of the prompt tokens of slow came from the prompt cache, as the backend reported.",
+        ]
+    );
+    assert!(found.evidence.iter().all(|one| one.to_string().ends_with("[fast-000 / slow-000 and 4 more]")));
+}
+
+#[test]
+fn sides_of_one_model_are_named_as_the_user_did() {
+    let (left, right) = (side("m", &[MADE; 3]), side("m", &[Made { ttft_ms: 9_000, ..MADE }; 3]));
+    let prompts = prompts(&left, &right, Asked::TheSame);
+    let found = explained(asked_of("monday", &left), Some(asked_of("tuesday", &right)), &prompts, None);
+    assert!(headline(&found).starts_with("tuesday is slower"), "{}", headline(&found));
+}
+
+#[test]
+fn a_side_of_several_models_lists_them() {
+    let mut both = side("one", &[MADE; 2]);
+    both.extend(side("two", &[Made { ttft_ms: 9_000, ..MADE }; 3]));
+    let found = explained(
+        SideInput { speeds: speeds("two", 1_111.0, 25.0), ..asked_of("a folder", &both) },
+        None,
+        &HashMap::new(),
+        None,
+    );
+    assert!(headline(&found).starts_with("a folder takes "), "{}", headline(&found));
+    assert_eq!((found.left.model(), found.left.speeds), (None, None));
+    let models: Vec<_> = found
+        .left
+        .models
+        .iter()
+        .map(|one| {
+            (one.model.as_deref(), one.requests, one.time.and_then(|time| time.read_ms), one.speeds.is_some())
+        })
+        .collect();
+    assert_eq!(models, [(Some("one"), 2, Some(2_000.0), false), (Some("two"), 3, Some(9_000.0), true)]);
+    assert!(alone(&side("one", &[MADE; 2])).left.models.is_empty());
+}
+
+#[test]
+fn json_has_the_names_of_the_contract() {
+    let found = compared(&[MADE; 5], &[Made { ttft_ms: 9_000, ..MADE }; 5], Asked::TheSame);
+    let json = serde_json::to_value(&found).unwrap();
+    let causes: Vec<&str> =
+        json["contributions"].as_array().unwrap().iter().map(|one| one["cause"].as_str().unwrap()).collect();
+    assert_eq!(
+        causes,
+        [
+            "proxy",
+            "model_load",
+            "queueing",
+            "prompt_size",
+            "prompt_cache",
+            "prompt_processing_speed",
+            "output_length",
+            "generation_speed",
+            "stalls",
+            "other"
+        ]
+    );
+    assert_eq!(json["delta_ms"], 7000);
+    assert_eq!(json["delta_interval"], json!([7000, 7000]));
+    assert_eq!(json["verdict"]["cause"], "prompt_processing_speed");
+    assert_eq!(json["verdict"]["scenario"], "A");
+    assert_eq!(json["verdict"]["headline"], "slow is slower because it reads prompts more slowly");
+    assert_eq!(json["left"]["selector"], "left");
+    assert_eq!(json["left"]["time"]["requests"], 5);
+    assert!(json["missing"][0].is_string() && json["evidence"][0].is_string());
+    let contribution: Contribution = serde_json::from_value(json["contributions"][5].clone()).unwrap();
+    assert_eq!(contribution, found.contributions[5]);
+    let json = serde_json::to_value(alone(&side("m", &[MADE; 5]))).unwrap();
+    assert_eq!((&json["right"], &json["contributions"]), (&json!(null), &json!([])));
+    assert_eq!(json["verdict"]["cause"], "write");
+}

@@ -1,0 +1,52 @@
+//! Requests → groups of them, with how their measures are spread, where their time went,
+//! and how fast their model is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::cost;
+use crate::model::group::{Group, Grouping, Order, group_by};
+use crate::model::measure::Measure;
+use crate::model::request::Request;
+use crate::model::stats::Stats;
+
+impl Grouping {
+    /// The groups of these requests, with the spread of these measures. `others` are
+    /// the requests of other kinds in the same time, which take part in speeds only.
+    #[must_use]
+    pub fn groups(&self, requests: &[&Request], others: &[&Request], measures: &[Measure]) -> Vec<Group> {
+        let mut others: HashMap<_, Vec<&Request>> = group_by(others, &self.key).into_iter().collect();
+        let group = |(name, members): (Option<Arc<str>>, Vec<&Request>)| {
+            let mut of_all_kinds = others.remove(&name).unwrap_or_default();
+            of_all_kinds.extend(&members);
+            group(name, &members, of_all_kinds, measures)
+        };
+        let mut groups: Vec<Group> = group_by(requests, &self.key).into_iter().map(group).collect();
+        match self.order {
+            Order::EarliestFirst => {}
+            Order::MostRequestsFirst => {
+                groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
+            }
+            Order::ByName => {
+                groups.sort_by(|a, b| (a.name.is_none(), &a.name).cmp(&(b.name.is_none(), &b.name)));
+            }
+        }
+        groups
+    }
+}
+
+fn group(
+    name: Option<Arc<str>>,
+    requests: &[&Request],
+    of_all_kinds: Vec<&Request>,
+    measures: &[Measure],
+) -> Group {
+    let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
+    Group {
+        name,
+        requests: requests.len() as u64,
+        time: cost::breakdown(requests.iter().copied()),
+        speeds: cost::speeds(of_all_kinds),
+        measures: measures.iter().map(|&measure| (measure, spread(measure))).collect(),
+    }
+}

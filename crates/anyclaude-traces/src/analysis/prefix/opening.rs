@@ -1,0 +1,103 @@
+//! New conversations that begin as an earlier one did, but for a short piece.
+
+use super::cause::{Cause, Change};
+use super::volatile;
+use crate::model::request::Kind;
+use crate::prompt_cache::Simulation;
+use crate::prompt_cache::compare::Part;
+use crate::prompt_cache::ids::ElementId;
+use crate::prompt_cache::observe::ElementKind;
+use crate::prompt_cache::slots::Step;
+
+/// How many earlier conversations a new one is compared with.
+const MOST_OPENINGS: usize = 8;
+/// A changed piece is no longer than this.
+const MOST_PIECE_CHARS: usize = 200;
+/// Behind the changed piece of a first user message at least this much is equal,
+/// about 500 tokens: any two short messages differ by a short piece.
+const LEAST_EQUAL_BYTES: u64 = 2000;
+
+/// The first requests of the conversations so far.
+#[derive(Debug, Default)]
+pub(super) struct Openings(Vec<usize>);
+
+/// A conversation that could have begun with what the cache held.
+#[derive(Debug)]
+pub(super) struct VolatileOpening {
+    pub(super) change: Change,
+    pub(super) lost_bytes: u64,
+}
+
+impl Openings {
+    pub(super) fn add(&mut self, request: usize) {
+        self.0.push(request);
+    }
+
+    /// The newest conversation that began like this one, but for a short piece where
+    /// this one differs from all that was held.
+    pub(super) fn find(
+        &self,
+        simulation: &mut Simulation<'_>,
+        request: usize,
+        step: &Step,
+    ) -> Option<VolatileOpening> {
+        if simulation.kind(request) != Some(Kind::Conversation) {
+            return None;
+        }
+        let held = step.best.map_or(0, |best| best.bytes());
+        self.0.iter().rev().take(MOST_OPENINGS).find_map(|earlier| {
+            let reuse = simulation.shared_with(request, *earlier).filter(|reuse| reuse.bytes() >= held)?;
+            let (now, was) = (simulation.sequence(request)?, simulation.sequence(*earlier)?);
+            let (left, right) = (reuse.shared.left?, reuse.shared.right?);
+            let both_text = [left, right].map(|one| simulation.comparer.prompts.kind(one));
+            if both_text != [ElementKind::Text; 2] {
+                return None;
+            }
+            let piece = Piece::between(simulation, left, right)?;
+            let behind = simulation.comparer.bytes_in_both(now, &reuse.shared, was) + piece.equal_behind;
+            let fits = match reuse.shared.part {
+                Part::System => piece.is_small_part && simulation.comparer.system_differs_once(now, was),
+                Part::Messages => {
+                    behind >= LEAST_EQUAL_BYTES
+                        && simulation.comparer.is_before_any_answer(now, reuse.shared.index)
+                }
+                Part::Tools => false,
+            };
+            if !fits {
+                return None;
+            }
+            let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
+            let volatile = volatile::recognise(&left, &right, reuse.common_bytes);
+            let change = Change { volatile, ..Change::only(Cause::VolatileOpening) };
+            Some(VolatileOpening { change, lost_bytes: behind })
+        })
+    }
+}
+
+/// What differs between two texts, if it is short.
+struct Piece {
+    /// The bytes of both texts behind it that are equal.
+    equal_behind: u64,
+    /// Whether more is equal than not.
+    is_small_part: bool,
+}
+
+impl Piece {
+    fn between(simulation: &mut Simulation<'_>, left: ElementId, right: ElementId) -> Option<Self> {
+        // Both end with the JSON behind a text.
+        const AFTER_TEXT: &str = "\"}";
+        let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
+        let (left, right) = (left.strip_suffix(AFTER_TEXT)?, right.strip_suffix(AFTER_TEXT)?);
+        let same = |(a, b): &(char, char)| a == b;
+        let equal = |pairs: &mut dyn Iterator<Item = (char, char)>| -> usize {
+            pairs.take_while(same).map(|(a, _)| a.len_utf8()).sum()
+        };
+        let before = equal(&mut left.chars().zip(right.chars()));
+        let (left, right) = (left.get(before..)?, right.get(before..)?);
+        let behind = equal(&mut left.chars().rev().zip(right.chars().rev()));
+        let pieces = [left, right].map(|text| text.get(..text.len() - behind).unwrap_or_default());
+        let longest = pieces.iter().map(|piece| piece.len()).max().unwrap_or(0);
+        let is_short = pieces.iter().all(|piece| piece.chars().count() <= MOST_PIECE_CHARS);
+        is_short.then_some(Self { equal_behind: behind as u64, is_small_part: before + behind > longest })
+    }
+}

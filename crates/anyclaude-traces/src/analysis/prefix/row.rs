@@ -1,0 +1,180 @@
+//! What the simulation says of one request.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::ElementName;
+use super::cause::{self, Cause, Change};
+use super::excerpt;
+use super::opening::Openings;
+use crate::model::request::Request;
+use crate::model::timing::TokenSource;
+use crate::prompt_cache::Simulation;
+use crate::prompt_cache::compare::Shared;
+use crate::prompt_cache::ids::ElementId;
+use crate::prompt_cache::slots::{Reuse, Step, Why};
+
+/// A break before it is named and counted in tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Broken {
+    pub(super) shared: Shared,
+    pub(super) common_bytes: u64,
+    pub(super) change: Change,
+    pub(super) lost_bytes: u64,
+    pub(super) evicted_by: Option<usize>,
+    /// What was, and what is now.
+    pub(super) excerpt: Option<(Option<String>, Option<String>)>,
+}
+
+/// One request in two caches.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) prompt_bytes: u64,
+    pub(super) reusable_bytes: u64,
+    pub(super) reusable_bytes_one_slot: u64,
+    pub(super) reused_from: Option<usize>,
+    pub(super) broken: Option<Broken>,
+    pub(super) broken_one_slot: Option<Broken>,
+    pub(super) element: Option<ElementName>,
+}
+
+impl Row {
+    /// What happened to the request at its turn.
+    pub(super) fn of(simulation: &mut Simulation<'_>, at: usize, openings: &mut Openings) -> Option<Self> {
+        let step = simulation.steps.get(at).copied().flatten()?;
+        let step_one = simulation.steps_one_slot.get(at).copied().flatten()?;
+        let (prompt_bytes, edits) = (simulation.reuse.get(at)?.prompt_bytes, simulation.edits(at));
+        let broken = Broken::of(simulation, at, &step, openings);
+        let broken_one_slot = Broken::of(simulation, at, &step_one, openings);
+        if simulation.before.get(at).is_some_and(|before| before.any_model.is_none()) {
+            openings.add(at);
+        }
+        let prompt = simulation.prompt(at)?;
+        let place = |broken: &Broken| simulation.comparer.place(prompt, edits, &broken.shared);
+        Some(Self {
+            prompt_bytes,
+            reusable_bytes: step.reusable_bytes(),
+            reusable_bytes_one_slot: step_one.reusable_bytes(),
+            reused_from: step.best.filter(|_| step.reusable_bytes() > 0).map(|best| best.from),
+            element: broken.as_ref().map(place).map(ElementName),
+            broken,
+            broken_one_slot,
+        })
+    }
+
+    pub(super) fn quote(&mut self, simulation: &mut Simulation<'_>) {
+        let Some(broken) = &mut self.broken else { return };
+        let (shared, at) = (broken.shared, broken.common_bytes);
+        let mut quoted = |element: Option<ElementId>| {
+            element.map(|element| excerpt::around(&simulation.comparer.text(element), at))
+        };
+        broken.excerpt = Some((quoted(shared.right), quoted(shared.left)));
+    }
+}
+
+impl Broken {
+    /// What broke in a cache that did this; `None` where the request only appended.
+    fn of(simulation: &mut Simulation<'_>, at: usize, step: &Step, openings: &Openings) -> Option<Self> {
+        let sequence = simulation.sequence(at)?;
+        let shared = step.best.map_or_else(|| simulation.comparer.beginning(sequence), |best| best.shared);
+        if step.is_appended() || shared.left.is_none() && shared.right.is_none() {
+            return None;
+        }
+        let mut broken = Self {
+            shared,
+            common_bytes: step.best.map_or(0, |best| best.common_bytes),
+            change: Change::only(Cause::OtherConversation),
+            lost_bytes: 0,
+            evicted_by: None,
+            excerpt: None,
+        };
+        let before = simulation.before.get(at).copied().unwrap_or_default();
+        if simulation.turns.first() == Some(&at) {
+            broken.change = Change::only(Cause::FirstRequest);
+        } else if let Some(missed) = step.missed {
+            broken.lost_bytes = lost(simulation, at, &shared, missed.from);
+            (broken.change, broken.evicted_by) = match missed.why {
+                Why::EvictedBy(other) => (Change::only(Cause::Evicted), Some(other)),
+                Why::Swapped => (Change::only(Cause::ModelSwapped), None),
+            };
+        } else if let Some(newest) = before.same_model {
+            let reuse = compared_with(simulation, at, newest, step)?;
+            (broken.shared, broken.common_bytes) = (reuse.shared, reuse.common_bytes);
+            broken.lost_bytes = lost(simulation, at, &reuse.shared, newest);
+            broken.change = cause::change(simulation, at, &reuse)?;
+        } else if let Some(newest) = before.any_model {
+            broken.lost_bytes = lost(simulation, at, &shared, newest);
+            broken.change = Change::only(Cause::ModelSwapped);
+        } else if let Some(opening) = openings.find(simulation, at, step) {
+            (broken.change, broken.lost_bytes) = (opening.change, opening.lost_bytes);
+        }
+        Some(broken)
+    }
+}
+
+fn lost(simulation: &Simulation<'_>, at: usize, shared: &Shared, earlier: usize) -> u64 {
+    let both = simulation.sequence(at).zip(simulation.sequence(earlier));
+    both.map_or(0, |(now, earlier)| simulation.comparer.bytes_in_both(now, shared, earlier))
+}
+
+/// The earlier request whose difference is to be named: the one that gives most, but
+/// one of the own conversation where that gives as much.
+fn compared_with(simulation: &mut Simulation<'_>, at: usize, newest: usize, step: &Step) -> Option<Reuse> {
+    let Some(best) = step.best else { return simulation.shared_with(at, newest) };
+    if simulation.conversation(best.from) == simulation.conversation(at) {
+        return Some(best);
+    }
+    let own = simulation.shared_with(at, newest).filter(|own| own.bytes() >= best.bytes());
+    Some(own.unwrap_or(best))
+}
+
+/// How many tokens a byte of each model's prompts is.
+#[derive(Debug, Default)]
+pub(super) struct TokensPerByte(HashMap<Option<Arc<str>>, f64>);
+
+impl TokensPerByte {
+    pub(super) fn of<'r>(rows: impl IntoIterator<Item = (&'r Request, &'r Row)>) -> Self {
+        let mut ratios: HashMap<Option<Arc<str>>, Vec<f64>> = HashMap::new();
+        for (request, row) in rows {
+            if let Some(ratio) = own_ratio(request, row) {
+                ratios.entry(request.model.clone()).or_default().push(ratio);
+            }
+        }
+        Self(ratios.into_iter().filter_map(|(model, ratios)| Some((model, median(ratios)?))).collect())
+    }
+
+    /// Tokens of so many of a prompt's bytes: by the backend's own count of this
+    /// prompt, else by those of the model's other prompts.
+    pub(super) fn tokens(&self, request: &Request, row: &Row, bytes: u64) -> Option<f64> {
+        let ratio = own_ratio(request, row).or_else(|| self.0.get(&request.model).copied())?;
+        Some(ratio * float(bytes))
+    }
+}
+
+fn own_ratio(request: &Request, row: &Row) -> Option<f64> {
+    let tokens = prompt_tokens(request).filter(|_| row.prompt_bytes > 0)?;
+    Some(float(tokens) / float(row.prompt_bytes))
+}
+
+/// The backend's own count of a prompt, where it can be true.
+pub(super) fn prompt_tokens(request: &Request) -> Option<u64> {
+    let timing = request.timing.as_ref()?;
+    let is_believed = timing.prompt_tokens_source != Some(TokenSource::Implausible);
+    timing.prompt_tokens.filter(|tokens| *tokens > 0 && is_believed)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len().checked_sub(1)? / 2).copied()
+}
+
+/// A figure of tokens or milliseconds, rounded.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be no less than 0")]
+pub(super) fn rounded(value: f64) -> Option<u64> {
+    (value.is_finite() && value >= 0.0).then(|| value.round() as u64)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
+pub(super) fn float(value: u64) -> f64 {
+    value as f64
+}

@@ -1,0 +1,45 @@
+//! Where the time of several requests went, in the mean.
+
+use super::case::float;
+use crate::model::TimeBreakdown;
+use crate::model::eligibility::eligible;
+use crate::model::request::Request;
+use crate::model::timing::Timing;
+
+/// Whether a request's times are its own and whole, and were taken apart: see
+/// [`eligible`]. Of others no means are made.
+#[must_use]
+pub fn is_comparable(request: &Request) -> bool {
+    eligible(request).is_ok_and(|timing| timing.other_ms.is_some())
+}
+
+/// The mean parts of the requests that are [comparable](is_comparable), which
+/// [`fit`](super::fit) has filled; `None` where there are none.
+///
+/// Where the proxy's time is known of at least half of them, the means are of those;
+/// else they are of all, and the proxy's time is in none of them.
+pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<TimeBreakdown> {
+    let comparable = requests.into_iter().filter(|request| is_comparable(request));
+    let timings: Vec<&Timing> = comparable.filter_map(|request| request.timing.as_deref()).collect();
+    let with_proxy: Vec<&Timing> =
+        timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
+    let has_proxy = with_proxy.len() * 2 >= timings.len();
+    let of = if has_proxy { with_proxy } else { timings };
+    let n = of.len() as u64;
+    // A part that is not known of one of them is in the rest of that one.
+    let mean = |part: fn(&Timing) -> Option<u64>| {
+        let known: Vec<u64> = of.iter().filter_map(|timing| part(timing)).collect();
+        (!known.is_empty()).then(|| known.iter().map(|ms| float(*ms)).sum::<f64>() / float(n))
+    };
+    (n > 0).then(|| TimeBreakdown {
+        requests: n,
+        proxy_ms: mean(|timing| timing.proxy_ms).filter(|_| has_proxy),
+        load_ms: mean(|timing| timing.load_ms),
+        queue_ms: mean(|timing| timing.queue_ms),
+        read_ms: mean(|timing| timing.read_ms),
+        write_ms: mean(|timing| timing.write_ms),
+        stall_ms: mean(|timing| timing.stall_ms),
+        other_ms: mean(|timing| timing.other_ms),
+        wall_ms: if has_proxy { mean(|timing| timing.wall_ms) } else { mean(|timing| timing.total_ms) },
+    })
+}

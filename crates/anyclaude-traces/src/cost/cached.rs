@@ -1,0 +1,65 @@
+//! How many tokens of each prompt came from the backend's cache: evidence before
+//! simulation.
+
+use std::collections::HashMap;
+
+use super::Seen;
+use super::case::{Case, Place, float};
+use crate::model::timing::CachedSource;
+use crate::model::{CacheUse, SimulatedReuse};
+use crate::prompt_cache::{AnswerTokens, cached_tokens};
+
+/// Less than this share of the prompt from the cache makes no difference that could be
+/// seen: the simulated figure is as good as any.
+const NEXT_TO_NOTHING: f64 = 0.05;
+
+/// Fills the cached tokens of all cases whose prompt tokens are believed.
+pub(super) fn fill(cases: &mut [Case], seen: &Seen) {
+    let places: HashMap<Place, usize> = cases.iter().enumerate().map(|(at, case)| (case.place, at)).collect();
+    let earlier = |from: usize| places.get(&Place::Request(from)).and_then(|at| cases.get(*at));
+    let found: Vec<_> = cases
+        .iter()
+        .map(|case| {
+            let seen = seen.get(&case.model).copied().unwrap_or_default();
+            (seen, cached(case, seen, &earlier))
+        })
+        .collect();
+    for (case, found) in cases.iter_mut().zip(found) {
+        (case.seen, case.cached) = found;
+    }
+}
+
+fn cached<'a>(
+    case: &Case,
+    seen: CacheUse,
+    earlier: &impl Fn(usize) -> Option<&'a Case>,
+) -> Option<(u64, CachedSource)> {
+    let prompt_tokens = case.prompt_tokens?;
+    if let Some(reported) = case.reported_cached_tokens.filter(|cached| *cached <= prompt_tokens) {
+        return Some((reported, CachedSource::Reported));
+    }
+    let simulated = case.reuse.map(|reuse| simulated(prompt_tokens, reuse, earlier));
+    match (seen, simulated) {
+        (CacheUse::Reuses, Some(tokens)) => Some((tokens, CachedSource::Simulated)),
+        (_, Some(tokens)) if float(tokens) < NEXT_TO_NOTHING * float(prompt_tokens) => {
+            Some((tokens, CachedSource::Simulated))
+        }
+        (CacheUse::ReadsAll, _) => Some((0, CachedSource::None)),
+        _ => None,
+    }
+}
+
+/// The tokens that a simulated cache held of a prompt. The last one is always read:
+/// the first token of the answer is made of it.
+fn simulated<'a>(
+    prompt_tokens: u64,
+    reuse: SimulatedReuse,
+    earlier: &impl Fn(usize) -> Option<&'a Case>,
+) -> u64 {
+    let answer = |case: &Case| {
+        let output = case.output_tokens.unwrap_or(0);
+        Some(AnswerTokens::new(case.prompt_tokens?, output, case.has_reasoned()))
+    };
+    let answer = reuse.continues.and_then(|continued| answer(earlier(continued.from)?));
+    cached_tokens(&reuse, prompt_tokens, answer).min(prompt_tokens.saturating_sub(1))
+}

@@ -1,0 +1,301 @@
+//! One request as the cost model works on it: the evidence, and what the steps find.
+
+use std::sync::Arc;
+
+use super::Model;
+use super::overlap::Company;
+use super::parts::{Parts, Times};
+use super::rate::Sample;
+use super::reasoning::Hidden;
+use crate::model::request::Request;
+use crate::model::time::Timestamp;
+use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
+use crate::model::{CacheUse, LogFacts, SimulatedReuse, SpeedSample};
+use crate::recording::join::UnmatchedLogRequest;
+
+/// Fewer tokens than this are read in a time that tells nothing.
+pub(super) const LEAST_READ_TOKENS: u64 = 200;
+/// So many tokens at least must an answer have, …
+pub(super) const LEAST_OUTPUT_TOKENS: u64 = 16;
+/// … and so long must it take, to tell how fast it was written.
+pub(super) const LEAST_WRITE_MS: u64 = 500;
+
+/// Where a case comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Place {
+    /// A request, by its place.
+    Request(usize),
+    /// A request that only the log knows, by its place.
+    Elsewhere(usize),
+}
+
+/// One request.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Case {
+    pub(super) place: Place,
+    pub(super) model: Model,
+    /// The process.
+    pub(super) run: Option<Arc<str>>,
+    /// What tells backends apart: the proxy's mode.
+    pub(super) backend: Option<Arc<str>>,
+    pub(super) session: Option<Arc<str>>,
+    pub(super) thread: Option<Arc<str>>,
+    /// Orders what began in the same millisecond.
+    pub(super) path: Option<Arc<std::path::Path>>,
+    /// When it reached the backend, in milliseconds; `None` in mode `claude`.
+    pub(super) start_ms: Option<i64>,
+    pub(super) proxy_ms: Option<u64>,
+    /// Time to first token, where it is not after the end.
+    pub(super) ttft_ms: Option<u64>,
+    pub(super) total_ms: Option<u64>,
+    /// How long it was in the backend, where its end is not known.
+    pub(super) backend_ms: Option<u64>,
+    pub(super) stall_ms: Option<u64>,
+    pub(super) events: Option<u64>,
+    pub(super) event_bytes: Option<u64>,
+    pub(super) text_chunks: Option<u64>,
+    /// Reasoning tokens that the usage counts.
+    pub(super) reasoning_tokens: Option<u64>,
+    /// As the backend reports them.
+    pub(super) reported_prompt_tokens: Option<u64>,
+    pub(super) reported_output_tokens: Option<u64>,
+    pub(super) reported_cached_tokens: Option<u64>,
+    /// Bytes of system, tools and messages.
+    pub(super) prompt_bytes: Option<u64>,
+    pub(super) reuse: Option<SimulatedReuse>,
+    /// Streamed, completed, and joined with no doubt.
+    pub(super) is_certain: bool,
+
+    // What the steps find.
+    /// The counts that are believed.
+    pub(super) prompt_tokens: Option<u64>,
+    pub(super) output_tokens: Option<u64>,
+    pub(super) hidden: Option<Hidden>,
+    /// Reading and writing cannot be told apart.
+    pub(super) is_untold: bool,
+    pub(super) company: Company,
+    pub(super) seen: CacheUse,
+    pub(super) cached: Option<(u64, CachedSource)>,
+    pub(super) queue_ms: u64,
+    pub(super) load_ms: u64,
+    pub(super) needed_tokens: Option<u64>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::Request(0)
+    }
+}
+
+impl Case {
+    /// What is known of a request; `None` where nothing was logged of it.
+    pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
+        let timing = request.timing.as_deref()?;
+        let sizes = &request.sizes;
+        let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
+        let case = Self {
+            place: Place::Request(at),
+            model: request.model_group(),
+            run: request.run.clone(),
+            backend: request.mode.clone(),
+            session: request.session.clone(),
+            thread: request.thread.clone(),
+            path: Some(request.path.0.clone()),
+            prompt_bytes: Some(sizes.system_bytes + sizes.tools_bytes + sizes.messages_bytes),
+            reuse,
+            is_certain: request.stream && request.join.is_some() && !is_ambiguous,
+            ..Self::default()
+        };
+        Some(case.with_times(timing, request.log_facts.as_deref()))
+    }
+
+    /// What is known of a request without a trace.
+    pub(super) fn of_log(unmatched: &UnmatchedLogRequest, at: usize) -> Self {
+        let case = Self {
+            place: Place::Elsewhere(at),
+            model: unmatched.model.clone(),
+            run: Some(unmatched.run.clone()),
+            is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
+            ..Self::default()
+        };
+        case.with_times(&unmatched.timing, None)
+    }
+
+    fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
+        let is_first_before_end = |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
+        Self {
+            start_ms: timing.start.map(Timestamp::unix_ms),
+            proxy_ms: timing.proxy_ms,
+            ttft_ms: timing.ttft_ms.filter(is_first_before_end),
+            total_ms: timing.total_ms,
+            backend_ms: facts.and_then(|facts| facts.backend_ms),
+            stall_ms: facts.and_then(|facts| facts.stall_ms),
+            events: timing.events,
+            event_bytes: timing.event_bytes,
+            text_chunks: facts.and_then(|facts| facts.text_chunks),
+            reasoning_tokens: facts.and_then(|facts| facts.reasoning_tokens),
+            reported_prompt_tokens: timing.prompt_tokens,
+            reported_output_tokens: timing.output_tokens,
+            reported_cached_tokens: timing
+                .cached_tokens
+                .filter(|_| timing.cached_source == Some(CachedSource::Reported)),
+            is_certain: self.is_certain && timing.outcome == Some(Outcome::Completed),
+            ..self
+        }
+    }
+
+    /// By time, then what else tells two apart.
+    pub(super) fn order(&self) -> impl Ord + use<'_> {
+        (self.start_ms.is_none(), self.start_ms, self.path.as_deref(), self.place)
+    }
+
+    /// When it left the backend, as far as is known.
+    pub(super) fn end_ms(&self) -> Option<i64> {
+        self.start_ms
+            .map(|start| start.saturating_add(signed(self.total_ms.or(self.backend_ms).unwrap_or(0))))
+    }
+
+    /// When its first token came.
+    pub(super) fn first_ms(&self) -> Option<i64> {
+        Some(self.start_ms?.saturating_add(signed(self.ttft_ms?)))
+    }
+
+    /// From the first token to the end.
+    pub(super) fn generation_ms(&self) -> Option<u64> {
+        self.total_ms?.checked_sub(self.ttft_ms?)
+    }
+
+    /// The time to first token less what was generated in it.
+    pub(super) fn wait_ms(&self) -> Option<u64> {
+        self.ttft_ms.map(|ttft| ttft.saturating_sub(self.hidden_ms()))
+    }
+
+    fn hidden_ms(&self) -> u64 {
+        self.hidden.map_or(0, |hidden| hidden.ms)
+    }
+
+    /// Bytes of what was streamed as text and arguments: the events less their frames.
+    pub(super) fn streamed_bytes(&self) -> Option<u64> {
+        const FRAME_BYTES: u64 = 115;
+        Some(self.event_bytes?.saturating_sub(self.events?.saturating_mul(FRAME_BYTES)))
+    }
+
+    /// Pieces of the answer that were streamed: the events less those around them.
+    pub(super) fn pieces(&self) -> Option<u64> {
+        const EVENTS_AROUND: u64 = 5;
+        Some(self.events?.saturating_sub(EVENTS_AROUND))
+    }
+
+    /// Whether it reasoned, so that part of its answer is not sent back.
+    pub(super) fn has_reasoned(&self) -> bool {
+        self.hidden.is_some() || self.reasoning_tokens.is_some_and(|tokens| tokens > 0)
+    }
+
+    /// The tokens that had to be read.
+    pub(super) fn read_tokens(&self) -> Option<u64> {
+        let (cached, _) = self.cached?;
+        self.prompt_tokens?.checked_sub(cached)
+    }
+
+    /// Prompt processing: what is left of the time to first token.
+    pub(super) fn read_ms(&self) -> Option<u64> {
+        self.parts().and_then(|parts| parts.read_ms())
+    }
+
+    /// Nothing but its own reading came before its first token, as far as is known
+    /// before loads are looked for.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        self.is_certain
+            && self.ttft_ms.is_some_and(|ttft| ttft > 0)
+            && self.prompt_tokens.is_some()
+            && self.hidden.is_none()
+            && !self.is_untold
+            && self.company.is_alone_until_first
+    }
+
+    /// What it tells of how fast its model reads.
+    pub(super) fn read_sample(&self) -> Option<Sample> {
+        let tokens = self.read_tokens().filter(|tokens| *tokens >= LEAST_READ_TOKENS)?;
+        let ms = self.read_ms().filter(|ms| *ms > 0)?;
+        (self.is_undisturbed() && self.load_ms == 0).then_some(Sample { tokens, ms })
+    }
+
+    /// What it tells of how fast its model writes.
+    pub(super) fn write_sample(&self) -> Option<Sample> {
+        let output = self.output_tokens.filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
+        let ms = self.parts()?.write_ms().filter(|ms| *ms >= LEAST_WRITE_MS)?;
+        let is_free = self.is_certain && self.hidden.is_none() && self.load_ms == 0;
+        (is_free && self.company.is_alone_until_end).then_some(Sample { tokens: output - 1, ms })
+    }
+
+    /// The parts of its time; `None` where its end is not known.
+    pub(super) fn parts(&self) -> Option<Parts> {
+        let times = Times {
+            proxy_ms: self.proxy_ms,
+            ttft_ms: self.ttft_ms,
+            total_ms: self.total_ms?,
+            stall_ms: self.stall_ms,
+        };
+        let parts = Parts::split(times, self.load_ms, self.queue_ms, self.hidden_ms());
+        Some(if self.is_untold { parts.untold() } else { parts })
+    }
+
+    pub(super) fn sample(&self) -> SpeedSample {
+        SpeedSample {
+            reads: self.read_sample().is_some(),
+            writes: self.write_sample().is_some(),
+            hidden_tokens: self.hidden.map(|hidden| hidden.tokens),
+            cache: self.seen,
+        }
+    }
+
+    /// Writes what was found to where everybody reads it.
+    pub(super) fn fill(&self, timing: &mut Timing) {
+        let refuse = |source: &mut Option<TokenSource>, reported: Option<u64>, believed: Option<u64>| {
+            if reported.is_some() && believed.is_none() {
+                *source = Some(TokenSource::Implausible);
+            }
+        };
+        refuse(&mut timing.prompt_tokens_source, self.reported_prompt_tokens, self.prompt_tokens);
+        refuse(&mut timing.output_tokens_source, self.reported_output_tokens, self.output_tokens);
+        let parts = self.parts();
+        // Where no log tells of it, nothing is known of the backend at all.
+        let is_logged = self.start_ms.is_some();
+        timing.load_ms = parts.map(|parts| parts.load_ms()).filter(|_| is_logged);
+        timing.queue_ms = parts.map(|parts| parts.queue_ms()).filter(|_| is_logged);
+        timing.read_ms = parts.and_then(|parts| parts.read_ms());
+        timing.write_ms = parts.and_then(|parts| parts.write_ms());
+        timing.stall_ms = parts.and_then(|parts| parts.stall_ms());
+        timing.other_ms = parts.map(|parts| parts.other_ms());
+        timing.cached_tokens = self.cached.map(|(tokens, _)| tokens);
+        timing.cached_source = self.cached.map(|(_, source)| source);
+        timing.read_tokens = self.read_tokens();
+        timing.needed_tokens = self.needed_tokens;
+        timing.again_tokens = self
+            .read_tokens()
+            .zip(self.needed_tokens)
+            .map(|(read, needed)| signed(read).saturating_sub(signed(needed)));
+        if self.prompt_tokens.is_none() {
+            timing.prefill_tokens_per_second = None;
+        }
+    }
+}
+
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
+pub(super) fn float(value: u64) -> f64 {
+    value as f64
+}
+
+/// The nearest whole number.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` takes what is too large, below 0 or no number to the nearest end"
+)]
+pub(super) fn whole(value: f64) -> u64 {
+    value.round() as u64
+}

@@ -1,0 +1,109 @@
+//! Who else was in the backend.
+
+use std::collections::BTreeMap;
+
+use super::case::Case;
+
+/// What else went on in the backend while a request was there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Company {
+    /// No other request was there until its first token came, …
+    pub(super) is_alone_until_first: bool,
+    /// … or until its end.
+    pub(super) is_alone_until_end: bool,
+    /// From its start to the last end of another request before its first token.
+    pub(super) ended_before_first_ms: Option<u64>,
+}
+
+/// Finds who overlapped whom. `cases` are in the order of their starts.
+pub(super) fn find(cases: &mut [Case]) {
+    let mut backends: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.start_ms.is_some()) {
+        backends.entry(case.backend.clone()).or_default().push(at);
+    }
+    for places in backends.into_values() {
+        let stays: Vec<Stay> = places.iter().filter_map(|at| Stay::of(cases.get(*at)?)).collect();
+        for (at, company) in places.into_iter().zip(company(&stays)) {
+            if let Some(case) = cases.get_mut(at) {
+                case.company = company;
+            }
+        }
+    }
+}
+
+/// The time that a request spent in the backend, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Stay {
+    start: i64,
+    /// Where there was no first token: the end.
+    first: i64,
+    end: i64,
+    /// Whether its end is that of its work, and not just the last that was seen of it.
+    has_end: bool,
+}
+
+impl Stay {
+    fn of(case: &Case) -> Option<Self> {
+        let end = case.end_ms()?;
+        let first = case.first_ms().unwrap_or(end);
+        Some(Self { start: case.start_ms?, first, end, has_end: case.total_ms.is_some() })
+    }
+}
+
+/// What each of these, which are in the order of their starts, had for company.
+fn company(stays: &[Stay]) -> Vec<Company> {
+    let mut ends: Vec<(i64, usize)> =
+        stays.iter().enumerate().filter(|(_, stay)| stay.has_end).map(|(at, stay)| (stay.end, at)).collect();
+    ends.sort_unstable();
+    let mut last_end = i64::MIN;
+    let mut found = Vec::with_capacity(stays.len());
+    for (at, stay) in stays.iter().enumerate() {
+        let is_there_before = last_end > stay.start;
+        let next = stays.get(at + 1).map_or(i64::MAX, |next| next.start);
+        let behind = ends.partition_point(|(end, _)| *end <= stay.first);
+        let mut ended = ends.get(..behind).unwrap_or_default().iter().rev();
+        let other_end = ended.find(|(_, of)| *of != at).map(|(end, _)| *end).filter(|end| *end > stay.start);
+        found.push(Company {
+            is_alone_until_first: !is_there_before && next >= stay.first,
+            is_alone_until_end: !is_there_before && next >= stay.end,
+            ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - stay.start).ok()),
+        });
+        last_end = last_end.max(stay.end);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(times: &[(i64, i64, i64)]) -> Vec<(bool, bool, Option<u64>)> {
+        let stays: Vec<Stay> =
+            times.iter().map(|&(start, first, end)| Stay { start, first, end, has_end: true }).collect();
+        let flags =
+            |one: &Company| (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms);
+        company(&stays).iter().map(flags).collect()
+    }
+
+    #[test]
+    fn one_after_the_other_is_alone() {
+        assert_eq!(found(&[(0, 50, 100), (100, 150, 200)]), [(true, true, None), (true, true, None)]);
+    }
+
+    #[test]
+    fn a_second_that_comes_while_the_first_writes_disturbs_only_that() {
+        assert_eq!(found(&[(0, 50, 100), (60, 150, 200)]), [(true, false, None), (false, false, Some(40))]);
+    }
+
+    #[test]
+    fn the_last_end_before_the_first_token_counts() {
+        let found = found(&[(0, 10, 100), (20, 30, 120), (40, 500, 600), (450, 700, 800)]);
+        assert_eq!(found[2], (false, false, Some(80)));
+        assert_eq!(found[3], (false, false, Some(150)));
+    }
+
+    #[test]
+    fn an_answer_in_no_time_is_not_its_own_company() {
+        assert_eq!(found(&[(0, 50, 50)]), [(true, true, None)]);
+    }
+}

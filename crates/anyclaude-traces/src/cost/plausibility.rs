@@ -1,0 +1,134 @@
+//! Which token counts can be true.
+
+use std::collections::BTreeMap;
+
+use super::case::{Case, float};
+
+/// No prompt has fewer bytes for a token than this, …
+const LEAST_BYTES_PER_TOKEN: f64 = 1.5;
+/// … but for what the chat template adds.
+const TEMPLATE_TOKENS: f64 = 2_000.0;
+/// Counts this near to each other are the same count.
+const SAME_COUNT: f64 = 0.01;
+/// Prompts of which one is this many times as large as the other are not of one size.
+const OTHER_SIZE: f64 = 1.25;
+/// So many output tokens for a streamed byte there may be, …
+const OUTPUT_TOKENS_PER_BYTE: u64 = 3;
+/// … and so many besides.
+const OUTPUT_TOKENS_BESIDES: u64 = 100;
+
+/// Believes the counts that can be true. Output tokens are looked at again once it is
+/// known who reasons: [`is_output_believed`].
+pub(super) fn judge(cases: &mut [Case]) {
+    let repeated = repeated_counts(cases);
+    for (case, is_repeated) in cases.iter_mut().zip(repeated) {
+        let fits = |tokens: &u64| case.prompt_bytes.is_none_or(|bytes| fits(*tokens, bytes));
+        case.prompt_tokens = case.reported_prompt_tokens.filter(fits).filter(|_| !is_repeated);
+        // A backend that makes up one count makes up the other.
+        let is_made_up = case.reported_prompt_tokens.is_some() && case.prompt_tokens.is_none();
+        case.output_tokens = case.reported_output_tokens.filter(|_| !is_made_up);
+    }
+}
+
+/// Whether a prompt of so many bytes can have so many tokens.
+fn fits(tokens: u64, prompt_bytes: u64) -> bool {
+    float(tokens) <= float(prompt_bytes) / LEAST_BYTES_PER_TOKEN + TEMPLATE_TOKENS
+}
+
+/// Whether so many output tokens can be true of an answer of which so many bytes were
+/// streamed, with so many tokens of reasoning.
+pub(super) fn is_output_believed(output: u64, streamed_bytes: u64, reasoning: u64) -> bool {
+    let most = streamed_bytes.saturating_mul(OUTPUT_TOKENS_PER_BYTE);
+    output <= most.saturating_add(reasoning).saturating_add(OUTPUT_TOKENS_BESIDES)
+}
+
+/// For each case, whether three requests of three sizes have its count: that is no
+/// count but a limit, or made up.
+fn repeated_counts(cases: &[Case]) -> Vec<bool> {
+    let mut counts: Vec<(u64, u64, usize)> = cases
+        .iter()
+        .enumerate()
+        .filter_map(|(at, case)| Some((case.reported_prompt_tokens?, case.prompt_bytes?, at)))
+        .collect();
+    counts.sort_unstable();
+    let mut repeated = vec![false; cases.len()];
+    // The sizes of those with the same count, as a window that slides over all counts.
+    let mut sizes: BTreeMap<u64, usize> = BTreeMap::new();
+    let (mut first, mut end) = (0, 0);
+    for &(tokens, _, at) in &counts {
+        let reach = float(tokens) * SAME_COUNT;
+        while let Some((next, bytes, _)) =
+            counts.get(end).filter(|next| float(next.0) <= float(tokens) + reach)
+        {
+            debug_assert!(*next >= tokens || end > 0);
+            *sizes.entry(*bytes).or_default() += 1;
+            end += 1;
+        }
+        while let Some((_, bytes, _)) =
+            counts.get(first).filter(|first| float(first.0) < float(tokens) - reach)
+        {
+            if let Some(n) = sizes.get_mut(bytes) {
+                *n -= 1;
+                if *n == 0 {
+                    sizes.remove(bytes);
+                }
+            }
+            first += 1;
+        }
+        if let Some(is_repeated) = repeated.get_mut(at) {
+            *is_repeated = has_three_sizes(&sizes);
+        }
+    }
+    repeated
+}
+
+/// Whether there are three prompts, each 25 % larger than the one before.
+fn has_three_sizes(sizes: &BTreeMap<u64, usize>) -> bool {
+    let larger = |than: u64| {
+        let least = (float(than) * OTHER_SIZE).ceil();
+        sizes.range(super::case::whole(least)..).next().map(|(bytes, _)| *bytes)
+    };
+    let smallest = sizes.first_key_value().map(|(bytes, _)| *bytes);
+    smallest.and_then(larger).and_then(larger).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn believed(counts: &[(u64, u64)]) -> Vec<Option<u64>> {
+        let case = |&(tokens, bytes): &(u64, u64)| Case {
+            reported_prompt_tokens: Some(tokens),
+            prompt_bytes: Some(bytes),
+            reported_output_tokens: Some(7),
+            ..Case::default()
+        };
+        let mut cases: Vec<Case> = counts.iter().map(case).collect();
+        judge(&mut cases);
+        assert!(cases.iter().all(|case| case.output_tokens.is_some() == case.prompt_tokens.is_some()));
+        cases.iter().map(|case| case.prompt_tokens).collect()
+    }
+
+    #[test]
+    fn more_tokens_than_bytes_are_not_believed() {
+        assert_eq!(believed(&[(4_000, 3_000)]), [Some(4_000)]);
+        assert_eq!(believed(&[(4_001, 3_000)]), [None]);
+        assert_eq!(believed(&[(531_700_000, 30_000), (8_000, 30_000)]), [None, Some(8_000)]);
+    }
+
+    #[test]
+    fn one_count_for_three_sizes_is_a_limit() {
+        let counts = [(8_190, 40_000), (8_192, 50_000), (8_192, 62_500), (5_000, 22_000), (8_300, 41_000)];
+        assert_eq!(believed(&counts), [None, None, None, Some(5_000), Some(8_300)]);
+        // Text takes more bytes for a token than code, but not three times over.
+        let counts = [(8_192, 40_000), (8_192, 50_000), (8_192, 60_000)];
+        assert_eq!(believed(&counts), [Some(8_192); 3]);
+    }
+
+    #[test]
+    fn output_is_believed_as_far_as_it_was_streamed() {
+        assert!(is_output_believed(400, 100, 0));
+        assert!(!is_output_believed(401, 100, 0));
+        assert!(is_output_believed(1_400, 100, 1_000));
+    }
+}

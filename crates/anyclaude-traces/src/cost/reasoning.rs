@@ -1,0 +1,86 @@
+//! What was generated before anything was streamed, and answers whose reading and
+//! writing cannot be told apart.
+
+use std::collections::BTreeMap;
+
+use super::Model;
+use super::case::{Case, LEAST_OUTPUT_TOKENS, LEAST_WRITE_MS, float, whole};
+use super::plausibility::is_output_believed;
+use super::rate::Rate;
+
+/// More bytes for a token than this, and the tokens were streamed.
+const MOST_BYTES_PER_TOKEN: f64 = 3.5;
+/// More bytes in a piece than this, and it holds several tokens.
+const MOST_BYTES_PER_PIECE: u64 = 10;
+/// Hidden reasoning never takes more of the time to first token than this.
+const MOST_OF_TTFT: f64 = 0.95;
+/// So many times as long as it took must an answer take elsewhere, before it is said to
+/// have been there already when it was streamed.
+const TIMES_TOO_FAST: f64 = 5.0;
+
+/// Output tokens that were generated before anything was streamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hidden {
+    pub(super) tokens: u64,
+    /// The time that this took, at the pace of what was streamed.
+    pub(super) ms: u64,
+}
+
+/// Finds who reasoned before the first token that could be seen, and believes the
+/// output counts that then can be true.
+pub(super) fn find(cases: &mut [Case]) {
+    for case in cases {
+        case.hidden = hidden_tokens(case).and_then(|tokens| hidden(case, tokens));
+        let reasoning = case.hidden.map(|hidden| hidden.tokens).max(case.reasoning_tokens).unwrap_or(0);
+        let streamed = case.streamed_bytes();
+        let is_believed =
+            |output: &u64| streamed.is_none_or(|bytes| is_output_believed(*output, bytes, reasoning));
+        case.output_tokens = case.output_tokens.filter(is_believed);
+    }
+}
+
+/// How many output tokens were not streamed, where there is evidence of any.
+fn hidden_tokens(case: &Case) -> Option<u64> {
+    let (output, pieces) = (case.output_tokens?, case.pieces()?);
+    let unseen = output.checked_sub(pieces).filter(|unseen| *unseen > 0)?;
+    if let Some(counted) = case.reasoning_tokens.filter(|tokens| *tokens > 0) {
+        // What was streamed as reasoning is among the pieces.
+        return Some(counted.min(unseen)).filter(|_| is_more_than_pieces(case, output));
+    }
+    let bytes = case.streamed_bytes()?;
+    let is_too_little = float(bytes) < MOST_BYTES_PER_TOKEN * float(output);
+    let chunks = case.text_chunks.unwrap_or(pieces).max(1);
+    let is_a_token_a_piece = bytes <= chunks.saturating_mul(MOST_BYTES_PER_PIECE);
+    (is_more_than_pieces(case, output) && is_too_little && is_a_token_a_piece).then_some(unseen)
+}
+
+/// Whether there are clearly more tokens than events: 1.3 × events + 10.
+fn is_more_than_pieces(case: &Case, output: u64) -> bool {
+    let events = case.events.unwrap_or(u64::MAX);
+    output.saturating_mul(10) > events.saturating_mul(13).saturating_add(100)
+}
+
+fn hidden(case: &Case, tokens: u64) -> Option<Hidden> {
+    let (ttft, generation, output) = (case.ttft_ms?, case.generation_ms()?, case.output_tokens?);
+    let visible = float(output.saturating_sub(tokens).max(1));
+    let took = float(tokens) * float(generation.saturating_sub(case.stall_ms.unwrap_or(0))) / visible;
+    Some(Hidden { tokens, ms: whole(took.min(MOST_OF_TTFT * float(ttft))) })
+}
+
+/// Finds the answers that were there already when their first piece was streamed.
+pub(super) fn find_untold(cases: &mut [Case], writing: &BTreeMap<Model, Rate>) {
+    for case in cases {
+        let rate = writing.get(&case.model).copied().unwrap_or_default();
+        case.is_untold = is_untold(case, rate).unwrap_or(false);
+    }
+}
+
+fn is_untold(case: &Case, writing: Rate) -> Option<bool> {
+    let generation = case.generation_ms()?;
+    let output = case.output_tokens.filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
+    if case.text_chunks.or(case.pieces()).is_some_and(|pieces| pieces <= 1) {
+        return Some(true);
+    }
+    let usual = writing.ms_per_token()? * float(output - 1);
+    Some(generation < LEAST_WRITE_MS && usual >= TIMES_TOO_FAST * float(generation.max(1)))
+}

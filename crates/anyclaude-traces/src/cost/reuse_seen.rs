@@ -1,0 +1,85 @@
+//! Whether a model's backend is seen to reuse prompts.
+
+use super::case::{Case, float};
+use crate::model::CacheUse;
+use crate::model::stats::median;
+
+/// Less than this share of the prompt from the cache: the request reads all of it,
+/// whether the backend reuses prompts or not.
+const COLD_SHARE: f64 = 0.2;
+/// As much as this or more: it tells one from the other.
+const WARM_SHARE: f64 = 0.8;
+/// A warm request that took less than this share of the time for all of its prompt has
+/// found it in the cache.
+const CLEARLY_REUSED: f64 = 0.5;
+/// One that took this share of it or more has not.
+const CLEARLY_READ: f64 = 0.8;
+/// So many of these prove that nothing is reused.
+const LEAST_READ_ALL: usize = 3;
+/// So many times as even must the one speed be to be preferred to the other.
+const CLEARLY_BETTER: f64 = 1.5;
+
+/// What the times of one model's requests tell. Counts of cached tokens tell more.
+pub(super) fn of(cases: &[&Case]) -> CacheUse {
+    if cases.iter().any(|case| case.reported_cached_tokens.is_some_and(|tokens| tokens > 0)) {
+        return CacheUse::Reuses;
+    }
+    let points: Vec<Point> = cases.iter().filter_map(|case| Point::of(case)).collect();
+    let cold: Vec<&Point> = points.iter().filter(|point| point.share() < COLD_SHARE).collect();
+    let tokens: f64 = cold.iter().map(|point| point.prompt_tokens).sum();
+    if tokens > 0.0 {
+        let ms: f64 = cold.iter().map(|point| point.wait_ms).sum();
+        by_cold(&points, ms / tokens)
+    } else {
+        by_spread(&points)
+    }
+}
+
+/// An undisturbed request.
+struct Point {
+    wait_ms: f64,
+    prompt_tokens: f64,
+    /// What a cache would have left to read.
+    new_tokens: f64,
+}
+
+impl Point {
+    fn of(case: &Case) -> Option<Self> {
+        let reuse = case.reuse.filter(|reuse| reuse.prompt_bytes > 0 && case.is_undisturbed())?;
+        let prompt_tokens = float(case.prompt_tokens.filter(|tokens| *tokens > 0)?);
+        let new_share = 1.0 - float(reuse.reusable_bytes) / float(reuse.prompt_bytes);
+        let wait_ms = float(case.wait_ms().filter(|ms| *ms > 0)?);
+        Some(Self { wait_ms, prompt_tokens, new_tokens: (prompt_tokens * new_share).max(1.0) })
+    }
+
+    fn share(&self) -> f64 {
+        1.0 - self.new_tokens / self.prompt_tokens
+    }
+}
+
+/// By what warm requests take beside cold ones, which take `ms_per_token`.
+fn by_cold(points: &[Point], ms_per_token: f64) -> CacheUse {
+    let warm = points.iter().filter(|point| point.share() >= WARM_SHARE);
+    let of_all: Vec<f64> = warm.map(|point| point.wait_ms / (ms_per_token * point.prompt_tokens)).collect();
+    if of_all.iter().any(|share| *share < CLEARLY_REUSED) {
+        CacheUse::Reuses
+    } else if of_all.len() >= LEAST_READ_ALL && of_all.iter().all(|share| *share >= CLEARLY_READ) {
+        CacheUse::ReadsAll
+    } else {
+        CacheUse::Unknown
+    }
+}
+
+/// By which of the two makes one speed of all requests.
+fn by_spread(points: &[Point]) -> CacheUse {
+    let spread = |tokens: fn(&Point) -> f64| {
+        let paces: Vec<f64> = points.iter().map(|point| point.wait_ms / tokens(point)).collect();
+        let middle = median(paces.clone())?;
+        median(paces.iter().map(|pace| (pace - middle).abs() / middle).collect())
+    };
+    match (spread(|point| point.new_tokens), spread(|point| point.prompt_tokens)) {
+        (Some(new), Some(all)) if new < all && new * CLEARLY_BETTER <= all => CacheUse::Reuses,
+        (Some(new), Some(all)) if all < new && all * CLEARLY_BETTER <= new => CacheUse::ReadsAll,
+        _ => CacheUse::Unknown,
+    }
+}

@@ -1,0 +1,81 @@
+//! The speeds of a model, over requests that [`fit`](super::fit) has filled.
+
+use std::collections::BTreeMap;
+
+use super::Model;
+use super::rate::{Rate, Sample};
+use crate::model::request::Request;
+use crate::model::stats::median;
+use crate::model::{CacheUse, ModelSpeeds, SpeedSource, Speeds};
+
+/// The speeds over these requests, which one model answered; `None` where several did,
+/// or none. All kinds of request belong in: the first of a process holds most of the
+/// reading, whoever sent it.
+pub fn speeds<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<Speeds> {
+    let mut models = by_model(requests).into_values();
+    let of_one = models.next()?;
+    models.next().is_none().then(|| of_model(&of_one))
+}
+
+/// The speeds of each model that answered one of these requests, by its name.
+pub fn speeds_by_model<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Vec<ModelSpeeds> {
+    let speeds =
+        |(model, requests): (Model, Vec<&Request>)| ModelSpeeds { model, speeds: of_model(&requests) };
+    by_model(requests).into_iter().map(speeds).collect()
+}
+
+/// Requests without times tell of no model.
+fn by_model<'a>(requests: impl IntoIterator<Item = &'a Request>) -> BTreeMap<Model, Vec<&'a Request>> {
+    let mut models: BTreeMap<Model, Vec<&Request>> = BTreeMap::new();
+    for request in requests {
+        if request.timing.as_ref().is_some_and(|timing| timing.start.is_some()) {
+            models.entry(request.model_group()).or_default().push(request);
+        }
+    }
+    models
+}
+
+fn of_model(requests: &[&Request]) -> Speeds {
+    let reads: Vec<Sample> = requests.iter().filter_map(|request| read_sample(request)).collect();
+    let read: Rate = reads.iter().copied().collect();
+    let write: Rate = requests.iter().filter_map(|request| write_sample(request)).collect();
+    let seen = requests.iter().map(|request| request.speed_sample.cache);
+    Speeds {
+        read_tokens_per_second: read.per_second(),
+        write_tokens_per_second: write.per_second(),
+        cache: seen.into_iter().find(|cache| *cache != CacheUse::Unknown).unwrap_or_default(),
+        n_read: read.n,
+        n_write: write.n,
+        spread: read.ms_per_token().and_then(|all| spread(&reads, all)),
+        source: (read.n > 0 || write.n > 0).then_some(SpeedSource::Requests),
+    }
+}
+
+/// How far half of the requests are from the speed of all, at most.
+fn spread(samples: &[Sample], ms_per_token: f64) -> Option<f64> {
+    median(samples.iter().map(|sample| (ms_per_token / sample.ms_per_token() - 1.0).abs()).collect())
+}
+
+fn read_sample(request: &Request) -> Option<Sample> {
+    let timing = request.timing.as_ref().filter(|_| request.speed_sample.reads)?;
+    Some(Sample { tokens: timing.read_tokens?, ms: timing.read_ms? })
+}
+
+fn write_sample(request: &Request) -> Option<Sample> {
+    let timing = request.timing.as_ref().filter(|_| request.speed_sample.writes)?;
+    Some(Sample { tokens: timing.output_tokens?.saturating_sub(1), ms: timing.write_ms? })
+}
+
+impl Speeds {
+    /// How long the model takes to read so many tokens that no cache holds.
+    #[must_use]
+    pub fn reading_ms(&self, tokens: f64) -> Option<f64> {
+        self.read_tokens_per_second.map(|speed| tokens * 1000.0 / speed)
+    }
+
+    /// How long it takes to write so many.
+    #[must_use]
+    pub fn writing_ms(&self, tokens: f64) -> Option<f64> {
+        self.write_tokens_per_second.map(|speed| tokens * 1000.0 / speed)
+    }
+}

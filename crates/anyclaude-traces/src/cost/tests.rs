@@ -1,0 +1,467 @@
+//! The rules, each on a few requests made by hand, and laws over many.
+
+use proptest::prelude::*;
+
+use super::case::{Case, Place};
+use super::fit_cases;
+use super::overlap::Company;
+use crate::model::timing::{CachedSource, Timing};
+use crate::model::{CacheUse, Continued, SimulatedReuse};
+
+/// A turn of a conversation: 10,000 tokens, one token a millisecond, 100 tokens written
+/// in 2 s, alone, nothing in the cache.
+fn turn(at: usize, start_ms: i64) -> Case {
+    Case {
+        place: Place::Request(at),
+        model: Some("qwen".into()),
+        run: Some("run".into()),
+        backend: Some("lmstudio".into()),
+        session: Some("session".into()),
+        thread: Some("thread".into()),
+        start_ms: Some(start_ms),
+        proxy_ms: Some(120),
+        ttft_ms: Some(10_000),
+        total_ms: Some(12_000),
+        stall_ms: Some(0),
+        events: Some(105),
+        event_bytes: Some(105 * 115 + 400),
+        text_chunks: Some(100),
+        reported_prompt_tokens: Some(10_000),
+        reported_output_tokens: Some(100),
+        prompt_bytes: Some(40_000),
+        reuse: reused(0),
+        is_certain: true,
+        ..Case::default()
+    }
+}
+
+/// So many percent of the prompt found.
+fn reused(percent: u64) -> Option<SimulatedReuse> {
+    Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes: 400 * percent, continues: None })
+}
+
+fn fitted(mut cases: Vec<Case>) -> Vec<Case> {
+    cases.sort_by(|a, b| a.order().cmp(&b.order()));
+    fit_cases(&mut cases);
+    cases
+}
+
+fn timing(case: &Case) -> Timing {
+    let mut timing = Timing::default();
+    case.fill(&mut timing);
+    timing
+}
+
+/// So many turns, a minute apart, each of which the next change is made to.
+fn turns(n: usize, change: impl Fn(usize, &mut Case)) -> Vec<Case> {
+    let mut cases: Vec<Case> = (0..n).map(|at| turn(at, 60_000 * i64::try_from(at).unwrap())).collect();
+    cases.iter_mut().enumerate().for_each(|(at, case)| change(at, case));
+    fitted(cases)
+}
+
+#[test]
+fn a_lonely_request_waits_for_its_proxy_its_reading_and_its_writing() {
+    let found = timing(&turns(1, |_, _| {})[0]);
+    assert_eq!((found.load_ms, found.queue_ms, found.read_ms), (Some(0), Some(0), Some(10_000)));
+    assert_eq!((found.write_ms, found.stall_ms, found.other_ms), (Some(2_000), Some(0), Some(0)));
+    assert_eq!((found.cached_tokens, found.cached_source), (Some(0), Some(CachedSource::Simulated)));
+    assert_eq!(
+        (found.read_tokens, found.needed_tokens, found.again_tokens),
+        (Some(10_000), Some(10_000), Some(0))
+    );
+}
+
+#[test]
+fn a_warm_request_that_takes_half_the_time_proves_reuse() {
+    let warm = |ttft| {
+        turns(2, move |at, case| {
+            if at == 1 {
+                (case.reuse, case.ttft_ms, case.total_ms) = (reused(90), Some(ttft), Some(ttft + 2_000));
+            }
+        })
+    };
+    let found = warm(4_999);
+    assert!(found.iter().all(|case| case.seen == CacheUse::Reuses));
+    assert_eq!(found[1].cached, Some((9_000, CachedSource::Simulated)));
+    let found = warm(5_000);
+    assert_eq!((found[1].seen, found[1].cached), (CacheUse::Unknown, None));
+    assert_eq!(
+        found[0].cached,
+        Some((0, CachedSource::Simulated)),
+        "what is next to nothing is told all the same"
+    );
+}
+
+#[test]
+fn three_warm_requests_that_take_all_the_time_prove_that_nothing_is_reused() {
+    let warm = |n, slowest| {
+        turns(n, move |at, case| {
+            if at > 0 {
+                let ttft = if at == 1 { slowest } else { 8_000 };
+                (case.reuse, case.ttft_ms, case.total_ms) = (reused(90), Some(ttft), Some(ttft + 2_000));
+            }
+        })
+    };
+    let found = warm(4, 8_000);
+    assert_eq!((found[3].seen, found[3].cached), (CacheUse::ReadsAll, Some((0, CachedSource::None))));
+    assert_eq!(warm(3, 8_000)[2].seen, CacheUse::Unknown, "two are too few");
+    assert_eq!(warm(4, 7_999)[3].seen, CacheUse::Unknown, "one took less");
+}
+
+#[test]
+fn without_a_cold_request_the_steadier_speed_decides() {
+    let ttft_of = |shares: [u64; 4], ttft: fn(u64) -> u64| {
+        turns(4, move |at, case| {
+            let percent = shares[at];
+            (case.reuse, case.ttft_ms) = (reused(percent), Some(ttft(percent)));
+            case.total_ms = case.ttft_ms.map(|ttft| ttft + 2_000);
+        })[0]
+            .seen
+    };
+    assert_eq!(ttft_of([30, 50, 70, 90], |percent| 100 * (100 - percent)), CacheUse::Reuses);
+    assert_eq!(ttft_of([30, 50, 70, 90], |_| 10_000), CacheUse::ReadsAll);
+    assert_eq!(ttft_of([50, 50, 50, 50], |_| 5_000), CacheUse::Unknown, "both are as steady");
+}
+
+#[test]
+fn counts_of_the_backend_outrank_the_simulation() {
+    let found = turns(2, |at, case| {
+        case.reported_cached_tokens = Some(if at == 0 { 0 } else { 9_700 });
+        case.reuse = reused(50);
+    });
+    assert_eq!(found[0].cached, Some((0, CachedSource::Reported)));
+    assert_eq!(found[1].cached, Some((9_700, CachedSource::Reported)));
+    assert_eq!(found[1].seen, CacheUse::Reuses);
+    assert_eq!(found[1].read_tokens(), Some(300));
+    let more_than_there_are = turns(1, |_, case| case.reported_cached_tokens = Some(10_001));
+    assert_ne!(more_than_there_are[0].cached.map(|(_, source)| source), Some(CachedSource::Reported));
+}
+
+#[test]
+fn a_continued_prompt_finds_the_answer_too() {
+    let continued = |reasons: bool, behind: u64| {
+        turns(2, move |at, case| {
+            if at == 0 {
+                case.reasoning_tokens = reasons.then_some(40);
+                return;
+            }
+            let continues = Some(Continued { from: 0, bytes_behind_answer: behind });
+            case.reuse = Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes: 38_000, continues });
+            case.reported_prompt_tokens = Some(11_000);
+            (case.ttft_ms, case.total_ms) = (Some(900), Some(2_900));
+        })[1]
+            .cached
+    };
+    assert_eq!(continued(false, 400), Some((10_099, CachedSource::Simulated)));
+    assert_eq!(continued(true, 400), Some((10_000, CachedSource::Simulated)), "reasoning is not sent back");
+    assert_eq!(
+        continued(false, 20_000),
+        Some((5_500, CachedSource::Simulated)),
+        "what follows cannot be there"
+    );
+}
+
+#[test]
+fn what_an_earlier_turn_had_is_read_again() {
+    let found = turns(2, |at, case| {
+        case.reported_cached_tokens = Some(if at == 0 { 1 } else { 2_000 });
+        case.reported_prompt_tokens = Some(if at == 0 { 10_000 } else { 11_000 });
+    });
+    let found = timing(&found[1]);
+    assert_eq!(
+        (found.read_tokens, found.needed_tokens, found.again_tokens),
+        (Some(9_000), Some(901), Some(8_099))
+    );
+}
+
+#[test]
+fn a_prompt_that_fits_needs_one_token_at_least() {
+    let found = turns(2, |_, case| case.reported_cached_tokens = Some(9_999));
+    let found = timing(&found[1]);
+    assert_eq!((found.needed_tokens, found.again_tokens), (Some(1), Some(0)));
+}
+
+#[test]
+fn waiting_for_another_is_what_reading_does_not_explain() {
+    // The second comes 2 s after the first, and gets its first token 10 s after that.
+    let queued = |ttft: u64| {
+        turns(4, move |at, case| {
+            if at == 3 {
+                case.start_ms = Some(122_000);
+                (case.ttft_ms, case.total_ms) = (Some(ttft), Some(ttft + 2_000));
+            }
+        })[3]
+            .clone()
+    };
+    let found = queued(20_000);
+    assert_eq!(found.company.ended_before_first_ms, Some(10_000));
+    assert_eq!((found.queue_ms, found.read_ms()), (10_000, Some(10_000)));
+    assert_eq!(queued(15_000).queue_ms, 5_000);
+    assert_eq!(queued(10_000).queue_ms, 0, "reading explains all of it");
+    let unknown = turns(2, |at, case| {
+        if at == 1 {
+            (case.start_ms, case.ttft_ms, case.total_ms) = (Some(2_000), Some(15_000), Some(17_000));
+        }
+    });
+    assert_eq!(unknown[1].queue_ms, 10_000, "no speed is known");
+}
+
+#[test]
+fn a_load_is_what_the_wait_has_beyond_reading_all_of_the_prompt() {
+    let loaded = |idle_ms: i64, ttft: u64| {
+        turns(4, move |at, case| {
+            if at == 3 {
+                case.start_ms = Some(120_000 + 12_000 + idle_ms);
+                (case.ttft_ms, case.total_ms) = (Some(ttft), Some(ttft + 2_000));
+            }
+        })[3]
+            .load_ms
+    };
+    assert_eq!(loaded(300_000, 40_000), 30_000);
+    assert_eq!(loaded(299_999, 40_000), 0, "not idle for long enough");
+    assert_eq!(loaded(300_000, 12_499), 0, "less than a quarter more");
+    assert_eq!(loaded(300_000, 12_500), 2_500);
+}
+
+#[test]
+fn a_load_needs_two_others_that_are_even() {
+    let found = |second_ttft: u64| {
+        turns(3, move |at, case| {
+            if at == 0 {
+                (case.ttft_ms, case.total_ms) = (Some(50_000), Some(52_000));
+            }
+            if at == 1 {
+                (case.ttft_ms, case.total_ms) = (Some(second_ttft), Some(second_ttft + 2_000));
+            }
+        })[0]
+            .load_ms
+    };
+    assert_eq!(found(10_000), 40_000);
+    assert_eq!(found(15_000), 0, "the others are not even");
+    assert_eq!(
+        turns(2, |at, case| {
+            if at == 0 {
+                (case.ttft_ms, case.total_ms) = (Some(50_000), Some(52_000));
+            }
+        })[0]
+            .load_ms,
+        0,
+        "one other is not enough"
+    );
+}
+
+#[test]
+fn another_model_in_between_may_have_unloaded_this_one() {
+    let found = turns(5, |at, case| {
+        if at == 3 {
+            case.model = Some("gpt".into());
+        }
+        if at == 4 {
+            (case.ttft_ms, case.total_ms) = (Some(40_000), Some(42_000));
+        }
+    });
+    assert_eq!(found.iter().map(|case| case.load_ms).collect::<Vec<_>>(), [0, 0, 0, 0, 30_000]);
+}
+
+#[test]
+fn reasoning_that_was_not_streamed_is_writing() {
+    // 100 tokens streamed in 2 s, 300 before.
+    let found = turns(1, |_, case| case.reported_output_tokens = Some(400));
+    let times = timing(&found[0]);
+    assert_eq!((times.read_ms, times.write_ms), (Some(4_000), Some(8_000)));
+    assert_eq!(found[0].sample().hidden_tokens, Some(300));
+    assert!(!found[0].sample().reads && !found[0].sample().writes);
+    let chunky = turns(1, |_, case| {
+        // Four tokens, 14 bytes, in every piece.
+        (case.reported_output_tokens, case.event_bytes) = (Some(400), Some(105 * 115 + 1_400));
+    });
+    assert_eq!(chunky[0].hidden, None);
+    let long = turns(1, |_, case| case.reported_output_tokens = Some(100_000));
+    assert_eq!(timing(&long[0]).read_ms, Some(500), "at most 95 % of the time to first token");
+}
+
+#[test]
+fn an_answer_in_one_piece_tells_reading_from_writing_no_more() {
+    let found = turns(1, |_, case| {
+        (case.events, case.text_chunks, case.total_ms) = (Some(6), Some(1), Some(10_040));
+        case.event_bytes = Some(6 * 115 + 400);
+    });
+    let times = timing(&found[0]);
+    assert_eq!((times.read_ms, times.write_ms, times.other_ms), (None, None, Some(10_040)));
+    assert!(!found[0].sample().reads);
+    let fast = turns(3, |at, case| {
+        if at == 2 {
+            case.total_ms = Some(10_390);
+        }
+    });
+    assert!(fast[2].is_untold, "100 tokens take 2 s, not 390 ms");
+    let slower = turns(3, |at, case| {
+        if at == 2 {
+            case.total_ms = Some(10_410);
+        }
+    });
+    assert!(!slower[2].is_untold);
+}
+
+#[test]
+fn a_stall_is_no_writing() {
+    let found = turns(1, |_, case| (case.total_ms, case.stall_ms) = (Some(76_000), Some(64_000)));
+    let times = timing(&found[0]);
+    assert_eq!((times.write_ms, times.stall_ms), (Some(2_000), Some(64_000)));
+}
+
+#[test]
+fn counts_that_cannot_be_true_take_part_in_nothing() {
+    let found = turns(3, |at, case| {
+        if at == 1 {
+            (case.reported_prompt_tokens, case.reported_output_tokens) = (Some(531_700_000), Some(426_423));
+        }
+    });
+    let times = timing(&found[1]);
+    assert_eq!((times.cached_tokens, times.read_tokens, times.needed_tokens), (None, None, None));
+    assert_eq!(times.read_ms, Some(10_000), "its times are still times");
+    assert!(!found[1].sample().reads && !found[1].sample().writes);
+    assert_eq!(
+        timing(&found[2]).needed_tokens,
+        Some(1),
+        "the turn before the one that is not believed counts"
+    );
+}
+
+#[test]
+fn a_request_without_an_end_has_no_parts() {
+    let found = turns(1, |_, case| (case.total_ms, case.ttft_ms) = (None, None));
+    let times = timing(&found[0]);
+    assert_eq!((times.load_ms, times.read_ms, times.other_ms), (None, None, None));
+}
+
+#[test]
+fn a_failed_request_is_all_rest() {
+    let found = turns(1, |_, case| {
+        (case.ttft_ms, case.reported_prompt_tokens, case.is_certain) = (None, None, false);
+    });
+    let times = timing(&found[0]);
+    assert_eq!((times.load_ms, times.queue_ms, times.read_ms), (Some(0), Some(0), None));
+    assert_eq!((times.write_ms, times.other_ms), (None, Some(12_000)));
+}
+
+/// Requests of two models and two processes that may overlap, fail, stall and lie.
+fn any_cases() -> impl Strategy<Value = Vec<Case>> {
+    let one = (
+        (0..600_000i64, 0..3u8, 0..2u8, 0..3u8),
+        (prop::option::of(0..60_000u64), prop::option::of(0..90_000u64), prop::option::of(0..20_000u64)),
+        (prop::option::of(0..60_000u64), prop::option::of(0..3_000u64), prop::option::of(0..60_000u64)),
+        (prop::option::of(0..400u64), 0..100u64, prop::option::of(0..4usize), any::<bool>()),
+    );
+    prop::collection::vec(one, 0..14).prop_map(|all| {
+        let case = |(at, one): (usize, _)| {
+            let ((start, model, run, thread), (ttft, total, stall), (prompt, output, cached), rest): (
+                (i64, u8, u8, u8),
+                (Option<u64>, Option<u64>, Option<u64>),
+                (Option<u64>, Option<u64>, Option<u64>),
+                (Option<u64>, u64, Option<usize>, bool),
+            ) = one;
+            let (events, percent, from, is_certain) = rest;
+            let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
+            let reusable_bytes = 400 * percent;
+            Case {
+                model: Some(model.to_string().into()),
+                run: Some(run.to_string().into()),
+                thread: Some(thread.to_string().into()),
+                ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)),
+                total_ms: total,
+                stall_ms: stall,
+                events,
+                text_chunks: None,
+                reported_prompt_tokens: prompt,
+                reported_output_tokens: output,
+                reported_cached_tokens: cached,
+                reuse: Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes, continues }),
+                is_certain,
+                ..turn(at, start)
+            }
+        };
+        all.into_iter().enumerate().map(case).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn parts_add_up_and_tokens_do_too(cases in any_cases()) {
+        for case in fitted(cases) {
+            let found = timing(&case);
+            let parts = [found.load_ms, found.queue_ms, found.read_ms, found.write_ms, found.stall_ms, found.other_ms];
+            let sum: u64 = parts.into_iter().flatten().sum();
+            match case.total_ms {
+                Some(total) => prop_assert_eq!(sum, total, "{:?}", found),
+                None => prop_assert_eq!(parts, [None; 6]),
+            }
+            if let (Some(cached), Some(read)) = (found.cached_tokens, found.read_tokens) {
+                prop_assert_eq!(Some(cached + read), case.prompt_tokens);
+            }
+            if let Some(needed) = found.needed_tokens {
+                prop_assert!(Some(needed) <= case.prompt_tokens);
+            }
+            prop_assert_eq!(found.cached_tokens.is_some(), found.cached_source.is_some());
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_requests_come_changes_nothing(cases in any_cases(), by in 0..97usize) {
+        let mut shuffled = cases.clone();
+        shuffled.rotate_left(by % cases.len().max(1));
+        if by % 2 == 1 {
+            shuffled.reverse();
+        }
+        let found = |cases| fitted(cases).iter().map(|case| (case.place, timing(case))).collect::<Vec<_>>();
+        let (one, other) = (found(cases), found(shuffled));
+        prop_assert_eq!(one.len(), other.len());
+        for (one, other) in one.iter().zip(&other) {
+            prop_assert_eq!(one, other);
+        }
+    }
+
+    /// Of requests that nothing disturbed, a machine that is so many times as slow takes
+    /// so many times as long in every part.
+    #[test]
+    fn parts_grow_as_the_times_do(
+        prompts in prop::collection::vec((300..20_000u64, 16..400u64), 3..9), times in 2..9u64,
+    ) {
+        let made = |times: u64| {
+            let mut start = 0;
+            let cases = prompts.iter().enumerate().map(|(at, &(prompt, output))| {
+                let (ttft, total) = (prompt * times, (prompt + 30 * output) * times);
+                let case = Case {
+                    ttft_ms: Some(ttft),
+                    total_ms: Some(total),
+                    events: Some(output + 5),
+                    event_bytes: Some((output + 5) * 115 + 4 * output),
+                    text_chunks: Some(output),
+                    reported_prompt_tokens: Some(prompt),
+                    reported_output_tokens: Some(output),
+                    prompt_bytes: Some(4 * prompt),
+                    ..turn(at, start)
+                };
+                start += i64::try_from(total).unwrap() + 50;
+                case
+            });
+            fitted(cases.collect()).iter().map(timing).collect::<Vec<_>>()
+        };
+        for (one, other) in made(1).iter().zip(made(times)) {
+            prop_assert_eq!(one.read_ms.map(|ms| ms * times), other.read_ms);
+            prop_assert_eq!(one.write_ms.map(|ms| ms * times), other.write_ms);
+            prop_assert_eq!(one.read_tokens, other.read_tokens);
+        }
+    }
+}
+
+#[test]
+fn nobody_is_company_of_another_backend() {
+    let found = turns(2, |at, case| {
+        if at == 1 {
+            (case.start_ms, case.backend) = (Some(2_000), Some("openrouter".into()));
+        }
+    });
+    let alone = Company { is_alone_until_first: true, is_alone_until_end: true, ended_before_first_ms: None };
+    assert!(found.iter().all(|case| case.company == alone));
+}

@@ -1,0 +1,306 @@
+//! Two prompts, element by element.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::Order;
+use super::ids::{ElementId, ListId};
+use super::observe::{ElementKind, Role};
+use super::prompts::{Prompt, Prompts};
+use super::texts::{Fetch, Texts};
+use super::tree::{Node, Tree};
+use super::viewer::{Edits, Viewer};
+use crate::error::Error;
+use crate::formats::body::ElementPath;
+
+/// A prompt, as the backend is assumed to see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Sequence {
+    pub(super) system: ListId,
+    pub(super) tools: ListId,
+    pub(super) messages: Node,
+}
+
+/// Where a prompt stands among all others when they are sorted by content, part by
+/// part in the order of the prompt.
+pub(crate) type Rank = [u32; 3];
+
+/// A part of the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    System,
+    Tools,
+    Messages,
+}
+
+/// How far two prompts are the same, element by element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shared {
+    /// The bytes of the elements that both begin with.
+    pub(crate) bytes: u64,
+    /// The part in which they differ first, and at which of its elements.
+    pub(crate) part: Part,
+    pub(crate) index: u32,
+    /// What follows on either side; `None` where that prompt ends.
+    pub(crate) left: Option<ElementId>,
+    pub(crate) right: Option<ElementId>,
+}
+
+impl Shared {
+    /// Whether one of them is the beginning of the other.
+    pub(crate) fn is_all_of_one(&self) -> bool {
+        self.left.is_none() || self.right.is_none()
+    }
+}
+
+/// Compares prompts as the backend got them.
+pub(crate) struct PromptComparer<'a> {
+    pub(crate) prompts: &'a Prompts,
+    order: Order,
+    viewer: Viewer<'a>,
+    /// Where lists and histories stand when all are sorted by content.
+    list_ranks: HashMap<ListId, u32>,
+    history_ranks: Vec<u32>,
+    texts: Texts<'a>,
+}
+
+impl<'a> PromptComparer<'a> {
+    pub(super) fn new(viewer: Viewer<'a>, order: Order, fetch: &'a mut Fetch<'a>) -> Self {
+        let prompts = viewer.prompts;
+        let lists = &viewer.lists;
+        let content = |element: &ElementId| (prompts.kind(*element).rank(), prompts.head(*element), *element);
+        let mut by_content: Vec<ListId> = lists.all().collect();
+        by_content.sort_by(|a, b| {
+            let [a, b] = [a, b].map(|list| lists.elements(*list).iter().map(content));
+            a.cmp(b)
+        });
+        let list_ranks = (0..).zip(by_content).map(|(rank, list)| (list, rank)).collect();
+        let history_ranks = viewer.tree.ranks(|element| content(&element));
+        Self { prompts, order, viewer, list_ranks, history_ranks, texts: Texts::new(prompts, fetch) }
+    }
+
+    /// Where an element of a prompt stands in what Claude Code sent.
+    pub(crate) fn place(&self, prompt: &Prompt, edits: Edits, shared: &Shared) -> ElementPath {
+        self.viewer.place(prompt, edits, shared.part, shared.index)
+    }
+
+    fn tree(&self) -> &Tree {
+        &self.viewer.tree
+    }
+
+    fn parts(&self) -> [Part; 3] {
+        match self.order {
+            Order::SystemFirst => [Part::System, Part::Tools, Part::Messages],
+            Order::ToolsFirst => [Part::Tools, Part::System, Part::Messages],
+        }
+    }
+
+    fn elements(&self, sequence: Sequence, part: Part) -> &[ElementId] {
+        match part {
+            Part::System => self.viewer.lists.elements(sequence.system),
+            Part::Tools => self.viewer.lists.elements(sequence.tools),
+            Part::Messages => &[],
+        }
+    }
+
+    pub(crate) fn bytes(&self, sequence: Sequence) -> u64 {
+        let lists = &self.viewer.lists;
+        lists.bytes(sequence.system) + lists.bytes(sequence.tools) + self.tree().bytes(sequence.messages)
+    }
+
+    /// Where a prompt stands among all others when they are sorted by content:
+    /// those that share most with it are next to it.
+    pub(crate) fn rank(&self, sequence: Sequence) -> Rank {
+        let list = |list| self.list_ranks.get(&list).copied().unwrap_or(u32::MAX);
+        let history = self.history_ranks.get(Tree::index(sequence.messages));
+        self.parts().map(|part| match part {
+            Part::System => list(sequence.system),
+            Part::Tools => list(sequence.tools),
+            Part::Messages => history.copied().unwrap_or(u32::MAX),
+        })
+    }
+
+    pub(crate) fn shared(&self, left: Sequence, right: Sequence) -> Shared {
+        let mut bytes = 0;
+        for (at, part) in self.parts().into_iter().enumerate() {
+            let list = match part {
+                Part::System => [left.system, right.system],
+                Part::Tools => [left.tools, right.tools],
+                Part::Messages => break,
+            };
+            let [a, b] = list.map(|list| self.viewer.lists.elements(list));
+            let n = if list[0] == list[1] {
+                a.len()
+            } else {
+                a.iter().zip(b).take_while(|(a, b)| a == b).count()
+            };
+            bytes += self.viewer.lists.bytes_of(list[0], n);
+            if n < a.len() || n < b.len() {
+                let index = u32::try_from(n).unwrap_or(u32::MAX);
+                let [left, right] = [left, right].map(|sequence| self.following(sequence, at, n));
+                return Shared { bytes, part, index, left, right };
+            }
+        }
+        let tree = self.tree();
+        let common = tree.common(left.messages, right.messages);
+        let index = tree.depth(common);
+        let [left, right] = [left, right].map(|sequence| self.message_element(sequence, index));
+        Shared { bytes: bytes + tree.bytes(common), part: Part::Messages, index, left, right }
+    }
+
+    /// The prompt that ends where a history differs from another first; `None` where they
+    /// differ before.
+    pub(super) fn shared_sequence(&self, sequence: Sequence, shared: &Shared) -> Option<Sequence> {
+        let messages = self.tree().first(sequence.messages, shared.index);
+        (shared.part == Part::Messages).then_some(Sequence { messages, ..sequence })
+    }
+
+    /// Where a prompt begins, when there is nothing to compare it with.
+    pub(crate) fn beginning(&self, sequence: Sequence) -> Shared {
+        let parts = self.parts();
+        let has_any = |part: &Part| *part == Part::Messages || !self.elements(sequence, *part).is_empty();
+        let part = parts.into_iter().find(has_any).unwrap_or(Part::Messages);
+        Shared { bytes: 0, part, index: 0, left: self.following(sequence, 0, 0), right: None }
+    }
+
+    /// The n-th element of a part, or what follows where the part has no more.
+    fn following(&self, sequence: Sequence, part: usize, n: usize) -> Option<ElementId> {
+        let parts = self.parts();
+        let rest = parts.get(part..).unwrap_or_default().iter();
+        let lists = rest
+            .enumerate()
+            .map(|(at, part)| self.elements(sequence, *part).get(if at == 0 { n } else { 0 }));
+        lists.flatten().next().copied().or_else(|| self.message_element(sequence, 0))
+    }
+
+    /// The element of the history at this index.
+    pub(crate) fn message_element(&self, sequence: Sequence, index: u32) -> Option<ElementId> {
+        let tree = self.tree();
+        let has_it = index < tree.depth(sequence.messages);
+        has_it.then(|| tree.element(tree.first(sequence.messages, index + 1)))
+    }
+
+    /// The common leading bytes of the first elements that differ, where these
+    /// can be compared; 0 otherwise.
+    pub(crate) fn common_bytes(&mut self, shared: &Shared) -> u64 {
+        let (Some(left), Some(right)) = (shared.left, shared.right) else { return 0 };
+        if !self.prompts.kind(left).is_comparable(self.prompts.kind(right)) {
+            return 0;
+        }
+        self.texts.common(left, right)
+    }
+
+    /// Of the common leading bytes of two elements those that a template may write:
+    /// of text blocks without the JSON in front of the text.
+    pub(super) fn reusable_within(&self, shared: &Shared, common_bytes: u64) -> u64 {
+        let before = shared.left.map_or(0, |element| self.prompts.bytes_before_text(element));
+        common_bytes.saturating_sub(before)
+    }
+
+    /// The whole of an element; what was kept of it where it cannot be read again.
+    pub(crate) fn text(&mut self, element: ElementId) -> Arc<str> {
+        self.texts.get(element)
+    }
+
+    pub(crate) fn kind(&self, element: Option<ElementId>) -> Option<ElementKind> {
+        element.map(|element| self.prompts.kind(element))
+    }
+
+    pub(crate) fn role(&self, element: Option<ElementId>) -> Option<Role> {
+        element.map(|element| self.prompts.role(element))
+    }
+
+    pub(crate) fn tools(&self, sequence: Sequence) -> &[ElementId] {
+        self.viewer.lists.elements(sequence.tools)
+    }
+
+    /// The elements of a history from one on, last first.
+    pub(crate) fn history_from(
+        &self,
+        sequence: Sequence,
+        index: u32,
+    ) -> impl Iterator<Item = (u32, ElementId)> {
+        let tree = self.tree();
+        let below = tree.up(sequence.messages).map(|node| (tree.depth(node) - 1, tree.element(node)));
+        below.take_while(move |(at, _)| *at >= index)
+    }
+
+    /// The bytes of what stands behind the first difference of a prompt and stood in
+    /// an earlier one too, wherever: elements are the same by identity, and each of
+    /// the earlier ones counts once.
+    pub(crate) fn bytes_in_both(&self, now: Sequence, first_difference: &Shared, earlier: Sequence) -> u64 {
+        let (tree, lists) = (self.tree(), &self.viewer.lists);
+        let at = self.parts().iter().position(|part| *part == first_difference.part).unwrap_or(0);
+        let mut bytes = 0;
+        let mut rest: BTreeMap<ElementId, i64> = BTreeMap::new();
+        let mut count = |element: ElementId, n: i64| *rest.entry(element).or_default() += n;
+        let mut now_elements: Vec<ElementId> = Vec::new();
+        for (part_at, part) in self.parts().into_iter().enumerate() {
+            let (now_list, earlier_list) = match part {
+                Part::System => (now.system, earlier.system),
+                Part::Tools => (now.tools, earlier.tools),
+                Part::Messages => break,
+            };
+            let from = match part_at.cmp(&at) {
+                std::cmp::Ordering::Less => usize::MAX,
+                std::cmp::Ordering::Equal => first_difference.index as usize,
+                std::cmp::Ordering::Greater => 0,
+            };
+            if now_list == earlier_list && from == 0 {
+                bytes += lists.bytes(now_list);
+                continue;
+            }
+            let (all, behind) = (lists.elements(now_list), lists.elements(now_list).get(from..));
+            now_elements.extend(behind.unwrap_or_default());
+            lists.elements(earlier_list).iter().for_each(|element| count(*element, 1));
+            let before = all.get(..from.min(all.len())).unwrap_or_default();
+            before.iter().for_each(|element| count(*element, -1));
+        }
+        let from = if first_difference.part == Part::Messages { first_difference.index } else { 0 };
+        let common = tree.common(now.messages, earlier.messages);
+        let (shared, from) = (tree.depth(common), from.min(tree.depth(now.messages)));
+        bytes += tree.bytes(common).saturating_sub(tree.bytes(tree.first(now.messages, from)));
+        let behind = |sequence: Sequence, from: u32| {
+            tree.up(sequence.messages).take_while(move |node| tree.depth(*node) > from)
+        };
+        behind(earlier, shared).for_each(|node| count(tree.element(node), 1));
+        now_elements.extend(behind(now, shared.max(from)).map(|node| tree.element(node)));
+        for element in now_elements {
+            if let Some(left) = rest.get_mut(&element).filter(|left| **left > 0) {
+                *left -= 1;
+                bytes += self.prompts.bytes(element);
+            }
+        }
+        bytes
+    }
+
+    /// Whether two system prompts have as many blocks, and differ in one of them.
+    pub(crate) fn system_differs_once(&self, now: Sequence, was: Sequence) -> bool {
+        let [now, was] = [now, was].map(|sequence| self.elements(sequence, Part::System));
+        now.len() == was.len() && now.iter().zip(was).filter(|(now, was)| now != was).count() == 1
+    }
+
+    /// Whether no message of the assistant stands before this element of a history.
+    pub(crate) fn is_before_any_answer(&self, sequence: Sequence, index: u32) -> bool {
+        let role = |at: u32| self.role(self.message_element(sequence, at));
+        (0..=index).all(|at| role(at) != Some(Role::Assistant))
+    }
+
+    /// The bytes of the elements behind an answer, which stands at this index of a
+    /// history.
+    pub(super) fn bytes_behind_answer(&self, sequence: Sequence, index: u32) -> u64 {
+        let tree = self.tree();
+        let is_answer = |at: &u32| self.role(self.message_element(sequence, *at)) == Some(Role::Assistant);
+        let end = (index..).find(|at| !is_answer(at)).unwrap_or(index);
+        tree.bytes(sequence.messages).saturating_sub(tree.bytes(tree.first(sequence.messages, end)))
+    }
+
+    /// The files that could not be read again.
+    pub(super) fn errors(&self) -> &[Error] {
+        &self.texts.errors
+    }
+
+    pub(super) fn into_errors(self) -> Vec<Error> {
+        self.texts.errors
+    }
+}

@@ -1,0 +1,88 @@
+//! Requests → what a backend's prompt cache could reuse of each.
+//!
+//! A backend that keeps the processed prompt in a cache reads again only what comes
+//! after the first difference. The prompt is the sequence of its elements: system
+//! blocks, tools, content blocks of messages. An element is its compact JSON without
+//! `cache_control`; a string is the text block that it is one form of, and counts as
+//! many bytes, as Claude Code sends one message now as a string and now as a block.
+//! Elements are equal when their bytes are, and for the blocks of messages the role too.
+//!
+//! [`Prompts`] keeps what the prompts of a recording are made of, [`View`] says what
+//! the proxy makes of them, and [`simulate`] lets them pass through a cache of so many
+//! slots, one for each model. What it says is an upper bound: templates, hybrid caches
+//! and restarts can lose more.
+
+mod collate;
+pub(crate) mod compare;
+pub(crate) mod conversation;
+mod element_text;
+pub(crate) mod ids;
+mod lists;
+pub(crate) mod observe;
+mod prompts;
+mod simulate;
+pub(crate) mod slots;
+mod texts;
+mod tokens;
+mod tree;
+mod view;
+pub(crate) mod viewer;
+
+use std::num::NonZeroUsize;
+
+use serde::Serialize;
+
+pub use element_text::element_text;
+pub use observe::PrefixVisitor;
+pub use prompts::Prompts;
+pub use simulate::{Simulation, SlotOutcome, simulate};
+pub use texts::Fetch;
+pub use tokens::{AnswerTokens, cached_tokens};
+pub use view::{UnknownEdit, View};
+
+/// In which order the model's chat template puts the prompt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// The system prompt, then the tools: Qwen2.5 and 3, Llama, gpt-oss, most.
+    #[default]
+    SystemFirst,
+    /// The tools, then the system prompt: GLM-4.6, Kimi, Qwen3.5, Cohere.
+    ToolsFirst,
+}
+
+/// How the cache is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheOptions {
+    /// The order of the prompt.
+    pub order: Order,
+    /// What the backend got; `None`: what the log, the version and the reported
+    /// counts of cached tokens tell.
+    pub view: Option<View>,
+    /// How many prompts the cache holds.
+    pub slots: NonZeroUsize,
+    /// Whether main memory keeps what leaves a slot; `None`: what the reported counts
+    /// tell, else it does.
+    pub ram: Option<bool>,
+}
+
+impl Default for CacheOptions {
+    fn default() -> Self {
+        // LM Studio's.
+        let slots = NonZeroUsize::MIN.saturating_add(3);
+        Self { order: Order::default(), view: None, slots, ram: None }
+    }
+}
+
+/// The cache that was simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SimulatedCache {
+    /// How many prompts it holds.
+    pub slots: u64,
+    /// Whether main memory keeps what leaves a slot.
+    pub ram: bool,
+}

@@ -1,0 +1,188 @@
+//! What is seen of one request's prompt as the parser passes over it.
+
+use crate::formats::body::{Element, ElementPath, Message, Section, Visit};
+use crate::model::Identity;
+
+/// The beginning of the header that tells Anthropic whom to bill. It differs in
+/// every request of some versions of Claude Code.
+const BILLING_HEADER: &str = "x-anthropic-billing-header";
+
+/// How the message begins with which Claude Code goes on after it compacted a
+/// conversation: the summary follows.
+const CONTINUATION: &str = "This session is being continued from a previous conversation";
+
+/// How much of a text or a tool is kept. Most differ within that; where two do not,
+/// both are read from their files again.
+const HEAD_BYTES: usize = 160;
+
+/// Who speaks an element: equal blocks of different roles are different elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    SystemPrompt,
+    Tools,
+    User,
+    Assistant,
+    /// A message of the role `system`.
+    SystemMessage,
+    /// A message of another role.
+    Other(Identity),
+    /// A message without a role.
+    Nobody,
+}
+
+/// What sort of element it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ElementKind {
+    /// Text in the system prompt that names itself the billing header.
+    BillingHeader,
+    Text,
+    /// A tool, by its name.
+    Tool(Option<Identity>),
+    /// A tool call or its result, which names the call.
+    Call,
+    /// Reasoning of an earlier answer, which is sent back.
+    Thinking,
+    Image,
+    Other,
+}
+
+impl ElementKind {
+    /// Whether of two different elements the common beginning counts.
+    pub(crate) fn is_comparable(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Text | Self::BillingHeader, Self::Text | Self::BillingHeader) => true,
+            (Self::Tool(a), Self::Tool(b)) => a == b,
+            _ => false,
+        }
+    }
+
+    /// Sorts those together that can be compared.
+    pub(crate) fn rank(self) -> (u8, Option<Identity>) {
+        match self {
+            Self::Text | Self::BillingHeader => (0, None),
+            Self::Tool(name) => (1, name),
+            Self::Call | Self::Thinking | Self::Image | Self::Other => (2, None),
+        }
+    }
+}
+
+/// An element as a file shows it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ObservedElement {
+    pub(super) identity: Identity,
+    pub(super) bytes: u64,
+    pub(super) kind: ElementKind,
+    pub(super) role: Role,
+    pub(super) place: ElementPath,
+    /// Where its beginning stands in [`PrefixVisitor::heads`].
+    pub(super) head: (usize, usize),
+}
+
+/// Sees of one request what [`Prompts`] keeps of it.
+#[derive(Debug, Default)]
+pub struct PrefixVisitor {
+    pub(super) system: Vec<ObservedElement>,
+    pub(super) tools: Vec<ObservedElement>,
+    pub(super) blocks: Vec<ObservedElement>,
+    pub(super) heads: Vec<u8>,
+    /// The first message that is not the system's.
+    pub(super) opening: Option<(u32, Identity)>,
+    /// Whether a text in that message continues an earlier conversation.
+    pub(super) is_continuation: bool,
+    /// The newest message with a text that begins so.
+    continued_in: Option<u32>,
+}
+
+impl PrefixVisitor {
+    fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {
+        let begin = self.heads.len();
+        self.heads.extend(element.raw.canonical_prefix(HEAD_BYTES));
+        (begin, self.heads.len())
+    }
+}
+
+impl Visit for PrefixVisitor {
+    fn wants_identities(&self) -> bool {
+        true
+    }
+
+    fn element(&mut self, element: &Element<'_>) {
+        let stated = element.kind.as_deref();
+        let is_system = matches!(element.place, ElementPath::System(_));
+        let is_header = || element.text.is_some_and(|text| text.inner.starts_with(BILLING_HEADER));
+        let (kind, role) = match element.place {
+            ElementPath::Tool(_) => {
+                let name = element.name.as_ref().map(|name| Identity::of_parts([name.as_bytes()]));
+                (ElementKind::Tool(name), Role::Tools)
+            }
+            _ if stated == Some("text") && is_system && is_header() => {
+                (ElementKind::BillingHeader, Role::SystemPrompt)
+            }
+            ElementPath::System(_) if stated == Some("text") => (ElementKind::Text, Role::SystemPrompt),
+            ElementPath::System(_) => (ElementKind::Other, Role::SystemPrompt),
+            ElementPath::Block { message, .. } => {
+                if element.text.is_some_and(|text| text.inner.starts_with(CONTINUATION)) {
+                    self.continued_in = Some(message);
+                }
+                let kind = match stated {
+                    Some("text") => ElementKind::Text,
+                    Some("tool_use" | "tool_result") => ElementKind::Call,
+                    Some("thinking" | "redacted_thinking") => ElementKind::Thinking,
+                    Some("image") => ElementKind::Image,
+                    _ => ElementKind::Other,
+                };
+                (kind, Role::Nobody)
+            }
+        };
+        let has_head = matches!(kind, ElementKind::BillingHeader | ElementKind::Text | ElementKind::Tool(_));
+        let head = if has_head { self.keep_head(element) } else { (0, 0) };
+        let (identity, bytes) = (element.raw.identity(), element.raw.canonical_len());
+        let seen = ObservedElement { identity, bytes, kind, role, place: element.place, head };
+        match element.place {
+            ElementPath::System(_) => self.system.push(seen),
+            ElementPath::Tool(_) => self.tools.push(seen),
+            ElementPath::Block { .. } => self.blocks.push(seen),
+        }
+    }
+
+    fn message(&mut self, message: &Message<'_>) {
+        let role = match message.role.as_deref() {
+            Some("user") => Role::User,
+            Some("assistant") => Role::Assistant,
+            Some("system") => Role::SystemMessage,
+            Some(role) => Role::Other(Identity::of_parts([role.as_bytes()])),
+            None => Role::Nobody,
+        };
+        let is_of_it = |block: &&mut ObservedElement| message_of(block.place) == Some(message.index);
+        self.blocks.iter_mut().rev().take_while(is_of_it).for_each(|block| block.role = role);
+        if self.opening.is_none() && role != Role::SystemMessage {
+            self.opening = Some((message.index, message.identity));
+            self.is_continuation = self.continued_in == Some(message.index);
+        }
+    }
+
+    fn restart(&mut self, section: Section) {
+        match section {
+            Section::Body => *self = Self::default(),
+            Section::System => self.system.clear(),
+            Section::Tools => self.tools.clear(),
+            Section::Messages => {
+                self.blocks.clear();
+                self.opening = None;
+                self.continued_in = None;
+                self.is_continuation = false;
+            }
+            Section::Message(index) => {
+                self.blocks.retain(|block| message_of(block.place) != Some(index));
+                self.continued_in = self.continued_in.filter(|message| *message != index);
+            }
+        }
+    }
+}
+
+fn message_of(place: ElementPath) -> Option<u32> {
+    match place {
+        ElementPath::Block { message, .. } => Some(message),
+        ElementPath::System(_) | ElementPath::Tool(_) => None,
+    }
+}

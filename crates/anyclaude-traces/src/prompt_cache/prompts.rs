@@ -1,0 +1,178 @@
+//! What the prompts of a recording are made of: every distinct element once, and
+//! of each prompt only which ones.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::ids::{ElementId, ListId};
+use super::lists::Lists;
+use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role};
+use super::tree::{Node, Tree};
+use crate::formats::body::ElementPath;
+use crate::model::Identity;
+use crate::read::TraceFile;
+
+/// A prompt: which system blocks, which tools, which history.
+#[derive(Debug, Clone)]
+pub(crate) struct Prompt {
+    pub(crate) system: ListId,
+    pub(crate) tools: ListId,
+    pub(crate) messages: Node,
+    /// Message and block of every element of the history, where these are not as
+    /// in the tree: there the same words were cut into other messages.
+    pub(crate) places: Option<Box<[(u32, u32)]>>,
+    pub(crate) opening: Option<Identity>,
+    /// Whether it opens with the summary of an earlier conversation.
+    pub(crate) is_continuation: bool,
+}
+
+/// What is known of a distinct element.
+#[derive(Debug)]
+pub(crate) struct ElementInfo {
+    pub(crate) bytes: u64,
+    pub(crate) kind: ElementKind,
+    pub(crate) role: Role,
+    /// The tool's name.
+    pub(crate) name: Option<Arc<str>>,
+    head: (usize, usize),
+    /// The first file that holds it, and where.
+    file: u32,
+    place: ElementPath,
+}
+
+/// The prompts of a recording: no text but the beginnings of distinct texts and
+/// tools.
+#[derive(Debug, Default)]
+pub struct Prompts {
+    known: Vec<ElementInfo>,
+    heads: Vec<u8>,
+    ids: HashMap<(Identity, Role), ElementId>,
+    lists: Lists,
+    pub(crate) tree: Tree,
+    files: Vec<Arc<Path>>,
+    by_path: HashMap<Arc<Path>, Prompt>,
+    /// Whether any element is one that anyclaude's conversion leaves out.
+    has_left_out: bool,
+}
+
+impl Prompts {
+    /// Takes what was seen of one more file.
+    pub fn add(&mut self, file: &TraceFile, seen: PrefixVisitor) {
+        let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        self.files.push(file.path.clone());
+        let name = |place: ElementPath| match place {
+            ElementPath::Tool(at) => file.record.tools.get(at as usize).and_then(|tool| tool.name.clone()),
+            ElementPath::System(_) | ElementPath::Block { .. } => None,
+        };
+        let list = |prompts: &mut Self, elements: &[ObservedElement]| {
+            let ids: Vec<ElementId> =
+                elements.iter().map(|one| prompts.intern(one, &seen.heads, number, &name)).collect();
+            prompts.list(ids)
+        };
+        let (system, tools) = (list(self, &seen.system), list(self, &seen.tools));
+        let (mut messages, mut as_in_tree) = (Tree::ROOT, true);
+        for block in &seen.blocks {
+            let element = self.intern(block, &seen.heads, number, &name);
+            let at = block_of(block.place);
+            messages = self.tree.grown(messages, element, block.bytes, at);
+            as_in_tree &= self.tree.at(messages) == at;
+        }
+        let places = || seen.blocks.iter().map(|block| block_of(block.place)).collect();
+        let places = (!as_in_tree).then(places);
+        let opening = seen.opening.map(|(_, identity)| identity);
+        self.by_path.insert(
+            file.path.clone(),
+            Prompt { system, tools, messages, places, opening, is_continuation: seen.is_continuation },
+        );
+    }
+
+    fn intern(
+        &mut self,
+        seen: &ObservedElement,
+        heads: &[u8],
+        file: u32,
+        name: &impl Fn(ElementPath) -> Option<Arc<str>>,
+    ) -> ElementId {
+        let next = ElementId(u32::try_from(self.known.len()).unwrap_or(u32::MAX));
+        *self.ids.entry((seen.identity, seen.role)).or_insert_with(|| {
+            let begin = self.heads.len();
+            self.has_left_out |= matches!(seen.kind, ElementKind::Thinking | ElementKind::Image);
+            self.heads.extend_from_slice(heads.get(seen.head.0..seen.head.1).unwrap_or_default());
+            self.known.push(ElementInfo {
+                bytes: seen.bytes,
+                kind: seen.kind,
+                role: seen.role,
+                name: name(seen.place),
+                head: (begin, self.heads.len()),
+                file,
+                place: seen.place,
+            });
+            next
+        })
+    }
+
+    fn list(&mut self, elements: Vec<ElementId>) -> ListId {
+        let known = &self.known;
+        self.lists.intern(elements, |element| bytes_of(known, element))
+    }
+
+    pub(crate) fn prompt(&self, path: &Path) -> Option<&Prompt> {
+        self.by_path.get(path)
+    }
+
+    pub(crate) fn known(&self, element: ElementId) -> Option<&ElementInfo> {
+        self.known.get(element.0 as usize)
+    }
+
+    pub(crate) fn kind(&self, element: ElementId) -> ElementKind {
+        self.known(element).map_or(ElementKind::Other, |known| known.kind)
+    }
+
+    pub(crate) fn role(&self, element: ElementId) -> Role {
+        self.known(element).map_or(Role::Nobody, |known| known.role)
+    }
+
+    /// The beginning of a text or tool; the whole of it where it is short.
+    pub(crate) fn head(&self, element: ElementId) -> &[u8] {
+        self.known(element).and_then(|known| self.heads.get(known.head.0..known.head.1)).unwrap_or_default()
+    }
+
+    /// The JSON in front of a text block's text; 0 of other elements.
+    pub(super) fn bytes_before_text(&self, element: ElementId) -> u64 {
+        const TEXT: &[u8] = br#""text":""#;
+        let is_text = matches!(self.kind(element), ElementKind::Text | ElementKind::BillingHeader);
+        let head = if is_text { self.head(element) } else { &[] };
+        let found = head.windows(TEXT.len()).position(|bytes| bytes == TEXT);
+        found.map_or(0, |at| (at + TEXT.len()) as u64)
+    }
+
+    /// Where the whole of an element can be read again.
+    pub(crate) fn source(&self, element: ElementId) -> Option<(&Path, ElementPath)> {
+        let known = self.known(element)?;
+        Some((self.files.get(known.file as usize)?, known.place))
+    }
+
+    pub(crate) fn bytes(&self, element: ElementId) -> u64 {
+        bytes_of(&self.known, element)
+    }
+
+    pub(super) fn has_left_out(&self) -> bool {
+        self.has_left_out
+    }
+
+    pub(crate) fn lists(&self) -> &Lists {
+        &self.lists
+    }
+}
+
+fn bytes_of(known: &[ElementInfo], element: ElementId) -> u64 {
+    known.get(element.0 as usize).map_or(0, |known| known.bytes)
+}
+
+fn block_of(place: ElementPath) -> (u32, u32) {
+    match place {
+        ElementPath::Block { message, block } => (message, block),
+        ElementPath::System(at) | ElementPath::Tool(at) => (at, 0),
+    }
+}

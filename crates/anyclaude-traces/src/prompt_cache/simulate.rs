@@ -1,0 +1,487 @@
+//! Requests pass through a simulated cache, in the order of their starts.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::compare::{PromptComparer, Sequence};
+use super::conversation::{Conversation, Conversations};
+use super::prompts::{Prompt, Prompts};
+use super::slots::{Caches, Capacity, Members, Past, SimulatedRequest, Step, Why};
+use super::texts::Fetch;
+use super::tokens::{AnswerTokens, cached_tokens};
+use super::view::View;
+use super::viewer::{Edits, Viewer};
+use super::{CacheOptions, Order, SimulatedCache};
+use crate::error::Error;
+use crate::model::request::{Kind, Request};
+use crate::model::timing::CachedSource;
+use crate::model::{Continued, ProxyEdit, SimulatedReuse};
+
+/// From this day on anyclaude sorts tools: 2025-11-16, in Unix milliseconds.
+const SORTS_TOOLS_SINCE_MS: i64 = 1_763_251_200_000;
+
+/// The mode of the versions of anyclaude that drop the billing header.
+const DROPS_HEADER: &str = "local";
+
+/// The mode in which requests go to Anthropic unchanged.
+const CLAUDE: &str = "claude";
+
+/// So many requests with reported counts decide what the backend got.
+const MOST_EVIDENCE: usize = 2000;
+
+/// What the cache gave each request, and what that was compared with.
+pub struct Simulation<'a> {
+    /// What the backend is taken to have got, over all requests.
+    pub view: View,
+    /// The order of the prompt.
+    pub order: Order,
+    /// The cache.
+    pub cache: SimulatedCache,
+    /// What it held of each request, at the request's place.
+    pub reuse: Vec<SimulatedReuse>,
+    pub(crate) comparer: PromptComparer<'a>,
+    /// The requests in the order in which they passed.
+    pub(crate) turns: Vec<usize>,
+    passed: Passed<'a>,
+    /// Which of the sequences those of the view are.
+    chosen: usize,
+    pub(crate) steps: Vec<Option<Step>>,
+    pub(crate) steps_one_slot: Vec<Option<Step>>,
+    pub(crate) before: Vec<Before>,
+}
+
+/// The requests of the same conversation before one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Before {
+    /// The newest that the same model answered.
+    pub(crate) same_model: Option<usize>,
+    /// The newest that any model answered.
+    pub(crate) any_model: Option<usize>,
+}
+
+/// What a cache of another size would lose to other conversations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlotOutcome {
+    /// The model.
+    pub model: Option<Arc<str>>,
+    /// The requests that found their conversation evicted, by their places.
+    pub evicted: Vec<usize>,
+    /// What these read again.
+    pub lost_bytes: u64,
+}
+
+/// All requests, with their prompts in every view that is tried.
+struct Passed<'a> {
+    prompts: Vec<Option<&'a Prompt>>,
+    kinds: Vec<Kind>,
+    requests: Vec<SimulatedRequest>,
+    /// For each view: what was done to each request, and what that gives.
+    edits: Vec<Vec<Edits>>,
+    sequences: Vec<Vec<Sequence>>,
+}
+
+impl Passed<'_> {
+    fn members(&self, view: usize) -> Members<'_> {
+        Members {
+            requests: &self.requests,
+            sequences: self.sequences.get(view).map(Vec::as_slice).unwrap_or_default(),
+        }
+    }
+}
+
+/// Lets requests pass through a cache; all requests of one backend, whatever their
+/// kind, in any order.
+///
+/// `fetch` reads an element again, of which only the beginning was kept, and is asked
+/// for few: long texts that begin alike. What it cannot read counts with the beginning
+/// that is known.
+///
+/// A request occupies its slot from its start to its end, as far as these are known;
+/// else it takes no time, at the moment when it was recorded.
+#[must_use]
+pub fn simulate<'a>(
+    requests: &[&Request],
+    prompts: &'a Prompts,
+    options: CacheOptions,
+    fetch: &'a mut Fetch<'a>,
+) -> Simulation<'a> {
+    let evidence = Evidence::of(requests);
+    let views =
+        options.view.map_or_else(|| views(requests, evidence.is_any()), |view| vec![Views::All(view)]);
+    let mut viewer = Viewer::new(prompts);
+    let passed = passed(requests, prompts, &views, &mut viewer);
+    let mut comparer = PromptComparer::new(viewer, options.order, fetch);
+    let turns = turns(&passed);
+    let ram = options.ram.map_or_else(|| vec![true, false], |ram| vec![ram]);
+    let (chosen, ram) = evidence.choose(&mut comparer, &passed, &turns, options.slots, &ram);
+    let capacity = Capacity { slots: options.slots, ram };
+    let one_slot = Capacity { slots: NonZeroUsize::MIN, ram: false };
+    let run = run(&mut comparer, passed.members(chosen), &turns, &[capacity, one_slot]);
+    let Run { steps, before } = run;
+    let mut steps = steps.into_iter();
+    let (steps, steps_one_slot) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
+    Simulation {
+        view: views.get(chosen).map_or_else(View::sent, |views| views.printed(requests)),
+        order: options.order,
+        cache: SimulatedCache { slots: options.slots.get() as u64, ram },
+        reuse: reuse(&comparer, passed.members(chosen), &steps),
+        comparer,
+        turns,
+        passed,
+        chosen,
+        steps,
+        steps_one_slot,
+        before,
+    }
+}
+
+impl Simulation<'_> {
+    pub(crate) fn sequence(&self, request: usize) -> Option<Sequence> {
+        self.passed.members(self.chosen).sequence(request)
+    }
+
+    pub(crate) fn prompt(&self, request: usize) -> Option<&Prompt> {
+        self.passed.prompts.get(request).copied().flatten()
+    }
+
+    pub(crate) fn kind(&self, request: usize) -> Option<Kind> {
+        self.passed.kinds.get(request).copied()
+    }
+
+    pub(crate) fn conversation(&self, request: usize) -> Option<Conversation> {
+        self.passed.requests.get(request).map(|request| request.conversation)
+    }
+
+    pub(crate) fn edits(&self, request: usize) -> Edits {
+        let edits = self.passed.edits.get(self.chosen).and_then(|edits| edits.get(request));
+        edits.copied().unwrap_or_default()
+    }
+
+    /// What one request shares with another.
+    pub(crate) fn shared_with(&mut self, request: usize, earlier: usize) -> Option<super::slots::Reuse> {
+        self.passed.members(self.chosen).reuse(&mut self.comparer, request, earlier)
+    }
+
+    /// What the cache would lose to other conversations with another number of slots,
+    /// for each model, by its name.
+    pub fn with_slots(&mut self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
+        let capacity = Capacity { slots, ram: self.cache.ram };
+        let members = self.passed.members(self.chosen);
+        let Run { steps, .. } = run(&mut self.comparer, members, &self.turns, &[capacity]);
+        let mut outcomes: Vec<SlotOutcome> = Vec::new();
+        for (at, request) in members.requests.iter().enumerate() {
+            let step = steps.first().and_then(|steps| steps.get(at).copied().flatten());
+            let missed =
+                step.as_ref().and_then(|step| step.missed.filter(|missed| missed.why != Why::Swapped));
+            let known = outcomes.iter().position(|outcome| outcome.model == request.model);
+            let index = known.unwrap_or(outcomes.len());
+            if known.is_none() {
+                let model = request.model.clone();
+                outcomes.push(SlotOutcome { model, evicted: Vec::new(), lost_bytes: 0 });
+            }
+            if let Some((outcome, missed)) = outcomes.get_mut(index).zip(missed) {
+                let most =
+                    members.reuse(&mut self.comparer, at, missed.from).map_or(0, |reuse| reuse.bytes());
+                outcome.evicted.push(at);
+                outcome.lost_bytes += most.saturating_sub(step.map_or(0, |step| step.reusable_bytes()));
+            }
+        }
+        outcomes.sort_by(|a, b| a.model.cmp(&b.model));
+        outcomes
+    }
+
+    /// The files that could not be read again.
+    pub(crate) fn errors(&self) -> &[Error] {
+        self.comparer.errors()
+    }
+
+    /// The same, and what the cache held of each request.
+    pub(crate) fn into_reuse(self) -> (Vec<SimulatedReuse>, Vec<Error>) {
+        (self.reuse, self.comparer.into_errors())
+    }
+}
+
+impl std::fmt::Debug for Simulation<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut out = f.debug_struct("Simulation");
+        out.field("view", &self.view).field("order", &self.order).field("cache", &self.cache);
+        out.field("reuse", &self.reuse).finish_non_exhaustive()
+    }
+}
+
+/// Which requests a view is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Views {
+    /// All of them.
+    All(View),
+    /// Those that a proxy converted; the others are as they were sent.
+    Local(View),
+}
+
+impl Views {
+    fn of(self, request: &Request) -> View {
+        match self {
+            Self::All(view) => view,
+            Self::Local(view) if is_local(request) => view,
+            Self::Local(_) => View::sent(),
+        }
+    }
+
+    fn printed(self, requests: &[&Request]) -> View {
+        match self {
+            Self::All(view) => view,
+            Self::Local(_) => requests.iter().map(|request| self.of(request)).fold(View::sent(), View::and),
+        }
+    }
+}
+
+/// Whether a proxy converted the request for a local backend.
+fn is_local(request: &Request) -> bool {
+    request.mode.as_deref().is_some_and(|mode| mode != CLAUDE)
+}
+
+/// What the backend may have got, the likeliest first: thinking and images never, and
+/// histories as the log says; the rest by the version's mode and day, where there is
+/// no better evidence.
+fn views(requests: &[&Request], has_evidence: bool) -> Vec<Views> {
+    let local = || requests.iter().filter(|request| is_local(request));
+    let truncated = local().any(|request| first_message(request) > 0);
+    let no_header = local().any(|request| request.mode.as_deref() == Some(DROPS_HEADER));
+    let newest = local().filter_map(|request| request.timestamp).max();
+    let sorted = newest.is_none_or(|newest| newest.unix_ms() >= SORTS_TOOLS_SINCE_MS);
+    let base = View { text_only: true, truncated, sorted, no_header };
+    let mut views = vec![Views::Local(base)];
+    if has_evidence {
+        for (sorted, no_header) in [(true, true), (true, false), (false, true), (false, false)] {
+            let view = Views::Local(View { sorted, no_header, ..base });
+            if !views.contains(&view) {
+                views.push(view);
+            }
+        }
+    }
+    views
+}
+
+/// The first message that the proxy did not cut off.
+fn first_message(request: &Request) -> u32 {
+    let Some(facts) = &request.log_facts else { return 0 };
+    let kept = facts.truncation.and_then(|truncation| truncation.kept_messages);
+    let cut = kept.map(|kept| request.sizes.message_count.saturating_sub(kept));
+    let removed = || facts.truncation.and_then(|truncation| truncation.removed_messages);
+    let dropped = || {
+        facts.edits.iter().find_map(|edit| match edit {
+            ProxyEdit::MessagesRemoved { messages } => Some(*messages),
+            _ => None,
+        })
+    };
+    let first = cut.or_else(removed).or_else(dropped).unwrap_or(0);
+    u32::try_from(first).unwrap_or(u32::MAX)
+}
+
+fn passed<'a>(
+    requests: &[&Request],
+    prompts: &'a Prompts,
+    views: &[Views],
+    viewer: &mut Viewer<'a>,
+) -> Passed<'a> {
+    let found: Vec<Option<&Prompt>> =
+        requests.iter().map(|request| prompts.prompt(request.path.as_ref())).collect();
+    let mut edits = Vec::new();
+    let mut sequences = Vec::new();
+    for view in views {
+        let edited =
+            |request: &&Request| Edits { view: view.of(request), first_message: first_message(request) };
+        let of_view: Vec<Edits> = requests.iter().map(edited).collect();
+        let sequence = |(prompt, edits): (&Option<&Prompt>, &Edits)| match prompt {
+            Some(prompt) => viewer.sequence(prompt, *edits),
+            None => viewer.nothing(),
+        };
+        sequences.push(found.iter().zip(&of_view).map(sequence).collect());
+        edits.push(of_view);
+    }
+    Passed {
+        requests: simulated_requests(requests, &found, prompts),
+        kinds: requests.iter().map(|request| request.kind).collect(),
+        prompts: found,
+        edits,
+        sequences,
+    }
+}
+
+fn simulated_requests(
+    requests: &[&Request],
+    found: &[Option<&Prompt>],
+    prompts: &Prompts,
+) -> Vec<SimulatedRequest> {
+    let mut conversations = Conversations::default();
+    let mut by_time: Vec<usize> = (0..requests.len()).collect();
+    by_time.sort_by_key(|at| requests.get(*at).map(|request| start(request)));
+    let mut of: Vec<Option<Conversation>> = vec![None; requests.len()];
+    for at in by_time {
+        let both = requests.get(at).zip(found.get(at).copied().flatten());
+        if let (Some((request, prompt)), Some(of)) = (both, of.get_mut(at)) {
+            *of = Some(conversations.of(request, prompt, prompts));
+        }
+    }
+    let simulated = |(request, conversation): (&&Request, Option<Conversation>)| SimulatedRequest {
+        model: request.model.clone(),
+        is_local: is_local(request),
+        conversation: conversation.unwrap_or_default(),
+        start: start(request),
+        end: end(request),
+    };
+    requests.iter().zip(of).map(simulated).collect()
+}
+
+/// When a request reached the backend, as far as is known; those without a time come
+/// last.
+fn start(request: &Request) -> i64 {
+    let started = request.timing.as_ref().and_then(|timing| timing.start);
+    started.or(request.timestamp).map_or(i64::MAX, |stamp| stamp.unix_ms())
+}
+
+fn end(request: &Request) -> i64 {
+    let occupied = request.log_facts.as_ref().and_then(|facts| facts.backend_ms);
+    let total = || request.timing.as_ref().and_then(|timing| timing.total_ms);
+    let ms = occupied.or_else(total).and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+    start(request).saturating_add(ms)
+}
+
+/// The requests that have a prompt, by their starts.
+fn turns(passed: &Passed<'_>) -> Vec<usize> {
+    let known = passed.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_some());
+    let mut turns: Vec<usize> = known.map(|(at, _)| at).collect();
+    turns.sort_by_key(|at| passed.requests.get(*at).map(|request| request.start));
+    turns
+}
+
+struct Run {
+    /// What happened in each cache, request by request.
+    steps: Vec<Vec<Option<Step>>>,
+    before: Vec<Before>,
+}
+
+fn run(comparer: &mut PromptComparer<'_>, members: Members<'_>, turns: &[usize], sizes: &[Capacity]) -> Run {
+    let mut pasts: HashMap<(Option<Arc<str>>, Conversation), Past> = HashMap::new();
+    let mut newest: HashMap<Conversation, usize> = HashMap::new();
+    let mut caches: Vec<Caches<'_>> = sizes.iter().map(|size| Caches::new(members, *size)).collect();
+    let mut steps = vec![vec![None; members.requests.len()]; sizes.len()];
+    let mut before = vec![Before::default(); members.requests.len()];
+    for (turn, at) in turns.iter().copied().enumerate() {
+        let both = members.requests.get(at).zip(members.sequence(at));
+        let Some((request, sequence)) = both else { continue };
+        let past = pasts.entry((request.model.clone(), request.conversation)).or_default();
+        for (cache, steps) in caches.iter_mut().zip(&mut steps) {
+            if let Some(step) = steps.get_mut(at) {
+                *step = cache.step(comparer, at, turn, past);
+            }
+        }
+        let any_model = newest.insert(request.conversation, at);
+        if let Some(before) = before.get_mut(at) {
+            *before = Before { same_model: past.newest(), any_model };
+        }
+        past.add(comparer.rank(sequence), at);
+    }
+    Run { steps, before }
+}
+
+fn reuse(comparer: &PromptComparer<'_>, members: Members<'_>, steps: &[Option<Step>]) -> Vec<SimulatedReuse> {
+    let reuse = |(at, step): (usize, &Option<Step>)| {
+        let prompt_bytes = members.prompt_bytes(comparer, at);
+        let best = step.as_ref().and_then(|step| step.best.filter(|_| step.is_reused));
+        let whole = best.filter(|best| best.shared.right.is_none() && best.bytes() > 0);
+        let continues = whole.zip(members.sequence(at)).map(|(best, sequence)| Continued {
+            from: best.from,
+            bytes_behind_answer: comparer.bytes_behind_answer(sequence, best.shared.index),
+        });
+        SimulatedReuse { prompt_bytes, reusable_bytes: best.map_or(0, |best| best.bytes()), continues }
+    };
+    steps.iter().enumerate().map(reuse).collect()
+}
+
+/// What the backend counted of single requests.
+struct Evidence {
+    counted: Vec<Option<Counted>>,
+    /// The last request that is looked at.
+    last: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    prompt_tokens: u64,
+    answer: AnswerTokens,
+    cached_tokens: Option<u64>,
+}
+
+impl Evidence {
+    fn of(requests: &[&Request]) -> Self {
+        let counted = |request: &&Request| {
+            let timing = request.timing.as_ref()?;
+            let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
+            let is_evidence =
+                matches!(timing.cached_source, Some(CachedSource::Reported | CachedSource::ServerLog));
+            let reasoning = request.log_facts.as_ref().and_then(|facts| facts.reasoning_tokens);
+            let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
+            let output_tokens = timing.output_tokens.unwrap_or(0);
+            Some(Counted {
+                prompt_tokens,
+                answer: AnswerTokens::new(prompt_tokens, output_tokens, has_reasoning),
+                cached_tokens: timing.cached_tokens.filter(|_| is_evidence),
+            })
+        };
+        let counted: Vec<Option<Counted>> = requests.iter().map(counted).collect();
+        let evident =
+            counted.iter().enumerate().filter(|(_, one)| one.is_some_and(|one| one.cached_tokens.is_some()));
+        let last = evident.take(MOST_EVIDENCE).last().map_or(0, |(at, _)| at);
+        Self { counted, last }
+    }
+
+    fn is_any(&self) -> bool {
+        self.counted.iter().flatten().any(|one| one.cached_tokens.is_some())
+    }
+
+    /// The view and whether there is main memory that agree best with what was
+    /// reported; the first of equals.
+    fn choose(
+        &self,
+        comparer: &mut PromptComparer<'_>,
+        passed: &Passed<'_>,
+        turns: &[usize],
+        slots: NonZeroUsize,
+        ram: &[bool],
+    ) -> (usize, bool) {
+        let first = (0, ram.first().copied().unwrap_or(true));
+        if !self.is_any() || passed.sequences.len() * ram.len() < 2 {
+            return first;
+        }
+        let turns: Vec<usize> = turns.iter().copied().filter(|at| *at <= self.last).collect();
+        let sizes: Vec<Capacity> = ram.iter().map(|ram| Capacity { slots, ram: *ram }).collect();
+        let mut best: Option<(f64, (usize, bool))> = None;
+        for view in 0..passed.sequences.len() {
+            let members = passed.members(view);
+            let run = run(comparer, members, &turns, &sizes);
+            for (steps, ram) in run.steps.iter().zip(ram) {
+                let error = self.error(&reuse(comparer, members, steps));
+                if best.is_none_or(|(least, _)| error < least) {
+                    best = Some((error, (view, *ram)));
+                }
+            }
+        }
+        best.map_or(first, |(_, choice)| choice)
+    }
+
+    /// How far simulated tokens are from those reported, in shares of the prompts.
+    fn error(&self, reuse: &[SimulatedReuse]) -> f64 {
+        let error = |(one, reuse): (&Option<Counted>, &SimulatedReuse)| {
+            let one = one.as_ref()?;
+            let earlier = reuse.continues.and_then(|continued| *self.counted.get(continued.from)?);
+            let simulated = cached_tokens(reuse, one.prompt_tokens, earlier.map(|earlier| earlier.answer));
+            #[allow(clippy::cast_precision_loss, reason = "tokens stay far below 2^53")]
+            let share = simulated.abs_diff(one.cached_tokens?) as f64 / one.prompt_tokens as f64;
+            Some(share)
+        };
+        self.counted.iter().zip(reuse).take(self.last + 1).filter_map(error).sum()
+    }
+}

@@ -1,0 +1,92 @@
+//! The texts of elements: the kept beginnings, and the rest where it is needed.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::ids::ElementId;
+use super::prompts::Prompts;
+use crate::error::Error;
+use crate::formats::body::ElementPath;
+
+/// Reads an element again, of which only the beginning was kept.
+pub type Fetch<'a> = dyn FnMut(&Path, ElementPath) -> Result<String, Error> + 'a;
+
+/// How many bytes of fetched text are kept for the next question.
+const MOST_FETCHED_BYTES: usize = 16 << 20;
+
+pub(super) struct Texts<'a> {
+    prompts: &'a Prompts,
+    fetch: &'a mut Fetch<'a>,
+    fetched: HashMap<ElementId, Arc<str>>,
+    bytes: usize,
+    /// The common bytes of elements that had to be fetched.
+    pairs: HashMap<(ElementId, ElementId), u64>,
+    pub(super) errors: Vec<Error>,
+}
+
+impl<'a> Texts<'a> {
+    pub(super) fn new(prompts: &'a Prompts, fetch: &'a mut Fetch<'a>) -> Self {
+        Self { prompts, fetch, fetched: HashMap::new(), bytes: 0, pairs: HashMap::new(), errors: Vec::new() }
+    }
+
+    /// The common leading bytes of two elements.
+    pub(super) fn common(&mut self, left: ElementId, right: ElementId) -> u64 {
+        let (a, b) = (self.prompts.head(left), self.prompts.head(right));
+        let kept = common_bytes(a, b);
+        let is_decided =
+            kept < a.len().min(b.len()) || self.is_whole(left, kept) || self.is_whole(right, kept);
+        if is_decided {
+            return kept as u64;
+        }
+        let pair = (left.min(right), left.max(right));
+        if let Some(known) = self.pairs.get(&pair) {
+            return *known;
+        }
+        let (a, b) = (self.get(left), self.get(right));
+        let common = common_bytes(a.as_bytes(), b.as_bytes()) as u64;
+        self.pairs.insert(pair, common);
+        common
+    }
+
+    fn is_whole(&self, element: ElementId, kept: usize) -> bool {
+        self.prompts.known(element).is_none_or(|known| known.bytes <= kept as u64)
+    }
+
+    /// The whole of an element; what was kept of it where it cannot be read again.
+    pub(super) fn get(&mut self, element: ElementId) -> Arc<str> {
+        let head = self.prompts.head(element);
+        if !head.is_empty() && self.is_whole(element, head.len()) {
+            return String::from_utf8_lossy(head).into();
+        }
+        if let Some(text) = self.fetched.get(&element) {
+            return text.clone();
+        }
+        let text: Arc<str> = match self.read_again(element) {
+            Ok(text) => text.into(),
+            Err(error) => {
+                self.errors.extend(error);
+                String::from_utf8_lossy(head).into()
+            }
+        };
+        if self.bytes + text.len() > MOST_FETCHED_BYTES {
+            self.fetched.clear();
+            self.bytes = 0;
+        }
+        self.bytes += text.len();
+        self.fetched.insert(element, text.clone());
+        text
+    }
+
+    fn read_again(&mut self, element: ElementId) -> Result<String, Option<Error>> {
+        let (path, place) = self.prompts.source(element).ok_or(None)?;
+        let text = (self.fetch)(path, place)?;
+        let is_same = self.prompts.known(element).is_some_and(|known| known.bytes == text.len() as u64);
+        let changed = || std::io::Error::other("the file changed while it was read");
+        if is_same { Ok(text) } else { Err(Some(Error::new(path, changed()))) }
+    }
+}
+
+fn common_bytes(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
