@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -98,16 +99,20 @@ impl std::error::Error for ParseError {}
 /// A file or folder that could not be used. Never fatal to the others.
 ///
 /// ```
-/// use anyclaude_traces::Recording;
-/// use anyclaude_traces::SkipReason;
 /// use anyclaude_traces::Store;
+/// use anyclaude_traces::SkipReason;
+/// use anyclaude_traces::recording::RequestSet;
 ///
-/// let recording = Recording::read(&Store::default(), ["../../testdata/damaged/truncated-in-a-string.json"]);
-/// let error = &recording.skipped[0];
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// std::fs::write(folder.join("cut.json"), r#"{"request": {"body": {"model": "#)?;
+/// let set = RequestSet::read(&Store::default(), [folder]);
+/// let error = &set.skipped[0];
 /// assert_eq!(error.reason(), SkipReason::Truncated);
-/// assert!(error.to_string().ends_with("truncated-in-a-string.json: the file ends inside a value at byte 265 (line 11)"));
+/// assert!(error.to_string().ends_with("cut.json: the file ends inside a value at byte 31 (line 1)"));
+/// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {kind}", path.display())]
 pub struct Error {
     path: PathBuf,
@@ -141,6 +146,22 @@ pub enum ErrorKind {
     /// It is a device, socket or pipe, which is never read.
     #[error("not a regular file or folder")]
     NotRegular,
+}
+
+impl Clone for ErrorKind {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Parse(error) => Self::Parse(error.clone()),
+            // Of the system's errors the number says all; others keep their sort and words.
+            Self::Io(error) => Self::Io(error.raw_os_error().map_or_else(
+                || io::Error::new(error.kind(), error.to_string()),
+                io::Error::from_raw_os_error,
+            )),
+            Self::TooLarge { bytes, limit } => Self::TooLarge { bytes: *bytes, limit: *limit },
+            Self::OutOfMemory { bytes } => Self::OutOfMemory { bytes: *bytes },
+            Self::NotRegular => Self::NotRegular,
+        }
+    }
 }
 
 impl Error {

@@ -85,21 +85,18 @@ fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::
 /// ```
 /// use anyclaude_traces::analysis::content::Content;
 /// use anyclaude_traces::analysis::show::show;
+/// use anyclaude_traces::formats::anyclaude::trace::parse;
+/// use anyclaude_traces::Request;
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let request = recording.requests[0].clone();
+/// let trace = br#"{"request": {"body": {"model": "m", "tools": [{"name": "Bash"}]}}}"#;
 /// let mut content = Content::sizes();
-/// Store::default().read_one(request.path.as_ref(), &mut content)?;
-/// let shown = show(request, content);
+/// let request = Request::from_record("a.json", parse(trace, &mut content)?);
+/// let shown = show(request, content, None);
 /// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
-/// # Ok::<(), anyclaude_traces::Error>(())
+/// # Ok::<(), anyclaude_traces::error::ParseError>(())
 /// ```
 #[must_use]
-pub fn show(request: Request, content: Content) -> RequestDetail {
+pub fn show(request: Request, content: Content, price_list: Option<ToolCosts>) -> RequestDetail {
     let mut tools: Vec<ShownTool> = content.tools.into_iter().map(shown_tool).collect();
     tools.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     let mcp_servers = tools::servers(tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
@@ -112,7 +109,7 @@ pub fn show(request: Request, content: Content) -> RequestDetail {
             .collect(),
         tools,
         mcp_servers,
-        price_list: None,
+        price_list,
         messages: messages
             .map(|message| ShownMessage { role: message.role, bytes: message.bytes, blocks: message.blocks })
             .collect(),

@@ -68,23 +68,26 @@ pub struct SessionGrowth {
 /// are the files that could not be used.
 ///
 /// ```
-/// use anyclaude_traces::model::scope::{KindFilter, Scope};
 /// use anyclaude_traces::analysis::summary::summarize;
 /// use anyclaude_traces::model::group::Grouping;
+/// use anyclaude_traces::model::scope::{KindFilter, Scope};
+/// use anyclaude_traces::{Kind, Request};
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let all: Vec<&Request> = recording.requests.iter().collect();
-/// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), recording.requests.len() as u64);
-/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model());
+/// let requests = [Request::builder("a.json").tool("Bash", 900).build(), Request::builder("b.json").build()];
+/// let all: Vec<&Request> = requests.iter().collect();
+/// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), 2);
+/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model(), None);
 /// assert_eq!(summary.largest_tools[0].name.as_deref(), Some("Bash"));
-/// assert!(summary.totals.requests < all.len() as u64, "the rest is counted: {:?}", summary.other_kinds);
+/// assert_eq!((summary.totals.requests, summary.other_kinds["background"]), (1, 1));
 /// ```
 #[must_use]
-pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, grouping: &Grouping) -> Summary {
+pub fn summarize(
+    scope: Scope,
+    requests: &[&Request],
+    skipped: Vec<Skipped>,
+    grouping: &Grouping,
+    price_list: Option<ToolCosts>,
+) -> Summary {
     let (chosen, others): (Vec<&Request>, Vec<&Request>) =
         requests.iter().partition(|request| scope.kind.admits(request.kind));
     let largest_tools = tools::largest(chosen.iter().copied());
@@ -97,7 +100,7 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         other_kinds: count_kinds(others),
         largest_tools,
         mcp_servers,
-        price_list: None,
+        price_list,
         sessions,
         skipped,
     }

@@ -88,25 +88,16 @@ pub const MEASURES: [Measure; 16] = [
 /// kinds in the same time, which take part in speeds only.
 ///
 /// ```
-/// use anyclaude_traces::model::scope::{KindFilter, Scope};
-/// use anyclaude_traces::model::group::Grouping;
+/// use anyclaude_traces::Request;
 /// use anyclaude_traces::analysis::timing::timing;
+/// use anyclaude_traces::model::group::Grouping;
+/// use anyclaude_traces::model::scope::{KindFilter, Scope};
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let store = Store::default();
-/// # let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
-/// # let window = "2025-10-01T00:00:00Z".parse()?..="2025-12-01T00:00:00Z".parse()?;
-/// # recording.join_logs(&store, &[], window, &[]);
-/// let scope = Scope::new(None, None, KindFilter::All, recording.requests.len() as u64);
-/// let Recording { requests, joined, .. } = recording;
-/// let groups_kind = KindFilter::Only(Kind::Conversation);
-/// let found = timing(scope, requests, &[], &joined, Vec::new(), groups_kind, &Grouping::by_model());
-/// assert!(found.requests.iter().any(|request| request.timing.is_some()));
-/// assert!(found.missing.iter().any(|sentence| sentence.contains("ANYCLAUDE_DEBUG=2")));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let request = Request::builder("a.json").tool("Bash", 900).timing(|times| times.ttft_ms = Some(535)).build();
+/// let scope = Scope::new(None, None, KindFilter::All, 1);
+/// let (joined, by_model) = (Default::default(), Grouping::by_model());
+/// let found = timing(scope, vec![request], &[], &joined, Vec::new(), KindFilter::All, &by_model);
+/// assert_eq!((found.groups.len(), found.unmatched_traces.len()), (1, 0));
 /// ```
 #[must_use]
 pub fn timing(

@@ -51,13 +51,11 @@ pub struct ServerUse {
 /// order of time.
 ///
 /// ```
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let tools = anyclaude_traces::analysis::tools::largest(recording.requests.iter());
-/// assert!(tools[0].bytes >= tools[1].bytes);
+/// use anyclaude_traces::Request;
+/// use anyclaude_traces::analysis::tools::largest;
+///
+/// let requests = [Request::builder("a.json").tool("Bash", 900).tool("Task", 2000).build()];
+/// assert_eq!(largest(requests.iter())[0].name.as_deref(), Some("Task"));
 /// ```
 #[must_use]
 pub fn largest<'a>(requests: impl DoubleEndedIterator<Item = &'a Request>) -> Vec<ToolUse> {

@@ -122,18 +122,18 @@ impl Grouping {
     /// By a name; the group with most requests comes first.
     ///
     /// ```
-    /// use anyclaude_traces::model::measure::Measure;
+    /// use anyclaude_traces::Request;
     /// use anyclaude_traces::model::group::Grouping;
+    /// use anyclaude_traces::model::measure::Measure;
     ///
-    /// # use anyclaude_traces::Kind;
-    /// # use anyclaude_traces::Recording;
-    /// # use anyclaude_traces::Request;
-    /// # use anyclaude_traces::Store;
-    /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-    /// let all: Vec<&Request> = recording.requests.iter().collect();
+    /// let of = |mode, bytes| {
+    ///     Request::builder("a.json").mode(mode).sizes(|sizes| sizes.body_bytes = bytes).build()
+    /// };
+    /// let requests = [of("lmstudio", 900), of("lmstudio", 1100), of("claude", 700)];
+    /// let all: Vec<&Request> = requests.iter().collect();
     /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[], &[Measure::BodyBytes]);
     /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
-    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min <= bytes.p50));
+    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min < bytes.p50));
     /// ```
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {

@@ -210,20 +210,23 @@ impl MeasureChange {
 /// Compares two sides. Texts are compared where both sides kept them.
 ///
 /// ```
-/// use anyclaude_traces::analysis::diff::diff;
-/// use anyclaude_traces::analysis::diff::read_side;
+/// use anyclaude_traces::Store;
+/// use anyclaude_traces::analysis::diff::{diff, read_side};
+/// use anyclaude_traces::recording::RequestSet;
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let turns: Vec<&Request> =
-///     recording.requests.iter().filter(|request| request.kind == Kind::Conversation).collect();
-/// let side = |at: usize| read_side(&Store::default(), format!("request {at}"), vec![turns[at]], false);
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # let trace = |n: u32| format!(
+/// #     r#"{{"timestamp": "2025-11-16T03:20:0{n}.000Z", "request": {{"body": {{"system": "Be brief.",
+/// #         "tools": [{{"name": "Bash"}}], "messages": [{{"role": "user", "content": "Hello {n}"}}]}}}}}}"#
+/// # );
+/// # std::fs::write(folder.join("a.json"), trace(1))?;
+/// # std::fs::write(folder.join("b.json"), trace(2))?;
+/// let (store, set) = (Store::default(), RequestSet::read(&Store::default(), [folder]));
+/// let side = |at: usize| read_side(&store, format!("request {at}"), vec![&set.requests[at]], false);
 /// let found = diff(&side(0)?, &side(1)?);
 /// assert!(found.measures.iter().any(|measure| measure.name.name() == "body_bytes"));
-/// # Ok::<(), anyclaude_traces::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
 pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
