@@ -184,7 +184,9 @@ impl<'a> PromptComparer<'a> {
     /// can be compared; 0 otherwise.
     pub(crate) fn common_bytes(&mut self, shared: &Shared) -> u64 {
         let (Some(left), Some(right)) = (shared.left, shared.right) else { return 0 };
-        if !self.prompts.kind(left).is_comparable(self.prompts.kind(right)) {
+        // A template writes who speaks before what is said.
+        let same_role = self.prompts.role(left) == self.prompts.role(right);
+        if !same_role || !self.prompts.kind(left).is_comparable(self.prompts.kind(right)) {
             return 0;
         }
         self.texts.common(left, right)

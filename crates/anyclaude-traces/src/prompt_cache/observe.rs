@@ -13,7 +13,7 @@ const CONTINUATION: &str = "This session is being continued from a previous conv
 
 /// How much of a text or a tool is kept. Most differ within that; where two do not,
 /// both are read from their files again.
-const HEAD_BYTES: usize = 160;
+pub(super) const HEAD_BYTES: usize = 160;
 
 /// Who speaks an element: equal blocks of different roles are different elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

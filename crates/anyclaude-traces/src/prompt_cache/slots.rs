@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::compare::{PromptComparer, Rank, Sequence, Shared};
 use super::conversation::Conversation;
-use super::observe::ElementKind;
+use super::observe::{ElementKind, HEAD_BYTES};
 
 /// A request takes a slot for what that holds if it is this share of its prompt, one
 /// in so many bytes; less is no reuse. llama.cpp's `--slot-prompt-similarity`.
@@ -16,6 +16,9 @@ const LEAST_SHARE: u128 = 10;
 /// Where the cache has main memory too, a slot's prompt is kept there if a request
 /// leaves less than this share of it, one in so many bytes; as llama.cpp does.
 const KEPT_SHARE: u128 = 2;
+
+/// How many prompts that begin alike for longer than is kept are looked at.
+const MOST_NEAREST: usize = 16;
 
 /// A request as the cache sees it.
 #[derive(Debug, Clone)]
@@ -122,13 +125,26 @@ impl Past {
         self.newest = Some(request);
     }
 
-    /// Those that may share most with a prompt that stands here in the order of
-    /// content: of all that share the same elements, the nearest share most of
-    /// the next one too.
-    fn nearest(&self, rank: Rank) -> impl Iterator<Item = usize> {
-        let below = self.by_content.range(..rank).next_back();
-        let above = self.by_content.range(rank..).next();
-        below.into_iter().chain(above).map(|(_, request)| *request).chain(self.newest)
+    /// What those give that may give most to a prompt, which stands here in the order of
+    /// content: of all that share the same elements, the nearest share most of the next
+    /// one too, as far as its beginning is kept; where that is equal, the next nearest
+    /// may share more.
+    fn nearest(&self, rank: Rank, mut reuse: impl FnMut(usize) -> Option<Reuse>) -> Vec<Reuse> {
+        let below = self.by_content.range(..rank).rev().map(|(_, request)| *request);
+        let above = self.by_content.range(rank..).map(|(_, request)| *request);
+        let mut found: Vec<Reuse> = Vec::new();
+        for side in
+            [&mut below.take(MOST_NEAREST) as &mut dyn Iterator<Item = usize>, &mut above.take(MOST_NEAREST)]
+        {
+            for one in side.filter_map(&mut reuse) {
+                found.push(one);
+                if one.common_bytes < HEAD_BYTES as u64 {
+                    break;
+                }
+            }
+        }
+        found.extend(self.newest.and_then(reuse));
+        found
     }
 }
 
@@ -281,9 +297,9 @@ impl<'m> Caches<'m> {
                 rank.into_iter().for_each(|rank| cache.in_ram.add(rank, reuse.from));
                 members.sequence(reuse.from).and_then(|held| cache.in_ram.whole.insert(held, reuse.from));
             }
-            let candidates: Vec<usize> = cache.in_ram.nearest(comparer.rank(sequence)).collect();
-            let reuses = candidates.into_iter().filter_map(|from| members.reuse(comparer, at, from));
-            found = reuses.fold(found, |found, reuse| Some(Reuse::better(found, reuse)));
+            let rank = comparer.rank(sequence);
+            let nearest = cache.in_ram.nearest(rank, |from| members.reuse(comparer, at, from));
+            found = nearest.into_iter().fold(found, |found, reuse| Some(Reuse::better(found, reuse)));
             let whole = found.and_then(|found| comparer.shared_sequence(sequence, &found.shared));
             let whole = whole.and_then(|whole| cache.in_ram.whole.get(&whole).copied());
             let whole = whole.and_then(|from| members.reuse(comparer, at, from));
@@ -316,18 +332,18 @@ impl<'m> Caches<'m> {
         let prompt_bytes = self.members.prompt_bytes(comparer, at);
         let mut most = step.best.map_or(0, |best| best.bytes());
         let mut found: Option<usize> = None;
-        for earlier in past.nearest(rank) {
-            let Some(reuse) = self.members.reuse(comparer, at, earlier) else { continue };
+        for reuse in past.nearest(rank, |earlier| self.members.reuse(comparer, at, earlier)) {
             // Digits of two billing headers that happen to agree are nothing that
             // the cache lost.
             let by_chance = comparer.kind(reuse.shared.left) == Some(ElementKind::BillingHeader)
                 && comparer.kind(reuse.shared.right) == Some(ElementKind::BillingHeader);
             let gives = if by_chance { reuse.shared.bytes } else { reuse.bytes() };
             if gives > most && reuse.counts(prompt_bytes) {
-                (most, found) = (gives, Some(earlier));
+                (most, found) = (gives, Some(reuse.from));
             }
         }
-        let from = found?;
+        let nothing_held = || past.newest().filter(|_| step.best.is_none());
+        let from = found.or_else(nothing_held)?;
         if self.swaps_before.get(from) != self.swaps_before.get(at) {
             return Some(Missed { from, why: Why::Swapped });
         }

@@ -117,11 +117,17 @@ impl<'a> Viewer<'a> {
     pub(crate) fn place(&self, prompt: &Prompt, edits: Edits, part: Part, index: u32) -> ElementPath {
         let in_list = |raw: ListId, viewed: ListId| {
             let (raw, viewed) = (self.lists.elements(raw), self.lists.elements(viewed));
-            let element = viewed.get(index as usize);
-            let at = element.and_then(|element| raw.iter().position(|other| other == element));
-            at.map_or(u32::try_from(raw.len()).unwrap_or(u32::MAX), |at| {
-                u32::try_from(at).unwrap_or(u32::MAX)
-            })
+            let at = match viewed.get(index as usize) {
+                Some(element) => {
+                    let is_same = |other: &&ElementId| *other == element;
+                    let earlier = viewed.iter().take(index as usize).filter(is_same).count();
+                    let places = raw.iter().enumerate().filter(|(_, other)| is_same(other));
+                    places.map(|(at, _)| at).nth(earlier).unwrap_or(raw.len())
+                }
+                // Behind the last that was kept.
+                None => raw.iter().rposition(|other| viewed.contains(other)).map_or(0, |at| at + 1),
+            };
+            u32::try_from(at).unwrap_or(u32::MAX)
         };
         let viewed = |list, view| self.listed.get(&(list, view)).copied().unwrap_or(list);
         match part {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use anyclaude_traces::analysis::prefix::{Cause, Options, ToolsDifference};
+use anyclaude_traces::analysis::prefix::{Cause, ToolsDifference};
+use anyclaude_traces::prompt_cache::Order;
 use serde_json::{Value, json};
 
-use crate::{Asked, reported};
+use crate::{Asked, Setup, reported};
 
 /// A tool's name and description.
 type Tool = (&'static str, &'static str);
@@ -22,7 +23,7 @@ fn asked(tools: &[Tool], messages: &[(&str, &str)]) -> Asked {
         "messages": messages.iter().map(message).collect::<Vec<Value>>(),
         "metadata": { "user_id": "user_a_account_b_session_11111111-1111-4111-8111-111111111111" },
     });
-    Asked { body }
+    Asked { body, total_ms: 0 }
 }
 
 /// Messages by their first letters: of the user, the assistant or the system.
@@ -50,7 +51,7 @@ fn what_stands_behind_it_tells_a_system_message_from_an_edit() {
         (&["u1", "a1", "u2"], &["u1", "a9"], Cause::HistoryEdited),
     ];
     for (was, now, expected) in cases {
-        let report = reported(&[was, now].map(|texts| asked(&TOOLS, &history(texts))), Options::default());
+        let report = reported(&[was, now].map(|texts| asked(&TOOLS, &history(texts))), Setup::new(Order::SystemFirst, 4));
         let cause = report.requests[1].break_.as_ref().map(|broke| broke.cause);
         assert_eq!(cause, Some(expected), "{was:?} → {now:?}");
     }
@@ -61,7 +62,7 @@ fn what_stands_behind_it_tells_a_system_message_from_an_edit() {
 fn a_compaction_may_keep_the_beginning() {
     let was = history(&["u1", "a1", "u2", "a2", "u3", "a3", "u4"]);
     let now = history(&["u1", "a1", "u a summary", "a3", "u4"]);
-    let report = reported(&[was, now].map(|messages| asked(&TOOLS, &messages)), Options::default());
+    let report = reported(&[was, now].map(|messages| asked(&TOOLS, &messages)), Setup::new(Order::SystemFirst, 4));
     let broke = report.requests[1].break_.as_ref().unwrap();
     assert_eq!(
         (broke.cause, broke.element.to_string().as_str()),
@@ -85,7 +86,7 @@ fn every_difference_of_the_tools_is_named() {
     ];
     for (now, [added, removed, changed], reordered) in cases {
         let history = history(&["u1"]);
-        let report = reported(&[asked(&TOOLS, &history), asked(now, &history)], Options::default());
+        let report = reported(&[asked(&TOOLS, &history), asked(now, &history)], Setup::new(Order::SystemFirst, 4));
         let broke = report.requests[1].break_.as_ref().unwrap();
         assert_eq!(broke.cause, Cause::ToolsChanged);
         let tools: &ToolsDifference = broke.tools.as_ref().unwrap();

@@ -42,8 +42,8 @@ impl Element {
     }
 
     fn common_bytes(&self, other: &Self) -> u64 {
-        let both_text =
-            self.part != "tools" && other.part != "tools" && self.kind == "text" && other.kind == "text";
+        let same_role = self.part == other.part && self.role == other.role;
+        let both_text = same_role && self.part != "tools" && self.kind == "text" && other.kind == "text";
         let one_tool = self.part == "tools" && other.part == "tools" && self.name == other.name;
         let common = self.text.bytes().zip(other.text.bytes()).take_while(|(a, b)| a == b).count();
         if both_text || one_tool { common as u64 } else { 0 }
@@ -129,8 +129,13 @@ pub(crate) fn shared(now: &[Element], was: &[Element], order: Order) -> Shared {
     let rank = |element: &Element| parts.iter().position(|part| *part == element.part).unwrap();
     let place = match (left, right) {
         (Some(left), Some(right)) if rank(right) < rank(left) => {
-            let in_part = now[..n].iter().filter(|element| element.part == right.part).count();
-            format!("{}[{in_part}]", right.part)
+            // Behind the last of this part in what was sent.
+            let in_part = now[..n].iter().filter(|element| element.part == right.part);
+            let index = |element: &Element| {
+                element.place[right.part.len() + 1..].trim_end_matches(']').parse::<usize>()
+            };
+            let next = in_part.map(|element| index(element).unwrap() + 1).max().unwrap_or(0);
+            format!("{}[{next}]", right.part)
         }
         (Some(left), _) => left.place.clone(),
         (None, _) => String::new(),
@@ -167,11 +172,16 @@ struct Cache {
 
 /// What a cache gives every request.
 pub(crate) fn simulated(asked: &[Asked], setup: Setup) -> Vec<Expected> {
+    run(asked, setup).0
+}
+
+/// Also, for every request, the one whose slot it took.
+pub(crate) fn run(asked: &[Asked], setup: Setup) -> (Vec<Expected>, Vec<Option<usize>>) {
     let sequences: Vec<Vec<Element>> =
         asked.iter().map(|one| sequence(&one.body, setup.order, setup.view)).collect();
     let mut caches: Vec<Cache> = Vec::new();
     let mut last_model = None;
-    let mut expected = Vec::new();
+    let (mut expected, mut took) = (Vec::new(), Vec::new());
     for (at, now) in sequences.iter().enumerate() {
         let model = asked[at].body["model"].to_string();
         if setup.local && last_model.replace(model.clone()).is_some_and(|last| last != model) {
@@ -228,10 +238,45 @@ pub(crate) fn simulated(asked: &[Asked], setup: Setup) -> Vec<Expected> {
             reused_from: best.filter(|_| reusable_bytes > 0),
             broke,
         });
+        took.push(cache.slots[slot].holds.filter(|_| prompt_bytes > 0));
         if prompt_bytes > 0 {
             let end = start + asked[at].total_ms as i64;
             cache.slots[slot] = Slot { holds: Some(at), free: end, taken: at + 1 };
         }
     }
-    expected
+    (expected, took)
+}
+
+/// Holds what was found against a naive simulation.
+///
+/// Two things are open in the definition: which of several prompts that give as much is
+/// reused, and against which of them a break is named: the one that was held, or one
+/// of the conversation's own.
+pub(crate) fn check(asked: &[Asked], setup: Setup, found: Vec<Expected>) {
+    let sequences: Vec<Vec<Element>> =
+        asked.iter().map(|one| sequence(&one.body, setup.order, setup.view)).collect();
+    let expected = simulated(asked, setup);
+    assert_eq!(found.len(), expected.len());
+    for (at, (mut found, expected)) in found.into_iter().zip(expected).enumerate() {
+        let gives = |earlier: usize| shared(&sequences[at], &sequences[earlier], setup.order);
+        if let (Some(one), Some(other)) = (found.reused_from, expected.reused_from)
+            && setup.ram
+        {
+            assert_eq!(gives(one).bytes(), gives(other).bytes(), "{at} {setup:?}");
+            found.reused_from = expected.reused_from;
+        }
+        // Of prompts in main memory that give as much, one may be without messages, and wholly
+        // the beginning: that one is not looked for.
+        if found.broke.is_some() && (expected.broke.is_some() || setup.ram) {
+            let is_named = |earlier: usize| {
+                let shares = gives(earlier);
+                shares.bytes() >= found.reusable_bytes
+                    && found.broke.as_ref().is_some_and(|broke| *broke == (shares.place, shares.common_bytes))
+            };
+            if (0..at).any(is_named) {
+                found.broke = expected.broke.clone();
+            }
+        }
+        assert_eq!(found, expected, "{at} {setup:?}");
+    }
 }

@@ -36,8 +36,10 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
         page.line(format!("{}.", found.verdict.headline));
     }
     page.line(basis(found));
-    let is_in_table = |fact: &Fact| matches!(fact, Fact::Times { .. } | Fact::Contribution { .. });
-    for evidence in found.evidence.iter().filter(|one| !on_one_screen || !is_in_table(&one.fact)) {
+    // The table has the other facts.
+    let is_shown =
+        |fact: &Fact| !on_one_screen || found.right.is_none() || matches!(fact, Fact::Direct { .. });
+    for evidence in found.evidence.iter().filter(|one| is_shown(&one.fact)) {
         page.line(evidence.fact.to_string());
     }
     let most = if on_one_screen { MOST_MISSING } else { found.missing.len() };
@@ -114,7 +116,8 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// Both sides' times beside what each cause adds. What is 0 everywhere has no row.
+/// Both sides' times beside what each cause adds. Where nothing but 0 is known there is
+/// no row.
 fn difference(found: &Explanation, right: &Side) -> Grid {
     let columns = [
         text("MEAN OF A REQUEST", 0),
@@ -133,15 +136,23 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
         let parts = row.part.map(|part| times.map(|time| time.and_then(|time| part.of(&time))));
         let contribution =
             row.cause.and_then(|cause| found.contributions.iter().find(|one| one.cause == cause));
-        let is_known = |values: &[Option<f64>; 2]| values.iter().all(Option::is_some);
-        let is_zero = parts.iter().flatten().flatten().all(|ms| *ms == 0.0)
-            && parts.as_ref().is_none_or(is_known)
-            && contribution.is_none_or(|one| one.ms == Some(Millis::default()));
-        if is_zero {
+        let has_time = parts.iter().flatten().flatten().any(|ms| *ms != 0.0);
+        let differs = contribution.and_then(|one| one.ms).is_some_and(|ms| ms != Millis::default());
+        if !has_time && !differs {
             continue;
         }
-        let [left, right] = parts.map_or_else(Default::default, |parts| parts.map(maybe_ms));
-        grid.row([row.label, left, right].into_iter().chain(contribution_cells(contribution)));
+        let [of_left, of_right] = match (parts, row.cause) {
+            // It holds more than these parts: what is unknown on a side.
+            (Some(_), Some(Cause::Other)) if found.contributions.iter().any(|one| one.ms.is_none()) => {
+                Default::default()
+            }
+            (Some(parts), _) => parts.map(maybe_ms),
+            (None, cause) => [&found.left, right].map(|side| speed(side, cause)),
+        };
+        grid.row([row.label, of_left, of_right].into_iter().chain(contribution_cells(contribution)));
+        if row.part == Some(Part::Read) {
+            cached(found, right).into_iter().for_each(|row| grid.row(row));
+        }
     }
     let walls = times.map(|time| maybe_ms(time.and_then(|time| time.wall_ms)));
     let [left, right] = walls;
@@ -154,6 +165,34 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
         String::new(),
     ]);
     grid
+}
+
+/// How fast a side reads or writes, where the row is about that.
+fn speed(side: &Side, cause: Option<Cause>) -> String {
+    let per_second = side.speeds.and_then(|speeds| match cause? {
+        Cause::PromptProcessingSpeed => speeds.read_tokens_per_second,
+        Cause::GenerationSpeed => speeds.write_tokens_per_second,
+        _ => None,
+    });
+    per_second
+        .map_or_else(String::new, |speed| format!("{}/s", units::show(Value::Rate(speed), Unit::PerSecond)))
+}
+
+/// How much of both sides' prompts came from the prompt cache.
+fn cached(found: &Explanation, right: &Side) -> Option<[String; 6]> {
+    let (left_name, right_name) = names(&found.left, right);
+    let share = |name: &str| {
+        found.evidence.iter().find_map(|one| match &one.fact {
+            Fact::Cached { side, share, .. } if side == name => Some(units::percent(*share)),
+            _ => None,
+        })
+    };
+    let shares = [share(&left_name), share(&right_name)];
+    if shares.iter().all(Option::is_none) {
+        return None;
+    }
+    let [left, right] = shares.map(|share| share.unwrap_or_else(|| UNKNOWN.to_owned()));
+    Some(["  from the prompt cache".to_owned(), left, right, String::new(), String::new(), String::new()])
 }
 
 fn contribution_cells(contribution: Option<&Contribution>) -> [String; 3] {

@@ -102,8 +102,8 @@ fn assumed(report: &PrefixReport) -> String {
         n => format!("; {} simulated too", units::count(n, "other request")),
     };
     format!(
-        "Simulated: a cache of {}{ram} a model, {order}, {view}{hidden}.",
-        units::count(report.slots, "slot")
+        "Simulated: {}{ram} per model, {order}, {view}{hidden}.",
+        units::count(report.slots, "cache slot")
     )
 }
 

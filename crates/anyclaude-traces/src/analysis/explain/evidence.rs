@@ -173,7 +173,7 @@ pub enum Fact {
         side: String,
         /// The share of its prompt tokens.
         share: f64,
-        /// The weakest evidence among the counts.
+        /// What the counts rest on, the weakest of it.
         source: CachedSource,
     },
     /// The most keepalives that were sent during one wait.

@@ -97,7 +97,13 @@ impl Narrative<'_> {
             Cause::Stalls => of(&|one| one.sample.stall, FigureUnit::Ms),
             Cause::PromptSize => of(&|one| Some(one.sample.prompt?.needed), FigureUnit::Tokens),
             Cause::PromptCache => {
-                of(&|one| one.sample.prompt.map(|prompt| prompt.read - prompt.needed), FigureUnit::Tokens)
+                // A little more than its own thread had may have come from the cache.
+                let again = |one: &One<'_>| one.sample.prompt.map(|prompt| prompt.read - prompt.needed);
+                of(&again, FigureUnit::Tokens).map(|figures| Figures {
+                    slower: figures.slower.max(0.0),
+                    faster: figures.faster.max(0.0),
+                    ..figures
+                })
             }
             Cause::OutputLength => of(&|one| one.sample.output_tokens, FigureUnit::Tokens),
             Cause::PromptProcessingSpeed => speed(&|side| side.speeds?.read_tokens_per_second),
@@ -128,13 +134,9 @@ impl Narrative<'_> {
         for (name, side) in self.names.into_iter().zip(self.requests()) {
             facts.extend(cached(name, side));
         }
-        let keepalives = self.requests().map(most_keepalives);
-        if keepalives.iter().flatten().any(|most| *most > 0) {
-            let known = self.names.into_iter().zip(keepalives);
-            facts
-                .extend(known.filter_map(|(side, most)| {
-                    Some(Fact::Keepalives { side: side.to_owned(), most: most? })
-                }));
+        for (name, side) in self.names.into_iter().zip(self.requests()) {
+            let most = most_keepalives(side).filter(|most| *most > 0);
+            facts.extend(most.map(|most| Fact::Keepalives { side: name.to_owned(), most }));
         }
         let basis = self.basis();
         let mut evidence: Vec<Evidence> =
@@ -212,6 +214,7 @@ impl Narrative<'_> {
         for (name, side) in self.names.into_iter().zip(self.requests()) {
             missing.extend(missing_of(name, side));
         }
+        missing.sort_by_key(|missing| matches!(missing, Missing::WaitBeforeTheProxy { .. }));
         if !self.comparison.is_paired() {
             missing.push(Missing::SamePrompts);
         }
@@ -260,8 +263,9 @@ pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
     let rank = |source: &CachedSource| match source {
         CachedSource::ServerLog => 0,
         CachedSource::Reported => 1,
-        CachedSource::None => 2,
-        CachedSource::Simulated => 3,
+        CachedSource::Simulated => 2,
+        // Seen of the whole model: what is simulated beside it is next to nothing.
+        CachedSource::None => 3,
     };
     let (mut read, mut all) = (0.0, 0.0);
     for prompt in side.iter().filter_map(|one| one.sample.prompt) {

@@ -184,7 +184,8 @@ impl Display for KeyAnswer {
             Whole::Wait => "the wait",
         };
         match self.share {
-            Some(share) if share < 0.0 => write!(f, ": its own work makes the slower side faster"),
+            Some(share) if share < 0.0 && self.is_bottleneck.is_none() => Ok(()),
+            Some(share) if share < 0.0 => write!(f, ": its own work is no longer on the slower side"),
             Some(share) => write!(f, ": {} of {whole}", percent(share)),
             None if self.whole == Whole::Wait => write!(f, ": its own time is unknown"),
             None => Ok(()),

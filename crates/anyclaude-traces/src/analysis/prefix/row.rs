@@ -1,5 +1,6 @@
 //! What the simulation says of one request.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -98,10 +99,12 @@ impl Broken {
                 Why::Swapped => (Change::only(Cause::ModelSwapped), None),
             };
         } else if let Some(newest) = before.same_model {
-            let reuse = compared_with(simulation, at, newest, step)?;
-            (broken.shared, broken.common_bytes) = (reuse.shared, reuse.common_bytes);
-            broken.lost_bytes = lost(simulation, at, &reuse.shared, newest);
-            broken.change = cause::change(simulation, at, &reuse)?;
+            // Without one its own slot was busy: nothing changed.
+            if let Some(reuse) = compared_with(simulation, at, newest, step) {
+                (broken.shared, broken.common_bytes) = (reuse.shared, reuse.common_bytes);
+                broken.change = cause::change(simulation, at, &reuse)?;
+            }
+            broken.lost_bytes = lost(simulation, at, &broken.shared, newest);
         } else if let Some(newest) = before.any_model {
             broken.lost_bytes = lost(simulation, at, &shared, newest);
             broken.change = Change::only(Cause::ModelSwapped);
@@ -117,15 +120,19 @@ fn lost(simulation: &Simulation<'_>, at: usize, shared: &Shared, earlier: usize)
     both.map_or(0, |(now, earlier)| simulation.comparer.bytes_in_both(now, shared, earlier))
 }
 
-/// The earlier request whose difference is to be named: the one that gives most, but
-/// one of the own conversation where that gives as much.
+/// The earlier request whose difference is to be named: the one that gives most of what
+/// was held, but the newest of the own conversation where that gives as much.
 fn compared_with(simulation: &mut Simulation<'_>, at: usize, newest: usize, step: &Step) -> Option<Reuse> {
-    let Some(best) = step.best else { return simulation.shared_with(at, newest) };
-    if simulation.conversation(best.from) == simulation.conversation(at) {
+    let is_own = |best: &Reuse| simulation.conversation(best.from) == simulation.conversation(at);
+    if let Some(best) = step.best.filter(is_own) {
         return Some(best);
     }
-    let own = simulation.shared_with(at, newest).filter(|own| own.bytes() >= best.bytes());
-    Some(own.unwrap_or(best))
+    let own = simulation.shared_with(at, newest)?;
+    match own.bytes().cmp(&step.best.map_or(0, |best| best.bytes())) {
+        Ordering::Less => step.best,
+        Ordering::Equal => Some(own),
+        Ordering::Greater => None,
+    }
 }
 
 /// How many tokens a byte of each model's prompts is.
