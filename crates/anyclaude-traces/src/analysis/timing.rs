@@ -97,7 +97,7 @@ pub const MEASURES: [Measure; 16] = [
 /// let scope = Scope::new(None, None, KindFilter::All, 1);
 /// let (joined, by_model) = (Default::default(), Grouping::by_model());
 /// let found = timing(scope, vec![request], &[], &joined, Vec::new(), KindFilter::All, &by_model);
-/// assert_eq!((found.groups.len(), found.unmatched_traces.len()), (1, 0));
+/// assert_eq!((found.groups.len(), found.requests.len()), (1, 1));
 /// ```
 #[must_use]
 pub fn timing(

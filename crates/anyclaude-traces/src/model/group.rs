@@ -133,7 +133,7 @@ impl Grouping {
     /// let all: Vec<&Request> = requests.iter().collect();
     /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[], &[Measure::BodyBytes]);
     /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
-    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min < bytes.p50));
+    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min < bytes.max));
     /// ```
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {

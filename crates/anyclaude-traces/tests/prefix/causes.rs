@@ -51,7 +51,10 @@ fn what_stands_behind_it_tells_a_system_message_from_an_edit() {
         (&["u1", "a1", "u2"], &["u1", "a9"], Cause::HistoryEdited),
     ];
     for (was, now, expected) in cases {
-        let report = reported(&[was, now].map(|texts| asked(&TOOLS, &history(texts))), Setup::new(Order::SystemFirst, 4));
+        let report = reported(
+            &[was, now].map(|texts| asked(&TOOLS, &history(texts))),
+            Setup::new(Order::SystemFirst, 4),
+        );
         let cause = report.requests[1].break_.as_ref().map(|broke| broke.cause);
         assert_eq!(cause, Some(expected), "{was:?} → {now:?}");
     }
@@ -62,7 +65,8 @@ fn what_stands_behind_it_tells_a_system_message_from_an_edit() {
 fn a_compaction_may_keep_the_beginning() {
     let was = history(&["u1", "a1", "u2", "a2", "u3", "a3", "u4"]);
     let now = history(&["u1", "a1", "u a summary", "a3", "u4"]);
-    let report = reported(&[was, now].map(|messages| asked(&TOOLS, &messages)), Setup::new(Order::SystemFirst, 4));
+    let report =
+        reported(&[was, now].map(|messages| asked(&TOOLS, &messages)), Setup::new(Order::SystemFirst, 4));
     let broke = report.requests[1].break_.as_ref().unwrap();
     assert_eq!(
         (broke.cause, broke.element.to_string().as_str()),
@@ -86,7 +90,8 @@ fn every_difference_of_the_tools_is_named() {
     ];
     for (now, [added, removed, changed], reordered) in cases {
         let history = history(&["u1"]);
-        let report = reported(&[asked(&TOOLS, &history), asked(now, &history)], Setup::new(Order::SystemFirst, 4));
+        let report =
+            reported(&[asked(&TOOLS, &history), asked(now, &history)], Setup::new(Order::SystemFirst, 4));
         let broke = report.requests[1].break_.as_ref().unwrap();
         assert_eq!(broke.cause, Cause::ToolsChanged);
         let tools: &ToolsDifference = broke.tools.as_ref().unwrap();
