@@ -12,7 +12,10 @@ STOP_REASONS = {"stop": "end_turn", "tool-calls": "tool_use"}
 class Call:
     """One request and how it went. All times are milliseconds since 1970."""
 
-    def __init__(self, body, at, proxy, gap, ttft, step, blocks, prompt_tokens, outcome="completed", url="/v1/messages?beta=true"):
+    def __init__(
+        self, body, at, proxy, gap, ttft, step, blocks, prompt_tokens, outcome="completed", url="/v1/messages?beta=true",
+        cached=0, pauses=None, given_up_after=None, said_before=(),
+    ):
         self.body = body
         self.at = at  # the line in the request log
         self.start = at + proxy
@@ -24,11 +27,14 @@ class Call:
         self.prompt_tokens = prompt_tokens
         self.outcome = outcome
         self.url = url
+        self.cached = cached  # tokens of the prompt that the backend had
+        self.pauses = pauses or {}  # {number of the piece: milliseconds of silence before it}
+        self.said_before = said_before  # lines of the log before the request is sent on
         self.streamed = body.get("stream", False)
         pieces = sum(len(each) for _, each in blocks)
-        self.end = {"timed_out": self.start + 600_000, "failed": self.start + ttft}.get(
-            outcome, self.start + ttft + step * (pieces + 2 * len(blocks)) + 4
-        )
+        ends = {"timed_out": 600_000, "failed": ttft, "given_up": given_up_after}
+        answered = ttft + step * (pieces + 2 * len(blocks)) + sum(self.pauses.values()) + 4
+        self.end = self.start + ends.get(outcome, answered)
 
     @property
     def output_tokens(self):
@@ -169,6 +175,8 @@ def log_start(run, call):
     start, body = call.start, call.body
     if run.detected:
         run.say(1, start, "[Context] Using LMStudio reported context: 131072 tokens")
+    for line in call.said_before:
+        run.say(1, start, line)
     run.say(1, start, f"[Request Start] {run.name} at {iso(start)}")
     text = system_text(call)
     details = {
@@ -212,7 +220,7 @@ def log_stream(run, call):
     if call.outcome == "failed":
         log_failure(run, call, stream)
         return
-    waits_until = call.end if call.outcome == "timed_out" else call.start + call.ttft
+    waits_until = call.end if call.outcome in ("timed_out", "given_up") else call.start + call.ttft
     for number in range(1, (waits_until - call.piping) // 10_000 + 1):
         run.say(2, call.piping + 10_000 * number + number % 3, f"[Keepalive] Sent keepalive #{number} (waiting for LMStudio)")
         stream.keepalives = number
@@ -221,6 +229,10 @@ def log_stream(run, call):
     if call.outcome == "timed_out":
         run.say(1, call.end, f"[Timeout] Request to {run.name} exceeded 600000ms")
         run.say(1, call.end + 2, "[Client Disconnect] Connection closed by client")
+        return
+    if call.outcome == "given_up":
+        run.say(1, call.end, "[Client Disconnect] Connection closed by client")
+        run.say(2, call.end, "[Cleanup] Cleared keepalive interval on client close")
         return
     stream.answer()
     if call.outcome == "completed":
@@ -248,6 +260,7 @@ class Stream:
         self.run = run
         self.call = call
         self.keepalives = 0
+        self.pieces = 0
         self.parts = 0
         self.events = 0
         self.units = 0
@@ -290,7 +303,8 @@ class Stream:
         self.part(self.time, f"{kind}-start", identity)
         self.event({"type": "content_block_start", "index": index, "content_block": start})
         for fields, delta in deltas:
-            self.time += self.call.step
+            self.pieces += 1
+            self.time += self.call.step + self.call.pauses.get(self.pieces, 0)
             self.part(self.time, f"{kind}-delta", {**identity, **fields})
             self.event({"type": "content_block_delta", "index": index, "delta": delta})
         self.time += self.call.step
@@ -325,7 +339,7 @@ class Stream:
         total = {**usage, "totalTokens": sum(usage.values())}
         self.part(self.time, "finish-step", {"finishReason": reason, "usage": total})
         reported = {"input_tokens": call.prompt_tokens, "output_tokens": call.output_tokens}
-        reported |= {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+        reported |= {"cache_creation_input_tokens": 0, "cache_read_input_tokens": call.cached}
         say(2, self.time, "[Cache Metrics] Captured usage from message_delta:", reported)
         delta = {"stop_reason": STOP_REASONS[reason], "stop_sequence": None}
         self.event({"type": "message_delta", "delta": delta, "usage": reported})
@@ -338,7 +352,7 @@ class Stream:
         speed = call.output_tokens * 1000 / (last - call.start - call.ttft)
         sizes = f"({self.events} chunks, {self.units} bytes) | ⚡ {speed:.1f} tok/s"
         say(1, call.end, f"[Request Complete] {run.name}: {call.end - call.start}ms {sizes}")
-        metrics = {"hash": prompt_hash(call), **usage, "cacheReadTokens": 0, "cacheCreationTokens": 0}
+        metrics = {"hash": prompt_hash(call), **usage, "cacheReadTokens": call.cached, "cacheCreationTokens": 0}
         say(1, call.end, "[Cache Metrics] Recorded streaming response metrics", metrics)
         say(2, call.end, "[Stream] Ending response stream after flush")
         say(1, call.end + 1, "[Client Disconnect] Connection closed by client")

@@ -4,8 +4,9 @@
     python3 testdata/generate.py           write everything
     python3 testdata/generate.py --check   exit 1 where a file differs, is missing or is left over
 
-`home/` is a user's home after a few days of work with the proxy, `damaged/` holds files that
-must be skipped (`EXPECTED.tsv` says why), `odd/` holds files that must be accepted.
+`home/` is a user's home after a few days of work with the proxy, `where-time-goes/` a home for each
+way in which time is lost, `damaged/` holds files that must be skipped (`EXPECTED.tsv` says why),
+`odd/` holds files that must be accepted.
 """
 
 import sys
@@ -16,9 +17,10 @@ sys.dont_write_bytecode = True
 import corpus_claude
 import corpus_faults
 import corpus_runs
+import corpus_times
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("home", "damaged", "odd")
+FOLDERS = ("home", "where-time-goes", "damaged", "odd")
 
 
 def corpus():
@@ -29,6 +31,8 @@ def corpus():
     for name, text in corpus_runs.all_files():
         assert f"home/{name}" not in files, name
         files[f"home/{name}"] = text.encode("utf-8")
+    for name, text in corpus_times.all_files():
+        files[f"where-time-goes/{name}"] = text.encode("utf-8")
     expected = []
     for name, reason, data in corpus_faults.damaged():
         files[f"damaged/{name}.json"] = data

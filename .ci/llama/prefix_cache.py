@@ -14,17 +14,13 @@ recorded in testdata/home, and some made by rule. For each of them:
 - The server reuses no less either, but for the marks, where `prefix` finds a tenth or more of
   the prompt: with less, a server takes another slot, and reuses what that holds.
 
-The model has a token for every byte, and of the prompt only reasoning is left out, so that
-nothing is lost in rounding. What the template adds is measured. Four bounds remain, in words:
+The model has a token for every byte, and of the prompt only reasoning and images are left out, so
+that nothing is lost in rounding. What the template adds is measured. Two bounds remain, in words:
 
 - Inside a tool that changed, the template writes JSON with more white space and other members
   than the recorded one has: so many bytes more may be reused there.
 - A tool call or result that differs counts as nothing for `prefix`, while a server reuses what
   its text begins with. No request here breaks inside one.
-- In a prompt of 230 bytes or less, the 23 bytes that every text block begins with as JSON are a
-  tenth, so that `prefix` puts it where a server would not. With one slot that makes no
-  difference; with more, such requests are left out, and counted.
-- The server runs without its second cache in main memory, which `prefix` knows nothing of.
 
 Exits with 1 on a disagreement.
 """
@@ -46,14 +42,16 @@ from server import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORDED = os.path.join(HERE, "..", "..", "testdata", "home", ".anyclaude", "traces", "lmstudio")
-SMALL_BYTES = 10 * len('{"type":"text","text":"')
-# (requests, slots, what the template puts first)
+# (requests, slots, whether main memory keeps what leaves a slot, what the template puts first)
 RUNS = [
-    ("recorded", 1, "system-first"),
-    ("recorded", 4, "system-first"),
-    ("by rule", 1, "system-first"),
-    ("by rule", 4, "system-first"),
-    ("by rule", 4, "tools-first"),
+    ("recorded", 1, False, "system-first"),
+    ("recorded", 4, False, "system-first"),
+    ("recorded", 1, True, "system-first"),
+    ("by rule", 1, False, "system-first"),
+    ("by rule", 4, False, "system-first"),
+    ("by rule", 4, False, "tools-first"),
+    ("by rule", 1, True, "system-first"),
+    ("by rule", 2, True, "tools-first"),
 ]
 
 
@@ -190,27 +188,25 @@ def summary(rows):
     )
 
 
-def prefix(traces, root, slots, order):
-    command = [traces, "prefix", "--root", root, "--all", "--slots", str(slots), "--order", order, "--format", "json"]
+def prefix(traces, root, slots, ram, order):
+    cache = ["--slots", str(slots), "--cache-ram", "on" if ram else "off", "--order", order, "--as", "text-only"]
+    command = [traces, "prefix", "--root", root, "--all", *cache, "--format", "json"]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def run(traces, folder, requests, slots, order):
+def run(traces, folder, requests, slots, ram, order):
     """Compare one sequence of requests: its summary, and whether all agree."""
-    root = os.path.join(folder, f"{requests} {slots} {order}")
+    root = os.path.join(folder, f"{requests} {slots} {ram} {order}")
     target = os.path.join(root, "traces", "lmstudio")
     if requests == "recorded":
         shutil.copytree(RECORDED, target)
     else:
         requests_by_rule.write(target)
-    found = prefix(traces, root, slots, order)
-    small = [each["path"] for each in found["requests"] if slots > 1 and each["prompt_bytes"] <= SMALL_BYTES]
-    for path in small:
-        os.remove(path)
-    heading = f"{requests}, {slots} slot{'s' if slots > 1 else ''}, {order}"
-    print(f"\n{heading}: {len(small)} left out as too small")
-    with Server(folder, slots, order) as server:
-        rows = list(compared(server, order, prefix(traces, root, slots, order)))
+    memory = " and main memory" if ram else ""
+    heading = f"{requests}, {slots} slot{'s' if slots > 1 else ''}{memory}, {order}"
+    print(f"\n{heading}")
+    with Server(folder, slots, order, ram) as server:
+        rows = list(compared(server, order, prefix(traces, root, slots, ram, order)))
     print_rows(rows)
     return f"{heading}: {summary(rows)}", not any(row.wrong for row in rows)
 

@@ -30,9 +30,8 @@ def sendable(text):
 
 
 def words(content):
-    """The text of content, a line for each block. The model sees no image, only that there is one."""
-    said = {"text": lambda block: block["text"], "image": lambda _: "[image]"}
-    return sendable("\n".join(said[block["type"]](block) for block in blocks(content) if block["type"] in said))
+    """The text of content, a line for each block; images are left out."""
+    return sendable("\n".join(block["text"] for block in blocks(content) if block["type"] == "text"))
 
 
 def schema(recorded):
@@ -66,7 +65,7 @@ def message(recorded):
 
 
 def converted(body):
-    """A recorded body's prompt. Reasoning of earlier turns is left out, as templates do."""
+    """A recorded body's prompt, without reasoning and images: `prefix --as text-only`."""
     system, tools = words(body.get("system")), [tool(each) for each in body.get("tools") or []]
     messages = [{"role": "system", "content": system}] if system else []
     for each in body["messages"]:

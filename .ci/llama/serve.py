@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Run llama.cpp's own HTTP server on a model, until standard input ends.
 
-    serve.py MODEL.gguf PORT SLOTS
+    serve.py MODEL.gguf PORT SLOTS CACHE_MIB
+
+CACHE_MIB is the main memory that keeps what leaves a slot; 0 for none.
 
 Prints `ready` once it answers. Whoever starts it holds the other end of its standard
 input, so that the server never outlives them.
@@ -21,9 +23,7 @@ def main():
     parameters.model_alias = {"tiny-random"}
     parameters.n_ctx = CONTEXT_TOKENS * slots
     parameters.n_parallel = slots
-    # The slots are all the cache there is: unless told otherwise, llama.cpp also keeps
-    # in main memory what a slot held before.
-    parameters.cache_ram_mib = 0
+    parameters.cache_ram_mib = int(sys.argv[4])
     parameters.cpuparams.n_threads = 2
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = port

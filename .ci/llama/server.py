@@ -10,12 +10,14 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE_SECONDS = 600
+# llama.cpp's default.
+CACHE_MIB = 8192
 
 
 class Server:
     """A running server; it ends when its standard input does."""
 
-    def __init__(self, folder, slots=1, order="system-first"):
+    def __init__(self, folder, slots=1, order="system-first", ram=False):
         model = os.path.join(folder, f"{order}.gguf")
         subprocess.run([sys.executable, os.path.join(HERE, "make_model.py"), model, order], check=True)
         with socket.socket() as free:
@@ -23,7 +25,7 @@ class Server:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self.log = open(os.path.join(folder, "server.log"), "w+", encoding="utf-8", errors="replace")
-        command = [sys.executable, os.path.join(HERE, "serve.py"), model, str(port), str(slots)]
+        command = [sys.executable, os.path.join(HERE, "serve.py"), model, str(port), str(slots), str(CACHE_MIB if ram else 0)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.log}
         self.process = subprocess.Popen(command, text=True, **pipes)
 

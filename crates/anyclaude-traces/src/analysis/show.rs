@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::analysis::content::{Block, Content, Parameter};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse};
+use crate::findings::Finding;
 use crate::model::request::Request;
 
 /// One request, taken apart.
@@ -25,6 +26,8 @@ pub struct RequestDetail {
     pub mcp_servers: Vec<ServerUse>,
     /// What its tools cost, once its tokens are counted.
     pub price_list: Option<ToolCosts>,
+    /// What cost time in it, the dearest first.
+    pub findings: Vec<Finding>,
     /// Its messages.
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
@@ -91,12 +94,17 @@ fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::
 /// let trace = br#"{"request": {"body": {"model": "m", "tools": [{"name": "Bash"}]}}}"#;
 /// let mut content = Content::sizes();
 /// let request = Request::from_record("a.json", parse(trace, &mut content)?);
-/// let shown = show(request, content, None);
+/// let shown = show(request, content, None, Vec::new());
 /// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
 /// # Ok::<(), anyclaude_traces::error::ParseError>(())
 /// ```
 #[must_use]
-pub fn show(request: Request, content: Content, price_list: Option<ToolCosts>) -> RequestDetail {
+pub fn show(
+    request: Request,
+    content: Content,
+    price_list: Option<ToolCosts>,
+    findings: Vec<Finding>,
+) -> RequestDetail {
     let mut tools: Vec<ShownTool> = content.tools.into_iter().map(shown_tool).collect();
     tools.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     let mcp_servers = tools::servers(tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
@@ -110,6 +118,7 @@ pub fn show(request: Request, content: Content, price_list: Option<ToolCosts>) -
         tools,
         mcp_servers,
         price_list,
+        findings,
         messages: messages
             .map(|message| ShownMessage { role: message.role, bytes: message.bytes, blocks: message.blocks })
             .collect(),

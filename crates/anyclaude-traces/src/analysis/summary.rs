@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
+use crate::findings::Finding;
 use crate::model::group::{Group, Grouping, Totals, count_kinds, group_by, totals};
 use crate::model::request::Request;
 use crate::model::scope::Scope;
@@ -36,6 +37,8 @@ pub struct Summary {
     pub price_list: Option<ToolCosts>,
     /// The sessions, by the time of their first request.
     pub sessions: Vec<SessionGrowth>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<Finding>,
     /// The files that could not be used, of whatever kind they were.
     pub skipped: Vec<Skipped>,
 }
@@ -76,7 +79,7 @@ pub struct SessionGrowth {
 /// let requests = [Request::builder("a.json").tool("Bash", 900).build(), Request::builder("b.json").build()];
 /// let all: Vec<&Request> = requests.iter().collect();
 /// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), 2);
-/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model(), None);
+/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model(), None, Vec::new());
 /// assert_eq!(summary.largest_tools[0].name.as_deref(), Some("Bash"));
 /// assert_eq!((summary.totals.requests, summary.other_kinds["background"]), (1, 1));
 /// ```
@@ -87,6 +90,7 @@ pub fn summarize(
     skipped: Vec<Skipped>,
     grouping: &Grouping,
     price_list: Option<ToolCosts>,
+    findings: Vec<Finding>,
 ) -> Summary {
     let (chosen, others): (Vec<&Request>, Vec<&Request>) =
         requests.iter().partition(|request| scope.kind.admits(request.kind));
@@ -102,6 +106,7 @@ pub fn summarize(
         mcp_servers,
         price_list,
         sessions,
+        findings,
         skipped,
     }
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::analysis::tools::server;
-use crate::model::eligibility::tells_reading_time;
+use crate::error::Error;
+use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 use crate::select::Selection;
-use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, scaled};
-
-/// So many requests tell how fast a model reads.
-const LEAST_REQUESTS: u64 = 3;
+use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, read_scales, scaled};
 
 /// The tools of some requests by what they cost, and which of them were never used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,17 +21,16 @@ pub struct ToolCosts {
     /// The model that the times are of: the one that reads most slowly; `None` where
     /// no log tells how fast any reads.
     pub model: Option<Arc<str>>,
-    /// Prompt tokens that it reads in a second, apparently: a warm prompt cache makes
-    /// it too high.
-    pub prefill_tokens_per_second: Option<f64>,
+    /// Tokens that it reads in a second, by the cost model.
+    pub read_tokens_per_second: Option<f64>,
     /// Estimated tokens of all tools in one.
     pub tokens: u64,
     /// What reading all of them takes where no cache holds them.
-    pub prefill_ms: Option<u64>,
+    pub cold_read_ms: Option<u64>,
     /// Of these tokens, those of tools that no conversation called.
     pub uncalled_tokens: u64,
     /// What reading the uncalled ones takes where no cache holds them.
-    pub uncalled_prefill_ms: Option<u64>,
+    pub uncalled_cold_read_ms: Option<u64>,
     /// Every tool, the costliest first, then by name.
     pub tools: Vec<ToolCost>,
     /// The MCP servers behind them, the costliest first, then by name.
@@ -59,7 +56,7 @@ pub struct ToolCost {
     pub tokens: u64,
     /// What reading it takes where no cache holds it; `None` where the speed is
     /// unknown.
-    pub prefill_ms: Option<u64>,
+    pub cold_read_ms: Option<u64>,
     /// Whether a conversation called it.
     pub called: bool,
 }
@@ -76,7 +73,7 @@ pub struct ServerPrice {
     /// Estimated tokens of them.
     pub tokens: u64,
     /// What reading them takes where no cache holds them.
-    pub prefill_ms: Option<u64>,
+    pub cold_read_ms: Option<u64>,
     /// How many of them a conversation called.
     pub called: u64,
 }
@@ -101,37 +98,52 @@ pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     telling
 }
 
-/// What the tools of the selected requests cost. Reads the few requests that tell again;
+/// What the tools of the selected requests cost, where models have these speeds. Reads the few requests that tell again;
 /// files that cannot be read any more are added to what was skipped.
-pub fn read_tool_costs(selection: &mut Selection, store: &Store) -> ToolCosts {
+pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
     let requests: Vec<&Request> = selection.requests.iter().collect();
-    let (scales, mut errors) = selection.scales(store);
-    let (counted, unreadable) = count_tools(store, telling(&requests));
-    let costs = prices(&requests, &counted, &scales);
-    errors.extend(unreadable);
+    let everything: Vec<&Request> = selection.everything().collect();
+    let (costs, errors) = read_tool_costs_of(store, &requests, &everything, speeds);
     selection.skipped.extend(errors);
     costs
 }
 
+/// The same of requests in order of time. `everything` that was read tells how each
+/// model's backend counts tokens.
+#[must_use]
+pub fn read_tool_costs_of(
+    store: &Store,
+    requests: &[&Request],
+    everything: &[&Request],
+    speeds: &[ModelSpeeds],
+) -> (ToolCosts, Vec<Error>) {
+    let (scales, mut errors) = read_scales(store, everything.iter().copied());
+    let (counted, unreadable) = count_tools(store, telling(requests));
+    errors.extend(unreadable);
+    (prices(requests, &counted, &scales, speeds), errors)
+}
+
 /// Prices the tools of these requests, which are in order of time. `counted` holds
-/// at least the requests that are [`telling`].
+/// at least the requests that are [`telling`]; `speeds` are those of their models.
 #[must_use]
 pub fn prices(
     requests: &[&Request],
     counted: &HashMap<TracePath, PromptTokens>,
     scales: &Scales,
+    speeds: &[ModelSpeeds],
 ) -> ToolCosts {
-    let (model, speed) = slowest_reader(requests).map_or((None, None), |(model, speed)| (model, Some(speed)));
+    let slowest = slowest_reader(requests, speeds);
+    let (model, speeds) = slowest.map_or((None, None), |slowest| (slowest.model, Some(slowest.speeds)));
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
     let known = requests.iter().filter_map(|request| counted.get(&request.path));
     let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
-    let prefill_ms = |tokens: u64| speed.map(|speed| reading_ms(tokens, speed));
+    let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(rounded);
     let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
         ToolCost {
             server: name.as_deref().and_then(server).map(str::to_owned),
             called: name.as_ref().is_some_and(|name| called.contains(name)),
-            prefill_ms: prefill_ms(tokens),
+            cold_read_ms: cold_read_ms(tokens),
             name,
             bytes,
             tokens,
@@ -139,16 +151,16 @@ pub fn prices(
     });
     let mut tools: Vec<ToolCost> = tools.collect();
     tools.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.name.cmp(&b.name)));
-    let servers = servers(&tools, prefill_ms);
+    let servers = servers(&tools, cold_read_ms);
     let tokens = tools.iter().map(|tool| tool.tokens).sum();
     let uncalled_tokens = tools.iter().filter(|tool| !tool.called).map(|tool| tool.tokens).sum();
     ToolCosts {
         model,
-        prefill_tokens_per_second: speed,
+        read_tokens_per_second: speeds.and_then(|speeds| speeds.read_tokens_per_second),
         tokens,
-        prefill_ms: prefill_ms(tokens),
+        cold_read_ms: cold_read_ms(tokens),
         uncalled_tokens,
-        uncalled_prefill_ms: prefill_ms(uncalled_tokens),
+        uncalled_cold_read_ms: cold_read_ms(uncalled_tokens),
         called_tools: tools.iter().filter(|tool| tool.called).filter_map(|tool| tool.name.clone()).collect(),
         uncalled_servers: servers.iter().filter(|one| one.called == 0).map(|one| one.name.clone()).collect(),
         tools,
@@ -171,7 +183,7 @@ fn newest_definitions(
     newest
 }
 
-fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<ServerPrice> {
+fn servers(tools: &[ToolCost], cold_read_ms: impl Fn(u64) -> Option<u64>) -> Vec<ServerPrice> {
     let mut servers: BTreeMap<&str, ServerPrice> = BTreeMap::new();
     for tool in tools {
         let Some(name) = tool.server.as_deref() else { continue };
@@ -182,7 +194,7 @@ fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<S
     }
     let priced = |(name, server): (&str, ServerPrice)| ServerPrice {
         name: name.to_owned(),
-        prefill_ms: prefill_ms(server.tokens),
+        cold_read_ms: cold_read_ms(server.tokens),
         ..server
     };
     let mut servers: Vec<ServerPrice> = servers.into_iter().map(priced).collect();
@@ -190,69 +202,28 @@ fn servers(tools: &[ToolCost], prefill_ms: impl Fn(u64) -> Option<u64>) -> Vec<S
     servers
 }
 
-/// What is known of how fast a model reads.
-#[derive(Debug, Clone, Copy, Default)]
-struct Pace {
-    requests: u64,
-    tokens: u64,
-    ms: u64,
-}
+/// A speed that comes from fewer requests than this is not sure.
+const LEAST_REQUESTS: u64 = 3;
 
-impl Pace {
-    fn add(&mut self, tokens: u64, ms: u64) {
-        self.requests += 1;
-        self.tokens = self.tokens.saturating_add(tokens);
-        self.ms = self.ms.saturating_add(ms);
-    }
-
-    #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
-    fn per_second(self) -> f64 {
-        self.tokens as f64 * 1000.0 / self.ms as f64
-    }
-}
-
-/// The model that reads most slowly, and the tokens that it reads in a second: the
-/// sum over its requests whose time to first token is that of reading the prompt.
-/// Requests that something in the backend may have slowed down do not count, and
-/// models with fewer than three requests only where no model has more.
-fn slowest_reader(requests: &[&Request]) -> Option<(Option<Arc<str>>, f64)> {
-    let mut paces: BTreeMap<Option<Arc<str>>, Pace> = BTreeMap::new();
-    let is_disturbed = |request: &Request| {
-        request.concurrency.is_some_and(|company| company.cold_start || company.overlapped)
+/// The model that reads most slowly of those that answered these requests; one whose
+/// speed comes from fewer than three requests only where no speed comes from more.
+fn slowest_reader(requests: &[&Request], speeds: &[ModelSpeeds]) -> Option<ModelSpeeds> {
+    let answered: BTreeSet<Option<Arc<str>>> = requests.iter().map(|request| request.model_group()).collect();
+    let known = || {
+        let of_these = speeds.iter().filter(|of| answered.contains(&of.model));
+        of_these.filter_map(|of| Some((of, of.speeds.read_tokens_per_second?)))
     };
-    for request in requests.iter().filter(|request| tells_reading_time(request) && !is_disturbed(request)) {
-        let Some(timing) = &request.timing else { continue };
-        if let (Some(tokens), Some(ms)) = (timing.prompt_tokens, timing.ttft_ms) {
-            paces.entry(request.model_group()).or_default().add(tokens, ms);
-        }
-    }
-    paces.retain(|_, pace| pace.tokens > 0 && pace.ms > 0);
-    let most = paces.values().map(|pace| pace.requests).max().unwrap_or(0);
-    paces.retain(|_, pace| pace.requests >= most.min(LEAST_REQUESTS));
-    let speeds = paces.into_iter().map(|(model, pace)| (model, pace.per_second()));
-    speeds.min_by(|(_, a), (_, b)| a.total_cmp(b))
+    let most = known().map(|(of, _)| of.speeds.n_read).max()?;
+    let sure = known().filter(|(of, _)| of.speeds.n_read >= most.min(LEAST_REQUESTS));
+    sure.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(of, _)| of.clone())
 }
 
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "tokens and times stay far below 2^53, and `as` saturates"
-)]
-fn reading_ms(tokens: u64, per_second: f64) -> u64 {
-    (tokens as f64 * 1000.0 / per_second).round() as u64
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn rounded(ms: f64) -> u64 {
+    ms.round() as u64
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reading_takes_as_long_as_the_pace_says() {
-        let mut pace = Pace::default();
-        pace.add(1_000, 4_000);
-        pace.add(3_000, 4_000);
-        assert_eq!(pace.per_second(), 500.0);
-        assert_eq!(reading_ms(250, pace.per_second()), 500);
-    }
+#[allow(clippy::cast_precision_loss, reason = "tokens stay far below 2^53")]
+fn float(tokens: u64) -> f64 {
+    tokens as f64
 }

@@ -14,11 +14,13 @@ use crate::analysis::report::{self, PromptText, Report, ReportInput};
 use crate::analysis::show::{self, RequestDetail};
 use crate::analysis::summary::{Summary, summarize};
 use crate::analysis::timing::{self, TimingReport};
-use crate::analysis::tool_cost::read_tool_costs;
+use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_of};
 use crate::cost;
 use crate::error::Error;
+use crate::findings::{Finding, find_in};
+use crate::model::ModelSpeeds;
 use crate::model::group::Grouping;
-use crate::model::request::{Request, TracePath};
+use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::prompt_cache::{element_text, simulate};
 use crate::read::Store;
@@ -37,14 +39,11 @@ pub fn list(reader: &Reader, mut selection: Selection) -> RequestList {
 /// What sessions looked like.
 #[must_use]
 pub fn summary(reader: &Reader, selection: &mut Selection, grouping: &Grouping) -> Summary {
-    let tool_costs = read_tool_costs(selection, reader.store());
-    summarize(
-        selection.scope,
-        &selection.of_all_kinds(),
-        selection.skipped_list(),
-        grouping,
-        Some(tool_costs),
-    )
+    let speeds = cost::speeds_by_model(selection.of_all_kinds());
+    let tool_costs = read_tool_costs(selection, &speeds, reader.store());
+    let findings = found(reader, selection.scope, &selection.passing_of_all_kinds(), speeds, &tool_costs);
+    let (requests, skipped) = (selection.of_all_kinds(), selection.skipped_list());
+    summarize(selection.scope, &requests, skipped, grouping, Some(tool_costs), findings)
 }
 
 /// How long everything took; groups are made of requests of `groups_kind`.
@@ -75,14 +74,15 @@ pub struct PrefixOptions {
 /// made [`with_costs`](Reader::with_costs).
 #[must_use]
 pub fn prefix(reader: &Reader, selection: &mut Selection, options: PrefixOptions) -> PrefixReport {
-    let tool_costs = read_tool_costs(selection, reader.store());
+    let speeds = cost::speeds_by_model(selection.of_all_kinds());
+    let tool_costs = read_tool_costs(selection, &speeds, reader.store());
     match options.context_tokens {
         Some(_) => selection.count_all_tokens(reader.store()),
         None => selection.count_tokens(reader.store()),
     }
     let passing = selection.passing();
     simulated(reader, selection.scope, &passing, |input| {
-        input.speeds = cost::speeds_by_model(selection.of_all_kinds());
+        input.speeds = speeds;
         input.tool_costs = Some(tool_costs);
         input.context = options.context_tokens.map(|tokens| {
             let requests: Vec<&Request> = selection.requests.iter().collect();
@@ -116,11 +116,13 @@ fn simulated(
 pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<RequestDetail, SelectError> {
     let store = reader.store();
     selection.count_all_tokens(store);
-    let tool_costs = read_tool_costs(selection, store);
+    let speeds = cost::speeds_by_model(selection.everything());
+    let tool_costs = read_tool_costs(selection, &speeds, store);
+    let findings = found(reader, selection.scope, &selection.passing(), speeds, &tool_costs);
     let request = selection.requests.last().cloned().ok_or(SelectError::NoRequest)?;
     let mut content = if text { Content::with_text() } else { Content::sizes() };
     store.read_one(request.path.as_ref(), &mut content)?;
-    Ok(show::show(request, content, Some(tool_costs)))
+    Ok(show::show(request, content, Some(tool_costs), findings))
 }
 
 /// Two sides, side by side; with `text`, also their lines.
@@ -140,7 +142,52 @@ pub fn diff(reader: &Reader, sides: [&Side; 2], text: bool) -> Result<Diff, Erro
 pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direct, Direct)>) -> Explanation {
     let (prompts, unreadable) = prompts(reader.store(), &sides.left, sides.right.as_ref());
     sides.skipped.extend(unreadable);
-    explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct)
+    let passing = sides.passing();
+    let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let kind = KindFilter::Only(Kind::Conversation);
+    let (findings, unreadable) =
+        found_with_tools(reader, sides.scope, &passing, kind, cost::speeds_by_model(all));
+    add_errors(&mut sides.skipped, unreadable);
+    explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings)
+}
+
+/// What costs time in the reported ones of these requests.
+fn found(
+    reader: &Reader,
+    scope: Scope,
+    passing: &[CacheInput<'_>],
+    speeds: Vec<ModelSpeeds>,
+    tool_costs: &ToolCosts,
+) -> Vec<Finding> {
+    let mut fetch = |path: &_, place| element_text(reader.store(), path, place);
+    reader.with_prompts(|prompts| {
+        find_in(scope, passing, speeds, prompts, reader.cache(), &mut fetch, Some(tool_costs))
+    })
+}
+
+/// The same, where the answer does not show what the tools of these kinds cost.
+fn found_with_tools(
+    reader: &Reader,
+    scope: Scope,
+    passing: &[CacheInput<'_>],
+    kind: KindFilter,
+    speeds: Vec<ModelSpeeds>,
+) -> (Vec<Finding>, Vec<Error>) {
+    let everything: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let is_shown = |input: &&CacheInput<'_>| input.reported && kind.admits(input.request.kind);
+    let shown: Vec<&Request> = passing.iter().filter(is_shown).map(|input| input.request).collect();
+    let of_all = cost::speeds_by_model(everything.iter().copied());
+    let (tool_costs, unreadable) = read_tool_costs_of(reader.store(), &shown, &everything, &of_all);
+    (found(reader, scope, passing, speeds, &tool_costs), unreadable)
+}
+
+/// Adds what is not known yet: a file may be read again several times.
+fn add_errors(known: &mut Vec<Error>, more: Vec<Error>) {
+    for error in more {
+        if !known.iter().any(|old| old.path() == error.path()) {
+            known.push(error);
+        }
+    }
 }
 
 /// What both sides asked. One side alone has nothing to be paired with.
@@ -155,6 +202,7 @@ fn explained(
     right: Option<&Side>,
     prompts: &HashMap<TracePath, Prompt>,
     direct: Option<(Direct, Direct)>,
+    findings: Vec<Finding>,
 ) -> Explanation {
     explain::explain(ExplainInput {
         scope,
@@ -162,7 +210,7 @@ fn explained(
         right: right.map(side_input),
         prompts,
         direct,
-        findings: Vec::new(),
+        findings,
     })
 }
 
@@ -207,11 +255,23 @@ pub fn report(
     let store = reader.store();
     let sides = compared_models(&selection, kind)
         .map_or_else(|| vec![Side::of_selection(ALL_REQUESTS.to_owned(), &selection)], Vec::from);
+    let (findings, unreadable) = {
+        let speeds = cost::speeds_by_model(selection.of_all_kinds());
+        found_with_tools(reader, selection.scope, &selection.passing_of_all_kinds(), kind, speeds)
+    };
+    add_errors(&mut selection.skipped, unreadable);
     let mut explanation = None;
     if let Some(left) = sides.first() {
         let (prompts, unreadable) = prompts(store, left, sides.get(1));
-        selection.skipped.extend(unreadable);
-        explanation = Some(explained(selection.scope, left, sides.get(1), &prompts, options.direct.clone()));
+        add_errors(&mut selection.skipped, unreadable);
+        explanation = Some(explained(
+            selection.scope,
+            left,
+            sides.get(1),
+            &prompts,
+            options.direct.clone(),
+            findings.clone(),
+        ));
     }
     let prefix = {
         let passing = selection.passing();
@@ -229,6 +289,7 @@ pub fn report(
         others: &others,
         sides: &sides,
         explanation,
+        findings,
         prefix: Some(prefix),
         texts,
     }))

@@ -21,6 +21,7 @@ use crate::analysis::show::RequestDetail;
 use crate::analysis::summary::Summary;
 use crate::analysis::timing::TimingReport;
 use crate::error::Error;
+use crate::findings::Finding;
 use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, Run};
 use crate::model::scope::KindFilter;
@@ -205,6 +206,15 @@ impl Recording {
         sides.skipped.clear();
         let found = answers::explain(&self.reader, &mut sides, None);
         sides.skipped.pop().map_or(Ok(found), |unreadable| Err(unreadable.into()))
+    }
+
+    /// What costs time in the conversations, and what to do about it: the dearest first.
+    ///
+    /// # Errors
+    ///
+    /// When no request passes the filters.
+    pub fn findings(&self) -> Result<Vec<Finding>> {
+        self.summary().map(|summary| summary.findings)
     }
 
     /// All that one page tells of the conversations.

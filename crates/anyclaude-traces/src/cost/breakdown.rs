@@ -6,21 +6,14 @@ use crate::model::eligibility::eligible;
 use crate::model::request::Request;
 use crate::model::timing::Timing;
 
-/// Whether a request's times are its own and whole, and were taken apart: see
-/// [`eligible`]. Of others no means are made.
-#[must_use]
-pub fn is_comparable(request: &Request) -> bool {
-    eligible(request).is_ok_and(|timing| timing.other_ms.is_some())
-}
-
-/// The mean parts of the requests that are [comparable](is_comparable), which
-/// [`fit`](super::fit) has filled; `None` where there are none.
+/// The mean parts of the requests that are [`eligible`], which [`fit`](super::fit) has
+/// filled; `None` where there are none.
 ///
 /// Where the proxy's time is known of at least half of them, the means are of those;
 /// else they are of all, and the proxy's time is in none of them.
 pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<TimeBreakdown> {
-    let comparable = requests.into_iter().filter(|request| is_comparable(request));
-    let timings: Vec<&Timing> = comparable.filter_map(|request| request.timing.as_deref()).collect();
+    let eligible = requests.into_iter().filter_map(|request| eligible(request).ok());
+    let timings: Vec<&Timing> = eligible.filter(|timing| timing.other_ms.is_some()).collect();
     let with_proxy: Vec<&Timing> =
         timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
     let has_proxy = with_proxy.len() * 2 >= timings.len();

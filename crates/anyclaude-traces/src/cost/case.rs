@@ -134,7 +134,7 @@ impl Case {
             event_bytes: timing.event_bytes,
             text_chunks: facts.and_then(|facts| facts.text_chunks),
             reasoning_tokens: facts.and_then(|facts| facts.reasoning_tokens),
-            reported_prompt_tokens: timing.prompt_tokens,
+            reported_prompt_tokens: timing.prompt_tokens.filter(|tokens| *tokens > 0),
             reported_output_tokens: timing.output_tokens,
             reported_cached_tokens: timing
                 .cached_tokens

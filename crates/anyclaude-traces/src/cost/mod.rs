@@ -37,7 +37,7 @@ use crate::model::{CacheUse, SimulatedReuse};
 use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate};
 use crate::recording::join::UnmatchedLogRequest;
 
-pub use breakdown::{breakdown, is_comparable};
+pub use breakdown::breakdown;
 pub use speeds::{speeds, speeds_by_model};
 
 use case::Case;

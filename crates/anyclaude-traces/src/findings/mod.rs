@@ -1,7 +1,234 @@
 //! What costs time here, and what to do: one file for each rule.
+//!
+//! A finding is a value, not a sentence: what was found ([`Evidence`]), what it cost,
+//! and what to do about it ([`Advice`]). The sentences are written in one place, `prose`.
+//!
+//! Three rules of conduct hold for all of them. Nothing is said that a row of the same
+//! output refutes: each rule names what would, and a cost is never more than the time
+//! that its requests took. Advice is given only where a simulation or the cost model
+//! shows a gain. And the time of a failed request is claimed once, by the first of
+//! `given_up`, `context_overflow`, `failed` and `retried`.
 
-/// STAND-IN until the findings land.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+mod cache_broken;
+mod cache_unused;
+mod claims;
+mod compaction_loop;
+mod context_overflow;
+mod counting;
+mod debug_logging;
+mod evicted;
+mod failed;
+mod given_up;
+mod history_truncated;
+mod input;
+#[cfg(test)]
+mod laws;
+mod model_load;
+mod model_swap;
+mod prose;
+mod proxy_slow;
+mod queueing;
+mod retried;
+mod scene;
+mod stalls;
+mod statement;
+#[cfg(test)]
+mod testing;
+mod thinking;
+mod tools_unused;
+mod usage_implausible;
+mod volatile_opening;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub use input::{FindingsInput, MoreSlots, find_in};
+pub use statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue};
+
+use crate::analysis::prefix::Cause;
+use crate::model::request::TracePath;
+use scene::Scene;
+
+/// One thing that costs time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
-pub struct Finding {}
+pub struct Finding {
+    /// Which rule found it.
+    pub kind: FindingKind,
+    /// What broke the prompt cache; only of kind `cache_broken`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The model whose requests it is about; `None` where it is unknown, or several.
+    pub model: Option<Arc<str>>,
+    /// These requests, in order of time.
+    pub requests: Vec<TracePath>,
+    /// What would have been saved over all of them; `None` where that is unknown.
+    pub cost_ms: Option<u64>,
+    /// What the cost rests on; `None` without a cost.
+    pub cost_basis: Option<CostBasis>,
+    /// What was found, in one sentence with figures.
+    pub evidence: Evidence,
+    /// What to do, in one sentence; `None` where nothing is known to help.
+    pub advice: Option<Advice>,
+    /// Settings to paste, where they are known to be right and complete.
+    pub settings: Option<Vec<Setting>>,
+}
+
+/// The rules, by the name of what they find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// Something changed early in the prompt, and what follows was read again.
+    CacheBroken,
+    /// The backend reads prompts again that its cache could have held.
+    CacheUnused,
+    /// A conversation is compacted again and again.
+    CompactionLoop,
+    /// Prompts do not fit into the context that the model was loaded with.
+    ContextOverflow,
+    /// Requests that only ask for a token count are answered by a full generation.
+    Counting,
+    /// A higher debug level makes the proxy slower.
+    DebugLogging,
+    /// Other conversations took the cache's slots.
+    Evicted,
+    /// Requests failed.
+    Failed,
+    /// The client, or the proxy's time limit, left before the answer was there.
+    GivenUp,
+    /// The proxy cut the history.
+    HistoryTruncated,
+    /// A request waited until the model was loaded.
+    ModelLoad,
+    /// Two models take turns in a backend that holds one.
+    ModelSwap,
+    /// The proxy's own work takes a large share of the time.
+    ProxySlow,
+    /// Requests waited for others in the backend.
+    Queueing,
+    /// Requests were sent again after a failure.
+    Retried,
+    /// Answers stood still.
+    Stalls,
+    /// Most of the output is thinking.
+    Thinking,
+    /// Tools that no conversation called.
+    ToolsUnused,
+    /// Token counts that cannot be true.
+    UsageImplausible,
+    /// A short piece near the beginning is another in each conversation.
+    VolatileOpening,
+}
+
+/// What a cost rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CostBasis {
+    /// Times that a log holds.
+    Measured,
+    /// Tokens of which the backend's own counts tell × the model's fitted speed.
+    Fitted,
+    /// Estimated tokens × the model's fitted speed.
+    Estimated,
+}
+
+/// What a rule says of a scene.
+#[derive(Debug, Clone, PartialEq)]
+enum Check {
+    /// What it looks for is not there.
+    Ok,
+    /// It is there.
+    Found(Vec<Finding>),
+    /// Too little is known to tell.
+    NotEnoughData,
+}
+
+/// One rule.
+trait Rule: Sync {
+    /// What it finds.
+    fn kind(&self) -> FindingKind;
+
+    /// Looks for it.
+    fn check(&self, scene: &Scene<'_>) -> Check;
+
+    /// Whether something else that is known of these requests speaks against a finding
+    /// of its own. Rules that only repeat lines of a log have nothing to hold against.
+    fn is_refuted(&self, _finding: &Finding, _scene: &Scene<'_>) -> bool {
+        false
+    }
+}
+
+/// Every rule, once.
+const RULES: [&dyn Rule; 20] = [
+    &proxy_slow::ProxySlow,
+    &debug_logging::DebugLogging,
+    &model_load::ModelLoad,
+    &model_swap::ModelSwap,
+    &queueing::Queueing,
+    &cache_unused::CacheUnused,
+    &cache_broken::CacheBroken,
+    &evicted::Evicted,
+    &volatile_opening::VolatileOpening,
+    &history_truncated::HistoryTruncated,
+    &context_overflow::ContextOverflow,
+    &tools_unused::ToolsUnused,
+    &thinking::Thinking,
+    &stalls::Stalls,
+    &given_up::GivenUp,
+    &retried::Retried,
+    &failed::Failed,
+    &counting::Counting,
+    &compaction_loop::CompactionLoop,
+    &usage_implausible::UsageImplausible,
+];
+
+/// What costs time in these requests, the dearest first, then by kind.
+///
+/// ```
+/// use anyclaude_traces::findings::{FindingsInput, find};
+///
+/// assert!(find(&FindingsInput::default()).is_empty());
+/// ```
+#[must_use]
+pub fn find(input: &FindingsInput<'_>) -> Vec<Finding> {
+    let scene = Scene::new(input);
+    let mut findings = Vec::new();
+    for rule in RULES {
+        let Check::Found(found) = rule.check(&scene) else { continue };
+        debug_assert!(found.iter().all(|finding| finding.kind == rule.kind()));
+        let stands = |finding: &Finding| !scene.took_less_than(finding) && !rule.is_refuted(finding, &scene);
+        findings.extend(found.into_iter().filter(stands));
+    }
+    findings.sort_by(|a, b| {
+        let order = |finding: &Finding| (finding.kind, finding.cause, finding.model.clone());
+        b.cost_ms.cmp(&a.cost_ms).then_with(|| order(a).cmp(&order(b)))
+    });
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_is_listed_once() {
+        let kinds: HashSet<FindingKind> = RULES.iter().map(|rule| rule.kind()).collect();
+        assert_eq!(kinds.len(), RULES.len());
+    }
+
+    #[test]
+    fn kinds_are_in_the_order_of_their_names() {
+        let mut kinds: Vec<FindingKind> = RULES.iter().map(|rule| rule.kind()).collect();
+        kinds.sort();
+        let names: Vec<String> = kinds.iter().map(|kind| serde_json::to_string(kind).unwrap()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+    }
+}

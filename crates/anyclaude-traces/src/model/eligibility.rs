@@ -23,11 +23,6 @@ pub enum LeftOutReason {
     AmbiguousJoin,
     /// The log does not tell how long it took in all.
     NoTotal,
-    /// The log has no time to first token, or one after the end.
-    NoTtft,
-    /// Tokens were generated before the first one that could be seen, so that its
-    /// time to first token is not the time of reading the prompt.
-    HiddenReasoning,
     /// The proxy's own time is unknown, while it is known of at least as many others.
     NoProxyTime,
     /// No request of the other side had the same prompt, while others had.
@@ -80,45 +75,4 @@ pub fn eligible(request: &Request) -> Result<&Timing, LeftOutReason> {
     }
     timing.total_ms.ok_or(LeftOutReason::NoTotal)?;
     Ok(timing)
-}
-
-/// Those of these requests whose time to first token is that of reading the prompt, and
-/// how many others there are.
-pub(crate) fn timed<'a>(requests: &[&'a Request]) -> (Vec<&'a Request>, Vec<LeftOut>) {
-    let mut counts = ExclusionCounts::default();
-    let mut timed = Vec::new();
-    for &request in requests {
-        match reading_time(request) {
-            Ok(()) => timed.push(request),
-            Err(reason) => counts.add(reason, 1),
-        }
-    }
-    (timed, counts.list())
-}
-
-/// Whether the log certainly tells this request's time to first token, and that is
-/// the time of reading its prompt.
-pub(crate) fn tells_reading_time(request: &Request) -> bool {
-    reading_time(request).is_ok()
-}
-
-fn reading_time(request: &Request) -> Result<(), LeftOutReason> {
-    let timing = eligible(request)?;
-    match (timing.ttft_ms, timing.total_ms) {
-        (Some(ttft_ms), Some(total_ms)) if ttft_ms <= total_ms => {}
-        _ => return Err(LeftOutReason::NoTtft),
-    }
-    if hides_reasoning(timing) { Err(LeftOutReason::HiddenReasoning) } else { Ok(()) }
-}
-
-/// Whether more was generated than could be seen: the backend reasoned before the
-/// first visible token, or sent all at once.
-fn hides_reasoning(timing: &Timing) -> bool {
-    let Some(tokens) = timing.output_tokens else { return false };
-    // 1.3 × events + 10, in whole numbers.
-    let unseen = timing
-        .events
-        .is_some_and(|events| tokens.saturating_mul(10) > events.saturating_mul(13).saturating_add(100));
-    let at_once = timing.generation_ms.is_some_and(|ms| ms < 50) && tokens > 10;
-    unseen || at_once
 }

@@ -53,13 +53,14 @@ pub struct Group {
 
 impl Group {
     /// The measures that a summary's groups carry.
-    pub const MEASURES: [Measure; 12] = [
+    pub const MEASURES: [Measure; 13] = [
         Measure::SystemChars,
         Measure::ToolCount,
         Measure::MessageCount,
         Measure::BodyBytes,
         Measure::ToolsBytes,
         Measure::MessagesBytes,
+        Measure::ProxyMs,
         Measure::TtftMs,
         Measure::TotalMs,
         Measure::WallMs,

@@ -22,6 +22,9 @@ pub struct LogFacts {
     /// Stream parts that carried text or tool arguments. `None` like
     /// [`stall_ms`](Self::stall_ms).
     pub text_chunks: Option<u64>,
+    /// Whether the answer began or went on with reasoning that was streamed. `None` like
+    /// [`stall_ms`](Self::stall_ms).
+    pub streamed_reasoning: Option<bool>,
     /// How long it occupied the backend, from its start to the line that ended it
     /// (completion, error, time-out, disconnect), else to the last line of its process.
     pub backend_ms: Option<u64>,

@@ -188,12 +188,12 @@ measures! {
     /// Parts received.
     Parts = "parts", Count, Log, time!(parts);
     /// Tokens of the prompt.
-    PromptTokens = "prompt_tokens", Tokens, Log, time!(prompt_tokens);
+    PromptTokens = "prompt_tokens", Tokens, Log, |request| request.timing.as_ref()?.believed_prompt_tokens().and_then(whole);
     /// Tokens of the answer.
-    OutputTokens = "output_tokens", Tokens, Log, time!(output_tokens);
+    OutputTokens = "output_tokens", Tokens, Log, |request| request.timing.as_ref()?.believed_output_tokens().and_then(whole);
     /// The proxy's logged speed.
     ReportedTokensPerSecond = "reported_tokens_per_second", PerSecond, Log,
-        |request| request.timing.as_ref()?.reported_tokens_per_second.map(Value::Rate);
+        |request| request.timing.as_ref()?.believed_tokens_per_second().map(Value::Rate);
     /// Prompt tokens over time to first token.
     PrefillTokensPerSecond = "prefill_tokens_per_second", PerSecond, Log,
         |request| request.timing.as_ref()?.prefill_tokens_per_second.map(Value::Rate);

@@ -156,6 +156,27 @@ pub struct Timing {
     pub again_tokens: Option<i64>,
 }
 
+impl Timing {
+    /// [`prompt_tokens`](Self::prompt_tokens), where they can be true.
+    #[must_use]
+    pub fn believed_prompt_tokens(&self) -> Option<u64> {
+        self.prompt_tokens.filter(|_| self.prompt_tokens_source != Some(TokenSource::Implausible))
+    }
+
+    /// [`output_tokens`](Self::output_tokens), where they can be true.
+    #[must_use]
+    pub fn believed_output_tokens(&self) -> Option<u64> {
+        self.output_tokens.filter(|_| self.output_tokens_source != Some(TokenSource::Implausible))
+    }
+
+    /// The speed that the proxy logged, where it is not of a count that cannot be true.
+    #[must_use]
+    pub fn believed_tokens_per_second(&self) -> Option<f64> {
+        let is_believed = self.output_tokens_source != Some(TokenSource::Implausible);
+        self.reported_tokens_per_second.filter(|_| is_believed)
+    }
+}
+
 /// Where a count of cached tokens comes from, the best evidence first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -1,7 +1,7 @@
 //! Trace files → requests: what is kept of them, and the two files of mode
 //! `claude` as one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -146,25 +146,34 @@ fn sort(unassigned: &mut [UnassignedRequest]) {
     }
 }
 
-/// Joins a file that holds the response with the first earlier file of the same
-/// folder and the same body that holds none and is still alone, which is left
-/// without paths. Files without a time stay alone: which of them was earlier is
-/// not known. Whether there were any pairs.
+/// Merges each file that holds a response into the request-only file that it answers:
+/// from the newest response backwards, each answers the newest earlier file of the same
+/// folder and body that is still free. So the answer to a retry belongs to the try that
+/// was answered. Merged request-only files keep no paths, for the caller to drop. Files
+/// without a time stay alone. Whether there were any pairs.
 fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
-    let mut waiting: HashMap<(Option<PathBuf>, Identity), VecDeque<usize>> = HashMap::new();
+    type Key = (Option<PathBuf>, Identity);
+    let key = |entry: &UnassignedRequest| -> Option<Key> {
+        let body = entry.body.as_deref().filter(|_| entry.request.timestamp.is_some())?;
+        Some((entry.request.path.as_ref().parent().map(Path::to_owned), *body))
+    };
+    let mut free: HashMap<Key, Vec<usize>> = HashMap::new();
+    let mut responses = Vec::new();
+    for (at, entry) in unassigned.iter().enumerate() {
+        match key(entry) {
+            Some(key) if entry.request.response.is_none() => free.entry(key).or_default().push(at),
+            Some(key) => responses.push((at, key)),
+            None => {}
+        }
+    }
     let mut paired = false;
-    for at in 0..unassigned.len() {
+    for (at, key) in responses.into_iter().rev() {
+        let Some(free) = free.get_mut(&key) else { continue };
+        // Older responses answer none of those that came after this one.
+        while free.pop_if(|first| *first > at).is_some() {}
+        let Some(first) = free.pop() else { continue };
         let (before, rest) = unassigned.split_at_mut(at);
-        let Some(entry) = rest.first_mut() else { break };
-        let Some(body) = entry.body.as_deref().filter(|_| entry.request.timestamp.is_some()) else {
-            continue;
-        };
-        let key = (entry.request.path.as_ref().parent().map(Path::to_owned), *body);
-        if entry.request.response.is_none() {
-            waiting.entry(key).or_default().push_back(at);
-        } else if let Some(first) = waiting.get_mut(&key).and_then(VecDeque::pop_front)
-            && let Some(first) = before.get_mut(first)
-        {
+        if let (Some(first), Some(entry)) = (before.get_mut(first), rest.first_mut()) {
             entry.preceded_by(&mut first.request);
             paired = true;
         }

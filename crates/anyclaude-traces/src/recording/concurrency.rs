@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BackendInterval {
     start: Timestamp,
-    /// Its end; of a request whose end is not logged, its start.
+    /// Its end, else that of its process.
     end: Timestamp,
     run: usize,
     streamed: bool,
@@ -18,7 +18,7 @@ pub(crate) struct BackendInterval {
 
 impl BackendInterval {
     pub(crate) fn of(request: &LogRequest, run: usize) -> Self {
-        let ms = request.total_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+        let ms = request.facts.backend_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
         let end = request.start.plus_ms(ms);
         Self { start: request.start, end, run, streamed: request.streamed == Some(true) }
     }

@@ -230,9 +230,14 @@ impl Reader {
     }
 
     fn picked(&self, pool: &mut Pool, selector: &Selector) -> Result<Pool> {
+        let requests = self.pick(&pool.requests, selector)?;
+        let picked: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
+        // What else went through the same caches explains what these found there.
+        let is_context = |request: &&Request| self.prompts.is_some() && !picked.contains(&request.path);
+        let rest = pool.requests.iter().filter(is_context).chain(&pool.rest).cloned().collect();
         Ok(Pool {
-            requests: self.pick(&pool.requests, selector)?,
-            rest: Vec::new(),
+            rest,
+            requests,
             skipped: std::mem::take(&mut pool.skipped),
             joined: pool.joined.clone(),
             places: pool.places.clone(),

@@ -52,6 +52,14 @@ impl Selection {
         all
     }
 
+    /// The same as [`passing`](Self::passing), with requests of every kind in the scope
+    /// shown.
+    #[must_use]
+    pub fn passing_of_all_kinds(&self) -> Vec<CacheInput<'_>> {
+        let shown = self.others.iter().map(|request| CacheInput { request, reported: true });
+        in_order(self.passing().into_iter().chain(shown))
+    }
+
     /// Everything that passed through a cache from a day before the scope on,
     /// whatever the other filters show of it.
     #[must_use]

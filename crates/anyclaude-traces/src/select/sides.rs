@@ -5,12 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::error::{Result, SelectError};
+use super::pool::within;
 use super::reader::Reader;
-use super::selection::Selection;
+use super::selection::{Selection, in_order};
 use super::selector::{Field, Selector};
+use crate::analysis::prefix::CacheInput;
 use crate::error::Error;
 use crate::model::measure::Measure;
-use crate::model::request::{Request, TracePath};
+use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::stats::Stats;
 
@@ -93,6 +95,23 @@ impl OneOrTwoSides {
         }
         let left = Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
         Self { left, right: None, skipped: selection.skipped, scope: selection.scope }
+    }
+
+    /// Everything that passed through the caches of the sides. Shown are their requests,
+    /// and in the same time what else their models were asked: titles, probes and the like.
+    #[must_use]
+    pub fn passing(&self) -> Vec<CacheInput<'_>> {
+        let sides = || std::iter::once(&self.left).chain(&self.right);
+        let own = sides().flat_map(|side| &side.requests);
+        let models: HashSet<_> = own.clone().map(|request| &request.model).collect();
+        let is_beside = |request: &Request| {
+            request.kind != Kind::Conversation
+                && models.contains(&request.model)
+                && within(request, self.scope.from, self.scope.to)
+        };
+        let others = sides().flat_map(|side| &side.others);
+        let others = others.map(|request| CacheInput { request, reported: is_beside(request) });
+        in_order(own.map(|request| CacheInput { request, reported: true }).chain(others))
     }
 
     /// What these arguments name: two sides, or one. Without names the two models used

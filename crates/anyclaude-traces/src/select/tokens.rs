@@ -4,7 +4,7 @@ use super::selection::Selection;
 use crate::error::Error;
 use crate::model::request::Request;
 use crate::read::Store;
-use crate::tokens::{Scales, count_tokens, share};
+use crate::tokens::{Scales, count_tokens, read_scales, share};
 
 impl Selection {
     /// Counts the tokens of the requests where a backend told what any took: what
@@ -26,13 +26,12 @@ impl Selection {
 
     /// How each model's backend counts, by all that was read, whatever the filters
     /// show of it.
-    pub(crate) fn scales(&self, store: &Store) -> (Scales, Vec<Error>) {
-        let calibration_requests = Scales::calibration_requests(self.everything());
-        let (counted, errors) = count_tokens(store, calibration_requests.iter().copied());
-        (Scales::of(calibration_requests, &counted), errors)
+    fn scales(&self, store: &Store) -> (Scales, Vec<Error>) {
+        read_scales(store, self.everything())
     }
 
-    fn everything(&self) -> impl Iterator<Item = &Request> {
+    /// Everything that was read, in no order.
+    pub fn everything(&self) -> impl Iterator<Item = &Request> {
         self.requests.iter().chain(&self.others).chain(&self.rest)
     }
 }

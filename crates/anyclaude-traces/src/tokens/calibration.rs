@@ -69,7 +69,7 @@ impl Scales {
 #[must_use]
 pub fn reported_tokens(request: &Request) -> Option<u64> {
     let is_certain = request.join.as_ref().is_some_and(|join| join.confidence != Confidence::Ambiguous);
-    let logged = request.timing.as_ref().and_then(|timing| timing.prompt_tokens);
+    let logged = request.timing.as_ref().and_then(|timing| timing.believed_prompt_tokens());
     let answered = || {
         let response = request.response.as_ref()?;
         let cached = response

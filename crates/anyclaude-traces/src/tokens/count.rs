@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{PromptTokens, TokenCache, TokenVisitor};
+use super::{PromptTokens, Scales, TokenCache, TokenVisitor};
 use crate::error::Error;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
@@ -34,6 +34,17 @@ pub fn count_tokens<'a>(
 ) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
     let memo = TokenCache::default();
     counted(store, requests, || TokenVisitor::new(&memo))
+}
+
+/// How each model's backend counts, by those of these requests that tell. Reads them
+/// again; files that cannot be read any more are returned beside it.
+pub fn read_scales<'a>(
+    store: &Store,
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (Scales, Vec<Error>) {
+    let telling = Scales::calibration_requests(requests);
+    let (counted, errors) = count_tokens(store, telling.iter().copied());
+    (Scales::of(telling, &counted), errors)
 }
 
 /// Counts the tokens of these requests' tools alone, and notes which were called.

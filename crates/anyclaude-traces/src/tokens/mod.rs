@@ -33,7 +33,7 @@ mod weights;
 
 pub(crate) use calibration::scaled;
 pub use calibration::{Scales, reported_tokens, share};
-pub use count::{count_tokens, count_tools};
+pub use count::{count_tokens, count_tools, read_scales};
 pub(crate) use visitor::MilliTokens;
 pub use visitor::{PromptTokens, TokenCache, TokenVisitor};
 

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use anyclaude_traces::analysis::prefix::{Cause, ToolsDifference};
-use anyclaude_traces::prompt_cache::Order;
+use anyclaude_traces::analysis::prefix::{Break, Cause, Order, PrefixReport, ToolsDifference, Volatile};
 use serde_json::{Value, json};
 
-use crate::{Asked, Setup, reported};
+use crate::{Asked, Setup, reported, written};
 
 /// A tool's name and description.
 type Tool = (&'static str, &'static str);
 
 const TOOLS: [Tool; 3] = [("Bash", "Runs it."), ("Glob", "Finds it."), ("Read", "Reads it.")];
+
+fn in_four_slots() -> Setup {
+    Setup::new(Order::SystemFirst, 4)
+}
 
 fn asked(tools: &[Tool], messages: &[(&str, &str)]) -> Asked {
     let tool = |(name, description): &Tool| json!({ "name": name, "description": description });
@@ -51,10 +54,7 @@ fn what_stands_behind_it_tells_a_system_message_from_an_edit() {
         (&["u1", "a1", "u2"], &["u1", "a9"], Cause::HistoryEdited),
     ];
     for (was, now, expected) in cases {
-        let report = reported(
-            &[was, now].map(|texts| asked(&TOOLS, &history(texts))),
-            Setup::new(Order::SystemFirst, 4),
-        );
+        let report = reported(&[was, now].map(|texts| asked(&TOOLS, &history(texts))), in_four_slots());
         let cause = report.requests[1].break_.as_ref().map(|broke| broke.cause);
         assert_eq!(cause, Some(expected), "{was:?} → {now:?}");
     }
@@ -65,8 +65,7 @@ fn what_stands_behind_it_tells_a_system_message_from_an_edit() {
 fn a_compaction_may_keep_the_beginning() {
     let was = history(&["u1", "a1", "u2", "a2", "u3", "a3", "u4"]);
     let now = history(&["u1", "a1", "u a summary", "a3", "u4"]);
-    let report =
-        reported(&[was, now].map(|messages| asked(&TOOLS, &messages)), Setup::new(Order::SystemFirst, 4));
+    let report = reported(&[was, now].map(|messages| asked(&TOOLS, &messages)), in_four_slots());
     let broke = report.requests[1].break_.as_ref().unwrap();
     assert_eq!(
         (broke.cause, broke.element.to_string().as_str()),
@@ -90,14 +89,151 @@ fn every_difference_of_the_tools_is_named() {
     ];
     for (now, [added, removed, changed], reordered) in cases {
         let history = history(&["u1"]);
-        let report =
-            reported(&[asked(&TOOLS, &history), asked(now, &history)], Setup::new(Order::SystemFirst, 4));
+        let report = reported(&[asked(&TOOLS, &history), asked(now, &history)], in_four_slots());
         let broke = report.requests[1].break_.as_ref().unwrap();
-        assert_eq!(broke.cause, Cause::ToolsChanged);
+        assert_eq!(broke.cause, if reordered { Cause::ToolOrder } else { Cause::ToolsChanged });
         let tools: &ToolsDifference = broke.tools.as_ref().unwrap();
         assert_eq!(tools.added, names(added), "{now:?}");
         assert_eq!(tools.removed, names(removed), "{now:?}");
         assert_eq!(tools.changed, names(changed), "{now:?}");
         assert_eq!(tools.reordered, reordered, "{now:?}");
     }
+}
+
+/// The last request's break.
+fn last(report: &PrefixReport) -> &Break {
+    report.requests.last().and_then(|request| request.break_.as_ref()).unwrap()
+}
+
+/// A request of a session, with a system prompt of one block.
+fn in_session(session: u32, system: &str, messages: Value) -> Asked {
+    let body = json!({
+        "model": "m",
+        "system": system,
+        "tools": [{ "name": "Bash", "description": "Runs it. ".repeat(40) }],
+        "messages": messages,
+        "metadata": { "user_id": format!("user_a_account_b_session_{session:08}-1111-4111-8111-111111111111") },
+    });
+    Asked { body, total_ms: 0 }
+}
+
+fn said(texts: &[&str]) -> Value {
+    let message = |(role, text): &(&str, &str)| json!({ "role": role, "content": text });
+    history(texts).iter().map(message).collect()
+}
+
+#[test]
+fn git_status_in_the_system_prompt_is_told_from_other_changes() {
+    let system =
+        |status: &str| format!("You are an agent.\ngitStatus: Current branch: main\n\nStatus:\n{status}\n");
+    let cases = [
+        (system("M a.rs"), system("M a.rs\nM b.rs"), Cause::GitStatus, Some(Volatile::GitStatus)),
+        (
+            "Today's date: 2025-11-16".into(),
+            "Today's date: 2025-11-17".into(),
+            Cause::DateChanged,
+            Some(Volatile::DateOrTime),
+        ),
+        ("Be brief.".into(), "Be thorough.".into(), Cause::SystemChanged, None),
+    ];
+    for (was, now, cause, volatile) in cases {
+        let asked = [in_session(1, &was, said(&["u1"])), in_session(1, &now, said(&["u1", "a1", "u2"]))];
+        let report = reported(&asked, in_four_slots());
+        assert_eq!((last(&report).cause, last(&report).volatile), (cause, volatile), "{was} → {now}");
+        // The tool and the first message were there before.
+        let lost = written(&asked[0].body["tools"][0]).len() + r#"{"type":"text","text":"u1"}"#.len();
+        assert_eq!(report.requests[1].lost_bytes, lost as u64, "{was} → {now}");
+    }
+}
+
+#[test]
+fn a_conversation_that_begins_as_another_but_for_a_short_piece_has_a_volatile_opening() {
+    let long = "Read the rules of this house. ".repeat(100);
+    let opened = |session: u32, clock: &str, rest: &str| {
+        let text = format!("uThe time is {clock}.\n{rest}");
+        in_session(session, "Answer.", said(&[&text]))
+    };
+    let report = reported(&[opened(1, "10:01", &long), opened(2, "10:02", &long)], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::VolatileOpening);
+    assert_eq!(last(&report).element.to_string(), "messages[0].content[0]");
+    // All behind the clock's last digit.
+    assert_eq!(report.requests[1].lost_bytes, 1 + r"\n".len() as u64 + long.len() as u64);
+    // Short messages differ by a short piece, whatever they say.
+    let report = reported(&[opened(1, "10:01", ""), opened(2, "10:02", "")], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::OtherConversation);
+    // A short piece of the system prompt, and all behind it.
+    let system = |id: &str| format!("Your name is {id}. {long}");
+    let asked = [in_session(1, &system("Ann"), said(&["u1"])), in_session(2, &system("Bob"), said(&["u2"]))];
+    let report = reported(&asked, in_four_slots());
+    assert_eq!(
+        (last(&report).cause, last(&report).element.to_string().as_str()),
+        (Cause::VolatileOpening, "system[0]")
+    );
+    let behind = written(&asked[0].body["tools"][0]).len() + ". ".len() + long.len();
+    assert_eq!(report.requests[1].lost_bytes, behind as u64);
+}
+
+fn with_results(results: &[&str]) -> Asked {
+    let mut messages = vec![json!({ "role": "user", "content": "u1" })];
+    for (number, text) in results.iter().enumerate() {
+        let id = format!("toolu_{number}");
+        let call = json!({ "type": "tool_use", "id": id, "name": "Bash", "input": {} });
+        let result = json!({ "type": "tool_result", "tool_use_id": id, "content": text });
+        messages.push(json!({ "role": "assistant", "content": [call] }));
+        messages.push(json!({ "role": "user", "content": [result] }));
+    }
+    in_session(1, "Answer.", messages.into())
+}
+
+#[test]
+fn cleared_results_are_told_from_edits() {
+    let report = reported(
+        &[with_results(&["long", "two"]), with_results(&["cleared", "two", "three"])],
+        in_four_slots(),
+    );
+    assert_eq!(last(&report).cause, Cause::ResultsCleared);
+    assert_eq!(last(&report).element.to_string(), "messages[2].content[0]");
+    // The second call and its result.
+    let body = &with_results(&["long", "two"]).body;
+    let lost: usize = [3, 4].map(|at| written(&body["messages"][at]["content"][0]).len()).iter().sum();
+    assert_eq!(report.requests[1].lost_bytes, lost as u64);
+    // Something else differs too.
+    let mut edited = with_results(&["cleared", "two", "three"]);
+    edited.body["messages"][3]["content"][0]["input"] = json!({ "a": 1 });
+    let report = reported(&[with_results(&["long", "two"]), edited], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::HistoryEdited);
+}
+
+#[test]
+fn a_summary_continues_the_conversation_of_its_session() {
+    let summary = "This session is being continued from a previous conversation that ran out of context. …";
+    let continued = |session: u32| {
+        let messages = json!([{ "role": "user", "content": summary }]);
+        in_session(session, "Answer.", messages)
+    };
+    let earlier = in_session(1, "Answer.", said(&["u1", "a1", "u2"]));
+    let report = reported(&[earlier.clone(), continued(1)], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::Compacted);
+    let report = reported(&[earlier, continued(2)], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::OtherConversation);
+}
+
+#[test]
+fn a_model_that_answered_in_between_is_named_where_there_is_room_for_one() {
+    let turn = |model: &str, texts: &[&str]| {
+        let mut asked = in_session(1, &"Answer in one word. ".repeat(20), said(texts));
+        asked.body["model"] = json!(model);
+        asked
+    };
+    let mut other = in_session(2, "Name the topic.", said(&["u1"]));
+    other.body["model"] = json!("n");
+    let asked = [turn("m", &["u1"]), other, turn("m", &["u1", "a1", "u2"])];
+    let local = Setup { local: true, ram: true, ..in_four_slots() };
+    let report = reported(&asked, local);
+    assert_eq!((last(&report).cause, report.requests[2].reusable_bytes), (Cause::ModelSwapped, 0));
+    assert_eq!(last(&report).lost_bytes, report.requests[0].prompt_bytes);
+    assert!(reported(&asked, in_four_slots()).requests[2].break_.is_none());
+    // The conversation itself goes on with another model.
+    let asked = [turn("m", &["u1"]), turn("n", &["u1", "a1", "u2"])];
+    assert_eq!(last(&reported(&asked, local)).cause, Cause::ModelSwapped);
 }

@@ -64,6 +64,18 @@ const REQUEST: &[&str] = &[
     "timing.reported_tokens_per_second",
     "timing.prefill_tokens_per_second",
     "timing.outcome",
+    "timing.error",
+    "timing.load_ms",
+    "timing.queue_ms",
+    "timing.read_ms",
+    "timing.write_ms",
+    "timing.stall_ms",
+    "timing.other_ms",
+    "timing.cached_tokens",
+    "timing.cached_source",
+    "timing.read_tokens",
+    "timing.needed_tokens",
+    "timing.again_tokens",
     "join.log",
     "join.gap_ms",
     "join.confidence",
@@ -121,12 +133,34 @@ pub(crate) fn prefix(out: &mut impl Write, requests: &[PrefixRequest]) -> anyhow
     table(out, PREFIX, requests)
 }
 
+/// The members of a group, before its measures.
+const GROUP: &[&str] = &[
+    "name",
+    "requests",
+    "time.requests",
+    "time.proxy_ms",
+    "time.load_ms",
+    "time.queue_ms",
+    "time.read_ms",
+    "time.write_ms",
+    "time.stall_ms",
+    "time.other_ms",
+    "time.wall_ms",
+    "speeds.read_tokens_per_second",
+    "speeds.write_tokens_per_second",
+    "speeds.cache",
+    "speeds.n_read",
+    "speeds.n_write",
+    "speeds.spread",
+    "speeds.source",
+];
+
 /// One row per group.
 pub(crate) fn groups(out: &mut impl Write, groups: &[Group]) -> anyhow::Result<()> {
     let spread = ["n", "min", "p50", "p90", "p95", "p99", "max"];
     let of_measure =
         |measure: anyclaude_traces::model::measure::Measure| spread.map(|rank| format!("{measure}.{rank}"));
-    let names = ["name", "requests"].map(str::to_owned).into_iter();
+    let names = GROUP.iter().map(|name| (*name).to_owned());
     let columns: Vec<String> = names.chain(Group::MEASURES.into_iter().flat_map(of_measure)).collect();
     table(out, &columns, groups)
 }

@@ -9,7 +9,10 @@ use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::page::Page;
 use super::table::{Grid, number, text};
-use super::units::{self, UNKNOWN};
+use super::{
+    findings,
+    units::{self, UNKNOWN},
+};
 
 /// How much of what is missing a terminal shows.
 const MOST_MISSING: usize = 2;
@@ -42,6 +45,7 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     for evidence in found.evidence.iter().filter(|one| is_shown(&one.fact)) {
         page.line(evidence.fact.to_string());
     }
+    findings::all(&mut page, &found.findings);
     let most = if on_one_screen { MOST_MISSING } else { found.missing.len() };
     for missing in found.missing.iter().take(most) {
         page.line(format!("Missing: {}", missing_line(missing)));
@@ -299,8 +303,6 @@ pub(crate) fn left_out(reason: LeftOutReason) -> &'static str {
         LeftOutReason::NotCompleted => "not completed",
         LeftOutReason::AmbiguousJoin => "their log lines could be another's",
         LeftOutReason::NoTotal => "without a time in all",
-        LeftOutReason::NoTtft => "without a time to first token",
-        LeftOutReason::HiddenReasoning => "reasoning that was not streamed",
         LeftOutReason::NoProxyTime => "the proxy's own time is unknown",
         LeftOutReason::Unpaired => "no partner with the same prompt",
         _ => "for another reason",

@@ -56,6 +56,12 @@ enum Part {
         why: String,
         command: String,
     },
+    /// A sentence behind a short text: what follows the first line stands below the
+    /// sentence.
+    Item {
+        lead: String,
+        text: String,
+    },
     Table(Grid),
     /// Text of several lines, as it is.
     Block(String),
@@ -72,6 +78,11 @@ impl Page {
 
     pub(crate) fn hint(&mut self, why: impl Into<String>, command: impl Into<String>) {
         self.parts.push(Part::Hint { why: why.into(), command: command.into() });
+    }
+
+    /// Adds a sentence behind a short text.
+    pub(crate) fn item(&mut self, lead: impl Into<String>, text: impl Into<String>) {
+        self.parts.push(Part::Item { lead: lead.into(), text: text.into() });
     }
 
     /// Adds a table, unless it has no rows.
@@ -97,13 +108,14 @@ pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::R
         return markdown(out, page);
     }
     let terminal = Terminal::new(output.color);
-    let mut after_line = true;
+    let (mut after_line, mut after_heading) = (true, false);
     for part in &page.parts {
-        let is_line = matches!(part, Part::Line(_));
-        if !(is_line && after_line) {
+        let is_line = matches!(part, Part::Line(_) | Part::Item { .. });
+        let is_below_heading = after_heading && matches!(part, Part::Item { .. });
+        if !(is_line && after_line || is_below_heading) {
             writeln!(out)?;
         }
-        after_line = is_line;
+        (after_line, after_heading) = (is_line, matches!(part, Part::Heading(_)));
         terminal.print(out, part)?;
     }
     Ok(())
@@ -127,6 +139,15 @@ impl Terminal {
         match part {
             Part::Heading(text) => {
                 writeln!(out, "{}", self.dressed(&sanitize::line(text), Style::new().bold()))
+            }
+            Part::Item { lead, text } => {
+                let lead = format!("{}  ", sanitize::line(lead));
+                // Narrower than that, words would stand one below the other.
+                const LEAST_WIDTH: usize = 20;
+                let indent = width_of(&lead);
+                let width = self.width.map(|width| width.saturating_sub(indent).max(LEAST_WIDTH));
+                let text = Self { width, ..*self }.wrapped(text);
+                writeln!(out, "{lead}{}", text.replace("\n  ", &format!("\n{:indent$}", "")))
             }
             Part::Line(text) => writeln!(out, "{}", self.wrapped(text)),
             Part::Hint { why, command } => {
@@ -177,6 +198,13 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
         match part {
             Part::Heading(text) => writeln!(out, "## {}", escaped(&sanitize::line(text)))?,
             Part::Line(text) => writeln!(out, "{}", escaped_line(&sanitize::line(text)))?,
+            Part::Item { lead, text } => {
+                let (lead, text) = (sanitize::line(lead), sanitize::line(text));
+                match lead.trim() {
+                    "" => writeln!(out, "  {}", escaped(&text))?,
+                    lead => writeln!(out, "- {}: {}", escaped(lead), escaped(&text))?,
+                }
+            }
             Part::Hint { why, command } => {
                 writeln!(out, "{} {}", escaped_line(&sanitize::line(why)), code(&sanitize::line(command)))?;
             }

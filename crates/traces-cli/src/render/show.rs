@@ -7,7 +7,7 @@ use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
-use super::{list, sanitize, tools, units};
+use super::{findings, list, sanitize, tools, units};
 
 /// How many tools and messages are shown.
 const MOST_ROWS: usize = 12;
@@ -27,6 +27,7 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next) -> Page {
     page.table(tools::largest(&largest, prices, MOST_ROWS));
     tools::servers(&shown.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
     prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
+    findings::all(&mut page, &shown.findings);
     page.table(messages(&shown.messages));
     page.table(parameters(shown));
     texts(&mut page, shown);

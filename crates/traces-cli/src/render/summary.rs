@@ -7,8 +7,10 @@ use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 
+use super::findings;
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
+use super::times;
 use super::tools;
 use super::units::{self, UNKNOWN};
 use crate::cli::By;
@@ -25,6 +27,8 @@ pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> 
     if !footnotes.is_empty() {
         page.line(footnotes);
     }
+    page.table(times::where_time_goes(&summary.groups, group_name));
+    findings::dearest(&mut page, &summary.findings, &next.command("explain"));
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
     let prices = summary.price_list.as_ref();
     page.table(tools::largest(&largest, prices, MOST_ROWS));
@@ -80,14 +84,17 @@ fn groups(groups: &[Group], by: By) -> Grid {
     let mut grid = Grid::new([
         text(by_title(by), 0),
         number("REQS", 3),
+        number("WAIT", 0),
+        number("PROXY", 2),
+        number("TTFT", 1),
+        number("TOTAL", 8),
+        number("OUT", 7),
+        number("READ TOK/S", 1),
+        number("WRITE TOK/S", 1),
         number("BODY", 0),
         number("SYSTEM", 5),
         number("TOOLS", 4),
         number("MESSAGES", 6),
-        number("TTFT", 1),
-        number("TOTAL", 1),
-        number("OUT", 7),
-        number("TOK/S", 2),
     ]);
     for group in groups {
         let median =
@@ -95,14 +102,17 @@ fn groups(groups: &[Group], by: By) -> Grid {
         grid.row([
             group_name(group),
             group.requests.to_string(),
+            median(Measure::WallMs),
+            median(Measure::ProxyMs),
+            median(Measure::TtftMs),
+            median(Measure::TotalMs),
+            median(Measure::OutputTokens),
+            times::reading(group.speeds.as_ref()),
+            times::writing(group.speeds.as_ref()),
             median(Measure::BodyBytes),
             median(Measure::SystemChars),
             median(Measure::ToolCount),
             median(Measure::MessageCount),
-            median(Measure::TtftMs),
-            median(Measure::TotalMs),
-            median(Measure::OutputTokens),
-            median(Measure::ReportedTokensPerSecond),
         ]);
     }
     grid.without_empty(&[UNKNOWN])

@@ -5,17 +5,18 @@ use anyclaude_traces::analysis::timing::{Edit, TimingReport};
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::Measure;
 use anyclaude_traces::model::stats::Stats;
-use anyclaude_traces::model::timing::{Confidence, Outcome};
+use anyclaude_traces::model::timing::{Confidence, Outcome, Timing};
 
 use super::list;
 use super::page::Page;
 use super::summary::{by_title, group_name, scope_line};
 use super::table::{Grid, number, text};
+use super::times;
 use super::units::{self, UNKNOWN};
 use crate::cli::By;
 
 /// The measures that the table of groups shows.
-const SHOWN: [(Measure, &str); 8] = [
+const SHOWN: [(Measure, &str); 7] = [
     (Measure::ProxyMs, "proxy"),
     (Measure::TtftMs, "TTFT"),
     (Measure::GenerationMs, "generation"),
@@ -23,7 +24,6 @@ const SHOWN: [(Measure, &str); 8] = [
     (Measure::Keepalives, "keepalives"),
     (Measure::Events, "events"),
     (Measure::ReportedTokensPerSecond, "tok/s"),
-    (Measure::PrefillTokensPerSecond, "prefill tok/s"),
 ];
 
 pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
@@ -33,10 +33,7 @@ pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     page.table(groups(report, by));
-    let has_prefill = |group: &Group| group.stats(Measure::PrefillTokensPerSecond).is_some();
-    if report.groups.iter().any(has_prefill) {
-        page.line("Prefill tok/s is apparent: a warm prompt cache makes it too high.");
-    }
+    page.table(times::where_time_goes(&report.groups, group_name));
     // Without logs there are no times to show.
     if report.requests.iter().any(|request| request.timing.is_some()) {
         page.table(requests(&report.requests));
@@ -95,34 +92,54 @@ fn requests(requests: &[Request]) -> Grid {
         text("TIME", 0),
         text("KIND", 6),
         text("MODEL", 5),
+        number("WAIT", 0),
         number("PROXY", 3),
-        number("TTFT", 0),
-        number("GEN", 4),
-        number("TOTAL", 0),
-        number("KEEPALIVES", 7),
-        number("EVENTS", 8),
-        number("TOK/S", 1),
-        number("PREFILL", 9),
+        number("LOAD", 1),
+        number("QUEUE", 1),
+        number("READ", 0),
+        number("WRITE", 0),
+        number("STALL", 1),
+        number("OTHER", 4),
+        number("TTFT", 8),
+        number("TOTAL", 7),
+        number("PROMPT", 5),
+        number("CACHED", 4),
+        number("OUT", 5),
+        number("KEEPALIVES", 10),
+        number("EVENTS", 11),
+        number("TOK/S", 9),
         text("OUTCOME", 2),
     ]);
     for request in requests {
         let figure = |measure: Measure| units::maybe(measure.of(request), measure.unit());
+        let timing = request.timing.as_deref();
+        let part = |part: fn(&Timing) -> Option<u64>| units::ms(timing.and_then(part));
+        let cached =
+            timing.and_then(|timing| timing.cached_tokens).map_or_else(|| UNKNOWN.to_owned(), units::tokens);
         grid.row([
             units::stamp(request.timestamp),
             request.kind.name().to_owned(),
             list::model(request),
+            figure(Measure::WallMs),
             figure(Measure::ProxyMs),
+            part(|timing| timing.load_ms),
+            part(|timing| timing.queue_ms),
+            part(|timing| timing.read_ms),
+            part(|timing| timing.write_ms),
+            part(|timing| timing.stall_ms),
+            part(|timing| timing.other_ms),
             figure(Measure::TtftMs),
-            figure(Measure::GenerationMs),
             figure(Measure::TotalMs),
+            figure(Measure::PromptTokens),
+            cached,
+            figure(Measure::OutputTokens),
             figure(Measure::Keepalives),
             figure(Measure::Events),
             figure(Measure::ReportedTokensPerSecond),
-            figure(Measure::PrefillTokensPerSecond),
             outcome(request),
         ]);
     }
-    grid.without_empty(&[UNKNOWN])
+    grid.without_empty(&[UNKNOWN, times::NOTHING])
 }
 
 /// How a request ended, and whether its log lines could be another's.

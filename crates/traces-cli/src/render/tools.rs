@@ -23,7 +23,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&ToolCosts>, most_rows: 
         text("LARGEST TOOLS", 0),
         number("SIZE", 0),
         number("TOKENS", 3),
-        number("PREFILL", 4),
+        number("COLD READ", 4),
         number("REQS", 6),
         text("CALLED", 2),
         text("", 5),
@@ -44,7 +44,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&ToolCosts>, most_rows: 
             tool.name.unwrap_or("(unnamed)").to_owned(),
             units::bytes(tool.bytes),
             price.map_or_else(String::new, |price| units::estimate(price.tokens)),
-            price.and_then(|price| price.prefill_ms).map_or_else(String::new, |ms| units::ms(Some(ms))),
+            price.and_then(|price| price.cold_read_ms).map_or_else(String::new, |ms| units::ms(Some(ms))),
             tool.requests.map_or_else(String::new, |n| n.to_string()),
             price.map_or_else(String::new, |price| called(price.called)),
             units::bar(tool.bytes, most, 20),
@@ -55,7 +55,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&ToolCosts>, most_rows: 
         let bytes = more.iter().map(|tool| tool.bytes).sum();
         let prices: Vec<&&ToolCost> = more.iter().filter_map(|tool| known.get(&tool.name)).collect();
         let tokens = prices.iter().map(|price| price.tokens).sum();
-        let ms: Option<u64> = prices.iter().map(|price| price.prefill_ms).sum();
+        let ms: Option<u64> = prices.iter().map(|price| price.cold_read_ms).sum();
         let or_nothing = |text: String| if prices.is_empty() { String::new() } else { text };
         grid.row([
             format!("and {} more", more.len()),
@@ -78,7 +78,7 @@ pub(crate) fn servers(servers: &[ServerUse], prices: Option<&ToolCosts>) -> Opti
         let price = prices.and_then(|list| list.servers.iter().find(|price| price.name == server.name));
         if let Some(price) = price {
             facts.push(units::estimate(price.tokens) + " tokens");
-            facts.extend(price.prefill_ms.map(|ms| units::ms(Some(ms))));
+            facts.extend(price.cold_read_ms.map(|ms| units::ms(Some(ms))));
             facts.extend((tells && price.called == 0).then(|| "never called".to_owned()));
         }
         format!("{} {} ({})", server.name, units::bytes(server.bytes), facts.join(", "))
@@ -87,14 +87,17 @@ pub(crate) fn servers(servers: &[ServerUse], prices: Option<&ToolCosts>) -> Opti
     (!named.is_empty()).then(|| format!("MCP servers: {}", named.join(" · ")))
 }
 
-/// What all tools cost together, and lists to paste that turn off those never called.
+/// What all tools cost together where no cache holds them, and those never called.
 pub(crate) fn prices(page: &mut Page, list: &ToolCosts) {
     if list.tools.is_empty() {
         return;
     }
-    let time = |ms: Option<u64>| ms.map_or_else(String::new, |ms| format!(" or {}", units::ms(Some(ms))));
-    let reader = list.model.as_ref().map(|model| format!(" of prefill on {model}")).unwrap_or_default();
-    let all = format!("All tools: {} tokens{}{reader}", units::estimate(list.tokens), time(list.prefill_ms));
+    let time = |ms: Option<u64>| {
+        ms.map_or_else(String::new, |ms| format!(", {} of a cold read", units::ms(Some(ms))))
+    };
+    let reader = list.model.as_ref().map(|model| format!(" by {model}")).unwrap_or_default();
+    let all =
+        format!("All tools: {} tokens{}{reader}", units::estimate(list.tokens), time(list.cold_read_ms));
     if list.called_tools.is_empty() {
         page.line(format!("{all}; no conversation called any yet."));
         return;
@@ -108,20 +111,6 @@ pub(crate) fn prices(page: &mut Page, list: &ToolCosts) {
         "{all}; {uncalled} of {} were never called: {} tokens{}.",
         list.tools.len(),
         units::estimate(list.uncalled_tokens),
-        time(list.uncalled_prefill_ms),
+        time(list.uncalled_cold_read_ms),
     ));
-    let names = |names: &mut dyn Iterator<Item = String>| names.collect::<Vec<_>>().join(",");
-    let called = names(&mut list.called_tools.iter().map(|name| json_string(name)));
-    page.hint("Called, for anyclaude's tool allowlist:", format!("[{called}]"));
-    if !list.uncalled_servers.is_empty() {
-        let servers = names(&mut list.uncalled_servers.iter().map(|name| json_string(name)));
-        page.hint(
-            "To turn off in Claude Code's settings:",
-            format!("\"disabledMcpjsonServers\": [{servers}]"),
-        );
-    }
-}
-
-fn json_string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -8,7 +8,7 @@ mod reading;
 mod tests;
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ use crate::cost;
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::group::{Group, Totals, count_kinds, totals};
-use crate::model::request::{Request, TracePath};
+use crate::model::request::Request;
 use crate::model::scope::Scope;
 
 /// What [`report`] is asked.
@@ -40,6 +40,8 @@ pub struct ReportInput<'a> {
     pub sides: &'a [Side<'a>],
     /// Where the slower of the two lost its time, or where the time of one goes.
     pub explanation: Option<Explanation>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<crate::findings::Finding>,
     /// What a prompt cache could have reused of each request, where that was worked out.
     pub prefix: Option<PrefixReport>,
     /// Text of prompts, where the user asked for it.
@@ -73,6 +75,8 @@ pub struct Report {
     /// Where the slower model lost its time; `None` where fewer than two models are
     /// known.
     pub explanation: Option<Explanation>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<crate::findings::Finding>,
     /// The performance guide's five points.
     pub points: Vec<Check>,
     /// How the prompts of the largest sessions grew.
@@ -106,16 +110,12 @@ const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
 /// Puts together what a page tells of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
-    let ReportInput { timing, others, sides, explanation, prefix, texts } = question;
+    let ReportInput { timing, others, sides, explanation, findings, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
     let headline = explanation
         .as_ref()
         .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
-    let newly_read: HashMap<&TracePath, u64> = prefix.iter().flat_map(newly_read).collect();
-    let read_tokens = |request: &Request| {
-        newly_read.get(&request.path).copied().or_else(|| request.timing.as_ref()?.prompt_tokens)
-    };
-    let reading = sides.iter().map(|side| reading::reading(side, &read_tokens)).collect();
+    let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
         scope: timing.scope,
@@ -123,6 +123,7 @@ pub fn report(question: ReportInput<'_>) -> Report {
         totals: totals(&requests, timing.skipped.len()),
         other_kinds: count_kinds(others),
         explanation,
+        findings,
         points: points::points(sides),
         growth: growth::growth(&requests),
         speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),
@@ -136,10 +137,4 @@ pub fn report(question: ReportInput<'_>) -> Report {
         missing: timing.missing,
         skipped: timing.skipped,
     }
-}
-
-/// The tokens of each prompt that its backend had to read. Requests of which that is
-/// unknown are left out.
-fn newly_read(prefix: &PrefixReport) -> impl Iterator<Item = (&TracePath, u64)> {
-    prefix.requests.iter().filter_map(|request| request.new_tokens.map(|tokens| (&request.path, tokens)))
 }

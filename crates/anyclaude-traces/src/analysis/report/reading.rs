@@ -1,11 +1,15 @@
 //! Time to first token against the tokens that had to be read, with a line that a
 //! few odd requests do not turn.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Side;
-use crate::model::eligibility::{LeftOut, timed};
+use crate::cost;
+use crate::model::Speeds;
 use crate::model::request::{Request, TracePath};
+use crate::model::stats::median;
 
 /// Fewer requests than this make no line.
 const LEAST_POINTS: usize = 6;
@@ -19,12 +23,15 @@ const ROUNDS: usize = 10;
 pub struct Reading {
     /// The model.
     pub model: String,
-    /// The requests of which both numbers are known, in order of time.
+    /// Its speeds; `None` where several models answered, or nothing tells.
+    pub speeds: Option<Speeds>,
+    /// The requests that its reading speed comes from, of every kind.
     pub points: Vec<ReadingPoint>,
     /// The line through them; `None` where they are too few or all as long.
     pub line: Option<Line>,
-    /// The requests that have no time which can be compared.
-    pub left_out: Vec<LeftOut>,
+    /// How many requests there are besides, whose time to first token is not that of
+    /// reading alone, or who read next to nothing.
+    pub others: u64,
 }
 
 /// A request as a point.
@@ -84,30 +91,28 @@ impl Line {
     pub fn at(&self, tokens: f64) -> f64 {
         self.base_ms + self.ms_per_token * tokens
     }
-
-    /// How many tokens are read in a second; `None` where more tokens take no longer.
-    #[must_use]
-    pub fn tokens_per_second(&self) -> Option<f64> {
-        (self.ms_per_token > 0.0).then(|| 1000.0 / self.ms_per_token)
-    }
 }
 
-/// The middle value, or the mean of the middle two.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let (below, above) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
-    Some(below.midpoint(*above))
-}
-
-pub(super) fn reading(side: &Side<'_>, read_tokens: &dyn Fn(&Request) -> Option<u64>) -> Reading {
-    let (timed, left_out) = timed(&side.requests);
+/// How long it took to read the prompts of one side and of what `others` its model
+/// answered in the same time.
+pub(super) fn reading(side: &Side<'_>, others: &[Request]) -> Reading {
+    let models: BTreeSet<_> = side.requests.iter().map(|request| request.model_group()).collect();
+    let others = others.iter().filter(|request| models.contains(&request.model_group()));
+    let requests: Vec<&Request> = side.requests.iter().copied().chain(others).collect();
     let point = |request: &&Request| {
-        let ttft_ms = request.timing.as_ref()?.ttft_ms?;
-        Some(ReadingPoint { path: request.path.clone(), read_tokens: read_tokens(request)?, ttft_ms })
+        let timing = request.timing.as_ref().filter(|_| request.speed_sample.reads)?;
+        let (read_tokens, ttft_ms) = (timing.read_tokens?, timing.ttft_ms?);
+        Some(ReadingPoint { path: request.path.clone(), read_tokens, ttft_ms })
     };
-    let points: Vec<ReadingPoint> = timed.iter().filter_map(point).collect();
+    let points: Vec<ReadingPoint> = requests.iter().filter_map(point).collect();
     #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
     let pairs: Vec<(f64, f64)> =
         points.iter().map(|point| (point.read_tokens as f64, point.ttft_ms as f64)).collect();
-    Reading { model: side.name.clone(), line: Line::through(&pairs), points, left_out }
+    Reading {
+        model: side.name.clone(),
+        line: Line::through(&pairs),
+        others: (requests.len() - points.len()) as u64,
+        speeds: cost::speeds(requests),
+        points,
+    }
 }

@@ -11,7 +11,6 @@ use crate::model::measure::Value;
 use crate::model::request::Kind;
 use crate::model::scope::KindFilter;
 use crate::model::stats::Stats;
-use crate::model::timing::Confidence;
 use crate::recording::join::Joined;
 
 /// The report of these requests as one side.
@@ -20,6 +19,7 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
     let scope = Scope::new(None, None, kind, requests.len() as u64);
     let joined = Joined::default();
     report(ReportInput {
+        findings: Vec::new(),
         timing: timing(scope, requests.to_vec(), &[], &joined, Vec::new(), kind, &Grouping::by_model()),
         others: &[],
         sides: &[Side { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
@@ -166,15 +166,18 @@ fn a_long_session_is_thinned_to_its_largest_prompts() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_no_point() {
+fn points_are_the_requests_that_the_reading_speed_comes_from() {
     let mut requests = side("m", &[MADE; 8]);
-    requests[0].join.as_mut().unwrap().confidence = Confidence::Ambiguous;
-    requests[1].timing.as_mut().unwrap().prompt_tokens = None;
+    for request in &mut requests[3..] {
+        request.speed_sample.reads = true;
+        let timing = request.timing.as_mut().unwrap();
+        (timing.read_tokens, timing.read_ms) = (Some(1_000), timing.ttft_ms);
+    }
     requests[2].timing = None;
     let reading = reported(&requests, None).reading.remove(0);
-    assert_eq!(reading.points.len(), 5);
+    assert_eq!((reading.points.len(), reading.others), (5, 3));
     assert_eq!(reading.line, None, "five points are too few");
-    assert_eq!(reading.left_out.iter().map(|one| one.n).sum::<u64>(), 2);
+    assert_eq!(reading.speeds.map(|speeds| speeds.n_read), Some(5));
 }
 
 fn exact(base_ms: f64, ms_per_token: f64, tokens: &[u32]) -> Vec<(f64, f64)> {
@@ -186,7 +189,7 @@ fn no_line_without_spread() {
     assert_eq!(Line::through(&exact(1.0, 1.0, &[7; 20])), None);
     assert_eq!(Line::through(&exact(1.0, 1.0, &[1, 2, 3, 4, 5])), None);
     let flat = Line::through(&exact(50.0, 0.0, &[1, 2, 3, 4, 5, 6])).unwrap();
-    assert_eq!((flat.base_ms, flat.tokens_per_second()), (50.0, None));
+    assert_eq!((flat.base_ms, flat.ms_per_token), (50.0, 0.0));
 }
 
 #[test]
@@ -198,8 +201,7 @@ fn a_cold_start_and_a_few_warm_caches_do_not_turn_the_line() {
     points[25].1 = 0.0;
     points[29].1 = 0.0;
     let line = Line::through(&points).unwrap();
-    let speed = line.tokens_per_second().unwrap();
-    assert!((speed - 250.0).abs() < 25.0, "{speed}");
+    assert!((line.ms_per_token - 4.0).abs() < 0.4, "{line:?}");
     assert!((line.at(15_500.0) - 62_400.0).abs() < 3_000.0, "{line:?}");
 }
 

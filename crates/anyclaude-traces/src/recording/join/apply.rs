@@ -6,13 +6,13 @@ use super::{PLACEHOLDER_MODEL, Start, UnmatchedLogRequest};
 use crate::formats::anyclaude::log::{LogRequest, LogRun};
 use crate::model::intern::Interner;
 use crate::model::request::{Concurrency, Join, ModelSource, Request, Run};
-use crate::model::timing::{CachedSource, Confidence, Timing};
+use crate::model::timing::{CachedSource, Confidence, Outcome, Timing};
 
 /// What became of a start.
 pub(super) struct Pair {
-    run: usize,
-    place: usize,
-    request: Option<usize>,
+    pub(super) run: usize,
+    pub(super) place: usize,
+    pub(super) request: Option<usize>,
     confidence: Confidence,
     concurrency: Concurrency,
 }
@@ -68,7 +68,12 @@ fn apply(
     let join = Join { log: process.log.clone(), gap_ms, confidence: pair.confidence };
     request.join = Some(Box::new(join));
     request.concurrency = Some(pair.concurrency);
-    request.timing = Some(Box::new(timing(log)));
+    let mut timing = timing(log);
+    // The logs of October 2025 do not tell what was streamed; the trace does.
+    if log.streamed.is_none() && !request.stream && log.outcome == Outcome::Unfinished {
+        timing.outcome = Some(Outcome::NotStreamed);
+    }
+    request.timing = Some(Box::new(timing));
     request.log_facts = Some(Box::new(log.facts.clone()));
 }
 

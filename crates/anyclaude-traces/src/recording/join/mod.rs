@@ -8,6 +8,7 @@
 //! do as well, the join says that it is ambiguous.
 
 mod apply;
+mod pairing;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -17,7 +18,7 @@ use apply::{Pair, apply_all};
 use serde::Serialize;
 
 use crate::formats::anyclaude::log::{
-    LogRequest, LogRun, ParsedLog, RequestLogEntry, attach_saved_traces, match_request_log,
+    LogRequest, LogRun, ParsedLog, RequestLogEntry, SentCounts, attach_saved_traces, match_request_log,
 };
 use crate::model::LogFacts;
 use crate::model::intern::Interner;
@@ -31,15 +32,8 @@ use crate::recording::concurrency::{BackendInterval, concurrency};
 /// The name that stands for whatever model the backend has loaded.
 pub const PLACEHOLDER_MODEL: &str = "current-model";
 
-/// From a start to its trace, in milliseconds: what is allowed, for slow disks
-/// and busy machines, …
-const GAP_MS: RangeInclusive<i64> = -5..=1000;
-/// … and what is usual: another pair with such a gap raises a doubt.
-const USUAL_GAP_MS: RangeInclusive<i64> = -5..=150;
 /// From a request log's entry to its trace: the proxy's own work, and the gap.
-const ENTRY_GAP_MS: RangeInclusive<i64> = 0..=16_000;
-/// Starts this close cannot be told apart by time.
-const SAME_TIME_MS: i64 = 2;
+const ENTRY_GAP_MS: RangeInclusive<i64> = 0..=31_000;
 /// A pause in the request log that tells two processes apart: half an hour.
 const RUN_PAUSE_MS: i64 = 30 * 60 * 1000;
 /// How many candidates are looked at for one request.
@@ -143,15 +137,13 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     if runs.is_empty() && entries.is_empty() {
         return joined;
     }
-    let entries = unused(&mut runs, entries);
     let processes = name_runs(&runs, &names);
     let mut starts = starts_of(&runs);
-    pair_by_name(requests, &mut starts);
-    pair_by_time(requests, &mut starts, &runs);
-    mark_ambiguous(requests, &mut starts, &runs);
+    pairing::pair(requests, &mut starts, &runs);
     let intervals: Vec<BackendInterval> =
         starts.iter().map(|start| BackendInterval::of(start.log, start.run)).collect();
-    let pairs = starts.into_iter().zip(concurrency(&intervals)).map(Pair::new).collect();
+    let pairs: Vec<Pair> = starts.into_iter().zip(concurrency(&intervals)).map(Pair::new).collect();
+    let entries = unused(&mut runs, entries, &sent_counts(requests, &pairs));
     joined.unmatched = apply_all(requests, &mut runs, &processes, pairs);
     joined.runs = processes;
     joined.runs.extend(join_entries(requests, entries));
@@ -224,22 +216,6 @@ fn starts_of<'r>(runs: &'r [LogRun]) -> Vec<Start<'r>> {
     starts
 }
 
-fn pair_by_name(requests: &[&mut Request], starts: &mut [Start<'_>]) {
-    if starts.iter().all(|start| start.log.saved_trace.is_none()) {
-        return;
-    }
-    let mut files: HashMap<String, usize> = HashMap::new();
-    for (index, request) in requests.iter().enumerate().filter(|(_, request)| is_joinable(request)) {
-        for path in &request.paths {
-            let name = path.as_ref().file_name().unwrap_or_default();
-            files.insert(name.to_string_lossy().into_owned(), index);
-        }
-    }
-    for start in starts {
-        start.request = start.log.saved_trace.as_ref().and_then(|name| files.remove(name));
-    }
-}
-
 /// Mode `claude` goes to Anthropic and leaves no lines of this sort.
 fn is_joinable(request: &Request) -> bool {
     request.mode.as_deref() != Some("claude")
@@ -269,86 +245,27 @@ impl Open {
     }
 }
 
-/// Pairs the rest by time: the k-th start with the k-th trace, and of traces that
-/// are near, the one that looks most like the request.
-fn pair_by_time(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
-    let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
-    let mut open = Open::of(requests, &taken);
-    for start in starts.iter_mut().filter(|start| start.request.is_none()) {
-        let near = open.after(start.log.start, &GAP_MS);
-        let likeness = |(stamp, index): (Timestamp, usize)| {
-            Some((mismatches(requests.get(index)?, start, runs)?, stamp, index))
+/// What Claude Code sent, by run and place in it, where a trace tells.
+fn sent_counts(requests: &[&mut Request], pairs: &[Pair]) -> HashMap<(usize, usize), SentCounts> {
+    let counts = |pair: &Pair| {
+        let request = requests.get(pair.request?)?;
+        let counts = SentCounts {
+            tools: request.sizes.tool_count,
+            messages: request.sizes.message_count,
+            stream: request.stream,
         };
-        if let Some((_, stamp, index)) = near.filter_map(likeness).min() {
-            open.by_time.remove(&(stamp, index));
-            start.request = Some(index);
-            start.confidence = start.confidence.max(Confidence::Likely);
-        }
-    }
-}
-
-/// How many of the counts differ that trace and log both tell; the proxy may
-/// have changed them. `None` where they cannot be the same request.
-fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u32> {
-    let other_mode = match (request.mode.as_deref(), runs.get(start.run).and_then(|run| run.mode.as_deref()))
-    {
-        (Some(trace), Some(log)) => !log.eq_ignore_ascii_case(trace),
-        _ => false,
+        Some(((pair.run, pair.place), counts))
     };
-    let log = start.log;
-    if other_mode || log.streamed.is_some_and(|streamed| streamed != request.stream) {
-        return None;
-    }
-    let differs =
-        |log: Option<u64>, trace: Option<u64>| u32::from(log.is_some() && trace.is_some() && log != trace);
-    Some(
-        differs(log.tool_count, Some(request.sizes.tool_count))
-            + differs(log.message_count, Some(request.sizes.message_count))
-            + differs(log.max_tokens, request.max_tokens),
-    )
-}
-
-/// Marks the pairs that could as well be others: a trace that is left over would
-/// do, a start that is left over would do, or two pairs could be swapped.
-fn mark_ambiguous(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
-    let taken: BTreeSet<usize> = starts.iter().filter_map(|start| start.request).collect();
-    let open = Open::of(requests, &taken);
-    let by_start: Vec<Timestamp> = starts.iter().map(|start| start.log.start).collect();
-    let is_ambiguous = |at: usize| -> Option<bool> {
-        let start = starts.get(at)?;
-        let request = requests.get(start.request?)?;
-        if start.log.saved_trace.is_some() {
-            return Some(false);
-        }
-        let likeness = mismatches(request, start, runs)?;
-        let as_like = |request: &Request, start: &Start<'_>| {
-            mismatches(request, start, runs).is_some_and(|m| m <= likeness)
-        };
-        let stamp = request.timestamp?;
-        let mut free = open.after(start.log.start, &USUAL_GAP_MS);
-        if free.any(|(_, index)| requests.get(index).is_some_and(|request| as_like(request, start))) {
-            return Some(true);
-        }
-        let first = by_start.partition_point(|start| *start < stamp.plus_ms(-USUAL_GAP_MS.end()));
-        let last = by_start.partition_point(|start| *start <= stamp.plus_ms(-USUAL_GAP_MS.start()));
-        let others = starts.get(first..last).unwrap_or_default().iter().take(MAX_CANDIDATES);
-        let mut rivals = others.filter(|other| other.request != start.request && as_like(request, other));
-        Some(rivals.any(|other| {
-            let same_time = (other.log.start.ms_since(start.log.start)).abs() <= SAME_TIME_MS;
-            other.request.is_none() || (other.log.saved_trace.is_none() && same_time)
-        }))
-    };
-    let ambiguous: Vec<usize> = (0..starts.len()).filter(|&at| is_ambiguous(at) == Some(true)).collect();
-    for at in ambiguous {
-        if let Some(start) = starts.get_mut(at) {
-            start.confidence = Confidence::Ambiguous;
-        }
-    }
+    pairs.iter().filter_map(counts).collect()
 }
 
 /// Matches the request logs with the runs; the entries that are left over.
-fn unused(runs: &mut [LogRun], entries: Vec<RequestLogEntry>) -> Vec<RequestLogEntry> {
-    let unused: HashSet<usize> = match_request_log(runs, &entries).into_iter().collect();
+fn unused(
+    runs: &mut [LogRun],
+    entries: Vec<RequestLogEntry>,
+    sent: &HashMap<(usize, usize), SentCounts>,
+) -> Vec<RequestLogEntry> {
+    let unused: HashSet<usize> = match_request_log(runs, &entries, sent).into_iter().collect();
     let mut index = 0..;
     entries.into_iter().filter(|_| index.next().is_some_and(|at| unused.contains(&at))).collect()
 }

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::prose::prose;
 use super::requests::MODEL_WIDTH;
-use super::{bars, growth, points, prefix, reading, requests, unknown, waterfall};
+use super::{bars, findings, growth, points, prefix, reading, requests, unknown, waterfall};
 use crate::render::sanitize;
 use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
@@ -57,6 +57,7 @@ fn document(report: &Report, is_sitting: bool) -> Markup {
                     section aria-label="Verdict" {
                         @if let Some(found) = &report.explanation { (waterfall::verdict(found)) }
                     }
+                    (findings::section(report))
                     (five_points(report))
                     (growth::section(report))
                     (reading::section(report))

@@ -3,10 +3,10 @@
 use anyclaude_traces::analysis::report::Report;
 
 use super::points;
-use crate::render::explain;
 use crate::render::page::Page;
 use crate::render::summary::scope_line;
 use crate::render::table::{Column, Grid, number, text};
+use crate::render::{explain, findings};
 
 /// The page; `is_sitting` says that nothing but the last day was asked for.
 pub(crate) fn page(report: &Report, is_sitting: bool) -> Page {
@@ -21,6 +21,9 @@ pub(crate) fn page(report: &Report, is_sitting: bool) -> Page {
     match &report.explanation {
         Some(found) => page.append(explain::page(found, false)),
         None => page.line(format!("{}.", report.headline)),
+    }
+    if report.explanation.is_none() {
+        findings::all(&mut page, &report.findings);
     }
     for missing in &report.missing {
         page.line(format!("Missing: {missing}."));

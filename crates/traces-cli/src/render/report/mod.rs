@@ -3,6 +3,7 @@
 mod bars;
 mod chart;
 mod document;
+mod findings;
 mod growth;
 mod markdown;
 mod points;

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use super::chart::{Caption, LEFT, ROOM, WIDTH, place, rule, ticks};
 use super::document::table;
 use crate::render::table::{Grid, number, text};
+use crate::render::times;
 use crate::render::units::{self, UNKNOWN};
 
 /// The height of the chart, and where its axes cross.
@@ -51,11 +52,11 @@ fn figure(readings: &[Reading]) -> Markup {
             }
             (caption.scaled(HEIGHT, &picture(readings)))
             figcaption {
-                "Tokens are those that the backend had to read: what is new to a prompt cache, or the whole prompt \
-                 where its times show that it reuses nothing. The fit ignores outliers."
+                "Tokens are those that the backend had to read: the prompt less what came from its cache. Only requests \
+                 that nothing disturbed are drawn; the line ignores outliers."
             }
             details {
-                summary { "Figures of the lines" }
+                summary { "Figures" }
                 (table("Reading speed", &figures(readings), false))
             }
         }
@@ -64,14 +65,9 @@ fn figure(readings: &[Reading]) -> Markup {
 
 fn sentence(reading: &Reading) -> String {
     let of = format!("{}: {}", reading.model, units::count(reading.points.len() as u64, "request"));
-    match reading.line.map(|line| (line, line.tokens_per_second())) {
-        Some((line, Some(speed))) => format!(
-            "{of}, {} tokens/s after {}.",
-            units::per_second(Some(speed)),
-            units::precise_ms(line.base_ms)
-        ),
-        Some((_, None)) => format!("{of}, longer prompts take no longer."),
-        None => format!("{of}, too few for a line."),
+    match times::reading(reading.speeds.as_ref()).as_str() {
+        UNKNOWN => format!("{of}, reading speed unknown."),
+        speed => format!("{of}, {speed} tokens/s read."),
     }
 }
 
@@ -130,16 +126,14 @@ fn figures(readings: &[Reading]) -> Grid {
         number("Requests", 0),
         number("Left out", 0),
         number("Tokens/s", 0),
-        number("Before the first token is read", 0),
+        number("The line begins at", 0),
     ]);
     for reading in readings {
-        let speed = reading.line.and_then(|line| line.tokens_per_second());
-        let left_out: u64 = reading.left_out.iter().map(|left_out| left_out.n).sum();
         grid.row([
             reading.model.clone(),
             reading.points.len().to_string(),
-            left_out.to_string(),
-            units::per_second(speed),
+            reading.others.to_string(),
+            times::reading(reading.speeds.as_ref()),
             reading.line.map_or_else(|| UNKNOWN.to_owned(), |line| units::precise_ms(line.base_ms)),
         ]);
     }

@@ -71,7 +71,7 @@ pub(super) struct PartialRequest {
 /// What the finished requests of a run share.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RunFacts {
-    /// The debug level, as far as known.
+    /// The debug level, as far as known; of two processes in one file the lower one.
     pub(super) level: Option<u8>,
     /// The stamp of its last line.
     pub(super) last_seen: Option<i64>,
@@ -287,6 +287,7 @@ impl PartialRequest {
                 stall_ms: stalls.map(|stalls| stalls.ms),
                 stalls: stalls.map(|stalls| stalls.count),
                 text_chunks: stalls.map(|stalls| stalls.text_chunks),
+                streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
                 backend_ms,
                 ..self.facts
             },

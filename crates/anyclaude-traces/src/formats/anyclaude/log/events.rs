@@ -31,6 +31,7 @@ pub(super) struct StreamEvents {
     pub(super) request: Option<usize>,
     gaps: Vec<u32>,
     text_chunks: u64,
+    reasoning: bool,
     /// Gaps before its first known event are missing, or may be another stream's.
     unsure: bool,
     pub(super) usage: Option<Usage>,
@@ -43,6 +44,7 @@ pub(super) struct Stalls {
     pub(super) count: u64,
     pub(super) ms: u64,
     pub(super) text_chunks: u64,
+    pub(super) reasoning: bool,
 }
 
 impl StreamEvents {
@@ -57,7 +59,7 @@ impl StreamEvents {
         let limit = median.saturating_mul(STALL_FACTOR).max(SHORTEST_STALL_MS);
         let stalls = gaps.iter().filter(|gap| **gap > limit);
         let (count, ms) = stalls.fold((0, 0), |(n, ms), gap| (n + 1, ms + u64::from(gap - median)));
-        Some(Stalls { count, ms, text_chunks: self.text_chunks })
+        Some(Stalls { count, ms, text_chunks: self.text_chunks, reasoning: self.reasoning })
     }
 
     fn has_long_gap(&self) -> bool {
@@ -72,6 +74,7 @@ pub(super) struct Events {
     /// Read just before the event that carries it.
     pub(super) captured: Option<Usage>,
     pub(super) finish: Option<FinishStep>,
+    pub(super) reasoning: bool,
 }
 
 impl Events {
@@ -91,6 +94,7 @@ impl Events {
         (stream.event, stream.total, stream.last) = (event, total, at);
         stream.text_chunks += u64::from(is_delta);
         if !is_delta {
+            stream.reasoning |= std::mem::take(&mut self.reasoning);
             stream.usage = self.captured.take().or(stream.usage.take());
             stream.finish = self.finish.take().or(stream.finish.take());
         }
@@ -178,7 +182,7 @@ mod tests {
         }
         write(&mut events, 11, 10, 110, at + 10_000);
         let stream = events.end(0, Some(11), Some(110)).unwrap();
-        assert_eq!(stream.stalls(), Some(Stalls { count: 1, ms: 29_900, text_chunks: 10 }));
+        assert_eq!(stream.stalls(), Some(Stalls { count: 1, ms: 29_900, text_chunks: 10, reasoning: false }));
     }
 
     #[test]
@@ -216,11 +220,13 @@ mod tests {
     fn usage_and_model_belong_to_the_event_that_follows() {
         let mut events = Events::default();
         write(&mut events, 1, 100, 100, 0);
+        events.reasoning = true;
         events.captured = Some(Usage { prompt: 5, output: 2, cache_read: Some(0) });
         events.finish = Some(FinishStep { model: Some("m".into()), ..FinishStep::default() });
         events.written(WrittenEvent { event: 2, bytes: 10, total: 110, is_delta: false }, 1);
         write(&mut events, 3, 10, 120, 1);
         let stream = events.end(0, Some(3), Some(120)).unwrap();
+        assert!(stream.stalls().is_some_and(|stalls| stalls.reasoning));
         assert_eq!(stream.usage.map(|usage| usage.prompt), Some(5));
         assert_eq!(stream.finish.and_then(|finish| finish.model).as_deref(), Some("m"));
     }

@@ -181,6 +181,12 @@ pub(super) fn is_finish_step(message: &[u8]) -> bool {
     message.ends_with(b" of type: finish-step")
 }
 
+/// Whether the next event begins a block of reasoning.
+#[inline]
+pub(super) fn is_reasoning_start(message: &[u8]) -> bool {
+    message.ends_with(b" of type: reasoning-start")
+}
+
 /// Reads the `finish-step` chunk: in one line that may be cut, or continued lines.
 pub(super) fn finish_step(json: &[u8]) -> FinishStep {
     let text = |name| scan::member_text(json, name).and_then(|text| std::str::from_utf8(text).ok());

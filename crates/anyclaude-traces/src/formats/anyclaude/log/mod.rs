@@ -69,7 +69,7 @@ mod unstamped;
 
 pub use parser::LogParser;
 pub use request_log::{
-    ParsedRequestLog, RequestLogEntry, RequestLogParser, attach_saved_traces, match_request_log,
+    ParsedRequestLog, RequestLogEntry, RequestLogParser, SentCounts, attach_saved_traces, match_request_log,
 };
 pub(crate) use stamps::line_stamps;
 pub use types::{LogRequest, LogRun, ParsedLog, ProxyTime};

@@ -112,8 +112,9 @@ impl Lines for State {
             && let Some(head) = rest.first_chunk::<HEAD_LEN>()
             && let Some(stamp) = plain_line(head, &self.second)
             && let Some(end) = memchr::memchr(b'\n', rest.get(KNOWN_LEN..).unwrap_or_default())
-            // `Received chunk N of type: finish-step` announces a line that is read.
-            && !matches!(rest.get(KNOWN_LEN + end - 1), Some(b'p' | b'\r'))
+            // `Received chunk N of type: finish-step` announces a line that is read, and
+            // `reasoning-start` the kind of the next event.
+            && !matches!(rest.get(KNOWN_LEN + end - 1), Some(b'p' | b't' | b'\r'))
         {
             passed += KNOWN_LEN + end + 1;
             lines += 1;
@@ -190,13 +191,19 @@ impl State {
             self.lost();
             return;
         };
-        let together = |earlier: &RunBuilder, run: &RunBuilder| {
-            let apart = run.facts.started?.ms_since(earlier.facts.started?);
-            Some(earlier.facts.ended.is_none() && (0..=SAME_FILE_MS).contains(&apart))
-        };
-        let shared = earlier.is_stamped() && together(earlier, run) == Some(true);
+        let shared = share_file(earlier, run);
         if !shared || earlier.stamped_message(stamp, message) != LineOutcome::Read {
             self.lost();
+        }
+    }
+
+    /// What the new run and the one before it hold may be of either process.
+    fn note_shared_file(&mut self) {
+        if let [.., earlier, run] = self.runs.as_mut_slice()
+            && share_file(earlier, run)
+        {
+            run.other_level = earlier.facts.level;
+            earlier.other_level = run.facts.level;
         }
     }
 
@@ -299,6 +306,7 @@ impl State {
                         run.facts.started = Some(started);
                         run.facts.level = Some(level);
                     }
+                    self.note_shared_file();
                     self.block = Block::None;
                     return true;
                 }
@@ -373,6 +381,14 @@ impl State {
             unreadable_lines: self.unreadable,
         }
     }
+}
+
+/// Whether two processes began within a second, so that both write into this file.
+fn share_file(earlier: &RunBuilder, run: &RunBuilder) -> bool {
+    let apart = || Some(run.facts.started?.ms_since(earlier.facts.started?));
+    earlier.is_stamped()
+        && earlier.facts.ended.is_none()
+        && apart().is_some_and(|ms| (0..=SAME_FILE_MS).contains(&ms))
 }
 
 /// The stamp of a line that can be passed over: its stamp is well formed, as

@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::lines::{Line, LineSplitter, Lines};
 use super::scan::{self, Value};
-use super::types::{LogRun, ProxyTime};
+use super::types::{LogRequest, LogRun, ProxyTime};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome};
 
 /// An entry is written at most this long before its `[Request Start]`.
-const LONGEST_PROXY_MS: i64 = 15_000;
+const LONGEST_PROXY_MS: i64 = 30_000;
 /// Candidates looked at for one request.
 const MAX_CANDIDATES: usize = 64;
 
@@ -128,31 +128,75 @@ fn entry(text: &str) -> Option<RequestLogEntry> {
     Some(RequestLogEntry { timestamp, tool_count, message_count, streaming, provider, model })
 }
 
-/// What an entry and a request have in common, from strict to loose: the proxy
-/// may change the number of tools and of messages.
-fn strictness(entry: &RequestLogEntry, tools: Option<u64>, messages: Option<u64>) -> usize {
-    let same = |a: Option<u64>, b: Option<u64>| a.is_none() || b.is_none() || a == b;
-    match (same(entry.tool_count, tools), same(entry.message_count, messages)) {
-        (true, true) => 0,
-        (true, false) => 1,
-        (false, true) => 2,
-        (false, false) => 3,
+/// What Claude Code sent, as the trace of a request tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "three facts, made by whoever has the trace")]
+pub struct SentCounts {
+    /// Tools in the request.
+    pub tools: u64,
+    /// Messages in the request.
+    pub messages: u64,
+    /// Whether the reply was to be streamed.
+    pub stream: bool,
+}
+
+/// What a request has in common with its entry, before the proxy's edits.
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    tools: Option<u64>,
+    messages: Option<u64>,
+    stream: Option<bool>,
+    /// A trace tells it: an entry that differs is another's.
+    is_certain: bool,
+}
+
+impl Sent {
+    /// As the trace tells, else as the log does, which counts after the edits.
+    fn of(request: &LogRequest, sent: Option<&SentCounts>) -> Self {
+        match sent {
+            Some(sent) => Self {
+                tools: Some(sent.tools),
+                messages: Some(sent.messages),
+                stream: Some(sent.stream),
+                is_certain: true,
+            },
+            None => Self {
+                tools: request.tool_count,
+                messages: request.message_count,
+                stream: request.streamed,
+                is_certain: false,
+            },
+        }
+    }
+
+    /// How many counts an entry contradicts, where it may do so at all.
+    fn mismatches(self, entry: &RequestLogEntry) -> Option<usize> {
+        let differs = |a: Option<u64>, b: Option<u64>| usize::from(a.is_some() && b.is_some() && a != b);
+        let other_stream =
+            self.stream.is_some() && entry.streaming.is_some() && self.stream != entry.streaming;
+        let mismatches = differs(entry.tool_count, self.tools) + differs(entry.message_count, self.messages);
+        (!other_stream && (mismatches == 0 || !self.is_certain)).then_some(mismatches)
     }
 }
 
 /// Gives every request the entry that the request log has of it, as
 /// [`LogRequest::proxy`](super::LogRequest::proxy). Returns the indices of the
-/// entries that fit no request, in order.
+/// entries that fit no request, in order. `sent` tells what Claude Code sent, by run and
+/// place in its requests.
 ///
-/// An entry fits a request of the same provider and model that starts within
-/// 15 s after it and is streamed or not as the entry says. Of the entries that
-/// fit, those with the same numbers of tools and messages come first, then
-/// those where the proxy changed one of them or both; and of equal ones the
-/// earliest, which is *ambiguous* where there are several.
+/// An entry fits a request of the same provider and model that starts within 30 s after
+/// it, with the counts that Claude Code sent. Where no trace tells these, entries with
+/// the counts that the proxy passed on come first, then those where it changed one of
+/// them or both. Of equal ones the earliest is taken, which is *ambiguous* where there
+/// are several.
 ///
 /// An entry also tells what the logs of October 2025 do not: a request without
 /// an end that was not streamed is [`Outcome::NotStreamed`].
-pub fn match_request_log(runs: &mut [LogRun], entries: &[RequestLogEntry]) -> Vec<usize> {
+pub fn match_request_log(
+    runs: &mut [LogRun],
+    entries: &[RequestLogEntry],
+    sent: &HashMap<(usize, usize), SentCounts>,
+) -> Vec<usize> {
     let mut names: HashMap<String, BTreeSet<(Timestamp, usize)>> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
         let text = |name: &Option<String>| name.clone().unwrap_or_default();
@@ -169,9 +213,12 @@ pub fn match_request_log(runs: &mut [LogRun], entries: &[RequestLogEntry]) -> Ve
     starts.sort_unstable();
     let mut doubted: BTreeSet<usize> = BTreeSet::new();
     let mut matched = vec![false; starts.len()];
-    for strict in 0..4 {
+    // What is certain first.
+    let rounds = [(true, 0), (false, 0), (false, 1), (false, 2)];
+    for (certain, mismatches) in rounds {
         for (matched, &(start, run, place)) in matched.iter_mut().zip(&starts) {
-            if *matched {
+            let told = sent.get(&(run, place));
+            if *matched || told.is_some() != certain {
                 continue;
             }
             let Some(request) = runs.get_mut(run).and_then(|run| run.requests.get_mut(place)) else {
@@ -180,13 +227,9 @@ pub fn match_request_log(runs: &mut [LogRun], entries: &[RequestLogEntry]) -> Ve
             let name = format!("{}/{}", request.provider, request.model);
             let Some(open) = names.get_mut(&name) else { continue };
             let range = (start.plus_ms(-LONGEST_PROXY_MS), 0)..=(start, usize::MAX);
+            let sent = Sent::of(request, told);
             let fits = |&&(_, index): &&(Timestamp, usize)| {
-                entries.get(index).is_some_and(|entry| {
-                    let streamed = request.streamed.is_none()
-                        || entry.streaming.is_none()
-                        || entry.streaming == request.streamed;
-                    streamed && strictness(entry, request.tool_count, request.message_count) == strict
-                })
+                entries.get(index).and_then(|entry| sent.mismatches(entry)) == Some(mismatches)
             };
             // The latest candidates, should there be more than anyone sends.
             let near = open.range(range).rev().take(MAX_CANDIDATES);
@@ -196,7 +239,7 @@ pub fn match_request_log(runs: &mut [LogRun], entries: &[RequestLogEntry]) -> Ve
                 doubted.extend(fitting.iter().map(|&(_, index)| index));
             }
             let Some(entry) = entries.get(index) else { continue };
-            let confidence = match strict {
+            let confidence = match mismatches {
                 _ if doubted.contains(&index) => Confidence::Ambiguous,
                 0 => Confidence::Exact,
                 _ => Confidence::Likely,
@@ -315,15 +358,15 @@ mod tests {
     fn entries_are_matched_by_what_they_say_not_by_order() {
         let entries = parse(&(entry_line(1, 17, 3, true) + &entry_line(2, 0, 1, false))).entries;
         let mut runs = run(&[(3, 0, 1, false), (6, 17, 3, true)]);
-        assert_eq!(match_request_log(&mut runs, &entries), [0; 0]);
+        assert_eq!(match_request_log(&mut runs, &entries, &HashMap::new()), [0; 0]);
         assert_eq!(proxies(&runs), [Some((1000, Confidence::Exact)), Some((5000, Confidence::Exact))]);
     }
 
     #[test]
     fn entries_too_early_or_too_late_stay_unmatched() {
-        let entries = parse(&(entry_line(1, 1, 1, true) + &entry_line(30, 1, 1, true))).entries;
-        let mut runs = run(&[(20, 1, 1, true)]);
-        assert_eq!(match_request_log(&mut runs, &entries), [0, 1]);
+        let entries = parse(&(entry_line(1, 1, 1, true) + &entry_line(50, 1, 1, true))).entries;
+        let mut runs = run(&[(40, 1, 1, true)]);
+        assert_eq!(match_request_log(&mut runs, &entries, &HashMap::new()), [0, 1]);
         assert_eq!(proxies(&runs), [None]);
     }
 
@@ -331,13 +374,13 @@ mod tests {
     fn equal_requests_that_overlap_in_the_proxy_are_ambiguous() {
         let entries = parse(&(entry_line(1, 1, 1, true) + &entry_line(2, 1, 1, true))).entries;
         let mut runs = run(&[(3, 1, 1, true), (5, 1, 1, true)]);
-        assert_eq!(match_request_log(&mut runs, &entries), [0; 0]);
+        assert_eq!(match_request_log(&mut runs, &entries, &HashMap::new()), [0; 0]);
         assert_eq!(
             proxies(&runs),
             [Some((2000, Confidence::Ambiguous)), Some((3000, Confidence::Ambiguous))]
         );
         let mut runs = run(&[(1, 1, 1, true), (5, 1, 1, true)]);
-        match_request_log(&mut runs, &entries);
+        match_request_log(&mut runs, &entries, &HashMap::new());
         assert_eq!(proxies(&runs), [Some((0, Confidence::Exact)), Some((3000, Confidence::Exact))]);
     }
 
@@ -345,7 +388,7 @@ mod tests {
     fn a_proxy_that_drops_tools_is_still_matched() {
         let entries = parse(&(entry_line(1, 40, 9, true) + &entry_line(1, 2, 1, true))).entries;
         let mut runs = run(&[(2, 12, 9, true), (3, 2, 1, true)]);
-        assert_eq!(match_request_log(&mut runs, &entries), [0; 0]);
+        assert_eq!(match_request_log(&mut runs, &entries, &HashMap::new()), [0; 0]);
         assert_eq!(proxies(&runs), [Some((1000, Confidence::Likely)), Some((2000, Confidence::Exact))]);
     }
 
@@ -355,7 +398,7 @@ mod tests {
         parser.feed(b"[ANYCLAUDE DEBUG] [Request Start] local/a/b at 2025-11-16T10:00:02.000Z\n");
         let mut runs = parser.finish().runs;
         assert_eq!((runs[0].requests[0].streamed, runs[0].requests[0].outcome), (None, Outcome::Unfinished));
-        match_request_log(&mut runs, &parse(&entry_line(1, 0, 1, false)).entries);
+        match_request_log(&mut runs, &parse(&entry_line(1, 0, 1, false)).entries, &HashMap::new());
         let request = &runs[0].requests[0];
         assert_eq!((request.streamed, request.outcome), (Some(false), Outcome::NotStreamed));
     }

@@ -50,6 +50,9 @@ pub(super) struct RunBuilder {
     pub(super) facts: LogRun,
     /// Whether a banner began it.
     pub(super) has_banner: bool,
+    /// The level of another process that writes into the same file at the same time:
+    /// requests of this run may be of that one.
+    pub(super) other_level: Option<u8>,
     attribution: Attribution,
     partials: Vec<PartialRequest>,
     labels: Vec<Option<ModelLabel>>,
@@ -112,6 +115,7 @@ impl RunBuilder {
                 debug_log: None,
             },
             has_banner: false,
+            other_level: None,
             attribution,
             partials: Vec::new(),
             labels: Vec::new(),
@@ -192,6 +196,7 @@ impl RunBuilder {
             Message::Part if self.level_seen >= 2 => {
                 open.after_first_token = None;
                 self.finish_follows = message::is_finish_step(text);
+                open.events.reasoning |= message::is_reasoning_start(text);
                 LineOutcome::Read
             }
             Message::FinishStep(json) => {
@@ -277,7 +282,7 @@ impl RunBuilder {
             }
             Message::Failed { words, .. } => {
                 self.continued = Continued::Error;
-                open.failure(label, at, partials.len(), words)
+                open.failure(label, at, words, partials)
             }
             Message::Finished { reason } => {
                 open.ends.finished(at, reason);
@@ -459,8 +464,9 @@ impl RunBuilder {
         facts.unattributed_lines += lost;
         let labels = self.labels;
         let run = RunFacts {
-            level: facts.level,
-            last_seen: scan::stamp(&self.last_stamp),
+            level: facts.level.map(|level| self.other_level.map_or(level, |other| other.min(level))),
+            last_seen: scan::stamp(&self.last_stamp)
+                .or_else(|| self.partials.iter().map(|partial| partial.start).max()),
             counts_cached_tokens: self.partials.iter().any(PartialRequest::has_cached_tokens),
         };
         let mut models = Interner::default();

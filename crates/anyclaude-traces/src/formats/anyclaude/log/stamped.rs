@@ -92,6 +92,9 @@ struct Failure {
     label: Option<u32>,
     started: usize,
     words: Option<Box<str>>,
+    /// How many streams were open then, where the line names no request: one that
+    /// completes later can have caused it as well.
+    open_streams: usize,
 }
 
 impl Stamped {
@@ -107,7 +110,9 @@ impl Stamped {
     /// A stream began: that of the latest start, which comes just before.
     pub(super) fn streaming(&mut self, label: u32, at: i64, partials: &mut [PartialRequest]) -> bool {
         let fits = |index: &usize| partials.get(*index).is_some_and(|partial| partial.label == label);
-        let Some(place) = self.starting.iter().rposition(fits) else { return false };
+        let asks_more = |index: &usize| fits(index) && partials.get(*index).is_some_and(|p| !p.is_probe());
+        let likely = self.starting.iter().rposition(asks_more);
+        let Some(place) = likely.or_else(|| self.starting.iter().rposition(fits)) else { return false };
         let index = self.starting.remove(place);
         let Some(partial) = partials.get_mut(index) else { return false };
         partial.stream_start = Some(at);
@@ -138,8 +143,9 @@ impl Stamped {
         if late.len() == 1 { late } else { Vec::new() }
     }
 
-    /// Picks one of the requests that started when this line says. Where
-    /// several do, they share the doubt, but for those that are not streamed.
+    /// Picks one of the requests that started when this line says. Where several do, all
+    /// of them are ambiguous, but for probes: which of the others is streamed is told by
+    /// lines that may as well be another's.
     fn pick(
         &self,
         mut fitting: Vec<(i64, usize)>,
@@ -147,9 +153,9 @@ impl Stamped {
         partials: &mut [PartialRequest],
     ) -> Option<usize> {
         if fitting.len() > 1 {
-            let streamed = |index: usize| partials.get(index).is_some_and(PartialRequest::is_streamed);
-            if fitting.iter().any(|&(_, index)| streamed(index)) {
-                fitting.retain(|&(_, index)| streamed(index));
+            let asks_more = |index: usize| partials.get(index).is_some_and(|partial| !partial.is_probe());
+            if fitting.iter().any(|&(_, index)| asks_more(index)) {
+                fitting.retain(|&(_, index)| asks_more(index));
             }
         }
         let &(found, index) = fitting.first()?;
@@ -280,14 +286,33 @@ impl Stamped {
     }
 
     /// An error line; `false` when no request is open that it could end.
-    pub(super) fn failure(&mut self, label: Option<u32>, at: i64, started: usize, words: &[u8]) -> bool {
+    pub(super) fn failure(
+        &mut self,
+        label: Option<u32>,
+        at: i64,
+        words: &[u8],
+        partials: &[PartialRequest],
+    ) -> bool {
+        let started = partials.len();
+        let near = self.open.iter().rev().take(MAX_CANDIDATES);
+        let is_open = |(start, index): &&(i64, usize)| {
+            at.saturating_sub(*start) <= LONGEST_MS
+                && partials.get(*index).is_some_and(PartialRequest::is_streamed)
+        };
+        let open_streams = near.filter(is_open).count();
         let again = match self.aborts.last() {
             Some(Abort::Failure(last)) => label.is_none() && at.saturating_sub(last.at) < ABORT_MS,
             _ => false,
         };
         let fits = !again && self.aborts.len() <= 2 * self.open.len();
         if fits {
-            self.aborts.push(Abort::Failure(Failure { at, label, started, words: error_words(words) }));
+            self.aborts.push(Abort::Failure(Failure {
+                at,
+                label,
+                started,
+                words: error_words(words),
+                open_streams,
+            }));
         }
         fits || again
     }
@@ -389,8 +414,9 @@ impl Stamped {
             let before = timeouts.partition_point(|timeout| *timeout <= at);
             let last = before.checked_sub(1).and_then(|index| timeouts.get(index));
             let is_aftermath = last.is_some_and(|timeout| at.saturating_sub(*timeout) < ABORT_MS);
+            let is_certain = !is_aftermath && (failure.label.is_some() || failure.open_streams <= 1);
             match (self.may_have_failed(failure, partials).as_slice(), abort) {
-                (&[index], Abort::Failure(failure)) if !is_aftermath => self.fail(index, failure, partials),
+                (&[index], Abort::Failure(failure)) if is_certain => self.fail(index, failure, partials),
                 (_, abort) => doubtful.push(abort),
             }
         }
@@ -446,7 +472,15 @@ impl Stamped {
             return Some(vec![index]);
         }
         let fitting = self.may_have_failed(&failure, partials);
-        self.fail(*fitting.first()?, failure, partials);
+        let Some(&index) = fitting.first() else {
+            // The stream whose connection broke completed all the same.
+            return (label.is_none() && failure.open_streams > 0).then(Vec::new);
+        };
+        let others_completed = label.is_none() && failure.open_streams > fitting.len();
+        self.fail(index, failure, partials);
+        if others_completed {
+            partials.get_mut(index)?.doubt(Confidence::Ambiguous);
+        }
         Some(fitting)
     }
 
@@ -460,7 +494,7 @@ impl Stamped {
         let mut fitting: Vec<usize> =
             earlier.filter(|&index| index < started && partials.get(index).is_some_and(mine)).collect();
         let streamed = |index: &usize| partials.get(*index).is_some_and(PartialRequest::is_streamed);
-        if fitting.iter().any(streamed) {
+        if fitting.iter().any(streamed) || label.is_none() {
             fitting.retain(streamed);
         } else {
             let recent = |index: &usize| {

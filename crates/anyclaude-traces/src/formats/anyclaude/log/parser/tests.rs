@@ -327,3 +327,64 @@ fn edits_belong_to_the_request_that_is_sent_next() {
     assert_eq!(facts[0].edits, [ProxyEdit::ThinkingSuppressed]);
     assert_eq!(facts[1].edits, [ProxyEdit::ToolsFiltered { before: 9, after: 2 }]);
 }
+
+#[test]
+fn a_file_of_two_processes_counts_keepalives_only_where_both_would_log_them() {
+    let ended = |second: u8| start(second, 0, "a") + &stream(second, 1) + &complete(second + 2, 0, "a", 2000);
+    let keepalives = |other: u8| {
+        let log = parse(&(banner(other, 1, "a") + &banner(2, 2, "a") + &ended(5)));
+        log.runs[1].requests[0].keepalives
+    };
+    assert_eq!((keepalives(1), keepalives(2)), (None, Some(0)));
+}
+
+#[test]
+fn an_error_of_a_connection_belongs_to_a_stream_that_was_open() {
+    let called = line(1, 1, "[streamText] About to call streamText for local/a") + &line(1, 2, "[Context] x");
+    let whole = start(1, 0, "a") + &called;
+    let broken = line(4, 0, "[Write Error] Writable stream error: {}");
+    let done = start(3, 0, "a") + &stream(3, 1) + &broken + &complete(6, 0, "a", 3000);
+    let ends = |text: &str| {
+        let run = parse(text).runs.remove(0);
+        let ends = run.requests.iter().map(|r| (r.outcome, r.confidence)).collect::<Vec<_>>();
+        (ends, run.unattributed_lines)
+    };
+    let (exact, ambiguous) = (Confidence::Exact, Confidence::Ambiguous);
+    let text = banner(1, 0, "a") + &whole + &done;
+    let kept = vec![(Outcome::NotStreamed, exact), (Outcome::Completed, exact)];
+    assert_eq!(ends(&text), (kept, 0));
+    let other = start(2, 0, "a") + &stream(2, 1);
+    let either = vec![(Outcome::Failed, ambiguous), (Outcome::Completed, exact)];
+    assert_eq!(ends(&(banner(1, 0, "a") + &other + &done)), (either, 0), "one of two open streams");
+}
+
+#[test]
+fn ends_of_twin_starts_are_ambiguous_whatever_the_streams_say() {
+    let details = |tools: u8, limit: u16| {
+        format!(
+            "[Request Details] local/a {{\"system\":\"s\",\"toolCount\":{tools},\"messageCount\":1,\"maxTokens\":{limit}}}"
+        )
+    };
+    let call = |ms| line(1, ms, "[streamText] About to call streamText for local/a");
+    let pipe = |ms| line(1, ms, "[Streaming] Starting stream conversion and pipe for local/a");
+    let text = banner(2, 0, "a")
+        + &start(1, 0, "a")
+        + &line(1, 0, &details(0, 512))
+        + &start(1, 0, "a")
+        + &line(1, 0, &details(17, 32_000))
+        + &start(1, 2, "a")
+        + &line(1, 2, &details(0, 1))
+        + &call(12)
+        + &call(40)
+        + &pipe(41)
+        + &call(42)
+        + &pipe(43)
+        + &line(1, 500, "[Timing] First token received at 500ms")
+        + &complete(1, 900, "a", 900)
+        + &line(10, 0, "[Timing] First token received at 9000ms")
+        + &complete(31, 0, "a", 30_000);
+    let run = parse(&text).runs.remove(0);
+    let confidence: Vec<_> = run.requests.iter().map(|request| request.confidence).collect();
+    assert_eq!(confidence[..2], [Confidence::Ambiguous; 2]);
+    assert_eq!(run.requests[2].outcome, Outcome::NotStreamed);
+}

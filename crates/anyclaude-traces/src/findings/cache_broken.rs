@@ -1,0 +1,178 @@
+//! Something changed early in the prompt, and what follows was read again.
+//!
+//! Condition: breaks of one cause that lost [`LEAST_TOKENS`] or more each. Cost: the time
+//! to read that again. Refuted where the backend reuses nothing anyway. Breaks that other
+//! rules account for are left to them.
+
+use std::collections::BTreeMap;
+
+use super::scene::{Entry, Model, Scene, finding, sum_whole};
+use super::{
+    Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Setting, SettingValue, compaction_loop,
+};
+use crate::analysis::prefix::Cause;
+use crate::model::CacheUse;
+
+const LEAST_TOKENS: u64 = 500;
+
+pub(super) struct CacheBroken;
+
+impl Rule for CacheBroken {
+    fn kind(&self) -> FindingKind {
+        FindingKind::CacheBroken
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| entry.row.is_none()) {
+            return Check::NotEnoughData;
+        }
+        let mut breaks: BTreeMap<(Cause, Model), Vec<(usize, u64)>> = BTreeMap::new();
+        for (at, entry) in scene.entries.iter().enumerate() {
+            let Some(cause) = entry.cause().filter(|_| entry.loss == Some(FindingKind::CacheBroken)) else {
+                continue;
+            };
+            if let Some(lost) = lost(entry).filter(|lost| *lost >= LEAST_TOKENS) {
+                breaks.entry((cause, entry.model.clone())).or_default().push((at, lost));
+            }
+        }
+        let of = |((cause, _), breaks): (&(Cause, Model), &Vec<(usize, u64)>)| of(scene, *cause, breaks);
+        let found: Vec<Finding> = breaks.iter().filter_map(of).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+
+    fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
+        scene.cache(&finding.model) == CacheUse::ReadsAll
+    }
+}
+
+/// What the break cost, in tokens. A summary is followed by what is new: all of that had
+/// to be read because of it.
+fn lost(entry: &Entry<'_>) -> Option<u64> {
+    match entry.cause()? {
+        Cause::Compacted => entry.tokens_behind_difference(),
+        _ => entry.lost_tokens(),
+    }
+}
+
+fn of(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Option<Finding> {
+    let lost: Vec<(&Entry<'_>, u64)> =
+        breaks.iter().filter_map(|(at, lost)| Some((scene.entries.get(*at)?, *lost))).collect();
+    // Of equals, the first.
+    let (worst, _) = lost.iter().rev().max_by_key(|(_, lost)| *lost)?;
+    let broken = worst.broken()?;
+    let requests = u64::try_from(lost.len()).unwrap_or(u64::MAX);
+    let of = scene.entries.iter().filter(|entry| entry.model == worst.model && entry.row.is_some());
+    let summaries = breaks.iter().map(|(at, _)| compaction_loop::summary_ms(scene, *at));
+    let evidence = Evidence::CacheBroken {
+        cause,
+        volatile: broken.volatile,
+        element: broken.element,
+        tools: broken.tools.clone(),
+        requests,
+        of: u64::try_from(of.count()).unwrap_or(u64::MAX),
+        tokens: lost.iter().map(|(_, lost)| lost).sum(),
+        summary_ms: sum_whole(summaries).filter(|_| cause == Cause::Compacted),
+    };
+    let cost = scene.sum_reading_ms(lost.iter().copied());
+    let mut found = finding(FindingKind::CacheBroken, lost.iter().map(|(entry, _)| *entry), evidence)
+        .costing(cost, CostBasis::Fitted);
+    found.cause = Some(cause);
+    found.advice = Some(Advice::Mend {
+        cause,
+        volatile: broken.volatile,
+        tools: broken.tools.clone(),
+        element: broken.element,
+        most_per_session: most_per_session(&lost),
+    });
+    found.settings = setting(cause).map(|setting| vec![setting]);
+    Some(found)
+}
+
+/// How often it happened in one session, at most.
+fn most_per_session(lost: &[(&Entry<'_>, u64)]) -> u64 {
+    let mut sessions: BTreeMap<_, u64> = BTreeMap::new();
+    for (entry, _) in lost {
+        *sessions.entry(&entry.request.session).or_default() += 1;
+    }
+    sessions.into_values().max().unwrap_or(0)
+}
+
+/// The switch that ends it, where there is one.
+fn setting(cause: Cause) -> Option<Setting> {
+    match cause {
+        Cause::BillingHeader => Some(Setting::of_claude_code(
+            "env.CLAUDE_CODE_ATTRIBUTION_HEADER",
+            SettingValue::Text("0".to_owned()),
+        )),
+        Cause::GitStatus => {
+            Some(Setting::of_claude_code("includeGitInstructions", SettingValue::Bool(false)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check_with, find_with, speeds};
+    use super::*;
+
+    fn broke(cause: Cause, lost: u64) -> Made {
+        Made::new().prompt(10_000).read(9_000, 18_000).broke(cause, lost)
+    }
+
+    fn check(made: &[Made]) -> Check {
+        check_with(&CacheBroken, made, |input| input.speeds = speeds(CacheUse::Reuses))
+    }
+
+    #[test]
+    fn breaks_that_lost_500_tokens_are_summed_by_cause() {
+        let made = [
+            broke(Cause::GitStatus, 500),
+            broke(Cause::GitStatus, 499),
+            broke(Cause::GitStatus, 4_500),
+            broke(Cause::DateChanged, 1_000),
+        ];
+        let Check::Found(found) = check(&made) else { panic!() };
+        let git = found.iter().find(|one| one.cause == Some(Cause::GitStatus)).unwrap();
+        assert_eq!((git.requests.len(), git.cost_ms), (2, Some(10_000)));
+        assert_eq!(git.settings.as_ref().map(Vec::len), Some(1));
+        let date = found.iter().find(|one| one.cause == Some(Cause::DateChanged)).unwrap();
+        assert!(date.advice.as_ref().unwrap().to_string().contains("once a day"));
+        assert_eq!(check(&[broke(Cause::GitStatus, 499)]), Check::Ok);
+    }
+
+    #[test]
+    fn a_request_cannot_lose_more_than_it_read() {
+        let short = Made::new().prompt(10_000).read(800, 1_600).broke(Cause::ToolsChanged, 9_000);
+        let Check::Found(found) = check(&[short]) else { panic!() };
+        assert_eq!(found[0].cost_ms, Some(1_600));
+    }
+
+    #[test]
+    fn a_backend_that_reuses_nothing_refutes_it() {
+        let made = [broke(Cause::GitStatus, 4_500)];
+        let find = |cache| find_with(&made, |input| input.speeds = speeds(cache));
+        assert_eq!(find(CacheUse::Reuses).len(), 1);
+        assert!(find(CacheUse::ReadsAll).is_empty());
+    }
+
+    #[test]
+    fn once_is_said_only_of_what_came_once_in_a_session() {
+        let made = [broke(Cause::Compacted, 900), broke(Cause::Compacted, 900).session("other")];
+        let said = |made: &[Made]| match check(made) {
+            Check::Found(found) => found[0].advice.as_ref().unwrap().to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(said(&made).contains("read once"));
+        let far = (0..12).map(|_| Made::new()).collect::<Vec<_>>();
+        let twice: Vec<Made> = [made[0].clone()].into_iter().chain(far).chain([made[0].clone()]).collect();
+        assert!(said(&twice).contains("2 times"), "{}", said(&twice));
+    }
+
+    #[test]
+    fn other_causes_are_left_to_their_rules() {
+        for cause in [Cause::Evicted, Cause::ModelSwapped, Cause::VolatileOpening, Cause::FirstRequest] {
+            assert_eq!(check(&[broke(cause, 4_000)]), Check::Ok, "{cause:?}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The backend reads prompts again that its cache could have held.
+//!
+//! Condition: it is seen to reuse nothing, and [`LEAST_REQUESTS`] requests repeat half of
+//! an earlier prompt or more; or by its own count it took less than half of what it could
+//! have in as many requests. Cost: the time to read the difference. Refuted where its own
+//! counts say that it did reuse.
+
+use super::scene::{Entry, Model, Scene, finding, whole};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use crate::model::CacheUse;
+
+const LEAST_REQUESTS: usize = 3;
+/// So much of a prompt must be a repetition.
+const LEAST_REUSABLE: f64 = 0.5;
+
+pub(super) struct CacheUnused;
+
+impl Rule for CacheUnused {
+    fn kind(&self) -> FindingKind {
+        FindingKind::CacheUnused
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let known = scene.by_model(|entry| cached(entry).is_some() && entry.reusable_tokens().is_some());
+        if known.values().all(|entries| entries.len() < LEAST_REQUESTS) {
+            return Check::NotEnoughData;
+        }
+        let of = |(model, entries): (&Model, &Vec<&Entry<'_>>)| of(scene, model, entries);
+        let found: Vec<Finding> = known.iter().filter_map(of).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+
+    fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
+        let did_reuse = |entry: &Entry<'_>| {
+            let reusable = entry.reusable_tokens().unwrap_or(0);
+            entry.counts_cached() && reusable > 0 && cached(entry).unwrap_or(0) * 2 >= reusable
+        };
+        let says_never = matches!(finding.evidence, Evidence::ReadsAll { .. });
+        let mut of_model = scene.entries.iter().filter(|entry| entry.model == finding.model);
+        says_never && of_model.any(did_reuse)
+    }
+}
+
+fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Finding> {
+    let repeats = |entry: &&Entry<'_>| entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE);
+    let reads_all = scene.cache(model) == CacheUse::ReadsAll;
+    let is_little = |entry: &&Entry<'_>| {
+        entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
+    };
+    let wasted: Vec<&Entry<'_>> = entries
+        .iter()
+        .copied()
+        .filter(|entry| repeats(entry) && (is_little(entry) || reads_all && !entry.counts_cached()))
+        .collect();
+    if wasted.len() < LEAST_REQUESTS {
+        return None;
+    }
+    let reusable: u64 = wasted.iter().filter_map(|entry| entry.reusable_tokens()).sum();
+    let taken: u64 = wasted.iter().filter_map(|entry| cached(entry)).sum();
+    let missed =
+        |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
+    let cost = scene.sum_reading_ms(wasted.iter().map(|entry| (*entry, missed(entry))));
+    let n = u64::try_from(wasted.len()).unwrap_or(u64::MAX);
+    let evidence = if reads_all {
+        Evidence::ReadsAll {
+            model: model.clone(),
+            requests: n,
+            of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+            tokens: reusable,
+            tokens_per_second: scene.read_tokens_per_second(model),
+            each_ms: cost.map(|cost| whole(super::scene::float(cost) / super::scene::float(n))),
+        }
+    } else {
+        Evidence::ReusesLittle {
+            model: model.clone(),
+            requests: n,
+            cached_tokens: taken,
+            reusable_tokens: reusable,
+        }
+    };
+    let mut found = finding(FindingKind::CacheUnused, wasted, evidence).costing(cost, CostBasis::Fitted);
+    found.advice = Some(if reads_all { Advice::OtherEngine } else { Advice::CacheSettings });
+    Some(found)
+}
+
+fn cached(entry: &Entry<'_>) -> Option<u64> {
+    entry.timing()?.cached_tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check_with, refuted_with, speeds};
+    use super::*;
+
+    /// 10,000 tokens of which so many percent are a repetition; 500 tokens/s.
+    fn turn(percent: u64, cached: u64) -> Made {
+        Made::new().prompt(10_000).reusable(percent).cached(cached, false).read(10_000 - cached, 20_000)
+    }
+
+    fn check(cache: CacheUse, made: &[Made]) -> Check {
+        check_with(&CacheUnused, made, |input| input.speeds = speeds(cache))
+    }
+
+    #[test]
+    fn three_requests_that_repeat_half_and_are_read_whole_show_it() {
+        let made = [turn(0, 0), turn(50, 0), turn(60, 0), turn(90, 0)];
+        let Check::Found(found) = check(CacheUse::ReadsAll, &made) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (3, Some(40_000)));
+        assert_eq!(found[0].advice, Some(Advice::OtherEngine));
+    }
+
+    #[test]
+    fn less_than_that_does_not() {
+        let made = [turn(0, 0), turn(49, 0), turn(60, 0), turn(90, 0)];
+        assert_eq!(check(CacheUse::ReadsAll, &made), Check::Ok);
+        let made = [turn(50, 0), turn(60, 0), turn(90, 0)];
+        assert_eq!(check(CacheUse::Reuses, &made), Check::Ok);
+        assert_eq!(check(CacheUse::ReadsAll, &made[..2]), Check::NotEnoughData);
+    }
+
+    #[test]
+    fn counts_below_half_of_what_was_there_show_it_too() {
+        let counted = |cached| turn(80, cached).cached(cached, true);
+        let made = [counted(3_999), counted(3_999), counted(3_999)];
+        let Check::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::CacheSettings));
+        let made = [counted(4_000), counted(3_999), counted(3_999)];
+        assert_eq!(check(CacheUse::Reuses, &made), Check::Ok);
+    }
+
+    #[test]
+    fn a_count_of_the_backend_refutes_it() {
+        let made = [turn(50, 0), turn(60, 0), turn(90, 0), turn(90, 4_500).cached(4_500, true)];
+        let set = |input: &mut super::super::FindingsInput<'_>| input.speeds = speeds(CacheUse::ReadsAll);
+        assert!(refuted_with(&CacheUnused, &made, set));
+        assert!(!refuted_with(&CacheUnused, &made[..3], set));
+    }
+}

@@ -1,0 +1,88 @@
+//! Whose finding a request's time belongs to, so that no time is claimed twice.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::scene::{Entry, Scene};
+use super::{FindingKind, compaction_loop, context_overflow, history_truncated};
+use crate::analysis::prefix::Cause;
+use crate::model::request::Kind;
+use crate::model::timing::Outcome;
+
+/// A client that sends the same again does so within this time.
+const MOST_WAIT_MS: i64 = 600_000;
+
+/// Marks of every request which finding accounts for it.
+pub(super) fn settle(scene: &mut Scene<'_>) {
+    let again = sent_again(&scene.entries);
+    for (at, next) in again {
+        if let Some(entry) = scene.entries.get_mut(at) {
+            entry.sent_again = Some(next);
+        }
+    }
+    let claims: Vec<Option<FindingKind>> = scene.entries.iter().map(claim).collect();
+    let loops = compaction_loop::continuations(&scene.entries);
+    for (at, (entry, claim)) in scene.entries.iter_mut().zip(claims).enumerate() {
+        entry.claim = claim;
+        entry.loss = loss(entry, loops.contains(&at));
+    }
+}
+
+/// Which kind accounts for the time of a request without an answer.
+fn claim(entry: &Entry<'_>) -> Option<FindingKind> {
+    match entry.timing().and_then(|timing| timing.outcome) {
+        Some(Outcome::Disconnected | Outcome::TimedOut) => Some(FindingKind::GivenUp),
+        Some(Outcome::Failed) if context_overflow::is_refused(entry) => Some(FindingKind::ContextOverflow),
+        Some(Outcome::Failed) => Some(FindingKind::Failed),
+        _ => entry.sent_again.map(|_| FindingKind::Retried),
+    }
+}
+
+/// Which kind accounts for what a broken prompt lost.
+fn loss(entry: &Entry<'_>, is_in_loop: bool) -> Option<FindingKind> {
+    let cause = entry.cause()?;
+    if history_truncated::truncation(entry).is_some() && !cause.is_new_prompt() {
+        return Some(FindingKind::HistoryTruncated);
+    }
+    match cause {
+        Cause::Evicted => Some(FindingKind::Evicted),
+        Cause::ModelSwapped => Some(FindingKind::ModelSwap),
+        Cause::VolatileOpening => Some(FindingKind::VolatileOpening),
+        Cause::Compacted if is_in_loop => Some(FindingKind::CompactionLoop),
+        _ if cause.is_new_prompt() => None,
+        _ => Some(FindingKind::CacheBroken),
+    }
+}
+
+/// Of each request without an answer, the next with the same body.
+fn sent_again(entries: &[Entry<'_>]) -> BTreeMap<usize, usize> {
+    let mut unanswered: HashMap<usize, usize> = HashMap::new();
+    let mut again = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let Some(body) = entry.prompt else { continue };
+        if let Some(before) = unanswered.remove(&body)
+            && let Some(earlier) = entries.get(before)
+            && earlier.request.session == entry.request.session
+            && entry.request.ms_since(earlier.request).is_some_and(|ms| ms <= MOST_WAIT_MS)
+        {
+            again.insert(before, at);
+        }
+        if is_unanswered(entry) {
+            unanswered.insert(body, at);
+        }
+    }
+    again
+}
+
+/// Whether a request is known to have brought no answer.
+fn is_unanswered(entry: &Entry<'_>) -> bool {
+    // Probes are alike by nature, and who counts tokens does so again.
+    if !matches!(entry.request.kind, Kind::Conversation | Kind::Background) {
+        return false;
+    }
+    match entry.timing().and_then(|timing| timing.outcome) {
+        Some(Outcome::Failed | Outcome::TimedOut | Outcome::Disconnected) => true,
+        Some(_) => false,
+        // Only mode `claude` records answers.
+        None => entry.request.mode.as_deref() == Some("claude") && entry.request.response.is_none(),
+    }
+}

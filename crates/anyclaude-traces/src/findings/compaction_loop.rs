@@ -1,0 +1,136 @@
+//! A conversation is compacted again and again.
+//!
+//! Condition: [`LEAST_CONTINUATIONS`] continuations from a summary or more in one session,
+//! each within [`MOST_TURNS`] turns of the last (or of the session's beginning). Cost: what
+//! each continuation had to read behind the first difference, and the request that wrote
+//! the summary.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::history_truncated::truncation;
+use super::scene::{Entry, Scene, finding, sum_whole};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use crate::analysis::prefix::Cause;
+
+const LEAST_CONTINUATIONS: usize = 2;
+const MOST_TURNS: u64 = 10;
+
+pub(super) struct CompactionLoop;
+
+impl Rule for CompactionLoop {
+    fn kind(&self) -> FindingKind {
+        FindingKind::CompactionLoop
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| entry.row.is_none()) {
+            return Check::NotEnoughData;
+        }
+        let found: Vec<Finding> = loops(&scene.entries).iter().filter_map(|one| of(scene, one)).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+/// The continuations of one session, each with the turns since the last.
+#[derive(Debug, Default)]
+struct Loop {
+    continuations: Vec<(usize, u64)>,
+}
+
+fn of(scene: &Scene<'_>, one: &Loop) -> Option<Finding> {
+    let places = || one.continuations.iter().map(|(at, _)| *at);
+    let entries: Vec<&Entry<'_>> = places().filter_map(|at| scene.entries.get(at)).collect();
+    let read = || entries.iter().filter_map(|entry| Some((*entry, entry.tokens_behind_difference()?)));
+    let read_ms = scene.sum_reading_ms(read());
+    let summary_ms = sum_whole(places().map(|at| summary_ms(scene, at)));
+    let begins_with = entries.iter().filter_map(|entry| entry.prompt_tokens()).max();
+    let evidence = Evidence::CompactionLoop {
+        continuations: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        within_turns: one.continuations.iter().map(|(_, turns)| *turns).max()?,
+        tokens: sum_whole(read().map(|(_, tokens)| Some(tokens))),
+        read_ms,
+        summary_ms,
+    };
+    let cost = sum_whole([read_ms, summary_ms]);
+    let mut found = finding(FindingKind::CompactionLoop, entries, evidence).costing(cost, CostBasis::Fitted);
+    found.advice = Some(Advice::RoomBetweenCompactions { begins_with_tokens: begins_with });
+    Some(found)
+}
+
+/// Which of these entries are continuations in a loop.
+pub(super) fn continuations(entries: &[Entry<'_>]) -> BTreeSet<usize> {
+    loops(entries).iter().flat_map(|one| one.continuations.iter().map(|(at, _)| *at)).collect()
+}
+
+fn loops(entries: &[Entry<'_>]) -> Vec<Loop> {
+    let mut sessions: BTreeMap<_, (u64, Vec<Loop>)> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_conversation()) {
+        let (turns, loops) = sessions.entry(&entry.request.session).or_insert_with(|| (0, Vec::new()));
+        // A history that the proxy cut is another rule's.
+        if entry.cause() == Some(Cause::Compacted) && truncation(entry).is_none() {
+            if *turns > MOST_TURNS || loops.is_empty() {
+                loops.push(Loop::default());
+            }
+            if *turns <= MOST_TURNS
+                && let Some(one) = loops.last_mut()
+            {
+                one.continuations.push((at, *turns));
+            }
+            *turns = 0;
+        }
+        *turns += 1;
+    }
+    let loops = sessions.into_values().flat_map(|(_, loops)| loops);
+    loops.filter(|one| one.continuations.len() >= LEAST_CONTINUATIONS).collect()
+}
+
+/// How long the request took that wrote the summary from which the one at `at` goes on:
+/// the last of the session before it.
+pub(super) fn summary_ms(scene: &Scene<'_>, at: usize) -> Option<u64> {
+    let session = &scene.entries.get(at)?.request.session;
+    let before = scene.entries.get(..at)?.iter().rev().find(|entry| entry.request.session == *session)?;
+    let timing = before.timing()?;
+    timing.wall_ms.or(timing.total_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check_with, find_with, speeds};
+    use super::*;
+    use crate::model::CacheUse;
+
+    /// Sessions in which every so many turns a summary takes the place of the history.
+    fn session(continuations: usize, turns: usize) -> Vec<Made> {
+        let turn = || Made::new().prompt(10_000).read(1_000, 2_000).times(0, 5_000);
+        let mut made = vec![turn(); turns];
+        for _ in 0..continuations {
+            made.push(turn().read(8_000, 16_000).broke(Cause::Compacted, 100));
+            made.extend(vec![turn(); turns - 1]);
+        }
+        made
+    }
+
+    fn check(made: &[Made]) -> Check {
+        check_with(&CompactionLoop, made, |input| input.speeds = speeds(CacheUse::Reuses))
+    }
+
+    #[test]
+    fn two_continuations_within_ten_turns_each_show_it() {
+        let Check::Found(found) = check(&session(2, 10)) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(2 * (16_000 + 5_000))));
+        assert_eq!(check(&session(1, 10)), Check::Ok);
+        assert_eq!(check(&session(3, 11)), Check::Ok);
+    }
+
+    #[test]
+    fn a_history_that_the_proxy_cuts_is_no_loop() {
+        let made: Vec<Made> = session(3, 3).into_iter().map(|turn| turn.truncated(4, 8_192)).collect();
+        assert_eq!(check(&made), Check::Ok);
+    }
+
+    #[test]
+    fn the_loop_alone_accounts_for_its_continuations() {
+        let found = find_with(&session(2, 3), |input| input.speeds = speeds(CacheUse::Reuses));
+        assert!(found.iter().all(|one| one.kind != FindingKind::CacheBroken), "{found:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! Prompts do not fit into the context that the model was loaded with.
+//!
+//! Condition: the backend refused requests in words that name its context; or its count of
+//! prompt tokens stays where it is in [`LEAST_PLATEAU`] requests of a thread, while their
+//! prompts grow. The cost is not known: what a larger context would take, nobody measured.
+//! Refuted, for the second sign, where the proxy cut the history itself.
+
+use std::collections::BTreeMap;
+
+use super::history_truncated::truncation;
+use super::scene::{Entry, Scene, finding, float};
+use super::{Advice, Check, Evidence, Finding, FindingKind, OverflowSign, Rule};
+use crate::model::timing::Outcome;
+
+const LEAST_PLATEAU: usize = 3;
+/// Counts that differ by no more than this are the same.
+const PLATEAU_WIDTH: f64 = 0.01;
+/// So much must prompts grow meanwhile.
+const LEAST_GROWTH: f64 = 1.1;
+/// The largest count that a context can hold nowadays.
+const MOST_CONTEXT: u64 = 10_000_000;
+
+pub(super) struct ContextOverflow;
+
+impl Rule for ContextOverflow {
+    fn kind(&self) -> FindingKind {
+        FindingKind::ContextOverflow
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let refused = scene
+            .by_model(|entry| entry.claim == Some(FindingKind::ContextOverflow))
+            .into_values()
+            .filter_map(|entries| refused(scene, &entries));
+        let cut = plateaus(scene).into_iter().filter_map(|entries| stopped(scene, &entries));
+        let found: Vec<Finding> = refused.chain(cut).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+/// Whether the backend refused it because of its size.
+pub(super) fn is_refused(entry: &Entry<'_>) -> bool {
+    let Some(error) = entry.timing().and_then(|timing| timing.error.as_deref()) else { return false };
+    let error = error.to_ascii_lowercase();
+    let words = [
+        "n_ctx",
+        "n_keep",
+        "context length",
+        "context size",
+        "context window",
+        "context_length_exceeded",
+        "exceed_context_size",
+        "maximum context",
+        "prompt is too long",
+    ];
+    words.iter().any(|word| error.contains(word))
+}
+
+fn refused(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
+    let last = entries.last()?;
+    let figures: Vec<Figures> =
+        entries.iter().filter_map(|entry| Some(Figures::of(entry.timing()?.error.as_deref()?))).collect();
+    let needed_tokens = figures.iter().filter_map(|figures| figures.needed).max();
+    let context_tokens = figures.iter().filter_map(|figures| figures.context).max();
+    Some(of(scene, last, entries, OverflowSign::Refused, needed_tokens, context_tokens))
+}
+
+fn of(
+    scene: &Scene<'_>,
+    last: &Entry<'_>,
+    entries: &[&Entry<'_>],
+    sign: OverflowSign,
+    needed_tokens: Option<u64>,
+    context_tokens: Option<u64>,
+) -> Finding {
+    let of = scene.entries.iter().filter(|entry| entry.model == last.model).count();
+    let evidence = Evidence::ContextOverflow {
+        model: last.model.clone(),
+        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        of: u64::try_from(of).unwrap_or(u64::MAX),
+        sign,
+        needed_tokens,
+        context_tokens,
+    };
+    let mut found = finding(FindingKind::ContextOverflow, entries.iter().copied(), evidence);
+    found.advice = Some(Advice::LargerContext { tokens: needed_tokens.map(enough) });
+    found
+}
+
+/// A usual size of contexts that leaves an answer a quarter of the prompt's room.
+fn enough(needed: u64) -> u64 {
+    needed.saturating_add(needed / 4).checked_next_power_of_two().unwrap_or(needed)
+}
+
+/// The figures in the words of a refusal.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Figures {
+    needed: Option<u64>,
+    context: Option<u64>,
+}
+
+impl Figures {
+    /// The two largest figures that can be numbers of tokens: what does not fit is the
+    /// larger one.
+    fn of(error: &str) -> Self {
+        let is_joint = |c: char| c.is_ascii_digit() || c == ',';
+        let numbers = error.split(|c| !is_joint(c)).filter_map(|word| {
+            let digits: String = word.chars().filter(char::is_ascii_digit).collect();
+            digits.parse().ok().filter(|number| (512..MOST_CONTEXT).contains(number))
+        });
+        let mut numbers: Vec<u64> = numbers.collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        match *numbers.as_slice() {
+            [] => Self::default(),
+            [context] => Self { needed: None, context: Some(context) },
+            [.., context, needed] => Self { needed: Some(needed), context: Some(context) },
+        }
+    }
+}
+
+/// The ends of threads in which the count of prompt tokens stays the same while prompts
+/// grow.
+fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Vec<&'s Entry<'a>>> {
+    let mut threads: BTreeMap<_, Vec<&Entry<'a>>> = BTreeMap::new();
+    for entry in scene.entries.iter().filter(|entry| reported(entry).is_some()) {
+        let key = (entry.model.clone(), &entry.request.session, &entry.request.thread);
+        threads.entry(key).or_default().push(entry);
+    }
+    threads.into_values().filter_map(plateau).collect()
+}
+
+fn plateau<'s, 'a>(thread: Vec<&'s Entry<'a>>) -> Option<Vec<&'s Entry<'a>>> {
+    let most = thread.iter().filter_map(|entry| reported(entry)).max()?;
+    let is_on_it = |entry: &Entry<'_>| {
+        reported(entry).is_some_and(|tokens| float(tokens) >= float(most) * (1.0 - PLATEAU_WIDTH))
+    };
+    let from = thread.iter().rposition(|entry| !is_on_it(entry))? + 1;
+    let (before, on_it) = thread.split_at_checked(from)?;
+    let (first, last) = (on_it.first()?, on_it.last()?);
+    let bytes = |entry: &Entry<'_>| float(entry.request.sizes.body_bytes);
+    let has_grown = bytes(last) >= bytes(first) * LEAST_GROWTH;
+    // Before that, its counts followed the sizes: they are counts.
+    let lowest = before.iter().filter_map(|entry| reported(entry)).min()?;
+    let follows = float(lowest) < float(most) * (1.0 - 5.0 * PLATEAU_WIDTH);
+    let is_cut_by_proxy = on_it.iter().any(|entry| truncation(entry).is_some());
+    (on_it.len() >= LEAST_PLATEAU && has_grown && follows && !is_cut_by_proxy).then(|| on_it.to_vec())
+}
+
+fn stopped(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
+    let last = entries.last()?;
+    let most = entries.iter().filter_map(|entry| reported(entry)).max()?;
+    // The first one filled the context; the last one is larger by as much as its body.
+    let first = float(entries.first()?.request.sizes.body_bytes);
+    let needed = super::scene::whole(float(most) * float(last.request.sizes.body_bytes) / first);
+    Some(of(scene, last, entries, OverflowSign::StoppedGrowing, Some(needed), Some(most)))
+}
+
+/// What the backend reported as prompt tokens of a request that it answered.
+fn reported(entry: &Entry<'_>) -> Option<u64> {
+    let timing = entry.timing()?;
+    let is_answered = timing.outcome == Some(Outcome::Completed);
+    timing.prompt_tokens.filter(|tokens| is_answered && (1..MOST_CONTEXT).contains(tokens))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check};
+    use super::*;
+
+    const SAID: &str = "The number of tokens to keep from the initial prompt is greater than the context length \
+                        (n_keep: 16603>= n_ctx: 16384)";
+
+    #[test]
+    fn a_refusal_tells_what_did_not_fit() {
+        let made = [Made::new(), Made::new().failed(SAID), Made::new().failed(SAID)];
+        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        assert_eq!((found.len(), found[0].requests.len(), found[0].cost_ms), (1, 2, None));
+        let said = found[0].evidence.to_string();
+        assert!(
+            said.contains("2 of 3 requests") && said.contains("16,603") && said.contains("16,384"),
+            "{said}"
+        );
+        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
+        assert_eq!(check(&ContextOverflow, &[Made::new().failed("connect ECONNREFUSED")]), Check::Ok);
+    }
+
+    #[test]
+    fn words_of_several_backends_are_read() {
+        let figures = |needed, context| Figures { needed: Some(needed), context: Some(context) };
+        assert_eq!(Figures::of(SAID), figures(16_603, 16_384));
+        let openai =
+            "This model's maximum context length is 8192 tokens. However, you requested 9,100 tokens";
+        assert_eq!(Figures::of(openai), figures(9_100, 8_192));
+        let llama =
+            "request (17000 tokens) exceeds the available context size (16384 tokens), try increasing it";
+        assert_eq!(Figures::of(llama), figures(17_000, 16_384));
+    }
+
+    fn growing(tokens: &[u64]) -> Vec<Made> {
+        let made = tokens.iter().zip(0..);
+        made.map(|(&tokens, at)| Made::new().prompt(tokens).body_bytes(20_000 + 6_000 * at)).collect()
+    }
+
+    #[test]
+    fn counts_that_stop_while_prompts_grow_show_it() {
+        let made = growing(&[5_000, 6_500, 8_000, 8_190, 8_192, 8_192]);
+        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        assert_eq!(found[0].requests.len(), 3);
+        assert!(found[0].evidence.to_string().contains("8,192"), "{}", found[0].evidence);
+        assert_eq!(check(&ContextOverflow, &growing(&[5_000, 6_500, 8_000, 8_192, 8_192])), Check::Ok);
+    }
+
+    #[test]
+    fn a_proxy_that_cuts_refutes_it() {
+        let mut made = growing(&[5_000, 6_500, 8_190, 8_192, 8_192]);
+        assert!(matches!(check(&ContextOverflow, &made), Check::Found(_)));
+        made[4] = made[4].clone().truncated(2, 8_192);
+        assert_eq!(check(&ContextOverflow, &made), Check::Ok);
+    }
+}

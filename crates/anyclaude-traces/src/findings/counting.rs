@@ -1,0 +1,71 @@
+//! Requests that only ask for a token count are answered by a full generation.
+//!
+//! Condition: such requests that took time in a local backend. Cost: their time. Refuted
+//! where the backend's answer is recorded and holds no generation.
+
+use super::scene::{Entry, Model, Scene, finding, median, sum_whole};
+use super::{Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use crate::model::request::Kind;
+
+/// Counting alone takes less.
+const LEAST_MS: u64 = 500;
+
+pub(super) struct Counting;
+
+impl Rule for Counting {
+    fn kind(&self) -> FindingKind {
+        FindingKind::Counting
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let is_count = |entry: &Entry<'_>| {
+            entry.request.kind == Kind::CountTokens && entry.request.mode.as_deref() != Some("claude")
+        };
+        let counts = scene.by_model(|entry| is_count(entry) && entry.claim.is_none());
+        if counts.values().flatten().all(|entry| total_ms(entry).is_none()) {
+            return if counts.is_empty() { Check::Ok } else { Check::NotEnoughData };
+        }
+        let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
+            let took: Vec<&Entry<'_>> = entries
+                .into_iter()
+                .filter(|entry| total_ms(entry).is_some_and(|ms| ms >= LEAST_MS))
+                .collect();
+            let evidence = Evidence::Counting {
+                model,
+                requests: u64::try_from(took.len()).unwrap_or(u64::MAX),
+                median_ms: median(took.iter().filter_map(|entry| total_ms(entry)))?,
+            };
+            let cost = sum_whole(took.iter().map(|entry| total_ms(entry)));
+            Some(finding(FindingKind::Counting, took, evidence).costing(cost, CostBasis::Measured))
+        };
+        let found: Vec<Finding> = counts.into_iter().filter_map(of).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+
+    fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
+        let only_counted = |entry: &Entry<'_>| {
+            entry.request.response.as_ref().is_some_and(|response| response.output_tokens.is_none())
+        };
+        scene.of(finding).all(only_counted)
+    }
+}
+
+fn total_ms(entry: &Entry<'_>) -> Option<u64> {
+    entry.timing()?.total_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check};
+    use super::*;
+
+    #[test]
+    fn counts_that_took_a_generation_show_it() {
+        let count = |ms| Made::new().counting().times(0, ms);
+        let Check::Found(found) = check(&Counting, &[count(8_000), count(500), count(499)]) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(8_500)));
+        assert_eq!(check(&Counting, &[count(499)]), Check::Ok);
+        assert_eq!(check(&Counting, &[Made::new().counting()]), Check::NotEnoughData);
+        assert_eq!(check(&Counting, &[count(8_000).claude()]), Check::Ok);
+    }
+}

@@ -1,0 +1,104 @@
+//! Requests failed.
+//!
+//! Condition: requests that the log says failed, but for those that did not fit. They are
+//! told apart by the error's words. Cost: their time.
+
+use std::collections::BTreeMap;
+
+use super::scene::{Entry, Model, Scene, finding, sum_whole};
+use super::{Advice, Check, CostBasis, ErrorRemedy, Evidence, Finding, FindingKind, Rule};
+
+/// More of an error's words are not shown.
+const MOST_CHARS: usize = 160;
+
+pub(super) struct Failed;
+
+impl Rule for Failed {
+    fn kind(&self) -> FindingKind {
+        FindingKind::Failed
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| entry.timing().is_none()) {
+            return Check::NotEnoughData;
+        }
+        let mut errors: BTreeMap<(Model, Option<String>), Vec<&Entry<'_>>> = BTreeMap::new();
+        for entry in scene.entries.iter().filter(|entry| entry.claim == Some(FindingKind::Failed)) {
+            let error = entry.timing().and_then(|timing| timing.error.as_deref()).map(sort_of);
+            errors.entry((entry.model.clone(), error)).or_default().push(entry);
+        }
+        let found: Vec<Finding> = errors.into_values().filter_map(|entries| of(scene, &entries)).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
+    let first = entries.first()?;
+    let error = first.timing().and_then(|timing| timing.error.as_deref());
+    let of = scene.entries.iter().filter(|entry| entry.model == first.model).count();
+    let evidence = Evidence::Failed {
+        model: first.model.clone(),
+        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        of: u64::try_from(of).unwrap_or(u64::MAX),
+        error: error.map(shortened),
+    };
+    let cost = sum_whole(entries.iter().map(|entry| entry.timing()?.total_ms));
+    let mut found =
+        finding(FindingKind::Failed, entries.iter().copied(), evidence).costing(cost, CostBasis::Measured);
+    found.advice = error.and_then(remedy).map(Advice::ByError);
+    Some(found)
+}
+
+/// An error's words without what differs from one to the next.
+fn sort_of(error: &str) -> String {
+    error.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect()
+}
+
+/// The beginning of long words.
+fn shortened(error: &str) -> String {
+    let mut chars = error.chars();
+    let shown: String = chars.by_ref().take(MOST_CHARS).collect();
+    if chars.next().is_some() { format!("{shown}…") } else { shown }
+}
+
+/// What helps against an error that says this.
+fn remedy(error: &str) -> Option<ErrorRemedy> {
+    let error = error.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| error.contains(word));
+    if has(&["econnrefused", "connection refused", "enotfound"]) {
+        Some(ErrorRemedy::StartBackend)
+    } else if has(&["no models loaded", "no model loaded", "model not loaded", "model not found"]) {
+        Some(ErrorRemedy::LoadModel)
+    } else if has(&[
+        "out of memory",
+        "failed to allocate",
+        "insufficient memory",
+        "insufficient system resources",
+    ]) {
+        Some(ErrorRemedy::LessMemory)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check};
+    use super::*;
+
+    #[test]
+    fn failures_are_told_apart_by_their_words() {
+        let made = [
+            Made::new().failed("status 500 in 12 ms"),
+            Made::new().failed("connect ECONNREFUSED 127.0.0.1:1234"),
+            Made::new().failed("status 500 in 99 ms"),
+            Made::new(),
+        ];
+        let Check::Found(found) = check(&Failed, &made) else { panic!() };
+        let figures: Vec<_> =
+            found.iter().map(|one| (one.requests.len(), one.cost_ms, one.advice.clone())).collect();
+        let start = Some(Advice::ByError(ErrorRemedy::StartBackend));
+        assert_eq!(figures, [(1, Some(350), start), (2, Some(700), None)]);
+        assert_eq!(check(&Failed, &[Made::new()]), Check::Ok);
+    }
+}

@@ -1,0 +1,94 @@
+//! The client, or the proxy's time limit, left before the answer was there.
+//!
+//! Condition: requests that ended so. Cost: the time waited for nothing. A longer limit
+//! helps only who sent the same again: others left because they wanted to.
+
+use super::scene::{Entry, Model, Scene, finding, sum_whole};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Setting, SettingValue};
+use crate::model::timing::Outcome;
+
+/// Nobody's time limit is shorter.
+const LEAST_LIMIT_MS: u64 = 10_000;
+
+pub(super) struct GivenUp;
+
+impl Rule for GivenUp {
+    fn kind(&self) -> FindingKind {
+        FindingKind::GivenUp
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| outcome(entry).is_none()) {
+            return Check::NotEnoughData;
+        }
+        let models = scene.by_model(|entry| entry.claim == Some(FindingKind::GivenUp));
+        let found: Vec<Finding> = models.into_iter().map(of).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
+    let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| {
+        u64::try_from(entries.iter().filter(is_one).count()).unwrap_or(u64::MAX)
+    };
+    let by_client = |entry: &&&Entry<'_>| outcome(entry) == Some(Outcome::Disconnected);
+    let waited = entries.iter().filter_map(|entry| total_ms(entry));
+    let evidence = Evidence::GivenUp {
+        model,
+        by_client: count(&by_client),
+        by_time_limit: count(&|entry| !by_client(entry)),
+        sent_again: count(&|entry| entry.sent_again.is_some()),
+        longest_ms: waited.max(),
+    };
+    let cost = sum_whole(entries.iter().map(|entry| total_ms(entry)));
+    let limited = |entry: &&&Entry<'_>| by_client(entry) && entry.sent_again.is_some();
+    let limit = entries.iter().filter(limited).filter_map(|entry| total_ms(entry)).max();
+    let ms = limit.filter(|ms| *ms >= LEAST_LIMIT_MS).map(longer);
+    let mut found = finding(FindingKind::GivenUp, entries, evidence).costing(cost, CostBasis::Measured);
+    found.advice = ms.map(|ms| Advice::LongerTimeout { ms });
+    found.settings =
+        ms.map(|ms| vec![Setting::of_claude_code("env.API_TIMEOUT_MS", SettingValue::Text(ms.to_string()))]);
+    found
+}
+
+/// Twice the wait, in whole minutes.
+fn longer(ms: u64) -> u64 {
+    ms.saturating_mul(2).div_ceil(60_000).saturating_mul(60_000)
+}
+
+fn outcome(entry: &Entry<'_>) -> Option<Outcome> {
+    entry.timing()?.outcome
+}
+
+fn total_ms(entry: &Entry<'_>) -> Option<u64> {
+    entry.timing()?.total_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check};
+    use super::*;
+
+    fn left(body: usize, ms: u64) -> Made {
+        Made::new().body(body).outcome(Outcome::Disconnected, ms)
+    }
+
+    #[test]
+    fn who_left_and_sent_the_same_again_needs_a_longer_limit() {
+        let made = [left(1, 300_000), Made::new().at(301_000).body(1)];
+        let Check::Found(found) = check(&GivenUp, &made) else { panic!() };
+        assert_eq!(found[0].cost_ms, Some(300_000));
+        assert_eq!(found[0].advice, Some(Advice::LongerTimeout { ms: 600_000 }));
+    }
+
+    #[test]
+    fn who_left_for_good_gets_no_advice() {
+        let Check::Found(found) = check(&GivenUp, &[left(1, 300_000), Made::new().at(301_000).body(2)])
+        else {
+            panic!()
+        };
+        assert_eq!((found[0].advice.as_ref(), found[0].settings.as_ref()), (None, None));
+        assert_eq!(check(&GivenUp, &[Made::new()]), Check::Ok);
+        assert_eq!(check(&GivenUp, &[]), Check::NotEnoughData);
+    }
+}

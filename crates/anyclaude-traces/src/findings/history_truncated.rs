@@ -1,0 +1,96 @@
+//! The proxy cut the history to stay under a limit that it believes in.
+//!
+//! Condition: lines of its log that say so. Cost: the time to read again what the history
+//! without its beginning lost. Where the backend reuses nothing, nothing was lost by it.
+
+use super::scene::{Entry, Scene, finding};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use crate::model::{CacheUse, ProxyEdit, Truncation};
+
+pub(super) struct HistoryTruncated;
+
+impl Rule for HistoryTruncated {
+    fn kind(&self) -> FindingKind {
+        FindingKind::HistoryTruncated
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let found: Vec<Finding> = scene
+            .by_model(|entry| truncation(entry).is_some())
+            .into_values()
+            .filter_map(|entries| of(scene, &entries))
+            .collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
+    let last = entries.last()?;
+    let cuts = || entries.iter().filter_map(|entry| truncation(entry));
+    let limit_tokens = cuts().filter_map(|cut| cut.limit_tokens).max();
+    let largest_tokens = cuts().filter_map(|cut| cut.prompt_tokens).max();
+    let reuses = scene.cache(&last.model) != CacheUse::ReadsAll;
+    let lost = |entry: &Entry<'_>| entry.lost_tokens().filter(|_| reuses);
+    let evidence = Evidence::HistoryTruncated {
+        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        removed_messages: truncation(last).and_then(|cut| cut.removed_messages),
+        limit_tokens,
+        largest_tokens,
+        tokens: entries.iter().filter_map(|entry| lost(entry)).sum(),
+    };
+    let cost = scene.sum_reading_ms(entries.iter().filter_map(|entry| Some((*entry, lost(entry)?))));
+    let mut found = finding(FindingKind::HistoryTruncated, entries.iter().copied(), evidence)
+        .costing(cost, CostBasis::Fitted);
+    let context_tokens = last.request.process.as_ref().and_then(|process| process.context_length_tokens);
+    found.advice = Some(Advice::LargerLimit { limit_tokens, context_tokens, needed_tokens: largest_tokens });
+    Some(found)
+}
+
+/// What the proxy says that it cut of a request's history.
+pub(super) fn truncation(entry: &Entry<'_>) -> Option<Truncation> {
+    let facts = entry.request.log_facts.as_ref()?;
+    let removed = facts.edits.iter().find_map(|edit| match edit {
+        ProxyEdit::MessagesRemoved { messages } => Some(*messages),
+        _ => None,
+    });
+    let by_edit = || Some(Truncation { removed_messages: Some(removed?), ..Truncation::default() });
+    facts.truncation.or_else(by_edit).filter(|cut| cut.removed_messages != Some(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check_with, find_with, speeds};
+    use super::*;
+    use crate::analysis::prefix::Cause;
+
+    fn cut(removed: u64) -> [Made; 2] {
+        let cut = Made::new().prompt(10_000).read(9_000, 18_000).broke(Cause::HistoryEdited, 4_000);
+        [Made::new(), cut.truncated(removed, 26_214)]
+    }
+
+    #[test]
+    fn dropped_messages_show_it_and_a_line_that_drops_none_does_not() {
+        let check = |removed| {
+            check_with(&HistoryTruncated, &cut(removed), |input| input.speeds = speeds(CacheUse::Reuses))
+        };
+        let Check::Found(found) = check(4) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, Some(8_000)));
+        assert!(found[0].evidence.to_string().contains("26,214"));
+        assert_eq!(check(0), Check::Ok);
+    }
+
+    #[test]
+    fn it_alone_accounts_for_the_break() {
+        let kinds = |cache| -> Vec<FindingKind> {
+            let found = find_with(&cut(4), |input| input.speeds = speeds(cache));
+            found.iter().map(|one| one.kind).collect()
+        };
+        assert_eq!(kinds(CacheUse::Reuses), [FindingKind::HistoryTruncated]);
+    }
+
+    #[test]
+    fn without_a_cache_it_cost_nothing() {
+        let found = find_with(&cut(4), |input| input.speeds = speeds(CacheUse::ReadsAll));
+        assert_eq!(found[0].cost_ms, None);
+    }
+}

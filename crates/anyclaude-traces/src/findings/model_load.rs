@@ -1,0 +1,140 @@
+//! A request waited until the model was loaded.
+//!
+//! Condition: load parts, of any cause but models that take turns ([`model_swap`]). Cost:
+//! these, and reading again what the load emptied the cache of.
+
+use super::scene::{Entry, Scene, finding, sum_whole};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, model_swap};
+use crate::analysis::prefix::Cause;
+
+/// Shorter pauses are no idleness.
+const LEAST_IDLE_MS: i64 = 60_000;
+
+pub(super) struct ModelLoad;
+
+impl Rule for ModelLoad {
+    fn kind(&self) -> FindingKind {
+        FindingKind::ModelLoad
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| loaded_ms(entry).is_none()) {
+            return Check::NotEnoughData;
+        }
+        let swaps = model_swap::swaps(scene);
+        let loads = scene.entries.iter().enumerate().filter(|(at, entry)| {
+            loaded_ms(entry).is_some_and(|ms| ms > 0) && !swaps.values().flatten().any(|swap| swap == at)
+        });
+        let mut models: std::collections::BTreeMap<_, Vec<usize>> = std::collections::BTreeMap::new();
+        for (at, entry) in loads {
+            models.entry(entry.model.clone()).or_default().push(at);
+        }
+        let found: Vec<Finding> = models.into_values().map(|loads| of(scene, &loads)).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+fn of(scene: &Scene<'_>, loads: &[usize]) -> Finding {
+    let entries: Vec<&Entry<'_>> = loads.iter().filter_map(|at| scene.entries.get(*at)).collect();
+    let mut reasons: Vec<(LoadReason, u64)> = Vec::new();
+    for &at in loads {
+        let reason = reason(scene, at);
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, n)) => *n += 1,
+            None => reasons.push((reason, 1)),
+        }
+    }
+    let idle_minutes = reasons.iter().filter_map(|(reason, _)| match reason {
+        LoadReason::Idle { minutes } => Some(*minutes),
+        _ => None,
+    });
+    let advice = Advice::KeepLoaded { idle_minutes: idle_minutes.max() };
+    let (load_ms, again_tokens) = (load_ms(&entries), again_tokens(&entries));
+    let evidence = Evidence::ModelLoad {
+        model: entries.first().and_then(|entry| entry.model.clone()),
+        reasons,
+        load_ms,
+        again_tokens,
+    };
+    let mut found = finding(FindingKind::ModelLoad, entries.iter().copied(), evidence)
+        .costing(cost(scene, &entries), CostBasis::Fitted);
+    found.advice = Some(advice);
+    found
+}
+
+/// Why the model had to be loaded.
+fn reason(scene: &Scene<'_>, at: usize) -> LoadReason {
+    let Some(entry) = scene.entries.get(at) else { return LoadReason::Unknown };
+    let before = scene.before(at);
+    if before.is_some_and(|before| before.model != entry.model) {
+        return LoadReason::OtherModel;
+    }
+    let idle = before.and_then(|before| Some(entry.start()?.ms_since(before.end()?)));
+    match idle {
+        Some(ms) if ms >= LEAST_IDLE_MS => {
+            LoadReason::Idle { minutes: u64::try_from(ms / 60_000).unwrap_or(0) }
+        }
+        _ if entry.request.concurrency.is_some_and(|concurrency| concurrency.cold_start) => {
+            LoadReason::ProcessStart
+        }
+        None => LoadReason::ProcessStart,
+        Some(_) => LoadReason::Unknown,
+    }
+}
+
+pub(super) fn loaded_ms(entry: &Entry<'_>) -> Option<u64> {
+    entry.timing()?.load_ms
+}
+
+/// How long these waited for a load.
+pub(super) fn load_ms(entries: &[&Entry<'_>]) -> u64 {
+    sum_whole(entries.iter().map(|entry| loaded_ms(entry))).unwrap_or(0)
+}
+
+/// What these had to read again because a load had emptied the cache.
+pub(super) fn again_tokens(entries: &[&Entry<'_>]) -> u64 {
+    entries.iter().map(|entry| lost_by_load(entry)).sum()
+}
+
+fn lost_by_load(entry: &Entry<'_>) -> u64 {
+    let swapped = (entry.cause() == Some(Cause::ModelSwapped)).then(|| entry.lost_tokens()).flatten();
+    swapped.unwrap_or(0).max(entry.again_tokens())
+}
+
+/// Loading, and reading again.
+pub(super) fn cost(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<u64> {
+    let again = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost_by_load(entry))));
+    Some(load_ms(entries) + again.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check, check_with, speeds};
+    use super::*;
+    use crate::model::CacheUse;
+
+    #[test]
+    fn a_load_after_idleness_is_named_and_what_the_cache_lost_counted() {
+        let made =
+            [Made::new().at(0), Made::new().at(40 * 60_000).load(9_000).again(2_000).read(4_000, 2_500)];
+        let found = check_with(&ModelLoad, &made, |input| input.speeds = speeds(CacheUse::Reuses));
+        let Check::Found(found) = found else { panic!() };
+        // 2,000 tokens would take 4 s; it read for 2.5 s in all.
+        assert_eq!(found[0].cost_ms, Some(9_000 + 2_500));
+        assert_eq!(found[0].advice, Some(Advice::KeepLoaded { idle_minutes: Some(39) }));
+    }
+
+    #[test]
+    fn no_load_is_no_finding_and_no_parts_say_nothing() {
+        assert_eq!(check(&ModelLoad, &[Made::new().load(0)]), Check::Ok);
+        assert_eq!(check(&ModelLoad, &[Made::new()]), Check::NotEnoughData);
+    }
+
+    #[test]
+    fn loads_of_models_that_take_turns_are_left_to_the_other_rule() {
+        let turn = |at: i64, model: &'static str| Made::new().at(at * 10_000).model(model).load(3_000);
+        let made = [turn(0, "a"), turn(1, "b"), turn(2, "a"), turn(3, "b"), turn(4, "a")];
+        let Check::Found(found) = check(&ModelLoad, &made) else { panic!() };
+        assert_eq!(found.iter().map(|one| one.requests.len()).sum::<usize>(), 1);
+    }
+}

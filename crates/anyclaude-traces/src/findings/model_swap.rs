@@ -1,0 +1,147 @@
+//! Two models take turns in a backend that holds one.
+//!
+//! Condition: [`LEAST_SWAPS`] requests or more right after another model answered on the
+//! same backend, that waited for a load or found their cache gone. Cost: these loads, and
+//! reading again what the cache lost. Refuted where reading took less than half as long as
+//! reading it all again does: then the backend holds both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::model_load::{again_tokens, cost, load_ms, loaded_ms};
+use super::scene::{Entry, Model, Scene, finding, float};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use crate::analysis::prefix::Cause;
+use crate::model::request::Kind;
+
+const LEAST_SWAPS: usize = 2;
+/// Less is not worth naming.
+const LEAST_TOKENS: u64 = 500;
+
+pub(super) struct ModelSwap;
+
+impl Rule for ModelSwap {
+    fn kind(&self) -> FindingKind {
+        FindingKind::ModelSwap
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| loaded_ms(entry).is_none()) {
+            return Check::NotEnoughData;
+        }
+        let found: Vec<Finding> = swaps(scene).iter().map(|(model, swaps)| of(scene, model, swaps)).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+fn of(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
+    let entries: Vec<&Entry<'_>> = swaps.iter().filter_map(|at| scene.entries.get(*at)).collect();
+    let before = swaps.iter().filter_map(|at| scene.before(*at)?.model.clone());
+    let others: BTreeSet<_> = before.collect();
+    let evidence = Evidence::ModelSwap {
+        model: model.clone(),
+        others: others.iter().cloned().collect(),
+        loads: u64::try_from(swaps.len()).unwrap_or(u64::MAX),
+        load_ms: load_ms(&entries),
+        again_tokens: again_tokens(&entries),
+    };
+    let mut found = finding(FindingKind::ModelSwap, entries.iter().copied(), evidence)
+        .costing(cost(scene, &entries), CostBasis::Fitted);
+    let models: BTreeSet<Model> = others.into_iter().map(Some).chain([model.clone()]).collect();
+    found.advice = Some(main(scene, &models).map_or(Advice::RoomForBoth, |main| Advice::OneModel { main }));
+    found
+}
+
+/// The one of these models that answers conversations, where the others answer background
+/// requests alone.
+fn main(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Option<Arc<str>> {
+    let entries = |model: &Model| {
+        let model = model.clone();
+        scene.entries.iter().filter(move |entry| entry.model == model)
+    };
+    let (mains, sides): (Vec<_>, Vec<_>) =
+        models.iter().partition(|model| entries(model).any(Entry::is_conversation));
+    let [main] = mains.as_slice() else { return None };
+    let is_background = |entry: &Entry<'_>| entry.request.kind == Kind::Background;
+    sides.iter().all(|side| entries(side).all(is_background)).then(|| (*main).clone())?
+}
+
+/// The requests of each model right after another one answered that paid for it, where
+/// these are not single.
+pub(super) fn swaps(scene: &Scene<'_>) -> BTreeMap<Model, Vec<usize>> {
+    let mut swaps: BTreeMap<Model, Vec<usize>> = BTreeMap::new();
+    for (at, entry) in scene.entries.iter().enumerate() {
+        let is_after_other = || scene.before(at).is_some_and(|before| before.model != entry.model);
+        let paid = loaded_ms(entry).is_some_and(|ms| ms > 0) || has_lost_cache(scene, entry);
+        if paid && entry.model.is_some() && is_after_other() {
+            swaps.entry(entry.model.clone()).or_default().push(at);
+        }
+    }
+    // Two models that take turns are loaded in turn: the loads of both count.
+    let all: usize = swaps.values().map(Vec::len).sum();
+    if all < LEAST_SWAPS { BTreeMap::new() } else { swaps }
+}
+
+/// Whether it found its cache gone because of another model, and took as long as that
+/// takes.
+fn has_lost_cache(scene: &Scene<'_>, entry: &Entry<'_>) -> bool {
+    let is_swapped = entry.cause() == Some(Cause::ModelSwapped);
+    let Some(lost) = entry.lost_tokens().filter(|lost| is_swapped && *lost >= LEAST_TOKENS) else {
+        return false;
+    };
+    let takes = scene.speeds.get(&entry.model).and_then(|speeds| speeds.reading_ms(float(lost)));
+    let took = entry.timing().and_then(|timing| timing.read_ms).map(float);
+    takes.zip(took).is_some_and(|(takes, took)| took * 2.0 >= takes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check, check_with, speeds};
+    use super::*;
+    use crate::model::CacheUse;
+
+    fn turns(models: &[&'static str]) -> Vec<Made> {
+        let made = models.iter().zip(0..);
+        made.map(|(model, at)| Made::new().at(at * 10_000).model(model).load(3_000)).collect()
+    }
+
+    #[test]
+    fn two_loads_after_another_model_are_a_swap() {
+        let Check::Found(found) = check(&ModelSwap, &turns(&["a", "b", "a"])) else { panic!() };
+        assert_eq!(found.iter().filter_map(|one| one.cost_ms).sum::<u64>(), 6_000);
+        assert_eq!(found[0].advice, Some(Advice::RoomForBoth));
+    }
+
+    #[test]
+    fn a_cache_that_is_gone_is_a_swap_and_a_model_that_is_still_there_is_not() {
+        let turns = |read_ms| {
+            let lost = |at: i64| {
+                Made::new()
+                    .at(at * 10_000)
+                    .prompt(9_000)
+                    .read(9_000, read_ms)
+                    .broke(Cause::ModelSwapped, 8_000)
+            };
+            let other = |at: i64| Made::new().at(at * 10_000).model("b").load(0);
+            check_with(&ModelSwap, &[other(0), lost(1), other(2), lost(3)], |input| {
+                input.speeds = speeds(CacheUse::Unknown);
+            })
+        };
+        let Check::Found(found) = turns(18_000) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(32_000)));
+        assert_eq!(turns(7_999), Check::Ok);
+    }
+
+    #[test]
+    fn one_is_not() {
+        assert_eq!(check(&ModelSwap, &turns(&["a", "a", "b"])), Check::Ok);
+    }
+
+    #[test]
+    fn background_requests_can_go_to_the_model_of_the_conversation() {
+        let mut made = turns(&["a", "b", "a"]);
+        made[1] = made[1].clone().background();
+        let Check::Found(found) = check(&ModelSwap, &made) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::OneModel { main: "a".into() }));
+    }
+}

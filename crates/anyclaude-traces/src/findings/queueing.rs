@@ -1,0 +1,145 @@
+//! Requests waited for others in the backend.
+//!
+//! Condition: queue parts. Cost: their sum. Refuted where none of the requests shared the
+//! backend with another.
+
+use super::scene::{Entry, Model, Scene, finding, float, sum_whole};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+
+/// The largest number of slots that is tried.
+const MOST_SLOTS: usize = 16;
+/// What is left of a wait that is as good as gone, and how far a simulated wait may be
+/// from the measured one to stand for it.
+const STILL_WAITING: f64 = 0.2;
+
+pub(super) struct Queueing;
+
+impl Rule for Queueing {
+    fn kind(&self) -> FindingKind {
+        FindingKind::Queueing
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let known = scene.by_model(|entry| queue_ms(entry).is_some());
+        if known.is_empty() {
+            return Check::NotEnoughData;
+        }
+        let mut found = Vec::new();
+        for (model, entries) in known {
+            let queued: Vec<&Entry<'_>> =
+                entries.iter().copied().filter(|entry| queue_ms(entry).is_some_and(|ms| ms > 0)).collect();
+            let Some(cost) = sum_whole(queued.iter().map(|entry| queue_ms(entry))).filter(|ms| *ms > 0)
+            else {
+                continue;
+            };
+            let evidence = Evidence::Queueing {
+                model: model.clone(),
+                requests: u64::try_from(queued.len()).unwrap_or(u64::MAX),
+                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                queue_ms: cost,
+                most_at_once: most_at_once(scene, &queued),
+            };
+            let mut one =
+                finding(FindingKind::Queueing, queued, evidence).costing(Some(cost), CostBasis::Fitted);
+            one.advice = Some(Advice::FewerAtOnce { slots: slots(scene, &model) });
+            found.push(one);
+        }
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+
+    fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
+        scene.of(finding).all(|entry| entry.request.concurrency.is_some_and(|one| !one.overlapped))
+    }
+}
+
+fn queue_ms(entry: &Entry<'_>) -> Option<u64> {
+    entry.timing()?.queue_ms
+}
+
+/// The smallest number of slots with which nobody would have waited long, and what that
+/// saves: in a queue that serves the requests as they came, each as long as it took less
+/// its own wait.
+fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
+    let stays = scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| {
+        let total = entry.timing()?.total_ms?;
+        Some((entry.start()?.unix_ms(), total.saturating_sub(queue_ms(entry).unwrap_or(0))))
+    });
+    let mut stays: Vec<(i64, u64)> = stays.collect();
+    stays.sort_unstable();
+    let measured: u64 =
+        scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| queue_ms(entry)).sum();
+    let waits: Vec<u64> = (1..=MOST_SLOTS).map(|slots| simulated_wait_ms(&stays, slots)).collect();
+    let (now, wait) = waits.iter().enumerate().min_by_key(|(_, wait)| wait.abs_diff(measured))?;
+    let (enough, left) = waits
+        .iter()
+        .enumerate()
+        .skip(now + 1)
+        .find(|(_, left)| float(**left) <= float(*wait) * STILL_WAITING)?;
+    let gain = measured.saturating_sub(*left);
+    let is_like_this = float(wait.abs_diff(measured)) <= float(measured) * STILL_WAITING;
+    (gain > 0 && is_like_this).then_some((u64::try_from(enough + 1).ok()?, gain))
+}
+
+/// How long these wait in all, where so many are served at a time.
+fn simulated_wait_ms(stays: &[(i64, u64)], slots: usize) -> u64 {
+    let mut free = vec![i64::MIN; slots];
+    let mut waited = 0;
+    for &(start, service) in stays {
+        let Some(slot) = free.iter_mut().min() else { return 0 };
+        let begins = start.max(*slot);
+        waited += u64::try_from(begins - start).unwrap_or(0);
+        *slot = begins.saturating_add_unsigned(service);
+    }
+    waited
+}
+
+/// How many requests of the scene were in the backend at a time with one of these.
+fn most_at_once(scene: &Scene<'_>, queued: &[&Entry<'_>]) -> u64 {
+    let spans: Vec<_> =
+        scene.entries.iter().filter_map(|entry| Some((entry.start()?, entry.end()?))).collect();
+    let at_start = |entry: &&Entry<'_>| {
+        let start = entry.start()?;
+        let there = spans.iter().filter(|(from, to)| *from <= start && start < *to).count();
+        u64::try_from(there).ok()
+    };
+    queued.iter().filter_map(at_start).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check, refuted};
+    use super::*;
+
+    fn waits() -> Vec<Made> {
+        (0..3)
+            .map(|at| Made::new().at(at * 100).queue(u64::try_from(at).unwrap() * 2_000).overlapped())
+            .collect()
+    }
+
+    #[test]
+    fn what_waited_is_summed() {
+        let Check::Found(found) = check(&Queueing, &waits()) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(6_000)));
+        assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: None }));
+        assert_eq!(check(&Queueing, &[Made::new().queue(0)]), Check::Ok);
+        assert_eq!(check(&Queueing, &[Made::new()]), Check::NotEnoughData);
+    }
+
+    #[test]
+    fn slots_are_named_where_the_simulation_gains() {
+        // Three that came together, 2 s each, one after the other.
+        let one = |at: u64| Made::new().at(0).times(0, 2_000 * (at + 1)).queue(2_000 * at).overlapped();
+        let Check::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: Some((3, 6_000)) }));
+        // Nothing like the times of any queue.
+        let one = |at: u64| Made::new().at(0).times(0, 90_000).queue(2_000 * at).overlapped();
+        let Check::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: None }));
+    }
+
+    #[test]
+    fn who_was_alone_did_not_wait() {
+        assert!(refuted(&Queueing, &[Made::new().queue(500).alone()]));
+        assert!(!refuted(&Queueing, &waits()));
+    }
+}

@@ -1,0 +1,80 @@
+//! Requests were sent again after a failure.
+//!
+//! Condition: the same body again after a request that brought no answer. Cost: the time of
+//! such tries that no other finding accounts for; unknown where no log tells it.
+
+use std::collections::HashSet;
+
+use super::scene::{Entry, Model, Scene, finding, median, sum_whole};
+use super::{Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+
+pub(super) struct Retried;
+
+impl Rule for Retried {
+    fn kind(&self) -> FindingKind {
+        FindingKind::Retried
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| entry.prompt.is_none()) {
+            return Check::NotEnoughData;
+        }
+        let models = scene.by_model(|entry| entry.sent_again.is_some());
+        let found: Vec<Finding> = models.into_iter().map(|one| of(scene, one)).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+fn of(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
+    let bodies: HashSet<_> = entries.iter().map(|entry| entry.prompt).collect();
+    let pause = |entry: &&Entry<'_>| {
+        let next = scene.entries.get(entry.sent_again?)?;
+        let from = entry.end().or(entry.start())?;
+        u64::try_from(next.start()?.ms_since(from)).ok()
+    };
+    let evidence = Evidence::Retried {
+        model,
+        tries: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        bodies: u64::try_from(bodies.len()).unwrap_or(u64::MAX),
+        pause_ms: median(entries.iter().filter_map(pause)),
+    };
+    let own = entries.iter().filter(|entry| entry.claim == Some(FindingKind::Retried));
+    let cost = sum_whole(own.map(|entry| entry.timing()?.total_ms));
+    finding(FindingKind::Retried, entries, evidence).costing(cost, CostBasis::Measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check, find};
+    use super::*;
+
+    fn refused(at: i64, body: usize) -> Made {
+        Made::new().claude().at(at).body(body)
+    }
+
+    #[test]
+    fn the_same_again_after_no_answer_shows_it() {
+        let made = [refused(0, 1), refused(20_000, 1).answered(3_000)];
+        let Check::Found(found) = check(&Retried, &made) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, None));
+        let said = found[0].evidence.to_string();
+        assert!(said.contains("20.0 s later (median)"), "{said}");
+    }
+
+    #[test]
+    fn another_body_or_an_answer_in_between_does_not() {
+        assert_eq!(check(&Retried, &[refused(0, 1), refused(20_000, 2).answered(3_000)]), Check::Ok);
+        let twice = [refused(0, 1).answered(3_000), refused(20_000, 1).answered(3_000)];
+        assert_eq!(check(&Retried, &twice), Check::Ok);
+        assert_eq!(check(&Retried, &[refused(0, 1), refused(601_000, 1).answered(3_000)]), Check::Ok);
+    }
+
+    #[test]
+    fn the_time_of_a_failed_try_is_claimed_once() {
+        let made = [Made::new().body(1).failed("out of memory"), Made::new().at(9_000).body(1)];
+        let found = find(&made);
+        let of = |kind| found.iter().find(|one| one.kind == kind).unwrap();
+        assert_eq!(of(FindingKind::Failed).cost_ms, Some(350));
+        assert_eq!(of(FindingKind::Retried).cost_ms, None);
+    }
+}

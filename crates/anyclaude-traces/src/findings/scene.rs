@@ -1,0 +1,286 @@
+//! The requests, put together with what is known of each, and the questions that
+//! several rules ask.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::claims;
+use super::input::{FindingsInput, MoreSlots};
+use super::{CostBasis, Evidence, Finding, FindingKind};
+use crate::analysis::prefix::{Break, Cause, PrefixRequest};
+use crate::analysis::tool_cost::ToolCosts;
+use crate::model::request::{Kind, Request, TracePath};
+use crate::model::stats::Stats;
+use crate::model::time::Timestamp;
+use crate::model::timing::{CachedSource, Timing};
+use crate::model::{CacheUse, Speeds};
+use crate::prompt_cache::SimulatedCache;
+
+/// The model of a request: see [`Request::model_group`].
+pub(super) type Model = Option<Arc<str>>;
+
+/// A request, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) request: &'a Request,
+    pub(super) model: Model,
+    pub(super) row: Option<&'a PrefixRequest>,
+    /// A number that it shares with every request of the same prompt.
+    pub(super) prompt: Option<usize>,
+    /// Which kind of finding accounts for its time, where it brought no answer.
+    pub(super) claim: Option<FindingKind>,
+    /// The next request with the same body, which this one's failure explains.
+    pub(super) sent_again: Option<usize>,
+    /// Which kind of finding accounts for what its broken prompt lost.
+    pub(super) loss: Option<FindingKind>,
+}
+
+impl<'a> Entry<'a> {
+    pub(super) fn timing(&self) -> Option<&'a Timing> {
+        self.request.timing.as_deref()
+    }
+
+    pub(super) fn path(&self) -> TracePath {
+        self.request.path.clone()
+    }
+
+    pub(super) fn broken(&self) -> Option<&'a Break> {
+        self.row?.break_.as_ref()
+    }
+
+    pub(super) fn cause(&self) -> Option<Cause> {
+        Some(self.broken()?.cause)
+    }
+
+    /// When it reached the backend; where no log tells, when it was recorded.
+    pub(super) fn start(&self) -> Option<Timestamp> {
+        self.timing().and_then(|timing| timing.start).or(self.request.timestamp)
+    }
+
+    pub(super) fn end(&self) -> Option<Timestamp> {
+        let total = i64::try_from(self.timing()?.total_ms?).ok()?;
+        Some(self.start()?.plus_ms(total))
+    }
+
+    pub(super) fn is_conversation(&self) -> bool {
+        self.request.kind == Kind::Conversation
+    }
+
+    /// The tokens of its prompt, as far as they are believed.
+    pub(super) fn prompt_tokens(&self) -> Option<u64> {
+        self.timing()?.believed_prompt_tokens().filter(|tokens| *tokens > 0)
+    }
+
+    /// The share of its prompt that the simulated cache held.
+    pub(super) fn reusable_share(&self) -> Option<f64> {
+        let row = self.row?;
+        (row.prompt_bytes > 0).then(|| float(row.reusable_bytes) / float(row.prompt_bytes))
+    }
+
+    /// The tokens of its prompt that the simulated cache held.
+    pub(super) fn reusable_tokens(&self) -> Option<u64> {
+        Some(whole(float(self.prompt_tokens()?) * self.reusable_share()?))
+    }
+
+    /// Whether the count of cached tokens is the backend's own.
+    pub(super) fn counts_cached(&self) -> bool {
+        let source = self.timing().and_then(|timing| timing.cached_source);
+        matches!(source, Some(CachedSource::ServerLog | CachedSource::Reported))
+    }
+
+    /// What its broken prompt had to read again: no more than it read at all.
+    pub(super) fn lost_tokens(&self) -> Option<u64> {
+        let lost = self.broken()?.lost_tokens?;
+        let read = self.timing().and_then(|timing| timing.read_tokens);
+        Some(read.map_or(lost, |read| read.min(lost)))
+    }
+
+    /// What it had to read although an earlier turn had it.
+    pub(super) fn again_tokens(&self) -> u64 {
+        let again = self.timing().and_then(|timing| timing.again_tokens);
+        again.and_then(|again| u64::try_from(again).ok()).unwrap_or(0)
+    }
+
+    /// Everything that had to be read behind the first difference.
+    pub(super) fn tokens_behind_difference(&self) -> Option<u64> {
+        let read = self.timing().and_then(|timing| timing.read_tokens);
+        read.or_else(|| Some(self.prompt_tokens()? - self.reusable_tokens()?.min(self.prompt_tokens()?)))
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Scene<'a> {
+    pub(super) entries: Vec<Entry<'a>>,
+    pub(super) speeds: &'a BTreeMap<Model, Speeds>,
+    pub(super) tool_costs: Option<&'a ToolCosts>,
+    pub(super) simulated: Option<SimulatedCache>,
+    slots: &'a [MoreSlots],
+    by_path: HashMap<&'a TracePath, usize>,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(input: &'a FindingsInput<'a>) -> Self {
+        let rows: HashMap<&TracePath, &PrefixRequest> =
+            input.prefix.iter().map(|row| (&row.path, row)).collect();
+        let entry = |request: &&'a Request| Entry {
+            request,
+            model: request.model_group(),
+            row: rows.get(&request.path).copied(),
+            prompt: input.prompt_ids.get(&request.path).copied(),
+            claim: None,
+            sent_again: None,
+            loss: None,
+        };
+        let entries: Vec<Entry<'_>> = input.requests.iter().map(entry).collect();
+        let by_path = input.requests.iter().enumerate().map(|(at, request)| (&request.path, at)).collect();
+        let mut scene = Self {
+            entries,
+            speeds: &input.speeds,
+            tool_costs: input.tool_costs,
+            simulated: input.cache,
+            slots: &input.slots,
+            by_path,
+        };
+        claims::settle(&mut scene);
+        scene
+    }
+
+    pub(super) fn entry(&self, path: &TracePath) -> Option<&Entry<'a>> {
+        self.entries.get(*self.by_path.get(path)?)
+    }
+
+    /// The entries of a finding's requests.
+    pub(super) fn of<'s>(&'s self, finding: &'s Finding) -> impl Iterator<Item = &'s Entry<'a>> {
+        finding.requests.iter().filter_map(|path| self.entry(path))
+    }
+
+    /// These entries by model, in order of time.
+    pub(super) fn by_model(&self, is_one: impl Fn(&Entry<'a>) -> bool) -> BTreeMap<Model, Vec<&Entry<'a>>> {
+        let mut models: BTreeMap<Model, Vec<&Entry<'a>>> = BTreeMap::new();
+        for entry in self.entries.iter().filter(|entry| is_one(entry)) {
+            models.entry(entry.model.clone()).or_default().push(entry);
+        }
+        models
+    }
+
+    pub(super) fn cache(&self, model: &Model) -> CacheUse {
+        self.speeds.get(model).map_or(CacheUse::Unknown, |speeds| speeds.cache)
+    }
+
+    pub(super) fn read_tokens_per_second(&self, model: &Model) -> Option<f64> {
+        self.speeds.get(model)?.read_tokens_per_second.filter(|speed| *speed > 0.0)
+    }
+
+    /// What a request lost by reading so many tokens: no more than it took to read all.
+    pub(super) fn reading_ms(&self, entry: &Entry<'_>, tokens: u64) -> Option<f64> {
+        let ms = self.speeds.get(&entry.model)?.reading_ms(float(tokens))?;
+        let took = entry.timing().and_then(|timing| timing.read_ms).map(float);
+        Some(took.map_or(ms, |took| took.min(ms)))
+    }
+
+    /// The same over several requests; `None` where it is known of none.
+    pub(super) fn sum_reading_ms<'e>(
+        &self,
+        entries: impl IntoIterator<Item = (&'e Entry<'a>, u64)>,
+    ) -> Option<u64>
+    where
+        'a: 'e,
+    {
+        sum(entries.into_iter().map(|(entry, tokens)| self.reading_ms(entry, tokens))).map(whole)
+    }
+
+    /// Whether a finding claims to have cost more than its requests took.
+    pub(super) fn took_less_than(&self, finding: &Finding) -> bool {
+        // What debug logging and the summaries before a continuation cost is not in the
+        // listed requests alone.
+        if matches!(finding.kind, FindingKind::DebugLogging | FindingKind::CompactionLoop) {
+            return false;
+        }
+        let took = |entry: &Entry<'_>| {
+            let timing = entry.timing()?;
+            timing.wall_ms.or(timing.total_ms)
+        };
+        let took: Option<u64> = self.of(finding).map(took).sum();
+        finding.cost_ms.zip(took).is_some_and(|(cost, took)| cost > took)
+    }
+
+    /// The request that the same backend served before this one.
+    pub(super) fn before(&self, at: usize) -> Option<&Entry<'a>> {
+        let entry = self.entries.get(at)?;
+        let backend = |entry: &Entry<'a>| entry.request.run.clone();
+        let is_same = |other: &&Entry<'a>| {
+            other.model.is_some() && (other.timing().is_some() || backend(other) == backend(entry))
+        };
+        self.entries.get(..at)?.iter().rev().find(is_same)
+    }
+
+    /// What the cache of a model would do with more slots, fewest first.
+    pub(super) fn more_slots<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s MoreSlots> {
+        self.slots.iter().filter(move |outcome| outcome.model == *model)
+    }
+}
+
+/// A finding about these requests, with no cost and no advice yet.
+pub(super) fn finding<'e, 'a: 'e>(
+    kind: FindingKind,
+    entries: impl IntoIterator<Item = &'e Entry<'a>>,
+    evidence: Evidence,
+) -> Finding {
+    let mut requests = Vec::new();
+    let mut models = Vec::new();
+    for entry in entries {
+        requests.push(entry.path());
+        if !models.contains(&entry.model) {
+            models.push(entry.model.clone());
+        }
+    }
+    let model = if models.len() == 1 { models.pop().flatten() } else { None };
+    Finding {
+        kind,
+        cause: None,
+        model,
+        requests,
+        cost_ms: None,
+        cost_basis: None,
+        evidence,
+        advice: None,
+        settings: None,
+    }
+}
+
+impl Finding {
+    pub(super) fn costing(mut self, ms: Option<u64>, basis: CostBasis) -> Self {
+        self.cost_ms = ms;
+        self.cost_basis = ms.map(|_| basis);
+        self
+    }
+}
+
+/// The sum of what is known; `None` where nothing is.
+pub(super) fn sum(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
+    values.into_iter().flatten().fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
+}
+
+/// The same for whole numbers.
+pub(super) fn sum_whole(values: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
+    values.into_iter().flatten().fold(None, |sum, value| Some(sum.unwrap_or(0u64).saturating_add(value)))
+}
+
+pub(super) fn median<T: Copy + PartialOrd>(values: impl IntoIterator<Item = T>) -> Option<T> {
+    Stats::of(values).map(|stats| stats.p50)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
+pub(super) fn float(value: u64) -> f64 {
+    value as f64
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and what is less than nothing is nothing"
+)]
+pub(super) fn whole(value: f64) -> u64 {
+    value.round() as u64
+}

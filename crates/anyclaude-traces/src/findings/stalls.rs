@@ -1,0 +1,71 @@
+//! Answers stood still.
+//!
+//! Condition: stall parts. Cost: their sum. There is no advice that is known to help: it
+//! says when, and whether anything else was in the backend then.
+
+use super::scene::{Entry, Scene, finding, sum_whole};
+use super::{Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+
+pub(super) struct Stalls;
+
+impl Rule for Stalls {
+    fn kind(&self) -> FindingKind {
+        FindingKind::Stalls
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let known = scene.by_model(|entry| stall_ms(entry).is_some());
+        if known.is_empty() {
+            return Check::NotEnoughData;
+        }
+        let mut found: Vec<Finding> = Vec::new();
+        for (model, entries) in known {
+            let stalled: Vec<&Entry<'_>> =
+                entries.iter().copied().filter(|entry| stall_ms(entry).is_some_and(|ms| ms > 0)).collect();
+            if stalled.is_empty() {
+                continue;
+            }
+            let cost = sum_whole(stalled.iter().map(|entry| stall_ms(entry)));
+            let mut stalls: Vec<_> =
+                stalled.iter().filter_map(|entry| Some((stall_ms(entry)?, entry.start()))).collect();
+            stalls.sort_by_key(|(ms, start)| (std::cmp::Reverse(*ms), *start));
+            let is_shared = |entry: &&&Entry<'_>| entry.request.concurrency.is_some_and(|one| one.overlapped);
+            let evidence = Evidence::Stalls {
+                model,
+                stalls,
+                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                overlapped: u64::try_from(stalled.iter().filter(is_shared).count()).unwrap_or(u64::MAX),
+            };
+            found.push(finding(FindingKind::Stalls, stalled, evidence).costing(cost, CostBasis::Measured));
+        }
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+fn stall_ms(entry: &Entry<'_>) -> Option<u64> {
+    entry.timing()?.stall_ms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check};
+    use super::*;
+
+    #[test]
+    fn silences_are_summed_and_named() {
+        let made = [Made::new().stall(0), Made::new().stall(64_000), Made::new().stall(90_000).overlapped()];
+        let Check::Found(found) = check(&Stalls, &made) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(154_000)));
+        let said = found[0].evidence.to_string();
+        assert!(
+            said.contains("2 of 3 answers") && said.contains("1 m 30 s") && said.contains("1 of them shared"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn none_is_no_finding_and_no_parts_say_nothing() {
+        assert_eq!(check(&Stalls, &[Made::new().stall(0)]), Check::Ok);
+        assert_eq!(check(&Stalls, &[Made::new()]), Check::NotEnoughData);
+    }
+}

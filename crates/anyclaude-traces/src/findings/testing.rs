@@ -1,0 +1,443 @@
+//! Requests by their figures, for the tests of the rules.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::scene::Scene;
+use super::{Check, Finding, FindingsInput, Rule};
+use crate::analysis::prefix::{Break, Cause, ElementName, PrefixRequest};
+use crate::analysis::tool_cost::{ToolCost, ToolCosts};
+use crate::analysis::tools::server;
+use crate::formats::body::ElementPath;
+use crate::model::request::{Concurrency, Kind, Request, Run, TracePath};
+use crate::model::time::Timestamp;
+use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
+use crate::model::{
+    CacheUse, LogFacts, Response, Sizes, SpeedSample, SpeedSource, Speeds, ToolSize, Truncation,
+};
+
+/// A request of model `m` that was completed, and of which nothing else is known.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    request: Request,
+    timing: Option<Timing>,
+    at_ms: Option<i64>,
+    body: Option<usize>,
+    reusable_percent: u64,
+    broken: Option<(Cause, u64)>,
+    evicted_by: Option<usize>,
+}
+
+impl Made {
+    pub(super) fn new() -> Self {
+        let sizes = Sizes {
+            system_bytes: 10_000,
+            tools_bytes: 20_000,
+            messages_bytes: 10_000,
+            body_bytes: 40_000,
+            ..Sizes::default()
+        };
+        let request = Request {
+            path: TracePath(Path::new("").into()),
+            paths: Vec::new(),
+            timestamp: None,
+            mode: Some("lmstudio".into()),
+            kind: Kind::Conversation,
+            session: Some("s".into()),
+            thread: Some("t".into()),
+            run: None,
+            endpoint: None,
+            client_version: None,
+            agent: None,
+            parent_agent: None,
+            requested_model: None,
+            model: Some("m".into()),
+            model_source: None,
+            sizes,
+            max_tokens: None,
+            stream: true,
+            tokens: None,
+            timing: None,
+            join: None,
+            response: None,
+            tools: Arc::default(),
+            process: None,
+            proxied: None,
+            log_facts: None,
+            speed_sample: SpeedSample::default(),
+            turn: 0,
+            concurrency: None,
+        };
+        Self {
+            request,
+            timing: Some(Timing { outcome: Some(Outcome::Completed), ..Timing::default() }),
+            at_ms: None,
+            body: None,
+            reusable_percent: 0,
+            broken: None,
+            evicted_by: None,
+        }
+    }
+
+    fn time(mut self, set: impl FnOnce(&mut Timing)) -> Self {
+        if let Some(timing) = &mut self.timing {
+            set(timing);
+        }
+        self
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Self)) -> Self {
+        set(&mut self);
+        self
+    }
+
+    /// When it began; else one second after the one before.
+    pub(super) fn at(self, ms: i64) -> Self {
+        self.with(|made| made.at_ms = Some(ms))
+            .time(|timing| timing.total_ms = timing.total_ms.or(Some(1_000)))
+    }
+
+    pub(super) fn times(self, proxy_ms: u64, total_ms: u64) -> Self {
+        self.time(|timing| {
+            timing.proxy_ms = Some(proxy_ms);
+            timing.total_ms = Some(total_ms);
+            timing.wall_ms = Some(proxy_ms + total_ms);
+        })
+    }
+
+    pub(super) fn answer(self, events: u64, generation_ms: u64) -> Self {
+        self.time(|timing| {
+            timing.events = Some(events);
+            timing.generation_ms = Some(generation_ms);
+        })
+    }
+
+    pub(super) fn output(self, tokens: u64, write_ms: u64) -> Self {
+        self.time(|timing| {
+            timing.output_tokens = Some(tokens);
+            timing.write_ms = Some(write_ms);
+        })
+    }
+
+    pub(super) fn thinking(self, tokens: u64) -> Self {
+        self.with(|made| made.request.speed_sample.hidden_tokens = Some(tokens))
+    }
+
+    pub(super) fn load(self, ms: u64) -> Self {
+        self.time(|timing| timing.load_ms = Some(ms))
+    }
+
+    pub(super) fn queue(self, ms: u64) -> Self {
+        self.time(|timing| timing.queue_ms = Some(ms))
+    }
+
+    pub(super) fn stall(self, ms: u64) -> Self {
+        self.time(|timing| timing.stall_ms = Some(ms))
+    }
+
+    pub(super) fn prompt(self, tokens: u64) -> Self {
+        self.time(|timing| {
+            timing.prompt_tokens = Some(tokens);
+            timing.prompt_tokens_source = Some(TokenSource::Usage);
+        })
+    }
+
+    pub(super) fn implausible(self, tokens: u64) -> Self {
+        self.prompt(tokens).time(|timing| timing.prompt_tokens_source = Some(TokenSource::Implausible))
+    }
+
+    pub(super) fn read(self, tokens: u64, ms: u64) -> Self {
+        self.time(|timing| {
+            timing.read_tokens = Some(tokens);
+            timing.read_ms = Some(ms);
+        })
+    }
+
+    pub(super) fn again(self, tokens: i64) -> Self {
+        self.time(|timing| timing.again_tokens = Some(tokens))
+    }
+
+    pub(super) fn cached(self, tokens: u64, is_reported: bool) -> Self {
+        self.time(|timing| {
+            timing.cached_tokens = Some(tokens);
+            timing.cached_source =
+                Some(if is_reported { CachedSource::Reported } else { CachedSource::Simulated });
+        })
+    }
+
+    pub(super) fn outcome(self, outcome: Outcome, total_ms: u64) -> Self {
+        self.time(|timing| {
+            timing.outcome = Some(outcome);
+            timing.total_ms = Some(total_ms);
+        })
+    }
+
+    /// Failed after 350 ms.
+    pub(super) fn failed(self, error: &str) -> Self {
+        self.outcome(Outcome::Failed, 350).time(|timing| timing.error = Some(error.to_owned()))
+    }
+
+    /// Of mode `claude`, without an answer.
+    pub(super) fn claude(self) -> Self {
+        self.with(|made| {
+            made.request.mode = Some("claude".into());
+            if made.request.kind == Kind::Conversation {
+                made.timing = None;
+            }
+        })
+    }
+
+    /// With an answer, in mode `claude`.
+    pub(super) fn answered(self, total_ms: u64) -> Self {
+        self.with(|made| {
+            made.request.response = Some(Box::new(Response { status: Some(200), ..Response::default() }));
+            let outcome = Some(Outcome::Completed);
+            made.timing = Some(Timing { total_ms: Some(total_ms), outcome, ..Timing::default() });
+        })
+    }
+
+    pub(super) fn body(self, body: usize) -> Self {
+        self.with(|made| made.body = Some(body))
+    }
+
+    pub(super) fn body_bytes(self, bytes: u64) -> Self {
+        self.with(|made| made.request.sizes.body_bytes = bytes)
+    }
+
+    pub(super) fn model(self, model: &str) -> Self {
+        self.with(|made| made.request.model = Some(model.into()))
+    }
+
+    pub(super) fn session(self, session: &str) -> Self {
+        self.with(|made| made.request.session = Some(session.into()))
+    }
+
+    /// A background request whose model was asked for by name.
+    pub(super) fn background(self) -> Self {
+        self.with(|made| {
+            made.request.kind = Kind::Background;
+            made.request.requested_model = made.request.model.clone();
+        })
+    }
+
+    pub(super) fn counting(self) -> Self {
+        self.with(|made| made.request.kind = Kind::CountTokens)
+    }
+
+    pub(super) fn level(self, level: u8) -> Self {
+        self.with(|made| {
+            let id: Arc<str> = format!("run at level {level}").into();
+            made.request.run = Some(id.clone());
+            made.request.process = Some(Arc::new(Run {
+                id,
+                started: None,
+                level: Some(level),
+                log: "".into(),
+                requests: 1,
+                log_bytes: 0,
+                mode: None,
+                configured_model: None,
+                detected_model: None,
+                context_length_tokens: None,
+                backend_url: None,
+            }));
+        })
+    }
+
+    pub(super) fn overlapped(self) -> Self {
+        self.with(|made| made.request.concurrency = Some(Concurrency { overlapped: true, cold_start: false }))
+    }
+
+    pub(super) fn alone(self) -> Self {
+        self.with(|made| made.request.concurrency = Some(Concurrency::default()))
+    }
+
+    pub(super) fn tools(self, names: &[&str]) -> Self {
+        let tool = |name: &&str| ToolSize { name: Some((*name).into()), bytes: 1_000 };
+        self.with(|made| made.request.tools = names.iter().map(tool).collect())
+    }
+
+    pub(super) fn reusable(self, percent: u64) -> Self {
+        self.with(|made| made.reusable_percent = percent)
+    }
+
+    pub(super) fn broke(self, cause: Cause, lost_tokens: u64) -> Self {
+        self.with(|made| made.broken = Some((cause, lost_tokens)))
+    }
+
+    pub(super) fn evicted_by(self, other: usize) -> Self {
+        self.with(|made| made.evicted_by = Some(other))
+    }
+
+    pub(super) fn truncated(self, removed_messages: u64, limit_tokens: u64) -> Self {
+        let truncation = Truncation {
+            prompt_tokens: Some(limit_tokens + 1_000),
+            limit_tokens: Some(limit_tokens),
+            removed_messages: Some(removed_messages),
+            ..Truncation::default()
+        };
+        let facts = LogFacts { truncation: Some(truncation), ..LogFacts::default() };
+        self.with(|made| made.request.log_facts = Some(Box::new(facts)))
+    }
+}
+
+/// Speeds of model `m`, which reads 500 tokens/s.
+pub(super) fn speeds(cache: CacheUse) -> BTreeMap<Option<Arc<str>>, Speeds> {
+    let speeds = Speeds {
+        read_tokens_per_second: Some(500.0),
+        write_tokens_per_second: Some(50.0),
+        cache,
+        n_read: 9,
+        n_write: 9,
+        spread: Some(0.05),
+        source: Some(SpeedSource::Requests),
+    };
+    BTreeMap::from([(Some("m".into()), speeds)])
+}
+
+/// Tools by name and tokens, and whether they were called.
+pub(super) fn costs(tools: &[(&str, u64, bool)]) -> ToolCosts {
+    let used = |name: &str| tools.iter().any(|(tool, _, called)| *called && server(tool) == Some(name));
+    let mut unused: Vec<String> = tools
+        .iter()
+        .filter_map(|(tool, ..)| server(tool))
+        .filter(|name| !used(name))
+        .map(str::to_owned)
+        .collect();
+    unused.dedup();
+    ToolCosts {
+        model: None,
+        read_tokens_per_second: None,
+        tokens: tools.iter().map(|(_, tokens, _)| tokens).sum(),
+        cold_read_ms: None,
+        uncalled_tokens: 0,
+        uncalled_cold_read_ms: None,
+        tools: tools
+            .iter()
+            .map(|&(name, tokens, called)| ToolCost {
+                name: Some(name.into()),
+                server: server(name).map(str::to_owned),
+                bytes: tokens * 4,
+                tokens,
+                cold_read_ms: None,
+                called,
+            })
+            .collect(),
+        servers: Vec::new(),
+        called_tools: tools.iter().filter(|tool| tool.2).map(|tool| tool.0.into()).collect(),
+        uncalled_servers: unused,
+    }
+}
+
+/// What one rule says of these requests.
+pub(super) fn check(rule: &dyn Rule, made: &[Made]) -> Check {
+    check_with(rule, made, |_| {})
+}
+
+/// The same with more that is known.
+pub(super) fn check_with<'a>(
+    rule: &dyn Rule,
+    made: &[Made],
+    set: impl FnOnce(&mut FindingsInput<'a>),
+) -> Check {
+    with_input(made, set, |input| rule.check(&Scene::new(input)))
+}
+
+/// Whether what a rule found is refuted.
+pub(super) fn refuted(rule: &dyn Rule, made: &[Made]) -> bool {
+    refuted_with(rule, made, |_| {})
+}
+
+pub(super) fn refuted_with<'a>(
+    rule: &dyn Rule,
+    made: &[Made],
+    set: impl FnOnce(&mut FindingsInput<'a>),
+) -> bool {
+    with_input(made, set, |input| {
+        let scene = Scene::new(input);
+        match rule.check(&scene) {
+            Check::Found(found) => found.iter().all(|one| rule.is_refuted(one, &scene)),
+            other => panic!("{other:?}"),
+        }
+    })
+}
+
+/// What all rules find.
+pub(super) fn find(made: &[Made]) -> Vec<Finding> {
+    find_with(made, |_| {})
+}
+
+pub(super) fn find_with<'a>(made: &[Made], set: impl FnOnce(&mut FindingsInput<'a>)) -> Vec<Finding> {
+    with_input(made, set, |input| super::find(input))
+}
+
+fn with_input<'a, T>(
+    made: &[Made],
+    set: impl FnOnce(&mut FindingsInput<'a>),
+    look: impl FnOnce(&FindingsInput<'_>) -> T,
+) -> T {
+    let path = |at: usize| TracePath(Path::new(&format!("{at:03}.json")).into());
+    let (mut requests, mut rows) = (Vec::new(), Vec::new());
+    let mut prompt_ids = HashMap::new();
+    let mut next_ms = 0;
+    for (at, one) in made.iter().enumerate() {
+        let start = Timestamp::from_unix_ms(1_770_000_000_000 + one.at_ms.unwrap_or(next_ms)).unwrap();
+        next_ms = one.at_ms.unwrap_or(next_ms) + 1_000;
+        let mut request = one.request.clone();
+        request.path = path(at);
+        request.timestamp = Some(start);
+        request.timing = one.timing.clone().map(|timing| Box::new(Timing { start: Some(start), ..timing }));
+        prompt_ids.extend(one.body.map(|body| (path(at), body)));
+        rows.push(row(&request, one, path));
+        requests.push(request);
+    }
+    // What the caller sets lives longer than what is made here.
+    let mut given = FindingsInput::default();
+    set(&mut given);
+    let input = FindingsInput {
+        requests: requests.iter().collect(),
+        prefix: &rows,
+        speeds: given.speeds,
+        prompt_ids,
+        cache: None,
+        tool_costs: given.tool_costs,
+        slots: given.slots,
+    };
+    look(&input)
+}
+
+fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> PrefixRequest {
+    PrefixRequest {
+        path: request.path.clone(),
+        timestamp: request.timestamp,
+        kind: request.kind,
+        model: request.model.clone(),
+        session: request.session.clone(),
+        thread: request.thread.clone(),
+        prompt_bytes: 40_000,
+        reusable_bytes: 400 * made.reusable_percent,
+        reusable_bytes_one_slot: 0,
+        reused_from: None,
+        break_: made.broken.map(|(cause, lost_tokens)| Break {
+            element: ElementName(ElementPath::System(1)),
+            cause,
+            common_bytes: 0,
+            volatile: None,
+            tools: None,
+            lost_bytes: lost_tokens * 4,
+            lost_tokens: Some(lost_tokens),
+            lost_ms: None,
+            evicted_by: made.evicted_by.map(path),
+            was: None,
+            now: None,
+        }),
+        lost_bytes: 0,
+        lost_tokens: None,
+        cached_tokens: None,
+        cached_source: None,
+        new_tokens: None,
+        ttft_ms: None,
+        expected_ttft_ms: None,
+    }
+}

@@ -1,0 +1,86 @@
+//! Most of a model's output is thinking.
+//!
+//! Condition: half of its output, where [`LEAST_REQUESTS`] answers or more are known to
+//! hold any. Cost: its share of the time in which they were written. Refuted where that
+//! time is unknown to be worth naming: 0.
+
+use super::scene::{Entry, Model, Scene, finding, float, sum, whole};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+
+const LEAST_SHARE: f64 = 0.5;
+const LEAST_REQUESTS: usize = 3;
+
+pub(super) struct Thinking;
+
+impl Rule for Thinking {
+    fn kind(&self) -> FindingKind {
+        FindingKind::Thinking
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let answers = scene.by_model(|entry| tokens(entry).is_some());
+        let thinks = |entry: &&&Entry<'_>| tokens(entry).is_some_and(|(thinking, _)| thinking > 0);
+        let known =
+            answers.into_iter().filter(|(_, all)| all.iter().filter(thinks).count() >= LEAST_REQUESTS);
+        let known: Vec<_> = known.collect();
+        if known.is_empty() {
+            return Check::NotEnoughData;
+        }
+        let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+
+    fn is_refuted(&self, finding: &Finding, _scene: &Scene<'_>) -> bool {
+        finding.cost_ms == Some(0)
+    }
+}
+
+fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
+    let (thinking_tokens, output_tokens) = entries
+        .iter()
+        .filter_map(|entry| tokens(entry))
+        .fold((0, 0), |(thinking, output), one| (thinking + one.0, output + one.1));
+    if float(thinking_tokens) < float(output_tokens) * LEAST_SHARE {
+        return None;
+    }
+    let ms = |entry: &&Entry<'_>| {
+        let (thinking, output) = tokens(entry)?;
+        Some(float(entry.timing()?.write_ms?) * float(thinking) / float(output))
+    };
+    let cost = sum(entries.iter().map(ms)).map(whole);
+    let evidence = Evidence::Thinking {
+        model,
+        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        thinking_tokens,
+        output_tokens,
+    };
+    let mut found = finding(FindingKind::Thinking, entries, evidence).costing(cost, CostBasis::Fitted);
+    found.advice = Some(Advice::LessThinking);
+    Some(found)
+}
+
+/// Tokens of thinking, as far as anything tells of them, and all tokens of the answer.
+fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
+    let output = entry.timing()?.believed_output_tokens().filter(|tokens| *tokens > 0)?;
+    let counted = entry.request.log_facts.as_ref().and_then(|facts| facts.reasoning_tokens);
+    let thinking = counted.max(entry.request.speed_sample.hidden_tokens).unwrap_or(0);
+    Some((thinking.min(output), output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check};
+    use super::*;
+
+    fn answers(thinking: u64) -> Vec<Made> {
+        vec![Made::new().output(1_000, 20_000).thinking(thinking); 3]
+    }
+
+    #[test]
+    fn half_of_the_output_shows_it_and_less_does_not() {
+        let Check::Found(found) = check(&Thinking, &answers(500)) else { panic!() };
+        assert_eq!(found[0].cost_ms, Some(30_000));
+        assert_eq!(check(&Thinking, &answers(499)), Check::Ok);
+        assert_eq!(check(&Thinking, &answers(900)[..2]), Check::NotEnoughData);
+    }
+}

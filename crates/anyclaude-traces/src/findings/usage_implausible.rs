@@ -1,0 +1,72 @@
+//! The backend reported token counts that cannot be true.
+//!
+//! Condition: counts that the cost model refused. They take part in nothing, so they cost
+//! nothing: what they would have told is unknown.
+
+use super::scene::{Entry, Model, Scene, finding};
+use super::{Check, Evidence, Finding, FindingKind, Rule};
+use crate::model::timing::TokenSource;
+
+pub(super) struct UsageImplausible;
+
+impl Rule for UsageImplausible {
+    fn kind(&self) -> FindingKind {
+        FindingKind::UsageImplausible
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        let known = scene.by_model(|entry| counts(entry).is_some());
+        if known.is_empty() {
+            return Check::NotEnoughData;
+        }
+        let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
+            let refused: Vec<&Entry<'_>> =
+                entries.iter().copied().filter(|entry| refused(entry).is_some()).collect();
+            let worst = refused.iter().max_by_key(|entry| refused_tokens(entry))?;
+            let evidence = Evidence::UsageImplausible {
+                model,
+                requests: u64::try_from(refused.len()).unwrap_or(u64::MAX),
+                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                tokens: refused_tokens(worst),
+                body_bytes: worst.request.sizes.body_bytes,
+            };
+            Some(finding(FindingKind::UsageImplausible, refused, evidence))
+        };
+        let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+}
+
+/// Whether a count was reported.
+fn counts(entry: &Entry<'_>) -> Option<TokenSource> {
+    let timing = entry.timing()?;
+    timing.prompt_tokens_source.or(timing.output_tokens_source)
+}
+
+/// The count of a request that was refused.
+fn refused(entry: &Entry<'_>) -> Option<Option<u64>> {
+    let timing = entry.timing()?;
+    let prompt = (timing.prompt_tokens_source, timing.prompt_tokens);
+    let output = (timing.output_tokens_source, timing.output_tokens);
+    [prompt, output].into_iter().find(|(source, _)| *source == Some(TokenSource::Implausible)).map(|(_, n)| n)
+}
+
+fn refused_tokens(entry: &Entry<'_>) -> u64 {
+    refused(entry).flatten().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check};
+    use super::*;
+
+    #[test]
+    fn refused_counts_show_it() {
+        let made = [Made::new().prompt(9_000), Made::new().implausible(81_000_000)];
+        let Check::Found(found) = check(&UsageImplausible, &made) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, None));
+        assert!(found[0].evidence.to_string().contains("81,000,000"));
+        assert_eq!(check(&UsageImplausible, &made[..1]), Check::Ok);
+        assert_eq!(check(&UsageImplausible, &[]), Check::NotEnoughData);
+    }
+}

@@ -1,0 +1,79 @@
+//! A short piece near the beginning is another in each conversation.
+//!
+//! Condition: first requests of a conversation that lost [`LEAST_TOKENS`] or more behind
+//! such a piece. Cost: the time to read that again. Refuted where the backend reuses
+//! nothing anyway.
+
+use super::scene::{Entry, Model, Scene, finding};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use crate::model::CacheUse;
+
+const LEAST_TOKENS: u64 = 500;
+
+pub(super) struct VolatileOpening;
+
+impl Rule for VolatileOpening {
+    fn kind(&self) -> FindingKind {
+        FindingKind::VolatileOpening
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> Check {
+        if scene.entries.iter().all(|entry| entry.row.is_none()) {
+            return Check::NotEnoughData;
+        }
+        let is_one = |entry: &Entry<'_>| {
+            entry.loss == Some(FindingKind::VolatileOpening) && lost(entry) >= LEAST_TOKENS
+        };
+        let of = |(_, entries): (Model, Vec<&Entry<'_>>)| {
+            let worst = entries.iter().rev().max_by_key(|entry| lost(entry))?.broken()?;
+            let (volatile, element) = (worst.volatile, worst.element);
+            let evidence = Evidence::VolatileOpening {
+                volatile,
+                element,
+                requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                tokens: entries.iter().map(|entry| lost(entry)).sum(),
+            };
+            let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
+            let mut found =
+                finding(FindingKind::VolatileOpening, entries, evidence).costing(cost, CostBasis::Fitted);
+            found.advice = Some(Advice::MovePiece { volatile, element });
+            Some(found)
+        };
+        let found: Vec<Finding> = scene.by_model(is_one).into_iter().filter_map(of).collect();
+        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+    }
+
+    fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
+        scene.cache(&finding.model) == CacheUse::ReadsAll
+    }
+}
+
+fn lost(entry: &Entry<'_>) -> u64 {
+    entry.lost_tokens().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check_with, find_with, speeds};
+    use super::*;
+    use crate::analysis::prefix::Cause;
+
+    fn opening(lost: u64) -> [Made; 1] {
+        [Made::new().prompt(10_000).read(9_000, 18_000).broke(Cause::VolatileOpening, lost)]
+    }
+
+    #[test]
+    fn five_hundred_tokens_behind_the_piece_show_it_and_less_do_not() {
+        let check = |lost| {
+            check_with(&VolatileOpening, &opening(lost), |input| input.speeds = speeds(CacheUse::Reuses))
+        };
+        let Check::Found(found) = check(500) else { panic!() };
+        assert_eq!(found[0].cost_ms, Some(1_000));
+        assert_eq!(check(499), Check::Ok);
+    }
+
+    #[test]
+    fn a_backend_that_reuses_nothing_refutes_it() {
+        assert!(find_with(&opening(500), |input| input.speeds = speeds(CacheUse::ReadsAll)).is_empty());
+    }
+}

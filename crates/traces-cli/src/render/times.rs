@@ -1,0 +1,75 @@
+//! Where time went, and how fast models are, as tables show it.
+
+use anyclaude_traces::model::group::Group;
+use anyclaude_traces::model::{Speeds, TimeBreakdown};
+
+use super::table::{Grid, number, text};
+use super::units::{self, UNKNOWN};
+
+/// Fewer requests than this, and a speed is about right at best, …
+const FEW_REQUESTS: u64 = 3;
+/// … as it is where half of them are further off than this.
+const WIDE_SPREAD: f64 = 0.5;
+
+/// The parts of the mean request of each group, which add up to its wait.
+pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String) -> Grid {
+    let mut grid = Grid::new([
+        text("WHERE THE TIME GOES", 0),
+        number("REQS", 3),
+        number("PROXY", 0),
+        number("LOAD", 0),
+        number("QUEUE", 0),
+        number("READ", 0),
+        number("WRITE", 0),
+        number("STALL", 0),
+        number("OTHER", 0),
+        number("WAIT", 0),
+    ]);
+    for group in groups {
+        let Some(time) = &group.time else { continue };
+        let part = |part: fn(&TimeBreakdown) -> Option<f64>| {
+            part(time).map_or_else(|| UNKNOWN.to_owned(), |ms| units::precise_ms(ms.round()))
+        };
+        grid.row([
+            name(group),
+            time.requests.to_string(),
+            part(|time| time.proxy_ms),
+            part(|time| time.load_ms),
+            part(|time| time.queue_ms),
+            part(|time| time.read_ms),
+            part(|time| time.write_ms),
+            part(|time| time.stall_ms),
+            part(|time| time.other_ms),
+            part(|time| time.wall_ms),
+        ]);
+    }
+    grid.without_empty(&[UNKNOWN, NOTHING])
+}
+
+/// A part that took no time.
+pub(crate) const NOTHING: &str = "0 ms";
+
+/// How fast a model reads.
+pub(crate) fn reading(speeds: Option<&Speeds>) -> String {
+    let is_rough = |speeds: &Speeds| {
+        speeds.n_read < FEW_REQUESTS || speeds.spread.is_some_and(|spread| spread > WIDE_SPREAD)
+    };
+    speed(speeds, |speeds| speeds.read_tokens_per_second, is_rough)
+}
+
+/// How fast a model writes.
+pub(crate) fn writing(speeds: Option<&Speeds>) -> String {
+    speed(speeds, |speeds| speeds.write_tokens_per_second, |speeds| speeds.n_write < FEW_REQUESTS)
+}
+
+fn speed(
+    speeds: Option<&Speeds>,
+    of: fn(&Speeds) -> Option<f64>,
+    is_rough: impl Fn(&Speeds) -> bool,
+) -> String {
+    let Some((speeds, speed)) = speeds.and_then(|speeds| Some((speeds, of(speeds)?))) else {
+        return UNKNOWN.to_owned();
+    };
+    let about = if is_rough(speeds) { "about " } else { "" };
+    format!("{about}{}", units::per_second(Some(speed)))
+}
