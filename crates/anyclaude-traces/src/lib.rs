@@ -112,6 +112,7 @@
 pub mod analysis;
 pub mod ask;
 pub mod cost;
+mod deserialize;
 pub mod error;
 pub mod findings;
 pub mod formats;

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::analysis::content::{Block, Content, Parameter};
+use crate::analysis::content::{Block, Content, ParameterValue};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse};
 use crate::findings::Finding;
 use crate::model::request::Request;
 
 /// One request, taken apart.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RequestDetail {
@@ -31,13 +31,13 @@ pub struct RequestDetail {
     /// Its messages.
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
-    #[serde(serialize_with = "by_name")]
+    #[serde(serialize_with = "by_name", deserialize_with = "crate::deserialize::parameters")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::parameters"))]
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<ShownParameter>,
 }
 
 /// A block of the system prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownSystem {
@@ -51,7 +51,7 @@ pub struct ShownSystem {
 }
 
 /// A tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownTool {
@@ -67,7 +67,7 @@ pub struct ShownTool {
 }
 
 /// A message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownMessage {
@@ -79,7 +79,17 @@ pub struct ShownMessage {
     pub blocks: Vec<Block>,
 }
 
-fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::Ok, S::Error> {
+/// A member of the body other than system, tools and messages.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ShownParameter {
+    /// Its name.
+    pub name: String,
+    /// Its value, or the size of it.
+    pub value: ParameterValue,
+}
+
+fn by_name<S: Serializer>(parameters: &[ShownParameter], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(parameters.iter().map(|parameter| (&parameter.name, &parameter.value)))
 }
 
@@ -110,6 +120,7 @@ pub fn show(
     let mcp_servers = tools::servers(tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
     let system = content.system.into_iter();
     let messages = content.messages.into_iter();
+    let parameters = content.parameters.into_iter();
     RequestDetail {
         request,
         system: system
@@ -122,7 +133,7 @@ pub fn show(
         messages: messages
             .map(|message| ShownMessage { role: message.role, bytes: message.bytes, blocks: message.blocks })
             .collect(),
-        parameters: content.parameters,
+        parameters: parameters.map(|one| ShownParameter { name: one.name, value: one.value }).collect(),
     }
 }
 

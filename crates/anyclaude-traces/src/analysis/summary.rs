@@ -1,10 +1,11 @@
 //! Requests → the answer to "what did this session look like": groups, the
 //! biggest tools, the growth of sessions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
@@ -16,7 +17,7 @@ use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
 
 /// What [`summarize`] finds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Summary {
@@ -25,7 +26,7 @@ pub struct Summary {
     /// All of them in one.
     pub totals: Totals,
     /// How many requests in the same time are of kinds that are left out.
-    pub other_kinds: BTreeMap<&'static str, u64>,
+    pub other_kinds: BTreeMap<Cow<'static, str>, u64>,
     /// The requests by what [`summarize`] was told to group by.
     pub groups: Vec<Group>,
     /// Every tool, largest first.
@@ -44,7 +45,7 @@ pub struct Summary {
 }
 
 /// How the prompt of a session grew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SessionGrowth {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Skipped;
 use crate::model::group::{Group, Grouping};
@@ -17,7 +17,7 @@ use crate::recording::join::{Joined, UnmatchedLogRequest};
 const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// What [`timing`] finds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimingReport {
@@ -47,7 +47,7 @@ pub struct TimingReport {
 ///
 /// Before is what Claude Code sent, by the trace; after is what the debug log's
 /// `[Prompt Overhead]` says, which counts UTF-16 units and rounds up to 4.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Edit {

@@ -1,11 +1,12 @@
 //! Requests that have something in common, and how their measures are spread.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::measure::{Measure, Value};
 use crate::model::request::Request;
@@ -14,7 +15,7 @@ use crate::model::time::Timestamp;
 use crate::model::{Speeds, TimeBreakdown};
 
 /// Counts over all requests.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Totals {
@@ -171,10 +172,10 @@ pub(crate) fn totals(requests: &[&Request], skipped: usize) -> Totals {
 
 pub(crate) fn count_kinds<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
-) -> BTreeMap<&'static str, u64> {
+) -> BTreeMap<Cow<'static, str>, u64> {
     let mut counts = BTreeMap::new();
     for request in requests {
-        *counts.entry(request.kind.name()).or_default() += 1;
+        *counts.entry(Cow::Borrowed(request.kind.name())).or_default() += 1;
     }
     counts
 }
