@@ -76,7 +76,6 @@ impl Recording {
     }
 
     /// Says what else is to be read, or less.
-    #[must_use]
     pub fn builder() -> RecordingBuilder {
         RecordingBuilder::default()
     }
