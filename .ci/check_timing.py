@@ -42,6 +42,8 @@ CLEARED = re.compile(r"\[Keepalive\] Cleared \(stream started after (\d+) keepal
 TIMEOUT = re.compile(r"\[Timeout\] Request to ([^/ ]+)/(.+) exceeded (\d+)ms")
 FAILED = re.compile(r"Error for ([^/ ]+)/(.+?): ")
 DETECTED = re.compile(r"\[Backend Query\] Detected model: (.+)")
+FINISHED = re.compile(r"\[streamText onFinish\] Called, stop reason: ")
+STEP = re.compile(r'\[Stream Conversion\] Raw chunk \d+: \{"type":"finish-step"')
 CONTENT = re.compile(r"(text|reasoning|tool-input)-(start|delta)")
 
 PLACEHOLDER = "current-model"
@@ -49,7 +51,7 @@ NEAR_MS = 2  # a stamp less a duration is its start, so closely
 EARLY_MS = 5  # a timer may fire this much before its time
 KEEPALIVE_MS = 10_000
 AT_ONCE_MS = 50  # the lines of one completion follow one another within this time
-PROXY_MS = 15_000  # a request-log line is this much older than its start, at most
+PROXY_MS = 30_000  # a request-log line is this much older than its start, at most
 GAP_MS = 1_000  # far more than a trace was ever seen to be younger than its start
 QUANTILES = (("min", 0), ("p50", 50), ("p90", 90), ("p95", 95), ("p99", 99), ("max", 100))
 MEASURES = {
@@ -95,6 +97,8 @@ class Run:
         self.level = level
         self.id = re.sub("[:.]", "-", started)
         self.detected = None
+        self.started = milliseconds(started)
+        self.shares_with_level_1 = False
 
 
 class Request:
@@ -115,6 +119,8 @@ class Request:
         self.prompt_tokens = self.output_tokens = None
         self.sent = 0  # keepalives that its waiting explains
         self.cleared = None  # keepalives as its first token counted them
+        self.cached = None  # prompt tokens from the backend's cache, as logged
+        self.answered_by = None  # the model that the answer names
 
     @property
     def streamed(self):
@@ -123,6 +129,8 @@ class Request:
     @property
     def model(self):
         name = self.name[1]
+        if self.answered_by is not None:
+            return self.answered_by
         return name if name != PLACEHOLDER else self.run.detected
 
     def waits(self, number, at):
@@ -153,7 +161,9 @@ class Log:
         self.first_parts()
         self.errors()
         self.keepalives()
+        self.last_chunks()
         self.outcomes()
+        self.whole_replies()
 
     def complain(self, at, text):
         self.complaints.append(f"{self.name} {stamp(at)}\t{text}")
@@ -167,6 +177,9 @@ class Log:
                 level = int(found[1])
             elif level is not None and (found := STARTED.fullmatch(text)):
                 self.runs.append(Run(self.name, level, found[1]))
+                for one in self.runs[-2:]:
+                    near = [run for run in self.runs[-2:] if abs(run.started - one.started) <= 2_000]
+                    one.shares_with_level_1 = len(near) > 1 and min(run.level for run in near) < 2
                 level = None
             framed = text.startswith("═")
 
@@ -210,6 +223,7 @@ class Log:
             if found := RECORDED.match(text):
                 usage = json.loads(found[1])
                 request.prompt_tokens, request.output_tokens = usage.get("inputTokens"), usage.get("outputTokens")
+                request.cached = usage.get("cacheReadTokens")
                 return
         captured = []
         for before in range(number - 1, -1, -1):
@@ -379,6 +393,64 @@ class Log:
                     return True
         return False
 
+    def last_chunks(self):
+        """The last chunk of an answer names the model and has the usage of its request.
+
+        It is held against the completions that follow at once. What a process never counts above
+        0 it does not count.
+        """
+        for number, (at, text, _) in enumerate(self.lines):
+            if not STEP.match(text):
+                continue
+            tokens = [re.search(rf'"{name}":(\d+)', text) for name in ("inputTokens", "outputTokens")]
+            model = re.search(r'"modelId":"([^"]+)"', text)
+            if not all(tokens) or not model:
+                continue
+            usage = tuple(int(each[1]) for each in tokens)
+            able = [
+                request
+                for request in self.requests
+                if request.outcome == "completed"
+                and 0 <= request.end - at <= KEEPALIVE_MS
+                and (request.prompt_tokens, request.output_tokens) == usage
+            ]
+            if len(able) == 1:
+                able[0].answered_by = model[1]
+            else:
+                for request in able:
+                    request.answered_by = OPEN
+        for run in self.runs:
+            own = [request for request in self.requests if request.run is run]
+            if not any(request.cached for request in own):
+                for request in own:
+                    request.cached = None
+
+    def whole_replies(self):
+        """An answer that no stream's finish follows is that of the one reply in one piece that is due.
+
+        Streams tell their last chunk right after it. Wherever anything else is open the total is not
+        compared.
+        """
+        due = [request for request in self.requests if request.outcome == "not_streamed"]
+        for number, (at, text, _) in enumerate(self.lines):
+            if not FINISHED.match(text):
+                continue
+            near = self.lines[number + 1 : number + 6]
+            if any((part := PART.fullmatch(line)) and part[2] == "finish-step" for _, line, _ in near):
+                continue
+            able = [request for request in due if request.start <= at and request.total is None]
+            streams = [
+                request
+                for request in self.requests
+                if request.streamed and request.start <= at and (request.end is None or request.end >= at)
+            ]
+            if len(able) == 1 and not streams:
+                able[0].total = at - able[0].start
+                due.remove(able[0])
+            else:
+                for request in able:
+                    request.total = OPEN
+
     def outcomes(self):
         for request in self.requests:
             if request.outcome is None:
@@ -392,6 +464,8 @@ def expected(request):
     if not detailed and request.streamed and request.outcome != "completed":
         first = OPEN  # only an end says which parts were its own
     keepalives = request.sent if detailed and request.streamed and request.end is not None else None
+    if keepalives == 0 and request.run.shares_with_level_1:
+        keepalives = None  # it may be the other process's, which logs none
 
     def source_of(number, name):
         return number if number is OPEN or number is None else name
@@ -411,6 +485,7 @@ def expected(request):
         "output_tokens_source": source_of(request.output_tokens, "usage"),
         "reported_tokens_per_second": request.speed,
         "outcome": request.outcome,
+        **({} if request.cached is None else {"cached_tokens": request.cached, "cached_source": "reported"}),
     }
 
 
@@ -582,7 +657,7 @@ class Root:
                 self.result.requests += 1
                 times = sorted(milliseconds(read_trace(path)["timestamp"]) for path in found["paths"])
                 total = times[1] - times[0] if len(times) == 2 else None
-                known = {"total_ms": total, "outcome": "completed" if len(times) == 2 else None}
+                known = {"total_ms": total, "other_ms": total, "outcome": "completed" if len(times) == 2 else None}
                 for name in sorted(timing(found).keys() | known.keys()):
                     self.result.number(found["path"], name, known.get(name), timing(found).get(name))
 
@@ -611,7 +686,7 @@ class Root:
         for name in sorted(members.keys() & groups.keys(), key=str):
             group, place = groups[name], f"group {name}"
             self.result.number(place, "requests", len(members[name]), group["requests"])
-            for measure in sorted(group.keys() - {"name", "requests"} | MEASURES):
+            for measure in sorted(group.keys() - {"name", "requests", "time", "speeds"} | MEASURES):
                 numbers = [{**found, **timing(found)}.get(measure) for found in members[name]]
                 ranks = nearest_ranks([number for number in numbers if number is not None])
                 for rank in ranks:

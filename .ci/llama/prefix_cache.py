@@ -15,12 +15,18 @@ recorded in testdata/home, and some made by rule. For each of them:
   the prompt: with less, a server takes another slot, and reuses what that holds.
 
 The model has a token for every byte, and of the prompt only reasoning and images are left out, so
-that nothing is lost in rounding. What the template adds is measured. Two bounds remain, in words:
+that nothing is lost in rounding. What the template adds is measured. Four bounds remain, in words:
 
 - Inside a tool that changed, the template writes JSON with more white space and other members
   than the recorded one has: so many bytes more may be reused there.
 - A tool call or result that differs counts as nothing for `prefix`, while a server reuses what
   its text begins with. No request here breaks inside one.
+- In a prompt of 230 bytes or less the template's own marks are a tenth, so that a server puts it
+  where `prefix` would not. With one slot that makes no difference; with more, such requests are
+  left out, and counted.
+- Of two prompts in main memory, one of which begins with the other, the server keeps the longer
+  only, and it brings back what keeps most of itself. `prefix` says what is there: there only the
+  first of the three is held against the server, and what it reuses less is counted.
 
 Exits with 1 on a disagreement.
 """
@@ -42,6 +48,7 @@ from server import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RECORDED = os.path.join(HERE, "..", "..", "testdata", "home", ".anyclaude", "traces", "lmstudio")
+SMALL_BYTES = 230
 # (requests, slots, whether main memory keeps what leaves a slot, what the template puts first)
 RUNS = [
     ("recorded", 1, False, "system-first"),
@@ -68,6 +75,8 @@ class Row:
     allowed_tokens: int
     server_broke: bool
     prefix_broke: bool
+    # Whether main memory keeps what leaves a slot.
+    ram: bool
 
     @property
     def beyond_tokens(self):
@@ -79,6 +88,8 @@ class Row:
         """On what the two disagree, in a word; empty where they do not."""
         if self.beyond_tokens > self.allowed_tokens:
             return "EXCEEDS"
+        if self.ram:
+            return ""
         if self.server_broke != self.prefix_broke:
             return "DISAGREES"
         is_tenth = self.reusable_tokens * 10 >= self.prompt_tokens
@@ -139,7 +150,7 @@ def read(path):
         return json.load(file)["request"]["body"]
 
 
-def compared(server, order, found):
+def compared(server, order, ram, found):
     """The rows of what was found, one after the other as the server answers."""
     template, prompt_tokens = Template(server), {}
     print(f"template: {template.marks} tokens around a message, {template.tool} around a tool, {template.ending} end a prompt")
@@ -164,6 +175,7 @@ def compared(server, order, found):
             allowed_tokens=allowed,
             server_broke=whole is None or cached + template.ending < whole,
             prefix_broke=broken is not None,
+            ram=ram,
         )
 
 
@@ -184,7 +196,8 @@ def summary(rows):
     return (
         f"{len(rows)} requests of {total('prompt_tokens')} tokens: the server reused {total('cached_tokens')}, "
         f"prefix says {total('reusable_tokens')}; no request is more than {max(row.beyond_tokens for row in rows)} "
-        f"beyond it; {total('server_broke')} broke; {sum(bool(row.wrong) for row in rows)} disagree"
+        f"beyond it; {total('server_broke')} broke; {sum(bool(row.wrong) for row in rows)} disagree; "
+        f"{sum(row.beyond_tokens < -row.allowed_tokens for row in rows)} reuse less"
     )
 
 
@@ -204,9 +217,13 @@ def run(traces, folder, requests, slots, ram, order):
         requests_by_rule.write(target)
     memory = " and main memory" if ram else ""
     heading = f"{requests}, {slots} slot{'s' if slots > 1 else ''}{memory}, {order}"
-    print(f"\n{heading}")
+    found = prefix(traces, root, slots, ram, order)
+    small = [each["path"] for each in found["requests"] if slots > 1 and each["prompt_bytes"] <= SMALL_BYTES]
+    for path in small:
+        os.remove(path)
+    print(f"\n{heading}: {len(small)} left out as too small")
     with Server(folder, slots, order, ram) as server:
-        rows = list(compared(server, order, prefix(traces, root, slots, ram, order)))
+        rows = list(compared(server, order, ram, prefix(traces, root, slots, ram, order)))
     print_rows(rows)
     return f"{heading}: {summary(rows)}", not any(row.wrong for row in rows)
 

@@ -27,6 +27,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         1 => Just(Fate::Fails),
         1 => Just(Fate::TimesOut),
         1 => Just(Fate::Vanishes),
+        1 => Just(Fate::Leaves),
         3 => Just(Fate::NotStreamed),
     ]
 }
@@ -83,8 +84,17 @@ fn overlaps(truths: &[Truth], truth: &Truth) -> bool {
 
 fn same(request: &LogRequest, truth: &Truth, level: u8) -> Result<(), TestCaseError> {
     let unsigned = |ms: Option<i64>| ms.and_then(|ms| u64::try_from(ms).ok());
-    prop_assert_eq!(request.outcome, outcome(truth));
-    prop_assert_eq!(request.total_ms, unsigned(truth.total_ms));
+    if request.outcome == Outcome::Disconnected {
+        // Where only one can have left, it is right.
+        prop_assert_eq!(request.total_ms, unsigned(truth.left_ms));
+    } else {
+        prop_assert_eq!(request.outcome, outcome(truth));
+    }
+    if request.outcome == Outcome::NotStreamed {
+        prop_assert!(request.total_ms.is_none() || request.total_ms == unsigned(truth.answered_ms));
+    } else if request.outcome != Outcome::Disconnected {
+        prop_assert_eq!(request.total_ms, unsigned(truth.total_ms));
+    }
     let completed = truth.total_ms.is_some();
     prop_assert_eq!(request.events, completed.then_some(truth.events));
     prop_assert_eq!(request.event_bytes, completed.then_some(truth.bytes));
@@ -94,7 +104,7 @@ fn same(request: &LogRequest, truth: &Truth, level: u8) -> Result<(), TestCaseEr
     }
     if level >= 2 {
         prop_assert_eq!(request.ttft_ms, unsigned(truth.ttft_ms));
-        let ended = completed || truth.failed || truth.timed_out;
+        let ended = completed || truth.failed || truth.timed_out || request.outcome == Outcome::Disconnected;
         let counted = truth.stream_start.is_some() && ended;
         let shared = request.confidence == Confidence::Likely && !completed;
         if !shared || request.keepalives.is_some() {

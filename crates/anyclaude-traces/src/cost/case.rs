@@ -56,12 +56,16 @@ pub(super) struct Case {
     pub(super) text_chunks: Option<u64>,
     /// Reasoning tokens that the usage counts.
     pub(super) reasoning_tokens: Option<u64>,
+    /// Whether reasoning was streamed.
+    pub(super) streamed_reasoning: Option<bool>,
     /// As the backend reports them.
     pub(super) reported_prompt_tokens: Option<u64>,
     pub(super) reported_output_tokens: Option<u64>,
     pub(super) reported_cached_tokens: Option<u64>,
-    /// Bytes of system, tools and messages.
+    /// Bytes of the prompt, as far as is known of what the backend got.
     pub(super) prompt_bytes: Option<u64>,
+    /// Estimated tokens of it, where its count is unusual.
+    pub(super) estimated_tokens: Option<f64>,
     pub(super) reuse: Option<SimulatedReuse>,
     /// Streamed, completed, and joined with no doubt.
     pub(super) is_certain: bool,
@@ -91,7 +95,7 @@ impl Case {
     /// What is known of a request; `None` where nothing was logged of it.
     pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
         let timing = request.timing.as_deref()?;
-        let sizes = &request.sizes;
+        let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
         let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
         let case = Self {
             place: Place::Request(at),
@@ -101,7 +105,7 @@ impl Case {
             session: request.session.clone(),
             thread: request.thread.clone(),
             path: Some(request.path.0.clone()),
-            prompt_bytes: Some(sizes.system_bytes + sizes.tools_bytes + sizes.messages_bytes),
+            prompt_bytes: Some(got.unwrap_or_else(|| sent_bytes(request))),
             reuse,
             is_certain: request.stream && request.join.is_some() && !is_ambiguous,
             ..Self::default()
@@ -118,7 +122,7 @@ impl Case {
             is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
             ..Self::default()
         };
-        case.with_times(&unmatched.timing, None)
+        case.with_times(&unmatched.timing, Some(&unmatched.log_facts))
     }
 
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
@@ -134,6 +138,7 @@ impl Case {
             event_bytes: timing.event_bytes,
             text_chunks: facts.and_then(|facts| facts.text_chunks),
             reasoning_tokens: facts.and_then(|facts| facts.reasoning_tokens),
+            streamed_reasoning: facts.and_then(|facts| facts.streamed_reasoning),
             reported_prompt_tokens: timing.prompt_tokens.filter(|tokens| *tokens > 0),
             reported_output_tokens: timing.output_tokens,
             reported_cached_tokens: timing
@@ -141,6 +146,14 @@ impl Case {
                 .filter(|_| timing.cached_source == Some(CachedSource::Reported)),
             is_certain: self.is_certain && timing.outcome == Some(Outcome::Completed),
             ..self
+        }
+    }
+
+    /// The place of the request that it is of.
+    pub(super) fn at(&self) -> Option<usize> {
+        match self.place {
+            Place::Request(at) => Some(at),
+            Place::Elsewhere(_) => None,
         }
     }
 
@@ -188,7 +201,8 @@ impl Case {
 
     /// Whether it reasoned, so that part of its answer is not sent back.
     pub(super) fn has_reasoned(&self) -> bool {
-        self.hidden.is_some() || self.reasoning_tokens.is_some_and(|tokens| tokens > 0)
+        let is_counted = self.reasoning_tokens.is_some_and(|tokens| tokens > 0);
+        is_counted || self.hidden.is_some() || self.streamed_reasoning == Some(true)
     }
 
     /// The tokens that had to be read.
@@ -279,6 +293,12 @@ impl Case {
             timing.prefill_tokens_per_second = None;
         }
     }
+}
+
+/// The bytes of a prompt as it was sent: system, tools and messages.
+pub(super) fn sent_bytes(request: &Request) -> u64 {
+    let sizes = &request.sizes;
+    sizes.system_bytes + sizes.tools_bytes + sizes.messages_bytes
 }
 
 pub(super) fn signed(value: u64) -> i64 {

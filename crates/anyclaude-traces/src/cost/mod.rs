@@ -43,6 +43,12 @@ pub use speeds::{speeds, speeds_by_model};
 use case::Case;
 use rate::Rate;
 
+/// Estimates the tokens of these requests' prompts, as they were sent.
+pub type Estimate<'a> = dyn FnMut(&[&Request]) -> Vec<Option<f64>> + 'a;
+
+/// Estimated tokens of prompts, by the place of the request.
+pub type Estimates = BTreeMap<usize, f64>;
+
 /// The name that a model's speeds go by.
 type Model = Option<Arc<str>>;
 
@@ -50,17 +56,20 @@ type Model = Option<Arc<str>>;
 /// what [`fit`] fills with what that gives.
 ///
 /// `fetch` reads elements of prompts again, which [`simulate`] needs for few; what it
-/// could not read counts as far as is known, and is returned.
+/// could not read counts as far as is known, and is returned. `estimate` estimates the
+/// tokens of prompts, and is asked for those with an unusual count.
 pub fn fit_simulated<'a>(
     requests: &mut [&mut Request],
     elsewhere: &mut [UnmatchedLogRequest],
     prompts: &'a Prompts,
     options: CacheOptions,
     fetch: &'a mut Fetch<'a>,
+    estimate: &mut Estimate<'_>,
 ) -> Vec<Error> {
     let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
     let (reuse, unread) = simulate(&seen, prompts, options, fetch).into_reuse();
-    fit(requests, elsewhere, &reuse);
+    let estimates = plausibility::estimates(&seen, &reuse, estimate);
+    fit(requests, elsewhere, &reuse, &estimates);
     unread
 }
 
@@ -68,12 +77,21 @@ pub fn fit_simulated<'a>(
 ///
 /// `requests` are those of every kind, in any order; `elsewhere` are requests that only
 /// the log knows, which occupy the backend too; `reuse` is what a simulated cache gave
-/// each of `requests`, at the same place (nothing is known of those beyond its end).
-/// What is filled depends on nothing but these three, so that it can be filled again.
-pub fn fit(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest], reuse: &[SimulatedReuse]) {
+/// each of `requests`, at the same place (nothing is known of those beyond its end);
+/// `estimates` are estimated tokens of some prompts, by the place of the request. What
+/// is filled depends on nothing but these four, so that it can be filled again.
+pub fn fit(
+    requests: &mut [&mut Request],
+    elsewhere: &mut [UnmatchedLogRequest],
+    reuse: &[SimulatedReuse],
+    estimates: &Estimates,
+) {
     let of_requests =
         requests.iter().enumerate().filter_map(|(at, request)| Case::of(request, reuse.get(at).copied(), at));
     let mut cases: Vec<Case> = of_requests.collect();
+    for case in &mut cases {
+        case.estimated_tokens = case.at().and_then(|at| estimates.get(&at)).copied();
+    }
     let backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> =
         cases.iter().map(|case| (case.run.clone(), case.backend.clone())).collect();
     let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {

@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, float};
+use super::case::{Case, float, sent_bytes};
+use super::{Estimate, Estimates};
+use crate::model::SimulatedReuse;
+use crate::model::request::Request;
 
 /// No prompt has fewer bytes for a token than this, …
 const LEAST_BYTES_PER_TOKEN: f64 = 1.5;
 /// … but for what the chat template adds.
 const TEMPLATE_TOKENS: f64 = 2_000.0;
+/// No count is so many times as large or as small as the estimate.
+const MOST_OFF: f64 = 3.0;
+/// A count between these many bytes for a token is usual: of any text, the estimate is
+/// near enough to it.
+const USUAL_BYTES_PER_TOKEN: std::ops::RangeInclusive<f64> = 2.0..=9.0;
 /// Counts this near to each other are the same count.
 const SAME_COUNT: f64 = 0.01;
 /// Prompts of which one is this many times as large as the other are not of one size.
@@ -22,7 +30,10 @@ const OUTPUT_TOKENS_BESIDES: u64 = 100;
 pub(super) fn judge(cases: &mut [Case]) {
     let repeated = repeated_counts(cases);
     for (case, is_repeated) in cases.iter_mut().zip(repeated) {
-        let fits = |tokens: &u64| case.prompt_bytes.is_none_or(|bytes| fits(*tokens, bytes));
+        let fits = |tokens: &u64| {
+            case.prompt_bytes.is_none_or(|bytes| fits(*tokens, bytes))
+                && case.estimated_tokens.is_none_or(|estimate| is_near(*tokens, estimate))
+        };
         case.prompt_tokens = case.reported_prompt_tokens.filter(fits).filter(|_| !is_repeated);
         // A backend that makes up one count makes up the other.
         let is_made_up = case.reported_prompt_tokens.is_some() && case.prompt_tokens.is_none();
@@ -33,6 +44,41 @@ pub(super) fn judge(cases: &mut [Case]) {
 /// Whether a prompt of so many bytes can have so many tokens.
 fn fits(tokens: u64, prompt_bytes: u64) -> bool {
     float(tokens) <= float(prompt_bytes) / LEAST_BYTES_PER_TOKEN + TEMPLATE_TOKENS
+}
+
+/// Whether a prompt that is estimated at so many tokens can have so many, and those of a
+/// chat template.
+fn is_near(tokens: u64, estimate: f64) -> bool {
+    float(tokens) * MOST_OFF >= estimate && float(tokens) <= estimate * MOST_OFF + TEMPLATE_TOKENS
+}
+
+/// Estimates the prompts whose counts are unusual, of what the backend got of them. Of
+/// others it is known without that their counts are near to it.
+pub(super) fn estimates(
+    requests: &[&Request],
+    reuse: &[SimulatedReuse],
+    estimate: &mut Estimate<'_>,
+) -> Estimates {
+    let got = |at: usize| reuse.get(at).map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
+    let is_unusual = |at: usize, request: &Request| {
+        let tokens = request.timing.as_ref().and_then(|timing| timing.prompt_tokens);
+        let bytes = got(at).unwrap_or_else(|| sent_bytes(request));
+        tokens
+            .filter(|tokens| *tokens > 0 && fits(*tokens, bytes))
+            .is_some_and(|tokens| !USUAL_BYTES_PER_TOKEN.contains(&(float(bytes) / float(tokens))))
+    };
+    let unusual: Vec<(usize, &Request)> =
+        requests.iter().copied().enumerate().filter(|(at, request)| is_unusual(*at, request)).collect();
+    if unusual.is_empty() {
+        return Estimates::new();
+    }
+    let estimated = estimate(&unusual.iter().map(|(_, request)| *request).collect::<Vec<_>>());
+    let of_got = |((at, request), estimate): (&(usize, &Request), Option<f64>)| {
+        let sent = sent_bytes(request).max(1);
+        let share = got(*at).map_or(1.0, |bytes| (float(bytes) / float(sent)).min(1.0));
+        Some((*at, estimate? * share))
+    };
+    unusual.iter().zip(estimated).filter_map(of_got).collect()
 }
 
 /// Whether so many output tokens can be true of an answer of which so many bytes were
@@ -123,6 +169,22 @@ mod tests {
         // Text takes more bytes for a token than code, but not three times over.
         let counts = [(8_192, 40_000), (8_192, 50_000), (8_192, 60_000)];
         assert_eq!(believed(&counts), [Some(8_192); 3]);
+    }
+
+    #[test]
+    fn a_count_is_believed_within_a_factor_of_the_estimate() {
+        let believed = |tokens: u64| {
+            let mut cases = [Case {
+                reported_prompt_tokens: Some(tokens),
+                prompt_bytes: Some(400_000),
+                estimated_tokens: Some(90_000.0),
+                ..Case::default()
+            }];
+            judge(&mut cases);
+            cases[0].prompt_tokens.is_some()
+        };
+        assert!(believed(30_000) && !believed(29_999));
+        assert!(!believed(275_000));
     }
 
     #[test]

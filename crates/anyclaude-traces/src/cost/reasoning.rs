@@ -43,9 +43,12 @@ pub(super) fn find(cases: &mut [Case]) {
 fn hidden_tokens(case: &Case) -> Option<u64> {
     let (output, pieces) = (case.output_tokens?, case.pieces()?);
     let unseen = output.checked_sub(pieces).filter(|unseen| *unseen > 0)?;
+    // The time to first token ends where reasoning is streamed.
+    if case.streamed_reasoning == Some(true) {
+        return None;
+    }
     if let Some(counted) = case.reasoning_tokens.filter(|tokens| *tokens > 0) {
-        // What was streamed as reasoning is among the pieces.
-        return Some(counted.min(unseen)).filter(|_| is_more_than_pieces(case, output));
+        return Some(counted.min(unseen));
     }
     let bytes = case.streamed_bytes()?;
     let is_too_little = float(bytes) < MOST_BYTES_PER_TOKEN * float(output);

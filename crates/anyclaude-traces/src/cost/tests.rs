@@ -271,6 +271,17 @@ fn reasoning_that_was_not_streamed_is_writing() {
     assert_eq!((times.read_ms, times.write_ms), (Some(4_000), Some(8_000)));
     assert_eq!(found[0].sample().hidden_tokens, Some(300));
     assert!(!found[0].sample().reads && !found[0].sample().writes);
+    let counted = turns(1, |_, case| {
+        // Several tokens in every piece: without the usage's count it would not be known.
+        (case.reported_output_tokens, case.reasoning_tokens) = (Some(300), Some(100));
+        case.event_bytes = Some(105 * 115 + 1_400);
+    });
+    assert_eq!(counted[0].hidden.map(|hidden| (hidden.tokens, hidden.ms)), Some((100, 1_000)));
+    let streamed = turns(1, |_, case| {
+        (case.reported_output_tokens, case.reasoning_tokens) = (Some(400), Some(300));
+        case.streamed_reasoning = Some(true);
+    });
+    assert_eq!(streamed[0].hidden, None);
     let chunky = turns(1, |_, case| {
         // Four tokens, 14 bytes, in every piece.
         (case.reported_output_tokens, case.event_bytes) = (Some(400), Some(105 * 115 + 1_400));
@@ -345,6 +356,10 @@ fn a_failed_request_is_all_rest() {
     assert_eq!((times.write_ms, times.other_ms), (None, Some(12_000)));
 }
 
+type Who = (i64, u8, u8, u8);
+type Three = (Option<u64>, Option<u64>, Option<u64>);
+type Rest = (Option<u64>, u64, Option<usize>, bool);
+
 /// Requests of two models and two processes that may overlap, fail, stall and lie.
 fn any_cases() -> impl Strategy<Value = Vec<Case>> {
     let one = (
@@ -355,12 +370,9 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
     );
     prop::collection::vec(one, 0..14).prop_map(|all| {
         let case = |(at, one): (usize, _)| {
-            let ((start, model, run, thread), (ttft, total, stall), (prompt, output, cached), rest): (
-                (i64, u8, u8, u8),
-                (Option<u64>, Option<u64>, Option<u64>),
-                (Option<u64>, Option<u64>, Option<u64>),
-                (Option<u64>, u64, Option<usize>, bool),
-            ) = one;
+            let (who, times, tokens, rest): (Who, Three, Three, Rest) = one;
+            let ((start, model, run, thread), (ttft, total, stall), (prompt, output, cached)) =
+                (who, times, tokens);
             let (events, percent, from, is_certain) = rest;
             let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
             let reusable_bytes = 400 * percent;

@@ -369,7 +369,7 @@ pub(super) fn find(made: &[Made]) -> Vec<Finding> {
 }
 
 pub(super) fn find_with<'a>(made: &[Made], set: impl FnOnce(&mut FindingsInput<'a>)) -> Vec<Finding> {
-    with_input(made, set, |input| super::find(input))
+    with_input(made, set, super::find)
 }
 
 fn with_input<'a, T>(

@@ -161,7 +161,7 @@ struct Placed {
 impl Placed {
     fn is_in(&self, edits: Edits) -> bool {
         let is_cut = edits.view.truncated && self.place.0 < edits.first_message;
-        !is_cut && !(edits.view.text_only && self.is_left_out)
+        !(is_cut || edits.view.text_only && self.is_left_out)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts, element_text};
 use crate::read::{LogFile, Store, paths};
 use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
+use crate::tokens::{PromptTokens, count_tokens};
 
 /// How far back a sitting reaches: a day.
 const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
@@ -229,6 +230,8 @@ impl Reader {
         self.filter.kind.unwrap_or(default_kind)
     }
 
+    /// What the selector picks of a pool, with all others besides: they tell how a model's
+    /// backend counts and how fast it is.
     fn picked(&self, pool: &mut Pool, selector: &Selector) -> Result<Pool> {
         let requests = self.pick(&pool.requests, selector)?;
         let picked: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
@@ -383,7 +386,15 @@ impl Reader {
             let is_here = |one: &mut UnmatchedLogRequest| is_only_root || runs.contains(&one.run);
             elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
             let mut fetch = |path: &_, place| element_text(&self.store, path, place);
-            let unread = cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch);
+            let mut uncounted = Vec::new();
+            let mut estimate = |requests: &[&Request]| {
+                let (counted, errors) = count_tokens(&self.store, requests.iter().copied());
+                uncounted.extend(errors);
+                requests.iter().map(|request| counted.get(&request.path).map(PromptTokens::total)).collect()
+            };
+            let unread =
+                cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch, &mut estimate);
+            pool.skipped.extend(uncounted);
             pool.skipped.extend(unread);
             pool.joined.unmatched.extend(elsewhere);
         }

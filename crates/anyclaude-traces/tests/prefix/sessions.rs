@@ -268,7 +268,7 @@ fn expected(
         let lost_something = most * 10 >= step.prompt_bytes && most > step.reusable_bytes;
         // After a step back another sequence may be the nearest: the rule of the
         // step is no rule for the difference from that.
-        let previous = talks().last();
+        let previous = talks().next_back();
         let is_resumed = matches!(steps[at - 1], Step::Resume(_));
         let by_rule = if step.reused_from == previous && !is_resumed { rules[at] } else { found[at] };
         if !lost_something {

@@ -1,6 +1,8 @@
 //! Writes the logs that an imagined proxy would: one event loop, one clock,
 //! requests that overlap. What it wrote of each request it also returns.
 
+#![allow(dead_code, reason = "each of the tests that share this uses a part of it")]
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
@@ -36,8 +38,10 @@ pub(crate) enum Fate {
     Completes,
     Fails,
     TimesOut,
-    /// The log ends, or the client goes, before the reply does.
+    /// The log has no end of it.
     Vanishes,
+    /// The client closes the connection before the reply is there.
+    Leaves,
     NotStreamed,
 }
 
@@ -68,6 +72,10 @@ pub(crate) struct Truth {
     pub(crate) stream_start: Option<i64>,
     pub(crate) ttft_ms: Option<i64>,
     pub(crate) total_ms: Option<i64>,
+    /// When the answer in one piece was there.
+    pub(crate) answered_ms: Option<i64>,
+    /// When the client closed the connection before any end.
+    pub(crate) left_ms: Option<i64>,
     pub(crate) keepalives: u64,
     pub(crate) events: u64,
     pub(crate) bytes: u64,
@@ -88,6 +96,7 @@ enum Event {
     Complete,
     Timeout,
     Error,
+    Leave,
     SetClock(i64),
 }
 
@@ -189,12 +198,22 @@ impl Writer {
         match event {
             Event::SetClock(by) => self.offset += by,
             Event::Arrive => self.arrive(index),
-            Event::Answered => self.log(1, "[streamText onFinish] Called, stop reason: stop"),
+            Event::Answered => {
+                let answered = self.clock() - self.streams[index].truth.start;
+                self.streams[index].truth.answered_ms = Some(answered);
+                self.log(1, "[streamText onFinish] Called, stop reason: stop");
+            }
             Event::Keepalive => self.keepalive(index),
             Event::Part => self.part(index),
             Event::Complete => self.complete(index),
             Event::Timeout => self.timeout(index),
             Event::Error => self.error(index),
+            Event::Leave => {
+                let stream = &mut self.streams[index];
+                stream.waiting = false;
+                stream.truth.left_ms = Some(self.now + self.offset - stream.truth.start);
+                self.log(1, "[Client Disconnect] Connection closed by client");
+            }
         }
         if let Some(stream) = self.streams.get_mut(index) {
             stream.truth.last = self.now;
@@ -252,6 +271,7 @@ impl Writer {
         match plan.fate {
             Fate::TimesOut => self.later(TIMEOUT_MS, index, Event::Timeout),
             Fate::Fails => self.later(plan.think_ms + plan.gap_ms, index, Event::Error),
+            Fate::Leaves => self.later(plan.think_ms, index, Event::Leave),
             _ => {}
         }
     }
@@ -269,7 +289,7 @@ impl Writer {
 
     fn part(&mut self, index: usize) {
         let stream = &mut self.streams[index];
-        if stream.truth.failed || stream.truth.timed_out {
+        if stream.truth.failed || stream.truth.timed_out || stream.truth.left_ms.is_some() {
             return;
         }
         let plan = stream.plan.clone();
@@ -281,19 +301,24 @@ impl Writer {
             2 => "start-step",
             3 if plan.tools > 20 => "reasoning-start",
             3 => "text-start",
+            n if n <= 3 + deltas && plan.tools > 20 => "reasoning-delta",
             n if n <= 3 + deltas => "text-delta",
+            n if n == 4 + deltas && plan.tools > 20 => "reasoning-end",
             n if n == 4 + deltas => "text-end",
             n if n == 5 + deltas => "finish-step",
             _ => "finish",
         };
+        if kind == "finish-step" {
+            self.log(1, "[streamText onFinish] Called, stop reason: stop");
+        }
         if self.form.stamped() {
             self.log(1, &format!("[Stream Conversion] Received chunk {number} of type: {kind}"));
             self.log(1, &format!("[Stream Conversion] Raw chunk {number}: {{\"type\":\"{kind}\"}}"));
         }
         let event = match kind {
             "text-start" | "reasoning-start" => Some(("content_block_start", 117)),
-            "text-delta" => Some(("content_block_delta", 118 + number % 7)),
-            "text-end" => Some(("content_block_stop", 60)),
+            "text-delta" | "reasoning-delta" => Some(("content_block_delta", 118 + number % 7)),
+            "text-end" | "reasoning-end" => Some(("content_block_stop", 60)),
             "finish-step" => Some(("message_delta", 180)),
             "finish" => Some(("message_stop", 53)),
             _ => None,
@@ -387,6 +412,7 @@ impl Writer {
         self.streams[index].waiting = false;
         self.log(1, &format!("[Timeout] Request to lmstudio/{model} exceeded {TIMEOUT_MS}ms"));
         self.log(1, &format!("Error for lmstudio/{model}: {{\"name\":\"AbortError\"}}"));
+        self.log(1, "[Client Disconnect] Connection closed by client");
     }
 
     fn error(&mut self, index: usize) {
@@ -394,5 +420,6 @@ impl Writer {
         self.streams[index].truth.failed = true;
         self.streams[index].waiting = false;
         self.log(1, &format!("Error for lmstudio/{model}: {{\"name\":\"AI_APICallError\",\"url\":\"http"));
+        self.log(1, "[Client Disconnect] Connection closed by client");
     }
 }

@@ -14,12 +14,13 @@ use super::{
     units::{self, UNKNOWN},
 };
 
-/// How much of what is missing a terminal shows.
-const MOST_MISSING: usize = 2;
+/// How much of what is missing a screen shows.
+const MOST_MISSING: usize = 1;
 /// How long the longest bar is.
 const BAR_WIDTH: u64 = 24;
 
-/// `on_one_screen` leaves out what the table shows as well, and most of what is missing.
+/// `on_one_screen` leaves out what the table shows as well, all findings but the dearest,
+/// and most of what is missing.
 pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     let mut page = Page::default();
     match &found.right {
@@ -45,7 +46,8 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     for evidence in found.evidence.iter().filter(|one| is_shown(&one.fact)) {
         page.line(evidence.fact.to_string());
     }
-    findings::all(&mut page, &found.findings);
+    let dearest = if on_one_screen { found.findings.get(..1) } else { None };
+    findings::all(&mut page, dearest.unwrap_or(&found.findings));
     let most = if on_one_screen { MOST_MISSING } else { found.missing.len() };
     for missing in found.missing.iter().take(most) {
         page.line(format!("Missing: {}", missing_line(missing)));

@@ -1,11 +1,9 @@
 //! JSON and NDJSON: the library's results, serialised.
 
 use std::io::{self, Write};
-use std::sync::mpsc::sync_channel;
-use std::thread;
 
 use anyclaude_traces::SCHEMA_VERSION;
-use memchr::{memchr2, memchr2_iter};
+use memchr::memchr2_iter;
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -27,53 +25,16 @@ pub(crate) fn document(out: &mut impl Write, result: &impl Serialize) -> anyhow:
     Ok(writeln!(out)?)
 }
 
-/// How many requests a thread serialises at a time, …
-const BATCH: usize = 96;
-/// … the memory reserved for them, which is most often enough, …
-const BATCH_BYTES: usize = 120_000;
-/// … and how many finished batches it may hold: this bounds memory.
-const AHEAD: usize = 2;
-
-/// Prints one request a line. Many are serialised on all cores, and printed in order.
-pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize + Sync]) -> anyhow::Result<()> {
-    let batches = requests.chunks(BATCH);
-    if batches.len() < 2 {
-        return Ok(out.write_all(&rendered(requests)?)?);
-    }
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(batches.len());
-    thread::scope(|scope| {
-        let renderer = |number| {
-            let (rendered_ones, next) = sync_channel(AHEAD);
-            let own = batches.clone().skip(number).step_by(threads);
-            scope.spawn(move || own.map(rendered).try_for_each(|batch| rendered_ones.send(batch)));
-            next
-        };
-        let renderers: Vec<_> = (0..threads).map(renderer).collect();
-        for (_, renderer) in batches.clone().zip(renderers.iter().cycle()) {
-            out.write_all(&renderer.recv()??)?;
-        }
-        anyhow::Ok(())
-    })
-}
-
-fn rendered(requests: &[impl Serialize]) -> anyhow::Result<Vec<u8>> {
-    let mut lines = Vec::with_capacity(BATCH_BYTES);
+/// Prints one request a line.
+pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow::Result<()> {
+    let mut line = Vec::new();
     for request in requests {
-        serde_json::to_writer(&mut lines, &Versioned::new(request))?;
-        lines.push(b'\n');
+        line.clear();
+        serde_json::to_writer(&mut line, &Versioned::new(request))?;
+        line.push(b'\n');
+        Escaping(&mut *out).write_all(&line)?;
     }
-    Ok(escaped(lines)?)
-}
-
-/// The same text with its control characters escaped. Done here and not in the printing
-/// thread, as the text is still in this core's cache.
-fn escaped(text: Vec<u8>) -> io::Result<Vec<u8>> {
-    if memchr2(DEL, C1_LEAD, &text).is_none() {
-        return Ok(text);
-    }
-    let mut escaped = Vec::with_capacity(text.len());
-    Escaping(&mut escaped).write_all(&text)?;
-    Ok(escaped)
+    Ok(())
 }
 
 const DEL: u8 = 0x7f;

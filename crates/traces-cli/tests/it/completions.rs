@@ -52,7 +52,7 @@ fn every_script_knows_every_verb_option_and_value() {
     }
 }
 
-const VALUES: [&str; 11] = [
+const VALUES: [&str; 10] = [
     "count_tokens",
     "conversation",
     "ndjson",
@@ -60,7 +60,6 @@ const VALUES: [&str; 11] = [
     "html",
     "always",
     "tools-first",
-    "proxied",
     "openai",
     "level",
     "powershell",

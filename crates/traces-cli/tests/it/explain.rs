@@ -4,8 +4,14 @@ use crate::common::{Folder, body};
 use serde_json::{Value, json};
 
 /// Writes one anyclaude process of five turns, one each minute. Its model takes
-/// `ttft_ms` to the first token, and `header` heads the prompt of each turn.
-fn record(folder: &Folder, hour: u32, model: &str, ttft_ms: u64, header: impl Fn(u32) -> Option<String>) {
+/// `ttft_ms` to the first token of each turn, and `header` heads its prompt.
+fn record(
+    folder: &Folder,
+    hour: u32,
+    model: &str,
+    ttft_ms: impl Fn(u32) -> u64,
+    header: impl Fn(u32) -> Option<String>,
+) {
     let at =
         |minute: u32, ms: u64| format!("2025-11-16T{hour:02}:{minute:02}:{:02}.{:03}Z", ms / 1000, ms % 1000);
     let mut log = format!(
@@ -24,11 +30,12 @@ fn record(folder: &Folder, hour: u32, model: &str, ttft_ms: u64, header: impl Fn
         sent["system"] = head.into_iter().chain([long]).collect();
         sent["messages"] = json!(messages);
         sent["stream"] = json!(true);
+        let ttft_ms = ttft_ms(turn);
         let (start, total_ms) = (at(turn, 500), ttft_ms + 2_000);
         let name = at(turn, 510).replace([':', '.'], "-");
         folder.trace(format!("traces/lmstudio/{name}.json"), &at(turn, 510), &sent);
         requests += &format!(
-            "{{\"timestamp\":\"{}\",\"toolCount\":1,\"messageCount\":{},\"streaming\":true,\"provider\":\"lmstudio\",\"model\":\"{model}\"}}\n",
+            "{{\"timestamp\":\"{}\",\"toolCount\":2,\"messageCount\":{},\"streaming\":true,\"provider\":\"lmstudio\",\"model\":\"{model}\"}}\n",
             at(turn, 400),
             messages.len()
         );
@@ -41,9 +48,8 @@ fn record(folder: &Folder, hour: u32, model: &str, ttft_ms: u64, header: impl Fn
             "[Request Complete] lmstudio/{model}: {total_ms}ms (60 chunks, 9000 bytes) | ⚡ 25.0 tok/s"
         );
         log += &line(total_ms, done);
-        let usage =
-            "[Cache Metrics] Recorded streaming response metrics {\"inputTokens\":2000,\"outputTokens\":50}";
-        log += &line(total_ms, usage.to_owned());
+        let usage = format!("{{\"inputTokens\":{},\"outputTokens\":50}}", 1_200 + 220 * turn);
+        log += &line(total_ms, format!("[Cache Metrics] Recorded streaming response metrics {usage}"));
         messages.push(json!({"role": "assistant", "content": format!("Step {turn} is done, says {model}.")}));
     }
     folder.write(format!("logs/debug-session-2025-11-16T{hour:02}-00-00.log"), log);
@@ -51,33 +57,55 @@ fn record(folder: &Folder, hour: u32, model: &str, ttft_ms: u64, header: impl Fn
 }
 
 #[test]
-fn a_header_that_changes_every_turn_is_the_prefix_caches_doing() {
+fn a_header_that_changes_every_turn_is_the_prompt_caches_doing() {
     let folder = Folder::new();
-    record(&folder, 9, "fast-model", 900, |_| None);
+    // Both read 200 tokens/s, and one of them all of the prompt each time.
+    let all = |turn| u64::from(1_200 + 220 * turn) * 5;
+    record(&folder, 9, "fast-model", |turn| if turn == 1 { all(1) } else { 1_100 }, |_| None);
     let billing = |turn| format!("x-anthropic-billing-header: cc_version=2.1.{turn}; cch={turn:05x};");
-    record(&folder, 10, "slow-model", 9_000, |turn| Some(billing(turn)));
+    record(&folder, 10, "slow-model", all, |turn| Some(billing(turn)));
     let found = folder.traces("explain --root . --format json").ends_with(0).json();
     assert_eq!(found["right"]["model"], "slow-model");
-    assert_eq!(
-        (&found["paired"], &found["n"]),
-        (&json!(true), &json!(4)),
-        "the first of each may load the model"
-    );
-    assert_eq!(found["verdict"]["cause"], "prefix_cache");
-    assert_eq!(found["verdict"]["scenario"], "C");
-    let headline = found["verdict"]["headline"].as_str().unwrap();
-    assert!(
-        headline.starts_with("slow-model is slower because less of its prompts could come from"),
-        "{headline}"
-    );
-    assert!(found["advice"][1].as_str().unwrap().contains("CLAUDE_CODE_ATTRIBUTION_HEADER=0"));
-    // Without the header, the same times are the reading speed's doing.
+    assert_eq!((&found["paired"], &found["n"]), (&json!(true), &json!(5)));
+    let sum: f64 =
+        found["contributions"].as_array().unwrap().iter().filter_map(|one| one["ms"].as_f64()).sum();
+    assert!((sum - found["delta_ms"].as_f64().unwrap()).abs() < 1e-6, "{found}");
+    let verdict = &found["verdict"];
+    assert_eq!((&verdict["cause"], &verdict["scenario"]), (&json!("prompt_cache"), &json!("C")), "{found}");
+    assert_eq!(verdict["proxy_is_bottleneck"], false);
+    let headline = verdict["headline"].as_str().unwrap();
+    assert!(headline.starts_with("slow-model is slower because it reads more tokens again"), "{headline}");
+    // Without the header the same times are read, and it is the backend that reuses nothing.
     let folder = Folder::new();
-    record(&folder, 9, "fast-model", 900, |_| None);
-    record(&folder, 10, "slow-model", 9_000, |_| None);
+    record(&folder, 9, "fast-model", |_| 900, |_| None);
+    record(&folder, 10, "slow-model", |_| 9_000, |_| None);
     let found = folder.traces("explain --root . --format json").ends_with(0).json();
-    assert_eq!(found["verdict"]["cause"], "prompt_processing_speed");
-    assert_eq!(found["verdict"]["scenario"], "A");
+    let sum: f64 =
+        found["contributions"].as_array().unwrap().iter().filter_map(|one| one["ms"].as_f64()).sum();
+    assert!((sum - 8_100.0).abs() < 1e-6, "{found}");
+    assert_eq!(found["delta_ms"], 8_100);
+}
+
+#[test]
+fn one_side_is_broken_down() {
+    let folder = Folder::new();
+    record(&folder, 10, "slow-model", |_| 9_000, |_| None);
+    // Without a name, as one model is all there is.
+    for line in ["", "model:slow-model", "."] {
+        let ran = folder.traces(&format!("explain {line} --root . --format json"));
+        let found = ran.ends_with(0).json();
+        assert_eq!((&found["right"], &found["contributions"]), (&Value::Null, &json!([])), "{line}");
+        assert_eq!(found["verdict"]["cause"], "read", "{line}: {found}");
+        assert_eq!(found["left"]["time"]["read_ms"], 9_000.0);
+        assert_eq!(found["left"]["time"]["requests"], 5);
+    }
+    folder.traces("explain --root . --direct a.json b.json").ends_with(2).says(&["--direct"]);
+    let ran = folder.traces("explain latest --root .").ends_with(0);
+    assert!(
+        ran.stdout.starts_with("slow-model takes 11.1 s a request: 81 % of it is prompt processing.\n"),
+        "{}",
+        ran.stdout
+    );
 }
 
 /// What `traces replay --save` writes of a model, as far as it matters here.
@@ -101,8 +129,8 @@ fn replay(model: &str, cache: &str, ttft_ms: Option<f64>) -> String {
 #[test]
 fn replays_settle_backend_against_proxy() {
     let folder = Folder::new();
-    record(&folder, 9, "fast-model", 900, |_| None);
-    record(&folder, 10, "slow-model", 9_000, |_| None);
+    record(&folder, 9, "fast-model", |_| 900, |_| None);
+    record(&folder, 10, "slow-model", |_| 9_000, |_| None);
     folder.write("fast.json", replay("fast-model", "cold", Some(900.0)));
     folder.write("slow.json", replay("slow-model", "cold", Some(9_000.0)));
     folder.write("quick.json", replay("slow-model", "cold", Some(950.0)));
@@ -115,13 +143,15 @@ fn replays_settle_backend_against_proxy() {
     let last =
         |found: &Value| found["evidence"].as_array().unwrap().last().unwrap().as_str().unwrap().to_owned();
     let backend = explain("slow.json");
-    assert_eq!(backend["verdict"]["cause"], "prompt_processing_speed");
+    let cause = &backend["verdict"]["cause"];
+    assert_eq!(backend["verdict"]["proxy_is_bottleneck"], false);
     assert!(last(&backend).contains("accounts for 100 % of the recorded difference"), "{}", last(&backend));
     let proxy = explain("quick.json");
-    assert_eq!((&proxy["verdict"]["cause"], &proxy["verdict"]["scenario"]), (&json!("proxy"), &json!("B")));
+    assert_eq!(proxy["verdict"]["proxy_is_bottleneck"], true);
+    assert_eq!(&proxy["verdict"]["cause"], cause, "the headline is of the largest contribution");
     for (file, words) in [("warm.json", "settles nothing"), ("fast.json", "is of fast-model")] {
         let found = explain(file);
-        assert_eq!(found["verdict"]["cause"], "prompt_processing_speed", "{file}");
+        assert_eq!(found["verdict"]["proxy_is_bottleneck"], Value::Null, "{file}");
         assert!(last(&found).contains(words), "{}", last(&found));
     }
     let refused = |line: &str| folder.traces(&format!("explain --root . --direct {line}")).ends_with(2);

@@ -110,7 +110,7 @@ fn prefix() {
     for format in ["csv", "json", "ndjson"] {
         golden(&format!("prefix-{format}"), &format!("{billed} --format {format}"));
     }
-    golden("prefix-as-proxied", &format!("{billed} --as proxied --order tools-first"));
+    golden("prefix-edited", &format!("{billed} --as sorted,no-header --order tools-first"));
     golden("prefix-of-one-slot", &format!("{fast} --slots 1 --kind conversation"));
     golden("prefix-in-a-context", &format!("{fast} --kind conversation --context 4200"));
 }

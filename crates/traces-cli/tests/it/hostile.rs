@@ -67,7 +67,7 @@ fn lines() -> Vec<String> {
         "diff in/a.json",
         "prefix in",
         "prefix in --text",
-        "prefix in --slots 1 --as proxied --text",
+        "prefix in --slots 1 --as sorted,no-header --text",
         "explain in",
         "report in",
         "report in --include-text",

@@ -185,7 +185,7 @@ fn lines(verb: &str, url: &str) -> Vec<String> {
         "show" => &["--fail-over tool_count=0", "--text"],
         "diff" => &["", "latest~1 latest --text", "latest", "model:P model:Pother"],
         "timing" => &["", "--by run"],
-        "prefix" => &["--text", "--slots 1 --as proxied", "--context 900 --fail-over tool_count=0"],
+        "prefix" => &["--text", "--slots 1 --as sorted,no-header", "--context 900 --fail-over tool_count=0"],
         "explain" => &["", "model:Pother model:Pdetected"],
         "report" => &["", "--include-text"],
         _ => {

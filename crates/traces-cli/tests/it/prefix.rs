@@ -30,6 +30,19 @@ fn billed() -> Folder {
     folder
 }
 
+fn cache_of(found: &Value) -> Value {
+    json!([found["cache"]["slots"], found["cache"]["ram"]])
+}
+
+/// Rows without what the speeds of the requests in scope make of them.
+fn without_times(mut rows: Vec<Value>) -> Vec<Value> {
+    for row in &mut rows {
+        row["expected_ttft_ms"].take();
+        row.get_mut("break").and_then(|broke| broke.get_mut("lost_ms")).map(Value::take);
+    }
+    rows
+}
+
 fn sum(rows: &[Value], name: &str) -> u64 {
     rows.iter().map(|row| row[name].as_u64().unwrap()).sum()
 }
@@ -48,16 +61,20 @@ fn the_billing_header_is_named_priced_and_cured() {
         // All that was sent before, but for the header itself.
         let before = &found["requests"][number - 1];
         let header = common + r#"0f00d;","type":"text"}"#.len();
-        assert_eq!(broke["lost_bytes"], before["prompt_bytes"].as_u64().unwrap() - header as u64);
+        let lost = before["prompt_bytes"].as_u64().unwrap() - header as u64;
+        assert_eq!(
+            (&broke["lost_bytes"], &found["requests"][number]["lost_bytes"]),
+            (&json!(lost), &json!(lost))
+        );
     }
     let worst = &found["breakers"][0];
     assert_eq!((&worst["cause"], &worst["requests"]), (&json!("billing_header"), &json!(3)));
-    assert!(worst["advice"].as_str().unwrap().contains("CLAUDE_CODE_ATTRIBUTION_HEADER"));
-    let cured = folder.traces("prefix in --as proxied --format json").ends_with(0).json();
+    assert_eq!((&found["view"], &cache_of(&found)), (&json!("sorted,text-only"), &json!([4, true])));
+    let cured = folder.traces("prefix in --as sorted,no-header --format json").ends_with(0).json();
     assert!(cured["requests"].as_array().unwrap().iter().skip(1).all(|row| row["break"].is_null()));
     assert_eq!(cured["breakers"], json!([]));
     let table = folder.traces("prefix in").ends_with(0).stdout;
-    for words in ["billing_header", "settings.json"] {
+    for words in ["billing_header", "settings.json", "CLAUDE_CODE_ATTRIBUTION_HEADER"] {
         assert!(
             table.contains(words),
             "{words}
@@ -89,7 +106,7 @@ fn what_a_request_on_the_side_evicts_is_named_with_its_price() {
     let evicted = &found["evictions_one_slot"][0];
     assert_eq!((&evicted["kind"], &evicted["requests"]), (&json!("background"), &json!(1)));
     assert_eq!(evicted["lost_bytes"], price);
-    let alone = folder.traces("prefix in --slots 1 --format json").ends_with(0).json();
+    let alone = folder.traces("prefix in --slots 1 --cache-ram off --format json").ends_with(0).json();
     assert_eq!(alone["requests"][2]["break"]["cause"], "evicted");
     assert_eq!(alone["requests"][2]["break"]["evicted_by"], found["requests"][1]["path"]);
     assert_eq!(alone["totals"], alone["totals_one_slot"]);
@@ -99,10 +116,12 @@ fn what_a_request_on_the_side_evicts_is_named_with_its_price() {
 
 #[test]
 fn filters_choose_rows_and_leave_the_simulation_alone() {
-    let whole = traces(&format!("prefix --root {HOME} --all --format ndjson")).ends_with(0).ndjson();
     let rows = |more: &str| {
-        traces(&format!("prefix --root {HOME} --all --format ndjson {more}")).ends_with(0).ndjson()
+        without_times(
+            traces(&format!("prefix --root {HOME} --all --format ndjson {more}")).ends_with(0).ndjson(),
+        )
     };
+    let whole = rows("");
     let kept = |fits: &dyn Fn(&Value) -> bool| -> Vec<Value> {
         whole.iter().filter(|row| fits(row)).cloned().collect()
     };
@@ -117,8 +136,9 @@ fn filters_choose_rows_and_leave_the_simulation_alone() {
 
 #[test]
 fn the_cache_is_filled_by_the_day_before_the_scope() {
-    let rows =
-        |since: &str| traces(&format!("prefix --root {HOME} --since {since} --format ndjson")).ndjson();
+    let rows = |since: &str| {
+        without_times(traces(&format!("prefix --root {HOME} --since {since} --format ndjson")).ndjson())
+    };
     let (day, part) = (rows("2025-11-16"), rows("2025-11-16T02:31:05Z"));
     assert!(part.len() < day.len());
     assert_eq!(part, day[day.len() - part.len()..]);
@@ -126,7 +146,9 @@ fn the_cache_is_filled_by_the_day_before_the_scope() {
 
 #[test]
 fn totals_are_those_of_the_rows() {
-    for more in ["", "--kind conversation", "--order tools-first --slots 1", "--as proxied --slots 2"] {
+    for more in
+        ["", "--kind conversation", "--order tools-first --slots 1", "--as sorted,no-header --slots 2"]
+    {
         let line = format!("prefix --root {HOME} {more}");
         let found = traces(&format!("{line} --format json")).ends_with(0).json();
         let rows = found["requests"].as_array().unwrap();
@@ -162,4 +184,67 @@ fn no_prompt_text_is_printed_unless_asked_for() {
         let asked = folder.traces(&format!("{line} --text")).ends_with(0).stdout;
         assert!(asked.contains("sesame-one") && asked.contains("sesame-two"), "{format}\n{asked}");
     }
+}
+
+/// A tool whose members stand in this order.
+fn with_tool(members: &str) -> String {
+    let messages = r#"[{"role":"user","content":"Count birds."}]"#;
+    format!(
+        r#"{{"timestamp":"2025-12-01T10:00:00.000Z","mode":"lmstudio","request":{{"url":"/v1/messages","body":{{"model":"m","tools":[{{"name":"Count",{members}}}],"messages":{messages}}}}}}}"#
+    )
+}
+
+#[test]
+fn members_of_a_tool_in_another_order_are_told_from_a_change() {
+    let schema = r#""input_schema":{"type":"object","properties":{}}"#;
+    let turned = r#""input_schema":{"properties":{},"type":"object"}"#;
+    let other = r#""input_schema":{"properties":{"a":{}},"type":"object"}"#;
+    for (now, cause) in [(turned, "schema_order"), (other, "tools_changed")] {
+        let folder = Folder::new();
+        for (name, members) in [("0", schema), ("1", now)] {
+            let text = with_tool(members).replace("10:00:00", &format!("10:00:0{name}"));
+            folder.write(format!("in/{name}.json"), text);
+        }
+        let found = folder.traces("prefix in --format json").ends_with(0).json();
+        assert_eq!(found["requests"][1]["break"]["cause"], cause, "{now}");
+    }
+}
+
+#[test]
+fn thinking_never_reaches_a_local_model_and_places_are_those_that_were_sent() {
+    let said = |number: usize, thought: &str, mode: &str| {
+        let mut body = turn(0);
+        body["messages"] = json!([
+            { "role": "user", "content": "Count birds." },
+            { "role": "assistant", "content": [
+                { "type": "thinking", "thinking": thought, "signature": "s" },
+                { "type": "text", "text": format!("I saw {number}.") },
+            ] },
+            { "role": "user", "content": "Go on." },
+        ]);
+        json!({ "timestamp": stamp(number), "mode": mode, "request": { "url": "/v1/messages", "body": body } })
+    };
+    for (mode, view, place) in [
+        ("lmstudio", "sorted,text-only", "messages[1].content[1]"),
+        ("claude", "sent", "messages[1].content[0]"),
+    ] {
+        let folder = Folder::new();
+        for (number, thought) in ["hm", "well"].into_iter().enumerate() {
+            folder.write(format!("in/{number}.json"), said(number, thought, mode).to_string());
+        }
+        let found = folder.traces("prefix in --format json").ends_with(0).json();
+        assert_eq!(
+            (&found["view"], &found["requests"][1]["break"]["element"]),
+            (&json!(view), &json!(place))
+        );
+        let sent = folder.traces("prefix in --as sent --format json").ends_with(0).json();
+        assert_eq!(sent["requests"][1]["break"]["element"], "messages[1].content[0]", "{mode}");
+    }
+}
+
+#[test]
+fn edits_that_do_not_exist_are_refused_with_those_that_do() {
+    let folder = billed();
+    folder.traces("prefix in --as proxied").ends_with(2).says(&["proxied", "sorted, no-header, text-only"]);
+    folder.traces("prefix in --cache-ram maybe").ends_with(2).says(&["maybe", "auto", "off"]);
 }

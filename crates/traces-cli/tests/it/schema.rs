@@ -146,7 +146,7 @@ const RECORDED: [(&str, &str); 36] = [
     ("timing", "timing testdata/odd"),
     ("timing-line", "timing --all --format ndjson"),
     ("prefix", "prefix --all"),
-    ("prefix", "prefix --text --slots 1 --as proxied"),
+    ("prefix", "prefix --text --slots 1 --as sorted,no-header"),
     ("prefix", "prefix --context 4000 --order tools-first"),
     ("prefix", "prefix testdata/odd --text"),
     ("prefix-line", "prefix --all --text --format ndjson"),

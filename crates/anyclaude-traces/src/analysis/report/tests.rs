@@ -19,10 +19,10 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
     let scope = Scope::new(None, None, kind, requests.len() as u64);
     let joined = Joined::default();
     report(ReportInput {
-        findings: Vec::new(),
         timing: timing(scope, requests.to_vec(), &[], &joined, Vec::new(), kind, &Grouping::by_model()),
         others: &[],
         sides: &[Side { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
+        findings: Vec::new(),
         explanation: None,
         prefix: None,
         texts: Vec::new(),
@@ -170,7 +170,9 @@ fn points_are_the_requests_that_the_reading_speed_comes_from() {
     let mut requests = side("m", &[MADE; 8]);
     for request in &mut requests[3..] {
         request.speed_sample.reads = true;
+        let stamp = request.timestamp;
         let timing = request.timing.as_mut().unwrap();
+        timing.start = stamp;
         (timing.read_tokens, timing.read_ms) = (Some(1_000), timing.ttft_ms);
     }
     requests[2].timing = None;

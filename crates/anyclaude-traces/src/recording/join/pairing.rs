@@ -72,23 +72,22 @@ enum Tier {
     EqualUsual,
     Equal,
     Usual,
-    Other,
 }
 
 impl Tier {
-    const ALL: [Self; 4] = [Self::EqualUsual, Self::Equal, Self::Usual, Self::Other];
+    const ALL: [Self; 3] = [Self::EqualUsual, Self::Equal, Self::Usual];
 
     fn gap_ms(self) -> RangeInclusive<i64> {
         match self {
             Self::EqualUsual | Self::Usual => USUAL_GAP_MS,
-            Self::Equal | Self::Other => GAP_MS,
+            Self::Equal => GAP_MS,
         }
     }
 
     fn most_mismatches(self) -> u32 {
         match self {
             Self::EqualUsual | Self::Equal => 0,
-            Self::Usual | Self::Other => 1,
+            Self::Usual => u32::MAX,
         }
     }
 }
@@ -251,35 +250,32 @@ impl<'a, 's> Pairing<'a, 's> {
         let mut ambiguous = vec![false; self.starts.len()];
         self.mark_from_free_starts(&mut ambiguous);
         self.mark_from_free_traces(&mut ambiguous);
-        for start in 0..self.starts.len() {
+        for (start, ambiguous) in ambiguous.iter_mut().enumerate() {
             let Some(&Some(trace)) = self.trace_of.get(start) else { continue };
             let own = self.mismatches(start, trace);
             let same_time = |other: usize| {
                 let both = self.starts.get(other).zip(self.starts.get(start));
                 both.is_some_and(|(a, b)| a.log.start.ms_since(b.log.start).abs() <= SAME_TIME_MS)
             };
+            // Time alone decides where no other start is near.
+            let contradicted = own > Some(0) && self.has_other_limit(start);
             let rival = |other: usize| {
-                other != start
-                    && same_time(other)
-                    && self.mismatches(other, trace).is_some_and(|m| Some(m) <= own)
+                let as_like =
+                    || self.mismatches(other, trace).is_some_and(|mismatches| Some(mismatches) <= own);
+                other != start && (contradicted || same_time(other) && as_like())
             };
-            if self.starts_before(trace, &USUAL_GAP_MS).any(rival)
-                || own > Some(0) && !self.is_explained(start)
-            {
-                ambiguous[start] = true;
-            }
+            *ambiguous |= self.starts_before(trace, &USUAL_GAP_MS).any(rival);
         }
         ambiguous
     }
 
-    /// Whether nothing but the proxy's edits can explain counts that differ: the token
-    /// limit, which it never changes, is the same.
-    fn is_explained(&self, start: usize) -> bool {
+    /// Whether the token limits differ, which the proxy never changes.
+    fn has_other_limit(&self, start: usize) -> bool {
         let limits = || {
             let trace = self.requests.get(*self.trace_of.get(start)?.as_ref()?)?;
-            Some(self.starts.get(start)?.log.max_tokens? == trace.max_tokens?)
+            Some((self.starts.get(start)?.log.max_tokens?, trace.max_tokens?))
         };
-        limits() == Some(true)
+        limits().is_some_and(|(log, trace)| log != trace)
     }
 
     /// A start without a trace may be the one that has another's, which may have the

@@ -86,10 +86,11 @@ impl Made {
 
 pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
     let path: Arc<Path> = Path::new(&format!("{model}-{index:03}.json")).into();
+    let timestamp = crate::model::time::Timestamp::from_unix_ms(1_000_000 * index as i64);
     Request {
         path: TracePath(path.clone()),
         paths: vec![TracePath(path)],
-        timestamp: crate::model::time::Timestamp::from_unix_ms(1_000_000 * index as i64),
+        timestamp,
         mode: Some("lmstudio".into()),
         kind: Kind::Conversation,
         session: Some("s".into()),
@@ -106,7 +107,7 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         max_tokens: None,
         stream: true,
         tokens: None,
-        timing: Some(Box::new(made.timing())),
+        timing: Some(Box::new(Timing { start: timestamp, ..made.timing() })),
         join: Some(Box::new(Join { log: "log".into(), gap_ms: Some(1), confidence: Confidence::Likely })),
         response: None,
         tools: Arc::from([]),

@@ -28,6 +28,7 @@ fn a_place_is_the_number_of_messages_and_what_the_user_said_first_and_last() {
     assert_eq!(n(&right, &all), 3);
     let mut later = right.clone();
     later[2].sizes.message_count += 2;
+    later[0].turn += 7;
     later[1].turn += 7;
     assert_eq!(n(&later, &all), 2, "a turn that failed moves nothing");
     let other = Some(Identity::of_parts([&b"other"[..]]));

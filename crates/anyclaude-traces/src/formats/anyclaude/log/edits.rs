@@ -9,7 +9,7 @@ const MAX_EDITS: usize = 32;
 /// What one such line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Edit {
-    Edit(ProxyEdit),
+    Change(ProxyEdit),
     /// `Context limit exceeded: 30123 tokens > 26214 limit`
     LimitExceeded {
         prompt_tokens: u64,
@@ -30,7 +30,7 @@ impl Edit {
     /// Adds it to what is known of its request.
     pub(super) fn apply(self, facts: &mut LogFacts) {
         let truncation = match self {
-            Self::Edit(edit) => {
+            Self::Change(edit) => {
                 if facts.edits.len() < MAX_EDITS {
                     facts.edits.push(edit);
                 }
@@ -89,7 +89,7 @@ pub(super) fn tagged(tag: &[u8], rest: &[u8]) -> Option<Edit> {
         b"Context" => removed(rest)?,
         _ => return None,
     };
-    Some(Edit::Edit(edit))
+    Some(Edit::Change(edit))
 }
 
 /// Reads a message without a tag.
@@ -109,7 +109,7 @@ pub(super) fn untagged(message: &[u8]) -> Option<Edit> {
     if let Some(rest) = message.strip_prefix(b"Tokens after truncation: ") {
         return Some(Edit::AfterTruncation { tokens: figure(rest)?.0 });
     }
-    removed(message).map(Edit::Edit)
+    removed(message).map(Edit::Change)
 }
 
 /// `Removed 12 older messages …`
@@ -163,7 +163,7 @@ mod tests {
             ("[Context] Removed 4 older messages to fit", ProxyEdit::MessagesRemoved { messages: 4 }),
         ];
         for (line, edit) in edits {
-            assert_eq!(read(line), Some(Edit::Edit(edit)), "{line}");
+            assert_eq!(read(line), Some(Edit::Change(edit)), "{line}");
         }
         for line in
             ["[Tool Allowlist] all", "[Context] Using LMStudio reported context: 5 tokens", "Truncated 5"]

@@ -78,17 +78,36 @@ pub(super) enum Message<'a> {
     },
 }
 
-/// The kind of an AI-SDK stream part, as far as it matters.
+/// The kind of an AI-SDK stream part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PartKind {
-    /// `text-start`, `reasoning-start`, `tool-input-start`.
-    ContentStart,
-    /// A delta of text, reasoning or tool input, or a whole tool call.
-    Content,
-    /// `finish-step`, `finish`: nothing of the answer follows.
+    /// `start`: the first of a stream, emitted before the backend answers.
+    Start,
+    /// `start-step`: the backend answers.
+    StartStep,
+    BlockStart(Block),
+    Delta(Block),
+    BlockEnd(Block),
+    ToolCall,
+    FinishStep,
     Finish,
-    /// Everything else: `start`, `start-step`, `…-end`, `error`, unknown ones.
+    /// `error`, and kinds that are not known.
     Other,
+}
+
+/// A block of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Block {
+    Text,
+    Reasoning,
+    ToolInput,
+}
+
+impl PartKind {
+    /// Whether it carries, or begins to carry, something of the answer.
+    pub(super) fn is_content(self) -> bool {
+        matches!(self, Self::BlockStart(_) | Self::Delta(_) | Self::ToolCall)
+    }
 }
 
 /// Token counts of one answer; zeros as logged.
@@ -260,9 +279,20 @@ fn stream(message: &[u8]) -> Message<'_> {
 pub(super) fn part(message: &[u8]) -> Option<(u64, PartKind)> {
     let (number, rest) = scan::number(message.strip_prefix(b"[Stream Conversion] Received chunk ")?)?;
     let kind = match rest.strip_prefix(b" of type: ")? {
-        b"text-delta" | b"tool-input-delta" | b"reasoning-delta" | b"tool-call" => PartKind::Content,
-        b"text-start" | b"reasoning-start" | b"tool-input-start" => PartKind::ContentStart,
-        b"finish-step" | b"finish" => PartKind::Finish,
+        b"start" => PartKind::Start,
+        b"start-step" => PartKind::StartStep,
+        b"text-start" => PartKind::BlockStart(Block::Text),
+        b"reasoning-start" => PartKind::BlockStart(Block::Reasoning),
+        b"tool-input-start" => PartKind::BlockStart(Block::ToolInput),
+        b"text-delta" => PartKind::Delta(Block::Text),
+        b"reasoning-delta" => PartKind::Delta(Block::Reasoning),
+        b"tool-input-delta" => PartKind::Delta(Block::ToolInput),
+        b"text-end" => PartKind::BlockEnd(Block::Text),
+        b"reasoning-end" => PartKind::BlockEnd(Block::Reasoning),
+        b"tool-input-end" => PartKind::BlockEnd(Block::ToolInput),
+        b"tool-call" => PartKind::ToolCall,
+        b"finish-step" => PartKind::FinishStep,
+        b"finish" => PartKind::Finish,
         b"" => return None,
         _ => PartKind::Other,
     };
@@ -497,9 +527,9 @@ mod tests {
         let line = |text: &str| format!("[Stream Conversion] Received chunk {text}");
         assert_eq!(read(line("3 of type: start").as_bytes()), Message::Part);
         let part_of = |text| part(line(text).as_bytes());
-        assert_eq!(part_of("3 of type: reasoning-start"), Some((3, PartKind::ContentStart)));
-        assert_eq!(part_of("44 of type: text-delta"), Some((44, PartKind::Content)));
-        assert_eq!(part_of("1 of type: start"), Some((1, PartKind::Other)));
+        assert_eq!(part_of("3 of type: reasoning-start"), Some((3, PartKind::BlockStart(Block::Reasoning))));
+        assert_eq!(part_of("44 of type: text-delta"), Some((44, PartKind::Delta(Block::Text))));
+        assert_eq!(part_of("1 of type: start"), Some((1, PartKind::Start)));
         assert_eq!(part_of("0 of type: start"), None);
         assert_eq!(part_of("7 of ty"), None);
         assert_eq!(

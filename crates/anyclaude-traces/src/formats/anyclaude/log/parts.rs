@@ -1,14 +1,15 @@
 //! First parts at level 1, where no line names the time to first token.
 //!
 //! A stream numbers its parts 1, 2, 3, …, so part n follows a stream that
-//! stands at n − 1. Where two streams stand at the same number, either may go
-//! on; from there on both may be either, and both first parts stay possible
-//! for both. `Stream complete. Total chunks: n` tells which stream ended, the
+//! stands at n − 1. Where two streams stand at the same number, their order of kinds
+//! tells which can go on so: a delta continues a block that is open, `start-step` comes
+//! second, `finish` after `finish-step`. Where either can go on, both may be either from
+//! there on, and both first parts stay possible for both. `Stream complete. Total chunks: n` tells which stream ended, the
 //! `[Request Complete]` after it whose it was.
 
 use std::collections::HashMap;
 
-use super::message::PartKind;
+use super::message::{Block, PartKind};
 
 /// Streams followed at once; LM Studio runs four.
 const MAX_STREAMS: usize = 64;
@@ -51,6 +52,52 @@ struct Stream {
     seen: i64,
     content: bool,
     firsts: Possible,
+    grammar: Grammar,
+}
+
+/// What can follow in a stream, by what it had.
+#[derive(Debug, Clone, Copy, Default)]
+struct Grammar {
+    /// It was joined in the middle, so that anything can follow.
+    unknown: bool,
+    /// The blocks that are open: text, reasoning, tool input.
+    open: [bool; 3],
+    /// `start-step` was seen since the stream or its last step began.
+    in_step: bool,
+    finished_step: bool,
+}
+
+impl Grammar {
+    fn allows(self, kind: PartKind) -> bool {
+        let follows = match kind {
+            PartKind::Start => false,
+            PartKind::StartStep => !self.in_step,
+            // Several tools can be called at once.
+            PartKind::BlockStart(Block::ToolInput) => self.in_step,
+            PartKind::BlockStart(block) => self.in_step && !self.open[block as usize],
+            PartKind::Delta(block) | PartKind::BlockEnd(block) => self.open[block as usize],
+            PartKind::ToolCall | PartKind::FinishStep => self.in_step,
+            PartKind::Finish => self.finished_step,
+            PartKind::Other => true,
+        };
+        self.unknown || follows
+    }
+
+    fn follow(&mut self, kind: PartKind) {
+        match kind {
+            PartKind::StartStep => (self.in_step, self.finished_step) = (true, false),
+            PartKind::BlockStart(block) => self.open[block as usize] = true,
+            PartKind::BlockEnd(block) => self.open[block as usize] = false,
+            PartKind::FinishStep => {
+                (self.in_step, self.finished_step, self.open) = (false, true, [false; 3]);
+            }
+            PartKind::Start
+            | PartKind::Delta(_)
+            | PartKind::ToolCall
+            | PartKind::Finish
+            | PartKind::Other => {}
+        }
+    }
 }
 
 /// Follows the numbered parts of all streams.
@@ -72,14 +119,17 @@ impl Parts {
                 }
             }
             // Joined in the middle: its first part was not seen.
-            let content = number > 1 && kind != PartKind::ContentStart;
-            self.streams.push(Stream { last: number, seen: at, content, firsts: Possible::default() });
+            let content = number > 1 && !matches!(kind, PartKind::BlockStart(_));
+            let grammar = Grammar { unknown: number > 1, ..Grammar::default() };
+            let firsts = Possible::default();
+            self.streams.push(Stream { last: number, seen: at, content, firsts, grammar });
             self.streams.len() - 1
         });
         let Some(stream) = self.streams.get_mut(chosen) else { return };
         stream.last = number;
         stream.seen = at;
-        if !stream.content && matches!(kind, PartKind::ContentStart | PartKind::Content) {
+        stream.grammar.follow(kind);
+        if !stream.content && kind.is_content() {
             stream.content = true;
             if let Ok(first) = FirstPart::try_from(self.firsts.len()) {
                 self.firsts.push(at);
@@ -108,14 +158,10 @@ impl Parts {
             index += 1;
         }
         if fitting.len() > 1 {
-            // An answer goes on where it has begun, and finishes there.
-            let begun = |index: &usize| self.streams.get(*index).is_some_and(|stream| stream.content);
-            let wanted = match kind {
-                PartKind::Content | PartKind::Finish => Some(true),
-                PartKind::ContentStart | PartKind::Other => None,
-            };
-            if wanted.is_some() && fitting.iter().any(begun) {
-                fitting.retain(begun);
+            let allows =
+                |index: &usize| self.streams.get(*index).is_some_and(|stream| stream.grammar.allows(kind));
+            if fitting.iter().any(allows) {
+                fitting.retain(allows);
             }
             self.entangle(&fitting);
         }
@@ -278,8 +324,8 @@ impl Parts {
 mod tests {
     use super::*;
 
-    const START: PartKind = PartKind::ContentStart;
-    const DELTA: PartKind = PartKind::Content;
+    const START: PartKind = PartKind::BlockStart(Block::Text);
+    const DELTA: PartKind = PartKind::Delta(Block::Text);
 
     fn claim(request: usize, from: i64, to: i64, possible: Possible, pace: Option<(u64, f64)>) -> Claim {
         Claim { request, from, to, possible, pace }
@@ -334,6 +380,27 @@ mod tests {
         // What came before a request was sent is not its own.
         let claims = [claim(7, 0, 6_100, one, None), claim(8, 4_000, 6_000, other, None)];
         assert_eq!(parts.settle(&claims), [(7, Settled::Likely(100)), (8, Settled::Likely(5_000))]);
+    }
+
+    #[test]
+    fn streams_that_met_are_told_apart_by_the_order_of_their_kinds() {
+        let mut parts = Parts::default();
+        for at in [0, 10] {
+            parts.part(1, PartKind::Start, at);
+            parts.part(2, PartKind::StartStep, at + 1);
+        }
+        let tool = Block::ToolInput;
+        parts.part(3, START, 100);
+        parts.part(4, DELTA, 101);
+        parts.part(3, PartKind::BlockStart(tool), 16_000);
+        // Both stand at 4 after this: only one of them can go on with text.
+        parts.part(4, PartKind::Delta(tool), 16_001);
+        parts.part(5, DELTA, 16_002);
+        parts.part(5, PartKind::Delta(tool), 16_003);
+        parts.part(6, DELTA, 16_004);
+        let (text, tool) = (parts.end(6), parts.end(5));
+        let claims = [claim(0, 0, 17_000, text, None), claim(1, 0, 17_000, tool, None)];
+        assert_eq!(parts.settle(&claims), [(0, Settled::Exact(100)), (1, Settled::Exact(16_000))]);
     }
 
     #[test]

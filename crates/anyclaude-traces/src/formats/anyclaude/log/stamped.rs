@@ -384,7 +384,8 @@ impl Stamped {
             }
         }
         for stream in std::mem::take(&mut self.events).unended() {
-            if let Some(partial) = stream.request.and_then(|index| partials.get_mut(index)) {
+            let partial = stream.request.and_then(|index| partials.get_mut(index));
+            if let Some(partial) = partial.filter(|partial| partial.end.is_none()) {
                 partial.take_events(stream);
             }
         }
