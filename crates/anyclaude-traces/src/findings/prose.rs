@@ -140,6 +140,7 @@ impl Display for Clock {
 impl Display for Evidence {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(text) => f.write_str(text),
             Self::ProxySlow { model, requests, proxy_ms, wall_ms, truncated, edited } => {
                 write!(
                     f,
@@ -466,6 +467,7 @@ impl Display for Evidence {
 impl Display for Advice {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(text) => f.write_str(text),
             Self::LowerDebugLevel { high, low, gain_ms } => write!(
                 f,
                 "Record at debug level {high} only while you measure: level {low} saves {} of each request.",
