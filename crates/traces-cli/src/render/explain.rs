@@ -127,11 +127,11 @@ fn rows() -> Vec<Row> {
 fn difference(found: &Explanation, right: &Side) -> Grid {
     let columns = [
         text("MEAN OF A REQUEST", 0),
-        number("LEFT", 0),
+        number("LEFT", 1),
         number("RIGHT", 0),
         number("DIFFERENCE", 0),
-        number("95 %", 1),
-        number("SHARE", 0),
+        number("95 %", 3),
+        number("SHARE", 2),
     ];
     let mut grid = Grid::new(columns);
     if found.delta_ms.is_none() {
