@@ -46,6 +46,8 @@ pub struct Reader {
     logs_suffice: bool,
     /// What all prompts are made of, where that is asked for.
     prompts: Option<Mutex<Prompts>>,
+    /// Whether prompts are looked at for the parts of time alone, which logs tell.
+    prompts_need_logs: bool,
     /// The cache that they pass through.
     cache: CacheOptions,
     /// Which labels named the model of some request, or why not yet.
@@ -70,6 +72,7 @@ impl Reader {
             captures: Vec::new(),
             logs_suffice: false,
             prompts: None,
+            prompts_need_logs: false,
             cache: CacheOptions::default(),
             label_hits: Mutex::new(filter.labels.iter().map(|_| Ok(false)).collect()),
             filter,
@@ -94,6 +97,15 @@ impl Reader {
     pub fn with_costs(mut self, cache: CacheOptions) -> Self {
         (self.prompts, self.cache) = (Some(Mutex::default()), cache);
         self
+    }
+
+    /// The same for answers that show times and nothing else of prompts: without logs
+    /// there are no times, and prompts are passed over. Of 20,000 files of 10 kB without
+    /// logs, reading takes 1.8 times as long with them.
+    #[must_use]
+    pub fn with_times(mut self, cache: CacheOptions) -> Self {
+        self.prompts_need_logs = true;
+        self.with_costs(cache)
     }
 
     /// What the prompts of all that was read are made of.
@@ -319,11 +331,24 @@ impl Reader {
     }
 
     fn request_set(&self, paths: &[impl AsRef<Path>]) -> RequestSet {
-        let Some(prompts) = &self.prompts else { return RequestSet::read(&self.store, paths) };
+        let are_needed = !self.prompts_need_logs || !self.captures.is_empty() || self.have_logs(paths);
+        let Some(prompts) = self.prompts.as_ref().filter(|_| are_needed) else {
+            return RequestSet::read(&self.store, paths);
+        };
         let prompts = &mut *locked(prompts);
         RequestSet::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| {
             prompts.add(file, seen)
         })
+    }
+
+    /// Whether any of these folders and files has logs beside its traces.
+    fn have_logs(&self, traces: &[impl AsRef<Path>]) -> bool {
+        let has_logs =
+            |root: PathBuf| ["logs", "request-logs"].iter().any(|logs| paths::is_folder(&root.join(logs)));
+        // A root is found by a file below it.
+        let roots = traces.iter().filter_map(|path| self.store.root_of(&path.as_ref().join("any.json")));
+        let roots = roots.chain(self.filter.roots.iter().cloned());
+        roots.into_iter().any(has_logs)
     }
 
     /// A folder that holds `traces/` stands for that.

@@ -16,7 +16,7 @@ use crate::select;
 
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(CacheOptions::default());
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_times(CacheOptions::default());
     let (found, is_sitting) = reading(&reader, &args.output, || {
         let selection = reader.select(&args.inputs)?;
         let is_sitting = selection.is_sitting;
