@@ -5,6 +5,8 @@
 #![no_main]
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
+use std::collections::HashMap;
+
 use anyclaude_traces::formats::anyclaude::log::{
     LogParser, ParsedRequestLog, RequestLogParser, match_request_log,
 };
@@ -23,7 +25,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
     let mut parser = LogParser::new();
     parser.feed(debug_log);
     let mut runs = parser.finish().runs;
-    let unmatched = match_request_log(&mut runs, &log.entries);
+    let unmatched = match_request_log(&mut runs, &log.entries, &HashMap::new());
     let matched: Vec<_> =
         runs.iter().flat_map(|run| &run.requests).filter_map(|request| request.proxy).collect();
     assert_eq!(matched.len() + unmatched.len(), log.entries.len());

@@ -1,7 +1,7 @@
 //! The front door: open a recording, ask it a question.
 //!
 //! [`Recording`] holds what was read of some folders. Each question is one call; what
-//! [`Reader`](crate::select::Reader) selects can be asked the same by the functions of
+//! [`Reader`] selects can be asked the same by the functions of
 //! [`answers`].
 
 pub mod answers;

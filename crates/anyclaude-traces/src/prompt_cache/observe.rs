@@ -78,7 +78,7 @@ pub(super) struct ObservedElement {
     pub(super) head: (usize, usize),
 }
 
-/// Sees of one request what [`Prompts`] keeps of it.
+/// Sees of one request what [`Prompts`](super::Prompts) keeps of it.
 #[derive(Debug, Default)]
 pub struct PrefixVisitor {
     pub(super) system: Vec<ObservedElement>,
