@@ -27,6 +27,8 @@ pub struct LogFacts {
     pub streamed_reasoning: Option<bool>,
     /// How long it occupied the backend, from its start to the line that ended it
     /// (completion, error, time-out, disconnect), else to the last line of its process.
+    /// Of several replies in one piece that cannot be told apart: to the line by which
+    /// all of them had ended.
     pub backend_ms: Option<u64>,
     /// Why the model stopped, in the SDK's words (`stop`, `length`, `tool-calls`).
     pub finish_reason: Option<Box<str>>,

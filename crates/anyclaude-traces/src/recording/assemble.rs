@@ -184,3 +184,59 @@ impl UnassignedRequest {
         self.request.paths.splice(..0, first.paths.drain(..));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::record::Sender;
+    use crate::model::Sizes;
+
+    /// The names of each request's files, where every file was recorded in mode `claude`
+    /// at its second, with this body, with or without a response.
+    fn paired(files: &[(i64, u128, bool)]) -> Vec<Vec<String>> {
+        let mut builder = RequestBuilder::default();
+        for &(second, body, has_response) in files {
+            let record = TraceRecord {
+                timestamp: Timestamp::from_unix_ms(second * 1000),
+                mode: Some("claude".into()),
+                endpoint: None,
+                requested_model: None,
+                sender: Sender::default(),
+                sizes: Sizes::default(),
+                max_tokens: None,
+                stream: false,
+                tools: Vec::new(),
+                history: Vec::new(),
+                body: Some(Identity::of_hash(body)),
+                response: has_response.then(Box::default),
+            };
+            builder.add(TraceFile { path: Path::new(&format!("traces/{second}")).into(), record });
+        }
+        let name = |path: &TracePath| path.as_ref().file_name().unwrap().to_string_lossy().into_owned();
+        builder.requests().iter().map(|request| request.paths.iter().map(name).collect()).collect()
+    }
+
+    const SENT: bool = false;
+    const ANSWERED: bool = true;
+
+    #[test]
+    fn a_response_belongs_to_the_newest_try() {
+        let retried = [(1, 7, SENT), (4, 7, SENT), (6, 7, ANSWERED)];
+        assert_eq!(paired(&retried), [vec!["1"], vec!["4", "6"]]);
+        // The first response came before the second try, and answers the first.
+        let repeated = [(1, 7, SENT), (2, 7, ANSWERED), (4, 7, SENT), (6, 7, ANSWERED)];
+        assert_eq!(paired(&repeated), [["1", "2"], ["4", "6"]]);
+        // A response without an earlier try, and one with another body, stay alone.
+        let alone = [(1, 7, ANSWERED), (2, 7, SENT), (3, 8, ANSWERED)];
+        assert_eq!(paired(&alone), [["1"], ["2"], ["3"]]);
+    }
+
+    #[test]
+    fn equal_probes_stay_as_many_requests() {
+        let sent = (0..10).map(|at| (at, 7, SENT));
+        let files: Vec<_> = sent.chain((10..20).map(|at| (at, 7, ANSWERED))).collect();
+        let requests = paired(&files);
+        let expected: Vec<[String; 2]> = (0..10).map(|at| [at.to_string(), (at + 10).to_string()]).collect();
+        assert_eq!(requests, expected);
+    }
+}

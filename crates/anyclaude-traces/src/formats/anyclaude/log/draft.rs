@@ -47,8 +47,11 @@ pub(super) struct PartialRequest {
     pub(super) error: Option<Box<str>>,
     /// When the client gave it up.
     pub(super) disconnected: Option<i64>,
-    /// When the answer in one piece was there.
+    /// When its reply, which came in one piece, was complete.
     pub(super) whole_reply_at: Option<i64>,
+    /// Its reply in one piece was complete at this time or before: that of several
+    /// replies which cannot be told apart.
+    pub(super) ended_by: Option<i64>,
     pub(super) stalls: Option<Stalls>,
     /// What else the log tells of it.
     pub(super) facts: LogFacts,
@@ -121,6 +124,7 @@ impl PartialRequest {
             error: None,
             disconnected: None,
             whole_reply_at: None,
+            ended_by: None,
             stalls: None,
             facts: LogFacts::default(),
             first_token_ms: None,
@@ -219,7 +223,7 @@ impl PartialRequest {
             (false, false, None) => Outcome::Unfinished,
         };
         let since_start = |at: i64| unsigned(at.saturating_sub(self.start));
-        let backend_ms = self.ended_at().or(run.last_seen).and_then(since_start);
+        let backend_ms = self.ended_at().or(self.ended_by).or(run.last_seen).and_then(since_start);
         let given_up = self.disconnected.or(self.whole_reply_at).and_then(since_start);
         let timing = self.first_token_ms.and_then(unsigned);
         let first_part = match self.first_part {

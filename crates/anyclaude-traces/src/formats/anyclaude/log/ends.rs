@@ -136,8 +136,12 @@ fn by_end(partials: &[PartialRequest]) -> Vec<(i64, usize)> {
     ends
 }
 
-/// An answer that no stream waited for is that of the only request that waited for one
-/// in one piece, while no stream is open that may have come to nothing.
+/// Ends replies in one piece by the `onFinish` lines that no stream can have caused.
+///
+/// Where only one request waits, the line is its own. Where several wait, any of them may
+/// have caused it; but each causes one such line at most, so after as many lines as there
+/// are requests all of them have ended. A stream that has no end of its own counts among
+/// those that wait, and gets no end here.
 fn settle_whole_replies(finishes: &[i64], partials: &mut [PartialRequest]) {
     let waits = |partial: &PartialRequest| partial.end.is_none() && (partial.sent || partial.is_streamed());
     let mut starts: Vec<(i64, usize)> = partials
@@ -148,21 +152,32 @@ fn settle_whole_replies(finishes: &[i64], partials: &mut [PartialRequest]) {
         .collect();
     starts.sort_unstable();
     let (mut starts, mut open) = (starts.into_iter().peekable(), Vec::new());
+    // At least so many of the open requests have ended.
+    let mut ended: usize = 0;
     for &at in finishes {
         while let Some((_, index)) = starts.next_if(|(start, _)| *start <= at) {
             open.push(index);
         }
+        let before = open.len();
         open.retain(|&index: &usize| {
             partials.get(index).is_some_and(|partial| {
                 at.saturating_sub(partial.start) <= LONGEST_MS
                     && partial.ended_at().is_none_or(|end| end > at)
             })
         });
+        // Each that is gone may have caused one of the earlier lines.
+        ended = ended.saturating_sub(before - open.len()) + 1;
         if let [index] = open[..]
             && let Some(partial) = partials.get_mut(index).filter(|partial| !partial.is_streamed())
         {
             partial.whole_reply_at = Some(at);
             open.clear();
+        } else if ended >= open.len() {
+            open.retain(|&index| {
+                let partial = partials.get_mut(index).filter(|partial| !partial.is_streamed());
+                partial.map(|partial| partial.ended_by = Some(at)).is_none()
+            });
         }
+        ended = ended.min(open.len());
     }
 }
