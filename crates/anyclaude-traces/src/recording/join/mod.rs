@@ -18,7 +18,8 @@ use apply::{Pair, apply_all};
 use serde::Serialize;
 
 use crate::formats::anyclaude::log::{
-    LogRequest, LogRun, ParsedLog, RequestLogEntry, SentCounts, attach_saved_traces, match_request_log,
+    LogRequest, LogRun, MAX_CANDIDATES, ParsedLog, RequestLogEntry, SentCounts, attach_saved_traces,
+    match_request_log,
 };
 use crate::model::LogFacts;
 use crate::model::intern::Interner;
@@ -36,8 +37,6 @@ pub const PLACEHOLDER_MODEL: &str = "current-model";
 const ENTRY_GAP_MS: RangeInclusive<i64> = 0..=31_000;
 /// A pause in the request log that tells two processes apart: half an hour.
 const RUN_PAUSE_MS: i64 = 30 * 60 * 1000;
-/// How many candidates are looked at for one request.
-const MAX_CANDIDATES: usize = 64;
 
 /// What the logs tell beside the requests.
 #[derive(Debug, Clone, Default)]

@@ -10,8 +10,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
 
-use super::{MAX_CANDIDATES, Start, is_joinable};
-use crate::formats::anyclaude::log::{LogRequest, LogRun};
+use super::{Start, is_joinable};
+use crate::formats::anyclaude::log::{LogRequest, LogRun, MAX_CANDIDATES};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;

@@ -9,21 +9,16 @@
 
 use std::collections::BTreeSet;
 
-use super::draft::PartialRequest;
 use super::keepalives;
+use super::limits::{DRAIN_MS, EXACT_MS, LONGEST_MS};
+use super::partial::PartialRequest;
 
-/// `[streamText onFinish]` precedes the `[Request Complete]` of its stream by no more
-/// than this; as late as a timer when the proxy is busy in between.
-const DRAIN_MS: i64 = 10_000;
-/// Two of these within this before one completion: either may be its own.
+/// Where several `onFinish` lines lie within this before one completion, any of them may
+/// be its own.
 const CLOSE_MS: i64 = 250;
-/// Stamps that belong together are this close.
-const EXACT_MS: i64 = 2;
-/// A connection closes at most so long after its request has ended.
+/// A connection closes at most this long after its request has ended.
 const CLOSING_MS: i64 = 10_000;
-/// The proxy gives requests up after 10 minutes, and a timer may be late.
-const LONGEST_MS: i64 = 660_000;
-/// Different reasons for the end of an answer that are told apart.
+/// At most this many different finish reasons are kept for one run.
 const MAX_REASONS: usize = 16;
 
 /// The lines of one run that tell such ends, in the order of the log.

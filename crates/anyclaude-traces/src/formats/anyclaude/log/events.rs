@@ -8,10 +8,9 @@
 //! Known from debug level 2. What a stream's own lines tell (silences, usage, the model
 //! that answered) is collected here until the stream ends.
 
+use super::limits::MAX_STREAMS;
 use super::message::{FinishStep, Usage, WrittenEvent};
 
-/// Streams followed at once.
-const MAX_STREAMS: usize = 64;
 /// Gaps kept of one stream; of a longer one the stalls are not known.
 const MAX_GAPS: usize = 1 << 20;
 /// A silence shorter than this is never a stall.

@@ -8,7 +8,8 @@
 
 use std::collections::BTreeSet;
 
-use super::draft::PartialRequest;
+use super::limits::MAX_CANDIDATES;
+use super::partial::PartialRequest;
 
 /// Milliseconds between two keepalives.
 pub(super) const INTERVAL_MS: i64 = 10_000;
@@ -90,9 +91,6 @@ impl Keepalives {
     }
 }
 
-/// Streams looked at on either side of one that ended.
-const NEIGHBOURS: usize = 64;
-
 /// Stream `index` came to nothing at `ended`, so what it has from later is
 /// another's: of one that got this stream's in its place, where there is one.
 pub(super) fn cut(index: usize, ended: i64, partials: &mut [PartialRequest]) {
@@ -103,7 +101,8 @@ pub(super) fn cut(index: usize, ended: i64, partials: &mut [PartialRequest]) {
     for (place, later) in (kept..).zip(late) {
         let number = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1);
         let due = start.saturating_add(number.saturating_mul(INTERVAL_MS)).saturating_sub(EARLY_MS);
-        let range = index.saturating_sub(NEIGHBOURS)..partials.len().min(index.saturating_add(NEIGHBOURS));
+        let range =
+            index.saturating_sub(MAX_CANDIDATES)..partials.len().min(index.saturating_add(MAX_CANDIDATES));
         let mut others = range.filter(|other| *other != index);
         let given = others.find(|&other| {
             let Some(other) = partials.get(other) else { return false };

@@ -50,14 +50,15 @@
 //! saved traces, which [`attach_saved_traces`] gives to the requests of the
 //! debug log that the capture names.
 
-mod draft;
 mod edits;
 mod ends;
 mod events;
 mod keepalives;
+mod limits;
 mod lines;
 mod message;
 mod parser;
+mod partial;
 mod parts;
 mod request_log;
 mod run;
@@ -67,6 +68,7 @@ mod stamps;
 mod types;
 mod unstamped;
 
+pub(crate) use limits::MAX_CANDIDATES;
 pub use parser::LogParser;
 pub use request_log::{
     ParsedRequestLog, RequestLogEntry, RequestLogParser, SentCounts, attach_saved_traces, match_request_log,

@@ -9,10 +9,9 @@
 
 use std::collections::HashMap;
 
+use super::limits::MAX_STREAMS;
 use super::message::{Block, PartKind};
 
-/// Streams followed at once; LM Studio runs four.
-const MAX_STREAMS: usize = 64;
 /// First parts that one stream can have; beyond, none is told apart.
 const MAX_POSSIBLE: usize = 16;
 /// A stream that has begun to answer and is silent for so long has died.

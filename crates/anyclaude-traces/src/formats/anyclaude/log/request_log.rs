@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::limits::MAX_CANDIDATES;
 use super::lines::{Line, LineSplitter, Lines};
 use super::scan::{self, Value};
 use super::types::{LogRequest, LogRun, ProxyTime};
@@ -12,8 +13,6 @@ use crate::model::timing::{Confidence, Outcome};
 
 /// An entry is written at most this long before its `[Request Start]`.
 const LONGEST_PROXY_MS: i64 = 30_000;
-/// Candidates looked at for one request.
-const MAX_CANDIDATES: usize = 64;
 
 /// One line of a request log: a request as the proxy received it.
 ///

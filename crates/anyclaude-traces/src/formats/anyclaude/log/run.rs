@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::draft::{End, ModelLabel, PartialRequest, RunFacts};
 use super::message::{self, Complete, Message};
+use super::partial::{End, ModelLabel, PartialRequest, RunFacts};
 use super::scan;
 use super::stamped::Stamped;
 use super::types::{LogRequest, LogRun};

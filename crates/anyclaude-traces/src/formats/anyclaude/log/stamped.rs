@@ -7,32 +7,21 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::draft::{End, FirstPart, PartialRequest};
 use super::ends::Ends;
 use super::events::Events;
 use super::keepalives::{self, Keepalives};
+use super::limits::{DRAIN_MS, EXACT_MS, LONGEST_MS, MAX_CANDIDATES, TIMER_LATE_MS};
+use super::partial::{End, FirstPart, PartialRequest};
 use super::parts::{Claim, Parts, Possible, Settled};
 use crate::model::timing::Confidence;
 
-/// A duration and the stamp of its line are taken at most this far apart.
-const EXACT_MS: i64 = 2;
-/// As far as this where the process was interrupted in between, and only if
-/// one request alone fits.
+/// A line may be logged this late where the process was interrupted between measuring and
+/// logging; accepted only if exactly one request fits.
 const LATE_MS: i64 = 50;
-/// A timer fires this late at most when the proxy is busy; the limit is set
-/// up to a second after the start.
-const TIMER_LATE_MS: i64 = 10_000;
-/// Errors of a request follow its timeout within this.
+/// The errors that a timeout causes follow it within this.
 const ABORT_MS: i64 = 2_000;
-/// A reply in one piece that fails does so before the proxy's time limit.
-const LONGEST_MS: i64 = 660_000;
-/// `Stream complete` is followed by its `[Request Complete]` within this; as
-/// late as a timer when the proxy is busy in between.
-const DRAIN_MS: i64 = TIMER_LATE_MS;
-/// Candidates looked at for one line.
-const MAX_CANDIDATES: usize = 64;
 
-/// Of the words of an error, so much is kept.
+/// An error's words are cut to this length.
 const MAX_ERROR_BYTES: usize = 500;
 
 /// The words of an error on one line, without control characters; `None` where there

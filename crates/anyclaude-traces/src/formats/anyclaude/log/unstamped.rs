@@ -7,16 +7,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::draft::{End, PartialRequest};
+use super::limits::{EXACT_MS, MAX_CANDIDATES, TIMER_LATE_MS};
+use super::partial::{End, PartialRequest};
 use super::stamped::error_words;
 use crate::model::timing::Confidence;
-
-/// The line of an end is written at most this long after the end.
-const EXACT_MS: i64 = 2;
-/// Timers fire this late when the proxy is busy.
-const TIMER_LATE_MS: i64 = 10_000;
-/// Candidates looked at for one line.
-const MAX_CANDIDATES: usize = 64;
 
 /// What is open in one run.
 #[derive(Debug)]
