@@ -1,5 +1,4 @@
-//! Trace files → requests: what is kept of them, and the two files of mode
-//! `claude` as one.
+//! Assembles requests from trace files, pairing mode `claude`'s two files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,10 +14,10 @@ use crate::read::TraceFile;
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
 
-/// Collects trace files and makes requests of them.
+/// Collects trace files and builds requests from them.
 ///
-/// It keeps no text: names and tool lists that repeat are kept once, and of a
-/// conversation only its place in a tree of histories.
+/// It holds no text of the prompts: names and tool lists are interned, and a conversation
+/// is a node in a tree of histories.
 #[derive(Debug, Default)]
 pub struct RequestBuilder {
     unassigned: Vec<UnassignedRequest>,
@@ -33,7 +32,7 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Takes one more file. In which order files come makes no difference.
+    /// Adds a file. The order of files makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
         let names = [
@@ -59,21 +58,22 @@ impl RequestBuilder {
     /// threads.
     #[must_use]
     pub fn requests(self) -> Vec<Request> {
-        let mut unassigned = self.unassigned;
-        sort(&mut unassigned);
-        if pair(&mut unassigned) {
-            unassigned.retain(|entry| !entry.request.paths.is_empty());
-            sort(&mut unassigned);
+        let mut requests = self.unassigned;
+        sort(&mut requests);
+        if pair(&mut requests) {
+            requests.retain(|unassigned| !unassigned.request.paths.is_empty());
+            sort(&mut requests);
         }
-        session::assign(&mut unassigned, &self.histories, &self.keys);
-        let mut requests: Vec<Request> = unassigned.into_iter().map(|entry| entry.request).collect();
-        // Requests take the place of their unassigned, which were larger.
+        session::assign(&mut requests, &self.histories, &self.keys);
+        let mut requests: Vec<Request> = requests.into_iter().map(|unassigned| unassigned.request).collect();
+        // `collect` reuses the vector of the larger `UnassignedRequest`s, which leaves room unused.
         requests.shrink_to_fit();
         requests
     }
 }
 
-/// A request that knows no session but one that the trace names.
+/// A request before sessions and threads are assigned: it has a session only where its
+/// trace names one.
 #[derive(Debug)]
 pub(crate) struct UnassignedRequest {
     pub(crate) request: Request,
@@ -81,7 +81,7 @@ pub(crate) struct UnassignedRequest {
     body: Option<Box<Identity>>,
 }
 
-/// What decides in which session and thread a request is.
+/// What the session and thread of a request are derived from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) history: HistoryId,
@@ -90,33 +90,38 @@ pub(crate) struct Place {
     pub(crate) agent: Option<u32>,
 }
 
-/// By time, then path. Requests are large: each is moved once, to its place. Few
-/// are of one millisecond, so that paths are only looked at where times are alike.
-fn sort(unassigned: &mut [UnassignedRequest]) {
-    unassigned.sort_by_cached_key(|entry| entry.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms));
-    for alike in unassigned.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
-        if alike.len() > 1 {
-            alike.sort_by_cached_key(|entry| entry.request.path.clone());
+/// Sorts by time, then path. Sorting by a cached key moves each request once, as they are
+/// large; paths are compared only where times are equal, which is rare.
+fn sort(requests: &mut [UnassignedRequest]) {
+    let time =
+        |unassigned: &UnassignedRequest| unassigned.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms);
+    requests.sort_by_cached_key(time);
+    for same_time in requests.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
+        if same_time.len() > 1 {
+            same_time.sort_by_cached_key(|unassigned| unassigned.request.path.clone());
         }
     }
 }
 
-/// Merges each file that holds a response into the request-only file that it answers:
-/// from the newest response backwards, each answers the newest earlier file of the same
-/// folder and body that is still free. So the answer to a retry belongs to the try that
-/// was answered. Merged request-only files keep no paths, for the caller to drop. Files
-/// without a time stay alone. Whether there were any pairs.
-fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
+/// Merges each file with a response into the request-only file that it answers. Returns
+/// whether there were any such pairs. Merged request-only files keep empty paths, for the
+/// caller to drop.
+///
+/// Responses are matched from the newest backwards, each to the newest earlier
+/// request-only file of the same folder and body that is still free. So a response belongs
+/// to the retry that it answered, and equal requests stay as many as were sent. Files
+/// without a time are not paired.
+fn pair(requests: &mut [UnassignedRequest]) -> bool {
     type Key = (Option<PathBuf>, Identity);
-    let key = |entry: &UnassignedRequest| -> Option<Key> {
-        let body = entry.body.as_deref().filter(|_| entry.request.timestamp.is_some())?;
-        Some((entry.request.path.as_ref().parent().map(Path::to_owned), *body))
+    let key = |unassigned: &UnassignedRequest| -> Option<Key> {
+        let body = unassigned.body.as_deref().filter(|_| unassigned.request.timestamp.is_some())?;
+        Some((unassigned.request.path.as_ref().parent().map(Path::to_owned), *body))
     };
     let mut free: HashMap<Key, Vec<usize>> = HashMap::new();
     let mut responses = Vec::new();
-    for (at, entry) in unassigned.iter().enumerate() {
-        match key(entry) {
-            Some(key) if entry.request.response.is_none() => free.entry(key).or_default().push(at),
+    for (at, unassigned) in requests.iter().enumerate() {
+        match key(unassigned) {
+            Some(key) if unassigned.request.response.is_none() => free.entry(key).or_default().push(at),
             Some(key) => responses.push((at, key)),
             None => {}
         }
@@ -124,12 +129,12 @@ fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
     let mut paired = false;
     for (at, key) in responses.into_iter().rev() {
         let Some(free) = free.get_mut(&key) else { continue };
-        // Older responses answer none of those that came after this one.
+        // Neither this response nor the older ones that follow answer a later request.
         while free.pop_if(|first| *first > at).is_some() {}
         let Some(first) = free.pop() else { continue };
-        let (before, rest) = unassigned.split_at_mut(at);
-        if let (Some(first), Some(entry)) = (before.get_mut(first), rest.first_mut()) {
-            entry.preceded_by(&mut first.request);
+        let (before, rest) = requests.split_at_mut(at);
+        if let (Some(first), Some(answered)) = (before.get_mut(first), rest.first_mut()) {
+            answered.preceded_by(&mut first.request);
             paired = true;
         }
     }
@@ -175,7 +180,7 @@ impl UnassignedRequest {
         Self { request, place, body: record.body.map(Box::new) }
     }
 
-    /// Takes in the file that was written before the response came.
+    /// Merges the request-only file, `first`, into this file with the response.
     fn preceded_by(&mut self, first: &mut Request) {
         let total_ms = self.request.ms_since(first).and_then(|ms| u64::try_from(ms).ok());
         let timing = Timing { total_ms, outcome: Some(Outcome::Completed), ..Timing::default() };
