@@ -1,11 +1,11 @@
-//! Ends that no `[Request Complete]` tells: of replies in one piece, and of clients that
-//! gave up. Settled once every other end is known.
+//! Ends that are logged without a `[Request Complete]`: of replies in one piece, and of
+//! clients that gave up. They are assigned once every other end is known.
 //!
-//! Every request logs `[streamText onFinish]` when its answer is there, and every
+//! Every request logs `[streamText onFinish]` when its answer is complete, and every
 //! streamed one `[Client Disconnect]` when its connection closes, whether it was done or
-//! not. Neither names a request. So each is first given to a request that it follows or
-//! precedes by its nature; what is left over says something only where one request alone
-//! can have caused it.
+//! not. Neither names a request. So each line is first assigned to a completed stream whose
+//! end it precedes (`onFinish`) or follows (`Client Disconnect`). A line that is left over
+//! is evidence only where one request alone can have caused it.
 
 use std::collections::BTreeSet;
 
@@ -21,10 +21,12 @@ const CLOSING_MS: i64 = 10_000;
 /// At most this many different finish reasons are kept for one run.
 const MAX_REASONS: usize = 16;
 
-/// The lines of one run that tell such ends, in the order of the log.
+/// The lines of one run that log such ends.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
+    /// Stamps of the `[Client Disconnect]` lines.
     closes: Vec<i64>,
+    /// Stamps of the `onFinish` lines, each with the index of its finish reason.
     finishes: Vec<(i64, u8)>,
     reasons: Vec<Box<str>>,
 }
@@ -44,7 +46,7 @@ impl Ends {
         self.finishes.push((at, u8::try_from(number).unwrap_or(u8::MAX)));
     }
 
-    /// Gives all of them to requests.
+    /// Assigns all of them to requests.
     pub(super) fn settle(mut self, partials: &mut [PartialRequest]) {
         self.finishes.sort_unstable();
         self.closes.sort_unstable();
@@ -53,7 +55,7 @@ impl Ends {
         self.settle_closes(partials);
     }
 
-    /// Gives each completed stream the last `onFinish` before its end. Returns the
+    /// Assigns to each completed stream the last `onFinish` before its end. Returns the
     /// stamps of those that no stream can have caused.
     fn settle_streams(&self, partials: &mut [PartialRequest]) -> Vec<i64> {
         let mut unused: BTreeSet<(i64, usize)> =
@@ -82,8 +84,8 @@ impl Ends {
         unused.difference(&contested).map(|(at, _)| *at).collect()
     }
 
-    /// A close that follows the end of no request is a client giving up: the one whose
-    /// request alone was open then.
+    /// A close that follows the end of no request is a client that gave up. It ends a request
+    /// where that was the only one open.
     fn settle_closes(&self, partials: &mut [PartialRequest]) {
         let mut starts: Vec<(i64, usize)> = Vec::new();
         for (index, partial) in partials.iter().enumerate().filter(|(_, partial)| partial.is_streamed()) {

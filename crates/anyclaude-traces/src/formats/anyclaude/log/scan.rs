@@ -1,4 +1,4 @@
-//! Small readers of numbers, stamps and JSON members, on bytes that may be cut anywhere.
+//! Parsers of numbers, stamps and JSON members, on bytes that may be cut anywhere.
 
 use std::borrow::Cow;
 
@@ -38,17 +38,17 @@ pub(super) fn decimal(text: &[u8]) -> Option<f64> {
     (value.is_finite() && value >= 0.0).then_some(value)
 }
 
-/// The raw text behind `"name":` in a JSON object that may be cut off.
+/// The raw text after `"name":` in a JSON object that may be cut off.
 ///
-/// Inside a JSON string every quote follows a backslash, so `"name":` with a
-/// bare closing quote can only be a member, never text.
+/// Inside a JSON string every quote follows a backslash, so `"name":` with an unescaped
+/// closing quote can only be a member, never text.
 pub(super) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let pattern = format!("\"{name}\":");
     let at = memchr::memmem::find(json, pattern.as_bytes())?;
     json.get(at + pattern.len()..).map(|value| value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// The whole number in member `name`; one that the cut may have shortened is none.
+/// The whole number in member `name`; `None` where the end of `json` may have cut it short.
 pub(super) fn member_number(json: &[u8], name: &str) -> Option<u64> {
     let (value, rest) = number(member(json, name)?)?;
     matches!(rest.first(), Some(b',' | b'}' | b'\n')).then_some(value)
@@ -70,8 +70,8 @@ pub(super) enum Value<'a> {
     Null,
 }
 
-/// Reads one JSON object that holds no arrays or objects, showing each member
-/// to `each`. `None` when `text` is anything else.
+/// Parses one JSON object that holds no arrays or objects, and calls `each` for every
+/// member. `None` when `text` is anything else.
 pub(super) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, Value<'a>)) -> Option<()> {
     let mut rest = text.trim_ascii().strip_prefix('{')?.trim_ascii_start();
     if let Some(end) = rest.strip_prefix('}') {
