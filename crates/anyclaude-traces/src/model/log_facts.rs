@@ -1,5 +1,5 @@
-//! What the proxy's log tells of one request, beside its times: evidence for the
-//! cost model and for findings.
+//! Facts about one request from the proxy's log, besides its times: evidence for the cost
+//! model and for findings.
 
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub struct LogFacts {
     pub finish_reason: Option<Box<str>>,
     /// The proxy cut the history before it sent it.
     pub truncation: Option<Truncation>,
-    /// What else the proxy changed before it sent the request, in the log's order.
+    /// The proxy's other edits of the request before it sent it, in the order of the log.
     pub edits: Vec<ProxyEdit>,
 }
 
@@ -43,7 +43,7 @@ pub struct LogFacts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Truncation {
-    /// Tokens of the prompt before, by the proxy's own count.
+    /// Tokens of the prompt before the cut, by the proxy's own count.
     pub prompt_tokens: Option<u64>,
     /// The limit that it exceeded.
     pub limit_tokens: Option<u64>,
@@ -51,7 +51,7 @@ pub struct Truncation {
     pub removed_messages: Option<u64>,
     /// Messages kept.
     pub kept_messages: Option<u64>,
-    /// Tokens of the prompt after, by the proxy's own count.
+    /// Tokens of the prompt after the cut, by the proxy's own count.
     pub kept_tokens: Option<u64>,
 }
 
