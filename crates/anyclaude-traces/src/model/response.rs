@@ -1,9 +1,9 @@
 //! Facts from a recorded response.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Facts from the response. Recorded in mode `claude` only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Response {
