@@ -1,4 +1,4 @@
-//! What goes wrong with one file, and where.
+//! Errors of single files, with path and position.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,7 +23,7 @@ pub enum SkipReason {
     InvalidUtf8,
     /// JSON, but not of a request to a model.
     NotATrace,
-    /// The system would not let us read it.
+    /// The operating system could not read it.
     Unreadable,
     /// Larger than allowed.
     TooLarge,
@@ -45,7 +45,7 @@ impl SkipReason {
     }
 }
 
-/// Why bytes are no trace, and where that shows.
+/// Why bytes are not a trace, and at which byte that shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseError {
     reason: SkipReason,
@@ -123,10 +123,10 @@ pub struct Error {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Its content is no trace.
+    /// Its content is not a trace.
     #[error(transparent)]
     Parse(#[from] ParseError),
-    /// The system would not let us read it.
+    /// The operating system could not read it.
     #[error("{0}")]
     Io(#[from] std::io::Error),
     /// It is larger than the limit.

@@ -1,16 +1,16 @@
-//! What one trace file says, in numbers and names.
+//! The facts from one trace file: numbers and names, no content.
 
 use std::sync::Arc;
 
 use crate::model::time::Timestamp;
 use crate::model::{Identity, Response, Sizes, ToolSize};
 
-/// One parsed trace: everything that the analyses need, and no content.
+/// One parsed trace: everything that the analyses need, without its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TraceRecord {
     /// When anyclaude wrote the file, by the file's own `timestamp`; `None`
-    /// where that is missing or no time.
+    /// where that is missing or cannot be read as a time.
     pub timestamp: Option<Timestamp>,
     /// The proxy's mode, as written (`lmstudio`, `claude`, …).
     pub mode: Option<Arc<str>>,
@@ -45,8 +45,7 @@ pub struct TraceRecord {
 pub struct Sender {
     /// The session's id, where one is named.
     pub session_id: Option<Arc<str>>,
-    /// Stands for the whole `user_id`, which tells users apart where no session
-    /// is named.
+    /// The hash of the whole `user_id`, which distinguishes users where no session is named.
     pub user: Option<Identity>,
     /// The subagent, by `x-claude-code-agent-id`.
     pub agent: Option<Arc<str>>,

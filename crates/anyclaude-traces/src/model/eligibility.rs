@@ -1,4 +1,4 @@
-//! Which requests have times that can be compared, and why the others have not.
+//! Which requests have times that can be compared, and why the others do not.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::timing::{Confidence, Outcome, Timing};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LeftOutReason {
-    /// No log tells its times.
+    /// Its times are in no log.
     NoLog,
     /// Its reply came in one piece, so that there is no first token.
     NotStreamed,
@@ -21,7 +21,7 @@ pub enum LeftOutReason {
     NotCompleted,
     /// Its log lines could be another request's.
     AmbiguousJoin,
-    /// The log does not tell how long it took in all.
+    /// Its total time is not in the log.
     NoTotal,
     /// The proxy's own time is unknown, while it is known of at least as many others.
     NoProxyTime,
@@ -40,7 +40,7 @@ pub struct LeftOut {
     pub n: u64,
 }
 
-/// Counts what is left out.
+/// Counts the requests that are left out, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct ExclusionCounts(BTreeMap<LeftOutReason, u64>);
 
@@ -56,12 +56,12 @@ impl ExclusionCounts {
     }
 }
 
-/// The times of a request that was streamed and completed, and whose log lines are
-/// certainly its own.
+/// The times of a request, if they can be compared: it was streamed, it completed, and its
+/// log lines are certainly its own.
 ///
 /// # Errors
 ///
-/// The reason, where they are not.
+/// The reason why they cannot be compared.
 pub fn eligible(request: &Request) -> Result<&Timing, LeftOutReason> {
     let Some(timing) = request.timing.as_deref() else { return Err(LeftOutReason::NoLog) };
     match timing.outcome {

@@ -1,4 +1,4 @@
-//! Requests that have something in common, and how their measures are spread.
+//! Groups of requests, and the distribution of their measures.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,7 +23,7 @@ pub struct Totals {
     pub requests: u64,
     /// Their trace files.
     pub files: u64,
-    /// Files that could not be used, of whatever kind they were.
+    /// Files that could not be used, whether traces or logs.
     pub skipped: u64,
     /// Sessions.
     pub sessions: u64,
@@ -35,25 +35,25 @@ pub struct Totals {
     pub last: Option<Timestamp>,
 }
 
-/// Requests that have something in common.
+/// A group of requests with the same key.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Group {
-    /// What they have in common; `None` where that is unknown.
+    /// The key of the group, such as a model; `None` where that is unknown.
     pub name: Option<Arc<str>>,
     /// How many there are.
     pub requests: u64,
-    /// Where their time went, in the mean; `None` where no log tells.
+    /// Mean times per request, by where the time went; `None` without logs.
     pub time: Option<TimeBreakdown>,
-    /// The speeds of the model that answered them, over their requests of every kind;
-    /// `None` where several models did.
+    /// The speeds of the model that answered them, over its requests of every kind; `None`
+    /// where several models answered.
     pub speeds: Option<Speeds>,
-    /// How each measure is spread; `None` where no request's value is known.
+    /// The distribution of each measure; `None` where no request's value is known.
     pub measures: Vec<(Measure, Option<Stats<Value>>)>,
 }
 
 impl Group {
-    /// The measures that a summary's groups carry.
+    /// The measures that the groups of a summary have.
     pub const MEASURES: [Measure; 13] = [
         Measure::SystemChars,
         Measure::ToolCount,
@@ -70,7 +70,7 @@ impl Group {
         Measure::Keepalives,
     ];
 
-    /// The spread of one measure, where it is known.
+    /// The distribution of one measure; `None` where it is unknown.
     #[must_use]
     pub fn stats(&self, measure: Measure) -> Option<&Stats<Value>> {
         self.measures.iter().find(|(known, _)| *known == measure).and_then(|(_, stats)| stats.as_ref())
@@ -142,13 +142,13 @@ impl Grouping {
         Self { key: Box::new(key), order: Order::MostRequestsFirst }
     }
 
-    /// By something that comes and goes in time; the earliest group comes first.
+    /// By something that changes over time, such as the session; the earliest group comes first.
     #[must_use]
     pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::EarliestFirst }
     }
 
-    /// By steps whose names have an order of their own; what is unknown comes last.
+    /// By ranges whose names sort in their order; the group of unknown values comes last.
     #[must_use]
     pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
         Self { key: Box::new(key), order: Order::ByName }
@@ -180,7 +180,7 @@ pub(crate) fn count_kinds<'a>(
     counts
 }
 
-/// Requests by a key, groups in the order of their first request.
+/// Groups requests by a key, in the order of each group's first request.
 pub(crate) fn group_by<'a>(
     requests: &[&'a Request],
     key: impl Fn(&Request) -> Option<Arc<str>>,

@@ -1,11 +1,11 @@
-//! Content, known by its hash.
+//! Hashes that identify content.
 
 use xxhash_rust::xxh3::Xxh3;
 
-/// A 128-bit hash that stands for a piece of content: equal content has equal
-/// identities, and different content practically never has.
+/// A 128-bit hash of a piece of content: equal content has equal identities, and different
+/// content practically never has.
 ///
-/// In two halves: a number of 128 bits would make what holds it larger.
+/// Stored as two halves, as a `u128` has a larger alignment and would pad the types with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity([u64; 2]);
 
@@ -20,18 +20,18 @@ impl Identity {
         u128::from(high) << 64 | u128::from(low)
     }
 
-    /// Enough of it to find it in a table.
+    /// 64 of its bits, for hash tables.
     pub(crate) fn bits(self) -> u64 {
         self.0[1]
     }
 
-    /// Which of so many shards it is in.
+    /// The index of its shard, of this many.
     #[allow(clippy::cast_possible_truncation, reason = "any bits will do")]
     pub(crate) fn shard(self, shards: usize) -> usize {
         (self.bits() as usize) % shards.max(1)
     }
 
-    /// The identity of a sequence of pieces, told apart by their lengths.
+    /// The identity of a sequence of pieces. Their lengths count: `ab`, `c` is not `a`, `bc`.
     pub(crate) fn of_parts<'b>(parts: impl IntoIterator<Item = &'b [u8]>) -> Self {
         let mut hasher = Xxh3::new();
         for part in parts {

@@ -1,4 +1,4 @@
-//! Values that repeat, each kept once: names of models and tools, lists of tools.
+//! An interner: equal values share one Arc and a small id.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Values, each kept once and numbered in the order in which they came.
+/// Interns values, such as names of models and lists of tools. Ids count up from 0.
 pub(crate) struct Interner<T: ?Sized> {
     values: Vec<Arc<T>>,
-    /// The hash and number of each, so that no value is looked at when this grows.
+    /// The hash and id of each value. Hashes are stored so that growing need not rehash values.
     numbers: HashTable<(u64, u32)>,
     hashing: NameHashing,
-    /// The one that was asked for last, most likely the next one too.
+    /// The id that was asked for last, which is most likely the next one too.
     last: u32,
 }
 
@@ -24,7 +24,7 @@ impl<T: ?Sized> Default for Interner<T> {
 }
 
 impl<T: ?Sized + Eq + Hash> Interner<T> {
-    /// The number of a value, which `keep` provides where it is new.
+    /// The id of a value. `keep` provides the Arc to store where the value is new.
     pub(crate) fn number(&mut self, value: &T, keep: impl FnOnce() -> Arc<T>) -> u32 {
         let is_it = |number: u32| self.get(number).is_some_and(|known| **known == *value);
         if is_it(self.last) {
@@ -48,7 +48,7 @@ impl<T: ?Sized + Eq + Hash> Interner<T> {
         self.values.get(number as usize)
     }
 
-    /// Replaces a value by the first one that is equal to it; its number.
+    /// Replaces a value by the stored equal one, and returns its id.
     pub(crate) fn unify(&mut self, value: &mut Arc<T>) -> u32 {
         let number = self.number(value, || value.clone());
         if let Some(first) = self.get(number) {
@@ -57,7 +57,7 @@ impl<T: ?Sized + Eq + Hash> Interner<T> {
         number
     }
 
-    /// The first value that is equal to this one.
+    /// The stored Arc of this value.
     pub(crate) fn once(&mut self, value: &T) -> Arc<T>
     where
         for<'v> Arc<T>: From<&'v T>,
@@ -82,8 +82,8 @@ impl<T: ?Sized> fmt::Debug for Interner<T> {
     }
 }
 
-/// Hashes short texts at little cost; with a seed that no recording can know, so
-/// that none can make them collide.
+/// A fast hasher for short texts. Its seed is random, so that no recording can be crafted to
+/// make names collide.
 #[derive(Debug, Clone)]
 pub(crate) struct NameHashing(u64);
 
@@ -124,18 +124,18 @@ mod tests {
 
     #[test]
     fn equal_values_are_one() {
-        let mut kept = Interner::<str>::default();
+        let mut interner = Interner::<str>::default();
         let names: Vec<String> = (0..1000).map(|number| format!("name {number}")).collect();
         for _ in 0..2 {
             for (number, name) in names.iter().enumerate() {
                 let mut value: Arc<str> = Arc::from(name.as_str());
-                assert_eq!(kept.unify(&mut value) as usize, number);
-                assert!(Arc::ptr_eq(&value, kept.get(number as u32).unwrap()));
-                assert!(Arc::ptr_eq(&value, &kept.once(name)));
+                assert_eq!(interner.unify(&mut value) as usize, number);
+                assert!(Arc::ptr_eq(&value, interner.get(number as u32).unwrap()));
+                assert!(Arc::ptr_eq(&value, &interner.once(name)));
             }
         }
-        assert_eq!(kept.len(), names.len());
-        kept.clear();
-        assert_eq!(kept.number("name 7", || Arc::from("name 7")), 0);
+        assert_eq!(interner.len(), names.len());
+        interner.clear();
+        assert_eq!(interner.number("name 7", || Arc::from("name 7")), 0);
     }
 }

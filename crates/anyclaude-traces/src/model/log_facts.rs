@@ -1,5 +1,5 @@
-//! What the proxy's log tells of one request, beside its times: evidence for the
-//! cost model and for findings.
+//! Facts about one request from the proxy's log, besides its times: evidence for the cost
+//! model and for findings.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,12 +27,14 @@ pub struct LogFacts {
     pub streamed_reasoning: Option<bool>,
     /// How long it occupied the backend, from its start to the line that ended it
     /// (completion, error, time-out, disconnect), else to the last line of its process.
+    /// Of several replies in one piece that cannot be told apart: to the line by which
+    /// all of them had ended.
     pub backend_ms: Option<u64>,
     /// Why the model stopped, in the SDK's words (`stop`, `length`, `tool-calls`).
     pub finish_reason: Option<Box<str>>,
     /// The proxy cut the history before it sent it.
     pub truncation: Option<Truncation>,
-    /// What else the proxy changed before it sent the request, in the log's order.
+    /// The proxy's other edits of the request before it sent it, in the order of the log.
     pub edits: Vec<ProxyEdit>,
 }
 
@@ -41,7 +43,7 @@ pub struct LogFacts {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Truncation {
-    /// Tokens of the prompt before, by the proxy's own count.
+    /// Tokens of the prompt before the cut, by the proxy's own count.
     pub prompt_tokens: Option<u64>,
     /// The limit that it exceeded.
     pub limit_tokens: Option<u64>,
@@ -49,7 +51,7 @@ pub struct Truncation {
     pub removed_messages: Option<u64>,
     /// Messages kept.
     pub kept_messages: Option<u64>,
-    /// Tokens of the prompt after, by the proxy's own count.
+    /// Tokens of the prompt after the cut, by the proxy's own count.
     pub kept_tokens: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The measures of a request, by the names they bear everywhere.
+//! The measures of a request, by the names that JSON, tables and the command line use.
 
 use std::fmt;
 use std::str::FromStr;
@@ -72,7 +72,7 @@ pub enum Unit {
     Chars,
     /// Milliseconds.
     Ms,
-    /// Things.
+    /// A number of things, such as messages.
     Count,
     /// Tokens.
     Tokens,
@@ -80,7 +80,7 @@ pub enum Unit {
     PerSecond,
 }
 
-/// What of a request a measure is about.
+/// Which part of a request a measure is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject {
@@ -88,7 +88,7 @@ pub enum Subject {
     Prompt,
     /// The file that it was recorded in.
     File,
-    /// What the logs tell: times, and counts of the answer.
+    /// Facts from the logs: times, and counts of the answer.
     Log,
 }
 
@@ -115,7 +115,7 @@ macro_rules! measures {
                 match self { $(Self::$variant => Unit::$unit),+ }
             }
 
-            /// What of a request it measures.
+            /// Which part of a request it measures.
             #[must_use]
             pub fn subject(self) -> Subject {
                 match self { $(Self::$variant => Subject::$about),+ }

@@ -1,4 +1,4 @@
-//! The words that everything else is said in.
+//! The types that the rest of the library shares: requests, times, measures, groups.
 
 pub mod eligibility;
 pub mod group;

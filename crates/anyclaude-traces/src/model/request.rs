@@ -1,4 +1,4 @@
-//! One request to a model: what was sent, by whom, and what the logs know of it.
+//! One request to a model: what was sent, by whom, and the facts from the logs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub struct Request {
     /// What the proxy was about to send, after its edits.
     #[serde(skip)]
     pub proxied: Option<Box<PromptOverhead>>,
-    /// What else the log tells of it: stalls, cached tokens, the proxy's edits.
+    /// Further facts from the log: stalls, cached tokens, the proxy's edits.
     #[serde(skip)]
     pub log_facts: Option<Box<LogFacts>>,
     /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).
@@ -81,12 +81,12 @@ pub struct Request {
     /// How many requests of its thread came before it.
     #[serde(skip)]
     pub turn: u32,
-    /// What the backend was doing besides; known from logs only.
+    /// What else the backend was doing; known from logs only.
     #[serde(skip)]
     pub concurrency: Option<Concurrency>,
 }
 
-/// What else went on in the backend when a request was there.
+/// What else the backend was doing while it served a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Concurrency {
@@ -97,7 +97,7 @@ pub struct Concurrency {
     pub cold_start: bool,
 }
 
-/// One anyclaude process, as its log tells it.
+/// One anyclaude process, as recorded in its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -106,7 +106,7 @@ pub struct Run {
     pub id: Arc<str>,
     /// When it began.
     pub started: Option<Timestamp>,
-    /// Its debug level; `None` where only a request log tells of it.
+    /// Its debug level; `None` where it is known from a request log only.
     pub level: Option<u8>,
     /// The log file.
     pub log: Arc<str>,
@@ -163,7 +163,7 @@ impl AsRef<Path> for TracePath {
 
 impl Serialize for TracePath {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Nearly every path is UTF-8, and that is found out faster than what to replace.
+        // Checking for UTF-8 is faster than a lossy conversion, and nearly every path is.
         match self.0.to_str() {
             Some(path) => serializer.serialize_str(path),
             None => serializer.serialize_str(&self.0.to_string_lossy()),

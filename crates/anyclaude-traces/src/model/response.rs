@@ -1,8 +1,8 @@
-//! What a recorded response says.
+//! Facts from a recorded response.
 
 use serde::{Deserialize, Serialize};
 
-/// What the response says of itself. Recorded in mode `claude` only.
+/// Facts from the response. Recorded in mode `claude` only.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -19,7 +19,7 @@ pub struct Response {
     pub cache_read_tokens: Option<u64>,
     /// Why the answer ended.
     pub stop_reason: Option<String>,
-    /// How many tools the answer calls, server tools included; `None` where the
-    /// body could not be understood (compressed, say).
+    /// How many tools the answer calls, server tools included; `None` where the body cannot be
+    /// parsed, for example because it is compressed.
     pub tool_calls: Option<u64>,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat};
+use chrono::{DateTime, NaiveDate, SecondsFormat};
 use serde::{Serialize, Serializer};
 
 /// An instant in milliseconds since 1970-01-01T00:00:00Z.
@@ -65,23 +65,39 @@ impl Timestamp {
     /// before and after it is allowed (`trace-….json`).
     #[must_use]
     pub fn from_file_name(name: &str) -> Option<Self> {
-        const LEN: usize = "2025-11-16T02-30-45-123Z".len();
-        let candidates = (0..name.len().checked_sub(LEN - 1)?).filter_map(|at| name.get(at..at + LEN));
+        let candidates =
+            (0..name.len().checked_sub(STAMP_LEN - 1)?).filter_map(|at| name.get(at..at + STAMP_LEN));
         candidates.filter_map(Self::from_dashed).next()
     }
 
     fn from_dashed(text: &str) -> Option<Self> {
-        if !text.ends_with('Z') {
-            return None;
-        }
-        let time = NaiveDateTime::parse_from_str(text.get(..19)?, "%Y-%m-%dT%H-%M-%S").ok()?;
-        let digits = text.get(20..23)?;
-        if text.as_bytes().get(19) != Some(&b'-') || !digits.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        let ms: i64 = digits.parse().ok()?;
-        Self::from_unix_ms(time.and_utc().timestamp_millis().checked_add(ms)?)
+        fixed_form_ms(text.as_bytes(), *b"---").and_then(Self::from_unix_ms)
     }
+}
+
+/// Length of `2025-11-16T02:30:45.123Z`.
+pub(crate) const STAMP_LEN: usize = 24;
+
+/// Milliseconds since the Unix epoch of a stamp in exactly the form
+/// `2025-11-16T02:30:45.123Z`, with these separators before minutes, seconds and
+/// milliseconds. RFC 3339 in general is what [`Timestamp::from_str`] reads; this is the
+/// form that starts every line of a log, and needs no general parser.
+#[inline]
+pub(crate) fn fixed_form_ms(text: &[u8], [minutes, seconds, millis]: [u8; 3]) -> Option<i64> {
+    let text: &[u8; STAMP_LEN] = text.try_into().ok()?;
+    let separators =
+        [(4, b'-'), (7, b'-'), (10, b'T'), (13, minutes), (16, seconds), (19, millis), (23, b'Z')];
+    if separators.iter().any(|&(at, separator)| text.get(at) != Some(&separator)) {
+        return None;
+    }
+    let number = |from: usize, to: usize| -> Option<u32> {
+        text.get(from..to)?
+            .iter()
+            .try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
+    };
+    let date = NaiveDate::from_ymd_opt(number(0, 4)?.cast_signed(), number(5, 7)?, number(8, 10)?)?;
+    let time = date.and_hms_milli_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?)?;
+    Some(time.and_utc().timestamp_millis())
 }
 
 impl FromStr for Timestamp {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
 
-/// How sure it is that what a request holds is its own.
+/// How sure it is that the facts of a request come from its own log lines.
 ///
 /// No line of a log carries a request id, so lines are tied to requests by
 /// arithmetic on their stamps. The order is from sure to unsure.

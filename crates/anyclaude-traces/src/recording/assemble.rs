@@ -1,5 +1,4 @@
-//! Trace files → requests: what is kept of them, and the two files of mode
-//! `claude` as one.
+//! Assembles requests from trace files, pairing mode `claude`'s two files.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,10 +14,10 @@ use crate::read::TraceFile;
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
 
-/// Collects trace files and makes requests of them.
+/// Collects trace files and builds requests from them.
 ///
-/// It keeps no text: names and tool lists that repeat are kept once, and of a
-/// conversation only its place in a tree of histories.
+/// It holds no text of the prompts: names and tool lists are interned, and a conversation
+/// is a node in a tree of histories.
 #[derive(Debug, Default)]
 pub struct RequestBuilder {
     unassigned: Vec<UnassignedRequest>,
@@ -33,7 +32,7 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
-    /// Takes one more file. In which order files come makes no difference.
+    /// Adds a file. The order of files makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
         let names = [
@@ -59,23 +58,23 @@ impl RequestBuilder {
     /// threads.
     #[must_use]
     pub fn requests(self) -> Vec<Request> {
-        let mut unassigned = self.unassigned;
-        sort(&mut unassigned);
-        if pair(&mut unassigned) {
-            unassigned.retain(|entry| !entry.request.paths.is_empty());
-            sort(&mut unassigned);
+        let mut requests = self.unassigned;
+        sort(&mut requests);
+        if pair(&mut requests) {
+            requests.retain(|unassigned| !unassigned.request.paths.is_empty());
+            sort(&mut requests);
         }
-        session::assign(&mut unassigned, &self.histories, &self.keys);
-        let mut requests: Vec<Request> = unassigned.into_iter().map(|entry| entry.request).collect();
-        // Requests take the place of their unassigned, which were larger.
+        session::assign(&mut requests, &self.histories, &self.keys);
+        let mut requests: Vec<Request> = requests.into_iter().map(|unassigned| unassigned.request).collect();
+        // `collect` reuses the vector of the larger `UnassignedRequest`s, which leaves room unused.
         requests.shrink_to_fit();
         requests
     }
 }
 
 impl Request {
-    /// The request that one trace holds, without what only others tell: its thread, and
-    /// its session where it names none.
+    /// The request of one trace. Facts that depend on other traces are missing: its thread, and
+    /// its session where the trace names none.
     ///
     /// ```
     /// use anyclaude_traces::{Request, TraceRecord};
@@ -92,7 +91,7 @@ impl Request {
     }
 }
 
-/// The request of a record, and its body's identity.
+/// Builds the request of a record; the second value is the identity of its body.
 fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> (Request, Option<Identity>) {
     let trace_names_model = record.mode.as_deref() == Some("claude");
     let model = record.requested_model.clone().filter(|_| trace_names_model);
@@ -118,7 +117,8 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
     (request, record.body)
 }
 
-/// A request that knows no session but one that the trace names.
+/// A request before sessions and threads are assigned: it has a session only where its
+/// trace names one.
 #[derive(Debug)]
 pub(crate) struct UnassignedRequest {
     pub(crate) request: Request,
@@ -126,7 +126,7 @@ pub(crate) struct UnassignedRequest {
     body: Option<Box<Identity>>,
 }
 
-/// What decides in which session and thread a request is.
+/// What the session and thread of a request are derived from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) history: HistoryId,
@@ -135,33 +135,38 @@ pub(crate) struct Place {
     pub(crate) agent: Option<u32>,
 }
 
-/// By time, then path. Requests are large: each is moved once, to its place. Few
-/// are of one millisecond, so that paths are only looked at where times are alike.
-fn sort(unassigned: &mut [UnassignedRequest]) {
-    unassigned.sort_by_cached_key(|entry| entry.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms));
-    for alike in unassigned.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
-        if alike.len() > 1 {
-            alike.sort_by_cached_key(|entry| entry.request.path.clone());
+/// Sorts by time, then path. Sorting by a cached key moves each request once, as they are
+/// large; paths are compared only where times are equal, which is rare.
+fn sort(requests: &mut [UnassignedRequest]) {
+    let time =
+        |unassigned: &UnassignedRequest| unassigned.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms);
+    requests.sort_by_cached_key(time);
+    for same_time in requests.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
+        if same_time.len() > 1 {
+            same_time.sort_by_cached_key(|unassigned| unassigned.request.path.clone());
         }
     }
 }
 
-/// Merges each file that holds a response into the request-only file that it answers:
-/// from the newest response backwards, each answers the newest earlier file of the same
-/// folder and body that is still free. So the answer to a retry belongs to the try that
-/// was answered. Merged request-only files keep no paths, for the caller to drop. Files
-/// without a time stay alone. Whether there were any pairs.
-fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
+/// Merges each file with a response into the request-only file that it answers. Returns
+/// whether there were any such pairs. Merged request-only files keep empty paths, for the
+/// caller to drop.
+///
+/// Responses are matched from the newest backwards, each to the newest earlier
+/// request-only file of the same folder and body that is still free. So a response belongs
+/// to the retry that it answered, and equal requests stay as many as were sent. Files
+/// without a time are not paired.
+fn pair(requests: &mut [UnassignedRequest]) -> bool {
     type Key = (Option<PathBuf>, Identity);
-    let key = |entry: &UnassignedRequest| -> Option<Key> {
-        let body = entry.body.as_deref().filter(|_| entry.request.timestamp.is_some())?;
-        Some((entry.request.path.as_ref().parent().map(Path::to_owned), *body))
+    let key = |unassigned: &UnassignedRequest| -> Option<Key> {
+        let body = unassigned.body.as_deref().filter(|_| unassigned.request.timestamp.is_some())?;
+        Some((unassigned.request.path.as_ref().parent().map(Path::to_owned), *body))
     };
     let mut free: HashMap<Key, Vec<usize>> = HashMap::new();
     let mut responses = Vec::new();
-    for (at, entry) in unassigned.iter().enumerate() {
-        match key(entry) {
-            Some(key) if entry.request.response.is_none() => free.entry(key).or_default().push(at),
+    for (at, unassigned) in requests.iter().enumerate() {
+        match key(unassigned) {
+            Some(key) if unassigned.request.response.is_none() => free.entry(key).or_default().push(at),
             Some(key) => responses.push((at, key)),
             None => {}
         }
@@ -169,12 +174,12 @@ fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
     let mut paired = false;
     for (at, key) in responses.into_iter().rev() {
         let Some(free) = free.get_mut(&key) else { continue };
-        // Older responses answer none of those that came after this one.
+        // Neither this response nor the older ones that follow answer a later request.
         while free.pop_if(|first| *first > at).is_some() {}
         let Some(first) = free.pop() else { continue };
-        let (before, rest) = unassigned.split_at_mut(at);
-        if let (Some(first), Some(entry)) = (before.get_mut(first), rest.first_mut()) {
-            entry.preceded_by(&mut first.request);
+        let (before, rest) = requests.split_at_mut(at);
+        if let (Some(first), Some(answered)) = (before.get_mut(first), rest.first_mut()) {
+            answered.preceded_by(&mut first.request);
             paired = true;
         }
     }
@@ -187,12 +192,68 @@ impl UnassignedRequest {
         Self { request, place, body: body.map(Box::new) }
     }
 
-    /// Takes in the file that was written before the response came.
+    /// Merges the request-only file, `first`, into this file with the response.
     fn preceded_by(&mut self, first: &mut Request) {
         let total_ms = self.request.ms_since(first).and_then(|ms| u64::try_from(ms).ok());
         let timing = Timing { total_ms, outcome: Some(Outcome::Completed), ..Timing::default() };
         self.request.timing = Some(Box::new(timing));
         self.request.timestamp = first.timestamp;
         self.request.paths.splice(..0, first.paths.drain(..));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::record::Sender;
+    use crate::model::Sizes;
+
+    /// The names of each request's files, where every file was recorded in mode `claude`
+    /// at its second, with this body, with or without a response.
+    fn paired(files: &[(i64, u128, bool)]) -> Vec<Vec<String>> {
+        let mut builder = RequestBuilder::default();
+        for &(second, body, has_response) in files {
+            let record = TraceRecord {
+                timestamp: Timestamp::from_unix_ms(second * 1000),
+                mode: Some("claude".into()),
+                endpoint: None,
+                requested_model: None,
+                sender: Sender::default(),
+                sizes: Sizes::default(),
+                max_tokens: None,
+                stream: false,
+                tools: Vec::new(),
+                history: Vec::new(),
+                body: Some(Identity::of_hash(body)),
+                response: has_response.then(Box::default),
+            };
+            builder.add(TraceFile { path: Path::new(&format!("traces/{second}")).into(), record });
+        }
+        let name = |path: &TracePath| path.as_ref().file_name().unwrap().to_string_lossy().into_owned();
+        builder.requests().iter().map(|request| request.paths.iter().map(name).collect()).collect()
+    }
+
+    const SENT: bool = false;
+    const ANSWERED: bool = true;
+
+    #[test]
+    fn a_response_belongs_to_the_newest_try() {
+        let retried = [(1, 7, SENT), (4, 7, SENT), (6, 7, ANSWERED)];
+        assert_eq!(paired(&retried), [vec!["1"], vec!["4", "6"]]);
+        // The first response came before the second try, and answers the first.
+        let repeated = [(1, 7, SENT), (2, 7, ANSWERED), (4, 7, SENT), (6, 7, ANSWERED)];
+        assert_eq!(paired(&repeated), [["1", "2"], ["4", "6"]]);
+        // A response without an earlier try, and one with another body, stay alone.
+        let alone = [(1, 7, ANSWERED), (2, 7, SENT), (3, 8, ANSWERED)];
+        assert_eq!(paired(&alone), [["1"], ["2"], ["3"]]);
+    }
+
+    #[test]
+    fn equal_probes_stay_as_many_requests() {
+        let sent = (0..10).map(|at| (at, 7, SENT));
+        let files: Vec<_> = sent.chain((10..20).map(|at| (at, 7, ANSWERED))).collect();
+        let requests = paired(&files);
+        let expected: Vec<[String; 2]> = (0..10).map(|at| [at.to_string(), (at + 10).to_string()]).collect();
+        assert_eq!(requests, expected);
     }
 }

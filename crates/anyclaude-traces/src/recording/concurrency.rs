@@ -1,4 +1,4 @@
-//! Which requests were in the backend at the same time, and which came first.
+//! Which requests overlapped in the backend, and which was the first of its process.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BackendInterval {
     start: Timestamp,
-    /// Its end, else that of its process.
+    /// The end of the request; where that is unknown, of its process.
     end: Timestamp,
     run: usize,
     streamed: bool,
@@ -24,17 +24,18 @@ impl BackendInterval {
     }
 }
 
-/// What each of these, which are in the order of their starts, had for concurrency.
+/// For each request, sorted by start: whether it overlapped another, and whether it was the
+/// first streamed one of its run.
 pub(crate) fn concurrency(intervals: &[BackendInterval]) -> Vec<Concurrency> {
     let mut last_end: Option<Timestamp> = None;
     let mut begun: HashSet<usize> = HashSet::new();
     let mut concurrency = Vec::with_capacity(intervals.len());
-    for (index, stay) in intervals.iter().enumerate() {
-        let still_there = last_end.is_some_and(|end| end > stay.start);
-        let joined = intervals.get(index + 1).is_some_and(|next| next.start < stay.end);
-        let cold_start = stay.streamed && begun.insert(stay.run);
-        concurrency.push(Concurrency { overlapped: still_there || joined, cold_start });
-        last_end = last_end.max(Some(stay.end));
+    for (index, interval) in intervals.iter().enumerate() {
+        let earlier_overlaps = last_end.is_some_and(|end| end > interval.start);
+        let later_overlaps = intervals.get(index + 1).is_some_and(|next| next.start < interval.end);
+        let cold_start = interval.streamed && begun.insert(interval.run);
+        concurrency.push(Concurrency { overlapped: earlier_overlaps || later_overlaps, cold_start });
+        last_end = last_end.max(Some(interval.end));
     }
     concurrency
 }
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_there_at_the_same_time_is_company() {
+    fn requests_in_the_backend_at_the_same_time_overlap() {
         let found = concurrency(&intervals(&[
             (0, 100, 0, true),
             (50, 50, 0, false),
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_when_the_other_goes_does_not_overlap() {
+    fn a_request_that_starts_when_another_ends_does_not_overlap() {
         let found = concurrency(&intervals(&[(0, 100, 0, true), (100, 200, 0, true)]));
         assert!(found.iter().all(|one| !one.overlapped), "{found:?}");
     }

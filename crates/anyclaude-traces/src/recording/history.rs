@@ -1,34 +1,32 @@
-//! The conversations of all requests, as a tree.
+//! A prefix tree of the conversations of all requests.
 
 use hashbrown::HashTable;
 
 use crate::model::Identity;
 
-/// A history's place in a [`HistoryTree`].
+/// A node of a [`HistoryTree`]: one history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HistoryId(u32);
 
 impl HistoryId {
-    /// The same as a place among the values of all histories.
+    /// The id as an index into a vector with one value per history.
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// All histories, each message once: a history is a node, and what it begins
-/// with are the nodes above it. A session that repeats its conversation in every
-/// request so costs no more than its last request.
+/// All histories as a prefix tree: a history is a node, and its prefixes are the node's
+/// ancestors. A session repeats its conversation in every request, and costs no more
+/// memory than its last request here.
 #[derive(Debug)]
 pub(crate) struct HistoryTree {
-    /// Of each node, the one above it, …
+    /// The parent of each node.
     parents: Vec<HistoryId>,
-    /// … and its last message.
+    /// The last message of each node's history.
     messages: Vec<Identity>,
-    /// The nodes by these two. It holds no more than their numbers, and so is small
-    /// enough for a core to keep at hand.
+    /// Child lookup by (parent, message). Stores ids only, so it stays in cache.
     nodes: HashTable<HistoryId>,
-    /// The nodes of the history that was inserted last, which the next one most likely
-    /// continues.
+    /// The path to the node inserted last, as the next history most likely continues it.
     last: Vec<HistoryId>,
 }
 
@@ -40,7 +38,7 @@ impl Default for HistoryTree {
 }
 
 impl HistoryTree {
-    /// The history without messages, which no other one is said to begin with.
+    /// The history without messages; [`prefixes`](Self::prefixes) leaves it out.
     pub(crate) const ROOT: HistoryId = HistoryId(0);
 
     pub(crate) fn insert(&mut self, messages: &[Identity]) -> HistoryId {
@@ -73,20 +71,19 @@ impl HistoryTree {
         node
     }
 
-    /// How many histories there are.
+    /// The number of histories, the empty one included.
     pub(crate) fn len(&self) -> usize {
         self.parents.len()
     }
 
-    /// The history itself and everything that it begins with, longest first,
-    /// down to its first message.
+    /// The history itself and all its prefixes, longest first, down to its first message.
     pub(crate) fn prefixes(&self, history: HistoryId) -> impl Iterator<Item = HistoryId> {
         let up = |at: &HistoryId| self.parents.get(at.index()).copied();
         std::iter::successors(Some(history), up).take_while(|at| *at != Self::ROOT)
     }
 }
 
-/// Messages are hashes already, which need only be told apart by where they stand.
+/// Messages are hashes already, so mixing in the parent is enough.
 fn hash(parent: HistoryId, message: Identity) -> u64 {
     (u64::from(parent.0) ^ message.bits()).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }

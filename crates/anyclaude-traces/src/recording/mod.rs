@@ -1,5 +1,5 @@
-//! Between the disk and the analyses: folders → requests, and back to the
-//! content of a few of them.
+//! Builds requests from the traces and logs of folders: assembles them, assigns sessions
+//! and threads, and joins the logs.
 
 pub mod assemble;
 pub(crate) mod concurrency;
@@ -28,9 +28,9 @@ use crate::recording::join::{Joined, join};
 pub struct RequestSet {
     /// The requests, by time, then path.
     pub requests: Vec<Request>,
-    /// What could not be used.
+    /// Files and folders that could not be used.
     pub skipped: Vec<Error>,
-    /// What the logs tell, once [`join_logs`](Self::join_logs) has read them.
+    /// Facts from the logs, once [`join_logs`](Self::join_logs) has read them.
     pub joined: Joined,
 }
 
@@ -62,8 +62,8 @@ impl RequestSet {
         Self { requests: builder.requests(), skipped, joined: Joined::default() }
     }
 
-    /// The same, with a visitor for the content of each file. `fold` takes what
-    /// it saw, in the order of the files.
+    /// Like [`read`](Self::read), with a visitor that sees the content of each file. `fold`
+    /// is called with each visitor, in the order of the files.
     #[must_use]
     pub fn read_with<P: AsRef<Path>, V: Visit + Send>(
         store: &Store,
@@ -79,11 +79,11 @@ impl RequestSet {
         Self { requests: builder.requests(), skipped, joined: Joined::default() }
     }
 
-    /// Reads the logs beside the traces and gives the requests of this time the
-    /// models and times that they tell. `roots` are folders whose logs are read
-    /// even where none of their traces were; `captures` are further logs.
+    /// Reads the logs beside the traces, and adds their models and times to the requests
+    /// within `window`. `roots` are folders whose logs are read even if none of their
+    /// traces were read; `captures` are further logs.
     ///
-    /// Logs that cannot be read are added to what was skipped.
+    /// Logs that cannot be read are added to [`skipped`](Self::skipped).
     ///
     /// ```
     /// use anyclaude_traces::Store;
@@ -132,7 +132,8 @@ impl RequestSet {
     }
 }
 
-/// Numbers the folders that hold `traces/`, by the folders of traces.
+/// Numbers the roots (the folders that hold `traces/`), and caches the root of each folder
+/// of traces.
 #[derive(Default)]
 struct Roots {
     roots: BTreeMap<Option<PathBuf>, usize>,
@@ -146,7 +147,7 @@ impl Roots {
     }
 
     fn of(&mut self, store: &Store, path: &Path) -> usize {
-        // Parting a path and hashing its parts takes several times as long.
+        // Bytes, as splitting a `Path` and hashing its components takes several times as long.
         let bytes = path.as_os_str().as_encoded_bytes();
         let name = bytes.iter().rposition(|byte| is_separator(char::from(*byte)));
         let folder = bytes.get(..name.map_or(0, |at| at + 1)).unwrap_or_default();

@@ -25,29 +25,29 @@ use crate::recording::history::{HistoryId, HistoryTree};
 /// A pause that ends a session whose id is unknown, in milliseconds.
 const PAUSE_MS: i64 = 30 * 60 * 1000;
 
-/// Names the session and thread of every request. `unassigned` are in order of time.
-pub(crate) fn assign(unassigned: &mut [UnassignedRequest], histories: &HistoryTree, keys: &SessionKeys) {
+/// Assigns a session and a thread to every request. `requests` are in order of time.
+pub(crate) fn assign(requests: &mut [UnassignedRequest], histories: &HistoryTree, keys: &SessionKeys) {
     let threads = Threads { counts: vec![0; histories.len()], ..Threads::default() };
     let mut assigner =
         SessionAssigner { threads, named: vec![0; keys.sessions.len()], ..SessionAssigner::default() };
-    for entry in unassigned {
-        assigner.assign(entry, histories, keys);
+    for unassigned in requests {
+        assigner.assign(unassigned, histories, keys);
     }
 }
 
-/// Requests that may share a derived session: one mode, one user.
+/// Mode and user. Requests with the same ones may share a derived session.
 type SenderKey = (Option<Arc<str>>, Option<Identity>);
 
-/// Whose requests they are.
+/// Which requests may belong to one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionKey {
-    /// The session that the trace names.
+    /// Those whose traces name the same session, by its number in [`SessionKeys`].
     Session(u32),
-    /// Where it names none.
-    SenderKey(u32),
+    /// Those whose traces name no session, but have the same mode and user.
+    Sender(u32),
 }
 
-/// All keys, numbered.
+/// Numbers the sessions that traces name, and the senders of the others.
 #[derive(Debug, Default)]
 pub(crate) struct SessionKeys {
     sessions: Interner<str>,
@@ -55,18 +55,18 @@ pub(crate) struct SessionKeys {
 }
 
 impl SessionKeys {
-    /// Who sent a request; the session's name is kept once.
+    /// The key of a request. Replaces the session's name by its interned copy.
     pub(crate) fn of(&mut self, sender: &mut Sender, mode: Option<&Arc<str>>) -> SessionKey {
         match &mut sender.session_id {
             Some(session) => SessionKey::Session(self.sessions.unify(session)),
-            None => SessionKey::SenderKey(self.senders.unify(&mut Arc::new((mode.cloned(), sender.user)))),
+            None => SessionKey::Sender(self.senders.unify(&mut Arc::new((mode.cloned(), sender.user)))),
         }
     }
 
-    fn sender_key(&self, key: SessionKey) -> Option<&SenderKey> {
+    fn sender(&self, key: SessionKey) -> Option<&SenderKey> {
         match key {
             SessionKey::Session(_) => None,
-            SessionKey::SenderKey(number) => self.senders.get(number).map(Arc::as_ref),
+            SessionKey::Sender(number) => self.senders.get(number).map(Arc::as_ref),
         }
     }
 }
@@ -81,28 +81,28 @@ struct ThreadScope {
 
 struct Thread {
     scope: ThreadScope,
-    /// Its session, where the trace names none.
+    /// Its derived session; `None` where the trace names one.
     derived: Option<Arc<str>>,
     name: Arc<str>,
     /// Its newest history.
     history: HistoryId,
-    /// How many requests it has.
+    /// The number of its requests.
     length: u32,
 }
 
-/// All threads.
+/// All threads, and which of them can be continued.
 #[derive(Default)]
 struct Threads {
     all: Vec<Thread>,
-    /// Those that may go on, by scope and newest history.
+    /// The threads that can be continued, by scope and newest history.
     tips: HashTable<usize>,
-    /// How many of these have each history. Most have none, which is found out faster
-    /// here.
+    /// For each history, how many entries of `tips` have it. Most have none, and reading a
+    /// count is faster than a lookup that fails.
     counts: Vec<u32>,
 }
 
 impl Threads {
-    /// Takes out the thread whose newest history this is.
+    /// Removes the thread with this newest history from `tips`, and returns it.
     fn take(&mut self, scope: ThreadScope, history: HistoryId) -> Option<usize> {
         let count = self.counts.get_mut(history.index()).filter(|count| **count > 0)?;
         let is_it = |thread: &usize| {
@@ -113,12 +113,12 @@ impl Threads {
         Some(thread)
     }
 
-    /// Lets a thread, which was taken out or is new, go on from this history.
+    /// Makes `history` the newest history of a thread, which is new or was taken, so that it
+    /// can be continued from there.
     fn put(&mut self, thread: usize, history: HistoryId) -> Option<&mut Thread> {
         let grown = self.all.get_mut(thread)?;
         grown.history = history;
-        // Nothing goes on from no messages, and any number of threads may have none:
-        // in one place of a table they would stand in each other's way.
+        // Empty histories are never continued. Indexing them would fill one hot bucket.
         if history != HistoryTree::ROOT {
             *self.counts.get_mut(history.index())? += 1;
             let hash = tip_hash(grown.scope, history);
@@ -130,13 +130,13 @@ impl Threads {
     }
 }
 
-/// A table looks at the lower bits, so that all of it must reach these: many sessions
-/// may begin with the same word.
+/// Mixes all bits into the lower ones, which pick the bucket: many sessions may begin with
+/// the same message.
 fn tip_hash(scope: ThreadScope, history: HistoryId) -> u64 {
     const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
     let (number, is_sender) = match scope.key {
         SessionKey::Session(number) => (number, 0),
-        SessionKey::SenderKey(number) => (number, 1),
+        SessionKey::Sender(number) => (number, 1),
     };
     let agent = u64::from(scope.agent.map_or(0, |agent| agent.wrapping_add(1)));
     let scope = agent << 35 ^ (u64::from(number) << 3 | is_sender << 2 | scope.kind as u64);
@@ -147,31 +147,32 @@ fn tip_hash(scope: ThreadScope, history: HistoryId) -> u64 {
 #[derive(Default)]
 struct SessionAssigner {
     threads: Threads,
-    /// How many threads each session has that a trace names, …
+    /// The number of threads of each session that a trace names.
     named: Vec<u32>,
-    /// … and each other one.
+    /// The number of threads of each derived session.
     derived: HashMap<Option<Arc<str>>, u32, NameHashing>,
-    /// The derived session that each sender_key is in, and when it was last seen.
+    /// The derived session that each sender used last.
     active: HashMap<SenderKey, ActiveSession, NameHashing>,
 }
 
 struct ActiveSession {
     session: Arc<str>,
+    /// The time of its last request.
     last: Timestamp,
 }
 
 impl SessionAssigner {
-    fn assign(&mut self, entry: &mut UnassignedRequest, histories: &HistoryTree, keys: &SessionKeys) {
-        let UnassignedRequest { request, place: Place { history, key, agent }, .. } = entry;
+    fn assign(&mut self, unassigned: &mut UnassignedRequest, histories: &HistoryTree, keys: &SessionKeys) {
+        let UnassignedRequest { request, place: Place { history, key, agent }, .. } = unassigned;
         let scope = ThreadScope { key: *key, agent: *agent, kind: request.kind };
         let continued = histories.prefixes(*history).find_map(|prefix| self.threads.take(scope, prefix));
         let thread = continued.and_then(|thread| self.threads.all.get(thread));
-        let derived = match (keys.sender_key(*key), request.timestamp) {
-            (Some(sender_key), Some(now)) => {
+        let derived = match (keys.sender(*key), request.timestamp) {
+            (Some(sender), Some(now)) => {
                 let grown = thread.filter(|thread| thread.history != *history);
                 let conversation = grown.filter(|_| request.kind == Kind::Conversation);
                 let continued = conversation.and_then(|thread| thread.derived.clone());
-                Some(self.derived_session(sender_key, now, continued))
+                Some(self.derived_session(sender, now, continued))
             }
             (Some(_), None) => thread.and_then(|thread| thread.derived.clone()),
             (None, _) => None,
@@ -192,21 +193,22 @@ impl SessionAssigner {
         }
     }
 
-    /// The derived session of a sender_key at a time: the one that a conversation
-    /// continues, else the present one, else a new one.
+    /// The derived session of a sender's request at `now`: that of the thread which the
+    /// request continues, else the sender's last one unless the pause was too long, else a
+    /// new one.
     fn derived_session(
         &mut self,
-        sender_key: &SenderKey,
+        sender: &SenderKey,
         now: Timestamp,
         continued: Option<Arc<str>>,
     ) -> Arc<str> {
         let present = self
             .active
-            .get(sender_key)
+            .get(sender)
             .filter(|session| now.ms_since(session.last) <= PAUSE_MS)
             .map(|session| session.session.clone());
-        let session = continued.or(present).unwrap_or_else(|| derived_name(sender_key, now));
-        self.active.insert(sender_key.clone(), ActiveSession { session: session.clone(), last: now });
+        let session = continued.or(present).unwrap_or_else(|| derived_name(sender, now));
+        self.active.insert(sender.clone(), ActiveSession { session: session.clone(), last: now });
         session
     }
 
@@ -219,7 +221,7 @@ impl SessionAssigner {
     ) -> usize {
         let number = match scope.key {
             SessionKey::Session(session) => self.named.get_mut(session as usize),
-            SessionKey::SenderKey(_) => Some(self.derived.entry(derived.clone()).or_default()),
+            SessionKey::Sender(_) => Some(self.derived.entry(derived.clone()).or_default()),
         };
         let number = number.map_or(0, |number| {
             *number += 1;
@@ -234,9 +236,9 @@ impl SessionAssigner {
 /// `derived-<time of its first request>-<six hexadecimal digits of mode and user>`.
 fn derived_name((mode, user): &SenderKey, first: Timestamp) -> Arc<str> {
     let user = user.map(|user| user.hash().to_le_bytes()).unwrap_or_default();
-    let sender_key = Identity::of_parts([mode.as_deref().unwrap_or_default().as_bytes(), &user]);
+    let sender = Identity::of_parts([mode.as_deref().unwrap_or_default().as_bytes(), &user]);
     let time: String = first.to_string().chars().filter(|c| !matches!(c, '-' | ':' | '.')).collect();
-    format!("derived-{time}-{:06x}", sender_key.hash() & 0xFF_FFFF).into()
+    format!("derived-{time}-{:06x}", sender.hash() & 0xFF_FFFF).into()
 }
 
 #[cfg(test)]
@@ -284,8 +286,8 @@ mod tests {
         let [first, grown] = sessions([(0, 1), (31, 3)]);
         assert_eq!(first, grown);
         let [first, again] = sessions([(0, 1), (31, 1)]);
-        assert_ne!(first, again, "the same words may be said in another session");
+        assert_ne!(first, again, "an equal message may belong to another session");
         let [first, again] = sessions([(0, 1), (30, 1)]);
-        assert_eq!(first, again, "half an hour is no pause");
+        assert_eq!(first, again, "a pause of half an hour does not end a session");
     }
 }

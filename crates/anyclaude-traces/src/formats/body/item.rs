@@ -7,10 +7,10 @@ use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
 
-/// What stands before and behind a text, quotes included, in a text block.
+/// The compact JSON of a text block before and after its text literal.
 pub(super) const TEXT_BLOCK: (&str, &str) = ("{\"type\":\"text\",\"text\":", "}");
 
-/// An item, with the members that we look at.
+/// An item, with the members that the parser reads.
 pub(crate) struct Item<'a> {
     pub(crate) span: Span,
     pub(crate) kind: Option<RawStr<'a>>,
@@ -18,13 +18,13 @@ pub(crate) struct Item<'a> {
     pub(crate) text: Option<RawStr<'a>>,
     /// The bytes of its `cache_control` members, each with a comma.
     pub(crate) left_out: u64,
-    /// What it says, where that was wanted.
+    /// The identity of its content, where that was wanted.
     pub(crate) identity: Option<Identity>,
 }
 
 impl<'a> Item<'a> {
-    /// Passes an item, and puts its content together: its compact JSON without
-    /// `cache_control` and the comma that ties that to the others.
+    /// Passes an item and builds its content: its compact JSON without `cache_control` and the
+    /// comma between that and the other members.
     pub(crate) fn read(cursor: &mut Cursor<'a, '_>, wanted: CompactMode) -> ParseResult<Self> {
         let mark = cursor.mark();
         cursor.compact().begin(wanted);
@@ -67,7 +67,7 @@ impl<'a> Item<'a> {
             })?;
         }
         let empty = before == "{";
-        // The first of members that are all left out had no comma.
+        // Where all members are left out, the first of them had no comma.
         self.left_out = self.left_out.saturating_sub(u64::from(empty));
         cursor.compact().push(if empty { "{}" } else { "}" });
         Ok(())
@@ -89,7 +89,7 @@ impl Compact {
 pub(crate) fn compact_text(text: &str, content: bool) -> String {
     let mut scratch = Scratch::default();
     let mut cursor = Cursor::new(text, &mut scratch);
-    // A text that passed once can only end too early.
+    // The text passed the grammar once, so the only possible fault is an early end.
     let _ = if content {
         Item::read(&mut cursor, CompactMode::Text).map(drop)
     } else {

@@ -1,4 +1,4 @@
-//! Walks `request.body`: counts, measures, and shows everything to the visitor.
+//! Walks `request.body`: counts and measures its content, and calls the visitor for it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ mod visit;
 pub use raw::Raw;
 pub use visit::{Element, ElementPath, Message, Section, Visit};
 
-/// What is known of the body; starts anew where the file repeats it.
+/// The facts about the body. Reset where the file has a second `body` member.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
     pub(crate) model: Option<Arc<str>>,
@@ -33,7 +33,7 @@ pub(crate) struct Body {
     present: Present,
 }
 
-/// Which of the members that make a trace a trace have a value.
+/// Which members have a value, of those by which a request to a model is recognised.
 #[derive(Debug, Default)]
 struct Present {
     model: bool,
@@ -168,17 +168,17 @@ impl Body {
     }
 }
 
-/// What is taken of system blocks and tools while they pass.
+/// What is computed for system blocks and tools while they are passed.
 fn wanted_by<V: Visit>(visit: &V) -> CompactMode {
     if visit.wants_identities() { CompactMode::Identity } else { CompactMode::Nothing }
 }
 
-/// Indices are 32 bits wide; a file would need gigabytes of commas to pass them.
+/// An index in 32 bits, which only a file with gigabytes of commas could exceed.
 fn index(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
-/// Walks a message; `blocks` is memory for the identities of its blocks.
+/// Walks a message; `blocks` is a buffer for the identities of its blocks.
 fn read_message<V: Visit>(
     cursor: &mut Cursor<'_, '_>,
     index: u32,
@@ -256,7 +256,7 @@ fn read_content<V: Visit>(
     Ok(())
 }
 
-/// Shows the element that a bare string is.
+/// Calls the visitor with a bare string as an element.
 fn show_string<'a, V: Visit>(
     cursor: &Cursor<'a, '_>,
     span: &Span,
@@ -304,7 +304,7 @@ fn read_sender(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
 }
 
 fn session_id(user_id: &str) -> Option<Cow<'_, str>> {
-    // Most are no JSON, which is told by their first letter.
+    // Most are not JSON, which their first character shows.
     if user_id.trim_start().starts_with('{')
         && let Ok(id) = json_session_id(user_id)
     {
@@ -313,7 +313,7 @@ fn session_id(user_id: &str) -> Option<Cow<'_, str>> {
     user_id.rsplit_once("_session_").map(|(_, id)| Cow::Borrowed(id))
 }
 
-/// The `session_id` of a JSON object in a string; a fault where it is none.
+/// The `session_id` of a JSON object in a string; a fault where the string holds none.
 fn json_session_id(user_id: &str) -> ParseResult<Option<String>> {
     let mut scratch = Scratch::default();
     let mut cursor = Cursor::new(user_id, &mut scratch);

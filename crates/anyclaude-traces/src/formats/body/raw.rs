@@ -1,4 +1,4 @@
-//! A value's bytes as they stand in the file, and what they say.
+//! A value's bytes as they stand in the file, and their canonical forms.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -61,8 +61,8 @@ impl<'a> Raw<'a> {
         item::compact_text(self.text, false)
     }
 
-    /// Its compact JSON; of an element without its `cache_control` members: what
-    /// it says, whatever was marked for caching.
+    /// Its compact JSON; of an element without its `cache_control` members, so that it does not
+    /// depend on what was marked for caching.
     #[must_use]
     pub fn content(&self) -> String {
         item::compact_text(self.text, self.is_element)
@@ -89,8 +89,8 @@ impl<'a> Raw<'a> {
         self.content()
     }
 
-    /// The first bytes of what is [canonical](Self::canonical), at most this many. It
-    /// looks no further than it must.
+    /// The first bytes of the [canonical](Self::canonical) form, at most this many. Reads no
+    /// more of the value than it needs.
     #[must_use]
     pub fn canonical_prefix(&self, most_bytes: usize) -> Vec<u8> {
         let (before, after) = if self.is_string() { TEXT_BLOCK } else { ("", "") };
@@ -109,8 +109,8 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// The size in bytes of what is [canonical](Self::canonical), so that equal
-    /// identities have equal sizes.
+    /// The size in bytes of the [canonical](Self::canonical) form, so that equal identities
+    /// have equal sizes.
     #[must_use]
     pub fn canonical_len(&self) -> u64 {
         let block = if self.is_string() { TEXT_BLOCK.0.len() + TEXT_BLOCK.1.len() } else { 0 };
@@ -136,7 +136,7 @@ impl<'a> Raw<'a> {
     }
 }
 
-/// Gathers the texts of a value: strings of the members that hold text, and of
+/// Collects the texts of a value: strings of the members that hold text, and of
 /// the blocks inside `content`, which is as deep as the format goes.
 fn collect_texts<'a>(
     cursor: &mut Cursor<'a, '_>,

@@ -1,15 +1,15 @@
-//! What a visitor sees while the parser passes over a trace.
+//! The visitor interface of the trace parser.
 
 use super::raw::Raw;
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
 use std::borrow::Cow;
 
-/// Looks on while [`parse`](crate::formats::anyclaude::trace::parse) passes over a trace's content.
+/// Sees the content of a trace while [`parse`](crate::formats::anyclaude::trace::parse) passes it.
 ///
-/// Content is lent for the length of a call; a visitor keeps what it needs.
-/// Every method does nothing unless implemented. `()` looks at nothing, and a
-/// pair of visitors looks with both.
+/// Content is borrowed for the length of a call; a visitor copies what it needs.
+/// Every method does nothing by default. `()` ignores everything, and a pair of visitors calls
+/// both.
 ///
 /// ```
 /// use anyclaude_traces::formats::anyclaude::trace::parse;
@@ -57,8 +57,8 @@ pub trait Visit {
         let _ = body;
     }
 
-    /// The file repeats a member: all that was seen of this section is void,
-    /// for the last one wins.
+    /// The file repeats a member. As the last one counts, everything that was seen of this
+    /// section is void.
     fn restart(&mut self, section: Section) {
         let _ = section;
     }
@@ -120,7 +120,7 @@ impl<A: Visit, B: Visit> Visit for (A, B) {
     }
 }
 
-/// What [`Visit::restart`] declares void.
+/// The part of the body that [`Visit::restart`] declares void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {
     /// Everything: parameters, system, tools and messages.

@@ -1,7 +1,7 @@
-//! Sixty-four bytes of JSON text at a time: where a string may end or escape.
+//! Finds quotes, control characters and backslashes in 64 bytes of JSON text at a time.
 //!
-//! One bit a byte. The bits depend on the bytes alone and not on what came
-//! before, so that a block can be looked at from any place in it. The vectors
+//! There is one bit for each byte. The bits depend on these bytes alone, not on earlier
+//! ones, so a block can be read from any position in it. The vectors
 //! are sixteen bytes wide, which every x86-64 (SSE2) and every 64-bit ARM (NEON)
 //! has; elsewhere the same code runs on arrays.
 
@@ -13,7 +13,7 @@ pub(super) const BLOCK: usize = 64;
 /// The last byte of a block.
 pub(super) const LAST: u64 = 1 << 63;
 
-/// What stands where in a block: bit 0 is the first byte.
+/// The positions of special bytes in a block: bit 0 is the first byte.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     /// Quotes and control characters.
@@ -23,8 +23,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// The block of `text` that begins at `start`. Behind the end of the text
-    /// there is nothing to see.
+    /// The block of `text` that begins at `start`. Bytes after the end of the text have no bits.
     #[inline]
     pub(super) fn of(text: &[u8], start: usize) -> Self {
         let rest = text.get(start..).unwrap_or_default();
@@ -90,7 +89,7 @@ fn mask(bytes: &[u8; BLOCK], of: impl Fn(u8x16) -> u8x16) -> u64 {
     parts.iter().enumerate().fold(0, |all, (at, part)| all | bits(of(u8x16::new(*part))) << (16 * at))
 }
 
-/// The end of a text as a block: behind it there are spaces.
+/// The end of a text, padded to a block with spaces.
 #[cold]
 fn padded(rest: &[u8]) -> [u8; BLOCK] {
     let mut whole = [b' '; BLOCK];
@@ -98,8 +97,8 @@ fn padded(rest: &[u8]) -> [u8; BLOCK] {
     whole
 }
 
-/// How many bytes of white space `text` has from `at` on. All that is usual, a
-/// new line and its indent, takes one look and no guess at its length.
+/// How many bytes of white space `text` has from `at` on. The usual case, a new line and its
+/// indent, takes one vector comparison and no branch on its length.
 #[inline]
 pub(super) fn blank_length(text: &[u8], at: usize) -> usize {
     let mut end = at;
@@ -110,7 +109,7 @@ pub(super) fn blank_length(text: &[u8], at: usize) -> usize {
     end - at
 }
 
-/// How many spaces `bytes` begins with, as far as one look tells.
+/// How many spaces `bytes` begins with, up to the width of one vector.
 #[inline]
 fn leading_spaces(bytes: &[u8]) -> usize {
     let Some(bytes) = bytes.first_chunk::<32>() else { return 0 };

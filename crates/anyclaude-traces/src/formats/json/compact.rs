@@ -1,5 +1,5 @@
-//! Puts compact JSON together from the stretches between white space, while the
-//! cursor passes: to hash it, or to keep it.
+//! Builds compact JSON from the stretches between white space while the cursor passes, to
+//! hash it or to return it.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,11 +8,11 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::model::Identity;
 
-/// How much is gathered before it is hashed: hashing many short pieces one by
-/// one costs several times as much as copying them first.
+/// Pieces are collected up to this size before they are hashed: hashing many short pieces
+/// one by one takes several times as long as copying them first.
 const GATHERED_BYTES: usize = 4096;
 
-/// What compact JSON is put together for.
+/// What compact JSON is built for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum CompactMode {
     #[default]
@@ -21,21 +21,20 @@ pub(crate) enum CompactMode {
     Text,
 }
 
-/// Compact JSON that is being put together.
+/// Compact JSON that is being built.
 #[derive(Default)]
 pub(crate) struct Compact {
     wanted: CompactMode,
-    /// Where the stretch begins that is being passed; `None` while what passes
-    /// is left out.
+    /// Where the current stretch begins; `None` while the cursor passes text that is left out.
     from: Option<usize>,
     gathered: Vec<u8>,
-    /// Hashes what grew too long to be gathered.
+    /// Hashes the part that no longer fits into the buffer.
     hasher: Option<Box<Xxh3>>,
     overflowed: bool,
 }
 
 impl Compact {
-    /// Begins anew.
+    /// Starts again for another value.
     pub(crate) fn begin(&mut self, wanted: CompactMode) {
         self.wanted = wanted;
         self.from = None;
@@ -43,7 +42,7 @@ impl Compact {
         self.overflowed = false;
     }
 
-    /// Adds a piece that is compact.
+    /// Adds a piece that is compact already.
     pub(crate) fn push(&mut self, piece: &str) {
         match self.wanted {
             CompactMode::Nothing => {}
@@ -63,7 +62,7 @@ impl Compact {
         hasher.update(piece.as_bytes());
     }
 
-    /// Adds what the cursor passes from this place on.
+    /// Adds the text that the cursor passes from here on.
     pub(crate) fn resume(&mut self, at: usize) {
         self.from = (self.wanted != CompactMode::Nothing).then_some(at);
     }
@@ -77,14 +76,14 @@ impl Compact {
         }
     }
 
-    /// Leaves out what the cursor passes from this place on.
+    /// Leaves out the text that the cursor passes from here on.
     pub(crate) fn pause(&mut self, text: &str, at: usize) {
         if let Some(from) = self.from.take() {
             self.push(text.get(from..at).unwrap_or_default());
         }
     }
 
-    /// The identity of what was put together, where that was wanted.
+    /// The identity of the compact JSON, where the mode asked for it.
     pub(crate) fn identity(&mut self) -> Option<Identity> {
         if self.wanted != CompactMode::Identity {
             return None;
@@ -99,7 +98,7 @@ impl Compact {
         )))
     }
 
-    /// What was put together, where that was wanted.
+    /// The compact JSON, where the mode asked for it.
     pub(crate) fn into_text(self) -> String {
         String::from_utf8(self.gathered).unwrap_or_default()
     }

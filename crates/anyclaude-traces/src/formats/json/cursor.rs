@@ -1,10 +1,9 @@
-//! A cursor over JSON text, for what we know of it: walks from member to member
-//! and from item to item, keeps nothing, and measures what it passed.
+//! A cursor over JSON text: walks from member to member and from item to item, builds no
+//! tree, and measures the values it passed.
 //!
-//! The levels whose members we know are walked with [`Cursor::next_member`] and
-//! [`Cursor::next_item`]; everything deeper goes through [`Cursor::skip`],
-//! which needs no recursion and so takes any depth. The grammar itself is
-//! [`scan`](super::scan)'s.
+//! Levels whose members matter are walked with [`Cursor::next_member`] and
+//! [`Cursor::next_item`]; everything deeper goes through [`Cursor::skip`], which does not
+//! recurse and so takes any depth. The grammar is in [`scan`](super::scan).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -16,7 +15,7 @@ use super::scan::{Escaped, Scan, expected};
 use super::scratch::Scratch;
 use super::text::RawStr;
 
-/// A place that the cursor passed, to measure from.
+/// A position to measure from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     at: usize,
@@ -49,7 +48,7 @@ pub(crate) struct Cursor<'a, 's> {
 impl<'a, 's> Cursor<'a, 's> {
     /// A cursor at the first byte that is not white space.
     pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
-        scratch.open.clear();
+        scratch.nesting.clear();
         scratch.compact.begin(CompactMode::Nothing);
         let mut cursor = Self { scan: Scan::new(text), scratch };
         cursor.pass_blank();
@@ -64,8 +63,7 @@ impl<'a, 's> Cursor<'a, 's> {
         Mark { at: self.scan.at, blank: self.scan.blank }
     }
 
-    /// What was passed since `mark`; call it right behind a value, before the
-    /// white space that follows it.
+    /// The span since `mark`. Call it right after a value, before the white space that follows.
     pub(crate) fn since(&self, mark: Mark) -> Span {
         Span {
             range: mark.at..self.scan.at,
@@ -73,17 +71,17 @@ impl<'a, 's> Cursor<'a, 's> {
         }
     }
 
-    /// A name that is most likely repeated in the next trace.
+    /// Interns a name, which most likely occurs in the next trace too.
     pub(crate) fn name(&mut self, name: &str) -> Arc<str> {
         self.scratch.names.shared(name)
     }
 
-    /// The compact JSON that is being put together.
+    /// The compact JSON that is being built.
     pub(crate) fn compact(&mut self) -> &mut Compact {
         &mut self.scratch.compact
     }
 
-    /// Passes a value and adds its compact JSON to what is being put together.
+    /// Passes a value and adds its compact JSON to the one that is being built.
     pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> ParseResult<()>) -> ParseResult<()> {
         self.scratch.compact.resume(self.scan.at);
         let passed = pass(self);
@@ -181,7 +179,7 @@ impl<'a, 's> Cursor<'a, 's> {
         self.moving(|scan, scratch| scan.pass_blank(&mut scratch.compact));
     }
 
-    /// Moves on with the place in registers.
+    /// Runs `Scan` code on a copy, so that the position stays in registers.
     #[inline(always)]
     fn moving<T>(&mut self, pass: impl FnOnce(&mut Scan<'a>, &mut Scratch) -> T) -> T {
         let mut scan = self.scan;

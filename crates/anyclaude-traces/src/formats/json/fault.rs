@@ -1,4 +1,4 @@
-//! Where bytes stop being JSON, and how far a walk has come.
+//! JSON faults, and the state of a walk through a container.
 
 use std::ops::Range;
 
@@ -13,15 +13,14 @@ pub(crate) struct Fault {
 pub(crate) enum FaultKind {
     /// The text ends inside a value.
     Truncated,
-    /// Something else stands where this was expected.
+    /// This was expected, and something else was found.
     Expected(&'static str),
 }
 
-/// What passing a value gives. A fault is rare; in a box it makes the rest small
-/// enough for registers.
+/// The result of passing a value. The error is boxed to keep Ok in registers.
 pub(crate) type ParseResult<T> = Result<T, Box<Fault>>;
 
-/// How far a walk through an object or array has come.
+/// The state of a walk through an object or array.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     pub(crate) begun: bool,

@@ -1,24 +1,22 @@
-//! Passes JSON text, one value after the other: the whole grammar is checked,
-//! and white space is counted.
+//! Passes JSON text value by value, checks the whole grammar, and counts white space.
 //!
-//! All that moves is held by value, and whatever is called from here is either
-//! inlined or takes and returns plain numbers. That keeps the place in registers:
-//! with many short strings, writing it to memory and back at every step is most
-//! of the work.
+//! The state is passed by value, and the functions called from here are inlined or take and
+//! return plain numbers. That keeps the position in registers: with many short strings,
+//! writing it to memory and back at every step is most of the work.
 
 use super::block::{BLOCK, Block, LAST, blank_length, usual_escapes};
 use super::compact::Compact;
 use super::fault::{Fault, FaultKind, ParseResult, Walk};
 use super::scratch::Scratch;
 
-/// A place in a text, and what was seen on the way there.
+/// A position in a text, and the white space counted up to there.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scan<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
     /// How many bytes of white space were passed.
     pub(super) blank: usize,
-    /// The block that was looked at last, and where it begins.
+    /// The block that was read last, and where it begins.
     block: Block,
     block_at: usize,
 }
@@ -64,7 +62,7 @@ impl<'a> Scan<'a> {
     pub(super) fn pass_blank(&mut self, compact: &mut Compact) {
         let bytes = self.text.as_bytes();
         let length = match bytes.get(self.at) {
-            // What stands behind most colons.
+            // Most colons are followed by one space.
             Some(b' ') if bytes.get(self.at + 1).is_some_and(|&byte| byte > b' ') => 1,
             Some(..=b' ') => blank_length(bytes, self.at),
             _ => return,
@@ -77,7 +75,7 @@ impl<'a> Scan<'a> {
     /// Passes a value of any type and depth.
     #[inline(always)]
     pub(super) fn pass_value(&mut self, scratch: &mut Scratch) -> ParseResult<()> {
-        let Scratch { open, compact, .. } = scratch;
+        let Scratch { nesting, compact, .. } = scratch;
         loop {
             match self.peek()? {
                 b'"' => {
@@ -87,7 +85,7 @@ impl<'a> Scan<'a> {
                     self.at += 1;
                     self.pass_blank(compact);
                     if !self.passed(b'}') {
-                        open.push(true);
+                        nesting.push(true);
                         self.pass_key(compact)?;
                         continue;
                     }
@@ -96,19 +94,19 @@ impl<'a> Scan<'a> {
                     self.at += 1;
                     self.pass_blank(compact);
                     if !self.passed(b']') {
-                        open.push(false);
+                        nesting.push(false);
                         continue;
                     }
                 }
                 _ => self.at = scalar_end(self.text.as_bytes(), self.at)?,
             }
-            // Behind a value: closing brackets, up to the next value or the end.
+            // After a value: passes closing brackets, up to the next value or the end.
             loop {
-                if open.is_empty() {
+                if nesting.is_empty() {
                     return Ok(());
                 }
                 self.pass_blank(compact);
-                let in_object = open.top_is_object();
+                let in_object = nesting.top_is_object();
                 if self.passed(b',') {
                     self.pass_blank(compact);
                     if in_object {
@@ -121,12 +119,12 @@ impl<'a> Scan<'a> {
                 } else {
                     self.expect(b']', "`,` or `]` after an item")?;
                 }
-                open.pop();
+                nesting.pop();
             }
         }
     }
 
-    /// Passes what stands before the next member or item; false once the container
+    /// Passes the comma or bracket before the next member or item; false once the container
     /// is passed.
     #[inline(always)]
     pub(super) fn pass_step(
@@ -152,7 +150,7 @@ impl<'a> Scan<'a> {
         Ok(!self.passed(close))
     }
 
-    /// Passes a key and the colon behind it; where the key ends.
+    /// Passes a key and the colon after it, and returns where the key ends.
     #[inline(always)]
     pub(super) fn pass_key(&mut self, compact: &mut Compact) -> ParseResult<(Escaped, usize)> {
         if self.peek()? != b'"' {
@@ -166,8 +164,7 @@ impl<'a> Scan<'a> {
         Ok((escaped, end))
     }
 
-    /// Passes a string, a block of bytes at a time: what stands between two
-    /// escapes is never looked at byte by byte, nor are the usual escapes.
+    /// Passes a string, a block of bytes at a time. Only unusual escapes are read byte by byte.
     #[inline(always)]
     pub(super) fn pass_string(&mut self) -> ParseResult<Escaped> {
         self.expect(b'"', "a string")?;
@@ -196,7 +193,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The block that is stood in, less what lies before.
+    /// The block around the position, without the bytes before it.
     #[inline(always)]
     fn block_here(&mut self) -> Block {
         let start = self.at - self.at % BLOCK;
@@ -208,8 +205,8 @@ impl<'a> Scan<'a> {
     }
 
     /// Takes the quotes that are escaped from the stops of the present block.
-    /// Returns the first escape before a stop that wants a closer look: an
-    /// unusual one, or one that the block cuts in two.
+    /// Returns the first escape before a stop that has to be read byte by byte: an unusual one,
+    /// or one that the end of the block cuts in two.
     #[inline(always)]
     fn pass_escapes(&self, block: &mut Block) -> Option<usize> {
         let escaped = block.escaped();
@@ -221,7 +218,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The end of the escape of any kind whose backslash stands at this place.
+/// The end of the escape, of any kind, whose backslash is at this position.
 #[cold]
 fn escape_end(bytes: &[u8], backslash: usize) -> ParseResult<usize> {
     let at = backslash + 1;
@@ -238,7 +235,7 @@ fn escape_end(bytes: &[u8], backslash: usize) -> ParseResult<usize> {
     }
 }
 
-/// The end of the number or literal that begins at this place.
+/// The end of the number or literal that begins at this position.
 fn scalar_end(bytes: &[u8], at: usize) -> ParseResult<usize> {
     let literal = match bytes.get(at) {
         Some(b't') => "true",
@@ -276,7 +273,7 @@ fn digits_end(bytes: &[u8], at: usize) -> ParseResult<usize> {
     if count == 0 { unlike(bytes, at, "a digit") } else { Ok(at + count) }
 }
 
-/// What stands at this place, if anything does, is not what was expected.
+/// The fault for a position where something else was expected, or the end of the text.
 #[cold]
 fn unlike<T>(bytes: &[u8], at: usize, what: &'static str) -> ParseResult<T> {
     if at < bytes.len() { expected(at, what) } else { truncated(at) }

@@ -1,24 +1,24 @@
-//! What the cursor writes down; kept between files to save allocations.
+//! The cursor's buffers, reused between files to save allocations.
 
 use std::sync::Arc;
 
 use super::compact::Compact;
 use crate::model::intern::Interner;
 
-/// Memory of a cursor.
+/// The buffers of a cursor.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(crate) open: BitStack,
+    pub(crate) nesting: BitStack,
     pub(crate) compact: Compact,
     pub(crate) names: Names,
 }
 
-/// Names that were read before, of tools and models, say: each is kept once.
+/// Interns names, such as those of tools and models.
 #[derive(Debug, Default)]
 pub(crate) struct Names(Interner<str>);
 
 impl Names {
-    /// More than this many names are no names.
+    /// Beyond this many names the interner starts anew, as such values hardly repeat.
     const MOST: usize = 4096;
 
     pub(crate) fn shared(&mut self, name: &str) -> Arc<str> {
@@ -30,8 +30,8 @@ impl Names {
     }
 }
 
-/// The containers that are open, one bit each: a file of nothing but brackets
-/// then costs an eighth of its size.
+/// The types of the containers around the current value, one bit each, so that a file of
+/// nothing but brackets takes an eighth of its size.
 #[derive(Debug, Default)]
 pub(crate) struct BitStack {
     objects: Vec<u64>,

@@ -1,4 +1,4 @@
-//! JSON strings as they stand in a file, and the text they mean.
+//! JSON string literals, and the texts that they decode to.
 
 use std::borrow::Cow;
 
@@ -46,16 +46,16 @@ impl<'a> RawStr<'a> {
         text
     }
 
-    /// The size of [`decode`](Self::decode)'s result, without building it: that
-    /// of the literal, less what its escapes take more than their characters.
+    /// The size of [`decode`](Self::decode)'s result, without building it: the size of the
+    /// literal, less the surplus of its escapes over the characters they stand for.
     pub(crate) fn size(self) -> TextSize {
         let (chars, bytes) = (self.inner.chars().count(), self.inner.len());
         let saved = if self.escaped { self.saved() } else { TextSize::default() };
         TextSize { chars: chars as u64 - saved.chars, utf8_bytes: bytes as u64 - saved.utf8_bytes }
     }
 
-    /// What escapes take more than their characters. But for those of UTF-16 they
-    /// are two bytes for one, and only counted, a block of bytes at a time.
+    /// The surplus of the escapes over their characters. All but `\u` escapes take two bytes
+    /// for one, so these are only counted, a block of bytes at a time.
     fn saved(self) -> TextSize {
         let text = self.inner.as_bytes();
         let (mut saved, mut start) = (TextSize::default(), 0);
@@ -66,7 +66,7 @@ impl<'a> RawStr<'a> {
             let short = u64::from((escaped & units.wrapping_sub(1) & !units).count_ones());
             saved += TextSize { chars: short, utf8_bytes: short };
             if units == 0 {
-                // A block that ends with the backslash of an escape is left before it.
+                // An escape whose backslash ends the block is left for the next block.
                 let cut = block.slashes & !escaped & LAST != 0;
                 start += BLOCK - usize::from(cut);
                 continue;
@@ -86,7 +86,7 @@ enum Piece<'a> {
     Char(char),
 }
 
-/// Cuts a string that passed the grammar into plain stretches and escapes.
+/// Splits a string that passed the grammar into plain stretches and escapes.
 struct Pieces<'a> {
     rest: &'a str,
 }

@@ -1,4 +1,4 @@
-//! Gives requests what their log lines tell.
+//! Adds the facts of log lines to the requests that they are paired with.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::model::intern::Interner;
 use crate::model::request::{Concurrency, Join, ModelSource, Request, Run};
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing};
 
-/// What became of a start.
+/// A request of a log with the trace that it was paired with, if any.
 pub(super) struct Pair {
     pub(super) run: usize,
     pub(super) place: usize,
@@ -24,8 +24,8 @@ impl Pair {
     }
 }
 
-/// Gives every request what its log tells, and returns the rest by time. One run
-/// after the other is used up, so that hardly anything is held twice.
+/// Adds the facts of the logs to every paired request, and returns the log requests without
+/// a trace, by time. Frees each run before the next, so that little is in memory twice.
 pub(super) fn apply_all(
     requests: &mut [&mut Request],
     runs: &mut [LogRun],
@@ -77,7 +77,7 @@ fn apply(
     request.log_facts = Some(Box::new(log.facts.clone()));
 }
 
-/// Interner of models that answered or were detected.
+/// Interns the names of models.
 #[derive(Default)]
 struct Models(Interner<str>);
 

@@ -1,11 +1,11 @@
-//! Requests × logs: which process served each request, which model ran, and how
+//! Joins requests with logs: which process served each request, which model ran, and how
 //! long it took.
 //!
-//! No log line names a trace. What ties them: the proxy writes a trace right
-//! after its `[Request Start]` (0 to 118 ms in 334 measured requests), in the
-//! same order, and both tell the number of tools and messages. Where a capture
-//! of standard error names the file, that is exact. Where another pairing would
-//! do as well, the join says that it is ambiguous.
+//! No log line names a trace. They are paired by time, order and counts: the proxy writes a
+//! trace right after its `[Request Start]` (0 to 118 ms later in 334 measured requests), in
+//! the order of the starts, and both hold the number of tools and messages. Where a capture
+//! of standard error names the file, the join is exact. Where another assignment fits as
+//! well, it is marked as ambiguous.
 
 mod apply;
 mod pairing;
@@ -18,7 +18,8 @@ use apply::{Pair, apply_all};
 use serde::Serialize;
 
 use crate::formats::anyclaude::log::{
-    LogRequest, LogRun, ParsedLog, RequestLogEntry, SentCounts, attach_saved_traces, match_request_log,
+    LogRequest, LogRun, MAX_CANDIDATES, ParsedLog, RequestLogEntry, SentCounts, attach_saved_traces,
+    match_request_log,
 };
 use crate::model::LogFacts;
 use crate::model::intern::Interner;
@@ -29,36 +30,35 @@ use crate::model::timing::Timing;
 use crate::read::{LogFile, Logs};
 use crate::recording::concurrency::{BackendInterval, concurrency};
 
-/// The name that stands for whatever model the backend has loaded.
+/// The configured name that means "whatever model the backend has loaded".
 pub const PLACEHOLDER_MODEL: &str = "current-model";
 
-/// From a request log's entry to its trace: the proxy's own work, and the gap.
+/// A trace is written within this after its entry in the request log, in milliseconds: the
+/// proxy's own work plus the gap from start to trace.
 const ENTRY_GAP_MS: RangeInclusive<i64> = 0..=31_000;
-/// A pause in the request log that tells two processes apart: half an hour.
+/// A pause in the request log that is taken for a new process: half an hour.
 const RUN_PAUSE_MS: i64 = 30 * 60 * 1000;
-/// How many candidates are looked at for one request.
-const MAX_CANDIDATES: usize = 64;
 
-/// What the logs tell beside the requests.
+/// What the logs hold that belongs to no trace.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Joined {
     /// The processes, in order of time.
     pub runs: Vec<Arc<Run>>,
-    /// Requests of which there is no trace, in order of time.
+    /// Requests without a trace, in order of time.
     pub unmatched: Vec<UnmatchedLogRequest>,
-    /// Logs without a byte, as a crash leaves them.
+    /// Names of logs of 0 bytes, as a crash leaves them.
     pub empty_logs: Vec<String>,
-    /// Log lines that should say something and could not be read.
+    /// Log lines that should hold a fact and could not be read.
     pub unreadable_lines: u64,
 }
 
-/// A request that only the log knows.
+/// A request in a log that has no trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UnmatchedLogRequest {
-    /// When the proxy began to send; serialised among the times.
+    /// When the proxy began to send. Not serialised here, as `timing` has it.
     #[serde(skip)]
     pub start: Timestamp,
     /// The process that served it.
@@ -67,13 +67,13 @@ pub struct UnmatchedLogRequest {
     pub model: Option<Arc<str>>,
     /// Where [`model`](Self::model) comes from.
     pub model_source: Option<ModelSource>,
-    /// Number of tools, as far as the log tells.
+    /// Number of tools; `None` where the log does not tell.
     pub tool_count: Option<u64>,
-    /// Number of messages, as far as the log tells.
+    /// Number of messages; `None` where the log does not tell.
     pub message_count: Option<u64>,
-    /// The most tokens that the answer may have, as far as the log tells.
+    /// `max_tokens` of the request; `None` where the log does not tell.
     pub max_tokens: Option<u64>,
-    /// Whether the answer was streamed, as far as the log tells.
+    /// Whether the answer was streamed; `None` where the log does not tell.
     pub stream: Option<bool>,
     /// Times and counts.
     #[serde(flatten)]
@@ -86,7 +86,7 @@ pub struct UnmatchedLogRequest {
 }
 
 impl Joined {
-    /// Takes in what the logs of another root tell.
+    /// Adds the facts from the logs of another root.
     pub fn extend(&mut self, other: Self) {
         self.runs.extend(other.runs);
         self.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
@@ -97,18 +97,19 @@ impl Joined {
     }
 }
 
-/// A request as a log tells it, and the process it ran in.
+/// A request of a log, and the trace that it is paired with.
 struct Start<'r> {
     log: &'r LogRequest,
+    /// The index of its run.
     run: usize,
-    /// Its place among the requests of the run.
+    /// Its index among the requests of the run.
     place: usize,
-    /// Which request it is.
+    /// The index of the request (the trace) that it is paired with.
     request: Option<usize>,
     confidence: Confidence,
 }
 
-/// Gives requests what the logs of their root know of them.
+/// Pairs requests with the logs of their root, and adds the facts of the logs to them.
 ///
 /// `requests` are in order of time; `captures` are logs and captures of standard
 /// error that the user named.
@@ -160,8 +161,8 @@ impl Joined {
     }
 }
 
-/// Gives the traces that a capture names to the run that it captured; false
-/// where the capture is itself the log of a run.
+/// Adds the trace names in a capture of standard error to the run that it captured. Returns
+/// false where the capture belongs to no such run and is read as a log of its own.
 fn take_capture(runs: &mut [LogRun], names: &[String], capture: &LogRun) -> bool {
     let Some(log) = &capture.debug_log else { return false };
     let same_log = |(_, name): &(&mut LogRun, &String)| *name == log;
@@ -170,7 +171,7 @@ fn take_capture(runs: &mut [LogRun], names: &[String], capture: &LogRun) -> bool
     nearest.map(|run| attach_saved_traces(run, capture)).is_some()
 }
 
-/// Names every run by its start; of several with one start, by a number too.
+/// Names every run by its start, with a number behind it where several have the same start.
 fn name_runs(runs: &[LogRun], names: &[String]) -> Vec<Arc<Run>> {
     let mut taken: HashMap<String, u32> = HashMap::new();
     let name = |(run, log): (&LogRun, &String)| {
@@ -195,7 +196,7 @@ fn name_runs(runs: &[LogRun], names: &[String]) -> Vec<Arc<Run>> {
     runs.iter().zip(names).map(name).collect()
 }
 
-/// A time as anyclaude writes it into file names.
+/// A time in the form of anyclaude's file names.
 fn dashed(stamp: Timestamp) -> String {
     stamp.to_string().replace([':', '.'], "-")
 }
@@ -216,17 +217,17 @@ fn starts_of<'r>(runs: &'r [LogRun]) -> Vec<Start<'r>> {
     starts
 }
 
-/// Mode `claude` goes to Anthropic and leaves no lines of this sort.
+/// Mode `claude` goes to Anthropic, and its requests are not in the debug log.
 fn is_joinable(request: &Request) -> bool {
     request.mode.as_deref() != Some("claude")
 }
 
-/// Requests by their time; those that are taken are not in it.
-struct Open {
+/// The requests that no log line has been paired with yet, by time.
+struct FreeRequests {
     by_time: BTreeSet<(Timestamp, usize)>,
 }
 
-impl Open {
+impl FreeRequests {
     fn of(requests: &[&mut Request], taken: &BTreeSet<usize>) -> Self {
         let free = requests
             .iter()
@@ -235,6 +236,7 @@ impl Open {
         Self { by_time: free.filter_map(|(index, request)| Some((request.timestamp?, index))).collect() }
     }
 
+    /// The free requests that were recorded within `gap_ms` after `stamp`.
     fn after(
         &self,
         stamp: Timestamp,
@@ -245,7 +247,7 @@ impl Open {
     }
 }
 
-/// What Claude Code sent, by run and place in it, where a trace tells.
+/// The counts that Claude Code sent, from the paired traces, by run and index in the run.
 fn sent_counts(requests: &[&mut Request], pairs: &[Pair]) -> HashMap<(usize, usize), SentCounts> {
     let counts = |pair: &Pair| {
         let request = requests.get(pair.request?)?;
@@ -259,7 +261,7 @@ fn sent_counts(requests: &[&mut Request], pairs: &[Pair]) -> HashMap<(usize, usi
     pairs.iter().filter_map(counts).collect()
 }
 
-/// Matches the request logs with the runs; the entries that are left over.
+/// Matches the request logs with the runs, and returns the entries that fit no request.
 fn unused(
     runs: &mut [LogRun],
     entries: Vec<RequestLogEntry>,
@@ -270,8 +272,8 @@ fn unused(
     entries.into_iter().filter(|_| index.next().is_some_and(|at| unused.contains(&at))).collect()
 }
 
-/// Gives requests that no debug log knows the model that the request log names.
-/// Runs are told apart by pauses and by the model.
+/// Adds the model that the request log names to requests that are in no debug log. A new run
+/// begins after a long pause and with another model.
 fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>) -> Vec<Arc<Run>> {
     let taken: BTreeSet<usize> = requests
         .iter()
@@ -279,7 +281,7 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
         .filter(|(_, request)| request.run.is_some())
         .map(|(index, _)| index)
         .collect();
-    let mut open = Open::of(requests, &taken);
+    let mut free = FreeRequests::of(requests, &taken);
     entries.sort_by_key(|entry| entry.timestamp);
     let goes_on = |a: &RequestLogEntry, b: &RequestLogEntry| {
         b.timestamp.ms_since(a.timestamp) <= RUN_PAUSE_MS && a.provider == b.provider && a.model == b.model
@@ -288,12 +290,12 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
     for run in entries.chunk_by(goes_on) {
         let Some(process) = run_of_entries(run) else { continue };
         for entry in run {
-            let near = open.after(entry.timestamp, &ENTRY_GAP_MS);
+            let near = free.after(entry.timestamp, &ENTRY_GAP_MS);
             let fits = |(_, index): &(Timestamp, usize)| {
                 requests.get(*index).is_some_and(|request| entry_fits(entry, request))
             };
             let Some((stamp, index)) = near.into_iter().find(fits) else { continue };
-            open.by_time.remove(&(stamp, index));
+            free.by_time.remove(&(stamp, index));
             let Some(request) = requests.get_mut(index) else { continue };
             request.run = Some(process.id.clone());
             request.process = Some(process.clone());

@@ -1,31 +1,31 @@
-//! Which trace is of which `[Request Start]`.
+//! Pairs each `[Request Start]` with its trace.
 //!
 //! The proxy writes a trace 0 to 118 ms after its start, in the order of the starts
-//! (334 measured requests), and both tell the number of tools, the number of messages
-//! and the token limit. So the pairs with equal counts and a usual gap are made first,
-//! the shortest gap first, and then brought into the order of the starts. Traces get
-//! lost (two in one millisecond overwrite each other), so a start may have none: what
-//! is left over goes to the nearest that does not contradict it.
+//! (334 measured requests), and both hold the number of tools, the number of messages
+//! and the token limit. So starts and traces with equal counts and a usual gap are paired
+//! first, the shortest gap first, and then put in the order of the starts. Traces get
+//! lost (two in one millisecond overwrite each other), so a start may have none. What is
+//! left is paired with the nearest that does not contradict it.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::RangeInclusive;
 
-use super::{MAX_CANDIDATES, Start, is_joinable};
-use crate::formats::anyclaude::log::{LogRequest, LogRun};
+use super::{Start, is_joinable};
+use crate::formats::anyclaude::log::{LogRequest, LogRun, MAX_CANDIDATES};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 use crate::model::{LogFacts, ProxyEdit};
 
-/// From a start to its trace, in milliseconds: what is allowed, for slow disks and busy
-/// machines, …
+/// The gap from a start to its trace that is allowed, in milliseconds; it is long on slow
+/// disks and busy machines.
 const GAP_MS: RangeInclusive<i64> = -5..=1000;
-/// … and what is usual.
+/// The usual gap from a start to its trace, in milliseconds.
 const USUAL_GAP_MS: RangeInclusive<i64> = -5..=150;
 /// Starts this close cannot be told apart by time.
 const SAME_TIME_MS: i64 = 2;
 
-/// Gives every start its trace, and says how sure that is.
+/// Pairs every start with its trace, and sets how sure that is.
 pub(super) fn pair(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[LogRun]) {
     pair_by_name(requests, starts);
     let mut pairing = Pairing::new(requests, starts, runs);
@@ -49,7 +49,7 @@ pub(super) fn pair(requests: &[&mut Request], starts: &mut [Start<'_>], runs: &[
     }
 }
 
-/// A capture of standard error names the files.
+/// Pairs the starts whose trace a capture of standard error names.
 fn pair_by_name(requests: &[&mut Request], starts: &mut [Start<'_>]) {
     if starts.iter().all(|start| start.log.saved_trace.is_none()) {
         return;
@@ -66,11 +66,14 @@ fn pair_by_name(requests: &[&mut Request], starts: &mut [Start<'_>]) {
     }
 }
 
-/// What pairs are made first.
+/// Which pairs are made in one pass; the passes run in the order of [`Tier::ALL`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tier {
+    /// Equal counts and a usual gap.
     EqualUsual,
+    /// Equal counts and an allowed gap.
     Equal,
+    /// A usual gap; counts may differ.
     Usual,
 }
 
@@ -96,10 +99,11 @@ struct Pairing<'a, 's> {
     requests: &'a [&'a mut Request],
     starts: &'a [Start<'s>],
     runs: &'a [LogRun],
-    /// Traces by time, but for those that a line names.
+    /// Traces by time, without those that are paired by name.
     traces: Vec<(Timestamp, usize)>,
-    /// The trace of each start, and the start of each trace, by index.
+    /// The index of each start's trace.
     trace_of: Vec<Option<usize>>,
+    /// The index of each trace's start.
     start_of: Vec<Option<usize>>,
 }
 
@@ -164,7 +168,8 @@ impl<'a, 's> Pairing<'a, 's> {
         }
     }
 
-    /// Pairs what is free and in this tier, the shortest gaps first.
+    /// Makes the pairs of this tier among what is still free: fewest mismatches first, then
+    /// the shortest gap.
     fn take(&mut self, tier: Tier) {
         let mut edges: Vec<(u32, u64, usize, usize)> = Vec::new();
         for start in (0..self.starts.len()).filter(|start| self.trace_of.get(*start) == Some(&None)) {
@@ -188,7 +193,8 @@ impl<'a, 's> Pairing<'a, 's> {
         }
     }
 
-    /// Of pairs that could as well be swapped, the earlier start gets the earlier trace.
+    /// Swaps the traces of two starts where both assignments fit as well, so that the earlier
+    /// start has the earlier trace.
     fn put_in_order(&mut self) {
         let stamp =
             |pairing: &Self, trace: usize| pairing.requests.get(trace).and_then(|request| request.timestamp);
@@ -229,7 +235,7 @@ impl<'a, 's> Pairing<'a, 's> {
         Some(self.requests.get(trace)?.timestamp?.ms_since(self.starts.get(start)?.log.start))
     }
 
-    /// Undoes pairs that neither counts nor time speak for.
+    /// Undoes pairs with an unusual gap and different counts.
     fn unpair_contradictions(&mut self) {
         for start in 0..self.starts.len() {
             let Some(&Some(trace)) = self.trace_of.get(start) else { continue };
@@ -244,8 +250,8 @@ impl<'a, 's> Pairing<'a, 's> {
         }
     }
 
-    /// Which starts another assignment would serve as well: one that leaves another
-    /// start or another trace over, or that swaps two that began at the same time.
+    /// Marks pairs as ambiguous where another assignment fits as well: one in which another
+    /// start or another trace is left over, or one that swaps two starts of the same time.
     fn ambiguous(&self) -> Vec<bool> {
         let mut ambiguous = vec![false; self.starts.len()];
         self.mark_from_free_starts(&mut ambiguous);
@@ -257,7 +263,7 @@ impl<'a, 's> Pairing<'a, 's> {
                 let both = self.starts.get(other).zip(self.starts.get(start));
                 both.is_some_and(|(a, b)| a.log.start.ms_since(b.log.start).abs() <= SAME_TIME_MS)
             };
-            // Time alone decides where no other start is near.
+            // With another limit the pair rests on time alone, so any start nearby contests it.
             let contradicted = own > Some(0) && self.has_other_limit(start);
             let rival = |other: usize| {
                 let as_like =
@@ -269,7 +275,7 @@ impl<'a, 's> Pairing<'a, 's> {
         ambiguous
     }
 
-    /// Whether the token limits differ, which the proxy never changes.
+    /// Whether the two have different token limits, which the proxy never changes.
     fn has_other_limit(&self, start: usize) -> bool {
         let limits = || {
             let trace = self.requests.get(*self.trace_of.get(start)?.as_ref()?)?;
@@ -278,8 +284,9 @@ impl<'a, 's> Pairing<'a, 's> {
         limits().is_some_and(|(log, trace)| log != trace)
     }
 
-    /// A start without a trace may be the one that has another's, which may have the
-    /// next one's, and so on.
+    /// Follows chains from each start without a trace: if it fits the trace of another start,
+    /// that start may in truth have the trace of a third, and so on. All on the way are
+    /// ambiguous.
     fn mark_from_free_starts(&self, ambiguous: &mut [bool]) {
         let mut seen = vec![false; self.starts.len()];
         let free = (0..self.starts.len()).filter(|start| self.trace_of.get(*start) == Some(&None));
@@ -298,8 +305,9 @@ impl<'a, 's> Pairing<'a, 's> {
         }
     }
 
-    /// A trace without a start may be the one of another's, whose trace may be the next
-    /// one's, and so on.
+    /// Follows chains from each trace without a start: if it fits the start of another trace,
+    /// that trace may in truth belong to a third start, and so on. All on the way are
+    /// ambiguous.
     fn mark_from_free_traces(&self, ambiguous: &mut [bool]) {
         let mut seen = vec![false; self.starts.len()];
         let free = self.traces.iter().map(|(_, trace)| *trace);
@@ -320,8 +328,8 @@ impl<'a, 's> Pairing<'a, 's> {
     }
 }
 
-/// How many of the counts differ that trace and log both tell, the changes that the log
-/// names taken back. `None` where they cannot be the same request.
+/// How many of the counts differ that both trace and log hold, with the proxy's logged edits
+/// undone. `None` where they cannot be the same request.
 fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u32> {
     let log_mode = runs.get(start.run).and_then(|run| run.mode.as_deref());
     let other_mode = match (request.mode.as_deref(), log_mode) {
@@ -341,8 +349,8 @@ fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u
     )
 }
 
-/// The tools that Claude Code sent: those that the proxy passed on, where the log names
-/// no change.
+/// The number of tools that Claude Code sent: that of the log, with the proxy's logged edits
+/// undone. `None` where they cannot be undone.
 pub(super) fn sent_tool_count(log: &LogRequest) -> Option<u64> {
     for edit in &log.facts.edits {
         match edit {
@@ -355,7 +363,7 @@ pub(super) fn sent_tool_count(log: &LogRequest) -> Option<u64> {
     log.tool_count
 }
 
-/// The messages that Claude Code sent, likewise.
+/// The number of messages that Claude Code sent, likewise.
 pub(super) fn sent_message_count(log: &LogRequest) -> Option<u64> {
     let LogFacts { truncation, edits, .. } = &log.facts;
     let removed = edits.iter().find_map(|edit| match edit {

@@ -1,12 +1,12 @@
-//! Lines that say what the proxy changed in a request before it sent it.
+//! Parses the lines that log what the proxy changed in a request before it sent it.
 
 use super::scan;
 use crate::model::{LogFacts, ProxyEdit, Truncation};
 
-/// Edits kept of one request.
+/// At most this many edits are kept for one request.
 const MAX_EDITS: usize = 32;
 
-/// What one such line says.
+/// The fact in one such line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Edit {
     Change(ProxyEdit),
@@ -27,7 +27,7 @@ pub(super) enum Edit {
 }
 
 impl Edit {
-    /// Adds it to what is known of its request.
+    /// Adds this edit to the facts of its request.
     pub(super) fn apply(self, facts: &mut LogFacts) {
         let truncation = match self {
             Self::Change(edit) => {

@@ -1,35 +1,32 @@
-//! Ends that no `[Request Complete]` tells: of replies in one piece, and of clients that
-//! gave up. Settled once every other end is known.
+//! Ends that are logged without a `[Request Complete]`: of replies in one piece, and of
+//! clients that gave up. They are assigned once every other end is known.
 //!
-//! Every request logs `[streamText onFinish]` when its answer is there, and every
+//! Every request logs `[streamText onFinish]` when its answer is complete, and every
 //! streamed one `[Client Disconnect]` when its connection closes, whether it was done or
-//! not. Neither names a request. So each is first given to a request that it follows or
-//! precedes by its nature; what is left over says something only where one request alone
-//! can have caused it.
+//! not. Neither names a request. So each line is first assigned to a completed stream whose
+//! end it precedes (`onFinish`) or follows (`Client Disconnect`). A line that is left over
+//! is evidence only where one request alone can have caused it.
 
 use std::collections::BTreeSet;
 
-use super::draft::PartialRequest;
 use super::keepalives;
+use super::limits::{DRAIN_MS, EXACT_MS, LONGEST_MS};
+use super::partial::PartialRequest;
 
-/// `[streamText onFinish]` precedes the `[Request Complete]` of its stream by no more
-/// than this; as late as a timer when the proxy is busy in between.
-const DRAIN_MS: i64 = 10_000;
-/// Two of these within this before one completion: either may be its own.
+/// Where several `onFinish` lines lie within this before one completion, any of them may
+/// be its own.
 const CLOSE_MS: i64 = 250;
-/// Stamps that belong together are this close.
-const EXACT_MS: i64 = 2;
-/// A connection closes at most so long after its request has ended.
+/// A connection closes at most this long after its request has ended.
 const CLOSING_MS: i64 = 10_000;
-/// The proxy gives requests up after 10 minutes, and a timer may be late.
-const LONGEST_MS: i64 = 660_000;
-/// Different reasons for the end of an answer that are told apart.
+/// At most this many different finish reasons are kept for one run.
 const MAX_REASONS: usize = 16;
 
-/// The lines of one run that tell such ends, in the order of the log.
+/// The lines of one run that log such ends.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
+    /// Stamps of the `[Client Disconnect]` lines.
     closes: Vec<i64>,
+    /// Stamps of the `onFinish` lines, each with the index of its finish reason.
     finishes: Vec<(i64, u8)>,
     reasons: Vec<Box<str>>,
 }
@@ -49,7 +46,7 @@ impl Ends {
         self.finishes.push((at, u8::try_from(number).unwrap_or(u8::MAX)));
     }
 
-    /// Gives all of them to requests.
+    /// Assigns all of them to requests.
     pub(super) fn settle(mut self, partials: &mut [PartialRequest]) {
         self.finishes.sort_unstable();
         self.closes.sort_unstable();
@@ -58,7 +55,7 @@ impl Ends {
         self.settle_closes(partials);
     }
 
-    /// Gives each completed stream the last `onFinish` before its end. Returns the
+    /// Assigns to each completed stream the last `onFinish` before its end. Returns the
     /// stamps of those that no stream can have caused.
     fn settle_streams(&self, partials: &mut [PartialRequest]) -> Vec<i64> {
         let mut unused: BTreeSet<(i64, usize)> =
@@ -87,8 +84,8 @@ impl Ends {
         unused.difference(&contested).map(|(at, _)| *at).collect()
     }
 
-    /// A close that follows the end of no request is a client giving up: the one whose
-    /// request alone was open then.
+    /// A close that follows the end of no request is a client that gave up. It ends a request
+    /// where that was the only one open.
     fn settle_closes(&self, partials: &mut [PartialRequest]) {
         let mut starts: Vec<(i64, usize)> = Vec::new();
         for (index, partial) in partials.iter().enumerate().filter(|(_, partial)| partial.is_streamed()) {
@@ -136,8 +133,12 @@ fn by_end(partials: &[PartialRequest]) -> Vec<(i64, usize)> {
     ends
 }
 
-/// An answer that no stream waited for is that of the only request that waited for one
-/// in one piece, while no stream is open that may have come to nothing.
+/// Ends replies in one piece by the `onFinish` lines that no stream can have caused.
+///
+/// Where only one request waits, the line is its own. Where several wait, any of them may
+/// have caused it; but each causes one such line at most, so after as many lines as there
+/// are requests all of them have ended. A stream that has no end of its own counts among
+/// those that wait, and gets no end here.
 fn settle_whole_replies(finishes: &[i64], partials: &mut [PartialRequest]) {
     let waits = |partial: &PartialRequest| partial.end.is_none() && (partial.sent || partial.is_streamed());
     let mut starts: Vec<(i64, usize)> = partials
@@ -148,21 +149,32 @@ fn settle_whole_replies(finishes: &[i64], partials: &mut [PartialRequest]) {
         .collect();
     starts.sort_unstable();
     let (mut starts, mut open) = (starts.into_iter().peekable(), Vec::new());
+    // At least so many of the open requests have ended.
+    let mut ended: usize = 0;
     for &at in finishes {
         while let Some((_, index)) = starts.next_if(|(start, _)| *start <= at) {
             open.push(index);
         }
+        let before = open.len();
         open.retain(|&index: &usize| {
             partials.get(index).is_some_and(|partial| {
                 at.saturating_sub(partial.start) <= LONGEST_MS
                     && partial.ended_at().is_none_or(|end| end > at)
             })
         });
+        // Each that is gone may have caused one of the earlier lines.
+        ended = ended.saturating_sub(before - open.len()) + 1;
         if let [index] = open[..]
             && let Some(partial) = partials.get_mut(index).filter(|partial| !partial.is_streamed())
         {
             partial.whole_reply_at = Some(at);
             open.clear();
+        } else if ended >= open.len() {
+            open.retain(|&index| {
+                let partial = partials.get_mut(index).filter(|partial| !partial.is_streamed());
+                partial.map(|partial| partial.ended_by = Some(at)).is_none()
+            });
         }
+        ended = ended.min(open.len());
     }
 }

@@ -1,38 +1,41 @@
-//! The events of each stream, told apart by their running totals.
+//! Assigns the events of level 2 to their streams, by their running totals.
 //!
 //! `[NodeWritable] Chunk #4 of type: content_block_delta (118 bytes, total: 471 bytes)`
-//! continues the stream whose third event brought it to 353 bytes. Two streams hardly
-//! ever stand at the same number and the same total. The last event of a stream has the
-//! numbers of its `[Request Complete]`; its first is followed by its `[Timing]` line.
+//! continues the stream whose third event brought its total to 353 bytes. Two streams
+//! hardly ever have both the same number of events and the same total. The last event of a
+//! stream has the numbers of its `[Request Complete]`; its first is followed by its
+//! `[Timing]` line.
 //!
-//! Known from debug level 2. What a stream's own lines tell (silences, usage, the model
-//! that answered) is collected here until the stream ends.
+//! The facts in a stream's own lines (silences, usage, the model that answered) are
+//! collected here until the stream ends.
 
+use super::limits::MAX_STREAMS;
 use super::message::{FinishStep, Usage, WrittenEvent};
 
-/// Streams followed at once.
-const MAX_STREAMS: usize = 64;
-/// Gaps kept of one stream; of a longer one the stalls are not known.
+/// At most this many gaps are kept for one stream; the stalls of a longer one are unknown.
 const MAX_GAPS: usize = 1 << 20;
 /// A silence shorter than this is never a stall.
 const SHORTEST_STALL_MS: u32 = 10_000;
-/// Nor is one that is less than this many times the median gap.
+/// A silence shorter than this many times the median gap is not a stall either.
 const STALL_FACTOR: u32 = 20;
 /// The first event and the line that names the time to it are stamped within this.
 const AT_ONCE_MS: i64 = 2;
 
-/// What the events of one stream tell.
+/// The facts collected from the events of one stream.
 #[derive(Debug, Default)]
 pub(super) struct StreamEvents {
+    /// The number of its last event.
     event: u64,
+    /// The total bytes at its last event.
     total: u64,
+    /// The stamp of its last event.
     last: i64,
     /// The request whose first token was its first event.
     pub(super) request: Option<usize>,
     gaps: Vec<u32>,
     text_chunks: u64,
     reasoning: bool,
-    /// Gaps before its first known event are missing, or may be another stream's.
+    /// Some of its gaps are missing, or may be another stream's.
     unsure: bool,
     pub(super) usage: Option<Usage>,
     pub(super) finish: Option<FinishStep>,
@@ -48,7 +51,7 @@ pub(super) struct Stalls {
 }
 
 impl StreamEvents {
-    /// Its stalls; `None` where its events cannot be told from another's.
+    /// Its stalls; `None` where its events may be another stream's.
     pub(super) fn stalls(&self) -> Option<Stalls> {
         if self.unsure || self.gaps.len() == MAX_GAPS {
             return None;
@@ -67,11 +70,11 @@ impl StreamEvents {
     }
 }
 
-/// The streams that are open, by the event that each has reached.
+/// The open streams, and the facts that belong to the next event.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     streams: Vec<StreamEvents>,
-    /// Read just before the event that carries it.
+    /// Usage, finish step and reasoning are logged just before the event that carries them.
     pub(super) captured: Option<Usage>,
     pub(super) finish: Option<FinishStep>,
     pub(super) reasoning: bool,
@@ -100,8 +103,8 @@ impl Events {
         }
     }
 
-    /// The stream that stands before this event. Where several do, what each of them
-    /// did until now may be the other's.
+    /// The stream that this event continues. Where several fit, the gaps that each of them
+    /// had so far may be another's: they become unsure if any of these gaps is long.
     fn continued(&mut self, event: u64, total: u64, at: i64) -> Option<usize> {
         let stands = |stream: &StreamEvents| stream.event + 1 == event && stream.total == total;
         let first = self.streams.iter().rposition(stands)?;
@@ -131,8 +134,8 @@ impl Events {
         self.streams.len() - 1
     }
 
-    /// The first token of this request was logged at `at`: it was the first event of
-    /// the stream that began last.
+    /// The first token of this request was logged at `at`, so the stream that began last is
+    /// its stream.
     pub(super) fn first_token(&mut self, request: usize, at: i64) {
         let begun = |stream: &&mut StreamEvents| {
             stream.event == 1 && stream.request.is_none() && at.saturating_sub(stream.last) <= AT_ONCE_MS
@@ -142,7 +145,7 @@ impl Events {
         }
     }
 
-    /// Takes out the stream of a request that ended with these numbers.
+    /// Removes and returns the stream of a request that ended with these numbers.
     pub(super) fn end(
         &mut self,
         request: usize,
@@ -213,7 +216,11 @@ mod tests {
         write(&mut events, 1, 100, 100, 0);
         write(&mut events, 1, 100, 100, 50);
         write(&mut events, 2, 11, 111, 20_000);
-        assert_eq!(events.end(0, Some(2), Some(111)).unwrap().stalls(), None, "whose silence was it?");
+        assert_eq!(
+            events.end(0, Some(2), Some(111)).unwrap().stalls(),
+            None,
+            "the silence may be either stream's"
+        );
     }
 
     #[test]

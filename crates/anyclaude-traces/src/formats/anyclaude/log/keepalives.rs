@@ -1,14 +1,13 @@
-//! Keepalives name only their number; which stream they belong to follows
-//! from time.
+//! Assigns keepalives to streams. Their lines hold only a number, so this goes by time.
 //!
-//! Keepalive k of a stream comes 10 s · k after the stream began, or later
-//! when the proxy is busy, never earlier. So it belongs to a stream that has
-//! had k − 1, still waits, and began at or before its stamp less 10 s · k; of
-//! several, to the one that began last.
+//! Keepalive k of a stream is sent 10 s · k after the stream began, or later when the proxy
+//! is busy, never earlier. So it belongs to a stream that has had k − 1, still waits, and
+//! began at least 10 s · k before; of several, to the one that began last.
 
 use std::collections::BTreeSet;
 
-use super::draft::PartialRequest;
+use super::limits::MAX_CANDIDATES;
+use super::partial::PartialRequest;
 
 /// Milliseconds between two keepalives.
 pub(super) const INTERVAL_MS: i64 = 10_000;
@@ -23,7 +22,7 @@ pub(super) struct Keepalives {
 }
 
 impl Keepalives {
-    /// Stream `index` began at `start` and waits.
+    /// Stream `index` began, and waits for its first token.
     pub(super) fn wait(&mut self, index: usize, partial: &PartialRequest) {
         if let Some(start) = partial.stream_start {
             self.waiting.insert((partial.keepalives.len() as u64, start, index));
@@ -54,9 +53,9 @@ impl Keepalives {
         true
     }
 
-    /// Stream `index`, which waits no longer, had `count` keepalives: the log
-    /// says so. Where another had as many it was taken for that one, and what
-    /// it has too many is another's.
+    /// Corrects the keepalives of stream `index`, which waits no longer: by the log it had
+    /// `count`. Where a waiting stream has as many, the two were mistaken for each other and
+    /// are swapped. Else, keepalives beyond `count` are assigned anew to other streams.
     pub(super) fn confirm(&mut self, index: usize, count: u64, partials: &mut [PartialRequest]) {
         let Ok(keep) = usize::try_from(count) else { return };
         let Some(partial) = partials.get(index) else { return };
@@ -64,7 +63,7 @@ impl Keepalives {
         if had == keep {
             return;
         }
-        // The other must have been due when the first of them came.
+        // The other stream must have been due when the first of these keepalives was sent.
         let due = |first: &i64| first.saturating_sub(INTERVAL_MS).saturating_add(EARLY_MS);
         let latest = partial.keepalives.first().map_or(i64::MAX, due);
         let same = (count, i64::MIN, 0)..=(count, latest, usize::MAX);
@@ -84,17 +83,15 @@ impl Keepalives {
                 self.sent(number, at, partials);
             }
         } else if let Some(partial) = partials.get_mut(index) {
-            // The count is certain, whoever got the lines.
+            // The count is certain, even though the lines were assigned to other streams.
             partial.keepalives_confirmed = Some(count);
         }
     }
 }
 
-/// Streams looked at on either side of one that ended.
-const NEIGHBOURS: usize = 64;
-
-/// Stream `index` came to nothing at `ended`, so what it has from later is
-/// another's: of one that got this stream's in its place, where there is one.
+/// Takes the keepalives after `ended` from stream `index`, which was aborted then: they are
+/// another's. Where another stream was given one in time that fits this stream, the two
+/// are swapped.
 pub(super) fn cut(index: usize, ended: i64, partials: &mut [PartialRequest]) {
     let Some(partial) = partials.get_mut(index) else { return };
     let kept = partial.keepalives.iter().take_while(|sent| **sent <= ended).count();
@@ -103,7 +100,8 @@ pub(super) fn cut(index: usize, ended: i64, partials: &mut [PartialRequest]) {
     for (place, later) in (kept..).zip(late) {
         let number = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1);
         let due = start.saturating_add(number.saturating_mul(INTERVAL_MS)).saturating_sub(EARLY_MS);
-        let range = index.saturating_sub(NEIGHBOURS)..partials.len().min(index.saturating_add(NEIGHBOURS));
+        let range =
+            index.saturating_sub(MAX_CANDIDATES)..partials.len().min(index.saturating_add(MAX_CANDIDATES));
         let mut others = range.filter(|other| *other != index);
         let given = others.find(|&other| {
             let Some(other) = partials.get(other) else { return false };
@@ -112,7 +110,7 @@ pub(super) fn cut(index: usize, ended: i64, partials: &mut [PartialRequest]) {
                 && other.keepalives.get(place + 1).is_none_or(|next| *next >= later)
                 && other.waited_at(later)
         });
-        // The next ones are later still.
+        // No swap is possible; the remaining keepalives are later still.
         let Some(sent) = given.and_then(|other| partials.get_mut(other)?.keepalives.get_mut(place)) else {
             return;
         };
@@ -150,12 +148,12 @@ mod tests {
         assert!(keepalives.sent(1, 13_999, &mut partials));
         assert!(keepalives.sent(2, 20_005, &mut partials));
         assert_eq!(counts(&partials), [2, 1]);
-        assert!(!keepalives.sent(4, 40_000, &mut partials), "nobody had three");
-        assert!(!keepalives.sent(1, 10_000, &mut partials), "nobody is left with none");
+        assert!(!keepalives.sent(4, 40_000, &mut partials), "no stream had three");
+        assert!(!keepalives.sent(1, 10_000, &mut partials), "no stream is left that had none");
     }
 
     #[test]
-    fn the_count_in_the_log_settles_it() {
+    fn the_count_in_the_log_corrects_the_assignment() {
         let (mut keepalives, mut late) = partials(&[0, 3_000]);
         // Both were due while the proxy was busy, and the first one's fired first.
         keepalives.sent(1, 14_000, &mut late);
@@ -174,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_the_end_was_anothers() {
+    fn keepalives_after_the_end_belong_to_another_stream() {
         let (mut keepalives, mut partials) = partials(&[0, 3_924]);
         // The proxy was busy: the first one's came with the error, then the other's.
         keepalives.sent(1, 13_924, &mut partials);
         keepalives.sent(1, 13_925, &mut partials);
         cut(0, 13_924, &mut partials);
         assert_eq!((&partials[0].keepalives, &partials[1].keepalives), (&vec![13_924], &vec![13_925]));
-        // Nobody has what could be its own: it had none.
+        // No other stream has one that fits this one, so it had none.
         cut(0, 9_000, &mut partials);
         assert_eq!((counts(&partials), partials[1].keepalives[0]), (vec![0, 1], 13_925));
     }

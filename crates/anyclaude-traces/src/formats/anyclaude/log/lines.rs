@@ -1,7 +1,7 @@
-//! Bytes in chunks of any size → lines.
+//! Splits bytes that come in chunks of any size into lines.
 
-/// What a line keeps of its own bytes. Only free text is longer: prompts, tool
-/// schemas. Everything that is read off a line stands before this.
+/// Lines are cut to this many bytes. Only lines with free text (prompts, tool schemas) are
+/// longer, and everything that the parser reads from a line lies within this.
 pub(super) const LINE_LIMIT: usize = 16 * 1024;
 
 /// One line, without its line ending.
@@ -15,21 +15,21 @@ pub(super) struct Line<'a> {
     pub(super) ended: bool,
 }
 
-/// What takes the lines.
+/// A consumer of lines.
 pub(super) trait Lines {
     /// Takes one line.
     fn line(&mut self, line: Line<'_>);
 
-    /// How many bytes of `text`, which begins a line, are whole lines with
-    /// nothing to read in them. These are not handed over.
+    /// The length of the whole lines at the start of `text` that hold nothing to read.
+    /// [`line`](Self::line) is not called for these. `text` starts at the beginning of a line.
     #[inline]
     fn skip(&mut self, _text: &[u8]) -> usize {
         0
     }
 }
 
-/// Cuts chunks into lines and keeps what the last chunk left over, at most
-/// [`LINE_LIMIT`] bytes of it.
+/// Splits chunks into lines. Keeps the unfinished line at the end of a chunk for the next
+/// one, at most [`LINE_LIMIT`] bytes of it.
 #[derive(Debug, Default)]
 pub(super) struct LineSplitter {
     rest: Vec<u8>,
@@ -37,7 +37,7 @@ pub(super) struct LineSplitter {
 }
 
 impl LineSplitter {
-    /// Hands every line that ends in `chunk` to `lines`.
+    /// Passes every line that ends in `chunk` to `lines`.
     #[inline]
     pub(super) fn feed(&mut self, chunk: &[u8], lines: &mut impl Lines) {
         let mut rest = chunk;
@@ -63,7 +63,7 @@ impl LineSplitter {
         self.keep(rest);
     }
 
-    /// Hands over what follows the last line ending, if anything does.
+    /// Passes on what follows the last line ending, if anything does.
     pub(super) fn finish(self, lines: &mut impl Lines) {
         if self.rest_len > 0 {
             lines.line(Line { bytes: without_return(&self.rest), full_len: self.rest_len, ended: false });
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_line() {
+    fn an_empty_text_has_no_line() {
         assert!(split(b"", 1).is_empty());
         assert_eq!(split(b"\n", 1), [(Vec::new(), 1, true)]);
     }

@@ -1,19 +1,19 @@
-//! One message of the debug log → what it says.
+//! Parses one message of the debug log.
 //!
-//! Most lines of a verbose log are of four kinds that repeat for every token.
-//! They are told apart by their first bytes; nothing is allocated, and text is
-//! only decoded where a fact is read from it.
+//! Most lines of a verbose log are of four kinds that repeat for every token. These are
+//! recognised by their first bytes. Nothing is allocated, and text is decoded only where a
+//! fact is read from it.
 
 use super::edits::{self, Edit};
 use super::scan;
 
-/// What one message says. `Noise` is every message that no fact is read from.
+/// The fact in one message. `Noise` is every message that no fact is read from.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Message<'a> {
     Noise,
-    /// Like noise, and proof that the log is at least this verbose.
+    /// No fact but that the log has at least this debug level.
     NoiseOfLevel(u8),
-    /// Its first words are known and the rest does not read.
+    /// Its first words are known, and the rest cannot be read.
     Unreadable,
     Start {
         label: &'a str,
@@ -23,14 +23,14 @@ pub(super) enum Message<'a> {
     Details(&'a [u8]),
     /// JSON, possibly cut.
     Overhead(&'a [u8]),
-    /// The request is handed over to the backend's client.
+    /// The request is passed on to the backend's client.
     Calling,
     Streaming {
         label: &'a str,
     },
-    /// A numbered part, to be read by [`part`] where somebody counts them.
+    /// A numbered part; [`part`] reads it where parts are counted.
     Part,
-    /// `[NodeWritable] Chunk`, to be read by [`written`].
+    /// `[NodeWritable] Chunk`; [`written`] reads it.
     Written,
     /// The raw `finish-step` chunk: JSON, possibly cut.
     FinishStep(&'a [u8]),
@@ -48,7 +48,7 @@ pub(super) enum Message<'a> {
     /// The prompt tokens of the next usage line are the proxy's own guess.
     UsageEstimated,
     Complete(Complete<'a>),
-    /// An answer is there, streamed or not.
+    /// An answer is complete, streamed or not.
     Finished {
         reason: &'a str,
     },
@@ -118,7 +118,7 @@ pub(super) struct Usage {
     pub(super) cache_read: Option<u64>,
 }
 
-/// What the backend's last chunk of an answer says; zeros as logged.
+/// The facts in the backend's last chunk of an answer; zeros as logged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct FinishStep {
     pub(super) prompt: Option<u64>,
@@ -157,8 +157,8 @@ pub(super) const PLAIN_LEN: usize = 21;
 /// How many of these are the same in every message of one kind.
 pub(super) const PLAIN_KNOWN_LEN: usize = 16;
 
-/// Whether a message that begins so is one of those that repeat for every
-/// token, and says nothing where first tokens are named.
+/// Whether a message that begins so repeats for every token and holds no fact from level 2,
+/// where other lines name the first token.
 #[inline]
 pub(super) fn is_plain(start: &[u8; PLAIN_LEN]) -> bool {
     let Some(words) = start.first_chunk::<PLAIN_KNOWN_LEN>() else { return false };
@@ -169,7 +169,7 @@ pub(super) fn is_plain(start: &[u8; PLAIN_LEN]) -> bool {
     }
 }
 
-/// Reads the message behind `[ANYCLAUDE DEBUG] `.
+/// Reads the message after `[ANYCLAUDE DEBUG] `.
 #[inline]
 pub(super) fn read(message: &[u8]) -> Message<'_> {
     let Some(first) = message.first_chunk::<2>() else { return Message::Noise };
@@ -194,7 +194,7 @@ pub(super) fn written(message: &[u8]) -> Option<WrittenEvent> {
     (rest == b" bytes)").then_some(WrittenEvent { event, bytes, total, is_delta })
 }
 
-/// Whether this line says that the next one is the raw `finish-step` chunk.
+/// Whether this line announces the raw `finish-step` chunk on the next line.
 #[inline]
 pub(super) fn is_finish_step(message: &[u8]) -> bool {
     message.ends_with(b" of type: finish-step")
@@ -299,8 +299,8 @@ pub(super) fn part(message: &[u8]) -> Option<(u64, PartKind)> {
     (number > 0).then_some((number, kind))
 }
 
-/// Whether this message ends in a name or number with no mark behind it: where the
-/// line is cut, that may be half of another.
+/// Whether this message ends in a name or number without a delimiter: where the line is cut
+/// off, that may be only half of the name or number.
 pub(super) fn ends_open(message: &[u8]) -> bool {
     let starts: [&[u8]; 3] = [
         b"[Backend Query] Detected model: ",
@@ -310,7 +310,7 @@ pub(super) fn ends_open(message: &[u8]) -> bool {
     starts.iter().any(|start| message.starts_with(start))
 }
 
-/// Every message that does not come once per token.
+/// Reads every message that does not repeat for every token.
 fn rare(message: &[u8]) -> Message<'_> {
     let Some((tag, rest)) = tag(message) else { return unlabelled(message) };
     match tag {
@@ -382,7 +382,7 @@ fn label(text: &[u8]) -> Option<&str> {
     (!provider.is_empty() && !model.is_empty()).then_some(text)
 }
 
-/// The JSON behind a label.
+/// The JSON after a label.
 fn json_of(rest: &[u8]) -> Option<&[u8]> {
     let at = memchr::memmem::find(rest, b" {\"")?;
     rest.get(at + 1..)

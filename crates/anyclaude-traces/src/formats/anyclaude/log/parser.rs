@@ -1,4 +1,4 @@
-//! Lines → runs: banners, configuration blocks, log lines, standard error.
+//! Splits a log into runs: banners, configuration blocks, log lines, standard error.
 
 use super::lines::{Line, LineSplitter, Lines};
 use super::message;
@@ -7,15 +7,15 @@ use super::scan;
 use super::types::ParsedLog;
 use crate::model::time::Timestamp;
 
-/// `[2025-11-16T02:30:45.123Z] [ANYCLAUDE DEBUG] `: from here on behind the stamp.
+/// The part of `[2025-11-16T02:30:45.123Z] [ANYCLAUDE DEBUG] ` after the stamp.
 const STAMPED: &[u8; 20] = b"] [ANYCLAUDE DEBUG] ";
 /// Where a message begins in a stamped line.
 const MESSAGE_AT: usize = 1 + scan::STAMP_LEN + STAMPED.len();
 /// Length of `[2025-11-16T02:30:45`.
 const SECOND_LEN: usize = 20;
-/// What is looked at of a line before it is passed over.
+/// The length of the part of a line that decides whether it is passed over.
 const HEAD_LEN: usize = MESSAGE_AT + message::PLAIN_LEN;
-/// So much of it is always one of a few texts, without a line ending.
+/// The length of the part of it that is always one of a few texts, without a line ending.
 const KNOWN_LEN: usize = MESSAGE_AT + message::PLAIN_KNOWN_LEN;
 const UNSTAMPED: &[u8] = b"[ANYCLAUDE DEBUG] ";
 /// Two processes can share a file when they start within one second.
@@ -23,9 +23,9 @@ const SAME_FILE_MS: i64 = 2_000;
 
 /// Reads a debug log, or a capture of standard error, in chunks of any size.
 ///
-/// It never fails: what does not read is counted in
-/// [`ParsedLog::unreadable_lines`]. Apart from the requests themselves it
-/// holds a constant amount of memory.
+/// It never fails: lines that cannot be read are counted in
+/// [`ParsedLog::unreadable_lines`]. Apart from the requests themselves it uses a constant
+/// amount of memory.
 ///
 /// ```
 /// use anyclaude_traces::formats::anyclaude::log::LogParser;
@@ -63,7 +63,7 @@ impl LogParser {
     }
 }
 
-/// Where in a banner or configuration block the next line stands.
+/// Which part of a banner or configuration block the next line can be.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Block {
     #[default]
@@ -84,7 +84,7 @@ struct State {
     bytes: u64,
     lines: u64,
     unreadable: u64,
-    /// Other text before the first log line, as on standard error.
+    /// Lines of other text before the first log line, as on standard error.
     leading: u64,
     runs: Vec<RunBuilder>,
     /// Bytes and lines before the current line.
@@ -99,8 +99,8 @@ struct State {
 }
 
 impl Lines for State {
-    /// Passes over lines that repeat for every token, several in each
-    /// millisecond, without looking at more than how they begin.
+    /// Passes over lines that repeat for every token by looking at their beginnings only, as
+    /// there are several in each millisecond.
     #[inline]
     fn skip(&mut self, text: &[u8]) -> usize {
         let Some(run) = self.runs.last_mut() else { return 0 };
@@ -183,8 +183,8 @@ impl State {
         }
     }
 
-    /// Two processes that start within a second share a file; what fits no
-    /// request of the later one may fit one of the earlier.
+    /// Handles a line that fits no request of the current run. Two processes that start within
+    /// a second share a file, so it may fit a request of the earlier one.
     #[cold]
     fn stray(&mut self, stamp: &[u8; scan::STAMP_LEN], message: &[u8]) {
         let [.., earlier, run] = self.runs.as_mut_slice() else {
@@ -197,7 +197,8 @@ impl State {
         }
     }
 
-    /// What the new run and the one before it hold may be of either process.
+    /// Tells two runs that share a file each other's debug level, as the requests of each may
+    /// belong to the other process.
     fn note_shared_file(&mut self) {
         if let [.., earlier, run] = self.runs.as_mut_slice()
             && share_file(earlier, run)
@@ -222,8 +223,8 @@ impl State {
         if let Some(run) = self.runs.last_mut() {
             run.continuation(text);
         }
-        // Only the two generations' own files hold their kind of line; in the
-        // other's it is text that imitates one.
+        // A file holds lines with stamps or lines without, never both. In a stamped run, text
+        // that looks like a line without a stamp is part of a message.
         let stamped = self.runs.last().is_some_and(|run| run.is_stamped());
         if !stamped {
             if let Some(message) = text.strip_prefix(UNSTAMPED) {
@@ -277,8 +278,9 @@ impl State {
         true
     }
 
-    /// Banner, configuration and footer. Each is recognised by its whole
-    /// shape, so that text which holds one of these lines is not taken for it.
+    /// Handles banner, configuration and footer; returns whether the line is part of one. Each
+    /// is recognised by its whole shape, so that a prompt which quotes one of these lines is
+    /// not taken for it.
     fn in_block(&mut self, text: &[u8], ended: bool) -> bool {
         let block = self.block;
         self.block = match block {
@@ -329,7 +331,8 @@ impl State {
         self.block != Block::None || matches!(block, Block::Rule) && text.starts_with(b"Session ended: ")
     }
 
-    /// A line that is cut may hold half a name.
+    /// Reads a line of the configuration. One that is cut off is not read, as it may hold half
+    /// a name.
     fn configuration(&mut self, text: &[u8], ended: bool) {
         let Some(run) = self.runs.last_mut() else { return };
         let (true, Ok(text)) = (ended, std::str::from_utf8(text)) else {
@@ -355,7 +358,7 @@ impl State {
         }
     }
 
-    /// Begins a run at the line before which `from` bytes and lines were.
+    /// Begins a run at a line; `from` are the bytes and lines before it.
     fn begin_run(&mut self, stamped: bool, from: (u64, u64)) {
         self.close_run(from);
         self.run_from = from;
@@ -391,8 +394,8 @@ fn share_file(earlier: &RunBuilder, run: &RunBuilder) -> bool {
         && apart().is_some_and(|ms| (0..=SAME_FILE_MS).contains(&ms))
 }
 
-/// The stamp of a line that can be passed over: its stamp is well formed, as
-/// it lies in this second, and its message is one of those that repeat.
+/// The stamp of a line that can be passed over; `None` where it cannot. Its stamp is well
+/// formed, as it lies in `second`, and its message is one of those that repeat.
 #[inline]
 fn plain_line<'a>(head: &'a [u8; HEAD_LEN], second: &[u8; SECOND_LEN]) -> Option<&'a [u8; scan::STAMP_LEN]> {
     let (of_second, rest) = head.split_first_chunk::<SECOND_LEN>()?;
@@ -421,7 +424,7 @@ fn stamp_line(text: &[u8], name: &[u8]) -> Option<Timestamp> {
     Timestamp::from_unix_ms(scan::stamp(text.strip_prefix(name)?)?)
 }
 
-/// The last component of a path of any machine.
+/// The last component of a Unix or Windows path.
 fn file_name(path: &[u8]) -> Option<&str> {
     let path = std::str::from_utf8(path).ok()?.trim_ascii();
     let name = path.rsplit(['/', '\\']).next()?;

@@ -1,33 +1,33 @@
-//! First parts at level 1, where no line names the time to first token.
+//! Finds the first part of each stream at level 1, where no line names the time to first token.
 //!
-//! A stream numbers its parts 1, 2, 3, …, so part n follows a stream that
-//! stands at n − 1. Where two streams stand at the same number, their order of kinds
-//! tells which can go on so: a delta continues a block that is open, `start-step` comes
-//! second, `finish` after `finish-step`. Where either can go on, both may be either from
-//! there on, and both first parts stay possible for both. `Stream complete. Total chunks: n` tells which stream ended, the
-//! `[Request Complete]` after it whose it was.
+//! A stream numbers its parts 1, 2, 3, …, so part n continues a stream that has reached
+//! n − 1. Where several streams have, the kind of the part tells which of them it can
+//! continue: a delta continues an open block, `start-step` comes second, `finish` after
+//! `finish-step`. Where several streams still fit, they cannot be told apart from there
+//! on, and the first parts of each stay possible for all of them. `Stream complete. Total
+//! chunks: n` names the stream that ended by its number of parts, and the
+//! `[Request Complete]` after it names the request.
 
 use std::collections::HashMap;
 
+use super::limits::MAX_STREAMS;
 use super::message::{Block, PartKind};
 
-/// Streams followed at once; LM Studio runs four.
-const MAX_STREAMS: usize = 64;
-/// First parts that one stream can have; beyond, none is told apart.
+/// Where a stream has more possible first parts than this, its first part is ambiguous.
 const MAX_POSSIBLE: usize = 16;
-/// A stream that has begun to answer and is silent for so long has died.
+/// A stream that has begun to answer and is silent for longer than this is taken for dead.
 const SILENCE_MS: i64 = 120_000;
-/// From the last part of the answer to the end of the request.
+/// The last part of an answer precedes the end of its request by at most this.
 const CLOSING_MS: i64 = 250;
 
 /// Index of a first part.
 pub(super) type FirstPart = u32;
 
-/// The first parts that one ended stream can have had.
+/// The possible first parts of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Possible {
     parts: Vec<FirstPart>,
-    /// There were more than can be told apart.
+    /// There were more than [`MAX_POSSIBLE`].
     crowded: bool,
 }
 
@@ -55,10 +55,10 @@ struct Stream {
     grammar: Grammar,
 }
 
-/// What can follow in a stream, by what it had.
+/// Which kinds of part can come next in a stream.
 #[derive(Debug, Clone, Copy, Default)]
 struct Grammar {
-    /// It was joined in the middle, so that anything can follow.
+    /// The beginning of the stream was not seen, so any kind can follow.
     unknown: bool,
     /// The blocks that are open: text, reasoning, tool input.
     open: [bool; 3],
@@ -118,7 +118,7 @@ impl Parts {
                     self.streams.swap_remove(oldest);
                 }
             }
-            // Joined in the middle: its first part was not seen.
+            // A number above 1 means that the beginning of the stream was not seen.
             let content = number > 1 && !matches!(kind, PartKind::BlockStart(_));
             let grammar = Grammar { unknown: number > 1, ..Grammar::default() };
             let firsts = Possible::default();
@@ -138,7 +138,7 @@ impl Parts {
         }
     }
 
-    /// The stream that part `number` belongs to.
+    /// The stream that part `number` continues.
     fn follow(&mut self, number: u64, kind: PartKind, at: i64) -> Option<usize> {
         if let [stream] = self.streams.as_slice()
             && stream.last + 1 == number
@@ -168,7 +168,8 @@ impl Parts {
         fitting.first().copied()
     }
 
-    /// Streams at the same number can be taken for each other from here on.
+    /// Makes the first parts of each of these streams possible for all of them, as they
+    /// cannot be told apart from here on.
     fn entangle(&mut self, same: &[usize]) {
         if same.len() < 2 {
             return;
@@ -184,7 +185,7 @@ impl Parts {
         }
     }
 
-    /// The stream that ends after `parts` parts.
+    /// Removes the stream that ends after `parts` parts, and returns its possible first parts.
     pub(super) fn end(&mut self, parts: u64) -> Possible {
         let same: Vec<usize> = self
             .streams
@@ -201,7 +202,7 @@ impl Parts {
     }
 }
 
-/// A streamed request that looks for its first part.
+/// A streamed request whose first part is to be found.
 #[derive(Debug)]
 pub(super) struct Claim {
     /// The request's index.
@@ -210,14 +211,15 @@ pub(super) struct Claim {
     pub(super) from: i64,
     /// When it ended.
     pub(super) to: i64,
-    /// What the numbers leave possible.
+    /// The first parts that are possible by the numbers of the parts.
     pub(super) possible: Possible,
-    /// Output tokens and the proxy's tokens per second, rounded to a tenth:
-    /// together they tell how long before the end the first part came.
+    /// Output tokens and the proxy's tokens per second, rounded to a tenth. Their quotient is
+    /// the time from the first part to the end.
     pub(super) pace: Option<(u64, f64)>,
 }
 
 impl Claim {
+    /// Whether a first part at this time agrees with the pace.
     fn expects(&self, first: i64) -> bool {
         let Some((tokens, per_second)) = self.pace else { return false };
         let duration = |per_second: f64| tokens as f64 * 1000.0 / per_second;
@@ -228,20 +230,21 @@ impl Claim {
     }
 }
 
-/// What a claim comes to.
+/// The first part that a claim is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settled {
     /// No first part was seen.
     None,
-    /// The only one possible.
+    /// Only this one was possible.
     Exact(i64),
-    /// The only one left, or the only one that fits the pace.
+    /// Only this one was left, or only this one agrees with the pace.
     Likely(i64),
+    /// Several are possible.
     Ambiguous,
 }
 
 impl Parts {
-    /// Settles all claims together: a first part belongs to one request.
+    /// Settles all claims together, as a first part belongs to one request only.
     pub(super) fn settle(&self, claims: &[Claim]) -> Vec<(usize, Settled)> {
         let stamp_of = |part: FirstPart| self.firsts.get(part as usize).copied();
         let mut left: Vec<Vec<FirstPart>> = claims
@@ -288,7 +291,7 @@ impl Parts {
                     }
                     continue;
                 };
-                // Two requests that both have nothing but this one share the doubt.
+                // Where this is the only one left for several requests, all are ambiguous.
                 let rivals = wanted.get(part).map(Vec::as_slice).unwrap_or_default();
                 let contested =
                     |other: &usize| *other != index && settled[*other].is_none() && left[*other] == [*part];

@@ -1,9 +1,11 @@
-//! Request logs, and what other files add to the requests of a run.
+//! Request logs and captures of standard error, and how they are matched with the requests
+//! of a run.
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::limits::MAX_CANDIDATES;
 use super::lines::{Line, LineSplitter, Lines};
 use super::scan::{self, Value};
 use super::types::{LogRequest, LogRun, ProxyTime};
@@ -12,8 +14,6 @@ use crate::model::timing::{Confidence, Outcome};
 
 /// An entry is written at most this long before its `[Request Start]`.
 const LONGEST_PROXY_MS: i64 = 30_000;
-/// Candidates looked at for one request.
-const MAX_CANDIDATES: usize = 64;
 
 /// One line of a request log: a request as the proxy received it.
 ///
@@ -44,7 +44,7 @@ pub struct ParsedRequestLog {
     pub entries: Vec<RequestLogEntry>,
     /// Bytes fed.
     pub bytes: u64,
-    /// Lines that are no JSON object with a timestamp; empty lines are none.
+    /// Lines that are not a JSON object with a timestamp; empty lines do not count.
     pub unreadable_lines: u64,
 }
 
@@ -128,7 +128,7 @@ fn entry(text: &str) -> Option<RequestLogEntry> {
     Some(RequestLogEntry { timestamp, tool_count, message_count, streaming, provider, model })
 }
 
-/// What Claude Code sent, as the trace of a request tells it.
+/// Counts of a request as Claude Code sent it, from its trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "three facts, made by whoever has the trace")]
 pub struct SentCounts {
@@ -140,18 +140,18 @@ pub struct SentCounts {
     pub stream: bool,
 }
 
-/// What a request has in common with its entry, before the proxy's edits.
+/// What the entry of a request must agree with: the request before the proxy's edits.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     tools: Option<u64>,
     messages: Option<u64>,
     stream: Option<bool>,
-    /// A trace tells it: an entry that differs is another's.
+    /// It comes from a trace, so an entry that differs is another request's.
     is_certain: bool,
 }
 
 impl Sent {
-    /// As the trace tells, else as the log does, which counts after the edits.
+    /// From the trace; without one from the log, which counts after the edits.
     fn of(request: &LogRequest, sent: Option<&SentCounts>) -> Self {
         match sent {
             Some(sent) => Self {
@@ -169,7 +169,7 @@ impl Sent {
         }
     }
 
-    /// How many counts an entry contradicts, where it may do so at all.
+    /// How many counts differ from the entry's; `None` where it cannot be its entry.
     fn mismatches(self, entry: &RequestLogEntry) -> Option<usize> {
         let differs = |a: Option<u64>, b: Option<u64>| usize::from(a.is_some() && b.is_some() && a != b);
         let other_stream =
@@ -179,19 +179,18 @@ impl Sent {
     }
 }
 
-/// Gives every request the entry that the request log has of it, as
-/// [`LogRequest::proxy`](super::LogRequest::proxy). Returns the indices of the
-/// entries that fit no request, in order. `sent` tells what Claude Code sent, by run and
-/// place in its requests.
+/// Matches every request with its entry in the request log, and stores the result in
+/// [`LogRequest::proxy`](super::LogRequest::proxy). Returns the indices of the entries that
+/// fit no request, in order. `sent` holds what Claude Code sent, by run and index in the run.
 ///
 /// An entry fits a request of the same provider and model that starts within 30 s after
-/// it, with the counts that Claude Code sent. Where no trace tells these, entries with
-/// the counts that the proxy passed on come first, then those where it changed one of
-/// them or both. Of equal ones the earliest is taken, which is *ambiguous* where there
-/// are several.
+/// it, with the counts that Claude Code sent. Where these are unknown because there is no
+/// trace, entries with the counts that the proxy passed on are preferred, then those that
+/// differ in one of them, then in both. Of several that fit as well the earliest is taken,
+/// and the match is *ambiguous*.
 ///
-/// An entry also tells what the logs of October 2025 do not: a request without
-/// an end that was not streamed is [`Outcome::NotStreamed`].
+/// An entry also shows whether the reply was streamed, which the logs of October 2025 do
+/// not: a request without an end that was not streamed is [`Outcome::NotStreamed`].
 pub fn match_request_log(
     runs: &mut [LogRun],
     entries: &[RequestLogEntry],
@@ -213,7 +212,7 @@ pub fn match_request_log(
     starts.sort_unstable();
     let mut doubted: BTreeSet<usize> = BTreeSet::new();
     let mut matched = vec![false; starts.len()];
-    // What is certain first.
+    // Requests whose counts are certain come first.
     let rounds = [(true, 0), (false, 0), (false, 1), (false, 2)];
     for (certain, mismatches) in rounds {
         for (matched, &(start, run, place)) in matched.iter_mut().zip(&starts) {
@@ -225,14 +224,13 @@ pub fn match_request_log(
                 continue;
             };
             let name = format!("{}/{}", request.provider, request.model);
-            let Some(open) = names.get_mut(&name) else { continue };
+            let Some(free) = names.get_mut(&name) else { continue };
             let range = (start.plus_ms(-LONGEST_PROXY_MS), 0)..=(start, usize::MAX);
             let sent = Sent::of(request, told);
             let fits = |&&(_, index): &&(Timestamp, usize)| {
                 entries.get(index).and_then(|entry| sent.mismatches(entry)) == Some(mismatches)
             };
-            // The latest candidates, should there be more than anyone sends.
-            let near = open.range(range).rev().take(MAX_CANDIDATES);
+            let near = free.range(range).rev().take(MAX_CANDIDATES);
             let fitting: Vec<(Timestamp, usize)> = near.filter(fits).copied().collect();
             let Some(&(received, index)) = fitting.last() else { continue };
             if fitting.len() > 1 {
@@ -252,7 +250,7 @@ pub fn match_request_log(
                     request.outcome = Outcome::NotStreamed;
                 }
             }
-            open.remove(&(received, index));
+            free.remove(&(received, index));
             *matched = true;
         }
     }
@@ -261,18 +259,17 @@ pub fn match_request_log(
     unmatched
 }
 
-/// Gives the traces that a capture of standard error names to the requests of
-/// the run whose debug log it names: the k-th to the k-th. Every request saves
-/// one trace right after its start.
+/// Sets the trace names of a run's requests from a capture of standard error: the k-th name
+/// is that of the k-th request, as every request saves one trace right after its start.
 ///
-/// `capture` is a run of that capture, `run` one of the debug log. Returns how
-/// many requests got their trace. Where the numbers differ, or the stamps in the
-/// names contradict them, only the requests that a stamp follows before the next
-/// start get one.
+/// `capture` is a run of that capture, `run` one of the debug log that it names. Returns how
+/// many requests got a name. Where the numbers of names and requests differ, or the stamps in
+/// the names contradict the order, only requests whose start is followed by such a stamp
+/// before the next start get one.
 pub fn attach_saved_traces(run: &mut LogRun, capture: &LogRun) -> usize {
     let mut attached = 0;
     let pairs = || run.requests.iter().zip(&capture.saved_traces);
-    // A trace is stamped after its start, at once but for a large request.
+    // A trace is stamped right after its start, later only for a large request.
     let fits = pairs().all(|(request, name)| {
         let after = Timestamp::from_file_name(name).map(|at| at.ms_since(request.start));
         after.is_none_or(|ms| (-2..5_000).contains(&ms))

@@ -1,9 +1,9 @@
-//! The messages of one process → its requests.
+//! Builds the requests of one process from its messages.
 
 use std::collections::HashMap;
 
-use super::draft::{End, ModelLabel, PartialRequest, RunFacts};
 use super::message::{self, Complete, Message};
+use super::partial::{End, ModelLabel, PartialRequest, RunFacts};
 use super::scan;
 use super::stamped::Stamped;
 use super::types::{LogRequest, LogRun};
@@ -15,19 +15,19 @@ use crate::model::time::Timestamp;
 /// The last event of every reply.
 const LAST_EVENT: &[u8] = br#"[Stream Chunk] {"type":"message_stop""#;
 
-/// How the lines of a run are tied to its requests.
+/// How the lines of a run are tied to its requests, by the format of its log.
 #[derive(Debug)]
 enum Attribution {
     Stamped(Box<Stamped>),
     Unstamped(Box<Unstamped>),
 }
 
-/// What became of a message.
+/// The result of reading a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LineOutcome {
-    /// It was read, or there is nothing to read in it.
+    /// It was read, or holds nothing to read.
     Read,
-    /// It should say something, and does not read.
+    /// It should hold a fact, and cannot be read.
     Unreadable,
     /// It was read, and fits none of the run's requests.
     Stray,
@@ -39,19 +39,19 @@ impl LineOutcome {
     }
 }
 
-/// The label that a message names, if it names one.
+/// The index of the label in a message; `None` where the message has no label.
 #[derive(Debug, Clone, Copy, Default)]
 struct LabelRef(Option<u32>);
 
 /// A run while its lines are being read.
 #[derive(Debug)]
 pub(super) struct RunBuilder {
-    /// What the banner and the configuration say; its requests come last.
+    /// The facts from the banner and the configuration. Requests are added at the end.
     pub(super) facts: LogRun,
     /// Whether a banner began it.
     pub(super) has_banner: bool,
-    /// The level of another process that writes into the same file at the same time:
-    /// requests of this run may be of that one.
+    /// The debug level of another process that writes into the same file at the same time;
+    /// requests of this run may belong to that process.
     pub(super) other_level: Option<u8>,
     attribution: Attribution,
     partials: Vec<PartialRequest>,
@@ -63,20 +63,20 @@ pub(super) struct RunBuilder {
     last_stamp: [u8; scan::STAMP_LEN],
     /// `Total chunks` of the stream that ended last; used without stamps only.
     parts: Option<u64>,
-    /// Keepalives of the event being sent; used without stamps only.
+    /// The keepalives of the stream whose event is being sent; used without stamps only.
     cleared: Option<u64>,
     prompt_estimated: bool,
-    /// The line before this one handed the latest request over to the backend.
+    /// The previous line passed the latest request on to the backend.
     calling: bool,
     /// The next line is the raw `finish-step` chunk.
     finish_follows: bool,
-    /// What lines without a prefix continue now.
+    /// What a line without a prefix would continue.
     continued: Continued,
-    /// What the proxy changed in the request whose start comes next.
+    /// The proxy's edits of the request whose start is logged next.
     edits: LogFacts,
 }
 
-/// JSON that goes on behind its line, as it does at level 3.
+/// A message that continues on the lines after it, as JSON does at level 3.
 #[derive(Debug, Default)]
 enum Continued {
     #[default]
@@ -85,7 +85,7 @@ enum Continued {
     FinishStep(Vec<u8>),
 }
 
-/// So much of the `finish-step` chunk is read.
+/// The `finish-step` chunk is read up to this length.
 const MAX_FINISH_BYTES: usize = 4096;
 
 impl RunBuilder {
@@ -136,21 +136,21 @@ impl RunBuilder {
         matches!(self.attribution, Attribution::Stamped(_))
     }
 
-    /// Whether messages that repeat for every token change nothing here now.
+    /// Whether messages that repeat for every token can be passed over now.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         match &self.attribution {
-            Attribution::Stamped(open) => {
+            Attribution::Stamped(stamped) => {
                 self.level_seen >= 2
                     && !self.calling
                     && !self.finish_follows
-                    && open.after_first_token.is_none()
+                    && stamped.after_first_token.is_none()
             }
             Attribution::Unstamped(_) => false,
         }
     }
 
-    /// Takes note of the last line that was passed over.
+    /// Notes the stamp of the last line that was passed over.
     #[inline]
     pub(super) fn passed(&mut self, stamp: &[u8; scan::STAMP_LEN]) {
         self.last_stamp = *stamp;
@@ -169,40 +169,40 @@ impl RunBuilder {
         }
         self.continued = Continued::Nothing;
         let finish_follows = std::mem::take(&mut self.finish_follows);
-        let Attribution::Stamped(open) = &mut self.attribution else { return LineOutcome::Read };
+        let Attribution::Stamped(stamped) = &mut self.attribution else { return LineOutcome::Read };
         match message {
             Message::Noise => {
                 self.level_seen = self.level_seen.max(1);
-                open.after_first_token = None;
+                stamped.after_first_token = None;
                 LineOutcome::Read
             }
             Message::NoiseOfLevel(level) => {
                 self.level_seen = self.level_seen.max(level);
-                if let Some(index) = open.after_first_token.take()
+                if let Some(index) = stamped.after_first_token.take()
                     && let Some(count) = message::keepalives_cleared(text)
                 {
-                    open.keepalives_cleared(index, count, &mut self.partials);
+                    stamped.keepalives_cleared(index, count, &mut self.partials);
                 }
                 LineOutcome::Read
             }
             Message::Written => {
                 self.level_seen = self.level_seen.max(2);
                 if let (Some(event), Some(at)) = (message::written(text), scan::stamp(stamp)) {
-                    open.events.written(event, at);
+                    stamped.events.written(event, at);
                 }
                 LineOutcome::Read
             }
-            // They tell first tokens only where no line names them.
+            // Parts are needed for first tokens only at level 1.
             Message::Part if self.level_seen >= 2 => {
-                open.after_first_token = None;
+                stamped.after_first_token = None;
                 self.finish_follows = message::is_finish_step(text);
-                open.events.reasoning |= message::is_reasoning_start(text);
+                stamped.events.reasoning |= message::is_reasoning_start(text);
                 LineOutcome::Read
             }
             Message::FinishStep(json) => {
-                open.after_first_token = None;
+                stamped.after_first_token = None;
                 if finish_follows {
-                    open.events.finish = Some(message::finish_step(json));
+                    stamped.events.finish = Some(message::finish_step(json));
                     self.continued = Continued::FinishStep(json.to_vec());
                 }
                 LineOutcome::Read
@@ -219,9 +219,9 @@ impl RunBuilder {
         let Some(LabelRef(label)) = self.label(&message) else {
             return LineOutcome::Stray;
         };
-        let Attribution::Stamped(open) = &mut self.attribution else { return LineOutcome::Read };
+        let Attribution::Stamped(stamped) = &mut self.attribution else { return LineOutcome::Read };
         if !matches!(message, Message::FirstToken { .. }) {
-            open.after_first_token = None;
+            stamped.after_first_token = None;
         }
         let partials = &mut self.partials;
         let fits = match message {
@@ -230,7 +230,7 @@ impl RunBuilder {
                 if Timestamp::from_unix_ms(at).is_none() {
                     return LineOutcome::Unreadable;
                 }
-                open.start(partials.len(), at);
+                stamped.start(partials.len(), at);
                 let facts = std::mem::take(&mut self.edits);
                 partials.push(PartialRequest { facts, ..PartialRequest::new(label.unwrap_or_default(), at) });
                 true
@@ -239,61 +239,62 @@ impl RunBuilder {
                 self.calling = true;
                 true
             }
-            Message::Streaming { .. } => open.streaming(label.unwrap_or_default(), at, partials),
+            Message::Streaming { .. } => stamped.streaming(label.unwrap_or_default(), at, partials),
             Message::Part => {
                 let Some((number, kind)) = message::part(text) else { return LineOutcome::Unreadable };
-                open.parts.part(number, kind, at);
+                stamped.parts.part(number, kind, at);
                 true
             }
             Message::PartsEnd { parts } => {
-                open.stream_end(at, parts);
+                stamped.stream_end(at, parts);
                 true
             }
             Message::FirstToken { ms } => {
                 self.level_seen = self.level_seen.max(2);
-                open.first_token(at, ms, partials)
+                stamped.first_token(at, ms, partials)
             }
             Message::KeepaliveSent { number } => {
                 self.level_seen = self.level_seen.max(2);
-                open.keepalive(number, at, partials)
+                stamped.keepalive(number, at, partials)
             }
             Message::UsageCaptured(usage) => {
                 self.level_seen = self.level_seen.max(2);
-                open.events.captured = Some(usage);
+                stamped.events.captured = Some(usage);
                 true
             }
             Message::Complete(complete) => {
-                open.complete(label.unwrap_or_default(), at, end_of(&complete), partials)
+                stamped.complete(label.unwrap_or_default(), at, end_of(&complete), partials)
             }
             Message::UsageEstimated => {
-                if let Some(end) = open.last_complete.and_then(|index| partials.get_mut(index)?.end.as_mut())
+                if let Some(end) =
+                    stamped.last_complete.and_then(|index| partials.get_mut(index)?.end.as_mut())
                 {
                     end.prompt_estimated = true;
                 }
                 true
             }
             Message::UsageRecorded(usage) => {
-                let index = open.last_complete.take();
+                let index = stamped.last_complete.take();
                 let end = index.and_then(|index| partials.get_mut(index)?.end.as_mut());
                 end.map(|end| end.usage = Some(usage)).is_some()
             }
             Message::Timeout { after_ms, .. } => {
-                open.timeout(label.unwrap_or_default(), at, after_ms, partials)
+                stamped.timeout(label.unwrap_or_default(), at, after_ms, partials)
             }
             Message::Failed { words, .. } => {
                 self.continued = Continued::Error;
-                open.failure(label, at, words, partials)
+                stamped.failure(label, at, words, partials)
             }
             Message::Finished { reason } => {
-                open.ends.finished(at, reason);
+                stamped.ends.finished(at, reason);
                 true
             }
             Message::Closed => {
-                open.ends.closed(at);
+                stamped.ends.closed(at);
                 true
             }
             Message::Latency { ms } => {
-                open.latency(at, ms, partials);
+                stamped.latency(at, ms, partials);
                 true
             }
             other => {
@@ -315,7 +316,7 @@ impl RunBuilder {
         let Some(LabelRef(label)) = self.label(&message) else {
             return LineOutcome::Stray;
         };
-        let Attribution::Unstamped(open) = &mut self.attribution else { return LineOutcome::Read };
+        let Attribution::Unstamped(unstamped) = &mut self.attribution else { return LineOutcome::Read };
         let partials = &mut self.partials;
         let fits = match message {
             Message::Unreadable => return LineOutcome::Unreadable,
@@ -324,7 +325,7 @@ impl RunBuilder {
                     return LineOutcome::Unreadable;
                 }
                 let index = partials.len();
-                open.start(index, at, partials);
+                unstamped.start(index, at, partials);
                 let mut partial = PartialRequest::new(label.unwrap_or_default(), at);
                 partial.facts = std::mem::take(&mut self.edits);
                 partial.keepalives_unsure = true;
@@ -338,7 +339,7 @@ impl RunBuilder {
             Message::KeepaliveSent { .. } => true,
             Message::NoiseOfLevel(_) => {
                 if text.starts_with(LAST_EVENT) {
-                    open.stopped(self.cleared.take());
+                    unstamped.stopped(self.cleared.take());
                 } else {
                     self.cleared = message::keepalives_cleared(text).or(self.cleared);
                 }
@@ -346,7 +347,7 @@ impl RunBuilder {
             }
             Message::Complete(complete) => {
                 let end = End { parts: self.parts.take(), ..end_of(&complete) };
-                open.complete(label.unwrap_or_default(), end);
+                unstamped.complete(label.unwrap_or_default(), end);
                 true
             }
             Message::UsageEstimated => {
@@ -355,14 +356,16 @@ impl RunBuilder {
             }
             Message::UsageRecorded(usage) => {
                 let estimated = std::mem::take(&mut self.prompt_estimated);
-                if let Some(end) = open.last_end().filter(|end| end.usage.is_none()) {
+                if let Some(end) = unstamped.last_end().filter(|end| end.usage.is_none()) {
                     end.usage = Some(usage);
                     end.prompt_estimated = estimated;
                 }
                 true
             }
-            Message::Timeout { after_ms, .. } => open.timeout(label.unwrap_or_default(), after_ms, partials),
-            Message::Failed { words, .. } => open.failure(label, partials.len(), words),
+            Message::Timeout { after_ms, .. } => {
+                unstamped.timeout(label.unwrap_or_default(), after_ms, partials)
+            }
+            Message::Failed { words, .. } => unstamped.failure(label, partials.len(), words),
             other => {
                 self.plain_fact(&other);
                 true
@@ -371,8 +374,8 @@ impl RunBuilder {
         LineOutcome::of(fits)
     }
 
-    /// What needs no attribution: the sizes that follow a start at once, and
-    /// what concerns the whole process.
+    /// Stores facts that need no attribution: the sizes that directly follow a start, and
+    /// those of the whole process.
     fn plain_fact(&mut self, message: &Message<'_>) {
         match *message {
             Message::Details(json) => {
@@ -401,38 +404,38 @@ impl RunBuilder {
 
     /// Reads a line without a prefix, which may continue the JSON of the line before.
     pub(super) fn continuation(&mut self, text: &[u8]) {
-        let Attribution::Stamped(open) = &mut self.attribution else { return };
+        let Attribution::Stamped(stamped) = &mut self.attribution else { return };
         match &mut self.continued {
             Continued::Nothing => {}
-            Continued::Error => open.continue_failure(text),
+            Continued::Error => stamped.continue_failure(text),
             Continued::FinishStep(json) if json.len() < MAX_FINISH_BYTES => {
                 json.extend_from_slice(text);
                 json.push(b'\n');
-                open.events.finish = Some(message::finish_step(json));
+                stamped.events.finish = Some(message::finish_step(json));
             }
             Continued::FinishStep(_) => {}
         }
     }
 
-    /// Standard error names a trace that was saved, which happens between a
-    /// start and anything else.
+    /// Notes the name of a saved trace, which standard error prints right after the start of
+    /// its request.
     pub(super) fn saved_trace(&mut self, file_name: &str) {
         let stamp = Timestamp::from_file_name(file_name).map(Timestamp::unix_ms);
-        if let Attribution::Unstamped(open) = &mut self.attribution {
+        if let Attribution::Unstamped(unstamped) = &mut self.attribution {
             if let Some(partial) = self.partials.last_mut().filter(|partial| partial.saved_trace.is_none())
                 && stamp.is_none_or(|stamp| (-2..5_000).contains(&stamp.saturating_sub(partial.start)))
             {
                 partial.saved_trace = Some(file_name.to_owned());
             }
             if let Some(stamp) = stamp {
-                open.instant(stamp, &mut self.partials);
+                unstamped.instant(stamp, &mut self.partials);
             }
         }
         self.facts.saved_traces.push(file_name.to_owned());
     }
 
-    /// The index of the label that a message names. Only starts make new ones;
-    /// `None` where no start had this one, so that it fits no request.
+    /// The index of the label in a message. Only starts add labels; `None` where no start had
+    /// this label, so that the message fits no request.
     fn label(&mut self, message: &Message<'_>) -> Option<LabelRef> {
         let (label, begins) = match *message {
             Message::Start { label, .. } => (label, true),
@@ -458,8 +461,8 @@ impl RunBuilder {
         let mut facts = self.facts;
         facts.level = facts.level.or(Some(self.level_seen).filter(|level| *level > 0));
         let lost = match self.attribution {
-            Attribution::Stamped(open) => open.finish(&mut self.partials),
-            Attribution::Unstamped(open) => open.finish(&mut self.partials),
+            Attribution::Stamped(stamped) => stamped.finish(&mut self.partials),
+            Attribution::Unstamped(unstamped) => unstamped.finish(&mut self.partials),
         };
         facts.unattributed_lines += lost;
         let labels = self.labels;
@@ -475,7 +478,7 @@ impl RunBuilder {
             partial.finish(label, &run, &mut models)
         };
         facts.requests = self.partials.into_iter().filter_map(finish).collect();
-        // Requests take the place of their partials, which were larger.
+        // `collect` reuses the vector of the larger `PartialRequest`s, which leaves room unused.
         facts.requests.shrink_to_fit();
         let first_start = facts.requests.first().map(|request| request.start);
         facts.started = facts.started.or(first_start);

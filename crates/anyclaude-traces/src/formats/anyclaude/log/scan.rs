@@ -1,42 +1,14 @@
-//! Small readers of numbers, stamps and JSON members, on bytes that may be cut anywhere.
+//! Parsers of numbers, stamps and JSON members, on bytes that may be cut anywhere.
 
 use std::borrow::Cow;
 
-/// Length of `2025-11-16T02:30:45.123Z`.
-pub(super) const STAMP_LEN: usize = 24;
+use crate::model::time;
+pub(super) use crate::model::time::STAMP_LEN;
 
 /// Milliseconds since the Unix epoch of `2025-11-16T02:30:45.123Z`, in exactly this form.
+#[inline]
 pub(super) fn stamp(text: &[u8]) -> Option<i64> {
-    let text: &[u8; STAMP_LEN] = text.try_into().ok()?;
-    let number = |from: usize, to: usize| -> Option<i64> {
-        text.get(from..to)?
-            .iter()
-            .try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
-    };
-    let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
-    if marks.iter().any(|&(at, mark)| text.get(at) != Some(&mark)) {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second, ms) = (number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?);
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let month_days = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + i64::from(leap),
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=month_days).contains(&day) || hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
-    // Days since 1970-01-01 in the proleptic Gregorian calendar, counting years from March.
-    let shifted = year - i64::from(month <= 2);
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days =
-        era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + ms)
+    time::fixed_form_ms(text, *b"::.")
 }
 
 /// The whole number at the start of `text` and what follows it. At most 18 digits.
@@ -66,17 +38,17 @@ pub(super) fn decimal(text: &[u8]) -> Option<f64> {
     (value.is_finite() && value >= 0.0).then_some(value)
 }
 
-/// The raw text behind `"name":` in a JSON object that may be cut off.
+/// The raw text after `"name":` in a JSON object that may be cut off.
 ///
-/// Inside a JSON string every quote follows a backslash, so `"name":` with a
-/// bare closing quote can only be a member, never text.
+/// Inside a JSON string every quote follows a backslash, so `"name":` with an unescaped
+/// closing quote can only be a member, never text.
 pub(super) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let pattern = format!("\"{name}\":");
     let at = memchr::memmem::find(json, pattern.as_bytes())?;
     json.get(at + pattern.len()..).map(|value| value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// The whole number in member `name`; one that the cut may have shortened is none.
+/// The whole number in member `name`; `None` where the end of `json` may have cut it short.
 pub(super) fn member_number(json: &[u8], name: &str) -> Option<u64> {
     let (value, rest) = number(member(json, name)?)?;
     matches!(rest.first(), Some(b',' | b'}' | b'\n')).then_some(value)
@@ -98,8 +70,8 @@ pub(super) enum Value<'a> {
     Null,
 }
 
-/// Reads one JSON object that holds no arrays or objects, showing each member
-/// to `each`. `None` when `text` is anything else.
+/// Parses one JSON object that holds no arrays or objects, and calls `each` for every
+/// member. `None` when `text` is anything else.
 pub(super) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, Value<'a>)) -> Option<()> {
     let mut rest = text.trim_ascii().strip_prefix('{')?.trim_ascii_start();
     if let Some(end) = rest.strip_prefix('}') {

@@ -1,38 +1,26 @@
-//! Attribution in logs whose lines carry stamps.
+//! Ties lines to requests in logs whose lines carry stamps.
 //!
-//! The proxy measures with the clock it stamps with, and logs at once. So the
-//! stamp of an end less its duration is the start of its request, to the
-//! millisecond or two that pass in between, even where the clock was set in
-//! the meantime.
+//! The proxy measures durations and takes stamps with the same clock, and logs at once. So
+//! the stamp of an end less its duration is the start of its request, within a millisecond
+//! or two, even where the clock was set in the meantime.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::draft::{End, FirstPart, PartialRequest};
 use super::ends::Ends;
 use super::events::Events;
 use super::keepalives::{self, Keepalives};
+use super::limits::{DRAIN_MS, EXACT_MS, LONGEST_MS, MAX_CANDIDATES, TIMER_LATE_MS};
+use super::partial::{End, FirstPart, PartialRequest};
 use super::parts::{Claim, Parts, Possible, Settled};
 use crate::model::timing::Confidence;
 
-/// A duration and the stamp of its line are taken at most this far apart.
-const EXACT_MS: i64 = 2;
-/// As far as this where the process was interrupted in between, and only if
-/// one request alone fits.
+/// A line may be logged this late where the process was interrupted between measuring and
+/// logging; accepted only if exactly one request fits.
 const LATE_MS: i64 = 50;
-/// A timer fires this late at most when the proxy is busy; the limit is set
-/// up to a second after the start.
-const TIMER_LATE_MS: i64 = 10_000;
-/// Errors of a request follow its timeout within this.
+/// The errors that a timeout causes follow it within this.
 const ABORT_MS: i64 = 2_000;
-/// A reply in one piece that fails does so before the proxy's time limit.
-const LONGEST_MS: i64 = 660_000;
-/// `Stream complete` is followed by its `[Request Complete]` within this; as
-/// late as a timer when the proxy is busy in between.
-const DRAIN_MS: i64 = TIMER_LATE_MS;
-/// Candidates looked at for one line.
-const MAX_CANDIDATES: usize = 64;
 
-/// Of the words of an error, so much is kept.
+/// An error's words are cut to this length.
 const MAX_ERROR_BYTES: usize = 500;
 
 /// The words of an error on one line, without control characters; `None` where there
@@ -52,36 +40,37 @@ pub(super) fn error_words(words: &[u8]) -> Option<Box<str>> {
     (!kept.is_empty()).then(|| kept.into())
 }
 
-/// What is open in one run.
+/// The state of one run: its open requests and the lines not yet assigned.
 #[derive(Debug, Default)]
 pub(super) struct Stamped {
     /// All requests, by start.
     starts: BTreeSet<(i64, usize)>,
     /// Requests without an end, by start.
     open: BTreeSet<(i64, usize)>,
-    /// The latest starts whose stream has not begun.
+    /// The latest requests whose stream has not begun.
     starting: Vec<usize>,
     keepalives: Keepalives,
     pub(super) parts: Parts,
-    /// Ends of streams that wait for their `[Request Complete]`.
+    /// `Stream complete` lines without their `[Request Complete]` yet: stamp, number of parts,
+    /// possible first parts.
     stream_ends: VecDeque<(i64, u64, Possible)>,
     /// The request whose first token was the line before this one.
     pub(super) after_first_token: Option<usize>,
     /// The events of the open streams.
     pub(super) events: Events,
     pub(super) ends: Ends,
-    /// Timeouts and errors, settled once every end is known.
+    /// Timeouts and errors, assigned once every end is known.
     aborts: Vec<Abort>,
-    /// The request that ended last: the usage line after it is its own.
+    /// The request that completed last, which the usage line after it belongs to.
     pub(super) last_complete: Option<usize>,
 }
 
-/// A line that says a request came to nothing.
+/// A line that logs the failure of a request, which it does not name.
 #[derive(Debug)]
 enum Abort {
-    /// One of the requests that had run so long.
+    /// One of the `fitting` requests, which had run so long, timed out.
     Timeout { at: i64, fitting: Vec<usize> },
-    /// One of the requests that had started, which are the first so many.
+    /// One of the requests that had started by then failed.
     Failure(Failure),
 }
 
@@ -90,6 +79,7 @@ enum Abort {
 struct Failure {
     at: i64,
     label: Option<u32>,
+    /// How many requests had started by then.
     started: usize,
     words: Option<Box<str>>,
     /// How many streams were open then, where the line names no request: one that
@@ -107,7 +97,7 @@ impl Stamped {
         self.starting.push(index);
     }
 
-    /// A stream began: that of the latest start, which comes just before.
+    /// Assigns the line that a stream began to the latest start, which precedes it closely.
     pub(super) fn streaming(&mut self, label: u32, at: i64, partials: &mut [PartialRequest]) -> bool {
         let fits = |index: &usize| partials.get(*index).is_some_and(|partial| partial.label == label);
         let asks_more = |index: &usize| fits(index) && partials.get(*index).is_some_and(|p| !p.is_probe());
@@ -134,7 +124,8 @@ impl Stamped {
         if !near.is_empty() {
             return near;
         }
-        // Not where it is the line of a request that got its twin's before.
+        // A request with this start that has ended already may have been given the line of
+        // another with the same start; then this line is not a late one.
         let twin = (start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX);
         if self.starts.range(twin).next().is_some() {
             return near;
@@ -143,9 +134,9 @@ impl Stamped {
         if late.len() == 1 { late } else { Vec::new() }
     }
 
-    /// Picks one of the requests that started when this line says. Where several do, all
-    /// of them are ambiguous, but for probes: which of the others is streamed is told by
-    /// lines that may as well be another's.
+    /// Picks one of the requests that started when this line says. Where several did, all
+    /// of them are ambiguous. Probes are picked only where nothing else fits, as they are not
+    /// streamed.
     fn pick(
         &self,
         mut fitting: Vec<(i64, usize)>,
@@ -161,16 +152,16 @@ impl Stamped {
         let &(found, index) = fitting.first()?;
         if fitting.len() > 1 {
             for (_, index) in &fitting {
-                partials.get_mut(*index)?.doubt(Confidence::Ambiguous);
+                partials.get_mut(*index)?.lower_confidence(Confidence::Ambiguous);
             }
         } else if !(0..=EXACT_MS).contains(&start.saturating_sub(found)) {
-            partials.get_mut(index)?.doubt(Confidence::Likely);
+            partials.get_mut(index)?.lower_confidence(Confidence::Likely);
         }
         Some(index)
     }
 
-    /// A request that streams after all: the line that said so was given to a
-    /// neighbour that started in between.
+    /// Corrects an assignment: this request is streamed, so the line that its stream began,
+    /// which was assigned to a request that started just after it, is its own.
     fn claim_stream(&mut self, index: usize, partials: &mut [PartialRequest]) {
         let Some(partial) = partials.get(index) else { return };
         if partial.stream_start.is_some() {
@@ -244,7 +235,7 @@ impl Stamped {
         while self.stream_ends.front().is_some_and(|(seen, ..)| at.saturating_sub(*seen) > DRAIN_MS) {
             self.stream_ends.pop_front();
         }
-        // Every event comes from a part, and the first two parts give none.
+        // Every event comes from a part, so the stream has at least as many parts.
         let enough = |parts: u64| end.events.is_none_or(|events| parts >= events);
         if let Some(place) = self.stream_ends.iter().position(|(_, parts, _)| enough(*parts))
             && let Some((_, parts, firsts)) = self.stream_ends.remove(place)
@@ -265,7 +256,7 @@ impl Stamped {
         true
     }
 
-    /// The proxy gave up a request that had run so long; `false` when none has.
+    /// Notes that the proxy aborted a request that had run so long; `false` when none has.
     pub(super) fn timeout(
         &mut self,
         label: u32,
@@ -317,7 +308,7 @@ impl Stamped {
         fits || again
     }
 
-    /// A line that continues the last error.
+    /// Adds a line that continues the last error.
     pub(super) fn continue_failure(&mut self, text: &[u8]) {
         if let Some(Abort::Failure(Failure { words: Some(words), .. })) = self.aborts.last_mut()
             && words.len() < MAX_ERROR_BYTES
@@ -327,8 +318,8 @@ impl Stamped {
         }
     }
 
-    /// A request took this long, and says so; here of those that were not streamed,
-    /// whose total no other line tells.
+    /// Assigns the logged total of a request that was not streamed; of streamed ones it is
+    /// known from other lines.
     pub(super) fn latency(&self, at: i64, ms: i64, partials: &mut [PartialRequest]) {
         let start = at.saturating_sub(ms);
         let range = (start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX);
@@ -341,15 +332,15 @@ impl Stamped {
         }
     }
 
-    /// Settles what had to wait for the end of the log. Returns how many
-    /// lines fit no request after all.
+    /// Assigns the lines that had to wait for the end of the log. Returns how many of them fit
+    /// no request.
     pub(super) fn finish(mut self, partials: &mut [PartialRequest]) -> u64 {
         self.settle_first_parts(partials);
         let mut lost = 0;
         let mut groups = Vec::new();
         let mut timeouts: Vec<(i64, usize)> = Vec::new();
-        // Errors that only one request can have had come first, then timeouts:
-        // their age leaves fewer to choose from.
+        // Errors that only one request can have had are assigned first. Then timeouts: the
+        // age of a request limits the candidates. The remaining errors come last.
         let (late, failed): (Vec<Abort>, Vec<Abort>) = std::mem::take(&mut self.aborts)
             .into_iter()
             .partition(|abort| matches!(abort, Abort::Timeout { .. }));
@@ -366,7 +357,7 @@ impl Stamped {
             }
         }
         for group in groups {
-            // Where all of them ended alike, it does not matter which line was whose.
+            // Where all of them ended alike, the outcome does not depend on the assignment.
             let mut ends = group.iter().filter_map(|index| partials.get(*index)).map(|partial| {
                 if partial.failed || partial.timed_out { Some(partial.timed_out) } else { None }
             });
@@ -377,8 +368,8 @@ impl Stamped {
             };
             for index in group {
                 if let Some(partial) = partials.get_mut(index) {
-                    partial.doubt(confidence);
-                    // How long each of them waited is open.
+                    partial.lower_confidence(confidence);
+                    // How long each of them waited is not known.
                     partial.keepalives_unsure = true;
                 }
             }
@@ -393,8 +384,8 @@ impl Stamped {
         lost
     }
 
-    /// Gives each error that only one request can have had to that request; returns
-    /// the others. An error right after a timeout may be the timeout's.
+    /// Assigns each error that only one request can have had to that request, and returns
+    /// the others. An error right after a timeout may be caused by the timeout.
     fn settle_certain_failures(
         &mut self,
         failed: Vec<Abort>,
@@ -424,8 +415,8 @@ impl Stamped {
         doubtful
     }
 
-    /// One of these was given up: the one that started last, as timers are
-    /// rarely late.
+    /// Assigns a timeout to one of these: the one that started last, as timers are rarely
+    /// late.
     fn timed_out(
         &mut self,
         at: i64,
@@ -454,8 +445,8 @@ impl Stamped {
         Some(fitting)
     }
 
-    /// The requests that an error at `at` can have ended, the first of which
-    /// it is given to.
+    /// Assigns an error to the first of the requests that it can have ended, and returns all
+    /// of these.
     fn failed(
         &mut self,
         failure: Failure,
@@ -474,19 +465,18 @@ impl Stamped {
         }
         let fitting = self.may_have_failed(&failure, partials);
         let Some(&index) = fitting.first() else {
-            // The stream whose connection broke completed all the same.
+            // The error may belong to a stream that completed all the same.
             return (label.is_none() && failure.open_streams > 0).then(Vec::new);
         };
         let others_completed = label.is_none() && failure.open_streams > fitting.len();
         self.fail(index, failure, partials);
         if others_completed {
-            partials.get_mut(index)?.doubt(Confidence::Ambiguous);
+            partials.get_mut(index)?.lower_confidence(Confidence::Ambiguous);
         }
         Some(fitting)
     }
 
-    /// The requests that were there to fail at this time, the one that started last
-    /// first.
+    /// The requests that can have failed with this error, those that started last first.
     fn may_have_failed(&self, failure: &Failure, partials: &[PartialRequest]) -> Vec<usize> {
         let Failure { at, label, started, .. } = *failure;
         let mine = |partial: &PartialRequest| label.is_none_or(|label| partial.label == label);
@@ -538,7 +528,7 @@ impl Stamped {
                 Settled::Exact(at) => partial.first_part = FirstPart::At(at),
                 Settled::Likely(at) => {
                     partial.first_part = FirstPart::At(at);
-                    partial.doubt(Confidence::Likely);
+                    partial.lower_confidence(Confidence::Likely);
                 }
                 Settled::Ambiguous => partial.first_part = FirstPart::Ambiguous,
             }

@@ -1,9 +1,9 @@
-//! The times of a piece of a debug log.
+//! The stamps in a piece of a debug log.
 
 use crate::model::time::Timestamp;
 
-/// The stamps of the lines in a piece of a debug log, which may be cut anywhere; without
-/// those of a line of which the beginning is cut off.
+/// The stamps of the lines in a piece of a debug log, which may be cut anywhere. A line whose
+/// beginning is cut off has none.
 pub(crate) fn line_stamps(piece: &[u8]) -> impl Iterator<Item = Timestamp> {
     piece.split(|byte| *byte == b'\n').filter_map(|line| {
         let (stamp, rest) = line.strip_prefix(b"[")?.split_at_checked("2025-11-16T02:30:45.123Z".len())?;

@@ -1,4 +1,4 @@
-//! What a log says, in the library's own terms.
+//! The result of parsing a log: runs and their requests.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, Ttf
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct ProxyTime {
-    /// When the request log took note of the request.
+    /// When the proxy had read the request: the stamp in the request log.
     pub received: Timestamp,
     /// From there to `[Request Start]`, in milliseconds.
     pub ms: u64,
@@ -20,11 +20,10 @@ pub struct ProxyTime {
     pub confidence: Confidence,
 }
 
-/// One request that the proxy sent to a backend, as the debug log tells it.
+/// One request that the proxy sent to a backend, as recorded in the debug log.
 ///
-/// Times are in milliseconds from [`start`](Self::start). `None` is unknown:
-/// not logged at this debug level or by this version, lost, or not to be told
-/// apart from another request's.
+/// Times are in milliseconds from [`start`](Self::start). `None` is unknown: not logged at
+/// this debug level or by this version, lost, or indistinguishable from another request's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LogRequest {
@@ -70,7 +69,7 @@ pub struct LogRequest {
     pub response_model: Option<Arc<str>>,
     /// The error in the backend's or the connection's words, at most 500 bytes.
     pub error: Option<String>,
-    /// What else the log tells of it.
+    /// Further facts from the log.
     pub facts: LogFacts,
     /// The proxy's ⚡ figure, as logged.
     pub reported_tokens_per_second: Option<f64>,
@@ -82,14 +81,14 @@ pub struct LogRequest {
     pub max_tokens: Option<u64>,
     /// Sizes after the proxy's edits.
     pub prompt: Option<PromptOverhead>,
-    /// File name of the trace, where standard error named it.
+    /// File name of the trace, where a capture of standard error names it.
     pub saved_trace: Option<String>,
     /// The proxy's own work, once a request log was matched
     /// ([`match_request_log`](super::match_request_log)).
     pub proxy: Option<ProxyTime>,
 }
 
-/// One anyclaude process, as far as one file tells it.
+/// One anyclaude process, as far as one file records it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LogRun {
@@ -118,7 +117,7 @@ pub struct LogRun {
     pub log_bytes: u64,
     /// Lines of this run in the file.
     pub log_lines: u64,
-    /// Ends and first tokens that fit none of the requests.
+    /// Lines (ends, first tokens, …) that fit none of the requests.
     pub unattributed_lines: u64,
     /// The requests, in the order of their starts in the log.
     pub requests: Vec<LogRequest>,
@@ -138,8 +137,8 @@ pub struct ParsedLog {
     pub bytes: u64,
     /// Lines seen, the last one even without a line ending.
     pub lines: u64,
-    /// Lines that should carry a fact and do not read (cut, garbled), and
-    /// lines before any log line that could continue one.
+    /// Lines that should hold a fact and cannot be read (cut, garbled), and, in a file
+    /// without any log line, all lines with text.
     pub unreadable_lines: u64,
 }
 

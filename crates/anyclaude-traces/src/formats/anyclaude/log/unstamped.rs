@@ -1,40 +1,36 @@
-//! Attribution in the logs of October 2025, whose lines carry no stamps.
+//! Ties lines to requests in the logs of October 2025, whose lines carry no stamps.
 //!
-//! Only starts name their instant (and the traces saved beside them, in their
-//! file names). A line between two of those came between these instants, and
-//! so a request can have ended there only if its start and duration lead
-//! between them. Ends are in order too: none is earlier than the one before.
+//! The only known instants are the starts and the stamps in the names of saved traces. A
+//! line between two of these was written between the two instants, so a request can have
+//! ended there only if its start plus duration lies between them. Ends are in order too:
+//! none is earlier than the one before.
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::draft::{End, PartialRequest};
+use super::limits::{EXACT_MS, MAX_CANDIDATES, TIMER_LATE_MS};
+use super::partial::{End, PartialRequest};
 use super::stamped::error_words;
 use crate::model::timing::Confidence;
 
-/// The line of an end is written at most this long after the end.
-const EXACT_MS: i64 = 2;
-/// Timers fire this late when the proxy is busy.
-const TIMER_LATE_MS: i64 = 10_000;
-/// Candidates looked at for one line.
-const MAX_CANDIDATES: usize = 64;
-
-/// What is open in one run.
+/// The state of one run: its open requests and the lines not yet assigned.
 #[derive(Debug)]
 pub(super) struct Unstamped {
+    /// Requests without an end, by start.
     open: BTreeSet<(i64, usize)>,
-    /// Requests whose end may be another's, by that end.
+    /// Requests whose end may be another's, by the time of that end.
     doubtful: BTreeSet<(i64, usize)>,
-    /// Keepalives of the streams that have sent their last event.
+    /// The keepalives of the streams that have sent their last event.
     stops: VecDeque<Option<u64>>,
-    /// The line being read is not earlier than this.
+    /// The last known instant: the line being read is not earlier than this.
     now: i64,
     /// Ends since the last known instant.
     ends: Vec<(u32, End)>,
-    /// Errors, and how many requests had started then; settled once every
-    /// end is known.
+    /// Errors: label, how many requests had started then, and words. They are assigned once
+    /// every end is known.
     failures: Vec<(Option<u32>, usize, Option<Box<str>>)>,
     /// The line before this one was a timeout, whose error follows.
     after_timeout: bool,
+    /// Lines that fit no request.
     lost: u64,
 }
 
@@ -61,7 +57,7 @@ impl Unstamped {
 
     /// The next line was written at `at`.
     pub(super) fn instant(&mut self, at: i64, partials: &mut [PartialRequest]) {
-        // A clock set back bounds nothing.
+        // Where the clock was set back, this instant is no bound.
         let until = if at >= self.now { at } else { i64::MAX };
         self.settle(until, partials);
         self.now = at;
@@ -89,10 +85,11 @@ impl Unstamped {
         self.ends.last_mut().map(|(_, end)| end)
     }
 
-    /// Gives the ends since the last known instant to requests.
+    /// Assigns the ends since the last known instant to requests.
     fn settle(&mut self, until: i64, partials: &mut [PartialRequest]) {
         let mut ends = std::mem::take(&mut self.ends);
-        // What only one request fits leaves fewer for the others.
+        // Ends that only one request fits are assigned first, which leaves fewer candidates
+        // for the others.
         for _ in 0..3 {
             let before = ends.len();
             let mut since = self.now;
@@ -111,7 +108,7 @@ impl Unstamped {
         }
         for (label, end) in ends {
             let fitting = self.fitting(label, &end, self.now, until, partials);
-            doubt(&fitting, partials);
+            lower_confidence(&fitting, partials);
             let open = |index: &&usize| partials.get(**index).is_some_and(|partial| partial.end.is_none());
             match fitting.iter().find(open) {
                 Some(&index) => {
@@ -126,9 +123,9 @@ impl Unstamped {
         }
     }
 
-    /// The requests that this end, between two instants, can be of; probes
-    /// only where nothing else fits. Among them those that got another's end
-    /// perhaps, as this one may be theirs.
+    /// The requests that can have ended so between these two instants, among them those
+    /// whose end may be another's, as this one may be theirs. Probes count only where nothing
+    /// else fits.
     fn fitting(
         &self,
         label: u32,
@@ -158,6 +155,7 @@ impl Unstamped {
         fitting
     }
 
+    /// Ends a request, and returns when that was.
     fn end(&mut self, index: usize, end: End, partials: &mut [PartialRequest]) -> i64 {
         let Some(partial) = partials.get_mut(index) else { return i64::MIN };
         let at = partial.start.saturating_add(end.ms);
@@ -167,7 +165,7 @@ impl Unstamped {
         at
     }
 
-    /// The requests that a timeout after `after_ms`, or an error, can be of.
+    /// The open requests that a timeout after `after_ms`, or an error, can have ended.
     fn unanswered(
         &self,
         label: Option<u32>,
@@ -193,7 +191,7 @@ impl Unstamped {
         if let Some(partial) = partials.get_mut(index) {
             partial.timed_out = true;
         }
-        doubt(&fitting, partials);
+        lower_confidence(&fitting, partials);
         true
     }
 
@@ -225,10 +223,10 @@ impl Unstamped {
             partial.error = words;
             self.open.remove(&(partial.start, index));
         }
-        doubt(&fitting, partials);
+        lower_confidence(&fitting, partials);
     }
 
-    /// Settles what is left. Returns how many ends fit no request.
+    /// Assigns what is left. Returns how many ends fit no request.
     pub(super) fn finish(mut self, partials: &mut [PartialRequest]) -> u64 {
         self.settle(i64::MAX, partials);
         for failure in std::mem::take(&mut self.failures) {
@@ -238,12 +236,13 @@ impl Unstamped {
     }
 }
 
-/// One line for any of these requests: likely where there is one, else ambiguous.
-fn doubt(fitting: &[usize], partials: &mut [PartialRequest]) {
+/// Lowers the confidence of the requests that a line fits: likely where there is one, else
+/// ambiguous.
+fn lower_confidence(fitting: &[usize], partials: &mut [PartialRequest]) {
     let confidence = if fitting.len() > 1 { Confidence::Ambiguous } else { Confidence::Likely };
     for index in fitting {
         if let Some(partial) = partials.get_mut(*index) {
-            partial.doubt(confidence);
+            partial.lower_confidence(confidence);
         }
     }
 }

@@ -273,6 +273,30 @@ fn an_answer_in_one_piece_ends_with_its_on_finish() {
 }
 
 #[test]
+fn replies_in_one_piece_that_cannot_be_told_apart_end_with_the_last_of_their_lines() {
+    let called = |second| line(second, 1, "[streamText] About to call streamText for local/a");
+    let finished = |second| line(second, 0, "[streamText onFinish] Called, stop reason: stop");
+    let request = |second| start(second, 0, "a") + &called(second) + &line(second, 2, "[Context] x");
+    let times = |text: &str| {
+        let run = parse(text).runs.remove(0);
+        run.requests.iter().map(|r| (r.total_ms, r.facts.backend_ms)).collect::<Vec<_>>()
+    };
+    let both = banner(1, 1, "a") + &request(2) + &request(3) + &finished(5) + &finished(8);
+    let log_end = line(50, 0, "[Context] x");
+    assert_eq!(times(&(both.clone() + &log_end)), [(None, Some(6000)), (None, Some(5000))]);
+    // Both have ended, so the next line belongs to the request that came after them.
+    let later = both + &request(10) + &finished(12) + &log_end;
+    assert_eq!(times(&later)[2], (Some(2000), Some(2000)));
+    // One line for two requests: either may still be running.
+    let one = banner(1, 1, "a") + &request(2) + &request(3) + &finished(5) + &log_end;
+    assert_eq!(times(&one), [(None, Some(48_000)), (None, Some(47_000))]);
+    // The failed request may have caused the first line, so two lines are not enough.
+    let failed = line(6, 0, "Error for local/a: no");
+    let three = banner(1, 1, "a") + &request(2) + &request(3) + &request(4) + &finished(5) + &failed;
+    assert_eq!(times(&(three + &finished(7) + &log_end))[..2], [(None, Some(48_000)), (None, Some(47_000))]);
+}
+
+#[test]
 fn errors_keep_their_words() {
     let error_of = |text: &str| parse(text).runs[0].requests[0].error.clone();
     let failing = start(1, 0, "a") + &stream(1, 1);

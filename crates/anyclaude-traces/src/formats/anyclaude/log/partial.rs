@@ -1,4 +1,4 @@
-//! A request while its log is being read.
+//! The state of a request while its log is being read.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::model::intern::Interner;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, TtftSource};
 
-/// Whom a request goes to; one for all requests of a run that go there.
+/// The provider and model of a request, shared by all requests of a run with the same.
 #[derive(Debug)]
 pub(super) struct ModelLabel {
     provider: Arc<str>,
@@ -20,17 +20,17 @@ pub(super) struct ModelLabel {
 }
 
 impl ModelLabel {
-    /// Of `provider/model`.
+    /// Parses `provider/model`.
     pub(super) fn of(label: &str) -> Option<Self> {
         let (provider, model) = label.split_once('/')?;
         Some(Self { provider: provider.into(), model: model.into() })
     }
 }
 
-/// What is known of a request so far. Times are milliseconds of the Unix epoch.
+/// The facts known about a request so far. Times are milliseconds of the Unix epoch.
 #[derive(Debug)]
 pub(super) struct PartialRequest {
-    /// Index of `provider/model`.
+    /// Index of its `provider/model` among the labels of the run.
     pub(super) label: u32,
     pub(super) start: i64,
     /// When its stream began; only streamed requests have one.
@@ -41,23 +41,26 @@ pub(super) struct PartialRequest {
     pub(super) end: Option<End>,
     pub(super) failed: bool,
     pub(super) timed_out: bool,
-    /// When the line that says so was written.
+    /// The stamp of the line that logged its error or time-out.
     pub(super) aborted_at: Option<i64>,
-    /// The error's own words.
+    /// The words of its error.
     pub(super) error: Option<Box<str>>,
     /// When the client gave it up.
     pub(super) disconnected: Option<i64>,
-    /// When the answer in one piece was there.
+    /// When its reply, which came in one piece, was complete.
     pub(super) whole_reply_at: Option<i64>,
+    /// Its reply in one piece was complete at this time or before: that of several
+    /// replies which cannot be told apart.
+    pub(super) ended_by: Option<i64>,
     pub(super) stalls: Option<Stalls>,
-    /// What else the log tells of it.
+    /// Further facts from the log.
     pub(super) facts: LogFacts,
     /// From `[Timing]`; negative when the clock was set back.
     pub(super) first_token_ms: Option<i64>,
     pub(super) first_part: FirstPart,
     /// Stamps of the keepalives sent.
     pub(super) keepalives: Vec<i64>,
-    /// How many the log says there were, where the stamps do not show as many.
+    /// The number of keepalives by the log's own count, where `keepalives` has another.
     pub(super) keepalives_confirmed: Option<u64>,
     /// The keepalives may be another request's.
     pub(super) keepalives_unsure: bool,
@@ -68,15 +71,14 @@ pub(super) struct PartialRequest {
     pub(super) saved_trace: Option<String>,
 }
 
-/// What the finished requests of a run share.
+/// Facts of the whole run that its requests need to be finished.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RunFacts {
-    /// The debug level, as far as known; of two processes in one file the lower one.
+    /// The debug level, where known; of two processes in one file the lower one.
     pub(super) level: Option<u8>,
     /// The stamp of its last line.
     pub(super) last_seen: Option<i64>,
-    /// The backend counts what it takes from its cache: one request at least had more
-    /// than 0.
+    /// The backend counts cached tokens: at least one request had more than 0.
     pub(super) counts_cached_tokens: bool,
 }
 
@@ -88,7 +90,7 @@ pub(super) enum FirstPart {
     Ambiguous,
 }
 
-/// What `[Request Complete]` and its neighbours say.
+/// The facts in `[Request Complete]` and in the lines around it.
 #[derive(Debug, Default, Clone)]
 pub(super) struct End {
     /// Duration as logged; negative when the clock was set back.
@@ -100,6 +102,7 @@ pub(super) struct End {
     pub(super) usage: Option<Usage>,
     /// The proxy guessed the prompt tokens itself.
     pub(super) prompt_estimated: bool,
+    /// Its possible first parts, at level 1.
     pub(super) firsts: Possible,
     pub(super) finish: Option<FinishStep>,
     /// How many keepalives its last event says there were; without stamps only.
@@ -121,6 +124,7 @@ impl PartialRequest {
             error: None,
             disconnected: None,
             whole_reply_at: None,
+            ended_by: None,
             stalls: None,
             facts: LogFacts::default(),
             first_token_ms: None,
@@ -141,13 +145,13 @@ impl PartialRequest {
         self.stream_start.is_some() || self.end.is_some() || self.first_token_ms.is_some()
     }
 
-    /// When it ended, as far as is known.
+    /// When it ended; `None` where that is unknown.
     pub(super) fn ended_at(&self) -> Option<i64> {
         let completed = self.end.as_ref().map(|end| self.start.saturating_add(end.ms));
         self.aborted_at.or(completed).or(self.disconnected).or(self.whole_reply_at)
     }
 
-    /// Its stream's events, as far as they went.
+    /// Takes over the facts from its stream's events.
     pub(super) fn take_events(&mut self, events: StreamEvents) {
         self.stalls = events.stalls();
         if let Some(end) = &mut self.end {
@@ -162,12 +166,13 @@ impl PartialRequest {
         waited.is_none_or(|ms| self.start.saturating_add(ms) >= at)
     }
 
-    /// A quota probe: it asks for one token, in one piece.
+    /// Whether it is a quota probe: it asks for one token, in one piece.
     pub(super) fn is_probe(&self) -> bool {
         self.max_tokens == Some(1)
     }
 
-    pub(super) fn doubt(&mut self, confidence: Confidence) {
+    /// Sets the confidence, unless it is already lower.
+    pub(super) fn lower_confidence(&mut self, confidence: Confidence) {
         self.confidence = self.confidence.max(confidence);
     }
 
@@ -219,7 +224,7 @@ impl PartialRequest {
             (false, false, None) => Outcome::Unfinished,
         };
         let since_start = |at: i64| unsigned(at.saturating_sub(self.start));
-        let backend_ms = self.ended_at().or(run.last_seen).and_then(since_start);
+        let backend_ms = self.ended_at().or(self.ended_by).or(run.last_seen).and_then(since_start);
         let given_up = self.disconnected.or(self.whole_reply_at).and_then(since_start);
         let timing = self.first_token_ms.and_then(unsigned);
         let first_part = match self.first_part {
@@ -242,8 +247,8 @@ impl PartialRequest {
             _ => self.end.as_ref().and_then(|end| unsigned(end.ms)),
         };
         let mut end = self.end.unwrap_or_default();
-        // Where the backend reports no usage the proxy logs its own guess of the prompt,
-        // and 0 for the answer.
+        // Where the backend reports no usage, the proxy logs its own guess of the prompt
+        // tokens and 0 output tokens.
         let usage = end.usage.filter(|usage| usage.output > 0);
         let is_own = |finish: &FinishStep| {
             usage.is_none_or(|usage| {
@@ -311,8 +316,8 @@ fn derived_tokens(per_second: f64, total_ms: u64, ttft_ms: u64) -> Option<u64> {
     (tokens < 1e15).then_some(tokens as u64)
 }
 
-/// `9837` from `38.4KB (~9,837 tokens, 17 tools)`; the digits are grouped as
-/// the user's language does it.
+/// `9837` from `38.4KB (~9,837 tokens, 17 tools)`. How digits are grouped depends on the
+/// user's locale.
 fn token_figure(text: &[u8]) -> Option<u64> {
     let from = memchr::memchr(b'~', text)? + 1;
     let to = memchr::memmem::find(text, b" tokens")?;
