@@ -266,11 +266,19 @@ impl Reader {
         Ok(pool)
     }
 
-    fn read(&self, paths: &[&Path], span: Span) -> Result<Pool> {
-        let paths: Vec<PathBuf> = paths.iter().map(|path| self.resolved(path)).collect();
+    fn read(&self, named: &[&Path], span: Span) -> Result<Pool> {
+        let paths: Vec<PathBuf> = named.iter().map(|path| self.resolved(path)).collect();
         paths.iter().try_for_each(|path| must_exist(path))?;
-        let pool = self.joined(self.recording(&paths), &[], span)?;
+        let recording = self.recording(&paths);
+        let roots = if recording.requests.is_empty() { self.roots_of_logs(named) } else { Vec::new() };
+        let pool = self.joined(recording, &roots, span)?;
         Ok(Pool { places: paths, ..pool })
+    }
+
+    /// Those of these folders that hold logs, where logs without traces will do.
+    fn roots_of_logs(&self, named: &[&Path]) -> Vec<PathBuf> {
+        let holds_logs = |folder: &&&Path| self.logs_suffice && paths::is_folder(&folder.join("logs"));
+        named.iter().filter(holds_logs).map(|folder| folder.to_path_buf()).collect()
     }
 
     fn recording(&self, paths: &[impl AsRef<Path>]) -> Recording {
@@ -368,7 +376,8 @@ impl Reader {
         };
         // A cache was filled before what is looked at.
         let warm_up_ms = if self.prompts.is_some() { WARM_UP_MS } else { 0 };
-        let is_sitting = span == Span::Sitting && !by_name;
+        // Without traces nothing tells yet when the last sitting was.
+        let is_sitting = span == Span::Sitting && !by_name && newest(requests).is_some();
         let first = if is_sitting { last.plus_ms(-SITTING_MS - warm_up_ms) } else { first };
         let since = self.filter.since.map_or(first, |since| since.plus_ms(-warm_up_ms));
         Some(first.max(since)..=last.min(self.filter.until.unwrap_or(last)))
@@ -434,11 +443,9 @@ impl Reader {
     }
 
     /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
-    /// the day before the newest request.
+    /// the day before the newest request, if there is one.
     pub(super) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
-        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.start).max();
-        let newest = newest(&pool.requests).or(logged);
-        let sitting = newest.filter(|_| sitting);
+        let sitting = newest(&pool.requests).filter(|_| sitting);
         let (from, to) = match sitting {
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
             None => (self.filter.since, self.filter.until),
