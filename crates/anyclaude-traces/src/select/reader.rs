@@ -38,7 +38,7 @@ enum Span {
 /// Reads requests as the filters say.
 #[derive(Debug)]
 pub struct Reader {
-    filter: Filter,
+    pub(super) filter: Filter,
     store: Store,
     pub(super) kind: KindFilter,
     /// Further logs, which the user names.
@@ -121,7 +121,7 @@ impl Reader {
     ///
     /// When an input names nothing, or nothing passes the filter.
     pub fn select(&self, inputs: &[OsString]) -> Result<Selection> {
-        let selectors = inputs.iter().map(|input| Selector::parse(input)).collect::<Result<Vec<_>>>()?;
+        let selectors = inputs.iter().map(|input| self.selector(input)).collect::<Result<Vec<_>>>()?;
         let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
         let whole = !inputs.is_empty()
             || self.filter.is_whole
@@ -294,7 +294,7 @@ impl Reader {
     }
 
     /// The bare name of a trace, as `list` shows it, stands for the file below a root.
-    fn found(&self, path: &Path) -> PathBuf {
+    pub(super) fn found(&self, path: &Path) -> PathBuf {
         let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
         if !is_bare || !paths::is_missing(path) {
             return path.to_owned();
@@ -369,9 +369,7 @@ impl Reader {
         let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
         let (first, last) = match (requests.first().and_then(|first| first.timestamp), newest(requests)) {
             (Some(first), Some(last)) => (first, last),
-            _ if self.logs_suffice => {
-                (Timestamp::from_unix_ms(0)?, Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
-            }
+            _ if self.logs_suffice => all_time()?.into_inner(),
             _ => return None,
         };
         // A cache was filled before what is looked at.
@@ -469,6 +467,12 @@ impl Reader {
     }
 }
 
+/// Longer than anything was ever recorded.
+pub(super) fn all_time() -> Option<RangeInclusive<Timestamp>> {
+    Some(Timestamp::from_unix_ms(0)?..=Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
+}
+
 fn must_exist(path: &Path) -> Result<()> {
-    if paths::is_missing(path) { Err(SelectError::NotFound(path.to_owned())) } else { Ok(()) }
+    let missing = || SelectError::NotFound { path: path.to_owned(), models: Vec::new() };
+    if paths::is_missing(path) { Err(missing()) } else { Ok(()) }
 }
