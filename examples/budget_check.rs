@@ -7,26 +7,26 @@
 //! ```
 
 use std::env;
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anyclaude_traces::Recording;
-use anyclaude_traces::Store;
+use anyclaude_traces::{Recording, RecordingBuilder};
 
-fn main() -> io::Result<ExitCode> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
     let Some((max_bytes, max_tools, folders)) = parse(&args) else {
         writeln!(io::stderr(), "usage: budget_check MAX_BYTES MAX_TOOLS FOLDER…")?;
         return Ok(ExitCode::from(2));
     };
-    let recording = Recording::read(&Store::default(), folders);
-    for error in &recording.skipped {
+    let recording = folders.iter().fold(Recording::builder(), RecordingBuilder::root).open()?;
+    for error in recording.skipped() {
         writeln!(io::stderr(), "skipped {error}")?;
     }
     let mut out = io::stdout().lock();
     let mut within = true;
-    for request in &recording.requests {
+    for request in recording.requests() {
         let path = request.path.as_ref().display();
         let (bytes, tools) = (request.sizes.body_bytes, request.sizes.tool_count);
         if bytes > max_bytes {
@@ -38,8 +38,8 @@ fn main() -> io::Result<ExitCode> {
             writeln!(out, "{path}: {tools} tools, {max_tools} allowed")?;
         }
     }
-    writeln!(out, "{} requests checked", recording.requests.len())?;
-    Ok(match (recording.requests.is_empty(), within) {
+    writeln!(out, "{} requests checked", recording.requests().len())?;
+    Ok(match (recording.requests().is_empty(), within) {
         (true, _) => ExitCode::from(2),
         (false, false) => ExitCode::from(1),
         (false, true) => ExitCode::SUCCESS,

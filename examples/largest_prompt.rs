@@ -6,22 +6,25 @@
 //! ```
 
 use std::env;
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anyclaude_traces::Recording;
-use anyclaude_traces::Request;
-use anyclaude_traces::Store;
+use anyclaude_traces::{Recording, Request};
 
-fn main() -> io::Result<ExitCode> {
-    let recording = Recording::read(&Store::default(), env::args_os().skip(1));
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let Some(folder) = env::args_os().nth(1) else {
+        writeln!(io::stderr(), "usage: largest_prompt FOLDER")?;
+        return Ok(ExitCode::from(2));
+    };
+    let recording = Recording::open(folder)?;
     // What could not be read comes beside what could: one bad file hides no other.
-    for error in &recording.skipped {
+    for error in recording.skipped() {
         writeln!(io::stderr(), "skipped {error}")?;
     }
-    let largest = recording.requests.iter().max_by_key(|request| request.sizes.body_bytes);
+    let largest = recording.requests().iter().max_by_key(|request| request.sizes.body_bytes);
     let Some(largest) = largest else {
-        writeln!(io::stderr(), "no request found; usage: largest_prompt FOLDER…")?;
+        writeln!(io::stderr(), "no request found")?;
         return Ok(ExitCode::from(2));
     };
     let (section, bytes) = biggest_section(largest);

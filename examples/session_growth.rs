@@ -13,23 +13,22 @@ use std::env;
 use std::error::Error;
 use std::io::{self, Write as _};
 
-use anyclaude_traces::Kind;
-use anyclaude_traces::Recording;
-use anyclaude_traces::Store;
+use anyclaude_traces::{Kind, Recording, RecordingBuilder, Request};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Recording { mut requests, skipped, .. } = Recording::read(&Store::default(), env::args_os().skip(1));
-    for error in &skipped {
+    let recording = env::args_os().skip(1).fold(Recording::builder(), RecordingBuilder::root).open()?;
+    for error in recording.skipped() {
         writeln!(io::stderr(), "skipped {error}")?;
     }
-    requests.retain(|request| request.kind == Kind::Conversation);
+    let is_conversation = |request: &&Request| request.kind == Kind::Conversation;
+    let mut requests: Vec<&Request> = recording.requests().iter().filter(is_conversation).collect();
     // They come in order of time; a stable sort keeps that within each session.
     requests.sort_by(|a, b| a.session.cmp(&b.session));
 
     let mut csv = csv::Writer::from_writer(io::stdout().lock());
     csv.write_record(["session", "thread", "timestamp", "message_count", "body_bytes", "added_bytes"])?;
     let mut newest_of_thread = HashMap::new();
-    for request in &requests {
+    for request in requests {
         let body_bytes = request.sizes.body_bytes;
         let before = newest_of_thread.insert(&request.thread, body_bytes);
         csv.write_record([

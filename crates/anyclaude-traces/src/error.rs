@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a file is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -98,16 +99,20 @@ impl std::error::Error for ParseError {}
 /// A file or folder that could not be used. Never fatal to the others.
 ///
 /// ```
-/// use anyclaude_traces::Recording;
-/// use anyclaude_traces::SkipReason;
 /// use anyclaude_traces::Store;
+/// use anyclaude_traces::SkipReason;
+/// use anyclaude_traces::recording::RequestSet;
 ///
-/// let recording = Recording::read(&Store::default(), ["../../testdata/damaged/truncated-in-a-string.json"]);
-/// let error = &recording.skipped[0];
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// std::fs::write(folder.join("cut.json"), r#"{"request": {"body": {"model": "#)?;
+/// let set = RequestSet::read(&Store::default(), [folder]);
+/// let error = &set.skipped[0];
 /// assert_eq!(error.reason(), SkipReason::Truncated);
-/// assert!(error.to_string().ends_with("truncated-in-a-string.json: the file ends inside a value at byte 265 (line 11)"));
+/// assert!(error.to_string().ends_with("cut.json: the file ends inside a value at byte 31 (line 1)"));
+/// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {kind}", path.display())]
 pub struct Error {
     path: PathBuf,
@@ -143,6 +148,22 @@ pub enum ErrorKind {
     NotRegular,
 }
 
+impl Clone for ErrorKind {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Parse(error) => Self::Parse(error.clone()),
+            // Of the system's errors the number says all; others keep their sort and words.
+            Self::Io(error) => Self::Io(error.raw_os_error().map_or_else(
+                || io::Error::new(error.kind(), error.to_string()),
+                io::Error::from_raw_os_error,
+            )),
+            Self::TooLarge { bytes, limit } => Self::TooLarge { bytes: *bytes, limit: *limit },
+            Self::OutOfMemory { bytes } => Self::OutOfMemory { bytes: *bytes },
+            Self::NotRegular => Self::NotRegular,
+        }
+    }
+}
+
 impl Error {
     pub(crate) fn new(path: impl Into<PathBuf>, kind: impl Into<ErrorKind>) -> Self {
         Self { path: path.into(), kind: kind.into() }
@@ -174,7 +195,7 @@ impl Error {
 }
 
 /// A file that was left out, as the JSON output lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Skipped {

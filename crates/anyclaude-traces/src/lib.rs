@@ -1,32 +1,118 @@
-//! Reads what anyclaude recorded, and says what is in it.
+//! Reads what anyclaude recorded, and says why a local model is slow.
 //!
 //! anyclaude is a proxy that lets Claude Code talk to LM Studio and other local
-//! backends. With debug on it writes every request as a JSON file: a *trace*.
-//! This crate reads traces (every one of them: truncated, hostile or huge, a bad
-//! file never hides a good one), measures them exactly, and compares them.
+//! backends. With debug on it writes every request as a JSON file: a *trace*, and what
+//! happened to it to a log. This crate reads both, measures prompts exactly, works out
+//! where the time of each request went, and compares models.
 //!
-//! There is one way through: [`store`] finds and reads files, [`trace`] parses
-//! each in one pass, [`gather`] makes [`Request`]s of them, with sessions and
-//! threads, [`log`] parses logs, [`join`] gives requests the models and times
-//! that the logs tell, and [`summary`], [`show`], [`diff`], [`timing`], [`prefix`],
-//! [`explain`] and [`report`] are pure functions from requests to serialisable
-//! results. [`Recording`] does all but the last:
+//! # Parse one file
+//!
+//! [`TraceRecord`] holds the sizes and names of one trace, and none of its text:
+//!
+//! ```
+//! use anyclaude_traces::TraceRecord;
+//!
+//! let trace = br#"{"mode": "lmstudio", "request": {"body": {
+//!     "system": "Be brief.",
+//!     "tools": [{"name": "Bash"}],
+//!     "messages": [{"role": "user", "content": "Hello"}]}}}"#;
+//! let record = TraceRecord::from_slice(trace)?;
+//! assert_eq!((record.sizes.system_chars, record.sizes.tool_count), (9, 1));
+//! # Ok::<(), anyclaude_traces::error::ParseError>(())
+//! ```
+//!
+//! [`TraceRecord::from_path`] does the same to a file.
+//!
+//! # Open a recording
+//!
+//! [`Recording::open`] reads all traces of a folder, joins them with the logs beside them,
+//! and makes [`Request`]s: with sessions, models, times, and what the time was spent on.
+//! A file that cannot be used hides no other; it is in [`Recording::skipped`].
 //!
 //! ```
 //! use anyclaude_traces::Recording;
-//! use anyclaude_traces::Store;
 //!
-//! let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-//! let largest = recording.requests.iter().max_by_key(|request| request.sizes.body_bytes);
-//! assert!(largest.is_some_and(|request| request.sizes.body_bytes > 10_000));
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path();
+//! # std::fs::create_dir(root.join("traces"))?;
+//! # for (name, model) in [("a", "gpt-oss-20b"), ("b", "qwen3-coder-30b")] {
+//! #     let trace = format!(r#"{{"request": {{"body": {{"model": "{model}", "messages": [{{"role": "user",
+//! #         "content": "Hello"}}], "tools": [{{"name": "Bash"}}]}}}}}}"#);
+//! #     std::fs::write(root.join("traces").join(name).with_extension("json"), trace)?;
+//! # }
+//! // The root is `~/.anyclaude`, where anyclaude writes `traces/` and `logs/`.
+//! let recording = Recording::open(root)?;
+//! for request in recording.requests() {
+//!     let ttft_ms = request.timing.as_ref().and_then(|timing| timing.ttft_ms);
+//!     println!("{:?}: {} bytes, first token after {ttft_ms:?} ms", request.model, request.sizes.body_bytes);
+//! }
+//! for error in recording.skipped() {
+//!     eprintln!("skipped {error}");
+//! }
+//! # assert_eq!(recording.requests().len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Sizes are bytes of compact JSON, times are whole milliseconds, and what is
-//! unknown is `None`, never 0. The library prints nothing, asks no clock and no
-//! environment, and opens no connection.
+//! [`Recording::builder`] takes more roots and logs, bounds in time, and names of models
+//! that no log tells.
+//!
+//! # Ask a question
+//!
+//! Each question is one call. Its answer is a value that serialises to JSON:
+//!
+//! ```
+//! # use anyclaude_traces::Recording;
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path();
+//! # for (name, system) in [("a", "Be brief."), ("b", "Be very brief.")] {
+//! #     let trace = format!(r#"{{"request": {{"body": {{"system": "{system}", "tools": [{{"name": "Bash"}}],
+//! #         "messages": [{{"role": "user", "content": "Hello"}}]}}}}}}"#);
+//! #     std::fs::write(root.join(name).with_extension("json"), trace)?;
+//! # }
+//! # let recording = Recording::builder().root(root).label("gpt-oss-20b", root.join("a.json"))
+//! #     .label("qwen3-coder-30b", root.join("b.json")).open()?;
+//! let summary = recording.summary()?;
+//! println!("{} requests, the largest tool is {:?}", summary.totals.requests, summary.largest_tools[0].name);
+//!
+//! let found = recording.explain("gpt-oss", "qwen3")?;
+//! println!("{}", found.verdict.headline);
+//! println!("{}", serde_json::to_string_pretty(&recording.diff("gpt-oss", "qwen3")?)?);
+//! # assert_eq!(summary.totals.requests, 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | question | call | answer |
+//! |:--|:--|:--|
+//! | What was there? | [`list`](Recording::list) | [`RequestList`](analysis::list::RequestList) |
+//! | What did the sessions look like? | [`summary`](Recording::summary) | [`Summary`](analysis::summary::Summary) |
+//! | How long did everything take? | [`timing`](Recording::timing) | [`TimingReport`](analysis::timing::TimingReport) |
+//! | What could a prompt cache reuse, and what broke it? | [`prefix`](Recording::prefix) | [`PrefixReport`](analysis::prefix::PrefixReport) |
+//! | What is in one request? | [`show`](Recording::show) | [`RequestDetail`](analysis::show::RequestDetail) |
+//! | What differs between two? | [`diff`](Recording::diff) | [`Diff`](analysis::diff::Diff) |
+//! | Why is one model slower? | [`explain`](Recording::explain) | [`Explanation`](analysis::explain::Explanation) |
+//! | What costs time, and what to do? | [`findings`](Recording::findings) | [`Finding`](findings::Finding) |
+//! | Everything on a page? | [`report`](Recording::report) | [`Report`](analysis::report::Report) |
+//!
+//! A test of your own program needs no files: [`Request::builder`] puts requests
+//! together, and the functions in [`analysis`] take them.
+//!
+//! # What always holds
+//!
+//! Sizes are bytes of compact JSON, times are whole milliseconds, and what is unknown is
+//! `None`, never 0. Each number is computed once, in one place. No order depends on a
+//! hash: requests come by time, then path. The library prints nothing, asks no clock and
+//! no environment, opens no connection, does not panic on what a file holds, and has no
+//! `unsafe`. Only [`read`] touches the disk.
+//!
+//! The way through: [`read`] finds and opens files, [`formats`] parses each in one pass,
+//! [`recording`] makes requests of them, [`prompt_cache`] simulates what could be reused,
+//! [`cost`] parts the time, [`select`] chooses what a question is about, and
+//! [`analysis`] and [`findings`] answer it. [`ask`] connects them.
 
 pub mod analysis;
+pub mod ask;
 pub mod cost;
+mod deserialize;
 pub mod error;
 pub mod findings;
 pub mod formats;
@@ -43,11 +129,12 @@ pub mod tokens;
 /// is renamed, goes, or changes its meaning; not when one is added.
 pub const SCHEMA_VERSION: u32 = 1;
 
+pub use ask::{Recording, RecordingBuilder};
 pub use error::{Error, SkipReason};
+pub use formats::record::TraceRecord;
 pub use model::request::{Kind, Request};
 pub use model::time::Timestamp;
 pub use read::Store;
-pub use recording::Recording;
 
 #[cfg(test)]
 mod tests {

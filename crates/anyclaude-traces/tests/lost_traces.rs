@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use anyclaude_traces::model::timing::Confidence;
-use anyclaude_traces::{Recording, Store, Timestamp};
+use anyclaude_traces::recording::RequestSet;
+use anyclaude_traces::{Store, Timestamp};
 use proptest::prelude::*;
 use support::{Fate, Form, Plan, Truth, write_log};
 
@@ -85,7 +86,7 @@ proptest! {
         let written = write_traces(root.path(), &plans, &truths, &lost, &gaps);
 
         let store = Store::default();
-        let mut recording = Recording::read(&store, [root.path().join("traces")]);
+        let mut recording = RequestSet::read(&store, [root.path().join("traces")]);
         let always = "2000-01-01T00:00:00Z".parse().unwrap()..="2100-01-01T00:00:00Z".parse().unwrap();
         recording.join_logs(&store, &[root.path().to_owned()], always, &[]);
         let mut joined = 0;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::request::{Request, TokenMethod};
 
 /// The threads of some requests in a context window of one size.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ContextReport {
@@ -19,7 +19,7 @@ pub struct ContextReport {
 }
 
 /// A thread in a context window.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ThreadContext {
@@ -50,14 +50,11 @@ pub struct ThreadContext {
 /// window of so many tokens. Requests whose tokens are unknown do not count.
 ///
 /// ```
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let requests: Vec<&Request> = recording.requests.iter().collect();
-/// let found = anyclaude_traces::analysis::context_window::context(&requests, 32_768);
-/// assert!(found.threads.iter().all(|thread| thread.headroom_tokens <= 32_768));
+/// use anyclaude_traces::Request;
+/// use anyclaude_traces::analysis::context_window::context;
+///
+/// let request = Request::builder("a.json").build();
+/// assert!(context(&[&request], 32_768).threads.is_empty(), "its tokens were not counted");
 /// ```
 #[must_use]
 pub fn context(requests: &[&Request], context_tokens: u64) -> ContextReport {

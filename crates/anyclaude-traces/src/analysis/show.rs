@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
-use crate::analysis::content::{Block, Content, Parameter};
+use crate::analysis::content::{Block, Content, ParameterValue};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse};
 use crate::findings::Finding;
 use crate::model::request::Request;
 
 /// One request, taken apart.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RequestDetail {
@@ -31,13 +31,13 @@ pub struct RequestDetail {
     /// Its messages.
     pub messages: Vec<ShownMessage>,
     /// Every other member of the body, by its name.
-    #[serde(serialize_with = "by_name")]
+    #[serde(serialize_with = "by_name", deserialize_with = "crate::deserialize::parameters")]
     #[cfg_attr(feature = "schema", schemars(schema_with = "crate::schema::parameters"))]
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<ShownParameter>,
 }
 
 /// A block of the system prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownSystem {
@@ -51,7 +51,7 @@ pub struct ShownSystem {
 }
 
 /// A tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownTool {
@@ -67,7 +67,7 @@ pub struct ShownTool {
 }
 
 /// A message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownMessage {
@@ -79,7 +79,17 @@ pub struct ShownMessage {
     pub blocks: Vec<Block>,
 }
 
-fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::Ok, S::Error> {
+/// A member of the body other than system, tools and messages.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ShownParameter {
+    /// Its name.
+    pub name: String,
+    /// Its value, or the size of it.
+    pub value: ParameterValue,
+}
+
+fn by_name<S: Serializer>(parameters: &[ShownParameter], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(parameters.iter().map(|parameter| (&parameter.name, &parameter.value)))
 }
 
@@ -88,26 +98,29 @@ fn by_name<S: Serializer>(parameters: &[Parameter], serializer: S) -> Result<S::
 /// ```
 /// use anyclaude_traces::analysis::content::Content;
 /// use anyclaude_traces::analysis::show::show;
+/// use anyclaude_traces::formats::anyclaude::trace::parse;
+/// use anyclaude_traces::Request;
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let request = recording.requests[0].clone();
+/// let trace = br#"{"request": {"body": {"model": "m", "tools": [{"name": "Bash"}]}}}"#;
 /// let mut content = Content::sizes();
-/// Store::default().read_one(request.path.as_ref(), &mut content)?;
-/// let shown = show(request, content);
+/// let request = Request::from_record("a.json", parse(trace, &mut content)?);
+/// let shown = show(request, content, None, Vec::new());
 /// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
-/// # Ok::<(), anyclaude_traces::Error>(())
+/// # Ok::<(), anyclaude_traces::error::ParseError>(())
 /// ```
 #[must_use]
-pub fn show(request: Request, content: Content) -> RequestDetail {
+pub fn show(
+    request: Request,
+    content: Content,
+    price_list: Option<ToolCosts>,
+    findings: Vec<Finding>,
+) -> RequestDetail {
     let mut tools: Vec<ShownTool> = content.tools.into_iter().map(shown_tool).collect();
     tools.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.name.cmp(&b.name)));
     let mcp_servers = tools::servers(tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
     let system = content.system.into_iter();
     let messages = content.messages.into_iter();
+    let parameters = content.parameters.into_iter();
     RequestDetail {
         request,
         system: system
@@ -115,12 +128,12 @@ pub fn show(request: Request, content: Content) -> RequestDetail {
             .collect(),
         tools,
         mcp_servers,
-        price_list: None,
-        findings: Vec::new(),
+        price_list,
+        findings,
         messages: messages
             .map(|message| ShownMessage { role: message.role, bytes: message.bytes, blocks: message.blocks })
             .collect(),
-        parameters: content.parameters,
+        parameters: parameters.map(|one| ShownParameter { name: one.name, value: one.value }).collect(),
     }
 }
 

@@ -1,10 +1,11 @@
 //! Requests → the answer to "what did this session look like": groups, the
 //! biggest tools, the growth of sessions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
@@ -16,7 +17,7 @@ use crate::model::scope::Scope;
 use crate::model::time::Timestamp;
 
 /// What [`summarize`] finds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Summary {
@@ -25,7 +26,7 @@ pub struct Summary {
     /// All of them in one.
     pub totals: Totals,
     /// How many requests in the same time are of kinds that are left out.
-    pub other_kinds: BTreeMap<&'static str, u64>,
+    pub other_kinds: BTreeMap<Cow<'static, str>, u64>,
     /// The requests by what [`summarize`] was told to group by.
     pub groups: Vec<Group>,
     /// Every tool, largest first.
@@ -44,7 +45,7 @@ pub struct Summary {
 }
 
 /// How the prompt of a session grew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SessionGrowth {
@@ -71,23 +72,27 @@ pub struct SessionGrowth {
 /// are the files that could not be used.
 ///
 /// ```
-/// use anyclaude_traces::model::scope::{KindFilter, Scope};
 /// use anyclaude_traces::analysis::summary::summarize;
 /// use anyclaude_traces::model::group::Grouping;
+/// use anyclaude_traces::model::scope::{KindFilter, Scope};
+/// use anyclaude_traces::{Kind, Request};
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let all: Vec<&Request> = recording.requests.iter().collect();
-/// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), recording.requests.len() as u64);
-/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model());
+/// let requests = [Request::builder("a.json").tool("Bash", 900).build(), Request::builder("b.json").build()];
+/// let all: Vec<&Request> = requests.iter().collect();
+/// let scope = Scope::new(None, None, KindFilter::Only(Kind::Conversation), 2);
+/// let summary = summarize(scope, &all, Vec::new(), &Grouping::by_model(), None, Vec::new());
 /// assert_eq!(summary.largest_tools[0].name.as_deref(), Some("Bash"));
-/// assert!(summary.totals.requests < all.len() as u64, "the rest is counted: {:?}", summary.other_kinds);
+/// assert_eq!((summary.totals.requests, summary.other_kinds["background"]), (1, 1));
 /// ```
 #[must_use]
-pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, grouping: &Grouping) -> Summary {
+pub fn summarize(
+    scope: Scope,
+    requests: &[&Request],
+    skipped: Vec<Skipped>,
+    grouping: &Grouping,
+    price_list: Option<ToolCosts>,
+    findings: Vec<Finding>,
+) -> Summary {
     let (chosen, others): (Vec<&Request>, Vec<&Request>) =
         requests.iter().partition(|request| scope.kind.admits(request.kind));
     let largest_tools = tools::largest(chosen.iter().copied());
@@ -100,9 +105,9 @@ pub fn summarize(scope: Scope, requests: &[&Request], skipped: Vec<Skipped>, gro
         other_kinds: count_kinds(others),
         largest_tools,
         mcp_servers,
-        price_list: None,
+        price_list,
         sessions,
-        findings: Vec::new(),
+        findings,
         skipped,
     }
 }

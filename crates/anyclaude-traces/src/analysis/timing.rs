@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Skipped;
 use crate::model::group::{Group, Grouping};
@@ -17,7 +17,7 @@ use crate::recording::join::{Joined, UnmatchedLogRequest};
 const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// What [`timing`] finds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimingReport {
@@ -47,7 +47,7 @@ pub struct TimingReport {
 ///
 /// Before is what Claude Code sent, by the trace; after is what the debug log's
 /// `[Prompt Overhead]` says, which counts UTF-16 units and rounds up to 4.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Edit {
@@ -88,25 +88,16 @@ pub const MEASURES: [Measure; 16] = [
 /// kinds in the same time, which take part in speeds only.
 ///
 /// ```
-/// use anyclaude_traces::model::scope::{KindFilter, Scope};
-/// use anyclaude_traces::model::group::Grouping;
+/// use anyclaude_traces::Request;
 /// use anyclaude_traces::analysis::timing::timing;
+/// use anyclaude_traces::model::group::Grouping;
+/// use anyclaude_traces::model::scope::{KindFilter, Scope};
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let store = Store::default();
-/// # let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
-/// # let window = "2025-10-01T00:00:00Z".parse()?..="2025-12-01T00:00:00Z".parse()?;
-/// # recording.join_logs(&store, &[], window, &[]);
-/// let scope = Scope::new(None, None, KindFilter::All, recording.requests.len() as u64);
-/// let Recording { requests, joined, .. } = recording;
-/// let groups_kind = KindFilter::Only(Kind::Conversation);
-/// let found = timing(scope, requests, &[], &joined, Vec::new(), groups_kind, &Grouping::by_model());
-/// assert!(found.requests.iter().any(|request| request.timing.is_some()));
-/// assert!(found.missing.iter().any(|sentence| sentence.contains("ANYCLAUDE_DEBUG=2")));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let request = Request::builder("a.json").tool("Bash", 900).timing(|times| times.ttft_ms = Some(535)).build();
+/// let scope = Scope::new(None, None, KindFilter::All, 1);
+/// let (joined, by_model) = (Default::default(), Grouping::by_model());
+/// let found = timing(scope, vec![request], &[], &joined, Vec::new(), KindFilter::All, &by_model);
+/// assert_eq!((found.groups.len(), found.requests.len()), (1, 1));
 /// ```
 #[must_use]
 pub fn timing(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analysis::tools::server;
 use crate::error::Error;
@@ -14,7 +14,7 @@ use crate::select::Selection;
 use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, read_scales, scaled};
 
 /// The tools of some requests by what they cost, and which of them were never used.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolCosts {
@@ -42,7 +42,7 @@ pub struct ToolCosts {
 }
 
 /// A tool, and what it costs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolCost {
@@ -62,7 +62,7 @@ pub struct ToolCost {
 }
 
 /// An MCP server, and what its tools cost.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerPrice {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::request::Request;
 
@@ -22,7 +22,7 @@ pub fn server(tool: &str) -> Option<&str> {
 }
 
 /// A tool and the requests that carry it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolUse {
@@ -35,7 +35,7 @@ pub struct ToolUse {
 }
 
 /// An MCP server's tools in one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerUse {
@@ -51,13 +51,11 @@ pub struct ServerUse {
 /// order of time.
 ///
 /// ```
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let tools = anyclaude_traces::analysis::tools::largest(recording.requests.iter());
-/// assert!(tools[0].bytes >= tools[1].bytes);
+/// use anyclaude_traces::Request;
+/// use anyclaude_traces::analysis::tools::largest;
+///
+/// let requests = [Request::builder("a.json").tool("Bash", 900).tool("Task", 2000).build()];
+/// assert_eq!(largest(requests.iter())[0].name.as_deref(), Some("Task"));
 /// ```
 #[must_use]
 pub fn largest<'a>(requests: impl DoubleEndedIterator<Item = &'a Request>) -> Vec<ToolUse> {

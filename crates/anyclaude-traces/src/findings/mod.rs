@@ -41,7 +41,7 @@ mod volatile_opening;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use input::{FindingsInput, MoreSlots, find_in};
 pub use statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue};
@@ -51,14 +51,13 @@ use crate::model::request::TracePath;
 use scene::Scene;
 
 /// One thing that costs time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Finding {
     /// Which rule found it.
     pub kind: FindingKind,
-    /// What broke the prompt cache; only of kind `cache_broken`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What broke the prompt cache; `None` but for kind `cache_broken`.
     pub cause: Option<Cause>,
     /// The model whose requests it is about; `None` where it is unknown, or several.
     pub model: Option<Arc<str>>,
@@ -77,7 +76,7 @@ pub struct Finding {
 }
 
 /// The rules, by the name of what they find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -125,7 +124,7 @@ pub enum FindingKind {
 }
 
 /// What a cost rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -140,6 +140,7 @@ impl Display for Clock {
 impl Display for Evidence {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(text) => f.write_str(text),
             Self::ProxySlow { model, requests, proxy_ms, wall_ms, truncated, edited } => {
                 write!(
                     f,
@@ -424,14 +425,18 @@ impl Display for Evidence {
                     None => f.write_str("; the log does not say why."),
                 }
             }
-            Self::Counting { model, requests, median_ms } => write!(
-                f,
-                "{} that only asked how many tokens a prompt has made {} read the prompt and write an answer, {} \
-                 each in the median.",
-                Count(*requests, "request"),
-                Name(model),
-                Ms(*median_ms),
-            ),
+            Self::Counting { model, requests, median_ms } => {
+                write!(
+                    f,
+                    "{} that only asked how many tokens a prompt has made {} read the prompt and write an answer",
+                    Count(*requests, "request"),
+                    Name(model),
+                )?;
+                match requests {
+                    1 => write!(f, ", which took {}.", Ms(*median_ms)),
+                    _ => write!(f, ", which took {} each (median).", Ms(*median_ms)),
+                }
+            }
             Self::CompactionLoop { continuations, within_turns, tokens, read_ms, summary_ms } => {
                 write!(
                     f,
@@ -462,6 +467,7 @@ impl Display for Evidence {
 impl Display for Advice {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(text) => f.write_str(text),
             Self::LowerDebugLevel { high, low, gain_ms } => write!(
                 f,
                 "Record at debug level {high} only while you measure: level {low} saves {} of each request.",

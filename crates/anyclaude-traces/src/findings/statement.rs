@@ -1,8 +1,9 @@
 //! What findings say, as values. `prose` has the words.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
 use crate::model::time::Timestamp;
@@ -11,6 +12,8 @@ use crate::model::time::Timestamp;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Evidence {
+    /// A sentence that was read back from JSON.
+    Text(String),
     /// The proxy takes a large share of the time.
     ProxySlow {
         /// The model.
@@ -290,6 +293,8 @@ pub enum Evidence {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Advice {
+    /// A sentence that was read back from JSON.
+    Text(String),
     /// Record at a lower debug level.
     LowerDebugLevel {
         /// The level that is slow.
@@ -438,20 +443,20 @@ pub struct Server {
 }
 
 /// A setting to paste.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Setting {
     /// The file that holds it.
-    pub file: &'static str,
+    pub file: Cow<'static, str>,
     /// Its name there; the members on the way to it are parted by dots.
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     /// What it should be.
     pub value: SettingValue,
 }
 
 /// The value of a setting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 #[non_exhaustive]
@@ -465,7 +470,7 @@ pub enum SettingValue {
 impl Setting {
     /// One in Claude Code's own settings.
     pub(super) fn of_claude_code(key: &'static str, value: SettingValue) -> Self {
-        Self { file: "~/.claude/settings.json", key, value }
+        Self { file: "~/.claude/settings.json".into(), key: key.into(), value }
     }
 }
 

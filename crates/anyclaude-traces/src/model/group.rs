@@ -1,11 +1,12 @@
 //! Requests that have something in common, and how their measures are spread.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::measure::{Measure, Value};
 use crate::model::request::Request;
@@ -14,7 +15,7 @@ use crate::model::time::Timestamp;
 use crate::model::{Speeds, TimeBreakdown};
 
 /// Counts over all requests.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Totals {
@@ -123,18 +124,18 @@ impl Grouping {
     /// By a name; the group with most requests comes first.
     ///
     /// ```
-    /// use anyclaude_traces::model::measure::Measure;
+    /// use anyclaude_traces::Request;
     /// use anyclaude_traces::model::group::Grouping;
+    /// use anyclaude_traces::model::measure::Measure;
     ///
-    /// # use anyclaude_traces::Kind;
-    /// # use anyclaude_traces::Recording;
-    /// # use anyclaude_traces::Request;
-    /// # use anyclaude_traces::Store;
-    /// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-    /// let all: Vec<&Request> = recording.requests.iter().collect();
+    /// let of = |mode, bytes| {
+    ///     Request::builder("a.json").mode(mode).sizes(|sizes| sizes.body_bytes = bytes).build()
+    /// };
+    /// let requests = [of("lmstudio", 900), of("lmstudio", 1100), of("claude", 700)];
+    /// let all: Vec<&Request> = requests.iter().collect();
     /// let groups = Grouping::by_name(|request| request.mode.clone()).groups(&all, &[], &[Measure::BodyBytes]);
     /// assert_eq!(groups[0].name.as_deref(), Some("lmstudio"));
-    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min <= bytes.p50));
+    /// assert!(groups[0].stats(Measure::BodyBytes).is_some_and(|bytes| bytes.min < bytes.max));
     /// ```
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
@@ -171,10 +172,10 @@ pub(crate) fn totals(requests: &[&Request], skipped: usize) -> Totals {
 
 pub(crate) fn count_kinds<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
-) -> BTreeMap<&'static str, u64> {
+) -> BTreeMap<Cow<'static, str>, u64> {
     let mut counts = BTreeMap::new();
     for request in requests {
-        *counts.entry(request.kind.name()).or_default() += 1;
+        *counts.entry(Cow::Borrowed(request.kind.name())).or_default() += 1;
     }
     counts
 }

@@ -1,10 +1,10 @@
 //! What the proxy's log tells of one request, beside its times: evidence for the
 //! cost model and for findings.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Facts from the lines of one request in the debug log. Unknown is `None`, never 0.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LogFacts {
     /// Prompt tokens that the backend took from its cache, by its own count. A process
@@ -38,7 +38,7 @@ pub struct LogFacts {
 
 /// The proxy dropped old messages because the prompt exceeded the context that it
 /// believes the model has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Truncation {
     /// Tokens of the prompt before, by the proxy's own count.
@@ -55,7 +55,7 @@ pub struct Truncation {
 
 /// One change that the proxy made to a request before it sent it. The trace shows the
 /// request without it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "edit", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ProxyEdit {

@@ -7,6 +7,7 @@ pub(crate) mod intern;
 mod log_facts;
 pub mod measure;
 pub mod request;
+mod request_draft;
 mod response;
 mod reuse;
 pub mod scope;
@@ -19,6 +20,7 @@ pub mod timing;
 
 pub use identity::Identity;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
+pub use request_draft::RequestDraft;
 pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
 pub use side_name::SideName;

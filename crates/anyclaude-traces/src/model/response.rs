@@ -1,9 +1,9 @@
 //! What a recorded response says.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the response says of itself. Recorded in mode `claude` only.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Response {

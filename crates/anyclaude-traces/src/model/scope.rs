@@ -1,12 +1,12 @@
 //! Which requests an answer is about.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::request::Kind;
 use crate::model::time::Timestamp;
 
 /// Which requests an answer is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Scope {

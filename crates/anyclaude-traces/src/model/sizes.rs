@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Sizes of a request's prompt. Bytes are of compact JSON: a value's own bytes
 /// as they stand in the file, less the white space outside strings.
 ///
 /// `system_bytes + tools_bytes + messages_bytes + other_bytes == body_bytes`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Sizes {

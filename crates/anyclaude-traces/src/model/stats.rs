@@ -1,10 +1,10 @@
 //! Aggregates by nearest rank.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How a measure is spread over requests. Every figure is the value of one of
 /// them: percentile p is the ⌈p·n⌉-th of the sorted values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Stats"))]
 #[non_exhaustive]
 pub struct Stats<T> {

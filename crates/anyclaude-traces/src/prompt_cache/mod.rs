@@ -30,7 +30,7 @@ pub(crate) mod viewer;
 
 use std::num::NonZeroUsize;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use element_text::element_text;
 pub use observe::PrefixVisitor;
@@ -41,7 +41,7 @@ pub use tokens::{AnswerTokens, cached_tokens};
 pub use view::{UnknownEdit, View};
 
 /// In which order the model's chat template puts the prompt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
@@ -77,7 +77,7 @@ impl Default for CacheOptions {
 }
 
 /// The cache that was simulated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SimulatedCache {

@@ -58,12 +58,21 @@ pub struct TraceFile {
 /// ```
 /// use anyclaude_traces::read::Store;
 ///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # let trace = |n: u32| format!(
+/// #     r#"{{"timestamp": "2025-11-16T03:20:0{n}.000Z", "request": {{"body": {{"system": "Be brief.",
+/// #         "tools": [{{"name": "Bash"}}], "messages": [{{"role": "user", "content": "Hello {n}"}}]}}}}}}"#
+/// # );
+/// # std::fs::write(folder.join("a.json"), trace(1))?;
+/// # std::fs::write(folder.join("b.json"), trace(2))?;
 /// let store = Store::default();
-/// let (sources, _) = store.find(["../../testdata/home/.anyclaude/traces"]);
+/// let (sources, _) = store.find([folder]);
 /// let errors = store.scan(&sources, || (), |file, ()| {
 ///     assert!(file.record.sizes.body_bytes > 0);
 /// });
-/// assert!(errors.is_empty());
+/// assert!(errors.is_empty() && sources.len() == 2);
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -185,6 +194,18 @@ impl Store {
     /// When the file cannot be read or is no trace (any more).
     pub fn read_one<V: Visit>(&self, path: &Path, visit: &mut V) -> Result<TraceFile, Error> {
         Reader::new(self).read(&Source { path: Arc::from(path) }, visit)
+    }
+}
+
+impl TraceRecord {
+    /// Reads and parses the file of one trace, of up to 1 GiB. A missing timestamp is
+    /// taken from the file's name.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or is no trace.
+    pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Store::default().read_one(path.as_ref(), &mut ()).map(|file| file.record)
     }
 }
 

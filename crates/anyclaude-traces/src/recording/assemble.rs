@@ -10,7 +10,7 @@ use crate::model::intern::Interner;
 use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
-use crate::model::{Identity, SpeedSample, ToolSize};
+use crate::model::{Identity, ToolSize};
 use crate::read::TraceFile;
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
@@ -71,6 +71,51 @@ impl RequestBuilder {
         requests.shrink_to_fit();
         requests
     }
+}
+
+impl Request {
+    /// The request that one trace holds, without what only others tell: its thread, and
+    /// its session where it names none.
+    ///
+    /// ```
+    /// use anyclaude_traces::{Request, TraceRecord};
+    ///
+    /// let trace = br#"{"request": {"body": {"model": "m", "tools": [{"name": "Bash"}]}}}"#;
+    /// let request = Request::from_record("a.json", TraceRecord::from_slice(trace)?);
+    /// assert_eq!(request.tools[0].bytes, 15);
+    /// # Ok::<(), anyclaude_traces::error::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn from_record(path: impl Into<PathBuf>, mut record: TraceRecord) -> Self {
+        let tools = std::mem::take(&mut record.tools).into();
+        from_record(TracePath(Arc::from(path.into())), record, tools).0
+    }
+}
+
+/// The request of a record, and its body's identity.
+fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> (Request, Option<Identity>) {
+    let trace_names_model = record.mode.as_deref() == Some("claude");
+    let model = record.requested_model.clone().filter(|_| trace_names_model);
+    let request = Request {
+        timestamp: record.timestamp,
+        mode: record.mode,
+        kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count),
+        session: record.sender.session_id,
+        endpoint: record.endpoint,
+        client_version: record.sender.client_version,
+        agent: record.sender.agent,
+        parent_agent: record.sender.parent_agent,
+        requested_model: record.requested_model,
+        model_source: model.is_some().then_some(ModelSource::Trace),
+        model,
+        sizes: record.sizes,
+        max_tokens: record.max_tokens,
+        stream: record.stream,
+        response: record.response,
+        tools,
+        ..Request::empty(path)
+    };
+    (request, record.body)
 }
 
 /// A request that knows no session but one that the trace names.
@@ -138,41 +183,8 @@ fn pair(unassigned: &mut [UnassignedRequest]) -> bool {
 
 impl UnassignedRequest {
     fn new(path: Arc<Path>, record: TraceRecord, tools: Arc<[ToolSize]>, place: Place) -> Self {
-        let path = TracePath(path);
-        let trace_names_model = record.mode.as_deref() == Some("claude");
-        let model = record.requested_model.clone().filter(|_| trace_names_model);
-        let request = Request {
-            paths: vec![path.clone()],
-            path,
-            timestamp: record.timestamp,
-            mode: record.mode,
-            kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count),
-            session: record.sender.session_id,
-            thread: None,
-            run: None,
-            endpoint: record.endpoint,
-            client_version: record.sender.client_version,
-            agent: record.sender.agent,
-            parent_agent: record.sender.parent_agent,
-            requested_model: record.requested_model,
-            model_source: model.is_some().then_some(ModelSource::Trace),
-            model,
-            sizes: record.sizes,
-            max_tokens: record.max_tokens,
-            stream: record.stream,
-            tokens: None,
-            timing: None,
-            join: None,
-            response: record.response,
-            tools,
-            process: None,
-            proxied: None,
-            log_facts: None,
-            speed_sample: SpeedSample::default(),
-            turn: 0,
-            concurrency: None,
-        };
-        Self { request, place, body: record.body.map(Box::new) }
+        let (request, body) = from_record(TracePath(path), record, tools);
+        Self { request, place, body: body.map(Box::new) }
     }
 
     /// Takes in the file that was written before the response came.

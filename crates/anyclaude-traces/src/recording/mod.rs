@@ -21,10 +21,11 @@ use crate::read::{LogFile, Order, Store, TraceFile};
 use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::{Joined, join};
 
-/// All requests of some folders and files.
+/// The requests of some folders and files, before anything is selected of them.
+/// [`Recording`](crate::Recording) goes the rest of the way.
 #[derive(Debug, Default)]
 #[non_exhaustive]
-pub struct Recording {
+pub struct RequestSet {
     /// The requests, by time, then path.
     pub requests: Vec<Request>,
     /// What could not be used.
@@ -33,16 +34,26 @@ pub struct Recording {
     pub joined: Joined,
 }
 
-impl Recording {
+impl RequestSet {
     /// Reads every trace at these paths.
     ///
     /// ```
-    /// use anyclaude_traces::recording::Recording;
+    /// use anyclaude_traces::recording::RequestSet;
     ///
-    /// let recording = Recording::read(&Default::default(), ["../../testdata/home/.anyclaude/traces"]);
-    /// for request in &recording.requests {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// # let trace = |n: u32| format!(
+    /// #     r#"{{"timestamp": "2025-11-16T03:20:0{n}.000Z", "request": {{"body": {{"system": "Be brief.",
+    /// #         "tools": [{{"name": "Bash"}}], "messages": [{{"role": "user", "content": "Hello {n}"}}]}}}}}}"#
+    /// # );
+    /// # std::fs::write(folder.join("a.json"), trace(1))?;
+    /// # std::fs::write(folder.join("b.json"), trace(2))?;
+    /// let set = RequestSet::read(&Default::default(), [folder]);
+    /// for request in &set.requests {
     ///     assert!(request.sizes.body_bytes >= request.sizes.tools_bytes);
     /// }
+    /// # assert_eq!(set.requests.len(), 2);
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     #[must_use]
     pub fn read<P: AsRef<Path>>(store: &Store, paths: impl IntoIterator<Item = P>) -> Self {
@@ -75,15 +86,23 @@ impl Recording {
     /// Logs that cannot be read are added to what was skipped.
     ///
     /// ```
-    /// use anyclaude_traces::Recording;
     /// use anyclaude_traces::Store;
+    /// use anyclaude_traces::recording::RequestSet;
     ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// # let trace = |n: u32| format!(
+    /// #     r#"{{"timestamp": "2025-11-16T03:20:0{n}.000Z", "request": {{"body": {{"system": "Be brief.",
+    /// #         "tools": [{{"name": "Bash"}}], "messages": [{{"role": "user", "content": "Hello {n}"}}]}}}}}}"#
+    /// # );
+    /// # std::fs::write(folder.join("a.json"), trace(1))?;
+    /// # std::fs::write(folder.join("b.json"), trace(2))?;
     /// let store = Store::default();
-    /// let mut recording = Recording::read(&store, ["../../testdata/home/.anyclaude/traces"]);
+    /// let mut set = RequestSet::read(&store, [folder]);
     /// let window = "2025-11-16T00:00:00Z".parse()?..="2025-11-17T00:00:00Z".parse()?;
-    /// recording.join_logs(&store, &[], window, &[]);
-    /// assert!(recording.requests.iter().any(|request| request.model.as_deref() == Some("openai/gpt-oss-20b")));
-    /// # Ok::<(), anyclaude_traces::model::time::InvalidTimestamp>(())
+    /// set.join_logs(&store, &[], window, &[]);
+    /// assert!(set.joined.runs.is_empty(), "there is no log beside these traces");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn join_logs(
         &mut self,

@@ -273,7 +273,7 @@ mod tests {
             let trace = format!(r#"{{"timestamp":"{stamp}","mode":"lmstudio","request":{{"body":{body}}}}}"#);
             std::fs::write(folder.path().join(format!("{minutes:04}.json")), trace).unwrap();
         }
-        let recording = crate::Recording::read(&crate::Store::default(), [folder.path()]);
+        let recording = crate::recording::RequestSet::read(&crate::Store::default(), [folder.path()]);
         let sessions: Vec<Arc<str>> =
             recording.requests.iter().map(|request| request.session.clone().unwrap()).collect();
         sessions.try_into().unwrap()

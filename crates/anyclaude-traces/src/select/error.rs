@@ -126,6 +126,9 @@ pub enum SelectError {
     /// Two models are compared, and fewer are known.
     #[error("two models are compared, and fewer are known here")]
     FewModels,
+    /// No request is selected.
+    #[error("no request is selected")]
+    NoRequest,
     /// There is no request at all.
     #[error("there is no request to compare")]
     NothingToCompare,

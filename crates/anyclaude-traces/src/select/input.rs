@@ -8,7 +8,7 @@ use super::error::{Result, SelectError};
 use super::reader::{Reader, all_time};
 use super::selector::{Field, Selector};
 use crate::read::paths;
-use crate::recording::Recording;
+use crate::recording::RequestSet;
 
 impl Reader {
     /// Reads what a user wrote. What is no path may be the whole name of a model.
@@ -35,8 +35,11 @@ impl Reader {
         let roots = &self.filter.roots;
         let traces = roots.iter().map(|root| root.join("traces"));
         let existing: Vec<PathBuf> = traces.filter(|traces| paths::is_folder(traces)).collect();
-        let mut recording =
-            if existing.is_empty() { Recording::default() } else { Recording::read(self.store(), &existing) };
+        let mut recording = if existing.is_empty() {
+            RequestSet::default()
+        } else {
+            RequestSet::read(self.store(), &existing)
+        };
         if let Some(window) = all_time() {
             recording.join_logs(self.store(), roots, window, &[]);
         }

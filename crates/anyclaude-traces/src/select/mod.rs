@@ -13,7 +13,9 @@ mod tokens;
 
 pub use error::{Result, SelectError};
 pub use filter::{Filter, Label};
+pub(crate) use pool::Pool;
 pub use reader::Reader;
 pub use selection::Selection;
 pub use selector::{Field, Selector};
+pub(crate) use sides::unreadable;
 pub use sides::{ALL_REQUESTS, FewModels, OneOrTwoSides, Side, Sides, faster_first, last_two_models};

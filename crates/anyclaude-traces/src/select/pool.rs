@@ -11,16 +11,16 @@ use crate::model::time::Timestamp;
 use crate::recording::join::Joined;
 
 /// What was read, before any scope.
-#[derive(Debug, Default)]
-pub(super) struct Pool {
-    pub(super) requests: Vec<Request>,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pool {
+    pub(crate) requests: Vec<Request>,
     /// What the filters keep out.
     pub(super) rest: Vec<Request>,
-    pub(super) skipped: Vec<Error>,
-    pub(super) joined: Joined,
+    pub(crate) skipped: Vec<Error>,
+    pub(crate) joined: Joined,
     /// Where it was looked for.
     pub(super) places: Vec<PathBuf>,
-    pub(super) seen: usize,
+    pub(crate) seen: usize,
     /// The kinds of all that was seen, and the newest of it, to say what there was.
     pub(super) kinds: BTreeMap<Kind, usize>,
     pub(super) newest: Option<Timestamp>,

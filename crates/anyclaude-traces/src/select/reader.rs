@@ -1,11 +1,10 @@
 //! Reads requests as a filter says.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::{Result, SelectError};
 use super::filter::Filter;
@@ -19,7 +18,7 @@ use crate::model::scope::{KindFilter, Scope};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts, element_text};
 use crate::read::{LogFile, Store, paths};
-use crate::recording::Recording;
+use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
 use crate::tokens::{PromptTokens, count_tokens};
 
@@ -46,11 +45,11 @@ pub struct Reader {
     /// Whether logs without traces will do.
     logs_suffice: bool,
     /// What all prompts are made of, where that is asked for.
-    prompts: Option<RefCell<Prompts>>,
+    prompts: Option<Mutex<Prompts>>,
     /// The cache that they pass through.
     cache: CacheOptions,
     /// Which labels named the model of some request, or why not yet.
-    label_hits: RefCell<Vec<Result<bool>>>,
+    label_hits: Mutex<Vec<Result<bool>>>,
 }
 
 impl Reader {
@@ -72,7 +71,7 @@ impl Reader {
             logs_suffice: false,
             prompts: None,
             cache: CacheOptions::default(),
-            label_hits: RefCell::new(filter.labels.iter().map(|_| Ok(false)).collect()),
+            label_hits: Mutex::new(filter.labels.iter().map(|_| Ok(false)).collect()),
             filter,
         })
     }
@@ -93,14 +92,30 @@ impl Reader {
     /// cache.
     #[must_use]
     pub fn with_costs(mut self, cache: CacheOptions) -> Self {
-        (self.prompts, self.cache) = (Some(RefCell::default()), cache);
+        (self.prompts, self.cache) = (Some(Mutex::default()), cache);
         self
     }
 
     /// What the prompts of all that was read are made of.
     #[must_use]
     pub fn into_prompts(self) -> Prompts {
-        self.prompts.map(RefCell::into_inner).unwrap_or_default()
+        self.prompts
+            .map(|prompts| prompts.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .unwrap_or_default()
+    }
+
+    /// Looks at what the prompts of all that was read are made of.
+    pub(crate) fn with_prompts<T>(&self, look: impl FnOnce(&Prompts) -> T) -> T {
+        match &self.prompts {
+            Some(prompts) => look(&locked(prompts)),
+            None => look(&Prompts::default()),
+        }
+    }
+
+    /// How the prompt cache is simulated.
+    #[must_use]
+    pub fn cache(&self) -> CacheOptions {
+        self.cache
     }
 
     /// What reads files for it.
@@ -141,7 +156,7 @@ impl Reader {
     }
 
     /// The scope of what was named and taken whole.
-    pub(super) fn whole_scope(&self, seen: u64) -> Scope {
+    pub(crate) fn whole_scope(&self, seen: u64) -> Scope {
         Scope::new(self.filter.since, self.filter.until, self.kind, seen)
     }
 
@@ -176,13 +191,43 @@ impl Reader {
             (None, Some(recorded)) => self.picked(recorded, selector)?,
             (None, none) => self.picked(none.insert(self.read_roots(Span::Whole)?), selector)?,
         };
-        self.scoped(pool, self.kind_of(selector), false)
+        self.scoped(pool, self.kind_of(selector, self.kind), false)
+    }
+
+    /// Everything below the roots, and at these paths besides.
+    pub(crate) fn read_all(&self, besides: &[PathBuf]) -> Result<Pool> {
+        let besides: Vec<&Path> = besides.iter().map(AsRef::as_ref).collect();
+        let mut pool = if besides.is_empty() { Pool::default() } else { self.read(&besides, Span::Whole)? };
+        if besides.is_empty() || !self.filter.roots.is_empty() {
+            pool.add(self.read_roots(Span::Whole)?);
+        }
+        self.check_labels()?;
+        Ok(pool)
+    }
+
+    /// What an input selects of what was read; a file or folder besides is read now.
+    pub(crate) fn select_among(
+        &self,
+        pool: &Pool,
+        selector: &Selector,
+        default_kind: KindFilter,
+    ) -> Result<Selection> {
+        let mut picked = self.picked(&mut pool.clone(), selector)?;
+        if let Some(path) = selector.path().filter(|_| picked.requests.is_empty()) {
+            picked = self.read(&[path], Span::Whole)?;
+        }
+        self.scoped(picked, self.kind_of(selector, default_kind), false)
     }
 
     /// A file that is named is taken whatever its kind.
-    fn kind_of(&self, selector: &Selector) -> KindFilter {
+    fn kind_of(&self, selector: &Selector, default_kind: KindFilter) -> KindFilter {
         let named_file = selector.path().is_some_and(|path| !paths::is_folder(path));
-        if named_file && self.filter.kind.is_none() { KindFilter::All } else { self.kind }
+        self.kind_or(if named_file { KindFilter::All } else { default_kind })
+    }
+
+    /// The kind of request that the filter names, else this.
+    pub(crate) fn kind_or(&self, default_kind: KindFilter) -> KindFilter {
+        self.filter.kind.unwrap_or(default_kind)
     }
 
     /// What the selector picks of a pool, with all others besides: they tell how a model's
@@ -255,11 +300,11 @@ impl Reader {
     fn read_roots(&self, span: Span) -> Result<Pool> {
         let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| root.join("traces")).collect();
         let existing: Vec<&PathBuf> = traces.iter().filter(|traces| paths::is_folder(traces)).collect();
-        let recording = if existing.is_empty() { Recording::default() } else { self.recording(&existing) };
-        if recording.requests.is_empty() && recording.skipped.is_empty() && !self.logs_suffice {
+        let set = if existing.is_empty() { RequestSet::default() } else { self.request_set(&existing) };
+        if set.requests.is_empty() && set.skipped.is_empty() && !self.logs_suffice {
             return Err(SelectError::NothingRecorded(traces));
         }
-        let pool = Pool { places: traces, ..self.joined(recording, &self.filter.roots, span)? };
+        let pool = Pool { places: traces, ..self.joined(set, &self.filter.roots, span)? };
         if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
             return Err(SelectError::NothingRecorded(pool.places));
         }
@@ -269,9 +314,9 @@ impl Reader {
     fn read(&self, named: &[&Path], span: Span) -> Result<Pool> {
         let paths: Vec<PathBuf> = named.iter().map(|path| self.resolved(path)).collect();
         paths.iter().try_for_each(|path| must_exist(path))?;
-        let recording = self.recording(&paths);
-        let roots = if recording.requests.is_empty() { self.roots_of_logs(named) } else { Vec::new() };
-        let pool = self.joined(recording, &roots, span)?;
+        let requests = self.request_set(&paths);
+        let roots = if requests.requests.is_empty() { self.roots_of_logs(named) } else { Vec::new() };
+        let pool = self.joined(requests, &roots, span)?;
         Ok(Pool { places: paths, ..pool })
     }
 
@@ -281,10 +326,12 @@ impl Reader {
         named.iter().filter(holds_logs).map(|folder| folder.to_path_buf()).collect()
     }
 
-    fn recording(&self, paths: &[impl AsRef<Path>]) -> Recording {
-        let Some(prompts) = &self.prompts else { return Recording::read(&self.store, paths) };
-        let prompts = &mut *prompts.borrow_mut();
-        Recording::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| prompts.add(file, seen))
+    fn request_set(&self, paths: &[impl AsRef<Path>]) -> RequestSet {
+        let Some(prompts) = &self.prompts else { return RequestSet::read(&self.store, paths) };
+        let prompts = &mut *locked(prompts);
+        RequestSet::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| {
+            prompts.add(file, seen)
+        })
     }
 
     /// A folder that holds `traces/` stands for that.
@@ -294,7 +341,7 @@ impl Reader {
     }
 
     /// The bare name of a trace, as `list` shows it, stands for the file below a root.
-    pub(super) fn found(&self, path: &Path) -> PathBuf {
+    pub(crate) fn found(&self, path: &Path) -> PathBuf {
         let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
         if !is_bare || !paths::is_missing(path) {
             return path.to_owned();
@@ -306,11 +353,11 @@ impl Reader {
 
     /// Joins what was read with the logs of its time, names models as the user
     /// says, and keeps what the filters admit.
-    fn joined(&self, mut recording: Recording, roots: &[PathBuf], span: Span) -> Result<Pool> {
-        if let Some(window) = self.window(&recording.requests, span) {
-            recording.join_logs(&self.store, roots, window, &self.captures);
+    fn joined(&self, mut set: RequestSet, roots: &[PathBuf], span: Span) -> Result<Pool> {
+        if let Some(window) = self.window(&set.requests, span) {
+            set.join_logs(&self.store, roots, window, &self.captures);
         }
-        let Recording { requests, skipped, joined, .. } = recording;
+        let RequestSet { requests, skipped, joined, .. } = set;
         let newest = newest(&requests);
         let seen = requests.len();
         let mut pool = Pool { seen, newest, requests, skipped, joined, ..Pool::default() };
@@ -332,7 +379,7 @@ impl Reader {
         if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
             return;
         }
-        let prompts = &*prompts.borrow();
+        let prompts = &*locked(prompts);
         let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
         for request in &mut pool.requests {
             by_root.entry(self.store.root_of(request.path.as_ref())).or_default().push(request);
@@ -384,7 +431,7 @@ impl Reader {
     /// Names models as the labels say. A label need not find anything in every
     /// place that is read: see [`check_labels`](Self::check_labels).
     fn label(&self, requests: &mut [Request]) -> Result<()> {
-        for (label, hit) in self.filter.labels.iter().zip(self.label_hits.borrow_mut().iter_mut()) {
+        for (label, hit) in self.filter.labels.iter().zip(locked(&self.label_hits).iter_mut()) {
             let picked = match self.pick(requests, &Selector::parse(&label.input)?) {
                 Ok(picked) => picked,
                 Err(error) => {
@@ -406,7 +453,7 @@ impl Reader {
 
     /// Fails if a label found no request in anything that was read.
     pub(super) fn check_labels(&self) -> Result<()> {
-        for (label, hit) in self.filter.labels.iter().zip(self.label_hits.borrow_mut().iter_mut()) {
+        for (label, hit) in self.filter.labels.iter().zip(locked(&self.label_hits).iter_mut()) {
             let reason = match std::mem::replace(hit, Ok(true)) {
                 Ok(true) => continue,
                 Ok(false) => None,
@@ -442,7 +489,7 @@ impl Reader {
 
     /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
     /// the day before the newest request, if there is one.
-    pub(super) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
+    pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
         let sitting = newest(&pool.requests).filter(|_| sitting);
         let (from, to) = match sitting {
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
@@ -470,6 +517,11 @@ impl Reader {
 /// Longer than anything was ever recorded.
 pub(super) fn all_time() -> Option<RangeInclusive<Timestamp>> {
     Some(Timestamp::from_unix_ms(0)?..=Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
+}
+
+/// What a thread that panicked left is as good as before: it is only ever added to.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn must_exist(path: &Path) -> Result<()> {

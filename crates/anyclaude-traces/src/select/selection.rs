@@ -37,6 +37,13 @@ impl Selection {
         self.skipped.iter().map(Skipped::from).collect()
     }
 
+    /// Keeps the newest request; the others are still there to tell how its backend counts.
+    pub fn keep_newest(&mut self) {
+        let newest = self.requests.pop();
+        self.rest.append(&mut self.requests);
+        self.requests.extend(newest);
+    }
+
     /// Requests of every kind, in order of time.
     #[must_use]
     pub fn of_all_kinds(&self) -> Vec<&Request> {

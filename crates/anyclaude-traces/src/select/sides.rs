@@ -86,6 +86,17 @@ pub struct OneOrTwoSides {
 }
 
 impl OneOrTwoSides {
+    /// The two models used last of a selection, the faster one left; all of it as one side
+    /// where fewer are known.
+    #[must_use]
+    pub fn of_models(selection: Selection, kind: KindFilter) -> Self {
+        if let Some(models) = last_two_models(&selection, kind) {
+            return Self::from(Sides::new(faster_first(models), selection.skipped, selection.scope));
+        }
+        let left = Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
+        Self { left, right: None, skipped: selection.skipped, scope: selection.scope }
+    }
+
     /// Everything that passed through the caches of the sides. Shown are their requests,
     /// and in the same time what else their models were asked: titles, probes and the like.
     #[must_use]
@@ -110,24 +121,16 @@ impl OneOrTwoSides {
     ///
     /// When an argument names nothing.
     pub fn select(reader: &Reader, left: Option<&OsString>, right: Option<&OsString>) -> Result<Self> {
-        let (selection, selector) = match (left, right) {
+        let one = match (left, right) {
             (Some(left), Some(right)) => return two(reader, left, right).map(Self::from),
-            (Some(one), None) => {
-                let selection = reader.select_one(&reader.selector(one)?)?;
-                if selection.requests.is_empty() {
-                    return Err(unreadable(one, &selection.skipped));
-                }
-                (selection, one.to_string_lossy().into_owned())
-            }
-            _ => (reader.select(&[])?, ALL_REQUESTS.to_owned()),
+            (Some(one), None) => one,
+            _ => return Ok(Self::of_models(reader.select(&[])?, reader.kind)),
         };
-        if left.is_none()
-            && let Some(models) = last_two_models(&selection, reader.kind)
-        {
-            let sides = Sides::new(faster_first(models), selection.skipped, selection.scope);
-            return Ok(Self::from(sides));
+        let selection = reader.select_one(&reader.selector(one)?)?;
+        if selection.requests.is_empty() {
+            return Err(unreadable(one, &selection.skipped));
         }
-        let left = Side::of_selection(selector, &selection);
+        let left = Side::of_selection(one.to_string_lossy().into_owned(), &selection);
         Ok(Self { left, right: None, skipped: selection.skipped, scope: selection.scope })
     }
 }
@@ -196,7 +199,7 @@ fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
     Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
 }
 
-fn unreadable(name: &OsStr, skipped: &[Error]) -> SelectError {
+pub(crate) fn unreadable(name: &OsStr, skipped: &[Error]) -> SelectError {
     let reason = skipped.first().map(|error| error.kind().to_string());
     SelectError::EmptySide { name: name.to_owned(), reason }
 }

@@ -11,15 +11,22 @@ use crate::read::Store;
 /// Files that cannot be read (any more) are returned beside the rest.
 ///
 /// ```
+/// use anyclaude_traces::Store;
+/// use anyclaude_traces::recording::RequestSet;
 /// use anyclaude_traces::tokens::count_tokens;
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let (tokens, errors) = count_tokens(&Store::default(), &recording.requests);
-/// assert!(errors.is_empty() && tokens[&recording.requests[0].path].total() > 0.0);
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # let trace = |n: u32| format!(
+/// #     r#"{{"timestamp": "2025-11-16T03:20:0{n}.000Z", "request": {{"body": {{"system": "Be brief.",
+/// #         "tools": [{{"name": "Bash"}}], "messages": [{{"role": "user", "content": "Hello {n}"}}]}}}}}}"#
+/// # );
+/// # std::fs::write(folder.join("a.json"), trace(1))?;
+/// # std::fs::write(folder.join("b.json"), trace(2))?;
+/// let requests = RequestSet::read(&Store::default(), [folder]).requests;
+/// let (tokens, errors) = count_tokens(&Store::default(), &requests);
+/// assert!(errors.is_empty() && tokens[&requests[0].path].total() > 0.0);
+/// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn count_tokens<'a>(
     store: &Store,

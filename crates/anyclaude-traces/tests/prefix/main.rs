@@ -19,7 +19,7 @@ use anyclaude_traces::analysis::prefix::{
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::model::timing::Timing;
 use anyclaude_traces::prompt_cache::{CacheOptions, simulate};
-use anyclaude_traces::recording::Recording;
+use anyclaude_traces::recording::RequestSet;
 use serde_json::{Value, json};
 
 /// A request as a test builds it.
@@ -76,7 +76,7 @@ pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
     let store = Store::default();
     let mut prompts = Prompts::default();
     let add = |file: &_, seen| prompts.add(file, seen);
-    let mut recording = Recording::read_with(&store, [folder.path()], PrefixVisitor::default, add);
+    let mut recording = RequestSet::read_with(&store, [folder.path()], PrefixVisitor::default, add);
     assert!(recording.skipped.is_empty(), "{:?}", recording.skipped);
     for (request, one) in recording.requests.iter_mut().zip(asked) {
         let mut timing = Timing::default();

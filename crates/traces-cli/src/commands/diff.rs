@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use anyclaude_traces::Error;
 use anyclaude_traces::Kind;
-use anyclaude_traces::analysis::diff::read_side;
-use anyclaude_traces::analysis::diff::{self, diff};
+use anyclaude_traces::ask::answers;
+use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
 
 use super::{reading, report_skipped};
@@ -13,7 +12,7 @@ use crate::cli::{DiffArgs, Format};
 use crate::exit::Status;
 use crate::render::{csv, diff as render, json, notes, page};
 use crate::select;
-use anyclaude_traces::select::{FewModels, Reader, Side, Sides};
+use anyclaude_traces::select::{FewModels, Sides};
 
 pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
@@ -27,16 +26,13 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
              `--label NAME=session:ID` names the model of a session",
         );
     }
-    let status = report_skipped(&sides.skipped, &args.output);
-    let found = diff(&read(&reader, &sides.left, args.text)?, &read(&reader, &sides.right, args.text)?);
+    let skipped: Vec<Skipped> = sides.skipped.iter().map(Skipped::from).collect();
+    let status = report_skipped(&skipped, &args.output);
+    let found = answers::diff(&reader, [&sides.left, &sides.right], args.text)?;
     match args.output.format {
         Csv => csv::measures(out, &found.measures)?,
         Json => json::document(out, &found)?,
         _ => page::print(out, &render::page(&found), &args.output)?,
     }
     Ok(Status::exceeded_if(args.exit_code && !found.is_empty()).and(status))
-}
-
-fn read<'a>(reader: &Reader, side: &'a Side, text: bool) -> Result<diff::Side<'a>, Error> {
-    read_side(reader.store(), side.selector.clone(), side.requests.iter().collect(), text)
 }

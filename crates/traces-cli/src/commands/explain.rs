@@ -1,22 +1,16 @@
 //! `traces explain`: where the slower of two sides lost its time, or where the time of
 //! one goes.
 
-use std::collections::HashMap;
 use std::io::Write;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::analysis::explain::{
-    Direct, ExplainInput, Explanation, Prompt, SideInput, explain, read_prompts,
-};
-use anyclaude_traces::cost;
-use anyclaude_traces::findings::Finding;
-use anyclaude_traces::model::request::TracePath;
-use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::select::{OneOrTwoSides, Side};
+use anyclaude_traces::ask::answers;
+use anyclaude_traces::error::Skipped;
+use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::select::OneOrTwoSides;
 use anyhow::bail;
 
 use super::direct::measured;
-use super::findings::{Ground, tool_costs};
 use super::{reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
@@ -36,44 +30,12 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
         (None, _) => bail!("--direct: {FEW_MODELS}"),
         (Some(right), files) => measured(files, &sides.left, right)?,
     };
-    let (prompts, unreadable) = reading(&reader, &args.output, || {
-        // One side alone has nothing to be paired with.
-        let compared = sides.right.iter().flat_map(|right| [&sides.left, right]);
-        read_prompts(reader.store(), compared.flat_map(|side| &side.requests))
-    });
-    let (store, elements) = (reader.store().clone(), reader.into_prompts());
-    let passing = sides.passing();
-    let tool_costs = tool_costs(&store, KindFilter::Only(Kind::Conversation), &passing);
-    let ground =
-        Ground { store: &store, prompts: &elements, scope: sides.scope, cache: args.cache.options() };
-    let findings = ground.find(&passing, passing.iter().map(|input| input.request), &tool_costs);
-    let found = explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings);
-    sides.skipped.extend(unreadable);
-    let status = report_skipped(&sides.skipped, &args.output);
+    let found = reading(&reader, &args.output, || answers::explain(&reader, &mut sides, direct));
+    let skipped: Vec<Skipped> = sides.skipped.iter().map(Skipped::from).collect();
+    let status = report_skipped(&skipped, &args.output);
     match args.output.format {
         Json => json::document(out, &found)?,
         _ => page::print(out, &render::page(&found, args.output.format == Table), &args.output)?,
     }
     Ok(status)
-}
-
-/// Where the slower of two sides lost its time, or where the time of one goes.
-pub(super) fn explained(
-    scope: Scope,
-    left: &Side,
-    right: Option<&Side>,
-    prompts: &HashMap<TracePath, Prompt>,
-    direct: Option<(Direct, Direct)>,
-    findings: Vec<Finding>,
-) -> Explanation {
-    let (left, right) = (input(left), right.map(input));
-    explain(ExplainInput { scope, left, right, prompts, direct, findings })
-}
-
-fn input(side: &Side) -> SideInput<'_> {
-    SideInput {
-        selector: &side.selector,
-        requests: side.requests.iter().collect(),
-        speeds: cost::speeds_by_model(side.requests.iter().chain(&side.others)),
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use anyclaude_traces::ask::answers;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::prompt_cache::CacheOptions;
 
@@ -16,27 +17,27 @@ use crate::select;
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
     let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(CacheOptions::default());
-    let selection = reading(&reader, &args.output, || {
-        let mut selection = reader.select(&args.inputs)?;
-        selection.count_tokens(reader.store());
-        anyhow::Ok(selection)
+    let (found, is_sitting) = reading(&reader, &args.output, || {
+        let selection = reader.select(&args.inputs)?;
+        let is_sitting = selection.is_sitting;
+        anyhow::Ok((answers::list(&reader, selection), is_sitting))
     })?;
-    let skipped = report_skipped(&selection.skipped, &args.output);
-    if selection.requests.is_empty() && args.output.format != Json {
+    let skipped = report_skipped(&found.skipped, &args.output);
+    if found.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");
     }
     match args.output.format {
-        Json => json::list(out, &selection)?,
-        Ndjson => json::lines(out, &selection.requests)?,
-        Csv => csv::requests(out, &selection.requests)?,
+        Json => json::document(out, &found)?,
+        Ndjson => json::lines(out, &found.requests)?,
+        Csv => csv::requests(out, &found.requests)?,
         _ => {
-            let next = next_step(&args.filter, &args.inputs, &selection.requests);
-            page::print(out, &list::page(&selection, &next), &args.output)?;
+            let next = next_step(&args.filter, &args.inputs, &found.requests);
+            page::print(out, &list::page(&found, is_sitting, &next), &args.output)?;
         }
     }
-    let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };
-    let limits = check_limits(&selection.requests, &args.limits.fail_over);
+    let nothing = if found.requests.is_empty() { Status::Unusable } else { Status::Done };
+    let limits = check_limits(&found.requests, &args.limits.fail_over);
     // Process exits now: skip dropping 100k requests.
-    std::mem::forget(selection);
+    std::mem::forget(found);
     Ok(limits.and(skipped).and(nothing))
 }

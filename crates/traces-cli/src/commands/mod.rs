@@ -4,7 +4,6 @@ mod completions;
 mod diff;
 mod direct;
 mod explain;
-mod findings;
 mod list;
 mod man;
 mod one;
@@ -20,8 +19,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyclaude_traces::Error;
 use anyclaude_traces::Request;
+use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::group::Grouping;
 
 use crate::cli::{By, Filter, Output, Verb};
@@ -79,7 +78,7 @@ fn grouping(by: By) -> Grouping {
 }
 
 /// Says which files were skipped, and returns the exit status that this means.
-fn report_skipped(skipped: &[Error], output: &Output) -> Status {
+fn report_skipped(skipped: &[Skipped], output: &Output) -> Status {
     if skipped.is_empty() {
         return Status::Done;
     }

@@ -49,7 +49,7 @@ pub(crate) fn newest(
     }
     let selector = reader.selector(input)?;
     let mut selection = reading(&reader, output, || reader.select_one(&selector))?;
-    let status = report_skipped(&selection.skipped, output);
+    let status = report_skipped(&selection.skipped_list(), output);
     let Some(request) = selection.requests.last().cloned() else {
         bail!("none of these files could be read as a trace")
     };
@@ -59,8 +59,6 @@ pub(crate) fn newest(
             selection.requests.len()
         ));
     }
-    // The others are still there to tell how this one's backend counts.
-    let others = std::mem::replace(&mut selection.requests, vec![request.clone()]);
-    selection.rest.extend(others);
+    selection.keep_newest();
     Ok(SelectedRequest { reader, selector, request, selection, status })
 }

@@ -1,17 +1,11 @@
 //! `traces prefix`: what a prompt cache could reuse, and what broke it.
 
 use std::io::Write;
+use std::num::NonZeroU64;
 
-use anyclaude_traces::Request;
-use anyclaude_traces::Store;
-use anyclaude_traces::analysis::context_window::context;
-use anyclaude_traces::analysis::prefix::{CacheInput, PrefixInput, PrefixReport, Prompts, prefix};
-use anyclaude_traces::analysis::tool_cost::read_tool_costs;
-use anyclaude_traces::cost::speeds_by_model;
+use anyclaude_traces::ask::answers;
 use anyclaude_traces::error::Skipped;
-use anyclaude_traces::model::ModelSpeeds;
-use anyclaude_traces::model::scope::{KindFilter, Scope};
-use anyclaude_traces::prompt_cache::{CacheOptions, element_text, simulate};
+use anyclaude_traces::model::scope::KindFilter;
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};
@@ -23,34 +17,18 @@ use crate::select;
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
     let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(args.cache_options());
-    let (selection, price_list) = reading(&reader, &args.output, || {
+    let (selection, found) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let speeds = speeds_by_model(selection.of_all_kinds());
-        let price_list = read_tool_costs(&mut selection, &speeds, reader.store());
-        match args.context {
-            Some(_) => selection.count_all_tokens(reader.store()),
-            None => selection.count_tokens(reader.store()),
-        }
-        anyhow::Ok((selection, price_list))
+        let mut options = answers::PrefixOptions::default();
+        (options.context_tokens, options.text) = (args.context.map(NonZeroU64::get), args.text);
+        let found = answers::prefix(&reader, &mut selection, options);
+        anyhow::Ok((selection, found))
     })?;
-    let skipped = report_skipped(&selection.skipped, &args.output);
+    let skipped = report_skipped(&selection.skipped_list(), &args.output);
     let nothing = selection.requests.is_empty();
     if nothing && args.output.format != Json {
         bail!("none of these files could be read as a trace");
     }
-    let (store, prompts) = (reader.store().clone(), reader.into_prompts());
-    let mut fetch = |path: &_, place| element_text(&store, path, place);
-    let passing = selection.passing();
-    let mut simulation = simulate(&requests(&passing), &prompts, args.cache_options(), &mut fetch);
-    let mut input = PrefixInput::new(selection.scope, &passing);
-    input.speeds = speeds_by_model(selection.of_all_kinds());
-    input.tool_costs = Some(price_list);
-    input.context = args.context.map(|tokens| {
-        let requests: Vec<&Request> = selection.requests.iter().collect();
-        context(&requests, tokens.get())
-    });
-    (input.text, input.skipped) = (args.text, selection.skipped_list());
-    let found = prefix(input, &mut simulation);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
@@ -64,31 +42,8 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(lost).and(nothing))
 }
 
-/// What each request could have reused, where these pass through a cache as it is by
-/// default. Elements that cannot be read again are said.
-pub(super) fn simulated(
-    store: &Store,
-    prompts: &Prompts,
-    scope: Scope,
-    passing: &[CacheInput<'_>],
-    options: CacheOptions,
-    speeds: Vec<ModelSpeeds>,
-    output: &Output,
-) -> PrefixReport {
-    let mut fetch = |path: &_, place| element_text(store, path, place);
-    let mut simulation = simulate(&requests(passing), prompts, options, &mut fetch);
-    let mut input = PrefixInput::new(scope, passing);
-    input.speeds = speeds;
-    let found = prefix(input, &mut simulation);
-    say_lost(&found.skipped, output);
-    found
-}
-
-fn requests<'a>(passing: &[CacheInput<'a>]) -> Vec<&'a Request> {
-    passing.iter().map(|input| input.request).collect()
-}
-
-fn say_lost(lost: &[Skipped], output: &Output) {
+/// Says which elements could not be read again.
+pub(super) fn say_lost(lost: &[Skipped], output: &Output) {
     for file in lost.iter().filter(|_| !output.quiet) {
         notes::warn(&format!(
             "{}: {}. What it has in common with others counts as far as is known",

@@ -2,15 +2,10 @@
 
 use std::io::Write;
 
-use anyclaude_traces::analysis::content::Content;
-use anyclaude_traces::analysis::show::show;
-use anyclaude_traces::analysis::tool_cost::read_tool_costs;
-use anyclaude_traces::cost::speeds_by_model;
-use anyclaude_traces::prompt_cache::CacheOptions;
+use anyclaude_traces::ask::answers;
 use anyhow::Context as _;
 
-use super::findings::Ground;
-use super::{check_limits, next_step, one};
+use super::{check_limits, next_step, one, report_skipped};
 use crate::cli::{Format, ShowArgs};
 use crate::exit::Status;
 use crate::render::{json, page, show as render};
@@ -18,29 +13,17 @@ use crate::render::{json, page, show as render};
 pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::Json;
     let mut one = one::newest(&args.input, &args.filter, &args.output, "showing", one::Costs::Fitted)?;
-    one.selection.count_all_tokens(one.reader.store());
-    let speeds = speeds_by_model(one.selection.everything());
-    let price_list = read_tool_costs(&mut one.selection, &speeds, one.reader.store());
-    let (store, prompts) = (one.reader.store().clone(), one.reader.into_prompts());
-    let ground = Ground {
-        store: &store,
-        prompts: &prompts,
-        scope: one.selection.scope,
-        cache: CacheOptions::default(),
-    };
-    let findings = ground.find(&one.selection.passing(), one.selection.everything(), &price_list);
-    let request = one.selection.requests.pop().unwrap_or(one.request);
-    let mut content = if args.text { Content::with_text() } else { Content::sizes() };
-    store.read_one(request.path.as_ref(), &mut content).context("the file changed while it was read")?;
-    let limits = check_limits(std::slice::from_ref(&request), &args.limits.fail_over);
+    let known = one.selection.skipped.len();
+    let found = answers::show(&one.reader, &mut one.selection, args.text)
+        .context("the file changed while it was read")?;
+    let status = report_skipped(one.selection.skipped_list().get(known..).unwrap_or_default(), &args.output);
+    let request = std::slice::from_ref(&found.request);
+    let limits = check_limits(request, &args.limits.fail_over);
     let inputs = if one.selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
-    let next = next_step(&args.filter, inputs, std::slice::from_ref(&request));
-    let mut shown = show(request, content);
-    shown.findings = findings;
-    shown.price_list = Some(price_list);
+    let next = next_step(&args.filter, inputs, request);
     match args.output.format {
-        Json => json::document(out, &shown)?,
-        _ => page::print(out, &render::page(&shown, &next), &args.output)?,
+        Json => json::document(out, &found)?,
+        _ => page::print(out, &render::page(&found, &next), &args.output)?,
     }
-    Ok(limits.and(one.status))
+    Ok(limits.and(one.status).and(status))
 }

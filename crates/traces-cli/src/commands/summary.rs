@@ -3,14 +3,11 @@
 use std::io::Write;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::analysis::summary::summarize;
-use anyclaude_traces::analysis::tool_cost::read_tool_costs;
-use anyclaude_traces::cost::speeds_by_model;
+use anyclaude_traces::ask::answers;
 use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
 
-use super::findings::Ground;
 use super::{check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
@@ -21,23 +18,15 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     use Format::{Csv, Json};
     let reader =
         select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
-    let (selection, price_list) = reading(&reader, &args.output, || {
+    let (selection, found) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
-        let speeds = speeds_by_model(selection.of_all_kinds());
-        let price_list = read_tool_costs(&mut selection, &speeds, reader.store());
-        anyhow::Ok((selection, price_list))
+        let found = answers::summary(&reader, &mut selection, &grouping(args.by));
+        anyhow::Ok((selection, found))
     })?;
-    let skipped = report_skipped(&selection.skipped, &args.output);
+    let skipped = report_skipped(&found.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
         bail!("none of these files could be read as a trace");
     }
-    let requests = selection.of_all_kinds();
-    let mut found = summarize(selection.scope, &requests, selection.skipped_list(), &grouping(args.by));
-    let (store, prompts) = (reader.store().clone(), reader.into_prompts());
-    let ground =
-        Ground { store: &store, prompts: &prompts, scope: selection.scope, cache: args.cache.options() };
-    found.findings = ground.find(&selection.passing_of_all_kinds(), selection.of_all_kinds(), &price_list);
-    found.price_list = Some(price_list);
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,
         Json => json::document(out, &found)?,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyclaude_traces::Kind;
-use anyclaude_traces::analysis::timing::timing;
+use anyclaude_traces::ask::answers;
 use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
@@ -19,29 +19,17 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let reader = select::reader(&args.filter, KindFilter::All)?
         .with_logs(&args.logs)?
         .with_costs(args.cache.options());
-    let selection = reading(&reader, &args.output, || {
-        let mut selection = reader.select(&args.inputs)?;
-        selection.count_tokens(reader.store());
-        anyhow::Ok(selection)
-    })?;
-    let status = report_skipped(&selection.skipped, &args.output);
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
-    let is_sitting = selection.is_sitting;
-    let nothing = selection.requests.is_empty() && selection.joined.unmatched.is_empty();
+    let (found, is_sitting) = reading(&reader, &args.output, || {
+        let selection = reader.select(&args.inputs)?;
+        let is_sitting = selection.is_sitting;
+        anyhow::Ok((answers::timing(&reader, selection, groups_kind, &grouping(args.by)), is_sitting))
+    })?;
+    let status = report_skipped(&found.skipped, &args.output);
+    let nothing = found.requests.is_empty() && found.unmatched_log_requests.is_empty();
     if nothing && args.output.format != Json {
         bail!("none of these files could be read as a trace or a log");
     }
-    let skipped = selection.skipped_list();
-    let grouping = grouping(args.by);
-    let found = timing(
-        selection.scope,
-        selection.requests,
-        &selection.others,
-        &selection.joined,
-        skipped,
-        groups_kind,
-        &grouping,
-    );
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,

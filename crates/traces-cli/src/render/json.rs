@@ -3,11 +3,8 @@
 use std::io::{self, Write};
 
 use anyclaude_traces::SCHEMA_VERSION;
-use anyclaude_traces::analysis::list::RequestList;
 use memchr::memchr2_iter;
 use serde::Serialize;
-
-use anyclaude_traces::select::Selection;
 
 #[derive(Serialize)]
 struct Versioned<T> {
@@ -26,11 +23,6 @@ impl<T> Versioned<T> {
 pub(crate) fn document(out: &mut impl Write, result: &impl Serialize) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(Escaping(&mut *out), &Versioned::new(result))?;
     Ok(writeln!(out)?)
-}
-
-/// Prints requests and what was skipped.
-pub(crate) fn list(out: &mut impl Write, selection: &Selection) -> anyhow::Result<()> {
-    document(out, &RequestList::new(selection.scope, &selection.requests, selection.skipped_list()))
 }
 
 /// Prints one request a line.

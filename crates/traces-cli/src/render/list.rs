@@ -1,21 +1,21 @@
 //! The page of `traces list`.
 
 use anyclaude_traces::Request;
+use anyclaude_traces::analysis::list::RequestList;
 use anyclaude_traces::model::measure::Measure;
 
 use super::page::{Next, Page};
 use super::summary::scope_line;
 use super::table::{Grid, number, text};
 use super::units::{self, UNKNOWN};
-use anyclaude_traces::select::Selection;
 
 /// One row per request.
-pub(crate) fn page(selection: &Selection, next: &Next) -> Page {
-    let requests = &selection.requests;
+pub(crate) fn page(found: &RequestList, is_sitting: bool, next: &Next) -> Page {
+    let requests = &found.requests;
     let mut page = Page::default();
     let first = requests.iter().find_map(|request| request.timestamp);
     let last = requests.iter().rev().find_map(|request| request.timestamp);
-    page.line(scope_line(&selection.scope, selection.is_sitting, first.zip(last), requests.len() as u64));
+    page.line(scope_line(&found.scope, is_sitting, first.zip(last), requests.len() as u64));
     page.table(grid(requests));
     let newest = next.newest.as_deref().unwrap_or("latest");
     page.hint("Show one in detail:", next.command(&format!("show {newest}")));

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use anyclaude_traces::Error;
 use anyclaude_traces::SkipReason;
+use anyclaude_traces::error::Skipped;
 use anyclaude_traces::select::SelectError;
 
 use super::{sanitize, select_error, units};
@@ -24,16 +24,15 @@ pub(crate) fn error(error: &anyhow::Error) {
 }
 
 /// Names the files that were skipped: the first few of many.
-pub(crate) fn warn_skipped(skipped: &[Error]) {
+pub(crate) fn warn_skipped(skipped: &[Skipped]) {
     const MOST: usize = 5;
     warn(&format!("skipped {}:", units::count(skipped.len() as u64, "file")));
     let mut lines = String::new();
     for error in skipped.iter().take(MOST) {
-        let path = error.path().to_string_lossy();
-        let line = format!("{path}: {}: {}", error.reason().name(), error.kind());
+        let line = format!("{}: {}: {}", error.path, error.reason.name(), error.detail);
         lines += &format!("  {}\n", sanitize::line(&line));
     }
-    if skipped.iter().any(|error| error.reason() == SkipReason::TooLarge) {
+    if skipped.iter().any(|error| error.reason == SkipReason::TooLarge) {
         lines += "  --max-file-size BYTES reads larger files\n";
     }
     if let Some(more) = skipped.len().checked_sub(MOST).filter(|more| *more > 0) {

@@ -201,8 +201,8 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
             Part::Item { lead, text } => {
                 let (lead, text) = (sanitize::line(lead), sanitize::line(text));
                 match lead.trim() {
-                    "" => writeln!(out, "  {}", escaped(&text))?,
-                    lead => writeln!(out, "- {}: {}", escaped(lead), escaped(&text))?,
+                    "" => writeln!(out, "{}", escaped_line(&text))?,
+                    lead => writeln!(out, "{}: {}", escaped_line(lead), escaped(&text))?,
                 }
             }
             Part::Hint { why, command } => {

@@ -15,14 +15,14 @@ const WIDE_SPREAD: f64 = 0.5;
 pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String) -> Grid {
     let mut grid = Grid::new([
         text("WHERE THE TIME GOES", 0),
-        number("REQS", 3),
-        number("PROXY", 0),
-        number("LOAD", 0),
-        number("QUEUE", 0),
+        number("REQS", 9),
+        number("PROXY", 2),
+        number("LOAD", 3),
+        number("QUEUE", 4),
         number("READ", 0),
-        number("WRITE", 0),
-        number("STALL", 0),
-        number("OTHER", 0),
+        number("WRITE", 1),
+        number("STALL", 5),
+        number("OTHER", 6),
         number("WAIT", 0),
     ]);
     for group in groups {

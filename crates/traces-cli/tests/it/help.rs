@@ -54,7 +54,7 @@ const VERBS: [(&str, &[&str]); 9] = [
         &[
             "[INPUT]...",
             "--order <ORDER>",
-            "--as <WHOSE>",
+            "--as <EDITS>",
             "--slots <N>",
             "--context <N>",
             "--text",

@@ -26,9 +26,12 @@ fn the_page_tells_everything() {
     ran.says(&["wrote page.html", "kB"]);
     let page = page(&folder, "page.html");
     for words in [
-        "qwen3-42b-a3b-2507-thinking is slower because prompts are read more slowly: 228 vs 2498 tokens/s.",
-        "Scenario A, confidence high",
-        "+14.2 s · 88 %",
+        "qwen3-42b-a3b-2507-thinking is slower because it reads more tokens again that an earlier turn had \
+         already sent: 2956 vs 0 tokens a request.",
+        "Is anyclaude the bottleneck? No: 1 % of the difference.",
+        "Scenario C (the prompts), confidence high",
+        "What costs time here",
+        "its backend reuses no prompt cache",
         "The five points",
         "<code>traces replay latest</code>",
         "Growth of the prompt",
@@ -81,7 +84,8 @@ fn a_page_without_two_models_says_so() {
     let folder = Folder::new();
     report(&folder, "--model gpt-oss -o page.html").ends_with(0);
     let one = page(&folder, "page.html");
-    assert!(one.contains("No verdict: two models are compared, and fewer are known here."));
+    assert!(one.contains("openai/gpt-oss-20b takes 2.2 s a request: 54 % of it is prompt processing."));
+    assert!(one.contains("Where the time of a request goes"));
     assert!(one.contains("Time to first token") && !one.contains("Scenario"));
     report(&folder, "session:44444444 -o claude.html").ends_with(0);
     let claude = page(&folder, "claude.html");
@@ -222,8 +226,10 @@ fn recording(folder: &Folder, count: usize) {
     let mut request_log = String::new();
     for at in 0..count {
         let start = 5_000 + at * 20_000;
-        let (of, ttft, tokens) = (at % 2, 1_000 + at % 1_000, 3_000 + at * 7 % 40_000);
-        let mut body = common::body_of_session(&"word ".repeat(at * 37 % 900), &format!("{}", 1 + at / 500));
+        // No prompt begins as another does, so that all of each is read.
+        let text = format!("{at} {}", "word ".repeat(200 + at * 37 % 900));
+        let (of, ttft, tokens) = (at % 2, 1_000 + at % 1_000, 60 + text.len() / 4);
+        let mut body = common::body_of_session(&text, &format!("{}", 1 + at / 500));
         body["stream"] = json!(true);
         let name = stamp(start + 5);
         folder.trace(format!("traces/lmstudio/{}.json", name.replace([':', '.'], "-")), &name, &body);

@@ -24,7 +24,7 @@ fn schemas() -> [(&'static str, Value); 12] {
     [
         ("diff", schema::of::<Diff>("traces diff --format json")),
         ("explain", schema::of::<Explanation>("traces explain --format json")),
-        ("list", schema::of::<RequestList<'_>>("traces list --format json")),
+        ("list", schema::of::<RequestList>("traces list --format json")),
         ("list-line", schema::of::<Request>("A line of traces list --format ndjson")),
         ("prefix", schema::of::<PrefixReport>("traces prefix --format json")),
         ("prefix-line", schema::of::<PrefixRequest>("A line of traces prefix --format ndjson")),

@@ -5,7 +5,7 @@ mod read;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 pub use read::read_side;
@@ -33,7 +33,7 @@ pub struct Side<'a> {
 }
 
 /// What [`diff`] finds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Diff {
@@ -60,7 +60,7 @@ pub struct Diff {
 }
 
 /// A measure on both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MeasureChange {
@@ -77,7 +77,7 @@ pub struct MeasureChange {
 }
 
 /// What happened to the tools, each by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolChanges {
@@ -92,7 +92,7 @@ pub struct ToolChanges {
 }
 
 /// A tool that only one side has.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OneSidedTool {
@@ -103,7 +103,7 @@ pub struct OneSidedTool {
 }
 
 /// A tool that both sides have, defined differently.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ChangedTool {
@@ -118,7 +118,7 @@ pub struct ChangedTool {
 }
 
 /// What happened to the system prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SystemChange {
@@ -131,7 +131,7 @@ pub struct SystemChange {
 }
 
 /// How far two conversations agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MessageChange {
@@ -144,7 +144,7 @@ pub struct MessageChange {
 }
 
 /// A member of the body that differs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ParameterChange {
@@ -157,7 +157,7 @@ pub struct ParameterChange {
 }
 
 /// What differs in the text, as unified diffs; empty where nothing does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TextChange {
@@ -210,20 +210,23 @@ impl MeasureChange {
 /// Compares two sides. Texts are compared where both sides kept them.
 ///
 /// ```
-/// use anyclaude_traces::analysis::diff::diff;
-/// use anyclaude_traces::analysis::diff::read_side;
+/// use anyclaude_traces::Store;
+/// use anyclaude_traces::analysis::diff::{diff, read_side};
+/// use anyclaude_traces::recording::RequestSet;
 ///
-/// # use anyclaude_traces::Kind;
-/// # use anyclaude_traces::Recording;
-/// # use anyclaude_traces::Request;
-/// # use anyclaude_traces::Store;
-/// # let recording = Recording::read(&Store::default(), ["../../testdata/home/.anyclaude/traces"]);
-/// let turns: Vec<&Request> =
-///     recording.requests.iter().filter(|request| request.kind == Kind::Conversation).collect();
-/// let side = |at: usize| read_side(&Store::default(), format!("request {at}"), vec![turns[at]], false);
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # let trace = |n: u32| format!(
+/// #     r#"{{"timestamp": "2025-11-16T03:20:0{n}.000Z", "request": {{"body": {{"system": "Be brief.",
+/// #         "tools": [{{"name": "Bash"}}], "messages": [{{"role": "user", "content": "Hello {n}"}}]}}}}}}"#
+/// # );
+/// # std::fs::write(folder.join("a.json"), trace(1))?;
+/// # std::fs::write(folder.join("b.json"), trace(2))?;
+/// let (store, set) = (Store::default(), RequestSet::read(&Store::default(), [folder]));
+/// let side = |at: usize| read_side(&store, format!("request {at}"), vec![&set.requests[at]], false);
 /// let found = diff(&side(0)?, &side(1)?);
 /// assert!(found.measures.iter().any(|measure| measure.name.name() == "body_bytes"));
-/// # Ok::<(), anyclaude_traces::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
 pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {

@@ -335,6 +335,7 @@ fn verdict(
         proxy_is_bottleneck,
         proxy_share,
         key_answer: KeyAnswer {
+            text: None,
             is_bottleneck: proxy_is_bottleneck,
             share: proxy_share,
             whole: Whole::Difference,

@@ -54,6 +54,8 @@ pub struct Occurrences {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Headline {
+    /// A sentence that was read back from JSON.
+    Text(String),
     /// One side is slower, above all for this cause.
     Slower {
         /// The slower side.
@@ -120,7 +122,7 @@ pub enum Whole {
 }
 
 /// The guide's key question, whether anyclaude is the bottleneck, and its answer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct KeyAnswer {
     /// Whether it is; `None` where that cannot be told.
@@ -132,12 +134,23 @@ pub struct KeyAnswer {
     /// What of the difference is there without the proxy as well, where measurements
     /// without it decide.
     pub share_without_proxy: Option<f64>,
+    /// The sentence, where it was read back from JSON: then nothing else is known.
+    pub text: Option<String>,
+}
+
+impl KeyAnswer {
+    pub(crate) fn of_text(text: String) -> Self {
+        let (is_bottleneck, share, share_without_proxy) = (None, None, None);
+        Self { is_bottleneck, share, whole: Whole::Difference, share_without_proxy, text: Some(text) }
+    }
 }
 
 /// What an answer rests on.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Fact {
+    /// A sentence that was read back from JSON.
+    Text(String),
     /// What both sides take in the mean.
     Times {
         /// The slower side.

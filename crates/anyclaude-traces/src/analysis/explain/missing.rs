@@ -4,6 +4,8 @@
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Missing {
+    /// A sentence that was read back from JSON.
+    Text(String),
     /// A side has no streamed, completed request whose log lines are certainly its own.
     Requests {
         /// The side.

@@ -75,6 +75,7 @@ fn verdict(name: &str, time: Option<&TimeBreakdown>) -> Verdict {
         proxy_is_bottleneck,
         proxy_share,
         key_answer: KeyAnswer {
+            text: None,
             is_bottleneck: proxy_is_bottleneck,
             share: proxy_share,
             whole: Whole::Wait,

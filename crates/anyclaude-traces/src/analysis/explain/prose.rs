@@ -58,6 +58,7 @@ impl Display for Part {
 impl Display for Headline {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(text) => f.write_str(text),
             Self::Slower { slower, cause, figures, occurrences } => {
                 write!(f, "{slower} is slower because {}", because(*cause))?;
                 happened(f, *occurrences)?;
@@ -170,6 +171,9 @@ impl Display for Figures {
 
 impl Display for KeyAnswer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(text) = &self.text {
+            return f.write_str(text);
+        }
         f.write_str("Is anyclaude the bottleneck? ")?;
         f.write_str(match self.is_bottleneck {
             Some(true) => "Yes",
@@ -203,6 +207,7 @@ impl Display for Evidence {
 impl Display for Fact {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(text) => f.write_str(text),
             Self::Times { slower, faster, slower_ms, faster_ms, with_proxy } => {
                 let (slow, fast) = (duration(*slower_ms), duration(*faster_ms));
                 write!(f, "{slower} takes {slow} a request in the mean, {faster} {fast}")?;
@@ -294,6 +299,7 @@ fn direct(f: &mut Formatter<'_>, sides: [(&String, &Direct); 2], share: Option<f
 impl Display for Missing {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Text(text) => f.write_str(text),
             Self::Requests { side } => {
                 write!(f, "No streamed, completed request of {side} has times that are certainly its own.")
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::SideInput;
 use crate::cost;
@@ -11,7 +11,7 @@ use crate::model::request::Request;
 use crate::model::{ModelSpeeds, SideName, Speeds, TimeBreakdown};
 
 /// One side: its requests, where their time went, and how fast its model is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Side {
@@ -23,12 +23,12 @@ pub struct Side {
     /// The speeds of its model; `None` where it is unknown or there are several.
     pub speeds: Option<Speeds>,
     /// Its models, where several ran.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub models: Vec<SideModel>,
 }
 
 /// One of several models of a side.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SideModel {

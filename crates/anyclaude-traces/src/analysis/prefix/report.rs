@@ -15,20 +15,29 @@ use crate::prompt_cache::Simulation;
 /// use anyclaude_traces::analysis::prefix::{CacheInput, PrefixInput, PrefixVisitor, Prompts, prefix};
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
 /// use anyclaude_traces::prompt_cache::{CacheOptions, element_text, simulate};
-/// use anyclaude_traces::{Recording, Request, Store};
+/// use anyclaude_traces::recording::RequestSet;
+/// use anyclaude_traces::{Request, Store};
 ///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # let trace = |n: u32| format!(
+/// #     r#"{{"timestamp": "2025-11-16T03:20:0{n}.000Z", "request": {{"body": {{"system": "Be brief.",
+/// #         "tools": [{{"name": "Bash"}}], "messages": [{{"role": "user", "content": "Hello {n}"}}]}}}}}}"#
+/// # );
+/// # std::fs::write(folder.join("a.json"), trace(1))?;
+/// # std::fs::write(folder.join("b.json"), trace(2))?;
 /// let (store, mut prompts) = (Store::default(), Prompts::default());
-/// let traces = ["../../testdata/home/.anyclaude/traces"];
-/// let recording =
-///     Recording::read_with(&store, traces, PrefixVisitor::default, |file, seen| prompts.add(file, seen));
-/// let requests: Vec<&Request> = recording.requests.iter().collect();
+/// let set =
+///     RequestSet::read_with(&store, [folder], PrefixVisitor::default, |file, seen| prompts.add(file, seen));
+/// let requests: Vec<&Request> = set.requests.iter().collect();
 /// let mut fetch = |path: &_, place| element_text(&store, path, place);
 /// let mut simulation = simulate(&requests, &prompts, CacheOptions::default(), &mut fetch);
 ///
 /// let scope = Scope::new(None, None, KindFilter::All, requests.len() as u64);
 /// let inputs: Vec<_> = requests.iter().map(|request| CacheInput { request, reported: true }).collect();
 /// let found = prefix(PrefixInput::new(scope, &inputs), &mut simulation);
-/// assert!(found.totals.reusable_bytes > found.totals_one_slot.reusable_bytes);
+/// assert!(found.totals.reusable_bytes > 0, "both have the same system prompt and tools");
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use]
 pub fn prefix(input: PrefixInput<'_>, simulation: &mut Simulation<'_>) -> PrefixReport {

@@ -8,9 +8,10 @@ mod reading;
 mod tests;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use growth::{Growth, PromptSections, SessionSections};
 pub use points::{Answer, Check, CheckKind, Figure, Finding};
@@ -60,7 +61,7 @@ pub struct Side<'a> {
 }
 
 /// What [`report`] finds.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Report {
@@ -71,7 +72,7 @@ pub struct Report {
     /// All requests in one.
     pub totals: Totals,
     /// How many requests in the same time are of kinds that are left out.
-    pub other_kinds: BTreeMap<&'static str, u64>,
+    pub other_kinds: BTreeMap<Cow<'static, str>, u64>,
     /// Where the slower model lost its time; `None` where fewer than two models are
     /// known.
     pub explanation: Option<Explanation>,
@@ -96,7 +97,7 @@ pub struct Report {
     /// The requests, in order of time.
     pub requests: Vec<Request>,
     /// Text of prompts, where the user asked for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<PromptText>,
     /// What was not logged, in sentences, and how to get it next time.
     pub missing: Vec<String>,

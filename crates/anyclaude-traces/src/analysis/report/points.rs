@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use std::borrow::Cow;
+
 use serde::ser::SerializeStruct as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Side;
 use crate::analysis::explain::{Direct, Doubt};
@@ -21,7 +23,7 @@ const MEASURE: &str =
     "load the model and send a recorded request straight to the server with `traces replay latest`";
 
 /// What the guide asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
@@ -67,7 +69,7 @@ impl CheckKind {
 }
 
 /// One of the five, with what is known of each model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Check {
@@ -119,7 +121,7 @@ impl Serialize for Answer {
 #[non_exhaustive]
 pub struct Figure {
     /// The measure, or `output_tokens_per_second` of a replay.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it counts.
     #[serde(skip)]
     pub unit: Unit,
@@ -130,7 +132,7 @@ pub struct Figure {
 impl Figure {
     fn of(measure: Measure, requests: &[&Request]) -> Self {
         let stats = Stats::of(requests.iter().filter_map(|request| measure.of(request)));
-        Self { name: measure.name(), unit: measure.unit(), stats }
+        Self { name: measure.name().into(), unit: measure.unit(), stats }
     }
 }
 
@@ -152,7 +154,7 @@ fn finding(topic: CheckKind, side: &Side<'_>) -> Finding {
         let direct = side.direct.as_ref().filter(|direct| other_model(direct).is_none());
         let speed = direct.and_then(|direct| direct.output_tokens_per_second);
         let stats = Stats::of(speed.map(Value::Rate));
-        figures.push(Figure { name: "output_tokens_per_second", unit: Unit::PerSecond, stats });
+        figures.push(Figure { name: "output_tokens_per_second".into(), unit: Unit::PerSecond, stats });
     }
     if figures.iter().any(|figure| figure.stats.is_some()) {
         return Finding::Known(figures);

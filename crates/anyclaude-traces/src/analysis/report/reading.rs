@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Side;
 use crate::cost;
@@ -17,7 +17,7 @@ const LEAST_POINTS: usize = 6;
 const ROUNDS: usize = 10;
 
 /// How long one model took to read its prompts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Reading {
@@ -35,7 +35,7 @@ pub struct Reading {
 }
 
 /// A request as a point.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReadingPoint {
@@ -53,7 +53,7 @@ pub struct ReadingPoint {
 /// is the one that leaves the outer two parts the same median, the base is the
 /// median of what it leaves of all. Less than half of each part may be odd, as a
 /// request with a cold start or a warm cache is, without moving the line far.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Line {

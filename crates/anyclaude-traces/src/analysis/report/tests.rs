@@ -37,12 +37,12 @@ fn why(report: &Report, topic: CheckKind) -> &str {
     }
 }
 
-fn medians(report: &Report, topic: CheckKind) -> Vec<(&'static str, Option<f64>)> {
+fn medians(report: &Report, topic: CheckKind) -> Vec<(&str, Option<f64>)> {
     let point = report.points.iter().find(|point| point.topic == topic).unwrap();
     match &point.answers[0].finding {
         Finding::Known(figures) => figures
             .iter()
-            .map(|figure| (figure.name, figure.stats.map(|stats: Stats<Value>| stats.p50.as_f64())))
+            .map(|figure| (figure.name.as_ref(), figure.stats.map(|stats: Stats<Value>| stats.p50.as_f64())))
             .collect(),
         Finding::Unknown(why) => panic!("{topic:?} is unknown: {why}"),
     }

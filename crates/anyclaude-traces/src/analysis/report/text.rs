@@ -1,6 +1,6 @@
 //! Text of prompts, for those who ask for it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::analysis::content::Content;
 use crate::model::request::{Request, TracePath};
@@ -9,7 +9,7 @@ use crate::model::request::{Request, TracePath};
 const MOST_CHARS: usize = 20_000;
 
 /// What one request said.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PromptText {
@@ -24,7 +24,7 @@ pub struct PromptText {
 }
 
 /// A text, or its beginning.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Text {

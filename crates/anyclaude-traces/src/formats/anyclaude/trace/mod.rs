@@ -41,6 +41,25 @@ pub fn parse<V: Visit + ?Sized>(bytes: &[u8], visit: &mut V) -> Result<TraceReco
     Parser::default().parse(bytes, visit)
 }
 
+impl TraceRecord {
+    /// Parses the bytes of one trace.
+    ///
+    /// ```
+    /// use anyclaude_traces::TraceRecord;
+    ///
+    /// let trace = br#"{"request": {"body": {"model": "m", "system": "Be brief.", "tools": []}}}"#;
+    /// assert_eq!(TraceRecord::from_slice(trace)?.sizes.system_chars, 9);
+    /// # Ok::<(), anyclaude_traces::error::ParseError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no trace; the error says why, and at which byte and line.
+    pub fn from_slice(bytes: &[u8]) -> Result<Self, ParseError> {
+        parse(bytes, &mut ())
+    }
+}
+
 /// A parser that keeps its memory from one trace to the next.
 #[derive(Debug, Default)]
 pub struct Parser {

@@ -1,0 +1,316 @@
+//! Requests that were selected → the complete answer to a question. What a question
+//! needs of files besides is read again here; files that cannot be read any more are
+//! added to what was skipped.
+
+use std::collections::HashMap;
+
+use crate::analysis::content::Content;
+use crate::analysis::context_window::context;
+use crate::analysis::diff::{self, Diff, read_side};
+use crate::analysis::explain::{self, Direct, ExplainInput, Explanation, Prompt, SideInput, read_prompts};
+use crate::analysis::list::RequestList;
+use crate::analysis::prefix::{self, CacheInput, PrefixInput, PrefixReport};
+use crate::analysis::report::{self, PromptText, Report, ReportInput};
+use crate::analysis::show::{self, RequestDetail};
+use crate::analysis::summary::{Summary, summarize};
+use crate::analysis::timing::{self, TimingReport};
+use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_of};
+use crate::cost;
+use crate::error::Error;
+use crate::findings::{Finding, find_in};
+use crate::model::ModelSpeeds;
+use crate::model::group::Grouping;
+use crate::model::request::{Kind, Request, TracePath};
+use crate::model::scope::{KindFilter, Scope};
+use crate::prompt_cache::{element_text, simulate};
+use crate::read::Store;
+use crate::select::{
+    ALL_REQUESTS, OneOrTwoSides, Reader, SelectError, Selection, Side, faster_first, last_two_models,
+};
+
+/// All requests, with their tokens where any backend counted some.
+#[must_use]
+pub fn list(reader: &Reader, mut selection: Selection) -> RequestList {
+    selection.count_tokens(reader.store());
+    let skipped = selection.skipped_list();
+    RequestList { scope: selection.scope, requests: selection.requests, skipped }
+}
+
+/// What sessions looked like.
+#[must_use]
+pub fn summary(reader: &Reader, selection: &mut Selection, grouping: &Grouping) -> Summary {
+    let speeds = cost::speeds_by_model(selection.of_all_kinds());
+    let tool_costs = read_tool_costs(selection, &speeds, reader.store());
+    let findings = found(reader, selection.scope, &selection.passing_of_all_kinds(), speeds, &tool_costs);
+    let (requests, skipped) = (selection.of_all_kinds(), selection.skipped_list());
+    summarize(selection.scope, &requests, skipped, grouping, Some(tool_costs), findings)
+}
+
+/// How long everything took; groups are made of requests of `groups_kind`.
+#[must_use]
+pub fn timing(
+    reader: &Reader,
+    mut selection: Selection,
+    groups_kind: KindFilter,
+    grouping: &Grouping,
+) -> TimingReport {
+    selection.count_tokens(reader.store());
+    let skipped = selection.skipped_list();
+    let Selection { scope, requests, others, joined, .. } = selection;
+    timing::timing(scope, requests, &others, &joined, skipped, groups_kind, grouping)
+}
+
+/// What else [`prefix`](fn@prefix) is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PrefixOptions {
+    /// The context window that the threads are measured against, in tokens.
+    pub context_tokens: Option<u64>,
+    /// Whether to quote what was and what is around each first difference.
+    pub text: bool,
+}
+
+/// What a prompt cache could have reused of each request. The reader must have been
+/// made [`with_costs`](Reader::with_costs).
+#[must_use]
+pub fn prefix(reader: &Reader, selection: &mut Selection, options: PrefixOptions) -> PrefixReport {
+    let speeds = cost::speeds_by_model(selection.of_all_kinds());
+    let tool_costs = read_tool_costs(selection, &speeds, reader.store());
+    match options.context_tokens {
+        Some(_) => selection.count_all_tokens(reader.store()),
+        None => selection.count_tokens(reader.store()),
+    }
+    let passing = selection.passing();
+    simulated(reader, selection.scope, &passing, |input| {
+        input.speeds = speeds;
+        input.tool_costs = Some(tool_costs);
+        input.context = options.context_tokens.map(|tokens| {
+            let requests: Vec<&Request> = selection.requests.iter().collect();
+            context(&requests, tokens)
+        });
+        (input.text, input.skipped) = (options.text, selection.skipped_list());
+    })
+}
+
+fn simulated(
+    reader: &Reader,
+    scope: Scope,
+    passing: &[CacheInput<'_>],
+    set: impl FnOnce(&mut PrefixInput<'_>),
+) -> PrefixReport {
+    let requests: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let mut fetch = |path: &_, place| element_text(reader.store(), path, place);
+    let mut input = PrefixInput::new(scope, passing);
+    set(&mut input);
+    reader.with_prompts(|prompts| {
+        let mut simulation = simulate(&requests, prompts, reader.cache(), &mut fetch);
+        prefix::prefix(input, &mut simulation)
+    })
+}
+
+/// The newest of the selected requests, taken apart; with `text`, also what it says.
+///
+/// # Errors
+///
+/// When none is selected, or its file cannot be read any more.
+pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<RequestDetail, SelectError> {
+    let store = reader.store();
+    selection.count_all_tokens(store);
+    let speeds = cost::speeds_by_model(selection.everything());
+    let tool_costs = read_tool_costs(selection, &speeds, store);
+    let findings = found(reader, selection.scope, &selection.passing(), speeds, &tool_costs);
+    let request = selection.requests.last().cloned().ok_or(SelectError::NoRequest)?;
+    let mut content = if text { Content::with_text() } else { Content::sizes() };
+    store.read_one(request.path.as_ref(), &mut content)?;
+    Ok(show::show(request, content, Some(tool_costs), findings))
+}
+
+/// Two sides, side by side; with `text`, also their lines.
+///
+/// # Errors
+///
+/// When a file that is needed cannot be read any more.
+pub fn diff(reader: &Reader, sides: [&Side; 2], text: bool) -> Result<Diff, Error> {
+    let [left, right] = sides
+        .map(|side| read_side(reader.store(), side.selector.clone(), side.requests.iter().collect(), text));
+    Ok(diff::diff(&left?, &right?))
+}
+
+/// Where the slower of two sides lost its time, or where the time of one side goes.
+/// `direct` is what both models took without the proxy, where that was measured.
+#[must_use]
+pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direct, Direct)>) -> Explanation {
+    let (prompts, unreadable) = prompts(reader.store(), &sides.left, sides.right.as_ref());
+    sides.skipped.extend(unreadable);
+    let passing = sides.passing();
+    let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let kind = KindFilter::Only(Kind::Conversation);
+    let (findings, unreadable) =
+        found_with_tools(reader, sides.scope, &passing, kind, cost::speeds_by_model(all));
+    add_errors(&mut sides.skipped, unreadable);
+    explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings)
+}
+
+/// What costs time in the reported ones of these requests.
+fn found(
+    reader: &Reader,
+    scope: Scope,
+    passing: &[CacheInput<'_>],
+    speeds: Vec<ModelSpeeds>,
+    tool_costs: &ToolCosts,
+) -> Vec<Finding> {
+    let mut fetch = |path: &_, place| element_text(reader.store(), path, place);
+    reader.with_prompts(|prompts| {
+        find_in(scope, passing, speeds, prompts, reader.cache(), &mut fetch, Some(tool_costs))
+    })
+}
+
+/// The same, where the answer does not show what the tools of these kinds cost.
+fn found_with_tools(
+    reader: &Reader,
+    scope: Scope,
+    passing: &[CacheInput<'_>],
+    kind: KindFilter,
+    speeds: Vec<ModelSpeeds>,
+) -> (Vec<Finding>, Vec<Error>) {
+    let everything: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let is_shown = |input: &&CacheInput<'_>| input.reported && kind.admits(input.request.kind);
+    let shown: Vec<&Request> = passing.iter().filter(is_shown).map(|input| input.request).collect();
+    let of_all = cost::speeds_by_model(everything.iter().copied());
+    let (tool_costs, unreadable) = read_tool_costs_of(reader.store(), &shown, &everything, &of_all);
+    (found(reader, scope, passing, speeds, &tool_costs), unreadable)
+}
+
+/// Adds what is not known yet: a file may be read again several times.
+fn add_errors(known: &mut Vec<Error>, more: Vec<Error>) {
+    for error in more {
+        if !known.iter().any(|old| old.path() == error.path()) {
+            known.push(error);
+        }
+    }
+}
+
+/// What both sides asked. One side alone has nothing to be paired with.
+fn prompts(store: &Store, left: &Side, right: Option<&Side>) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
+    let compared = right.into_iter().flat_map(|right| [left, right]);
+    read_prompts(store, compared.flat_map(|side| &side.requests))
+}
+
+fn explained(
+    scope: Scope,
+    left: &Side,
+    right: Option<&Side>,
+    prompts: &HashMap<TracePath, Prompt>,
+    direct: Option<(Direct, Direct)>,
+    findings: Vec<Finding>,
+) -> Explanation {
+    explain::explain(ExplainInput {
+        scope,
+        left: side_input(left),
+        right: right.map(side_input),
+        prompts,
+        direct,
+        findings,
+    })
+}
+
+fn side_input(side: &Side) -> SideInput<'_> {
+    SideInput {
+        selector: &side.selector,
+        requests: side.requests.iter().collect(),
+        speeds: cost::speeds_by_model(side.requests.iter().chain(&side.others)),
+    }
+}
+
+/// What else [`report`](fn@report) is asked.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ReportOptions {
+    /// What both models took without the proxy, where that was measured; the faster
+    /// model first.
+    pub direct: Option<(Direct, Direct)>,
+    /// Whether to quote each model's newest prompt.
+    pub text: bool,
+}
+
+/// The two models that a report compares, the faster one first; `None` where fewer are
+/// known.
+#[must_use]
+pub fn compared_models(selection: &Selection, kind: KindFilter) -> Option<[Side; 2]> {
+    last_two_models(selection, kind).map(faster_first)
+}
+
+/// All that one page tells of the selected requests, which are of this kind. The reader
+/// must have been made [`with_costs`](Reader::with_costs).
+///
+/// # Errors
+///
+/// When text is asked for, and a file cannot be read any more.
+pub fn report(
+    reader: &Reader,
+    mut selection: Selection,
+    kind: KindFilter,
+    options: ReportOptions,
+) -> Result<Report, Error> {
+    let store = reader.store();
+    let sides = compared_models(&selection, kind)
+        .map_or_else(|| vec![Side::of_selection(ALL_REQUESTS.to_owned(), &selection)], Vec::from);
+    let (findings, unreadable) = {
+        let speeds = cost::speeds_by_model(selection.of_all_kinds());
+        found_with_tools(reader, selection.scope, &selection.passing_of_all_kinds(), kind, speeds)
+    };
+    add_errors(&mut selection.skipped, unreadable);
+    let mut explanation = None;
+    if let Some(left) = sides.first() {
+        let (prompts, unreadable) = prompts(store, left, sides.get(1));
+        add_errors(&mut selection.skipped, unreadable);
+        explanation = Some(explained(
+            selection.scope,
+            left,
+            sides.get(1),
+            &prompts,
+            options.direct.clone(),
+            findings.clone(),
+        ));
+    }
+    let prefix = {
+        let passing = selection.passing();
+        let speeds = cost::speeds_by_model(selection.of_all_kinds());
+        simulated(reader, selection.scope, &passing, |input| input.speeds = speeds)
+    };
+    let direct = options.direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
+    let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
+    let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(report_side).collect();
+    let texts = if options.text { texts(store, &sides)? } else { Vec::new() };
+    let skipped = selection.skipped_list();
+    let Selection { requests, others, scope, joined, .. } = selection;
+    Ok(report::report(ReportInput {
+        timing: timing::timing(scope, requests, &others, &joined, skipped, kind, &Grouping::by_model()),
+        others: &others,
+        sides: &sides,
+        explanation,
+        findings,
+        prefix: Some(prefix),
+        texts,
+    }))
+}
+
+/// A side by its model, where all its requests have the same.
+fn report_side((side, direct): (&Side, Option<Direct>)) -> report::Side<'_> {
+    report::Side {
+        name: side.model().unwrap_or(&side.selector).to_owned(),
+        requests: side.requests.iter().collect(),
+        direct,
+    }
+}
+
+/// The text of each side's newest request.
+fn texts(store: &Store, sides: &[report::Side<'_>]) -> Result<Vec<PromptText>, Error> {
+    let text = |side: &report::Side<'_>| -> Result<Option<PromptText>, Error> {
+        let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
+        let mut content = Content::with_text();
+        store.read_one(newest.path.as_ref(), &mut content)?;
+        Ok(Some(PromptText::of(&side.name, newest, &content)))
+    };
+    sides.iter().filter_map(|side| text(side).transpose()).collect()
+}
