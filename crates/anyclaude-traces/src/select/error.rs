@@ -16,8 +16,13 @@ use crate::model::time::Timestamp;
 #[non_exhaustive]
 pub enum SelectError {
     /// There is no file or folder of this name.
-    #[error("{}: no such file or folder", .0.display())]
-    NotFound(PathBuf),
+    #[error("{}: no such file or folder", path.display())]
+    NotFound {
+        /// What was named.
+        path: PathBuf,
+        /// The models that it does not name, where it may have meant one.
+        models: Vec<Arc<str>>,
+    },
     /// A root that was named does not exist.
     #[error("there is no folder {}", .0.display())]
     NoRoot(PathBuf),

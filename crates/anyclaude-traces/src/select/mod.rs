@@ -3,6 +3,7 @@
 
 mod error;
 mod filter;
+mod input;
 mod pool;
 mod reader;
 mod selection;

@@ -37,7 +37,7 @@ enum Span {
 /// Reads requests as the filters say.
 #[derive(Debug)]
 pub struct Reader {
-    filter: Filter,
+    pub(super) filter: Filter,
     store: Store,
     pub(super) kind: KindFilter,
     /// Further logs, which the user names.
@@ -148,7 +148,7 @@ impl Reader {
     ///
     /// When an input names nothing, or nothing passes the filter.
     pub fn select(&self, inputs: &[OsString]) -> Result<Selection> {
-        let selectors = inputs.iter().map(|input| Selector::parse(input)).collect::<Result<Vec<_>>>()?;
+        let selectors = inputs.iter().map(|input| self.selector(input)).collect::<Result<Vec<_>>>()?;
         let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
         let whole = !inputs.is_empty()
             || self.filter.is_whole
@@ -323,11 +323,19 @@ impl Reader {
         Ok(pool)
     }
 
-    fn read(&self, paths: &[&Path], span: Span) -> Result<Pool> {
-        let paths: Vec<PathBuf> = paths.iter().map(|path| self.resolved(path)).collect();
+    fn read(&self, named: &[&Path], span: Span) -> Result<Pool> {
+        let paths: Vec<PathBuf> = named.iter().map(|path| self.resolved(path)).collect();
         paths.iter().try_for_each(|path| must_exist(path))?;
-        let pool = self.joined(self.request_set(&paths), &[], span)?;
+        let requests = self.request_set(&paths);
+        let roots = if requests.requests.is_empty() { self.roots_of_logs(named) } else { Vec::new() };
+        let pool = self.joined(requests, &roots, span)?;
         Ok(Pool { places: paths, ..pool })
+    }
+
+    /// Those of these folders that hold logs, where logs without traces will do.
+    fn roots_of_logs(&self, named: &[&Path]) -> Vec<PathBuf> {
+        let holds_logs = |folder: &&&Path| self.logs_suffice && paths::is_folder(&folder.join("logs"));
+        named.iter().filter(holds_logs).map(|folder| folder.to_path_buf()).collect()
     }
 
     fn request_set(&self, paths: &[impl AsRef<Path>]) -> RequestSet {
@@ -433,14 +441,13 @@ impl Reader {
         let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
         let (first, last) = match (requests.first().and_then(|first| first.timestamp), newest(requests)) {
             (Some(first), Some(last)) => (first, last),
-            _ if self.logs_suffice => {
-                (Timestamp::from_unix_ms(0)?, Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
-            }
+            _ if self.logs_suffice => all_time()?.into_inner(),
             _ => return None,
         };
         // A cache was filled before what is looked at.
         let warm_up_ms = if self.prompts.is_some() { WARM_UP_MS } else { 0 };
-        let is_sitting = span == Span::Sitting && !by_name;
+        // Without traces nothing tells yet when the last sitting was.
+        let is_sitting = span == Span::Sitting && !by_name && newest(requests).is_some();
         let first = if is_sitting { last.plus_ms(-SITTING_MS - warm_up_ms) } else { first };
         let since = self.filter.since.map_or(first, |since| since.plus_ms(-warm_up_ms));
         Some(first.max(since)..=last.min(self.filter.until.unwrap_or(last)))
@@ -506,11 +513,9 @@ impl Reader {
     }
 
     /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
-    /// the day before the newest request.
+    /// the day before the newest request, if there is one.
     pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
-        let logged = pool.joined.unmatched.iter().map(|unmatched| unmatched.start).max();
-        let newest = newest(&pool.requests).or(logged);
-        let sitting = newest.filter(|_| sitting);
+        let sitting = newest(&pool.requests).filter(|_| sitting);
         let (from, to) = match sitting {
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
             None => (self.filter.since, self.filter.until),
@@ -534,11 +539,17 @@ impl Reader {
     }
 }
 
+/// Longer than anything was ever recorded.
+pub(super) fn all_time() -> Option<RangeInclusive<Timestamp>> {
+    Some(Timestamp::from_unix_ms(0)?..=Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
+}
+
 /// What a thread that panicked left is as good as before: it is only ever added to.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn must_exist(path: &Path) -> Result<()> {
-    if paths::is_missing(path) { Err(SelectError::NotFound(path.to_owned())) } else { Ok(()) }
+    let missing = || SelectError::NotFound { path: path.to_owned(), models: Vec::new() };
+    if paths::is_missing(path) { Err(missing()) } else { Ok(()) }
 }

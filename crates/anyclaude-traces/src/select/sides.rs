@@ -126,7 +126,7 @@ impl OneOrTwoSides {
             (Some(one), None) => one,
             _ => return Ok(Self::of_models(reader.select(&[])?, reader.kind)),
         };
-        let selection = reader.select_one(&Selector::parse(one)?)?;
+        let selection = reader.select_one(&reader.selector(one)?)?;
         if selection.requests.is_empty() {
             return Err(unreadable(one, &selection.skipped));
         }
@@ -179,7 +179,7 @@ impl Sides {
 }
 
 fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
-    let selectors = [Selector::parse(left)?, Selector::parse(right)?];
+    let selectors = [reader.selector(left)?, reader.selector(right)?];
     let [of_left, of_right] = reader.select_pair([&selectors[0], &selectors[1]])?;
     let is_one_pool = selectors.iter().all(|selector| selector.path().is_none());
     let (seen_left, seen_right) = (of_left.scope.requests_seen, of_right.scope.requests_seen);
@@ -207,7 +207,7 @@ pub(crate) fn unreadable(name: &OsStr, skipped: &[Error]) -> SelectError {
 /// A request against its predecessor in the thread, or a model against the
 /// model used last besides it; the older one left.
 fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
-    let selector = Selector::parse(one)?;
+    let selector = reader.selector(one)?;
     let name = one.to_string_lossy();
     if !selector.is_single() && !matches!(selector, Selector::Named(Field::Model, _)) {
         return Err(SelectError::OneGroup(name.into_owned()));

@@ -43,11 +43,11 @@ pub(crate) fn newest(
     doing: &str,
     costs: Costs,
 ) -> anyhow::Result<SelectedRequest> {
-    let selector = Selector::parse(input)?;
     let mut reader = select::reader(filter, KindFilter::Only(Kind::Conversation))?;
     if costs == Costs::Fitted {
         reader = reader.with_costs(CacheOptions::default());
     }
+    let selector = reader.selector(input)?;
     let mut selection = reading(&reader, output, || reader.select_one(&selector))?;
     let status = report_skipped(&selection.skipped_list(), output);
     let Some(request) = selection.requests.last().cloned() else {

@@ -1,14 +1,16 @@
 //! Why nothing could be selected, and what to do about it: the library's errors in the
 //! words of the command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyclaude_traces::model::scope::KindFilter;
-use anyclaude_traces::select::SelectError;
+use anyclaude_traces::select::{Field, SelectError};
+use clap::{Command, CommandFactory as _};
 
 use super::sanitize;
 use super::units;
+use crate::cli::Cli;
 
 /// How to have two models where two are compared.
 pub(crate) const FEW_MODELS: &str = "two models are compared, and fewer are known here. Run the same task with \
@@ -19,9 +21,10 @@ pub(crate) const FEW_MODELS: &str = "two models are compared, and fewer are know
 pub(crate) fn words(error: &SelectError) -> String {
     use SelectError as E;
     match error {
-        E::NotFound(_) => format!(
-            "{error}. An INPUT is a path, `latest`, `latest~N`, `model:NAME`, `session:ID` or `run:ID`; \
-             `traces --help` lists the verbs"
+        E::NotFound { path, models } => format!(
+            "{error}. {}An INPUT is a path, `latest`, `latest~N`, `model:NAME`, `session:ID` or `run:ID`; \
+             `traces --help` lists the verbs",
+            did_you_mean(path, models)
         ),
         E::NoRoot(_) => format!("--root: {error}"),
         E::NoRoots => "your home folder is unknown; name the folder with --root DIR".to_owned(),
@@ -58,6 +61,39 @@ pub(crate) fn words(error: &SelectError) -> String {
         E::Io { source, .. } => format!("{error}: {source}"),
         _ => error.to_string(),
     }
+}
+
+/// What the user may have meant, as a sentence before another one.
+fn did_you_mean(path: &Path, models: &[Arc<str>]) -> String {
+    let meant = path.to_str().and_then(|word| near(word, models));
+    meant.map_or_else(String::new, |meant| format!("Did you mean `{}`? ", sanitize::line(&meant)))
+}
+
+/// The verb or selector that is most like a word.
+fn near(word: &str, models: &[Arc<str>]) -> Option<String> {
+    if let Some((field, name)) = word.split_once(':') {
+        let fields = [Field::Model, Field::Session, Field::Run].map(Field::name);
+        return nearest(field, fields).map(|field| format!("{field}:{name}"));
+    }
+    let verbs = Cli::command();
+    let verbs = verbs.get_subcommands().map(Command::get_name).chain(["latest"]);
+    if let Some(verb) = nearest(word, verbs) {
+        return Some(verb.to_owned());
+    }
+    let mut holding = models.iter().filter(|model| model.contains(word));
+    let model = match (holding.next(), holding.next()) {
+        (Some(only), None) => only,
+        _ => nearest(word, models.iter().map(AsRef::as_ref))?,
+    };
+    Some(format!("model:{model}"))
+}
+
+/// The one of these that fewest changes make of the word: of a third of it at most.
+fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = (word.chars().count() / 3).clamp(1, 3);
+    let changes = known.into_iter().map(|known| (strsim::osa_distance(word, known), known));
+    let (_, meant) = changes.filter(|(changes, _)| *changes <= most).min()?;
+    Some(meant)
 }
 
 /// How many places an error names.

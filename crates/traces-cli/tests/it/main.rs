@@ -11,6 +11,7 @@ mod denied;
 mod exit_codes;
 mod explain;
 mod extremes;
+mod faults;
 mod files;
 mod golden;
 mod help;

@@ -211,6 +211,46 @@ fn selectors_that_find_nothing_or_too_much() {
 }
 
 #[test]
+fn the_whole_name_of_a_model_is_enough() {
+    let requests = |line: &str| traces(&format!("{line} --root {HOME}")).ends_with(0).stdout;
+    assert_eq!(requests("list openai/gpt-oss-20b"), requests("list model:openai/gpt-oss-20b"));
+    let label = "--label small-model=session:22222222";
+    assert_eq!(
+        requests(&format!("list small-model {label}")),
+        requests(&format!("list model:small-model {label}"))
+    );
+    for line in ["show {}", "diff {}", "explain {} model:qwen/qwen3-30b-a3b"] {
+        for name in ["openai/gpt-oss-20b", "model:openai/gpt-oss-20b"] {
+            traces(&format!("{} --root {HOME}", line.replace("{}", name))).ends_with(0);
+        }
+    }
+    // A path comes first.
+    let folder = root(&["2025-11-16T10:00:00.000Z"]);
+    folder.trace("small-model", "2025-11-16T11:00:00.000Z", &body("a file"));
+    assert_eq!(listed(&folder, "small-model --root ."), ["small-model"]);
+}
+
+#[test]
+fn a_word_near_a_known_one_is_asked_about() {
+    for (line, meant) in [
+        ("lsit", "list"),
+        ("timming", "timing"),
+        ("show smmary", "summary"),
+        ("diff latest latset", "latest"),
+        ("list modle:qwen3", "model:qwen3"),
+        ("list gpt-oss", "model:openai/gpt-oss-20b"),
+        ("explain qwen/qwen3-4b-2705", "model:qwen/qwen3-4b-2507"),
+    ] {
+        let asked = format!("Did you mean `{meant}`?");
+        traces(&format!("{line} --root {HOME}")).ends_with(2).says(&[&asked]);
+    }
+    for line in ["nonsense", "list qwen", "list no/such/file.json", "list list.json"] {
+        let ran = traces(&format!("{line} --root {HOME}")).ends_with(2).says(&["no such file", "INPUT"]);
+        assert!(!ran.stderr.contains("Did you mean"), "{}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_root_that_is_named_as_a_folder_is_a_root() {
     let listed =
         |line: &str| traces(&format!("list {line} --format csv")).ends_with(0).stdout.replace('\\', "/");
