@@ -14,21 +14,18 @@ use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use anyclaude_traces::Recording;
-use anyclaude_traces::Request;
-use anyclaude_traces::Store;
+use anyclaude_traces::recording::RequestSet;
+use anyclaude_traces::select::{Field, Selector, resolve};
+use anyclaude_traces::{Request, Store};
 use chrono::{DateTime, Local};
 use libfuzzer_sys::fuzz_target;
 
 use parse::{End, Label, parse_limit, parse_moment};
-use selector::{Field, Selector, resolve};
 
 #[path = "../../traces-cli/src/parse.rs"]
 mod parse;
 #[path = "../../traces-cli/src/render/sanitize.rs"]
 mod sanitize;
-#[path = "../../traces-cli/src/select/selector.rs"]
-mod selector;
 #[path = "../../traces-cli/src/render/units.rs"]
 mod units;
 
@@ -149,5 +146,5 @@ fn request() -> Request {
 
 fn read_any() -> Request {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/odd");
-    Recording::read(&Store::default(), [folder]).requests.remove(0)
+    RequestSet::read(&Store::default(), [folder]).requests.remove(0)
 }

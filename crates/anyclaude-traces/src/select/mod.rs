@@ -16,6 +16,6 @@ pub use filter::{Filter, Label};
 pub(crate) use pool::Pool;
 pub use reader::Reader;
 pub use selection::Selection;
-pub use selector::{Field, Selector};
+pub use selector::{Field, Selector, resolve};
 pub(crate) use sides::unreadable;
 pub use sides::{ALL_REQUESTS, FewModels, OneOrTwoSides, Side, Sides, faster_first, last_two_models};

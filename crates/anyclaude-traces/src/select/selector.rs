@@ -104,7 +104,11 @@ impl Selector {
 }
 
 /// The one name among the requests that this is, or is a part of.
-pub(super) fn resolve(requests: &[Request], field: Field, part: &str) -> Result<Arc<str>> {
+///
+/// # Errors
+///
+/// When no name has this part, or several have it.
+pub fn resolve(requests: &[Request], field: Field, part: &str) -> Result<Arc<str>> {
     let mut names: Vec<&Arc<str>> = requests.iter().filter_map(|request| field.of(request)).collect();
     names.sort();
     names.dedup();
