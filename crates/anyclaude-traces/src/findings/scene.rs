@@ -210,7 +210,9 @@ impl<'a> Scene<'a> {
         let entry = self.entries.get(at)?;
         let backend = |entry: &Entry<'a>| entry.request.run.clone();
         let is_same = |other: &&Entry<'a>| {
-            other.model.is_some() && (other.timing().is_some() || backend(other) == backend(entry))
+            other.model.is_some()
+                && other.request.path.root() == entry.request.path.root()
+                && (other.timing().is_some() || backend(other) == backend(entry))
         };
         self.entries.get(..at)?.iter().rev().find(is_same)
     }

@@ -155,6 +155,16 @@ impl Request {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TracePath(pub Arc<Path>);
 
+impl TracePath {
+    /// The folder whose `traces/` the file is below, as its path is written: what was
+    /// recorded elsewhere went to another backend, as far as is known.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        let traces =
+            self.0.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name == "traces"));
+        traces?.parent()
+    }
+}
+
 impl AsRef<Path> for TracePath {
     fn as_ref(&self) -> &Path {
         &self.0
@@ -287,4 +297,18 @@ pub struct Join {
     pub gap_ms: Option<i64>,
     /// How sure it is.
     pub confidence: Confidence,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Caches and swaps are told apart by it.
+    #[test]
+    fn a_root_is_what_holds_the_folder_of_traces() {
+        let root = |path: &str| TracePath(Path::new(path).into()).root().map(Path::to_owned);
+        assert_eq!(root("a/.anyclaude/traces/lmstudio/1.json"), Some("a/.anyclaude".into()));
+        assert_ne!(root("a/.anyclaude/traces/lmstudio/1.json"), root("b/.anyclaude/traces/lmstudio/1.json"));
+        assert_eq!(root("a/1.json"), None);
+    }
 }

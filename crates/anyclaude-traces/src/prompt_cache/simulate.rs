@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::compare::{PromptComparer, Sequence};
@@ -325,7 +326,12 @@ fn simulated_requests(
             *of = Some(conversations.of(request, prompt, prompts));
         }
     }
+    let mut roots: HashMap<Option<PathBuf>, usize> = HashMap::new();
     let simulated = |(request, conversation): (&&Request, Option<Conversation>)| SimulatedRequest {
+        root: {
+            let next = roots.len();
+            *roots.entry(request.path.root().map(ToOwned::to_owned)).or_insert(next)
+        },
         model: request.model.clone(),
         is_local: is_local(request),
         conversation: conversation.unwrap_or_default(),
@@ -364,7 +370,7 @@ struct Run {
 }
 
 fn run(comparer: &mut PromptComparer<'_>, members: Members<'_>, turns: &[usize], sizes: &[Capacity]) -> Run {
-    let mut pasts: HashMap<(Option<Arc<str>>, Conversation), Past> = HashMap::new();
+    let mut pasts: HashMap<(usize, Option<Arc<str>>, Conversation), Past> = HashMap::new();
     let mut newest: HashMap<Conversation, usize> = HashMap::new();
     let mut caches: Vec<Caches<'_>> = sizes.iter().map(|size| Caches::new(members, *size)).collect();
     let mut steps = vec![vec![None; members.requests.len()]; sizes.len()];
@@ -372,7 +378,7 @@ fn run(comparer: &mut PromptComparer<'_>, members: Members<'_>, turns: &[usize],
     for (turn, at) in turns.iter().copied().enumerate() {
         let both = members.requests.get(at).zip(members.sequence(at));
         let Some((request, sequence)) = both else { continue };
-        let past = pasts.entry((request.model.clone(), request.conversation)).or_default();
+        let past = pasts.entry((request.root, request.model.clone(), request.conversation)).or_default();
         for (cache, steps) in caches.iter_mut().zip(&mut steps) {
             if let Some(step) = steps.get_mut(at) {
                 *step = cache.step(comparer, at, turn, past);

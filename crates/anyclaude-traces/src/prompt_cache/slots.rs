@@ -23,6 +23,8 @@ const MOST_NEAREST: usize = 16;
 /// A request as the cache sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct SimulatedRequest {
+    /// The number of the root that it was recorded in: each has caches of its own.
+    pub(crate) root: usize,
     /// The model that ran; one cache for each.
     pub(crate) model: Option<Arc<str>>,
     /// Whether a backend with room for one model answers it.
@@ -189,12 +191,12 @@ impl Members<'_> {
 pub(crate) struct Caches<'m> {
     members: Members<'m>,
     capacity: Capacity,
-    caches: HashMap<Option<Arc<str>>, Cache>,
+    caches: HashMap<(usize, Option<Arc<str>>), Cache>,
     /// Which request took the slot of which.
     takers: HashMap<usize, usize>,
-    /// The model that answered last, and how often models changed before each request.
-    last_model: Option<Arc<str>>,
-    swaps: u32,
+    /// The model that answered last in each root, and how often models changed there.
+    last: HashMap<usize, (Arc<str>, u32)>,
+    /// How often they had changed before each request.
     swaps_before: Vec<u32>,
 }
 
@@ -220,8 +222,7 @@ impl<'m> Caches<'m> {
             capacity,
             caches: HashMap::new(),
             takers: HashMap::new(),
-            last_model: None,
-            swaps: 0,
+            last: HashMap::new(),
             swaps_before: vec![0; members.requests.len()],
         }
     }
@@ -247,14 +248,16 @@ impl<'m> Caches<'m> {
     fn note_model(&mut self, at: usize) {
         let Some(request) = self.members.request(at).filter(|request| request.is_local) else { return };
         if let Some(model) = &request.model {
-            if self.last_model.as_ref().is_some_and(|last| last != model) {
-                self.caches.clear();
-                self.swaps += 1;
+            let (last, swaps) = self.last.entry(request.root).or_insert_with(|| (model.clone(), 0));
+            if last != model {
+                self.caches.retain(|(root, _), _| *root != request.root);
+                last.clone_from(model);
+                *swaps += 1;
             }
-            self.last_model = Some(model.clone());
         }
-        if let Some(swaps) = self.swaps_before.get_mut(at) {
-            *swaps = self.swaps;
+        let swaps = self.last.get(&request.root).map_or(0, |(_, swaps)| *swaps);
+        if let Some(before) = self.swaps_before.get_mut(at) {
+            *before = swaps;
         }
     }
 
@@ -269,7 +272,7 @@ impl<'m> Caches<'m> {
         let members = self.members;
         let (request, sequence) = (members.request(at)?, members.sequence(at)?);
         let prompt_bytes = comparer.bytes(sequence);
-        let cache = self.caches.entry(request.model.clone()).or_default();
+        let cache = self.caches.entry((request.root, request.model.clone())).or_default();
         let room = cache.slots.len() < self.capacity.slots.get();
         let is_idle = |slot: &&Slot| slot.free <= request.start;
         // Where none is idle, the request waits for the first that ends.
