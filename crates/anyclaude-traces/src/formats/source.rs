@@ -119,9 +119,7 @@ impl<'a> Text<'a> {
         match kind {
             _ if is_blank => ParseError::new(SkipReason::Empty, self.file, 0, "the file is empty"),
             FaultKind::Truncated => self.refuse(SkipReason::Truncated, at, "the file ends inside a value"),
-            FaultKind::Expected(what) => {
-                self.refuse(SkipReason::InvalidJson, at, format!("expected {what}"))
-            }
+            FaultKind::Expected(what) => self.refuse(SkipReason::InvalidJson, at, format!("expected {what}")),
         }
     }
 

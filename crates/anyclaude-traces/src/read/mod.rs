@@ -123,7 +123,10 @@ impl Store {
     /// Links to files are followed, links to folders only when named. Anything but a regular
     /// file is ignored inside a folder, and an error when named.
     #[must_use]
-    pub fn find<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> (Vec<CandidateFile>, Vec<Error>) {
+    pub fn find<P: AsRef<Path>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> (Vec<CandidateFile>, Vec<Error>) {
         let mut sources = Vec::new();
         let errors = find_below(paths, &mut |source| sources.push(source));
         (sources, errors)
