@@ -1,6 +1,8 @@
 //! Logs of servers that are written by rule, in every form, and read back: what was written
 //! is what is found, wherever the chunks end and wherever the file is cut.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::fmt::Write as _;
 
 use anyclaude_traces::formats::backend::{
@@ -245,7 +247,7 @@ fn a_cut_at_any_byte_invents_nothing() {
 #[test]
 fn each_process_has_its_own_clock() {
     let task = Task { cached: 0, read: 300, output: 9, read_us: 1_000, write_us: 9_000, end: End::Open };
-    let text = write(Form::Timed, &[task.clone()]);
+    let text = write(Form::Timed, std::slice::from_ref(&task));
     let later = text.replace("0.00.", "0.59.");
     let log = parse(format!("{later}{text}").as_bytes());
     assert_eq!((log.processes.len(), log.loads.len(), log.tasks.len()), (2, 2, 2));
@@ -298,7 +300,7 @@ fn a_request_beyond_the_context_is_an_error_with_its_size() {
 fn the_wait_for_a_slot_is_known_at_verbosity_4() {
     let received = |text: &[u8]| {
         let log = parse(text);
-        log.tasks.iter().map(|task| Some(task.started?.ms_since(task.received?)?)).collect::<Vec<_>>()
+        log.tasks.iter().map(|task| task.started?.ms_since(task.received?)).collect::<Vec<_>>()
     };
     let text = b"0.01.000.000 I srv  server_strea: conv_id= (empty=1)\n\
         0.01.005.000 I slot launch_slot_: id  0 | task 0 | processing task, is_child = 0\n\
