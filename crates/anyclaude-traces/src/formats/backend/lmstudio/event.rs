@@ -105,13 +105,20 @@ mod tests {
     fn predictions_have_a_model() {
         let line = r#"{"timestamp":1,"data":{"type":"llm.prediction.output","output":"x","stats":{"a": 1},"modelIdentifier":"m"}}"#;
         assert_eq!(event(line), Some((1, Event::Output { model: "m".into(), stats: "{\"a\": 1}" })));
-        let line = r#"{"timestamp":1,"data":{"type":"llm.prediction.input","input":"x","modelIdentifier":"m"}}"#;
+        let line =
+            r#"{"timestamp":1,"data":{"type":"llm.prediction.input","input":"x","modelIdentifier":"m"}}"#;
         assert_eq!(event(line), Some((1, Event::Input { model: "m".into() })));
     }
 
     #[test]
     fn other_json_is_no_event() {
-        for line in ["{}", "{\"timestamp\":1}", "{\"timestamp\":\"1\",\"data\":{}}", "{\"timestamp\":1,\"data\":{}", "[]"] {
+        for line in [
+            "{}",
+            "{\"timestamp\":1}",
+            "{\"timestamp\":\"1\",\"data\":{}}",
+            "{\"timestamp\":1,\"data\":{}",
+            "[]",
+        ] {
             assert_eq!(event(line), None, "{line}");
         }
         assert_eq!(event("{\"timestamp\":1,\"data\":{}}"), Some((1, Event::Other)));

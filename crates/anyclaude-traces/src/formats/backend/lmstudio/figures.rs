@@ -28,6 +28,7 @@ impl Figures {
         if usage.is_none() && stats.is_none() {
             return None;
         }
+        let model = scan::member_text(json, "model").or(scan::member_text(json, "model_instance_id"));
         let mut figures = Self::default();
         if let Some(usage) = usage {
             figures.add_usage(usage);
@@ -36,7 +37,11 @@ impl Figures {
             figures.add_stats(stats);
         }
         figures.derive();
-        (figures != Self::default()).then_some(figures)
+        if figures == Self::default() {
+            return None;
+        }
+        figures.model = model.map(|model| String::from_utf8_lossy(model).into());
+        Some(figures)
     }
 
     /// Reads `stats` of `lms log stream --stats`.
@@ -65,7 +70,8 @@ impl Figures {
         self.output_tokens = self.output_tokens.or(count(&["total_output_tokens", "predictedTokensCount"]));
         self.reasoning_tokens = self.reasoning_tokens.or(count(&["reasoning_output_tokens"]));
         self.tokens_per_second = number(json, "tokens_per_second").or(number(json, "tokensPerSecond"));
-        self.ttft_ms = seconds(&["time_to_first_token", "time_to_first_token_seconds", "timeToFirstTokenSec"]);
+        self.ttft_ms =
+            seconds(&["time_to_first_token", "time_to_first_token_seconds", "timeToFirstTokenSec"]);
         self.total_ms = seconds(&["generation_time", "totalTimeSec"]);
         let reason = ["stop_reason", "stopReason"].iter().find_map(|name| scan::member_text(json, name));
         self.stop_reason = reason.map(|reason| String::from_utf8_lossy(reason).into());
@@ -153,7 +159,10 @@ mod tests {
     fn anthropics_usage_counts_cached_tokens_beside_the_others() {
         let answer = br#"{"usage":{"input_tokens":100,"cache_read_input_tokens":20,"output_tokens":7}}"#;
         let figures = Figures::of_answer(answer).unwrap();
-        assert_eq!((figures.prompt_tokens, figures.cached_tokens, figures.output_tokens), (Some(120), Some(20), Some(7)));
+        assert_eq!(
+            (figures.prompt_tokens, figures.cached_tokens, figures.output_tokens),
+            (Some(120), Some(20), Some(7))
+        );
     }
 
     #[test]

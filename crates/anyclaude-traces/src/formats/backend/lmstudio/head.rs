@@ -85,9 +85,9 @@ fn local_seconds(text: &[u8]) -> Option<(i64, &[u8])> {
     }
     let number = |from: usize, to: usize| -> Option<u32> {
         let digits = stamp.get(from..to)?.iter();
-        digits.copied().try_fold(0, |sum, digit| {
-            digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0'))
-        })
+        digits
+            .copied()
+            .try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
     };
     let date = NaiveDate::from_ymd_opt(number(0, 4)?.cast_signed(), number(5, 7)?, number(8, 10)?)?;
     let time = date.and_hms_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?)?;
@@ -141,7 +141,10 @@ mod tests {
     fn the_first_tag_that_may_be_a_model_is_kept() {
         let read = |text: &'static str| {
             let tagged = Tagged::read(text.as_bytes());
-            (tagged.tag.map(|tag| std::str::from_utf8(tag).unwrap()), std::str::from_utf8(tagged.text).unwrap())
+            (
+                tagged.tag.map(|tag| std::str::from_utf8(tag).unwrap()),
+                std::str::from_utf8(tagged.text).unwrap(),
+            )
         };
         assert_eq!(read(" [a/b] Streaming response..."), (Some("a/b"), "Streaming response..."));
         assert_eq!(read("[LM STUDIO SERVER] [a] Generated"), (Some("a"), "Generated"));

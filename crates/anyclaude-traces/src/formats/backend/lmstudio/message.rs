@@ -102,7 +102,9 @@ impl<'l> Message<'l> {
         if tag == Some(b"JIT") && text.starts_with(b"Requested model (") {
             let model = text.strip_prefix(b"Requested model (").unwrap_or_default();
             let end = memchr::memmem::find(model, b") is not loaded");
-            return end.and_then(|end| model.get(..end)).map_or(Self::Unreadable, |model| Self::Loading { model });
+            return end
+                .and_then(|end| model.get(..end))
+                .map_or(Self::Unreadable, |model| Self::Loading { model });
         }
         let plain = [
             (&b"Running completion"[..], Self::Running { messages: None }),
@@ -150,7 +152,8 @@ fn received<'l>(rest: &'l [u8]) -> Message<'l> {
 
 /// Whether requests to this path ask a model to write.
 fn is_of_a_model(path: &[u8]) -> bool {
-    const ENDS: [&[u8]; 5] = [b"/completions", b"/messages", b"/responses", b"/api/v1/chat", b"/count_tokens"];
+    const ENDS: [&[u8]; 5] =
+        [b"/completions", b"/messages", b"/responses", b"/api/v1/chat", b"/count_tokens"];
     ENDS.iter().any(|end| path.ends_with(end))
 }
 
@@ -200,7 +203,8 @@ fn engine(text: &[u8]) -> Option<EngineMessage<'_>> {
 
 /// `prompt eval time = 3200.72 ms / 617 tokens` and `eval time = 44789.87 ms / 865 runs`.
 fn perf(text: &[u8]) -> Option<EngineMessage<'_>> {
-    let (is_read, rest) = match (text.strip_prefix(b"prompt eval time ="), text.strip_prefix(b"eval time =")) {
+    let (is_read, rest) = match (text.strip_prefix(b"prompt eval time ="), text.strip_prefix(b"eval time ="))
+    {
         (Some(rest), _) => (true, rest),
         (_, Some(rest)) => (false, rest),
         _ => return Some(EngineMessage::Line(text)),
@@ -274,7 +278,10 @@ mod tests {
             body: body.as_bytes(),
         };
         assert_eq!(read("Received request: POST to /v1/messages with body {"), received("/v1/messages", "{"));
-        assert_eq!(read("Received request: POST to /v1/messages?beta=true with body  {"), received("/v1/messages", "{"));
+        assert_eq!(
+            read("Received request: POST to /v1/messages?beta=true with body  {"),
+            received("/v1/messages", "{")
+        );
         assert_eq!(
             read("Received request: POST to /v1/chat/completions with body [Sensitive]"),
             received("/v1/chat/completions", "[Sensitive]")
@@ -292,7 +299,11 @@ mod tests {
     fn progress_is_in_percent() {
         assert_eq!(read("Prompt processing progress: 42.5%"), Message::Progress(42.5));
         assert_eq!(read("Prompt processing progress: 100%"), Message::Progress(100.0));
-        for garbled in ["Prompt processing progress: x%", "Prompt processing progress: 42", "Prompt processing progress: NaN%"] {
+        for garbled in [
+            "Prompt processing progress: x%",
+            "Prompt processing progress: 42",
+            "Prompt processing progress: NaN%",
+        ] {
             assert_eq!(read(garbled), Message::Unreadable, "{garbled}");
         }
     }
@@ -317,11 +328,15 @@ mod tests {
         );
         assert_eq!(engine("Prompt tokens to decode: 373"), EngineMessage::TokensToRead(373));
         assert_eq!(
-            engine("llama_perf_context_print: prompt eval time =    1135.53 ms /   373 tokens (    3.04 ms per token"),
+            engine(
+                "llama_perf_context_print: prompt eval time =    1135.53 ms /   373 tokens (    3.04 ms per token"
+            ),
             EngineMessage::Read { ms: 1_135.53, tokens: 373 }
         );
         assert_eq!(
-            engine("llama_perf_context_print:        eval time =   29868.35 ms /   130 runs   (  229.76 ms per token"),
+            engine(
+                "llama_perf_context_print:        eval time =   29868.35 ms /   130 runs   (  229.76 ms per token"
+            ),
             EngineMessage::Written { ms: 29_868.35, runs: 130 }
         );
         let done = Done {
@@ -338,7 +353,12 @@ mod tests {
 
     #[test]
     fn what_says_too_little_is_unreadable() {
-        for cut in ["Prompt cache restore: cached_tokens=17", "Prompt cache: using 5", "Done · input x", "Total prompt tokens: "] {
+        for cut in [
+            "Prompt cache restore: cached_tokens=17",
+            "Prompt cache: using 5",
+            "Done · input x",
+            "Total prompt tokens: ",
+        ] {
             assert_eq!(read(cut), Message::Unreadable, "{cut}");
         }
     }

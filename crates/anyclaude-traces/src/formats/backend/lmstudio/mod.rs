@@ -37,7 +37,7 @@ use message::{EngineMessage, Message};
 use requests::Requests;
 
 use super::llama::head::since_start;
-use super::llama::{Engine, LineUse};
+use super::llama::{Engine, LineUse, may_lack_digits};
 use super::types::{BackendFormat, BackendLog, BackendMoment, BackendProcess, LoggedBody};
 use crate::formats::body::{Body, Visit};
 use crate::formats::json::cursor::Cursor;
@@ -158,6 +158,10 @@ struct Reading<'s> {
 impl Lines for Reading<'_> {
     fn line(&mut self, line: Line<'_>) {
         self.state.log.lines += 1;
+        if may_lack_digits(&line) {
+            self.state.log.unreadable_lines += 1;
+            return;
+        }
         let is_event = line.bytes.starts_with(b"{\"timestamp\"");
         if !is_event && (self.state.block.is_some() || !line.bytes.starts_with(b"{")) {
             return self.text_line(line.bytes, None);
@@ -395,7 +399,9 @@ impl Reading<'_> {
             EngineMessage::CacheRestored { cached, uncached } => {
                 requests.cache(tag, Some(cached), None, Some(uncached));
             }
-            EngineMessage::CacheUsed { cached, prompt } => requests.cache(tag, Some(cached), Some(prompt), None),
+            EngineMessage::CacheUsed { cached, prompt } => {
+                requests.cache(tag, Some(cached), Some(prompt), None)
+            }
             EngineMessage::PromptTokens(prompt) => requests.cache(tag, None, Some(prompt), None),
             EngineMessage::TokensToRead(tokens) => requests.cache(tag, None, None, Some(tokens)),
             EngineMessage::Begins => requests.engine_begins(at),
@@ -446,7 +452,10 @@ impl State {
             LineUse::Known | LineUse::Other => return,
         }
         self.tie(ended);
-        let newest = self.engine.newest();
+        // What was launched last stands last; what was launched before the file begins has no
+        // start.
+        let newest = self.engine.open().last().filter(|task| task.started.is_some());
+        let newest = newest.and_then(|task| task.slot.zip(task.task));
         if newest != self.newest
             && let Some(launched) = newest
         {

@@ -72,7 +72,8 @@ impl Open {
     /// client's counts stand: by them it is recognised.
     pub(super) fn worked_on(&mut self, work: BackendTask) {
         let task = &mut self.task;
-        (task.process, task.task, task.slot, task.selection) = (work.process, work.task, work.slot, work.selection);
+        (task.process, task.task, task.slot, task.selection) =
+            (work.process, work.task, work.slot, work.selection);
         task.started = work.started.or(task.started);
         task.prompt_tokens = task.prompt_tokens.or(work.prompt_tokens);
         task.cached_tokens = work.cached_tokens.or(task.cached_tokens);
@@ -128,11 +129,15 @@ impl Open {
             (self.task.outcome, self.task.ended) = (TaskOutcome::Cancelled, Some(disconnected));
         }
         let mut task = self.task;
-        task.prompt_tokens = task
-            .prompt_tokens
-            .or_else(|| task.cached_tokens?.checked_add(self.uncached_tokens?));
-        let read = task.prompt_tokens.zip(task.cached_tokens).and_then(|(all, cached)| all.checked_sub(cached));
-        task.read_tokens = task.read_tokens.or(read);
+        task.prompt_tokens =
+            task.prompt_tokens.or_else(|| task.cached_tokens?.checked_add(self.uncached_tokens?));
+        // A server that names no model runs what was asked for.
+        task.model = task.model.or_else(|| task.requested_model.clone());
+        if task.first_token.is_some() || task.outcome == TaskOutcome::Completed {
+            let read =
+                task.prompt_tokens.zip(task.cached_tokens).and_then(|(all, cached)| all.checked_sub(cached));
+            task.read_tokens = task.read_tokens.or(read);
+        }
         task
     }
 }

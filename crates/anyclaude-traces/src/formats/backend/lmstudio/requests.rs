@@ -126,9 +126,8 @@ impl Requests {
     /// The prompt of the next request is read.
     pub(super) fn first_token(&mut self, tag: Option<&[u8]>, at: Option<BackendMoment>) {
         let reads = |open: &Open| {
-            (open.may_be(tag) && open.task.first_token.is_none()).then(|| {
-                2 * u32::from(open.task.started.is_some()) + u32::from(open.runs)
-            })
+            (open.may_be(tag) && open.task.first_token.is_none())
+                .then(|| 2 * u32::from(open.task.started.is_some()) + u32::from(open.runs))
         };
         if let Some(open) = self.due(reads) {
             (open.task.first_token, open.last) = (at, at);
@@ -144,9 +143,8 @@ impl Requests {
 
     /// The engine has launched a task: it is that of the request that has waited longest.
     pub(super) fn launched(&mut self, slot_and_task: (u64, u64), at: Option<BackendMoment>) -> bool {
-        let waits = |open: &Open| {
-            (open.runs && open.engine.is_none() && open.disconnected.is_none()).then_some(0)
-        };
+        let waits =
+            |open: &Open| (open.runs && open.engine.is_none() && open.disconnected.is_none()).then_some(0);
         let Some(open) = self.first(waits) else { return false };
         open.engine = Some(slot_and_task);
         (open.task.started, open.last) = (at, at);
@@ -166,7 +164,13 @@ impl Requests {
     }
 
     /// The next request got so much from the cache.
-    pub(super) fn cache(&mut self, tag: Option<&[u8]>, cached: Option<u64>, prompt: Option<u64>, uncached: Option<u64>) {
+    pub(super) fn cache(
+        &mut self,
+        tag: Option<&[u8]>,
+        cached: Option<u64>,
+        prompt: Option<u64>,
+        uncached: Option<u64>,
+    ) {
         // The tag may be the engine's own name.
         let tag = tag.filter(|tag| self.open.iter().any(|open| open.is_model(tag)));
         let is_next = |open: &Open| {
@@ -196,7 +200,8 @@ impl Requests {
     /// The engine tells all that a request took.
     pub(super) fn done(&mut self, done: &Done) {
         let ends = |open: &Open| {
-            (!open.engine_is_done).then(|| 2 * u32::from(open.task.first_token.is_some()) + u32::from(open.runs))
+            (!open.engine_is_done)
+                .then(|| 2 * u32::from(open.task.first_token.is_some()) + u32::from(open.runs))
         };
         if let Some(open) = self.due(ends) {
             open.done(done);
@@ -303,7 +308,8 @@ impl Requests {
         log: &mut BackendLog,
     ) {
         let is_due = |open: &Open| {
-            open.may_be(tag).then(|| u32::from(open.runs) + u32::from(tag.is_some_and(|tag| open.is_model(tag))))
+            open.may_be(tag)
+                .then(|| u32::from(open.runs) + u32::from(tag.is_some_and(|tag| open.is_model(tag))))
         };
         if let Some(open) = self.due(is_due) {
             open.fail(words, at);
@@ -316,7 +322,11 @@ impl Requests {
     /// A prediction of `lms log stream --source model` begins.
     pub(super) fn predicting(&mut self, model: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) {
         let model = Some(self.name(model));
-        if self.open.iter().any(|open| !open.is_over && open.runs && open.task.model == model && !open.is_predicted) {
+        if self
+            .open
+            .iter()
+            .any(|open| !open.is_over && open.runs && open.task.model == model && !open.is_predicted)
+        {
             return;
         }
         let task = BackendTask { model, received: at, ..BackendTask::default() };
@@ -356,7 +366,8 @@ impl Requests {
     /// It is loaded once it runs.
     fn end_load(&mut self, tag: Option<&[u8]>, at: Option<BackendMoment>, log: &mut BackendLog) {
         let Some(load) = self.loading.and_then(|load| log.loads.get_mut(load)) else { return };
-        let is_other = tag.is_some_and(|tag| load.model.as_deref().is_some_and(|model| model.as_bytes() != tag));
+        let is_other =
+            tag.is_some_and(|tag| load.model.as_deref().is_some_and(|model| model.as_bytes() != tag));
         let waits_for_it = |open: &Open| !open.runs && open.task.requested_model == load.model;
         if is_other && self.open.iter().any(waits_for_it) {
             return;

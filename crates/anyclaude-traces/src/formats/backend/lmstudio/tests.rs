@@ -9,7 +9,8 @@ fn parse(text: impl AsRef<[u8]>) -> BackendLog {
 }
 
 fn local(time: &str) -> Option<BackendMoment> {
-    let time = chrono::NaiveDateTime::parse_from_str(&format!("2026-06-24 {time}"), "%Y-%m-%d %H:%M:%S").unwrap();
+    let time =
+        chrono::NaiveDateTime::parse_from_str(&format!("2026-06-24 {time}"), "%Y-%m-%d %H:%M:%S").unwrap();
     Some(BackendMoment::LocalSecond { seconds: time.and_utc().timestamp() })
 }
 
@@ -100,7 +101,10 @@ fn a_file_gives_its_requests() {
     assert_eq!((second.body, second.requested_model.as_deref()), (Some(LoggedBody::Hidden), None));
     assert_eq!((second.model.as_deref(), second.message_count), (Some("small"), Some(4)));
     assert_eq!((second.counts(), second.stream), (Some((1300, 41)), None));
-    assert_eq!((second.ttft_ms, second.total_ms, second.write_ms), (Some(1000.0), Some(5000.0), Some(4000.0)));
+    assert_eq!(
+        (second.ttft_ms, second.total_ms, second.write_ms),
+        (Some(1000.0), Some(5000.0), Some(4000.0))
+    );
     assert_eq!(second.stop_reason.as_deref(), Some("eosFound"));
 
     assert_eq!((third.outcome, third.error.as_deref()), (TaskOutcome::Failed, Some("No models loaded.")));
@@ -131,7 +135,8 @@ fn as_stream(file: &str) -> String {
         }
     }
     let event = |message: &String| {
-        let Some(BackendMoment::LocalSecond { seconds }) = Head::read(message.as_bytes()).map(|head| head.at) else {
+        let Some(BackendMoment::LocalSecond { seconds }) = Head::read(message.as_bytes()).map(|head| head.at)
+        else {
             panic!("{message}")
         };
         let data = serde_json::json!({"type": "server.log", "content": message, "level": "info"});
@@ -258,9 +263,15 @@ fn servers_of_0_3_name_no_model() {
          [2026-06-24 13:00:32][INFO] Finished streaming response\n\
          [2026-06-24 13:00:32][INFO][LM STUDIO SERVER] Client disconnected. Stopping generation...\n",
     );
-    assert_eq!((found.model.as_deref(), found.requested_model.as_deref()), (None, Some("m")));
-    assert_eq!((found.prompt_tokens, found.cached_tokens, found.read_tokens), (Some(433), Some(60), Some(373)));
-    assert_eq!((found.output_tokens, found.read_ms, found.write_ms), (Some(131), Some(1135.53), Some(29868.35)));
+    assert_eq!((found.model.as_deref(), found.requested_model.as_deref()), (Some("m"), Some("m")));
+    assert_eq!(
+        (found.prompt_tokens, found.cached_tokens, found.read_tokens),
+        (Some(433), Some(60), Some(373))
+    );
+    assert_eq!(
+        (found.output_tokens, found.read_ms, found.write_ms),
+        (Some(131), Some(1135.53), Some(29868.35))
+    );
     assert_eq!((found.first_token, found.ended), (local("13:00:02"), local("13:00:32")));
     assert_eq!(found.outcome, TaskOutcome::Completed);
     assert!(!found.is_ambiguous);
@@ -274,7 +285,10 @@ fn mlx_says_what_came_from_its_cache() {
          [2026-06-24 13:00:01][INFO][m] Prompt processing progress: 100.0%\n\
          [2026-06-24 13:00:09][INFO][m] Finished streaming response\n",
     );
-    assert_eq!((found.prompt_tokens, found.cached_tokens, found.read_tokens), (Some(357), Some(256), Some(101)));
+    assert_eq!(
+        (found.prompt_tokens, found.cached_tokens, found.read_tokens),
+        (Some(357), Some(256), Some(101))
+    );
     assert_eq!((found.received, found.request), (local("13:00:00"), None));
 }
 
@@ -286,21 +300,28 @@ fn splash_sums_up() {
          [2026-06-24 13:00:09][DEBUG] 13:00:09 Done · input 1,536 · cached 1,024 · output 812 · TTFT 1.8s · 64.2 tok/s\n\
          [2026-06-24 13:00:09][INFO][m] Finished streaming response\n",
     );
-    assert_eq!((found.prompt_tokens, found.cached_tokens, found.read_tokens), (Some(1536), Some(1024), Some(512)));
-    assert_eq!((found.output_tokens, found.ttft_ms, found.tokens_per_second), (Some(812), Some(1800.0), Some(64.2)));
+    assert_eq!(
+        (found.prompt_tokens, found.cached_tokens, found.read_tokens),
+        (Some(1536), Some(1024), Some(512))
+    );
+    assert_eq!(
+        (found.output_tokens, found.ttft_ms, found.tokens_per_second),
+        (Some(812), Some(1800.0), Some(64.2))
+    );
 }
 
 #[test]
 fn a_client_that_goes_away_ends_its_request() {
     let found = task(
         "[2026-06-24 13:00:00][INFO][m] Running chat completion on conversation with 1 messages.\n\
+         [2026-06-24 13:00:05][DEBUG] Prompt cache: using 10/100 tokens from cache\n\
          [2026-06-24 13:00:05][INFO][m] Prompt processing progress: 18.9%\n\
          [2026-06-24 13:01:00][INFO][LM STUDIO SERVER] Client disconnected. Stopping generation...\n\
          [2026-06-24 13:01:04][INFO][m] Prompt processing progress: 30.0%\n\
          [2026-06-24 13:01:04][INFO][m] Finished streaming response\n",
     );
     assert_eq!((found.outcome, found.ended), (TaskOutcome::Cancelled, local("13:01:00")));
-    assert_eq!(found.first_token, None);
+    assert_eq!((found.first_token, found.read_tokens), (None, None));
 }
 
 #[test]
@@ -309,17 +330,46 @@ fn four_requests_at_once_keep_their_own() {
     let log = |seconds: u32, line: &str| format!("[2026-06-24 13:00:{seconds:02}]{line}\n");
     for (n, model) in ["a", "b", "a", "b"].iter().enumerate() {
         let second = u32::try_from(n).unwrap();
-        text += &log(second, &format!("[DEBUG] Received request: POST to /v1/messages with body {{\n  \"model\": \"{model}\",\n  \"max_tokens\": {n},\n  \"stream\": true\n}}"));
-        text += &log(second, &format!("[INFO][{model}] Running chat completion on conversation with {n} messages."));
+        text += &log(
+            second,
+            &format!(
+                "[DEBUG] Received request: POST to /v1/messages with body {{\n  \"model\": \"{model}\",\n  \"max_tokens\": {n},\n  \"stream\": true\n}}"
+            ),
+        );
+        text += &log(
+            second,
+            &format!("[INFO][{model}] Running chat completion on conversation with {n} messages."),
+        );
         text += &log(second, &format!("[INFO][{model}] Streaming response..."));
-        text += &log(second, &format!("[DEBUG] slot launch_slot_: id  {n} | task {} | processing task, is_child = 0", 10 + n));
+        text += &log(
+            second,
+            &format!("[DEBUG] slot launch_slot_: id  {n} | task {} | processing task, is_child = 0", 10 + n),
+        );
     }
     for (n, model) in [(2, "a"), (1, "b"), (0, "a"), (3, "b")] {
         let second = 10 + n;
         text += &log(second, &format!("[INFO][{model}] Prompt processing progress: 100.0%"));
-        text += &log(second, &format!("[DEBUG] slot print_timing: id  {n} | task {} | prompt eval time =     {n}00.00 ms /   {n}0 tokens (", 10 + n));
-        text += &log(second, &format!("[DEBUG] slot print_timing: id  {n} | task {} |        eval time =     500.00 ms /    2 tokens (", 10 + n));
-        text += &log(second, &format!("[DEBUG] slot      release: id  {n} | task {} | stop processing: n_tokens = {n}1, truncated = 0", 10 + n));
+        text += &log(
+            second,
+            &format!(
+                "[DEBUG] slot print_timing: id  {n} | task {} | prompt eval time =     {n}00.00 ms /   {n}0 tokens (",
+                10 + n
+            ),
+        );
+        text += &log(
+            second,
+            &format!(
+                "[DEBUG] slot print_timing: id  {n} | task {} |        eval time =     500.00 ms /    2 tokens (",
+                10 + n
+            ),
+        );
+        text += &log(
+            second,
+            &format!(
+                "[DEBUG] slot      release: id  {n} | task {} | stop processing: n_tokens = {n}1, truncated = 0",
+                10 + n
+            ),
+        );
         text += &log(second, &format!("[INFO][{model}] Finished streaming response"));
     }
     let found = parse(text);
@@ -357,7 +407,11 @@ fn hostile_text_is_no_line_of_the_server() {
 #[test]
 fn any_bytes_are_read() {
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-    let pieces: Vec<&[u8]> = FILE.as_bytes().chunks(13).chain([&b"\n"[..], b"\xFF\xFE", b"{\"timestamp\":1", b"}\n", b"{\n"]).collect();
+    let pieces: Vec<&[u8]> = FILE
+        .as_bytes()
+        .chunks(13)
+        .chain([&b"\n"[..], b"\xFF\xFE", b"{\"timestamp\":1", b"}\n", b"{\n"])
+        .collect();
     for _ in 0..60 {
         let mut text = Vec::new();
         for _ in 0..60 {
