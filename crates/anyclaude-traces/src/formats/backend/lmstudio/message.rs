@@ -348,7 +348,7 @@ mod tests {
         };
         let text = "Done · input 12,474 · cached 0 · output 3,482 · TTFT 124.1s · 25.8 tok/s";
         assert_eq!(engine(text), EngineMessage::Done(done.clone()));
-        assert_eq!(engine(&format!("00:54:42 {text}").leak()), EngineMessage::Done(done));
+        assert_eq!(engine(format!("00:54:42 {text}").leak()), EngineMessage::Done(done));
     }
 
     #[test]

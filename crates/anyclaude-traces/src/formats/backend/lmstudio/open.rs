@@ -131,6 +131,9 @@ impl Open {
         let mut task = self.task;
         task.prompt_tokens =
             task.prompt_tokens.or_else(|| task.cached_tokens?.checked_add(self.uncached_tokens?));
+        // Server and engine disagree: nothing tells which is right.
+        let is_part = |cached: &u64| task.prompt_tokens.is_none_or(|prompt| *cached <= prompt);
+        task.cached_tokens = task.cached_tokens.filter(is_part);
         // A server that names no model runs what was asked for.
         task.model = task.model.or_else(|| task.requested_model.clone());
         if task.first_token.is_some() || task.outcome == TaskOutcome::Completed {
