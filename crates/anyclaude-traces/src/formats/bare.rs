@@ -1,7 +1,7 @@
 //! The body of a request alone, as `jq '.request.body'` prints it.
 
 use crate::error::ParseError;
-use crate::formats::body::{Body, Raw, Visit};
+use crate::formats::body::{Body, Raw};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::RecordDraft;

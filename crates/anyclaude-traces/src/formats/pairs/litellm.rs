@@ -11,7 +11,7 @@ use super::value::{Inner, members, seconds, text};
 use crate::error::ParseError;
 use crate::formats::body::Body;
 use crate::formats::headers;
-use crate::formats::json::cursor::{Cursor, Shape, Span};
+use crate::formats::json::cursor::{Cursor, Span};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::{RecordDraft, TraceRecord};
