@@ -2,6 +2,7 @@
 
 pub mod anyclaude;
 pub mod body;
+pub(crate) mod claude_code;
 pub(crate) mod json;
 pub mod record;
 pub mod sse;

@@ -12,6 +12,8 @@ mod response;
 
 use std::sync::Arc;
 
+pub(crate) use response::read_body as read_reply;
+
 use crate::error::{ParseError, SkipReason};
 use crate::formats::body::{Body, Raw, Section, Visit, item};
 use crate::formats::json::cursor::{Cursor, Shape};

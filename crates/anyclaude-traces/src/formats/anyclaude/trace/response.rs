@@ -26,7 +26,8 @@ pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Response>>
     Ok(Some(Response { status, ..response }))
 }
 
-fn read_body(cursor: &mut Cursor<'_, '_>) -> ParseResult<Response> {
+/// Reads an answer: a message, or one string of server-sent events.
+pub(crate) fn read_body(cursor: &mut Cursor<'_, '_>) -> ParseResult<Response> {
     match cursor.shape()? {
         Shape::Object => {
             let reply = Reply::read(cursor)?;

@@ -1,0 +1,78 @@
+//! What Claude Code records of itself: the bodies of requests and responses
+//! (`OTEL_LOG_RAW_API_BODIES`), events and spans in OTLP/JSON, the index beside the bodies,
+//! and transcripts.
+//!
+//! Each file is read by itself here; [`recording::claude_code`](crate::recording) joins
+//! them. None of these formats is documented in full: what is relied on was seen with the
+//! versions 2.1.197 and 2.1.332.
+
+mod attribute;
+mod body;
+mod event;
+mod index;
+mod response;
+mod span;
+mod telemetry;
+mod transcript;
+
+pub(crate) use body::{LessBetas, REQUEST_SUFFIX};
+pub(crate) use event::{Event, EventKind, LoggedBody};
+pub(crate) use index::{IndexEntry, read_entry};
+pub(crate) use response::{RecordedResponse, read_response};
+pub(crate) use span::{Interaction, ModelSpan};
+pub(crate) use telemetry::{Export, Records, Telemetry, read_export};
+pub(crate) use transcript::{Answer, read_answer};
+
+use crate::model::Response;
+
+/// Tokens as Claude Code reports them of one request. Unknown is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Tokens of the prompt that no cache held.
+    pub(crate) input: Option<u64>,
+    pub(crate) output: Option<u64>,
+    pub(crate) cache_read: Option<u64>,
+    pub(crate) cache_creation: Option<u64>,
+}
+
+impl Usage {
+    /// Tokens of the whole prompt. A prompt without tokens is one that was not counted.
+    pub(crate) fn prompt(self) -> Option<u64> {
+        let cached = [self.cache_read, self.cache_creation].into_iter().flatten();
+        let whole = cached.fold(self.input?, u64::saturating_add);
+        (whole > 0).then_some(whole)
+    }
+
+    /// What this one does not tell, from another report of the same request.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            input: self.input.or(other.input),
+            output: self.output.or(other.output),
+            cache_read: self.cache_read.or(other.cache_read),
+            cache_creation: self.cache_creation.or(other.cache_creation),
+        }
+    }
+}
+
+impl From<&Response> for Usage {
+    fn from(response: &Response) -> Self {
+        Self {
+            input: response.input_tokens,
+            output: response.output_tokens,
+            cache_read: response.cache_read_tokens,
+            cache_creation: response.cache_creation_tokens,
+        }
+    }
+}
+
+/// What files other than bodies tell, of one recording or several.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) telemetry: Telemetry,
+    pub(crate) index: Vec<IndexEntry>,
+    pub(crate) answers: Vec<Answer>,
+    /// The file is an answer.
+    pub(crate) response: Option<RecordedResponse>,
+    /// Lines that should hold a fact and could not be read.
+    pub(crate) unreadable_lines: u64,
+}
