@@ -2,6 +2,7 @@
 //! and threads, and joins the logs.
 
 pub mod assemble;
+pub(crate) mod claude_code;
 pub(crate) mod concurrency;
 mod history;
 pub mod join;

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::Usage;
 use super::attribute::{self, Value};
+use super::response::{RecordedResponse, read_response};
 use super::telemetry::{Records, unix_nanos};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
+use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::time::Timestamp;
 
@@ -14,7 +16,7 @@ use crate::model::time::Timestamp;
 const PREFIX: &str = "claude_code.";
 
 /// An event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) at: Timestamp,
     /// Counts up within one process of Claude Code.
@@ -25,14 +27,14 @@ pub(crate) struct Event {
     pub(crate) model: Option<Arc<str>>,
     pub(crate) agent: Option<Arc<str>>,
     pub(crate) client_version: Option<Arc<str>>,
-    /// The number of the request that it is of, where no other event is; 0 for an event
-    /// that begins or ends none.
+    /// A number of its own in the file, by which a request goes that is known by it; 0
+    /// where it is of no request.
     pub(crate) record: u32,
     pub(crate) kind: EventKind,
 }
 
 /// What an event says.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EventKind {
     /// An attempt begins.
     RequestBody {
@@ -49,6 +51,8 @@ pub(crate) enum EventKind {
         /// The body that it answers.
         request: Option<Arc<str>>,
         message: Option<Arc<str>>,
+        /// The answer, where it stands in the event.
+        inline: Option<Box<RecordedResponse>>,
     },
     /// A request failed for good.
     Failed { error: Option<String>, status: Option<u64>, duration_ms: Option<u64> },
@@ -91,10 +95,7 @@ struct Attributes<'a> {
 
 impl Event {
     /// Reads a log record; `None` where it is none of Claude Code's, or has no time.
-    pub(super) fn read(
-        cursor: &mut Cursor<'_, '_>,
-        records: &mut dyn Records,
-    ) -> ParseResult<Option<Self>> {
+    pub(super) fn read(cursor: &mut Cursor<'_, '_>, records: &mut dyn Records) -> ParseResult<Option<Self>> {
         let (mut found, mut logged_at, mut title) = (Attributes::default(), None, Value::Other);
         cursor.members_or_skip(|cursor, key| {
             match key {
@@ -144,7 +145,8 @@ impl<'a> Attributes<'a> {
     }
 
     fn into_event(self, name: &str, at: Timestamp, records: &mut dyn Records) -> Event {
-        let is_of_request = matches!(name, "api_request_body" | "api_request" | "api_error");
+        let is_of_request =
+            matches!(name, "api_request_body" | "api_request" | "api_response_body" | "api_error");
         let record = if is_of_request { records.begin() } else { 0 };
         let kind = match name {
             "api_request_body" => {
@@ -165,12 +167,11 @@ impl<'a> Attributes<'a> {
                 file: self.body_file,
                 request: self.request,
                 message: self.message,
+                inline: self.body.filter(|_| !self.is_cut).and_then(|body| read_inline(&body.decode())),
             },
-            "api_error" => EventKind::Failed {
-                error: self.error,
-                status: self.status,
-                duration_ms: self.duration_ms,
-            },
+            "api_error" => {
+                EventKind::Failed { error: self.error, status: self.status, duration_ms: self.duration_ms }
+            }
             _ => EventKind::Other,
         };
         Event {
@@ -185,6 +186,10 @@ impl<'a> Attributes<'a> {
             kind,
         }
     }
+}
+
+fn read_inline(body: &str) -> Option<Box<RecordedResponse>> {
+    read_response(body, &mut Scratch::default()).ok().map(Box::new)
 }
 
 /// The last part of a path, which is all of it that holds once a recording was moved.

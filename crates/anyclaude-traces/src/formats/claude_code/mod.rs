@@ -43,14 +43,10 @@ impl Usage {
         (whole > 0).then_some(whole)
     }
 
-    /// What this one does not tell, from another report of the same request.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            input: self.input.or(other.input),
-            output: self.output.or(other.output),
-            cache_read: self.cache_read.or(other.cache_read),
-            cache_creation: self.cache_creation.or(other.cache_creation),
-        }
+    /// This report, or where it counts no prompt, another one of the same request.
+    pub(crate) fn or_counted(self, other: Self) -> Self {
+        let output = self.output.or(other.output);
+        if self.prompt().is_some() { self } else { Self { output, ..other } }
     }
 }
 

@@ -141,7 +141,9 @@ fn read_list<'a, 's>(
     name: &str,
     mut item: impl FnMut(&mut Cursor<'a, 's>) -> ParseResult<()>,
 ) -> ParseResult<()> {
-    cursor.members_or_skip(|cursor, key| if key == name { cursor.items_or_skip(&mut item) } else { cursor.skip() })
+    cursor.members_or_skip(
+        |cursor, key| if key == name { cursor.items_or_skip(&mut item) } else { cursor.skip() },
+    )
 }
 
 /// Reads a resource for the version of the program that it describes.
