@@ -3,6 +3,8 @@
 pub mod anyclaude;
 pub mod body;
 pub(crate) mod claude_code;
+pub(crate) mod headers;
 pub(crate) mod json;
 pub mod record;
+pub(crate) mod source;
 pub mod sse;

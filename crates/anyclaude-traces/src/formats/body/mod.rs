@@ -10,6 +10,7 @@ use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::{RawStr, TextSize};
 use crate::formats::record::Sender;
+use crate::model::request::Api;
 use crate::model::{Identity, Sizes, ToolSize};
 
 pub(crate) mod item;
@@ -20,8 +21,10 @@ pub use raw::Raw;
 pub use visit::{Element, ElementPath, Message, Section, Visit};
 
 /// The facts about the body. Reset where the file has a second `body` member.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Body {
+    /// The API that it has the shape of.
+    pub(crate) api: Option<Api>,
     pub(crate) model: Option<Arc<str>>,
     pub(crate) sender: Sender,
     pub(crate) sizes: Sizes,
@@ -42,7 +45,29 @@ struct Present {
     tools: bool,
 }
 
+impl Default for Body {
+    fn default() -> Self {
+        Self {
+            api: None,
+            model: None,
+            sender: Sender::default(),
+            sizes: Sizes::EMPTY,
+            max_tokens: None,
+            stream: false,
+            tools: Vec::new(),
+            history: Vec::new(),
+            span: None,
+            present: Present::default(),
+        }
+    }
+}
+
 impl Body {
+    /// A body that was not recorded.
+    pub(crate) fn unknown() -> Self {
+        Self { sizes: Sizes::UNKNOWN, ..Self::default() }
+    }
+
     /// Whether any member says that this is a request to a model.
     pub(crate) fn is_prompt(&self) -> bool {
         self.present.model || self.present.messages || self.present.system || self.present.tools
@@ -58,8 +83,8 @@ impl Body {
         }
         let span = cursor.since(mark);
         let sizes = &mut body.sizes;
-        sizes.body_bytes = span.compact_bytes;
-        sizes.other_bytes = sizes.body_bytes - sizes.system_bytes - sizes.tools_bytes - sizes.messages_bytes;
+        sizes.body_bytes = span.compact_bytes.into();
+        sizes.other_bytes = sizes.body_bytes - sizes.prompt_bytes();
         body.span = Some(span);
         Ok(body)
     }
@@ -71,17 +96,17 @@ impl Body {
             "system" => {
                 self.system(cursor, visit)?;
                 self.present.system = !null;
-                self.sizes.system_bytes = cursor.since(mark).compact_bytes;
+                self.sizes.system_bytes = cursor.since(mark).compact_bytes.into();
             }
             "tools" => {
                 self.tools(cursor, visit)?;
                 self.present.tools = !null;
-                self.sizes.tools_bytes = cursor.since(mark).compact_bytes;
+                self.sizes.tools_bytes = cursor.since(mark).compact_bytes.into();
             }
             "messages" => {
                 self.messages(cursor, visit)?;
                 self.present.messages = !null;
-                self.sizes.messages_bytes = cursor.since(mark).compact_bytes;
+                self.sizes.messages_bytes = cursor.since(mark).compact_bytes.into();
             }
             _ => {
                 match key {
@@ -127,9 +152,9 @@ impl Body {
             }
             _ => cursor.skip()?,
         }
-        self.sizes.system_chars = size.chars;
-        self.sizes.system_text_bytes = size.utf8_bytes;
-        self.sizes.system_blocks = u64::from(blocks);
+        self.sizes.system_chars = size.chars.into();
+        self.sizes.system_text_bytes = size.utf8_bytes.into();
+        self.sizes.system_blocks = u64::from(blocks).into();
         Ok(())
     }
 
@@ -147,7 +172,7 @@ impl Body {
         } else {
             cursor.skip()?;
         }
-        self.sizes.tool_count = self.tools.len() as u64;
+        self.sizes.tool_count = (self.tools.len() as u64).into();
         Ok(())
     }
 
@@ -163,7 +188,7 @@ impl Body {
         } else {
             cursor.skip()?;
         }
-        self.sizes.message_count = self.history.len() as u64;
+        self.sizes.message_count = (self.history.len() as u64).into();
         Ok(())
     }
 }
