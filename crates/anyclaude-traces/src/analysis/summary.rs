@@ -115,7 +115,8 @@ pub fn summarize(
 
 fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
     let growth = |(id, members): (Option<Arc<str>>, Vec<&Request>)| {
-        let body_bytes = |request: Option<&&Request>| request.map_or(Size::UNKNOWN, |one| one.sizes.body_bytes);
+        let body_bytes =
+            |request: Option<&&Request>| request.map_or(Size::UNKNOWN, |one| one.sizes.body_bytes);
         SessionGrowth {
             id,
             requests: members.len() as u64,

@@ -13,9 +13,7 @@ use crate::formats::body::ElementPath;
 use crate::model::request::{Concurrency, Kind, Request, Run, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
-use crate::model::{
-    CacheUse, LogFacts, Response, SpeedSource, Speeds, ToolSize, Truncation,
-};
+use crate::model::{CacheUse, LogFacts, Response, SpeedSource, Speeds, ToolSize, Truncation};
 
 /// A request of model `m` that was completed, and of which nothing else is known.
 #[derive(Debug, Clone)]
@@ -224,7 +222,9 @@ impl Made {
     }
 
     pub(super) fn overlapped(self) -> Self {
-        self.with(|made| made.request.bookkeeping.concurrency = Some(Concurrency { overlapped: true, cold_start: false }))
+        self.with(|made| {
+            made.request.bookkeeping.concurrency = Some(Concurrency { overlapped: true, cold_start: false })
+        })
     }
 
     pub(super) fn alone(self) -> Self {

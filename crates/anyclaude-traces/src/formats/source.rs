@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{ParseError, SkipReason};
 use crate::formats::body::Visit;
+use crate::formats::claude_code::Facts;
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::{Fault, FaultKind};
 use crate::formats::json::scratch::Scratch;
@@ -41,6 +42,9 @@ pub(crate) trait RecordSink {
 
     /// The record is complete.
     fn finish(&mut self, number: RecordNumber, record: TraceRecord);
+
+    /// What Claude Code tells of requests whose bodies stand in other files.
+    fn claude_code(&mut self, facts: Facts);
 
     /// A record that cannot be read; the others of the file count.
     #[allow(dead_code, reason = "formats of several records use it")]
@@ -87,10 +91,50 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// The lines of the file that are not blank, each by itself.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
+        let file = self.bytes;
+        let mut at = 0;
+        let split = std::iter::from_fn(move || {
+            let rest = file.get(at..).filter(|rest| !rest.is_empty())?;
+            let end = memchr::memchr(b'\n', rest);
+            let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            let start = at;
+            at += end.map_or(rest.len(), |end| end + 1);
+            Some((start, line, end.is_none()))
+        });
+        let is_blank =
+            |line: &[u8]| line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line).trim_ascii().is_empty();
+        split.filter(move |(_, line, _)| !is_blank(line)).map(move |(at, line, is_last)| {
+            let text = match simdutf8::basic::from_utf8(line) {
+                Ok(text) => Ok(Text::new(text.strip_suffix('\r').unwrap_or(text), at, file)),
+                Err(_) => {
+                    let what = "a byte that is not UTF-8";
+                    Err(ParseError::new(SkipReason::InvalidUtf8, file, at + valid_up_to(line), what))
+                }
+            };
+            Line { text, is_last }
+        })
+    }
+
     /// The size of the file.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
+}
+
+/// How many bytes are UTF-8.
+fn valid_up_to(bytes: &[u8]) -> usize {
+    std::str::from_utf8(bytes).map_or_else(|fault| fault.valid_up_to(), str::len)
+}
+
+/// A line of a file.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    /// Its text; else why it is none.
+    pub(crate) text: Result<Text<'a>, ParseError>,
+    /// No line break follows: it may be cut, or still being written.
+    pub(crate) is_last: bool,
 }
 
 /// A piece of a file's text that knows where it stands, so that what is wrong with it is
@@ -119,9 +163,7 @@ impl<'a> Text<'a> {
         match kind {
             _ if is_blank => ParseError::new(SkipReason::Empty, self.file, 0, "the file is empty"),
             FaultKind::Truncated => self.refuse(SkipReason::Truncated, at, "the file ends inside a value"),
-            FaultKind::Expected(what) => {
-                self.refuse(SkipReason::InvalidJson, at, format!("expected {what}"))
-            }
+            FaultKind::Expected(what) => self.refuse(SkipReason::InvalidJson, at, format!("expected {what}")),
         }
     }
 

@@ -175,7 +175,8 @@ impl Timing {
         #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
         let speed = |tokens: u64, ms: u64| tokens as f64 * 1000.0 / ms as f64;
         let ttft_ms = self.ttft_ms.filter(|ms| *ms > 0);
-        self.prefill_tokens_per_second = self.prompt_tokens.zip(ttft_ms).map(|(tokens, ms)| speed(tokens, ms));
+        self.prefill_tokens_per_second =
+            self.prompt_tokens.zip(ttft_ms).map(|(tokens, ms)| speed(tokens, ms));
     }
 
     /// [`prompt_tokens`](Self::prompt_tokens), where they can be true.

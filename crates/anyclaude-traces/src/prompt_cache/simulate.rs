@@ -287,8 +287,7 @@ fn passed<'a>(
     views: &[Views],
     viewer: &mut Viewer<'a>,
 ) -> Passed<'a> {
-    let found: Vec<Option<&Prompt>> =
-        requests.iter().map(|request| prompts.prompt(&request.path)).collect();
+    let found: Vec<Option<&Prompt>> = requests.iter().map(|request| prompts.prompt(&request.path)).collect();
     let mut edits = Vec::new();
     let mut sequences = Vec::new();
     for view in views {

@@ -117,10 +117,11 @@ fn encoded(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The entry's path if it is a regular file, or a link to one, named `*.json`;
+/// The entry's path if it is a regular file, or a link to one, named `*.json` or `*.jsonl`;
 /// and whether it is a link.
 fn candidate(entry: DirEntry) -> Result<Option<(PathBuf, bool)>, Error> {
-    let named = encoded(entry.path()).ends_with(b".json");
+    let name = encoded(entry.path());
+    let named = name.ends_with(b".json") || name.ends_with(b".jsonl");
     let kind = entry.file_type();
     let linked = entry.path_is_symlink();
     let regular = if named && kind.is_symlink() {

@@ -13,6 +13,7 @@ use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::UNIX_EPOCH;
 
 use buffer::Buffer;
 use find::find_below;
@@ -27,10 +28,11 @@ use records::{AllRecords, OneRecord};
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
+use crate::formats::claude_code::{self, Facts, REQUEST_SUFFIX};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
-use crate::model::request::{Source, TracePath};
+use crate::model::request::{Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 
 /// A file that may hold requests.
@@ -56,6 +58,15 @@ pub struct TraceFile {
     /// Its facts. A missing timestamp is taken from the file's name, which anyclaude
     /// makes from the timestamp.
     pub record: TraceRecord,
+}
+
+/// A file with facts about requests that other files hold.
+#[derive(Debug, Clone)]
+pub(crate) struct FactsFile {
+    pub(crate) path: Arc<Path>,
+    /// When it was written.
+    pub(crate) modified: Option<Timestamp>,
+    pub(crate) facts: Facts,
 }
 
 /// Reads traces from disk, with as many threads as the machine has cores.
@@ -123,7 +134,10 @@ impl Store {
     /// Links to files are followed, links to folders only when named. Anything but a regular
     /// file is ignored inside a folder, and an error when named.
     #[must_use]
-    pub fn find<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> (Vec<CandidateFile>, Vec<Error>) {
+    pub fn find<P: AsRef<Path>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> (Vec<CandidateFile>, Vec<Error>) {
         let mut sources = Vec::new();
         let errors = find_below(paths, &mut |source| sources.push(source));
         (sources, errors)
@@ -140,7 +154,7 @@ impl Store {
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
-        self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold)
+        self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold, |_| ())
     }
 
     /// [Finds](Self::find) files and [scans](Self::scan) them at the same time. Errors of
@@ -151,10 +165,11 @@ impl Store {
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
+        facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
         let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(paths, feed);
-        let unread = self.scan_as(order, find, visitor, fold);
+        let unread = self.scan_as(order, find, visitor, fold, facts);
         errors.extend(unread);
         errors
     }
@@ -165,6 +180,7 @@ impl Store {
         find: impl FnOnce(&mut dyn FnMut(S)),
         visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(TraceFile, V),
+        mut take_facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
         let expect = |feed: &mut dyn FnMut(S)| {
@@ -176,7 +192,7 @@ impl Store {
         let read = |reader: &mut Reader<'_>, source: &S| {
             let mut records = AllRecords::new(&visitor);
             let read = reader.read(source.borrow(), &mut records);
-            (source.borrow().path.clone(), read, records.complete, records.errors)
+            (source.borrow().path.clone(), read, records)
         };
         for_each_parallel(
             self.threads,
@@ -184,14 +200,19 @@ impl Store {
             expect,
             || Reader::new(self),
             read,
-            |index, (path, read, records, unread)| {
+            |index, (path, read, records)| {
                 match read {
-                    Ok(()) => records
-                        .into_iter()
-                        .for_each(|(number, record, seen)| fold(trace_file(&path, number, record), seen)),
+                    Ok(modified) => {
+                        for (number, record, seen) in records.complete {
+                            fold(trace_file(&path, modified, number, record), seen);
+                        }
+                        if let Some(facts) = records.facts {
+                            take_facts(FactsFile { path: path.clone(), modified, facts });
+                        }
+                    }
                     Err(error) => errors.push((index, error)),
                 }
-                errors.extend(unread.into_iter().map(|error| (index, Error::new(&*path, error))));
+                errors.extend(records.errors.into_iter().map(|error| (index, Error::new(&*path, error))));
             },
         );
         errors.sort_by_key(|(index, _)| *index);
@@ -206,20 +227,36 @@ impl Store {
     pub fn read_one<V: Visit>(&self, path: &TracePath, visit: &mut V) -> Result<TraceFile, Error> {
         let file: Arc<Path> = Arc::from(path.file());
         let mut record = OneRecord::new(RecordNumber(path.record()), visit);
-        Reader::new(self).read(&CandidateFile { path: file.clone() }, &mut record)?;
+        let modified = Reader::new(self).read(&CandidateFile { path: file.clone() }, &mut record)?;
         match record.into_found() {
-            Ok((number, record)) => Ok(trace_file(&file, number, record)),
+            Ok((number, record)) => Ok(trace_file(&file, modified, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
         }
     }
 }
 
 /// A record of a file. A missing timestamp is taken from the file's name, which anyclaude
-/// makes from the timestamp.
-fn trace_file(file: &Arc<Path>, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
-    if record.timestamp.is_none() && record.source == Source::Anyclaude {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        record.timestamp = Timestamp::from_file_name(&name);
+/// makes from the timestamp; of a body that Claude Code recorded, from when the file was
+/// written.
+fn trace_file(
+    file: &Arc<Path>,
+    modified: Option<Timestamp>,
+    number: RecordNumber,
+    mut record: TraceRecord,
+) -> TraceFile {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    if record.source == Source::Body && name.ends_with(REQUEST_SUFFIX) {
+        record.source = Source::ClaudeCode;
+    }
+    if record.timestamp.is_none() {
+        match record.source {
+            Source::Anyclaude => record.timestamp = Timestamp::from_file_name(&name),
+            Source::ClaudeCode if name.ends_with(REQUEST_SUFFIX) => {
+                record.timestamp = modified;
+                record.timestamp_source = modified.map(|_| TimestampSource::Mtime);
+            }
+            _ => {}
+        }
     }
     TraceFile { path: TracePath::of_record(file.clone(), number.0), record }
 }
@@ -254,24 +291,35 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
-        let read = self.load(&file.path).and_then(|()| {
+    /// Reads a file, and returns when it was written.
+    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<Option<Timestamp>, Error> {
+        let read = self.load(&file.path).and_then(|modified| {
             let input = Input { bytes: self.buffer.bytes() };
-            Ok(AnyclaudeTrace.read(&input, &mut self.scratch, sink)?)
+            let format = claude_code::recognise(input.bytes, &mut self.scratch).unwrap_or(&AnyclaudeTrace);
+            format.read(&input, &mut self.scratch, sink)?;
+            Ok(modified)
         });
         self.progress.count_file();
         read.map_err(|kind| Error::new(&*file.path, kind))
     }
 
-    fn load(&mut self, path: &Path) -> Result<(), ErrorKind> {
+    fn load(&mut self, path: &Path) -> Result<Option<Timestamp>, ErrorKind> {
         let limit = self.max_file_bytes;
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
         let (mut file, bytes) = open(path)?;
+        let modified = modified(&file);
         check(bytes)?;
         let count = |count| self.progress.count_bytes(count);
         self.buffer.read(&mut file, size(bytes), size(limit.saturating_add(1)), count)?;
         // It may have grown.
-        check(self.buffer.bytes().len() as u64)
+        check(self.buffer.bytes().len() as u64)?;
+        Ok(modified)
     }
+}
+
+/// When a file was last written, where the system tells.
+fn modified(file: &std::fs::File) -> Option<Timestamp> {
+    let since_1970 = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_unix_ms(i64::try_from(since_1970.as_millis()).ok()?)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::group::group_by;
 use crate::model::Size;
+use crate::model::group::group_by;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 

@@ -1,7 +1,60 @@
 //! `<uuid>.request.json`: the body of a request, with a member more than was sent.
 
-use crate::formats::body::{Element, Message, Raw, Section, Visit};
-use crate::model::Sizes;
+use crate::error::{ParseError, SkipReason};
+use crate::formats::body::{Body, Element, Message, Raw, Section, Visit};
+use crate::formats::json::cursor::Cursor;
+use crate::formats::json::fault::ParseResult;
+use crate::formats::json::scratch::Scratch;
+use crate::formats::record::RecordDraft;
+use crate::formats::source::{Format, Input, RecordSink};
+use crate::model::Size;
+use crate::model::request::Source;
+
+/// A file that is the body of a request and nothing else: one of Claude Code's, which has
+/// a member more than was sent, or any other.
+pub(crate) struct RecordedBody;
+
+impl Format for RecordedBody {
+    fn read(
+        &self,
+        input: &Input<'_>,
+        scratch: &mut Scratch,
+        sink: &mut dyn RecordSink,
+    ) -> Result<(), ParseError> {
+        let text = input.text()?;
+        let number = sink.begin();
+        let mut cursor = Cursor::new(text.as_str(), scratch);
+        let mut draft = RecordDraft::new(Source::Body);
+        let read = read_body(&mut cursor, &mut draft, sink.visitor(number));
+        read.and_then(|()| cursor.end()).map_err(|fault| text.fault(*fault))?;
+        let record = draft.finish(input.len()).map_err(|why| text.refuse(SkipReason::NotATrace, 0, why))?;
+        sink.finish(number, record);
+        Ok(())
+    }
+}
+
+/// Reads a body into a draft, without what was not sent.
+pub(super) fn read_body(
+    cursor: &mut Cursor<'_, '_>,
+    draft: &mut RecordDraft,
+    visitor: &mut dyn Visit,
+) -> ParseResult<()> {
+    let mut visit = LessUnsent::new(visitor);
+    let mut body = Body::read(cursor, &mut visit)?;
+    let unsent = Size::from(visit.bytes);
+    body.sizes.body_bytes = body.sizes.body_bytes - unsent;
+    body.sizes.other_bytes = body.sizes.other_bytes - unsent;
+    if visit.bytes > 0 {
+        draft.source = Source::ClaudeCode;
+    }
+    draft.body_redacted = visit.is_redacted;
+    draft.set_body(Some(body));
+    Ok(())
+}
+
+/// Members of a recorded body that were not sent: a header, and the mark of a body whose
+/// texts were replaced.
+const UNSENT: [&str; 2] = ["betas", "traces_masked"];
 
 /// What the name of a body's file ends in.
 pub(crate) const REQUEST_SUFFIX: &str = ".request.json";
@@ -9,38 +62,22 @@ pub(crate) const REQUEST_SUFFIX: &str = ".request.json";
 /// What stands in place of thinking, which is not recorded.
 const REDACTED: &str = "<REDACTED>";
 
-/// Shows a recorded body to a visitor as it was sent: without the member `betas`, which is
-/// a header on the wire.
-pub(crate) struct LessBetas<V> {
+/// Shows a recorded body to a visitor as it was sent.
+struct LessUnsent<V> {
     inner: V,
-    betas_bytes: Option<u64>,
+    /// Bytes of what was not sent, with names and commas.
+    bytes: u64,
+    /// Thinking was replaced, so that the body is not the one that was sent.
     is_redacted: bool,
 }
 
-impl<V: Visit> LessBetas<V> {
-    pub(crate) fn new(inner: V) -> Self {
-        Self { inner, betas_bytes: None, is_redacted: false }
-    }
-
-    /// Whether the body had the member, which only Claude Code's recordings have.
-    pub(crate) fn has_betas(&self) -> bool {
-        self.betas_bytes.is_some()
-    }
-
-    /// Whether the body is not the one that was sent, as its thinking was replaced.
-    pub(crate) fn is_redacted(&self) -> bool {
-        self.is_redacted
-    }
-
-    /// Bytes of the member with its name and comma.
-    pub(crate) fn betas_bytes(&self) -> u64 {
-        const NAME: u64 = r#""betas":"#.len() as u64;
-        const COMMA: u64 = 1;
-        self.betas_bytes.map_or(0, |value| NAME + value + COMMA)
+impl<V: Visit> LessUnsent<V> {
+    fn new(inner: V) -> Self {
+        Self { inner, bytes: 0, is_redacted: false }
     }
 }
 
-impl<V: Visit> Visit for LessBetas<V> {
+impl<V: Visit> Visit for LessUnsent<V> {
     fn element(&mut self, element: &Element<'_>) {
         let is_thinking = matches!(element.kind.as_deref(), Some("thinking" | "redacted_thinking"));
         self.is_redacted |= is_thinking && element.raw.as_str().contains(REDACTED);
@@ -50,8 +87,9 @@ impl<V: Visit> Visit for LessBetas<V> {
         self.inner.message(message);
     }
     fn parameter(&mut self, name: &str, value: &Raw<'_>) {
-        if name == "betas" {
-            self.betas_bytes = Some(value.compact_bytes());
+        if UNSENT.contains(&name) {
+            // Two quotes, a colon and a comma.
+            self.bytes += name.len() as u64 + 4 + value.compact_bytes();
         } else {
             self.inner.parameter(name, value);
         }
@@ -60,9 +98,6 @@ impl<V: Visit> Visit for LessBetas<V> {
         self.inner.body(body);
     }
     fn restart(&mut self, section: Section) {
-        if section == Section::Body {
-            (self.betas_bytes, self.is_redacted) = (None, false);
-        }
         self.inner.restart(section);
     }
     fn wants_identities(&self) -> bool {

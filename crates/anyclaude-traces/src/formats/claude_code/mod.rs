@@ -9,19 +9,22 @@
 mod attribute;
 mod body;
 mod event;
+mod files;
 mod index;
 mod response;
+mod sniff;
 mod span;
 mod telemetry;
 mod transcript;
 
-pub(crate) use body::{LessBetas, REQUEST_SUFFIX};
+pub(crate) use body::{REQUEST_SUFFIX, RecordedBody};
 pub(crate) use event::{Event, EventKind, LoggedBody};
-pub(crate) use index::{IndexEntry, read_entry};
-pub(crate) use response::{RecordedResponse, read_response};
+pub(crate) use index::IndexEntry;
+pub(crate) use response::RecordedResponse;
+pub(crate) use sniff::recognise;
 pub(crate) use span::{Interaction, ModelSpan};
-pub(crate) use telemetry::{Export, Records, Telemetry, read_export};
-pub(crate) use transcript::{Answer, read_answer};
+pub(crate) use telemetry::Telemetry;
+pub(crate) use transcript::Answer;
 
 use crate::model::Response;
 
@@ -61,9 +64,10 @@ impl From<&Response> for Usage {
     }
 }
 
-/// What files other than bodies tell, of one recording or several.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What a file other than a body tells.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Facts {
+    pub(crate) kind: FactsKind,
     pub(crate) telemetry: Telemetry,
     pub(crate) index: Vec<IndexEntry>,
     pub(crate) answers: Vec<Answer>,
@@ -71,4 +75,57 @@ pub(crate) struct Facts {
     pub(crate) response: Option<RecordedResponse>,
     /// Lines that should hold a fact and could not be read.
     pub(crate) unreadable_lines: u64,
+}
+
+impl Facts {
+    /// Of a file of this kind, nothing yet.
+    pub(crate) fn of(kind: FactsKind) -> Self {
+        Self {
+            kind,
+            telemetry: Telemetry::default(),
+            index: Vec::new(),
+            answers: Vec::new(),
+            response: None,
+            unreadable_lines: 0,
+        }
+    }
+}
+
+/// What sort of file facts come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FactsKind {
+    /// Events or spans.
+    Telemetry,
+    /// Metrics.
+    Metrics,
+    /// The index beside the bodies.
+    Index,
+    /// An answer.
+    Response,
+    Transcript,
+    /// What `record` notes of a recording.
+    Receipt,
+}
+
+impl FactsKind {
+    /// Why a file of this kind alone holds no request, and what does.
+    pub(crate) fn why_no_request(self) -> &'static str {
+        match self {
+            Self::Telemetry => {
+                "it has no event or span of a request to a model: \
+                 log records with `claude_code.api_request`, or spans `claude_code.llm_request`, are read"
+            }
+            Self::Metrics => {
+                "it holds metrics, which say nothing of single requests: \
+                 read the logs and traces of the same recording"
+            }
+            Self::Index => "it only names bodies and answers: read the folder that holds them",
+            Self::Response => "it is an answer alone: read the folder that holds the request too",
+            Self::Transcript => {
+                "it is a transcript, which has no system prompt, no tools and no times: \
+                 read it beside the recording of its session"
+            }
+            Self::Receipt => "it only describes a recording: read its folder",
+        }
+    }
 }

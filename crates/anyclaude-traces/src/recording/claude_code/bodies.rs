@@ -1,12 +1,14 @@
 //! The recorded bodies, by the names that events and the index give them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::attempt::Caller;
+use super::told::recording_of;
 use crate::formats::claude_code::REQUEST_SUFFIX;
 use crate::model::time::Timestamp;
+use crate::read::TraceFile;
 
 /// A body, and what is known of it without its file's name.
 #[derive(Debug, Clone)]
@@ -21,6 +23,27 @@ pub(super) struct Body {
     pub(super) is_streamed: bool,
     /// The folder of its recording.
     pub(super) recording: PathBuf,
+}
+
+impl Body {
+    /// What is known of a record; `files` are the places of the files of facts.
+    pub(super) fn of(file: &TraceFile, files: &HashMap<&Path, usize>) -> Self {
+        let TraceFile { path, record } = file;
+        let of_event = files.get(path.file());
+        let name = path.file().file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            name: of_event.is_none().then(|| name.into()),
+            inline: of_event.map(|place| (*place, path.record())),
+            modified: record.timestamp,
+            caller: Caller {
+                session: record.sender.session_id.clone(),
+                model: record.requested_model.clone(),
+                ..Caller::default()
+            },
+            is_streamed: record.stream,
+            recording: recording_of(path.file()),
+        }
+    }
 }
 
 /// The bodies of a recording.

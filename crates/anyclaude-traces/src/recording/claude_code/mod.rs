@@ -17,8 +17,8 @@ mod responses;
 mod spans;
 mod told;
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use attempt::Attempt;
 use bodies::{Bodies, Body};
@@ -26,15 +26,25 @@ use responses::Responses;
 use told::Told;
 
 use crate::formats::claude_code::{Answer, Facts, IndexEntry, Interaction, ModelSpan};
-use crate::model::time::Timestamp;
+use crate::read::{FactsFile, TraceFile};
 
-/// A file of facts.
-#[derive(Debug, Clone)]
-pub(crate) struct FactsFile {
-    pub(crate) path: Arc<Path>,
-    /// When it was written.
-    pub(crate) modified: Option<Timestamp>,
-    pub(crate) facts: Facts,
+/// Joins records of Claude Code's bodies with facts of other files: what is known of each
+/// is added to it, and requests without a body are added.
+///
+/// Where there are no facts at all, bodies are left with the times at which they were
+/// written.
+pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile]) -> Vec<TraceFile> {
+    let files: HashMap<&Path, usize> =
+        facts.iter().enumerate().map(|(place, facts)| (&*facts.path, place)).collect();
+    let bodies: Vec<Body> = records.iter().map(|record| Body::of(record, &files)).collect();
+    let told = attempts(&Bodies::new(&bodies), facts);
+    for told in told {
+        match told.body.and_then(|body| records.get_mut(body)) {
+            Some(file) => told.add_to(&mut file.record),
+            None => records.extend(told.into_record(facts)),
+        }
+    }
+    records
 }
 
 /// All attempts that bodies and facts tell of, in the order in which they were found.
@@ -66,4 +76,3 @@ fn every<'f, T: 'f>(
         .enumerate()
         .flat_map(move |(file, facts)| of(&facts.facts).iter().map(move |one| (file, one)))
 }
-

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::FactsFile;
 use crate::formats::claude_code::{EventKind, RecordedResponse};
 use crate::model::time::Timestamp;
+use crate::read::FactsFile;
 
 /// A recorded answer.
 #[derive(Debug, Clone)]

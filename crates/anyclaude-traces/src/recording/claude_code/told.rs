@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::FactsFile;
-use super::attempt::{Attempt, Caller, End, StartSource};
+use super::attempt::{Attempt, Caller, StartSource};
 use super::bodies::Bodies;
 use super::first_token::{FirstToken, drop_message_starts};
 use super::outcome::Ended;
 use super::responses::Responses;
 use crate::formats::claude_code::{ModelSpan, Usage};
-use crate::model::Response;
-use crate::model::request::ModelSource;
+use crate::formats::record::{RecordDraft, TraceRecord};
+use crate::model::request::{Api, ModelSource, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource, TtftSource};
+use crate::model::{Response, Size};
+use crate::read::{FactsFile, TraceFile};
 
 /// What is known of a request.
 #[derive(Debug, Clone)]
@@ -63,6 +64,39 @@ pub(super) fn tell(
 fn counting(pieces: &[Pieces<'_>]) -> BTreeSet<PathBuf> {
     let reports = |piece: &&Pieces<'_>| piece.usage.cache_read.is_some_and(|tokens| tokens > 0);
     pieces.iter().filter(reports).map(|piece| piece.recording.clone()).collect()
+}
+
+impl Told {
+    /// Adds what is known to the record of the body.
+    pub(super) fn add_to(self, record: &mut TraceRecord) {
+        record.source = Source::ClaudeCode;
+        record.timestamp = self.timestamp;
+        record.timestamp_source = self.timestamp.filter(|_| self.is_modified).map(|_| TimestampSource::Mtime);
+        record.model = self.model;
+        let sender = &mut record.sender;
+        sender.session_id = self.caller.session.or(sender.session_id.take());
+        sender.agent = self.caller.agent.or(sender.agent.take());
+        sender.client_version = self.caller.client_version.or(sender.client_version.take());
+        record.timing = self.timing.map(|mut timing| {
+            timing.fill_sums();
+            Box::new(timing)
+        });
+        record.response = self.response.map(Box::new);
+    }
+
+    /// A record of its own, where no body was recorded.
+    pub(super) fn into_record(self, facts: &[FactsFile]) -> Option<TraceFile> {
+        let (file, number) = self.place?;
+        let path = TracePath::of_record(facts.get(file)?.path.clone(), number);
+        let mut draft = RecordDraft::new(Source::ClaudeCode);
+        draft.api = Some(Api::Anthropic);
+        let mut record = draft.finish_without_body(0);
+        record.sizes.file_bytes = Size::UNKNOWN;
+        record.requested_model.clone_from(&self.caller.model);
+        record.stream = true;
+        self.add_to(&mut record);
+        Some(TraceFile { path, record })
+    }
 }
 
 /// An attempt with all that belongs to it.

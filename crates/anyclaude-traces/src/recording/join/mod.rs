@@ -21,12 +21,12 @@ use crate::formats::anyclaude::log::{
     LogRequest, LogRun, MAX_CANDIDATES, ParsedLog, RequestLogEntry, SentCounts, attach_saved_traces,
     match_request_log,
 };
-use crate::model::{LogFacts, Size};
 use crate::model::intern::Interner;
 use crate::model::request::{ModelSource, Request, Run, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 use crate::model::timing::Timing;
+use crate::model::{LogFacts, Size};
 use crate::read::{LogFile, Logs};
 use crate::recording::concurrency::{BackendInterval, concurrency};
 
@@ -311,7 +311,8 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
 }
 
 fn entry_fits(entry: &RequestLogEntry, request: &Request) -> bool {
-    let agrees = |logged: Option<u64>, sent: Size| logged.is_none_or(|n| sent.get().is_none_or(|sent| sent == n));
+    let agrees =
+        |logged: Option<u64>, sent: Size| logged.is_none_or(|n| sent.get().is_none_or(|sent| sent == n));
     agrees(entry.tool_count, request.sizes.tool_count)
         && agrees(entry.message_count, request.sizes.message_count)
         && entry.streaming.is_none_or(|streaming| streaming == request.stream)

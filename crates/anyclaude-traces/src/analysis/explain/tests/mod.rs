@@ -6,7 +6,6 @@ mod pairing;
 mod sentences;
 mod verdicts;
 
-
 use super::*;
 use crate::model::request::{Concurrency, Join, Kind};
 use crate::model::scope::KindFilter;
