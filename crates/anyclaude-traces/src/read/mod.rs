@@ -31,7 +31,7 @@ use crate::formats::body::Visit;
 use crate::formats::claude_code::{self, Facts, REQUEST_SUFFIX};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
-use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
+use crate::formats::source::{Input, RecordNumber, RecordSink};
 use crate::model::request::{Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 

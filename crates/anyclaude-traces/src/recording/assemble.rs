@@ -119,6 +119,7 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
         max_tokens: record.max_tokens,
         stream: record.stream,
         timing: record.timing,
+        join: record.join,
         response: record.response,
         bookkeeping: Bookkeeping { tools, ..Bookkeeping::default() },
         ..Request::empty(path)

@@ -2,8 +2,8 @@
 
 use super::body::RecordedBody;
 use super::files::{IndexFile, ReceiptFile, ResponseFile, TelemetryFile, TranscriptFile};
-use crate::formats::json::cursor::Cursor;
-use crate::formats::json::fault::ParseResult;
+use crate::formats::json::cursor::{Cursor, Shape};
+use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::source::Format;
@@ -69,8 +69,6 @@ struct Members {
 impl Members {
     /// Reads members until one decides. What is behind it is not looked at.
     fn read(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<&'static dyn Format>> {
-        use crate::formats::json::cursor::Shape;
-        use crate::formats::json::fault::Walk;
         if cursor.shape()? != Shape::Object {
             return Ok(None);
         }
@@ -81,9 +79,9 @@ impl Members {
                 "request_file" | "response_file" | "query_source" => Some(&IndexFile),
                 "parentUuid" | "isSidechain" | "leafUuid" => Some(&TranscriptFile),
                 "recording" => Some(&ReceiptFile),
-                "messages" | "system" | "tools" | "max_tokens" | "betas" | "traces_masked" => {
-                    Some(&RecordedBody)
-                }
+                // Elsewhere these name counts.
+                "messages" | "tools" if cursor.shape()? == Shape::Array => Some(&RecordedBody),
+                "system" if matches!(cursor.shape()?, Shape::Array | Shape::String) => Some(&RecordedBody),
                 // A trace, or another recorder's record.
                 "request" | "response" | "log" | "records" => return Ok(None),
                 "type" => {
@@ -154,6 +152,7 @@ mod tests {
             r#"{"timestamp":"t","mode":"lmstudio","request":{"body":{"messages":[]}}}"#,
             r#"{"request":{"body":{"model":"m","messages":[]}},"messages":[]}"#,
             r#"{"log":{"entries":[]}}"#,
+            r#"{"path":"/v1/messages","messages":2,"tools":24,"system":3}"#,
             "\u{0}\u{0}",
         ] {
             assert!(!is_recognised(text), "{text}");

@@ -122,6 +122,7 @@ impl Told {
                 self.attempts.push(Attempt {
                     started: Some(event.at),
                     source: StartSource::Event,
+                    confidence: Some(Confidence::Exact),
                     id: id.clone().or_else(|| body.and_then(|body| bodies.id(body))),
                     body,
                     ..attempt

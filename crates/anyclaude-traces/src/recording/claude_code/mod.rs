@@ -40,7 +40,7 @@ pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile]) -> Vec<Trac
     let told = attempts(&Bodies::new(&bodies), facts);
     for told in told {
         match told.body.and_then(|body| records.get_mut(body)) {
-            Some(file) => told.add_to(&mut file.record),
+            Some(file) => told.add_to(&mut file.record, facts),
             None => records.extend(told.into_record(facts)),
         }
     }
@@ -76,3 +76,6 @@ fn every<'f, T: 'f>(
         .enumerate()
         .flat_map(move |(file, facts)| of(&facts.facts).iter().map(move |one| (file, one)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,11 +10,8 @@ use crate::read::FactsFile;
 /// A recorded answer.
 #[derive(Debug, Clone)]
 pub(super) struct Recorded<'f> {
-    /// The place of its file of facts, which is its own or that of the event it stands in.
-    pub(super) file: usize,
     /// When its own file was written.
     pub(super) modified: Option<Timestamp>,
-    pub(super) is_file: bool,
     pub(super) content: &'f RecordedResponse,
 }
 
@@ -34,12 +31,12 @@ impl<'f> Responses<'f> {
                 let name = facts.path.file_name().unwrap_or_default().to_string_lossy();
                 found.by_name.entry(name.into()).or_insert(found.recorded.len());
                 let modified = facts.modified;
-                found.recorded.push(Recorded { file, modified, is_file: true, content });
+                found.recorded.push(Recorded { modified, content });
             }
             for event in &facts.facts.telemetry.events {
                 if let EventKind::ResponseBody { inline: Some(content), .. } = &event.kind {
                     found.by_number.insert((file, event.record), found.recorded.len());
-                    found.recorded.push(Recorded { file, modified: None, is_file: false, content });
+                    found.recorded.push(Recorded { modified: None, content });
                 }
             }
         }

@@ -11,7 +11,7 @@ use super::outcome::Ended;
 use super::responses::Responses;
 use crate::formats::claude_code::{ModelSpan, Usage};
 use crate::formats::record::{RecordDraft, TraceRecord};
-use crate::model::request::{Api, ModelSource, Source, TimestampSource, TracePath};
+use crate::model::request::{Api, Join, ModelSource, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource, TtftSource};
 use crate::model::{Response, Size};
@@ -23,8 +23,6 @@ pub(super) struct Told {
     /// Its body, by place; else the file of facts and its number there.
     pub(super) body: Option<usize>,
     pub(super) place: Option<(usize, u32)>,
-    /// The file of its answer, by place.
-    pub(super) response_file: Option<usize>,
     pub(super) timestamp: Option<Timestamp>,
     /// The time is that of writing.
     pub(super) is_modified: bool,
@@ -33,6 +31,7 @@ pub(super) struct Told {
     pub(super) model: Option<(Arc<str>, ModelSource)>,
     pub(super) timing: Option<Timing>,
     pub(super) response: Option<Response>,
+    /// How sure it is that the times are its own; `None` without any but those of files.
     pub(super) confidence: Option<Confidence>,
 }
 
@@ -68,7 +67,7 @@ fn counting(pieces: &[Pieces<'_>]) -> BTreeSet<PathBuf> {
 
 impl Told {
     /// Adds what is known to the record of the body.
-    pub(super) fn add_to(self, record: &mut TraceRecord) {
+    pub(super) fn add_to(self, record: &mut TraceRecord, facts: &[FactsFile]) {
         record.source = Source::ClaudeCode;
         record.timestamp = self.timestamp;
         record.timestamp_source = self.timestamp.filter(|_| self.is_modified).map(|_| TimestampSource::Mtime);
@@ -82,6 +81,10 @@ impl Told {
             Box::new(timing)
         });
         record.response = self.response.map(Box::new);
+        let log = self.place.and_then(|(file, _)| facts.get(file)?.path.file_name());
+        record.join = log.zip(self.confidence).map(|(log, confidence)| {
+            Box::new(Join { log: log.to_string_lossy().into(), gap_ms: None, confidence })
+        });
     }
 
     /// A record of its own, where no body was recorded.
@@ -94,7 +97,7 @@ impl Told {
         record.sizes.file_bytes = Size::UNKNOWN;
         record.requested_model.clone_from(&self.caller.model);
         record.stream = true;
-        self.add_to(&mut record);
+        self.add_to(&mut record, facts);
         Some(TraceFile { path, record })
     }
 }
@@ -105,7 +108,6 @@ struct Pieces<'p> {
     ended: Ended,
     span: Option<&'p ModelSpan>,
     response: Option<&'p Response>,
-    response_file: Option<usize>,
     response_model: Option<Arc<str>>,
     usage: Usage,
     /// Whether an answer in one piece was asked for.
@@ -139,7 +141,6 @@ impl<'p> Pieces<'p> {
             ended,
             span,
             response: recorded.map(|recorded| &recorded.response),
-            response_file: file.filter(|file| file.is_file).map(|file| file.file),
             response_model: recorded
                 .and_then(|recorded| recorded.model.clone())
                 .or_else(|| span.and_then(|span| span.response_model.clone())),
@@ -192,7 +193,6 @@ impl<'p> Pieces<'p> {
         Told {
             body: attempt.body,
             place: attempt.place,
-            response_file: self.response_file,
             timestamp,
             is_modified: attempt.source == StartSource::Modified,
             model: answered.or_else(asked),
