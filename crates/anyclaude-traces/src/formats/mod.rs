@@ -8,6 +8,7 @@ pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod record;
-pub(crate) mod source;
+pub(crate) mod response;
 pub(crate) mod scan;
+pub(crate) mod source;
 pub mod sse;

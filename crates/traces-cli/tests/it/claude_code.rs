@@ -49,7 +49,8 @@ fn times(line: &str) -> Vec<Value> {
     let rows = traces(&format!("list {line} --format ndjson")).ends_with(0).ndjson();
     let of = |row: &Value| {
         let timing = &row["timing"];
-        let members = ["start", "ttft_ms", "total_ms", "prompt_tokens", "output_tokens", "cached_tokens", "outcome"];
+        let members =
+            ["start", "ttft_ms", "total_ms", "prompt_tokens", "output_tokens", "cached_tokens", "outcome"];
         members.iter().map(|member| timing[member].clone()).chain([row["session"].clone()]).collect()
     };
     rows.iter().map(of).collect()

@@ -8,7 +8,7 @@ use crate::formats::json::scratch::Scratch;
 use crate::formats::record::RecordDraft;
 use crate::formats::source::{Format, Input, RecordSink};
 use crate::model::Size;
-use crate::model::request::Source;
+use crate::model::request::{Api, Source};
 
 /// A file that is the body of a request and nothing else: one of Claude Code's, which has
 /// a member more than was sent, or any other.
@@ -45,7 +45,7 @@ pub(super) fn read_body(
     body.sizes.body_bytes = body.sizes.body_bytes - unsent;
     body.sizes.other_bytes = body.sizes.other_bytes - unsent;
     if visit.bytes > 0 {
-        draft.source = Source::ClaudeCode;
+        (draft.source, draft.api) = (Source::ClaudeCode, Some(Api::Anthropic));
     }
     draft.body_redacted = visit.is_redacted;
     draft.set_body(Some(body));

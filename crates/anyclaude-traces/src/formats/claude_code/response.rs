@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::formats::anyclaude::trace::read_reply;
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
+use crate::formats::response;
 use crate::model::Response;
 
 /// A recorded answer.
@@ -25,20 +25,19 @@ pub(crate) struct RecordedResponse {
 ///
 /// When it is not JSON.
 pub(crate) fn read_response(text: &str, scratch: &mut Scratch) -> ParseResult<RecordedResponse> {
-    let (mut message, mut model) = (None, None);
+    let mut message = None;
     let mut cursor = Cursor::new(text, scratch);
-    // Names and figures are read in two passes: answers are small.
+    // The id and the figures are read in two passes: answers are small.
     cursor.members_or_skip(|cursor, key| {
-        let place = match key {
-            "id" => &mut message,
-            "model" => &mut model,
-            _ => return cursor.skip(),
-        };
-        let name = cursor.string_or_skip()?.map(RawStr::decode);
-        *place = name.filter(|name| !name.is_empty()).map(|name| cursor.name(&name));
+        if key != "id" {
+            return cursor.skip();
+        }
+        let id = cursor.string_or_skip()?.map(RawStr::decode);
+        message = id.filter(|id| !id.is_empty()).map(|id| id.as_ref().into());
         Ok(())
     })?;
     cursor.end()?;
-    let response = read_reply(&mut Cursor::new(text, scratch))?;
-    Ok(RecordedResponse { message, model, response })
+    let answer = response::Answer::read(&mut Cursor::new(text, scratch))?;
+    let model = answer.model.filter(|model| !model.is_empty()).map(Into::into);
+    Ok(RecordedResponse { message, model, response: answer.response })
 }

@@ -7,10 +7,6 @@
 //! parsers refuse but JavaScript writes: lone surrogates, any depth, any number,
 //! duplicate members (the last one wins), a byte order mark.
 
-mod response;
-
-pub(crate) use response::read_body as read_reply;
-
 use crate::error::ParseError;
 use crate::formats::body::{Body, Raw, Section, Visit, item};
 use crate::formats::headers;
@@ -19,7 +15,9 @@ use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::record::{RecordDraft, Sender, TraceRecord, path_of};
+use crate::formats::response::Answer;
 use crate::formats::source::{Format, Input, RecordSink};
+use crate::model::Response;
 use crate::model::request::{Api, Source};
 
 /// Parses one trace.
@@ -129,7 +127,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Par
             }
             "mode" => draft.mode = cursor.string_or_skip()?.map(|mode| cursor.name(&mode.decode())),
             "request" => has_request = read_request(&mut cursor, &mut draft, visit)?,
-            "response" => draft.response = response::read(&mut cursor)?.map(Box::new),
+            "response" => draft.response = read_response(&mut cursor)?.map(Box::new),
             _ => cursor.skip()?,
         }
     }
@@ -168,7 +166,7 @@ fn read_request<V: Visit>(
             "body" => {
                 visit.restart(Section::Body);
                 draft.set_body(match cursor.shape()? {
-                    Shape::Object => Some(Body::read(cursor, visit)?),
+                    Shape::Object => Some(Body::read_anthropic(cursor, visit)?),
                     _ => cursor.skip().map(|()| None)?,
                 });
             }
@@ -176,4 +174,22 @@ fn read_request<V: Visit>(
         }
     }
     Ok(true)
+}
+
+/// Reads the value of `response`; `None` where it is null.
+fn read_response(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Response>> {
+    if cursor.shape()? != Shape::Object {
+        let null = cursor.at_null();
+        cursor.skip()?;
+        return Ok((!null).then(Response::default));
+    }
+    let (mut walk, mut status, mut response) = (Walk::default(), None, Response::default());
+    while let Some(key) = cursor.next_member(&mut walk)? {
+        match key.as_ref() {
+            "statusCode" => status = cursor.u64_or_skip()?,
+            "body" => response = Answer::read(cursor)?.response,
+            _ => cursor.skip()?,
+        }
+    }
+    Ok(Some(Response { status, ..response }))
 }
