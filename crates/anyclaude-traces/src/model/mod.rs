@@ -30,5 +30,4 @@ pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
 pub use side_name::SideName;
 pub use sizes::{Size, Sizes, ToolSize};
-pub use source::{Api, Source, TimestampSource};
 pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};

@@ -13,7 +13,8 @@ use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::record::Sender;
-use crate::model::{Api, Identity, Sizes, ToolSize};
+use crate::model::request::Api;
+use crate::model::{Identity, Sizes, ToolSize};
 
 mod anthropic;
 mod element;
@@ -56,6 +57,15 @@ struct Present {
     instructions: bool,
 }
 
+/// In which shapes a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shapes {
+    /// Anthropic's alone: anyclaude records nothing else.
+    Anthropic,
+    /// Whichever its members tell.
+    Any,
+}
+
 impl Default for Body {
     fn default() -> Self {
         Self {
@@ -73,16 +83,6 @@ impl Default for Body {
     }
 }
 
-/// In which shapes a body may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shapes {
-    /// Anthropic's alone: anyclaude records nothing else.
-    Anthropic,
-    /// Whichever its members tell.
-    Any,
-}
-
-#[allow(dead_code, reason = "read by the formats of other recorders, which follow")]
 impl Body {
     /// A body that was not recorded.
     pub(crate) fn unknown() -> Self {
