@@ -51,7 +51,7 @@ impl Finder<'_> {
         match (fs::metadata(path), fs::canonicalize(path)) {
             (Err(error), _) | (_, Err(error)) => self.errors.push(Error::new(path, error)),
             (Ok(metadata), Ok(true_path)) if metadata.is_file() => {
-                self.file(path, TruePath::Known(true_path));
+                self.file(path, TruePath::Known(true_path), true);
             }
             (Ok(metadata), Ok(true_path)) if metadata.is_dir() => {
                 self.folders.push((path.to_owned(), true_path));
@@ -73,14 +73,14 @@ impl Finder<'_> {
                     }
                     let target = if linked { fs::canonicalize(&path).ok() } else { None };
                     let in_folder = TruePath::InFolder(self.folders.len() - 1);
-                    self.file(&path, target.map_or(in_folder, TruePath::Known));
+                    self.file(&path, target.map_or(in_folder, TruePath::Known), false);
                 }
                 Err(error) => self.errors.push(error),
             }
         }
     }
 
-    fn file(&mut self, path: &Path, true_path: TruePath) {
+    fn file(&mut self, path: &Path, true_path: TruePath, is_named: bool) {
         let path: Arc<Path> = Arc::from(path);
         if let Some(seen) = &mut self.seen {
             if !seen.insert(true_path.of(&path, &self.folders)) {
@@ -89,7 +89,7 @@ impl Finder<'_> {
         } else {
             self.files.push((path.clone(), true_path));
         }
-        (self.found)(CandidateFile { path });
+        (self.found)(CandidateFile { path, is_named });
     }
 
     /// From now on, checks whether a file was found already.

@@ -1,5 +1,6 @@
 //! Finds and reads files. The only module that touches the disk.
 
+mod beside;
 mod buffer;
 mod find;
 mod logs;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::UNIX_EPOCH;
 
+pub(crate) use beside::files_beside;
 use buffer::Buffer;
 use find::find_below;
 pub use logs::{LogFile, Logs};
@@ -39,6 +41,8 @@ use crate::model::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CandidateFile {
     path: Arc<Path>,
+    /// It was named, and not found in a folder.
+    is_named: bool,
 }
 
 impl CandidateFile {
@@ -227,7 +231,8 @@ impl Store {
     pub fn read_one<V: Visit>(&self, path: &TracePath, visit: &mut V) -> Result<TraceFile, Error> {
         let file: Arc<Path> = Arc::from(path.file());
         let mut record = OneRecord::new(RecordNumber(path.record()), visit);
-        let modified = Reader::new(self).read(&CandidateFile { path: file.clone() }, &mut record)?;
+        let modified =
+            Reader::new(self).read(&CandidateFile { path: file.clone(), is_named: true }, &mut record)?;
         match record.into_found() {
             Ok((number, record)) => Ok(trace_file(&file, modified, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
@@ -295,7 +300,12 @@ impl<'s> Reader<'s> {
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<Option<Timestamp>, Error> {
         let read = self.load(&file.path).and_then(|modified| {
             let input = Input { bytes: self.buffer.bytes() };
-            let format = claude_code::recognise(input.bytes, &mut self.scratch).unwrap_or(&AnyclaudeTrace);
+            let format = match claude_code::recognise(input.bytes, &mut self.scratch) {
+                Some(format) => format,
+                // Folders hold lines of all sorts; a trace is no file of lines.
+                None if !file.is_named && is_lines(&file.path) => return Ok(modified),
+                None => &AnyclaudeTrace,
+            };
             format.read(&input, &mut self.scratch, sink)?;
             Ok(modified)
         });
@@ -316,6 +326,10 @@ impl<'s> Reader<'s> {
         check(self.buffer.bytes().len() as u64)?;
         Ok(modified)
     }
+}
+
+fn is_lines(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "jsonl")
 }
 
 /// When a file was last written, where the system tells.

@@ -8,7 +8,7 @@ mod history;
 pub mod join;
 mod session;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf, is_separator};
 
@@ -19,7 +19,7 @@ use crate::formats::claude_code::FactsKind;
 use crate::model::intern::NameHashing;
 use crate::model::request::{Request, Source};
 use crate::model::time::Timestamp;
-use crate::read::{FactsFile, LogFile, Order, Store, TraceFile};
+use crate::read::{FactsFile, LogFile, Order, Store, TraceFile, files_beside};
 use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::{Joined, join};
 
@@ -99,8 +99,10 @@ impl RequestSet {
             joined.unreadable_lines = facts.iter().map(|file: &FactsFile| file.facts.unreadable_lines).sum();
             bodies.sort_by(|a, b| a.path.cmp(&b.path));
             facts.sort_by(|a, b| a.path.cmp(&b.path));
-            let records = claude_code::join(bodies, &facts);
-            skipped.extend(unused(&facts, &records, &paths));
+            let asked = facts.len();
+            facts.extend(facts_beside(store, &bodies, &facts));
+            let records = claude_code::join(bodies, &facts, asked);
+            skipped.extend(unused(facts.get(..asked).unwrap_or_default(), &records, &paths));
             records.into_iter().for_each(|record| builder.add(record));
         }
         Self { requests: builder.requests(), skipped, joined }
@@ -157,6 +159,20 @@ impl RequestSet {
             self.joined.extend(join(&mut requests, logs, captures.to_vec()));
         }
     }
+}
+
+/// What else the recordings of these bodies tell of them. What cannot be read tells nothing.
+fn facts_beside(store: &Store, bodies: &[TraceFile], facts: &[FactsFile]) -> Vec<FactsFile> {
+    let known: HashSet<&Path> = facts.iter().map(|file| &*file.path).collect();
+    let folders: BTreeMap<Option<&Path>, &Path> =
+        bodies.iter().map(|body| (body.path.file().parent(), body.path.file())).collect();
+    let beside = folders.into_values().flat_map(files_beside);
+    let beside: BTreeSet<PathBuf> = beside.filter(|file| !known.contains(&**file)).collect();
+    let mut found = Vec::new();
+    if !beside.is_empty() {
+        store.find_and_scan(Order::OfItems, beside, || (), |_, ()| (), |file| found.push(file));
+    }
+    found
 }
 
 /// Files of facts that were named, and tell of no request.

@@ -26,6 +26,8 @@ pub(crate) use span::{Interaction, ModelSpan};
 pub(crate) use telemetry::Telemetry;
 pub(crate) use transcript::Answer;
 
+use std::path::{Path, PathBuf};
+
 use crate::model::Response;
 
 /// Tokens as Claude Code reports them of one request. Unknown is `None`.
@@ -128,4 +130,13 @@ impl FactsKind {
             Self::Receipt => "it only describes a recording: read its folder",
         }
     }
+}
+
+/// The folder of the recording that a file is of: bodies and transcripts have folders of
+/// their own in it.
+pub(crate) fn recording_of(file: &Path) -> PathBuf {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let is_inner = folder.file_name().is_some_and(|name| name == "bodies" || name == "transcripts");
+    let recording = if is_inner { folder.parent() } else { None };
+    recording.unwrap_or(folder).to_owned()
 }

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::attempt::Caller;
-use super::told::recording_of;
-use crate::formats::claude_code::REQUEST_SUFFIX;
+use crate::formats::claude_code::{REQUEST_SUFFIX, recording_of};
 use crate::model::time::Timestamp;
 use crate::read::TraceFile;
 

@@ -32,8 +32,8 @@ use crate::read::{FactsFile, TraceFile};
 /// is added to it, and requests without a body are added.
 ///
 /// Where there are no facts at all, bodies are left with the times at which they were
-/// written.
-pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile]) -> Vec<TraceFile> {
+/// written. The first `asked` files are asked for; the others only tell of bodies that are.
+pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile], asked: usize) -> Vec<TraceFile> {
     let files: HashMap<&Path, usize> =
         facts.iter().enumerate().map(|(place, facts)| (&*facts.path, place)).collect();
     let bodies: Vec<Body> = records.iter().map(|record| Body::of(record, &files)).collect();
@@ -41,7 +41,10 @@ pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile]) -> Vec<Trac
     for told in told {
         match told.body.and_then(|body| records.get_mut(body)) {
             Some(file) => told.add_to(&mut file.record, facts),
-            None => records.extend(told.into_record(facts)),
+            None if told.place.is_some_and(|(file, _)| file < asked) => {
+                records.extend(told.into_record(facts));
+            }
+            None => {}
         }
     }
     records

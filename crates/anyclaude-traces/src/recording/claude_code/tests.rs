@@ -405,6 +405,30 @@ fn bodies_in_events_are_read_unless_they_are_cut() {
 }
 
 #[test]
+fn a_body_that_is_named_is_joined_with_what_its_recording_tells() {
+    let mut recording = Recording::new();
+    for (id, at) in [("a", 0), ("b", 1_000)] {
+        recording.body(id, at, |_| ());
+        recording.begin(id, at);
+        recording.end(at + 500, 500, [900, 0, 5]);
+        recording.answer(id, at + 501);
+        recording.response(id, at + 502, [900, 0, 5]);
+    }
+    recording.read();
+    let folder = recording.folder.path();
+    let body = RequestSet::read(&Store::default(), [folder.join("bodies/b.request.json")]);
+    let [request] = &body.requests[..] else { panic!("others are not asked for: {:?}", body.requests) };
+    assert_eq!((name(request).as_str(), request.timestamp_source), ("b.request.json", None));
+    assert_eq!(request.timing.as_deref().unwrap().total_ms, Some(500));
+    assert_eq!(request.model.as_deref(), Some("answering-llm"));
+    let bodies = RequestSet::read(&Store::default(), [folder.join("bodies")]);
+    assert_eq!(bodies.requests.len(), 2);
+    let logs = RequestSet::read(&Store::default(), [folder.join("logs.jsonl")]);
+    assert!(logs.requests.iter().all(|request| request.sizes.body_bytes.get().is_none()));
+    assert_eq!(logs.requests.len(), 2);
+}
+
+#[test]
 fn thinking_that_was_not_recorded_is_marked() {
     let recording = Recording::new();
     recording.body("a", 0, |body| {

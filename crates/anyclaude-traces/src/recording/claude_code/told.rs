@@ -1,7 +1,7 @@
 //! An attempt and its pieces, in the words of a request.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::attempt::{Attempt, Caller, StartSource};
@@ -9,7 +9,7 @@ use super::bodies::Bodies;
 use super::first_token::{FirstToken, drop_message_starts};
 use super::outcome::Ended;
 use super::responses::Responses;
-use crate::formats::claude_code::{ModelSpan, Usage};
+use crate::formats::claude_code::{ModelSpan, Usage, recording_of};
 use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{Api, Join, ModelSource, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
@@ -248,13 +248,4 @@ impl<'p> Pieces<'p> {
             tool_calls: None,
         })
     }
-}
-
-/// The folder of the recording that a file is of: bodies and transcripts have folders of
-/// their own in it.
-pub(super) fn recording_of(file: &Path) -> PathBuf {
-    let folder = file.parent().unwrap_or(Path::new(""));
-    let is_inner = folder.file_name().is_some_and(|name| name == "bodies" || name == "transcripts");
-    let recording = if is_inner { folder.parent() } else { None };
-    recording.unwrap_or(folder).to_owned()
 }
