@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Skipped;
 use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
-use crate::model::request::{Request, Run, TracePath};
+use crate::model::request::{Request, Run, Source, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::timing::Outcome;
 use crate::model::timing::{Confidence, TtftSource};
@@ -140,9 +140,10 @@ pub fn timing(
     }
 }
 
-/// Mode `claude` writes no log lines of this sort, and so misses none.
+/// Mode `claude` writes no log lines of this sort, and other recorders have no logs of
+/// anyclaude: they miss none.
 fn is_unmatched(request: &Request) -> bool {
-    request.join.is_none() && request.mode.as_deref() != Some("claude")
+    request.join.is_none() && request.mode.as_deref() != Some("claude") && request.source == Source::Anyclaude
 }
 
 impl Edit {
@@ -191,7 +192,11 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
             "{} without prompt tokens from the backend".to_owned(),
         ),
         (
-            lacks(|timing| timing.proxy_ms.is_none()),
+            count(&|request| {
+                completed(request)
+                    && request.source == Source::Anyclaude
+                    && request.timing.as_deref().is_some_and(|timing| timing.proxy_ms.is_none())
+            }),
             "{} without a certain line in a request log: the proxy's own time is unknown".to_owned(),
         ),
         (

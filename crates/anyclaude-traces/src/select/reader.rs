@@ -310,7 +310,7 @@ impl Reader {
 
     /// Everything below the roots.
     fn read_roots(&self, span: Span) -> Result<Pool> {
-        let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| root.join("traces")).collect();
+        let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| recorded_below(root)).collect();
         let existing: Vec<&PathBuf> = traces.iter().filter(|traces| paths::is_folder(traces)).collect();
         let set = if existing.is_empty() { RequestSet::default() } else { self.request_set(&existing) };
         if set.requests.is_empty() && set.skipped.is_empty() && !self.logs_suffice {
@@ -537,6 +537,14 @@ impl Reader {
         let scope = Scope::new(from, to, kind, seen as u64);
         Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
     }
+}
+
+/// Where the requests of a root are: in its `traces`, unless it is a recording itself.
+fn recorded_below(root: &Path) -> PathBuf {
+    let traces = root.join("traces");
+    let is_recording =
+        ["bodies", "logs.jsonl", "traces.jsonl"].iter().any(|name| !paths::is_missing(&root.join(name)));
+    if is_recording && !paths::is_folder(&traces) { root.to_owned() } else { traces }
 }
 
 /// Longer than anything was ever recorded.
