@@ -98,9 +98,8 @@ impl Case {
         let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
         let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
         // Its own recording has its times, unless their stamps are coarse.
-        let is_self_timed = request.source != Source::Anyclaude
-            && timing.start.is_some()
-            && timing.uncertainty_ms.is_none();
+        let is_self_timed =
+            request.source != Source::Anyclaude && timing.start.is_some() && timing.uncertainty_ms.is_none();
         let case = Self {
             place: Place::Request(at),
             model: request.model_group(),

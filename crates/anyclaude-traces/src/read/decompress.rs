@@ -10,6 +10,10 @@ use crate::error::ErrorKind;
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// A frame that is to be skipped begins with its magic number and its length.
+const SKIP_HEADER_BYTES: usize = 8;
+/// No header of a frame is longer.
+const LONGEST_HEADER_BYTES: usize = 18;
 /// How much memory is asked for at once: a small file may claim to hold very much.
 const CHUNK_BYTES: usize = 1 << 18;
 
@@ -38,24 +42,23 @@ pub(super) fn decompress(bytes: &[u8], limit: u64) -> Result<Option<Vec<u8>>, Er
 /// Reads all frames, one after the other.
 fn read_zstd(mut bytes: &[u8], content: &mut Vec<u8>, limit: u64) -> Result<(), ErrorKind> {
     while !bytes.is_empty() {
-        let all = bytes;
-        match StreamingDecoder::new(&mut bytes) {
+        match StreamingDecoder::new(bytes) {
             Ok(mut frame) => {
-                // The decoder does not tell a cut from damage; at a cut, all was read.
                 let read = read_all(&mut frame, content, limit, |_| ErrorKind::DamagedCompressed);
-                if let Err(error) = read {
-                    let is_cut = matches!(error, ErrorKind::DamagedCompressed) && bytes.is_empty();
-                    return Err(if is_cut { ErrorKind::CutCompressed } else { error });
-                }
+                bytes = frame.into_inner();
+                read.map_err(|error| match error {
+                    // The decoder does not tell a cut from damage; at a cut, all was read.
+                    ErrorKind::DamagedCompressed if bytes.is_empty() => ErrorKind::CutCompressed,
+                    other => other,
+                })?;
             }
             Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
                 length, ..
             })) => {
-                let header = all.len() - bytes.len();
-                let skipped = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(header);
-                bytes = all.get(skipped..).ok_or(ErrorKind::CutCompressed)?;
+                let frame = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(SKIP_HEADER_BYTES);
+                bytes = bytes.get(frame..).ok_or(ErrorKind::CutCompressed)?;
             }
-            Err(_) if bytes.is_empty() => return Err(ErrorKind::CutCompressed),
+            Err(_) if bytes.len() < LONGEST_HEADER_BYTES => return Err(ErrorKind::CutCompressed),
             Err(_) => return Err(ErrorKind::DamagedCompressed),
         }
     }
@@ -76,8 +79,8 @@ fn read_all(
                 if (content.len() + count) as u64 > limit {
                     return Err(ErrorKind::DecompressedTooLarge { limit });
                 }
-                let out_of_memory = |_| ErrorKind::OutOfMemory { bytes: (content.len() + count) as u64 };
-                content.try_reserve(count).map_err(out_of_memory)?;
+                let bytes = (content.len() + count) as u64;
+                content.try_reserve(count).map_err(|_| ErrorKind::OutOfMemory { bytes })?;
                 content.extend_from_slice(chunk.get(..count).unwrap_or_default());
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::{CandidateFile, without_compression};
+use super::{CandidateFile, Store, without_compression};
 use crate::error::{Error, ErrorKind};
 
 /// Calls `found` with every file at or below these paths, once each. Returns the errors
 /// that may have hidden others.
 pub(super) fn find_below<P: AsRef<Path>>(
+    store: &Store,
     paths: impl IntoIterator<Item = P>,
     found: &mut dyn FnMut(CandidateFile),
 ) -> Vec<Error> {
@@ -22,7 +23,11 @@ pub(super) fn find_below<P: AsRef<Path>>(
         if number > 0 {
             finder.expect_repeats();
         }
-        finder.add(path.as_ref());
+        if store.is_standard_input(path.as_ref()) {
+            finder.file(path.as_ref(), TruePath::Known(path.as_ref().to_owned()), true);
+        } else {
+            finder.add(path.as_ref());
+        }
     }
     finder.errors
 }

@@ -10,6 +10,7 @@ mod parallel;
 pub(crate) mod paths;
 mod progress;
 mod records;
+mod standard_input;
 
 use std::borrow::Borrow;
 use std::path::Path;
@@ -28,10 +29,12 @@ pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 use records::{AllRecords, OneRecord};
+pub use standard_input::ReadStandardInput;
+use standard_input::StandardInput;
 
 use crate::error::{Error, ErrorKind};
-use crate::formats::body::Visit;
 use crate::formats::anyclaude::trace::AnyclaudeTrace;
+use crate::formats::body::Visit;
 use crate::formats::claude_code::{Facts, REQUEST_SUFFIX};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
@@ -102,12 +105,13 @@ pub struct Store {
     max_file_bytes: u64,
     threads: usize,
     progress: Arc<Progress>,
+    standard_input: Option<StandardInput>,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default() }
+        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default(), standard_input: None }
     }
 }
 
@@ -126,6 +130,18 @@ impl Store {
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// The same store, for which the path `-` is what `read` returns. It is called at most
+    /// once, with the most bytes that are of use.
+    #[must_use]
+    pub fn with_standard_input(self, read: ReadStandardInput) -> Self {
+        Self { standard_input: Some(StandardInput::new(read)), ..self }
+    }
+
+    /// Whether the path is not one on disk, but stands for the standard input.
+    pub(crate) fn is_standard_input(&self, path: &Path) -> bool {
+        self.standard_input.is_some() && path == Path::new("-")
     }
 
     /// How far reading has come. Clones of a store count together.
@@ -147,7 +163,7 @@ impl Store {
         paths: impl IntoIterator<Item = P>,
     ) -> (Vec<CandidateFile>, Vec<Error>) {
         let mut sources = Vec::new();
-        let errors = find_below(paths, &mut |source| sources.push(source));
+        let errors = find_below(self, paths, &mut |source| sources.push(source));
         (sources, errors)
     }
 
@@ -176,7 +192,7 @@ impl Store {
         facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
-        let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(paths, feed);
+        let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(self, paths, feed);
         let unread = self.scan_as(order, find, visitor, fold, facts);
         errors.extend(unread);
         errors
@@ -248,12 +264,7 @@ impl Store {
 /// A record of a file. A missing timestamp is taken from the file's name, which anyclaude
 /// makes from the timestamp; of a body that Claude Code recorded, from when the file was
 /// written.
-fn trace_file(
-    file: &Arc<Path>,
-    on_disk: OnDisk,
-    number: RecordNumber,
-    mut record: TraceRecord,
-) -> TraceFile {
+fn trace_file(file: &Arc<Path>, on_disk: OnDisk, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
     let OnDisk { modified, bytes } = on_disk;
     record.sizes.file_bytes = (bytes as u64).into();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -329,6 +340,14 @@ impl<'s> Reader<'s> {
         let limit = self.store.max_file_bytes;
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        if self.store.is_standard_input(path)
+            && let Some(input) = &self.store.standard_input
+        {
+            let given = input.bytes(limit)?;
+            check(given.len() as u64)?;
+            self.decompressed = Some(decompress(&given, limit)?.unwrap_or_else(|| given.to_vec()));
+            return Ok(OnDisk { modified: None, bytes: given.len() });
+        }
         let (mut file, bytes) = open(path)?;
         let modified = modified(&file);
         check(bytes)?;
