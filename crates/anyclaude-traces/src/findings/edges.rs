@@ -43,7 +43,9 @@ fn repeating(percent: u64) -> Made {
 fn what_a_backend_reads_again_is_shared_out_over_its_requests() {
     let made = [repeating(0), repeating(50), repeating(60), repeating(90)];
     let one = found_with(&cache_unused::CacheUnused, &made, CacheUse::ReadsAll);
-    let Evidence::ReadsAll { requests, of, tokens, each_ms, tokens_per_second, .. } = one.evidence else { panic!() };
+    let Evidence::ReadsAll { requests, of, tokens, each_ms, tokens_per_second, .. } = one.evidence else {
+        panic!()
+    };
     assert_eq!((requests, of, tokens, each_ms), (3, 4, 20_000, Some(13_333)));
     assert_eq!(tokens_per_second, Some(500.0));
 }
@@ -205,7 +207,8 @@ fn a_lower_level_is_advised_to_who_runs_at_the_higher() {
 fn what_the_proxy_did_is_counted() {
     let slow = || Made::new().times(750, 2_250);
     let removed = ProxyEdit::MessagesRemoved { messages: 4 };
-    let made = [slow(), slow().edited(ProxyEdit::ToolsFiltered { before: 9, after: 6 }), slow().edited(removed)];
+    let made =
+        [slow(), slow().edited(ProxyEdit::ToolsFiltered { before: 9, after: 6 }), slow().edited(removed)];
     let one = found(&proxy_slow::ProxySlow, &made);
     let Evidence::ProxySlow { truncated, edited, .. } = one.evidence else { panic!() };
     assert_eq!((truncated, edited), (1, 1));
@@ -232,10 +235,10 @@ fn an_eviction_that_lost_nothing_is_none() {
     let evicted = |lost| turn().broke(Cause::Evicted, lost).evicted_by(0);
     assert_eq!(check(&evicted::Evicted, &[turn(), evicted(0)]), Check::Ok);
     let found = find_with(&[turn(), evicted(5_000)], |input| input.speeds = speeds(CacheUse::Reuses));
-    assert_eq!(found.iter().map(|one| (one.kind, one.cost_ms)).collect::<Vec<_>>(), [(
-        FindingKind::Evicted,
-        Some(10_000)
-    )]);
+    assert_eq!(
+        found.iter().map(|one| (one.kind, one.cost_ms)).collect::<Vec<_>>(),
+        [(FindingKind::Evicted, Some(10_000))]
+    );
 }
 
 #[test]
@@ -284,9 +287,8 @@ fn loads_are_named_by_what_came_before_them() {
 #[test]
 fn a_swap_lost_enough_and_was_read_again() {
     let turns = |cause: Cause, lost: u64, read_ms: u64| {
-        let lost = |at: i64| {
-            Made::new().at(at * 10_000).prompt(9_000).read(9_000, read_ms).broke(cause, lost)
-        };
+        let lost =
+            |at: i64| Made::new().at(at * 10_000).prompt(9_000).read(9_000, read_ms).broke(cause, lost);
         let other = |at: i64| Made::new().at(at * 10_000).model("b").load(0);
         check_with(&model_swap::ModelSwap, &[other(0), lost(1), other(2), lost(3)], |input| {
             input.speeds = speeds(CacheUse::Unknown);
@@ -398,7 +400,9 @@ fn tools_cost_what_was_read_of_them() {
     };
     let (one, is_refuted) = check(&costs);
     assert_eq!((one.cost_ms, is_refuted), (Some(1_400), false));
-    let Evidence::ToolsUnused { servers, tools, built_in, built_in_tokens, .. } = one.evidence else { panic!() };
+    let Evidence::ToolsUnused { servers, tools, built_in, built_in_tokens, .. } = one.evidence else {
+        panic!()
+    };
     assert_eq!((servers.len(), servers[0].tools, servers[0].tokens), (1, 2, 1_000));
     assert_eq!((tools, built_in, built_in_tokens), (2, 2, 400));
     costs.called_tools.push("mcp__mail__send".into());

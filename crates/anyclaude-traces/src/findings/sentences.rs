@@ -122,13 +122,15 @@ fn each_cause_of_a_broken_cache_is_named_and_mended_in_its_own_words() {
 fn tools_that_came_and_went_are_named_and_so_are_their_servers() {
     let tools = |added: &[&str], removed: &[&str]| {
         let names = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
-        Some(ToolsDifference { added: names(added), removed: names(removed), changed: Vec::new(), reordered: false })
+        Some(ToolsDifference {
+            added: names(added),
+            removed: names(removed),
+            changed: Vec::new(),
+            reordered: false,
+        })
     };
     let one = tools(&["mcp__maps__list", "mcp__maps__find"], &[]);
-    says(
-        &broken(Cause::ToolsChanged, None, one.clone()),
-        &[" (added: mcp__maps__list and mcp__maps__find)"],
-    );
+    says(&broken(Cause::ToolsChanged, None, one.clone()), &[" (added: mcp__maps__list and mcp__maps__find)"]);
     says(&mended(Cause::ToolsChanged, None, one, 1), &["the MCP server maps connect"]);
     let two = tools(&["mcp__maps__list"], &["mcp__mail__send", "Read"]);
     says(&broken(Cause::ToolsChanged, None, two.clone()), &["mcp__maps__list; removed: mcp__mail__send and"]);
@@ -138,12 +140,8 @@ fn tools_that_came_and_went_are_named_and_so_are_their_servers() {
 
 #[test]
 fn openings_and_contexts() {
-    let opening = |volatile| Evidence::VolatileOpening {
-        volatile,
-        element: place(),
-        requests: 1,
-        tokens: 800,
-    };
+    let opening =
+        |volatile| Evidence::VolatileOpening { volatile, element: place(), requests: 1, tokens: 800 };
     says(&opening(None), &["1 new conversation began", "the short piece that changes", "800 tokens"]);
     says(&opening(Some(Volatile::DateOrTime)), &["a date or time"]);
     let cut = |tokens| Evidence::HistoryTruncated {
@@ -196,13 +194,15 @@ fn tools_and_thinking() {
         warm_reads,
     };
     let one = unused(vec![server("maps", 1_200)], 0, 0);
-    says(&one, &["2 tools of the MCP server maps take 1,200 tokens", "2 sessions", "2.4 s of each", "(1 here)"]);
+    says(
+        &one,
+        &["2 tools of the MCP server maps take 1,200 tokens", "2 sessions", "2.4 s of each", "(1 here)"],
+    );
     is_silent(&one, &["the cache holds them", "built-in"]);
     let two = unused(vec![server("maps", 1_000), server("mail", 200)], 3, 1);
     says(&two, &["2 MCP servers (maps 1,000 and mail 200)", "holds them (3)"]);
     says(&two, &["1 built-in tool that nobody called take 300 tokens more."]);
-    let thinking =
-        Evidence::Thinking { model: m(), requests: 3, thinking_tokens: 600, output_tokens: 1_000 };
+    let thinking = Evidence::Thinking { model: m(), requests: 3, thinking_tokens: 600, output_tokens: 1_000 };
     says(&thinking, &["60 % of what qwen wrote in 3 answers", "600 of 1,000 tokens"]);
 }
 
@@ -235,8 +235,7 @@ fn stalls_and_those_who_left() {
 
 #[test]
 fn retries_failures_and_counts() {
-    let retried =
-        |bodies| Evidence::Retried { model: m(), tries: 3, bodies, pause_ms: Some(20_000) };
+    let retried = |bodies| Evidence::Retried { model: m(), tries: 3, bodies, pause_ms: Some(20_000) };
     says(&retried(2), &["3 requests to qwen", "20.0 s later", "for 2 different prompts."]);
     is_silent(&retried(1), &["different prompts"]);
     let counting = |requests| Evidence::Counting { model: m(), requests, median_ms: 8_000 };

@@ -71,7 +71,8 @@ mod tests {
     }
     #[test]
     fn shares_of_tokens_are_rounded_and_one_is_always_read() {
-        let reuse = |prompt_bytes, reusable_bytes| SimulatedReuse { prompt_bytes, reusable_bytes, continues: None };
+        let reuse =
+            |prompt_bytes, reusable_bytes| SimulatedReuse { prompt_bytes, reusable_bytes, continues: None };
         assert_eq!(cached_tokens(&reuse(4, 1), 10, None), 3, "2.5");
         assert_eq!(cached_tokens(&reuse(3, 1), 10, None), 3, "3.3");
         let mut whole = reuse(4_000, 4_000);

@@ -4,6 +4,7 @@ mod completions;
 mod diff;
 mod direct;
 mod explain;
+mod help;
 mod list;
 mod man;
 mod one;
@@ -42,6 +43,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
+        Verb::Help(args) => help::run(&args, out),
         Verb::Completions(args) => completions::script(args.shell, out),
         Verb::Man => man::page(out),
     }
@@ -65,7 +67,7 @@ fn next_step(filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next
 /// What requests are grouped by.
 fn grouping(by: By) -> Grouping {
     let day = |request: &Request| request.timestamp.map(|stamp| Arc::from(units::day(stamp)));
-    let level = |request: &Request| request.process.as_ref()?.level.map(|level| level.to_string().into());
+    let level = |request: &Request| request.process()?.level.map(|level| level.to_string().into());
     match by {
         By::Model => Grouping::by_model(),
         By::Mode => Grouping::by_name(|request| request.mode.clone()),

@@ -1,6 +1,7 @@
 //! Prints results, for people and for programs: the only place for tables, colour, widths,
 //! units and sanitising.
 
+mod bars;
 pub(crate) mod color;
 pub(crate) mod csv;
 pub(crate) mod diff;
@@ -22,4 +23,5 @@ pub(crate) mod table;
 mod times;
 pub(crate) mod timing;
 pub(crate) mod tools;
+pub(crate) mod topic;
 pub(crate) mod units;

@@ -156,7 +156,11 @@ mod tests {
 
     #[test]
     fn groups_are_drawn_each_from_its_own() {
-        let sample = |stall: f64| Sample { stall: Some(stall), total: stall, ..Sample::default() };
+        let sample = |stall: f64| {
+            let mut sample = Sample::default();
+            (sample.stall, sample.total) = (Some(stall), stall);
+            sample
+        };
         let left = [sample(0.0); 3];
         let right: Vec<Sample> = (0..10).map(|at| sample(f64::from(at % 2) * 1_000.0)).collect();
         let found = of_two_groups(&left, &right, false).causes.get(Cause::Stalls);

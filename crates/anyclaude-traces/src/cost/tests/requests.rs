@@ -50,14 +50,15 @@ fn request(name: &str, start_ms: i64) -> Request {
         .run("run")
         .model("qwen")
         .sizes(|sizes| {
-            (sizes.system_bytes, sizes.tools_bytes, sizes.messages_bytes) = (30_000, 6_000, 4_000);
+            (sizes.system_bytes, sizes.tools_bytes) = (30_000.into(), 6_000.into());
+            sizes.messages_bytes = 4_000.into();
         })
         .timing(|timing| *timing = times(start_ms))
         .build();
     request.stream = true;
     request.join =
         Some(Box::new(Join { log: "log".into(), gap_ms: Some(1), confidence: Confidence::Likely }));
-    request.log_facts = Some(Box::new(facts()));
+    request.bookkeeping.log_facts = Some(Box::new(facts()));
     request
 }
 
@@ -97,7 +98,7 @@ fn nothing_that_a_request_and_its_log_say_is_lost() {
     assert_eq!((case.model.as_deref(), case.run.as_deref()), (Some("qwen"), Some("run")));
     assert_eq!((case.backend.as_deref(), case.session.as_deref()), (Some("lmstudio"), Some("session")));
     assert_eq!(case.thread.as_deref(), Some("thread"));
-    assert_eq!(case.path.as_deref(), Some(std::path::Path::new("a.json")));
+    assert_eq!(case.path, Some(request("a.json", 5).path));
     assert_eq!((case.prompt_bytes, case.reuse), (Some(40_000), reused(90)));
     let case = Case::of_log(&unmatched(5), 3);
     assert_has_all_times(&case, 5);
@@ -111,7 +112,7 @@ fn the_prompt_is_what_the_backend_got_else_what_was_sent() {
     let got = |prompt_bytes| Some(SimulatedReuse { prompt_bytes, reusable_bytes: 0, continues: None });
     assert_eq!(bytes(got(39_000)), Some(39_000));
     assert_eq!((bytes(None), bytes(got(0))), (Some(40_000), Some(40_000)));
-    assert_eq!(sent_bytes(&request("a.json", 0)), 40_000);
+    assert_eq!(sent_bytes(&request("a.json", 0)), Some(40_000));
 }
 
 #[test]
@@ -171,13 +172,13 @@ fn an_estimate_is_that_of_the_request_at_its_place() {
 fn what_only_the_log_knows_of_occupies_the_backend_of_its_process() {
     let alone = |run: &str| {
         let mut request = request("a.json", 0);
-        request.log_facts = None;
+        request.bookkeeping.log_facts = None;
         let mut other = unmatched(2_000);
         other.run = run.into();
         let mut elsewhere = [other];
         fit(&mut [&mut request], &mut elsewhere, &[], &Estimates::new());
         assert!(elsewhere[0].timing.read_ms.is_some(), "its own parts are filled too");
-        request.speed_sample.reads
+        request.bookkeeping.speed_sample.reads
     };
     assert!(!alone("run"));
     assert!(alone("another run"), "nothing tells which backend that one has");
@@ -211,7 +212,7 @@ fn sampled(model: &str, read_ms: u64, cache: CacheUse) -> Request {
     request.model = Some(model.into());
     let timing = request.timing.as_mut().unwrap();
     (timing.read_tokens, timing.read_ms, timing.write_ms) = (Some(1_000), Some(read_ms), Some(1_980));
-    let sample = &mut request.speed_sample;
+    let sample = &mut request.bookkeeping.speed_sample;
     (sample.reads, sample.writes, sample.cache) = (true, true, cache);
     request
 }
@@ -219,7 +220,7 @@ fn sampled(model: &str, read_ms: u64, cache: CacheUse) -> Request {
 #[test]
 fn speeds_are_sums_of_tokens_over_sums_of_time() {
     let mut only_writes = sampled("qwen", 1, CacheUse::Unknown);
-    only_writes.speed_sample.reads = false;
+    only_writes.bookkeeping.speed_sample.reads = false;
     let requests = [
         sampled("qwen", 1_000, CacheUse::Unknown),
         sampled("qwen", 1_000, CacheUse::Reuses),
@@ -246,7 +247,7 @@ fn speeds_are_sums_of_tokens_over_sums_of_time() {
 fn speeds_have_a_source_where_anything_tells_of_them() {
     let of = |reads: bool, writes: bool| {
         let mut request = sampled("qwen", 1_000, CacheUse::Unknown);
-        (request.speed_sample.reads, request.speed_sample.writes) = (reads, writes);
+        (request.bookkeeping.speed_sample.reads, request.bookkeeping.speed_sample.writes) = (reads, writes);
         let found = speeds([&request]).unwrap();
         (found.n_read, found.n_write, found.source)
     };
@@ -257,15 +258,16 @@ fn speeds_have_a_source_where_anything_tells_of_them() {
 
 #[test]
 fn speeds_of_two_models_are_two_speeds() {
-    let requests =
-        [sampled("qwen", 1_000, CacheUse::Reuses), sampled("gpt", 500, CacheUse::ReadsAll)];
+    let requests = [sampled("qwen", 1_000, CacheUse::Reuses), sampled("gpt", 500, CacheUse::ReadsAll)];
     assert_eq!(speeds(&requests), None);
     let found: Vec<_> = speeds_by_model(&requests)
         .into_iter()
         .map(|one| (one.model.unwrap().to_string(), one.speeds.read_tokens_per_second, one.speeds.cache))
         .collect();
-    let expected =
-        [("gpt".to_owned(), Some(2_000.0), CacheUse::ReadsAll), ("qwen".to_owned(), Some(1_000.0), CacheUse::Reuses)];
+    let expected = [
+        ("gpt".to_owned(), Some(2_000.0), CacheUse::ReadsAll),
+        ("qwen".to_owned(), Some(1_000.0), CacheUse::Reuses),
+    ];
     assert_eq!(found, expected);
 }
 

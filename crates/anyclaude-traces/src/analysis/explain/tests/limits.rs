@@ -39,7 +39,8 @@ fn a_lead_of_which_a_pair_knows_nothing_is_not_sure() {
 
 #[test]
 fn output_tokens_that_cannot_be_true_take_part_in_nothing() {
-    let mut right = side("slow", &[Made { generation_ms: 12_000, output_tokens: Some(9_000_000), ..MADE }; 5]);
+    let mut right =
+        side("slow", &[Made { generation_ms: 12_000, output_tokens: Some(9_000_000), ..MADE }; 5]);
     for request in &mut right {
         request.timing.as_mut().unwrap().output_tokens_source = Some(TokenSource::Implausible);
     }
