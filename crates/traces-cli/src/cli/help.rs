@@ -26,7 +26,8 @@ Examples:
   traces replay latest                is it the server or the proxy
   traces list --all --format ndjson   every request, for jq
 
-Nothing recorded yet? ANYCLAUDE_DEBUG=2 anyclaude records a session.
+Nothing recorded yet? `traces record` runs Claude Code and records it, without a
+proxy; ANYCLAUDE_DEBUG=2 anyclaude records a session through anyclaude.
 `traces VERB --help` explains every option of a verb, with more examples.
 
 Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
