@@ -62,17 +62,17 @@ impl<'a, S: Stream> Connection<'a, S> {
     }
 
     /// Waits for the first byte of a request; whether there is one. There is none where the
-    /// connection ended, was idle for too long, or `ends` says so.
+    /// connection ended, was idle for too long, or nothing has arrived and `ends` says so.
     pub(crate) fn waits(&mut self, ends: impl Fn() -> bool) -> bool {
         let idle_until = Instant::now() + self.limits.idle_time;
         while self.unused.is_empty() {
-            if ends() || Instant::now() >= idle_until || self.stream.set_timeout(TICK).is_err() {
+            if self.stream.set_timeout(TICK).is_err() {
                 return false;
             }
             match self.read() {
                 Ok(0) => return false,
                 Ok(_) => {}
-                Err(error) if is_timeout(&error) => {}
+                Err(error) if is_timeout(&error) && !ends() && Instant::now() < idle_until => {}
                 Err(_) => return false,
             }
         }

@@ -6,5 +6,6 @@ pub mod body;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod record;
+pub(crate) mod response;
 pub(crate) mod scan;
 pub mod sse;

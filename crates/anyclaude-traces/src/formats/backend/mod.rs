@@ -6,8 +6,12 @@
 //! [`recording`](crate::recording) joins the tasks found here with requests by their token
 //! counts.
 
+mod llama;
+mod ollama;
 mod types;
 
+pub use llama::LlamaServerParser;
+pub use ollama::OllamaParser;
 pub use types::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, BackendTruncation,
     LoggedBody, SlotSelection, TaskOutcome,
