@@ -31,11 +31,9 @@ impl Folders {
 
     /// Says what recordings hold, the first time that one is made.
     pub(super) fn warn_once(&self) {
-        match explain_beside(&self.recordings) {
-            Ok(true) => notes::warn(render::PRIVACY),
-            Ok(false) => {}
-            // It is said again the next time.
-            Err(_) => notes::warn(render::PRIVACY),
+        // Where it cannot be written it is said again the next time.
+        if explain_beside(&self.recordings).unwrap_or(true) {
+            notes::warn(render::PRIVACY);
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use tempfile::NamedTempFile;
 use traces_record::{
     Exit, Folder, Keep, Receipt, Recorder, Recording, SettingsFiles, SettingsNote, Shortcoming, is_claude,
 };
@@ -167,6 +168,8 @@ fn explain_beside(recordings: &Path) -> anyhow::Result<bool> {
     }
     let at = || format!("cannot write {}", path.display());
     fs::create_dir_all(recordings).with_context(at)?;
-    fs::write(&path, render::README).with_context(at)?;
+    let mut file = NamedTempFile::new_in(recordings).with_context(at)?;
+    file.write_all(render::README.as_bytes()).with_context(at)?;
+    file.persist(&path).with_context(at)?;
     Ok(true)
 }
