@@ -108,6 +108,7 @@ impl Folder {
             let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
             serde_json::to_writer_pretty(&mut file, receipt)?;
             file.write_all(b"\n")?;
+            set_private(file.path(), 0o600)?;
             file.persist(&path)?;
             Ok(())
         };

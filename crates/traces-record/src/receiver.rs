@@ -188,8 +188,7 @@ impl Receiver {
             thread::sleep(TICK);
         }
         let _ = self.writer.join();
-        let received = std::mem::take(&mut *self.shared.received());
-        received
+        std::mem::take(&mut *self.shared.received())
     }
 }
 
