@@ -424,9 +424,15 @@ fn signals_are_handed_on() {
         let Some(parent) = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)) else {
             return;
         };
+        let is_ours =
+            || fs::read_to_string(format!("/proc/{parent}/comm")).is_ok_and(|name| name == "traces\n");
         // Impatience does not end the recording.
-        signal(name, parent.parse().unwrap());
-        let _ = Command::new("kill").args([&format!("-{name}"), parent]).stderr(Stdio::null()).status();
+        for _ in 0..3 {
+            if is_ours() {
+                let _ =
+                    Command::new("kill").args([&format!("-{name}"), parent]).stderr(Stdio::null()).status();
+            }
+        }
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert_eq!(session.receipt("rec")["exit"], json!({ "signal": code - 128 }));
