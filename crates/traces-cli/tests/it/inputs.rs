@@ -61,7 +61,7 @@ fn compressed_files_are_found_and_read_and_bombs_left() {
     folder.write("bomb.json.gz", gzip(&vec![b' '; 4 << 20]));
     folder.write("notes.log", "a line of no recording\n");
     folder.write("notes.jsonl", "{\"a\":1}\n{\"b\":2}\n");
-    let ran = folder.traces("list . --format json --max-file-size 1MB").ends_with(3);
+    let ran = folder.traces("list . --format json --max-file-size 1000000").ends_with(3);
     let found = ran.json();
     assert_eq!(found["requests"].as_array().unwrap().len(), 2);
     let reasons: Vec<&str> =
