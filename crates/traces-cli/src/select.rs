@@ -1,5 +1,7 @@
 //! The arguments that choose requests → the library's filter.
 
+use std::io::{self, IsTerminal as _, Read as _};
+
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{self, Reader, SelectError};
 use anyhow::Context as _;
@@ -38,5 +40,17 @@ fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     let label = |label: &Label| select::Label { model: label.model.clone(), input: label.input.clone() };
     filter.labels = args.labels.iter().map(label).collect();
     filter.max_file_bytes = args.max_file_size;
+    filter.standard_input = Some(standard_input);
     Ok(filter)
+}
+
+/// What was piped in.
+fn standard_input(most_bytes: u64) -> io::Result<Vec<u8>> {
+    let stdin = io::stdin().lock();
+    if stdin.is_terminal() {
+        return Err(io::Error::other("the standard input is a terminal: pipe a recording into it"));
+    }
+    let mut bytes = Vec::new();
+    stdin.take(most_bytes).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

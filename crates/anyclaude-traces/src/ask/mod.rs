@@ -240,6 +240,9 @@ impl Recording {
     fn select(&self, input: &OsStr) -> Result<Selection> {
         let selector = match Selector::parse(input)? {
             Selector::Path(path) if self.is_unknown(&path) => {
+                if let Some(id) = path.to_str().and_then(|word| word.parse().ok()) {
+                    return self.reader.select_among(&self.pool, &Selector::Id(id), CONVERSATION);
+                }
                 Selector::Named(Field::Model, path.to_string_lossy().into_owned())
             }
             selector => selector,

@@ -7,7 +7,7 @@ use super::overlap::Company;
 use super::parts::{Parts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
-use crate::model::request::{Request, TracePath};
+use crate::model::request::{Request, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
 use crate::model::{CacheUse, LogFacts, SimulatedReuse, SpeedSample};
@@ -97,6 +97,9 @@ impl Case {
         let timing = request.timing.as_deref()?;
         let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
         let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
+        // Its own recording has its times, unless their stamps are coarse.
+        let is_self_timed =
+            request.source != Source::Anyclaude && timing.start.is_some() && timing.uncertainty_ms.is_none();
         let case = Self {
             place: Place::Request(at),
             model: request.model_group(),
@@ -107,7 +110,7 @@ impl Case {
             path: Some(request.path.clone()),
             prompt_bytes: got.or_else(|| sent_bytes(request)),
             reuse,
-            is_certain: request.stream && request.join.is_some() && !is_ambiguous,
+            is_certain: request.stream && (request.join.is_some() || is_self_timed) && !is_ambiguous,
             ..Self::default()
         };
         Some(case.with_times(timing, request.log_facts()))

@@ -2,6 +2,7 @@
 
 mod beside;
 mod buffer;
+mod decompress;
 mod find;
 mod logs;
 mod open;
@@ -9,6 +10,7 @@ mod parallel;
 pub(crate) mod paths;
 mod progress;
 mod records;
+mod standard_input;
 
 use std::borrow::Borrow;
 use std::path::Path;
@@ -18,6 +20,7 @@ use std::time::UNIX_EPOCH;
 
 pub(crate) use beside::files_beside;
 use buffer::Buffer;
+use decompress::decompress;
 use find::find_below;
 pub use logs::{LogFile, Logs};
 use open::open;
@@ -26,13 +29,16 @@ pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 use records::{AllRecords, OneRecord};
+pub use standard_input::ReadStandardInput;
+use standard_input::StandardInput;
 
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
-use crate::formats::claude_code::{self, Facts, REQUEST_SUFFIX};
+use crate::formats::claude_code::{Facts, REQUEST_SUFFIX};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
+use crate::formats::sniff::sniff;
 use crate::formats::source::{Input, RecordNumber, RecordSink};
 use crate::model::request::{Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
@@ -99,12 +105,13 @@ pub struct Store {
     max_file_bytes: u64,
     threads: usize,
     progress: Arc<Progress>,
+    standard_input: Option<StandardInput>,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default() }
+        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default(), standard_input: None }
     }
 }
 
@@ -125,13 +132,26 @@ impl Store {
         Self { threads, ..self }
     }
 
+    /// The same store, for which the path `-` is what `read` returns. It is called at most
+    /// once, with the most bytes that are of use.
+    #[must_use]
+    pub fn with_standard_input(self, read: ReadStandardInput) -> Self {
+        Self { standard_input: Some(StandardInput::new(read)), ..self }
+    }
+
+    /// Whether the path is not one on disk, but stands for the standard input.
+    pub(crate) fn is_standard_input(&self, path: &Path) -> bool {
+        self.standard_input.is_some() && path == Path::new("-")
+    }
+
     /// How far reading has come. Clones of a store count together.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
     }
 
-    /// The files at these paths: a file itself, and of a folder every `*.json` below it,
+    /// The files at these paths: a file itself, and of a folder every `*.json`, `*.jsonl`,
+    /// `*.har` and `*.log` below it, also with `.gz` or `.zst` behind,
     /// hidden folders included. Sorted by name inside each folder; a file that two of the
     /// paths reach is found once.
     ///
@@ -143,7 +163,7 @@ impl Store {
         paths: impl IntoIterator<Item = P>,
     ) -> (Vec<CandidateFile>, Vec<Error>) {
         let mut sources = Vec::new();
-        let errors = find_below(paths, &mut |source| sources.push(source));
+        let errors = find_below(self, paths, &mut |source| sources.push(source));
         (sources, errors)
     }
 
@@ -172,7 +192,7 @@ impl Store {
         facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
-        let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(paths, feed);
+        let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(self, paths, feed);
         let unread = self.scan_as(order, find, visitor, fold, facts);
         errors.extend(unread);
         errors
@@ -206,11 +226,12 @@ impl Store {
             read,
             |index, (path, read, records)| {
                 match read {
-                    Ok(modified) => {
+                    Ok(on_disk) => {
                         for (number, record, seen) in records.complete {
-                            fold(trace_file(&path, modified, number, record), seen);
+                            fold(trace_file(&path, on_disk, number, record), seen);
                         }
                         if let Some(facts) = records.facts {
+                            let modified = on_disk.modified;
                             take_facts(FactsFile { path: path.clone(), modified, facts });
                         }
                     }
@@ -231,10 +252,10 @@ impl Store {
     pub fn read_one<V: Visit>(&self, path: &TracePath, visit: &mut V) -> Result<TraceFile, Error> {
         let file: Arc<Path> = Arc::from(path.file());
         let mut record = OneRecord::new(RecordNumber(path.record()), visit);
-        let modified =
+        let on_disk =
             Reader::new(self).read(&CandidateFile { path: file.clone(), is_named: true }, &mut record)?;
         match record.into_found() {
-            Ok((number, record)) => Ok(trace_file(&file, modified, number, record)),
+            Ok((number, record)) => Ok(trace_file(&file, on_disk, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
         }
     }
@@ -243,12 +264,9 @@ impl Store {
 /// A record of a file. A missing timestamp is taken from the file's name, which anyclaude
 /// makes from the timestamp; of a body that Claude Code recorded, from when the file was
 /// written.
-fn trace_file(
-    file: &Arc<Path>,
-    modified: Option<Timestamp>,
-    number: RecordNumber,
-    mut record: TraceRecord,
-) -> TraceFile {
+fn trace_file(file: &Arc<Path>, on_disk: OnDisk, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
+    let OnDisk { modified, bytes } = on_disk;
+    record.sizes.file_bytes = (bytes as u64).into();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     if record.source == Source::Body && name.ends_with(REQUEST_SUFFIX) {
         record.source = Source::ClaudeCode;
@@ -278,58 +296,80 @@ impl TraceRecord {
     }
 }
 
+/// What the disk tells of a file that was read.
+#[derive(Debug, Clone, Copy)]
+struct OnDisk {
+    /// When it was last written, where the system tells.
+    modified: Option<Timestamp>,
+    /// Its size, compressed where it is.
+    bytes: usize,
+}
+
 /// Reads one file after the other into the same memory.
 struct Reader<'s> {
-    max_file_bytes: u64,
-    progress: &'s Progress,
+    store: &'s Store,
     buffer: Buffer,
+    /// What the file holds, where it is compressed.
+    decompressed: Option<Vec<u8>>,
     scratch: Scratch,
 }
 
 impl<'s> Reader<'s> {
     fn new(store: &'s Store) -> Self {
-        Self {
-            max_file_bytes: store.max_file_bytes,
-            progress: &store.progress,
-            buffer: Buffer::default(),
-            scratch: Scratch::default(),
-        }
+        Self { store, buffer: Buffer::default(), decompressed: None, scratch: Scratch::default() }
     }
 
-    /// Reads a file, and returns when it was written.
-    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<Option<Timestamp>, Error> {
-        let read = self.load(&file.path).and_then(|modified| {
-            let input = Input { bytes: self.buffer.bytes() };
-            let format = match claude_code::recognise(input.bytes, &mut self.scratch) {
-                Some(format) => format,
-                // Folders hold lines of all sorts; a trace is no file of lines.
-                None if !file.is_named && is_lines(&file.path) => return Ok(modified),
-                None => &AnyclaudeTrace,
-            };
-            format.read(&input, &mut self.scratch, sink)?;
-            Ok(modified)
-        });
-        self.progress.count_file();
+    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
+        let read = self.load(&file.path).and_then(|on_disk| self.parse(file, sink).map(|()| on_disk));
+        self.store.progress.count_file();
         read.map_err(|kind| Error::new(&*file.path, kind))
     }
 
-    fn load(&mut self, path: &Path) -> Result<Option<Timestamp>, ErrorKind> {
-        let limit = self.max_file_bytes;
+    fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), ErrorKind> {
+        let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
+        let format = match sniff(&input, &mut self.scratch)? {
+            Some(format) => format,
+            None if file.is_named || is_json(&file.path) => &AnyclaudeTrace,
+            // Folders hold all sorts of logs and lines.
+            None => return Ok(()),
+        };
+        Ok(format.read(&input, &mut self.scratch, sink)?)
+    }
+
+    fn load(&mut self, path: &Path) -> Result<OnDisk, ErrorKind> {
+        let limit = self.store.max_file_bytes;
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        if self.store.is_standard_input(path)
+            && let Some(input) = &self.store.standard_input
+        {
+            let given = input.bytes(limit)?;
+            check(given.len() as u64)?;
+            self.decompressed = Some(decompress(&given, limit)?.unwrap_or_else(|| given.to_vec()));
+            return Ok(OnDisk { modified: None, bytes: given.len() });
+        }
         let (mut file, bytes) = open(path)?;
         let modified = modified(&file);
         check(bytes)?;
-        let count = |count| self.progress.count_bytes(count);
+        let count = |count| self.store.progress.count_bytes(count);
         self.buffer.read(&mut file, size(bytes), size(limit.saturating_add(1)), count)?;
         // It may have grown.
-        check(self.buffer.bytes().len() as u64)?;
-        Ok(modified)
+        let bytes = self.buffer.bytes().len();
+        check(bytes as u64)?;
+        self.decompressed = decompress(self.buffer.bytes(), limit)?;
+        Ok(OnDisk { modified, bytes })
     }
 }
 
-fn is_lines(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "jsonl")
+/// Whether the file is named as one that holds a single JSON value.
+fn is_json(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    without_compression(name).ends_with(b".json")
+}
+
+/// A file's name without the ending that says how it is compressed.
+pub(crate) fn without_compression(name: &[u8]) -> &[u8] {
+    [&b".gz"[..], b".zst"].into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
 }
 
 /// When a file was last written, where the system tells.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
-use crate::read::Store;
+use crate::read::{ReadStandardInput, Store};
 
 /// Which requests are asked for. The default asks for everything of the roots, which are
 /// to be named.
@@ -39,6 +39,8 @@ pub struct Filter {
     pub labels: Vec<Label>,
     /// Larger files are skipped.
     pub max_file_bytes: u64,
+    /// What the path `-` stands for, where it is no file.
+    pub standard_input: Option<ReadStandardInput>,
 }
 
 impl Default for Filter {
@@ -57,6 +59,7 @@ impl Default for Filter {
             last: None,
             labels: Vec::new(),
             max_file_bytes: Store::MAX_FILE_BYTES,
+            standard_input: None,
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::read::paths;
 use crate::recording::RequestSet;
 
 impl Reader {
-    /// Reads what a user wrote. What is no path may be the whole name of a model.
+    /// Reads what a user wrote. What is no path may be the id of a request, or the whole
+    /// name of a model.
     ///
     /// # Errors
     ///
@@ -20,8 +21,11 @@ impl Reader {
         let selector = Selector::parse(input)?;
         let Some(path) = selector.path() else { return Ok(selector) };
         let Some(word) = path.to_str().filter(|word| may_be_name(word)) else { return Ok(selector) };
-        if !paths::is_missing(&self.found(path)) {
+        if self.store().is_standard_input(path) || !paths::is_missing(&self.found(path)) {
             return Ok(selector);
+        }
+        if let Ok(id) = word.parse() {
+            return Ok(Selector::Id(id));
         }
         let models = self.models();
         if models.iter().any(|model| model.as_ref() == word) {

@@ -67,7 +67,10 @@ impl Reader {
             return Err(SelectError::NoRoot(missing.clone()));
         }
         Ok(Self {
-            store: Store::default().with_max_file_bytes(filter.max_file_bytes),
+            store: {
+                let store = Store::default().with_max_file_bytes(filter.max_file_bytes);
+                filter.standard_input.map_or(store.clone(), |read| store.with_standard_input(read))
+            },
             kind: filter.kind.unwrap_or(default_kind),
             captures: Vec::new(),
             logs_suffice: false,
@@ -231,9 +234,10 @@ impl Reader {
         self.scoped(picked, self.kind_of(selector, default_kind), false)
     }
 
-    /// A file that is named is taken whatever its kind.
+    /// A file or request that is named is taken whatever its kind.
     fn kind_of(&self, selector: &Selector, default_kind: KindFilter) -> KindFilter {
-        let named_file = selector.path().is_some_and(|path| !paths::is_folder(path));
+        let named_file = matches!(selector, Selector::Id(_))
+            || selector.path().is_some_and(|path| !paths::is_folder(path));
         self.kind_or(if named_file { KindFilter::All } else { default_kind })
     }
 
@@ -266,6 +270,9 @@ impl Reader {
     /// all that is below the roots.
     pub(super) fn surroundings(&self, selector: &Selector) -> Result<Pool> {
         let Some(path) = selector.path() else { return self.read_roots(Span::Whole) };
+        if self.store.is_standard_input(path) {
+            return self.read(&[path], Span::Whole);
+        }
         let path = self.found(path);
         must_exist(&path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -293,6 +300,10 @@ impl Reader {
                 Ok(pool.iter().filter(of_path).cloned().collect())
             }
             Selector::Latest(back) => Ok(vec![self.latest(pool, *back)?.clone()]),
+            Selector::Id(id) => {
+                let found: Vec<Request> = pool.iter().filter(|request| request.id == *id).cloned().collect();
+                if found.is_empty() { Err(SelectError::NoSuchId(*id)) } else { Ok(found) }
+            }
             Selector::Named(field, name) => {
                 let name = resolve(pool, *field, name)?;
                 Ok(pool.iter().filter(|request| field.of(request) == Some(&name)).cloned().collect())
@@ -325,7 +336,8 @@ impl Reader {
 
     fn read(&self, named: &[&Path], span: Span) -> Result<Pool> {
         let paths: Vec<PathBuf> = named.iter().map(|path| self.resolved(path)).collect();
-        paths.iter().try_for_each(|path| must_exist(path))?;
+        let on_disk = paths.iter().filter(|path| !self.store.is_standard_input(path));
+        on_disk.into_iter().try_for_each(|path| must_exist(path))?;
         let requests = self.request_set(&paths);
         let roots = if requests.requests.is_empty() { self.roots_of_logs(named) } else { Vec::new() };
         let pool = self.joined(requests, &roots, span)?;

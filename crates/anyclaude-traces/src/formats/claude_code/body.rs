@@ -12,6 +12,7 @@ use crate::model::request::{Api, Source};
 
 /// A file that is the body of a request and nothing else: one of Claude Code's, which has
 /// a member more than was sent, or any other.
+#[derive(Debug)]
 pub(crate) struct RecordedBody;
 
 impl Format for RecordedBody {
@@ -41,6 +42,10 @@ pub(super) fn read_body(
 ) -> ParseResult<()> {
     let mut visit = LessUnsent::new(visitor);
     let mut body = Body::read(cursor, &mut visit)?;
+    let is_as_sent = visit.bytes == 0 && !visit.is_redacted;
+    if let Some(span) = body.span.as_ref().filter(|_| is_as_sent) {
+        visit.body(&Raw::new(cursor, span));
+    }
     let unsent = Size::from(visit.bytes);
     body.sizes.body_bytes = body.sizes.body_bytes - unsent;
     body.sizes.other_bytes = body.sizes.other_bytes - unsent;

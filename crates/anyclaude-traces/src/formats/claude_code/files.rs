@@ -15,6 +15,7 @@ use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
 use crate::model::request::{Api, Source};
 
 /// OTLP/JSON: one export a line.
+#[derive(Debug)]
 pub(super) struct TelemetryFile;
 
 impl Format for TelemetryFile {
@@ -64,6 +65,7 @@ impl Records for InlineBodies<'_> {
 }
 
 /// `index.jsonl`.
+#[derive(Debug)]
 pub(super) struct IndexFile;
 
 impl Format for IndexFile {
@@ -84,6 +86,7 @@ impl Format for IndexFile {
 }
 
 /// A transcript.
+#[derive(Debug)]
 pub(super) struct TranscriptFile;
 
 impl Format for TranscriptFile {
@@ -104,6 +107,7 @@ impl Format for TranscriptFile {
 }
 
 /// `<id>.response.json`.
+#[derive(Debug)]
 pub(super) struct ResponseFile;
 
 impl Format for ResponseFile {
@@ -122,6 +126,7 @@ impl Format for ResponseFile {
 }
 
 /// What `record` notes of a recording: nothing that is needed to read it.
+#[derive(Debug)]
 pub(super) struct ReceiptFile;
 
 impl Format for ReceiptFile {

@@ -17,7 +17,7 @@ mod span;
 mod telemetry;
 mod transcript;
 
-pub(crate) use body::REQUEST_SUFFIX;
+pub(crate) use body::{REQUEST_SUFFIX, RecordedBody};
 pub(crate) use event::{Event, EventKind, LoggedBody};
 pub(crate) use index::IndexEntry;
 pub(crate) use response::RecordedResponse;

@@ -1,6 +1,5 @@
 //! Which of Claude Code's files it is, by the names of the first members.
 
-use super::body::RecordedBody;
 use super::files::{IndexFile, ReceiptFile, ResponseFile, TelemetryFile, TranscriptFile};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
@@ -11,8 +10,7 @@ use crate::formats::source::Format;
 /// How many lines are looked at: transcripts begin with some of the client's own.
 const MAX_LINES: usize = 8;
 
-/// The format of a file that Claude Code wrote, or that is a request's body alone; `None`
-/// for any other file.
+/// The format of a file that Claude Code wrote; `None` for any other, and for a body.
 pub(crate) fn recognise(bytes: &[u8], scratch: &mut Scratch) -> Option<&'static dyn Format> {
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     // Only what is looked at need be UTF-8: a later fault is named when the file is read.
@@ -79,9 +77,6 @@ impl Members {
                 "request_file" | "response_file" | "query_source" => Some(&IndexFile),
                 "parentUuid" | "isSidechain" | "leafUuid" => Some(&TranscriptFile),
                 "recording" => Some(&ReceiptFile),
-                // Elsewhere these name counts.
-                "messages" | "tools" if cursor.shape()? == Shape::Array => Some(&RecordedBody),
-                "system" if matches!(cursor.shape()?, Shape::Array | Shape::String) => Some(&RecordedBody),
                 // A trace, or another recorder's record.
                 "request" | "response" | "log" | "records" => return Ok(None),
                 "type" => {
@@ -137,7 +132,6 @@ mod tests {
             "\u{feff}{\"resourceSpans\":[",
             r#"{"timestamp":"t","session_id":"s","query_source":"sdk"}"#,
             r#"{"id":"m","type":"message","role":"assistant","content":[]}"#,
-            r#"{"model":"m","messages":[]"#,
             "{\"type\":\"mode\"}\n{\"type\":\"user\",\"sessionId\":\"s\"}\n",
             r#"{"type":"summary","summary":"x","leafUuid":"u"}"#,
             r#"{"schema_version":1,"recording":"claude_code"}"#,
