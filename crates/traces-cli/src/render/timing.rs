@@ -156,6 +156,7 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Completed => "completed",
         Outcome::Failed => "failed",
         Outcome::TimedOut => "timed out",
+        Outcome::Disconnected => "disconnected",
         Outcome::Unfinished => "unfinished",
         Outcome::NotStreamed => "not streamed",
         _ => UNKNOWN,

@@ -41,7 +41,7 @@ fn a_part_of_a_recording_tells_what_it_has() {
     let models = format!("{RECORDINGS}/two-models");
     golden("claude-code-logs-alone", &format!("list {models}/logs.jsonl"));
     golden("claude-code-spans-alone", &format!("list {models}/traces.jsonl"));
-    golden("claude-code-bodies-alone", &format!("list {models}/bodies"));
+    golden("claude-code-bodies", &format!("list {models}/bodies"));
 }
 
 /// The facts of each request that do not depend on its body, in order of time.
@@ -89,8 +89,11 @@ fn a_body_alone_has_its_sizes() {
     let recording = format!("{RECORDINGS}/older/bodies");
     let body = fs::read_dir(repo().join(&recording)).unwrap().flatten().map(|entry| entry.file_name());
     let body = body.into_iter().find(|name| name.to_string_lossy().ends_with(".request.json")).unwrap();
-    let line = format!("list {recording}/{} --format ndjson", body.to_string_lossy());
-    let [row] = &traces(&line).ends_with(0).ndjson()[..] else { panic!() };
+    // Beside its recording, it would have the times that tells.
+    let folder = Folder::new();
+    fs::copy(repo().join(&recording).join(&body), folder.path().join(&body)).unwrap();
+    let line = format!("list {} --format ndjson", body.to_string_lossy());
+    let [row] = &folder.traces(&line).ends_with(0).ndjson()[..] else { panic!() };
     assert_eq!((&row["source"], &row["timestamp_source"]), (&"claude_code".into(), &"mtime".into()));
     let text = fs::read_to_string(repo().join(&recording).join(&body)).unwrap();
     let mut sent: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();

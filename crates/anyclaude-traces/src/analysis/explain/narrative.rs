@@ -310,7 +310,9 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     if unknown > 0 {
         missing.push(Missing::OutputTokens { side: name(), unknown, of });
     }
-    if of > 0 && count(&|timing| timing.stall_ms.is_none()) == of {
+    // Where no log of anyclaude could tell, there is nothing to be done about it.
+    let are_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
+    if of > 0 && are_logged && count(&|timing| timing.stall_ms.is_none()) == of {
         missing.push(Missing::Stalls { side: name() });
     }
     let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
