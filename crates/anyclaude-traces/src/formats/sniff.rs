@@ -78,10 +78,16 @@ const NAMED: [(fn(&str) -> bool, &str); 2] = [
     (is_flow, "flows of mitmproxy, which are not read: save them as HAR (`hardump`)"),
 ];
 
-/// A flow of mitmproxy begins with its length and a colon.
+/// A flow of mitmproxy begins with its length, and that of its first member's name, each with
+/// a colon behind. A time, as logs begin with, has digits there.
 fn is_flow(text: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    digits > 0 && text.as_bytes().get(digits) == Some(&b':')
+    let name = after_length(text).and_then(after_length);
+    name.is_some_and(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
+}
+
+fn after_length(text: &str) -> Option<&str> {
+    let (digits, rest) = text.split_once(':')?;
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(rest)
 }
 
 /// What a file turned out to be.
