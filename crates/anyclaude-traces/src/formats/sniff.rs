@@ -261,6 +261,7 @@ mod tests {
         }
         assert!(kind("SQLite format 3\0").contains("`compact`"));
         assert!(kind("8123:9:websocket;0:~").contains("mitmproxy"));
+        assert_eq!(kind("08:47:12 a line of a log\n"), "unknown");
         assert!(kind(r#"{"attributes":{"openinference.span.kind":"LLM"}}"#).contains("OpenInference"));
         assert!(kind(r#"{"timestamp":"t","type":"session_meta","payload":{}}"#).contains("Codex"));
     }

@@ -83,7 +83,10 @@ fn a_request_of_many_in_a_file_is_found_again_by_its_id() {
         let shown = folder.traces(&format!("show {id} --root root --format json")).ends_with(0).json();
         assert_eq!(shown["id"], row["id"], "the same wherever the file lies");
         assert_eq!(shown["message_count"], row["message_count"]);
-        assert_eq!(shown["messages"].as_array().unwrap().len() as u64, row["message_count"].as_u64().unwrap());
+        assert_eq!(
+            shown["messages"].as_array().unwrap().len() as u64,
+            row["message_count"].as_u64().unwrap()
+        );
     }
     folder.traces("show 0123456789 --root root").ends_with(2).says(&["0123456789"]);
 }
