@@ -43,7 +43,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use input::{FindingsInput, MoreSlots, find_in};
+pub(crate) use input::find_in;
+pub use input::{FindingsInput, MoreSlots};
 pub use statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue};
 
 use crate::analysis::prefix::Cause;

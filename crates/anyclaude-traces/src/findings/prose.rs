@@ -43,7 +43,7 @@ impl Display for Tokens {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let count = float(self.0);
         match self.0 {
-            ..10_000 => write!(f, "{} tokens", Whole(self.0)),
+            ..10_000 => write!(f, "{}", Count(self.0, "token")),
             10_000..999_950 => write!(f, "{:.1} k tokens", count / 1e3),
             _ => write!(f, "{:.1} M tokens", count / 1e6),
         }
@@ -88,12 +88,34 @@ impl Display for Of {
     }
 }
 
+impl Of {
+    /// The same at the beginning of a sentence.
+    fn leading(self) -> String {
+        let words = self.to_string();
+        let rest = words.strip_prefix("all ").map(|rest| ("All ", rest));
+        let rest = rest.or(words.strip_prefix("this ").map(|rest| ("This ", rest)));
+        rest.map_or(words.clone(), |(first, rest)| format!("{first}{rest}"))
+    }
+}
+
+/// What one or several are called.
+fn by_number<'w>(n: u64, one: &'w str, several: &'w str) -> &'w str {
+    if n == 1 { one } else { several }
+}
+
 /// The name of a model, which may be unknown.
 struct Name<'a>(&'a Option<Arc<str>>);
 
 impl Display for Name<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_deref().unwrap_or("the model"))
+    }
+}
+
+impl Name<'_> {
+    /// The same at the beginning of a sentence.
+    fn leading(&self) -> &str {
+        self.0.as_deref().unwrap_or("The model")
     }
 }
 
@@ -153,7 +175,7 @@ impl Display for Evidence {
                     Count(*requests, "request"),
                 )?;
                 match (truncated, edited) {
-                    (0, 0) => f.write_str("."),
+                    (0, 0) => f.write_str("; no line of its log says at what."),
                     (0, edited) => write!(f, "; it rewrote the system prompt or tools of {edited} of them."),
                     (cut, 0) => write!(f, "; it counted tokens and cut the history of {cut} of them."),
                     (cut, edited) => write!(
@@ -174,9 +196,10 @@ impl Display for Evidence {
                 let loads: u64 = reasons.iter().map(|(_, n)| n).sum();
                 write!(
                     f,
-                    "{} waited {} in all until {} was loaded: ",
+                    "{} waited {}{} until {} was loaded: ",
                     Count(loads, "request"),
                     Ms(*load_ms),
+                    by_number(loads, "", " in all"),
                     Name(model)
                 )?;
                 for (at, (reason, n)) in reasons.iter().enumerate() {
@@ -194,28 +217,32 @@ impl Display for Evidence {
                     Names(others)
                 )?;
                 if *load_ms > 0 {
-                    write!(f, "; they waited {} until the model was loaded again", Ms(*load_ms))?;
+                    let who = by_number(*loads, "it", "they");
+                    write!(f, "; {who} waited {} until the model was loaded again", Ms(*load_ms))?;
                 }
                 and_again(f, *again_tokens)
             }
             Self::Queueing { model, requests, of, queue_ms, most_at_once } => write!(
                 f,
-                "{} to {} waited for others to end before the backend began with them, {} in all; up to {} were \
-                 there at a time.",
-                Of(*requests, *of),
+                "{} to {} waited for others to end before the backend began with {}, {}{}; up to {} were there at \
+                 a time.",
+                Of(*requests, *of).leading(),
                 Name(model),
+                by_number(*requests, "it", "them"),
                 Ms(*queue_ms),
+                by_number(*requests, "", " in all"),
                 Whole(*most_at_once),
             ),
             Self::ReadsAll { model, requests, of, tokens, tokens_per_second, each_ms } => {
                 write!(
                     f,
                     "{} reads its whole prompt again on every turn: its backend reuses no prompt cache, although \
-                     {} of {} repeat most of an earlier prompt, {} in all",
-                    Name(model),
-                    Whole(*requests),
-                    Count(*of, "request"),
+                     {} {} most of an earlier prompt, {}{}",
+                    Name(model).leading(),
+                    Of(*requests, *of),
+                    by_number(*requests, "repeats", "repeat"),
                     Tokens(*tokens),
+                    by_number(*requests, "", " in all"),
                 )?;
                 if let (Some(speed), Some(each)) = (tokens_per_second, each_ms) {
                     write!(f, "; at {speed:.0} tokens/s that is {} each time", Ms(*each))?;
@@ -224,11 +251,11 @@ impl Display for Evidence {
             }
             Self::ReusesLittle { model, requests, cached_tokens, reusable_tokens } => write!(
                 f,
-                "The backend of {} took {} of {} from its cache by its own count, although their prompts repeat {} \
-                 of earlier ones.",
+                "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones.",
                 Name(model),
                 Tokens(*cached_tokens),
                 Count(*requests, "request"),
+                by_number(*requests, "its prompt repeats", "their prompts repeat"),
                 Tokens(*reusable_tokens),
             ),
             Self::CacheBroken { cause, volatile, element, tools, requests, of, tokens, summary_ms } => {
@@ -248,10 +275,11 @@ impl Display for Evidence {
             Self::Evicted { model, requests, tokens, slots } => {
                 write!(
                     f,
-                    "{} to {} found that other conversations had taken the place of theirs in the prompt cache, \
-                     so that {} had to be read again",
+                    "{} to {} found that other conversations had taken the place of {} in the prompt cache, so that \
+                     {} had to be read again",
                     Count(*requests, "request"),
                     Name(model),
+                    by_number(*requests, "its own", "theirs"),
                     Tokens(*tokens),
                 )?;
                 match slots {
@@ -276,13 +304,13 @@ impl Display for Evidence {
                     write!(f, " (the largest prompt had {} by its count)", Whole(*largest))?;
                 }
                 if let Some(removed) = removed_messages {
-                    write!(f, ", {removed} of the last one")?;
+                    write!(f, ", {removed}{}", by_number(*requests, "", " of the last one"))?;
                 }
                 if *tokens > 0 {
                     write!(
                         f,
-                        "; so every history begins elsewhere, and {} that the backend had read before were read \
-                         again",
+                        "; so {} begins elsewhere, and {} that the backend had read before had to be read again",
+                        by_number(*requests, "its history", "every history"),
                         Tokens(*tokens)
                     )?;
                 }
@@ -330,11 +358,13 @@ impl Display for Evidence {
             } => {
                 write!(
                     f,
-                    "{} of {} take {} of the median prompt, and no conversation in {} called one",
+                    "{} of {} {} {} of the median prompt, and no conversation in {} called {}",
                     Count(*tools, "tool"),
                     Servers(servers),
+                    by_number(*tools, "takes", "take"),
                     Tokens(*tokens),
                     Count(*sessions, "session"),
+                    by_number(*tools, "it", "one"),
                 )?;
                 if let Some(ms) = cold_ms {
                     write!(f, ": {} of each cold read ({} here)", Ms(*ms), Whole(*cold_reads))?;
@@ -345,8 +375,9 @@ impl Display for Evidence {
                 if *built_in > 0 {
                     write!(
                         f,
-                        "; {} that nobody called take {} more",
+                        "; {} that nobody called {} {} more",
                         Count(*built_in, "built-in tool"),
+                        by_number(*built_in, "takes", "take"),
                         Tokens(*built_in_tokens)
                     )?;
                 }
@@ -394,14 +425,19 @@ impl Display for Evidence {
                 write!(f, "{} to {} ended before the answer was there", Count(all, "request"), Name(model))?;
                 match (by_client, by_time_limit) {
                     (_, 0) => f.write_str(": the client left")?,
-                    (0, _) => f.write_str(": the proxy's time limit ended them")?,
+                    (0, limit) => {
+                        write!(f, ": the proxy's time limit ended {}", by_number(*limit, "it", "them"))?
+                    }
                     (client, limit) => {
                         write!(f, ": the client left {client}, the proxy's time limit ended {limit}")?
                     }
                 }
-                longest_ms.map_or(Ok(()), |ms| write!(f, ", after {} at most", Ms(ms)))?;
+                longest_ms
+                    .map_or(Ok(()), |ms| write!(f, ", after {}{}", Ms(ms), by_number(all, "", " at most")))?;
                 match sent_again {
                     0 => f.write_str("."),
+                    1 if all == 1 => f.write_str("; it was sent again, and the work began anew."),
+                    1 => f.write_str("; 1 was sent again, and the work began anew."),
                     n => write!(f, "; {n} were sent again, and the work began anew."),
                 }
             }
@@ -412,14 +448,16 @@ impl Display for Evidence {
                     Count(*tries, "request"),
                     Name(model),
                 )?;
-                pause_ms.map_or(Ok(()), |ms| write!(f, " {} later (median)", Ms(ms)))?;
+                pause_ms.map_or(Ok(()), |ms| {
+                    write!(f, " {} later{}", Ms(ms), by_number(*tries, "", " (median)"))
+                })?;
                 if *bodies > 1 {
                     write!(f, ", for {} different prompts", Whole(*bodies))?;
                 }
                 f.write_str(".")
             }
             Self::Failed { model, requests, of, error } => {
-                write!(f, "{} to {} failed", Of(*requests, *of), Name(model))?;
+                write!(f, "{} to {} failed", Of(*requests, *of).leading(), Name(model))?;
                 match error {
                     Some(error) => write!(f, ": {}.", error.trim_end_matches('.')),
                     None => f.write_str("; the log does not say why."),
@@ -689,6 +727,9 @@ fn mend(
             "Set CLAUDE_CODE_ATTRIBUTION_HEADER=0 in the env of Claude Code's settings.json, or use Claude Code \
              2.1.181 or newer, whose header no longer changes.",
         ),
+        (Cause::SystemChanged, Some(Volatile::WorkingDirectory)) => f.write_str(
+            "Another folder has another system prompt: this is expected once in each session.",
+        ),
         (Cause::DateChanged, _) if most_per_session <= 1 => f.write_str(
             "The date changes once a day, at midnight: start a new session on a new day, or accept one slow turn.",
         ),
@@ -715,9 +756,12 @@ fn mend(
                 Names(&servers)
             )
         }
-        (Cause::ToolOrder | Cause::SchemaOrder, _) => f.write_str(
+        (Cause::ToolOrder, _) => f.write_str(
             "Use a proxy that sorts tools by name (anyclaude does since November 2025), or turn off the server that \
              lists them in another order each time.",
+        ),
+        (Cause::SchemaOrder, _) => f.write_str(
+            "Update or turn off the MCP server that writes the members of its tools in another order each time.",
         ),
         (Cause::ResultsCleared, _) => f.write_str(
             "The client clears old tool results to save context, and the cache behind them is lost each time: \
@@ -777,6 +821,67 @@ mod tests {
         assert_eq!(Of(8, 8).to_string(), "all 8 requests");
         assert_eq!(Of(1, 8).to_string(), "1 of 8 requests");
         assert_eq!(Of(1, 1).to_string(), "this request");
+    }
+
+    /// One of something reads as well as several, with a model's name and without.
+    #[test]
+    fn sentences_agree_with_their_numbers() {
+        let evidence = |model: Option<&str>, n: u64| {
+            let model = model.map(Arc::from);
+            [
+                Evidence::Queueing {
+                    model: model.clone(),
+                    requests: n,
+                    of: n,
+                    queue_ms: 900,
+                    most_at_once: 2,
+                },
+                Evidence::Failed { model: model.clone(), requests: n, of: n, error: None },
+                Evidence::GivenUp {
+                    model: model.clone(),
+                    by_client: 0,
+                    by_time_limit: n,
+                    sent_again: n,
+                    longest_ms: Some(900),
+                },
+                Evidence::Retried { model: model.clone(), tries: n, bodies: 1, pause_ms: Some(900) },
+                Evidence::Evicted { model, requests: n, tokens: n, slots: None },
+            ]
+            .map(|evidence| evidence.to_string())
+        };
+        assert_eq!(
+            evidence(None, 1),
+            [
+                "This request to the model waited for others to end before the backend began with it, 900 ms; up \
+                 to 2 were there at a time.",
+                "This request to the model failed; the log does not say why.",
+                "1 request to the model ended before the answer was there: the proxy's time limit ended it, after \
+                 900 ms; it was sent again, and the work began anew.",
+                "1 request to the model brought no answer, and the client sent the same prompt again 900 ms later.",
+                "1 request to the model found that other conversations had taken the place of its own in the \
+                 prompt cache, so that 1 token had to be read again.",
+            ]
+        );
+        assert_eq!(
+            evidence(Some("m"), 2),
+            [
+                "All 2 requests to m waited for others to end before the backend began with them, 900 ms in all; \
+                 up to 2 were there at a time.",
+                "All 2 requests to m failed; the log does not say why.",
+                "2 requests to m ended before the answer was there: the proxy's time limit ended them, after 900 \
+                 ms at most; 2 were sent again, and the work began anew.",
+                "2 requests to m brought no answer, and the client sent the same prompt again 900 ms later \
+                 (median).",
+                "2 requests to m found that other conversations had taken the place of theirs in the prompt \
+                 cache, so that 2 tokens had to be read again.",
+            ]
+        );
+        let reads_all = |model: Option<Arc<str>>| {
+            let (requests, of, tokens) = (3, 3, 9_000);
+            Evidence::ReadsAll { model, requests, of, tokens, tokens_per_second: None, each_ms: None }
+        };
+        assert!(reads_all(None).to_string().starts_with("The model reads its whole prompt"));
+        assert!(reads_all(Some("m".into())).to_string().contains("although all 3 requests repeat most"));
     }
 
     #[test]

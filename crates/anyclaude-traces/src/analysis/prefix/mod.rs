@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use cache_breaks::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
+pub(crate) use report::Rows;
 pub use report::prefix;
 pub use volatile::Volatile;
 

@@ -276,7 +276,7 @@ impl<'a> Item<'a> {
             place,
             kind: self.kind.map(RawStr::decode),
             name: self.name.map(RawStr::decode),
-            raw: Raw::of_element(cursor, &self.span, self.left_out, self.identity),
+            raw: Raw::of_element(cursor, &self.span, self.left_out, self.identity).with_head(cursor.head()),
             text: self.text,
         }
     }
