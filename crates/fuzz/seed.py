@@ -127,6 +127,15 @@ def request_logs():
     yield from (logs[-1] + b"\0" + part[:MOST_BYTES] for part in starts if part)
 
 
+def backend_logs():
+    """A task with all of its lines in one log, as each line of the dictionary tells it."""
+    words = (Path(__file__).parent / "dictionaries" / "backend_log.dict").read_text().splitlines()
+    words = [word[1:-1].replace('\\"', '"').encode() for word in words if word.startswith('"')]
+    heads, lines = words[:3], words[4:]
+    for head in [b"", *heads]:
+        yield b"".join(head + line + b"\n" for line in lines)
+
+
 def seeds():
     """The inputs of each target."""
     answers = [*streams(), *(answer.encode("utf-8") for answer in ANSWERS)]
@@ -135,6 +144,7 @@ def seeds():
         "trace": [path.read_bytes() for path in traces()],
         "response": answers,
         "debug_log": [PIECE + log for log in debug_logs()],
+        "backend_log": [PIECE + log for log in backend_logs()],
         "request_log": [PIECE + log for log in request_logs()],
         "sse": [PIECE + answer for answer in answers],
         "answer": [PIECE + answer for answer in answers],

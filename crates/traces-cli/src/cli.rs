@@ -28,6 +28,7 @@ pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Meas
     version,
     styles = help::STYLES,
     override_usage = "traces [VERB] [INPUT]... [OPTIONS]",
+    disable_help_subcommand = true,
     subcommand_value_name = "VERB",
     subcommand_help_heading = "Verbs",
     after_help = help::FIRST_PAGE,
@@ -90,6 +91,9 @@ pub(crate) enum Verb {
     /// is sent without the proxy, and its time to first token and tokens per second are
     /// measured as it streams.
     Replay(ReplayArgs),
+    /// Explain a topic or a verb
+    #[command(after_help = help::TOPICS)]
+    Help(HelpArgs),
     /// Print a completion script for a shell
     #[command(after_long_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
@@ -293,6 +297,13 @@ pub(crate) struct ExplainArgs {
     pub(crate) filter: Filter,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// What to explain; without it, everything in short
+    #[arg(value_name = "TOPIC|VERB")]
+    pub(crate) subject: Option<String>,
 }
 
 #[derive(Debug, Args)]

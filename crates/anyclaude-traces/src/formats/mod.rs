@@ -1,7 +1,11 @@
 //! What others wrote: the shape of each kind of file is private to its folder.
 
 pub mod anyclaude;
+pub mod backend;
 pub mod body;
 pub(crate) mod json;
+pub(crate) mod lines;
 pub mod record;
+pub(crate) mod response;
+pub(crate) mod scan;
 pub mod sse;

@@ -10,28 +10,34 @@ pub(super) const STYLES: Styles = Styles::styled()
 
 /// The end of `traces -h` and `traces --help`.
 pub(super) const FIRST_PAGE: &str = "\
-INPUT is a trace file, a folder (searched for *.json), `latest`, `latest~N`,
-`model:NAME`, `session:ID` or `run:ID` (a unique part is enough). Without one,
-the verbs look at the 24 hours before the newest request in ~/.anyclaude/traces.
-
 Examples:
   traces                              what the last sitting looked like
+  traces explain                      why the slower of two models is slower
   traces diff                         the two models used last, side by side
-  traces diff latest~1 latest         what the newest request adds
-  traces show latest                  where the bytes of the newest request are
   traces timing                       where the time went, by model
   traces prefix                       what makes the model read its prompt again
-  traces explain                      why the slower of two models is slower
+  traces show latest                  where the bytes of the newest request are
   traces report -o report.html        all of it on one page, to send around
-  traces replay latest                is it the server or the proxy
   traces list --all --format ndjson   every request, for jq
 
-Nothing recorded yet? ANYCLAUDE_DEBUG=2 anyclaude records a session.
-`traces VERB --help` explains every option of a verb, with more examples.
+Topics (traces help TOPIC): recording, selecting, options, measures, causes,
+findings, formats, json, exit-codes, replay, privacy.
+Nothing recorded yet? `traces help recording` says how to.";
 
-Exit codes: 0 done · 1 a difference (--exit-code) or a limit exceeded
-(--fail-over) · 2 wrong usage, or nothing to read · 3 done, some files skipped
-or runs of replay failed · 130 interrupted";
+/// The end of `traces help --help`.
+pub(super) const TOPICS: &str = "\
+Topics:
+  recording    three ways to have a recording
+  selecting    which requests: INPUT, filters, names of models
+  options      the options that all verbs share
+  measures     what each number means
+  causes       why a prompt is read again
+  findings     what costs time, and how that is known
+  formats      which files are read
+  json         formats of the output, for programs
+  exit-codes   what the exit code says
+  replay       measuring the server without the proxy
+  privacy      what is stored, and what is never printed";
 
 /// The end of `traces completions --help`.
 pub(super) const COMPLETIONS: &str = "\
@@ -52,34 +58,15 @@ Examples:
 macro_rules! shared {
     () => {
         "\
-INPUT, and each side of a comparison, is one of:
-  FILE            a trace file; its bare name is enough
-  FOLDER          every *.json below it; a folder that holds traces/ is a root
-  latest          the newest request of the conversation, or of --kind
-  latest~N        the N-th before that
-  model:NAME      the requests that a model answered; a unique part is enough
-  session:ID      the requests of one session of Claude Code
-  run:ID          the requests of one anyclaude process, named by its start
-Without any INPUT it is the 24 hours before the newest request; --all, --since
-and --until lift that.
-
-Exit codes:
-  0  done
-  1  `diff --exit-code` found a difference, or --fail-over was exceeded
-  2  wrong usage, or nothing could be read, matched or measured
-  3  done, but some files were skipped, or some runs of replay failed
-  130  interrupted
+Which requests: INPUT is a file, a folder, `latest`, `latest~N`, `model:NAME`,
+`session:ID` or `run:ID`. `traces help selecting` says more, `traces help
+options` lists the options that all verbs share.
 
 Environment:
   TRACES_ROOT  where anyclaude records, unless --root says so
   NO_COLOR     if set and not empty, no colour, unless --color always says so
   TERM         `dumb` shows neither colour nor progress
-  TZ           the time zone of tables, --since and --until; not on Windows
-
-Files:
-  ~/.anyclaude/traces/MODE/TIME.json      one request each
-  ~/.anyclaude/logs/debug-session-*.log   models, times and tokens
-  ~/.anyclaude/request-logs/DAY.jsonl     models, and the proxy's own time"
+  TZ           the time zone of tables, --since and --until; not on Windows"
     };
 }
 

@@ -93,65 +93,72 @@ pub(crate) struct Filter {
         value_name = "DIR",
         value_hint = ValueHint::DirPath,
         env = "TRACES_ROOT",
-        hide_env_values = true
+        hide_env_values = true,
+        hide_long_help = true
     )]
     pub(crate) roots: Vec<PathBuf>,
     /// Everything recorded, not only the last 24 hours of activity
     ///
     /// Without this option, an INPUT or a time, only the 24 hours before the newest request
     /// count: one sitting with both models.
-    #[arg(long)]
+    #[arg(long, hide_long_help = true)]
     pub(crate) all: bool,
     /// Requests of this kind
     ///
     /// By default, everything that compares or aggregates takes the conversation, as small
     /// background requests make medians meaningless; `list`, and the rows of `timing` and
     /// `prefix`, show all.
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", hide_long_help = true)]
     pub(crate) kind: Option<KindArg>,
     /// Requests of this proxy mode (lmstudio, claude, …)
-    #[arg(long, value_name = "MODE")]
+    #[arg(long, value_name = "MODE", hide_long_help = true, hide_short_help = true)]
     pub(crate) mode: Option<String>,
     /// Requests that this model answered
     ///
     /// A part of the name is enough if no other model has it. It is the model that ran, by
     /// the logs or --label, not the one that Claude Code asked for.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_long_help = true)]
     pub(crate) model: Option<String>,
     /// Requests of this session
     ///
     /// The id that Claude Code gave it, or a unique part; `traces` lists them.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", hide_long_help = true, hide_short_help = true)]
     pub(crate) session: Option<String>,
     /// Requests of this anyclaude process
     ///
     /// The time of its start in UTC, such as 2025-11-16T02-52, or a unique part; `traces
     /// timing` lists them.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", hide_long_help = true, hide_short_help = true)]
     pub(crate) run: Option<String>,
     /// Requests at or after: 2025-11-16, 2025-11-16T02:30:00Z, 2h, 3d
     ///
     /// A day begins at local midnight. Without date it is how long ago: 90s, 45m, 2h, 3d, 1w.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide_long_help = true)]
     pub(crate) since: Option<String>,
     /// Requests at or before; a day counts whole
     ///
     /// Written as for --since.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", hide_long_help = true, hide_short_help = true)]
     pub(crate) until: Option<String>,
     /// The last N of them
     ///
     /// Taken after all other filters, by time.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_long_help = true)]
     pub(crate) last: Option<usize>,
     /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
     ///
     /// For logs that only say `current-model`, or that are gone. INPUT is anything that may
     /// be an INPUT; the label wins over every log.
-    #[arg(long = "label", value_name = "MODEL=INPUT")]
+    #[arg(long = "label", value_name = "MODEL=INPUT", hide_long_help = true, hide_short_help = true)]
     pub(crate) labels: Vec<Label>,
     /// Skip files larger than this many bytes
-    #[arg(long, value_name = "BYTES", default_value_t = anyclaude_traces::Store::MAX_FILE_BYTES)]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = anyclaude_traces::Store::MAX_FILE_BYTES,
+        hide_long_help = true,
+        hide_short_help = true
+    )]
     pub(crate) max_file_size: u64,
 }
 
@@ -165,18 +172,18 @@ pub(crate) struct Output {
     /// When to use colour
     ///
     /// Only tables have any.
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_long_help = true, hide_short_help = true)]
     pub(crate) color: ColorChoice,
     /// Print no warnings about skipped files and choices made
     ///
     /// Errors are still printed, and the exit code stays the same.
-    #[arg(long, short)]
+    #[arg(long, short, hide_long_help = true, hide_short_help = true)]
     pub(crate) quiet: bool,
     /// Show no progress
     ///
     /// Progress shows where reading takes longer than half a second and the standard error
     /// stream is a terminal.
-    #[arg(long)]
+    #[arg(long, hide_long_help = true, hide_short_help = true)]
     pub(crate) no_progress: bool,
 }
 

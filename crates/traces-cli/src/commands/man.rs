@@ -11,6 +11,10 @@ use clap_mangen::roff::{Roff, roman};
 
 use crate::cli::{Cli, SHARED_HELP};
 use crate::exit::Status;
+use crate::render::topic;
+
+/// What the pages say they are of.
+const SOURCE: &str = concat!("traces ", env!("CARGO_PKG_VERSION"));
 
 pub(crate) fn page(out: &mut impl Write) -> anyhow::Result<Status> {
     let mut command = Cli::command();
@@ -25,6 +29,7 @@ pub(crate) fn page(out: &mut impl Write) -> anyhow::Result<Status> {
         let own = own.trim_end_matches(SHARED_HELP).trim_end();
         render(&mut manual, verb.clone(), own)?;
     }
+    manual.extend(topic::manual(SOURCE));
     // What separates paragraphs in a man page is no blank line.
     let manual = String::from_utf8_lossy(&manual).replace("\n\n", "\n.sp\n");
     out.write_all(manual.replace("\n.br\n.sp\n.br\n", "\n.sp\n").as_bytes())?;
@@ -43,10 +48,12 @@ fn render(manual: &mut Vec<u8>, mut command: Command, after: &str) -> anyhow::Re
         .long_about(format!("{long}\n\n{}", prose.join("\n\n")).trim_end().to_owned())
         .after_help(Resettable::Reset)
         .after_long_help(Resettable::Reset)
-        .subcommand_help_heading("VERBS");
+        .subcommand_help_heading("VERBS")
+        // The manual leaves out the text of what one of the two helps hides.
+        .mut_args(|arg| arg.hide_short_help(false).hide_long_help(false));
     // The program asks no clock. A date without quotes would be left out altogether.
     let man = Man::new(command).title(name).date("\"\"");
-    man.source(concat!("traces ", env!("CARGO_PKG_VERSION"))).render(manual)?;
+    man.source(SOURCE).render(manual)?;
     let mut more = Roff::new();
     sections.iter().for_each(|block| section(&mut more, block));
     Ok(more.to_writer(manual)?)

@@ -4,6 +4,7 @@ mod completions;
 mod diff;
 mod direct;
 mod explain;
+mod help;
 mod list;
 mod man;
 mod one;
@@ -42,6 +43,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
+        Verb::Help(args) => help::run(&args, out),
         Verb::Completions(args) => completions::script(args.shell, out),
         Verb::Man => man::page(out),
     }

@@ -23,4 +23,5 @@ pub(crate) mod table;
 mod times;
 pub(crate) mod timing;
 pub(crate) mod tools;
+pub(crate) mod topic;
 pub(crate) mod units;

@@ -18,7 +18,10 @@ fn verbs() -> Vec<String> {
 
 /// The long options of a verb, by its help, without their dashes.
 fn options(verb: &str) -> Vec<String> {
-    let help = traces(&format!("{verb} -h")).stdout;
+    let mut help = traces(&format!("{verb} -h")).stdout;
+    if help.contains("Which requests:") {
+        help += &traces("help options").stdout;
+    }
     let options = help.lines().filter_map(|line| {
         let (_, option) = line.get(..10)?.trim_start().starts_with('-').then(|| line.split_once("--"))??;
         Some(option.split([' ', ',']).next()?.to_owned())

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::common::server::{Answer, Received, Server, anthropic, openai};
 use crate::common::{ALL_VERBS, Folder, HOME, repo, traces, width};
 
-/// The flags of every verb that reads requests.
-const READS: [&str; 12] = [
+/// The flags of every verb, which a topic explains.
+const SHARED: [&str; 15] = [
     "--root <DIR>",
     "--all",
     "--kind <KIND>",
@@ -20,10 +20,10 @@ const READS: [&str; 12] = [
     "--last <N>",
     "--label <MODEL=INPUT>",
     "--max-file-size <BYTES>",
+    "--color <WHEN>",
+    "--quiet",
+    "--no-progress",
 ];
-
-/// The flags of every verb that prints tables.
-const PRINTS: [&str; 5] = ["--format <FORMAT>", "--color <WHEN>", "--quiet", "--no-progress", "--help"];
 
 /// The verbs and the flags that only some have.
 const VERBS: [(&str, &[&str]); 9] = [
@@ -81,13 +81,26 @@ fn helps(verb: &str) -> [String; 2] {
 fn every_flag_is_explained() {
     for (verb, own) in VERBS {
         for help in helps(verb) {
-            for flag in own.iter().chain(&READS).chain(&PRINTS) {
+            for flag in own.iter().chain(&["--format <FORMAT>", "--help", "json", "markdown"]) {
                 assert!(help.contains(flag), "{verb}: {flag}\n{help}");
             }
-            for word in ["TRACES_ROOT", "~/.anyclaude", "count_tokens", "json", "markdown"] {
-                assert!(help.contains(word), "{verb}: {word}");
-            }
         }
+        let [short, long] = helps(verb);
+        assert!(short.contains("--root <DIR>") && short.contains("--kind <KIND>"), "{verb}: {short}");
+        assert!(long.contains("traces help\noptions") && !long.contains("--max-file-size"), "{verb}: {long}");
+    }
+    let options = traces("help options").ends_with(0).stdout;
+    for flag in SHARED.iter().chain(&["TRACES_ROOT", "~/.anyclaude", "count_tokens"]) {
+        assert!(options.contains(flag), "{flag}\n{options}");
+    }
+}
+
+/// A verb's short help is a screen.
+#[test]
+fn short_help_fits_a_screen() {
+    for (verb, _) in VERBS {
+        let lines = helps(verb)[0].lines().count();
+        assert!(lines <= 42, "{verb}: {lines} lines");
     }
 }
 
@@ -97,7 +110,7 @@ fn the_first_page_leads_on() {
         for verb in ALL_VERBS {
             assert!(help.contains(&format!("\n  {verb} ")), "{verb}");
         }
-        for word in ["latest~N", "model:NAME", "session:ID", "run:ID", "Examples:", "Exit codes:"] {
+        for word in ["Examples:", "Topics", "recording", "exit-codes"] {
             assert!(help.contains(word), "{word}");
         }
     }
@@ -114,6 +127,8 @@ fn help_is_found_in_every_way() {
     assert_eq!(traces("help diff").ends_with(0).stdout, long);
     assert_eq!(traces("--quiet diff --help").ends_with(0).stdout, long);
     assert_eq!(traces("help").ends_with(0).stdout, traces("--help").stdout);
+    let error = traces("help causses").ends_with(2).stderr;
+    assert!(error.contains("Did you mean `traces help causes`?") && error.contains("privacy"), "{error}");
 }
 
 /// The home of somebody who recorded what is in testdata, and has the files that the

@@ -23,7 +23,8 @@ fn words(text: &str) -> String {
 fn it_says_of_every_verb_what_its_help_says() {
     let manual = manual();
     let pages: Vec<&str> = manual.split(".TH ").skip(1).collect();
-    assert_eq!(pages.len(), 1 + ALL_VERBS.len());
+    assert!(pages.len() > 1 + ALL_VERBS.len() + 5, "no topics");
+    assert!(pages[1 + ALL_VERBS.len()..].iter().all(|page| page.contains(" 7 ")), "{manual}");
     for (verb, page) in ALL_VERBS.into_iter().zip(&pages[1..]) {
         assert!(page.starts_with(&format!("traces-{verb} 1 ")), "{verb}: {page:.40}");
         let all = words(&(page.to_string() + pages[0]));
@@ -39,17 +40,7 @@ fn it_says_of_every_verb_what_its_help_says() {
         }
         assert!(checked > 5, "{verb}");
     }
-    for section in [
-        "NAME",
-        "SYNOPSIS",
-        "DESCRIPTION",
-        "OPTIONS",
-        "VERBS",
-        "EXAMPLES",
-        "INPUT",
-        "\"EXIT STATUS\"",
-        "FILES",
-    ] {
+    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "VERBS", "EXAMPLES", "ENVIRONMENT"] {
         assert!(pages[0].contains(&format!("\n.SH {section}\n")), "{section}");
     }
 }

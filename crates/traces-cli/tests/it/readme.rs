@@ -116,16 +116,59 @@ fn every_command_prints_what_the_readme_shows() {
 }
 
 #[test]
-fn every_verb_is_shown() {
-    let readme = read("README.md");
+fn every_verb_is_named() {
+    let documents = [read("README.md"), topics().into_iter().map(|(_, text)| text).collect()].concat();
     let help = Shell::default().run("traces --help");
-    assert!(readme.contains("\n$ traces --help\n"), "the README shows no usage");
     let verbs = help.lines().skip_while(|line| *line != "Verbs:").skip(1);
-    let verbs = verbs.map_while(|line| line.split_whitespace().next()).filter(|verb| *verb != "help");
-    let verbs: Vec<&str> = verbs.collect();
+    let verbs: Vec<&str> = verbs.map_while(|line| line.split_whitespace().next()).collect();
     assert!(verbs.contains(&"summary") && verbs.contains(&"completions"), "{verbs:?}");
-    for verb in verbs {
-        assert!(readme.contains(&format!("`traces {verb}")), "the README does not explain `traces {verb}`");
+    for verb in verbs.into_iter().filter(|verb| *verb != "summary") {
+        assert!(
+            documents.contains(&format!("traces {verb}")),
+            "neither README nor topics name `traces {verb}`"
+        );
+    }
+}
+
+/// The topics of `traces help`, by name.
+fn topics() -> Vec<(String, String)> {
+    let folder = Path::new(REPOSITORY).join("crates/traces-cli/help");
+    let mut topics: Vec<(String, String)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    topics.sort();
+    topics
+}
+
+#[test]
+fn every_topic_can_be_asked_for_and_every_name_is_offered() {
+    let offered = Shell::default().run("traces help");
+    for (name, _) in topics() {
+        assert!(offered.contains(&name), "`traces help` does not offer {name}");
+        assert!(Shell::default().run(&format!("traces help {name}")).lines().count() > 5, "{name}");
+    }
+    assert!(Shell::default().run("traces help options").contains("--root"));
+}
+
+/// Commands in blocks fenced as `sh` are run; those that need what a test does not have
+/// (a server, a client, files of the reader's own) stand in blocks fenced as `text`.
+#[test]
+fn every_command_of_the_topics_works() {
+    for (name, text) in topics() {
+        let blocks = text.split("```sh\n").skip(1).filter_map(|block| block.split("```").next());
+        for line in blocks.flat_map(str::lines) {
+            let words = line.strip_prefix("traces").unwrap_or_else(|| panic!("{name}: `{line}`"));
+            let mut command = assert_cmd::cargo::cargo_bin_cmd!("traces");
+            command.current_dir(REPOSITORY).env("TZ", "UTC").env("TRACES_ROOT", "testdata/home/.anyclaude");
+            let output = command.args(words.split_whitespace()).output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(matches!(output.status.code(), Some(0 | 1)), "{name}: `{line}`: {errors}");
+        }
     }
 }
 

@@ -75,7 +75,8 @@ impl Visit for PromptVisitor {
 
     fn message(&mut self, message: &Message<'_>) {
         self.messages.push(message.identity);
-        if message.role.as_deref() == Some("user") {
+        // In `OpenAI`'s shapes the results of tool calls are messages of their own.
+        if matches!(message.role.as_deref(), Some("user" | "tool")) {
             let said = Identity::of_parts([bytes(&self.blocks).as_slice()]);
             self.first_user_text.get_or_insert(said);
             self.last_user_text = Some(said);

@@ -1,7 +1,7 @@
 //! An item of `system`, `tools` or a message's `content`.
 
 use crate::formats::json::compact::{Compact, CompactMode};
-use crate::formats::json::cursor::{Cursor, Shape, Span};
+use crate::formats::json::cursor::{Cursor, Place, Shape, Span};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
@@ -16,6 +16,14 @@ pub(crate) struct Item<'a> {
     pub(crate) kind: Option<RawStr<'a>>,
     pub(crate) name: Option<RawStr<'a>>,
     pub(crate) text: Option<RawStr<'a>>,
+    /// `namespace`: where Codex keeps the tool.
+    pub(crate) namespace: Option<RawStr<'a>>,
+    /// Where the array of its `tools` begins, of a namespace of tools.
+    pub(crate) tools: Option<Place<'a>>,
+    /// The `name` in its `function`, where Chat's tools and calls have it.
+    pub(crate) function: Option<RawStr<'a>>,
+    /// Whether it has a member `input_schema`, as Anthropic's tools do.
+    pub(crate) has_input_schema: bool,
     /// The bytes of its `cache_control` members, each with a comma.
     pub(crate) left_out: u64,
     /// The identity of its content, where that was wanted.
@@ -29,7 +37,18 @@ impl<'a> Item<'a> {
         let mark = cursor.mark();
         cursor.compact().begin(wanted);
         let span = cursor.since(mark);
-        let mut part = Self { span, kind: None, name: None, text: None, left_out: 0, identity: None };
+        let mut part = Self {
+            span,
+            kind: None,
+            name: None,
+            text: None,
+            namespace: None,
+            tools: None,
+            function: None,
+            has_input_schema: false,
+            left_out: 0,
+            identity: None,
+        };
         match cursor.shape()? {
             Shape::Object => part.members(cursor)?,
             Shape::String if wanted == CompactMode::Identity => {
@@ -61,7 +80,16 @@ impl<'a> Item<'a> {
                     "type" => self.kind = cursor.string_or_skip()?,
                     "name" => self.name = cursor.string_or_skip()?,
                     "text" => self.text = cursor.string_or_skip()?,
-                    _ => cursor.skip()?,
+                    "namespace" => self.namespace = cursor.string_or_skip()?,
+                    "function" => self.function = read_name(cursor)?,
+                    "tools" => {
+                        self.tools = (cursor.shape()? == Shape::Array).then(|| cursor.place());
+                        cursor.skip()?;
+                    }
+                    _ => {
+                        self.has_input_schema |= key == "input_schema";
+                        cursor.skip()?;
+                    }
                 }
                 Ok(())
             })?;
@@ -72,6 +100,24 @@ impl<'a> Item<'a> {
         cursor.compact().push(if empty { "{}" } else { "}" });
         Ok(())
     }
+}
+
+/// The `name` of an object; passes a value of any shape.
+fn read_name<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<RawStr<'a>>> {
+    let mut name = None;
+    if cursor.shape()? != Shape::Object {
+        cursor.skip()?;
+        return Ok(None);
+    }
+    let mut walk = Walk::default();
+    while let Some(key) = cursor.next_member(&mut walk)? {
+        if key == "name" {
+            name = cursor.string_or_skip()?;
+        } else {
+            cursor.skip()?;
+        }
+    }
+    Ok(name)
 }
 
 impl Compact {

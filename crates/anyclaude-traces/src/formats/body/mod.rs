@@ -1,19 +1,29 @@
-//! Walks `request.body`: counts and measures its content, and calls the visitor for it.
+//! Walks the body of a request: counts and measures its content, and calls the visitor for it.
+//!
+//! Bodies come in three shapes, which have a file each: `anthropic`, `openai_chat` and
+//! `openai_responses`. All of them reach the visitor in the same words: system blocks,
+//! tools, and messages made of blocks, whose kinds are Anthropic's.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use self::item::Item;
-use crate::formats::json::compact::CompactMode;
-use crate::formats::json::cursor::{Cursor, Shape, Span};
+use self::tally::Tally;
+use crate::formats::json::cursor::{Cursor, Place, Shape, Span};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
-use crate::formats::json::text::{RawStr, TextSize};
+use crate::formats::json::text::RawStr;
 use crate::formats::record::Sender;
-use crate::model::{Identity, Sizes, ToolSize};
+use crate::model::{Api, Identity, Sizes, ToolSize};
 
+mod anthropic;
+mod element;
 pub(crate) mod item;
+mod openai_chat;
+mod openai_responses;
+mod outline;
 mod raw;
+mod tally;
+mod tools;
 mod visit;
 
 pub use raw::Raw;
@@ -22,6 +32,8 @@ pub use visit::{Element, ElementPath, Message, Section, Visit};
 /// The facts about the body. Reset where the file has a second `body` member.
 #[derive(Debug, Default)]
 pub(crate) struct Body {
+    /// The API whose shape it has; `None` where its members do not tell.
+    pub(crate) api: Option<Api>,
     pub(crate) model: Option<Arc<str>>,
     pub(crate) sender: Sender,
     pub(crate) sizes: Sizes,
@@ -40,246 +52,238 @@ struct Present {
     messages: bool,
     system: bool,
     tools: bool,
+    input: bool,
+    instructions: bool,
 }
 
+/// In which shapes a body may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shapes {
+    /// Anthropic's alone: anyclaude records nothing else.
+    Anthropic,
+    /// Whichever its members tell.
+    Any,
+}
+
+#[allow(dead_code, reason = "read by the formats of other recorders, which follow")]
 impl Body {
     /// Whether any member says that this is a request to a model.
     pub(crate) fn is_prompt(&self) -> bool {
-        self.present.model || self.present.messages || self.present.system || self.present.tools
+        let Present { model, messages, system, tools, input, instructions } = self.present;
+        model || messages || system || tools || input || instructions
     }
 
-    /// Walks the object that the cursor stands before.
+    /// Whether it holds a conversation, or the beginning of one, and not only a model's name.
+    pub(crate) fn has_messages(&self) -> bool {
+        self.present.messages || self.present.input
+    }
+
+    /// Walks the object that the cursor stands before, in whichever shape it is.
     pub(crate) fn read<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<Self> {
-        let mut body = Self::default();
+        Walker::new(Shapes::Any).walk(cursor, visit)
+    }
+
+    /// Walks the object that the cursor stands before, in Anthropic's shape.
+    pub(crate) fn read_anthropic<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<Self> {
+        Walker::new(Shapes::Anthropic).walk(cursor, visit)
+    }
+}
+
+/// A body that is being walked.
+struct Walker<'a> {
+    shapes: Shapes,
+    body: Body,
+    tally: Tally,
+    /// What its parameters and tools tell of its shape.
+    hint: Option<Api>,
+    /// Whether its messages were walked as Chat's.
+    is_chat: bool,
+    messages: Option<Place<'a>>,
+    /// `prompt_cache_key`, which clients make of their session.
+    cache_key: Option<Arc<str>>,
+    /// Members that are prompt in Responses' shape and parameters in others, which the end of
+    /// the body decides.
+    instructions: Option<(Place<'a>, Span)>,
+    input: Option<(Place<'a>, Span)>,
+    /// Arrays of tools among the items of the input.
+    additional_tools: Vec<Place<'a>>,
+}
+
+impl<'a> Walker<'a> {
+    fn new(shapes: Shapes) -> Self {
+        Self {
+            shapes,
+            body: Body::default(),
+            tally: Tally::default(),
+            hint: (shapes == Shapes::Anthropic).then_some(Api::Anthropic),
+            is_chat: false,
+            messages: None,
+            cache_key: None,
+            instructions: None,
+            input: None,
+            additional_tools: Vec::new(),
+        }
+    }
+
+    fn walk<V: Visit>(mut self, cursor: &mut Cursor<'a, '_>, visit: &mut V) -> ParseResult<Body> {
         let mark = cursor.mark();
         let mut walk = Walk::default();
         while let Some(key) = cursor.next_member(&mut walk)? {
-            body.member(cursor, &key, visit)?;
+            self.member(cursor, &key, visit)?;
         }
         let span = cursor.since(mark);
-        let sizes = &mut body.sizes;
-        sizes.body_bytes = span.compact_bytes;
-        sizes.other_bytes = sizes.body_bytes - sizes.system_bytes - sizes.tools_bytes - sizes.messages_bytes;
-        body.span = Some(span);
-        Ok(body)
+        if self.shapes == Shapes::Any {
+            self.settle(cursor, visit)?;
+        }
+        let Self { mut body, tally, hint, cache_key, .. } = self;
+        body.sender.session_id = body.sender.session_id.or(cache_key);
+        Ok(Body {
+            api: body.api.or(hint),
+            sizes: tally.sizes(&body, span.compact_bytes),
+            span: Some(span),
+            ..body
+        })
     }
 
-    fn member<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, key: &str, visit: &mut V) -> ParseResult<()> {
+    fn member<V: Visit>(&mut self, cursor: &mut Cursor<'a, '_>, key: &str, visit: &mut V) -> ParseResult<()> {
+        let is_any = self.shapes == Shapes::Any;
         let null = cursor.at_null();
-        let mark = cursor.mark();
+        let (place, mark) = (cursor.place(), cursor.mark());
         match key {
+            // Beside a system prompt among the messages, it is as if it were missing.
+            "system" if null && self.is_chat => cursor.skip()?,
             "system" => {
+                self.restart_system(visit);
                 self.system(cursor, visit)?;
-                self.present.system = !null;
-                self.sizes.system_bytes = cursor.since(mark).compact_bytes;
+                self.body.present.system = !null;
             }
             "tools" => {
                 self.tools(cursor, visit)?;
-                self.present.tools = !null;
-                self.sizes.tools_bytes = cursor.since(mark).compact_bytes;
+                self.body.present.tools = !null;
+                self.tally.tools_bytes = cursor.since(mark).compact_bytes;
             }
             "messages" => {
-                self.messages(cursor, visit)?;
-                self.present.messages = !null;
-                self.sizes.messages_bytes = cursor.since(mark).compact_bytes;
+                self.body.present.messages = !null;
+                self.messages = Some(place);
+                self.conversation(cursor, visit)?;
+            }
+            "instructions" if is_any => {
+                self.instructions = Some((place, cursor.skip_value()?));
+                self.body.present.instructions = !null;
+            }
+            "input" if is_any => {
+                self.input = Some((place, cursor.skip_value()?));
+                self.body.present.input = !null;
             }
             _ => {
-                match key {
-                    "model" => {
-                        self.model = cursor.string_or_skip()?.map(|model| cursor.name(&model.decode()));
-                        self.present.model = !null;
-                    }
-                    "max_tokens" => self.max_tokens = cursor.u64_or_skip()?,
-                    "stream" => {
-                        let span = cursor.skip_value()?;
-                        self.stream = cursor.text().get(span.range) == Some("true");
-                    }
-                    "metadata" => self.sender = read_sender(cursor)?,
-                    _ => cursor.skip()?,
-                }
+                self.parameter(cursor, key, null)?;
                 visit.parameter(key, &Raw::new(cursor, &cursor.since(mark)));
             }
         }
         Ok(())
     }
 
-    fn system<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<()> {
-        visit.restart(Section::System);
-        let (mut size, mut blocks) = (TextSize::default(), 0_u32);
-        match cursor.shape()? {
-            Shape::String => {
-                let mark = cursor.mark();
-                let text = cursor.string()?;
-                size = text.size();
-                if size.chars > 0 {
-                    blocks = 1;
-                    show_string(cursor, &cursor.since(mark), text, ElementPath::System(0), None, visit);
-                }
+    fn parameter(&mut self, cursor: &mut Cursor<'_, '_>, key: &str, null: bool) -> ParseResult<()> {
+        let is_any = self.shapes == Shapes::Any;
+        let body = &mut self.body;
+        match key {
+            "model" => {
+                body.model = cursor.string_or_skip()?.map(|model| cursor.name(&model.decode()));
+                body.present.model = !null;
             }
-            Shape::Array => {
-                let mut walk = Walk::default();
-                while cursor.next_item(&mut walk)? {
-                    let block = Item::read(cursor, wanted_by(visit))?;
-                    size += block.text.map(RawStr::size).unwrap_or_default();
-                    visit.element(&block.element(cursor, ElementPath::System(blocks)));
-                    blocks += 1;
-                }
+            "max_tokens" => body.max_tokens = cursor.u64_or_skip()?,
+            "max_completion_tokens" | "max_output_tokens" if is_any => {
+                body.max_tokens = cursor.u64_or_skip()?;
+            }
+            "stream" => {
+                let span = cursor.skip_value()?;
+                body.stream = cursor.text().get(span.range) == Some("true");
+            }
+            "metadata" => body.sender = read_sender(cursor)?,
+            "prompt_cache_key" if is_any => {
+                let key = cursor.string_or_skip()?.map(RawStr::decode);
+                self.cache_key = key.filter(|key| !key.is_empty()).map(Arc::from);
             }
             _ => cursor.skip()?,
         }
-        self.sizes.system_chars = size.chars;
-        self.sizes.system_text_bytes = size.utf8_bytes;
-        self.sizes.system_blocks = u64::from(blocks);
+        if is_any {
+            self.hint = self.hint.or(api_of_parameter(key));
+        }
         Ok(())
     }
 
-    fn tools<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<()> {
-        visit.restart(Section::Tools);
-        self.tools.clear();
-        if cursor.shape()? == Shape::Array {
-            let mut walk = Walk::default();
-            while cursor.next_item(&mut walk)? {
-                let tool = Item::read(cursor, wanted_by(visit))?;
-                visit.element(&tool.element(cursor, ElementPath::Tool(index(self.tools.len()))));
-                let name = tool.name.map(|name| cursor.name(&name.decode()));
-                self.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
-            }
-        } else {
-            cursor.skip()?;
+    /// Walks `messages` in the shape that is known so far. Of Chat's, the first message is
+    /// the system's, or some call tools in Chat's way.
+    fn conversation<V: Visit>(&mut self, cursor: &mut Cursor<'a, '_>, visit: &mut V) -> ParseResult<()> {
+        let place = cursor.place();
+        if std::mem::take(&mut self.is_chat) {
+            self.restart_system(visit);
         }
-        self.sizes.tool_count = self.tools.len() as u64;
+        self.is_chat = self.shapes == Shapes::Any
+            && !self.body.present.system
+            && cursor.at(place, openai_chat::begins_with_system)?;
+        if self.is_chat {
+            return self.chat(cursor, visit);
+        }
+        let is_chat = self.anthropic_messages(cursor, visit)?;
+        if is_chat && self.shapes == Shapes::Any && !self.body.present.system {
+            self.is_chat = true;
+            cursor.at(place, |cursor| self.chat(cursor, visit))?;
+        }
         Ok(())
     }
 
-    fn messages<V: Visit>(&mut self, cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<()> {
-        visit.restart(Section::Messages);
-        self.history.clear();
-        if cursor.shape()? == Shape::Array {
-            let (mut walk, mut blocks) = (Walk::default(), Vec::new());
-            while cursor.next_item(&mut walk)? {
-                let identity = read_message(cursor, index(self.history.len()), &mut blocks, visit)?;
-                self.history.push(identity);
-            }
+    /// Does what only the end of the body decides.
+    fn settle<V: Visit>(&mut self, cursor: &mut Cursor<'a, '_>, visit: &mut V) -> ParseResult<()> {
+        let present = &self.body.present;
+        let (has_system, has_messages) = (present.system, present.messages);
+        let is_responses = !has_messages && (present.input || present.instructions);
+        if is_responses {
+            self.responses(cursor, visit)?;
         } else {
-            cursor.skip()?;
+            for (name, slot) in [("instructions", &self.instructions), ("input", &self.input)] {
+                if let Some((_, span)) = slot {
+                    visit.parameter(name, &Raw::new(cursor, span));
+                }
+            }
         }
-        self.sizes.message_count = self.history.len() as u64;
+        if self.is_chat && has_system {
+            self.is_chat = false;
+            if let Some(place) = self.messages {
+                cursor.at(place, |cursor| self.anthropic_messages(cursor, visit))?;
+            }
+        }
+        self.body.api = match () {
+            () if is_responses => Some(Api::OpenaiResponses),
+            () if has_system => Some(Api::Anthropic),
+            () if self.is_chat => Some(Api::OpenaiChat),
+            () => None,
+        };
         Ok(())
     }
 }
 
-/// What is computed for system blocks and tools while they are passed.
-fn wanted_by<V: Visit>(visit: &V) -> CompactMode {
-    if visit.wants_identities() { CompactMode::Identity } else { CompactMode::Nothing }
+/// The API that alone has this parameter.
+fn api_of_parameter(key: &str) -> Option<Api> {
+    match key {
+        "anthropic_version" | "anthropic_beta" | "betas" | "thinking" | "stop_sequences"
+        | "context_management" | "output_config" => Some(Api::Anthropic),
+        "max_completion_tokens"
+        | "stream_options"
+        | "response_format"
+        | "frequency_penalty"
+        | "presence_penalty"
+        | "logit_bias"
+        | "logprobs"
+        | "reasoning_effort" => Some(Api::OpenaiChat),
+        "previous_response_id" | "max_output_tokens" => Some(Api::OpenaiResponses),
+        _ => None,
+    }
 }
 
 /// An index in 32 bits, which only a file with gigabytes of commas could exceed.
 fn index(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
-}
-
-/// Walks a message; `blocks` is a buffer for the identities of its blocks.
-fn read_message<V: Visit>(
-    cursor: &mut Cursor<'_, '_>,
-    index: u32,
-    blocks: &mut Vec<[u8; 16]>,
-    visit: &mut V,
-) -> ParseResult<Identity> {
-    let mark = cursor.mark();
-    let mut role = None;
-    blocks.clear();
-    let object = cursor.shape()? == Shape::Object;
-    if object {
-        let (mut walk, mut seen) = (Walk::default(), false);
-        while let Some(key) = cursor.next_member(&mut walk)? {
-            match key.as_ref() {
-                "role" => role = cursor.string_or_skip()?,
-                "content" => {
-                    if seen {
-                        visit.restart(Section::Message(index));
-                    }
-                    seen = true;
-                    blocks.clear();
-                    read_content(cursor, index, blocks, visit)?;
-                }
-                _ => cursor.skip()?,
-            }
-        }
-    } else {
-        cursor.skip()?;
-    }
-    let raw = Raw::new(cursor, &cursor.since(mark));
-    let role = role.map(RawStr::decode);
-    let identity = if object {
-        Identity::of_parts([role.as_deref().unwrap_or_default().as_bytes(), blocks.as_flattened()])
-    } else {
-        raw.identity()
-    };
-    visit.message(&Message { index, role, raw, identity });
-    Ok(identity)
-}
-
-/// Walks a message's content and adds the identities of its blocks.
-fn read_content<V: Visit>(
-    cursor: &mut Cursor<'_, '_>,
-    message: u32,
-    blocks: &mut Vec<[u8; 16]>,
-    visit: &mut V,
-) -> ParseResult<()> {
-    let mark = cursor.mark();
-    let place = |block| ElementPath::Block { message, block: index(block) };
-    let identity = match cursor.shape()? {
-        Shape::String => {
-            let text = cursor.string()?;
-            cursor.compact().begin(CompactMode::Identity);
-            cursor.compact().push_text_block(text);
-            let identity = cursor.compact().identity();
-            show_string(cursor, &cursor.since(mark), text, place(0), identity, visit);
-            identity
-        }
-        Shape::Array => {
-            let mut walk = Walk::default();
-            while cursor.next_item(&mut walk)? {
-                let part = Item::read(cursor, CompactMode::Identity)?;
-                let element = part.element(cursor, place(blocks.len()));
-                visit.element(&element);
-                blocks.push(element.raw.identity().hash().to_le_bytes());
-            }
-            return Ok(());
-        }
-        _ => {
-            let span = cursor.skip_value()?;
-            Some(Raw::new(cursor, &span).identity())
-        }
-    };
-    blocks.extend(identity.map(|identity| identity.hash().to_le_bytes()));
-    Ok(())
-}
-
-/// Calls the visitor with a bare string as an element.
-fn show_string<'a, V: Visit>(
-    cursor: &Cursor<'a, '_>,
-    span: &Span,
-    text: RawStr<'a>,
-    place: ElementPath,
-    identity: Option<Identity>,
-    visit: &mut V,
-) {
-    let raw = Raw::of_element(cursor, span, 0, identity);
-    let kind = Some(Cow::Borrowed("text"));
-    visit.element(&Element { place, kind, name: None, raw, text: Some(text) });
-}
-
-impl<'a> Item<'a> {
-    fn element(&self, cursor: &Cursor<'a, '_>, place: ElementPath) -> Element<'a> {
-        Element {
-            place,
-            kind: self.kind.map(RawStr::decode),
-            name: self.name.map(RawStr::decode),
-            raw: Raw::of_element(cursor, &self.span, self.left_out, self.identity).with_head(cursor.head()),
-            text: self.text,
-        }
-    }
 }
 
 /// Reads `metadata` for the session that `user_id` names, in any of its three
@@ -328,3 +332,6 @@ fn json_session_id(user_id: &str) -> ParseResult<Option<String>> {
     cursor.end()?;
     Ok(id)
 }
+
+#[cfg(test)]
+mod tests;

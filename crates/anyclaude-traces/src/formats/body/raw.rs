@@ -179,7 +179,7 @@ impl<'a> Raw<'a> {
     }
 
     /// The texts in it that a model reads, decoded: the string itself, or the
-    /// `text`, `thinking`, `description` or text `content` of an object.
+    /// `text`, `thinking`, `description`, text `content` or text `output` of an object.
     ///
     /// A tool's schema and a tool call's input are JSON, not text, and are left
     /// out: see [`as_str`](Self::as_str).
@@ -226,7 +226,7 @@ fn collect_member_texts<'a>(
             "text" | "thinking" | "description" => {
                 cursor.string_or_skip()?.map(RawStr::decode).into_iter().collect()
             }
-            "content" if depth < 2 => {
+            "content" | "output" if depth < 2 => {
                 let mut inner = Vec::new();
                 collect_texts(cursor, &mut inner, depth + 1)?;
                 inner

@@ -22,6 +22,10 @@ pub(crate) struct Mark {
     blank: usize,
 }
 
+/// A place in the text that the cursor can go back to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a>(Scan<'a>);
+
 /// A value that the cursor passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -69,6 +73,23 @@ impl<'a, 's> Cursor<'a, 's> {
             range: mark.at..self.scan.at,
             compact_bytes: ((self.scan.at - mark.at) - (self.scan.blank - mark.blank)) as u64,
         }
+    }
+
+    /// Where the cursor stands, to go back to.
+    pub(crate) fn place(&self) -> Place<'a> {
+        Place(self.scan)
+    }
+
+    /// Walks from a place that the cursor has passed, and returns to where it stands.
+    pub(crate) fn at<T>(
+        &mut self,
+        place: Place<'a>,
+        walk: impl FnOnce(&mut Self) -> ParseResult<T>,
+    ) -> ParseResult<T> {
+        let here = std::mem::replace(&mut self.scan, place.0);
+        let walked = walk(self);
+        self.scan = here;
+        walked
     }
 
     /// Interns a name, which most likely occurs in the next trace too.

@@ -1,6 +1,6 @@
 //! Parses the lines that log what the proxy changed in a request before it sent it.
 
-use super::scan;
+use crate::formats::scan;
 use crate::model::{LogFacts, ProxyEdit, Truncation};
 
 /// At most this many edits are kept for one request.

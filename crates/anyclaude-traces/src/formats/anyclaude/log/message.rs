@@ -5,7 +5,7 @@
 //! fact is read from it.
 
 use super::edits::{self, Edit};
-use super::scan;
+use crate::formats::scan;
 
 /// The fact in one message. `Noise` is every message that no fact is read from.
 #[derive(Debug, Clone, PartialEq)]

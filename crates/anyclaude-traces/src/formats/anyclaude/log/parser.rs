@@ -1,10 +1,10 @@
 //! Splits a log into runs: banners, configuration blocks, log lines, standard error.
 
-use super::lines::{Line, LineSplitter, Lines};
 use super::message;
 use super::run::{LineOutcome, RunBuilder};
-use super::scan;
 use super::types::ParsedLog;
+use crate::formats::lines::{Line, LineSplitter, Lines};
+use crate::formats::scan;
 use crate::model::time::Timestamp;
 
 /// The part of `[2025-11-16T02:30:45.123Z] [ANYCLAUDE DEBUG] ` after the stamp.

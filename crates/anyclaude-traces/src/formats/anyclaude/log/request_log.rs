@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Serialize;
 
 use super::limits::MAX_CANDIDATES;
-use super::lines::{Line, LineSplitter, Lines};
-use super::scan::{self, Value};
 use super::types::{LogRequest, LogRun, ProxyTime};
+use crate::formats::lines::{Line, LineSplitter, Lines};
+use crate::formats::scan::{self, Value};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome};
 

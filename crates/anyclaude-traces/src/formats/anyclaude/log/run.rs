@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::message::{self, Complete, Message};
 use super::partial::{End, ModelLabel, PartialRequest, RunFacts};
-use super::scan;
 use super::stamped::Stamped;
 use super::types::{LogRequest, LogRun};
 use super::unstamped::Unstamped;
+use crate::formats::scan;
 use crate::model::LogFacts;
 use crate::model::intern::Interner;
 use crate::model::time::Timestamp;

@@ -8,7 +8,6 @@
 //! duplicate members (the last one wins), a byte order mark.
 
 mod headers;
-mod response;
 
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use crate::formats::json::fault::{Fault, FaultKind, ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::record::{Sender, TraceRecord};
+use crate::formats::response::Answer;
 use crate::model::time::Timestamp;
 use crate::model::{Identity, Response};
 
@@ -175,7 +175,7 @@ fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Res
             }
             "mode" => found.mode = cursor.string_or_skip()?.map(|mode| cursor.name(&mode.decode())),
             "request" => found.request = read_request(&mut cursor, visit)?,
-            "response" => found.response = response::read(&mut cursor)?.map(Box::new),
+            "response" => found.response = read_response(&mut cursor)?.map(Box::new),
             _ => cursor.skip()?,
         }
     }
@@ -208,7 +208,7 @@ fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseRe
             "body" => {
                 visit.restart(Section::Body);
                 request.body = match cursor.shape()? {
-                    Shape::Object => Some(Body::read(cursor, visit)?),
+                    Shape::Object => Some(Body::read_anthropic(cursor, visit)?),
                     _ => cursor.skip().map(|()| None)?,
                 };
             }
@@ -216,6 +216,24 @@ fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseRe
         }
     }
     Ok(Some(request))
+}
+
+/// Reads the value of `response`; `None` where it is null.
+fn read_response(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Response>> {
+    if cursor.shape()? != Shape::Object {
+        let null = cursor.at_null();
+        cursor.skip()?;
+        return Ok((!null).then(Response::default));
+    }
+    let (mut walk, mut status, mut response) = (Walk::default(), None, Response::default());
+    while let Some(key) = cursor.next_member(&mut walk)? {
+        match key.as_ref() {
+            "statusCode" => status = cursor.u64_or_skip()?,
+            "body" => response = Answer::read(cursor)?.response,
+            _ => cursor.skip()?,
+        }
+    }
+    Ok(Some(Response { status, ..response }))
 }
 
 /// A URL's path: without query and fragment, and without scheme and host.

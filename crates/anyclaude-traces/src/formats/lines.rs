@@ -2,21 +2,21 @@
 
 /// Lines are cut to this many bytes. Only lines with free text (prompts, tool schemas) are
 /// longer, and everything that the parser reads from a line lies within this.
-pub(super) const LINE_LIMIT: usize = 16 * 1024;
+pub(crate) const LINE_LIMIT: usize = 16 * 1024;
 
 /// One line, without its line ending.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// The line's bytes, the first [`LINE_LIMIT`] of them.
-    pub(super) bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     /// Bytes of the whole line, its line ending included.
-    pub(super) full_len: u64,
+    pub(crate) full_len: u64,
     /// Whether a line ending follows; the last line of a crash has none.
-    pub(super) ended: bool,
+    pub(crate) ended: bool,
 }
 
 /// A consumer of lines.
-pub(super) trait Lines {
+pub(crate) trait Lines {
     /// Takes one line.
     fn line(&mut self, line: Line<'_>);
 
@@ -31,7 +31,7 @@ pub(super) trait Lines {
 /// Splits chunks into lines. Keeps the unfinished line at the end of a chunk for the next
 /// one, at most [`LINE_LIMIT`] bytes of it.
 #[derive(Debug, Default)]
-pub(super) struct LineSplitter {
+pub(crate) struct LineSplitter {
     rest: Vec<u8>,
     rest_len: u64,
 }
@@ -39,7 +39,7 @@ pub(super) struct LineSplitter {
 impl LineSplitter {
     /// Passes every line that ends in `chunk` to `lines`.
     #[inline]
-    pub(super) fn feed(&mut self, chunk: &[u8], lines: &mut impl Lines) {
+    pub(crate) fn feed(&mut self, chunk: &[u8], lines: &mut impl Lines) {
         let mut rest = chunk;
         if self.rest_len > 0 {
             let Some(end) = memchr::memchr(b'\n', rest) else {
@@ -64,7 +64,7 @@ impl LineSplitter {
     }
 
     /// Passes on what follows the last line ending, if anything does.
-    pub(super) fn finish(self, lines: &mut impl Lines) {
+    pub(crate) fn finish(self, lines: &mut impl Lines) {
         if self.rest_len > 0 {
             lines.line(Line { bytes: without_return(&self.rest), full_len: self.rest_len, ended: false });
         }

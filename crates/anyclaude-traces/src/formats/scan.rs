@@ -3,16 +3,16 @@
 use std::borrow::Cow;
 
 use crate::model::time;
-pub(super) use crate::model::time::STAMP_LEN;
+pub(crate) use crate::model::time::STAMP_LEN;
 
 /// Milliseconds since the Unix epoch of `2025-11-16T02:30:45.123Z`, in exactly this form.
 #[inline]
-pub(super) fn stamp(text: &[u8]) -> Option<i64> {
+pub(crate) fn stamp(text: &[u8]) -> Option<i64> {
     time::fixed_form_ms(text, *b"::.")
 }
 
 /// The whole number at the start of `text` and what follows it. At most 18 digits.
-pub(super) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if !(1..=18).contains(&digits) {
         return None;
@@ -22,7 +22,7 @@ pub(super) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
 }
 
 /// Like [`number`], with an optional minus sign: a clock set back makes durations negative.
-pub(super) fn signed(text: &[u8]) -> Option<(i64, &[u8])> {
+pub(crate) fn signed(text: &[u8]) -> Option<(i64, &[u8])> {
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),
         None => (false, text),
@@ -33,7 +33,7 @@ pub(super) fn signed(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// A finite, non-negative decimal number that fills `text`.
-pub(super) fn decimal(text: &[u8]) -> Option<f64> {
+pub(crate) fn decimal(text: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (value.is_finite() && value >= 0.0).then_some(value)
 }
@@ -42,20 +42,20 @@ pub(super) fn decimal(text: &[u8]) -> Option<f64> {
 ///
 /// Inside a JSON string every quote follows a backslash, so `"name":` with an unescaped
 /// closing quote can only be a member, never text.
-pub(super) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let pattern = format!("\"{name}\":");
     let at = memchr::memmem::find(json, pattern.as_bytes())?;
     json.get(at + pattern.len()..).map(|value| value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// The whole number in member `name`; `None` where the end of `json` may have cut it short.
-pub(super) fn member_number(json: &[u8], name: &str) -> Option<u64> {
+pub(crate) fn member_number(json: &[u8], name: &str) -> Option<u64> {
     let (value, rest) = number(member(json, name)?)?;
     matches!(rest.first(), Some(b',' | b'}' | b'\n')).then_some(value)
 }
 
 /// The string in member `name`, where it holds no escapes.
-pub(super) fn member_text<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn member_text<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let text = member(json, name)?.strip_prefix(b"\"")?;
     let end = memchr::memchr(b'"', text)?;
     text.get(..end).filter(|text| !text.contains(&b'\\'))
@@ -63,7 +63,7 @@ pub(super) fn member_text<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// A value of a flat JSON object.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Text(Cow<'a, str>),
     Number(Option<u64>),
     Bool(bool),
@@ -72,7 +72,7 @@ pub(super) enum Value<'a> {
 
 /// Parses one JSON object that holds no arrays or objects, and calls `each` for every
 /// member. `None` when `text` is anything else.
-pub(super) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, Value<'a>)) -> Option<()> {
+pub(crate) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, Value<'a>)) -> Option<()> {
     let mut rest = text.trim_ascii().strip_prefix('{')?.trim_ascii_start();
     if let Some(end) = rest.strip_prefix('}') {
         return end.is_empty().then_some(());

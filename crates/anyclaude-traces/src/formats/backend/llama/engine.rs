@@ -1,0 +1,631 @@
+//! What llama.cpp's server says of its tasks: the text of a line behind its head.
+//!
+//! The same lines stand in the logs of llama-server, Ollama and LM Studio. Each `slot` line
+//! names its slot and task; the counts follow from three of them:
+//!
+//! ```text
+//! slot print_timing: id  0 | task 26 | prompt eval time =     733.03 ms /   209 tokens (…)
+//! slot print_timing: id  0 | task 26 |        eval time =   10111.05 ms /    24 tokens (…)
+//! slot      release: id  0 | task 26 | stop processing: n_tokens = 3201, truncated = 0
+//! ```
+//!
+//! The slot holds the prompt and all generated tokens but the last, so that the prompt has
+//! 3201 − 24 + 1 = 3178 tokens, of which 3178 − 209 = 2969 came from the cache.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use memchr::memmem::find;
+
+use crate::formats::backend::types::{
+    BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, SlotSelection, TaskOutcome,
+};
+use crate::formats::scan;
+
+/// Tasks that are open at once: more than any server has slots.
+const MAX_OPEN: usize = 256;
+/// Requests that wait for a slot, of which the time is kept.
+const MAX_WAITING: usize = 1_024;
+/// Slots of which is kept how they were chosen.
+const MAX_SELECTED: usize = 64;
+/// Of an error, so much is kept.
+const MAX_ERROR_BYTES: usize = 500;
+/// Where the function's name begins in `slot print_timing: id …` and `srv  update_slots: …`;
+/// it is padded to 12 bytes on its left.
+const FUNCTION_AT: usize = 5;
+/// Where the text begins behind the function's name and its colon.
+const TEXT_AT: usize = FUNCTION_AT + 12 + 2;
+
+/// What a line was good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineUse {
+    /// It held a fact.
+    Fact,
+    /// A line of this server without a fact.
+    Known,
+    /// No line of this server, as far as can be told.
+    Other,
+    /// It should hold a fact and cannot be read.
+    Unreadable,
+}
+
+/// The state of one server whose lines are read.
+#[derive(Debug, Default)]
+pub(crate) struct Engine {
+    process: Option<usize>,
+    open: Vec<Open>,
+    /// Slots that were chosen for the task that is launched next in them.
+    selected: Vec<(u64, SlotSelection)>,
+    /// When the requests were received that no task was launched for yet.
+    waiting: VecDeque<Option<BackendMoment>>,
+    /// A waiting request went away, so that it is not known which of them are left.
+    is_waiting_unknown: bool,
+    /// The task whose timings follow on lines of their own.
+    timed: Option<(u64, u64)>,
+    /// The load that has begun, by its place.
+    loading: Option<usize>,
+    last: Option<BackendMoment>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    task: BackendTask,
+    is_cancelled: bool,
+}
+
+impl Open {
+    fn is(&self, slot: u64, task: u64) -> bool {
+        self.task.slot == Some(slot) && self.task.task == Some(task)
+    }
+}
+
+/// Whether a text can begin a line with a fact, by its first bytes. Those that cannot are
+/// most of the lines at a high verbosity.
+#[inline]
+pub(crate) fn may_hold_fact(text: &[u8]) -> bool {
+    let Some(first) = text.first_chunk::<4>() else { return false };
+    match first {
+        b"slot" => text.get(FUNCTION_AT..TEXT_AT - 2).is_some_and(|function| {
+            matches!(
+                function,
+                b"print_timing"
+                    | b"     release"
+                    | b"launch_slot_"
+                    | b"get_availabl"
+                    | b"  operator()"
+                    | b"update_slots"
+                    | b"  load_model"
+                    | b"        init"
+            )
+        }),
+        b"srv " => text.get(FUNCTION_AT..TEXT_AT - 2).is_some_and(|function| {
+            matches!(
+                function,
+                b"        init"
+                    | b"  load_model"
+                    | b"      update"
+                    | b"server_strea"
+                    | b"        stop"
+                    | b"cancel_tasks"
+                    | b"  send_error"
+                    | b"update_slots"
+            )
+        }),
+        b"main" | b"prom" | b"    " => true,
+        _ => false,
+    }
+}
+
+impl Engine {
+    /// Reads the text of one line, without its head, and adds what it tells to `log`.
+    #[inline]
+    pub(crate) fn line(&mut self, text: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
+        match text.first_chunk::<4>() {
+            Some(b"slot") => self.slot_line(text, at, log),
+            Some(b"srv ") => self.server_line(text, at, log),
+            Some(b"main") => match text.strip_prefix(b"main: ".as_slice()) {
+                Some(text) => self.load_line(text, at, log),
+                None => LineUse::Other,
+            },
+            Some(b"prom" | b"    ") => self.timing_line(text),
+            _ => LineUse::Other,
+        }
+    }
+
+    /// The tasks that are open, in the order of their launches.
+    #[allow(dead_code, reason = "for the parser of LM Studio's log")]
+    pub(crate) fn open(&self) -> impl Iterator<Item = &BackendTask> {
+        self.open.iter().map(|open| &open.task)
+    }
+
+    /// Ends the file, or the process: what is open has no end.
+    pub(crate) fn finish(&mut self, log: &mut BackendLog) {
+        log.tasks.extend(self.open.drain(..).map(|open| open.task));
+        *self = Self::default();
+    }
+
+    /// The process that works on what comes, with what is known of it.
+    fn process<'l>(&mut self, log: &'l mut BackendLog) -> Option<&'l mut BackendProcess> {
+        let at = self.process_index(log);
+        log.processes.get_mut(at)
+    }
+
+    fn process_index(&mut self, log: &mut BackendLog) -> usize {
+        *self.process.get_or_insert_with(|| {
+            log.processes.push(BackendProcess::default());
+            log.processes.len() - 1
+        })
+    }
+
+    /// A clock that counts from the start of the process and goes back is another process's.
+    fn note(&mut self, at: Option<BackendMoment>, log: &mut BackendLog) {
+        const JITTER_US: u64 = 1_000_000;
+        if let (Some(BackendMoment::SinceStart { us: last }), Some(BackendMoment::SinceStart { us })) =
+            (self.last, at)
+            && us + JITTER_US < last
+        {
+            self.finish(log);
+        }
+        self.last = at.or(self.last);
+    }
+
+    fn slot_line(&mut self, line: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
+        if !may_hold_fact(line) {
+            return LineUse::Known;
+        }
+        let Some((slot, task, text)) = slot_and_task(line) else { return LineUse::Unreadable };
+        self.note(at, log);
+        let Some(slot) = slot else { return LineUse::Known };
+        let Some(task) = task else { return self.free_slot_line(slot, text, log) };
+        if text.is_empty() {
+            self.timed = Some((slot, task));
+            return LineUse::Known;
+        }
+        self.task_line(slot, task, text, at, log)
+    }
+
+    /// A line of a slot that has no task yet.
+    fn free_slot_line(&mut self, slot: u64, text: &[u8], log: &mut BackendLog) -> LineUse {
+        if let Some(how) = text.strip_prefix(b"selected slot by ") {
+            let Some(selection) = selection(how) else { return LineUse::Known };
+            self.selected.retain(|(of, _)| *of != slot);
+            if self.selected.len() < MAX_SELECTED {
+                self.selected.push((slot, selection));
+            }
+            return LineUse::Fact;
+        }
+        let context =
+            text.strip_prefix(b"new slot, n_ctx = ").or_else(|| text.strip_prefix(b"new slot n_ctx_slot = "));
+        if let Some(context) = context {
+            let Some((tokens, _)) = scan::number(context) else { return LineUse::Unreadable };
+            if let Some(process) = self.process(log) {
+                process.context_tokens.get_or_insert(tokens);
+                process.slots = process.slots.max(Some(slot + 1));
+            }
+            return LineUse::Fact;
+        }
+        LineUse::Known
+    }
+
+    fn task_line(
+        &mut self,
+        slot: u64,
+        task: u64,
+        text: &[u8],
+        at: Option<BackendMoment>,
+        log: &mut BackendLog,
+    ) -> LineUse {
+        match text.first() {
+            Some(b'p') if text.starts_with(b"processing task") => self.launch(slot, task, text, at, log),
+            Some(b'p' | b' ') => match timing(text) {
+                Timing::Read(read) => self.read(slot, task, read),
+                Timing::Write(write) => self.write(slot, task, write, at),
+                Timing::Other => LineUse::Known,
+                Timing::Unreadable => LineUse::Unreadable,
+            },
+            Some(b's') => match text.strip_prefix(b"stop processing: ") {
+                Some(held) => self.release(slot, task, held, at, log),
+                None => LineUse::Known,
+            },
+            Some(b'n') if text.starts_with(b"new prompt") => {
+                let (context, prompt) = (
+                    after(text, b"n_ctx_slot = "),
+                    after(text, b"task.n_tokens = ").or_else(|| after(text, b"n_prompt_tokens = ")),
+                );
+                let Some(prompt) = prompt else { return LineUse::Unreadable };
+                if let (Some(process), Some(context)) = (self.process(log), context) {
+                    process.context_tokens = Some(context);
+                }
+                self.with_open(slot, task, |open| open.task.prompt_tokens = Some(prompt))
+            }
+            // Once for each batch; what was there before the first came from the cache.
+            Some(b'c' | b'n' | b'k') => {
+                let Some(held) = after(text, b"memory_seq_rm [").or_else(|| after(text, b"kv cache rm ["))
+                else {
+                    return LineUse::Known;
+                };
+                self.with_open(slot, task, |open| {
+                    open.task.cached_tokens.get_or_insert(held);
+                })
+            }
+            _ => LineUse::Known,
+        }
+    }
+
+    fn launch(
+        &mut self,
+        slot: u64,
+        task: u64,
+        text: &[u8],
+        at: Option<BackendMoment>,
+        log: &mut BackendLog,
+    ) -> LineUse {
+        // A slot works on one task: what it had before has lost its end.
+        while let Some(lost) = self.open.iter().position(|open| open.task.slot == Some(slot)) {
+            log.tasks.push(self.open.remove(lost).task);
+        }
+        if self.open.len() >= MAX_OPEN {
+            log.tasks.push(self.open.remove(0).task);
+        }
+        let process = self.process_index(log);
+        let selected = self.selected.iter().position(|(of, _)| *of == slot);
+        let is_child = find(text, b"is_child = 1").is_some();
+        let received =
+            if is_child || self.is_waiting_unknown { None } else { self.waiting.pop_front().flatten() };
+        self.open.push(Open {
+            task: BackendTask {
+                process,
+                task: Some(task),
+                slot: Some(slot),
+                selection: selected.map(|at| self.selected.swap_remove(at).1),
+                received,
+                started: at,
+                model: log.processes.get(process).and_then(|process| process.model.clone()),
+                ..BackendTask::default()
+            },
+            is_cancelled: false,
+        });
+        LineUse::Fact
+    }
+
+    fn with_open(&mut self, slot: u64, task: u64, change: impl FnOnce(&mut Open)) -> LineUse {
+        match self.open.iter_mut().find(|open| open.is(slot, task)) {
+            Some(open) => {
+                change(open);
+                LineUse::Fact
+            }
+            None => LineUse::Known,
+        }
+    }
+
+    /// Timings of a task whose launch is not in the file count too.
+    fn opened(&mut self, slot: u64, task: u64) -> Option<&mut Open> {
+        if !self.open.iter().any(|open| open.is(slot, task)) {
+            if self.open.len() >= MAX_OPEN {
+                return None;
+            }
+            let task = BackendTask { task: Some(task), slot: Some(slot), ..BackendTask::default() };
+            self.open.push(Open { task, is_cancelled: false });
+        }
+        self.open.iter_mut().find(|open| open.is(slot, task))
+    }
+
+    fn read(&mut self, slot: u64, task: u64, Took { ms, tokens }: Took) -> LineUse {
+        if let Some(open) = self.opened(slot, task) {
+            (open.task.read_ms, open.task.read_tokens) = (Some(ms), Some(tokens));
+        }
+        LineUse::Fact
+    }
+
+    fn write(
+        &mut self,
+        slot: u64,
+        task: u64,
+        Took { ms, tokens }: Took,
+        at: Option<BackendMoment>,
+    ) -> LineUse {
+        if let Some(open) = self.opened(slot, task) {
+            (open.task.write_ms, open.task.output_tokens) = (Some(ms), Some(tokens));
+            open.task.ended = at;
+        }
+        LineUse::Fact
+    }
+
+    fn release(
+        &mut self,
+        slot: u64,
+        task: u64,
+        text: &[u8],
+        at: Option<BackendMoment>,
+        log: &mut BackendLog,
+    ) -> LineUse {
+        let held = text.strip_prefix(b"n_tokens = ").or_else(|| text.strip_prefix(b"n_past = "));
+        let held =
+            held.and_then(scan::number).filter(|(_, rest)| rest.starts_with(b",")).map(|(held, _)| held);
+        let truncated = after(text, b"truncated = ");
+        let (Some(held), Some(truncated)) = (held, truncated) else { return LineUse::Unreadable };
+        let Some(open) = self.open.iter().position(|open| open.is(slot, task)) else { return LineUse::Known };
+        let Open { mut task, is_cancelled } = self.open.remove(open);
+        task.process = self.process_index(log);
+        task.truncated = Some(truncated != 0);
+        task.ended = task.ended.or(at);
+        task.outcome = match (&task.error, is_cancelled) {
+            (Some(_), _) => TaskOutcome::Failed,
+            (None, true) if task.output_tokens.is_none() => TaskOutcome::Cancelled,
+            (None, _) => TaskOutcome::Completed,
+        };
+        settle_counts(&mut task, held);
+        log.tasks.push(task);
+        LineUse::Fact
+    }
+
+    fn server_line(&mut self, line: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
+        if !may_hold_fact(line) {
+            return LineUse::Known;
+        }
+        let (Some(function), Some(text)) = (line.get(FUNCTION_AT..TEXT_AT - 2), line.get(TEXT_AT..)) else {
+            return LineUse::Unreadable;
+        };
+        self.note(at, log);
+        match function {
+            b"        init" | b"  load_model" => self.load_line(text, at, log),
+            b"      update" => {
+                let Some(limit) =
+                    text.strip_prefix(b" - cache state: ").map(|text| after_decimal(text, b"(limits: "))
+                else {
+                    return LineUse::Known;
+                };
+                let Some(mib) = limit else { return LineUse::Unreadable };
+                if let Some(process) = self.process(log) {
+                    process.ram_cache_bytes = bytes_of_mib(mib);
+                }
+                LineUse::Fact
+            }
+            b"server_strea" if text.starts_with(b"conv_id") => {
+                if self.waiting.len() < MAX_WAITING {
+                    self.waiting.push_back(at);
+                }
+                LineUse::Fact
+            }
+            b"        stop" | b"cancel_tasks" => {
+                let Some(task) = text.strip_prefix(b"cancel task, id_task = ") else { return LineUse::Known };
+                let Some((task, _)) = scan::number(task) else { return LineUse::Unreadable };
+                self.cancel(task);
+                LineUse::Fact
+            }
+            b"  send_error" => self.error_line(text),
+            b"update_slots" if text.starts_with(b"all slots are idle") => {
+                self.waiting.clear();
+                self.is_waiting_unknown = false;
+                LineUse::Fact
+            }
+            _ => LineUse::Known,
+        }
+    }
+
+    fn cancel(&mut self, task: u64) {
+        let newest = self.open.iter().filter_map(|open| open.task.task).max();
+        match self.open.iter_mut().find(|open| open.task.task == Some(task)) {
+            Some(open) => open.is_cancelled = true,
+            // It waited for a slot: which of the waiting it was is not said.
+            None if newest.is_some_and(|newest| newest < task) => {
+                self.waiting.clear();
+                self.is_waiting_unknown = true;
+            }
+            None => {}
+        }
+    }
+
+    /// `task id = 101, error: request (18025 tokens) exceeds the available context size (8192 tokens)`
+    fn error_line(&mut self, text: &[u8]) -> LineUse {
+        let Some(task) = after(text, b"task id = ").or_else(|| after(text, b"id_task = ")) else {
+            return LineUse::Known;
+        };
+        let Some(said) = find(text, b"error: ").and_then(|at| text.get(at + b"error: ".len()..)) else {
+            return LineUse::Known;
+        };
+        let said = said.get(..MAX_ERROR_BYTES).unwrap_or(said);
+        let Some(open) = self.open.iter_mut().find(|open| open.task.task == Some(task)) else {
+            return LineUse::Known;
+        };
+        open.task.error = Some(String::from_utf8_lossy(said).trim_end().into());
+        if let Some(tokens) = said.strip_prefix(b"request (").and_then(scan::number).map(|(tokens, _)| tokens)
+        {
+            open.task.prompt_tokens.get_or_insert(tokens);
+        }
+        LineUse::Fact
+    }
+
+    /// Lines of loading, and what the server says of itself then.
+    fn load_line(&mut self, text: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
+        if text == b"initializing ..." {
+            // The first line of a process.
+            if self.process.is_some() {
+                self.finish(log);
+            }
+            return LineUse::Known;
+        }
+        if let Some(model) = text.strip_prefix(b"loading model") {
+            self.begin_load(model_name(model), at, log);
+            return LineUse::Fact;
+        }
+        if text.starts_with(b"model loaded") {
+            if let Some(load) = self.loading.take().and_then(|at| log.loads.get_mut(at)) {
+                load.ended = at;
+                load.load_ms = at.zip(load.started).and_then(|(end, start)| precise_ms(end, start));
+            }
+            return LineUse::Fact;
+        }
+        if let Some(limit) = text.strip_prefix(b"prompt cache is enabled, size limit: ") {
+            let mib = scan::number(limit).map(|(mib, _)| mib);
+            if let Some(process) = self.process(log) {
+                process.ram_cache_bytes = mib.and_then(|mib| mib.checked_mul(1 << 20));
+            }
+            return LineUse::Fact;
+        }
+        if text.starts_with(b"prompt cache is disabled") {
+            if let Some(process) = self.process(log) {
+                process.ram_cache_bytes = Some(0);
+            }
+            return LineUse::Fact;
+        }
+        if text.starts_with(b"initializing") && find(text, b"n_slots = ").is_some() {
+            let (slots, context) = (after(text, b"n_slots = "), after(text, b"n_ctx_slot = "));
+            if let Some(process) = self.process(log) {
+                process.slots = slots.or(process.slots);
+                process.context_tokens = context.or(process.context_tokens);
+            }
+            return LineUse::Fact;
+        }
+        LineUse::Known
+    }
+
+    /// `loading model` is logged twice for each load; the first is its beginning.
+    fn begin_load(&mut self, model: Option<Arc<str>>, at: Option<BackendMoment>, log: &mut BackendLog) {
+        let process = self.process_index(log);
+        let place = *self.loading.get_or_insert_with(|| {
+            log.loads.push(BackendLoad { process, started: at, ..BackendLoad::default() });
+            log.loads.len() - 1
+        });
+        if model.is_some() {
+            if let Some(load) = log.loads.get_mut(place) {
+                load.model.clone_from(&model);
+            }
+            if let Some(process) = log.processes.get_mut(process) {
+                process.model = model;
+            }
+        }
+    }
+
+    /// Older servers log the timings of a task on lines without its number.
+    fn timing_line(&mut self, text: &[u8]) -> LineUse {
+        let Some((slot, task)) = self.timed else { return LineUse::Other };
+        match timing(text) {
+            Timing::Read(read) => self.read(slot, task, read),
+            Timing::Write(write) => {
+                self.timed = None;
+                self.write(slot, task, write, self.last)
+            }
+            Timing::Other => LineUse::Other,
+            Timing::Unreadable => LineUse::Unreadable,
+        }
+    }
+}
+
+/// The counts that follow from what the slot held at the end.
+fn settle_counts(task: &mut BackendTask, held: u64) {
+    let from_held = task
+        .output_tokens
+        .filter(|_| task.truncated != Some(true))
+        .and_then(|output| (held + 1).checked_sub(output));
+    task.prompt_tokens = task.prompt_tokens.or(from_held);
+    let from_read =
+        task.prompt_tokens.zip(task.read_tokens).and_then(|(prompt, read)| prompt.checked_sub(read));
+    task.cached_tokens = from_read.or(task.cached_tokens);
+}
+
+/// The numbers in `slot print_timing: id  0 | task 26 | …`, where they are not −1, and the
+/// rest.
+#[inline]
+fn slot_and_task(line: &[u8]) -> Option<(Option<u64>, Option<u64>, &[u8])> {
+    let rest = line.get(TEXT_AT - 2..)?.strip_prefix(b": id ")?;
+    let (slot, rest) = scan::signed(rest.trim_ascii_start())?;
+    let (task, rest) = scan::signed(rest.strip_prefix(b" | task ")?)?;
+    let text = rest.strip_prefix(b" |")?;
+    Some((u64::try_from(slot).ok(), u64::try_from(task).ok(), text.strip_prefix(b" ").unwrap_or(text)))
+}
+
+/// So many tokens in such a time.
+#[derive(Clone, Copy)]
+struct Took {
+    ms: f64,
+    tokens: u64,
+}
+
+enum Timing {
+    Read(Took),
+    Write(Took),
+    Other,
+    Unreadable,
+}
+
+/// `prompt eval time =     733.03 ms /   209 tokens (…)`, or the same of `eval time`.
+#[inline]
+fn timing(text: &[u8]) -> Timing {
+    let text = text.trim_ascii_start();
+    if let Some(values) = text.strip_prefix(b"prompt eval time =") {
+        Took::of(values).map_or(Timing::Unreadable, Timing::Read)
+    } else if let Some(values) = text.strip_prefix(b"eval time =") {
+        Took::of(values).map_or(Timing::Unreadable, Timing::Write)
+    } else {
+        Timing::Other
+    }
+}
+
+impl Took {
+    #[inline]
+    fn of(values: &[u8]) -> Option<Self> {
+        let (ms, rest) = decimal(values.trim_ascii_start())?;
+        let (tokens, rest) = scan::number(rest.strip_prefix(b" ms /")?.trim_ascii_start())?;
+        // Older servers count `runs`.
+        (rest.starts_with(b" tokens") || rest.starts_with(b" runs")).then_some(Self { ms, tokens })
+    }
+}
+
+/// The decimal number at the start of `text`, as `printf` writes it, and what follows it.
+#[inline]
+pub(crate) fn decimal(text: &[u8]) -> Option<(f64, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let (number, rest) = text.split_at_checked(length)?;
+    Some((scan::decimal(number)?, rest))
+}
+
+/// The whole number behind the first `mark` in `text`.
+pub(crate) fn after(text: &[u8], mark: &[u8]) -> Option<u64> {
+    let at = find(text, mark)? + mark.len();
+    scan::number(text.get(at..)?.trim_ascii_start()).map(|(number, _)| number)
+}
+
+fn after_decimal(text: &[u8], mark: &[u8]) -> Option<f64> {
+    let at = find(text, mark)? + mark.len();
+    decimal(text.get(at..)?).map(|(number, _)| number)
+}
+
+/// `LRU, t_last = -1` or `LCP similarity, f_sim_best = 0.934 (> 0.100 thold), f_keep = 0.992`.
+fn selection(how: &[u8]) -> Option<SlotSelection> {
+    if how.starts_with(b"LRU") {
+        let last = find(how, b"t_last = ").and_then(|at| scan::signed(how.get(at + b"t_last = ".len()..)?));
+        return Some(SlotSelection::LeastRecentlyUsed { was_used: last.map(|(last, _)| last >= 0) });
+    }
+    if !how.starts_with(b"LCP") && !how.starts_with(b"lcp") {
+        return None;
+    }
+    let similarity = after_decimal(how, b"sim_best = ").or_else(|| after_decimal(how, b"similarity = "))?;
+    Some(SlotSelection::Similarity { similarity, kept: after_decimal(how, b"f_keep = ") })
+}
+
+/// The name of the file in ` '/models/big.gguf'`, without its ending.
+fn model_name(quoted: &[u8]) -> Option<Arc<str>> {
+    let path = quoted.trim_ascii().strip_prefix(b"'")?.strip_suffix(b"'")?;
+    let name = path.rsplit(|byte| matches!(byte, b'/' | b'\\')).next()?;
+    let name = name.strip_suffix(b".gguf").unwrap_or(name);
+    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into())
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+fn bytes_of_mib(mib: f64) -> Option<u64> {
+    (mib.is_finite() && (0.0..1e12).contains(&mib)).then(|| (mib * f64::from(1 << 20)) as u64)
+}
+
+/// Milliseconds between two moments, as exactly as their clock tells.
+#[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+fn precise_ms(end: BackendMoment, start: BackendMoment) -> Option<f64> {
+    match (end, start) {
+        (BackendMoment::SinceStart { us: end }, BackendMoment::SinceStart { us: start }) => {
+            end.checked_sub(start).map(|us| us as f64 / 1_000.0)
+        }
+        // Whole seconds are not milliseconds.
+        _ if end.uncertainty_ms() > 0 => None,
+        _ => end.ms_since(start).filter(|ms| *ms >= 0).map(|ms| ms as f64),
+    }
+}

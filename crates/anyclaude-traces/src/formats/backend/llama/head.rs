@@ -1,0 +1,225 @@
+//! The head of a line: what stands before the server's own text.
+//!
+//! ```text
+//! 0.07.167.439 I slot print_timing: …            minutes, seconds, milli-, microseconds since the start
+//! [42027] 0.07.167.439 I slot print_timing: …    a router's, with the port of the server that it started
+//! Sep 11 00:04:26 host ollama[1234]: slot …      the system's journal
+//! 2026-09-11T00:04:26.123456789Z slot …          a container's log with stamps
+//! llama-1  | slot …                              several containers' logs in one
+//! ```
+
+use memchr::{memchr, memmem};
+
+use crate::formats::backend::types::BackendMoment;
+use crate::formats::scan;
+use crate::model::time::Timestamp;
+
+/// Prefixes stand within so many bytes of the beginning.
+const PREFIX_BYTES: usize = 128;
+/// More prefixes than this on one line are none.
+const MAX_PREFIXES: usize = 4;
+
+/// A line taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Headed<'a> {
+    /// The port in a router's prefix.
+    pub(crate) port: Option<u64>,
+    /// When it was written.
+    pub(crate) at: Option<BackendMoment>,
+    /// The day and time of the journal's prefix, which has no year: `Sep 11 00:04:26`.
+    pub(crate) journal: Option<&'a [u8]>,
+    /// Whether it has llama.cpp's own head, so that it is a line of this format.
+    pub(crate) is_llama: bool,
+    /// The text behind all that.
+    pub(crate) text: &'a [u8],
+}
+
+/// Takes a line apart. It has no colours: see [`without_colours`].
+#[inline]
+pub(crate) fn headed(line: &[u8]) -> Headed<'_> {
+    let mut found = Headed { port: None, at: None, journal: None, is_llama: false, text: line };
+    for _ in 0..MAX_PREFIXES {
+        if let Some((us, text)) = since_start(found.text) {
+            found.at = Some(BackendMoment::SinceStart { us });
+            (found.text, found.is_llama) = (text, true);
+            return found;
+        }
+        match found.text.first() {
+            Some(b's' | b'm' | b'p' | b' ') if is_llama_text(found.text) => return found,
+            // `I slot …`: a head without a time.
+            Some(b'I' | b'W' | b'E' | b'D') if found.text.get(1) == Some(&b' ') => {
+                found.text = found.text.get(2..).unwrap_or_default();
+                found.is_llama = true;
+                return found;
+            }
+            _ => {}
+        }
+        if !strip_prefix(&mut found) {
+            return found;
+        }
+    }
+    found
+}
+
+fn is_llama_text(text: &[u8]) -> bool {
+    [b"slot ".as_slice(), b"srv  ", b"main: ", b"prompt eval", b"     "]
+        .iter()
+        .any(|start| text.starts_with(start))
+}
+
+/// Microseconds in `0.07.167.439 I `, and the text behind it.
+#[inline]
+pub(crate) fn since_start(line: &[u8]) -> Option<(u64, &[u8])> {
+    let dot = line.iter().take(9).position(|byte| *byte == b'.')?;
+    let (minutes, rest) = line.split_at_checked(dot)?;
+    let (head, text) = rest.split_first_chunk::<14>()?;
+    let [b'.', s1, s2, b'.', m1, m2, m3, b'.', u1, u2, u3, b' ', b'A'..=b'Z', b' '] = *head else {
+        return None;
+    };
+    let digits = [s1, s2, m1, m2, m3, u1, u2, u3];
+    if minutes.is_empty() || !minutes.iter().chain(&digits).all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value = |digits: &[u8]| digits.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    let us = value(digits.get(2..)?) + value(digits.get(..2)?) * 1_000_000 + value(minutes) * 60_000_000;
+    Some((us, text))
+}
+
+/// Takes one prefix off the front; false where there is none.
+fn strip_prefix(found: &mut Headed<'_>) -> bool {
+    let text = found.text;
+    let near = text.get(..PREFIX_BYTES).unwrap_or(text);
+    if let Some(rest) = text.strip_prefix(b"[") {
+        let Some((port, rest)) = scan::number(rest) else { return false };
+        let Some(rest) = rest.strip_prefix(b"] ") else { return false };
+        (found.port, found.text) = (Some(port), rest);
+        return true;
+    }
+    if is_journal_stamp(near) {
+        let Some(end) = memmem::find(near, b"]: ") else { return false };
+        found.journal = text.get(..JOURNAL_STAMP_LEN);
+        found.text = text.get(end + 3..).unwrap_or_default();
+        return true;
+    }
+    if let Some(end) = memchr(b' ', near)
+        && let Some(at) = text.get(..end).and_then(rfc3339)
+    {
+        found.at = Some(BackendMoment::Instant(at));
+        let rest = text.get(end + 1..).unwrap_or_default();
+        // `journalctl -o short-iso` names the host and the process too.
+        let process = memmem::find(rest.get(..PREFIX_BYTES).unwrap_or(rest), b"]: ");
+        let is_process = |end: &usize| rest.get(..*end).is_some_and(|names| !names.contains(&b'|'));
+        found.text = process.filter(is_process).and_then(|end| rest.get(end + 3..)).unwrap_or(rest);
+        return true;
+    }
+    if let Some(bar) = memmem::find(near, b" | ")
+        && let Some(name) = text.get(..bar)
+        && !name.trim_ascii_end().contains(&b' ')
+    {
+        found.text = text.get(bar + 3..).unwrap_or_default();
+        return true;
+    }
+    false
+}
+
+const JOURNAL_STAMP_LEN: usize = "Sep 11 00:04:26".len();
+
+/// Whether a text begins like `Sep 11 00:04:26 `.
+fn is_journal_stamp(text: &[u8]) -> bool {
+    let Some(stamp) = text.first_chunk::<16>() else { return false };
+    let [a, b, c, b' ', _, _, b' ', _, _, b':', _, _, b':', _, _, b' '] = stamp else { return false };
+    a.is_ascii_uppercase() && b.is_ascii_lowercase() && c.is_ascii_lowercase()
+}
+
+/// An instant such as `2026-09-11T00:04:26.123456789Z` or `2026-09-11T00:04:26+0200`.
+pub(crate) fn rfc3339(text: &[u8]) -> Option<Timestamp> {
+    if text.get(4) != Some(&b'-') || text.get(10) != Some(&b'T') {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    let with_colon = || {
+        let (stamp, minutes) = text.split_at_checked(text.len().checked_sub(2)?)?;
+        format!("{stamp}:{minutes}").parse().ok()
+    };
+    text.parse().ok().or_else(with_colon)
+}
+
+/// A line without the escape sequences that colour it. `scratch` is memory for it.
+#[inline]
+pub(crate) fn without_colours<'a>(line: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    const ESCAPE: u8 = 0x1B;
+    // Lines are coloured from their beginning on, if at all.
+    let near = line.get(..PREFIX_BYTES).unwrap_or(line);
+    if memchr(ESCAPE, near).is_none() {
+        return line;
+    }
+    scratch.clear();
+    let mut rest = line;
+    while let Some(at) = memchr(ESCAPE, rest) {
+        scratch.extend_from_slice(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if let Some(sequence) = rest.strip_prefix(b"[") {
+            let end = sequence.iter().position(|byte| byte.is_ascii_alphabetic()).unwrap_or(sequence.len());
+            rest = sequence.get(end + 1..).unwrap_or_default();
+        }
+    }
+    scratch.extend_from_slice(rest);
+    scratch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &str) -> (Option<u64>, Option<BackendMoment>, String) {
+        let mut scratch = Vec::new();
+        let found = headed(without_colours(line.as_bytes(), &mut scratch));
+        (found.port, found.at, String::from_utf8(found.text.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn whatever_stands_before_it_the_text_is_the_same() {
+        let us = Some(BackendMoment::SinceStart { us: 16 * 60_000_000 + 15_202_152 });
+        let at = |text: &str| Some(BackendMoment::Instant(text.parse().unwrap()));
+        for (prefix, port, moment) in [
+            ("", None, None),
+            ("I ", None, None),
+            ("16.15.202.152 I ", None, us),
+            ("[42027] ", Some(42_027), None),
+            ("[42027] 16.15.202.152 I ", Some(42_027), us),
+            ("Sep 11 00:04:26 host ollama[123]: ", None, None),
+            ("Sep  1 00:04:26 ollama[]: ", None, None),
+            ("Sep 11 00:04:26 host llama-server[1]: 16.15.202.152 I ", None, us),
+            ("2026-09-11T00:04:26.123456789Z ", None, at("2026-09-11T00:04:26.123Z")),
+            ("2026-09-11T02:04:26+0200 host llama[1]: ", None, at("2026-09-11T00:04:26Z")),
+            ("llama-1  | [8080] 16.15.202.152 I ", Some(8_080), us),
+            ("\u{1b}[34m16.15.202.152\u{1b}[0m \u{1b}[32mI \u{1b}[0m", None, us),
+        ] {
+            for body in
+                ["slot      release: id  3 | task 7 | stop processing", "srv          init: model loaded"]
+            {
+                assert_eq!(text(&format!("{prefix}{body}")), (port, moment, body.to_owned()), "{prefix}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_text_keeps_its_beginning() {
+        for line in [
+            "",
+            "[",
+            "[4",
+            "[43] ",
+            "0.1",
+            "0.00.000.000",
+            "ready",
+            "You are | a",
+            "[GIN] 2026/09/11 - 00:04:26",
+        ] {
+            let (_, at, found) = text(line);
+            assert!(at.is_none() && line.ends_with(&found), "{line}: {found}");
+        }
+        assert_eq!(since_start(b"x.00.000.000 I a"), None);
+        assert_eq!(since_start(b"12345678.59.999.999 D a").map(|(us, _)| us), Some(740_740_739_999_999));
+    }
+}

@@ -1,0 +1,393 @@
+//! The log of Ollama: its own lines, one for each HTTP request, and those of the servers
+//! that it starts.
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use memchr::memmem::find;
+
+use super::llama::head::{headed, rfc3339, without_colours};
+use super::llama::{LineUse, Servers, may_lack_digits};
+use super::types::{
+    BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, TaskOutcome,
+};
+use crate::formats::lines::{Line, LineSplitter, Lines};
+use crate::formats::scan;
+
+/// Tasks that wait for the line of their HTTP request.
+const MAX_WAITING: usize = 256;
+/// The paths that make a model generate.
+const GENERATING: [&str; 6] = [
+    "/api/chat",
+    "/api/generate",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/messages",
+    "/v1/responses",
+];
+
+/// Reads the log of Ollama in chunks of any size, as it stands in a file or in the system's
+/// journal.
+///
+/// It never fails: lines that should hold a fact and cannot be read are counted. Apart from
+/// the tasks themselves it uses a constant amount of memory.
+///
+/// ```
+/// use anyclaude_traces::formats::backend::OllamaParser;
+///
+/// let mut parser = OllamaParser::new();
+/// parser.feed(b"time=2026-06-13T20:57:01.874+07:00 level=WARN source=llama_server.go:296 \
+///     msg=\"truncating input prompt\" limit=4096 prompt=22714 keep=4 new=4095\n");
+/// let log = parser.finish();
+/// assert_eq!((log.truncations[0].limit, log.truncations[0].prompt_tokens), (Some(4_096), Some(22_714)));
+/// ```
+#[derive(Debug)]
+pub struct OllamaParser {
+    splitter: LineSplitter,
+    state: State,
+}
+
+impl Default for OllamaParser {
+    fn default() -> Self {
+        let state = State {
+            log: BackendLog::new(BackendFormat::Ollama),
+            servers: Servers::default(),
+            awaiting_end: Vec::new(),
+            restored: Vec::new(),
+            year: None,
+            scratch: Vec::new(),
+        };
+        Self { splitter: LineSplitter::default(), state }
+    }
+}
+
+impl OllamaParser {
+    /// A parser at the beginning of a file.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the next bytes of the file.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.state.log.bytes += chunk.len() as u64;
+        self.splitter.feed(chunk, &mut self.state);
+    }
+
+    /// Ends the file and returns what it holds.
+    #[must_use]
+    pub fn finish(mut self) -> BackendLog {
+        self.splitter.finish(&mut self.state);
+        self.state.servers.finish(&mut self.state.log);
+        self.state.log.tasks.append(&mut self.state.restored);
+        self.state.log
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    log: BackendLog,
+    servers: Servers,
+    /// Tasks that the engine is done with, by their places: their HTTP requests end next.
+    awaiting_end: Vec<usize>,
+    /// Tasks of the MLX runner, of which only the HTTP request tells the end.
+    restored: Vec<BackendTask>,
+    /// The year of the last line with a date, which the journal's stamps lack.
+    year: Option<i32>,
+    scratch: Vec<u8>,
+}
+
+impl Lines for State {
+    #[inline]
+    fn line(&mut self, line: Line<'_>) {
+        self.log.lines += 1;
+        if may_lack_digits(&line) {
+            return;
+        }
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let headed = headed(without_colours(line.bytes, &mut scratch));
+        let at = headed.at.or_else(|| journal_moment(headed.journal?, self.year?));
+        let used = match headed.text.first() {
+            Some(b't') => self.own_line(headed.text),
+            Some(b'[') => self.http_line(headed.text),
+            _ => self.engine_line(headed.port, headed.text, at),
+        };
+        let is_known = headed.is_llama || used != LineUse::Other;
+        self.scratch = scratch;
+        self.log.known_lines += u64::from(is_known);
+        self.log.unreadable_lines += u64::from(used == LineUse::Unreadable);
+    }
+}
+
+impl State {
+    #[inline]
+    fn engine_line(&mut self, port: Option<u64>, text: &[u8], at: Option<BackendMoment>) -> LineUse {
+        let before = self.log.tasks.len();
+        let used = self.servers.of(port).line(text, at, &mut self.log);
+        for ended in before..self.log.tasks.len() {
+            if self.awaiting_end.len() == MAX_WAITING {
+                self.awaiting_end.remove(0);
+            }
+            self.awaiting_end.push(ended);
+        }
+        used
+    }
+
+    /// `time=2026-08-19T19:37:11.287+02:00 level=INFO source=… msg="cache miss" total=24809 …`
+    fn own_line(&mut self, text: &[u8]) -> LineUse {
+        let Some(stamp) = text.strip_prefix(b"time=") else { return LineUse::Other };
+        let at = stamp.split(|byte| *byte == b' ').next().and_then(rfc3339).map(BackendMoment::Instant);
+        if let Some(year) = stamp.get(..4).and_then(scan::number) {
+            self.year = i32::try_from(year.0).ok().or(self.year);
+        }
+        let Some(message) = find(text, b" msg=\"").and_then(|at| text.get(at + b" msg=\"".len()..)) else {
+            return LineUse::Known;
+        };
+        let member = |name: &str| {
+            let mark = format!(" {name}=");
+            let at = find(message, mark.as_bytes())? + mark.len();
+            scan::number(message.get(at..)?)
+                .filter(|(_, rest)| matches!(rest.first(), None | Some(b' ')))
+                .map(|(n, _)| n)
+        };
+        if message.starts_with(b"truncating input prompt\"") {
+            let (Some(limit), Some(prompt)) = (member("limit"), member("prompt")) else {
+                return LineUse::Unreadable;
+            };
+            self.log.truncations.push(BackendTruncation {
+                at,
+                limit: Some(limit),
+                prompt_tokens: Some(prompt),
+                kept_tokens: member("new"),
+            });
+            return LineUse::Fact;
+        }
+        if message.starts_with(b"cache miss\"") || message.starts_with(b"cache hit\"") {
+            let (Some(total), Some(left)) = (member("total"), member("left")) else {
+                return LineUse::Unreadable;
+            };
+            if self.restored.len() == MAX_WAITING {
+                self.log.tasks.push(self.restored.remove(0));
+            }
+            self.restored.push(BackendTask {
+                started: at,
+                prompt_tokens: Some(total),
+                cached_tokens: member("cached").or_else(|| total.checked_sub(left)),
+                read_tokens: Some(left),
+                ..BackendTask::default()
+            });
+            return LineUse::Fact;
+        }
+        if message.starts_with(b"Prompt processing progress\"") {
+            let is_read = member("processed").zip(member("total")).is_some_and(|(done, of)| done >= of);
+            if let Some(task) = self.restored.last_mut().filter(|_| is_read) {
+                task.first_token = at;
+            }
+            return LineUse::Known;
+        }
+        let runner = message.strip_prefix(b"llama ").or_else(|| message.strip_prefix(b"mlx "));
+        if let Some(seconds) = runner.and_then(|text| text.strip_prefix(b"runner started in ")) {
+            let Some(seconds) = seconds.split(|byte| *byte == b' ').next().and_then(scan::decimal) else {
+                return LineUse::Unreadable;
+            };
+            self.loaded(at, seconds * 1_000.0);
+            return LineUse::Fact;
+        }
+        LineUse::Known
+    }
+
+    /// The engine's own lines of the same load came before, without times.
+    fn loaded(&mut self, at: Option<BackendMoment>, load_ms: f64) {
+        let engines = self.log.loads.last_mut().filter(|load| load.load_ms.is_none());
+        match engines {
+            Some(load) => (load.ended, load.load_ms) = (at, Some(load_ms)),
+            None => {
+                let process = self.log.processes.len().saturating_sub(1);
+                self.log.loads.push(BackendLoad {
+                    process,
+                    ended: at,
+                    load_ms: Some(load_ms),
+                    ..BackendLoad::default()
+                });
+            }
+        }
+    }
+
+    /// `[GIN] 2026/09/11 - 00:04:26 | 200 |         4m54s |       127.0.0.1 | POST     "/api/chat"`
+    fn http_line(&mut self, text: &[u8]) -> LineUse {
+        let Some(text) = text.strip_prefix(b"[GIN] ") else { return LineUse::Other };
+        let Some(http) = HttpLine::of(text) else {
+            // Its own lines of starting have this mark too, without a date.
+            let is_request = text.first().is_some_and(u8::is_ascii_digit);
+            return if is_request { LineUse::Unreadable } else { LineUse::Known };
+        };
+        self.year = Some(http.ended.year());
+        let Some(path) = GENERATING.iter().find(|path| http.is_post && **path == http.path) else {
+            return LineUse::Known;
+        };
+        let fits = |task: &BackendTask| {
+            let engine_ms = task.read_ms.unwrap_or(0.0) + task.write_ms.unwrap_or(0.0);
+            // Durations above a minute are cut to whole seconds.
+            http.total_ms.is_none_or(|total| engine_ms <= total + 1_000.0)
+        };
+        let waiting = self.awaiting_end.iter().position(|at| self.log.tasks.get(*at).is_some_and(fits));
+        let at = match waiting {
+            Some(waiting) => self.awaiting_end.remove(waiting),
+            None => {
+                let restored = if self.restored.is_empty() { None } else { Some(self.restored.remove(0)) };
+                self.log.tasks.push(restored.unwrap_or_default());
+                self.log.tasks.len() - 1
+            }
+        };
+        if let Some(task) = self.log.tasks.get_mut(at) {
+            task.ended = Some(BackendMoment::LocalSecond { seconds: http.ended.and_utc().timestamp() });
+            task.total_ms = http.total_ms;
+            task.endpoint = Some((*path).into());
+            task.outcome = match http.status {
+                200..400 if task.outcome == TaskOutcome::Cancelled => TaskOutcome::Cancelled,
+                200..400 => TaskOutcome::Completed,
+                // The client closed its request.
+                499 => TaskOutcome::Cancelled,
+                _ => TaskOutcome::Failed,
+            };
+        }
+        LineUse::Fact
+    }
+}
+
+struct HttpLine<'a> {
+    ended: NaiveDateTime,
+    status: u64,
+    total_ms: Option<f64>,
+    is_post: bool,
+    path: &'a str,
+}
+
+impl<'a> HttpLine<'a> {
+    fn of(text: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let mut parts = text.splitn(5, '|').map(str::trim);
+        let ended = NaiveDateTime::parse_from_str(parts.next()?, "%Y/%m/%d - %H:%M:%S").ok()?;
+        let status = parts.next()?.parse().ok()?;
+        let total_ms = duration_ms(parts.next()?);
+        let _client = parts.next()?;
+        let (method, path) = parts.next()?.split_once(' ')?;
+        let path = path.trim().strip_prefix('"')?;
+        let path = path.split(['?', '"']).next()?;
+        Some(Self { ended, status, total_ms, is_post: method == "POST", path })
+    }
+}
+
+/// A duration as Go writes it: `4m54s`, `1.234567s`, `38.5µs`.
+fn duration_ms(text: &str) -> Option<f64> {
+    let (mut rest, mut sum) = (text, 0.0);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (number, after) = rest.split_at_checked(digits)?;
+        let unit = after.bytes().take_while(|byte| !byte.is_ascii_digit()).count();
+        let (unit, after) = after.split_at_checked(unit)?;
+        let unit_ms = match unit {
+            "h" => 3_600_000.0,
+            "m" => 60_000.0,
+            "s" => 1_000.0,
+            "ms" => 1.0,
+            "µs" | "μs" | "us" => 0.001,
+            "ns" => 0.000_001,
+            _ => return None,
+        };
+        sum += scan::decimal(number.as_bytes())? * unit_ms;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+/// `Sep 11 00:04:26` of a year.
+fn journal_moment(stamp: &[u8], year: i32) -> Option<BackendMoment> {
+    const MONTHS: [&[u8; 3]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    let month = MONTHS.iter().position(|month| stamp.starts_with(&month[..]))?;
+    let number = |from: usize| {
+        let text = stamp.get(from..from + 2)?.trim_ascii_start();
+        u32::try_from(scan::number(text)?.0).ok()
+    };
+    let date = NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()? + 1, number(4)?)?;
+    let time = date.and_hms_opt(number(7)?, number(10)?, number(13)?)?;
+    Some(BackendMoment::LocalSecond { seconds: time.and_utc().timestamp() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> BackendLog {
+        let mut parser = OllamaParser::new();
+        parser.feed(text.as_bytes());
+        parser.finish()
+    }
+
+    #[test]
+    fn durations_are_read_in_every_unit() {
+        for (text, ms) in [
+            ("4m54s", Some(294_000.0)),
+            ("1h2m3s", Some(3_723_000.0)),
+            ("1.5s", Some(1_500.0)),
+            ("523.25ms", Some(523.25)),
+            ("38.5µs", Some(0.0385)),
+            ("", None),
+            ("4x", None),
+            ("s", None),
+        ] {
+            assert_eq!(duration_ms(text), ms, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_http_line_ends_the_task_before_it() {
+        let log = parse(
+            "Sep 11 00:00:01 host ollama[9]: time=2026-09-11T00:00:01.250+02:00 level=INFO source=server.go:1 msg=\"llama runner started in 2.25 seconds\"\n\
+             Sep 11 00:00:02 host ollama[9]: slot launch_slot_: id  0 | task 0 | processing task\n\
+             Sep 11 00:00:05 host ollama[9]: slot print_timing: id  0 | task 0 | \n\
+             Sep 11 00:00:05 host ollama[9]: prompt eval time =    1000.50 ms /   300 tokens (    3.33 ms per token,   299.85 tokens per second)\n\
+             Sep 11 00:00:05 host ollama[9]:        eval time =    2000.00 ms /    11 tokens (  181.82 ms per token,     5.50 tokens per second)\n\
+             Sep 11 00:00:05 host ollama[9]: slot      release: id  0 | task 0 | stop processing: n_past = 310, truncated = 0\n\
+             Sep 11 00:00:05 host ollama[9]: [GIN] 2026/09/11 - 00:00:05 | 200 |  5.123456s |       127.0.0.1 | POST     \"/v1/messages?beta=true\"\n\
+             Sep 11 00:00:06 host ollama[9]: [GIN] 2026/09/11 - 00:00:06 | 200 |  1.2ms |       127.0.0.1 | GET      \"/api/tags\"\n",
+        );
+        assert_eq!((log.tasks.len(), log.unreadable_lines, log.known_lines), (1, 0, 8));
+        let task = &log.tasks[0];
+        assert_eq!(
+            (task.prompt_tokens, task.cached_tokens, task.output_tokens),
+            (Some(300), Some(0), Some(11))
+        );
+        assert_eq!(
+            (task.read_ms, task.write_ms, task.total_ms),
+            (Some(1_000.5), Some(2_000.0), Some(5_123.456))
+        );
+        assert_eq!((task.endpoint.as_deref(), task.outcome), (Some("/v1/messages"), TaskOutcome::Completed));
+        let (started, ended) = (task.started.unwrap(), task.ended.unwrap());
+        assert_eq!((ended.ms_since(started), ended.uncertainty_ms()), (Some(3_000), 1_000));
+        assert_eq!(log.loads[0].load_ms, Some(2_250.0));
+    }
+
+    #[test]
+    fn the_mlx_runner_tells_what_its_cache_held() {
+        let log = parse(
+            "time=2026-08-19T19:37:11.287+02:00 level=INFO source=prefix_cache.go:124 msg=\"cache hit\" total=38086 matched=36620 cached=32767 left=5319\n\
+             [GIN] 2026/08/19 - 19:40:01 | 499 |  2m50s |  127.0.0.1 | POST     \"/api/chat\"\n\
+             time=2026-08-19T19:41:11.287+02:00 level=INFO source=prefix_cache.go:124 msg=\"cache miss\" total=24\n",
+        );
+        let task = &log.tasks[0];
+        assert_eq!(
+            (task.prompt_tokens, task.cached_tokens, task.read_tokens),
+            (Some(38_086), Some(32_767), Some(5_319))
+        );
+        assert_eq!((task.outcome, log.unreadable_lines, log.tasks.len()), (TaskOutcome::Cancelled, 1, 1));
+    }
+
+    #[test]
+    fn requests_of_older_runners_have_their_times_alone() {
+        let log = parse(
+            "[GIN] 2026/09/11 - 00:04:26 | 200 |         4m54s |       127.0.0.1 | POST     \"/api/chat\"\n[GIN-debug] x\n[GIN] 2026/09\n",
+        );
+        assert_eq!((log.tasks[0].total_ms, log.tasks[0].prompt_tokens), (Some(294_000.0), None));
+        assert_eq!((log.tasks.len(), log.unreadable_lines), (1, 1));
+    }
+}

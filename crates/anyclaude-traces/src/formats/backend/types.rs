@@ -1,0 +1,280 @@
+//! The result of parsing a server's log: the tasks that it worked on, and what it did besides.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::time::Timestamp;
+
+/// Which program wrote a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BackendFormat {
+    /// LM Studio's server.
+    LmStudio,
+    /// llama.cpp's `llama-server`.
+    LlamaServer,
+    /// Ollama.
+    Ollama,
+}
+
+/// A moment as a log tells it, with the clock that it was read from.
+///
+/// Moments of different clocks cannot be compared; those of one log become instants once
+/// it is known how far its clock is from UTC. How exact a moment is, its kind says: see
+/// [`uncertainty_ms`](Self::uncertainty_ms).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendMoment {
+    /// Microseconds since the server process started; the date is not known.
+    SinceStart {
+        /// Microseconds.
+        us: u64,
+    },
+    /// Local civil time without a zone, to the second.
+    LocalSecond {
+        /// Seconds from 1970-01-01T00:00:00 to it on the clock on the wall.
+        seconds: i64,
+    },
+    /// An instant, to the millisecond.
+    Instant(Timestamp),
+}
+
+impl BackendMoment {
+    /// How much later than said it may have been: 1000 for a stamp that counts whole
+    /// seconds, else 0.
+    #[must_use]
+    pub fn uncertainty_ms(self) -> u64 {
+        match self {
+            Self::LocalSecond { .. } => 1_000,
+            Self::SinceStart { .. } | Self::Instant(_) => 0,
+        }
+    }
+
+    /// Milliseconds on its own clock, rounded down.
+    #[must_use]
+    pub fn clock_ms(self) -> i64 {
+        match self {
+            Self::SinceStart { us } => i64::try_from(us / 1_000).unwrap_or(i64::MAX),
+            Self::LocalSecond { seconds } => seconds.saturating_mul(1_000),
+            Self::Instant(instant) => instant.unix_ms(),
+        }
+    }
+
+    /// Milliseconds from `earlier` to this one; `None` where their clocks differ.
+    #[must_use]
+    pub fn ms_since(self, earlier: Self) -> Option<i64> {
+        let same = std::mem::discriminant(&self) == std::mem::discriminant(&earlier);
+        same.then(|| self.clock_ms().saturating_sub(earlier.clock_ms()))
+    }
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskOutcome {
+    /// The log has its end.
+    Completed,
+    /// The client went away, or the task was stopped for another reason.
+    Cancelled,
+    /// The server answered with an error.
+    Failed,
+    /// The log has no end of it.
+    #[default]
+    Unfinished,
+}
+
+/// How the server chose the slot of a task.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum SlotSelection {
+    /// The slot that had been idle for longest (LRU), as none held enough of the prompt.
+    LeastRecentlyUsed {
+        /// Whether the slot had served a task before, whose prompt gave way.
+        was_used: Option<bool>,
+    },
+    /// The slot whose prompt has the longest common prefix (LCP) with the task's.
+    Similarity {
+        /// The share of the task's prompt that the slot held.
+        similarity: f64,
+        /// The share of the slot's prompt that was kept.
+        kept: Option<f64>,
+    },
+}
+
+/// A request body that a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoggedBody {
+    /// All of it, at this place of the file.
+    Whole {
+        /// Bytes before its first `{`.
+        from: u64,
+        /// How many bytes it is long, white space included.
+        bytes: u64,
+    },
+    /// A part of it: the log shortened its strings, or ended.
+    Cut,
+    /// The server hid it.
+    Hidden,
+    /// Text that is no JSON.
+    NotJson,
+}
+
+/// One request as its server worked on it. Unknown is `None`, never 0.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct BackendTask {
+    /// Which of [`BackendLog::processes`] worked on it.
+    pub process: usize,
+    /// The number that the engine gave it.
+    pub task: Option<u64>,
+    /// The slot that it ran in.
+    pub slot: Option<u64>,
+    /// How that slot was chosen.
+    pub selection: Option<SlotSelection>,
+    /// When the server had received it.
+    pub received: Option<BackendMoment>,
+    /// When the engine began to work on it.
+    pub started: Option<BackendMoment>,
+    /// When its prompt was read and the first token generated.
+    pub first_token: Option<BackendMoment>,
+    /// When the engine (with [`total_ms`](Self::total_ms): the server) was done with it.
+    pub ended: Option<BackendMoment>,
+    /// From receiving it to its end, as the server measured it.
+    pub total_ms: Option<f64>,
+    /// From receiving it to the first token, as the server measured it.
+    pub ttft_ms: Option<f64>,
+    /// Tokens of the whole prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the prompt that came from the cache.
+    pub cached_tokens: Option<u64>,
+    /// Tokens of the prompt that were evaluated.
+    pub read_tokens: Option<u64>,
+    /// Tokens generated, reasoning included.
+    pub output_tokens: Option<u64>,
+    /// Tokens generated that were reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// How long the engine evaluated the prompt.
+    pub read_ms: Option<f64>,
+    /// How long the engine generated.
+    pub write_ms: Option<f64>,
+    /// Whether the engine dropped part of the prompt because its context was full.
+    pub truncated: Option<bool>,
+    /// How it ended.
+    pub outcome: TaskOutcome,
+    /// Why the model stopped, in the server's words.
+    pub stop_reason: Option<Box<str>>,
+    /// The server's words for what went wrong, at most 500 bytes.
+    pub error: Option<Box<str>>,
+    /// The model that ran.
+    pub model: Option<Arc<str>>,
+    /// The model that the request asked for.
+    pub requested_model: Option<Arc<str>>,
+    /// The URL's path without its query.
+    pub endpoint: Option<Arc<str>>,
+    /// Whether the answer was streamed.
+    pub stream: Option<bool>,
+    /// Messages in the request.
+    pub message_count: Option<u64>,
+    /// The request body, where the log has one.
+    pub body: Option<LoggedBody>,
+}
+
+impl BackendTask {
+    /// The counts by which it is recognised: prompt tokens and output tokens.
+    #[must_use]
+    pub fn counts(&self) -> Option<(u64, u64)> {
+        Some((self.prompt_tokens?, self.output_tokens?))
+    }
+}
+
+/// The model was loaded.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct BackendLoad {
+    /// Which of [`BackendLog::processes`] loaded it.
+    pub process: usize,
+    /// When it began.
+    pub started: Option<BackendMoment>,
+    /// When it was done.
+    pub ended: Option<BackendMoment>,
+    /// How long it took.
+    pub load_ms: Option<f64>,
+    /// The model: its name or its file, as written.
+    pub model: Option<Arc<str>>,
+}
+
+/// The server cut a prompt that was longer than its context, and told nobody but its log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackendTruncation {
+    /// When.
+    pub at: Option<BackendMoment>,
+    /// The context, in tokens.
+    pub limit: Option<u64>,
+    /// Tokens of the whole prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens that were left of it.
+    pub kept_tokens: Option<u64>,
+}
+
+/// One server process, as far as one file records it. Those without a known beginning, and
+/// servers that keep one process for all models, have one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackendProcess {
+    /// How many requests it works on at once.
+    pub slots: Option<u64>,
+    /// The context of one slot, in tokens.
+    pub context_tokens: Option<u64>,
+    /// How much main memory may hold prompts that have left their slots; 0 where that is
+    /// switched off.
+    pub ram_cache_bytes: Option<u64>,
+    /// The model: its name or its file, as written.
+    pub model: Option<Arc<str>>,
+}
+
+/// What one file holds.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BackendLog {
+    /// Which program wrote it.
+    pub format: BackendFormat,
+    /// The processes, in the order in which they begin in the file.
+    pub processes: Vec<BackendProcess>,
+    /// The tasks, in the order of their ends; those without an end come last, in the order
+    /// of their starts.
+    pub tasks: Vec<BackendTask>,
+    /// Loads, in the order of the file.
+    pub loads: Vec<BackendLoad>,
+    /// Prompts that were cut, in the order of the file.
+    pub truncations: Vec<BackendTruncation>,
+    /// Bytes fed.
+    pub bytes: u64,
+    /// Lines seen, the last one even without a line ending.
+    pub lines: u64,
+    /// Lines that this format has (of any content). A file without any is another's.
+    pub known_lines: u64,
+    /// Lines that should hold a fact and cannot be read (cut, garbled).
+    pub unreadable_lines: u64,
+}
+
+impl BackendLog {
+    /// What is known before the first line.
+    #[must_use]
+    pub fn new(format: BackendFormat) -> Self {
+        Self {
+            format,
+            processes: Vec::new(),
+            tasks: Vec::new(),
+            loads: Vec::new(),
+            truncations: Vec::new(),
+            bytes: 0,
+            lines: 0,
+            known_lines: 0,
+            unreadable_lines: 0,
+        }
+    }
+}

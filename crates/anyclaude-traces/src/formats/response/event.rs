@@ -1,0 +1,77 @@
+//! One event of a stream.
+
+use super::reply::{Reply, is_tool_call, owned};
+use crate::formats::json::cursor::Cursor;
+use crate::formats::json::fault::{ParseResult, Walk};
+
+/// What an event adds to an answer.
+#[derive(Debug, Default)]
+pub(super) struct Event {
+    /// Whether it is an event of an API that is read.
+    pub(super) is_known: bool,
+    /// Whether an answer begins with it: what came before was of another.
+    pub(super) begins: bool,
+    pub(super) ends: bool,
+    /// Tool calls that begin in it.
+    pub(super) calls: u64,
+    /// Tool calls of the whole answer, where it tells.
+    pub(super) calls_in_all: u64,
+    pub(super) reply: Reply,
+}
+
+impl Event {
+    /// Reads the object that the cursor stands before.
+    pub(super) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
+        let (mut kind, mut message, mut delta) = (None, Reply::default(), Reply::default());
+        let (mut chunk, mut has_choices, mut response) = (Reply::default(), false, Reply::default());
+        let (mut block_calls, mut item_calls) = (false, false);
+        let mut walk = Walk::default();
+        while let Some(key) = cursor.next_member(&mut walk)? {
+            match key.as_ref() {
+                "type" => kind = owned(cursor)?,
+                "message" => message = Reply::read_or_skip(cursor)?,
+                "delta" => delta = Reply::read_or_skip(cursor)?,
+                "response" => response = Reply::read_or_skip(cursor)?,
+                "content_block" => block_calls = is_tool_call(cursor)?,
+                "item" => item_calls = is_tool_call(cursor)?,
+                "usage" | "model" | "error" => chunk.member(cursor, &key)?,
+                "choices" => {
+                    has_choices = true;
+                    chunk.member(cursor, &key)?;
+                }
+                _ => cursor.skip()?,
+            }
+        }
+        let usage = std::mem::take(&mut chunk.usage);
+        let mut event = Self { is_known: kind.is_some(), ..Self::default() };
+        match kind.as_deref() {
+            None if has_choices || chunk.error.is_some() => {
+                event.is_known = true;
+                event.ends = chunk.stop_reason.is_some();
+                event.calls = std::mem::take(&mut chunk.tool_calls);
+                event.reply = Reply { usage, ..chunk };
+            }
+            Some("message_start") => {
+                event.reply = Reply { usage: message.usage, model: message.model, ..Reply::default() };
+            }
+            Some("message_delta") => {
+                event.reply = Reply { usage, stop_reason: delta.stop_reason, ..Reply::default() };
+            }
+            Some("message_stop") => event.ends = true,
+            Some("content_block_start") => event.calls = u64::from(block_calls),
+            Some("error") => event.reply.error = chunk.error,
+            Some("response.created") => {
+                event.begins = true;
+                event.reply.model = response.model;
+            }
+            Some("response.output_item.done") => event.calls = u64::from(item_calls),
+            Some("response.completed" | "response.incomplete" | "response.failed") => {
+                event.ends = true;
+                event.calls_in_all = std::mem::take(&mut response.tool_calls);
+                event.reply = response;
+            }
+            _ => {}
+        }
+        Ok(event)
+    }
+}
