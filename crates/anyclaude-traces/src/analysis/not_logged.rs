@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use serde::{Serialize, Serializer};
 
 /// How to have everything logged next time: a setting of anyclaude's.
-const RECORD: &str = "record with ANYCLAUDE_DEBUG=2 anyclaude";
+pub(super) const RECORD: &str = "record with ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// What was not logged. Serialised as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,6 +31,7 @@ use crate::formats::body::ElementPath;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::Scope;
+use crate::model::stats::float;
 use crate::model::time::Timestamp;
 use crate::model::timing::CachedSource;
 pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View, element_text};
@@ -213,7 +214,7 @@ impl Totals {
     fn add(&mut self, prompt_bytes: u64, reusable_bytes: u64) {
         self.prompt_bytes += prompt_bytes;
         self.reusable_bytes += reusable_bytes;
-        let ratio = row::float(self.reusable_bytes) / row::float(self.prompt_bytes);
+        let ratio = float(self.reusable_bytes) / float(self.prompt_bytes);
         self.ratio = (self.prompt_bytes > 0).then_some(ratio);
     }
 

@@ -2,11 +2,12 @@
 
 use super::cache_breaks::{self, Counted};
 use super::opening::Openings;
-use super::row::{Row, TokensPerByte, float, prompt_tokens, rounded};
+use super::row::{Row, TokensPerByte, prompt_tokens, rounded};
 use super::{Break, PrefixInput, PrefixReport, PrefixRequest, Totals};
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
+use crate::model::stats::float;
 use crate::prompt_cache::Simulation;
 
 /// What a simulated cache could reuse of these requests, which passed through it.

@@ -10,13 +10,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Side;
 use crate::analysis::explain::{Direct, Doubt};
+use crate::analysis::not_logged::RECORD;
 use crate::model::measure::{Measure, Unit, Value};
 use crate::model::request::Request;
 use crate::model::stats::Stats;
 use crate::model::timing::Outcome;
-
-/// How to have everything logged next time: a setting of anyclaude's.
-const RECORD: &str = "record with ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// How to have it measured.
 const MEASURE: &str = "load the model and send a recorded request straight to the server";
