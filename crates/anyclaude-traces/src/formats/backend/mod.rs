@@ -6,11 +6,13 @@
 //! [`recording`](crate::recording) joins the tasks found here with requests by their token
 //! counts.
 
-mod llama;
+pub(crate) mod llama;
+pub(crate) mod lmstudio;
 mod ollama;
 mod types;
 
 pub use llama::LlamaServerParser;
+pub use lmstudio::LmStudioParser;
 pub use ollama::OllamaParser;
 pub use types::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, BackendTruncation,
