@@ -64,10 +64,10 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
 /// Tokens of thinking, as far as anything tells of them, and all tokens of the answer.
 fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
     let output = entry.timing()?.believed_output_tokens().filter(|tokens| *tokens > 0)?;
-    let facts = entry.request.log_facts.as_ref();
+    let facts = entry.request.log_facts();
     let counted = facts.and_then(|facts| facts.reasoning_tokens).filter(|tokens| *tokens > 0);
     let streamed = || facts.and_then(|facts| streamed(facts, output));
-    let thinking = counted.max(entry.request.speed_sample.hidden_tokens).or_else(streamed).unwrap_or(0);
+    let thinking = counted.max(entry.request.speed_sample().hidden_tokens).or_else(streamed).unwrap_or(0);
     Some((thinking.min(output), output))
 }
 

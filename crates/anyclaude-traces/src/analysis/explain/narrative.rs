@@ -307,13 +307,12 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
         missing.push(Missing::OutputTokens { side: name(), unknown, of });
     }
     if of > 0 && count(&|timing| timing.stall_ms.is_none()) == of {
-        let has_chunks =
-            |one: &One<'_>| one.request.process.as_ref()?.level.map(|level| level >= LOGS_CHUNKS);
+        let has_chunks = |one: &One<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
         let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
         let side = name();
         missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });
     }
-    let is_overlapping = |one: &&One<'_>| one.request.concurrency.is_some_and(|with| with.overlapped);
+    let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
     let overlapping = side.iter().filter(is_overlapping).count() as u64;
     if overlapping > 0 {
         missing.push(Missing::WaitBeforeTheProxy { side: name(), overlapping, of });
