@@ -13,6 +13,8 @@ use crate::model::timing::{CachedSource, Timing, TokenSource};
 
 /// Contributions below this share are not worth a sentence.
 const LEAST_SHARE: f64 = 0.05;
+/// From this debug level on the chunks of answers are logged.
+const LOGS_CHUNKS: u8 = 2;
 
 /// Everything that facts are made of. Left comes first in each pair.
 pub(super) struct Narrative<'a> {
@@ -193,11 +195,6 @@ impl Narrative<'_> {
         Some(format!("{first}{} / {second}{}", more(left.len()), more(right.len())))
     }
 
-    /// Whether any request was recorded by a proxy. Other recorders tell of none.
-    fn went_through_a_proxy(&self) -> bool {
-        self.requests().into_iter().flatten().any(|one| one.request.source == Source::Anyclaude)
-    }
-
     pub(super) fn missing(&self) -> Vec<Missing> {
         let mut missing = Vec::new();
         for (name, completed) in self.names.into_iter().zip(self.comparison.completed) {
@@ -214,7 +211,7 @@ impl Narrative<'_> {
             return missing;
         }
         let (known, of) = self.comparison.proxy_known;
-        if !self.comparison.with_proxy && self.went_through_a_proxy() {
+        if !self.comparison.with_proxy {
             missing.push(Missing::ProxyTime { known: known as u64, of: of as u64 });
         }
         for (name, side) in self.names.into_iter().zip(self.requests()) {
@@ -311,9 +308,12 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
         missing.push(Missing::OutputTokens { side: name(), unknown, of });
     }
     // Where no log of anyclaude could tell, there is nothing to be done about it.
-    let are_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
-    if of > 0 && are_logged && count(&|timing| timing.stall_ms.is_none()) == of {
-        missing.push(Missing::Stalls { side: name() });
+    let is_recorded = side.iter().any(|one| one.request.source == Source::Anyclaude);
+    if of > 0 && is_recorded && count(&|timing| timing.stall_ms.is_none()) == of {
+        let has_chunks = |one: &One<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
+        let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
+        let side = name();
+        missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });
     }
     let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
     let overlapping = side.iter().filter(is_overlapping).count() as u64;
