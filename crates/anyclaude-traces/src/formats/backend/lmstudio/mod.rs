@@ -113,6 +113,11 @@ impl LmStudioParser {
         self.splitter.feed(chunk, &mut Reading { state: &mut self.state, bodies });
     }
 
+    /// How many lines so far are of this format.
+    pub(crate) fn known_lines(&self) -> u64 {
+        self.state.log.known_lines
+    }
+
     /// Ends the file and returns what it holds.
     #[must_use]
     pub fn finish(self) -> BackendLog {
