@@ -64,7 +64,7 @@ pub struct Edit {
 }
 
 /// The measures that a timing report's groups carry.
-pub const MEASURES: [Measure; 16] = [
+pub const MEASURES: [Measure; 17] = [
     Measure::SystemChars,
     Measure::ToolCount,
     Measure::MessageCount,
@@ -78,6 +78,7 @@ pub const MEASURES: [Measure; 16] = [
     Measure::WallMs,
     Measure::Keepalives,
     Measure::Events,
+    Measure::PromptTokens,
     Measure::OutputTokens,
     Measure::ReportedTokensPerSecond,
     Measure::PrefillTokensPerSecond,
