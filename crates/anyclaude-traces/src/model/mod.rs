@@ -5,6 +5,7 @@ pub mod group;
 mod identity;
 pub(crate) mod intern;
 mod log_facts;
+mod log_zone;
 pub mod measure;
 pub mod request;
 mod request_draft;
@@ -21,6 +22,7 @@ pub mod timing;
 
 pub use identity::Identity;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
+pub use log_zone::LogZone;
 pub use request_draft::RequestDraft;
 pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
