@@ -37,6 +37,7 @@ fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     filter.last = args.last;
     let label = |label: &Label| select::Label { model: label.model.clone(), input: label.input.clone() };
     filter.labels = args.labels.iter().map(label).collect();
+    filter.server_logs.clone_from(&args.server_logs);
     filter.max_file_bytes = args.max_file_size;
     Ok(filter)
 }

@@ -7,6 +7,7 @@ mod open;
 mod parallel;
 pub(crate) mod paths;
 mod progress;
+mod server_logs;
 
 use std::borrow::Borrow;
 use std::path::Path;

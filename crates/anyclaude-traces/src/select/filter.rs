@@ -37,6 +37,11 @@ pub struct Filter {
     pub last: Option<usize>,
     /// Names of models, which win over every log.
     pub labels: Vec<Label>,
+    /// Logs of the servers that ran the models: files, and folders of such.
+    pub server_logs: Vec<PathBuf>,
+    /// How far local time without a zone is ahead of UTC in these logs, in seconds; `None`:
+    /// as the requests that are found in them show.
+    pub log_utc_offset_s: Option<i64>,
     /// Larger files are skipped.
     pub max_file_bytes: u64,
 }
@@ -56,6 +61,8 @@ impl Default for Filter {
             until: None,
             last: None,
             labels: Vec::new(),
+            server_logs: Vec::new(),
+            log_utc_offset_s: None,
             max_file_bytes: Store::MAX_FILE_BYTES,
         }
     }

@@ -145,6 +145,13 @@ pub(crate) struct Filter {
     /// Taken after all other filters, by time.
     #[arg(long, value_name = "N", hide_long_help = true)]
     pub(crate) last: Option<usize>,
+    /// The log of the server that ran the models: a file or a folder (repeatable)
+    ///
+    /// The server knows what it took from its cache, how long it read and wrote, and when it
+    /// loaded the model: what is inferred without its log is measured with it. Reads the logs
+    /// of llama.cpp's llama-server and of Ollama.
+    #[arg(long = "server-log", value_name = "PATH", value_hint = ValueHint::AnyPath, hide_long_help = true)]
+    pub(crate) server_logs: Vec<PathBuf>,
     /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
     ///
     /// For logs that only say `current-model`, or that are gone. INPUT is anything that may

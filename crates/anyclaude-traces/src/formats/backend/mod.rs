@@ -6,10 +6,12 @@
 //! [`recording`](crate::recording) joins the tasks found here with requests by their token
 //! counts.
 
+mod any;
 mod llama;
 mod ollama;
 mod types;
 
+pub use any::BackendParser;
 pub use llama::LlamaServerParser;
 pub use ollama::OllamaParser;
 pub use types::{
