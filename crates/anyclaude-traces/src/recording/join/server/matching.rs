@@ -13,11 +13,11 @@ use crate::formats::backend::{BackendLog, BackendMoment, BackendTask};
 use crate::model::timing::Confidence;
 
 /// Ends of one offset lie within this, in milliseconds, …
-const SAME_OFFSET_MS: i64 = 2_000;
+const SAME_OFFSET_MS: i64 = 1_000;
 /// … but for single ones, which the client may have seen as late as this.
 const LATE_MS: i64 = 15_000;
 /// Half of the ends are this near to each other, or the log is another server's.
-const TYPICAL_GAP_MS: i64 = 750;
+const TYPICAL_GAP_MS: i64 = 150;
 /// So much longer than its request may a task have run, by the server's clock: both round.
 const LONGER_MS: f64 = 250.0;
 /// A task may seem to have begun so long before its request: stamps are taken late.
@@ -163,7 +163,9 @@ pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>) 
     // The clock that most agree on comes first.
     let mut agreed: Vec<(usize, Clock, i64)> = by_clock
         .iter_mut()
-        .filter_map(|(clock, candidates)| most_agreed(candidates).map(|(n, offset)| (n, *clock, offset)))
+        .filter_map(|(clock, candidates)| {
+            most_agreed(*clock, candidates).map(|(n, offset)| (n, *clock, offset))
+        })
         .collect();
     agreed.sort_by_key(|(n, clock, _)| (std::cmp::Reverse(*n), *clock));
     for (_, clock, offset_ms) in agreed {
@@ -176,11 +178,12 @@ pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>) 
     }
     by_order(wanted, offered, &groups, &mut used, &mut fit);
     by_place(wanted, offered, &mut used, &mut fit);
-    let with_candidate: BTreeSet<usize> = candidates.iter().map(|candidate| candidate.wanted).collect();
-    // Where most requests have a task with their counts, but at another time, it is another
-    // server's, of a client that sent the same.
-    let by_counts = with_candidate.iter().filter(|at| used.wanted.contains(at)).count();
-    if by_counts * 2 < with_candidate.len() {
+    // Where most requests have a task with their counts, but one that took another time or
+    // was at another, the log is another server's, whose client sent the same.
+    let is_offered = |(_, tasks): &&(Vec<usize>, Vec<usize>)| !tasks.is_empty();
+    let with_counts = groups.values().filter(is_offered).flat_map(|(requests, _)| requests);
+    let (found, lost): (Vec<&usize>, Vec<&usize>) = with_counts.partition(|at| used.wanted.contains(at));
+    if found.len() < lost.len() {
         return Fit::default();
     }
     fit.matched.sort_by_key(|one| one.request);
@@ -235,7 +238,8 @@ fn candidates(
 
 /// The offset that the candidates of most requests agree on, and of how many. Sorts them by
 /// their offsets.
-fn most_agreed(candidates: &mut [Candidate]) -> Option<(usize, i64)> {
+fn most_agreed(clock: Clock, candidates: &mut [Candidate]) -> Option<(usize, i64)> {
+    let width_ms = SAME_OFFSET_MS + if clock == Clock::Local { 1_000 } else { 0 };
     candidates.sort_by_key(|one| (one.offset_ms, one.wanted, one.offered));
     let mut inside: BTreeMap<usize, usize> = BTreeMap::new();
     let mut best: Option<(usize, i64, usize, usize)> = None;
@@ -243,7 +247,7 @@ fn most_agreed(candidates: &mut [Candidate]) -> Option<(usize, i64)> {
     for (last, candidate) in candidates.iter().enumerate() {
         *inside.entry(candidate.wanted).or_default() += 1;
         while let Some(left) =
-            candidates.get(first).filter(|left| candidate.offset_ms - left.offset_ms > SAME_OFFSET_MS)
+            candidates.get(first).filter(|left| candidate.offset_ms - left.offset_ms > width_ms)
         {
             if let Some(n) = inside.get_mut(&left.wanted) {
                 *n -= 1;
