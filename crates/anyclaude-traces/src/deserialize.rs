@@ -176,7 +176,10 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Members {
-            run: Arc<str>,
+            run: Option<Arc<str>>,
+            log: Option<Arc<str>>,
+            endpoint: Option<Arc<str>>,
+            requested_model: Option<Arc<str>>,
             model: Option<Arc<str>>,
             model_source: Option<ModelSource>,
             tool_count: Option<u64>,
@@ -189,6 +192,9 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
         }
         let Members {
             run,
+            log,
+            endpoint,
+            requested_model,
             model,
             model_source,
             tool_count,
@@ -199,8 +205,11 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
             confidence,
         } = Members::deserialize(deserializer)?;
         Ok(Self {
-            start: timing.start.ok_or_else(|| Error::missing_field("start"))?,
+            start: timing.start,
             run,
+            log,
+            endpoint,
+            requested_model,
             model,
             model_source,
             tool_count,
@@ -210,6 +219,8 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
             timing,
             confidence,
             log_facts: LogFacts::default(),
+            server_task: None,
+            root: None,
         })
     }
 }

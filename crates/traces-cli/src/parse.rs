@@ -150,7 +150,9 @@ pub(crate) fn parse_zone(text: &str) -> anyhow::Result<Zone> {
         return Ok(Zone::Fixed(0));
     }
     fixed_zone(text).map(Zone::Fixed).with_context(|| {
-        format!("cannot read `{text}` as a time zone: write UTC, local, or how far it is ahead, such as +02:00")
+        format!(
+            "cannot read `{text}` as a time zone: write UTC, local, or how far it is ahead, such as +02:00"
+        )
     })
 }
 

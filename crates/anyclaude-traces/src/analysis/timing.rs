@@ -9,9 +9,10 @@ use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
 use crate::model::request::{Request, Run, TracePath};
 use crate::model::scope::{KindFilter, Scope};
+use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
 use crate::model::timing::{Confidence, TtftSource};
-use crate::recording::join::{Joined, UnmatchedLogRequest};
+use crate::recording::join::{Joined, ServerLog, UnmatchedLogRequest};
 
 /// How to have everything logged next time.
 const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
@@ -33,6 +34,8 @@ pub struct TimingReport {
     pub runs: Vec<Arc<Run>>,
     /// Requests of which there is a log but no trace.
     pub unmatched_log_requests: Vec<UnmatchedLogRequest>,
+    /// The logs of servers, and what was found in them.
+    pub server_logs: Vec<ServerLog>,
     /// Requests of which there is a trace but no log.
     pub unmatched_traces: Vec<TracePath>,
     /// What the proxy made of the prompts.
@@ -114,19 +117,21 @@ pub fn timing(
     let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
     let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
     let in_time = |unmatched: &&UnmatchedLogRequest| {
-        let start = unmatched.start;
-        scope.from.is_none_or(|from| from <= start) && scope.to.is_none_or(|to| start <= to)
+        let is_after = |from: Timestamp| unmatched.start.is_none_or(|start| from <= start);
+        let is_before = |to: Timestamp| unmatched.start.is_none_or(|start| start <= to);
+        scope.from.is_none_or(is_after) && scope.to.is_none_or(is_before)
     };
     let unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
     let is_used = |run: &&Arc<Run>| {
         requests.iter().any(|request| request.run.as_ref() == Some(&run.id))
-            || unmatched.iter().any(|unmatched| unmatched.run == run.id)
+            || unmatched.iter().any(|unmatched| unmatched.run.as_ref() == Some(&run.id))
     };
     TimingReport {
         scope,
         groups_kind,
         groups,
         runs: joined.runs.iter().filter(is_used).cloned().collect(),
+        server_logs: joined.server_logs.clone(),
         unmatched_traces: requests
             .iter()
             .filter(|request| is_unmatched(request))
@@ -210,7 +215,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
             "{} to Anthropic in mode claude, which logs no times but the total".to_owned(),
         ),
         (
-            unmatched.len(),
+            unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count(),
             "{} in the log without a trace: two in one millisecond overwrite each other, or tracing was off"
                 .to_owned(),
         ),

@@ -47,8 +47,15 @@ fn of_model(requests: &[&Request]) -> Speeds {
         n_read: read.n,
         n_write: write.n,
         spread: read.ms_per_token().and_then(|all| spread(&reads, all)),
-        source: (read.n > 0 || write.n > 0).then_some(SpeedSource::Requests),
+        source: (read.n > 0 || write.n > 0).then(|| source(requests)),
     }
+}
+
+/// Whose times these are: the server's, where its log has any of them.
+fn source(requests: &[&Request]) -> SpeedSource {
+    let samples = requests.iter().map(|request| request.speed_sample);
+    let is_measured = samples.filter(|sample| sample.reads || sample.writes).any(|sample| sample.is_measured);
+    if is_measured { SpeedSource::ServerLog } else { SpeedSource::Requests }
 }
 
 /// How far half of the requests are from the speed of all, at most.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, PromptOverhead, Timing};
-use crate::model::{LogFacts, Response, Sizes, SpeedSample, ToolSize};
+use crate::model::{LogFacts, Response, ServerJoin, ServerTask, Sizes, SpeedSample, ToolSize};
 
 /// One request, from one trace file or, in mode `claude`, from two.
 ///
@@ -61,6 +61,8 @@ pub struct Request {
     pub timing: Option<Box<Timing>>,
     /// How the times were found.
     pub join: Option<Box<Join>>,
+    /// How it was found in the log of the server that ran the model.
+    pub server_join: Option<Box<ServerJoin>>,
     /// What the recorded response says.
     pub response: Option<Box<Response>>,
     /// Its tools, in the order of the file.
@@ -75,6 +77,9 @@ pub struct Request {
     /// Further facts from the log: stalls, cached tokens, the proxy's edits.
     #[serde(skip)]
     pub log_facts: Option<Box<LogFacts>>,
+    /// What the server's own log tells of it.
+    #[serde(skip)]
+    pub server_task: Option<Box<ServerTask>>,
     /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).
     #[serde(skip)]
     pub speed_sample: SpeedSample,

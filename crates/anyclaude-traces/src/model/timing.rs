@@ -155,6 +155,9 @@ pub struct Timing {
     pub needed_tokens: Option<u64>,
     /// `read_tokens − needed_tokens`: read again although an earlier turn had it.
     pub again_tokens: Option<i64>,
+    /// How coarse the recording's stamps are: times may be off by as much. `None` where
+    /// they are exact to the millisecond, or nearly.
+    pub uncertainty_ms: Option<u64>,
 }
 
 impl Timing {

@@ -6,108 +6,67 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Days, NaiveDate};
 use walkdir::WalkDir;
 
+use super::Store;
 use super::logs::{LogFile, read_chunks, written};
 use super::open::check_regular;
-use super::parallel::{Order, for_each_parallel};
-use super::{Store, paths};
+use super::paths;
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
-use crate::formats::backend::lmstudio::{BodySink, LmStudioParser};
-use crate::formats::backend::{BackendLog, LlamaServerParser, OllamaParser};
-use crate::formats::body::{Body, Visit};
+use crate::formats::backend::{BackendLog, BackendParser};
 use crate::model::time::Timestamp;
 
-/// So much of a log shows which program wrote it, where it shows at all.
-const TELLING_BYTES: u64 = 1 << 20;
+/// What is no log of a server, in words.
+const NO_LOG: &str = "no log of a server: it has no line of llama-server's, Ollama's or LM Studio's log";
+/// How the names of logs end.
+const ENDINGS: [&str; 4] = ["log", "txt", "jsonl", "ndjson"];
 /// Where LM Studio writes its logs, below the user's home: now, and formerly.
 const LM_STUDIO_FOLDERS: [&str; 2] = [".lmstudio/server-logs", ".cache/lm-studio/server-logs"];
 /// Names of logs are local days, and a log may go on behind midnight.
 const SLACK_DAYS: u64 = 2;
-/// Endings of files that may be a server's log.
-const ENDINGS: [&str; 5] = ["log", "txt", "ndjson", "jsonl", "json"];
-
-/// The log of a server, with the bodies that it holds.
-#[derive(Debug)]
-pub(crate) struct ServerLogFile<V> {
-    pub(crate) file: LogFile<BackendLog>,
-    /// What was found of the n-th request line's body, and what its visitor saw, in the
-    /// order of the file.
-    pub(crate) bodies: Vec<(u32, Body, V)>,
-}
 
 impl Store {
-    /// Reads the log of a server: LM Studio's, llama-server's or Ollama's, as its lines tell.
+    /// Reads the log of a server: LM Studio, llama.cpp's `llama-server`, or Ollama.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, or no line of it is of a log of these.
+    /// When the file cannot be read, or is no log of a server.
     pub fn server_log(&self, path: &Path) -> Result<LogFile<BackendLog>, Error> {
-        self.server_log_with(path, || ()).map(|read| read.file)
-    }
-
-    /// The same; each body that it holds is seen by a visitor of its own.
-    pub(crate) fn server_log_with<V: Visit>(
-        &self,
-        path: &Path,
-        visitor: impl Fn() -> V,
-    ) -> Result<ServerLogFile<V>, Error> {
-        let mut parsers = Parsers::new();
-        let mut bodies = Bodies { current: visitor(), visitor, found: Vec::new() };
+        let mut parser = BackendParser::new();
         let content = check_regular(path)
-            .and_then(|()| read_chunks(path, &self.progress, |chunk| parsers.feed(chunk, &mut bodies)))
-            .and_then(|()| parsers.finish(&mut bodies).ok_or_else(no_server_log))
+            .and_then(|()| read_chunks(path, &self.progress, |chunk| parser.feed(chunk)))
+            .and_then(|()| parser.finish().ok_or_else(no_log))
             .map_err(|kind| Error::new(path, kind))?;
-        Ok(ServerLogFile { file: LogFile { path: path.to_owned(), content }, bodies: bodies.found })
+        Ok(LogFile { path: path.to_owned(), content })
     }
 
-    /// Reads servers' logs on all threads, in this order. Those that cannot be read are
-    /// returned beside them.
-    pub(crate) fn server_logs_with<V: Visit + Send>(
-        &self,
-        paths: Vec<PathBuf>,
-        visitor: impl Fn() -> V + Sync,
-    ) -> (Vec<ServerLogFile<V>>, Vec<Error>) {
-        let (mut logs, mut errors) = (Vec::new(), Vec::new());
-        self.progress.expect_files(paths.len());
-        for_each_parallel(
-            self.threads,
-            Order::OfItems,
-            |feed| paths.into_iter().for_each(feed),
-            || (),
-            |(), path: &PathBuf| {
-                let read = self.server_log_with(path, &visitor);
-                self.progress.count_file();
-                read
-            },
-            |_, read| match read {
-                Ok(log) => logs.push(log),
-                Err(error) => errors.push(error),
-            },
-        );
-        (logs, errors)
-    }
-
-    /// The logs that a path names: itself, or of a folder all files below it that may be
-    /// one, in the order of their names and of the numbers at their ends.
-    ///
-    /// # Errors
-    ///
-    /// When there is nothing of this name, or the folder cannot be read.
-    pub(crate) fn find_server_logs(&self, path: &Path) -> Result<Vec<PathBuf>, Error> {
-        if !paths::is_folder(path) {
-            check_regular(path).map_err(|kind| Error::new(path, kind))?;
-            return Ok(vec![path.to_owned()]);
-        }
-        let mut found = Vec::new();
-        for entry in WalkDir::new(path) {
-            let entry = entry.map_err(|error| Error::new(path, std::io::Error::from(error)))?;
-            let ending = entry.path().extension().and_then(|ending| ending.to_str());
-            let is_log = ending.is_some_and(|ending| ENDINGS.contains(&ending));
-            if is_log && entry.path().is_file() {
-                found.push(entry.into_path());
+    /// Reads the logs of servers at these paths: a file itself, and of a folder every log
+    /// below it, by name. What cannot be used is returned beside them; in a folder, a file
+    /// that is no log of a server is passed over.
+    #[must_use]
+    pub fn server_logs(&self, named: &[PathBuf]) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
+        let mut errors = Vec::new();
+        let mut logs = Vec::new();
+        for path in named {
+            if !paths::is_folder(path) {
+                match self.server_log(path) {
+                    Ok(log) => logs.push(log),
+                    Err(error) => errors.push(error),
+                }
+                continue;
             }
+            let found = logs_below(path, &mut errors);
+            logs.extend(
+                self.read_logs(found, &mut errors, |path| {
+                    let mut parser = BackendParser::new();
+                    read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+                })
+                .into_iter()
+                .filter_map(|log| Some(LogFile { path: log.path, content: log.content? })),
+            );
         }
-        found.sort_by_cached_key(|path| rotated(path));
-        Ok(found)
+        // Two names of one log would offer its tasks twice.
+        let mut seen = std::collections::BTreeSet::new();
+        logs.retain(|log| seen.insert(paths::canonical(&log.path).unwrap_or_else(|_| log.path.clone())));
+        (logs, errors)
     }
 
     /// The logs that LM Studio has written below this home, and that may hold lines of this
@@ -123,18 +82,13 @@ impl Store {
                     && may_hold(path, window)
             }));
         }
-        found.sort_by_cached_key(|path| rotated(path));
+        found.sort_by_cached_key(|path| by_numbers(path));
         found
     }
 }
 
-fn no_server_log() -> ErrorKind {
-    ErrorKind::Parse(ParseError::new(
-        SkipReason::NotATrace,
-        b"",
-        0,
-        "no line of it is of a server's log; those of LM Studio, llama-server and Ollama are known",
-    ))
+fn no_log() -> ErrorKind {
+    ErrorKind::Parse(ParseError::new(SkipReason::NotATrace, b"", 0, NO_LOG))
 }
 
 /// Whether a log of LM Studio can hold lines of this time, by the day in its name, and for
@@ -157,98 +111,45 @@ fn day_of(path: &Path) -> Option<NaiveDate> {
     path.file_name()?.to_str()?.get(..10)?.parse().ok()
 }
 
-/// What logs are sorted by: `a.10.log` comes after `a.9.log`.
-fn rotated(path: &Path) -> (PathBuf, String, u64, PathBuf) {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let (name, number) = match stem.rsplit_once('.').map(|(name, number)| (name, number.parse())) {
-        Some((name, Ok(number))) => (name, number),
-        _ => (&*stem, 0),
+/// The files below a folder that may be logs, in the order of their names, where a number
+/// counts as such: LM Studio's `2026-06-24.10.log` comes after `2026-06-24.9.log`.
+fn logs_below(folder: &Path, errors: &mut Vec<Error>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in WalkDir::new(folder) {
+        match entry {
+            Ok(entry) => found.push(entry.into_path()),
+            Err(error) => {
+                let path = error.path().unwrap_or(folder).to_owned();
+                let source =
+                    error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+                errors.push(Error::new(path, source));
+            }
+        }
+    }
+    let is_log = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) && path.is_file()
     };
-    (path.parent().unwrap_or(Path::new("")).to_owned(), name.to_owned(), number, path.to_owned())
+    found.retain(is_log);
+    found.sort_by_cached_key(|path| by_numbers(path));
+    found
 }
 
-/// Keeps the bodies that pass, each with what its visitor saw.
-struct Bodies<V, F> {
-    visitor: F,
-    current: V,
-    found: Vec<(u32, Body, V)>,
-}
-
-impl<V: Visit, F: Fn() -> V> BodySink for Bodies<V, F> {
-    fn visitor(&mut self, _: u32) -> &mut dyn Visit {
-        self.current = (self.visitor)();
-        &mut self.current
-    }
-
-    fn body(&mut self, request: u32, body: Body) {
-        let seen = std::mem::replace(&mut self.current, (self.visitor)());
-        self.found.push((request, body, seen));
-    }
-}
-
-/// The parsers of all formats, until the log has shown which it is.
-#[derive(Default)]
-struct Parsers {
-    fed: u64,
-    lm_studio: Option<LmStudioParser>,
-    llama_server: Option<LlamaServerParser>,
-    ollama: Option<OllamaParser>,
-}
-
-impl Parsers {
-    fn new() -> Self {
-        Self {
-            fed: 0,
-            lm_studio: Some(LmStudioParser::new()),
-            llama_server: Some(LlamaServerParser::new()),
-            ollama: Some(OllamaParser::new()),
+/// A name in its parts: digits as numbers, the rest as text.
+fn by_numbers(path: &Path) -> Vec<(u64, String)> {
+    let name = path.to_string_lossy();
+    let mut parts: Vec<(u64, String)> = vec![(0, String::new())];
+    for letter in name.chars() {
+        if let Some((number, text)) = parts.last_mut() {
+            match letter.to_digit(10) {
+                Some(digit) if text.is_empty() => {
+                    *number = number.saturating_mul(10).saturating_add(digit.into())
+                }
+                Some(digit) => parts.push((digit.into(), String::new())),
+                None => text.push(letter),
+            }
         }
     }
-
-    fn feed(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
-        self.fed += chunk.len() as u64;
-        if let Some(parser) = &mut self.lm_studio {
-            parser.feed_to(chunk, bodies);
-        }
-        if let Some(parser) = &mut self.llama_server {
-            parser.feed(chunk);
-        }
-        if let Some(parser) = &mut self.ollama {
-            parser.feed(chunk);
-        }
-        if self.fed >= TELLING_BYTES {
-            self.decide();
-        }
-    }
-
-    /// Keeps the parser whose format it is. LM Studio's log has lines of llama-server in it,
-    /// many to one of its own, and every line of llama-server's is one of Ollama's.
-    fn decide(&mut self) {
-        const MOST_TO_ONE: u64 = 100;
-        let known = |lines: Option<u64>| lines.unwrap_or(0);
-        let lm_studio = known(self.lm_studio.as_ref().map(LmStudioParser::known_lines));
-        let llama_server = known(self.llama_server.as_ref().map(LlamaServerParser::known_lines));
-        let ollama = known(self.ollama.as_ref().map(OllamaParser::known_lines));
-        if lm_studio > 0 && lm_studio.saturating_mul(MOST_TO_ONE) >= llama_server.max(ollama) {
-            (self.llama_server, self.ollama) = (None, None);
-        } else if ollama > llama_server {
-            (self.lm_studio, self.llama_server) = (None, None);
-        } else if llama_server > 0 {
-            (self.lm_studio, self.ollama) = (None, None);
-        }
-    }
-
-    /// What the log holds; `None` where no line is of a format that is known.
-    fn finish(mut self, bodies: &mut dyn BodySink) -> Option<BackendLog> {
-        self.decide();
-        match self {
-            Self { lm_studio: Some(_), llama_server: Some(_), .. } => None,
-            Self { lm_studio: Some(parser), .. } => Some(parser.finish_to(bodies)),
-            Self { llama_server: Some(parser), .. } => Some(parser.finish()),
-            Self { ollama: Some(parser), .. } => Some(parser.finish()),
-            _ => None,
-        }
-    }
+    parts
 }
 
 #[cfg(test)]
@@ -312,8 +213,19 @@ mod tests {
         let found = Store::lm_studio_logs(home.path(), &window);
         let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["2026-06-25.1.log", "2026-06-24.9.log", "2026-06-24.10.log"]);
-        let all = Store::default().find_server_logs(home.path()).unwrap();
+        let all = Store::default().server_logs(&[home.path().to_owned()]).0;
         assert_eq!(all.len(), 4);
         assert_eq!(Store::lm_studio_logs(&home.path().join("nobody"), &window), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn numbers_in_names_are_numbers() {
+        let mut names =
+            ["a/2026-06-24.10.log", "a/2026-06-24.9.log", "a/2026-06-3.1.log", "a/b.log"].map(PathBuf::from);
+        names.sort_by_cached_key(|path| by_numbers(path));
+        assert_eq!(
+            names.map(|path| path.display().to_string()),
+            ["a/2026-06-3.1.log", "a/2026-06-24.9.log", "a/2026-06-24.10.log", "a/b.log"]
+        );
     }
 }

@@ -13,12 +13,14 @@ use std::path::{Path, PathBuf, is_separator};
 
 use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
+use crate::formats::backend::BackendLog;
 use crate::formats::body::Visit;
 use crate::model::intern::NameHashing;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::read::{LogFile, Order, Store, TraceFile};
 use crate::recording::assemble::RequestBuilder;
+use crate::recording::join::server::{OfRoot, join_server_logs};
 use crate::recording::join::{Joined, join};
 
 /// The requests of some folders and files, before anything is selected of them.
@@ -77,6 +79,27 @@ impl RequestSet {
             builder.add(file);
         });
         Self { requests: builder.requests(), skipped, joined: Joined::default() }
+    }
+
+    /// Adds what servers' logs tell to the requests within `window`, root by root; see
+    /// [`ServerLog`](join::ServerLog). `utc_offset_s` is how far the logs' local time is
+    /// ahead of UTC, where that is known; else the joins show it.
+    pub fn join_server_logs(
+        &mut self,
+        store: &Store,
+        window: RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        utc_offset_s: Option<i64>,
+    ) {
+        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        let in_time = |request: &&mut Request| request.timestamp.is_some_and(|stamp| window.contains(&stamp));
+        for request in self.requests.iter_mut().filter(in_time) {
+            by_root.entry(store.root_of(request.path.as_ref())).or_default().push(request);
+        }
+        let mut roots: Vec<OfRoot<'_, '_>> =
+            by_root.iter_mut().map(|(root, requests)| OfRoot { root: root.clone(), requests }).collect();
+        let (server_logs, unmatched) = join_server_logs(&mut roots, logs, utc_offset_s);
+        self.joined.extend(Joined { server_logs, unmatched, ..Joined::default() });
     }
 
     /// Reads the logs beside the traces, and adds their models and times to the requests

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::model::LogZone;
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
-use crate::model::LogZone;
 use crate::read::Store;
 
 /// Which requests are asked for. The default asks for everything of the roots, which are

@@ -12,7 +12,9 @@ use super::pool::{Pool, newest};
 use super::selection::{Selection, WARM_UP_MS};
 use super::selector::{Field, Selector, resolve};
 use crate::cost;
+use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
+use crate::formats::backend::BackendLog;
 use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::time::Timestamp;
@@ -42,6 +44,8 @@ pub struct Reader {
     pub(super) kind: KindFilter,
     /// Further logs, which the user names.
     captures: Vec<LogFile<ParsedLog>>,
+    /// The logs of servers, and what of them could not be used.
+    server_logs: (Vec<LogFile<BackendLog>>, Vec<Error>),
     /// Whether logs without traces will do.
     logs_suffice: bool,
     /// What all prompts are made of, where that is asked for.
@@ -66,8 +70,15 @@ impl Reader {
         {
             return Err(SelectError::NoRoot(missing.clone()));
         }
+        let store = Store::default().with_max_file_bytes(filter.max_file_bytes);
+        let mut server_logs = store.server_logs(&filter.server_logs);
+        let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
+        if let Some(unusable) = server_logs.1.iter().position(is_named) {
+            return Err(server_logs.1.swap_remove(unusable).into());
+        }
         Ok(Self {
-            store: Store::default().with_max_file_bytes(filter.max_file_bytes),
+            server_logs,
+            store,
             kind: filter.kind.unwrap_or(default_kind),
             captures: Vec::new(),
             logs_suffice: false,
@@ -339,7 +350,10 @@ impl Reader {
     }
 
     fn request_set(&self, paths: &[impl AsRef<Path>]) -> RequestSet {
-        let are_needed = !self.prompts_need_logs || !self.captures.is_empty() || self.have_logs(paths);
+        let are_needed = !self.prompts_need_logs
+            || !self.captures.is_empty()
+            || !self.server_logs.0.is_empty()
+            || self.have_logs(paths);
         let Some(prompts) = self.prompts.as_ref().filter(|_| are_needed) else {
             return RequestSet::read(&self.store, paths);
         };
@@ -380,7 +394,12 @@ impl Reader {
     /// says, and keeps what the filters admit.
     fn joined(&self, mut set: RequestSet, roots: &[PathBuf], span: Span) -> Result<Pool> {
         if let Some(window) = self.window(&set.requests, span) {
-            set.join_logs(&self.store, roots, window, &self.captures);
+            set.join_logs(&self.store, roots, window.clone(), &self.captures);
+            let (server_logs, unusable) = &self.server_logs;
+            if !server_logs.is_empty() {
+                set.join_server_logs(&self.store, window, server_logs, self.filter.log_zone.named_s());
+            }
+            set.skipped.extend(unusable.iter().cloned());
         }
         let RequestSet { requests, skipped, joined, .. } = set;
         let newest = newest(&requests);
@@ -413,10 +432,13 @@ impl Reader {
             by_root.insert(None, Vec::new());
         }
         let is_only_root = by_root.len() == 1;
-        for requests in by_root.values_mut() {
+        for (root, requests) in &mut by_root {
             let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
             let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
-            let is_here = |one: &mut UnmatchedLogRequest| is_only_root || runs.contains(&one.run);
+            let is_here = |one: &mut UnmatchedLogRequest| {
+                let is_of_run = one.run.as_ref().is_some_and(|run| runs.contains(run));
+                is_only_root || is_of_run || one.root.is_some() && one.root.as_deref() == root.as_deref()
+            };
             elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
             let mut fetch = |path: &_, place| element_text(&self.store, path, place);
             let mut uncounted = Vec::new();
@@ -431,7 +453,7 @@ impl Reader {
             pool.skipped.extend(unread);
             pool.joined.unmatched.extend(elsewhere);
         }
-        pool.joined.unmatched.sort_by_key(|unmatched| unmatched.start);
+        pool.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
     }
 
     /// The time of which logs are read: no more than is asked for, as logs

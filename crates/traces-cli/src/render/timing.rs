@@ -29,7 +29,7 @@ const SHOWN: [(Measure, &str); 7] = [
 pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
-    let logged = || report.unmatched_log_requests.iter().map(|unmatched| unmatched.start);
+    let logged = || report.unmatched_log_requests.iter().filter_map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     page.table(groups(report, by));

@@ -72,11 +72,6 @@ impl OllamaParser {
         self.splitter.feed(chunk, &mut self.state);
     }
 
-    /// How many lines so far are of this format.
-    pub(crate) fn known_lines(&self) -> u64 {
-        self.state.log.known_lines
-    }
-
     /// Ends the file and returns what it holds.
     #[must_use]
     pub fn finish(mut self) -> BackendLog {
