@@ -9,7 +9,6 @@ use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
 use crate::model::request::{Request, Run, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
 use crate::model::timing::{Confidence, TtftSource};
 use crate::recording::join::{Joined, ServerLog, UnmatchedLogRequest};
@@ -116,11 +115,7 @@ pub fn timing(
     let grouped: Vec<&Request> = requests.iter().filter(|request| groups_kind.admits(request.kind)).collect();
     let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
     let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
-    let in_time = |unmatched: &&UnmatchedLogRequest| {
-        let is_after = |from: Timestamp| unmatched.start.is_none_or(|start| from <= start);
-        let is_before = |to: Timestamp| unmatched.start.is_none_or(|start| start <= to);
-        scope.from.is_none_or(is_after) && scope.to.is_none_or(is_before)
-    };
+    let in_time = |unmatched: &&UnmatchedLogRequest| scope.holds(unmatched.start);
     let unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
     let is_used = |run: &&Arc<Run>| {
         requests.iter().any(|request| request.run.as_ref() == Some(&run.id))

@@ -1,5 +1,6 @@
 //! Finds and reads the logs of the servers that ran the models.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -60,13 +61,29 @@ impl Store {
                     read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
                 })
                 .into_iter()
-                .filter_map(|log| Some(LogFile { path: log.path, content: log.content? })),
+                .filter_map(of_server),
             );
         }
         // Two names of one log would offer its tasks twice.
-        let mut seen = std::collections::BTreeSet::new();
-        logs.retain(|log| seen.insert(paths::canonical(&log.path).unwrap_or_else(|_| log.path.clone())));
+        let mut seen = BTreeSet::new();
+        logs.retain(|log| seen.insert(true_path(&log.path)));
         (logs, errors)
+    }
+
+    /// Reads the logs of servers at these paths, but for those that are known.
+    pub(crate) fn other_server_logs(
+        &self,
+        paths: &[PathBuf],
+        known: &[LogFile<BackendLog>],
+    ) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
+        let known: BTreeSet<PathBuf> = known.iter().map(|log| true_path(&log.path)).collect();
+        let others = paths.iter().filter(|path| !known.contains(&true_path(path))).cloned();
+        let mut errors = Vec::new();
+        let read = self.read_logs(others.collect(), &mut errors, |path| {
+            let mut parser = BackendParser::new();
+            read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+        });
+        (read.into_iter().filter_map(of_server).collect(), errors)
     }
 
     /// The logs that LM Studio has written below this home, and that may hold lines of this
@@ -85,6 +102,14 @@ impl Store {
         found.sort_by_cached_key(|path| by_numbers(path));
         found
     }
+}
+
+fn of_server(log: LogFile<Option<BackendLog>>) -> Option<LogFile<BackendLog>> {
+    Some(LogFile { path: log.path, content: log.content? })
+}
+
+fn true_path(path: &Path) -> PathBuf {
+    paths::canonical(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn no_log() -> ErrorKind {

@@ -77,11 +77,11 @@ impl Reader {
             return Err(server_logs.1.swap_remove(unusable).into());
         }
         Ok(Self {
+            logs_suffice: !filter.server_logs.is_empty(),
             server_logs,
             store,
             kind: filter.kind.unwrap_or(default_kind),
             captures: Vec::new(),
-            logs_suffice: false,
             prompts: None,
             prompts_need_logs: false,
             cache: CacheOptions::default(),
@@ -328,7 +328,8 @@ impl Reader {
             return Err(SelectError::NothingRecorded(traces));
         }
         let pool = Pool { places: traces, ..self.joined(set, &self.filter.roots, span)? };
-        if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
+        let is_logged = !pool.joined.runs.is_empty() || !pool.joined.server_logs.is_empty();
+        if pool.seen == 0 && pool.skipped.is_empty() && !is_logged {
             return Err(SelectError::NothingRecorded(pool.places));
         }
         Ok(pool)
@@ -395,11 +396,7 @@ impl Reader {
     fn joined(&self, mut set: RequestSet, roots: &[PathBuf], span: Span) -> Result<Pool> {
         if let Some(window) = self.window(&set.requests, span) {
             set.join_logs(&self.store, roots, window.clone(), &self.captures);
-            let (server_logs, unusable) = &self.server_logs;
-            if !server_logs.is_empty() {
-                set.join_server_logs(&self.store, window, server_logs, self.filter.log_zone.named_s());
-            }
-            set.skipped.extend(unusable.iter().cloned());
+            self.join_server_logs(&mut set, window);
         }
         let RequestSet { requests, skipped, joined, .. } = set;
         let newest = newest(&requests);
@@ -412,6 +409,26 @@ impl Reader {
         self.fit_costs(&mut pool);
         self.filter(&mut pool)?;
         Ok(pool)
+    }
+
+    /// Joins requests with the servers' logs that are named, and with those of LM Studio that
+    /// are found beside them. Of these only what is a request's counts: others use the server
+    /// too.
+    fn join_server_logs(&self, set: &mut RequestSet, window: RangeInclusive<Timestamp>) {
+        let (named, unusable) = &self.server_logs;
+        set.skipped.extend(unusable.iter().cloned());
+        if !named.is_empty() {
+            set.join_server_logs(&self.store, window.clone(), named, self.filter.log_zone);
+        }
+        let Some(home) = self.filter.lm_studio_home.as_ref().filter(|_| !set.requests.is_empty()) else {
+            return;
+        };
+        let found = Store::lm_studio_logs(home, &window);
+        let (found, unusable) = self.store.other_server_logs(&found, named);
+        set.skipped.extend(unusable);
+        if !found.is_empty() {
+            set.join_found_server_logs(&self.store, window, &found, self.filter.log_zone);
+        }
     }
 
     /// Fills the parts of time of all that was read, root by root: what was recorded
@@ -549,14 +566,19 @@ impl Reader {
         if let Some(last) = self.filter.last {
             rest.extend(requests.drain(..requests.len().saturating_sub(last)));
         }
-        let logs_only = self.logs_suffice && !joined.runs.is_empty();
+        let scope = Scope::new(from, to, kind, seen as u64);
+        let logs_only = self.logs_suffice && joined.unmatched.iter().any(|one| scope.holds(one.start));
         if requests.is_empty() && skipped.is_empty() && !logs_only {
-            return Err(match seen {
-                0 => SelectError::NoTraces(places),
+            return Err(match (seen, joined.unmatched.len()) {
+                (0, 0) => SelectError::NoTraces(places),
+                (0, logged) => SelectError::NothingLogged {
+                    logged,
+                    first: joined.unmatched.iter().filter_map(|one| one.start).min(),
+                    last: joined.unmatched.iter().filter_map(|one| one.start).max(),
+                },
                 _ => SelectError::NothingLeft { seen, kinds, kind, newest },
             });
         }
-        let scope = Scope::new(from, to, kind, seen as u64);
         Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
     }
 }

@@ -17,7 +17,7 @@ use crate::formats::backend::{
 use crate::model::request::{ModelSource, Request};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
-use crate::model::{LogFacts, ServerJoin, ServerTask};
+use crate::model::{LogFacts, LogZone, ServerJoin, ServerTask};
 use crate::read::LogFile;
 
 /// Local time and UTC are so far apart, in multiples of this.
@@ -105,20 +105,20 @@ pub(crate) struct OfRoot<'r, 'q> {
     pub(crate) requests: &'r mut [&'q mut Request],
 }
 
-/// Joins the requests of some roots with servers' logs. `utc_offset_s` is how far the logs'
-/// local time is ahead of UTC, where that is known.
+/// Joins the requests of some roots with servers' logs. `zone` is that of times in the logs
+/// that name none; where it is not said, the joins show it.
 ///
 /// Every log is tried against every root; the most joins decide, then the nearest ends. What
 /// is left of both is tried again.
 pub(crate) fn join_server_logs(
     roots: &mut [OfRoot<'_, '_>],
     logs: &[LogFile<BackendLog>],
-    utc_offset_s: Option<i64>,
+    zone: LogZone,
 ) -> (Vec<ServerLog>, Vec<UnmatchedLogRequest>) {
-    let zone_ms = utc_offset_s.map(|seconds| seconds.saturating_mul(1_000));
+    let zone_ms = zone.named_s().map(|seconds| seconds.saturating_mul(1_000));
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let mut offered: Vec<Vec<Offered>> = logs.iter().map(|log| Offered::all(&log.content)).collect();
-    let mut found: Vec<FoundLog> = logs.iter().map(FoundLog::of).collect();
+    let mut found: Vec<FoundLog> = logs.iter().map(|log| FoundLog::of(log, zone)).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
     for root in 0..roots.len() {
         for log in 0..logs.len() {
@@ -149,8 +149,7 @@ pub(crate) fn join_server_logs(
             found.take(of, fit);
         }
     }
-    let mut unmatched: Vec<UnmatchedLogRequest> =
-        found.iter().flat_map(|log| log.unmatched(zone_ms)).collect();
+    let mut unmatched: Vec<UnmatchedLogRequest> = found.iter().flat_map(|log| log.unmatched()).collect();
     unmatched.sort_by_key(UnmatchedLogRequest::order);
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
 }
@@ -170,6 +169,7 @@ fn wanted(requests: &[&mut Request]) -> Vec<Wanted> {
 /// A log, with what was joined of it.
 struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
+    zone: LogZone,
     name: Arc<str>,
     offsets_ms: BTreeMap<Clock, i64>,
     /// The root that took the most of its tasks.
@@ -180,9 +180,10 @@ struct FoundLog<'l> {
 }
 
 impl<'l> FoundLog<'l> {
-    fn of(file: &'l LogFile<BackendLog>) -> Self {
+    fn of(file: &'l LogFile<BackendLog>, zone: LogZone) -> Self {
         Self {
             file,
+            zone,
             name: file.path.to_string_lossy().into(),
             offsets_ms: BTreeMap::new(),
             root: None,
@@ -218,11 +219,18 @@ impl<'l> FoundLog<'l> {
     }
 
     /// A moment in UTC, where it is known how far its clock is off.
-    fn instant(&self, moment: BackendMoment, process: usize, zone_ms: Option<i64>) -> Option<Timestamp> {
+    fn instant(&self, moment: BackendMoment, process: usize) -> Option<Timestamp> {
         let offset = self.offsets_ms.get(&Clock::of(moment, process)).copied();
         let offset = match moment {
             BackendMoment::Instant(at) => return Some(at.plus_ms(offset.unwrap_or(0))),
-            BackendMoment::LocalSecond { .. } => zone_ms.map(|zone| -zone).or(offset.map(zone_of)),
+            BackendMoment::LocalSecond { seconds } => {
+                // Joins are surer than the machine on which the log is read.
+                let ahead_s = match (self.zone.named_s(), offset) {
+                    (None, Some(offset)) => -zone_of(offset) / 1_000,
+                    _ => self.zone.offset_s(seconds)?,
+                };
+                Some(ahead_s.saturating_mul(-1_000))
+            }
             BackendMoment::SinceStart { .. } => offset,
         };
         Timestamp::from_unix_ms(moment.clock_ms().checked_add(offset?)?)
@@ -232,7 +240,7 @@ impl<'l> FoundLog<'l> {
     fn load_ms(&self, process: usize, (start, first): (Timestamp, Timestamp)) -> Option<u64> {
         let loads = self.file.content.loads.iter().filter(|load| load.process == process);
         let overlap = |load: &BackendLoad| {
-            let (began, ended) = self.load_time(load, None)?;
+            let (began, ended) = self.load_time(load)?;
             let overlap = ended.min(first).ms_since(began.max(start));
             Some(u64::try_from(overlap).unwrap_or(0))
         };
@@ -240,8 +248,8 @@ impl<'l> FoundLog<'l> {
         loads.map(overlap).sum()
     }
 
-    fn load_time(&self, load: &BackendLoad, zone_ms: Option<i64>) -> Option<(Timestamp, Timestamp)> {
-        let instant = |moment: Option<BackendMoment>| self.instant(moment?, load.process, zone_ms);
+    fn load_time(&self, load: &BackendLoad) -> Option<(Timestamp, Timestamp)> {
+        let instant = |moment: Option<BackendMoment>| self.instant(moment?, load.process);
         let took = load.load_ms.map(milliseconds).and_then(|ms| i64::try_from(ms).ok());
         match (instant(load.started), instant(load.ended)) {
             (Some(began), Some(ended)) => Some((began, ended)),
@@ -252,12 +260,12 @@ impl<'l> FoundLog<'l> {
     }
 
     /// The tasks that are none of the recorded requests.
-    fn unmatched(&self, zone_ms: Option<i64>) -> impl Iterator<Item = UnmatchedLogRequest> {
+    fn unmatched(&self) -> impl Iterator<Item = UnmatchedLogRequest> {
         let tasks = self.file.content.tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
         tasks.map(move |(_, task)| {
             let start = task.received.or(task.started);
             let mut timing = timing(task);
-            let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process, zone_ms);
+            let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
             let before_end = || {
                 let total = timing.total_ms.and_then(|ms| i64::try_from(ms).ok())?;
                 Some(instant(task.ended)?.plus_ms(-total))
@@ -271,11 +279,11 @@ impl<'l> FoundLog<'l> {
                 requested_model: task.requested_model.clone(),
                 model: task.model.clone(),
                 model_source: task.model.is_some().then_some(ModelSource::ServerLog),
-                tool_count: None,
+                tool_count: task.tool_count,
                 message_count: task.message_count,
-                max_tokens: None,
+                max_tokens: task.max_tokens,
                 stream: task.stream,
-                confidence: Confidence::Exact,
+                confidence: if task.is_ambiguous { Confidence::Ambiguous } else { Confidence::Exact },
                 log_facts: LogFacts::default(),
                 server_task: Some(facts(task, None)),
                 root: self.root.clone().map(Arc::from),
@@ -290,7 +298,7 @@ impl<'l> FoundLog<'l> {
         let utc_offset_s = self.offsets_ms.get(&Clock::Local).map(|offset| -zone_of(*offset) / 1_000);
         let load = |load: &BackendLoad| ServerLoad {
             load_ms: load.load_ms.map(milliseconds),
-            start: self.load_time(load, None).map(|(began, _)| began),
+            start: self.load_time(load).map(|(began, _)| began),
             model: load.model.clone(),
         };
         let most = |of: fn(&crate::formats::backend::BackendProcess) -> Option<u64>| {
@@ -314,7 +322,7 @@ impl<'l> FoundLog<'l> {
                 .map(|cut| ServerTruncation {
                     limit: cut.limit,
                     prompt_tokens: cut.prompt_tokens,
-                    at: cut.at.and_then(|at| self.instant(at, 0, None)),
+                    at: cut.at.and_then(|at| self.instant(at, 0)),
                 })
                 .collect(),
             evictions: log.tasks.iter().filter(|task| task.has_evicted()).count() as u64,
@@ -385,7 +393,12 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
     let (read_ms, write_ms) = (task.read_ms.map(milliseconds), task.write_ms.map(milliseconds));
     let facts = facts(task, None);
     let queue_ms = facts.queue_ms.or_else(|| task.received.is_none().then_some(0));
-    let ttft_ms = task.ttft_ms.map(milliseconds).or_else(|| Some(queue_ms? + read_ms?));
+    let until_first = || {
+        let first = task.first_token?.ms_since(start?)?;
+        u64::try_from(first).ok()
+    };
+    let measured = task.ttft_ms.map(milliseconds).or_else(|| Some(queue_ms? + read_ms?));
+    let ttft_ms = measured.or_else(until_first);
     let worked = || Some(ttft_ms? + write_ms?);
     let total_ms = task.total_ms.map(milliseconds).or_else(between).or_else(worked);
     let moments = [start, task.ended].into_iter().flatten();
@@ -409,6 +422,8 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
         write_ms,
         cached_tokens: task.cached_tokens,
         cached_source: task.cached_tokens.map(|_| CachedSource::ServerLog),
+        read_tokens: task.read_tokens,
+        reported_tokens_per_second: task.tokens_per_second,
         uncertainty_ms: moments.map(BackendMoment::uncertainty_ms).max().filter(|ms| *ms > 0),
         ..Timing::default()
     }
