@@ -1,5 +1,6 @@
 //! The types that the rest of the library shares: requests, times, measures, groups.
 
+mod bookkeeping;
 pub mod eligibility;
 pub mod group;
 mod identity;
@@ -9,6 +10,7 @@ mod log_zone;
 pub mod measure;
 pub mod request;
 mod request_draft;
+mod request_id;
 mod response;
 mod reuse;
 pub mod scope;
@@ -20,7 +22,9 @@ pub mod stats;
 pub mod time;
 mod time_breakdown;
 pub mod timing;
+mod trace_path;
 
+pub(crate) use bookkeeping::Bookkeeping;
 pub use identity::Identity;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use log_zone::LogZone;
@@ -29,6 +33,5 @@ pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
 pub use server_task::{ServerJoin, ServerTask};
 pub use side_name::SideName;
-pub use sizes::{Sizes, ToolSize};
-pub use source::{Api, Source, TimestampSource};
+pub use sizes::{Size, Sizes, ToolSize};
 pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};
