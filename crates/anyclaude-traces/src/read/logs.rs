@@ -108,7 +108,7 @@ impl Store {
         Ok(LogFile { path: path.to_owned(), content: parser.finish() })
     }
 
-    pub(super) fn read_logs<T: Send>(
+    fn read_logs<T: Send>(
         &self,
         paths: Vec<PathBuf>,
         errors: &mut Vec<Error>,

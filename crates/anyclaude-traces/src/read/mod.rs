@@ -24,6 +24,7 @@ pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 use records::{AllRecords, OneRecord};
+pub(crate) use server_logs::ServerLogFile;
 
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::trace::AnyclaudeTrace;

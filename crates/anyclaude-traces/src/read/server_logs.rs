@@ -10,9 +10,12 @@ use walkdir::WalkDir;
 use super::Store;
 use super::logs::{LogFile, read_chunks, written};
 use super::open::check_regular;
+use super::parallel::{Order, for_each_parallel};
 use super::paths;
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
+use crate::formats::backend::lmstudio::BodySink;
 use crate::formats::backend::{BackendLog, BackendParser};
+use crate::formats::body::{Body, Visit};
 use crate::model::time::Timestamp;
 
 /// What is no log of a server, in words.
@@ -24,6 +27,34 @@ const LM_STUDIO_FOLDERS: [&str; 2] = [".lmstudio/server-logs", ".cache/lm-studio
 /// Names of logs are local days, and a log may go on behind midnight.
 const SLACK_DAYS: u64 = 2;
 
+/// The log of a server, with the bodies that it holds.
+#[derive(Debug)]
+pub(crate) struct ServerLogFile<V> {
+    pub(crate) file: LogFile<BackendLog>,
+    /// The number of a request line, its body, and what its visitor saw of that, in the order
+    /// of the file.
+    pub(crate) bodies: Vec<(u32, Body, V)>,
+}
+
+/// Keeps the bodies that pass, each with what its visitor saw.
+struct Bodies<V, F> {
+    visitor: F,
+    current: V,
+    found: Vec<(u32, Body, V)>,
+}
+
+impl<V: Visit, F: Fn() -> V> BodySink for Bodies<V, F> {
+    fn visitor(&mut self, _: u32) -> &mut dyn Visit {
+        self.current = (self.visitor)();
+        &mut self.current
+    }
+
+    fn body(&mut self, request: u32, body: Body) {
+        let seen = std::mem::replace(&mut self.current, (self.visitor)());
+        self.found.push((request, body, seen));
+    }
+}
+
 impl Store {
     /// Reads the log of a server: LM Studio, llama.cpp's `llama-server`, or Ollama.
     ///
@@ -31,12 +62,21 @@ impl Store {
     ///
     /// When the file cannot be read, or is no log of a server.
     pub fn server_log(&self, path: &Path) -> Result<LogFile<BackendLog>, Error> {
+        self.server_log_with(path, || ()).map(|log| log.file)
+    }
+
+    fn server_log_with<V: Visit>(
+        &self,
+        path: &Path,
+        visitor: impl Fn() -> V,
+    ) -> Result<ServerLogFile<V>, Error> {
         let mut parser = BackendParser::new();
+        let mut bodies = Bodies { current: visitor(), visitor, found: Vec::new() };
         let content = check_regular(path)
-            .and_then(|()| read_chunks(path, &self.progress, |chunk| parser.feed(chunk)))
-            .and_then(|()| parser.finish().ok_or_else(no_log))
+            .and_then(|()| read_chunks(path, &self.progress, |chunk| parser.feed_to(chunk, &mut bodies)))
+            .and_then(|()| parser.finish_to(&mut bodies).ok_or_else(no_log))
             .map_err(|kind| Error::new(path, kind))?;
-        Ok(LogFile { path: path.to_owned(), content })
+        Ok(ServerLogFile { file: LogFile { path: path.to_owned(), content }, bodies: bodies.found })
     }
 
     /// Reads the logs of servers at these paths: a file itself, and of a folder every log
@@ -44,30 +84,58 @@ impl Store {
     /// that is no log of a server is passed over.
     #[must_use]
     pub fn server_logs(&self, named: &[PathBuf]) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
+        let (logs, errors) = self.server_logs_with(named, || ());
+        (logs.into_iter().map(|log| log.file).collect(), errors)
+    }
+
+    /// The same; each body that a log holds whole is seen by a visitor of its own.
+    pub(crate) fn server_logs_with<V: Visit + Send>(
+        &self,
+        named: &[PathBuf],
+        visitor: impl Fn() -> V + Sync,
+    ) -> (Vec<ServerLogFile<V>>, Vec<Error>) {
         let mut errors = Vec::new();
-        let mut logs = Vec::new();
+        let mut paths = Vec::new();
         for path in named {
-            if !paths::is_folder(path) {
-                match self.server_log(path) {
-                    Ok(log) => logs.push(log),
-                    Err(error) => errors.push(error),
-                }
-                continue;
+            if paths::is_folder(path) {
+                paths.extend(logs_below(path, &mut errors).into_iter().map(|path| (path, false)));
+            } else {
+                paths.push((path.clone(), true));
             }
-            let found = logs_below(path, &mut errors);
-            logs.extend(
-                self.read_logs(found, &mut errors, |path| {
-                    let mut parser = BackendParser::new();
-                    read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
-                })
-                .into_iter()
-                .filter_map(of_server),
-            );
         }
         // Two names of one log would offer its tasks twice.
         let mut seen = BTreeSet::new();
-        logs.retain(|log| seen.insert(true_path(&log.path)));
+        paths.retain(|(path, _)| seen.insert(true_path(path)));
+        let logs = self.read_server_logs(paths, visitor, &mut errors);
         (logs, errors)
+    }
+
+    /// Reads logs in this order, on all threads. What is named must be one.
+    fn read_server_logs<V: Visit + Send>(
+        &self,
+        paths: Vec<(PathBuf, bool)>,
+        visitor: impl Fn() -> V + Sync,
+        errors: &mut Vec<Error>,
+    ) -> Vec<ServerLogFile<V>> {
+        let mut logs = Vec::new();
+        self.progress.expect_files(paths.len());
+        for_each_parallel(
+            self.threads,
+            Order::OfItems,
+            |feed| paths.into_iter().for_each(feed),
+            || (),
+            |(), (path, is_named): &(PathBuf, bool)| {
+                let read = self.server_log_with(path, &visitor);
+                self.progress.count_file();
+                (read, *is_named)
+            },
+            |_, (read, is_named)| match read {
+                Ok(log) => logs.push(log),
+                Err(error) if !is_named && error.reason() == SkipReason::NotATrace => {}
+                Err(error) => errors.push(error),
+            },
+        );
+        logs
     }
 
     /// Reads the logs of servers at these paths, but for those that are known.
@@ -77,13 +145,11 @@ impl Store {
         known: &[LogFile<BackendLog>],
     ) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
         let known: BTreeSet<PathBuf> = known.iter().map(|log| true_path(&log.path)).collect();
-        let others = paths.iter().filter(|path| !known.contains(&true_path(path))).cloned();
+        let others = paths.iter().filter(|path| !known.contains(&true_path(path)));
         let mut errors = Vec::new();
-        let read = self.read_logs(others.collect(), &mut errors, |path| {
-            let mut parser = BackendParser::new();
-            read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
-        });
-        (read.into_iter().filter_map(of_server).collect(), errors)
+        let others = others.map(|path| (path.clone(), false)).collect();
+        let logs = self.read_server_logs(others, || (), &mut errors);
+        (logs.into_iter().map(|log| log.file).collect(), errors)
     }
 
     /// The logs that LM Studio has written below this home, and that may hold lines of this
@@ -102,10 +168,6 @@ impl Store {
         found.sort_by_cached_key(|path| by_numbers(path));
         found
     }
-}
-
-fn of_server(log: LogFile<Option<BackendLog>>) -> Option<LogFile<BackendLog>> {
-    Some(LogFile { path: log.path, content: log.content? })
 }
 
 fn true_path(path: &Path) -> PathBuf {

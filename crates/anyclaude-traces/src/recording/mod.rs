@@ -5,6 +5,7 @@ pub mod assemble;
 pub(crate) mod concurrency;
 mod history;
 pub mod join;
+pub(crate) mod server_log;
 mod session;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,8 +22,8 @@ use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::read::{LogFile, Order, Store, TraceFile};
 use crate::recording::assemble::RequestBuilder;
-use crate::recording::join::server::{OfRoot, join_server_logs};
-use crate::recording::join::{Joined, ServerLog, UnmatchedLogRequest, join};
+use crate::recording::join::server::{LoggedTask, OfRoot, join_server_logs};
+use crate::recording::join::{Joined, ServerLog, join};
 
 /// The requests of some folders and files, before anything is selected of them.
 /// [`Recording`](crate::Recording) goes the rest of the way.
@@ -92,8 +93,22 @@ impl RequestSet {
         logs: &[LogFile<BackendLog>],
         zone: LogZone,
     ) {
+        let unmatched = self.take_server_logs(store, window, logs, zone);
+        let unmatched = unmatched.into_iter().map(|logged| logged.found).collect();
+        self.joined.extend(Joined { unmatched, ..Joined::default() });
+    }
+
+    /// The same; returns the tasks that are none of its requests, by time.
+    pub(crate) fn take_server_logs(
+        &mut self,
+        store: &Store,
+        window: RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) -> Vec<LoggedTask> {
         let (server_logs, unmatched) = self.joined_server_logs(store, &window, logs, zone);
-        self.joined.extend(Joined { server_logs, unmatched, ..Joined::default() });
+        self.joined.extend(Joined { server_logs, ..Joined::default() });
+        unmatched
     }
 
     /// The same with logs that nobody named: what else is in them is left out.
@@ -115,7 +130,7 @@ impl RequestSet {
         window: &RangeInclusive<Timestamp>,
         logs: &[LogFile<BackendLog>],
         zone: LogZone,
-    ) -> (Vec<ServerLog>, Vec<UnmatchedLogRequest>) {
+    ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
         let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
         // What another log has told of already is not looked for.
         let is_wanted = |request: &&mut Request| {

@@ -1,6 +1,6 @@
 //! Reads requests as a filter says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,16 @@ use crate::cost;
 use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
 use crate::formats::backend::BackendLog;
+use crate::formats::record::TraceRecord;
 use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts, element_text};
-use crate::read::{LogFile, Store, paths};
+use crate::read::{LogFile, ServerLogFile, Store, TraceFile, paths};
 use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
+use crate::recording::join::server::LoggedTask;
+use crate::recording::server_log::{record_of_body, requests_of};
 use crate::tokens::{PromptTokens, count_tokens};
 
 /// How far back a sitting reaches: a day.
@@ -46,6 +49,12 @@ pub struct Reader {
     captures: Vec<LogFile<ParsedLog>>,
     /// The logs of servers, and what of them could not be used.
     server_logs: (Vec<LogFile<BackendLog>>, Vec<Error>),
+    /// The bodies that they hold.
+    logged_bodies: HashMap<TracePath, TraceRecord>,
+    /// What the prompts of these are made of, until it is asked for.
+    logged_prompts: Mutex<Vec<(TraceFile, PrefixVisitor)>>,
+    /// Whether what servers' logs tell of without a request line is a request too.
+    are_tasks_requests: bool,
     /// Whether logs without traces will do.
     logs_suffice: bool,
     /// What all prompts are made of, where that is asked for.
@@ -71,14 +80,24 @@ impl Reader {
             return Err(SelectError::NoRoot(missing.clone()));
         }
         let store = Store::default().with_max_file_bytes(filter.max_file_bytes);
-        let mut server_logs = store.server_logs(&filter.server_logs);
+        let (logs, mut unusable) = store.server_logs_with(&filter.server_logs, PrefixVisitor::default);
         let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
-        if let Some(unusable) = server_logs.1.iter().position(is_named) {
-            return Err(server_logs.1.swap_remove(unusable).into());
+        if let Some(named) = unusable.iter().position(is_named) {
+            return Err(unusable.swap_remove(named).into());
         }
+        let (mut server_logs, mut logged_prompts) = (Vec::new(), Vec::new());
+        for ServerLogFile { file, bodies } in logs {
+            let prompt = |(number, body, seen)| Some((record_of_body(&file, number, body)?, seen));
+            logged_prompts.extend(bodies.into_iter().filter_map(prompt));
+            server_logs.push(file);
+        }
+        let record = |(file, _): &(TraceFile, _)| (file.path.clone(), file.record.clone());
         Ok(Self {
             logs_suffice: !filter.server_logs.is_empty(),
-            server_logs,
+            server_logs: (server_logs, unusable),
+            logged_bodies: logged_prompts.iter().map(record).collect(),
+            logged_prompts: Mutex::new(logged_prompts),
+            are_tasks_requests: false,
             store,
             kind: filter.kind.unwrap_or(default_kind),
             captures: Vec::new(),
@@ -117,6 +136,12 @@ impl Reader {
     pub fn with_times(mut self, cache: CacheOptions) -> Self {
         self.prompts_need_logs = true;
         self.with_costs(cache)
+    }
+
+    /// Takes every task of a server's log as a request, for answers that sum up.
+    #[must_use]
+    pub fn with_tasks(self) -> Self {
+        Self { are_tasks_requests: true, ..self }
     }
 
     /// What the prompts of all that was read are made of.
@@ -161,13 +186,15 @@ impl Reader {
     pub fn select(&self, inputs: &[OsString]) -> Result<Selection> {
         let selectors = inputs.iter().map(|input| self.selector(input)).collect::<Result<Vec<_>>>()?;
         let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
-        let whole = !inputs.is_empty()
+        let mut whole = !inputs.is_empty()
             || self.filter.is_whole
             || self.filter.since.is_some()
             || self.filter.until.is_some();
         let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Span::Whole)? };
         if paths.len() < selectors.len() || selectors.is_empty() {
             let mut recorded = self.read_roots(if whole { Span::Whole } else { Span::Sitting })?;
+            // A log that is named is taken whole, as an input is.
+            whole |= recorded.is_of_logs;
             if !selectors.is_empty() {
                 let picked = self.pick_any(&recorded.requests, &selectors)?;
                 recorded.keep(picked);
@@ -267,6 +294,7 @@ impl Reader {
             skipped: std::mem::take(&mut pool.skipped),
             joined: pool.joined.clone(),
             places: pool.places.clone(),
+            is_of_logs: pool.is_of_logs,
             seen: pool.seen,
             kinds: pool.kinds.clone(),
             newest: pool.newest,
@@ -394,6 +422,7 @@ impl Reader {
     /// Joins what was read with the logs of its time, names models as the user
     /// says, and keeps what the filters admit.
     fn joined(&self, mut set: RequestSet, roots: &[PathBuf], span: Span) -> Result<Pool> {
+        let is_of_logs = set.requests.is_empty();
         if let Some(window) = self.window(&set.requests, span) {
             set.join_logs(&self.store, roots, window.clone(), &self.captures);
             self.join_server_logs(&mut set, window);
@@ -401,7 +430,7 @@ impl Reader {
         let RequestSet { requests, skipped, joined, .. } = set;
         let newest = newest(&requests);
         let seen = requests.len();
-        let mut pool = Pool { seen, newest, requests, skipped, joined, ..Pool::default() };
+        let mut pool = Pool { seen, newest, requests, skipped, joined, is_of_logs, ..Pool::default() };
         for request in &pool.requests {
             *pool.kinds.entry(request.kind).or_default() += 1;
         }
@@ -418,7 +447,12 @@ impl Reader {
         let (named, unusable) = &self.server_logs;
         set.skipped.extend(unusable.iter().cloned());
         if !named.is_empty() {
-            set.join_server_logs(&self.store, window.clone(), named, self.filter.log_zone);
+            let recorded = set.requests.len();
+            let unmatched = set.take_server_logs(&self.store, window.clone(), named, self.filter.log_zone);
+            self.take_tasks(set, unmatched);
+            if recorded == 0 {
+                return;
+            }
         }
         let Some(home) = self.filter.lm_studio_home.as_ref().filter(|_| !set.requests.is_empty()) else {
             return;
@@ -428,6 +462,26 @@ impl Reader {
         set.skipped.extend(unusable);
         if !found.is_empty() {
             set.join_found_server_logs(&self.store, window, &found, self.filter.log_zone);
+        }
+    }
+
+    /// Adds what only the servers' logs tell of: requests, and tasks without a request line.
+    fn take_tasks(&self, set: &mut RequestSet, unmatched: Vec<LoggedTask>) {
+        let logs = &self.server_logs.0;
+        let is_request = |logged: &LoggedTask| {
+            let task = logs.get(logged.log).and_then(|log| log.content.tasks.get(logged.task));
+            self.are_tasks_requests || task.is_some_and(|task| task.request.is_some())
+        };
+        let (requests, others): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_request);
+        set.requests.extend(requests_of(requests, logs, &self.logged_bodies));
+        set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
+        set.joined.unmatched.extend(others.into_iter().map(|logged| logged.found));
+        set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
+        if let Some(prompts) = &self.prompts {
+            let prompts = &mut *locked(prompts);
+            for (file, seen) in locked(&self.logged_prompts).drain(..) {
+                prompts.add(&file, seen);
+            }
         }
     }
 
@@ -561,7 +615,7 @@ impl Reader {
         };
         let mut pool = pool;
         pool.keep_within(from, to);
-        let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined } = pool;
+        let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined, .. } = pool;
         let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
             rest.extend(requests.drain(..requests.len().saturating_sub(last)));

@@ -99,6 +99,17 @@ pub struct ServerTruncation {
     pub at: Option<Timestamp>,
 }
 
+/// A task of a log that is none of the recorded requests.
+#[derive(Debug)]
+pub(crate) struct LoggedTask {
+    /// Its log's place among those that were read.
+    pub(crate) log: usize,
+    /// Its place among the log's tasks.
+    pub(crate) task: usize,
+    /// What is known of it.
+    pub(crate) found: UnmatchedLogRequest,
+}
+
 /// The requests of one root.
 pub(crate) struct OfRoot<'r, 'q> {
     pub(crate) root: Option<PathBuf>,
@@ -114,7 +125,7 @@ pub(crate) fn join_server_logs(
     roots: &mut [OfRoot<'_, '_>],
     logs: &[LogFile<BackendLog>],
     zone: LogZone,
-) -> (Vec<ServerLog>, Vec<UnmatchedLogRequest>) {
+) -> (Vec<ServerLog>, Vec<LoggedTask>) {
     let zone_ms = zone.named_s().map(|seconds| seconds.saturating_mul(1_000));
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let mut offered: Vec<Vec<Offered>> = logs.iter().map(|log| Offered::all(&log.content)).collect();
@@ -149,8 +160,9 @@ pub(crate) fn join_server_logs(
             found.take(of, fit);
         }
     }
-    let mut unmatched: Vec<UnmatchedLogRequest> = found.iter().flat_map(|log| log.unmatched()).collect();
-    unmatched.sort_by_key(UnmatchedLogRequest::order);
+    let unmatched = found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at));
+    let mut unmatched: Vec<LoggedTask> = unmatched.collect();
+    unmatched.sort_by_key(|logged| logged.found.order());
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
 }
 
@@ -259,10 +271,10 @@ impl<'l> FoundLog<'l> {
         }
     }
 
-    /// The tasks that are none of the recorded requests.
-    fn unmatched(&self) -> impl Iterator<Item = UnmatchedLogRequest> {
+    /// The tasks that are none of the recorded requests, of the log at this place.
+    fn unmatched(&self, log: usize) -> impl Iterator<Item = LoggedTask> {
         let tasks = self.file.content.tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
-        tasks.map(move |(_, task)| {
+        tasks.map(move |(at, task)| {
             let start = task.received.or(task.started);
             let mut timing = timing(task);
             let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
@@ -271,7 +283,7 @@ impl<'l> FoundLog<'l> {
                 Some(instant(task.ended)?.plus_ms(-total))
             };
             timing.start = instant(start).or_else(before_end);
-            UnmatchedLogRequest {
+            let found = UnmatchedLogRequest {
                 start: timing.start,
                 run: None,
                 log: Some(self.name.clone()),
@@ -288,7 +300,8 @@ impl<'l> FoundLog<'l> {
                 server_task: Some(facts(task, None)),
                 root: self.root.clone().map(Arc::from),
                 timing,
-            }
+            };
+            LoggedTask { log, task: at, found }
         })
     }
 
