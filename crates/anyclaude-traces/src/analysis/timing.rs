@@ -99,7 +99,7 @@ pub const MEASURES: [Measure; 17] = [
 /// let request = Request::builder("a.json").tool("Bash", 900).timing(|times| times.ttft_ms = Some(535)).build();
 /// let scope = Scope::new(None, None, KindFilter::All, 1);
 /// let (joined, by_model) = (Default::default(), Grouping::by_model());
-/// let found = timing(scope, vec![request], &[], &joined, Vec::new(), KindFilter::All, &by_model);
+/// let found = timing(scope, vec![request], &[], joined, Vec::new(), KindFilter::All, &by_model);
 /// assert_eq!((found.groups.len(), found.requests.len()), (1, 1));
 /// ```
 #[must_use]
@@ -107,7 +107,7 @@ pub fn timing(
     scope: Scope,
     requests: Vec<Request>,
     others: &[Request],
-    joined: &Joined,
+    joined: Joined,
     skipped: Vec<Skipped>,
     groups_kind: KindFilter,
     grouping: &Grouping,
@@ -116,7 +116,12 @@ pub fn timing(
     let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
     let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
     let in_time = |unmatched: &&UnmatchedLogRequest| scope.holds(unmatched.start);
-    let unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
+    let mut unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
+    // Tasks of a server make groups, but are none of the recorded requests.
+    let (tasks, requests): (Vec<Request>, Vec<Request>) =
+        requests.into_iter().partition(Request::is_task_only);
+    unmatched.extend(tasks.into_iter().map(UnmatchedLogRequest::of_task));
+    unmatched.sort_by_key(UnmatchedLogRequest::order);
     let is_used = |run: &&Arc<Run>| {
         requests.iter().any(|request| request.run.as_ref() == Some(&run.id))
             || unmatched.iter().any(|unmatched| unmatched.run.as_ref() == Some(&run.id))
@@ -126,23 +131,24 @@ pub fn timing(
         groups_kind,
         groups,
         runs: joined.runs.iter().filter(is_used).cloned().collect(),
-        server_logs: joined.server_logs.clone(),
         unmatched_traces: requests
             .iter()
             .filter(|request| is_unmatched(request))
             .map(|r| r.path.clone())
             .collect(),
         edits: requests.iter().filter_map(Edit::of).collect(),
-        missing: missing(&requests, &unmatched, joined),
+        missing: missing(&requests, &unmatched, &joined),
         unmatched_log_requests: unmatched,
         requests,
+        server_logs: joined.server_logs,
         skipped,
     }
 }
 
 /// Mode `claude` writes no log lines of this sort, and so misses none.
 fn is_unmatched(request: &Request) -> bool {
-    request.join.is_none() && request.mode.as_deref() != Some("claude")
+    let is_logged = request.join.is_some() || request.server_join.is_some();
+    !is_logged && request.mode.as_deref() != Some("claude")
 }
 
 impl Edit {

@@ -98,7 +98,12 @@ impl Case {
     pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
         let timing = request.timing.as_deref()?;
         let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
-        let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
+        let is_unsure = |confidence: Option<Confidence>| confidence == Some(Confidence::Ambiguous);
+        let is_ambiguous = is_unsure(request.join.as_deref().map(|join| join.confidence))
+            || is_unsure(request.server_join.as_deref().map(|join| join.confidence));
+        // What is known of an answer in one piece is known from its server alone.
+        let is_told = request.stream && request.join.is_some()
+            || request.server_task().is_some_and(|server| server.read_ms.is_some());
         let case = Self {
             place: Place::Request(at),
             model: request.model_group(),
@@ -110,7 +115,7 @@ impl Case {
             prompt_bytes: got.or_else(|| sent_bytes(request)),
             reuse,
             server: request.server_task().copied(),
-            is_certain: request.stream && request.join.is_some() && !is_ambiguous,
+            is_certain: is_told && !is_ambiguous,
             ..Self::default()
         };
         Some(case.with_times(timing, request.log_facts()))
@@ -132,7 +137,7 @@ impl Case {
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
         let is_first_before_end = |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
         Self {
-            start_ms: timing.start.map(Timestamp::unix_ms),
+            start_ms: timing.start.map(Timestamp::unix_ms).or(self.server.and_then(|server| server.clock_ms)),
             proxy_ms: timing.proxy_ms,
             ttft_ms: timing.ttft_ms.filter(is_first_before_end),
             total_ms: timing.total_ms,

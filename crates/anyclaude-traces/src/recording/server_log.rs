@@ -6,9 +6,11 @@ use crate::formats::backend::{BackendFormat, BackendLog, BackendTask};
 use crate::formats::body::Body;
 use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{ModelSource, Request, Source, TracePath};
-use crate::model::{ServerJoin, Size};
+use crate::model::timing::Confidence;
+use crate::model::{LogFacts, ServerJoin, Size};
 use crate::read::{LogFile, TraceFile};
 use crate::recording::assemble::RequestBuilder;
+use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
 
 /// The record of a body that the log holds whole, without what else is known of its request.
@@ -51,6 +53,47 @@ pub(crate) fn requests_of(
         request.bookkeeping.server_task = logged.server_task.map(Box::new);
     }
     requests
+}
+
+impl Request {
+    /// Whether only a server's log tells of it, and that without a request line: what was
+    /// asked for is not known.
+    pub(crate) fn is_task_only(&self) -> bool {
+        match self.source {
+            Source::LlamaServer | Source::Ollama => true,
+            Source::LmStudio => self.endpoint.is_none(),
+            _ => false,
+        }
+    }
+}
+
+impl UnmatchedLogRequest {
+    /// What is known of a task without a request line.
+    pub(crate) fn of_task(request: Request) -> Self {
+        let (log, confidence) = match request.server_join {
+            Some(join) => (Some(join.log), join.confidence),
+            None => (None, Confidence::Exact),
+        };
+        let timing = request.timing.map(|timing| *timing).unwrap_or_default();
+        Self {
+            start: timing.start,
+            run: None,
+            log,
+            endpoint: request.endpoint,
+            requested_model: request.requested_model,
+            model: request.model,
+            model_source: request.model_source,
+            tool_count: request.sizes.tool_count.get(),
+            message_count: request.sizes.message_count.get(),
+            max_tokens: request.max_tokens,
+            stream: request.stream.then_some(true),
+            timing,
+            confidence,
+            log_facts: LogFacts::default(),
+            server_task: request.bookkeeping.server_task.map(|task| *task),
+            root: None,
+        }
+    }
 }
 
 /// The number of a task's record: that of its request line, else one behind all of these.

@@ -18,6 +18,7 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Ndjson};
     let reader = select::reader(&args.filter, KindFilter::All)?
         .with_logs(&args.logs)?
+        .with_tasks()
         .with_times(args.cache.options());
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
     let (found, is_sitting) = reading(&reader, &args.output, || {
