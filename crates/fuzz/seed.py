@@ -129,10 +129,14 @@ def request_logs():
 
 def backend_logs():
     """A task with all of its lines in one log, as each line of the dictionary tells it."""
-    words = (Path(__file__).parent / "dictionaries" / "backend_log.dict").read_text().splitlines()
-    words = [word[1:-1].replace('\\"', '"').encode() for word in words if word.startswith('"')]
+    words = (Path(__file__).parent / "dictionaries" / "backend_log.dict").read_bytes().splitlines()
+    words = [word[1:-1].decode("unicode_escape").encode("latin-1") for word in words if word.startswith(b'"')]
     heads, lines = words[:3], words[4:]
+    first = next(at for at, line in enumerate(lines) if line.startswith(b"[2026-"))
     for head in [b"", *heads]:
+        yield b"".join(head + line + b"\n" for line in lines[:first])
+    head, window, *lines = lines[first:]
+    for head in (head, window):
         yield b"".join(head + line + b"\n" for line in lines)
 
 

@@ -2,13 +2,13 @@
 //! makes no difference. The first byte is the size of a piece.
 #![no_main]
 
-use anyclaude_traces::formats::backend::{BackendLog, LlamaServerParser, OllamaParser};
+use anyclaude_traces::formats::backend::{BackendLog, LlamaServerParser, LmStudioParser, OllamaParser};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Some((size, bytes)) = input.split_first() else { return Corpus::Reject };
     let size = usize::from(*size).max(1);
-    for parse in [llama_server, ollama] {
+    for parse in [llama_server, lm_studio, ollama] {
         let log = parse(&mut std::iter::once(bytes));
         assert_eq!(log, parse(&mut bytes.chunks(size)));
         check(&log, bytes);
@@ -18,6 +18,12 @@ fuzz_target!(|input: &[u8]| -> Corpus {
 
 fn llama_server(pieces: &mut dyn Iterator<Item = &[u8]>) -> BackendLog {
     let mut parser = LlamaServerParser::new();
+    pieces.for_each(|piece| parser.feed(piece));
+    parser.finish()
+}
+
+fn lm_studio(pieces: &mut dyn Iterator<Item = &[u8]>) -> BackendLog {
+    let mut parser = LmStudioParser::new();
     pieces.for_each(|piece| parser.feed(piece));
     parser.finish()
 }

@@ -67,7 +67,7 @@ pub struct Edit {
 }
 
 /// The measures that a timing report's groups carry.
-pub const MEASURES: [Measure; 16] = [
+pub const MEASURES: [Measure; 17] = [
     Measure::SystemChars,
     Measure::ToolCount,
     Measure::MessageCount,
@@ -81,6 +81,7 @@ pub const MEASURES: [Measure; 16] = [
     Measure::WallMs,
     Measure::Keepalives,
     Measure::Events,
+    Measure::PromptTokens,
     Measure::OutputTokens,
     Measure::ReportedTokensPerSecond,
     Measure::PrefillTokensPerSecond,

@@ -1,13 +1,14 @@
 //! Splits bytes that come in chunks of any size into lines.
 
-/// Lines are cut to this many bytes. Only lines with free text (prompts, tool schemas) are
-/// longer, and everything that the parser reads from a line lies within this.
+/// Lines are cut to this many bytes unless their consumer wants more. Only lines with free
+/// text (prompts, tool schemas) are longer, and what parsers read from others lies within
+/// this.
 pub(crate) const LINE_LIMIT: usize = 16 * 1024;
 
 /// One line, without its line ending.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line<'a> {
-    /// The line's bytes, the first [`LINE_LIMIT`] of them.
+    /// The line's bytes, the first [`LINE_LIMIT`] of them, or as many as [`Lines::limit`] says.
     pub(crate) bytes: &'a [u8],
     /// Bytes of the whole line, its line ending included.
     pub(crate) full_len: u64,
@@ -26,10 +27,16 @@ pub(crate) trait Lines {
     fn skip(&mut self, _text: &[u8]) -> usize {
         0
     }
+
+    /// How many bytes are kept of a line that begins like this: of one that is longer than
+    /// [`LINE_LIMIT`], its first [`LINE_LIMIT`] bytes.
+    fn limit(&self, _beginning: &[u8]) -> usize {
+        LINE_LIMIT
+    }
 }
 
 /// Splits chunks into lines. Keeps the unfinished line at the end of a chunk for the next
-/// one, at most [`LINE_LIMIT`] bytes of it.
+/// one, at most as much of it as [`Lines::limit`] says.
 #[derive(Debug, Default)]
 pub(crate) struct LineSplitter {
     rest: Vec<u8>,
@@ -43,10 +50,10 @@ impl LineSplitter {
         let mut rest = chunk;
         if self.rest_len > 0 {
             let Some(end) = memchr::memchr(b'\n', rest) else {
-                self.keep(rest);
+                self.keep(rest, lines);
                 return;
             };
-            self.keep(rest.get(..end).unwrap_or_default());
+            self.keep(rest.get(..end).unwrap_or_default(), lines);
             let full_len = self.rest_len + 1;
             lines.line(Line { bytes: without_return(&self.rest), full_len, ended: true });
             self.rest.clear();
@@ -57,10 +64,11 @@ impl LineSplitter {
             rest = rest.get(lines.skip(rest)..).unwrap_or_default();
             let Some(end) = memchr::memchr(b'\n', rest) else { break };
             let line = rest.get(..end).unwrap_or_default();
-            lines.line(Line { bytes: without_return(limited(line)), full_len: end as u64 + 1, ended: true });
+            let bytes = without_return(limited(line, lines));
+            lines.line(Line { bytes, full_len: end as u64 + 1, ended: true });
             rest = rest.get(end + 1..).unwrap_or_default();
         }
-        self.keep(rest);
+        self.keep(rest, lines);
     }
 
     /// Passes on what follows the last line ending, if anything does.
@@ -70,15 +78,26 @@ impl LineSplitter {
         }
     }
 
-    fn keep(&mut self, bytes: &[u8]) {
-        let room = LINE_LIMIT.saturating_sub(self.rest.len());
-        self.rest.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    fn keep(&mut self, bytes: &[u8], lines: &impl Lines) {
+        let beginning = LINE_LIMIT.saturating_sub(self.rest.len()).min(bytes.len());
+        let (beginning, more) = bytes.split_at(beginning);
+        self.rest.extend_from_slice(beginning);
+        if !more.is_empty() {
+            let limit = lines.limit(self.rest.get(..LINE_LIMIT).unwrap_or(&self.rest));
+            let room = limit.saturating_sub(self.rest.len());
+            self.rest.extend_from_slice(more.get(..room).unwrap_or(more));
+        }
         self.rest_len += bytes.len() as u64;
     }
 }
 
-fn limited(line: &[u8]) -> &[u8] {
-    line.get(..LINE_LIMIT).unwrap_or(line)
+fn limited<'l>(line: &'l [u8], lines: &impl Lines) -> &'l [u8] {
+    match line.get(..LINE_LIMIT) {
+        Some(beginning) if line.len() > LINE_LIMIT => {
+            line.get(..lines.limit(beginning).max(LINE_LIMIT)).unwrap_or(line)
+        }
+        _ => line,
+    }
 }
 
 fn without_return(line: &[u8]) -> &[u8] {
@@ -93,6 +112,10 @@ mod tests {
     struct Collected(Vec<(Vec<u8>, u64, bool)>);
 
     impl Lines for Collected {
+        fn limit(&self, beginning: &[u8]) -> usize {
+            if beginning.starts_with(b"whole") { LINE_LIMIT + 7 } else { LINE_LIMIT }
+        }
+
         fn line(&mut self, line: Line<'_>) {
             self.0.push((line.bytes.to_vec(), line.full_len, line.ended));
         }
@@ -122,6 +145,18 @@ mod tests {
         assert_eq!(whole.iter().map(|line| line.1).sum::<u64>(), text.len() as u64);
         for chunk in [1, 2, 3, 7, 4096, LINE_LIMIT, LINE_LIMIT + 1] {
             assert_eq!(split(&text, chunk), whole, "chunks of {chunk}");
+        }
+    }
+
+    #[test]
+    fn a_consumer_may_want_more_of_a_line() {
+        let mut text = b"whole".to_vec();
+        text.extend(vec![b'x'; LINE_LIMIT + 20]);
+        text.extend(b"\nlast");
+        for chunk in [1, 2, 7, LINE_LIMIT - 1, LINE_LIMIT, LINE_LIMIT + 1, LINE_LIMIT + 6, text.len()] {
+            let lines = split(&text, chunk);
+            assert_eq!(lines[0].0, text[..LINE_LIMIT + 7], "chunks of {chunk}");
+            assert_eq!((lines[0].1, lines.len()), (LINE_LIMIT as u64 + 26, 2));
         }
     }
 

@@ -54,7 +54,7 @@ pub struct Group {
 
 impl Group {
     /// The measures that the groups of a summary have.
-    pub const MEASURES: [Measure; 13] = [
+    pub const MEASURES: [Measure; 14] = [
         Measure::SystemChars,
         Measure::ToolCount,
         Measure::MessageCount,
@@ -66,6 +66,7 @@ impl Group {
         Measure::TotalMs,
         Measure::WallMs,
         Measure::ReportedTokensPerSecond,
+        Measure::PromptTokens,
         Measure::OutputTokens,
         Measure::Keepalives,
     ];

@@ -2,11 +2,13 @@
 //! the difference on one screen.
 
 use anyclaude_traces::analysis::explain::{
-    Cause, Contribution, Explanation, Fact, Interval, LeftOutReason, Millis, Missing, Part, Scenario, Side,
-    VerdictConfidence, names,
+    Cause, Contribution, Explanation, Fact, Interval, LeftOutReason, MainCause, Millis, Missing, Part,
+    Scenario, Side, VerdictConfidence, names,
 };
+use anyclaude_traces::model::TimeBreakdown;
 use anyclaude_traces::model::measure::{Unit, Value};
 
+use super::bars;
 use super::page::Page;
 use super::table::{Grid, number, text};
 use super::{
@@ -27,19 +29,19 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
         Some(right) => {
             times(found, right).into_iter().for_each(|line| page.line(line));
             page.line(format!("{}.", found.verdict.key_answer));
+            page.table(both_bars(found, right));
+            page.strong(format!("{}.", found.verdict.headline));
+            page.line(basis(found));
             page.table(difference(found, right));
         }
         None => {
-            page.line(format!("{}.", found.verdict.headline));
+            page.strong(format!("{}.", found.verdict.headline));
             page.line(format!("{}.", found.verdict.key_answer));
             page.table(breakdown(&found.left));
+            page.line(basis(found));
         }
     }
     page.table(models(found));
-    if found.right.is_some() {
-        page.line(format!("{}.", found.verdict.headline));
-    }
-    page.line(basis(found));
     // The table has the other facts.
     let is_shown =
         |fact: &Fact| !on_one_screen || found.right.is_none() || matches!(fact, Fact::Direct { .. });
@@ -63,6 +65,20 @@ fn times(found: &Explanation, right: &Side) -> Option<String> {
     let factor = Value::Rate(left_ms.max(right_ms)).over(Value::Rate(left_ms.min(right_ms)));
     let factor = factor.map_or_else(String::new, |factor| format!(": {factor:.1} × as long"));
     Some(format!("{left} takes {} a request, {right} {}{factor}.", ms(left_ms), ms(right_ms)))
+}
+
+/// Both sides' times as bars of their parts.
+fn both_bars(found: &Explanation, right: &Side) -> Grid {
+    let (left_name, right_name) = names(&found.left, right);
+    let sides = [(left_name, &found.left), (right_name, right)];
+    let times: Vec<&TimeBreakdown> = sides.iter().filter_map(|(_, side)| side.time.as_ref()).collect();
+    let longest_ms = bars::longest_ms(times.iter().copied());
+    let mut grid = Grid::new([text("A REQUEST", 0), number("TAKES", 0), text(bars::legend(&times), 1)]);
+    for (name, side) in &sides {
+        let Some(time) = &side.time else { continue };
+        grid.row([(*name).to_owned(), maybe_ms(time.wall_ms), bars::bar(time, longest_ms)]);
+    }
+    grid
 }
 
 /// Scenario, how sure it is, and what was compared.
@@ -138,6 +154,7 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
         return grid;
     }
     let times = [&found.left, right].map(|side| side.time);
+    let largest = largest_cause(found);
     for row in rows() {
         let parts = row.part.map(|part| times.map(|time| time.and_then(|time| part.of(&time))));
         let contribution =
@@ -156,6 +173,9 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
             (None, cause) => [&found.left, right].map(|side| speed(side, cause)),
         };
         grid.row([row.label, of_left, of_right].into_iter().chain(contribution_cells(contribution)));
+        if row.cause.is_some() && row.cause == largest {
+            grid.emphasize_last();
+        }
         if row.part == Some(Part::Read) {
             cached(found, right).into_iter().for_each(|row| grid.row(row));
         }
@@ -171,6 +191,14 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
         String::new(),
     ]);
     grid
+}
+
+/// The cause that the verdict names.
+fn largest_cause(found: &Explanation) -> Option<Cause> {
+    match found.verdict.cause {
+        Some(MainCause::Difference(cause)) => Some(cause),
+        _ => None,
+    }
 }
 
 /// How fast a side reads or writes, where the row is about that.

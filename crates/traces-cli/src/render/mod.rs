@@ -1,6 +1,7 @@
 //! Prints results, for people and for programs: the only place for tables, colour, widths,
 //! units and sanitising.
 
+mod bars;
 pub(crate) mod color;
 pub(crate) mod csv;
 pub(crate) mod diff;

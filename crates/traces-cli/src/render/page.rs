@@ -51,6 +51,8 @@ enum Part {
     Heading(String),
     /// A sentence or a few words.
     Line(String),
+    /// The sentence that matters most.
+    Strong(String),
     /// What to type next.
     Hint {
         why: String,
@@ -74,6 +76,10 @@ impl Page {
 
     pub(crate) fn line(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Line(text.into()));
+    }
+
+    pub(crate) fn strong(&mut self, text: impl Into<String>) {
+        self.parts.push(Part::Strong(text.into()));
     }
 
     pub(crate) fn hint(&mut self, why: impl Into<String>, command: impl Into<String>) {
@@ -110,7 +116,7 @@ pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::R
     let terminal = Terminal::new(output.color);
     let (mut after_line, mut after_heading) = (true, false);
     for part in &page.parts {
-        let is_line = matches!(part, Part::Line(_) | Part::Item { .. });
+        let is_line = matches!(part, Part::Line(_) | Part::Strong(_) | Part::Item { .. });
         let is_below_heading = after_heading && matches!(part, Part::Item { .. });
         if !(is_line && after_line || is_below_heading) {
             writeln!(out)?;
@@ -150,6 +156,9 @@ impl Terminal {
                 writeln!(out, "{lead}{}", text.replace("\n  ", &format!("\n{:indent$}", "")))
             }
             Part::Line(text) => writeln!(out, "{}", self.wrapped(text)),
+            Part::Strong(text) => {
+                writeln!(out, "{}", self.dressed(&self.wrapped(text), Style::new().bold()))
+            }
             Part::Hint { why, command } => {
                 let command = sanitize::line(command);
                 let command = self.dressed(&command, AnsiColor::Cyan.on_default());
@@ -197,7 +206,10 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
         }
         match part {
             Part::Heading(text) => writeln!(out, "## {}", escaped(&sanitize::line(text)))?,
-            Part::Line(text) => writeln!(out, "{}", escaped_line(&sanitize::line(text)))?,
+            Part::Line(text) | Part::Strong(text) => {
+                writeln!(out, "{}", escaped_line(&sanitize::line(text)))?;
+            }
+
             Part::Item { lead, text } => {
                 let (lead, text) = (sanitize::line(lead), sanitize::line(text));
                 match lead.trim() {

@@ -16,7 +16,7 @@ use super::units::{self, UNKNOWN};
 use crate::cli::By;
 
 /// How many tools and sessions are shown.
-const MOST_ROWS: usize = 8;
+const MOST_ROWS: usize = 5;
 
 pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> Page {
     let mut page = Page::default();
@@ -87,14 +87,11 @@ fn groups(groups: &[Group], by: By) -> Grid {
         number("WAIT", 0),
         number("PROXY", 2),
         number("TTFT", 1),
-        number("TOTAL", 8),
-        number("OUT", 7),
         number("READ TOK/S", 1),
         number("WRITE TOK/S", 1),
+        number("PROMPT", 4),
         number("BODY", 0),
-        number("SYSTEM", 5),
-        number("TOOLS", 4),
-        number("MESSAGES", 6),
+        number("TOOLS", 5),
     ]);
     for group in groups {
         let median =
@@ -105,14 +102,11 @@ fn groups(groups: &[Group], by: By) -> Grid {
             median(Measure::WallMs),
             median(Measure::ProxyMs),
             median(Measure::TtftMs),
-            median(Measure::TotalMs),
-            median(Measure::OutputTokens),
             times::reading(group.speeds.as_ref()),
             times::writing(group.speeds.as_ref()),
+            median(Measure::PromptTokens),
             median(Measure::BodyBytes),
-            median(Measure::SystemChars),
             median(Measure::ToolCount),
-            median(Measure::MessageCount),
         ]);
     }
     grid.without_empty(&[UNKNOWN])

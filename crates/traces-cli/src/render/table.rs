@@ -52,6 +52,8 @@ pub(crate) fn number(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
 pub(crate) struct Grid {
     columns: Vec<Shown>,
     body: Body,
+    /// The row that stands out.
+    emphasized: Option<usize>,
 }
 
 /// A column that is shown.
@@ -136,7 +138,7 @@ impl Grid {
         };
         let columns: Vec<Shown> = columns.into().into_iter().enumerate().map(shown).collect();
         let body = Body { cells: columns.len(), ..Body::default() };
-        Self { columns, body }
+        Self { columns, body, emphasized: None }
     }
 
     /// Adds a row with a cell for each column; its text is sanitised here.
@@ -155,6 +157,11 @@ impl Grid {
             }
             self.body.push(&cell);
         }
+    }
+
+    /// Makes the row that was added last stand out, where headings do.
+    pub(crate) fn emphasize_last(&mut self) {
+        self.emphasized = self.body.rows().end.checked_sub(1);
     }
 
     pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
@@ -203,7 +210,13 @@ impl Grid {
             let cell = move |shown: &Shown| cut(self.body.cell(row, shown.cell), shown.width);
             columns.iter().map(cell)
         };
-        layout.draw(out, self.body.rows().map(row), NoColors)
+        layout.draw(out, self.body.rows().map(row), self.emphasis(0, heading))
+    }
+
+    /// The colours of rows of which this is the first.
+    fn emphasis(&self, first: usize, style: Option<Style>) -> Emphasis {
+        let row = self.emphasized.and_then(|row| row.checked_sub(first));
+        Emphasis { row, escape: style.filter(|_| row.is_some()).map(escape) }
     }
 
     fn print_whole(&self, out: &mut impl Write, heading: Option<Style>) -> io::Result<()> {
@@ -211,11 +224,14 @@ impl Grid {
         print_titles(out, &layout, &self.columns, heading)?;
         let mut next = 0;
         for &wide in &self.body.wide_rows {
-            layout.draw(out, (next..wide).map(|row| self.cells(row)), NoColors)?;
-            layout.widened(self.cells(wide)).draw(out, iter::once(self.cells(wide)), NoColors)?;
+            let rows = (next..wide).map(|row| self.cells(row));
+            layout.draw(out, rows, self.emphasis(next, heading))?;
+            let widened = layout.widened(self.cells(wide));
+            widened.draw(out, iter::once(self.cells(wide)), self.emphasis(wide, heading))?;
             next = wide + 1;
         }
-        layout.draw(out, (next..self.body.rows().end).map(|row| self.cells(row)), NoColors)
+        let rows = (next..self.body.rows().end).map(|row| self.cells(row));
+        layout.draw(out, rows, self.emphasis(next, heading))
     }
 
     /// Prints the table as Markdown; `escape` makes its text safe there. Cells are not
@@ -246,8 +262,12 @@ fn print_titles(
     heading: Option<Style>,
 ) -> io::Result<()> {
     let titles = || columns.iter().map(|shown| shown.column.title.as_ref());
-    let escape = heading.map(|style| ANSIBuf::new(style.to_string(), format!("{style:#}")));
+    let escape = heading.map(escape);
     layout.widened(titles()).draw(out, iter::once(titles()), Headings { columns, escape })
+}
+
+fn escape(style: Style) -> ANSIBuf {
+    ANSIBuf::new(style.to_string(), format!("{style:#}"))
 }
 
 /// Leaves out columns and cuts text until a row is no wider than this. Text is cut
@@ -378,6 +398,24 @@ impl Colors for Headings<'_> {
     fn get_color(&self, at: Position) -> Option<&ANSIBuf> {
         let shown = self.columns.get(at.col)?;
         self.escape.as_ref().filter(|_| !shown.column.title.is_empty())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.escape.is_none()
+    }
+}
+
+/// Dresses one row.
+struct Emphasis {
+    row: Option<usize>,
+    escape: Option<ANSIBuf>,
+}
+
+impl Colors for Emphasis {
+    type Color = ANSIBuf;
+
+    fn get_color(&self, at: Position) -> Option<&ANSIBuf> {
+        self.escape.as_ref().filter(|_| self.row == Some(at.row))
     }
 
     fn is_empty(&self) -> bool {

@@ -3,6 +3,7 @@
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::{Speeds, TimeBreakdown};
 
+use super::bars;
 use super::table::{Grid, number, text};
 use super::units::{self, UNKNOWN};
 
@@ -13,6 +14,8 @@ const WIDE_SPREAD: f64 = 0.5;
 
 /// The parts of the mean request of each group, which add up to its wait.
 pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String) -> Grid {
+    let times: Vec<&TimeBreakdown> = groups.iter().filter_map(|group| group.time.as_ref()).collect();
+    let longest_ms = bars::longest_ms(times.iter().copied());
     let mut grid = Grid::new([
         text("WHERE THE TIME GOES", 0),
         number("REQS", 9),
@@ -24,6 +27,7 @@ pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String)
         number("STALL", 5),
         number("OTHER", 6),
         number("WAIT", 0),
+        text(bars::legend(&times), 7),
     ]);
     for group in groups {
         let Some(time) = &group.time else { continue };
@@ -41,6 +45,7 @@ pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String)
             part(|time| time.stall_ms),
             part(|time| time.other_ms),
             part(|time| time.wall_ms),
+            bars::bar(time, longest_ms),
         ]);
     }
     grid.without_empty(&[UNKNOWN, NOTHING])

@@ -2,6 +2,7 @@
 
 use super::llama::LlamaServerParser;
 use super::llama::head::{headed, without_colours};
+use super::lmstudio::LmStudioParser;
 use super::ollama::OllamaParser;
 use super::types::{BackendFormat, BackendLog};
 
@@ -32,6 +33,7 @@ enum State {
     Unknown(Vec<u8>),
     LlamaServer(Box<LlamaServerParser>),
     Ollama(Box<OllamaParser>),
+    LmStudio(Box<LmStudioParser>),
 }
 
 impl Default for State {
@@ -52,6 +54,7 @@ impl BackendParser {
         match &mut self.0 {
             State::LlamaServer(parser) => parser.feed(chunk),
             State::Ollama(parser) => parser.feed(chunk),
+            State::LmStudio(parser) => parser.feed(chunk),
             State::Unknown(beginning) => {
                 beginning.extend_from_slice(chunk);
                 if beginning.len() >= SNIFFED_BYTES {
@@ -69,6 +72,7 @@ impl BackendParser {
             State::Unknown(_) => return None,
             State::LlamaServer(parser) => parser.finish(),
             State::Ollama(parser) => parser.finish(),
+            State::LmStudio(parser) => parser.finish(),
         };
         (log.known_lines > 0).then_some(log)
     }
@@ -78,6 +82,7 @@ impl BackendParser {
         let beginning = std::mem::take(beginning);
         self.0 = match format(&beginning) {
             Some(BackendFormat::Ollama) => State::Ollama(Box::default()),
+            Some(BackendFormat::LmStudio) => State::LmStudio(Box::default()),
             // What has no line of a server yet may have some later.
             _ => State::LlamaServer(Box::default()),
         };
@@ -90,6 +95,9 @@ fn format(beginning: &[u8]) -> Option<BackendFormat> {
     let mut scratch = Vec::new();
     let mut found = None;
     for line in beginning.split(|byte| *byte == b'\n') {
+        if is_lm_studio(line) {
+            return Some(BackendFormat::LmStudio);
+        }
         let headed = headed(without_colours(line, &mut scratch));
         let is_own = |text: &[u8]| {
             text.starts_with(b"[GIN")
@@ -103,4 +111,24 @@ fn format(beginning: &[u8]) -> Option<BackendFormat> {
         }
     }
     found
+}
+
+/// Whether a line begins like LM Studio's: `[2026-06-24 13:09:41][INFO]`,
+/// `2026-06-24 13:09:41  [INFO]`, or the JSON of its stream.
+fn is_lm_studio(line: &[u8]) -> bool {
+    if line.starts_with(b"{\"timestamp\":") {
+        return memchr::memmem::find(line, b"\"data\":").is_some();
+    }
+    let (line, closing) = match line.strip_prefix(b"[") {
+        Some(line) => (line, b"][".as_slice()),
+        None => (line, b" [".as_slice()),
+    };
+    let Some((stamp, rest)) = line.split_first_chunk::<19>() else { return false };
+    let is_stamp = stamp.iter().zip(b"dddd-dd-dd dd:dd:dd").all(|(byte, form)| match form {
+        b'd' => byte.is_ascii_digit(),
+        _ => byte == form,
+    });
+    let rest =
+        if closing == b" [" && rest.starts_with(b"  ") { rest.get(1..).unwrap_or_default() } else { rest };
+    is_stamp && rest.starts_with(closing)
 }

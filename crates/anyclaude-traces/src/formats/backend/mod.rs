@@ -7,12 +7,14 @@
 //! counts.
 
 mod any;
-mod llama;
+pub(crate) mod llama;
+pub(crate) mod lmstudio;
 mod ollama;
 mod types;
 
 pub use any::BackendParser;
 pub use llama::LlamaServerParser;
+pub use lmstudio::LmStudioParser;
 pub use ollama::OllamaParser;
 pub use types::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, BackendTruncation,

@@ -107,13 +107,8 @@ pub enum SlotSelection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoggedBody {
-    /// All of it, at this place of the file.
-    Whole {
-        /// Bytes before its first `{`.
-        from: u64,
-        /// How many bytes it is long, white space included.
-        bytes: u64,
-    },
+    /// All of it.
+    Whole,
     /// A part of it: the log shortened its strings, or ended.
     Cut,
     /// The server hid it.
@@ -178,6 +173,17 @@ pub struct BackendTask {
     pub stream: Option<bool>,
     /// Messages in the request.
     pub message_count: Option<u64>,
+    /// Tools in the request.
+    pub tool_count: Option<u64>,
+    /// The most tokens that the answer may have.
+    pub max_tokens: Option<u64>,
+    /// The speed of writing that the server logged, in tokens per second.
+    pub tokens_per_second: Option<f64>,
+    /// The number of its request line among those of the file, from 0; `None` where the log
+    /// has no request lines, or none of this one.
+    pub request: Option<u32>,
+    /// Some of its lines may be another's that the server worked on at the same time.
+    pub is_ambiguous: bool,
     /// The request body, where the log has one.
     pub body: Option<LoggedBody>,
 }

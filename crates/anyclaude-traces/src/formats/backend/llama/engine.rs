@@ -133,7 +133,6 @@ impl Engine {
     }
 
     /// The tasks that are open, in the order of their launches.
-    #[allow(dead_code, reason = "for the parser of LM Studio's log")]
     pub(crate) fn open(&self) -> impl Iterator<Item = &BackendTask> {
         self.open.iter().map(|open| &open.task)
     }

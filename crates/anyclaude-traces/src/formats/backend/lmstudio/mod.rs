@@ -1,0 +1,515 @@
+//! The log of LM Studio's server, in its three forms.
+//!
+//! The file, with a head on the first line of each message:
+//! ```text
+//! [2026-06-24 13:09:41][INFO][qwen3-27b] Prompt processing progress: 85.6%
+//! ```
+//! The copy of the log window, with head and text on two lines:
+//! ```text
+//! 2026-06-24 13:09:41  [INFO]
+//!  [qwen3-27b] Prompt processing progress: 85.6%
+//! ```
+//! And the stream of `lms log stream --json`, with milliseconds:
+//! ```text
+//! {"timestamp":1782306581203,"data":{"type":"server.log","content":"[2026-06-24 13:09:41][INFO]…"}}
+//! ```
+//!
+//! Heads are local time, to the second. A message goes on over the lines that have no head:
+//! a body or an answer as indented JSON, or more lines of an engine. What the engines say
+//! stands between the server's own lines: llama.cpp's as in its own server's log, MLX's and
+//! Splash's in words of their own.
+
+mod block;
+mod event;
+mod figures;
+mod head;
+mod message;
+mod open;
+mod requests;
+
+use std::mem;
+
+use block::{Block, Kind, MAX_BODY_BYTES, has_cut_strings};
+use event::Event;
+use figures::Figures;
+use head::{Head, Tagged};
+use message::{EngineMessage, Message};
+use requests::Requests;
+
+use super::llama::head::since_start;
+use super::llama::{Engine, LineUse, may_lack_digits};
+use super::types::{BackendFormat, BackendLog, BackendMoment, BackendProcess, LoggedBody};
+use crate::formats::body::{Body, Visit};
+use crate::formats::json::cursor::Cursor;
+use crate::formats::json::scratch::Scratch;
+use crate::formats::lines::{LINE_LIMIT, Line, LineSplitter, Lines};
+use crate::formats::scan;
+
+/// Takes the bodies that a log holds, while they pass.
+pub(crate) trait BodySink {
+    /// Who sees the body of this request, the n-th request line of the file.
+    fn visitor(&mut self, request: u32) -> &mut dyn Visit;
+    /// The body was whole.
+    fn body(&mut self, request: u32, body: Body);
+}
+
+/// Looks at no body.
+struct NoBodies(());
+
+impl BodySink for NoBodies {
+    fn visitor(&mut self, _: u32) -> &mut dyn Visit {
+        &mut self.0
+    }
+
+    fn body(&mut self, _: u32, _: Body) {}
+}
+
+/// Reads the log of LM Studio's server in chunks of any size, in any of its forms.
+///
+/// It never fails: lines that should hold a fact and cannot be read are counted. Apart from
+/// the tasks themselves it uses a constant amount of memory, which is that of one body.
+///
+/// ```
+/// use anyclaude_traces::formats::backend::LmStudioParser;
+///
+/// let mut parser = LmStudioParser::new();
+/// parser.feed(b"[2026-06-24 13:09:41][DEBUG] Received request: POST to /v1/messages with body {\n");
+/// parser.feed(b"  \"model\": \"small\",\n  \"stream\": true\n}\n\
+///     [2026-06-24 13:09:41][INFO][small-4bit] Running chat completion on conversation with 2 messages.\n\
+///     [2026-06-24 13:09:44][INFO][small-4bit] Prompt processing progress: 100.0%\n\
+///     [2026-06-24 13:09:50][INFO][small-4bit] Finished streaming response\n");
+/// let log = parser.finish();
+/// let task = &log.tasks[0];
+/// assert_eq!((task.requested_model.as_deref(), task.model.as_deref()), (Some("small"), Some("small-4bit")));
+/// assert_eq!(task.ended.unwrap().ms_since(task.received.unwrap()), Some(9_000));
+/// ```
+#[derive(Debug)]
+pub struct LmStudioParser {
+    splitter: LineSplitter,
+    state: State,
+}
+
+impl Default for LmStudioParser {
+    fn default() -> Self {
+        Self { splitter: LineSplitter::default(), state: State::new() }
+    }
+}
+
+impl LmStudioParser {
+    /// A parser at the beginning of a file.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the next bytes of the file.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.feed_to(chunk, &mut NoBodies(()));
+    }
+
+    /// The same; bodies go to `bodies`.
+    pub(crate) fn feed_to(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
+        self.state.log.bytes += chunk.len() as u64;
+        self.splitter.feed(chunk, &mut Reading { state: &mut self.state, bodies });
+    }
+
+    /// Ends the file and returns what it holds.
+    #[must_use]
+    pub fn finish(self) -> BackendLog {
+        self.finish_to(&mut NoBodies(()))
+    }
+
+    /// The same; bodies go to `bodies`.
+    pub(crate) fn finish_to(mut self, bodies: &mut dyn BodySink) -> BackendLog {
+        self.splitter.finish(&mut Reading { state: &mut self.state, bodies });
+        self.state.finish()
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    log: BackendLog,
+    requests: Requests,
+    engine: Engine,
+    /// Slot and task that the engine launched last, while it works on it.
+    newest: Option<(u64, u64)>,
+    /// The same, where no request has it.
+    untied: Option<(u64, u64)>,
+    /// When the current message was written.
+    at: Option<BackendMoment>,
+    is_error: bool,
+    /// The text of the message comes on the next line.
+    awaits_text: bool,
+    block: Option<Block>,
+    /// The tag of the message that the block is in.
+    block_tag: Option<Vec<u8>>,
+    /// Request lines so far.
+    received: u32,
+    memory: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// The state, with who sees the bodies.
+struct Reading<'s> {
+    state: &'s mut State,
+    bodies: &'s mut dyn BodySink,
+}
+
+impl Lines for Reading<'_> {
+    fn line(&mut self, line: Line<'_>) {
+        self.state.log.lines += 1;
+        if may_lack_digits(&line) {
+            self.state.log.unreadable_lines += 1;
+            return;
+        }
+        let is_event = line.bytes.starts_with(b"{\"timestamp\"");
+        if !is_event && (self.state.block.is_some() || !line.bytes.starts_with(b"{")) {
+            return self.text_line(line.bytes, None);
+        }
+        let mut scratch = mem::take(&mut self.state.scratch);
+        let event = std::str::from_utf8(line.bytes).ok().and_then(|line| event::read(line, &mut scratch));
+        self.state.scratch = scratch;
+        match event {
+            Some((at, event)) => self.event(BackendMoment::Instant(at), event),
+            None if is_event => self.state.log.unreadable_lines += 1,
+            None => {}
+        }
+    }
+
+    fn limit(&self, beginning: &[u8]) -> usize {
+        const LONG: [&[u8]; 3] = [b" with body", b"Generated packet: {", b"Generated prediction: {"];
+        let near = beginning.get(..512).unwrap_or(beginning);
+        let is_long = beginning.starts_with(b"{")
+            || self.state.block.as_ref().is_some_and(|block| block.kind != Kind::Other)
+            || LONG.iter().any(|words| memchr::memmem::find(near, words).is_some());
+        if is_long { MAX_BODY_BYTES } else { LINE_LIMIT }
+    }
+}
+
+impl Reading<'_> {
+    fn event(&mut self, at: BackendMoment, event: Event<'_>) {
+        let state = &mut *self.state;
+        state.log.known_lines += 1;
+        match event {
+            Event::Log { model, content } => {
+                state.awaits_text = false;
+                let mut lines = content.split('\n');
+                let first = lines.next().unwrap_or_default();
+                if state.block.is_none() && Head::read(first.as_bytes()).is_none() {
+                    // An engine's line, which has its model beside it.
+                    (state.at, state.is_error) = (Some(at), false);
+                    self.message(model.as_deref().map(str::as_bytes), first.as_bytes());
+                } else {
+                    self.text_line(first.as_bytes(), Some(at));
+                }
+                for line in lines {
+                    self.text_line(line.as_bytes(), Some(at));
+                }
+            }
+            Event::Input { model } => state.requests.predicting(model.as_bytes(), Some(at), &mut state.log),
+            Event::Output { model, stats } => {
+                let figures = Figures::of_stats(stats.as_bytes());
+                state.requests.predicted(model.as_bytes(), figures, Some(at), &mut state.log);
+            }
+            Event::Other => {}
+        }
+    }
+
+    /// A line of the log; one of an event has its time.
+    fn text_line(&mut self, line: &[u8], event_at: Option<BackendMoment>) {
+        if let Some(head) = Head::read(line) {
+            self.close_block(false);
+            let state = &mut *self.state;
+            if event_at.is_none() {
+                state.log.known_lines += 1;
+            }
+            (state.at, state.is_error) = (Some(event_at.unwrap_or(head.at)), head.is_error);
+            state.awaits_text = head.text.is_empty();
+            if !state.awaits_text {
+                self.message(None, head.text);
+            }
+        } else if let Some(block) = &mut self.state.block {
+            if block.line(line) {
+                self.close_block(true);
+            }
+        } else if mem::take(&mut self.state.awaits_text) {
+            self.message(None, line);
+        } else {
+            self.act(None, Message::continued(line));
+        }
+    }
+
+    /// The first line of a message.
+    fn message(&mut self, model: Option<&[u8]>, text: &[u8]) {
+        let Tagged { tag, text } = Tagged::read(text);
+        if self.state.is_error {
+            return self.error(tag, text);
+        }
+        let message = Message::read(tag, text);
+        self.act(model.or(tag), message);
+    }
+
+    fn act(&mut self, tag: Option<&[u8]>, message: Message<'_>) {
+        let state = &mut *self.state;
+        let (at, log, requests) = (state.at, &mut state.log, &mut state.requests);
+        match message {
+            Message::Received { path, body } => self.received(path, body),
+            Message::Running { messages } => requests.running(tag, messages, at, log),
+            Message::Streaming => requests.answering(tag, true),
+            Message::Accumulating => requests.answering(tag, false),
+            Message::FirstToken => requests.first_token(tag, at),
+            Message::Progress(percent) => requests.progress(tag, percent, at, state.untied.take(), log),
+            Message::Packet(b"{") => self.begin_block(Kind::Packet, tag),
+            Message::Packet(packet) => {
+                if packet.starts_with(b"{") && !packet.ends_with(b"}") {
+                    log.unreadable_lines += 1;
+                }
+                let id = scan::member_text(packet, "id");
+                requests.packet(tag, id, Figures::of_answer(packet));
+            }
+            Message::Prediction(b"{") => self.begin_block(Kind::Answer, tag),
+            Message::Prediction(answer) => {
+                requests.ended(tag, false, Figures::of_answer(answer), at, log);
+            }
+            Message::Finished => requests.ended(tag, true, None, at, log),
+            Message::Disconnected => requests.disconnected(at),
+            Message::Loading { model } => requests.loading(model, at, log),
+            Message::Restarted => state.end_server(),
+            Message::Block => self.begin_block(Kind::Other, tag),
+            Message::Engine(message) => self.engine(tag, message),
+            Message::Unreadable => log.unreadable_lines += 1,
+            Message::Other => {}
+        }
+    }
+
+    /// A request line. Only a whole body is shown to anybody.
+    fn received(&mut self, path: &[u8], body: &[u8]) {
+        let state = &mut *self.state;
+        let request = state.received;
+        state.received += 1;
+        state.requests.received(request, path, state.at, &mut state.log);
+        match body.first() {
+            Some(b'{') if body == b"{" => self.begin_block(Kind::Body, None),
+            Some(b'{') => self.body(request, body, true),
+            Some(b'[') => self.set_body(request, |_| LoggedBody::Hidden),
+            Some(_) => self.set_body(request, |_| LoggedBody::NotJson),
+            None => {}
+        }
+    }
+
+    fn set_body(&mut self, request: u32, set: impl FnOnce(&mut super::types::BackendTask) -> LoggedBody) {
+        if let Some(task) = self.state.requests.of_line(request) {
+            task.body = Some(set(task));
+        }
+    }
+
+    fn body(&mut self, request: u32, json: &[u8], is_closed: bool) {
+        let is_cut = !is_closed || has_cut_strings(json);
+        let mut scratch = mem::take(&mut self.state.scratch);
+        let read = std::str::from_utf8(json).ok().filter(|_| is_closed).and_then(|text| {
+            let mut cursor = Cursor::new(text, &mut scratch);
+            let body = if is_cut {
+                Body::read(&mut cursor, &mut ())
+            } else {
+                Body::read(&mut cursor, &mut self.bodies.visitor(request))
+            };
+            body.and_then(|body| cursor.end().map(|()| body)).ok()
+        });
+        self.state.scratch = scratch;
+        let Some(body) = read else {
+            if !is_cut {
+                self.state.log.unreadable_lines += 1;
+            }
+            return self.set_body(request, |task| {
+                // What can be made out of a body that is no JSON.
+                task.requested_model =
+                    scan::member_text(json, "model").map(|model| String::from_utf8_lossy(model).into());
+                let stream = scan::member(json, "stream");
+                task.stream = stream.map(|value| value.starts_with(b"true"));
+                if is_cut { LoggedBody::Cut } else { LoggedBody::NotJson }
+            });
+        };
+        self.set_body(request, |task| {
+            task.requested_model.clone_from(&body.model);
+            (task.stream, task.max_tokens) = (Some(body.stream), body.max_tokens);
+            task.message_count = Some(body.sizes.message_count);
+            task.tool_count = Some(body.sizes.tool_count);
+            if is_cut { LoggedBody::Cut } else { LoggedBody::Whole }
+        });
+        if !is_cut {
+            self.bodies.body(request, body);
+        }
+    }
+
+    fn begin_block(&mut self, kind: Kind, tag: Option<&[u8]>) {
+        let state = &mut *self.state;
+        state.block_tag = tag.map(<[u8]>::to_vec);
+        state.block = Some(Block::begin(kind, b"{", &mut state.memory));
+    }
+
+    /// A block is closed, or ends where another message begins.
+    fn close_block(&mut self, is_closed: bool) {
+        let Some(block) = self.state.block.take() else { return };
+        let tag = self.state.block_tag.take();
+        let (tag, json) = (tag.as_deref(), block.text().unwrap_or_default());
+        let is_whole = is_closed && block.text().is_some();
+        let state = &mut *self.state;
+        let at = state.at;
+        if !is_whole && block.kind != Kind::Other {
+            state.log.unreadable_lines += 1;
+        }
+        match block.kind {
+            Kind::Body => {
+                let request = state.received.saturating_sub(1);
+                self.body(request, json, is_whole);
+            }
+            Kind::Answer => state.requests.ended(tag, false, Figures::of_answer(json), at, &mut state.log),
+            Kind::Packet => {
+                state.requests.packet(tag, scan::member_text(json, "id"), Figures::of_answer(json));
+            }
+            Kind::Error => {
+                let words = scan::member_text(json, "message").unwrap_or_default();
+                state.requests.failed(tag, words, at, &mut state.log);
+            }
+            Kind::Other => {}
+        }
+        self.state.memory = block.into_memory();
+    }
+
+    /// A message of the level of errors. Most are about a request.
+    fn error(&mut self, tag: Option<&[u8]>, text: &[u8]) {
+        let state = &mut *self.state;
+        let is_of_server = tag == Some(b"Server Error");
+        if is_of_server && text.ends_with(b"{") {
+            return self.begin_block(Kind::Error, None);
+        }
+        let tag = if is_of_server { None } else { tag };
+        if is_of_server || text.starts_with(b"Error") || tag.is_some_and(|tag| state.requests.know(tag)) {
+            state.requests.failed(tag, text, state.at, &mut state.log);
+        }
+        if matches!(text.last(), Some(b'{' | b'[')) {
+            self.begin_block(Kind::Other, None);
+        }
+    }
+
+    fn engine(&mut self, tag: Option<&[u8]>, message: EngineMessage<'_>) {
+        let state = &mut *self.state;
+        let (at, requests) = (state.at, &mut state.requests);
+        match message {
+            EngineMessage::CacheRestored { cached, uncached } => {
+                requests.cache(tag, Some(cached), None, Some(uncached));
+            }
+            EngineMessage::CacheUsed { cached, prompt } => {
+                requests.cache(tag, Some(cached), Some(prompt), None)
+            }
+            EngineMessage::PromptTokens(prompt) => requests.cache(tag, None, Some(prompt), None),
+            EngineMessage::TokensToRead(tokens) => requests.cache(tag, None, None, Some(tokens)),
+            EngineMessage::Begins => requests.engine_begins(at),
+            EngineMessage::HasRead => requests.first_token(None, at),
+            EngineMessage::Read { ms, tokens } => requests.engine_took(|task| {
+                (task.read_ms, task.read_tokens) = (Some(ms), Some(tokens));
+            }),
+            EngineMessage::Written { ms, runs } => requests.engine_took(|task| {
+                task.write_ms = Some(ms);
+                // The first token was written by the run that read the prompt's end.
+                task.output_tokens = task.output_tokens.or(runs.checked_add(1));
+            }),
+            EngineMessage::Done(done) => requests.done(&done),
+            EngineMessage::Line(line) => state.engine_line(line),
+        }
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            log: BackendLog::new(BackendFormat::LmStudio),
+            requests: Requests::default(),
+            engine: Engine::default(),
+            newest: None,
+            untied: None,
+            at: None,
+            is_error: false,
+            awaits_text: false,
+            block: None,
+            block_tag: None,
+            received: 0,
+            memory: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// A line that llama.cpp's server may have written, with or without its own head.
+    fn engine_line(&mut self, line: &[u8]) {
+        let text = since_start(line).map_or(line, |(_, text)| text);
+        let ended = self.log.tasks.len();
+        match self.engine.line(text, self.at, &mut self.log) {
+            LineUse::Fact => {}
+            LineUse::Unreadable => {
+                self.log.unreadable_lines += 1;
+                return;
+            }
+            LineUse::Known | LineUse::Other => return,
+        }
+        self.tie(ended);
+        // What was launched last stands last; what was launched before the file begins has no
+        // start.
+        let newest = self.engine.open().last().filter(|task| task.started.is_some());
+        let newest = newest.and_then(|task| task.slot.zip(task.task));
+        if newest != self.newest
+            && let Some(launched) = newest
+        {
+            self.untied = (!self.requests.launched(launched, self.at)).then_some(launched);
+        }
+        self.newest = newest;
+        const CANCEL: &[u8] = b"cancel task, id_task = ";
+        if text.starts_with(b"srv ")
+            && let Some(at) = memchr::memmem::find(text, CANCEL)
+            && let Some((task, _)) = text.get(at + CANCEL.len()..).and_then(scan::number)
+        {
+            self.requests.cancelled(task, self.at);
+        }
+    }
+
+    /// Ties the engine's tasks from this place on to their requests.
+    fn tie(&mut self, ended: usize) {
+        for work in self.log.tasks.split_off(ended) {
+            if work.slot.zip(work.task) == self.untied {
+                self.untied = None;
+            }
+            self.requests.worked_on(work, &mut self.log);
+        }
+    }
+
+    /// No request goes on.
+    fn end_server(&mut self) {
+        let ended = self.log.tasks.len();
+        self.engine.finish(&mut self.log);
+        self.tie(ended);
+        self.requests.finish(&mut self.log);
+        (self.newest, self.untied) = (None, None);
+    }
+
+    fn finish(mut self) -> BackendLog {
+        if let Some(block) = self.block.take().filter(|block| block.kind == Kind::Body) {
+            // The file ends inside of it.
+            self.log.unreadable_lines += 1;
+            let json = block.text().unwrap_or_default();
+            if let Some(task) = self.requests.of_line(self.received.saturating_sub(1)) {
+                task.requested_model =
+                    scan::member_text(json, "model").map(|model| String::from_utf8_lossy(model).into());
+                task.body = Some(LoggedBody::Cut);
+            }
+        }
+        self.end_server();
+        let mut log = self.log;
+        if log.processes.is_empty() {
+            log.processes.push(BackendProcess::default());
+        }
+        log.tasks.sort_by_key(|task| (task.ended.is_none(), task.ended.map(BackendMoment::clock_ms)));
+        log
+    }
+}
+
+#[cfg(test)]
+mod tests;

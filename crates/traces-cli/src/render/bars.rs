@@ -1,0 +1,77 @@
+//! Times as bars of their parts, all on one scale.
+
+use anyclaude_traces::analysis::explain::Part;
+use anyclaude_traces::model::TimeBreakdown;
+
+/// How long the longest bar is.
+const WIDTH: usize = 30;
+
+/// What a part is drawn with, and its name as in the columns of tables. The signs differ,
+/// as colour may be missing.
+fn sign(part: Part) -> (char, &'static str) {
+    match part {
+        Part::Proxy => ('░', "proxy"),
+        Part::Load => ('╱', "load"),
+        Part::Queue => ('·', "queue"),
+        Part::Read => ('█', "read"),
+        Part::Write => ('▒', "write"),
+        Part::Stall => ('╳', "stall"),
+        _ => ('─', "other"),
+    }
+}
+
+/// The heading of a column of bars: which sign is which part, of those that took time in
+/// any of them.
+pub(super) fn legend(times: &[&TimeBreakdown]) -> String {
+    let takes_time = |part: &Part| times.iter().any(|time| part.of(time).is_some_and(|ms| ms > 0.0));
+    let drawn = Part::ALL.into_iter().filter(takes_time);
+    drawn.map(sign).map(|(sign, name)| format!("{sign} {name}")).collect::<Vec<_>>().join("  ")
+}
+
+/// The bar of a time, as long as its whole is of the longest. A part that is shorter than
+/// half a sign is not drawn.
+pub(super) fn bar(time: &TimeBreakdown, longest_ms: f64) -> String {
+    let mut bar = String::new();
+    let (mut until_ms, mut drawn) = (0.0, 0);
+    for part in Part::ALL {
+        until_ms += part.of(time).unwrap_or(0.0);
+        let end = place(until_ms, longest_ms);
+        bar.extend(std::iter::repeat_n(sign(part).0, end.saturating_sub(drawn)));
+        drawn = drawn.max(end);
+    }
+    bar
+}
+
+/// The longest of some times.
+pub(super) fn longest_ms<'t>(times: impl IntoIterator<Item = &'t TimeBreakdown>) -> f64 {
+    let whole = |time: &TimeBreakdown| Part::ALL.into_iter().filter_map(|part| part.of(time)).sum::<f64>();
+    times.into_iter().map(whole).fold(0.0, f64::max)
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "`as` saturates, and a bar is short"
+)]
+fn place(ms: f64, longest_ms: f64) -> usize {
+    if longest_ms > 0.0 { (ms / longest_ms * WIDTH as f64).round() as usize } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_share_a_scale_and_signs_add_up() {
+        let mut long = TimeBreakdown::default();
+        (long.proxy_ms, long.read_ms, long.write_ms) = (Some(1_000.0), Some(8_000.0), Some(1_000.0));
+        let mut short = TimeBreakdown::default();
+        (short.read_ms, short.load_ms) = (Some(1_000.0), Some(4_000.0));
+        let longest = longest_ms([&long, &short]);
+        assert_eq!(bar(&long, longest), format!("{}{}{}", "░".repeat(3), "█".repeat(24), "▒".repeat(3)));
+        assert_eq!(bar(&short, longest), format!("{}{}", "╱".repeat(12), "█".repeat(3)));
+        assert_eq!(bar(&TimeBreakdown::default(), 0.0), "");
+        assert_eq!(legend(&[&short]).chars().filter(|c| "╱█".contains(*c)).count(), 2);
+    }
+}
