@@ -60,6 +60,8 @@ impl Made {
             tokens: None,
             timing: None,
             join: None,
+            server_join: None,
+            server_task: None,
             response: None,
             tools: Arc::default(),
             process: None,

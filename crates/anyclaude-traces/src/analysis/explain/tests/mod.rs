@@ -114,6 +114,8 @@ pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
         process: None,
         proxied: None,
         log_facts: None,
+        server_join: None,
+        server_task: None,
         speed_sample: SpeedSample::default(),
         turn: index as u32,
         concurrency: Some(Concurrency::default()),
