@@ -443,6 +443,7 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
             TaskOutcome::Unfinished => Outcome::Unfinished,
         }),
         error: task.error.as_deref().map(str::to_owned),
+        reported_tokens_per_second: task.tokens_per_second,
         read_ms,
         write_ms,
         cached_tokens: task.cached_tokens,
