@@ -11,11 +11,14 @@ use super::Store;
 use super::logs::{LogFile, read_chunks, written};
 use super::open::check_regular;
 use super::parallel::{Order, for_each_parallel};
-use super::paths;
+use super::{Progress, paths};
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::backend::lmstudio::BodySink;
 use crate::formats::backend::{BackendLog, BackendParser};
 use crate::formats::body::{Body, Visit};
+use crate::formats::record::{RecordDraft, TraceRecord};
+use crate::formats::source::{RecordNumber, RecordSink};
+use crate::model::request::Source;
 use crate::model::time::Timestamp;
 
 /// What is no log of a server, in words.
@@ -174,6 +177,60 @@ fn true_path(path: &Path) -> PathBuf {
     paths::canonical(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// Reads the bodies that a server's log holds as records. False where the file is none, by
+/// its name or by its lines.
+pub(super) fn read_records(
+    path: &Path,
+    progress: &Progress,
+    sink: &mut dyn RecordSink,
+) -> Result<bool, ErrorKind> {
+    if !has_ending_of_log(path) {
+        return Ok(false);
+    }
+    let mut parser = BackendParser::new();
+    let mut records = Records { sink, begun: 0, file_bytes: 0 };
+    read_chunks(path, progress, |chunk| {
+        records.file_bytes += chunk.len();
+        parser.feed_to(chunk, &mut records);
+    })?;
+    Ok(parser.finish_to(&mut records).is_some())
+}
+
+/// Makes records of bodies.
+struct Records<'s> {
+    sink: &'s mut dyn RecordSink,
+    begun: u32,
+    file_bytes: usize,
+}
+
+impl BodySink for Records<'_> {
+    fn visitor(&mut self, request: u32) -> &mut dyn Visit {
+        // Request lines are numbered as records are, those without a body included.
+        while self.begun <= request {
+            self.sink.begin();
+            self.begun += 1;
+        }
+        self.sink.visitor(RecordNumber(request))
+    }
+
+    fn body(&mut self, request: u32, body: Body) {
+        if let Some(record) = record_of_body(self.file_bytes, body) {
+            self.sink.finish(RecordNumber(request), record);
+        }
+    }
+}
+
+/// The record of a body that a log holds whole, without what else is known of its request.
+pub(crate) fn record_of_body(file_bytes: usize, body: Body) -> Option<TraceRecord> {
+    let mut draft = RecordDraft::new(Source::LmStudio);
+    draft.set_body(Some(body));
+    draft.finish(file_bytes).ok()
+}
+
+fn has_ending_of_log(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
 fn no_log() -> ErrorKind {
     ErrorKind::Parse(ParseError::new(SkipReason::NotATrace, b"", 0, NO_LOG))
 }
@@ -213,10 +270,7 @@ fn logs_below(folder: &Path, errors: &mut Vec<Error>) -> Vec<PathBuf> {
             }
         }
     }
-    let is_log = |path: &PathBuf| {
-        path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) && path.is_file()
-    };
-    found.retain(is_log);
+    found.retain(|path| has_ending_of_log(path) && path.is_file());
     found.sort_by_cached_key(|path| by_numbers(path));
     found
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use crate::formats::backend::{BackendFormat, BackendLog, BackendTask};
-use crate::formats::body::Body;
 use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{ModelSource, Request, Source, TracePath};
 use crate::model::timing::Confidence;
@@ -12,14 +11,6 @@ use crate::read::{LogFile, TraceFile};
 use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
-
-/// The record of a body that the log holds whole, without what else is known of its request.
-pub(crate) fn record_of_body(log: &LogFile<BackendLog>, request: u32, body: Body) -> Option<TraceFile> {
-    let mut draft = RecordDraft::new(Source::LmStudio);
-    draft.set_body(Some(body));
-    let record = draft.finish(usize::try_from(log.content.bytes).unwrap_or(usize::MAX)).ok()?;
-    Some(TraceFile { path: TracePath::of_record(log.path.as_path(), request), record })
-}
 
 /// The requests of these tasks. `bodies` holds the records of those bodies that are whole.
 pub(crate) fn requests_of(
@@ -86,7 +77,7 @@ impl UnmatchedLogRequest {
             tool_count: request.sizes.tool_count.get(),
             message_count: request.sizes.message_count.get(),
             max_tokens: request.max_tokens,
-            stream: request.stream.then_some(true),
+            stream: request.bookkeeping.server_task.as_ref().and_then(|task| task.stream),
             timing,
             confidence,
             log_facts: LogFacts::default(),
@@ -113,7 +104,8 @@ fn without_body(log: &LogFile<BackendLog>, task: &BackendTask) -> TraceRecord {
     let mut record = RecordDraft::new(source)
         .finish_without_body(usize::try_from(log.content.bytes).unwrap_or(usize::MAX));
     record.requested_model.clone_from(&task.requested_model);
-    record.stream = task.stream.unwrap_or(false);
+    // What was sent is known from a request line alone.
+    record.stream = task.stream.unwrap_or(task.request.is_none());
     record.max_tokens = task.max_tokens;
     record.sizes.message_count = task.message_count.map_or(Size::UNKNOWN, Size::from);
     record.sizes.tool_count = task.tool_count.map_or(Size::UNKNOWN, Size::from);

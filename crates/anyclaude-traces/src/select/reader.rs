@@ -20,11 +20,11 @@ use crate::model::request::{Kind, ModelSource, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts, element_text};
-use crate::read::{LogFile, ServerLogFile, Store, TraceFile, paths};
+use crate::read::{LogFile, ServerLogFile, Store, TraceFile, paths, record_of_body};
 use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
-use crate::recording::server_log::{record_of_body, requests_of};
+use crate::recording::server_log::requests_of;
 use crate::tokens::{PromptTokens, count_tokens};
 
 /// How far back a sitting reaches: a day.
@@ -87,7 +87,11 @@ impl Reader {
         }
         let (mut server_logs, mut logged_prompts) = (Vec::new(), Vec::new());
         for ServerLogFile { file, bodies } in logs {
-            let prompt = |(number, body, seen)| Some((record_of_body(&file, number, body)?, seen));
+            let bytes = usize::try_from(file.content.bytes).unwrap_or(usize::MAX);
+            let prompt = |(number, body, seen)| {
+                let path = TracePath::of_record(file.path.as_path(), number);
+                Some((TraceFile { path, record: record_of_body(bytes, body)? }, seen))
+            };
             logged_prompts.extend(bodies.into_iter().filter_map(prompt));
             server_logs.push(file);
         }
@@ -489,8 +493,10 @@ impl Reader {
     /// elsewhere went through another cache.
     fn fit_costs(&self, pool: &mut Pool) {
         let Some(prompts) = &self.prompts else { return };
-        let has_times =
-            |request: &Request| request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+        let has_times = |request: &Request| {
+            let is_started = request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+            is_started || request.server_task().is_some()
+        };
         if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
             return;
         }

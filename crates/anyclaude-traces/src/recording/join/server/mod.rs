@@ -392,6 +392,7 @@ fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         write_ms: task.write_ms.map(milliseconds),
         load_ms,
         clock_ms: clock_ms(task),
+        stream: task.stream,
         queue_ms: if is_exact { queue() } else { None },
         truncated: task.truncated == Some(true),
     }
@@ -449,7 +450,6 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
         cached_tokens: task.cached_tokens,
         cached_source: task.cached_tokens.map(|_| CachedSource::ServerLog),
         read_tokens: task.read_tokens,
-        reported_tokens_per_second: task.tokens_per_second,
         uncertainty_ms: moments.map(BackendMoment::uncertainty_ms).max().filter(|ms| *ms > 0),
         ..Timing::default()
     }
