@@ -113,7 +113,8 @@ impl Case {
             thread: request.thread.clone(),
             path: Some(request.path.clone()),
             prompt_bytes: got.or_else(|| sent_bytes(request)),
-            reuse,
+            // Nothing can be simulated of a prompt that was not recorded.
+            reuse: reuse.filter(|_| sent_bytes(request).is_some()),
             server: request.server_task().copied(),
             is_certain: is_told && !is_ambiguous,
             ..Self::default()
