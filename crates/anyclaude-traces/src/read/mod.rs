@@ -27,11 +27,11 @@ use records::{AllRecords, OneRecord};
 pub(crate) use server_logs::{ServerLogFile, record_of_body};
 
 use crate::error::{Error, ErrorKind};
-use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
-use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
+use crate::formats::sniff::sniff;
+use crate::formats::source::{Input, RecordNumber, RecordSink};
 use crate::model::request::{Source, TracePath};
 use crate::model::time::Timestamp;
 
@@ -266,7 +266,7 @@ impl<'s> Reader<'s> {
             }
             self.load(&file.path)?;
             let input = Input { bytes: self.buffer.bytes() };
-            Ok(AnyclaudeTrace.read(&input, &mut self.scratch, sink)?)
+            Ok(sniff(&input)?.read(&input, &mut self.scratch, sink)?)
         });
         self.progress.count_file();
         read.map_err(|kind| Error::new(&*file.path, kind))

@@ -24,6 +24,7 @@ mod moving;
 mod pipes;
 mod prefix;
 mod readme;
+mod recorders;
 mod replay;
 mod replay_faults;
 mod replay_server;
