@@ -2,6 +2,8 @@
 //! request, and what that tells of it.
 
 mod matching;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
