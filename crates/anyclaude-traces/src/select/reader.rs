@@ -627,7 +627,10 @@ impl Reader {
             rest.extend(requests.drain(..requests.len().saturating_sub(last)));
         }
         let scope = Scope::new(from, to, kind, seen as u64);
-        let logs_only = self.logs_suffice && joined.unmatched.iter().any(|one| scope.holds(one.start));
+        let is_logged = joined.unmatched.iter().any(|one| scope.holds(one.start));
+        // A log may tell of loads and of prompts that were cut, and of no request.
+        let is_told = joined.unmatched.is_empty() && !joined.server_logs.is_empty() && seen == 0;
+        let logs_only = self.logs_suffice && (is_logged || is_told);
         if requests.is_empty() && skipped.is_empty() && !logs_only {
             return Err(match (seen, joined.unmatched.len()) {
                 (0, 0) => SelectError::NoTraces(places),
