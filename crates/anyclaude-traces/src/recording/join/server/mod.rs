@@ -24,6 +24,8 @@ use crate::read::LogFile;
 
 /// Local time and UTC are so far apart, in multiples of this.
 const ZONE_STEP_MS: i64 = 15 * 60 * 1_000;
+/// A server lets go of a task so soon after its last token.
+const LAG_MS: u64 = 50;
 /// A clock this far from the next such multiple is only set wrong.
 const ZONE_SLACK_MS: i64 = 60_000;
 
@@ -421,14 +423,21 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
     let (read_ms, write_ms) = (task.read_ms.map(milliseconds), task.write_ms.map(milliseconds));
     let facts = facts(task, None);
     let queue_ms = facts.queue_ms.or_else(|| task.received.is_none().then_some(0));
-    let until_first = || {
-        let first = task.first_token?.ms_since(start?)?;
-        u64::try_from(first).ok()
-    };
-    let measured = task.ttft_ms.map(milliseconds).or_else(|| Some(queue_ms? + read_ms?));
-    let ttft_ms = measured.or_else(until_first);
-    let worked = || Some(ttft_ms? + write_ms?);
-    let total_ms = task.total_ms.map(milliseconds).or_else(between).or_else(worked);
+    let coarse_ms = start.map_or(0, BackendMoment::uncertainty_ms);
+    let until_first = || u64::try_from(task.first_token?.ms_since(start?)?).ok();
+    // What was measured outranks stamps, but where these lie further apart than they are off.
+    let ttft_ms = task.ttft_ms.map(milliseconds).or_else(|| match (read_ms, queue_ms, until_first()) {
+        (Some(read), Some(queue), _) => Some(queue + read),
+        (Some(read), None, Some(first)) if first <= read.saturating_add(coarse_ms) => Some(read),
+        (_, _, first) => first,
+    });
+    let worked = ttft_ms.zip(write_ms).map(|(ttft, write)| ttft.saturating_add(write));
+    let total_ms = task.total_ms.map(milliseconds).or_else(|| match (worked, between()) {
+        (Some(worked), Some(between)) if between <= worked.saturating_add(coarse_ms.max(LAG_MS)) => {
+            Some(worked)
+        }
+        (worked, between) => between.or(worked),
+    });
     let moments = [start, task.ended].into_iter().flatten();
     Timing {
         ttft_ms,
