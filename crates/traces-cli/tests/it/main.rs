@@ -24,6 +24,7 @@ mod moving;
 mod pipes;
 mod prefix;
 mod readme;
+mod record;
 mod recorders;
 mod replay;
 mod replay_faults;

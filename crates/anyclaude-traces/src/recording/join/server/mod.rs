@@ -425,19 +425,21 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
     let queue_ms = facts.queue_ms.or_else(|| task.received.is_none().then_some(0));
     let coarse_ms = start.map_or(0, BackendMoment::uncertainty_ms);
     let until_first = || u64::try_from(task.first_token?.ms_since(start?)?).ok();
-    // What was measured outranks stamps, but where these lie further apart than they are off.
+    let measured = read_ms.zip(write_ms).map(|(read, write)| read.saturating_add(write));
+    // What was measured outranks stamps, but where these lie further apart than they are
+    // off: then it waited before it was read.
+    let waited_ms = measured.zip(between()).and_then(|(measured, between)| {
+        between.checked_sub(measured).filter(|waited| *waited > coarse_ms.max(LAG_MS))
+    });
     let ttft_ms = task.ttft_ms.map(milliseconds).or_else(|| match (read_ms, queue_ms, until_first()) {
-        (Some(read), Some(queue), _) => Some(queue + read),
-        (Some(read), None, Some(first)) if first <= read.saturating_add(coarse_ms) => Some(read),
+        (Some(read), queue, _) if measured.is_some() => {
+            Some(read.saturating_add(waited_ms.unwrap_or(0).max(queue.unwrap_or(0))))
+        }
+        (Some(read), Some(queue), _) => Some(read.saturating_add(queue)),
         (_, _, first) => first,
     });
-    let worked = ttft_ms.zip(write_ms).map(|(ttft, write)| ttft.saturating_add(write));
-    let total_ms = task.total_ms.map(milliseconds).or_else(|| match (worked, between()) {
-        (Some(worked), Some(between)) if between <= worked.saturating_add(coarse_ms.max(LAG_MS)) => {
-            Some(worked)
-        }
-        (worked, between) => between.or(worked),
-    });
+    let worked = || Some(ttft_ms?.saturating_add(write_ms?));
+    let total_ms = task.total_ms.map(milliseconds).or_else(worked).or_else(between);
     let moments = [start, task.ended].into_iter().flatten();
     Timing {
         ttft_ms,
