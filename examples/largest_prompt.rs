@@ -10,6 +10,7 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use anyclaude_traces::model::Size;
 use anyclaude_traces::{Recording, Request};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -36,7 +37,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// The four sections add up to the body, so that each has a share of it.
-fn biggest_section(request: &Request) -> (&'static str, u64) {
+fn biggest_section(request: &Request) -> (&'static str, Size) {
     let sizes = &request.sizes;
     let sections = [
         ("system", sizes.system_bytes),
@@ -44,5 +45,5 @@ fn biggest_section(request: &Request) -> (&'static str, u64) {
         ("messages", sizes.messages_bytes),
         ("other", sizes.other_bytes),
     ];
-    sections.into_iter().max_by_key(|(_, bytes)| *bytes).unwrap_or(("other", 0))
+    sections.into_iter().max_by_key(|(_, bytes)| *bytes).unwrap_or(("other", sizes.other_bytes))
 }

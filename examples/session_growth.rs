@@ -29,21 +29,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     csv.write_record(["session", "thread", "timestamp", "message_count", "body_bytes", "added_bytes"])?;
     let mut newest_of_thread = HashMap::new();
     for request in requests {
-        let body_bytes = request.sizes.body_bytes;
+        let body_bytes = request.sizes.body_bytes.get();
         let before = newest_of_thread.insert(&request.thread, body_bytes);
         csv.write_record([
             request.session.as_deref().unwrap_or_default(),
             request.thread.as_deref().unwrap_or_default(),
             &request.timestamp.map(|stamp| stamp.to_string()).unwrap_or_default(),
-            &request.sizes.message_count.to_string(),
-            &body_bytes.to_string(),
+            &known(request.sizes.message_count.get()),
+            &known(body_bytes),
             // The first of a thread adds to nothing: unknown is empty, never 0.
-            &before.map(|before| added(before, body_bytes)).unwrap_or_default(),
+            &before.flatten().zip(body_bytes).map(added).unwrap_or_default(),
         ])?;
     }
     Ok(csv.flush()?)
 }
 
-fn added(before: u64, now: u64) -> String {
+fn known(size: Option<u64>) -> String {
+    size.map(|size| size.to_string()).unwrap_or_default()
+}
+
+fn added((before, now): (u64, u64)) -> String {
     (i128::from(now) - i128::from(before)).to_string()
 }

@@ -22,7 +22,7 @@ use crate::formats::body::ElementPath;
 use crate::model::LogFacts;
 use crate::model::group::Group;
 use crate::model::measure::{Measure, Unit, Value};
-use crate::model::request::{Kind, ModelSource, TracePath};
+use crate::model::request::{Kind, ModelSource, RequestId, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
@@ -48,7 +48,8 @@ from_text! {
     Measure: |text| text.parse().map_err(Error::custom);
     View: |text| text.parse().map_err(Error::custom);
     ElementName: |text| text.parse().map_err(Error::custom);
-    TracePath: |text| Ok(Self(Arc::from(std::path::Path::new(text.as_ref()))));
+    TracePath: |text| Ok(Self::new(std::path::Path::new(text.as_ref())));
+    RequestId: |text| text.parse().map_err(Error::custom);
     KindFilter: |text| {
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == text).map(Self::Only);
         kind.or((text == "all").then_some(Self::All)).ok_or_else(|| Error::custom("no kind of request"))

@@ -19,11 +19,11 @@ use crate::analysis::prefix::ElementName;
 use crate::analysis::report::{Answer, Figure};
 use crate::model::group::Group;
 use crate::model::measure::{Measure, Value};
-use crate::model::request::{Kind, TracePath};
+use crate::model::request::{Kind, RequestId, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
-use crate::model::{Speeds, TimeBreakdown};
+use crate::model::{Size, Speeds, TimeBreakdown};
 
 /// The schema (draft 2020-12) of a result as `traces` prints it, which is the
 /// serialised `T` with [`SCHEMA_VERSION`] at its top.
@@ -113,9 +113,15 @@ schema_of! {
         "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
     });
     TracePath as "TracePath", false: |_generator| json_schema!({
-        "description": "The path of a trace file, with U+FFFD for what is not UTF-8",
+        "description": "The path of a file, with U+FFFD for what is not UTF-8",
         "type": "string",
     });
+    RequestId as "RequestId", false: |_generator| json_schema!({
+        "description": "A short name, the same whenever the same file is read",
+        "type": "string",
+        "pattern": "^[0-9a-f]{10}$",
+    });
+    Size as "Size", true: |_generator| json_schema!({ "type": ["integer", "null"], "minimum": 0 });
     Value as "Value", true: |_generator| json_schema!({ "type": "number" });
     Millis as "Millis", false: |_generator| json_schema!({
         "description": "Milliseconds, with up to three decimals",

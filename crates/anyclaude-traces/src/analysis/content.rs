@@ -256,6 +256,6 @@ mod tests {
         let mut body = BodyJson::default();
         let record = parse(trace.as_bytes(), &mut body).unwrap();
         assert_eq!(body.json, r#"{"model":"a b","x":[1.50,"\ud83d",1e400],"x":1}"#);
-        assert_eq!(body.json.len() as u64, record.sizes.body_bytes);
+        assert_eq!(record.sizes.body_bytes, body.json.len() as u64);
     }
 }

@@ -78,7 +78,7 @@ impl ThreadContext {
         let (first, newest) = (requests.first()?, requests.last()?);
         let tokens = newest.tokens.as_deref()?;
         let signed = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-        let turns = u64::from(newest.turn.saturating_sub(first.turn));
+        let turns = u64::from(newest.turn().saturating_sub(first.turn()));
         let grown = signed(tokens.total).saturating_sub(signed(first.tokens.as_deref()?.total));
         #[allow(clippy::cast_precision_loss, reason = "tokens and turns stay far below 2^53")]
         let tokens_per_turn = (turns > 0).then(|| grown as f64 / turns as f64);
@@ -87,10 +87,10 @@ impl ThreadContext {
             .iter()
             .find(|request| request.tokens.as_deref().is_some_and(|tokens| tokens.total > context_tokens));
         let overflow_turn = match overflowed {
-            Some(request) => Some(u64::from(request.turn) + 1),
+            Some(request) => Some(u64::from(request.turn()) + 1),
             None => tokens_per_turn
                 .and_then(|growth| turns_left(headroom_tokens, growth))
-                .map(|left| (u64::from(newest.turn) + 1).saturating_add(left)),
+                .map(|left| (u64::from(newest.turn()) + 1).saturating_add(left)),
         };
         Some(Self {
             session: newest.session.clone(),

@@ -58,7 +58,7 @@ pub fn compare(left: &[&Request], right: &[&Request]) -> Option<RunChange> {
 
 impl RunCost {
     fn of(requests: &[&Request]) -> Option<Self> {
-        let process = requests.first()?.process.as_ref()?;
+        let process = requests.first()?.process()?;
         if requests.iter().any(|request| request.run.as_ref() != Some(&process.id)) {
             return None;
         }

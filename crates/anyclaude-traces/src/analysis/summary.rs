@@ -11,6 +11,7 @@ use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
 use crate::findings::Finding;
+use crate::model::Size;
 use crate::model::group::{Group, Grouping, Totals, count_kinds, group_by, totals};
 use crate::model::request::Request;
 use crate::model::scope::Scope;
@@ -58,9 +59,9 @@ pub struct SessionGrowth {
     /// Its last request's timestamp.
     pub last: Option<Timestamp>,
     /// The size of its first request's body.
-    pub first_body_bytes: u64,
+    pub first_body_bytes: Size,
     /// The size of its last request's body.
-    pub last_body_bytes: u64,
+    pub last_body_bytes: Size,
     /// The sizes of all bodies, in order.
     #[serde(skip)]
     pub body_bytes: Vec<u64>,
@@ -114,15 +115,16 @@ pub fn summarize(
 
 fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
     let growth = |(id, members): (Option<Arc<str>>, Vec<&Request>)| {
-        let body_bytes: Vec<u64> = members.iter().map(|request| request.sizes.body_bytes).collect();
+        let body_bytes =
+            |request: Option<&&Request>| request.map_or(Size::UNKNOWN, |one| one.sizes.body_bytes);
         SessionGrowth {
             id,
             requests: members.len() as u64,
             first: members.iter().find_map(|request| request.timestamp),
             last: members.iter().rev().find_map(|request| request.timestamp),
-            first_body_bytes: body_bytes.first().copied().unwrap_or(0),
-            last_body_bytes: body_bytes.last().copied().unwrap_or(0),
-            body_bytes,
+            first_body_bytes: body_bytes(members.first()),
+            last_body_bytes: body_bytes(members.last()),
+            body_bytes: members.iter().filter_map(|request| request.sizes.body_bytes.get()).collect(),
         }
     };
     group_by(requests, |request| request.session.clone()).into_iter().map(growth).collect()

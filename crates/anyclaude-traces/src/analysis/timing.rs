@@ -152,12 +152,12 @@ fn is_unmatched(request: &Request) -> bool {
 
 impl Edit {
     fn of(request: &Request) -> Option<Self> {
-        let proxied = request.proxied.as_deref()?;
+        let proxied = request.proxied()?;
         Some(Self {
             path: request.path.clone(),
-            system_chars: request.sizes.system_chars,
+            system_chars: request.sizes.system_chars.get()?,
             proxied_system_chars: proxied.system_chars,
-            tools_bytes: request.sizes.tools_bytes,
+            tools_bytes: request.sizes.tools_bytes.get()?,
             proxied_tools_chars: proxied.tools_chars,
         })
     }

@@ -88,7 +88,7 @@ pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     for request in requests.iter().rev() {
         let is_tip = threads.insert((&request.session, &request.thread));
         let mut has_more = false;
-        for tool in request.tools.iter() {
+        for tool in request.tools() {
             has_more |= tools.insert(&tool.name);
         }
         if is_tip || has_more {
@@ -176,7 +176,7 @@ fn newest_definitions(
     let mut newest = BTreeMap::new();
     for request in requests.iter().rev() {
         let Some(found) = counted.get(&request.path) else { continue };
-        for (tool, (name, tokens)) in request.tools.iter().zip(&found.tools).rev() {
+        for (tool, (name, tokens)) in request.tools().iter().zip(&found.tools).rev() {
             newest.entry(name.clone()).or_insert((tool.bytes, *tokens));
         }
     }

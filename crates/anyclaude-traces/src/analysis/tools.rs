@@ -62,7 +62,7 @@ pub fn largest<'a>(requests: impl DoubleEndedIterator<Item = &'a Request>) -> Ve
     let mut uses: HashMap<Option<Arc<str>>, ToolUse> = HashMap::new();
     for request in requests.rev() {
         let mut seen = std::collections::HashSet::new();
-        for tool in request.tools.iter().rev().filter(|tool| seen.insert(&tool.name)) {
+        for tool in request.tools().iter().rev().filter(|tool| seen.insert(&tool.name)) {
             let fresh = || ToolUse { name: tool.name.clone(), bytes: tool.bytes, requests: 0 };
             uses.entry(tool.name.clone()).or_insert_with(fresh).requests += 1;
         }

@@ -7,7 +7,7 @@ use super::overlap::Company;
 use super::parts::{Parts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
-use crate::model::request::Request;
+use crate::model::request::{Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
 use crate::model::{CacheUse, LogFacts, ServerTask, SimulatedReuse, SpeedSample};
@@ -41,7 +41,7 @@ pub(super) struct Case {
     pub(super) session: Option<Arc<str>>,
     pub(super) thread: Option<Arc<str>>,
     /// Orders what began in the same millisecond.
-    pub(super) path: Option<Arc<std::path::Path>>,
+    pub(super) path: Option<TracePath>,
     /// When it reached the backend, in milliseconds; `None` in mode `claude`.
     pub(super) start_ms: Option<i64>,
     pub(super) proxy_ms: Option<u64>,
@@ -106,14 +106,14 @@ impl Case {
             backend: request.mode.clone(),
             session: request.session.clone(),
             thread: request.thread.clone(),
-            path: Some(request.path.0.clone()),
-            prompt_bytes: Some(got.unwrap_or_else(|| sent_bytes(request))),
+            path: Some(request.path.clone()),
+            prompt_bytes: got.or_else(|| sent_bytes(request)),
             reuse,
-            server: request.server_task.as_deref().copied(),
+            server: request.server_task().copied(),
             is_certain: request.stream && request.join.is_some() && !is_ambiguous,
             ..Self::default()
         };
-        Some(case.with_times(timing, request.log_facts.as_deref()))
+        Some(case.with_times(timing, request.log_facts()))
     }
 
     /// What is known of a request without a trace.
@@ -163,7 +163,7 @@ impl Case {
 
     /// By time, then what else tells two apart.
     pub(super) fn order(&self) -> impl Ord + use<'_> {
-        (self.start_ms.is_none(), self.start_ms, self.path.as_deref(), self.place)
+        (self.start_ms.is_none(), self.start_ms, self.path.as_ref(), self.place)
     }
 
     /// When it left the backend, as far as is known.
@@ -316,10 +316,9 @@ impl Case {
     }
 }
 
-/// The bytes of a prompt as it was sent: system, tools and messages.
-pub(super) fn sent_bytes(request: &Request) -> u64 {
-    let sizes = &request.sizes;
-    sizes.system_bytes + sizes.tools_bytes + sizes.messages_bytes
+/// The bytes of a prompt as it was sent, where all of it was recorded.
+pub(super) fn sent_bytes(request: &Request) -> Option<u64> {
+    request.sizes.prompt_bytes().get()
 }
 
 pub(super) fn signed(value: u64) -> i64 {

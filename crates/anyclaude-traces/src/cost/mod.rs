@@ -107,7 +107,7 @@ pub fn fit(
         match case.place {
             case::Place::Request(at) => {
                 if let Some(request) = requests.get_mut(at) {
-                    request.speed_sample = case.sample();
+                    request.bookkeeping.speed_sample = case.sample();
                     if let Some(timing) = request.timing.as_deref_mut() {
                         case.fill(timing);
                     }

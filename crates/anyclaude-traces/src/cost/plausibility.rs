@@ -64,7 +64,7 @@ pub(super) fn estimates(
     let got = |at: usize| reuse.get(at).map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
     let is_unusual = |at: usize, request: &Request| {
         let tokens = request.timing.as_ref().and_then(|timing| timing.prompt_tokens);
-        let bytes = got(at).unwrap_or_else(|| sent_bytes(request));
+        let Some(bytes) = got(at).or_else(|| sent_bytes(request)) else { return false };
         tokens
             .filter(|tokens| *tokens > 0 && fits(*tokens, bytes))
             .is_some_and(|tokens| !USUAL_BYTES_PER_TOKEN.contains(&(float(bytes) / float(tokens))))
@@ -76,7 +76,7 @@ pub(super) fn estimates(
     }
     let estimated = estimate(&unusual.iter().map(|(_, request)| *request).collect::<Vec<_>>());
     let of_got = |((at, request), estimate): (&(usize, &Request), Option<f64>)| {
-        let sent = sent_bytes(request).max(1);
+        let sent = sent_bytes(request)?.max(1);
         let share = got(*at).map_or(1.0, |bytes| (float(bytes) / float(sent)).min(1.0));
         Some((*at, estimate? * share))
     };

@@ -39,7 +39,7 @@ fn of_model(requests: &[&Request]) -> Speeds {
     let reads: Vec<Sample> = requests.iter().filter_map(|request| read_sample(request)).collect();
     let read: Rate = reads.iter().copied().collect();
     let write: Rate = requests.iter().filter_map(|request| write_sample(request)).collect();
-    let seen = requests.iter().map(|request| request.speed_sample.cache);
+    let seen = requests.iter().map(|request| request.speed_sample().cache);
     Speeds {
         read_tokens_per_second: read.per_second(),
         write_tokens_per_second: write.per_second(),
@@ -53,7 +53,7 @@ fn of_model(requests: &[&Request]) -> Speeds {
 
 /// Whose times these are: the server's, where its log has any of them.
 fn source(requests: &[&Request]) -> SpeedSource {
-    let samples = requests.iter().map(|request| request.speed_sample);
+    let samples = requests.iter().map(|request| request.speed_sample());
     let is_measured = samples.filter(|sample| sample.reads || sample.writes).any(|sample| sample.is_measured);
     if is_measured { SpeedSource::ServerLog } else { SpeedSource::Requests }
 }
@@ -64,12 +64,12 @@ fn spread(samples: &[Sample], ms_per_token: f64) -> Option<f64> {
 }
 
 fn read_sample(request: &Request) -> Option<Sample> {
-    let timing = request.timing.as_ref().filter(|_| request.speed_sample.reads)?;
+    let timing = request.timing.as_ref().filter(|_| request.speed_sample().reads)?;
     Some(Sample { tokens: timing.read_tokens?, ms: timing.read_ms? })
 }
 
 fn write_sample(request: &Request) -> Option<Sample> {
-    let timing = request.timing.as_ref().filter(|_| request.speed_sample.writes)?;
+    let timing = request.timing.as_ref().filter(|_| request.speed_sample().writes)?;
     Some(Sample { tokens: timing.output_tokens?.saturating_sub(1), ms: timing.write_ms? })
 }
 

@@ -138,8 +138,8 @@ fn plateau<'s, 'a>(thread: Vec<&'s Entry<'a>>) -> Option<Vec<&'s Entry<'a>>> {
     let from = thread.iter().rposition(|entry| !is_on_it(entry))? + 1;
     let (before, on_it) = thread.split_at_checked(from)?;
     let (first, last) = (on_it.first()?, on_it.last()?);
-    let bytes = |entry: &Entry<'_>| float(entry.request.sizes.body_bytes);
-    let has_grown = bytes(last) >= bytes(first) * LEAST_GROWTH;
+    let bytes = |entry: &Entry<'_>| entry.request.sizes.body_bytes.get().map(float);
+    let has_grown = bytes(last)? >= bytes(first)? * LEAST_GROWTH;
     // Before that, its counts followed the sizes: they are counts.
     let lowest = before.iter().filter_map(|entry| reported(entry)).min()?;
     let follows = float(lowest) < float(most) * (1.0 - 5.0 * PLATEAU_WIDTH);
@@ -151,8 +151,8 @@ fn stopped(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let last = entries.last()?;
     let most = entries.iter().filter_map(|entry| reported(entry)).max()?;
     // The first one filled the context; the last one is larger by as much as its body.
-    let first = float(entries.first()?.request.sizes.body_bytes);
-    let needed = super::scene::whole(float(most) * float(last.request.sizes.body_bytes) / first);
+    let first = float(entries.first()?.request.sizes.body_bytes.get()?);
+    let needed = super::scene::whole(float(most) * float(last.request.sizes.body_bytes.get()?) / first);
     Some(of(scene, last, entries, OverflowSign::StoppedGrowing, Some(needed), Some(most)))
 }
 

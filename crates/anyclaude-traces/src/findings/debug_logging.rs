@@ -96,7 +96,7 @@ fn delta(fast: &Entry<'_>, slow: &Entry<'_>) -> Option<f64> {
 }
 
 fn level(entry: &Entry<'_>) -> Option<u8> {
-    entry.request.process.as_ref()?.level
+    entry.request.process()?.level
 }
 
 #[cfg(test)]

@@ -41,14 +41,14 @@ fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let cost = scene.sum_reading_ms(entries.iter().filter_map(|entry| Some((*entry, lost(entry)?))));
     let mut found = finding(FindingKind::HistoryTruncated, entries.iter().copied(), evidence)
         .costing(cost, CostBasis::Fitted);
-    let context_tokens = last.request.process.as_ref().and_then(|process| process.context_length_tokens);
+    let context_tokens = last.request.process().and_then(|process| process.context_length_tokens);
     found.advice = Some(Advice::LargerLimit { limit_tokens, context_tokens, needed_tokens: largest_tokens });
     Some(found)
 }
 
 /// What the proxy says that it cut of a request's history.
 pub(super) fn truncation(entry: &Entry<'_>) -> Option<Truncation> {
-    let facts = entry.request.log_facts.as_ref()?;
+    let facts = entry.request.log_facts()?;
     let removed = facts.edits.iter().find_map(|edit| match edit {
         ProxyEdit::MessagesRemoved { messages } => Some(*messages),
         _ => None,

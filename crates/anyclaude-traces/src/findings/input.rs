@@ -83,7 +83,7 @@ impl<'a> FindingsInput<'a> {
         let mut numbers = HashMap::new();
         let mut prompt_ids = HashMap::new();
         for request in &requests {
-            if let Some(prompt) = prompts.prompt(request.path.as_ref()) {
+            if let Some(prompt) = prompts.prompt(&request.path) {
                 let next = numbers.len();
                 let content = (prompt.system, prompt.tools, prompt.messages);
                 prompt_ids.insert(request.path.clone(), *numbers.entry(content).or_insert(next));

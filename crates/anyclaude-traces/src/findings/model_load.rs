@@ -74,7 +74,7 @@ fn reason(scene: &Scene<'_>, at: usize) -> LoadReason {
         Some(ms) if ms >= LEAST_IDLE_MS => {
             LoadReason::Idle { minutes: u64::try_from(ms / 60_000).unwrap_or(0) }
         }
-        _ if entry.request.concurrency.is_some_and(|concurrency| concurrency.cold_start) => {
+        _ if entry.request.concurrency().is_some_and(|concurrency| concurrency.cold_start) => {
             LoadReason::ProcessStart
         }
         None => LoadReason::ProcessStart,

@@ -451,15 +451,17 @@ impl Display for Evidence {
                 summary_ms.map_or(Ok(()), |ms| write!(f, "; writing the summaries took {}", Ms(ms)))?;
                 f.write_str(".")
             }
-            Self::UsageImplausible { model, requests, of, tokens, body_bytes } => write!(
-                f,
-                "The backend of {} reported token counts that cannot be true for {} (such as {} tokens for {} kB); \
-                 they take part in no figure here.",
-                Name(model),
-                Of(*requests, *of),
-                Whole(*tokens),
-                Whole(body_bytes.div_ceil(1000)),
-            ),
+            Self::UsageImplausible { model, requests, of, tokens, body_bytes } => {
+                write!(
+                    f,
+                    "The backend of {} reported token counts that cannot be true for {} (such as {} tokens",
+                    Name(model),
+                    Of(*requests, *of),
+                    Whole(*tokens),
+                )?;
+                body_bytes.map_or(Ok(()), |bytes| write!(f, " for {} kB", Whole(bytes.div_ceil(1000))))?;
+                f.write_str("); they take part in no figure here.")
+            }
         }
     }
 }

@@ -52,7 +52,7 @@ impl Rule for ProxySlow {
             let cost = sum_whole(proxy.into_iter().map(Some));
             let mut one = finding(FindingKind::ProxySlow, entries.iter().copied(), evidence)
                 .costing(cost, CostBasis::Measured);
-            let level = |entry: &&Entry<'_>| entry.request.process.as_ref().and_then(|process| process.level);
+            let level = |entry: &&Entry<'_>| entry.request.process().and_then(|process| process.level);
             one.advice = debug_logging::gain(scene)
                 .filter(|gain| entries.iter().filter_map(level).any(|level| level == gain.high))
                 .map(|gain| Advice::LowerDebugLevel {
@@ -86,7 +86,7 @@ fn times(entry: &Entry<'_>) -> Option<(u64, u64)> {
 
 /// Whether the proxy changed the system prompt or the tools.
 fn is_edited(entry: &Entry<'_>) -> bool {
-    let edits = entry.request.log_facts.as_ref().map(|facts| &facts.edits);
+    let edits = entry.request.log_facts().map(|facts| &facts.edits);
     edits.is_some_and(|edits| edits.iter().any(|edit| !matches!(edit, ProxyEdit::MessagesRemoved { .. })))
 }
 

@@ -48,7 +48,7 @@ impl Rule for Queueing {
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
-        scene.of(finding).all(|entry| entry.request.concurrency.is_some_and(|one| !one.overlapped))
+        scene.of(finding).all(|entry| entry.request.concurrency().is_some_and(|one| !one.overlapped))
     }
 }
 

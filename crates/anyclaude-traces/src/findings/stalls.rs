@@ -29,7 +29,8 @@ impl Rule for Stalls {
             let mut stalls: Vec<_> =
                 stalled.iter().filter_map(|entry| Some((stall_ms(entry)?, entry.start()))).collect();
             stalls.sort_by_key(|(ms, start)| (std::cmp::Reverse(*ms), *start));
-            let is_shared = |entry: &&&Entry<'_>| entry.request.concurrency.is_some_and(|one| one.overlapped);
+            let is_shared =
+                |entry: &&&Entry<'_>| entry.request.concurrency().is_some_and(|one| one.overlapped);
             let evidence = Evidence::Stalls {
                 model,
                 stalls,

@@ -285,7 +285,7 @@ pub enum Evidence {
         /// The largest count, …
         tokens: u64,
         /// … and the size of that prompt.
-        body_bytes: u64,
+        body_bytes: Option<u64>,
     },
 }
 

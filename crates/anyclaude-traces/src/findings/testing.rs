@@ -13,9 +13,7 @@ use crate::formats::body::ElementPath;
 use crate::model::request::{Concurrency, Kind, Request, Run, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
-use crate::model::{
-    CacheUse, LogFacts, Response, Sizes, SpeedSample, SpeedSource, Speeds, ToolSize, Truncation,
-};
+use crate::model::{CacheUse, LogFacts, Response, SpeedSource, Speeds, ToolSize, Truncation};
 
 /// A request of model `m` that was completed, and of which nothing else is known.
 #[derive(Debug, Clone)]
@@ -31,46 +29,22 @@ pub(super) struct Made {
 
 impl Made {
     pub(super) fn new() -> Self {
-        let sizes = Sizes {
-            system_bytes: 10_000,
-            tools_bytes: 20_000,
-            messages_bytes: 10_000,
-            body_bytes: 40_000,
-            ..Sizes::default()
-        };
-        let request = Request {
-            path: TracePath(Path::new("").into()),
-            paths: Vec::new(),
-            timestamp: None,
-            mode: Some("lmstudio".into()),
-            kind: Kind::Conversation,
-            session: Some("s".into()),
-            thread: Some("t".into()),
-            run: None,
-            endpoint: None,
-            client_version: None,
-            agent: None,
-            parent_agent: None,
-            requested_model: None,
-            model: Some("m".into()),
-            model_source: None,
-            sizes,
-            max_tokens: None,
-            stream: true,
-            tokens: None,
-            timing: None,
-            join: None,
-            server_join: None,
-            server_task: None,
-            response: None,
-            tools: Arc::default(),
-            process: None,
-            proxied: None,
-            log_facts: None,
-            speed_sample: SpeedSample::default(),
-            turn: 0,
-            concurrency: None,
-        };
+        let mut request = Request::builder("")
+            .mode("lmstudio")
+            .kind(Kind::Conversation)
+            .session("s")
+            .thread("t")
+            .model("m")
+            .sizes(|sizes| {
+                sizes.system_bytes = 10_000.into();
+                sizes.tools_bytes = 20_000.into();
+                sizes.messages_bytes = 10_000.into();
+                sizes.body_bytes = 40_000.into();
+            })
+            .build();
+        request.paths = Vec::new();
+        request.model_source = None;
+        request.stream = true;
         Self {
             request,
             timing: Some(Timing { outcome: Some(Outcome::Completed), ..Timing::default() }),
@@ -123,7 +97,7 @@ impl Made {
     }
 
     pub(super) fn thinking(self, tokens: u64) -> Self {
-        self.with(|made| made.request.speed_sample.hidden_tokens = Some(tokens))
+        self.with(|made| made.request.bookkeeping.speed_sample.hidden_tokens = Some(tokens))
     }
 
     pub(super) fn load(self, ms: u64) -> Self {
@@ -204,7 +178,7 @@ impl Made {
     }
 
     pub(super) fn body_bytes(self, bytes: u64) -> Self {
-        self.with(|made| made.request.sizes.body_bytes = bytes)
+        self.with(|made| made.request.sizes.body_bytes = bytes.into())
     }
 
     pub(super) fn model(self, model: &str) -> Self {
@@ -231,7 +205,7 @@ impl Made {
         self.with(|made| {
             let id: Arc<str> = format!("run at level {level}").into();
             made.request.run = Some(id.clone());
-            made.request.process = Some(Arc::new(Run {
+            made.request.bookkeeping.process = Some(Arc::new(Run {
                 id,
                 started: None,
                 level: Some(level),
@@ -248,16 +222,18 @@ impl Made {
     }
 
     pub(super) fn overlapped(self) -> Self {
-        self.with(|made| made.request.concurrency = Some(Concurrency { overlapped: true, cold_start: false }))
+        self.with(|made| {
+            made.request.bookkeeping.concurrency = Some(Concurrency { overlapped: true, cold_start: false })
+        })
     }
 
     pub(super) fn alone(self) -> Self {
-        self.with(|made| made.request.concurrency = Some(Concurrency::default()))
+        self.with(|made| made.request.bookkeeping.concurrency = Some(Concurrency::default()))
     }
 
     pub(super) fn tools(self, names: &[&str]) -> Self {
         let tool = |name: &&str| ToolSize { name: Some((*name).into()), bytes: 1_000 };
-        self.with(|made| made.request.tools = names.iter().map(tool).collect())
+        self.with(|made| made.request.bookkeeping.tools = names.iter().map(tool).collect())
     }
 
     pub(super) fn reusable(self, percent: u64) -> Self {
@@ -280,7 +256,7 @@ impl Made {
             ..Truncation::default()
         };
         let facts = LogFacts { truncation: Some(truncation), ..LogFacts::default() };
-        self.with(|made| made.request.log_facts = Some(Box::new(facts)))
+        self.with(|made| made.request.bookkeeping.log_facts = Some(Box::new(facts)))
     }
 }
 
@@ -379,7 +355,7 @@ fn with_input<'a, T>(
     set: impl FnOnce(&mut FindingsInput<'a>),
     look: impl FnOnce(&FindingsInput<'_>) -> T,
 ) -> T {
-    let path = |at: usize| TracePath(Path::new(&format!("{at:03}.json")).into());
+    let path = |at: usize| TracePath::new(Path::new(&format!("{at:03}.json")));
     let (mut requests, mut rows) = (Vec::new(), Vec::new());
     let mut prompt_ids = HashMap::new();
     let mut next_ms = 0;

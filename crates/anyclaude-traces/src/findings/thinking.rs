@@ -62,8 +62,8 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
 /// Tokens of thinking, as far as anything tells of them, and all tokens of the answer.
 fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
     let output = entry.timing()?.believed_output_tokens().filter(|tokens| *tokens > 0)?;
-    let counted = entry.request.log_facts.as_ref().and_then(|facts| facts.reasoning_tokens);
-    let thinking = counted.max(entry.request.speed_sample.hidden_tokens).unwrap_or(0);
+    let counted = entry.request.log_facts().and_then(|facts| facts.reasoning_tokens);
+    let thinking = counted.max(entry.request.speed_sample().hidden_tokens).unwrap_or(0);
     Some((thinking.min(output), output))
 }
 

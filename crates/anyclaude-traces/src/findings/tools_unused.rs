@@ -91,7 +91,7 @@ impl<'a> Tools<'a> {
 
     /// The tools that a request carries.
     fn carried<'s>(&'s self, entry: &'s Entry<'_>) -> impl Iterator<Item = &'a ToolCost> + 's {
-        entry.request.tools.iter().filter_map(|tool| self.by_name.get(tool.name.as_ref()?).copied())
+        entry.request.tools().iter().filter_map(|tool| self.by_name.get(tool.name.as_ref()?).copied())
     }
 
     fn is_unused(&self, tool: &ToolCost) -> bool {
@@ -135,12 +135,12 @@ impl<'a> Tools<'a> {
 fn read_share(entry: &Entry<'_>) -> Option<f64> {
     let cached = float(entry.timing()?.cached_tokens?) / float(entry.prompt_tokens()?);
     let sizes = &entry.request.sizes;
-    let prompt = float(sizes.system_bytes + sizes.tools_bytes + sizes.messages_bytes);
+    let prompt = float(sizes.prompt_bytes().get()?);
     if sizes.tools_bytes == 0 {
         return None;
     }
-    let begin = float(sizes.system_bytes) / prompt;
-    let end = float(sizes.system_bytes + sizes.tools_bytes) / prompt;
+    let begin = float(sizes.system_bytes.get()?) / prompt;
+    let end = float((sizes.system_bytes + sizes.tools_bytes).get()?) / prompt;
     Some(((end - cached) / (end - begin)).clamp(0.0, 1.0))
 }
 

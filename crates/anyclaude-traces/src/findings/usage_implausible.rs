@@ -28,7 +28,7 @@ impl Rule for UsageImplausible {
                 requests: u64::try_from(refused.len()).unwrap_or(u64::MAX),
                 of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
                 tokens: refused_tokens(worst),
-                body_bytes: worst.request.sizes.body_bytes,
+                body_bytes: worst.request.sizes.body_bytes.get(),
             };
             Some(finding(FindingKind::UsageImplausible, refused, evidence))
         };

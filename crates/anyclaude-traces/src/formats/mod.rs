@@ -3,9 +3,11 @@
 pub mod anyclaude;
 pub mod backend;
 pub mod body;
+pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod record;
 pub(crate) mod response;
 pub(crate) mod scan;
+pub(crate) mod source;
 pub mod sse;

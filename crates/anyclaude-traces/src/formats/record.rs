@@ -1,28 +1,41 @@
-//! The facts from one trace file: numbers and names, no content.
+//! The facts of one recorded request: numbers and names, no content.
 
 use std::sync::Arc;
 
+use crate::formats::body::Body;
+use crate::model::request::{Api, ModelSource, Source, TimestampSource};
 use crate::model::time::Timestamp;
-use crate::model::{Identity, Response, Sizes, ToolSize};
+use crate::model::timing::Timing;
+use crate::model::{Identity, Response, Size, Sizes, ToolSize};
 
-/// One parsed trace: everything that the analyses need, without its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One recorded request: everything that the analyses need, without its content.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TraceRecord {
-    /// When anyclaude wrote the file, by the file's own `timestamp`; `None`
-    /// where that is missing or cannot be read as a time.
+    /// What recorded it.
+    pub source: Source,
+    /// The API that its body has the shape of; `None` where it does not tell.
+    pub api: Option<Api>,
+    /// When it was recorded, by the recording itself; `None` where that is missing or cannot
+    /// be read as a time.
     pub timestamp: Option<Timestamp>,
-    /// The proxy's mode, as written (`lmstudio`, `claude`, …).
+    /// Where [`timestamp`](Self::timestamp) comes from, where the recording has none.
+    pub timestamp_source: Option<TimestampSource>,
+    /// The proxy's mode, as written (`lmstudio`, `claude`, …). anyclaude alone has modes.
     pub mode: Option<Arc<str>>,
     /// The URL's path without its query.
     pub endpoint: Option<Arc<str>>,
-    /// `body.model`: the model that Claude Code asked for, which is not the
+    /// `body.model`: the model that Claude Code asked for, which may not be the
     /// local model that ran.
     pub requested_model: Option<Arc<str>>,
+    /// The model that ran, where the recording names it, and how.
+    pub model: Option<(Arc<str>, ModelSource)>,
     /// Who sent the request.
     pub sender: Sender,
     /// All sizes and counts.
     pub sizes: Sizes,
+    /// The recorder replaced parts of the body.
+    pub body_redacted: bool,
     /// `body.max_tokens`, where it is a whole number.
     pub max_tokens: Option<u64>,
     /// `body.stream`; false where it is missing.
@@ -35,6 +48,8 @@ pub struct TraceRecord {
     /// files of one request are known to belong together. Taken in mode
     /// `claude` only, the one that writes two.
     pub body: Option<Identity>,
+    /// The times and counts that the recording itself holds.
+    pub timing: Option<Box<Timing>>,
     /// The response, where the file holds one.
     pub response: Option<Box<Response>>,
 }
@@ -53,4 +68,116 @@ pub struct Sender {
     pub parent_agent: Option<Arc<str>>,
     /// Claude Code's version, by `user-agent: claude-cli/2.1.116 (external, cli)`.
     pub client_version: Option<Arc<str>>,
+}
+
+/// Collects the facts of one request, in whatever order a file tells them, and makes a
+/// [`TraceRecord`] of them.
+#[derive(Debug)]
+pub(crate) struct RecordDraft {
+    pub(crate) source: Source,
+    pub(crate) api: Option<Api>,
+    pub(crate) timestamp: Option<Timestamp>,
+    pub(crate) mode: Option<Arc<str>>,
+    pub(crate) endpoint: Option<Arc<str>>,
+    pub(crate) model: Option<(Arc<str>, ModelSource)>,
+    /// By the headers; what the body says of the sender fills the gaps.
+    pub(crate) sender: Sender,
+    pub(crate) body_redacted: bool,
+    pub(crate) body_identity: Option<Identity>,
+    pub(crate) response: Option<Box<Response>>,
+    timing: Option<Box<Timing>>,
+    body: Option<Body>,
+}
+
+impl RecordDraft {
+    pub(crate) fn new(source: Source) -> Self {
+        Self {
+            source,
+            api: None,
+            timestamp: None,
+            mode: None,
+            endpoint: None,
+            model: None,
+            sender: Sender::default(),
+            body_redacted: false,
+            body_identity: None,
+            response: None,
+            timing: None,
+            body: None,
+        }
+    }
+
+    /// Takes what was seen of the body. The last one counts.
+    pub(crate) fn set_body(&mut self, body: Option<Body>) {
+        self.body = body;
+    }
+
+    pub(crate) fn body(&self) -> Option<&Body> {
+        self.body.as_ref()
+    }
+
+    /// The times and counts that the recording itself holds.
+    #[allow(dead_code, reason = "recorders that know times use it")]
+    pub(crate) fn timing(&mut self) -> &mut Timing {
+        self.timing.get_or_insert_default()
+    }
+
+    /// The record; else why it is none. `file_bytes` is the size of the file.
+    pub(crate) fn finish(self, file_bytes: usize) -> Result<TraceRecord, &'static str> {
+        let mut draft = self;
+        let body = draft.body.take().ok_or("it has no object at `request.body`")?;
+        if !body.is_prompt() {
+            return Err("its `request.body` has none of `model`, `messages`, `system` and `tools`");
+        }
+        Ok(draft.build(body, file_bytes))
+    }
+
+    /// The record of a request whose body was not recorded: all its sizes but that of the
+    /// file are unknown.
+    #[allow(dead_code, reason = "recorders that omit bodies use it")]
+    pub(crate) fn finish_without_body(self, file_bytes: usize) -> TraceRecord {
+        self.build(Body::unknown(), file_bytes)
+    }
+
+    fn build(self, body: Body, file_bytes: usize) -> TraceRecord {
+        let mut timing = self.timing;
+        if let Some(timing) = &mut timing {
+            timing.fill_sums();
+        }
+        TraceRecord {
+            source: self.source,
+            api: self.api.or(body.api),
+            timestamp: self.timestamp,
+            timestamp_source: None,
+            mode: self.mode,
+            endpoint: self.endpoint,
+            requested_model: body.model,
+            model: self.model,
+            sender: Sender {
+                session_id: self.sender.session_id.or(body.sender.session_id),
+                user: body.sender.user,
+                ..self.sender
+            },
+            sizes: Sizes { file_bytes: Size::from(file_bytes as u64), ..body.sizes },
+            body_redacted: self.body_redacted,
+            max_tokens: body.max_tokens,
+            stream: body.stream,
+            tools: body.tools,
+            history: body.history,
+            body: self.body_identity,
+            timing,
+            response: self.response,
+        }
+    }
+}
+
+/// A URL's path: without query and fragment, and without scheme and host.
+pub(crate) fn path_of(url: &str) -> &str {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let url = url.get(..end).unwrap_or(url);
+    let Some((scheme, host_and_path)) = url.split_once("://") else { return url };
+    if scheme.contains('/') {
+        return url;
+    }
+    host_and_path.find('/').and_then(|slash| host_and_path.get(slash..)).unwrap_or("/")
 }

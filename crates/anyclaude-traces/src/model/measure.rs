@@ -136,7 +136,7 @@ fn whole(value: u64) -> Option<Value> {
 
 macro_rules! size {
     ($field:ident) => {
-        |request| whole(request.sizes.$field)
+        |request| request.sizes.$field.get().and_then(whole)
     };
 }
 

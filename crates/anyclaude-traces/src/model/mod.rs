@@ -1,5 +1,6 @@
 //! The types that the rest of the library shares: requests, times, measures, groups.
 
+mod bookkeeping;
 pub mod eligibility;
 pub mod group;
 mod identity;
@@ -8,6 +9,7 @@ mod log_facts;
 pub mod measure;
 pub mod request;
 mod request_draft;
+mod request_id;
 mod response;
 mod reuse;
 pub mod scope;
@@ -19,7 +21,9 @@ pub mod stats;
 pub mod time;
 mod time_breakdown;
 pub mod timing;
+mod trace_path;
 
+pub(crate) use bookkeeping::Bookkeeping;
 pub use identity::Identity;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use request_draft::RequestDraft;
@@ -27,6 +31,5 @@ pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
 pub use server_task::{ServerJoin, ServerTask};
 pub use side_name::SideName;
-pub use sizes::{Sizes, ToolSize};
-pub use source::{Api, Source, TimestampSource};
+pub use sizes::{Size, Sizes, ToolSize};
 pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};

@@ -1,15 +1,19 @@
 //! One request to a model: what was sent, by whom, and the facts from the logs.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::model::bookkeeping::Bookkeeping;
 use crate::model::time::Timestamp;
-use crate::model::timing::{Confidence, PromptOverhead, Timing};
-use crate::model::{LogFacts, Response, ServerJoin, ServerTask, Sizes, SpeedSample, ToolSize};
+use crate::model::timing::{Confidence, Timing};
+use crate::model::{Response, ServerJoin, Sizes};
 
-/// One request, from one trace file or, in mode `claude`, from two.
+pub use crate::model::request_id::{InvalidRequestId, RequestId};
+pub use crate::model::source::{Api, Source, TimestampSource};
+pub use crate::model::trace_path::TracePath;
+
+/// One request, from a record of a file or, in anyclaude's mode `claude`, from two files.
 ///
 /// Serialises as a line of `traces list --format ndjson`; members that only the
 /// analyses need are left out of it.
@@ -17,12 +21,20 @@ use crate::model::{LogFacts, Response, ServerJoin, ServerTask, Sizes, SpeedSampl
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Request {
-    /// The trace file; of two, the one with the response.
+    /// The file; of two, the one with the response. Several requests may share one.
     pub path: TracePath,
     /// All files of this request, in the order of time.
     pub paths: Vec<TracePath>,
+    /// Its short name.
+    pub id: RequestId,
+    /// What recorded it.
+    pub source: Source,
+    /// The API that it was sent in; `None` where its body does not tell.
+    pub api: Option<Api>,
     /// When the request was recorded.
     pub timestamp: Option<Timestamp>,
+    /// Where [`timestamp`](Self::timestamp) comes from, where the recording has none.
+    pub timestamp_source: Option<TimestampSource>,
     /// The proxy's mode.
     pub mode: Option<Arc<str>>,
     /// What sort of request it is.
@@ -51,6 +63,8 @@ pub struct Request {
     /// Sizes of the prompt.
     #[serde(flatten)]
     pub sizes: Sizes,
+    /// The recorder replaced parts of the body: its sizes are those of what is left.
+    pub body_redacted: bool,
     /// The most tokens that the answer may have.
     pub max_tokens: Option<u64>,
     /// Whether the answer was to be streamed.
@@ -65,30 +79,9 @@ pub struct Request {
     pub server_join: Option<Box<ServerJoin>>,
     /// What the recorded response says.
     pub response: Option<Box<Response>>,
-    /// Its tools, in the order of the file.
+    /// What only the analyses need.
     #[serde(skip)]
-    pub tools: Arc<[ToolSize]>,
-    /// The process that [`run`](Self::run) names.
-    #[serde(skip)]
-    pub process: Option<Arc<Run>>,
-    /// What the proxy was about to send, after its edits.
-    #[serde(skip)]
-    pub proxied: Option<Box<PromptOverhead>>,
-    /// Further facts from the log: stalls, cached tokens, the proxy's edits.
-    #[serde(skip)]
-    pub log_facts: Option<Box<LogFacts>>,
-    /// What the server's own log tells of it.
-    #[serde(skip)]
-    pub server_task: Option<Box<ServerTask>>,
-    /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).
-    #[serde(skip)]
-    pub speed_sample: SpeedSample,
-    /// How many requests of its thread came before it.
-    #[serde(skip)]
-    pub turn: u32,
-    /// What else the backend was doing; known from logs only.
-    #[serde(skip)]
-    pub concurrency: Option<Concurrency>,
+    pub(crate) bookkeeping: Bookkeeping,
 }
 
 /// What else the backend was doing while it served a request.
@@ -150,39 +143,8 @@ impl Request {
     /// Where the request stands in the defined order: by time, then path;
     /// requests without a time come last.
     #[must_use]
-    pub fn order(&self) -> (bool, Option<Timestamp>, &Path) {
-        (self.timestamp.is_none(), self.timestamp, &self.path.0)
-    }
-}
-
-/// The path of a trace file. Serialised as text, with U+FFFD for what is not
-/// UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TracePath(pub Arc<Path>);
-
-impl TracePath {
-    /// The folder whose `traces/` the file is below, as its path is written: what was
-    /// recorded elsewhere went to another backend, as far as is known.
-    pub(crate) fn root(&self) -> Option<&Path> {
-        let traces =
-            self.0.ancestors().skip(1).find(|folder| folder.file_name().is_some_and(|name| name == "traces"));
-        traces?.parent()
-    }
-}
-
-impl AsRef<Path> for TracePath {
-    fn as_ref(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Serialize for TracePath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Checking for UTF-8 is faster than a lossy conversion, and nearly every path is.
-        match self.0.to_str() {
-            Some(path) => serializer.serialize_str(path),
-            None => serializer.serialize_str(&self.0.to_string_lossy()),
-        }
+    pub fn order(&self) -> (bool, Option<Timestamp>, &TracePath) {
+        (self.timestamp.is_none(), self.timestamp, &self.path)
     }
 }
 
@@ -206,22 +168,23 @@ impl Kind {
     /// All kinds, the one that people look for first.
     pub const ALL: [Self; 4] = [Self::Conversation, Self::Background, Self::Probe, Self::CountTokens];
 
-    /// The kind of a request with this path, token limit and number of tools.
+    /// The kind of a request with this path, token limit and number of tools, as far as
+    /// they are known.
     ///
     /// ```
     /// use anyclaude_traces::Kind;
     ///
-    /// assert_eq!(Kind::of(Some("/v1/messages/count_tokens"), Some(1), 23), Kind::CountTokens);
-    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 0), Kind::Background);
-    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), 23), Kind::Conversation);
+    /// assert_eq!(Kind::of(Some("/v1/messages/count_tokens"), Some(1), Some(23)), Kind::CountTokens);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), Some(0)), Kind::Background);
+    /// assert_eq!(Kind::of(Some("/v1/messages"), Some(32_000), Some(23)), Kind::Conversation);
     /// ```
     #[must_use]
-    pub fn of(endpoint: Option<&str>, max_tokens: Option<u64>, tool_count: u64) -> Self {
+    pub fn of(endpoint: Option<&str>, max_tokens: Option<u64>, tool_count: Option<u64>) -> Self {
         if endpoint.is_some_and(|path| path.ends_with("/count_tokens")) {
             Self::CountTokens
         } else if max_tokens == Some(1) {
             Self::Probe
-        } else if tool_count == 0 {
+        } else if tool_count == Some(0) {
             Self::Background
         } else {
             Self::Conversation
@@ -302,18 +265,4 @@ pub struct Join {
     pub gap_ms: Option<i64>,
     /// How sure it is.
     pub confidence: Confidence,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Caches and swaps are told apart by it.
-    #[test]
-    fn a_root_is_what_holds_the_folder_of_traces() {
-        let root = |path: &str| TracePath(Path::new(path).into()).root().map(Path::to_owned);
-        assert_eq!(root("a/.anyclaude/traces/lmstudio/1.json"), Some("a/.anyclaude".into()));
-        assert_ne!(root("a/.anyclaude/traces/lmstudio/1.json"), root("b/.anyclaude/traces/lmstudio/1.json"));
-        assert_eq!(root("a/1.json"), None);
-    }
 }

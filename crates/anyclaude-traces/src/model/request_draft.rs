@@ -1,12 +1,11 @@
 //! Requests that no file holds: for tests, and for recordings of other programs.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use crate::model::request::{Kind, ModelSource, Request, TracePath};
+use crate::model::request::{Kind, ModelSource, Request, RequestId, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::Timing;
-use crate::model::{Sizes, SpeedSample, ToolSize};
+use crate::model::{Bookkeeping, Size, Sizes, ToolSize};
 
 /// A request that is put together by hand; made by [`Request::builder`].
 #[derive(Debug, Clone)]
@@ -34,7 +33,7 @@ impl Request {
     /// # Ok::<(), anyclaude_traces::model::time::InvalidTimestamp>(())
     /// ```
     pub fn builder(path: impl Into<PathBuf>) -> RequestDraft {
-        let path = TracePath(Arc::from(path.into()));
+        let path = TracePath::new(path.into());
         RequestDraft { request: Self::empty(path), kind: None, tools: Vec::new() }
     }
 
@@ -43,7 +42,11 @@ impl Request {
         Self {
             paths: vec![path.clone()],
             path,
+            id: RequestId::default(),
+            source: Source::default(),
+            api: None,
             timestamp: None,
+            timestamp_source: None,
             mode: None,
             kind: Kind::Background,
             session: None,
@@ -56,7 +59,8 @@ impl Request {
             requested_model: None,
             model: None,
             model_source: None,
-            sizes: Sizes::default(),
+            sizes: Sizes::EMPTY,
+            body_redacted: false,
             max_tokens: None,
             stream: false,
             tokens: None,
@@ -64,19 +68,18 @@ impl Request {
             join: None,
             server_join: None,
             response: None,
-            tools: Arc::default(),
-            process: None,
-            proxied: None,
-            log_facts: None,
-            server_task: None,
-            speed_sample: SpeedSample::default(),
-            turn: 0,
-            concurrency: None,
+            bookkeeping: Bookkeeping::default(),
         }
     }
 }
 
 impl RequestDraft {
+    /// What recorded it; else anyclaude.
+    pub fn source(mut self, source: Source) -> Self {
+        self.request.source = source;
+        self
+    }
+
     /// When it was recorded.
     pub fn timestamp(mut self, timestamp: Timestamp) -> Self {
         self.request.timestamp = Some(timestamp);
@@ -126,9 +129,9 @@ impl RequestDraft {
         let with_brackets = bytes + if self.tools.is_empty() { 2 } else { 1 };
         self.tools.push(ToolSize { name: Some(name.into()), bytes });
         let sizes = &mut self.request.sizes;
-        sizes.tool_count += 1;
-        sizes.tools_bytes += with_brackets;
-        sizes.body_bytes += with_brackets;
+        sizes.tool_count = sizes.tool_count + Size::from(1);
+        sizes.tools_bytes = sizes.tools_bytes + Size::from(with_brackets);
+        sizes.body_bytes = sizes.body_bytes + Size::from(with_brackets);
         self
     }
 
@@ -149,9 +152,9 @@ impl RequestDraft {
     pub fn build(self) -> Request {
         let Self { mut request, kind, tools } = self;
         let of_members =
-            || Kind::of(request.endpoint.as_deref(), request.max_tokens, request.sizes.tool_count);
+            || Kind::of(request.endpoint.as_deref(), request.max_tokens, request.sizes.tool_count.get());
         request.kind = kind.unwrap_or_else(of_members);
-        request.tools = tools.into();
+        request.bookkeeping.tools = tools.into();
         request
     }
 }

@@ -161,6 +161,19 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// Fills what follows from the other members: `generation_ms`, `wall_ms` and
+    /// `prefill_tokens_per_second`.
+    pub(crate) fn fill_sums(&mut self) {
+        let both = |a: Option<u64>, b: Option<u64>, join: fn(u64, u64) -> Option<u64>| join(a?, b?);
+        self.generation_ms = both(self.total_ms, self.ttft_ms, u64::checked_sub);
+        self.wall_ms = both(self.proxy_ms, self.total_ms, u64::checked_add);
+        #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
+        let speed = |tokens: u64, ms: u64| tokens as f64 * 1000.0 / ms as f64;
+        let ttft_ms = self.ttft_ms.filter(|ms| *ms > 0);
+        self.prefill_tokens_per_second =
+            self.prompt_tokens.zip(ttft_ms).map(|(tokens, ms)| speed(tokens, ms));
+    }
+
     /// [`prompt_tokens`](Self::prompt_tokens), where they can be true.
     #[must_use]
     pub fn believed_prompt_tokens(&self) -> Option<u64> {

@@ -1,9 +1,8 @@
 //! Reads one element of a request again.
 
-use std::path::Path;
-
 use crate::error::Error;
 use crate::formats::body::{Element, ElementPath, Section, Visit};
+use crate::model::request::TracePath;
 use crate::read::Store;
 
 /// Reads one element of a request again: what it [says](crate::formats::body::Raw::canonical).
@@ -12,7 +11,7 @@ use crate::read::Store;
 /// # Errors
 ///
 /// When the file cannot be read (any more).
-pub fn element_text(store: &Store, path: &Path, place: ElementPath) -> Result<String, Error> {
+pub fn element_text(store: &Store, path: &TracePath, place: ElementPath) -> Result<String, Error> {
     let mut wanted = WantedElement { place, text: String::new() };
     store.read_one(path, &mut wanted)?;
     Ok(wanted.text)

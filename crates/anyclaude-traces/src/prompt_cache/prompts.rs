@@ -2,7 +2,6 @@
 //! of each prompt only which ones.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
@@ -11,6 +10,7 @@ use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role};
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
+use crate::model::request::TracePath;
 use crate::read::TraceFile;
 
 /// A prompt: which system blocks, which tools, which history.
@@ -36,7 +36,7 @@ pub(crate) struct ElementInfo {
     /// The tool's name.
     pub(crate) name: Option<Arc<str>>,
     head: (usize, usize),
-    /// The first file that holds it, and where.
+    /// The first record that holds it, and where.
     file: u32,
     place: ElementPath,
 }
@@ -50,15 +50,19 @@ pub struct Prompts {
     ids: HashMap<(Identity, Role), ElementId>,
     lists: Lists,
     pub(crate) tree: Tree,
-    files: Vec<Arc<Path>>,
-    by_path: HashMap<Arc<Path>, Prompt>,
+    files: Vec<TracePath>,
+    by_path: HashMap<TracePath, Prompt>,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
 }
 
 impl Prompts {
-    /// Takes what was seen of one more file.
+    /// Takes what was seen of one more record. One whose prompt was not recorded whole is
+    /// left out: what a cache held of it is unknown.
     pub fn add(&mut self, file: &TraceFile, seen: PrefixVisitor) {
+        if !file.record.sizes.prompt_bytes().is_known() {
+            return;
+        }
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(file.path.clone());
         let name = |place: ElementPath| match place {
@@ -117,7 +121,7 @@ impl Prompts {
         self.lists.intern(elements, |element| bytes_of(known, element))
     }
 
-    pub(crate) fn prompt(&self, path: &Path) -> Option<&Prompt> {
+    pub(crate) fn prompt(&self, path: &TracePath) -> Option<&Prompt> {
         self.by_path.get(path)
     }
 
@@ -148,7 +152,7 @@ impl Prompts {
     }
 
     /// Where the whole of an element can be read again.
-    pub(crate) fn source(&self, element: ElementId) -> Option<(&Path, ElementPath)> {
+    pub(crate) fn source(&self, element: ElementId) -> Option<(&TracePath, ElementPath)> {
         let known = self.known(element)?;
         Some((self.files.get(known.file as usize)?, known.place))
     }

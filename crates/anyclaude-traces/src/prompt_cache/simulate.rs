@@ -267,9 +267,9 @@ fn views(requests: &[&Request], has_evidence: bool) -> Vec<Views> {
 
 /// The first message that the proxy did not cut off.
 fn first_message(request: &Request) -> u32 {
-    let Some(facts) = &request.log_facts else { return 0 };
+    let Some(facts) = request.log_facts() else { return 0 };
     let kept = facts.truncation.and_then(|truncation| truncation.kept_messages);
-    let cut = kept.map(|kept| request.sizes.message_count.saturating_sub(kept));
+    let cut = kept.and_then(|kept| Some(request.sizes.message_count.get()?.saturating_sub(kept)));
     let removed = || facts.truncation.and_then(|truncation| truncation.removed_messages);
     let dropped = || {
         facts.edits.iter().find_map(|edit| match edit {
@@ -287,8 +287,7 @@ fn passed<'a>(
     views: &[Views],
     viewer: &mut Viewer<'a>,
 ) -> Passed<'a> {
-    let found: Vec<Option<&Prompt>> =
-        requests.iter().map(|request| prompts.prompt(request.path.as_ref())).collect();
+    let found: Vec<Option<&Prompt>> = requests.iter().map(|request| prompts.prompt(&request.path)).collect();
     let mut edits = Vec::new();
     let mut sequences = Vec::new();
     for view in views {
@@ -349,7 +348,7 @@ fn start(request: &Request) -> i64 {
 }
 
 fn end(request: &Request) -> i64 {
-    let occupied = request.log_facts.as_ref().and_then(|facts| facts.backend_ms);
+    let occupied = request.log_facts().and_then(|facts| facts.backend_ms);
     let total = || request.timing.as_ref().and_then(|timing| timing.total_ms);
     let ms = occupied.or_else(total).and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
     start(request).saturating_add(ms)
@@ -428,7 +427,7 @@ impl Evidence {
             let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
             let is_evidence =
                 matches!(timing.cached_source, Some(CachedSource::Reported | CachedSource::ServerLog));
-            let reasoning = request.log_facts.as_ref().and_then(|facts| facts.reasoning_tokens);
+            let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens);
             let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
             let output_tokens = timing.output_tokens.unwrap_or(0);
             Some(Counted {

@@ -1,16 +1,16 @@
 //! The texts of elements: the kept beginnings, and the rest where it is needed.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::ids::ElementId;
 use super::prompts::Prompts;
 use crate::error::Error;
 use crate::formats::body::ElementPath;
+use crate::model::request::TracePath;
 
 /// Reads an element again, of which only the beginning was kept.
-pub type Fetch<'a> = dyn FnMut(&Path, ElementPath) -> Result<String, Error> + 'a;
+pub type Fetch<'a> = dyn FnMut(&TracePath, ElementPath) -> Result<String, Error> + 'a;
 
 /// How many bytes of fetched text are kept for the next question.
 const MOST_FETCHED_BYTES: usize = 16 << 20;
@@ -83,7 +83,7 @@ impl<'a> Texts<'a> {
         let text = (self.fetch)(path, place)?;
         let is_same = self.prompts.known(element).is_some_and(|known| known.bytes == text.len() as u64);
         let changed = || std::io::Error::other("the file changed while it was read");
-        if is_same { Ok(text) } else { Err(Some(Error::new(path, changed()))) }
+        if is_same { Ok(text) } else { Err(Some(Error::new(path.file(), changed()))) }
     }
 }
 

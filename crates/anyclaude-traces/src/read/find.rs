@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::Source;
+use super::CandidateFile;
 use crate::error::{Error, ErrorKind};
 
 /// Calls `found` with every file at or below these paths, once each. Returns the errors
 /// that may have hidden others.
 pub(super) fn find_below<P: AsRef<Path>>(
     paths: impl IntoIterator<Item = P>,
-    found: &mut dyn FnMut(Source),
+    found: &mut dyn FnMut(CandidateFile),
 ) -> Vec<Error> {
     let (files, folders, errors) = (Vec::new(), Vec::new(), Vec::new());
     let mut finder = Finder { found, files, folders, seen: None, errors };
@@ -28,7 +28,7 @@ pub(super) fn find_below<P: AsRef<Path>>(
 }
 
 struct Finder<'f> {
-    found: &'f mut dyn FnMut(Source),
+    found: &'f mut dyn FnMut(CandidateFile),
     /// What was found before any file could be found twice.
     files: Vec<(Arc<Path>, TruePath)>,
     /// Every folder that was walked through, with its true path.
@@ -89,7 +89,7 @@ impl Finder<'_> {
         } else {
             self.files.push((path.clone(), true_path));
         }
-        (self.found)(Source { path });
+        (self.found)(CandidateFile { path });
     }
 
     /// From now on, checks whether a file was found already.

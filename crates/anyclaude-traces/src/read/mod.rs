@@ -7,6 +7,7 @@ mod open;
 mod parallel;
 pub(crate) mod paths;
 mod progress;
+mod records;
 mod server_logs;
 
 use std::borrow::Borrow;
@@ -22,20 +23,24 @@ pub use open::read_file;
 pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
+use records::{AllRecords, OneRecord};
 
 use crate::error::{Error, ErrorKind};
-use crate::formats::anyclaude::trace::Parser;
+use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
+use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
+use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
+use crate::model::request::{Source, TracePath};
 use crate::model::time::Timestamp;
 
-/// A file that may be a trace.
+/// A file that may hold requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Source {
+pub struct CandidateFile {
     path: Arc<Path>,
 }
 
-impl Source {
+impl CandidateFile {
     /// The file, by the path under which it was found.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -43,13 +48,13 @@ impl Source {
     }
 }
 
-/// A trace and the file that it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A record and where it came from.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TraceFile {
-    /// The file.
-    pub path: Arc<Path>,
-    /// Its content. A missing timestamp is taken from the file's name, which anyclaude
+    /// Where it came from.
+    pub path: TracePath,
+    /// Its facts. A missing timestamp is taken from the file's name, which anyclaude
     /// makes from the timestamp.
     pub record: TraceRecord,
 }
@@ -119,7 +124,10 @@ impl Store {
     /// Links to files are followed, links to folders only when named. Anything but a regular
     /// file is ignored inside a folder, and an error when named.
     #[must_use]
-    pub fn find<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> (Vec<Source>, Vec<Error>) {
+    pub fn find<P: AsRef<Path>>(
+        &self,
+        paths: impl IntoIterator<Item = P>,
+    ) -> (Vec<CandidateFile>, Vec<Error>) {
         let mut sources = Vec::new();
         let errors = find_below(paths, &mut |source| sources.push(source));
         (sources, errors)
@@ -132,7 +140,7 @@ impl Store {
     /// never keep another from being read.
     pub fn scan<V: Visit + Send>(
         &self,
-        sources: &[Source],
+        sources: &[CandidateFile],
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
@@ -149,13 +157,13 @@ impl Store {
         fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
-        let find = |feed: &mut dyn FnMut(Source)| errors = find_below(paths, feed);
+        let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(paths, feed);
         let unread = self.scan_as(order, find, visitor, fold);
         errors.extend(unread);
         errors
     }
 
-    fn scan_as<S: Borrow<Source> + Send, V: Visit + Send>(
+    fn scan_as<S: Borrow<CandidateFile> + Send, V: Visit + Send>(
         &self,
         order: Order,
         find: impl FnOnce(&mut dyn FnMut(S)),
@@ -170,8 +178,9 @@ impl Store {
             });
         };
         let read = |reader: &mut Reader<'_>, source: &S| {
-            let mut seen = visitor();
-            reader.read(source.borrow(), &mut seen).map(|file| (file, seen))
+            let mut records = AllRecords::new(&visitor);
+            let read = reader.read(source.borrow(), &mut records);
+            (source.borrow().path.clone(), read, records.complete, records.errors)
         };
         for_each_parallel(
             self.threads,
@@ -179,23 +188,44 @@ impl Store {
             expect,
             || Reader::new(self),
             read,
-            |index, read| match read {
-                Ok((file, seen)) => fold(file, seen),
-                Err(error) => errors.push((index, error)),
+            |index, (path, read, records, unread)| {
+                match read {
+                    Ok(()) => records
+                        .into_iter()
+                        .for_each(|(number, record, seen)| fold(trace_file(&path, number, record), seen)),
+                    Err(error) => errors.push((index, error)),
+                }
+                errors.extend(unread.into_iter().map(|error| (index, Error::new(&*path, error))));
             },
         );
         errors.sort_by_key(|(index, _)| *index);
         errors.into_iter().map(|(_, error)| error).collect()
     }
 
-    /// Reads one file, for content that is not kept of every file.
+    /// Reads one record, for content that is not kept of every file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or is no trace (any more).
-    pub fn read_one<V: Visit>(&self, path: &Path, visit: &mut V) -> Result<TraceFile, Error> {
-        Reader::new(self).read(&Source { path: Arc::from(path) }, visit)
+    /// When the file cannot be read or does not hold the record (any more).
+    pub fn read_one<V: Visit>(&self, path: &TracePath, visit: &mut V) -> Result<TraceFile, Error> {
+        let file: Arc<Path> = Arc::from(path.file());
+        let mut record = OneRecord::new(RecordNumber(path.record()), visit);
+        Reader::new(self).read(&CandidateFile { path: file.clone() }, &mut record)?;
+        match record.into_found() {
+            Ok((number, record)) => Ok(trace_file(&file, number, record)),
+            Err(kind) => Err(Error::new(&*file, kind)),
+        }
     }
+}
+
+/// A record of a file. A missing timestamp is taken from the file's name, which anyclaude
+/// makes from the timestamp.
+fn trace_file(file: &Arc<Path>, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
+    if record.timestamp.is_none() && record.source == Source::Anyclaude {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        record.timestamp = Timestamp::from_file_name(&name);
+    }
+    TraceFile { path: TracePath::of_record(file.clone(), number.0), record }
 }
 
 impl TraceRecord {
@@ -206,7 +236,7 @@ impl TraceRecord {
     ///
     /// When the file cannot be read or is no trace.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Store::default().read_one(path.as_ref(), &mut ()).map(|file| file.record)
+        Store::default().read_one(&TracePath::new(path.as_ref()), &mut ()).map(|file| file.record)
     }
 }
 
@@ -215,7 +245,7 @@ struct Reader<'s> {
     max_file_bytes: u64,
     progress: &'s Progress,
     buffer: Buffer,
-    parser: Parser,
+    scratch: Scratch,
 }
 
 impl<'s> Reader<'s> {
@@ -224,22 +254,20 @@ impl<'s> Reader<'s> {
             max_file_bytes: store.max_file_bytes,
             progress: &store.progress,
             buffer: Buffer::default(),
-            parser: Parser::default(),
+            scratch: Scratch::default(),
         }
     }
 
-    fn read<V: Visit>(&mut self, source: &Source, visit: &mut V) -> Result<TraceFile, Error> {
-        let parsed = self.parse(&source.path, visit);
+    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
+        let read = self.load(&file.path).and_then(|()| {
+            let input = Input { bytes: self.buffer.bytes() };
+            Ok(AnyclaudeTrace.read(&input, &mut self.scratch, sink)?)
+        });
         self.progress.count_file();
-        let mut record = parsed.map_err(|kind| Error::new(&*source.path, kind))?;
-        if record.timestamp.is_none() {
-            let name = source.path.file_name().unwrap_or_default().to_string_lossy();
-            record.timestamp = Timestamp::from_file_name(&name);
-        }
-        Ok(TraceFile { path: source.path.clone(), record })
+        read.map_err(|kind| Error::new(&*file.path, kind))
     }
 
-    fn parse<V: Visit>(&mut self, path: &Path, visit: &mut V) -> Result<TraceRecord, ErrorKind> {
+    fn load(&mut self, path: &Path) -> Result<(), ErrorKind> {
         let limit = self.max_file_bytes;
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -248,7 +276,6 @@ impl<'s> Reader<'s> {
         let count = |count| self.progress.count_bytes(count);
         self.buffer.read(&mut file, size(bytes), size(limit.saturating_add(1)), count)?;
         // It may have grown.
-        check(self.buffer.bytes().len() as u64)?;
-        Ok(self.parser.parse(self.buffer.bytes(), visit)?)
+        check(self.buffer.bytes().len() as u64)
     }
 }

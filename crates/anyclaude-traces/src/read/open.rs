@@ -46,6 +46,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::model::request::TracePath;
     use crate::model::time::Timestamp;
     use crate::read::logs::read_chunks;
     use crate::read::{Progress, Store};
@@ -61,7 +62,7 @@ mod tests {
         assert!(matches!(read_chunks(&pipe, &Progress::default(), |_| ()), Err(ErrorKind::NotRegular)));
         let store = Store::default();
         for error in [
-            store.read_one(&pipe, &mut ()).unwrap_err(),
+            store.read_one(&TracePath::new(&*pipe), &mut ()).unwrap_err(),
             store.log(&pipe).unwrap_err(),
             read_file(&pipe).unwrap_err(),
         ] {

@@ -1,15 +1,15 @@
 //! Assembles requests from trace files, pairing mode `claude`'s two files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::formats::record::TraceRecord;
 use crate::model::intern::Interner;
-use crate::model::request::{Kind, ModelSource, Request, TracePath};
+use crate::model::request::{Kind, ModelSource, Request, RequestId, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
-use crate::model::{Identity, ToolSize};
+use crate::model::{Bookkeeping, Identity, ToolSize};
 use crate::read::TraceFile;
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
@@ -68,6 +68,7 @@ impl RequestBuilder {
         let mut requests: Vec<Request> = requests.into_iter().map(|unassigned| unassigned.request).collect();
         // `collect` reuses the vector of the larger `UnassignedRequest`s, which leaves room unused.
         requests.shrink_to_fit();
+        tell_apart(&mut requests);
         requests
     }
 }
@@ -81,40 +82,72 @@ impl Request {
     ///
     /// let trace = br#"{"request": {"body": {"model": "m", "tools": [{"name": "Bash"}]}}}"#;
     /// let request = Request::from_record("a.json", TraceRecord::from_slice(trace)?);
-    /// assert_eq!(request.tools[0].bytes, 15);
+    /// assert_eq!(request.tools()[0].bytes, 15);
     /// # Ok::<(), anyclaude_traces::error::ParseError>(())
     /// ```
     #[must_use]
     pub fn from_record(path: impl Into<PathBuf>, mut record: TraceRecord) -> Self {
         let tools = std::mem::take(&mut record.tools).into();
-        from_record(TracePath(Arc::from(path.into())), record, tools).0
+        from_record(TracePath::new(path.into()), record, tools).0
     }
 }
 
 /// Builds the request of a record; the second value is the identity of its body.
 fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> (Request, Option<Identity>) {
+    let id = id_of(&path, &record);
     let trace_names_model = record.mode.as_deref() == Some("claude");
-    let model = record.requested_model.clone().filter(|_| trace_names_model);
+    let named = || Some((record.requested_model.clone().filter(|_| trace_names_model)?, ModelSource::Trace));
+    let (model, model_source) = record.model.clone().or_else(named).unzip();
     let request = Request {
+        id,
+        source: record.source,
+        api: record.api,
         timestamp: record.timestamp,
+        timestamp_source: record.timestamp_source,
         mode: record.mode,
-        kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count),
+        kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count.get()),
         session: record.sender.session_id,
         endpoint: record.endpoint,
         client_version: record.sender.client_version,
         agent: record.sender.agent,
         parent_agent: record.sender.parent_agent,
         requested_model: record.requested_model,
-        model_source: model.is_some().then_some(ModelSource::Trace),
+        model_source,
         model,
         sizes: record.sizes,
+        body_redacted: record.body_redacted,
         max_tokens: record.max_tokens,
         stream: record.stream,
+        timing: record.timing,
         response: record.response,
-        tools,
+        bookkeeping: Bookkeeping { tools, ..Bookkeeping::default() },
         ..Request::empty(path)
     };
     (request, record.body)
+}
+
+/// The id of a record, by what stays the same wherever the file lies and whatever is known
+/// of the request besides: the file's name, the record's number, and its prompt.
+fn id_of(path: &TracePath, record: &TraceRecord) -> RequestId {
+    let name = path.file().file_name().unwrap_or_default().as_encoded_bytes();
+    let compressed = [&b".gz"[..], b".zst"].into_iter().find_map(|ending| name.strip_suffix(ending));
+    let last_message = record.history.last().map_or(0, |message| message.hash());
+    RequestId::of(Identity::of_parts([
+        compressed.unwrap_or(name),
+        &path.record().to_le_bytes(),
+        &record.sizes.body_bytes.get().unwrap_or(0).to_le_bytes(),
+        &last_message.to_le_bytes(),
+    ]))
+}
+
+/// Gives each request another id. Those that come first keep theirs.
+fn tell_apart(requests: &mut [Request]) {
+    let mut taken = HashSet::with_capacity(requests.len());
+    for request in requests {
+        while !taken.insert(request.id) {
+            request.id = request.id.next();
+        }
+    }
 }
 
 /// A request before sessions and threads are assigned: it has a session only where its
@@ -187,8 +220,8 @@ fn pair(requests: &mut [UnassignedRequest]) -> bool {
 }
 
 impl UnassignedRequest {
-    fn new(path: Arc<Path>, record: TraceRecord, tools: Arc<[ToolSize]>, place: Place) -> Self {
-        let (request, body) = from_record(TracePath(path), record, tools);
+    fn new(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>, place: Place) -> Self {
+        let (request, body) = from_record(path, record, tools);
         Self { request, place, body: body.map(Box::new) }
     }
 
@@ -198,6 +231,8 @@ impl UnassignedRequest {
         let timing = Timing { total_ms, outcome: Some(Outcome::Completed), ..Timing::default() };
         self.request.timing = Some(Box::new(timing));
         self.request.timestamp = first.timestamp;
+        // It had this id while it waited for its response.
+        self.request.id = first.id;
         self.request.paths.splice(..0, first.paths.drain(..));
     }
 }
@@ -205,29 +240,21 @@ impl UnassignedRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::record::Sender;
-    use crate::model::Sizes;
+    use crate::formats::record::RecordDraft;
+    use crate::model::request::Source;
 
     /// The names of each request's files, where every file was recorded in mode `claude`
     /// at its second, with this body, with or without a response.
     fn paired(files: &[(i64, u128, bool)]) -> Vec<Vec<String>> {
         let mut builder = RequestBuilder::default();
         for &(second, body, has_response) in files {
-            let record = TraceRecord {
-                timestamp: Timestamp::from_unix_ms(second * 1000),
-                mode: Some("claude".into()),
-                endpoint: None,
-                requested_model: None,
-                sender: Sender::default(),
-                sizes: Sizes::default(),
-                max_tokens: None,
-                stream: false,
-                tools: Vec::new(),
-                history: Vec::new(),
-                body: Some(Identity::of_hash(body)),
-                response: has_response.then(Box::default),
-            };
-            builder.add(TraceFile { path: Path::new(&format!("traces/{second}")).into(), record });
+            let mut draft = RecordDraft::new(Source::Anyclaude);
+            draft.timestamp = Timestamp::from_unix_ms(second * 1000);
+            draft.mode = Some("claude".into());
+            draft.body_identity = Some(Identity::of_hash(body));
+            draft.response = has_response.then(Box::default);
+            let record = draft.finish_without_body(0);
+            builder.add(TraceFile { path: TracePath::new(Path::new(&format!("traces/{second}"))), record });
         }
         let name = |path: &TracePath| path.as_ref().file_name().unwrap().to_string_lossy().into_owned();
         builder.requests().iter().map(|request| request.paths.iter().map(name).collect()).collect()

@@ -188,7 +188,7 @@ impl SessionAssigner {
         };
         if let Some(thread) = self.threads.put(thread, *history) {
             request.thread = Some(thread.name.clone());
-            request.turn = thread.length;
+            request.bookkeeping.turn = thread.length;
             thread.length = thread.length.saturating_add(1);
         }
     }

@@ -64,7 +64,7 @@ fn counted<'a, 'm>(
     let (sources, mut errors) = store.find(requests.into_iter().map(|request| request.path.as_ref()));
     let mut counted = HashMap::new();
     errors.extend(store.scan(&sources, visitor, |file, visitor| {
-        counted.insert(TracePath(file.path), visitor.finish());
+        counted.insert(file.path, visitor.finish());
     }));
     (counted, errors)
 }

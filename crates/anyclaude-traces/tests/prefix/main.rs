@@ -88,7 +88,7 @@ pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
     let inputs: Vec<CacheInput<'_>> =
         recording.requests.iter().map(|request| CacheInput { request, reported: true }).collect();
     let scope = Scope::new(None, None, KindFilter::All, inputs.len() as u64);
-    let mut fetch = |path: &Path, place| element_text(&store, path, place);
+    let mut fetch = |path: &_, place| element_text(&store, path, place);
     let mut simulation = simulate(&requests, &prompts, setup.options(), &mut fetch);
     let report = prefix(PrefixInput::new(scope, &inputs), &mut simulation);
     assert_eq!(report.skipped, []);

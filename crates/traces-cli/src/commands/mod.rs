@@ -67,7 +67,7 @@ fn next_step(filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next
 /// What requests are grouped by.
 fn grouping(by: By) -> Grouping {
     let day = |request: &Request| request.timestamp.map(|stamp| Arc::from(units::day(stamp)));
-    let level = |request: &Request| request.process.as_ref()?.level.map(|level| level.to_string().into());
+    let level = |request: &Request| request.process()?.level.map(|level| level.to_string().into());
     match by {
         By::Model => Grouping::by_model(),
         By::Mode => Grouping::by_name(|request| request.mode.clone()),

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     let target = args.save.as_ref().map(|path| OutputFile::new(path, args.force)).transpose()?;
     let one = one::newest(&args.input, &args.filter, &args.output, "sending", one::Costs::Unknown)?;
     let mut body = BodyJson::default();
-    let path = one.request.path.as_ref();
+    let path = &one.request.path;
     one.reader.store().read_one(path, &mut body).context("the file changed while it was read")?;
     let handle = Arc::new(ProgressHandle::with_stop(interrupt::stops()?));
     let shows_progress = !args.output.quiet && !args.output.no_progress;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
         Err(Error::Interrupted) => return Ok(Status::Interrupted),
         Err(error) => return Err(explained(&error)),
     };
-    replay.path = Some(path.to_string_lossy().into_owned());
+    replay.path = Some(path.file().to_string_lossy().into_owned());
     replay.compare(&one.request);
     warn_of_failed_runs(&replay, args.output.quiet);
     if let Some(target) = target.filter(|_| replay.measured()) {

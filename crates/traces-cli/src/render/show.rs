@@ -2,7 +2,8 @@
 
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::show::{RequestDetail, ShownMessage, ShownTool};
-use anyclaude_traces::model::measure::Measure;
+use anyclaude_traces::model::Size;
+use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
 use super::page::{Next, Page, quoted};
@@ -93,22 +94,27 @@ fn sections(request: &Request) -> Grid {
         Some(tokens) if tokens.method == TokenMethod::Reported => units::tokens(of(tokens)),
         Some(tokens) => units::estimate(of(tokens)),
     };
-    let chars = units::chars(sizes.system_chars);
-    let blocks = format!("{} in {}", chars, units::count(sizes.system_blocks, "block"));
+    let count = |n: Size, noun| n.get().map_or_else(String::new, |n| units::count(n, noun));
+    let chars = sizes.system_chars.get().zip(sizes.system_blocks.get());
+    let blocks = chars.map_or_else(String::new, |(chars, blocks)| {
+        format!("{} in {}", units::chars(chars), units::count(blocks, "block"))
+    });
     for (name, bytes, tokens, note) in [
         ("system", sizes.system_bytes, tokens(|tokens| tokens.system), blocks),
-        ("tools", sizes.tools_bytes, tokens(|tokens| tokens.tools), units::count(sizes.tool_count, "tool")),
+        ("tools", sizes.tools_bytes, tokens(|tokens| tokens.tools), count(sizes.tool_count, "tool")),
         (
             "messages",
             sizes.messages_bytes,
             tokens(|tokens| tokens.messages),
-            units::count(sizes.message_count, "message"),
+            count(sizes.message_count, "message"),
         ),
         ("other", sizes.other_bytes, String::new(), String::new()),
         ("body", sizes.body_bytes, tokens(|tokens| tokens.total), String::new()),
     ] {
-        let (share, bar) = (units::share(bytes, sizes.body_bytes), units::bar(bytes, sizes.body_bytes, 20));
-        grid.row([name.to_owned(), units::bytes(bytes), share, tokens, bar, note]);
+        let of_body = bytes.get().zip(sizes.body_bytes.get());
+        let share = of_body.map_or_else(String::new, |(bytes, body)| units::share(bytes, body));
+        let bar = of_body.map_or_else(String::new, |(bytes, body)| units::bar(bytes, body, 20));
+        grid.row([name.to_owned(), units::size(bytes, Unit::Bytes), share, tokens, bar, note]);
     }
     grid.without_empty(&[""])
 }

@@ -4,7 +4,7 @@ use anyclaude_traces::Timestamp;
 use anyclaude_traces::analysis::summary::{SessionGrowth, Summary};
 use anyclaude_traces::analysis::tools::ToolUse;
 use anyclaude_traces::model::group::Group;
-use anyclaude_traces::model::measure::Measure;
+use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 
 use super::findings;
@@ -152,8 +152,8 @@ fn sessions(sessions: &[SessionGrowth]) -> Grid {
             session.id.as_deref().unwrap_or("(unknown)").to_owned(),
             session.requests.to_string(),
             units::stamp(session.first),
-            units::bytes(session.first_body_bytes),
-            units::bytes(session.last_body_bytes),
+            units::size(session.first_body_bytes, Unit::Bytes),
+            units::size(session.last_body_bytes, Unit::Bytes),
             units::course(&session.body_bytes, 24),
         ]);
     }

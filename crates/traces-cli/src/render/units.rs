@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyclaude_traces::Timestamp;
+use anyclaude_traces::model::Size;
 use anyclaude_traces::model::measure::{Unit, Value};
 use chrono::{DateTime, Local};
 
@@ -42,6 +43,11 @@ pub(crate) fn delta(value: Value, unit: Unit) -> String {
 /// A number of bytes.
 pub(crate) fn bytes(bytes: u64) -> String {
     show(whole(bytes), Unit::Bytes)
+}
+
+/// A size or count that may be unknown.
+pub(crate) fn size(size: Size, unit: Unit) -> String {
+    maybe(size.get().map(whole), unit)
 }
 
 /// A number of characters.

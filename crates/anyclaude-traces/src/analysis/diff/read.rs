@@ -1,13 +1,12 @@
 //! What a comparison must know of one side, read.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::analysis::content::{Content, Tool};
 use crate::analysis::diff::Side;
 use crate::error::Error;
-use crate::model::request::Request;
+use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 
 /// Reads what [`diff`](crate::analysis::diff::diff) must know of one side. `requests` are
@@ -26,7 +25,7 @@ pub fn read_side<'a>(
     let mut newest = content();
     let mut tools = Vec::new();
     if let Some(last) = requests.last() {
-        store.read_one(last.path.as_ref(), &mut newest)?;
+        store.read_one(&last.path, &mut newest)?;
         tools.clone_from(&newest.tools);
     }
     for (path, names) in earlier_tools(&requests) {
@@ -39,18 +38,18 @@ pub fn read_side<'a>(
 
 /// The tools that the newest request does not carry, each with the newest file
 /// that defines it.
-fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a Path, Vec<Option<Arc<str>>>)> {
+fn earlier_tools<'a>(requests: &[&'a Request]) -> Vec<(&'a TracePath, Vec<Option<Arc<str>>>)> {
     let mut seen: HashMap<Option<Arc<str>>, usize> = HashMap::new();
-    let mut files: Vec<(&Path, Vec<Option<Arc<str>>>)> = Vec::new();
+    let mut files: Vec<(&TracePath, Vec<Option<Arc<str>>>)> = Vec::new();
     for (age, request) in requests.iter().rev().enumerate() {
         let mut names = Vec::new();
-        for tool in request.tools.iter() {
+        for tool in request.tools() {
             if *seen.entry(tool.name.clone()).or_insert(age) == age {
                 names.push(tool.name.clone());
             }
         }
         if age > 0 && !names.is_empty() {
-            files.push((request.path.as_ref(), names));
+            files.push((&request.path, names));
         }
     }
     files

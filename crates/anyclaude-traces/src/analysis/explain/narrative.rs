@@ -307,7 +307,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     if of > 0 && count(&|timing| timing.stall_ms.is_none()) == of {
         missing.push(Missing::Stalls { side: name() });
     }
-    let is_overlapping = |one: &&One<'_>| one.request.concurrency.is_some_and(|with| with.overlapped);
+    let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
     let overlapping = side.iter().filter(is_overlapping).count() as u64;
     if overlapping > 0 {
         missing.push(Missing::WaitBeforeTheProxy { side: name(), overlapping, of });

@@ -49,7 +49,7 @@ pub(super) fn pair<'a>(
 /// answers in between may differ, and so may the tools: they are what is measured.
 fn place(candidate: &PairCandidate<'_>) -> Option<(u64, Identity, Identity)> {
     let Prompt { first_user_text, last_user_text, .. } = candidate.prompt;
-    Some((candidate.request.sizes.message_count, first_user_text?, last_user_text?))
+    Some((candidate.request.sizes.message_count.get()?, first_user_text?, last_user_text?))
 }
 
 fn match_by<'a, K: Eq + Hash>(

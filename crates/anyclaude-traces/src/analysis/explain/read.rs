@@ -22,7 +22,7 @@ pub fn read_prompts<'a>(
     let (sources, mut errors) = store.find(timed);
     let mut prompts = HashMap::new();
     errors.extend(store.scan(&sources, PromptVisitor::default, |file, visitor| {
-        prompts.insert(TracePath(file.path), visitor.finish());
+        prompts.insert(file.path, visitor.finish());
     }));
     (prompts, errors)
 }

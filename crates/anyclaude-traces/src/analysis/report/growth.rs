@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Size;
 use crate::model::group::group_by;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
@@ -38,12 +39,12 @@ pub struct SessionSections {
     pub first: Option<Timestamp>,
     /// Its last request's timestamp.
     pub last: Option<Timestamp>,
-    /// Its prompts in order of time; of a long session the first, the last, and
+    /// Its prompts in order of time, as far as they were recorded; of a long session the first, the last, and
     /// the largest of each few between them.
     pub prompts: Vec<PromptSections>,
 }
 
-/// A prompt by section. The four add up to `body_bytes`.
+/// A prompt by section. The four add up to `body_bytes`, where all are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -51,13 +52,13 @@ pub struct PromptSections {
     /// Which request of the session it is, counted from 1.
     pub request: u64,
     /// Compact JSON of the system prompt.
-    pub system_bytes: u64,
+    pub system_bytes: Size,
     /// Compact JSON of the tools.
-    pub tools_bytes: u64,
+    pub tools_bytes: Size,
     /// Compact JSON of the messages.
-    pub messages_bytes: u64,
+    pub messages_bytes: Size,
     /// The rest of the body.
-    pub other_bytes: u64,
+    pub other_bytes: Size,
 }
 
 impl PromptSections {
@@ -74,8 +75,15 @@ impl PromptSections {
 
     /// The whole prompt.
     #[must_use]
-    pub fn body_bytes(&self) -> u64 {
+    pub fn body_bytes(&self) -> Size {
         self.system_bytes + self.tools_bytes + self.messages_bytes + self.other_bytes
+    }
+
+    /// As much of the prompt as was recorded.
+    #[must_use]
+    pub fn recorded_bytes(&self) -> u64 {
+        let parts = [self.system_bytes, self.tools_bytes, self.messages_bytes, self.other_bytes];
+        parts.into_iter().filter_map(Size::get).sum()
     }
 }
 
@@ -93,8 +101,9 @@ pub(super) fn growth(requests: &[&Request]) -> Growth {
 }
 
 fn sections((id, members): (Option<Arc<str>>, Vec<&Request>)) -> SessionSections {
+    let recorded = members.iter().enumerate().filter(|(_, request)| request.sizes.prompt_bytes().is_known());
     let prompts: Vec<PromptSections> =
-        members.iter().enumerate().map(|(at, request)| PromptSections::of(at, request)).collect();
+        recorded.map(|(at, request)| PromptSections::of(at, request)).collect();
     SessionSections {
         id,
         requests: members.len() as u64,
@@ -109,6 +118,6 @@ fn sections((id, members): (Option<Arc<str>>, Vec<&Request>)) -> SessionSections
 fn thinned(prompts: &[PromptSections]) -> Vec<PromptSections> {
     let [first, between @ .., last] = prompts else { return prompts.to_vec() };
     let few = between.len().div_ceil(MOST_PROMPTS - 2).max(1);
-    let largest = |few: &[PromptSections]| few.iter().max_by_key(|prompt| prompt.body_bytes()).copied();
+    let largest = |few: &[PromptSections]| few.iter().max_by_key(|prompt| prompt.recorded_bytes()).copied();
     [*first].into_iter().chain(between.chunks(few).filter_map(largest)).chain([*last]).collect()
 }

@@ -100,7 +100,7 @@ pub(super) fn reading(side: &Side<'_>, others: &[Request]) -> Reading {
     let others = others.iter().filter(|request| models.contains(&request.model_group()));
     let requests: Vec<&Request> = side.requests.iter().copied().chain(others).collect();
     let point = |request: &&Request| {
-        let timing = request.timing.as_ref().filter(|_| request.speed_sample.reads)?;
+        let timing = request.timing.as_ref().filter(|_| request.speed_sample().reads)?;
         let (read_tokens, ttft_ms) = (timing.read_tokens?, timing.ttft_ms?);
         Some(ReadingPoint { path: request.path.clone(), read_tokens, ttft_ms })
     };

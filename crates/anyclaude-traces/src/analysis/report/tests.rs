@@ -128,10 +128,10 @@ fn sessions(lengths: &[usize]) -> Vec<Request> {
         for at in 0..length {
             let mut one = request("m", requests.len(), MADE);
             one.session = Some(format!("session {session}").into());
-            one.sizes.system_bytes = 100;
-            one.sizes.tools_bytes = 200;
-            one.sizes.messages_bytes = (at as u64 * 7919) % 1000;
-            one.sizes.other_bytes = 10;
+            one.sizes.system_bytes = 100.into();
+            one.sizes.tools_bytes = 200.into();
+            one.sizes.messages_bytes = ((at as u64 * 7919) % 1000).into();
+            one.sizes.other_bytes = 10.into();
             requests.push(one);
         }
     }
@@ -158,7 +158,7 @@ fn a_long_session_is_thinned_to_its_largest_prompts() {
     assert_eq!((prompts[0].request, prompts.last().unwrap().request), (1, 1000));
     for (at, few) in requests[1..999].chunks(3).enumerate() {
         let at = at + 1;
-        let largest = few.iter().map(|one| one.sizes.messages_bytes).max().unwrap();
+        let largest = few.iter().map(|one| one.sizes.messages_bytes.get().unwrap()).max().unwrap();
         assert_eq!(prompts[at].messages_bytes, largest);
         let shown = &requests[prompts[at].request as usize - 1];
         assert_eq!(shown.sizes.messages_bytes, largest);
@@ -169,7 +169,7 @@ fn a_long_session_is_thinned_to_its_largest_prompts() {
 fn points_are_the_requests_that_the_reading_speed_comes_from() {
     let mut requests = side("m", &[MADE; 8]);
     for request in &mut requests[3..] {
-        request.speed_sample.reads = true;
+        request.bookkeeping.speed_sample.reads = true;
         let stamp = request.timestamp;
         let timing = request.timing.as_mut().unwrap();
         timing.start = stamp;

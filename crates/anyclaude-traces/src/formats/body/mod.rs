@@ -13,7 +13,8 @@ use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::record::Sender;
-use crate::model::{Api, Identity, Sizes, ToolSize};
+use crate::model::request::Api;
+use crate::model::{Identity, Sizes, ToolSize};
 
 mod anthropic;
 mod element;
@@ -30,7 +31,7 @@ pub use raw::Raw;
 pub use visit::{Element, ElementPath, Message, Section, Visit};
 
 /// The facts about the body. Reset where the file has a second `body` member.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Body {
     /// The API whose shape it has; `None` where its members do not tell.
     pub(crate) api: Option<Api>,
@@ -65,8 +66,29 @@ enum Shapes {
     Any,
 }
 
-#[allow(dead_code, reason = "read by the formats of other recorders, which follow")]
+impl Default for Body {
+    fn default() -> Self {
+        Self {
+            api: None,
+            model: None,
+            sender: Sender::default(),
+            sizes: Sizes::EMPTY,
+            max_tokens: None,
+            stream: false,
+            tools: Vec::new(),
+            history: Vec::new(),
+            span: None,
+            present: Present::default(),
+        }
+    }
+}
+
 impl Body {
+    /// A body that was not recorded.
+    pub(crate) fn unknown() -> Self {
+        Self { sizes: Sizes::UNKNOWN, ..Self::default() }
+    }
+
     /// Whether any member says that this is a request to a model.
     pub(crate) fn is_prompt(&self) -> bool {
         let Present { model, messages, system, tools, input, instructions } = self.present;

@@ -22,18 +22,19 @@ impl Tally {
     /// All sizes of a body of so many bytes of compact JSON.
     pub(super) fn sizes(&self, body: &Body, body_bytes: u64) -> Sizes {
         let sections = [self.system_bytes, self.tools_bytes, self.messages_bytes];
+        let other_bytes = sections.iter().fold(body_bytes, |rest, bytes| rest.saturating_sub(*bytes));
         Sizes {
-            system_chars: self.system_text.chars,
-            system_text_bytes: self.system_text.utf8_bytes,
-            system_blocks: u64::from(self.system_blocks),
-            system_bytes: self.system_bytes,
-            tool_count: body.tools.len() as u64,
-            tools_bytes: self.tools_bytes,
-            message_count: body.history.len() as u64,
-            messages_bytes: self.messages_bytes,
-            other_bytes: sections.iter().fold(body_bytes, |rest, bytes| rest.saturating_sub(*bytes)),
-            body_bytes,
-            ..Sizes::default()
+            system_chars: self.system_text.chars.into(),
+            system_text_bytes: self.system_text.utf8_bytes.into(),
+            system_blocks: u64::from(self.system_blocks).into(),
+            system_bytes: self.system_bytes.into(),
+            tool_count: (body.tools.len() as u64).into(),
+            tools_bytes: self.tools_bytes.into(),
+            message_count: (body.history.len() as u64).into(),
+            messages_bytes: self.messages_bytes.into(),
+            other_bytes: other_bytes.into(),
+            body_bytes: body_bytes.into(),
+            ..Sizes::EMPTY
         }
     }
 

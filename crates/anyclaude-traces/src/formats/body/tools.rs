@@ -7,7 +7,8 @@ use super::{Shapes, Walker, index};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::text::RawStr;
-use crate::model::{Api, ToolSize};
+use crate::model::ToolSize;
+use crate::model::request::Api;
 
 impl<'a> Walker<'a> {
     /// Walks the body's member `tools`.

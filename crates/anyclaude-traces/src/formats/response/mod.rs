@@ -31,7 +31,6 @@ pub(crate) struct Answer {
     pub(crate) is_complete: bool,
 }
 
-#[allow(dead_code, reason = "read by the formats of other recorders, which follow")]
 impl Answer {
     /// Reads the value that the cursor stands before: an answer in one piece, or a string of
     /// events. Anything else tells nothing.

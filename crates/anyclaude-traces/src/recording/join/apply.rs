@@ -62,19 +62,19 @@ fn apply(
         request.model_source = source;
     }
     request.run = Some(process.id.clone());
-    request.process = Some(process.clone());
-    request.proxied = log.prompt.map(Box::new);
+    request.bookkeeping.process = Some(process.clone());
+    request.bookkeeping.proxied = log.prompt.map(Box::new);
     let gap_ms = request.timestamp.map(|stamp| stamp.ms_since(log.start));
     let join = Join { log: process.log.clone(), gap_ms, confidence: pair.confidence };
     request.join = Some(Box::new(join));
-    request.concurrency = Some(pair.concurrency);
+    request.bookkeeping.concurrency = Some(pair.concurrency);
     let mut timing = timing(log);
     // The logs of October 2025 do not tell what was streamed; the trace does.
     if log.streamed.is_none() && !request.stream && log.outcome == Outcome::Unfinished {
         timing.outcome = Some(Outcome::NotStreamed);
     }
     request.timing = Some(Box::new(timing));
-    request.log_facts = Some(Box::new(log.facts.clone()));
+    request.bookkeeping.log_facts = Some(Box::new(log.facts.clone()));
 }
 
 /// Interns the names of models.
@@ -100,15 +100,12 @@ impl Models {
 fn timing(log: &LogRequest) -> Timing {
     let proxy = log.proxy.filter(|proxy| proxy.confidence != Confidence::Ambiguous);
     let proxy_ms = proxy.map(|proxy| proxy.ms);
-    let both = |a: Option<u64>, b: Option<u64>, join: fn(u64, u64) -> Option<u64>| join(a?, b?);
-    Timing {
+    let mut timing = Timing {
         start: Some(log.start),
         proxy_ms,
         ttft_ms: log.ttft_ms,
         ttft_source: log.ttft_source,
-        generation_ms: both(log.total_ms, log.ttft_ms, u64::checked_sub),
         total_ms: log.total_ms,
-        wall_ms: both(proxy_ms, log.total_ms, u64::checked_add),
         keepalives: log.keepalives,
         events: log.events,
         event_bytes: log.event_bytes,
@@ -118,19 +115,14 @@ fn timing(log: &LogRequest) -> Timing {
         output_tokens: log.output_tokens,
         output_tokens_source: log.output_tokens_source,
         reported_tokens_per_second: log.reported_tokens_per_second,
-        prefill_tokens_per_second: prefill_speed(log),
         outcome: Some(log.outcome),
         error: log.error.clone(),
         cached_tokens: log.facts.cached_tokens,
         cached_source: log.facts.cached_tokens.map(|_| CachedSource::Reported),
         ..Timing::default()
-    }
-}
-
-fn prefill_speed(log: &LogRequest) -> Option<f64> {
-    let (tokens, ttft_ms) = (log.prompt_tokens?, log.ttft_ms.filter(|ms| *ms > 0)?);
-    #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
-    Some(tokens as f64 * 1000.0 / ttft_ms as f64)
+    };
+    timing.fill_sums();
+    timing
 }
 
 impl UnmatchedLogRequest {

@@ -24,11 +24,11 @@ use crate::formats::anyclaude::log::{
     match_request_log,
 };
 use crate::model::intern::Interner;
-use crate::model::request::{ModelSource, Request, Run};
+use crate::model::request::{ModelSource, Request, Run, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 use crate::model::timing::Timing;
-use crate::model::{LogFacts, ServerTask};
+use crate::model::{LogFacts, ServerTask, Size};
 use crate::read::{LogFile, Logs};
 use crate::recording::concurrency::{BackendInterval, concurrency};
 pub use server::{ServerLoad, ServerLog, ServerTruncation};
@@ -249,9 +249,10 @@ fn starts_of<'r>(runs: &'r [LogRun]) -> Vec<Start<'r>> {
     starts
 }
 
-/// Mode `claude` goes to Anthropic, and its requests are not in the debug log.
+/// Mode `claude` goes to Anthropic, and its requests are not in the debug log; other
+/// recorders are no proxy that would write one.
 fn is_joinable(request: &Request) -> bool {
-    request.mode.as_deref() != Some("claude")
+    request.source == Source::Anyclaude && request.mode.as_deref() != Some("claude")
 }
 
 /// The requests that no log line has been paired with yet, by time.
@@ -284,8 +285,8 @@ fn sent_counts(requests: &[&mut Request], pairs: &[Pair]) -> HashMap<(usize, usi
     let counts = |pair: &Pair| {
         let request = requests.get(pair.request?)?;
         let counts = SentCounts {
-            tools: request.sizes.tool_count,
-            messages: request.sizes.message_count,
+            tools: request.sizes.tool_count.get()?,
+            messages: request.sizes.message_count.get()?,
             stream: request.stream,
         };
         Some(((pair.run, pair.place), counts))
@@ -330,7 +331,7 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
             free.by_time.remove(&(stamp, index));
             let Some(request) = requests.get_mut(index) else { continue };
             request.run = Some(process.id.clone());
-            request.process = Some(process.clone());
+            request.bookkeeping.process = Some(process.clone());
             if let Some(model) = entry.model.as_deref().filter(|model| *model != PLACEHOLDER_MODEL) {
                 request.model = Some(names.once(model));
                 request.model_source = Some(ModelSource::RequestLog);
@@ -342,8 +343,10 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
 }
 
 fn entry_fits(entry: &RequestLogEntry, request: &Request) -> bool {
-    entry.tool_count.is_none_or(|n| n == request.sizes.tool_count)
-        && entry.message_count.is_none_or(|n| n == request.sizes.message_count)
+    let agrees =
+        |logged: Option<u64>, sent: Size| logged.is_none_or(|n| sent.get().is_none_or(|sent| sent == n));
+    agrees(entry.tool_count, request.sizes.tool_count)
+        && agrees(entry.message_count, request.sizes.message_count)
         && entry.streaming.is_none_or(|streaming| streaming == request.stream)
         && entry
             .provider

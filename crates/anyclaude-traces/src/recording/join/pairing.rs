@@ -343,8 +343,8 @@ fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u
     let differs =
         |log: Option<u64>, trace: Option<u64>| u32::from(log.is_some() && trace.is_some() && log != trace);
     Some(
-        differs(sent_tool_count(log), Some(request.sizes.tool_count))
-            + differs(sent_message_count(log), Some(request.sizes.message_count))
+        differs(sent_tool_count(log), request.sizes.tool_count.get())
+            + differs(sent_message_count(log), request.sizes.message_count.get())
             + differs(log.max_tokens, request.max_tokens),
     )
 }

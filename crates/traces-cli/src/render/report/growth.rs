@@ -3,19 +3,21 @@
 use std::fmt::Write as _;
 
 use anyclaude_traces::analysis::report::{PromptSections, Report, SessionSections};
+use anyclaude_traces::model::Size;
+use anyclaude_traces::model::measure::Unit;
 use maud::{Markup, html};
 
 use super::chart::{Caption, LEFT, ROOM, place, rule, ticks};
 use super::document::table;
 use crate::render::table::{Grid, number, text};
-use crate::render::units;
+use crate::render::units::{self, UNKNOWN};
 
 /// The height of a chart, and of the room for its prompts.
 const HEIGHT: u32 = 200;
 const TALLEST: u32 = 190;
 
 /// A section's name and size.
-type Section = (&'static str, fn(&PromptSections) -> u64);
+type Section = (&'static str, fn(&PromptSections) -> Size);
 
 /// The sections from the bottom up.
 const SECTIONS: [Section; 4] = [
@@ -51,8 +53,9 @@ pub(super) fn section(report: &Report) -> Markup {
 fn figure(at: usize, session: &SessionSections) -> Markup {
     let name = session.id.as_deref().unwrap_or("(unknown)");
     let (first, last) = (session.prompts.first(), session.prompts.last());
-    let size = |prompt: Option<&PromptSections>| units::bytes(prompt.map_or(0, PromptSections::body_bytes));
-    let largest = session.prompts.iter().max_by_key(|prompt| prompt.body_bytes());
+    let body = |prompt: &PromptSections| units::size(prompt.body_bytes(), Unit::Bytes);
+    let size = |prompt: Option<&PromptSections>| prompt.map_or_else(|| UNKNOWN.to_owned(), body);
+    let largest = session.prompts.iter().max_by_key(|prompt| prompt.recorded_bytes());
     let caption = Caption {
         id: format!("growth-{at}"),
         title: format!("Prompt sizes of session {name}"),
@@ -85,14 +88,14 @@ fn figure(at: usize, session: &SessionSections) -> Markup {
 
 /// Columns as one outline for each section, the highest drawn first.
 fn picture(prompts: &[PromptSections]) -> Markup {
-    let most = prompts.iter().map(PromptSections::body_bytes).max().unwrap_or(0);
+    let most = prompts.iter().map(PromptSections::recorded_bytes).max().unwrap_or(0);
     #[allow(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
     let (most, as_f64) = (most as f64, |bytes: u64| bytes as f64);
     let height = |bytes: u64| place(as_f64(bytes), most, TALLEST);
     html! {
         @for top in (1..=SECTIONS.len()).rev() {
             @let stacked = |prompt: &PromptSections| {
-                SECTIONS.iter().take(top).map(|(_, of)| of(prompt)).sum::<u64>()
+                SECTIONS.iter().take(top).filter_map(|(_, of)| of(prompt).get()).sum::<u64>()
             };
             @let heights: Vec<i64> = prompts.iter().map(|prompt| height(stacked(prompt))).collect();
             @if let Some((name, _)) = SECTIONS.get(top - 1) { path.(name) d=(outline(&heights)) {} }
@@ -141,9 +144,9 @@ fn figures(prompts: &[Option<&PromptSections>; 3]) -> Grid {
     ]);
     for (name, prompt) in names.into_iter().zip(prompts) {
         let Some(prompt) = prompt else { continue };
-        let sizes = SECTIONS.iter().map(|(_, of)| units::bytes(of(prompt)));
+        let sizes = SECTIONS.iter().map(|(_, of)| units::size(of(prompt), Unit::Bytes));
         let ends = [name.to_owned(), prompt.request.to_string()];
-        grid.row(ends.into_iter().chain(sizes).chain([units::bytes(prompt.body_bytes())]));
+        grid.row(ends.into_iter().chain(sizes).chain([units::size(prompt.body_bytes(), Unit::Bytes)]));
     }
     grid
 }

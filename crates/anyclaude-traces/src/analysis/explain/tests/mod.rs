@@ -6,14 +6,11 @@ mod pairing;
 mod sentences;
 mod verdicts;
 
-use std::path::Path;
-use std::sync::Arc;
-
 use super::*;
 use crate::model::request::{Concurrency, Join, Kind};
 use crate::model::scope::KindFilter;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing};
-use crate::model::{CacheUse, Identity, Sizes, SpeedSample, Speeds};
+use crate::model::{CacheUse, Identity, Speeds};
 
 /// One request as the backend would have answered it, with the parts of its time.
 #[derive(Debug, Clone, Copy)]
@@ -85,41 +82,26 @@ impl Made {
 }
 
 pub(crate) fn request(model: &str, index: usize, made: Made) -> Request {
-    let path: Arc<Path> = Path::new(&format!("{model}-{index:03}.json")).into();
     let timestamp = crate::model::time::Timestamp::from_unix_ms(1_000_000 * index as i64);
-    Request {
-        path: TracePath(path.clone()),
-        paths: vec![TracePath(path)],
-        timestamp,
-        mode: Some("lmstudio".into()),
-        kind: Kind::Conversation,
-        session: Some("s".into()),
-        thread: Some("s#1".into()),
-        run: Some("r".into()),
-        endpoint: None,
-        client_version: None,
-        agent: None,
-        parent_agent: None,
-        requested_model: None,
-        model: Some(model.into()),
-        model_source: None,
-        sizes: Sizes { body_bytes: 1_000, message_count: 2 * index as u64 + 1, ..Sizes::default() },
-        max_tokens: None,
-        stream: true,
-        tokens: None,
-        timing: Some(Box::new(Timing { start: timestamp, ..made.timing() })),
-        join: Some(Box::new(Join { log: "log".into(), gap_ms: Some(1), confidence: Confidence::Likely })),
-        response: None,
-        tools: Arc::from([]),
-        process: None,
-        proxied: None,
-        log_facts: None,
-        server_join: None,
-        server_task: None,
-        speed_sample: SpeedSample::default(),
-        turn: index as u32,
-        concurrency: Some(Concurrency::default()),
-    }
+    let mut request = Request::builder(format!("{model}-{index:03}.json"))
+        .mode("lmstudio")
+        .kind(Kind::Conversation)
+        .session("s")
+        .thread("s#1")
+        .run("r")
+        .model(model)
+        .build();
+    request.model_source = None;
+    request.timestamp = timestamp;
+    request.sizes.body_bytes = 1_000.into();
+    request.sizes.message_count = (2 * index as u64 + 1).into();
+    request.stream = true;
+    request.timing = Some(Box::new(Timing { start: timestamp, ..made.timing() }));
+    request.join =
+        Some(Box::new(Join { log: "log".into(), gap_ms: Some(1), confidence: Confidence::Likely }));
+    request.bookkeeping.turn = index as u32;
+    request.bookkeeping.concurrency = Some(Concurrency::default());
+    request
 }
 
 pub(crate) fn side(model: &str, made: &[Made]) -> Vec<Request> {

@@ -27,9 +27,9 @@ fn a_place_is_the_number_of_messages_and_what_the_user_said_first_and_last() {
     };
     assert_eq!(n(&right, &all), 3);
     let mut later = right.clone();
-    later[2].sizes.message_count += 2;
-    later[0].turn += 7;
-    later[1].turn += 7;
+    later[2].sizes.message_count = later[2].sizes.message_count + 2.into();
+    later[0].bookkeeping.turn += 7;
+    later[1].bookkeeping.turn += 7;
     assert_eq!(n(&later, &all), 2, "a turn that failed moves nothing");
     let other = Some(Identity::of_parts([&b"other"[..]]));
     for change in [
@@ -85,7 +85,7 @@ fn cold_queued_and_overlapping_requests_take_part() {
     let left = side("fast", &[MADE; 4]);
     let mut right = side("slow", &[Made { load_ms: 7_000, ..SLOW }; 4]);
     for request in &mut right {
-        request.concurrency = Some(Concurrency { cold_start: true, overlapped: true });
+        request.bookkeeping.concurrency = Some(Concurrency { cold_start: true, overlapped: true });
     }
     for asked in [Asked::TheSame, Asked::Otherwise] {
         let found = compared_requests(&left, &right, asked);

@@ -7,20 +7,18 @@
 //! parsers refuse but JavaScript writes: lone surrogates, any depth, any number,
 //! duplicate members (the last one wins), a byte order mark.
 
-mod headers;
-
-use std::sync::Arc;
-
-use crate::error::{ParseError, SkipReason};
+use crate::error::ParseError;
 use crate::formats::body::{Body, Raw, Section, Visit, item};
+use crate::formats::headers;
 use crate::formats::json::cursor::{Cursor, Shape};
-use crate::formats::json::fault::{Fault, FaultKind, ParseResult, Walk};
+use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
-use crate::formats::record::{Sender, TraceRecord};
+use crate::formats::record::{RecordDraft, Sender, TraceRecord, path_of};
 use crate::formats::response::Answer;
-use crate::model::time::Timestamp;
-use crate::model::{Identity, Response};
+use crate::formats::source::{Format, Input, RecordSink};
+use crate::model::Response;
+use crate::model::request::{Api, Source};
 
 /// Parses one trace.
 ///
@@ -77,145 +75,105 @@ impl Parser {
         bytes: &[u8],
         visit: &mut V,
     ) -> Result<TraceRecord, ParseError> {
-        let text = match simdutf8::basic::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(_) => return Err(self.explain_bad_utf8(bytes)),
-        };
-        self.parse_text(text, visit)
-    }
-
-    fn parse_text<V: Visit + ?Sized>(
-        &mut self,
-        whole: &str,
-        visit: &mut V,
-    ) -> Result<TraceRecord, ParseError> {
-        let text = whole.strip_prefix('\u{feff}').unwrap_or(whole);
-        let bom = whole.len() - text.len();
-        let mut visit = visit;
-        read_trace(text, &mut self.scratch, &mut visit)
-            .and_then(|found| found.into_record(whole.len()))
-            .map_err(|refusal| refusal.into_error(whole, bom))
-    }
-
-    /// The bytes are not UTF-8: cut inside the last character, or broken.
-    fn explain_bad_utf8(&mut self, bytes: &[u8]) -> ParseError {
-        let Err(fault) = std::str::from_utf8(bytes) else {
-            return ParseError::new(SkipReason::InvalidUtf8, bytes, 0, "not UTF-8");
-        };
-        let at = fault.valid_up_to();
-        if fault.error_len().is_some() {
-            return ParseError::new(SkipReason::InvalidUtf8, bytes, at, "a byte that is not UTF-8");
-        }
-        let whole = bytes.get(..at).and_then(|valid| std::str::from_utf8(valid).ok()).unwrap_or_default();
-        match self.parse_text(whole, &mut ()) {
-            Err(error) if error.reason() == SkipReason::InvalidJson => error,
-            _ => ParseError::new(SkipReason::Truncated, bytes, at, "the file ends inside a character"),
-        }
+        parse_input(&Input { bytes }, &mut self.scratch, visit)
     }
 }
 
-/// Why a text is no trace, in terms of the text without a byte order mark.
-enum Refusal {
-    Fault(Fault),
-    NotATrace(&'static str),
-}
+/// A trace of anyclaude.
+#[derive(Debug)]
+pub(crate) struct AnyclaudeTrace;
 
-impl From<Box<Fault>> for Refusal {
-    fn from(fault: Box<Fault>) -> Self {
-        Self::Fault(*fault)
+impl Format for AnyclaudeTrace {
+    fn read(
+        &self,
+        input: &Input<'_>,
+        scratch: &mut Scratch,
+        sink: &mut dyn RecordSink,
+    ) -> Result<(), ParseError> {
+        let number = sink.begin();
+        let record = parse_input(input, scratch, sink.visitor(number))?;
+        sink.finish(number, record);
+        Ok(())
     }
 }
 
-impl Refusal {
-    fn into_error(self, whole: &str, bom: usize) -> ParseError {
-        let bytes = whole.as_bytes();
-        let blank = || bytes.get(bom..).unwrap_or_default().iter().all(|byte| b" \t\r\n".contains(byte));
-        match self {
-            Self::NotATrace(why) => ParseError::new(SkipReason::NotATrace, bytes, bom, why),
-            Self::Fault(_) if blank() => ParseError::new(SkipReason::Empty, bytes, 0, "the file is empty"),
-            Self::Fault(Fault { at, kind: FaultKind::Truncated }) => {
-                ParseError::new(SkipReason::Truncated, bytes, at + bom, "the file ends inside a value")
-            }
-            Self::Fault(Fault { at, kind: FaultKind::Expected(what) }) => {
-                ParseError::new(SkipReason::InvalidJson, bytes, at + bom, format!("expected {what}"))
-            }
-        }
-    }
+fn parse_input<V: Visit + ?Sized>(
+    input: &Input<'_>,
+    scratch: &mut Scratch,
+    mut visit: &mut V,
+) -> Result<TraceRecord, ParseError> {
+    let text = input.text()?;
+    let read = read_trace(text.as_str(), scratch, &mut visit).map_err(|fault| text.fault(*fault))?;
+    read.and_then(|draft| draft.finish(input.len())).map_err(|why| text.not_a_trace(why))
 }
 
-/// The members of a trace, each as its last occurrence left it.
-#[derive(Default)]
-struct Found {
-    timestamp: Option<Timestamp>,
-    mode: Option<Arc<str>>,
-    request: Option<Request>,
-    response: Option<Box<Response>>,
-    body_identity: Option<Identity>,
-}
+/// A trace's facts, or why the JSON is no trace.
+type Found = Result<RecordDraft, &'static str>;
 
-#[derive(Default)]
-struct Request {
-    endpoint: Option<Arc<str>>,
-    sender: Sender,
-    body: Option<Body>,
-}
-
-fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> Result<Found, Refusal> {
+fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> ParseResult<Found> {
     let mut cursor = Cursor::new(text, scratch);
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
         cursor.end()?;
-        return Err(Refusal::NotATrace("the file holds no JSON object"));
+        return Ok(Err("the file holds no JSON object"));
     }
-    let (mut walk, mut found) = (Walk::default(), Found::default());
+    let mut draft = RecordDraft::new(Source::Anyclaude);
+    draft.api = Some(Api::Anthropic);
+    let (mut walk, mut has_request) = (Walk::default(), false);
     while let Some(key) = cursor.next_member(&mut walk)? {
         match key.as_ref() {
             "timestamp" => {
-                found.timestamp = cursor.string_or_skip()?.and_then(|stamp| stamp.decode().parse().ok());
+                draft.timestamp = cursor.string_or_skip()?.and_then(|stamp| stamp.decode().parse().ok());
             }
-            "mode" => found.mode = cursor.string_or_skip()?.map(|mode| cursor.name(&mode.decode())),
-            "request" => found.request = read_request(&mut cursor, visit)?,
-            "response" => found.response = read_response(&mut cursor)?.map(Box::new),
+            "mode" => draft.mode = cursor.string_or_skip()?.map(|mode| cursor.name(&mode.decode())),
+            "request" => has_request = read_request(&mut cursor, &mut draft, visit)?,
+            "response" => draft.response = read_response(&mut cursor)?.map(Box::new),
             _ => cursor.skip()?,
         }
     }
     cursor.end()?;
-    let body = found.request.as_ref().and_then(|request| request.body.as_ref());
-    if let (Some("claude"), Some(span)) = (found.mode.as_deref(), body.and_then(|body| body.span.as_ref())) {
-        let body = text.get(span.range.clone()).unwrap_or_default();
-        found.body_identity = item::identity(body, false);
-    }
-    if let Some(span) = body.and_then(|body| body.span.as_ref()) {
+    if let Some(span) = draft.body().and_then(|body| body.span.as_ref()) {
         visit.body(&Raw::new(&cursor, span));
+        if draft.mode.as_deref() == Some("claude") {
+            let body = text.get(span.range.clone()).unwrap_or_default();
+            draft.body_identity = item::identity(body, false);
+        }
     }
-    Ok(found)
+    Ok(if has_request { Ok(draft) } else { Err("it has no object at `request`") })
 }
 
-fn read_request<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<Option<Request>> {
+/// Reads the value of `request`, which replaces an earlier one; whether it is an object.
+fn read_request<V: Visit>(
+    cursor: &mut Cursor<'_, '_>,
+    draft: &mut RecordDraft,
+    visit: &mut V,
+) -> ParseResult<bool> {
     visit.restart(Section::Body);
+    (draft.endpoint, draft.sender) = (None, Sender::default());
+    draft.set_body(None);
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
-        return Ok(None);
+        return Ok(false);
     }
-    let (mut walk, mut request) = (Walk::default(), Request::default());
+    let mut walk = Walk::default();
     while let Some(key) = cursor.next_member(&mut walk)? {
         match key.as_ref() {
             "url" => {
                 let url = cursor.string_or_skip()?.map(RawStr::decode);
-                request.endpoint = url.map(|url| cursor.name(path_of(&url)));
+                draft.endpoint = url.map(|url| cursor.name(path_of(&url)));
             }
-            "headers" => request.sender = headers::read(cursor)?,
+            "headers" => draft.sender = headers::read(cursor)?,
             "body" => {
                 visit.restart(Section::Body);
-                request.body = match cursor.shape()? {
+                draft.set_body(match cursor.shape()? {
                     Shape::Object => Some(Body::read_anthropic(cursor, visit)?),
                     _ => cursor.skip().map(|()| None)?,
-                };
+                });
             }
             _ => cursor.skip()?,
         }
     }
-    Ok(Some(request))
+    Ok(true)
 }
 
 /// Reads the value of `response`; `None` where it is null.
@@ -234,47 +192,4 @@ fn read_response(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Response>> {
         }
     }
     Ok(Some(Response { status, ..response }))
-}
-
-/// A URL's path: without query and fragment, and without scheme and host.
-fn path_of(url: &str) -> &str {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let url = url.get(..end).unwrap_or(url);
-    let Some((scheme, host_and_path)) = url.split_once("://") else { return url };
-    if scheme.contains('/') {
-        return url;
-    }
-    host_and_path.find('/').and_then(|slash| host_and_path.get(slash..)).unwrap_or("/")
-}
-
-impl Found {
-    fn into_record(self, file_bytes: usize) -> Result<TraceRecord, Refusal> {
-        let request = self.request.ok_or(Refusal::NotATrace("it has no object at `request`"))?;
-        let body = request.body.ok_or(Refusal::NotATrace("it has no object at `request.body`"))?;
-        if !body.is_prompt() {
-            return Err(Refusal::NotATrace(
-                "its `request.body` has none of `model`, `messages`, `system` and `tools`",
-            ));
-        }
-        let mut sizes = body.sizes;
-        sizes.file_bytes = file_bytes as u64;
-        Ok(TraceRecord {
-            timestamp: self.timestamp,
-            mode: self.mode,
-            endpoint: request.endpoint,
-            requested_model: body.model,
-            sender: Sender {
-                session_id: request.sender.session_id.or(body.sender.session_id),
-                user: body.sender.user,
-                ..request.sender
-            },
-            sizes,
-            max_tokens: body.max_tokens,
-            stream: body.stream,
-            tools: body.tools,
-            history: body.history,
-            body: self.body_identity,
-            response: self.response,
-        })
-    }
 }

@@ -332,8 +332,8 @@ impl Reading<'_> {
         self.set_body(request, |task| {
             task.requested_model.clone_from(&body.model);
             (task.stream, task.max_tokens) = (Some(body.stream), body.max_tokens);
-            task.message_count = Some(body.sizes.message_count);
-            task.tool_count = Some(body.sizes.tool_count);
+            task.message_count = body.sizes.message_count.get();
+            task.tool_count = body.sizes.tool_count.get();
             if is_cut { LoggedBody::Cut } else { LoggedBody::Whole }
         });
         if !is_cut {

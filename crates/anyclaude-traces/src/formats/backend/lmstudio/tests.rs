@@ -214,7 +214,7 @@ fn a_body_is_shown_when_it_is_whole() {
             &mut self.0
         }
         fn body(&mut self, request: u32, body: Body) {
-            self.1.push((request, body.sizes.body_bytes));
+            self.1.push((request, body.sizes.body_bytes.get().unwrap()));
         }
     }
     for text in [FILE.to_owned(), as_window(FILE), as_stream(FILE)] {

@@ -358,7 +358,7 @@ pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u
         timing.cached_tokens = facts.cached_tokens;
         timing.cached_source = Some(CachedSource::ServerLog);
     }
-    request.server_task = Some(Box::new(facts));
+    request.bookkeeping.server_task = Some(Box::new(facts));
 }
 
 fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {

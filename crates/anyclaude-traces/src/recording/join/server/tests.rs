@@ -58,7 +58,8 @@ fn joined(
     roots: &mut [Vec<Request>],
     logs: &[LogFile<BackendLog>],
 ) -> (Vec<ServerLog>, Vec<UnmatchedLogRequest>) {
-    let mut requests: Vec<Vec<&mut Request>> = roots.iter_mut().map(|root| root.iter_mut().collect()).collect();
+    let mut requests: Vec<Vec<&mut Request>> =
+        roots.iter_mut().map(|root| root.iter_mut().collect()).collect();
     let mut of_roots: Vec<OfRoot<'_, '_>> = requests
         .iter_mut()
         .enumerate()
@@ -80,19 +81,25 @@ fn each_process_has_a_clock_of_its_own() {
         request("c", 9_000, Some((300, 7))),
         request("d", 12_000, Some((400, 8))),
     ]];
-    let logs = [log("server.log", vec![
-        task(0, since_start(4_000), (100, 5)),
-        task(0, since_start(8_998), (200, 6)),
-        task(1, since_start(2_000), (300, 7)),
-        task(1, since_start(5_004), (400, 8)),
-        task(1, since_start(9_000), (10, 1)),
-    ])];
+    let logs = [log(
+        "server.log",
+        vec![
+            task(0, since_start(4_000), (100, 5)),
+            task(0, since_start(8_998), (200, 6)),
+            task(1, since_start(2_000), (300, 7)),
+            task(1, since_start(5_004), (400, 8)),
+            task(1, since_start(9_000), (10, 1)),
+        ],
+    )];
     let (servers, unmatched) = joined(&mut roots, &logs);
     let exact = Confidence::Exact;
     let gaps: Vec<_> = roots[0].iter().map(found).collect();
     let of = |gap| Some(("server.log", Some(gap), exact));
     assert_eq!(gaps, [of(0), of(2), of(4), of(0)]);
-    assert_eq!(servers[0].starts.iter().map(|start| start.unix_ms() - NOON_MS).collect::<Vec<_>>(), [-3_000, 7_996]);
+    assert_eq!(
+        servers[0].starts.iter().map(|start| start.unix_ms() - NOON_MS).collect::<Vec<_>>(),
+        [-3_000, 7_996]
+    );
     assert_eq!((servers[0].requests, servers[0].joined, servers[0].ambiguous), (5, 4, 0));
     assert_eq!(unmatched.len(), 1);
     assert_eq!(unmatched[0].start.map(|start| start.unix_ms() - NOON_MS), Some(7_996 + 8_100));
@@ -111,13 +118,16 @@ fn of_equal_counts_time_decides() {
         request("d", 20_000, Some(counts)),
     ]];
     // One of another client came before.
-    let logs = [log("server.log", vec![
-        task(0, since_start(1_000), counts),
-        task(0, since_start(51_000), counts),
-        task(0, since_start(55_000), (700, 9)),
-        task(0, since_start(59_000), counts),
-        task(0, since_start(71_000), counts),
-    ])];
+    let logs = [log(
+        "server.log",
+        vec![
+            task(0, since_start(1_000), counts),
+            task(0, since_start(51_000), counts),
+            task(0, since_start(55_000), (700, 9)),
+            task(0, since_start(59_000), counts),
+            task(0, since_start(71_000), counts),
+        ],
+    )];
     let (servers, unmatched) = joined(&mut roots, &logs);
     assert_eq!((servers[0].joined, servers[0].ambiguous), (4, 0));
     assert_eq!(unmatched[0].start.map(|start| start.unix_ms() - NOON_MS), Some(-49_900));
@@ -132,17 +142,20 @@ fn what_could_be_two_is_marked_and_not_used() {
         request("b", 4_000, Some(counts)),
         request("c", 4_050, Some(counts)),
     ]];
-    let logs = [log("server.log", vec![
-        task(0, since_start(1_000), (700, 9)),
-        task(0, since_start(5_000), counts),
-        task(0, since_start(5_050), counts),
-    ])];
+    let logs = [log(
+        "server.log",
+        vec![
+            task(0, since_start(1_000), (700, 9)),
+            task(0, since_start(5_000), counts),
+            task(0, since_start(5_050), counts),
+        ],
+    )];
     let (servers, _) = joined(&mut roots, &logs);
     assert_eq!((servers[0].joined, servers[0].ambiguous), (3, 2));
     let doubtful = &roots[0][1];
     assert_eq!(found(doubtful).map(|(_, _, confidence)| confidence), Some(Confidence::Ambiguous));
-    assert!(doubtful.server_task.is_none() && doubtful.timing.as_deref().unwrap().cached_tokens.is_none());
-    assert!(roots[0][0].server_task.is_some());
+    assert!(doubtful.server_task().is_none() && doubtful.timing.as_deref().unwrap().cached_tokens.is_none());
+    assert!(roots[0][0].server_task().is_some());
 }
 
 /// Two servers got the same prompts and wrote as many tokens, at another pace.
@@ -190,11 +203,14 @@ fn the_zone_of_local_times_follows_from_the_joins() {
     // Two hours ahead of UTC; seconds are cut off.
     let mut roots = [vec![request("a", 400, Some((100, 5))), request("b", 5_700, Some((200, 6)))]];
     let ahead = 2 * 3_600;
-    let logs = [log("server.log", vec![
-        task(0, local(ahead + 1), (100, 5)),
-        task(0, local(ahead + 6), (200, 6)),
-        task(0, local(ahead + 60), (300, 6)),
-    ])];
+    let logs = [log(
+        "server.log",
+        vec![
+            task(0, local(ahead + 1), (100, 5)),
+            task(0, local(ahead + 6), (200, 6)),
+            task(0, local(ahead + 60), (300, 6)),
+        ],
+    )];
     let (servers, unmatched) = joined(&mut roots, &logs);
     assert_eq!((servers[0].joined, servers[0].utc_offset_s), (2, Some(7_200)));
     assert_eq!(unmatched[0].start.map(|start| start.unix_ms() - NOON_MS), Some(60_000));
@@ -204,7 +220,8 @@ fn the_zone_of_local_times_follows_from_the_joins() {
 #[test]
 fn tasks_without_times_are_taken_in_their_order() {
     let mut roots = [vec![request("a", 0, Some((100, 5))), request("b", 5_000, Some((100, 5)))]];
-    let (servers, _) = joined(&mut roots, &[log("bare.log", vec![task(0, None, (100, 5)), task(0, None, (100, 5))])]);
+    let (servers, _) =
+        joined(&mut roots, &[log("bare.log", vec![task(0, None, (100, 5)), task(0, None, (100, 5))])]);
     assert_eq!((servers[0].joined, servers[0].ambiguous), (2, 0));
     assert_eq!(found(&roots[0][1]), Some(("bare.log", None, Confidence::Likely)));
     let mut roots = [vec![request("a", 0, Some((100, 5))), request("b", 5_000, Some((100, 5)))]];
@@ -215,7 +232,10 @@ fn tasks_without_times_are_taken_in_their_order() {
 #[test]
 fn a_request_without_counts_is_known_by_its_time() {
     let mut roots = [vec![request("a", 0, Some((100, 5))), request("b", 5_000, None)]];
-    let logs = [log("server.log", vec![task(0, since_start(4_000), (100, 5)), task(0, since_start(8_990), (640, 6))])];
+    let logs = [log(
+        "server.log",
+        vec![task(0, since_start(4_000), (100, 5)), task(0, since_start(8_990), (640, 6))],
+    )];
     let (servers, unmatched) = joined(&mut roots, &logs);
     assert_eq!((servers[0].joined, unmatched.len()), (2, 0));
     let timing = roots[0][1].timing.as_deref().unwrap();
@@ -225,10 +245,8 @@ fn a_request_without_counts_is_known_by_its_time() {
 #[test]
 fn a_load_counts_as_far_as_a_request_waited_for_it() {
     let mut roots = [vec![request("a", 0, Some((100, 5))), request("b", 5_000, Some((200, 6)))]];
-    let mut server = log("server.log", vec![
-        task(0, since_start(4_000), (100, 5)),
-        task(0, since_start(9_000), (200, 6)),
-    ]);
+    let mut server =
+        log("server.log", vec![task(0, since_start(4_000), (100, 5)), task(0, since_start(9_000), (200, 6))]);
     // From 0.4 s before the first request to 0.1 s after its start.
     server.content.loads = vec![BackendLoad {
         started: since_start(2_600),
@@ -237,6 +255,7 @@ fn a_load_counts_as_far_as_a_request_waited_for_it() {
         ..BackendLoad::default()
     }];
     joined(&mut roots, &[server]);
-    let loads: Vec<_> = roots[0].iter().map(|request| request.server_task.as_deref().and_then(|task| task.load_ms)).collect();
+    let loads: Vec<_> =
+        roots[0].iter().map(|request| request.server_task().and_then(|task| task.load_ms)).collect();
     assert_eq!(loads, [Some(100), Some(0)]);
 }

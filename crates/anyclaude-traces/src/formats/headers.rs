@@ -11,8 +11,8 @@ use crate::formats::record::Sender;
 /// What Claude Code's `user-agent` begins with; its version follows.
 const CLIENT: &str = "claude-cli/";
 
-/// Reads `request.headers`. anyclaude redacts some of them and keeps these.
-pub(super) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
+/// Reads the object of a request's headers. Recorders redact some of them and keep these.
+pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
     let mut sender = Sender::default();
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
@@ -48,7 +48,7 @@ fn client_version(user_agent: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse;
+    use crate::formats::anyclaude::trace::parse;
 
     #[test]
     fn headers_name_client_session_and_agents() {

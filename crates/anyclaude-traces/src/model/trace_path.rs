@@ -1,0 +1,77 @@
+//! Where a request was recorded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+/// Where a request was recorded: a file, and which record of it. Serialised as the file's
+/// path alone, with U+FFFD for what is not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TracePath {
+    file: Arc<Path>,
+    record: u32,
+}
+
+impl TracePath {
+    /// The only record, or the first one, of a file.
+    #[must_use]
+    pub fn new(file: impl Into<Arc<Path>>) -> Self {
+        Self::of_record(file, 0)
+    }
+
+    /// A record of a file, by its number in the order of the file, from 0.
+    #[must_use]
+    pub fn of_record(file: impl Into<Arc<Path>>, record: u32) -> Self {
+        Self { file: file.into(), record }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The number of the record in the order of the file, from 0.
+    #[must_use]
+    pub fn record(&self) -> u32 {
+        self.record
+    }
+
+    /// The folder whose `traces/` the file is below, as its path is written: what was
+    /// recorded elsewhere went to another backend, as far as is known.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        let is_traces = |folder: &&Path| folder.file_name().is_some_and(|name| name == "traces");
+        self.file.ancestors().skip(1).find(is_traces)?.parent()
+    }
+}
+
+impl AsRef<Path> for TracePath {
+    fn as_ref(&self) -> &Path {
+        &self.file
+    }
+}
+
+impl Serialize for TracePath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Checking for UTF-8 is faster than a lossy conversion, and nearly every path is.
+        match self.file.to_str() {
+            Some(path) => serializer.serialize_str(path),
+            None => serializer.serialize_str(&self.file.to_string_lossy()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Caches and swaps are told apart by it.
+    #[test]
+    fn a_root_is_what_holds_the_folder_of_traces() {
+        let root = |path: &str| TracePath::new(Path::new(path)).root().map(Path::to_owned);
+        assert_eq!(root("a/.anyclaude/traces/lmstudio/1.json"), Some("a/.anyclaude".into()));
+        assert_ne!(root("a/.anyclaude/traces/lmstudio/1.json"), root("b/.anyclaude/traces/lmstudio/1.json"));
+        assert_eq!(root("a/1.json"), None);
+    }
+}

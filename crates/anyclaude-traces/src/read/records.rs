@@ -1,0 +1,102 @@
+//! What becomes of the records of a file: all are kept, or one is looked at.
+
+use crate::error::{ErrorKind, ParseError};
+use crate::formats::body::Visit;
+use crate::formats::record::TraceRecord;
+use crate::formats::source::{RecordNumber, RecordSink};
+
+/// Keeps every record, with what a visitor of its own saw of its body.
+pub(super) struct AllRecords<'m, V, M> {
+    visitor: &'m M,
+    begun: u32,
+    /// The visitors of records that are not complete, in the order of their numbers.
+    open: Vec<(RecordNumber, V)>,
+    pub(super) complete: Vec<(RecordNumber, TraceRecord, V)>,
+    pub(super) errors: Vec<ParseError>,
+}
+
+impl<'m, V: Visit, M: Fn() -> V> AllRecords<'m, V, M> {
+    pub(super) fn new(visitor: &'m M) -> Self {
+        Self { visitor, begun: 0, open: Vec::new(), complete: Vec::new(), errors: Vec::new() }
+    }
+
+    fn place(&self, number: RecordNumber) -> Result<usize, usize> {
+        self.open.binary_search_by_key(&number, |(number, _)| *number)
+    }
+}
+
+impl<V: Visit, M: Fn() -> V> RecordSink for AllRecords<'_, V, M> {
+    fn begin(&mut self) -> RecordNumber {
+        let number = RecordNumber(self.begun);
+        self.begun += 1;
+        number
+    }
+
+    fn visitor(&mut self, number: RecordNumber) -> &mut dyn Visit {
+        let at = self.place(number).unwrap_or_else(|at| {
+            self.open.insert(at, (number, (self.visitor)()));
+            at
+        });
+        &mut self.open[at].1
+    }
+
+    fn finish(&mut self, number: RecordNumber, record: TraceRecord) {
+        let seen = match self.place(number) {
+            Ok(at) => self.open.remove(at).1,
+            Err(_) => (self.visitor)(),
+        };
+        self.complete.push((number, record, seen));
+    }
+
+    fn skip(&mut self, error: ParseError) {
+        self.errors.push(error);
+    }
+}
+
+/// Shows the body of one record to a visitor.
+pub(super) struct OneRecord<'v, V> {
+    wanted: RecordNumber,
+    visit: &'v mut V,
+    nobody: (),
+    begun: u32,
+    found: Option<TraceRecord>,
+    error: Option<ParseError>,
+}
+
+impl<'v, V: Visit> OneRecord<'v, V> {
+    pub(super) fn new(wanted: RecordNumber, visit: &'v mut V) -> Self {
+        Self { wanted, visit, nobody: (), begun: 0, found: None, error: None }
+    }
+
+    /// The record, with its number; else why there is none.
+    pub(super) fn into_found(self) -> Result<(RecordNumber, TraceRecord), ErrorKind> {
+        let gone = || ErrorKind::Io(std::io::Error::other("the file changed while it was read"));
+        match (self.found, self.error) {
+            (Some(record), _) => Ok((self.wanted, record)),
+            (None, Some(error)) => Err(error.into()),
+            (None, None) => Err(gone()),
+        }
+    }
+}
+
+impl<V: Visit> RecordSink for OneRecord<'_, V> {
+    fn begin(&mut self) -> RecordNumber {
+        let number = RecordNumber(self.begun);
+        self.begun += 1;
+        number
+    }
+
+    fn visitor(&mut self, number: RecordNumber) -> &mut dyn Visit {
+        if number == self.wanted { self.visit } else { &mut self.nobody }
+    }
+
+    fn finish(&mut self, number: RecordNumber, record: TraceRecord) {
+        if number == self.wanted {
+            self.found = Some(record);
+        }
+    }
+
+    fn skip(&mut self, error: ParseError) {
+        self.error.get_or_insert(error);
+    }
+}
