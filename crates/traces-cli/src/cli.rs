@@ -3,6 +3,7 @@
 mod default_verb;
 mod help;
 mod prefix;
+mod record;
 mod replay;
 mod report;
 mod shared;
@@ -16,6 +17,7 @@ pub(crate) use default_verb::verb_first;
 pub(crate) use help::SHARED_HELP;
 use help::{help, shared};
 pub(crate) use prefix::PrefixArgs;
+pub(crate) use record::RecordArgs;
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
 use shared::Formats;
@@ -85,6 +87,12 @@ pub(crate) enum Verb {
     /// Answers all of it on one page: the verdict with its evidence, the performance guide's
     /// five points, charts of growth and speed, tools by size, and every request.
     Report(ReportArgs),
+    /// Run Claude Code with its own recording switched on: no proxy needed
+    ///
+    /// Records a session of Claude Code with any server, without a proxy: sizes, times to the
+    /// first token, tokens and cached tokens of every request. Prints what `traces` prints of
+    /// it.
+    Record(RecordArgs),
     /// Send a recorded request straight to LM Studio, and measure the answer
     ///
     /// Answers whether the server is slow by itself or through the proxy: the recorded request

@@ -9,6 +9,8 @@ pub(crate) const INTERRUPTED: u8 = 130;
 /// The result of a verb. Of several, the first in this order wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
+    /// A command that was run ended with this code.
+    Command(u8),
     /// The user stopped it.
     Interrupted,
     /// Usage, or nothing could be read or matched.
@@ -36,6 +38,7 @@ impl Status {
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         Self::from(match status {
+            Status::Command(code) => code,
             Status::Done => 0,
             Status::Exceeded => 1,
             Status::Unusable => 2,

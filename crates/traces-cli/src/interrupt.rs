@@ -38,6 +38,15 @@ pub(crate) fn stops() -> std::io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+/// Does work that Ctrl-C is not meant for: a program in the foreground has its own way with
+/// it.
+pub(crate) fn held<T>(work: impl FnOnce() -> T) -> T {
+    let at_once = AT_ONCE.swap(false, Ordering::SeqCst);
+    let done = work();
+    AT_ONCE.store(at_once, Ordering::SeqCst);
+    done
+}
+
 /// Does work that Ctrl-C must not cut in two: it ends the program afterwards.
 pub(crate) fn without_interrupt<T>(work: impl FnOnce() -> T) -> T {
     let pressed_before = is_pressed();

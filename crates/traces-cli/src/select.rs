@@ -1,5 +1,7 @@
 //! The arguments that choose requests → the library's filter.
 
+use std::path::PathBuf;
+
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{self, Reader, SelectError};
 use anyhow::Context as _;
@@ -11,6 +13,13 @@ use crate::parse::{End, Label, parse_moment};
 /// A reader of what the arguments admit; `default_kind` holds where they name no kind.
 pub(crate) fn reader(args: &Filter, default_kind: KindFilter) -> anyhow::Result<Reader> {
     Ok(Reader::new(filter(args)?, default_kind)?)
+}
+
+/// The folder of the recordings of `traces record`; `None` without a home.
+pub(crate) fn recordings_folder() -> Option<PathBuf> {
+    // The base directory specification has relative paths ignored.
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    Some(data.or_else(|| Some(std::env::home_dir()?.join(".local/share")))?.join("traces"))
 }
 
 fn filter(args: &Filter) -> anyhow::Result<select::Filter> {

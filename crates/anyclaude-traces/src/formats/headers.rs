@@ -1,6 +1,5 @@
 //! The request's headers → who sent it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::formats::json::cursor::{Cursor, Shape};
@@ -20,24 +19,28 @@ pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
     }
     let mut walk = Walk::default();
     while let Some(key) = cursor.next_member(&mut walk)? {
-        let place = match key.to_ascii_lowercase().as_str() {
-            "x-claude-code-session-id" => &mut sender.session_id,
-            "x-claude-code-agent-id" => &mut sender.agent,
-            "x-claude-code-parent-agent-id" => &mut sender.parent_agent,
-            "user-agent" => {
-                let agent = cursor.string_or_skip()?.map(RawStr::decode);
-                sender.client_version = agent.as_deref().and_then(client_version).map(Arc::from);
-                continue;
-            }
-            _ => {
-                cursor.skip()?;
-                continue;
-            }
-        };
-        let value = cursor.string_or_skip()?.map(RawStr::decode);
-        *place = value.filter(|value: &Cow<'_, str>| !value.is_empty()).map(Arc::from);
+        if let Some(value) = cursor.string_or_skip()?.map(RawStr::decode) {
+            note(&mut sender, &key, &value);
+        }
     }
     Ok(sender)
+}
+
+/// Takes what one header says of the sender.
+pub(crate) fn note(sender: &mut Sender, name: &str, value: &str) {
+    let place = match name.to_ascii_lowercase().as_str() {
+        "x-claude-code-session-id" => &mut sender.session_id,
+        "x-claude-code-agent-id" => &mut sender.agent,
+        "x-claude-code-parent-agent-id" => &mut sender.parent_agent,
+        "user-agent" => {
+            sender.client_version = client_version(value).map(Arc::from);
+            return;
+        }
+        // Codex and OpenCode.
+        "session_id" | "session-id" | "x-session-id" if sender.session_id.is_none() => &mut sender.session_id,
+        _ => return,
+    };
+    *place = Some(value).filter(|value| !value.is_empty()).map(Arc::from);
 }
 
 /// `2.1.116` from `claude-cli/2.1.116 (external, cli)`.

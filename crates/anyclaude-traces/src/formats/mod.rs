@@ -2,12 +2,15 @@
 
 pub mod anyclaude;
 pub mod backend;
+pub(crate) mod bare;
 pub mod body;
 pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod lines;
+pub(crate) mod pairs;
 pub mod record;
 pub(crate) mod response;
 pub(crate) mod scan;
+pub(crate) mod sniff;
 pub(crate) mod source;
 pub mod sse;

@@ -117,7 +117,6 @@ impl RecordDraft {
     }
 
     /// The times and counts that the recording itself holds.
-    #[allow(dead_code, reason = "recorders that know times use it")]
     pub(crate) fn timing(&mut self) -> &mut Timing {
         self.timing.get_or_insert_default()
     }
@@ -134,9 +133,13 @@ impl RecordDraft {
 
     /// The record of a request whose body was not recorded: all its sizes but that of the
     /// file are unknown.
-    #[allow(dead_code, reason = "recorders that omit bodies use it")]
     pub(crate) fn finish_without_body(self, file_bytes: usize) -> TraceRecord {
         self.build(Body::unknown(), file_bytes)
+    }
+
+    /// The record of a request with this body, whatever it holds.
+    pub(crate) fn finish_with(self, body: Body, file_bytes: usize) -> TraceRecord {
+        self.build(body, file_bytes)
     }
 
     fn build(self, body: Body, file_bytes: usize) -> TraceRecord {

@@ -10,7 +10,7 @@ use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 
 /// One kind of file.
-pub(crate) trait Format: Sync {
+pub(crate) trait Format: Sync + std::fmt::Debug {
     /// Reads every record of a file, in one pass.
     ///
     /// # Errors
@@ -43,7 +43,6 @@ pub(crate) trait RecordSink {
     fn finish(&mut self, number: RecordNumber, record: TraceRecord);
 
     /// A record that cannot be read; the others of the file count.
-    #[allow(dead_code, reason = "formats of several records use it")]
     fn skip(&mut self, error: ParseError);
 }
 
@@ -66,6 +65,21 @@ impl<'a> Input<'a> {
             Ok(text) => Ok(Text::new(text, 0, bytes)),
             Err(_) => Err(self.explain_bad_utf8()),
         }
+    }
+
+    /// The lines of JSON Lines that are not blank.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
+        let file = self.bytes;
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let rest = file.get(at..).filter(|rest| !rest.is_empty())?;
+            let length = memchr::memchr(b'\n', rest);
+            let bytes = rest.get(..length.unwrap_or(rest.len())).unwrap_or_default();
+            let start = at;
+            at += bytes.len() + 1;
+            Some(Line { text: line_text(bytes, start, file) })
+        })
+        .filter(|line| !matches!(&line.text, Ok(text) if text.is_blank()))
     }
 
     fn explain_bad_utf8(&self) -> ParseError {
@@ -93,6 +107,28 @@ impl<'a> Input<'a> {
     }
 }
 
+/// A line of a file.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    /// Its text without the line break, unless it is not UTF-8.
+    pub(crate) text: Result<Text<'a>, ParseError>,
+}
+
+/// The text of a line that begins at this byte of the file.
+fn line_text<'a>(bytes: &'a [u8], start: usize, file: &'a [u8]) -> Result<Text<'a>, ParseError> {
+    if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
+        return Ok(Text::new(text, start, file));
+    }
+    let fault = std::str::from_utf8(bytes).err();
+    let at = start + fault.map_or(0, |fault| fault.valid_up_to());
+    let is_cut = start + bytes.len() == file.len() && fault.is_some_and(|fault| fault.error_len().is_none());
+    Err(if is_cut {
+        ParseError::new(SkipReason::Truncated, file, at, "the file ends inside a character")
+    } else {
+        ParseError::new(SkipReason::InvalidUtf8, file, at, "a byte that is not UTF-8")
+    })
+}
+
 /// A piece of a file's text that knows where it stands, so that what is wrong with it is
 /// said with the byte and line of the file.
 #[derive(Debug, Clone, Copy)]
@@ -113,11 +149,14 @@ impl<'a> Text<'a> {
         self.text
     }
 
+    fn is_blank(&self) -> bool {
+        self.text.bytes().all(|byte| b" \t\r\n".contains(&byte))
+    }
+
     /// What is wrong with its JSON.
     pub(crate) fn fault(&self, Fault { at, kind }: Fault) -> ParseError {
-        let is_blank = self.text.bytes().all(|byte| b" \t\r\n".contains(&byte));
         match kind {
-            _ if is_blank => ParseError::new(SkipReason::Empty, self.file, 0, "the file is empty"),
+            _ if self.is_blank() => ParseError::new(SkipReason::Empty, self.file, 0, "the file is empty"),
             FaultKind::Truncated => self.refuse(SkipReason::Truncated, at, "the file ends inside a value"),
             FaultKind::Expected(what) => self.refuse(SkipReason::InvalidJson, at, format!("expected {what}")),
         }

@@ -34,6 +34,9 @@ const FIRST_MS: i64 = -62_167_219_200_000;
 const LAST_MS: i64 = 253_402_300_799_999;
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(0);
+
     /// The instant this many milliseconds after the Unix epoch; `None` outside
     /// the years 0 to 9999, which RFC 3339 cannot write.
     #[must_use]

@@ -26,11 +26,11 @@ pub use progress::Progress;
 use records::{AllRecords, OneRecord};
 
 use crate::error::{Error, ErrorKind};
-use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
-use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
+use crate::formats::sniff::sniff;
+use crate::formats::source::{Input, RecordNumber, RecordSink};
 use crate::model::request::{Source, TracePath};
 use crate::model::time::Timestamp;
 
@@ -261,7 +261,7 @@ impl<'s> Reader<'s> {
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
         let read = self.load(&file.path).and_then(|()| {
             let input = Input { bytes: self.buffer.bytes() };
-            Ok(AnyclaudeTrace.read(&input, &mut self.scratch, sink)?)
+            Ok(sniff(&input)?.read(&input, &mut self.scratch, sink)?)
         });
         self.progress.count_file();
         read.map_err(|kind| Error::new(&*file.path, kind))

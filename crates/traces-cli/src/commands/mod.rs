@@ -9,6 +9,7 @@ mod list;
 mod man;
 mod one;
 mod prefix;
+mod record;
 mod replay;
 mod report;
 mod show;
@@ -42,6 +43,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Explain(args) => explain::run(&args, out),
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
+        Verb::Record(args) => record::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
         Verb::Help(args) => help::run(&args, out),
         Verb::Completions(args) => completions::script(args.shell, out),

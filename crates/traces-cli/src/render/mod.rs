@@ -13,6 +13,7 @@ pub(crate) mod notes;
 pub(crate) mod page;
 pub(crate) mod prefix;
 pub(crate) mod progress;
+pub(crate) mod record;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod sanitize;

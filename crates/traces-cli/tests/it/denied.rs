@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::common::server::{Server, anthropic};
 use crate::common::{Folder, Ran, body, program, run};
 
-fn mode(path: &Path, mode: u32) {
+pub(crate) fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
@@ -33,7 +33,7 @@ fn folder() -> Folder {
 
 /// The program as somebody whom permissions bind. For root they do not, so that it is
 /// run as nobody, under a name that nobody can reach; `None` where that cannot be.
-fn bound(folder: &Folder) -> Option<Command> {
+pub(crate) fn bound(folder: &Folder) -> Option<Command> {
     let mut command = program(folder.path());
     let probe = folder.path().join("probe");
     if !probe.exists() {

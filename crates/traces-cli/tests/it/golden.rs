@@ -156,3 +156,15 @@ fn the_page_of_a_report() {
         insta::assert_snapshot!("report-html", text);
     });
 }
+
+#[test]
+fn other_recorders() {
+    let file = |name: &str| format!("testdata/recorders/{name}");
+    golden("recorder-har-list", &format!("list {}", file("mitmproxy.har")));
+    golden("recorder-har-show", &format!("show {}", file("mitmproxy.har")));
+    golden("recorder-codex-show-json", &format!("show {} --format json", file("codex.jsonl")));
+    golden("recorder-ccr-timing", &format!("timing {}", file("ccr.log")));
+    golden("recorder-ccr-prefix", &format!("prefix {}", file("ccr.log")));
+    golden("recorder-litellm-list-json", &format!("list {} --format json", file("litellm.jsonl")));
+    golden("recorder-claude-trace-summary", &format!("summary {}", file("claude-trace.jsonl")));
+}

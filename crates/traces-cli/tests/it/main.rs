@@ -24,6 +24,8 @@ mod moving;
 mod pipes;
 mod prefix;
 mod readme;
+mod record;
+mod recorders;
 mod replay;
 mod replay_faults;
 mod replay_server;

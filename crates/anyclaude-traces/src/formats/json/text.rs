@@ -37,13 +37,18 @@ impl<'a> RawStr<'a> {
 
     fn unescaped(self) -> String {
         let mut text = String::with_capacity(self.inner.len());
+        self.decode_into(&mut text);
+        text
+    }
+
+    /// Adds the text, escapes decoded, to another.
+    pub(crate) fn decode_into(self, text: &mut String) {
         for piece in (Pieces { rest: self.inner }) {
             match piece {
                 Piece::Plain(plain) => text.push_str(plain),
                 Piece::Char(c) => text.push(c),
             }
         }
-        text
     }
 
     /// The size of [`decode`](Self::decode)'s result, without building it: the size of the

@@ -49,6 +49,13 @@ impl Answer {
         Ok(answer)
     }
 
+    /// Reads a usage that stands for itself.
+    pub(crate) fn of_usage(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
+        let mut answer = Self::default();
+        answer.learn(Reply { usage: Usage::read(cursor)?, ..Reply::default() });
+        Ok(answer)
+    }
+
     /// Reads what a server sent: one JSON value, or events.
     pub(crate) fn read_text(text: &str) -> Self {
         if text.trim_start().starts_with('{') {

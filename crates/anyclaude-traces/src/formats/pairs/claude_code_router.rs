@@ -1,0 +1,286 @@
+//! The log of claude-code-router up to 2.0: lines of pino, several for each request, which
+//! `pid` and `reqId` tie together.
+//!
+//! At its default level, debug, it has the body that the backend got (`final request`) and
+//! every chunk of the answer; at level info only the body that the client sent.
+
+use std::collections::HashMap;
+
+use super::exchange::Exchange;
+use super::lines::{ReadLine, read_lines};
+use super::survey::Survey;
+use super::value::{Inner, body, members, millis, number, text, unix_millis};
+use crate::error::ParseError;
+use crate::formats::body::Body;
+use crate::formats::json::cursor::{Cursor, Shape};
+use crate::formats::json::fault::ParseResult;
+use crate::formats::json::scratch::Scratch;
+use crate::formats::json::text::RawStr;
+use crate::formats::record::path_of;
+use crate::formats::response::Answer;
+use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
+use crate::model::request::Source;
+use crate::model::time::Timestamp;
+
+/// claude-code-router's log.
+#[derive(Debug)]
+pub(crate) struct ClaudeCodeRouter;
+
+impl Format for ClaudeCodeRouter {
+    fn read(
+        &self,
+        input: &Input<'_>,
+        scratch: &mut Scratch,
+        sink: &mut dyn RecordSink,
+    ) -> Result<(), ParseError> {
+        let what = (Source::ClaudeCodeRouter, "a log of claude-code-router");
+        read_lines(Requests::default(), what, input, scratch, sink)
+    }
+}
+
+/// What ties the lines of a request together: `reqId` counts in each process.
+type Key = (u64, String);
+
+/// The requests whose end has not been read.
+#[derive(Debug, Default)]
+struct Requests {
+    open: HashMap<Key, Open>,
+    inner: Inner,
+    scratch: Scratch,
+}
+
+#[derive(Debug)]
+struct Open {
+    number: RecordNumber,
+    exchange: Exchange,
+    /// The client's body says who sent it, and the model that was asked for.
+    client: Option<Body>,
+    answer: Answer,
+    first_chunk: Option<Timestamp>,
+    is_final: bool,
+}
+
+/// What one line tells, of which request.
+struct Told {
+    key: Option<Key>,
+    time: Option<Timestamp>,
+    fact: Fact,
+}
+
+/// What a line is about.
+enum Fact {
+    Incoming { url: String },
+    ClientBody(Body),
+    Final { url: Option<String>, body: Option<Body> },
+    Chunk(String),
+    Completed { status: Option<u64>, took_ms: Option<u64> },
+    Error(String),
+    Nothing,
+}
+
+impl ReadLine for Requests {
+    type Line = Told;
+
+    fn read(&mut self, cursor: &mut Cursor<'_, '_>, survey: &mut Survey<'_, '_>) -> ParseResult<Told> {
+        let mut line = Line::default();
+        members(cursor, |cursor, key| self.member(cursor, key, &mut line, survey))?;
+        let key = line.process.zip(line.request);
+        Ok(Told { key, time: line.time, fact: line.parts.fact() })
+    }
+
+    fn take(&mut self, told: Told, survey: &mut Survey<'_, '_>) {
+        let Told { key: Some(key), time, fact } = told else { return };
+        if let Fact::Incoming { url } = fact {
+            let mut exchange = Exchange { received: time, start: time, ..Exchange::default() };
+            exchange.set_url(&url);
+            let open = Open {
+                number: survey.sink.begin(),
+                exchange,
+                client: None,
+                answer: Answer::default(),
+                first_chunk: None,
+                is_final: false,
+            };
+            if let Some(earlier) = self.open.insert(key, open) {
+                earlier.finish(survey);
+            }
+            return;
+        }
+        let Some(open) = self.open.get_mut(&key) else { return };
+        match fact {
+            Fact::ClientBody(body) => open.client = Some(body),
+            Fact::Final { url, body } => open.set_final(time, url, body),
+            Fact::Chunk(data) => open.chunk(time, &data, &mut self.scratch),
+            Fact::Error(words) => open.exchange.error = Some(words),
+            Fact::Completed { status, took_ms } => {
+                if let Some(mut open) = self.open.remove(&key) {
+                    open.complete(time, status, took_ms);
+                    open.finish(survey);
+                }
+            }
+            Fact::Incoming { .. } | Fact::Nothing => {}
+        }
+    }
+
+    fn finish(&mut self, survey: &mut Survey<'_, '_>) {
+        let mut open: Vec<Open> = self.open.drain().map(|(_, open)| open).collect();
+        open.sort_by_key(|open| open.number);
+        open.into_iter().for_each(|open| open.finish(survey));
+    }
+}
+
+/// The members of a line, in the order in which they come.
+#[derive(Default)]
+struct Line {
+    time: Option<Timestamp>,
+    process: Option<u64>,
+    request: Option<String>,
+    parts: Parts,
+}
+
+#[derive(Default)]
+struct Parts {
+    message: Option<String>,
+    kind: Option<String>,
+    url: Option<String>,
+    request_url: Option<String>,
+    data: Option<String>,
+    body: Option<Body>,
+    status: Option<u64>,
+    took_ms: Option<u64>,
+    error: Option<String>,
+}
+
+impl Parts {
+    fn fact(self) -> Fact {
+        match (self.kind.as_deref(), self.message.as_deref()) {
+            (Some("request body"), _) => self.body.map_or(Fact::Nothing, Fact::ClientBody),
+            (Some("recieved data"), _) => self.data.map_or(Fact::Nothing, Fact::Chunk),
+            (_, Some("incoming request")) => Fact::Incoming { url: self.url.unwrap_or_default() },
+            (_, Some("final request")) => Fact::Final { url: self.request_url, body: self.body },
+            (_, Some("request completed")) => Fact::Completed { status: self.status, took_ms: self.took_ms },
+            _ => self.error.map_or(Fact::Nothing, Fact::Error),
+        }
+    }
+}
+
+impl Requests {
+    fn member(
+        &mut self,
+        cursor: &mut Cursor<'_, '_>,
+        key: &str,
+        line: &mut Line,
+        survey: &mut Survey<'_, '_>,
+    ) -> ParseResult<()> {
+        let parts = &mut line.parts;
+        match key {
+            "time" => line.time = number(cursor)?.and_then(unix_millis),
+            "pid" => line.process = cursor.u64_or_skip()?,
+            "reqId" => line.request = text(cursor)?,
+            "msg" => parts.message = text(cursor)?,
+            "type" => parts.kind = text(cursor)?,
+            "requestUrl" => parts.request_url = text(cursor)?,
+            "responseTime" => parts.took_ms = millis(cursor)?,
+            "req" => members(cursor, |cursor, key| {
+                if key == "url" {
+                    parts.url = text(cursor)?;
+                    return Ok(());
+                }
+                cursor.skip()
+            })?,
+            "res" => members(cursor, |cursor, key| {
+                if key == "statusCode" {
+                    parts.status = cursor.u64_or_skip()?;
+                    return Ok(());
+                }
+                cursor.skip()
+            })?,
+            "err" => members(cursor, |cursor, key| {
+                if key == "message" {
+                    parts.error = text(cursor)?;
+                    return Ok(());
+                }
+                cursor.skip()
+            })?,
+            "data" if cursor.shape()? == Shape::String => parts.data = text(cursor)?,
+            "data" => self.client_body(cursor, line, survey)?,
+            "request" => members(cursor, |cursor, key| {
+                if key != "body" {
+                    return cursor.skip();
+                }
+                let string = cursor.string_or_skip()?;
+                line.parts.body = string.and_then(|string| self.final_body(string, line, survey));
+                Ok(())
+            })?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+
+    /// The number of the request that a line is about, which names itself before its data.
+    fn number(&self, line: &Line) -> Option<RecordNumber> {
+        let key = line.process.zip(line.request.clone())?;
+        self.open.get(&key).map(|open| open.number)
+    }
+
+    fn client_body(
+        &mut self,
+        cursor: &mut Cursor<'_, '_>,
+        line: &mut Line,
+        survey: &mut Survey<'_, '_>,
+    ) -> ParseResult<()> {
+        let Some(number) = self.number(line) else { return cursor.skip() };
+        line.parts.body = body(cursor, &mut survey.sink.visitor(number))?;
+        Ok(())
+    }
+
+    fn final_body(&mut self, string: RawStr<'_>, line: &Line, survey: &mut Survey<'_, '_>) -> Option<Body> {
+        let number = self.number(line)?;
+        self.inner.body(string, &mut survey.sink.visitor(number))
+    }
+}
+
+impl Open {
+    /// From here on the request is the backend's. What it got is what is measured.
+    fn set_final(&mut self, time: Option<Timestamp>, url: Option<String>, body: Option<Body>) {
+        self.is_final = true;
+        self.exchange.start = time.or(self.exchange.start);
+        if body.is_some() {
+            self.exchange.body = body;
+            self.exchange.endpoint = url.map(|url| path_of(&url).into()).or(self.exchange.endpoint.take());
+        }
+    }
+
+    fn chunk(&mut self, time: Option<Timestamp>, data: &str, scratch: &mut Scratch) {
+        self.first_chunk = self.first_chunk.or(time);
+        self.answer.add_data(data, scratch);
+    }
+
+    fn complete(&mut self, time: Option<Timestamp>, status: Option<u64>, took_ms: Option<u64>) {
+        self.exchange.status = status;
+        self.answer.is_complete = true;
+        if self.is_final {
+            self.exchange.set_end(time);
+        } else {
+            self.exchange.total_ms = took_ms;
+        }
+    }
+
+    fn finish(mut self, survey: &mut Survey<'_, '_>) {
+        let exchange = &mut self.exchange;
+        if self.is_final {
+            let waited = self.first_chunk.zip(exchange.start).map(|(first, start)| first.ms_since(start));
+            exchange.ttft_ms = waited.and_then(|ms| u64::try_from(ms).ok());
+        } else {
+            // When the backend was asked is not logged.
+            exchange.received = None;
+        }
+        if let Some(client) = self.client {
+            exchange.adopt(client);
+        }
+        if self.answer != Answer::default() {
+            exchange.answer = Some(self.answer);
+        }
+        survey.add(self.number, self.exchange);
+    }
+}

@@ -1,0 +1,73 @@
+//! What a file turned out to hold.
+
+use super::exchange::{Exchange, Subject};
+use crate::error::{ParseError, SkipReason};
+use crate::formats::source::{Input, RecordNumber, RecordSink};
+use crate::model::request::Source;
+
+/// Hands the records of one file on, and says what is wrong with a file that has none.
+pub(super) struct Survey<'a, 's> {
+    source: Source,
+    input: &'a Input<'a>,
+    pub(super) sink: &'s mut dyn RecordSink,
+    requests: u64,
+    skipped: u64,
+    google: u64,
+}
+
+impl<'a, 's> Survey<'a, 's> {
+    pub(super) fn new(source: Source, input: &'a Input<'a>, sink: &'s mut dyn RecordSink) -> Self {
+        Self { source, input, sink, requests: 0, skipped: 0, google: 0 }
+    }
+
+    /// Takes a record, if it is a request to a model.
+    pub(super) fn add(&mut self, number: RecordNumber, exchange: Exchange) {
+        match exchange.subject() {
+            Subject::Google => self.google += 1,
+            Subject::Other => {}
+            Subject::Model => {
+                if let Ok(record) = exchange.into_record(self.source, self.input.len()) {
+                    self.requests += 1;
+                    self.sink.finish(number, record);
+                }
+            }
+        }
+    }
+
+    /// Takes a record whose body is put together of parts: its sizes hold for these alone.
+    pub(super) fn add_parts(&mut self, number: RecordNumber, record: crate::formats::record::TraceRecord) {
+        self.requests += 1;
+        self.sink.finish(number, record);
+    }
+
+    /// A record that cannot be read.
+    pub(super) fn skip(&mut self, error: ParseError) {
+        self.skipped += 1;
+        self.sink.skip(error);
+    }
+
+    /// The size of the file.
+    pub(super) fn file_bytes(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Fails where the file held no request to a model, and none that could not be read;
+    /// `what` is the kind of file.
+    pub(super) fn finish(self, what: &str) -> Result<(), ParseError> {
+        if self.requests > 0 || self.skipped > 0 {
+            return Ok(());
+        }
+        let why = if self.google > 0 {
+            format!(
+                "{what} with requests to Google's API (`contents`), which is not read; Anthropic's \
+                 Messages and OpenAI's Chat Completions and Responses are"
+            )
+        } else {
+            format!(
+                "{what} without a request to a model (POST to …/messages, …/chat/completions or \
+                 …/responses)"
+            )
+        };
+        Err(ParseError::new(SkipReason::NotATrace, self.input.bytes, 0, why))
+    }
+}

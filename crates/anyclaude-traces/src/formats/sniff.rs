@@ -1,0 +1,218 @@
+//! Which kind of file is it? By its content: by the names of the members of its first value.
+
+use crate::error::{ParseError, SkipReason};
+use crate::formats::anyclaude::trace::AnyclaudeTrace;
+use crate::formats::bare::BareBody;
+use crate::formats::json::cursor::{Cursor, Shape};
+use crate::formats::json::fault::{ParseResult, Walk};
+use crate::formats::json::scratch::Scratch;
+use crate::formats::pairs::{
+    ClaudeCodeRouter, ClaudeTap, ClaudeTapBundle, ClaudeTapFlat, ClaudeTrace, Har, Litellm,
+};
+use crate::formats::source::{Format, Input};
+
+/// So much of a file is looked at: whatever its kind, it shows before its first long value.
+const MOST_BYTES: usize = 1 << 18;
+/// So many lines are tried where a file begins in the middle of one.
+const MOST_LINES: usize = 8;
+
+/// The format of a file. What is not recognised is anyclaude's, which says what is wrong
+/// with it.
+///
+/// # Errors
+///
+/// When the file is recognised and is none that is read.
+pub(crate) fn sniff(input: &Input<'_>) -> Result<&'static dyn Format, ParseError> {
+    if let Some((_, what)) = BINARY.iter().find(|(magic, _)| input.bytes.starts_with(magic)) {
+        return Err(ParseError::new(SkipReason::NotATrace, input.bytes, 0, *what));
+    }
+    let text = beginning(input.bytes);
+    let mut scratch = Scratch::default();
+    let mut kind = look(text, &mut scratch);
+    if kind.is_none() && !text.trim_start().starts_with(['{', '[']) {
+        kind = text.lines().skip(1).take(MOST_LINES).find_map(|line| look(line, &mut scratch));
+    }
+    match kind.unwrap_or(Kind::Read(&AnyclaudeTrace)) {
+        Kind::Read(format) => Ok(format),
+        Kind::Named(what) => Err(ParseError::new(SkipReason::NotATrace, input.bytes, 0, what)),
+    }
+}
+
+/// Files that are no text.
+const BINARY: [(&[u8], &str); 2] = [
+    (
+        b"SQLite format 3\0",
+        "a SQLite database, which is not read: where it is claude-tap's, export the session as `compact`",
+    ),
+    (b"PAR1", "a Parquet file, which is not read"),
+];
+
+/// What a file turned out to be.
+enum Kind {
+    Read(&'static dyn Format),
+    /// Recognised, and not read; what it is and what to do.
+    Named(&'static str),
+}
+
+/// The beginning of a file, as far as it is text.
+fn beginning(bytes: &[u8]) -> &str {
+    let bytes = bytes.get(..MOST_BYTES).unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).unwrap_or_else(|fault| {
+        let valid = bytes.get(..fault.valid_up_to()).unwrap_or_default();
+        std::str::from_utf8(valid).unwrap_or_default()
+    });
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// What the first value of a text tells. Its end may be cut off.
+fn look(text: &str, scratch: &mut Scratch) -> Option<Kind> {
+    let mut cursor = Cursor::new(text, scratch);
+    let mut seen = Seen::default();
+    let looked = match cursor.shape() {
+        Ok(Shape::Object) => seen.members(&mut cursor),
+        Ok(Shape::Array) => seen.first_item(&mut cursor),
+        _ => return None,
+    };
+    looked.ok().flatten().or_else(|| seen.in_all())
+}
+
+/// The members that tell several kinds of files apart only together.
+#[derive(Default)]
+struct Seen {
+    request: bool,
+    level: bool,
+    time: bool,
+    body: bool,
+}
+
+impl Seen {
+    /// Looks at the members until one tells.
+    fn members(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Kind>> {
+        let mut walk = Walk::default();
+        while let Some(key) = cursor.next_member(&mut walk)? {
+            let kind = match key.as_ref() {
+                "log" if cursor.shape()? == Shape::Object => Kind::Read(&Har),
+                "mode" => Kind::Read(&AnyclaudeTrace),
+                "__claude_tap_compact_trace__" => Kind::Read(&ClaudeTapBundle),
+                "request_id" | "turn" | "duration_ms" | "transport" | "upstream_base_url" | "capture" => {
+                    Kind::Read(&ClaudeTap)
+                }
+                "logged_at" => Kind::Read(&ClaudeTrace),
+                "litellm_call_id" | "call_type" | "model_parameters" => Kind::Read(&Litellm),
+                "pid" if self.level && self.time => Kind::Read(&ClaudeCodeRouter),
+                "request" if cursor.shape()? == Shape::Object => {
+                    self.request = true;
+                    let place = cursor.place();
+                    match cursor.at(place, look_at_request)? {
+                        Some(kind) => kind,
+                        None => {
+                            cursor.skip()?;
+                            continue;
+                        }
+                    }
+                }
+                "type" => match cursor.string_or_skip()?.map(|kind| kind.inner) {
+                    Some("session_meta") => Kind::Named(
+                        "a session of Codex (rollout), which holds no requests: record it with a proxy such \
+                         as claude-tap or mitmproxy",
+                    ),
+                    _ => continue,
+                },
+                name => {
+                    self.level |= name == "level";
+                    self.time |= name == "time";
+                    self.body |= matches!(name, "messages" | "input" | "system" | "tools" | "instructions");
+                    cursor.skip()?;
+                    continue;
+                }
+            };
+            return Ok(Some(kind));
+        }
+        Ok(self.in_all())
+    }
+
+    /// What the members tell together.
+    fn in_all(&self) -> Option<Kind> {
+        match () {
+            () if self.request => Some(Kind::Read(&AnyclaudeTrace)),
+            () if self.body => Some(Kind::Read(&BareBody)),
+            () => None,
+        }
+    }
+
+    /// Looks at the first item of an array: claude-tap exports one that is not read.
+    fn first_item(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Kind>> {
+        let mut walk = Walk::default();
+        if !cursor.next_item(&mut walk)? || cursor.shape()? != Shape::Object {
+            return Ok(None);
+        }
+        let (mut turn, mut duration) = (false, false);
+        let mut walk = Walk::default();
+        while let Some(key) = cursor.next_member(&mut walk)? {
+            turn |= key == "turn";
+            duration |= key == "duration_ms";
+            if turn && duration {
+                return Ok(Some(Kind::Read(&ClaudeTapFlat)));
+            }
+            cursor.skip()?;
+        }
+        Ok(None)
+    }
+}
+
+/// What a record's `request` tells before its body.
+fn look_at_request(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Kind>> {
+    let mut walk = Walk::default();
+    while let Some(key) = cursor.next_member(&mut walk)? {
+        match key.as_ref() {
+            "timestamp" if cursor.shape()? == Shape::Scalar => return Ok(Some(Kind::Read(&ClaudeTrace))),
+            "path" => return Ok(Some(Kind::Read(&ClaudeTap))),
+            "body" => return Ok(None),
+            _ => cursor.skip()?,
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The format that a text is taken for, by its name in the code; else why it is not read.
+    fn kind(text: &str) -> String {
+        match sniff(&Input { bytes: text.as_bytes() }) {
+            Ok(format) => format!("{format:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn files_are_known_by_their_members() {
+        for (text, expected) in [
+            (
+                r#"{"timestamp":"t","mode":"lmstudio","request":{"method":"POST","url":"/v1/messages","body":{}}}"#,
+                "AnyclaudeTrace",
+            ),
+            (r#"{"request":{"body":{"model":"m"}}}"#, "AnyclaudeTrace"),
+            ("\u{feff}{\"log\":{\"version\":\"1.2\",\"entries\":[", "Har"),
+            (r#"{"timestamp":"t","request_id":"r","request":{}}"#, "ClaudeTap"),
+            (r#"{"timestamp":"t","request":{"method":"POST","path":"/v1/messages","body":{}}}"#, "ClaudeTap"),
+            (r#"{"__claude_tap_compact_trace__":{},"records":[]}"#, "ClaudeTapBundle"),
+            (r#"[{"turn":1,"timestamp":"t","duration_ms":1}]"#, "ClaudeTapFlat"),
+            (r#"{"request":{"timestamp":1.5,"method":"POST","body":{}},"response":null}"#, "ClaudeTrace"),
+            (r#"{"request":{"method":"POST","body":{}},"response":null,"logged_at":"t"}"#, "ClaudeTrace"),
+            (r#"{"level":30,"time":1,"pid":2,"hostname":"h","msg":"x"}"#, "ClaudeCodeRouter"),
+            ("of a line\n{\"level\":30,\"time\":1,\"pid\":2}\n", "ClaudeCodeRouter"),
+            (r#"{"id":"x","litellm_call_id":"y","messages":[]}"#, "Litellm"),
+            (r#"{"model":"m","messages":[]}"#, "BareBody"),
+            (r#"{"model":"m","input":"x"#, "BareBody"),
+            (r#"{"other":1}"#, "AnyclaudeTrace"),
+            ("", "AnyclaudeTrace"),
+            ("[]", "AnyclaudeTrace"),
+        ] {
+            assert_eq!(kind(text), expected, "{text}");
+        }
+        assert!(kind("SQLite format 3\0").contains("`compact`"));
+        assert!(kind(r#"{"timestamp":"t","type":"session_meta","payload":{}}"#).contains("Codex"));
+    }
+}

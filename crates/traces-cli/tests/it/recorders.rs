@@ -1,0 +1,154 @@
+//! What other recorders wrote: every verb reads it, and says what is in it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::common::{Folder, repo, traces};
+
+const RECORDERS: &str = "testdata/recorders";
+
+/// The lines of the truth, by file.
+fn truth() -> Vec<Value> {
+    let text = fs::read_to_string(repo().join(RECORDERS).join("truth.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn files() -> Vec<String> {
+    let mut files: Vec<String> = truth().iter().map(|row| row["file"].as_str().unwrap().to_owned()).collect();
+    files.dedup();
+    files
+}
+
+fn rows(path: &str) -> Vec<Value> {
+    let ran = traces(&format!("list {path} --format ndjson")).ends_with(0);
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The truth is made by testdata/generate.py, which shares no code with the parsers.
+#[test]
+fn every_recorder_is_read_as_what_it_recorded() {
+    for file in files() {
+        let rows = rows(&format!("{RECORDERS}/{file}"));
+        let expected: Vec<Value> = truth().into_iter().filter(|row| row["file"] == file.as_str()).collect();
+        assert_eq!(rows.len(), expected.len(), "{file}");
+        let mut expected = expected;
+        expected.sort_by_key(|row| row["start"].to_string());
+        for (row, expected) in rows.iter().zip(&expected) {
+            for (name, value) in expected.as_object().unwrap() {
+                let found = match name.as_str() {
+                    "file" => continue,
+                    "start" | "total_ms" | "ttft_ms" | "proxy_ms" | "prompt_tokens" | "output_tokens" => {
+                        &row["timing"][name]
+                    }
+                    // A file that counts no cached tokens at all leaves its zeros unknown.
+                    "cached_tokens" => &row["timing"][name],
+                    _ => &row[name],
+                };
+                assert_eq!(found, value, "{name} of {file} at {}", expected["start"]);
+            }
+            assert_eq!(row["timing"]["outcome"], "completed", "{file}");
+            let response = &row["response"];
+            let parts = ["input_tokens", "cache_read_tokens"].map(|name| response[name].as_u64().unwrap());
+            assert_eq!(Some(parts.iter().sum()), expected["prompt_tokens"].as_u64(), "{file}");
+            let sections = ["system_bytes", "tools_bytes", "messages_bytes", "other_bytes"];
+            if let Some(body) = row["body_bytes"].as_u64() {
+                assert_eq!(sections.iter().map(|name| row[*name].as_u64().unwrap()).sum::<u64>(), body);
+            }
+        }
+        let ids: Vec<_> = rows.iter().map(|row| row["id"].as_str().unwrap()).collect();
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{file}: {ids:?}");
+    }
+}
+
+#[test]
+fn every_verb_works_on_each() {
+    for file in files() {
+        let path = format!("{RECORDERS}/{file}");
+        for verb in ["summary", "list", "show", "timing", "prefix", "explain"] {
+            let ran = traces(&format!("{verb} {path}")).ends_with(0);
+            assert!(!ran.stdout.is_empty(), "{verb} {file}");
+            traces(&format!("{verb} {path} --format json")).ends_with(0);
+        }
+        traces(&format!("report {path} --format markdown")).ends_with(0);
+        traces(&format!("diff {path} {RECORDERS}/claude-tap.jsonl")).ends_with(0);
+    }
+}
+
+/// Each request but the first only adds to the one before, in whichever shape its body is.
+#[test]
+fn the_prefix_of_every_api_is_seen() {
+    for file in files() {
+        let ran = traces(&format!("prefix {RECORDERS}/{file} --as sent --format json")).ends_with(0);
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let requests = report["requests"].as_array().unwrap();
+        // LiteLLM's third request went through another API.
+        let appended = if file == "litellm.jsonl" { &requests[1..2] } else { &requests[1..] };
+        for request in appended {
+            assert_eq!(request["break"], Value::Null, "{file}: {request}");
+            assert!(request["reusable_bytes"].as_u64().unwrap() > 4000, "{file}: {request}");
+        }
+    }
+}
+
+/// The tools that the conversation called are known by their names in every shape.
+#[test]
+fn calls_are_seen_in_every_shape() {
+    for file in ["mitmproxy.har", "codex.jsonl", "claude-tap-bundle.json"] {
+        let ran = traces(&format!("show {RECORDERS}/{file}")).ends_with(0);
+        let read = ran.stdout.lines().find(|line| line.starts_with("Read ")).unwrap();
+        assert!(read.contains(" yes "), "{file}: {read}");
+    }
+}
+
+fn refused(name: &str, content: &str) -> String {
+    let folder = Folder::new();
+    folder.write(name, content);
+    let ran = folder.traces(&format!("list {name}")).ends_with(2);
+    assert_eq!(ran.stdout, "", "{name}");
+    ran.stderr
+}
+
+#[test]
+fn what_holds_no_request_that_is_read_is_refused_by_name() {
+    for (name, content, says) in [
+        ("a.har", r#"{"log":{"entries":[]}}"#, "a HAR file without a request to a model"),
+        (
+            "google.jsonl",
+            r#"{"timestamp":"2026-02-03T09:15:00Z","turn":1,"request":{"method":"POST","path":"/v1beta/models/g:streamGenerateContent","body":{"contents":[]}},"response":{"status":200}}"#,
+            "`contents`",
+        ),
+        ("flat.json", r#"[{"turn":1,"duration_ms":2,"messages":[]}]"#, "`compact`"),
+        ("ccr.log", "{\"level\":30,\"time\":1,\"pid\":2,\"msg\":\"x\"}\n", "a log of claude-code-router"),
+        (
+            "trace.jsonl",
+            r#"{"request":{"timestamp":1.0,"url":"/x","body":{}},"response":null}"#,
+            "claude-trace",
+        ),
+        ("litellm.jsonl", r#"{"call_type":"aembedding","litellm_call_id":"x"}"#, "a log of LiteLLM"),
+        ("rollout.jsonl", r#"{"timestamp":"t","type":"session_meta","payload":{}}"#, "Codex"),
+        ("traces.sqlite3", "SQLite format 3\0", "SQLite"),
+    ] {
+        let said = refused(name, content);
+        assert!(said.contains(says), "{name}: {said}");
+    }
+}
+
+/// A recording that goes on, or was cut, in its last line.
+#[test]
+fn a_cut_last_line_is_skipped_and_the_lines_before_count() {
+    for file in ["claude-tap.jsonl", "codex.jsonl", "claude-trace.jsonl", "litellm.jsonl", "ccr.log"] {
+        let text = fs::read_to_string(repo().join(RECORDERS).join(file)).unwrap();
+        let folder = Folder::new();
+        folder.write(file, &text[..text.len() - 40]);
+        let ran = folder.traces(&format!("list {file} --format ndjson")).ends_with(3);
+        let expected = if file == "ccr.log" { 3 } else { 2 };
+        assert_eq!(ran.stdout.lines().count(), expected, "{file}");
+        assert!(ran.stderr.contains("truncated"), "{file}: {}", ran.stderr);
+    }
+    for file in ["mitmproxy.har", "claude-tap-bundle.json"] {
+        let text = fs::read_to_string(repo().join(RECORDERS).join(file)).unwrap();
+        let said = refused(file, &text[..text.len() - 40]);
+        assert!(said.contains("truncated"), "{file}: {said}");
+    }
+}
