@@ -65,7 +65,8 @@ fn joined(
         .enumerate()
         .map(|(at, requests)| OfRoot { root: Some(format!("root-{at}").into()), requests })
         .collect();
-    join_server_logs(&mut of_roots, logs, None)
+    let (logs, unmatched) = join_server_logs(&mut of_roots, logs, LogZone::Unknown);
+    (logs, unmatched.into_iter().map(|logged| logged.found).collect())
 }
 
 fn found(request: &Request) -> Option<(&str, Option<i64>, Confidence)> {
@@ -154,8 +155,8 @@ fn what_could_be_two_is_marked_and_not_used() {
     assert_eq!((servers[0].joined, servers[0].ambiguous), (3, 2));
     let doubtful = &roots[0][1];
     assert_eq!(found(doubtful).map(|(_, _, confidence)| confidence), Some(Confidence::Ambiguous));
-    assert!(doubtful.server_task.is_none() && doubtful.timing.as_deref().unwrap().cached_tokens.is_none());
-    assert!(roots[0][0].server_task.is_some());
+    assert!(doubtful.server_task().is_none() && doubtful.timing.as_deref().unwrap().cached_tokens.is_none());
+    assert!(roots[0][0].server_task().is_some());
 }
 
 /// Two servers got the same prompts and wrote as many tokens, at another pace.
@@ -256,6 +257,6 @@ fn a_load_counts_as_far_as_a_request_waited_for_it() {
     }];
     joined(&mut roots, &[server]);
     let loads: Vec<_> =
-        roots[0].iter().map(|request| request.server_task.as_deref().and_then(|task| task.load_ms)).collect();
+        roots[0].iter().map(|request| request.server_task().and_then(|task| task.load_ms)).collect();
     assert_eq!(loads, [Some(100), Some(0)]);
 }
