@@ -361,59 +361,7 @@ impl<'a> Headers<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
-    use crate::limits::Budget;
-
-    /// A client whose bytes arrive in pieces.
-    struct Pieces {
-        bytes: Vec<u8>,
-        at: usize,
-        piece: usize,
-        answers: Vec<u8>,
-    }
-
-    impl Read for Pieces {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let rest = &self.bytes[self.at..];
-            let count = rest.len().min(self.piece).min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            self.at += count;
-            Ok(count)
-        }
-    }
-
-    impl Write for Pieces {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.answers.extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Stream for Pieces {
-        fn set_timeout(&mut self, _: Duration) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// What is made of these bytes: every body, then the end.
-    fn taken(bytes: &[u8], piece: usize) -> (Vec<(Signal, Vec<u8>)>, Option<Refusal>) {
-        let limits = Limits { head_bytes: 1000, body_bytes: 1000, ..Limits::default() };
-        let budget = Budget::new(10_000);
-        let stream = Pieces { bytes: bytes.to_vec(), at: 0, piece, answers: Vec::new() };
-        let mut connection = Connection::new(stream, 4318, &limits);
-        let mut posts = Vec::new();
-        while connection.waits(|| false) {
-            match connection.post(budget.share()) {
-                Ok(post) => posts.push((post.signal, post.body)),
-                Err(refusal) => return (posts, Some(refusal)),
-            }
-        }
-        (posts, None)
-    }
+    use crate::fuzzing::received;
 
     const HEAD: &str = "POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1:4318\r\nContent-Type: application/json\r\n";
 
@@ -442,9 +390,9 @@ mod tests {
     proptest! {
         #[test]
         fn pieces_make_no_difference(bytes in requests(), piece in 1_usize..50) {
-            let whole = taken(&bytes, usize::MAX);
-            prop_assert_eq!(taken(&bytes, piece), whole.clone());
-            for (_, body) in whole.0 {
+            let whole = received(&bytes, usize::MAX);
+            prop_assert_eq!(received(&bytes, piece), whole.clone());
+            for (_, body, _) in whole.0 {
                 prop_assert!(body.len() <= 1000);
             }
         }
