@@ -1,6 +1,6 @@
 //! The arguments that choose requests → the library's filter.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{self, Reader, SelectError};
@@ -31,6 +31,9 @@ fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     if args.roots.is_empty() {
         let home = std::env::home_dir().ok_or(SelectError::NoRoots)?;
         filter.roots = vec![home.join(".anyclaude")];
+        // The folder of recordings is called traces, as that of a root is.
+        let recorded = recordings_folder().filter(|folder| folder.is_dir());
+        filter.roots.extend(recorded.as_deref().and_then(Path::parent).map(Path::to_owned));
         filter.roots_must_exist = false;
     } else {
         filter.roots.clone_from(&args.roots);
