@@ -168,7 +168,10 @@ impl Seen {
                 name => {
                     self.level |= name == "level";
                     self.time |= name == "time";
-                    self.body |= matches!(name, "messages" | "input" | "system" | "tools" | "instructions");
+                    // Elsewhere these name counts.
+                    let is_content = matches!(cursor.shape()?, Shape::Array | Shape::String);
+                    self.body |= is_content
+                        && matches!(name, "messages" | "input" | "system" | "tools" | "instructions");
                     cursor.skip()?;
                     continue;
                 }
@@ -254,6 +257,7 @@ mod tests {
             (r#"{"model":"m","messages":[]}"#, "RecordedBody"),
             (r#"{"model":"m","input":"x"#, "RecordedBody"),
             (r#"{"other":1}"#, "unknown"),
+            (r#"{"timestamp":"t","path":"/v1/messages","messages":2,"tools":24}"#, "unknown"),
             ("", "unknown"),
             ("[]", "unknown"),
         ] {

@@ -10,6 +10,7 @@ mod parallel;
 pub(crate) mod paths;
 mod progress;
 mod records;
+mod server_logs;
 mod standard_input;
 
 use std::borrow::Borrow;
@@ -29,6 +30,7 @@ pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 use records::{AllRecords, OneRecord};
+pub(crate) use server_logs::{ServerLogFile, record_of_body};
 pub use standard_input::ReadStandardInput;
 use standard_input::StandardInput;
 
@@ -329,6 +331,9 @@ impl<'s> Reader<'s> {
         let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
         let format = match sniff(&input, &mut self.scratch)? {
             Some(format) => format,
+            None if file.is_named && server_logs::read_records(&file.path, &self.store.progress, sink)? => {
+                return Ok(());
+            }
             None if file.is_named || is_json(&file.path) => &AnyclaudeTrace,
             // Folders hold all sorts of logs and lines.
             None => return Ok(()),

@@ -35,5 +35,6 @@ mod replay_server;
 mod report;
 mod schema;
 mod selection;
+mod served;
 mod terminal;
 mod tokens;
