@@ -120,6 +120,12 @@ def parts(lines):
     yield banner + part
 
 
+def recordings(*names):
+    """What other recorders wrote: whole files, and each of their lines that is small."""
+    files = [path.read_bytes() for name in names for path in sorted((TESTDATA / "recorders").glob(name))]
+    return files + [line for data in files for line in data.splitlines() if len(line) <= MOST_BYTES and b"{" in line]
+
+
 def request_logs():
     logs = [path.read_bytes() for path in sorted(ANYCLAUDE.glob("request-logs/*.jsonl"))]
     yield from logs
@@ -169,6 +175,9 @@ def seeds():
         "backend_log": [PIECE + log for log in backend_logs()],
         "claude_code": [seed for seed in claude_code() if len(seed) <= MOST_BYTES],
         "request_log": [PIECE + log for log in request_logs()],
+        "har": recordings("*.har"),
+        "claude_tap": recordings("claude-*", "codex*"),
+        "claude_code_router": recordings("*.log", "litellm*"),
         "sse": [PIECE + answer for answer in answers],
         "answer": [PIECE + answer for answer in answers],
         "arguments": [(argument + names).encode() for argument in ARGUMENTS.splitlines()],

@@ -188,6 +188,30 @@ mod tests {
     }
 
     #[test]
+    fn an_estimate_refuses_what_the_bytes_do_not() {
+        let believed = |tokens: u64| {
+            let mut cases = [Case {
+                reported_prompt_tokens: Some(tokens),
+                prompt_bytes: Some(2_000_000),
+                estimated_tokens: Some(90_000.0),
+                ..Case::default()
+            }];
+            judge(&mut cases);
+            cases[0].prompt_tokens.is_some()
+        };
+        assert!(believed(272_000), "three times as many, and a template");
+        assert!(!believed(272_001));
+    }
+
+    #[test]
+    fn a_count_one_percent_below_is_the_same_count() {
+        let counts = [(9_900, 40_000), (10_000, 50_000), (10_000, 62_500)];
+        assert_eq!(believed(&counts)[1..], [None, None]);
+        let counts = [(9_899, 40_000), (10_000, 50_000), (10_000, 62_500)];
+        assert_eq!(believed(&counts), [Some(9_899), Some(10_000), Some(10_000)]);
+    }
+
+    #[test]
     fn output_is_believed_as_far_as_it_was_streamed() {
         assert!(is_output_believed(400, 100, 0));
         assert!(!is_output_believed(401, 100, 0));

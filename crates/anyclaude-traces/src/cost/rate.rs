@@ -51,3 +51,25 @@ impl FromIterator<Sample> for Rate {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_sum_over_a_sum() {
+        let samples = [Sample { tokens: 300, ms: 1_000 }, Sample { tokens: 100, ms: 600 }];
+        let rate: Rate = samples.into_iter().collect();
+        assert_eq!((rate.n, rate.per_second(), rate.ms_per_token()), (2, Some(250.0), Some(4.0)));
+        assert_eq!(rate.without(samples[1]).per_second(), Some(300.0));
+        assert_eq!(samples[1].ms_per_token(), 6.0);
+    }
+
+    #[test]
+    fn neither_no_tokens_nor_no_time_make_a_rate() {
+        for (tokens, ms) in [(0, 0), (5, 0), (0, 5)] {
+            let rate: Rate = [Sample { tokens, ms }].into_iter().collect();
+            assert_eq!((rate.per_second(), rate.ms_per_token()), (None, None), "{tokens} {ms}");
+        }
+    }
+}

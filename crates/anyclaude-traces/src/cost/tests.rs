@@ -1,5 +1,8 @@
 //! The rules, each on a few requests made by hand, and laws over many.
 
+mod requests;
+mod thresholds;
+
 use proptest::prelude::*;
 
 use super::case::{Case, Place};

@@ -16,6 +16,8 @@ mod compaction_loop;
 mod context_overflow;
 mod counting;
 mod debug_logging;
+#[cfg(test)]
+mod edges;
 mod evicted;
 mod failed;
 mod given_up;
@@ -30,6 +32,8 @@ mod proxy_slow;
 mod queueing;
 mod retried;
 mod scene;
+#[cfg(test)]
+mod sentences;
 mod stalls;
 mod statement;
 #[cfg(test)]

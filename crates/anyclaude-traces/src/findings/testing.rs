@@ -13,7 +13,7 @@ use crate::formats::body::ElementPath;
 use crate::model::request::{Concurrency, Kind, Request, Run, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
-use crate::model::{CacheUse, LogFacts, Response, SpeedSource, Speeds, ToolSize, Truncation};
+use crate::model::{CacheUse, LogFacts, ProxyEdit, Response, SpeedSource, Speeds, ToolSize, Truncation};
 
 /// A request of model `m` that was completed, and of which nothing else is known.
 #[derive(Debug, Clone)]
@@ -246,6 +246,28 @@ impl Made {
 
     pub(super) fn evicted_by(self, other: usize) -> Self {
         self.with(|made| made.evicted_by = Some(other))
+    }
+
+    /// Of which no log tells.
+    pub(super) fn without_times(self) -> Self {
+        self.with(|made| made.timing = None)
+    }
+
+    /// That nobody answered, as far as is known.
+    pub(super) fn without_model(self) -> Self {
+        self.with(|made| made.request.model = None)
+    }
+
+    /// The first of its process.
+    pub(super) fn first_of_process(self) -> Self {
+        self.with(|made| {
+            made.request.bookkeeping.concurrency = Some(Concurrency { overlapped: false, cold_start: true })
+        })
+    }
+
+    pub(super) fn edited(self, edit: ProxyEdit) -> Self {
+        let facts = LogFacts { edits: vec![edit], ..LogFacts::default() };
+        self.with(|made| made.request.bookkeeping.log_facts = Some(Box::new(facts)))
     }
 
     pub(super) fn truncated(self, removed_messages: u64, limit_tokens: u64) -> Self {

@@ -39,7 +39,10 @@ pub(crate) fn sniff(
     match kind {
         Some(Kind::Read(format)) => Ok(Some(format)),
         Some(Kind::Named(what)) => Err(refuse(what)),
-        None => Ok(None),
+        None => match NAMED.iter().find(|(is_it, _)| is_it(beginning(bytes, MOST_BYTES))) {
+            Some((_, what)) => Err(refuse(what)),
+            None => Ok(None),
+        },
     }
 }
 
@@ -64,6 +67,21 @@ const BINARY: [(&[u8], &str); 2] = [
     ),
     (b"PAR1", "a Parquet file, which is not read"),
 ];
+
+/// Files that are known by something other than the members of their first value.
+const NAMED: [(fn(&str) -> bool, &str); 2] = [
+    (
+        |text| text.contains("openinference.span.kind"),
+        "spans of OpenInference, which are not read: record the requests themselves, for example as HAR",
+    ),
+    (is_flow, "flows of mitmproxy, which are not read: save them as HAR (`hardump`)"),
+];
+
+/// A flow of mitmproxy begins with its length and a colon.
+fn is_flow(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && text.as_bytes().get(digits) == Some(&b':')
+}
 
 /// What a file turned out to be.
 enum Kind {
@@ -235,6 +253,8 @@ mod tests {
             assert_eq!(kind(text), expected, "{text}");
         }
         assert!(kind("SQLite format 3\0").contains("`compact`"));
+        assert!(kind("8123:9:websocket;0:~").contains("mitmproxy"));
+        assert!(kind(r#"{"attributes":{"openinference.span.kind":"LLM"}}"#).contains("OpenInference"));
         assert!(kind(r#"{"timestamp":"t","type":"session_meta","payload":{}}"#).contains("Codex"));
     }
 }

@@ -69,4 +69,14 @@ mod tests {
         reuse.reusable_bytes = 0;
         assert_eq!(cached_tokens(&reuse, 1000, earlier(false)), 0);
     }
+    #[test]
+    fn shares_of_tokens_are_rounded_and_one_is_always_read() {
+        let reuse =
+            |prompt_bytes, reusable_bytes| SimulatedReuse { prompt_bytes, reusable_bytes, continues: None };
+        assert_eq!(cached_tokens(&reuse(4, 1), 10, None), 3, "2.5");
+        assert_eq!(cached_tokens(&reuse(3, 1), 10, None), 3, "3.3");
+        let mut whole = reuse(4_000, 4_000);
+        whole.continues = Some(Continued { from: 0, bytes_behind_answer: 0 });
+        assert_eq!(cached_tokens(&whole, 1_000, Some(AnswerTokens::new(1_000, 5, false))), 999);
+    }
 }

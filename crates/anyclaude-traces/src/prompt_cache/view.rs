@@ -96,4 +96,12 @@ mod tests {
         assert_eq!("sent,sorted".parse::<View>().unwrap().to_string(), "sorted");
         assert!("proxied".parse::<View>().unwrap_err().to_string().contains("`proxied` is none of"));
     }
+    #[test]
+    fn the_edits_of_both_are_those_of_either() {
+        for word in View::NAMES {
+            let one: View = word.parse().unwrap();
+            assert_eq!((one.and(View::sent()), View::sent().and(one)), (one, one));
+        }
+        assert_eq!(View::sent().and(View::sent()), View::sent());
+    }
 }

@@ -66,7 +66,7 @@ impl Sample {
             read_ms,
             write_ms,
             prompt,
-            output_tokens: timing.output_tokens.map(float),
+            output_tokens: timing.believed_output_tokens().map(float),
             total,
         })
     }

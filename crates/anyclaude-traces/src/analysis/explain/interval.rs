@@ -118,3 +118,53 @@ impl Draw {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reference's first numbers for this seed.
+    #[test]
+    fn draws_are_those_of_split_mix_64() {
+        let mut draw = Draw::new(1);
+        let drawn = [draw.next(), draw.next(), draw.next()];
+        assert_eq!(drawn, [0x910A_2DEC_8902_5CC1, 0xBEEB_8DA1_658E_EC67, 0xF893_A2EE_FB32_555E]);
+        let mut seen = [0; 3];
+        (0..3_000).for_each(|_| seen[draw.below(3)] += 1);
+        assert!(seen.iter().all(|n| (900..1_100).contains(n)), "{seen:?}");
+    }
+
+    fn stalled(ms: f64) -> Split {
+        let mut split = Split::default();
+        *split.get_mut(Cause::Stalls) = Some(ms);
+        split
+    }
+
+    /// The mean of ten draws from as many 0 as 1,000 is a binomial distribution's: 95 % of
+    /// it are between 2 and 8 of 10.
+    #[test]
+    fn an_interval_holds_95_percent_of_the_means() {
+        let splits: Vec<Split> = (0..10).map(|at| stalled(f64::from(at % 2) * 1_000.0)).collect();
+        let found = of_pairs(&splits);
+        let expected = Some(Interval { low: Millis::from_f64(200.0), high: Millis::from_f64(800.0) });
+        assert_eq!((found.causes.get(Cause::Stalls), found.delta), (expected, expected));
+        assert_eq!(found.causes.get(Cause::Proxy), Some(Interval { low: Millis(0), high: Millis(0) }));
+        assert_eq!(of_pairs(&splits[..2]).delta, None, "two tell nothing");
+        let swapped = found.swapped().delta.unwrap();
+        assert_eq!((swapped.low, swapped.high), (Millis::from_f64(-800.0), Millis::from_f64(-200.0)));
+    }
+
+    #[test]
+    fn groups_are_drawn_each_from_its_own() {
+        let sample = |stall: f64| {
+            let mut sample = Sample::default();
+            (sample.stall, sample.total) = (Some(stall), stall);
+            sample
+        };
+        let left = [sample(0.0); 3];
+        let right: Vec<Sample> = (0..10).map(|at| sample(f64::from(at % 2) * 1_000.0)).collect();
+        let found = of_two_groups(&left, &right, false).causes.get(Cause::Stalls);
+        assert_eq!(found, Some(Interval { low: Millis::from_f64(200.0), high: Millis::from_f64(800.0) }));
+        assert_eq!(of_two_groups(&left[..2], &right, false).delta, None);
+    }
+}

@@ -70,3 +70,25 @@ impl From<Interval> for [Millis; 2] {
         [low, high]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_milliseconds_are_written_as_such() {
+        for (us, text) in [(2_000, "2"), (1_500, "1.5"), (-500, "-0.5"), (0, "0")] {
+            assert_eq!(serde_json::to_string(&Millis(us)).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Millis>(text).unwrap(), Millis(us));
+        }
+    }
+
+    #[test]
+    fn an_interval_includes_its_ends() {
+        let includes = |low, high| Interval { low: Millis(low), high: Millis(high) }.includes_zero();
+        assert!(includes(-5, 5) && includes(0, 5) && includes(-5, 0));
+        assert!(!includes(1, 5) && !includes(-5, -1));
+        let negated = Interval { low: Millis(-5), high: Millis(3) }.negated();
+        assert_eq!((negated.low, negated.high), (Millis(-3), Millis(5)));
+    }
+}

@@ -306,7 +306,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     if unknown > 0 {
         missing.push(Missing::CachedTokens { side: name(), unknown, of });
     }
-    let unknown = count(&|timing| timing.output_tokens.is_none());
+    let unknown = count(&|timing| timing.believed_output_tokens().is_none());
     if unknown > 0 {
         missing.push(Missing::OutputTokens { side: name(), unknown, of });
     }

@@ -32,4 +32,13 @@ mod tests {
         }
         assert_eq!(around("short", 2), "short");
     }
+    #[test]
+    fn what_is_cut_is_marked_on_its_side() {
+        let quoted = |len: usize, at| around(&"a".repeat(len), at);
+        let a = |n: usize| "a".repeat(n);
+        assert_eq!(quoted(300, 100), format!("…{}…", a(48 + 96)));
+        assert_eq!(quoted(300, 48), format!("{}…", a(48 + 96)), "begins where the text does");
+        assert_eq!(quoted(300, 204), format!("…{}", a(48 + 96)), "ends where the text does");
+        assert_eq!(quoted(300, 1_000), format!("…{}", a(48)));
+    }
 }

@@ -2,6 +2,7 @@
 //! fails without it.
 
 mod arithmetic;
+mod limits;
 mod pairing;
 mod sentences;
 mod verdicts;

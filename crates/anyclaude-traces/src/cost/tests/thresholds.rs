@@ -1,0 +1,257 @@
+//! Where each rule begins to hold, one step to either side of it.
+
+use super::*;
+use crate::cost::rate::Sample;
+use crate::cost::reasoning::Hidden;
+
+/// Turns that need two milliseconds for a token.
+fn slow_turns(n: usize, change: impl Fn(usize, &mut Case)) -> Vec<Case> {
+    turns(n, |at, case| {
+        (case.ttft_ms, case.total_ms) = (Some(20_000), Some(22_000));
+        change(at, case);
+    })
+}
+
+/// After each of these, so many milliseconds to the first token, and 2 s more.
+fn answered_after(case: &mut Case, ttft: u64) {
+    (case.ttft_ms, case.total_ms) = (Some(ttft), Some(ttft + 2_000));
+}
+
+fn loads(cases: &[Case]) -> Vec<u64> {
+    cases.iter().map(|case| case.load_ms).collect()
+}
+
+#[test]
+fn a_twentieth_of_the_prompt_is_worth_knowing() {
+    let found = |percent| turns(1, |_, case| case.reuse = reused(percent))[0].cached;
+    assert_eq!(found(4), Some((400, CachedSource::Simulated)));
+    assert_eq!(found(5), None, "nothing tells whether it was reused");
+}
+
+#[test]
+fn one_who_comes_while_another_writes_disturbs_no_reading() {
+    let found = turns(2, |at, case| {
+        if at == 1 {
+            case.start_ms = Some(11_000);
+        }
+    });
+    assert!(found[0].company.is_alone_until_first && !found[0].company.is_alone_until_end);
+    assert!(found[0].sample().reads && !found[0].sample().writes);
+}
+
+#[test]
+fn a_usage_that_counts_no_reasoning_is_no_evidence_of_any() {
+    let found = turns(2, |at, case| {
+        case.reasoning_tokens = Some(0);
+        if at == 1 {
+            let continues = Some(Continued { from: 0, bytes_behind_answer: 400 });
+            case.reuse = Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes: 38_000, continues });
+            case.reported_prompt_tokens = Some(11_000);
+            answered_after(case, 900);
+        }
+    });
+    assert_eq!(found[1].cached, Some((10_099, CachedSource::Simulated)), "the answer is in the cache");
+    let hidden = turns(1, |_, case| {
+        (case.reasoning_tokens, case.reported_output_tokens) = (Some(0), Some(400));
+    });
+    assert_eq!(hidden[0].hidden.map(|hidden| hidden.tokens), Some(300), "nor evidence against it");
+}
+
+#[test]
+fn whatever_disturbs_a_request_keeps_it_out_of_the_speeds() {
+    let undisturbed = turns(1, |_, _| {})[0].clone();
+    assert_eq!(undisturbed.read_sample(), Some(Sample { tokens: 10_000, ms: 10_000 }));
+    assert_eq!(undisturbed.write_sample(), Some(Sample { tokens: 99, ms: 2_000 }));
+    let disturbances: [fn(&mut Case); 7] = [
+        |case| case.is_certain = false,
+        |case| case.ttft_ms = None,
+        |case| case.ttft_ms = Some(0),
+        |case| case.prompt_tokens = None,
+        |case| case.hidden = Some(Hidden { tokens: 10, ms: 10 }),
+        |case| case.is_untold = true,
+        |case| case.company.is_alone_until_first = false,
+    ];
+    for (at, disturb) in disturbances.into_iter().enumerate() {
+        let mut case = undisturbed.clone();
+        disturb(&mut case);
+        assert!(!case.is_undisturbed() && case.read_sample().is_none(), "{at}");
+    }
+    let only_waited = Case { queue_ms: 10_000, ..undisturbed };
+    assert_eq!(only_waited.read_sample(), None);
+}
+
+#[test]
+fn what_loads_take_is_measured_by_requests_that_need_no_load() {
+    let idle = 5 * 60 * 1_000;
+    // The first of a process and one after a pause: the two between tell the pace.
+    let found = turns(4, |at, case| match at {
+        0 => answered_after(case, 50_000),
+        3 => {
+            case.start_ms = Some(132_000 + idle);
+            answered_after(case, 40_000);
+        }
+        _ => {}
+    });
+    assert_eq!(loads(&found), [40_000, 0, 0, 30_000]);
+    // Each after a pause: the others tell the pace of each.
+    let found = turns(3, |at, case| {
+        case.start_ms = Some(2 * idle * i64::try_from(at).unwrap());
+        if at == 0 {
+            answered_after(case, 40_000);
+        }
+    });
+    assert_eq!(loads(&found), [30_000, 0, 0]);
+}
+
+#[test]
+fn paces_are_even_whatever_they_are_and_however_long_the_prompts() {
+    let found = slow_turns(4, |at, case| match at {
+        0 => answered_after(case, 50_000),
+        2 => {
+            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(20_000), Some(80_000));
+            answered_after(case, 40_000);
+        }
+        _ => {}
+    });
+    assert_eq!(loads(&found), [30_000, 0, 0, 0]);
+}
+
+#[test]
+fn a_load_takes_a_second_at_least() {
+    let found = |ttft| {
+        turns(3, move |at, case| {
+            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(2_000), Some(8_000));
+            answered_after(case, if at == 0 { ttft } else { 2_000 });
+        })[0]
+            .load_ms
+    };
+    assert_eq!((found(2_999), found(3_000)), (0, 1_000));
+}
+
+#[test]
+fn reading_is_taken_off_the_wait_at_its_own_pace() {
+    let found = slow_turns(4, |at, case| {
+        if at == 3 {
+            case.start_ms = Some(122_000);
+            answered_after(case, 35_000);
+        }
+    });
+    assert_eq!(found[3].company.ended_before_first_ms, Some(20_000));
+    assert_eq!((found[3].queue_ms, found[3].read_ms()), (15_000, Some(20_000)));
+}
+
+/// An answer of so many tokens in so many pieces and bytes.
+fn hidden_in(output: u64, pieces: u64, bytes: u64) -> Option<u64> {
+    let found = turns(1, |_, case| {
+        (case.reported_output_tokens, case.text_chunks) = (Some(output), Some(pieces));
+        (case.events, case.event_bytes) = (Some(pieces + 5), Some((pieces + 5) * 115 + bytes));
+    });
+    found[0].hidden.map(|hidden| hidden.tokens)
+}
+
+#[test]
+fn reasoning_is_hidden_only_where_all_of_it_points_there() {
+    assert_eq!(hidden_in(153, 105, 400), None, "no more than 1.3 × events + 10");
+    assert_eq!(hidden_in(154, 105, 400), Some(49));
+    assert_eq!(hidden_in(400, 140, 1_400), None, "3.5 bytes for each token");
+    assert_eq!(hidden_in(400, 140, 1_399), Some(260));
+    assert_eq!(hidden_in(400, 100, 1_001), None, "more than 10 bytes in a piece");
+    assert_eq!(hidden_in(400, 100, 1_000), Some(300));
+}
+
+#[test]
+fn an_answer_is_too_fast_only_by_what_its_own_tokens_take() {
+    let last = |change: fn(&mut Case)| {
+        let found = turns(3, move |at, case| {
+            if at == 2 {
+                change(case);
+            }
+        });
+        found[2].is_untold
+    };
+    // 99 tokens behind the first take 2 s elsewhere: 5 × 400 ms.
+    assert!(last(|case| case.total_ms = Some(10_399)));
+    assert!(!last(|case| case.total_ms = Some(10_402)));
+    let long = |case: &mut Case| {
+        (case.reported_output_tokens, case.text_chunks) = (Some(150), Some(150));
+        (case.events, case.event_bytes) = (Some(155), Some(155 * 115 + 600));
+        case.total_ms = Some(10_499);
+    };
+    assert!(last(long));
+    let shortly = |case: &mut Case| {
+        (case.reported_output_tokens, case.text_chunks) = (Some(150), Some(150));
+        (case.events, case.event_bytes) = (Some(155), Some(155 * 115 + 600));
+        case.total_ms = Some(10_500);
+    };
+    assert!(!last(shortly), "half a second is long enough to tell");
+}
+
+#[test]
+fn a_count_of_cached_tokens_shows_reuse_and_none_shows_nothing() {
+    let seen = |counts: [u64; 2]| {
+        turns(2, move |at, case| case.reported_cached_tokens = counts.get(at).copied())[1].seen
+    };
+    assert_eq!(seen([0, 0]), CacheUse::Unknown);
+    assert_eq!(seen([1, 9_700]), CacheUse::Reuses);
+}
+
+#[test]
+fn a_disturbed_request_proves_no_reuse() {
+    let found = turns(2, |at, case| {
+        if at == 1 {
+            case.reuse = reused(90);
+            case.is_certain = false;
+            answered_after(case, 1_000);
+        }
+    });
+    assert_eq!(found[1].seen, CacheUse::Unknown);
+}
+
+/// What four requests without a cold one show: percent found, and time to first token.
+fn seen_of(requests: [(u64, u64); 4]) -> CacheUse {
+    let found = turns(4, move |at, case| {
+        let (percent, ttft) = requests[at];
+        case.reuse = reused(percent);
+        answered_after(case, ttft);
+    });
+    found[0].seen
+}
+
+#[test]
+fn speeds_are_compared_by_how_even_they_are_and_not_by_their_size() {
+    // 10 ms for each new token, 4 % more or less; over whole prompts 14 %.
+    let found = seen_of([(88, 12_480), (89, 10_560), (91, 9_360), (92, 7_680)]);
+    assert_eq!(found, CacheUse::Reuses);
+    // 5 s for each prompt, 4 % more or less.
+    let found = seen_of([(88, 5_200), (89, 4_800), (91, 5_200), (92, 4_800)]);
+    assert_eq!(found, CacheUse::ReadsAll);
+}
+
+#[test]
+fn a_little_more_even_is_not_clearly_so() {
+    // 7.7 % against 10.4 %, and 10.0 % against 7.5 %.
+    let found = seen_of([(70, 27_000), (75, 26_250), (80, 22_000), (85, 13_500)]);
+    assert_eq!(found, CacheUse::Unknown);
+    let found = seen_of([(70, 5_500), (75, 4_750), (80, 4_500), (85, 5_250)]);
+    assert_eq!(found, CacheUse::Unknown);
+}
+
+#[test]
+fn a_source_is_refused_only_with_its_count() {
+    use crate::model::timing::TokenSource;
+    let sources = |change: fn(&mut Case)| {
+        let usage = Some(TokenSource::Usage);
+        let mut timing =
+            Timing { prompt_tokens_source: usage, output_tokens_source: usage, ..Timing::default() };
+        turns(1, |_, case| change(case))[0].fill(&mut timing);
+        (timing.prompt_tokens_source, timing.output_tokens_source)
+    };
+    let (usage, refused) = (Some(TokenSource::Usage), Some(TokenSource::Implausible));
+    assert_eq!(sources(|_| {}), (usage, usage));
+    assert_eq!(sources(|case| case.reported_output_tokens = None), (usage, usage));
+    let too_many = |case: &mut Case| {
+        (case.reported_output_tokens, case.text_chunks) = (Some(5_000), Some(10));
+    };
+    assert_eq!(sources(too_many), (usage, refused));
+    assert_eq!(sources(|case| case.reported_prompt_tokens = Some(90_000_000)), (refused, refused));
+}
