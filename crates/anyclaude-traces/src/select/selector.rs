@@ -18,6 +18,8 @@ pub enum Selector {
     Id(RequestId),
     /// The requests that have this in common.
     Named(Field, String),
+    /// The same of a model, by a word that is no path: it may be a mistyped one.
+    Bare(String),
 }
 
 /// What requests can have in common.
@@ -84,7 +86,7 @@ impl Selector {
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),
-            Self::Latest(_) | Self::Id(_) | Self::Named(..) => None,
+            Self::Latest(_) | Self::Id(_) | Self::Named(..) | Self::Bare(_) => None,
         }
     }
 
@@ -100,8 +102,13 @@ impl Selector {
         match self {
             Self::Path(path) => !path.is_dir(),
             Self::Latest(_) | Self::Id(_) => true,
-            Self::Named(..) => false,
+            Self::Named(..) | Self::Bare(_) => false,
         }
+    }
+
+    /// Whether it names a model.
+    pub(super) fn is_model(&self) -> bool {
+        matches!(self, Self::Named(Field::Model, _) | Self::Bare(_))
     }
 }
 

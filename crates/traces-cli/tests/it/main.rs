@@ -6,6 +6,7 @@ mod common;
 mod claude_code;
 mod clock;
 mod completions;
+mod consistency;
 mod cut;
 mod damaged;
 mod denied;
