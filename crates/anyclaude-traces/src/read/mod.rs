@@ -10,6 +10,7 @@ mod parallel;
 pub(crate) mod paths;
 mod progress;
 mod records;
+mod server_logs;
 mod standard_input;
 
 use std::borrow::Borrow;
@@ -29,6 +30,7 @@ pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 use records::{AllRecords, OneRecord};
+pub(crate) use server_logs::{ServerLogFile, record_of_body};
 pub use standard_input::ReadStandardInput;
 use standard_input::StandardInput;
 
@@ -320,7 +322,16 @@ impl<'s> Reader<'s> {
     }
 
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
-        let read = self.load(&file.path).and_then(|on_disk| self.parse(file, sink).map(|()| on_disk));
+        let progress = &self.store.progress;
+        let read = server_logs::read_records(&file.path, progress, sink).and_then(|is_log| {
+            if is_log {
+                let bytes = file.path.metadata()?.len();
+                return Ok(OnDisk { modified: None, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) });
+            }
+            let on_disk = self.load(&file.path)?;
+            self.parse(file, sink)?;
+            Ok(on_disk)
+        });
         self.store.progress.count_file();
         read.map_err(|kind| Error::new(&*file.path, kind))
     }
