@@ -150,7 +150,13 @@ pub(crate) struct Filter {
     /// The server knows what it took from its cache, how long it read and wrote, and when it
     /// loaded the model: what is inferred without its log is measured with it. Reads the logs
     /// of llama.cpp's llama-server and of Ollama.
-    #[arg(long = "server-log", value_name = "PATH", value_hint = ValueHint::AnyPath, hide_long_help = true)]
+    #[arg(
+        long = "server-log",
+        value_name = "PATH",
+        value_hint = ValueHint::AnyPath,
+        hide_long_help = true,
+        hide_short_help = true
+    )]
     pub(crate) server_logs: Vec<PathBuf>,
     /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
     ///
