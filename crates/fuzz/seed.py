@@ -4,6 +4,7 @@
 Each target finds its seeds in FOLDER/TARGET. What was there is removed.
 """
 
+import gzip
 import json
 import re
 import shutil
@@ -120,6 +121,12 @@ def parts(lines):
     yield banner + part
 
 
+def recordings(*names):
+    """What other recorders wrote: whole files, and each of their lines that is small."""
+    files = [path.read_bytes() for name in names for path in sorted((TESTDATA / "recorders").glob(name))]
+    return files + [line for data in files for line in data.splitlines() if len(line) <= MOST_BYTES and b"{" in line]
+
+
 def request_logs():
     logs = [path.read_bytes() for path in sorted(ANYCLAUDE.glob("request-logs/*.jsonl"))]
     yield from logs
@@ -140,6 +147,22 @@ def backend_logs():
         yield b"".join(head + line + b"\n" for line in lines)
 
 
+def posts():
+    """What exporters send: whole, in chunks, compressed; and bodies as they are recorded."""
+    head = b"POST /v1/%s HTTP/1.1\r\nHost: 127.0.0.1:4318\r\nContent-Type: application/json\r\n"
+    logs = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"claude_code.api_request"}}]}]}]}'
+    spans = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"claude_code.interaction"}]}]}]}'
+    for signal, body in ((b"logs", logs), (b"traces", spans)):
+        start, zipped = head % signal, gzip.compress(body, mtime=0)
+        plain = start + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        chunked = start + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+        yield from (plain, chunked, plain + chunked)
+        yield start + b"Expect: 100-continue\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(zipped) + zipped
+    for path in sorted(ANYCLAUDE.glob("traces/*/*.json")):
+        body = json.loads(path.read_bytes())["request"]["body"]
+        yield json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")[:MOST_BYTES]
+
+
 def seeds():
     """The inputs of each target."""
     answers = [*streams(), *(answer.encode("utf-8") for answer in ANSWERS)]
@@ -150,8 +173,12 @@ def seeds():
         "debug_log": [PIECE + log for log in debug_logs()],
         "backend_log": [PIECE + log for log in backend_logs()],
         "request_log": [PIECE + log for log in request_logs()],
+        "har": recordings("*.har"),
+        "claude_tap": recordings("claude-*", "codex*"),
+        "claude_code_router": recordings("*.log", "litellm*"),
         "sse": [PIECE + answer for answer in answers],
         "answer": [PIECE + answer for answer in answers],
+        "receiver": [PIECE + post for post in posts()],
         "arguments": [(argument + names).encode() for argument in ARGUMENTS.splitlines()],
     }
 

@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::not_logged::{Gap, NotLogged};
 use crate::error::Skipped;
+use crate::formats::backend::BackendFormat;
 use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
+use crate::model::request::Source;
 use crate::model::request::{Request, Run, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::model::time::Timestamp;
-use crate::model::timing::Outcome;
-use crate::model::timing::{Confidence, TtftSource};
+use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TtftSource};
 use crate::recording::join::{Joined, ServerLog, UnmatchedLogRequest};
-
-/// How to have everything logged next time.
-const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// What [`timing`] finds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,8 +38,8 @@ pub struct TimingReport {
     pub unmatched_traces: Vec<TracePath>,
     /// What the proxy made of the prompts.
     pub edits: Vec<Edit>,
-    /// What was not logged, in sentences, and how to get it next time.
-    pub missing: Vec<String>,
+    /// What was not logged, and how to get it next time.
+    pub missing: Vec<NotLogged>,
     /// The files that could not be used.
     pub skipped: Vec<Skipped>,
 }
@@ -100,7 +98,7 @@ pub const MEASURES: [Measure; 17] = [
 /// let request = Request::builder("a.json").tool("Bash", 900).timing(|times| times.ttft_ms = Some(535)).build();
 /// let scope = Scope::new(None, None, KindFilter::All, 1);
 /// let (joined, by_model) = (Default::default(), Grouping::by_model());
-/// let found = timing(scope, vec![request], &[], &joined, Vec::new(), KindFilter::All, &by_model);
+/// let found = timing(scope, vec![request], &[], joined, Vec::new(), KindFilter::All, &by_model);
 /// assert_eq!((found.groups.len(), found.requests.len()), (1, 1));
 /// ```
 #[must_use]
@@ -108,7 +106,7 @@ pub fn timing(
     scope: Scope,
     requests: Vec<Request>,
     others: &[Request],
-    joined: &Joined,
+    joined: Joined,
     skipped: Vec<Skipped>,
     groups_kind: KindFilter,
     grouping: &Grouping,
@@ -116,12 +114,13 @@ pub fn timing(
     let grouped: Vec<&Request> = requests.iter().filter(|request| groups_kind.admits(request.kind)).collect();
     let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
     let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
-    let in_time = |unmatched: &&UnmatchedLogRequest| {
-        let is_after = |from: Timestamp| unmatched.start.is_none_or(|start| from <= start);
-        let is_before = |to: Timestamp| unmatched.start.is_none_or(|start| start <= to);
-        scope.from.is_none_or(is_after) && scope.to.is_none_or(is_before)
-    };
-    let unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
+    let in_time = |unmatched: &&UnmatchedLogRequest| scope.holds(unmatched.start);
+    let mut unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
+    // Tasks of a server make groups, but are none of the recorded requests.
+    let (tasks, requests): (Vec<Request>, Vec<Request>) =
+        requests.into_iter().partition(Request::is_task_only);
+    unmatched.extend(tasks.into_iter().map(UnmatchedLogRequest::of_task));
+    unmatched.sort_by_key(UnmatchedLogRequest::order);
     let is_used = |run: &&Arc<Run>| {
         requests.iter().any(|request| request.run.as_ref() == Some(&run.id))
             || unmatched.iter().any(|unmatched| unmatched.run.as_ref() == Some(&run.id))
@@ -131,23 +130,24 @@ pub fn timing(
         groups_kind,
         groups,
         runs: joined.runs.iter().filter(is_used).cloned().collect(),
-        server_logs: joined.server_logs.clone(),
         unmatched_traces: requests
             .iter()
             .filter(|request| is_unmatched(request))
             .map(|r| r.path.clone())
             .collect(),
         edits: requests.iter().filter_map(Edit::of).collect(),
-        missing: missing(&requests, &unmatched, joined),
+        missing: missing(&requests, &unmatched, &joined),
         unmatched_log_requests: unmatched,
         requests,
+        server_logs: joined.server_logs,
         skipped,
     }
 }
 
 /// Mode `claude` writes no log lines of this sort, and so misses none.
 fn is_unmatched(request: &Request) -> bool {
-    request.join.is_none() && request.mode.as_deref() != Some("claude")
+    let is_logged = request.join.is_some() || request.server_join.is_some();
+    !is_logged && request.mode.as_deref() != Some("claude")
 }
 
 impl Edit {
@@ -163,74 +163,67 @@ impl Edit {
     }
 }
 
-fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joined) -> Vec<String> {
+fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joined) -> Vec<NotLogged> {
     let count = |is: &dyn Fn(&Request) -> bool| requests.iter().filter(|request| is(request)).count();
-    let outcome =
-        |of: Outcome| count(&|request| request.timing.as_ref().and_then(|timing| timing.outcome) == Some(of));
+    let ended = |request: &Request, how: Outcome| {
+        request.timing.as_ref().and_then(|timing| timing.outcome) == Some(how)
+    };
     let by_first_part = |request: &Request| {
         request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
     };
-    let completed = |request: &Request| {
-        request.join.is_some()
-            && request.timing.as_ref().and_then(|timing| timing.outcome) == Some(Outcome::Completed)
-    };
-    let lacks = |of: fn(&crate::model::timing::Timing) -> bool| {
+    let completed = |request: &Request| request.join.is_some() && ended(request, Outcome::Completed);
+    let lacks = |of: fn(&Timing) -> bool| {
         count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
     };
-    let named_only = |request: &Request| is_unmatched(request) && request.run.is_some();
-    let claims = [
+    let is_ambiguous = |request: &Request| {
+        request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
+    };
+    let timings = || {
+        let of_requests = requests.iter().filter_map(|request| request.timing.as_deref());
+        of_requests.chain(unmatched.iter().map(|unmatched| &unmatched.timing))
+    };
+    // Requests that only a server's log of this format tells of, and so.
+    let tasks = |format: BackendFormat, is: fn(&Timing) -> bool| {
+        let logs = joined.server_logs.iter().filter(|log| log.format == format);
+        let names: Vec<&Arc<str>> = logs.map(|log| &log.log).collect();
+        let logged = requests.iter().filter(|request| request.source == Source::LmStudio);
+        let logged = logged
+            .filter_map(|request| Some((&request.server_join.as_deref()?.log, request.timing.as_deref()?)));
+        let others = unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &one.timing)));
+        logged.chain(others).filter(|(log, timing)| names.contains(log) && is(timing)).count()
+    };
+    // The server would tell what came from its cache.
+    let wants_server_log = |request: &Request| {
+        let is_inferred = request.timing.as_deref().is_some_and(|timing| {
+            !matches!(timing.cached_source, Some(CachedSource::ServerLog | CachedSource::Reported))
+        });
+        completed(request) && request.server_join.is_none() && is_inferred
+    };
+    let gaps = [
+        (Gap::NoLog, count(&|request| is_unmatched(request) && request.run.is_none())),
+        (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
+        (Gap::FirstLevel, count(&by_first_part)),
+        (Gap::Ttft, lacks(|timing| timing.ttft_ms.is_none())),
+        (Gap::PromptTokens, lacks(|timing| timing.prompt_tokens.is_none())),
+        (Gap::ProxyTime, lacks(|timing| timing.proxy_ms.is_none())),
+        (Gap::AmbiguousLines, count(&is_ambiguous)),
+        (Gap::NoEnd, count(&|request| ended(request, Outcome::Unfinished))),
+        (Gap::NotStreamed, count(&|request| ended(request, Outcome::NotStreamed))),
+        (Gap::ClaudeMode, count(&|request| request.mode.as_deref() == Some("claude"))),
+        (Gap::NoTrace, unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count()),
+        (Gap::NoServerLog, count(&wants_server_log)),
+        (Gap::WholeSeconds, timings().filter(|timing| timing.uncertainty_ms.is_some()).count()),
+        (Gap::NoEngineLines, tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.is_none())),
+        (Gap::NoArrival, tasks(BackendFormat::LlamaServer, |timing| timing.start.is_none())),
         (
-            count(&|request| is_unmatched(request) && request.run.is_none()),
-            format!("{{}} without any log: model and times are unknown; record with {RECORD}"),
-        ),
-        (count(&named_only), format!("{{}} in a request log only: times are unknown; record with {RECORD}")),
-        (
-            count(&by_first_part),
-            format!(
-                "{{}} logged at level 1: keepalives are unknown, and TTFT is the first part's stamp; record with {RECORD}"
-            ),
-        ),
-        (lacks(|timing| timing.ttft_ms.is_none()), "{} without a time to first token in the log".to_owned()),
-        (
-            lacks(|timing| timing.prompt_tokens.is_none()),
-            "{} without prompt tokens from the backend".to_owned(),
-        ),
-        (
-            lacks(|timing| timing.proxy_ms.is_none()),
-            "{} without a certain line in a request log: the proxy's own time is unknown".to_owned(),
-        ),
-        (
-            count(&|request| {
-                request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
-            }),
-            "{} overlapping others so that their log lines could be another's".to_owned(),
-        ),
-        (
-            outcome(Outcome::Unfinished),
-            "{} without an end in the log: cancelled, still running, or lost in a crash".to_owned(),
-        ),
-        (outcome(Outcome::NotStreamed), "{} not streamed: anyclaude logs no end of these".to_owned()),
-        (
-            count(&|request| request.mode.as_deref() == Some("claude")),
-            "{} to Anthropic in mode claude, which logs no times but the total".to_owned(),
-        ),
-        (
-            unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count(),
-            "{} in the log without a trace: two in one millisecond overwrite each other, or tracing was off"
-                .to_owned(),
+            Gap::BodyNotWhole,
+            count(&|request| request.source == Source::LmStudio && !request.sizes.body_bytes.is_known()),
         ),
     ];
-    let said = claims.into_iter().filter(|(n, _)| *n > 0);
-    let mut missing: Vec<String> = said.map(|(n, claim)| claim.replace("{}", &requests_named(n))).collect();
-    for log in &joined.empty_logs {
-        missing.push(format!("{log} is empty: that anyclaude ended before it wrote a line"));
-    }
+    let mut missing: Vec<NotLogged> = gaps.into_iter().filter_map(|(gap, n)| NotLogged::of(gap, n)).collect();
+    missing.extend(joined.empty_logs.iter().map(|log| NotLogged::EmptyLog { log: log.clone() }));
     if joined.unreadable_lines > 0 {
-        missing.push(format!("{} log lines could not be read", joined.unreadable_lines));
+        missing.push(NotLogged::UnreadableLines { lines: joined.unreadable_lines });
     }
     missing
-}
-
-fn requests_named(n: usize) -> String {
-    if n == 1 { "1 request".to_owned() } else { format!("{n} requests") }
 }

@@ -8,6 +8,7 @@ use super::parts::{Parts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
 use crate::model::request::{Request, TracePath};
+pub(super) use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
 use crate::model::{CacheUse, LogFacts, ServerTask, SimulatedReuse, SpeedSample};
@@ -98,7 +99,12 @@ impl Case {
     pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
         let timing = request.timing.as_deref()?;
         let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
-        let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
+        let is_unsure = |confidence: Option<Confidence>| confidence == Some(Confidence::Ambiguous);
+        let is_ambiguous = is_unsure(request.join.as_deref().map(|join| join.confidence))
+            || is_unsure(request.server_join.as_deref().map(|join| join.confidence));
+        // What is known of an answer in one piece is known from its server alone.
+        let is_told = request.stream && request.join.is_some()
+            || request.server_task().is_some_and(|server| server.read_ms.is_some());
         let case = Self {
             place: Place::Request(at),
             model: request.model_group(),
@@ -108,9 +114,10 @@ impl Case {
             thread: request.thread.clone(),
             path: Some(request.path.clone()),
             prompt_bytes: got.or_else(|| sent_bytes(request)),
-            reuse,
+            // Nothing can be simulated of a prompt that was not recorded.
+            reuse: reuse.filter(|_| sent_bytes(request).is_some()),
             server: request.server_task().copied(),
-            is_certain: request.stream && request.join.is_some() && !is_ambiguous,
+            is_certain: is_told && !is_ambiguous,
             ..Self::default()
         };
         Some(case.with_times(timing, request.log_facts()))
@@ -132,7 +139,7 @@ impl Case {
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
         let is_first_before_end = |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
         Self {
-            start_ms: timing.start.map(Timestamp::unix_ms),
+            start_ms: timing.start.map(Timestamp::unix_ms).or(self.server.and_then(|server| server.clock_ms)),
             proxy_ms: timing.proxy_ms,
             ttft_ms: timing.ttft_ms.filter(is_first_before_end),
             total_ms: timing.total_ms,
@@ -323,19 +330,4 @@ pub(super) fn sent_bytes(request: &Request) -> Option<u64> {
 
 pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
-pub(super) fn float(value: u64) -> f64 {
-    value as f64
-}
-
-/// The nearest whole number.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` takes what is too large, below 0 or no number to the nearest end"
-)]
-pub(super) fn whole(value: f64) -> u64 {
-    value.round() as u64
 }

@@ -6,6 +6,7 @@ use super::Model;
 use super::rate::{Rate, Sample};
 use crate::model::request::Request;
 use crate::model::stats::median;
+use crate::model::timing::Timing;
 use crate::model::{CacheUse, ModelSpeeds, SpeedSource, Speeds};
 
 /// The speeds over these requests, which one model answered; `None` where several did,
@@ -84,5 +85,19 @@ impl Speeds {
     #[must_use]
     pub fn writing_ms(&self, tokens: f64) -> Option<f64> {
         self.write_tokens_per_second.map(|speed| tokens * 1000.0 / speed)
+    }
+}
+impl Timing {
+    /// How fast its prompt was read: tokens that were not in the cache, per second.
+    #[must_use]
+    pub fn read_tokens_per_second(&self) -> Option<f64> {
+        Rate::from_iter([Sample { tokens: self.read_tokens?, ms: self.read_ms? }]).per_second()
+    }
+
+    /// How fast its answer was written: all tokens but the first, per second.
+    #[must_use]
+    pub fn write_tokens_per_second(&self) -> Option<f64> {
+        Rate::from_iter([Sample { tokens: self.output_tokens?.checked_sub(1)?, ms: self.write_ms? }])
+            .per_second()
     }
 }

@@ -4,11 +4,14 @@ pub mod anyclaude;
 pub mod backend;
 pub(crate) mod bare;
 pub mod body;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub(crate) mod headers;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod pairs;
 pub mod record;
+pub mod records;
 pub(crate) mod response;
 pub(crate) mod scan;
 pub(crate) mod sniff;

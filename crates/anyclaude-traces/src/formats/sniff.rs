@@ -32,7 +32,8 @@ pub(crate) fn sniff(input: &Input<'_>) -> Result<&'static dyn Format, ParseError
     if kind.is_none() && !text.trim_start().starts_with(['{', '[']) {
         kind = text.lines().skip(1).take(MOST_LINES).find_map(|line| look(line, &mut scratch));
     }
-    match kind.unwrap_or(Kind::Read(&AnyclaudeTrace)) {
+    let named = || NAMED.iter().find(|(is_it, _)| is_it(text)).map(|(_, what)| Kind::Named(what));
+    match kind.or_else(named).unwrap_or(Kind::Read(&AnyclaudeTrace)) {
         Kind::Read(format) => Ok(format),
         Kind::Named(what) => Err(ParseError::new(SkipReason::NotATrace, input.bytes, 0, what)),
     }
@@ -46,6 +47,21 @@ const BINARY: [(&[u8], &str); 2] = [
     ),
     (b"PAR1", "a Parquet file, which is not read"),
 ];
+
+/// Files that are known by something other than the members of their first value.
+const NAMED: [(fn(&str) -> bool, &str); 2] = [
+    (
+        |text| text.contains("openinference.span.kind"),
+        "spans of OpenInference, which are not read: record the requests themselves, for example as HAR",
+    ),
+    (is_flow, "flows of mitmproxy, which are not read: save them as HAR (`hardump`)"),
+];
+
+/// A flow of mitmproxy begins with its length and a colon.
+fn is_flow(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && text.as_bytes().get(digits) == Some(&b':')
+}
 
 /// What a file turned out to be.
 enum Kind {
@@ -213,6 +229,8 @@ mod tests {
             assert_eq!(kind(text), expected, "{text}");
         }
         assert!(kind("SQLite format 3\0").contains("`compact`"));
+        assert!(kind("8123:9:websocket;0:~").contains("mitmproxy"));
+        assert!(kind(r#"{"attributes":{"openinference.span.kind":"LLM"}}"#).contains("OpenInference"));
         assert!(kind(r#"{"timestamp":"t","type":"session_meta","payload":{}}"#).contains("Codex"));
     }
 }

@@ -24,6 +24,10 @@ pub struct ServerTask {
     pub write_ms: Option<u64>,
     /// How much of its wait the model was being loaded; `None` where that is not known.
     pub load_ms: Option<u64>,
+    /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
+    pub(crate) clock_ms: Option<i64>,
+    /// Whether its answer was a stream.
+    pub(crate) stream: Option<bool>,
     /// How long it waited for a slot; `None` where the log does not tell when it came.
     pub queue_ms: Option<u64>,
     /// The server cut the prompt, as it did not fit.

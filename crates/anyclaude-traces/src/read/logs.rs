@@ -108,7 +108,7 @@ impl Store {
         Ok(LogFile { path: path.to_owned(), content: parser.finish() })
     }
 
-    pub(super) fn read_logs<T: Send>(
+    fn read_logs<T: Send>(
         &self,
         paths: Vec<PathBuf>,
         errors: &mut Vec<Error>,
@@ -185,7 +185,7 @@ fn named(path: &Path) -> Option<Timestamp> {
 }
 
 /// When a file was last written.
-fn written(path: &Path) -> Option<Timestamp> {
+pub(super) fn written(path: &Path) -> Option<Timestamp> {
     let written = fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Timestamp::from_unix_ms(i64::try_from(written.as_millis()).ok()?)
 }

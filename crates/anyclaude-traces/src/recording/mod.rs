@@ -5,6 +5,7 @@ pub mod assemble;
 pub(crate) mod concurrency;
 mod history;
 pub mod join;
+pub(crate) mod server_log;
 mod session;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,13 +16,14 @@ use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
 use crate::formats::backend::BackendLog;
 use crate::formats::body::Visit;
+use crate::model::LogZone;
 use crate::model::intern::NameHashing;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::read::{LogFile, Order, Store, TraceFile};
 use crate::recording::assemble::RequestBuilder;
-use crate::recording::join::server::{OfRoot, join_server_logs};
-use crate::recording::join::{Joined, join};
+use crate::recording::join::server::{LoggedTask, OfRoot, join_server_logs};
+use crate::recording::join::{Joined, ServerLog, join};
 
 /// The requests of some folders and files, before anything is selected of them.
 /// [`Recording`](crate::Recording) goes the rest of the way.
@@ -82,24 +84,64 @@ impl RequestSet {
     }
 
     /// Adds what servers' logs tell to the requests within `window`, root by root; see
-    /// [`ServerLog`](join::ServerLog). `utc_offset_s` is how far the logs' local time is
-    /// ahead of UTC, where that is known; else the joins show it.
+    /// [`ServerLog`](join::ServerLog). `zone` is that of times in the logs that name none,
+    /// where the joins do not show it.
     pub fn join_server_logs(
         &mut self,
         store: &Store,
         window: RangeInclusive<Timestamp>,
         logs: &[LogFile<BackendLog>],
-        utc_offset_s: Option<i64>,
+        zone: LogZone,
     ) {
+        let unmatched = self.take_server_logs(store, window, logs, zone);
+        let unmatched = unmatched.into_iter().map(|logged| logged.found).collect();
+        self.joined.extend(Joined { unmatched, ..Joined::default() });
+    }
+
+    /// The same; returns the tasks that are none of its requests, by time.
+    pub(crate) fn take_server_logs(
+        &mut self,
+        store: &Store,
+        window: RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) -> Vec<LoggedTask> {
+        let (server_logs, unmatched) = self.joined_server_logs(store, &window, logs, zone);
+        self.joined.extend(Joined { server_logs, ..Joined::default() });
+        unmatched
+    }
+
+    /// The same with logs that nobody named: what else is in them is left out.
+    pub(crate) fn join_found_server_logs(
+        &mut self,
+        store: &Store,
+        window: RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) {
+        let (mut server_logs, _) = self.joined_server_logs(store, &window, logs, zone);
+        server_logs.retain(|log| log.joined > 0);
+        self.joined.extend(Joined { server_logs, ..Joined::default() });
+    }
+
+    fn joined_server_logs(
+        &mut self,
+        store: &Store,
+        window: &RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
         let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
-        let in_time = |request: &&mut Request| request.timestamp.is_some_and(|stamp| window.contains(&stamp));
-        for request in self.requests.iter_mut().filter(in_time) {
+        // What another log has told of already is not looked for.
+        let is_wanted = |request: &&mut Request| {
+            request.server_join.is_none() && request.timestamp.is_some_and(|stamp| window.contains(&stamp))
+        };
+        for request in self.requests.iter_mut().filter(is_wanted) {
             by_root.entry(store.root_of(request.path.as_ref())).or_default().push(request);
         }
         let mut roots: Vec<OfRoot<'_, '_>> =
             by_root.iter_mut().map(|(root, requests)| OfRoot { root: root.clone(), requests }).collect();
-        let (server_logs, unmatched) = join_server_logs(&mut roots, logs, utc_offset_s);
-        self.joined.extend(Joined { server_logs, unmatched, ..Joined::default() });
+        join_server_logs(&mut roots, logs, zone)
     }
 
     /// Reads the logs beside the traces, and adds their models and times to the requests

@@ -13,7 +13,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::parse::{Label, Limit, parse_limit};
+use crate::parse::{Label, Limit, Zone, parse_limit, parse_zone};
 
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
@@ -145,25 +145,38 @@ pub(crate) struct Filter {
     /// Taken after all other filters, by time.
     #[arg(long, value_name = "N", hide_long_help = true)]
     pub(crate) last: Option<usize>,
-    /// The log of the server that ran the models: a file or a folder (repeatable)
-    ///
-    /// The server knows what it took from its cache, how long it read and wrote, and when it
-    /// loaded the model: what is inferred without its log is measured with it. Reads the logs
-    /// of llama.cpp's llama-server and of Ollama.
-    #[arg(
-        long = "server-log",
-        value_name = "PATH",
-        value_hint = ValueHint::AnyPath,
-        hide_long_help = true,
-        hide_short_help = true
-    )]
-    pub(crate) server_logs: Vec<PathBuf>,
     /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
     ///
     /// For logs that only say `current-model`, or that are gone. INPUT is anything that may
     /// be an INPUT; the label wins over every log.
     #[arg(long = "label", value_name = "MODEL=INPUT", hide_long_help = true, hide_short_help = true)]
     pub(crate) labels: Vec<Label>,
+    /// Read what the server logged too: a log of LM Studio, llama-server or Ollama (repeatable)
+    ///
+    /// Its counts and times replace what is inferred. Of a folder, every log below it is read.
+    /// LM Studio's logs below ~/.lmstudio are found by themselves. Without any recording, the
+    /// log alone tells what each request took.
+    #[arg(
+        long = "server-log",
+        value_name = "FILE|DIR",
+        value_hint = ValueHint::AnyPath,
+        hide_long_help = true,
+        hide_short_help = true
+    )]
+    pub(crate) server_logs: Vec<PathBuf>,
+    /// The time zone of servers' logs: UTC, +02:00 or local
+    ///
+    /// LM Studio writes local time without a zone. By default the requests show it, else it is
+    /// that of this machine.
+    #[arg(
+        long = "tz",
+        value_name = "ZONE",
+        value_parser = parse_zone,
+        allow_hyphen_values = true,
+        hide_long_help = true,
+        hide_short_help = true
+    )]
+    pub(crate) zone: Option<Zone>,
     /// Skip files larger than this many bytes
     #[arg(
         long,

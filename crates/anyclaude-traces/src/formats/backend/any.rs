@@ -2,7 +2,7 @@
 
 use super::llama::LlamaServerParser;
 use super::llama::head::{headed, without_colours};
-use super::lmstudio::LmStudioParser;
+use super::lmstudio::{BodySink, LmStudioParser, NoBodies, is_own_line};
 use super::ollama::OllamaParser;
 use super::types::{BackendFormat, BackendLog};
 
@@ -31,9 +31,9 @@ pub struct BackendParser(State);
 enum State {
     /// The beginning of the file.
     Unknown(Vec<u8>),
+    LmStudio(Box<LmStudioParser>),
     LlamaServer(Box<LlamaServerParser>),
     Ollama(Box<OllamaParser>),
-    LmStudio(Box<LmStudioParser>),
 }
 
 impl Default for State {
@@ -51,14 +51,19 @@ impl BackendParser {
 
     /// Reads the next bytes of the file.
     pub fn feed(&mut self, chunk: &[u8]) {
+        self.feed_to(chunk, &mut NoBodies::default());
+    }
+
+    /// The same; bodies of requests go to `bodies`.
+    pub(crate) fn feed_to(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
         match &mut self.0 {
+            State::LmStudio(parser) => parser.feed_to(chunk, bodies),
             State::LlamaServer(parser) => parser.feed(chunk),
             State::Ollama(parser) => parser.feed(chunk),
-            State::LmStudio(parser) => parser.feed(chunk),
             State::Unknown(beginning) => {
                 beginning.extend_from_slice(chunk);
                 if beginning.len() >= SNIFFED_BYTES {
-                    self.choose();
+                    self.choose(bodies);
                 }
             }
         }
@@ -66,27 +71,32 @@ impl BackendParser {
 
     /// Ends the file and returns what it holds; `None` where it is no server's log.
     #[must_use]
-    pub fn finish(mut self) -> Option<BackendLog> {
-        self.choose();
+    pub fn finish(self) -> Option<BackendLog> {
+        self.finish_to(&mut NoBodies::default())
+    }
+
+    /// The same; bodies of requests go to `bodies`.
+    pub(crate) fn finish_to(mut self, bodies: &mut dyn BodySink) -> Option<BackendLog> {
+        self.choose(bodies);
         let log = match self.0 {
             State::Unknown(_) => return None,
+            State::LmStudio(parser) => parser.finish_to(bodies),
             State::LlamaServer(parser) => parser.finish(),
             State::Ollama(parser) => parser.finish(),
-            State::LmStudio(parser) => parser.finish(),
         };
         (log.known_lines > 0).then_some(log)
     }
 
-    fn choose(&mut self) {
+    fn choose(&mut self, bodies: &mut dyn BodySink) {
         let State::Unknown(beginning) = &mut self.0 else { return };
         let beginning = std::mem::take(beginning);
         self.0 = match format(&beginning) {
-            Some(BackendFormat::Ollama) => State::Ollama(Box::default()),
             Some(BackendFormat::LmStudio) => State::LmStudio(Box::default()),
+            Some(BackendFormat::Ollama) => State::Ollama(Box::default()),
             // What has no line of a server yet may have some later.
             _ => State::LlamaServer(Box::default()),
         };
-        self.feed(&beginning);
+        self.feed_to(&beginning, bodies);
     }
 }
 
@@ -95,7 +105,7 @@ fn format(beginning: &[u8]) -> Option<BackendFormat> {
     let mut scratch = Vec::new();
     let mut found = None;
     for line in beginning.split(|byte| *byte == b'\n') {
-        if is_lm_studio(line) {
+        if is_own_line(line) {
             return Some(BackendFormat::LmStudio);
         }
         let headed = headed(without_colours(line, &mut scratch));
@@ -111,24 +121,4 @@ fn format(beginning: &[u8]) -> Option<BackendFormat> {
         }
     }
     found
-}
-
-/// Whether a line begins like LM Studio's: `[2026-06-24 13:09:41][INFO]`,
-/// `2026-06-24 13:09:41  [INFO]`, or the JSON of its stream.
-fn is_lm_studio(line: &[u8]) -> bool {
-    if line.starts_with(b"{\"timestamp\":") {
-        return memchr::memmem::find(line, b"\"data\":").is_some();
-    }
-    let (line, closing) = match line.strip_prefix(b"[") {
-        Some(line) => (line, b"][".as_slice()),
-        None => (line, b" [".as_slice()),
-    };
-    let Some((stamp, rest)) = line.split_first_chunk::<19>() else { return false };
-    let is_stamp = stamp.iter().zip(b"dddd-dd-dd dd:dd:dd").all(|(byte, form)| match form {
-        b'd' => byte.is_ascii_digit(),
-        _ => byte == form,
-    });
-    let rest =
-        if closing == b" [" && rest.starts_with(b"  ") { rest.get(1..).unwrap_or_default() } else { rest };
-    is_stamp && rest.starts_with(closing)
 }

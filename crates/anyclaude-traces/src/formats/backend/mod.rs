@@ -7,7 +7,7 @@
 //! counts.
 
 mod any;
-pub(crate) mod llama;
+mod llama;
 pub(crate) mod lmstudio;
 mod ollama;
 mod types;

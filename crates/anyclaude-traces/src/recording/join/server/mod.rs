@@ -19,11 +19,13 @@ use crate::formats::backend::{
 use crate::model::request::{ModelSource, Request};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
-use crate::model::{LogFacts, ServerJoin, ServerTask};
+use crate::model::{LogFacts, LogZone, ServerJoin, ServerTask};
 use crate::read::LogFile;
 
 /// Local time and UTC are so far apart, in multiples of this.
 const ZONE_STEP_MS: i64 = 15 * 60 * 1_000;
+/// A server lets go of a task so soon after its last token.
+const LAG_MS: u64 = 50;
 /// A clock this far from the next such multiple is only set wrong.
 const ZONE_SLACK_MS: i64 = 60_000;
 
@@ -101,26 +103,37 @@ pub struct ServerTruncation {
     pub at: Option<Timestamp>,
 }
 
+/// A task of a log that is none of the recorded requests.
+#[derive(Debug)]
+pub(crate) struct LoggedTask {
+    /// Its log's place among those that were read.
+    pub(crate) log: usize,
+    /// Its place among the log's tasks.
+    pub(crate) task: usize,
+    /// What is known of it.
+    pub(crate) found: UnmatchedLogRequest,
+}
+
 /// The requests of one root.
 pub(crate) struct OfRoot<'r, 'q> {
     pub(crate) root: Option<PathBuf>,
     pub(crate) requests: &'r mut [&'q mut Request],
 }
 
-/// Joins the requests of some roots with servers' logs. `utc_offset_s` is how far the logs'
-/// local time is ahead of UTC, where that is known.
+/// Joins the requests of some roots with servers' logs. `zone` is that of times in the logs
+/// that name none; where it is not said, the joins show it.
 ///
 /// Every log is tried against every root; the most joins decide, then the nearest ends. What
 /// is left of both is tried again.
 pub(crate) fn join_server_logs(
     roots: &mut [OfRoot<'_, '_>],
     logs: &[LogFile<BackendLog>],
-    utc_offset_s: Option<i64>,
-) -> (Vec<ServerLog>, Vec<UnmatchedLogRequest>) {
-    let zone_ms = utc_offset_s.map(|seconds| seconds.saturating_mul(1_000));
+    zone: LogZone,
+) -> (Vec<ServerLog>, Vec<LoggedTask>) {
+    let zone_ms = zone.named_s().map(|seconds| seconds.saturating_mul(1_000));
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let mut offered: Vec<Vec<Offered>> = logs.iter().map(|log| Offered::all(&log.content)).collect();
-    let mut found: Vec<FoundLog> = logs.iter().map(FoundLog::of).collect();
+    let mut found: Vec<FoundLog> = logs.iter().map(|log| FoundLog::of(log, zone)).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
     for root in 0..roots.len() {
         for log in 0..logs.len() {
@@ -151,9 +164,9 @@ pub(crate) fn join_server_logs(
             found.take(of, fit);
         }
     }
-    let mut unmatched: Vec<UnmatchedLogRequest> =
-        found.iter().flat_map(|log| log.unmatched(zone_ms)).collect();
-    unmatched.sort_by_key(UnmatchedLogRequest::order);
+    let unmatched = found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at));
+    let mut unmatched: Vec<LoggedTask> = unmatched.collect();
+    unmatched.sort_by_key(|logged| logged.found.order());
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
 }
 
@@ -172,6 +185,7 @@ fn wanted(requests: &[&mut Request]) -> Vec<Wanted> {
 /// A log, with what was joined of it.
 struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
+    zone: LogZone,
     name: Arc<str>,
     offsets_ms: BTreeMap<Clock, i64>,
     /// The root that took the most of its tasks.
@@ -182,9 +196,10 @@ struct FoundLog<'l> {
 }
 
 impl<'l> FoundLog<'l> {
-    fn of(file: &'l LogFile<BackendLog>) -> Self {
+    fn of(file: &'l LogFile<BackendLog>, zone: LogZone) -> Self {
         Self {
             file,
+            zone,
             name: file.path.to_string_lossy().into(),
             offsets_ms: BTreeMap::new(),
             root: None,
@@ -220,11 +235,18 @@ impl<'l> FoundLog<'l> {
     }
 
     /// A moment in UTC, where it is known how far its clock is off.
-    fn instant(&self, moment: BackendMoment, process: usize, zone_ms: Option<i64>) -> Option<Timestamp> {
+    fn instant(&self, moment: BackendMoment, process: usize) -> Option<Timestamp> {
         let offset = self.offsets_ms.get(&Clock::of(moment, process)).copied();
         let offset = match moment {
             BackendMoment::Instant(at) => return Some(at.plus_ms(offset.unwrap_or(0))),
-            BackendMoment::LocalSecond { .. } => zone_ms.map(|zone| -zone).or(offset.map(zone_of)),
+            BackendMoment::LocalSecond { seconds } => {
+                // Joins are surer than the machine on which the log is read.
+                let ahead_s = match (self.zone.named_s(), offset) {
+                    (None, Some(offset)) => -zone_of(offset) / 1_000,
+                    _ => self.zone.offset_s(seconds)?,
+                };
+                Some(ahead_s.saturating_mul(-1_000))
+            }
             BackendMoment::SinceStart { .. } => offset,
         };
         Timestamp::from_unix_ms(moment.clock_ms().checked_add(offset?)?)
@@ -234,7 +256,7 @@ impl<'l> FoundLog<'l> {
     fn load_ms(&self, process: usize, (start, first): (Timestamp, Timestamp)) -> Option<u64> {
         let loads = self.file.content.loads.iter().filter(|load| load.process == process);
         let overlap = |load: &BackendLoad| {
-            let (began, ended) = self.load_time(load, None)?;
+            let (began, ended) = self.load_time(load)?;
             let overlap = ended.min(first).ms_since(began.max(start));
             Some(u64::try_from(overlap).unwrap_or(0))
         };
@@ -242,8 +264,8 @@ impl<'l> FoundLog<'l> {
         loads.map(overlap).sum()
     }
 
-    fn load_time(&self, load: &BackendLoad, zone_ms: Option<i64>) -> Option<(Timestamp, Timestamp)> {
-        let instant = |moment: Option<BackendMoment>| self.instant(moment?, load.process, zone_ms);
+    fn load_time(&self, load: &BackendLoad) -> Option<(Timestamp, Timestamp)> {
+        let instant = |moment: Option<BackendMoment>| self.instant(moment?, load.process);
         let took = load.load_ms.map(milliseconds).and_then(|ms| i64::try_from(ms).ok());
         match (instant(load.started), instant(load.ended)) {
             (Some(began), Some(ended)) => Some((began, ended)),
@@ -253,19 +275,19 @@ impl<'l> FoundLog<'l> {
         }
     }
 
-    /// The tasks that are none of the recorded requests.
-    fn unmatched(&self, zone_ms: Option<i64>) -> impl Iterator<Item = UnmatchedLogRequest> {
+    /// The tasks that are none of the recorded requests, of the log at this place.
+    fn unmatched(&self, log: usize) -> impl Iterator<Item = LoggedTask> {
         let tasks = self.file.content.tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
-        tasks.map(move |(_, task)| {
+        tasks.map(move |(at, task)| {
             let start = task.received.or(task.started);
             let mut timing = timing(task);
-            let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process, zone_ms);
+            let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
             let before_end = || {
                 let total = timing.total_ms.and_then(|ms| i64::try_from(ms).ok())?;
                 Some(instant(task.ended)?.plus_ms(-total))
             };
             timing.start = instant(start).or_else(before_end);
-            UnmatchedLogRequest {
+            let found = UnmatchedLogRequest {
                 start: timing.start,
                 run: None,
                 log: Some(self.name.clone()),
@@ -282,7 +304,8 @@ impl<'l> FoundLog<'l> {
                 server_task: Some(facts(task, None)),
                 root: self.root.clone().map(Arc::from),
                 timing,
-            }
+            };
+            LoggedTask { log, task: at, found }
         })
     }
 
@@ -292,7 +315,7 @@ impl<'l> FoundLog<'l> {
         let utc_offset_s = self.offsets_ms.get(&Clock::Local).map(|offset| -zone_of(*offset) / 1_000);
         let load = |load: &BackendLoad| ServerLoad {
             load_ms: load.load_ms.map(milliseconds),
-            start: self.load_time(load, None).map(|(began, _)| began),
+            start: self.load_time(load).map(|(began, _)| began),
             model: load.model.clone(),
         };
         let most = |of: fn(&crate::formats::backend::BackendProcess) -> Option<u64>| {
@@ -316,7 +339,7 @@ impl<'l> FoundLog<'l> {
                 .map(|cut| ServerTruncation {
                     limit: cut.limit,
                     prompt_tokens: cut.prompt_tokens,
-                    at: cut.at.and_then(|at| self.instant(at, 0, None)),
+                    at: cut.at.and_then(|at| self.instant(at, 0)),
                 })
                 .collect(),
             evictions: log.tasks.iter().filter(|task| task.has_evicted()).count() as u64,
@@ -372,8 +395,21 @@ fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         read_ms: task.read_ms.map(milliseconds),
         write_ms: task.write_ms.map(milliseconds),
         load_ms,
+        clock_ms: clock_ms(task),
+        stream: task.stream,
         queue_ms: if is_exact { queue() } else { None },
         truncated: task.truncated == Some(true),
+    }
+}
+
+/// When a task began, by a clock that counts from the start of its process: each process
+/// comes long after the one before.
+fn clock_ms(task: &BackendTask) -> Option<i64> {
+    const BETWEEN_PROCESSES_MS: i64 = 1 << 40;
+    let process = i64::try_from(task.process).ok()?.checked_mul(BETWEEN_PROCESSES_MS)?;
+    match task.received.or(task.started)? {
+        moment @ BackendMoment::SinceStart { .. } => moment.clock_ms().checked_add(process),
+        _ => None,
     }
 }
 
@@ -387,9 +423,23 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
     let (read_ms, write_ms) = (task.read_ms.map(milliseconds), task.write_ms.map(milliseconds));
     let facts = facts(task, None);
     let queue_ms = facts.queue_ms.or_else(|| task.received.is_none().then_some(0));
-    let ttft_ms = task.ttft_ms.map(milliseconds).or_else(|| Some(queue_ms? + read_ms?));
-    let worked = || Some(ttft_ms? + write_ms?);
-    let total_ms = task.total_ms.map(milliseconds).or_else(between).or_else(worked);
+    let coarse_ms = start.map_or(0, BackendMoment::uncertainty_ms);
+    let until_first = || u64::try_from(task.first_token?.ms_since(start?)?).ok();
+    let measured = read_ms.zip(write_ms).map(|(read, write)| read.saturating_add(write));
+    // What was measured outranks stamps, but where these lie further apart than they are
+    // off: then it waited before it was read.
+    let waited_ms = measured.zip(between()).and_then(|(measured, between)| {
+        between.checked_sub(measured).filter(|waited| *waited > coarse_ms.max(LAG_MS))
+    });
+    let ttft_ms = task.ttft_ms.map(milliseconds).or_else(|| match (read_ms, queue_ms, until_first()) {
+        (Some(read), queue, _) if measured.is_some() => {
+            Some(read.saturating_add(waited_ms.unwrap_or(0).max(queue.unwrap_or(0))))
+        }
+        (Some(read), Some(queue), _) => Some(read.saturating_add(queue)),
+        (_, _, first) => first,
+    });
+    let worked = || Some(ttft_ms?.saturating_add(write_ms?));
+    let total_ms = task.total_ms.map(milliseconds).or_else(worked).or_else(between);
     let moments = [start, task.ended].into_iter().flatten();
     Timing {
         ttft_ms,
@@ -412,6 +462,7 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
         write_ms,
         cached_tokens: task.cached_tokens,
         cached_source: task.cached_tokens.map(|_| CachedSource::ServerLog),
+        read_tokens: task.read_tokens,
         uncertainty_ms: moments.map(BackendMoment::uncertainty_ms).max().filter(|ms| *ms > 0),
         ..Timing::default()
     }

@@ -65,7 +65,8 @@ fn joined(
         .enumerate()
         .map(|(at, requests)| OfRoot { root: Some(format!("root-{at}").into()), requests })
         .collect();
-    join_server_logs(&mut of_roots, logs, None)
+    let (logs, unmatched) = join_server_logs(&mut of_roots, logs, LogZone::Unknown);
+    (logs, unmatched.into_iter().map(|logged| logged.found).collect())
 }
 
 fn found(request: &Request) -> Option<(&str, Option<i64>, Confidence)> {
