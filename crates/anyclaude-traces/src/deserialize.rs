@@ -14,8 +14,9 @@ use serde_json::value::RawValue;
 
 use crate::analysis::content::ParameterValue;
 use crate::analysis::explain::{Evidence, Fact, Headline, KeyAnswer, Missing};
+use crate::analysis::not_logged::NotLogged;
 use crate::analysis::prefix::ElementName;
-use crate::analysis::report::{Answer, Figure, Finding};
+use crate::analysis::report::{Answer, Figure, Finding, WhyUnknown};
 use crate::analysis::show::ShownParameter;
 use crate::findings;
 use crate::formats::body::ElementPath;
@@ -57,6 +58,8 @@ from_text! {
     Headline: |text| Ok(Self::Text(text.into_owned()));
     KeyAnswer: |text| Ok(Self::of_text(text.into_owned()));
     Missing: |text| Ok(Self::Text(text.into_owned()));
+    NotLogged: |text| Ok(Self::Text(text.into_owned()));
+    WhyUnknown: |text| Ok(Self::Text(text.into_owned()));
     Evidence: |text| Ok(Self { fact: Fact::Text(text.into_owned()), requests: None });
     findings::Evidence: |text| Ok(Self::Text(text.into_owned()));
     findings::Advice: |text| Ok(Self::Text(text.into_owned()));
@@ -146,7 +149,7 @@ impl<'de> Deserialize<'de> for Answer {
             model: String,
             requests: u64,
             figures: Option<Vec<Figure>>,
-            unknown: Option<String>,
+            unknown: Option<WhyUnknown>,
         }
         let Members { model, requests, figures, unknown } = Members::deserialize(deserializer)?;
         let finding = match (figures, unknown) {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value as Json};
 use crate::SCHEMA_VERSION;
 use crate::analysis::content::ParameterValue;
 use crate::analysis::explain::{Evidence, Headline, Interval, KeyAnswer, Millis, Missing};
+use crate::analysis::not_logged::NotLogged;
 use crate::analysis::prefix::ElementName;
 use crate::analysis::report::{Answer, Figure};
 use crate::model::group::Group;
@@ -154,6 +155,10 @@ schema_of! {
     });
     Missing as "Missing", false: |_generator| json_schema!({
         "description": "A sentence on what is unknown",
+        "type": "string",
+    });
+    NotLogged as "NotLogged", false: |_generator| json_schema!({
+        "description": "A sentence on what was not logged, and how to have it logged",
         "type": "string",
     });
     Interval as "Interval", false: |_generator| json_schema!({

@@ -7,6 +7,7 @@ pub mod explain;
 mod groups;
 pub mod list;
 pub mod logging_cost;
+pub mod not_logged;
 pub mod prefix;
 pub mod report;
 pub mod show;

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::not_logged::{Gap, NotLogged};
 use crate::error::Skipped;
 use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
 use crate::model::request::{Request, Run, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::model::timing::Outcome;
-use crate::model::timing::{Confidence, TtftSource};
+use crate::model::timing::{Confidence, Outcome, Timing, TtftSource};
 use crate::recording::join::{Joined, UnmatchedLogRequest};
-
-/// How to have everything logged next time.
-const RECORD: &str = "ANYCLAUDE_DEBUG=2 anyclaude";
 
 /// What [`timing`] finds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,8 +34,8 @@ pub struct TimingReport {
     pub unmatched_traces: Vec<TracePath>,
     /// What the proxy made of the prompts.
     pub edits: Vec<Edit>,
-    /// What was not logged, in sentences, and how to get it next time.
-    pub missing: Vec<String>,
+    /// What was not logged, and how to get it next time.
+    pub missing: Vec<NotLogged>,
     /// The files that could not be used.
     pub skipped: Vec<Skipped>,
 }
@@ -158,74 +155,38 @@ impl Edit {
     }
 }
 
-fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joined) -> Vec<String> {
+fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joined) -> Vec<NotLogged> {
     let count = |is: &dyn Fn(&Request) -> bool| requests.iter().filter(|request| is(request)).count();
-    let outcome =
-        |of: Outcome| count(&|request| request.timing.as_ref().and_then(|timing| timing.outcome) == Some(of));
+    let ended = |request: &Request, how: Outcome| {
+        request.timing.as_ref().and_then(|timing| timing.outcome) == Some(how)
+    };
     let by_first_part = |request: &Request| {
         request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
     };
-    let completed = |request: &Request| {
-        request.join.is_some()
-            && request.timing.as_ref().and_then(|timing| timing.outcome) == Some(Outcome::Completed)
-    };
-    let lacks = |of: fn(&crate::model::timing::Timing) -> bool| {
+    let completed = |request: &Request| request.join.is_some() && ended(request, Outcome::Completed);
+    let lacks = |of: fn(&Timing) -> bool| {
         count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
     };
-    let named_only = |request: &Request| is_unmatched(request) && request.run.is_some();
-    let claims = [
-        (
-            count(&|request| is_unmatched(request) && request.run.is_none()),
-            format!("{{}} without any log: model and times are unknown; record with {RECORD}"),
-        ),
-        (count(&named_only), format!("{{}} in a request log only: times are unknown; record with {RECORD}")),
-        (
-            count(&by_first_part),
-            format!(
-                "{{}} logged at level 1: keepalives are unknown, and TTFT is the first part's stamp; record with {RECORD}"
-            ),
-        ),
-        (lacks(|timing| timing.ttft_ms.is_none()), "{} without a time to first token in the log".to_owned()),
-        (
-            lacks(|timing| timing.prompt_tokens.is_none()),
-            "{} without prompt tokens from the backend".to_owned(),
-        ),
-        (
-            lacks(|timing| timing.proxy_ms.is_none()),
-            "{} without a certain line in a request log: the proxy's own time is unknown".to_owned(),
-        ),
-        (
-            count(&|request| {
-                request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
-            }),
-            "{} overlapping others so that their log lines could be another's".to_owned(),
-        ),
-        (
-            outcome(Outcome::Unfinished),
-            "{} without an end in the log: cancelled, still running, or lost in a crash".to_owned(),
-        ),
-        (outcome(Outcome::NotStreamed), "{} not streamed: anyclaude logs no end of these".to_owned()),
-        (
-            count(&|request| request.mode.as_deref() == Some("claude")),
-            "{} to Anthropic in mode claude, which logs no times but the total".to_owned(),
-        ),
-        (
-            unmatched.len(),
-            "{} in the log without a trace: two in one millisecond overwrite each other, or tracing was off"
-                .to_owned(),
-        ),
+    let is_ambiguous = |request: &Request| {
+        request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
+    };
+    let gaps = [
+        (Gap::NoLog, count(&|request| is_unmatched(request) && request.run.is_none())),
+        (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
+        (Gap::FirstLevel, count(&by_first_part)),
+        (Gap::Ttft, lacks(|timing| timing.ttft_ms.is_none())),
+        (Gap::PromptTokens, lacks(|timing| timing.prompt_tokens.is_none())),
+        (Gap::ProxyTime, lacks(|timing| timing.proxy_ms.is_none())),
+        (Gap::AmbiguousLines, count(&is_ambiguous)),
+        (Gap::NoEnd, count(&|request| ended(request, Outcome::Unfinished))),
+        (Gap::NotStreamed, count(&|request| ended(request, Outcome::NotStreamed))),
+        (Gap::ClaudeMode, count(&|request| request.mode.as_deref() == Some("claude"))),
+        (Gap::NoTrace, unmatched.len()),
     ];
-    let said = claims.into_iter().filter(|(n, _)| *n > 0);
-    let mut missing: Vec<String> = said.map(|(n, claim)| claim.replace("{}", &requests_named(n))).collect();
-    for log in &joined.empty_logs {
-        missing.push(format!("{log} is empty: that anyclaude ended before it wrote a line"));
-    }
+    let mut missing: Vec<NotLogged> = gaps.into_iter().filter_map(|(gap, n)| NotLogged::of(gap, n)).collect();
+    missing.extend(joined.empty_logs.iter().map(|log| NotLogged::EmptyLog { log: log.clone() }));
     if joined.unreadable_lines > 0 {
-        missing.push(format!("{} log lines could not be read", joined.unreadable_lines));
+        missing.push(NotLogged::UnreadableLines { lines: joined.unreadable_lines });
     }
     missing
-}
-
-fn requests_named(n: usize) -> String {
-    if n == 1 { "1 request".to_owned() } else { format!("{n} requests") }
 }

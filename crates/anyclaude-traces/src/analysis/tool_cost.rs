@@ -9,6 +9,7 @@ use crate::analysis::tools::server;
 use crate::error::Error;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
+use crate::model::stats::{float, whole};
 use crate::read::Store;
 use crate::select::Selection;
 use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, read_scales, scaled};
@@ -137,7 +138,7 @@ pub fn prices(
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
     let known = requests.iter().filter_map(|request| counted.get(&request.path));
     let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
-    let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(rounded);
+    let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(whole);
     let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
         ToolCost {
@@ -216,14 +217,4 @@ fn slowest_reader(requests: &[&Request], speeds: &[ModelSpeeds]) -> Option<Model
     let most = known().map(|(of, _)| of.speeds.n_read).max()?;
     let sure = known().filter(|(of, _)| of.speeds.n_read >= most.min(LEAST_REQUESTS));
     sure.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(of, _)| of.clone())
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn rounded(ms: f64) -> u64 {
-    ms.round() as u64
-}
-
-#[allow(clippy::cast_precision_loss, reason = "tokens stay far below 2^53")]
-fn float(tokens: u64) -> f64 {
-    tokens as f64
 }

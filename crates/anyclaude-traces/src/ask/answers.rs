@@ -9,7 +9,7 @@ use crate::analysis::context_window::context;
 use crate::analysis::diff::{self, Diff, read_side};
 use crate::analysis::explain::{self, Direct, ExplainInput, Explanation, Prompt, SideInput, read_prompts};
 use crate::analysis::list::RequestList;
-use crate::analysis::prefix::{self, CacheInput, PrefixInput, PrefixReport};
+use crate::analysis::prefix::{self, CacheInput, PrefixInput, PrefixReport, Rows};
 use crate::analysis::report::{self, PromptText, Report, ReportInput};
 use crate::analysis::show::{self, RequestDetail};
 use crate::analysis::summary::{Summary, summarize};
@@ -22,7 +22,7 @@ use crate::model::ModelSpeeds;
 use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::prompt_cache::{element_text, simulate};
+use crate::prompt_cache::{Prompts, Simulation, element_text, simulate};
 use crate::read::Store;
 use crate::select::{
     ALL_REQUESTS, OneOrTwoSides, Reader, SelectError, Selection, Side, faster_first, last_two_models,
@@ -81,31 +81,27 @@ pub fn prefix(reader: &Reader, selection: &mut Selection, options: PrefixOptions
         None => selection.count_tokens(reader.store()),
     }
     let passing = selection.passing();
-    simulated(reader, selection.scope, &passing, |input| {
-        input.speeds = speeds;
-        input.tool_costs = Some(tool_costs);
-        input.context = options.context_tokens.map(|tokens| {
-            let requests: Vec<&Request> = selection.requests.iter().collect();
-            context(&requests, tokens)
-        });
-        (input.text, input.skipped) = (options.text, selection.skipped_list());
-    })
+    let mut input = PrefixInput::new(selection.scope, &passing);
+    input.speeds = speeds;
+    input.tool_costs = Some(tool_costs);
+    input.context = options.context_tokens.map(|tokens| {
+        let requests: Vec<&Request> = selection.requests.iter().collect();
+        context(&requests, tokens)
+    });
+    (input.text, input.skipped) = (options.text, selection.skipped_list());
+    simulated(reader, &passing, |simulation, _| prefix::prefix(input, simulation))
 }
 
-fn simulated(
+/// Lets requests pass through the simulated cache once, and looks at what that gives.
+fn simulated<T>(
     reader: &Reader,
-    scope: Scope,
     passing: &[CacheInput<'_>],
-    set: impl FnOnce(&mut PrefixInput<'_>),
-) -> PrefixReport {
+    look: impl FnOnce(&mut Simulation<'_>, &Prompts) -> T,
+) -> T {
     let requests: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let mut fetch = |path: &_, place| element_text(reader.store(), path, place);
-    let mut input = PrefixInput::new(scope, passing);
-    set(&mut input);
-    reader.with_prompts(|prompts| {
-        let mut simulation = simulate(&requests, prompts, reader.cache(), &mut fetch);
-        prefix::prefix(input, &mut simulation)
-    })
+    reader
+        .with_prompts(|prompts| look(&mut simulate(&requests, prompts, reader.cache(), &mut fetch), prompts))
 }
 
 /// The newest of the selected requests, taken apart; with `text`, also what it says.
@@ -145,8 +141,8 @@ pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direc
     let passing = sides.passing();
     let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let kind = KindFilter::Only(Kind::Conversation);
-    let (findings, unreadable) =
-        found_with_tools(reader, sides.scope, &passing, kind, cost::speeds_by_model(all));
+    let (tool_costs, unreadable) = tool_costs_of(reader.store(), &passing, kind);
+    let findings = found(reader, sides.scope, &passing, cost::speeds_by_model(all), &tool_costs);
     add_errors(&mut sides.skipped, unreadable);
     explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings)
 }
@@ -159,26 +155,20 @@ fn found(
     speeds: Vec<ModelSpeeds>,
     tool_costs: &ToolCosts,
 ) -> Vec<Finding> {
-    let mut fetch = |path: &_, place| element_text(reader.store(), path, place);
-    reader.with_prompts(|prompts| {
-        find_in(scope, passing, speeds, prompts, reader.cache(), &mut fetch, Some(tool_costs))
+    simulated(reader, passing, |simulation, prompts| {
+        let rows = Rows::of(simulation, |_| false);
+        find_in(scope, passing, speeds, prompts, (simulation, &rows), Some(tool_costs))
     })
 }
 
-/// The same, where the answer does not show what the tools of these kinds cost.
-fn found_with_tools(
-    reader: &Reader,
-    scope: Scope,
-    passing: &[CacheInput<'_>],
-    kind: KindFilter,
-    speeds: Vec<ModelSpeeds>,
-) -> (Vec<Finding>, Vec<Error>) {
+/// What the tools of the reported requests of these kinds cost, where the answer does not
+/// show it.
+fn tool_costs_of(store: &Store, passing: &[CacheInput<'_>], kind: KindFilter) -> (ToolCosts, Vec<Error>) {
     let everything: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let is_shown = |input: &&CacheInput<'_>| input.reported && kind.admits(input.request.kind);
     let shown: Vec<&Request> = passing.iter().filter(is_shown).map(|input| input.request).collect();
-    let of_all = cost::speeds_by_model(everything.iter().copied());
-    let (tool_costs, unreadable) = read_tool_costs_of(reader.store(), &shown, &everything, &of_all);
-    (found(reader, scope, passing, speeds, &tool_costs), unreadable)
+    let speeds = cost::speeds_by_model(everything.iter().copied());
+    read_tool_costs_of(store, &shown, &everything, &speeds)
 }
 
 /// Adds what is not known yet: a file may be read again several times.
@@ -255,9 +245,20 @@ pub fn report(
     let store = reader.store();
     let sides = compared_models(&selection, kind)
         .map_or_else(|| vec![Side::of_selection(ALL_REQUESTS.to_owned(), &selection)], Vec::from);
-    let (findings, unreadable) = {
-        let speeds = cost::speeds_by_model(selection.of_all_kinds());
-        found_with_tools(reader, selection.scope, &selection.passing_of_all_kinds(), kind, speeds)
+    let (findings, prefix, unreadable) = {
+        let (scope, speeds) = (selection.scope, cost::speeds_by_model(selection.of_all_kinds()));
+        let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
+        let (tool_costs, unreadable) = tool_costs_of(store, &of_all_kinds, kind);
+        // The same requests passed; only which of them are shown differs.
+        let (findings, prefix) = simulated(reader, &passing, |simulation, prompts| {
+            let rows = Rows::of(simulation, |_| false);
+            let mut input = PrefixInput::new(scope, &passing);
+            input.speeds.clone_from(&speeds);
+            let prefix = rows.report(input, simulation);
+            let cache = (simulation, &rows);
+            (find_in(scope, &of_all_kinds, speeds, prompts, cache, Some(&tool_costs)), prefix)
+        });
+        (findings, prefix, unreadable)
     };
     add_errors(&mut selection.skipped, unreadable);
     let mut explanation = None;
@@ -273,11 +274,6 @@ pub fn report(
             findings.clone(),
         ));
     }
-    let prefix = {
-        let passing = selection.passing();
-        let speeds = cost::speeds_by_model(selection.of_all_kinds());
-        simulated(reader, selection.scope, &passing, |input| input.speeds = speeds)
-    };
     let direct = options.direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
     let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(report_side).collect();

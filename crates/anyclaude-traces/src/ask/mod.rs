@@ -8,7 +8,7 @@ pub mod answers;
 mod builder;
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub use builder::RecordingBuilder;
 
@@ -25,9 +25,8 @@ use crate::findings::Finding;
 use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, Run};
 use crate::model::scope::KindFilter;
-use crate::read::paths;
 use crate::recording::join::UnmatchedLogRequest;
-use crate::select::{Field, OneOrTwoSides, Pool, Reader, Result, Selection, Selector, Side, unreadable};
+use crate::select::{OneOrTwoSides, Pool, Reader, Result, Selection, Side, unreadable};
 
 /// Everything that was read of one or several roots: folders that hold `traces/`, `logs/`
 /// and `request-logs/`. A folder of traces, or one trace, does as well.
@@ -39,7 +38,7 @@ use crate::select::{Field, OneOrTwoSides, Pool, Reader, Result, Selection, Selec
 /// Where a question takes a request or a group of them, it is a string as the command
 /// line takes it: the path of a trace or its bare name, `latest`, `latest~2`,
 /// `model:NAME`, `session:ID`, `run:ID`; names may be cut to a unique part. What is
-/// none of these is taken as part of the name of a model.
+/// none of these, and no path, is taken as a unique part of the name of a model.
 ///
 /// ```
 /// # let root = tempfile::tempdir()?;
@@ -238,17 +237,8 @@ impl Recording {
 
     /// What a selector selects of what was read; a file or folder besides is read.
     fn select(&self, input: &OsStr) -> Result<Selection> {
-        let selector = match Selector::parse(input)? {
-            Selector::Path(path) if self.is_unknown(&path) => {
-                Selector::Named(Field::Model, path.to_string_lossy().into_owned())
-            }
-            selector => selector,
-        };
+        let selector = self.reader.selector(input)?;
         self.reader.select_among(&self.pool, &selector, CONVERSATION)
-    }
-
-    fn is_unknown(&self, path: &Path) -> bool {
-        paths::is_missing(&self.reader.found(path))
     }
 
     fn side(&self, input: &OsStr) -> Result<Side> {

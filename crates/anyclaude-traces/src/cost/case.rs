@@ -8,6 +8,7 @@ use super::parts::{Parts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
 use crate::model::request::{Request, TracePath};
+pub(super) use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
 use crate::model::{CacheUse, LogFacts, SimulatedReuse, SpeedSample};
@@ -302,19 +303,4 @@ pub(super) fn sent_bytes(request: &Request) -> Option<u64> {
 
 pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
-pub(super) fn float(value: u64) -> f64 {
-    value as f64
-}
-
-/// The nearest whole number.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` takes what is too large, below 0 or no number to the nearest end"
-)]
-pub(super) fn whole(value: f64) -> u64 {
-    value.round() as u64
 }

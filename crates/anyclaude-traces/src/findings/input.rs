@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::analysis::prefix::{CacheInput, Cause, PrefixInput, PrefixReport, PrefixRequest, prefix};
+use crate::analysis::prefix::{CacheInput, Cause, PrefixInput, PrefixReport, PrefixRequest, Rows};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 use crate::model::{ModelSpeeds, Speeds};
-use crate::prompt_cache::{CacheOptions, Fetch, Prompts, SimulatedCache, Simulation, simulate};
+use crate::prompt_cache::{Prompts, SimulatedCache, Simulation};
 
 use super::{Finding, find};
 
@@ -48,24 +48,19 @@ pub struct MoreSlots {
 }
 
 /// What costs time in the reported ones of these requests, which are in order of time and
-/// whose costs are fitted. The others were in the same backend.
-///
-/// `fetch` reads an element of a prompt again, of which only the beginning was kept.
-#[must_use]
-pub fn find_in<'a>(
+/// whose costs are fitted. The others were in the same backend. `rows` are those of the
+/// cache that they passed through.
+pub(crate) fn find_in(
     scope: Scope,
     passing: &[CacheInput<'_>],
     speeds: Vec<ModelSpeeds>,
-    prompts: &'a Prompts,
-    options: CacheOptions,
-    fetch: &'a mut Fetch<'a>,
+    prompts: &Prompts,
+    (simulation, rows): (&mut Simulation<'_>, &Rows),
     tool_costs: Option<&ToolCosts>,
 ) -> Vec<Finding> {
-    let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
-    let mut simulation = simulate(&all, prompts, options, fetch);
-    let rows = prefix(PrefixInput::new(scope, passing), &mut simulation);
+    let prefix = rows.report(PrefixInput::new(scope, passing), simulation);
     let reported = passing.iter().filter(|input| input.reported).map(|input| input.request).collect();
-    find(&FindingsInput::new(reported, speeds, prompts, &rows, &mut simulation, tool_costs))
+    find(&FindingsInput::new(reported, speeds, prompts, &prefix, simulation, tool_costs))
 }
 
 impl<'a> FindingsInput<'a> {

@@ -1,7 +1,7 @@
 //! What costs time here, and what to do: one file for each rule.
 //!
 //! A finding is a value, not a sentence: what was found ([`Evidence`]), what it cost,
-//! and what to do about it ([`Advice`]). The sentences are written in one place, `prose`.
+//! and what to do about it ([`Advice`]). The sentences are written in `prose` and `advice`.
 //!
 //! Three rules of conduct hold for all of them. Nothing is said that a row of the same
 //! output refutes: each rule names what would, and a cost is never more than the time
@@ -9,6 +9,7 @@
 //! shows a gain. And the time of a failed request is claimed once, by the first of
 //! `given_up`, `context_overflow`, `failed` and `retried`.
 
+mod advice;
 mod cache_broken;
 mod cache_unused;
 mod claims;
@@ -42,12 +43,14 @@ mod thinking;
 mod tools_unused;
 mod usage_implausible;
 mod volatile_opening;
+mod words;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use input::{FindingsInput, MoreSlots, find_in};
+pub(crate) use input::find_in;
+pub use input::{FindingsInput, MoreSlots};
 pub use statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue};
 
 use crate::analysis::prefix::Cause;

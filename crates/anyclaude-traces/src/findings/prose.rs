@@ -1,141 +1,14 @@
-//! The words of findings: mechanism first, then the figures. Nothing here names a verb
+//! The words of evidence: mechanism first, then the figures. Nothing here names a verb
 //! or an option of a program that shows them.
 
 use std::fmt::{self, Display, Formatter};
-use std::sync::Arc;
 
-use super::scene::float;
-use super::statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server};
+use super::statement::{Evidence, LoadReason, OverflowSign, Server};
+use super::words::{Clock, Count, Ms, Name, Names, Of, Percent, Piece, Tokens, Whole, by_number};
 use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
-use crate::model::time::Timestamp;
 
-/// How many names of tools or servers a sentence lists.
-const MOST_NAMES: usize = 5;
 /// How many stalls a sentence lists.
 const MOST_STALLS: usize = 3;
-
-/// Milliseconds, as a sentence shows them.
-struct Ms(u64);
-
-impl Display for Ms {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let seconds = float(self.0) / 1000.0;
-        match self.0 {
-            ..1_000 => write!(f, "{} ms", self.0),
-            1_000..59_950 => write!(f, "{seconds:.1} s"),
-            _ => {
-                let seconds = (self.0 + 500) / 1000;
-                let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
-                if hours == 0 {
-                    write!(f, "{minutes} m {:02} s", seconds % 60)
-                } else {
-                    write!(f, "{hours} h {minutes:02} m")
-                }
-            }
-        }
-    }
-}
-
-/// A number of tokens that is a sum or a mean.
-struct Tokens(u64);
-
-impl Display for Tokens {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let count = float(self.0);
-        match self.0 {
-            ..10_000 => write!(f, "{} tokens", Whole(self.0)),
-            10_000..999_950 => write!(f, "{:.1} k tokens", count / 1e3),
-            _ => write!(f, "{:.1} M tokens", count / 1e6),
-        }
-    }
-}
-
-/// A whole number with its thousands parted.
-struct Whole(u64);
-
-impl Display for Whole {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (at, digit) in digits.chars().enumerate() {
-            if at > 0 && (digits.len() - at).is_multiple_of(3) {
-                f.write_str(",")?;
-            }
-            write!(f, "{digit}")?;
-        }
-        Ok(())
-    }
-}
-
-/// A count with its noun.
-struct Count(u64, &'static str);
-
-impl Display for Count {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", Whole(self.0), self.1, if self.0 == 1 { "" } else { "s" })
-    }
-}
-
-/// `7 of 8 requests`, or `all 8 requests`, or `this request`.
-struct Of(u64, u64);
-
-impl Display for Of {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match (self.0, self.1) {
-            (1, ..=1) => f.write_str("this request"),
-            (n, of) if n >= of => write!(f, "all {}", Count(n, "request")),
-            (n, of) => write!(f, "{} of {}", Whole(n), Count(of, "request")),
-        }
-    }
-}
-
-/// The name of a model, which may be unknown.
-struct Name<'a>(&'a Option<Arc<str>>);
-
-impl Display for Name<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_deref().unwrap_or("the model"))
-    }
-}
-
-/// Names in a row, the last ones counted.
-struct Names<'a, T>(&'a [T]);
-
-impl<T: AsRef<str>> Display for Names<'_, T> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let shown = if self.0.len() > MOST_NAMES + 1 { MOST_NAMES } else { self.0.len() };
-        for (at, name) in self.0.iter().take(shown).enumerate() {
-            let joint = match at {
-                0 => "",
-                _ if at + 1 == self.0.len() => " and ",
-                _ => ", ",
-            };
-            write!(f, "{joint}{}", name.as_ref())?;
-        }
-        match self.0.len() - shown {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
-        }
-    }
-}
-
-/// A share as a percentage.
-struct Percent(u64, u64);
-
-impl Display for Percent {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0} %", float(self.0) * 100.0 / float(self.1.max(1)))
-    }
-}
-
-/// A time of day in UTC.
-struct Clock(Timestamp);
-
-impl Display for Clock {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let stamp = self.0.to_string();
-        write!(f, "{} UTC", stamp.get(11..19).unwrap_or(&stamp))
-    }
-}
 
 impl Display for Evidence {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -153,7 +26,7 @@ impl Display for Evidence {
                     Count(*requests, "request"),
                 )?;
                 match (truncated, edited) {
-                    (0, 0) => f.write_str("."),
+                    (0, 0) => f.write_str("; no line of its log says at what."),
                     (0, edited) => write!(f, "; it rewrote the system prompt or tools of {edited} of them."),
                     (cut, 0) => write!(f, "; it counted tokens and cut the history of {cut} of them."),
                     (cut, edited) => write!(
@@ -174,9 +47,10 @@ impl Display for Evidence {
                 let loads: u64 = reasons.iter().map(|(_, n)| n).sum();
                 write!(
                     f,
-                    "{} waited {} in all until {} was loaded: ",
+                    "{} waited {}{} until {} was loaded: ",
                     Count(loads, "request"),
                     Ms(*load_ms),
+                    by_number(loads, "", " in all"),
                     Name(model)
                 )?;
                 for (at, (reason, n)) in reasons.iter().enumerate() {
@@ -194,28 +68,32 @@ impl Display for Evidence {
                     Names(others)
                 )?;
                 if *load_ms > 0 {
-                    write!(f, "; they waited {} until the model was loaded again", Ms(*load_ms))?;
+                    let who = by_number(*loads, "it", "they");
+                    write!(f, "; {who} waited {} until the model was loaded again", Ms(*load_ms))?;
                 }
                 and_again(f, *again_tokens)
             }
             Self::Queueing { model, requests, of, queue_ms, most_at_once } => write!(
                 f,
-                "{} to {} waited for others to end before the backend began with them, {} in all; up to {} were \
-                 there at a time.",
-                Of(*requests, *of),
+                "{} to {} waited for others to end before the backend began with {}, {}{}; up to {} were there at \
+                 a time.",
+                Of(*requests, *of).leading(),
                 Name(model),
+                by_number(*requests, "it", "them"),
                 Ms(*queue_ms),
+                by_number(*requests, "", " in all"),
                 Whole(*most_at_once),
             ),
             Self::ReadsAll { model, requests, of, tokens, tokens_per_second, each_ms } => {
                 write!(
                     f,
                     "{} reads its whole prompt again on every turn: its backend reuses no prompt cache, although \
-                     {} of {} repeat most of an earlier prompt, {} in all",
-                    Name(model),
-                    Whole(*requests),
-                    Count(*of, "request"),
+                     {} {} most of an earlier prompt, {}{}",
+                    Name(model).leading(),
+                    Of(*requests, *of),
+                    by_number(*requests, "repeats", "repeat"),
                     Tokens(*tokens),
+                    by_number(*requests, "", " in all"),
                 )?;
                 if let (Some(speed), Some(each)) = (tokens_per_second, each_ms) {
                     write!(f, "; at {speed:.0} tokens/s that is {} each time", Ms(*each))?;
@@ -224,11 +102,11 @@ impl Display for Evidence {
             }
             Self::ReusesLittle { model, requests, cached_tokens, reusable_tokens } => write!(
                 f,
-                "The backend of {} took {} of {} from its cache by its own count, although their prompts repeat {} \
-                 of earlier ones.",
+                "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones.",
                 Name(model),
                 Tokens(*cached_tokens),
                 Count(*requests, "request"),
+                by_number(*requests, "its prompt repeats", "their prompts repeat"),
                 Tokens(*reusable_tokens),
             ),
             Self::CacheBroken { cause, volatile, element, tools, requests, of, tokens, summary_ms } => {
@@ -248,10 +126,11 @@ impl Display for Evidence {
             Self::Evicted { model, requests, tokens, slots } => {
                 write!(
                     f,
-                    "{} to {} found that other conversations had taken the place of theirs in the prompt cache, \
-                     so that {} had to be read again",
+                    "{} to {} found that other conversations had taken the place of {} in the prompt cache, so that \
+                     {} had to be read again",
                     Count(*requests, "request"),
                     Name(model),
+                    by_number(*requests, "its own", "theirs"),
                     Tokens(*tokens),
                 )?;
                 match slots {
@@ -276,13 +155,13 @@ impl Display for Evidence {
                     write!(f, " (the largest prompt had {} by its count)", Whole(*largest))?;
                 }
                 if let Some(removed) = removed_messages {
-                    write!(f, ", {removed} of the last one")?;
+                    write!(f, ", {removed}{}", by_number(*requests, "", " of the last one"))?;
                 }
                 if *tokens > 0 {
                     write!(
                         f,
-                        "; so every history begins elsewhere, and {} that the backend had read before were read \
-                         again",
+                        "; so {} begins elsewhere, and {} that the backend had read before had to be read again",
+                        by_number(*requests, "its history", "every history"),
                         Tokens(*tokens)
                     )?;
                 }
@@ -330,11 +209,13 @@ impl Display for Evidence {
             } => {
                 write!(
                     f,
-                    "{} of {} take {} of the median prompt, and no conversation in {} called one",
+                    "{} of {} {} {} of the median prompt, and no conversation in {} called {}",
                     Count(*tools, "tool"),
                     Servers(servers),
+                    by_number(*tools, "takes", "take"),
                     Tokens(*tokens),
                     Count(*sessions, "session"),
+                    by_number(*tools, "it", "one"),
                 )?;
                 if let Some(ms) = cold_ms {
                     write!(f, ": {} of each cold read ({} here)", Ms(*ms), Whole(*cold_reads))?;
@@ -345,8 +226,9 @@ impl Display for Evidence {
                 if *built_in > 0 {
                     write!(
                         f,
-                        "; {} that nobody called take {} more",
+                        "; {} that nobody called {} {} more",
                         Count(*built_in, "built-in tool"),
+                        by_number(*built_in, "takes", "take"),
                         Tokens(*built_in_tokens)
                     )?;
                 }
@@ -394,14 +276,19 @@ impl Display for Evidence {
                 write!(f, "{} to {} ended before the answer was there", Count(all, "request"), Name(model))?;
                 match (by_client, by_time_limit) {
                     (_, 0) => f.write_str(": the client left")?,
-                    (0, _) => f.write_str(": the proxy's time limit ended them")?,
+                    (0, limit) => {
+                        write!(f, ": the proxy's time limit ended {}", by_number(*limit, "it", "them"))?
+                    }
                     (client, limit) => {
                         write!(f, ": the client left {client}, the proxy's time limit ended {limit}")?
                     }
                 }
-                longest_ms.map_or(Ok(()), |ms| write!(f, ", after {} at most", Ms(ms)))?;
+                longest_ms
+                    .map_or(Ok(()), |ms| write!(f, ", after {}{}", Ms(ms), by_number(all, "", " at most")))?;
                 match sent_again {
                     0 => f.write_str("."),
+                    1 if all == 1 => f.write_str("; it was sent again, and the work began anew."),
+                    1 => f.write_str("; 1 was sent again, and the work began anew."),
                     n => write!(f, "; {n} were sent again, and the work began anew."),
                 }
             }
@@ -412,14 +299,16 @@ impl Display for Evidence {
                     Count(*tries, "request"),
                     Name(model),
                 )?;
-                pause_ms.map_or(Ok(()), |ms| write!(f, " {} later (median)", Ms(ms)))?;
+                pause_ms.map_or(Ok(()), |ms| {
+                    write!(f, " {} later{}", Ms(ms), by_number(*tries, "", " (median)"))
+                })?;
                 if *bodies > 1 {
                     write!(f, ", for {} different prompts", Whole(*bodies))?;
                 }
                 f.write_str(".")
             }
             Self::Failed { model, requests, of, error } => {
-                write!(f, "{} to {} failed", Of(*requests, *of), Name(model))?;
+                write!(f, "{} to {} failed", Of(*requests, *of).leading(), Name(model))?;
                 match error {
                     Some(error) => write!(f, ": {}.", error.trim_end_matches('.')),
                     None => f.write_str("; the log does not say why."),
@@ -461,127 +350,6 @@ impl Display for Evidence {
                 )?;
                 body_bytes.map_or(Ok(()), |bytes| write!(f, " for {} kB", Whole(bytes.div_ceil(1000))))?;
                 f.write_str("); they take part in no figure here.")
-            }
-        }
-    }
-}
-
-impl Display for Advice {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::LowerDebugLevel { high, low, gain_ms } => write!(
-                f,
-                "Record at debug level {high} only while you measure: level {low} saves {} of each request.",
-                Ms(*gain_ms)
-            ),
-            Self::KeepLoaded { idle_minutes: Some(minutes) } => write!(
-                f,
-                "Keep the model loaded: give it an idle time-to-live of more than {} in the backend's settings.",
-                Count(*minutes, "minute")
-            ),
-            Self::KeepLoaded { idle_minutes: None } => {
-                f.write_str("Load the model before the first message, and keep it loaded between sessions.")
-            }
-            Self::OneModel { main } => write!(
-                f,
-                "Let background requests go to {main} too (ANTHROPIC_DEFAULT_HAIKU_MODEL), or make room for both \
-                 models, so that none has to be loaded again."
-            ),
-            Self::RoomForBoth => f.write_str(
-                "Use one model for all requests, or make room for both (smaller quantisations or contexts), so \
-                 that the backend keeps them loaded.",
-            ),
-            Self::FewerAtOnce { slots: Some((slots, gain)) } => write!(
-                f,
-                "Run fewer agents in parallel, or give the backend {}: by the simulation that saves {}.",
-                Count(*slots, "slot"),
-                Ms(*gain)
-            ),
-            Self::FewerAtOnce { slots: None } => f.write_str("Run fewer agents in parallel."),
-            Self::OtherEngine => f.write_str(
-                "Try another engine or build of the model, and its prompt cache settings: hybrid and \
-                 sliding-window attention often cannot reuse a prompt.",
-            ),
-            Self::CacheSettings => f.write_str(
-                "Look at the backend's prompt cache settings (number of slots, cache memory), or try another \
-                 engine build.",
-            ),
-            Self::Mend { cause, volatile, tools, element, most_per_session } => {
-                mend(f, *cause, *volatile, tools.as_ref(), element, *most_per_session)
-            }
-            Self::MoreSlots { slots } => write!(
-                f,
-                "Give the backend {} for this model: it is the smallest number with which the simulation evicts \
-                 nothing.",
-                Count(*slots, "parallel slot")
-            ),
-            Self::SlotsDoNotHelp { tried } => write!(
-                f,
-                "More slots do not help (simulated up to {tried}); run fewer conversations beside each other."
-            ),
-            Self::MovePiece { volatile, element } => write!(
-                f,
-                "Remove {} from {element}, or move it behind everything that stays the same.",
-                Piece(*volatile)
-            ),
-            Self::LargerLimit { limit_tokens, context_tokens, needed_tokens } => {
-                let both = limit_tokens.zip(*context_tokens).filter(|(limit, context)| context > limit);
-                match (both, needed_tokens) {
-                    (Some((limit, context)), _) => write!(
-                        f,
-                        "Tell the proxy that the model has a context of {} tokens (it cuts at {}), or compact \
-                         earlier.",
-                        Whole(context),
-                        Whole(limit)
-                    ),
-                    (None, Some(needed)) => write!(
-                        f,
-                        "Give the model a context of more than {} tokens and let the proxy know of it, or compact \
-                         the conversation earlier.",
-                        Whole(*needed)
-                    ),
-                    (None, None) => f.write_str(
-                        "Give the model a larger context and let the proxy know of it, or compact the conversation \
-                         earlier.",
-                    ),
-                }
-            }
-            Self::LargerContext { tokens: Some(tokens) } => write!(
-                f,
-                "Load the model with a larger context: {} tokens would have been enough, answer included.",
-                Whole(*tokens)
-            ),
-            Self::LargerContext { tokens: None } => f.write_str("Load the model with a larger context."),
-            Self::TurnOffServers { servers } => write!(
-                f,
-                "Turn off the MCP servers that you do not need for this work: {}.",
-                servers.join(", ")
-            ),
-            Self::LessThinking => {
-                f.write_str("Turn thinking off for this model, or lower its budget, where the answers allow it.")
-            }
-            Self::LongerTimeout { ms } => write!(
-                f,
-                "Raise the client's time limit: API_TIMEOUT_MS={ms} is longer than any of these waits."
-            ),
-            Self::ByError(ErrorRemedy::StartBackend) => {
-                f.write_str("Start the backend's server, and check the address that the proxy sends to.")
-            }
-            Self::ByError(ErrorRemedy::LoadModel) => f.write_str("Load the model in the backend first."),
-            Self::ByError(ErrorRemedy::LessMemory) => f.write_str(
-                "Load the model with a smaller context or a smaller quantisation: the backend ran out of memory.",
-            ),
-            Self::RoomBetweenCompactions { begins_with_tokens } => {
-                f.write_str("Load the model with a larger context, or offer fewer tools")?;
-                match begins_with_tokens {
-                    Some(tokens) => write!(
-                        f,
-                        ": a continuation begins with {} already, which leaves no room for turns.",
-                        Tokens(*tokens)
-                    ),
-                    None => f.write_str(", so that more turns fit between two compactions."),
-                }
             }
         }
     }
@@ -653,15 +421,6 @@ fn difference(f: &mut Formatter<'_>, tools: &ToolsDifference) -> fmt::Result {
     if joint == "; " { f.write_str(")") } else { Ok(()) }
 }
 
-/// A volatile piece.
-struct Piece(Option<Volatile>);
-
-impl Display for Piece {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.map_or("the short piece that changes", Volatile::words))
-    }
-}
-
 /// Servers with what their tools take, the largest first.
 struct Servers<'a>(&'a [Server]);
 
@@ -677,114 +436,70 @@ impl Display for Servers<'_> {
     }
 }
 
-/// What to do about a broken cache.
-fn mend(
-    f: &mut Formatter<'_>,
-    cause: Cause,
-    volatile: Option<Volatile>,
-    tools: Option<&ToolsDifference>,
-    element: &ElementName,
-    most_per_session: u64,
-) -> fmt::Result {
-    match (cause, volatile) {
-        (Cause::BillingHeader, _) => f.write_str(
-            "Set CLAUDE_CODE_ATTRIBUTION_HEADER=0 in the env of Claude Code's settings.json, or use Claude Code \
-             2.1.181 or newer, whose header no longer changes.",
-        ),
-        (Cause::DateChanged, _) if most_per_session <= 1 => f.write_str(
-            "The date changes once a day, at midnight: start a new session on a new day, or accept one slow turn.",
-        ),
-        (Cause::DateChanged, _) => write!(
-            f,
-            "A date or time changes within a session ({most_per_session} times in one): find what writes it into \
-             {element} (CLAUDE.md, an output style, a hook), and remove it or move it to the end."
-        ),
-        (Cause::GitStatus, _) => f.write_str(
-            "Set \"includeGitInstructions\": false in Claude Code's settings.json (or \
-             CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS=1), so that edits no longer change the system prompt.",
-        ),
-        (Cause::ToolsChanged, _) => {
-            let servers = tools.map(servers_of).unwrap_or_default();
-            if servers.is_empty() {
-                return f.write_str(
-                    "Let all MCP servers connect before the first message, so that the tools stay the same.",
-                );
-            }
-            write!(
-                f,
-                "Let the MCP {} {} connect before the first message, or turn off what comes and goes.",
-                if servers.len() == 1 { "server" } else { "servers" },
-                Names(&servers)
-            )
-        }
-        (Cause::ToolOrder | Cause::SchemaOrder, _) => f.write_str(
-            "Use a proxy that sorts tools by name (anyclaude does since November 2025), or turn off the server that \
-             lists them in another order each time.",
-        ),
-        (Cause::ResultsCleared, _) => f.write_str(
-            "The client clears old tool results to save context, and the cache behind them is lost each time: \
-             compact the conversation instead, which loses it once.",
-        ),
-        (Cause::HistoryEdited, _) => f.write_str(
-            "Going back to an earlier message makes everything after it new; if nobody did, look for a hook or a \
-             client that rewrites old messages.",
-        ),
-        (Cause::Compacted, _) if most_per_session <= 1 => {
-            f.write_str("A compaction is read once, and the prompts after it are shorter: this is expected.")
-        }
-        (Cause::Compacted, _) => write!(
-            f,
-            "One session was compacted {most_per_session} times: a larger context or fewer tools mean fewer \
-             compactions."
-        ),
-        (Cause::SystemMessageInserted, _) => f.write_str(
-            "Reminders that hooks or the client insert as system messages move through the history: fewer hooks \
-             mean fewer of them.",
-        ),
-        (_, Some(volatile)) => write!(
-            f,
-            "Find what writes {} into {element} (CLAUDE.md, a hook, an MCP server), and remove it or move it to the \
-             end.",
-            volatile.words()
-        ),
-        _ => write!(f, "Find what changes {element}, and keep it the same within a session."),
-    }
-}
-
-/// The MCP servers of the tools that came, went or changed.
-fn servers_of(tools: &ToolsDifference) -> Vec<&str> {
-    let all = tools.added.iter().chain(&tools.removed).chain(&tools.changed);
-    let mut servers: Vec<&str> = all.filter_map(|name| crate::analysis::tools::server(name)).collect();
-    servers.sort_unstable();
-    servers.dedup();
-    servers
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
+    /// One of something reads as well as several, with a model's name and without.
     #[test]
-    fn figures_read_like_words() {
-        for (ms, text) in [(950, "950 ms"), (10_600, "10.6 s"), (59_960, "1 m 00 s"), (3_900_000, "1 h 05 m")]
-        {
-            assert_eq!(Ms(ms).to_string(), text);
-        }
-        for (tokens, text) in
-            [(9_999, "9,999 tokens"), (12_410, "12.4 k tokens"), (1_250_000, "1.2 M tokens")]
-        {
-            assert_eq!(Tokens(tokens).to_string(), text);
-        }
-        assert_eq!(Whole(81_000_000).to_string(), "81,000,000");
-        assert_eq!(Of(8, 8).to_string(), "all 8 requests");
-        assert_eq!(Of(1, 8).to_string(), "1 of 8 requests");
-        assert_eq!(Of(1, 1).to_string(), "this request");
-    }
-
-    #[test]
-    fn long_lists_of_names_are_cut() {
-        assert_eq!(Names(&["a", "b", "c"]).to_string(), "a, b and c");
-        assert_eq!(Names(&["a", "b", "c", "d", "e", "f"]).to_string(), "a, b, c, d, e and f");
-        assert_eq!(Names(&["a", "b", "c", "d", "e", "f", "g"]).to_string(), "a, b, c, d, e and 2 more");
+    fn sentences_agree_with_their_numbers() {
+        let evidence = |model: Option<&str>, n: u64| {
+            let model = model.map(Arc::from);
+            [
+                Evidence::Queueing {
+                    model: model.clone(),
+                    requests: n,
+                    of: n,
+                    queue_ms: 900,
+                    most_at_once: 2,
+                },
+                Evidence::Failed { model: model.clone(), requests: n, of: n, error: None },
+                Evidence::GivenUp {
+                    model: model.clone(),
+                    by_client: 0,
+                    by_time_limit: n,
+                    sent_again: n,
+                    longest_ms: Some(900),
+                },
+                Evidence::Retried { model: model.clone(), tries: n, bodies: 1, pause_ms: Some(900) },
+                Evidence::Evicted { model, requests: n, tokens: n, slots: None },
+            ]
+            .map(|evidence| evidence.to_string())
+        };
+        assert_eq!(
+            evidence(None, 1),
+            [
+                "This request to the model waited for others to end before the backend began with it, 900 ms; up \
+                 to 2 were there at a time.",
+                "This request to the model failed; the log does not say why.",
+                "1 request to the model ended before the answer was there: the proxy's time limit ended it, after \
+                 900 ms; it was sent again, and the work began anew.",
+                "1 request to the model brought no answer, and the client sent the same prompt again 900 ms later.",
+                "1 request to the model found that other conversations had taken the place of its own in the \
+                 prompt cache, so that 1 token had to be read again.",
+            ]
+        );
+        assert_eq!(
+            evidence(Some("m"), 2),
+            [
+                "All 2 requests to m waited for others to end before the backend began with them, 900 ms in all; \
+                 up to 2 were there at a time.",
+                "All 2 requests to m failed; the log does not say why.",
+                "2 requests to m ended before the answer was there: the proxy's time limit ended them, after 900 \
+                 ms at most; 2 were sent again, and the work began anew.",
+                "2 requests to m brought no answer, and the client sent the same prompt again 900 ms later \
+                 (median).",
+                "2 requests to m found that other conversations had taken the place of theirs in the prompt \
+                 cache, so that 2 tokens had to be read again.",
+            ]
+        );
+        let reads_all = |model: Option<Arc<str>>| {
+            let (requests, of, tokens) = (3, 3, 9_000);
+            Evidence::ReadsAll { model, requests, of, tokens, tokens_per_second: None, each_ms: None }
+        };
+        assert!(reads_all(None).to_string().starts_with("The model reads its whole prompt"));
+        assert!(reads_all(Some("m".into())).to_string().contains("although all 3 requests repeat most"));
     }
 }

@@ -11,6 +11,7 @@ use crate::analysis::prefix::{Break, Cause, PrefixRequest};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::stats::Stats;
+pub(super) use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Timing};
 use crate::model::{CacheUse, Speeds};
@@ -271,18 +272,4 @@ pub(super) fn sum_whole(values: impl IntoIterator<Item = Option<u64>>) -> Option
 
 pub(super) fn median<T: Copy + PartialOrd>(values: impl IntoIterator<Item = T>) -> Option<T> {
     Stats::of(values).map(|stats| stats.p50)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
-pub(super) fn float(value: u64) -> f64 {
-    value as f64
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` saturates, and what is less than nothing is nothing"
-)]
-pub(super) fn whole(value: f64) -> u64 {
-    value.round() as u64
 }

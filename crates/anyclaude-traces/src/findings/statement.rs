@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
+use crate::analysis::prefix::{Breaker, Cause, ElementName, ToolsDifference, Volatile};
 use crate::model::time::Timestamp;
 
 /// What was found. Serialised as one sentence with figures.
@@ -389,6 +389,25 @@ pub enum Advice {
         /// What a continuation begins with.
         begins_with_tokens: Option<u64>,
     },
+}
+
+impl Advice {
+    /// What to do about a break of the prompt cache, here and where breaks are listed;
+    /// `None` where it is the lack of slots, which a number of slots has to be found for, or
+    /// a new prompt.
+    #[must_use]
+    pub fn on_break(breaker: &Breaker) -> Option<Self> {
+        let &Breaker { cause, volatile, element, most_per_session, .. } = breaker;
+        match cause {
+            Cause::ModelSwapped => Some(Self::RoomForBoth),
+            Cause::VolatileOpening => Some(Self::MovePiece { volatile, element }),
+            Cause::Evicted => None,
+            _ if cause.is_new_prompt() => None,
+            _ => {
+                Some(Self::Mend { cause, volatile, tools: breaker.tools.clone(), element, most_per_session })
+            }
+        }
+    }
 }
 
 /// What helps against an error, by its words.

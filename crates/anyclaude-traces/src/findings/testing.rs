@@ -100,6 +100,14 @@ impl Made {
         self.with(|made| made.request.bookkeeping.speed_sample.hidden_tokens = Some(tokens))
     }
 
+    /// So many chunks of reasoning that was streamed and not counted, of so many chunks.
+    pub(super) fn chunks(self, reasoning: u64, all: u64) -> Self {
+        self.with(|made| {
+            let facts = made.request.bookkeeping.log_facts.get_or_insert_default();
+            (facts.reasoning_chunks, facts.text_chunks) = (Some(reasoning), Some(all));
+        })
+    }
+
     pub(super) fn load(self, ms: u64) -> Self {
         self.time(|timing| timing.load_ms = Some(ms))
     }

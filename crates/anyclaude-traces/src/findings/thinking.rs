@@ -1,11 +1,13 @@
 //! Most of a model's output is thinking.
 //!
-//! Condition: half of its output, where [`LEAST_REQUESTS`] answers or more are known to
+//! Condition: half of its output (by the backend's count of reasoning, by what was generated
+//! before anything was streamed, else by the streamed chunks of reasoning), where [`LEAST_REQUESTS`] answers or more are known to
 //! hold any. Cost: its share of the time in which they were written. Refuted where that
 //! time is unknown to be worth naming: 0.
 
 use super::scene::{Entry, Model, Scene, finding, float, sum, whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use crate::model::LogFacts;
 
 const LEAST_SHARE: f64 = 0.5;
 const LEAST_REQUESTS: usize = 3;
@@ -62,9 +64,18 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
 /// Tokens of thinking, as far as anything tells of them, and all tokens of the answer.
 fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
     let output = entry.timing()?.believed_output_tokens().filter(|tokens| *tokens > 0)?;
-    let counted = entry.request.log_facts().and_then(|facts| facts.reasoning_tokens);
-    let thinking = counted.max(entry.request.speed_sample().hidden_tokens).unwrap_or(0);
+    let facts = entry.request.log_facts();
+    let counted = facts.and_then(|facts| facts.reasoning_tokens).filter(|tokens| *tokens > 0);
+    let streamed = || facts.and_then(|facts| streamed(facts, output));
+    let thinking = counted.max(entry.request.speed_sample().hidden_tokens).or_else(streamed).unwrap_or(0);
     Some((thinking.min(output), output))
+}
+
+/// Reasoning that was streamed and not counted: its share of the chunks, which hold about as
+/// many tokens each, of the answer.
+fn streamed(facts: &LogFacts, output: u64) -> Option<u64> {
+    let (reasoning, all) = facts.reasoning_chunks.zip(facts.text_chunks)?;
+    (reasoning > 0).then(|| whole(float(output) * float(reasoning) / float(all.max(reasoning))))
 }
 
 #[cfg(test)]
@@ -82,5 +93,14 @@ mod tests {
         assert_eq!(found[0].cost_ms, Some(30_000));
         assert_eq!(check(&Thinking, &answers(499)), Check::Ok);
         assert_eq!(check(&Thinking, &answers(900)[..2]), Check::NotEnoughData);
+    }
+
+    #[test]
+    fn reasoning_that_was_streamed_counts_by_its_share_of_the_chunks() {
+        let answers = |reasoning| vec![Made::new().output(1_000, 20_000).chunks(reasoning, 400); 3];
+        let Check::Found(found) = check(&Thinking, &answers(200)) else { panic!() };
+        assert_eq!(found[0].cost_ms, Some(30_000));
+        assert_eq!(check(&Thinking, &answers(199)), Check::Ok);
+        assert_eq!(check(&Thinking, &answers(0)), Check::NotEnoughData);
     }
 }

@@ -19,9 +19,11 @@ pub struct LogFacts {
     pub stall_ms: Option<u64>,
     /// How many gaps [`stall_ms`](Self::stall_ms) counts.
     pub stalls: Option<u64>,
-    /// Stream parts that carried text or tool arguments. `None` like
+    /// Stream parts that carried text, reasoning or tool arguments. `None` like
     /// [`stall_ms`](Self::stall_ms).
     pub text_chunks: Option<u64>,
+    /// Those of [`text_chunks`](Self::text_chunks) that carried reasoning.
+    pub reasoning_chunks: Option<u64>,
     /// Whether the answer began or went on with reasoning that was streamed. `None` like
     /// [`stall_ms`](Self::stall_ms).
     pub streamed_reasoning: Option<bool>,

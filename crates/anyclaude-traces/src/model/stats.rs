@@ -47,6 +47,22 @@ impl<T: Copy + PartialOrd> Stats<T> {
     }
 }
 
+/// A count as a figure to calculate with.
+#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
+pub(crate) fn float(value: u64) -> f64 {
+    value as f64
+}
+
+/// The nearest whole number; of what is below 0 or no number, 0.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` takes what is too large, below 0 or no number to the nearest end"
+)]
+pub(crate) fn whole(value: f64) -> u64 {
+    value.round() as u64
+}
+
 /// The middle value, or the mean of the middle two; `None` where there are none.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);

@@ -13,6 +13,9 @@ use super::viewer::{Edits, Viewer};
 use crate::error::Error;
 use crate::formats::body::ElementPath;
 
+/// The JSON behind the text of a block: a quotation mark and a brace.
+const AFTER_TEXT: u64 = 2;
+
 /// A prompt, as the backend is assumed to see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Sequence {
@@ -197,6 +200,25 @@ impl<'a> PromptComparer<'a> {
     pub(super) fn reusable_within(&self, shared: &Shared, common_bytes: u64) -> u64 {
         let before = shared.left.map_or(0, |element| self.prompts.bytes_before_text(element));
         common_bytes.saturating_sub(before)
+    }
+
+    /// At least how many bytes of the longer of two texts stand between what both begin and
+    /// end with, and at most how many they have in common at their ends, as far as that can
+    /// be told without reading them again.
+    pub(crate) fn difference(&self, left: ElementId, right: ElementId) -> (u64, u64) {
+        let heads = [left, right].map(|element| self.prompts.head(element));
+        let before = heads[0].iter().zip(heads[1]).take_while(|(a, b)| a == b).count();
+        let is_told = before < heads[0].len().min(heads[1].len());
+        let tail = |element| self.prompts.known(element).map(|known| known.tail).unwrap_or_default();
+        let behind = tail(left).common(tail(right));
+        let bytes = [left, right].map(|element| self.prompts.bytes(element));
+        let (longest, shortest) = (bytes[0].max(bytes[1]), bytes[0].min(bytes[1]));
+        let between = longest - shortest;
+        let between = match behind.filter(|_| is_told) {
+            Some(behind) => between.max(longest.saturating_sub(before as u64 + behind + AFTER_TEXT)),
+            None => between,
+        };
+        (between, behind.unwrap_or(shortest))
     }
 
     /// The whole of an element; what was kept of it where it cannot be read again.

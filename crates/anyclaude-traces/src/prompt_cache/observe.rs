@@ -1,6 +1,7 @@
 //! What is seen of one request's prompt as the parser passes over it.
 
 use crate::formats::body::{Element, ElementPath, Message, Section, Visit};
+use crate::formats::json::compact::HEAD_BYTES;
 use crate::model::Identity;
 
 /// The beginning of the header that tells Anthropic whom to bill. It differs in
@@ -11,9 +12,8 @@ const BILLING_HEADER: &str = "x-anthropic-billing-header";
 /// conversation: the summary follows.
 const CONTINUATION: &str = "This session is being continued from a previous conversation";
 
-/// How much of a text or a tool is kept. Most differ within that; where two do not,
-/// both are read from their files again.
-pub(super) const HEAD_BYTES: usize = 160;
+/// How much of the end of a text is kept: enough to see that two differ there.
+const TAIL_BYTES: usize = 16;
 
 /// Who speaks an element: equal blocks of different roles are different elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,42 @@ pub(super) struct ObservedElement {
     pub(super) place: ElementPath,
     /// Where its beginning stands in [`PrefixVisitor::heads`].
     pub(super) head: (usize, usize),
+    pub(super) tail: Tail,
+}
+
+/// The end of a text, before the quotation mark and the brace that close its block. Empty
+/// where it is unknown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tail {
+    bytes: [u8; TAIL_BYTES],
+    length: u8,
+}
+
+impl Tail {
+    fn of(element: &Element<'_>) -> Self {
+        let last = element.raw.last_string_suffix(TAIL_BYTES);
+        let mut tail = Self { length: u8::try_from(last.len()).unwrap_or(0), ..Self::default() };
+        tail.bytes.iter_mut().zip(last).for_each(|(to, from)| *to = *from);
+        tail
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    /// How many bytes two texts have in common at their ends; `None` where they differ
+    /// further in front than is kept.
+    pub(crate) fn common(self, other: Self) -> Option<u64> {
+        let (mut a, mut b) = (self.bytes().iter().rev(), other.bytes().iter().rev());
+        let mut common = 0;
+        loop {
+            match (a.next(), b.next()) {
+                (Some(a), Some(b)) if a == b => common += 1,
+                (Some(_), Some(_)) => return Some(common),
+                _ => return None,
+            }
+        }
+    }
 }
 
 /// Sees of one request what [`Prompts`](super::Prompts) keeps of it.
@@ -94,9 +130,11 @@ pub struct PrefixVisitor {
 }
 
 impl PrefixVisitor {
+    /// Keeps the beginning of a text or a tool. Most differ within that; where two do not,
+    /// both are read from their files again.
     fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {
         let begin = self.heads.len();
-        self.heads.extend(element.raw.canonical_prefix(HEAD_BYTES));
+        self.heads.extend_from_slice(&element.raw.canonical_prefix(HEAD_BYTES));
         (begin, self.heads.len())
     }
 }
@@ -136,8 +174,9 @@ impl Visit for PrefixVisitor {
         };
         let has_head = matches!(kind, ElementKind::BillingHeader | ElementKind::Text | ElementKind::Tool(_));
         let head = if has_head { self.keep_head(element) } else { (0, 0) };
+        let tail = if kind == ElementKind::Text { Tail::of(element) } else { Tail::default() };
         let (identity, bytes) = (element.raw.identity(), element.raw.canonical_len());
-        let seen = ObservedElement { identity, bytes, kind, role, place: element.place, head };
+        let seen = ObservedElement { identity, bytes, kind, role, place: element.place, head, tail };
         match element.place {
             ElementPath::System(_) => self.system.push(seen),
             ElementPath::Tool(_) => self.tools.push(seen),

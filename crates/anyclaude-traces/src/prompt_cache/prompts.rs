@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
-use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role};
+use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
+use crate::model::intern::NameHashing;
 use crate::model::request::TracePath;
 use crate::read::TraceFile;
 
@@ -36,6 +37,7 @@ pub(crate) struct ElementInfo {
     /// The tool's name.
     pub(crate) name: Option<Arc<str>>,
     head: (usize, usize),
+    pub(crate) tail: Tail,
     /// The first record that holds it, and where.
     file: u32,
     place: ElementPath,
@@ -47,7 +49,7 @@ pub(crate) struct ElementInfo {
 pub struct Prompts {
     known: Vec<ElementInfo>,
     heads: Vec<u8>,
-    ids: HashMap<(Identity, Role), ElementId>,
+    ids: HashMap<(Identity, Role), ElementId, NameHashing>,
     lists: Lists,
     pub(crate) tree: Tree,
     files: Vec<TracePath>,
@@ -109,6 +111,7 @@ impl Prompts {
                 role: seen.role,
                 name: name(seen.place),
                 head: (begin, self.heads.len()),
+                tail: seen.tail,
                 file,
                 place: seen.place,
             });

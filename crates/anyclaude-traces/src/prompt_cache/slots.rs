@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::compare::{PromptComparer, Rank, Sequence, Shared};
 use super::conversation::Conversation;
-use super::observe::{ElementKind, HEAD_BYTES};
+use super::observe::ElementKind;
+use crate::formats::json::compact::HEAD_BYTES;
 
 /// A request takes a slot for what that holds if it is this share of its prompt, one
 /// in so many bytes; less is no reuse. llama.cpp's `--slot-prompt-similarity`.

@@ -1,17 +1,16 @@
 //! What an argument means: a path, a name, or neither.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::error::{Result, SelectError};
-use super::reader::{Reader, all_time};
-use super::selector::{Field, Selector};
+use super::reader::Reader;
+use super::selector::Selector;
 use crate::read::paths;
-use crate::recording::RequestSet;
 
 impl Reader {
-    /// Reads what a user wrote. What is no path may be the whole name of a model.
+    /// Reads what a user wrote. What is no path may be part of the name of a model, which is
+    /// looked for among the requests once they are read.
     ///
     /// # Errors
     ///
@@ -23,32 +22,10 @@ impl Reader {
         if !paths::is_missing(&self.found(path)) {
             return Ok(selector);
         }
-        let models = self.models();
-        if models.iter().any(|model| model.as_ref() == word) {
-            return Ok(Selector::Named(Field::Model, word.to_owned()));
+        if self.filter.roots.iter().any(|root| paths::is_folder(&root.join("traces"))) {
+            return Ok(Selector::Bare(word.to_owned()));
         }
-        Err(SelectError::NotFound { path: path.to_owned(), models })
-    }
-
-    /// The models of all that is recorded below the roots.
-    fn models(&self) -> Vec<Arc<str>> {
-        let roots = &self.filter.roots;
-        let traces = roots.iter().map(|root| root.join("traces"));
-        let existing: Vec<PathBuf> = traces.filter(|traces| paths::is_folder(traces)).collect();
-        let mut recording = if existing.is_empty() {
-            RequestSet::default()
-        } else {
-            RequestSet::read(self.store(), &existing)
-        };
-        if let Some(window) = all_time() {
-            recording.join_logs(self.store(), roots, window, &[]);
-        }
-        let labels = self.filter.labels.iter().map(|label| label.model.as_str().into());
-        let known = recording.requests.into_iter().filter_map(|request| request.model);
-        let mut models: Vec<Arc<str>> = known.chain(labels).collect();
-        models.sort();
-        models.dedup();
-        models
+        Err(SelectError::NotFound { path: path.to_owned(), models: Vec::new() })
     }
 }
 

@@ -1,9 +1,12 @@
 //! Which requests an answer is about: what was pointed at, filters, scope, labels, and
 //! the two sides of a comparison.
 
+mod choose;
 mod error;
 mod filter;
 mod input;
+mod load;
+mod pick;
 mod pool;
 mod reader;
 mod selection;

@@ -27,6 +27,16 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
+    /// Counts what there is, to say so where nothing is left of it.
+    pub(super) fn count(&mut self) {
+        self.seen = self.requests.len();
+        self.newest = newest(&self.requests);
+        self.kinds.clear();
+        for request in &self.requests {
+            *self.kinds.entry(request.kind).or_default() += 1;
+        }
+    }
+
     /// Keeps those that fit, and the others apart.
     pub(super) fn retain(&mut self, fits: impl Fn(&Request) -> bool) {
         self.rest.extend(self.requests.extract_if(.., |request| !fits(request)));

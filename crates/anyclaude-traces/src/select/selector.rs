@@ -16,6 +16,8 @@ pub enum Selector {
     Latest(usize),
     /// The requests that have this in common.
     Named(Field, String),
+    /// The same of a model, by a word that is no path: it may be a mistyped one.
+    Bare(String),
 }
 
 /// What requests can have in common.
@@ -82,7 +84,7 @@ impl Selector {
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),
-            Self::Latest(_) | Self::Named(..) => None,
+            Self::Latest(_) | Self::Named(..) | Self::Bare(_) => None,
         }
     }
 
@@ -98,8 +100,13 @@ impl Selector {
         match self {
             Self::Path(path) => !path.is_dir(),
             Self::Latest(_) => true,
-            Self::Named(..) => false,
+            Self::Named(..) | Self::Bare(_) => false,
         }
+    }
+
+    /// Whether it names a model.
+    pub(super) fn is_model(&self) -> bool {
+        matches!(self, Self::Named(Field::Model, _) | Self::Bare(_))
     }
 }
 

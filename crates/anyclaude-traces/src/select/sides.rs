@@ -8,7 +8,6 @@ use super::error::{Result, SelectError};
 use super::pool::within;
 use super::reader::Reader;
 use super::selection::{Selection, in_order};
-use super::selector::{Field, Selector};
 use crate::analysis::prefix::CacheInput;
 use crate::error::Error;
 use crate::model::measure::Measure;
@@ -209,7 +208,7 @@ pub(crate) fn unreadable(name: &OsStr, skipped: &[Error]) -> SelectError {
 fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
     let selector = reader.selector(one)?;
     let name = one.to_string_lossy();
-    if !selector.is_single() && !matches!(selector, Selector::Named(Field::Model, _)) {
+    if !selector.is_single() && !selector.is_model() {
         return Err(SelectError::OneGroup(name.into_owned()));
     }
     let pool = reader.surroundings(&selector)?;

@@ -2,8 +2,8 @@
 //! the difference on one screen.
 
 use anyclaude_traces::analysis::explain::{
-    Cause, Contribution, Explanation, Fact, Interval, LeftOutReason, MainCause, Millis, Missing, Part,
-    Scenario, Side, VerdictConfidence, names,
+    Cause, Contribution, Explanation, Fact, Interval, LeftOutReason, MainCause, Millis, Part, Scenario, Side,
+    VerdictConfidence, names,
 };
 use anyclaude_traces::model::TimeBreakdown;
 use anyclaude_traces::model::measure::{Unit, Value};
@@ -11,10 +11,8 @@ use anyclaude_traces::model::measure::{Unit, Value};
 use super::bars;
 use super::page::Page;
 use super::table::{Grid, number, text};
-use super::{
-    findings,
-    units::{self, UNKNOWN},
-};
+use super::units::{self, UNKNOWN};
+use super::{findings, missing};
 
 /// How much of what is missing a screen shows.
 const MOST_MISSING: usize = 1;
@@ -51,8 +49,8 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
     let dearest = if on_one_screen { found.findings.get(..1) } else { None };
     findings::all(&mut page, dearest.unwrap_or(&found.findings));
     let most = if on_one_screen { MOST_MISSING } else { found.missing.len() };
-    for missing in found.missing.iter().take(most) {
-        page.line(format!("Missing: {}", missing_line(missing)));
+    for one in found.missing.iter().take(most) {
+        page.line(format!("Missing: {}", missing::of_comparison(one)));
     }
     page
 }
@@ -305,24 +303,6 @@ fn interval(interval: Option<Interval>) -> String {
 )]
 fn bar(ms: f64, most: f64) -> String {
     units::bar((ms * 1000.0) as u64, (most * 1000.0) as u64, BAR_WIDTH)
-}
-
-/// What is missing, and what to do about it.
-pub(crate) fn missing_line(missing: &Missing) -> String {
-    const RECORD: &str = "record with `ANYCLAUDE_DEBUG=2 anyclaude`";
-    let todo = match missing {
-        Missing::Requests { .. }
-        | Missing::PromptTokens { .. }
-        | Missing::OutputTokens { .. }
-        | Missing::CachedTokens { .. }
-        | Missing::Stalls { .. } => RECORD,
-        Missing::DirectMeasurement => {
-            "`traces replay FAST --cold --save fast.json` with that model loaded, the same with SLOW, then \
-             `traces explain --direct fast.json slow.json`"
-        }
-        _ => return missing.to_string(),
-    };
-    format!("{missing} To find out, {todo}.")
 }
 
 /// Why requests took no part.

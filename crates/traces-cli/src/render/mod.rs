@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod json;
 pub(crate) mod list;
+pub(crate) mod missing;
 pub(crate) mod notes;
 pub(crate) mod page;
 pub(crate) mod prefix;

@@ -5,8 +5,8 @@ use anyclaude_traces::analysis::prefix::{
     Break, Breaker, Cause, Evictions, Order, PrefixReport, PrefixRequest, ToolsDifference, Totals,
     UPPER_BOUND, View, Volatile,
 };
+use anyclaude_traces::findings::Advice;
 use anyclaude_traces::model::measure::{Unit, Value};
-
 use anyclaude_traces::model::request::TokenMethod;
 use anyclaude_traces::model::timing::CachedSource;
 use anyclaude_traces::model::{CacheUse, ModelSpeeds};
@@ -32,7 +32,9 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     page.line(format!("{UPPER_BOUND}."));
     page.table(breakers(&report.breakers));
     for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
-        page.line(format!("{}: {}.", breaker_name(breaker), advice(breaker)));
+        if let Some(advice) = advice(breaker) {
+            page.line(format!("{}: {advice}", breaker_name(breaker)));
+        }
     }
     for breaker in report.breakers.iter().filter(|breaker| breaker.was.is_some() || breaker.now.is_some()) {
         excerpt(&mut page, breaker);
@@ -124,67 +126,16 @@ fn edits(view: View) -> String {
     }
 }
 
-/// What to do about a break.
-pub(crate) fn advice(breaker: &Breaker) -> &'static str {
-    match (breaker.cause, breaker.volatile) {
-        (Cause::BillingHeader, _) => {
-            "set \"CLAUDE_CODE_ATTRIBUTION_HEADER\": \"0\" under \"env\" in Claude Code's settings.json, or use \
-             Claude Code 2.1.181 or newer, in which it no longer changes"
-        }
-        (Cause::DateChanged, _) => {
-            "keep dates and times out of CLAUDE.md, output styles and hooks, or put them last; the date that Claude \
-             Code writes itself changes at midnight only"
-        }
-        (Cause::GitStatus, _) => {
-            "set \"includeGitInstructions\": false in Claude Code's settings.json, or \
-             CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS=1"
-        }
-        (Cause::ToolsChanged, _) => {
-            "have MCP servers connected before the first message, and disable those that come and go or describe \
-             their tools anew"
-        }
-        (Cause::ToolOrder, _) => {
-            "an MCP server lists its tools in another order; nothing is lost where the proxy sorts them"
-        }
-        (Cause::SchemaOrder, _) => {
-            "an MCP server writes the members of its tools in another order: update it, or disable it"
-        }
-        (_, Some(Volatile::RandomId)) => {
-            "find what writes this id into the prompt (CLAUDE.md, a hook, an MCP server) and have it written once; \
-             --text shows the line"
-        }
-        (Cause::VolatileOpening, _) => {
-            "a short piece changes with every conversation, and all behind it is read again: remove it, or put it \
-             last (--text shows it)"
-        }
-        (Cause::SystemChanged, Some(Volatile::WorkingDirectory)) => {
-            "another folder has another system prompt: expect this once for each session"
-        }
-        (Cause::SystemChanged, _) => {
-            "--text shows what changed in the system prompt: make that constant, or put it last"
-        }
-        (Cause::SystemMessageInserted, _) => {
-            "messages of the role system between others move or come late: reminders that hooks or the client add; \
-             fewer hooks mean fewer of them"
-        }
-        (Cause::ResultsCleared, _) => {
-            "the client clears old tool results to save context; each time all behind the first of them is read again"
-        }
-        (Cause::Compacted, _) => {
-            "compaction is read once, and the prompts after it are shorter: nothing to do"
-        }
-        (Cause::Evicted, _) => {
-            "requests of other conversations took its slot: see how many, and of which kind, below"
-        }
-        (Cause::ModelSwapped, _) => {
-            "use one model for background requests too (ANTHROPIC_DEFAULT_HAIKU_MODEL), or make room for both models"
-        }
-        (Cause::HistoryEdited, _) => {
-            "going back to an earlier message makes everything after it new; if that was not you, a hook or the \
-             client rewrites old messages (--text shows which)"
-        }
-        _ => "a new prompt is read once: nothing to do",
-    }
+/// What to do about a break, and how to see what changed where the advice is to find that.
+pub(crate) fn advice(breaker: &Breaker) -> Option<String> {
+    let advice = Advice::on_break(breaker)?;
+    let is_quoted = breaker.was.is_some() || breaker.now.is_some();
+    let is_to_be_found = match breaker.cause {
+        Cause::SystemChanged | Cause::HistoryEdited | Cause::VolatileOpening => true,
+        _ => breaker.volatile == Some(Volatile::RandomId),
+    };
+    let see = if is_to_be_found && !is_quoted { " `--text` shows what changed." } else { "" };
+    Some(format!("{advice}{see}"))
 }
 
 fn totals(report: &PrefixReport) -> Grid {

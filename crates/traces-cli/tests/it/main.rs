@@ -5,6 +5,7 @@ mod common;
 
 mod clock;
 mod completions;
+mod consistency;
 mod cut;
 mod damaged;
 mod denied;

@@ -238,16 +238,25 @@ fn a_word_near_a_known_one_is_asked_about() {
         ("show smmary", "summary"),
         ("diff latest latset", "latest"),
         ("list modle:qwen3", "model:qwen3"),
-        ("list gpt-oss", "model:openai/gpt-oss-20b"),
         ("explain qwen/qwen3-4b-2705", "model:qwen/qwen3-4b-2507"),
     ] {
         let asked = format!("Did you mean `{meant}`?");
         traces(&format!("{line} --root {HOME}")).ends_with(2).says(&[&asked]);
     }
-    for line in ["nonsense", "list qwen", "list no/such/file.json", "list list.json"] {
+    for line in ["nonsense", "list no/such/file.json", "list list.json"] {
         let ran = traces(&format!("{line} --root {HOME}")).ends_with(2).says(&["no such file", "INPUT"]);
         assert!(!ran.stderr.contains("Did you mean"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn part_of_a_models_name_is_enough_and_must_be_of_one() {
+    let listed =
+        |input: &str| traces(&format!("list {input} --root {HOME} --format ndjson")).ends_with(0).stdout;
+    assert!(!listed("gpt-oss").is_empty());
+    assert_eq!(listed("gpt-oss"), listed("model:openai/gpt-oss-20b"));
+    let several = traces(&format!("list qwen --root {HOME}")).ends_with(2);
+    several.says(&["part of several models", "qwen/qwen3-4b-2507", "qwen/qwen3-30b-a3b"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! 5,000. What is unknown on a side is null, and its time stands in `other`.
 
 use super::cause::{Cause, PerCause};
+use crate::model::stats::float;
 use crate::model::timing::Timing;
 
 /// What is known of one request, in milliseconds and tokens.
@@ -33,11 +34,6 @@ pub(super) struct Prompt {
     pub(super) read: f64,
     /// What even a perfect cache leaves to read.
     pub(super) needed: f64,
-}
-
-#[allow(clippy::cast_precision_loss, reason = "times and counts stay far below 2^53")]
-fn float(count: u64) -> f64 {
-    count as f64
 }
 
 impl Sample {

@@ -57,6 +57,11 @@ pub enum Missing {
         /// The side.
         side: String,
     },
+    /// The same, where the log has them, but not whose they are.
+    UntoldStalls {
+        /// The side.
+        side: String,
+    },
     /// Requests overlapped others: time before the proxy logged them is in no part.
     WaitBeforeTheProxy {
         /// The side.

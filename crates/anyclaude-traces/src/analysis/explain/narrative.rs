@@ -12,6 +12,8 @@ use crate::model::timing::{CachedSource, Timing, TokenSource};
 
 /// Contributions below this share are not worth a sentence.
 const LEAST_SHARE: f64 = 0.05;
+/// From this debug level on the chunks of answers are logged.
+const LOGS_CHUNKS: u8 = 2;
 
 /// Everything that facts are made of. Left comes first in each pair.
 pub(super) struct Narrative<'a> {
@@ -305,7 +307,10 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
         missing.push(Missing::OutputTokens { side: name(), unknown, of });
     }
     if of > 0 && count(&|timing| timing.stall_ms.is_none()) == of {
-        missing.push(Missing::Stalls { side: name() });
+        let has_chunks = |one: &One<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
+        let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
+        let side = name();
+        missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });
     }
     let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
     let overlapping = side.iter().filter(is_overlapping).count() as u64;

@@ -336,6 +336,11 @@ impl Display for Missing {
                 "Silences inside the answers of {side} are unknown, and part of its generation: they are \
                  logged from debug level 2 on."
             ),
+            Self::UntoldStalls { side } => write!(
+                f,
+                "Silences inside the answers of {side} are unknown, and part of its generation: the log does \
+                 not tell which of its chunks are theirs."
+            ),
             Self::WaitBeforeTheProxy { side, overlapping, of } => write!(
                 f,
                 "{overlapping} of {of} requests of {side} overlapped others: what they waited before the proxy \

@@ -20,8 +20,10 @@ pub struct Breaker {
     pub cause: Cause,
     /// What sort of line changed.
     pub volatile: Option<Volatile>,
-    /// How many requests it broke.
+    /// How many requests it broke, …
     pub requests: u64,
+    /// … and of one session at most.
+    pub most_per_session: u64,
     /// What was read again because of it.
     pub lost_bytes: u64,
     /// The same in tokens; `None` unless known for every one.
@@ -88,6 +90,14 @@ pub(super) fn breakers(requests: &[PrefixRequest]) -> Vec<Breaker> {
     breakers
 }
 
+fn most_per_session(group: &[Broke<'_>]) -> u64 {
+    let mut sessions: BTreeMap<_, u64> = BTreeMap::new();
+    for (request, _) in group {
+        *sessions.entry(&request.session).or_default() += 1;
+    }
+    sessions.into_values().max().unwrap_or(0)
+}
+
 impl Breaker {
     fn of(group: &[Broke<'_>]) -> Option<Self> {
         // Of equals, the first.
@@ -96,6 +106,7 @@ impl Breaker {
             cause: worst.cause,
             volatile: worst.volatile,
             requests: group.len() as u64,
+            most_per_session: most_per_session(group),
             lost_bytes: group.iter().map(|(_, break_)| break_.lost_bytes).sum(),
             lost_tokens: Sum::of(group.iter().map(|(_, break_)| break_.lost_tokens)),
             lost_ms: Sum::of(group.iter().map(|(_, break_)| break_.lost_ms)),

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use cache_breaks::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
+pub(crate) use report::Rows;
 pub use report::prefix;
 pub use volatile::Volatile;
 
@@ -30,6 +31,7 @@ use crate::formats::body::ElementPath;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::Scope;
+use crate::model::stats::float;
 use crate::model::time::Timestamp;
 use crate::model::timing::CachedSource;
 pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View, element_text};
@@ -212,7 +214,7 @@ impl Totals {
     fn add(&mut self, prompt_bytes: u64, reusable_bytes: u64) {
         self.prompt_bytes += prompt_bytes;
         self.reusable_bytes += reusable_bytes;
-        let ratio = row::float(self.reusable_bytes) / row::float(self.prompt_bytes);
+        let ratio = float(self.reusable_bytes) / float(self.prompt_bytes);
         self.ratio = (self.prompt_bytes > 0).then_some(ratio);
     }
 

@@ -13,6 +13,8 @@ use crate::prompt_cache::slots::Step;
 const MOST_OPENINGS: usize = 8;
 /// A changed piece is no longer than this.
 const MOST_PIECE_CHARS: usize = 200;
+/// No character takes more bytes.
+const MOST_PIECE_BYTES: u64 = 4 * MOST_PIECE_CHARS as u64;
 /// Behind the changed piece of a first user message at least this much is equal,
 /// about 500 tokens: any two short messages differ by a short piece.
 const LEAST_EQUAL_BYTES: u64 = 2000;
@@ -53,8 +55,16 @@ impl Openings {
             if both_text != [ElementKind::Text; 2] {
                 return None;
             }
+            // Most differ in more than that, and need not be read again.
+            let (least_piece, most_behind) = simulation.comparer.difference(left, right);
+            let in_both = simulation.comparer.bytes_in_both(now, &reuse.shared, was);
+            let is_too_little =
+                reuse.shared.part == Part::Messages && in_both + most_behind < LEAST_EQUAL_BYTES;
+            if is_too_little || least_piece > MOST_PIECE_BYTES {
+                return None;
+            }
             let piece = Piece::between(simulation, left, right)?;
-            let behind = simulation.comparer.bytes_in_both(now, &reuse.shared, was) + piece.equal_behind;
+            let behind = in_both + piece.equal_behind;
             let fits = match reuse.shared.part {
                 Part::System => piece.is_small_part && simulation.comparer.system_differs_once(now, was),
                 Part::Messages => {

@@ -2,11 +2,12 @@
 
 use super::cache_breaks::{self, Counted};
 use super::opening::Openings;
-use super::row::{Row, TokensPerByte, float, prompt_tokens, rounded};
+use super::row::{Row, TokensPerByte, prompt_tokens, rounded};
 use super::{Break, PrefixInput, PrefixReport, PrefixRequest, Totals};
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
+use crate::model::stats::float;
 use crate::prompt_cache::Simulation;
 
 /// What a simulated cache could reuse of these requests, which passed through it.
@@ -41,18 +42,40 @@ use crate::prompt_cache::Simulation;
 /// ```
 #[must_use]
 pub fn prefix(input: PrefixInput<'_>, simulation: &mut Simulation<'_>) -> PrefixReport {
-    let PrefixInput { scope, requests, speeds, tool_costs, context, text, skipped } = input;
-    let mut openings = Openings::default();
-    let mut rows: Vec<Option<Row>> = vec![None; requests.len()];
-    for at in simulation.turns.clone() {
-        let mut row = Row::of(simulation, at, &mut openings);
-        let is_quoted = text && requests.get(at).is_some_and(|input| input.reported);
-        row.iter_mut().filter(|_| is_quoted).for_each(|row| row.quote(simulation));
-        if let Some(place) = rows.get_mut(at) {
-            *place = row;
+    let (requests, text) = (input.requests, input.text);
+    let is_quoted = |at: usize| text && requests.get(at).is_some_and(|input| input.reported);
+    Rows::of(simulation, is_quoted).report(input, simulation)
+}
+
+/// What happened to each request that passed through a cache, at its place.
+#[derive(Debug)]
+pub(crate) struct Rows(Vec<Option<Row>>);
+
+impl Rows {
+    /// Of all requests, with what was and what is around the first difference of some.
+    pub(crate) fn of(simulation: &mut Simulation<'_>, is_quoted: impl Fn(usize) -> bool) -> Self {
+        let mut openings = Openings::default();
+        let mut rows: Vec<Option<Row>> = vec![None; simulation.reuse.len()];
+        for at in simulation.turns.clone() {
+            let mut row = Row::of(simulation, at, &mut openings);
+            row.iter_mut().filter(|_| is_quoted(at)).for_each(|row| row.quote(simulation));
+            if let Some(place) = rows.get_mut(at) {
+                *place = row;
+            }
         }
+        Self(rows)
     }
-    let found = || requests.iter().zip(&rows).filter_map(|(input, row)| Some((input, row.as_ref()?)));
+
+    /// What comes of it for the reported ones of these requests, which are those that
+    /// passed.
+    pub(crate) fn report(&self, input: PrefixInput<'_>, simulation: &Simulation<'_>) -> PrefixReport {
+        report(input, &self.0, simulation)
+    }
+}
+
+fn report(input: PrefixInput<'_>, rows: &[Option<Row>], simulation: &Simulation<'_>) -> PrefixReport {
+    let PrefixInput { scope, requests, speeds, tool_costs, context, text: _, skipped } = input;
+    let found = || requests.iter().zip(rows).filter_map(|(input, row)| Some((input, row.as_ref()?)));
     let of_requests = found().map(|(input, row)| (input.request, row));
     let rates = Rates { speeds: &speeds, tokens_per_byte: TokensPerByte::of(of_requests) };
     let path = |at: usize| requests.get(at).map(|input| input.request.path.clone());

@@ -9,6 +9,7 @@ use super::cause::{self, Cause, Change};
 use super::excerpt;
 use super::opening::Openings;
 use crate::model::request::Request;
+use crate::model::stats::{Stats, float, whole};
 use crate::model::timing::TokenSource;
 use crate::prompt_cache::Simulation;
 use crate::prompt_cache::compare::Shared;
@@ -147,7 +148,7 @@ impl TokensPerByte {
                 ratios.entry(request.model.clone()).or_default().push(ratio);
             }
         }
-        Self(ratios.into_iter().filter_map(|(model, ratios)| Some((model, median(ratios)?))).collect())
+        Self(ratios.into_iter().filter_map(|(model, ratios)| Some((model, Stats::of(ratios)?.p50))).collect())
     }
 
     /// Tokens of so many of a prompt's bytes: by the backend's own count of this
@@ -170,18 +171,7 @@ pub(super) fn prompt_tokens(request: &Request) -> Option<u64> {
     timing.prompt_tokens.filter(|tokens| *tokens > 0 && is_believed)
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().checked_sub(1)? / 2).copied()
-}
-
-/// A figure of tokens or milliseconds, rounded.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be no less than 0")]
+/// A figure of tokens or milliseconds, rounded; `None` where it is none.
 pub(super) fn rounded(value: f64) -> Option<u64> {
-    (value.is_finite() && value >= 0.0).then(|| value.round() as u64)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "tokens, bytes and times stay far below 2^53")]
-pub(super) fn float(value: u64) -> f64 {
-    value as f64
+    (value.is_finite() && value >= 0.0).then(|| whole(value))
 }

@@ -1,5 +1,6 @@
 //! Lines that are another every time: recognised where two texts differ first.
 
+use super::excerpt::boundary;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -64,13 +65,13 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn around(text: &'a str, at: usize) -> Self {
-        let at = floor(text, at.min(text.len()));
-        let from = floor(text, at.saturating_sub(MOST_LINE_BYTES));
-        let to = floor(text, (at + MOST_LINE_BYTES).min(text.len()));
+        let at = boundary(text, at.min(text.len()));
+        let from = boundary(text, at.saturating_sub(MOST_LINE_BYTES));
+        let to = boundary(text, (at + MOST_LINE_BYTES).min(text.len()));
         let (head, tail) = (text.get(from..at).unwrap_or_default(), text.get(at..to).unwrap_or_default());
         let begin = head.rfind("\\n").map_or(from, |end| from + end + 2).min(at);
         let end = tail.find("\\n").map_or(to, |end| at + end);
-        let above = floor(text, begin.saturating_sub(MOST_LINE_BYTES));
+        let above = boundary(text, begin.saturating_sub(MOST_LINE_BYTES));
         Self {
             text: text.get(begin..end).unwrap_or_default(),
             before: text.get(above..begin).unwrap_or_default(),
@@ -102,10 +103,6 @@ impl<'a> Line<'a> {
 fn begins_with_hash(line: &str) -> bool {
     let word = line.split(' ').next().unwrap_or_default();
     word.len() >= 7 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn floor(text: &str, at: usize) -> usize {
-    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// The dates and times in a line.

@@ -14,11 +14,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use growth::{Growth, PromptSections, SessionSections};
-pub use points::{Answer, Check, CheckKind, Figure, Finding};
+pub use points::{Answer, Check, CheckKind, Figure, Finding, WhyUnknown};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
 
 use crate::analysis::explain::{Direct, Explanation};
+use crate::analysis::not_logged::NotLogged;
 use crate::analysis::prefix::PrefixReport;
 use crate::analysis::timing::TimingReport;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
@@ -100,7 +101,7 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<PromptText>,
     /// What was not logged, in sentences, and how to get it next time.
-    pub missing: Vec<String>,
+    pub missing: Vec<NotLogged>,
     /// The files that could not be used.
     pub skipped: Vec<Skipped>,
 }

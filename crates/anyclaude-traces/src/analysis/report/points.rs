@@ -10,17 +10,14 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::Side;
 use crate::analysis::explain::{Direct, Doubt};
+use crate::analysis::not_logged::RECORD;
 use crate::model::measure::{Measure, Unit, Value};
 use crate::model::request::Request;
 use crate::model::stats::Stats;
 use crate::model::timing::Outcome;
 
-/// How to have everything logged next time.
-const RECORD: &str = "record with ANYCLAUDE_DEBUG=2 anyclaude";
-
 /// How to have it measured.
-const MEASURE: &str =
-    "load the model and send a recorded request straight to the server with `traces replay latest`";
+const MEASURE: &str = "load the model and send a recorded request straight to the server";
 
 /// What the guide asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,8 +93,8 @@ pub struct Answer {
 pub enum Finding {
     /// At least one of these is known.
     Known(Vec<Figure>),
-    /// A sentence with the reason, and how to find out.
-    Unknown(String),
+    /// Why there are none, and how to find out.
+    Unknown(WhyUnknown),
 }
 
 impl Serialize for Answer {
@@ -159,7 +156,7 @@ fn finding(topic: CheckKind, side: &Side<'_>) -> Finding {
     if figures.iter().any(|figure| figure.stats.is_some()) {
         return Finding::Known(figures);
     }
-    Finding::Unknown(why_unknown(topic, side).to_string())
+    Finding::Unknown(why_unknown(topic, side))
 }
 
 /// The model that was measured, where it is not the one that was recorded.
@@ -170,54 +167,74 @@ fn other_model(direct: &Direct) -> Option<&str> {
     }
 }
 
-/// Why nothing is known.
-enum Why<'a> {
+/// Why nothing is known. Serialised as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhyUnknown {
+    /// A sentence that was read back from JSON.
+    Text(String),
+    /// There are no requests.
     NoRequests,
+    /// Nothing was sent straight to the server.
     NotMeasured,
-    OtherModel(&'a str),
+    /// What was sent there was answered by another model.
+    OtherModel(String),
+    /// The backend counted no tokens.
     NoTokenCounts,
-    Claude,
+    /// The requests went to Anthropic.
+    ClaudeMode,
+    /// There is no log of the requests.
     NoLog,
-    Level1,
+    /// Debug level 1 does not log it.
+    FirstLevel,
+    /// No streamed request has an end.
     NoEnd,
 }
 
-fn why_unknown<'a>(topic: CheckKind, side: &'a Side<'_>) -> Why<'a> {
+fn why_unknown(topic: CheckKind, side: &Side<'_>) -> WhyUnknown {
     let all = |is: fn(&Request) -> bool| side.requests.iter().all(|request| is(request));
     let is_completed = |request: &Request| {
         request.timing.as_ref().is_some_and(|timing| timing.outcome == Some(Outcome::Completed))
     };
     match topic {
-        CheckKind::PromptSizes => Why::NoRequests,
-        _ if side.requests.is_empty() => Why::NoRequests,
+        CheckKind::PromptSizes => WhyUnknown::NoRequests,
+        _ if side.requests.is_empty() => WhyUnknown::NoRequests,
         CheckKind::TokensPerSecondDirect => match &side.direct {
-            Some(direct) => other_model(direct).map_or(Why::NoTokenCounts, Why::OtherModel),
-            None => Why::NotMeasured,
+            Some(direct) => other_model(direct)
+                .map_or(WhyUnknown::NoTokenCounts, |model| WhyUnknown::OtherModel(model.to_owned())),
+            None => WhyUnknown::NotMeasured,
         },
-        _ if all(|request| request.mode.as_deref() == Some("claude")) => Why::Claude,
-        _ if all(|request| request.join.is_none()) => Why::NoLog,
-        _ if !side.requests.iter().any(|request| is_completed(request)) => Why::NoEnd,
-        CheckKind::Keepalives => Why::Level1,
-        CheckKind::TokensPerSecondThroughAnyclaude => Why::NoTokenCounts,
-        CheckKind::ChunkCounts => Why::NoEnd,
+        _ if all(|request| request.mode.as_deref() == Some("claude")) => WhyUnknown::ClaudeMode,
+        _ if all(|request| request.join.is_none()) => WhyUnknown::NoLog,
+        _ if !side.requests.iter().any(|request| is_completed(request)) => WhyUnknown::NoEnd,
+        CheckKind::Keepalives => WhyUnknown::FirstLevel,
+        CheckKind::TokensPerSecondThroughAnyclaude => WhyUnknown::NoTokenCounts,
+        CheckKind::ChunkCounts => WhyUnknown::NoEnd,
     }
 }
 
-impl fmt::Display for Why<'_> {
+impl fmt::Display for WhyUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRequests => f.write_str("there are no requests: `traces list` shows what there is"),
+            Self::Text(text) => f.write_str(text),
+            Self::NoRequests => f.write_str("there are no requests"),
             Self::NotMeasured => write!(f, "not measured: {MEASURE}"),
             Self::OtherModel(model) => write!(f, "the replay is of {model}: {MEASURE}"),
             Self::NoTokenCounts => {
                 write!(f, "the backend told no token counts: turn usage on in its server, or {RECORD}")
             }
-            Self::Claude => f.write_str("mode claude logs nothing of it, as no local model runs"),
+            Self::ClaudeMode => f.write_str("mode claude logs nothing of it, as no local model runs"),
             Self::NoLog => write!(f, "no log tells of these requests: {RECORD}"),
-            Self::Level1 => write!(f, "debug level 1 logs none: {RECORD}"),
+            Self::FirstLevel => write!(f, "debug level 1 logs none: {RECORD}"),
             Self::NoEnd => {
                 write!(f, "no streamed request has an end in the log: let some finish, and {RECORD}")
             }
         }
+    }
+}
+
+impl Serialize for WhyUnknown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }

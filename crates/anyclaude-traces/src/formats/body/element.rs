@@ -30,7 +30,7 @@ impl<'a> Item<'a> {
         place: ElementPath,
         kind: Option<Cow<'a, str>>,
     ) -> Element<'a> {
-        let raw = Raw::of_element(cursor, &self.span, self.left_out, self.identity);
+        let raw = Raw::of_element(cursor, &self.span, self.left_out, self.identity).with_head(cursor.head());
         Element { place, kind, name: self.tool_name(), raw, text: self.text }
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::item::{self, TEXT_BLOCK};
+use crate::formats::json::compact::HEAD_BYTES;
 use crate::formats::json::cursor::{Cursor, Shape, Span};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
@@ -19,6 +20,28 @@ pub struct Raw<'a> {
     /// Whether `cache_control` is no part of the content.
     is_element: bool,
     identity: OnceCell<Identity>,
+    head: Head,
+}
+
+/// The beginning of an element's content, where that was built when it was parsed.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    bytes: [u8; HEAD_BYTES],
+    length: usize,
+}
+
+impl Head {
+    const UNKNOWN: Self = Self { bytes: [0; HEAD_BYTES], length: 0 };
+
+    fn of(begin: &[u8]) -> Self {
+        let mut head = Self { length: begin.len().min(HEAD_BYTES), ..Self::UNKNOWN };
+        head.bytes.iter_mut().zip(begin).for_each(|(to, from)| *to = *from);
+        head
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
 }
 
 impl<'a> Raw<'a> {
@@ -26,7 +49,14 @@ impl<'a> Raw<'a> {
         let text = cursor.text().get(span.range.clone()).unwrap_or_default();
         let bytes = span.compact_bytes;
         let identity = OnceCell::new();
-        Self { text, compact_bytes: bytes, content_bytes: bytes, is_element: false, identity }
+        Self {
+            text,
+            compact_bytes: bytes,
+            content_bytes: bytes,
+            is_element: false,
+            identity,
+            head: Head::UNKNOWN,
+        }
     }
 
     /// The bytes of an element, whose identity may be known; `left_out` is the
@@ -40,6 +70,11 @@ impl<'a> Raw<'a> {
         let identity = identity.map_or_else(OnceCell::new, OnceCell::from);
         let raw = Self::new(cursor, span);
         Self { is_element: true, content_bytes: raw.content_bytes - left_out, identity, ..raw }
+    }
+
+    /// The same, of which the parser has built the beginning of the content.
+    pub(crate) fn with_head(self, begin: &[u8]) -> Self {
+        Self { head: Head::of(begin), ..self }
     }
 
     /// The value as it stands in the file, white space and all.
@@ -92,21 +127,43 @@ impl<'a> Raw<'a> {
     /// The first bytes of the [canonical](Self::canonical) form, at most this many. Reads no
     /// more of the value than it needs.
     #[must_use]
-    pub fn canonical_prefix(&self, most_bytes: usize) -> Vec<u8> {
-        let (before, after) = if self.is_string() { TEXT_BLOCK } else { ("", "") };
+    pub fn canonical_prefix(&self, most_bytes: usize) -> Cow<'_, [u8]> {
+        let head = self.head.bytes();
+        if head.len() >= most_bytes || head.len() as u64 == self.canonical_len() {
+            return Cow::Borrowed(head.get(..most_bytes).unwrap_or(head));
+        }
+        if self.is_string() {
+            let parts = [TEXT_BLOCK.0, self.text, TEXT_BLOCK.1].map(str::as_bytes);
+            return parts.into_iter().flatten().copied().take(most_bytes).collect();
+        }
         let mut look = most_bytes.saturating_mul(4);
         loop {
             let end = (0..=look.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
             let begin = end.and_then(|end| self.text.get(..end)).unwrap_or_default();
-            let is_all = begin.len() == self.text.len();
             let content = item::compact_text(begin, self.is_element);
-            if is_all || before.len() + content.len() >= most_bytes {
-                let mut head = [before, &content, if is_all { after } else { "" }].concat().into_bytes();
-                head.truncate(most_bytes);
-                return head;
+            if begin.len() == self.text.len() || content.len() >= most_bytes {
+                let mut content = content.into_bytes();
+                content.truncate(most_bytes);
+                return Cow::Owned(content);
             }
             look = look.saturating_mul(8);
         }
+    }
+
+    /// The last bytes of the [canonical](Self::canonical) form before a quotation mark and a
+    /// brace, at most this many; fewer where the string that ends there is shorter. Empty
+    /// where no string ends there, or that cannot be told cheaply.
+    #[must_use]
+    pub fn last_string_suffix(&self, most_bytes: usize) -> &'a [u8] {
+        let is_whole = self.content_bytes == self.compact_bytes;
+        let object = self.text.strip_suffix('}').map(str::trim_ascii_end);
+        let text = if self.is_string() { Some(self.text) } else { object };
+        let Some(text) = text.filter(|_| is_whole).and_then(|text| text.strip_suffix('"')) else {
+            return &[];
+        };
+        let last = text.as_bytes();
+        let last = last.get(last.len().saturating_sub(most_bytes)..).unwrap_or_default();
+        last.rsplit(|byte| *byte == b'"').next().unwrap_or_default()
     }
 
     /// The size in bytes of the [canonical](Self::canonical) form, so that equal identities

@@ -12,6 +12,9 @@ use crate::model::Identity;
 /// one by one takes several times as long as copying them first.
 const GATHERED_BYTES: usize = 4096;
 
+/// How much of the beginning of compact JSON is kept beside its identity.
+pub(crate) const HEAD_BYTES: usize = 160;
+
 /// What compact JSON is built for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum CompactMode {
@@ -31,6 +34,8 @@ pub(crate) struct Compact {
     /// Hashes the part that no longer fits into the buffer.
     hasher: Option<Box<Xxh3>>,
     overflowed: bool,
+    /// The beginning of what overflowed.
+    head: Vec<u8>,
 }
 
 impl Compact {
@@ -56,6 +61,8 @@ impl Compact {
         if !self.overflowed {
             self.overflowed = true;
             hasher.reset();
+            self.head.clear();
+            self.head.extend(self.gathered.iter().chain(piece.as_bytes()).take(HEAD_BYTES));
         }
         hasher.update(&self.gathered);
         self.gathered.clear();
@@ -96,6 +103,14 @@ impl Compact {
                 hasher.digest128()
             },
         )))
+    }
+
+    /// The beginning of the compact JSON, up to [`HEAD_BYTES`], where the mode asked for its
+    /// identity; empty otherwise.
+    pub(crate) fn head(&self) -> &[u8] {
+        let built = if self.overflowed { &self.head } else { &self.gathered };
+        let is_known = self.wanted == CompactMode::Identity;
+        built.get(..built.len().min(HEAD_BYTES)).filter(|_| is_known).unwrap_or_default()
     }
 
     /// The compact JSON, where the mode asked for it.

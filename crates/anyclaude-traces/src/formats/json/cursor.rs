@@ -102,6 +102,11 @@ impl<'a, 's> Cursor<'a, 's> {
         &mut self.scratch.compact
     }
 
+    /// The beginning of the compact JSON that was built last.
+    pub(crate) fn head(&self) -> &[u8] {
+        self.scratch.compact.head()
+    }
+
     /// Passes a value and adds its compact JSON to the one that is being built.
     pub(crate) fn compacted(&mut self, pass: impl FnOnce(&mut Self) -> ParseResult<()>) -> ParseResult<()> {
         self.scratch.compact.resume(self.scan.at);

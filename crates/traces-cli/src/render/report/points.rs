@@ -2,6 +2,7 @@
 
 use anyclaude_traces::analysis::report::{Check, CheckKind, Figure, Finding, Report};
 
+use crate::render::missing;
 use crate::render::units::{self, UNKNOWN};
 
 /// A row of the table.
@@ -28,11 +29,11 @@ pub(super) fn rows(report: &Report) -> Vec<Row> {
 pub(super) fn reasons(report: &Report) -> Vec<String> {
     let mut reasons = Vec::new();
     for point in &report.points {
-        let unknown: Vec<(&str, &str)> = point
+        let unknown: Vec<(&str, String)> = point
             .answers
             .iter()
             .filter_map(|answer| match &answer.finding {
-                Finding::Unknown(why) => Some((answer.model.as_str(), why.as_str())),
+                Finding::Unknown(why) => Some((answer.model.as_str(), missing::of_point(why))),
                 Finding::Known(_) => None,
             })
             .collect();

@@ -36,7 +36,9 @@ pub(super) fn section(report: &Report) -> Markup {
             @else {
                 (table("What broke prefixes, the costliest first", &breakers(&prefix.breakers), false))
                 ul { @for breaker in prefix.breakers.iter().filter(|breaker| breaker.lost_bytes > 0) {
-                    li { code { (breaker.cause.name()) } ": " (prose(advice(breaker))) "." }
+                    @if let Some(advice) = advice(breaker) {
+                        li { code { (breaker.cause.name()) } ": " (prose(&advice)) }
+                    }
                 } }
             }
         }

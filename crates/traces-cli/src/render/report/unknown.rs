@@ -4,7 +4,8 @@ use anyclaude_traces::analysis::report::Report;
 use maud::{Markup, html};
 
 use super::prose::prose;
-use crate::render::explain::{left_out, missing_line};
+use crate::render::explain::left_out;
+use crate::render::missing::of_comparison;
 use crate::render::units;
 
 /// How many skipped files are named.
@@ -20,8 +21,8 @@ pub(super) fn section(report: &Report) -> Markup {
         section aria-labelledby="unknown" {
             h2 id="unknown" { "What is unknown or left out" }
             ul {
-                @for missing in missing { li { (prose(&missing_line(missing))) } }
-                @for sentence in &report.missing { li { (prose(sentence)) "." } }
+                @for missing in missing { li { (prose(&of_comparison(missing))) } }
+                @for one in &report.missing { li { (prose(&one.to_string())) "." } }
                 @for one in left { li { "Not compared: " (units::count(one.n, "request")) " (" (left_out(one.reason)) ")." } }
                 @if !others.is_empty() { li { "Of other kinds, in no figure here: " (others.join(", ")) "." } }
                 @if report.skipped.is_empty() { li { "No file was skipped." } }

@@ -34,7 +34,10 @@ pub(super) struct StreamEvents {
     pub(super) request: Option<usize>,
     gaps: Vec<u32>,
     text_chunks: u64,
+    reasoning_chunks: u64,
+    /// Whether a block of reasoning was ever open, and whether one is.
     reasoning: bool,
+    in_reasoning: bool,
     /// Some of its gaps are missing, or may be another stream's.
     unsure: bool,
     pub(super) usage: Option<Usage>,
@@ -47,6 +50,7 @@ pub(super) struct Stalls {
     pub(super) count: u64,
     pub(super) ms: u64,
     pub(super) text_chunks: u64,
+    pub(super) reasoning_chunks: u64,
     pub(super) reasoning: bool,
 }
 
@@ -62,7 +66,8 @@ impl StreamEvents {
         let limit = median.saturating_mul(STALL_FACTOR).max(SHORTEST_STALL_MS);
         let stalls = gaps.iter().filter(|gap| **gap > limit);
         let (count, ms) = stalls.fold((0, 0), |(n, ms), gap| (n + 1, ms + u64::from(gap - median)));
-        Some(Stalls { count, ms, text_chunks: self.text_chunks, reasoning: self.reasoning })
+        let Self { text_chunks, reasoning_chunks, reasoning, .. } = *self;
+        Some(Stalls { count, ms, text_chunks, reasoning_chunks, reasoning })
     }
 
     fn has_long_gap(&self) -> bool {
@@ -96,8 +101,10 @@ impl Events {
         }
         (stream.event, stream.total, stream.last) = (event, total, at);
         stream.text_chunks += u64::from(is_delta);
+        stream.reasoning_chunks += u64::from(is_delta && stream.in_reasoning);
         if !is_delta {
-            stream.reasoning |= std::mem::take(&mut self.reasoning);
+            stream.in_reasoning = std::mem::take(&mut self.reasoning);
+            stream.reasoning |= stream.in_reasoning;
             stream.usage = self.captured.take().or(stream.usage.take());
             stream.finish = self.finish.take().or(stream.finish.take());
         }
@@ -185,7 +192,8 @@ mod tests {
         }
         write(&mut events, 11, 10, 110, at + 10_000);
         let stream = events.end(0, Some(11), Some(110)).unwrap();
-        assert_eq!(stream.stalls(), Some(Stalls { count: 1, ms: 29_900, text_chunks: 10, reasoning: false }));
+        let stalls = Stalls { count: 1, ms: 29_900, text_chunks: 10, reasoning_chunks: 0, reasoning: false };
+        assert_eq!(stream.stalls(), Some(stalls));
     }
 
     #[test]
@@ -232,8 +240,12 @@ mod tests {
         events.finish = Some(FinishStep { model: Some("m".into()), ..FinishStep::default() });
         events.written(WrittenEvent { event: 2, bytes: 10, total: 110, is_delta: false }, 1);
         write(&mut events, 3, 10, 120, 1);
-        let stream = events.end(0, Some(3), Some(120)).unwrap();
-        assert!(stream.stalls().is_some_and(|stalls| stalls.reasoning));
+        // The end of the block of reasoning, and what is said after it.
+        events.written(WrittenEvent { event: 4, bytes: 10, total: 130, is_delta: false }, 2);
+        write(&mut events, 5, 10, 140, 2);
+        let stream = events.end(0, Some(5), Some(140)).unwrap();
+        let stalls = stream.stalls().unwrap();
+        assert_eq!((stalls.reasoning, stalls.reasoning_chunks, stalls.text_chunks), (true, 1, 2));
         assert_eq!(stream.usage.map(|usage| usage.prompt), Some(5));
         assert_eq!(stream.finish.and_then(|finish| finish.model).as_deref(), Some("m"));
     }

@@ -292,6 +292,7 @@ impl PartialRequest {
                 stall_ms: stalls.map(|stalls| stalls.ms),
                 stalls: stalls.map(|stalls| stalls.count),
                 text_chunks: stalls.map(|stalls| stalls.text_chunks),
+                reasoning_chunks: stalls.map(|stalls| stalls.reasoning_chunks),
                 streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
                 backend_ms,
                 ..self.facts

@@ -1,0 +1,120 @@
+//! What the logs do not tell of requests, and how to have it logged next time.
+
+use std::fmt::{self, Display, Formatter};
+
+use serde::{Serialize, Serializer};
+
+/// How to have everything logged next time: a setting of anyclaude's.
+pub(super) const RECORD: &str = "record with ANYCLAUDE_DEBUG=2 anyclaude";
+
+/// What was not logged. Serialised as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotLogged {
+    /// A sentence that was read back from JSON.
+    Text(String),
+    /// Something is unknown of requests.
+    Requests {
+        /// What is unknown.
+        gap: Gap,
+        /// Of how many requests.
+        requests: u64,
+    },
+    /// A log has no line.
+    EmptyLog {
+        /// Which one.
+        log: String,
+    },
+    /// Lines of logs that could not be read.
+    UnreadableLines {
+        /// How many.
+        lines: u64,
+    },
+}
+
+/// Why something is unknown of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gap {
+    /// There is no log of its time.
+    NoLog,
+    /// It stands in a request log, and in no debug log.
+    RequestLogOnly,
+    /// Its process logged at level 1.
+    FirstLevel,
+    /// It completed, and the log has no time to first token.
+    Ttft,
+    /// It completed, and the backend counted no prompt tokens.
+    PromptTokens,
+    /// It completed, and no line of a request log is certainly its own.
+    ProxyTime,
+    /// Its log lines could be another's.
+    AmbiguousLines,
+    /// The log has no end of it.
+    NoEnd,
+    /// It was not streamed.
+    NotStreamed,
+    /// It went to Anthropic.
+    ClaudeMode,
+    /// It stands in the log, and there is no trace of it.
+    NoTrace,
+}
+
+impl NotLogged {
+    /// This gap, if any request has it.
+    pub(super) fn of(gap: Gap, requests: usize) -> Option<Self> {
+        let requests = requests as u64;
+        (requests > 0).then_some(Self::Requests { gap, requests })
+    }
+}
+
+impl Display for NotLogged {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Requests { gap, requests: 1 } => write!(f, "1 request {gap}"),
+            Self::Requests { gap, requests } => write!(f, "{requests} requests {gap}"),
+            Self::EmptyLog { log } => {
+                write!(f, "{log} is empty: that anyclaude ended before it wrote a line")
+            }
+            Self::UnreadableLines { lines: 1 } => f.write_str("1 log line could not be read"),
+            Self::UnreadableLines { lines } => write!(f, "{lines} log lines could not be read"),
+        }
+    }
+}
+
+impl Display for Gap {
+    /// What follows `3 requests`.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLog => write!(f, "without any log: model and times are unknown; {RECORD}"),
+            Self::RequestLogOnly => write!(f, "in a request log only: times are unknown; {RECORD}"),
+            Self::FirstLevel => write!(
+                f,
+                "logged at level 1: keepalives are unknown, and TTFT is the first part's stamp; {RECORD}"
+            ),
+            Self::Ttft => f.write_str("without a time to first token in the log"),
+            Self::PromptTokens => f.write_str("without prompt tokens from the backend"),
+            Self::ProxyTime => {
+                f.write_str("without a certain line in a request log: the proxy's own time is unknown")
+            }
+            Self::AmbiguousLines => {
+                f.write_str("overlapping others so that their log lines could be another's")
+            }
+            Self::NoEnd => {
+                f.write_str("without an end in the log: cancelled, still running, or lost in a crash")
+            }
+            Self::NotStreamed => f.write_str("not streamed: anyclaude logs no end of these"),
+            Self::ClaudeMode => f.write_str("to Anthropic in mode claude, which logs no times but the total"),
+            Self::NoTrace => f.write_str(
+                "in the log without a trace: two in one millisecond overwrite each other, or tracing was off",
+            ),
+        }
+    }
+}
+
+impl Serialize for NotLogged {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,218 @@
+//! The words of advice: what to do, in one sentence. Nothing here names a verb or an option
+//! of a program that shows them.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::statement::{Advice, ErrorRemedy};
+use super::words::{Count, Ms, Names, Piece, Tokens, Whole};
+use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
+
+impl Display for Advice {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::LowerDebugLevel { high, low, gain_ms } => write!(
+                f,
+                "Record at debug level {high} only while you measure: level {low} saves {} of each request.",
+                Ms(*gain_ms)
+            ),
+            Self::KeepLoaded { idle_minutes: Some(minutes) } => write!(
+                f,
+                "Keep the model loaded: give it an idle time-to-live of more than {} in the backend's settings.",
+                Count(*minutes, "minute")
+            ),
+            Self::KeepLoaded { idle_minutes: None } => {
+                f.write_str("Load the model before the first message, and keep it loaded between sessions.")
+            }
+            Self::OneModel { main } => write!(
+                f,
+                "Let background requests go to {main} too (ANTHROPIC_DEFAULT_HAIKU_MODEL), or make room for both \
+                 models, so that none has to be loaded again."
+            ),
+            Self::RoomForBoth => f.write_str(
+                "Use one model for all requests, or make room for both (smaller quantisations or contexts), so \
+                 that the backend keeps them loaded.",
+            ),
+            Self::FewerAtOnce { slots: Some((slots, gain)) } => write!(
+                f,
+                "Run fewer agents in parallel, or give the backend {}: by the simulation that saves {}.",
+                Count(*slots, "slot"),
+                Ms(*gain)
+            ),
+            Self::FewerAtOnce { slots: None } => f.write_str("Run fewer agents in parallel."),
+            Self::OtherEngine => f.write_str(
+                "Try another engine or build of the model, and its prompt cache settings: hybrid and \
+                 sliding-window attention often cannot reuse a prompt.",
+            ),
+            Self::CacheSettings => f.write_str(
+                "Look at the backend's prompt cache settings (number of slots, cache memory), or try another \
+                 engine build.",
+            ),
+            Self::Mend { cause, volatile, tools, element, most_per_session } => {
+                mend(f, *cause, *volatile, tools.as_ref(), element, *most_per_session)
+            }
+            Self::MoreSlots { slots } => write!(
+                f,
+                "Give the backend {} for this model: it is the smallest number with which the simulation evicts \
+                 nothing.",
+                Count(*slots, "parallel slot")
+            ),
+            Self::SlotsDoNotHelp { tried } => write!(
+                f,
+                "More slots do not help (simulated up to {tried}); run fewer conversations beside each other."
+            ),
+            Self::MovePiece { volatile, element } => write!(
+                f,
+                "Remove {} from {element}, or move it behind everything that stays the same.",
+                Piece(*volatile)
+            ),
+            Self::LargerLimit { limit_tokens, context_tokens, needed_tokens } => {
+                let both = limit_tokens.zip(*context_tokens).filter(|(limit, context)| context > limit);
+                match (both, needed_tokens) {
+                    (Some((limit, context)), _) => write!(
+                        f,
+                        "Tell the proxy that the model has a context of {} tokens (it cuts at {}), or compact \
+                         earlier.",
+                        Whole(context),
+                        Whole(limit)
+                    ),
+                    (None, Some(needed)) => write!(
+                        f,
+                        "Give the model a context of more than {} tokens and let the proxy know of it, or compact \
+                         the conversation earlier.",
+                        Whole(*needed)
+                    ),
+                    (None, None) => f.write_str(
+                        "Give the model a larger context and let the proxy know of it, or compact the conversation \
+                         earlier.",
+                    ),
+                }
+            }
+            Self::LargerContext { tokens: Some(tokens) } => write!(
+                f,
+                "Load the model with a larger context: {} tokens would have been enough, answer included.",
+                Whole(*tokens)
+            ),
+            Self::LargerContext { tokens: None } => f.write_str("Load the model with a larger context."),
+            Self::TurnOffServers { servers } => write!(
+                f,
+                "Turn off the MCP servers that you do not need for this work: {}.",
+                servers.join(", ")
+            ),
+            Self::LessThinking => {
+                f.write_str("Turn thinking off for this model, or lower its budget, where the answers allow it.")
+            }
+            Self::LongerTimeout { ms } => write!(
+                f,
+                "Raise the client's time limit: API_TIMEOUT_MS={ms} is longer than any of these waits."
+            ),
+            Self::ByError(ErrorRemedy::StartBackend) => {
+                f.write_str("Start the backend's server, and check the address that the proxy sends to.")
+            }
+            Self::ByError(ErrorRemedy::LoadModel) => f.write_str("Load the model in the backend first."),
+            Self::ByError(ErrorRemedy::LessMemory) => f.write_str(
+                "Load the model with a smaller context or a smaller quantisation: the backend ran out of memory.",
+            ),
+            Self::RoomBetweenCompactions { begins_with_tokens } => {
+                f.write_str("Load the model with a larger context, or offer fewer tools")?;
+                match begins_with_tokens {
+                    Some(tokens) => write!(
+                        f,
+                        ": a continuation begins with {} already, which leaves no room for turns.",
+                        Tokens(*tokens)
+                    ),
+                    None => f.write_str(", so that more turns fit between two compactions."),
+                }
+            }
+        }
+    }
+}
+
+/// What to do about a broken cache.
+fn mend(
+    f: &mut Formatter<'_>,
+    cause: Cause,
+    volatile: Option<Volatile>,
+    tools: Option<&ToolsDifference>,
+    element: &ElementName,
+    most_per_session: u64,
+) -> fmt::Result {
+    match (cause, volatile) {
+        (Cause::BillingHeader, _) => f.write_str(
+            "Set CLAUDE_CODE_ATTRIBUTION_HEADER=0 in the env of Claude Code's settings.json, or use Claude Code \
+             2.1.181 or newer, whose header no longer changes.",
+        ),
+        (Cause::SystemChanged, Some(Volatile::WorkingDirectory)) => f.write_str(
+            "Another folder has another system prompt: this is expected once in each session.",
+        ),
+        (Cause::DateChanged, _) if most_per_session <= 1 => f.write_str(
+            "The date changes once a day, at midnight: start a new session on a new day, or accept one slow turn.",
+        ),
+        (Cause::DateChanged, _) => write!(
+            f,
+            "A date or time changes within a session ({most_per_session} times in one): find what writes it into \
+             {element} (CLAUDE.md, an output style, a hook), and remove it or move it to the end."
+        ),
+        (Cause::GitStatus, _) => f.write_str(
+            "Set \"includeGitInstructions\": false in Claude Code's settings.json (or \
+             CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS=1), so that edits no longer change the system prompt.",
+        ),
+        (Cause::ToolsChanged, _) => {
+            let servers = tools.map(servers_of).unwrap_or_default();
+            if servers.is_empty() {
+                return f.write_str(
+                    "Let all MCP servers connect before the first message, so that the tools stay the same.",
+                );
+            }
+            write!(
+                f,
+                "Let the MCP {} {} connect before the first message, or turn off what comes and goes.",
+                if servers.len() == 1 { "server" } else { "servers" },
+                Names(&servers)
+            )
+        }
+        (Cause::ToolOrder, _) => f.write_str(
+            "Use a proxy that sorts tools by name (anyclaude does since November 2025), or turn off the server that \
+             lists them in another order each time.",
+        ),
+        (Cause::SchemaOrder, _) => f.write_str(
+            "Update or turn off the MCP server that writes the members of its tools in another order each time.",
+        ),
+        (Cause::ResultsCleared, _) => f.write_str(
+            "The client clears old tool results to save context, and the cache behind them is lost each time: \
+             compact the conversation instead, which loses it once.",
+        ),
+        (Cause::HistoryEdited, _) => f.write_str(
+            "Going back to an earlier message makes everything after it new; if nobody did, look for a hook or a \
+             client that rewrites old messages.",
+        ),
+        (Cause::Compacted, _) if most_per_session <= 1 => {
+            f.write_str("A compaction is read once, and the prompts after it are shorter: this is expected.")
+        }
+        (Cause::Compacted, _) => write!(
+            f,
+            "One session was compacted {most_per_session} times: a larger context or fewer tools mean fewer \
+             compactions."
+        ),
+        (Cause::SystemMessageInserted, _) => f.write_str(
+            "Reminders that hooks or the client insert as system messages move through the history: fewer hooks \
+             mean fewer of them.",
+        ),
+        (_, Some(volatile)) => write!(
+            f,
+            "Find what writes {} into {element} (CLAUDE.md, a hook, an MCP server), and remove it or move it to the \
+             end.",
+            volatile.words()
+        ),
+        _ => write!(f, "Find what changes {element}, and keep it the same within a session."),
+    }
+}
+
+/// The MCP servers of the tools that came, went or changed.
+fn servers_of(tools: &ToolsDifference) -> Vec<&str> {
+    let all = tools.added.iter().chain(&tools.removed).chain(&tools.changed);
+    let mut servers: Vec<&str> = all.filter_map(|name| crate::analysis::tools::server(name)).collect();
+    servers.sort_unstable();
+    servers.dedup();
+    servers
+}

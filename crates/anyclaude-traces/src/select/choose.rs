@@ -1,0 +1,173 @@
+//! Selects requests of what was read.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::error::{Result, SelectError};
+use super::load::{Span, must_exist};
+use super::pool::{Pool, newest};
+use super::reader::{Reader, SITTING_MS};
+use super::selection::Selection;
+use super::selector::Selector;
+use crate::model::request::{Request, TracePath};
+use crate::model::scope::{KindFilter, Scope};
+use crate::read::paths;
+
+impl Reader {
+    /// The requests of these inputs in one; without any, of the last sitting.
+    ///
+    /// # Errors
+    ///
+    /// When an input names nothing, or nothing passes the filter.
+    pub fn select(&self, inputs: &[OsString]) -> Result<Selection> {
+        let selectors = inputs.iter().map(|input| self.selector(input)).collect::<Result<Vec<_>>>()?;
+        let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
+        let whole = !inputs.is_empty()
+            || self.filter.is_whole
+            || self.filter.since.is_some()
+            || self.filter.until.is_some();
+        let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Span::Whole)? };
+        if paths.len() < selectors.len() || selectors.is_empty() {
+            let mut recorded = self.read_roots(if whole { Span::Whole } else { Span::Sitting })?;
+            if !selectors.is_empty() {
+                let picked = self.pick_any(&recorded.requests, &selectors)?;
+                recorded.keep(picked);
+            }
+            pool.add(recorded);
+        }
+        self.check_labels()?;
+        self.scoped(pool, self.kind, !whole)
+    }
+
+    /// The scope of what was named and taken whole.
+    pub(crate) fn whole_scope(&self, seen: u64) -> Scope {
+        Scope::new(self.filter.since, self.filter.until, self.kind, seen)
+    }
+
+    /// The requests of one input.
+    ///
+    /// # Errors
+    ///
+    /// When it names nothing, or nothing passes the filter.
+    pub fn select_one(&self, selector: &Selector) -> Result<Selection> {
+        let selection = self.selection(selector, &mut None)?;
+        self.check_labels()?;
+        Ok(selection)
+    }
+
+    /// The requests of two inputs. What is below the roots is read once.
+    ///
+    /// # Errors
+    ///
+    /// When one names nothing, or nothing passes the filter.
+    pub fn select_pair(&self, [left, right]: [&Selector; 2]) -> Result<[Selection; 2]> {
+        let mut recorded = None;
+        let selections = [self.selection(left, &mut recorded)?, self.selection(right, &mut recorded)?];
+        self.check_labels()?;
+        Ok(selections)
+    }
+
+    /// What an input selects. `recorded` holds all that is below the roots, once that was
+    /// read.
+    fn selection(&self, selector: &Selector, recorded: &mut Option<Pool>) -> Result<Selection> {
+        let pool = match (selector.path(), recorded) {
+            (Some(path), _) => self.read(&[path], Span::Whole)?,
+            (None, Some(recorded)) => self.picked(recorded, selector)?,
+            (None, none) => self.picked(none.insert(self.read_roots(Span::Whole)?), selector)?,
+        };
+        self.scoped(pool, self.kind_of(selector, self.kind), false)
+    }
+
+    /// Everything below the roots, and at these paths besides.
+    pub(crate) fn read_all(&self, besides: &[PathBuf]) -> Result<Pool> {
+        let besides: Vec<&Path> = besides.iter().map(AsRef::as_ref).collect();
+        let mut pool = if besides.is_empty() { Pool::default() } else { self.read(&besides, Span::Whole)? };
+        if besides.is_empty() || !self.filter.roots.is_empty() {
+            pool.add(self.read_roots(Span::Whole)?);
+        }
+        self.check_labels()?;
+        Ok(pool)
+    }
+
+    /// What an input selects of what was read; a file or folder besides is read now.
+    pub(crate) fn select_among(
+        &self,
+        pool: &Pool,
+        selector: &Selector,
+        default_kind: KindFilter,
+    ) -> Result<Selection> {
+        let mut picked = self.picked(&mut pool.clone(), selector)?;
+        if let Some(path) = selector.path().filter(|_| picked.requests.is_empty()) {
+            picked = self.read(&[path], Span::Whole)?;
+        }
+        self.scoped(picked, self.kind_of(selector, default_kind), false)
+    }
+
+    /// A file that is named is taken whatever its kind.
+    fn kind_of(&self, selector: &Selector, default_kind: KindFilter) -> KindFilter {
+        let named_file = selector.path().is_some_and(|path| !paths::is_folder(path));
+        self.kind_or(if named_file { KindFilter::All } else { default_kind })
+    }
+
+    /// The kind of request that the filter names, else this.
+    pub(crate) fn kind_or(&self, default_kind: KindFilter) -> KindFilter {
+        self.filter.kind.unwrap_or(default_kind)
+    }
+
+    /// What the selector picks of a pool, with all others besides: they tell how a model's
+    /// backend counts and how fast it is.
+    fn picked(&self, pool: &mut Pool, selector: &Selector) -> Result<Pool> {
+        let requests = self.pick(&pool.requests, selector)?;
+        let picked: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
+        // What else went through the same caches explains what these found there.
+        let is_context = |request: &&Request| self.prompts.is_some() && !picked.contains(&request.path);
+        let rest = pool.requests.iter().filter(is_context).chain(&pool.rest).cloned().collect();
+        Ok(Pool {
+            rest,
+            requests,
+            skipped: std::mem::take(&mut pool.skipped),
+            joined: pool.joined.clone(),
+            places: pool.places.clone(),
+            seen: pool.seen,
+            kinds: pool.kinds.clone(),
+            newest: pool.newest,
+        })
+    }
+
+    /// Everything that the selector is found among: the folder of a file, else
+    /// all that is below the roots.
+    pub(super) fn surroundings(&self, selector: &Selector) -> Result<Pool> {
+        let Some(path) = selector.path() else { return self.read_roots(Span::Whole) };
+        let path = self.found(path);
+        must_exist(&path)?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        self.read(&[folder.unwrap_or(Path::new("."))], Span::Whole)
+    }
+
+    /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
+    /// the day before the newest request, if there is one.
+    pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
+        let sitting = newest(&pool.requests).filter(|_| sitting);
+        let (from, to) = match sitting {
+            Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
+            None => (self.filter.since, self.filter.until),
+        };
+        let mut pool = pool;
+        pool.keep_within(from, to);
+        let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined } = pool;
+        let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
+        if let Some(last) = self.filter.last {
+            rest.extend(requests.drain(..requests.len().saturating_sub(last)));
+        }
+        let logs_only = self.logs_suffice && !joined.runs.is_empty();
+        if requests.is_empty() && skipped.is_empty() && !logs_only {
+            return Err(match seen {
+                0 => SelectError::NoTraces(places),
+                _ => SelectError::NothingLeft { seen, kinds, kind, newest },
+            });
+        }
+        let scope = Scope::new(from, to, kind, seen as u64);
+        Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
+    }
+}

@@ -1,0 +1,288 @@
+//! Reads what is below roots and at paths, joined with its logs and with its costs fitted.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::{Result, SelectError};
+use super::pool::{Pool, newest};
+use super::reader::{Reader, SITTING_MS, locked};
+use super::selection::WARM_UP_MS;
+use super::selector::{Field, Selector, resolve};
+use crate::cost;
+use crate::model::request::{ModelSource, Request, TracePath};
+use crate::model::time::Timestamp;
+use crate::prompt_cache::{PrefixVisitor, element_text};
+use crate::read::paths;
+use crate::recording::RequestSet;
+use crate::recording::join::UnmatchedLogRequest;
+use crate::tokens::{PromptTokens, count_tokens};
+
+/// How much of what is read will be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Span {
+    /// The day before the newest request.
+    Sitting,
+    /// All of it.
+    Whole,
+}
+
+impl Reader {
+    /// Everything below the roots.
+    pub(super) fn read_roots(&self, span: Span) -> Result<Pool> {
+        let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| root.join("traces")).collect();
+        let existing: Vec<&PathBuf> = traces.iter().filter(|traces| paths::is_folder(traces)).collect();
+        let set = if existing.is_empty() { RequestSet::default() } else { self.request_set(&existing) };
+        if set.requests.is_empty() && set.skipped.is_empty() && !self.logs_suffice {
+            return Err(SelectError::NothingRecorded(traces));
+        }
+        let mut pool = self.fitted(set, &self.filter.roots, span)?;
+        self.filter(&mut pool)?;
+        let pool = Pool { places: traces, ..pool };
+        if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
+            return Err(SelectError::NothingRecorded(pool.places));
+        }
+        Ok(pool)
+    }
+
+    /// What is at these paths. The files and folders that are parts of a root with logs are
+    /// read with all of it: the requests beside them tell how fast its models are, and what
+    /// its caches held.
+    pub(super) fn read(&self, named: &[&Path], span: Span) -> Result<Pool> {
+        let paths: Vec<PathBuf> = named.iter().map(|path| self.resolved(path)).collect();
+        paths.iter().try_for_each(|path| must_exist(path))?;
+        let roots = self.roots_around(&paths);
+        let mut pool = if roots.is_empty() {
+            let set = self.request_set(&paths);
+            let roots = if set.requests.is_empty() { self.roots_of_logs(named) } else { Vec::new() };
+            self.fitted(set, &roots, span)?
+        } else {
+            self.read_within(&paths, &roots, span)?
+        };
+        self.filter(&mut pool)?;
+        Ok(Pool { places: paths, ..pool })
+    }
+
+    /// The folders of traces that these paths are parts of, where requests beside them tell
+    /// more of their times.
+    fn roots_around(&self, paths: &[PathBuf]) -> Vec<PathBuf> {
+        let mut around: Vec<PathBuf> = Vec::new();
+        for path in paths.iter().filter(|path| self.prompts.is_some() && self.have_logs(&[path])) {
+            let is_traces = |folder: &&Path| folder.file_name().is_some_and(|name| name == "traces");
+            // Written as the path is, so that all are of one root.
+            let written = path.ancestors().skip(1).find(is_traces).map(Path::to_owned);
+            let is_whole = path.file_name().is_some_and(|name| name == "traces");
+            let traces = written.or_else(|| Some(self.store.root_of(path)?.join("traces")));
+            around.extend(traces.filter(|traces| !is_whole && !paths.contains(traces)));
+        }
+        around.sort();
+        around.dedup();
+        around
+    }
+
+    /// What is at these paths, as it is known by all that is recorded around them.
+    fn read_within(&self, paths: &[PathBuf], around: &[PathBuf], span: Span) -> Result<Pool> {
+        // A file that two of them reach is found once, by the first.
+        let all: Vec<&PathBuf> = paths.iter().chain(around).collect();
+        let mut pool = self.fitted(self.request_set(&all), &[], span)?;
+        let is_named = |file: &Path| paths.iter().any(|path| file.starts_with(path));
+        let of_files = |request: &Request, all: bool| {
+            let mut files = request.paths.iter().map(|file| is_named(file.as_ref()));
+            if all { files.all(|is_named| is_named) } else { files.any(|is_named| is_named) }
+        };
+        // A file that is named is taken alone: what belongs to it elsewhere is left out.
+        let mut parted: Vec<PathBuf> = Vec::new();
+        for request in pool.requests.extract_if(.., |one| of_files(one, false) && !of_files(one, true)) {
+            let files = request.paths.iter().map(|file| file.as_ref().to_owned());
+            parted.extend(files.filter(|file| is_named(file)));
+        }
+        if !parted.is_empty() {
+            let alone = self.fitted(self.request_set(&parted), &[], span)?;
+            pool.requests.extend(alone.requests);
+            pool.requests.sort_by(|a, b| a.order().cmp(&b.order()));
+        }
+        pool.retain(|request| of_files(request, true));
+        pool.skipped.retain(|error| is_named(error.path()));
+        let runs: HashSet<&Arc<str>> =
+            pool.requests.iter().filter_map(|request| request.run.as_ref()).collect();
+        pool.joined.unmatched.retain(|unmatched| runs.contains(&unmatched.run));
+        pool.joined.empty_logs.clear();
+        pool.count();
+        Ok(pool)
+    }
+
+    /// Those of these folders that hold logs, where logs without traces will do.
+    fn roots_of_logs(&self, named: &[&Path]) -> Vec<PathBuf> {
+        let holds_logs = |folder: &&&Path| self.logs_suffice && paths::is_folder(&folder.join("logs"));
+        named.iter().filter(holds_logs).map(|folder| folder.to_path_buf()).collect()
+    }
+
+    fn request_set(&self, paths: &[impl AsRef<Path>]) -> RequestSet {
+        let are_needed = !self.prompts_need_logs || !self.captures.is_empty() || self.have_logs(paths);
+        let Some(prompts) = self.prompts.as_ref().filter(|_| are_needed) else {
+            return RequestSet::read(&self.store, paths);
+        };
+        let prompts = &mut *locked(prompts);
+        RequestSet::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| {
+            prompts.add(file, seen)
+        })
+    }
+
+    /// Whether any of these folders and files has logs beside its traces.
+    fn have_logs(&self, traces: &[impl AsRef<Path>]) -> bool {
+        let has_logs =
+            |root: PathBuf| ["logs", "request-logs"].iter().any(|logs| paths::is_folder(&root.join(logs)));
+        // A root is found by a file below it.
+        let roots = traces.iter().filter_map(|path| self.store.root_of(&path.as_ref().join("any.json")));
+        let roots = roots.chain(self.filter.roots.iter().cloned());
+        roots.into_iter().any(has_logs)
+    }
+
+    /// A folder that holds `traces/` stands for that.
+    fn resolved(&self, path: &Path) -> PathBuf {
+        let traces = path.join("traces");
+        if paths::is_folder(&traces) { traces } else { self.found(path) }
+    }
+
+    /// Joins what was read with the logs of its time, names models as the user says, and
+    /// fills the parts of its times.
+    fn fitted(&self, mut set: RequestSet, roots: &[PathBuf], span: Span) -> Result<Pool> {
+        if let Some(window) = self.window(&set.requests, span) {
+            set.join_logs(&self.store, roots, window, &self.captures);
+        }
+        let RequestSet { requests, skipped, joined, .. } = set;
+        let mut pool = Pool { requests, skipped, joined, ..Pool::default() };
+        pool.count();
+        self.label(&mut pool.requests)?;
+        self.fit_costs(&mut pool);
+        Ok(pool)
+    }
+
+    /// Fills the parts of time of all that was read, root by root: what was recorded
+    /// elsewhere went through another cache.
+    fn fit_costs(&self, pool: &mut Pool) {
+        let Some(prompts) = &self.prompts else { return };
+        let has_times =
+            |request: &Request| request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+        if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
+            return;
+        }
+        let prompts = &*locked(prompts);
+        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        for request in &mut pool.requests {
+            by_root.entry(self.store.root_of(request.path.as_ref())).or_default().push(request);
+        }
+        if by_root.is_empty() {
+            by_root.insert(None, Vec::new());
+        }
+        let is_only_root = by_root.len() == 1;
+        for requests in by_root.values_mut() {
+            let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
+            let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
+            let is_here = |one: &mut UnmatchedLogRequest| is_only_root || runs.contains(&one.run);
+            elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
+            let mut fetch = |path: &_, place| element_text(&self.store, path, place);
+            let mut uncounted = Vec::new();
+            let mut estimate = |requests: &[&Request]| {
+                let (counted, errors) = count_tokens(&self.store, requests.iter().copied());
+                uncounted.extend(errors);
+                requests.iter().map(|request| counted.get(&request.path).map(PromptTokens::total)).collect()
+            };
+            let unread =
+                cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch, &mut estimate);
+            pool.skipped.extend(uncounted);
+            pool.skipped.extend(unread);
+            pool.joined.unmatched.extend(elsewhere);
+        }
+        pool.joined.unmatched.sort_by_key(|unmatched| unmatched.start);
+    }
+
+    /// The time of which logs are read: no more than is asked for, as logs
+    /// outweigh traces. A model can only be told from others by all logs.
+    fn window(&self, requests: &[Request], span: Span) -> Option<RangeInclusive<Timestamp>> {
+        let filter = &self.filter;
+        let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
+        let (first, last) = match (requests.first().and_then(|first| first.timestamp), newest(requests)) {
+            (Some(first), Some(last)) => (first, last),
+            _ if self.logs_suffice => all_time()?.into_inner(),
+            _ => return None,
+        };
+        // A cache was filled before what is looked at.
+        let warm_up_ms = if self.prompts.is_some() { WARM_UP_MS } else { 0 };
+        // Without traces nothing tells yet when the last sitting was.
+        let is_sitting = span == Span::Sitting && !by_name && newest(requests).is_some();
+        let first = if is_sitting { last.plus_ms(-SITTING_MS - warm_up_ms) } else { first };
+        let since = self.filter.since.map_or(first, |since| since.plus_ms(-warm_up_ms));
+        Some(first.max(since)..=last.min(self.filter.until.unwrap_or(last)))
+    }
+
+    /// Names models as the labels say. A label need not find anything in every
+    /// place that is read: see [`check_labels`](Self::check_labels).
+    fn label(&self, requests: &mut [Request]) -> Result<()> {
+        for (label, hit) in self.filter.labels.iter().zip(locked(&self.label_hits).iter_mut()) {
+            let picked = match self.pick(requests, &Selector::parse(&label.input)?) {
+                Ok(picked) => picked,
+                Err(error) => {
+                    if !matches!(hit, Ok(true)) {
+                        *hit = Err(error);
+                    }
+                    continue;
+                }
+            };
+            let picked: HashSet<TracePath> = picked.into_iter().map(|request| request.path).collect();
+            for request in requests.iter_mut().filter(|request| picked.contains(&request.path)) {
+                request.model = Some(label.model.as_str().into());
+                request.model_source = Some(ModelSource::Label);
+                *hit = Ok(true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails if a label found no request in anything that was read.
+    pub(super) fn check_labels(&self) -> Result<()> {
+        for (label, hit) in self.filter.labels.iter().zip(locked(&self.label_hits).iter_mut()) {
+            let reason = match std::mem::replace(hit, Ok(true)) {
+                Ok(true) => continue,
+                Ok(false) => None,
+                Err(error) => Some(Box::new(error)),
+            };
+            return Err(SelectError::Label {
+                model: label.model.clone(),
+                input: label.input.clone(),
+                reason,
+            });
+        }
+        Ok(())
+    }
+
+    fn filter(&self, pool: &mut Pool) -> Result<()> {
+        let filter = &self.filter;
+        let fields = [
+            (Field::Mode, &filter.mode),
+            (Field::Model, &filter.model),
+            (Field::Session, &filter.session),
+            (Field::Run, &filter.run),
+        ];
+        for (field, name) in fields {
+            if let (Some(name), false) = (name, pool.requests.is_empty()) {
+                let name = resolve(&pool.requests, field, name)
+                    .map_err(|source| SelectError::Filter { field, source: Box::new(source) })?;
+                pool.retain(|request| field.of(request) == Some(&name));
+            }
+        }
+        pool.keep_within(self.filter.since, self.filter.until);
+        Ok(())
+    }
+}
+
+/// Longer than anything was ever recorded.
+pub(super) fn all_time() -> Option<RangeInclusive<Timestamp>> {
+    Some(Timestamp::from_unix_ms(0)?..=Timestamp::from_unix_ms(i64::from(u32::MAX) * 1000)?)
+}
+
+pub(super) fn must_exist(path: &Path) -> Result<()> {
+    let missing = || SelectError::NotFound { path: path.to_owned(), models: Vec::new() };
+    if paths::is_missing(path) { Err(missing()) } else { Ok(()) }
+}

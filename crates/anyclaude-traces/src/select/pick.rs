@@ -1,0 +1,70 @@
+//! What selectors pick of requests.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{Result, SelectError};
+use super::reader::Reader;
+use super::selector::{Field, Selector, resolve};
+use crate::model::request::{Kind, Request};
+use crate::model::scope::KindFilter;
+use crate::read::paths;
+
+impl Reader {
+    /// The bare name of a trace, as `list` shows it, stands for the file below a root.
+    pub(crate) fn found(&self, path: &Path) -> PathBuf {
+        let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
+        if !is_bare || !paths::is_missing(path) {
+            return path.to_owned();
+        }
+        let mut below =
+            self.filter.roots.iter().filter_map(|root| paths::file_in_subfolders(&root.join("traces"), path));
+        below.next().unwrap_or_else(|| path.to_owned())
+    }
+
+    /// The newest of these requests, `back` before the last one. Whatever kinds the reader
+    /// admits by default, it counts those that the user chose, else the conversation: it
+    /// is the same request for every question.
+    fn latest<'p>(&self, pool: &'p [Request], back: usize) -> Result<&'p Request> {
+        let kind = self.filter.kind.unwrap_or(KindFilter::Only(Kind::Conversation));
+        let of_kind = pool.iter().filter(|request| kind.admits(request.kind));
+        let requests = of_kind.clone().count();
+        of_kind.rev().nth(back).ok_or(SelectError::TooFewRequests { back, requests, kind })
+    }
+
+    /// What this selector picks of these requests.
+    pub(super) fn pick(&self, pool: &[Request], selector: &Selector) -> Result<Vec<Request>> {
+        match selector {
+            Selector::Path(path) => {
+                let found = paths::canonical(&self.found(path));
+                let folder = found.map_err(|source| SelectError::Io { path: path.clone(), source })?;
+                let below = |file: &Path| paths::canonical(file).is_ok_and(|file| file.starts_with(&folder));
+                let of_path = |request: &&Request| request.paths.iter().any(|file| below(file.as_ref()));
+                Ok(pool.iter().filter(of_path).cloned().collect())
+            }
+            Selector::Latest(back) => Ok(vec![self.latest(pool, *back)?.clone()]),
+            Selector::Named(field, name) => named(pool, *field, name),
+            Selector::Bare(word) => named(pool, Field::Model, word).map_err(|error| {
+                let models = match error {
+                    SelectError::NoSuchName { names, .. } => names,
+                    SelectError::NoNames { .. } => Vec::new(),
+                    other => return other,
+                };
+                SelectError::NotFound { path: word.into(), models }
+            }),
+        }
+    }
+
+    pub(super) fn pick_any(&self, pool: &[Request], selectors: &[Selector]) -> Result<Vec<Request>> {
+        let mut picked = Vec::new();
+        for selector in selectors.iter().filter(|selector| selector.path().is_none()) {
+            picked.extend(self.pick(pool, selector)?);
+        }
+        Ok(picked)
+    }
+}
+
+/// The requests with the one name that this is, or is a part of.
+fn named(pool: &[Request], field: Field, part: &str) -> Result<Vec<Request>> {
+    let name = resolve(pool, field, part)?;
+    Ok(pool.iter().filter(|request| field.of(request) == Some(&name)).cloned().collect())
+}

@@ -1,0 +1,31 @@
+//! What is missing, with the commands that get it: the library names no command.
+
+use anyclaude_traces::analysis::explain::Missing;
+use anyclaude_traces::analysis::report::WhyUnknown;
+
+/// What is missing of a comparison, and what to do about it.
+pub(crate) fn of_comparison(missing: &Missing) -> String {
+    const RECORD: &str = "record with `ANYCLAUDE_DEBUG=2 anyclaude`";
+    let todo = match missing {
+        Missing::Requests { .. }
+        | Missing::PromptTokens { .. }
+        | Missing::OutputTokens { .. }
+        | Missing::CachedTokens { .. }
+        | Missing::Stalls { .. } => RECORD,
+        Missing::DirectMeasurement => {
+            "`traces replay FAST --cold --save fast.json` with that model loaded, the same with SLOW, then \
+             `traces explain --direct fast.json slow.json`"
+        }
+        _ => return missing.to_string(),
+    };
+    format!("{missing} To find out, {todo}.")
+}
+
+/// Why one of the guide's points is unknown, and what to do about it.
+pub(crate) fn of_point(why: &WhyUnknown) -> String {
+    match why {
+        WhyUnknown::NoRequests => format!("{why}: `traces list` shows what there is"),
+        WhyUnknown::NotMeasured | WhyUnknown::OtherModel(_) => format!("{why} with `traces replay latest`"),
+        _ => why.to_string(),
+    }
+}
