@@ -8,7 +8,7 @@ use crate::analysis::not_logged::{Gap, NotLogged};
 use crate::error::Skipped;
 use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
-use crate::model::request::{Request, Run, TracePath};
+use crate::model::request::{Request, Run, Source, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::timing::{Confidence, Outcome, Timing, TtftSource};
 use crate::recording::join::{Joined, UnmatchedLogRequest};
@@ -137,9 +137,14 @@ pub fn timing(
     }
 }
 
-/// Mode `claude` writes no log lines of this sort, and so misses none.
+/// Mode `claude` writes no log lines of this sort, and other recorders write none at all, so
+/// that theirs miss none.
 fn is_unmatched(request: &Request) -> bool {
-    request.join.is_none() && request.mode.as_deref() != Some("claude")
+    is_anyclaudes(request) && request.join.is_none() && request.mode.as_deref() != Some("claude")
+}
+
+fn is_anyclaudes(request: &Request) -> bool {
+    request.source == Source::Anyclaude
 }
 
 impl Edit {
@@ -161,11 +166,22 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         request.timing.as_ref().and_then(|timing| timing.outcome) == Some(how)
     };
     let by_first_part = |request: &Request| {
-        request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
+        is_anyclaudes(request)
+            && request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
     };
     let completed = |request: &Request| request.join.is_some() && ended(request, Outcome::Completed);
     let lacks = |of: fn(&Timing) -> bool| {
         count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
+    };
+    let recorded_without = |of: fn(&Timing) -> bool| {
+        count(&|request| {
+            let is_whole = request.join.is_none() && ended(request, Outcome::Completed);
+            !is_anyclaudes(request) && is_whole && request.timing.as_deref().is_some_and(of)
+        })
+    };
+    let untimed = |request: &Request| {
+        let start = request.timing.as_ref().and_then(|timing| timing.start);
+        !is_anyclaudes(request) && request.join.is_none() && start.is_none()
     };
     let is_ambiguous = |request: &Request| {
         request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
@@ -175,7 +191,13 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
         (Gap::FirstLevel, count(&by_first_part)),
         (Gap::Ttft, lacks(|timing| timing.ttft_ms.is_none())),
-        (Gap::PromptTokens, lacks(|timing| timing.prompt_tokens.is_none())),
+        (Gap::TtftNotRecorded, recorded_without(|timing| timing.start.is_some() && timing.ttft_ms.is_none())),
+        (Gap::TimesNotRecorded, count(&untimed)),
+        (
+            Gap::PromptTokens,
+            lacks(|timing| timing.prompt_tokens.is_none())
+                + recorded_without(|timing| timing.prompt_tokens.is_none()),
+        ),
         (Gap::ProxyTime, lacks(|timing| timing.proxy_ms.is_none())),
         (Gap::AmbiguousLines, count(&is_ambiguous)),
         (Gap::NoEnd, count(&|request| ended(request, Outcome::Unfinished))),
