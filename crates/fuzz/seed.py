@@ -4,6 +4,7 @@
 Each target finds its seeds in FOLDER/TARGET. What was there is removed.
 """
 
+import gzip
 import json
 import re
 import shutil
@@ -146,6 +147,22 @@ def backend_logs():
         yield b"".join(head + line + b"\n" for line in lines)
 
 
+def posts():
+    """What exporters send: whole, in chunks, compressed; and bodies as they are recorded."""
+    head = b"POST /v1/%s HTTP/1.1\r\nHost: 127.0.0.1:4318\r\nContent-Type: application/json\r\n"
+    logs = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"claude_code.api_request"}}]}]}]}'
+    spans = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"claude_code.interaction"}]}]}]}'
+    for signal, body in ((b"logs", logs), (b"traces", spans)):
+        start, zipped = head % signal, gzip.compress(body, mtime=0)
+        plain = start + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        chunked = start + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+        yield from (plain, chunked, plain + chunked)
+        yield start + b"Expect: 100-continue\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(zipped) + zipped
+    for path in sorted(ANYCLAUDE.glob("traces/*/*.json")):
+        body = json.loads(path.read_bytes())["request"]["body"]
+        yield json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")[:MOST_BYTES]
+
+
 def seeds():
     """The inputs of each target."""
     answers = [*streams(), *(answer.encode("utf-8") for answer in ANSWERS)]
@@ -161,6 +178,7 @@ def seeds():
         "claude_code_router": recordings("*.log", "litellm*"),
         "sse": [PIECE + answer for answer in answers],
         "answer": [PIECE + answer for answer in answers],
+        "receiver": [PIECE + post for post in posts()],
         "arguments": [(argument + names).encode() for argument in ARGUMENTS.splitlines()],
     }
 

@@ -1,6 +1,6 @@
 //! The arguments that choose requests → the library's filter.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{self, Reader, SelectError};
@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use chrono::Local;
 
 use crate::cli::Filter;
-use crate::parse::{End, Label, parse_moment};
+use crate::parse::{End, Label, Zone, parse_moment};
 
 /// A reader of what the arguments admit; `default_kind` holds where they name no kind.
 pub(crate) fn reader(args: &Filter, default_kind: KindFilter) -> anyhow::Result<Reader> {
@@ -31,6 +31,9 @@ fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     if args.roots.is_empty() {
         let home = std::env::home_dir().ok_or(SelectError::NoRoots)?;
         filter.roots = vec![home.join(".anyclaude")];
+        // The folder of recordings is called traces, as that of a root is.
+        let recorded = recordings_folder().filter(|folder| folder.is_dir());
+        filter.roots.extend(recorded.as_deref().and_then(Path::parent).map(Path::to_owned));
         filter.roots_must_exist = false;
     } else {
         filter.roots.clone_from(&args.roots);
@@ -46,6 +49,9 @@ fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     filter.last = args.last;
     let label = |label: &Label| select::Label { model: label.model.clone(), input: label.input.clone() };
     filter.labels = args.labels.iter().map(label).collect();
+    filter.server_logs.clone_from(&args.server_logs);
+    filter.lm_studio_home = std::env::home_dir();
+    filter.log_zone = Zone::of_logs(args.zone);
     filter.max_file_bytes = args.max_file_size;
     Ok(filter)
 }

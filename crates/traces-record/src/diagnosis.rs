@@ -80,3 +80,55 @@ impl Receipt {
         reasons
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anyclaude_traces::Timestamp;
+
+    use super::*;
+    use crate::folder::Bodies;
+    use crate::otlp::Arrived;
+
+    /// What a recording with so many bodies, requests and spans lacks.
+    fn lacks(bodies: u64, requests: u64, spans: u64) -> Vec<&'static str> {
+        let receipt = Receipt {
+            schema_version: 1,
+            recording: "claude_code",
+            recorder: String::new(),
+            started: Timestamp::UNIX_EPOCH,
+            ended: None,
+            port: 0,
+            command: Some("claude".to_owned()),
+            exit: None,
+            variables: Default::default(),
+            no_bodies: false,
+            bodies: Bodies { requests: bodies, ..Bodies::default() },
+            bodies_removed: 0,
+            arrived: Arrived { events: requests, requests, spans, ..Arrived::default() },
+            posts: Vec::new(),
+            posts_not_listed: 0,
+            refused: Default::default(),
+            lost: 0,
+            lost_because: None,
+        };
+        let name = |shortcoming: &Shortcoming| match shortcoming {
+            Shortcoming::Nothing(_) => "nothing",
+            Shortcoming::NoEvents(_) => "no events",
+            Shortcoming::NoBodies(_) => "no bodies",
+            Shortcoming::NoSpans(_) => "no spans",
+            _ => "other",
+        };
+        receipt.shortcomings(&[]).iter().map(name).collect()
+    }
+
+    #[test]
+    fn what_is_there_is_not_missed() {
+        assert_eq!(lacks(2, 2, 3), [] as [&str; 0]);
+        assert_eq!(lacks(0, 0, 0), ["nothing"]);
+        assert_eq!(lacks(2, 0, 0), ["no events"]);
+        assert_eq!(lacks(2, 0, 3), ["no events"]);
+        assert_eq!(lacks(0, 2, 3), ["no bodies"]);
+        assert_eq!(lacks(0, 2, 0), ["no bodies", "no spans"]);
+        assert_eq!(lacks(2, 2, 0), ["no spans"]);
+    }
+}

@@ -356,3 +356,45 @@ impl<'a> Headers<'a> {
         first.map(text).transpose().map_err(|_| Refusal::Malformed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::fuzzing::received;
+
+    const HEAD: &str = "POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1:4318\r\nContent-Type: application/json\r\n";
+
+    /// Bytes that get far: parts of requests, changed here and there.
+    fn requests() -> impl Strategy<Value = Vec<u8>> {
+        let parts = prop_oneof![
+            4 => Just(format!("{HEAD}Content-Length: 2\r\n\r\n{{}}")),
+            4 => Just(format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n")),
+            1 => Just(format!("{HEAD}Expect: 100-continue\r\nContent-Length: 900\r\n\r\n{}", " ".repeat(900))),
+            1 => Just(format!("{HEAD}Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{{}}")),
+            1 => "\\PC{0,40}|[\r\n :0-9a-fA-F]{0,40}",
+        ];
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+        (prop::collection::vec(parts, 0..4), changes).prop_map(|(parts, changes)| {
+            let mut bytes = parts.concat().into_bytes();
+            for (at, byte) in changes.into_iter().filter(|_| !parts.is_empty()) {
+                let length = bytes.len();
+                if length > 0 {
+                    bytes[at.index(length)] = byte;
+                }
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_make_no_difference(bytes in requests(), piece in 1_usize..50) {
+            let whole = received(&bytes, usize::MAX);
+            prop_assert_eq!(received(&bytes, piece), whole.clone());
+            for (_, body, _) in whole.0 {
+                prop_assert!(body.len() <= 1000);
+            }
+        }
+    }
+}

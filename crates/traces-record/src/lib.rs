@@ -27,6 +27,8 @@ mod client;
 mod diagnosis;
 mod error;
 mod folder;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod http;
 mod limits;
 mod mask;
@@ -44,6 +46,8 @@ pub use client::{Client, SettingsNote};
 pub use diagnosis::{Reason, Shortcoming};
 pub use error::Error;
 pub use folder::{Bodies, Folder};
+#[cfg(fuzzing)]
+pub use fuzzing::{masked, received};
 pub use limits::Limits;
 pub use otlp::{Arrived, Signal};
 pub use receipt::{Exit, Posted, Receipt};

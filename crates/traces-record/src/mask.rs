@@ -71,7 +71,7 @@ fn replace(path: &Path, salt: &Salt) -> io::Result<bool> {
 }
 
 /// The body with every text masked, and marked.
-fn masked(body: &str, salt: &Salt) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn masked(body: &str, salt: &Salt) -> serde_json::Result<Vec<u8>> {
     let body: &RawValue = serde_json::from_str(body)?;
     let mut masker = Masker { salt, out: Vec::with_capacity(body.get().len() + MARK.len() + 1) };
     masker.value(body, Place::Fields)?;

@@ -107,3 +107,69 @@ fn managed_files() -> Vec<PathBuf> {
     more.sort();
     [folder.join("managed-settings.json")].into_iter().chain(more).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+    use crate::folder::Folder;
+
+    fn variables(folder: &Path, no_proxy: Option<&str>) -> Variables {
+        let folder = Folder::create(&folder.join("recording")).unwrap();
+        Variables::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 4318)), &folder, no_proxy, true)
+    }
+
+    #[test]
+    fn settings_that_win_are_found() {
+        let temp = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = temp.path().join(name);
+            fs::write(&path, text).unwrap();
+            SettingsFile { path, is_managed: name == "managed.json" }
+        };
+        let files = vec![
+            write(
+                "user.json",
+                r#"{"env":{"OTEL_LOGS_EXPORTER":"otlp","NO_PROXY":"a","OTHER":"x","OTEL_SDK_DISABLED":"true"}}"#,
+            ),
+            write("broken.json", "{\"env\":{\"OTEL_LOGS_EXPORTER\":"),
+            write("none.json", r#"{"env":[],"model":"m"}"#),
+            SettingsFile { path: temp.path().join("nowhere.json"), is_managed: false },
+            write("managed.json", r#"{"env":{"CLAUDE_CODE_ENABLE_TELEMETRY":0,"no_proxy":"b"}}"#),
+        ];
+        let settings = SettingsFiles { files };
+        assert_eq!(settings.no_proxy().as_deref(), Some("b"));
+        let found = settings.overrides(&variables(temp.path(), settings.no_proxy().as_deref()));
+        let found: Vec<_> = found.iter().map(|found| (found.name.as_str(), found.is_managed)).collect();
+        assert_eq!(found, [("OTEL_SDK_DISABLED", false), ("CLAUDE_CODE_ENABLE_TELEMETRY", true)]);
+    }
+
+    #[test]
+    fn projects_are_stronger_than_users_and_administrators_than_all() {
+        let settings = SettingsFiles::new(Path::new("/home/me/.claude"), Path::new("/project"));
+        let paths: Vec<_> = settings.files.iter().map(|file| file.path.to_str().unwrap()).collect();
+        assert_eq!(paths[0], Path::new("/home/me/.claude").join("settings.json").to_str().unwrap());
+        assert!(paths[2].ends_with("settings.local.json") && paths[3].ends_with("managed-settings.json"));
+        assert_eq!(settings.files.iter().filter(|file| file.is_managed).count(), settings.files.len() - 3);
+    }
+
+    #[test]
+    fn loopback_needs_no_proxy() {
+        let temp = tempfile::tempdir().unwrap();
+        for (at, (given, expected)) in [
+            (None, "127.0.0.1,localhost"),
+            (Some(" "), "127.0.0.1,localhost"),
+            (Some("a,b"), "a,b,127.0.0.1,localhost"),
+            (Some("*"), "*"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let variables = variables(&temp.path().join(at.to_string()), given);
+            for name in NO_PROXY {
+                assert_eq!(variables.as_map()[name], expected);
+            }
+        }
+    }
+}

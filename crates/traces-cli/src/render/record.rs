@@ -137,8 +137,8 @@ fn advice(shortcoming: &Shortcoming) -> &'static str {
             "was a request sent to a model? It takes Claude Code 2.1.111 or newer (`claude --version`)"
         }
         Shortcoming::NoEvents(_) => {
-            "the client's telemetry is off, or was sent elsewhere: look for OTEL_ and DISABLE_ variables in \
-             /status of Claude Code, in its settings, and in a script that starts it"
+            "the client's telemetry is off, or was sent elsewhere: look for CLAUDE_CODE_ENABLE_TELEMETRY and \
+             OTEL_ variables in Claude Code's settings, and in a script that starts it"
         }
         Shortcoming::NoBodies(_) => {
             "OTEL_LOG_RAW_API_BODIES had no effect: it takes Claude Code 2.1.111 or newer (`claude --version`)"

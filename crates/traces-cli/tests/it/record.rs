@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::common::terminal::pty;
 use crate::common::{Folder, Ran, body, program, run};
 use crate::denied::{bound, mode};
 
@@ -590,4 +591,88 @@ fn wrong_usage_is_refused() {
         session.traces(line).ends_with(2);
         assert!(!session.path("args").exists());
     }
+}
+
+/// A client that is a shell script, in the foreground of a terminal of its own. Returns
+/// the terminal's other side and `traces`.
+fn in_terminal(session: &Session, script: &str) -> (fs::File, Child) {
+    session.folder.write("script", format!("#!/bin/sh\n{script}\n"));
+    mode(&session.path("script"), 0o755);
+    let pty = pty(80);
+    let traces = session.program();
+    let mut command = Command::new("setsid");
+    command.current_dir(session.folder.path()).args(["--ctty", "--wait"]).arg(traces.get_program());
+    for (name, value) in traces.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.args("record --quiet --dir rec -- ./script".split(' '));
+    command.stdin(pty.slave.try_clone().unwrap()).stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave);
+    let child = command.spawn().unwrap();
+    while fs::read_to_string(session.path("waits")).unwrap_or_default().is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    (pty.master.into(), child)
+}
+
+/// The terminal sends Ctrl-C to both: the client hears it once, and may live on.
+#[test]
+fn ctrl_c_is_the_clients() {
+    let session = Session::new("");
+    let script =
+        "trap 'echo heard >> heard' INT\necho $$ > waits\nwhile [ ! -e end ]; do sleep 0.05; done\nexit 5";
+    let (mut terminal, mut child) = in_terminal(&session, script);
+    for times in 1..=3 {
+        terminal.write_all(b"\x03").unwrap();
+        while fs::read_to_string(session.path("heard")).unwrap_or_default().lines().count() < times {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    session.folder.write("end", "");
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert_eq!(session.read("heard").lines().count(), 3);
+    assert_eq!(session.receipt("rec")["exit"], json!({ "code": 5 }));
+}
+
+/// Claude Code stops itself at Ctrl-Z: the shell waits for `traces`, which must stop too.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_stops_the_client_gets_the_shell_back() {
+    let session = Session::new("");
+    let (_terminal, mut child) = in_terminal(&session, "echo $$ > waits\nkill -STOP $$\nexit 4");
+    let client: u32 = session.read("waits").trim().parse().unwrap();
+    let state = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let rest = stat.rsplit(')').next().unwrap().to_owned();
+        let mut words = rest.split_whitespace().map(str::to_owned);
+        (words.next().unwrap(), words.next().unwrap().parse::<u32>().unwrap())
+    };
+    let traces = state(client).1;
+    assert_eq!(fs::read_to_string(format!("/proc/{traces}/comm")).unwrap(), "traces\n");
+    while state(traces).0 != "T" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // What `fg` does.
+    signal("CONT", traces);
+    signal("CONT", client);
+    assert_eq!(child.wait().unwrap().code(), Some(4));
+}
+
+#[test]
+fn a_recording_is_found_without_an_input() {
+    let session = Session::new("bodies logs traces");
+    let before = session.traces("list --all");
+    assert_eq!(before.code, 2, "{before:?}");
+    session.traces("record --quiet -- ./other").ends_with(0);
+    let recording = session.recordings().remove(0);
+    let found = session.traces("list --all --kind all --format ndjson").ends_with(0).ndjson();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0]["path"].as_str().unwrap().starts_with(recording.to_str().unwrap()), "{found:?}");
+    assert_eq!(found[0]["source"], "claude_code");
+    // What is printed at the end is what `traces` prints of it.
+    let ran = session.traces("record --dir rec -- ./other");
+    let summary = session.traces("rec");
+    assert!(!summary.stdout.is_empty() && ran.stdout.ends_with(&summary.stdout), "{ran:?}\n{summary:?}");
 }

@@ -64,8 +64,11 @@ fn request(name: &str, start_ms: i64) -> Request {
 
 fn unmatched(start_ms: i64) -> UnmatchedLogRequest {
     UnmatchedLogRequest {
-        start: moment(start_ms),
-        run: "run".into(),
+        start: Some(moment(start_ms)),
+        run: Some("run".into()),
+        log: None,
+        endpoint: None,
+        requested_model: None,
         model: Some("qwen".into()),
         model_source: None,
         tool_count: None,
@@ -75,6 +78,8 @@ fn unmatched(start_ms: i64) -> UnmatchedLogRequest {
         timing: times(start_ms),
         confidence: Confidence::Likely,
         log_facts: facts(),
+        server_task: None,
+        root: None,
     }
 }
 
@@ -174,7 +179,7 @@ fn what_only_the_log_knows_of_occupies_the_backend_of_its_process() {
         let mut request = request("a.json", 0);
         request.bookkeeping.log_facts = None;
         let mut other = unmatched(2_000);
-        other.run = run.into();
+        other.run = Some(run.into());
         let mut elsewhere = [other];
         fit(&mut [&mut request], &mut elsewhere, &[], &Estimates::new());
         assert!(elsewhere[0].timing.read_ms.is_some(), "its own parts are filled too");
