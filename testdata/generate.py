@@ -5,7 +5,8 @@
     python3 testdata/generate.py --check   exit 1 where a file differs, is missing or is left over
 
 `home/` is a user's home after a few days of work with the proxy, `where-time-goes/` a home for each
-way in which time is lost, `recorders/` what other recorders write, `damaged/` holds files that must be skipped (`EXPECTED.tsv` says why),
+way in which time is lost, `served/` one with the log of the server that ran its model, `recorders/`
+what other recorders write, `damaged/` holds files that must be skipped (`EXPECTED.tsv` says why),
 `odd/` holds files that must be accepted.
 """
 
@@ -18,10 +19,11 @@ import corpus_claude
 import corpus_faults
 import corpus_recorders
 import corpus_runs
+import corpus_served
 import corpus_times
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("home", "where-time-goes", "recorders", "damaged", "odd")
+FOLDERS = ("home", "where-time-goes", "served", "recorders", "damaged", "odd")
 
 
 def corpus():
@@ -34,6 +36,8 @@ def corpus():
         files[f"home/{name}"] = text.encode("utf-8")
     for name, text in corpus_times.all_files():
         files[f"where-time-goes/{name}"] = text.encode("utf-8")
+    for name, text in corpus_served.all_files():
+        files[f"served/{name}"] = text.encode("utf-8")
     for name, text in corpus_recorders.all_files():
         files[f"recorders/{name}"] = text.encode("utf-8")
     expected = []

@@ -180,7 +180,10 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Members {
-            run: Arc<str>,
+            run: Option<Arc<str>>,
+            log: Option<Arc<str>>,
+            endpoint: Option<Arc<str>>,
+            requested_model: Option<Arc<str>>,
             model: Option<Arc<str>>,
             model_source: Option<ModelSource>,
             tool_count: Option<u64>,
@@ -193,6 +196,9 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
         }
         let Members {
             run,
+            log,
+            endpoint,
+            requested_model,
             model,
             model_source,
             tool_count,
@@ -203,8 +209,11 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
             confidence,
         } = Members::deserialize(deserializer)?;
         Ok(Self {
-            start: timing.start.ok_or_else(|| Error::missing_field("start"))?,
+            start: timing.start,
             run,
+            log,
+            endpoint,
+            requested_model,
             model,
             model_source,
             tool_count,
@@ -214,6 +223,8 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
             timing,
             confidence,
             log_facts: LogFacts::default(),
+            server_task: None,
+            root: None,
         })
     }
 }

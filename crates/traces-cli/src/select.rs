@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use chrono::Local;
 
 use crate::cli::Filter;
-use crate::parse::{End, Label, parse_moment};
+use crate::parse::{End, Label, Zone, parse_moment};
 
 /// A reader of what the arguments admit; `default_kind` holds where they name no kind.
 pub(crate) fn reader(args: &Filter, default_kind: KindFilter) -> anyhow::Result<Reader> {
@@ -49,6 +49,9 @@ fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     filter.last = args.last;
     let label = |label: &Label| select::Label { model: label.model.clone(), input: label.input.clone() };
     filter.labels = args.labels.iter().map(label).collect();
+    filter.server_logs.clone_from(&args.server_logs);
+    filter.lm_studio_home = std::env::home_dir();
+    filter.log_zone = Zone::of_logs(args.zone);
     filter.max_file_bytes = args.max_file_size;
     Ok(filter)
 }

@@ -58,6 +58,16 @@ pub enum Gap {
     ClaudeMode,
     /// It stands in the log, and there is no trace of it.
     NoTrace,
+    /// The log of the server that ran its model was not read.
+    NoServerLog,
+    /// Its log has stamps of whole seconds.
+    WholeSeconds,
+    /// LM Studio's log has no line of its engine about it.
+    NoEngineLines,
+    /// llama-server's log does not tell when it came.
+    NoArrival,
+    /// LM Studio's log has no body of it, or cuts or hides it.
+    BodyNotWhole,
 }
 
 impl NotLogged {
@@ -106,6 +116,25 @@ impl Display for Gap {
             }
             Self::NotStreamed => f.write_str("not streamed: anyclaude logs no end of these"),
             Self::ClaudeMode => f.write_str("to Anthropic in mode claude, which logs no times but the total"),
+            Self::NoServerLog => f.write_str(
+                "without the log of their server, which knows what came from its cache and when it loaded \
+                 the model: for LM Studio set File Logging Mode in its server settings, or run `lms log \
+                 stream -s server --json >> FILE`; keep the standard error of llama-server",
+            ),
+            Self::WholeSeconds => f.write_str(
+                "with times to the second only: `lms log stream -s server --json >> FILE` has milliseconds",
+            ),
+            Self::NoEngineLines => f.write_str(
+                "without the engine's lines in LM Studio's log: what came from the cache is unknown; switch \
+                 verbose logging on in its server settings",
+            ),
+            Self::NoArrival => f.write_str(
+                "in a log without dates and arrivals: when they came, and how long they waited for a slot, is \
+                 unknown; llama-server logs arrivals with -lv 4",
+            ),
+            Self::BodyNotWhole => f.write_str(
+                "whose body LM Studio's log cuts, hides or does not have: sizes are unknown",
+            ),
             Self::NoTrace => f.write_str(
                 "in the log without a trace: two in one millisecond overwrite each other, or tracing was off",
             ),

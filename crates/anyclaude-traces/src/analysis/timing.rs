@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::not_logged::{Gap, NotLogged};
 use crate::error::Skipped;
+use crate::formats::backend::BackendFormat;
 use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
+use crate::model::request::Source;
 use crate::model::request::{Request, Run, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::model::timing::{Confidence, Outcome, Timing, TtftSource};
-use crate::recording::join::{Joined, UnmatchedLogRequest};
+use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TtftSource};
+use crate::recording::join::{Joined, ServerLog, UnmatchedLogRequest};
 
 /// What [`timing`] finds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +32,8 @@ pub struct TimingReport {
     pub runs: Vec<Arc<Run>>,
     /// Requests of which there is a log but no trace.
     pub unmatched_log_requests: Vec<UnmatchedLogRequest>,
+    /// The logs of servers, and what was found in them.
+    pub server_logs: Vec<ServerLog>,
     /// Requests of which there is a trace but no log.
     pub unmatched_traces: Vec<TracePath>,
     /// What the proxy made of the prompts.
@@ -94,7 +98,7 @@ pub const MEASURES: [Measure; 17] = [
 /// let request = Request::builder("a.json").tool("Bash", 900).timing(|times| times.ttft_ms = Some(535)).build();
 /// let scope = Scope::new(None, None, KindFilter::All, 1);
 /// let (joined, by_model) = (Default::default(), Grouping::by_model());
-/// let found = timing(scope, vec![request], &[], &joined, Vec::new(), KindFilter::All, &by_model);
+/// let found = timing(scope, vec![request], &[], joined, Vec::new(), KindFilter::All, &by_model);
 /// assert_eq!((found.groups.len(), found.requests.len()), (1, 1));
 /// ```
 #[must_use]
@@ -102,7 +106,7 @@ pub fn timing(
     scope: Scope,
     requests: Vec<Request>,
     others: &[Request],
-    joined: &Joined,
+    joined: Joined,
     skipped: Vec<Skipped>,
     groups_kind: KindFilter,
     grouping: &Grouping,
@@ -110,14 +114,16 @@ pub fn timing(
     let grouped: Vec<&Request> = requests.iter().filter(|request| groups_kind.admits(request.kind)).collect();
     let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
     let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
-    let in_time = |unmatched: &&UnmatchedLogRequest| {
-        let start = unmatched.start;
-        scope.from.is_none_or(|from| from <= start) && scope.to.is_none_or(|to| start <= to)
-    };
-    let unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
+    let in_time = |unmatched: &&UnmatchedLogRequest| scope.holds(unmatched.start);
+    let mut unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
+    // Tasks of a server make groups, but are none of the recorded requests.
+    let (tasks, requests): (Vec<Request>, Vec<Request>) =
+        requests.into_iter().partition(Request::is_task_only);
+    unmatched.extend(tasks.into_iter().map(UnmatchedLogRequest::of_task));
+    unmatched.sort_by_key(UnmatchedLogRequest::order);
     let is_used = |run: &&Arc<Run>| {
         requests.iter().any(|request| request.run.as_ref() == Some(&run.id))
-            || unmatched.iter().any(|unmatched| unmatched.run == run.id)
+            || unmatched.iter().any(|unmatched| unmatched.run.as_ref() == Some(&run.id))
     };
     TimingReport {
         scope,
@@ -130,16 +136,18 @@ pub fn timing(
             .map(|r| r.path.clone())
             .collect(),
         edits: requests.iter().filter_map(Edit::of).collect(),
-        missing: missing(&requests, &unmatched, joined),
+        missing: missing(&requests, &unmatched, &joined),
         unmatched_log_requests: unmatched,
         requests,
+        server_logs: joined.server_logs,
         skipped,
     }
 }
 
 /// Mode `claude` writes no log lines of this sort, and so misses none.
 fn is_unmatched(request: &Request) -> bool {
-    request.join.is_none() && request.mode.as_deref() != Some("claude")
+    let is_logged = request.join.is_some() || request.server_join.is_some();
+    !is_logged && request.mode.as_deref() != Some("claude")
 }
 
 impl Edit {
@@ -170,6 +178,27 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
     let is_ambiguous = |request: &Request| {
         request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
     };
+    let timings = || {
+        let of_requests = requests.iter().filter_map(|request| request.timing.as_deref());
+        of_requests.chain(unmatched.iter().map(|unmatched| &unmatched.timing))
+    };
+    // Requests that only a server's log of this format tells of, and so.
+    let tasks = |format: BackendFormat, is: fn(&Timing) -> bool| {
+        let logs = joined.server_logs.iter().filter(|log| log.format == format);
+        let names: Vec<&Arc<str>> = logs.map(|log| &log.log).collect();
+        let logged = requests.iter().filter(|request| request.source == Source::LmStudio);
+        let logged = logged
+            .filter_map(|request| Some((&request.server_join.as_deref()?.log, request.timing.as_deref()?)));
+        let others = unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &one.timing)));
+        logged.chain(others).filter(|(log, timing)| names.contains(log) && is(timing)).count()
+    };
+    // The server would tell what came from its cache.
+    let wants_server_log = |request: &Request| {
+        let is_inferred = request.timing.as_deref().is_some_and(|timing| {
+            !matches!(timing.cached_source, Some(CachedSource::ServerLog | CachedSource::Reported))
+        });
+        completed(request) && request.server_join.is_none() && is_inferred
+    };
     let gaps = [
         (Gap::NoLog, count(&|request| is_unmatched(request) && request.run.is_none())),
         (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
@@ -181,7 +210,15 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         (Gap::NoEnd, count(&|request| ended(request, Outcome::Unfinished))),
         (Gap::NotStreamed, count(&|request| ended(request, Outcome::NotStreamed))),
         (Gap::ClaudeMode, count(&|request| request.mode.as_deref() == Some("claude"))),
-        (Gap::NoTrace, unmatched.len()),
+        (Gap::NoTrace, unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count()),
+        (Gap::NoServerLog, count(&wants_server_log)),
+        (Gap::WholeSeconds, timings().filter(|timing| timing.uncertainty_ms.is_some()).count()),
+        (Gap::NoEngineLines, tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.is_none())),
+        (Gap::NoArrival, tasks(BackendFormat::LlamaServer, |timing| timing.start.is_none())),
+        (
+            Gap::BodyNotWhole,
+            count(&|request| request.source == Source::LmStudio && !request.sizes.body_bytes.is_known()),
+        ),
     ];
     let mut missing: Vec<NotLogged> = gaps.into_iter().filter_map(|(gap, n)| NotLogged::of(gap, n)).collect();
     missing.extend(joined.empty_logs.iter().map(|log| NotLogged::EmptyLog { log: log.clone() }));

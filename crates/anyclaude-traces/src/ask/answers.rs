@@ -57,7 +57,7 @@ pub fn timing(
     selection.count_tokens(reader.store());
     let skipped = selection.skipped_list();
     let Selection { scope, requests, others, joined, .. } = selection;
-    timing::timing(scope, requests, &others, &joined, skipped, groups_kind, grouping)
+    timing::timing(scope, requests, &others, joined, skipped, groups_kind, grouping)
 }
 
 /// What else [`prefix`](fn@prefix) is asked.
@@ -281,7 +281,7 @@ pub fn report(
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
     Ok(report::report(ReportInput {
-        timing: timing::timing(scope, requests, &others, &joined, skipped, kind, &Grouping::by_model()),
+        timing: timing::timing(scope, requests, &others, joined, skipped, kind, &Grouping::by_model()),
         others: &others,
         sides: &sides,
         explanation,

@@ -35,6 +35,10 @@ fn cached<'a>(
     earlier: &impl Fn(usize) -> Option<&'a Case>,
 ) -> Option<(u64, CachedSource)> {
     let prompt_tokens = case.prompt_tokens?;
+    let logged = case.server.and_then(|server| server.cached_tokens);
+    if let Some(logged) = logged.filter(|cached| *cached <= prompt_tokens) {
+        return Some((logged, CachedSource::ServerLog));
+    }
     if let Some(reported) = case.reported_cached_tokens.filter(|cached| *cached <= prompt_tokens) {
         return Some((reported, CachedSource::Reported));
     }

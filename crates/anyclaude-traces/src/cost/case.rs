@@ -11,7 +11,7 @@ use crate::model::request::{Request, TracePath};
 pub(super) use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
-use crate::model::{CacheUse, LogFacts, SimulatedReuse, SpeedSample};
+use crate::model::{CacheUse, LogFacts, ServerTask, SimulatedReuse, SpeedSample};
 use crate::recording::join::UnmatchedLogRequest;
 
 /// Fewer tokens than this are read in a time that tells nothing.
@@ -68,6 +68,8 @@ pub(super) struct Case {
     /// Estimated tokens of it, where its count is unusual.
     pub(super) estimated_tokens: Option<f64>,
     pub(super) reuse: Option<SimulatedReuse>,
+    /// What the server's own log tells.
+    pub(super) server: Option<ServerTask>,
     /// Streamed, completed, and joined with no doubt.
     pub(super) is_certain: bool,
 
@@ -97,7 +99,12 @@ impl Case {
     pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
         let timing = request.timing.as_deref()?;
         let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
-        let is_ambiguous = request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous);
+        let is_unsure = |confidence: Option<Confidence>| confidence == Some(Confidence::Ambiguous);
+        let is_ambiguous = is_unsure(request.join.as_deref().map(|join| join.confidence))
+            || is_unsure(request.server_join.as_deref().map(|join| join.confidence));
+        // What is known of an answer in one piece is known from its server alone.
+        let is_told = request.stream && request.join.is_some()
+            || request.server_task().is_some_and(|server| server.read_ms.is_some());
         let case = Self {
             place: Place::Request(at),
             model: request.model_group(),
@@ -107,8 +114,10 @@ impl Case {
             thread: request.thread.clone(),
             path: Some(request.path.clone()),
             prompt_bytes: got.or_else(|| sent_bytes(request)),
-            reuse,
-            is_certain: request.stream && request.join.is_some() && !is_ambiguous,
+            // Nothing can be simulated of a prompt that was not recorded.
+            reuse: reuse.filter(|_| sent_bytes(request).is_some()),
+            server: request.server_task().copied(),
+            is_certain: is_told && !is_ambiguous,
             ..Self::default()
         };
         Some(case.with_times(timing, request.log_facts()))
@@ -119,7 +128,8 @@ impl Case {
         let case = Self {
             place: Place::Elsewhere(at),
             model: unmatched.model.clone(),
-            run: Some(unmatched.run.clone()),
+            run: unmatched.run.clone(),
+            server: unmatched.server_task,
             is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
             ..Self::default()
         };
@@ -129,7 +139,7 @@ impl Case {
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
         let is_first_before_end = |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
         Self {
-            start_ms: timing.start.map(Timestamp::unix_ms),
+            start_ms: timing.start.map(Timestamp::unix_ms).or(self.server.and_then(|server| server.clock_ms)),
             proxy_ms: timing.proxy_ms,
             ttft_ms: timing.ttft_ms.filter(is_first_before_end),
             total_ms: timing.total_ms,
@@ -217,14 +227,18 @@ impl Case {
         self.parts().and_then(|parts| parts.read_ms())
     }
 
+    /// Whether its server logged how long it read and wrote, so that nothing is inferred.
+    pub(super) fn is_measured(&self) -> bool {
+        self.server.is_some_and(|server| server.read_ms.is_some()) && self.ttft_ms.is_some()
+    }
+
     /// Nothing but its own reading came before its first token, as far as is known
-    /// before loads are looked for.
+    /// before loads are looked for; or how much of it that was is measured.
     pub(super) fn is_undisturbed(&self) -> bool {
         self.is_certain
             && self.ttft_ms.is_some_and(|ttft| ttft > 0)
             && self.prompt_tokens.is_some()
-            && self.hidden.is_none()
-            && !self.is_untold
+            && (self.is_measured() || self.hidden.is_none() && !self.is_untold)
             && self.company.is_alone_until_first
     }
 
@@ -232,15 +246,18 @@ impl Case {
     pub(super) fn read_sample(&self) -> Option<Sample> {
         let tokens = self.read_tokens().filter(|tokens| *tokens >= LEAST_READ_TOKENS)?;
         let ms = self.read_ms().filter(|ms| *ms > 0)?;
-        (self.is_undisturbed() && self.load_ms == 0).then_some(Sample { tokens, ms })
+        let is_free = self.is_measured() || self.load_ms == 0;
+        (self.is_undisturbed() && is_free).then_some(Sample { tokens, ms })
     }
 
     /// What it tells of how fast its model writes.
     pub(super) fn write_sample(&self) -> Option<Sample> {
         let output = self.output_tokens.filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
-        let ms = self.parts()?.write_ms().filter(|ms| *ms >= LEAST_WRITE_MS)?;
-        let is_free = self.is_certain && self.hidden.is_none() && self.load_ms == 0;
-        (is_free && self.company.is_alone_until_end).then_some(Sample { tokens: output - 1, ms })
+        let least_ms = if self.is_measured() { 1 } else { LEAST_WRITE_MS };
+        let ms = self.parts()?.write_ms().filter(|ms| *ms >= least_ms)?;
+        let is_free = self.is_measured() || self.hidden.is_none() && self.load_ms == 0;
+        (is_free && self.is_certain && self.company.is_alone_until_end)
+            .then_some(Sample { tokens: output - 1, ms })
     }
 
     /// The parts of its time; `None` where its end is not known.
@@ -259,6 +276,7 @@ impl Case {
         SpeedSample {
             reads: self.read_sample().is_some(),
             writes: self.write_sample().is_some(),
+            is_measured: self.is_measured(),
             hidden_tokens: self.hidden.map(|hidden| hidden.tokens),
             cache: self.seen,
         }
@@ -282,6 +300,15 @@ impl Case {
         timing.write_ms = parts.and_then(|parts| parts.write_ms());
         timing.stall_ms = parts.and_then(|parts| parts.stall_ms());
         timing.other_ms = parts.map(|parts| parts.other_ms());
+        // A server's log alone does not tell when its client saw the first token.
+        if let (Some(server), None) = (self.server, self.ttft_ms) {
+            (timing.read_ms, timing.write_ms) = (server.read_ms, server.write_ms);
+            timing.queue_ms = server.queue_ms;
+            let known =
+                [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms].into_iter().flatten();
+            let whole = self.total_ms.map(|total| total.saturating_add(self.proxy_ms.unwrap_or(0)));
+            timing.other_ms = whole.map(|whole| known.fold(whole, u64::saturating_sub));
+        }
         timing.cached_tokens = self.cached.map(|(tokens, _)| tokens);
         timing.cached_source = self.cached.map(|(_, source)| source);
         timing.read_tokens = self.read_tokens();

@@ -52,7 +52,7 @@ fn suspects(cases: &[Case]) -> BTreeSet<usize> {
         let before = last.get(&case.backend);
         let is_after_break = before
             .is_none_or(|before| start.saturating_sub(before.end) >= IDLE_MS || *before.model != case.model);
-        if is_first || is_after_break {
+        if (is_first || is_after_break) && !case.is_measured() {
             suspects.insert(at);
         }
         let end = before.map_or(end, |before| before.end.max(end));

@@ -8,7 +8,7 @@
 //!
 //! The steps, a file each, in the order in which they need each other:
 //! `plausibility` (which counts are believed), `reasoning` (what was generated before
-//! anything was streamed), `overlap` (who else was in the backend), `reuse_seen` (does
+//! anything was streamed), `measured` (what the server's own log tells), `overlap` (who else was in the backend), `reuse_seen` (does
 //! the backend reuse prompts), `cached` (cached tokens), `queue`, `load`, `parts`,
 //! `needed` (what had to be read whatever the cache).
 
@@ -16,6 +16,7 @@ mod breakdown;
 mod cached;
 mod case;
 mod load;
+mod measured;
 mod needed;
 mod overlap;
 mod parts;
@@ -124,6 +125,7 @@ pub fn fit(
 fn fit_cases(cases: &mut [Case]) {
     plausibility::judge(cases);
     reasoning::find(cases);
+    measured::find(cases);
     overlap::find(cases);
     reasoning::find_untold(cases, &writing_rates(cases));
     let seen = by_model(cases, reuse_seen::of);

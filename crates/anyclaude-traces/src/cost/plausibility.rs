@@ -34,7 +34,9 @@ pub(super) fn judge(cases: &mut [Case]) {
             case.prompt_bytes.is_none_or(|bytes| fits(*tokens, bytes))
                 && case.estimated_tokens.is_none_or(|estimate| is_near(*tokens, estimate))
         };
-        case.prompt_tokens = case.reported_prompt_tokens.filter(fits).filter(|_| !is_repeated);
+        let reported = case.reported_prompt_tokens.filter(fits).filter(|_| !is_repeated);
+        // The server's log counts what it read.
+        case.prompt_tokens = case.server.and_then(|server| server.prompt_tokens).or(reported);
         // A backend that makes up one count makes up the other.
         let is_made_up = case.reported_prompt_tokens.is_some() && case.prompt_tokens.is_none();
         case.output_tokens = case.reported_output_tokens.filter(|_| !is_made_up);

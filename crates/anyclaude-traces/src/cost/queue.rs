@@ -8,7 +8,7 @@ use super::rate::Rate;
 
 /// Finds the waiting of all requests whose first token came after another one's end.
 pub(super) fn find(cases: &mut [Case], reading: &BTreeMap<Model, Rate>) {
-    for case in cases {
+    for case in cases.iter_mut().filter(|case| !case.is_measured()) {
         let pace = reading.get(&case.model).and_then(|rate| rate.ms_per_token());
         case.queue_ms = waited(case, pace).unwrap_or(0);
     }

@@ -33,8 +33,10 @@ pub(super) fn find(cases: &mut [Case]) {
         case.hidden = hidden_tokens(case).and_then(|tokens| hidden(case, tokens));
         let reasoning = case.hidden.map(|hidden| hidden.tokens).max(case.reasoning_tokens).unwrap_or(0);
         let streamed = case.streamed_bytes();
-        let is_believed =
-            |output: &u64| streamed.is_none_or(|bytes| is_output_believed(*output, bytes, reasoning));
+        let is_logged = case.server.is_some_and(|server| server.output_tokens.is_some());
+        let is_believed = |output: &u64| {
+            is_logged || streamed.is_none_or(|bytes| is_output_believed(*output, bytes, reasoning))
+        };
         case.output_tokens = case.output_tokens.filter(is_believed);
     }
 }
@@ -79,6 +81,9 @@ pub(super) fn find_untold(cases: &mut [Case], writing: &BTreeMap<Model, Rate>) {
 }
 
 fn is_untold(case: &Case, writing: Rate) -> Option<bool> {
+    if case.is_measured() {
+        return None;
+    }
     let generation = case.generation_ms()?;
     let output = case.output_tokens.filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
     if case.text_chunks.or(case.pieces()).is_some_and(|pieces| pieces <= 1) {

@@ -21,7 +21,11 @@ const CLEARLY_BETTER: f64 = 1.5;
 
 /// What the times of one model's requests tell. Counts of cached tokens tell more.
 pub(super) fn of(cases: &[&Case]) -> CacheUse {
-    if cases.iter().any(|case| case.reported_cached_tokens.is_some_and(|tokens| tokens > 0)) {
+    let counted = |case: &&Case| {
+        let logged = case.server.and_then(|server| server.cached_tokens);
+        logged.or(case.reported_cached_tokens).is_some_and(|tokens| tokens > 0)
+    };
+    if cases.iter().any(counted) {
         return CacheUse::Reuses;
     }
     let points: Vec<Point> = cases.iter().filter_map(|case| Point::of(case)).collect();
@@ -48,7 +52,8 @@ impl Point {
         let reuse = case.reuse.filter(|reuse| reuse.prompt_bytes > 0 && case.is_undisturbed())?;
         let prompt_tokens = float(case.prompt_tokens.filter(|tokens| *tokens > 0)?);
         let new_share = 1.0 - float(reuse.reusable_bytes) / float(reuse.prompt_bytes);
-        let wait_ms = float(case.wait_ms().filter(|ms| *ms > 0)?);
+        let wait_ms = if case.is_measured() { case.read_ms() } else { case.wait_ms() };
+        let wait_ms = float(wait_ms.filter(|ms| *ms > 0)?);
         Some(Self { wait_ms, prompt_tokens, new_tokens: (prompt_tokens * new_share).max(1.0) })
     }
 

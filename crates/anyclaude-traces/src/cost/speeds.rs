@@ -6,6 +6,7 @@ use super::Model;
 use super::rate::{Rate, Sample};
 use crate::model::request::Request;
 use crate::model::stats::median;
+use crate::model::timing::Timing;
 use crate::model::{CacheUse, ModelSpeeds, SpeedSource, Speeds};
 
 /// The speeds over these requests, which one model answered; `None` where several did,
@@ -47,8 +48,15 @@ fn of_model(requests: &[&Request]) -> Speeds {
         n_read: read.n,
         n_write: write.n,
         spread: read.ms_per_token().and_then(|all| spread(&reads, all)),
-        source: (read.n > 0 || write.n > 0).then_some(SpeedSource::Requests),
+        source: (read.n > 0 || write.n > 0).then(|| source(requests)),
     }
+}
+
+/// Whose times these are: the server's, where its log has any of them.
+fn source(requests: &[&Request]) -> SpeedSource {
+    let samples = requests.iter().map(|request| request.speed_sample());
+    let is_measured = samples.filter(|sample| sample.reads || sample.writes).any(|sample| sample.is_measured);
+    if is_measured { SpeedSource::ServerLog } else { SpeedSource::Requests }
 }
 
 /// How far half of the requests are from the speed of all, at most.
@@ -77,5 +85,19 @@ impl Speeds {
     #[must_use]
     pub fn writing_ms(&self, tokens: f64) -> Option<f64> {
         self.write_tokens_per_second.map(|speed| tokens * 1000.0 / speed)
+    }
+}
+impl Timing {
+    /// How fast its prompt was read: tokens that were not in the cache, per second.
+    #[must_use]
+    pub fn read_tokens_per_second(&self) -> Option<f64> {
+        Rate::from_iter([Sample { tokens: self.read_tokens?, ms: self.read_ms? }]).per_second()
+    }
+
+    /// How fast its answer was written: all tokens but the first, per second.
+    #[must_use]
+    pub fn write_tokens_per_second(&self) -> Option<f64> {
+        Rate::from_iter([Sample { tokens: self.output_tokens?.checked_sub(1)?, ms: self.write_ms? }])
+            .per_second()
     }
 }

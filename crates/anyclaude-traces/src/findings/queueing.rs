@@ -3,11 +3,13 @@
 //! Condition: queue parts. Cost: their sum. Refuted where none of the requests shared the
 //! backend with another.
 
-use super::scene::{Entry, Model, Scene, finding, float, sum_whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::scene::{self, Entry, Model, Scene, finding, float, sum_whole};
+use super::{Advice, Check, Evidence, Finding, FindingKind, Rule};
 
 /// The largest number of slots that is tried.
 const MOST_SLOTS: usize = 16;
+/// A server's log counts what it does before it begins to read, which is no queue.
+const LEAST_QUEUE_MS: u64 = 250;
 /// What is left of a wait that is as good as gone, and how far a simulated wait may be
 /// from the measured one to stand for it.
 const STILL_WAITING: f64 = 0.2;
@@ -26,8 +28,11 @@ impl Rule for Queueing {
         }
         let mut found = Vec::new();
         for (model, entries) in known {
-            let queued: Vec<&Entry<'_>> =
-                entries.iter().copied().filter(|entry| queue_ms(entry).is_some_and(|ms| ms > 0)).collect();
+            let queued: Vec<&Entry<'_>> = entries
+                .iter()
+                .copied()
+                .filter(|entry| queue_ms(entry).is_some_and(|ms| ms >= LEAST_QUEUE_MS))
+                .collect();
             let Some(cost) = sum_whole(queued.iter().map(|entry| queue_ms(entry))).filter(|ms| *ms > 0)
             else {
                 continue;
@@ -39,8 +44,8 @@ impl Rule for Queueing {
                 queue_ms: cost,
                 most_at_once: most_at_once(scene, &queued),
             };
-            let mut one =
-                finding(FindingKind::Queueing, queued, evidence).costing(Some(cost), CostBasis::Fitted);
+            let basis = scene::basis(&queued);
+            let mut one = finding(FindingKind::Queueing, queued, evidence).costing(Some(cost), basis);
             one.advice = Some(Advice::FewerAtOnce { slots: slots(scene, &model) });
             found.push(one);
         }

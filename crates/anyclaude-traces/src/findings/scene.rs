@@ -109,6 +109,13 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// What a cost rests on that is a part of the time of these requests: their server's own
+/// log, where it has all of them.
+pub(super) fn basis(entries: &[&Entry<'_>]) -> CostBasis {
+    let is_measured = |entry: &&Entry<'_>| entry.request.speed_sample().is_measured;
+    if entries.iter().all(is_measured) { CostBasis::Measured } else { CostBasis::Fitted }
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {

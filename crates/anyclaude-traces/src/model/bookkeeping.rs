@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::request::{Concurrency, Request, Run};
 use crate::model::timing::PromptOverhead;
-use crate::model::{LogFacts, SpeedSample, ToolSize};
+use crate::model::{LogFacts, ServerTask, SpeedSample, ToolSize};
 
 /// What the analyses need of a request besides what is listed of it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +17,8 @@ pub(crate) struct Bookkeeping {
     pub(crate) proxied: Option<Box<PromptOverhead>>,
     /// Further facts from the log: stalls, cached tokens, the proxy's edits.
     pub(crate) log_facts: Option<Box<LogFacts>>,
+    /// What the server's own log tells of it.
+    pub(crate) server_task: Option<Box<ServerTask>>,
     /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).
     pub(crate) speed_sample: SpeedSample,
     /// How many requests of its thread came before it.
@@ -48,6 +50,12 @@ impl Request {
     #[must_use]
     pub fn log_facts(&self) -> Option<&LogFacts> {
         self.bookkeeping.log_facts.as_deref()
+    }
+
+    /// What the server's own log tells of it.
+    #[must_use]
+    pub fn server_task(&self) -> Option<&ServerTask> {
+        self.bookkeeping.server_task.as_deref()
     }
 
     /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).

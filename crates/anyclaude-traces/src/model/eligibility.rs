@@ -64,13 +64,18 @@ impl ExclusionCounts {
 /// The reason why they cannot be compared.
 pub fn eligible(request: &Request) -> Result<&Timing, LeftOutReason> {
     let Some(timing) = request.timing.as_deref() else { return Err(LeftOutReason::NoLog) };
+    // The server itself measured when its first token came.
+    let is_told = request.stream || request.server_task().is_some_and(|task| task.read_ms.is_some());
     match timing.outcome {
         Some(Outcome::NotStreamed) => return Err(LeftOutReason::NotStreamed),
-        _ if !request.stream => return Err(LeftOutReason::NotStreamed),
+        _ if !is_told => return Err(LeftOutReason::NotStreamed),
         Some(Outcome::Completed) => {}
         _ => return Err(LeftOutReason::NotCompleted),
     }
-    if request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous) {
+    let is_ambiguous = |confidence: Option<Confidence>| confidence == Some(Confidence::Ambiguous);
+    let is_own =
+        request.is_task_only() && is_ambiguous(request.server_join.as_deref().map(|join| join.confidence));
+    if is_own || is_ambiguous(request.join.as_deref().map(|join| join.confidence)) {
         return Err(LeftOutReason::AmbiguousJoin);
     }
     timing.total_ms.ok_or(LeftOutReason::NoTotal)?;

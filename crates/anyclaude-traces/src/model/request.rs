@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::bookkeeping::Bookkeeping;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Timing};
-use crate::model::{Response, Sizes};
+use crate::model::{Response, ServerJoin, Sizes};
 
 pub use crate::model::request_id::{InvalidRequestId, RequestId};
 pub use crate::model::source::{Api, Source, TimestampSource};
@@ -75,6 +75,8 @@ pub struct Request {
     pub timing: Option<Box<Timing>>,
     /// How the times were found.
     pub join: Option<Box<Join>>,
+    /// How it was found in the log of the server that ran the model.
+    pub server_join: Option<Box<ServerJoin>>,
     /// What the recorded response says.
     pub response: Option<Box<Response>>,
     /// What only the analyses need.

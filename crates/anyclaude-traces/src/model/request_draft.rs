@@ -66,6 +66,7 @@ impl Request {
             tokens: None,
             timing: None,
             join: None,
+            server_join: None,
             response: None,
             bookkeeping: Bookkeeping::default(),
         }

@@ -26,6 +26,13 @@ impl Scope {
     pub fn new(from: Option<Timestamp>, to: Option<Timestamp>, kind: KindFilter, requests_seen: u64) -> Self {
         Self { from, to, kind, requests_seen }
     }
+
+    /// Whether this moment lies in its bounds, as far as is known.
+    pub(crate) fn holds(&self, moment: Option<Timestamp>) -> bool {
+        let is_after = |from: Timestamp| moment.is_none_or(|moment| from <= moment);
+        let is_before = |to: Timestamp| moment.is_none_or(|moment| moment <= to);
+        self.from.is_none_or(is_after) && self.to.is_none_or(is_before)
+    }
 }
 
 /// One kind of request, or all.

@@ -25,6 +25,10 @@ pub enum Source {
     Litellm,
     /// LM Studio's log of its server.
     LmStudio,
+    /// The log of llama.cpp's `llama-server`, which has no bodies.
+    LlamaServer,
+    /// The log of Ollama, which has no bodies.
+    Ollama,
     /// The body of a request alone.
     Body,
 }
@@ -42,6 +46,8 @@ impl Source {
             Self::ClaudeCodeRouter => "claude_code_router",
             Self::Litellm => "litellm",
             Self::LmStudio => "lm_studio",
+            Self::LlamaServer => "llama_server",
+            Self::Ollama => "ollama",
             Self::Body => "body",
         }
     }

@@ -98,6 +98,8 @@ pub struct SpeedSample {
     pub reads: bool,
     /// Its time from there to the end is that of writing and of nothing else.
     pub writes: bool,
+    /// Both times are the server's own.
+    pub is_measured: bool,
     /// Output tokens that were generated before anything was streamed.
     pub hidden_tokens: Option<u64>,
     /// Whether the backend is seen to reuse prompts of its model.

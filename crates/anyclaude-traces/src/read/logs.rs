@@ -185,7 +185,7 @@ fn named(path: &Path) -> Option<Timestamp> {
 }
 
 /// When a file was last written.
-fn written(path: &Path) -> Option<Timestamp> {
+pub(super) fn written(path: &Path) -> Option<Timestamp> {
     let written = fs::metadata(path).ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Timestamp::from_unix_ms(i64::try_from(written.as_millis()).ok()?)
 }

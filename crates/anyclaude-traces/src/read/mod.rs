@@ -8,6 +8,7 @@ mod parallel;
 pub(crate) mod paths;
 mod progress;
 mod records;
+mod server_logs;
 
 use std::borrow::Borrow;
 use std::path::Path;
@@ -23,6 +24,7 @@ pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 use records::{AllRecords, OneRecord};
+pub(crate) use server_logs::{ServerLogFile, record_of_body};
 
 use crate::error::{Error, ErrorKind};
 use crate::formats::body::Visit;
@@ -258,7 +260,11 @@ impl<'s> Reader<'s> {
     }
 
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
-        let read = self.load(&file.path).and_then(|()| {
+        let read = server_logs::read_records(&file.path, self.progress, sink).and_then(|is_log| {
+            if is_log {
+                return Ok(());
+            }
+            self.load(&file.path)?;
             let input = Input { bytes: self.buffer.bytes() };
             Ok(sniff(&input)?.read(&input, &mut self.scratch, sink)?)
         });

@@ -5,6 +5,7 @@ pub mod assemble;
 pub(crate) mod concurrency;
 mod history;
 pub mod join;
+pub(crate) mod server_log;
 mod session;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,13 +14,16 @@ use std::path::{Path, PathBuf, is_separator};
 
 use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
+use crate::formats::backend::BackendLog;
 use crate::formats::body::Visit;
+use crate::model::LogZone;
 use crate::model::intern::NameHashing;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::read::{LogFile, Order, Store, TraceFile};
 use crate::recording::assemble::RequestBuilder;
-use crate::recording::join::{Joined, join};
+use crate::recording::join::server::{LoggedTask, OfRoot, join_server_logs};
+use crate::recording::join::{Joined, ServerLog, join};
 
 /// The requests of some folders and files, before anything is selected of them.
 /// [`Recording`](crate::Recording) goes the rest of the way.
@@ -77,6 +81,67 @@ impl RequestSet {
             builder.add(file);
         });
         Self { requests: builder.requests(), skipped, joined: Joined::default() }
+    }
+
+    /// Adds what servers' logs tell to the requests within `window`, root by root; see
+    /// [`ServerLog`](join::ServerLog). `zone` is that of times in the logs that name none,
+    /// where the joins do not show it.
+    pub fn join_server_logs(
+        &mut self,
+        store: &Store,
+        window: RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) {
+        let unmatched = self.take_server_logs(store, window, logs, zone);
+        let unmatched = unmatched.into_iter().map(|logged| logged.found).collect();
+        self.joined.extend(Joined { unmatched, ..Joined::default() });
+    }
+
+    /// The same; returns the tasks that are none of its requests, by time.
+    pub(crate) fn take_server_logs(
+        &mut self,
+        store: &Store,
+        window: RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) -> Vec<LoggedTask> {
+        let (server_logs, unmatched) = self.joined_server_logs(store, &window, logs, zone);
+        self.joined.extend(Joined { server_logs, ..Joined::default() });
+        unmatched
+    }
+
+    /// The same with logs that nobody named: what else is in them is left out.
+    pub(crate) fn join_found_server_logs(
+        &mut self,
+        store: &Store,
+        window: RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) {
+        let (mut server_logs, _) = self.joined_server_logs(store, &window, logs, zone);
+        server_logs.retain(|log| log.joined > 0);
+        self.joined.extend(Joined { server_logs, ..Joined::default() });
+    }
+
+    fn joined_server_logs(
+        &mut self,
+        store: &Store,
+        window: &RangeInclusive<Timestamp>,
+        logs: &[LogFile<BackendLog>],
+        zone: LogZone,
+    ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
+        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
+        // What another log has told of already is not looked for.
+        let is_wanted = |request: &&mut Request| {
+            request.server_join.is_none() && request.timestamp.is_some_and(|stamp| window.contains(&stamp))
+        };
+        for request in self.requests.iter_mut().filter(is_wanted) {
+            by_root.entry(store.root_of(request.path.as_ref())).or_default().push(request);
+        }
+        let mut roots: Vec<OfRoot<'_, '_>> =
+            by_root.iter_mut().map(|(root, requests)| OfRoot { root: root.clone(), requests }).collect();
+        join_server_logs(&mut roots, logs, zone)
     }
 
     /// Reads the logs beside the traces, and adds their models and times to the requests

@@ -23,13 +23,15 @@ impl Reader {
     pub fn select(&self, inputs: &[OsString]) -> Result<Selection> {
         let selectors = inputs.iter().map(|input| self.selector(input)).collect::<Result<Vec<_>>>()?;
         let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
-        let whole = !inputs.is_empty()
+        let mut whole = !inputs.is_empty()
             || self.filter.is_whole
             || self.filter.since.is_some()
             || self.filter.until.is_some();
         let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Span::Whole)? };
         if paths.len() < selectors.len() || selectors.is_empty() {
             let mut recorded = self.read_roots(if whole { Span::Whole } else { Span::Sitting })?;
+            // A log that is named is taken whole, as an input is.
+            whole |= recorded.is_of_logs;
             if !selectors.is_empty() {
                 let picked = self.pick_any(&recorded.requests, &selectors)?;
                 recorded.keep(picked);
@@ -129,6 +131,7 @@ impl Reader {
             skipped: std::mem::take(&mut pool.skipped),
             joined: pool.joined.clone(),
             places: pool.places.clone(),
+            is_of_logs: pool.is_of_logs,
             seen: pool.seen,
             kinds: pool.kinds.clone(),
             newest: pool.newest,
@@ -155,19 +158,27 @@ impl Reader {
         };
         let mut pool = pool;
         pool.keep_within(from, to);
-        let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined } = pool;
+        let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined, .. } = pool;
         let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
             rest.extend(requests.drain(..requests.len().saturating_sub(last)));
         }
-        let logs_only = self.logs_suffice && !joined.runs.is_empty();
+        let scope = Scope::new(from, to, kind, seen as u64);
+        let is_logged = joined.unmatched.iter().any(|one| scope.holds(one.start));
+        // A log may tell of loads and of prompts that were cut, and of no request.
+        let is_told = joined.unmatched.is_empty() && !joined.server_logs.is_empty() && seen == 0;
+        let logs_only = self.logs_suffice && (is_logged || is_told);
         if requests.is_empty() && skipped.is_empty() && !logs_only {
-            return Err(match seen {
-                0 => SelectError::NoTraces(places),
+            return Err(match (seen, joined.unmatched.len()) {
+                (0, 0) => SelectError::NoTraces(places),
+                (0, logged) => SelectError::NothingLogged {
+                    logged,
+                    first: joined.unmatched.iter().filter_map(|one| one.start).min(),
+                    last: joined.unmatched.iter().filter_map(|one| one.start).max(),
+                },
                 _ => SelectError::NothingLeft { seen, kinds, kind, newest },
             });
         }
-        let scope = Scope::new(from, to, kind, seen as u64);
         Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
     }
 }

@@ -47,6 +47,16 @@ pub enum SelectError {
         /// When the newest was recorded.
         newest: Option<Timestamp>,
     },
+    /// Logs without traces were read, and no request in them is of the time that is asked for.
+    #[error("none of the {logged} requests in the logs is of that time")]
+    NothingLogged {
+        /// How many requests the logs have.
+        logged: usize,
+        /// When the first began, where any has a time.
+        first: Option<Timestamp>,
+        /// When the last began.
+        last: Option<Timestamp>,
+    },
     /// What stands after `latest~` is no whole number.
     #[error("`{0}`: write a whole number after `latest~`")]
     NotANumber(String),

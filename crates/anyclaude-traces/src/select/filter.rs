@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::model::LogZone;
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
 use crate::read::Store;
@@ -37,6 +38,12 @@ pub struct Filter {
     pub last: Option<usize>,
     /// Names of models, which win over every log.
     pub labels: Vec<Label>,
+    /// Logs of the servers that ran the models, or folders of them.
+    pub server_logs: Vec<PathBuf>,
+    /// The home in which LM Studio's logs are looked for; `None`: nowhere.
+    pub lm_studio_home: Option<PathBuf>,
+    /// The zone of times in servers' logs that name none.
+    pub log_zone: LogZone,
     /// Larger files are skipped.
     pub max_file_bytes: u64,
 }
@@ -56,6 +63,9 @@ impl Default for Filter {
             until: None,
             last: None,
             labels: Vec::new(),
+            server_logs: Vec::new(),
+            lm_studio_home: None,
+            log_zone: LogZone::default(),
             max_file_bytes: Store::MAX_FILE_BYTES,
         }
     }

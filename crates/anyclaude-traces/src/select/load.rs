@@ -14,9 +14,11 @@ use crate::cost;
 use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{PrefixVisitor, element_text};
-use crate::read::paths;
+use crate::read::{Store, paths};
 use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
+use crate::recording::join::server::LoggedTask;
+use crate::recording::server_log::requests_of;
 use crate::tokens::{PromptTokens, count_tokens};
 
 /// How much of what is read will be looked at.
@@ -40,7 +42,8 @@ impl Reader {
         let mut pool = self.fitted(set, &self.filter.roots, span)?;
         self.filter(&mut pool)?;
         let pool = Pool { places: traces, ..pool };
-        if pool.seen == 0 && pool.skipped.is_empty() && pool.joined.runs.is_empty() {
+        let is_logged = !pool.joined.runs.is_empty() || !pool.joined.server_logs.is_empty();
+        if pool.seen == 0 && pool.skipped.is_empty() && !is_logged {
             return Err(SelectError::NothingRecorded(pool.places));
         }
         Ok(pool)
@@ -106,7 +109,7 @@ impl Reader {
         pool.skipped.retain(|error| is_named(error.path()));
         let runs: HashSet<&Arc<str>> =
             pool.requests.iter().filter_map(|request| request.run.as_ref()).collect();
-        pool.joined.unmatched.retain(|unmatched| runs.contains(&unmatched.run));
+        pool.joined.unmatched.retain(|unmatched| unmatched.run.as_ref().is_none_or(|run| runs.contains(run)));
         pool.joined.empty_logs.clear();
         pool.count();
         Ok(pool)
@@ -119,7 +122,10 @@ impl Reader {
     }
 
     fn request_set(&self, paths: &[impl AsRef<Path>]) -> RequestSet {
-        let are_needed = !self.prompts_need_logs || !self.captures.is_empty() || self.have_logs(paths);
+        let are_needed = !self.prompts_need_logs
+            || !self.captures.is_empty()
+            || !self.server_logs.0.is_empty()
+            || self.have_logs(paths);
         let Some(prompts) = self.prompts.as_ref().filter(|_| are_needed) else {
             return RequestSet::read(&self.store, paths);
         };
@@ -148,23 +154,72 @@ impl Reader {
     /// Joins what was read with the logs of its time, names models as the user says, and
     /// fills the parts of its times.
     fn fitted(&self, mut set: RequestSet, roots: &[PathBuf], span: Span) -> Result<Pool> {
+        let is_of_logs = set.requests.is_empty();
         if let Some(window) = self.window(&set.requests, span) {
-            set.join_logs(&self.store, roots, window, &self.captures);
+            set.join_logs(&self.store, roots, window.clone(), &self.captures);
+            self.join_server_logs(&mut set, window);
         }
         let RequestSet { requests, skipped, joined, .. } = set;
-        let mut pool = Pool { requests, skipped, joined, ..Pool::default() };
+        let mut pool = Pool { requests, skipped, joined, is_of_logs, ..Pool::default() };
         pool.count();
         self.label(&mut pool.requests)?;
         self.fit_costs(&mut pool);
         Ok(pool)
     }
 
+    /// Joins requests with the servers' logs that are named, and with those of LM Studio that
+    /// are found beside them. Of these only what is a request's counts: others use the server
+    /// too.
+    fn join_server_logs(&self, set: &mut RequestSet, window: RangeInclusive<Timestamp>) {
+        let (named, unusable) = &self.server_logs;
+        set.skipped.extend(unusable.iter().cloned());
+        if !named.is_empty() {
+            let recorded = set.requests.len();
+            let unmatched = set.take_server_logs(&self.store, window.clone(), named, self.filter.log_zone);
+            self.take_tasks(set, unmatched);
+            if recorded == 0 {
+                return;
+            }
+        }
+        let Some(home) = self.filter.lm_studio_home.as_ref().filter(|_| !set.requests.is_empty()) else {
+            return;
+        };
+        let found = Store::lm_studio_logs(home, &window);
+        let (found, unusable) = self.store.other_server_logs(&found, named);
+        set.skipped.extend(unusable);
+        if !found.is_empty() {
+            set.join_found_server_logs(&self.store, window, &found, self.filter.log_zone);
+        }
+    }
+
+    /// Adds what only the servers' logs tell of: requests, and tasks without a request line.
+    fn take_tasks(&self, set: &mut RequestSet, unmatched: Vec<LoggedTask>) {
+        let logs = &self.server_logs.0;
+        let is_request = |logged: &LoggedTask| {
+            let task = logs.get(logged.log).and_then(|log| log.content.tasks.get(logged.task));
+            self.are_tasks_requests || task.is_some_and(|task| task.request.is_some())
+        };
+        let (requests, others): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_request);
+        set.requests.extend(requests_of(requests, logs, &self.logged_bodies));
+        set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
+        set.joined.unmatched.extend(others.into_iter().map(|logged| logged.found));
+        set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
+        if let Some(prompts) = &self.prompts {
+            let prompts = &mut *locked(prompts);
+            for (file, seen) in locked(&self.logged_prompts).drain(..) {
+                prompts.add(&file, seen);
+            }
+        }
+    }
+
     /// Fills the parts of time of all that was read, root by root: what was recorded
     /// elsewhere went through another cache.
     fn fit_costs(&self, pool: &mut Pool) {
         let Some(prompts) = &self.prompts else { return };
-        let has_times =
-            |request: &Request| request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+        let has_times = |request: &Request| {
+            let is_started = request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+            is_started || request.server_task().is_some()
+        };
         if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
             return;
         }
@@ -177,10 +232,13 @@ impl Reader {
             by_root.insert(None, Vec::new());
         }
         let is_only_root = by_root.len() == 1;
-        for requests in by_root.values_mut() {
+        for (root, requests) in &mut by_root {
             let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
             let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
-            let is_here = |one: &mut UnmatchedLogRequest| is_only_root || runs.contains(&one.run);
+            let is_here = |one: &mut UnmatchedLogRequest| {
+                let is_of_run = one.run.as_ref().is_some_and(|run| runs.contains(run));
+                is_only_root || is_of_run || one.root.is_some() && one.root.as_deref() == root.as_deref()
+            };
             elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
             let mut fetch = |path: &_, place| element_text(&self.store, path, place);
             let mut uncounted = Vec::new();
@@ -195,7 +253,7 @@ impl Reader {
             pool.skipped.extend(unread);
             pool.joined.unmatched.extend(elsewhere);
         }
-        pool.joined.unmatched.sort_by_key(|unmatched| unmatched.start);
+        pool.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
     }
 
     /// The time of which logs are read: no more than is asked for, as logs

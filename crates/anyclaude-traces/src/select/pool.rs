@@ -18,6 +18,8 @@ pub(crate) struct Pool {
     pub(super) rest: Vec<Request>,
     pub(crate) skipped: Vec<Error>,
     pub(crate) joined: Joined,
+    /// All of it comes from logs.
+    pub(super) is_of_logs: bool,
     /// Where it was looked for.
     pub(super) places: Vec<PathBuf>,
     pub(crate) seen: usize,

@@ -1,14 +1,19 @@
 //! What reads requests as a filter says: `load` reads them, `choose` selects.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::{Result, SelectError};
 use super::filter::Filter;
+use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
+use crate::formats::backend::BackendLog;
+use crate::formats::record::TraceRecord;
+use crate::model::request::TracePath;
 use crate::model::scope::KindFilter;
-use crate::prompt_cache::{CacheOptions, Prompts};
-use crate::read::{LogFile, Store, paths};
+use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts};
+use crate::read::{LogFile, ServerLogFile, Store, TraceFile, paths, record_of_body};
 
 /// How far back a sitting reaches: a day.
 pub(super) const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
@@ -21,6 +26,14 @@ pub struct Reader {
     pub(super) kind: KindFilter,
     /// Further logs, which the user names.
     pub(super) captures: Vec<LogFile<ParsedLog>>,
+    /// The logs of servers, and what of them could not be used.
+    pub(super) server_logs: (Vec<LogFile<BackendLog>>, Vec<Error>),
+    /// The bodies that they hold.
+    pub(super) logged_bodies: HashMap<TracePath, TraceRecord>,
+    /// What the prompts of these are made of, until it is asked for.
+    pub(super) logged_prompts: Mutex<Vec<(TraceFile, PrefixVisitor)>>,
+    /// Whether what servers' logs tell of without a request line is a request too.
+    pub(super) are_tasks_requests: bool,
     /// Whether logs without traces will do.
     pub(super) logs_suffice: bool,
     /// What all prompts are made of, where that is asked for.
@@ -45,11 +58,32 @@ impl Reader {
         {
             return Err(SelectError::NoRoot(missing.clone()));
         }
+        let store = Store::default().with_max_file_bytes(filter.max_file_bytes);
+        let (logs, mut unusable) = store.server_logs_with(&filter.server_logs, PrefixVisitor::default);
+        let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
+        if let Some(named) = unusable.iter().position(is_named) {
+            return Err(unusable.swap_remove(named).into());
+        }
+        let (mut server_logs, mut logged_prompts) = (Vec::new(), Vec::new());
+        for ServerLogFile { file, bodies } in logs {
+            let bytes = usize::try_from(file.content.bytes).unwrap_or(usize::MAX);
+            let prompt = |(number, body, seen)| {
+                let path = TracePath::of_record(file.path.as_path(), number);
+                Some((TraceFile { path, record: record_of_body(bytes, body)? }, seen))
+            };
+            logged_prompts.extend(bodies.into_iter().filter_map(prompt));
+            server_logs.push(file);
+        }
+        let record = |(file, _): &(TraceFile, _)| (file.path.clone(), file.record.clone());
         Ok(Self {
-            store: Store::default().with_max_file_bytes(filter.max_file_bytes),
+            logs_suffice: !filter.server_logs.is_empty(),
+            server_logs: (server_logs, unusable),
+            logged_bodies: logged_prompts.iter().map(record).collect(),
+            logged_prompts: Mutex::new(logged_prompts),
+            are_tasks_requests: false,
+            store,
             kind: filter.kind.unwrap_or(default_kind),
             captures: Vec::new(),
-            logs_suffice: false,
             prompts: None,
             prompts_need_logs: false,
             cache: CacheOptions::default(),
@@ -85,6 +119,12 @@ impl Reader {
     pub fn with_times(mut self, cache: CacheOptions) -> Self {
         self.prompts_need_logs = true;
         self.with_costs(cache)
+    }
+
+    /// Takes every task of a server's log as a request, for answers that sum up.
+    #[must_use]
+    pub fn with_tasks(self) -> Self {
+        Self { are_tasks_requests: true, ..self }
     }
 
     /// What the prompts of all that was read are made of.

@@ -61,7 +61,9 @@ fn counted<'a, 'm>(
     requests: impl IntoIterator<Item = &'a Request>,
     visitor: impl Fn() -> TokenVisitor<'m> + Sync,
 ) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
-    let (sources, mut errors) = store.find(requests.into_iter().map(|request| request.path.as_ref()));
+    let has_body = |request: &&Request| !request.is_task_only();
+    let requests = requests.into_iter().filter(has_body);
+    let (sources, mut errors) = store.find(requests.map(|request| request.path.as_ref()));
     let mut counted = HashMap::new();
     errors.extend(store.scan(&sources, visitor, |file, visitor| {
         counted.insert(file.path, visitor.finish());

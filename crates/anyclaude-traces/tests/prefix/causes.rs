@@ -237,3 +237,43 @@ fn a_model_that_answered_in_between_is_named_where_there_is_room_for_one() {
     let asked = [turn("m", &["u1"]), turn("n", &["u1", "a1", "u2"])];
     assert_eq!(last(&reported(&asked, local)).cause, Cause::ModelSwapped);
 }
+
+#[test]
+fn a_result_is_cleared_only_by_one_of_the_same_call() {
+    let mut other = with_results(&["cleared", "two"]);
+    other.body["messages"][2]["content"][0]["tool_use_id"] = json!("toolu_9");
+    let report = reported(&[with_results(&["long", "two"]), other], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::HistoryEdited);
+    // Dates are looked for in texts, and not in what tools returned.
+    let dated = |day: &str| with_results(&[&format!("It is {day}."), "two"]);
+    let report = reported(&[dated("2025-11-16"), dated("2025-11-17")], in_four_slots());
+    assert_eq!((last(&report).cause, last(&report).volatile), (Cause::ResultsCleared, None));
+}
+
+#[test]
+fn a_volatile_opening_is_a_small_part_of_what_is_equal() {
+    let clock = |session, clock: &str| {
+        let text = format!("uThe time is {clock}.\n{}", "Read the rules of this house. ".repeat(100));
+        in_session(session, "Answer.", said(&[&text]))
+    };
+    let report = reported(&[clock(1, "10:01"), clock(2, "10:02")], in_four_slots());
+    assert_eq!(last(&report).volatile, Some(Volatile::DateOrTime));
+    let named = |session, system: &str| in_session(session, system, said(&["u1"]));
+    let report = reported(
+        &[named(1, &("Ann ".repeat(20) + ". End")), named(2, &("Bob-".repeat(20) + ". End"))],
+        in_four_slots(),
+    );
+    assert_eq!(last(&report).cause, Cause::OtherConversation, "little of the prompt is equal");
+}
+
+#[test]
+fn what_broke_prefixes_is_listed_without_what_was_new() {
+    let system = |day: &str| format!("Today's date: {day}");
+    let asked = [
+        in_session(1, &system("2025-11-16"), said(&["u1"])),
+        in_session(1, &system("2025-11-17"), said(&["u1", "a1", "u2"])),
+    ];
+    let report = reported(&asked, in_four_slots());
+    let listed: Vec<_> = report.breakers.iter().map(|one| (one.cause, one.requests)).collect();
+    assert_eq!(listed, [(Cause::DateChanged, 1)]);
+}

@@ -13,7 +13,7 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::parse::{Label, Limit, parse_limit};
+use crate::parse::{Label, Limit, Zone, parse_limit, parse_zone};
 
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
@@ -151,6 +151,32 @@ pub(crate) struct Filter {
     /// be an INPUT; the label wins over every log.
     #[arg(long = "label", value_name = "MODEL=INPUT", hide_long_help = true, hide_short_help = true)]
     pub(crate) labels: Vec<Label>,
+    /// Read what the server logged too: a log of LM Studio, llama-server or Ollama (repeatable)
+    ///
+    /// Its counts and times replace what is inferred. Of a folder, every log below it is read.
+    /// LM Studio's logs below ~/.lmstudio are found by themselves. Without any recording, the
+    /// log alone tells what each request took.
+    #[arg(
+        long = "server-log",
+        value_name = "FILE|DIR",
+        value_hint = ValueHint::AnyPath,
+        hide_long_help = true,
+        hide_short_help = true
+    )]
+    pub(crate) server_logs: Vec<PathBuf>,
+    /// The time zone of servers' logs: UTC, +02:00 or local
+    ///
+    /// LM Studio writes local time without a zone. By default the requests show it, else it is
+    /// that of this machine.
+    #[arg(
+        long = "tz",
+        value_name = "ZONE",
+        value_parser = parse_zone,
+        allow_hyphen_values = true,
+        hide_long_help = true,
+        hide_short_help = true
+    )]
+    pub(crate) zone: Option<Zone>,
     /// Skip files larger than this many bytes
     #[arg(
         long,

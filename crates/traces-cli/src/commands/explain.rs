@@ -20,8 +20,9 @@ use crate::select;
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Table};
-    let reader =
-        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
+        .with_tasks()
+        .with_costs(args.cache.options());
     let mut sides = reading(&reader, &args.output, || {
         OneOrTwoSides::select(&reader, args.fast.as_ref(), args.slow.as_ref())
     })?;

@@ -26,8 +26,9 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --format markdown"
         );
     }
-    let reader =
-        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
+        .with_tasks()
+        .with_costs(args.cache.options());
     let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped_list(), &args.output);

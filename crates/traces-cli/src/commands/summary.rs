@@ -16,8 +16,9 @@ use crate::select;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let reader =
-        select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?.with_costs(args.cache.options());
+    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
+        .with_tasks()
+        .with_costs(args.cache.options());
     let (selection, found) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         let found = answers::summary(&reader, &mut selection, &grouping(args.by));

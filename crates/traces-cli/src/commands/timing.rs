@@ -18,6 +18,7 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     use Format::{Csv, Json, Ndjson};
     let reader = select::reader(&args.filter, KindFilter::All)?
         .with_logs(&args.logs)?
+        .with_tasks()
         .with_times(args.cache.options());
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
     let (found, is_sitting) = reading(&reader, &args.output, || {
@@ -26,7 +27,8 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
         anyhow::Ok((answers::timing(&reader, selection, groups_kind, &grouping(args.by)), is_sitting))
     })?;
     let status = report_skipped(&found.skipped, &args.output);
-    let nothing = found.requests.is_empty() && found.unmatched_log_requests.is_empty();
+    let nothing =
+        found.requests.is_empty() && found.unmatched_log_requests.is_empty() && found.server_logs.is_empty();
     if nothing && args.output.format != Json {
         bail!("none of these files could be read as a trace or a log");
     }

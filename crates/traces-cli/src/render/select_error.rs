@@ -45,6 +45,12 @@ pub(crate) fn words(error: &SelectError) -> String {
             let advice = if *kind == KindFilter::All { "" } else { " --kind all takes every kind." };
             format!("{error}. There are: {}.{newest}{advice}", kinds.join(", "))
         }
+        E::NothingLogged { first, last, .. } => match (first, last) {
+            (Some(_), Some(_)) => {
+                format!("{error}. They are from {} to {}.", units::stamp(*first), units::stamp(*last))
+            }
+            _ => format!("{error}: their log has no dates."),
+        },
         E::NoNames { .. } => format!("{error}; --label NAME=INPUT names the model of some"),
         E::NoSuchName { names, .. } => format!("{error}; there are: {}", few_names(names)),
         E::Ambiguous { names, .. } => format!("{error}: {}", few_names(names)),

@@ -2,10 +2,13 @@
 
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
+use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::group::Group;
-use anyclaude_traces::model::measure::Measure;
+use anyclaude_traces::model::measure::{Measure, Value};
 use anyclaude_traces::model::stats::Stats;
 use anyclaude_traces::model::timing::{Confidence, Outcome, Timing};
+
+use anyclaude_traces::recording::join::ServerLog;
 
 use super::list;
 use super::page::Page;
@@ -29,7 +32,7 @@ const SHOWN: [(Measure, &str); 7] = [
 pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
-    let logged = || report.unmatched_log_requests.iter().map(|unmatched| unmatched.start);
+    let logged = || report.unmatched_log_requests.iter().filter_map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     page.table(groups(report, by));
@@ -39,6 +42,10 @@ pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
         page.table(requests(&report.requests));
     }
     page.table(unmatched(report));
+    page.table(tasks(report));
+    for log in &report.server_logs {
+        page.line(server_log(log));
+    }
     page.table(runs(report));
     if let Some(edits) = edits(&report.edits) {
         page.line(edits);
@@ -68,13 +75,7 @@ fn groups(report: &TimingReport, by: By) -> Grid {
     grid
 }
 
-fn group_row(
-    group: &Group,
-    at: usize,
-    measure: Measure,
-    name: &str,
-    stats: &Stats<anyclaude_traces::model::measure::Value>,
-) -> [String; 7] {
+fn group_row(group: &Group, at: usize, measure: Measure, name: &str, stats: &Stats<Value>) -> [String; 7] {
     let figure = |value| units::show(value, measure.unit());
     [
         if at == 0 { group_name(group) } else { String::new() },
@@ -158,6 +159,7 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::TimedOut => "timed out",
         Outcome::Unfinished => "unfinished",
         Outcome::NotStreamed => "not streamed",
+        Outcome::Disconnected => "client left",
         _ => UNKNOWN,
     }
 }
@@ -170,7 +172,7 @@ fn unmatched(report: &TimingReport) -> Grid {
         number("TOTAL", 0),
         text("OUTCOME", 0),
     ]);
-    for unmatched in &report.unmatched_log_requests {
+    for unmatched in report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_none()) {
         let timing = &unmatched.timing;
         grid.row([
             units::stamp(timing.start),
@@ -181,6 +183,87 @@ fn unmatched(report: &TimingReport) -> Grid {
         ]);
     }
     grid
+}
+
+/// What servers' logs tell of that is none of the recorded requests.
+fn tasks(report: &TimingReport) -> Grid {
+    let mut grid = Grid::new([
+        text("IN THE SERVER'S LOG", 0),
+        text("MODEL", 4),
+        number("WAIT", 1),
+        number("LOAD", 1),
+        number("QUEUE", 1),
+        number("READ", 0),
+        number("WRITE", 0),
+        number("PROMPT", 0),
+        number("CACHED", 0),
+        number("READ TOKENS", 3),
+        number("OUT", 0),
+        number("READ TOK/S", 2),
+        number("WRITE TOK/S", 2),
+        text("OUTCOME", 5),
+    ]);
+    for task in report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_some()) {
+        let timing = &task.timing;
+        let tokens = |tokens: Option<u64>| tokens.map_or_else(|| UNKNOWN.to_owned(), units::tokens);
+        let doubt = if task.confidence == Confidence::Ambiguous { " (ambiguous)" } else { "" };
+        let outcome = timing.outcome.map_or(UNKNOWN, outcome_name);
+        grid.row([
+            units::stamp(timing.start),
+            task.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
+            units::ms(timing.total_ms),
+            units::ms(timing.load_ms),
+            units::ms(timing.queue_ms),
+            units::ms(timing.read_ms),
+            units::ms(timing.write_ms),
+            tokens(timing.prompt_tokens),
+            tokens(timing.cached_tokens),
+            tokens(timing.read_tokens),
+            tokens(timing.output_tokens),
+            units::per_second(timing.read_tokens_per_second()),
+            units::per_second(timing.write_tokens_per_second()),
+            format!("{outcome}{doubt}"),
+        ]);
+    }
+    grid.without_empty(&[UNKNOWN, times::NOTHING])
+}
+
+/// What a server's log tells besides its requests.
+fn server_log(log: &ServerLog) -> String {
+    let format = match log.format {
+        BackendFormat::LmStudio => "LM Studio",
+        BackendFormat::LlamaServer => "llama-server",
+        BackendFormat::Ollama => "Ollama",
+        _ => "a server",
+    };
+    let mut said = vec![units::count(log.requests, "request")];
+    if log.joined > 0 {
+        said.push(format!("{} found in the recording", log.joined));
+    }
+    if log.ambiguous > 0 {
+        said.push(format!("{} that could be others", log.ambiguous));
+    }
+    if !log.loads.is_empty() {
+        let took: Vec<String> =
+            log.loads.iter().filter_map(|load| load.load_ms).map(|ms| units::ms(Some(ms))).collect();
+        let took = if took.is_empty() { String::new() } else { format!(" ({})", took.join(", ")) };
+        said.push(format!("{}{took}", units::count(log.loads.len() as u64, "load")));
+    }
+    if log.evictions > 0 {
+        said.push(format!("{} that took the slot of another prompt", log.evictions));
+    }
+    for cut in &log.truncations {
+        let tokens = |tokens: Option<u64>| tokens.map_or_else(|| UNKNOWN.to_owned(), units::tokens);
+        said.push(format!(
+            "a prompt of {} tokens cut to the {} that fit, without a word to the client",
+            tokens(cut.prompt_tokens),
+            tokens(cut.limit)
+        ));
+    }
+    if log.unreadable_lines > 0 {
+        said.push(units::count(log.unreadable_lines, "unreadable line"));
+    }
+    format!("{} ({format}): {}.", log.log, said.join(", "))
 }
 
 fn runs(report: &TimingReport) -> Grid {

@@ -33,5 +33,6 @@ mod replay_server;
 mod report;
 mod schema;
 mod selection;
+mod served;
 mod terminal;
 mod tokens;

@@ -16,7 +16,7 @@ pub fn read_prompts<'a>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
-    let takes_part = |request: &&Request| eligible(request).is_ok();
+    let takes_part = |request: &&Request| eligible(request).is_ok() && !request.is_task_only();
     let timed: Vec<&Path> =
         requests.into_iter().filter(takes_part).map(|request| request.path.as_ref()).collect();
     let (sources, mut errors) = store.find(timed);

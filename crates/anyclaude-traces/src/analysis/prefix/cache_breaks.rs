@@ -157,3 +157,15 @@ pub(super) fn evictions(
     evictions.sort_by(|a, b| b.lost_bytes.cmp(&a.lost_bytes).then_with(|| a.kind.cmp(&b.kind)));
     evictions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_unknown_as_soon_as_one_part_is() {
+        assert_eq!(Sum::of([Some(2), Some(3)].into_iter()), Some(5));
+        assert_eq!(Sum::of([Some(2), None, Some(3)].into_iter()), None);
+        assert_eq!(Sum::of(std::iter::empty()), Some(0));
+    }
+}

@@ -285,4 +285,60 @@ mod tests {
             assert_eq!(recognised(now, was), None, "{now}");
         }
     }
+    #[test]
+    fn only_the_line_of_the_difference_counts() {
+        assert_eq!(recognised(r"2025-11-16\nplain one", r"2025-11-16\nplain two"), None);
+        assert_eq!(recognised(r"plain one\n2025-11-16", r"plain two\n2025-11-16"), None);
+        assert_eq!(recognised(r"one 2025-11-16", r"two 2025-11-16"), None, "the date is the same");
+        // A difference at the end of a date is one of the date.
+        assert_eq!(recognised("at 10:0", "at 10:01"), Some(Volatile::DateOrTime));
+        let long = "x".repeat(900);
+        let line = |day: &str| format!("{long} {day} {long}");
+        assert_eq!(recognised(&line("2025-11-16"), &line("2025-11-17")), Some(Volatile::DateOrTime));
+    }
+
+    #[test]
+    fn dates_are_told_from_other_numbers() {
+        let date = Some(Volatile::DateOrTime);
+        for (now, was, expected) in [
+            ("version 1.2", "version 1.3", None),
+            ("take 5 6 of them", "take 5 7 of them", None),
+            ("2025/11/16", "2025/11/17", date),
+            ("on Monday", "on Friday", date),
+            ("on Sept 3", "on Sept 4", date),
+            ("on the 3rd March", "on the 4th March", date),
+            ("March 3, 10 PM", "March 3, 10 AM", date),
+            ("we march 3", "we march 4", None),
+            ("epoch 1763260245", "epoch 1763260246", date),
+            ("number 12345", "number 12346", None),
+            ("at 16T0203", "at 16T0204", None),
+            ("at 16T020304", "at 16T020305", date),
+            ("at 12345678Z", "at 12345679Z", date),
+        ] {
+            assert_eq!(recognised(now, was), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn git_folders_and_ids_are_told_from_what_looks_like_them() {
+        let (git, id) = (Some(Volatile::GitStatus), Some(Volatile::RandomId));
+        for (now, was, expected) in [
+            (r"Status:\nM a.rs", r"Status:\nM b.rs", git),
+            (r"Notes:\nM a.rs", r"Notes:\nM b.rs", None),
+            (r"git log:\n1a2b3c4 fix", r"git log:\n9a2b3c4 fix", git),
+            (r"git log:\n1a2b3c fix", r"git log:\n9a2b3c fix", id),
+            (r"a log:\n1a2b3c4 fix", r"a log:\n9a2b3c4 fix", id),
+            (r"git log:\nfixed it", r"git log:\nbroke it", None),
+            ("cwd: ~/a", "cwd: ~/b", Some(Volatile::WorkingDirectory)),
+            ("cwd a", "cwd b", None),
+            ("in /a/x, a folder", "in /a/y, a tree", Some(Volatile::WorkingDirectory)),
+            ("key a1b2", "key a1b3", None),
+            ("key abcde1x", "key abcde2x", None),
+            ("key abc12x", "key abc13x", id),
+            ("key 12345g", "key 12346g", None),
+            ("key 12345a", "key 12346a", id),
+        ] {
+            assert_eq!(recognised(now, was), expected, "{now}");
+        }
+    }
 }

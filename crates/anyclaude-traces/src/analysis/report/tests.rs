@@ -19,7 +19,7 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
     let scope = Scope::new(None, None, kind, requests.len() as u64);
     let joined = Joined::default();
     report(ReportInput {
-        timing: timing(scope, requests.to_vec(), &[], &joined, Vec::new(), kind, &Grouping::by_model()),
+        timing: timing(scope, requests.to_vec(), &[], joined, Vec::new(), kind, &Grouping::by_model()),
         others: &[],
         sides: &[Side { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
         findings: Vec::new(),

@@ -64,8 +64,11 @@ fn request(name: &str, start_ms: i64) -> Request {
 
 fn unmatched(start_ms: i64) -> UnmatchedLogRequest {
     UnmatchedLogRequest {
-        start: moment(start_ms),
-        run: "run".into(),
+        start: Some(moment(start_ms)),
+        run: Some("run".into()),
+        log: None,
+        endpoint: None,
+        requested_model: None,
         model: Some("qwen".into()),
         model_source: None,
         tool_count: None,
@@ -75,6 +78,8 @@ fn unmatched(start_ms: i64) -> UnmatchedLogRequest {
         timing: times(start_ms),
         confidence: Confidence::Likely,
         log_facts: facts(),
+        server_task: None,
+        root: None,
     }
 }
 
@@ -174,7 +179,7 @@ fn what_only_the_log_knows_of_occupies_the_backend_of_its_process() {
         let mut request = request("a.json", 0);
         request.bookkeeping.log_facts = None;
         let mut other = unmatched(2_000);
-        other.run = run.into();
+        other.run = Some(run.into());
         let mut elsewhere = [other];
         fit(&mut [&mut request], &mut elsewhere, &[], &Estimates::new());
         assert!(elsewhere[0].timing.read_ms.is_some(), "its own parts are filled too");
@@ -222,25 +227,25 @@ fn speeds_are_sums_of_tokens_over_sums_of_time() {
     let mut only_writes = sampled("qwen", 1, CacheUse::Unknown);
     only_writes.bookkeeping.speed_sample.reads = false;
     let requests = [
-        sampled("qwen", 1_000, CacheUse::Unknown),
-        sampled("qwen", 1_000, CacheUse::Reuses),
+        sampled("qwen", 2_000, CacheUse::Unknown),
         sampled("qwen", 2_000, CacheUse::Reuses),
+        sampled("qwen", 4_000, CacheUse::Reuses),
         only_writes,
     ];
     let found = speeds(&requests).unwrap();
     let expected = Speeds {
-        read_tokens_per_second: Some(750.0),
+        read_tokens_per_second: Some(375.0),
         write_tokens_per_second: Some(50.0),
         cache: CacheUse::Reuses,
         n_read: 3,
         n_write: 4,
-        // 1,000/s twice and 500/s, against 750/s.
+        // 500/s twice and 250/s, against 375/s.
         spread: found.spread,
         source: Some(SpeedSource::Requests),
     };
     assert_eq!(found, expected);
     assert!((found.spread.unwrap() - 1.0 / 3.0).abs() < 1e-9, "{:?}", found.spread);
-    assert_eq!((found.reading_ms(1_500.0), found.writing_ms(25.0)), (Some(2_000.0), Some(500.0)));
+    assert_eq!((found.reading_ms(750.0), found.writing_ms(25.0)), (Some(2_000.0), Some(500.0)));
 }
 
 #[test]

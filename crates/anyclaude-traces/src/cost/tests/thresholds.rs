@@ -162,12 +162,12 @@ fn reasoning_is_hidden_only_where_all_of_it_points_there() {
 #[test]
 fn an_answer_is_too_fast_only_by_what_its_own_tokens_take() {
     let last = |change: fn(&mut Case)| {
-        let found = turns(3, move |at, case| {
-            if at == 2 {
+        let found = turns(9, move |at, case| {
+            if at == 8 {
                 change(case);
             }
         });
-        found[2].is_untold
+        found[8].is_untold
     };
     // 99 tokens behind the first take 2 s elsewhere: 5 × 400 ms.
     assert!(last(|case| case.total_ms = Some(10_399)));

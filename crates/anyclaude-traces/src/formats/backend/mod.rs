@@ -6,11 +6,13 @@
 //! [`recording`](crate::recording) joins the tasks found here with requests by their token
 //! counts.
 
-pub(crate) mod llama;
+mod any;
+mod llama;
 pub(crate) mod lmstudio;
 mod ollama;
 mod types;
 
+pub use any::BackendParser;
 pub use llama::LlamaServerParser;
 pub use lmstudio::LmStudioParser;
 pub use ollama::OllamaParser;

@@ -194,6 +194,12 @@ impl BackendTask {
     pub fn counts(&self) -> Option<(u64, u64)> {
         Some((self.prompt_tokens?, self.output_tokens?))
     }
+
+    /// Whether another task's prompt gave way to its own in its slot.
+    #[must_use]
+    pub fn has_evicted(&self) -> bool {
+        matches!(self.selection, Some(SlotSelection::LeastRecentlyUsed { was_used: Some(true) }))
+    }
 }
 
 /// The model was loaded.

@@ -46,7 +46,7 @@ pub(super) fn apply_all(
             }
         }
     }
-    unmatched.sort_by_key(|unmatched: &UnmatchedLogRequest| unmatched.start);
+    unmatched.sort_by_key(UnmatchedLogRequest::order);
     unmatched
 }
 
@@ -132,8 +132,11 @@ impl UnmatchedLogRequest {
         process: &Run,
     ) -> Self {
         Self {
-            start: log.start,
-            run: process.id.clone(),
+            start: Some(log.start),
+            run: Some(process.id.clone()),
+            log: None,
+            endpoint: None,
+            requested_model: None,
             model,
             model_source,
             tool_count: log.tool_count,
@@ -143,6 +146,8 @@ impl UnmatchedLogRequest {
             timing: timing(log),
             confidence: log.confidence,
             log_facts: log.facts.clone(),
+            server_task: None,
+            root: None,
         }
     }
 }

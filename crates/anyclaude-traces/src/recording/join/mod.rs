@@ -9,9 +9,11 @@
 
 mod apply;
 mod pairing;
+pub(crate) mod server;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 
 use apply::{Pair, apply_all};
@@ -26,9 +28,10 @@ use crate::model::request::{ModelSource, Request, Run, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 use crate::model::timing::Timing;
-use crate::model::{LogFacts, Size};
+use crate::model::{LogFacts, ServerTask, Size};
 use crate::read::{LogFile, Logs};
 use crate::recording::concurrency::{BackendInterval, concurrency};
+pub use server::{ServerLoad, ServerLog, ServerTruncation};
 
 /// The configured name that means "whatever model the backend has loaded".
 pub const PLACEHOLDER_MODEL: &str = "current-model";
@@ -51,6 +54,8 @@ pub struct Joined {
     pub empty_logs: Vec<String>,
     /// Log lines that should hold a fact and could not be read.
     pub unreadable_lines: u64,
+    /// The logs of servers.
+    pub server_logs: Vec<ServerLog>,
 }
 
 /// A request in a log that has no trace.
@@ -58,11 +63,18 @@ pub struct Joined {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct UnmatchedLogRequest {
-    /// When the proxy began to send. Not serialised here, as `timing` has it.
+    /// When the proxy began to send, or the server to work on it; `None` where a server's
+    /// log has no dates. Not serialised here, as `timing` has it.
     #[serde(skip)]
-    pub start: Timestamp,
-    /// The process that served it.
-    pub run: Arc<str>,
+    pub start: Option<Timestamp>,
+    /// The anyclaude process that served it; `None` where only a server's log has it.
+    pub run: Option<Arc<str>>,
+    /// The server's log that has it; `None` where it is in a debug log.
+    pub log: Option<Arc<str>>,
+    /// The URL's path without its query, where a server's log tells it.
+    pub endpoint: Option<Arc<str>>,
+    /// The model that was asked for, where a server's log tells it.
+    pub requested_model: Option<Arc<str>>,
     /// The model that ran.
     pub model: Option<Arc<str>>,
     /// Where [`model`](Self::model) comes from.
@@ -83,6 +95,12 @@ pub struct UnmatchedLogRequest {
     /// What else the log tells of it.
     #[serde(skip)]
     pub log_facts: LogFacts,
+    /// What the server's own log tells of it.
+    #[serde(skip)]
+    pub server_task: Option<ServerTask>,
+    /// The root whose requests went to the same server.
+    #[serde(skip)]
+    pub root: Option<Arc<Path>>,
 }
 
 impl Joined {
@@ -91,7 +109,14 @@ impl Joined {
         self.runs.extend(other.runs);
         self.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         self.unmatched.extend(other.unmatched);
-        self.unmatched.sort_by_key(|unmatched| unmatched.start);
+        self.unmatched.sort_by_key(UnmatchedLogRequest::order);
+        for log in other.server_logs {
+            // A log that several sides of a comparison were tried with is one.
+            match self.server_logs.iter_mut().find(|known| known.log == log.log) {
+                Some(known) => known.add(&log),
+                None => self.server_logs.push(log),
+            }
+        }
         self.empty_logs.extend(other.empty_logs);
         self.unreadable_lines += other.unreadable_lines;
     }
@@ -150,6 +175,13 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     joined.runs.extend(join_entries(requests, entries));
     joined.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
     joined
+}
+
+impl UnmatchedLogRequest {
+    /// Orders them by time; those without one come last.
+    pub(crate) fn order(&self) -> (bool, Option<Timestamp>) {
+        (self.start.is_none(), self.start)
+    }
 }
 
 impl Joined {

@@ -54,7 +54,8 @@ pub(crate) trait BodySink {
 }
 
 /// Looks at no body.
-struct NoBodies(());
+#[derive(Default)]
+pub(crate) struct NoBodies(());
 
 impl BodySink for NoBodies {
     fn visitor(&mut self, _: u32) -> &mut dyn Visit {
@@ -62,6 +63,13 @@ impl BodySink for NoBodies {
     }
 
     fn body(&mut self, _: u32, _: Body) {}
+}
+
+/// Whether a line is the first of a message in this log.
+pub(crate) fn is_own_line(line: &[u8]) -> bool {
+    let near = line.get(..128).unwrap_or(line);
+    let is_event = line.starts_with(b"{\"timestamp\"") && memchr::memmem::find(near, b"\"data\":{").is_some();
+    is_event || Head::read(line).is_some()
 }
 
 /// Reads the log of LM Studio's server in chunks of any size, in any of its forms.
@@ -104,7 +112,7 @@ impl LmStudioParser {
 
     /// Reads the next bytes of the file.
     pub fn feed(&mut self, chunk: &[u8]) {
-        self.feed_to(chunk, &mut NoBodies(()));
+        self.feed_to(chunk, &mut NoBodies::default());
     }
 
     /// The same; bodies go to `bodies`.
@@ -116,7 +124,7 @@ impl LmStudioParser {
     /// Ends the file and returns what it holds.
     #[must_use]
     pub fn finish(self) -> BackendLog {
-        self.finish_to(&mut NoBodies(()))
+        self.finish_to(&mut NoBodies::default())
     }
 
     /// The same; bodies go to `bodies`.

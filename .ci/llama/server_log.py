@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Hold what `traces timing --server-log` reads from a real llama.cpp server's log against its replies.
+
+    server_log.py --traces target/release/traces
+
+Needs xllamacpp: see requirements.txt. A growing conversation, other conversations in between, and
+several requests at once; each reply has the server's own `timings`. For each of them the log's task
+must have the same tokens of prompt, cache and answer, and the same times, to the millisecond that
+`timing` rounds them to; and there must be no other task.
+
+Exits with 1 on a difference.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+
+from server import Server
+
+SYSTEM = "You answer questions about plants, and about nothing else. " * 20
+# (slots, whether main memory keeps what leaves a slot, requests at once)
+RUNS = [(1, False, 1), (2, True, 1), (4, True, 4)]
+TURNS = 4
+PATIENCE_SECONDS = 30
+
+
+def bodies(conversation):
+    """The requests of one conversation: each goes on with the one before."""
+    messages = [{"role": "system", "content": SYSTEM}]
+    for turn in range(TURNS):
+        messages.append({"role": "user", "content": f"Conversation {conversation}: how often does fern {turn} want water?"})
+        yield {"model": "any", "max_tokens": 12 + turn, "cache_prompt": True, "messages": list(messages)}
+        messages.append({"role": "assistant", "content": f"Every {turn + 2} days."})
+
+
+def talk(server, conversation):
+    return [server.post("/v1/chat/completions", body)["timings"] for body in bodies(conversation)]
+
+
+def replies(server, at_once):
+    """The timings of all replies."""
+    if at_once == 1:
+        return [timings for conversation in range(3) for timings in talk(server, conversation)]
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        return [timings for timings in pool.map(lambda n: talk(server, n), range(at_once)) for timings in timings]
+
+
+def of_reply(timings):
+    cached, read, written = timings["cache_n"], timings["prompt_n"], timings["predicted_n"]
+    times = (round(timings["prompt_ms"]), round(timings["predicted_ms"]))
+    return (cached + read, cached, read, written, *times)
+
+
+def of_task(task):
+    names = ("prompt_tokens", "cached_tokens", "read_tokens", "output_tokens", "read_ms", "write_ms")
+    return tuple(task[name] for name in names)
+
+
+def same(task, reply):
+    """The log rounds times to hundredths, so that a half may be rounded either way."""
+    return task[:4] == reply[:4] and all(abs(one - other) <= 1 for one, other in zip(task[4:], reply[4:]))
+
+
+def read(traces, log, home):
+    command = [traces, "timing", "--server-log", log, "--format", "json"]
+    environment = {**os.environ, "HOME": home}
+    environment.pop("TRACES_ROOT", None)
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    return json.loads(printed)
+
+
+def compare(traces, slots, ram, at_once):
+    """Whether a server's log and its replies say the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        with Server(folder, slots=slots, ram=ram) as server:
+            told = sorted(map(of_reply, replies(server, at_once)))
+            log, deadline = os.path.join(folder, "server.log"), time.monotonic() + PATIENCE_SECONDS
+            while True:
+                report = read(traces, log, folder)
+                logged = sorted(map(of_task, report["unmatched_log_requests"]))
+                # The last lines may be written after the last reply.
+                if len(logged) >= len(told) and all(None not in task for task in logged) or time.monotonic() > deadline:
+                    break
+                time.sleep(0.5)
+        [found] = report["server_logs"]
+        print(f"{slots} slots, {at_once} at once: {len(told)} replies, {len(logged)} tasks, {len(found['loads'])} loads")
+        wrong = [pair for pair in zip(logged, told) if not same(*pair)]
+        for task, reply in wrong:
+            print(f"  log {task}, reply {reply}")
+        is_whole = len(logged) == len(told) and found["format"] == "llama_server" and len(found["loads"]) == 1
+        return is_whole and not wrong
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--traces", required=True, help="the program to check")
+    traces = os.path.abspath(parser.parse_args().traces)
+    if not all([compare(traces, *run) for run in RUNS]):
+        raise SystemExit("the log and the replies differ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+//! What the server's own log tells of the time of a request: nothing of it is inferred.
+
+use super::case::{Case, float, whole};
+use super::reasoning::Hidden;
+
+/// The server generated so much longer than anything was streamed: what came before was
+/// not shown.
+const LEAST_HIDDEN_MS: u64 = 100;
+
+/// Fills the parts of all requests that their server logged: it read as long as the log
+/// says, and what else there is of the wait was a load or a queue.
+pub(super) fn find(cases: &mut [Case]) {
+    for case in cases.iter_mut().filter(|case| case.is_measured()) {
+        find_one(case);
+    }
+}
+
+fn find_one(case: &mut Case) -> Option<()> {
+    let server = case.server?;
+    let (ttft, generation) = (case.ttft_ms?, case.generation_ms().unwrap_or(0));
+    let load_ms = server.load_ms.unwrap_or(0).min(ttft);
+    let read_ms = server.read_ms?.min(ttft - load_ms);
+    let written_ms = server.write_ms.unwrap_or(0);
+    let unseen_ms = written_ms.saturating_sub(generation);
+    let hidden_ms = if unseen_ms > LEAST_HIDDEN_MS { unseen_ms.min(ttft - load_ms - read_ms) } else { 0 };
+    case.hidden = (hidden_ms > 0).then(|| Hidden {
+        tokens: whole(float(case.output_tokens.unwrap_or(0)) * float(hidden_ms) / float(written_ms.max(1))),
+        ms: hidden_ms,
+    });
+    case.load_ms = load_ms;
+    case.queue_ms = ttft - load_ms - read_ms - hidden_ms;
+    Some(())
+}

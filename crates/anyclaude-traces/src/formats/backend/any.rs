@@ -1,0 +1,124 @@
+//! The log of a server, whichever wrote it.
+
+use super::llama::LlamaServerParser;
+use super::llama::head::{headed, without_colours};
+use super::lmstudio::{BodySink, LmStudioParser, NoBodies, is_own_line};
+use super::ollama::OllamaParser;
+use super::types::{BackendFormat, BackendLog};
+
+/// So much of a log is looked at to tell which server wrote it: an excerpt of Ollama's log
+/// may begin with lines of the server that it started.
+const SNIFFED_BYTES: usize = 1 << 16;
+
+/// Reads the log of any of the servers in chunks of any size. Which of them wrote it shows
+/// in its first lines.
+///
+/// ```
+/// use anyclaude_traces::formats::backend::{BackendFormat, BackendParser};
+///
+/// let mut parser = BackendParser::new();
+/// parser.feed(b"slot launch_slot_: id  0 | task 7 | processing task\n");
+/// assert_eq!(parser.finish().map(|log| log.format), Some(BackendFormat::LlamaServer));
+///
+/// let mut parser = BackendParser::new();
+/// parser.feed(b"Dear diary\n");
+/// assert_eq!(parser.finish(), None);
+/// ```
+#[derive(Debug, Default)]
+pub struct BackendParser(State);
+
+#[derive(Debug)]
+enum State {
+    /// The beginning of the file.
+    Unknown(Vec<u8>),
+    LmStudio(Box<LmStudioParser>),
+    LlamaServer(Box<LlamaServerParser>),
+    Ollama(Box<OllamaParser>),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Unknown(Vec::new())
+    }
+}
+
+impl BackendParser {
+    /// A parser at the beginning of a file.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the next bytes of the file.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.feed_to(chunk, &mut NoBodies::default());
+    }
+
+    /// The same; bodies of requests go to `bodies`.
+    pub(crate) fn feed_to(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
+        match &mut self.0 {
+            State::LmStudio(parser) => parser.feed_to(chunk, bodies),
+            State::LlamaServer(parser) => parser.feed(chunk),
+            State::Ollama(parser) => parser.feed(chunk),
+            State::Unknown(beginning) => {
+                beginning.extend_from_slice(chunk);
+                if beginning.len() >= SNIFFED_BYTES {
+                    self.choose(bodies);
+                }
+            }
+        }
+    }
+
+    /// Ends the file and returns what it holds; `None` where it is no server's log.
+    #[must_use]
+    pub fn finish(self) -> Option<BackendLog> {
+        self.finish_to(&mut NoBodies::default())
+    }
+
+    /// The same; bodies of requests go to `bodies`.
+    pub(crate) fn finish_to(mut self, bodies: &mut dyn BodySink) -> Option<BackendLog> {
+        self.choose(bodies);
+        let log = match self.0 {
+            State::Unknown(_) => return None,
+            State::LmStudio(parser) => parser.finish_to(bodies),
+            State::LlamaServer(parser) => parser.finish(),
+            State::Ollama(parser) => parser.finish(),
+        };
+        (log.known_lines > 0).then_some(log)
+    }
+
+    fn choose(&mut self, bodies: &mut dyn BodySink) {
+        let State::Unknown(beginning) = &mut self.0 else { return };
+        let beginning = std::mem::take(beginning);
+        self.0 = match format(&beginning) {
+            Some(BackendFormat::LmStudio) => State::LmStudio(Box::default()),
+            Some(BackendFormat::Ollama) => State::Ollama(Box::default()),
+            // What has no line of a server yet may have some later.
+            _ => State::LlamaServer(Box::default()),
+        };
+        self.feed_to(&beginning, bodies);
+    }
+}
+
+/// Which server wrote a log that begins like this.
+fn format(beginning: &[u8]) -> Option<BackendFormat> {
+    let mut scratch = Vec::new();
+    let mut found = None;
+    for line in beginning.split(|byte| *byte == b'\n') {
+        if is_own_line(line) {
+            return Some(BackendFormat::LmStudio);
+        }
+        let headed = headed(without_colours(line, &mut scratch));
+        let is_own = |text: &[u8]| {
+            text.starts_with(b"[GIN")
+                || text.starts_with(b"time=") && memchr::memmem::find(text, b" level=").is_some()
+        };
+        if is_own(headed.text) {
+            return Some(BackendFormat::Ollama);
+        }
+        if headed.is_llama || headed.text.starts_with(b"slot ") || headed.text.starts_with(b"srv  ") {
+            found = Some(BackendFormat::LlamaServer);
+        }
+    }
+    found
+}

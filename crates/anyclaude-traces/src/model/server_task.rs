@@ -1,0 +1,49 @@
+//! What the log of the server that ran the model tells of one request.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::timing::Confidence;
+
+/// A request as its server worked on it: measured where the proxy can only infer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerTask {
+    /// Tokens of the whole prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of it that came from the cache.
+    pub cached_tokens: Option<u64>,
+    /// Tokens generated.
+    pub output_tokens: Option<u64>,
+    /// Tokens generated that were reasoning.
+    pub reasoning_tokens: Option<u64>,
+    /// How long the prompt was evaluated.
+    pub read_ms: Option<u64>,
+    /// How long it generated.
+    pub write_ms: Option<u64>,
+    /// How much of its wait the model was being loaded; `None` where that is not known.
+    pub load_ms: Option<u64>,
+    /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
+    pub(crate) clock_ms: Option<i64>,
+    /// Whether its answer was a stream.
+    pub(crate) stream: Option<bool>,
+    /// How long it waited for a slot; `None` where the log does not tell when it came.
+    pub queue_ms: Option<u64>,
+    /// The server cut the prompt, as it did not fit.
+    pub truncated: bool,
+}
+
+/// How a request was found in a server's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ServerJoin {
+    /// The log.
+    pub log: Arc<str>,
+    /// How much later than the server the client saw its end, once the clocks are brought
+    /// together; `None` where the log has no times.
+    pub gap_ms: Option<i64>,
+    /// How sure it is. Of what is ambiguous, no figures are taken from the log.
+    pub confidence: Confidence,
+}

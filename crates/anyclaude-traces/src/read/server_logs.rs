@@ -1,0 +1,372 @@
+//! Finds and reads the logs of the servers that ran the models.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Days, NaiveDate};
+use walkdir::WalkDir;
+
+use super::Store;
+use super::logs::{LogFile, read_chunks, written};
+use super::open::check_regular;
+use super::parallel::{Order, for_each_parallel};
+use super::{Progress, paths};
+use crate::error::{Error, ErrorKind, ParseError, SkipReason};
+use crate::formats::backend::lmstudio::BodySink;
+use crate::formats::backend::{BackendLog, BackendParser};
+use crate::formats::body::{Body, Visit};
+use crate::formats::record::{RecordDraft, TraceRecord};
+use crate::formats::source::{RecordNumber, RecordSink};
+use crate::model::request::Source;
+use crate::model::time::Timestamp;
+
+/// What is no log of a server, in words.
+const NO_LOG: &str = "no log of a server: it has no line of llama-server's, Ollama's or LM Studio's log";
+/// How the names of logs end.
+const ENDINGS: [&str; 4] = ["log", "txt", "jsonl", "ndjson"];
+/// Where LM Studio writes its logs, below the user's home: now, and formerly.
+const LM_STUDIO_FOLDERS: [&str; 2] = [".lmstudio/server-logs", ".cache/lm-studio/server-logs"];
+/// Names of logs are local days, and a log may go on behind midnight.
+const SLACK_DAYS: u64 = 2;
+
+/// The log of a server, with the bodies that it holds.
+#[derive(Debug)]
+pub(crate) struct ServerLogFile<V> {
+    pub(crate) file: LogFile<BackendLog>,
+    /// The number of a request line, its body, and what its visitor saw of that, in the order
+    /// of the file.
+    pub(crate) bodies: Vec<(u32, Body, V)>,
+}
+
+/// Keeps the bodies that pass, each with what its visitor saw.
+struct Bodies<V, F> {
+    visitor: F,
+    current: V,
+    found: Vec<(u32, Body, V)>,
+}
+
+impl<V: Visit, F: Fn() -> V> BodySink for Bodies<V, F> {
+    fn visitor(&mut self, _: u32) -> &mut dyn Visit {
+        self.current = (self.visitor)();
+        &mut self.current
+    }
+
+    fn body(&mut self, request: u32, body: Body) {
+        let seen = std::mem::replace(&mut self.current, (self.visitor)());
+        self.found.push((request, body, seen));
+    }
+}
+
+impl Store {
+    /// Reads the log of a server: LM Studio, llama.cpp's `llama-server`, or Ollama.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or is no log of a server.
+    pub fn server_log(&self, path: &Path) -> Result<LogFile<BackendLog>, Error> {
+        self.server_log_with(path, || ()).map(|log| log.file)
+    }
+
+    fn server_log_with<V: Visit>(
+        &self,
+        path: &Path,
+        visitor: impl Fn() -> V,
+    ) -> Result<ServerLogFile<V>, Error> {
+        let mut parser = BackendParser::new();
+        let mut bodies = Bodies { current: visitor(), visitor, found: Vec::new() };
+        let content = check_regular(path)
+            .and_then(|()| read_chunks(path, &self.progress, |chunk| parser.feed_to(chunk, &mut bodies)))
+            .and_then(|()| parser.finish_to(&mut bodies).ok_or_else(no_log))
+            .map_err(|kind| Error::new(path, kind))?;
+        Ok(ServerLogFile { file: LogFile { path: path.to_owned(), content }, bodies: bodies.found })
+    }
+
+    /// Reads the logs of servers at these paths: a file itself, and of a folder every log
+    /// below it, by name. What cannot be used is returned beside them; in a folder, a file
+    /// that is no log of a server is passed over.
+    #[must_use]
+    pub fn server_logs(&self, named: &[PathBuf]) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
+        let (logs, errors) = self.server_logs_with(named, || ());
+        (logs.into_iter().map(|log| log.file).collect(), errors)
+    }
+
+    /// The same; each body that a log holds whole is seen by a visitor of its own.
+    pub(crate) fn server_logs_with<V: Visit + Send>(
+        &self,
+        named: &[PathBuf],
+        visitor: impl Fn() -> V + Sync,
+    ) -> (Vec<ServerLogFile<V>>, Vec<Error>) {
+        let mut errors = Vec::new();
+        let mut paths = Vec::new();
+        for path in named {
+            if paths::is_folder(path) {
+                paths.extend(logs_below(path, &mut errors).into_iter().map(|path| (path, false)));
+            } else {
+                paths.push((path.clone(), true));
+            }
+        }
+        // Two names of one log would offer its tasks twice.
+        let mut seen = BTreeSet::new();
+        paths.retain(|(path, _)| seen.insert(true_path(path)));
+        let logs = self.read_server_logs(paths, visitor, &mut errors);
+        (logs, errors)
+    }
+
+    /// Reads logs in this order, on all threads. What is named must be one.
+    fn read_server_logs<V: Visit + Send>(
+        &self,
+        paths: Vec<(PathBuf, bool)>,
+        visitor: impl Fn() -> V + Sync,
+        errors: &mut Vec<Error>,
+    ) -> Vec<ServerLogFile<V>> {
+        let mut logs = Vec::new();
+        self.progress.expect_files(paths.len());
+        for_each_parallel(
+            self.threads,
+            Order::OfItems,
+            |feed| paths.into_iter().for_each(feed),
+            || (),
+            |(), (path, is_named): &(PathBuf, bool)| {
+                let read = self.server_log_with(path, &visitor);
+                self.progress.count_file();
+                (read, *is_named)
+            },
+            |_, (read, is_named)| match read {
+                Ok(log) => logs.push(log),
+                Err(error) if !is_named && error.reason() == SkipReason::NotATrace => {}
+                Err(error) => errors.push(error),
+            },
+        );
+        logs
+    }
+
+    /// Reads the logs of servers at these paths, but for those that are known.
+    pub(crate) fn other_server_logs(
+        &self,
+        paths: &[PathBuf],
+        known: &[LogFile<BackendLog>],
+    ) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
+        let known: BTreeSet<PathBuf> = known.iter().map(|log| true_path(&log.path)).collect();
+        let others = paths.iter().filter(|path| !known.contains(&true_path(path)));
+        let mut errors = Vec::new();
+        let others = others.map(|path| (path.clone(), false)).collect();
+        let logs = self.read_server_logs(others, || (), &mut errors);
+        (logs.into_iter().map(|log| log.file).collect(), errors)
+    }
+
+    /// The logs that LM Studio has written below this home, and that may hold lines of this
+    /// time, in their order.
+    pub(crate) fn lm_studio_logs(home: &Path, window: &RangeInclusive<Timestamp>) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for folder in LM_STUDIO_FOLDERS {
+            let logs = WalkDir::new(home.join(folder)).min_depth(1).max_depth(2).into_iter().flatten();
+            let logs = logs.map(walkdir::DirEntry::into_path);
+            found.extend(logs.filter(|path| {
+                path.extension().is_some_and(|ending| ending == "log")
+                    && path.is_file()
+                    && may_hold(path, window)
+            }));
+        }
+        found.sort_by_cached_key(|path| by_numbers(path));
+        found
+    }
+}
+
+fn true_path(path: &Path) -> PathBuf {
+    paths::canonical(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Reads the bodies that a server's log holds as records. False where the file is none, by
+/// its name or by its lines.
+pub(super) fn read_records(
+    path: &Path,
+    progress: &Progress,
+    sink: &mut dyn RecordSink,
+) -> Result<bool, ErrorKind> {
+    if !has_ending_of_log(path) {
+        return Ok(false);
+    }
+    let mut parser = BackendParser::new();
+    let mut records = Records { sink, begun: 0, file_bytes: 0 };
+    read_chunks(path, progress, |chunk| {
+        records.file_bytes += chunk.len();
+        parser.feed_to(chunk, &mut records);
+    })?;
+    Ok(parser.finish_to(&mut records).is_some())
+}
+
+/// Makes records of bodies.
+struct Records<'s> {
+    sink: &'s mut dyn RecordSink,
+    begun: u32,
+    file_bytes: usize,
+}
+
+impl BodySink for Records<'_> {
+    fn visitor(&mut self, request: u32) -> &mut dyn Visit {
+        // Request lines are numbered as records are, those without a body included.
+        while self.begun <= request {
+            self.sink.begin();
+            self.begun += 1;
+        }
+        self.sink.visitor(RecordNumber(request))
+    }
+
+    fn body(&mut self, request: u32, body: Body) {
+        if let Some(record) = record_of_body(self.file_bytes, body) {
+            self.sink.finish(RecordNumber(request), record);
+        }
+    }
+}
+
+/// The record of a body that a log holds whole, without what else is known of its request.
+pub(crate) fn record_of_body(file_bytes: usize, body: Body) -> Option<TraceRecord> {
+    let mut draft = RecordDraft::new(Source::LmStudio);
+    draft.set_body(Some(body));
+    draft.finish(file_bytes).ok()
+}
+
+fn has_ending_of_log(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+fn no_log() -> ErrorKind {
+    ErrorKind::Parse(ParseError::new(SkipReason::NotATrace, b"", 0, NO_LOG))
+}
+
+/// Whether a log of LM Studio can hold lines of this time, by the day in its name, and for
+/// days before by when it was last written: it is left out only where both say so.
+fn may_hold(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
+    let Some(day) = day_of(path) else { return true };
+    let day_at = |at: &Timestamp| DateTime::from_timestamp_millis(at.unix_ms()).map(|at| at.date_naive());
+    let is_later = day_at(window.end())
+        .and_then(|last| last.checked_add_days(Days::new(SLACK_DAYS)))
+        .is_some_and(|last| day > last);
+    let is_earlier = day_at(window.start())
+        .and_then(|first| first.checked_sub_days(Days::new(SLACK_DAYS)))
+        .is_some_and(|first| day < first);
+    let was_written_before = || written(path).is_some_and(|written| written < *window.start());
+    !is_later && !(is_earlier && was_written_before())
+}
+
+/// The day in `2026-06-24.1.log`.
+fn day_of(path: &Path) -> Option<NaiveDate> {
+    path.file_name()?.to_str()?.get(..10)?.parse().ok()
+}
+
+/// The files below a folder that may be logs, in the order of their names, where a number
+/// counts as such: LM Studio's `2026-06-24.10.log` comes after `2026-06-24.9.log`.
+fn logs_below(folder: &Path, errors: &mut Vec<Error>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in WalkDir::new(folder) {
+        match entry {
+            Ok(entry) => found.push(entry.into_path()),
+            Err(error) => {
+                let path = error.path().unwrap_or(folder).to_owned();
+                let source =
+                    error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+                errors.push(Error::new(path, source));
+            }
+        }
+    }
+    found.retain(|path| has_ending_of_log(path) && path.is_file());
+    found.sort_by_cached_key(|path| by_numbers(path));
+    found
+}
+
+/// A name in its parts: digits as numbers, the rest as text.
+fn by_numbers(path: &Path) -> Vec<(u64, String)> {
+    let name = path.to_string_lossy();
+    let mut parts: Vec<(u64, String)> = vec![(0, String::new())];
+    for letter in name.chars() {
+        if let Some((number, text)) = parts.last_mut() {
+            match letter.to_digit(10) {
+                Some(digit) if text.is_empty() => {
+                    *number = number.saturating_mul(10).saturating_add(digit.into())
+                }
+                Some(digit) => parts.push((digit.into(), String::new())),
+                None => text.push(letter),
+            }
+        }
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::formats::backend::BackendFormat;
+
+    const LM_STUDIO: &str = "[2026-06-24 13:00:00][INFO][m] Running chat completion on conversation with 1 messages.\n\
+        [2026-06-24 13:00:00][DEBUG] slot launch_slot_: id  3 | task 0 | processing task, is_child = 0\n\
+        slot update_slots: id  3 | task 0 | new prompt, n_ctx_slot = 4096, n_keep = 0, task.n_tokens = 9\n";
+    const LLAMA_SERVER: &str = "0.00.010.414 I srv          init: loading model\n";
+    const OLLAMA: &str = "[GIN] 2026/09/11 - 00:04:26 | 200 |         4m54s |       127.0.0.1 | POST     \"/api/chat\"\n\
+        srv          init: loading model\n";
+
+    #[test]
+    fn lines_tell_whose_log_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        for (text, format) in [
+            (LM_STUDIO, BackendFormat::LmStudio),
+            (LLAMA_SERVER, BackendFormat::LlamaServer),
+            (OLLAMA, BackendFormat::Ollama),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(Store::default().server_log(&path).unwrap().content.format, format, "{text}");
+            // Where it shows only behind much else.
+            fs::write(&path, format!("{}{text}", "Somebody's notes.\n".repeat(200_000))).unwrap();
+            assert_eq!(Store::default().server_log(&path).unwrap().content.format, format, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_servers_log_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        for text in ["", "Dear diary,\n", "{}\n", "\0\0\0"] {
+            fs::write(&path, text).unwrap();
+            let error = Store::default().server_log(&path).unwrap_err();
+            assert_eq!((error.reason(), error.path()), (SkipReason::NotATrace, &*path));
+        }
+        assert_eq!(Store::default().server_log(folder.path()).unwrap_err().reason(), SkipReason::Unreadable);
+    }
+
+    #[test]
+    fn logs_of_lm_studio_are_found_in_their_order() {
+        let home = tempfile::tempdir().unwrap();
+        for name in [
+            ".lmstudio/server-logs/2026-06/2026-06-24.10.log",
+            ".lmstudio/server-logs/2026-06/2026-06-24.9.log",
+            ".lmstudio/server-logs/2026-06/2026-06-24.9.log.bak",
+            ".lmstudio/server-logs/2026-07/2026-07-24.1.log",
+            ".cache/lm-studio/server-logs/2026-06/2026-06-25.1.log",
+        ] {
+            let path = home.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, LM_STUDIO).unwrap();
+        }
+        let window = "2026-06-24T12:00:00Z".parse().unwrap()..="2026-06-24T14:00:00Z".parse().unwrap();
+        let found = Store::lm_studio_logs(home.path(), &window);
+        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["2026-06-25.1.log", "2026-06-24.9.log", "2026-06-24.10.log"]);
+        let all = Store::default().server_logs(&[home.path().to_owned()]).0;
+        assert_eq!(all.len(), 4);
+        assert_eq!(Store::lm_studio_logs(&home.path().join("nobody"), &window), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn numbers_in_names_are_numbers() {
+        let mut names =
+            ["a/2026-06-24.10.log", "a/2026-06-24.9.log", "a/2026-06-3.1.log", "a/b.log"].map(PathBuf::from);
+        names.sort_by_cached_key(|path| by_numbers(path));
+        assert_eq!(
+            names.map(|path| path.display().to_string()),
+            ["a/2026-06-3.1.log", "a/2026-06-24.9.log", "a/2026-06-24.10.log", "a/b.log"]
+        );
+    }
+}

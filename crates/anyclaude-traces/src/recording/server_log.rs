@@ -1,0 +1,113 @@
+//! Requests that only a server's log tells of.
+
+use std::collections::HashMap;
+
+use crate::formats::backend::{BackendFormat, BackendLog, BackendTask};
+use crate::formats::record::{RecordDraft, TraceRecord};
+use crate::model::request::{ModelSource, Request, Source, TracePath};
+use crate::model::timing::Confidence;
+use crate::model::{LogFacts, ServerJoin, Size};
+use crate::read::{LogFile, TraceFile};
+use crate::recording::assemble::RequestBuilder;
+use crate::recording::join::UnmatchedLogRequest;
+use crate::recording::join::server::LoggedTask;
+
+/// The requests of these tasks. `bodies` holds the records of those bodies that are whole.
+pub(crate) fn requests_of(
+    tasks: Vec<LoggedTask>,
+    logs: &[LogFile<BackendLog>],
+    bodies: &HashMap<TracePath, TraceRecord>,
+) -> Vec<Request> {
+    let mut builder = RequestBuilder::default();
+    let mut found = HashMap::with_capacity(tasks.len());
+    for logged in tasks {
+        let Some(log) = logs.get(logged.log) else { continue };
+        let Some(task) = log.content.tasks.get(logged.task) else { continue };
+        let path = TracePath::of_record(log.path.as_path(), number(log, logged.task, task));
+        let record = bodies.get(&path).cloned().unwrap_or_else(|| without_body(log, task));
+        let logged = logged.found;
+        let record = TraceRecord {
+            timestamp: logged.start,
+            endpoint: logged.endpoint.clone(),
+            model: logged.model.clone().map(|model| (model, ModelSource::ServerLog)),
+            timing: Some(Box::new(logged.timing.clone())),
+            ..record
+        };
+        builder.add(TraceFile { path: path.clone(), record });
+        found.insert(path, logged);
+    }
+    let mut requests = builder.requests();
+    for request in &mut requests {
+        let Some(logged) = found.remove(&request.path) else { continue };
+        let log = logged.log.unwrap_or_default();
+        request.server_join = Some(Box::new(ServerJoin { log, gap_ms: None, confidence: logged.confidence }));
+        request.bookkeeping.server_task = logged.server_task.map(Box::new);
+    }
+    requests
+}
+
+impl Request {
+    /// Whether only a server's log tells of it, and that without a request line: what was
+    /// asked for is not known.
+    pub(crate) fn is_task_only(&self) -> bool {
+        match self.source {
+            Source::LlamaServer | Source::Ollama => true,
+            Source::LmStudio => self.endpoint.is_none(),
+            _ => false,
+        }
+    }
+}
+
+impl UnmatchedLogRequest {
+    /// What is known of a task without a request line.
+    pub(crate) fn of_task(request: Request) -> Self {
+        let (log, confidence) = match request.server_join {
+            Some(join) => (Some(join.log), join.confidence),
+            None => (None, Confidence::Exact),
+        };
+        let timing = request.timing.map(|timing| *timing).unwrap_or_default();
+        Self {
+            start: timing.start,
+            run: None,
+            log,
+            endpoint: request.endpoint,
+            requested_model: request.requested_model,
+            model: request.model,
+            model_source: request.model_source,
+            tool_count: request.sizes.tool_count.get(),
+            message_count: request.sizes.message_count.get(),
+            max_tokens: request.max_tokens,
+            stream: request.bookkeeping.server_task.as_ref().and_then(|task| task.stream),
+            timing,
+            confidence,
+            log_facts: LogFacts::default(),
+            server_task: request.bookkeeping.server_task.map(|task| *task),
+            root: None,
+        }
+    }
+}
+
+/// The number of a task's record: that of its request line, else one behind all of these.
+fn number(log: &LogFile<BackendLog>, at: usize, task: &BackendTask) -> u32 {
+    let lines = || log.content.tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1);
+    let behind = || u32::try_from(at).unwrap_or(u32::MAX).saturating_add(lines());
+    task.request.unwrap_or_else(behind)
+}
+
+/// What is known of a request whose body the log does not hold whole.
+fn without_body(log: &LogFile<BackendLog>, task: &BackendTask) -> TraceRecord {
+    let source = match log.content.format {
+        BackendFormat::LmStudio => Source::LmStudio,
+        BackendFormat::LlamaServer => Source::LlamaServer,
+        BackendFormat::Ollama => Source::Ollama,
+    };
+    let mut record = RecordDraft::new(source)
+        .finish_without_body(usize::try_from(log.content.bytes).unwrap_or(usize::MAX));
+    record.requested_model.clone_from(&task.requested_model);
+    // What was sent is known from a request line alone.
+    record.stream = task.stream.unwrap_or(task.request.is_none());
+    record.max_tokens = task.max_tokens;
+    record.sizes.message_count = task.message_count.map_or(Size::UNKNOWN, Size::from);
+    record.sizes.tool_count = task.tool_count.map_or(Size::UNKNOWN, Size::from);
+    record
+}
