@@ -6,8 +6,8 @@
 
 `home/` is a user's home after a few days of work with the proxy, `where-time-goes/` a home for each
 way in which time is lost, `served/` one with the log of the server that ran its model, `recorders/`
-what other recorders write, `claude-code/` recordings that Claude Code makes of itself, `damaged/` holds
-files that must be skipped (`EXPECTED.tsv` says why),
+what other recorders write, `claude-code/` recordings that Claude Code makes of itself, `damaged/`
+holds files that must be skipped (`EXPECTED.tsv` says why),
 `odd/` holds files that must be accepted.
 """
 

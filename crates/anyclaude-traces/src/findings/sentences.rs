@@ -100,7 +100,7 @@ fn each_cause_of_a_broken_cache_is_named_and_mended_in_its_own_words() {
         (Cause::GitStatus, "git status", "includeGitInstructions"),
         (Cause::ToolsChanged, "the tools changed", "MCP servers connect before"),
         (Cause::ToolOrder, "the same tools came in another order", "sorts tools by name"),
-        (Cause::SchemaOrder, "members of", "sorts tools by name"),
+        (Cause::SchemaOrder, "members of", "members of its tools in another order"),
         (Cause::SystemMessageInserted, "of the role system", "fewer hooks"),
         (Cause::HistoryEdited, "earlier messages are others", "Going back to an earlier message"),
         (Cause::ResultsCleared, "old tool results", "clears old tool results"),
@@ -201,7 +201,7 @@ fn tools_and_thinking() {
     is_silent(&one, &["the cache holds them", "built-in"]);
     let two = unused(vec![server("maps", 1_000), server("mail", 200)], 3, 1);
     says(&two, &["2 MCP servers (maps 1,000 and mail 200)", "holds them (3)"]);
-    says(&two, &["1 built-in tool that nobody called take 300 tokens more."]);
+    says(&two, &["1 built-in tool that nobody called takes 300 tokens more."]);
     let thinking = Evidence::Thinking { model: m(), requests: 3, thinking_tokens: 600, output_tokens: 1_000 };
     says(&thinking, &["60 % of what qwen wrote in 3 answers", "600 of 1,000 tokens"]);
 }

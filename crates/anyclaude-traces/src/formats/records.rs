@@ -74,6 +74,7 @@ impl RecordSink for Collected {
         self.found.records.push(record);
     }
 
+    /// Events without bodies become requests once a whole recording is read.
     fn claude_code(&mut self, _: Facts) {}
 
     fn skip(&mut self, error: ParseError) {

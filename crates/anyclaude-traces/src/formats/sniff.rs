@@ -36,14 +36,13 @@ pub(crate) fn sniff(
     if kind.is_none() && bytes.len() > FIRST_BYTES {
         kind = kind_of(beginning(bytes, MOST_BYTES), true, scratch);
     }
-    let named = || {
-        let text = beginning(bytes, MOST_BYTES);
-        NAMED.iter().find(|(is_it, _)| is_it(text)).map(|(_, what)| Kind::Named(what))
-    };
-    match kind.or_else(named) {
+    match kind {
         Some(Kind::Read(format)) => Ok(Some(format)),
         Some(Kind::Named(what)) => Err(refuse(what)),
-        None => Ok(None),
+        None => match NAMED.iter().find(|(is_it, _)| is_it(beginning(bytes, MOST_BYTES))) {
+            Some((_, what)) => Err(refuse(what)),
+            None => Ok(None),
+        },
     }
 }
 

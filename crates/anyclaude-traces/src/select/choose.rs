@@ -143,7 +143,7 @@ impl Reader {
     /// all that is below the roots.
     pub(super) fn surroundings(&self, selector: &Selector) -> Result<Pool> {
         let Some(path) = selector.path() else { return self.read_roots(Span::Whole) };
-        if self.store().is_standard_input(path) {
+        if self.store.is_standard_input(path) {
             return self.read(&[path], Span::Whole);
         }
         let path = self.found(path);

@@ -9,8 +9,9 @@ use super::selector::Selector;
 use crate::read::paths;
 
 impl Reader {
-    /// Reads what a user wrote. What is no path may be the id of a request, or part of the name
-    /// of a model, which are looked for among the requests once they are read.
+    /// Reads what a user wrote. What is no path may be the id of a request, or part of
+    /// the name of a model, which is
+    /// looked for among the requests once they are read.
     ///
     /// # Errors
     ///

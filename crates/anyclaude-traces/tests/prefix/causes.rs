@@ -259,8 +259,11 @@ fn a_volatile_opening_is_a_small_part_of_what_is_equal() {
     let report = reported(&[clock(1, "10:01"), clock(2, "10:02")], in_four_slots());
     assert_eq!(last(&report).volatile, Some(Volatile::DateOrTime));
     let named = |session, system: &str| in_session(session, system, said(&["u1"]));
-    let report = reported(&[named(1, &"Ann ".repeat(20)), named(2, &"Bob-".repeat(20))], in_four_slots());
-    assert_eq!(last(&report).cause, Cause::OtherConversation, "nothing of the prompt is equal");
+    let report = reported(
+        &[named(1, &("Ann ".repeat(20) + ". End")), named(2, &("Bob-".repeat(20) + ". End"))],
+        in_four_slots(),
+    );
+    assert_eq!(last(&report).cause, Cause::OtherConversation, "little of the prompt is equal");
 }
 
 #[test]

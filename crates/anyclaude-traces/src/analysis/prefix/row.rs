@@ -175,3 +175,51 @@ pub(super) fn prompt_tokens(request: &Request) -> Option<u64> {
 pub(super) fn rounded(value: f64) -> Option<u64> {
     (value.is_finite() && value >= 0.0).then(|| whole(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(prompt_bytes: u64) -> Row {
+        Row {
+            prompt_bytes,
+            reusable_bytes: 0,
+            reusable_bytes_one_slot: 0,
+            reused_from: None,
+            broken: None,
+            broken_one_slot: None,
+            element: None,
+        }
+    }
+
+    fn counted(tokens: u64) -> Request {
+        Request::builder("a.json").model("m").timing(|timing| timing.prompt_tokens = Some(tokens)).build()
+    }
+
+    #[test]
+    fn bytes_become_tokens_by_their_own_prompt_else_by_the_models_others() {
+        let counts = [counted(1_000), counted(2_000), counted(3_000), counted(0)];
+        let whole = row(4_000);
+        let per_byte = TokensPerByte::of(counts.iter().map(|request| (request, &whole)));
+        assert_eq!(per_byte.tokens(&counts[0], &whole, 400), Some(100.0));
+        assert_eq!(per_byte.tokens(&counts[3], &whole, 400), Some(200.0), "the median of the others");
+        assert_eq!(per_byte.tokens(&counts[0], &row(0), 400), Some(200.0), "nothing is known of its bytes");
+        assert_eq!(TokensPerByte::default().tokens(&counts[3], &whole, 400), None);
+    }
+
+    #[test]
+    fn only_counts_that_can_be_true_count() {
+        let mut request = counted(9_000);
+        assert_eq!((prompt_tokens(&request), prompt_tokens(&counted(0))), (Some(9_000), None));
+        request.timing.as_mut().unwrap().prompt_tokens_source = Some(TokenSource::Implausible);
+        assert_eq!(prompt_tokens(&request), None);
+    }
+
+    #[test]
+    fn figures_are_rounded_where_they_are_any() {
+        assert_eq!(
+            [0.0, 2.5, -1.0, f64::NAN, f64::INFINITY].map(rounded),
+            [Some(0), Some(3), None, None, None]
+        );
+    }
+}

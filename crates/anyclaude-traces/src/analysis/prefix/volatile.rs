@@ -331,6 +331,7 @@ mod tests {
             (r"git log:\nfixed it", r"git log:\nbroke it", None),
             ("cwd: ~/a", "cwd: ~/b", Some(Volatile::WorkingDirectory)),
             ("cwd a", "cwd b", None),
+            ("in /a/x, a folder", "in /a/y, a tree", Some(Volatile::WorkingDirectory)),
             ("key a1b2", "key a1b3", None),
             ("key abcde1x", "key abcde2x", None),
             ("key abc12x", "key abc13x", id),
