@@ -161,7 +161,10 @@ impl Seen {
                 name => {
                     self.level |= name == "level";
                     self.time |= name == "time";
-                    self.body |= matches!(name, "messages" | "input" | "system" | "tools" | "instructions");
+                    // Elsewhere these name counts.
+                    let is_text_or_list = matches!(cursor.shape()?, Shape::Array | Shape::String);
+                    self.body |= is_text_or_list
+                        && matches!(name, "messages" | "input" | "system" | "tools" | "instructions");
                     cursor.skip()?;
                     continue;
                 }
@@ -247,6 +250,7 @@ mod tests {
             (r#"{"model":"m","messages":[]}"#, "RecordedBody"),
             (r#"{"model":"m","input":"x"#, "RecordedBody"),
             (r#"{"other":1}"#, "unknown"),
+            (r#"{"messages":2,"tools":24,"system":3}"#, "unknown"),
             ("", "unknown"),
             ("[]", "unknown"),
         ] {
