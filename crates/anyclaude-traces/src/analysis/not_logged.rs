@@ -44,6 +44,10 @@ pub enum Gap {
     FirstLevel,
     /// It completed, and the log has no time to first token.
     Ttft,
+    /// Its recorder keeps no time to first token.
+    TtftNotRecorded,
+    /// Its recorder keeps no times.
+    TimesNotRecorded,
     /// It completed, and the backend counted no prompt tokens.
     PromptTokens,
     /// It completed, and no line of a request log is certainly its own.
@@ -104,6 +108,11 @@ impl Display for Gap {
                 "logged at level 1: keepalives are unknown, and TTFT is the first part's stamp; {RECORD}"
             ),
             Self::Ttft => f.write_str("without a time to first token in the log"),
+            Self::TtftNotRecorded => f.write_str(
+                "from a recording that has no time to first token: reading and writing cannot be told apart; \
+                 the server's own log tells them",
+            ),
+            Self::TimesNotRecorded => f.write_str("from a recording that has no times"),
             Self::PromptTokens => f.write_str("without prompt tokens from the backend"),
             Self::ProxyTime => {
                 f.write_str("without a certain line in a request log: the proxy's own time is unknown")

@@ -9,8 +9,7 @@ use crate::error::Skipped;
 use crate::formats::backend::BackendFormat;
 use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
-use crate::model::request::Source;
-use crate::model::request::{Request, Run, TracePath};
+use crate::model::request::{Request, Run, Source, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TtftSource};
 use crate::recording::join::{Joined, ServerLog, UnmatchedLogRequest};
@@ -144,10 +143,15 @@ pub fn timing(
     }
 }
 
-/// Mode `claude` writes no log lines of this sort, and so misses none.
+/// Mode `claude` writes no log lines of this sort, and other recorders write none at all, so
+/// that theirs miss none.
 fn is_unmatched(request: &Request) -> bool {
     let is_logged = request.join.is_some() || request.server_join.is_some();
-    !is_logged && request.mode.as_deref() != Some("claude")
+    is_anyclaudes(request) && !is_logged && request.mode.as_deref() != Some("claude")
+}
+
+fn is_anyclaudes(request: &Request) -> bool {
+    request.source == Source::Anyclaude
 }
 
 impl Edit {
@@ -169,11 +173,23 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         request.timing.as_ref().and_then(|timing| timing.outcome) == Some(how)
     };
     let by_first_part = |request: &Request| {
-        request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
+        is_anyclaudes(request)
+            && request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
     };
     let completed = |request: &Request| request.join.is_some() && ended(request, Outcome::Completed);
     let lacks = |of: fn(&Timing) -> bool| {
         count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
+    };
+    // What is known of these is what their recorder kept, and no log.
+    let is_recorded = |request: &Request| {
+        !is_anyclaudes(request) && request.join.is_none() && request.server_join.is_none()
+    };
+    let recorded_without = |of: fn(&Timing) -> bool| {
+        let is_whole = |request: &Request| is_recorded(request) && ended(request, Outcome::Completed);
+        count(&|request| is_whole(request) && request.timing.as_deref().is_some_and(of))
+    };
+    let untimed = |request: &Request| {
+        is_recorded(request) && request.timing.as_ref().and_then(|timing| timing.start).is_none()
     };
     let is_ambiguous = |request: &Request| {
         request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
@@ -204,7 +220,13 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
         (Gap::FirstLevel, count(&by_first_part)),
         (Gap::Ttft, lacks(|timing| timing.ttft_ms.is_none())),
-        (Gap::PromptTokens, lacks(|timing| timing.prompt_tokens.is_none())),
+        (Gap::TtftNotRecorded, recorded_without(|timing| timing.start.is_some() && timing.ttft_ms.is_none())),
+        (Gap::TimesNotRecorded, count(&untimed)),
+        (
+            Gap::PromptTokens,
+            lacks(|timing| timing.prompt_tokens.is_none())
+                + recorded_without(|timing| timing.prompt_tokens.is_none()),
+        ),
         (Gap::ProxyTime, lacks(|timing| timing.proxy_ms.is_none())),
         (Gap::AmbiguousLines, count(&is_ambiguous)),
         (Gap::NoEnd, count(&|request| ended(request, Outcome::Unfinished))),

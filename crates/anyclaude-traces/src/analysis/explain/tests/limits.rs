@@ -50,3 +50,27 @@ fn output_tokens_that_cannot_be_true_take_part_in_nothing() {
     let unknown = Missing::OutputTokens { side: "slow".to_owned(), unknown: 5, of: 5 };
     assert!(found.missing.contains(&unknown), "{:?}", found.missing);
 }
+
+#[test]
+fn time_in_no_part_is_compared_too() {
+    let more = |model: &str, unexplained: u64| {
+        let mut requests = side(model, &[MADE; 5]);
+        for request in &mut requests {
+            let timing = request.timing.as_mut().unwrap();
+            timing.total_ms = timing.total_ms.map(|ms| ms + unexplained);
+        }
+        requests
+    };
+    let found = compared_requests(&more("fast", 1_000), &more("slow", 3_000), Asked::TheSame);
+    assert_eq!((ms_of(&found, Cause::Other), found.delta_ms.unwrap().as_f64()), (Some(2_000.0), 2_000.0));
+}
+
+#[test]
+fn what_no_request_of_a_group_knows_is_unknown() {
+    let unlogged = Made { stall_ms: None, ..MADE };
+    let stalled = Made { generation_ms: 24_000, stall_ms: Some(20_000), ..MADE };
+    let found = compared(&[unlogged; 3], &[stalled; 3], Asked::Otherwise);
+    assert_eq!((ms_of(&found, Cause::Stalls), ms_of(&found, Cause::Other)), (None, Some(20_000.0)));
+    assert_eq!(compare::mean_of(std::iter::empty()), None);
+    assert_eq!(compare::mean_of([1.0, 3.0].into_iter()), Some(2.0));
+}
