@@ -20,10 +20,11 @@ import corpus_faults
 import corpus_recorders
 import corpus_runs
 import corpus_served
+import corpus_server_logs
 import corpus_times
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("home", "where-time-goes", "served", "recorders", "damaged", "odd")
+FOLDERS = ("home", "where-time-goes", "served", "recorders", "damaged", "odd", "server-logs")
 
 
 def corpus():
@@ -40,6 +41,8 @@ def corpus():
         files[f"served/{name}"] = text.encode("utf-8")
     for name, text in corpus_recorders.all_files():
         files[f"recorders/{name}"] = text.encode("utf-8")
+    for name, text in corpus_server_logs.all_files():
+        files[f"server-logs/{name}"] = text.encode("utf-8")
     expected = []
     for name, reason, data in corpus_faults.damaged():
         files[f"damaged/{name}.json"] = data
