@@ -5,8 +5,9 @@
     python3 testdata/generate.py --check   exit 1 where a file differs, is missing or is left over
 
 `home/` is a user's home after a few days of work with the proxy, `where-time-goes/` a home for each
-way in which time is lost, `served/` one with the log of the server that ran its model, `recorders/`
-what other recorders write, `damaged/` holds files that must be skipped (`EXPECTED.tsv` says why),
+way in which time is lost, `served/` one with the log of the server that ran its model,
+`server-logs/` such logs alone, `recorders/` what other recorders write, `claude-code/` recordings that Claude Code makes of itself, `damaged/`
+holds files that must be skipped (`EXPECTED.tsv` says why),
 `odd/` holds files that must be accepted.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import corpus_claude
+import corpus_claude_code
 import corpus_faults
 import corpus_recorders
 import corpus_runs
@@ -24,7 +26,7 @@ import corpus_server_logs
 import corpus_times
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("home", "where-time-goes", "served", "recorders", "damaged", "odd", "server-logs")
+FOLDERS = ("home", "where-time-goes", "served", "server-logs", "recorders", "claude-code", "damaged", "odd")
 
 
 def corpus():
@@ -43,6 +45,8 @@ def corpus():
         files[f"recorders/{name}"] = text.encode("utf-8")
     for name, text in corpus_server_logs.all_files():
         files[f"server-logs/{name}"] = text.encode("utf-8")
+    for name, text in corpus_claude_code.all_files():
+        files[f"claude-code/{name}"] = text.encode("utf-8")
     expected = []
     for name, reason, data in corpus_faults.damaged():
         files[f"damaged/{name}.json"] = data

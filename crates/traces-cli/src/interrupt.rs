@@ -47,6 +47,13 @@ pub(crate) fn held<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
+/// A flag that Ctrl-C sets from here on, for work that is [`held`].
+pub(crate) fn pressed_from_here() -> std::io::Result<Arc<AtomicBool>> {
+    let pressed = Arc::default();
+    flag::register(SIGINT, Arc::clone(&pressed))?;
+    Ok(pressed)
+}
+
 /// Does work that Ctrl-C must not cut in two: it ends the program afterwards.
 pub(crate) fn without_interrupt<T>(work: impl FnOnce() -> T) -> T {
     let pressed_before = is_pressed();

@@ -6,7 +6,7 @@ mod folders;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -38,6 +38,37 @@ pub(crate) fn run(args: &RecordArgs, out: &mut impl Write) -> anyhow::Result<Sta
     if let Some(which) = &args.delete {
         return delete::run(which.as_deref(), args.yes, &folders, out);
     }
+    // Impatience must not cost the receipt.
+    let recorded = match interrupt::held(|| record(args, &folders, out))? {
+        Ok(recorded) => recorded,
+        Err(status) => return Ok(status),
+    };
+    let summed_up = match recorded.status {
+        Status::Unusable => Status::Unusable,
+        status if args.quiet => status,
+        status => status.and(sum_up(&recorded.path, args, out)?),
+    };
+    Ok(match recorded.exit.map(Exit::code) {
+        None | Some(0) => summed_up,
+        Some(code) => Status::Command(u8::try_from(code).unwrap_or(1)),
+    })
+}
+
+/// A recording that was made.
+struct Recorded {
+    path: PathBuf,
+    /// How the command ended; `None` where none was run.
+    exit: Option<Exit>,
+    /// Whether it is whole.
+    status: Status,
+}
+
+/// Makes a recording; an exit status where the command could not be started.
+fn record(
+    args: &RecordArgs,
+    folders: &Folders,
+    out: &mut impl Write,
+) -> anyhow::Result<Result<Recorded, Status>> {
     let folder = match &args.dir {
         Some(dir) => Folder::create(dir)?,
         None => Folder::create_in(&folders.recordings, folders::now())?,
@@ -59,7 +90,7 @@ pub(crate) fn run(args: &RecordArgs, out: &mut impl Write) -> anyhow::Result<Sta
         Err(status) => {
             // Nothing was started, so that there is nothing to keep.
             Recording::open(recorder.folder())?.delete()?;
-            return Ok(status);
+            return Ok(Err(status));
         }
     };
     let path = recorder.folder().to_owned();
@@ -67,22 +98,18 @@ pub(crate) fn run(args: &RecordArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let has_settings = exit.is_some() && is_claude(program(&args.command));
     // What is given by `--settings` wins over all but an administrator's.
     overrides.retain(|found| found.is_managed || !has_settings);
-    let stops = interrupt::stops()?;
+    let stops = interrupt::pressed_from_here()?;
     let patience = if exit.is_some() { PATIENCE } else { Duration::ZERO };
     let receipt = recorder.finish(patience, || stops.load(Ordering::SeqCst))?;
     let shortcomings = receipt.shortcomings(&overrides);
     for shortcoming in &shortcomings {
         render::shortcoming(shortcoming).iter().for_each(|line| notes::warn(line));
     }
-    let recorded = match shortcomings.first() {
+    let status = match shortcomings.first() {
         Some(Shortcoming::Nothing(_)) => Status::Unusable,
-        _ if args.quiet => status_of(&receipt),
-        _ => status_of(&receipt).and(sum_up(&path, args, out)?),
+        _ => status_of(&receipt),
     };
-    Ok(match exit.map(Exit::code) {
-        None | Some(0) => recorded,
-        Some(code) => Status::Command(u8::try_from(code).unwrap_or(1)),
-    })
+    Ok(Ok(Recorded { path, exit, status }))
 }
 
 fn program(command: &[OsString]) -> &OsStr {
@@ -101,7 +128,7 @@ fn run_command(
             notes::warn(&render::settings_note(note));
         }
     };
-    let ran = interrupt::held(|| recorder.run(program, command.get(1..).unwrap_or_default(), note));
+    let ran = recorder.run(program, command.get(1..).unwrap_or_default(), note);
     Ok(match ran {
         Ok(exit) => Ok(exit),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -117,7 +144,7 @@ fn run_command(
 
 /// Prints the variables, and receives until Ctrl-C or `kill`.
 fn print_env(recorder: &Recorder, out: &mut impl Write) -> anyhow::Result<()> {
-    let stops = interrupt::stops()?;
+    let stops = interrupt::pressed_from_here()?;
     #[cfg(unix)]
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         signal_hook::flag::register(signal, stops.clone())?;
