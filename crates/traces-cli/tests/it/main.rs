@@ -35,5 +35,6 @@ mod report;
 mod schema;
 mod selection;
 mod served;
+mod server_logs;
 mod terminal;
 mod tokens;
