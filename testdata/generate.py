@@ -6,7 +6,8 @@
 
 `home/` is a user's home after a few days of work with the proxy, `where-time-goes/` a home for each
 way in which time is lost, `served/` one with the log of the server that ran its model, `recorders/`
-what other recorders write, `damaged/` holds files that must be skipped (`EXPECTED.tsv` says why),
+what other recorders write, `claude-code/` recordings that Claude Code makes of itself, `damaged/`
+holds files that must be skipped (`EXPECTED.tsv` says why),
 `odd/` holds files that must be accepted.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 
 import corpus_claude
+import corpus_claude_code
 import corpus_faults
 import corpus_recorders
 import corpus_runs
@@ -23,7 +25,7 @@ import corpus_served
 import corpus_times
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("home", "where-time-goes", "served", "recorders", "damaged", "odd")
+FOLDERS = ("home", "where-time-goes", "served", "recorders", "claude-code", "damaged", "odd")
 
 
 def corpus():
@@ -40,6 +42,8 @@ def corpus():
         files[f"served/{name}"] = text.encode("utf-8")
     for name, text in corpus_recorders.all_files():
         files[f"recorders/{name}"] = text.encode("utf-8")
+    for name, text in corpus_claude_code.all_files():
+        files[f"claude-code/{name}"] = text.encode("utf-8")
     expected = []
     for name, reason, data in corpus_faults.damaged():
         files[f"damaged/{name}.json"] = data

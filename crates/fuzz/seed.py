@@ -134,6 +134,24 @@ def request_logs():
     yield from (logs[-1] + b"\0" + part[:MOST_BYTES] for part in starts if part)
 
 
+def claude_code():
+    """Recordings of Claude Code with few events, and bodies without text: files behind each
+    other, in the order of the target's names."""
+    body = b'{"model":"m","messages":[{"role":"user","content":"Hm?"}],"betas":["b"],"stream":true}'
+    answer = b'{"id":"msg","type":"message","role":"assistant","content":[],"usage":{"input_tokens":7,"output_tokens":3}}'
+    for recording in sorted((TESTDATA / "claude-code").iterdir()):
+        logs, spans = [(recording / f"{kind}.jsonl").read_text().splitlines() for kind in ("logs", "traces")]
+        index = recording / "bodies" / "index.jsonl"
+        entries = index.read_text().splitlines() if index.exists() else []
+        for line in range(len(logs)):
+            texts = "\0".join(["\n".join(entries[:1]), "\n".join(logs[line : line + 1]), "\n".join(spans[:1])])
+            bodies = dict.fromkeys(re.findall(r"([0-9a-f-]{36})\.request", texts))
+            for name, known in zip("ab", bodies):
+                texts = texts.replace(known, name)
+            texts = re.sub(r"[0-9a-f-]{36}\.response", "a.response", texts)
+            yield b"\0".join([body, answer, body, texts.encode()])
+
+
 def backend_logs():
     """A task with all of its lines in one log, as each line of the dictionary tells it."""
     words = (Path(__file__).parent / "dictionaries" / "backend_log.dict").read_bytes().splitlines()
@@ -172,6 +190,7 @@ def seeds():
         "response": answers,
         "debug_log": [PIECE + log for log in debug_logs()],
         "backend_log": [PIECE + log for log in backend_logs()],
+        "claude_code": [seed for seed in claude_code() if len(seed) <= MOST_BYTES],
         "request_log": [PIECE + log for log in request_logs()],
         "har": recordings("*.har"),
         "claude_tap": recordings("claude-*", "codex*"),

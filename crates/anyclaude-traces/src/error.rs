@@ -137,6 +137,18 @@ pub enum ErrorKind {
         /// The most that is read.
         limit: u64,
     },
+    /// What it holds, decompressed, is larger than the limit.
+    #[error("decompressed, it has more bytes than the limit of {limit}")]
+    DecompressedTooLarge {
+        /// The most that is read.
+        limit: u64,
+    },
+    /// It is compressed, and ends inside its content: still being written, or cut.
+    #[error("the compressed file ends early: it is still being written, or cut")]
+    CutCompressed,
+    /// It is compressed, and cannot be decompressed.
+    #[error("the compressed file is damaged")]
+    DamagedCompressed,
     /// There is too little memory to hold it.
     #[error("not enough memory to read {bytes} bytes")]
     OutOfMemory {
@@ -159,6 +171,9 @@ impl Clone for ErrorKind {
             )),
             Self::TooLarge { bytes, limit } => Self::TooLarge { bytes: *bytes, limit: *limit },
             Self::OutOfMemory { bytes } => Self::OutOfMemory { bytes: *bytes },
+            Self::DecompressedTooLarge { limit } => Self::DecompressedTooLarge { limit: *limit },
+            Self::CutCompressed => Self::CutCompressed,
+            Self::DamagedCompressed => Self::DamagedCompressed,
             Self::NotRegular => Self::NotRegular,
         }
     }
@@ -186,10 +201,12 @@ impl Error {
     pub fn reason(&self) -> SkipReason {
         match &self.kind {
             ErrorKind::Parse(error) => error.reason(),
-            ErrorKind::Io(_) | ErrorKind::NotRegular | ErrorKind::OutOfMemory { .. } => {
-                SkipReason::Unreadable
-            }
-            ErrorKind::TooLarge { .. } => SkipReason::TooLarge,
+            ErrorKind::Io(_)
+            | ErrorKind::NotRegular
+            | ErrorKind::OutOfMemory { .. }
+            | ErrorKind::DamagedCompressed => SkipReason::Unreadable,
+            ErrorKind::CutCompressed => SkipReason::Truncated,
+            ErrorKind::TooLarge { .. } | ErrorKind::DecompressedTooLarge { .. } => SkipReason::TooLarge,
         }
     }
 }

@@ -116,6 +116,9 @@ mod deserialize;
 pub mod error;
 pub mod findings;
 pub mod formats;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod model;
 pub mod prompt_cache;
 pub mod read;

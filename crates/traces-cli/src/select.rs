@@ -1,5 +1,6 @@
 //! The arguments that choose requests → the library's filter.
 
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use anyclaude_traces::model::scope::KindFilter;
@@ -53,5 +54,17 @@ fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     filter.lm_studio_home = std::env::home_dir();
     filter.log_zone = Zone::of_logs(args.zone);
     filter.max_file_bytes = args.max_file_size;
+    filter.standard_input = Some(standard_input);
     Ok(filter)
+}
+
+/// What was piped in.
+fn standard_input(most_bytes: u64) -> io::Result<Vec<u8>> {
+    let stdin = io::stdin().lock();
+    if stdin.is_terminal() {
+        return Err(io::Error::other("the standard input is a terminal: pipe a recording into it"));
+    }
+    let mut bytes = Vec::new();
+    stdin.take(most_bytes).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -7,7 +7,7 @@ use super::overlap::Company;
 use super::parts::{Parts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
-use crate::model::request::{Request, TracePath};
+use crate::model::request::{Request, Source, TracePath};
 pub(super) use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
@@ -102,8 +102,11 @@ impl Case {
         let is_unsure = |confidence: Option<Confidence>| confidence == Some(Confidence::Ambiguous);
         let is_ambiguous = is_unsure(request.join.as_deref().map(|join| join.confidence))
             || is_unsure(request.server_join.as_deref().map(|join| join.confidence));
+        // Its own recording has its times, unless their stamps are coarse.
+        let is_self_timed =
+            request.source != Source::Anyclaude && timing.start.is_some() && timing.uncertainty_ms.is_none();
         // What is known of an answer in one piece is known from its server alone.
-        let is_told = request.stream && request.join.is_some()
+        let is_told = request.stream && (request.join.is_some() || is_self_timed)
             || request.server_task().is_some_and(|server| server.read_ms.is_some());
         let case = Self {
             place: Place::Request(at),

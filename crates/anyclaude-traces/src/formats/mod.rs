@@ -2,8 +2,8 @@
 
 pub mod anyclaude;
 pub mod backend;
-pub(crate) mod bare;
 pub mod body;
+pub(crate) mod claude_code;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub(crate) mod headers;

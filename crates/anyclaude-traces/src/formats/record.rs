@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::formats::body::Body;
-use crate::model::request::{Api, ModelSource, Source, TimestampSource};
+use crate::model::request::{Api, Join, ModelSource, Source, TimestampSource};
 use crate::model::time::Timestamp;
 use crate::model::timing::Timing;
 use crate::model::{Identity, Response, Size, Sizes, ToolSize};
@@ -50,6 +50,8 @@ pub struct TraceRecord {
     pub body: Option<Identity>,
     /// The times and counts that the recording itself holds.
     pub timing: Option<Box<Timing>>,
+    /// How they were found, where they stand in another file than the body.
+    pub join: Option<Box<Join>>,
     /// The response, where the file holds one.
     pub response: Option<Box<Response>>,
 }
@@ -169,6 +171,7 @@ impl RecordDraft {
             history: body.history,
             body: self.body_identity,
             timing,
+            join: None,
             response: self.response,
         }
     }

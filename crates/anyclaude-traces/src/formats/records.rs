@@ -1,7 +1,9 @@
 //! All records of the bytes of one file, whatever recorded it.
 
 use crate::error::ParseError;
+use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
+use crate::formats::claude_code::Facts;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 use crate::formats::sniff::sniff;
@@ -37,7 +39,8 @@ impl TraceRecord {
     ///
     /// When nothing of the bytes can be used; the error says why, and at which byte and line.
     pub fn all_from_slice(bytes: &[u8]) -> Result<FileRecords, ParseError> {
-        read_as(sniff(&Input { bytes })?, bytes)
+        let format = sniff(&Input { bytes }, &mut Scratch::default())?;
+        read_as(format.unwrap_or(&AnyclaudeTrace), bytes)
     }
 }
 
@@ -70,6 +73,9 @@ impl RecordSink for Collected {
     fn finish(&mut self, _: RecordNumber, record: TraceRecord) {
         self.found.records.push(record);
     }
+
+    /// Events without bodies become requests once a whole recording is read.
+    fn claude_code(&mut self, _: Facts) {}
 
     fn skip(&mut self, error: ParseError) {
         self.found.skipped.push(error);

@@ -2,7 +2,7 @@
 
 use crate::error::{ParseError, SkipReason};
 use crate::formats::anyclaude::trace::AnyclaudeTrace;
-use crate::formats::bare::BareBody;
+use crate::formats::claude_code::{self, RecordedBody};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
@@ -13,30 +13,50 @@ use crate::formats::source::{Format, Input};
 
 /// So much of a file is looked at: whatever its kind, it shows before its first long value.
 const MOST_BYTES: usize = 1 << 18;
+/// Most show it in so few bytes.
+const FIRST_BYTES: usize = 1 << 12;
 /// So many lines are tried where a file begins in the middle of one.
 const MOST_LINES: usize = 8;
 
-/// The format of a file. What is not recognised is anyclaude's, which says what is wrong
-/// with it.
+/// The format of a file; `None` where it is not recognised.
 ///
 /// # Errors
 ///
 /// When the file is recognised and is none that is read.
-pub(crate) fn sniff(input: &Input<'_>) -> Result<&'static dyn Format, ParseError> {
-    if let Some((_, what)) = BINARY.iter().find(|(magic, _)| input.bytes.starts_with(magic)) {
-        return Err(ParseError::new(SkipReason::NotATrace, input.bytes, 0, *what));
+pub(crate) fn sniff(
+    input: &Input<'_>,
+    scratch: &mut Scratch,
+) -> Result<Option<&'static dyn Format>, ParseError> {
+    let bytes = input.bytes;
+    let refuse = |what| ParseError::new(SkipReason::NotATrace, bytes, 0, what);
+    if let Some((_, what)) = BINARY.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        return Err(refuse(*what));
     }
-    let text = beginning(input.bytes);
-    let mut scratch = Scratch::default();
-    let mut kind = look(text, &mut scratch);
-    if kind.is_none() && !text.trim_start().starts_with(['{', '[']) {
-        kind = text.lines().skip(1).take(MOST_LINES).find_map(|line| look(line, &mut scratch));
+    let mut kind = kind_of(beginning(bytes, FIRST_BYTES), bytes.len() <= FIRST_BYTES, scratch);
+    if kind.is_none() && bytes.len() > FIRST_BYTES {
+        kind = kind_of(beginning(bytes, MOST_BYTES), true, scratch);
     }
-    let named = || NAMED.iter().find(|(is_it, _)| is_it(text)).map(|(_, what)| Kind::Named(what));
-    match kind.or_else(named).unwrap_or(Kind::Read(&AnyclaudeTrace)) {
-        Kind::Read(format) => Ok(format),
-        Kind::Named(what) => Err(ParseError::new(SkipReason::NotATrace, input.bytes, 0, what)),
+    match kind {
+        Some(Kind::Read(format)) => Ok(Some(format)),
+        Some(Kind::Named(what)) => Err(refuse(what)),
+        None => match NAMED.iter().find(|(is_it, _)| is_it(beginning(bytes, MOST_BYTES))) {
+            Some((_, what)) => Err(refuse(what)),
+            None => Ok(None),
+        },
     }
+}
+
+/// What the beginning of a file tells. Where more of it can be looked at, it is not `all`,
+/// and only what cannot be otherwise counts.
+fn kind_of(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<Kind> {
+    if let Some(format) = claude_code::recognise(text.as_bytes(), scratch) {
+        return Some(Kind::Read(format));
+    }
+    let kind = look(text, is_all, scratch);
+    if kind.is_some() || text.trim_start().starts_with(['{', '[']) {
+        return kind;
+    }
+    text.lines().skip(1).take(MOST_LINES).find_map(|line| look(line, is_all, scratch))
 }
 
 /// Files that are no text.
@@ -71,8 +91,8 @@ enum Kind {
 }
 
 /// The beginning of a file, as far as it is text.
-fn beginning(bytes: &[u8]) -> &str {
-    let bytes = bytes.get(..MOST_BYTES).unwrap_or(bytes);
+fn beginning(bytes: &[u8], most_bytes: usize) -> &str {
+    let bytes = bytes.get(..most_bytes).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).unwrap_or_else(|fault| {
         let valid = bytes.get(..fault.valid_up_to()).unwrap_or_default();
         std::str::from_utf8(valid).unwrap_or_default()
@@ -81,7 +101,7 @@ fn beginning(bytes: &[u8]) -> &str {
 }
 
 /// What the first value of a text tells. Its end may be cut off.
-fn look(text: &str, scratch: &mut Scratch) -> Option<Kind> {
+fn look(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<Kind> {
     let mut cursor = Cursor::new(text, scratch);
     let mut seen = Seen::default();
     let looked = match cursor.shape() {
@@ -89,7 +109,11 @@ fn look(text: &str, scratch: &mut Scratch) -> Option<Kind> {
         Ok(Shape::Array) => seen.first_item(&mut cursor),
         _ => return None,
     };
-    looked.ok().flatten().or_else(|| seen.in_all())
+    match looked {
+        Ok(kind) => kind.or_else(|| seen.in_all()),
+        Err(_) if is_all => seen.in_all(),
+        Err(_) => None,
+    }
 }
 
 /// The members that tell several kinds of files apart only together.
@@ -151,7 +175,7 @@ impl Seen {
     fn in_all(&self) -> Option<Kind> {
         match () {
             () if self.request => Some(Kind::Read(&AnyclaudeTrace)),
-            () if self.body => Some(Kind::Read(&BareBody)),
+            () if self.body => Some(Kind::Read(&RecordedBody)),
             () => None,
         }
     }
@@ -196,8 +220,8 @@ mod tests {
 
     /// The format that a text is taken for, by its name in the code; else why it is not read.
     fn kind(text: &str) -> String {
-        match sniff(&Input { bytes: text.as_bytes() }) {
-            Ok(format) => format!("{format:?}"),
+        match sniff(&Input { bytes: text.as_bytes() }, &mut Scratch::default()) {
+            Ok(format) => format.map_or_else(|| "unknown".to_owned(), |format| format!("{format:?}")),
             Err(error) => error.to_string(),
         }
     }
@@ -220,11 +244,11 @@ mod tests {
             (r#"{"level":30,"time":1,"pid":2,"hostname":"h","msg":"x"}"#, "ClaudeCodeRouter"),
             ("of a line\n{\"level\":30,\"time\":1,\"pid\":2}\n", "ClaudeCodeRouter"),
             (r#"{"id":"x","litellm_call_id":"y","messages":[]}"#, "Litellm"),
-            (r#"{"model":"m","messages":[]}"#, "BareBody"),
-            (r#"{"model":"m","input":"x"#, "BareBody"),
-            (r#"{"other":1}"#, "AnyclaudeTrace"),
-            ("", "AnyclaudeTrace"),
-            ("[]", "AnyclaudeTrace"),
+            (r#"{"model":"m","messages":[]}"#, "RecordedBody"),
+            (r#"{"model":"m","input":"x"#, "RecordedBody"),
+            (r#"{"other":1}"#, "unknown"),
+            ("", "unknown"),
+            ("[]", "unknown"),
         ] {
             assert_eq!(kind(text), expected, "{text}");
         }

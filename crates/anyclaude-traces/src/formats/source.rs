@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{ParseError, SkipReason};
 use crate::formats::body::Visit;
+use crate::formats::claude_code::Facts;
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::{Fault, FaultKind};
 use crate::formats::json::scratch::Scratch;
@@ -42,6 +43,9 @@ pub(crate) trait RecordSink {
     /// The record is complete.
     fn finish(&mut self, number: RecordNumber, record: TraceRecord);
 
+    /// What Claude Code tells of requests whose bodies stand in other files.
+    fn claude_code(&mut self, facts: Facts);
+
     /// A record that cannot be read; the others of the file count.
     fn skip(&mut self, error: ParseError);
 }
@@ -77,7 +81,7 @@ impl<'a> Input<'a> {
             let bytes = rest.get(..length.unwrap_or(rest.len())).unwrap_or_default();
             let start = at;
             at += bytes.len() + 1;
-            Some(Line { text: line_text(bytes, start, file) })
+            Some(Line { text: line_text(bytes, start, file), is_last: length.is_none() })
         })
         .filter(|line| !matches!(&line.text, Ok(text) if text.is_blank()))
     }
@@ -112,6 +116,8 @@ impl<'a> Input<'a> {
 pub(crate) struct Line<'a> {
     /// Its text without the line break, unless it is not UTF-8.
     pub(crate) text: Result<Text<'a>, ParseError>,
+    /// No line break follows: it may be cut, or still being written.
+    pub(crate) is_last: bool,
 }
 
 /// The text of a line that begins at this byte of the file.

@@ -51,6 +51,11 @@ pub enum TtftSource {
     Timing,
     /// The stamp of the first part with content less the start (level 1).
     FirstPart,
+    /// Claude Code's own measurement, to the first content of the answer.
+    FirstContent,
+    /// Claude Code's own measurement, to `message_start`, where that can have come with
+    /// the first content only.
+    MessageStart,
 }
 
 /// Where a token count comes from.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::CandidateFile;
+use super::{CandidateFile, Store, without_compression};
 use crate::error::{Error, ErrorKind};
 
 /// Calls `found` with every file at or below these paths, once each. Returns the errors
 /// that may have hidden others.
 pub(super) fn find_below<P: AsRef<Path>>(
+    store: &Store,
     paths: impl IntoIterator<Item = P>,
     found: &mut dyn FnMut(CandidateFile),
 ) -> Vec<Error> {
@@ -22,7 +23,11 @@ pub(super) fn find_below<P: AsRef<Path>>(
         if number > 0 {
             finder.expect_repeats();
         }
-        finder.add(path.as_ref());
+        if store.is_standard_input(path.as_ref()) {
+            finder.file(path.as_ref(), TruePath::Known(path.as_ref().to_owned()), true);
+        } else {
+            finder.add(path.as_ref());
+        }
     }
     finder.errors
 }
@@ -51,7 +56,7 @@ impl Finder<'_> {
         match (fs::metadata(path), fs::canonicalize(path)) {
             (Err(error), _) | (_, Err(error)) => self.errors.push(Error::new(path, error)),
             (Ok(metadata), Ok(true_path)) if metadata.is_file() => {
-                self.file(path, TruePath::Known(true_path));
+                self.file(path, TruePath::Known(true_path), true);
             }
             (Ok(metadata), Ok(true_path)) if metadata.is_dir() => {
                 self.folders.push((path.to_owned(), true_path));
@@ -73,14 +78,14 @@ impl Finder<'_> {
                     }
                     let target = if linked { fs::canonicalize(&path).ok() } else { None };
                     let in_folder = TruePath::InFolder(self.folders.len() - 1);
-                    self.file(&path, target.map_or(in_folder, TruePath::Known));
+                    self.file(&path, target.map_or(in_folder, TruePath::Known), false);
                 }
                 Err(error) => self.errors.push(error),
             }
         }
     }
 
-    fn file(&mut self, path: &Path, true_path: TruePath) {
+    fn file(&mut self, path: &Path, true_path: TruePath, is_named: bool) {
         let path: Arc<Path> = Arc::from(path);
         if let Some(seen) = &mut self.seen {
             if !seen.insert(true_path.of(&path, &self.folders)) {
@@ -89,7 +94,7 @@ impl Finder<'_> {
         } else {
             self.files.push((path.clone(), true_path));
         }
-        (self.found)(CandidateFile { path });
+        (self.found)(CandidateFile { path, is_named });
     }
 
     /// From now on, checks whether a file was found already.
@@ -117,10 +122,18 @@ fn encoded(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
-/// The entry's path if it is a regular file, or a link to one, named `*.json`;
-/// and whether it is a link.
+/// Whether files are looked into that are named so.
+fn is_read(name: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 4] = [b".json", b".jsonl", b".har", b".log"];
+    let name = without_compression(name);
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The entry's path if it is a regular file, or a link to one, with a name of those that
+/// are read; and whether it is a link.
 fn candidate(entry: DirEntry) -> Result<Option<(PathBuf, bool)>, Error> {
-    let named = encoded(entry.path()).ends_with(b".json");
+    let name = encoded(entry.path());
+    let named = is_read(name);
     let kind = entry.file_type();
     let linked = entry.path_is_symlink();
     let regular = if named && kind.is_symlink() {

@@ -1,6 +1,8 @@
 //! Finds and reads files. The only module that touches the disk.
 
+mod beside;
 mod buffer;
+mod decompress;
 mod find;
 mod logs;
 mod open;
@@ -9,13 +11,17 @@ pub(crate) mod paths;
 mod progress;
 mod records;
 mod server_logs;
+mod standard_input;
 
 use std::borrow::Borrow;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::UNIX_EPOCH;
 
+pub(crate) use beside::files_beside;
 use buffer::Buffer;
+use decompress::decompress;
 use find::find_below;
 pub use logs::{LogFile, Logs};
 use open::open;
@@ -25,20 +31,26 @@ use parallel::for_each_parallel;
 pub use progress::Progress;
 use records::{AllRecords, OneRecord};
 pub(crate) use server_logs::{ServerLogFile, record_of_body};
+pub use standard_input::ReadStandardInput;
+use standard_input::StandardInput;
 
 use crate::error::{Error, ErrorKind};
+use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
+use crate::formats::claude_code::{Facts, REQUEST_SUFFIX};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 use crate::formats::sniff::sniff;
 use crate::formats::source::{Input, RecordNumber, RecordSink};
-use crate::model::request::{Source, TracePath};
+use crate::model::request::{Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 
 /// A file that may hold requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CandidateFile {
     path: Arc<Path>,
+    /// It was named, and not found in a folder.
+    is_named: bool,
 }
 
 impl CandidateFile {
@@ -58,6 +70,15 @@ pub struct TraceFile {
     /// Its facts. A missing timestamp is taken from the file's name, which anyclaude
     /// makes from the timestamp.
     pub record: TraceRecord,
+}
+
+/// A file with facts about requests that other files hold.
+#[derive(Debug, Clone)]
+pub(crate) struct FactsFile {
+    pub(crate) path: Arc<Path>,
+    /// When it was written.
+    pub(crate) modified: Option<Timestamp>,
+    pub(crate) facts: Facts,
 }
 
 /// Reads traces from disk, with as many threads as the machine has cores.
@@ -86,12 +107,13 @@ pub struct Store {
     max_file_bytes: u64,
     threads: usize,
     progress: Arc<Progress>,
+    standard_input: Option<StandardInput>,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default() }
+        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default(), standard_input: None }
     }
 }
 
@@ -112,13 +134,26 @@ impl Store {
         Self { threads, ..self }
     }
 
+    /// The same store, for which the path `-` is what `read` returns. It is called at most
+    /// once, with the most bytes that are of use.
+    #[must_use]
+    pub fn with_standard_input(self, read: ReadStandardInput) -> Self {
+        Self { standard_input: Some(StandardInput::new(read)), ..self }
+    }
+
+    /// Whether the path is not one on disk, but stands for the standard input.
+    pub(crate) fn is_standard_input(&self, path: &Path) -> bool {
+        self.standard_input.is_some() && path == Path::new("-")
+    }
+
     /// How far reading has come. Clones of a store count together.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         self.progress.clone()
     }
 
-    /// The files at these paths: a file itself, and of a folder every `*.json` below it,
+    /// The files at these paths: a file itself, and of a folder every `*.json`, `*.jsonl`,
+    /// `*.har` and `*.log` below it, also with `.gz` or `.zst` behind,
     /// hidden folders included. Sorted by name inside each folder; a file that two of the
     /// paths reach is found once.
     ///
@@ -130,7 +165,7 @@ impl Store {
         paths: impl IntoIterator<Item = P>,
     ) -> (Vec<CandidateFile>, Vec<Error>) {
         let mut sources = Vec::new();
-        let errors = find_below(paths, &mut |source| sources.push(source));
+        let errors = find_below(self, paths, &mut |source| sources.push(source));
         (sources, errors)
     }
 
@@ -145,7 +180,7 @@ impl Store {
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
-        self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold)
+        self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold, |_| ())
     }
 
     /// [Finds](Self::find) files and [scans](Self::scan) them at the same time. Errors of
@@ -156,10 +191,11 @@ impl Store {
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
+        facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
-        let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(paths, feed);
-        let unread = self.scan_as(order, find, visitor, fold);
+        let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(self, paths, feed);
+        let unread = self.scan_as(order, find, visitor, fold, facts);
         errors.extend(unread);
         errors
     }
@@ -170,6 +206,7 @@ impl Store {
         find: impl FnOnce(&mut dyn FnMut(S)),
         visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(TraceFile, V),
+        mut take_facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
         let expect = |feed: &mut dyn FnMut(S)| {
@@ -181,7 +218,7 @@ impl Store {
         let read = |reader: &mut Reader<'_>, source: &S| {
             let mut records = AllRecords::new(&visitor);
             let read = reader.read(source.borrow(), &mut records);
-            (source.borrow().path.clone(), read, records.complete, records.errors)
+            (source.borrow().path.clone(), read, records)
         };
         for_each_parallel(
             self.threads,
@@ -189,14 +226,20 @@ impl Store {
             expect,
             || Reader::new(self),
             read,
-            |index, (path, read, records, unread)| {
+            |index, (path, read, records)| {
                 match read {
-                    Ok(()) => records
-                        .into_iter()
-                        .for_each(|(number, record, seen)| fold(trace_file(&path, number, record), seen)),
+                    Ok(on_disk) => {
+                        for (number, record, seen) in records.complete {
+                            fold(trace_file(&path, on_disk, number, record), seen);
+                        }
+                        if let Some(facts) = records.facts {
+                            let modified = on_disk.modified;
+                            take_facts(FactsFile { path: path.clone(), modified, facts });
+                        }
+                    }
                     Err(error) => errors.push((index, error)),
                 }
-                errors.extend(unread.into_iter().map(|error| (index, Error::new(&*path, error))));
+                errors.extend(records.errors.into_iter().map(|error| (index, Error::new(&*path, error))));
             },
         );
         errors.sort_by_key(|(index, _)| *index);
@@ -211,20 +254,34 @@ impl Store {
     pub fn read_one<V: Visit>(&self, path: &TracePath, visit: &mut V) -> Result<TraceFile, Error> {
         let file: Arc<Path> = Arc::from(path.file());
         let mut record = OneRecord::new(RecordNumber(path.record()), visit);
-        Reader::new(self).read(&CandidateFile { path: file.clone() }, &mut record)?;
+        let on_disk =
+            Reader::new(self).read(&CandidateFile { path: file.clone(), is_named: true }, &mut record)?;
         match record.into_found() {
-            Ok((number, record)) => Ok(trace_file(&file, number, record)),
+            Ok((number, record)) => Ok(trace_file(&file, on_disk, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
         }
     }
 }
 
 /// A record of a file. A missing timestamp is taken from the file's name, which anyclaude
-/// makes from the timestamp.
-fn trace_file(file: &Arc<Path>, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
-    if record.timestamp.is_none() && record.source == Source::Anyclaude {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        record.timestamp = Timestamp::from_file_name(&name);
+/// makes from the timestamp; of a body that Claude Code recorded, from when the file was
+/// written.
+fn trace_file(file: &Arc<Path>, on_disk: OnDisk, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
+    let OnDisk { modified, bytes } = on_disk;
+    record.sizes.file_bytes = (bytes as u64).into();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    if record.source == Source::Body && name.ends_with(REQUEST_SUFFIX) {
+        record.source = Source::ClaudeCode;
+    }
+    if record.timestamp.is_none() {
+        match record.source {
+            Source::Anyclaude => record.timestamp = Timestamp::from_file_name(&name),
+            Source::ClaudeCode if name.ends_with(REQUEST_SUFFIX) => {
+                record.timestamp = modified;
+                record.timestamp_source = modified.map(|_| TimestampSource::Mtime);
+            }
+            _ => {}
+        }
     }
     TraceFile { path: TracePath::of_record(file.clone(), number.0), record }
 }
@@ -241,46 +298,93 @@ impl TraceRecord {
     }
 }
 
+/// What the disk tells of a file that was read.
+#[derive(Debug, Clone, Copy)]
+struct OnDisk {
+    /// When it was last written, where the system tells.
+    modified: Option<Timestamp>,
+    /// Its size, compressed where it is.
+    bytes: usize,
+}
+
 /// Reads one file after the other into the same memory.
 struct Reader<'s> {
-    max_file_bytes: u64,
-    progress: &'s Progress,
+    store: &'s Store,
     buffer: Buffer,
+    /// What the file holds, where it is compressed.
+    decompressed: Option<Vec<u8>>,
     scratch: Scratch,
 }
 
 impl<'s> Reader<'s> {
     fn new(store: &'s Store) -> Self {
-        Self {
-            max_file_bytes: store.max_file_bytes,
-            progress: &store.progress,
-            buffer: Buffer::default(),
-            scratch: Scratch::default(),
-        }
+        Self { store, buffer: Buffer::default(), decompressed: None, scratch: Scratch::default() }
     }
 
-    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
-        let read = server_logs::read_records(&file.path, self.progress, sink).and_then(|is_log| {
+    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
+        let progress = &self.store.progress;
+        let read = server_logs::read_records(&file.path, progress, sink).and_then(|is_log| {
             if is_log {
-                return Ok(());
+                let bytes = file.path.metadata()?.len();
+                return Ok(OnDisk { modified: None, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) });
             }
-            self.load(&file.path)?;
-            let input = Input { bytes: self.buffer.bytes() };
-            Ok(sniff(&input)?.read(&input, &mut self.scratch, sink)?)
+            let on_disk = self.load(&file.path)?;
+            self.parse(file, sink)?;
+            Ok(on_disk)
         });
-        self.progress.count_file();
+        self.store.progress.count_file();
         read.map_err(|kind| Error::new(&*file.path, kind))
     }
 
-    fn load(&mut self, path: &Path) -> Result<(), ErrorKind> {
-        let limit = self.max_file_bytes;
+    fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), ErrorKind> {
+        let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
+        let format = match sniff(&input, &mut self.scratch)? {
+            Some(format) => format,
+            None if file.is_named || is_json(&file.path) => &AnyclaudeTrace,
+            // Folders hold all sorts of logs and lines.
+            None => return Ok(()),
+        };
+        Ok(format.read(&input, &mut self.scratch, sink)?)
+    }
+
+    fn load(&mut self, path: &Path) -> Result<OnDisk, ErrorKind> {
+        let limit = self.store.max_file_bytes;
         let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
         let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        if self.store.is_standard_input(path)
+            && let Some(input) = &self.store.standard_input
+        {
+            let given = input.bytes(limit)?;
+            check(given.len() as u64)?;
+            self.decompressed = Some(decompress(&given, limit)?.unwrap_or_else(|| given.to_vec()));
+            return Ok(OnDisk { modified: None, bytes: given.len() });
+        }
         let (mut file, bytes) = open(path)?;
+        let modified = modified(&file);
         check(bytes)?;
-        let count = |count| self.progress.count_bytes(count);
+        let count = |count| self.store.progress.count_bytes(count);
         self.buffer.read(&mut file, size(bytes), size(limit.saturating_add(1)), count)?;
         // It may have grown.
-        check(self.buffer.bytes().len() as u64)
+        let bytes = self.buffer.bytes().len();
+        check(bytes as u64)?;
+        self.decompressed = decompress(self.buffer.bytes(), limit)?;
+        Ok(OnDisk { modified, bytes })
     }
+}
+
+/// Whether the file is named as one that holds a single JSON value.
+fn is_json(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    without_compression(name).ends_with(b".json")
+}
+
+/// A file's name without the ending that says how it is compressed.
+pub(crate) fn without_compression(name: &[u8]) -> &[u8] {
+    [&b".gz"[..], b".zst"].into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
+/// When a file was last written, where the system tells.
+fn modified(file: &std::fs::File) -> Option<Timestamp> {
+    let since_1970 = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Timestamp::from_unix_ms(i64::try_from(since_1970.as_millis()).ok()?)
 }

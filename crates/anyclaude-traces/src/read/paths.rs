@@ -25,3 +25,10 @@ pub(crate) fn file_in_subfolders(parent: &Path, name: &Path) -> Option<PathBuf> 
     let folders = fs::read_dir(parent).into_iter().flatten().flatten();
     folders.map(|folder| folder.path().join(name)).filter(|file| file.is_file()).min()
 }
+
+/// Whether this holds of a folder directly below `parent`.
+pub(crate) fn has_subfolder(parent: &Path, is_it: impl Fn(&Path) -> bool) -> bool {
+    let entries = fs::read_dir(parent).into_iter().flatten().flatten();
+    let mut folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.any(|folder| is_it(&folder.path()))
+}

@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorKind, ParseError};
 use crate::formats::body::Visit;
+use crate::formats::claude_code::Facts;
 use crate::formats::record::TraceRecord;
 use crate::formats::source::{RecordNumber, RecordSink};
 
@@ -13,11 +14,13 @@ pub(super) struct AllRecords<'m, V, M> {
     open: Vec<(RecordNumber, V)>,
     pub(super) complete: Vec<(RecordNumber, TraceRecord, V)>,
     pub(super) errors: Vec<ParseError>,
+    /// What it tells of requests elsewhere.
+    pub(super) facts: Option<Facts>,
 }
 
 impl<'m, V: Visit, M: Fn() -> V> AllRecords<'m, V, M> {
     pub(super) fn new(visitor: &'m M) -> Self {
-        Self { visitor, begun: 0, open: Vec::new(), complete: Vec::new(), errors: Vec::new() }
+        Self { visitor, begun: 0, open: Vec::new(), complete: Vec::new(), errors: Vec::new(), facts: None }
     }
 
     fn place(&self, number: RecordNumber) -> Result<usize, usize> {
@@ -46,6 +49,10 @@ impl<V: Visit, M: Fn() -> V> RecordSink for AllRecords<'_, V, M> {
             Err(_) => (self.visitor)(),
         };
         self.complete.push((number, record, seen));
+    }
+
+    fn claude_code(&mut self, facts: Facts) {
+        self.facts = Some(facts);
     }
 
     fn skip(&mut self, error: ParseError) {
@@ -95,6 +102,8 @@ impl<V: Visit> RecordSink for OneRecord<'_, V> {
             self.found = Some(record);
         }
     }
+
+    fn claude_code(&mut self, _: Facts) {}
 
     fn skip(&mut self, error: ParseError) {
         self.error.get_or_insert(error);

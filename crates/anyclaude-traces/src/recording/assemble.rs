@@ -10,7 +10,7 @@ use crate::model::request::{Kind, ModelSource, Request, RequestId, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
 use crate::model::{Bookkeeping, Identity, ToolSize};
-use crate::read::TraceFile;
+use crate::read::{TraceFile, without_compression};
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
 
@@ -119,6 +119,7 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
         max_tokens: record.max_tokens,
         stream: record.stream,
         timing: record.timing,
+        join: record.join,
         response: record.response,
         bookkeeping: Bookkeeping { tools, ..Bookkeeping::default() },
         ..Request::empty(path)
@@ -130,10 +131,9 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
 /// of the request besides: the file's name, the record's number, and its prompt.
 fn id_of(path: &TracePath, record: &TraceRecord) -> RequestId {
     let name = path.file().file_name().unwrap_or_default().as_encoded_bytes();
-    let compressed = [&b".gz"[..], b".zst"].into_iter().find_map(|ending| name.strip_suffix(ending));
     let last_message = record.history.last().map_or(0, |message| message.hash());
     RequestId::of(Identity::of_parts([
-        compressed.unwrap_or(name),
+        without_compression(name),
         &path.record().to_le_bytes(),
         &record.sizes.body_bytes.get().unwrap_or(0).to_le_bytes(),
         &last_message.to_le_bytes(),

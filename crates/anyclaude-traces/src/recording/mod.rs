@@ -2,25 +2,27 @@
 //! and threads, and joins the logs.
 
 pub mod assemble;
+pub(crate) mod claude_code;
 pub(crate) mod concurrency;
 mod history;
 pub mod join;
 pub(crate) mod server_log;
 mod session;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf, is_separator};
 
-use crate::error::Error;
+use crate::error::{Error, ParseError, SkipReason};
 use crate::formats::anyclaude::log::ParsedLog;
 use crate::formats::backend::BackendLog;
 use crate::formats::body::Visit;
+use crate::formats::claude_code::FactsKind;
 use crate::model::LogZone;
 use crate::model::intern::NameHashing;
-use crate::model::request::Request;
+use crate::model::request::{Request, Source};
 use crate::model::time::Timestamp;
-use crate::read::{LogFile, Order, Store, TraceFile};
+use crate::read::{FactsFile, LogFile, Order, Store, TraceFile, files_beside};
 use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::server::{LoggedTask, OfRoot, join_server_logs};
 use crate::recording::join::{Joined, ServerLog, join};
@@ -61,9 +63,7 @@ impl RequestSet {
     /// ```
     #[must_use]
     pub fn read<P: AsRef<Path>>(store: &Store, paths: impl IntoIterator<Item = P>) -> Self {
-        let mut builder = RequestBuilder::default();
-        let skipped = store.find_and_scan(Order::AsDone, paths, || (), |file, ()| builder.add(file));
-        Self { requests: builder.requests(), skipped, joined: Joined::default() }
+        Self::read_all(store, Order::AsDone, paths, || (), |_, ()| ())
     }
 
     /// Like [`read`](Self::read), with a visitor that sees the content of each file. `fold`
@@ -73,14 +73,43 @@ impl RequestSet {
         store: &Store,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
+        fold: impl FnMut(&TraceFile, V),
+    ) -> Self {
+        Self::read_all(store, Order::OfItems, paths, visitor, fold)
+    }
+
+    fn read_all<P: AsRef<Path>, V: Visit + Send>(
+        store: &Store,
+        order: Order,
+        paths: impl IntoIterator<Item = P>,
+        visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(&TraceFile, V),
     ) -> Self {
+        let paths: Vec<P> = paths.into_iter().collect();
         let mut builder = RequestBuilder::default();
-        let skipped = store.find_and_scan(Order::OfItems, paths, visitor, |file, seen| {
+        // Of what Claude Code records itself, a request is known once all files are.
+        let (mut bodies, mut facts) = (Vec::new(), Vec::new());
+        let add = |file: TraceFile, seen: V| {
             fold(&file, seen);
-            builder.add(file);
-        });
-        Self { requests: builder.requests(), skipped, joined: Joined::default() }
+            if file.record.source == Source::ClaudeCode {
+                bodies.push(file);
+            } else {
+                builder.add(file);
+            }
+        };
+        let mut skipped = store.find_and_scan(order, &paths, visitor, add, |file| facts.push(file));
+        let mut joined = Joined::default();
+        if !bodies.is_empty() || !facts.is_empty() {
+            joined.unreadable_lines = facts.iter().map(|file: &FactsFile| file.facts.unreadable_lines).sum();
+            bodies.sort_by(|a, b| a.path.cmp(&b.path));
+            facts.sort_by(|a, b| a.path.cmp(&b.path));
+            let asked = facts.len();
+            facts.extend(facts_beside(store, &bodies, &facts));
+            let records = claude_code::join(bodies, &facts, asked);
+            skipped.extend(unused(facts.get(..asked).unwrap_or_default(), &records, &paths));
+            records.into_iter().for_each(|record| builder.add(record));
+        }
+        Self { requests: builder.requests(), skipped, joined }
     }
 
     /// Adds what servers' logs tell to the requests within `window`, root by root; see
@@ -195,6 +224,34 @@ impl RequestSet {
             self.joined.extend(join(&mut requests, logs, captures.to_vec()));
         }
     }
+}
+
+/// What else the recordings of these bodies tell of them. What cannot be read tells nothing.
+fn facts_beside(store: &Store, bodies: &[TraceFile], facts: &[FactsFile]) -> Vec<FactsFile> {
+    let known: HashSet<&Path> = facts.iter().map(|file| &*file.path).collect();
+    let folders: BTreeMap<Option<&Path>, &Path> =
+        bodies.iter().map(|body| (body.path.file().parent(), body.path.file())).collect();
+    let beside = folders.into_values().flat_map(files_beside);
+    let beside: BTreeSet<PathBuf> = beside.filter(|file| !known.contains(&**file)).collect();
+    let mut found = Vec::new();
+    if !beside.is_empty() {
+        store.find_and_scan(Order::OfItems, beside, || (), |_, ()| (), |file| found.push(file));
+    }
+    found
+}
+
+/// Files of facts that were named, and tell of no request.
+fn unused(facts: &[FactsFile], records: &[TraceFile], named: &[impl AsRef<Path>]) -> Vec<Error> {
+    let is_named = |file: &&FactsFile| named.iter().any(|named| named.as_ref() == &*file.path);
+    let is_unused = |file: &&FactsFile| match file.facts.kind {
+        FactsKind::Metrics | FactsKind::Receipt => true,
+        _ => records.is_empty(),
+    };
+    let refuse = |file: &FactsFile| {
+        let why = file.facts.kind.why_no_request();
+        Error::new(&*file.path, ParseError::new(SkipReason::NotATrace, &[], 0, why))
+    };
+    facts.iter().filter(is_named).filter(is_unused).map(refuse).collect()
 }
 
 /// Numbers the roots (the folders that hold `traces/`), and caches the root of each folder

@@ -106,9 +106,10 @@ impl Reader {
         self.scoped(picked, self.kind_of(selector, default_kind), false)
     }
 
-    /// A file that is named is taken whatever its kind.
+    /// A file or request that is named is taken whatever its kind.
     fn kind_of(&self, selector: &Selector, default_kind: KindFilter) -> KindFilter {
-        let named_file = selector.path().is_some_and(|path| !paths::is_folder(path));
+        let named_file = matches!(selector, Selector::Id(_))
+            || selector.path().is_some_and(|path| !paths::is_folder(path));
         self.kind_or(if named_file { KindFilter::All } else { default_kind })
     }
 
@@ -142,6 +143,9 @@ impl Reader {
     /// all that is below the roots.
     pub(super) fn surroundings(&self, selector: &Selector) -> Result<Pool> {
         let Some(path) = selector.path() else { return self.read_roots(Span::Whole) };
+        if self.store.is_standard_input(path) {
+            return self.read(&[path], Span::Whole);
+        }
         let path = self.found(path);
         must_exist(&path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::selector::Field;
 use crate::error::Error;
-use crate::model::request::Kind;
+use crate::model::request::{Kind, RequestId};
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
 
@@ -78,6 +78,9 @@ pub enum SelectError {
         /// How many requests were looked at.
         requests: usize,
     },
+    /// No request has this id.
+    #[error("no request has the id {0}")]
+    NoSuchId(RequestId),
     /// None of the names has this part.
     #[error("no {} has `{part}` in its name", field.name())]
     NoSuchName {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::model::LogZone;
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
-use crate::read::Store;
+use crate::read::{ReadStandardInput, Store};
 
 /// Which requests are asked for. The default asks for everything of the roots, which are
 /// to be named.
@@ -46,6 +46,8 @@ pub struct Filter {
     pub log_zone: LogZone,
     /// Larger files are skipped.
     pub max_file_bytes: u64,
+    /// What the path `-` stands for, where it is no file.
+    pub standard_input: Option<ReadStandardInput>,
 }
 
 impl Default for Filter {
@@ -67,6 +69,7 @@ impl Default for Filter {
             lm_studio_home: None,
             log_zone: LogZone::default(),
             max_file_bytes: Store::MAX_FILE_BYTES,
+            standard_input: None,
         }
     }
 }

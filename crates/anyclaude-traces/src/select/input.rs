@@ -9,7 +9,8 @@ use super::selector::Selector;
 use crate::read::paths;
 
 impl Reader {
-    /// Reads what a user wrote. What is no path may be part of the name of a model, which is
+    /// Reads what a user wrote. What is no path may be the id of a request, or part of
+    /// the name of a model, which is
     /// looked for among the requests once they are read.
     ///
     /// # Errors
@@ -19,8 +20,11 @@ impl Reader {
         let selector = Selector::parse(input)?;
         let Some(path) = selector.path() else { return Ok(selector) };
         let Some(word) = path.to_str().filter(|word| may_be_name(word)) else { return Ok(selector) };
-        if !paths::is_missing(&self.found(path)) {
+        if self.store().is_standard_input(path) || !paths::is_missing(&self.found(path)) {
             return Ok(selector);
+        }
+        if let Ok(id) = word.parse() {
+            return Ok(Selector::Id(id));
         }
         if self.filter.roots.iter().any(|root| paths::is_folder(&root.join("traces"))) {
             return Ok(Selector::Bare(word.to_owned()));

@@ -33,7 +33,7 @@ pub(super) enum Span {
 impl Reader {
     /// Everything below the roots.
     pub(super) fn read_roots(&self, span: Span) -> Result<Pool> {
-        let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| root.join("traces")).collect();
+        let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| recorded_below(root)).collect();
         let existing: Vec<&PathBuf> = traces.iter().filter(|traces| paths::is_folder(traces)).collect();
         let set = if existing.is_empty() { RequestSet::default() } else { self.request_set(&existing) };
         if set.requests.is_empty() && set.skipped.is_empty() && !self.logs_suffice {
@@ -54,7 +54,8 @@ impl Reader {
     /// its caches held.
     pub(super) fn read(&self, named: &[&Path], span: Span) -> Result<Pool> {
         let paths: Vec<PathBuf> = named.iter().map(|path| self.resolved(path)).collect();
-        paths.iter().try_for_each(|path| must_exist(path))?;
+        let mut on_disk = paths.iter().filter(|path| !self.store.is_standard_input(path));
+        on_disk.try_for_each(|path| must_exist(path))?;
         let roots = self.roots_around(&paths);
         let mut pool = if roots.is_empty() {
             let set = self.request_set(&paths);
@@ -141,8 +142,12 @@ impl Reader {
             |root: PathBuf| ["logs", "request-logs"].iter().any(|logs| paths::is_folder(&root.join(logs)));
         // A root is found by a file below it.
         let roots = traces.iter().filter_map(|path| self.store.root_of(&path.as_ref().join("any.json")));
-        let roots = roots.chain(self.filter.roots.iter().cloned());
-        roots.into_iter().any(has_logs)
+        let mut roots = roots.chain(self.filter.roots.iter().cloned());
+        let mut named =
+            traces.iter().map(AsRef::as_ref).chain(self.filter.roots.iter().map(PathBuf::as_path));
+        // Recordings that clients make of themselves hold their own times.
+        roots.any(has_logs)
+            || named.any(|path| is_recording(path) || paths::has_subfolder(path, is_recording))
     }
 
     /// A folder that holds `traces/` stands for that.
@@ -333,6 +338,17 @@ impl Reader {
         pool.keep_within(self.filter.since, self.filter.until);
         Ok(())
     }
+}
+
+/// Where the requests of a root are: in its `traces`, unless it is a recording itself.
+fn recorded_below(root: &Path) -> PathBuf {
+    let traces = root.join("traces");
+    if is_recording(root) && !paths::is_folder(&traces) { root.to_owned() } else { traces }
+}
+
+/// Whether a folder is a recording that Claude Code made of itself.
+fn is_recording(folder: &Path) -> bool {
+    ["bodies", "logs.jsonl", "traces.jsonl"].iter().any(|name| !paths::is_missing(&folder.join(name)))
 }
 
 /// Longer than anything was ever recorded.

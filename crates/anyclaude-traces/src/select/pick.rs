@@ -42,6 +42,10 @@ impl Reader {
                 Ok(pool.iter().filter(of_path).cloned().collect())
             }
             Selector::Latest(back) => Ok(vec![self.latest(pool, *back)?.clone()]),
+            Selector::Id(id) => {
+                let found: Vec<Request> = pool.iter().filter(|request| request.id == *id).cloned().collect();
+                if found.is_empty() { Err(SelectError::NoSuchId(*id)) } else { Ok(found) }
+            }
             Selector::Named(field, name) => named(pool, *field, name),
             Selector::Bare(word) => named(pool, Field::Model, word).map_err(|error| {
                 let models = match error {

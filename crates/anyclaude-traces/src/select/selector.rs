@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::{Result, SelectError};
-use crate::model::request::Request;
+use crate::model::request::{Request, RequestId};
 
 /// What the user pointed at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum Selector {
     Path(PathBuf),
     /// The N-th request before the newest.
     Latest(usize),
+    /// The request with this id.
+    Id(RequestId),
     /// The requests that have this in common.
     Named(Field, String),
     /// The same of a model, by a word that is no path: it may be a mistyped one.
@@ -84,7 +86,7 @@ impl Selector {
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::Path(path) => Some(path),
-            Self::Latest(_) | Self::Named(..) | Self::Bare(_) => None,
+            Self::Latest(_) | Self::Id(_) | Self::Named(..) | Self::Bare(_) => None,
         }
     }
 
@@ -99,7 +101,7 @@ impl Selector {
     pub fn is_single(&self) -> bool {
         match self {
             Self::Path(path) => !path.is_dir(),
-            Self::Latest(_) => true,
+            Self::Latest(_) | Self::Id(_) => true,
             Self::Named(..) | Self::Bare(_) => false,
         }
     }

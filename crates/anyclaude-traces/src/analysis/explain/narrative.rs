@@ -8,6 +8,7 @@ use super::evidence::{Evidence, Fact, FigureUnit, Figures, Headline, Occurrences
 use super::missing::Missing;
 use super::side::Side;
 use super::verdict::{Finding, Undetermined};
+use crate::model::request::Source;
 use crate::model::timing::{CachedSource, Timing, TokenSource};
 
 /// Contributions below this share are not worth a sentence.
@@ -194,6 +195,11 @@ impl Narrative<'_> {
         Some(format!("{first}{} / {second}{}", more(left.len()), more(right.len())))
     }
 
+    /// Whether any request was recorded by a proxy. Other recorders tell of none.
+    fn went_through_a_proxy(&self) -> bool {
+        self.requests().into_iter().flatten().any(|one| one.request.source == Source::Anyclaude)
+    }
+
     pub(super) fn missing(&self) -> Vec<Missing> {
         let mut missing = Vec::new();
         for (name, completed) in self.names.into_iter().zip(self.comparison.completed) {
@@ -210,7 +216,7 @@ impl Narrative<'_> {
             return missing;
         }
         let (known, of) = self.comparison.proxy_known;
-        if !self.comparison.with_proxy {
+        if !self.comparison.with_proxy && self.went_through_a_proxy() {
             missing.push(Missing::ProxyTime { known: known as u64, of: of as u64 });
         }
         for (name, side) in self.names.into_iter().zip(self.requests()) {
@@ -306,7 +312,9 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     if unknown > 0 {
         missing.push(Missing::OutputTokens { side: name(), unknown, of });
     }
-    if of > 0 && count(&|timing| timing.stall_ms.is_none()) == of {
+    // Where no log of anyclaude could tell, there is nothing to be done about it.
+    let may_be_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
+    if of > 0 && may_be_logged && count(&|timing| timing.stall_ms.is_none()) == of {
         let has_chunks = |one: &One<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
         let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
         let side = name();

@@ -160,6 +160,37 @@ impl<'a, 's> Cursor<'a, 's> {
         })
     }
 
+    /// Passes a value; calls `member` with each key, the cursor before its value, if it is
+    /// an object.
+    pub(crate) fn members_or_skip(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> ParseResult<()>,
+    ) -> ParseResult<()> {
+        if self.shape()? != Shape::Object {
+            return self.skip();
+        }
+        let mut walk = Walk::default();
+        while let Some(key) = self.next_member(&mut walk)? {
+            member(self, &key)?;
+        }
+        Ok(())
+    }
+
+    /// Passes a value; calls `item` with the cursor before each item, if it is an array.
+    pub(crate) fn items_or_skip(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> ParseResult<()>,
+    ) -> ParseResult<()> {
+        if self.shape()? != Shape::Array {
+            return self.skip();
+        }
+        let mut walk = Walk::default();
+        while self.next_item(&mut walk)? {
+            item(self)?;
+        }
+        Ok(())
+    }
+
     /// Passes a value of any type and depth.
     pub(crate) fn skip(&mut self) -> ParseResult<()> {
         self.moving(Scan::pass_value)

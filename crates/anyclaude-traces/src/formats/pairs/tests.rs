@@ -40,6 +40,8 @@ impl RecordSink for Collected {
         assert!(self.records.insert(number.0, record).is_none(), "finished twice");
     }
 
+    fn claude_code(&mut self, _: crate::formats::claude_code::Facts) {}
+
     fn skip(&mut self, error: ParseError) {
         self.skipped.push(error);
     }

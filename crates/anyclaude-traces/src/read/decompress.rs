@@ -1,0 +1,153 @@
+//! Files that are compressed with gzip or zstd, which their first bytes tell.
+
+use std::io::{self, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+
+use crate::error::ErrorKind;
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// A frame that is to be skipped begins with its magic number and its length.
+const SKIP_HEADER_BYTES: usize = 8;
+/// No header of a frame is longer.
+const LONGEST_HEADER_BYTES: usize = 18;
+/// How much memory is asked for at once: a small file may claim to hold very much.
+const CHUNK_BYTES: usize = 1 << 18;
+
+/// What a compressed file holds, of at most so many bytes; `None` where it is not
+/// compressed.
+///
+/// # Errors
+///
+/// When it is cut, damaged, or holds more.
+pub(super) fn decompress(bytes: &[u8], limit: u64) -> Result<Option<Vec<u8>>, ErrorKind> {
+    let mut content = Vec::new();
+    if bytes.starts_with(&GZIP) {
+        let cut_or_damaged = |error: io::Error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => ErrorKind::CutCompressed,
+            _ => ErrorKind::DamagedCompressed,
+        };
+        read_all(MultiGzDecoder::new(bytes), &mut content, limit, cut_or_damaged)?;
+    } else if bytes.starts_with(&ZSTD) {
+        read_zstd(bytes, &mut content, limit)?;
+    } else {
+        return Ok(None);
+    }
+    Ok(Some(content))
+}
+
+/// Reads all frames, one after the other.
+fn read_zstd(mut bytes: &[u8], content: &mut Vec<u8>, limit: u64) -> Result<(), ErrorKind> {
+    while !bytes.is_empty() {
+        match StreamingDecoder::new(bytes) {
+            Ok(mut frame) => {
+                let read = read_all(&mut frame, content, limit, |_| ErrorKind::DamagedCompressed);
+                bytes = frame.into_inner();
+                read.map_err(|error| match error {
+                    // The decoder does not tell a cut from damage; at a cut, all was read.
+                    ErrorKind::DamagedCompressed if bytes.is_empty() => ErrorKind::CutCompressed,
+                    other => other,
+                })?;
+            }
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                length, ..
+            })) => {
+                let frame = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(SKIP_HEADER_BYTES);
+                bytes = bytes.get(frame..).ok_or(ErrorKind::CutCompressed)?;
+            }
+            Err(_) if bytes.len() < LONGEST_HEADER_BYTES => return Err(ErrorKind::CutCompressed),
+            Err(_) => return Err(ErrorKind::DamagedCompressed),
+        }
+    }
+    Ok(())
+}
+
+fn read_all(
+    mut from: impl Read,
+    content: &mut Vec<u8>,
+    limit: u64,
+    refuse: impl Fn(io::Error) -> ErrorKind,
+) -> Result<(), ErrorKind> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match from.read(&mut chunk) {
+            Ok(0) => return Ok(()),
+            Ok(count) => {
+                if (content.len() + count) as u64 > limit {
+                    return Err(ErrorKind::DecompressedTooLarge { limit });
+                }
+                let bytes = (content.len() + count) as u64;
+                content.try_reserve(count).map_err(|_| ErrorKind::OutOfMemory { bytes })?;
+                content.extend_from_slice(chunk.get(..count).unwrap_or_default());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(refuse(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+    use super::*;
+
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(content: &[u8]) -> Vec<u8> {
+        compress_to_vec(content, CompressionLevel::Fastest)
+    }
+
+    #[test]
+    fn members_and_frames_follow_one_another() {
+        for compress in [gzip, zstd] {
+            let both = [compress(b"one "), compress(b"two")].concat();
+            assert_eq!(decompress(&both, 100).unwrap().unwrap(), b"one two");
+        }
+        assert_eq!(decompress(b"{}", 100).unwrap(), None);
+        let skippable = [&zstd(b"one")[..], b"\x50\x2a\x4d\x18\x02\0\0\0xx", &zstd(b"two")].concat();
+        assert_eq!(decompress(&skippable, 100).unwrap().unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn what_is_cut_anywhere_or_damaged_is_an_error() {
+        let text: Vec<u8> = (0..=250).cycle().take(2_000).collect();
+        for compress in [gzip, zstd] {
+            let whole = compress(&text);
+            for end in 4..whole.len() {
+                let cut = decompress(&whole[..end], 1 << 20);
+                assert!(matches!(cut, Err(ErrorKind::CutCompressed)), "{end} of {}: {cut:?}", whole.len());
+            }
+            for at in 4..whole.len() {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 0x55;
+                // It must come to an end, whatever that is.
+                let _ = decompress(&damaged, 1 << 20);
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_left_as_soon_as_it_is_known() {
+        let large = vec![0; 64 << 20];
+        for compress in [gzip, zstd] {
+            let bomb = compress(&large);
+            assert!(bomb.len() < 1 << 18, "{}", bomb.len());
+            assert!(matches!(
+                decompress(&bomb, 1 << 20),
+                Err(ErrorKind::DecompressedTooLarge { limit: 1_048_576 })
+            ));
+        }
+    }
+}

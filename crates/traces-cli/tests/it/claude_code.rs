@@ -1,0 +1,117 @@
+//! What Claude Code records of itself, read without a proxy's traces or logs.
+//! Paths are recorded as Unix writes them.
+#![cfg(unix)]
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::common::{Folder, repo, traces};
+
+const RECORDINGS: &str = "testdata/claude-code";
+
+/// Compares a run with the snapshot of this name.
+#[track_caller]
+fn golden(name: &str, line: &str) {
+    let ran = traces(line);
+    let text = format!(
+        "$ traces {line}\nexit code {}\n\n── stdout ──\n{}\n── stderr ──\n{}",
+        ran.code, ran.stdout, ran.stderr
+    );
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn every_verb_reads_a_recording() {
+    let (models, troubles) = (format!("{RECORDINGS}/two-models"), format!("{RECORDINGS}/troubles"));
+    golden("claude-code-summary", &format!("summary {models}"));
+    golden("claude-code-list", &format!("list {troubles}"));
+    golden("claude-code-list-ndjson", &format!("list {troubles} --format ndjson --last 2"));
+    golden("claude-code-timing", &format!("timing {models}"));
+    golden("claude-code-timing-troubles", &format!("timing {troubles}"));
+    golden("claude-code-prefix", &format!("prefix {models}"));
+    golden("claude-code-explain", &format!("explain model:heron-4b model:heron-32b --root {models}"));
+    golden("claude-code-diff", &format!("diff --root {models}"));
+}
+
+#[test]
+fn a_part_of_a_recording_tells_what_it_has() {
+    let models = format!("{RECORDINGS}/two-models");
+    golden("claude-code-logs-alone", &format!("list {models}/logs.jsonl"));
+    golden("claude-code-spans-alone", &format!("list {models}/traces.jsonl"));
+    golden("claude-code-bodies", &format!("list {models}/bodies"));
+}
+
+/// The facts of each request that do not depend on its body, in order of time.
+fn times(line: &str) -> Vec<Value> {
+    let rows = traces(&format!("list {line} --format ndjson")).ends_with(0).ndjson();
+    let of = |row: &Value| {
+        let timing = &row["timing"];
+        let members =
+            ["start", "ttft_ms", "total_ms", "prompt_tokens", "output_tokens", "cached_tokens", "outcome"];
+        members.iter().map(|member| timing[member].clone()).chain([row["session"].clone()]).collect()
+    };
+    rows.iter().map(of).collect()
+}
+
+/// Times stand in the logs; spans add first tokens, which 2.1.332 logs itself.
+#[test]
+fn bodies_make_no_difference_to_times() {
+    let models = format!("{RECORDINGS}/two-models");
+    let folder = Folder::new();
+    for name in ["logs.jsonl", "traces.jsonl"] {
+        fs::copy(repo().join(&models).join(name), folder.path().join(name)).unwrap();
+    }
+    let whole = times(&models);
+    assert_eq!(whole.len(), 7);
+    assert_eq!(times(&folder.path().display().to_string()), whole);
+}
+
+/// All in one folder, and named twice.
+#[test]
+fn a_recording_may_be_moved() {
+    let source = repo().join(RECORDINGS).join("older");
+    let folder = Folder::new();
+    for inner in ["", "bodies", "transcripts"] {
+        let files = fs::read_dir(source.join(inner)).unwrap().flatten();
+        for file in files.filter(|file| file.path().is_file()) {
+            fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+        }
+    }
+    let moved = folder.path().display();
+    assert_eq!(times(&format!("{moved} {moved}/logs.jsonl")), times(&format!("{RECORDINGS}/older")));
+}
+
+#[test]
+fn a_body_alone_has_its_sizes() {
+    let recording = format!("{RECORDINGS}/older/bodies");
+    let body = fs::read_dir(repo().join(&recording)).unwrap().flatten().map(|entry| entry.file_name());
+    let body = body.into_iter().find(|name| name.to_string_lossy().ends_with(".request.json")).unwrap();
+    // Beside its recording, it would have the times that tells.
+    let folder = Folder::new();
+    fs::copy(repo().join(&recording).join(&body), folder.path().join(&body)).unwrap();
+    let line = format!("list {} --format ndjson", body.to_string_lossy());
+    let [row] = &folder.traces(&line).ends_with(0).ndjson()[..] else { panic!() };
+    assert_eq!((&row["source"], &row["timestamp_source"]), (&"claude_code".into(), &"mtime".into()));
+    let text = fs::read_to_string(repo().join(&recording).join(&body)).unwrap();
+    let mut sent: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
+    sent.remove("betas").unwrap();
+    // Members are in another order, of the same size.
+    assert_eq!(row["body_bytes"], serde_json::to_string(&sent).unwrap().len());
+    assert_eq!(row["tool_count"], sent["tools"].as_array().unwrap().len());
+}
+
+#[test]
+fn files_that_tell_of_no_request_are_refused_by_name() {
+    let folder = Folder::new();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("metrics.jsonl", "{\"resourceMetrics\":[]}\n");
+    write("session.jsonl", "{\"type\":\"user\",\"sessionId\":\"s\",\"message\":{}}\n");
+    write("index.jsonl", "{\"request_file\":\"a\",\"response_file\":\"b\"}\n");
+    for (name, word) in [("metrics", "metrics"), ("session", "transcript"), ("index", "folder")] {
+        let file = folder.path().join(format!("{name}.jsonl"));
+        traces(&format!("list {}", file.display())).ends_with(2).says(&[name, word]);
+    }
+}
