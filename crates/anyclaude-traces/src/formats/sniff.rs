@@ -257,6 +257,7 @@ mod tests {
             (r#"{"model":"m","input":"x"#, "RecordedBody"),
             (r#"{"other":1}"#, "unknown"),
             (r#"{"timestamp":"t","path":"/v1/messages","messages":2,"tools":24}"#, "unknown"),
+            (r#"{"messages":2,"tools":24,"system":3}"#, "unknown"),
             ("", "unknown"),
             ("[]", "unknown"),
         ] {

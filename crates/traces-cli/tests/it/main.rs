@@ -36,5 +36,6 @@ mod report;
 mod schema;
 mod selection;
 mod served;
+mod server_logs;
 mod terminal;
 mod tokens;

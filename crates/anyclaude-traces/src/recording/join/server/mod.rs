@@ -314,7 +314,10 @@ impl<'l> FoundLog<'l> {
                 stream: task.stream,
                 confidence: if task.is_ambiguous { Confidence::Ambiguous } else { Confidence::Exact },
                 log_facts: LogFacts::default(),
-                server_task: Some(facts(task, None)),
+                server_task: Some(facts(
+                    task,
+                    wait(&timing).and_then(|wait| self.load_ms(task.process, wait)),
+                )),
                 root: self.root.clone().map(Arc::from),
                 timing,
             };
