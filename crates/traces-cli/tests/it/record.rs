@@ -667,8 +667,9 @@ fn a_recording_is_found_without_an_input() {
     assert_eq!(before.code, 2, "{before:?}");
     session.traces("record --quiet -- ./other").ends_with(0);
     let recording = session.recordings().remove(0);
-    let found = session.traces("list --all --kind all --format ndjson").ndjson();
+    let found = session.traces("list --all --kind all --format ndjson").ends_with(0).ndjson();
     assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["source"], "claude_code");
     assert!(found[0]["path"].as_str().unwrap().starts_with(recording.to_str().unwrap()), "{found:?}");
     // What is printed at the end is what `traces` prints of it.
     let ran = session.traces("record --dir rec -- ./other");
