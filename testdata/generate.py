@@ -5,8 +5,8 @@
     python3 testdata/generate.py --check   exit 1 where a file differs, is missing or is left over
 
 `home/` is a user's home after a few days of work with the proxy, `where-time-goes/` a home for each
-way in which time is lost, `served/` one with the log of the server that ran its model, `recorders/`
-what other recorders write, `claude-code/` recordings that Claude Code makes of itself, `damaged/`
+way in which time is lost, `served/` one with the log of the server that ran its model,
+`server-logs/` such logs alone, `recorders/` what other recorders write, `claude-code/` recordings that Claude Code makes of itself, `damaged/`
 holds files that must be skipped (`EXPECTED.tsv` says why),
 `odd/` holds files that must be accepted.
 """
@@ -22,10 +22,11 @@ import corpus_faults
 import corpus_recorders
 import corpus_runs
 import corpus_served
+import corpus_server_logs
 import corpus_times
 
 HERE = Path(__file__).resolve().parent
-FOLDERS = ("home", "where-time-goes", "served", "recorders", "claude-code", "damaged", "odd")
+FOLDERS = ("home", "where-time-goes", "served", "server-logs", "recorders", "claude-code", "damaged", "odd")
 
 
 def corpus():
@@ -42,6 +43,8 @@ def corpus():
         files[f"served/{name}"] = text.encode("utf-8")
     for name, text in corpus_recorders.all_files():
         files[f"recorders/{name}"] = text.encode("utf-8")
+    for name, text in corpus_server_logs.all_files():
+        files[f"server-logs/{name}"] = text.encode("utf-8")
     for name, text in corpus_claude_code.all_files():
         files[f"claude-code/{name}"] = text.encode("utf-8")
     expected = []

@@ -42,6 +42,7 @@ fn times_are_those_of_the_server() {
         (&other[0]["prompt_tokens"], &other[0]["read_ms"], &other[0]["output_tokens"]),
         (&311.into(), &300.into(), &17.into())
     );
+    assert_eq!(other[0]["model"], "qwen/qwen3-30b-a3b", "as the proxy calls it, not by its file");
     assert_eq!(other[0]["start"].as_str().map(|start| &start[..10]), Some("2025-12-08"));
     for request in found["requests"].as_array().unwrap() {
         let timing = &request["timing"];

@@ -25,7 +25,11 @@ const SNIFFED_BYTES: usize = 1 << 16;
 /// assert_eq!(parser.finish(), None);
 /// ```
 #[derive(Debug, Default)]
-pub struct BackendParser(State);
+pub struct BackendParser {
+    state: State,
+    /// Bytes and lines before the first that is of a server's log.
+    passed: (u64, u64),
+}
 
 #[derive(Debug)]
 enum State {
@@ -56,14 +60,23 @@ impl BackendParser {
 
     /// The same; bodies of requests go to `bodies`.
     pub(crate) fn feed_to(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
-        match &mut self.0 {
+        match &mut self.state {
             State::LmStudio(parser) => parser.feed_to(chunk, bodies),
             State::LlamaServer(parser) => parser.feed(chunk),
             State::Ollama(parser) => parser.feed(chunk),
             State::Unknown(beginning) => {
                 beginning.extend_from_slice(chunk);
-                if beginning.len() >= SNIFFED_BYTES {
+                if beginning.len() < SNIFFED_BYTES {
+                    return;
+                }
+                if format(beginning).is_some() {
                     self.choose(bodies);
+                } else {
+                    // Text before the log: notes of whoever copied it.
+                    let lines = memchr::memrchr(b'\n', beginning).map_or(beginning.len(), |end| end + 1);
+                    self.passed.0 += lines as u64;
+                    self.passed.1 += memchr::memchr_iter(b'\n', beginning).count() as u64;
+                    beginning.drain(..lines);
                 }
             }
         }
@@ -78,22 +91,23 @@ impl BackendParser {
     /// The same; bodies of requests go to `bodies`.
     pub(crate) fn finish_to(mut self, bodies: &mut dyn BodySink) -> Option<BackendLog> {
         self.choose(bodies);
-        let log = match self.0 {
+        let mut log = match self.state {
             State::Unknown(_) => return None,
             State::LmStudio(parser) => parser.finish_to(bodies),
             State::LlamaServer(parser) => parser.finish(),
             State::Ollama(parser) => parser.finish(),
         };
+        log.bytes += self.passed.0;
+        log.lines += self.passed.1;
         (log.known_lines > 0).then_some(log)
     }
 
     fn choose(&mut self, bodies: &mut dyn BodySink) {
-        let State::Unknown(beginning) = &mut self.0 else { return };
+        let State::Unknown(beginning) = &mut self.state else { return };
         let beginning = std::mem::take(beginning);
-        self.0 = match format(&beginning) {
+        self.state = match format(&beginning) {
             Some(BackendFormat::LmStudio) => State::LmStudio(Box::default()),
             Some(BackendFormat::Ollama) => State::Ollama(Box::default()),
-            // What has no line of a server yet may have some later.
             _ => State::LlamaServer(Box::default()),
         };
         self.feed_to(&beginning, bodies);

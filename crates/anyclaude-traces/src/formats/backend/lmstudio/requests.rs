@@ -64,7 +64,6 @@ impl Requests {
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) {
-        self.end_load(tag, at, log);
         let model = tag.map(|tag| self.name(tag));
         let asked = model.clone();
         let waits = |open: &Open| {
@@ -73,8 +72,11 @@ impl Requests {
         if let Some(open) = self.first(waits) {
             (open.runs, open.last, open.task.model) = (true, at, model);
             open.task.message_count = open.task.message_count.or(messages);
+            let requested = open.task.requested_model.clone();
+            self.end_load(tag, requested, at, log);
             return;
         }
+        self.end_load(tag, None, at, log);
         let task = BackendTask { model, message_count: messages, received: at, ..BackendTask::default() };
         self.push(Open { task, runs: true, ..Open::default() }, at, log);
     }
@@ -363,13 +365,18 @@ impl Requests {
         log.loads.push(BackendLoad { started: at, model, ..BackendLoad::default() });
     }
 
-    /// It is loaded once it runs.
-    fn end_load(&mut self, tag: Option<&[u8]>, at: Option<BackendMoment>, log: &mut BackendLog) {
+    /// It is loaded once a request runs that asked for it.
+    fn end_load(
+        &mut self,
+        tag: Option<&[u8]>,
+        requested: Option<Arc<str>>,
+        at: Option<BackendMoment>,
+        log: &mut BackendLog,
+    ) {
         let Some(load) = self.loading.and_then(|load| log.loads.get_mut(load)) else { return };
-        let is_other =
-            tag.is_some_and(|tag| load.model.as_deref().is_some_and(|model| model.as_bytes() != tag));
-        let waits_for_it = |open: &Open| !open.runs && open.task.requested_model == load.model;
-        if is_other && self.open.iter().any(waits_for_it) {
+        let is_tagged = load.model.as_deref().map(str::as_bytes) == tag;
+        let is_another = requested.is_some() && requested != load.model;
+        if is_another && !is_tagged {
             return;
         }
         self.loading = None;

@@ -192,6 +192,8 @@ struct FoundLog<'l> {
     root: Option<PathBuf>,
     most: usize,
     taken: BTreeSet<usize>,
+    /// What clients call the model that a process names so; `None` where they differ.
+    models: BTreeMap<(usize, Option<Arc<str>>), Option<Arc<str>>>,
     ambiguous: u64,
 }
 
@@ -205,6 +207,7 @@ impl<'l> FoundLog<'l> {
             root: None,
             most: 0,
             taken: BTreeSet::new(),
+            models: BTreeMap::new(),
             ambiguous: 0,
         }
     }
@@ -228,6 +231,13 @@ impl<'l> FoundLog<'l> {
             if confidence == Confidence::Ambiguous {
                 self.ambiguous += 1;
                 continue;
+            }
+            if let Some(model) = &request.model {
+                let called = self.models.entry((task.process, task.model.clone()));
+                let called = called.or_insert_with(|| Some(model.clone()));
+                if called.as_ref() != Some(model) {
+                    *called = None;
+                }
             }
             let wait = request.timing.as_deref().and_then(wait);
             apply(request, task, wait.and_then(|wait| self.load_ms(task.process, wait)));
@@ -287,21 +297,27 @@ impl<'l> FoundLog<'l> {
                 Some(instant(task.ended)?.plus_ms(-total))
             };
             timing.start = instant(start).or_else(before_end);
+            // A server may name a file, where clients name the model that it holds.
+            let called = self.models.get(&(task.process, task.model.clone())).cloned().flatten();
+            let model = called.or_else(|| task.model.clone());
             let found = UnmatchedLogRequest {
                 start: timing.start,
                 run: None,
                 log: Some(self.name.clone()),
                 endpoint: task.endpoint.clone(),
                 requested_model: task.requested_model.clone(),
-                model: task.model.clone(),
-                model_source: task.model.is_some().then_some(ModelSource::ServerLog),
+                model_source: model.is_some().then_some(ModelSource::ServerLog),
+                model,
                 tool_count: task.tool_count,
                 message_count: task.message_count,
                 max_tokens: task.max_tokens,
                 stream: task.stream,
                 confidence: if task.is_ambiguous { Confidence::Ambiguous } else { Confidence::Exact },
                 log_facts: LogFacts::default(),
-                server_task: Some(facts(task, None)),
+                server_task: Some(facts(
+                    task,
+                    wait(&timing).and_then(|wait| self.load_ms(task.process, wait)),
+                )),
                 root: self.root.clone().map(Arc::from),
                 timing,
             };

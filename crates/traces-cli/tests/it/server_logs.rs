@@ -1,0 +1,143 @@
+//! Servers' logs without any recording beside them.
+
+use serde_json::{Value, json};
+
+use crate::common::{Folder, HOME, Ran};
+
+const LOGS: &str = "testdata/server-logs";
+
+/// Runs in a home without recordings.
+fn alone(folder: &Folder, line: &str, log: &str) -> Ran {
+    let log = crate::common::repo().join(LOGS).join(log);
+    folder.traces(&format!("{line} --tz UTC --server-log {}", log.display()))
+}
+
+/// Of each task: tokens of the prompt, of them cached, read, of the answer, and both times.
+fn figures(task: &Value) -> [Option<u64>; 6] {
+    ["prompt_tokens", "cached_tokens", "read_tokens", "output_tokens", "read_ms", "write_ms"]
+        .map(|name| task[name].as_u64())
+}
+
+const FIGURES: [[Option<u64>; 6]; 3] = [
+    [Some(2_000), Some(0), Some(2_000), Some(31), Some(2_000), Some(1_500)],
+    [Some(2_100), Some(2_030), Some(70), Some(41), Some(250), Some(2_000)],
+    [Some(2_300), Some(2_140), Some(160), Some(21), Some(400), Some(1_000)],
+];
+
+#[test]
+fn tasks_of_llama_server_are_rows_without_a_date() {
+    let folder = Folder::new();
+    let found = alone(&folder, "timing --format json", "llama-server.log").ends_with(0).json();
+    let tasks = found["unmatched_log_requests"].as_array().unwrap();
+    assert_eq!(tasks.iter().map(figures).collect::<Vec<_>>(), FIGURES);
+    assert!(tasks.iter().all(|task| task["start"].is_null() && task["model"] == "fern-1b"));
+    assert_eq!(found["requests"], json!([]));
+    let log = &found["server_logs"][0];
+    assert_eq!(
+        (&log["format"], &log["requests"], &log["evictions"]),
+        (&json!("llama_server"), &json!(3), &json!(2))
+    );
+    assert_eq!(log["loads"][0]["load_ms"], 4_500);
+    assert_eq!(found["groups"][0]["name"], "fern-1b");
+}
+
+#[test]
+fn request_lines_of_lm_studio_are_requests() {
+    for (log, uncertainty) in [
+        ("lm-studio/2025-11/2025-11-17.1.log", json!(1_000)),
+        ("lm-studio-window.txt", json!(1_000)),
+        ("lm-studio-stream.ndjson", Value::Null),
+    ] {
+        let folder = Folder::new();
+        let found = alone(&folder, "timing --format json", log).ends_with(0).json();
+        let requests = found["requests"].as_array().unwrap();
+        let of_requests: Vec<_> = requests.iter().map(|request| figures(&request["timing"])).collect();
+        assert_eq!(of_requests[..3], FIGURES, "{log}");
+        assert_eq!(of_requests[3][..4], [Some(40), None, None, Some(11)], "{log}");
+        for request in requests {
+            assert_eq!((&request["source"], &request["model"]), (&json!("lm_studio"), &json!("qwen3-4b")));
+            assert_eq!(request["timing"]["uncertainty_ms"], uncertainty, "{log}");
+        }
+        assert_eq!(requests[0]["timing"]["load_ms"], 6_000, "{log}");
+        assert_eq!(requests[0]["timestamp"], "2025-11-17T09:30:00.000Z");
+        let sizes: Vec<_> = requests.iter().map(|request| request["body_bytes"].as_u64()).collect();
+        assert_eq!(sizes[0].is_none(), log.ends_with(".txt"), "{log}: cut strings have no size");
+        assert_eq!(sizes[3], None, "it is hidden");
+        assert_eq!(requests[0]["tool_count"], 1, "{log}");
+        let task = &found["unmatched_log_requests"][0];
+        assert_eq!((&task["outcome"], &task["total_ms"]), (&json!("disconnected"), &json!(30_000)));
+        assert!(!found["missing"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn other_verbs_answer_from_the_log_too() {
+    let folder = Folder::new();
+    let file = "lm-studio/2025-11/2025-11-17.1.log";
+    let listed = alone(&folder, "list --format ndjson", file).ends_with(0).ndjson();
+    assert_eq!(listed.len(), 4);
+    let summary = alone(&folder, "summary --format json", file).ends_with(0).json();
+    assert_eq!(
+        (&summary["totals"]["requests"], &summary["groups"][0]["name"]),
+        (&json!(5), &json!("qwen3-4b"))
+    );
+    let explained = alone(&folder, "explain --format json", "llama-server.log").ends_with(0).json();
+    assert_eq!(explained["left"]["requests"], 3);
+    let prefix = alone(&folder, "prefix --format json", file).ends_with(0).json();
+    assert_eq!(prefix["requests"][1]["break"], Value::Null, "its history only grows");
+    let shown = alone(&folder, "show latest~1 --format json", file).ends_with(0).json();
+    assert_eq!(shown["tools"][0]["name"], "Water");
+}
+
+#[test]
+fn a_time_without_requests_says_what_there_was() {
+    let folder = Folder::new();
+    let file = "lm-studio/2025-11/2025-11-17.1.log";
+    alone(&folder, "timing --since 2025-12-01", "lm-studio-stream.ndjson").ends_with(2);
+    let said = alone(&folder, "timing --since 2025-12-01", file).ends_with(2);
+    assert!(said.stderr.contains("17 Nov"), "{}", said.stderr);
+    assert_eq!(said.stdout, "");
+    // The same of a proxy's log.
+    let home = Folder::new();
+    let log = std::fs::read(
+        crate::common::repo()
+            .join(HOME)
+            .join("logs")
+            .read_dir()
+            .map_or_else(|error| panic!("{error}"), |mut logs| logs.next().unwrap().unwrap().path()),
+    );
+    home.write(".anyclaude/logs/debug-session-2025-11-16T02-30-45.log", log.unwrap());
+    home.traces("timing --since 2030-01-01").ends_with(2).says(&["They are from"]);
+}
+
+#[test]
+fn logs_of_lm_studio_are_found_in_the_home() {
+    let home = Folder::new();
+    let file = crate::common::repo().join(LOGS).join("lm-studio/2025-11/2025-11-17.1.log");
+    home.write(".lmstudio/server-logs/2025-11/2025-11-17.1.log", std::fs::read(file).unwrap());
+    home.traces("timing").ends_with(2);
+    home.trace("traces/a.json", "2025-11-17T09:30:00.000Z", &crate::common::body("Hello."));
+    // Nothing in it is this request, and what else it holds is nobody's business.
+    let found = home.traces("timing traces/a.json --format json").ends_with(0).json();
+    assert_eq!((&found["server_logs"], &found["unmatched_log_requests"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn what_is_no_servers_log_is_refused_by_name() {
+    let folder = Folder::new();
+    folder.write("notes.txt", "Dear diary,\n");
+    folder.traces("timing --server-log notes.txt").ends_with(2).says(&["notes.txt", "LM Studio"]);
+    folder.traces("timing --server-log missing.log").ends_with(2).says(&["missing.log"]);
+    folder.traces("timing --tz CET --server-log notes.txt").ends_with(2).says(&["+02:00"]);
+}
+
+#[test]
+fn a_zone_moves_local_times() {
+    let log = "lm-studio/2025-11/2025-11-17.1.log";
+    let folder = Folder::new();
+    let path = crate::common::repo().join(LOGS).join(log);
+    for (zone, start) in [("+02:00", "2025-11-17T07:30:00.000Z"), ("-0330", "2025-11-17T13:00:00.000Z")] {
+        let line = format!("list --format json --tz {zone} --server-log {}", path.display());
+        assert_eq!(folder.traces(&line).json()["requests"][0]["timestamp"], start, "{zone}");
+    }
+}
