@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
-use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Occurrences, Whole};
+use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
 use super::narrative::{basis_of, cached, missing_of, occurrences};
 use super::verdict::{Scenario, is_bottleneck};
