@@ -77,10 +77,16 @@ const NAMED: [(fn(&str) -> bool, &str); 2] = [
     (is_flow, "flows of mitmproxy, which are not read: save them as HAR (`hardump`)"),
 ];
 
-/// A flow of mitmproxy begins with its length and a colon.
+/// A flow of mitmproxy begins with its length, and that of its first member's name, each with
+/// a colon behind. A time, as logs begin with, has digits there.
 fn is_flow(text: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    digits > 0 && text.as_bytes().get(digits) == Some(&b':')
+    let name = after_length(text).and_then(after_length);
+    name.is_some_and(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))
+}
+
+fn after_length(text: &str) -> Option<&str> {
+    let (digits, rest) = text.split_once(':')?;
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(rest)
 }
 
 /// What a file turned out to be.
@@ -162,8 +168,8 @@ impl Seen {
                     self.level |= name == "level";
                     self.time |= name == "time";
                     // Elsewhere these name counts.
-                    let is_text_or_list = matches!(cursor.shape()?, Shape::Array | Shape::String);
-                    self.body |= is_text_or_list
+                    let is_content = matches!(cursor.shape()?, Shape::Array | Shape::String);
+                    self.body |= is_content
                         && matches!(name, "messages" | "input" | "system" | "tools" | "instructions");
                     cursor.skip()?;
                     continue;
@@ -250,6 +256,7 @@ mod tests {
             (r#"{"model":"m","messages":[]}"#, "RecordedBody"),
             (r#"{"model":"m","input":"x"#, "RecordedBody"),
             (r#"{"other":1}"#, "unknown"),
+            (r#"{"timestamp":"t","path":"/v1/messages","messages":2,"tools":24}"#, "unknown"),
             (r#"{"messages":2,"tools":24,"system":3}"#, "unknown"),
             ("", "unknown"),
             ("[]", "unknown"),
@@ -258,6 +265,7 @@ mod tests {
         }
         assert!(kind("SQLite format 3\0").contains("`compact`"));
         assert!(kind("8123:9:websocket;0:~").contains("mitmproxy"));
+        assert_eq!(kind("08:47:12 a line of a log\n"), "unknown");
         assert!(kind(r#"{"attributes":{"openinference.span.kind":"LLM"}}"#).contains("OpenInference"));
         assert!(kind(r#"{"timestamp":"t","type":"session_meta","payload":{}}"#).contains("Codex"));
     }

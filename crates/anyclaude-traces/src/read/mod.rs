@@ -322,16 +322,7 @@ impl<'s> Reader<'s> {
     }
 
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
-        let progress = &self.store.progress;
-        let read = server_logs::read_records(&file.path, progress, sink).and_then(|is_log| {
-            if is_log {
-                let bytes = file.path.metadata()?.len();
-                return Ok(OnDisk { modified: None, bytes: usize::try_from(bytes).unwrap_or(usize::MAX) });
-            }
-            let on_disk = self.load(&file.path)?;
-            self.parse(file, sink)?;
-            Ok(on_disk)
-        });
+        let read = self.load(&file.path).and_then(|on_disk| self.parse(file, sink).map(|()| on_disk));
         self.store.progress.count_file();
         read.map_err(|kind| Error::new(&*file.path, kind))
     }
@@ -340,6 +331,9 @@ impl<'s> Reader<'s> {
         let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
         let format = match sniff(&input, &mut self.scratch)? {
             Some(format) => format,
+            None if file.is_named && server_logs::read_records(&file.path, &self.store.progress, sink)? => {
+                return Ok(());
+            }
             None if file.is_named || is_json(&file.path) => &AnyclaudeTrace,
             // Folders hold all sorts of logs and lines.
             None => return Ok(()),

@@ -58,8 +58,10 @@ impl Reader {
         {
             return Err(SelectError::NoRoot(missing.clone()));
         }
-        let store = Store::default().with_max_file_bytes(filter.max_file_bytes);
-        let store = filter.standard_input.map_or(store.clone(), |read| store.with_standard_input(read));
+        let mut store = Store::default().with_max_file_bytes(filter.max_file_bytes);
+        if let Some(read) = filter.standard_input {
+            store = store.with_standard_input(read);
+        }
         let (logs, mut unusable) = store.server_logs_with(&filter.server_logs, PrefixVisitor::default);
         let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
         if let Some(named) = unusable.iter().position(is_named) {

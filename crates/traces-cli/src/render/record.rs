@@ -92,8 +92,8 @@ pub(crate) fn shortcoming(shortcoming: &Shortcoming) -> Vec<String> {
             return vec![format!("{} could not be written: {because}", units::count(*times, "post"))];
         }
         Shortcoming::BodiesRemoved(times) => {
-            let bodies = if *times == 1 { "body is no JSON and was" } else { "bodies are no JSON and were" };
-            return vec![format!("{times} {bodies} removed: its size is unknown")];
+            let bodies = if *times == 1 { "body is cut off or no JSON, and was" } else { "bodies are cut off or no JSON, and were" };
+            return vec![format!("{times} {bodies} removed: sizes are unknown")];
         }
         _ => return Vec::new(),
     };

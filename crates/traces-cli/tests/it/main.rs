@@ -19,6 +19,7 @@ mod golden;
 mod help;
 mod hostile;
 mod hostile_everywhere;
+mod inputs;
 mod interrupted;
 mod laws;
 mod manual;

@@ -49,6 +49,7 @@ fn write_body(at: usize) {
     let folder = std::env::var("OTEL_LOG_RAW_API_BODIES").unwrap();
     let folder = PathBuf::from(folder.strip_prefix("file:").unwrap());
     let mut request = body("a secret question");
+    request["stream"] = json!(true);
     request["betas"] = json!(["some-beta"]);
     fs::write(folder.join(format!("{at:08}-1111-4111-8111-111111111111.request.json")), request.to_string())
         .unwrap();
@@ -66,13 +67,32 @@ fn write_body(at: usize) {
 
 fn logs(padding: &str) -> String {
     let record = |name: &&str| {
+        let (at, facts) = match *name {
+            "api_request_body" => {
+                (0, json!({ "body_ref": "00000000-1111-4111-8111-111111111111.request.json" }))
+            }
+            "api_request" => (
+                1500,
+                json!({ "model": "tiny", "duration_ms": 1490, "ttft_ms": 700, "input_tokens": 90,
+                        "cache_read_tokens": 40, "cache_creation_tokens": 0, "output_tokens": 30 }),
+            ),
+            _ => (1501, json!({})),
+        };
+        let mut attributes: Vec<Value> =
+            facts.as_object().unwrap().iter().map(|(name, value)| attribute(name, value.clone())).collect();
+        for (name, value) in [
+            ("event.name", *name),
+            ("event.timestamp", &format!("2025-11-16T03:00:0{}.{:03}Z", at / 1000, at % 1000)),
+            ("session.id", "11111111-1111-4111-8111-111111111111"),
+            ("query_source", "sdk"),
+            ("padding", padding),
+        ] {
+            attributes.push(json!({ "key": name, "value": { "stringValue": value } }));
+        }
         json!({
-            "timeUnixNano": "1763262000000000000",
+            "timeUnixNano": format!("{}000000", 1_763_262_000_000_u64 + at),
             "body": { "stringValue": format!("claude_code.{name}") },
-            "attributes": [
-                { "key": "event.name", "value": { "stringValue": name } },
-                { "key": "padding", "value": { "stringValue": padding } },
-            ],
+            "attributes": attributes,
         })
     };
     let records: Vec<Value> = EVENTS.iter().map(record).collect();
@@ -82,8 +102,26 @@ fn logs(padding: &str) -> String {
 }
 
 fn spans() -> String {
-    let spans = ["claude_code.llm_request", "claude_code.interaction"].map(|name| json!({ "name": name }));
+    let facts = [("duration_ms", 1490), ("ttft_ms", 700), ("first_content_ms", 701), ("output_tokens", 30)];
+    let mut attributes = vec![attribute("session.id", json!("11111111-1111-4111-8111-111111111111"))];
+    attributes.extend(facts.map(|(name, value)| attribute(name, json!(value))));
+    attributes.push(json!({ "key": "success", "value": { "boolValue": true } }));
+    let span = |name: &str| {
+        json!({
+            "name": name,
+            "startTimeUnixNano": "1763262000000000000",
+            "endTimeUnixNano": "1763262001500000000",
+            "attributes": attributes,
+        })
+    };
+    let spans = ["claude_code.llm_request", "claude_code.interaction"].map(span);
     json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string()
+}
+
+/// An attribute of an event or a span.
+fn attribute(name: &str, value: Value) -> Value {
+    let kind = if value.is_string() { "stringValue" } else { "intValue" };
+    json!({ "key": name, "value": { kind: value } })
 }
 
 /// Posts a body where the variables say, as OpenTelemetry's exporter does.
@@ -670,6 +708,9 @@ fn a_recording_is_found_without_an_input() {
     let found = session.traces("list --all --kind all --format ndjson").ends_with(0).ndjson();
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0]["source"], "claude_code");
+    let timing = &found[0]["timing"];
+    assert_eq!((&timing["ttft_ms"], &timing["total_ms"]), (&json!(701), &json!(1490)), "{timing}");
+    assert_eq!((&timing["prompt_tokens"], &timing["cached_tokens"]), (&json!(130), &json!(40)), "{timing}");
     assert!(found[0]["path"].as_str().unwrap().starts_with(recording.to_str().unwrap()), "{found:?}");
     // What is printed at the end is what `traces` prints of it.
     let ran = session.traces("record --dir rec -- ./other");
