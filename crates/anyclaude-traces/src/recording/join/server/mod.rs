@@ -414,7 +414,7 @@ fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         clock_ms: clock_ms(task),
         stream: task.stream,
         queue_ms: if is_exact { queue() } else { None },
-        truncated: task.truncated == Some(true),
+        cut: task.cut.as_deref().copied(),
     }
 }
 
