@@ -32,8 +32,19 @@ pub struct ServerTask {
     pub(crate) stream: Option<bool>,
     /// How long it waited for a slot; `None` where the log does not tell when it came.
     pub queue_ms: Option<u64>,
-    /// The server cut the prompt, as it did not fit.
-    pub truncated: bool,
+    /// The server dropped tokens, as its context was full, and told only its log.
+    pub cut: Option<ContextCut>,
+}
+
+/// Tokens were dropped without a word to the client, as the context was full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContextCut {
+    /// The most tokens that fit.
+    pub context_tokens: Option<u64>,
+    /// Tokens of the prompt before it was cut; `None` where the prompt may have fitted, and
+    /// the answer filled the context.
+    pub whole_prompt_tokens: Option<u64>,
 }
 
 /// How a request was found in a server's log.

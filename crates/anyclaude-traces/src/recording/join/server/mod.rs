@@ -415,7 +415,7 @@ fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
         queue_ms: if is_exact { queue() } else { None },
-        truncated: task.truncated == Some(true),
+        cut: task.cut.as_deref().copied(),
     }
 }
 
