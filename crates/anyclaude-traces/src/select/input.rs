@@ -9,9 +9,8 @@ use super::selector::Selector;
 use crate::read::paths;
 
 impl Reader {
-    /// Reads what a user wrote. What is no path may be the id of a request, or part of
-    /// the name of a model, which is
-    /// looked for among the requests once they are read.
+    /// Reads what a user wrote. What is no path may be the id of a request, or part of the
+    /// name of a model, which is looked for among the requests once they are read.
     ///
     /// # Errors
     ///
@@ -26,7 +25,8 @@ impl Reader {
         if let Ok(id) = word.parse() {
             return Ok(Selector::Id(id));
         }
-        if self.filter.roots.iter().any(|root| paths::is_folder(&root.join("traces"))) {
+        let has_roots = self.filter.roots.iter().any(|root| paths::is_folder(root));
+        if has_roots || !self.filter.server_logs.is_empty() {
             return Ok(Selector::Bare(word.to_owned()));
         }
         Err(SelectError::NotFound { path: path.to_owned(), models: Vec::new() })
