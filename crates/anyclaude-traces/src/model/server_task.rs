@@ -26,6 +26,8 @@ pub struct ServerTask {
     pub load_ms: Option<u64>,
     /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
     pub(crate) clock_ms: Option<i64>,
+    /// How coarse the stamps are by which its waiting is known.
+    pub(crate) uncertainty_ms: u64,
     /// Whether its answer was a stream.
     pub(crate) stream: Option<bool>,
     /// How long it waited for a slot; `None` where the log does not tell when it came.

@@ -420,6 +420,7 @@ fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         write_ms: task.write_ms.map(milliseconds),
         load_ms,
         clock_ms: clock_ms(task),
+        uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
         queue_ms: if is_exact { queue() } else { None },
         cut: task.cut.as_deref().copied(),
