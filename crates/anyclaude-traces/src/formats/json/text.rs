@@ -46,7 +46,7 @@ impl<'a> RawStr<'a> {
     ///
     /// Whole runs of a fixed size are copied, beyond the next backslash too, and what was too
     /// much is overwritten: bodies in strings have an escape every ten bytes, so that finding
-    /// and copying each stretch by itself takes GAIN as long.
+    /// and copying each stretch by itself takes twice as long.
     pub(crate) fn decode_into(self, text: &mut Vec<u8>) {
         let mut to = text.len();
         text.resize(to + self.inner.len() + RUN, 0);
@@ -60,6 +60,13 @@ impl<'a> RawStr<'a> {
             to += plain;
             at += plain;
             if plain == RUN {
+                continue;
+            }
+            let simple = rest.get(plain + 1).map_or(0, |byte| SIMPLE[usize::from(*byte)]);
+            if let (1.., Some(room)) = (simple, text.get_mut(to)) {
+                *room = simple;
+                to += 1;
+                at += 2;
                 continue;
             }
             let Some((c, length)) = self.inner.get(at..).and_then(escape) else { break };
@@ -107,19 +114,31 @@ impl<'a> RawStr<'a> {
     }
 }
 
+/// What a byte behind a backslash stands for; 0 for `u`.
+const SIMPLE: [u8; 256] = {
+    let (mut bytes, mut at) = ([0; 256], 0_u8);
+    while at < u8::MAX {
+        bytes[at as usize] = match at {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'b' => 0x8,
+            b'f' => 0xC,
+            b'u' | 0x80.. => 0,
+            other => other,
+        };
+        at += 1;
+    }
+    bytes
+};
+
 /// The character of the escape that `text` starts with, and how many bytes it
 /// takes; `None` at the end of the text.
 fn escape(text: &str) -> Option<(char, usize)> {
-    let simple = match text.as_bytes().get(1)? {
-        b'n' => '\n',
-        b't' => '\t',
-        b'r' => '\r',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'u' => return Some(unicode_escape(text)),
-        other => char::from(*other),
-    };
-    Some((simple, 2))
+    match SIMPLE[usize::from(*text.as_bytes().get(1)?)] {
+        0 => Some(unicode_escape(text)),
+        simple => Some((char::from(simple), 2)),
+    }
 }
 
 fn unicode_escape(text: &str) -> (char, usize) {

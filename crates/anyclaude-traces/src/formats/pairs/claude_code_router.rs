@@ -144,7 +144,7 @@ struct Line<'a> {
 }
 
 /// Its texts are borrowed, and decoded only if they count: most lines are copies of chunks for
-/// the client. GAIN
+/// the client.
 #[derive(Default)]
 struct Parts<'a> {
     message: Option<Cow<'a, str>>,
