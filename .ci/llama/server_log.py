@@ -84,9 +84,10 @@ def compare(traces, slots, ram, at_once):
             log, deadline = os.path.join(folder, "server.log"), time.monotonic() + PATIENCE_SECONDS
             while True:
                 report = read(traces, log, folder)
-                logged = sorted(map(of_task, report["unmatched_log_requests"]))
+                tasks = [of_task(task) for task in report["unmatched_log_requests"]]
+                logged = sorted(task for task in tasks if None not in task)
                 # The last lines may be written after the last reply.
-                if len(logged) >= len(told) and all(None not in task for task in logged) or time.monotonic() > deadline:
+                if len(logged) == len(tasks) >= len(told) or time.monotonic() > deadline:
                     break
                 time.sleep(0.5)
         [found] = report["server_logs"]
@@ -94,7 +95,7 @@ def compare(traces, slots, ram, at_once):
         wrong = [pair for pair in zip(logged, told) if not same(*pair)]
         for task, reply in wrong:
             print(f"  log {task}, reply {reply}")
-        is_whole = len(logged) == len(told) and found["format"] == "llama_server" and len(found["loads"]) == 1
+        is_whole = len(tasks) == len(logged) == len(told) and found["format"] == "llama_server" and len(found["loads"]) == 1
         return is_whole and not wrong
 
 

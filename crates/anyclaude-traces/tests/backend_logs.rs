@@ -297,6 +297,22 @@ fn a_request_beyond_the_context_is_an_error_with_its_size() {
 }
 
 #[test]
+fn a_full_context_is_told_with_its_size() {
+    let log = |prompt: u64| {
+        let text = format!(
+            "slot launch_slot_: id  0 | task 1 | processing task, is_child = 0\n\
+             slot update_slots: id  0 | task 1 | new prompt, n_ctx_slot = 4096, n_keep = 0, task.n_tokens = {prompt}\n\
+             slot      release: id  0 | task 1 | stop processing: n_tokens = 4095, truncated = 1\n"
+        );
+        parse(text.as_bytes())
+    };
+    let cut = |prompt: u64| *log(prompt).tasks[0].cut.clone().unwrap();
+    // The answer filled the context, or the prompt was too long for it.
+    assert_eq!((cut(4_000).context_tokens, cut(4_000).whole_prompt_tokens), (Some(4_096), None));
+    assert_eq!(cut(9_000).whole_prompt_tokens, Some(9_000));
+}
+
+#[test]
 fn the_wait_for_a_slot_is_known_at_verbosity_4() {
     let received = |text: &[u8]| {
         let log = parse(text);

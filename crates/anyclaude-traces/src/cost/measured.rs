@@ -27,7 +27,9 @@ fn find_one(case: &mut Case) -> Option<()> {
         tokens: whole(float(case.output_tokens.unwrap_or(0)) * float(hidden_ms) / float(written_ms.max(1))),
         ms: hidden_ms,
     });
-    case.load_ms = load_ms;
-    case.queue_ms = ttft - load_ms - read_ms - hidden_ms;
+    let left_ms = ttft - load_ms - read_ms - hidden_ms;
+    // A load that is known to the second may have taken what is left.
+    let is_of_load = load_ms > 0 && left_ms <= server.uncertainty_ms;
+    (case.load_ms, case.queue_ms) = if is_of_load { (load_ms + left_ms, 0) } else { (load_ms, left_ms) };
     Some(())
 }

@@ -6,6 +6,10 @@ use super::Model;
 use super::case::{Case, float, whole};
 use super::rate::Rate;
 
+/// What is shorter is not called waiting for others: in a server's log it is also what the
+/// server does before it begins to read.
+pub(crate) const LEAST_QUEUE_MS: u64 = 250;
+
 /// Finds the waiting of all requests whose first token came after another one's end.
 pub(super) fn find(cases: &mut [Case], reading: &BTreeMap<Model, Rate>) {
     for case in cases.iter_mut().filter(|case| !case.is_measured()) {

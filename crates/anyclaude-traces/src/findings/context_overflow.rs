@@ -1,15 +1,16 @@
 //! Prompts do not fit into the context that the model was loaded with.
 //!
-//! Condition: the backend refused requests in words that name its context; or its count of
-//! prompt tokens stays where it is in [`LEAST_PLATEAU`] requests of a thread, while their
+//! Condition: the backend refused requests in words that name its context; or its log says
+//! that it dropped tokens; or its count of prompt tokens stays where it is in [`LEAST_PLATEAU`] requests of a thread, while their
 //! prompts grow. The cost is not known: what a larger context would take, nobody measured.
-//! Refuted, for the second sign, where the proxy cut the history itself.
+//! Refuted, for the last sign, where the proxy cut the history itself.
 
 use std::collections::BTreeMap;
 
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, float};
 use super::{Advice, Check, Evidence, Finding, FindingKind, OverflowSign, Rule};
+use crate::model::ContextCut;
 use crate::model::timing::Outcome;
 
 const LEAST_PLATEAU: usize = 3;
@@ -32,8 +33,10 @@ impl Rule for ContextOverflow {
             .by_model(|entry| entry.claim == Some(FindingKind::ContextOverflow))
             .into_values()
             .filter_map(|entries| refused(scene, &entries));
-        let cut = plateaus(scene).into_iter().filter_map(|entries| stopped(scene, &entries));
-        let found: Vec<Finding> = refused.chain(cut).collect();
+        let dropped = scene.by_model(|entry| cut(entry).is_some()).into_values();
+        let dropped = dropped.filter_map(|entries| dropped_tokens(scene, &entries));
+        let stopped = plateaus(scene).into_iter().filter_map(|entries| stopped(scene, &entries));
+        let found: Vec<Finding> = refused.chain(dropped).chain(stopped).collect();
         if found.is_empty() { Check::Ok } else { Check::Found(found) }
     }
 }
@@ -63,6 +66,22 @@ fn refused(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let needed_tokens = figures.iter().filter_map(|figures| figures.needed).max();
     let context_tokens = figures.iter().filter_map(|figures| figures.context).max();
     Some(of(scene, last, entries, OverflowSign::Refused, needed_tokens, context_tokens))
+}
+
+/// What the server's log says of tokens that it dropped.
+fn cut(entry: &Entry<'_>) -> Option<ContextCut> {
+    entry.request.server_task()?.cut
+}
+
+fn dropped_tokens(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
+    let last = entries.last()?;
+    let most = |of: fn(ContextCut) -> Option<u64>| entries.iter().filter_map(|entry| of(cut(entry)?)).max();
+    let whole_tokens = most(|cut| cut.whole_prompt_tokens);
+    let context_tokens = most(|cut| cut.context_tokens);
+    let mut found = of(scene, last, entries, OverflowSign::Dropped, whole_tokens, context_tokens);
+    // An answer that fills the context needs more than that.
+    found.advice = Some(Advice::LargerContext { tokens: whole_tokens.or(context_tokens).map(enough) });
+    Some(found)
 }
 
 fn of(
@@ -123,7 +142,8 @@ impl Figures {
 /// grow.
 fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Vec<&'s Entry<'a>>> {
     let mut threads: BTreeMap<_, Vec<&Entry<'a>>> = BTreeMap::new();
-    for entry in scene.entries.iter().filter(|entry| reported(entry).is_some()) {
+    let is_untold = |entry: &&Entry<'a>| reported(entry).is_some() && cut(entry).is_none();
+    for entry in scene.entries.iter().filter(is_untold) {
         let key = (entry.model.clone(), &entry.request.session, &entry.request.thread);
         threads.entry(key).or_default().push(entry);
     }
@@ -195,6 +215,33 @@ mod tests {
         let llama =
             "request (17000 tokens) exceeds the available context size (16384 tokens), try increasing it";
         assert_eq!(Figures::of(llama), figures(17_000, 16_384));
+    }
+
+    #[test]
+    fn what_only_the_servers_log_tells_is_said() {
+        let made = [Made::new().cut(4_096, Some(22_714)), Made::new(), Made::new().cut(4_096, Some(9_000))];
+        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        assert_eq!((found.len(), found[0].requests.len(), found[0].cost_ms), (1, 2, None));
+        let said = found[0].evidence.to_string();
+        assert!(
+            said.contains("2 of 3 requests") && said.contains("22,714") && said.contains("4,096"),
+            "{said}"
+        );
+        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
+        let Check::Found(found) = check(&ContextOverflow, &[Made::new().cut(8_192, None)]) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(16_384) }));
+    }
+
+    #[test]
+    fn what_the_log_tells_is_not_said_again_of_counts_that_stop() {
+        let made = growing(&[5_000, 6_500, 8_000, 8_190, 8_192, 8_192]);
+        let made: Vec<Made> = made
+            .into_iter()
+            .enumerate()
+            .map(|(at, one)| if at < 3 { one } else { one.cut(8_192, Some(9_000)) })
+            .collect();
+        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        assert_eq!((found.len(), found[0].requests.len()), (1, 3));
     }
 
     fn growing(tokens: &[u64]) -> Vec<Made> {

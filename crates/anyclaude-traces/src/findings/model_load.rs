@@ -3,7 +3,7 @@
 //! Condition: load parts, of any cause but models that take turns ([`model_swap`]). Cost:
 //! these, and reading again what the load emptied the cache of.
 
-use super::scene::{Entry, Scene, finding, sum_whole};
+use super::scene::{self, Entry, Scene, finding, sum_whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, model_swap};
 use crate::analysis::prefix::Cause;
 
@@ -57,7 +57,7 @@ fn of(scene: &Scene<'_>, loads: &[usize]) -> Finding {
         again_tokens,
     };
     let mut found = finding(FindingKind::ModelLoad, entries.iter().copied(), evidence)
-        .costing(cost(scene, &entries), CostBasis::Fitted);
+        .costing(cost(scene, &entries), basis(&entries));
     found.advice = Some(advice);
     found
 }
@@ -107,6 +107,11 @@ pub(super) fn cost(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<u64> {
     Some(load_ms(entries) + again.unwrap_or(0))
 }
 
+/// What that rests on: reading again is counted by the fitted speed.
+pub(super) fn basis(entries: &[&Entry<'_>]) -> CostBasis {
+    if again_tokens(entries) == 0 { scene::basis(entries) } else { CostBasis::Fitted }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Made, check, check_with, speeds};
@@ -122,6 +127,18 @@ mod tests {
         // 2,000 tokens would take 4 s; it read for 2.5 s in all.
         assert_eq!(found[0].cost_ms, Some(9_000 + 2_500));
         assert_eq!(found[0].advice, Some(Advice::KeepLoaded { idle_minutes: Some(39) }));
+    }
+
+    #[test]
+    fn a_load_in_the_servers_log_is_measured() {
+        let basis = |made: Made| {
+            let Check::Found(found) = check(&ModelLoad, &[Made::new().at(0), made]) else { panic!() };
+            found[0].cost_basis
+        };
+        let loaded = Made::new().at(40 * 60_000).load(9_000);
+        assert_eq!(basis(loaded.clone()), Some(CostBasis::Fitted));
+        assert_eq!(basis(loaded.clone().measured()), Some(CostBasis::Measured));
+        assert_eq!(basis(loaded.measured().again(2_000)), Some(CostBasis::Fitted));
     }
 
     #[test]

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::model_load::{again_tokens, cost, load_ms, loaded_ms};
+use super::model_load::{again_tokens, basis, cost, load_ms, loaded_ms};
 use super::scene::{Entry, Model, Scene, finding, float};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, Check, Evidence, Finding, FindingKind, Rule};
 use crate::analysis::prefix::Cause;
 use crate::model::request::Kind;
 
@@ -46,7 +46,7 @@ fn of(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
         again_tokens: again_tokens(&entries),
     };
     let mut found = finding(FindingKind::ModelSwap, entries.iter().copied(), evidence)
-        .costing(cost(scene, &entries), CostBasis::Fitted);
+        .costing(cost(scene, &entries), basis(&entries));
     let models: BTreeSet<Model> = others.into_iter().map(Some).chain([model.clone()]).collect();
     found.advice = Some(main(scene, &models).map_or(Advice::RoomForBoth, |main| Advice::OneModel { main }));
     found

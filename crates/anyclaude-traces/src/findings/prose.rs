@@ -172,6 +172,19 @@ impl Display for Evidence {
                     OverflowSign::Refused => {
                         write!(f, "The backend refused {} to {}", Of(*requests, *of), Name(model))?;
                     }
+                    OverflowSign::Dropped if needed_tokens.is_some() => write!(
+                        f,
+                        "The server of {} cut the prompts of {}, and told nobody but its log",
+                        Name(model),
+                        Of(*requests, *of),
+                    )?,
+                    OverflowSign::Dropped => write!(
+                        f,
+                        "The context of {} was full in {}, so that its server dropped a part of the prompt or of \
+                         the answer, and told nobody but its log",
+                        Name(model),
+                        Of(*requests, *of),
+                    )?,
                     OverflowSign::StoppedGrowing => write!(
                         f,
                         "The backend of {} cut {}: its count of prompt tokens stays where it is while prompts \
@@ -190,9 +203,16 @@ impl Display for Evidence {
                     (OverflowSign::Refused, None, Some(fits)) => {
                         write!(f, ": the prompt does not fit into its context of {} tokens.", Whole(*fits))
                     }
-                    (OverflowSign::StoppedGrowing, _, Some(fits)) => {
+                    (OverflowSign::Dropped, Some(needed), Some(fits)) => write!(
+                        f,
+                        ": {} tokens do not fit into its context of {}.",
+                        Whole(*needed),
+                        Whole(*fits)
+                    ),
+                    (OverflowSign::Dropped | OverflowSign::StoppedGrowing, _, Some(fits)) => {
                         write!(f, " (at {} tokens).", Whole(*fits))
                     }
+                    (OverflowSign::Dropped, _, None) => f.write_str("."),
                     _ => f.write_str(": the prompt does not fit into its context."),
                 }
             }

@@ -5,11 +5,10 @@
 
 use super::scene::{self, Entry, Model, Scene, finding, float, sum_whole};
 use super::{Advice, Check, Evidence, Finding, FindingKind, Rule};
+use crate::cost::LEAST_QUEUE_MS;
 
 /// The largest number of slots that is tried.
 const MOST_SLOTS: usize = 16;
-/// A server's log counts what it does before it begins to read, which is no queue.
-const LEAST_QUEUE_MS: u64 = 250;
 /// What is left of a wait that is as good as gone, and how far a simulated wait may be
 /// from the measured one to stand for it.
 const STILL_WAITING: f64 = 0.2;

@@ -169,6 +169,12 @@ fn openings_and_contexts() {
     says(&overflow(OverflowSign::Refused, None, Some(8_192)), &["its context of 8,192 tokens."]);
     says(&overflow(OverflowSign::Refused, None, None), &[": the prompt does not fit into its context."]);
     says(&overflow(OverflowSign::StoppedGrowing, None, Some(8_192)), &["(at 8,192 tokens)."]);
+    says(
+        &overflow(OverflowSign::Dropped, Some(22_714), Some(4_096)),
+        &["told nobody but its log: 22,714 tokens do not fit into its context of 4,096."],
+    );
+    says(&overflow(OverflowSign::Dropped, None, Some(8_192)), &["was full", "its log (at 8,192 tokens)."]);
+    says(&overflow(OverflowSign::Dropped, None, None), &["its log."]);
     let limit = |context_tokens| Advice::LargerLimit {
         limit_tokens: Some(26_214),
         context_tokens,

@@ -445,6 +445,8 @@ pub enum LoadReason {
 pub enum OverflowSign {
     /// The backend refused them.
     Refused,
+    /// Its log says that it dropped tokens.
+    Dropped,
     /// Its count of prompt tokens stays where it is while prompts grow.
     StoppedGrowing,
 }

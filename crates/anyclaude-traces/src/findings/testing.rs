@@ -13,7 +13,10 @@ use crate::formats::body::ElementPath;
 use crate::model::request::{Concurrency, Kind, Request, Run, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
-use crate::model::{CacheUse, LogFacts, ProxyEdit, Response, SpeedSource, Speeds, ToolSize, Truncation};
+use crate::model::{
+    CacheUse, ContextCut, LogFacts, ProxyEdit, Response, ServerTask, SpeedSource, Speeds, ToolSize,
+    Truncation,
+};
 
 /// A request of model `m` that was completed, and of which nothing else is known.
 #[derive(Debug, Clone)]
@@ -276,6 +279,20 @@ impl Made {
     pub(super) fn edited(self, edit: ProxyEdit) -> Self {
         let facts = LogFacts { edits: vec![edit], ..LogFacts::default() };
         self.with(|made| made.request.bookkeeping.log_facts = Some(Box::new(facts)))
+    }
+
+    /// Whose server dropped tokens, as its log says.
+    pub(super) fn cut(self, context_tokens: u64, whole_prompt_tokens: Option<u64>) -> Self {
+        let cut = ContextCut { context_tokens: Some(context_tokens), whole_prompt_tokens };
+        self.with(|made| {
+            made.request.bookkeeping.server_task =
+                Some(Box::new(ServerTask { cut: Some(cut), ..ServerTask::default() }))
+        })
+    }
+
+    /// Whose parts the server's own log has.
+    pub(super) fn measured(self) -> Self {
+        self.with(|made| made.request.bookkeeping.speed_sample.is_measured = true)
     }
 
     pub(super) fn truncated(self, removed_messages: u64, limit_tokens: u64) -> Self {

@@ -31,7 +31,7 @@ pub use log_zone::LogZone;
 pub use request_draft::RequestDraft;
 pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
-pub use server_task::{ServerJoin, ServerTask};
+pub use server_task::{ContextCut, ServerJoin, ServerTask};
 pub use side_name::SideName;
 pub use sizes::{Size, Sizes, ToolSize};
 pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};

@@ -26,12 +26,25 @@ pub struct ServerTask {
     pub load_ms: Option<u64>,
     /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
     pub(crate) clock_ms: Option<i64>,
+    /// How coarse the stamps are by which its waiting is known.
+    pub(crate) uncertainty_ms: u64,
     /// Whether its answer was a stream.
     pub(crate) stream: Option<bool>,
     /// How long it waited for a slot; `None` where the log does not tell when it came.
     pub queue_ms: Option<u64>,
-    /// The server cut the prompt, as it did not fit.
-    pub truncated: bool,
+    /// The server dropped tokens, as its context was full, and told only its log.
+    pub cut: Option<ContextCut>,
+}
+
+/// Tokens were dropped without a word to the client, as the context was full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContextCut {
+    /// The most tokens that fit.
+    pub context_tokens: Option<u64>,
+    /// Tokens of the prompt before it was cut; `None` where the prompt may have fitted, and
+    /// the answer filled the context.
+    pub whole_prompt_tokens: Option<u64>,
 }
 
 /// How a request was found in a server's log.

@@ -71,7 +71,10 @@ impl<'a> PromptComparer<'a> {
     pub(super) fn new(viewer: Viewer<'a>, order: Order, fetch: &'a mut Fetch<'a>) -> Self {
         let prompts = viewer.prompts;
         let lists = &viewer.lists;
-        let content = |element: &ElementId| (prompts.kind(*element).rank(), prompts.head(*element), *element);
+        // A role before the text: only what one role says can be partly the same.
+        let content = |element: &ElementId| {
+            (prompts.kind(*element).rank(), prompts.role(*element), prompts.head(*element), *element)
+        };
         let mut by_content: Vec<ListId> = lists.all().collect();
         by_content.sort_by(|a, b| {
             let [a, b] = [a, b].map(|list| lists.elements(*list).iter().map(content));

@@ -16,7 +16,7 @@ const CONTINUATION: &str = "This session is being continued from a previous conv
 const TAIL_BYTES: usize = 16;
 
 /// Who speaks an element: equal blocks of different roles are different elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Role {
     SystemPrompt,
     Tools,

@@ -20,10 +20,12 @@ pub(crate) fn requests_of(
 ) -> Vec<Request> {
     let mut builder = RequestBuilder::default();
     let mut found = HashMap::with_capacity(tasks.len());
+    let request_lines: Vec<u32> = logs.iter().map(|log| request_lines(&log.content)).collect();
     for logged in tasks {
         let Some(log) = logs.get(logged.log) else { continue };
         let Some(task) = log.content.tasks.get(logged.task) else { continue };
-        let path = TracePath::of_record(log.path.as_path(), number(log, logged.task, task));
+        let lines = request_lines.get(logged.log).copied().unwrap_or(0);
+        let path = TracePath::of_record(log.path.as_path(), number(lines, logged.task, task));
         let record = bodies.get(&path).cloned().unwrap_or_else(|| without_body(log, task));
         let logged = logged.found;
         let record = TraceRecord {
@@ -87,11 +89,14 @@ impl UnmatchedLogRequest {
     }
 }
 
+/// How many request lines a log has, as far as its tasks tell.
+fn request_lines(log: &BackendLog) -> u32 {
+    log.tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1)
+}
+
 /// The number of a task's record: that of its request line, else one behind all of these.
-fn number(log: &LogFile<BackendLog>, at: usize, task: &BackendTask) -> u32 {
-    let lines = || log.content.tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1);
-    let behind = || u32::try_from(at).unwrap_or(u32::MAX).saturating_add(lines());
-    task.request.unwrap_or_else(behind)
+fn number(request_lines: u32, at: usize, task: &BackendTask) -> u32 {
+    task.request.unwrap_or_else(|| u32::try_from(at).unwrap_or(u32::MAX).saturating_add(request_lines))
 }
 
 /// What is known of a request whose body the log does not hold whole.

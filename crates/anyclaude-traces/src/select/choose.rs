@@ -157,7 +157,8 @@ impl Reader {
     pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
         let sitting = newest(&pool.requests).filter(|_| sitting);
         let (from, to) = match sitting {
-            Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), Some(newest)),
+            // What a named log has behind the newest request is not left out.
+            Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), pool.joined.newest_task().max(Some(newest))),
             None => (self.filter.since, self.filter.until),
         };
         let mut pool = pool;

@@ -200,9 +200,11 @@ impl Reader {
     /// Adds what only the servers' logs tell of: requests, and tasks without a request line.
     fn take_tasks(&self, set: &mut RequestSet, unmatched: Vec<LoggedTask>) {
         let logs = &self.server_logs.0;
+        // Beside recorded requests, what nobody recorded is no side of a comparison.
+        let are_requests = self.are_tasks_requests && set.requests.is_empty();
         let is_request = |logged: &LoggedTask| {
             let task = logs.get(logged.log).and_then(|log| log.content.tasks.get(logged.task));
-            self.are_tasks_requests || task.is_some_and(|task| task.request.is_some())
+            are_requests || task.is_some_and(|task| task.request.is_some())
         };
         let (requests, others): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_request);
         set.requests.extend(requests_of(requests, logs, &self.logged_bodies));

@@ -24,6 +24,9 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
     })?;
     let skipped = report_skipped(&found.skipped, &args.output);
     if found.requests.is_empty() && args.output.format != Json {
+        if !args.filter.server_logs.is_empty() {
+            bail!("no request lines are in these logs: `traces timing` shows what they tell of each task");
+        }
         bail!("none of these files could be read as a trace");
     }
     match args.output.format {

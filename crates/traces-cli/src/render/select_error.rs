@@ -36,7 +36,12 @@ pub(crate) fn words(error: &SelectError) -> String {
                 places.join(" or ")
             )
         }
-        E::NoTraces(places) => format!("{}: there are no traces (*.json) there", few_places(places)),
+        E::NoTraces(places) => {
+            let is_log = |place: &PathBuf| place.extension().is_some_and(|ending| ending != "json");
+            let advice =
+                if places.iter().any(is_log) { "; name a server's log with --server-log" } else { "" };
+            format!("{}: there are no traces (*.json) there{advice}", few_places(places))
+        }
         E::NothingLeft { kinds, kind, newest, .. } => {
             let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
             let newest = newest.map_or_else(String::new, |newest| {

@@ -8,7 +8,9 @@ use super::evidence::{Evidence, Fact, FigureUnit, Figures, Headline, Occurrences
 use super::missing::Missing;
 use super::side::Side;
 use super::verdict::{Finding, Undetermined};
+use crate::cost::LEAST_QUEUE_MS;
 use crate::model::request::Source;
+use crate::model::stats::float;
 use crate::model::timing::{CachedSource, Timing, TokenSource};
 
 /// Contributions below this share are not worth a sentence.
@@ -125,9 +127,14 @@ impl Narrative<'_> {
     /// In how many requests of the slower side something happened that happens to single
     /// ones.
     fn occurrences(&self, cause: Cause) -> Option<Occurrences> {
-        let ms = single_request_ms(cause)?;
         let [slower, _] = self.ordered(self.requests());
-        Some(occurrences(slower, ms))
+        occurrences(slower, cause)
+    }
+
+    /// Whether something that happens to single requests happened to any of them.
+    fn has_happened(&self, cause: Cause) -> bool {
+        !cause.is_of_single_requests()
+            || self.requests().into_iter().any(|side| occurrences(side, cause).is_some())
     }
 
     pub(super) fn evidence(&self) -> Vec<Evidence> {
@@ -170,7 +177,7 @@ impl Narrative<'_> {
         let mut parts: Vec<(f64, f64, Cause)> = shares
             .iter()
             .filter_map(|(cause, share)| Some((share?, difference.contributions.get(cause)?.as_f64(), cause)))
-            .filter(|(share, ..)| share.abs() >= LEAST_SHARE)
+            .filter(|(share, _, cause)| share.abs() >= LEAST_SHARE && self.has_happened(*cause))
             .collect();
         parts.sort_by(|a, b| b.0.total_cmp(&a.0));
         let delta_ms = difference.delta.as_f64().abs();
@@ -248,18 +255,21 @@ pub(super) fn basis_of(side: &[One<'_>]) -> Option<String> {
 }
 
 /// How long the part of a cause is that comes from single requests.
-pub(super) fn single_request_ms(cause: Cause) -> Option<fn(&One<'_>) -> Option<f64>> {
+fn single_request_ms(cause: Cause) -> Option<fn(&One<'_>) -> Option<f64>> {
     match cause {
         Cause::ModelLoad => Some(|one| one.sample.load),
-        Cause::Queueing => Some(|one| one.sample.queue),
+        Cause::Queueing => Some(|one| one.sample.queue.filter(|ms| *ms >= float(LEAST_QUEUE_MS))),
         Cause::Stalls => Some(|one| one.sample.stall),
         _ => None,
     }
 }
 
-pub(super) fn occurrences(side: &[One<'_>], ms: fn(&One<'_>) -> Option<f64>) -> Occurrences {
+/// In how many requests of a side something happened that happens to single ones; `None`
+/// where it happened to none.
+pub(super) fn occurrences(side: &[One<'_>], cause: Cause) -> Option<Occurrences> {
+    let ms = single_request_ms(cause)?;
     let n = side.iter().filter(|one| ms(one).is_some_and(|ms| ms > 0.0)).count();
-    Occurrences { n: n as u64, of: side.len() as u64 }
+    (n > 0).then_some(Occurrences { n: n as u64, of: side.len() as u64 })
 }
 
 fn timing<'a>(one: &'a One<'_>) -> Option<&'a Timing> {

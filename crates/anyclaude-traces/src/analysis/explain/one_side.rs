@@ -2,9 +2,9 @@
 
 use super::cause::{Cause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
-use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Occurrences, Whole};
+use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
-use super::narrative::{basis_of, cached, missing_of, occurrences, single_request_ms};
+use super::narrative::{basis_of, cached, missing_of, occurrences};
 use super::verdict::{Scenario, is_bottleneck};
 use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
@@ -91,14 +91,17 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<Evidence> {
     let mut parts: Vec<(Part, f64)> =
         Part::ALL.into_iter().filter_map(|part| Some((part, part.of(time)?))).collect();
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-    parts.retain(|(_, ms)| *ms >= LEAST_SHARE * wall_ms);
+    parts.retain(|(part, ms)| {
+        let is_told = single(*part).is_none_or(|cause| occurrences(chosen, cause).is_some());
+        *ms >= LEAST_SHARE * wall_ms && is_told
+    });
     let fact = |(part, ms): (Part, f64)| Fact::Part {
         part,
         ms,
         wall_ms,
         tokens: tokens(part, chosen),
         tokens_per_second: tokens_per_second(part, side),
-        occurrences: occurrences_of(part, chosen),
+        occurrences: single(part).and_then(|cause| occurrences(chosen, cause)),
     };
     let facts = parts.into_iter().map(fact).chain(cached(name, chosen));
     let requests = basis_of(chosen);
@@ -122,12 +125,12 @@ fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {
     }
 }
 
-fn occurrences_of(part: Part, chosen: &[One<'_>]) -> Option<Occurrences> {
-    let cause = match part {
-        Part::Load => Cause::ModelLoad,
-        Part::Queue => Cause::Queueing,
-        Part::Stall => Cause::Stalls,
-        _ => return None,
-    };
-    Some(occurrences(chosen, single_request_ms(cause)?))
+/// The cause of a part that happens to single requests.
+fn single(part: Part) -> Option<Cause> {
+    match part {
+        Part::Load => Some(Cause::ModelLoad),
+        Part::Queue => Some(Cause::Queueing),
+        Part::Stall => Some(Cause::Stalls),
+        _ => None,
+    }
 }

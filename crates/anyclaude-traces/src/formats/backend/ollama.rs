@@ -11,6 +11,7 @@ use super::types::{
 };
 use crate::formats::lines::{Line, LineSplitter, Lines};
 use crate::formats::scan;
+use crate::model::ContextCut;
 
 /// Tasks that wait for the line of their HTTP request.
 const MAX_WAITING: usize = 256;
@@ -52,6 +53,7 @@ impl Default for OllamaParser {
             servers: Servers::default(),
             awaiting_end: Vec::new(),
             restored: Vec::new(),
+            cut: Vec::new(),
             year: None,
             scratch: Vec::new(),
         };
@@ -90,6 +92,8 @@ struct State {
     awaiting_end: Vec<usize>,
     /// Tasks of the MLX runner, of which only the HTTP request tells the end.
     restored: Vec<BackendTask>,
+    /// Prompts that were cut, and whose tasks have not ended yet.
+    cut: Vec<BackendTruncation>,
     /// The year of the last line with a date, which the journal's stamps lack.
     year: Option<i32>,
     scratch: Vec<u8>,
@@ -127,8 +131,22 @@ impl State {
                 self.awaiting_end.remove(0);
             }
             self.awaiting_end.push(ended);
+            self.settle_cut(ended);
         }
         used
+    }
+
+    /// Tells a task that has ended that its prompt was cut: the oldest of those with as many
+    /// tokens left.
+    fn settle_cut(&mut self, ended: usize) {
+        let Some(task) = self.log.tasks.get_mut(ended) else { return };
+        let is_its = |cut: &BackendTruncation| {
+            cut.kept_tokens.zip(task.prompt_tokens).is_none_or(|(kept, of)| kept == of)
+        };
+        let Some(at) = self.cut.iter().position(is_its) else { return };
+        let cut = self.cut.remove(at);
+        let (context_tokens, whole_prompt_tokens) = (cut.limit, cut.prompt_tokens);
+        task.cut = Some(Box::new(ContextCut { context_tokens, whole_prompt_tokens }));
     }
 
     /// `time=2026-08-19T19:37:11.287+02:00 level=INFO source=… msg="cache miss" total=24809 …`
@@ -152,12 +170,13 @@ impl State {
             let (Some(limit), Some(prompt)) = (member("limit"), member("prompt")) else {
                 return LineUse::Unreadable;
             };
-            self.log.truncations.push(BackendTruncation {
-                at,
-                limit: Some(limit),
-                prompt_tokens: Some(prompt),
-                kept_tokens: member("new"),
-            });
+            let kept_tokens = member("new");
+            let cut = BackendTruncation { at, limit: Some(limit), prompt_tokens: Some(prompt), kept_tokens };
+            self.log.truncations.push(cut);
+            if self.cut.len() == MAX_WAITING {
+                self.cut.remove(0);
+            }
+            self.cut.push(cut);
             return LineUse::Fact;
         }
         if message.starts_with(b"cache miss\"") || message.starts_with(b"cache hit\"") {
@@ -234,7 +253,9 @@ impl State {
             None => {
                 let restored = if self.restored.is_empty() { None } else { Some(self.restored.remove(0)) };
                 self.log.tasks.push(restored.unwrap_or_default());
-                self.log.tasks.len() - 1
+                let at = self.log.tasks.len() - 1;
+                self.settle_cut(at);
+                at
             }
         };
         if let Some(task) = self.log.tasks.get_mut(at) {
@@ -380,6 +401,29 @@ mod tests {
             (Some(38_086), Some(32_767), Some(5_319))
         );
         assert_eq!((task.outcome, log.unreadable_lines, log.tasks.len()), (TaskOutcome::Cancelled, 1, 1));
+    }
+
+    #[test]
+    fn the_task_of_a_prompt_that_was_cut_tells_it() {
+        let cut = "time=2026-09-11T00:00:00Z level=WARN source=x msg=\"truncating input prompt\" limit=4096 prompt=22714 keep=4 new=4095\n";
+        let task = |id: u64, prompt: u64| {
+            format!(
+                "slot launch_slot_: id  0 | task {id} | processing task\n\
+                 slot print_timing: id  0 | task {id} | prompt eval time =    1000.50 ms /   300 tokens (x)\n\
+                 slot print_timing: id  0 | task {id} |        eval time =    2000.00 ms /     1 tokens (x)\n\
+                 slot      release: id  0 | task {id} | stop processing: n_tokens = {prompt}, truncated = 0\n"
+            )
+        };
+        let whole = |log: &BackendLog| -> Vec<Option<u64>> {
+            log.tasks.iter().map(|task| task.cut.as_ref()?.whole_prompt_tokens).collect()
+        };
+        // One that had begun before ends first.
+        let log = parse(&format!("{cut}{}{}{}", task(0, 900), task(1, 4_095), task(2, 4_095)));
+        assert_eq!(whole(&log), [None, Some(22_714), None]);
+        assert_eq!(log.tasks[1].cut.as_ref().unwrap().context_tokens, Some(4_096));
+        // Older runners say nothing but that.
+        let log = parse(&format!("{cut}[GIN] 2026/09/11 - 00:00:26 | 200 | 4s | ::1 | POST \"/api/chat\"\n"));
+        assert_eq!(whole(&log), [Some(22_714)]);
     }
 
     #[test]

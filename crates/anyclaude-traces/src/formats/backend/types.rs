@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::ContextCut;
 use crate::model::time::Timestamp;
 
 /// Which program wrote a log.
@@ -157,6 +158,8 @@ pub struct BackendTask {
     pub write_ms: Option<f64>,
     /// Whether the engine dropped part of the prompt because its context was full.
     pub truncated: Option<bool>,
+    /// What is known of tokens that were dropped, by the engine or before it saw the prompt.
+    pub cut: Option<Box<ContextCut>>,
     /// How it ended.
     pub outcome: TaskOutcome,
     /// Why the model stopped, in the server's words.

@@ -177,6 +177,14 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     joined
 }
 
+impl Joined {
+    /// When the last task began that only a server's log tells of.
+    pub(crate) fn newest_task(&self) -> Option<Timestamp> {
+        let of_servers = self.unmatched.iter().filter(|unmatched| unmatched.log.is_some());
+        of_servers.filter_map(|unmatched| unmatched.start).max()
+    }
+}
+
 impl UnmatchedLogRequest {
     /// Orders them by time; those without one come last.
     pub(crate) fn order(&self) -> (bool, Option<Timestamp>) {

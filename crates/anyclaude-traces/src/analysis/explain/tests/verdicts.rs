@@ -255,6 +255,19 @@ fn a_doubtful_measurement_settles_nothing() {
 }
 
 #[test]
+fn a_short_wait_is_not_called_waiting_for_others() {
+    let made = |queue_ms| Made { queue_ms, ttft_ms: queue_ms, generation_ms: 0, proxy_ms: Some(0), ..MADE };
+    let told = |requests: &[Made]| {
+        let found = alone(&side("m", requests));
+        let facts: Vec<String> = found.evidence.iter().map(ToString::to_string).collect();
+        facts.into_iter().find(|fact| fact.contains("waiting for other requests"))
+    };
+    assert_eq!(told(&[made(249); 3]), None);
+    let fact = told(&[made(249), made(250), made(251)]).unwrap();
+    assert!(fact.contains("(in 2 of 3 requests)"), "{fact}");
+}
+
+#[test]
 fn one_side_alone_is_broken_down() {
     let parts = [
         (Made { proxy_ms: Some(9_000), ..MADE }, Part::Proxy, Some(true)),

@@ -21,6 +21,7 @@ use crate::formats::backend::types::{
     BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, SlotSelection, TaskOutcome,
 };
 use crate::formats::scan;
+use crate::model::ContextCut;
 
 /// Tasks that are open at once: more than any server has slots.
 const MAX_OPEN: usize = 256;
@@ -347,6 +348,12 @@ impl Engine {
         let Open { mut task, is_cancelled } = self.open.remove(open);
         task.process = self.process_index(log);
         task.truncated = Some(truncated != 0);
+        if truncated != 0 {
+            let context_tokens = log.processes.get(task.process).and_then(|process| process.context_tokens);
+            let is_too_long = |prompt: &u64| context_tokens.is_some_and(|context| *prompt > context);
+            let whole_prompt_tokens = task.prompt_tokens.filter(is_too_long);
+            task.cut = Some(Box::new(ContextCut { context_tokens, whole_prompt_tokens }));
+        }
         task.ended = task.ended.or(at);
         task.outcome = match (&task.error, is_cancelled) {
             (Some(_), _) => TaskOutcome::Failed,

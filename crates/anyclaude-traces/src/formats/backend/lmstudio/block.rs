@@ -55,6 +55,25 @@ impl Block {
         matches!(line.first(), Some(b'}' | b']'))
     }
 
+    /// Adds the lines at the start of `text` that are indented, and so inside of it, as far as
+    /// they are whole: how many bytes and how many lines these are.
+    pub(super) fn indented(&mut self, text: &[u8]) -> (usize, u64) {
+        let (mut length, mut lines) = (0, 0);
+        for end in memchr::memchr_iter(b'\n', text) {
+            if text.get(length) != Some(&b' ') {
+                break;
+            }
+            (length, lines) = (end + 1, lines + 1);
+        }
+        if self.kind != Kind::Other
+            && let Some(inside) = length.checked_sub(1).and_then(|end| text.get(..end))
+        {
+            self.push(b"\n");
+            self.push(inside);
+        }
+        (length, lines)
+    }
+
     fn push(&mut self, text: &[u8]) {
         let room = match self.kind {
             Kind::Body => MAX_BODY_BYTES,
@@ -125,6 +144,17 @@ mod tests {
         assert!(!block.line(b"  ]"));
         assert!(block.line(b"}"));
         assert_eq!(block.text(), Some(&b"{\n  \"tools\": [\n  ]\n}"[..]));
+    }
+
+    #[test]
+    fn indented_lines_are_taken_at_once() {
+        let mut block = Block::begin(Kind::Body, b"{", &mut Vec::new());
+        assert_eq!(block.indented(b"  \"a\": [\r\n    1\n  ]\n}\n  x\n"), (20, 3));
+        assert_eq!(block.text(), Some(&b"{\n  \"a\": [\r\n    1\n  ]"[..]));
+        // The last line is not whole.
+        assert_eq!(block.indented(b"  2"), (0, 0));
+        assert_eq!(block.indented(b"}\n  2\n"), (0, 0));
+        assert_eq!(block.text(), Some(&b"{\n  \"a\": [\r\n    1\n  ]"[..]));
     }
 
     #[test]

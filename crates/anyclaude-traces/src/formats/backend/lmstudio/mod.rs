@@ -164,6 +164,15 @@ struct Reading<'s> {
 }
 
 impl Lines for Reading<'_> {
+    /// Takes what is inside a block at once: most of a log with bodies.
+    #[inline]
+    fn skip(&mut self, text: &[u8]) -> usize {
+        let Some(block) = &mut self.state.block else { return 0 };
+        let (length, lines) = block.indented(text);
+        self.state.log.lines += lines;
+        length
+    }
+
     fn line(&mut self, line: Line<'_>) {
         self.state.log.lines += 1;
         if may_lack_digits(&line) {

@@ -119,7 +119,9 @@ impl Requests {
         }
         let Some(open) = self.due(reads) else { return };
         (open.progress, open.last) = (Some(percent), at);
-        open.task.started = open.task.started.or(at);
+        if percent <= 0.0 {
+            open.task.started = open.task.started.or(at);
+        }
         if percent >= 100.0 {
             open.task.first_token = at;
         }

@@ -150,8 +150,9 @@ struct Candidate {
     offset_ms: i64,
 }
 
-/// Matches the requests of one root with the tasks of one log.
-pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>) -> Fit {
+/// Matches the requests of one root with the tasks of one log. `is_only` tells that the root
+/// has no other request, so that none can agree with it on the clock.
+pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>, is_only: bool) -> Fit {
     let groups = by_counts(wanted, offered);
     let candidates = candidates(wanted, offered, &groups, zone_ms);
     let mut fit = Fit::default();
@@ -168,9 +169,15 @@ pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>) 
         })
         .collect();
     agreed.sort_by_key(|(n, clock, _)| (std::cmp::Reverse(*n), *clock));
+    let mut is_its_log = is_only;
     for (_, clock, offset_ms) in agreed {
         let Some(candidates) = by_clock.get(&clock) else { continue };
-        let (matched, offset_ms) = by_time(wanted, offered, candidates, offset_ms, &mut used);
+        let (mut matched, offset_ms) = by_time(wanted, offered, candidates, offset_ms, &mut used);
+        is_its_log |= matched.len() > 1;
+        // One request alone fits any clock that counts from a start.
+        if let ([one], Clock::SinceStart(_), false) = (matched.as_mut_slice(), clock, is_its_log) {
+            one.confidence = Confidence::Ambiguous;
+        }
         if !matched.is_empty() {
             fit.offsets_ms.insert(clock, offset_ms);
             fit.matched.extend(matched);
@@ -298,7 +305,10 @@ fn by_time(
         }
     }
     let offset = median(taken.iter().map(|one| one.offset_ms).collect()).unwrap_or(offset_ms);
-    let typical = median(taken.iter().map(|one| (one.offset_ms - offset).abs()).collect()).unwrap_or(0);
+    // The larger of the two in the middle: of two requests both must agree.
+    let mut gaps: Vec<i64> = taken.iter().map(|one| (one.offset_ms - offset).abs()).collect();
+    gaps.sort_unstable();
+    let typical = gaps.get(gaps.len() / 2).copied().unwrap_or(0);
     let uncertainty =
         taken.iter().filter_map(|one| offered.get(one.offered)).map(|one| one.uncertainty_ms).max();
     if typical > TYPICAL_GAP_MS + uncertainty.unwrap_or(0) {

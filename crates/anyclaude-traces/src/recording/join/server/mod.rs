@@ -132,6 +132,7 @@ pub(crate) fn join_server_logs(
 ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
     let zone_ms = zone.named_s().map(|seconds| seconds.saturating_mul(1_000));
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
+    let is_only: Vec<bool> = wanted.iter().map(|wanted| wanted.len() == 1).collect();
     let mut offered: Vec<Vec<Offered>> = logs.iter().map(|log| Offered::all(&log.content)).collect();
     let mut found: Vec<FoundLog> = logs.iter().map(|log| FoundLog::of(log, zone)).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
@@ -144,7 +145,7 @@ pub(crate) fn join_server_logs(
     loop {
         for (root, log) in std::mem::take(&mut stale) {
             if let (Some(wanted), Some(offered)) = (wanted.get(root), offered.get(log)) {
-                fits.insert((root, log), fit(wanted, offered, zone_ms));
+                fits.insert((root, log), fit(wanted, offered, zone_ms, is_only.get(root) == Some(&true)));
             }
         }
         let best =
@@ -185,6 +186,8 @@ fn wanted(requests: &[&mut Request]) -> Vec<Wanted> {
 /// A log, with what was joined of it.
 struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
+    /// Its loads, by process.
+    loads: BTreeMap<usize, Vec<&'l BackendLoad>>,
     zone: LogZone,
     name: Arc<str>,
     offsets_ms: BTreeMap<Clock, i64>,
@@ -199,8 +202,13 @@ struct FoundLog<'l> {
 
 impl<'l> FoundLog<'l> {
     fn of(file: &'l LogFile<BackendLog>, zone: LogZone) -> Self {
+        let mut loads: BTreeMap<usize, Vec<&BackendLoad>> = BTreeMap::new();
+        for load in &file.content.loads {
+            loads.entry(load.process).or_default().push(load);
+        }
         Self {
             file,
+            loads,
             zone,
             name: file.path.to_string_lossy().into(),
             offsets_ms: BTreeMap::new(),
@@ -264,8 +272,8 @@ impl<'l> FoundLog<'l> {
 
     /// How much of a wait, from one instant to another, models were being loaded.
     fn load_ms(&self, process: usize, (start, first): (Timestamp, Timestamp)) -> Option<u64> {
-        let loads = self.file.content.loads.iter().filter(|load| load.process == process);
-        let overlap = |load: &BackendLoad| {
+        let loads = self.loads.get(&process).into_iter().flatten();
+        let overlap = |load: &&BackendLoad| {
             let (began, ended) = self.load_time(load)?;
             let overlap = ended.min(first).ms_since(began.max(start));
             Some(u64::try_from(overlap).unwrap_or(0))
@@ -412,9 +420,10 @@ fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         write_ms: task.write_ms.map(milliseconds),
         load_ms,
         clock_ms: clock_ms(task),
+        uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
         queue_ms: if is_exact { queue() } else { None },
-        truncated: task.truncated == Some(true),
+        cut: task.cut.as_deref().copied(),
     }
 }
 

@@ -260,3 +260,29 @@ fn a_load_counts_as_far_as_a_request_waited_for_it() {
         roots[0].iter().map(|request| request.server_task().and_then(|task| task.load_ms)).collect();
     assert_eq!(loads, [Some(100), Some(0)]);
 }
+
+#[test]
+fn the_log_of_another_server_whose_client_sent_the_same_is_taken_for_no_requests() {
+    let mut roots = [vec![
+        request("a", 0, Some((100, 5))),
+        request("b", 5_000, Some((200, 6))),
+        request("c", 9_000, Some((300, 7))),
+        request("d", 12_000, Some((400, 8))),
+    ]];
+    // Two counts are the same, at other times.
+    let other = log(
+        "other.log",
+        vec![task(0, since_start(4_000), (100, 5)), task(0, since_start(20_000), (200, 6))],
+    );
+    joined(&mut roots, std::slice::from_ref(&other));
+    assert!(roots[0].iter().all(|request| found(request).is_none()));
+    // A single one fits any clock: no figures are taken of it.
+    let single = log("single.log", vec![task(0, since_start(4_000), (100, 5))]);
+    joined(&mut roots, &[single]);
+    assert_eq!(found(&roots[0][0]).map(|found| found.2), Some(Confidence::Ambiguous));
+    assert_eq!(roots[0][0].timing.as_deref().unwrap().cached_source, None);
+    // But of a recording of one request.
+    let mut roots = [vec![request("a", 0, Some((100, 5)))]];
+    joined(&mut roots, &[other]);
+    assert_eq!(found(&roots[0][0]).map(|found| found.2), Some(Confidence::Exact));
+}
