@@ -174,6 +174,9 @@ impl Display for KeyAnswer {
         if let Some(text) = &self.text {
             return f.write_str(text);
         }
+        if !self.has_proxy {
+            return f.write_str("No proxy stood between client and server");
+        }
         f.write_str("Is anyclaude the bottleneck? ")?;
         f.write_str(match self.is_bottleneck {
             Some(true) => "Yes",
