@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
 mod causes;
+mod choice;
 mod naive;
 mod random;
 mod sessions;
@@ -60,8 +61,16 @@ impl Setup {
     }
 }
 
-/// Writes these requests, a second apart, and reports on them.
-pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
+/// A recording that was read, while its folder is there.
+pub(crate) struct Recorded {
+    _folder: tempfile::TempDir,
+    pub(crate) store: Store,
+    pub(crate) prompts: Prompts,
+    pub(crate) recording: RequestSet,
+}
+
+/// Writes these requests, a second apart, and reads them.
+pub(crate) fn recorded(asked: &[Asked]) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
     for (at, one) in asked.iter().enumerate() {
         let stamp = Timestamp::from_unix_ms(Asked::start_ms(at)).unwrap();
@@ -76,8 +85,14 @@ pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
     let store = Store::default();
     let mut prompts = Prompts::default();
     let add = |file: &_, seen| prompts.add(file, seen);
-    let mut recording = RequestSet::read_with(&store, [folder.path()], PrefixVisitor::default, add);
+    let recording = RequestSet::read_with(&store, [folder.path()], PrefixVisitor::default, add);
     assert!(recording.skipped.is_empty(), "{:?}", recording.skipped);
+    Recorded { _folder: folder, store, prompts, recording }
+}
+
+/// Writes these requests, a second apart, and reports on them.
+pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
+    let Recorded { _folder, store, prompts, mut recording } = recorded(asked);
     for (request, one) in recording.requests.iter_mut().zip(asked) {
         let mut timing = Timing::default();
         (timing.start, timing.total_ms) = (request.timestamp, Some(one.total_ms));
