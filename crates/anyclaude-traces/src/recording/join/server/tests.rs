@@ -270,10 +270,8 @@ fn the_log_of_another_server_whose_client_sent_the_same_is_taken_for_no_requests
         request("d", 12_000, Some((400, 8))),
     ]];
     // Two counts are the same, at other times.
-    let other = log(
-        "other.log",
-        vec![task(0, since_start(4_000), (100, 5)), task(0, since_start(20_000), (200, 6))],
-    );
+    let other =
+        log("other.log", vec![task(0, since_start(4_000), (100, 5)), task(0, since_start(20_000), (200, 6))]);
     joined(&mut roots, std::slice::from_ref(&other));
     assert!(roots[0].iter().all(|request| found(request).is_none()));
     // A single one fits any clock: no figures are taken of it.
