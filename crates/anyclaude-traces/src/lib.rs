@@ -17,7 +17,8 @@
 //!     "tools": [{"name": "Bash"}],
 //!     "messages": [{"role": "user", "content": "Hello"}]}}}"#;
 //! let record = TraceRecord::from_slice(trace)?;
-//! assert_eq!((record.sizes.system_chars, record.sizes.tool_count), (9, 1));
+//! assert_eq!(record.sizes.system_chars, 9);
+//! assert_eq!(record.sizes.tool_count, 1);
 //! # Ok::<(), anyclaude_traces::error::ParseError>(())
 //! ```
 //!

@@ -112,6 +112,7 @@ fn check_selector(argument: &OsStr) {
                 Selector::Latest(back)
             );
         }
+        Ok(other @ (Selector::Id(_) | Selector::Bare(_))) => panic!("{other:?}: only a reader tells these"),
         Err(error) => assert!(argument.as_bytes().starts_with(b"latest~"), "{error}"),
     }
 }

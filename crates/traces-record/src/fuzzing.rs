@@ -38,11 +38,15 @@ impl Stream for Pieces<'_> {
     }
 }
 
+/// A body that was posted, and whether it is OTLP.
+type Posted = (Signal, Vec<u8>, bool);
+
 /// What is made of a connection's bytes that arrive in pieces of this size: every body,
 /// whether it is OTLP, and what ended it. The receiver's port is 4318, a body has 1,000
 /// bytes at most.
 #[must_use]
-pub fn received(bytes: &[u8], size: usize) -> (Vec<(Signal, Vec<u8>, bool)>, Option<Refusal>) {
+#[cfg_attr(not(fuzzing), allow(unreachable_pub, reason = "fuzz targets use it"))]
+pub fn received(bytes: &[u8], size: usize) -> (Vec<Posted>, Option<Refusal>) {
     let limits = Limits { head_bytes: 1000, body_bytes: 1000, ..Limits::default() };
     let budget = Budget::new(10_000);
     let mut connection = Connection::new(Pieces { rest: bytes, size }, 4318, &limits);

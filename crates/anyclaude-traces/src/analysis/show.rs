@@ -105,7 +105,7 @@ fn by_name<S: Serializer>(parameters: &[ShownParameter], serializer: S) -> Resul
 /// let mut content = Content::sizes();
 /// let request = Request::from_record("a.json", parse(trace, &mut content)?);
 /// let shown = show(request, content, None, Vec::new());
-/// assert_eq!(shown.tools.len() as u64, shown.request.sizes.tool_count);
+/// assert_eq!(shown.request.sizes.tool_count, shown.tools.len() as u64);
 /// # Ok::<(), anyclaude_traces::error::ParseError>(())
 /// ```
 #[must_use]

@@ -180,6 +180,10 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
     let lacks = |of: fn(&Timing) -> bool| {
         count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
     };
+    let lacks_proxy_time = |request: &Request| {
+        let is_unknown = request.timing.as_deref().is_some_and(|timing| timing.proxy_ms.is_none());
+        is_anyclaudes(request) && completed(request) && is_unknown
+    };
     // What is known of these is what their recorder kept, and no log.
     let is_recorded = |request: &Request| {
         !is_anyclaudes(request) && request.join.is_none() && request.server_join.is_none()
@@ -227,7 +231,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
             lacks(|timing| timing.prompt_tokens.is_none())
                 + recorded_without(|timing| timing.prompt_tokens.is_none()),
         ),
-        (Gap::ProxyTime, lacks(|timing| timing.proxy_ms.is_none())),
+        (Gap::ProxyTime, count(&lacks_proxy_time)),
         (Gap::AmbiguousLines, count(&is_ambiguous)),
         (Gap::NoEnd, count(&|request| ended(request, Outcome::Unfinished))),
         (Gap::NotStreamed, count(&|request| ended(request, Outcome::NotStreamed))),

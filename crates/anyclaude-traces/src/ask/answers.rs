@@ -22,7 +22,7 @@ use crate::model::ModelSpeeds;
 use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::prompt_cache::{Prompts, Simulation, element_text, simulate};
+use crate::prompt_cache::{ElementTexts, Prompts, Simulation, simulate};
 use crate::read::Store;
 use crate::select::{
     ALL_REQUESTS, OneOrTwoSides, Reader, SelectError, Selection, Side, faster_first, last_two_models,
@@ -99,7 +99,8 @@ fn simulated<T>(
     look: impl FnOnce(&mut Simulation<'_>, &Prompts) -> T,
 ) -> T {
     let requests: Vec<&Request> = passing.iter().map(|input| input.request).collect();
-    let mut fetch = |path: &_, place| element_text(reader.store(), path, place);
+    let mut texts = ElementTexts::new(reader.store());
+    let mut fetch = |path: &_, place| texts.read(path, place);
     reader
         .with_prompts(|prompts| look(&mut simulate(&requests, prompts, reader.cache(), &mut fetch), prompts))
 }

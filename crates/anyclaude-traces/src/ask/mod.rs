@@ -237,7 +237,7 @@ impl Recording {
 
     /// What a selector selects of what was read; a file or folder besides is read.
     fn select(&self, input: &OsStr) -> Result<Selection> {
-        let selector = self.reader.selector(input)?;
+        let selector = self.reader.selector_among(input, true)?;
         self.reader.select_among(&self.pool, &selector, CONVERSATION)
     }
 

@@ -68,8 +68,11 @@ const BINARY: [(&[u8], &str); 2] = [
     (b"PAR1", "a Parquet file, which is not read"),
 ];
 
+/// Whether a text is of one sort of file.
+type IsOne = fn(&str) -> bool;
+
 /// Files that are known by something other than the members of their first value.
-const NAMED: [(fn(&str) -> bool, &str); 2] = [
+const NAMED: [(IsOne, &str); 2] = [
     (
         |text| text.contains("openinference.span.kind"),
         "spans of OpenInference, which are not read: record the requests themselves, for example as HAR",

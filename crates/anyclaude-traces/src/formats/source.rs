@@ -43,6 +43,9 @@ pub(crate) trait RecordSink {
     /// The record is complete.
     fn finish(&mut self, number: RecordNumber, record: TraceRecord);
 
+    /// The record is no request to a model: what was seen of its body is not wanted.
+    fn abandon(&mut self, _: RecordNumber) {}
+
     /// What Claude Code tells of requests whose bodies stand in other files.
     fn claude_code(&mut self, facts: Facts);
 

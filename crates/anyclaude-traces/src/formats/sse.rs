@@ -125,8 +125,8 @@ impl EventReader {
     /// The event that the lines so far make, if they hold data.
     fn returned(&mut self) -> Option<Event<'_>> {
         self.is_returned = true;
-        let name = (!self.name.is_empty()).then(|| String::from_utf8_lossy(&self.name));
-        self.has_data.then(|| Event { name, data: String::from_utf8_lossy(&self.data) })
+        let name = (!self.name.is_empty()).then(|| text(&self.name));
+        self.has_data.then(|| Event { name, data: text(&self.data) })
     }
 
     fn forget_returned(&mut self) {
@@ -199,6 +199,11 @@ impl EventReader {
         self.data.extend_from_slice(value);
         Ok(())
     }
+}
+
+/// Bytes as text; what is not UTF-8 is replaced.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    simdutf8::basic::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 #[cfg(test)]

@@ -129,8 +129,8 @@ impl Grouping {
     /// use anyclaude_traces::model::group::Grouping;
     /// use anyclaude_traces::model::measure::Measure;
     ///
-    /// let of = |mode, bytes| {
-    ///     Request::builder("a.json").mode(mode).sizes(|sizes| sizes.body_bytes = bytes).build()
+    /// let of = |mode, bytes: u64| {
+    ///     Request::builder("a.json").mode(mode).sizes(|sizes| sizes.body_bytes = bytes.into()).build()
     /// };
     /// let requests = [of("lmstudio", 900), of("lmstudio", 1100), of("claude", 700)];
     /// let all: Vec<&Request> = requests.iter().collect();

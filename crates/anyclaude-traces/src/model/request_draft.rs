@@ -29,7 +29,8 @@ impl Request {
     ///     .tool("Bash", 900)
     ///     .timing(|timing| timing.ttft_ms = Some(535))
     ///     .build();
-    /// assert_eq!((request.kind, request.sizes.tools_bytes), (Kind::Conversation, 902));
+    /// assert_eq!(request.kind, Kind::Conversation);
+    /// assert_eq!(request.sizes.tools_bytes, 902);
     /// # Ok::<(), anyclaude_traces::model::time::InvalidTimestamp>(())
     /// ```
     pub fn builder(path: impl Into<PathBuf>) -> RequestDraft {

@@ -32,7 +32,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-pub use element_text::element_text;
+pub use element_text::ElementTexts;
 pub use observe::PrefixVisitor;
 pub use prompts::Prompts;
 pub use simulate::{Simulation, SlotOutcome, simulate};

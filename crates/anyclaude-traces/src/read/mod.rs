@@ -29,7 +29,8 @@ pub use open::read_file;
 pub(crate) use parallel::Order;
 use parallel::for_each_parallel;
 pub use progress::Progress;
-use records::{AllRecords, OneRecord};
+pub(crate) use records::VisitRecords;
+use records::{AllRecords, LaterRecords, OneRecord};
 pub(crate) use server_logs::{ServerLogFile, record_of_body};
 pub use standard_input::ReadStandardInput;
 use standard_input::StandardInput;
@@ -260,6 +261,17 @@ impl Store {
             Ok((number, record)) => Ok(trace_file(&file, on_disk, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
         }
+    }
+
+    /// Shows a visitor the bodies of this record and of those after it in its file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub(crate) fn read_on<V: VisitRecords>(&self, path: &TracePath, visit: &mut V) -> Result<(), Error> {
+        let candidate = CandidateFile { path: Arc::from(path.file()), is_named: true };
+        let mut records = LaterRecords::new(RecordNumber(path.record()), visit);
+        Reader::new(self).read(&candidate, &mut records).map(|_| ())
     }
 }
 

@@ -51,6 +51,12 @@ impl<V: Visit, M: Fn() -> V> RecordSink for AllRecords<'_, V, M> {
         self.complete.push((number, record, seen));
     }
 
+    fn abandon(&mut self, number: RecordNumber) {
+        if let Ok(at) = self.place(number) {
+            self.open.remove(at);
+        }
+    }
+
     fn claude_code(&mut self, facts: Facts) {
         self.facts = Some(facts);
     }
@@ -58,6 +64,49 @@ impl<V: Visit, M: Fn() -> V> RecordSink for AllRecords<'_, V, M> {
     fn skip(&mut self, error: ParseError) {
         self.errors.push(error);
     }
+}
+
+/// A visitor of several records' bodies.
+pub(crate) trait VisitRecords: Visit {
+    /// What follows is of the record with this number.
+    fn record(&mut self, number: u32);
+}
+
+/// Shows the bodies of one record and of all after it to a visitor.
+pub(super) struct LaterRecords<'v, V> {
+    first: RecordNumber,
+    visit: &'v mut V,
+    nobody: (),
+    begun: u32,
+}
+
+impl<'v, V: VisitRecords> LaterRecords<'v, V> {
+    pub(super) fn new(first: RecordNumber, visit: &'v mut V) -> Self {
+        Self { first, visit, nobody: (), begun: 0 }
+    }
+}
+
+impl<V: VisitRecords> RecordSink for LaterRecords<'_, V> {
+    fn begin(&mut self) -> RecordNumber {
+        let number = RecordNumber(self.begun);
+        self.begun += 1;
+        number
+    }
+
+    fn visitor(&mut self, number: RecordNumber) -> &mut dyn Visit {
+        if number < self.first {
+            return &mut self.nobody;
+        }
+        self.visit.record(number.0);
+        self.visit
+    }
+
+    fn finish(&mut self, _: RecordNumber, _: TraceRecord) {}
+
+    fn claude_code(&mut self, _: Facts) {}
+
+    /// Whoever wants what such a record says finds nothing of it.
+    fn skip(&mut self, _: ParseError) {}
 }
 
 /// Shows the body of one record to a visitor.

@@ -247,7 +247,8 @@ fn may_hold(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
         .and_then(|first| first.checked_sub_days(Days::new(SLACK_DAYS)))
         .is_some_and(|first| day < first);
     let was_written_before = || written(path).is_some_and(|written| written < *window.start());
-    !is_later && !(is_earlier && was_written_before())
+    let is_outside = is_later || (is_earlier && was_written_before());
+    !is_outside
 }
 
 /// The day in `2026-06-24.1.log`.

@@ -113,7 +113,7 @@ impl RequestSet {
     }
 
     /// Adds what servers' logs tell to the requests within `window`, root by root; see
-    /// [`ServerLog`](join::ServerLog). `zone` is that of times in the logs that name none,
+    /// [`ServerLog`]. `zone` is that of times in the logs that name none,
     /// where the joins do not show it.
     pub fn join_server_logs(
         &mut self,

@@ -13,7 +13,7 @@ use super::selector::{Field, Selector, resolve};
 use crate::cost;
 use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
-use crate::prompt_cache::{PrefixVisitor, element_text};
+use crate::prompt_cache::{ElementTexts, PrefixVisitor};
 use crate::read::{Store, paths};
 use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
@@ -247,7 +247,8 @@ impl Reader {
                 is_only_root || is_of_run || one.root.is_some() && one.root.as_deref() == root.as_deref()
             };
             elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
-            let mut fetch = |path: &_, place| element_text(&self.store, path, place);
+            let mut texts = ElementTexts::new(&self.store);
+            let mut fetch = |path: &_, place| texts.read(path, place);
             let mut uncounted = Vec::new();
             let mut estimate = |requests: &[&Request]| {
                 let (counted, errors) = count_tokens(&self.store, requests.iter().copied());

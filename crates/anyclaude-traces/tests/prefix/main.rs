@@ -12,7 +12,7 @@ use std::path::Path;
 use anyclaude_traces::Request;
 use anyclaude_traces::Store;
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::analysis::prefix::element_text;
+use anyclaude_traces::analysis::prefix::ElementTexts;
 use anyclaude_traces::analysis::prefix::{
     CacheInput, Cause, Order, PrefixInput, PrefixReport, PrefixVisitor, Prompts, View, prefix,
 };
@@ -88,7 +88,8 @@ pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
     let inputs: Vec<CacheInput<'_>> =
         recording.requests.iter().map(|request| CacheInput { request, reported: true }).collect();
     let scope = Scope::new(None, None, KindFilter::All, inputs.len() as u64);
-    let mut fetch = |path: &_, place| element_text(&store, path, place);
+    let mut texts = ElementTexts::new(&store);
+    let mut fetch = |path: &_, place| texts.read(path, place);
     let mut simulation = simulate(&requests, &prompts, setup.options(), &mut fetch);
     let report = prefix(PrefixInput::new(scope, &inputs), &mut simulation);
     assert_eq!(report.skipped, []);

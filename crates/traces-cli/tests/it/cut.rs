@@ -79,7 +79,7 @@ fn a_trace_cut_at_any_byte_is_truncated() {
     let last = requests.remove(&format!("{:05}.json", whole.len() - 1)).unwrap();
     let mut all = requests.remove(&format!("{:05}.json", whole.len())).unwrap();
     assert_eq!(requests.len(), 0, "{requests:?}");
-    for name in ["path", "paths", "file_bytes", "session", "thread"] {
+    for name in ["path", "paths", "id", "file_bytes", "session", "thread"] {
         all[name] = last[name].clone();
     }
     assert_eq!(all, last);

@@ -336,6 +336,7 @@ fn verdict(
         proxy_share,
         key_answer: KeyAnswer {
             text: None,
+            has_proxy: narrative.went_through_a_proxy(),
             is_bottleneck: proxy_is_bottleneck,
             share: proxy_share,
             whole: Whole::Difference,

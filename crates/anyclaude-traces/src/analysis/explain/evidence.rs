@@ -125,6 +125,8 @@ pub enum Whole {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct KeyAnswer {
+    /// Whether a proxy was recorded at all; else there is no such question.
+    pub has_proxy: bool,
     /// Whether it is; `None` where that cannot be told.
     pub is_bottleneck: Option<bool>,
     /// The share of the proxy's own work.
@@ -141,7 +143,8 @@ pub struct KeyAnswer {
 impl KeyAnswer {
     pub(crate) fn of_text(text: String) -> Self {
         let (is_bottleneck, share, share_without_proxy) = (None, None, None);
-        Self { is_bottleneck, share, whole: Whole::Difference, share_without_proxy, text: Some(text) }
+        let (text, whole) = (Some(text), Whole::Difference);
+        Self { has_proxy: true, is_bottleneck, share, whole, share_without_proxy, text }
     }
 }
 

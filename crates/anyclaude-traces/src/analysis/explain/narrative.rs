@@ -202,9 +202,9 @@ impl Narrative<'_> {
         Some(format!("{first}{} / {second}{}", more(left.len()), more(right.len())))
     }
 
-    /// Whether any request was recorded by a proxy. Other recorders tell of none.
-    fn went_through_a_proxy(&self) -> bool {
-        self.requests().into_iter().flatten().any(|one| one.request.source == Source::Anyclaude)
+    /// Whether a proxy may have stood between client and server.
+    pub(super) fn went_through_a_proxy(&self) -> bool {
+        may_have_a_proxy(self.requests().into_iter().flatten())
     }
 
     pub(super) fn missing(&self) -> Vec<Missing> {
@@ -234,11 +234,19 @@ impl Narrative<'_> {
             missing.push(Missing::SamePrompts);
         }
         let is_doubtful = |direct: &Direct| direct.doubt.is_some();
-        if self.direct.is_none_or(|(left, right, _)| is_doubtful(left) || is_doubtful(right)) {
+        let is_told = self.direct.is_some_and(|(left, right, _)| !is_doubtful(left) && !is_doubtful(right));
+        if self.went_through_a_proxy() && !is_told {
             missing.push(Missing::DirectMeasurement);
         }
         missing
     }
+}
+
+/// Whether any of these requests was recorded by a proxy; other recorders tell of none.
+/// Without requests nothing is told.
+pub(super) fn may_have_a_proxy<'o, 'r: 'o>(requests: impl IntoIterator<Item = &'o One<'r>>) -> bool {
+    let mut requests = requests.into_iter().peekable();
+    requests.peek().is_none() || requests.any(|one| one.request.source == Source::Anyclaude)
 }
 
 fn stem(one: &One<'_>) -> String {

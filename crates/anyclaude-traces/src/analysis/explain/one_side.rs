@@ -4,7 +4,7 @@ use super::cause::{Cause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
 use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
-use super::narrative::{basis_of, cached, missing_of, occurrences};
+use super::narrative::{basis_of, cached, may_have_a_proxy, missing_of, occurrences};
 use super::verdict::{Scenario, is_bottleneck};
 use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
@@ -32,7 +32,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
         delta_ms: None,
         delta_interval: None,
         contributions: Vec::new(),
-        verdict: verdict(&name, left.time.as_ref()),
+        verdict: verdict(&name, left.time.as_ref(), may_have_a_proxy(&chosen)),
         evidence: evidence(&name, &left, &chosen),
         missing,
         findings: input.findings,
@@ -54,7 +54,7 @@ fn largest(time: &TimeBreakdown) -> Option<(Part, f64)> {
     known.rev().max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-fn verdict(name: &str, time: Option<&TimeBreakdown>) -> Verdict {
+fn verdict(name: &str, time: Option<&TimeBreakdown>, has_proxy: bool) -> Verdict {
     let largest = time.and_then(largest);
     let wall_ms = time.and_then(wall_ms);
     let share = |part: Part| Some(part.of(time?)? / wall_ms?);
@@ -76,6 +76,7 @@ fn verdict(name: &str, time: Option<&TimeBreakdown>) -> Verdict {
         proxy_share,
         key_answer: KeyAnswer {
             text: None,
+            has_proxy,
             is_bottleneck: proxy_is_bottleneck,
             share: proxy_share,
             whole: Whole::Wait,

@@ -107,7 +107,7 @@ impl Display for Headline {
 /// What the slower side does or has.
 fn because(cause: Cause) -> &'static str {
     match cause {
-        Cause::Proxy => "anyclaude itself works longer before it sends",
+        Cause::Proxy => "the proxy itself works longer before it sends",
         Cause::ModelLoad => "its model was loaded first",
         Cause::Queueing => "its requests waited for others in the backend",
         Cause::PromptSize => "it has more new tokens to read",
@@ -123,7 +123,7 @@ fn because(cause: Cause) -> &'static str {
 /// What a part is spent on.
 fn what(part: Part) -> &'static str {
     match part {
-        Part::Proxy => "anyclaude's own work before it sends",
+        Part::Proxy => "the proxy's own work before it sends",
         Part::Load => "loading the model",
         Part::Queue => "waiting for other requests in the backend",
         Part::Read => "prompt processing",
@@ -173,6 +173,9 @@ impl Display for KeyAnswer {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if let Some(text) = &self.text {
             return f.write_str(text);
+        }
+        if !self.has_proxy {
+            return f.write_str("No proxy stood between client and server");
         }
         f.write_str("Is anyclaude the bottleneck? ")?;
         f.write_str(match self.is_bottleneck {

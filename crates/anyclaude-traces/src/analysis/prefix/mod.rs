@@ -34,7 +34,7 @@ use crate::model::scope::Scope;
 use crate::model::stats::float;
 use crate::model::time::Timestamp;
 use crate::model::timing::CachedSource;
-pub use crate::prompt_cache::{Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View, element_text};
+pub use crate::prompt_cache::{ElementTexts, Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View};
 
 /// What the figures do not say.
 pub const UPPER_BOUND: &str =

@@ -15,7 +15,7 @@ use crate::prompt_cache::Simulation;
 /// ```
 /// use anyclaude_traces::analysis::prefix::{CacheInput, PrefixInput, PrefixVisitor, Prompts, prefix};
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
-/// use anyclaude_traces::prompt_cache::{CacheOptions, element_text, simulate};
+/// use anyclaude_traces::prompt_cache::{CacheOptions, ElementTexts, simulate};
 /// use anyclaude_traces::recording::RequestSet;
 /// use anyclaude_traces::{Request, Store};
 ///
@@ -31,7 +31,8 @@ use crate::prompt_cache::Simulation;
 /// let set =
 ///     RequestSet::read_with(&store, [folder], PrefixVisitor::default, |file, seen| prompts.add(file, seen));
 /// let requests: Vec<&Request> = set.requests.iter().collect();
-/// let mut fetch = |path: &_, place| element_text(&store, path, place);
+/// let mut texts = ElementTexts::new(&store);
+/// let mut fetch = |path: &_, place| texts.read(path, place);
 /// let mut simulation = simulate(&requests, &prompts, CacheOptions::default(), &mut fetch);
 ///
 /// let scope = Scope::new(None, None, KindFilter::All, requests.len() as u64);

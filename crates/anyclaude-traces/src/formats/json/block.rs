@@ -82,6 +82,22 @@ pub(super) fn equal(text: &[u8], start: usize, byte: u8) -> u64 {
     rest.first_chunk().map_or_else(|| equal(&padded(rest)), equal)
 }
 
+/// How many bytes [`run`] looks at.
+pub(super) const RUN: usize = 16;
+
+/// The first bytes of `text`, and how many of them stand before the first backslash.
+#[inline]
+pub(super) fn run(text: &[u8]) -> ([u8; RUN], usize) {
+    let mut run = [0; RUN];
+    match text.first_chunk() {
+        Some(first) => run = *first,
+        None => run.iter_mut().zip(text).for_each(|(to, from)| *to = *from),
+    }
+    let slashes = bits(u8x16::new(run).cmp_eq(u8x16::splat(b'\\')));
+    let plain = (slashes | 1 << RUN).trailing_zeros() as usize;
+    (run, plain.min(text.len()))
+}
+
 /// One bit for each byte of a block.
 #[inline]
 fn mask(bytes: &[u8; BLOCK], of: impl Fn(u8x16) -> u8x16) -> u64 {

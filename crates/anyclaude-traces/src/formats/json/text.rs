@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::block::{BLOCK, Block, LAST, equal};
+use super::block::{BLOCK, Block, LAST, RUN, equal, run};
 
 /// The inside of a JSON string literal: checked against the grammar, escapes
 /// not yet decoded.
@@ -36,19 +36,47 @@ impl<'a> RawStr<'a> {
     }
 
     fn unescaped(self) -> String {
-        let mut text = String::with_capacity(self.inner.len());
+        let mut text = Vec::new();
         self.decode_into(&mut text);
-        text
+        // What was UTF-8 with escapes is UTF-8 without them.
+        String::from_utf8(text).unwrap_or_default()
     }
 
-    /// Adds the text, escapes decoded, to another.
-    pub(crate) fn decode_into(self, text: &mut String) {
-        for piece in (Pieces { rest: self.inner }) {
-            match piece {
-                Piece::Plain(plain) => text.push_str(plain),
-                Piece::Char(c) => text.push(c),
+    /// Adds the text, escapes decoded, to another, in UTF-8.
+    ///
+    /// Whole runs of a fixed size are copied, beyond the next backslash too, and what was too
+    /// much is overwritten: bodies in strings have an escape every ten bytes, so that finding
+    /// and copying each stretch by itself takes twice as long.
+    pub(crate) fn decode_into(self, text: &mut Vec<u8>) {
+        let mut to = text.len();
+        text.resize(to + self.inner.len() + RUN, 0);
+        let mut at = 0;
+        // A run may end inside a character, an escape begins at one.
+        while let Some(rest @ [_, ..]) = self.inner.as_bytes().get(at..) {
+            let (run, plain) = run(rest);
+            if let Some(room) = text.get_mut(to..to + RUN) {
+                room.copy_from_slice(&run);
             }
+            to += plain;
+            at += plain;
+            if plain == RUN {
+                continue;
+            }
+            let simple = rest.get(plain + 1).map_or(0, |byte| SIMPLE[usize::from(*byte)]);
+            if let (1.., Some(room)) = (simple, text.get_mut(to)) {
+                *room = simple;
+                to += 1;
+                at += 2;
+                continue;
+            }
+            let Some((c, length)) = self.inner.get(at..).and_then(escape) else { break };
+            if let Some(room) = text.get_mut(to..to + c.len_utf8()) {
+                c.encode_utf8(room);
+            }
+            to += c.len_utf8();
+            at += length;
         }
+        text.truncate(to);
     }
 
     /// The size of [`decode`](Self::decode)'s result, without building it: the size of the
@@ -86,45 +114,31 @@ impl<'a> RawStr<'a> {
     }
 }
 
-enum Piece<'a> {
-    Plain(&'a str),
-    Char(char),
-}
-
-/// Splits a string that passed the grammar into plain stretches and escapes.
-struct Pieces<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Iterator for Pieces<'a> {
-    type Item = Piece<'a>;
-
-    fn next(&mut self) -> Option<Piece<'a>> {
-        let plain = memchr::memchr(b'\\', self.rest.as_bytes()).unwrap_or(self.rest.len());
-        if plain > 0 {
-            let (piece, rest) = self.rest.split_at(plain);
-            self.rest = rest;
-            return Some(Piece::Plain(piece));
-        }
-        let (c, length) = escape(self.rest)?;
-        self.rest = self.rest.get(length..).unwrap_or_default();
-        Some(Piece::Char(c))
+/// What a byte behind a backslash stands for; 0 for `u`.
+const SIMPLE: [u8; 256] = {
+    let (mut bytes, mut at) = ([0; 256], 0_u8);
+    while at < u8::MAX {
+        bytes[at as usize] = match at {
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'r' => b'\r',
+            b'b' => 0x8,
+            b'f' => 0xC,
+            b'u' | 0x80.. => 0,
+            other => other,
+        };
+        at += 1;
     }
-}
+    bytes
+};
 
 /// The character of the escape that `text` starts with, and how many bytes it
 /// takes; `None` at the end of the text.
 fn escape(text: &str) -> Option<(char, usize)> {
-    let simple = match text.as_bytes().get(1)? {
-        b'n' => '\n',
-        b't' => '\t',
-        b'r' => '\r',
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'u' => return Some(unicode_escape(text)),
-        other => char::from(*other),
-    };
-    Some((simple, 2))
+    match SIMPLE[usize::from(*text.as_bytes().get(1)?)] {
+        0 => Some(unicode_escape(text)),
+        simple => Some((char::from(simple), 2)),
+    }
 }
 
 fn unicode_escape(text: &str) -> (char, usize) {

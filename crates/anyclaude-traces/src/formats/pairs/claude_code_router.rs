@@ -4,12 +4,13 @@
 //! At its default level, debug, it has the body that the backend got (`final request`) and
 //! every chunk of the answer; at level info only the body that the client sent.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::exchange::Exchange;
 use super::lines::{ReadLine, read_lines};
 use super::survey::Survey;
-use super::value::{Inner, body, members, millis, number, text, unix_millis};
+use super::value::{Inner, body, borrowed, members, millis, number, unix_millis};
 use crate::error::ParseError;
 use crate::formats::body::Body;
 use crate::formats::json::cursor::{Cursor, Shape};
@@ -61,34 +62,38 @@ struct Open {
 }
 
 /// What one line tells, of which request.
-struct Told {
+struct Told<'a> {
     key: Option<Key>,
     time: Option<Timestamp>,
-    fact: Fact,
+    fact: Fact<'a>,
 }
 
 /// What a line is about.
-enum Fact {
-    Incoming { url: String },
+enum Fact<'a> {
+    Incoming { url: Cow<'a, str> },
     ClientBody(Body),
-    Final { url: Option<String>, body: Option<Body> },
-    Chunk(String),
+    Final { url: Option<Cow<'a, str>>, body: Option<Body> },
+    Chunk(RawStr<'a>),
     Completed { status: Option<u64>, took_ms: Option<u64> },
-    Error(String),
+    Error(Cow<'a, str>),
     Nothing,
 }
 
 impl ReadLine for Requests {
-    type Line = Told;
+    type Line<'a> = Told<'a>;
 
-    fn read(&mut self, cursor: &mut Cursor<'_, '_>, survey: &mut Survey<'_, '_>) -> ParseResult<Told> {
+    fn read<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a, '_>,
+        survey: &mut Survey<'_, '_>,
+    ) -> ParseResult<Told<'a>> {
         let mut line = Line::default();
         members(cursor, |cursor, key| self.member(cursor, key, &mut line, survey))?;
-        let key = line.process.zip(line.request);
+        let key = line.process.zip(line.request.map(Cow::into_owned));
         Ok(Told { key, time: line.time, fact: line.parts.fact() })
     }
 
-    fn take(&mut self, told: Told, survey: &mut Survey<'_, '_>) {
+    fn take(&mut self, told: Told<'_>, survey: &mut Survey<'_, '_>) {
         let Told { key: Some(key), time, fact } = told else { return };
         if let Fact::Incoming { url } = fact {
             let mut exchange = Exchange { received: time, start: time, ..Exchange::default() };
@@ -110,8 +115,8 @@ impl ReadLine for Requests {
         match fact {
             Fact::ClientBody(body) => open.client = Some(body),
             Fact::Final { url, body } => open.set_final(time, url, body),
-            Fact::Chunk(data) => open.chunk(time, &data, &mut self.scratch),
-            Fact::Error(words) => open.exchange.error = Some(words),
+            Fact::Chunk(data) => open.chunk(time, self.inner.decoded(data), &mut self.scratch),
+            Fact::Error(words) => open.exchange.error = Some(words.into_owned()),
             Fact::Completed { status, took_ms } => {
                 if let Some(mut open) = self.open.remove(&key) {
                     open.complete(time, status, took_ms);
@@ -131,28 +136,30 @@ impl ReadLine for Requests {
 
 /// The members of a line, in the order in which they come.
 #[derive(Default)]
-struct Line {
+struct Line<'a> {
     time: Option<Timestamp>,
     process: Option<u64>,
-    request: Option<String>,
-    parts: Parts,
+    request: Option<Cow<'a, str>>,
+    parts: Parts<'a>,
 }
 
+/// Its texts are borrowed, and decoded only if they count: most lines are copies of chunks for
+/// the client.
 #[derive(Default)]
-struct Parts {
-    message: Option<String>,
-    kind: Option<String>,
-    url: Option<String>,
-    request_url: Option<String>,
-    data: Option<String>,
+struct Parts<'a> {
+    message: Option<Cow<'a, str>>,
+    kind: Option<Cow<'a, str>>,
+    url: Option<Cow<'a, str>>,
+    request_url: Option<Cow<'a, str>>,
+    data: Option<RawStr<'a>>,
     body: Option<Body>,
     status: Option<u64>,
     took_ms: Option<u64>,
-    error: Option<String>,
+    error: Option<Cow<'a, str>>,
 }
 
-impl Parts {
-    fn fact(self) -> Fact {
+impl<'a> Parts<'a> {
+    fn fact(self) -> Fact<'a> {
         match (self.kind.as_deref(), self.message.as_deref()) {
             (Some("request body"), _) => self.body.map_or(Fact::Nothing, Fact::ClientBody),
             (Some("recieved data"), _) => self.data.map_or(Fact::Nothing, Fact::Chunk),
@@ -165,25 +172,25 @@ impl Parts {
 }
 
 impl Requests {
-    fn member(
+    fn member<'a>(
         &mut self,
-        cursor: &mut Cursor<'_, '_>,
+        cursor: &mut Cursor<'a, '_>,
         key: &str,
-        line: &mut Line,
+        line: &mut Line<'a>,
         survey: &mut Survey<'_, '_>,
     ) -> ParseResult<()> {
         let parts = &mut line.parts;
         match key {
             "time" => line.time = number(cursor)?.and_then(unix_millis),
             "pid" => line.process = cursor.u64_or_skip()?,
-            "reqId" => line.request = text(cursor)?,
-            "msg" => parts.message = text(cursor)?,
-            "type" => parts.kind = text(cursor)?,
-            "requestUrl" => parts.request_url = text(cursor)?,
+            "reqId" => line.request = borrowed(cursor)?,
+            "msg" => parts.message = borrowed(cursor)?,
+            "type" => parts.kind = borrowed(cursor)?,
+            "requestUrl" => parts.request_url = borrowed(cursor)?,
             "responseTime" => parts.took_ms = millis(cursor)?,
             "req" => members(cursor, |cursor, key| {
                 if key == "url" {
-                    parts.url = text(cursor)?;
+                    parts.url = borrowed(cursor)?;
                     return Ok(());
                 }
                 cursor.skip()
@@ -197,12 +204,12 @@ impl Requests {
             })?,
             "err" => members(cursor, |cursor, key| {
                 if key == "message" {
-                    parts.error = text(cursor)?;
+                    parts.error = borrowed(cursor)?;
                     return Ok(());
                 }
                 cursor.skip()
             })?,
-            "data" if cursor.shape()? == Shape::String => parts.data = text(cursor)?,
+            "data" if cursor.shape()? == Shape::String => parts.data = cursor.string_or_skip()?,
             "data" => self.client_body(cursor, line, survey)?,
             "request" => members(cursor, |cursor, key| {
                 if key != "body" {
@@ -218,15 +225,15 @@ impl Requests {
     }
 
     /// The number of the request that a line is about, which names itself before its data.
-    fn number(&self, line: &Line) -> Option<RecordNumber> {
-        let key = line.process.zip(line.request.clone())?;
+    fn number(&self, line: &Line<'_>) -> Option<RecordNumber> {
+        let key = line.process.zip(line.request.as_deref().map(str::to_owned))?;
         self.open.get(&key).map(|open| open.number)
     }
 
     fn client_body(
         &mut self,
         cursor: &mut Cursor<'_, '_>,
-        line: &mut Line,
+        line: &mut Line<'_>,
         survey: &mut Survey<'_, '_>,
     ) -> ParseResult<()> {
         let Some(number) = self.number(line) else { return cursor.skip() };
@@ -234,7 +241,12 @@ impl Requests {
         Ok(())
     }
 
-    fn final_body(&mut self, string: RawStr<'_>, line: &Line, survey: &mut Survey<'_, '_>) -> Option<Body> {
+    fn final_body(
+        &mut self,
+        string: RawStr<'_>,
+        line: &Line<'_>,
+        survey: &mut Survey<'_, '_>,
+    ) -> Option<Body> {
         let number = self.number(line)?;
         self.inner.body(string, &mut survey.sink.visitor(number))
     }
@@ -242,7 +254,7 @@ impl Requests {
 
 impl Open {
     /// From here on the request is the backend's. What it got is what is measured.
-    fn set_final(&mut self, time: Option<Timestamp>, url: Option<String>, body: Option<Body>) {
+    fn set_final(&mut self, time: Option<Timestamp>, url: Option<Cow<'_, str>>, body: Option<Body>) {
         self.is_final = true;
         self.exchange.start = time.or(self.exchange.start);
         if body.is_some() {

@@ -33,7 +33,7 @@ impl Format for ClaudeTap {
 struct Records;
 
 impl ReadLine for Records {
-    type Line = (RecordNumber, Exchange);
+    type Line<'a> = (RecordNumber, Exchange);
 
     fn read(
         &mut self,

@@ -8,7 +8,7 @@
 use super::exchange::Exchange;
 use super::lines::{ReadLine, read_lines};
 use super::survey::Survey;
-use super::value::{body, instant, members, seconds};
+use super::value::{Inner, body, instant, members, seconds};
 use crate::error::ParseError;
 use crate::formats::headers;
 use crate::formats::json::cursor::{Cursor, Shape};
@@ -29,14 +29,24 @@ impl Format for ClaudeTrace {
         scratch: &mut Scratch,
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
-        read_lines(Records, (Source::ClaudeTrace, "a recording of claude-trace"), input, scratch, sink)
+        read_lines(
+            Records::default(),
+            (Source::ClaudeTrace, "a recording of claude-trace"),
+            input,
+            scratch,
+            sink,
+        )
     }
 }
 
-struct Records;
+/// The text of an answer is decoded into the same memory each time.
+#[derive(Default)]
+struct Records {
+    inner: Inner,
+}
 
 impl ReadLine for Records {
-    type Line = (RecordNumber, Exchange);
+    type Line<'a> = (RecordNumber, Exchange);
 
     fn read(
         &mut self,
@@ -49,7 +59,7 @@ impl ReadLine for Records {
         members(cursor, |cursor, key| {
             match key {
                 "request" => read_request(cursor, number, &mut exchange, survey)?,
-                "response" => answered = read_response(cursor, &mut exchange)?,
+                "response" => answered = read_response(cursor, &mut exchange, &mut self.inner)?,
                 "logged_at" => logged = instant(cursor)?,
                 _ => cursor.skip()?,
             }
@@ -93,6 +103,7 @@ fn read_request(
 fn read_response(
     cursor: &mut Cursor<'_, '_>,
     exchange: &mut Exchange,
+    inner: &mut Inner,
 ) -> ParseResult<Option<crate::model::time::Timestamp>> {
     if cursor.shape()? != Shape::Object {
         return cursor.skip().map(|()| None);
@@ -104,7 +115,7 @@ fn read_response(
             "status_code" => exchange.status = cursor.u64_or_skip()?,
             "body" => answer = Answer::read(cursor)?.or(std::mem::take(&mut answer)),
             "body_raw" => {
-                let raw = cursor.string_or_skip()?.map(|raw| Answer::read_text(&raw.decode()));
+                let raw = cursor.string_or_skip()?.map(|raw| Answer::read_text(inner.decoded(raw)));
                 answer = std::mem::take(&mut answer).or(raw.unwrap_or_default());
             }
             _ => cursor.skip()?,

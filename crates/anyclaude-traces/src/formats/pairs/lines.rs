@@ -11,13 +11,17 @@ use crate::model::request::Source;
 /// Reads the lines of one kind of file.
 pub(super) trait ReadLine {
     /// What a line tells.
-    type Line;
+    type Line<'a>;
 
     /// Reads the value of a line.
-    fn read(&mut self, cursor: &mut Cursor<'_, '_>, survey: &mut Survey<'_, '_>) -> ParseResult<Self::Line>;
+    fn read<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a, '_>,
+        survey: &mut Survey<'_, '_>,
+    ) -> ParseResult<Self::Line<'a>>;
 
     /// Takes what a line tells, once it is known to be whole.
-    fn take(&mut self, line: Self::Line, survey: &mut Survey<'_, '_>);
+    fn take(&mut self, line: Self::Line<'_>, survey: &mut Survey<'_, '_>);
 
     /// The file is at its end.
     fn finish(&mut self, survey: &mut Survey<'_, '_>) {

@@ -66,7 +66,7 @@ struct Payload {
 }
 
 impl ReadLine for Payloads {
-    type Line = Option<(RecordNumber, TraceRecord)>;
+    type Line<'a> = Option<(RecordNumber, TraceRecord)>;
 
     fn read(
         &mut self,

@@ -23,12 +23,17 @@ impl<'a, 's> Survey<'a, 's> {
     /// Takes a record, if it is a request to a model.
     pub(super) fn add(&mut self, number: RecordNumber, exchange: Exchange) {
         match exchange.subject() {
-            Subject::Google => self.google += 1,
-            Subject::Other => {}
+            Subject::Google => {
+                self.google += 1;
+                self.sink.abandon(number);
+            }
+            Subject::Other => self.sink.abandon(number),
             Subject::Model => {
                 if let Ok(record) = exchange.into_record(self.source, self.input.len()) {
                     self.requests += 1;
                     self.sink.finish(number, record);
+                } else {
+                    self.sink.abandon(number);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Values that several recorders write alike.
 
+use std::borrow::Cow;
+
 use crate::formats::body::{Body, Visit};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
@@ -78,10 +80,15 @@ pub(super) fn text(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<String>> {
     Ok(cursor.string_or_skip()?.map(|text| text.decode().into_owned()))
 }
 
+/// Passes a value; the text if it is one, borrowed where it has no escapes.
+pub(super) fn borrowed<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<Cow<'a, str>>> {
+    Ok(cursor.string_or_skip()?.map(RawStr::decode))
+}
+
 /// Reads JSON that stands in a string of another JSON text. It keeps its memory.
 #[derive(Debug, Default)]
 pub(super) struct Inner {
-    text: String,
+    text: Vec<u8>,
     scratch: Scratch,
 }
 
@@ -96,13 +103,14 @@ impl Inner {
     /// The body in a text that is put together of pieces.
     pub(super) fn body_of<V: Visit>(&mut self, pieces: &[&str], visit: &mut V) -> Option<Body> {
         self.text.clear();
-        self.text.extend(pieces.iter().copied());
+        pieces.iter().for_each(|piece| self.text.extend_from_slice(piece.as_bytes()));
         self.body_of_text(visit)
     }
 
     fn body_of_text<V: Visit>(&mut self, visit: &mut V) -> Option<Body> {
         visit.restart(crate::formats::body::Section::Body);
-        let mut cursor = Cursor::new(&self.text, &mut self.scratch);
+        let text = simdutf8::basic::from_utf8(&self.text).ok()?;
+        let mut cursor = Cursor::new(text, &mut self.scratch);
         if cursor.shape() != Ok(Shape::Object) {
             return None;
         }
@@ -116,7 +124,7 @@ impl Inner {
     pub(super) fn decoded(&mut self, string: RawStr<'_>) -> &str {
         self.text.clear();
         string.decode_into(&mut self.text);
-        &self.text
+        simdutf8::basic::from_utf8(&self.text).unwrap_or_default()
     }
 }
 

@@ -6,6 +6,8 @@ mod event;
 mod reply;
 mod usage;
 
+use std::borrow::Cow;
+
 use event::Event;
 use reply::Reply;
 use usage::Usage;
@@ -108,7 +110,7 @@ impl Answer {
         cursor.skip()
     }
 
-    fn add(&mut self, event: Event) {
+    fn add(&mut self, event: Event<'_>) {
         if !event.is_known {
             return;
         }
@@ -121,18 +123,18 @@ impl Answer {
         self.learn(event.reply);
     }
 
-    fn learn(&mut self, reply: Reply) {
+    fn learn(&mut self, reply: Reply<'_>) {
         let Usage { input, output, cache_creation, cache_read, reasoning } = reply.usage;
         let response = &mut self.response;
         response.input_tokens = input.or(reply.bare_input).or(response.input_tokens);
         response.output_tokens = output.or(response.output_tokens);
         response.cache_creation_tokens = cache_creation.or(response.cache_creation_tokens);
         response.cache_read_tokens = cache_read.or(response.cache_read_tokens);
-        response.stop_reason = reply.stop_reason.or(response.stop_reason.take());
+        learn_text(&mut response.stop_reason, reply.stop_reason);
         response.tool_calls = response.tool_calls.map(|calls| calls + reply.tool_calls);
         self.reasoning_tokens = reasoning.or(self.reasoning_tokens);
-        self.model = reply.model.or(self.model.take());
-        self.error = reply.error.or(self.error.take());
+        learn_text(&mut self.model, reply.model);
+        learn_text(&mut self.error, reply.error);
     }
 
     /// This answer, and what only `other`, another recording of it, knows.
@@ -155,6 +157,13 @@ impl Answer {
             reasoning_tokens: self.reasoning_tokens.or(other.reasoning_tokens),
             is_complete: self.is_complete || other.is_complete,
         }
+    }
+}
+
+/// Takes a text that is told, unless it is the one that is known.
+fn learn_text(known: &mut Option<String>, told: Option<Cow<'_, str>>) {
+    if told.is_some() && told.as_deref() != known.as_deref() {
+        *known = told.map(Cow::into_owned);
     }
 }
 

@@ -1,24 +1,27 @@
 //! An answer in one piece, or the part of one that an event carries.
 
+use std::borrow::Cow;
+
 use super::usage::Usage;
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::text::RawStr;
 
-/// What an object tells of an answer.
+/// What an object tells of an answer. Its texts are borrowed: a stream has thousands of events
+/// that name the same model.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
+pub(super) struct Reply<'a> {
     pub(super) usage: Usage,
     /// The reply to `count_tokens` is this member alone.
     pub(super) bare_input: Option<u64>,
-    pub(super) stop_reason: Option<String>,
+    pub(super) stop_reason: Option<Cow<'a, str>>,
     pub(super) tool_calls: u64,
-    pub(super) model: Option<String>,
-    pub(super) error: Option<String>,
+    pub(super) model: Option<Cow<'a, str>>,
+    pub(super) error: Option<Cow<'a, str>>,
 }
 
-impl Reply {
-    pub(super) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
+impl<'a> Reply<'a> {
+    pub(super) fn read(cursor: &mut Cursor<'a, '_>) -> ParseResult<Self> {
         let mut reply = Self::default();
         let mut walk = Walk::default();
         while let Some(key) = cursor.next_member(&mut walk)? {
@@ -28,19 +31,19 @@ impl Reply {
     }
 
     /// Passes a value of any shape.
-    pub(super) fn read_or_skip(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
+    pub(super) fn read_or_skip(cursor: &mut Cursor<'a, '_>) -> ParseResult<Self> {
         if cursor.shape()? == Shape::Object {
             return Self::read(cursor);
         }
         cursor.skip().map(|()| Self::default())
     }
 
-    pub(super) fn member(&mut self, cursor: &mut Cursor<'_, '_>, key: &str) -> ParseResult<()> {
+    pub(super) fn member(&mut self, cursor: &mut Cursor<'a, '_>, key: &str) -> ParseResult<()> {
         match key {
             "usage" => self.usage = Usage::read(cursor)?,
             "input_tokens" => self.bare_input = cursor.u64_or_skip()?,
-            "stop_reason" => self.stop_reason = owned(cursor)?,
-            "model" => self.model = owned(cursor)?.filter(|model| !model.is_empty()),
+            "stop_reason" => self.stop_reason = text(cursor)?,
+            "model" => self.model = text(cursor)?.filter(|model| !model.is_empty()),
             "error" => self.error = read_error(cursor)?,
             "content" | "output" => self.tool_calls = count_tool_calls(cursor)?,
             "choices" => self.choices(cursor)?,
@@ -53,7 +56,7 @@ impl Reply {
     }
 
     /// Chat's answers, of which there is nearly always one.
-    fn choices(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<()> {
+    fn choices(&mut self, cursor: &mut Cursor<'a, '_>) -> ParseResult<()> {
         if cursor.shape()? != Shape::Array {
             return cursor.skip();
         }
@@ -67,7 +70,7 @@ impl Reply {
             let mut walk = Walk::default();
             while let Some(key) = cursor.next_member(&mut walk)? {
                 match key.as_ref() {
-                    "finish_reason" => self.stop_reason = owned(cursor)?.or(self.stop_reason.take()),
+                    "finish_reason" => self.stop_reason = text(cursor)?.or(self.stop_reason.take()),
                     "message" | "delta" => self.tool_calls += count_chat_calls(cursor)?,
                     _ => cursor.skip()?,
                 }
@@ -78,12 +81,12 @@ impl Reply {
 }
 
 /// The string that the cursor stands before; passes a value of any shape.
-pub(super) fn owned(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<String>> {
-    Ok(cursor.string_or_skip()?.map(|text| text.decode().into_owned()))
+pub(super) fn text<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<Cow<'a, str>>> {
+    Ok(cursor.string_or_skip()?.map(RawStr::decode))
 }
 
 /// A string member of an object; passes a value of any shape.
-fn read_member(cursor: &mut Cursor<'_, '_>, name: &str) -> ParseResult<Option<String>> {
+fn read_member<'a>(cursor: &mut Cursor<'a, '_>, name: &str) -> ParseResult<Option<Cow<'a, str>>> {
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
         return Ok(None);
@@ -91,7 +94,7 @@ fn read_member(cursor: &mut Cursor<'_, '_>, name: &str) -> ParseResult<Option<St
     let (mut walk, mut found) = (Walk::default(), None);
     while let Some(key) = cursor.next_member(&mut walk)? {
         if key == name {
-            found = owned(cursor)?;
+            found = text(cursor)?;
         } else {
             cursor.skip()?;
         }
@@ -100,9 +103,9 @@ fn read_member(cursor: &mut Cursor<'_, '_>, name: &str) -> ParseResult<Option<St
 }
 
 /// An error's message, whether it is an object or the message itself.
-fn read_error(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<String>> {
+fn read_error<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<Cow<'a, str>>> {
     match cursor.shape()? {
-        Shape::String => owned(cursor),
+        Shape::String => text(cursor),
         _ => read_member(cursor, "message"),
     }
 }

@@ -206,8 +206,7 @@ fn by_writing(
                 let response = responses.get(place).map(|file| &file.content.response);
                 let tokens = response.and_then(|response| response.output_tokens).unwrap_or(0);
                 let took = at.ms_since(begun);
-                let is_possible = took >= LEAST_TOTAL_MS
-                    && took <= LONGEST_MS
+                let is_possible = (LEAST_TOTAL_MS..=LONGEST_MS).contains(&took)
                     && tokens <= u64::try_from(took).unwrap_or(0).saturating_mul(MOST_TOKENS_PER_MS);
                 if !is_possible {
                     return HashMap::new();

@@ -238,7 +238,7 @@ impl<'p> Pieces<'p> {
         let Usage { input, output, cache_read, cache_creation } = self.usage;
         let stop_reason = self.span.and_then(|span| span.stop_reason.clone());
         let says_something = input.or(output).or(end.status).is_some() || stop_reason.is_some();
-        says_something.then(|| Response {
+        says_something.then_some(Response {
             status: end.status,
             input_tokens: input,
             output_tokens: output,

@@ -32,8 +32,8 @@ const MAX_SERVERS: usize = 64;
 /// parser.feed(b"0.04.1 ");
 /// parser.feed(b"cut\n\
 ///     slot launch_slot_: id  0 | task 7 | processing task, is_child = 0\n\
-///     slot print_timing: id  0 | task 7 | prompt eval time =     100.00 ms /    40 tokens (…)\n\
-///     slot print_timing: id  0 | task 7 |        eval time =     500.00 ms /    21 tokens (…)\n\
+///     slot print_timing: id  0 | task 7 | prompt eval time =     100.00 ms /    40 tokens (2.50 ms per token)\n\
+///     slot print_timing: id  0 | task 7 |        eval time =     500.00 ms /    21 tokens (2.50 ms per token)\n\
 ///     slot      release: id  0 | task 7 | stop processing: n_tokens = 1020, truncated = 0\n");
 /// let log = parser.finish();
 /// let task = &log.tasks[0];

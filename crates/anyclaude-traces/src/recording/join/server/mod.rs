@@ -183,6 +183,9 @@ fn wanted(requests: &[&mut Request]) -> Vec<Wanted> {
     requests.iter().enumerate().filter_map(wanted).collect()
 }
 
+/// What a model is called, where that is known.
+type Model = Option<Arc<str>>;
+
 /// A log, with what was joined of it.
 struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
@@ -196,7 +199,7 @@ struct FoundLog<'l> {
     most: usize,
     taken: BTreeSet<usize>,
     /// What clients call the model that a process names so; `None` where they differ.
-    models: BTreeMap<(usize, Option<Arc<str>>), Option<Arc<str>>>,
+    models: BTreeMap<(usize, Model), Model>,
     ambiguous: u64,
 }
 
