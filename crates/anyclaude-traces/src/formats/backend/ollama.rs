@@ -424,6 +424,20 @@ mod tests {
     }
 
     #[test]
+    fn the_journals_year_changes_with_any_line_of_its_own() {
+        let log = parse(
+            "Dec 31 23:59:58 host ollama[9]: time=2025-12-31T23:59:58.000Z level=INFO source=x msg=\"a\"\n\
+             Dec 31 23:59:59 host ollama[9]: time=2025-12-31T23:59:59.000Z level=INFO source=x msg=\"b\"\n\
+             Jan  1 00:00:00 host ollama[9]: time=2026-01-01T00:00:00.000Z level=INFO source=x msg=\"c\"\n\
+             Jan  1 00:00:02 host ollama[9]: slot launch_slot_: id  0 | task 0 | processing task\n\
+             Jan  1 00:00:05 host ollama[9]: slot      release: id  0 | task 0 | stop processing: n_past = 310, truncated = 0\n\
+             Jan  1 00:00:05 host ollama[9]: [GIN] 2026/01/01 - 00:00:05 | 200 |  5s |       127.0.0.1 | POST     \"/api/chat\"\n",
+        );
+        let task = &log.tasks[0];
+        assert_eq!(task.ended.unwrap().ms_since(task.started.unwrap()), Some(3_000));
+    }
+
+    #[test]
     fn the_mlx_runner_tells_what_its_cache_held() {
         let log = parse(
             "time=2026-08-19T19:37:11.287+02:00 level=INFO source=prefix_cache.go:124 msg=\"cache hit\" total=38086 matched=36620 cached=32767 left=5319\n\
