@@ -1,8 +1,7 @@
 //! The words that stand in every line with a fact.
 //!
 //! At a high verbosity a hundred lines without a fact stand between two with one. A search
-//! for all the words at once passes over those without taking any line apart: a log of
-//! 500 MB is read in BEFORE_AFTER.
+//! for all the words at once passes over those without taking any line apart.
 
 use std::sync::LazyLock;
 
