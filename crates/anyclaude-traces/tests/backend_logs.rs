@@ -244,6 +244,23 @@ fn a_cut_at_any_byte_invents_nothing() {
     }
 }
 
+/// Whatever else a server says at a high verbosity, what is found is the same.
+#[test]
+fn lines_without_a_fact_change_nothing() {
+    let task =
+        Task { cached: 70, read: 300, output: 9, read_us: 1_000, write_us: 9_000, end: End::Completed };
+    let between = "\n0.00.000.001 D que    start_loop: waiting for new tasks\n\r\nsrv  update_slots: run\n{\"type\":\"log\"}\n";
+    for form in [Form::Bare, Form::Timed, Form::Coloured, Form::Router, Form::Journal, Form::Json] {
+        let text = write(form, &[task.clone(), task.clone()]);
+        let (plain, mixed) = (parse(text.as_bytes()), text.replace('\n', between));
+        for chunk in [1, 50, mixed.len()] {
+            let found = parse_in(mixed.as_bytes(), chunk);
+            assert_eq!((&found.tasks, &found.loads), (&plain.tasks, &plain.loads), "{form:?}");
+            assert_eq!(found.lines, 5 * plain.lines, "{form:?} in chunks of {chunk}");
+        }
+    }
+}
+
 #[test]
 fn each_process_has_its_own_clock() {
     let task = Task { cached: 0, read: 300, output: 9, read_us: 1_000, write_us: 9_000, end: End::Open };

@@ -73,9 +73,15 @@ struct Shared {
     bodies: AtomicU64,
     bytes: AtomicU64,
     received: Mutex<Received>,
+    /// The end of the connection that wakes the acceptor: no client's.
+    waker: Mutex<Option<SocketAddr>>,
 }
 
 impl Shared {
+    fn waker(&self) -> MutexGuard<'_, Option<SocketAddr>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn received(&self) -> MutexGuard<'_, Received> {
         // Nothing panics while it holds this, and counts are right after each change.
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,6 +136,7 @@ impl Receiver {
             bodies: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             received: Mutex::default(),
+            waker: Mutex::default(),
         });
         let (lines, to_write) = mpsc::channel::<Line>();
         let mut store = LineStore::new(folder.path().to_owned());
@@ -179,7 +186,13 @@ impl Receiver {
         self.shared.stops.store(true, Ordering::SeqCst);
         // Wakes the acceptor, which takes connections in the order in which they were made:
         // those before this one are heard. Where it fails, the acceptor has ended.
-        let wakes = TcpStream::connect(self.address);
+        let wakes = {
+            // Locked before it connects, so that the acceptor knows whose it is.
+            let mut waker = self.shared.waker();
+            let wakes = TcpStream::connect(self.address);
+            *waker = wakes.as_ref().ok().and_then(|wakes| wakes.local_addr().ok());
+            wakes
+        };
         // Threads do not panic; where one did, there is no more to be had of it.
         let _ = self.acceptor.join();
         drop(wakes);
@@ -211,7 +224,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, lines: &Sender<Line>) {
 fn open(stream: TcpStream, shared: &Arc<Shared>, lines: &Sender<Line>) {
     let opened = OpenConnection::new(shared);
     if shared.open.load(Ordering::SeqCst) > shared.limits.connections {
-        return shared.refused(Refusal::Busy);
+        let is_waker = shared.stops() && stream.peer_addr().is_ok_and(|peer| *shared.waker() == Some(peer));
+        if !is_waker {
+            shared.refused(Refusal::Busy);
+        }
+        return;
     }
     let lines = lines.clone();
     // Without a thread the connection is closed, and the client tries again.

@@ -1,11 +1,13 @@
 //! The log of Ollama: its own lines, one for each HTTP request, and those of the servers
 //! that it starts.
 
+use std::sync::LazyLock;
+
 use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use memchr::memmem::find;
 
 use super::llama::head::{headed, rfc3339, without_colours};
-use super::llama::{LineUse, Servers, may_lack_digits};
+use super::llama::{LineUse, Servers, Words, may_lack_digits};
 use super::types::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, TaskOutcome,
 };
@@ -24,6 +26,20 @@ const GENERATING: [&str; 6] = [
     "/v1/messages",
     "/v1/responses",
 ];
+
+/// What stands in its own lines with a fact.
+const OWN_WORDS: [&str; 6] = [
+    "[GIN",
+    "truncating input prompt",
+    "cache miss",
+    "cache hit",
+    "Prompt processing progress",
+    "runner started in",
+];
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words::new(&OWN_WORDS));
+/// In the system's journal each of its own lines tells the year.
+static WORDS_IN_JOURNAL: LazyLock<Words> =
+    LazyLock::new(|| Words::new(&[&OWN_WORDS[..], &["time="]].concat()));
 
 /// Reads the log of Ollama in chunks of any size, as it stands in a file or in the system's
 /// journal.
@@ -55,6 +71,7 @@ impl Default for OllamaParser {
             restored: Vec::new(),
             cut: Vec::new(),
             year: None,
+            is_journal: false,
             scratch: Vec::new(),
         };
         Self { splitter: LineSplitter::default(), state }
@@ -96,18 +113,32 @@ struct State {
     cut: Vec<BackendTruncation>,
     /// The year of the last line with a date, which the journal's stamps lack.
     year: Option<i32>,
+    is_journal: bool,
     scratch: Vec<u8>,
 }
 
 impl Lines for State {
+    /// Passes over lines without a fact, once it is known that this is such a log.
+    #[inline]
+    fn skip(&mut self, text: &[u8]) -> usize {
+        if self.log.known_lines == 0 {
+            return 0;
+        }
+        let (passed, lines) = self.words().lines_without(text);
+        self.log.lines += lines;
+        passed
+    }
+
     #[inline]
     fn line(&mut self, line: Line<'_>) {
         self.log.lines += 1;
-        if may_lack_digits(&line) {
+        let is_passed = self.log.known_lines > 0 && !self.words().are_in(line.bytes);
+        if is_passed || may_lack_digits(&line) {
             return;
         }
         let mut scratch = std::mem::take(&mut self.scratch);
         let headed = headed(without_colours(line.bytes, &mut scratch));
+        self.is_journal |= headed.journal.is_some();
         let at = headed.at.or_else(|| journal_moment(headed.journal?, self.year?));
         let used = match headed.text.first() {
             Some(b't') => self.own_line(headed.text),
@@ -122,6 +153,10 @@ impl Lines for State {
 }
 
 impl State {
+    fn words(&self) -> &'static Words {
+        if self.is_journal { &WORDS_IN_JOURNAL } else { &WORDS }
+    }
+
     #[inline]
     fn engine_line(&mut self, port: Option<u64>, text: &[u8], at: Option<BackendMoment>) -> LineUse {
         let before = self.log.tasks.len();
@@ -386,6 +421,20 @@ mod tests {
         let (started, ended) = (task.started.unwrap(), task.ended.unwrap());
         assert_eq!((ended.ms_since(started), ended.uncertainty_ms()), (Some(3_000), 1_000));
         assert_eq!(log.loads[0].load_ms, Some(2_250.0));
+    }
+
+    #[test]
+    fn the_journals_year_changes_with_any_line_of_its_own() {
+        let log = parse(
+            "Dec 31 23:59:58 host ollama[9]: time=2025-12-31T23:59:58.000Z level=INFO source=x msg=\"a\"\n\
+             Dec 31 23:59:59 host ollama[9]: time=2025-12-31T23:59:59.000Z level=INFO source=x msg=\"b\"\n\
+             Jan  1 00:00:00 host ollama[9]: time=2026-01-01T00:00:00.000Z level=INFO source=x msg=\"c\"\n\
+             Jan  1 00:00:02 host ollama[9]: slot launch_slot_: id  0 | task 0 | processing task\n\
+             Jan  1 00:00:05 host ollama[9]: slot      release: id  0 | task 0 | stop processing: n_past = 310, truncated = 0\n\
+             Jan  1 00:00:05 host ollama[9]: [GIN] 2026/01/01 - 00:00:05 | 200 |  5s |       127.0.0.1 | POST     \"/api/chat\"\n",
+        );
+        let task = &log.tasks[0];
+        assert_eq!(task.ended.unwrap().ms_since(task.started.unwrap()), Some(3_000));
     }
 
     #[test]

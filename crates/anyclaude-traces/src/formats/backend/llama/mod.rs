@@ -2,6 +2,7 @@
 
 mod engine;
 pub(crate) mod head;
+mod words;
 
 use std::borrow::Cow;
 
@@ -9,7 +10,8 @@ use serde::Deserialize;
 
 use engine::may_hold_fact;
 pub(crate) use engine::{Engine, LineUse};
-use head::{headed, since_start, without_colours};
+use head::{headed, without_colours};
+pub(crate) use words::Words;
 
 use super::types::{BackendFormat, BackendLog, BackendMoment};
 use crate::formats::lines::{Line, LineSplitter, Lines};
@@ -131,27 +133,22 @@ impl State {
 }
 
 impl Lines for State {
-    /// Passes over lines with a time that cannot hold a fact by the first bytes behind it.
+    /// Passes over lines without a fact, once it is known that this is such a log.
     #[inline]
     fn skip(&mut self, text: &[u8]) -> usize {
-        let (mut passed, mut lines) = (0, 0);
-        while let Some(rest) = text.get(passed..)
-            && let Some((_, message)) = since_start(rest)
-            && !may_hold_fact(message)
-            && let Some(end) = memchr::memchr(b'\n', message)
-        {
-            passed += rest.len() - message.len() + end + 1;
-            lines += 1;
+        if self.log.known_lines == 0 {
+            return 0;
         }
+        let (passed, lines) = Words::of_engine().lines_without(text);
         self.log.lines += lines;
-        self.log.known_lines += lines;
         passed
     }
 
     #[inline]
     fn line(&mut self, line: Line<'_>) {
         self.log.lines += 1;
-        if may_lack_digits(&line) {
+        let is_passed = self.log.known_lines > 0 && !Words::of_engine().are_in(line.bytes);
+        if is_passed || may_lack_digits(&line) {
             return;
         }
         if line.bytes.starts_with(b"{") {

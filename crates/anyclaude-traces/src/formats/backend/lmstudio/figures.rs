@@ -3,6 +3,10 @@
 //! The answer may be cut or garbled, so members are looked for in the text: inside a JSON
 //! string every quote follows a backslash, and no text can pass for a member.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::{Finder, FinderRev};
+
 use crate::formats::scan;
 
 /// What an answer's `usage` and `stats` say. Unknown is `None`.
@@ -23,8 +27,7 @@ pub(super) struct Figures {
 impl Figures {
     /// Reads an answer, or a packet of one; `None` where it holds no figure.
     pub(super) fn of_answer(json: &[u8]) -> Option<Self> {
-        let usage = last_member(json, b"\"usage\":");
-        let stats = last_member(json, b"\"stats\":");
+        let (usage, stats) = (USAGE.in_answer(json), STATS.in_answer(json));
         if usage.is_none() && stats.is_none() {
             return None;
         }
@@ -92,10 +95,27 @@ impl Figures {
     }
 }
 
-/// The text behind the last occurrence of `"name":`; an answer's figures follow its text.
-fn last_member<'j>(json: &'j [u8], name: &[u8]) -> Option<&'j [u8]> {
-    let at = memchr::memmem::rfind(json, name)?;
-    json.get(at + name.len()..)
+/// A member's name that is looked for in every packet. Most hold neither of the two, which
+/// the search forwards tells many times as fast as the one backwards.
+struct Member {
+    any: Finder<'static>,
+    last: FinderRev<'static>,
+}
+
+static USAGE: LazyLock<Member> = LazyLock::new(|| Member::new(b"\"usage\":"));
+static STATS: LazyLock<Member> = LazyLock::new(|| Member::new(b"\"stats\":"));
+
+impl Member {
+    fn new(name: &'static [u8]) -> Self {
+        Self { any: Finder::new(name), last: FinderRev::new(name) }
+    }
+
+    /// The text behind the last occurrence: an answer's figures follow its text.
+    fn in_answer<'j>(&self, json: &'j [u8]) -> Option<&'j [u8]> {
+        self.any.find(json)?;
+        let at = self.last.rfind(json)?;
+        json.get(at + self.last.needle().len()..)
+    }
 }
 
 fn whole(json: &[u8], name: &str) -> Option<u64> {

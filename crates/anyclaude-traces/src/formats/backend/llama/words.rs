@@ -1,0 +1,93 @@
+//! The words that stand in every line with a fact.
+//!
+//! At a high verbosity a hundred lines without a fact stand between two with one. A search
+//! for all the words at once passes over those without taking any line apart: `timing` of a
+//! log of 500 MB with 22,770 tasks then takes 6 to 8 times as long as `rg -c`.
+
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+/// What [`Engine`](super::Engine) reads holds one of these, whatever stands before it.
+const ENGINE: [&str; 19] = [
+    "print_timing",
+    "eval time",
+    "launch_slot_",
+    "processing task",
+    "stop processing",
+    "selected slot by",
+    "new slot",
+    "new prompt",
+    "memory_seq_rm",
+    "kv cache rm",
+    "initializing",
+    "loading model",
+    "model loaded",
+    "prompt cache is",
+    "cache state",
+    "server_strea",
+    "cancel task",
+    "send_error",
+    "all slots are idle",
+];
+
+static OF_ENGINE: LazyLock<Words> = LazyLock::new(|| Words::new(&[]));
+
+/// Words of which one stands in each line that is read.
+#[derive(Debug)]
+pub(crate) struct Words(Option<AhoCorasick>);
+
+impl Words {
+    /// The engine's words and these.
+    pub(crate) fn new(others: &[&str]) -> Self {
+        let words = ENGINE.iter().chain(others);
+        // This kind can be searched for without an automaton. Where the words could not be
+        // built, every line is read.
+        Self(AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words).ok())
+    }
+
+    /// The engine's words.
+    pub(crate) fn of_engine() -> &'static Self {
+        &OF_ENGINE
+    }
+
+    /// Whether a line holds one.
+    #[inline]
+    pub(crate) fn are_in(&self, line: &[u8]) -> bool {
+        self.0.as_ref().is_none_or(|words| words.is_match(line))
+    }
+
+    /// The whole lines at the start of `text` that hold none: how many bytes and how many
+    /// lines these are.
+    #[inline]
+    pub(crate) fn lines_without(&self, text: &[u8]) -> (usize, u64) {
+        let Some(words) = &self.0 else { return (0, 0) };
+        let before = match words.find(text) {
+            Some(found) => text.get(..found.start()).unwrap_or_default(),
+            None => text,
+        };
+        let Some(end) = memchr::memrchr(b'\n', before) else { return (0, 0) };
+        let lines = before.get(..=end).unwrap_or_default();
+        (lines.len(), memchr::memchr_iter(b'\n', lines).count() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_lines_before_a_word_are_passed() {
+        let words = Words::of_engine();
+        assert_eq!(words.lines_without(b"a\nb\r\n\nslot print_timing: x\nc\n"), (6, 3));
+        assert_eq!(words.lines_without(b"slot print_timing: x\na\n"), (0, 0));
+        assert_eq!(words.lines_without(b"a\n\nb"), (3, 2));
+        assert_eq!(words.lines_without(b"a"), (0, 0));
+        assert!(words.are_in(b"[1] all slots are idle") && !words.are_in(b"print timing"));
+    }
+
+    #[test]
+    fn the_words_are_searched_for_at_once() {
+        assert!(Words::new(&["[GIN"]).0.is_some());
+    }
+}
