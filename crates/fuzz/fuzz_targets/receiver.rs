@@ -7,14 +7,18 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::value::RawValue;
-use traces_record::{masked, received};
+use traces_record::{Refusal, masked, received};
 
 const MARK: &str = "\"traces_masked\":1";
 
 fuzz_target!(|input: &[u8]| -> Corpus {
     let Some((size, bytes)) = input.split_first() else { return Corpus::Reject };
     let whole = received(bytes, usize::MAX);
-    assert_eq!(received(bytes, usize::from(*size).max(1)), whole);
+    let pieces = received(bytes, usize::from(*size).max(1));
+    assert_eq!(pieces.0, whole.0);
+    // A head that is both too large and malformed is refused for what is seen first.
+    let is_too_large = [&pieces.1, &whole.1].iter().any(|one| matches!(one, Some(Refusal::TooLarge)));
+    assert!(pieces.1 == whole.1 || (is_too_large && pieces.1.is_some() && whole.1.is_some()));
     for (_, body, _) in &whole.0 {
         assert!(body.len() <= 1000);
         check_mask(body);
