@@ -73,17 +73,21 @@ impl Display for Evidence {
                 }
                 and_again(f, *again_tokens)
             }
-            Self::Queueing { model, requests, of, queue_ms, most_at_once } => write!(
-                f,
-                "{} to {} waited for others to end before the backend began with {}, {}{}; up to {} were there at \
-                 a time.",
-                Of(*requests, *of).leading(),
-                Name(model),
-                by_number(*requests, "it", "them"),
-                Ms(*queue_ms),
-                by_number(*requests, "", " in all"),
-                Whole(*most_at_once),
-            ),
+            Self::Queueing { model, requests, of, queue_ms, most_at_once } => {
+                write!(
+                    f,
+                    "{} to {} waited for others to end before the backend began with {}, {}{}",
+                    Of(*requests, *of).leading(),
+                    Name(model),
+                    by_number(*requests, "it", "them"),
+                    Ms(*queue_ms),
+                    by_number(*requests, "", " in all"),
+                )?;
+                if *most_at_once > 1 {
+                    write!(f, "; up to {} were there at a time", Whole(*most_at_once))?;
+                }
+                f.write_str(".")
+            }
             Self::ReadsAll { model, requests, of, tokens, tokens_per_second, each_ms } => {
                 write!(
                     f,

@@ -36,16 +36,18 @@ impl Rule for Queueing {
             else {
                 continue;
             };
+            let most_at_once = most_at_once(scene, &queued);
             let evidence = Evidence::Queueing {
                 model: model.clone(),
                 requests: u64::try_from(queued.len()).unwrap_or(u64::MAX),
                 of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
                 queue_ms: cost,
-                most_at_once: most_at_once(scene, &queued),
+                most_at_once,
             };
             let basis = scene::basis(&queued);
             let mut one = finding(FindingKind::Queueing, queued, evidence).costing(Some(cost), basis);
-            one.advice = Some(Advice::FewerAtOnce { slots: slots(scene, &model) });
+            // Fewer at once would not help where no other is known.
+            one.advice = (most_at_once > 1).then(|| Advice::FewerAtOnce { slots: slots(scene, &model) });
             found.push(one);
         }
         if found.is_empty() { Check::Ok } else { Check::Found(found) }
@@ -99,8 +101,13 @@ fn simulated_wait_ms(stays: &[(i64, u64)], slots: usize) -> u64 {
 
 /// How many requests of the scene were in the backend at a time with one of these.
 fn most_at_once(scene: &Scene<'_>, queued: &[&Entry<'_>]) -> u64 {
-    let spans: Vec<_> =
-        scene.entries.iter().filter_map(|entry| Some((entry.start()?, entry.end()?))).collect();
+    // The end of a reply in one piece is not logged, but how long it was in the backend.
+    let backend_end = |entry: &Entry<'_>| {
+        let backend_ms = entry.request.log_facts()?.backend_ms?;
+        Some(entry.start()?.plus_ms(i64::try_from(backend_ms).ok()?))
+    };
+    let span = |entry: &Entry<'_>| Some((entry.start()?, entry.end().or_else(|| backend_end(entry))?));
+    let spans: Vec<_> = scene.entries.iter().filter_map(span).collect();
     let at_start = |entry: &&Entry<'_>| {
         let start = entry.start()?;
         let there = spans.iter().filter(|(from, to)| *from <= start && start < *to).count();

@@ -4,7 +4,7 @@ use anyclaude_traces::analysis::explain::Part;
 use anyclaude_traces::model::TimeBreakdown;
 
 /// How long the longest bar is.
-const WIDTH: usize = 30;
+const WIDTH: usize = 24;
 
 /// What a part is drawn with, and its name as in the columns of tables. The signs differ,
 /// as colour may be missing.

@@ -10,7 +10,7 @@ use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::bars;
 use super::page::Page;
-use super::table::{Grid, number, text};
+use super::table::{Grid, bars, number, text};
 use super::units::{self, UNKNOWN};
 use super::{findings, missing};
 
@@ -35,7 +35,7 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
         None => {
             page.strong(format!("{}.", found.verdict.headline));
             page.line(format!("{}.", found.verdict.key_answer));
-            page.table(breakdown(&found.left));
+            page.table(breakdown(found));
             page.line(basis(found));
         }
     }
@@ -71,7 +71,7 @@ fn both_bars(found: &Explanation, right: &Side) -> Grid {
     let sides = [(left_name, &found.left), (right_name, right)];
     let times: Vec<&TimeBreakdown> = sides.iter().filter_map(|(_, side)| side.time.as_ref()).collect();
     let longest_ms = bars::longest_ms(times.iter().copied());
-    let mut grid = Grid::new([text("A REQUEST", 0), number("TAKES", 0), text(bars::legend(&times), 1)]);
+    let mut grid = Grid::new([text("A REQUEST", 0), number("TAKES", 0), bars(bars::legend(&times), 1)]);
     for (name, side) in &sides {
         let Some(time) = &side.time else { continue };
         grid.row([(*name).to_owned(), maybe_ms(time.wall_ms), bars::bar(time, longest_ms)]);
@@ -235,14 +235,16 @@ fn contribution_cells(contribution: Option<&Contribution>) -> [String; 3] {
 }
 
 /// Where the time of one side goes.
-fn breakdown(side: &Side) -> Grid {
+fn breakdown(found: &Explanation) -> Grid {
+    let side = &found.left;
+    let is_there = |part: Part| part != Part::Proxy || found.verdict.key_answer.has_proxy;
     let mut grid =
-        Grid::new([text("MEAN OF A REQUEST", 0), number("TIME", 0), number("SHARE", 1), text("", 0)]);
+        Grid::new([text("MEAN OF A REQUEST", 0), number("TIME", 0), number("SHARE", 1), bars("", 2)]);
     let Some(time) = side.time else { return grid };
     let wall = time.wall_ms.map(Value::Rate);
     let parts = Part::ALL.map(|part| (part, part.of(&time)));
     let most = parts.iter().filter_map(|(_, ms)| *ms).fold(0.0, f64::max);
-    for (part, part_ms) in parts.into_iter().filter(|(_, ms)| *ms != Some(0.0)) {
+    for (part, part_ms) in parts.into_iter().filter(|(part, ms)| *ms != Some(0.0) && is_there(*part)) {
         let share = part_ms.and_then(|ms| Value::Rate(ms).over(wall?));
         grid.row([
             part.to_string(),

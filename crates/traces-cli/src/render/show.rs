@@ -7,7 +7,7 @@ use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
 use super::page::{Next, Page, quoted};
-use super::table::{Grid, number, text};
+use super::table::{Grid, bars, number, text};
 use super::{findings, list, sanitize, tools, units};
 
 /// How many tools and messages are shown.
@@ -86,7 +86,7 @@ fn sections(request: &Request) -> Grid {
         number("SIZE", 0),
         number("SHARE", 2),
         number("TOKENS", 0),
-        text("", 1),
+        bars("", 1),
         text("", 3),
     ]);
     let tokens = |of: fn(&Tokens) -> u64| match &request.tokens {
@@ -136,7 +136,7 @@ fn messages(messages: &[ShownMessage]) -> Grid {
         text("LARGEST MESSAGES", 0),
         text("ROLE", 0),
         number("SIZE", 0),
-        text("", 2),
+        bars("", 2),
         text("BLOCKS", 1),
     ]);
     let mut ranked: Vec<(usize, &ShownMessage)> = messages.iter().enumerate().collect();

@@ -35,11 +35,18 @@ pub(crate) struct Column {
 pub(crate) enum Align {
     Left,
     Right,
+    /// On the left, and never cut: a bar that is cut tells another length.
+    Bar,
 }
 
 /// A column of text.
 pub(crate) fn text(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
     Column { title: title.into(), align: Align::Left, drop }
+}
+
+/// A column of bars.
+pub(crate) fn bars(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
+    Column { title: title.into(), align: Align::Bar, drop }
 }
 
 /// A column of numbers.
@@ -247,7 +254,7 @@ impl Grid {
         };
         row(self.columns().map(|column| escape(&column.title)).collect())?;
         let rule = |column: &Column| match column.align {
-            Align::Left => ":--".to_owned(),
+            Align::Left | Align::Bar => ":--".to_owned(),
             Align::Right => "--:".to_owned(),
         };
         row(self.columns().map(rule).collect())?;
@@ -306,7 +313,7 @@ fn next_cut(columns: &[Shown], width: usize) -> Option<(usize, usize)> {
 fn width_with(columns: &[Shown], text: usize) -> usize {
     let width = |shown: &Shown| match shown.column.align {
         Align::Left => shown.width.min(text.max(width_of(&shown.column.title))),
-        Align::Right => shown.width,
+        Align::Right | Align::Bar => shown.width,
     };
     let widths: usize = columns.iter().map(width).sum();
     widths + GUTTER * columns.len().saturating_sub(1)

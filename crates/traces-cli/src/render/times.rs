@@ -4,7 +4,7 @@ use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::{Speeds, TimeBreakdown};
 
 use super::bars;
-use super::table::{Grid, number, text};
+use super::table::{Grid, bars, number, text};
 use super::units::{self, UNKNOWN};
 
 /// Fewer requests than this, and a speed is about right at best, …
@@ -24,10 +24,10 @@ pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String)
         number("QUEUE", 4),
         number("READ", 0),
         number("WRITE", 1),
-        number("STALL", 5),
-        number("OTHER", 6),
+        number("STALL", 6),
+        number("OTHER", 7),
         number("WAIT", 0),
-        text(bars::legend(&times), 7),
+        bars(bars::legend(&times), 5),
     ]);
     for group in groups {
         let Some(time) = &group.time else { continue };

@@ -6,7 +6,7 @@ use anyclaude_traces::analysis::tool_cost::{ToolCost, ToolCosts};
 use anyclaude_traces::analysis::tools::ServerUse;
 
 use super::page::Page;
-use super::table::{Grid, number, text};
+use super::table::{Grid, bars, number, text};
 use super::units;
 
 /// A tool as it is shown.
@@ -26,7 +26,7 @@ pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&ToolCosts>, most_rows: 
         number("COLD READ", 4),
         number("REQS", 6),
         text("CALLED", 2),
-        text("", 5),
+        bars("", 5),
     ]);
     let known: HashMap<Option<&str>, &ToolCost> =
         prices.iter().flat_map(|list| &list.tools).map(|tool| (tool.name.as_deref(), tool)).collect();
