@@ -69,8 +69,8 @@ mod tests {
         let mut short = TimeBreakdown::default();
         (short.read_ms, short.load_ms) = (Some(1_000.0), Some(4_000.0));
         let longest = longest_ms([&long, &short]);
-        assert_eq!(bar(&long, longest), format!("{}{}{}", "░".repeat(3), "█".repeat(24), "▒".repeat(3)));
-        assert_eq!(bar(&short, longest), format!("{}{}", "╱".repeat(12), "█".repeat(3)));
+        assert_eq!(bar(&long, longest), format!("{}{}{}", "░".repeat(2), "█".repeat(20), "▒".repeat(2)));
+        assert_eq!(bar(&short, longest), format!("{}{}", "╱".repeat(10), "█".repeat(2)));
         assert_eq!(bar(&TimeBreakdown::default(), 0.0), "");
         assert_eq!(legend(&[&short]).chars().filter(|c| "╱█".contains(*c)).count(), 2);
     }
