@@ -75,12 +75,10 @@ impl Format for IndexFile {
         scratch: &mut Scratch,
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
-        let mut facts = Facts::of(FactsKind::Index);
-        facts.unreadable_lines = each_line(input, sink, |line, _| {
+        each_fact(FactsKind::Index, input, sink, |facts, line| {
             facts.index.extend(read_entry(line, scratch)?);
             Ok(())
         });
-        sink.claude_code(facts);
         Ok(())
     }
 }
@@ -96,12 +94,10 @@ impl Format for TranscriptFile {
         scratch: &mut Scratch,
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
-        let mut facts = Facts::of(FactsKind::Transcript);
-        facts.unreadable_lines = each_line(input, sink, |line, _| {
+        each_fact(FactsKind::Transcript, input, sink, |facts, line| {
             facts.answers.extend(read_answer(line, scratch)?);
             Ok(())
         });
-        sink.claude_code(facts);
         Ok(())
     }
 }
@@ -134,6 +130,18 @@ impl Format for ReceiptFile {
         sink.claude_code(Facts::of(FactsKind::Receipt));
         Ok(())
     }
+}
+
+/// Hands over the facts that `add` finds in each line.
+fn each_fact(
+    kind: FactsKind,
+    input: &Input<'_>,
+    sink: &mut dyn RecordSink,
+    mut add: impl FnMut(&mut Facts, &str) -> ParseResult<()>,
+) {
+    let mut facts = Facts::of(kind);
+    let unreadable_lines = each_line(input, sink, |line, _| add(&mut facts, line));
+    sink.claude_code(Facts { unreadable_lines, ..facts });
 }
 
 /// Calls `read` with each line. A last line that cannot be read may be cut, and is skipped
