@@ -13,7 +13,9 @@ use crate::formats::source::{Format, Input};
 
 /// So much of a file is looked at: whatever its kind, it shows before its first long value.
 const MOST_BYTES: usize = 1 << 18;
-/// Most show it in so few bytes.
+/// anyclaude's traces, of which there are most, show it in so few, …
+const HEAD_BYTES: usize = 1 << 8;
+/// … and most others in so few.
 const FIRST_BYTES: usize = 1 << 12;
 /// So many lines are tried where a file begins in the middle of one.
 const MOST_LINES: usize = 8;
@@ -32,6 +34,9 @@ pub(crate) fn sniff(
     if let Some((_, what)) = BINARY.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return Err(refuse(*what));
     }
+    if is_anyclaudes(beginning(bytes, HEAD_BYTES), scratch).unwrap_or(false) {
+        return Ok(Some(&AnyclaudeTrace));
+    }
     let mut kind = kind_of(beginning(bytes, FIRST_BYTES), bytes.len() <= FIRST_BYTES, scratch);
     if kind.is_none() && bytes.len() > FIRST_BYTES {
         kind = kind_of(beginning(bytes, MOST_BYTES), true, scratch);
@@ -44,6 +49,25 @@ pub(crate) fn sniff(
             None => Ok(None),
         },
     }
+}
+
+/// Whether a file begins as anyclaude writes it: with time and mode, and then the request.
+fn is_anyclaudes(text: &str, scratch: &mut Scratch) -> ParseResult<bool> {
+    let mut cursor = Cursor::new(text, scratch);
+    if cursor.shape()? != Shape::Object {
+        return Ok(false);
+    }
+    let (mut walk, mut has_mode) = (Walk::default(), false);
+    while let Some(key) = cursor.next_member(&mut walk)? {
+        match key.as_ref() {
+            "timestamp" => {}
+            "mode" => has_mode = true,
+            "request" => return Ok(has_mode),
+            _ => return Ok(false),
+        }
+        cursor.skip()?;
+    }
+    Ok(false)
 }
 
 /// What the beginning of a file tells. Where more of it can be looked at, it is not `all`,
