@@ -21,6 +21,7 @@ prompts without --include-text.
 
 Examples:
   traces report -o report.html         the two models used last
+  traces report --open                 the same, in the browser
   traces report --format markdown      to paste
   traces report model:gpt-oss model:qwen3-42b -o report.html --force
   traces report --direct fast.json slow.json -o report.html
@@ -39,6 +40,12 @@ pub(crate) struct ReportArgs {
     /// Overwrite an existing file
     #[arg(long, requires = "file")]
     pub(crate) force: bool,
+    /// Open the page in the browser; without -o in a new temporary file
+    ///
+    /// The path is printed either way. It is an error where there is no desktop, as over SSH:
+    /// the page is written nevertheless.
+    #[arg(long)]
+    pub(crate) open: bool,
     /// Add text of the newest prompt of each model: it may hold secrets
     ///
     /// Its system prompt, the descriptions of its tools, and its last message.

@@ -7,16 +7,18 @@ mod reading;
 #[cfg(test)]
 mod tests;
 mod text;
+mod timeline;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use growth::{Growth, PromptSections, SessionSections};
+pub use growth::{Growth, PromptReuse, PromptSections, SessionReuse, SessionSections};
 pub use points::{Answer, Check, CheckKind, Figure, Finding, WhyUnknown};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
+pub use timeline::{ModelLanes, Stretch, Timeline, TimelinePart, TimelineRequest};
 
 use crate::analysis::explain::{Direct, Explanation};
 use crate::analysis::not_logged::NotLogged;
@@ -81,7 +83,10 @@ pub struct Report {
     pub findings: Vec<crate::findings::Finding>,
     /// The performance guide's five points.
     pub points: Vec<Check>,
-    /// How the prompts of the largest sessions grew.
+    /// When requests of every kind ran.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// How the prompts of the largest sessions grew, and what of them could be reused.
     pub growth: Growth,
     /// The speeds of each model, over its requests of every kind.
     pub speeds: Vec<ModelSpeeds>,
@@ -127,7 +132,8 @@ pub fn report(question: ReportInput<'_>) -> Report {
         explanation,
         findings,
         points: points::points(sides),
-        growth: growth::growth(&requests),
+        timeline: timeline::timeline(requests.iter().copied().chain(others), &timing.unmatched_log_requests),
+        growth: growth::growth(&requests, prefix.as_ref()),
         speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),
         groups: timing.groups,
         reading,
