@@ -140,7 +140,7 @@ pub(crate) fn is_safe_as(format: &str, line: &str, ran: &Ran) {
     assert!(!ran.stderr.contains("panicked"), "{line}: {}", ran.stderr);
     is_safe(line, &ran.stderr, false);
     match format {
-        "json" | "ndjson" => {
+        "json" | "ndjson" | "chrome" => {
             let found: Vec<char> = ran.stdout.chars().filter(|&c| c.is_control() && c != '\n').collect();
             assert!(found.is_empty(), "{line} prints {found:?}");
             if format == "ndjson" {

@@ -1,0 +1,64 @@
+//! `traces export`: requests for other tools.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use anyclaude_traces::ask::answers;
+use anyclaude_traces::model::scope::KindFilter;
+use anyhow::bail;
+use traces_export::{Written, chrome};
+
+use super::{reading, report_skipped};
+use crate::cli::ExportArgs;
+use crate::exit::Status;
+use crate::render::json::Escaping;
+use crate::render::{notes, units};
+use crate::save::{OutputFile, is_stdout};
+use crate::select;
+
+pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    if args.file.is_none() && io::stdout().is_terminal() {
+        bail!("name a file, as in `traces export -o timeline.json` (-o - prints it)");
+    }
+    let file = args.file.as_deref().filter(|file| !is_stdout(file));
+    let target = file.map(|file| OutputFile::new(file, args.force)).transpose()?;
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_tasks().with_costs(args.cache.options());
+    let (selection, findings) = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        let findings = answers::findings(&reader, &mut selection);
+        anyhow::Ok((selection, findings))
+    })?;
+    let skipped = report_skipped(&selection.skipped_list(), &args.output);
+    if selection.requests.is_empty() {
+        bail!("none of these files could be read as a trace");
+    }
+    let written = match target {
+        None => chrome::write(&mut Escaping(out), &selection.requests, &findings)?,
+        Some(target) => {
+            let (bytes, written) =
+                target.write_with(|out| chrome::write(&mut Escaping(out), &selection.requests, &findings))?;
+            if !args.output.quiet {
+                let requests = units::count(written.requests, "request");
+                let size = units::bytes(bytes);
+                notes::warn(&format!("wrote {} ({requests}, {size})", target.path().display()));
+            }
+            written
+        }
+    };
+    if !args.output.quiet {
+        say_what_is_missing(written, selection.is_sitting);
+    }
+    // Process exits now: skip dropping 100k requests.
+    std::mem::forget(selection);
+    Ok(skipped)
+}
+
+/// Says which requests are not in the file.
+fn say_what_is_missing(written: Written, is_sitting: bool) {
+    if written.without_time > 0 {
+        let requests = units::count(written.without_time, "request");
+        notes::warn(&format!("left out {requests} without a time"));
+    }
+    if is_sitting {
+        notes::warn("these are the last 24 hours of activity; --all exports everything");
+    }
+}
