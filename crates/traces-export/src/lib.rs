@@ -5,6 +5,8 @@
 //! | format | function | opens in |
 //! |:--|:--|:--|
 //! | Chrome trace JSON | [`chrome::write`] | Perfetto, `chrome://tracing` |
+//! | OTLP/JSON lines | [`otlp::write`] | whatever takes OpenTelemetry's spans |
+//! | Parquet, with the feature of this name | `parquet::Dataset::write` | DuckDB, Spark, pandas |
 //!
 //! ```
 //! use anyclaude_traces::Request;
@@ -26,7 +28,11 @@
 //! unknown is left out, never 0.
 
 pub mod chrome;
+pub mod otlp;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod timeline;
+mod words;
 
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What must hold of every export, shown on generated requests.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyclaude_traces::Request;
 use anyclaude_traces::model::time::Timestamp;
@@ -101,6 +101,38 @@ proptest! {
             check(whole, sum)?;
         }
         prop_assert_eq!(seen, written.requests);
+    }
+}
+
+proptest! {
+    #[test]
+    fn spans_nest_and_have_ids_of_their_own(made in prop::collection::vec(made(), 0..30)) {
+        let requests: Vec<Request> = made.iter().enumerate().map(|(at, made)| request(at, made)).collect();
+        let mut out = Vec::new();
+        let written = traces_export::otlp::write(&mut out, &requests).unwrap();
+        prop_assert_eq!(written.requests + written.without_time, requests.len() as u64);
+        let lines: Vec<Value> =
+            String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        prop_assert_eq!(lines.len() as u64, written.requests);
+        let nanos = |span: &Value, name: &str| span[name].as_str().unwrap().parse::<u64>().unwrap();
+        let mut ids = BTreeSet::new();
+        for line in &lines {
+            let spans = line["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+            let whole = &spans[0];
+            let (from, to) = (nanos(whole, "startTimeUnixNano"), nanos(whole, "endTimeUnixNano"));
+            prop_assert!(from <= to && whole["parentSpanId"].is_null());
+            let mut ends = from;
+            for span in spans {
+                prop_assert!(ids.insert(span["spanId"].as_str().unwrap()));
+                prop_assert_eq!(&span["traceId"], &whole["traceId"]);
+            }
+            for part in &spans[1..] {
+                prop_assert_eq!(&part["parentSpanId"], &whole["spanId"]);
+                prop_assert_eq!(nanos(part, "startTimeUnixNano"), ends);
+                ends = nanos(part, "endTimeUnixNano");
+                prop_assert!(ends <= to);
+            }
+        }
     }
 }
 

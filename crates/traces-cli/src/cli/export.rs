@@ -19,7 +19,8 @@ Examples:
   traces export -o timeline.json       the last sitting, as a timeline
   traces export session:1111 -o timeline.json
   traces export model:gpt-oss --kind conversation -o timeline.json --force
-  traces export --all | gzip > timeline.json.gz")
+  traces export --all | gzip > timeline.json.gz
+  traces export --all --format otlp -o spans.jsonl")
 )]
 pub(crate) struct ExportArgs {
     /// Files, folders or selectors

@@ -229,6 +229,8 @@ pub(crate) enum Format {
     Html,
     /// A timeline: Chrome trace JSON, for Perfetto and chrome://tracing
     Chrome,
+    /// Spans: OTLP/JSON lines, for OpenTelemetry's collector and what is behind it
+    Otlp,
 }
 
 impl Format {
@@ -239,7 +241,7 @@ impl Format {
     /// Of verbs that compare measures.
     pub(super) const FIGURES: &[Self] = &[Self::Table, Self::Json, Self::Csv, Self::Markdown];
     /// Of files for other tools.
-    pub(super) const EXPORTS: &[Self] = &[Self::Chrome];
+    pub(super) const EXPORTS: &[Self] = &[Self::Chrome, Self::Otlp];
 }
 
 /// Parses a format that a verb has.

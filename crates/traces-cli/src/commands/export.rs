@@ -3,12 +3,14 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use anyclaude_traces::ask::answers;
+use anyclaude_traces::findings::Finding;
 use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::select::{Reader, Selection};
 use anyhow::bail;
-use traces_export::{Written, chrome};
+use traces_export::{Written, chrome, otlp};
 
 use super::{reading, report_skipped};
-use crate::cli::ExportArgs;
+use crate::cli::{ExportArgs, Format};
 use crate::exit::Status;
 use crate::render::json::Escaping;
 use crate::render::{notes, units};
@@ -21,21 +23,15 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     }
     let file = args.file.as_deref().filter(|file| !is_stdout(file));
     let target = file.map(|file| OutputFile::new(file, args.force)).transpose()?;
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_tasks().with_costs(args.cache.options());
-    let (selection, findings) = reading(&reader, &args.output, || {
-        let mut selection = reader.select(&args.inputs)?;
-        let findings = answers::findings(&reader, &mut selection);
-        anyhow::Ok((selection, findings))
-    })?;
-    let skipped = report_skipped(&selection.skipped_list(), &args.output);
-    if selection.requests.is_empty() {
+    let found = read(args)?;
+    let skipped = report_skipped(&found.selection.skipped_list(), &args.output);
+    if found.selection.requests.is_empty() {
         bail!("none of these files could be read as a trace");
     }
     let written = match target {
-        None => chrome::write(&mut Escaping(out), &selection.requests, &findings)?,
+        None => found.write(out)?,
         Some(target) => {
-            let (bytes, written) =
-                target.write_with(|out| chrome::write(&mut Escaping(out), &selection.requests, &findings))?;
+            let (bytes, written) = target.write_with(|mut out| found.write(&mut out))?;
             if !args.output.quiet {
                 let requests = units::count(written.requests, "request");
                 let size = units::bytes(bytes);
@@ -45,11 +41,40 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         }
     };
     if !args.output.quiet {
-        say_what_is_missing(written, selection.is_sitting);
+        say_what_is_missing(written, found.selection.is_sitting);
     }
     // Process exits now: skip dropping 100k requests.
-    std::mem::forget(selection);
+    std::mem::forget(found);
     Ok(skipped)
+}
+
+/// What goes into the file.
+struct Found {
+    selection: Selection,
+    /// What a timeline has besides; `None` for spans.
+    findings: Option<Vec<Finding>>,
+}
+
+impl Found {
+    fn write(&self, out: &mut impl Write) -> io::Result<Written> {
+        let requests = &self.selection.requests;
+        match &self.findings {
+            Some(findings) => chrome::write(&mut Escaping(out), requests, findings),
+            None => otlp::write(&mut Escaping(out), requests),
+        }
+    }
+}
+
+fn read(args: &ExportArgs) -> anyhow::Result<Found> {
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_tasks();
+    let has_findings = args.output.format == Format::Chrome;
+    let cache = args.cache.options();
+    let reader: Reader = if has_findings { reader.with_costs(cache) } else { reader.with_times(cache) };
+    reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        let findings = has_findings.then(|| answers::findings(&reader, &mut selection));
+        Ok(Found { selection, findings })
+    })
 }
 
 /// Says which requests are not in the file.

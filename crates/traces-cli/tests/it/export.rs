@@ -144,6 +144,71 @@ fn a_timeline_looks_like_this() {
 }
 
 #[test]
+fn spans_look_like_this() {
+    let folder = Folder::new();
+    export(&folder, "session:33333333 --format otlp -o spans.jsonl").ends_with(0);
+    let lines = fs::read_to_string(folder.path().join("spans.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("export-otlp", serde_json::to_string_pretty(&first).unwrap());
+    });
+}
+
+/// All spans of a recording's lines.
+fn spans(ran: &Ran) -> Vec<Value> {
+    let of_line =
+        |line: Value| line["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap().clone();
+    ran.ndjson().into_iter().flat_map(of_line).collect()
+}
+
+/// What an attribute of a span says.
+fn attribute(span: &Value, name: &str) -> Option<Value> {
+    let found = span["attributes"].as_array()?.iter().find(|attribute| attribute["key"] == name)?;
+    found["value"].as_object()?.values().next().cloned()
+}
+
+/// Ids are the same wherever the recording lies, and whatever else is read or said of it.
+#[test]
+fn ids_of_spans_are_unique_and_stable() {
+    let folder = Folder::new();
+    let ids = |line: &str| -> BTreeMap<String, Vec<String>> {
+        let mut ids: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for span in spans(&export(&folder, &format!("{line} --format otlp")).ends_with(0)) {
+            ids.entry(text(&span["traceId"])).or_default().push(text(&span["spanId"]));
+        }
+        ids
+    };
+    let all = ids("--all");
+    let each: BTreeSet<&String> = all.values().flatten().collect();
+    assert_eq!(each.len(), all.values().flatten().count());
+    assert!(all.len() > 50, "{}", all.len());
+    let labelled = ids("--all --label other=session:33333333");
+    assert_eq!(labelled, all);
+    let one = ids("session:33333333");
+    assert_eq!(one.len(), 2);
+    assert!(one.iter().all(|(id, spans)| all[id] == *spans));
+}
+
+/// What nobody counted is no usage: it is below `traces.`, with its source.
+#[test]
+fn only_counted_tokens_are_usage() {
+    let simulated = traces(&format!("export session:33333333 --root {HOME} --format otlp"));
+    let span = spans(&simulated.ends_with(0)).swap_remove(0);
+    let of = |name| attribute(&span, name);
+    assert_eq!(of("gen_ai.usage.input_tokens"), Some(json!("1479")));
+    assert_eq!(of("gen_ai.usage.cache_read.input_tokens"), None);
+    assert_eq!(of("traces.timing.cached_source"), Some(json!("simulated")));
+    assert_eq!(of("gen_ai.response.time_to_first_chunk"), Some(json!(1.886)));
+    assert_eq!((span["kind"].as_u64(), &span["name"]), (Some(3), &json!("chat claude-sonnet-4-20250514")));
+    let all = spans(&traces(&format!("export --all --root {HOME} --format otlp")).ends_with(0));
+    let counted = |span: &&Value| attribute(span, "gen_ai.usage.cache_read.input_tokens").is_some();
+    assert!(all.iter().filter(counted).count() > 0);
+    let failed: Vec<&Value> = all.iter().filter(|span| span["status"]["code"] == 2).collect();
+    assert!(!failed.is_empty());
+    assert!(failed.iter().all(|span| attribute(span, "error.type").is_some()));
+}
+
+#[test]
 fn a_request_without_a_time_is_left_out_and_counted() {
     let folder = Folder::new();
     folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
@@ -214,7 +279,7 @@ fn no_text_of_prompts_and_no_key_is_in_any_export() {
     let errors = traces(&format!("list --root {HOME} --all --format ndjson")).ends_with(0).stdout;
     assert!(errors.contains("requestBodyValues"), "an error repeats its request");
     assert!(folder.traces("show in --text").ends_with(0).stdout.contains("Pquestion"));
-    for format in ["chrome"] {
+    for format in ["chrome", "otlp"] {
         let printed = traces(&format!("export --root {HOME} --all --format {format}")).ends_with(0).stdout;
         assert!(!printed.contains("requestBodyValues"), "{format}");
         let printed = folder.traces(&format!("export in --format {format}")).ends_with(0).stdout;

@@ -66,7 +66,7 @@ const VERBS: [(&str, &[&str]); 10] = [
     ("explain", &["[FAST]", "[SLOW]"]),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
     ("report", &["[INPUT]...", "-o, --output <FILE>", "--force", "--include-text", "html"]),
-    ("export", &["[INPUT]...", "-o, --output <FILE>", "--force", "chrome"]),
+    ("export", &["[INPUT]...", "-o, --output <FILE>", "--force", "chrome", "otlp"]),
 ];
 
 /// Both helps of a verb.
@@ -208,7 +208,7 @@ fn the_examples_of_the_long_help_work() {
                 !ran.stdout.is_empty() || ran.code == 2 || line.contains("-o "),
                 "{example} prints nothing"
             );
-            for file in ["report.html", "timeline.json"] {
+            for file in ["report.html", "timeline.json", "spans.jsonl"] {
                 let _ = fs::remove_file(folder.path().join(file));
             }
         }

@@ -212,5 +212,5 @@ pub(crate) const FORMATS: [(&str, &[&str]); 10] = [
     ("explain", &["table", "json", "markdown"]),
     ("report", &["json", "markdown"]),
     ("replay", &["table", "json", "markdown"]),
-    ("export", &["chrome"]),
+    ("export", &["chrome", "otlp"]),
 ];
