@@ -12,8 +12,12 @@ use crate::model::timing::Timing;
 /// Where the proxy's time is known of at least half of them, the means are of those;
 /// else they are of all, and the proxy's time is in none of them.
 pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<TimeBreakdown> {
-    let eligible = requests.into_iter().filter_map(|request| eligible(request).ok());
-    let timings: Vec<&Timing> = eligible.filter(|timing| timing.other_ms.is_some()).collect();
+    of_timings(requests.into_iter().filter_map(|request| eligible(request).ok()))
+}
+
+/// The same of times that are known to be those of completed requests.
+pub(crate) fn of_timings<'a>(timings: impl IntoIterator<Item = &'a Timing>) -> Option<TimeBreakdown> {
+    let timings: Vec<&Timing> = timings.into_iter().filter(|timing| timing.other_ms.is_some()).collect();
     let with_proxy: Vec<&Timing> =
         timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
     let has_proxy = with_proxy.len() * 2 >= timings.len();

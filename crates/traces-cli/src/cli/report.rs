@@ -17,11 +17,10 @@ use super::{CacheArgs, Filter, Format, Formats, Measured, Output};
 The two models used last are compared, as `traces explain` does, among the INPUTs
 if there are any. The HTML page is one file that opens nothing else; the Markdown
 has the performance guide's five points and the verdict. Neither holds text of
-prompts without --include-text.
+prompts without --include-text. --open shows the page in the browser.
 
 Examples:
   traces report -o report.html         the two models used last
-  traces report --open                 the same, in the browser
   traces report --format markdown      to paste
   traces report model:gpt-oss model:qwen3-42b -o report.html --force
   traces report --direct fast.json slow.json -o report.html

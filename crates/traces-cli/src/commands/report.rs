@@ -9,8 +9,8 @@ use anyhow::{Context as _, bail};
 
 use super::direct::measured;
 use super::prefix::say_lost;
-use crate::browser;
 use super::{reading, report_skipped};
+use crate::browser;
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
 use crate::render::select_error::FEW_MODELS;

@@ -18,7 +18,7 @@ pub use growth::{Growth, PromptReuse, PromptSections, SessionReuse, SessionSecti
 pub use points::{Answer, Check, CheckKind, Figure, Finding, WhyUnknown};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
-pub use timeline::{ModelLanes, Stretch, Timeline, TimelinePart, TimelineRequest};
+pub use timeline::{LoggedTime, ModelLanes, Stretch, Timeline, TimelinePart, TimelineRequest};
 
 use crate::analysis::explain::{Direct, Explanation};
 use crate::analysis::not_logged::NotLogged;
@@ -86,6 +86,9 @@ pub struct Report {
     /// When requests of every kind ran.
     #[serde(default)]
     pub timeline: Timeline,
+    /// Where the time of requests went that only a log has.
+    #[serde(default)]
+    pub only_logged: Vec<LoggedTime>,
     /// How the prompts of the largest sessions grew, and what of them could be reused.
     pub growth: Growth,
     /// The speeds of each model, over its requests of every kind.
@@ -113,15 +116,19 @@ pub struct Report {
 
 /// What stands where nothing was explained.
 const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
+/// What stands where only logs were read.
+const ONLY_LOGS: &str = "No verdict: only logs were read, and no requests, whose prompts tell why";
 
 /// Puts together what a page tells of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, findings, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
-    let headline = explanation
-        .as_ref()
-        .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
+    let headline = match &explanation {
+        _ if requests.is_empty() && !timing.unmatched_log_requests.is_empty() => ONLY_LOGS.to_owned(),
+        Some(found) => found.verdict.headline.to_string(),
+        None => NOT_EXPLAINED.to_owned(),
+    };
     let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
@@ -132,6 +139,7 @@ pub fn report(question: ReportInput<'_>) -> Report {
         explanation,
         findings,
         points: points::points(sides),
+        only_logged: timeline::logged_times(&timing.unmatched_log_requests),
         timeline: timeline::timeline(requests.iter().copied().chain(others), &timing.unmatched_log_requests),
         growth: growth::growth(&requests, prefix.as_ref()),
         speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),

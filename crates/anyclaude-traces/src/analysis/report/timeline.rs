@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::explain::Part;
+use crate::cost;
+use crate::model::TimeBreakdown;
 use crate::model::request::{Kind, Request, RequestId};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
@@ -100,6 +102,28 @@ impl TimelineRequest {
     }
 }
 
+/// Where the time of one model's requests went that only a log has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct LoggedTime {
+    /// The model that ran; `None` where the log does not tell.
+    pub model: Option<Arc<str>>,
+    /// Means over its completed requests.
+    pub time: TimeBreakdown,
+}
+
+/// Where the time of requests went that only a log has, by model.
+pub(super) fn logged_times(only_logged: &[UnmatchedLogRequest]) -> Vec<LoggedTime> {
+    let mut models: BTreeMap<Option<Arc<str>>, Vec<&Timing>> = BTreeMap::new();
+    let completed = |timing: &Timing| timing.outcome.is_none_or(|outcome| outcome == Outcome::Completed);
+    for one in only_logged.iter().filter(|one| completed(&one.timing)) {
+        models.entry(one.model.clone()).or_default().push(&one.timing);
+    }
+    let mean = |(model, timings)| Some(LoggedTime { model, time: cost::breakdown_of_timings(timings)? });
+    models.into_iter().filter_map(mean).collect()
+}
+
 /// A request before it has a place.
 struct Placed {
     model: Option<Arc<str>>,
@@ -151,13 +175,13 @@ fn signed(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
-/// The parts of a request in the order in which they happen: it waits before a model is
-/// loaded for it. Without parts all of its time is `other`.
+/// The parts of a request, in the order of [`Part::ALL`]. Without parts all of its time is
+/// `other`.
 fn parts(timing: &Timing) -> Vec<TimelinePart> {
     let known = [
         (Part::Proxy, timing.proxy_ms),
-        (Part::Queue, timing.queue_ms),
         (Part::Load, timing.load_ms),
+        (Part::Queue, timing.queue_ms),
         (Part::Read, timing.read_ms),
         (Part::Write, timing.write_ms),
         (Part::Stall, timing.stall_ms),
@@ -262,12 +286,7 @@ mod tests {
     fn at_seconds(times: &[(i64, u64)]) -> Vec<Request> {
         let made: Vec<Made> = times
             .iter()
-            .map(|(_, seconds)| Made {
-                proxy_ms: Some(0),
-                ttft_ms: seconds * 1000,
-                generation_ms: 0,
-                ..MADE
-            })
+            .map(|(_, seconds)| Made { proxy_ms: Some(0), ttft_ms: seconds * 1000, generation_ms: 0, ..MADE })
             .collect();
         let mut requests = side("m", &made);
         for (request, (start, _)) in requests.iter_mut().zip(times) {
@@ -298,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_waits_before_its_model_is_loaded_and_reads_behind_that() {
+    fn a_request_reads_once_its_model_is_loaded_and_others_are_done() {
         let made = Made { proxy_ms: Some(400), load_ms: 300, queue_ms: 200, ttft_ms: 1_000, ..MADE };
         let requests = side("m", &[made]);
         let found = timeline(requests.iter(), &[]);
@@ -306,7 +325,7 @@ mod tests {
         let parts: Vec<(Part, u64)> = one.parts.iter().map(|part| (part.part, part.ms)).collect();
         assert_eq!(
             &parts[..4],
-            [(Part::Proxy, 400), (Part::Queue, 200), (Part::Load, 300), (Part::Read, 500)]
+            [(Part::Proxy, 400), (Part::Load, 300), (Part::Queue, 200), (Part::Read, 500)]
         );
         let wall_ms = requests[0].timing.as_ref().unwrap().wall_ms;
         assert_eq!(Some(one.ms()), wall_ms, "they add up");

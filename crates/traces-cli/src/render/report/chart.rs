@@ -88,13 +88,17 @@ impl Plot<'_> {
 /// An axis of times below bars that begin at 0 or at `least_ms`.
 pub(super) fn time_axis(least_ms: f64, most_ms: f64, words: impl Fn(f64) -> String) -> Markup {
     let share = |ms: f64| (ms - least_ms) / (most_ms - least_ms);
-    let below = ticks(-least_ms, 2).into_iter().rev().map(|ms| -ms);
     let words = |ms: f64| if ms == 0.0 { "0".to_owned() } else { words(ms) };
-    let all = below.chain([0.0]).chain(ticks(most_ms, 2)).map(|ms| (share(ms), words(ms)));
+    // 0 always has its mark, and the others keep their distance from it.
+    let side = |most_ms: f64, sign: f64| {
+        let steps = std::iter::once(0.0).chain(ticks(most_ms, 2)).map(|ms| ms * sign);
+        apart(steps.map(|ms| (share(ms), words(ms))).filter(|(share, _)| share.is_finite()))
+    };
+    let marks = side(-least_ms, -1.0).into_iter().skip(1).chain(side(most_ms, 1.0));
     html! {
         svg.axis aria-hidden="true" width="100%" height=(FOOT) {
             line.floor x1="0" x2="100%" y1="0" y2="0" {}
-            @for (share, words) in apart(all.filter(|(share, _)| share.is_finite())) {
+            @for (share, words) in marks {
                 line.floor x1=(percent(share)) x2=(percent(share)) y1="0" y2="4" {}
                 text.tick.(anchor(share)) x=(percent(share)) y="18" { (words) }
             }
@@ -102,11 +106,11 @@ pub(super) fn time_axis(least_ms: f64, most_ms: f64, words: impl Fn(f64) -> Stri
     }
 }
 
-/// Those of some marks that are far enough from the one before them to be read on a phone.
+/// Those of some marks, in order, that are far enough from the one before to be read on a phone.
 fn apart(marks: impl Iterator<Item = (f64, String)>) -> Vec<(f64, String)> {
     let mut kept: Vec<(f64, String)> = Vec::new();
     for mark in marks {
-        if kept.last().is_none_or(|last| mark.0 - last.0 > 0.17) {
+        if kept.last().is_none_or(|last| (mark.0 - last.0).abs() > 0.17) {
             kept.push(mark);
         }
     }

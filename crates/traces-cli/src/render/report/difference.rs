@@ -14,7 +14,9 @@ use crate::render::units;
 
 pub(super) fn section(report: &Report) -> Markup {
     let compared = report.explanation.as_ref().and_then(|found| Some((found, found.right.as_ref()?)));
-    let Some((found, right)) = compared.filter(|(found, _)| found.delta_ms.is_some()) else { return html! {} };
+    let Some((found, right)) = compared.filter(|(found, _)| found.delta_ms.is_some()) else {
+        return html! {};
+    };
     let (left_name, right_name) = names(&found.left, right);
     html! {
         section aria-labelledby="difference" {
@@ -40,7 +42,11 @@ fn chart(found: &Explanation, right: &Side) -> Markup {
         .collect();
     known.sort_by(|a, b| b.1.total_cmp(&a.1));
     let ends = |one: &Contribution| one.interval.map(|Interval { low, high }| (low.as_f64(), high.as_f64()));
-    let all = || known.iter().flat_map(|(one, ms)| ends(one).map(|(low, high)| [low, high]).into_iter().flatten().chain([*ms]));
+    let all = || {
+        known
+            .iter()
+            .flat_map(|(one, ms)| ends(one).map(|(low, high)| [low, high]).into_iter().flatten().chain([*ms]))
+    };
     let (least, most) = (all().fold(0.0, f64::min), all().fold(0.0, f64::max));
     let share = |ms: f64| if most > least { (ms - least) / (most - least) } else { 0.0 };
     let bars: Vec<Bar> = known
@@ -58,12 +64,11 @@ fn chart(found: &Explanation, right: &Side) -> Markup {
         })
         .collect();
     let left_over = |is_left: fn(&&Contribution) -> bool| -> String {
-        let names: Vec<String> = found.contributions.iter().filter(is_left).map(|one| one.cause.to_string()).collect();
+        let names: Vec<String> =
+            found.contributions.iter().filter(is_left).map(|one| one.cause.to_string()).collect();
         names.join(", ")
     };
-    let nothing = left_over(|one| {
-        one.ms == Some(Millis::default()) && one.interval.is_none_or(is_nothing)
-    });
+    let nothing = left_over(|one| one.ms == Some(Millis::default()) && one.interval.is_none_or(is_nothing));
     let unknown = left_over(|one| one.ms.is_none());
     let name = format!("What makes {} slower or faster", names(&found.left, right).1);
     html! {
@@ -81,7 +86,8 @@ fn is_nothing(Interval { low, high }: Interval) -> bool {
 /// Its share, and the interval in words.
 fn detail(one: &Contribution) -> String {
     let share = one.share.map(units::percent);
-    let interval = one.interval.map(|Interval { low, high }| format!("{} … {}", signed(Some(low)), signed(Some(high))));
+    let interval =
+        one.interval.map(|Interval { low, high }| format!("{} … {}", signed(Some(low)), signed(Some(high))));
     share.into_iter().chain(interval).collect::<Vec<_>>().join(" · ")
 }
 
@@ -98,6 +104,7 @@ fn figures(found: &Explanation, one: &Contribution) -> String {
     }
     let Some((figures, occurrences)) = of_cause else { return String::new() };
     let figures = figures.map(ToString::to_string);
-    let occurrences = occurrences.map(|found| format!("in {} of {}", found.n, units::count(found.of, "request")));
+    let occurrences =
+        occurrences.map(|found| format!("in {} of {}", found.n, units::count(found.of, "request")));
     figures.into_iter().chain(occurrences).collect::<Vec<_>>().join(", ")
 }

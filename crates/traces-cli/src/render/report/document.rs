@@ -17,7 +17,7 @@ const STYLE: &str = include_str!("style.css");
 /// Makes tables sortable and advice easy to copy. Without it all stays readable.
 const SCRIPT: &str = include_str!("script.js");
 /// The hashes that the policy below allows; a test computes them again.
-const STYLE_HASH: &str = "sha256-cL0ZitjxPTy3+piC2389Nq4GhgsnEz6/wmN+9LC1Zhk=";
+const STYLE_HASH: &str = "sha256-trkiNkGSWggxSsxXoD7nNmZ4Scl7h7ES11sgTuRJLZY=";
 const SCRIPT_HASH: &str = "sha256-p87HTLLzpPqDOdenpewRm3aO1lSHXy1TyfrAxe0jYEc=";
 
 /// Loads nothing from elsewhere, and allows no style or script but these.
@@ -34,7 +34,10 @@ pub(crate) fn html(report: &Report, is_sitting: bool) -> String {
 
 fn document(report: &Report, is_sitting: bool) -> Markup {
     let totals = &report.totals;
-    let scope = scope_line(&report.scope, is_sitting, totals.first.zip(totals.last), totals.requests);
+    let stretches = &report.timeline.stretches;
+    let logged = stretches.first().zip(stretches.last()).map(|(first, last)| (first.from, last.to));
+    let span = totals.first.zip(totals.last).or(logged);
+    let scope = scope_line(&report.scope, is_sitting, span, totals.requests);
     // Logs alone have times, but no prompts.
     let has_requests = !report.requests.is_empty();
     let headline = report.headline.trim_end_matches('.');
@@ -65,7 +68,7 @@ fn document(report: &Report, is_sitting: bool) -> Markup {
                     (prefix::section(report))
                     (reading::section(report))
                     @if has_requests { (bars::tools(report)) }
-                    (five_points(report))
+                    @if points::any(report) { (five_points(report)) }
                     @if !report.texts.is_empty() { (texts(&report.texts)) }
                     @if has_requests { (requests::section(report)) }
                     (verdict::evidence(report))

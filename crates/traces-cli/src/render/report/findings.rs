@@ -58,9 +58,10 @@ fn basis(basis: Option<CostBasis>) -> &'static str {
 /// A setting as it stands in its file: the members on the way to it are objects.
 fn snippet(setting: &Setting) -> String {
     let value = serde_json::to_value(&setting.value).unwrap_or_default();
-    let whole = setting.key.rsplit('.').fold(value, |inner, member| {
-        Json::Object([(member.to_owned(), inner)].into_iter().collect())
-    });
+    let whole = setting
+        .key
+        .rsplit('.')
+        .fold(value, |inner, member| Json::Object([(member.to_owned(), inner)].into_iter().collect()));
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }
 

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use anyclaude_traces::analysis::report::{PromptReuse, PromptSections, Report, SessionReuse, SessionSections};
+use anyclaude_traces::analysis::report::{
+    PromptReuse, PromptSections, Report, SessionReuse, SessionSections,
+};
 use anyclaude_traces::model::Size;
 use anyclaude_traces::model::measure::Unit;
 use maud::{Markup, html};
@@ -126,7 +128,9 @@ fn shares(at: usize, session: &SessionSections, reuse: &SessionReuse) -> Markup 
         ),
     };
     let height = |reuse: Option<PromptReuse>| {
-        reuse.map_or(0, |reuse| place(as_f64(reuse.reusable_bytes), as_f64(reuse.prompt_bytes), SHARES_TALLEST))
+        reuse.map_or(0, |reuse| {
+            place(as_f64(reuse.reusable_bytes), as_f64(reuse.prompt_bytes), SHARES_TALLEST)
+        })
     };
     let heights: Vec<i64> = prompts.iter().map(|prompt| height(prompt.reuse)).collect();
     let floor = i64::from(SHARES_HEIGHT);
@@ -167,9 +171,8 @@ fn marks(prompts: &[PromptSections]) -> Vec<(f64, String)> {
 
 /// The columns to mark, in order: the costliest breaks.
 fn breaks(prompts: &[PromptSections]) -> Vec<usize> {
-    let lost = |at: &usize| {
-        prompts.get(*at).and_then(|prompt| prompt.reuse).map_or(0, |reuse| reuse.lost_bytes)
-    };
+    let lost =
+        |at: &usize| prompts.get(*at).and_then(|prompt| prompt.reuse).map_or(0, |reuse| reuse.lost_bytes);
     let mut breaks: Vec<usize> = (0..prompts.len()).filter(|at| lost(at) > 0).collect();
     breaks.sort_by_key(|at| std::cmp::Reverse(lost(at)));
     breaks.truncate(MOST_BREAKS);

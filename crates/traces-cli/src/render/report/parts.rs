@@ -66,7 +66,8 @@ fn bar(id: &str, name: &str, time: &TimeBreakdown, longest_ms: f64) -> Markup {
         *end += ms;
         Some((part, ms, from))
     });
-    let words: Vec<String> = taking().map(|(part, part_ms)| format!("{part} {}", ms(Some(part_ms)))).collect();
+    let words: Vec<String> =
+        taking().map(|(part, part_ms)| format!("{part} {}", ms(Some(part_ms)))).collect();
     let caption = Caption {
         id: id.to_owned(),
         title: format!("Where the time of {name} goes"),

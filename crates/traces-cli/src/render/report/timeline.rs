@@ -59,10 +59,6 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-/// The parts in the order in which they happen.
-const IN_ORDER: [Part; 7] =
-    [Part::Proxy, Part::Queue, Part::Load, Part::Read, Part::Write, Part::Stall, Part::Other];
-
 fn legend(timeline: &Timeline) -> Markup {
     let drawn = |part: &Part| {
         let lanes = timeline.stretches.iter().flat_map(|stretch| &stretch.models);
@@ -70,7 +66,7 @@ fn legend(timeline: &Timeline) -> Markup {
     };
     html! {
         ul.legend aria-label="Parts of a request" {
-            @for part in IN_ORDER.into_iter().filter(drawn) {
+            @for part in Part::ALL.into_iter().filter(drawn) {
                 li {
                     @if is_thin(part) {
                         svg.swatch aria-hidden="true" width="12" height="12" {

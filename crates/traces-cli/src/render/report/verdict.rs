@@ -11,6 +11,11 @@ use crate::render::explain::basis;
 use crate::render::times;
 use crate::render::units::{self, UNKNOWN};
 
+/// What stands for a model of which no log tells.
+const MODEL_UNKNOWN: &str = "model unknown";
+/// More large figures than this do not fit beside each other.
+const MOST_STATS: usize = 3;
+
 /// A large figure, what it is of, and what else is known of that.
 struct Stat {
     figure: String,
@@ -21,12 +26,19 @@ struct Stat {
 
 /// The answer in figures and in a sentence.
 pub(super) fn answer(report: &Report) -> Markup {
-    let stats = report.explanation.as_ref().map(stats).unwrap_or_default();
-    let stats = if stats.is_empty() { totals(report) } else { stats };
+    let found = report.explanation.as_ref().filter(|found| found.n > 0 || found.right.is_some());
+    let mut stats = found.map(stats).unwrap_or_default();
+    if stats.is_empty() {
+        stats = logged(report);
+    }
+    if stats.is_empty() {
+        stats = totals(report);
+    }
+    let is_unsure = found.is_none_or(|found| found.verdict.cause.is_none());
     html! {
         div.answer {
             @for stat in &stats {
-                p.stat.main[stat.is_main] {
+                p.stat.main[stat.is_main].unsure[is_unsure] {
                     span.number { (stat.figure) }
                     span.of { (stat.words) }
                     @for detail in &stat.details { small { (detail) } }
@@ -35,7 +47,7 @@ pub(super) fn answer(report: &Report) -> Markup {
         }
         // No line begins with a per cent sign.
         h1 { (report.headline.trim_end_matches('.').replace(" %", "\u{a0}%")) "." }
-        @if let Some(found) = &report.explanation {
+        @if let Some(found) = found {
             p.key { (found.verdict.key_answer) "." }
             p.basis { (basis(found)) }
         }
@@ -108,6 +120,26 @@ fn speeds(side: &Side) -> Vec<String> {
         .collect()
 }
 
+/// What requests took that only logs have, where there are no others.
+fn logged(report: &Report) -> Vec<Stat> {
+    let stat = |(model, time): (String, &TimeBreakdown)| {
+        Some(Stat {
+            figure: units::precise_ms(time.wall_ms?),
+            words: format!("a request to {model}"),
+            details: vec![format!("by the log of {}", units::count(time.requests, "request"))],
+            is_main: true,
+        })
+    };
+    only_logged(report).into_iter().filter_map(stat).take(MOST_STATS).collect()
+}
+
+/// The times of requests that only logs have, where there are no others.
+fn only_logged(report: &Report) -> Vec<(String, &TimeBreakdown)> {
+    let name = |model: Option<&str>| model.unwrap_or(MODEL_UNKNOWN).to_owned();
+    let logged = report.only_logged.iter().filter(|_| report.requests.is_empty());
+    logged.map(|one| (name(one.model.as_deref()), &one.time)).collect()
+}
+
 /// What can be counted where no time is known.
 fn totals(report: &Report) -> Vec<Stat> {
     let stat = |n: u64, noun: &str, is_main: bool| Stat {
@@ -132,7 +164,13 @@ pub(super) fn time(report: &Report) -> Markup {
     let groups: Vec<(String, &TimeBreakdown)> = report
         .groups
         .iter()
-        .filter_map(|group| Some((group.name.as_deref().unwrap_or("model unknown").to_owned(), group.time.as_ref().filter(|time| time.wall_ms.is_some())?)))
+        .filter_map(|group| {
+            Some((
+                group.name.as_deref().unwrap_or(MODEL_UNKNOWN).to_owned(),
+                group.time.as_ref().filter(|time| time.wall_ms.is_some())?,
+            ))
+        })
+        .chain(only_logged(report))
         .collect();
     html! {
         @if !compared.is_empty() || !groups.is_empty() {
