@@ -113,7 +113,7 @@ fn the_answer_comes_first_in_large_figures() {
     report(&folder, &format!("{TWO} -o page.html")).ends_with(0);
     let page = page(&folder, "page.html");
     let figures = all_between(&page, "<span class=\"number\">", "</span>");
-    assert_eq!(figures, ["7.8×", "2.3 s", "18.3 s"]);
+    assert_eq!(figures, ["8.1×", "2.3 s", "18.3 s"]);
     let places: Vec<usize> = [
         "class=\"number\"",
         "<h1>",
@@ -150,16 +150,7 @@ fn causes_are_sorted_and_have_their_intervals() {
 #[test]
 fn advice_and_settings_can_be_copied() {
     let folder = Folder::new();
-    let first = body("a question");
-    for (at, version) in ["1", "2", "3", "4"].into_iter().enumerate() {
-        let mut asked = first.clone();
-        let header = format!("x-anthropic-billing-header: cc_version=2.1.100.{version}; cch=0000{version};");
-        asked["system"] =
-            json!([{ "type": "text", "text": header }, { "type": "text", "text": "word ".repeat(4000) }]);
-        let name = format!("in/{at}.json");
-        folder.trace(&name, &format!("2025-11-16T10:00:0{at}.000Z"), &asked);
-    }
-    folder.traces("report in -o page.html --kind all").ends_with(0);
+    report(&folder, "--all -o page.html").ends_with(0);
     let page = page(&folder, "page.html");
     let advice = all_between(&page, "data-copy>", "</div>");
     assert!(!advice.is_empty(), "there is a finding");

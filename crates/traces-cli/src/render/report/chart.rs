@@ -21,6 +21,10 @@ const GUTTER: u32 = 60;
 const FOOT: u32 = 24;
 /// What is closer to an end than this has its number beside it, not around it.
 const END_SHARE: f64 = 0.07;
+/// How much of a chart's width a letter of its smallest words takes on a phone, …
+const CHAR_SHARE: f64 = 0.026;
+/// … and how far words are apart at least.
+const GAP: f64 = 0.02;
 
 impl Caption {
     /// A picture with a height in pixels and all the width there is: its parts are placed by
@@ -60,14 +64,14 @@ impl Plot<'_> {
         let whole = self.height + if self.marks.is_empty() { 2 } else { FOOT };
         let parts = html! {
             @for (y, _) in &self.levels { line x1="0" x2="100%" y1=(y) y2=(y) {} }
-            @for (share, _) in self.marks.iter().filter(|_| self.is_ruled) {
+            @for (share, _) in legible(&self.marks).into_iter().filter(|_| self.is_ruled) {
                 line x1=(percent(*share)) x2=(percent(*share)) y1="0" y2=(height) {}
             }
             svg width="100%" height=(self.height) viewBox=(format!("0 0 {WIDTH} {height}"))
                 preserveAspectRatio="none" { (self.shapes) }
             (self.signs)
             @if !self.marks.is_empty() { line.floor x1="0" x2="100%" y1=(height) y2=(height) {} }
-            @for (share, words) in &self.marks {
+            @for (share, words) in legible(&self.marks) {
                 line.floor x1=(percent(*share)) x2=(percent(*share)) y1=(height) y2=(height + 4) {}
                 text.tick.(anchor(*share)) x=(percent(*share)) y=(height + 18) { (words) }
             }
@@ -89,32 +93,42 @@ impl Plot<'_> {
 pub(super) fn time_axis(least_ms: f64, most_ms: f64, words: impl Fn(f64) -> String) -> Markup {
     let share = |ms: f64| (ms - least_ms) / (most_ms - least_ms);
     let words = |ms: f64| if ms == 0.0 { "0".to_owned() } else { words(ms) };
-    // 0 always has its mark, and the others keep their distance from it.
-    let side = |most_ms: f64, sign: f64| {
-        let steps = std::iter::once(0.0).chain(ticks(most_ms, 2)).map(|ms| ms * sign);
-        apart(steps.map(|ms| (share(ms), words(ms))).filter(|(share, _)| share.is_finite()))
-    };
-    let marks = side(-least_ms, -1.0).into_iter().skip(1).chain(side(most_ms, 1.0));
+    // 0 always has its mark.
+    let below = ticks(-least_ms, 2).into_iter().map(|ms| -ms);
+    let all = std::iter::once(0.0).chain(ticks(most_ms, 2)).chain(below);
+    let marks: Vec<_> = all.map(|ms| (share(ms), words(ms))).filter(|(share, _)| share.is_finite()).collect();
     html! {
         svg.axis aria-hidden="true" width="100%" height=(FOOT) {
             line.floor x1="0" x2="100%" y1="0" y2="0" {}
-            @for (share, words) in marks {
-                line.floor x1=(percent(share)) x2=(percent(share)) y1="0" y2="4" {}
-                text.tick.(anchor(share)) x=(percent(share)) y="18" { (words) }
+            @for (share, words) in legible(&marks) {
+                line.floor x1=(percent(*share)) x2=(percent(*share)) y1="0" y2="4" {}
+                text.tick.(anchor(*share)) x=(percent(*share)) y="18" { (words) }
             }
         }
     }
 }
 
-/// Those of some marks, in order, that are far enough from the one before to be read on a phone.
-fn apart(marks: impl Iterator<Item = (f64, String)>) -> Vec<(f64, String)> {
-    let mut kept: Vec<(f64, String)> = Vec::new();
+/// Those of some marks whose words lie over those of none before them, even on a phone.
+fn legible(marks: &[(f64, String)]) -> Vec<&(f64, String)> {
+    let mut kept: Vec<(&(f64, String), (f64, f64))> = Vec::new();
     for mark in marks {
-        if kept.last().is_none_or(|last| (mark.0 - last.0).abs() > 0.17) {
-            kept.push(mark);
+        let (from, to) = extent(mark);
+        if kept.iter().all(|(_, (begins, ends))| to + GAP <= *begins || *ends + GAP <= from) {
+            kept.push((mark, (from, to)));
         }
     }
-    kept
+    kept.into_iter().map(|(mark, _)| mark).collect()
+}
+
+/// From where to where the words of a mark reach on a phone, as shares of the width.
+#[allow(clippy::cast_precision_loss, reason = "words are short")]
+fn extent((share, words): &(f64, String)) -> (f64, f64) {
+    let width = words.chars().count() as f64 * CHAR_SHARE;
+    match anchor(*share) {
+        "start" => (*share, share + width),
+        "end" => (share - width, *share),
+        _ => (share - width / 2.0, share + width / 2.0),
+    }
 }
 
 /// A share of the width, as SVG writes it.
@@ -188,8 +202,8 @@ mod tests {
     #[test]
     fn words_at_the_ends_stay_inside_and_no_two_overlap() {
         assert_eq!([0.0, 0.5, 1.0].map(anchor), ["start", "middle", "end"]);
-        let marks = [0.0, 0.1, 0.2, 0.3, 0.9].map(|share| (share, String::new()));
-        let kept: Vec<f64> = apart(marks.into_iter()).into_iter().map(|(share, _)| share).collect();
-        assert_eq!(kept, [0.0, 0.2, 0.9]);
+        let marks = [0.5, 0.0, 0.1, 0.6, 0.9, 1.0].map(|share| (share, "08:47:30".to_owned()));
+        let kept: Vec<f64> = legible(&marks).into_iter().map(|(share, _)| *share).collect();
+        assert_eq!(kept, [0.5, 0.0, 0.9]);
     }
 }

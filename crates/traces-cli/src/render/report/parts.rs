@@ -39,8 +39,9 @@ pub(super) fn words(part: Part) -> &'static str {
     }
 }
 
-/// One bar for each name, and a table of the parts below them.
-pub(super) fn bars(id: &str, times: &[(String, &TimeBreakdown)]) -> Markup {
+/// One bar for each name, and a table of the parts below them; its caption is unique on the
+/// page.
+pub(super) fn bars(id: &str, caption: &str, times: &[(String, &TimeBreakdown)]) -> Markup {
     let whole = |time: &TimeBreakdown| Part::ALL.into_iter().filter_map(|part| part.of(time)).sum::<f64>();
     let longest_ms = times.iter().map(|(_, time)| whole(time)).fold(0.0, f64::max);
     html! {
@@ -53,7 +54,7 @@ pub(super) fn bars(id: &str, times: &[(String, &TimeBreakdown)]) -> Markup {
             }
             (time_axis(0.0, longest_ms, units::precise_ms))
         }
-        (table(times))
+        (table(caption, times))
     }
 }
 
@@ -85,14 +86,14 @@ fn bar(id: &str, name: &str, time: &TimeBreakdown, longest_ms: f64) -> Markup {
 }
 
 /// The parts that take time anywhere: what each is, and how long it takes.
-fn table(times: &[(String, &TimeBreakdown)]) -> Markup {
+fn table(caption: &str, times: &[(String, &TimeBreakdown)]) -> Markup {
     let takes_time = |part: &Part| times.iter().any(|(_, time)| part.of(time).is_some_and(|ms| ms > 0.0));
     let is_unknown = |part: &Part| times.iter().any(|(_, time)| part.of(time).is_none());
     let parts = Part::ALL.into_iter().filter(|part| takes_time(part) || is_unknown(part));
     html! {
-        div.scroll role="region" aria-label="Parts of a request's time, in the mean" tabindex="0" {
+        div.scroll role="region" aria-label=(caption) tabindex="0" {
             table.parts {
-                caption { "Parts of a request's time, in the mean" }
+                caption { (caption) }
                 thead { tr {
                     th scope="col" { "Part" }
                     @for (name, _) in times { th scope="col" { (name) } }

@@ -24,7 +24,7 @@ const NAME: u32 = 22;
 /// More lanes than this are not drawn.
 const MOST_LANES: u64 = 24;
 /// How wide the name of a model may be.
-const NAME_WIDTH: usize = 42;
+const NAME_WIDTH: usize = 30;
 /// How finely places are told apart: in so many parts of a unit.
 const FINE: u32 = 4;
 /// The distances between marks, in seconds: the first that makes few of them is taken.

@@ -176,10 +176,10 @@ pub(super) fn time(report: &Report) -> Markup {
         @if !compared.is_empty() || !groups.is_empty() {
             section aria-labelledby="time" {
                 h2 id="time" { "Where the time of a request goes" }
-                @if !compared.is_empty() { (parts::bars("time", &compared)) }
+                @if !compared.is_empty() { (parts::bars("time", "Parts of a request's time, in the mean", &compared)) }
                 @if compared.is_empty() || groups.len() > compared.len() {
                     @if !compared.is_empty() { h3 { "All models, over all of their requests" } }
-                    (parts::bars("groups", &groups))
+                    (parts::bars("groups", "Parts of a request's time by model, in the mean", &groups))
                 }
             }
         }
