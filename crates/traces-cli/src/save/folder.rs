@@ -59,7 +59,12 @@ impl OutputFolder {
         let at = || format!("cannot write into {}", self.0.display());
         private_folder(&self.0).with_context(at)?;
         let beside = tempfile::Builder::new().prefix(".export-").tempdir_in(&self.0).with_context(at)?;
-        Ok(Staging { target: self.0.clone(), new: beside.path().join("new"), old: beside.path().join("old"), beside })
+        Ok(Staging {
+            target: self.0.clone(),
+            new: beside.path().join("new"),
+            old: beside.path().join("old"),
+            beside,
+        })
     }
 }
 

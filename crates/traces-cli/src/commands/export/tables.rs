@@ -56,7 +56,8 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
         let staging = target.begin()?;
         for (day, of_day) in &days {
             for (rows, table) in rows.iter_mut().zip(Table::ALL) {
-                for (partition, costs) in of_day.iter().filter_map(|&at| partitions.get(at).zip(tool_costs.get(at)))
+                for (partition, costs) in
+                    of_day.iter().filter_map(|&at| partitions.get(at).zip(tool_costs.get(at)))
                 {
                     let name = folder(table, day).join(partition.model_folder()).join(FILE);
                     *rows += dataset.write(table, partition, costs, || staging.file(&name))?;
