@@ -21,17 +21,17 @@ impl Rule for Evicted {
         }
         let is_evicted = |entry: &Entry<'_>| {
             let by_other = entry.broken().is_some_and(|broken| broken.evicted_by.is_some());
-            entry.loss == Some(FindingKind::Evicted) && by_other && lost(entry) > 0
+            entry.loss == Some(FindingKind::Evicted) && by_other && entry.lost_tokens() > Some(0)
         };
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
+            let (tokens, cost) = scene.loss(&entries);
             let outcomes: Vec<_> = scene.more_slots(&model).collect();
             let evidence = Evidence::Evicted {
                 model: model.clone(),
                 requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                tokens: entries.iter().map(|entry| lost(entry)).sum(),
+                tokens,
                 slots: scene.simulated.map(|cache| cache.slots),
             };
-            let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
             let mut found = finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Fitted);
             let enough = outcomes.iter().find(|outcome| outcome.evicted_requests == 0);
             found.advice = match (enough, outcomes.last()) {
@@ -48,10 +48,6 @@ impl Rule for Evicted {
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         scene.cache(&finding.model) == CacheUse::ReadsAll
     }
-}
-
-fn lost(entry: &Entry<'_>) -> u64 {
-    entry.lost_tokens().unwrap_or(0)
 }
 
 #[cfg(test)]

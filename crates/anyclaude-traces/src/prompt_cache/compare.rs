@@ -307,6 +307,11 @@ impl<'a> PromptComparer<'a> {
         now.len() == was.len() && now.iter().zip(was).filter(|(now, was)| now != was).count() == 1
     }
 
+    /// The bytes of a prompt's system part but for one of its elements.
+    pub(crate) fn system_bytes_without(&self, sequence: Sequence, element: ElementId) -> u64 {
+        self.viewer.lists.bytes(sequence.system).saturating_sub(self.prompts.bytes(element))
+    }
+
     /// Whether no message of the assistant stands before this element of a history.
     pub(crate) fn is_before_any_answer(&self, sequence: Sequence, index: u32) -> bool {
         let role = |at: u32| self.role(self.message_element(sequence, at));

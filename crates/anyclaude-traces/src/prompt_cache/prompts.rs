@@ -146,7 +146,7 @@ impl Prompts {
     }
 
     /// The JSON in front of a text block's text; 0 of other elements.
-    pub(super) fn bytes_before_text(&self, element: ElementId) -> u64 {
+    pub(crate) fn bytes_before_text(&self, element: ElementId) -> u64 {
         const TEXT: &[u8] = br#""text":""#;
         let is_text = matches!(self.kind(element), ElementKind::Text | ElementKind::BillingHeader);
         let head = if is_text { self.head(element) } else { &[] };

@@ -177,7 +177,7 @@ impl<'a> Comparison<'a> {
         if few && !self.is_paired() {
             return Err(Undetermined::TooFew);
         }
-        let sources: Vec<Option<CachedSource>> = self.both().map(One::cached_source).collect();
+        let sources: Vec<CachedSource> = self.both().filter_map(One::cached_source).collect();
         let is_simulated = |source: &CachedSource| *source == CachedSource::Simulated;
         weigh(&Case {
             delta: difference.delta,
@@ -186,10 +186,8 @@ impl<'a> Comparison<'a> {
             paired: self.is_paired(),
             n: self.n(),
             faster_ms: self.mean_wall_ms(&self.left).min(self.mean_wall_ms(&self.right)),
-            only_simulated: sources.iter().flatten().all(is_simulated),
-            is_unknown_somewhere: &|cause| {
-                difference.is_unknown_somewhere.get(cause) || sources.contains(&None)
-            },
+            only_simulated: !sources.is_empty() && sources.iter().all(is_simulated),
+            is_unknown_somewhere: &difference.is_unknown_somewhere,
         })
     }
 }

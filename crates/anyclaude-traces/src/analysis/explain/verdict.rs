@@ -125,10 +125,10 @@ pub(super) struct Case<'a> {
     pub(super) n: usize,
     /// What the faster side takes in the mean.
     pub(super) faster_ms: f64,
-    /// Whether every cached count that is known is simulated.
+    /// Whether cached counts are known, and every one of them is simulated.
     pub(super) only_simulated: bool,
-    /// Whether a cached count is unknown, or `cause` in one of the pairs.
-    pub(super) is_unknown_somewhere: &'a dyn Fn(Cause) -> bool,
+    /// Whether the cause is unknown in one of the pairs.
+    pub(super) is_unknown_somewhere: &'a PerCause<bool>,
 }
 
 /// Each contribution as a share of everything that has the difference's sign.
@@ -193,7 +193,7 @@ fn scenario(shares: &PerCause<Option<f64>>) -> Scenario {
 
 fn confidence(case: &Case<'_>, cause: Cause, ahead: f64) -> VerdictConfidence {
     let is_certain = case.intervals.causes.get(cause).is_some_and(|interval| !interval.includes_zero())
-        && !(case.is_unknown_somewhere)(cause);
+        && !case.is_unknown_somewhere.get(cause);
     let ahead = ahead + SLACK;
     if case.paired && case.n >= 5 && ahead >= 0.2 && is_certain && !case.only_simulated {
         VerdictConfidence::High

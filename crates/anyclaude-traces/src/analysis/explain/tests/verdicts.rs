@@ -169,9 +169,13 @@ fn confidence_grows_with_pairs_lead_and_evidence() {
     let (fast, guessed) = (simulated(MADE), simulated(slow));
     assert_eq!(confidence(&[fast; 5], &[guessed; 5], Asked::TheSame), Some(Medium));
     assert_eq!(confidence(&[MADE; 5], &[guessed; 5], Asked::TheSame), Some(High));
-    // … nor is what one pair does not know.
-    let unknown = Made { cached_tokens: None, ..slow };
-    assert_eq!(confidence(&[MADE; 5], &[slow, slow, slow, slow, unknown], Asked::TheSame), Some(Medium));
+    // … nor is what one pair does not know; what it knows of another cause is enough.
+    let with_unknown = |made: Made| [made, made, made, made, Made { cached_tokens: None, ..made }];
+    assert_eq!(confidence(&[MADE; 5], &with_unknown(slow), Asked::TheSame), Some(Medium));
+    let writes = Made { generation_ms: 11_000, ..MADE };
+    assert_eq!(confidence(&[MADE; 5], &with_unknown(writes), Asked::TheSame), Some(High));
+    let unknown = |made: Made| Made { cached_tokens: None, ..made };
+    assert_eq!(confidence(&[unknown(MADE); 5], &[unknown(writes); 5], Asked::TheSame), Some(High));
 }
 
 #[test]
