@@ -490,3 +490,6 @@ impl Evidence {
         self.counted.iter().zip(reuse).take(self.last + 1).filter_map(error).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

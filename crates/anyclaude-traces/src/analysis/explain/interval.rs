@@ -8,7 +8,7 @@ use super::millis::{Interval, Millis};
 const RESAMPLES: usize = 2_000;
 /// Fewer pairs, or requests on a side, tell nothing of how they are spread.
 const LEAST_SAMPLES: usize = 3;
-/// Draws are the same in every run.
+/// A fixed seed: every run draws the same.
 const SEED: u64 = 1;
 
 /// The intervals of the difference and of what each cause adds to it.

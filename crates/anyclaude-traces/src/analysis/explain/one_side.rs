@@ -42,7 +42,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     }
 }
 
-/// The whole of which the parts are.
+/// The total of the parts.
 fn wall_ms(time: &TimeBreakdown) -> Option<f64> {
     let parts: f64 = Part::ALL.into_iter().filter_map(|part| part.of(time)).sum();
     time.wall_ms.or(Some(parts)).filter(|wall_ms| *wall_ms > 0.0)

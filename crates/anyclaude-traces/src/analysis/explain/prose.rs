@@ -1,4 +1,4 @@
-//! The words of `explain`: all of them are here, and nothing reads them back.
+//! All sentences about a comparison. No code parses them back.
 
 use std::fmt::{self, Display, Formatter};
 

@@ -16,7 +16,7 @@ use crate::model::request::Request;
 use crate::model::stats::Stats;
 use crate::model::timing::Outcome;
 
-/// How to have it measured.
+/// What to do where nothing was measured without the proxy.
 const MEASURE: &str = "load the model and send a recorded request straight to the server";
 
 /// What the guide asks.

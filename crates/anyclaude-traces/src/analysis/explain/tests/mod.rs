@@ -2,6 +2,7 @@
 //! fails without it.
 
 mod arithmetic;
+mod facts;
 mod limits;
 mod pairing;
 mod sentences;
