@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Order;
 use super::ids::{ElementId, ListId};
 use super::observe::{ElementKind, Role};
-use super::prompts::{Prompt, Prompts};
+use super::prompts::{PromptParts, Prompts};
 use super::texts::{Fetch, Texts};
 use super::tree::{Node, Tree};
 use super::viewer::{Edits, Viewer};
@@ -86,7 +86,7 @@ impl<'a> PromptComparer<'a> {
     }
 
     /// Where an element of a prompt stands in what Claude Code sent.
-    pub(crate) fn place(&self, prompt: &Prompt, edits: Edits, shared: &Shared) -> ElementPath {
+    pub(crate) fn place(&self, prompt: &PromptParts, edits: Edits, shared: &Shared) -> ElementPath {
         self.viewer.place(prompt, edits, shared.part, shared.index)
     }
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use growth::{Growth, PromptSections, SessionSections};
-pub use points::{Answer, Check, CheckKind, Figure, Finding, WhyUnknown};
+pub use points::{Answer, Check, CheckKind, CheckResult, Figure, WhyUnknown};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
 

@@ -85,7 +85,7 @@ fn counted(prompt: u64, cached: Option<u64>, reasoning: Option<u64>) -> Request 
 fn an_answer_that_began_with_reasoning_is_not_kept() {
     let kept = |reasoning| {
         let one = counted(1_000, Some(1), reasoning);
-        Evidence::of(&[&one]).counted[0].unwrap().answer.kept_tokens
+        ReportedCounts::of(&[&one]).counted[0].unwrap().answer.kept_tokens
     };
     assert_eq!([kept(None), kept(Some(0)), kept(Some(1))], [100, 100, 0]);
 }
@@ -94,11 +94,11 @@ fn an_answer_that_began_with_reasoning_is_not_kept() {
 fn errors_are_shares_of_each_prompt() {
     let (small, large) = (counted(100, Some(50), None), counted(1_000, Some(0), None));
     let (unknown, empty) = (counted(1_000, None, None), counted(0, Some(0), None));
-    let evidence = Evidence::of(&[&small, &empty, &large, &unknown]);
+    let evidence = ReportedCounts::of(&[&small, &empty, &large, &unknown]);
     assert!(evidence.is_any() && evidence.last == 2);
     let reuse = |reusable_bytes| SimulatedReuse { prompt_bytes: 4_000, reusable_bytes, continues: None };
     // 50 of 100 and 250 of 1,000 tokens.
     let error = evidence.error(&[reuse(0), reuse(0), reuse(1_000), reuse(4_000)]);
     assert!((error - 0.75).abs() < 1e-12, "{error}");
-    assert!(!Evidence::of(&[&unknown]).is_any());
+    assert!(!ReportedCounts::of(&[&unknown]).is_any());
 }

@@ -149,7 +149,7 @@ fn a_difference_that_may_be_chance_is_said_with_its_interval() {
 
 #[test]
 fn causes_and_parts_have_names_for_tables() {
-    assert_eq!(format!("{:>12}|", Cause::PromptCache), "prompt cache|");
+    assert_eq!(format!("{:>12}|", DelayCause::PromptCache), "prompt cache|");
     assert_eq!(format!("{:<8}|", Part::Queue), "queueing|");
     let letters = [Scenario::A, Scenario::B, Scenario::C, Scenario::Mixed, Scenario::Undetermined];
     assert_eq!(letters.map(|scenario| scenario.to_string()), ["A", "B", "C", "mixed", "undetermined"]);
@@ -167,11 +167,11 @@ fn requests_of_a_group_stand_for_their_own_share() {
         let found = ms_of(&found, cause).unwrap();
         assert!((found - expected).abs() < 0.01, "{cause}: {found}, not {expected}");
     };
-    close(Cause::PromptProcessingSpeed, 0.75 * 7_000.0);
+    close(DelayCause::PromptProcessingSpeed, 0.75 * 7_000.0);
     // 200 tokens more, at 16 s for 400 tokens.
-    close(Cause::OutputLength, 0.75 * 8_000.0);
-    close(Cause::GenerationSpeed, 0.0);
-    close(Cause::Other, 1_750.0);
-    close(Cause::Proxy, 0.0);
+    close(DelayCause::OutputLength, 0.75 * 8_000.0);
+    close(DelayCause::GenerationSpeed, 0.0);
+    close(DelayCause::Other, 1_750.0);
+    close(DelayCause::Proxy, 0.0);
     assert_eq!(found.delta_ms.unwrap().as_f64(), 13_000.0);
 }

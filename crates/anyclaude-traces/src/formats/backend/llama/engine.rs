@@ -18,7 +18,7 @@ use std::sync::Arc;
 use memchr::memmem::find;
 
 use super::figures::{
-    Timing, Took, after, after_decimal, bytes_of_mib, model_name, precise_ms, selection, slot_and_task,
+    TimingLine, Took, after, after_decimal, bytes_of_mib, model_name, precise_ms, selection, slot_and_task,
     timing,
 };
 use crate::formats::backend::types::{
@@ -222,10 +222,10 @@ impl Engine {
         match text.first() {
             Some(b'p') if text.starts_with(b"processing task") => self.launch(slot, task, text, at, log),
             Some(b'p' | b' ') => match timing(text) {
-                Timing::Read(read) => self.read(slot, task, read),
-                Timing::Write(write) => self.write(slot, task, write, at),
-                Timing::Other => LineUse::Known,
-                Timing::Unreadable => LineUse::Unreadable,
+                TimingLine::Read(read) => self.read(slot, task, read),
+                TimingLine::Write(write) => self.write(slot, task, write, at),
+                TimingLine::Other => LineUse::Known,
+                TimingLine::Unreadable => LineUse::Unreadable,
             },
             Some(b's') => match text.strip_prefix(b"stop processing: ") {
                 Some(held) => self.release(slot, task, held, at, log),
@@ -511,13 +511,13 @@ impl Engine {
     fn timing_line(&mut self, text: &[u8]) -> LineUse {
         let Some((slot, task)) = self.timed else { return LineUse::Other };
         match timing(text) {
-            Timing::Read(read) => self.read(slot, task, read),
-            Timing::Write(write) => {
+            TimingLine::Read(read) => self.read(slot, task, read),
+            TimingLine::Write(write) => {
                 self.timed = None;
                 self.write(slot, task, write, self.last)
             }
-            Timing::Other => LineUse::Other,
-            Timing::Unreadable => LineUse::Unreadable,
+            TimingLine::Other => LineUse::Other,
+            TimingLine::Unreadable => LineUse::Unreadable,
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Took {
     pub(super) tokens: u64,
 }
 
-pub(super) enum Timing {
+pub(super) enum TimingLine {
     Read(Took),
     Write(Took),
     Other,
@@ -35,14 +35,14 @@ pub(super) enum Timing {
 
 /// `prompt eval time =     733.03 ms /   209 tokens (…)`, or the same of `eval time`.
 #[inline]
-pub(super) fn timing(text: &[u8]) -> Timing {
+pub(super) fn timing(text: &[u8]) -> TimingLine {
     let text = text.trim_ascii_start();
     if let Some(values) = text.strip_prefix(b"prompt eval time =") {
-        Took::of(values).map_or(Timing::Unreadable, Timing::Read)
+        Took::of(values).map_or(TimingLine::Unreadable, TimingLine::Read)
     } else if let Some(values) = text.strip_prefix(b"eval time =") {
-        Took::of(values).map_or(Timing::Unreadable, Timing::Write)
+        Took::of(values).map_or(TimingLine::Unreadable, TimingLine::Write)
     } else {
-        Timing::Other
+        TimingLine::Other
     }
 }
 
