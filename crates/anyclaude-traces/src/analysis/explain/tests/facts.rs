@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::request::Source;
+use crate::model::timing::TokenSource;
 
 fn facts(found: &Explanation) -> Vec<String> {
     found.evidence.iter().map(|one| one.fact.to_string()).collect()
