@@ -134,7 +134,7 @@ pub fn read_tool_costs_of_groups(
     speeds: &[ModelSpeeds],
 ) -> (Vec<ToolCosts>, Vec<Error>) {
     let (scales, mut errors) = read_scales(store, everything.iter().copied());
-    let (counted, unreadable) = count_tools(store, groups.iter().flat_map(|group| telling(group)));
+    let (counted, unreadable) = count_tools(store, groups.iter().flat_map(|group| representative(group)));
     errors.extend(unreadable);
     (groups.iter().map(|group| prices(group, &counted, &scales, speeds)).collect(), errors)
 }
