@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use growth::{Growth, PromptReuse, PromptSections, SessionReuse, SessionSections};
-pub use points::{Answer, Check, CheckKind, Figure, Finding, WhyUnknown};
+pub use points::{Answer, Check, CheckKind, CheckResult, Figure, WhyUnknown};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
 pub use timeline::{LoggedTime, ModelLanes, Stretch, Timeline, TimelinePart, TimelineRequest};
@@ -114,12 +114,12 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
 }
 
-/// What stands where nothing was explained.
+/// The headline where no sides were compared.
 const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
 /// What stands where only logs were read.
 const ONLY_LOGS: &str = "No verdict: only logs were read, and no requests, whose prompts tell why";
 
-/// Puts together what a page tells of these requests.
+/// Puts together everything that a page shows of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, findings, prefix, texts } = question;

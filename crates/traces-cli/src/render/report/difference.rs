@@ -1,7 +1,7 @@
 //! What makes the slower side slower, the largest cause first, and how sure that is.
 
 use anyclaude_traces::analysis::explain::{
-    Cause, Contribution, Explanation, Fact, Interval, MainCause, Millis, Part, Side, names,
+    Contribution, DelayCause, Explanation, Fact, Interval, MainCause, Millis, Part, Side, names,
 };
 use anyclaude_traces::analysis::report::Report;
 use maud::{Markup, html};
@@ -99,7 +99,7 @@ fn figures(found: &Explanation, one: &Contribution) -> String {
         }
         _ => None,
     });
-    if one.cause == Cause::Other {
+    if one.cause == DelayCause::Other {
         return parts::words(Part::Other).to_owned();
     }
     let Some((figures, occurrences)) = of_cause else { return String::new() };
