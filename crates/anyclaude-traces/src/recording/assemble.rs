@@ -54,6 +54,11 @@ impl RequestBuilder {
         self.unassigned.push(UnassignedRequest::new(path, record, tools, Place { history, key, agent }));
     }
 
+    /// Whether no file was added yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unassigned.is_empty()
+    }
+
     /// The requests of all files, by time, then path, with their sessions and
     /// threads.
     #[must_use]

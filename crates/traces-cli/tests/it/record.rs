@@ -616,6 +616,26 @@ fn recordings_are_deleted_when_asked_and_nothing_else() {
 }
 
 #[test]
+fn what_is_being_recorded_is_not_deleted() {
+    let session = Session::new("bodies waits");
+    let mut recorder = session.start("record --quiet -- ./other");
+    let recording = session.recordings().remove(0);
+    let name = recording.file_name().unwrap().to_str().unwrap();
+    let listed = session.traces("record --delete").ends_with(0).stdout;
+    assert!(listed.ends_with("being recorded\n"), "{listed}");
+    for which in [name, "all"] {
+        session.traces(&format!("record --delete {which} --yes")).ends_with(2).says(&["is being recorded"]);
+    }
+    assert!(recording.join("receipt.json").exists());
+    // A recorder that is killed leaves nothing locked, not even by its client.
+    signal("KILL", recorder.id());
+    recorder.wait().unwrap();
+    session.traces(&format!("record --delete {name} --yes")).ends_with(0).says(&["deleted"]);
+    assert!(!recording.exists());
+    signal("KILL", session.read("waits").parse().unwrap());
+}
+
+#[test]
 fn wrong_usage_is_refused() {
     let session = Session::new("logs");
     for line in [

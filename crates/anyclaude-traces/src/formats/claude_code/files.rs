@@ -3,7 +3,7 @@
 use super::body::read_body;
 use super::index::read_entry;
 use super::response::read_response;
-use super::telemetry::{Export, Records, read_export};
+use super::telemetry::{Export, Records, Telemetry, read_export};
 use super::transcript::read_answer;
 use super::{Facts, FactsKind};
 use crate::error::ParseError;
@@ -35,6 +35,10 @@ impl Format for TelemetryFile {
             Ok(())
         });
         facts.unreadable_lines = unreadable;
+        let is_untold = facts.kind == FactsKind::Telemetry && facts.telemetry == Telemetry::default();
+        if is_untold && memchr::memmem::find(input.bytes, b"openinference.span.kind").is_some() {
+            facts.kind = FactsKind::OpenInference;
+        }
         sink.claude_code(facts);
         Ok(())
     }

@@ -28,6 +28,7 @@ pub(crate) use transcript::Answer;
 
 use std::path::{Path, PathBuf};
 
+use crate::formats::sniff::OPEN_INFERENCE;
 use crate::model::Response;
 
 /// Tokens as Claude Code reports them of one request. Unknown is `None`.
@@ -98,6 +99,8 @@ impl Facts {
 pub(crate) enum FactsKind {
     /// Events or spans.
     Telemetry,
+    /// Spans of OpenInference, which tell of no request in words that are read.
+    OpenInference,
     /// Metrics.
     Metrics,
     /// The index beside the bodies.
@@ -117,6 +120,7 @@ impl FactsKind {
                 "it has no event or span of a request to a model: \
                  log records with `claude_code.api_request`, or spans `claude_code.llm_request`, are read"
             }
+            Self::OpenInference => OPEN_INFERENCE,
             Self::Metrics => {
                 "it holds metrics, which say nothing of single requests: \
                  read the logs and traces of the same recording"

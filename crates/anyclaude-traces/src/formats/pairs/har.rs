@@ -66,6 +66,11 @@ fn read_entry(
             "time" => exchange.total_ms = millis(cursor)?,
             "request" => read_request(cursor, number, &mut exchange, inner, survey)?,
             "response" => read_response(cursor, &mut exchange, inner)?,
+            // Chrome's and mitmproxy's member for what went over it.
+            "_webSocketMessages" => {
+                exchange.is_socket = true;
+                cursor.skip()?;
+            }
             _ => cursor.skip()?,
         }
         Ok(())
@@ -84,7 +89,9 @@ fn read_request(
         match key {
             "url" => {
                 if let Some(url) = cursor.string_or_skip()? {
-                    exchange.set_url(&url.decode());
+                    let url = url.decode();
+                    exchange.is_socket |= url.starts_with("ws://") || url.starts_with("wss://");
+                    exchange.set_url(&url);
                 }
             }
             "headers" => exchange.sender = read_headers(cursor)?,
