@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::by_times::prove_one_slot;
 use super::compare::{PromptComparer, Sequence};
 use super::conversation::{Conversation, Conversations};
 use super::prompts::{Prompt, Prompts};
@@ -122,12 +123,21 @@ pub fn simulate<'a>(
     let run = run(&mut comparer, passed.members(chosen), &turns, &[capacity, one_slot]);
     let Run { steps, before } = run;
     let mut steps = steps.into_iter();
-    let (steps, steps_one_slot) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
+    let (mut steps, steps_one_slot) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
+    let members = passed.members(chosen);
+    let mut reused = reuse(&comparer, members, &steps);
+    let mut capacity = capacity;
+    if options.is_open() && !evidence.is_any() {
+        let of_one_slot = reuse(&comparer, members, &steps_one_slot);
+        if prove_one_slot(requests, &reused, &of_one_slot) {
+            (capacity, steps, reused) = (one_slot, steps_one_slot.clone(), of_one_slot);
+        }
+    }
     Simulation {
         view: views.get(chosen).map_or_else(View::sent, |views| views.printed(requests)),
         order: options.order,
-        cache: SimulatedCache { slots: options.slots.get() as u64, ram },
-        reuse: reuse(&comparer, passed.members(chosen), &steps),
+        cache: SimulatedCache { slots: capacity.slots.get() as u64, ram: capacity.ram },
+        reuse: reused,
         comparer,
         turns,
         passed,
@@ -168,7 +178,15 @@ impl Simulation<'_> {
     /// What the cache would lose to other conversations with another number of slots,
     /// for each model, by its name.
     pub fn with_slots(&mut self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
-        let capacity = Capacity { slots, ram: self.cache.ram };
+        self.with_capacity(Capacity { slots, ram: self.cache.ram })
+    }
+
+    /// The same without a cache in main memory.
+    pub(crate) fn without_ram(&mut self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
+        self.with_capacity(Capacity { slots, ram: false })
+    }
+
+    fn with_capacity(&mut self, capacity: Capacity) -> Vec<SlotOutcome> {
         let members = self.passed.members(self.chosen);
         let Run { steps, .. } = run(&mut self.comparer, members, &self.turns, &[capacity]);
         let mut outcomes: Vec<SlotOutcome> = Vec::new();
