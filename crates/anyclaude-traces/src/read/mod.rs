@@ -13,7 +13,7 @@ mod records;
 mod server_logs;
 mod standard_input;
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -281,7 +281,7 @@ impl Store {
 fn trace_file(file: &Arc<Path>, on_disk: OnDisk, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
     let OnDisk { modified, bytes } = on_disk;
     record.sizes.file_bytes = (bytes as u64).into();
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let name = plain_name(file);
     if record.source == Source::Body && name.ends_with(REQUEST_SUFFIX) {
         record.source = Source::ClaudeCode;
     }
@@ -349,9 +349,7 @@ impl<'s> Reader<'s> {
         if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
             return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
         }
-        if file.is_named
-            && server_logs::read_records(&file.path, &self.store.progress, sink).map_err(error)?
-        {
+        if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)? {
             return Ok(());
         }
         // Folders hold all sorts of logs and lines.
@@ -413,6 +411,12 @@ fn is_json(path: &Path) -> bool {
 /// A file's name without the ending that says how it is compressed.
 pub(crate) fn without_compression(name: &[u8]) -> &[u8] {
     [&b".gz"[..], b".zst"].into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
+/// A file's name as it was before the file was compressed, with U+FFFD for what is not UTF-8.
+pub(crate) fn plain_name(path: &Path) -> Cow<'_, str> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    String::from_utf8_lossy(without_compression(name))
 }
 
 /// When a file was last written, where the system tells.

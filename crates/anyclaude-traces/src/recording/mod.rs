@@ -113,7 +113,8 @@ impl RequestSet {
             skipped.extend(is_empty.then(|| alone(asked)).into_iter().flatten());
             records.into_iter().for_each(|record| builder.add(record));
         }
-        let requests = builder.requests();
+        let mut requests = builder.requests();
+        concurrency::note_own(&mut requests);
         if skipped.iter().any(Error::is_of_other_json) {
             let others = folders_of_others(&requests);
             let is_beside =

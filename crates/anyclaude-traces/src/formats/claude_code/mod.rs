@@ -24,7 +24,7 @@ pub(crate) use response::RecordedResponse;
 pub(crate) use sniff::recognise;
 pub(crate) use span::{Interaction, ModelSpan};
 pub(crate) use telemetry::Telemetry;
-pub(crate) use transcript::Answer;
+pub(crate) use transcript::{Answer, FailedTry};
 
 use std::path::{Path, PathBuf};
 
@@ -74,6 +74,7 @@ pub(crate) struct Facts {
     pub(crate) telemetry: Telemetry,
     pub(crate) index: Vec<IndexEntry>,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) failed_tries: Vec<FailedTry>,
     /// The file is an answer.
     pub(crate) response: Option<RecordedResponse>,
     /// Lines that should hold a fact and could not be read.
@@ -88,6 +89,7 @@ impl Facts {
             telemetry: Telemetry::default(),
             index: Vec::new(),
             answers: Vec::new(),
+            failed_tries: Vec::new(),
             response: None,
             unreadable_lines: 0,
         }
