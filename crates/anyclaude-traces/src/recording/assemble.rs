@@ -126,7 +126,7 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
         timing: record.timing,
         join: record.join,
         response: record.response,
-        bookkeeping: Bookkeeping { tools, ..Bookkeeping::default() },
+        bookkeeping: Bookkeeping { tools, is_masked: record.is_masked, ..Bookkeeping::default() },
         ..Request::empty(path)
     };
     (request, record.body)

@@ -576,6 +576,13 @@ fn without_bodies_sizes_stay_and_texts_go() {
         assert!(!text.contains("secret") && !text.contains("Answer in one word"), "{text}");
         assert_eq!(bits(&path), 0o600);
     }
+    // Nobody can tell how many tokens the texts had, unless the server counted them.
+    for (recording, is_unknown) in [("kept", false), ("sizes", true)] {
+        let alone = format!("{recording}-alone.request.json");
+        fs::copy(session.path(&format!("{recording}/{name}")), session.path(&alone)).unwrap();
+        let shown = session.traces(&format!("show {alone} --format json")).ends_with(0).json();
+        assert_eq!(shown["tokens"].is_null(), is_unknown, "{recording}");
+    }
     let receipt = session.receipt("sizes");
     assert_eq!((&receipt["no_bodies"], &receipt["bodies"]["requests"]), (&json!(true), &json!(2)));
     assert_eq!(receipt["variables"]["OTEL_LOG_USER_PROMPTS"], "0");
