@@ -252,7 +252,10 @@ pub(super) fn join_transcripts(answers: &[Answer], responses: &Responses<'_>, at
 pub(super) fn join_failed_tries<'f>(tries: impl Iterator<Item = &'f FailedTry>, attempts: &mut [Attempt]) {
     let mut tries: Vec<(Timestamp, &FailedTry)> =
         tries.filter_map(|failed| Some((failed.at?, failed))).collect();
-    tries.sort_by_key(|(at, _)| *at);
+    // In whatever order the files are read.
+    tries.sort_by(|(at, one), (other_at, other)| {
+        (at, &one.words, one.status, &one.agent).cmp(&(other_at, &other.words, other.status, &other.agent))
+    });
     let open = attempts.iter().enumerate().filter(|(_, attempt)| attempt.end.is_none());
     let open = ByTime::new(
         open.filter_map(|(place, attempt)| Some((&attempt.caller.session, attempt.started?, place))),
