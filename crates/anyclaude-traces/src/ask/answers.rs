@@ -93,7 +93,7 @@ pub fn prefix(reader: &Reader, selection: &mut Selection, options: PrefixOptions
 }
 
 /// Lets requests pass through the simulated cache once, and looks at what that gives.
-fn simulated<T>(
+pub(crate) fn simulated<T>(
     reader: &Reader,
     passing: &[CacheInput<'_>],
     look: impl FnOnce(&mut Simulation<'_>, &Prompts) -> T,

@@ -14,6 +14,7 @@ mod selector;
 mod sides;
 mod tokens;
 
+pub(crate) use load::recorded_below;
 pub use error::{Result, SelectError};
 pub use filter::{Filter, Label};
 pub(crate) use pool::Pool;

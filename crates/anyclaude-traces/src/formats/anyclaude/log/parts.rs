@@ -46,7 +46,7 @@ impl Possible {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stream {
     last: u64,
     seen: i64,
@@ -101,7 +101,7 @@ impl Grammar {
 }
 
 /// Follows the numbered parts of all streams.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Parts {
     streams: Vec<Stream>,
     firsts: Vec<i64>,
@@ -203,7 +203,7 @@ impl Parts {
 }
 
 /// A streamed request whose first part is to be found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Claim {
     /// The request's index.
     pub(super) request: usize,

@@ -41,7 +41,7 @@ pub(super) fn error_words(words: &[u8]) -> Option<Box<str>> {
 }
 
 /// The state of one run: its open requests and the lines not yet assigned.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Stamped {
     /// All requests, by start.
     starts: BTreeSet<(i64, usize)>,
@@ -66,7 +66,7 @@ pub(super) struct Stamped {
 }
 
 /// A line that logs the failure of a request, which it does not name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Abort {
     /// One of the `fitting` requests, which had run so long, timed out.
     Timeout { at: i64, fitting: Vec<usize> },
@@ -75,7 +75,7 @@ enum Abort {
 }
 
 /// An error line.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Failure {
     at: i64,
     label: Option<u32>,
