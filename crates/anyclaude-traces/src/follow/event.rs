@@ -12,7 +12,6 @@ use crate::model::time::Timestamp;
 /// `keepalive`, `first_token`, and `completed` or `failed`; one that had ended when it was
 /// first seen gives its first and its last.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
@@ -45,6 +44,9 @@ pub struct Began {
     pub request: Request,
     /// What a prompt cache holds of it; `None` where its prompt was not recorded whole.
     pub prefix: Option<PrefixRequest>,
+    /// The tokens that have to be read, as far as earlier requests tell; `None` where the
+    /// request was counted already.
+    pub expected_read_tokens: Option<u64>,
     /// How long its first token should take: the tokens that have to be read × the time
     /// that this model takes for one. `None` where either is unknown.
     pub expected_ttft_ms: Option<u64>,

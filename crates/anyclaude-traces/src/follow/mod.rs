@@ -19,7 +19,7 @@ pub use event::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
 use progress::{Followed, Look, Told};
 pub use situation::{Situation, Totals};
 
-use crate::analysis::prefix::{Cause, PrefixInput, PrefixRequest, Rows};
+use crate::analysis::prefix::{Cause, Forecast, PrefixInput, PrefixRequest, Rows};
 use crate::ask::answers::simulated;
 use crate::cost;
 use crate::error::{Error, SkipReason, Skipped};
@@ -104,6 +104,8 @@ pub struct Running<'f> {
     pub request: &'f Request,
     /// What a prompt cache held of it.
     pub prefix: Option<&'f PrefixRequest>,
+    /// What is expected of it, as long as its tokens are not counted.
+    pub forecast: Option<&'f Forecast>,
     /// When it began to wait, by the clock of whoever looks where it was seen to begin.
     pub since: Option<Timestamp>,
     /// How long its first token should take, as was expected when it began.
@@ -178,6 +180,7 @@ impl Follower {
             Some(Running {
                 request,
                 prefix: self.situation.prefix_of(request),
+                forecast: self.situation.forecasts.iter().find(|forecast| forecast.path == request.path),
                 since: told.since.or(timing.and_then(|timing| timing.start)).or(request.timestamp),
                 expected_ttft_ms: told.expected_ttft_ms,
                 keepalives: told.keepalives(),
@@ -287,14 +290,16 @@ impl Follower {
         let speeds = cost::speeds_by_model(selection.of_all_kinds());
         let passing = selection.passing();
         let scope = selection.scope;
-        let (prefix, findings) = simulated(&self.reader, &passing, |simulation, prompts| {
+        let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, prompts| {
             let rows = Rows::of(simulation, |_| false);
             let mut input = PrefixInput::new(scope, &passing);
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation).requests;
-            (prefix, find_in(scope, &passing, speeds.clone(), prompts, (simulation, &rows), None))
+            let forecasts = rows.forecasts(&passing, simulation, &speeds);
+            let findings = find_in(scope, &passing, speeds.clone(), prompts, (simulation, &rows), None);
+            (prefix, forecasts, findings)
         });
-        Situation { requests: selection.requests, prefix, speeds, findings }
+        Situation { requests: selection.requests, prefix, forecasts, speeds, findings }
     }
 
     /// Forgets what was recorded long before the newest.
@@ -310,7 +315,7 @@ impl Follower {
 
     /// True where more is due at the next look.
     fn tell(&mut self, look: Look, events: &mut Vec<Event>) -> bool {
-        let Situation { requests, prefix, findings, .. } = &self.situation;
+        let Situation { requests, prefix, forecasts, findings, .. } = &self.situation;
         let rows: HashMap<&TracePath, &PrefixRequest> = prefix.iter().map(|row| (&row.path, row)).collect();
         let (mut is_due, mut silent_from) = (false, None);
         for request in requests {
@@ -322,7 +327,8 @@ impl Follower {
             let log = request.join.as_ref().map(|join| Path::new(&*join.log));
             let files = request.paths.iter().map(TracePath::file).chain(log);
             let heard = files.filter_map(|file| self.heard.get(file)).copied().max();
-            let followed = Followed { request, prefix: rows.get(&request.path).copied(), heard };
+            let forecast = forecasts.iter().find(|forecast| forecast.path == request.path);
+            let followed = Followed { request, prefix: rows.get(&request.path).copied(), forecast, heard };
             is_due |= told.tell(followed, look, events) || told.is_due();
             if told.is_open {
                 silent_from = followed.silent_from().into_iter().chain(silent_from).min();

@@ -1,7 +1,7 @@
 //! How far a request has come, and which events that is.
 
 use super::event::{Began, Ended, Event, FirstToken, Keepalive};
-use crate::analysis::prefix::PrefixRequest;
+use crate::analysis::prefix::{Forecast, PrefixRequest};
 use crate::model::request::{Request, RequestId, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
@@ -46,6 +46,7 @@ pub(super) struct Look {
 pub(super) struct Followed<'f> {
     pub(super) request: &'f Request,
     pub(super) prefix: Option<&'f PrefixRequest>,
+    pub(super) forecast: Option<&'f Forecast>,
     /// When its files, or its log, were last written to.
     pub(super) heard: Option<Timestamp>,
 }
@@ -63,13 +64,8 @@ enum Stage {
 impl Told {
     /// Adds the events that are due. True where more of it should be looked at soon: lines
     /// that belong together are written one after the other.
-    pub(super) fn tell(
-        &mut self,
-        followed: Followed<'_>,
-        look: Look,
-        events: &mut Vec<Event>,
-    ) -> bool {
-        let Followed { request, prefix, .. } = followed;
+    pub(super) fn tell(&mut self, followed: Followed<'_>, look: Look, events: &mut Vec<Event>) -> bool {
+        let Followed { request, prefix, forecast, .. } = followed;
         let (seen_at, seen) = *self.seen_at.get_or_insert((look.number, look.now));
         let is_new = seen_at == look.number && look.number > 0;
         if look.number > 0 {
@@ -82,7 +78,9 @@ impl Told {
             if is_new && stage == Stage::Open && start(request).is_none() {
                 return true;
             }
-            self.begin(request, prefix, look.now, events);
+            let counted = prefix.and_then(|row| row.expected_ttft_ms);
+            self.expected_ttft_ms = counted.or(forecast.and_then(|forecast| forecast.ttft_ms));
+            self.begin(followed, look.now, events);
         }
         if self.has_ended {
             return false;
@@ -109,18 +107,21 @@ impl Told {
 
     fn begin(
         &mut self,
-        request: &Request,
-        prefix: Option<&PrefixRequest>,
+        Followed { request, prefix, forecast, .. }: Followed<'_>,
         now: Timestamp,
         events: &mut Vec<Event>,
     ) {
         self.has_begun = true;
         self.id = request.id;
-        self.expected_ttft_ms = prefix.and_then(|row| row.expected_ttft_ms);
         let at = self.not_before(request.timestamp.unwrap_or(now));
         let (request, prefix) = (request.clone(), prefix.cloned());
-        let expected_ttft_ms = self.expected_ttft_ms;
-        events.push(Event::Request(Box::new(Began { at, request, prefix, expected_ttft_ms })));
+        events.push(Event::Request(Box::new(Began {
+            at,
+            request,
+            prefix,
+            expected_read_tokens: forecast.map(|forecast| forecast.read_tokens),
+            expected_ttft_ms: self.expected_ttft_ms,
+        })));
     }
 
     /// Keepalives and the first token.

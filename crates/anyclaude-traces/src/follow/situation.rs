@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::analysis::context_window::{ThreadContext, context};
-use crate::analysis::prefix::PrefixRequest;
+use crate::analysis::prefix::{Forecast, PrefixRequest};
 use crate::findings::Finding;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, TokenMethod, Tokens};
@@ -16,6 +16,8 @@ pub struct Situation {
     pub requests: Vec<Request>,
     /// What a prompt cache holds of each, by its path.
     pub prefix: Vec<PrefixRequest>,
+    /// What is expected of those whose tokens nobody has counted yet.
+    pub forecasts: Vec<Forecast>,
     /// How fast each model is.
     pub speeds: Vec<ModelSpeeds>,
     /// What costs time, the dearest first.

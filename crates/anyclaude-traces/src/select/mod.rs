@@ -14,9 +14,9 @@ mod selector;
 mod sides;
 mod tokens;
 
-pub(crate) use load::recorded_below;
 pub use error::{Result, SelectError};
 pub use filter::{Filter, Label};
+pub(crate) use load::recorded_below;
 pub(crate) use pool::Pool;
 pub use reader::Reader;
 pub use selection::Selection;

@@ -33,7 +33,9 @@ const TOPICS: &[Topic] = topics![
     "formats",
     "json",
     "exit-codes",
+    "watch",
     "replay",
+    "export",
     "privacy"
 ];
 

@@ -9,10 +9,10 @@ use anyclaude_traces::Request;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::follow::Follower;
 use anyclaude_traces::model::scope::KindFilter;
+use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::style::Print;
-use ratatui::DefaultTerminal;
 use signal_hook::consts::SIGTERM;
 use signal_hook::flag;
 
@@ -45,7 +45,8 @@ const TERMINATED: u8 = 143;
 pub(super) fn follow(follower: &mut Follower, args: &WatchArgs, place: &str) -> anyhow::Result<Status> {
     let signals = Signals::new()?;
     let mut choice = Choice {
-        is_plain: !color::is_shown(args.output.color, &io::stdout()) && args.output.color != ColorChoice::Always,
+        is_plain: !color::is_shown(args.output.color, &io::stdout())
+            && args.output.color != ColorChoice::Always,
         ..Choice::default()
     };
     // It restores the terminal after a panic too.

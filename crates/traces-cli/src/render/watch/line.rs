@@ -38,7 +38,7 @@ impl Lines {
     }
 
     fn began(&mut self, began: &Began) -> String {
-        let Began { request, prefix, expected_ttft_ms, .. } = began;
+        let Began { request, prefix, expected_read_tokens, expected_ttft_ms, .. } = began;
         if let Some(ms) = expected_ttft_ms {
             self.expected_ms.insert(request.id, *ms);
         }
@@ -50,7 +50,7 @@ impl Lines {
             units::size(request.sizes.body_bytes, Unit::Bytes),
         );
         if let Some(row) = prefix {
-            words += &format!(", {}", words::to_read(request, row));
+            words += &format!(", {}", words::to_read(request, row, *expected_read_tokens));
         }
         if let Some(ms) = expected_ttft_ms {
             words += &format!("; first token in ~{}", units::ms(Some(*ms)));

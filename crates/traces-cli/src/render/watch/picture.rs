@@ -161,14 +161,16 @@ impl Scene<'_> {
                     .expected_ttft_ms
                     .map(|ms| format!(", expected ~{}", units::ms(Some(ms))))
                     .unwrap_or_default();
-                let text =
-                    format!("{elapsed}; first token after {}{expected}", units::ms(Some(ttft_ms)));
+                let text = format!("{elapsed}; first token after {}{expected}", units::ms(Some(ttft_ms)));
                 lines.push(Line::from(fitted(&text, width)));
             }
             None => lines.push(self.waiting(running, elapsed_ms, &elapsed, width)),
         }
         if let Some(row) = running.prefix {
-            lines.extend(wrapped(&words::to_read(request, row), width, 2).into_iter().map(Line::from));
+            let expected = running.forecast.map(|forecast| forecast.read_tokens);
+            lines.extend(
+                wrapped(&words::to_read(request, row, expected), width, 2).into_iter().map(Line::from),
+            );
         }
         lines
     }
@@ -269,7 +271,8 @@ impl Scene<'_> {
             )
         });
         let lines = [Some(sums), context].into_iter().flatten();
-        lines.map(|line| Line::styled(fitted(&line, width), self.dim())).collect()
+        let lines = lines.flat_map(|line| wrapped(&line, width, 2));
+        lines.map(|line| Line::styled(line, self.dim())).collect()
     }
 
     fn findings(&self, width: usize, room: usize) -> Vec<Line<'static>> {
@@ -340,7 +343,8 @@ fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<
 pub(crate) fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
     let text = sanitize::line(text);
     let options = textwrap::Options::new(width.max(1)).subsequent_indent("  ");
-    let mut lines: Vec<String> = textwrap::wrap(&text, options).into_iter().map(|line| line.into_owned()).collect();
+    let mut lines: Vec<String> =
+        textwrap::wrap(&text, options).into_iter().map(|line| line.into_owned()).collect();
     if lines.len() > most {
         lines.truncate(most);
         if let Some(last) = lines.last_mut() {
@@ -364,4 +368,101 @@ fn fitted(text: &str, width: usize) -> String {
 #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
 fn float(ms: u64) -> f64 {
     ms as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use anyclaude_traces::prompt_cache::CacheOptions;
+    use anyclaude_traces::select::Filter;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn follower(root: &Path, now: Timestamp) -> Follower {
+        let mut filter = Filter::default();
+        filter.roots = vec![root.to_owned()];
+        let mut follower = Follower::new(filter, CacheOptions::default()).unwrap();
+        follower.look(now);
+        follower
+    }
+
+    /// What a terminal of this size shows.
+    fn drawn(follower: &Follower, choice: &Choice, now: Timestamp, (width, height): (u16, u16)) -> String {
+        let scene = Scene { follower, choice, now, place: "here" };
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| scene.draw(frame)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    const SIZES: [(u16, u16); 6] = [(80, 24), (120, 40), (50, 15), (20, 5), (1, 1), (300, 100)];
+
+    #[test]
+    fn a_finished_recording_fits_every_terminal() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/home/.anyclaude");
+        let now = "2025-11-16T04:30:00Z".parse().unwrap();
+        let follower = follower(&root, now);
+        for size in SIZES {
+            let picture = drawn(&follower, &Choice::default(), now, size);
+            if size.0 >= 50 {
+                assert!(picture.contains("No request is running"), "{picture}");
+                assert!(picture.contains("LAST") && picture.contains("q end"), "{picture}");
+            }
+            let choice = Choice { selected: Some(40), ..Choice::default() };
+            let is_marked = drawn(&follower, &choice, now, size).contains('▸');
+            assert!(is_marked || size.1 < 15, "the chosen one is in sight");
+            let page = (HELP.lines().map(str::to_owned).collect(), 1);
+            let choice = Choice { page: Some(page), ..Choice::default() };
+            assert!(size.0 < 50 || drawn(&follower, &choice, now, size).contains("Esc back"));
+        }
+    }
+
+    #[test]
+    fn a_running_request_is_measured_against_what_is_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let trace = |second: u32, text: &str| {
+            format!(
+                r#"{{"timestamp": "2025-11-16T08:{second:02}:00.000Z", "mode": "lmstudio", "request":
+                {{"url": "/v1/messages", "body": {{"stream": true, "max_tokens": 32000, "tools": [{{"name": "Bash"}}],
+                "messages": [{{"role": "user", "content": "{text}"}}]}}}}}}"#
+            )
+        };
+        let traces = folder.path().join("traces/lmstudio");
+        fs::create_dir_all(&traces).unwrap();
+        fs::create_dir(folder.path().join("logs")).unwrap();
+        let mut log = String::new();
+        let mut line =
+            |at: String, text: &str| log += &format!("[2025-11-16T08:{at}Z] [ANYCLAUDE DEBUG] {text}\n");
+        for minute in 0..4_u32 {
+            let text = format!("{minute} ").repeat(10_000);
+            fs::write(traces.join(format!("2025-11-16T08-{minute:02}-00-000Z.json")), trace(minute, &text))
+                .unwrap();
+            let start = format!("[Request Start] lmstudio/qwen3 at 2025-11-16T08:{minute:02}:00.005Z");
+            line(format!("{minute:02}:00.005"), &start);
+            line(
+                format!("{minute:02}:00.006"),
+                "[Streaming] Starting stream conversion and pipe for lmstudio/qwen3",
+            );
+            line(format!("{minute:02}:10.010"), "[Keepalive] Sent keepalive #1 (waiting for LMStudio)");
+            if minute < 3 {
+                line(format!("{minute:02}:20.005"), "[Timing] First token received at 20000ms");
+                let end = "[Request Complete] lmstudio/qwen3: 30000ms (90 chunks, 9000 bytes) | ⚡ 4.0 tok/s";
+                line(format!("{minute:02}:30.005"), end);
+                let usage = r#"[Cache Metrics] Recorded streaming response metrics {"inputTokens":10000,"outputTokens":40,"cacheReadTokens":0}"#;
+                line(format!("{minute:02}:30.006"), usage);
+            }
+        }
+        fs::write(folder.path().join("logs/debug-session-2025-11-16T08-00-00.log"), log).unwrap();
+        let now = "2025-11-16T08:03:12.005Z".parse().unwrap();
+        let follower = follower(folder.path(), now);
+        for size in [(80, 24), (120, 40), (50, 15)] {
+            let picture = drawn(&follower, &Choice::default(), now, size);
+            for words in ["WAITING", "12.0 s of ~20.0 s", "1 keepalive", "~10.0 k tokens to read"] {
+                assert!(picture.contains(words), "{words}: {picture}");
+            }
+        }
+    }
 }

@@ -5,19 +5,18 @@ use anyclaude_traces::analysis::prefix::{Break, PrefixRequest};
 
 use crate::render::{prefix, units};
 
-/// What there is to read of a prompt, and why it is as much.
-pub(super) fn to_read(request: &Request, row: &PrefixRequest) -> String {
-    let tokens = row.new_tokens.map(|new| {
-        let whole = request.timing.as_ref().and_then(|timing| timing.believed_prompt_tokens());
-        match whole {
-            Some(whole) => format!("{} of {} tokens to read", units::tokens(new), units::tokens(whole)),
-            None => format!("{} tokens to read", units::estimate(new)),
-        }
-    });
+/// What there is to read of a prompt, and why it is as much. `expected` are the tokens
+/// where nobody has counted them yet.
+pub(super) fn to_read(request: &Request, row: &PrefixRequest, expected: Option<u64>) -> String {
+    let whole = request.timing.as_ref().and_then(|timing| timing.believed_prompt_tokens());
     let new_bytes = row.prompt_bytes.saturating_sub(row.reusable_bytes);
-    let bytes =
-        || format!("{} of {} are new", units::bytes(new_bytes), units::bytes(row.prompt_bytes));
-    let what = tokens.unwrap_or_else(bytes);
+    let what = match (row.new_tokens.zip(whole), expected) {
+        (Some((new, whole)), _) => {
+            format!("{} of {} tokens to read", units::tokens(new), units::tokens(whole))
+        }
+        (None, Some(expected)) => format!("{} tokens to read", units::estimate(expected)),
+        (None, None) => format!("{} of {} are new", units::bytes(new_bytes), units::bytes(row.prompt_bytes)),
+    };
     match &row.break_ {
         None => format!("{what}, appended to what the cache holds"),
         Some(broken) => {
