@@ -24,12 +24,13 @@ use crate::ask::answers::simulated;
 use crate::cost;
 use crate::error::{Error, SkipReason, Skipped};
 use crate::findings::{FindingKind, find_in};
+use crate::formats::backend::BackendTask;
 use crate::model::request::{Request, RequestId, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
 use crate::prompt_cache::{CacheOptions, PrefixVisitor};
-use crate::read::{Changes, FactsFile, TraceFile, Watched};
+use crate::read::{Changes, FactsFile, Store, TraceFile, Watched};
 use crate::recording::RequestSet;
 use crate::select::{Filter, Reader, Result, recorded_below};
 
@@ -75,6 +76,11 @@ pub struct Follower {
     facts: BTreeMap<Arc<Path>, FactsFile>,
     /// Files that cannot be used, with when that showed, and whether it was told.
     unusable: BTreeMap<PathBuf, Unusable>,
+    /// The logs of servers that are named, and the folders in which others are.
+    server_logs: HashSet<PathBuf>,
+    server_folders: Vec<PathBuf>,
+    /// What was last seen of each server's log.
+    tasks: HashMap<Arc<Path>, Vec<BackendTask>>,
     /// What was last seen of each debug log.
     logs: HashMap<Arc<Path>, Vec<Sign>>,
     told: HashMap<TracePath, Told>,
@@ -129,10 +135,18 @@ impl Follower {
             folders.push(recorded_below(root));
             folders.extend(["logs", "request-logs"].map(|logs| root.join(logs)));
         }
+        let homes = filter.lm_studio_home.iter();
+        let server_folders: Vec<PathBuf> = homes.flat_map(|home| Store::lm_studio_folders(home)).collect();
+        folders.extend(server_folders.iter().cloned());
+        let reader = Reader::new(filter, KindFilter::All)?.with_costs(cache).with_growing_logs();
+        let named: Vec<PathBuf> = reader.named_server_logs().map(Path::to_owned).collect();
         Ok(Self {
-            reader: Reader::new(filter, KindFilter::All)?.with_costs(cache).with_growing_logs(),
+            reader,
             is_whole,
-            watched: Watched::new(folders),
+            watched: Watched::new(folders, named.clone()),
+            server_logs: named.into_iter().collect(),
+            server_folders,
+            tasks: HashMap::new(),
             looks: 0,
             files: BTreeMap::new(),
             heard: HashMap::new(),
@@ -207,10 +221,17 @@ impl Follower {
         }
         let mut traces = Vec::new();
         if look.number == 0 && !self.is_whole {
-            let newest = written.iter().filter_map(|(path, modified)| recorded(path, *modified)).max();
+            let is_any_log = |path: &Path| is_log(path) || self.is_server_log(path);
+            // A log's name does not say when its requests were, nor does when it was copied.
+            let of_trace = |(path, modified): &(Arc<Path>, Option<Timestamp>)| {
+                recorded(path, *modified).filter(|_| !is_any_log(path))
+            };
+            let newest = written.iter().filter_map(of_trace).max();
             let from = newest.map(|newest| newest.plus_ms(-HISTORY_MS));
             written.retain(|(path, modified)| {
-                is_log(path) || recorded(path, *modified).is_none_or(|at| Some(at) >= from)
+                is_log(path)
+                    || is_server_log(path)
+                    || recorded(path, *modified).is_none_or(|at| Some(at) >= from)
             });
         }
         for (path, modified) in written {
@@ -218,7 +239,9 @@ impl Follower {
             if let Some(modified) = modified {
                 self.heard.insert(heard_as.unwrap_or_else(|| path.to_path_buf()), modified);
             }
-            if !is_log(&path) {
+            if self.is_server_log(&path) {
+                is_changed |= self.has_new_tasks(&path);
+            } else if !is_log(&path) {
                 traces.push(path);
             } else if self.has_news(&path) || look.number == 0 {
                 is_changed = true;
@@ -243,6 +266,19 @@ impl Follower {
             .collect();
         let is_news = self.logs.get(path) != Some(&signs);
         self.logs.insert(path.clone(), signs);
+        is_news
+    }
+
+    fn is_server_log(&self, path: &Path) -> bool {
+        self.server_logs.contains(path) || self.server_folders.iter().any(|folder| path.starts_with(folder))
+    }
+
+    /// Whether a server's log tells of anything that was not known.
+    fn has_new_tasks(&mut self, path: &Arc<Path>) -> bool {
+        let Some(log) = self.reader.store().grown_server_log(path) else { return false };
+        let is_news = self.tasks.get(path) != Some(&log.tasks);
+        self.tasks.insert(path.clone(), log.tasks.clone());
+        self.reader.take_server_log(path, log);
         is_news
     }
 

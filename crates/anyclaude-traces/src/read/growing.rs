@@ -12,6 +12,7 @@ use super::logs::read_rest;
 use super::open::open;
 use crate::error::ErrorKind;
 use crate::formats::anyclaude::log::{LogParser, RequestLogParser};
+use crate::formats::backend::BackendParser;
 
 /// How much of a file's beginning is compared to tell whether it was written anew.
 const HEAD_BYTES: usize = 256;
@@ -93,6 +94,7 @@ pub(super) struct GrowingLogs(Mutex<Known>);
 pub(super) struct Known {
     debug: HashMap<PathBuf, Growing<LogParser>>,
     requests: HashMap<PathBuf, Growing<RequestLogParser>>,
+    servers: HashMap<PathBuf, Growing<BackendParser>>,
     /// Logs without a line of the time that is looked at, as long as they stay as they are.
     outside: HashMap<PathBuf, FileStamp>,
 }
@@ -117,6 +119,15 @@ impl Known {
     ) -> Result<RequestLogParser, ErrorKind> {
         let growing = self.requests.entry(path.to_owned()).or_default();
         growing.catch_up(path, progress, RequestLogParser::feed).cloned()
+    }
+
+    pub(super) fn server_log(
+        &mut self,
+        path: &Path,
+        progress: &Progress,
+    ) -> Result<BackendParser, ErrorKind> {
+        let growing = self.servers.entry(path.to_owned()).or_default();
+        growing.catch_up(path, progress, BackendParser::feed).cloned()
     }
 
     /// Whether a log is known to hold nothing of the time that is looked at; `may_hold`

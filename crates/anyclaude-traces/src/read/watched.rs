@@ -29,6 +29,8 @@ pub(crate) struct Watched {
     /// The folders that are asked for; they need not be there yet.
     roots: Vec<PathBuf>,
     folders: BTreeMap<PathBuf, Folder>,
+    /// Single files elsewhere, as they were at the last look.
+    files: Vec<(Arc<Path>, Option<FileStamp>)>,
 }
 
 #[derive(Debug, Default)]
@@ -53,8 +55,10 @@ pub(crate) struct Changes {
 }
 
 impl Watched {
-    pub(crate) fn new(roots: Vec<PathBuf>) -> Self {
-        Self { roots, folders: BTreeMap::new() }
+    /// Watches folders and, besides, single files.
+    pub(crate) fn new(roots: Vec<PathBuf>, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        let files = files.into_iter().map(|file| (file.into(), None)).collect();
+        Self { roots, folders: BTreeMap::new(), files }
     }
 
     /// What changed since the last look; `now` tells which files may still be written to.
@@ -76,6 +80,13 @@ impl Watched {
                 }
             }
             self.folders.insert(path, folder);
+        }
+        for (file, known) in &mut self.files {
+            let stamp = FileStamp::at(file);
+            if let Some(stamp) = stamp.filter(|stamp| Some(*stamp) != *known) {
+                changes.written.push((file.clone(), instant(stamp.modified)));
+            }
+            *known = stamp;
         }
         changes.written.sort();
         changes.written.dedup();
@@ -204,7 +215,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let root = parent.path().join("traces");
         let now = instant(Some(SystemTime::now())).unwrap();
-        let mut watched = Watched::new(vec![root.clone()]);
+        let mut watched = Watched::new(vec![root.clone()], []);
         assert!(watched.look(now).written.is_empty(), "it is not there yet");
 
         fs::create_dir_all(root.join("lmstudio")).unwrap();

@@ -11,6 +11,7 @@ use super::reader::{Reader, SITTING_MS, locked};
 use super::selection::{Selection, WARM_UP_MS};
 use super::selector::{Field, Selector, resolve};
 use crate::cost;
+use crate::formats::backend::BackendLog;
 use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor};
@@ -154,9 +155,21 @@ impl Reader {
         }
     }
 
-    /// Reads logs beside traces as they grow.
+    /// Reads logs as they grow.
     pub(crate) fn with_growing_logs(self) -> Self {
         Self { store: self.store.with_growing_logs(), ..self }
+    }
+
+    /// The servers' logs that are named.
+    pub(crate) fn named_server_logs(&self) -> impl Iterator<Item = &Path> {
+        self.server_logs.0.iter().map(|log| &*log.path)
+    }
+
+    /// Reads what was added to a server's log that is named.
+    pub(crate) fn take_server_log(&mut self, path: &Path, content: BackendLog) {
+        if let Some(log) = self.server_logs.0.iter_mut().find(|log| log.path == path) {
+            log.content = content;
+        }
     }
 
     /// Whether any of these folders and files has logs beside its traces.

@@ -1,8 +1,13 @@
 //! What a request will take whose tokens nobody has counted yet.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::row::{Row, prompt_tokens, rounded};
 use super::{CacheInput, Rows};
 use crate::model::request::{Request, TracePath};
+use crate::model::stats::{Stats, float};
+use crate::model::timing::Outcome;
 use crate::model::{CacheUse, ModelSpeeds};
 use crate::prompt_cache::Simulation;
 
@@ -20,9 +25,14 @@ pub struct Forecast {
     pub ttft_ms: Option<u64>,
 }
 
+/// How many of a model's last requests tell how late its first tokens come.
+const LAST: usize = 9;
+
 impl Rows {
-    /// What is expected of those of these requests whose tokens are not counted: those of
-    /// a byte are as many as in the model's other prompts.
+    /// What is expected of those of these requests whose tokens are not counted. Those of a
+    /// byte are as many as in the model's other prompts; to the time of reading comes what
+    /// the model's last requests of the same sort (appended or not) took beyond it, in the
+    /// median: the backend's own work, and the tokens of its template.
     pub(crate) fn forecasts(
         &self,
         passing: &[CacheInput<'_>],
@@ -30,21 +40,40 @@ impl Rows {
         speeds: &[ModelSpeeds],
     ) -> Vec<Forecast> {
         let rates = self.rates(passing, speeds);
-        let open = |(at, (input, row)): (usize, (&CacheInput<'_>, Option<&Row>))| {
-            let row = row.filter(|_| prompt_tokens(input.request).is_none())?;
+        let mut late_ms: HashMap<(Option<Arc<str>>, bool), Vec<f64>> = HashMap::new();
+        let mut forecasts = Vec::new();
+        for (at, (input, row)) in passing.iter().zip(self.each()).enumerate() {
+            let (request, Some(row)) = (input.request, row) else { continue };
             let continued = simulation.reuse.get(at).and_then(|reuse| reuse.continues);
-            let unread = unread_bytes(input.request, row, speeds, continued.map(|of| of.bytes_behind_answer));
-            let tokens = |bytes| rates.tokens(input.request, row, bytes);
-            let read_tokens = tokens(unread)?;
-            Some(Forecast {
-                path: input.request.path.clone(),
-                prompt_tokens: rounded(tokens(row.prompt_bytes)?)?,
-                read_tokens: rounded(read_tokens)?,
-                ttft_ms: rates.ms(input.request, Some(read_tokens)).and_then(rounded),
-            })
-        };
-        passing.iter().zip(self.each()).enumerate().filter_map(open).collect()
+            let unread = unread_bytes(request, row, speeds, continued.map(|of| of.bytes_behind_answer));
+            let read_tokens = rates.tokens(request, row, unread);
+            let read_ms = rates.ms(request, read_tokens);
+            let sort = (request.model_group(), row.broken.is_none());
+            let late_ms = late_ms.entry(sort).or_default();
+            if prompt_tokens(request).is_none() {
+                let whole = rates.tokens(request, row, row.prompt_bytes).and_then(rounded);
+                let Some((prompt_tokens, read_tokens)) = whole.zip(read_tokens.and_then(rounded)) else {
+                    continue;
+                };
+                let last = late_ms.get(late_ms.len().saturating_sub(LAST)..).unwrap_or_default();
+                let late_ms = Stats::of(last.to_vec()).map_or(0.0, |late| late.p50);
+                let ttft_ms = read_ms.map(|ms| (ms + late_ms).max(0.0)).and_then(rounded);
+                let path = request.path.clone();
+                forecasts.push(Forecast { path, prompt_tokens, read_tokens, ttft_ms });
+            } else if let Some(late) = waited_ms(request).zip(read_ms).map(|(waited, read)| waited - read) {
+                late_ms.push(late);
+            }
+        }
+        forecasts
     }
+}
+
+/// How long a request that was answered waited for reading alone, by its time to first
+/// token.
+fn waited_ms(request: &Request) -> Option<f64> {
+    let timing = request.timing.as_deref().filter(|timing| timing.outcome == Some(Outcome::Completed))?;
+    let others_ms = timing.load_ms.unwrap_or(0) + timing.queue_ms.unwrap_or(0);
+    Some(float(timing.ttft_ms?.saturating_sub(others_ms)))
 }
 
 /// The bytes of a prompt that its backend has to read, as far as it is seen to reuse any.

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyclaude_traces::Request;
 use anyclaude_traces::ask::answers;
-use anyclaude_traces::follow::Follower;
+use anyclaude_traces::follow::{Event, Follower};
 use anyclaude_traces::model::scope::KindFilter;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -35,6 +36,7 @@ enum Act {
     Nothing,
     Redraw,
     End,
+    Interrupt,
     Suspend,
 }
 
@@ -91,7 +93,7 @@ fn draw_on(
         if event::poll(LOOK_EVERY)? {
             act = acted(&event::read()?, follower, choice, args);
             // What was typed at once is answered at once.
-            while act != Act::End && act != Act::Suspend && event::poll(std::time::Duration::ZERO)? {
+            while matches!(act, Act::Nothing | Act::Redraw) && event::poll(Duration::ZERO)? {
                 act = acted(&event::read()?, follower, choice, args);
             }
         }
@@ -103,6 +105,7 @@ fn draw_on(
         }
         match act {
             Act::End => return Ok(Status::Done),
+            Act::Interrupt => return Ok(Status::Interrupted),
             Act::Redraw => looks = 0,
             Act::Suspend => {
                 suspend(terminal)?;
@@ -117,8 +120,7 @@ fn draw_on(
     }
 }
 
-fn is_end(event: &anyclaude_traces::follow::Event) -> bool {
-    use anyclaude_traces::follow::Event;
+fn is_end(event: &Event) -> bool {
     matches!(event, Event::Completed(_) | Event::Failed(_))
 }
 
@@ -130,7 +132,7 @@ fn acted(input: &Input, follower: &Follower, choice: &mut Choice, args: &WatchAr
     }
     let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
-        KeyCode::Char('c') if is_control => return Act::End,
+        KeyCode::Char('c') if is_control => return Act::Interrupt,
         KeyCode::Char('z') if is_control => return Act::Suspend,
         KeyCode::Char('l') if is_control => return Act::Redraw,
         _ => {}

@@ -55,10 +55,10 @@ p           pause: the picture stands still; what happens meanwhile is not lost
 ?           this page
 
 A request first waits (proxy, load, queue), then its prompt is read, then the
-answer is written. The bar of a running request fills up towards the time that its
-first token is expected at: the tokens that have to be read × the time that this
-model took for one. `~` is an estimate, – is unknown. The proxy sends a keepalive
-for each 10 s of waiting.
+answer is written. The bar of a running request fills up towards the time that
+its first token is expected at: the tokens that have to be read × the time that
+this model took for one. `~` is an estimate, – is unknown. The proxy sends a
+keepalive for each 10 s of waiting.
 
 The bars of the last requests are on one scale, that of the longest shown:
 ░ proxy  ╱ load  · queue  █ read  ▒ write  ╳ stall  ─ other";
@@ -327,8 +327,8 @@ pub(crate) fn ended(follower: &Follower) -> Vec<&Request> {
 
 fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<Line<'static>> {
     let room = height.saturating_sub(1);
-    let shown = page.iter().skip(from).take(room).map(|line| Line::from(fitted(line, width)));
-    let mut lines: Vec<Line<'static>> = shown.collect();
+    let page: Vec<String> = page.iter().flat_map(|line| page_line(line, width)).collect();
+    let mut lines: Vec<Line<'static>> = page.iter().skip(from).take(room).cloned().map(Line::from).collect();
     lines.resize(room, Line::default());
     let more = page.len().saturating_sub(from + room);
     let foot = match more {
@@ -337,6 +337,13 @@ fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<
     };
     lines.push(Line::styled(foot, Style::default().add_modifier(Modifier::DIM)));
     lines
+}
+
+/// A line of a page, in several where it is too wide. Blanks in it are kept: it may be a
+/// row of a table.
+fn page_line(line: &str, width: usize) -> Vec<String> {
+    let line = sanitize::line(line);
+    if width_of(&line) <= width { vec![line.into_owned()] } else { wrapped(&line, width, usize::MAX) }
 }
 
 /// A text in lines of so many columns, at most `most` of them, without control characters.

@@ -51,7 +51,7 @@ pub(crate) enum LineUse {
 }
 
 /// The state of one server whose lines are read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Engine {
     process: Option<usize>,
     open: Vec<Open>,
@@ -68,7 +68,7 @@ pub(crate) struct Engine {
     last: Option<BackendMoment>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Open {
     task: BackendTask,
     is_cancelled: bool,
