@@ -222,15 +222,13 @@ impl Follower {
         let mut traces = Vec::new();
         if look.number == 0 && !self.is_whole {
             let is_any_log = |path: &Path| is_log(path) || self.is_server_log(path);
-            // A log's name does not say when its requests were, nor does when it was copied.
-            let of_trace = |(path, modified): &(Arc<Path>, Option<Timestamp>)| {
-                recorded(path, *modified).filter(|_| !is_any_log(path))
-            };
-            let newest = written.iter().filter_map(of_trace).max();
+            let traces = || written.iter().filter(|(path, _)| !is_any_log(path));
+            // Files may be copied: what their names say counts, where they say it.
+            let newest = traces().filter_map(|(path, _)| recorded(path, None)).max();
+            let newest = newest.or_else(|| traces().filter_map(|(_, modified)| *modified).max());
             let from = newest.map(|newest| newest.plus_ms(-HISTORY_MS));
             written.retain(|(path, modified)| {
-                is_log(path)
-                    || is_server_log(path)
+                is_any_log(path)
                     || recorded(path, *modified).is_none_or(|at| Some(at) >= from)
             });
         }
