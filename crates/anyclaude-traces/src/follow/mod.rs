@@ -228,8 +228,7 @@ impl Follower {
             let newest = newest.or_else(|| traces().filter_map(|(_, modified)| *modified).max());
             let from = newest.map(|newest| newest.plus_ms(-HISTORY_MS));
             written.retain(|(path, modified)| {
-                is_any_log(path)
-                    || recorded(path, *modified).is_none_or(|at| Some(at) >= from)
+                is_any_log(path) || recorded(path, *modified).is_none_or(|at| Some(at) >= from)
             });
         }
         for (path, modified) in written {
