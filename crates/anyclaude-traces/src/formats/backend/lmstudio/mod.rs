@@ -442,7 +442,7 @@ impl State {
         Self {
             log: BackendLog::new(BackendFormat::LmStudio),
             requests: Requests::default(),
-            engine: Engine::default(),
+            engine: Engine::of_several(),
             newest: None,
             untied: None,
             at: None,
