@@ -168,6 +168,11 @@ pub(crate) fn clock(stamp: Timestamp, with_seconds: bool) -> String {
     local(stamp).format(if with_seconds { "%H:%M:%S" } else { "%H:%M" }).to_string()
 }
 
+/// The local time to the second.
+pub(crate) fn time_of_day(stamp: Timestamp) -> String {
+    local(stamp).format("%H:%M:%S").to_string()
+}
+
 /// The local day, as `--since` takes it.
 pub(crate) fn day(stamp: Timestamp) -> String {
     local(stamp).format("%Y-%m-%d").to_string()
