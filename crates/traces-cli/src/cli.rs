@@ -7,6 +7,7 @@ mod record;
 mod replay;
 mod report;
 mod shared;
+mod what_if;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use record::RecordArgs;
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
 use shared::Formats;
+pub(crate) use what_if::WhatIfArgs;
 pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
@@ -288,7 +290,8 @@ Examples:
   traces explain run:2025-11-16T02-30 run:2025-11-16T02-52 --format json
   traces explain latest                where the time of the last request went
   traces explain --format markdown     with all evidence
-  traces explain --direct fast.json slow.json")
+  traces explain --direct fast.json slow.json
+  traces explain --without-server github --slots 8     what a turn would take then")
 )]
 pub(crate) struct ExplainArgs {
     /// The fast side: file, folder or selector; without SLOW the only one
@@ -301,6 +304,8 @@ pub(crate) struct ExplainArgs {
     pub(crate) measured: Measured,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) what_if: WhatIfArgs,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]

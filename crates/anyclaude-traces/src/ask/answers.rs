@@ -14,6 +14,7 @@ use crate::analysis::report::{self, PromptText, Report, ReportInput};
 use crate::analysis::show::{self, RequestDetail};
 use crate::analysis::summary::{Summary, summarize};
 use crate::analysis::timing::{self, TimingReport};
+use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
 use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_of};
 use crate::cost;
 use crate::error::Error;
@@ -146,6 +147,33 @@ pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direc
     let findings = found(reader, sides.scope, &passing, cost::speeds_by_model(all), &tool_costs);
     add_errors(&mut sides.skipped, unreadable);
     explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings)
+}
+
+/// What the turns of these sides would take with a change, beside what they took. The
+/// reader must have been made [`with_costs`](Reader::with_costs).
+///
+/// # Errors
+///
+/// When the change names a tool or a server that no request offers.
+pub fn what_if(reader: &Reader, sides: &mut OneOrTwoSides, change: Change) -> Result<WhatIf, UnknownName> {
+    let passing = sides.passing();
+    let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let own: Vec<&Request> = std::iter::once(&sides.left).chain(&sides.right).flat_map(|side| &side.requests).collect();
+    what_if::check(&change, &own)?;
+    let (tools, unreadable) = what_if::Tools::read(reader.store(), &own, &all);
+    let found = reader.with_prompts(|prompts| {
+        what_if::what_if(what_if::WhatIfInput {
+            change,
+            requests: &all,
+            own: &own,
+            tools: &tools,
+            prompts,
+            options: reader.cache(),
+            store: reader.store(),
+        })
+    });
+    add_errors(&mut sides.skipped, unreadable);
+    Ok(found)
 }
 
 /// What costs time in the reported ones of these requests.

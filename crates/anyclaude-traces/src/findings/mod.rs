@@ -51,7 +51,9 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use input::find_in;
 pub use input::{FindingsInput, MoreSlots};
-pub use statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue};
+pub use statement::{
+    Advice, ErrorRemedy, Evidence, LoadReason, NamedServer, OverflowSign, Server, Setting, SettingValue,
+};
 
 use crate::analysis::prefix::Cause;
 use crate::model::request::TracePath;

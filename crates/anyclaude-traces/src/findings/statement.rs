@@ -486,11 +486,32 @@ pub enum SettingValue {
     Bool(bool),
     /// Text.
     Text(String),
+    /// A list of names.
+    Names(Vec<Arc<str>>),
+    /// A list of MCP servers, as `deniedMcpServers` takes them.
+    Servers(Vec<NamedServer>),
+}
+
+/// An MCP server, as Claude Code's settings name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct NamedServer {
+    /// Its name.
+    #[serde(rename = "serverName")]
+    pub name: String,
+}
+
+impl NamedServer {
+    /// The server of this name.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
 }
 
 impl Setting {
     /// One in Claude Code's own settings.
-    pub(super) fn of_claude_code(key: &'static str, value: SettingValue) -> Self {
+    pub(crate) fn of_claude_code(key: &'static str, value: SettingValue) -> Self {
         Self { file: "~/.claude/settings.json".into(), key: key.into(), value }
     }
 }

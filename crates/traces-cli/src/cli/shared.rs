@@ -43,9 +43,9 @@ pub(crate) struct Measured {
 /// The cache that is simulated where the backend does not count what it reused.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
-    /// How many prompts the backend's cache holds; LM Studio's default is 4
-    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
-    pub(crate) slots: NonZeroUsize,
+    /// How many prompts the backend's cache holds [default: 4, as LM Studio's]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
+    pub(crate) slots: Option<NonZeroUsize>,
     /// Whether main memory keeps what leaves a slot, as llama.cpp and LM Studio do by default
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) cache_ram: RamArg,
@@ -70,7 +70,7 @@ impl CacheArgs {
     /// How the cache is to be simulated.
     pub(crate) fn options(&self) -> CacheOptions {
         let mut options = CacheOptions::default();
-        options.slots = self.slots;
+        options.slots = self.slots.unwrap_or(options.slots);
         options.ram = match self.cache_ram {
             RamArg::Auto => None,
             RamArg::On => Some(true),

@@ -66,6 +66,13 @@ fn next_step(filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next
     Next { root, newest: newest.filter(|_| !inputs.is_empty()) }
 }
 
+/// A command about the same requests.
+fn rerun(verb: &str, filter: &Filter, inputs: &[OsString]) -> String {
+    let inputs: String = inputs.iter().map(|input| format!(" {}", quoted(&input.to_string_lossy()))).collect();
+    let next = next_step(filter, &[], &[]);
+    next.command(&format!("{verb}{inputs}"))
+}
+
 /// What requests are grouped by.
 fn grouping(by: By) -> Grouping {
     let day = |request: &Request| request.timestamp.map(|stamp| Arc::from(units::day(stamp)));

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyclaude_traces::analysis::what_if::UnknownName;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{Field, SelectError};
 use clap::{Command, CommandFactory as _};
@@ -72,6 +73,19 @@ pub(crate) fn words(error: &SelectError) -> String {
         E::Io { source, .. } => format!("{error}: {source}"),
         _ => error.to_string(),
     }
+}
+
+/// A tool or a server that no request offers, and which it may be.
+pub(crate) fn unknown_name(unknown: &UnknownName) -> String {
+    let known: Vec<Arc<str>> = unknown.known.iter().map(|name| name.as_str().into()).collect();
+    let mut holding = known.iter().filter(|name| name.contains(unknown.name.as_str()));
+    let meant = match (holding.next(), holding.next()) {
+        (Some(only), None) => Some(only.as_ref()),
+        _ => nearest(&unknown.name, known.iter().map(AsRef::as_ref)),
+    };
+    let meant = meant.map_or_else(String::new, |meant| format!(" Did you mean `{}`?", sanitize::line(meant)));
+    let known = if known.is_empty() { "none".to_owned() } else { few_names(&known) };
+    format!("{unknown}.{meant} There are: {known}")
 }
 
 /// What the user may have meant, as a sentence before another one.
