@@ -6,6 +6,7 @@ mod prefix;
 mod record;
 mod replay;
 mod report;
+mod rows;
 mod shared;
 mod what_if;
 
@@ -23,6 +24,7 @@ pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
 use shared::Formats;
 pub(crate) use what_if::WhatIfArgs;
+pub(crate) use rows::{RowArgs, ShowRows, find as find_column};
 pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
@@ -153,12 +155,16 @@ Examples:
   traces list session:1111 model:qwen3-42b
   traces list --all --format ndjson | jq 'select(.tool_count > 40) | .path'
   traces list --since 2h --format csv > requests.csv
+  traces list --top 5                  the slowest five
+  traces list --sort body_bytes --columns +session,cached_tokens
   traces list --kind conversation --fail-over ttft_ms=30s")
 )]
 pub(crate) struct ListArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
@@ -248,6 +254,8 @@ Examples:
   traces timing --by level --all       what debug logging costs
   traces timing model:qwen3-42b --format csv
   traces timing --format json | jq '.groups[] | {name, ttft_ms}'
+  traces timing --sort read_ms --top 5
+  traces timing --no-rows              the medians alone
   traces timing --log stderr.txt       also what was captured of standard error")
 )]
 pub(crate) struct TimingArgs {
@@ -262,6 +270,10 @@ pub(crate) struct TimingArgs {
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) show_rows: ShowRows,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};
 use super::shared::at_least_one;
-use super::{CacheArgs, Filter, Format, Formats, Limits, Output};
+use super::{CacheArgs, Filter, Format, Formats, Limits, Output, RowArgs, ShowRows};
 
 #[derive(Debug, Args)]
 #[command(
@@ -21,6 +21,7 @@ whatever the filters show; the figures are an upper bound.
 Examples:
   traces prefix                         the last sitting
   traces prefix --kind conversation --text
+  traces prefix --sort lost_bytes --top 5
   traces prefix --as sorted,no-header   what if the proxy sorted tools and stripped the header
   traces prefix --context 32768         when the window will be full
   traces prefix --order tools-first     GLM, Kimi, Qwen3.5, Cohere
@@ -46,6 +47,10 @@ pub(crate) struct PrefixArgs {
     /// Quote what was and what is at the first difference: it may hold secrets
     #[arg(long)]
     pub(crate) text: bool,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) show_rows: ShowRows,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]

@@ -205,6 +205,12 @@ pub(crate) struct Output {
     /// Errors are still printed, and the exit code stays the same.
     #[arg(long, short, hide_long_help = true, hide_short_help = true)]
     pub(crate) quiet: bool,
+    /// Show the ids of accounts and sessions whole
+    ///
+    /// Tables name a session by the first eight digits of its id, which are enough as an
+    /// INPUT, and leave out whose account it is. JSON and CSV hold all of it.
+    #[arg(long, hide_long_help = true, hide_short_help = true)]
+    pub(crate) ids: bool,
     /// Show no progress
     ///
     /// Progress shows where reading takes longer than half a second and the standard error

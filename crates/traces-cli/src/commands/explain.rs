@@ -11,7 +11,7 @@ use anyclaude_traces::select::OneOrTwoSides;
 use anyhow::{anyhow, bail};
 
 use super::direct::measured;
-use super::{reading, report_skipped, rerun};
+use super::{next_step, reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
 use crate::render::select_error::{FEW_MODELS, unknown_name};
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
             let page = match &found.what_if {
                 Some(what_if) => {
                     let inputs: Vec<_> = args.fast.iter().chain(&args.slow).cloned().collect();
-                    what_if::page(what_if, &rerun("explain", &args.filter, &inputs))
+                    what_if::page(what_if, &next_step(&reader, &args.filter, &inputs, &[]).same("explain"))
                 }
                 None => render::page(&found, format == Table),
             };

@@ -11,6 +11,7 @@ use anyhow::bail;
 use super::{check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
+use crate::render::ids::Ids;
 use crate::render::{csv, json, page, summary};
 use crate::select;
 
@@ -32,8 +33,10 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
         Csv => csv::groups(out, &found.groups)?,
         Json => json::document(out, &found)?,
         _ => {
-            let next = next_step(&args.filter, &args.inputs, &selection.requests);
-            page::print(out, &summary::page(&found, args.by, selection.is_sitting, &next), &args.output)?;
+            let next = next_step(&reader, &args.filter, &args.inputs, &selection.requests);
+            let ids = Ids(args.output.ids);
+            let page = summary::page(&found, args.by, selection.is_sitting, &next, ids);
+            page::print(out, &page, &args.output)?;
         }
     }
     let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };

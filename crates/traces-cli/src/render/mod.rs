@@ -3,10 +3,12 @@
 
 mod bars;
 pub(crate) mod color;
+pub(crate) mod columns;
 pub(crate) mod csv;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod findings;
+pub(crate) mod ids;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod missing;

@@ -32,8 +32,8 @@ pub(crate) fn words(error: &SelectError) -> String {
         E::NothingRecorded(places) => {
             let places: Vec<String> = places.iter().map(|traces| traces.display().to_string()).collect();
             format!(
-                "nothing is recorded in {} yet. Record a session with `ANYCLAUDE_DEBUG=2 anyclaude`, or name \
-                 another folder: traces FOLDER, or --root DIR",
+                "nothing is recorded in {} yet. Record a session with `traces record`, or with `ANYCLAUDE_DEBUG=2 \
+                 anyclaude`, or name another folder: traces FOLDER, or --root DIR",
                 places.join(" or ")
             )
         }
@@ -78,11 +78,7 @@ pub(crate) fn words(error: &SelectError) -> String {
 /// A tool or a server that no request offers, and which it may be.
 pub(crate) fn unknown_name(unknown: &UnknownName) -> String {
     let known: Vec<Arc<str>> = unknown.known.iter().map(|name| name.as_str().into()).collect();
-    let mut holding = known.iter().filter(|name| name.contains(unknown.name.as_str()));
-    let meant = match (holding.next(), holding.next()) {
-        (Some(only), None) => Some(only.as_ref()),
-        _ => nearest(&unknown.name, known.iter().map(AsRef::as_ref)),
-    };
+    let meant = nearest_of(&unknown.name, known.iter().map(AsRef::as_ref));
     let meant = meant.map_or_else(String::new, |meant| format!(" Did you mean `{}`?", sanitize::line(meant)));
     let known = if known.is_empty() { "none".to_owned() } else { few_names(&known) };
     format!("{unknown}.{meant} There are: {known}")
@@ -105,11 +101,7 @@ fn near(word: &str, models: &[Arc<str>]) -> Option<String> {
     if let Some(verb) = nearest(word, verbs) {
         return Some(verb.to_owned());
     }
-    let mut holding = models.iter().filter(|model| model.contains(word));
-    let model = match (holding.next(), holding.next()) {
-        (Some(only), None) => only,
-        _ => nearest(word, models.iter().map(AsRef::as_ref))?,
-    };
+    let model = nearest_of(word, models.iter().map(AsRef::as_ref))?;
     Some(format!("model:{model}"))
 }
 
@@ -119,6 +111,15 @@ fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
     let changes = known.into_iter().map(|known| (strsim::osa_distance(word, known), known));
     let (_, meant) = changes.filter(|(changes, _)| *changes <= most).min()?;
     Some(meant)
+}
+
+/// The same, or the only one that holds the word.
+pub(crate) fn nearest_of<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let mut holding = known.clone().filter(|known| known.contains(word));
+    match (holding.next(), holding.next()) {
+        (Some(only), None) => Some(only),
+        _ => nearest(word, known),
+    }
 }
 
 /// How many places an error names.

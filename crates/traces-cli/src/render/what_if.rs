@@ -49,7 +49,8 @@ pub(crate) fn page(found: &WhatIf, explain: &str) -> Page {
 
 /// `FILE: KEY = VALUE`.
 pub(crate) fn setting_line(setting: &Setting) -> String {
-    let value = serde_json::to_string(&setting.value).unwrap_or_default();
+    // Blanks, where a line may be broken.
+    let value = serde_json::to_string(&setting.value).unwrap_or_default().replace("\",\"", "\", \"");
     format!("{}: {} = {value}", setting.file, setting.key)
 }
 
@@ -138,6 +139,9 @@ fn change_of(turns: &PredictedTurns) -> String {
 
 fn cold_read(model: &PredictedModel, read: &ColdRead) -> Option<String> {
     let (ms, predicted_ms) = (read.ms?, read.predicted_ms?);
+    if read.prompt_tokens == read.predicted_prompt_tokens {
+        return None;
+    }
     Some(format!(
         "Without any cache {} reads its newest prompt, {} tokens, in {}; then {} in {}.",
         name(model),
@@ -161,7 +165,7 @@ fn tools(found: &WhatIf) -> Option<String> {
         called => format!(" Called in these conversations: {}.", called.join(", ")),
     };
     (!tools.is_empty()).then(|| {
-        format!("Left out: {} of {} tokens: {}{more}.{called}", units::count(tools.len() as u64, "tool"), units::estimate(sum), named.join(", "))
+        format!("Without: {} of {} tokens: {}{more}.{called}", units::count(tools.len() as u64, "tool"), units::estimate(sum), named.join(", "))
     })
 }
 
