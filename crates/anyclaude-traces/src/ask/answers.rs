@@ -15,7 +15,7 @@ use crate::analysis::show::{self, RequestDetail};
 use crate::analysis::summary::{Summary, summarize};
 use crate::analysis::timing::{self, TimingReport};
 use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
-use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_of};
+use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_among, read_tool_costs_of};
 use crate::cost;
 use crate::error::Error;
 use crate::findings::{Finding, find_in};
@@ -26,7 +26,7 @@ use crate::model::scope::{KindFilter, Scope};
 use crate::prompt_cache::{ElementTexts, Prompts, Simulation, simulate};
 use crate::read::Store;
 use crate::select::{
-    ALL_REQUESTS, OneOrTwoSides, Reader, SelectError, Selection, Side, faster_first, last_two_models,
+    ALL_REQUESTS, OneOrTwoSides, SITTING_MS, Reader, SelectError, Selection, Side, faster_first, last_two_models,
 };
 
 /// All requests, with their tokens where any backend counted some.
@@ -115,12 +115,30 @@ pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<Re
     let store = reader.store();
     selection.count_all_tokens(store);
     let speeds = cost::speeds_by_model(selection.everything());
-    let tool_costs = read_tool_costs(selection, &speeds, store);
+    let tool_costs = tool_costs_in_sitting(selection, &speeds, store);
     let findings = found(reader, selection.scope, &selection.passing(), speeds, &tool_costs);
     let request = selection.requests.last().cloned().ok_or(SelectError::NoRequest)?;
     let mut content = if text { Content::with_text() } else { Content::sizes() };
     store.read_one(&request.path, &mut content)?;
     Ok(show::show(request, content, Some(tool_costs), findings))
+}
+
+/// What the tools of the newest request cost. A tool counts as called where any conversation
+/// of the same sitting called it, as it does where all of them are looked at.
+fn tool_costs_in_sitting(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
+    let own: Vec<&Request> = selection.requests.iter().collect();
+    let newest = own.last().and_then(|newest| newest.timestamp);
+    let is_near = |request: &&Request| {
+        let apart_ms = request.timestamp.zip(newest).map(|(stamp, newest)| stamp.ms_since(newest).abs());
+        request.kind == Kind::Conversation && apart_ms.is_some_and(|ms| ms <= SITTING_MS)
+    };
+    let mut callers: Vec<&Request> = selection.everything().filter(is_near).chain(own.iter().copied()).collect();
+    callers.sort_by(|a, b| a.order().cmp(&b.order()));
+    callers.dedup_by(|a, b| a.path == b.path);
+    let everything: Vec<&Request> = selection.everything().collect();
+    let (costs, errors) = read_tool_costs_among(store, &own, &callers, &everything, speeds);
+    selection.skipped.extend(errors);
+    costs
 }
 
 /// Two sides, side by side; with `text`, also their lines.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::statement::is_expected;
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
 use super::{
     Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Setting, SettingValue, compaction_loop,
@@ -77,13 +78,15 @@ fn of(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Option<Findin
     let mut found = finding(FindingKind::CacheBroken, lost.iter().map(|(entry, _)| *entry), evidence)
         .costing(cost, CostBasis::Fitted);
     found.cause = Some(cause);
-    found.advice = Some(Advice::Mend {
+    let most_per_session = most_per_session(&lost);
+    let mend = || Advice::Mend {
         cause,
         volatile: broken.volatile,
         tools: broken.tools.clone(),
         element: broken.element,
-        most_per_session: most_per_session(&lost),
-    });
+        most_per_session,
+    };
+    found.advice = (!is_expected(cause, broken.volatile, most_per_session)).then(mend);
     found.settings = setting(cause).map(|setting| vec![setting]);
     Some(found)
 }

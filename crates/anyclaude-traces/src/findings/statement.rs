@@ -403,10 +403,20 @@ impl Advice {
             Cause::VolatileOpening => Some(Self::MovePiece { volatile, element }),
             Cause::Evicted => None,
             _ if cause.is_new_prompt() => None,
+            _ if is_expected(cause, volatile, most_per_session) => None,
             _ => {
                 Some(Self::Mend { cause, volatile, tools: breaker.tools.clone(), element, most_per_session })
             }
         }
+    }
+}
+
+/// Whether a break is what has to be: a history that is compacted once, another folder.
+pub(super) fn is_expected(cause: Cause, volatile: Option<Volatile>, most_per_session: u64) -> bool {
+    match cause {
+        Cause::Compacted => most_per_session <= 1,
+        Cause::SystemChanged => volatile == Some(Volatile::WorkingDirectory),
+        _ => false,
     }
 }
 

@@ -19,6 +19,7 @@ pub use error::{Result, SelectError};
 pub use filter::{Filter, Label};
 pub(crate) use pool::Pool;
 pub use reader::Reader;
+pub(crate) use reader::SITTING_MS;
 pub use rows::{RowOrder, UnknownColumn, column, first_known, member};
 pub use selection::Selection;
 pub use selector::{Field, Selector, resolve};

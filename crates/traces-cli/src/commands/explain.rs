@@ -20,11 +20,13 @@ use crate::select;
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Table};
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
+    let inputs: Vec<_> = args.fast.iter().chain(&args.slow).cloned().collect();
+    let (reader, named) = select::reader_of(&args.filter, &inputs, KindFilter::Only(Kind::Conversation))?;
+    let reader = reader
         .with_tasks()
         .with_costs(args.cache.options());
     let mut sides = reading(&reader, &args.output, || {
-        OneOrTwoSides::select(&reader, args.fast.as_ref(), args.slow.as_ref())
+        OneOrTwoSides::select(&reader, named.first(), named.get(1))
     })?;
     let direct = match (&sides.right, args.measured.direct.as_slice()) {
         (None, []) => None,
@@ -47,7 +49,6 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
         format => {
             let page = match &found.what_if {
                 Some(what_if) => {
-                    let inputs: Vec<_> = args.fast.iter().chain(&args.slow).cloned().collect();
                     what_if::page(what_if, &next_step(&reader, &args.filter, &inputs, &[]).same("explain"))
                 }
                 None => render::page(&found, format == Table),

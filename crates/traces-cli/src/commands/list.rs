@@ -20,21 +20,21 @@ pub(super) const SLOWEST: &[&str] = &["timing.wall_ms", "timing.total_ms", "body
 
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_times(CacheOptions::default());
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader.with_times(CacheOptions::default());
     let (mut found, is_sitting) = reading(&reader, &args.output, || {
-        let selection = reader.select(&args.inputs)?;
+        let selection = reader.select(&inputs)?;
         let is_sitting = selection.is_sitting;
         anyhow::Ok((answers::list(&reader, selection), is_sitting))
     })?;
     let skipped = report_skipped(&found.skipped, &args.output);
     if found.requests.is_empty() && args.output.format != Json {
-        if !args.filter.server_logs.is_empty() {
+        if !args.filter.server_logs.is_empty() || inputs.len() < args.inputs.len() {
             bail!("no request lines are in these logs: `traces timing` shows what they tell of each task");
         }
         bail!("none of these files could be read as a trace");
     }
     let limits = check_limits(&found.requests, &args.limits.fail_over);
-    let next = next_step(&reader, &args.filter, &args.inputs, &found.requests);
     let nothing = if found.requests.is_empty() { Status::Unusable } else { Status::Done };
     let all = found.requests.len();
     let order = args.rows.order(&found.requests, csv::REQUEST, SLOWEST)?;
@@ -45,6 +45,12 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
         Ndjson => json::lines(out, &found.requests)?,
         Csv => csv::requests(out, &found.requests, &columns)?,
         _ => {
+            // What stands first of a sorted table, last of one by time.
+            let shown = match order.sort {
+                Some(_) => found.requests.get(..1).unwrap_or_default(),
+                None => &found.requests,
+            };
+            let next = next_step(&reader, &args.filter, &args.inputs, shown);
             let line = order_line(&order, found.requests.len(), all);
             page::print(out, &list::page(&found, is_sitting, &columns, line, &next), &args.output)?;
         }

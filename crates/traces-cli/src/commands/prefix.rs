@@ -18,9 +18,10 @@ use crate::select;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(args.cache_options());
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader.with_costs(args.cache_options());
     let (selection, mut found) = reading(&reader, &args.output, || {
-        let mut selection = reader.select(&args.inputs)?;
+        let mut selection = reader.select(&inputs)?;
         let mut options = answers::PrefixOptions::default();
         (options.context_tokens, options.text) = (args.context.map(NonZeroU64::get), args.text);
         let found = answers::prefix(&reader, &mut selection, options);

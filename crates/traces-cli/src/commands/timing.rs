@@ -18,13 +18,14 @@ use crate::select;
 
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader
         .with_logs(&args.logs)?
         .with_tasks()
         .with_times(args.cache.options());
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
     let (mut found, is_sitting) = reading(&reader, &args.output, || {
-        let selection = reader.select(&args.inputs)?;
+        let selection = reader.select(&inputs)?;
         let is_sitting = selection.is_sitting;
         anyhow::Ok((answers::timing(&reader, selection, groups_kind, &grouping(args.by)), is_sitting))
     })?;

@@ -125,7 +125,7 @@ pub(crate) fn order_line(order: &RowOrder, shown: usize, all: usize) -> Option<S
 /// A column that there is not, and which it may be.
 pub(crate) fn unknown(unknown: &UnknownColumn) -> String {
     let meant = select_error::nearest_of(&unknown.name, unknown.known.iter().map(String::as_str));
-    let meant = meant.map_or_else(String::new, |meant| format!(" Did you mean `{meant}`?"));
+    let meant = meant.map_or_else(String::new, |meant| format!(" Did you mean `{}`?", meant.strip_prefix("timing.").unwrap_or(meant)));
     let name = sanitize::line(&unknown.name).into_owned();
     format!("there is no column `{name}`.{meant} The columns are {}", unknown.known.join(", "))
 }

@@ -25,7 +25,7 @@ pub(crate) fn page(
     page.table(grid(requests, columns));
     order_line.into_iter().for_each(|line| page.line(line));
     if let Some(newest) = &next.newest {
-        page.hint("Show the newest in detail:", next.command(&format!("show {newest}")));
+        page.hint("Show one in detail:", next.command(&format!("show {newest}")));
     }
     page
 }

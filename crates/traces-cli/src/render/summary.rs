@@ -50,7 +50,13 @@ pub(crate) fn scope_line(
     span: Option<(Timestamp, Timestamp)>,
     requests: u64,
 ) -> String {
-    let when = span.map_or_else(|| "unknown time".to_owned(), |(first, last)| units::span(first, last));
+    let when = span.map_or_else(
+        || "unknown time".to_owned(),
+        |(first, last)| {
+            let ago = units::ago(last).map_or_else(String::new, |ago| format!(" ({ago})"));
+            format!("{}{ago}", units::span(first, last))
+        },
+    );
     let when = if is_sitting { format!("Last 24 h of activity: {when}") } else { when };
     let kind = match scope.kind {
         KindFilter::All => String::new(),
