@@ -31,20 +31,25 @@ pub(crate) struct PrefixArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
-    /// What the model's chat template puts first
+    /// What the model's template puts first
     #[arg(long, value_name = "ORDER", default_value = "system-first")]
     pub(crate) order: OrderArg,
-    /// What the backend got: `sent` (what Claude Code sent), or edits joined by commas: `sorted`
-    /// (tools by name), `no-header` (no billing header), `text-only` (no thinking, no images of
+    /// What the backend got
+    ///
+    /// `sent` (what Claude Code sent), or edits joined by commas: `sorted` (tools by name), `no-header` (no billing header), `text-only` (no thinking, no images of
     /// user messages), `truncated` (histories cut as the log says); `auto`: what the logs tell
     #[arg(long = "as", value_name = "EDITS", default_value = "auto", value_parser = ViewArg::parse)]
     pub(crate) view: ViewArg,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
-    /// How many tokens the model's context holds: shows headroom, and the turn that overflows
+    /// Tokens that the model's context holds
+    ///
+    /// Shows the headroom, and the turn that overflows.
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub(crate) context: Option<NonZeroU64>,
-    /// Quote what was and what is at the first difference: it may hold secrets
+    /// Quote the changes: they may hold secrets
+    ///
+    /// What was and what is at each first difference.
     #[arg(long)]
     pub(crate) text: bool,
     #[command(flatten)]

@@ -8,9 +8,9 @@ use serde::Serialize;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rows")]
 pub(crate) struct RowArgs {
-    /// Sort by this column: the largest first, text and times from the first on
+    /// Sort by this, the largest first
     ///
-    /// A name as in JSON or CSV, such as wall_ms, ttft_ms, body_bytes, cached_tokens or model;
+    /// Text and times from the first on. A name as in JSON or CSV, such as wall_ms, ttft_ms, body_bytes, cached_tokens or model;
     /// a wrong one lists them all. What is unknown comes last.
     #[arg(long, value_name = "MEASURE")]
     pub(crate) sort: Option<String>,
@@ -19,7 +19,7 @@ pub(crate) struct RowArgs {
     /// Names as in JSON or CSV, parted by commas.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
-    /// Only the first N rows; without --sort, the slowest
+    /// The first N rows; without --sort the slowest
     ///
     /// Where no times are known, the largest.
     #[arg(long, value_name = "N")]

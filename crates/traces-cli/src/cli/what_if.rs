@@ -9,17 +9,19 @@ use super::CacheArgs;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What if")]
 pub(crate) struct WhatIfArgs {
-    /// Predict the times without these tools
+    /// Predict a turn without these tools
     ///
     /// The names as Claude Code sends them, several parted by blanks or commas: name what is
     /// compared before this option. The time of a turn is predicted beside the measured one,
     /// cold and warm, with the setting that does it.
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub(crate) without_tool: Vec<String>,
-    /// Predict them without all tools of these MCP servers
+    /// The same, without these MCP servers
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub(crate) without_server: Vec<String>,
-    /// Predict them without the billing header in the system prompt
+    /// The same, without the billing header
+    ///
+    /// A short piece of the system prompt that changes, in some versions of Claude Code.
     #[arg(long)]
     pub(crate) no_header: bool,
 }
