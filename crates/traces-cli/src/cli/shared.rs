@@ -62,7 +62,7 @@ pub(super) fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RamArg {
-    /// What the reported counts of cached tokens agree with, else on
+    /// What the reported counts of cached tokens agree with; else on, unless times prove one slot
     Auto,
     /// What leaves a slot is kept in main memory
     On,
