@@ -22,10 +22,10 @@ pub(crate) use prefix::PrefixArgs;
 pub(crate) use record::RecordArgs;
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
-use shared::Formats;
-pub(crate) use what_if::WhatIfArgs;
 pub(crate) use rows::{RowArgs, ShowRows, find as find_column};
+use shared::Formats;
 pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
+pub(crate) use what_if::WhatIfArgs;
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]

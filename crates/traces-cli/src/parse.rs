@@ -379,8 +379,21 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "tomorrow", "2h30", "ago", "h", "2 hours before", "10 ago", "-3d", "9999999999999999d", "2025-02-30", "3", "24:00", "T08:47"]
-        {
+        for text in [
+            "",
+            "tomorrow",
+            "2h30",
+            "ago",
+            "h",
+            "2 hours before",
+            "10 ago",
+            "-3d",
+            "9999999999999999d",
+            "2025-02-30",
+            "3",
+            "24:00",
+            "T08:47",
+        ] {
             assert!(parse_moment(text, End::Since, now()).is_err(), "{text}");
         }
         for text in ["body_bytes", "body_bytes=", "body_bytes=1s", "size=3", "tool_count=4kB", "=4"] {

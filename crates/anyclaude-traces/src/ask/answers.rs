@@ -14,8 +14,8 @@ use crate::analysis::report::{self, PromptText, Report, ReportInput};
 use crate::analysis::show::{self, RequestDetail};
 use crate::analysis::summary::{Summary, summarize};
 use crate::analysis::timing::{self, TimingReport};
-use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
 use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_among, read_tool_costs_of};
+use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
 use crate::cost;
 use crate::error::Error;
 use crate::findings::{Finding, find_in};
@@ -26,7 +26,8 @@ use crate::model::scope::{KindFilter, Scope};
 use crate::prompt_cache::{ElementTexts, Prompts, Simulation, simulate};
 use crate::read::Store;
 use crate::select::{
-    ALL_REQUESTS, OneOrTwoSides, SITTING_MS, Reader, SelectError, Selection, Side, faster_first, last_two_models,
+    ALL_REQUESTS, OneOrTwoSides, Reader, SITTING_MS, SelectError, Selection, Side, faster_first,
+    last_two_models,
 };
 
 /// All requests, with their tokens where any backend counted some.
@@ -132,7 +133,8 @@ fn tool_costs_in_sitting(selection: &mut Selection, speeds: &[ModelSpeeds], stor
         let apart_ms = request.timestamp.zip(newest).map(|(stamp, newest)| stamp.ms_since(newest).abs());
         request.kind == Kind::Conversation && apart_ms.is_some_and(|ms| ms <= SITTING_MS)
     };
-    let mut callers: Vec<&Request> = selection.everything().filter(is_near).chain(own.iter().copied()).collect();
+    let mut callers: Vec<&Request> =
+        selection.everything().filter(is_near).chain(own.iter().copied()).collect();
     callers.sort_by(|a, b| a.order().cmp(&b.order()));
     callers.dedup_by(|a, b| a.path == b.path);
     let everything: Vec<&Request> = selection.everything().collect();
@@ -176,7 +178,8 @@ pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direc
 pub fn what_if(reader: &Reader, sides: &mut OneOrTwoSides, change: Change) -> Result<WhatIf, UnknownName> {
     let passing = sides.passing();
     let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
-    let own: Vec<&Request> = std::iter::once(&sides.left).chain(&sides.right).flat_map(|side| &side.requests).collect();
+    let own: Vec<&Request> =
+        std::iter::once(&sides.left).chain(&sides.right).flat_map(|side| &side.requests).collect();
     what_if::check(&change, &own)?;
     let (tools, unreadable) = what_if::Tools::read(reader.store(), &own, &all);
     let found = reader.with_prompts(|prompts| {

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::statement::is_expected;
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
+use super::statement::is_expected;
 use super::{
     Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Setting, SettingValue, compaction_loop,
 };
@@ -160,16 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn once_is_said_only_of_what_came_once_in_a_session() {
+    fn what_came_once_in_a_session_needs_no_advice() {
         let made = [broke(Cause::Compacted, 900), broke(Cause::Compacted, 900).session("other")];
         let said = |made: &[Made]| match check(made) {
-            Check::Found(found) => found[0].advice.as_ref().unwrap().to_string(),
+            Check::Found(found) => found[0].advice.as_ref().map(ToString::to_string),
             other => panic!("{other:?}"),
         };
-        assert!(said(&made).contains("read once"));
+        assert_eq!(said(&made), None);
         let far = (0..12).map(|_| Made::new()).collect::<Vec<_>>();
         let twice: Vec<Made> = [made[0].clone()].into_iter().chain(far).chain([made[0].clone()]).collect();
-        assert!(said(&twice).contains("2 times"), "{}", said(&twice));
+        assert!(said(&twice).unwrap().contains("2 times"));
     }
 
     #[test]

@@ -71,7 +71,9 @@ impl Store {
             return has_ending_of_log(path) && begins_as_log(path);
         }
         let is_recording = |path: &Path| path.extension().is_some_and(|ending| ending == "json");
-        let files = || WalkDir::new(path).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+        let files = || {
+            WalkDir::new(path).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file())
+        };
         !files().any(|entry| is_recording(entry.path()))
             && logs_below(path, &mut Vec::new()).iter().any(|log| begins_as_log(log))
     }
@@ -255,7 +257,10 @@ fn begins_as_log(path: &Path) -> bool {
     let read = opened.map(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
     let mut parser = BackendParser::new();
     parser.feed(&head);
-    matches!(read, Some(Ok(_))) && parser.finish().is_some()
+    // Lines of JSON may be anything: these have to tell of something that a server did.
+    let is_json = path.extension().is_some_and(|ending| ending == "jsonl" || ending == "ndjson");
+    let tells = |log: BackendLog| !is_json || !log.tasks.is_empty() || !log.loads.is_empty();
+    matches!(read, Some(Ok(_))) && parser.finish().is_some_and(tells)
 }
 
 fn no_log() -> ErrorKind {

@@ -43,7 +43,7 @@ pub(super) fn short(verb: Command) -> Command {
     let name = verb.get_name().to_owned();
     let verb = verb.mut_args(|arg| {
         let is_hidden = is_shared(&arg) || arg.is_hide_short_help_set();
-        let takes_values = arg.get_action().takes_values();
+        let takes_values = arg.get_action().takes_values() && !arg.is_positional();
         let has_long_values = takes_values && arg.get_value_parser().possible_values().is_some();
         arg.hide_short_help(is_hidden)
             .hide_possible_values(takes_values)

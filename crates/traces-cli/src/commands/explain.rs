@@ -22,12 +22,9 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     use Format::{Json, Table};
     let inputs: Vec<_> = args.fast.iter().chain(&args.slow).cloned().collect();
     let (reader, named) = select::reader_of(&args.filter, &inputs, KindFilter::Only(Kind::Conversation))?;
-    let reader = reader
-        .with_tasks()
-        .with_costs(args.cache.options());
-    let mut sides = reading(&reader, &args.output, || {
-        OneOrTwoSides::select(&reader, named.first(), named.get(1))
-    })?;
+    let reader = reader.with_tasks().with_costs(args.cache.options());
+    let mut sides =
+        reading(&reader, &args.output, || OneOrTwoSides::select(&reader, named.first(), named.get(1)))?;
     let direct = match (&sides.right, args.measured.direct.as_slice()) {
         (None, []) => None,
         (None, _) => bail!("--direct: {FEW_MODELS}"),
@@ -37,8 +34,10 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let what_if = if change.is_empty() {
         None
     } else {
-        Some(reading(&reader, &args.output, || answers::what_if(&reader, &mut sides, change))
-            .map_err(|unknown| anyhow!(unknown_name(&unknown)))?)
+        Some(
+            reading(&reader, &args.output, || answers::what_if(&reader, &mut sides, change))
+                .map_err(|unknown| anyhow!(unknown_name(&unknown)))?,
+        )
     };
     let mut found = reading(&reader, &args.output, || answers::explain(&reader, &mut sides, direct));
     found.what_if = what_if;

@@ -26,10 +26,9 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --format markdown"
         );
     }
-    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
-    let reader = reader
-        .with_tasks()
-        .with_costs(args.cache.options());
+    let (reader, inputs) =
+        select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
+    let reader = reader.with_tasks().with_costs(args.cache.options());
     let selection = reading(&reader, &args.output, || reader.select(&inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped_list(), &args.output);

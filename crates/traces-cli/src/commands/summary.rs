@@ -17,10 +17,9 @@ use crate::select;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
-    let reader = reader
-        .with_tasks()
-        .with_costs(args.cache.options());
+    let (reader, inputs) =
+        select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
+    let reader = reader.with_tasks().with_costs(args.cache.options());
     let (selection, found) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&inputs)?;
         let found = answers::summary(&reader, &mut selection, &grouping(args.by));

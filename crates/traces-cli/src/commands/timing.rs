@@ -19,10 +19,7 @@ use crate::select;
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
     let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
-    let reader = reader
-        .with_logs(&args.logs)?
-        .with_tasks()
-        .with_times(args.cache.options());
+    let reader = reader.with_logs(&args.logs)?.with_tasks().with_times(args.cache.options());
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
     let (mut found, is_sitting) = reading(&reader, &args.output, || {
         let selection = reader.select(&inputs)?;

@@ -30,7 +30,8 @@ impl Columns {
         let adds = args.columns.first().is_none_or(|name| name.starts_with('+'));
         let names = args.columns.iter().map(|name| find_column(name.trim_start_matches('+').trim(), known));
         let mut names = names.collect::<anyhow::Result<Vec<_>>>()?;
-        let sorted_by = order.sort.as_deref().and_then(|sort| known.iter().copied().find(|name| *name == sort));
+        let sorted_by =
+            order.sort.as_deref().and_then(|sort| known.iter().copied().find(|name| *name == sort));
         names.extend(sorted_by.filter(|name| adds && !names.contains(name) && !shown.contains(name)));
         Ok(Self { names, adds })
     }
@@ -54,7 +55,8 @@ impl Columns {
             return grid.without_empty(empty);
         }
         let own = self.names.iter().map(|name| heading(name));
-        let columns: Vec<Column> = if self.adds { usual.into_iter().chain(own).collect() } else { own.collect() };
+        let columns: Vec<Column> =
+            if self.adds { usual.into_iter().chain(own).collect() } else { own.collect() };
         let mut grid = Grid::new(columns);
         for row in rows {
             let json = serde_json::to_value(row).unwrap_or_default();
@@ -124,8 +126,10 @@ pub(crate) fn order_line(order: &RowOrder, shown: usize, all: usize) -> Option<S
 
 /// A column that there is not, and which it may be.
 pub(crate) fn unknown(unknown: &UnknownColumn) -> String {
-    let meant = select_error::nearest_of(&unknown.name, unknown.known.iter().map(String::as_str));
-    let meant = meant.map_or_else(String::new, |meant| format!(" Did you mean `{}`?", meant.strip_prefix("timing.").unwrap_or(meant)));
+    // Names are written without the way to them, where that is clear.
+    let known = unknown.known.iter().map(|name| name.strip_prefix("timing.").unwrap_or(name));
+    let meant = select_error::nearest_of(&unknown.name, known);
+    let meant = meant.map_or_else(String::new, |meant| format!(" Did you mean `{meant}`?"));
     let name = sanitize::line(&unknown.name).into_owned();
     format!("there is no column `{name}`.{meant} The columns are {}", unknown.known.join(", "))
 }

@@ -100,11 +100,7 @@ pub(crate) const REQUEST: &[&str] = &[
 ];
 
 /// One row per request.
-pub(crate) fn requests(
-    out: &mut impl Write,
-    requests: &[Request],
-    columns: &Columns,
-) -> anyhow::Result<()> {
+pub(crate) fn requests(out: &mut impl Write, requests: &[Request], columns: &Columns) -> anyhow::Result<()> {
     table(out, columns.alone().unwrap_or(REQUEST), requests)
 }
 

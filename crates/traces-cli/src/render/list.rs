@@ -21,7 +21,12 @@ pub(crate) fn page(
     let requests = &found.requests;
     let mut page = Page::default();
     let stamps = || requests.iter().filter_map(|request| request.timestamp);
-    page.line(scope_line(&found.scope, is_sitting, stamps().min().zip(stamps().max()), requests.len() as u64));
+    page.line(scope_line(
+        &found.scope,
+        is_sitting,
+        stamps().min().zip(stamps().max()),
+        requests.len() as u64,
+    ));
     page.table(grid(requests, columns));
     order_line.into_iter().for_each(|line| page.line(line));
     if let Some(newest) = &next.newest {

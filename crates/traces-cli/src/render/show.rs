@@ -43,7 +43,8 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids) -> Page {
 }
 
 fn facts(request: &Request, ids: Ids) -> String {
-    let mut facts = vec![request.id.to_string(), units::stamp(request.timestamp), request.kind.name().to_owned()];
+    let mut facts =
+        vec![request.id.to_string(), units::stamp(request.timestamp), request.kind.name().to_owned()];
     if request.model.is_some() {
         facts.push(list::model(request));
     } else if let Some(asked) = &request.requested_model {

@@ -182,7 +182,9 @@ fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next, ids: Ids) {
     let session = summary.sessions.last().and_then(|session| session.id.as_deref());
     let name = |selector: String| next.command(&format!("--label NAME={}", quoted(&selector)));
     match (unnamed_run(summary), session) {
-        (Some(run), _) if !next.has_paths => page.hint("Name the model that ran:", name(format!("run:{run}"))),
+        (Some(run), _) if !next.has_paths => {
+            page.hint("Name the model that ran:", name(format!("run:{run}")))
+        }
         (_, Some(id)) if models == Some(0) && !next.has_paths => {
             page.hint("Name the model that ran:", name(format!("session:{}", ids.session(id))));
         }
@@ -191,7 +193,10 @@ fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next, ids: Ids) {
             page.hint("Why one of the two models used last is slower:", next.same("explain"));
         }
         _ if models > Some(1) => {
-            page.hint("Why one of the two models used last is slower:", next.same("report --format markdown"));
+            page.hint(
+                "Why one of the two models used last is slower:",
+                next.same("report --format markdown"),
+            );
         }
         _ => match &next.newest {
             Some(newest) => {

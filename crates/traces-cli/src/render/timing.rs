@@ -77,7 +77,8 @@ fn groups(report: &TimingReport, by: By) -> Grid {
         number("MAX", 3),
     ]);
     for group in &report.groups {
-        let known = MEDIANS.iter().filter_map(|(measure, name)| Some((measure, name, group.stats(*measure)?)));
+        let known =
+            MEDIANS.iter().filter_map(|(measure, name)| Some((measure, name, group.stats(*measure)?)));
         for (at, (measure, name, stats)) in known.enumerate() {
             grid.row(group_row(group, at, *measure, name, stats));
         }

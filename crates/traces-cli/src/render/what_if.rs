@@ -1,7 +1,10 @@
 //! The page of `traces explain` where something is to be different: what a turn would take.
 
-use anyclaude_traces::analysis::what_if::{CacheState, Change, ColdRead, PredictedModel, PredictedTurns, WhatIf};
+use anyclaude_traces::analysis::what_if::{
+    CacheState, Change, ColdRead, PredictedModel, PredictedTurns, WhatIf,
+};
 use anyclaude_traces::findings::Setting;
+use anyclaude_traces::model::eligibility::LeftOut;
 use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::page::Page;
@@ -30,6 +33,7 @@ pub(crate) fn page(found: &WhatIf, explain: &str) -> Page {
         page.line(tools);
     }
     page.line(cache(found));
+    page_left_out(&mut page, found);
     if !found.settings.is_empty() || !found.remedies.is_empty() {
         page.heading("What does it");
     }
@@ -39,12 +43,17 @@ pub(crate) fn page(found: &WhatIf, explain: &str) -> Page {
     for remedy in &found.remedies {
         page.item("→", remedy.to_string());
     }
-    for left_out in &found.left_out {
-        let why = super::explain::left_out(left_out.reason);
-        page.line(format!("Left out: {} ({why}).", units::count(left_out.n, "request")));
-    }
     page.hint("Where the measured time goes:", explain);
     page
+}
+
+/// Says in one line how many requests took no part, and why.
+fn page_left_out(page: &mut Page, found: &WhatIf) {
+    let why = |one: &LeftOut| format!("{} ({})", one.n, super::explain::left_out(one.reason));
+    let whys: Vec<String> = found.left_out.iter().map(why).collect();
+    if !whys.is_empty() {
+        page.line(format!("Requests without a prediction: {}.", whys.join(", ")));
+    }
 }
 
 /// `FILE: KEY = VALUE`.
@@ -165,7 +174,12 @@ fn tools(found: &WhatIf) -> Option<String> {
         called => format!(" Called in these conversations: {}.", called.join(", ")),
     };
     (!tools.is_empty()).then(|| {
-        format!("Without: {} of {} tokens: {}{more}.{called}", units::count(tools.len() as u64, "tool"), units::estimate(sum), named.join(", "))
+        format!(
+            "Without: {} of {} tokens: {}{more}.{called}",
+            units::count(tools.len() as u64, "tool"),
+            units::estimate(sum),
+            named.join(", ")
+        )
     })
 }
 
@@ -188,7 +202,11 @@ fn ms(ms: Option<f64>) -> String {
     units::maybe(ms.map(Value::Rate), Unit::Ms)
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, and tokens are few")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and tokens are few"
+)]
 fn tokens(tokens: f64) -> String {
     units::tokens(tokens.round() as u64)
 }

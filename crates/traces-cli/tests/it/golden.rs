@@ -49,8 +49,14 @@ fn list() {
 #[test]
 fn rows_that_are_chosen() {
     golden("list-top", &format!("list --root {HOME} --top 3"));
-    golden("list-columns", &format!("list --root {HOME} --sort tool_count --columns id,model,tool_count,ttft_ms --top 4"));
-    golden("list-columns-csv", &format!("list --root {HOME} --sort id --columns id,ttft_ms --top 2 --format csv"));
+    golden(
+        "list-columns",
+        &format!("list --root {HOME} --sort tool_count --columns id,model,tool_count,ttft_ms --top 4"),
+    );
+    golden(
+        "list-columns-csv",
+        &format!("list --root {HOME} --sort id --columns id,ttft_ms --top 2 --format csv"),
+    );
     golden("timing-top", &format!("timing --root {HOME} --run 02-30-40 --sort ttft_ms --top 2"));
     golden("timing-no-rows", &format!("timing --root {HOME} --run 02-30-40 --no-rows"));
     golden("prefix-top", &format!("prefix --root {HOME} --top 2 --columns +lost_bytes"));
@@ -59,10 +65,10 @@ fn rows_that_are_chosen() {
 #[test]
 fn what_if() {
     let warm = "explain testdata/where-time-goes/warm";
-    golden("what-if-table", &format!("{warm} --without-tool Bash --slots 2 --no-header"));
-    golden("what-if-json", &format!("{warm} --without-tool Bash --slots 2 --format json"));
+    golden("what-if-table", &format!("{warm} --without-tool Grep --slots 2 --no-header"));
+    golden("what-if-json", &format!("{warm} --without-tool Grep --slots 2 --format json"));
     golden("what-if-of-a-server", &format!("explain --root {HOME} --all --without-server github"));
-    golden("what-if-of-no-such-tool", &format!("{warm} --without-tool Bsh"));
+    golden("what-if-of-no-such-tool", &format!("{warm} --without-tool Gerp"));
 }
 
 #[test]

@@ -51,7 +51,15 @@ const VERBS: [(&str, &[&str]); 9] = [
     ("summary", &["[INPUT]...", "--by <WHAT>", "--fail-over <MEASURE=VALUE>"]),
     (
         "timing",
-        &["[INPUT]...", "--by <WHAT>", "--log <FILE>", "--sort <MEASURE>", "--columns <NAME,...>", "--top <N>", "--no-rows"],
+        &[
+            "[INPUT]...",
+            "--by <WHAT>",
+            "--log <FILE>",
+            "--sort <MEASURE>",
+            "--columns <NAME,...>",
+            "--top <N>",
+            "--no-rows",
+        ],
     ),
     (
         "prefix",
@@ -67,12 +75,25 @@ const VERBS: [(&str, &[&str]); 9] = [
     ),
     (
         "list",
-        &["[INPUT]...", "--sort <MEASURE>", "--columns <NAME,...>", "--top <N>", "--fail-over <MEASURE=VALUE>"],
+        &[
+            "[INPUT]...",
+            "--sort <MEASURE>",
+            "--columns <NAME,...>",
+            "--top <N>",
+            "--fail-over <MEASURE=VALUE>",
+        ],
     ),
     ("show", &["[INPUT]", "--text", "--fail-over <MEASURE=VALUE>"]),
     (
         "explain",
-        &["[FAST]", "[SLOW]", "--slots <N>", "--without-tool <NAME>...", "--without-server <NAME>...", "--no-header"],
+        &[
+            "[FAST]",
+            "[SLOW]",
+            "--slots <N>",
+            "--without-tool <NAME>...",
+            "--without-server <NAME>...",
+            "--no-header",
+        ],
     ),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
     ("report", &["[INPUT]...", "-o, --output <FILE>", "--force", "--include-text", "html"]),

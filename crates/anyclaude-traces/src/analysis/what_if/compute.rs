@@ -11,11 +11,11 @@ use crate::analysis::tool_cost::telling;
 use crate::analysis::tools::server;
 use crate::cost;
 use crate::error::Error;
+use crate::model::SimulatedReuse;
 use crate::model::eligibility::{ExclusionCounts, LeftOutReason, eligible};
 use crate::model::request::{Request, TracePath};
 use crate::model::stats::float;
 use crate::model::timing::CachedSource;
-use crate::model::SimulatedReuse;
 use crate::prompt_cache::{
     AnswerTokens, CacheOptions, Changed, ElementTexts, Prompts, SimulatedCache, answer_tokens, simulate,
     simulate_changed, simulated_tokens,
@@ -113,7 +113,8 @@ pub(crate) fn what_if(input: WhatIfInput<'_>) -> WhatIf {
     let removed: Vec<u64> = (0..requests.len())
         .map(|at| {
             let of_tools = removed.get(at).copied().unwrap_or(0);
-            let header = if change.no_header { header_tokens(&input, at, &recorded.reuse, &changed) } else { 0 };
+            let header =
+                if change.no_header { header_tokens(&input, at, &recorded.reuse, &changed) } else { 0 };
             of_tools + header
         })
         .collect();
@@ -192,11 +193,7 @@ fn counted_cached(request: &Request) -> Option<u64> {
 
 /// The tokens that a simulated cache held of each request, whose prompt is shorter by what
 /// is `removed`.
-fn held_tokens(
-    requests: &[&Request],
-    reuse: &[SimulatedReuse],
-    removed: Option<&[u64]>,
-) -> Vec<Option<u64>> {
+fn held_tokens(requests: &[&Request], reuse: &[SimulatedReuse], removed: Option<&[u64]>) -> Vec<Option<u64>> {
     let less = |at: usize| removed.and_then(|removed| removed.get(at)).copied().unwrap_or(0);
     simulated_tokens(reuse, |at| {
         let AnswerTokens { prompt_tokens, kept_tokens } = answer_tokens(requests.get(at)?)?;
