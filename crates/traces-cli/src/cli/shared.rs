@@ -237,6 +237,10 @@ pub(crate) enum Format {
     Markdown,
     /// A page that opens nothing else
     Html,
+    /// A timeline: Chrome trace JSON, for Perfetto and chrome://tracing
+    Chrome,
+    /// Spans: OTLP/JSON lines, for OpenTelemetry's collector and what is behind it
+    Otlp,
 }
 
 impl Format {
@@ -246,6 +250,8 @@ impl Format {
     pub(super) const DOCUMENTS: &[Self] = &[Self::Table, Self::Json, Self::Markdown];
     /// Of verbs that compare measures.
     pub(super) const FIGURES: &[Self] = &[Self::Table, Self::Json, Self::Csv, Self::Markdown];
+    /// Of files for other tools.
+    pub(super) const EXPORTS: &[Self] = &[Self::Chrome, Self::Otlp];
 }
 
 /// Parses a format that a verb has.

@@ -27,7 +27,7 @@ const SHARED: [&str; 16] = [
 ];
 
 /// The verbs and the flags that only some have.
-const VERBS: [(&str, &[&str]); 9] = [
+const VERBS: [(&str, &[&str]); 10] = [
     (
         "replay",
         &[
@@ -97,6 +97,7 @@ const VERBS: [(&str, &[&str]); 9] = [
     ),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
     ("report", &["[INPUT]...", "-o, --output <FILE>", "--force", "--include-text", "html"]),
+    ("export", &["[INPUT]...", "-o, --output <FILE>", "--force", "chrome", "otlp"]),
 ];
 
 /// Both helps of a verb.
@@ -114,7 +115,8 @@ fn every_flag_is_explained() {
         for help in helps(verb) {
             let is_short = help.contains(&format!("traces {verb} --help"));
             let own = own.iter().filter(|flag| !is_short || !RARE.contains(flag));
-            for flag in own.chain(&["--format <FORMAT>", "--help", "json", "markdown"]) {
+            let formats: &[&str] = if verb == "export" { &[] } else { &["json", "markdown"] };
+            for flag in own.chain(&["--format <FORMAT>", "--help"]).chain(formats) {
                 assert!(help.contains(flag), "{verb}: {flag}\n{help}");
             }
         }
@@ -242,7 +244,9 @@ fn the_examples_of_the_long_help_work() {
                 !ran.stdout.is_empty() || ran.code == 2 || line.contains("-o "),
                 "{example} prints nothing"
             );
-            let _ = fs::remove_file(folder.path().join("report.html"));
+            for file in ["report.html", "timeline.json", "spans.jsonl"] {
+                let _ = fs::remove_file(folder.path().join(file));
+            }
         }
     }
 }
