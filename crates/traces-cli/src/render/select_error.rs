@@ -58,7 +58,12 @@ pub(crate) fn words(error: &SelectError) -> String {
             _ => format!("{error}: their log has no dates."),
         },
         E::NoNames { .. } => format!("{error}; --label NAME=INPUT names the model of some"),
-        E::NoSuchName { names, .. } => format!("{error}; there are: {}", few_names(names)),
+        E::NoSuchName { part, names, .. } => {
+            let meant = nearest(part, names.iter().map(AsRef::as_ref)).or_else(|| near_part(part, names));
+            let meant =
+                meant.map_or_else(String::new, |meant| format!(" Did you mean `{}`?", sanitize::line(meant)));
+            format!("{error}.{meant} There are: {}", few_names(names))
+        }
         E::Ambiguous { names, .. } => format!("{error}: {}", few_names(names)),
         E::Filter { field, source } => format!("--{}: {}", field.name(), words(source)),
         E::Label { model, input, reason } => {
@@ -120,6 +125,14 @@ pub(crate) fn nearest_of<'a>(word: &str, known: impl Iterator<Item = &'a str> + 
         (Some(only), None) => Some(only),
         _ => nearest(word, known),
     }
+}
+
+/// The name that has a word like this one: most people write a part of it.
+fn near_part<'a>(part: &str, names: &'a [Arc<str>]) -> Option<&'a str> {
+    let words = |name: &'a Arc<str>| name.split(['/', '-', ':', '_']).map(move |word| (word, name.as_ref()));
+    let known: Vec<(&str, &str)> = names.iter().flat_map(words).collect();
+    let word = nearest(part, known.iter().map(|(word, _)| *word))?;
+    known.iter().find(|(known, _)| *known == word).map(|(_, name)| *name)
 }
 
 /// How many places an error names.

@@ -436,8 +436,29 @@ fn a_body_alone_is_an_input() {
     let body = serde_json::to_string_pretty(&trace["request"]["body"]).unwrap();
     // As `jq .request.body` prints it.
     folder.write("one.json", &body);
+    // And of several files one behind the other; a last one may be cut.
+    folder.write("both.json", format!("{body}\n{body}\n"));
+    folder.write("cut.json", format!("{body}\n{}", &body[..body.len() / 2]));
     let sizes = |line: &str| {
         members(&folder.traces(&format!("list {line} --format json")).ends_with(0).json()["requests"], "id")
     };
     assert_eq!(sizes("one.json").len(), 1);
+    let both = sizes("both.json");
+    assert_eq!(both.len(), 2);
+    assert_ne!(both[0], both[1], "each has an id of its own");
+    let cut = folder.traces("list cut.json --format json").ends_with(3).json();
+    assert_eq!(cut["requests"].as_array().unwrap().len(), 1);
+    assert_eq!(cut["skipped"][0]["reason"], "truncated");
+}
+
+#[test]
+fn the_ending_of_a_files_name_may_be_left_out() {
+    let folder = root(&["2025-11-15T10:00:00.000Z"]);
+    std::fs::create_dir_all(folder.path().join("traces/lmstudio")).unwrap();
+    std::fs::copy(folder.path().join("traces/0.json"), folder.path().join("traces/lmstudio/one.json"))
+        .unwrap();
+    for input in ["traces/0", "traces/lmstudio/one", "one", "one.json"] {
+        folder.traces(&format!("show {input} --root .")).ends_with(0);
+    }
+    folder.traces("show two --root .").ends_with(2);
 }
