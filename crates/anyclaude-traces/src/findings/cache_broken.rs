@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::remedy::is_expected;
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
-use super::statement::is_expected;
 use super::{
     Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Setting, SettingValue, compaction_loop,
 };

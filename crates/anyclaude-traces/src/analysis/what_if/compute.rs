@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::predict::{Observed, predict};
 use super::remedy::{remedies, settings};
 use super::{Change, RemovedTool, UnknownName, WhatIf};
-use crate::analysis::tool_cost::telling;
+use crate::analysis::tool_cost::representative;
 use crate::analysis::tools::server;
 use crate::cost;
 use crate::error::Error;
@@ -52,7 +52,7 @@ impl Tools {
     /// returned beside it.
     pub(crate) fn read(store: &Store, own: &[&Request], everything: &[&Request]) -> (Self, Vec<Error>) {
         let (scales, mut errors) = read_scales(store, everything.iter().copied());
-        let (counted, unreadable) = count_tools(store, telling(own));
+        let (counted, unreadable) = count_tools(store, representative(own));
         errors.extend(unreadable);
         let mut tools = Self { tokens: BTreeMap::new(), called: BTreeSet::new(), scales };
         for request in own.iter().rev() {
