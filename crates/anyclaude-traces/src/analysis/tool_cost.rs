@@ -138,6 +138,20 @@ pub(crate) fn read_tool_costs_among(
     (priced(requests, callers, &counted, &scales, speeds), errors)
 }
 
+/// The same of several groups that have no request in common.
+#[must_use]
+pub fn read_tool_costs_of_groups(
+    store: &Store,
+    groups: &[Vec<&Request>],
+    everything: &[&Request],
+    speeds: &[ModelSpeeds],
+) -> (Vec<ToolCosts>, Vec<Error>) {
+    let (scales, mut errors) = read_scales(store, everything.iter().copied());
+    let (counted, unreadable) = count_tools(store, groups.iter().flat_map(|group| representative(group)));
+    errors.extend(unreadable);
+    (groups.iter().map(|group| prices(group, &counted, &scales, speeds)).collect(), errors)
+}
+
 /// Prices the tools of these requests, which are in order of time. `counted` holds
 /// at least the requests that are [`representative`]; `speeds` are those of their models.
 #[must_use]
