@@ -9,6 +9,7 @@ mod replay;
 mod report;
 mod rows;
 mod shared;
+mod watch;
 mod what_if;
 
 use std::ffi::OsString;
@@ -27,6 +28,7 @@ pub(crate) use report::ReportArgs;
 pub(crate) use rows::{RowArgs, ShowRows, find as find_column};
 use shared::Formats;
 pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
+pub(crate) use watch::WatchArgs;
 pub(crate) use what_if::WhatIfArgs;
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
@@ -104,6 +106,11 @@ pub(crate) enum Verb {
     /// Answers all of it on one page: the verdict with its evidence, the performance guide's
     /// five points, charts of growth and speed, tools by size, and every request.
     Report(ReportArgs),
+    /// The same answers while it happens
+    ///
+    /// Answers whether the model is still reading, how long that will take, and why it takes
+    /// that long this time: follows a recording while it is written.
+    Watch(WatchArgs),
     /// Run Claude Code and record it: no proxy needed
     ///
     /// Records a session of Claude Code with any server, without a proxy: sizes, times to the

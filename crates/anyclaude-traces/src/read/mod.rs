@@ -4,6 +4,7 @@ mod beside;
 mod buffer;
 mod decompress;
 mod find;
+mod growing;
 mod logs;
 mod open;
 mod parallel;
@@ -12,8 +13,9 @@ mod progress;
 mod records;
 mod server_logs;
 mod standard_input;
+mod watched;
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -34,15 +36,16 @@ use records::{AllRecords, LaterRecords, OneRecord};
 pub(crate) use server_logs::{ServerLogFile, record_of_body};
 pub use standard_input::ReadStandardInput;
 use standard_input::StandardInput;
+pub(crate) use watched::{Changes, Watched};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
 use crate::formats::claude_code::{Facts, REQUEST_SUFFIX};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 use crate::formats::sniff::sniff;
-use crate::formats::source::{Input, RecordNumber, RecordSink};
+use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
 use crate::model::request::{Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 
@@ -109,12 +112,19 @@ pub struct Store {
     threads: usize,
     progress: Arc<Progress>,
     standard_input: Option<StandardInput>,
+    growing_logs: Option<Arc<growing::GrowingLogs>>,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default(), standard_input: None }
+        Self {
+            max_file_bytes: Self::MAX_FILE_BYTES,
+            threads,
+            progress: Arc::default(),
+            standard_input: None,
+            growing_logs: None,
+        }
     }
 }
 
@@ -140,6 +150,12 @@ impl Store {
     #[must_use]
     pub fn with_standard_input(self, read: ReadStandardInput) -> Self {
         Self { standard_input: Some(StandardInput::new(read)), ..self }
+    }
+
+    /// The same store, which reads of the logs beside traces only what was added since it
+    /// read them last. Clones of it share what they know.
+    pub(crate) fn with_growing_logs(self) -> Self {
+        Self { growing_logs: Some(Arc::default()), ..self }
     }
 
     /// Whether the path is not one on disk, but stands for the standard input.
@@ -199,6 +215,19 @@ impl Store {
         let unread = self.scan_as(order, find, visitor, fold, facts);
         errors.extend(unread);
         errors
+    }
+
+    /// Reads these files, which were found in a folder.
+    pub(crate) fn scan_found<V: Visit + Send>(
+        &self,
+        paths: &[Arc<Path>],
+        visitor: impl Fn() -> V + Sync,
+        fold: impl FnMut(TraceFile, V),
+        facts: impl FnMut(FactsFile),
+    ) -> Vec<Error> {
+        let candidate = |path: &Arc<Path>| CandidateFile { path: path.clone(), is_named: false };
+        let find = |feed: &mut dyn FnMut(CandidateFile)| paths.iter().map(candidate).for_each(feed);
+        self.scan_as(Order::OfItems, find, visitor, fold, facts)
     }
 
     fn scan_as<S: Borrow<CandidateFile> + Send, V: Visit + Send>(
@@ -281,7 +310,7 @@ impl Store {
 fn trace_file(file: &Arc<Path>, on_disk: OnDisk, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
     let OnDisk { modified, bytes } = on_disk;
     record.sizes.file_bytes = (bytes as u64).into();
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let name = plain_name(file);
     if record.source == Source::Body && name.ends_with(REQUEST_SUFFIX) {
         record.source = Source::ClaudeCode;
     }
@@ -334,23 +363,32 @@ impl<'s> Reader<'s> {
     }
 
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
-        let read = self.load(&file.path).and_then(|on_disk| self.parse(file, sink).map(|()| on_disk));
+        let loaded = self.load(&file.path);
+        let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
+            self.parse(file, sink)?;
+            Ok(on_disk)
+        });
         self.store.progress.count_file();
-        read.map_err(|kind| Error::new(&*file.path, kind))
+        read
     }
 
-    fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), ErrorKind> {
+    fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
+        let error = |kind: ErrorKind| Error::new(&*file.path, kind);
         let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
-        let format = match sniff(&input, &mut self.scratch)? {
-            Some(format) => format,
-            None if file.is_named && server_logs::read_records(&file.path, &self.store.progress, sink)? => {
-                return Ok(());
-            }
-            None if file.is_named || is_json(&file.path) => &AnyclaudeTrace,
-            // Folders hold all sorts of logs and lines.
-            None => return Ok(()),
-        };
-        Ok(format.read(&input, &mut self.scratch, sink)?)
+        if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
+            return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
+        }
+        if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)? {
+            return Ok(());
+        }
+        // Folders hold all sorts of logs and lines.
+        if !file.is_named && !is_json(&file.path) {
+            return Ok(());
+        }
+        AnyclaudeTrace.read(&input, &mut self.scratch, sink).map_err(|fault| {
+            let fault = if are_other_lines(input.bytes, &fault) { other_lines() } else { fault };
+            error(fault.into()).of_unrecognised()
+        })
     }
 
     fn load(&mut self, path: &Path) -> Result<OnDisk, ErrorKind> {
@@ -378,6 +416,21 @@ impl<'s> Reader<'s> {
     }
 }
 
+/// Whether a value is followed by others on lines of their own.
+fn are_other_lines(bytes: &[u8], fault: &ParseError) -> bool {
+    let at = usize::try_from(fault.byte()).unwrap_or(usize::MAX);
+    let is_at_line = || at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\n');
+    fault.reason() == SkipReason::InvalidJson
+        && fault.line() > 1
+        && bytes.get(at) == Some(&b'{')
+        && is_at_line()
+}
+
+/// What is said of lines of JSON that nothing is known of.
+fn other_lines() -> ParseError {
+    ParseError::new(SkipReason::NotATrace, &[], 0, "lines of JSON, of no kind that is read")
+}
+
 /// Whether the file is named as one that holds a single JSON value.
 fn is_json(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
@@ -387,6 +440,12 @@ fn is_json(path: &Path) -> bool {
 /// A file's name without the ending that says how it is compressed.
 pub(crate) fn without_compression(name: &[u8]) -> &[u8] {
     [&b".gz"[..], b".zst"].into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
+/// A file's name as it was before the file was compressed, with U+FFFD for what is not UTF-8.
+pub(crate) fn plain_name(path: &Path) -> Cow<'_, str> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    String::from_utf8_lossy(without_compression(name))
 }
 
 /// When a file was last written, where the system tells.

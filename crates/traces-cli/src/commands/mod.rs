@@ -16,6 +16,7 @@ mod report;
 mod show;
 mod summary;
 mod timing;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -45,6 +46,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Explain(args) => explain::run(&args, out),
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
+        Verb::Watch(args) => watch::run(&args, out),
         Verb::Record(args) => record::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
         Verb::Export(args) => export::run(&args, out),
@@ -62,6 +64,13 @@ fn reading<T>(reader: &Reader, output: &Output, read: impl FnOnce() -> T) -> T {
 
 /// How the next command finds what this one looked at.
 fn next_step(reader: &Reader, filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next {
+    let has_paths =
+        inputs.iter().any(|input| reader.selector(input).is_ok_and(|selector| selector.is_path()));
+    next_step_of(filter, inputs, requests, has_paths)
+}
+
+/// The same, where it is known whether an input is a file or folder.
+fn next_step_of(filter: &Filter, inputs: &[OsString], requests: &[Request], has_paths: bool) -> Next {
     let is_of_environment = |root: &Path| std::env::var_os("TRACES_ROOT").is_some_and(|env| env == *root);
     let roots = filter.roots.iter().filter(|root| !is_of_environment(root));
     let roots = roots.map(|root| option("root", root));
@@ -72,8 +81,6 @@ fn next_step(reader: &Reader, filter: &Filter, inputs: &[OsString], requests: &[
         whole.push(&label.input);
         option("label", whole)
     });
-    let has_paths =
-        inputs.iter().any(|input| reader.selector(input).is_ok_and(|selector| selector.is_path()));
     // What only a server's log tells of is no file to be shown.
     let newest = requests.last().filter(|newest| !newest.is_task_only()).map(|newest| {
         if has_paths { quoted(&newest.path.as_ref().display().to_string()) } else { newest.id.to_string() }

@@ -29,4 +29,5 @@ pub(crate) mod timing;
 pub(crate) mod tools;
 pub(crate) mod topic;
 pub(crate) mod units;
+pub(crate) mod watch;
 pub(crate) mod what_if;

@@ -91,7 +91,7 @@ pub(crate) fn is_own_line(line: &[u8]) -> bool {
 /// assert_eq!((task.requested_model.as_deref(), task.model.as_deref()), (Some("small"), Some("small-4bit")));
 /// assert_eq!(task.ended.unwrap().ms_since(task.received.unwrap()), Some(9_000));
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LmStudioParser {
     splitter: LineSplitter,
     state: State,
@@ -134,7 +134,7 @@ impl LmStudioParser {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     log: BackendLog,
     requests: Requests,
@@ -442,7 +442,7 @@ impl State {
         Self {
             log: BackendLog::new(BackendFormat::LmStudio),
             requests: Requests::default(),
-            engine: Engine::default(),
+            engine: Engine::of_several(),
             newest: None,
             untied: None,
             at: None,
