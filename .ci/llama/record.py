@@ -136,8 +136,9 @@ def check_files(folder, version):
 
 def rows(arguments, folder):
     command = [arguments.traces, "list", folder, "--kind", "all", "--format", "ndjson"]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [json.loads(line) for line in printed.splitlines()]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, (ran.returncode, ran.stderr, sorted(os.listdir(folder)))
+    return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
 def check_rows(arguments, folder, reported):

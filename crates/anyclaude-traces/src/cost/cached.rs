@@ -29,6 +29,15 @@ pub(super) fn fill(cases: &mut [Case], seen: &Seen) {
     }
 }
 
+/// A model that has just been loaded holds no prompt, whatever the simulated cache held.
+pub(super) fn forget_loaded(cases: &mut [Case]) {
+    for case in cases.iter_mut().filter(|case| case.load_ms > 0) {
+        if let Some((tokens, CachedSource::Simulated)) = &mut case.cached {
+            *tokens = 0;
+        }
+    }
+}
+
 fn cached<'a>(
     case: &Case,
     seen: CacheUse,

@@ -133,6 +133,7 @@ fn fit_cases(cases: &mut [Case]) {
     cached::fill(cases, &seen);
     queue::find(cases, &reading_rates(cases));
     load::find(cases);
+    cached::forget_loaded(cases);
     needed::fill(cases);
 }
 

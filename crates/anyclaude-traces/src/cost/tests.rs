@@ -227,6 +227,24 @@ fn a_load_is_what_the_wait_has_beyond_reading_all_of_the_prompt() {
 }
 
 #[test]
+fn a_load_empties_the_cache_whatever_was_simulated() {
+    let cases = turns(4, |at, case| {
+        if at > 0 {
+            case.reuse = reused(90);
+            (case.ttft_ms, case.total_ms) = (Some(1_000), Some(3_000));
+        }
+        if at == 3 {
+            case.start_ms = Some(120_000 + 3_000 + 300_000);
+            (case.ttft_ms, case.total_ms) = (Some(40_000), Some(42_000));
+        }
+    });
+    let found = timing(&cases[3]);
+    assert_eq!((found.load_ms, found.read_ms), (Some(30_000), Some(10_000)));
+    assert_eq!((found.cached_tokens, found.cached_source), (Some(0), Some(CachedSource::Simulated)));
+    assert_eq!((found.read_tokens, timing(&cases[2]).cached_tokens), (Some(10_000), Some(9_000)));
+}
+
+#[test]
 fn a_load_needs_two_others_that_are_even() {
     let found = |second_ttft: u64| {
         turns(3, move |at, case| {

@@ -9,9 +9,9 @@ use super::scene::{Entry, Model, Scene, finding, whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
 use crate::model::CacheUse;
 
-const LEAST_REQUESTS: usize = 3;
+pub(super) const LEAST_REQUESTS: usize = 3;
 /// So much of a prompt must be a repetition.
-const LEAST_REUSABLE: f64 = 0.5;
+pub(super) const LEAST_REUSABLE: f64 = 0.5;
 
 pub(super) struct CacheUnused;
 

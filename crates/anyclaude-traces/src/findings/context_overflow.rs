@@ -140,7 +140,7 @@ impl Figures {
 
 /// The ends of threads in which the count of prompt tokens stays the same while prompts
 /// grow.
-fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Vec<&'s Entry<'a>>> {
+pub(super) fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Vec<&'s Entry<'a>>> {
     let mut threads: BTreeMap<_, Vec<&Entry<'a>>> = BTreeMap::new();
     let is_untold = |entry: &&Entry<'a>| reported(entry).is_some() && cut(entry).is_none();
     for entry in scene.entries.iter().filter(is_untold) {

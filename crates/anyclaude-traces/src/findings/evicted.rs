@@ -3,9 +3,14 @@
 //! Condition: requests that found their sequence gone because another conversation had
 //! taken its slot. Cost: the time to read it again. Refuted where the backend reuses
 //! nothing anyway, or read less than that.
+//!
+//! Where the backend is seen to reuse nothing, one slot may be the reason as well as an
+//! engine that cannot: both are said if in a simulated cache of one slot every request
+//! that repeats an earlier prompt finds it gone.
 
+use super::cache_unused::{LEAST_REQUESTS, LEAST_REUSABLE};
 use super::scene::{Entry, Model, Scene, finding};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, MoreSlots, Rule};
 use crate::model::CacheUse;
 
 pub(super) struct Evicted;
@@ -24,7 +29,7 @@ impl Rule for Evicted {
             entry.loss == Some(FindingKind::Evicted) && by_other && lost(entry) > 0
         };
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
-            let outcomes: Vec<_> = scene.more_slots(&model).collect();
+            let advice = advice(scene.more_slots(&model));
             let evidence = Evidence::Evicted {
                 model: model.clone(),
                 requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
@@ -33,21 +38,56 @@ impl Rule for Evicted {
             };
             let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
             let mut found = finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Fitted);
-            let enough = outcomes.iter().find(|outcome| outcome.evicted_requests == 0);
-            found.advice = match (enough, outcomes.last()) {
-                (Some(enough), _) => Some(Advice::MoreSlots { slots: enough.slots }),
-                (None, Some(most)) => Some(Advice::SlotsDoNotHelp { tried: most.slots }),
-                (None, None) => None,
-            };
+            found.advice = advice;
             found
         };
-        let found: Vec<Finding> = scene.by_model(is_evicted).into_iter().map(of).collect();
+        let evicted = scene.by_model(is_evicted).into_iter().map(of);
+        let found: Vec<Finding> = evicted.chain(by_one_slot(scene)).collect();
         if found.is_empty() { Check::Ok } else { Check::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
-        scene.cache(&finding.model) == CacheUse::ReadsAll
+        let is_simulated_here = matches!(finding.evidence, Evidence::Evicted { .. });
+        is_simulated_here && scene.cache(&finding.model) == CacheUse::ReadsAll
     }
+}
+
+/// The smallest number of slots that does, of those tried with the fewest first.
+fn advice<'m>(outcomes: impl Iterator<Item = &'m MoreSlots>) -> Option<Advice> {
+    let mut most = None;
+    for outcome in outcomes {
+        if outcome.evicted_requests == 0 {
+            return Some(Advice::MoreSlots { slots: outcome.slots });
+        }
+        most = Some(outcome.slots);
+    }
+    most.map(|tried| Advice::SlotsDoNotHelp { tried })
+}
+
+/// Models that read everything again, as a backend with one slot would.
+fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<'s> {
+    scene.slots_without_ram.iter().filter_map(|outcome| {
+        let model = &outcome.model;
+        let repeats = |entry: &Entry<'_>| {
+            entry.model == *model
+                && !entry.counts_cached()
+                && entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
+        };
+        let entries: Vec<&Entry<'_>> = scene.entries.iter().filter(|entry| repeats(entry)).collect();
+        if entries.len() < LEAST_REQUESTS {
+            return None;
+        }
+        let again = |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0);
+        let evidence = Evidence::EvictedByOneSlot {
+            model: model.clone(),
+            requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+            tokens: entries.iter().map(|entry| again(entry)).sum(),
+        };
+        let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, again(entry))));
+        let mut found = finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Estimated);
+        found.advice = advice(std::iter::once(outcome));
+        Some(found)
+    })
 }
 
 fn lost(entry: &Entry<'_>) -> u64 {
@@ -95,6 +135,36 @@ mod tests {
         };
         assert_eq!(advice(&[(4, 1), (6, 0), (8, 0)]), Some(Advice::MoreSlots { slots: 6 }));
         assert_eq!(advice(&[(4, 1), (32, 1)]), Some(Advice::SlotsDoNotHelp { tried: 32 }));
+    }
+
+    #[test]
+    fn one_slot_is_named_beside_an_engine_that_cannot_reuse() {
+        let turn = Made::new().prompt(10_000).reusable(90).cached(0, false).read(10_000, 20_000);
+        let with = |slots, evicted_requests| {
+            let outcome = MoreSlots { model: Some("m".into()), slots, evicted_requests };
+            find_with(&vec![turn.clone(); 3], |input| {
+                input.speeds = speeds(CacheUse::ReadsAll);
+                input.slots_without_ram = vec![outcome.clone()];
+            })
+        };
+        let of = |found: &[Finding]| {
+            let two = found
+                .iter()
+                .filter(|one| matches!(one.kind, FindingKind::CacheUnused | FindingKind::Evicted));
+            two.map(|one| (one.kind, one.requests.len(), one.cost_ms, one.advice.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of(&with(3, 0)),
+            [
+                (FindingKind::CacheUnused, 3, Some(54_000), Some(Advice::OtherEngine)),
+                (FindingKind::Evicted, 3, Some(54_000), Some(Advice::MoreSlots { slots: 3 })),
+            ]
+        );
+        assert_eq!(of(&with(32, 2))[1].3, Some(Advice::SlotsDoNotHelp { tried: 32 }));
+        assert_eq!(
+            of(&find_with(&vec![turn.clone(); 3], |input| input.speeds = speeds(CacheUse::ReadsAll))).len(),
+            1
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the rules are given.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::analysis::prefix::{CacheInput, Cause, PrefixInput, PrefixReport, Pref
 use crate::analysis::tool_cost::ToolCosts;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
-use crate::model::{ModelSpeeds, Speeds};
-use crate::prompt_cache::{Prompts, SimulatedCache, Simulation};
+use crate::model::{CacheUse, ModelSpeeds, Speeds};
+use crate::prompt_cache::{Prompts, SimulatedCache, Simulation, SlotOutcome};
 
 use super::{Finding, find};
 
@@ -34,6 +34,9 @@ pub struct FindingsInput<'a> {
     pub tool_costs: Option<&'a ToolCosts>,
     /// What the prompt cache would do with more slots, fewest first.
     pub slots: Vec<MoreSlots>,
+    /// The same for a cache without main memory, of models whose backend reuses nothing,
+    /// where one slot would explain that as well.
+    pub slots_without_ram: Vec<MoreSlots>,
 }
 
 /// What a prompt cache with so many slots would do with one model's requests.
@@ -86,15 +89,75 @@ impl<'a> FindingsInput<'a> {
         }
         let breaks = prefix.requests.iter().filter_map(|row| row.break_.as_ref());
         let is_evicted = breaks.map(|broken| broken.cause).any(|cause| cause == Cause::Evicted);
+        let speeds: BTreeMap<_, _> = speeds.into_iter().map(|of| (of.model, of.speeds)).collect();
+        let reads_all = |model: &Option<Arc<str>>| {
+            speeds.get(model).is_some_and(|speeds| speeds.cache == CacheUse::ReadsAll)
+        };
+        let slots_without_ram = if speeds.keys().any(reads_all) {
+            let suspects = evicted_by_one_slot(&requests, &prefix.requests, reads_all);
+            slots_that_do(simulation, &suspects)
+        } else {
+            Vec::new()
+        };
         Self {
             requests,
             prefix: &prefix.requests,
             cache: Some(simulation.cache),
-            speeds: speeds.into_iter().map(|of| (of.model, of.speeds)).collect(),
+            speeds,
             prompt_ids,
             tool_costs,
             slots: if is_evicted { more_slots(simulation) } else { Vec::new() },
+            slots_without_ram,
         }
+    }
+}
+
+/// The models of which every request that repeats an earlier prompt would find it
+/// evicted by another conversation, if the backend had one slot and kept nothing in main
+/// memory.
+fn evicted_by_one_slot(
+    requests: &[&Request],
+    rows: &[PrefixRequest],
+    is_suspect: impl Fn(&Option<Arc<str>>) -> bool,
+) -> BTreeSet<Option<Arc<str>>> {
+    let models: HashMap<&TracePath, Option<Arc<str>>> =
+        requests.iter().map(|request| (&request.path, request.model_group())).collect();
+    let mut evicted: BTreeMap<&Option<Arc<str>>, bool> = BTreeMap::new();
+    for row in rows {
+        let Some(model) = models.get(&row.path).filter(|model| is_suspect(model)) else { continue };
+        if row.reusable_bytes * 2 >= row.prompt_bytes.max(1) {
+            let is_evicted = row.reusable_bytes_one_slot * 5 < row.prompt_bytes;
+            *evicted.entry(model).or_insert(true) &= is_evicted;
+        }
+    }
+    evicted.into_iter().filter(|(_, is_evicted)| *is_evicted).map(|(model, _)| model.clone()).collect()
+}
+
+/// For each of these models the smallest number of slots with which nothing is evicted,
+/// or the largest that was tried.
+fn slots_that_do(simulation: &mut Simulation<'_>, models: &BTreeSet<Option<Arc<str>>>) -> Vec<MoreSlots> {
+    let mut found: BTreeMap<Option<Arc<str>>, MoreSlots> = BTreeMap::new();
+    for slots in TRIED_SLOTS.into_iter().filter_map(NonZeroUsize::new) {
+        let is_done = |model| found.get(model).is_some_and(|outcome| outcome.evicted_requests == 0);
+        if models.iter().all(is_done) {
+            break;
+        }
+        for outcome in simulation.without_ram(slots) {
+            let model = outcome.model.clone();
+            let is_open = found.get(&model).is_none_or(|outcome| outcome.evicted_requests > 0);
+            if models.contains(&model) && is_open {
+                found.insert(model, more(slots, outcome));
+            }
+        }
+    }
+    found.into_values().collect()
+}
+
+fn more(slots: NonZeroUsize, outcome: SlotOutcome) -> MoreSlots {
+    MoreSlots {
+        model: outcome.model,
+        slots: u64::try_from(slots.get()).unwrap_or(u64::MAX),
+        evicted_requests: u64::try_from(outcome.evicted.len()).unwrap_or(u64::MAX),
     }
 }
 
@@ -103,17 +166,12 @@ fn more_slots(simulation: &mut Simulation<'_>) -> Vec<MoreSlots> {
     let now = simulation.cache.slots;
     let mut found = Vec::new();
     for slots in TRIED_SLOTS.into_iter().filter_map(NonZeroUsize::new) {
-        let number = u64::try_from(slots.get()).unwrap_or(u64::MAX);
-        if number <= now {
+        if u64::try_from(slots.get()).unwrap_or(u64::MAX) <= now {
             continue;
         }
         let outcomes = simulation.with_slots(slots);
         let is_enough = outcomes.iter().all(|outcome| outcome.evicted.is_empty());
-        found.extend(outcomes.into_iter().map(|outcome| MoreSlots {
-            model: outcome.model,
-            slots: number,
-            evicted_requests: u64::try_from(outcome.evicted.len()).unwrap_or(u64::MAX),
-        }));
+        found.extend(outcomes.into_iter().map(|outcome| more(slots, outcome)));
         if is_enough {
             break;
         }

@@ -142,6 +142,16 @@ impl Display for Evidence {
                     None => f.write_str("."),
                 }
             }
+            Self::EvictedByOneSlot { model, requests, tokens } => write!(
+                f,
+                "The backend of {} may hold one conversation at a time instead: with one slot and no cache in main \
+                 memory, others take its place before {} that {} an earlier prompt, and as much is read again, {}. \
+                 Times alone do not tell which it is.",
+                Name(model),
+                Count(*requests, "request"),
+                by_number(*requests, "repeats", "repeat"),
+                Tokens(*tokens),
+            ),
             Self::VolatileOpening { volatile, element, requests, tokens } => write!(
                 f,
                 "{} began with the same prompt as the one before but for {} in {element}, so that the {} \

@@ -124,6 +124,7 @@ pub(super) struct Scene<'a> {
     pub(super) tool_costs: Option<&'a ToolCosts>,
     pub(super) simulated: Option<SimulatedCache>,
     slots: &'a [MoreSlots],
+    pub(super) slots_without_ram: &'a [MoreSlots],
     by_path: HashMap<&'a TracePath, usize>,
 }
 
@@ -148,6 +149,7 @@ impl<'a> Scene<'a> {
             tool_costs: input.tool_costs,
             simulated: input.cache,
             slots: &input.slots,
+            slots_without_ram: &input.slots_without_ram,
             by_path,
         };
         claims::settle(&mut scene);

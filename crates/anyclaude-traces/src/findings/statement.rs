@@ -135,6 +135,16 @@ pub enum Evidence {
         /// How many slots were simulated; `None` where that is unknown.
         slots: Option<u64>,
     },
+    /// A backend with one slot and no cache in main memory would have read as much: it is
+    /// not known whether that is so.
+    EvictedByOneSlot {
+        /// The model.
+        model: Option<Arc<str>>,
+        /// How many requests would have found their sequence gone.
+        requests: u64,
+        /// What they had to read again.
+        tokens: u64,
+    },
     /// New conversations begin with a volatile piece.
     VolatileOpening {
         /// What sort of piece it is, where it is known.

@@ -421,6 +421,7 @@ fn with_input<'a, T>(
     let mut given = FindingsInput::default();
     set(&mut given);
     let input = FindingsInput {
+        slots_without_ram: given.slots_without_ram,
         requests: requests.iter().collect(),
         prefix: &rows,
         speeds: given.speeds,

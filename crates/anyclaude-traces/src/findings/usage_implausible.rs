@@ -1,10 +1,14 @@
 //! The backend reported token counts that cannot be true.
 //!
 //! Condition: counts that the cost model refused. They take part in nothing, so they cost
-//! nothing: what they would have told is unknown.
+//! nothing: what they would have told is unknown. Counts that stay where they are because
+//! the backend cut the prompts are true of what was left: `context_overflow` names them.
+
+use std::collections::HashSet;
 
 use super::scene::{Entry, Model, Scene, finding};
-use super::{Check, Evidence, Finding, FindingKind, Rule};
+use super::{Check, Evidence, Finding, FindingKind, Rule, context_overflow};
+use crate::model::request::TracePath;
 use crate::model::timing::TokenSource;
 
 pub(super) struct UsageImplausible;
@@ -19,9 +23,15 @@ impl Rule for UsageImplausible {
         if known.is_empty() {
             return Check::NotEnoughData;
         }
+        let cut: HashSet<&TracePath> = context_overflow::plateaus(scene)
+            .into_iter()
+            .flatten()
+            .map(|entry| &entry.request.path)
+            .collect();
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
-            let refused: Vec<&Entry<'_>> =
-                entries.iter().copied().filter(|entry| refused(entry).is_some()).collect();
+            let is_refused =
+                |entry: &&Entry<'_>| refused(entry).is_some() && !cut.contains(&entry.request.path);
+            let refused: Vec<&Entry<'_>> = entries.iter().copied().filter(is_refused).collect();
             let worst = refused.iter().max_by_key(|entry| refused_tokens(entry))?;
             let evidence = Evidence::UsageImplausible {
                 model,
@@ -68,5 +78,17 @@ mod tests {
         assert!(found[0].evidence.to_string().contains("81,000,000"));
         assert_eq!(check(&UsageImplausible, &made[..1]), Check::Ok);
         assert_eq!(check(&UsageImplausible, &[]), Check::NotEnoughData);
+    }
+
+    #[test]
+    fn a_count_that_stays_because_the_prompt_was_cut_is_true() {
+        let grown = |at: u64| Made::new().body_bytes(20_000 + 6_000 * at);
+        let mut made: Vec<Made> =
+            [5_000, 6_500, 8_000].into_iter().zip(0..).map(|(n, at)| grown(at).prompt(n)).collect();
+        made.extend((3..6).map(|at| grown(at).implausible(8_192)));
+        assert_eq!(check(&UsageImplausible, &made), Check::Ok);
+        made.push(Made::new().implausible(81_000_000).session("other"));
+        let Check::Found(found) = check(&UsageImplausible, &made) else { panic!() };
+        assert_eq!(found[0].requests.len(), 1);
     }
 }

@@ -168,7 +168,15 @@ impl Simulation<'_> {
     /// What the cache would lose to other conversations with another number of slots,
     /// for each model, by its name.
     pub fn with_slots(&mut self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
-        let capacity = Capacity { slots, ram: self.cache.ram };
+        self.with_capacity(Capacity { slots, ram: self.cache.ram })
+    }
+
+    /// The same without a cache in main memory.
+    pub(crate) fn without_ram(&mut self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
+        self.with_capacity(Capacity { slots, ram: false })
+    }
+
+    fn with_capacity(&mut self, capacity: Capacity) -> Vec<SlotOutcome> {
         let members = self.passed.members(self.chosen);
         let Run { steps, .. } = run(&mut self.comparer, members, &self.turns, &[capacity]);
         let mut outcomes: Vec<SlotOutcome> = Vec::new();

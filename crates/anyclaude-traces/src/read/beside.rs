@@ -14,7 +14,8 @@ pub(crate) fn files_beside(body: &Path) -> Vec<PathBuf> {
     let mut files = below(&recording.join("transcripts"), |name| ends_with(name, ".jsonl"));
     files.extend(below(folder, |name| name == "index.jsonl" || ends_with(name, ".response.json")));
     files.extend(["logs.jsonl", "traces.jsonl"].map(|name| recording.join(name)));
-    files.retain(|file| file.is_file());
+    // An answer that broke off may leave an empty file, which tells nothing.
+    files.retain(|file| fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0));
     files.sort();
     files.dedup();
     files

@@ -141,7 +141,14 @@ fn candidate(entry: DirEntry) -> Result<Option<(PathBuf, bool)>, Error> {
     } else {
         kind.is_file()
     };
-    Ok((named && regular).then(|| (entry.into_path(), linked)))
+    let is_read = named && regular && !is_unwritten_answer(name, &entry);
+    Ok(is_read.then(|| (entry.into_path(), linked)))
+}
+
+/// Whether it is the file of an answer that Claude Code opened and wrote nothing to, as
+/// where the answer broke off: its request has a file of its own.
+fn is_unwritten_answer(name: &[u8], entry: &DirEntry) -> bool {
+    name.ends_with(b".response.json") && entry.metadata().is_ok_and(|metadata| metadata.len() == 0)
 }
 
 fn walk_error(error: walkdir::Error) -> Error {

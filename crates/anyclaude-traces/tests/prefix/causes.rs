@@ -73,6 +73,37 @@ fn a_compaction_may_keep_the_beginning() {
     );
 }
 
+/// What goes or is written anew is no summary: a reminder that stood there for a turn, an
+/// answer that was put in other words, turns that were dropped.
+#[test]
+fn a_history_that_became_shorter_is_not_always_compacted() {
+    let block = |text: &str| json!({ "type": "text", "text": text });
+    let with_first = |blocks: &[&str]| {
+        let mut messages = said(&["u1", "a1", "u2", "a2", "u3"]);
+        messages[0]["content"] = blocks.iter().map(|text| block(text)).collect();
+        messages
+    };
+    let two_pieces = |texts: &[&str]| {
+        let mut messages = said(&["u1", "a1", "u2", "a2", "u3"]);
+        messages[1]["content"] = texts.iter().map(|text| block(text)).collect();
+        messages
+    };
+    let cases = [
+        (with_first(&["a reminder", "u1"]), with_first(&["u1"])),
+        (with_first(&["a reminder", "another", "u1"]), with_first(&["a third", "u1"])),
+        (two_pieces(&["a1", "and more"]), two_pieces(&["a9"])),
+        (said(&["u1", "a1", "u2", "a2", "u3"]), said(&["u1", "a2", "u3"])),
+    ];
+    for (was, now) in cases {
+        let report = reported(
+            &[&was, &now].map(|messages| in_session(1, "Answer.", messages.clone())),
+            in_four_slots(),
+        );
+        let cause = report.requests[1].break_.as_ref().map(|broke| broke.cause);
+        assert_eq!(cause, Some(Cause::HistoryEdited), "{was} → {now}");
+    }
+}
+
 #[test]
 fn every_difference_of_the_tools_is_named() {
     let [bash, glob, read] = TOOLS;

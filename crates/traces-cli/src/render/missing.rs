@@ -7,11 +7,11 @@ use anyclaude_traces::analysis::report::WhyUnknown;
 pub(crate) fn of_comparison(missing: &Missing) -> String {
     const RECORD: &str = "record with `ANYCLAUDE_DEBUG=2 anyclaude`";
     let todo = match missing {
-        Missing::Requests { .. }
-        | Missing::PromptTokens { .. }
-        | Missing::OutputTokens { .. }
-        | Missing::CachedTokens { .. }
-        | Missing::Stalls { .. } => RECORD,
+        Missing::Requests { .. } | Missing::Stalls { .. } => RECORD,
+        // No debug level of the proxy tells more of them than the backend reports.
+        Missing::PromptTokens { .. } | Missing::OutputTokens { .. } | Missing::CachedTokens { .. } => {
+            "name the server's own log with `--server-log FILE`"
+        }
         Missing::DirectMeasurement => {
             "`traces replay FAST --cold --save fast.json` with that model loaded, the same with SLOW, then \
              `traces explain --direct fast.json slow.json`"

@@ -29,7 +29,22 @@ pub(super) fn change(simulation: &mut Simulation<'_>, request: usize, reuse: &Re
     if are_results_cleared(comparer, now, was, from) {
         return Some(Cause::ResultsCleared);
     }
-    Some(if is_shortened(comparer, now, was, from) { Cause::Compacted } else { Cause::HistoryEdited })
+    let is_compacted =
+        is_new_text_of_user(comparer, now, was, from) && is_shortened(comparer, now, was, from);
+    Some(if is_compacted { Cause::Compacted } else { Cause::HistoryEdited })
+}
+
+/// Whether words of the user that were not there before stand at the difference, where
+/// the model had said something that is gone: a summary takes the place of answers.
+fn is_new_text_of_user(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence, from: u32) -> bool {
+    let is_text_of_user = |element: &ElementId| {
+        comparer.prompts.role(*element) == Role::User && comparer.prompts.kind(*element) == ElementKind::Text
+    };
+    let elements = |sequence| comparer.history_from(sequence, from).map(|(_, element)| element);
+    let (now_all, was_all): (HashSet<_>, HashSet<_>) = (elements(now).collect(), elements(was).collect());
+    let first = comparer.message_element(now, from).filter(is_text_of_user);
+    first.is_some_and(|element| !was_all.contains(&element))
+        && was_all.difference(&now_all).any(|element| is_distinctive(comparer.prompts, *element))
 }
 
 /// Whether a run of system messages stands at the difference on one side, and is of

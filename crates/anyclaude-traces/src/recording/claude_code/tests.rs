@@ -485,6 +485,22 @@ fn damage_costs_no_more_than_its_line() {
 }
 
 #[test]
+fn an_answer_that_was_never_written_is_no_fault() {
+    let recording = Recording::new();
+    recording.body("a", 0, |_| ());
+    recording.write("bodies/a.response.json", "", 100);
+    let set = RequestSet::read(&Store::default(), [recording.folder.path()]);
+    assert_eq!((set.requests.len(), set.skipped.len()), (1, 0), "{:?}", set.skipped);
+    let set = RequestSet::read(&Store::default(), [recording.folder.path().join("bodies/a.request.json")]);
+    assert_eq!((set.requests.len(), set.skipped.len()), (1, 0), "{:?}", set.skipped);
+    let named = RequestSet::read(&Store::default(), [recording.folder.path().join("bodies/a.response.json")]);
+    assert_eq!(
+        named.skipped.iter().map(crate::error::Error::reason).collect::<Vec<_>>(),
+        [SkipReason::Empty]
+    );
+}
+
+#[test]
 fn a_file_without_requests_is_refused_when_named() {
     let recording = Recording::new();
     recording.body("a", 0, |_| ());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::events::{Stalls, StreamEvents};
 use super::message::{FinishStep, Usage};
-use super::parts::Possible;
+use super::parts::{Deltas, Possible};
 use super::types::LogRequest;
 use crate::formats::scan;
 use crate::model::LogFacts;
@@ -104,6 +104,8 @@ pub(super) struct End {
     pub(super) prompt_estimated: bool,
     /// Its possible first parts, at level 1.
     pub(super) firsts: Possible,
+    /// Its parts that carried pieces of the answer, at level 1.
+    pub(super) deltas: Option<Deltas>,
     pub(super) finish: Option<FinishStep>,
     /// How many keepalives its last event says there were; without stamps only.
     pub(super) keepalives: Option<u64>,
@@ -291,8 +293,10 @@ impl PartialRequest {
                 reasoning_tokens: finish.reasoning,
                 stall_ms: stalls.map(|stalls| stalls.ms),
                 stalls: stalls.map(|stalls| stalls.count),
-                text_chunks: stalls.map(|stalls| stalls.text_chunks),
-                reasoning_chunks: stalls.map(|stalls| stalls.reasoning_chunks),
+                text_chunks: stalls.map(|stalls| stalls.text_chunks).or(end.deltas.map(|deltas| deltas.all)),
+                reasoning_chunks: stalls
+                    .map(|stalls| stalls.reasoning_chunks)
+                    .or(end.deltas.map(|deltas| deltas.reasoning)),
                 streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
                 backend_ms,
                 ..self.facts

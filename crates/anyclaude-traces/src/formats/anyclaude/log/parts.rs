@@ -46,12 +46,37 @@ impl Possible {
     }
 }
 
+/// How many parts carried pieces of the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Deltas {
+    pub(super) all: u64,
+    pub(super) reasoning: u64,
+}
+
+impl Deltas {
+    fn count(&mut self, kind: PartKind) {
+        if let PartKind::Delta(block) = kind {
+            self.all += 1;
+            self.reasoning += u64::from(matches!(block, Block::Reasoning));
+        }
+    }
+}
+
+/// A stream that ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct EndedStream {
+    pub(super) firsts: Possible,
+    /// `None` where not all of its parts are certainly its own.
+    pub(super) deltas: Option<Deltas>,
+}
+
 #[derive(Debug)]
 struct Stream {
     last: u64,
     seen: i64,
     content: bool,
     firsts: Possible,
+    deltas: Option<Deltas>,
     grammar: Grammar,
 }
 
@@ -122,13 +147,17 @@ impl Parts {
             let content = number > 1 && !matches!(kind, PartKind::BlockStart(_));
             let grammar = Grammar { unknown: number > 1, ..Grammar::default() };
             let firsts = Possible::default();
-            self.streams.push(Stream { last: number, seen: at, content, firsts, grammar });
+            let deltas = (number == 1).then(Deltas::default);
+            self.streams.push(Stream { last: number, seen: at, content, firsts, deltas, grammar });
             self.streams.len() - 1
         });
         let Some(stream) = self.streams.get_mut(chosen) else { return };
         stream.last = number;
         stream.seen = at;
         stream.grammar.follow(kind);
+        if let Some(deltas) = &mut stream.deltas {
+            deltas.count(kind);
+        }
         if !stream.content && kind.is_content() {
             stream.content = true;
             if let Ok(first) = FirstPart::try_from(self.firsts.len()) {
@@ -181,12 +210,13 @@ impl Parts {
         for index in same {
             if let Some(stream) = self.streams.get_mut(*index) {
                 stream.firsts = union.clone();
+                stream.deltas = None;
             }
         }
     }
 
-    /// Removes the stream that ends after `parts` parts, and returns its possible first parts.
-    pub(super) fn end(&mut self, parts: u64) -> Possible {
+    /// Removes the stream that ends after `parts` parts.
+    pub(super) fn end(&mut self, parts: u64) -> EndedStream {
         let same: Vec<usize> = self
             .streams
             .iter()
@@ -196,8 +226,11 @@ impl Parts {
             .collect();
         self.entangle(&same);
         match same.first() {
-            Some(&index) => self.streams.swap_remove(index).firsts,
-            None => Possible::default(),
+            Some(&index) => {
+                let Stream { firsts, deltas, .. } = self.streams.swap_remove(index);
+                EndedStream { firsts, deltas }
+            }
+            None => EndedStream::default(),
         }
     }
 }
@@ -341,9 +374,30 @@ mod tests {
         parts.part(2, PartKind::Other, 500);
         parts.part(3, START, 501);
         parts.part(4, DELTA, 502);
-        let ended = parts.end(4);
+        let ended = parts.end(4).firsts;
         assert_eq!(parts.settle(&[claim(0, 5, 600, ended, None)]), [(0, Settled::Exact(501))]);
-        assert_eq!(parts.end(4), Possible::default());
+        assert_eq!(parts.end(4), EndedStream::default());
+    }
+
+    #[test]
+    fn pieces_are_counted_of_streams_that_are_certainly_told_apart() {
+        let mut parts = Parts::default();
+        let reasoning = Block::Reasoning;
+        let kinds = [PartKind::Start, PartKind::StartStep, PartKind::BlockStart(reasoning)];
+        let kinds = kinds.into_iter().chain([PartKind::Delta(reasoning); 3]);
+        let kinds =
+            kinds.chain([PartKind::BlockEnd(reasoning), START, DELTA, PartKind::BlockEnd(Block::Text)]);
+        for (kind, number) in kinds.zip(1..) {
+            parts.part(number, kind, 0);
+        }
+        assert_eq!(parts.end(10).deltas, Some(Deltas { all: 4, reasoning: 3 }));
+        parts.part(7, DELTA, 0);
+        assert_eq!(parts.end(7).deltas, None, "its beginning was not seen");
+        // Two that stand at the same number.
+        for (number, kind) in [(1, START), (1, START), (2, DELTA), (2, DELTA)] {
+            parts.part(number, kind, 0);
+        }
+        assert_eq!([parts.end(2).deltas, parts.end(2).deltas], [None, None]);
     }
 
     #[test]
@@ -355,7 +409,7 @@ mod tests {
         parts.part(3, DELTA, 110);
         parts.part(2, START, 200);
         parts.part(4, DELTA, 210);
-        let (long, short) = (parts.end(4), parts.end(2));
+        let (long, short) = (parts.end(4).firsts, parts.end(2).firsts);
         let claims = [claim(0, 0, 300, short, None), claim(1, 0, 300, long, None)];
         assert_eq!(parts.settle(&claims), [(0, Settled::Exact(200)), (1, Settled::Exact(100))]);
     }
@@ -367,7 +421,7 @@ mod tests {
         parts.part(2, DELTA, 5_010);
         parts.part(2, DELTA, 5_020);
         parts.part(3, DELTA, 5_030);
-        let (one, other) = (parts.end(3), parts.end(2));
+        let (one, other) = (parts.end(3).firsts, parts.end(2).firsts);
         (parts, one, other)
     }
 
@@ -401,7 +455,7 @@ mod tests {
         parts.part(5, DELTA, 16_002);
         parts.part(5, PartKind::Delta(tool), 16_003);
         parts.part(6, DELTA, 16_004);
-        let (text, tool) = (parts.end(6), parts.end(5));
+        let (text, tool) = (parts.end(6).firsts, parts.end(5).firsts);
         let claims = [claim(0, 0, 17_000, text, None), claim(1, 0, 17_000, tool, None)];
         assert_eq!(parts.settle(&claims), [(0, Settled::Exact(100)), (1, Settled::Exact(16_000))]);
     }
@@ -410,7 +464,7 @@ mod tests {
     fn one_first_part_for_two_requests_is_nobodys() {
         let mut parts = Parts::default();
         parts.part(1, START, 100);
-        let ended = parts.end(1);
+        let ended = parts.end(1).firsts;
         let claims = [claim(0, 0, 200, ended.clone(), None), claim(1, 0, 200, ended, None)];
         assert_eq!(parts.settle(&claims), [(0, Settled::Ambiguous), (1, Settled::Ambiguous)]);
     }
@@ -421,7 +475,7 @@ mod tests {
         parts.part(1, START, 0);
         parts.part(1, START, SILENCE_MS + 1);
         parts.part(2, DELTA, SILENCE_MS + 2);
-        let ended = parts.end(2);
+        let ended = parts.end(2).firsts;
         let claims = [claim(0, 0, SILENCE_MS + 9, ended, None)];
         assert_eq!(parts.settle(&claims), [(0, Settled::Exact(SILENCE_MS + 1))]);
     }
@@ -434,7 +488,7 @@ mod tests {
         }
         assert_eq!(parts.streams.len(), MAX_STREAMS);
         parts.part(2, DELTA, 1_000);
-        assert!(parts.end(2).crowded);
+        assert!(parts.end(2).firsts.crowded);
     }
 
     /// A first part may come after any time: the prompt may be long.
@@ -445,7 +499,7 @@ mod tests {
         parts.part(2, PartKind::Other, 1);
         parts.part(1, START, SILENCE_MS);
         parts.part(3, DELTA, SILENCE_MS + 20);
-        let ended = parts.end(3);
+        let ended = parts.end(3).firsts;
         let claims = [claim(0, 0, SILENCE_MS + 30, ended, None)];
         assert_eq!(parts.settle(&claims), [(0, Settled::Exact(SILENCE_MS + 20))]);
     }
@@ -458,7 +512,7 @@ mod tests {
         parts.part(2, DELTA, 1);
         parts.part(1, START, 5);
         parts.part(2, DELTA, 5 + SILENCE_MS);
-        let ended = parts.end(2);
+        let ended = parts.end(2).firsts;
         let claims = [claim(0, 0, SILENCE_MS + 9, ended, None)];
         assert_eq!(parts.settle(&claims), [(0, Settled::Exact(5))]);
     }
@@ -467,7 +521,7 @@ mod tests {
     fn a_request_without_a_part_has_no_first_one() {
         let mut parts = Parts::default();
         parts.part(1, START, 100);
-        let ended = parts.end(1);
+        let ended = parts.end(1).firsts;
         // The other's stream had ended when it came.
         let claims = [claim(0, 0, 90, ended, None), claim(1, 0, 200, Possible::default(), None)];
         assert_eq!(parts.settle(&claims), [(0, Settled::None), (1, Settled::None)]);

@@ -11,7 +11,7 @@ use super::events::Events;
 use super::keepalives::{self, Keepalives};
 use super::limits::{DRAIN_MS, EXACT_MS, LONGEST_MS, MAX_CANDIDATES, TIMER_LATE_MS};
 use super::partial::{End, FirstPart, PartialRequest};
-use super::parts::{Claim, Parts, Possible, Settled};
+use super::parts::{Claim, EndedStream, Parts, Settled};
 use crate::model::timing::Confidence;
 
 /// A line may be logged this late where the process was interrupted between measuring and
@@ -52,8 +52,8 @@ pub(super) struct Stamped {
     keepalives: Keepalives,
     pub(super) parts: Parts,
     /// `Stream complete` lines without their `[Request Complete]` yet: stamp, number of parts,
-    /// possible first parts.
-    stream_ends: VecDeque<(i64, u64, Possible)>,
+    /// the stream.
+    stream_ends: VecDeque<(i64, u64, EndedStream)>,
     /// The request whose first token was the line before this one.
     pub(super) after_first_token: Option<usize>,
     /// The events of the open streams.
@@ -213,11 +213,11 @@ impl Stamped {
     }
 
     pub(super) fn stream_end(&mut self, at: i64, parts: u64) {
-        let possible = self.parts.end(parts);
+        let stream = self.parts.end(parts);
         if self.stream_ends.len() == MAX_CANDIDATES {
             self.stream_ends.pop_front();
         }
-        self.stream_ends.push_back((at, parts, possible));
+        self.stream_ends.push_back((at, parts, stream));
     }
 
     pub(super) fn complete(
@@ -238,10 +238,11 @@ impl Stamped {
         // Every event comes from a part, so the stream has at least as many parts.
         let enough = |parts: u64| end.events.is_none_or(|events| parts >= events);
         if let Some(place) = self.stream_ends.iter().position(|(_, parts, _)| enough(*parts))
-            && let Some((_, parts, firsts)) = self.stream_ends.remove(place)
+            && let Some((_, parts, stream)) = self.stream_ends.remove(place)
         {
             end.parts = Some(parts);
-            end.firsts = firsts;
+            end.firsts = stream.firsts;
+            end.deltas = stream.deltas;
         }
         let events = self.events.end(index, end.events, end.bytes);
         if let Some(partial) = partials.get_mut(index) {
