@@ -5,9 +5,8 @@
 //! than its last request, and what two histories have in common is found in
 //! steps that grow with the logarithm of their length.
 
-use std::collections::HashMap;
-
 use super::ids::ElementId;
+use crate::model::intern::FastMap;
 
 /// A history's place in a [`Tree`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +29,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     entries: Vec<Entry>,
-    children: HashMap<(Node, ElementId), Node>,
+    children: FastMap<(Node, ElementId), Node>,
 }
 
 impl Default for Tree {
@@ -43,7 +42,7 @@ impl Default for Tree {
             at: (0, 0),
             bytes: 0,
         };
-        Self { entries: vec![root], children: HashMap::new() }
+        Self { entries: vec![root], children: FastMap::default() }
     }
 }
 

@@ -96,8 +96,7 @@ impl Buffer {
             self.memory = Aligned::default();
         }
         let size = bytes.saturating_add(bytes / 16).max(self.least_bytes).saturating_add(1);
-        let mut memory =
-            Aligned::new(size).ok_or(ErrorKind::OutOfMemory { bytes: bytes as u64 })?;
+        let mut memory = Aligned::new(size).ok_or(ErrorKind::OutOfMemory { bytes: bytes as u64 })?;
         let kept = memory.slice_mut().iter_mut().zip(self.bytes());
         kept.for_each(|(to, from)| *to = *from);
         self.memory = memory;

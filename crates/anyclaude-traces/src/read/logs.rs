@@ -225,8 +225,7 @@ pub(super) fn read_chunks(
     mut feed: impl FnMut(&[u8]),
 ) -> Result<(), ErrorKind> {
     let (mut file, _) = open(path)?;
-    let mut memory =
-        Aligned::new(CHUNK_BYTES).ok_or(ErrorKind::OutOfMemory { bytes: CHUNK_BYTES as u64 })?;
+    let mut memory = Aligned::new(CHUNK_BYTES).ok_or(ErrorKind::OutOfMemory { bytes: CHUNK_BYTES as u64 })?;
     let chunk = memory.slice_mut();
     loop {
         match file.read(chunk) {

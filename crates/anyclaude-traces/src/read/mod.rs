@@ -10,9 +10,9 @@ mod parallel;
 pub(crate) mod paths;
 mod progress;
 mod records;
-mod server_logs;
 #[cfg(test)]
 mod repeated;
+mod server_logs;
 mod standard_input;
 
 use std::borrow::Borrow;

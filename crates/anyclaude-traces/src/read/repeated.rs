@@ -83,7 +83,9 @@ fn block(text: &str) -> Value {
     match text.len() % 4 {
         0 => json!({ "type": "text", "text": text }),
         1 => json!({ "type": "tool_use", "id": text, "name": "Read", "input": { "path": [text, 1, null] } }),
-        2 => json!({ "tool_use_id": "x", "type": "tool_result", "content": [{ "type": "text", "text": text }] }),
+        2 => {
+            json!({ "tool_use_id": "x", "type": "tool_result", "content": [{ "type": "text", "text": text }] })
+        }
         _ => json!(text),
     }
 }
@@ -119,7 +121,9 @@ fn bodies(changes: &[Change]) -> Vec<Value> {
             json!({ "role": role, "content": content })
         };
         let messages: Vec<Value> = sent.into_iter().enumerate().map(message).collect();
-        bodies.push(json!({ "tools": tools, "system": [block("Be brief."), block("…")], "messages": messages }));
+        bodies.push(
+            json!({ "tools": tools, "system": [block("Be brief."), block("…")], "messages": messages }),
+        );
     }
     bodies
 }
@@ -150,6 +154,43 @@ proptest! {
     }
 }
 
+/// A line of claude-tap's.
+fn line(body: &Value) -> String {
+    let request = json!({ "method": "POST", "path": "/v1/messages", "headers": {}, "body": body });
+    let times = r#""timestamp":"2026-03-01T11:00:00Z","request_id":"r","turn":1,"duration_ms":9"#;
+    format!("{{{times},\"request\":{request},\"response\":{{\"status\":200}}}}\n")
+}
+
+#[test]
+fn lines_before_change_nothing() {
+    // Long enough to be kept.
+    let long = |number: usize| Change::Grow(format!("{number} é\" ").repeat(700 + number % 4));
+    let edits =
+        [Change::Mark(2), Change::Remove(1), Change::Insert(0, "new".into()), Change::Tool(1, "T".into())];
+    let changes: Vec<Change> = (0..6).map(long).chain(edits).chain((6..9).map(long)).collect();
+    let lines: Vec<String> = bodies(&changes).iter().map(line).collect();
+    let both = [lines.concat(), lines.iter().rev().map(String::as_str).collect()];
+    for (lines, text) in [lines.clone(), lines.into_iter().rev().collect()].iter().zip(both) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("all.jsonl");
+        let store = Store::default();
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            let (sources, _) = store.find([&path]);
+            let mut found = Vec::new();
+            let errors = store.scan(&sources, Seen::<true>::default, |file, seen| {
+                let mut record = file.record;
+                record.sizes.file_bytes = crate::model::Size::UNKNOWN;
+                found.push((record, seen));
+            });
+            assert!(errors.is_empty(), "{errors:?}");
+            found
+        };
+        let alone: Vec<_> = lines.iter().flat_map(|line| read(line)).collect();
+        assert!(alone.len() == lines.len() && read(&text) == alone);
+    }
+}
+
 /// The same bytes are looked for, so that a file which changed under its name is read anew.
 #[test]
 fn what_stands_in_both_files_is_found_again() {
@@ -173,7 +214,7 @@ fn what_stands_in_both_files_is_found_again() {
     // After the second file, the reader knows the items of it, and finds the first of them.
     let text = r#"{"input_schema":{},"name":"Read"} and more"#;
     let mut scratch: Scratch = reader.scratch;
-    let mut cursor = Cursor::of_file(text, &mut scratch);
+    let mut cursor = Cursor::comparing(text, &mut scratch);
     let found = cursor.pass_known(CompactMode::Nothing);
     assert_eq!(found.map(|item| (item.start, item.length)), Some((0, text.len() - " and more".len())));
     assert!(cursor.pass_known(CompactMode::Nothing).is_none());

@@ -84,7 +84,8 @@ mod tests {
     fn control_characters_are_escaped_and_the_rest_kept() {
         let mut out = Vec::new();
         let long = "\u{9b}é".repeat(PIECES_BYTES);
-        document(&mut out, &std::collections::BTreeMap::from([("a", long.as_str()), ("b", "\u{7f}")])).unwrap();
+        document(&mut out, &std::collections::BTreeMap::from([("a", long.as_str()), ("b", "\u{7f}")]))
+            .unwrap();
         let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!((read["a"].as_str(), read["b"].as_str()), (Some(long.as_str()), Some("\u{7f}")));
         assert!(!out.contains(&DEL) && memchr::memmem::find(&out, "\u{9b}".as_bytes()).is_none());

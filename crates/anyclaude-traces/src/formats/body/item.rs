@@ -66,7 +66,7 @@ impl<'a> Item<'a> {
         }
         part.span = cursor.since(mark);
         part.identity = cursor.compact().identity();
-        if shape == Shape::Object && cursor.is_file() {
+        if shape == Shape::Object && cursor.compares() {
             part.keep(cursor, wanted);
         }
         Ok(part)

@@ -17,8 +17,7 @@ impl Aligned {
     /// So many bytes, all 0; `None` where there is not so much memory.
     pub(crate) fn new(size: usize) -> Option<Self> {
         // Zeroed by the system where it is used: `resize` would write to all of it.
-        let memory: Vec<u8> =
-            bytemuck::allocation::try_zeroed_vec(size.saturating_add(ALIGNMENT)).ok()?;
+        let memory: Vec<u8> = bytemuck::allocation::try_zeroed_vec(size.saturating_add(ALIGNMENT)).ok()?;
         let start = memory.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         Some(Self { memory, start, size })
     }

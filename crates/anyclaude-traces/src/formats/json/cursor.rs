@@ -48,8 +48,8 @@ pub(crate) enum Shape {
 pub(crate) struct Cursor<'a, 's> {
     scan: Scan<'a>,
     scratch: &'s mut Scratch,
-    /// Whether the text is a whole file, whose items may be those of the file before.
-    is_file: bool,
+    /// Whether items may be those of the text before.
+    compares: bool,
 }
 
 impl<'a, 's> Cursor<'a, 's> {
@@ -57,20 +57,21 @@ impl<'a, 's> Cursor<'a, 's> {
     pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
         scratch.nesting.clear();
         scratch.compact.begin(CompactMode::Nothing);
-        let mut cursor = Self { scan: Scan::new(text), scratch, is_file: false };
+        let mut cursor = Self { scan: Scan::new(text), scratch, compares: false };
         cursor.pass_blank();
         cursor
     }
 
-    /// The same over a whole file: items that stood in the file before are not parsed again.
-    pub(crate) fn of_file(text: &'a str, scratch: &'s mut Scratch) -> Self {
+    /// The same; items that stood in the text before are not parsed again. That is the one
+    /// that `scratch.known` was told to keep.
+    pub(crate) fn comparing(text: &'a str, scratch: &'s mut Scratch) -> Self {
         scratch.known.begin(text.len());
-        Self { is_file: true, ..Self::new(text, scratch) }
+        Self { compares: true, ..Self::new(text, scratch) }
     }
 
-    /// Passes an item that the file before had too, and tells what was found out of it.
+    /// Passes an item that the text before had too, and tells what was found out of it.
     pub(crate) fn pass_known(&mut self, wanted: CompactMode) -> Option<KnownItem> {
-        if !self.is_file {
+        if !self.compares {
             return None;
         }
         let rest = self.scan.text.as_bytes().get(self.scan.at..).unwrap_or_default();
@@ -88,8 +89,8 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// Whether items are to be kept.
-    pub(crate) fn is_file(&self) -> bool {
-        self.is_file
+    pub(crate) fn compares(&self) -> bool {
+        self.compares
     }
 
     pub(crate) fn text(&self) -> &'a str {

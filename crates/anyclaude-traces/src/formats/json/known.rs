@@ -1,8 +1,9 @@
-//! Items that the file before had too.
+//! Items that the text before had too: the file before, the line, or the body in a string.
 //!
-//! Every request of a conversation repeats those before it, so that most of a file stands in
+//! Every request of a conversation repeats those before it, so that most of a text stands in
 //! the one that was read last. Where the same bytes stand in both, what was found out of an
-//! item holds again: to compare them takes a third of the time of parsing and hashing them.
+//! item holds again. `list` of 600 files of 1.5 MB took 0.58 s of processor time without it,
+//! and 0.33 s with it; of 20,000 files of 10 kB 0.55 and 0.43 s.
 
 use std::ops::Range;
 
@@ -11,16 +12,18 @@ use super::compact::CompactMode;
 use super::text::RawStr;
 use crate::model::Identity;
 
-/// How many items of the file before are compared with one: some may have been taken out, or
+/// How many items of the text before are compared with one: some may have been taken out, or
 /// others put in.
 const WINDOW: usize = 4;
-/// No larger file is kept, for two would be in memory.
+/// No larger text is kept, for two would be in memory.
 const MOST_BYTES: usize = 32 << 20;
+/// No smaller text is copied: it would take the place of a larger one that is worth more.
+const LEAST_COPIED_BYTES: usize = 4 << 10;
 
 /// What was found out of an item: an object, whose end therefore lies in itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownItem {
-    /// Where it begins in its file, …
+    /// Where it begins in its text, …
     pub(crate) start: usize,
     /// … and its size there.
     pub(crate) length: usize,
@@ -57,7 +60,7 @@ impl KnownString {
     }
 }
 
-/// Items in the order of a file, with the beginnings of their compact JSON.
+/// Items in the order of a text, with the beginnings of their compact JSON.
 #[derive(Debug, Default)]
 struct Items {
     items: Vec<KnownItem>,
@@ -81,10 +84,10 @@ impl Items {
     }
 }
 
-/// The items of the file before, and those of the present one.
+/// The items of the text before, and those of the present one.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// The file before.
+    /// The text before.
     memory: Aligned,
     before: Items,
     /// The item of it that most likely comes next.
@@ -92,25 +95,25 @@ pub(crate) struct Known {
     /// How many items in a row were not in it.
     misses: usize,
     now: Items,
-    /// The size of the text that the present items are of.
+    /// The size of the text that the present items are of; `None` once that is passed.
     text_bytes: Option<usize>,
 }
 
 impl Known {
-    /// A file of this size is read from here on.
+    /// A text of this size is read from here on.
     pub(super) fn begin(&mut self, text_bytes: usize) {
         self.now.clear();
         self.text_bytes = Some(text_bytes);
         (self.next, self.misses) = (0, 0);
     }
 
-    /// The item that `text` begins with, at `start` of the file, where the file before has it
+    /// The item that `text` begins with, at `start` of the whole, where the text before has it
     /// too.
     pub(super) fn find(&mut self, text: &[u8], start: usize, wanted: CompactMode) -> Option<KnownItem> {
-        let file = self.memory.slice();
+        let before = self.memory.slice();
         let candidates = self.before.items.get(self.next..).unwrap_or_default().iter().take(WINDOW);
         let is_it = |item: &&KnownItem| {
-            let bytes = file.get(item.start..item.start + item.length);
+            let bytes = before.get(item.start..item.start + item.length);
             item.wanted == wanted && text.get(..item.length) == bytes && bytes.is_some()
         };
         let Some((passed, item)) = candidates.enumerate().find(|(_, item)| is_it(item)) else {
@@ -124,7 +127,7 @@ impl Known {
         Some(item)
     }
 
-    /// Keeps what was found out of an item of the present file.
+    /// Keeps what was found out of an item of the present text.
     pub(super) fn add(&mut self, item: KnownItem, head: &[u8]) {
         self.now.add(item, head);
     }
@@ -145,7 +148,29 @@ impl Known {
         true
     }
 
-    /// The items of the present text are of no file.
+    /// The same of a text whose memory stays where it is.
+    pub(crate) fn keep_copy(&mut self, text: &[u8]) {
+        let is_of_it = self.text_bytes == Some(text.len()) && !self.now.items.is_empty();
+        if !is_of_it || !(LEAST_COPIED_BYTES..=MOST_BYTES).contains(&text.len()) {
+            return self.forget();
+        }
+        let mut memory = std::mem::take(&mut self.memory);
+        if memory.size() < text.len() {
+            let Some(larger) = Aligned::new(text.len() + text.len() / 4) else {
+                self.memory = memory;
+                return self.forget();
+            };
+            memory = larger;
+        }
+        if let Some(room) = memory.slice_mut().get_mut(..text.len()) {
+            room.copy_from_slice(text);
+        }
+        std::mem::swap(&mut self.before, &mut self.now);
+        self.memory = memory;
+        self.text_bytes = None;
+    }
+
+    /// The items of the present text are not to be kept.
     pub(crate) fn forget(&mut self) {
         self.text_bytes = None;
     }
