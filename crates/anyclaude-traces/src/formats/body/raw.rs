@@ -34,8 +34,11 @@ impl Head {
     const UNKNOWN: Self = Self { bytes: [0; HEAD_BYTES], length: 0 };
 
     fn of(begin: &[u8]) -> Self {
-        let mut head = Self { length: begin.len().min(HEAD_BYTES), ..Self::UNKNOWN };
-        head.bytes.iter_mut().zip(begin).for_each(|(to, from)| *to = *from);
+        let begin = begin.get(..HEAD_BYTES).unwrap_or(begin);
+        let mut head = Self { length: begin.len(), ..Self::UNKNOWN };
+        if let Some(room) = head.bytes.get_mut(..begin.len()) {
+            room.copy_from_slice(begin);
+        }
         head
     }
 
