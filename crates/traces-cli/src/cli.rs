@@ -1,6 +1,7 @@
 //! The command line: types only.
 
 mod default_verb;
+mod export;
 mod help;
 mod prefix;
 mod record;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub(crate) use default_verb::verb_first;
+pub(crate) use export::ExportArgs;
 pub(crate) use help::SHARED_HELP;
 use help::{help, shared};
 pub(crate) use prefix::PrefixArgs;
@@ -99,6 +101,12 @@ pub(crate) enum Verb {
     /// is sent without the proxy, and its time to first token and tokens per second are
     /// measured as it streams.
     Replay(ReplayArgs),
+    /// Requests for other tools: a timeline for Perfetto, spans for OpenTelemetry
+    ///
+    /// Writes the requests into a file for tools that people have: a timeline for Perfetto
+    /// and chrome://tracing, or spans for OpenTelemetry. It holds no text of prompts, no
+    /// headers and no keys.
+    Export(ExportArgs),
     /// Explain a topic or a verb
     #[command(after_help = help::TOPICS)]
     Help(HelpArgs),

@@ -2,13 +2,16 @@
 //! and never over an existing file unless asked.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use tempfile::NamedTempFile;
 
 use crate::interrupt;
+
+/// Files are written in pieces of this size.
+const BUFFER_BYTES: usize = 1 << 16;
 
 /// Whether the name of an output means the standard output.
 pub(crate) fn is_stdout(path: &Path) -> bool {
@@ -46,24 +49,57 @@ impl OutputFile {
 
     /// Writes the content to a temporary file beside it, which then takes its name.
     pub(crate) fn write(&self, content: &[u8]) -> anyhow::Result<()> {
-        interrupt::without_interrupt(|| self.replace(content))
+        self.write_with(|out| out.write_all(content)).map(|(_, ())| ())
     }
 
-    fn replace(&self, content: &[u8]) -> anyhow::Result<()> {
+    /// The same with content that is made while it is written, which Ctrl-C stops. Returns
+    /// also how many bytes were written.
+    pub(crate) fn write_with<T>(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    ) -> anyhow::Result<(u64, T)> {
+        interrupt::without_interrupt(|| self.replace(write))
+    }
+
+    fn replace<T>(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> anyhow::Result<(u64, T)> {
         let at = || format!("cannot write {}", self.path.display());
         // It is readable by its owner alone, and removed unless it is persisted.
         let mut file = NamedTempFile::new_in(Self::folder(&self.path)).with_context(at)?;
-        file.write_all(content).with_context(at)?;
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, Stoppable { out: file.as_file_mut(), bytes: 0 });
+        let done = write(&mut out).and_then(|done| out.flush().map(|()| done)).with_context(at)?;
+        let bytes = out.get_ref().bytes;
+        drop(out);
         let persisted =
             if self.force { file.persist(&self.path) } else { file.persist_noclobber(&self.path) };
         match persisted {
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => bail!(exists(&self.path)),
-            persisted => persisted.map(drop).with_context(at),
+            persisted => persisted.map(|_| (bytes, done)).with_context(at),
         }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// What is written to a file, until Ctrl-C is pressed; and how much that is.
+struct Stoppable<W> {
+    out: W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Stoppable<W> {
+    fn write(&mut self, content: &[u8]) -> io::Result<usize> {
+        if interrupt::is_pressed() {
+            return Err(io::Error::other("interrupted"));
+        }
+        let length = self.out.write(content)?;
+        self.bytes += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

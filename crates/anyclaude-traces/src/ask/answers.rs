@@ -92,6 +92,22 @@ pub fn prefix(reader: &Reader, selection: &mut Selection, options: PrefixOptions
     simulated(reader, &passing, |simulation, _| prefix::prefix(input, simulation))
 }
 
+/// What costs time in the selected requests, and what to do about it: the dearest first.
+/// The reader must have been made [`with_costs`](Reader::with_costs). Files that cannot be
+/// read any more are added to what was skipped.
+#[must_use]
+pub fn findings(reader: &Reader, selection: &mut Selection) -> Vec<Finding> {
+    let (findings, unreadable) = {
+        let passing = selection.passing_of_all_kinds();
+        let conversation = KindFilter::Only(Kind::Conversation);
+        let (tool_costs, unreadable) = tool_costs_of(reader.store(), &passing, conversation);
+        let speeds = cost::speeds_by_model(selection.of_all_kinds());
+        (found(reader, selection.scope, &passing, speeds, &tool_costs), unreadable)
+    };
+    add_errors(&mut selection.skipped, unreadable);
+    findings
+}
+
 /// Lets requests pass through the simulated cache once, and looks at what that gives.
 fn simulated<T>(
     reader: &Reader,

@@ -12,6 +12,7 @@
 //! slots, one for each model. What it says is an upper bound: templates, hybrid caches
 //! and restarts can lose more.
 
+mod by_times;
 mod collate;
 pub(crate) mod compare;
 pub(crate) mod conversation;
@@ -64,7 +65,9 @@ pub struct CacheOptions {
     /// How many prompts the cache holds.
     pub slots: NonZeroUsize,
     /// Whether main memory keeps what leaves a slot; `None`: what the reported counts
-    /// tell, else it does.
+    /// tell, else it does. Where nothing was counted, and times prove that the backend
+    /// holds one prompt, it is a cache of one slot without main memory, unless another
+    /// number of slots than the default is asked for.
     pub ram: Option<bool>,
 }
 
@@ -73,6 +76,13 @@ impl Default for CacheOptions {
         // LM Studio's.
         let slots = NonZeroUsize::MIN.saturating_add(3);
         Self { order: Order::default(), view: None, slots, ram: None }
+    }
+}
+
+impl CacheOptions {
+    /// Whether nothing was said of the size of the cache.
+    fn is_open(&self) -> bool {
+        self.ram.is_none() && self.slots == Self::default().slots
     }
 }
 

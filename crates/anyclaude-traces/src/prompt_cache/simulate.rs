@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::by_times::prove_one_slot;
 use super::compare::{PromptComparer, Sequence};
 use super::conversation::{Conversation, Conversations};
 use super::prompts::{Prompt, Prompts};
@@ -122,12 +123,21 @@ pub fn simulate<'a>(
     let run = run(&mut comparer, passed.members(chosen), &turns, &[capacity, one_slot]);
     let Run { steps, before } = run;
     let mut steps = steps.into_iter();
-    let (steps, steps_one_slot) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
+    let (mut steps, steps_one_slot) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
+    let members = passed.members(chosen);
+    let mut reused = reuse(&comparer, members, &steps);
+    let mut capacity = capacity;
+    if options.is_open() && !evidence.is_any() {
+        let of_one_slot = reuse(&comparer, members, &steps_one_slot);
+        if prove_one_slot(requests, &reused, &of_one_slot) {
+            (capacity, steps, reused) = (one_slot, steps_one_slot.clone(), of_one_slot);
+        }
+    }
     Simulation {
         view: views.get(chosen).map_or_else(View::sent, |views| views.printed(requests)),
         order: options.order,
-        cache: SimulatedCache { slots: options.slots.get() as u64, ram },
-        reuse: reuse(&comparer, passed.members(chosen), &steps),
+        cache: SimulatedCache { slots: capacity.slots.get() as u64, ram: capacity.ram },
+        reuse: reused,
         comparer,
         turns,
         passed,

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyclaude_traces::analysis::prefix::{ElementTexts, View};
-use anyclaude_traces::model::timing::{CachedSource, Timing};
+use anyclaude_traces::model::timing::{CachedSource, Outcome, Timing};
 use anyclaude_traces::prompt_cache::{CacheOptions, Simulation, simulate};
 use anyclaude_traces::{Request, Timestamp};
 use serde_json::json;
@@ -115,6 +115,43 @@ fn counts_tell_whether_main_memory_keeps_prompts() {
     assert!(!ram(&[Some((300, 0)), Some((300, 6)), Some((900, 6))]));
     // The first of equals: of the first two requests both would give the same.
     assert!(ram(&[Some((300, 0)), Some((300, 6)), None]));
+}
+
+/// Two conversations take turns. Where each was read whole after the other, and quickly
+/// after itself, the backend holds one; where nothing is quick, it may reuse nothing.
+#[test]
+fn without_counts_times_may_prove_one_slot() {
+    let of = [("a", 11), ("a", 13), ("b", 11), ("a", 15), ("b", 13), ("b", 15), ("a", 17)];
+    let asked = of.map(|(opening, turns)| asked("m", opening, turns, 1));
+    let found = |ms: [u64; 7], options: CacheOptions| {
+        let mut recorded = recorded(&asked);
+        for ((request, ms), (_, turns)) in recorded.recording.requests.iter_mut().zip(ms).zip(of) {
+            let mut timing = Timing::default();
+            (timing.start, timing.total_ms, timing.ttft_ms) = (request.timestamp, Some(0), Some(ms));
+            timing.prompt_tokens = Some(1_000 * turns as u64);
+            timing.outcome = Some(Outcome::Completed);
+            (request.timing, request.stream) = (Some(Box::new(timing)), true);
+        }
+        let requests: Vec<&Request> = recorded.recording.requests.iter().collect();
+        let mut texts = ElementTexts::new(&recorded.store);
+        let mut fetch = |path: &_, place| texts.read(path, place);
+        let found = simulate(&requests, &recorded.prompts, options, &mut fetch);
+        (found.cache.slots, found.cache.ram, found.reuse[3].reusable_bytes * 2 < found.reuse[3].prompt_bytes)
+    };
+    let mut options = CacheOptions::default();
+    options.view = Some(View::sent());
+    let one_slot = [11_000, 2_000, 11_000, 15_000, 13_000, 2_000, 17_000];
+    assert_eq!(found(one_slot, options), (1, false, true));
+    let (four_slots, quick, two_only) =
+        ((4, true, false), 2_000, [11_000, 2_000, 11_000, 15_000, 13_000, 2_000, 9_000]);
+    assert_eq!(found([11_000, quick, 11_000, quick, quick, quick, quick], options), four_slots);
+    assert_eq!(found([11_000, 13_000, 11_000, 15_000, 13_000, 15_000, 17_000], options), four_slots);
+    assert_eq!(found(two_only, options), four_slots);
+    assert_eq!(found([11_000, quick, 11_000, 15_000, 13_000, quick, quick], options), four_slots);
+    options.ram = Some(true);
+    assert_eq!(found(one_slot, options), four_slots);
+    (options.ram, options.slots) = (None, NonZeroUsize::new(3).unwrap());
+    assert_eq!(found(one_slot, options), (3, true, false));
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub(super) fn at_least_one<N: FromStr>(text: &str) -> anyhow::Result<N> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RamArg {
-    /// What the reported counts of cached tokens agree with, else on
+    /// What the reported counts of cached tokens agree with; else on, unless times prove one slot
     Auto,
     /// What leaves a slot is kept in main memory
     On,
@@ -227,6 +227,10 @@ pub(crate) enum Format {
     Markdown,
     /// A page that opens nothing else
     Html,
+    /// A timeline: Chrome trace JSON, for Perfetto and chrome://tracing
+    Chrome,
+    /// Spans: OTLP/JSON lines, for OpenTelemetry's collector and what is behind it
+    Otlp,
 }
 
 impl Format {
@@ -236,6 +240,8 @@ impl Format {
     pub(super) const DOCUMENTS: &[Self] = &[Self::Table, Self::Json, Self::Markdown];
     /// Of verbs that compare measures.
     pub(super) const FIGURES: &[Self] = &[Self::Table, Self::Json, Self::Csv, Self::Markdown];
+    /// Of files for other tools.
+    pub(super) const EXPORTS: &[Self] = &[Self::Chrome, Self::Otlp];
 }
 
 /// Parses a format that a verb has.

@@ -4,6 +4,7 @@ mod completions;
 mod diff;
 mod direct;
 mod explain;
+mod export;
 mod help;
 mod list;
 mod man;
@@ -45,6 +46,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Prefix(args) => prefix::run(&args, out),
         Verb::Record(args) => record::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
+        Verb::Export(args) => export::run(&args, out),
         Verb::Help(args) => help::run(&args, out),
         Verb::Completions(args) => completions::script(args.shell, out),
         Verb::Man => man::page(out),

@@ -52,7 +52,7 @@ const C1_LEAD: u8 = 0xC2;
 /// Escapes the control characters that JSON allows unescaped: DEL and C1. They can only be
 /// inside strings, and neither the serialiser nor a buffer behind it splits one between two
 /// writes.
-struct Escaping<W>(W);
+pub(crate) struct Escaping<W>(pub(crate) W);
 
 impl<W: Write> Write for Escaping<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

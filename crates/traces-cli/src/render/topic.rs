@@ -34,6 +34,7 @@ const TOPICS: &[Topic] = topics![
     "json",
     "exit-codes",
     "replay",
+    "export",
     "privacy"
 ];
 

@@ -92,7 +92,7 @@ mod shells {
     /// What is typed, and what must be among that which the shell offers.
     const TYPED: [(&str, &str); 9] = [
         ("traces su", "summary"),
-        ("traces ex", "explain"),
+        ("traces expl", "explain"),
         ("traces --fail", "--fail-over"),
         ("traces list --fail", "--fail-over"),
         ("traces list --kind pro", "probe"),

@@ -146,7 +146,7 @@ fn usage_is_2() {
 /// And nothing is read before.
 #[test]
 fn a_format_that_a_verb_lacks_is_2_and_names_those_it_has() {
-    let all = ["table", "json", "ndjson", "csv", "markdown", "html", "yaml"];
+    let all = ["table", "json", "ndjson", "csv", "markdown", "html", "chrome", "otlp", "yaml"];
     for (verb, formats) in FORMATS {
         // A report is a page, and never a table.
         let there = if verb == "report" { &["html", "markdown", "json"] } else { formats };

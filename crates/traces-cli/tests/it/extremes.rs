@@ -49,7 +49,7 @@ fn run_all(folder: &Folder, wanted: &[&str]) {
 
 #[test]
 fn a_name_may_be_longer_than_a_width_can_be() {
-    run_all(&folder(&"n".repeat(70_000)), &["table", "json", "ndjson", "csv", "markdown"]);
+    run_all(&folder(&"n".repeat(70_000)), &["table", "json", "ndjson", "csv", "markdown", "chrome", "otlp"]);
 }
 
 #[test]

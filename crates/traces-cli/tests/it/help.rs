@@ -26,7 +26,7 @@ const SHARED: [&str; 15] = [
 ];
 
 /// The verbs and the flags that only some have.
-const VERBS: [(&str, &[&str]); 9] = [
+const VERBS: [(&str, &[&str]); 10] = [
     (
         "replay",
         &[
@@ -66,6 +66,7 @@ const VERBS: [(&str, &[&str]); 9] = [
     ("explain", &["[FAST]", "[SLOW]"]),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
     ("report", &["[INPUT]...", "-o, --output <FILE>", "--force", "--include-text", "html"]),
+    ("export", &["[INPUT]...", "-o, --output <FILE>", "--force", "chrome", "otlp"]),
 ];
 
 /// Both helps of a verb.
@@ -81,7 +82,8 @@ fn helps(verb: &str) -> [String; 2] {
 fn every_flag_is_explained() {
     for (verb, own) in VERBS {
         for help in helps(verb) {
-            for flag in own.iter().chain(&["--format <FORMAT>", "--help", "json", "markdown"]) {
+            let formats: &[&str] = if verb == "export" { &[] } else { &["json", "markdown"] };
+            for flag in own.iter().chain(&["--format <FORMAT>", "--help"]).chain(formats) {
                 assert!(help.contains(flag), "{verb}: {flag}\n{help}");
             }
         }
@@ -206,7 +208,9 @@ fn the_examples_of_the_long_help_work() {
                 !ran.stdout.is_empty() || ran.code == 2 || line.contains("-o "),
                 "{example} prints nothing"
             );
-            let _ = fs::remove_file(folder.path().join("report.html"));
+            for file in ["report.html", "timeline.json", "spans.jsonl"] {
+                let _ = fs::remove_file(folder.path().join(file));
+            }
         }
     }
 }

@@ -188,6 +188,7 @@ fn lines(verb: &str, url: &str) -> Vec<String> {
         "prefix" => &["--text", "--slots 1 --as sorted,no-header", "--context 900 --fail-over tool_count=0"],
         "explain" => &["", "model:Pother model:Pdetected"],
         "report" => &["", "--include-text"],
+        "export" => &["", "--kind conversation"],
         _ => {
             return vec![
                 format!("replay latest --root root --url {url}"),

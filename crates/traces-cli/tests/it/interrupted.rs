@@ -69,6 +69,7 @@ fn every_verb_that_reads_ends_with_130_and_a_clean_line() {
         "explain in in/000.json",
         "report in -o page.html",
         "report in --format markdown",
+        "export in -o timeline.json",
         "replay in --url http://127.0.0.1:9 --save out.json",
     ] {
         let text = endless.interrupted(line);

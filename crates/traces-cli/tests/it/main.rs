@@ -12,6 +12,7 @@ mod damaged;
 mod denied;
 mod exit_codes;
 mod explain;
+mod export;
 mod extremes;
 mod faults;
 mod files;

@@ -140,10 +140,10 @@ pub(crate) fn is_safe_as(format: &str, line: &str, ran: &Ran) {
     assert!(!ran.stderr.contains("panicked"), "{line}: {}", ran.stderr);
     is_safe(line, &ran.stderr, false);
     match format {
-        "json" | "ndjson" => {
+        "json" | "ndjson" | "chrome" | "otlp" => {
             let found: Vec<char> = ran.stdout.chars().filter(|&c| c.is_control() && c != '\n').collect();
             assert!(found.is_empty(), "{line} prints {found:?}");
-            if format == "ndjson" {
+            if matches!(format, "ndjson" | "otlp") {
                 ran.ndjson();
             } else if !ran.stdout.is_empty() {
                 ran.json();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Every verb, in the order of the help.
-pub(crate) const ALL_VERBS: [&str; 12] = [
+pub(crate) const ALL_VERBS: [&str; 13] = [
     "summary",
     "list",
     "show",
@@ -28,6 +28,7 @@ pub(crate) const ALL_VERBS: [&str; 12] = [
     "report",
     "record",
     "replay",
+    "export",
     "completions",
     "man",
 ];
@@ -201,7 +202,7 @@ pub(crate) fn width(line: &str) -> usize {
 }
 
 /// Every verb that prints what it reads, with every format that it has.
-pub(crate) const FORMATS: [(&str, &[&str]); 9] = [
+pub(crate) const FORMATS: [(&str, &[&str]); 10] = [
     ("summary", &["table", "json", "csv", "markdown"]),
     ("list", &["table", "json", "ndjson", "csv", "markdown"]),
     ("show", &["table", "json", "markdown"]),
@@ -211,4 +212,5 @@ pub(crate) const FORMATS: [(&str, &[&str]); 9] = [
     ("explain", &["table", "json", "markdown"]),
     ("report", &["json", "markdown"]),
     ("replay", &["table", "json", "markdown"]),
+    ("export", &["chrome", "otlp"]),
 ];

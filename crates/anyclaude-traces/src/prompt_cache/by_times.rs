@@ -1,0 +1,90 @@
+//! Whether times prove that a backend holds one prompt: no counts of cached tokens tell,
+//! and what a cache of one slot has lost is what was read slowly.
+//!
+//! Of the requests that had the backend for themselves, those for which the large and the
+//! small cache hold nothing say how long reading a token takes.
+//! Then, for each model: of those that only the large cache holds, [`LEAST_READ`] or more
+//! took as long as all of their prompt, and none was quick; of those that the small cache
+//! holds too, one at least was quick.
+
+use std::collections::BTreeMap;
+
+use crate::model::SimulatedReuse;
+use crate::model::request::Request;
+use crate::model::stats::float;
+use crate::model::timing::{Confidence, Outcome, TokenSource};
+
+/// Less than this share from the cache is none, …
+const COLD_SHARE: f64 = 0.2;
+/// … and as much as this is nearly all.
+const WARM_SHARE: f64 = 0.8;
+/// Less than this share of the time for all of the prompt is quick, …
+const QUICK: f64 = 0.5;
+/// … and as much as this is as long as all of it.
+const WHOLE: f64 = 0.8;
+/// So many requests must have been read whole though a large cache would hold them.
+const LEAST_READ: usize = 3;
+
+/// Whether the times of these requests need a cache of one slot. `large` and `small` are
+/// what either cache held of each.
+pub(super) fn prove_one_slot(
+    requests: &[&Request],
+    large: &[SimulatedReuse],
+    small: &[SimulatedReuse],
+) -> bool {
+    let mut models: BTreeMap<_, Vec<Point>> = BTreeMap::new();
+    for (at, request) in requests.iter().enumerate() {
+        let point = Point::of(request, large.get(at), small.get(at));
+        if let Some(point) = point {
+            models.entry(&request.model).or_default().push(point);
+        }
+    }
+    let told: Vec<bool> = models.values().filter_map(|points| tells_one_slot(points)).collect();
+    !told.is_empty() && told.iter().all(|is_one| *is_one)
+}
+
+/// `None` where nothing tells the two caches apart.
+fn tells_one_slot(points: &[Point]) -> Option<bool> {
+    let cold = || points.iter().filter(|point| point.large < COLD_SHARE);
+    let tokens: f64 = cold().map(|point| point.prompt_tokens).sum();
+    let ms_per_token = cold().map(|point| point.wait_ms).sum::<f64>() / tokens;
+    let of_whole = |point: &Point| point.wait_ms / (ms_per_token * point.prompt_tokens);
+    let differing = || points.iter().filter(|point| point.large >= WARM_SHARE && point.small < COLD_SHARE);
+    if tokens <= 0.0 || differing().next().is_none() {
+        return None;
+    }
+    let read = differing().filter(|point| of_whole(point) >= WHOLE).count();
+    let mut in_both = points.iter().filter(|point| point.small >= WARM_SHARE);
+    Some(
+        read >= LEAST_READ
+            && differing().all(|point| of_whole(point) >= QUICK)
+            && in_both.any(|point| of_whole(point) < QUICK),
+    )
+}
+
+/// A request whose time to first token is that of its reading.
+struct Point {
+    wait_ms: f64,
+    prompt_tokens: f64,
+    /// The shares of the prompt that the caches hold.
+    large: f64,
+    small: f64,
+}
+
+impl Point {
+    fn of(request: &Request, large: Option<&SimulatedReuse>, small: Option<&SimulatedReuse>) -> Option<Self> {
+        let timing = request.timing.as_deref()?;
+        let is_told = request.stream
+            && timing.outcome == Some(Outcome::Completed)
+            && !request.concurrency().is_some_and(|with| with.overlapped)
+            && timing.prompt_tokens_source != Some(TokenSource::Implausible)
+            && request.join.as_deref().is_none_or(|join| join.confidence != Confidence::Ambiguous);
+        let wait_ms = float(timing.ttft_ms.filter(|ms| is_told && *ms > 0)?);
+        let prompt_tokens = float(timing.prompt_tokens.filter(|tokens| *tokens > 0)?);
+        Some(Self { wait_ms, prompt_tokens, large: share(large?)?, small: share(small?)? })
+    }
+}
+
+fn share(reuse: &SimulatedReuse) -> Option<f64> {
+    (reuse.prompt_bytes > 0).then(|| float(reuse.reusable_bytes) / float(reuse.prompt_bytes))
+}

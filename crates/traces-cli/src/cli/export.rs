@@ -1,0 +1,44 @@
+//! The arguments of `traces export`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::help::{help, shared};
+use super::{CacheArgs, Filter, Format, Formats, Output};
+
+#[derive(Debug, Args)]
+#[command(
+    mut_arg("format", |format| format.default_value("chrome").value_parser(Formats(Format::EXPORTS))),
+    after_long_help = help!("\
+Requests of every kind are exported, unless --kind says otherwise. `traces help
+export` says what is in the file.
+
+Examples:
+  traces export -o timeline.json       the last sitting, as a timeline
+  traces export session:1111 -o timeline.json
+  traces export model:gpt-oss --kind conversation -o timeline.json --force
+  traces export --all | gzip > timeline.json.gz
+  traces export --all --format otlp -o spans.jsonl")
+)]
+pub(crate) struct ExportArgs {
+    /// Files, folders or selectors
+    #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<OsString>,
+    /// Write to this file, which must not exist yet
+    ///
+    /// Only its owner may read it. `-` is the standard output, where it goes without this
+    /// option too unless that is a terminal.
+    #[arg(long = "output", short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Overwrite an existing file
+    #[arg(long, requires = "file")]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) filter: Filter,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}

@@ -1,0 +1,89 @@
+//! `traces export`: requests for other tools.
+
+use std::io::{self, IsTerminal as _, Write};
+
+use anyclaude_traces::ask::answers;
+use anyclaude_traces::findings::Finding;
+use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::select::{Reader, Selection};
+use anyhow::bail;
+use traces_export::{Written, chrome, otlp};
+
+use super::{reading, report_skipped};
+use crate::cli::{ExportArgs, Format};
+use crate::exit::Status;
+use crate::render::json::Escaping;
+use crate::render::{notes, units};
+use crate::save::{OutputFile, is_stdout};
+use crate::select;
+
+pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    if args.file.is_none() && io::stdout().is_terminal() {
+        bail!("name a file, as in `traces export -o timeline.json` (-o - prints it)");
+    }
+    let file = args.file.as_deref().filter(|file| !is_stdout(file));
+    let target = file.map(|file| OutputFile::new(file, args.force)).transpose()?;
+    let found = read(args)?;
+    let skipped = report_skipped(&found.selection.skipped_list(), &args.output);
+    if found.selection.requests.is_empty() {
+        bail!("none of these files could be read as a trace");
+    }
+    let written = match target {
+        None => found.write(out)?,
+        Some(target) => {
+            let (bytes, written) = target.write_with(|mut out| found.write(&mut out))?;
+            if !args.output.quiet {
+                let requests = units::count(written.requests, "request");
+                let size = units::bytes(bytes);
+                notes::warn(&format!("wrote {} ({requests}, {size})", target.path().display()));
+            }
+            written
+        }
+    };
+    if !args.output.quiet {
+        say_what_is_missing(written, found.selection.is_sitting);
+    }
+    // Process exits now: skip dropping 100k requests.
+    std::mem::forget(found);
+    Ok(skipped)
+}
+
+/// What goes into the file.
+struct Found {
+    selection: Selection,
+    /// What a timeline has besides; `None` for spans.
+    findings: Option<Vec<Finding>>,
+}
+
+impl Found {
+    fn write(&self, out: &mut impl Write) -> io::Result<Written> {
+        let requests = &self.selection.requests;
+        match &self.findings {
+            Some(findings) => chrome::write(&mut Escaping(out), requests, findings),
+            None => otlp::write(&mut Escaping(out), requests),
+        }
+    }
+}
+
+fn read(args: &ExportArgs) -> anyhow::Result<Found> {
+    let reader = select::reader(&args.filter, KindFilter::All)?.with_tasks();
+    let has_findings = args.output.format == Format::Chrome;
+    let cache = args.cache.options();
+    let reader: Reader = if has_findings { reader.with_costs(cache) } else { reader.with_times(cache) };
+    reading(&reader, &args.output, || {
+        let mut selection = reader.select(&args.inputs)?;
+        let findings = has_findings.then(|| answers::findings(&reader, &mut selection));
+        Ok(Found { selection, findings })
+    })
+}
+
+/// Says which requests are not in the file.
+fn say_what_is_missing(written: Written, is_sitting: bool) {
+    if written.without_time > 0 {
+        let requests = units::count(written.without_time, "request");
+        notes::warn(&format!("left out {requests} without a time"));
+    }
+    if is_sitting {
+        notes::warn("these are the last 24 hours of activity; --all exports everything");
+    }
+}

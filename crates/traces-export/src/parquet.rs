@@ -1,0 +1,210 @@
+//! Apache Parquet, which DuckDB, Spark, pandas and Polars read: a dataset of three tables,
+//! each in a folder for every day and model, as Hive names them.
+//!
+//! ```text
+//! requests/day=2025-11-16/model=openai%2Fgpt-oss-20b/part-0.parquet
+//! tools/…
+//! breaks/…
+//! ```
+//!
+//! [`Dataset`] says which partitions there are and writes the files of each; where they go
+//! is the caller's. Columns are named as the members of a request's JSON, those of an object
+//! in it as fields of a group: `timing.ttft_ms` in SQL. Days are of UTC.
+
+mod columns;
+mod table;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use anyclaude_traces::Request;
+use anyclaude_traces::analysis::prefix::PrefixRequest;
+use anyclaude_traces::analysis::tool_cost::ToolCosts;
+use anyclaude_traces::analysis::tools::largest;
+use anyclaude_traces::model::request::{Kind, TracePath};
+
+use columns::{BreakRow, ToolRow};
+
+/// How readers of Hive's partitions know that a value is null.
+const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+/// A folder's name has at most 255 bytes; what of a model's name goes beyond this is cut.
+const MOST_NAME_BYTES: usize = 200;
+
+/// A table of the dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// The tools that conversations carried: one row for each in a partition.
+    Tools,
+    /// What broke the prompt cache: one row for each request where something did.
+    Breaks,
+    /// One row for each request.
+    Requests,
+}
+
+impl Table {
+    /// All tables. [`Requests`](Self::Requests) is the last one: a day is complete where it
+    /// has that.
+    pub const ALL: [Self; 3] = [Self::Tools, Self::Breaks, Self::Requests];
+
+    /// The name of its folder.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Breaks => "breaks",
+            Self::Requests => "requests",
+        }
+    }
+
+    /// Its columns: name, type and meaning, in their order.
+    #[must_use]
+    pub fn columns(self) -> Vec<[String; 3]> {
+        match self {
+            Self::Tools => table::described(&columns::tools()),
+            Self::Breaks => table::described(&columns::breaks()),
+            Self::Requests => table::described(&columns::requests()),
+        }
+    }
+}
+
+/// The requests of one day and model.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Partition<'a> {
+    /// The day in UTC, such as `2025-11-16`; `None` where no time is known.
+    pub day: Option<String>,
+    /// The model that ran; `None` where it is unknown.
+    pub model: Option<Arc<str>>,
+    /// Its requests, in their order.
+    pub requests: Vec<&'a Request>,
+}
+
+impl Partition<'_> {
+    /// The folder of the day.
+    #[must_use]
+    pub fn day_folder(&self) -> String {
+        format!("day={}", self.day.as_deref().unwrap_or(NULL))
+    }
+
+    /// The folder of the model, below that of the day. What a path may not hold is escaped
+    /// as in a URL.
+    #[must_use]
+    pub fn model_folder(&self) -> String {
+        format!("model={}", self.model.as_deref().map_or(Cow::Borrowed(NULL), escaped))
+    }
+
+    /// Those of its requests whose tools count.
+    #[must_use]
+    pub fn conversation(&self) -> Vec<&Request> {
+        self.requests.iter().copied().filter(|request| request.kind == Kind::Conversation).collect()
+    }
+}
+
+/// Parts requests, which are in order of time, by day and model, in order of both.
+#[must_use]
+pub fn partitions(requests: &[Request]) -> Vec<Partition<'_>> {
+    let mut partitions: BTreeMap<(Option<String>, Option<Arc<str>>), Vec<&Request>> = BTreeMap::new();
+    for request in requests {
+        let day = request.timestamp.map(|stamp| stamp.to_string().chars().take(10).collect());
+        partitions.entry((day, request.model.clone())).or_default().push(request);
+    }
+    let partition = |((day, model), requests)| Partition { day, model, requests };
+    partitions.into_iter().map(partition).collect()
+}
+
+/// A name as part of a path: whatever is not a letter, a digit or one of `-_.` is escaped.
+fn escaped(name: &str) -> Cow<'_, str> {
+    let mut safe = String::new();
+    for byte in name.bytes() {
+        let is_safe = byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if safe.len() + 3 > MOST_NAME_BYTES {
+            break;
+        }
+        if is_safe {
+            safe.push(char::from(byte));
+        } else {
+            // Writing to memory does not fail.
+            let _ = write!(safe, "%{byte:02X}");
+        }
+    }
+    safe.into()
+}
+
+/// What the tables are made of.
+#[derive(Debug)]
+pub struct Dataset<'a> {
+    /// What broke the cache, by request.
+    breaks: HashMap<&'a TracePath, &'a PrefixRequest>,
+}
+
+impl<'a> Dataset<'a> {
+    /// Of these rows of [`prefix`](fn@anyclaude_traces::ask::answers::prefix).
+    #[must_use]
+    pub fn new(prefix: &'a [PrefixRequest]) -> Self {
+        let broken = prefix.iter().filter(|row| row.break_.is_some());
+        Self { breaks: broken.map(|row| (&row.path, row)).collect() }
+    }
+
+    /// Writes the file of a table for a partition. `tool_costs` are of its
+    /// [`conversation`](Partition::conversation). Returns how many rows it has; without rows
+    /// nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// When writing fails.
+    pub fn write(
+        &self,
+        table: Table,
+        partition: &Partition<'_>,
+        tool_costs: &ToolCosts,
+        open: impl FnOnce() -> io::Result<Box<dyn Write + Send>>,
+    ) -> io::Result<u64> {
+        match table {
+            Table::Requests => table::write(&columns::requests(), &partition.requests, open),
+            Table::Tools => table::write(&columns::tools(), &tool_rows(partition, tool_costs), open),
+            Table::Breaks => {
+                let mut rows = Vec::new();
+                for &request in &partition.requests {
+                    let row = self.breaks.get(&request.path);
+                    let broken = row.and_then(|row| Some((row, row.break_.as_ref()?)));
+                    rows.extend(broken.map(|(row, broken)| BreakRow { request, row, broken }));
+                }
+                table::write(&columns::breaks(), &rows, open)
+            }
+        }
+    }
+}
+
+/// The tools of a partition, largest first.
+fn tool_rows(partition: &Partition<'_>, costs: &ToolCosts) -> Vec<ToolRow> {
+    let carried = largest(partition.conversation().into_iter());
+    let costs: HashMap<_, _> = costs.tools.iter().map(|tool| (tool.name.clone(), tool)).collect();
+    let row = |tool: anyclaude_traces::analysis::tools::ToolUse| {
+        let cost = costs.get(&tool.name);
+        ToolRow {
+            server: cost.and_then(|cost| cost.server.clone()),
+            tokens: cost.map(|cost| cost.tokens),
+            called: cost.map(|cost| cost.called),
+            name: tool.name,
+            bytes: tool.bytes,
+            requests: tool.requests,
+        }
+    };
+    carried.into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_safe_in_a_path() {
+        assert_eq!(escaped("openai/gpt-oss-20b"), "openai%2Fgpt-oss-20b");
+        assert_eq!(escaped("../é"), "..%2F%C3%A9");
+        assert!(escaped(&"/".repeat(1000)).len() <= MOST_NAME_BYTES);
+        assert_eq!(Partition::default().day_folder(), "day=__HIVE_DEFAULT_PARTITION__");
+    }
+}
