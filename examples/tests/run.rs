@@ -101,3 +101,15 @@ fn budget_check_does_not_pass_what_it_did_not_see() {
     assert_eq!(run("budget_check", &["8000", "3"]).code, Some(2));
     assert_eq!(run("budget_check", &["much", "3", CLAUDE]).code, Some(2));
 }
+
+#[test]
+fn timeline_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("timeline.json");
+    let args = ["../testdata/home/.anyclaude", file.to_str().unwrap()];
+    let ran = run("timeline", &args);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "63 requests, 0 without a time\n"), "{}", ran.err);
+    let timeline: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert!(timeline["traceEvents"].as_array().unwrap().len() > 63);
+    assert_eq!(run("timeline", &args).code, Some(1), "it exists");
+}

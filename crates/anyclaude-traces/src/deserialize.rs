@@ -13,10 +13,10 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::analysis::content::ParameterValue;
-use crate::analysis::explain::{Evidence, Fact, Headline, KeyAnswer, Missing};
+use crate::analysis::explain::{CitedFact, Fact, Headline, KeyAnswer, Missing};
 use crate::analysis::not_logged::NotLogged;
 use crate::analysis::prefix::ElementName;
-use crate::analysis::report::{Answer, Figure, Finding, WhyUnknown};
+use crate::analysis::report::{Answer, CheckResult, Figure, WhyUnknown};
 use crate::analysis::show::ShownParameter;
 use crate::findings;
 use crate::formats::body::ElementPath;
@@ -60,7 +60,7 @@ from_text! {
     Missing: |text| Ok(Self::Text(text.into_owned()));
     NotLogged: |text| Ok(Self::Text(text.into_owned()));
     WhyUnknown: |text| Ok(Self::Text(text.into_owned()));
-    Evidence: |text| Ok(Self { fact: Fact::Text(text.into_owned()), requests: None });
+    CitedFact: |text| Ok(Self { fact: Fact::Text(text.into_owned()), requests: None });
     findings::Evidence: |text| Ok(Self::Text(text.into_owned()));
     findings::Advice: |text| Ok(Self::Text(text.into_owned()));
 }
@@ -153,8 +153,8 @@ impl<'de> Deserialize<'de> for Answer {
         }
         let Members { model, requests, figures, unknown } = Members::deserialize(deserializer)?;
         let finding = match (figures, unknown) {
-            (Some(figures), _) => Finding::Known(figures),
-            (None, Some(why)) => Finding::Unknown(why),
+            (Some(figures), _) => CheckResult::Known(figures),
+            (None, Some(why)) => CheckResult::Unknown(why),
             (None, None) => return Err(Error::missing_field("figures")),
         };
         Ok(Self { model, requests, finding })

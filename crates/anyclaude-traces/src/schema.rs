@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::SCHEMA_VERSION;
 use crate::analysis::content::ParameterValue;
-use crate::analysis::explain::{Evidence, Headline, Interval, KeyAnswer, Millis, Missing};
+use crate::analysis::explain::{CitedFact, Headline, Interval, KeyAnswer, Millis, Missing};
 use crate::analysis::not_logged::NotLogged;
 use crate::analysis::prefix::ElementName;
 use crate::analysis::report::{Answer, Figure};
@@ -141,7 +141,7 @@ schema_of! {
         "type": "string",
         "pattern": r"^(system\[\d+\]|tools\[\d+\]|messages\[\d+\]\.content\[\d+\])$",
     });
-    Evidence as "Evidence", false: |_generator| json_schema!({
+    CitedFact as "Evidence", false: |_generator| json_schema!({
         "description": "A sentence with figures, with the requests that they are of in brackets behind it",
         "type": "string",
     });

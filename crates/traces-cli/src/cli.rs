@@ -101,11 +101,11 @@ pub(crate) enum Verb {
     /// is sent without the proxy, and its time to first token and tokens per second are
     /// measured as it streams.
     Replay(ReplayArgs),
-    /// Requests for other tools: a timeline for Perfetto, spans for OpenTelemetry
+    /// Requests for other tools: a timeline, OpenTelemetry spans, Parquet tables
     ///
-    /// Writes the requests into a file for tools that people have: a timeline for Perfetto
-    /// and chrome://tracing, or spans for OpenTelemetry. It holds no text of prompts, no
-    /// headers and no keys.
+    /// Writes the requests for tools that people have: a timeline for Perfetto and
+    /// chrome://tracing, spans for OpenTelemetry, or tables for DuckDB, Spark and pandas. No
+    /// text of prompts, no header and no key is in them.
     Export(ExportArgs),
     /// Explain a topic or a verb
     #[command(after_help = help::TOPICS)]

@@ -1,6 +1,9 @@
 //! Files that we write: readable by their owner alone, written completely or not at all,
 //! and never over an existing file unless asked.
 
+#[cfg(feature = "parquet")]
+mod folder;
+
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +12,8 @@ use anyhow::{Context as _, bail};
 use tempfile::NamedTempFile;
 
 use crate::interrupt;
+#[cfg(feature = "parquet")]
+pub(crate) use folder::OutputFolder;
 
 /// Files are written in pieces of this size.
 const BUFFER_BYTES: usize = 1 << 16;

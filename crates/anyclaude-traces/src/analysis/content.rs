@@ -36,7 +36,7 @@ pub struct SystemBlock {
     pub bytes: u64,
     /// Characters of its text.
     pub chars: u64,
-    /// What it says.
+    /// Identity of its content.
     pub identity: Identity,
     /// Its text, where kept.
     pub text: Option<String>,
@@ -50,7 +50,7 @@ pub struct Tool {
     pub name: Option<Arc<str>>,
     /// Compact JSON.
     pub bytes: u64,
-    /// What it says.
+    /// Identity of its content.
     pub identity: Identity,
     /// Its description, where kept.
     pub text: Option<String>,
@@ -64,7 +64,7 @@ pub struct MessageContent {
     pub role: Option<String>,
     /// Compact JSON.
     pub bytes: u64,
-    /// Its role and what it says.
+    /// Identity of its role and content.
     pub identity: Identity,
     /// Its content blocks.
     pub blocks: Vec<Block>,

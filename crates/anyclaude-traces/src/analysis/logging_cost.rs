@@ -32,9 +32,9 @@ pub struct RunCost {
     pub requests: u64,
     /// How many bytes it wrote to its debug log; `None` without one.
     pub log_bytes: Option<u64>,
-    /// The same for each request.
+    /// Bytes of its debug log for each request.
     pub log_bytes_per_request: Option<u64>,
-    /// The compared requests' `total_ms` in one; `None` where none is known.
+    /// The sum of the compared requests' `total_ms`; `None` where none is known.
     pub total_ms: Option<u64>,
     /// Their `generation_ms` over their `events`.
     pub ms_per_event: Option<f64>,

@@ -34,7 +34,7 @@ pub struct Summary {
     pub largest_tools: Vec<ToolUse>,
     /// The MCP servers behind these tools, largest first.
     pub mcp_servers: Vec<ServerUse>,
-    /// What the tools cost, once the tokens of the [`telling`](crate::analysis::tool_cost::telling)
+    /// What the tools cost, once the tokens of the [`representative`](crate::analysis::tool_cost::representative)
     /// requests are counted.
     pub price_list: Option<ToolCosts>,
     /// The sessions, by the time of their first request.

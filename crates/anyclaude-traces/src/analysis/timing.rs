@@ -143,8 +143,8 @@ pub fn timing(
     }
 }
 
-/// Mode `claude` writes no log lines of this sort, and other recorders write none at all, so
-/// that theirs miss none.
+/// Whether a log should tell of the request and none does. Mode `claude` and other recorders
+/// write no such lines, so that none are missing there.
 fn is_unmatched(request: &Request) -> bool {
     let is_logged = request.join.is_some() || request.server_join.is_some();
     is_anyclaudes(request) && !is_logged && request.mode.as_deref() != Some("claude")
@@ -202,7 +202,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         let of_requests = requests.iter().filter_map(|request| request.timing.as_deref());
         of_requests.chain(unmatched.iter().map(|unmatched| &unmatched.timing))
     };
-    // Requests that only a server's log of this format tells of, and so.
+    // How many requests in servers' logs of this format lack something.
     let tasks = |format: BackendFormat, is: fn(&Timing) -> bool| {
         let logs = joined.server_logs.iter().filter(|log| log.format == format);
         let names: Vec<&Arc<str>> = logs.map(|log| &log.log).collect();
@@ -212,7 +212,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         let others = unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &one.timing)));
         logged.chain(others).filter(|(log, timing)| names.contains(log) && is(timing)).count()
     };
-    // The server would tell what came from its cache.
+    // A log of the server would give the tokens from its cache, which are inferred here.
     let wants_server_log = |request: &Request| {
         let is_inferred = request.timing.as_deref().is_some_and(|timing| {
             !matches!(timing.cached_source, Some(CachedSource::ServerLog | CachedSource::Reported))

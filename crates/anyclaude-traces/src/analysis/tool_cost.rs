@@ -79,13 +79,13 @@ pub struct ServerPrice {
     pub called: u64,
 }
 
-/// The requests that tell all of these requests' tools and calls: the newest one of
-/// each thread, whose messages hold the thread's history, and for tools that those do
-/// not carry the newest request that does. `requests` are in order of time.
+/// The few requests that show every tool and call of all of these: the newest one of each
+/// thread, whose messages hold the thread's history, and for tools that those do not carry
+/// the newest request that does. `requests` are in order of time.
 #[must_use]
-pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
+pub fn representative<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     let (mut threads, mut tools) = (BTreeSet::new(), BTreeSet::new());
-    let mut telling = Vec::new();
+    let mut chosen = Vec::new();
     for request in requests.iter().rev() {
         let is_tip = threads.insert((&request.session, &request.thread));
         let mut has_more = false;
@@ -93,14 +93,15 @@ pub fn telling<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
             has_more |= tools.insert(&tool.name);
         }
         if is_tip || has_more {
-            telling.push(*request);
+            chosen.push(*request);
         }
     }
-    telling
+    chosen
 }
 
-/// What the tools of the selected requests cost, where models have these speeds. Reads the few requests that tell again;
-/// files that cannot be read any more are added to what was skipped.
+/// What the tools of the selected requests cost, where models have these speeds. Reads the
+/// [`representative`] requests again; files that cannot be read any more are added to what
+/// was skipped.
 pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
     let requests: Vec<&Request> = selection.requests.iter().collect();
     let everything: Vec<&Request> = selection.everything().collect();
@@ -109,8 +110,8 @@ pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store:
     costs
 }
 
-/// The same of requests in order of time. `everything` that was read tells how each
-/// model's backend counts tokens.
+/// The same of requests in order of time. `everything` that was read gives the scale of
+/// each model's token counts.
 #[must_use]
 pub fn read_tool_costs_of(
     store: &Store,
@@ -119,13 +120,27 @@ pub fn read_tool_costs_of(
     speeds: &[ModelSpeeds],
 ) -> (ToolCosts, Vec<Error>) {
     let (scales, mut errors) = read_scales(store, everything.iter().copied());
-    let (counted, unreadable) = count_tools(store, telling(requests));
+    let (counted, unreadable) = count_tools(store, representative(requests));
     errors.extend(unreadable);
     (prices(requests, &counted, &scales, speeds), errors)
 }
 
+/// The same of several groups that have no request in common.
+#[must_use]
+pub fn read_tool_costs_of_groups(
+    store: &Store,
+    groups: &[Vec<&Request>],
+    everything: &[&Request],
+    speeds: &[ModelSpeeds],
+) -> (Vec<ToolCosts>, Vec<Error>) {
+    let (scales, mut errors) = read_scales(store, everything.iter().copied());
+    let (counted, unreadable) = count_tools(store, groups.iter().flat_map(|group| representative(group)));
+    errors.extend(unreadable);
+    (groups.iter().map(|group| prices(group, &counted, &scales, speeds)).collect(), errors)
+}
+
 /// Prices the tools of these requests, which are in order of time. `counted` holds
-/// at least the requests that are [`telling`]; `speeds` are those of their models.
+/// at least the requests that are [`representative`]; `speeds` are those of their models.
 #[must_use]
 pub fn prices(
     requests: &[&Request],

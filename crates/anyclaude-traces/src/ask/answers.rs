@@ -9,12 +9,12 @@ use crate::analysis::context_window::context;
 use crate::analysis::diff::{self, Diff, read_side};
 use crate::analysis::explain::{self, Direct, ExplainInput, Explanation, Prompt, SideInput, read_prompts};
 use crate::analysis::list::RequestList;
-use crate::analysis::prefix::{self, CacheInput, PrefixInput, PrefixReport, Rows};
+use crate::analysis::prefix::{self, CacheInput, PrefixInput, PrefixReport, PrefixRequest, Rows};
 use crate::analysis::report::{self, PromptText, Report, ReportInput};
 use crate::analysis::show::{self, RequestDetail};
 use crate::analysis::summary::{Summary, summarize};
 use crate::analysis::timing::{self, TimingReport};
-use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_of};
+use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_of, read_tool_costs_of_groups};
 use crate::cost;
 use crate::error::Error;
 use crate::findings::{Finding, find_in};
@@ -106,6 +106,29 @@ pub fn findings(reader: &Reader, selection: &mut Selection) -> Vec<Finding> {
     };
     add_errors(&mut selection.skipped, unreadable);
     findings
+}
+
+/// What a prompt cache could have reused of each selected request alone, without totals and
+/// costs of tools. The reader must have been made [`with_costs`](Reader::with_costs).
+#[must_use]
+pub fn prefix_rows(reader: &Reader, selection: &Selection) -> Vec<PrefixRequest> {
+    let passing = selection.passing();
+    let mut input = PrefixInput::new(selection.scope, &passing);
+    input.speeds = cost::speeds_by_model(selection.of_all_kinds());
+    simulated(reader, &passing, |simulation, _| prefix::prefix(input, simulation)).requests
+}
+
+/// What the tools of each of these groups of requests cost. `selection` is what they were
+/// selected from. Files that cannot be read any more are returned besides.
+#[must_use]
+pub fn tool_costs_of_groups(
+    reader: &Reader,
+    selection: &Selection,
+    groups: &[Vec<&Request>],
+) -> (Vec<ToolCosts>, Vec<Error>) {
+    let speeds = cost::speeds_by_model(selection.of_all_kinds());
+    let everything: Vec<&Request> = selection.everything().collect();
+    read_tool_costs_of_groups(reader.store(), groups, &everything, &speeds)
 }
 
 /// Lets requests pass through the simulated cache once, and looks at what that gives.

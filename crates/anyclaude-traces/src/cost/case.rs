@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Model;
-use super::overlap::Company;
+use super::overlap::Overlap;
 use super::parts::{Parts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
@@ -80,7 +80,7 @@ pub(super) struct Case {
     pub(super) hidden: Option<Hidden>,
     /// Reading and writing cannot be told apart.
     pub(super) is_untold: bool,
-    pub(super) company: Company,
+    pub(super) overlap: Overlap,
     pub(super) seen: CacheUse,
     pub(super) cached: Option<(u64, CachedSource)>,
     pub(super) queue_ms: u64,
@@ -242,7 +242,7 @@ impl Case {
             && self.ttft_ms.is_some_and(|ttft| ttft > 0)
             && self.prompt_tokens.is_some()
             && (self.is_measured() || self.hidden.is_none() && !self.is_untold)
-            && self.company.is_alone_until_first
+            && self.overlap.is_alone_until_first
     }
 
     /// What it tells of how fast its model reads.
@@ -259,7 +259,7 @@ impl Case {
         let least_ms = if self.is_measured() { 1 } else { LEAST_WRITE_MS };
         let ms = self.parts()?.write_ms().filter(|ms| *ms >= least_ms)?;
         let is_free = self.is_measured() || self.hidden.is_none() && self.load_ms == 0;
-        (is_free && self.is_certain && self.company.is_alone_until_end)
+        (is_free && self.is_certain && self.overlap.is_alone_until_end)
             .then_some(Sample { tokens: output - 1, ms })
     }
 

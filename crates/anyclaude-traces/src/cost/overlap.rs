@@ -6,7 +6,7 @@ use super::case::Case;
 
 /// What else went on in the backend while a request was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Company {
+pub(super) struct Overlap {
     /// No other request was there until its first token came, …
     pub(super) is_alone_until_first: bool,
     /// … or until its end.
@@ -22,10 +22,11 @@ pub(super) fn find(cases: &mut [Case]) {
         backends.entry(case.backend.clone()).or_default().push(at);
     }
     for places in backends.into_values() {
-        let stays: Vec<Stay> = places.iter().filter_map(|at| Stay::of(cases.get(*at)?)).collect();
-        for (at, company) in places.into_iter().zip(company(&stays)) {
+        let intervals: Vec<BackendInterval> =
+            places.iter().filter_map(|at| BackendInterval::of(cases.get(*at)?)).collect();
+        for (at, overlap) in places.into_iter().zip(overlaps(&intervals)) {
             if let Some(case) = cases.get_mut(at) {
-                case.company = company;
+                case.overlap = overlap;
             }
         }
     }
@@ -33,7 +34,7 @@ pub(super) fn find(cases: &mut [Case]) {
 
 /// The time that a request spent in the backend, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-struct Stay {
+struct BackendInterval {
     start: i64,
     /// Where there was no first token: the end.
     first: i64,
@@ -42,7 +43,7 @@ struct Stay {
     has_end: bool,
 }
 
-impl Stay {
+impl BackendInterval {
     fn of(case: &Case) -> Option<Self> {
         let end = case.end_ms()?;
         let first = case.first_ms().unwrap_or(end);
@@ -50,25 +51,30 @@ impl Stay {
     }
 }
 
-/// What each of these, which are in the order of their starts, had for company.
-fn company(stays: &[Stay]) -> Vec<Company> {
-    let mut ends: Vec<(i64, usize)> =
-        stays.iter().enumerate().filter(|(_, stay)| stay.has_end).map(|(at, stay)| (stay.end, at)).collect();
+/// What overlapped each of these, which are in the order of their starts.
+fn overlaps(intervals: &[BackendInterval]) -> Vec<Overlap> {
+    let mut ends: Vec<(i64, usize)> = intervals
+        .iter()
+        .enumerate()
+        .filter(|(_, interval)| interval.has_end)
+        .map(|(at, interval)| (interval.end, at))
+        .collect();
     ends.sort_unstable();
     let mut last_end = i64::MIN;
-    let mut found = Vec::with_capacity(stays.len());
-    for (at, stay) in stays.iter().enumerate() {
-        let is_there_before = last_end > stay.start;
-        let next = stays.get(at + 1).map_or(i64::MAX, |next| next.start);
-        let behind = ends.partition_point(|(end, _)| *end <= stay.first);
+    let mut found = Vec::with_capacity(intervals.len());
+    for (at, interval) in intervals.iter().enumerate() {
+        let is_there_before = last_end > interval.start;
+        let next = intervals.get(at + 1).map_or(i64::MAX, |next| next.start);
+        let behind = ends.partition_point(|(end, _)| *end <= interval.first);
         let mut ended = ends.get(..behind).unwrap_or_default().iter().rev();
-        let other_end = ended.find(|(_, of)| *of != at).map(|(end, _)| *end).filter(|end| *end > stay.start);
-        found.push(Company {
-            is_alone_until_first: !is_there_before && next >= stay.first,
-            is_alone_until_end: !is_there_before && next >= stay.end,
-            ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - stay.start).ok()),
+        let other_end =
+            ended.find(|(_, of)| *of != at).map(|(end, _)| *end).filter(|end| *end > interval.start);
+        found.push(Overlap {
+            is_alone_until_first: !is_there_before && next >= interval.first,
+            is_alone_until_end: !is_there_before && next >= interval.end,
+            ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()),
         });
-        last_end = last_end.max(stay.end);
+        last_end = last_end.max(interval.end);
     }
     found
 }
@@ -78,11 +84,13 @@ mod tests {
     use super::*;
 
     fn found(times: &[(i64, i64, i64)]) -> Vec<(bool, bool, Option<u64>)> {
-        let stays: Vec<Stay> =
-            times.iter().map(|&(start, first, end)| Stay { start, first, end, has_end: true }).collect();
+        let intervals: Vec<BackendInterval> = times
+            .iter()
+            .map(|&(start, first, end)| BackendInterval { start, first, end, has_end: true })
+            .collect();
         let flags =
-            |one: &Company| (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms);
-        company(&stays).iter().map(flags).collect()
+            |one: &Overlap| (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms);
+        overlaps(&intervals).iter().map(flags).collect()
     }
 
     #[test]
@@ -103,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_in_no_time_is_not_its_own_company() {
+    fn an_answer_in_no_time_is_not_overlapped_by_itself() {
         assert_eq!(found(&[(0, 50, 50)]), [(true, true, None)]);
     }
 }

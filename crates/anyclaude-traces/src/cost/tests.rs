@@ -1,13 +1,13 @@
 //! The rules, each on a few requests made by hand, and laws over many.
 
+mod laws;
 mod requests;
+mod server_log;
 mod thresholds;
-
-use proptest::prelude::*;
 
 use super::case::{Case, Place};
 use super::fit_cases;
-use super::overlap::Company;
+use super::overlap::Overlap;
 use crate::model::timing::{CachedSource, Timing};
 use crate::model::{CacheUse, Continued, ServerTask, SimulatedReuse};
 
@@ -197,7 +197,7 @@ fn waiting_for_another_is_what_reading_does_not_explain() {
             .clone()
     };
     let found = queued(20_000);
-    assert_eq!(found.company.ended_before_first_ms, Some(10_000));
+    assert_eq!(found.overlap.ended_before_first_ms, Some(10_000));
     assert_eq!((found.queue_ms, found.read_ms()), (10_000, Some(10_000)));
     assert_eq!(queued(15_000).queue_ms, 5_000);
     assert_eq!(queued(10_000).queue_ms, 0, "reading explains all of it");
@@ -377,195 +377,13 @@ fn a_failed_request_is_all_rest() {
     assert_eq!((times.write_ms, times.other_ms), (None, Some(12_000)));
 }
 
-type Who = (i64, u8, u8, u8);
-type Three = (Option<u64>, Option<u64>, Option<u64>);
-type Rest = (Option<u64>, u64, Option<usize>, bool);
-
-/// Requests of two models and two processes that may overlap, fail, stall and lie.
-fn any_cases() -> impl Strategy<Value = Vec<Case>> {
-    let one = (
-        (0..600_000i64, 0..3u8, 0..2u8, 0..3u8),
-        (prop::option::of(0..60_000u64), prop::option::of(0..90_000u64), prop::option::of(0..20_000u64)),
-        (prop::option::of(0..60_000u64), prop::option::of(0..3_000u64), prop::option::of(0..60_000u64)),
-        (prop::option::of(0..400u64), 0..100u64, prop::option::of(0..4usize), any::<bool>()),
-    );
-    prop::collection::vec(one, 0..14).prop_map(|all| {
-        let case = |(at, one): (usize, _)| {
-            let (who, times, tokens, rest): (Who, Three, Three, Rest) = one;
-            let ((start, model, run, thread), (ttft, total, stall), (prompt, output, cached)) =
-                (who, times, tokens);
-            let (events, percent, from, is_certain) = rest;
-            let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
-            let reusable_bytes = 400 * percent;
-            Case {
-                model: Some(model.to_string().into()),
-                run: Some(run.to_string().into()),
-                thread: Some(thread.to_string().into()),
-                ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)),
-                total_ms: total,
-                stall_ms: stall,
-                events,
-                text_chunks: None,
-                reported_prompt_tokens: prompt,
-                reported_output_tokens: output,
-                reported_cached_tokens: cached,
-                reuse: Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes, continues }),
-                is_certain,
-                ..turn(at, start)
-            }
-        };
-        all.into_iter().enumerate().map(case).collect()
-    })
-}
-
-proptest! {
-    #[test]
-    fn parts_add_up_and_tokens_do_too(cases in any_cases()) {
-        for case in fitted(cases) {
-            let found = timing(&case);
-            let parts = [found.load_ms, found.queue_ms, found.read_ms, found.write_ms, found.stall_ms, found.other_ms];
-            let sum: u64 = parts.into_iter().flatten().sum();
-            match case.total_ms {
-                Some(total) => prop_assert_eq!(sum, total, "{:?}", found),
-                None => prop_assert_eq!(parts, [None; 6]),
-            }
-            if let (Some(cached), Some(read)) = (found.cached_tokens, found.read_tokens) {
-                prop_assert_eq!(Some(cached + read), case.prompt_tokens);
-            }
-            if let Some(needed) = found.needed_tokens {
-                prop_assert!(Some(needed) <= case.prompt_tokens);
-            }
-            prop_assert_eq!(found.cached_tokens.is_some(), found.cached_source.is_some());
-        }
-    }
-
-    #[test]
-    fn the_order_in_which_requests_come_changes_nothing(cases in any_cases(), by in 0..97usize) {
-        let mut shuffled = cases.clone();
-        shuffled.rotate_left(by % cases.len().max(1));
-        if by % 2 == 1 {
-            shuffled.reverse();
-        }
-        let found = |cases| fitted(cases).iter().map(|case| (case.place, timing(case))).collect::<Vec<_>>();
-        let (one, other) = (found(cases), found(shuffled));
-        prop_assert_eq!(one.len(), other.len());
-        for (one, other) in one.iter().zip(&other) {
-            prop_assert_eq!(one, other);
-        }
-    }
-
-    /// Of requests that nothing disturbed, a machine that is so many times as slow takes
-    /// so many times as long in every part.
-    #[test]
-    fn parts_grow_as_the_times_do(
-        prompts in prop::collection::vec((300..20_000u64, 16..400u64), 3..9), times in 2..9u64,
-    ) {
-        let made = |times: u64| {
-            let mut start = 0;
-            let cases = prompts.iter().enumerate().map(|(at, &(prompt, output))| {
-                let (ttft, total) = (prompt * times, (prompt + 30 * output) * times);
-                let case = Case {
-                    ttft_ms: Some(ttft),
-                    total_ms: Some(total),
-                    events: Some(output + 5),
-                    event_bytes: Some((output + 5) * 115 + 4 * output),
-                    text_chunks: Some(output),
-                    reported_prompt_tokens: Some(prompt),
-                    reported_output_tokens: Some(output),
-                    prompt_bytes: Some(4 * prompt),
-                    ..turn(at, start)
-                };
-                start += i64::try_from(total).unwrap() + 50;
-                case
-            });
-            fitted(cases.collect()).iter().map(timing).collect::<Vec<_>>()
-        };
-        for (one, other) in made(1).iter().zip(made(times)) {
-            prop_assert_eq!(one.read_ms.map(|ms| ms * times), other.read_ms);
-            prop_assert_eq!(one.write_ms.map(|ms| ms * times), other.write_ms);
-            prop_assert_eq!(one.read_tokens, other.read_tokens);
-        }
-    }
-}
-
 #[test]
-fn nobody_is_company_of_another_backend() {
+fn requests_of_another_backend_do_not_overlap() {
     let found = turns(2, |at, case| {
         if at == 1 {
             (case.start_ms, case.backend) = (Some(2_000), Some("openrouter".into()));
         }
     });
-    let alone = Company { is_alone_until_first: true, is_alone_until_end: true, ended_before_first_ms: None };
-    assert!(found.iter().all(|case| case.company == alone));
-}
-
-/// What the server's log says of a turn: 8 s of reading, 2 s of writing.
-fn logged() -> ServerTask {
-    ServerTask {
-        prompt_tokens: Some(10_000),
-        cached_tokens: Some(2_000),
-        output_tokens: Some(100),
-        read_ms: Some(8_000),
-        write_ms: Some(2_000),
-        load_ms: Some(0),
-        ..ServerTask::default()
-    }
-}
-
-#[test]
-fn what_the_server_logged_is_not_inferred() {
-    let cases = turns(3, |_, case| {
-        case.server = Some(logged());
-        // What the proxy was told is another figure.
-        case.reported_cached_tokens = Some(9_000);
-        case.reuse = reused(90);
-    });
-    let timing = timing(&cases[1]);
-    assert_eq!((timing.cached_tokens, timing.cached_source), (Some(2_000), Some(CachedSource::ServerLog)));
-    assert_eq!((timing.load_ms, timing.queue_ms, timing.read_ms), (Some(0), Some(2_000), Some(8_000)));
-    assert_eq!((timing.write_ms, timing.other_ms), (Some(2_000), Some(0)));
-    assert!(cases[1].sample().reads && cases[1].sample().is_measured);
-    assert_eq!(cases[1].seen, CacheUse::Reuses);
-}
-
-#[test]
-fn a_load_in_the_servers_log_is_no_reading() {
-    let cases = turns(1, |_, case| {
-        case.server = Some(ServerTask { load_ms: Some(1_500), ..logged() });
-    });
-    let timing = timing(&cases[0]);
-    assert_eq!((timing.load_ms, timing.queue_ms, timing.read_ms), (Some(1_500), Some(500), Some(8_000)));
-}
-
-#[test]
-fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
-    let written = |write_ms| {
-        let cases = turns(1, |_, case| {
-            case.server = Some(ServerTask { write_ms: Some(write_ms), ..logged() });
-        });
-        let timing = timing(&cases[0]);
-        (timing.queue_ms, timing.read_ms, timing.write_ms, cases[0].hidden.map(|hidden| hidden.tokens))
-    };
-    assert_eq!(written(3_200), (Some(800), Some(8_000), Some(3_200), Some(38)));
-    assert_eq!(written(2_100), (Some(2_000), Some(8_000), Some(2_000), None), "the clocks round");
-    assert_eq!(written(60_000), (Some(0), Some(8_000), Some(4_000), Some(3)));
-}
-
-#[test]
-fn an_answer_in_one_piece_is_told_apart_by_the_servers_log() {
-    let cases = turns(1, |_, case| {
-        (case.ttft_ms, case.total_ms, case.text_chunks) = (Some(12_000), Some(12_000), Some(1));
-        case.server = Some(logged());
-    });
-    let timing = timing(&cases[0]);
-    assert_eq!((timing.queue_ms, timing.read_ms, timing.write_ms), (Some(2_000), Some(8_000), Some(2_000)));
-}
-
-#[test]
-fn a_count_in_the_servers_log_is_believed_whatever_the_size_of_the_prompt() {
-    let cases = turns(1, |_, case| {
-        case.prompt_bytes = Some(300);
-        case.server = Some(logged());
-    });
-    assert_eq!(cases[0].prompt_tokens, Some(10_000));
+    let alone = Overlap { is_alone_until_first: true, is_alone_until_end: true, ended_before_first_ms: None };
+    assert!(found.iter().all(|case| case.overlap == alone));
 }

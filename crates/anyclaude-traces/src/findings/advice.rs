@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::statement::{Advice, ErrorRemedy};
+use super::remedy::{Advice, ErrorRemedy};
 use super::words::{Count, Ms, Names, Piece, Tokens, Whole};
 use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
 

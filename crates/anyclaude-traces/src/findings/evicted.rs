@@ -26,17 +26,17 @@ impl Rule for Evicted {
         }
         let is_evicted = |entry: &Entry<'_>| {
             let by_other = entry.broken().is_some_and(|broken| broken.evicted_by.is_some());
-            entry.loss == Some(FindingKind::Evicted) && by_other && lost(entry) > 0
+            entry.loss == Some(FindingKind::Evicted) && by_other && entry.lost_tokens() > Some(0)
         };
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
+            let (tokens, cost) = scene.loss(&entries);
             let advice = advice(scene.more_slots(&model));
             let evidence = Evidence::Evicted {
                 model: model.clone(),
                 requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                tokens: entries.iter().map(|entry| lost(entry)).sum(),
+                tokens,
                 slots: scene.simulated.map(|cache| cache.slots),
             };
-            let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
             let mut found = finding(FindingKind::Evicted, entries, evidence).costing(cost, CostBasis::Fitted);
             found.advice = advice;
             found
@@ -88,10 +88,6 @@ fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<
         found.advice = advice(std::iter::once(outcome));
         Some(found)
     })
-}
-
-fn lost(entry: &Entry<'_>) -> u64 {
-    entry.lost_tokens().unwrap_or(0)
 }
 
 #[cfg(test)]

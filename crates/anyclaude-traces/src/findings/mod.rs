@@ -13,6 +13,7 @@ mod advice;
 mod cache_broken;
 mod cache_unused;
 mod claims;
+mod clauses;
 mod compaction_loop;
 mod context_overflow;
 mod counting;
@@ -31,6 +32,7 @@ mod model_swap;
 mod prose;
 mod proxy_slow;
 mod queueing;
+mod remedy;
 mod retried;
 mod scene;
 #[cfg(test)]
@@ -51,7 +53,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use input::find_in;
 pub use input::{FindingsInput, MoreSlots};
-pub use statement::{Advice, ErrorRemedy, Evidence, LoadReason, OverflowSign, Server, Setting, SettingValue};
+pub use remedy::{Advice, ErrorRemedy, Setting, SettingValue};
+pub use statement::{Evidence, LoadReason, OverflowSign, Server};
 
 use crate::analysis::prefix::Cause;
 use crate::model::request::TracePath;

@@ -200,6 +200,13 @@ impl<'a> Scene<'a> {
         sum(entries.into_iter().map(|(entry, tokens)| self.reading_ms(entry, tokens))).map(whole)
     }
 
+    /// The tokens that broken prompts of these requests had to read again, and how long that
+    /// took.
+    pub(super) fn loss(&self, entries: &[&Entry<'a>]) -> (u64, Option<u64>) {
+        let lost = || entries.iter().map(|entry| (*entry, entry.lost_tokens().unwrap_or(0)));
+        (lost().map(|(_, tokens)| tokens).sum(), self.sum_reading_ms(lost()))
+    }
+
     /// Whether a finding claims to have cost more than its requests took.
     pub(super) fn took_less_than(&self, finding: &Finding) -> bool {
         // What debug logging and the summaries before a continuation cost is not in the

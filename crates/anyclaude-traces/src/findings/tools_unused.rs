@@ -30,9 +30,9 @@ impl Rule for ToolsUnused {
         let carriers: Vec<&Entry<'_>> = scene
             .entries
             .iter()
-            .filter(|entry| entry.is_conversation() && tools.unused(entry).1 > 0)
+            .filter(|entry| entry.is_conversation() && tools.unused_tokens(entry) > 0)
             .collect();
-        let Some(tokens) = median(carriers.iter().map(|entry| tools.unused(entry).1)) else {
+        let Some(tokens) = median(carriers.iter().map(|entry| tools.unused_tokens(entry))) else {
             return Check::Ok;
         };
         if tokens < LEAST_TOKENS {
@@ -43,7 +43,7 @@ impl Rule for ToolsUnused {
         let cold = shares.iter().filter(|(_, share)| *share >= COLD).count();
         let ms = shares
             .iter()
-            .map(|(entry, share)| scene.reading_ms(entry, whole(float(tools.unused(entry).1) * share)));
+            .map(|(entry, share)| scene.reading_ms(entry, whole(float(tools.unused_tokens(entry)) * share)));
         let cost = sum(ms).map(whole);
         let reading_ms = |entry: &&Entry<'_>| scene.speeds.get(&entry.model)?.reading_ms(float(tokens));
         let servers = tools.servers(&carriers);
@@ -98,10 +98,9 @@ impl<'a> Tools<'a> {
         tool.server.as_deref().is_some_and(|server| self.unused_servers.contains(server))
     }
 
-    /// How many tools of unused servers a request carries, and their tokens.
-    fn unused(&self, entry: &Entry<'_>) -> (usize, u64) {
-        let unused = self.carried(entry).filter(|tool| self.is_unused(tool));
-        unused.fold((0, 0), |(n, tokens), tool| (n + 1, tokens + tool.tokens))
+    /// The tokens of those tools of a request that belong to unused servers.
+    fn unused_tokens(&self, entry: &Entry<'_>) -> u64 {
+        self.carried(entry).filter(|tool| self.is_unused(tool)).map(|tool| tool.tokens).sum()
     }
 
     /// The unused servers of these requests, the one that takes most first.

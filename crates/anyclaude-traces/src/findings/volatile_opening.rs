@@ -22,18 +22,18 @@ impl Rule for VolatileOpening {
             return Check::NotEnoughData;
         }
         let is_one = |entry: &Entry<'_>| {
-            entry.loss == Some(FindingKind::VolatileOpening) && lost(entry) >= LEAST_TOKENS
+            entry.loss == Some(FindingKind::VolatileOpening) && entry.lost_tokens() >= Some(LEAST_TOKENS)
         };
         let of = |(_, entries): (Model, Vec<&Entry<'_>>)| {
-            let worst = entries.iter().rev().max_by_key(|entry| lost(entry))?.broken()?;
+            let worst = entries.iter().rev().max_by_key(|entry| entry.lost_tokens())?.broken()?;
+            let (tokens, cost) = scene.loss(&entries);
             let (volatile, element) = (worst.volatile, worst.element);
             let evidence = Evidence::VolatileOpening {
                 volatile,
                 element,
                 requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                tokens: entries.iter().map(|entry| lost(entry)).sum(),
+                tokens,
             };
-            let cost = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost(entry))));
             let mut found =
                 finding(FindingKind::VolatileOpening, entries, evidence).costing(cost, CostBasis::Fitted);
             found.advice = Some(Advice::MovePiece { volatile, element });
@@ -46,10 +46,6 @@ impl Rule for VolatileOpening {
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         scene.cache(&finding.model) == CacheUse::ReadsAll
     }
-}
-
-fn lost(entry: &Entry<'_>) -> u64 {
-    entry.lost_tokens().unwrap_or(0)
 }
 
 #[cfg(test)]

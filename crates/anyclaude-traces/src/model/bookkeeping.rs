@@ -1,4 +1,4 @@
-//! What only the analyses need of a request.
+//! Facts about a request that analyses use and no list of requests shows.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::model::request::{Concurrency, Request, Run};
 use crate::model::timing::PromptOverhead;
 use crate::model::{LogFacts, ServerTask, SpeedSample, ToolSize};
 
-/// What the analyses need of a request besides what is listed of it.
+/// Facts about a request that analyses use and no list of requests shows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Bookkeeping {
     /// Its tools, in the order of the file.

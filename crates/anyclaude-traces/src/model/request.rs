@@ -15,8 +15,8 @@ pub use crate::model::trace_path::TracePath;
 
 /// One request, from a record of a file or, in anyclaude's mode `claude`, from two files.
 ///
-/// Serialises as a line of `traces list --format ndjson`; members that only the
-/// analyses need are left out of it.
+/// Serialised, it is one entry of a list of requests: members that only analyses use are
+/// left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -79,7 +79,7 @@ pub struct Request {
     pub server_join: Option<Box<ServerJoin>>,
     /// What the recorded response says.
     pub response: Option<Box<Response>>,
-    /// What only the analyses need.
+    /// Facts that only analyses use.
     #[serde(skip)]
     pub(crate) bookkeeping: Bookkeeping,
 }
@@ -165,7 +165,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds, the one that people look for first.
+    /// All kinds. Conversations come first: most questions are about them.
     pub const ALL: [Self; 4] = [Self::Conversation, Self::Background, Self::Probe, Self::CountTokens];
 
     /// The kind of a request with this path, token limit and number of tools, as far as

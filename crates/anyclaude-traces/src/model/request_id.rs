@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::model::Identity;
 
 /// A short name of a request: ten hexadecimal digits, the same whenever the same file is
-/// read, wherever it lies. Of the requests that were read together each has another one.
+/// read, wherever it lies. No two requests that were read together share one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(u64);
 

@@ -8,17 +8,17 @@ pub struct SimulatedReuse {
     pub prompt_bytes: u64,
     /// Of these, what the cache still held; 0 where that is less than 10 % of them.
     pub reusable_bytes: u64,
-    /// The earlier request that the cache still held and that is wholly the beginning
-    /// of this one, where none gives more.
+    /// The earlier request whose whole prompt is the beginning of this one and was still in
+    /// the cache; `None` where another request gives more.
     pub continues: Option<Continued>,
 }
 
-/// An earlier request that another one goes on from.
+/// An earlier request that a later one continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Continued {
     /// Its place among the requests that went into the simulation.
     pub from: usize,
-    /// The bytes of the later prompt's elements behind the answer to the earlier one:
-    /// what cannot have been in the cache.
+    /// The bytes of the later prompt's elements behind the answer to the earlier request.
+    /// They cannot have been in the cache.
     pub bytes_behind_answer: u64,
 }

@@ -32,11 +32,11 @@ pub struct ServerTask {
     pub(crate) stream: Option<bool>,
     /// How long it waited for a slot; `None` where the log does not tell when it came.
     pub queue_ms: Option<u64>,
-    /// The server dropped tokens, as its context was full, and told only its log.
+    /// The server dropped tokens because its context was full; only its log says so.
     pub cut: Option<ContextCut>,
 }
 
-/// Tokens were dropped without a word to the client, as the context was full.
+/// The server dropped tokens because its context was full, and did not tell the client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContextCut {
@@ -57,6 +57,6 @@ pub struct ServerJoin {
     /// How much later than the server the client saw its end, once the clocks are brought
     /// together; `None` where the log has no times.
     pub gap_ms: Option<i64>,
-    /// How sure it is. Of what is ambiguous, no figures are taken from the log.
+    /// How sure it is. Where it is ambiguous, no figures are taken from the log.
     pub confidence: Confidence,
 }

@@ -166,9 +166,9 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Those of a body without a member.
+    /// The sizes of a body without members.
     pub const EMPTY: Self = Self::all(Size::ZERO);
-    /// Those of a body that was not recorded.
+    /// The sizes of a body that was not recorded.
     pub const UNKNOWN: Self = Self::all(Size::UNKNOWN);
 
     const fn all(size: Size) -> Self {

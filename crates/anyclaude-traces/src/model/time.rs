@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 /// An instant in milliseconds since 1970-01-01T00:00:00Z.
 ///
 /// anyclaude stamps everything with JavaScript's `Date`, which counts whole
-/// milliseconds of UTC; so do we. Printed and serialised as RFC 3339 with
+/// milliseconds of UTC, as this type does. Printed and serialised as RFC 3339 with
 /// milliseconds and `Z`.
 ///
 /// ```

@@ -94,9 +94,9 @@ pub struct ModelSpeeds {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpeedSample {
-    /// Its time to first token is that of reading its prompt and of nothing else.
+    /// Its time to first token was spent on reading its prompt alone.
     pub reads: bool,
-    /// Its time from there to the end is that of writing and of nothing else.
+    /// Its time from the first token to the end was spent on writing alone.
     pub writes: bool,
     /// Both times are the server's own.
     pub is_measured: bool,

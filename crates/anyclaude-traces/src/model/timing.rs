@@ -85,7 +85,7 @@ pub struct PromptOverhead {
     pub system_chars: u64,
     /// Tools as JSON, rounded up to a multiple of 4.
     pub tools_chars: u64,
-    /// All user messages as JSON, within 52; `None` where the line is cut.
+    /// All user messages as JSON, off by at most 52; `None` where the line is cut.
     pub user_message_chars: Option<u64>,
     /// Number of tools; `None` where the line is cut.
     pub tool_count: Option<u64>,

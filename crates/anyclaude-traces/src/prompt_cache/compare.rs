@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Order;
 use super::ids::{ElementId, ListId};
 use super::observe::{ElementKind, Role};
-use super::prompts::{Prompt, Prompts};
+use super::prompts::{PromptParts, Prompts};
 use super::texts::{Fetch, Texts};
 use super::tree::{Node, Tree};
 use super::viewer::{Edits, Viewer};
@@ -87,7 +87,7 @@ impl<'a> PromptComparer<'a> {
     }
 
     /// Where an element of a prompt stands in what Claude Code sent.
-    pub(crate) fn place(&self, prompt: &Prompt, edits: Edits, shared: &Shared) -> ElementPath {
+    pub(crate) fn place(&self, prompt: &PromptParts, edits: Edits, shared: &Shared) -> ElementPath {
         self.viewer.place(prompt, edits, shared.part, shared.index)
     }
 
@@ -306,6 +306,11 @@ impl<'a> PromptComparer<'a> {
     pub(crate) fn system_differs_once(&self, now: Sequence, was: Sequence) -> bool {
         let [now, was] = [now, was].map(|sequence| self.elements(sequence, Part::System));
         now.len() == was.len() && now.iter().zip(was).filter(|(now, was)| now != was).count() == 1
+    }
+
+    /// The bytes of a prompt's system part but for one of its elements.
+    pub(crate) fn system_bytes_without(&self, sequence: Sequence, element: ElementId) -> u64 {
+        self.viewer.lists.bytes(sequence.system).saturating_sub(self.prompts.bytes(element))
     }
 
     /// Whether no message of the assistant stands before this element of a history.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
 use super::observe::{ElementKind, Role};
-use super::prompts::{Prompt, Prompts};
+use super::prompts::{PromptParts, Prompts};
 use super::tree::Node;
 use crate::model::Identity;
 use crate::model::intern::{FastMap, FastSet};
@@ -45,7 +45,7 @@ pub(crate) struct Conversations {
 }
 
 impl Conversations {
-    pub(crate) fn of(&mut self, request: &Request, prompt: &Prompt, prompts: &Prompts) -> Conversation {
+    pub(crate) fn of(&mut self, request: &Request, prompt: &PromptParts, prompts: &Prompts) -> Conversation {
         let next = ThreadScope(u32::try_from(self.scopes.len()).unwrap_or(u32::MAX));
         let scope = *self.scopes.entry((request.session.clone(), request.kind)).or_insert(next);
         let thread = (scope, request.thread.clone());
@@ -78,7 +78,7 @@ impl Conversations {
         &self,
         scope: ThreadScope,
         opening: Option<Opening>,
-        prompt: &Prompt,
+        prompt: &PromptParts,
         prompts: &Prompts,
     ) -> Option<Conversation> {
         let opened = || self.openings.get(&(scope, opening?)).copied();
@@ -88,7 +88,13 @@ impl Conversations {
         opened().or_else(|| telling.find_map(|element| self.said.get(&(scope, element)).copied()))
     }
 
-    fn note(&mut self, scope: ThreadScope, conversation: Conversation, prompt: &Prompt, prompts: &Prompts) {
+    fn note(
+        &mut self,
+        scope: ThreadScope,
+        conversation: Conversation,
+        prompt: &PromptParts,
+        prompts: &Prompts,
+    ) {
         for node in prompts.tree.up(prompt.messages) {
             if !self.noted.insert((scope, node)) {
                 break;

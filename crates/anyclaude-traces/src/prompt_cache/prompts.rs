@@ -15,7 +15,7 @@ use crate::read::TraceFile;
 
 /// A prompt: which system blocks, which tools, which history.
 #[derive(Debug, Clone)]
-pub(crate) struct Prompt {
+pub(crate) struct PromptParts {
     pub(crate) system: ListId,
     pub(crate) tools: ListId,
     pub(crate) messages: Node,
@@ -52,7 +52,7 @@ pub struct Prompts {
     lists: Lists,
     pub(crate) tree: Tree,
     files: Vec<TracePath>,
-    by_path: FastMap<TracePath, Prompt>,
+    by_path: FastMap<TracePath, PromptParts>,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
 }
@@ -88,7 +88,7 @@ impl Prompts {
         let opening = seen.opening.map(|(_, identity)| identity);
         self.by_path.insert(
             file.path.clone(),
-            Prompt { system, tools, messages, places, opening, is_continuation: seen.is_continuation },
+            PromptParts { system, tools, messages, places, opening, is_continuation: seen.is_continuation },
         );
     }
 
@@ -123,7 +123,7 @@ impl Prompts {
         self.lists.intern(elements, |element| bytes_of(known, element))
     }
 
-    pub(crate) fn prompt(&self, path: &TracePath) -> Option<&Prompt> {
+    pub(crate) fn prompt(&self, path: &TracePath) -> Option<&PromptParts> {
         self.by_path.get(path)
     }
 
@@ -145,7 +145,7 @@ impl Prompts {
     }
 
     /// The JSON in front of a text block's text; 0 of other elements.
-    pub(super) fn bytes_before_text(&self, element: ElementId) -> u64 {
+    pub(crate) fn bytes_before_text(&self, element: ElementId) -> u64 {
         const TEXT: &[u8] = br#""text":""#;
         let is_text = matches!(self.kind(element), ElementKind::Text | ElementKind::BillingHeader);
         let head = if is_text { self.head(element) } else { &[] };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::by_times::prove_one_slot;
 use super::compare::{PromptComparer, Sequence};
 use super::conversation::{Conversation, Conversations};
-use super::prompts::{Prompt, Prompts};
+use super::prompts::{PromptParts, Prompts};
 use super::slots::{Caches, Capacity, Members, Past, SimulatedRequest, Step, Why};
 use super::texts::Fetch;
 use super::tokens::{AnswerTokens, cached_tokens};
@@ -76,7 +76,7 @@ pub struct SlotOutcome {
 
 /// All requests, with their prompts in every view that is tried.
 struct Passed<'a> {
-    prompts: Vec<Option<&'a Prompt>>,
+    prompts: Vec<Option<&'a PromptParts>>,
     kinds: Vec<Kind>,
     requests: Vec<SimulatedRequest>,
     /// For each view: what was done to each request, and what that gives.
@@ -109,7 +109,7 @@ pub fn simulate<'a>(
     options: CacheOptions,
     fetch: &'a mut Fetch<'a>,
 ) -> Simulation<'a> {
-    let evidence = Evidence::of(requests);
+    let evidence = ReportedCounts::of(requests);
     let views =
         options.view.map_or_else(|| views(requests, evidence.is_any()), |view| vec![Views::All(view)]);
     let mut viewer = Viewer::new(prompts);
@@ -153,7 +153,7 @@ impl Simulation<'_> {
         self.passed.members(self.chosen).sequence(request)
     }
 
-    pub(crate) fn prompt(&self, request: usize) -> Option<&Prompt> {
+    pub(crate) fn prompt(&self, request: usize) -> Option<&PromptParts> {
         self.passed.prompts.get(request).copied().flatten()
     }
 
@@ -305,14 +305,15 @@ fn passed<'a>(
     views: &[Views],
     viewer: &mut Viewer<'a>,
 ) -> Passed<'a> {
-    let found: Vec<Option<&Prompt>> = requests.iter().map(|request| prompts.prompt(&request.path)).collect();
+    let found: Vec<Option<&PromptParts>> =
+        requests.iter().map(|request| prompts.prompt(&request.path)).collect();
     let mut edits = Vec::new();
     let mut sequences = Vec::new();
     for view in views {
         let edited =
             |request: &&Request| Edits { view: view.of(request), first_message: first_message(request) };
         let of_view: Vec<Edits> = requests.iter().map(edited).collect();
-        let sequence = |(prompt, edits): (&Option<&Prompt>, &Edits)| match prompt {
+        let sequence = |(prompt, edits): (&Option<&PromptParts>, &Edits)| match prompt {
             Some(prompt) => viewer.sequence(prompt, *edits),
             None => viewer.nothing(),
         };
@@ -330,7 +331,7 @@ fn passed<'a>(
 
 fn simulated_requests(
     requests: &[&Request],
-    found: &[Option<&Prompt>],
+    found: &[Option<&PromptParts>],
     prompts: &Prompts,
 ) -> Vec<SimulatedRequest> {
     let mut conversations = Conversations::default();
@@ -425,7 +426,7 @@ fn reuse(comparer: &PromptComparer<'_>, members: Members<'_>, steps: &[Option<St
 }
 
 /// What the backend counted of single requests.
-struct Evidence {
+struct ReportedCounts {
     counted: Vec<Option<Counted>>,
     /// The last request that is looked at.
     last: usize,
@@ -438,7 +439,7 @@ struct Counted {
     cached_tokens: Option<u64>,
 }
 
-impl Evidence {
+impl ReportedCounts {
     fn of(requests: &[&Request]) -> Self {
         let counted = |request: &&Request| {
             let timing = request.timing.as_ref()?;
@@ -508,3 +509,6 @@ impl Evidence {
         self.counted.iter().zip(reuse).take(self.last + 1).filter_map(error).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,17 +32,20 @@ pub(crate) struct Tree {
     children: FastMap<(Node, ElementId), Node>,
 }
 
+impl Entry {
+    const ROOT: Self = Self {
+        parent: Tree::ROOT,
+        jump: Tree::ROOT,
+        depth: 0,
+        element: ElementId::NONE,
+        at: (0, 0),
+        bytes: 0,
+    };
+}
+
 impl Default for Tree {
     fn default() -> Self {
-        let root = Entry {
-            parent: Self::ROOT,
-            jump: Self::ROOT,
-            depth: 0,
-            element: ElementId::NONE,
-            at: (0, 0),
-            bytes: 0,
-        };
-        Self { entries: vec![root], children: FastMap::default() }
+        Self { entries: vec![Entry::ROOT], children: FastMap::default() }
     }
 }
 
@@ -68,14 +71,7 @@ impl Tree {
     }
 
     fn entry(&self, node: Node) -> Entry {
-        self.entries.get(node.0 as usize).copied().unwrap_or(Entry {
-            parent: Self::ROOT,
-            jump: Self::ROOT,
-            depth: 0,
-            element: ElementId::NONE,
-            at: (0, 0),
-            bytes: 0,
-        })
+        self.entries.get(node.0 as usize).copied().unwrap_or(Entry::ROOT)
     }
 
     pub(crate) fn depth(&self, node: Node) -> u32 {

@@ -7,7 +7,7 @@ use super::compare::{Part, Sequence};
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
 use super::observe::{ElementKind, Role};
-use super::prompts::{Prompt, Prompts};
+use super::prompts::{PromptParts, Prompts};
 use super::tree::{Node, Tree};
 use super::view::View;
 use crate::formats::body::ElementPath;
@@ -43,7 +43,7 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    pub(crate) fn sequence(&mut self, prompt: &Prompt, edits: Edits) -> Sequence {
+    pub(crate) fn sequence(&mut self, prompt: &PromptParts, edits: Edits) -> Sequence {
         Sequence {
             system: self.list(prompt.system, View { no_header: edits.view.no_header, ..View::default() }),
             tools: self.list(prompt.tools, View { sorted: edits.view.sorted, ..View::default() }),
@@ -79,7 +79,7 @@ impl<'a> Viewer<'a> {
         viewed
     }
 
-    fn messages(&mut self, prompt: &Prompt, edits: Edits) -> Node {
+    fn messages(&mut self, prompt: &PromptParts, edits: Edits) -> Node {
         if edits.view.truncated && edits.first_message > 0 {
             let prompts = self.prompts;
             let kept: Vec<Placed> =
@@ -114,7 +114,7 @@ impl<'a> Viewer<'a> {
     }
 
     /// Where an element of the edited prompt stands in what Claude Code sent.
-    pub(crate) fn place(&self, prompt: &Prompt, edits: Edits, part: Part, index: u32) -> ElementPath {
+    pub(crate) fn place(&self, prompt: &PromptParts, edits: Edits, part: Part, index: u32) -> ElementPath {
         let in_list = |raw: ListId, viewed: ListId| {
             let (raw, viewed) = (self.lists.elements(raw), self.lists.elements(viewed));
             let at = match viewed.get(index as usize) {
@@ -166,7 +166,7 @@ impl Placed {
 }
 
 /// The elements of a history as it was sent, first to last.
-fn placed(prompts: &Prompts, prompt: &Prompt) -> Vec<Placed> {
+fn placed(prompts: &Prompts, prompt: &PromptParts) -> Vec<Placed> {
     let mut nodes: Vec<Node> = prompts.tree.up(prompt.messages).collect();
     nodes.reverse();
     let placed = |(at, node): (usize, Node)| {

@@ -130,14 +130,6 @@ impl Reader {
         Self { are_tasks_requests: true, ..self }
     }
 
-    /// What the prompts of all that was read are made of.
-    #[must_use]
-    pub fn into_prompts(self) -> Prompts {
-        self.prompts
-            .map(|prompts| prompts.into_inner().unwrap_or_else(PoisonError::into_inner))
-            .unwrap_or_default()
-    }
-
     /// Looks at what the prompts of all that was read are made of.
     pub(crate) fn with_prompts<T>(&self, look: impl FnOnce(&Prompts) -> T) -> T {
         match &self.prompts {

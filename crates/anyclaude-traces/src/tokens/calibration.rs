@@ -1,4 +1,5 @@
-//! Prompts that were counted, and what backends reported → tokens of each section.
+//! Scales the estimate by the counts that backends reported, and shares tokens out over the
+//! sections of a prompt.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,20 +8,20 @@ use super::visitor::{MilliTokens, PromptTokens};
 use crate::model::request::{Request, TokenMethod, Tokens, TracePath};
 use crate::model::timing::Confidence;
 
-/// So many requests tell well enough how a model's backend counts.
+/// How many requests of a model its scale is taken from: more change it little.
 const MOST_TELLERS: usize = 16;
 
-/// No tokenizer makes so many tokens of what is estimated as one. A count that says so
-/// is none of these prompts, and sums of it could be more than a number holds.
+/// A larger scale is no tokenizer's: the reported count is of another prompt. The bound also
+/// keeps sums from overflowing.
 const MOST_SCALE: f64 = 100.0;
 
-/// How many tokens a model's backend counts for each that is estimated.
+/// The ratio of a backend's count to the estimate, for each model.
 #[derive(Debug, Clone, Default)]
 pub struct Scales(HashMap<Option<Arc<str>>, (u64, MilliTokens)>);
 
 impl Scales {
-    /// The requests that tell the scales: of each model, the newest of which a backend
-    /// counted the tokens. `requests` are in any order.
+    /// The requests that scales are taken from: of each model, the newest ones whose tokens a
+    /// backend counted. `requests` are in any order.
     #[must_use]
     pub fn calibration_requests<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Vec<&'a Request> {
         let mut counted: Vec<&Request> =
@@ -53,8 +54,8 @@ impl Scales {
         scales
     }
 
-    /// The scale of a model; 1 where no backend's count of it is known, or where it
-    /// is no count of such prompts.
+    /// The scale of a model; 1 where no backend's count is known, or where the counts cannot
+    /// be of these prompts.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn scale(&self, model: &Option<Arc<str>>) -> f64 {
@@ -114,8 +115,8 @@ pub(crate) fn scaled(estimate: MilliTokens, scale: f64) -> u64 {
 }
 
 /// Shares a total out in proportion, in whole tokens that add up to it: what
-/// rounding down leaves goes to the largest remainders. Without any proportion all
-/// of it is of the messages.
+/// rounding down leaves goes to the largest remainders. Where every
+/// proportion is 0, messages get all of it.
 fn shared_out(total: u64, parts: [MilliTokens; 3]) -> [u64; 3] {
     let whole: u128 = parts.iter().map(|part| u128::from(*part)).sum();
     if whole == 0 {

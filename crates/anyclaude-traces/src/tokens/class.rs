@@ -1,4 +1,4 @@
-//! What a character is to the walker.
+//! The class of each character: which kind of run or piece it belongs to.
 
 /// The classes of single bytes. Bytes above 127 begin or continue a character
 /// that [`letter`] and [`symbol`] look at.
@@ -35,8 +35,8 @@ pub(super) const BYTES: [Byte; 256] = {
 
 /// The end of the lower case letters from `at` on.
 ///
-/// Eight bytes at once: with a loop over bytes, the processor guesses the end of
-/// nearly every word wrongly.
+/// Looks at eight bytes at once: a loop over bytes mispredicts a branch at the end of nearly
+/// every word.
 pub(super) fn lower_end(bytes: &[u8], mut at: usize) -> usize {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -87,7 +87,7 @@ pub(super) enum Run {
     Marks,
 }
 
-/// Everything that is counted by the piece.
+/// Pieces that are counted one by one, not by the length of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     LeadUnderscore,
@@ -126,8 +126,7 @@ pub(super) enum Unit {
     RepeatedSymbol,
 }
 
-/// The kind of a mark that stands directly before a word and is often one token
-/// with it.
+/// The kind of a mark directly before a word: the two are often one token.
 pub(super) fn lead(mark: u8) -> Unit {
     match mark {
         b'_' => Unit::LeadUnderscore,
@@ -147,7 +146,7 @@ pub(super) fn lead(mark: u8) -> Unit {
 /// ASCII letters.
 pub(super) fn letter(c: char) -> Option<Run> {
     if matches!(c, '\u{4e00}'..='\u{9fff}') {
-        // Asked first: in Chinese it is nearly every character.
+        // Tested first: nearly every character of a Chinese text is one.
         return Some(Run::Han);
     }
     let run = match c {
@@ -207,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_character_has_one_kind() {
-        // ASCII never asks; whatever is alphabetic is a letter of some script.
+        // `letter` is never called with ASCII; any other alphabetic character has a script.
         for c in ('\u{80}'..=char::MAX).filter(|c| c.is_alphabetic()) {
             assert!(letter(c).is_some(), "{c:?}");
         }

@@ -36,15 +36,15 @@ pub fn count_tokens<'a>(
     counted(store, requests, || TokenVisitor::new(&memo))
 }
 
-/// How each model's backend counts, by those of these requests that tell. Reads them
-/// again; files that cannot be read any more are returned beside it.
+/// The scale of each model, by the requests whose tokens its backend counted. Reads their
+/// files again; those that cannot be read any more are returned beside it.
 pub fn read_scales<'a>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (Scales, Vec<Error>) {
-    let telling = Scales::calibration_requests(requests);
-    let (counted, errors) = count_tokens(store, telling.iter().copied());
-    (Scales::of(telling, &counted), errors)
+    let chosen = Scales::calibration_requests(requests);
+    let (counted, errors) = count_tokens(store, chosen.iter().copied());
+    (Scales::of(chosen, &counted), errors)
 }
 
 /// Counts the tokens of these requests' tools alone, and notes which were called.

@@ -14,8 +14,8 @@
 //! - Runs of marks are as long as they have changes: `=====` is one long token.
 //! - Escapes such as `\n` are one token in compact JSON: what is sent as JSON (tools,
 //!   tool calls) is estimated on its compact JSON, what is text on the decoded text.
-//! - The estimate knows no chat template and no model. Scaling it by the usage that
-//!   a backend reported is the caller's.
+//! - The estimate knows no chat template and no model. Callers scale it by the usage that
+//!   a backend reported.
 //!
 //! It errs by about 3 % on 2 kB of English, code, or JSON:
 //!
@@ -70,8 +70,8 @@ pub fn estimate(text: &str) -> f64 {
 
 /// Counts runs of characters, by kind and length, over any number of texts.
 ///
-/// Equal texts count as often as they are added: to remember what was counted is
-/// the caller's. Serialised, it shows the counts in the order of the tables of
+/// Equal texts count as often as they are added: a caller that wants each of them once has
+/// to remember them. Serialised, it shows the counts in the order of the tables of
 /// weights.
 ///
 /// ```
@@ -95,7 +95,7 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// Adds one text. Texts are apart: no token spans two of them.
+    /// Adds one text. No token spans two texts.
     pub fn add(&mut self, text: &str) {
         let mut walk = Walk { text, bytes: text.as_bytes(), at: 0, before: Before::Bare, counter: self };
         while walk.step() {}
@@ -150,7 +150,8 @@ enum Before {
     Digit,
 }
 
-/// The way through one text. It never looks back, and ahead only for what ends a run.
+/// The position in one text while it is counted. It looks ahead only for the end of a run,
+/// and never back.
 struct Walk<'a> {
     text: &'a str,
     bytes: &'a [u8],

@@ -10,7 +10,7 @@ use crate::model::Identity;
 /// Tokens in thousandths, so that sums are exact and do not depend on an order.
 pub(crate) type MilliTokens = u64;
 
-/// The locks that threads share the counts behind.
+/// How many locks the shared counts are spread over, so that threads rarely wait.
 const SHARDS: usize = 16;
 
 /// The counts of all pieces of text that were seen: every distinct one is counted
@@ -27,14 +27,15 @@ impl TokenCache {
         if let Some(known) = lock().get(&piece) {
             return *known;
         }
-        // Others need not wait while this is counted; at worst it is counted twice.
+        // Counted without the lock, so that other threads need not wait; two of them may
+        // count the same text.
         let counted = count();
         lock().insert(piece, counted);
         counted
     }
 }
 
-/// What the texts of one prompt come to, by the estimate, unscaled.
+/// The estimated tokens of one prompt, not scaled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PromptTokens {
@@ -46,12 +47,12 @@ pub struct PromptTokens {
 }
 
 impl PromptTokens {
-    /// System, tools and messages, each in one.
+    /// The totals of system, tools and messages.
     pub(crate) fn sections(&self) -> [MilliTokens; 3] {
         [self.system, self.tools.iter().map(|(_, tokens)| tokens).sum(), self.messages]
     }
 
-    /// Of all of it, in tokens.
+    /// The total, in tokens.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn total(&self) -> f64 {
@@ -59,7 +60,7 @@ impl PromptTokens {
     }
 }
 
-/// The visitor that takes down [`PromptTokens`].
+/// The visitor that counts [`PromptTokens`].
 ///
 /// Tools and tool calls count as the compact JSON that they are, everything else as
 /// its decoded text. Images count nothing: what a model makes of them is no text.
@@ -69,7 +70,7 @@ pub struct TokenVisitor<'m> {
     /// Whether only tools are counted.
     tools_only: bool,
     found: PromptTokens,
-    /// Of the message that is being read.
+    /// The tokens of the message that is being read.
     message: MilliTokens,
     message_calls: Vec<Arc<str>>,
 }

@@ -295,6 +295,17 @@ fn a_volatile_opening_is_a_small_part_of_what_is_equal() {
         in_four_slots(),
     );
     assert_eq!(last(&report).cause, Cause::OtherConversation, "little of the prompt is equal");
+    // The JSON around a text is equal in all of them, and no part of what they say.
+    let report = reported(&[named(1, "Name each bird."), named(2, "List some ports")], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::OtherConversation, "nothing of the prompt is equal");
+    let blocks = |session, id: &str| {
+        let rules = "Answer in one word, whatever is asked.";
+        let mut asked = named(session, "");
+        asked.body["system"] = json!([{ "type": "text", "text": id }, { "type": "text", "text": rules }]);
+        asked
+    };
+    let report = reported(&[blocks(1, "9f86d081884c"), blocks(2, "3c59dc048e88")], in_four_slots());
+    assert_eq!(last(&report).cause, Cause::VolatileOpening, "a small block of the system prompt");
 }
 
 #[test]

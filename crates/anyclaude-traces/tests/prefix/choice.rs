@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use anyclaude_traces::analysis::prefix::{ElementTexts, View};
+use anyclaude_traces::analysis::prefix::{CacheInput, ElementTexts, PrefixInput, View, prefix};
+use anyclaude_traces::findings::FindingsInput;
+use anyclaude_traces::model::scope::{KindFilter, Scope};
 use anyclaude_traces::model::timing::{CachedSource, Outcome, Timing};
 use anyclaude_traces::prompt_cache::{CacheOptions, Simulation, simulate};
 use anyclaude_traces::{Request, Timestamp};
@@ -188,4 +190,32 @@ fn swaps_are_no_matter_of_slots() {
     });
     assert_eq!(found.0, 0);
     assert!(found.1.iter().all(|one| one.evicted.is_empty() && one.lost_bytes == 0), "{:?}", found.1);
+}
+
+/// Four conversations in two slots, of which the first goes on: more slots are tried until
+/// none is evicted.
+#[test]
+fn more_slots_are_tried_until_they_are_enough() {
+    let of = [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("a", 3)];
+    let asked = of.map(|(opening, turns)| asked("m", opening, turns, 1));
+    let tried = |in_slots: usize| {
+        let recorded = recorded(&asked);
+        let requests: Vec<&Request> = recorded.recording.requests.iter().collect();
+        let inputs: Vec<CacheInput<'_>> =
+            requests.iter().map(|request| CacheInput { request, reported: true }).collect();
+        let mut options = slots(in_slots);
+        (options.view, options.ram) = (Some(View::sent()), Some(false));
+        let mut texts = ElementTexts::new(&recorded.store);
+        let mut fetch = |path: &_, place| texts.read(path, place);
+        let mut simulation = simulate(&requests, &recorded.prompts, options, &mut fetch);
+        let scope = Scope::new(None, None, KindFilter::All, inputs.len() as u64);
+        let report = prefix(PrefixInput::new(scope, &inputs), &mut simulation);
+        let input =
+            FindingsInput::new(requests, Vec::new(), &recorded.prompts, &report, &mut simulation, None);
+        input.slots.into_iter().map(|one| (one.model, one.slots, one.evicted_requests)).collect::<Vec<_>>()
+    };
+    let model = || Some(Arc::from("m"));
+    assert_eq!(tried(2), [(model(), 3, 1), (model(), 4, 0)]);
+    assert_eq!(tried(3), [(model(), 4, 0)]);
+    assert_eq!(tried(4), [], "nothing was evicted");
 }

@@ -20,21 +20,28 @@ Examples:
   traces export session:1111 -o timeline.json
   traces export model:gpt-oss --kind conversation -o timeline.json --force
   traces export --all | gzip > timeline.json.gz
-  traces export --all --format otlp -o spans.jsonl")
+  traces export --all --format otlp -o spans.jsonl
+  traces export --all --format parquet -o tables
+  traces export --until yesterday --format parquet -o tables --append")
 )]
 pub(crate) struct ExportArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
-    /// Write to this file, which must not exist yet
+    /// Write to this file, which must not exist yet; of Parquet, a folder
     ///
     /// Only its owner may read it. `-` is the standard output, where it goes without this
     /// option too unless that is a terminal.
     #[arg(long = "output", short = 'o', value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
-    /// Overwrite an existing file
+    /// Overwrite an existing file; of Parquet, the days that are exported
     #[arg(long, requires = "file")]
     pub(crate) force: bool,
+    /// Write only days that the folder does not hold yet
+    ///
+    /// A day that is not over yet would stay incomplete: export until yesterday.
+    #[arg(long, requires = "file", conflicts_with = "force")]
+    pub(crate) append: bool,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]

@@ -231,6 +231,8 @@ pub(crate) enum Format {
     Chrome,
     /// Spans: OTLP/JSON lines, for OpenTelemetry's collector and what is behind it
     Otlp,
+    /// Tables, for DuckDB, Spark and pandas: a folder for each day and model
+    Parquet,
 }
 
 impl Format {
@@ -241,7 +243,7 @@ impl Format {
     /// Of verbs that compare measures.
     pub(super) const FIGURES: &[Self] = &[Self::Table, Self::Json, Self::Csv, Self::Markdown];
     /// Of files for other tools.
-    pub(super) const EXPORTS: &[Self] = &[Self::Chrome, Self::Otlp];
+    pub(super) const EXPORTS: &[Self] = &[Self::Chrome, Self::Otlp, Self::Parquet];
 }
 
 /// Parses a format that a verb has.

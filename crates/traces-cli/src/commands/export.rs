@@ -1,5 +1,8 @@
 //! `traces export`: requests for other tools.
 
+#[cfg(feature = "parquet")]
+mod tables;
+
 use std::io::{self, IsTerminal as _, Write};
 
 use anyclaude_traces::ask::answers;
@@ -18,6 +21,12 @@ use crate::save::{OutputFile, is_stdout};
 use crate::select;
 
 pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    if args.output.format == Format::Parquet {
+        return tables(args);
+    }
+    if args.append {
+        bail!("--append is for --format parquet: any other format is one file");
+    }
     if args.file.is_none() && io::stdout().is_terminal() {
         bail!("name a file, as in `traces export -o timeline.json` (-o - prints it)");
     }
@@ -26,7 +35,7 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let found = read(args)?;
     let skipped = report_skipped(&found.selection.skipped_list(), &args.output);
     if found.selection.requests.is_empty() {
-        bail!("none of these files could be read as a trace");
+        return nothing_read();
     }
     let written = match target {
         None => found.write(out)?,
@@ -83,7 +92,23 @@ fn say_what_is_missing(written: Written, is_sitting: bool) {
         let requests = units::count(written.without_time, "request");
         notes::warn(&format!("left out {requests} without a time"));
     }
+    say_scope(is_sitting);
+}
+
+fn say_scope(is_sitting: bool) {
     if is_sitting {
         notes::warn("these are the last 24 hours of activity; --all exports everything");
     }
+}
+
+fn nothing_read<T>() -> anyhow::Result<T> {
+    bail!("none of these files could be read as a trace")
+}
+
+#[cfg(feature = "parquet")]
+use tables::run as tables;
+
+#[cfg(not(feature = "parquet"))]
+fn tables(_: &ExportArgs) -> anyhow::Result<Status> {
+    bail!("this program was built without Parquet: `cargo install traces-cli` builds it with it")
 }

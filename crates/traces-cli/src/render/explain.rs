@@ -2,8 +2,8 @@
 //! the difference on one screen.
 
 use anyclaude_traces::analysis::explain::{
-    Cause, Contribution, Explanation, Fact, Interval, LeftOutReason, MainCause, Millis, Part, Scenario, Side,
-    VerdictConfidence, names,
+    Contribution, DelayCause, Explanation, Fact, Interval, LeftOutReason, MainCause, Millis, Part, Scenario,
+    Side, VerdictConfidence, names,
 };
 use anyclaude_traces::model::TimeBreakdown;
 use anyclaude_traces::model::measure::{Unit, Value};
@@ -113,26 +113,26 @@ pub(crate) fn basis(found: &Explanation) -> String {
 struct Row {
     label: String,
     part: Option<Part>,
-    cause: Option<Cause>,
+    cause: Option<DelayCause>,
 }
 
 /// The parts of a request's time, with the causes that each is split into.
 fn rows() -> Vec<Row> {
     let row = |part: Part, cause| Row { label: part.to_string(), part: Some(part), cause };
-    let cause = |cause: Cause| Row { label: format!("  {cause}"), part: None, cause: Some(cause) };
+    let cause = |cause: DelayCause| Row { label: format!("  {cause}"), part: None, cause: Some(cause) };
     vec![
-        row(Part::Proxy, Some(Cause::Proxy)),
-        row(Part::Load, Some(Cause::ModelLoad)),
-        row(Part::Queue, Some(Cause::Queueing)),
+        row(Part::Proxy, Some(DelayCause::Proxy)),
+        row(Part::Load, Some(DelayCause::ModelLoad)),
+        row(Part::Queue, Some(DelayCause::Queueing)),
         row(Part::Read, None),
-        cause(Cause::PromptSize),
-        cause(Cause::PromptCache),
-        cause(Cause::PromptProcessingSpeed),
+        cause(DelayCause::PromptSize),
+        cause(DelayCause::PromptCache),
+        cause(DelayCause::PromptProcessingSpeed),
         row(Part::Write, None),
-        cause(Cause::OutputLength),
-        cause(Cause::GenerationSpeed),
-        row(Part::Stall, Some(Cause::Stalls)),
-        row(Part::Other, Some(Cause::Other)),
+        cause(DelayCause::OutputLength),
+        cause(DelayCause::GenerationSpeed),
+        row(Part::Stall, Some(DelayCause::Stalls)),
+        row(Part::Other, Some(DelayCause::Other)),
     ]
 }
 
@@ -164,7 +164,7 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
         }
         let [of_left, of_right] = match (parts, row.cause) {
             // It holds more than these parts: what is unknown on a side.
-            (Some(_), Some(Cause::Other)) if found.contributions.iter().any(|one| one.ms.is_none()) => {
+            (Some(_), Some(DelayCause::Other)) if found.contributions.iter().any(|one| one.ms.is_none()) => {
                 Default::default()
             }
             (Some(parts), _) => parts.map(maybe_ms),
@@ -192,7 +192,7 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
 }
 
 /// The cause that the verdict names.
-fn largest_cause(found: &Explanation) -> Option<Cause> {
+fn largest_cause(found: &Explanation) -> Option<DelayCause> {
     match found.verdict.cause {
         Some(MainCause::Difference(cause)) => Some(cause),
         _ => None,
@@ -200,10 +200,10 @@ fn largest_cause(found: &Explanation) -> Option<Cause> {
 }
 
 /// How fast a side reads or writes, where the row is about that.
-fn speed(side: &Side, cause: Option<Cause>) -> String {
+fn speed(side: &Side, cause: Option<DelayCause>) -> String {
     let per_second = side.speeds.and_then(|speeds| match cause? {
-        Cause::PromptProcessingSpeed => speeds.read_tokens_per_second,
-        Cause::GenerationSpeed => speeds.write_tokens_per_second,
+        DelayCause::PromptProcessingSpeed => speeds.read_tokens_per_second,
+        DelayCause::GenerationSpeed => speeds.write_tokens_per_second,
         _ => None,
     });
     per_second

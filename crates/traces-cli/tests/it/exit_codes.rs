@@ -146,10 +146,14 @@ fn usage_is_2() {
 /// And nothing is read before.
 #[test]
 fn a_format_that_a_verb_lacks_is_2_and_names_those_it_has() {
-    let all = ["table", "json", "ndjson", "csv", "markdown", "html", "chrome", "otlp", "yaml"];
+    let all = ["table", "json", "ndjson", "csv", "markdown", "html", "chrome", "otlp", "parquet", "yaml"];
     for (verb, formats) in FORMATS {
         // A report is a page, and never a table.
-        let there = if verb == "report" { &["html", "markdown", "json"] } else { formats };
+        let there: &[&str] = match verb {
+            "report" => &["html", "markdown", "json"],
+            "export" => &["chrome", "otlp", "parquet"],
+            _ => formats,
+        };
         for format in all.iter().filter(|format| !there.contains(format)) {
             let ran = traces(&format!("{verb} --root no-such-folder --format {format}")).ends_with(2);
             let invalid = format!("invalid value '{format}' for '--format <FORMAT>'");

@@ -303,3 +303,107 @@ fn no_text_of_prompts_and_no_key_is_in_any_export() {
         }
     }
 }
+
+/// The files of a folder with what they hold, by their paths.
+#[cfg(feature = "parquet")]
+fn files(folder: &std::path::Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            for (name, content) in files(&path) {
+                found.insert(format!("{}/{name}", path.file_name().unwrap().to_str().unwrap()), content);
+            }
+        } else {
+            found.insert(path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// Their content is checked by `.ci/check_tables.py`, in engines that share no code with us.
+#[cfg(feature = "parquet")]
+#[test]
+fn tables_are_parted_by_day_and_model() {
+    let folder = Folder::new();
+    let tables = folder.path().join("tables");
+    export(&folder, "--all --format parquet -o tables").ends_with(0).says(&["63 rows of requests", "3 days"]);
+    let found = files(&tables);
+    assert!(found.values().all(|file| file.starts_with(b"PAR1") && file.ends_with(b"PAR1")));
+    for name in [
+        "requests/day=2025-11-16/model=openai%2Fgpt-oss-20b/part-0.parquet",
+        "tools/day=2025-11-16/model=openai%2Fgpt-oss-20b/part-0.parquet",
+        "breaks/day=2025-10-26/model=__HIVE_DEFAULT_PARTITION__/part-0.parquet",
+    ] {
+        assert!(found.contains_key(name), "{name}: {:?}", found.keys());
+    }
+    let text = found.values().map(|file| String::from_utf8_lossy(file)).collect::<String>();
+    assert!(!text.contains("requestBodyValues"));
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn only_days_that_are_missing_are_appended() {
+    let folder = Folder::new();
+    let tables = folder.path().join("tables");
+    export(&folder, "--until 2025-11-13 --format parquet -o tables").ends_with(0);
+    let before = files(&tables);
+    export(&folder, "--all --format parquet -o tables").ends_with(2).says(&["--append", "--force"]);
+    assert!(files(&tables) == before, "nothing is touched");
+    // Readers see a day once it is in `requests`: what is in the others alone is of a run that ended early.
+    fs::create_dir_all(tables.join("tools/day=2025-11-16/model=half")).unwrap();
+    let ran = export(&folder, "--all --format parquet -o tables --append").ends_with(0);
+    ran.says(&["in 1 day", "passed over 2 days"]);
+    let after = files(&tables);
+    assert!(before.iter().all(|(name, content)| after[name] == *content));
+    assert!(after.len() > before.len() && !tables.join("tools/day=2025-11-16/model=half").exists());
+    let ran = export(&folder, "--all --format parquet -o tables --append").ends_with(0);
+    ran.says(&["wrote nothing", "passed over 3 days"]);
+    export(&folder, "--all --format parquet -o whole").ends_with(0);
+    // Figures may differ: how a model counts tokens is seen in whatever is read.
+    let whole = files(&folder.path().join("whole"));
+    assert!(whole.keys().eq(after.keys()), "{:?}", whole.keys());
+    export(&folder, "session:33333333 --format parquet -o tables --force").ends_with(0).says(&["in 1 day"]);
+    let forced = files(&tables);
+    assert!(forced.len() < after.len());
+    let kept = |(name, content): (&String, &Vec<u8>)| name.contains("2025-11-16") || forced[name] == *content;
+    assert!(after.iter().all(kept));
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn tables_want_a_folder() {
+    let folder = Folder::new();
+    folder.write("file", "mine");
+    for (line, words) in [
+        ("--format parquet", "name a folder"),
+        ("--format parquet -o -", "a folder is needed"),
+        ("--format parquet -o file", "not a folder"),
+        ("--format parquet -o file/sub", "not a folder"),
+        ("--format parquet -o no/such/folder", "there is no folder"),
+        ("--format otlp -o spans --append", "--append is for --format parquet"),
+        ("--format parquet -o x --append --force", "cannot be used with"),
+        ("session:nonesuch --format parquet -o tables", "nonesuch"),
+    ] {
+        export(&folder, line).ends_with(2).says(&[words]);
+    }
+    assert!(!folder.path().join("tables").exists());
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    export(&folder, "session:33333333 --format parquet -o empty").ends_with(0);
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn only_the_owner_may_read_tables() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new();
+    export(&folder, "session:33333333 --format parquet -o tables").ends_with(0);
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mut path = folder.path().join("tables");
+    while path.is_dir() {
+        assert_eq!(mode(&path), 0o700, "{path:?}");
+        path = fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();
+    }
+    assert_eq!(mode(&path), 0o600);
+}

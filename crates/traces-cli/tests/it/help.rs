@@ -66,7 +66,7 @@ const VERBS: [(&str, &[&str]); 10] = [
     ("explain", &["[FAST]", "[SLOW]"]),
     ("diff", &["[LEFT]", "[RIGHT]", "--text", "--exit-code"]),
     ("report", &["[INPUT]...", "-o, --output <FILE>", "--force", "--include-text", "html"]),
-    ("export", &["[INPUT]...", "-o, --output <FILE>", "--force", "chrome", "otlp"]),
+    ("export", &["[INPUT]...", "-o, --output <FILE>", "--force", "--append", "chrome", "otlp", "parquet"]),
 ];
 
 /// Both helps of a verb.

@@ -6,10 +6,10 @@ use crate::model::TimeBreakdown;
 
 /// What makes one side slower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Cause"))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Cause {
+pub enum DelayCause {
     /// The proxy's own work before it sends.
     Proxy,
     /// The model was loaded first.
@@ -32,7 +32,7 @@ pub enum Cause {
     Other,
 }
 
-impl Cause {
+impl DelayCause {
     /// All of them, in the order in which they are listed.
     pub const ALL: [Self; 10] = [
         Self::Proxy,
@@ -56,24 +56,24 @@ impl Cause {
 
 /// One value for each cause.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct PerCause<T>([T; Cause::ALL.len()]);
+pub(super) struct PerCause<T>([T; DelayCause::ALL.len()]);
 
 impl<T: Copy> PerCause<T> {
-    pub(super) fn from_fn(value: impl FnMut(Cause) -> T) -> Self {
-        Self(Cause::ALL.map(value))
+    pub(super) fn from_fn(value: impl FnMut(DelayCause) -> T) -> Self {
+        Self(DelayCause::ALL.map(value))
     }
 
-    pub(super) fn get(&self, cause: Cause) -> T {
+    pub(super) fn get(&self, cause: DelayCause) -> T {
         // The causes are numbered in the order of `ALL`.
         self.0[cause as usize]
     }
 
-    pub(super) fn get_mut(&mut self, cause: Cause) -> &mut T {
+    pub(super) fn get_mut(&mut self, cause: DelayCause) -> &mut T {
         &mut self.0[cause as usize]
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Cause, T)> + '_ {
-        Cause::ALL.into_iter().zip(self.0.iter().copied())
+    pub(super) fn iter(&self) -> impl Iterator<Item = (DelayCause, T)> + '_ {
+        DelayCause::ALL.into_iter().zip(self.0.iter().copied())
     }
 }
 
@@ -125,7 +125,7 @@ impl Part {
 #[serde(untagged)]
 pub enum MainCause {
     /// The largest contribution to the difference.
-    Difference(Cause),
+    Difference(DelayCause),
     /// The largest part of the time.
     Time(Part),
 }

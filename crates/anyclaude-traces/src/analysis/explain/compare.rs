@@ -1,15 +1,15 @@
 //! Two sides: where the slower one lost its time.
 
-use super::cause::{Cause, MainCause, PerCause};
+use super::cause::{DelayCause, MainCause, PerCause};
 use super::decompose::{Sample, Split, Sums, delta, of_groups, of_pair};
-use super::evidence::{Evidence, KeyAnswer, Whole};
+use super::evidence::{CitedFact, KeyAnswer, Whole};
 use super::interval::{self, Intervals};
 use super::millis::Millis;
 use super::missing::Missing;
 use super::narrative::Narrative;
 use super::pairs::{Pair, pair};
 use super::verdict::{
-    Case, Finding, LEAST_REQUESTS, Scenario, Undetermined, proxy_is_bottleneck, shares, weigh,
+    Case, LEAST_REQUESTS, Lead, Scenario, Undetermined, proxy_is_bottleneck, shares, weigh,
 };
 use super::{Contribution, ExplainInput, Explanation, Side, SideInput, Verdict, direct, names};
 use crate::model::eligibility::{ExclusionCounts, LeftOutReason, eligible};
@@ -171,13 +171,13 @@ impl<'a> Comparison<'a> {
         mean_of(side.iter().map(|one| one.sample.wall(self.with_proxy))).unwrap_or(0.0)
     }
 
-    fn weigh(&self, difference: Option<&Difference>) -> Result<Finding, Undetermined> {
+    fn weigh(&self, difference: Option<&Difference>) -> Result<Lead, Undetermined> {
         let few = self.completed.iter().any(|completed| *completed < LEAST_REQUESTS);
         let Some(difference) = difference else { return Err(Undetermined::Nothing) };
         if few && !self.is_paired() {
             return Err(Undetermined::TooFew);
         }
-        let sources: Vec<Option<CachedSource>> = self.both().map(One::cached_source).collect();
+        let sources: Vec<CachedSource> = self.both().filter_map(One::cached_source).collect();
         let is_simulated = |source: &CachedSource| *source == CachedSource::Simulated;
         weigh(&Case {
             delta: difference.delta,
@@ -186,10 +186,8 @@ impl<'a> Comparison<'a> {
             paired: self.is_paired(),
             n: self.n(),
             faster_ms: self.mean_wall_ms(&self.left).min(self.mean_wall_ms(&self.right)),
-            only_simulated: sources.iter().flatten().all(is_simulated),
-            is_unknown_somewhere: &|cause| {
-                difference.is_unknown_somewhere.get(cause) || sources.contains(&None)
-            },
+            only_simulated: !sources.is_empty() && sources.iter().all(is_simulated),
+            is_unknown_somewhere: &difference.is_unknown_somewhere,
         })
     }
 }
@@ -231,8 +229,10 @@ impl Difference {
         let delta = Millis::from_f64(delta(split));
         let mut contributions = PerCause::from_fn(|cause| split.get(cause).map(Millis::from_f64));
         let sum: i64 = contributions.iter().filter_map(|(_, ms)| ms).map(|ms| ms.0).sum();
-        let largest =
-            Cause::ALL.into_iter().rev().max_by_key(|cause| contributions.get(*cause).map(|ms| ms.0.abs()));
+        let largest = DelayCause::ALL
+            .into_iter()
+            .rev()
+            .max_by_key(|cause| contributions.get(*cause).map(|ms| ms.0.abs()));
         if let Some(Some(largest)) = largest.map(|cause| contributions.get_mut(cause)) {
             largest.0 += delta.0 - sum;
         }
@@ -245,7 +245,7 @@ impl Difference {
 
     fn list(&self) -> Vec<Contribution> {
         let shares = self.shares();
-        let contribution = |(cause, ms): (Cause, Option<Millis>)| Contribution {
+        let contribution = |(cause, ms): (DelayCause, Option<Millis>)| Contribution {
             cause,
             ms,
             share: shares.get(cause),
@@ -257,7 +257,7 @@ impl Difference {
 
 fn unknown_contributions() -> Vec<Contribution> {
     let unknown = |cause| Contribution { cause, ms: None, share: None, interval: None };
-    Cause::ALL.into_iter().map(unknown).collect()
+    DelayCause::ALL.into_iter().map(unknown).collect()
 }
 
 /// Compares both sides; without a right one there is nothing to compare.
@@ -281,7 +281,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
         direct: input.direct.as_ref().map(|(left, right)| (left, right, direct_share)),
     };
     let verdict = verdict(&narrative, finding, difference.as_ref(), direct_share);
-    let (evidence, missing): (Vec<Evidence>, Vec<Missing>) = (narrative.evidence(), narrative.missing());
+    let (evidence, missing): (Vec<CitedFact>, Vec<Missing>) = (narrative.evidence(), narrative.missing());
     Explanation {
         scope: input.scope,
         paired: comparison.is_paired(),
@@ -304,7 +304,7 @@ fn direct_share(
     input: &ExplainInput<'_>,
     comparison: &Comparison<'_>,
     difference: Option<&Difference>,
-    finding: Result<Finding, Undetermined>,
+    finding: Result<Lead, Undetermined>,
 ) -> Option<f64> {
     if matches!(finding, Err(Undetermined::Nothing | Undetermined::TooFew | Undetermined::Alike)) {
         return None;
@@ -317,12 +317,12 @@ fn direct_share(
 
 fn verdict(
     narrative: &Narrative<'_>,
-    finding: Result<Finding, Undetermined>,
+    finding: Result<Lead, Undetermined>,
     difference: Option<&Difference>,
     direct_share: Option<f64>,
 ) -> Verdict {
     let shares = difference.map(Difference::shares).unwrap_or_default();
-    let proxy_share = shares.get(Cause::Proxy);
+    let proxy_share = shares.get(DelayCause::Proxy);
     let proxy_is_bottleneck = match direct_share {
         Some(share) => Some(direct::proxy_is_bottleneck(share)),
         None => proxy_is_bottleneck(finding, &shares),

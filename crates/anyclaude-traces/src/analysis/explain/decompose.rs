@@ -6,7 +6,7 @@
 //! whichever side comes first, and steady where one side reads 50 tokens and the other
 //! 5,000. What is unknown on a side is null, and its time stands in `other`.
 
-use super::cause::{Cause, PerCause};
+use super::cause::{DelayCause, PerCause};
 use crate::model::stats::float;
 use crate::model::timing::Timing;
 
@@ -21,14 +21,14 @@ pub(super) struct Sample {
     other: f64,
     read_ms: Option<f64>,
     write_ms: Option<f64>,
-    pub(super) prompt: Option<Prompt>,
+    pub(super) prompt: Option<PromptCounts>,
     pub(super) output_tokens: Option<f64>,
     pub(super) total: f64,
 }
 
 /// The tokens of a prompt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Prompt {
+pub(super) struct PromptCounts {
     pub(super) tokens: f64,
     /// What the backend had to read of them.
     pub(super) read: f64,
@@ -45,7 +45,7 @@ impl Sample {
                 .map(|ms| ms.map(float));
         let known: f64 = [load, queue, read_ms, write_ms, stall].into_iter().flatten().sum();
         let prompt = match (timing.prompt_tokens, timing.read_tokens, timing.needed_tokens) {
-            (Some(tokens), Some(read), Some(needed)) => Some(Prompt {
+            (Some(tokens), Some(read), Some(needed)) => Some(PromptCounts {
                 tokens: float(tokens.max(1)),
                 // A prompt that the cache holds whole still has its last token read.
                 read: float(read.max(1)),
@@ -97,7 +97,7 @@ struct Writing {
 }
 
 /// What each cause adds to the right side, in milliseconds. They add up to the
-/// difference: [`Cause::Other`] is always known.
+/// difference: [`DelayCause::Other`] is always known.
 pub(super) type Split = PerCause<Option<f64>>;
 
 pub(super) fn delta(split: &Split) -> f64 {
@@ -109,11 +109,11 @@ pub(super) fn delta(split: &Split) -> f64 {
 pub(super) fn of_pair(left: &Sample, right: &Sample, equal: bool, with_proxy: bool) -> Split {
     let mut parts = Parts::new(right.other - left.other);
     if with_proxy {
-        parts.plain(Cause::Proxy, left.proxy, right.proxy);
+        parts.plain(DelayCause::Proxy, left.proxy, right.proxy);
     }
-    parts.plain(Cause::ModelLoad, left.load, right.load);
-    parts.plain(Cause::Queueing, left.queue, right.queue);
-    parts.plain(Cause::Stalls, left.stall, right.stall);
+    parts.plain(DelayCause::ModelLoad, left.load, right.load);
+    parts.plain(DelayCause::Queueing, left.queue, right.queue);
+    parts.plain(DelayCause::Stalls, left.stall, right.stall);
     let read_ms = right.read_ms.unwrap_or(0.0) - left.read_ms.unwrap_or(0.0);
     let mut readings = left.reading().zip(right.reading());
     if let (true, Some((a, b)), Some((left, right))) = (equal, &mut readings, left.prompt.zip(right.prompt)) {
@@ -206,11 +206,11 @@ pub(super) fn of_groups(left: &Sums, right: &Sums, with_proxy: bool) -> Split {
     let (n, m) = (left.n, right.n);
     let mut parts = Parts::new(right.other / m - left.other / n);
     if with_proxy {
-        parts.plain(Cause::Proxy, left.proxy.mean(n), right.proxy.mean(m));
+        parts.plain(DelayCause::Proxy, left.proxy.mean(n), right.proxy.mean(m));
     }
-    parts.plain(Cause::ModelLoad, left.load.mean(n), right.load.mean(m));
-    parts.plain(Cause::Queueing, left.queue.mean(n), right.queue.mean(m));
-    parts.plain(Cause::Stalls, left.stall.mean(n), right.stall.mean(m));
+    parts.plain(DelayCause::ModelLoad, left.load.mean(n), right.load.mean(m));
+    parts.plain(DelayCause::Queueing, left.queue.mean(n), right.queue.mean(m));
+    parts.plain(DelayCause::Stalls, left.stall.mean(n), right.stall.mean(m));
     let known = |left: f64, right: f64| (left / n).min(right / m);
     parts.reading(
         right.read_ms / m - left.read_ms / n,
@@ -236,12 +236,12 @@ impl Parts {
         Self { split: Split::default(), other }
     }
 
-    fn set(&mut self, cause: Cause, ms: f64) {
+    fn set(&mut self, cause: DelayCause, ms: f64) {
         *self.split.get_mut(cause) = Some(ms);
     }
 
     /// A part that is one number on each side.
-    fn plain(&mut self, cause: Cause, left: Option<f64>, right: Option<f64>) {
+    fn plain(&mut self, cause: DelayCause, left: Option<f64>, right: Option<f64>) {
         match (left, right) {
             (Some(left), Some(right)) => self.set(cause, right - left),
             _ => self.other += right.unwrap_or(0.0) - left.unwrap_or(0.0),
@@ -257,9 +257,9 @@ impl Parts {
         let ms_per_token = (a.ms + b.ms) / (a.read + b.read);
         let size = (b.needed - a.needed) * ms_per_token;
         let cache = ((b.read - b.needed) - (a.read - a.needed)) * ms_per_token;
-        self.set(Cause::PromptSize, size * known);
-        self.set(Cause::PromptCache, cache * known);
-        self.set(Cause::PromptProcessingSpeed, (b.ms - a.ms - size - cache) * known);
+        self.set(DelayCause::PromptSize, size * known);
+        self.set(DelayCause::PromptCache, cache * known);
+        self.set(DelayCause::PromptProcessingSpeed, (b.ms - a.ms - size - cache) * known);
         self.other += difference - (b.ms - a.ms) * known;
     }
 
@@ -275,14 +275,14 @@ impl Parts {
             (false, false) => 0.0,
             _ => written,
         };
-        self.set(Cause::OutputLength, length * known);
-        self.set(Cause::GenerationSpeed, (written - length) * known);
+        self.set(DelayCause::OutputLength, length * known);
+        self.set(DelayCause::GenerationSpeed, (written - length) * known);
         self.other += difference - written * known;
     }
 
     fn finish(mut self) -> Split {
         let other = self.other;
-        self.set(Cause::Other, other);
+        self.set(DelayCause::Other, other);
         self.split
     }
 }

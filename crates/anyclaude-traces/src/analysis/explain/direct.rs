@@ -55,3 +55,19 @@ pub(super) fn share_of_difference(
 pub(super) fn proxy_is_bottleneck(share: f64) -> bool {
     share < BACKEND_SHARE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measured_answer_takes_its_wait_and_its_tokens() {
+        let direct = |ttft_ms, speed| Direct { ttft_ms, output_tokens_per_second: Some(speed), doubt: None };
+        // 1,000 + 100 ÷ 50 s against 2,000 + 300 ÷ 25 s: 11 s of 22 s.
+        let share = |left: &Direct| {
+            share_of_difference((left, &direct(2_000.0, 25.0)), (Some(100.0), Some(300.0)), 22_000.0)
+        };
+        assert_eq!(share(&direct(1_000.0, 50.0)), Some(0.5));
+        assert_eq!(share(&direct(1_000.0, 0.0)), None, "a speed of 0 is none");
+    }
+}

@@ -1,6 +1,6 @@
 //! What an answer says, and the facts that it rests on.
 
-use super::cause::{Cause, Part};
+use super::cause::{DelayCause, Part};
 use super::direct::Direct;
 use super::millis::Interval;
 use crate::model::timing::CachedSource;
@@ -9,7 +9,7 @@ use crate::model::timing::CachedSource;
 /// brackets behind the sentence.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Evidence {
+pub struct CitedFact {
     /// The fact.
     pub fact: Fact,
     /// The names of the trace files, without their ending: the first pair or the
@@ -61,7 +61,7 @@ pub enum Headline {
         /// The slower side.
         slower: String,
         /// The largest contribution.
-        cause: Cause,
+        cause: DelayCause,
         /// The figures behind it, where they are known.
         figures: Option<Figures>,
         /// In how many requests it happened, where it comes from single ones.
@@ -170,7 +170,7 @@ pub enum Fact {
     /// What one cause adds to the difference, or takes off it where `share` is negative.
     Contribution {
         /// The cause.
-        cause: Cause,
+        cause: DelayCause,
         /// How much, without a sign.
         ms: f64,
         /// The difference, without a sign.

@@ -1,6 +1,6 @@
 //! How far a mean may be off: confidence intervals of 95 % by the bootstrap.
 
-use super::cause::{Cause, PerCause};
+use super::cause::{DelayCause, PerCause};
 use super::decompose::{Sample, Split, Sums, of_groups};
 use super::millis::{Interval, Millis};
 
@@ -8,7 +8,7 @@ use super::millis::{Interval, Millis};
 const RESAMPLES: usize = 2_000;
 /// Fewer pairs, or requests on a side, tell nothing of how they are spread.
 const LEAST_SAMPLES: usize = 3;
-/// Draws are the same in every run.
+/// A fixed seed: every run draws the same.
 const SEED: u64 = 1;
 
 /// The intervals of the difference and of what each cause adds to it.
@@ -90,7 +90,7 @@ fn intervals(mut resample: impl FnMut() -> PerCause<f64>) -> Intervals {
         Some(Interval { low: Millis::from_f64(*low), high: Millis::from_f64(*high) })
     };
     Intervals {
-        delta: interval(&|split| Cause::ALL.iter().map(|&cause| split.get(cause)).sum()),
+        delta: interval(&|split| DelayCause::ALL.iter().map(|&cause| split.get(cause)).sum()),
         causes: PerCause::from_fn(|cause| interval(&|split| split.get(cause))),
     }
 }
@@ -136,7 +136,7 @@ mod tests {
 
     fn stalled(ms: f64) -> Split {
         let mut split = Split::default();
-        *split.get_mut(Cause::Stalls) = Some(ms);
+        *split.get_mut(DelayCause::Stalls) = Some(ms);
         split
     }
 
@@ -147,8 +147,8 @@ mod tests {
         let splits: Vec<Split> = (0..10).map(|at| stalled(f64::from(at % 2) * 1_000.0)).collect();
         let found = of_pairs(&splits);
         let expected = Some(Interval { low: Millis::from_f64(200.0), high: Millis::from_f64(800.0) });
-        assert_eq!((found.causes.get(Cause::Stalls), found.delta), (expected, expected));
-        assert_eq!(found.causes.get(Cause::Proxy), Some(Interval { low: Millis(0), high: Millis(0) }));
+        assert_eq!((found.causes.get(DelayCause::Stalls), found.delta), (expected, expected));
+        assert_eq!(found.causes.get(DelayCause::Proxy), Some(Interval { low: Millis(0), high: Millis(0) }));
         assert_eq!(of_pairs(&splits[..2]).delta, None, "two tell nothing");
         let swapped = found.swapped().delta.unwrap();
         assert_eq!((swapped.low, swapped.high), (Millis::from_f64(-800.0), Millis::from_f64(-200.0)));
@@ -163,7 +163,7 @@ mod tests {
         };
         let left = [sample(0.0); 3];
         let right: Vec<Sample> = (0..10).map(|at| sample(f64::from(at % 2) * 1_000.0)).collect();
-        let found = of_two_groups(&left, &right, false).causes.get(Cause::Stalls);
+        let found = of_two_groups(&left, &right, false).causes.get(DelayCause::Stalls);
         assert_eq!(found, Some(Interval { low: Millis::from_f64(200.0), high: Millis::from_f64(800.0) }));
         assert_eq!(of_two_groups(&left[..2], &right, false).delta, None);
     }

@@ -28,9 +28,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use cause::{Cause, MainCause, Part};
+pub use cause::{DelayCause, MainCause, Part};
 pub use direct::{Direct, Doubt};
-pub use evidence::{Evidence, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
+pub use evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
 pub use millis::{Interval, Millis};
 pub use missing::Missing;
 pub use prompt::{Prompt, PromptVisitor};
@@ -99,7 +99,7 @@ pub struct Explanation {
     /// The answer.
     pub verdict: Verdict,
     /// What it rests on.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<CitedFact>,
     /// What is unknown.
     pub missing: Vec<Missing>,
     /// What costs time here, and what to do.
@@ -114,7 +114,7 @@ pub struct Explanation {
 #[non_exhaustive]
 pub struct Contribution {
     /// The cause.
-    pub cause: Cause,
+    pub cause: DelayCause,
     /// Milliseconds; negative where it makes the right side faster, `None` where it
     /// is unknown, and then part of `other`.
     pub ms: Option<Millis>,

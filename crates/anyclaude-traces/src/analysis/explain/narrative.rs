@@ -1,13 +1,13 @@
 //! A comparison → the facts that its sentences are made of. Every figure was measured,
 //! and every fact names the requests that it rests on.
 
-use super::cause::Cause;
+use super::cause::DelayCause;
 use super::compare::{Comparison, Difference, One, mean_of};
 use super::direct::Direct;
-use super::evidence::{Evidence, Fact, FigureUnit, Figures, Headline, Occurrences};
+use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, Occurrences};
 use super::missing::Missing;
 use super::side::Side;
-use super::verdict::{Finding, Undetermined};
+use super::verdict::{Lead, Undetermined};
 use crate::cost::LEAST_QUEUE_MS;
 use crate::model::request::Source;
 use crate::model::stats::float;
@@ -24,7 +24,7 @@ pub(super) struct Narrative<'a> {
     pub(super) sides: [&'a Side; 2],
     pub(super) comparison: &'a Comparison<'a>,
     pub(super) difference: Option<&'a Difference>,
-    pub(super) finding: Result<Finding, Undetermined>,
+    pub(super) finding: Result<Lead, Undetermined>,
     /// The measurements without the proxy, and what of the difference they show.
     pub(super) direct: Option<(&'a Direct, &'a Direct, Option<f64>)>,
 }
@@ -84,7 +84,7 @@ impl Narrative<'_> {
 
     /// The figures behind a cause, of the slower side and of the faster; `None` where they
     /// are unknown, or do not show what the cause says.
-    fn figures(&self, cause: Cause) -> Option<Figures> {
+    fn figures(&self, cause: DelayCause) -> Option<Figures> {
         let of = |value: &dyn Fn(&One<'_>) -> Option<f64>, unit| {
             let mean = |side: &[One<'_>]| mean_of(side.iter().filter_map(value));
             let [left, right] = self.requests().map(mean);
@@ -96,12 +96,12 @@ impl Narrative<'_> {
             Some(Figures { slower: slower?, faster: faster?, unit: FigureUnit::TokensPerSecond })
         };
         let figures = match cause {
-            Cause::Proxy => of(&|one| one.sample.proxy, FigureUnit::Ms),
-            Cause::ModelLoad => of(&|one| one.sample.load, FigureUnit::Ms),
-            Cause::Queueing => of(&|one| one.sample.queue, FigureUnit::Ms),
-            Cause::Stalls => of(&|one| one.sample.stall, FigureUnit::Ms),
-            Cause::PromptSize => of(&|one| Some(one.sample.prompt?.needed), FigureUnit::Tokens),
-            Cause::PromptCache => {
+            DelayCause::Proxy => of(&|one| one.sample.proxy, FigureUnit::Ms),
+            DelayCause::ModelLoad => of(&|one| one.sample.load, FigureUnit::Ms),
+            DelayCause::Queueing => of(&|one| one.sample.queue, FigureUnit::Ms),
+            DelayCause::Stalls => of(&|one| one.sample.stall, FigureUnit::Ms),
+            DelayCause::PromptSize => of(&|one| Some(one.sample.prompt?.needed), FigureUnit::Tokens),
+            DelayCause::PromptCache => {
                 // A little more than its own thread had may have come from the cache.
                 let again = |one: &One<'_>| one.sample.prompt.map(|prompt| prompt.read - prompt.needed);
                 of(&again, FigureUnit::Tokens).map(|figures| Figures {
@@ -110,10 +110,10 @@ impl Narrative<'_> {
                     ..figures
                 })
             }
-            Cause::OutputLength => of(&|one| one.sample.output_tokens, FigureUnit::Tokens),
-            Cause::PromptProcessingSpeed => speed(&|side| side.speeds?.read_tokens_per_second),
-            Cause::GenerationSpeed => speed(&|side| side.speeds?.write_tokens_per_second),
-            Cause::Other => None,
+            DelayCause::OutputLength => of(&|one| one.sample.output_tokens, FigureUnit::Tokens),
+            DelayCause::PromptProcessingSpeed => speed(&|side| side.speeds?.read_tokens_per_second),
+            DelayCause::GenerationSpeed => speed(&|side| side.speeds?.write_tokens_per_second),
+            DelayCause::Other => None,
         }?;
         // A contribution is a mean of pairs: the means of both sides may tell otherwise.
         let adds = self.difference?.contributions.get(cause)?.as_f64() * self.delta_ms() > 0.0;
@@ -126,18 +126,18 @@ impl Narrative<'_> {
 
     /// In how many requests of the slower side something happened that happens to single
     /// ones.
-    fn occurrences(&self, cause: Cause) -> Option<Occurrences> {
+    fn occurrences(&self, cause: DelayCause) -> Option<Occurrences> {
         let [slower, _] = self.ordered(self.requests());
         occurrences(slower, cause)
     }
 
     /// Whether something that happens to single requests happened to any of them.
-    fn has_happened(&self, cause: Cause) -> bool {
+    fn has_happened(&self, cause: DelayCause) -> bool {
         !cause.is_of_single_requests()
             || self.requests().into_iter().any(|side| occurrences(side, cause).is_some())
     }
 
-    pub(super) fn evidence(&self) -> Vec<Evidence> {
+    pub(super) fn evidence(&self) -> Vec<CitedFact> {
         let Some(difference) = self.difference else { return Vec::new() };
         let mut facts = vec![self.times()];
         facts.extend(self.contributions(difference));
@@ -149,10 +149,10 @@ impl Narrative<'_> {
             facts.extend(most.map(|most| Fact::Keepalives { side: name.to_owned(), most }));
         }
         let basis = self.basis();
-        let mut evidence: Vec<Evidence> =
-            facts.into_iter().map(|fact| Evidence { fact, requests: basis.clone() }).collect();
+        let mut evidence: Vec<CitedFact> =
+            facts.into_iter().map(|fact| CitedFact { fact, requests: basis.clone() }).collect();
         let [left, right] = self.names.map(str::to_owned);
-        evidence.extend(self.direct.map(|(left_direct, right_direct, share)| Evidence {
+        evidence.extend(self.direct.map(|(left_direct, right_direct, share)| CitedFact {
             fact: Fact::Direct {
                 left,
                 left_direct: left_direct.clone(),
@@ -174,14 +174,14 @@ impl Narrative<'_> {
     /// What counts of the contributions, the largest first.
     fn contributions(&self, difference: &Difference) -> Vec<Fact> {
         let shares = difference.shares();
-        let mut parts: Vec<(f64, f64, Cause)> = shares
+        let mut parts: Vec<(f64, f64, DelayCause)> = shares
             .iter()
             .filter_map(|(cause, share)| Some((share?, difference.contributions.get(cause)?.as_f64(), cause)))
             .filter(|(share, _, cause)| share.abs() >= LEAST_SHARE && self.has_happened(*cause))
             .collect();
         parts.sort_by(|a, b| b.0.total_cmp(&a.0));
         let delta_ms = difference.delta.as_f64().abs();
-        let fact = |(share, ms, cause): (f64, f64, Cause)| Fact::Contribution {
+        let fact = |(share, ms, cause): (f64, f64, DelayCause)| Fact::Contribution {
             cause,
             ms: ms.abs(),
             delta_ms,
@@ -263,18 +263,18 @@ pub(super) fn basis_of(side: &[One<'_>]) -> Option<String> {
 }
 
 /// How long the part of a cause is that comes from single requests.
-fn single_request_ms(cause: Cause) -> Option<fn(&One<'_>) -> Option<f64>> {
+fn single_request_ms(cause: DelayCause) -> Option<fn(&One<'_>) -> Option<f64>> {
     match cause {
-        Cause::ModelLoad => Some(|one| one.sample.load),
-        Cause::Queueing => Some(|one| one.sample.queue.filter(|ms| *ms >= float(LEAST_QUEUE_MS))),
-        Cause::Stalls => Some(|one| one.sample.stall),
+        DelayCause::ModelLoad => Some(|one| one.sample.load),
+        DelayCause::Queueing => Some(|one| one.sample.queue.filter(|ms| *ms >= float(LEAST_QUEUE_MS))),
+        DelayCause::Stalls => Some(|one| one.sample.stall),
         _ => None,
     }
 }
 
 /// In how many requests of a side something happened that happens to single ones; `None`
 /// where it happened to none.
-pub(super) fn occurrences(side: &[One<'_>], cause: Cause) -> Option<Occurrences> {
+pub(super) fn occurrences(side: &[One<'_>], cause: DelayCause) -> Option<Occurrences> {
     let ms = single_request_ms(cause)?;
     let n = side.iter().filter(|one| ms(one).is_some_and(|ms| ms > 0.0)).count();
     (n > 0).then_some(Occurrences { n: n as u64, of: side.len() as u64 })

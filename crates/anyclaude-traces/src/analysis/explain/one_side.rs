@@ -1,8 +1,8 @@
 //! One side alone: where its time goes.
 
-use super::cause::{Cause, MainCause, Part};
+use super::cause::{DelayCause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
-use super::evidence::{Evidence, Fact, Headline, KeyAnswer, Whole};
+use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
 use super::narrative::{basis_of, cached, may_have_a_proxy, missing_of, occurrences};
 use super::verdict::{Scenario, is_bottleneck};
@@ -42,7 +42,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     }
 }
 
-/// The whole of which the parts are.
+/// The total of the parts.
 fn wall_ms(time: &TimeBreakdown) -> Option<f64> {
     let parts: f64 = Part::ALL.into_iter().filter_map(|part| part.of(time)).sum();
     time.wall_ms.or(Some(parts)).filter(|wall_ms| *wall_ms > 0.0)
@@ -85,7 +85,7 @@ fn verdict(name: &str, time: Option<&TimeBreakdown>, has_proxy: bool) -> Verdict
     }
 }
 
-fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<Evidence> {
+fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
     let Some((time, wall_ms)) = side.time.as_ref().and_then(|time| Some((time, wall_ms(time)?))) else {
         return Vec::new();
     };
@@ -106,7 +106,7 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<Evidence> {
     };
     let facts = parts.into_iter().map(fact).chain(cached(name, chosen));
     let requests = basis_of(chosen);
-    facts.map(|fact| Evidence { fact, requests: requests.clone() }).collect()
+    facts.map(|fact| CitedFact { fact, requests: requests.clone() }).collect()
 }
 
 fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
@@ -127,11 +127,11 @@ fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {
 }
 
 /// The cause of a part that happens to single requests.
-fn single(part: Part) -> Option<Cause> {
+fn single(part: Part) -> Option<DelayCause> {
     match part {
-        Part::Load => Some(Cause::ModelLoad),
-        Part::Queue => Some(Cause::Queueing),
-        Part::Stall => Some(Cause::Stalls),
+        Part::Load => Some(DelayCause::ModelLoad),
+        Part::Queue => Some(DelayCause::Queueing),
+        Part::Stall => Some(DelayCause::Stalls),
         _ => None,
     }
 }

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use crate::formats::body::{Element, ElementPath, Message, Raw, Section, Visit};
 use crate::model::Identity;
 
-/// Body members that may differ: they say who asked, and what Claude Code thought
-/// that it was talking to.
+/// Members of a body that do not count: the model that was asked for, and who asked.
 const ASIDE: [&str; 2] = ["model", "metadata"];
 
-/// A request's prompt, in so far as prompts are told apart.
+/// What tells the prompts of two requests apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Prompt {
@@ -22,7 +21,7 @@ pub struct Prompt {
     pub last_user_text: Option<Identity>,
 }
 
-/// The visitor that takes down a [`Prompt`].
+/// The visitor that makes a [`Prompt`].
 #[derive(Debug, Clone, Default)]
 pub struct PromptVisitor {
     system: Vec<Identity>,

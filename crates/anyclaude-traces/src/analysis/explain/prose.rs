@@ -1,12 +1,12 @@
-//! The words of `explain`: all of them are here, and nothing reads them back.
+//! All sentences about a comparison. No code parses them back.
 
 use std::fmt::{self, Display, Formatter};
 
 use serde::{Serialize, Serializer};
 
-use super::cause::{Cause, Part};
+use super::cause::{DelayCause, Part};
 use super::direct::{Direct, Doubt};
-use super::evidence::{Evidence, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
+use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
 use super::missing::Missing;
 use crate::model::timing::CachedSource;
 
@@ -20,9 +20,9 @@ macro_rules! serialize_as_text {
         }
     )*};
 }
-serialize_as_text!(Evidence, Headline, KeyAnswer, Missing);
+serialize_as_text!(CitedFact, Headline, KeyAnswer, Missing);
 
-impl Display for Cause {
+impl Display for DelayCause {
     /// What it is called in a table.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -105,18 +105,18 @@ impl Display for Headline {
 }
 
 /// What the slower side does or has.
-fn because(cause: Cause) -> &'static str {
+fn because(cause: DelayCause) -> &'static str {
     match cause {
-        Cause::Proxy => "the proxy itself works longer before it sends",
-        Cause::ModelLoad => "its model was loaded first",
-        Cause::Queueing => "its requests waited for others in the backend",
-        Cause::PromptSize => "it has more new tokens to read",
-        Cause::PromptCache => "it reads more tokens again that an earlier turn had already sent",
-        Cause::PromptProcessingSpeed => "it reads prompts more slowly",
-        Cause::OutputLength => "its answers are longer",
-        Cause::GenerationSpeed => "it generates more slowly",
-        Cause::Stalls => "its answers stall",
-        Cause::Other => "of time that the recording does not tell apart",
+        DelayCause::Proxy => "the proxy itself works longer before it sends",
+        DelayCause::ModelLoad => "its model was loaded first",
+        DelayCause::Queueing => "its requests waited for others in the backend",
+        DelayCause::PromptSize => "it has more new tokens to read",
+        DelayCause::PromptCache => "it reads more tokens again that an earlier turn had already sent",
+        DelayCause::PromptProcessingSpeed => "it reads prompts more slowly",
+        DelayCause::OutputLength => "its answers are longer",
+        DelayCause::GenerationSpeed => "it generates more slowly",
+        DelayCause::Stalls => "its answers stall",
+        DelayCause::Other => "of time that the recording does not tell apart",
     }
 }
 
@@ -134,18 +134,18 @@ fn what(part: Part) -> &'static str {
 }
 
 /// What of the difference is a cause's.
-fn noun(cause: Cause) -> &'static str {
+fn noun(cause: DelayCause) -> &'static str {
     match cause {
-        Cause::Proxy => what(Part::Proxy),
-        Cause::ModelLoad => what(Part::Load),
-        Cause::Queueing => what(Part::Queue),
-        Cause::PromptSize => "new tokens to read",
-        Cause::PromptCache => "tokens read again although an earlier turn had sent them",
-        Cause::PromptProcessingSpeed => "the speed of prompt processing",
-        Cause::OutputLength => "the length of the answers",
-        Cause::GenerationSpeed => "the speed of generation",
-        Cause::Stalls => what(Part::Stall),
-        Cause::Other => what(Part::Other),
+        DelayCause::Proxy => what(Part::Proxy),
+        DelayCause::ModelLoad => what(Part::Load),
+        DelayCause::Queueing => what(Part::Queue),
+        DelayCause::PromptSize => "new tokens to read",
+        DelayCause::PromptCache => "tokens read again although an earlier turn had sent them",
+        DelayCause::PromptProcessingSpeed => "the speed of prompt processing",
+        DelayCause::OutputLength => "the length of the answers",
+        DelayCause::GenerationSpeed => "the speed of generation",
+        DelayCause::Stalls => what(Part::Stall),
+        DelayCause::Other => what(Part::Other),
     }
 }
 
@@ -200,7 +200,7 @@ impl Display for KeyAnswer {
     }
 }
 
-impl Display for Evidence {
+impl Display for CitedFact {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Display::fmt(&self.fact, f)?;
         self.requests.as_ref().map_or(Ok(()), |requests| write!(f, " [{requests}]"))

@@ -1,4 +1,4 @@
-//! Reads what the compared requests asked.
+//! Reads the prompts of the compared requests.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::model::eligibility::eligible;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 
-/// Reads what those requests asked that can take part, for
+/// Reads the prompts of the requests that can take part, for
 /// [`explain`](crate::analysis::explain::explain). Files that cannot be read (any more) are
 /// returned beside the rest.
 pub fn read_prompts<'a>(

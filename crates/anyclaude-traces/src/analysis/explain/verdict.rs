@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Cause, PerCause};
+use super::cause::{DelayCause, PerCause};
 use super::interval::Intervals;
 use super::millis::Millis;
 
@@ -61,16 +61,16 @@ impl fmt::Display for Scenario {
 
 impl Scenario {
     /// The scenario that a cause belongs to.
-    fn of(cause: Cause) -> Option<Self> {
+    fn of(cause: DelayCause) -> Option<Self> {
         match cause {
-            Cause::PromptProcessingSpeed
-            | Cause::GenerationSpeed
-            | Cause::ModelLoad
-            | Cause::Queueing
-            | Cause::Stalls => Some(Self::A),
-            Cause::Proxy | Cause::OutputLength => Some(Self::B),
-            Cause::PromptSize | Cause::PromptCache => Some(Self::C),
-            Cause::Other => None,
+            DelayCause::PromptProcessingSpeed
+            | DelayCause::GenerationSpeed
+            | DelayCause::ModelLoad
+            | DelayCause::Queueing
+            | DelayCause::Stalls => Some(Self::A),
+            DelayCause::Proxy | DelayCause::OutputLength => Some(Self::B),
+            DelayCause::PromptSize | DelayCause::PromptCache => Some(Self::C),
+            DelayCause::Other => None,
         }
     }
 }
@@ -107,8 +107,8 @@ pub(super) enum Undetermined {
 
 /// What leads.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Finding {
-    pub(super) cause: Cause,
+pub(super) struct Lead {
+    pub(super) cause: DelayCause,
     pub(super) scenario: Scenario,
     pub(super) confidence: VerdictConfidence,
     /// Whether it is said although the difference itself is uncertain.
@@ -125,23 +125,23 @@ pub(super) struct Case<'a> {
     pub(super) n: usize,
     /// What the faster side takes in the mean.
     pub(super) faster_ms: f64,
-    /// Whether every cached count that is known is simulated.
+    /// Whether cached counts are known, and every one of them is simulated.
     pub(super) only_simulated: bool,
-    /// Whether a cached count is unknown, or `cause` in one of the pairs.
-    pub(super) is_unknown_somewhere: &'a dyn Fn(Cause) -> bool,
+    /// Whether the cause is unknown in one of the pairs.
+    pub(super) is_unknown_somewhere: &'a PerCause<bool>,
 }
 
 /// Each contribution as a share of everything that has the difference's sign.
 pub(super) fn shares(delta: Millis, contributions: &PerCause<Option<Millis>>) -> PerCause<Option<f64>> {
     let sign = f64::from(i8::from(delta.0 > 0) - i8::from(delta.0 < 0));
     let signed = |cause| contributions.get(cause).map(|ms: Millis| ms.as_f64() * sign);
-    let whole: f64 = Cause::ALL.into_iter().filter_map(signed).filter(|ms| *ms > 0.0).sum();
+    let whole: f64 = DelayCause::ALL.into_iter().filter_map(signed).filter(|ms| *ms > 0.0).sum();
     PerCause::from_fn(|cause| signed(cause).filter(|_| whole > 0.0).map(|ms| ms / whole))
 }
 
 /// The largest share, and how far it is ahead of the next.
-fn lead(shares: &PerCause<Option<f64>>) -> Option<(Cause, f64)> {
-    let mut known: Vec<(Cause, f64)> =
+fn lead(shares: &PerCause<Option<f64>>) -> Option<(DelayCause, f64)> {
+    let mut known: Vec<(DelayCause, f64)> =
         shares.iter().filter_map(|(cause, share)| Some((cause, share?))).collect();
     // Stable: of two that are equal the first in the list leads.
     known.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -151,7 +151,7 @@ fn lead(shares: &PerCause<Option<f64>>) -> Option<(Cause, f64)> {
 }
 
 /// What leads, or why that cannot be said.
-pub(super) fn weigh(case: &Case<'_>) -> Result<Finding, Undetermined> {
+pub(super) fn weigh(case: &Case<'_>) -> Result<Lead, Undetermined> {
     if case.n < LEAST_REQUESTS && !case.paired {
         return Err(Undetermined::TooFew);
     }
@@ -161,8 +161,8 @@ pub(super) fn weigh(case: &Case<'_>) -> Result<Finding, Undetermined> {
     }
     let shares = shares(case.delta, case.contributions);
     let share = |cause| shares.get(cause).unwrap_or(0.0);
-    if share(Cause::Other) + SLACK >= MOST_UNEXPLAINED {
-        return Err(Undetermined::Unexplained(share(Cause::Other)));
+    if share(DelayCause::Other) + SLACK >= MOST_UNEXPLAINED {
+        return Err(Undetermined::Unexplained(share(DelayCause::Other)));
     }
     let (cause, ahead) = lead(&shares).ok_or(Undetermined::Nothing)?;
     let is_uncertain = case.intervals.delta.is_some_and(super::Interval::includes_zero);
@@ -170,20 +170,20 @@ pub(super) fn weigh(case: &Case<'_>) -> Result<Finding, Undetermined> {
         return Err(Undetermined::Uncertain);
     }
     let confidence = if is_uncertain { VerdictConfidence::Low } else { confidence(case, cause, ahead) };
-    Ok(Finding { cause, scenario: scenario(&shares), confidence, in_single_requests: is_uncertain })
+    Ok(Lead { cause, scenario: scenario(&shares), confidence, in_single_requests: is_uncertain })
 }
 
 /// Whether loads, queueing and stalls explain most of the difference.
 fn explained_by_single_requests(case: &Case<'_>) -> bool {
-    let of_single = |cause: &Cause| cause.is_of_single_requests();
+    let of_single = |cause: &DelayCause| cause.is_of_single_requests();
     let ms = |cause| case.contributions.get(cause).map_or(0.0, Millis::as_f64);
-    let explained: f64 = Cause::ALL.into_iter().filter(of_single).map(ms).sum();
+    let explained: f64 = DelayCause::ALL.into_iter().filter(of_single).map(ms).sum();
     explained / case.delta.as_f64() + SLACK >= SINGLE_REQUESTS_SHARE
 }
 
 fn scenario(shares: &PerCause<Option<f64>>) -> Scenario {
     let share = |scenario| -> f64 {
-        let belongs = |cause: Cause| Scenario::of(cause) == Some(scenario);
+        let belongs = |cause: DelayCause| Scenario::of(cause) == Some(scenario);
         let mine = shares.iter().filter(|(cause, _)| belongs(*cause));
         mine.filter_map(|(_, share)| share).filter(|share| *share > 0.0).sum()
     };
@@ -191,9 +191,9 @@ fn scenario(shares: &PerCause<Option<f64>>) -> Scenario {
     [Scenario::A, Scenario::B, Scenario::C].into_iter().find(is_it).unwrap_or(Scenario::Mixed)
 }
 
-fn confidence(case: &Case<'_>, cause: Cause, ahead: f64) -> VerdictConfidence {
+fn confidence(case: &Case<'_>, cause: DelayCause, ahead: f64) -> VerdictConfidence {
     let is_certain = case.intervals.causes.get(cause).is_some_and(|interval| !interval.includes_zero())
-        && !(case.is_unknown_somewhere)(cause);
+        && !case.is_unknown_somewhere.get(cause);
     let ahead = ahead + SLACK;
     if case.paired && case.n >= 5 && ahead >= 0.2 && is_certain && !case.only_simulated {
         VerdictConfidence::High
@@ -219,12 +219,13 @@ pub(super) fn is_bottleneck(share: Option<f64>, is_largest: bool, unexplained: f
 
 /// The same of the difference between two sides, whatever is said of its cause.
 pub(super) fn proxy_is_bottleneck(
-    finding: Result<Finding, Undetermined>,
+    finding: Result<Lead, Undetermined>,
     shares: &PerCause<Option<f64>>,
 ) -> Option<bool> {
     let largest = lead(shares).map(|(cause, _)| cause);
-    let unexplained = shares.get(Cause::Other).unwrap_or(0.0);
-    let answer = is_bottleneck(shares.get(Cause::Proxy), largest == Some(Cause::Proxy), unexplained);
+    let unexplained = shares.get(DelayCause::Other).unwrap_or(0.0);
+    let answer =
+        is_bottleneck(shares.get(DelayCause::Proxy), largest == Some(DelayCause::Proxy), unexplained);
     match finding {
         Ok(_) => answer,
         Err(Undetermined::Nothing | Undetermined::TooFew) => None,

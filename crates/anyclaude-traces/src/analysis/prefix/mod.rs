@@ -245,3 +245,18 @@ impl Serialize for ElementName {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_add_up_and_what_is_new_is_the_rest() {
+        let mut totals = Totals::default();
+        assert_eq!((totals.ratio, totals.new_bytes()), (None, 0));
+        totals.add(3_000, 1_000);
+        totals.add(1_000, 0);
+        assert_eq!((totals.prompt_bytes, totals.reusable_bytes, totals.new_bytes()), (4_000, 1_000, 3_000));
+        assert_eq!(totals.ratio, Some(0.25));
+    }
+}

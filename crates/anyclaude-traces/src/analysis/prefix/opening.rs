@@ -66,7 +66,11 @@ impl Openings {
             let piece = Piece::between(simulation, left, right)?;
             let behind = in_both + piece.equal_behind;
             let fits = match reuse.shared.part {
-                Part::System => piece.is_small_part && simulation.comparer.system_differs_once(now, was),
+                Part::System => {
+                    let elsewhere = simulation.comparer.system_bytes_without(now, left);
+                    elsewhere + piece.equal_before + piece.equal_behind > piece.longest
+                        && simulation.comparer.system_differs_once(now, was)
+                }
                 Part::Messages => {
                     behind >= LEAST_EQUAL_BYTES
                         && simulation.comparer.is_before_any_answer(now, reuse.shared.index)
@@ -86,16 +90,18 @@ impl Openings {
 
 /// What differs between two texts, if it is short.
 struct Piece {
-    /// The bytes of both texts behind it that are equal.
+    /// The bytes of both texts before it that are equal, and those behind it.
+    equal_before: u64,
     equal_behind: u64,
-    /// Whether more is equal than not.
-    is_small_part: bool,
+    /// The bytes of the longer piece.
+    longest: u64,
 }
 
 impl Piece {
     fn between(simulation: &mut Simulation<'_>, left: ElementId, right: ElementId) -> Option<Self> {
-        // Both end with the JSON behind a text.
+        // Both begin and end with the JSON around a text.
         const AFTER_TEXT: &str = "\"}";
+        let before_text = simulation.comparer.prompts.bytes_before_text(left);
         let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
         let (left, right) = (left.strip_suffix(AFTER_TEXT)?, right.strip_suffix(AFTER_TEXT)?);
         let same = |(a, b): &(char, char)| a == b;
@@ -108,6 +114,10 @@ impl Piece {
         let pieces = [left, right].map(|text| text.get(..text.len() - behind).unwrap_or_default());
         let longest = pieces.iter().map(|piece| piece.len()).max().unwrap_or(0);
         let is_short = pieces.iter().all(|piece| piece.chars().count() <= MOST_PIECE_CHARS);
-        is_short.then_some(Self { equal_behind: behind as u64, is_small_part: before + behind > longest })
+        is_short.then_some(Self {
+            equal_before: (before as u64).saturating_sub(before_text),
+            equal_behind: behind as u64,
+            longest: longest as u64,
+        })
     }
 }

@@ -126,9 +126,9 @@ fn dates(line: &str) -> Vec<Range<usize>> {
             is_named |= is_name(word(last));
         }
         let joined = (at..last).any(|at| matches!(between(at), "-" | "/" | ":"));
-        let is_epoch = parts == 1 && matches!(word(at).len(), 10 | 13) && is_digits(word(at));
         let is_stamp = word(at).len() >= 8 && is_clock(word(at));
-        if (parts > 1 && (is_named || joined)) || is_epoch || is_stamp || (parts == 1 && is_named) {
+        let is_alone = parts == 1 && (is_named || is_epoch(word(at)) || is_day(word(at)));
+        if (parts > 1 && (is_named || joined)) || is_stamp || is_alone {
             let begin = words.get(at).map_or(0, |span| span.start);
             spans.push(begin..words.get(last).map_or(begin, |span| span.end));
         }
@@ -146,14 +146,30 @@ fn is_digits(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `20251116T023045Z`, `16T02`, `123Z`.
+/// `20251116T023045Z`, `16T02`, `123Z`: digits alone are none.
 fn is_clock(word: &str) -> bool {
-    let digits = word.trim_end_matches('Z');
-    let halves: Vec<&str> = digits.split('T').collect();
-    halves.len() <= 2
-        && word.len() > digits.len().min(word.len() - 1)
-        && halves.iter().all(|half| is_digits(half))
-        || (halves.len() == 2 && halves.iter().all(|half| is_digits(half)))
+    let digits = word.strip_suffix('Z').unwrap_or(word);
+    let has_zone = digits.len() < word.len();
+    match digits.split_once('T') {
+        Some((day, time)) => is_digits(day) && is_digits(time),
+        None => has_zone && is_digits(digits),
+    }
+}
+
+/// Seconds or milliseconds since 1970, of the years 2001 to 2033.
+fn is_epoch(word: &str) -> bool {
+    matches!(word.len(), 10 | 13) && is_digits(word) && word.starts_with('1')
+}
+
+/// `20251116`.
+fn is_day(word: &str) -> bool {
+    let is_between = |part: Option<&str>, from: &str, to: &str| {
+        part.is_some_and(|part| is_digits(part) && from <= part && part <= to)
+    };
+    word.len() == 8
+        && is_between(word.get(..4), "1970", "2099")
+        && is_between(word.get(4..6), "01", "12")
+        && is_between(word.get(6..), "01", "31")
 }
 
 fn is_part(word: &str) -> bool {
@@ -310,6 +326,12 @@ mod tests {
             ("March 3, 10 PM", "March 3, 10 AM", date),
             ("we march 3", "we march 4", None),
             ("epoch 1763260245", "epoch 1763260246", date),
+            ("day 20251116", "day 20251117", date),
+            ("day 20251131", "day 20251132", Some(Volatile::RandomId)),
+            ("order 83920174", "order 83920175", Some(Volatile::RandomId)),
+            ("order 839201745", "order 839201746", Some(Volatile::RandomId)),
+            ("order 8392017450", "order 8392017451", Some(Volatile::RandomId)),
+            ("order 83920174501234", "order 83920174501235", Some(Volatile::RandomId)),
             ("number 12345", "number 12346", None),
             ("at 16T0203", "at 16T0204", None),
             ("at 16T020304", "at 16T020305", date),

@@ -39,8 +39,8 @@ pub struct SessionSections {
     pub first: Option<Timestamp>,
     /// Its last request's timestamp.
     pub last: Option<Timestamp>,
-    /// Its prompts in order of time, as far as they were recorded; of a long session the first, the last, and
-    /// the largest of each few between them.
+    /// Its recorded prompts in order of time; of a long session the first, the last, and the
+    /// largest of each few between them.
     pub prompts: Vec<PromptSections>,
 }
 

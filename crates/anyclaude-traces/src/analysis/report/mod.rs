@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use growth::{Growth, PromptSections, SessionSections};
-pub use points::{Answer, Check, CheckKind, Figure, Finding, WhyUnknown};
+pub use points::{Answer, Check, CheckKind, CheckResult, Figure, WhyUnknown};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
 
@@ -106,10 +106,10 @@ pub struct Report {
     pub skipped: Vec<Skipped>,
 }
 
-/// What stands where nothing was explained.
+/// The headline where no sides were compared.
 const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
 
-/// Puts together what a page tells of these requests.
+/// Puts together everything that a page shows of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, findings, prefix, texts } = question;

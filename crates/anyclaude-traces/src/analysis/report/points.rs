@@ -16,7 +16,7 @@ use crate::model::request::Request;
 use crate::model::stats::Stats;
 use crate::model::timing::Outcome;
 
-/// How to have it measured.
+/// What to do where nothing was measured without the proxy.
 const MEASURE: &str = "load the model and send a recorded request straight to the server";
 
 /// What the guide asks.
@@ -85,12 +85,12 @@ pub struct Answer {
     /// How many requests it answered.
     pub requests: u64,
     /// The figures, or why there are none.
-    pub finding: Finding,
+    pub finding: CheckResult,
 }
 
 /// Figures, or why there are none.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Finding {
+pub enum CheckResult {
     /// At least one of these is known.
     Known(Vec<Figure>),
     /// Why there are none, and how to find out.
@@ -100,8 +100,8 @@ pub enum Finding {
 impl Serialize for Answer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (figures, unknown) = match &self.finding {
-            Finding::Known(figures) => (Some(figures), None),
-            Finding::Unknown(why) => (None, Some(why)),
+            CheckResult::Known(figures) => (Some(figures), None),
+            CheckResult::Unknown(why) => (None, Some(why)),
         };
         let mut answer = serializer.serialize_struct("Answer", 4)?;
         answer.serialize_field("model", &self.model)?;
@@ -144,7 +144,7 @@ pub(super) fn points(sides: &[Side<'_>]) -> Vec<Check> {
     CheckKind::ALL.into_iter().map(point).collect()
 }
 
-fn finding(topic: CheckKind, side: &Side<'_>) -> Finding {
+fn finding(topic: CheckKind, side: &Side<'_>) -> CheckResult {
     let mut figures: Vec<Figure> =
         topic.measures().iter().map(|&measure| Figure::of(measure, &side.requests)).collect();
     if topic == CheckKind::TokensPerSecondDirect {
@@ -154,9 +154,9 @@ fn finding(topic: CheckKind, side: &Side<'_>) -> Finding {
         figures.push(Figure { name: "output_tokens_per_second".into(), unit: Unit::PerSecond, stats });
     }
     if figures.iter().any(|figure| figure.stats.is_some()) {
-        return Finding::Known(figures);
+        return CheckResult::Known(figures);
     }
-    Finding::Unknown(why_unknown(topic, side))
+    CheckResult::Unknown(why_unknown(topic, side))
 }
 
 /// The model that was measured, where it is not the one that was recorded.

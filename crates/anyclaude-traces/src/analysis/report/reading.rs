@@ -1,5 +1,5 @@
-//! Time to first token against the tokens that had to be read, with a line that a
-//! few odd requests do not turn.
+//! Time to first token against the tokens that had to be read, with a line that a few
+//! outliers do not move.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::model::stats::median;
 
 /// Fewer requests than this make no line.
 const LEAST_POINTS: usize = 6;
-/// How often the slope is made better by what it leaves over.
+/// How many times the slope is refined by the slope of its residuals.
 const ROUNDS: usize = 10;
 
 /// How long one model took to read its prompts.
@@ -51,8 +51,8 @@ pub struct ReadingPoint {
 ///
 /// Tukey's resistant line: the points are cut into three by their tokens; the slope
 /// is the one that leaves the outer two parts the same median, the base is the
-/// median of what it leaves of all. Less than half of each part may be odd, as a
-/// request with a cold start or a warm cache is, without moving the line far.
+/// median of what it leaves of all. Fewer than half of each part may be
+/// outliers, such as requests with a cold start, without moving the line far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -86,15 +86,15 @@ impl Line {
         (ms_per_token.is_finite() && base_ms.is_finite()).then_some(Self { base_ms, ms_per_token })
     }
 
-    /// What the line says of so many tokens.
+    /// The time that the line gives for so many tokens.
     #[must_use]
     pub fn at(&self, tokens: f64) -> f64 {
         self.base_ms + self.ms_per_token * tokens
     }
 }
 
-/// How long it took to read the prompts of one side and of what `others` its model
-/// answered in the same time.
+/// How long it took to read the prompts of one side, and of those of the `others` that its
+/// model answered.
 pub(super) fn reading(side: &Side<'_>, others: &[Request]) -> Reading {
     let models: BTreeSet<_> = side.requests.iter().map(|request| request.model_group()).collect();
     let others = others.iter().filter(|request| models.contains(&request.model_group()));

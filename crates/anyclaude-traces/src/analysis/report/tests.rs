@@ -32,19 +32,19 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
 fn why(report: &Report, topic: CheckKind) -> String {
     let point = report.points.iter().find(|point| point.topic == topic).unwrap();
     match &point.answers[0].finding {
-        Finding::Known(figures) => panic!("{topic:?} is known: {figures:?}"),
-        Finding::Unknown(why) => why.to_string(),
+        CheckResult::Known(figures) => panic!("{topic:?} is known: {figures:?}"),
+        CheckResult::Unknown(why) => why.to_string(),
     }
 }
 
 fn medians(report: &Report, topic: CheckKind) -> Vec<(&str, Option<f64>)> {
     let point = report.points.iter().find(|point| point.topic == topic).unwrap();
     match &point.answers[0].finding {
-        Finding::Known(figures) => figures
+        CheckResult::Known(figures) => figures
             .iter()
             .map(|figure| (figure.name.as_ref(), figure.stats.map(|stats: Stats<Value>| stats.p50.as_f64())))
             .collect(),
-        Finding::Unknown(why) => panic!("{topic:?} is unknown: {why}"),
+        CheckResult::Unknown(why) => panic!("{topic:?} is unknown: {why}"),
     }
 }
 

@@ -35,7 +35,7 @@ fn one_who_comes_while_another_writes_disturbs_no_reading() {
             case.start_ms = Some(11_000);
         }
     });
-    assert!(found[0].company.is_alone_until_first && !found[0].company.is_alone_until_end);
+    assert!(found[0].overlap.is_alone_until_first && !found[0].overlap.is_alone_until_end);
     assert!(found[0].sample().reads && !found[0].sample().writes);
 }
 
@@ -69,7 +69,7 @@ fn whatever_disturbs_a_request_keeps_it_out_of_the_speeds() {
         |case| case.prompt_tokens = None,
         |case| case.hidden = Some(Hidden { tokens: 10, ms: 10 }),
         |case| case.is_untold = true,
-        |case| case.company.is_alone_until_first = false,
+        |case| case.overlap.is_alone_until_first = false,
     ];
     for (at, disturb) in disturbances.into_iter().enumerate() {
         let mut case = undisturbed.clone();
@@ -136,7 +136,7 @@ fn reading_is_taken_off_the_wait_at_its_own_pace() {
             answered_after(case, 35_000);
         }
     });
-    assert_eq!(found[3].company.ended_before_first_ms, Some(20_000));
+    assert_eq!(found[3].overlap.ended_before_first_ms, Some(20_000));
     assert_eq!((found[3].queue_ms, found[3].read_ms()), (15_000, Some(20_000)));
 }
 

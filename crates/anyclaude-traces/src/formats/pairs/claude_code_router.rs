@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::exchange::Exchange;
 use super::lines::{ReadLine, read_lines};
 use super::survey::Survey;
-use super::value::{Inner, body, borrowed, members, millis, number, unix_millis};
+use super::value::{Inner, body, borrowed, millis, number, unix_millis};
 use crate::error::ParseError;
 use crate::formats::body::Body;
 use crate::formats::json::cursor::{Cursor, Shape};
@@ -88,7 +88,7 @@ impl ReadLine for Requests {
         survey: &mut Survey<'_, '_>,
     ) -> ParseResult<Told<'a>> {
         let mut line = Line::default();
-        members(cursor, |cursor, key| self.member(cursor, key, &mut line, survey))?;
+        cursor.members_or_skip(|cursor, key| self.member(cursor, key, &mut line, survey))?;
         let key = line.process.zip(line.request.map(Cow::into_owned));
         Ok(Told { key, time: line.time, fact: line.parts.fact() })
     }
@@ -188,21 +188,21 @@ impl Requests {
             "type" => parts.kind = borrowed(cursor)?,
             "requestUrl" => parts.request_url = borrowed(cursor)?,
             "responseTime" => parts.took_ms = millis(cursor)?,
-            "req" => members(cursor, |cursor, key| {
+            "req" => cursor.members_or_skip(|cursor, key| {
                 if key == "url" {
                     parts.url = borrowed(cursor)?;
                     return Ok(());
                 }
                 cursor.skip()
             })?,
-            "res" => members(cursor, |cursor, key| {
+            "res" => cursor.members_or_skip(|cursor, key| {
                 if key == "statusCode" {
                     parts.status = cursor.u64_or_skip()?;
                     return Ok(());
                 }
                 cursor.skip()
             })?,
-            "err" => members(cursor, |cursor, key| {
+            "err" => cursor.members_or_skip(|cursor, key| {
                 if key == "message" {
                     parts.error = borrowed(cursor)?;
                     return Ok(());
@@ -211,7 +211,7 @@ impl Requests {
             })?,
             "data" if cursor.shape()? == Shape::String => parts.data = cursor.string_or_skip()?,
             "data" => self.client_body(cursor, line, survey)?,
-            "request" => members(cursor, |cursor, key| {
+            "request" => cursor.members_or_skip(|cursor, key| {
                 if key != "body" {
                     return cursor.skip();
                 }

@@ -4,7 +4,7 @@
 use super::exchange::Exchange;
 use super::lines::{ReadLine, read_lines};
 use super::survey::Survey;
-use super::value::{body, instant, items, members, millis, text};
+use super::value::{body, instant, millis, text};
 use crate::error::ParseError;
 use crate::formats::headers;
 use crate::formats::json::cursor::{Cursor, Shape};
@@ -56,7 +56,7 @@ pub(super) fn read_record(
     survey: &mut Survey<'_, '_>,
 ) -> ParseResult<Exchange> {
     let (mut exchange, mut end) = (Exchange::default(), None::<Timestamp>);
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
             "timestamp" => end = instant(cursor)?,
             "duration_ms" => exchange.total_ms = millis(cursor)?,
@@ -78,13 +78,9 @@ fn read_request(
     exchange: &mut Exchange,
     survey: &mut Survey<'_, '_>,
 ) -> ParseResult<()> {
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
-            "path" => {
-                if let Some(path) = cursor.string_or_skip()? {
-                    exchange.set_url(&path.decode());
-                }
-            }
+            "path" => exchange.read_url(cursor)?,
             "headers" => exchange.sender = headers::read(cursor)?,
             "body" => exchange.body = body(cursor, &mut survey.sink.visitor(number))?,
             _ => cursor.skip()?,
@@ -98,11 +94,11 @@ fn read_response(cursor: &mut Cursor<'_, '_>, exchange: &mut Exchange) -> ParseR
         return cursor.skip();
     }
     let (mut whole, mut events, mut has_events) = (Answer::default(), Answer::default(), false);
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
             "status" => exchange.status = cursor.u64_or_skip()?,
             "body" => whole = Answer::read(cursor)?,
-            "sse_events" | "ws_events" => items(cursor, |cursor| {
+            "sse_events" | "ws_events" => cursor.items_or_skip(|cursor| {
                 has_events = true;
                 read_event(cursor, key == "sse_events", &mut events)
             })?,
@@ -123,7 +119,7 @@ fn read_event(cursor: &mut Cursor<'_, '_>, in_data: bool, events: &mut Answer) -
     if !in_data {
         return events.add_event(cursor);
     }
-    members(cursor, |cursor, key| match (key, cursor.shape()?) {
+    cursor.members_or_skip(|cursor, key| match (key, cursor.shape()?) {
         ("data", Shape::String) => {
             events.add_data(&cursor.string()?.decode(), &mut Scratch::default());
             Ok(())

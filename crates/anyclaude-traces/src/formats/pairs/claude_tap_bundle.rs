@@ -9,7 +9,7 @@ use memchr::memmem;
 
 use super::claude_tap::read_record;
 use super::survey::Survey;
-use super::value::{items, members, text};
+use super::value::text;
 use crate::error::{ParseError, SkipReason};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
@@ -83,12 +83,12 @@ struct Bundle {
 impl Bundle {
     fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         let mut bundle = Self::default();
-        members(cursor, |cursor, key| match key {
-            "records" => items(cursor, |cursor| {
+        cursor.members_or_skip(|cursor, key| match key {
+            "records" => cursor.items_or_skip(|cursor| {
                 let mut record = None;
                 let whole = {
                     let mark = cursor.mark();
-                    members(cursor, |cursor, key| {
+                    cursor.members_or_skip(|cursor, key| {
                         let span = cursor.skip_value()?;
                         if key == "record" {
                             record = Some(span.range);
@@ -100,8 +100,8 @@ impl Bundle {
                 bundle.records.push(record.unwrap_or(whole));
                 Ok(())
             }),
-            "blobs" => members(cursor, |cursor, hash| {
-                members(cursor, |cursor, key| {
+            "blobs" => cursor.members_or_skip(|cursor, hash| {
+                cursor.members_or_skip(|cursor, key| {
                     let span = cursor.skip_value()?;
                     if key == "payload" {
                         bundle.blobs.insert(hash.to_owned(), span.range);
@@ -150,18 +150,19 @@ fn read_reference(rest: &str) -> Option<(String, usize)> {
     let mut scratch = Scratch::default();
     let mut cursor = Cursor::new(rest, &mut scratch);
     let (mark, mut hash) = (cursor.mark(), None);
-    members(&mut cursor, |cursor, _| {
-        if cursor.shape()? != Shape::Object {
-            return cursor.skip();
-        }
-        members(cursor, |cursor, key| {
-            if key == "hash" {
-                hash = text(cursor)?;
-                return Ok(());
+    cursor
+        .members_or_skip(|cursor, _| {
+            if cursor.shape()? != Shape::Object {
+                return cursor.skip();
             }
-            cursor.skip()
+            cursor.members_or_skip(|cursor, key| {
+                if key == "hash" {
+                    hash = text(cursor)?;
+                    return Ok(());
+                }
+                cursor.skip()
+            })
         })
-    })
-    .ok()?;
+        .ok()?;
     Some((hash?, cursor.since(mark).range.end))
 }

@@ -8,7 +8,7 @@
 use super::exchange::Exchange;
 use super::lines::{ReadLine, read_lines};
 use super::survey::Survey;
-use super::value::{Inner, body, instant, members, seconds};
+use super::value::{Inner, body, instant, seconds};
 use crate::error::ParseError;
 use crate::formats::headers;
 use crate::formats::json::cursor::{Cursor, Shape};
@@ -56,7 +56,7 @@ impl ReadLine for Records {
         let number = survey.sink.begin();
         let mut exchange = Exchange::default();
         let (mut answered, mut logged) = (None, None);
-        members(cursor, |cursor, key| {
+        cursor.members_or_skip(|cursor, key| {
             match key {
                 "request" => read_request(cursor, number, &mut exchange, survey)?,
                 "response" => answered = read_response(cursor, &mut exchange, &mut self.inner)?,
@@ -83,14 +83,10 @@ fn read_request(
     exchange: &mut Exchange,
     survey: &mut Survey<'_, '_>,
 ) -> ParseResult<()> {
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
             "timestamp" => exchange.start = seconds(cursor)?,
-            "url" => {
-                if let Some(url) = cursor.string_or_skip()? {
-                    exchange.set_url(&url.decode());
-                }
-            }
+            "url" => exchange.read_url(cursor)?,
             "headers" => exchange.sender = headers::read(cursor)?,
             "body" => exchange.body = body(cursor, &mut survey.sink.visitor(number))?,
             _ => cursor.skip()?,
@@ -109,7 +105,7 @@ fn read_response(
         return cursor.skip().map(|()| None);
     }
     let (mut stamp, mut answer) = (None, Answer::default());
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
             "timestamp" => stamp = seconds(cursor)?,
             "status_code" => exchange.status = cursor.u64_or_skip()?,

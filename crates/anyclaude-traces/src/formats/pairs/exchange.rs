@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::formats::body::Body;
+use crate::formats::json::cursor::Cursor;
+use crate::formats::json::fault::ParseResult;
 use crate::formats::record::{RecordDraft, Sender, TraceRecord, path_of};
 use crate::formats::response::Answer;
 use crate::model::request::{Api, ModelSource, Source};
@@ -43,6 +45,14 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn set_url(&mut self, url: &str) {
         self.endpoint = Some(Arc::from(path_of(url)));
+    }
+
+    /// Takes the address that the cursor stands before; passes a value of any shape.
+    pub(super) fn read_url(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<()> {
+        if let Some(url) = cursor.string_or_skip()? {
+            self.set_url(&url.decode());
+        }
+        Ok(())
     }
 
     /// Where the end is known by its time.

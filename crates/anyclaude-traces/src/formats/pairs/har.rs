@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::exchange::Exchange;
 use super::survey::Survey;
-use super::value::{Inner, instant, items, members, millis, text};
+use super::value::{Inner, instant, millis, text};
 use crate::error::ParseError;
 use crate::formats::headers;
 use crate::formats::json::cursor::Cursor;
@@ -35,20 +35,21 @@ impl Format for Har {
         let mut survey = Survey::new(Source::Har, input, sink);
         let mut cursor = Cursor::new(text.as_str(), scratch);
         let mut inner = Inner::default();
-        members(&mut cursor, |cursor, key| match key {
-            "log" => members(cursor, |cursor, key| match key {
-                "entries" => items(cursor, |cursor| {
-                    let number = survey.sink.begin();
-                    let exchange = read_entry(cursor, number, &mut inner, &mut survey)?;
-                    survey.add(number, exchange);
-                    Ok(())
+        cursor
+            .members_or_skip(|cursor, key| match key {
+                "log" => cursor.members_or_skip(|cursor, key| match key {
+                    "entries" => cursor.items_or_skip(|cursor| {
+                        let number = survey.sink.begin();
+                        let exchange = read_entry(cursor, number, &mut inner, &mut survey)?;
+                        survey.add(number, exchange);
+                        Ok(())
+                    }),
+                    _ => cursor.skip(),
                 }),
                 _ => cursor.skip(),
-            }),
-            _ => cursor.skip(),
-        })
-        .and_then(|()| cursor.end())
-        .map_err(|fault| text.fault(*fault))?;
+            })
+            .and_then(|()| cursor.end())
+            .map_err(|fault| text.fault(*fault))?;
         survey.finish("a HAR file")
     }
 }
@@ -60,7 +61,7 @@ fn read_entry(
     survey: &mut Survey<'_, '_>,
 ) -> ParseResult<Exchange> {
     let mut exchange = Exchange::default();
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
             "startedDateTime" => exchange.start = instant(cursor)?,
             "time" => exchange.total_ms = millis(cursor)?,
@@ -80,15 +81,11 @@ fn read_request(
     inner: &mut Inner,
     survey: &mut Survey<'_, '_>,
 ) -> ParseResult<()> {
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
-            "url" => {
-                if let Some(url) = cursor.string_or_skip()? {
-                    exchange.set_url(&url.decode());
-                }
-            }
+            "url" => exchange.read_url(cursor)?,
             "headers" => exchange.sender = read_headers(cursor)?,
-            "postData" => members(cursor, |cursor, key| {
+            "postData" => cursor.members_or_skip(|cursor, key| {
                 if key != "text" {
                     return cursor.skip();
                 }
@@ -105,9 +102,9 @@ fn read_request(
 /// Headers are a list of names and values.
 fn read_headers(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
     let mut sender = Sender::default();
-    items(cursor, |cursor| {
+    cursor.items_or_skip(|cursor| {
         let (mut name, mut value) = (None, None);
-        members(cursor, |cursor, key| {
+        cursor.members_or_skip(|cursor, key| {
             match key {
                 "name" => name = text(cursor)?,
                 "value" => value = text(cursor)?,
@@ -124,14 +121,14 @@ fn read_headers(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
 }
 
 fn read_response(cursor: &mut Cursor<'_, '_>, exchange: &mut Exchange, inner: &mut Inner) -> ParseResult<()> {
-    members(cursor, |cursor, key| {
+    cursor.members_or_skip(|cursor, key| {
         match key {
             "status" => exchange.status = cursor.u64_or_skip()?,
             // Chrome's and Firefox's word for a connection that failed.
             "_error" => exchange.error = text(cursor)?,
             "content" => {
                 let (mut content, mut encoding) = (None, None);
-                members(cursor, |cursor, key| {
+                cursor.members_or_skip(|cursor, key| {
                     match key {
                         "text" => content = cursor.string_or_skip()?,
                         "encoding" => encoding = text(cursor)?,

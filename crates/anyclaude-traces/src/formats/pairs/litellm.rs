@@ -7,7 +7,7 @@
 use super::exchange::Exchange;
 use super::lines::{ReadLine, read_lines};
 use super::survey::Survey;
-use super::value::{Inner, members, seconds, text};
+use super::value::{Inner, seconds, text};
 use crate::error::ParseError;
 use crate::formats::body::Body;
 use crate::formats::headers;
@@ -75,7 +75,7 @@ impl ReadLine for Payloads {
     ) -> ParseResult<Option<(RecordNumber, TraceRecord)>> {
         let number = survey.sink.begin();
         let mut payload = Payload::default();
-        members(cursor, |cursor, key| payload.member(cursor, key))?;
+        cursor.members_or_skip(|cursor, key| payload.member(cursor, key))?;
         Ok(payload.record(cursor.text(), number, &mut self.inner, survey).map(|record| (number, record)))
     }
 
@@ -107,7 +107,7 @@ impl Payload {
             "metadata" => self.metadata(cursor)?,
             "model_parameters" => {
                 self.parameters.clear();
-                members(cursor, |cursor, key| {
+                cursor.members_or_skip(|cursor, key| {
                     let span = cursor.skip_value()?;
                     self.parameters.push((key.to_owned(), span));
                     Ok(())
@@ -120,7 +120,7 @@ impl Payload {
 
     fn metadata(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<()> {
         let mut agent = None;
-        members(cursor, |cursor, key| {
+        cursor.members_or_skip(|cursor, key| {
             match key {
                 "usage_object" => self.usage = Some(Answer::of_usage(cursor)?),
                 "user_api_key_request_route" => {

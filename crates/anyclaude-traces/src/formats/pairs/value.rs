@@ -4,40 +4,10 @@ use std::borrow::Cow;
 
 use crate::formats::body::{Body, Visit};
 use crate::formats::json::cursor::{Cursor, Shape};
-use crate::formats::json::fault::{ParseResult, Walk};
+use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::time::Timestamp;
-
-/// Walks the members of an object; passes a value of any other shape.
-pub(super) fn members<'a, 's>(
-    cursor: &mut Cursor<'a, 's>,
-    mut member: impl FnMut(&mut Cursor<'a, 's>, &str) -> ParseResult<()>,
-) -> ParseResult<()> {
-    if cursor.shape()? != Shape::Object {
-        return cursor.skip();
-    }
-    let mut walk = Walk::default();
-    while let Some(key) = cursor.next_member(&mut walk)? {
-        member(cursor, &key)?;
-    }
-    Ok(())
-}
-
-/// Walks the items of an array; passes a value of any other shape.
-pub(super) fn items<'a, 's>(
-    cursor: &mut Cursor<'a, 's>,
-    mut item: impl FnMut(&mut Cursor<'a, 's>) -> ParseResult<()>,
-) -> ParseResult<()> {
-    if cursor.shape()? != Shape::Array {
-        return cursor.skip();
-    }
-    let mut walk = Walk::default();
-    while cursor.next_item(&mut walk)? {
-        item(cursor)?;
-    }
-    Ok(())
-}
 
 /// Passes a value; the number if it is one.
 pub(super) fn number(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<f64>> {

@@ -48,7 +48,7 @@ impl<'a> Reply<'a> {
             "content" | "output" => self.tool_calls = count_tool_calls(cursor)?,
             "choices" => self.choices(cursor)?,
             "incomplete_details" => {
-                self.stop_reason = read_member(cursor, "reason")?.or(self.stop_reason.take())
+                self.stop_reason = member(cursor, "reason", text)?.or(self.stop_reason.take())
             }
             _ => cursor.skip()?,
         }
@@ -80,33 +80,33 @@ impl<'a> Reply<'a> {
     }
 }
 
+/// One member of an object; passes a value of any shape.
+pub(super) fn member<'a, 's, T>(
+    cursor: &mut Cursor<'a, 's>,
+    name: &str,
+    read: impl Fn(&mut Cursor<'a, 's>) -> ParseResult<Option<T>>,
+) -> ParseResult<Option<T>> {
+    let mut found = None;
+    cursor.members_or_skip(|cursor, key| {
+        if key != name {
+            return cursor.skip();
+        }
+        found = read(cursor)?;
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// The string that the cursor stands before; passes a value of any shape.
 pub(super) fn text<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<Cow<'a, str>>> {
     Ok(cursor.string_or_skip()?.map(RawStr::decode))
-}
-
-/// A string member of an object; passes a value of any shape.
-fn read_member<'a>(cursor: &mut Cursor<'a, '_>, name: &str) -> ParseResult<Option<Cow<'a, str>>> {
-    if cursor.shape()? != Shape::Object {
-        cursor.skip()?;
-        return Ok(None);
-    }
-    let (mut walk, mut found) = (Walk::default(), None);
-    while let Some(key) = cursor.next_member(&mut walk)? {
-        if key == name {
-            found = text(cursor)?;
-        } else {
-            cursor.skip()?;
-        }
-    }
-    Ok(found)
 }
 
 /// An error's message, whether it is an object or the message itself.
 fn read_error<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<Cow<'a, str>>> {
     match cursor.shape()? {
         Shape::String => text(cursor),
-        _ => read_member(cursor, "message"),
+        _ => member(cursor, "message", text),
     }
 }
 
@@ -181,7 +181,7 @@ fn names_a_tool(cursor: &mut Cursor<'_, '_>) -> ParseResult<bool> {
     let (mut walk, mut name) = (Walk::default(), None);
     while let Some(key) = cursor.next_member(&mut walk)? {
         if key == "function" {
-            name = read_member(cursor, "name")?;
+            name = member(cursor, "name", text)?;
         } else {
             cursor.skip()?;
         }

@@ -1,5 +1,6 @@
 //! The counts of tokens in an answer, in whichever API's words.
 
+use super::reply::member;
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
 
@@ -28,11 +29,11 @@ impl Usage {
         while let Some(key) = cursor.next_member(&mut walk)? {
             match key.as_ref() {
                 "prompt_tokens_details" | "input_tokens_details" => {
-                    cached = read_detail(cursor, "cached_tokens")?.or(cached);
+                    cached = member(cursor, "cached_tokens", Cursor::u64_or_skip)?.or(cached);
                     continue;
                 }
                 "completion_tokens_details" | "output_tokens_details" => {
-                    usage.reasoning = read_detail(cursor, "reasoning_tokens")?;
+                    usage.reasoning = member(cursor, "reasoning_tokens", Cursor::u64_or_skip)?;
                     continue;
                 }
                 _ => {}
@@ -59,21 +60,4 @@ impl Usage {
             self.cache_read = cached;
         }
     }
-}
-
-/// One count of an object of details; passes a value of any shape.
-fn read_detail(cursor: &mut Cursor<'_, '_>, name: &str) -> ParseResult<Option<u64>> {
-    if cursor.shape()? != Shape::Object {
-        cursor.skip()?;
-        return Ok(None);
-    }
-    let (mut walk, mut found) = (Walk::default(), None);
-    while let Some(key) = cursor.next_member(&mut walk)? {
-        if key == name {
-            found = cursor.u64_or_skip()?;
-        } else {
-            cursor.skip()?;
-        }
-    }
-    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! The guide's five points as rows, one column a model.
 
-use anyclaude_traces::analysis::report::{Check, CheckKind, Figure, Finding, Report};
+use anyclaude_traces::analysis::report::{Check, CheckKind, CheckResult, Figure, Report};
 
 use crate::render::missing;
 use crate::render::units::{self, UNKNOWN};
@@ -33,8 +33,8 @@ pub(super) fn reasons(report: &Report) -> Vec<String> {
             .answers
             .iter()
             .filter_map(|answer| match &answer.finding {
-                Finding::Unknown(why) => Some((answer.model.as_str(), missing::of_point(why))),
-                Finding::Known(_) => None,
+                CheckResult::Unknown(why) => Some((answer.model.as_str(), missing::of_point(why))),
+                CheckResult::Known(_) => None,
             })
             .collect();
         let topic = label(point.topic);
@@ -62,12 +62,12 @@ fn point_rows(point: &Check) -> Vec<Row> {
     labels(point.topic)
         .iter()
         .map(|&(name, label)| {
-            let cell = |finding: &Finding| match finding {
-                Finding::Known(figures) => {
+            let cell = |finding: &CheckResult| match finding {
+                CheckResult::Known(figures) => {
                     let figure = figures.iter().find(|figure| figure.name == name);
                     figure.map_or_else(|| UNKNOWN.to_owned(), shown)
                 }
-                Finding::Unknown(_) => UNKNOWN.to_owned(),
+                CheckResult::Unknown(_) => UNKNOWN.to_owned(),
             };
             Row { label, cells: point.answers.iter().map(|answer| cell(&answer.finding)).collect() }
         })

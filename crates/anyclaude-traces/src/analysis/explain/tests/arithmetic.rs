@@ -106,10 +106,10 @@ fn reading_is_split_by_the_pooled_speed() {
             let found = ms_of(&found, cause).unwrap();
             assert!((found - expected).abs() < 0.001, "{cause}: {found}, not {expected}");
         };
-        close(Cause::PromptSize, 3_000.0 * each);
-        close(Cause::PromptCache, 4_000.0 * each);
+        close(DelayCause::PromptSize, 3_000.0 * each);
+        close(DelayCause::PromptCache, 4_000.0 * each);
         // (6,000 ÷ 9,000 − 1,000 ÷ 2,000) × 2 × 2,000 × 9,000 ÷ 11,000
-        close(Cause::PromptProcessingSpeed, (2.0 / 3.0 - 0.5) * 36_000_000.0 / 11_000.0);
+        close(DelayCause::PromptProcessingSpeed, (2.0 / 3.0 - 0.5) * 36_000_000.0 / 11_000.0);
     }
 }
 
@@ -118,19 +118,19 @@ fn writing_is_split_by_the_pooled_speed() {
     let left = Made { output_tokens: Some(100), generation_ms: 2_000, ..MADE };
     let right = Made { output_tokens: Some(300), generation_ms: 12_000, ..MADE };
     let found = compared(&[left; 3], &[right; 3], Asked::TheSame);
-    assert_eq!(ms_of(&found, Cause::OutputLength), Some(7_000.0));
-    assert_eq!(ms_of(&found, Cause::GenerationSpeed), Some(3_000.0));
+    assert_eq!(ms_of(&found, DelayCause::OutputLength), Some(7_000.0));
+    assert_eq!(ms_of(&found, DelayCause::GenerationSpeed), Some(3_000.0));
 }
 
 #[test]
 fn who_wrote_nothing_borrows_the_speed() {
     let left = Made { output_tokens: Some(0), generation_ms: 30, ..MADE };
     let found = compared(&[left; 3], &[MADE; 3], Asked::TheSame);
-    assert_eq!(ms_of(&found, Cause::OutputLength), Some(3_970.0));
-    assert_eq!(ms_of(&found, Cause::GenerationSpeed), Some(0.0));
+    assert_eq!(ms_of(&found, DelayCause::OutputLength), Some(3_970.0));
+    assert_eq!(ms_of(&found, DelayCause::GenerationSpeed), Some(0.0));
     let found = compared(&[left; 3], &[Made { generation_ms: 90, ..left }; 3], Asked::TheSame);
-    assert_eq!(ms_of(&found, Cause::OutputLength), Some(0.0));
-    assert_eq!(ms_of(&found, Cause::GenerationSpeed), Some(60.0));
+    assert_eq!(ms_of(&found, DelayCause::OutputLength), Some(0.0));
+    assert_eq!(ms_of(&found, DelayCause::GenerationSpeed), Some(60.0));
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn equal_prompts_are_of_one_size_whatever_the_tokenizer_says() {
     let same = compared(&[MADE; 5], &[right; 5], Asked::TheSame);
     assert_eq!(ms(&same)[3..6], [Some(0.0), Some(0.0), Some(7_000.0)]);
     let other = compared(&[MADE; 5], &[right; 5], Asked::TheSamePlace);
-    assert!(ms_of(&other, Cause::PromptSize).unwrap() > 0.0);
+    assert!(ms_of(&other, DelayCause::PromptSize).unwrap() > 0.0);
 }
 
 /// Of a pair in which one side's cached tokens are unknown, reading is in `other`.
@@ -149,14 +149,14 @@ fn unknown_cached_tokens_leave_reading_whole() {
     for asked in [Asked::TheSame, Asked::Otherwise] {
         let found = compared(&[MADE; 3], &[right; 3], asked);
         assert_eq!(ms(&found)[3..6], [None; 3]);
-        assert_eq!(ms_of(&found, Cause::Other), Some(1_000.0));
-        assert_eq!(ms_of(&found, Cause::GenerationSpeed), Some(5_000.0));
+        assert_eq!(ms_of(&found, DelayCause::Other), Some(1_000.0));
+        assert_eq!(ms_of(&found, DelayCause::GenerationSpeed), Some(5_000.0));
         assert!(found.contributions[3..6].iter().all(|one| one.share.is_none() && one.interval.is_none()));
         // One of two pairs that is known counts for its half.
         let known = Made { cached_tokens: Some(0), ..right };
         let found = compared(&[MADE; 4], &[right, known, right, known], asked);
-        assert_eq!(ms_of(&found, Cause::PromptProcessingSpeed), Some(500.0));
-        assert_eq!(ms_of(&found, Cause::Other), Some(500.0));
+        assert_eq!(ms_of(&found, DelayCause::PromptProcessingSpeed), Some(500.0));
+        assert_eq!(ms_of(&found, DelayCause::Other), Some(500.0));
     }
 }
 
@@ -165,7 +165,7 @@ fn unknown_answers_leave_generation_whole() {
     let right = Made { output_tokens: None, generation_ms: 5_000, ttft_ms: 9_000, ..MADE };
     let found = compared(&[MADE; 5], &[right; 5], Asked::TheSame);
     assert_eq!(ms(&found)[6..8], [None, None]);
-    assert_eq!(ms_of(&found, Cause::Other), Some(1_000.0));
+    assert_eq!(ms_of(&found, DelayCause::Other), Some(1_000.0));
     assert_eq!(found.delta_ms.unwrap().as_f64(), 8_000.0);
 }
 
@@ -179,7 +179,7 @@ fn an_answer_in_one_piece_is_other_time() {
     }
     let found = compared_requests(&side("fast", &[MADE; 3]), &right, Asked::TheSame);
     assert_eq!(ms(&found)[3..8], [None; 5]);
-    assert_eq!(ms_of(&found, Cause::Other), Some(7_000.0));
+    assert_eq!(ms_of(&found, DelayCause::Other), Some(7_000.0));
     assert_eq!(found.verdict.scenario, Scenario::Undetermined);
 }
 
@@ -188,7 +188,7 @@ fn stalls_that_were_not_logged_are_unknown() {
     let left = Made { stall_ms: None, ..MADE };
     let right = Made { generation_ms: 24_000, stall_ms: Some(20_000), ..MADE };
     let found = compared(&[left; 3], &[right; 3], Asked::TheSame);
-    assert_eq!((ms_of(&found, Cause::Stalls), ms_of(&found, Cause::Other)), (None, Some(20_000.0)));
+    assert_eq!((ms_of(&found, DelayCause::Stalls), ms_of(&found, DelayCause::Other)), (None, Some(20_000.0)));
     assert!(found.missing.contains(&Missing::Stalls { side: "fast".to_owned() }));
 }
 
@@ -200,16 +200,16 @@ fn the_proxys_time_of_few_pairs_is_no_mean() {
     let slowly_known = Made { proxy_ms: Some(20_000), ..slow };
     let found =
         compared(&[known, fast, fast, fast, fast], &[slowly_known, slow, slow, slow, slow], Asked::TheSame);
-    assert_eq!((ms_of(&found, Cause::Proxy), found.delta_ms.unwrap().as_f64()), (None, 400.0));
+    assert_eq!((ms_of(&found, DelayCause::Proxy), found.delta_ms.unwrap().as_f64()), (None, 400.0));
     assert_eq!((found.verdict.proxy_share, found.n), (None, 5));
     assert!(found.missing.contains(&Missing::ProxyTime { known: 1, of: 5 }));
     // Of half of them it is, and the others take no part.
     let found =
         compared(&[known, known, fast, fast], &[slowly_known, slowly_known, slow, slow], Asked::TheSame);
-    assert_eq!((ms_of(&found, Cause::Proxy), found.n), (Some(20_000.0), 2));
+    assert_eq!((ms_of(&found, DelayCause::Proxy), found.n), (Some(20_000.0), 2));
     assert_eq!(left_out(&found, LeftOutReason::NoProxyTime), 4);
     let found = compared(&[known, fast, fast], &[slowly_known, slowly_known, slow], Asked::Otherwise);
-    assert_eq!((ms_of(&found, Cause::Proxy), found.n), (None, 3));
+    assert_eq!((ms_of(&found, DelayCause::Proxy), found.n), (None, 3));
 }
 
 /// The figures of many random pairs, worked out by other means.

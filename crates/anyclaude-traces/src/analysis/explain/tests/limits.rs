@@ -15,7 +15,7 @@ fn a_pair_without_the_proxys_time_of_one_side_is_left_out() {
     // One of three is less than half.
     let found = compared(&[MADE; 3], &[SLOW, no_proxy, no_proxy], Asked::TheSame);
     assert_eq!((found.n, left_out(&found, LeftOutReason::NoProxyTime)), (3, 0));
-    assert_eq!(ms_of(&found, Cause::Proxy), None);
+    assert_eq!(ms_of(&found, DelayCause::Proxy), None);
     assert!(found.missing.contains(&Missing::ProxyTime { known: 1, of: 3 }));
 }
 
@@ -25,7 +25,7 @@ fn a_request_of_a_group_without_the_proxys_time_is_left_out() {
     let found = compared(&[MADE; 5], &right, Asked::Otherwise);
     assert_eq!((found.n, left_out(&found, LeftOutReason::NoProxyTime)), (3, 2));
     let found = compared(&[MADE, NO_PROXY, NO_PROXY], &[SLOW; 3], Asked::Otherwise);
-    assert_eq!((found.n, ms_of(&found, Cause::Proxy)), (3, None), "one of three is less than half");
+    assert_eq!((found.n, ms_of(&found, DelayCause::Proxy)), (3, None), "one of three is less than half");
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_lead_of_which_a_pair_knows_nothing_is_not_sure() {
     let slow = Made { generation_ms: 12_000, ..MADE };
     let unknown = Made { output_tokens: None, ..slow };
     let found = compared(&[MADE; 5], &[slow, slow, slow, slow, unknown], Asked::TheSame);
-    assert_eq!(cause(&found), Some(Cause::GenerationSpeed));
+    assert_eq!(cause(&found), Some(DelayCause::GenerationSpeed));
     assert_eq!(found.verdict.confidence, Some(VerdictConfidence::Medium));
 }
 
@@ -45,8 +45,11 @@ fn output_tokens_that_cannot_be_true_take_part_in_nothing() {
         request.timing.as_mut().unwrap().output_tokens_source = Some(TokenSource::Implausible);
     }
     let found = compared_requests(&side("fast", &[MADE; 5]), &right, Asked::TheSame);
-    assert_eq!((ms_of(&found, Cause::OutputLength), ms_of(&found, Cause::GenerationSpeed)), (None, None));
-    assert_eq!(ms_of(&found, Cause::Other), Some(8_000.0));
+    assert_eq!(
+        (ms_of(&found, DelayCause::OutputLength), ms_of(&found, DelayCause::GenerationSpeed)),
+        (None, None)
+    );
+    assert_eq!(ms_of(&found, DelayCause::Other), Some(8_000.0));
     let unknown = Missing::OutputTokens { side: "slow".to_owned(), unknown: 5, of: 5 };
     assert!(found.missing.contains(&unknown), "{:?}", found.missing);
 }
@@ -62,7 +65,10 @@ fn time_in_no_part_is_compared_too() {
         requests
     };
     let found = compared_requests(&more("fast", 1_000), &more("slow", 3_000), Asked::TheSame);
-    assert_eq!((ms_of(&found, Cause::Other), found.delta_ms.unwrap().as_f64()), (Some(2_000.0), 2_000.0));
+    assert_eq!(
+        (ms_of(&found, DelayCause::Other), found.delta_ms.unwrap().as_f64()),
+        (Some(2_000.0), 2_000.0)
+    );
 }
 
 #[test]
@@ -70,7 +76,7 @@ fn what_no_request_of_a_group_knows_is_unknown() {
     let unlogged = Made { stall_ms: None, ..MADE };
     let stalled = Made { generation_ms: 24_000, stall_ms: Some(20_000), ..MADE };
     let found = compared(&[unlogged; 3], &[stalled; 3], Asked::Otherwise);
-    assert_eq!((ms_of(&found, Cause::Stalls), ms_of(&found, Cause::Other)), (None, Some(20_000.0)));
+    assert_eq!((ms_of(&found, DelayCause::Stalls), ms_of(&found, DelayCause::Other)), (None, Some(20_000.0)));
     assert_eq!(compare::mean_of(std::iter::empty()), None);
     assert_eq!(compare::mean_of([1.0, 3.0].into_iter()), Some(2.0));
 }

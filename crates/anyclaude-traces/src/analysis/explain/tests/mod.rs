@@ -2,6 +2,7 @@
 //! fails without it.
 
 mod arithmetic;
+mod facts;
 mod limits;
 mod pairing;
 mod sentences;
@@ -166,11 +167,11 @@ fn ms(found: &Explanation) -> Vec<Option<f64>> {
     found.contributions.iter().map(|one| one.ms.map(Millis::as_f64)).collect()
 }
 
-fn ms_of(found: &Explanation, cause: Cause) -> Option<f64> {
+fn ms_of(found: &Explanation, cause: DelayCause) -> Option<f64> {
     found.contributions.iter().find(|one| one.cause == cause)?.ms.map(Millis::as_f64)
 }
 
-fn cause(found: &Explanation) -> Option<Cause> {
+fn cause(found: &Explanation) -> Option<DelayCause> {
     match found.verdict.cause? {
         MainCause::Difference(cause) => Some(cause),
         MainCause::Time(part) => panic!("{part}"),

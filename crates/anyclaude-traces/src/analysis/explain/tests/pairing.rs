@@ -89,7 +89,7 @@ fn cold_queued_and_overlapping_requests_take_part() {
     }
     for asked in [Asked::TheSame, Asked::Otherwise] {
         let found = compared_requests(&left, &right, asked);
-        assert_eq!((found.n, cause(&found)), (4, Some(Cause::ModelLoad)));
+        assert_eq!((found.n, cause(&found)), (4, Some(DelayCause::ModelLoad)));
         assert_eq!(left_out(&found, LeftOutReason::Unpaired), 0);
         let overlapping = Missing::WaitBeforeTheProxy { side: "slow".to_owned(), overlapping: 4, of: 4 };
         assert!(found.missing.contains(&overlapping));

@@ -3,20 +3,20 @@
 use super::*;
 
 /// A right side that differs from [`MADE`] in one cause alone.
-const CAUSES: [(Made, Cause, Scenario); 9] = [
-    (Made { proxy_ms: Some(9_000), ..MADE }, Cause::Proxy, Scenario::B),
-    (Made { load_ms: 7_000, ttft_ms: 9_000, ..MADE }, Cause::ModelLoad, Scenario::A),
-    (Made { queue_ms: 7_000, ttft_ms: 9_000, ..MADE }, Cause::Queueing, Scenario::A),
-    (Made { prompt_tokens: Some(45_000), ttft_ms: 9_000, ..MADE }, Cause::PromptSize, Scenario::C),
+const CAUSES: [(Made, DelayCause, Scenario); 9] = [
+    (Made { proxy_ms: Some(9_000), ..MADE }, DelayCause::Proxy, Scenario::B),
+    (Made { load_ms: 7_000, ttft_ms: 9_000, ..MADE }, DelayCause::ModelLoad, Scenario::A),
+    (Made { queue_ms: 7_000, ttft_ms: 9_000, ..MADE }, DelayCause::Queueing, Scenario::A),
+    (Made { prompt_tokens: Some(45_000), ttft_ms: 9_000, ..MADE }, DelayCause::PromptSize, Scenario::C),
     (
         Made { prompt_tokens: Some(45_000), again_tokens: 35_000, ttft_ms: 9_000, ..MADE },
-        Cause::PromptCache,
+        DelayCause::PromptCache,
         Scenario::C,
     ),
-    (Made { ttft_ms: 9_000, ..MADE }, Cause::PromptProcessingSpeed, Scenario::A),
-    (Made { output_tokens: Some(300), generation_ms: 12_000, ..MADE }, Cause::OutputLength, Scenario::B),
-    (Made { generation_ms: 12_000, ..MADE }, Cause::GenerationSpeed, Scenario::A),
-    (Made { generation_ms: 12_000, stall_ms: Some(8_000), ..MADE }, Cause::Stalls, Scenario::A),
+    (Made { ttft_ms: 9_000, ..MADE }, DelayCause::PromptProcessingSpeed, Scenario::A),
+    (Made { output_tokens: Some(300), generation_ms: 12_000, ..MADE }, DelayCause::OutputLength, Scenario::B),
+    (Made { generation_ms: 12_000, ..MADE }, DelayCause::GenerationSpeed, Scenario::A),
+    (Made { generation_ms: 12_000, stall_ms: Some(8_000), ..MADE }, DelayCause::Stalls, Scenario::A),
 ];
 
 #[test]
@@ -29,7 +29,7 @@ fn each_cause_alone_leads_and_gives_its_scenario() {
         let share = found.contributions.iter().find(|one| one.cause == expected).unwrap().share;
         assert!((share.unwrap() - 1.0).abs() < 1e-9, "{said}: {share:?}");
         assert!(said.starts_with("slow is slower because "), "{said}");
-        assert_eq!(found.verdict.proxy_is_bottleneck, Some(expected == Cause::Proxy), "{said}");
+        assert_eq!(found.verdict.proxy_is_bottleneck, Some(expected == DelayCause::Proxy), "{said}");
         let swapped = compared(&[right; 5], &[MADE; 5], Asked::TheSamePlace);
         assert_eq!((cause(&swapped), swapped.verdict.scenario), (Some(expected), scenario));
         assert!(headline(&swapped).starts_with("fast is slower because "));
@@ -99,7 +99,7 @@ fn too_few_requests_have_no_verdict() {
     let cause = cause(&found);
     assert_eq!(
         (cause, found.verdict.confidence),
-        (Some(Cause::PromptProcessingSpeed), Some(VerdictConfidence::Low))
+        (Some(DelayCause::PromptProcessingSpeed), Some(VerdictConfidence::Low))
     );
     let found = compared(&[], &[MADE; 5], Asked::TheSame);
     assert_eq!(headline(&found), "No verdict: no completed request of left");
@@ -136,7 +136,7 @@ fn what_may_be_chance_has_no_verdict_unless_single_requests_explain_it() {
     let found = compared(&[MADE; 8], &[load, MADE, MADE, MADE, MADE, MADE, MADE, MADE], Asked::TheSame);
     assert!(found.delta_interval.unwrap().includes_zero());
     let low = Some(VerdictConfidence::Low);
-    assert_eq!((cause(&found), found.verdict.confidence), (Some(Cause::ModelLoad), low));
+    assert_eq!((cause(&found), found.verdict.confidence), (Some(DelayCause::ModelLoad), low));
     assert!(headline(&found).contains("in 1 of 8 requests"), "{}", headline(&found));
     // It must explain four fifths.
     let half = Made { load_ms: 12_000, ..slow };
@@ -169,9 +169,13 @@ fn confidence_grows_with_pairs_lead_and_evidence() {
     let (fast, guessed) = (simulated(MADE), simulated(slow));
     assert_eq!(confidence(&[fast; 5], &[guessed; 5], Asked::TheSame), Some(Medium));
     assert_eq!(confidence(&[MADE; 5], &[guessed; 5], Asked::TheSame), Some(High));
-    // … nor is what one pair does not know.
-    let unknown = Made { cached_tokens: None, ..slow };
-    assert_eq!(confidence(&[MADE; 5], &[slow, slow, slow, slow, unknown], Asked::TheSame), Some(Medium));
+    // … nor is what one pair does not know; what it knows of another cause is enough.
+    let with_unknown = |made: Made| [made, made, made, made, Made { cached_tokens: None, ..made }];
+    assert_eq!(confidence(&[MADE; 5], &with_unknown(slow), Asked::TheSame), Some(Medium));
+    let writes = Made { generation_ms: 11_000, ..MADE };
+    assert_eq!(confidence(&[MADE; 5], &with_unknown(writes), Asked::TheSame), Some(High));
+    let unknown = |made: Made| Made { cached_tokens: None, ..made };
+    assert_eq!(confidence(&[unknown(MADE); 5], &[unknown(writes); 5], Asked::TheSame), Some(High));
 }
 
 #[test]
@@ -181,12 +185,12 @@ fn a_lead_whose_interval_holds_0_is_not_sure() {
     let writes = Made { generation_ms: 10_000, ..MADE };
     let right = [reads, writes, writes, writes, writes];
     let found = compared(&[MADE; 5], &right, Asked::TheSame);
-    assert_eq!(cause(&found), Some(Cause::GenerationSpeed));
+    assert_eq!(cause(&found), Some(DelayCause::GenerationSpeed));
     assert_eq!(found.verdict.confidence, Some(VerdictConfidence::High));
     let right = [reads, Made { ttft_ms: 40_000, ..MADE }, writes, writes, writes];
     let found = compared(&[MADE; 5], &right, Asked::TheSame);
-    assert_eq!(cause(&found), Some(Cause::PromptProcessingSpeed));
-    let lead = found.contributions.iter().find(|one| one.cause == Cause::PromptProcessingSpeed).unwrap();
+    assert_eq!(cause(&found), Some(DelayCause::PromptProcessingSpeed));
+    let lead = found.contributions.iter().find(|one| one.cause == DelayCause::PromptProcessingSpeed).unwrap();
     assert!(lead.interval.unwrap().includes_zero());
     assert_eq!(found.verdict.confidence, Some(VerdictConfidence::Medium));
 }
@@ -231,7 +235,7 @@ fn measurements_without_the_proxy_answer_the_key_question() {
     for (slow, is_bottleneck) in [(9_000.0, false), (5_500.0, false), (5_499.0, true), (2_100.0, true)] {
         let found = measured(direct(2_000.0, None), direct(slow, None));
         assert_eq!(found.verdict.proxy_is_bottleneck, Some(is_bottleneck), "{slow}");
-        assert_eq!(cause(&found), Some(Cause::PromptProcessingSpeed), "{slow}");
+        assert_eq!(cause(&found), Some(DelayCause::PromptProcessingSpeed), "{slow}");
     }
 }
 

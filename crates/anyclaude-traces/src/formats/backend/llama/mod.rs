@@ -1,6 +1,7 @@
 //! The log of llama.cpp's `llama-server`, in any of its forms.
 
 mod engine;
+mod figures;
 pub(crate) mod head;
 mod words;
 

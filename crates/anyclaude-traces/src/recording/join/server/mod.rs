@@ -1,6 +1,7 @@
 //! Joins requests with the logs of the servers that ran the models: whose task was which
 //! request, and what that tells of it.
 
+mod apply;
 mod matching;
 #[cfg(test)]
 mod tests;
@@ -9,23 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) use apply::{apply, timing};
+use apply::{facts, milliseconds};
 use matching::{Clock, Fit, Matched, Offered, Wanted, fit};
 use serde::{Deserialize, Serialize};
 
 use super::UnmatchedLogRequest;
-use crate::formats::backend::{
-    BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, TaskOutcome,
-};
+use crate::formats::backend::{BackendFormat, BackendLoad, BackendLog, BackendMoment};
 use crate::model::request::{ModelSource, Request};
 use crate::model::time::Timestamp;
-use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
-use crate::model::{LogFacts, LogZone, ServerJoin, ServerTask};
+use crate::model::timing::{Confidence, Timing};
+use crate::model::{LogFacts, LogZone, ServerJoin};
 use crate::read::LogFile;
 
 /// Local time and UTC are so far apart, in multiples of this.
 const ZONE_STEP_MS: i64 = 15 * 60 * 1_000;
-/// A server lets go of a task so soon after its last token.
-const LAG_MS: u64 = 50;
 /// A clock this far from the next such multiple is only set wrong.
 const ZONE_SLACK_MS: i64 = 60_000;
 
@@ -385,123 +384,4 @@ fn wait(timing: &Timing) -> Option<(Timestamp, Timestamp)> {
 fn zone_of(offset_ms: i64) -> i64 {
     let zone = (offset_ms + ZONE_STEP_MS / 2).div_euclid(ZONE_STEP_MS) * ZONE_STEP_MS;
     if (offset_ms - zone).abs() <= ZONE_SLACK_MS { zone } else { offset_ms }
-}
-
-/// Adds what a task tells to its request.
-pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u64>) {
-    if request.model.is_none()
-        && let Some(model) = &task.model
-    {
-        (request.model, request.model_source) = (Some(model.clone()), Some(ModelSource::ServerLog));
-    }
-    let facts = facts(task, load_ms);
-    let timing = request.timing.get_or_insert_default();
-    if facts.prompt_tokens.is_some() {
-        timing.prompt_tokens = facts.prompt_tokens;
-        timing.prompt_tokens_source = Some(TokenSource::ServerLog);
-    }
-    if facts.output_tokens.is_some() && timing.output_tokens.is_none() {
-        timing.output_tokens = facts.output_tokens;
-        timing.output_tokens_source = Some(TokenSource::ServerLog);
-    }
-    if facts.cached_tokens.is_some() {
-        timing.cached_tokens = facts.cached_tokens;
-        timing.cached_source = Some(CachedSource::ServerLog);
-    }
-    request.bookkeeping.server_task = Some(Box::new(facts));
-}
-
-fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
-    let queue = || task.started?.ms_since(task.received?).and_then(|ms| u64::try_from(ms).ok());
-    let is_exact = task.received.is_some_and(|moment| moment.uncertainty_ms() == 0);
-    ServerTask {
-        prompt_tokens: task.prompt_tokens,
-        cached_tokens: task.cached_tokens,
-        output_tokens: task.output_tokens,
-        reasoning_tokens: task.reasoning_tokens,
-        read_ms: task.read_ms.map(milliseconds),
-        write_ms: task.write_ms.map(milliseconds),
-        load_ms,
-        clock_ms: clock_ms(task),
-        uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
-        stream: task.stream,
-        queue_ms: if is_exact { queue() } else { None },
-        cut: task.cut.as_deref().copied(),
-    }
-}
-
-/// When a task began, by a clock that counts from the start of its process: each process
-/// comes long after the one before.
-fn clock_ms(task: &BackendTask) -> Option<i64> {
-    const BETWEEN_PROCESSES_MS: i64 = 1 << 40;
-    let process = i64::try_from(task.process).ok()?.checked_mul(BETWEEN_PROCESSES_MS)?;
-    match task.received.or(task.started)? {
-        moment @ BackendMoment::SinceStart { .. } => moment.clock_ms().checked_add(process),
-        _ => None,
-    }
-}
-
-/// The times of a task by its own log.
-pub(crate) fn timing(task: &BackendTask) -> Timing {
-    let start = task.received.or(task.started);
-    let between = || {
-        let (start, end) = (start?, task.ended?);
-        u64::try_from(end.ms_since(start)?).ok()
-    };
-    let (read_ms, write_ms) = (task.read_ms.map(milliseconds), task.write_ms.map(milliseconds));
-    let facts = facts(task, None);
-    let queue_ms = facts.queue_ms.or_else(|| task.received.is_none().then_some(0));
-    let coarse_ms = start.map_or(0, BackendMoment::uncertainty_ms);
-    let until_first = || u64::try_from(task.first_token?.ms_since(start?)?).ok();
-    let measured = read_ms.zip(write_ms).map(|(read, write)| read.saturating_add(write));
-    // What was measured outranks stamps, but where these lie further apart than they are
-    // off: then it waited before it was read.
-    let waited_ms = measured.zip(between()).and_then(|(measured, between)| {
-        between.checked_sub(measured).filter(|waited| *waited > coarse_ms.max(LAG_MS))
-    });
-    let ttft_ms = task.ttft_ms.map(milliseconds).or_else(|| match (read_ms, queue_ms, until_first()) {
-        (Some(read), queue, _) if measured.is_some() => {
-            Some(read.saturating_add(waited_ms.unwrap_or(0).max(queue.unwrap_or(0))))
-        }
-        (Some(read), Some(queue), _) => Some(read.saturating_add(queue)),
-        (_, _, first) => first,
-    });
-    let worked = || Some(ttft_ms?.saturating_add(write_ms?));
-    let total_ms = task.total_ms.map(milliseconds).or_else(worked).or_else(between);
-    let moments = [start, task.ended].into_iter().flatten();
-    Timing {
-        ttft_ms,
-        total_ms,
-        generation_ms: total_ms.zip(ttft_ms).and_then(|(total, ttft)| total.checked_sub(ttft)),
-        wall_ms: total_ms,
-        prompt_tokens: task.prompt_tokens,
-        prompt_tokens_source: task.prompt_tokens.map(|_| TokenSource::ServerLog),
-        output_tokens: task.output_tokens,
-        output_tokens_source: task.output_tokens.map(|_| TokenSource::ServerLog),
-        outcome: Some(match task.outcome {
-            TaskOutcome::Completed => Outcome::Completed,
-            TaskOutcome::Cancelled => Outcome::Disconnected,
-            TaskOutcome::Failed => Outcome::Failed,
-            TaskOutcome::Unfinished => Outcome::Unfinished,
-        }),
-        error: task.error.as_deref().map(str::to_owned),
-        reported_tokens_per_second: task.tokens_per_second,
-        read_ms,
-        write_ms,
-        cached_tokens: task.cached_tokens,
-        cached_source: task.cached_tokens.map(|_| CachedSource::ServerLog),
-        read_tokens: task.read_tokens,
-        uncertainty_ms: moments.map(BackendMoment::uncertainty_ms).max().filter(|ms| *ms > 0),
-        ..Timing::default()
-    }
-}
-
-/// The nearest whole milliseconds.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "`as` takes what is too large, below 0 or no number to the nearest end"
-)]
-fn milliseconds(ms: f64) -> u64 {
-    ms.round() as u64
 }

@@ -1,7 +1,8 @@
 //! Servers' logs and requests, made by hand.
 
 use super::*;
-use crate::formats::backend::BackendProcess;
+use crate::formats::backend::{BackendProcess, BackendTask, TaskOutcome};
+use crate::model::timing::{CachedSource, TokenSource};
 
 /// Requests are recorded from here on.
 const NOON_MS: i64 = 1_795_867_200_000;

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""Checks the tables of `traces export --format parquet`: the queries of examples/engine give
+the same answers in DuckDB and in Spark, and those that other verbs give of the same requests.
+
+    .ci/check_tables.py --traces target/release/traces ROOT
+
+Needs duckdb and pyspark, and Java for the latter.
+"""
+
+import argparse
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from datetime import date, timedelta
+from pathlib import Path
+
+ENGINE = Path(__file__).parent.parent / "examples" / "engine"
+
+
+def run(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "TZ": "UTC"})
+    assert done.returncode in (0, 3), (command, done.returncode, done.stderr[-3000:])
+    return done.stdout
+
+
+def query(script, name, *exports):
+    printed = run(sys.executable, ENGINE / script, ENGINE / name, *exports)
+    # Spark's start-up may say something before the headings.
+    lines = printed.splitlines(keepends=True)
+    return list(csv.DictReader(io.StringIO("".join(lines))))
+
+
+def number(text):
+    return int(text) if text else None
+
+
+def p50(values):
+    """By nearest rank, as the program has it; None without values."""
+    values = sorted(value for value in values if value is not None)
+    return values[(len(values) + 1) // 2 - 1] if values else None
+
+
+def check_slowest_models(traces, root, rows):
+    weeks = {row["week"] for row in rows}
+    for week in weeks:
+        until = date.fromisoformat(week) + timedelta(days=6)
+        summary = json.loads(
+            run(traces, "summary", "--root", root, "--since", week, "--until", until.isoformat(), "--format", "json")
+        )
+        expected = {
+            group["name"]: (group["requests"], *((group.get(name) or {}).get("p50") for name in ("ttft_ms", "total_ms")))
+            for group in summary["groups"]
+            if group["name"] and not group["name"].startswith("unnamed, run ")
+        }
+        found = {
+            row["model"]: (number(row["requests"]), number(row["ttft_ms_p50"]), number(row["total_ms_p50"]))
+            for row in rows
+            if row["week"] == week
+        }
+        assert found == expected, (week, found, expected)
+
+
+def check_uncalled_tools(traces, root, rows):
+    summary = json.loads(run(traces, "summary", "--root", root, "--all", "--format", "json"))
+    costs = summary["price_list"]["tools"]
+    expected = {(tool["server"] or "", tool["name"]) for tool in costs if not tool["called"]}
+    assert {(row["server"], row["name"]) for row in rows} == expected, (rows, expected)
+    assert expected and len(expected) < len(costs), "nothing to tell apart"
+    requests = {tool["name"]: tool["requests"] for tool in summary["largest_tools"]}
+    for row in rows:
+        assert number(row["requests"]) == requests[row["name"]], row
+
+
+def check_ttft_by_read_tokens(traces, root, rows):
+    groups = defaultdict(list)
+    for line in run(traces, "list", "--root", root, "--all", "--format", "ndjson").splitlines():
+        request = json.loads(line)
+        timing = request["timing"] or {}
+        if None not in (request["model"], timing.get("read_tokens"), timing.get("ttft_ms")):
+            groups[request["model"], timing["read_tokens"] // 1000 * 1000].append(timing["ttft_ms"])
+    expected = {key: (len(times), p50(times)) for key, times in groups.items()}
+    found = {
+        (row["model"], number(row["read_tokens_from"])): (number(row["requests"]), number(row["ttft_ms_p50"]))
+        for row in rows
+    }
+    assert found == expected and found, (found, expected)
+
+
+def check_cache_breaks(traces, root, rows):
+    prefix = json.loads(run(traces, "prefix", "--root", root, "--all", "--format", "json"))
+    expected = {}
+    for request in prefix["requests"]:
+        broken = request["break"]
+        if broken:
+            sums = expected.setdefault(broken["cause"], [0, None, None, None])
+            sums[0] += 1
+            for at, name in enumerate(("lost_bytes", "lost_tokens", "lost_ms"), start=1):
+                if broken[name] is not None:
+                    sums[at] = (sums[at] or 0) + broken[name]
+    names = ("breaks", "lost_bytes", "lost_tokens", "lost_ms")
+    found = {row["cause"]: [number(row[name]) for name in names] for row in rows}
+    assert found == expected and found, (found, expected)
+
+
+CHECKS = {
+    "slowest_models.sql": check_slowest_models,
+    "uncalled_tools.sql": check_uncalled_tools,
+    "ttft_by_read_tokens.sql": check_ttft_by_read_tokens,
+    "cache_breaks.sql": check_cache_breaks,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--traces", required=True)
+    parser.add_argument("--without-spark", action="store_true")
+    parser.add_argument("root")
+    arguments = parser.parse_args()
+    traces, root = str(Path(arguments.traces).resolve()), arguments.root
+    assert set(CHECKS) == {file.name for file in ENGINE.glob("*.sql")}, "a query is not checked"
+    with tempfile.TemporaryDirectory() as folder:
+        export = Path(folder) / "machine"
+        run(traces, "export", "--root", root, "--all", "--format", "parquet", "-o", export)
+        for name, check in CHECKS.items():
+            rows = query("run_duckdb.py", name, export)
+            check(traces, root, rows)
+            engines = "DuckDB"
+            if not arguments.without_spark:
+                spark = query("run_spark.py", name, export)
+                assert spark == rows, (name, spark, rows)
+                engines += " and Spark"
+            print(f"{name}: {len(rows)} rows, the same in {engines} and in traces")
+        if not arguments.without_spark:
+            check_where_they_lie(traces, root, Path(folder), export)
+
+
+def check_where_they_lie(traces, root, folder, export):
+    """The job on the workers finds what the program finds."""
+    os.environ["PATH"] = f"{Path(traces).parent}{os.pathsep}{os.environ['PATH']}"
+    out = folder / "exports"
+    for _ in ("first", "again"):
+        printed = run(sys.executable, ENGINE / "parse_where_they_lie.py", out, str(Path(root).resolve()))
+        assert "done  " in printed, printed
+    assert "passed over" in printed, printed
+    name = "slowest_models.sql"
+    assert query("run_spark.py", name, *out.iterdir()) == query("run_duckdb.py", name, export)
+    print("parse_where_they_lie.py: the same tables, and nothing written twice")
+
+
+if __name__ == "__main__":
+    main()

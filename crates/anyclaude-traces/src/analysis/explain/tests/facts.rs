@@ -1,0 +1,178 @@
+//! The figures behind sentences, and what is said to be unknown.
+
+use super::*;
+use crate::model::request::Source;
+use crate::model::timing::TokenSource;
+
+fn facts(found: &Explanation) -> Vec<String> {
+    found.evidence.iter().map(|one| one.fact.to_string()).collect()
+}
+
+fn figures(found: &Explanation) -> Option<(f64, f64)> {
+    match &found.verdict.headline {
+        Headline::Slower { figures, .. } => figures.map(|figures| (figures.slower, figures.faster)),
+        other => panic!("{other}"),
+    }
+}
+
+/// Whichever side comes first, the slower one's figure is the first.
+#[test]
+fn the_figures_of_a_cause_are_of_the_slower_side_first() {
+    for (right, expected) in [
+        (Made { proxy_ms: Some(9_000), ..MADE }, (9_000.0, 500.0)),
+        (Made { load_ms: 7_000, ttft_ms: 9_000, ..MADE }, (7_000.0, 0.0)),
+        (Made { queue_ms: 7_000, ttft_ms: 9_000, ..MADE }, (7_000.0, 0.0)),
+        (Made { prompt_tokens: Some(45_000), ttft_ms: 9_000, ..MADE }, (45_000.0, 10_000.0)),
+        (Made { prompt_tokens: Some(45_000), again_tokens: 35_000, ttft_ms: 9_000, ..MADE }, (35_000.0, 0.0)),
+        (Made { output_tokens: Some(300), generation_ms: 12_000, ..MADE }, (300.0, 100.0)),
+        (Made { generation_ms: 12_000, stall_ms: Some(8_000), ..MADE }, (8_000.0, 0.0)),
+    ] {
+        let found = compared(&[MADE; 5], &[right; 5], Asked::TheSamePlace);
+        assert_eq!(figures(&found), Some(expected), "{}", headline(&found));
+        let swapped = compared(&[right; 5], &[MADE; 5], Asked::TheSamePlace);
+        assert_eq!(figures(&swapped), Some(expected), "{}", headline(&swapped));
+    }
+}
+
+/// Another thread's prompt may have been in the cache too: then less is read than is new.
+#[test]
+fn tokens_read_again_are_never_below_none() {
+    let right = Made { prompt_tokens: Some(45_000), again_tokens: 35_000, ttft_ms: 9_000, ..MADE };
+    let mut left = side("fast", &[MADE; 5]);
+    for request in &mut left {
+        request.timing.as_mut().unwrap().needed_tokens = Some(10_400);
+    }
+    let found = compared_requests(&left, &side("slow", &[right; 5]), Asked::TheSamePlace);
+    assert_eq!(figures(&found), Some((35_000.0, 0.0)));
+}
+
+#[test]
+fn single_requests_are_counted_where_something_happened_to_them() {
+    let stalled = Made { generation_ms: 24_000, stall_ms: Some(20_000), ..MADE };
+    let found = compared(&[MADE; 5], &[MADE, stalled, stalled, stalled, stalled], Asked::TheSame);
+    assert!(headline(&found).contains("(in 4 of 5 requests)"), "{}", headline(&found));
+    // Each waited too little to be said to have waited for others.
+    let waited = Made { queue_ms: 249, ttft_ms: 2_249 + 900, ..MADE };
+    let found = compared(&[MADE; 5], &[waited; 5], Asked::TheSame);
+    assert!(!facts(&found).iter().any(|fact| fact.contains("waiting for other requests")));
+}
+
+#[test]
+fn what_is_unknown_is_counted_by_side() {
+    let no_prompt = Made { prompt_tokens: None, ..MADE };
+    let no_cached = Made { cached_tokens: None, ..MADE };
+    let no_output = Made { output_tokens: None, ..MADE };
+    let left = side("fast", &[no_prompt, no_cached, no_cached, no_output, no_output, no_output, MADE]);
+    let found = compared_requests(&left, &side("slow", &[MADE; 7]), Asked::TheSame);
+    let of = |unknown| ("fast".to_owned(), unknown, 7);
+    let (a, b, c) = (of(1), of(2), of(3));
+    assert_eq!(
+        found.missing,
+        [
+            Missing::PromptTokens { side: a.0, unknown: a.1, of: a.2 },
+            Missing::CachedTokens { side: b.0, unknown: b.1, of: b.2 },
+            Missing::OutputTokens { side: c.0, unknown: c.1, of: c.2 },
+            Missing::DirectMeasurement,
+        ]
+    );
+    // A count that cannot be true is none.
+    let mut right = side("slow", &[MADE; 3]);
+    right[0].timing.as_mut().unwrap().prompt_tokens_source = Some(TokenSource::Implausible);
+    let found = compared_requests(&side("fast", &[MADE; 3]), &right, Asked::TheSame);
+    assert!(found.missing.contains(&Missing::PromptTokens { side: "slow".to_owned(), unknown: 1, of: 3 }));
+}
+
+#[test]
+fn nothing_is_missing_of_a_proxy_where_none_was_recorded() {
+    let other = |name, made: Made| {
+        let mut side = side(name, &[Made { proxy_ms: None, stall_ms: None, ..made }; 5]);
+        side.iter_mut().for_each(|request| request.source = Source::Litellm);
+        side
+    };
+    let (left, right) = (other("fast", MADE), other("slow", Made { ttft_ms: 9_000, ..MADE }));
+    let found = compared_requests(&left, &right, Asked::TheSame);
+    assert_eq!(found.missing, []);
+    assert_eq!(found.verdict.key_answer.to_string(), "No proxy stood between client and server");
+    // One that went through a proxy is enough for the question.
+    let found =
+        compared_requests(&left, &side("slow", &[Made { ttft_ms: 9_000, ..MADE }; 5]), Asked::TheSame);
+    assert!(found.missing.contains(&Missing::DirectMeasurement));
+}
+
+#[test]
+fn waits_tell_their_keepalives() {
+    let waits = |ttft_ms| Made { ttft_ms, ..MADE };
+    let found = compared(&[MADE; 3], &[waits(12_000), waits(25_000), waits(14_000)], Asked::TheSame);
+    let told: Vec<String> = facts(&found).into_iter().filter(|fact| fact.contains("keepalive")).collect();
+    assert_eq!(told, ["The longest wait of slow took 2 keepalives, one each 10 s."]);
+}
+
+#[test]
+fn the_parts_of_one_side_tell_their_tokens_and_speeds() {
+    let requests = side("m", &[Made { ttft_ms: 12_000, prompt_tokens: Some(20_000), ..MADE }; 3]);
+    let speeds = Speeds {
+        read_tokens_per_second: Some(1_667.0),
+        write_tokens_per_second: Some(25.04),
+        cache: CacheUse::Unknown,
+        n_read: 3,
+        n_write: 3,
+        spread: Some(0.0),
+        source: None,
+    };
+    let speeds = vec![ModelSpeeds { model: Some("m".into()), speeds }];
+    let found = explained(SideInput { speeds, ..asked_of("m", &requests) }, None, &HashMap::new(), None);
+    assert_eq!(headline(&found), "m takes 16.5 s a request: 73 % of it is prompt processing");
+    let said: Vec<String> = found.evidence.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "12.0 s of 16.5 s (73 %) is prompt processing: 20.0 k tokens a request, 1667 tokens/s. \
+             [m-000 and 2 more]",
+            "4.0 s of 16.5 s (24 %) is generation: 100 tokens a request, 25.0 tokens/s. [m-000 and 2 more]",
+            "0 % of the prompt tokens of m came from the prompt cache, as the backend reported. \
+             [m-000 and 2 more]",
+        ]
+    );
+}
+
+#[test]
+fn a_difference_that_may_be_chance_is_said_with_its_interval() {
+    let far = |ttft_ms| Made { ttft_ms, ..MADE };
+    let right = [far(30_000), far(300), far(300), far(300), far(300)];
+    let found = compared(&[MADE; 5], &right, Asked::TheSame);
+    let said = headline(&found);
+    assert!(
+        said.starts_with("No verdict: slow takes 4.2 s longer in the mean, but single requests"),
+        "{said}"
+    );
+    assert!(said.contains("(95 %: −1.7 s to +"), "{said}");
+}
+
+#[test]
+fn causes_and_parts_have_names_for_tables() {
+    assert_eq!(format!("{:>12}|", DelayCause::PromptCache), "prompt cache|");
+    assert_eq!(format!("{:<8}|", Part::Queue), "queueing|");
+    let letters = [Scenario::A, Scenario::B, Scenario::C, Scenario::Mixed, Scenario::Undetermined];
+    assert_eq!(letters.map(|scenario| scenario.to_string()), ["A", "B", "C", "mixed", "undetermined"]);
+}
+
+/// Where the tokens of one request in four are unknown, the others stand for three quarters
+/// of the group, and the rest of its time is in `other`.
+#[test]
+fn requests_of_a_group_stand_for_their_own_share() {
+    let unknown =
+        Made { cached_tokens: None, output_tokens: None, ttft_ms: 6_000, generation_ms: 8_000, ..MADE };
+    let right = Made { ttft_ms: 9_000, output_tokens: Some(300), generation_ms: 12_000, ..MADE };
+    let found = compared(&[MADE, MADE, MADE, unknown], &[right; 3], Asked::Otherwise);
+    let close = |cause, expected: f64| {
+        let found = ms_of(&found, cause).unwrap();
+        assert!((found - expected).abs() < 0.01, "{cause}: {found}, not {expected}");
+    };
+    close(DelayCause::PromptProcessingSpeed, 0.75 * 7_000.0);
+    // 200 tokens more, at 16 s for 400 tokens.
+    close(DelayCause::OutputLength, 0.75 * 8_000.0);
+    close(DelayCause::GenerationSpeed, 0.0);
+    close(DelayCause::Other, 1_750.0);
+    close(DelayCause::Proxy, 0.0);
+    assert_eq!(found.delta_ms.unwrap().as_f64(), 13_000.0);
+}

@@ -1,0 +1,116 @@
+//! What holds for any requests.
+
+use proptest::prelude::*;
+
+use super::*;
+
+type Who = (i64, u8, u8, u8);
+type Three = (Option<u64>, Option<u64>, Option<u64>);
+type Rest = (Option<u64>, u64, Option<usize>, bool);
+
+/// Requests of two models and two processes that may overlap, fail, stall and lie.
+fn any_cases() -> impl Strategy<Value = Vec<Case>> {
+    let one = (
+        (0..600_000i64, 0..3u8, 0..2u8, 0..3u8),
+        (prop::option::of(0..60_000u64), prop::option::of(0..90_000u64), prop::option::of(0..20_000u64)),
+        (prop::option::of(0..60_000u64), prop::option::of(0..3_000u64), prop::option::of(0..60_000u64)),
+        (prop::option::of(0..400u64), 0..100u64, prop::option::of(0..4usize), any::<bool>()),
+    );
+    prop::collection::vec(one, 0..14).prop_map(|all| {
+        let case = |(at, one): (usize, _)| {
+            let (who, times, tokens, rest): (Who, Three, Three, Rest) = one;
+            let ((start, model, run, thread), (ttft, total, stall), (prompt, output, cached)) =
+                (who, times, tokens);
+            let (events, percent, from, is_certain) = rest;
+            let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
+            let reusable_bytes = 400 * percent;
+            Case {
+                model: Some(model.to_string().into()),
+                run: Some(run.to_string().into()),
+                thread: Some(thread.to_string().into()),
+                ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)),
+                total_ms: total,
+                stall_ms: stall,
+                events,
+                text_chunks: None,
+                reported_prompt_tokens: prompt,
+                reported_output_tokens: output,
+                reported_cached_tokens: cached,
+                reuse: Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes, continues }),
+                is_certain,
+                ..turn(at, start)
+            }
+        };
+        all.into_iter().enumerate().map(case).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn parts_add_up_and_tokens_do_too(cases in any_cases()) {
+        for case in fitted(cases) {
+            let found = timing(&case);
+            let parts = [found.load_ms, found.queue_ms, found.read_ms, found.write_ms, found.stall_ms, found.other_ms];
+            let sum: u64 = parts.into_iter().flatten().sum();
+            match case.total_ms {
+                Some(total) => prop_assert_eq!(sum, total, "{:?}", found),
+                None => prop_assert_eq!(parts, [None; 6]),
+            }
+            if let (Some(cached), Some(read)) = (found.cached_tokens, found.read_tokens) {
+                prop_assert_eq!(Some(cached + read), case.prompt_tokens);
+            }
+            if let Some(needed) = found.needed_tokens {
+                prop_assert!(Some(needed) <= case.prompt_tokens);
+            }
+            prop_assert_eq!(found.cached_tokens.is_some(), found.cached_source.is_some());
+        }
+    }
+
+    #[test]
+    fn the_order_in_which_requests_come_changes_nothing(cases in any_cases(), by in 0..97usize) {
+        let mut shuffled = cases.clone();
+        shuffled.rotate_left(by % cases.len().max(1));
+        if by % 2 == 1 {
+            shuffled.reverse();
+        }
+        let found = |cases| fitted(cases).iter().map(|case| (case.place, timing(case))).collect::<Vec<_>>();
+        let (one, other) = (found(cases), found(shuffled));
+        prop_assert_eq!(one.len(), other.len());
+        for (one, other) in one.iter().zip(&other) {
+            prop_assert_eq!(one, other);
+        }
+    }
+
+    /// Of requests that nothing disturbed, a machine that is so many times as slow takes
+    /// so many times as long in every part.
+    #[test]
+    fn parts_grow_as_the_times_do(
+        prompts in prop::collection::vec((300..20_000u64, 16..400u64), 3..9), times in 2..9u64,
+    ) {
+        let made = |times: u64| {
+            let mut start = 0;
+            let cases = prompts.iter().enumerate().map(|(at, &(prompt, output))| {
+                let (ttft, total) = (prompt * times, (prompt + 30 * output) * times);
+                let case = Case {
+                    ttft_ms: Some(ttft),
+                    total_ms: Some(total),
+                    events: Some(output + 5),
+                    event_bytes: Some((output + 5) * 115 + 4 * output),
+                    text_chunks: Some(output),
+                    reported_prompt_tokens: Some(prompt),
+                    reported_output_tokens: Some(output),
+                    prompt_bytes: Some(4 * prompt),
+                    ..turn(at, start)
+                };
+                start += i64::try_from(total).unwrap() + 50;
+                case
+            });
+            fitted(cases.collect()).iter().map(timing).collect::<Vec<_>>()
+        };
+        for (one, other) in made(1).iter().zip(made(times)) {
+            prop_assert_eq!(one.read_ms.map(|ms| ms * times), other.read_ms);
+            prop_assert_eq!(one.write_ms.map(|ms| ms * times), other.write_ms);
+            prop_assert_eq!(one.read_tokens, other.read_tokens);
+        }
+    }
+}

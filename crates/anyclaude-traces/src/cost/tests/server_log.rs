@@ -1,0 +1,74 @@
+//! Requests whose server's log is known.
+
+use super::*;
+
+/// What the server's log says of a turn: 8 s of reading, 2 s of writing.
+fn logged() -> ServerTask {
+    ServerTask {
+        prompt_tokens: Some(10_000),
+        cached_tokens: Some(2_000),
+        output_tokens: Some(100),
+        read_ms: Some(8_000),
+        write_ms: Some(2_000),
+        load_ms: Some(0),
+        ..ServerTask::default()
+    }
+}
+
+#[test]
+fn what_the_server_logged_is_not_inferred() {
+    let cases = turns(3, |_, case| {
+        case.server = Some(logged());
+        // What the proxy was told is another figure.
+        case.reported_cached_tokens = Some(9_000);
+        case.reuse = reused(90);
+    });
+    let timing = timing(&cases[1]);
+    assert_eq!((timing.cached_tokens, timing.cached_source), (Some(2_000), Some(CachedSource::ServerLog)));
+    assert_eq!((timing.load_ms, timing.queue_ms, timing.read_ms), (Some(0), Some(2_000), Some(8_000)));
+    assert_eq!((timing.write_ms, timing.other_ms), (Some(2_000), Some(0)));
+    assert!(cases[1].sample().reads && cases[1].sample().is_measured);
+    assert_eq!(cases[1].seen, CacheUse::Reuses);
+}
+
+#[test]
+fn a_load_in_the_servers_log_is_no_reading() {
+    let cases = turns(1, |_, case| {
+        case.server = Some(ServerTask { load_ms: Some(1_500), ..logged() });
+    });
+    let timing = timing(&cases[0]);
+    assert_eq!((timing.load_ms, timing.queue_ms, timing.read_ms), (Some(1_500), Some(500), Some(8_000)));
+}
+
+#[test]
+fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
+    let written = |write_ms| {
+        let cases = turns(1, |_, case| {
+            case.server = Some(ServerTask { write_ms: Some(write_ms), ..logged() });
+        });
+        let timing = timing(&cases[0]);
+        (timing.queue_ms, timing.read_ms, timing.write_ms, cases[0].hidden.map(|hidden| hidden.tokens))
+    };
+    assert_eq!(written(3_200), (Some(800), Some(8_000), Some(3_200), Some(38)));
+    assert_eq!(written(2_100), (Some(2_000), Some(8_000), Some(2_000), None), "the clocks round");
+    assert_eq!(written(60_000), (Some(0), Some(8_000), Some(4_000), Some(3)));
+}
+
+#[test]
+fn an_answer_in_one_piece_is_told_apart_by_the_servers_log() {
+    let cases = turns(1, |_, case| {
+        (case.ttft_ms, case.total_ms, case.text_chunks) = (Some(12_000), Some(12_000), Some(1));
+        case.server = Some(logged());
+    });
+    let timing = timing(&cases[0]);
+    assert_eq!((timing.queue_ms, timing.read_ms, timing.write_ms), (Some(2_000), Some(8_000), Some(2_000)));
+}
+
+#[test]
+fn a_count_in_the_servers_log_is_believed_whatever_the_size_of_the_prompt() {
+    let cases = turns(1, |_, case| {
+        case.prompt_bytes = Some(300);
+        case.server = Some(logged());
+    });
+    assert_eq!(cases[0].prompt_tokens, Some(10_000));
+}

@@ -1,0 +1,115 @@
+//! The figures in the lines of llama.cpp's server.
+
+use std::sync::Arc;
+
+use memchr::memmem::find;
+
+use super::engine::TEXT_AT;
+use crate::formats::backend::types::{BackendMoment, SlotSelection};
+use crate::formats::scan;
+
+/// The numbers in `slot print_timing: id  0 | task 26 | …`, where they are not −1, and the
+/// rest.
+#[inline]
+pub(super) fn slot_and_task(line: &[u8]) -> Option<(Option<u64>, Option<u64>, &[u8])> {
+    let rest = line.get(TEXT_AT - 2..)?.strip_prefix(b": id ")?;
+    let (slot, rest) = scan::signed(rest.trim_ascii_start())?;
+    let (task, rest) = scan::signed(rest.strip_prefix(b" | task ")?)?;
+    let text = rest.strip_prefix(b" |")?;
+    Some((u64::try_from(slot).ok(), u64::try_from(task).ok(), text.strip_prefix(b" ").unwrap_or(text)))
+}
+
+/// So many tokens in such a time.
+#[derive(Clone, Copy)]
+pub(super) struct Took {
+    pub(super) ms: f64,
+    pub(super) tokens: u64,
+}
+
+pub(super) enum TimingLine {
+    Read(Took),
+    Write(Took),
+    Other,
+    Unreadable,
+}
+
+/// `prompt eval time =     733.03 ms /   209 tokens (…)`, or the same of `eval time`.
+#[inline]
+pub(super) fn timing(text: &[u8]) -> TimingLine {
+    let text = text.trim_ascii_start();
+    if let Some(values) = text.strip_prefix(b"prompt eval time =") {
+        Took::of(values).map_or(TimingLine::Unreadable, TimingLine::Read)
+    } else if let Some(values) = text.strip_prefix(b"eval time =") {
+        Took::of(values).map_or(TimingLine::Unreadable, TimingLine::Write)
+    } else {
+        TimingLine::Other
+    }
+}
+
+impl Took {
+    #[inline]
+    fn of(values: &[u8]) -> Option<Self> {
+        let (ms, rest) = decimal(values.trim_ascii_start())?;
+        let (tokens, rest) = scan::number(rest.strip_prefix(b" ms /")?.trim_ascii_start())?;
+        // Older servers count `runs`.
+        (rest.starts_with(b" tokens") || rest.starts_with(b" runs")).then_some(Self { ms, tokens })
+    }
+}
+
+/// The decimal number at the start of `text`, as `printf` writes it, and what follows it.
+#[inline]
+pub(crate) fn decimal(text: &[u8]) -> Option<(f64, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let (number, rest) = text.split_at_checked(length)?;
+    Some((scan::decimal(number)?, rest))
+}
+
+/// The whole number behind the first `mark` in `text`.
+pub(crate) fn after(text: &[u8], mark: &[u8]) -> Option<u64> {
+    let at = find(text, mark)? + mark.len();
+    scan::number(text.get(at..)?.trim_ascii_start()).map(|(number, _)| number)
+}
+
+pub(super) fn after_decimal(text: &[u8], mark: &[u8]) -> Option<f64> {
+    let at = find(text, mark)? + mark.len();
+    decimal(text.get(at..)?).map(|(number, _)| number)
+}
+
+/// `LRU, t_last = -1` or `LCP similarity, f_sim_best = 0.934 (> 0.100 thold), f_keep = 0.992`.
+pub(super) fn selection(how: &[u8]) -> Option<SlotSelection> {
+    if how.starts_with(b"LRU") {
+        let last = find(how, b"t_last = ").and_then(|at| scan::signed(how.get(at + b"t_last = ".len()..)?));
+        return Some(SlotSelection::LeastRecentlyUsed { was_used: last.map(|(last, _)| last >= 0) });
+    }
+    if !how.starts_with(b"LCP") && !how.starts_with(b"lcp") {
+        return None;
+    }
+    let similarity = after_decimal(how, b"sim_best = ").or_else(|| after_decimal(how, b"similarity = "))?;
+    Some(SlotSelection::Similarity { similarity, kept: after_decimal(how, b"f_keep = ") })
+}
+
+/// The name of the file in ` '/models/big.gguf'`, without its ending.
+pub(super) fn model_name(quoted: &[u8]) -> Option<Arc<str>> {
+    let path = quoted.trim_ascii().strip_prefix(b"'")?.strip_suffix(b"'")?;
+    let name = path.rsplit(|byte| matches!(byte, b'/' | b'\\')).next()?;
+    let name = name.strip_suffix(b".gguf").unwrap_or(name);
+    (!name.is_empty()).then(|| String::from_utf8_lossy(name).into())
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+pub(super) fn bytes_of_mib(mib: f64) -> Option<u64> {
+    (mib.is_finite() && (0.0..1e12).contains(&mib)).then(|| (mib * f64::from(1 << 20)) as u64)
+}
+
+/// Milliseconds between two moments, as exactly as their clock tells.
+#[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+pub(super) fn precise_ms(end: BackendMoment, start: BackendMoment) -> Option<f64> {
+    match (end, start) {
+        (BackendMoment::SinceStart { us: end }, BackendMoment::SinceStart { us: start }) => {
+            end.checked_sub(start).map(|us| us as f64 / 1_000.0)
+        }
+        // Whole seconds are not milliseconds.
+        _ if end.uncertainty_ms() > 0 => None,
+        _ => end.ms_since(start).filter(|ms| *ms >= 0).map(|ms| ms as f64),
+    }
+}

@@ -1,0 +1,175 @@
+//! Draws rows by `tabled`, once their widths are known.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use anstyle::Style;
+use tabled::grid::IterGrid;
+use tabled::grid::ansi::ANSIBuf;
+use tabled::grid::colors::Colors;
+use tabled::grid::config::{AlignmentHorizontal, Borders, Entity, Indent, Position, Sides, SpannedConfig};
+use tabled::grid::dimension::Dimension;
+use tabled::grid::records::IterRecords;
+
+use super::{Align, GUTTER, Shown, width_of};
+
+pub(super) fn escape(style: Style) -> ANSIBuf {
+    ANSIBuf::new(style.to_string(), format!("{style:#}"))
+}
+
+/// The widths and alignments that `tabled` draws by.
+#[derive(Clone)]
+pub(super) struct Layout {
+    /// The width of each column, its padding included.
+    widths: Vec<usize>,
+    padding: usize,
+    config: SpannedConfig,
+}
+
+impl Layout {
+    /// Columns of these widths, with a gutter between them.
+    pub(super) fn new(columns: impl Iterator<Item = (Align, usize)>) -> Self {
+        let mut layout = Self { widths: Vec::new(), padding: GUTTER, config: SpannedConfig::new() };
+        layout.pad(0, GUTTER);
+        for (at, (align, width)) in columns.enumerate() {
+            if align == Align::Right {
+                layout.config.set_alignment_horizontal(Entity::Column(at), AlignmentHorizontal::Right);
+            }
+            layout.widths.push(width + GUTTER);
+        }
+        layout
+    }
+
+    /// Columns between bars, for rows that are widened to their own cells.
+    pub(super) fn markdown(columns: usize) -> Self {
+        let mut layout = Self { widths: vec![2; columns], padding: 2, config: SpannedConfig::new() };
+        layout.pad(1, 1);
+        layout.config.set_borders(Borders {
+            left: Some('|'),
+            vertical: Some('|'),
+            right: Some('|'),
+            ..Borders::empty()
+        });
+        layout
+    }
+
+    fn pad(&mut self, left: usize, right: usize) {
+        let (left, right, none) = (Indent::spaced(left), Indent::spaced(right), Indent::zero());
+        self.config.set_padding(Entity::Global, Sides::new(left, right, none, none));
+    }
+
+    /// The same with room for cells that are wider than their columns.
+    pub(super) fn widened<'c>(&self, cells: impl Iterator<Item = &'c str>) -> Self {
+        let mut widened = self.clone();
+        for (width, cell) in widened.widths.iter_mut().zip(cells) {
+            *width = (*width).max(width_of(cell) + self.padding);
+        }
+        widened
+    }
+
+    /// Draws rows, none of whose cells is wider than its column.
+    pub(super) fn draw<Cell: AsRef<str>>(
+        &self,
+        out: &mut impl Write,
+        rows: impl IntoIterator<Item = impl IntoIterator<Item = Cell>>,
+        colors: impl Colors,
+    ) -> io::Result<()> {
+        let records = IterRecords::new(rows, self.widths.len(), None);
+        let mut lines = Lines { out, line: String::new(), failed: None };
+        let drawn = IterGrid::new(records, &self.config, self, colors).build(&mut lines);
+        lines.end(drawn)
+    }
+}
+
+impl Dimension for Layout {
+    fn get_width(&self, column: usize) -> usize {
+        self.widths.get(column).copied().unwrap_or_default()
+    }
+
+    fn get_height(&self, _row: usize) -> usize {
+        1
+    }
+}
+
+/// Dresses the headings that are not empty.
+pub(super) struct Headings<'a> {
+    pub(super) columns: &'a [Shown],
+    pub(super) escape: Option<ANSIBuf>,
+}
+
+impl Colors for Headings<'_> {
+    type Color = ANSIBuf;
+
+    fn get_color(&self, at: Position) -> Option<&ANSIBuf> {
+        let shown = self.columns.get(at.col)?;
+        self.escape.as_ref().filter(|_| !shown.column.title.is_empty())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.escape.is_none()
+    }
+}
+
+/// Dresses one row.
+pub(super) struct Emphasis {
+    pub(super) row: Option<usize>,
+    pub(super) escape: Option<ANSIBuf>,
+}
+
+impl Colors for Emphasis {
+    type Color = ANSIBuf;
+
+    fn get_color(&self, at: Position) -> Option<&ANSIBuf> {
+        self.escape.as_ref().filter(|_| self.row == Some(at.row))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.escape.is_none()
+    }
+}
+
+/// Writes lines without trailing blanks.
+struct Lines<'w, W> {
+    out: &'w mut W,
+    line: String,
+    failed: Option<io::Error>,
+}
+
+impl<W: Write> Lines<'_, W> {
+    /// Ends the last line. Nothing was drawn if there is none.
+    fn end(mut self, drawn: fmt::Result) -> io::Result<()> {
+        if !self.line.is_empty() {
+            let _ = self.end_line();
+        }
+        match (self.failed, drawn) {
+            (Some(error), _) => Err(error),
+            (None, drawn) => drawn.map_err(io::Error::other),
+        }
+    }
+
+    fn end_line(&mut self) -> fmt::Result {
+        self.line.truncate(self.line.trim_end_matches(' ').len());
+        self.line.push('\n');
+        let written = self.out.write_all(self.line.as_bytes());
+        self.line.clear();
+        written.map_err(|error| {
+            self.failed = Some(error);
+            fmt::Error
+        })
+    }
+}
+
+impl<W: Write> fmt::Write for Lines<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.line.push_str(text);
+        Ok(())
+    }
+
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        if c == '\n' {
+            return self.end_line();
+        }
+        self.line.push(c);
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! Folders of files that we write: a part of it is there as a whole, or not at all.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+
+use super::{OutputFile, Stoppable, is_stdout};
+
+/// A folder to be written into.
+#[derive(Debug)]
+pub(crate) struct OutputFolder(PathBuf);
+
+impl OutputFolder {
+    /// Checks that this folder may be written into, before any work is done for it: it does
+    /// not exist or is empty, unless `may_hold_files`.
+    pub(crate) fn new(path: &Path, may_hold_files: bool) -> anyhow::Result<Self> {
+        if is_stdout(path) {
+            bail!("`-` is the standard output, and a folder is needed here: ./- is one of that name");
+        }
+        match fs::read_dir(path) {
+            Ok(mut files) => {
+                if !may_hold_files && files.next().is_some() {
+                    bail!(
+                        "{} already holds files: --append adds the days that are missing there, --force \
+                         writes days anew",
+                        path.display()
+                    );
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let above = OutputFile::folder(path);
+                if !above.is_dir() {
+                    bail!("{}: there is no folder {}", path.display(), above.display());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                bail!("{}: not a folder", path.display())
+            }
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+        Ok(Self(path.to_owned()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Whether it holds a file or folder of this name.
+    pub(crate) fn holds(&self, name: &Path) -> bool {
+        self.0.join(name).exists()
+    }
+
+    /// Begins to write: files come into a folder within it, which readers pass over, and
+    /// which is removed with whatever is still there in the end.
+    pub(crate) fn begin(&self) -> anyhow::Result<Staging> {
+        let at = || format!("cannot write into {}", self.0.display());
+        private_folder(&self.0).with_context(at)?;
+        let beside = tempfile::Builder::new().prefix(".export-").tempdir_in(&self.0).with_context(at)?;
+        Ok(Staging {
+            target: self.0.clone(),
+            new: beside.path().join("new"),
+            old: beside.path().join("old"),
+            beside,
+        })
+    }
+}
+
+/// What is written and not there yet.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    target: PathBuf,
+    new: PathBuf,
+    old: PathBuf,
+    beside: TempDir,
+}
+
+impl Staging {
+    /// A new file, readable by its owner alone, until Ctrl-C is pressed.
+    pub(crate) fn file(&self, name: &Path) -> io::Result<Box<dyn Write + Send>> {
+        let path = self.new.join(name);
+        private_folder(OutputFile::folder(&path))?;
+        Ok(Box::new(Stoppable { out: private_file(&path)?, bytes: 0 }))
+    }
+
+    /// Puts a folder that was written in its place. What stood there is gone.
+    pub(crate) fn publish(&self, name: &Path) -> anyhow::Result<()> {
+        let at = || format!("cannot write {}", self.target.join(name).display());
+        let (new, target, old) = (self.new.join(name), self.target.join(name), self.old.join(name));
+        if target.exists() {
+            private_folder(OutputFile::folder(&old)).with_context(at)?;
+            fs::rename(&target, &old).with_context(at)?;
+        }
+        if new.exists() {
+            private_folder(OutputFile::folder(&target)).with_context(at)?;
+            fs::rename(&new, &target).with_context(at)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is left of the work.
+    pub(crate) fn end(self) -> anyhow::Result<()> {
+        let at = self.beside.path().display().to_string();
+        self.beside.close().with_context(|| format!("cannot remove {at}"))
+    }
+}
+
+/// Makes a folder, and those above it, for its owner alone.
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Exports recordings where they lie: each task of a Spark job runs `traces export` on its
+share of the paths, so that traces are read by the machines that have them, and only tables
+travel.
+
+    spark-submit parse_where_they_lie.py /mnt/exports /mnt/home/*/.anyclaude
+    spark-submit run_spark.py slowest_models.sql /mnt/exports/*
+
+`traces` must be in the PATH of the workers, and the folders must be there under the same
+names. Run it every night: days that an export holds are passed over.
+"""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+PATHS_PER_TASK = 8
+
+
+def export_each(out):
+    """What a task does with its share of the paths."""
+
+    def export(paths):
+        for path in paths:
+            # A name that is the same every night, and another one for each recording.
+            folder = Path(out, hashlib.sha256(path.encode()).hexdigest()[:16])
+            command = ["traces", "export", "--root", path, "--all", "--until", "yesterday"]
+            command += ["--format", "parquet", "-o", str(folder), "--append"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            # 3: done, but some files were skipped.
+            yield path, done.returncode in (0, 3), done.stderr.strip()
+
+    return export
+
+
+def main(out, paths):
+    Path(out).mkdir(parents=True, exist_ok=True)
+    spark = SparkSession.builder.appName("traces export").getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    tasks = max(1, len(paths) // PATHS_PER_TASK)
+    results = spark.sparkContext.parallelize(sorted(paths), tasks).mapPartitions(export_each(out)).collect()
+    for path, is_done, said in results:
+        print(f"{'done' if is_done else 'FAILED'}  {path}: {said}")
+    spark.stop()
+    return 0 if all(is_done for _, is_done, _ in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
