@@ -117,6 +117,8 @@ impl std::error::Error for ParseError {}
 pub struct Error {
     path: PathBuf,
     kind: ErrorKind,
+    /// Nothing in the file says of which kind it is.
+    is_unrecognised: bool,
 }
 
 /// What went wrong with it.
@@ -181,7 +183,17 @@ impl Clone for ErrorKind {
 
 impl Error {
     pub(crate) fn new(path: impl Into<PathBuf>, kind: impl Into<ErrorKind>) -> Self {
-        Self { path: path.into(), kind: kind.into() }
+        Self { path: path.into(), kind: kind.into(), is_unrecognised: false }
+    }
+
+    /// The same error, of a file that nothing says the kind of.
+    pub(crate) fn of_unrecognised(self) -> Self {
+        Self { is_unrecognised: true, ..self }
+    }
+
+    /// Whether it is JSON of no kind that is known.
+    pub(crate) fn is_of_other_json(&self) -> bool {
+        self.is_unrecognised && self.reason() == SkipReason::NotATrace
     }
 
     /// The file or folder.

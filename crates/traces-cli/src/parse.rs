@@ -151,7 +151,8 @@ pub(crate) fn parse_zone(text: &str) -> anyhow::Result<Zone> {
     }
     fixed_zone(text).map(Zone::Fixed).with_context(|| {
         format!(
-            "cannot read `{text}` as a time zone: write UTC, local, or how far it is ahead, such as +02:00"
+            "cannot read `{text}` as a time zone: write UTC, local, or how far it is ahead, such as +02:00; \
+             for a zone by its name, set TZ to it and write local"
         )
     })
 }

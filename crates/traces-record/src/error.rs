@@ -33,6 +33,9 @@ pub enum Error {
     /// A folder is none of ours.
     #[error("{} is no recording of `traces record`: it has no receipt.json", .0.display())]
     NotARecording(PathBuf),
+    /// A recording is being written.
+    #[error("{} is being recorded: end that recording first (Ctrl-C, or the end of its client)", .0.display())]
+    InProgress(PathBuf),
     /// A file of a recording cannot be removed.
     #[error("cannot remove {}: {source}", .path.display())]
     Remove {

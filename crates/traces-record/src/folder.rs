@@ -4,10 +4,12 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyclaude_traces::Timestamp;
 
 use crate::error::Error;
+use crate::lock::Lock;
 use crate::receipt::Receipt;
 
 /// The file that makes a folder a recording.
@@ -19,6 +21,7 @@ pub(crate) const BODIES: &str = "bodies";
 #[derive(Debug, Clone)]
 pub struct Folder {
     path: PathBuf,
+    _lock: Arc<Lock>,
 }
 
 impl Folder {
@@ -73,7 +76,7 @@ impl Folder {
             return Err(Error::NotUtf8(path));
         }
         set_private(&path, 0o700).map_err(Error::folder(&path))?;
-        let folder = Self { path };
+        let folder = Self { _lock: Arc::new(Lock::hold(&path)), path };
         let bodies = folder.bodies();
         private_folder().create(&bodies).map_err(Error::folder(&bodies))?;
         set_private(&bodies, 0o700).map_err(Error::folder(&bodies))?;

@@ -31,6 +31,7 @@ mod folder;
 mod fuzzing;
 mod http;
 mod limits;
+mod lock;
 mod mask;
 mod otlp;
 mod receipt;

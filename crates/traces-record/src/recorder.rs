@@ -14,6 +14,7 @@ use crate::mask;
 use crate::otlp::Arrived;
 use crate::receipt::{Exit, Receipt};
 use crate::receiver::{Receiver, now};
+use crate::recordings::Recording;
 use crate::variables::Variables;
 
 /// The version of a receipt's shape.
@@ -104,6 +105,20 @@ impl Recorder {
         let exit = client.run()?;
         self.receipt.exit = Some(exit);
         Ok(exit)
+    }
+
+    /// Ends a recording that nothing was started for, and deletes it.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be removed.
+    pub fn discard(self) -> Result<(), Error> {
+        let Self { folder, receiver, .. } = self;
+        let _ = receiver.finish();
+        let path = folder.path().to_owned();
+        // Its own lock would keep it from being deleted.
+        drop(folder);
+        Recording::open(&path)?.delete().map(|_| ())
     }
 
     /// Hears the client out, and completes the recording. It waits for the report of the last

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::folder::{BODIES, RECEIPT};
+use crate::lock;
 
 /// What a recording's own files are called, but for the bodies: nothing else is ever
 /// deleted.
@@ -78,13 +79,22 @@ impl Recording {
         Ok(files)
     }
 
+    /// Whether it is being written at this moment.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        lock::is_held(&self.path)
+    }
+
     /// Deletes it: its own files, and its folder where that holds nothing else. Links are
     /// removed, never followed. Returns whether anything is left.
     ///
     /// # Errors
     ///
-    /// A file cannot be removed.
+    /// It is [being written](Self::is_in_progress), or a file cannot be removed.
     pub fn delete(&self) -> Result<bool, Error> {
+        if self.is_in_progress() {
+            return Err(Error::InProgress(self.path.clone()));
+        }
         let (receipts, others): (Vec<_>, Vec<_>) = self
             .files()
             .map_err(Error::folder(&self.path))?

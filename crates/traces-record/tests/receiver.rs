@@ -159,9 +159,34 @@ fn many_connections_lose_nothing() {
 }
 
 #[test]
+fn malformed_posts_beside_good_ones_harm_nobody() {
+    let running = Running::new();
+    thread::scope(|scope| {
+        for sender in 0..8 {
+            let running = &running;
+            scope.spawn(move || {
+                for turn in 0..10 {
+                    let (body, status) = if (sender + turn) % 2 == 0 {
+                        (LOGS, "200")
+                    } else {
+                        (&LOGS[..LOGS.len() - 1], "400")
+                    };
+                    let answer = running.post("/v1/logs", body);
+                    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+                }
+            });
+        }
+    });
+    let (received, lines) = running.end("logs.jsonl");
+    assert!(lines.len() == 40 && lines.iter().all(|line| line == LOGS));
+    assert_eq!(received.refused[&Refusal::Malformed], 40);
+}
+
+#[test]
 fn what_is_wrong_is_refused_and_harms_nothing() {
     let running = Running::new();
     let host = running.address();
+    assert!(host.ip().is_loopback(), "nobody else may reach it: {host}");
     let json = "content-type: application/json\r\n";
     let with = |more: &str| format!("POST /v1/logs HTTP/1.1\r\nhost: {host}\r\n{json}{more}");
     let cases = [

@@ -129,6 +129,19 @@ mod tests {
     }
 
     #[test]
+    fn a_log_without_bodies_tells_what_its_slots_held() {
+        let held = |tokens| turn(0, 0).cached(100, true).held(tokens);
+        let made = [held(9_000), held(8_000), held(7_000)];
+        let Check::Found(found) = check(CacheUse::Unknown, &made) else { panic!() };
+        let Evidence::ReusesLittle { cached_tokens, reusable_tokens, .. } = &found[0].evidence else {
+            panic!()
+        };
+        assert_eq!((*cached_tokens, *reusable_tokens), (300, 24_000));
+        let made = [held(9_000), held(8_000), held(4_000)];
+        assert_eq!(check(CacheUse::Unknown, &made), Check::Ok);
+    }
+
+    #[test]
     fn a_count_of_the_backend_refutes_it() {
         let made = [turn(50, 0), turn(60, 0), turn(90, 0), turn(90, 4_500).cached(4_500, true)];
         let set = |input: &mut super::super::FindingsInput<'_>| input.speeds = speeds(CacheUse::ReadsAll);

@@ -72,13 +72,19 @@ impl<'a> Entry<'a> {
         self.timing()?.believed_prompt_tokens().filter(|tokens| *tokens > 0)
     }
 
-    /// The share of its prompt that the simulated cache held.
+    /// The share of its prompt that the simulated cache held; where no body is known, that
+    /// which its slot held by the server's own log.
     pub(super) fn reusable_share(&self) -> Option<f64> {
-        let row = self.row?;
-        (row.prompt_bytes > 0).then(|| float(row.reusable_bytes) / float(row.prompt_bytes))
+        let simulated = self.row.filter(|row| row.prompt_bytes > 0);
+        let simulated = simulated.map(|row| float(row.reusable_bytes) / float(row.prompt_bytes));
+        let held = || {
+            let held = self.request.server_task()?.held_tokens?;
+            Some((float(held) / float(self.prompt_tokens()?)).min(1.0))
+        };
+        simulated.or_else(held)
     }
 
-    /// The tokens of its prompt that the simulated cache held.
+    /// The tokens of its prompt that the simulated cache held, or else its slot.
     pub(super) fn reusable_tokens(&self) -> Option<u64> {
         Some(whole(float(self.prompt_tokens()?) * self.reusable_share()?))
     }

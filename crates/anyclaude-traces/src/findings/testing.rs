@@ -26,6 +26,7 @@ pub(super) struct Made {
     at_ms: Option<i64>,
     body: Option<usize>,
     reusable_percent: u64,
+    is_without_body: bool,
     broken: Option<(Cause, u64)>,
     evicted_by: Option<usize>,
 }
@@ -54,6 +55,7 @@ impl Made {
             at_ms: None,
             body: None,
             reusable_percent: 0,
+            is_without_body: false,
             broken: None,
             evicted_by: None,
         }
@@ -281,6 +283,15 @@ impl Made {
         self.with(|made| made.request.bookkeeping.log_facts = Some(Box::new(facts)))
     }
 
+    /// Of which only a server's log tells: its slot held so many of its tokens.
+    pub(super) fn held(self, tokens: u64) -> Self {
+        self.with(|made| {
+            let task = made.request.bookkeeping.server_task.get_or_insert_default();
+            task.held_tokens = Some(tokens);
+            made.is_without_body = true;
+        })
+    }
+
     /// Whose server dropped tokens, as its log says.
     pub(super) fn cut(self, context_tokens: u64, whole_prompt_tokens: Option<u64>) -> Self {
         let cut = ContextCut { context_tokens: Some(context_tokens), whole_prompt_tokens };
@@ -441,7 +452,7 @@ fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> Pre
         model: request.model.clone(),
         session: request.session.clone(),
         thread: request.thread.clone(),
-        prompt_bytes: 40_000,
+        prompt_bytes: if made.is_without_body { 0 } else { 40_000 },
         reusable_bytes: 400 * made.reusable_percent,
         reusable_bytes_one_slot: 0,
         reused_from: None,

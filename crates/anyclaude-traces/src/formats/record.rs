@@ -36,6 +36,8 @@ pub struct TraceRecord {
     pub sizes: Sizes,
     /// The recorder replaced parts of the body.
     pub body_redacted: bool,
+    /// Every text of the body was replaced by another as long.
+    pub(crate) is_masked: bool,
     /// `body.max_tokens`, where it is a whole number.
     pub max_tokens: Option<u64>,
     /// `body.stream`; false where it is missing.
@@ -85,6 +87,7 @@ pub(crate) struct RecordDraft {
     /// By the headers; what the body says of the sender fills the gaps.
     pub(crate) sender: Sender,
     pub(crate) body_redacted: bool,
+    pub(crate) is_masked: bool,
     pub(crate) body_identity: Option<Identity>,
     pub(crate) response: Option<Box<Response>>,
     timing: Option<Box<Timing>>,
@@ -102,6 +105,7 @@ impl RecordDraft {
             model: None,
             sender: Sender::default(),
             body_redacted: false,
+            is_masked: false,
             body_identity: None,
             response: None,
             timing: None,
@@ -165,6 +169,7 @@ impl RecordDraft {
             },
             sizes: Sizes { file_bytes: Size::from(file_bytes as u64), ..body.sizes },
             body_redacted: self.body_redacted,
+            is_masked: self.is_masked,
             max_tokens: body.max_tokens,
             stream: body.stream,
             tools: body.tools,

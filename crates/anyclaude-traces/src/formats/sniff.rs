@@ -83,11 +83,25 @@ fn kind_of(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<Kind> {
     text.lines().skip(1).take(MOST_LINES).find_map(|line| look(line, is_all, scratch))
 }
 
+/// Context Lens's archive of a session.
+const LHAR: &str = "an archive of Context Lens (LHAR), which keeps no whole bodies and is not read: record the \
+                    requests themselves, for example with claude-tap or as HAR";
+/// What LLM Interceptor captures.
+const INTERCEPTED: &str = "a capture of LLM Interceptor, which is not read: record with mitmproxy itself and save \
+                           as HAR (`hardump`)";
+/// What Claude Code Router writes since it has a database.
+const ROUTER_ROWS: &str = "requests of a Claude Code Router newer than 2.0, which cuts their bodies and is not \
+                           read: record the client itself, or with claude-tap";
+/// A body in the shape of Google's API.
+const GOOGLE: &str = "a request to Google's API (`contents`), which is not read; Anthropic's Messages and OpenAI's \
+                      Chat Completions and Responses are";
+
 /// Files that are no text.
 const BINARY: [(&[u8], &str); 2] = [
     (
         b"SQLite format 3\0",
-        "a SQLite database, which is not read: where it is claude-tap's, export the session as `compact`",
+        "a SQLite database, which is not read: where it is claude-tap's, export the session as `compact`; \
+         where it is Claude Code Router's, record the client itself",
     ),
     (b"PAR1", "a Parquet file, which is not read"),
 ];
@@ -95,12 +109,13 @@ const BINARY: [(&[u8], &str); 2] = [
 /// Whether a text is of one sort of file.
 type IsOne = fn(&str) -> bool;
 
+/// Spans of applications.
+pub(crate) const OPEN_INFERENCE: &str =
+    "spans of OpenInference, which are not read: record the requests themselves, for example as HAR";
+
 /// Files that are known by something other than the members of their first value.
 const NAMED: [(IsOne, &str); 2] = [
-    (
-        |text| text.contains("openinference.span.kind"),
-        "spans of OpenInference, which are not read: record the requests themselves, for example as HAR",
-    ),
+    (|text| text.contains("openinference.span.kind") || text.contains("\"openinference\""), OPEN_INFERENCE),
     (is_flow, "flows of mitmproxy, which are not read: save them as HAR (`hardump`)"),
 ];
 
@@ -153,9 +168,19 @@ fn look(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<Kind> {
 #[derive(Default)]
 struct Seen {
     request: bool,
+    request_id: bool,
     level: bool,
     time: bool,
+    /// A list of messages, in a shape that is read.
+    messages: bool,
+    /// Another member of a body in such a shape.
     body: bool,
+    /// A list of messages in the shape of Google's API.
+    contents: bool,
+    /// Its `type` is one of LHAR's.
+    archived: bool,
+    /// Its `type` is one of LLM Interceptor's.
+    intercepted: bool,
 }
 
 impl Seen {
@@ -167,7 +192,12 @@ impl Seen {
                 "log" if cursor.shape()? == Shape::Object => Kind::Read(&Har),
                 "mode" => Kind::Read(&AnyclaudeTrace),
                 "__claude_tap_compact_trace__" => Kind::Read(&ClaudeTapBundle),
-                "request_id" | "turn" | "duration_ms" | "transport" | "upstream_base_url" | "capture" => {
+                "lhar" if cursor.shape()? == Shape::Object => Kind::Named(LHAR),
+                "trace_id" if self.archived => Kind::Named(LHAR),
+                "_session_id" | "_meta_type" => Kind::Named(INTERCEPTED),
+                "request_id" | "url" if self.intercepted => Kind::Named(INTERCEPTED),
+                name if is_of_router_row(name) => Kind::Named(ROUTER_ROWS),
+                "turn" | "duration_ms" | "transport" | "upstream_base_url" | "capture" => {
                     Kind::Read(&ClaudeTap)
                 }
                 "logged_at" => Kind::Read(&ClaudeTrace),
@@ -189,15 +219,25 @@ impl Seen {
                         "a session of Codex (rollout), which holds no requests: record it with a proxy such \
                          as claude-tap or mitmproxy",
                     ),
+                    Some("session" | "entry") => {
+                        self.archived = true;
+                        continue;
+                    }
+                    Some("request" | "response" | "response_chunk" | "response_meta") => {
+                        self.intercepted = true;
+                        continue;
+                    }
                     _ => continue,
                 },
                 name => {
+                    self.request_id |= name == "request_id";
                     self.level |= name == "level";
                     self.time |= name == "time";
                     // Elsewhere these name counts.
                     let is_content = matches!(cursor.shape()?, Shape::Array | Shape::String);
-                    self.body |= is_content
-                        && matches!(name, "messages" | "input" | "system" | "tools" | "instructions");
+                    self.messages |= is_content && matches!(name, "messages" | "input");
+                    self.body |= is_content && matches!(name, "system" | "tools" | "instructions");
+                    self.contents |= name == "contents" && cursor.shape()? == Shape::Array;
                     cursor.skip()?;
                     continue;
                 }
@@ -210,8 +250,10 @@ impl Seen {
     /// What the members tell together.
     fn in_all(&self) -> Option<Kind> {
         match () {
+            () if self.request && self.request_id => Some(Kind::Read(&ClaudeTap)),
             () if self.request => Some(Kind::Read(&AnyclaudeTrace)),
-            () if self.body => Some(Kind::Read(&RecordedBody)),
+            () if self.contents && !self.messages => Some(Kind::Named(GOOGLE)),
+            () if self.messages || self.body => Some(Kind::Read(&RecordedBody)),
             () => None,
         }
     }
@@ -225,6 +267,9 @@ impl Seen {
         let (mut turn, mut duration) = (false, false);
         let mut walk = Walk::default();
         while let Some(key) = cursor.next_member(&mut walk)? {
+            if is_of_router_row(key.as_ref()) {
+                return Ok(Some(Kind::Named(ROUTER_ROWS)));
+            }
             turn |= key == "turn";
             duration |= key == "duration_ms";
             if turn && duration {
@@ -234,6 +279,12 @@ impl Seen {
         }
         Ok(None)
     }
+}
+
+/// Whether a row of Claude Code Router's database has this member, by its own name or by that
+/// in the interface.
+fn is_of_router_row(name: &str) -> bool {
+    matches!(name, "request_body_text" | "response_body_text" | "routeHopCount" | "route_hop_count")
 }
 
 /// What a record's `request` tells before its body.
@@ -293,7 +344,25 @@ mod tests {
         assert!(kind("SQLite format 3\0").contains("`compact`"));
         assert!(kind("8123:9:websocket;0:~").contains("mitmproxy"));
         assert_eq!(kind("08:47:12 a line of a log\n"), "unknown");
-        assert!(kind(r#"{"attributes":{"openinference.span.kind":"LLM"}}"#).contains("OpenInference"));
+        for (text, name) in [
+            (r#"{"attributes":{"openinference.span.kind":"LLM"}}"#, "OpenInference"),
+            (r#"{"name":"a","attributes":{"openinference":{"span":{"kind":"LLM"}}}}"#, "OpenInference"),
+            (r#"{"lhar":{"version":"0.1.0","sessions":[],"entries":[]}}"#, "LHAR"),
+            ("{\"type\":\"session\",\"trace_id\":\"t\"}\n{\"type\":\"entry\"}\n", "LHAR"),
+            (r#"{"_session_id":"s","type":"request","id":"r","body":{"messages":[]}}"#, "LLM Interceptor"),
+            (r#"{"_meta_type":"session_start","session_id":"s"}"#, "LLM Interceptor"),
+            (r#"{"type":"request","id":"r","method":"POST","url":"u","body":{}}"#, "LLM Interceptor"),
+            (r#"{"type":"response_chunk","request_id":"r","chunk_index":0}"#, "LLM Interceptor"),
+            (r#"[{"id":1,"request_id":"r","request_body_text":"{}"}]"#, "Claude Code Router"),
+            ("{\"id\":1,\"request_id\":\"r\",\"response_body_text\":\"\"}\n", "Claude Code Router"),
+            (r#"{"contents":[{"role":"user","parts":[]}],"tools":[]}"#, "`contents`"),
+        ] {
+            assert!(kind(text).contains(name), "{text}: {}", kind(text));
+        }
+        // Only together do these tell.
+        assert_eq!(kind(r#"{"type":"session","id":"x"}"#), "unknown");
+        assert_eq!(kind(r#"{"id":"x","request_id":"y"}"#), "unknown");
+        assert_eq!(kind(r#"{"model":"m","contents":[],"messages":[]}"#), "RecordedBody");
         assert!(kind(r#"{"timestamp":"t","type":"session_meta","payload":{}}"#).contains("Codex"));
     }
 }

@@ -11,6 +11,8 @@ use crate::model::{LogFacts, ServerTask, SpeedSample, ToolSize};
 pub(crate) struct Bookkeeping {
     /// Its tools, in the order of the file.
     pub(crate) tools: Arc<[ToolSize]>,
+    /// Its texts were replaced by others as long.
+    pub(crate) is_masked: bool,
     /// The process that its `run` names.
     pub(crate) process: Option<Arc<Run>>,
     /// What the proxy was about to send, after its edits.

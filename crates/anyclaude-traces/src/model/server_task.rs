@@ -14,6 +14,8 @@ pub struct ServerTask {
     pub prompt_tokens: Option<u64>,
     /// Tokens of it that came from the cache.
     pub cached_tokens: Option<u64>,
+    /// Tokens of it that the slot held when it was chosen; `None` where that is not said.
+    pub held_tokens: Option<u64>,
     /// Tokens generated.
     pub output_tokens: Option<u64>,
     /// Tokens generated that were reasoning.

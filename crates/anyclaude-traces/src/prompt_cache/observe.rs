@@ -236,3 +236,24 @@ fn message_of(place: ElementPath) -> Option<u32> {
         ElementPath::System(_) | ElementPath::Tool(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tail(text: &[u8]) -> Tail {
+        let mut tail = Tail { length: text.len() as u8, ..Tail::default() };
+        tail.bytes[..text.len()].copy_from_slice(text);
+        tail
+    }
+
+    #[test]
+    fn ends_are_compared_from_behind_as_far_as_they_are_kept() {
+        let common = |a: &[u8], b: &[u8]| tail(a).common(tail(b));
+        assert_eq!(common(b"at ten.", b"at six."), Some(1));
+        assert_eq!(common(b"a", b"b"), Some(0));
+        assert_eq!(common(b"same", b"same"), None, "they may differ further in front");
+        assert_eq!(common(b"ends", b"s"), None);
+        assert_eq!(common(b"", b"s"), None, "unknown");
+    }
+}

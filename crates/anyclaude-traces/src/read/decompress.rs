@@ -24,27 +24,49 @@ const CHUNK_BYTES: usize = 1 << 18;
 ///
 /// When it is cut, damaged, or holds more.
 pub(super) fn decompress(bytes: &[u8], limit: u64) -> Result<Option<Vec<u8>>, ErrorKind> {
-    let mut content = Vec::new();
-    if bytes.starts_with(&GZIP) {
-        let cut_or_damaged = |error: io::Error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => ErrorKind::CutCompressed,
-            _ => ErrorKind::DamagedCompressed,
-        };
-        read_all(MultiGzDecoder::new(bytes), &mut content, limit, cut_or_damaged)?;
-    } else if bytes.starts_with(&ZSTD) {
-        read_zstd(bytes, &mut content, limit)?;
-    } else {
+    if !is_compressed(bytes) {
         return Ok(None);
     }
+    let mut content: Vec<u8> = Vec::new();
+    decompress_to(bytes, limit, &mut |chunk| {
+        let bytes = (content.len() + chunk.len()) as u64;
+        content.try_reserve(chunk.len()).map_err(|_| ErrorKind::OutOfMemory { bytes })?;
+        content.extend_from_slice(chunk);
+        Ok(())
+    })?;
     Ok(Some(content))
 }
 
+/// Whether a file that begins like this is compressed.
+pub(super) fn is_compressed(bytes: &[u8]) -> bool {
+    bytes.starts_with(&GZIP) || bytes.starts_with(&ZSTD)
+}
+
+/// Takes what was decompressed next.
+type Take<'t> = dyn FnMut(&[u8]) -> Result<(), ErrorKind> + 't;
+
+/// Hands over what a compressed file holds, in chunks, of at most so many bytes together.
+///
+/// # Errors
+///
+/// When it is cut, damaged, or holds more. What comes before that was handed over.
+pub(super) fn decompress_to(bytes: &[u8], limit: u64, take: &mut Take<'_>) -> Result<(), ErrorKind> {
+    let mut content = Content { bytes: 0, limit, take };
+    if bytes.starts_with(&ZSTD) {
+        return read_zstd(bytes, &mut content);
+    }
+    content.read_all(MultiGzDecoder::new(bytes), |error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ErrorKind::CutCompressed,
+        _ => ErrorKind::DamagedCompressed,
+    })
+}
+
 /// Reads all frames, one after the other.
-fn read_zstd(mut bytes: &[u8], content: &mut Vec<u8>, limit: u64) -> Result<(), ErrorKind> {
+fn read_zstd(mut bytes: &[u8], content: &mut Content<'_, '_>) -> Result<(), ErrorKind> {
     while !bytes.is_empty() {
         match StreamingDecoder::new(bytes) {
             Ok(mut frame) => {
-                let read = read_all(&mut frame, content, limit, |_| ErrorKind::DamagedCompressed);
+                let read = content.read_all(&mut frame, |_| ErrorKind::DamagedCompressed);
                 bytes = frame.into_inner();
                 read.map_err(|error| match error {
                     // The decoder does not tell a cut from damage; at a cut, all was read.
@@ -65,26 +87,33 @@ fn read_zstd(mut bytes: &[u8], content: &mut Vec<u8>, limit: u64) -> Result<(), 
     Ok(())
 }
 
-fn read_all(
-    mut from: impl Read,
-    content: &mut Vec<u8>,
+/// What was decompressed so far, and who takes it.
+struct Content<'c, 't> {
+    bytes: u64,
     limit: u64,
-    refuse: impl Fn(io::Error) -> ErrorKind,
-) -> Result<(), ErrorKind> {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        match from.read(&mut chunk) {
-            Ok(0) => return Ok(()),
-            Ok(count) => {
-                if (content.len() + count) as u64 > limit {
-                    return Err(ErrorKind::DecompressedTooLarge { limit });
+    take: &'c mut Take<'t>,
+}
+
+impl Content<'_, '_> {
+    fn read_all(
+        &mut self,
+        mut from: impl Read,
+        refuse: impl Fn(io::Error) -> ErrorKind,
+    ) -> Result<(), ErrorKind> {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            match from.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(count) => {
+                    self.bytes = self.bytes.saturating_add(count as u64);
+                    if self.bytes > self.limit {
+                        return Err(ErrorKind::DecompressedTooLarge { limit: self.limit });
+                    }
+                    (self.take)(chunk.get(..count).unwrap_or_default())?;
                 }
-                let bytes = (content.len() + count) as u64;
-                content.try_reserve(count).map_err(|_| ErrorKind::OutOfMemory { bytes })?;
-                content.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(refuse(error)),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(refuse(error)),
         }
     }
 }

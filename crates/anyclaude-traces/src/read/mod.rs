@@ -15,7 +15,7 @@ mod repeated;
 mod server_logs;
 mod standard_input;
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,14 +38,14 @@ pub(crate) use server_logs::{ServerLogFile, record_of_body};
 pub use standard_input::ReadStandardInput;
 use standard_input::StandardInput;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::anyclaude::trace::AnyclaudeTrace;
 use crate::formats::body::Visit;
 use crate::formats::claude_code::{Facts, REQUEST_SUFFIX};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 use crate::formats::sniff::sniff;
-use crate::formats::source::{Input, RecordNumber, RecordSink};
+use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
 use crate::model::request::{Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 
@@ -284,7 +284,7 @@ impl Store {
 fn trace_file(file: &Arc<Path>, on_disk: OnDisk, number: RecordNumber, mut record: TraceRecord) -> TraceFile {
     let OnDisk { modified, bytes } = on_disk;
     record.sizes.file_bytes = (bytes as u64).into();
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let name = plain_name(file);
     if record.source == Source::Body && name.ends_with(REQUEST_SUFFIX) {
         record.source = Source::ClaudeCode;
     }
@@ -341,7 +341,8 @@ impl<'s> Reader<'s> {
     }
 
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
-        let read = self.load(&file.path).and_then(|on_disk| {
+        let loaded = self.load(&file.path);
+        let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
             let parsed = self.parse(file, sink);
             match self.decompressed {
                 Some(_) => self.scratch.known.forget(),
@@ -350,21 +351,26 @@ impl<'s> Reader<'s> {
             parsed.map(|()| on_disk)
         });
         self.store.progress.count_file();
-        read.map_err(|kind| Error::new(&*file.path, kind))
+        read
     }
 
-    fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), ErrorKind> {
+    fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
+        let error = |kind: ErrorKind| Error::new(&*file.path, kind);
         let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
-        let format = match sniff(&input, &mut self.scratch)? {
-            Some(format) => format,
-            None if file.is_named && server_logs::read_records(&file.path, &self.store.progress, sink)? => {
-                return Ok(());
-            }
-            None if file.is_named || is_json(&file.path) => &AnyclaudeTrace,
-            // Folders hold all sorts of logs and lines.
-            None => return Ok(()),
-        };
-        Ok(format.read(&input, &mut self.scratch, sink)?)
+        if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
+            return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
+        }
+        if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)? {
+            return Ok(());
+        }
+        // Folders hold all sorts of logs and lines.
+        if !file.is_named && !is_json(&file.path) {
+            return Ok(());
+        }
+        AnyclaudeTrace.read(&input, &mut self.scratch, sink).map_err(|fault| {
+            let fault = if are_other_lines(input.bytes, &fault) { other_lines() } else { fault };
+            error(fault.into()).of_unrecognised()
+        })
     }
 
     fn load(&mut self, path: &Path) -> Result<OnDisk, ErrorKind> {
@@ -392,6 +398,21 @@ impl<'s> Reader<'s> {
     }
 }
 
+/// Whether a value is followed by others on lines of their own.
+fn are_other_lines(bytes: &[u8], fault: &ParseError) -> bool {
+    let at = usize::try_from(fault.byte()).unwrap_or(usize::MAX);
+    let is_at_line = || at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\n');
+    fault.reason() == SkipReason::InvalidJson
+        && fault.line() > 1
+        && bytes.get(at) == Some(&b'{')
+        && is_at_line()
+}
+
+/// What is said of lines of JSON that nothing is known of.
+fn other_lines() -> ParseError {
+    ParseError::new(SkipReason::NotATrace, &[], 0, "lines of JSON, of no kind that is read")
+}
+
 /// Whether the file is named as one that holds a single JSON value.
 fn is_json(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
@@ -401,6 +422,12 @@ fn is_json(path: &Path) -> bool {
 /// A file's name without the ending that says how it is compressed.
 pub(crate) fn without_compression(name: &[u8]) -> &[u8] {
     [&b".gz"[..], b".zst"].into_iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
+/// A file's name as it was before the file was compressed, with U+FFFD for what is not UTF-8.
+pub(crate) fn plain_name(path: &Path) -> Cow<'_, str> {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    String::from_utf8_lossy(without_compression(name))
 }
 
 /// When a file was last written, where the system tells.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
 
-/// Opens a regular file; with what the system knows of it. What has become a pipe since it was found is an
-/// error, and not waited for.
+/// Opens a regular file; with what the system knows of it. What has become a pipe since it
+/// was found is an error, and not waited for.
 pub(super) fn open(path: &Path) -> Result<(File, Metadata), ErrorKind> {
     let mut options = OpenOptions::new();
     options.read(true);

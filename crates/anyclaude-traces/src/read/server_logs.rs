@@ -1,6 +1,7 @@
 //! Finds and reads the logs of the servers that ran the models.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
@@ -8,10 +9,11 @@ use chrono::{DateTime, Days, NaiveDate};
 use walkdir::WalkDir;
 
 use super::Store;
+use super::decompress::{decompress_to, is_compressed};
 use super::logs::{LogFile, read_chunks, written};
-use super::open::check_regular;
+use super::open::{check_regular, open};
 use super::parallel::{Order, for_each_parallel};
-use super::{Progress, paths};
+use super::{paths, plain_name};
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::backend::lmstudio::BodySink;
 use crate::formats::backend::{BackendLog, BackendParser};
@@ -23,6 +25,8 @@ use crate::model::time::Timestamp;
 
 /// What is no log of a server, in words.
 const NO_LOG: &str = "no log of a server: it has no line of llama-server's, Ollama's or LM Studio's log";
+/// So many bytes tell how a file is compressed.
+const MAGIC_BYTES: u64 = 4;
 /// How the names of logs end.
 const ENDINGS: [&str; 4] = ["log", "txt", "jsonl", "ndjson"];
 /// Where LM Studio writes its logs, below the user's home: now, and formerly.
@@ -76,10 +80,46 @@ impl Store {
         let mut parser = BackendParser::new();
         let mut bodies = Bodies { current: visitor(), visitor, found: Vec::new() };
         let content = check_regular(path)
-            .and_then(|()| read_chunks(path, &self.progress, |chunk| parser.feed_to(chunk, &mut bodies)))
+            .and_then(|()| self.read_log(path, |chunk| parser.feed_to(chunk, &mut bodies)))
             .and_then(|()| parser.finish_to(&mut bodies).ok_or_else(no_log))
             .map_err(|kind| Error::new(path, kind))?;
         Ok(ServerLogFile { file: LogFile { path: path.to_owned(), content }, bodies: bodies.found })
+    }
+
+    /// Hands over what a log holds, in chunks, decompressed where it is compressed.
+    fn read_log(&self, path: &Path, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
+        let mut beginning = Vec::new();
+        open(path)?.0.take(MAGIC_BYTES).read_to_end(&mut beginning)?;
+        if !is_compressed(&beginning) {
+            return read_chunks(path, &self.progress, feed);
+        }
+        let limit = self.max_file_bytes;
+        let mut compressed = Vec::new();
+        open(path)?.0.take(limit.saturating_add(1)).read_to_end(&mut compressed)?;
+        self.progress.count_bytes(compressed.len());
+        let bytes = compressed.len() as u64;
+        if bytes > limit {
+            return Err(ErrorKind::TooLarge { bytes, limit });
+        }
+        decompress_to(&compressed, limit, &mut |chunk| {
+            feed(chunk);
+            Ok(())
+        })
+    }
+
+    /// Reads the bodies that a server's log holds as records. False where the file is none,
+    /// by its name or by its lines.
+    pub(super) fn records_of_log(&self, path: &Path, sink: &mut dyn RecordSink) -> Result<bool, ErrorKind> {
+        if !has_ending_of_log(path) {
+            return Ok(false);
+        }
+        let mut parser = BackendParser::new();
+        let mut records = Records { sink, begun: 0, file_bytes: 0 };
+        self.read_log(path, |chunk| {
+            records.file_bytes += chunk.len();
+            parser.feed_to(chunk, &mut records);
+        })?;
+        Ok(parser.finish_to(&mut records).is_some())
     }
 
     /// Reads the logs of servers at these paths: a file itself, and of a folder every log
@@ -177,25 +217,6 @@ fn true_path(path: &Path) -> PathBuf {
     paths::canonical(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Reads the bodies that a server's log holds as records. False where the file is none, by
-/// its name or by its lines.
-pub(super) fn read_records(
-    path: &Path,
-    progress: &Progress,
-    sink: &mut dyn RecordSink,
-) -> Result<bool, ErrorKind> {
-    if !has_ending_of_log(path) {
-        return Ok(false);
-    }
-    let mut parser = BackendParser::new();
-    let mut records = Records { sink, begun: 0, file_bytes: 0 };
-    read_chunks(path, progress, |chunk| {
-        records.file_bytes += chunk.len();
-        parser.feed_to(chunk, &mut records);
-    })?;
-    Ok(parser.finish_to(&mut records).is_some())
-}
-
 /// Makes records of bodies.
 struct Records<'s> {
     sink: &'s mut dyn RecordSink,
@@ -228,7 +249,8 @@ pub(crate) fn record_of_body(file_bytes: usize, body: Body) -> Option<TraceRecor
 }
 
 fn has_ending_of_log(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+    let name = plain_name(path);
+    Path::new(&*name).extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
 fn no_log() -> ErrorKind {
@@ -323,6 +345,31 @@ mod tests {
             fs::write(&path, format!("{}{text}", "Somebody's notes.\n".repeat(200_000))).unwrap();
             assert_eq!(Store::default().server_log(&path).unwrap().content.format, format, "{text}");
         }
+    }
+
+    #[test]
+    fn compressed_logs_are_read_as_what_they_hold() {
+        use std::io::Write as _;
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("{}{LM_STUDIO}", "[2026-06-24 13:00:00][DEBUG] x\n".repeat(20_000));
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let zstd =
+            ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+        let plain = folder.path().join("a.log");
+        fs::write(&plain, &text).unwrap();
+        let plain = Store::default().server_log(&plain).unwrap().content;
+        for (name, content) in [("a.log.gz", gzip.finish().unwrap()), ("b.log.zst", zstd)] {
+            let path = folder.path().join(name);
+            fs::write(&path, &content).unwrap();
+            assert_eq!(Store::default().server_log(&path).unwrap().content, plain, "{name}");
+            let small = Store::default().with_max_file_bytes(content.len() as u64 + 10);
+            assert_eq!(small.server_log(&path).unwrap_err().reason(), SkipReason::TooLarge);
+            fs::write(&path, &content[..content.len() - 9]).unwrap();
+            assert_eq!(Store::default().server_log(&path).unwrap_err().reason(), SkipReason::Truncated);
+            fs::write(&path, content).unwrap();
+        }
+        assert_eq!(Store::default().server_logs(&[folder.path().to_owned()]).0.len(), 3);
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl RequestBuilder {
         self.unassigned.push(UnassignedRequest::new(path, record, tools, Place { history, key, agent }));
     }
 
+    /// Whether no file was added yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unassigned.is_empty()
+    }
+
     /// The requests of all files, by time, then path, with their sessions and
     /// threads.
     #[must_use]
@@ -121,7 +126,7 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
         timing: record.timing,
         join: record.join,
         response: record.response,
-        bookkeeping: Bookkeeping { tools, ..Bookkeeping::default() },
+        bookkeeping: Bookkeeping { tools, is_masked: record.is_masked, ..Bookkeeping::default() },
         ..Request::empty(path)
     };
     (request, record.body)

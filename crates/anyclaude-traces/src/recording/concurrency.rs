@@ -1,9 +1,11 @@
 //! Which requests overlapped in the backend, and which was the first of its process.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 use crate::formats::anyclaude::log::LogRequest;
-use crate::model::request::Concurrency;
+use crate::formats::claude_code::recording_of;
+use crate::model::request::{Concurrency, Request, Source};
 use crate::model::time::Timestamp;
 
 /// The time that a request spent in the backend.
@@ -21,6 +23,30 @@ impl BackendInterval {
         let ms = request.facts.backend_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
         let end = request.start.plus_ms(ms);
         Self { start: request.start, end, run, streamed: request.streamed == Some(true) }
+    }
+}
+
+/// Notes which requests overlapped in their backend, of those that were recorded with times of
+/// their own. What one recorder wrote into one folder went to one backend.
+pub(crate) fn note_own(requests: &mut [Request]) {
+    let interval = |(at, request): (usize, &Request)| {
+        let timing = request.timing.as_deref().filter(|_| request.source != Source::Anyclaude)?;
+        let (start, ms) = (timing.start?, i64::try_from(timing.total_ms?).ok()?);
+        let interval = BackendInterval { start, end: start.plus_ms(ms), run: 0, streamed: false };
+        Some((recording_of(request.path.file()), at, interval))
+    };
+    let mut folders: BTreeMap<PathBuf, Vec<(usize, BackendInterval)>> = BTreeMap::new();
+    for (folder, at, interval) in requests.iter().enumerate().filter_map(interval) {
+        folders.entry(folder).or_default().push((at, interval));
+    }
+    for mut folder in folders.into_values() {
+        folder.sort_by_key(|(_, interval)| interval.start);
+        let intervals: Vec<BackendInterval> = folder.iter().map(|(_, interval)| *interval).collect();
+        for ((at, _), with) in folder.into_iter().zip(concurrency(&intervals)) {
+            if let Some(request) = requests.get_mut(at) {
+                request.bookkeeping.concurrency = Some(with);
+            }
+        }
     }
 }
 
@@ -43,6 +69,31 @@ pub(crate) fn concurrency(intervals: &[BackendInterval]) -> Vec<Concurrency> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::timing::Timing;
+
+    #[test]
+    fn requests_with_times_of_their_own_overlap_in_their_folder() {
+        let request = |path: &str, source, at: i64, ms| {
+            let mut request = Request::builder(path).build();
+            request.source = source;
+            request.timing = Some(Box::new(Timing {
+                start: Timestamp::from_unix_ms(at),
+                total_ms: Some(ms),
+                ..Timing::default()
+            }));
+            request
+        };
+        let mut requests = [
+            request("a/x.har", Source::Har, 0, 100),
+            request("a/x.har", Source::Har, 50, 100),
+            request("a/x.har", Source::Har, 200, 100),
+            request("b/x.har", Source::Har, 210, 10),
+            request("a/t.json", Source::Anyclaude, 210, 10),
+        ];
+        note_own(&mut requests);
+        let found = requests.each_ref().map(|request| request.concurrency().map(|with| with.overlapped));
+        assert_eq!(found, [Some(true), Some(true), Some(false), Some(false), None]);
+    }
 
     fn intervals(times: &[(i64, i64, usize, bool)]) -> Vec<BackendInterval> {
         let at = |ms: i64| Timestamp::from_unix_ms(ms).unwrap();

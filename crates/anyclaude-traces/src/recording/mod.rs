@@ -9,6 +9,7 @@ pub mod join;
 pub(crate) mod server_log;
 mod session;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf, is_separator};
@@ -106,10 +107,22 @@ impl RequestSet {
             let asked = facts.len();
             facts.extend(facts_beside(store, &bodies, &facts));
             let records = claude_code::join(bodies, &facts, asked);
-            skipped.extend(unused(facts.get(..asked).unwrap_or_default(), &records, &paths));
+            let asked = facts.get(..asked).unwrap_or_default();
+            skipped.extend(unused(asked, &records, &paths));
+            let is_empty = builder.is_empty() && records.is_empty() && skipped.is_empty();
+            skipped.extend(is_empty.then(|| alone(asked)).into_iter().flatten());
             records.into_iter().for_each(|record| builder.add(record));
         }
-        Self { requests: builder.requests(), skipped, joined }
+        let mut requests = builder.requests();
+        concurrency::note_own(&mut requests);
+        if skipped.iter().any(Error::is_of_other_json) {
+            let others = folders_of_others(&requests);
+            let is_beside =
+                |error: &Error| error.path().parent().is_some_and(|folder| others.contains(folder));
+            let is_named = |error: &Error| paths.iter().any(|path| path.as_ref() == error.path());
+            skipped.retain(|error| !error.is_of_other_json() || is_named(error) || !is_beside(error));
+        }
+        Self { requests, skipped, joined }
     }
 
     /// Adds what servers' logs tell to the requests within `window`, root by root; see
@@ -252,6 +265,37 @@ fn unused(facts: &[FactsFile], records: &[TraceFile], named: &[impl AsRef<Path>]
         Error::new(&*file.path, ParseError::new(SkipReason::NotATrace, &[], 0, why))
     };
     facts.iter().filter(is_named).filter(is_unused).map(refuse).collect()
+}
+
+/// Where folders hold nothing else, the first of each kind of files that tell of no request
+/// alone.
+fn alone(facts: &[FactsFile]) -> Vec<Error> {
+    let refuse = |kind: FactsKind| {
+        let mut files = facts.iter().filter(move |file| file.facts.kind == kind);
+        let (first, others) = (files.next()?, files.count());
+        let why = match others {
+            0 => kind.why_no_request().into(),
+            others => Cow::from(format!("{} ({others} more of this kind)", kind.why_no_request())),
+        };
+        Some(Error::new(&*first.path, ParseError::new(SkipReason::NotATrace, &[], 0, why)))
+    };
+    [FactsKind::Transcript, FactsKind::OpenInference].into_iter().filter_map(refuse).collect()
+}
+
+/// The folders with recordings of others than anyclaude in or below them, and none of
+/// anyclaude's: JSON of another kind there, such as settings, is nobody's trace.
+fn folders_of_others(requests: &[Request]) -> BTreeSet<&Path> {
+    let (mut others, mut anyclaudes) = (BTreeSet::new(), BTreeSet::new());
+    for request in requests {
+        let of_source = if request.source == Source::Anyclaude { &mut anyclaudes } else { &mut others };
+        for folder in request.path.file().ancestors().skip(1) {
+            // Those above it are known then.
+            if !of_source.insert(folder) {
+                break;
+            }
+        }
+    }
+    others.difference(&anyclaudes).copied().collect()
 }
 
 /// Numbers the roots (the folders that hold `traces/`), and caches the root of each folder

@@ -57,11 +57,16 @@ impl Scales {
     /// The scale of a model; 1 where no backend's count is known, or where the counts cannot
     /// be of these prompts.
     #[must_use]
-    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn scale(&self, model: &Option<Arc<str>>) -> f64 {
-        let known = self.0.get(model).filter(|(_, estimate)| *estimate > 0);
-        let scale = known.map(|(tokens, estimate)| *tokens as f64 * 1000.0 / *estimate as f64);
-        scale.filter(|scale| *scale <= MOST_SCALE).unwrap_or(1.0)
+        self.known(model).unwrap_or(1.0)
+    }
+
+    /// The scale of a model, where counts of it tell one.
+    #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    fn known(&self, model: &Option<Arc<str>>) -> Option<f64> {
+        let (tokens, estimate) = self.0.get(model).filter(|(_, estimate)| *estimate > 0)?;
+        let scale = *tokens as f64 * 1000.0 / *estimate as f64;
+        (scale <= MOST_SCALE).then_some(scale)
     }
 }
 
@@ -84,13 +89,17 @@ pub fn reported_tokens(request: &Request) -> Option<u64> {
 
 /// Gives each request that was counted its tokens by section: the backend's own
 /// count, shared out by the estimate, or the estimate, scaled by what the backend
-/// counted for other requests of this model.
+/// counted for other requests of this model. Texts that were masked are no words: without
+/// counts of others like them, their tokens are unknown.
 pub fn share(requests: &mut [Request], counted: &HashMap<TracePath, PromptTokens>, scales: &Scales) {
     for request in requests {
         let Some(found) = counted.get(&request.path) else { continue };
         let sections = found.sections();
         let shares = match reported_tokens(request) {
             Some(reported) => tokens(shared_out(reported, sections), TokenMethod::Reported),
+            None if request.bookkeeping.is_masked && scales.known(&request.model_group()).is_none() => {
+                continue;
+            }
             None => {
                 let scale = scales.scale(&request.model_group());
                 tokens(sections.map(|section| scaled(section, scale)), TokenMethod::Estimate)

@@ -44,7 +44,8 @@ fn quoted(text: &str) -> String {
 /// A line about a recording that may be deleted.
 pub(crate) fn recording(recording: &Recording) -> String {
     let name = recording.path.file_name().unwrap_or(recording.path.as_os_str());
-    format!("{}  {}", name.to_string_lossy(), units::bytes(recording.bytes))
+    let state = if recording.is_in_progress() { "  being recorded" } else { "" };
+    format!("{}  {}{state}", name.to_string_lossy(), units::bytes(recording.bytes))
 }
 
 /// Why a program was not started.

@@ -103,6 +103,52 @@ fn a_body_alone_has_its_sizes() {
     assert_eq!(row["tool_count"], sent["tools"].as_array().unwrap().len());
 }
 
+/// Recordings hold settings and notes of those who made them.
+#[test]
+fn other_json_beside_a_recording_is_passed_quietly() {
+    let folder = Folder::new();
+    let names = ["bodies", "logs.jsonl", "traces.jsonl"];
+    for name in names {
+        let from = repo().join("testdata/claude-code/two-models").join(name);
+        let to = folder.path().join("rec").join(name);
+        if from.is_dir() {
+            fs::create_dir_all(&to).unwrap();
+            for file in fs::read_dir(from).unwrap().flatten() {
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        } else {
+            fs::copy(from, to).unwrap();
+        }
+    }
+    folder.write("rec/setup.json", r#"{"client":"2.1.332","notes":["x"]}"#);
+    folder.write("rec/list.json", "[1,2]");
+    folder.traces("list rec").ends_with(0);
+    // What is named is said, and so is what is damaged, or stands among anyclaude's traces.
+    folder.traces("list rec rec/setup.json").ends_with(3).says(&["setup.json"]);
+    folder.write("rec/cut.json", r#"{"client":"2.1"#);
+    folder.traces("list rec").ends_with(3).says(&["cut.json"]);
+    fs::remove_file(folder.path().join("rec/cut.json")).unwrap();
+    folder.write(
+        "traces/a.json",
+        crate::common::trace("2025-11-16T03:20:00.000Z", &crate::common::body("Hello")).to_string(),
+    );
+    folder.write("traces/setup.json", "{}");
+    folder.traces("list traces").ends_with(3).says(&["setup.json"]);
+    folder.traces("list .").ends_with(3).says(&["traces/setup.json"]);
+}
+
+#[test]
+fn transcripts_alone_are_named() {
+    let folder = Folder::new();
+    for name in ["a", "b"] {
+        folder.write(
+            &format!("projects/x/{name}.jsonl"),
+            "{\"type\":\"user\",\"sessionId\":\"s\",\"message\":{}}\n",
+        );
+    }
+    folder.traces("list projects").ends_with(2).says(&["projects/x/a.jsonl", "transcript", "1 more"]);
+}
+
 #[test]
 fn files_that_tell_of_no_request_are_refused_by_name() {
     let folder = Folder::new();

@@ -576,6 +576,13 @@ fn without_bodies_sizes_stay_and_texts_go() {
         assert!(!text.contains("secret") && !text.contains("Answer in one word"), "{text}");
         assert_eq!(bits(&path), 0o600);
     }
+    // Nobody can tell how many tokens the texts had, unless the server counted them.
+    for (recording, is_unknown) in [("kept", false), ("sizes", true)] {
+        let alone = format!("{recording}-alone.request.json");
+        fs::copy(session.path(&format!("{recording}/{name}")), session.path(&alone)).unwrap();
+        let shown = session.traces(&format!("show {alone} --format json")).ends_with(0).json();
+        assert_eq!(shown["tokens"].is_null(), is_unknown, "{recording}");
+    }
     let receipt = session.receipt("sizes");
     assert_eq!((&receipt["no_bodies"], &receipt["bodies"]["requests"]), (&json!(true), &json!(2)));
     assert_eq!(receipt["variables"]["OTEL_LOG_USER_PROMPTS"], "0");
@@ -613,6 +620,26 @@ fn recordings_are_deleted_when_asked_and_nothing_else() {
         session.traces(&format!("record --delete {name} --yes")).ends_with(2).says(&["no recording"]);
     }
     assert!(session.path("precious/x.request.json").exists());
+}
+
+#[test]
+fn what_is_being_recorded_is_not_deleted() {
+    let session = Session::new("bodies waits");
+    let mut recorder = session.start("record --quiet -- ./other");
+    let recording = session.recordings().remove(0);
+    let name = recording.file_name().unwrap().to_str().unwrap();
+    let listed = session.traces("record --delete").ends_with(0).stdout;
+    assert!(listed.ends_with("being recorded\n"), "{listed}");
+    for which in [name, "all"] {
+        session.traces(&format!("record --delete {which} --yes")).ends_with(2).says(&["is being recorded"]);
+    }
+    assert!(recording.join("receipt.json").exists());
+    // A recorder that is killed leaves nothing locked, not even by its client.
+    signal("KILL", recorder.id());
+    recorder.wait().unwrap();
+    session.traces(&format!("record --delete {name} --yes")).ends_with(0).says(&["deleted"]);
+    assert!(!recording.exists());
+    signal("KILL", session.read("waits").parse().unwrap());
 }
 
 #[test]

@@ -128,10 +128,68 @@ fn what_holds_no_request_that_is_read_is_refused_by_name() {
         ("litellm.jsonl", r#"{"call_type":"aembedding","litellm_call_id":"x"}"#, "a log of LiteLLM"),
         ("rollout.jsonl", r#"{"timestamp":"t","type":"session_meta","payload":{}}"#, "Codex"),
         ("traces.sqlite3", "SQLite format 3\0", "SQLite"),
+        (
+            "a.lhar",
+            "{\"type\":\"session\",\"trace_id\":\"t\"}\n{\"type\":\"entry\",\"trace_id\":\"t\"}\n",
+            "LHAR",
+        ),
+        ("a.lhar.json", r#"{"lhar":{"version":"0.1.0","sessions":[],"entries":[]}}"#, "LHAR"),
+        (
+            "all_captured_1.jsonl",
+            r#"{"_session_id":"s","type":"request","id":"r","method":"POST","url":"https://x/v1/messages","body":{}}"#,
+            "LLM Interceptor",
+        ),
+        (
+            "rows.json",
+            r#"[{"id":1,"request_id":"r","path":"/v1/messages","request_body_text":"{}"}]"#,
+            "Claude Code Router newer than 2.0",
+        ),
+        (
+            "openinference.jsonl",
+            "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"a\",\"attributes\":[{\"key\":\"openinference.span.kind\",\"value\":{\"stringValue\":\"LLM\"}}]}]}]}]}\n",
+            "OpenInference",
+        ),
+        (
+            "phoenix.json",
+            r#"{"name":"a","attributes":{"openinference":{"span":{"kind":"LLM"}}}}"#,
+            "OpenInference",
+        ),
+        ("gemini.json", r#"{"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}"#, "`contents`"),
+        (
+            "socket.har",
+            r#"{"log":{"entries":[{"request":{"url":"wss://x/v1/responses"},"response":{"status":101},"_webSocketMessages":[{"type":"send","data":"{}"}]}]}}"#,
+            "messages over 1 WebSocket",
+        ),
+        ("notes.jsonl", "{\"a\":1}\n{\"b\":2}\n", "lines of JSON, of no kind that is read"),
     ] {
         let said = refused(name, content);
         assert!(said.contains(says), "{name}: {said}");
     }
+}
+
+/// What is recognised and not read beside requests that are is said, and the requests count.
+#[test]
+fn what_is_not_read_beside_requests_is_said() {
+    let text = fs::read_to_string(repo().join(RECORDERS).join("mitmproxy.har")).unwrap();
+    let mut har: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap();
+    let entries = har["log"]["entries"].as_array_mut().unwrap();
+    let rows = rows(&format!("{RECORDERS}/mitmproxy.har")).len();
+    for (url, member) in [
+        ("https://x/v1beta/models/g:streamGenerateContent", "comment"),
+        ("https://x/v1/responses", "_webSocketMessages"),
+        // Nobody's model.
+        ("wss://x/chat", "_webSocketMessages"),
+    ] {
+        let mut entry = serde_json::json!({ "startedDateTime": "2026-02-03T09:15:00Z", "time": 1,
+            "request": { "method": "POST", "url": url }, "response": { "status": 200 } });
+        entry[member] = serde_json::json!([]);
+        entries.push(entry);
+    }
+    let folder = Folder::new();
+    folder.write("a.har", har.to_string());
+    let ran = folder.traces("list a.har --format ndjson").ends_with(3);
+    assert_eq!(ran.stdout.lines().count(), rows);
+    ran.says(&["1 request to Google's API", "messages over 1 WebSocket, "]);
 }
 
 /// A recording that goes on, or was cut, in its last line.

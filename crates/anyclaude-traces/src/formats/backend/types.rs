@@ -198,6 +198,21 @@ impl BackendTask {
         Some((self.prompt_tokens?, self.output_tokens?))
     }
 
+    /// The tokens of its prompt that its slot held when that was chosen: the longest common
+    /// prefix of both. `None` where the server chose the slot by something else.
+    #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a share of a prompt, which has fewer than 2^52 tokens"
+    )]
+    pub fn held_tokens(&self) -> Option<u64> {
+        let Some(SlotSelection::Similarity { similarity, .. }) = self.selection else { return None };
+        let share = (0.0..=1.0).contains(&similarity).then_some(similarity)?;
+        Some((self.prompt_tokens? as f64 * share) as u64)
+    }
+
     /// Whether another task's prompt gave way to its own in its slot.
     #[must_use]
     pub fn has_evicted(&self) -> bool {

@@ -53,13 +53,16 @@ pub(super) fn read_body(
         (draft.source, draft.api) = (Source::ClaudeCode, Some(Api::Anthropic));
     }
     draft.body_redacted = visit.is_redacted;
+    draft.is_masked = visit.is_masked;
     draft.set_body(Some(body));
     Ok(())
 }
 
 /// Members of a recorded body that were not sent: a header, and the mark of a body whose
 /// texts were replaced.
-const UNSENT: [&str; 2] = ["betas", "traces_masked"];
+const UNSENT: [&str; 2] = ["betas", MASKED];
+/// The mark of a body whose texts were replaced by others as long.
+const MASKED: &str = "traces_masked";
 
 /// What the name of a body's file ends in.
 pub(crate) const REQUEST_SUFFIX: &str = ".request.json";
@@ -74,11 +77,13 @@ struct LessUnsent<V> {
     bytes: u64,
     /// Thinking was replaced, so that the body is not the one that was sent.
     is_redacted: bool,
+    /// All texts were replaced.
+    is_masked: bool,
 }
 
 impl<V: Visit> LessUnsent<V> {
     fn new(inner: V) -> Self {
-        Self { inner, bytes: 0, is_redacted: false }
+        Self { inner, bytes: 0, is_redacted: false, is_masked: false }
     }
 }
 
@@ -92,6 +97,7 @@ impl<V: Visit> Visit for LessUnsent<V> {
         self.inner.message(message);
     }
     fn parameter(&mut self, name: &str, value: &Raw<'_>) {
+        self.is_masked |= name == MASKED;
         if UNSENT.contains(&name) {
             // Two quotes, a colon and a comma.
             self.bytes += name.len() as u64 + 4 + value.compact_bytes();

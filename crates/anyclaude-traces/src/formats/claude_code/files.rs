@@ -3,8 +3,8 @@
 use super::body::read_body;
 use super::index::read_entry;
 use super::response::read_response;
-use super::telemetry::{Export, Records, read_export};
-use super::transcript::read_answer;
+use super::telemetry::{Export, Records, Telemetry, read_export};
+use super::transcript::{self, Told};
 use super::{Facts, FactsKind};
 use crate::error::ParseError;
 use crate::formats::json::cursor::Cursor;
@@ -35,6 +35,10 @@ impl Format for TelemetryFile {
             Ok(())
         });
         facts.unreadable_lines = unreadable;
+        let is_untold = facts.kind == FactsKind::Telemetry && facts.telemetry == Telemetry::default();
+        if is_untold && memchr::memmem::find(input.bytes, b"openinference.span.kind").is_some() {
+            facts.kind = FactsKind::OpenInference;
+        }
         sink.claude_code(facts);
         Ok(())
     }
@@ -95,7 +99,11 @@ impl Format for TranscriptFile {
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
         each_fact(FactsKind::Transcript, input, sink, |facts, line| {
-            facts.answers.extend(read_answer(line, scratch)?);
+            match transcript::read_line(line, scratch)? {
+                Some(Told::Answer(answer)) => facts.answers.push(answer),
+                Some(Told::FailedTry(failed)) => facts.failed_tries.push(failed),
+                None => {}
+            }
             Ok(())
         });
         Ok(())

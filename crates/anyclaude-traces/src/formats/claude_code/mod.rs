@@ -24,10 +24,11 @@ pub(crate) use response::RecordedResponse;
 pub(crate) use sniff::recognise;
 pub(crate) use span::{Interaction, ModelSpan};
 pub(crate) use telemetry::Telemetry;
-pub(crate) use transcript::Answer;
+pub(crate) use transcript::{Answer, FailedTry};
 
 use std::path::{Path, PathBuf};
 
+use crate::formats::sniff::OPEN_INFERENCE;
 use crate::model::Response;
 
 /// Tokens as Claude Code reports them of one request. Unknown is `None`.
@@ -73,6 +74,7 @@ pub(crate) struct Facts {
     pub(crate) telemetry: Telemetry,
     pub(crate) index: Vec<IndexEntry>,
     pub(crate) answers: Vec<Answer>,
+    pub(crate) failed_tries: Vec<FailedTry>,
     /// The file is an answer.
     pub(crate) response: Option<RecordedResponse>,
     /// Lines that should hold a fact and could not be read.
@@ -87,6 +89,7 @@ impl Facts {
             telemetry: Telemetry::default(),
             index: Vec::new(),
             answers: Vec::new(),
+            failed_tries: Vec::new(),
             response: None,
             unreadable_lines: 0,
         }
@@ -98,6 +101,8 @@ impl Facts {
 pub(crate) enum FactsKind {
     /// Events or spans.
     Telemetry,
+    /// Spans of OpenInference, which tell of no request in words that are read.
+    OpenInference,
     /// Metrics.
     Metrics,
     /// The index beside the bodies.
@@ -117,6 +122,7 @@ impl FactsKind {
                 "it has no event or span of a request to a model: \
                  log records with `claude_code.api_request`, or spans `claude_code.llm_request`, are read"
             }
+            Self::OpenInference => OPEN_INFERENCE,
             Self::Metrics => {
                 "it holds metrics, which say nothing of single requests: \
                  read the logs and traces of the same recording"

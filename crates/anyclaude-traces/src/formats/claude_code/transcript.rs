@@ -25,13 +25,34 @@ pub(crate) struct Answer {
     pub(crate) usage: Usage,
 }
 
-/// Reads a line; `None` where it holds no answer.
+/// A line of a transcript about a request that failed and was sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FailedTry {
+    /// When it failed, within 10 ms.
+    pub(crate) at: Option<Timestamp>,
+    pub(crate) session: Option<Arc<str>>,
+    /// The subagent that sent it.
+    pub(crate) agent: Option<Arc<str>>,
+    /// The words of the backend, or of what kept it from being reached.
+    pub(crate) words: Option<String>,
+    pub(crate) status: Option<u64>,
+}
+
+/// What a line of a transcript tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    Answer(Answer),
+    FailedTry(FailedTry),
+}
+
+/// Reads a line; `None` where it tells of no request.
 ///
 /// # Errors
 ///
 /// When it is not JSON.
-pub(crate) fn read_answer(line: &str, scratch: &mut Scratch) -> ParseResult<Option<Answer>> {
+pub(crate) fn read_line(line: &str, scratch: &mut Scratch) -> ParseResult<Option<Told>> {
     let (mut at, mut is_answer, mut usage) = (None, false, Usage::default());
+    let (mut is_failed, mut words, mut plain, mut status) = (false, None, None, None);
     let (mut session, mut agent, mut client_version) = (None, None, None);
     let (mut message, mut model) = (None, None);
     let mut cursor = Cursor::new(line, scratch);
@@ -45,6 +66,22 @@ pub(crate) fn read_answer(line: &str, scratch: &mut Scratch) -> ParseResult<Opti
             "timestamp" => {
                 at = cursor.string_or_skip()?.and_then(|at| at.decode().parse().ok());
                 return Ok(());
+            }
+            "subtype" => {
+                let kind = cursor.string_or_skip()?.map(RawStr::decode);
+                is_failed = kind.as_deref() == Some("api_error");
+                return Ok(());
+            }
+            "error" => {
+                return cursor.members_or_skip(|cursor, key| {
+                    match key {
+                        "formatted" => words = text(cursor)?,
+                        "message" => plain = text(cursor)?,
+                        "status" => status = cursor.u64_or_skip()?,
+                        _ => cursor.skip()?,
+                    }
+                    Ok(())
+                });
             }
             "message" => {
                 return cursor.members_or_skip(|cursor, key| {
@@ -66,8 +103,16 @@ pub(crate) fn read_answer(line: &str, scratch: &mut Scratch) -> ParseResult<Opti
         Ok(())
     })?;
     cursor.end()?;
+    if is_failed {
+        return Ok(Some(Told::FailedTry(FailedTry { at, session, agent, words: words.or(plain), status })));
+    }
     let Some(message) = message.filter(|_| is_answer) else { return Ok(None) };
-    Ok(Some(Answer { at, session, agent, client_version, message, model, usage }))
+    Ok(Some(Told::Answer(Answer { at, session, agent, client_version, message, model, usage })))
+}
+
+fn text(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<String>> {
+    let text = cursor.string_or_skip()?.map(|text| text.decode().into_owned());
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 fn name(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Arc<str>>> {
@@ -97,18 +142,33 @@ mod tests {
 
     #[test]
     fn only_answers_of_a_model_count() {
-        let read = |line: &str| read_answer(line, &mut Scratch::default()).unwrap();
-        let answer = read(
+        let read = |line: &str| read_line(line, &mut Scratch::default()).unwrap();
+        let Some(Told::Answer(answer)) = read(
             r#"{"type":"assistant","sessionId":"s","agentId":"a1","version":"2.1.332",
             "timestamp":"2026-01-02T03:04:05.678Z","message":{"id":"msg","model":"m","content":[],
             "usage":{"input_tokens":5,"cache_read_input_tokens":40,"output_tokens":7}}}"#,
-        )
-        .unwrap();
+        ) else {
+            panic!()
+        };
         assert_eq!((&*answer.message, answer.agent.as_deref()), ("msg", Some("a1")));
         assert_eq!((answer.usage.prompt(), answer.usage.output), (Some(45), Some(7)));
         assert_eq!(read(r#"{"type":"user","message":{"id":"msg"}}"#), None);
         assert_eq!(read(r#"{"type":"assistant","message":"text"}"#), None);
         assert_eq!(read("[1]"), None);
-        assert!(read_answer(r#"{"type":"assistant"#, &mut Scratch::default()).is_err());
+        assert!(read_line(r#"{"type":"assistant"#, &mut Scratch::default()).is_err());
+    }
+
+    #[test]
+    fn a_failed_try_has_its_words() {
+        let told = read_line(
+            r#"{"type":"system","subtype":"api_error","error":{"message":"503 {}","status":503,
+            "formatted":"503 Loading model"},"retryAttempt":1,"timestamp":"2026-01-02T03:04:05.678Z","sessionId":"s"}"#,
+            &mut Scratch::default(),
+        );
+        let Ok(Some(Told::FailedTry(failed))) = told else { panic!("{told:?}") };
+        assert_eq!((failed.words.as_deref(), failed.status), (Some("503 Loading model"), Some(503)));
+        assert_eq!(failed.session.as_deref(), Some("s"));
+        let told = read_line(r#"{"subtype":"api_error","error":"x"}"#, &mut Scratch::default()).unwrap();
+        assert!(matches!(told, Some(Told::FailedTry(FailedTry { words: None, status: None, .. }))));
     }
 }

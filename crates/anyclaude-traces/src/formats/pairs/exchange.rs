@@ -18,6 +18,8 @@ pub(super) enum Subject {
     Model,
     /// A request to a model, in the shape of Google's API.
     Google,
+    /// A connection over which messages go to a model: a WebSocket.
+    Socket,
     /// Anything else.
     Other,
 }
@@ -38,12 +40,15 @@ pub(super) struct Exchange {
     /// The HTTP status; 0 is none.
     pub(super) status: Option<u64>,
     pub(super) answer: Option<Answer>,
+    /// What stands for it is a WebSocket, whose messages are no answer to this request.
+    pub(super) is_socket: bool,
     /// The recorder's words for what went wrong.
     pub(super) error: Option<String>,
 }
 
 impl Exchange {
     pub(super) fn set_url(&mut self, url: &str) {
+        self.is_socket |= url.starts_with("ws://") || url.starts_with("wss://");
         self.endpoint = Some(Arc::from(path_of(url)));
     }
 
@@ -77,6 +82,7 @@ impl Exchange {
         let is_google = |path: &str| path.contains("enerateContent");
         match (path, &self.body) {
             (Some(path), _) if is_google(path) => Subject::Google,
+            (Some(path), None) if self.is_socket && is_model_path(path) => Subject::Socket,
             (Some(path), Some(body)) if is_model_path(path) && body.is_prompt() => Subject::Model,
             (None, Some(body)) if body.has_messages() => Subject::Model,
             _ => Subject::Other,

@@ -67,6 +67,11 @@ fn read_entry(
             "time" => exchange.total_ms = millis(cursor)?,
             "request" => read_request(cursor, number, &mut exchange, inner, survey)?,
             "response" => read_response(cursor, &mut exchange, inner)?,
+            // Chrome's and mitmproxy's member for what went over it.
+            "_webSocketMessages" => {
+                exchange.is_socket = true;
+                cursor.skip()?;
+            }
             _ => cursor.skip()?,
         }
         Ok(())

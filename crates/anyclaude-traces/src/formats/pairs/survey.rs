@@ -13,11 +13,12 @@ pub(super) struct Survey<'a, 's> {
     requests: u64,
     skipped: u64,
     google: u64,
+    sockets: u64,
 }
 
 impl<'a, 's> Survey<'a, 's> {
     pub(super) fn new(source: Source, input: &'a Input<'a>, sink: &'s mut dyn RecordSink) -> Self {
-        Self { source, input, sink, requests: 0, skipped: 0, google: 0 }
+        Self { source, input, sink, requests: 0, skipped: 0, google: 0, sockets: 0 }
     }
 
     /// Takes a record, if it is a request to a model.
@@ -25,6 +26,10 @@ impl<'a, 's> Survey<'a, 's> {
         match exchange.subject() {
             Subject::Google => {
                 self.google += 1;
+                self.sink.abandon(number);
+            }
+            Subject::Socket => {
+                self.sockets += 1;
                 self.sink.abandon(number);
             }
             Subject::Other => self.sink.abandon(number),
@@ -57,22 +62,45 @@ impl<'a, 's> Survey<'a, 's> {
     }
 
     /// Fails where the file held no request to a model, and none that could not be read;
-    /// `what` is the kind of file.
+    /// `what` is the kind of file. What it held besides and is not read is skipped by name.
     pub(super) fn finish(self, what: &str) -> Result<(), ParseError> {
-        if self.requests > 0 || self.skipped > 0 {
+        let refuse = |why: String| ParseError::new(SkipReason::NotATrace, self.input.bytes, 0, why);
+        let unread = self.unread();
+        if self.requests > 0 {
+            unread.into_iter().for_each(|unread| self.sink.skip(refuse(unread)));
             return Ok(());
         }
-        let why = if self.google > 0 {
-            format!(
-                "{what} with requests to Google's API (`contents`), which is not read; Anthropic's \
-                 Messages and OpenAI's Chat Completions and Responses are"
-            )
-        } else {
-            format!(
-                "{what} without a request to a model (POST to …/messages, …/chat/completions or \
-                 …/responses)"
-            )
+        if self.skipped > 0 {
+            return Ok(());
+        }
+        let why = match unread.as_slice() {
+            [] => "without a request to a model (POST to …/messages, …/chat/completions or …/responses)"
+                .to_owned(),
+            unread => format!("with nothing but {}", unread.join("; and ")),
         };
-        Err(ParseError::new(SkipReason::NotATrace, self.input.bytes, 0, why))
+        Err(refuse(format!("{what} {why}")))
     }
+
+    /// What was recognised and is not read, in words.
+    fn unread(&self) -> Vec<String> {
+        let google = (self.google > 0).then(|| {
+            format!(
+                "{} to Google's API (`contents`), of which none is read: Anthropic's Messages and OpenAI's Chat \
+                 Completions and Responses are",
+                counted(self.google, "request")
+            )
+        });
+        let sockets = (self.sockets > 0).then(|| {
+            format!(
+                "messages over {}, of which none is read: have the client speak HTTP, or record it with claude-tap",
+                counted(self.sockets, "WebSocket")
+            )
+        });
+        google.into_iter().chain(sockets).collect()
+    }
+}
+
+/// `1 request`, `2 requests`.
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

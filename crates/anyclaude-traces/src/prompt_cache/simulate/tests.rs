@@ -1,7 +1,7 @@
 //! What the log tells of a request's prompt, and how views are weighed.
 
 use super::*;
-use crate::model::timing::Timing;
+use crate::model::timing::{CachedSource, Timing};
 use crate::model::{LogFacts, Truncation};
 
 fn request(mode: &str, unix_ms: i64, set: impl FnOnce(&mut LogFacts)) -> Request {
@@ -101,4 +101,39 @@ fn errors_are_shares_of_each_prompt() {
     let error = evidence.error(&[reuse(0), reuse(0), reuse(1_000), reuse(4_000)]);
     assert!((error - 0.75).abs() < 1e-12, "{error}");
     assert!(!ReportedCounts::of(&[&unknown]).is_any());
+}
+
+/// Of five messages the proxy kept the last three.
+#[test]
+fn a_cut_history_lacks_what_was_dropped() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |role: &str, text: &str| format!(r#"{{"role":"{role}","content":"{text}"}}"#);
+    let said = ["one", "two, two", "three", "four", "five"];
+    let roles = ["user", "assistant"].into_iter().cycle();
+    let messages: Vec<String> = roles.zip(said).map(|(role, text)| message(role, text)).collect();
+    let trace = format!(
+        r#"{{"mode":"lmstudio","request":{{"body":{{"model":"m","messages":[{}]}}}}}}"#,
+        messages.join(",")
+    );
+    std::fs::write(folder.path().join("a.json"), trace).unwrap();
+    let store = crate::Store::default();
+    let mut prompts = Prompts::default();
+    let add = |file: &_, seen| prompts.add(file, seen);
+    let visitor = crate::prompt_cache::PrefixVisitor::default;
+    let mut set = crate::recording::RequestSet::read_with(&store, [folder.path()], visitor, add);
+    let mut prompt_bytes = |view: &str, facts: Option<LogFacts>| {
+        set.requests[0].bookkeeping.log_facts = facts.map(Box::new);
+        let options = CacheOptions { view: Some(view.parse().unwrap()), ..CacheOptions::default() };
+        let mut texts = crate::prompt_cache::ElementTexts::new(&store);
+        let mut fetch = |path: &_, place| texts.read(path, place);
+        crate::prompt_cache::simulate(&[&set.requests[0]], &prompts, options, &mut fetch).reuse[0]
+            .prompt_bytes
+    };
+    let truncation = Truncation { kept_messages: Some(3), ..Truncation::default() };
+    let cut = || Some(LogFacts { truncation: Some(truncation), ..LogFacts::default() });
+    let whole = prompt_bytes("sent", cut());
+    let block = |text: &str| format!(r#"{{"type":"text","text":"{text}"}}"#).len() as u64;
+    assert_eq!(whole, said.iter().map(|text| block(text)).sum::<u64>());
+    assert_eq!(prompt_bytes("truncated", cut()), said[2..].iter().map(|text| block(text)).sum::<u64>());
+    assert_eq!(prompt_bytes("truncated", None), whole, "no log tells of a cut");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::attempt::Caller;
 use crate::formats::claude_code::{REQUEST_SUFFIX, recording_of};
 use crate::model::time::Timestamp;
-use crate::read::TraceFile;
+use crate::read::{TraceFile, plain_name};
 
 /// A body, and what is known of it without its file's name.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Body {
     pub(super) fn of(file: &TraceFile, files: &HashMap<&Path, usize>) -> Self {
         let TraceFile { path, record } = file;
         let of_event = files.get(path.file());
-        let name = path.file().file_name().unwrap_or_default().to_string_lossy();
+        let name = plain_name(path.file());
         Self {
             name: of_event.is_none().then(|| name.into()),
             inline: of_event.map(|place| (*place, path.record())),

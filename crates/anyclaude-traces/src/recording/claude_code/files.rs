@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::attempt::{Attempt, ByTime, Caller, End, Pairs, StartSource, around};
 use super::bodies::{Bodies, Body};
 use super::responses::Responses;
-use crate::formats::claude_code::{Answer, IndexEntry, ModelSpan, Usage};
+use crate::formats::claude_code::{Answer, FailedTry, IndexEntry, ModelSpan, Usage};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 
@@ -244,6 +244,38 @@ pub(super) fn join_transcripts(answers: &[Answer], responses: &Responses<'_>, at
         if let Some(end) = &mut attempt.end {
             end.usage = end.usage.or_counted(answer.usage);
         }
+    }
+}
+
+/// Ends the attempts that failed and were sent again, of which only a transcript tells: each
+/// is the newest of its session that had been sent and has no other end.
+pub(super) fn join_failed_tries<'f>(tries: impl Iterator<Item = &'f FailedTry>, attempts: &mut [Attempt]) {
+    let mut tries: Vec<(Timestamp, &FailedTry)> =
+        tries.filter_map(|failed| Some((failed.at?, failed))).collect();
+    // In whatever order the files are read.
+    tries.sort_by(|(at, one), (other_at, other)| {
+        (at, &one.words, one.status, &one.agent).cmp(&(other_at, &other.words, other.status, &other.agent))
+    });
+    let open = attempts.iter().enumerate().filter(|(_, attempt)| attempt.end.is_none());
+    let open = ByTime::new(
+        open.filter_map(|(place, attempt)| Some((&attempt.caller.session, attempt.started?, place))),
+    );
+    for (at, failed) in tries {
+        let newest = open.within(&failed.session, at.plus_ms(-LONGEST_MS)..=at).find(|(_, place)| {
+            attempts.get(*place).is_some_and(|attempt| {
+                let agents = (&attempt.caller.agent, &failed.agent);
+                let is_of_other = matches!(agents, (Some(sent), Some(failed)) if sent != failed);
+                attempt.end.is_none() && !is_of_other
+            })
+        });
+        let Some(attempt) = newest.and_then(|(_, place)| attempts.get_mut(place)) else { continue };
+        attempt.end = Some(End {
+            at: Some(at),
+            has_failed: true,
+            error: failed.words.clone(),
+            status: failed.status,
+            ..End::default()
+        });
     }
 }
 

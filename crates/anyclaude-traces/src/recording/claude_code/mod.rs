@@ -65,6 +65,10 @@ fn attempts(bodies: &Bodies<'_>, facts: &[FactsFile]) -> Vec<Told> {
     files::join_index(&index, &spans, bodies, &responses, &mut attempts);
     files::add_unnamed(bodies, &responses, &mut attempts);
     files::join_transcripts(&answers, &responses, &mut attempts);
+    files::join_failed_tries(
+        every(facts, |facts| &facts.failed_tries).map(|(_, failed)| failed),
+        &mut attempts,
+    );
     let ended = outcome::of(&attempts, &turns);
     told::tell(attempts, ended, &spans, bodies, &responses, facts)
 }

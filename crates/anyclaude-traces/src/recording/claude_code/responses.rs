@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::formats::claude_code::{EventKind, RecordedResponse};
 use crate::model::time::Timestamp;
-use crate::read::FactsFile;
+use crate::read::{FactsFile, plain_name};
 
 /// A recorded answer.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ impl<'f> Responses<'f> {
         let mut found = Self::default();
         for (file, facts) in facts.iter().enumerate() {
             if let Some(content) = &facts.facts.response {
-                let name = facts.path.file_name().unwrap_or_default().to_string_lossy();
+                let name = plain_name(&facts.path);
                 found.by_name.entry(name.into()).or_insert(found.recorded.len());
                 let modified = facts.modified;
                 found.recorded.push(Recorded { modified, content });

@@ -461,6 +461,74 @@ fn transcripts_name_subagents() {
     assert_eq!(request.agent.as_deref(), Some("a1b2"));
 }
 
+/// No event tells that it failed, nor why.
+#[test]
+fn a_transcript_tells_why_a_try_failed_and_when() {
+    let mut recording = Recording::new();
+    for (id, at) in [("a", 0), ("b", 600), ("c", 1_300)] {
+        recording.body(id, at, |_| ());
+        recording.begin(id, at);
+    }
+    recording.end(5_000, 3_690, [90, 0, 3]);
+    fs::create_dir(recording.folder.path().join("transcripts")).unwrap();
+    let failed = |at: u64, words: &str| {
+        json!({
+            "type": "system", "subtype": "api_error", "sessionId": SESSION, "timestamp": stamp(at),
+            "error": {"message": "503 {}", "formatted": words, "status": 503}, "retryAttempt": 1,
+        })
+        .to_string()
+    };
+    let other = failed(100, "of another session").replace(SESSION, "22222222-2222-4333-8444-555555555555");
+    let lines = [failed(620, "503 Busy"), failed(25, "503 Loading model"), other].join("\n");
+    recording.write("transcripts/s.jsonl", &lines, 0);
+    let set = recording.read();
+    let found: Vec<_> = set
+        .requests
+        .iter()
+        .map(|request| {
+            let timing = request.timing.as_deref().unwrap();
+            (name(request), timing.outcome, timing.total_ms, timing.error.clone())
+        })
+        .collect();
+    let failed = |id: &str, ms, words: &str| {
+        (format!("{id}.request.json"), Some(Outcome::Failed), Some(ms), Some(words.to_owned()))
+    };
+    assert_eq!(found[0], failed("a", 25, "503 Loading model"));
+    assert_eq!(found[1], failed("b", 20, "503 Busy"));
+    assert_eq!(found[2], ("c.request.json".to_owned(), Some(Outcome::Completed), Some(3_690), None));
+    let status = set.requests[0].response.as_deref().and_then(|response| response.status);
+    assert_eq!(status, Some(503));
+}
+
+#[test]
+fn compressed_files_are_joined_as_the_others() {
+    use flate2::{Compression, write::GzEncoder};
+    use std::io::Write as _;
+    let mut recording = Recording::new();
+    recording.body("a", 0, |_| ());
+    recording.response("a", 5_000, [90, 10, 3]);
+    recording.begin("a", 0);
+    recording.end(5_000, 4_990, [90, 10, 3]);
+    recording.answer("a", 5_001);
+    let facts = |set: &RequestSet| {
+        let [request] = &set.requests[..] else { panic!("{:?}", set.requests) };
+        (request.timing.clone(), request.response.clone(), request.model.clone(), request.source)
+    };
+    let plain = facts(&recording.read());
+    for name in ["bodies/a.request.json", "bodies/a.response.json", "logs.jsonl"] {
+        let path = recording.folder.path().join(name);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&fs::read(&path).unwrap()).unwrap();
+        fs::write(format!("{}.gz", path.display()), encoder.finish().unwrap()).unwrap();
+        fs::remove_file(path).unwrap();
+    }
+    let folder = recording.folder.path();
+    assert_eq!(facts(&RequestSet::read(&Store::default(), [folder])), plain);
+    // A body that is named is joined with what stands beside it.
+    let body = folder.join("bodies/a.request.json.gz");
+    assert_eq!(facts(&RequestSet::read(&Store::default(), [body])), plain);
+}
+
 #[test]
 fn damage_costs_no_more_than_its_line() {
     let mut recording = Recording::new();

@@ -36,7 +36,13 @@ pub(super) fn run(
         return Ok(Status::Unusable);
     }
     let mut status = Status::Done;
+    let is_all = named.len() > 1;
     for recording in &named {
+        if is_all && recording.is_in_progress() {
+            notes::warn(&format!("{} stays: it is being recorded", recording.path.display()));
+            status = Status::Skipped;
+            continue;
+        }
         let is_left = recording.delete()?;
         notes::warn(&format!("deleted {}", recording.path.display()));
         if is_left {

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use tempfile::NamedTempFile;
 use traces_record::{
-    Exit, Folder, Keep, Receipt, Recorder, Recording, SettingsFiles, SettingsNote, Shortcoming, is_claude,
+    Exit, Folder, Keep, Receipt, Recorder, SettingsFiles, SettingsNote, Shortcoming, is_claude,
 };
 
 use super::summary;
@@ -89,7 +89,7 @@ fn record(
         Ok(exit) => exit,
         Err(status) => {
             // Nothing was started, so that there is nothing to keep.
-            Recording::open(recorder.folder())?.delete()?;
+            recorder.discard()?;
             return Ok(Err(status));
         }
     };

@@ -54,9 +54,14 @@ pub(crate) enum LineUse {
     Unreadable,
 }
 
-/// The state of one server whose lines are read.
+/// The state of one server whose lines are read, or of several whose lines cannot be told
+/// apart.
 #[derive(Debug, Default)]
 pub(crate) struct Engine {
+    /// Several servers write here, each with slots and tasks of its own numbers.
+    is_mixed: bool,
+    /// Slots and tasks that two of them had at once: whose figures follow is not known.
+    mistakable: Vec<(u64, u64)>,
     process: Option<usize>,
     open: Vec<Open>,
     /// Slots that were chosen for the task that is launched next in them.
@@ -122,6 +127,11 @@ pub(crate) fn may_hold_fact(text: &[u8]) -> bool {
 }
 
 impl Engine {
+    /// Of several servers, one for each model.
+    pub(crate) fn of_several() -> Self {
+        Self { is_mixed: true, ..Self::default() }
+    }
+
     /// Reads the text of one line, without its head, and adds what it tells to `log`.
     #[inline]
     pub(crate) fn line(&mut self, text: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
@@ -145,7 +155,7 @@ impl Engine {
     /// Ends the file, or the process: what is open has no end.
     pub(crate) fn finish(&mut self, log: &mut BackendLog) {
         log.tasks.extend(self.open.drain(..).map(|open| open.task));
-        *self = Self::default();
+        *self = Self { is_mixed: self.is_mixed, ..Self::default() };
     }
 
     /// The process that works on what comes, with what is known of it.
@@ -264,9 +274,22 @@ impl Engine {
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) -> LineUse {
-        // A slot works on one task: what it had before has lost its end.
-        while let Some(lost) = self.open.iter().position(|open| open.task.slot == Some(slot)) {
-            log.tasks.push(self.open.remove(lost).task);
+        if self.is_mixed {
+            // What another server has in this slot goes on.
+            if let Some(of_other) = self.open.iter().position(|open| open.is(slot, task)) {
+                let mut of_other = self.open.remove(of_other).task;
+                forget_figures(&mut of_other);
+                log.tasks.push(of_other);
+                if self.mistakable.len() < MAX_OPEN {
+                    self.mistakable.push((slot, task));
+                }
+                return LineUse::Fact;
+            }
+        } else {
+            // A slot works on one task: what it had before has lost its end.
+            while let Some(lost) = self.open.iter().position(|open| open.task.slot == Some(slot)) {
+                log.tasks.push(self.open.remove(lost).task);
+            }
         }
         if self.open.len() >= MAX_OPEN {
             log.tasks.push(self.open.remove(0).task);
@@ -305,11 +328,11 @@ impl Engine {
     /// Timings of a task whose launch is not in the file count too.
     fn opened(&mut self, slot: u64, task: u64) -> Option<&mut Open> {
         if !self.open.iter().any(|open| open.is(slot, task)) {
-            if self.open.len() >= MAX_OPEN {
+            if self.open.len() >= MAX_OPEN || self.mistakable.contains(&(slot, task)) {
                 return None;
             }
             let task = BackendTask { task: Some(task), slot: Some(slot), ..BackendTask::default() };
-            self.open.push(Open { task, is_cancelled: false });
+            self.open.push(Open { task, ..Open::default() });
         }
         self.open.iter_mut().find(|open| open.is(slot, task))
     }
@@ -450,7 +473,7 @@ impl Engine {
     fn load_line(&mut self, text: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
         if text == b"initializing ..." {
             // The first line of a process.
-            if self.process.is_some() {
+            if self.process.is_some() && !self.is_mixed {
                 self.finish(log);
             }
             return LineUse::Known;
@@ -520,6 +543,12 @@ impl Engine {
             TimingLine::Unreadable => LineUse::Unreadable,
         }
     }
+}
+
+/// Leaves no figure of a task that may be another's.
+fn forget_figures(task: &mut BackendTask) {
+    (task.prompt_tokens, task.cached_tokens, task.read_tokens, task.output_tokens) = (None, None, None, None);
+    (task.read_ms, task.write_ms) = (None, None);
 }
 
 /// The counts that follow from what the slot held at the end.

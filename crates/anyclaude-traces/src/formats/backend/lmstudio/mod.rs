@@ -455,7 +455,7 @@ impl State {
         Self {
             log: BackendLog::new(BackendFormat::LmStudio),
             requests: Requests::default(),
-            engine: Engine::default(),
+            engine: Engine::of_several(),
             newest: None,
             untied: None,
             at: None,

@@ -381,6 +381,49 @@ fn four_requests_at_once_keep_their_own() {
     }
 }
 
+/// Two models are loaded, each with an engine that counts its slots and tasks from 0.
+fn two_engines(tasks: [u64; 2]) -> BackendLog {
+    let mut text = String::new();
+    for (model, task) in ["small", "large"].into_iter().zip(tasks) {
+        text += &format!(
+            "[2026-06-24 13:00:00][INFO][{model}] Running chat completion on conversation with 2 messages.\n\
+             [2026-06-24 13:00:00][DEBUG] slot launch_slot_: id  3 | task {task} | processing task, is_child = 0\n"
+        );
+    }
+    for (at, task) in tasks.into_iter().enumerate() {
+        let read = 100 * (at + 1);
+        text += &format!(
+            "slot print_timing: id  3 | task {task} | prompt eval time =    {read}.00 ms / {read} tokens (x)\n\
+             slot print_timing: id  3 | task {task} |        eval time =    3000.00 ms /    31 tokens (x)\n\
+             slot      release: id  3 | task {task} | stop processing: n_tokens = 1230, truncated = 0\n"
+        );
+    }
+    parse(text)
+}
+
+#[test]
+fn engines_of_two_models_keep_their_tasks_apart() {
+    let log = two_engines([0, 7]);
+    let found: Vec<_> = log
+        .tasks
+        .iter()
+        .map(|task| (task.model.as_deref(), task.task, task.read_tokens, task.prompt_tokens))
+        .collect();
+    assert_eq!(
+        found,
+        [(Some("small"), Some(0), Some(100), Some(1_200)), (Some("large"), Some(7), Some(200), Some(1_200))]
+    );
+}
+
+#[test]
+fn tasks_of_the_same_numbers_have_no_figures() {
+    let log = two_engines([0, 0]);
+    assert_eq!(log.tasks.len(), 2);
+    for task in &log.tasks {
+        assert_eq!((task.prompt_tokens, task.read_ms, task.output_tokens), (None, None, None));
+    }
+}
+
 #[test]
 fn predictions_without_lines_of_the_server_are_tasks() {
     let found = task(concat!(

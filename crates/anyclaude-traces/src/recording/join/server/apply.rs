@@ -38,6 +38,7 @@ pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
     ServerTask {
         prompt_tokens: task.prompt_tokens,
         cached_tokens: task.cached_tokens,
+        held_tokens: task.held_tokens(),
         output_tokens: task.output_tokens,
         reasoning_tokens: task.reasoning_tokens,
         read_ms: task.read_ms.map(milliseconds),

@@ -1,0 +1,100 @@
+//! Which view of the prompts, and which cache, agree best with the counts of cached tokens
+//! that a backend reported.
+
+use std::num::NonZeroUsize;
+
+use super::{Passed, reuse, run};
+use crate::model::SimulatedReuse;
+use crate::model::request::Request;
+use crate::model::timing::CachedSource;
+use crate::prompt_cache::compare::PromptComparer;
+use crate::prompt_cache::slots::Capacity;
+use crate::prompt_cache::tokens::{AnswerTokens, cached_tokens};
+
+/// So many requests with reported counts decide what the backend got.
+const MOST_EVIDENCE: usize = 2000;
+
+/// What the backend counted of single requests.
+pub(super) struct ReportedCounts {
+    pub(super) counted: Vec<Option<Counted>>,
+    /// The last request that is looked at.
+    pub(super) last: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    pub(super) prompt_tokens: u64,
+    pub(super) answer: AnswerTokens,
+    pub(super) cached_tokens: Option<u64>,
+}
+
+impl ReportedCounts {
+    pub(super) fn of(requests: &[&Request]) -> Self {
+        let counted = |request: &&Request| {
+            let timing = request.timing.as_ref()?;
+            let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
+            let is_evidence =
+                matches!(timing.cached_source, Some(CachedSource::Reported | CachedSource::ServerLog));
+            let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens);
+            let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
+            let output_tokens = timing.output_tokens.unwrap_or(0);
+            Some(Counted {
+                prompt_tokens,
+                answer: AnswerTokens::new(prompt_tokens, output_tokens, has_reasoning),
+                cached_tokens: timing.cached_tokens.filter(|_| is_evidence),
+            })
+        };
+        let counted: Vec<Option<Counted>> = requests.iter().map(counted).collect();
+        let evident =
+            counted.iter().enumerate().filter(|(_, one)| one.is_some_and(|one| one.cached_tokens.is_some()));
+        let last = evident.take(MOST_EVIDENCE).last().map_or(0, |(at, _)| at);
+        Self { counted, last }
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        self.counted.iter().flatten().any(|one| one.cached_tokens.is_some())
+    }
+
+    /// The view and whether there is main memory that agree best with what was
+    /// reported; the first of equals.
+    pub(super) fn choose(
+        &self,
+        comparer: &mut PromptComparer<'_>,
+        passed: &Passed<'_>,
+        turns: &[usize],
+        slots: NonZeroUsize,
+        ram: &[bool],
+    ) -> (usize, bool) {
+        let first = (0, ram.first().copied().unwrap_or(true));
+        if !self.is_any() || passed.sequences.len() * ram.len() < 2 {
+            return first;
+        }
+        let turns: Vec<usize> = turns.iter().copied().filter(|at| *at <= self.last).collect();
+        let sizes: Vec<Capacity> = ram.iter().map(|ram| Capacity { slots, ram: *ram }).collect();
+        let mut best: Option<(f64, (usize, bool))> = None;
+        for view in 0..passed.sequences.len() {
+            let members = passed.members(view);
+            let run = run(comparer, members, &turns, &sizes);
+            for (steps, ram) in run.steps.iter().zip(ram) {
+                let error = self.error(&reuse(comparer, members, steps));
+                if best.is_none_or(|(least, _)| error < least) {
+                    best = Some((error, (view, *ram)));
+                }
+            }
+        }
+        best.map_or(first, |(_, choice)| choice)
+    }
+
+    /// How far simulated tokens are from those reported, in shares of the prompts.
+    pub(super) fn error(&self, reuse: &[SimulatedReuse]) -> f64 {
+        let error = |(one, reuse): (&Option<Counted>, &SimulatedReuse)| {
+            let one = one.as_ref()?;
+            let earlier = reuse.continues.and_then(|continued| *self.counted.get(continued.from)?);
+            let simulated = cached_tokens(reuse, one.prompt_tokens, earlier.map(|earlier| earlier.answer));
+            #[allow(clippy::cast_precision_loss, reason = "tokens stay far below 2^53")]
+            let share = simulated.abs_diff(one.cached_tokens?) as f64 / one.prompt_tokens as f64;
+            Some(share)
+        };
+        self.counted.iter().zip(reuse).take(self.last + 1).filter_map(error).sum()
+    }
+}
