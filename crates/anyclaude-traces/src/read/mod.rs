@@ -4,6 +4,7 @@ mod beside;
 mod buffer;
 mod decompress;
 mod find;
+mod growing;
 mod logs;
 mod open;
 mod parallel;
@@ -14,6 +15,7 @@ mod records;
 mod repeated;
 mod server_logs;
 mod standard_input;
+mod watched;
 
 use std::borrow::{Borrow, Cow};
 use std::fs::Metadata;
@@ -37,6 +39,7 @@ use records::{AllRecords, LaterRecords, OneRecord};
 pub(crate) use server_logs::{ServerLogFile, record_of_body};
 pub use standard_input::ReadStandardInput;
 use standard_input::StandardInput;
+pub(crate) use watched::{Changes, Watched};
 
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::anyclaude::trace::AnyclaudeTrace;
@@ -112,12 +115,19 @@ pub struct Store {
     threads: usize,
     progress: Arc<Progress>,
     standard_input: Option<StandardInput>,
+    growing_logs: Option<Arc<growing::GrowingLogs>>,
 }
 
 impl Default for Store {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { max_file_bytes: Self::MAX_FILE_BYTES, threads, progress: Arc::default(), standard_input: None }
+        Self {
+            max_file_bytes: Self::MAX_FILE_BYTES,
+            threads,
+            progress: Arc::default(),
+            standard_input: None,
+            growing_logs: None,
+        }
     }
 }
 
@@ -143,6 +153,12 @@ impl Store {
     #[must_use]
     pub fn with_standard_input(self, read: ReadStandardInput) -> Self {
         Self { standard_input: Some(StandardInput::new(read)), ..self }
+    }
+
+    /// The same store, which reads of the logs beside traces only what was added since it
+    /// read them last. Clones of it share what they know.
+    pub(crate) fn with_growing_logs(self) -> Self {
+        Self { growing_logs: Some(Arc::default()), ..self }
     }
 
     /// Whether the path is not one on disk, but stands for the standard input.
@@ -202,6 +218,19 @@ impl Store {
         let unread = self.scan_as(order, find, visitor, fold, facts);
         errors.extend(unread);
         errors
+    }
+
+    /// Reads these files, which were found in a folder.
+    pub(crate) fn scan_found<V: Visit + Send>(
+        &self,
+        paths: &[Arc<Path>],
+        visitor: impl Fn() -> V + Sync,
+        fold: impl FnMut(TraceFile, V),
+        facts: impl FnMut(FactsFile),
+    ) -> Vec<Error> {
+        let candidate = |path: &Arc<Path>| CandidateFile { path: path.clone(), is_named: false };
+        let find = |feed: &mut dyn FnMut(CandidateFile)| paths.iter().map(candidate).for_each(feed);
+        self.scan_as(Order::OfItems, find, visitor, fold, facts)
     }
 
     fn scan_as<S: Borrow<CandidateFile> + Send, V: Visit + Send>(

@@ -5,8 +5,8 @@
 /// 2.5 times as long at 16 bytes past a multiple of 32, where large vectors begin.
 const ALIGNMENT: usize = 64;
 
-/// Memory that begins at a multiple of [`ALIGNMENT`].
-#[derive(Debug, Default)]
+/// Memory that begins at a multiple of [`ALIGNMENT`]; a clone of it need not.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Aligned {
     memory: Vec<u8>,
     start: usize,

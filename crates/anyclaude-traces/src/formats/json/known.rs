@@ -61,7 +61,7 @@ impl KnownString {
 }
 
 /// Items in the order of a text, with the beginnings of their compact JSON.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Items {
     items: Vec<KnownItem>,
     heads: Vec<u8>,
@@ -85,7 +85,7 @@ impl Items {
 }
 
 /// The items of the text before, and those of the present one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
     /// The text before.
     memory: Aligned,

@@ -15,6 +15,13 @@ pub(crate) struct Scratch {
     pub(crate) known: Known,
 }
 
+/// Nothing in the buffers outlives a value that is read: a copy begins with empty ones.
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
 /// Interns names, such as those of tools and models.
 #[derive(Debug, Default)]
 pub(crate) struct Names(Interner<str>);

@@ -91,7 +91,7 @@ pub(crate) fn is_own_line(line: &[u8]) -> bool {
 /// assert_eq!((task.requested_model.as_deref(), task.model.as_deref()), (Some("small"), Some("small-4bit")));
 /// assert_eq!(task.ended.unwrap().ms_since(task.received.unwrap()), Some(9_000));
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LmStudioParser {
     splitter: LineSplitter,
     state: State,
@@ -142,7 +142,7 @@ fn first_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     log: BackendLog,
     requests: Requests,
