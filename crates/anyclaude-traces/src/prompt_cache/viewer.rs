@@ -1,7 +1,7 @@
 //! Prompts as the backend got them: the edits of a [`View`] on lists and histories.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::collate;
 use super::compare::{Part, Sequence};
@@ -12,6 +12,7 @@ use super::prompts::{PromptParts, Prompts};
 use super::tree::{Node, Tree};
 use super::view::View;
 use crate::formats::body::ElementPath;
+use crate::model::intern::FastMap;
 
 /// What was done to one request's prompt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,11 +28,11 @@ pub(crate) struct Viewer<'a> {
     pub(crate) lists: Lists,
     /// All histories as they were sent and, once there are any, those that were edited.
     pub(crate) tree: Cow<'a, Tree>,
-    listed: HashMap<(ListId, View), ListId>,
+    listed: FastMap<(ListId, View), ListId>,
     /// Tools that are taken out of every prompt.
     left_out: HashSet<ElementId>,
     /// Histories without what [`View::text_only`] drops.
-    text_only: HashMap<Node, Node>,
+    text_only: FastMap<Node, Node>,
 }
 
 impl<'a> Viewer<'a> {
@@ -45,9 +46,9 @@ impl<'a> Viewer<'a> {
             prompts,
             lists: prompts.lists().clone(),
             tree: Cow::Borrowed(&prompts.tree),
-            listed: HashMap::new(),
+            listed: FastMap::default(),
             left_out,
-            text_only: HashMap::new(),
+            text_only: FastMap::default(),
         }
     }
 

@@ -23,7 +23,7 @@ impl Format for RecordedBody {
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
         let text = input.text()?;
-        let mut cursor = Cursor::new(text.as_str(), scratch);
+        let mut cursor = Cursor::comparing(text.as_str(), scratch);
         let mut is_first = true;
         // Several may stand one behind the other, as `jq` prints those of several files.
         loop {
