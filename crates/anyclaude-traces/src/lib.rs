@@ -116,6 +116,7 @@ pub mod cost;
 mod deserialize;
 pub mod error;
 pub mod findings;
+pub mod follow;
 pub mod formats;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -18,6 +18,7 @@ use crate::analysis::explain::{CitedFact, Headline, Interval, KeyAnswer, Millis,
 use crate::analysis::not_logged::NotLogged;
 use crate::analysis::prefix::ElementName;
 use crate::analysis::report::{Answer, Figure};
+use crate::follow::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
 use crate::model::group::Group;
 use crate::model::measure::{Measure, Value};
 use crate::model::request::{Kind, RequestId, TracePath};
@@ -50,13 +51,41 @@ pub fn of<T: JsonSchema>(title: &str) -> Json {
         "description": "Rises when a member is renamed, goes, or changes its meaning; not when one is added.",
         "const": SCHEMA_VERSION,
     });
-    if let Some(Json::Object(properties)) = schema.get_mut("properties") {
-        properties.insert("schema_version".to_owned(), version.to_value());
+    let version = version.to_value();
+    let is_choice = schema.get("oneOf").is_some();
+    match schema.get_mut("oneOf") {
+        Some(Json::Array(shapes)) => {
+            let shapes = shapes.iter_mut().filter_map(Json::as_object_mut);
+            shapes.for_each(|shape| carry_version(shape, &version));
+        }
+        _ => carry_version(schema.ensure_object(), &version),
     }
-    if let Some(Json::Array(required)) = schema.get_mut("required") {
-        required.insert(0, "schema_version".into());
+    if is_choice {
+        schema.insert("required".to_owned(), vec!["schema_version"].into());
     }
     schema.to_value()
+}
+
+/// Adds the version to the members of an object.
+fn carry_version(object: &mut Map<String, Json>, version: &Json) {
+    if let Some(Json::Object(properties)) = object.get_mut("properties") {
+        properties.insert("schema_version".to_owned(), version.clone());
+    }
+    if let Some(Json::Array(required)) = object.get_mut("required") {
+        required.insert(0, "schema_version".into());
+    }
+}
+
+/// An event: the object that it carries, with its name.
+fn event(name: &str, mut object: Schema) -> Schema {
+    let named = json_schema!({ "description": "What happened", "const": name });
+    if let Some(Json::Object(properties)) = object.get_mut("properties") {
+        properties.insert("event".to_owned(), named.to_value());
+    }
+    if let Some(Json::Array(required)) = object.get_mut("required") {
+        required.insert(0, "event".into());
+    }
+    object
 }
 
 /// Makes plain words of what is written for rustdoc.
@@ -117,6 +146,21 @@ schema_of! {
         "description": "The path of a file, with U+FFFD for what is not UTF-8",
         "type": "string",
     });
+    Event as "Event", false: |generator| {
+        let shapes = [
+            event("request", Began::json_schema(generator)),
+            event("keepalive", Keepalive::json_schema(generator)),
+            event("first_token", FirstToken::json_schema(generator)),
+            event("completed", Ended::json_schema(generator)),
+            event("failed", Ended::json_schema(generator)),
+            event("finding", Found::json_schema(generator)),
+            event("skipped", Passed::json_schema(generator)),
+        ];
+        json_schema!({
+            "description": "Something that happened in a recording that goes on",
+            "oneOf": shapes,
+        })
+    };
     RequestId as "RequestId", false: |_generator| json_schema!({
         "description": "A short name, the same whenever the same file is read",
         "type": "string",

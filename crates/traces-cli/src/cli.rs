@@ -8,6 +8,7 @@ mod record;
 mod replay;
 mod report;
 mod shared;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
 use shared::Formats;
 pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
+pub(crate) use watch::WatchArgs;
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]
@@ -89,6 +91,11 @@ pub(crate) enum Verb {
     /// Answers all of it on one page: the verdict with its evidence, the performance guide's
     /// five points, charts of growth and speed, tools by size, and every request.
     Report(ReportArgs),
+    /// The same answers while it happens: what is being read, how long it will take, and why
+    ///
+    /// Answers whether the model is still reading, how long that will take, and why it takes
+    /// that long this time: follows a recording while it is written.
+    Watch(WatchArgs),
     /// Run Claude Code with its own recording switched on: no proxy needed
     ///
     /// Records a session of Claude Code with any server, without a proxy: sizes, times to the

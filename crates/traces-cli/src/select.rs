@@ -23,7 +23,8 @@ pub(crate) fn recordings_folder() -> Option<PathBuf> {
     Some(data.or_else(|| Some(std::env::home_dir()?.join(".local/share")))?.join("traces"))
 }
 
-fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
+/// What the arguments admit.
+pub(crate) fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     args.labels.iter().try_for_each(Label::check)?;
     let now = Local::now();
     let moment =

@@ -132,7 +132,7 @@ pub fn tool_costs_of_groups(
 }
 
 /// Lets requests pass through the simulated cache once, and looks at what that gives.
-fn simulated<T>(
+pub(crate) fn simulated<T>(
     reader: &Reader,
     passing: &[CacheInput<'_>],
     look: impl FnOnce(&mut Simulation<'_>, &Prompts) -> T,

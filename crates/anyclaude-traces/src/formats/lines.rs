@@ -37,7 +37,7 @@ pub(crate) trait Lines {
 
 /// Splits chunks into lines. Keeps the unfinished line at the end of a chunk for the next
 /// one, at most as much of it as [`Lines::limit`] says.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct LineSplitter {
     rest: Vec<u8>,
     rest_len: u64,

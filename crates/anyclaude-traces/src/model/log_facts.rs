@@ -32,6 +32,9 @@ pub struct LogFacts {
     /// Of several replies in one piece that cannot be told apart: to the line by which
     /// all of them had ended.
     pub backend_ms: Option<u64>,
+    /// Keepalives attributed to it so far, whether or not it has an end; 0 below debug
+    /// level 2, where none are logged.
+    pub keepalives_so_far: u64,
     /// Why the model stopped, in the SDK's words (`stop`, `length`, `tool-calls`).
     pub finish_reason: Option<Box<str>>,
     /// The proxy cut the history before it sent it.

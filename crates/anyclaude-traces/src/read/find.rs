@@ -131,7 +131,7 @@ fn is_read(name: &[u8]) -> bool {
 
 /// The entry's path if it is a regular file, or a link to one, with a name of those that
 /// are read; and whether it is a link.
-fn candidate(entry: DirEntry) -> Result<Option<(PathBuf, bool)>, Error> {
+pub(super) fn candidate(entry: DirEntry) -> Result<Option<(PathBuf, bool)>, Error> {
     let name = encoded(entry.path());
     let named = is_read(name);
     let kind = entry.file_type();
@@ -151,7 +151,7 @@ fn is_unwritten_answer(name: &[u8], entry: &DirEntry) -> bool {
     name.ends_with(b".response.json") && entry.metadata().is_ok_and(|metadata| metadata.len() == 0)
 }
 
-fn walk_error(error: walkdir::Error) -> Error {
+pub(super) fn walk_error(error: walkdir::Error) -> Error {
     let path = error.path().map(Path::to_path_buf).unwrap_or_default();
     Error::new(path, std::io::Error::from(error))
 }

@@ -6,11 +6,13 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::growing;
 use super::open::{check_regular, open};
 use super::parallel::{Order, for_each_parallel};
 use super::{Progress, Store};
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser, line_stamps};
+use crate::formats::json::aligned::Aligned;
 use crate::model::time::Timestamp;
 
 /// How much of a log is read at once.
@@ -77,6 +79,9 @@ impl Store {
     /// read are returned beside them.
     #[must_use]
     pub fn logs(&self, root: &Path, window: RangeInclusive<Timestamp>) -> (Logs, Vec<Error>) {
+        if let Some(growing) = &self.growing_logs {
+            return self.growing_logs_of(&mut growing.known(), root, &window);
+        }
         let mut errors = Vec::new();
         let debug = candidates(&root.join("logs"), "log", &mut errors, |path| may_overlap(path, &window));
         let requests =
@@ -92,6 +97,45 @@ impl Store {
             }),
         };
         (logs, errors)
+    }
+
+    /// The same of logs that are read as they grow.
+    fn growing_logs_of(
+        &self,
+        known: &mut growing::Known,
+        root: &Path,
+        window: &RangeInclusive<Timestamp>,
+    ) -> (Logs, Vec<Error>) {
+        let mut errors = Vec::new();
+        let debug = candidates(&root.join("logs"), "log", &mut errors, |path| {
+            !known.is_outside(path, || may_overlap(path, window))
+        });
+        let requests =
+            candidates(&root.join("request-logs"), "jsonl", &mut errors, |path| is_of_day(path, window));
+        let mut logs = Logs::default();
+        for path in debug {
+            match known.debug_log(&path, &self.progress) {
+                Ok(parser) => logs.debug.push(LogFile { path, content: parser.finish() }),
+                Err(kind) => errors.push(Error::new(path, kind)),
+            }
+        }
+        for path in requests {
+            match known.request_log(&path, &self.progress) {
+                Ok(parser) => logs.requests.push(LogFile { path, content: parser.finish() }),
+                Err(kind) => errors.push(Error::new(path, kind)),
+            }
+        }
+        (logs, errors)
+    }
+
+    /// What a debug log holds that is read as it grows; `None` where it was not read
+    /// before, or cannot be read any more.
+    pub(crate) fn grown_log(&self, path: &Path) -> Option<ParsedLog> {
+        let mut known = self.growing_logs.as_ref()?.known();
+        if !known.has_debug_log(path) {
+            return None;
+        }
+        known.debug_log(path, &self.progress).ok().map(LogParser::finish)
     }
 
     /// Reads one log that the user names: a debug log, or captured standard error of
@@ -142,7 +186,7 @@ fn candidates(
     folder: &Path,
     ending: &str,
     errors: &mut Vec<Error>,
-    wanted: impl Fn(&Path) -> bool,
+    mut wanted: impl FnMut(&Path) -> bool,
 ) -> Vec<PathBuf> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -200,9 +244,9 @@ enum End {
 /// The earliest stamp at the beginning of a log, or the latest at its end; `None` where
 /// none is found.
 fn stamp_at(path: &Path, end: End) -> Option<Timestamp> {
-    let (mut file, length) = open(path).ok()?;
+    let (mut file, metadata) = open(path).ok()?;
     if end == End::Last {
-        file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES))).ok()?;
+        file.seek(SeekFrom::Start(metadata.len().saturating_sub(END_BYTES))).ok()?;
     }
     let mut piece = Vec::new();
     file.take(END_BYTES).read_to_end(&mut piece).ok()?;
@@ -221,12 +265,22 @@ fn is_of_day(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
 pub(super) fn read_chunks(
     path: &Path,
     progress: &Progress,
-    mut feed: impl FnMut(&[u8]),
+    feed: impl FnMut(&[u8]),
 ) -> Result<(), ErrorKind> {
     let (mut file, _) = open(path)?;
-    let mut chunk = vec![0; CHUNK_BYTES];
+    read_rest(&mut file, progress, feed)
+}
+
+/// Reads a file from where it stands to its end.
+pub(super) fn read_rest(
+    file: &mut fs::File,
+    progress: &Progress,
+    mut feed: impl FnMut(&[u8]),
+) -> Result<(), ErrorKind> {
+    let mut memory = Aligned::new(CHUNK_BYTES).ok_or(ErrorKind::OutOfMemory { bytes: CHUNK_BYTES as u64 })?;
+    let chunk = memory.slice_mut();
     loop {
-        match file.read(&mut chunk) {
+        match file.read(chunk) {
             Ok(0) => return Ok(()),
             Ok(length) => {
                 progress.count_bytes(length);

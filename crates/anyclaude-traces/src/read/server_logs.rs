@@ -181,6 +181,17 @@ impl Store {
         logs
     }
 
+    /// What the log of a server holds that is read as it grows; `None` where it is none, or
+    /// cannot be read any more.
+    pub(crate) fn grown_server_log(&self, path: &Path) -> Option<BackendLog> {
+        self.growing_logs.as_ref()?.known().server_log(path, &self.progress).ok()?.finish()
+    }
+
+    /// Where LM Studio writes its logs, below this home.
+    pub(crate) fn lm_studio_folders(home: &Path) -> impl Iterator<Item = PathBuf> {
+        LM_STUDIO_FOLDERS.into_iter().map(|folder| home.join(folder))
+    }
+
     /// Reads the logs of servers at these paths, but for those that are known.
     pub(crate) fn other_server_logs(
         &self,
@@ -190,6 +201,12 @@ impl Store {
         let known: BTreeSet<PathBuf> = known.iter().map(|log| true_path(&log.path)).collect();
         let others = paths.iter().filter(|path| !known.contains(&true_path(path)));
         let mut errors = Vec::new();
+        if self.growing_logs.is_some() {
+            let grown = |path: &PathBuf| {
+                self.grown_server_log(path).map(|content| LogFile { path: path.clone(), content })
+            };
+            return (others.filter_map(grown).collect(), errors);
+        }
         let others = others.map(|path| (path.clone(), false)).collect();
         let logs = self.read_server_logs(others, || (), &mut errors);
         (logs.into_iter().map(|log| log.file).collect(), errors)

@@ -79,6 +79,25 @@ impl RequestSet {
         Self::read_all(store, Order::OfItems, paths, visitor, fold)
     }
 
+    /// Puts together what was read of the files of some folders, all of them.
+    pub(crate) fn of_files(
+        files: impl IntoIterator<Item = TraceFile>,
+        facts: &[FactsFile],
+        skipped: Vec<Error>,
+    ) -> Self {
+        let mut builder = RequestBuilder::default();
+        let (bodies, others): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|file| file.record.source == Source::ClaudeCode);
+        others.into_iter().for_each(|file| builder.add(file));
+        let mut joined = Joined::default();
+        if !bodies.is_empty() || !facts.is_empty() {
+            joined.unreadable_lines = facts.iter().map(|file| file.facts.unreadable_lines).sum();
+            let records = claude_code::join(bodies, facts, facts.len());
+            records.into_iter().for_each(|record| builder.add(record));
+        }
+        Self { requests: builder.requests(), skipped, joined }
+    }
+
     fn read_all<P: AsRef<Path>, V: Visit + Send>(
         store: &Store,
         order: Order,

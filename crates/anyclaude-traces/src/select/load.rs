@@ -8,13 +8,14 @@ use std::sync::Arc;
 use super::error::{Result, SelectError};
 use super::pool::{Pool, newest};
 use super::reader::{Reader, SITTING_MS, locked};
-use super::selection::WARM_UP_MS;
+use super::selection::{Selection, WARM_UP_MS};
 use super::selector::{Field, Selector, resolve};
 use crate::cost;
+use crate::formats::backend::BackendLog;
 use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor};
-use crate::read::{Store, paths};
+use crate::read::{Store, TraceFile, paths};
 use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
@@ -134,6 +135,41 @@ impl Reader {
         RequestSet::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| {
             prompts.add(file, seen)
         })
+    }
+
+    /// What is known of requests that somebody else has read: joined, with costs, and only
+    /// what passes the filters; of all that, what is in scope. `None` where nothing is.
+    pub(crate) fn selection_of(&self, set: RequestSet) -> Option<Selection> {
+        let span = if self.filter.is_whole { Span::Whole } else { Span::Sitting };
+        let mut pool = self.fitted(set, &self.filter.roots, span).ok()?;
+        // A name that nothing has yet leaves nothing.
+        self.filter(&mut pool).ok()?;
+        let has_bounds = self.filter.since.is_some() || self.filter.until.is_some();
+        self.scoped(pool, self.kind, !self.filter.is_whole && !has_bounds).ok()
+    }
+
+    /// Adds what was read of one more file.
+    pub(crate) fn add_prompt(&self, file: &TraceFile, seen: PrefixVisitor) {
+        if let Some(prompts) = &self.prompts {
+            locked(prompts).add(file, seen);
+        }
+    }
+
+    /// Reads logs as they grow.
+    pub(crate) fn with_growing_logs(self) -> Self {
+        Self { store: self.store.with_growing_logs(), ..self }
+    }
+
+    /// The servers' logs that are named.
+    pub(crate) fn named_server_logs(&self) -> impl Iterator<Item = &Path> {
+        self.server_logs.0.iter().map(|log| &*log.path)
+    }
+
+    /// Reads what was added to a server's log that is named.
+    pub(crate) fn take_server_log(&mut self, path: &Path, content: BackendLog) {
+        if let Some(log) = self.server_logs.0.iter_mut().find(|log| log.path == path) {
+            log.content = content;
+        }
     }
 
     /// Whether any of these folders and files has logs beside its traces.
@@ -345,7 +381,7 @@ impl Reader {
 }
 
 /// Where the requests of a root are: in its `traces`, unless it is a recording itself.
-fn recorded_below(root: &Path) -> PathBuf {
+pub(crate) fn recorded_below(root: &Path) -> PathBuf {
     let traces = root.join("traces");
     if is_recording(root) && !paths::is_folder(&traces) { root.to_owned() } else { traces }
 }

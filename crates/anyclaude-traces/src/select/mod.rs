@@ -16,6 +16,7 @@ mod tokens;
 
 pub use error::{Result, SelectError};
 pub use filter::{Filter, Label};
+pub(crate) use load::recorded_below;
 pub(crate) use pool::Pool;
 pub use reader::Reader;
 pub use selection::Selection;

@@ -16,13 +16,14 @@ Examples:
   traces diff                         the two models used last, side by side
   traces timing                       where the time went, by model
   traces prefix                       what makes the model read its prompt again
+  traces watch                        what is being read now, and for how long
   traces show latest                  where the bytes of the newest request are
   traces report -o report.html        all of it on one page, to send around
   traces list --all --format ndjson   every request, for jq
   traces export -o timeline.json      a timeline, for Perfetto
 
 Topics (traces help TOPIC): recording, selecting, options, measures, causes,
-findings, formats, json, exit-codes, replay, export, privacy.
+findings, formats, json, exit-codes, watch, replay, export, privacy.
 Nothing recorded yet? `traces help recording` says how to.";
 
 /// The end of `traces help --help`.
@@ -37,6 +38,7 @@ Topics:
   formats      which files are read
   json         formats of the output, for programs
   exit-codes   what the exit code says
+  watch        the picture, its keys, and events
   replay       measuring the server without the proxy
   export       files for Perfetto and other tools
   privacy      what is stored, and what is never printed";

@@ -16,6 +16,7 @@ mod report;
 mod show;
 mod summary;
 mod timing;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -44,6 +45,7 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
         Verb::Explain(args) => explain::run(&args, out),
         Verb::Replay(mut args) => replay::run(&mut args, out),
         Verb::Prefix(args) => prefix::run(&args, out),
+        Verb::Watch(args) => watch::run(&args, out),
         Verb::Record(args) => record::run(&args, out),
         Verb::Report(args) => report::run(&args, out),
         Verb::Export(args) => export::run(&args, out),

@@ -31,11 +31,16 @@ pub(super) fn legend(times: &[&TimeBreakdown]) -> String {
 /// The bar of a time, as long as its whole is of the longest. A part that is shorter than
 /// half a sign is not drawn.
 pub(super) fn bar(time: &TimeBreakdown, longest_ms: f64) -> String {
+    bar_of(time, longest_ms, WIDTH)
+}
+
+/// The same, where the longest is as wide as this.
+pub(super) fn bar_of(time: &TimeBreakdown, longest_ms: f64, width: usize) -> String {
     let mut bar = String::new();
     let (mut until_ms, mut drawn) = (0.0, 0);
     for part in Part::ALL {
         until_ms += part.of(time).unwrap_or(0.0);
-        let end = place(until_ms, longest_ms);
+        let end = place(until_ms, longest_ms, width);
         bar.extend(std::iter::repeat_n(sign(part).0, end.saturating_sub(drawn)));
         drawn = drawn.max(end);
     }
@@ -48,14 +53,15 @@ pub(super) fn longest_ms<'t>(times: impl IntoIterator<Item = &'t TimeBreakdown>)
     times.into_iter().map(whole).fold(0.0, f64::max)
 }
 
+/// How far along a bar of this width a time is.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "`as` saturates, and a bar is short"
 )]
-fn place(ms: f64, longest_ms: f64) -> usize {
-    if longest_ms > 0.0 { (ms / longest_ms * WIDTH as f64).round() as usize } else { 0 }
+pub(super) fn place(ms: f64, longest_ms: f64, width: usize) -> usize {
+    if longest_ms > 0.0 { (ms / longest_ms * width as f64).round() as usize } else { 0 }
 }
 
 #[cfg(test)]

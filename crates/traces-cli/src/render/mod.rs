@@ -27,3 +27,4 @@ pub(crate) mod timing;
 pub(crate) mod tools;
 pub(crate) mod topic;
 pub(crate) mod units;
+pub(crate) mod watch;

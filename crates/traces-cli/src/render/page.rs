@@ -113,7 +113,17 @@ pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::R
     if output.format == Format::Markdown {
         return markdown(out, page);
     }
-    let terminal = Terminal::new(output.color);
+    print_parts(out, page, &Terminal::new(output.color))
+}
+
+/// A page as text of lines that are so wide.
+pub(crate) fn text(page: &Page, width: usize) -> io::Result<String> {
+    let mut out = Vec::new();
+    print_parts(&mut out, page, &Terminal { width: Some(width), color: false })?;
+    Ok(String::from_utf8_lossy(&out).into_owned())
+}
+
+fn print_parts(out: &mut impl Write, page: &Page, terminal: &Terminal) -> io::Result<()> {
     let (mut after_line, mut after_heading) = (true, false);
     for part in &page.parts {
         let is_line = matches!(part, Part::Line(_) | Part::Strong(_) | Part::Item { .. });

@@ -276,7 +276,7 @@ fn cached(request: &PrefixRequest) -> String {
     }
 }
 
-fn cause(break_: &Break) -> String {
+pub(crate) fn cause(break_: &Break) -> String {
     let tools = break_.tools.as_ref().map(tools).filter(|tools| !tools.is_empty());
     tools.map_or_else(|| break_.cause.name().to_owned(), |tools| format!("{}: {tools}", break_.cause.name()))
 }

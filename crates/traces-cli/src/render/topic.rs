@@ -33,6 +33,7 @@ const TOPICS: &[Topic] = topics![
     "formats",
     "json",
     "exit-codes",
+    "watch",
     "replay",
     "export",
     "privacy"

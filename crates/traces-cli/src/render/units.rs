@@ -163,6 +163,11 @@ pub(crate) fn stamp(stamp: Option<Timestamp>) -> String {
     stamp.map_or_else(|| UNKNOWN.to_owned(), |stamp| local(stamp).format("%-d %b %H:%M:%S").to_string())
 }
 
+/// The local time to the second.
+pub(crate) fn time_of_day(stamp: Timestamp) -> String {
+    local(stamp).format("%H:%M:%S").to_string()
+}
+
 /// The local day, as `--since` takes it.
 pub(crate) fn day(stamp: Timestamp) -> String {
     local(stamp).format("%Y-%m-%d").to_string()

@@ -195,7 +195,9 @@ fn the_examples_of_the_long_help_work() {
             let line = line.replace("--url http://127.0.0.1:8080", "");
             let sends =
                 if line.starts_with("replay") { format!("--url {}", server.url) } else { String::new() };
-            let ran = folder.traces(&format!("{line} {sends}"));
+            // It would go on.
+            let once = if line.starts_with("watch") && !line.contains("--once") { "--once" } else { "" };
+            let ran = folder.traces(&format!("{line} {sends} {once}"));
             let may_be = match () {
                 () if line.contains("--exit-code") || line.contains("--fail-over") => [0, 1],
                 // So long ago by the clock of whoever runs this.

@@ -40,3 +40,4 @@ mod served;
 mod server_logs;
 mod terminal;
 mod tokens;
+mod watch;

@@ -14,13 +14,14 @@ use anyclaude_traces::analysis::report::Report;
 use anyclaude_traces::analysis::show::RequestDetail;
 use anyclaude_traces::analysis::summary::Summary;
 use anyclaude_traces::analysis::timing::TimingReport;
+use anyclaude_traces::follow::Event;
 use anyclaude_traces::schema;
 use jsonschema::Validator;
 use lmstudio_replay::Replay;
 use serde_json::{Value, json};
 
 /// Every schema, by the name of its file.
-fn schemas() -> [(&'static str, Value); 12] {
+fn schemas() -> [(&'static str, Value); 13] {
     [
         ("diff", schema::of::<Diff>("traces diff --format json")),
         ("explain", schema::of::<Explanation>("traces explain --format json")),
@@ -34,6 +35,7 @@ fn schemas() -> [(&'static str, Value); 12] {
         ("summary", schema::of::<Summary>("traces summary --format json")),
         ("timing", schema::of::<TimingReport>("traces timing --format json")),
         ("timing-line", schema::of::<Request>("A line of traces timing --format ndjson")),
+        ("watch-line", schema::of::<Event>("A line of traces watch --format ndjson")),
     ]
 }
 
@@ -119,7 +121,7 @@ fn each_member(schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
 }
 
 /// Command lines of every verb, with the name of the schema that their output obeys.
-const RECORDED: [(&str, &str); 36] = [
+const RECORDED: [(&str, &str); 38] = [
     ("summary", "summary"),
     ("summary", "summary --all --kind all"),
     ("summary", "summary --all --by session"),
@@ -145,6 +147,8 @@ const RECORDED: [(&str, &str); 36] = [
     ("timing", "timing --log testdata/home/stderr/fast-2025-11-16.txt"),
     ("timing", "timing testdata/odd"),
     ("timing-line", "timing --all --format ndjson"),
+    ("watch-line", "watch --once --format ndjson"),
+    ("watch-line", "watch --once --all --format ndjson"),
     ("prefix", "prefix --all"),
     ("prefix", "prefix --text --slots 1 --as sorted,no-header"),
     ("prefix", "prefix --context 4000 --order tools-first"),

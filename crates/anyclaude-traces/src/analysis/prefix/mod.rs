@@ -7,6 +7,7 @@
 mod cache_breaks;
 mod cause;
 mod excerpt;
+mod forecast;
 mod history;
 mod opening;
 mod report;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 pub use cache_breaks::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
+pub use forecast::Forecast;
 pub(crate) use report::Rows;
 pub use report::prefix;
 pub use volatile::Volatile;

@@ -3,7 +3,7 @@
 use super::cache_breaks::{self, Counted};
 use super::opening::Openings;
 use super::row::{Row, TokensPerByte, prompt_tokens, rounded};
-use super::{Break, PrefixInput, PrefixReport, PrefixRequest, Totals};
+use super::{Break, CacheInput, PrefixInput, PrefixReport, PrefixRequest, Totals};
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
@@ -65,6 +65,17 @@ impl Rows {
             }
         }
         Self(rows)
+    }
+
+    /// The row of each request, at its place.
+    pub(super) fn each(&self) -> impl Iterator<Item = Option<&Row>> {
+        self.0.iter().map(Option::as_ref)
+    }
+
+    /// The rates by which these requests' bytes are tokens, and tokens times.
+    pub(super) fn rates<'a>(&self, passing: &[CacheInput<'_>], speeds: &'a [ModelSpeeds]) -> Rates<'a> {
+        let found = passing.iter().zip(self.each()).filter_map(|(input, row)| Some((input.request, row?)));
+        Rates { speeds, tokens_per_byte: TokensPerByte::of(found) }
     }
 
     /// What comes of it for the reported ones of these requests, which are those that

@@ -24,14 +24,14 @@ const SNIFFED_BYTES: usize = 1 << 16;
 /// parser.feed(b"Dear diary\n");
 /// assert_eq!(parser.finish(), None);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct BackendParser {
     state: State,
     /// Bytes and lines before the first that is of a server's log.
     passed: (u64, u64),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum State {
     /// The beginning of the file.
     Unknown(Vec<u8>),

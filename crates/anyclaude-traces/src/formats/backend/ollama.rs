@@ -56,7 +56,7 @@ static WORDS_IN_JOURNAL: LazyLock<Words> =
 /// let log = parser.finish();
 /// assert_eq!((log.truncations[0].limit, log.truncations[0].prompt_tokens), (Some(4_096), Some(22_714)));
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct OllamaParser {
     splitter: LineSplitter,
     state: State,
@@ -101,7 +101,7 @@ impl OllamaParser {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     log: BackendLog,
     servers: Servers,

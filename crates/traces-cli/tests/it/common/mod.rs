@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Every verb, in the order of the help.
-pub(crate) const ALL_VERBS: [&str; 13] = [
+pub(crate) const ALL_VERBS: [&str; 14] = [
     "summary",
     "list",
     "show",
@@ -26,6 +26,7 @@ pub(crate) const ALL_VERBS: [&str; 13] = [
     "prefix",
     "explain",
     "report",
+    "watch",
     "record",
     "replay",
     "export",

@@ -22,7 +22,7 @@ const CLOSING_MS: i64 = 10_000;
 const MAX_REASONS: usize = 16;
 
 /// The lines of one run that log such ends.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Ends {
     /// Stamps of the `[Client Disconnect]` lines.
     closes: Vec<i64>,

@@ -22,7 +22,7 @@ const STALL_FACTOR: u32 = 20;
 const AT_ONCE_MS: i64 = 2;
 
 /// The facts collected from the events of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct StreamEvents {
     /// The number of its last event.
     event: u64,
@@ -76,7 +76,7 @@ impl StreamEvents {
 }
 
 /// The open streams, and the facts that belong to the next event.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Events {
     streams: Vec<StreamEvents>,
     /// Usage, finish step and reasoning are logged just before the event that carries them.

@@ -16,7 +16,7 @@ pub(super) const INTERVAL_MS: i64 = 10_000;
 const EARLY_MS: i64 = 5;
 
 /// The streams that wait for their first token, by keepalives had and start.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Keepalives {
     waiting: BTreeSet<(u64, i64, usize)>,
 }

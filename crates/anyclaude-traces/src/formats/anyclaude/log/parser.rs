@@ -36,7 +36,7 @@ const SAME_FILE_MS: i64 = 2_000;
 /// let log = parser.finish();
 /// assert_eq!(log.runs[0].requests[0].total_ms, Some(1171));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct LogParser {
     splitter: LineSplitter,
     state: State,
@@ -79,7 +79,7 @@ enum Block {
     Configuration,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct State {
     bytes: u64,
     lines: u64,

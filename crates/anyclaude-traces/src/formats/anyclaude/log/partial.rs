@@ -13,7 +13,7 @@ use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, TtftSource};
 
 /// The provider and model of a request, shared by all requests of a run with the same.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ModelLabel {
     provider: Arc<str>,
     model: Arc<str>,
@@ -28,7 +28,7 @@ impl ModelLabel {
 }
 
 /// The facts known about a request so far. Times are milliseconds of the Unix epoch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct PartialRequest {
     /// Index of its `provider/model` among the labels of the run.
     pub(super) label: u32,
@@ -299,6 +299,7 @@ impl PartialRequest {
                     .or(end.deltas.map(|deltas| deltas.reasoning)),
                 streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
                 backend_ms,
+                keepalives_so_far: self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64),
                 ..self.facts
             },
             reported_tokens_per_second: end.tokens_per_second,

@@ -70,7 +70,7 @@ pub(super) struct EndedStream {
     pub(super) deltas: Option<Deltas>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stream {
     last: u64,
     seen: i64,
@@ -126,7 +126,7 @@ impl Grammar {
 }
 
 /// Follows the numbered parts of all streams.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Parts {
     streams: Vec<Stream>,
     firsts: Vec<i64>,
@@ -236,7 +236,7 @@ impl Parts {
 }
 
 /// A streamed request whose first part is to be found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Claim {
     /// The request's index.
     pub(super) request: usize,

@@ -60,14 +60,14 @@ pub struct ParsedRequestLog {
 /// let found = parser.finish();
 /// assert_eq!((found.entries.len(), found.unreadable_lines), (1, 0));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct RequestLogParser {
     splitter: LineSplitter,
     bytes: u64,
     read: Entries,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Entries {
     entries: Vec<RequestLogEntry>,
     unreadable: u64,

@@ -16,7 +16,7 @@ use crate::model::time::Timestamp;
 const LAST_EVENT: &[u8] = br#"[Stream Chunk] {"type":"message_stop""#;
 
 /// How the lines of a run are tied to its requests, by the format of its log.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Attribution {
     Stamped(Box<Stamped>),
     Unstamped(Box<Unstamped>),
@@ -44,7 +44,7 @@ impl LineOutcome {
 struct LabelRef(Option<u32>);
 
 /// A run while its lines are being read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RunBuilder {
     /// The facts from the banner and the configuration. Requests are added at the end.
     pub(super) facts: LogRun,
@@ -77,7 +77,7 @@ pub(super) struct RunBuilder {
 }
 
 /// A message that continues on the lines after it, as JSON does at level 3.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 enum Continued {
     #[default]
     Nothing,

@@ -22,7 +22,7 @@ pub(super) use failures::error_words;
 /// logging; accepted only if exactly one request fits.
 const LATE_MS: i64 = 50;
 /// The state of one run: its open requests and the lines not yet assigned.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Stamped {
     /// All requests, by start.
     starts: BTreeSet<(i64, usize)>,

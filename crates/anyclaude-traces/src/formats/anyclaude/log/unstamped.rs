@@ -13,7 +13,7 @@ use super::stamped::error_words;
 use crate::model::timing::Confidence;
 
 /// The state of one run: its open requests and the lines not yet assigned.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Unstamped {
     /// Requests without an end, by start.
     open: BTreeSet<(i64, usize)>,

@@ -56,7 +56,7 @@ pub(crate) enum LineUse {
 
 /// The state of one server whose lines are read, or of several whose lines cannot be told
 /// apart.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Engine {
     /// Several servers write here, each with slots and tasks of its own numbers.
     is_mixed: bool,
@@ -77,7 +77,7 @@ pub(crate) struct Engine {
     last: Option<BackendMoment>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Open {
     task: BackendTask,
     is_cancelled: bool,

@@ -40,7 +40,7 @@ const MAX_SERVERS: usize = 64;
 /// let task = &log.tasks[0];
 /// assert_eq!((task.prompt_tokens, task.cached_tokens, task.output_tokens), (Some(1_000), Some(960), Some(21)));
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LlamaServerParser {
     splitter: LineSplitter,
     state: State,
@@ -74,7 +74,7 @@ impl LlamaServerParser {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     log: BackendLog,
     servers: Servers,
@@ -90,7 +90,7 @@ pub(crate) fn may_lack_digits(line: &Line<'_>) -> bool {
 }
 
 /// The servers whose lines stand in one file: a router's prefix tells them apart.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Servers {
     without_port: Engine,
     of_port: Vec<(u64, Engine)>,

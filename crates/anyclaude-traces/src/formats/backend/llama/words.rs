@@ -34,7 +34,7 @@ const ENGINE: [&str; 19] = [
 static OF_ENGINE: LazyLock<Words> = LazyLock::new(|| Words::new(&[]));
 
 /// Words of which one stands in each line that is read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Words(Option<AhoCorasick>);
 
 impl Words {

@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// A block whose end has not come yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Block {
     pub(super) kind: Kind,
     text: Vec<u8>,

@@ -8,7 +8,7 @@ use crate::formats::backend::{BackendMoment, BackendTask, TaskOutcome};
 const MAX_ERROR_BYTES: usize = 500;
 
 /// What is known of a request while its lines come.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Open {
     pub(super) task: BackendTask,
     /// A model has it.

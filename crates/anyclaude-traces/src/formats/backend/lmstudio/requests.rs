@@ -24,7 +24,7 @@ const HANG_UP_MS: i64 = 2_000;
 const MAX_NAMES: usize = 256;
 
 /// The requests that the server is working on.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Requests {
     open: Vec<Open>,
     /// When the last request ended, whose client may still close its connection.

@@ -31,7 +31,7 @@ pub(in super::super) fn error_words(words: &[u8]) -> Option<Box<str>> {
 }
 
 /// A line that logs the failure of a request, which it does not name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Abort {
     /// One of the `fitting` requests, which had run so long, timed out.
     Timeout { at: i64, fitting: Vec<usize> },
@@ -40,7 +40,7 @@ pub(super) enum Abort {
 }
 
 /// An error line.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     at: i64,
     label: Option<u32>,

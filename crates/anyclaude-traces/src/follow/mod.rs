@@ -1,0 +1,405 @@
+//! A recording that goes on: what changed since the last look → events.
+//!
+//! A [`Follower`] has no thread and no clock: whoever has one says at each
+//! [`look`](Follower::look) what time it is, and gets what happened since the one before.
+//! A look at which nothing changed costs a few questions to the file system. Of a log only
+//! what was added is read, of traces those that are new or were written to; a file that
+//! is half written is read again when it goes on. Then the requests of the last sitting
+//! are put together as for every other answer, so that what is said of them is the same.
+
+mod event;
+mod progress;
+mod situation;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use event::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
+use progress::{Followed, Look, Told};
+pub use situation::{Situation, Totals};
+
+use crate::analysis::prefix::{Cause, Forecast, PrefixInput, PrefixRequest, Rows};
+use crate::ask::answers::simulated;
+use crate::cost;
+use crate::error::{Error, SkipReason, Skipped};
+use crate::findings::{FindingKind, find_in};
+use crate::formats::backend::BackendTask;
+use crate::model::request::{Request, RequestId, TracePath};
+use crate::model::scope::KindFilter;
+use crate::model::time::Timestamp;
+use crate::model::timing::Outcome;
+use crate::prompt_cache::{CacheOptions, PrefixVisitor};
+use crate::read::{Changes, FactsFile, Store, TraceFile, Watched};
+use crate::recording::RequestSet;
+use crate::select::{Filter, Reader, Result, recorded_below};
+
+/// Files older than this, seen from the newest, are left out: the sitting, and the day
+/// before it in which a cache was filled.
+const HISTORY_MS: i64 = 2 * 24 * 60 * 60 * 1000;
+/// A file that ends inside a value is being written: so long nothing is said of it.
+const HALF_WRITTEN_MS: i64 = 2_000;
+
+/// Follows what is recorded below some roots.
+///
+/// ```
+/// use anyclaude_traces::follow::{Event, Follower};
+/// use anyclaude_traces::prompt_cache::CacheOptions;
+/// use anyclaude_traces::select::Filter;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let root = folder.path();
+/// # std::fs::create_dir(root.join("traces"))?;
+/// let mut filter = Filter::default();
+/// filter.roots = vec![root.to_owned()];
+/// let mut follower = Follower::new(filter, CacheOptions::default())?;
+/// assert!(follower.look("2025-11-16T03:20:00Z".parse()?).is_empty(), "nothing was recorded yet");
+///
+/// let trace = r#"{"timestamp": "2025-11-16T03:20:00.100Z", "request": {"body": {"messages": []}}}"#;
+/// std::fs::write(root.join("traces/2025-11-16T03-20-00-100Z.json"), trace)?;
+/// // Its log may follow: without one, the next look tells of it.
+/// follower.look("2025-11-16T03:20:00.200Z".parse()?);
+/// let events = follower.look("2025-11-16T03:20:00.300Z".parse()?);
+/// assert!(matches!(&events[..], [Event::Request(_)]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Follower {
+    reader: Reader,
+    is_whole: bool,
+    watched: Watched,
+    looks: u64,
+    /// What was read of each file.
+    files: BTreeMap<Arc<Path>, Vec<TraceFile>>,
+    /// When each file was last written to, and each log, by its name alone.
+    heard: HashMap<PathBuf, Timestamp>,
+    facts: BTreeMap<Arc<Path>, FactsFile>,
+    /// Files that cannot be used, with when that showed, and whether it was told.
+    unusable: BTreeMap<PathBuf, Unusable>,
+    /// The logs of servers that are named, and the folders in which others are.
+    server_logs: HashSet<PathBuf>,
+    server_folders: Vec<PathBuf>,
+    /// What was last seen of each server's log.
+    tasks: HashMap<Arc<Path>, Vec<BackendTask>>,
+    /// What was last seen of each debug log.
+    logs: HashMap<Arc<Path>, Vec<Sign>>,
+    told: HashMap<TracePath, Told>,
+    told_findings: HashSet<(FindingKind, Option<Cause>, Option<Arc<str>>)>,
+    /// Something is due at the next look, whether or not anything changes.
+    is_due: bool,
+    /// When the next request that waits is taken for dead, unless something is heard.
+    silent_from: Option<Timestamp>,
+    situation: Situation,
+}
+
+#[derive(Debug)]
+struct Unusable {
+    error: Error,
+    since: Timestamp,
+    is_told: bool,
+}
+
+/// What of a logged request makes a difference to anybody who watches.
+type Sign = (Timestamp, Outcome, u64, Option<u64>, Option<u64>, Option<u64>);
+
+/// A request that has no end yet.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Running<'f> {
+    /// The request.
+    pub request: &'f Request,
+    /// What a prompt cache held of it.
+    pub prefix: Option<&'f PrefixRequest>,
+    /// What is expected of it, as long as its tokens are not counted.
+    pub forecast: Option<&'f Forecast>,
+    /// When it began to wait, by the clock of whoever looks where it was seen to begin.
+    pub since: Option<Timestamp>,
+    /// How long its first token should take, as was expected when it began.
+    pub expected_ttft_ms: Option<u64>,
+    /// How many keepalives it had.
+    pub keepalives: u64,
+    /// How long its first token took, once it came.
+    pub ttft_ms: Option<u64>,
+}
+
+impl Follower {
+    /// A follower of what the filter admits: requests of every kind, unless it names one.
+    ///
+    /// # Errors
+    ///
+    /// When a root does not exist that the filter names.
+    pub fn new(filter: Filter, cache: CacheOptions) -> Result<Self> {
+        let is_whole = filter.is_whole || filter.since.is_some();
+        let mut folders = Vec::new();
+        for root in &filter.roots {
+            folders.push(recorded_below(root));
+            folders.extend(["logs", "request-logs"].map(|logs| root.join(logs)));
+        }
+        let homes = filter.lm_studio_home.iter();
+        let server_folders: Vec<PathBuf> = homes.flat_map(|home| Store::lm_studio_folders(home)).collect();
+        folders.extend(server_folders.iter().cloned());
+        let reader = Reader::new(filter, KindFilter::All)?.with_costs(cache).with_growing_logs();
+        let named: Vec<PathBuf> = reader.named_server_logs().map(Path::to_owned).collect();
+        Ok(Self {
+            reader,
+            is_whole,
+            watched: Watched::new(folders, named.clone()),
+            server_logs: named.into_iter().collect(),
+            server_folders,
+            tasks: HashMap::new(),
+            looks: 0,
+            files: BTreeMap::new(),
+            heard: HashMap::new(),
+            facts: BTreeMap::new(),
+            unusable: BTreeMap::new(),
+            logs: HashMap::new(),
+            told: HashMap::new(),
+            told_findings: HashSet::new(),
+            is_due: false,
+            silent_from: None,
+            situation: Situation::default(),
+        })
+    }
+
+    /// What happened since the last look, in order of time; at the first, all of the
+    /// sitting. `now` is the time.
+    pub fn look(&mut self, now: Timestamp) -> Vec<Event> {
+        let look = Look { number: self.looks, now };
+        let changes = self.watched.look(now);
+        let is_changed = self.take(changes, look) || look.number == 0;
+        self.looks += 1;
+        let mut events = Vec::new();
+        if is_changed || self.is_due || self.silent_from.is_some_and(|from| now >= from) {
+            if is_changed {
+                self.situation = self.situation_now();
+            }
+            self.is_due = self.tell(look, &mut events);
+        }
+        self.tell_unusable(look, &mut events);
+        events.sort_by_key(Event::at);
+        events
+    }
+
+    /// How things stand since the last look.
+    #[must_use]
+    pub fn situation(&self) -> &Situation {
+        &self.situation
+    }
+
+    /// The requests that have no end yet, in order of time.
+    pub fn running(&self) -> impl Iterator<Item = Running<'_>> {
+        self.situation.requests.iter().filter_map(|request| {
+            let told = self.told.get(request.paths.first()?).filter(|told| told.has_begun && told.is_open)?;
+            let timing = request.timing.as_deref();
+            Some(Running {
+                request,
+                prefix: self.situation.prefix_of(request),
+                forecast: self.situation.forecasts.iter().find(|forecast| forecast.path == request.path),
+                since: told.since.or(timing.and_then(|timing| timing.start)).or(request.timestamp),
+                expected_ttft_ms: told.expected_ttft_ms,
+                keepalives: told.keepalives(),
+                ttft_ms: timing.and_then(|timing| timing.ttft_ms),
+            })
+        })
+    }
+
+    /// The id that the events of a request have.
+    #[must_use]
+    pub fn id_of(&self, request: &Request) -> RequestId {
+        let told = request.paths.first().and_then(|path| self.told.get(path));
+        told.filter(|told| told.has_begun).map_or(request.id, |told| told.id)
+    }
+
+    /// Reads what is new. True where that makes a difference.
+    fn take(&mut self, changes: Changes, look: Look) -> bool {
+        let Changes { mut written, gone, errors } = changes;
+        let mut is_changed = false;
+        for path in gone {
+            is_changed |= self.files.remove(&path).is_some() | self.facts.remove(&path).is_some();
+            is_changed |= self.logs.remove(&path).is_some();
+            self.unusable.remove(&*path);
+        }
+        let mut traces = Vec::new();
+        if look.number == 0 && !self.is_whole {
+            let is_any_log = |path: &Path| is_log(path) || self.is_server_log(path);
+            let traces = || written.iter().filter(|(path, _)| !is_any_log(path));
+            // Files may be copied: what their names say counts, where they say it.
+            let newest = traces().filter_map(|(path, _)| recorded(path, None)).max();
+            let newest = newest.or_else(|| traces().filter_map(|(_, modified)| *modified).max());
+            let from = newest.map(|newest| newest.plus_ms(-HISTORY_MS));
+            written.retain(|(path, modified)| {
+                is_any_log(path) || recorded(path, *modified).is_none_or(|at| Some(at) >= from)
+            });
+        }
+        for (path, modified) in written {
+            let heard_as = if is_log(&path) { path.file_name().map(PathBuf::from) } else { None };
+            if let Some(modified) = modified {
+                self.heard.insert(heard_as.unwrap_or_else(|| path.to_path_buf()), modified);
+            }
+            if self.is_server_log(&path) {
+                is_changed |= self.has_new_tasks(&path);
+            } else if !is_log(&path) {
+                traces.push(path);
+            } else if self.has_news(&path) || look.number == 0 {
+                is_changed = true;
+            }
+        }
+        for error in errors {
+            self.add_unusable(error, look.now);
+        }
+        is_changed | self.read(&traces, look)
+    }
+
+    /// Whether a log tells anything that was not known.
+    fn has_news(&mut self, path: &Arc<Path>) -> bool {
+        let Some(log) = self.reader.store().grown_log(path) else { return true };
+        let requests = log.runs.iter().flat_map(|run| &run.requests);
+        let signs: Vec<Sign> = requests
+            .map(|request| {
+                let keepalives = request.facts.keepalives_so_far;
+                let counts = (request.total_ms, request.prompt_tokens);
+                (request.start, request.outcome, keepalives, request.ttft_ms, counts.0, counts.1)
+            })
+            .collect();
+        let is_news = self.logs.get(path) != Some(&signs);
+        self.logs.insert(path.clone(), signs);
+        is_news
+    }
+
+    fn is_server_log(&self, path: &Path) -> bool {
+        self.server_logs.contains(path) || self.server_folders.iter().any(|folder| path.starts_with(folder))
+    }
+
+    /// Whether a server's log tells of anything that was not known.
+    fn has_new_tasks(&mut self, path: &Arc<Path>) -> bool {
+        let Some(log) = self.reader.store().grown_server_log(path) else { return false };
+        let is_news = self.tasks.get(path) != Some(&log.tasks);
+        self.tasks.insert(path.clone(), log.tasks.clone());
+        self.reader.take_server_log(path, log);
+        is_news
+    }
+
+    fn read(&mut self, paths: &[Arc<Path>], look: Look) -> bool {
+        if paths.is_empty() {
+            return false;
+        }
+        let mut found: BTreeMap<Arc<Path>, Vec<TraceFile>> = BTreeMap::new();
+        let (reader, facts) = (&self.reader, &mut self.facts);
+        let errors = reader.store().scan_found(
+            paths,
+            PrefixVisitor::default,
+            |file, seen| {
+                reader.add_prompt(&file, seen);
+                found.entry(Arc::from(file.path.file())).or_default().push(file);
+            },
+            |file| {
+                facts.insert(file.path.clone(), file);
+            },
+        );
+        for path in paths {
+            self.unusable.remove(&**path);
+            if !found.contains_key(path) {
+                self.files.remove(path);
+            }
+        }
+        for error in errors {
+            self.add_unusable(error, look.now);
+        }
+        self.files.extend(found);
+        true
+    }
+
+    fn add_unusable(&mut self, error: Error, now: Timestamp) {
+        let path = error.path().to_owned();
+        self.unusable.entry(path).or_insert(Unusable { error, since: now, is_told: false });
+    }
+
+    fn situation_now(&mut self) -> Situation {
+        self.forget_old();
+        let files = self.files.values().flatten().cloned();
+        let facts: Vec<FactsFile> = self.facts.values().cloned().collect();
+        let set = RequestSet::of_files(files, &facts, Vec::new());
+        let Some(selection) = self.reader.selection_of(set) else { return Situation::default() };
+        let speeds = cost::speeds_by_model(selection.of_all_kinds());
+        let passing = selection.passing();
+        let scope = selection.scope;
+        let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, prompts| {
+            let rows = Rows::of(simulation, |_| false);
+            let mut input = PrefixInput::new(scope, &passing);
+            input.speeds.clone_from(&speeds);
+            let prefix = rows.report(input, simulation).requests;
+            let forecasts = rows.forecasts(&passing, simulation, &speeds);
+            let findings = find_in(scope, &passing, speeds.clone(), prompts, (simulation, &rows), None);
+            (prefix, forecasts, findings)
+        });
+        Situation { requests: selection.requests, prefix, forecasts, speeds, findings }
+    }
+
+    /// Forgets what was recorded long before the newest.
+    fn forget_old(&mut self) {
+        if self.is_whole {
+            return;
+        }
+        let stamp = |files: &Vec<TraceFile>| files.iter().filter_map(|file| file.record.timestamp).max();
+        let Some(newest) = self.files.values().filter_map(stamp).max() else { return };
+        let from = newest.plus_ms(-HISTORY_MS);
+        self.files.retain(|_, files| stamp(files).is_none_or(|at| at >= from));
+    }
+
+    /// True where more is due at the next look.
+    fn tell(&mut self, look: Look, events: &mut Vec<Event>) -> bool {
+        let Situation { requests, prefix, forecasts, findings, .. } = &self.situation;
+        let rows: HashMap<&TracePath, &PrefixRequest> = prefix.iter().map(|row| (&row.path, row)).collect();
+        let (mut is_due, mut silent_from) = (false, None);
+        for request in requests {
+            let Some(first) = request.paths.first() else { continue };
+            let told = self.told.entry(first.clone()).or_default();
+            if told.has_ended {
+                continue;
+            }
+            let log = request.join.as_ref().map(|join| Path::new(&*join.log));
+            let files = request.paths.iter().map(TracePath::file).chain(log);
+            let heard = files.filter_map(|file| self.heard.get(file)).copied().max();
+            let forecast = forecasts.iter().find(|forecast| forecast.path == request.path);
+            let followed = Followed { request, prefix: rows.get(&request.path).copied(), forecast, heard };
+            is_due |= told.tell(followed, look, events) || told.is_due();
+            if told.is_open {
+                silent_from = followed.silent_from().into_iter().chain(silent_from).min();
+            }
+        }
+        self.silent_from = silent_from;
+        for finding in findings {
+            let key = (finding.kind, finding.cause, finding.model.clone());
+            if self.told_findings.insert(key) {
+                let at = events.iter().map(Event::at).max().unwrap_or(look.now);
+                events.push(Event::Finding(Box::new(Found { at, finding: finding.clone() })));
+            }
+        }
+        is_due
+    }
+
+    fn tell_unusable(&mut self, look: Look, events: &mut Vec<Event>) {
+        for unusable in self.unusable.values_mut().filter(|unusable| !unusable.is_told) {
+            let is_half_written =
+                matches!(unusable.error.reason(), SkipReason::Truncated | SkipReason::Empty);
+            let waited_ms = look.now.ms_since(unusable.since);
+            if look.number == 0 || !is_half_written || waited_ms >= HALF_WRITTEN_MS {
+                unusable.is_told = true;
+                let skipped = Skipped::from(&unusable.error);
+                events.push(Event::Skipped(Passed { at: look.now, skipped }));
+            }
+        }
+    }
+}
+
+/// Whether it is a log beside traces.
+fn is_log(path: &Path) -> bool {
+    let is_in = |name| path.parent().and_then(Path::file_name).is_some_and(|folder| folder == name);
+    is_in("request-logs") || is_in("logs") && path.extension().is_some_and(|ending| ending == "log")
+}
+
+/// When a file was recorded, by its name, else by when it was written.
+fn recorded(path: &Path, modified: Option<Timestamp>) -> Option<Timestamp> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Timestamp::from_file_name(&name).or(modified)
+}

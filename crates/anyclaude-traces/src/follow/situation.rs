@@ -1,0 +1,96 @@
+//! How a recording stands at a moment.
+
+use std::collections::HashSet;
+
+use crate::analysis::context_window::{ThreadContext, context};
+use crate::analysis::prefix::{Forecast, PrefixRequest};
+use crate::findings::Finding;
+use crate::model::ModelSpeeds;
+use crate::model::request::{Kind, Request, TokenMethod, Tokens};
+
+/// How things stand.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Situation {
+    /// The requests in scope, in order of time.
+    pub requests: Vec<Request>,
+    /// What a prompt cache holds of each, by its path.
+    pub prefix: Vec<PrefixRequest>,
+    /// What is expected of those whose tokens nobody has counted yet.
+    pub forecasts: Vec<Forecast>,
+    /// How fast each model is.
+    pub speeds: Vec<ModelSpeeds>,
+    /// What costs time, the dearest first.
+    pub findings: Vec<Finding>,
+}
+
+/// Sums over the requests in scope, as far as logs tell them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Requests of every kind.
+    pub requests: u64,
+    /// Their sessions.
+    pub sessions: u64,
+    /// How long they were waited for.
+    pub wall_ms: u64,
+    /// Tokens of prompts that were read.
+    pub read_tokens: u64,
+    /// Of these, what an earlier turn had had already.
+    pub again_tokens: u64,
+    /// Tokens that were written.
+    pub output_tokens: u64,
+}
+
+impl Situation {
+    /// The row of a request.
+    #[must_use]
+    pub fn prefix_of(&self, request: &Request) -> Option<&PrefixRequest> {
+        self.prefix.iter().find(|row| row.path == request.path)
+    }
+
+    /// Sums over all requests.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let sessions: HashSet<_> = self.requests.iter().filter_map(|one| one.session.as_ref()).collect();
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let mut totals = Totals {
+            requests: count(self.requests.len()),
+            sessions: count(sessions.len()),
+            ..Totals::default()
+        };
+        for timing in self.requests.iter().filter_map(|request| request.timing.as_deref()) {
+            totals.wall_ms += timing.wall_ms.or(timing.total_ms).unwrap_or(0);
+            totals.read_tokens += timing.read_tokens.unwrap_or(0);
+            totals.again_tokens +=
+                timing.again_tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
+            totals.output_tokens += timing.believed_output_tokens().unwrap_or(0);
+        }
+        totals
+    }
+
+    /// How much of its model's context the newest conversation takes, with the size of that
+    /// in tokens; `None` where the backend tells neither.
+    #[must_use]
+    pub fn context(&self) -> Option<(ThreadContext, u64)> {
+        let is_turn = |request: &&Request| request.kind == Kind::Conversation;
+        let counted = |request: &&Request| {
+            request.timing.as_ref().and_then(|timing| timing.believed_prompt_tokens()).is_some()
+        };
+        let newest = self.requests.iter().rev().filter(is_turn).find(counted)?;
+        let window = newest.process()?.context_length_tokens?;
+        let of_thread =
+            |request: &&Request| (&request.session, &request.thread) == (&newest.session, &newest.thread);
+        // The whole count is all that is asked of their tokens.
+        let with_tokens = |request: &Request| {
+            let total = request.timing.as_ref()?.believed_prompt_tokens()?;
+            let method = TokenMethod::Reported;
+            let tokens = Tokens { system: 0, tools: 0, messages: total, total, method };
+            Some(Request { tokens: Some(Box::new(tokens)), ..request.clone() })
+        };
+        let turns = self.requests.iter().filter(is_turn).filter(of_thread);
+        let turns: Vec<Request> = turns.filter_map(with_tokens).collect();
+        let turns: Vec<&Request> = turns.iter().collect();
+        context(&turns, window).threads.pop().map(|thread| (thread, window))
+    }
+}

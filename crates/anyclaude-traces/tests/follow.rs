@@ -1,0 +1,327 @@
+//! What a follower tells of a recording while it is written is what it tells of the same
+//! recording once it is finished.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use anyclaude_traces::Timestamp;
+use anyclaude_traces::follow::{Event, Follower};
+use anyclaude_traces::prompt_cache::CacheOptions;
+use anyclaude_traces::select::Filter;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+use tempfile::TempDir;
+
+/// A recording of two models, with logs of several levels.
+fn recorded() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/home/.anyclaude")
+}
+
+/// Something that a writer does at a moment.
+#[derive(Debug, Clone)]
+struct Write {
+    at: Timestamp,
+    /// Below the root.
+    file: PathBuf,
+    bytes: Vec<u8>,
+}
+
+/// Everything that was written on this day, in order of time.
+fn writes(day: &str) -> Vec<Write> {
+    let mut writes = Vec::new();
+    let root = recorded();
+    for file in files_below(&root) {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.contains(day) {
+            continue;
+        }
+        let below = file.strip_prefix(&root).unwrap().to_owned();
+        let bytes = fs::read(&file).unwrap();
+        if below.starts_with("traces") {
+            writes.push(Write { at: Timestamp::from_file_name(&name).unwrap(), file: below, bytes });
+            continue;
+        }
+        let named = name.trim_start_matches("debug-session-").trim_end_matches(".log");
+        let mut at = Timestamp::from_file_name(&format!("{named}-000Z"));
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            at = stamp(line).or(at).max(at);
+            if let Some(at) = at.or_else(|| format!("{day}T00:00:00Z").parse().ok()) {
+                writes.push(Write { at, file: below.clone(), bytes: line.to_owned() });
+            }
+        }
+    }
+    // A trace is written just before its request is sent.
+    writes.sort_by_key(|write| (write.at, !write.file.starts_with("traces")));
+    writes
+}
+
+/// The first stamp of a line.
+fn stamp(line: &[u8]) -> Option<Timestamp> {
+    let text = String::from_utf8_lossy(line);
+    let at = text.find("20")?;
+    text.get(at..at + 24)?.parse().ok()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+fn follower(root: &Path) -> Follower {
+    let mut filter = Filter::default();
+    filter.roots = vec![root.to_owned()];
+    filter.is_whole = true;
+    Follower::new(filter, CacheOptions::default()).unwrap()
+}
+
+fn append(root: &Path, file: &Path, bytes: &[u8]) {
+    let path = root.join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+/// Looks twice, so that nothing is held back, and once when every silence is over.
+fn last_looks(follower: &mut Follower, end: Timestamp) -> Vec<Event> {
+    [1_000, 2_000, 10_000, 3_600_000].into_iter().flat_map(|ms| follower.look(end.plus_ms(ms))).collect()
+}
+
+fn id(event: &Event) -> Option<String> {
+    match event {
+        Event::Request(began) => Some(began.request.id.to_string()),
+        Event::Keepalive(keepalive) => Some(keepalive.id.to_string()),
+        Event::FirstToken(first) => Some(first.id.to_string()),
+        Event::Completed(ended) | Event::Failed(ended) => Some(ended.request.id.to_string()),
+        _ => None,
+    }
+}
+
+/// What must be the same of each request, however it was followed: that it began, and how
+/// it ended.
+fn ends(events: &[Event]) -> BTreeMap<String, Vec<String>> {
+    let mut ends: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for event in events {
+        let told = match event {
+            Event::Request(_) => "request".to_owned(),
+            Event::Completed(ended) | Event::Failed(ended) => {
+                let is_failed = matches!(event, Event::Failed(_));
+                let timing = ended.request.timing.as_deref();
+                let facts = timing.map(|timing| {
+                    let tokens = (timing.prompt_tokens, timing.output_tokens);
+                    (timing.outcome, timing.ttft_ms, timing.total_ms, timing.keepalives, tokens)
+                });
+                format!("failed: {is_failed} at {} {:?} {facts:?}", ended.at, ended.request.model)
+            }
+            _ => continue,
+        };
+        ends.entry(id(event).unwrap()).or_default().push(told);
+    }
+    ends
+}
+
+/// Fails unless the events of each request come in their order, none twice.
+fn check_order(events: &[Event]) -> Result<(), TestCaseError> {
+    let mut stages: HashMap<String, (u8, u64)> = HashMap::new();
+    for event in events {
+        let Some(id) = id(event) else { continue };
+        let stage = stages.entry(id.clone()).or_default();
+        match event {
+            Event::Request(_) => {
+                prop_assert_eq!(stage.0, 0, "{} began twice", id);
+                stage.0 = 1;
+            }
+            Event::Keepalive(keepalive) => {
+                prop_assert_eq!((stage.0, stage.1 + 1), (1, keepalive.n), "{}", id);
+                stage.1 += 1;
+            }
+            Event::FirstToken(_) => {
+                prop_assert_eq!(stage.0, 1, "first token of {}", id);
+                stage.0 = 2;
+            }
+            Event::Completed(_) | Event::Failed(_) => {
+                prop_assert!((1..=2).contains(&stage.0), "{} ended at stage {}", id, stage.0);
+                stage.0 = 3;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Follows a writer who pauses after so many writes, each of which may be torn.
+fn followed(writes: &[Write], pauses: &[usize], tear: usize) -> (TempDir, Vec<Event>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    let (mut events, mut left) = (Vec::new(), writes);
+    for pause in pauses.iter().cycle() {
+        let Some((last, before)) = left.get(..(*pause).min(left.len())).and_then(<[Write]>::split_last)
+        else {
+            break;
+        };
+        before.iter().for_each(|write| append(folder.path(), &write.file, &write.bytes));
+        let (head, tail) = last.bytes.split_at(tear.min(last.bytes.len()));
+        append(folder.path(), &last.file, head);
+        events.extend(follower.look(last.at));
+        append(folder.path(), &last.file, tail);
+        events.extend(follower.look(last.at.plus_ms(1)));
+        left = left.get(before.len() + 1..).unwrap_or_default();
+    }
+    events.extend(last_looks(&mut follower, writes.last().unwrap().at));
+    (folder, events)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3, max_shrink_iters: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_growing_recording_tells_what_the_finished_one_tells(
+        pauses in prop::collection::vec(20_usize..2_000, 1..6),
+        tear in 0_usize..2_000,
+    ) {
+        let writes = writes("2025-11-16");
+        let (folder, growing) = followed(&writes, &pauses, tear);
+        let finished = last_looks(&mut follower(folder.path()), writes.last().unwrap().at);
+        check_order(&growing)?;
+        check_order(&finished)?;
+        prop_assert!(ends(&finished).len() > 40, "{} requests", ends(&finished).len());
+        prop_assert_eq!(ends(&growing), ends(&finished));
+        let skipped = growing.iter().filter(|event| matches!(event, Event::Skipped(_))).count();
+        prop_assert_eq!(skipped, 0, "a file that is being written is no bad file");
+    }
+}
+
+#[test]
+fn a_look_at_which_nothing_changed_tells_nothing() {
+    let mut follower = follower(&recorded());
+    let end = "2025-11-17T00:00:00Z".parse().unwrap();
+    assert!(!last_looks(&mut follower, end).is_empty());
+    assert!(last_looks(&mut follower, end).is_empty());
+}
+
+/// Events by name.
+fn names(events: &[Event]) -> Vec<&'static str> {
+    let name = |event: &Event| match event {
+        Event::Request(_) => "request",
+        Event::Keepalive(_) => "keepalive",
+        Event::FirstToken(_) => "first_token",
+        Event::Completed(_) => "completed",
+        Event::Failed(_) => "failed",
+        Event::Skipped(_) => "skipped",
+        _ => "finding",
+    };
+    events.iter().map(name).filter(|name| *name != "finding").collect()
+}
+
+const TRACE: &str = r#"{"timestamp": "2025-11-16T08:00:00.000Z", "mode": "lmstudio", "request": {"url": "/v1/messages",
+    "body": {"stream": true, "max_tokens": 32000, "tools": [{"name": "Bash"}],
+    "messages": [{"role": "user", "content": "Hello"}]}}}"#;
+
+/// A debug log at level 2, line by line.
+fn log() -> Vec<String> {
+    let line = |at: &str, text: &str| format!("[2025-11-16T08:{at}Z] [ANYCLAUDE DEBUG] {text}\n");
+    let rule = "═".repeat(60);
+    vec![
+        format!("{rule}\nANYCLAUDE DEBUG SESSION - Level 2\nStarted: 2025-11-16T07:59:00.000Z\n{rule}\n"),
+        line("00:00.005", "[Request Start] lmstudio/qwen3 at 2025-11-16T08:00:00.005Z"),
+        line("00:00.006", "[Streaming] Starting stream conversion and pipe for lmstudio/qwen3"),
+        line("00:10.010", "[Keepalive] Sent keepalive #1 (waiting for LMStudio)"),
+        line("00:20.010", "[Keepalive] Sent keepalive #2 (waiting for LMStudio)"),
+        line("00:25.005", "[Timing] First token received at 25000ms"),
+        line("00:25.006", "[Keepalive] Cleared (stream started after 2 keepalives)"),
+        line(
+            "00:31.005",
+            "[Request Complete] lmstudio/qwen3: 31000ms (90 chunks, 9000 bytes) | ⚡ 12.0 tok/s",
+        ),
+    ]
+}
+
+fn at(second: i64) -> Timestamp {
+    "2025-11-16T08:00:00Z".parse::<Timestamp>().unwrap().plus_ms(second * 1000)
+}
+
+const LOG: &str = "logs/debug-session-2025-11-16T07-59-00.log";
+
+#[test]
+fn a_request_is_followed_from_its_start_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    let lines = log();
+    append(folder.path(), Path::new(LOG), lines[0].as_bytes());
+    assert!(follower.look(at(-10)).is_empty());
+    append(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"), TRACE.as_bytes());
+    append(folder.path(), Path::new(LOG), (lines[1].clone() + &lines[2]).as_bytes());
+    let mut told = follower.look(at(1));
+    let running: Vec<_> = follower.running().map(|running| running.request.model.clone()).collect();
+    assert_eq!(running, [Some("qwen3".into())]);
+    for (line, second) in lines[3..].iter().zip([10, 20, 25, 25, 31]) {
+        append(folder.path(), Path::new(LOG), line.as_bytes());
+        told.extend(follower.look(at(second)));
+    }
+    assert_eq!(names(&told), ["request", "keepalive", "keepalive", "first_token"], "its usage may follow");
+    told.extend(follower.look(at(32)));
+    assert_eq!(names(&told)[4..], ["completed"]);
+    assert_eq!(follower.running().count(), 0);
+    let ats: Vec<i64> =
+        told.iter().filter(|event| id(event).is_some()).map(|event| event.at().ms_since(at(0))).collect();
+    assert_eq!(ats, [0, 10_005, 20_005, 25_005, 31_005]);
+}
+
+#[test]
+fn a_writer_that_dies_leaves_a_request_that_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    append(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"), TRACE.as_bytes());
+    append(folder.path(), Path::new(LOG), log()[..4].concat().as_bytes());
+    for file in files_below(folder.path()) {
+        fs::File::options()
+            .write(true)
+            .open(file)
+            .unwrap()
+            .set_modified(UNIX_EPOCH + Duration::from_millis(at(11).unix_ms().unsigned_abs()))
+            .unwrap();
+    }
+    assert_eq!(names(&follower.look(at(11))), ["request", "keepalive"]);
+    assert!(follower.look(at(900)).is_empty(), "the proxy itself waits for 10 minutes");
+    assert_eq!(names(&follower.look(at(11 + 900))), ["failed"]);
+    assert!(follower.look(at(3600)).is_empty());
+    assert_eq!(follower.running().count(), 0);
+}
+
+#[test]
+fn a_log_that_is_cut_or_replaced_tells_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    append(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"), TRACE.as_bytes());
+    append(folder.path(), Path::new(LOG), log()[..4].concat().as_bytes());
+    let mut told = follower.look(at(11));
+    let path = folder.path().join(LOG);
+    fs::write(&path, log()[..2].concat()).unwrap();
+    told.extend(follower.look(at(12)));
+    fs::rename(&path, path.with_extension("log.1")).unwrap();
+    told.extend(follower.look(at(13)));
+    fs::write(&path, log().concat()).unwrap();
+    told.extend(follower.look(at(33)));
+    told.extend(follower.look(at(34)));
+    assert_eq!(names(&told), ["request", "keepalive", "keepalive", "first_token", "completed"]);
+}
+
+#[test]
+fn a_file_that_stays_cut_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    assert!(follower.look(at(0)).is_empty());
+    append(folder.path(), Path::new("traces/a.json"), &TRACE.as_bytes()[..60]);
+    append(folder.path(), Path::new("traces/b.json"), b"nonsense");
+    let told = [1, 2, 4, 9].map(|second| names(&follower.look(at(second))));
+    assert_eq!(told, [vec!["skipped"], vec![], vec!["skipped"], vec![]]);
+    append(folder.path(), Path::new("traces/a.json"), &TRACE.as_bytes()[60..]);
+    follower.look(at(10));
+    assert_eq!(names(&follower.look(at(11))), ["request"]);
+}

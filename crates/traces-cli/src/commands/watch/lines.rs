@@ -1,0 +1,42 @@
+//! One line for each event.
+
+use std::io::Write;
+use std::thread;
+
+use anyclaude_traces::follow::Follower;
+
+use super::{LOOK_EVERY, is_worth_a_bell, now};
+use crate::cli::{Format, WatchArgs};
+use crate::exit::Status;
+use crate::render::json;
+use crate::render::watch::Lines;
+
+/// Prints what happens until somebody ends it.
+pub(super) fn follow(
+    follower: &mut Follower,
+    args: &WatchArgs,
+    out: &mut impl Write,
+) -> anyhow::Result<Status> {
+    let is_json = args.output.format == Format::Ndjson;
+    let mut lines = Lines::default();
+    loop {
+        let events = follower.look(now()?);
+        for event in &events {
+            if is_json {
+                json::lines(out, std::slice::from_ref(event))?;
+            } else {
+                writeln!(out, "{}", lines.of(event))?;
+            }
+        }
+        if args.bell && !is_json && is_worth_a_bell(&events) {
+            write!(out, "\u{7}")?;
+        }
+        if !events.is_empty() {
+            out.flush()?;
+        }
+        if args.once {
+            return Ok(Status::Done);
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}

@@ -1,0 +1,62 @@
+//! `traces watch`: a recording that goes on.
+
+mod lines;
+mod screen;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyclaude_traces::Timestamp;
+use anyclaude_traces::follow::{Event, FirstToken, Follower};
+use anyhow::Context as _;
+use terminal_size::{Height, Width, terminal_size};
+
+use crate::cli::{Filter, Format, WatchArgs};
+use crate::exit::Status;
+use crate::render::color;
+use crate::render::watch::{Choice, Scene};
+use crate::select;
+
+/// How often it is looked. An event is shown after two looks at most.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Waiting less than this rings no bell.
+const LONG_WAIT_MS: u64 = 10_000;
+
+pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    let mut follower = Follower::new(select::filter(&args.filter)?, args.cache.options())?;
+    let is_terminal = io::stdout().is_terminal() && !color::is_dumb_terminal();
+    let is_picture = args.output.format == Format::Table && !args.plain;
+    let place = place(&args.filter);
+    if is_picture && args.once {
+        follower.look(now()?);
+        let size = terminal_size().filter(|_| is_terminal);
+        let (Width(width), Height(height)) = size.unwrap_or((Width(80), Height(24)));
+        let choice = Choice::default();
+        let scene = Scene { follower: &follower, choice: &choice, now: now()?, place: &place };
+        write!(out, "{}", scene.text(width, height.saturating_sub(1)))?;
+        return Ok(Status::Done);
+    }
+    if is_picture && is_terminal {
+        return screen::follow(&mut follower, args, &place);
+    }
+    lines::follow(&mut follower, args, out)
+}
+
+/// Where it is looked, in words.
+fn place(filter: &Filter) -> String {
+    let roots: Vec<String> = filter.roots.iter().map(|root| root.display().to_string()).collect();
+    if roots.is_empty() { "~/.anyclaude".to_owned() } else { roots.join(", ") }
+}
+
+/// The time.
+fn now() -> anyhow::Result<Timestamp> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let stamp = i64::try_from(since_1970.as_millis()).ok().and_then(Timestamp::from_unix_ms);
+    stamp.context("this machine's clock is out of range: set it")
+}
+
+/// Whether one of these is worth the bell.
+fn is_worth_a_bell(events: &[Event]) -> bool {
+    let is_late = |event: &Event| matches!(event, Event::FirstToken(FirstToken { ttft_ms, .. }) if *ttft_ms >= LONG_WAIT_MS);
+    events.iter().any(is_late)
+}

@@ -1,0 +1,231 @@
+//! The picture on a terminal, and its keys.
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyclaude_traces::Request;
+use anyclaude_traces::ask::answers;
+use anyclaude_traces::follow::{Event, Follower};
+use anyclaude_traces::model::scope::KindFilter;
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::style::Print;
+use signal_hook::consts::SIGTERM;
+use signal_hook::flag;
+
+use super::{LOOK_EVERY, is_worth_a_bell, now};
+use crate::cli::{ColorChoice, WatchArgs};
+use crate::exit::Status;
+use crate::interrupt;
+use crate::render::watch::{Choice, HELP, Scene, ended};
+use crate::render::{color, page, show};
+use crate::select;
+
+/// How many looks pass before a picture is drawn anew though nothing happened: a second,
+/// or less while a bar moves.
+const IDLE_LOOKS: u32 = 10;
+const RUNNING_LOOKS: u32 = 2;
+
+/// What a key asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Nothing,
+    Redraw,
+    End,
+    Interrupt,
+    Suspend,
+}
+
+/// The exit code of a program that was asked to end.
+const TERMINATED: u8 = 143;
+
+/// Draws until somebody ends it, and leaves the terminal as it was.
+pub(super) fn follow(follower: &mut Follower, args: &WatchArgs, place: &str) -> anyhow::Result<Status> {
+    let signals = Signals::new()?;
+    let mut choice = Choice {
+        is_plain: !color::is_shown(args.output.color, &io::stdout())
+            && args.output.color != ColorChoice::Always,
+        ..Choice::default()
+    };
+    // It restores the terminal after a panic too.
+    let mut terminal = ratatui::try_init()?;
+    let done = draw_on(&mut terminal, follower, args, place, &mut choice, &signals);
+    ratatui::try_restore()?;
+    done
+}
+
+fn draw_on(
+    terminal: &mut DefaultTerminal,
+    follower: &mut Follower,
+    args: &WatchArgs,
+    place: &str,
+    choice: &mut Choice,
+    signals: &Signals,
+) -> anyhow::Result<Status> {
+    let mut shown_at = now()?;
+    let mut looks: u32 = 0;
+    loop {
+        let mut is_due = false;
+        if !choice.is_paused {
+            shown_at = now()?;
+            let events = follower.look(shown_at);
+            is_due = !events.is_empty();
+            if args.bell && is_worth_a_bell(&events) {
+                execute!(io::stdout(), Print('\u{7}'))?;
+            }
+            // The choice stays with its request as new ones come.
+            let came = events.iter().filter(|event| is_end(event)).count();
+            if let Some(selected) = choice.selected.as_mut().filter(|selected| **selected > 0) {
+                *selected += came;
+            }
+        }
+        let every = if follower.running().next().is_some() { RUNNING_LOOKS } else { IDLE_LOOKS };
+        if is_due || looks % every == 0 {
+            let scene = Scene { follower, choice, now: shown_at, place };
+            terminal.draw(|frame| scene.draw(frame))?;
+        }
+        looks = looks.wrapping_add(1);
+        let mut act = Act::Nothing;
+        if event::poll(LOOK_EVERY)? {
+            act = acted(&event::read()?, follower, choice, args);
+            // What was typed at once is answered at once.
+            while matches!(act, Act::Nothing | Act::Redraw) && event::poll(Duration::ZERO)? {
+                act = acted(&event::read()?, follower, choice, args);
+            }
+        }
+        if signals.terminate.load(Ordering::SeqCst) {
+            return Ok(Status::Command(TERMINATED));
+        }
+        if signals.interrupt.load(Ordering::SeqCst) {
+            return Ok(Status::Interrupted);
+        }
+        match act {
+            Act::End => return Ok(Status::Done),
+            Act::Interrupt => return Ok(Status::Interrupted),
+            Act::Redraw => looks = 0,
+            Act::Suspend => {
+                suspend(terminal)?;
+                looks = 0;
+            }
+            Act::Nothing => {}
+        }
+        if signals.stop.swap(false, Ordering::SeqCst) {
+            suspend(terminal)?;
+            looks = 0;
+        }
+    }
+}
+
+fn is_end(event: &Event) -> bool {
+    matches!(event, Event::Completed(_) | Event::Failed(_))
+}
+
+/// Changes what is shown as a key says.
+fn acted(input: &Input, follower: &Follower, choice: &mut Choice, args: &WatchArgs) -> Act {
+    let Input::Key(key) = input else { return Act::Redraw };
+    if key.kind == KeyEventKind::Release {
+        return Act::Nothing;
+    }
+    let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match key.code {
+        KeyCode::Char('c') if is_control => return Act::Interrupt,
+        KeyCode::Char('z') if is_control => return Act::Suspend,
+        KeyCode::Char('l') if is_control => return Act::Redraw,
+        _ => {}
+    }
+    if choice.page.is_some() { on_page(key, choice) } else { on_picture(key, follower, choice, args) }
+}
+
+fn on_page(key: &KeyEvent, choice: &mut Choice) -> Act {
+    let Some((lines, from)) = &mut choice.page else { return Act::Nothing };
+    let last = lines.len().saturating_sub(1);
+    match key.code {
+        KeyCode::Down | KeyCode::Char('j') => *from = (*from + 1).min(last),
+        KeyCode::Up | KeyCode::Char('k') => *from = from.saturating_sub(1),
+        KeyCode::PageDown | KeyCode::Char(' ') => *from = (*from + 10).min(last),
+        KeyCode::PageUp => *from = from.saturating_sub(10),
+        KeyCode::Home | KeyCode::Char('g') => *from = 0,
+        KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | '?') => choice.page = None,
+        _ => return Act::Nothing,
+    }
+    Act::Redraw
+}
+
+fn on_picture(key: &KeyEvent, follower: &Follower, choice: &mut Choice, args: &WatchArgs) -> Act {
+    let ended = ended(follower);
+    let last = ended.len().checked_sub(1);
+    match key.code {
+        KeyCode::Char('q') | KeyCode::Esc => return Act::End,
+        KeyCode::Char('p') => choice.is_paused = !choice.is_paused,
+        KeyCode::Char('?') => choice.page = Some((HELP.lines().map(str::to_owned).collect(), 0)),
+        KeyCode::Down | KeyCode::Char('j') => {
+            choice.selected = last.map(|last| choice.selected.map_or(0, |at| (at + 1).min(last)));
+        }
+        KeyCode::Up | KeyCode::Char('k') => {
+            choice.selected = last.map(|last| choice.selected.map_or(0, |at| at.saturating_sub(1).min(last)));
+        }
+        KeyCode::Enter => {
+            let newest = choice.selected.unwrap_or(0);
+            let running = follower.running().last().map(|running| running.request);
+            let request = match choice.selected {
+                None => running.or(ended.first().copied()),
+                Some(_) => ended.get(newest).copied(),
+            };
+            choice.page = request.map(|request| (shown(request, args), 0));
+        }
+        _ => return Act::Nothing,
+    }
+    Act::Redraw
+}
+
+/// What `traces show` says of a request.
+fn shown(request: &Request, args: &WatchArgs) -> Vec<String> {
+    let text = || -> anyhow::Result<String> {
+        let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(args.cache.options());
+        let file: OsString = request.path.as_ref().into();
+        let mut selection = reader.select_one(&reader.selector(&file)?)?;
+        selection.keep_newest();
+        let found = answers::show(&reader, &mut selection, false)?;
+        let next = super::super::next_step(&args.filter, &[], std::slice::from_ref(&found.request));
+        let columns = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| columns);
+        Ok(page::text(&show::page(&found, &next), columns.into())?)
+    };
+    let text = text().unwrap_or_else(|error| format!("{error:#}"));
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Gives the terminal back, stops, and takes it again once the shell lets it go on.
+#[cfg(unix)]
+fn suspend(terminal: &mut DefaultTerminal) -> anyhow::Result<()> {
+    ratatui::try_restore()?;
+    signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
+    *terminal = ratatui::try_init()?;
+    terminal.clear()?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn suspend(_: &mut DefaultTerminal) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// Flags that signals set.
+struct Signals {
+    interrupt: Arc<AtomicBool>,
+    terminate: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let (terminate, stop) = (Arc::default(), Arc::default());
+        flag::register(SIGTERM, Arc::clone(&terminate))?;
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGTSTP, Arc::clone(&stop))?;
+        Ok(Self { interrupt: interrupt::stops()?, terminate, stop })
+    }
+}

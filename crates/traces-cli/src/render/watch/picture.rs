@@ -1,0 +1,475 @@
+//! The picture of a recording that goes on. It uses the terminal's own colours, few of
+//! them, and none alone: it is as readable on a light terminal as on a dark one.
+
+use anyclaude_traces::cost::breakdown;
+use anyclaude_traces::follow::{Follower, Running};
+use anyclaude_traces::model::{ModelSpeeds, TimeBreakdown};
+use anyclaude_traces::{Request, Timestamp};
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Widget as _};
+
+use super::words;
+use crate::render::table::{cut, width_of};
+use crate::render::{bars, findings, list, sanitize, times, units};
+
+/// At most so many running requests are shown.
+const MOST_RUNNING: usize = 2;
+/// Below this height findings leave room for requests.
+const LEAST_FINDINGS_HEIGHT: usize = 18;
+/// Names of models are cut to this.
+const MODEL_WIDTH: usize = 22;
+
+/// What the person at the terminal chose.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    /// Which of the last requests, 0 being the newest.
+    pub(crate) selected: Option<usize>,
+    /// The lines of a page that lies over the picture, and the first that is shown.
+    pub(crate) page: Option<(Vec<String>, usize)>,
+    /// Whether the picture stands still.
+    pub(crate) is_paused: bool,
+    /// Whether colours may be used.
+    pub(crate) is_plain: bool,
+}
+
+/// Everything that a picture is drawn of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'s> {
+    pub(crate) follower: &'s Follower,
+    pub(crate) choice: &'s Choice,
+    pub(crate) now: Timestamp,
+    /// Where it is recorded.
+    pub(crate) place: &'s str,
+}
+
+/// What the keys do and the signs mean.
+pub(crate) const HELP: &str = "\
+q, Esc      end
+↑ ↓, k j    choose one of the last requests, the newest first
+Enter       what `traces show` says of it; again, q or Esc: back
+p           pause: the picture stands still; what happens meanwhile is not lost
+?           this page
+
+A request first waits (proxy, load, queue), then its prompt is read, then the
+answer is written. The bar of a running request fills up towards the time that
+its first token is expected at: the tokens that have to be read × the time that
+this model took for one. `~` is an estimate, – is unknown. The proxy sends a
+keepalive for each 10 s of waiting.
+
+The bars of the last requests are on one scale, that of the longest shown:
+░ proxy  ╱ load  · queue  █ read  ▒ write  ╳ stall  ─ other";
+
+impl Scene<'_> {
+    /// Draws it.
+    pub(crate) fn draw(&self, frame: &mut Frame<'_>) {
+        self.draw_on(frame.area(), frame.buffer_mut());
+    }
+
+    /// The picture as text, without blanks at the ends of lines.
+    pub(crate) fn text(&self, width: u16, height: u16) -> String {
+        let area = Rect::new(0, 0, width, height);
+        let mut buffer = Buffer::empty(area);
+        self.draw_on(area, &mut buffer);
+        let row = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
+        let rows: Vec<String> = (0..height).map(|y| row(y).trim_end().to_owned()).collect();
+        format!("{}\n", rows.join("\n").trim_end())
+    }
+
+    fn draw_on(&self, area: Rect, buffer: &mut Buffer) {
+        let (width, height) = (usize::from(area.width), usize::from(area.height));
+        let lines = match &self.choice.page {
+            Some((page, from)) => page_lines(page, *from, width, height),
+            None => self.lines(width, height),
+        };
+        Paragraph::new(lines).render(area, buffer);
+    }
+
+    fn lines(&self, width: usize, height: usize) -> Vec<Line<'static>> {
+        let mut above = vec![self.head(width)];
+        above.extend(self.running(width));
+        let mut below = Vec::new();
+        if height >= LEAST_FINDINGS_HEIGHT {
+            below.extend(self.findings(width, height / 4));
+        }
+        below.extend(self.totals(width));
+        below.push(self.foot(width));
+        let room = height.saturating_sub(above.len() + below.len());
+        let last = self.last(width, room);
+        let blanks = room.saturating_sub(last.len());
+        let blank = std::iter::repeat_n(Line::default(), blanks);
+        above.into_iter().chain(last).chain(blank).chain(below).take(height).collect()
+    }
+
+    fn head(&self, width: usize) -> Line<'static> {
+        let situation = self.follower.situation();
+        let newest = situation.requests.iter().rev().find(|request| request.model.is_some());
+        let of_newest = |of: &&ModelSpeeds| newest.is_some_and(|one| one.model_group() == of.model);
+        let speeds = situation.speeds.iter().find(of_newest).map(|of| {
+            let speeds = Some(&of.speeds);
+            let (reads, writes) = (times::reading(speeds), times::writing(speeds));
+            format!("{} reads {reads} tok/s, writes {writes}", of.model.as_deref().unwrap_or(units::UNKNOWN))
+        });
+        let paused = if self.choice.is_paused { "PAUSED  " } else { "" };
+        let right = format!("{paused}{}", units::time_of_day(self.now));
+        let left = speeds.unwrap_or_else(|| format!("watching {}", self.place));
+        let room = width.saturating_sub(width_of(&right) + 2);
+        let left = fitted(&left, room);
+        self.line([(left, self.bold()), (right, self.dim())], width)
+    }
+
+    fn running(&self, width: usize) -> Vec<Line<'static>> {
+        let running: Vec<Running<'_>> = self.follower.running().collect();
+        let mut lines = vec![Line::default()];
+        if running.is_empty() {
+            let text = if self.follower.situation().requests.is_empty() {
+                format!("Nothing is recorded yet below {}: `traces help recording` says how to.", self.place)
+            } else {
+                "No request is running.".to_owned()
+            };
+            lines.extend(wrapped(&text, width, 2).into_iter().map(Line::from));
+        }
+        for one in running.iter().rev().take(MOST_RUNNING) {
+            lines.extend(self.running_one(one, width));
+        }
+        if let Some(more) = running.len().checked_sub(MOST_RUNNING).filter(|more| *more > 0) {
+            lines.push(Line::styled(format!("and {more} more running"), self.dim()));
+        }
+        lines.push(Line::default());
+        lines
+    }
+
+    fn running_one(&self, running: &Running<'_>, width: usize) -> Vec<Line<'static>> {
+        let Running { request, .. } = running;
+        let elapsed_ms = running.since.map(|since| self.now.ms_since(since).max(0).unsigned_abs());
+        let (state, colour) = match running.ttft_ms {
+            None => ("WAITING", Color::Yellow),
+            Some(_) => ("WRITING", Color::Green),
+        };
+        let who = format!("  {} {} · {}", request.id, list::model(request), request.kind.name());
+        let mut lines = vec![Line::from(vec![
+            Span::styled(state, self.coloured(colour).add_modifier(Modifier::BOLD)),
+            Span::raw(fitted(&who, width.saturating_sub(state.len()))),
+        ])];
+        let elapsed = units::ms(elapsed_ms.map(|ms| ms / 100 * 100));
+        match running.ttft_ms {
+            Some(ttft_ms) => {
+                let expected = running
+                    .expected_ttft_ms
+                    .map(|ms| format!(", expected ~{}", units::ms(Some(ms))))
+                    .unwrap_or_default();
+                let text = format!("{elapsed}; first token after {}{expected}", units::ms(Some(ttft_ms)));
+                lines.push(Line::from(fitted(&text, width)));
+            }
+            None => lines.push(self.waiting(running, elapsed_ms, &elapsed, width)),
+        }
+        if let Some(row) = running.prefix {
+            let expected = running.forecast.map(|forecast| forecast.read_tokens);
+            lines.extend(
+                wrapped(&words::to_read(request, row, expected), width, 2).into_iter().map(Line::from),
+            );
+        }
+        lines
+    }
+
+    /// The bar against the expected time.
+    fn waiting(
+        &self,
+        running: &Running<'_>,
+        elapsed_ms: Option<u64>,
+        elapsed: &str,
+        width: usize,
+    ) -> Line<'static> {
+        let keepalives = match running.keepalives {
+            0 => String::new(),
+            n => format!("  {}", units::count(n, "keepalive")),
+        };
+        let Some((expected_ms, elapsed_ms)) = running.expected_ttft_ms.zip(elapsed_ms) else {
+            let why = "how long it will take is not known yet";
+            return Line::from(fitted(&format!("{elapsed}; {why}{keepalives}"), width));
+        };
+        let over = elapsed_ms.saturating_sub(expected_ms);
+        let expected = units::ms(Some(expected_ms));
+        let head = format!("{elapsed} of ~{expected}  ");
+        let tail = match over {
+            0 => keepalives,
+            ms => format!("  {} over{keepalives}", units::ms(Some(ms / 100 * 100))),
+        };
+        let room = width.saturating_sub(width_of(&head) + width_of(&tail)).min(60);
+        let full = bars::place(float(elapsed_ms.min(expected_ms)), float(expected_ms), room);
+        let colour = if over > 0 { Color::Red } else { Color::Cyan };
+        Line::from(vec![
+            Span::raw(head),
+            Span::styled("█".repeat(full), self.coloured(colour)),
+            Span::styled("░".repeat(room.saturating_sub(full)), self.dim()),
+            Span::raw(fitted(&tail, width.saturating_sub(room))),
+        ])
+    }
+
+    /// The last requests, the newest first, on one scale.
+    fn last(&self, width: usize, room: usize) -> Vec<Line<'static>> {
+        let ended = ended(self.follower);
+        let Some(rows) = room.checked_sub(1).filter(|rows| *rows > 0 && !ended.is_empty()) else {
+            return Vec::new();
+        };
+        let first = self.choice.selected.map_or(0, |at| (at + 1).saturating_sub(rows));
+        let shown: Vec<&&Request> = ended.iter().skip(first).take(rows).collect();
+        let times: Vec<Option<TimeBreakdown>> = shown.iter().map(|one| breakdown([**one])).collect();
+        let longest_ms = bars::longest_ms(times.iter().flatten());
+        let model_width = MODEL_WIDTH.min(width / 4);
+        let legend = bars::legend(&times.iter().flatten().collect::<Vec<_>>());
+        let heading = format!("  {:<8}  {:<model_width$}  {:>8}  {legend}", "LAST", "MODEL", "WAIT");
+        let mut lines = vec![Line::styled(fitted(&heading, width), self.bold())];
+        for (at, (request, time)) in shown.iter().zip(&times).enumerate() {
+            let is_selected = self.choice.selected == Some(first + at);
+            let stamp = request.timestamp.map_or_else(|| units::UNKNOWN.to_owned(), units::time_of_day);
+            let timing = request.timing.as_deref();
+            let wait = timing.and_then(|timing| timing.wall_ms.or(timing.total_ms));
+            let model = fitted(&list::model(request), model_width);
+            let pad = " ".repeat(model_width.saturating_sub(width_of(&model)));
+            let mark = if is_selected { "▸ " } else { "  " };
+            let text = format!("{mark}{stamp:<8}  {model}{pad}  {:>8}  ", units::ms(wait));
+            let bar_room = width.saturating_sub(width_of(&text));
+            let bar = match time {
+                Some(time) => bars::bar_of(time, longest_ms, bar_room.min(60)),
+                None => words::outcome(request).filter(|how| how != "completed").unwrap_or_default(),
+            };
+            let style = if is_selected { self.bold() } else { Style::default() };
+            lines.push(Line::styled(fitted(&format!("{text}{bar}"), width), style));
+        }
+        lines
+    }
+
+    fn totals(&self, width: usize) -> Vec<Line<'static>> {
+        let situation = self.follower.situation();
+        let totals = situation.totals();
+        if totals.requests == 0 {
+            return Vec::new();
+        }
+        let again = match totals.again_tokens {
+            0 => String::new(),
+            tokens => format!(", {} of them again", units::tokens(tokens)),
+        };
+        let sums = format!(
+            "{} in {}: waited {}, {} tokens read{again}, {} written",
+            units::count(totals.requests, "request"),
+            units::count(totals.sessions, "session"),
+            units::ms(Some(totals.wall_ms)),
+            units::tokens(totals.read_tokens),
+            units::tokens(totals.output_tokens),
+        );
+        let context = situation.context().map(|(thread, window)| {
+            let overflow = thread.overflow_turn.map(|turn| format!("; turn {turn} will not fit"));
+            format!(
+                "context: {} of {} tokens{}",
+                units::tokens(thread.prompt_tokens),
+                units::tokens(window),
+                overflow.unwrap_or_default()
+            )
+        });
+        let lines = [Some(sums), context].into_iter().flatten();
+        let lines = lines.flat_map(|line| wrapped(&line, width, 2));
+        lines.map(|line| Line::styled(line, self.dim())).collect()
+    }
+
+    fn findings(&self, width: usize, room: usize) -> Vec<Line<'static>> {
+        let found = &self.follower.situation().findings;
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = vec![Line::styled("WHAT COSTS TIME, the dearest first", self.bold())];
+        for finding in found.iter().take(findings::DEAREST) {
+            let text = format!("{}  {}", findings::cost(finding), finding.evidence);
+            lines.extend(wrapped(&text, width, 2).into_iter().map(Line::from));
+        }
+        lines.truncate(room.max(2));
+        lines.push(Line::default());
+        lines
+    }
+
+    fn foot(&self, width: usize) -> Line<'static> {
+        let keys = "q end   ↑↓ choose   Enter show   p pause   ? help";
+        Line::styled(fitted(keys, width), self.dim())
+    }
+
+    /// Two pieces, the second at the right end.
+    fn line(&self, [left, right]: [(String, Style); 2], width: usize) -> Line<'static> {
+        let gap = width.saturating_sub(width_of(&left.0) + width_of(&right.0));
+        Line::from(vec![
+            Span::styled(left.0, left.1),
+            Span::raw(" ".repeat(gap)),
+            Span::styled(right.0, right.1),
+        ])
+    }
+
+    fn bold(&self) -> Style {
+        Style::default().add_modifier(Modifier::BOLD)
+    }
+
+    fn dim(&self) -> Style {
+        Style::default().add_modifier(Modifier::DIM)
+    }
+
+    fn coloured(&self, colour: Color) -> Style {
+        if self.choice.is_plain { Style::default() } else { Style::default().fg(colour) }
+    }
+}
+
+/// The requests that have ended, the newest first.
+pub(crate) fn ended(follower: &Follower) -> Vec<&Request> {
+    let running: Vec<_> = follower.running().map(|running| &running.request.path).collect();
+    let is_ended = |request: &&Request| !running.contains(&&request.path);
+    follower.situation().requests.iter().rev().filter(is_ended).collect()
+}
+
+fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<Line<'static>> {
+    let room = height.saturating_sub(1);
+    let page: Vec<String> = page.iter().flat_map(|line| page_line(line, width)).collect();
+    let mut lines: Vec<Line<'static>> = page.iter().skip(from).take(room).cloned().map(Line::from).collect();
+    lines.resize(room, Line::default());
+    let more = page.len().saturating_sub(from + room);
+    let foot = match more {
+        0 => "Esc back".to_owned(),
+        more => format!("Esc back   ↓ {more} more"),
+    };
+    lines.push(Line::styled(foot, Style::default().add_modifier(Modifier::DIM)));
+    lines
+}
+
+/// A line of a page, in several where it is too wide. Blanks in it are kept: it may be a
+/// row of a table.
+fn page_line(line: &str, width: usize) -> Vec<String> {
+    let line = sanitize::line(line);
+    if width_of(&line) <= width { vec![line.into_owned()] } else { wrapped(&line, width, usize::MAX) }
+}
+
+/// A text in lines of so many columns, at most `most` of them, without control characters.
+pub(crate) fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
+    let text = sanitize::line(text);
+    let options = textwrap::Options::new(width.max(1)).subsequent_indent("  ");
+    let mut lines: Vec<String> =
+        textwrap::wrap(&text, options).into_iter().map(|line| line.into_owned()).collect();
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            *last = cut_end(last, width);
+        }
+    }
+    lines
+}
+
+/// The text with a sign that more of it follows.
+fn cut_end(text: &str, width: usize) -> String {
+    let mut kept = text.to_owned();
+    while width_of(&kept) + 1 > width && kept.pop().is_some() {}
+    kept + "…"
+}
+
+fn fitted(text: &str, width: usize) -> String {
+    cut(&sanitize::line(text), width).into_owned()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
+fn float(ms: u64) -> f64 {
+    ms as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use anyclaude_traces::prompt_cache::CacheOptions;
+    use anyclaude_traces::select::Filter;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn follower(root: &Path, now: Timestamp) -> Follower {
+        let mut filter = Filter::default();
+        filter.roots = vec![root.to_owned()];
+        let mut follower = Follower::new(filter, CacheOptions::default()).unwrap();
+        follower.look(now);
+        follower
+    }
+
+    /// What a terminal of this size shows.
+    fn drawn(follower: &Follower, choice: &Choice, now: Timestamp, (width, height): (u16, u16)) -> String {
+        let scene = Scene { follower, choice, now, place: "here" };
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| scene.draw(frame)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    const SIZES: [(u16, u16); 6] = [(80, 24), (120, 40), (50, 15), (20, 5), (1, 1), (300, 100)];
+
+    #[test]
+    fn a_finished_recording_fits_every_terminal() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/home/.anyclaude");
+        let now = "2025-11-16T04:30:00Z".parse().unwrap();
+        let follower = follower(&root, now);
+        for size in SIZES {
+            let picture = drawn(&follower, &Choice::default(), now, size);
+            if size.0 >= 50 {
+                assert!(picture.contains("No request is running"), "{picture}");
+                assert!(picture.contains("LAST") && picture.contains("q end"), "{picture}");
+            }
+            let choice = Choice { selected: Some(40), ..Choice::default() };
+            let is_marked = drawn(&follower, &choice, now, size).contains('▸');
+            assert!(is_marked || size.1 < 15, "the chosen one is in sight");
+            let page = (HELP.lines().map(str::to_owned).collect(), 1);
+            let choice = Choice { page: Some(page), ..Choice::default() };
+            assert!(size.0 < 50 || drawn(&follower, &choice, now, size).contains("Esc back"));
+        }
+    }
+
+    #[test]
+    fn a_running_request_is_measured_against_what_is_expected() {
+        let folder = tempfile::tempdir().unwrap();
+        let trace = |second: u32, text: &str| {
+            format!(
+                r#"{{"timestamp": "2025-11-16T08:{second:02}:00.000Z", "mode": "lmstudio", "request":
+                {{"url": "/v1/messages", "body": {{"stream": true, "max_tokens": 32000, "tools": [{{"name": "Bash"}}],
+                "messages": [{{"role": "user", "content": "{text}"}}]}}}}}}"#
+            )
+        };
+        let traces = folder.path().join("traces/lmstudio");
+        fs::create_dir_all(&traces).unwrap();
+        fs::create_dir(folder.path().join("logs")).unwrap();
+        let mut log = String::new();
+        let mut line =
+            |at: String, text: &str| log += &format!("[2025-11-16T08:{at}Z] [ANYCLAUDE DEBUG] {text}\n");
+        for minute in 0..4_u32 {
+            let text = format!("{minute} ").repeat(10_000);
+            fs::write(traces.join(format!("2025-11-16T08-{minute:02}-00-000Z.json")), trace(minute, &text))
+                .unwrap();
+            let start = format!("[Request Start] lmstudio/qwen3 at 2025-11-16T08:{minute:02}:00.005Z");
+            line(format!("{minute:02}:00.005"), &start);
+            line(
+                format!("{minute:02}:00.006"),
+                "[Streaming] Starting stream conversion and pipe for lmstudio/qwen3",
+            );
+            line(format!("{minute:02}:10.010"), "[Keepalive] Sent keepalive #1 (waiting for LMStudio)");
+            if minute < 3 {
+                line(format!("{minute:02}:20.005"), "[Timing] First token received at 20000ms");
+                let end = "[Request Complete] lmstudio/qwen3: 30000ms (90 chunks, 9000 bytes) | ⚡ 4.0 tok/s";
+                line(format!("{minute:02}:30.005"), end);
+                let usage = r#"[Cache Metrics] Recorded streaming response metrics {"inputTokens":10000,"outputTokens":40,"cacheReadTokens":0}"#;
+                line(format!("{minute:02}:30.006"), usage);
+            }
+        }
+        fs::write(folder.path().join("logs/debug-session-2025-11-16T08-00-00.log"), log).unwrap();
+        let now = "2025-11-16T08:03:12.005Z".parse().unwrap();
+        let follower = follower(folder.path(), now);
+        for size in [(80, 24), (120, 40), (50, 15)] {
+            let picture = drawn(&follower, &Choice::default(), now, size);
+            for words in ["WAITING", "12.0 s of ~20.0 s", "1 keepalive", "~10.0 k tokens to read"] {
+                assert!(picture.contains(words), "{words}: {picture}");
+            }
+        }
+    }
+}
