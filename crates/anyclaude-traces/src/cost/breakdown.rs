@@ -6,6 +6,22 @@ use crate::model::eligibility::eligible;
 use crate::model::request::Request;
 use crate::model::timing::Timing;
 
+/// The requests that are [`eligible`] and have parts of time, and whether the time of each
+/// is known with the proxy's: where that is known of at least half of them, they are those.
+pub(crate) fn comparable<'a>(
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (Vec<(&'a Request, &'a Timing)>, bool) {
+    let eligible = requests.into_iter().filter_map(|request| Some((request, eligible(request).ok()?)));
+    prefer_proxy(eligible)
+}
+
+/// Those that have parts of time; where the proxy's is known of at least half of them, those.
+fn prefer_proxy<'a, K: Copy>(timings: impl Iterator<Item = (K, &'a Timing)>) -> (Vec<(K, &'a Timing)>, bool) {
+    let all: Vec<(K, &Timing)> = timings.filter(|(_, timing)| timing.other_ms.is_some()).collect();
+    let with_proxy: Vec<_> = all.iter().copied().filter(|(_, timing)| timing.proxy_ms.is_some()).collect();
+    if with_proxy.len() * 2 >= all.len() { (with_proxy, true) } else { (all, false) }
+}
+
 /// The mean parts of the requests that are [`eligible`], which [`fit`](super::fit) has
 /// filled; `None` where there are none.
 ///
@@ -17,11 +33,8 @@ pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<
 
 /// The same of times that are known to be those of completed requests.
 pub(crate) fn of_timings<'a>(timings: impl IntoIterator<Item = &'a Timing>) -> Option<TimeBreakdown> {
-    let timings: Vec<&Timing> = timings.into_iter().filter(|timing| timing.other_ms.is_some()).collect();
-    let with_proxy: Vec<&Timing> =
-        timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
-    let has_proxy = with_proxy.len() * 2 >= timings.len();
-    let of = if has_proxy { with_proxy } else { timings };
+    let (of, has_proxy) = prefer_proxy(timings.into_iter().map(|timing| ((), timing)));
+    let of: Vec<&Timing> = of.into_iter().map(|(_, timing)| timing).collect();
     let n = of.len() as u64;
     // A part that is not known of one of them is in the rest of that one.
     let mean = |part: fn(&Timing) -> Option<u64>| {

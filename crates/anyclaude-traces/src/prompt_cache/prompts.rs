@@ -1,7 +1,7 @@
 //! What the prompts of a recording are made of: every distinct element once, and
 //! of each prompt only which ones.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
@@ -10,7 +10,7 @@ use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
-use crate::model::intern::NameHashing;
+use crate::model::intern::FastMap;
 use crate::model::request::TracePath;
 use crate::read::TraceFile;
 
@@ -43,17 +43,23 @@ pub(crate) struct ElementInfo {
     place: ElementPath,
 }
 
+impl ElementInfo {
+    fn is_tool(&self) -> bool {
+        matches!(self.place, ElementPath::Tool(_))
+    }
+}
+
 /// The prompts of a recording: no text but the beginnings of distinct texts and
 /// tools.
 #[derive(Debug, Default)]
 pub struct Prompts {
     known: Vec<ElementInfo>,
     heads: Vec<u8>,
-    ids: HashMap<(Identity, Role), ElementId, NameHashing>,
+    ids: FastMap<(Identity, Role), ElementId>,
     lists: Lists,
     pub(crate) tree: Tree,
     files: Vec<TracePath>,
-    by_path: HashMap<TracePath, PromptParts>,
+    by_path: FastMap<TracePath, PromptParts>,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
 }
@@ -130,6 +136,13 @@ impl Prompts {
 
     pub(crate) fn known(&self, element: ElementId) -> Option<&ElementInfo> {
         self.known.get(element.0 as usize)
+    }
+
+    /// The tools whose names these are.
+    pub(crate) fn tools_named(&self, is_one: impl Fn(&str) -> bool) -> HashSet<ElementId> {
+        let tools = (0..).map(ElementId).zip(&self.known).filter(|(_, known)| known.is_tool());
+        let named = tools.filter(|(_, known)| known.name.as_deref().is_some_and(&is_one));
+        named.map(|(element, _)| element).collect()
     }
 
     pub(crate) fn kind(&self, element: ElementId) -> ElementKind {

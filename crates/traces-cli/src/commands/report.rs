@@ -38,11 +38,10 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --open, or choose --format markdown"
         );
     }
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
-        .with_logs(&[])?
-        .with_tasks()
-        .with_costs(args.cache.options());
-    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
+    let (reader, inputs) =
+        select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
+    let reader = reader.with_logs(&[])?.with_tasks().with_costs(args.cache.options());
+    let selection = reading(&reader, &args.output, || reader.select(&inputs))?;
     let has_logs = !selection.joined.unmatched.is_empty() || !selection.joined.server_logs.is_empty();
     if selection.requests.is_empty() && !has_logs {
         report_skipped(&selection.skipped_list(), &args.output);
