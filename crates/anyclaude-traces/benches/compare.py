@@ -2,12 +2,15 @@
 """Measures `traces` against other ways to the same figures, whole processes at a time.
 
     cargo build --release -p traces-cli && cargo build --release -p anyclaude-traces --example read_only
-    crates/anyclaude-traces/benches/compare.py [--rounds N] [--corpus FOLDER] [--check]
+    crates/anyclaude-traces/benches/compare.py [--rounds N] [--corpus FOLDER] [--megabytes N] [--check]
+        [PART …]
 
-Makes four corpora (3.2 GB; kept and used again), then runs everything in turns: A B
-C, A B C, … so that whatever else the computer does meets all alike. A ratio is of two
-runs of one turn. Programs that are not there (jq, jaq, cc) are left out. `--check`
-fails where a limit is exceeded that is not of speed: memory, and growth.
+Makes its corpora (3.2 GB, and `--megabytes` of each source and log; kept and used
+again), then runs everything in turns: A B C, A B C, … so that whatever else the computer
+does meets all alike. A ratio is of two runs of one turn; those of processor time hold on
+a computer that is not quiet. Programs that are not there (jq, jaq, duckdb, rg, cc) are
+left out. `--check` fails where a limit is exceeded that is not of speed: memory, and
+growth. Parts are named as the functions below: long, short, sources, logs, growth, start.
 """
 import argparse
 import os
@@ -51,12 +54,13 @@ class Run:
             sys.exit(f"exit {process.returncode}: {' '.join(map(str, command))[:200]}")
 
 
-def corpus(folder, kind, files):
-    out = folder / f"{kind}-{files}"
+def corpus(folder, kind, size, script="corpus.py"):
+    out = folder / f"{kind}-{size}"
     if not out.exists():
         print(f"making {out} …", file=sys.stderr)
         unfinished = out.with_name(out.name + ".new")
-        subprocess.run([sys.executable, HERE / "corpus.py", kind, unfinished, str(files)], check=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        subprocess.run([sys.executable, HERE / script, kind, unfinished, str(size)], check=True)
         unfinished.rename(out)
     return out
 
@@ -72,6 +76,19 @@ def listing(out, verb="list", *options):
     return [TRACES, verb, "--all", "--no-progress", "--root", out, *options]
 
 
+def verbs(out):
+    """Every verb that reads all of a corpus."""
+    named = {f"traces {verb}": listing(out, verb) for verb in ("list", "summary", "timing", "prefix", "explain")}
+    return named | {"traces report": listing(out, "report", "--format", "json"),
+                    "traces show": [TRACES, "show", "--no-progress", "--root", out]}
+
+
+def others(program, *options):
+    """The command of another program, where it is there."""
+    path = shutil.which(program)
+    return {program: [path, *options]} if path else {}
+
+
 def turns(title, commands, rounds, seldom=()):
     """Runs the commands in turns and prints how each compares with the first."""
     for command in commands.values():
@@ -81,14 +98,16 @@ def turns(title, commands, rounds, seldom=()):
         for name, command in commands.items():
             if name not in seldom or turn < 3:
                 runs[name].append(Run(command))
-    print(f"\n{title}\n{'':26}{'time, s':>9}{'CPU, s':>9}{'ratio: min':>12}{'median':>8}{'max':>8}{'peak, MB':>10}")
+    print(f"\n{title}\n{'':26}{'time, s':>9}{'CPU, s':>9}{'ratio: min':>12}{'median':>8}{'max':>8}"
+          f"{'of CPU':>8}{'peak, MB':>10}")
     first = runs[next(iter(runs))]
     for name, these in runs.items():
         ratios = [this.seconds / that.seconds for this, that in zip(these, first)]
         seconds, cpu = (statistics.median(getattr(run, what) for run in these) for what in ("seconds", "cpu"))
+        of_cpu = statistics.median(this.cpu / max(that.cpu, 1e-3) for this, that in zip(these, first))
         peak = max(run.peak for run in these) / 1e6
         print(f"{name:26}{seconds:9.3f}{cpu:9.3f}{min(ratios):12.2f}{statistics.median(ratios):8.2f}"
-              f"{max(ratios):8.2f}{peak:10.1f}")
+              f"{max(ratios):8.2f}{of_cpu:8.2f}{peak:10.1f}", flush=True)
     return runs
 
 
@@ -103,32 +122,61 @@ def hello(folder):
     return {"C, hello world": [source.with_suffix("")]}
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--corpus", type=Path, default=TARGET / "bench-corpus")
-    parser.add_argument("--check", action="store_true")
-    options = parser.parse_args()
-    for program in (TRACES, READ_ONLY):
-        if not program.exists():
-            sys.exit(f"{program} is not there; the beginning of this script says how to build it")
-    options.corpus.mkdir(parents=True, exist_ok=True)
-
+def long(options):
     big = corpus(options.corpus, "big", 600)
-    others = {name: over_files(big, [shutil.which(name), "-c", FILTER]) for name in ("jaq", "jq") if shutil.which(name)}
+    slow = {name: over_files(big, [*command, "-c", FILTER])
+            for name, command in (others("jaq") | others("jq")).items()}
+    slow |= others("duckdb", "-c", f"select count(*) from read_json('{big}/traces/lmstudio/*.json', "
+                                   "columns = {timestamp: 'VARCHAR', mode: 'VARCHAR', request: 'JSON'}, "
+                                   "maximum_object_size = 100000000)")
     commands = {"cat > /dev/null": over_files(big, ["cat"]), "traces list": listing(big, "list", "--format", "ndjson")}
-    runs = turns("Long conversations: 600 files", commands | others, options.rounds, seldom=others)
-    for name in others:
+    runs = turns("Long conversations: 600 files", commands | slow, options.rounds, seldom=slow)
+    for name in slow:
         ratios = [slow.seconds / fast.seconds for slow, fast in zip(runs[name], runs["traces list"])]
         print(f"{name} takes {min(ratios):.0f} to {max(ratios):.0f} times as long as traces list")
+    turns("Every verb over these", verbs(big), options.rounds)
 
+
+def short(options):
     small = corpus(options.corpus, "small", 20_000)
     turns("Short requests: 20,000 files",
           {"open and read": [READ_ONLY, small], "traces list": listing(small, "list", "--format", "ndjson")},
           options.rounds)
+    turns("Every verb over these", verbs(small), options.rounds)
+    logged = corpus(options.corpus, "logged", FEW)
+    turns(f"Every verb over {FEW} requests with logs", verbs(logged), options.rounds)
 
+
+def sources(options):
+    """As many bytes of each recorder's files as of anyclaude's, with their logs."""
+    kinds = ("anyclaude", "claude-code", "har", "claude-tap", "claude-trace", "claude-code-router", "litellm")
+    made = {kind: corpus(options.corpus, kind, options.megabytes, "sources.py") for kind in kinds}
+    lists = {kind: listing(out, "list", "--format", "ndjson") if kind == "anyclaude" else
+             [TRACES, "list", "--all", "--no-progress", "--format", "ndjson", out] for kind, out in made.items()}
+    shell = lambda command: ["sh", "-c", command]
+    tap = f"{made['claude-tap']}/*.jsonl"
+    beside = {"cat claude-tap": shell(f"cat {tap}")}
+    beside |= {"jq claude-tap": shell(f"jq -c '[.timestamp, .turn, .request.body.model]' {tap}") for _ in others("jq")}
+    beside |= others("duckdb", "-c", f"select timestamp, turn from read_json('{tap}', "
+                                     "columns = {timestamp: 'VARCHAR', turn: 'INT', request: 'JSON'}, "
+                                     "maximum_object_size = 100000000)")
+    turns(f"traces list over {options.megabytes} MB of each source", lists | beside, options.rounds, seldom=beside)
+
+
+def logs(options):
+    """Servers' logs, against what a person would type who looks for something in one."""
+    if not shutil.which("rg"):
+        return
+    for kind, word in (("llama-server", "print_timing"), ("lm-studio", "Received request")):
+        log = corpus(options.corpus, kind, options.megabytes, "sources.py") / f"{kind}.log"
+        read = [TRACES, "timing", "--no-progress", "--server-log", log]
+        turns(f"{options.megabytes} MB of {kind}'s log",
+              {"rg -c": [shutil.which("rg"), "-c", word, log], "cat": ["cat", log], "traces timing": read},
+              options.rounds)
+
+
+def growth(options):
     few, many = (corpus(options.corpus, "logged", files) for files in (FEW, MANY))
-    failed = []
     for verb in ("list", "summary"):
         name = f"traces {verb}"
         runs = turns(f"Growth of {name}: {FEW} and {MANY} requests with logs",
@@ -139,12 +187,34 @@ def main():
         allowed = 32e6 + 1024 * MANY
         print(f"{peak / 1e6:.0f} MB, of {allowed / 1e6:.0f} that 32 MB and 1 KB a request make; "
               f"{MANY // FEW} times the requests take {growth:.1f} times the processor time")
-        failed += [name] if peak > allowed or growth > 17 else []
+        if peak > allowed or growth > 17:
+            options.failed.append(name)
 
+
+def start(options):
     with tempfile.TemporaryDirectory() as folder:
         turns("Start-up", hello(folder) | {"traces --version": [TRACES, "--version"]}, 20 * options.rounds)
-    if options.check and failed:
-        sys.exit(f"over the limit: {', '.join(failed)}")
+
+
+def main():
+    parts = {part.__name__: part for part in (long, short, sources, logs, growth, start)}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", choices=[[], *parts], metavar="PART")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--corpus", type=Path, default=TARGET / "bench-corpus")
+    parser.add_argument("--megabytes", type=int, default=500)
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    options.failed = []
+    for program in (TRACES, READ_ONLY):
+        if not program.exists():
+            sys.exit(f"{program} is not there; the beginning of this script says how to build it")
+    options.corpus.mkdir(parents=True, exist_ok=True)
+    for name, part in parts.items():
+        if not options.parts or name in options.parts:
+            part(options)
+    if options.check and options.failed:
+        sys.exit(f"over the limit: {', '.join(options.failed)}")
 
 
 main()

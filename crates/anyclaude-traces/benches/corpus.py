@@ -138,4 +138,5 @@ def main():
         write(traces, session.trace(time))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::intern::FastSet;
 use crate::model::request::Request;
 
 /// The MCP server of a tool named `mcp__SERVER__TOOL`.
@@ -61,7 +62,7 @@ pub struct ServerUse {
 pub fn largest<'a>(requests: impl DoubleEndedIterator<Item = &'a Request>) -> Vec<ToolUse> {
     let mut uses: HashMap<Option<Arc<str>>, ToolUse> = HashMap::new();
     for request in requests.rev() {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = FastSet::default();
         for tool in request.tools().iter().rev().filter(|tool| seen.insert(&tool.name)) {
             let fresh = || ToolUse { name: tool.name.clone(), bytes: tool.bytes, requests: 0 };
             uses.entry(tool.name.clone()).or_insert_with(fresh).requests += 1;

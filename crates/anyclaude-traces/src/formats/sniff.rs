@@ -141,7 +141,7 @@ enum Kind {
 /// The beginning of a file, as far as it is text.
 fn beginning(bytes: &[u8], most_bytes: usize) -> &str {
     let bytes = bytes.get(..most_bytes).unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).unwrap_or_else(|fault| {
+    let text = simdutf8::compat::from_utf8(bytes).unwrap_or_else(|fault| {
         let valid = bytes.get(..fault.valid_up_to()).unwrap_or_default();
         std::str::from_utf8(valid).unwrap_or_default()
     });

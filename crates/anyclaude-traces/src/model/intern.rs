@@ -1,5 +1,6 @@
 //! An interner: equal values share one Arc and a small id.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
@@ -82,8 +83,14 @@ impl<T: ?Sized> fmt::Debug for Interner<T> {
     }
 }
 
-/// A fast hasher for short texts. Its seed is random, so that no recording can be crafted to
-/// make names collide.
+/// A map with short keys: the standard library's hashing took an eighth of `summary`'s
+/// instructions over small files, and this a third of that.
+pub(crate) type FastMap<K, V> = HashMap<K, V, NameHashing>;
+/// A set of short values.
+pub(crate) type FastSet<T> = HashSet<T, NameHashing>;
+
+/// A fast hasher for numbers and short texts. Its seed is random, so that no recording can be
+/// crafted to make names collide.
 #[derive(Debug, Clone)]
 pub(crate) struct NameHashing(u64);
 
@@ -104,6 +111,9 @@ impl BuildHasher for NameHashing {
 #[derive(Debug)]
 pub(crate) struct NameHasher(u64);
 
+/// A number without a pattern in its bits: what is multiplied by it changes in all of them.
+const ODD_BITS: u64 = 0x9E37_79B9_7F4A_7C15;
+
 impl Hasher for NameHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0 = xxh3_64_with_seed(bytes, self.0);
@@ -111,6 +121,20 @@ impl Hasher for NameHasher {
 
     fn write_u8(&mut self, byte: u8) {
         self.0 ^= u64::from(byte);
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number) * u128::from(ODD_BITS);
+        let [low, high] = bytemuck::cast::<u128, [u64; 2]>(product);
+        self.0 = low ^ high;
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
     }
 
     fn finish(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Two prompts, element by element.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Order;
@@ -12,6 +12,7 @@ use super::tree::{Node, Tree};
 use super::viewer::{Edits, Viewer};
 use crate::error::Error;
 use crate::formats::body::ElementPath;
+use crate::model::intern::FastMap;
 
 /// The JSON behind the text of a block: a quotation mark and a brace.
 const AFTER_TEXT: u64 = 2;
@@ -62,7 +63,7 @@ pub(crate) struct PromptComparer<'a> {
     order: Order,
     viewer: Viewer<'a>,
     /// Where lists and histories stand when all are sorted by content.
-    list_ranks: HashMap<ListId, u32>,
+    list_ranks: FastMap<ListId, u32>,
     history_ranks: Vec<u32>,
     texts: Texts<'a>,
 }

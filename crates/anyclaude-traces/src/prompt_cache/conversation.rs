@@ -5,7 +5,6 @@
 //! again was lost by the change. So a thread that takes up messages of an earlier
 //! one of its session goes on with that conversation.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
@@ -13,6 +12,7 @@ use super::observe::{ElementKind, Role};
 use super::prompts::{PromptParts, Prompts};
 use super::tree::Node;
 use crate::model::Identity;
+use crate::model::intern::{FastMap, FastSet};
 use crate::model::request::{Kind, Request};
 
 /// A conversation.
@@ -30,17 +30,17 @@ type Opening = (Identity, Option<ListId>);
 /// Tells conversations apart, request by request in order of time.
 #[derive(Debug, Default)]
 pub(crate) struct Conversations {
-    scopes: HashMap<(Option<Arc<str>>, Kind), ThreadScope>,
-    threads: HashMap<(ThreadScope, Option<Arc<str>>), Conversation>,
+    scopes: FastMap<(Option<Arc<str>>, Kind), ThreadScope>,
+    threads: FastMap<(ThreadScope, Option<Arc<str>>), Conversation>,
     /// The newest with this system prompt, and the newest of all: what a summary
     /// continues.
-    newest: HashMap<(ThreadScope, Option<ListId>), Conversation>,
+    newest: FastMap<(ThreadScope, Option<ListId>), Conversation>,
     /// The conversation that opens with a message, and the one that a distinctive
     /// element belongs to.
-    openings: HashMap<(ThreadScope, Opening), Conversation>,
-    said: HashMap<(ThreadScope, ElementId), Conversation>,
+    openings: FastMap<(ThreadScope, Opening), Conversation>,
+    said: FastMap<(ThreadScope, ElementId), Conversation>,
     /// The histories of which all that was said is noted.
-    noted: HashSet<(ThreadScope, Node)>,
+    noted: FastSet<(ThreadScope, Node)>,
     count: u32,
 }
 

@@ -1,15 +1,15 @@
 //! Distinct lists of system blocks or tools.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
+use crate::model::intern::FastMap;
 
 /// Distinct lists of elements.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lists {
     lists: Vec<List>,
-    ids: HashMap<Arc<[ElementId]>, ListId>,
+    ids: FastMap<Arc<[ElementId]>, ListId>,
 }
 
 #[derive(Debug, Clone)]

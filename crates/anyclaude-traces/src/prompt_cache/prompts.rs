@@ -1,7 +1,6 @@
 //! What the prompts of a recording are made of: every distinct element once, and
 //! of each prompt only which ones.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
@@ -10,7 +9,7 @@ use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
-use crate::model::intern::NameHashing;
+use crate::model::intern::FastMap;
 use crate::model::request::TracePath;
 use crate::read::TraceFile;
 
@@ -49,11 +48,11 @@ pub(crate) struct ElementInfo {
 pub struct Prompts {
     known: Vec<ElementInfo>,
     heads: Vec<u8>,
-    ids: HashMap<(Identity, Role), ElementId, NameHashing>,
+    ids: FastMap<(Identity, Role), ElementId>,
     lists: Lists,
     pub(crate) tree: Tree,
     files: Vec<TracePath>,
-    by_path: HashMap<TracePath, PromptParts>,
+    by_path: FastMap<TracePath, PromptParts>,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
 }

@@ -2,7 +2,6 @@
 
 mod reported;
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use super::view::View;
 use super::viewer::{Edits, Viewer};
 use super::{CacheOptions, Order, SimulatedCache};
 use crate::error::Error;
+use crate::model::intern::FastMap;
 use crate::model::request::{Kind, Request};
 use crate::model::{Continued, ProxyEdit, SimulatedReuse};
 use reported::ReportedCounts;
@@ -342,7 +342,7 @@ fn simulated_requests(
             *of = Some(conversations.of(request, prompt, prompts));
         }
     }
-    let mut roots: HashMap<Option<PathBuf>, usize> = HashMap::new();
+    let mut roots: FastMap<Option<PathBuf>, usize> = FastMap::default();
     let simulated = |(request, conversation): (&&Request, Option<Conversation>)| SimulatedRequest {
         root: {
             let next = roots.len();
@@ -386,8 +386,8 @@ struct Run {
 }
 
 fn run(comparer: &mut PromptComparer<'_>, members: Members<'_>, turns: &[usize], sizes: &[Capacity]) -> Run {
-    let mut pasts: HashMap<(usize, Option<Arc<str>>, Conversation), Past> = HashMap::new();
-    let mut newest: HashMap<Conversation, usize> = HashMap::new();
+    let mut pasts: FastMap<(usize, Option<Arc<str>>, Conversation), Past> = FastMap::default();
+    let mut newest: FastMap<Conversation, usize> = FastMap::default();
     let mut caches: Vec<Caches<'_>> = sizes.iter().map(|size| Caches::new(members, *size)).collect();
     let mut steps = vec![vec![None; members.requests.len()]; sizes.len()];
     let mut before = vec![Before::default(); members.requests.len()];

@@ -1,7 +1,7 @@
 //! The cache of a backend: which prompt each of its slots holds, and what it gives
 //! the next request.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::compare::{PromptComparer, Rank, Sequence, Shared};
 use super::conversation::Conversation;
 use super::observe::ElementKind;
 use crate::formats::json::compact::HEAD_BYTES;
+use crate::model::intern::FastMap;
 
 /// A request takes a slot for what that holds if it is this share of its prompt, one
 /// in so many bytes; less is no reuse. llama.cpp's `--slot-prompt-similarity`.
@@ -114,7 +115,7 @@ pub(crate) enum Why {
 pub(crate) struct Past {
     by_content: BTreeMap<Rank, usize>,
     /// Those in main memory, each under all of it.
-    whole: HashMap<Sequence, usize>,
+    whole: FastMap<Sequence, usize>,
     newest: Option<usize>,
 }
 
@@ -192,11 +193,11 @@ impl Members<'_> {
 pub(crate) struct Caches<'m> {
     members: Members<'m>,
     capacity: Capacity,
-    caches: HashMap<(usize, Option<Arc<str>>), Cache>,
+    caches: FastMap<(usize, Option<Arc<str>>), Cache>,
     /// Which request took the slot of which.
-    takers: HashMap<usize, usize>,
+    takers: FastMap<usize, usize>,
     /// The model that answered last in each root, and how often models changed there.
-    last: HashMap<usize, (Arc<str>, u32)>,
+    last: FastMap<usize, (Arc<str>, u32)>,
     /// How often they had changed before each request.
     swaps_before: Vec<u32>,
 }
@@ -221,9 +222,9 @@ impl<'m> Caches<'m> {
         Self {
             members,
             capacity,
-            caches: HashMap::new(),
-            takers: HashMap::new(),
-            last: HashMap::new(),
+            caches: FastMap::default(),
+            takers: FastMap::default(),
+            last: FastMap::default(),
             swaps_before: vec![0; members.requests.len()],
         }
     }

@@ -1,12 +1,12 @@
 //! The texts of elements: the kept beginnings, and the rest where it is needed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ids::ElementId;
 use super::prompts::Prompts;
 use crate::error::Error;
 use crate::formats::body::ElementPath;
+use crate::model::intern::FastMap;
 use crate::model::request::TracePath;
 
 /// Reads an element again, of which only the beginning was kept.
@@ -18,16 +18,23 @@ const MOST_FETCHED_BYTES: usize = 16 << 20;
 pub(super) struct Texts<'a> {
     prompts: &'a Prompts,
     fetch: &'a mut Fetch<'a>,
-    fetched: HashMap<ElementId, Arc<str>>,
+    fetched: FastMap<ElementId, Arc<str>>,
     bytes: usize,
     /// The common bytes of elements that had to be fetched.
-    pairs: HashMap<(ElementId, ElementId), u64>,
+    pairs: FastMap<(ElementId, ElementId), u64>,
     pub(super) errors: Vec<Error>,
 }
 
 impl<'a> Texts<'a> {
     pub(super) fn new(prompts: &'a Prompts, fetch: &'a mut Fetch<'a>) -> Self {
-        Self { prompts, fetch, fetched: HashMap::new(), bytes: 0, pairs: HashMap::new(), errors: Vec::new() }
+        Self {
+            prompts,
+            fetch,
+            fetched: FastMap::default(),
+            bytes: 0,
+            pairs: FastMap::default(),
+            errors: Vec::new(),
+        }
     }
 
     /// The common leading bytes of two elements.

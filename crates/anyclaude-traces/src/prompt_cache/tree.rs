@@ -5,9 +5,8 @@
 //! than its last request, and what two histories have in common is found in
 //! steps that grow with the logarithm of their length.
 
-use std::collections::HashMap;
-
 use super::ids::ElementId;
+use crate::model::intern::FastMap;
 
 /// A history's place in a [`Tree`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +29,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     entries: Vec<Entry>,
-    children: HashMap<(Node, ElementId), Node>,
+    children: FastMap<(Node, ElementId), Node>,
 }
 
 impl Entry {
@@ -46,7 +45,7 @@ impl Entry {
 
 impl Default for Tree {
     fn default() -> Self {
-        Self { entries: vec![Entry::ROOT], children: HashMap::new() }
+        Self { entries: vec![Entry::ROOT], children: FastMap::default() }
     }
 }
 

@@ -104,13 +104,4 @@ mod tests {
         }
         assert_eq!(View::sent().and(View::sent()), View::sent());
     }
-
-    #[test]
-    fn both_views_together_have_the_edits_of_each() {
-        for name in View::NAMES {
-            let one: View = name.parse().unwrap();
-            assert_eq!([one.and(View::sent()), View::sent().and(one), one.and(one)], [one; 3], "{name}");
-        }
-        assert_eq!(View::sent().and(View::sent()), View::sent());
-    }
 }

@@ -1,7 +1,6 @@
 //! Prompts as the backend got them: the edits of a [`View`] on lists and histories.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use super::collate;
 use super::compare::{Part, Sequence};
@@ -12,6 +11,7 @@ use super::prompts::{PromptParts, Prompts};
 use super::tree::{Node, Tree};
 use super::view::View;
 use crate::formats::body::ElementPath;
+use crate::model::intern::FastMap;
 
 /// What was done to one request's prompt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub(crate) struct Viewer<'a> {
     pub(crate) lists: Lists,
     /// All histories as they were sent and, once there are any, those that were edited.
     pub(crate) tree: Cow<'a, Tree>,
-    listed: HashMap<(ListId, View), ListId>,
+    listed: FastMap<(ListId, View), ListId>,
     /// Histories without what [`View::text_only`] drops.
-    text_only: HashMap<Node, Node>,
+    text_only: FastMap<Node, Node>,
 }
 
 impl<'a> Viewer<'a> {
@@ -38,8 +38,8 @@ impl<'a> Viewer<'a> {
             prompts,
             lists: prompts.lists().clone(),
             tree: Cow::Borrowed(&prompts.tree),
-            listed: HashMap::new(),
-            text_only: HashMap::new(),
+            listed: FastMap::default(),
+            text_only: FastMap::default(),
         }
     }
 

@@ -62,8 +62,8 @@ impl<P: Default> Growing<P> {
         progress: &Progress,
         mut feed: impl FnMut(&mut P, &[u8]),
     ) -> Result<&P, ErrorKind> {
-        let (mut file, bytes) = open(path)?;
-        let stamp = FileStamp::of(&file.metadata()?);
+        let (mut file, metadata) = open(path)?;
+        let (stamp, bytes) = (FileStamp::of(&metadata), metadata.len());
         if self.stamp == Some(stamp) && bytes == self.read_bytes {
             return Ok(&self.parser);
         }

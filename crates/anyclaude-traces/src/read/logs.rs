@@ -12,6 +12,7 @@ use super::parallel::{Order, for_each_parallel};
 use super::{Progress, Store};
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser, line_stamps};
+use crate::formats::json::aligned::Aligned;
 use crate::model::time::Timestamp;
 
 /// How much of a log is read at once.
@@ -243,9 +244,9 @@ enum End {
 /// The earliest stamp at the beginning of a log, or the latest at its end; `None` where
 /// none is found.
 fn stamp_at(path: &Path, end: End) -> Option<Timestamp> {
-    let (mut file, length) = open(path).ok()?;
+    let (mut file, metadata) = open(path).ok()?;
     if end == End::Last {
-        file.seek(SeekFrom::Start(length.saturating_sub(END_BYTES))).ok()?;
+        file.seek(SeekFrom::Start(metadata.len().saturating_sub(END_BYTES))).ok()?;
     }
     let mut piece = Vec::new();
     file.take(END_BYTES).read_to_end(&mut piece).ok()?;
@@ -276,9 +277,10 @@ pub(super) fn read_rest(
     progress: &Progress,
     mut feed: impl FnMut(&[u8]),
 ) -> Result<(), ErrorKind> {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut memory = Aligned::new(CHUNK_BYTES).ok_or(ErrorKind::OutOfMemory { bytes: CHUNK_BYTES as u64 })?;
+    let chunk = memory.slice_mut();
     loop {
-        match file.read(&mut chunk) {
+        match file.read(chunk) {
             Ok(0) => return Ok(()),
             Ok(length) => {
                 progress.count_bytes(length);

@@ -11,11 +11,14 @@ mod parallel;
 pub(crate) mod paths;
 mod progress;
 mod records;
+#[cfg(test)]
+mod repeated;
 mod server_logs;
 mod standard_input;
 mod watched;
 
 use std::borrow::{Borrow, Cow};
+use std::fs::Metadata;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -254,7 +257,7 @@ impl Store {
             self.threads,
             order,
             expect,
-            || Reader::new(self),
+            || Reader::of_many(self),
             read,
             |index, (path, read, records)| {
                 match read {
@@ -285,7 +288,7 @@ impl Store {
         let file: Arc<Path> = Arc::from(path.file());
         let mut record = OneRecord::new(RecordNumber(path.record()), visit);
         let on_disk =
-            Reader::new(self).read(&CandidateFile { path: file.clone(), is_named: true }, &mut record)?;
+            Reader::of_one(self).read(&CandidateFile { path: file.clone(), is_named: true }, &mut record)?;
         match record.into_found() {
             Ok((number, record)) => Ok(trace_file(&file, on_disk, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
@@ -300,7 +303,7 @@ impl Store {
     pub(crate) fn read_on<V: VisitRecords>(&self, path: &TracePath, visit: &mut V) -> Result<(), Error> {
         let candidate = CandidateFile { path: Arc::from(path.file()), is_named: true };
         let mut records = LaterRecords::new(RecordNumber(path.record()), visit);
-        Reader::new(self).read(&candidate, &mut records).map(|_| ())
+        Reader::of_one(self).read(&candidate, &mut records).map(|_| ())
     }
 }
 
@@ -358,15 +361,23 @@ struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    fn new(store: &'s Store) -> Self {
-        Self { store, buffer: Buffer::default(), decompressed: None, scratch: Scratch::default() }
+    fn of_many(store: &'s Store) -> Self {
+        Self { store, buffer: Buffer::for_many(), decompressed: None, scratch: Scratch::default() }
+    }
+
+    fn of_one(store: &'s Store) -> Self {
+        Self { buffer: Buffer::for_one(), ..Self::of_many(store) }
     }
 
     fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
         let loaded = self.load(&file.path);
         let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
-            self.parse(file, sink)?;
-            Ok(on_disk)
+            let parsed = self.parse(file, sink);
+            match self.decompressed {
+                Some(_) => self.scratch.known.forget(),
+                None => self.buffer.give_to(&mut self.scratch.known),
+            }
+            parsed.map(|()| on_disk)
         });
         self.store.progress.count_file();
         read
@@ -403,8 +414,8 @@ impl<'s> Reader<'s> {
             self.decompressed = Some(decompress(&given, limit)?.unwrap_or_else(|| given.to_vec()));
             return Ok(OnDisk { modified: None, bytes: given.len() });
         }
-        let (mut file, bytes) = open(path)?;
-        let modified = modified(&file);
+        let (mut file, metadata) = open(path)?;
+        let (modified, bytes) = (modified(&metadata), metadata.len());
         check(bytes)?;
         let count = |count| self.store.progress.count_bytes(count);
         self.buffer.read(&mut file, size(bytes), size(limit.saturating_add(1)), count)?;
@@ -449,7 +460,7 @@ pub(crate) fn plain_name(path: &Path) -> Cow<'_, str> {
 }
 
 /// When a file was last written, where the system tells.
-fn modified(file: &std::fs::File) -> Option<Timestamp> {
-    let since_1970 = file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+fn modified(metadata: &Metadata) -> Option<Timestamp> {
+    let since_1970 = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Timestamp::from_unix_ms(i64::try_from(since_1970.as_millis()).ok()?)
 }

@@ -1,13 +1,13 @@
 //! Opens files that others may replace at any moment.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
 
-/// Opens a regular file; with its size. What has become a pipe since it was found is an
-/// error, and not waited for.
-pub(super) fn open(path: &Path) -> Result<(File, u64), ErrorKind> {
+/// Opens a regular file; with what the system knows of it. What has become a pipe since it
+/// was found is an error, and not waited for.
+pub(super) fn open(path: &Path) -> Result<(File, Metadata), ErrorKind> {
     let mut options = OpenOptions::new();
     options.read(true);
     // Without it, opening a pipe waits for somebody who writes to it.
@@ -15,7 +15,7 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), ErrorKind> {
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
     let file = options.open(path)?;
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(ErrorKind::NotRegular) }
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(ErrorKind::NotRegular) }
 }
 
 /// Fails for what is no regular file, without opening it: opening a device may do

@@ -1,6 +1,6 @@
 //! JSON and NDJSON: the library's results, serialised.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use anyclaude_traces::SCHEMA_VERSION;
 use memchr::memchr2_iter;
@@ -21,9 +21,17 @@ impl<T> Versioned<T> {
 
 /// Prints one result.
 pub(crate) fn document(out: &mut impl Write, result: &impl Serialize) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(Escaping(&mut *out), &Versioned::new(result))?;
+    // The serialiser writes piece by piece: to look for control characters in each was a fifth
+    // of `report --format json`.
+    let mut pieces = BufWriter::with_capacity(PIECES_BYTES, Escaping(&mut *out));
+    serde_json::to_writer_pretty(&mut pieces, &Versioned::new(result))?;
+    pieces.flush()?;
+    drop(pieces);
     Ok(writeln!(out)?)
 }
+
+/// How much of a document is looked through at once.
+const PIECES_BYTES: usize = 1 << 14;
 
 /// Prints one request a line.
 pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow::Result<()> {
@@ -42,7 +50,8 @@ const DEL: u8 = 0x7f;
 const C1_LEAD: u8 = 0xC2;
 
 /// Escapes the control characters that JSON allows unescaped: DEL and C1. They can only be
-/// inside strings, and the serialiser never splits one between two writes.
+/// inside strings, and neither the serialiser nor a buffer behind it splits one between two
+/// writes.
 pub(crate) struct Escaping<W>(pub(crate) W);
 
 impl<W: Write> Write for Escaping<W> {
@@ -74,6 +83,13 @@ mod tests {
     #[test]
     fn control_characters_are_escaped_and_the_rest_kept() {
         let mut out = Vec::new();
+        let long = "\u{9b}é".repeat(PIECES_BYTES);
+        document(&mut out, &std::collections::BTreeMap::from([("a", long.as_str()), ("b", "\u{7f}")]))
+            .unwrap();
+        let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((read["a"].as_str(), read["b"].as_str()), (Some(long.as_str()), Some("\u{7f}")));
+        assert!(!out.contains(&DEL) && memchr::memmem::find(&out, "\u{9b}".as_bytes()).is_none());
+        out.clear();
         let text = "a\u{1b}[31m\u{7f}\u{9b}é\u{a0}\u{202e}日";
         serde_json::to_writer(Escaping(&mut out), text).unwrap();
         let out = String::from_utf8(out).unwrap();

@@ -3,6 +3,7 @@
 use crate::formats::json::compact::{Compact, CompactMode};
 use crate::formats::json::cursor::{Cursor, Place, Shape, Span};
 use crate::formats::json::fault::{ParseResult, Walk};
+use crate::formats::json::known::{self, KnownItem, KnownString};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
@@ -34,6 +35,12 @@ impl<'a> Item<'a> {
     /// Passes an item and builds its content: its compact JSON without `cache_control` and the
     /// comma between that and the other members.
     pub(crate) fn read(cursor: &mut Cursor<'a, '_>, wanted: CompactMode) -> ParseResult<Self> {
+        let shape = cursor.shape()?;
+        if shape == Shape::Object
+            && let Some(item) = cursor.pass_known(wanted)
+        {
+            return Ok(Self::of_known(&item, cursor.text()));
+        }
         let mark = cursor.mark();
         cursor.compact().begin(wanted);
         let span = cursor.since(mark);
@@ -49,7 +56,7 @@ impl<'a> Item<'a> {
             left_out: 0,
             identity: None,
         };
-        match cursor.shape()? {
+        match shape {
             Shape::Object => part.members(cursor)?,
             Shape::String if wanted == CompactMode::Identity => {
                 let string = cursor.string()?;
@@ -59,7 +66,50 @@ impl<'a> Item<'a> {
         }
         part.span = cursor.since(mark);
         part.identity = cursor.compact().identity();
+        if shape == Shape::Object && cursor.compares() {
+            part.keep(cursor, wanted);
+        }
         Ok(part)
+    }
+
+    /// An item of which this is known, in this text.
+    fn of_known(item: &KnownItem, text: &'a str) -> Self {
+        let range = known::bytes_of(item);
+        let bytes = text.get(range.clone()).unwrap_or_default();
+        let [kind, name, said, namespace, function] =
+            item.strings.map(|string| string.map(|string| string.within(bytes)));
+        Self {
+            span: Span { range, compact_bytes: item.compact_bytes },
+            kind,
+            name,
+            text: said,
+            namespace,
+            tools: None,
+            function,
+            has_input_schema: item.has_input_schema,
+            left_out: item.left_out,
+            identity: item.identity,
+        }
+    }
+
+    fn keep(&self, cursor: &mut Cursor<'a, '_>, wanted: CompactMode) {
+        // A namespace's tools are walked by themselves.
+        if self.tools.is_some() {
+            return;
+        }
+        let bytes = cursor.text().get(self.span.range.clone()).unwrap_or_default();
+        let strings = [self.kind, self.name, self.text, self.namespace, self.function];
+        cursor.keep_known(KnownItem {
+            start: self.span.range.start,
+            length: bytes.len(),
+            compact_bytes: self.span.compact_bytes,
+            left_out: self.left_out,
+            wanted,
+            identity: self.identity,
+            strings: strings.map(|string| string.map(|string| KnownString::of(string, bytes))),
+            has_input_schema: self.has_input_schema,
+            head: (0, 0),
+        });
     }
 
     fn members(&mut self, cursor: &mut Cursor<'a, '_>) -> ParseResult<()> {

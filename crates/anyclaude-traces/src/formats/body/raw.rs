@@ -34,8 +34,11 @@ impl Head {
     const UNKNOWN: Self = Self { bytes: [0; HEAD_BYTES], length: 0 };
 
     fn of(begin: &[u8]) -> Self {
-        let mut head = Self { length: begin.len().min(HEAD_BYTES), ..Self::UNKNOWN };
-        head.bytes.iter_mut().zip(begin).for_each(|(to, from)| *to = *from);
+        let begin = begin.get(..HEAD_BYTES).unwrap_or(begin);
+        let mut head = Self { length: begin.len(), ..Self::UNKNOWN };
+        if let Some(room) = head.bytes.get_mut(..begin.len()) {
+            room.copy_from_slice(begin);
+        }
         head
     }
 
@@ -133,8 +136,12 @@ impl<'a> Raw<'a> {
             return Cow::Borrowed(head.get(..most_bytes).unwrap_or(head));
         }
         if self.is_string() {
-            let parts = [TEXT_BLOCK.0, self.text, TEXT_BLOCK.1].map(str::as_bytes);
-            return parts.into_iter().flatten().copied().take(most_bytes).collect();
+            let mut prefix = Vec::with_capacity(most_bytes);
+            for part in [TEXT_BLOCK.0, self.text, TEXT_BLOCK.1].map(str::as_bytes) {
+                let room = most_bytes - prefix.len();
+                prefix.extend_from_slice(part.get(..room).unwrap_or(part));
+            }
+            return Cow::Owned(prefix);
         }
         let mut look = most_bytes.saturating_mul(4);
         loop {

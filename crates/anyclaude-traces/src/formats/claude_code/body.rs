@@ -24,7 +24,7 @@ impl Format for RecordedBody {
     ) -> Result<(), ParseError> {
         let text = input.text()?;
         let number = sink.begin();
-        let mut cursor = Cursor::new(text.as_str(), scratch);
+        let mut cursor = Cursor::comparing(text.as_str(), scratch);
         let mut draft = RecordDraft::new(Source::Body);
         let read = read_body(&mut cursor, &mut draft, sink.visitor(number));
         read.and_then(|()| cursor.end()).map_err(|fault| text.fault(*fault))?;

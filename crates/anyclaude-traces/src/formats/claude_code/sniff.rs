@@ -18,7 +18,11 @@ pub(crate) fn recognise(bytes: &[u8], scratch: &mut Scratch) -> Option<&'static 
     if first.is_some() {
         return first;
     }
-    let lines = text.split(|byte| *byte == b'\n').skip(1).take(MAX_LINES - 1);
+    // Byte by byte, to find the end of a body's one line took longer than to read it.
+    let ends = memchr::memchr_iter(b'\n', text).take(MAX_LINES);
+    let lines = ends.scan(0, |start, end| text.get(std::mem::replace(start, end + 1)..end));
+    let last = memchr::memrchr(b'\n', text).map_or(0, |end| end + 1);
+    let lines = lines.chain(text.get(last..)).skip(1).take(MAX_LINES - 1);
     lines.filter(|line| line.starts_with(b"{")).find_map(|line| of_line(line, scratch))
 }
 

@@ -47,6 +47,12 @@ impl Compact {
         self.overflowed = false;
     }
 
+    /// Stands for a value whose compact JSON begins so, and is known already.
+    pub(super) fn begin_known(&mut self, wanted: CompactMode, head: &[u8]) {
+        self.begin(wanted);
+        self.gathered.extend_from_slice(head);
+    }
+
     /// Adds a piece that is compact already.
     pub(crate) fn push(&mut self, piece: &str) {
         match self.wanted {

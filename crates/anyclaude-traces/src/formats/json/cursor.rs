@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::compact::{Compact, CompactMode};
 use super::fault::{ParseResult, Walk};
+use super::known::KnownItem;
 use super::scan::{Escaped, Scan, expected};
 use super::scratch::Scratch;
 use super::text::RawStr;
@@ -47,6 +48,8 @@ pub(crate) enum Shape {
 pub(crate) struct Cursor<'a, 's> {
     scan: Scan<'a>,
     scratch: &'s mut Scratch,
+    /// Whether items may be those of the text before.
+    compares: bool,
 }
 
 impl<'a, 's> Cursor<'a, 's> {
@@ -54,9 +57,40 @@ impl<'a, 's> Cursor<'a, 's> {
     pub(crate) fn new(text: &'a str, scratch: &'s mut Scratch) -> Self {
         scratch.nesting.clear();
         scratch.compact.begin(CompactMode::Nothing);
-        let mut cursor = Self { scan: Scan::new(text), scratch };
+        let mut cursor = Self { scan: Scan::new(text), scratch, compares: false };
         cursor.pass_blank();
         cursor
+    }
+
+    /// The same; items that stood in the text before are not parsed again. That is the one
+    /// that `scratch.known` was told to keep.
+    pub(crate) fn comparing(text: &'a str, scratch: &'s mut Scratch) -> Self {
+        scratch.known.begin(text.len());
+        Self { compares: true, ..Self::new(text, scratch) }
+    }
+
+    /// Passes an item that the text before had too, and tells what was found out of it.
+    pub(crate) fn pass_known(&mut self, wanted: CompactMode) -> Option<KnownItem> {
+        if !self.compares {
+            return None;
+        }
+        let rest = self.scan.text.as_bytes().get(self.scan.at..).unwrap_or_default();
+        let Scratch { known, compact, .. } = &mut *self.scratch;
+        let item = known.find(rest, self.scan.at, wanted)?;
+        compact.begin_known(wanted, known.head());
+        self.scan.at += item.length;
+        self.scan.blank += item.length - usize::try_from(item.compact_bytes).unwrap_or(item.length);
+        Some(item)
+    }
+
+    /// Keeps what was found out of the item that was passed last.
+    pub(crate) fn keep_known(&mut self, item: KnownItem) {
+        self.scratch.known.add(item, self.scratch.compact.head());
+    }
+
+    /// Whether items are to be kept.
+    pub(crate) fn compares(&self) -> bool {
+        self.compares
     }
 
     pub(crate) fn text(&self) -> &'a str {

@@ -47,11 +47,12 @@ pub(super) fn read_lines<R: ReadLine>(
                 continue;
             }
         };
-        let mut cursor = Cursor::new(text.as_str(), scratch);
+        let mut cursor = Cursor::comparing(text.as_str(), scratch);
         match reader.read(&mut cursor, &mut survey).and_then(|told| cursor.end().map(|()| told)) {
             Ok(told) => reader.take(told, &mut survey),
             Err(fault) => survey.skip(text.fault(*fault)),
         }
+        scratch.known.keep_copy(text.as_str().as_bytes());
     }
     reader.finish(&mut survey);
     survey.finish(what)

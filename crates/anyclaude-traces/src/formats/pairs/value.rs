@@ -80,13 +80,14 @@ impl Inner {
     fn body_of_text<V: Visit>(&mut self, visit: &mut V) -> Option<Body> {
         visit.restart(crate::formats::body::Section::Body);
         let text = simdutf8::basic::from_utf8(&self.text).ok()?;
-        let mut cursor = Cursor::new(text, &mut self.scratch);
+        let mut cursor = Cursor::comparing(text, &mut self.scratch);
         if cursor.shape() != Ok(Shape::Object) {
             return None;
         }
         let body = Body::read(&mut cursor, visit).ok()?;
         cursor.end().ok()?;
         show_whole(&cursor, &body, visit);
+        self.scratch.known.keep_copy(text.as_bytes());
         Some(body)
     }
 

@@ -111,7 +111,7 @@ fn parse_input<V: Visit + ?Sized>(
 type Found = Result<RecordDraft, &'static str>;
 
 fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> ParseResult<Found> {
-    let mut cursor = Cursor::new(text, scratch);
+    let mut cursor = Cursor::comparing(text, scratch);
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
         cursor.end()?;

@@ -134,6 +134,14 @@ impl LmStudioParser {
     }
 }
 
+/// The first line of a text, and what follows its end.
+fn first_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match memchr::memchr(b'\n', text) {
+        Some(end) => (text.get(..end).unwrap_or_default(), text.get(end + 1..)),
+        None => (text, None),
+    }
+}
+
 #[derive(Debug, Clone)]
 struct State {
     log: BackendLog,
@@ -184,7 +192,8 @@ impl Lines for Reading<'_> {
             return self.text_line(line.bytes, None);
         }
         let mut scratch = mem::take(&mut self.state.scratch);
-        let event = std::str::from_utf8(line.bytes).ok().and_then(|line| event::read(line, &mut scratch));
+        let event =
+            simdutf8::basic::from_utf8(line.bytes).ok().and_then(|line| event::read(line, &mut scratch));
         self.state.scratch = scratch;
         match event {
             Some((at, event)) => self.event(BackendMoment::Instant(at), event),
@@ -210,17 +219,20 @@ impl Reading<'_> {
         match event {
             Event::Log { model, content } => {
                 state.awaits_text = false;
-                let mut lines = content.split('\n');
-                let first = lines.next().unwrap_or_default();
-                if state.block.is_none() && Head::read(first.as_bytes()).is_none() {
+                let (first, mut rest) = first_line(content.as_bytes());
+                if state.block.is_none() && Head::read(first).is_none() {
                     // An engine's line, which has its model beside it.
                     (state.at, state.is_error) = (Some(at), false);
-                    self.message(model.as_deref().map(str::as_bytes), first.as_bytes());
+                    self.message(model.as_deref().map(str::as_bytes), first);
                 } else {
-                    self.text_line(first.as_bytes(), Some(at));
+                    self.text_line(first, Some(at));
                 }
-                for line in lines {
-                    self.text_line(line.as_bytes(), Some(at));
+                while let Some(text) = rest {
+                    let block = self.state.block.as_mut();
+                    let inside = block.map_or(0, |block| block.indented(text).0);
+                    let (line, behind) = first_line(text.get(inside..).unwrap_or_default());
+                    self.text_line(line, Some(at));
+                    rest = behind;
                 }
             }
             Event::Input { model } => state.requests.predicting(model.as_bytes(), Some(at), &mut state.log),
@@ -323,8 +335,8 @@ impl Reading<'_> {
     fn body(&mut self, request: u32, json: &[u8], is_closed: bool) {
         let is_cut = !is_closed || has_cut_strings(json);
         let mut scratch = mem::take(&mut self.state.scratch);
-        let read = std::str::from_utf8(json).ok().filter(|_| is_closed).and_then(|text| {
-            let mut cursor = Cursor::new(text, &mut scratch);
+        let read = simdutf8::basic::from_utf8(json).ok().filter(|_| is_closed).and_then(|text| {
+            let mut cursor = Cursor::comparing(text, &mut scratch);
             let body = if is_cut {
                 Body::read(&mut cursor, &mut ())
             } else {
@@ -332,6 +344,7 @@ impl Reading<'_> {
             };
             body.and_then(|body| cursor.end().map(|()| body)).ok()
         });
+        scratch.known.keep_copy(json);
         self.state.scratch = scratch;
         let Some(body) = read else {
             if !is_cut {
