@@ -91,6 +91,7 @@
 //! | What is in one request? | [`show`](Recording::show) | [`RequestDetail`](analysis::show::RequestDetail) |
 //! | What differs between two? | [`diff`](Recording::diff) | [`Diff`](analysis::diff::Diff) |
 //! | Why is one model slower? | [`explain`](Recording::explain) | [`Explanation`](analysis::explain::Explanation) |
+//! | What would a turn take with fewer tools, or more cache slots? | [`what_if`](Recording::what_if) | [`WhatIf`](analysis::what_if::WhatIf) |
 //! | What costs time, and what to do? | [`findings`](Recording::findings) | [`Finding`](findings::Finding) |
 //! | Everything on a page? | [`report`](Recording::report) | [`Report`](analysis::report::Report) |
 //!

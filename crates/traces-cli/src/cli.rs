@@ -7,13 +7,15 @@ mod prefix;
 mod record;
 mod replay;
 mod report;
+mod rows;
 mod shared;
 mod watch;
+mod what_if;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 pub(crate) use default_verb::verb_first;
 pub(crate) use export::ExportArgs;
@@ -23,9 +25,11 @@ pub(crate) use prefix::PrefixArgs;
 pub(crate) use record::RecordArgs;
 pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
 pub(crate) use report::ReportArgs;
+pub(crate) use rows::{RowArgs, ShowRows, find as find_column};
 use shared::Formats;
 pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
 pub(crate) use watch::WatchArgs;
+pub(crate) use what_if::WhatIfArgs;
 
 /// Tells why one local model is slower than another, from what anyclaude recorded
 #[derive(Debug, Parser)]
@@ -37,7 +41,8 @@ pub(crate) use watch::WatchArgs;
     disable_help_subcommand = true,
     subcommand_value_name = "VERB",
     subcommand_help_heading = "Verbs",
-    after_help = help::FIRST_PAGE,
+    after_help = help::FIRST_SCREEN,
+    after_long_help = help::FIRST_PAGE,
     max_term_width = 100
 )]
 pub(crate) struct Cli {
@@ -45,9 +50,19 @@ pub(crate) struct Cli {
     pub(crate) verb: Verb,
 }
 
+/// Reads the arguments, the verb first.
+pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Cli, clap::Error> {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    let mut command = Cli::command();
+    if args.iter().any(|arg| arg == "-h") {
+        command = command.mut_subcommands(help::short);
+    }
+    Cli::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// What a session looked like: groups, biggest tools, growth [the default]
+    /// What a session looked like, and where its time went [the default]
     ///
     /// Answers what the last sitting looked like: requests in groups with the medians of
     /// their sizes and times, the tools that cost most, MCP servers that nobody called, how
@@ -58,7 +73,7 @@ pub(crate) enum Verb {
     /// Answers what was sent, when, to which model, how large it was and how long it took:
     /// one row for each request of every kind, in order of time.
     List(ListArgs),
-    /// One request, taken apart: sections, system blocks, tools, messages
+    /// One request, taken apart: sections, tools, messages
     ///
     /// Answers where the bytes of one request are: its sections, the blocks of the system
     /// prompt, its tools and messages by size, its parameters, and what its tools cost.
@@ -68,13 +83,13 @@ pub(crate) enum Verb {
     /// Answers what one model got that the other did not: sizes and times side by side, tools
     /// that were added, removed or changed, the system prompt, messages and parameters.
     Diff(DiffArgs),
-    /// Times from the logs: first token, keepalives, events, tokens per second
+    /// Times from the logs: first token, events, tokens per second
     ///
     /// Answers where the time went, by model and for each request: the proxy's own work, time
     /// to first token, generation, keepalives, events, tokens per second. Times are in
     /// milliseconds (ms), seconds (s) and minutes (m).
     Timing(TimingArgs),
-    /// What a prompt cache could reuse of each request, and what broke it
+    /// What a prompt cache could reuse, and what broke it
     ///
     /// Answers why the model reads its prompt again: a prompt cache is simulated over the
     /// recorded requests, what broke each prefix is named, with what that cost and what to do.
@@ -86,23 +101,23 @@ pub(crate) enum Verb {
     /// confidence interval, and how sure the answer is. Of one model it says where its time
     /// goes.
     Explain(ExplainArgs),
-    /// A page to send around: verdict, charts and every request, as HTML or Markdown
+    /// A page to send around: verdict, charts, every request
     ///
     /// Answers all of it on one page: the verdict with its evidence, the performance guide's
     /// five points, charts of growth and speed, tools by size, and every request.
     Report(ReportArgs),
-    /// The same answers while it happens: what is being read, how long it will take, and why
+    /// The same answers while it happens
     ///
     /// Answers whether the model is still reading, how long that will take, and why it takes
     /// that long this time: follows a recording while it is written.
     Watch(WatchArgs),
-    /// Run Claude Code with its own recording switched on: no proxy needed
+    /// Run Claude Code and record it: no proxy needed
     ///
     /// Records a session of Claude Code with any server, without a proxy: sizes, times to the
     /// first token, tokens and cached tokens of every request. Prints what `traces` prints of
     /// it.
     Record(RecordArgs),
-    /// Send a recorded request straight to LM Studio, and measure the answer
+    /// Send a recorded request straight to LM Studio, and measure
     ///
     /// Answers whether the server is slow by itself or through the proxy: the recorded request
     /// is sent without the proxy, and its time to first token and tokens per second are
@@ -166,12 +181,16 @@ Examples:
   traces list session:1111 model:qwen3-42b
   traces list --all --format ndjson | jq 'select(.tool_count > 40) | .path'
   traces list --since 2h --format csv > requests.csv
+  traces list --top 5                  the slowest five
+  traces list --sort body_bytes --columns +session,cached_tokens
   traces list --kind conversation --fail-over ttft_ms=30s")
 )]
 pub(crate) struct ListArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]
@@ -232,9 +251,9 @@ pub(crate) struct DiffArgs {
     /// File, folder or selector
     #[arg(value_name = "RIGHT", value_hint = ValueHint::AnyPath)]
     pub(crate) right: Option<OsString>,
-    /// Show how the system text and the tool descriptions differ: they may hold secrets
+    /// Show how system text and tools' descriptions differ
     ///
-    /// As unified diffs; of groups, those of their newest requests.
+    /// They may hold secrets. As unified diffs; of groups, those of their newest requests.
     #[arg(long)]
     pub(crate) text: bool,
     /// Exit with 1 when the prompts differ
@@ -261,20 +280,26 @@ Examples:
   traces timing --by level --all       what debug logging costs
   traces timing model:qwen3-42b --format csv
   traces timing --format json | jq '.groups[] | {name, ttft_ms}'
+  traces timing --sort read_ms --top 5
+  traces timing --no-rows              the medians alone
   traces timing --log stderr.txt       also what was captured of standard error")
 )]
 pub(crate) struct TimingArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
-    /// A log elsewhere, or a capture of anyclaude's standard error (repeatable)
+    /// A log elsewhere, or captured standard error
     ///
-    /// It is read besides those below the root. A capture names the trace of each request.
+    /// Repeatable. It is read besides those below the root. A capture names the trace of each request.
     #[arg(long = "log", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) logs: Vec<PathBuf>,
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) show_rows: ShowRows,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
@@ -303,10 +328,11 @@ Examples:
   traces explain run:2025-11-16T02-30 run:2025-11-16T02-52 --format json
   traces explain latest                where the time of the last request went
   traces explain --format markdown     with all evidence
-  traces explain --direct fast.json slow.json")
+  traces explain --direct fast.json slow.json
+  traces explain --without-server github --slots 8     what a turn would take then")
 )]
 pub(crate) struct ExplainArgs {
-    /// The fast side: file, folder or selector; without SLOW the only one
+    /// The fast side: file, folder or selector; else the only one
     #[arg(value_name = "FAST", value_hint = ValueHint::AnyPath)]
     pub(crate) fast: Option<OsString>,
     /// The slow side: file, folder or selector
@@ -316,6 +342,8 @@ pub(crate) struct ExplainArgs {
     pub(crate) measured: Measured,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+    #[command(flatten)]
+    pub(crate) what_if: WhatIfArgs,
     #[command(flatten)]
     pub(crate) filter: Filter,
     #[command(flatten)]

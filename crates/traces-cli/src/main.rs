@@ -13,14 +13,12 @@ mod select;
 use std::io::{self, BufWriter, IsTerminal, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 /// Output is written in pieces as large as a pipe's buffer.
 const OUT_BYTES: usize = 1 << 16;
 
 fn main() -> ExitCode {
     let args = cli::verb_first(std::env::args_os());
-    let cli = match cli::Cli::try_parse_from(&args) {
+    let cli = match cli::parse(&args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&args, error),
     };
@@ -45,7 +43,7 @@ fn ended(done: anyhow::Result<impl Into<ExitCode>>) -> ExitCode {
 /// Prints what clap has to say, which may be help. Arguments are sanitised first.
 fn refuse(args: &[std::ffi::OsString], error: clap::Error) -> ExitCode {
     let safe = args.iter().map(|arg| render::sanitize::line(&arg.to_string_lossy()).into_owned());
-    let error = cli::Cli::try_parse_from(safe).err().unwrap_or(error);
+    let error = cli::parse(safe).err().unwrap_or(error);
     if error.use_stderr() {
         // There is no other stream to report a failure on.
         let _ = print(&error, &mut io::stderr());

@@ -38,7 +38,8 @@ pub(crate) fn parse_moment(text: &str, end: End, now: DateTime<Local>) -> anyhow
     let ago = parse_ago(text).ok_or_else(|| {
         anyhow!(
             "cannot read `{text}` as a time: write 2025-11-16, 2025-11-16T08:47, 08:47, today, yesterday, \
-             2025-11-16T02:30:00Z, or how long ago: 90m, 2h, 3d"
+             2025-11-16T02:30:00Z, or how long ago: 90m, 2h, 3d, \
+             10 min ago"
         )
     })?;
     let moment = now.checked_sub_signed(ago).context("that is before the first time that can be told")?;
@@ -176,19 +177,36 @@ fn fixed_zone(text: &str) -> Option<i32> {
     Some(sign * (number(hours, 15)? * 3600 + number(minutes, 59)? * 60))
 }
 
+/// `2h`, `1h30m`, `10 min ago`, `3 days`.
 fn parse_ago(text: &str) -> Option<TimeDelta> {
-    let (amount, unit) = split_unit(text)?;
-    let seconds = match unit {
-        "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        "d" => 86_400.0,
-        "w" => 7.0 * 86_400.0,
-        _ => return None,
-    };
-    let ms = amount * seconds * 1000.0;
+    let text = text.trim();
+    let mut rest = text.strip_suffix("ago").unwrap_or(text).trim_end();
+    let mut ms = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (amount, behind) = rest.split_at(digits);
+        let behind = behind.trim_start();
+        let end = behind.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(end);
+        ms += amount.parse::<f64>().ok()? * seconds_of(unit)? * 1000.0;
+        rest = behind.trim_start();
+    }
+    if text.is_empty() || text == "ago" {
+        return None;
+    }
     #[allow(clippy::cast_possible_truncation, reason = "checked against the range just before")]
     (ms < 1e15).then(|| TimeDelta::milliseconds(ms as i64))
+}
+
+fn seconds_of(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        "w" | "week" | "weeks" => 7.0 * 86_400.0,
+        _ => return None,
+    })
 }
 
 /// `12.5kB` → (12.5, "kB").
@@ -297,6 +315,10 @@ mod tests {
         assert_eq!(at("2h", End::Since), "2025-11-16T10:00:00.000Z");
         assert_eq!(at("1.5d", End::Since), "2025-11-15T00:00:00.000Z");
         assert_eq!(at("90m", End::Until), "2025-11-16T10:30:00.000Z");
+        for text in ["1h30m", "1h 30min", "90 minutes ago", "90 min ago", "1.5 hours"] {
+            assert_eq!(at(text, End::Since), "2025-11-16T10:30:00.000Z", "{text}");
+        }
+        assert_eq!(at("1 week ago", End::Since), at("7 days", End::Since));
     }
 
     #[test]
@@ -358,8 +380,21 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "tomorrow", "2h30", "-3d", "9999999999999999d", "2025-02-30", "3", "24:00", "T08:47"]
-        {
+        for text in [
+            "",
+            "tomorrow",
+            "2h30",
+            "ago",
+            "h",
+            "2 hours before",
+            "10 ago",
+            "-3d",
+            "9999999999999999d",
+            "2025-02-30",
+            "3",
+            "24:00",
+            "T08:47",
+        ] {
             assert!(parse_moment(text, End::Since, now()).is_err(), "{text}");
         }
         for text in ["body_bytes", "body_bytes=", "body_bytes=1s", "size=3", "tool_count=4kB", "=4"] {

@@ -1,5 +1,6 @@
 //! The arguments that choose requests → the library's filter.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,18 @@ use crate::parse::{End, Label, Zone, parse_moment};
 /// A reader of what the arguments admit; `default_kind` holds where they name no kind.
 pub(crate) fn reader(args: &Filter, default_kind: KindFilter) -> anyhow::Result<Reader> {
     Ok(Reader::new(filter(args)?, default_kind)?)
+}
+
+/// The same, and the inputs that are no logs of servers: those are read beside them, or
+/// alone.
+pub(crate) fn reader_of(
+    args: &Filter,
+    inputs: &[OsString],
+    default_kind: KindFilter,
+) -> anyhow::Result<(Reader, Vec<OsString>)> {
+    let mut filter = filter(args)?;
+    let inputs = filter.take_server_logs(inputs);
+    Ok((Reader::new(filter, default_kind)?, inputs))
 }
 
 /// The folder of the recordings of `traces record`; `None` without a home.

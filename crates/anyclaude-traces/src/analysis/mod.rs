@@ -15,3 +15,4 @@ pub mod summary;
 pub mod timing;
 pub mod tool_cost;
 pub mod tools;
+pub mod what_if;

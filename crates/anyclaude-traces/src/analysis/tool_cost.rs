@@ -119,10 +119,23 @@ pub fn read_tool_costs_of(
     everything: &[&Request],
     speeds: &[ModelSpeeds],
 ) -> (ToolCosts, Vec<Error>) {
+    read_tool_costs_among(store, requests, requests, everything, speeds)
+}
+
+/// The same; which tools were called is told by all of `callers`, in order of time, and
+/// `requests` are among them.
+pub(crate) fn read_tool_costs_among(
+    store: &Store,
+    requests: &[&Request],
+    callers: &[&Request],
+    everything: &[&Request],
+    speeds: &[ModelSpeeds],
+) -> (ToolCosts, Vec<Error>) {
     let (scales, mut errors) = read_scales(store, everything.iter().copied());
-    let (counted, unreadable) = count_tools(store, representative(requests));
+    let (counted, unreadable) =
+        count_tools(store, representative(callers).into_iter().chain(representative(requests)));
     errors.extend(unreadable);
-    (prices(requests, &counted, &scales, speeds), errors)
+    (priced(requests, callers, &counted, &scales, speeds), errors)
 }
 
 /// The same of several groups that have no request in common.
@@ -148,10 +161,20 @@ pub fn prices(
     scales: &Scales,
     speeds: &[ModelSpeeds],
 ) -> ToolCosts {
+    priced(requests, requests, counted, scales, speeds)
+}
+
+fn priced(
+    requests: &[&Request],
+    callers: &[&Request],
+    counted: &HashMap<TracePath, PromptTokens>,
+    scales: &Scales,
+    speeds: &[ModelSpeeds],
+) -> ToolCosts {
     let slowest = slowest_reader(requests, speeds);
     let (model, speeds) = slowest.map_or((None, None), |slowest| (slowest.model, Some(slowest.speeds)));
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
-    let known = requests.iter().filter_map(|request| counted.get(&request.path));
+    let known = callers.iter().filter_map(|request| counted.get(&request.path));
     let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
     let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(whole);
     let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {

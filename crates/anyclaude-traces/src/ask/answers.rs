@@ -14,7 +14,10 @@ use crate::analysis::report::{self, PromptText, Report, ReportInput};
 use crate::analysis::show::{self, RequestDetail};
 use crate::analysis::summary::{Summary, summarize};
 use crate::analysis::timing::{self, TimingReport};
-use crate::analysis::tool_cost::{ToolCosts, read_tool_costs, read_tool_costs_of, read_tool_costs_of_groups};
+use crate::analysis::tool_cost::{
+    ToolCosts, read_tool_costs, read_tool_costs_among, read_tool_costs_of, read_tool_costs_of_groups,
+};
+use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
 use crate::cost;
 use crate::error::Error;
 use crate::findings::{Finding, find_in};
@@ -25,7 +28,8 @@ use crate::model::scope::{KindFilter, Scope};
 use crate::prompt_cache::{ElementTexts, Prompts, Simulation, simulate};
 use crate::read::Store;
 use crate::select::{
-    ALL_REQUESTS, OneOrTwoSides, Reader, SelectError, Selection, Side, faster_first, last_two_models,
+    ALL_REQUESTS, OneOrTwoSides, Reader, SITTING_MS, SelectError, Selection, Side, faster_first,
+    last_two_models,
 };
 
 /// All requests, with their tokens where any backend counted some.
@@ -153,12 +157,31 @@ pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<Re
     let store = reader.store();
     selection.count_all_tokens(store);
     let speeds = cost::speeds_by_model(selection.everything());
-    let tool_costs = read_tool_costs(selection, &speeds, store);
+    let tool_costs = tool_costs_in_sitting(selection, &speeds, store);
     let findings = found(reader, selection.scope, &selection.passing(), speeds, &tool_costs);
     let request = selection.requests.last().cloned().ok_or(SelectError::NoRequest)?;
     let mut content = if text { Content::with_text() } else { Content::sizes() };
     store.read_one(&request.path, &mut content)?;
     Ok(show::show(request, content, Some(tool_costs), findings))
+}
+
+/// What the tools of the newest request cost. A tool counts as called where any conversation
+/// of the same sitting called it, as it does where all of them are looked at.
+fn tool_costs_in_sitting(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
+    let own: Vec<&Request> = selection.requests.iter().collect();
+    let newest = own.last().and_then(|newest| newest.timestamp);
+    let is_near = |request: &&Request| {
+        let apart_ms = request.timestamp.zip(newest).map(|(stamp, newest)| stamp.ms_since(newest).abs());
+        request.kind == Kind::Conversation && apart_ms.is_some_and(|ms| ms <= SITTING_MS)
+    };
+    let mut callers: Vec<&Request> =
+        selection.everything().filter(is_near).chain(own.iter().copied()).collect();
+    callers.sort_by(|a, b| a.order().cmp(&b.order()));
+    callers.dedup_by(|a, b| a.path == b.path);
+    let everything: Vec<&Request> = selection.everything().collect();
+    let (costs, errors) = read_tool_costs_among(store, &own, &callers, &everything, speeds);
+    selection.skipped.extend(errors);
+    costs
 }
 
 /// Two sides, side by side; with `text`, also their lines.
@@ -185,6 +208,34 @@ pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direc
     let findings = found(reader, sides.scope, &passing, cost::speeds_by_model(all), &tool_costs);
     add_errors(&mut sides.skipped, unreadable);
     explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings)
+}
+
+/// What the turns of these sides would take with a change, beside what they took. The
+/// reader must have been made [`with_costs`](Reader::with_costs).
+///
+/// # Errors
+///
+/// When the change names a tool or a server that no request offers.
+pub fn what_if(reader: &Reader, sides: &mut OneOrTwoSides, change: Change) -> Result<WhatIf, UnknownName> {
+    let passing = sides.passing();
+    let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+    let own: Vec<&Request> =
+        std::iter::once(&sides.left).chain(&sides.right).flat_map(|side| &side.requests).collect();
+    what_if::check(&change, &own)?;
+    let (tools, unreadable) = what_if::Tools::read(reader.store(), &own, &all);
+    let found = reader.with_prompts(|prompts| {
+        what_if::what_if(what_if::WhatIfInput {
+            change,
+            requests: &all,
+            own: &own,
+            tools: &tools,
+            prompts,
+            options: reader.cache(),
+            store: reader.store(),
+        })
+    });
+    add_errors(&mut sides.skipped, unreadable);
+    Ok(found)
 }
 
 /// What costs time in the reported ones of these requests.

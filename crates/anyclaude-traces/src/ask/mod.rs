@@ -20,13 +20,14 @@ use crate::analysis::report::Report;
 use crate::analysis::show::RequestDetail;
 use crate::analysis::summary::Summary;
 use crate::analysis::timing::TimingReport;
+use crate::analysis::what_if::{Change, UnknownName, WhatIf};
 use crate::error::Error;
 use crate::findings::Finding;
 use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, Run};
 use crate::model::scope::KindFilter;
 use crate::recording::join::UnmatchedLogRequest;
-use crate::select::{OneOrTwoSides, Pool, Reader, Result, Selection, Side, unreadable};
+use crate::select::{OneOrTwoSides, Pool, Reader, Result, SelectError, Selection, Side, unreadable};
 
 /// Everything that was read of one or several roots: folders that hold `traces/`, `logs/`
 /// and `request-logs/`. A folder of traces, or one trace, does as well.
@@ -200,6 +201,34 @@ impl Recording {
         self.explain_sides(OneOrTwoSides::of_models(selection, self.reader.kind_or(CONVERSATION)))
     }
 
+    /// What the turns of a group would take with a change, beside what they took.
+    ///
+    /// ```no_run
+    /// use anyclaude_traces::Recording;
+    /// use anyclaude_traces::analysis::what_if::Change;
+    ///
+    /// let mut change = Change::default();
+    /// change.without_servers.push("github".to_owned());
+    /// let found = Recording::open("/home/me/.anyclaude")?.what_if("qwen3", change)?;
+    /// println!("{:?}", found.models[0].cold_read);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the selector names nothing, or the change names a tool or a server that no
+    /// request offers.
+    pub fn what_if(
+        &self,
+        selector: impl AsRef<OsStr>,
+        change: Change,
+    ) -> std::result::Result<WhatIf, WhatIfError> {
+        let left = self.side(selector.as_ref())?;
+        let scope = self.reader.whole_scope(self.pool.seen as u64);
+        let mut sides = OneOrTwoSides { left, right: None, skipped: Vec::new(), scope };
+        Ok(answers::what_if(&self.reader, &mut sides, change)?)
+    }
+
     fn explain_sides(&self, mut sides: OneOrTwoSides) -> Result<Explanation> {
         sides.skipped.clear();
         let found = answers::explain(&self.reader, &mut sides, None);
@@ -248,6 +277,18 @@ impl Recording {
         }
         Ok(Side::of_selection(OsString::from(input).to_string_lossy().into_owned(), &selection))
     }
+}
+
+/// Why nothing is predicted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WhatIfError {
+    /// The selector names nothing.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// The change names what no request offers.
+    #[error(transparent)]
+    Name(#[from] UnknownName),
 }
 
 const CONVERSATION: KindFilter = KindFilter::Only(Kind::Conversation);

@@ -6,18 +6,25 @@ use crate::model::eligibility::eligible;
 use crate::model::request::Request;
 use crate::model::timing::Timing;
 
+/// The requests that are [`eligible`] and have parts of time, and whether the time of each
+/// is known with the proxy's: where that is known of at least half of them, they are those.
+pub(crate) fn comparable<'a>(
+    requests: impl IntoIterator<Item = &'a Request>,
+) -> (Vec<(&'a Request, &'a Timing)>, bool) {
+    let eligible = requests.into_iter().filter_map(|request| Some((request, eligible(request).ok()?)));
+    let all: Vec<(&Request, &Timing)> = eligible.filter(|(_, timing)| timing.other_ms.is_some()).collect();
+    let with_proxy: Vec<_> = all.iter().copied().filter(|(_, timing)| timing.proxy_ms.is_some()).collect();
+    if with_proxy.len() * 2 >= all.len() { (with_proxy, true) } else { (all, false) }
+}
+
 /// The mean parts of the requests that are [`eligible`], which [`fit`](super::fit) has
 /// filled; `None` where there are none.
 ///
 /// Where the proxy's time is known of at least half of them, the means are of those;
 /// else they are of all, and the proxy's time is in none of them.
 pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<TimeBreakdown> {
-    let eligible = requests.into_iter().filter_map(|request| eligible(request).ok());
-    let timings: Vec<&Timing> = eligible.filter(|timing| timing.other_ms.is_some()).collect();
-    let with_proxy: Vec<&Timing> =
-        timings.iter().copied().filter(|timing| timing.proxy_ms.is_some()).collect();
-    let has_proxy = with_proxy.len() * 2 >= timings.len();
-    let of = if has_proxy { with_proxy } else { timings };
+    let (of, has_proxy) = comparable(requests);
+    let of: Vec<&Timing> = of.into_iter().map(|(_, timing)| timing).collect();
     let n = of.len() as u64;
     // A part that is not known of one of them is in the rest of that one.
     let mean = |part: fn(&Timing) -> Option<u64>| {

@@ -142,9 +142,6 @@ fn mend(
             "Set CLAUDE_CODE_ATTRIBUTION_HEADER=0 in the env of Claude Code's settings.json, or use Claude Code \
              2.1.181 or newer, whose header no longer changes.",
         ),
-        (Cause::SystemChanged, Some(Volatile::WorkingDirectory)) => f.write_str(
-            "Another folder has another system prompt: this is expected once in each session.",
-        ),
         (Cause::DateChanged, _) if most_per_session <= 1 => f.write_str(
             "The date changes once a day, at midnight: start a new session on a new day, or accept one slow turn.",
         ),
@@ -186,9 +183,6 @@ fn mend(
             "Going back to an earlier message makes everything after it new; if nobody did, look for a hook or a \
              client that rewrites old messages.",
         ),
-        (Cause::Compacted, _) if most_per_session <= 1 => {
-            f.write_str("A compaction is read once, and the prompts after it are shorter: this is expected.")
-        }
         (Cause::Compacted, _) => write!(
             f,
             "One session was compacted {most_per_session} times: a larger context or fewer tools mean fewer \

@@ -53,7 +53,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use input::find_in;
 pub use input::{FindingsInput, MoreSlots};
-pub use remedy::{Advice, ErrorRemedy, Setting, SettingValue};
+pub use remedy::{Advice, ErrorRemedy, NamedServer, Setting, SettingValue};
 pub use statement::{Evidence, LoadReason, OverflowSign, Server};
 
 use crate::analysis::prefix::Cause;

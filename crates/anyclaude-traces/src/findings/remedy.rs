@@ -121,10 +121,20 @@ impl Advice {
             Cause::VolatileOpening => Some(Self::MovePiece { volatile, element }),
             Cause::Evicted => None,
             _ if cause.is_new_prompt() => None,
+            _ if is_expected(cause, volatile, most_per_session) => None,
             _ => {
                 Some(Self::Mend { cause, volatile, tools: breaker.tools.clone(), element, most_per_session })
             }
         }
+    }
+}
+
+/// Whether a break is what has to be: a history that is compacted once, another folder.
+pub(super) fn is_expected(cause: Cause, volatile: Option<Volatile>, most_per_session: u64) -> bool {
+    match cause {
+        Cause::Compacted => most_per_session <= 1,
+        Cause::SystemChanged => volatile == Some(Volatile::WorkingDirectory),
+        _ => false,
     }
 }
 
@@ -163,11 +173,32 @@ pub enum SettingValue {
     Bool(bool),
     /// Text.
     Text(String),
+    /// A list of names.
+    Names(Vec<Arc<str>>),
+    /// A list of MCP servers, as `deniedMcpServers` takes them.
+    Servers(Vec<NamedServer>),
+}
+
+/// An MCP server, as Claude Code's settings name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct NamedServer {
+    /// Its name.
+    #[serde(rename = "serverName")]
+    pub name: String,
+}
+
+impl NamedServer {
+    /// The server of this name.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned() }
+    }
 }
 
 impl Setting {
     /// One in Claude Code's own settings.
-    pub(super) fn of_claude_code(key: &'static str, value: SettingValue) -> Self {
+    pub(crate) fn of_claude_code(key: &'static str, value: SettingValue) -> Self {
         Self { file: "~/.claude/settings.json".into(), key: key.into(), value }
     }
 }

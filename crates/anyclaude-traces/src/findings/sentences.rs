@@ -104,7 +104,7 @@ fn each_cause_of_a_broken_cache_is_named_and_mended_in_its_own_words() {
         (Cause::SystemMessageInserted, "of the role system", "fewer hooks"),
         (Cause::HistoryEdited, "earlier messages are others", "Going back to an earlier message"),
         (Cause::ResultsCleared, "old tool results", "clears old tool results"),
-        (Cause::Compacted, "replaced by its summary", "this is expected"),
+        (Cause::Compacted, "replaced by its summary", "fewer compactions"),
         (Cause::SystemChanged, "of the prompt changed", "Find what changes"),
     ];
     for (cause, changed, mend) in causes {

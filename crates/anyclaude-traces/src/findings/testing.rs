@@ -447,6 +447,7 @@ fn with_input<'a, T>(
 fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> PrefixRequest {
     PrefixRequest {
         path: request.path.clone(),
+        id: request.id,
         timestamp: request.timestamp,
         kind: request.kind,
         model: request.model.clone(),

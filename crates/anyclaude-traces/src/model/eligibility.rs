@@ -25,6 +25,8 @@ pub enum LeftOutReason {
     NoTotal,
     /// The proxy's own time is unknown, while it is known of at least as many others.
     NoProxyTime,
+    /// Its tokens, or the time of reading them, are unknown.
+    NotCounted,
     /// No request of the other side had the same prompt, while others had.
     Unpaired,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::request::{Request, TracePath};
+use crate::model::request::{Request, RequestId, TracePath};
 use crate::model::time::Timestamp;
 
 /// A side's name.
@@ -20,6 +20,10 @@ pub struct SideName {
     pub path: Option<TracePath>,
     /// The time of its only request; `None` for a group.
     pub timestamp: Option<Timestamp>,
+    /// The request whose system prompt and parameters stand for the side: the newest.
+    pub newest: Option<RequestId>,
+    /// When that was recorded.
+    pub newest_timestamp: Option<Timestamp>,
     /// The model that ran, where it is known and the same for all.
     pub model: Option<Arc<str>>,
 }
@@ -39,6 +43,8 @@ impl SideName {
             requests: requests.len() as u64,
             path: only.map(|request| request.path.clone()),
             timestamp: only.and_then(|request| request.timestamp),
+            newest: requests.last().map(|newest| newest.id),
+            newest_timestamp: requests.last().and_then(|newest| newest.timestamp),
             model,
         }
     }

@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 pub use element_text::ElementTexts;
 pub use observe::PrefixVisitor;
 pub use prompts::Prompts;
+pub(crate) use simulate::{Changed, answer_tokens, simulate_changed, simulated_tokens};
 pub use simulate::{Simulation, SlotOutcome, simulate};
 pub use texts::Fetch;
 pub use tokens::{AnswerTokens, cached_tokens};

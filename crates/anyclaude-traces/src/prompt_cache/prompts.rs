@@ -1,6 +1,7 @@
 //! What the prompts of a recording are made of: every distinct element once, and
 //! of each prompt only which ones.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
@@ -40,6 +41,12 @@ pub(crate) struct ElementInfo {
     /// The first record that holds it, and where.
     file: u32,
     place: ElementPath,
+}
+
+impl ElementInfo {
+    fn is_tool(&self) -> bool {
+        matches!(self.place, ElementPath::Tool(_))
+    }
 }
 
 /// The prompts of a recording: no text but the beginnings of distinct texts and
@@ -129,6 +136,13 @@ impl Prompts {
 
     pub(crate) fn known(&self, element: ElementId) -> Option<&ElementInfo> {
         self.known.get(element.0 as usize)
+    }
+
+    /// The tools whose names these are.
+    pub(crate) fn tools_named(&self, is_one: impl Fn(&str) -> bool) -> HashSet<ElementId> {
+        let tools = (0..).map(ElementId).zip(&self.known).filter(|(_, known)| known.is_tool());
+        let named = tools.filter(|(_, known)| known.name.as_deref().is_some_and(&is_one));
+        named.map(|(element, _)| element).collect()
     }
 
     pub(crate) fn kind(&self, element: ElementId) -> ElementKind {

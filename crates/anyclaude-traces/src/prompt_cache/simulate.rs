@@ -2,6 +2,7 @@
 
 mod reported;
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use std::sync::Arc;
 use super::by_times::prove_one_slot;
 use super::compare::{PromptComparer, Sequence};
 use super::conversation::{Conversation, Conversations};
+use super::ids::ElementId;
 use super::prompts::{PromptParts, Prompts};
 use super::slots::{Caches, Capacity, Members, Past, SimulatedRequest, Step, Why};
 use super::texts::Fetch;
+use super::tokens::{AnswerTokens, cached_tokens};
 use super::view::View;
 use super::viewer::{Edits, Viewer};
 use super::{CacheOptions, Order, SimulatedCache};
@@ -144,6 +147,57 @@ pub fn simulate<'a>(
         steps_one_slot,
         before,
     }
+}
+
+/// What is different from what was recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Changed {
+    /// These tools are taken out of every prompt.
+    pub(crate) without: HashSet<ElementId>,
+    /// The billing header is too.
+    pub(crate) no_header: bool,
+    /// The cache that the prompts pass through.
+    pub(crate) cache: SimulatedCache,
+}
+
+/// What a cache would have held of each request, had its prompts and the cache been
+/// others. `simulation` is that of the same requests as they were recorded: what else the
+/// backend is taken to have got is as there.
+pub(crate) fn simulate_changed<'a>(
+    simulation: &Simulation<'_>,
+    requests: &[&Request],
+    prompts: &'a Prompts,
+    changed: Changed,
+    fetch: &'a mut Fetch<'a>,
+) -> Vec<SimulatedReuse> {
+    let found: Vec<Option<&PromptParts>> =
+        requests.iter().map(|request| prompts.prompt(&request.path)).collect();
+    let mut viewer = Viewer::without(prompts, changed.without);
+    let edits: Vec<Edits> = (0..requests.len())
+        .map(|at| {
+            let edits = simulation.edits(at);
+            let no_header = edits.view.no_header || changed.no_header;
+            Edits { view: View { no_header, ..edits.view }, ..edits }
+        })
+        .collect();
+    let sequence = |(prompt, edits): (&Option<&PromptParts>, &Edits)| match prompt {
+        Some(prompt) => viewer.sequence(prompt, *edits),
+        None => viewer.nothing(),
+    };
+    let sequences = found.iter().zip(&edits).map(sequence).collect();
+    let passed = Passed {
+        requests: simulation.passed.requests.clone(),
+        kinds: simulation.passed.kinds.clone(),
+        prompts: found,
+        edits: vec![edits],
+        sequences: vec![sequences],
+    };
+    let slots = usize::try_from(changed.cache.slots).ok().and_then(NonZeroUsize::new);
+    let capacity = Capacity { slots: slots.unwrap_or(NonZeroUsize::MIN), ram: changed.cache.ram };
+    let mut comparer = PromptComparer::new(viewer, simulation.order, fetch);
+    let run = run(&mut comparer, passed.members(0), &simulation.turns, &[capacity]);
+    let steps = run.steps.into_iter().next().unwrap_or_default();
+    reuse(&comparer, passed.members(0), &steps)
 }
 
 impl Simulation<'_> {
@@ -421,6 +475,29 @@ fn reuse(comparer: &PromptComparer<'_>, members: Members<'_>, steps: &[Option<St
         SimulatedReuse { prompt_bytes, reusable_bytes: best.map_or(0, |best| best.bytes()), continues }
     };
     steps.iter().enumerate().map(reuse).collect()
+}
+
+/// The tokens that a simulated cache held of each prompt. `tokens` gives what is known of a
+/// request: the tokens of its prompt, and of what its answer leaves in the cache.
+pub(crate) fn simulated_tokens(
+    reuse: &[SimulatedReuse],
+    tokens: impl Fn(usize) -> Option<AnswerTokens>,
+) -> Vec<Option<u64>> {
+    let held = |(at, reuse): (usize, &SimulatedReuse)| {
+        let prompt_tokens = tokens(at)?.prompt_tokens;
+        let earlier = reuse.continues.and_then(|continued| tokens(continued.from));
+        Some(cached_tokens(reuse, prompt_tokens, earlier).min(prompt_tokens.saturating_sub(1)))
+    };
+    reuse.iter().enumerate().map(held).collect()
+}
+
+/// What the backend counted of a request; `None` where it counted nothing.
+pub(crate) fn answer_tokens(request: &Request) -> Option<AnswerTokens> {
+    let timing = request.timing.as_ref()?;
+    let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
+    let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens);
+    let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
+    Some(AnswerTokens::new(prompt_tokens, timing.output_tokens.unwrap_or(0), has_reasoning))
 }
 
 #[cfg(test)]

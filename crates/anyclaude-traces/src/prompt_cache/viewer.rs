@@ -1,6 +1,7 @@
 //! Prompts as the backend got them: the edits of a [`View`] on lists and histories.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::collate;
 use super::compare::{Part, Sequence};
@@ -28,17 +29,25 @@ pub(crate) struct Viewer<'a> {
     /// All histories as they were sent and, once there are any, those that were edited.
     pub(crate) tree: Cow<'a, Tree>,
     listed: FastMap<(ListId, View), ListId>,
+    /// Tools that are taken out of every prompt.
+    left_out: HashSet<ElementId>,
     /// Histories without what [`View::text_only`] drops.
     text_only: FastMap<Node, Node>,
 }
 
 impl<'a> Viewer<'a> {
     pub(crate) fn new(prompts: &'a Prompts) -> Self {
+        Self::without(prompts, HashSet::new())
+    }
+
+    /// The same, with these tools taken out of every prompt.
+    pub(crate) fn without(prompts: &'a Prompts, left_out: HashSet<ElementId>) -> Self {
         Self {
             prompts,
             lists: prompts.lists().clone(),
             tree: Cow::Borrowed(&prompts.tree),
             listed: FastMap::default(),
+            left_out,
             text_only: FastMap::default(),
         }
     }
@@ -58,7 +67,7 @@ impl<'a> Viewer<'a> {
     }
 
     fn list(&mut self, list: ListId, view: View) -> ListId {
-        if view == View::default() {
+        if view == View::default() && self.left_out.is_empty() {
             return list;
         }
         if let Some(known) = self.listed.get(&(list, view)) {
@@ -66,6 +75,7 @@ impl<'a> Viewer<'a> {
         }
         let prompts = self.prompts;
         let mut elements = self.lists.elements(list).to_vec();
+        elements.retain(|element| !self.left_out.contains(element));
         if view.no_header {
             elements.retain(|element| prompts.kind(*element) != ElementKind::BillingHeader);
         }

@@ -1,6 +1,7 @@
 //! Finds and reads the logs of the servers that ran the models.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,8 @@ use crate::formats::source::{RecordNumber, RecordSink};
 use crate::model::request::Source;
 use crate::model::time::Timestamp;
 
+/// How much of a file tells whether it is a log: a server writes of its start for some time.
+const HEAD_BYTES: u64 = 1 << 18;
 /// What is no log of a server, in words.
 const NO_LOG: &str = "no log of a server: it has no line of llama-server's, Ollama's or LM Studio's log";
 /// So many bytes tell how a file is compressed.
@@ -63,6 +66,21 @@ impl<V: Visit, F: Fn() -> V> BodySink for Bodies<V, F> {
 }
 
 impl Store {
+    /// Whether a file is the log of a server, or a folder holds such logs and no `*.json`.
+    /// Only the beginnings of files are looked at.
+    #[must_use]
+    pub fn is_server_log(path: &Path) -> bool {
+        if !paths::is_folder(path) {
+            return has_ending_of_log(path) && begins_as_log(path);
+        }
+        let is_recording = |path: &Path| path.extension().is_some_and(|ending| ending == "json");
+        let files = || {
+            WalkDir::new(path).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file())
+        };
+        !files().any(|entry| is_recording(entry.path()))
+            && logs_below(path, &mut Vec::new()).iter().any(|log| begins_as_log(log))
+    }
+
     /// Reads the log of a server: LM Studio, llama.cpp's `llama-server`, or Ollama.
     ///
     /// # Errors
@@ -268,6 +286,19 @@ pub(crate) fn record_of_body(file_bytes: usize, body: Body) -> Option<TraceRecor
 fn has_ending_of_log(path: &Path) -> bool {
     let name = plain_name(path);
     Path::new(&*name).extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+}
+
+/// Whether any line of a file's beginning is one of a server's log.
+fn begins_as_log(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let opened = check_regular(path).ok().and_then(|()| File::open(path).ok());
+    let read = opened.map(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    let mut parser = BackendParser::new();
+    parser.feed(&head);
+    // Lines of JSON may be anything: these have to tell of something that a server did.
+    let is_json = path.extension().is_some_and(|ending| ending == "jsonl" || ending == "ndjson");
+    let tells = |log: BackendLog| !is_json || !log.tasks.is_empty() || !log.loads.is_empty();
+    matches!(read, Some(Ok(_))) && parser.finish().is_some_and(tells)
 }
 
 fn no_log() -> ErrorKind {

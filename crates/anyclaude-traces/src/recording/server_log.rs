@@ -51,7 +51,8 @@ pub(crate) fn requests_of(
 impl Request {
     /// Whether only a server's log tells of it, and that without a request line: what was
     /// asked for is not known.
-    pub(crate) fn is_task_only(&self) -> bool {
+    #[must_use]
+    pub fn is_task_only(&self) -> bool {
         match self.source {
             Source::LlamaServer | Source::Ollama => true,
             Source::LmStudio => self.endpoint.is_none(),

@@ -1,7 +1,7 @@
 //! What is asked for, as values.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model::LogZone;
 use crate::model::scope::KindFilter;
@@ -71,6 +71,21 @@ impl Default for Filter {
             max_file_bytes: Store::MAX_FILE_BYTES,
             standard_input: None,
         }
+    }
+}
+
+impl Filter {
+    /// Takes the logs of servers out of these inputs, and reads them as such. Where nothing
+    /// else is named, they are read alone.
+    #[must_use]
+    pub fn take_server_logs(&mut self, inputs: &[OsString]) -> Vec<OsString> {
+        let is_log = |input: &&OsString| Store::is_server_log(Path::new(input));
+        let (logs, others): (Vec<&OsString>, Vec<&OsString>) = inputs.iter().partition(is_log);
+        if !logs.is_empty() && others.is_empty() && !self.roots_must_exist {
+            self.roots.clear();
+        }
+        self.server_logs.extend(logs.into_iter().map(PathBuf::from));
+        others.into_iter().cloned().collect()
     }
 }
 

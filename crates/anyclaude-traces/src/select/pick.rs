@@ -10,14 +10,27 @@ use crate::model::scope::KindFilter;
 use crate::read::paths;
 
 impl Reader {
-    /// The bare name of a trace, as `list` shows it, stands for the file below a root.
+    /// The bare name of a trace, as `list` shows it, stands for the file below a root; with or
+    /// without its ending.
     pub(crate) fn found(&self, path: &Path) -> PathBuf {
-        let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
-        if !is_bare || !paths::is_missing(path) {
+        if !paths::is_missing(path) {
             return path.to_owned();
         }
-        let mut below =
-            self.filter.roots.iter().filter_map(|root| paths::file_in_subfolders(&root.join("traces"), path));
+        // The ending may be left out.
+        let with_ending = path.file_name().map(|name| {
+            let mut name = name.to_owned();
+            name.push(".json");
+            path.with_file_name(name)
+        });
+        if let Some(file) = with_ending.as_ref().filter(|file| file.is_file()) {
+            return file.clone();
+        }
+        let is_bare = path.parent().is_some_and(|parent| parent.as_os_str().is_empty());
+        let names = std::iter::once(path).chain(with_ending.as_deref()).filter(|_| is_bare);
+        let mut below = names.flat_map(|name| {
+            let roots = self.filter.roots.iter();
+            roots.filter_map(move |root| paths::file_in_subfolders(&root.join("traces"), name))
+        });
         below.next().unwrap_or_else(|| path.to_owned())
     }
 

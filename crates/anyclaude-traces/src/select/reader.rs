@@ -16,7 +16,7 @@ use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts};
 use crate::read::{LogFile, ServerLogFile, Store, TraceFile, paths, record_of_body};
 
 /// How far back a sitting reaches: a day.
-pub(super) const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Reads requests as the filters say.
 #[derive(Debug)]

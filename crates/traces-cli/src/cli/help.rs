@@ -1,6 +1,7 @@
 //! What `--help` says below the options. Lines fit 80 columns.
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Arg, Command};
 
 pub(super) const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -8,7 +9,13 @@ pub(super) const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// The end of `traces -h` and `traces --help`.
+/// The end of `traces -h`.
+pub(super) const FIRST_SCREEN: &str = "\
+Examples: `traces --help`. Topics (traces help TOPIC): recording, selecting,
+options, measures, causes, findings, formats, json, exit-codes, replay, privacy.
+Nothing recorded yet? `traces help recording` says how to.";
+
+/// The end of `traces --help`.
 pub(super) const FIRST_PAGE: &str = "\
 Examples:
   traces                              what the last sitting looked like
@@ -25,6 +32,39 @@ Examples:
 Topics (traces help TOPIC): recording, selecting, options, measures, causes,
 findings, formats, json, exit-codes, watch, replay, export, privacy.
 Nothing recorded yet? `traces help recording` says how to.";
+
+/// A verb for `-h`, which is one screen: a line for each option of its own. What all verbs
+/// share is named below them, and possible values stand in `--help`.
+pub(super) fn short(verb: Command) -> Command {
+    let is_shared = |arg: &Arg| arg.is_hide_long_help_set() || arg.get_id() == "format";
+    let formats = verb.get_arguments().find(|arg| arg.get_id() == "format").map(|format| {
+        let values = format.get_possible_values();
+        values.iter().map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(", ")
+    });
+    let has_roots = verb.get_arguments().any(|arg| arg.get_id() == "roots");
+    let name = verb.get_name().to_owned();
+    let verb = verb.mut_args(|arg| {
+        let is_hidden = is_shared(&arg) || arg.is_hide_short_help_set();
+        let takes_values = arg.get_action().takes_values() && !arg.is_positional();
+        let has_long_values = takes_values && arg.get_value_parser().possible_values().is_some();
+        arg.hide_short_help(is_hidden)
+            .hide_possible_values(takes_values)
+            .hide_default_value(has_long_values)
+            .help_heading(None::<&str>)
+    });
+    let mut end = String::new();
+    if has_roots {
+        end += "Which requests: --root <DIR>, --all, --kind <KIND>, --model <NAME>, --last <N>,\n\
+                --since <TIME> and more: `traces help options`.\n";
+    }
+    if let Some(formats) = formats {
+        end += &format!("Output: --format <FORMAT>: {formats}.\n");
+    }
+    if !has_roots {
+        return verb;
+    }
+    verb.after_help(format!("{end}Examples: `traces {name} --help`."))
+}
 
 /// The end of `traces help --help`.
 pub(super) const TOPICS: &str = "\

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};
 use super::shared::at_least_one;
-use super::{CacheArgs, Filter, Format, Formats, Limits, Output};
+use super::{CacheArgs, Filter, Format, Formats, Limits, Output, RowArgs, ShowRows};
 
 #[derive(Debug, Args)]
 #[command(
@@ -21,6 +21,7 @@ whatever the filters show; the figures are an upper bound.
 Examples:
   traces prefix                         the last sitting
   traces prefix --kind conversation --text
+  traces prefix --sort lost_bytes --top 5
   traces prefix --as sorted,no-header   what if the proxy sorted tools and stripped the header
   traces prefix --context 32768         when the window will be full
   traces prefix --order tools-first     GLM, Kimi, Qwen3.5, Cohere
@@ -30,22 +31,31 @@ pub(crate) struct PrefixArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
-    /// What the model's chat template puts first
+    /// What the model's template puts first
     #[arg(long, value_name = "ORDER", default_value = "system-first")]
     pub(crate) order: OrderArg,
-    /// What the backend got: `sent` (what Claude Code sent), or edits joined by commas: `sorted`
-    /// (tools by name), `no-header` (no billing header), `text-only` (no thinking, no images of
+    /// What the backend got
+    ///
+    /// `sent` (what Claude Code sent), or edits joined by commas: `sorted` (tools by name), `no-header` (no billing header), `text-only` (no thinking, no images of
     /// user messages), `truncated` (histories cut as the log says); `auto`: what the logs tell
     #[arg(long = "as", value_name = "EDITS", default_value = "auto", value_parser = ViewArg::parse)]
     pub(crate) view: ViewArg,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
-    /// How many tokens the model's context holds: shows headroom, and the turn that overflows
+    /// Tokens that the model's context holds
+    ///
+    /// Shows the headroom, and the turn that overflows.
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub(crate) context: Option<NonZeroU64>,
-    /// Quote what was and what is at the first difference: it may hold secrets
+    /// Quote the changes: they may hold secrets
+    ///
+    /// What was and what is at each first difference.
     #[arg(long)]
     pub(crate) text: bool,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
+    #[command(flatten)]
+    pub(crate) show_rows: ShowRows,
     #[command(flatten)]
     pub(crate) limits: Limits,
     #[command(flatten)]

@@ -66,7 +66,9 @@ pub(crate) struct RecordArgs {
     /// As lines for a shell. It receives until Ctrl-C.
     #[arg(long, conflicts_with = "command")]
     pub(crate) print_env: bool,
-    /// Delete a recording, named as its folder, or all; without a name, list them
+    /// Delete a recording, or all
+    ///
+    /// Named as its folder; without a name, those are listed that there are.
     #[arg(
         long,
         value_name = "RECORDING|all",
@@ -80,9 +82,9 @@ pub(crate) struct RecordArgs {
     /// When to use colour
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub(crate) color: ColorChoice,
-    /// Print neither the summary nor notes: the output is the command's alone
+    /// Print neither the summary nor notes
     ///
-    /// Errors are still printed, and what was not recorded.
+    /// The output is the command's alone. Errors are still printed, and what was not recorded.
     #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
 }

@@ -14,7 +14,7 @@ use super::{Filter, Format, Formats, Output};
 #[command(
     // This verb alone asks a model, so --model is the one to ask.
     mut_arg("model", |model| model
-        .help("The model to ask [default: the only one that is loaded]")
+        .help("Model to ask [default: the loaded one]")
         .long_help("The model to ask [default: the only one that is loaded]\n\nAs the server names it. \
                     The verdict needs the model that answered through the proxy.")
         .help_heading("The direct request")),
@@ -34,7 +34,7 @@ Examples:
   traces replay session:2222 --cold --format json | jq .median.ttft_ms")
 )]
 pub(crate) struct ReplayArgs {
-    /// File, folder or selector; of several requests the newest
+    /// File, folder or selector; of several the newest
     #[arg(value_name = "INPUT", default_value = "latest", value_hint = ValueHint::AnyPath)]
     pub(crate) input: OsString,
     #[command(flatten)]
@@ -57,18 +57,18 @@ pub(crate) struct ReplayArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The direct request")]
 pub(crate) struct Direct {
-    /// The server
+    /// Server
     ///
     /// Its address, such as http://127.0.0.1:1234. Only loopback addresses are allowed, unless
     /// --allow-remote is given. No proxy of the environment is used, no redirect followed.
     #[arg(long, value_name = "URL", default_value = lmstudio_replay::DEFAULT_URL)]
     pub(crate) url: String,
-    /// The API to use [default: what the server has]
+    /// The API [default: what the server has]
     #[arg(long, value_name = "API")]
     pub(crate) api: Option<ApiArg>,
-    /// Limit the answer to this many tokens, whatever was recorded
+    /// Most tokens to answer
     ///
-    /// More tokens measure the generation speed better, and take longer. A server that
+    /// Whatever was recorded. More tokens measure the generation speed better, and take longer. A server that
     /// ignores the limit is cut off after 10,000 + 4 × N events, or 16 MB + 8 kB × N.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u64).range(1..))]
     pub(crate) max_tokens: u64,
@@ -77,33 +77,43 @@ pub(crate) struct Direct {
     /// Up to 1000 times; of more than one the medians are shown too.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
     pub(crate) repeat: u32,
-    /// Begin each prompt with a new word, so that no prompt cache helps
+    /// Begin with a new word: no cache helps
+    ///
+    /// Each prompt has one of its own, so that none is held by a prompt cache.
     #[arg(long, conflicts_with = "warm")]
     pub(crate) cold: bool,
-    /// Send it once before, uncounted, so that the prompt cache holds it
+    /// Send it once before, uncounted
+    ///
+    /// So that the prompt cache holds it.
     #[arg(long)]
     pub(crate) warm: bool,
-    /// The longest silence, the wait for the first event included
+    /// The longest silence
     ///
-    /// Comments and pings count as silence. What was measured before is kept. The whole
+    /// The wait for the first event is one too. Comments and pings count as silence. What was measured before is kept. The whole
     /// answer is bounded by --max-tokens instead.
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
-    /// The longest wait for a connection
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    /// The longest connecting
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "10",
+        value_parser = parse_seconds,
+        hide_short_help = true
+    )]
     pub(crate) connect_timeout: Duration,
-    /// The environment variable that holds the server's token
+    /// The variable with the server's token
     ///
-    /// It is sent as a bearer token; no credential that was recorded ever is.
-    #[arg(long, value_name = "NAME")]
+    /// One of the environment. It is sent as a bearer token; no credential that was recorded ever is.
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub(crate) token_env: Option<String>,
-    /// Print the answer's text too: it may hold secrets
+    /// Print the answer: it may hold secrets
     #[arg(long)]
     pub(crate) show_text: bool,
     /// Send it to another machine
     ///
     /// The prompt then leaves this one: it may hold code and secrets.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) allow_remote: bool,
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct ReportArgs {
     /// Files, folders or selectors
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
-    /// Write to this file, which must not exist yet
+    /// The file to write; it must be new
     ///
     /// Only its owner may read it. `-` is the standard output, where Markdown and JSON go
     /// without this option too; HTML needs it.
@@ -39,9 +39,9 @@ pub(crate) struct ReportArgs {
     /// Overwrite an existing file
     #[arg(long, requires = "file")]
     pub(crate) force: bool,
-    /// Add text of the newest prompt of each model: it may hold secrets
+    /// Add prompts: they may hold secrets
     ///
-    /// Its system prompt, the descriptions of its tools, and its last message.
+    /// Of each model the newest one: its system prompt, the descriptions of its tools, and its last message.
     #[arg(long)]
     pub(crate) include_text: bool,
     #[command(flatten)]

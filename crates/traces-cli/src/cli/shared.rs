@@ -18,9 +18,9 @@ use crate::parse::{Label, Limit, Zone, parse_limit, parse_zone};
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
 pub(crate) struct Limits {
-    /// Exit with 1 when a request exceeds this, e.g. body_bytes=200kB (repeatable)
+    /// Exit with 1 when a request exceeds this
     ///
-    /// MEASURE is a name as in JSON: system_chars, system_bytes, tool_count, tools_bytes,
+    /// Such as body_bytes=200kB; repeatable. MEASURE is a name as in JSON: system_chars, system_bytes, tool_count, tools_bytes,
     /// message_count, messages_bytes, body_bytes, ttft_ms, total_ms and the like; a wrong
     /// one lists them all. VALUE may have a unit: kB, MB and GB (of 1000), KiB and MiB for
     /// sizes, s and m for times, k for thousands of anything else. Every request that
@@ -32,9 +32,9 @@ pub(crate) struct Limits {
 /// What both models took without the proxy.
 #[derive(Debug, Args)]
 pub(crate) struct Measured {
-    /// What `traces replay --save` measured of both models, the fast one first
+    /// What `traces replay --save` measured
     ///
-    /// Only this tells a slow proxy from a slow server. Measure both models with
+    /// Of both models, the fast one first. Only this tells a slow proxy from a slow server. Measure both models with
     /// `traces replay --cold --save FILE`, each with a request that it answered.
     #[arg(long, num_args = 2, value_names = ["FAST.json", "SLOW.json"], value_hint = ValueHint::FilePath)]
     pub(crate) direct: Vec<PathBuf>,
@@ -43,11 +43,15 @@ pub(crate) struct Measured {
 /// The cache that is simulated where the backend does not count what it reused.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
-    /// How many prompts the backend's cache holds; LM Studio's default is 4
-    #[arg(long, value_name = "N", default_value = "4", value_parser = at_least_one::<NonZeroUsize>)]
-    pub(crate) slots: NonZeroUsize,
-    /// Whether main memory keeps what leaves a slot, as llama.cpp and LM Studio do by default
-    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    /// Slots of the cache [default: 4]
+    ///
+    /// How many prompts the backend's cache holds. LM Studio's default is 4.
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
+    pub(crate) slots: Option<NonZeroUsize>,
+    /// Keep in memory what leaves a slot
+    ///
+    /// As it does by default in llama.cpp's server and LM Studio.
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     pub(crate) cache_ram: RamArg,
 }
 
@@ -70,7 +74,7 @@ impl CacheArgs {
     /// How the cache is to be simulated.
     pub(crate) fn options(&self) -> CacheOptions {
         let mut options = CacheOptions::default();
-        options.slots = self.slots;
+        options.slots = self.slots.unwrap_or(options.slots);
         options.ram = match self.cache_ram {
             RamArg::Auto => None,
             RamArg::On => Some(true),
@@ -205,6 +209,12 @@ pub(crate) struct Output {
     /// Errors are still printed, and the exit code stays the same.
     #[arg(long, short, hide_long_help = true, hide_short_help = true)]
     pub(crate) quiet: bool,
+    /// Show the ids of accounts and sessions whole
+    ///
+    /// Tables name a session by the first eight digits of its id, which are enough as an
+    /// INPUT, and leave out whose account it is. JSON and CSV hold all of it.
+    #[arg(long, hide_long_help = true, hide_short_help = true)]
+    pub(crate) ids: bool,
     /// Show no progress
     ///
     /// Progress shows where reading takes longer than half a second and the standard error

@@ -10,6 +10,7 @@ use anyclaude_traces::model::scope::KindFilter;
 use super::{reading, report_skipped};
 use crate::cli::{DiffArgs, Format};
 use crate::exit::Status;
+use crate::render::ids::Ids;
 use crate::render::{csv, diff as render, json, notes, page};
 use crate::select;
 use anyclaude_traces::select::{FewModels, Sides};
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
     match args.output.format {
         Csv => csv::measures(out, &found.measures)?,
         Json => json::document(out, &found)?,
-        _ => page::print(out, &render::page(&found), &args.output)?,
+        _ => page::print(out, &render::page(&found, Ids(args.output.ids)), &args.output)?,
     }
     Ok(Status::exceeded_if(args.exit_code && !found.is_empty()).and(status))
 }

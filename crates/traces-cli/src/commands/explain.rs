@@ -8,35 +8,52 @@ use anyclaude_traces::ask::answers;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::OneOrTwoSides;
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 
 use super::direct::measured;
-use super::{reading, report_skipped};
+use super::{next_step, reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
-use crate::render::select_error::FEW_MODELS;
-use crate::render::{explain as render, json, page};
+use crate::render::select_error::{FEW_MODELS, unknown_name};
+use crate::render::{explain as render, json, page, what_if};
 use crate::select;
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Json, Table};
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
-        .with_tasks()
-        .with_costs(args.cache.options());
-    let mut sides = reading(&reader, &args.output, || {
-        OneOrTwoSides::select(&reader, args.fast.as_ref(), args.slow.as_ref())
-    })?;
+    let inputs: Vec<_> = args.fast.iter().chain(&args.slow).cloned().collect();
+    let (reader, named) = select::reader_of(&args.filter, &inputs, KindFilter::Only(Kind::Conversation))?;
+    let reader = reader.with_tasks().with_costs(args.cache.options());
+    let mut sides =
+        reading(&reader, &args.output, || OneOrTwoSides::select(&reader, named.first(), named.get(1)))?;
     let direct = match (&sides.right, args.measured.direct.as_slice()) {
         (None, []) => None,
         (None, _) => bail!("--direct: {FEW_MODELS}"),
         (Some(right), files) => measured(files, &sides.left, right)?,
     };
-    let found = reading(&reader, &args.output, || answers::explain(&reader, &mut sides, direct));
+    let change = args.what_if.change(&args.cache);
+    let what_if = if change.is_empty() {
+        None
+    } else {
+        Some(
+            reading(&reader, &args.output, || answers::what_if(&reader, &mut sides, change))
+                .map_err(|unknown| anyhow!(unknown_name(&unknown)))?,
+        )
+    };
+    let mut found = reading(&reader, &args.output, || answers::explain(&reader, &mut sides, direct));
+    found.what_if = what_if;
     let skipped: Vec<Skipped> = sides.skipped.iter().map(Skipped::from).collect();
     let status = report_skipped(&skipped, &args.output);
     match args.output.format {
         Json => json::document(out, &found)?,
-        _ => page::print(out, &render::page(&found, args.output.format == Table), &args.output)?,
+        format => {
+            let page = match &found.what_if {
+                Some(what_if) => {
+                    what_if::page(what_if, &next_step(&reader, &args.filter, &inputs, &[]).same("explain"))
+                }
+                None => render::page(&found, format == Table),
+            };
+            page::print(out, &page, &args.output)?;
+        }
     }
     Ok(status)
 }

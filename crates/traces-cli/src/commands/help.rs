@@ -16,7 +16,7 @@ pub(crate) fn run(args: &HelpArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let mut cli = Cli::command();
     cli.build();
     let Some(subject) = args.subject.as_deref() else {
-        print(&cli.render_help(), out)?;
+        print(&cli.render_long_help(), out)?;
         return Ok(Status::Done);
     };
     if subject == OPTIONS {

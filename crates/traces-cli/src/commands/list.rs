@@ -11,35 +11,50 @@ use anyhow::bail;
 use super::{check_limits, next_step, reading, report_skipped};
 use crate::cli::{Format, ListArgs};
 use crate::exit::Status;
+use crate::render::columns::{Columns, order_line};
 use crate::render::{csv, json, list, page};
 use crate::select;
 
+/// What the slowest requests are known by, else the largest.
+pub(super) const SLOWEST: &[&str] = &["timing.wall_ms", "timing.total_ms", "body_bytes"];
+
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_times(CacheOptions::default());
-    let (found, is_sitting) = reading(&reader, &args.output, || {
-        let selection = reader.select(&args.inputs)?;
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader.with_times(CacheOptions::default());
+    let (mut found, is_sitting) = reading(&reader, &args.output, || {
+        let selection = reader.select(&inputs)?;
         let is_sitting = selection.is_sitting;
         anyhow::Ok((answers::list(&reader, selection), is_sitting))
     })?;
     let skipped = report_skipped(&found.skipped, &args.output);
     if found.requests.is_empty() && args.output.format != Json {
-        if !args.filter.server_logs.is_empty() {
+        if !args.filter.server_logs.is_empty() || inputs.len() < args.inputs.len() {
             bail!("no request lines are in these logs: `traces timing` shows what they tell of each task");
         }
         bail!("none of these files could be read as a trace");
     }
+    let limits = check_limits(&found.requests, &args.limits.fail_over);
+    let nothing = if found.requests.is_empty() { Status::Unusable } else { Status::Done };
+    let all = found.requests.len();
+    let order = args.rows.order(&found.requests, csv::REQUEST, SLOWEST)?;
+    let columns = Columns::of(&args.rows, &order, csv::REQUEST, list::SHOWN)?;
+    order.arrange(&mut found.requests);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
-        Csv => csv::requests(out, &found.requests)?,
+        Csv => csv::requests(out, &found.requests, &columns)?,
         _ => {
-            let next = next_step(&args.filter, &args.inputs, &found.requests);
-            page::print(out, &list::page(&found, is_sitting, &next), &args.output)?;
+            // What stands first of a sorted table, last of one by time.
+            let shown = match order.sort {
+                Some(_) => found.requests.get(..1).unwrap_or_default(),
+                None => &found.requests,
+            };
+            let next = next_step(&reader, &args.filter, &args.inputs, shown);
+            let line = order_line(&order, found.requests.len(), all);
+            page::print(out, &list::page(&found, is_sitting, &columns, line, &next), &args.output)?;
         }
     }
-    let nothing = if found.requests.is_empty() { Status::Unusable } else { Status::Done };
-    let limits = check_limits(&found.requests, &args.limits.fail_over);
     // Process exits now: skip dropping 100k requests.
     std::mem::forget(found);
     Ok(limits.and(skipped).and(nothing))

@@ -20,7 +20,7 @@ pub(crate) fn page(out: &mut impl Write) -> anyhow::Result<Status> {
     let mut command = Cli::command();
     command.build();
     let mut manual = Vec::new();
-    let first_page = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let first_page = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     // Its last paragraph is a short form of the exit codes.
     let first_page = first_page.rsplit_once("\n\n").map_or("", |(before, _)| before);
     render(&mut manual, command.clone(), &format!("{first_page}\n\n{SHARED_HELP}"))?;

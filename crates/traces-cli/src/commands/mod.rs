@@ -33,6 +33,7 @@ use crate::parse::Limit;
 use crate::render::page::{Next, quoted};
 use crate::render::{notes, progress, units};
 use anyclaude_traces::select::Reader;
+use clap::ValueEnum as _;
 
 /// Runs a verb.
 pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -62,12 +63,56 @@ fn reading<T>(reader: &Reader, output: &Output, read: impl FnOnce() -> T) -> T {
 }
 
 /// How the next command finds what this one looked at.
-fn next_step(filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next {
+fn next_step(reader: &Reader, filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next {
+    let has_paths =
+        inputs.iter().any(|input| reader.selector(input).is_ok_and(|selector| selector.is_path()));
+    next_step_of(filter, inputs, requests, has_paths)
+}
+
+/// The same, where it is known whether an input is a file or folder.
+fn next_step_of(filter: &Filter, inputs: &[OsString], requests: &[Request], has_paths: bool) -> Next {
     let is_of_environment = |root: &Path| std::env::var_os("TRACES_ROOT").is_some_and(|env| env == *root);
     let roots = filter.roots.iter().filter(|root| !is_of_environment(root));
-    let root = roots.map(|root| format!(" --root {}", quoted(&root.display().to_string()))).collect();
-    let newest = requests.last().map(|newest| quoted(&newest.path.as_ref().display().to_string()));
-    Next { root, newest: newest.filter(|_| !inputs.is_empty()) }
+    let roots = roots.map(|root| option("root", root));
+    let logs = filter.server_logs.iter().map(|log| option("server-log", log));
+    let labels = filter.labels.iter().map(|label| {
+        let mut whole = OsString::from(&label.model);
+        whole.push("=");
+        whole.push(&label.input);
+        option("label", whole)
+    });
+    // What only a server's log tells of is no file to be shown.
+    let newest = requests.last().filter(|newest| !newest.is_task_only()).map(|newest| {
+        if has_paths { quoted(&newest.path.as_ref().display().to_string()) } else { newest.id.to_string() }
+    });
+    Next {
+        options: roots.chain(logs).chain(labels).collect(),
+        filters: filters(filter),
+        inputs: inputs.iter().map(|input| format!(" {}", quoted(&input.to_string_lossy()))).collect(),
+        has_paths,
+        newest,
+    }
+}
+
+fn option(name: &str, value: impl AsRef<std::ffi::OsStr>) -> String {
+    format!(" --{name} {}", quoted(&value.as_ref().to_string_lossy()))
+}
+
+/// The options that say which of the requests that were read.
+fn filters(filter: &Filter) -> String {
+    let given = [
+        ("mode", filter.mode.clone()),
+        ("model", filter.model.clone()),
+        ("session", filter.session.clone()),
+        ("run", filter.run.clone()),
+        ("since", filter.since.clone()),
+        ("until", filter.until.clone()),
+        ("last", filter.last.map(|last| last.to_string())),
+        ("kind", filter.kind.and_then(|kind| Some(kind.to_possible_value()?.get_name().to_owned()))),
+    ];
+    let all = if filter.all { " --all" } else { "" };
+    let given = given.into_iter().filter_map(|(name, value)| Some(option(name, value?)));
+    given.chain([all.to_owned()]).collect()
 }
 
 /// What requests are grouped by.

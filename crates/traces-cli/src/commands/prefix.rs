@@ -11,14 +11,17 @@ use anyhow::bail;
 use super::{check_limits, reading, report_skipped};
 use crate::cli::{Format, Output, PrefixArgs};
 use crate::exit::Status;
+use crate::render::columns::{Columns, order_line};
+use crate::render::ids::Ids;
 use crate::render::{csv, json, notes, page, prefix as render};
 use crate::select;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_costs(args.cache_options());
-    let (selection, found) = reading(&reader, &args.output, || {
-        let mut selection = reader.select(&args.inputs)?;
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader.with_costs(args.cache_options());
+    let (selection, mut found) = reading(&reader, &args.output, || {
+        let mut selection = reader.select(&inputs)?;
         let mut options = answers::PrefixOptions::default();
         (options.context_tokens, options.text) = (args.context.map(NonZeroU64::get), args.text);
         let found = answers::prefix(&reader, &mut selection, options);
@@ -29,11 +32,20 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     if nothing && args.output.format != Json {
         bail!("none of these files could be read as a trace");
     }
+    let all = found.requests.len();
+    let order = args.rows.order(&found.requests, csv::PREFIX, &["lost_bytes"])?;
+    let columns = Columns::of(&args.rows, &order, csv::PREFIX, render::SHOWN)?;
+    order.arrange(&mut found.requests);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
-        Csv => csv::prefix(out, &found.requests)?,
-        _ => page::print(out, &render::page(&found, selection.is_sitting), &args.output)?,
+        Csv => csv::prefix(out, &found.requests, &columns)?,
+        _ => {
+            let rows = (!args.show_rows.no_rows).then_some(&columns);
+            let shown = render::Shown { rows, all, line: order_line(&order, found.requests.len(), all) };
+            let page = render::page(&found, selection.is_sitting, shown, Ids(args.output.ids));
+            page::print(out, &page, &args.output)?;
+        }
     }
     let lost = found.skipped.get(selection.skipped.len()..).unwrap_or_default();
     say_lost(lost, &args.output);

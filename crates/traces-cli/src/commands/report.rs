@@ -26,10 +26,10 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
              --format markdown"
         );
     }
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
-        .with_tasks()
-        .with_costs(args.cache.options());
-    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
+    let (reader, inputs) =
+        select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
+    let reader = reader.with_tasks().with_costs(args.cache.options());
+    let selection = reading(&reader, &args.output, || reader.select(&inputs))?;
     if selection.requests.is_empty() {
         report_skipped(&selection.skipped_list(), &args.output);
         bail!("none of these files could be read as a trace");

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use super::{check_limits, next_step, one, report_skipped};
 use crate::cli::{Format, ShowArgs};
 use crate::exit::Status;
+use crate::render::ids::Ids;
 use crate::render::{json, page, show as render};
 
 pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -20,10 +21,10 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let request = std::slice::from_ref(&found.request);
     let limits = check_limits(request, &args.limits.fail_over);
     let inputs = if one.selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
-    let next = next_step(&args.filter, inputs, request);
+    let next = next_step(&one.reader, &args.filter, inputs, request);
     match args.output.format {
         Json => json::document(out, &found)?,
-        _ => page::print(out, &render::page(&found, &next), &args.output)?,
+        _ => page::print(out, &render::page(&found, &next, Ids(args.output.ids)), &args.output)?,
     }
     Ok(limits.and(one.status).and(status))
 }

@@ -11,16 +11,17 @@ use anyhow::bail;
 use super::{check_limits, grouping, next_step, reading, report_skipped};
 use crate::cli::{Format, SummaryArgs};
 use crate::exit::Status;
+use crate::render::ids::Ids;
 use crate::render::{csv, json, page, summary};
 use crate::select;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json};
-    let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?
-        .with_tasks()
-        .with_costs(args.cache.options());
+    let (reader, inputs) =
+        select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
+    let reader = reader.with_tasks().with_costs(args.cache.options());
     let (selection, found) = reading(&reader, &args.output, || {
-        let mut selection = reader.select(&args.inputs)?;
+        let mut selection = reader.select(&inputs)?;
         let found = answers::summary(&reader, &mut selection, &grouping(args.by));
         anyhow::Ok((selection, found))
     })?;
@@ -32,8 +33,10 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
         Csv => csv::groups(out, &found.groups)?,
         Json => json::document(out, &found)?,
         _ => {
-            let next = next_step(&args.filter, &args.inputs, &selection.requests);
-            page::print(out, &summary::page(&found, args.by, selection.is_sitting, &next), &args.output)?;
+            let next = next_step(&reader, &args.filter, &args.inputs, &selection.requests);
+            let ids = Ids(args.output.ids);
+            let page = summary::page(&found, args.by, selection.is_sitting, &next, ids);
+            page::print(out, &page, &args.output)?;
         }
     }
     let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };

@@ -8,21 +8,21 @@ use anyclaude_traces::model::scope::KindFilter;
 
 use anyhow::bail;
 
+use super::list::SLOWEST;
 use super::{grouping, reading, report_skipped};
 use crate::cli::{Format, TimingArgs};
 use crate::exit::Status;
+use crate::render::columns::{Columns, order_line};
 use crate::render::{csv, json, page, timing as render};
 use crate::select;
 
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
     use Format::{Csv, Json, Ndjson};
-    let reader = select::reader(&args.filter, KindFilter::All)?
-        .with_logs(&args.logs)?
-        .with_tasks()
-        .with_times(args.cache.options());
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader.with_logs(&args.logs)?.with_tasks().with_times(args.cache.options());
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
-    let (found, is_sitting) = reading(&reader, &args.output, || {
-        let selection = reader.select(&args.inputs)?;
+    let (mut found, is_sitting) = reading(&reader, &args.output, || {
+        let selection = reader.select(&inputs)?;
         let is_sitting = selection.is_sitting;
         anyhow::Ok((answers::timing(&reader, selection, groups_kind, &grouping(args.by)), is_sitting))
     })?;
@@ -32,11 +32,19 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     if nothing && args.output.format != Json {
         bail!("none of these files could be read as a trace or a log");
     }
+    let all = found.requests.len();
+    let order = args.rows.order(&found.requests, csv::REQUEST, SLOWEST)?;
+    let columns = Columns::of(&args.rows, &order, csv::REQUEST, render::SHOWN)?;
+    order.arrange(&mut found.requests);
     match args.output.format {
         Json => json::document(out, &found)?,
         Ndjson => json::lines(out, &found.requests)?,
-        Csv => csv::requests(out, &found.requests)?,
-        _ => page::print(out, &render::page(&found, args.by, is_sitting), &args.output)?,
+        Csv => csv::requests(out, &found.requests, &columns)?,
+        _ => {
+            let rows = (!args.show_rows.no_rows).then_some(&columns);
+            let line = order_line(&order, found.requests.len(), all);
+            page::print(out, &render::page(&found, args.by, is_sitting, rows, line), &args.output)?;
+        }
     }
     Ok(status.and(if nothing { Status::Unusable } else { Status::Done }))
 }

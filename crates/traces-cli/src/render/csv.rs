@@ -6,13 +6,15 @@ use anyclaude_traces::Request;
 use anyclaude_traces::analysis::diff::MeasureChange;
 use anyclaude_traces::analysis::prefix::PrefixRequest;
 use anyclaude_traces::model::group::Group;
+use anyclaude_traces::select::member;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::columns::Columns;
 use super::sanitize;
 
 /// The members of a request.
-const REQUEST: &[&str] = &[
+pub(crate) const REQUEST: &[&str] = &[
     "path",
     "paths",
     "id",
@@ -98,13 +100,14 @@ const REQUEST: &[&str] = &[
 ];
 
 /// One row per request.
-pub(crate) fn requests(out: &mut impl Write, requests: &[Request]) -> anyhow::Result<()> {
-    table(out, REQUEST, requests)
+pub(crate) fn requests(out: &mut impl Write, requests: &[Request], columns: &Columns) -> anyhow::Result<()> {
+    table(out, columns.alone().unwrap_or(REQUEST), requests)
 }
 
 /// The members of a request that passed through a cache.
-const PREFIX: &[&str] = &[
+pub(crate) const PREFIX: &[&str] = &[
     "path",
+    "id",
     "timestamp",
     "kind",
     "model",
@@ -138,8 +141,12 @@ const PREFIX: &[&str] = &[
 ];
 
 /// One row per request that passed through a cache.
-pub(crate) fn prefix(out: &mut impl Write, requests: &[PrefixRequest]) -> anyhow::Result<()> {
-    table(out, PREFIX, requests)
+pub(crate) fn prefix(
+    out: &mut impl Write,
+    requests: &[PrefixRequest],
+    columns: &Columns,
+) -> anyhow::Result<()> {
+    table(out, columns.alone().unwrap_or(PREFIX), requests)
 }
 
 /// The members of a group, before its measures.
@@ -190,8 +197,7 @@ fn table(out: &mut impl Write, columns: &[impl AsRef<str>], rows: &[impl Seriali
 }
 
 fn field(row: &Value, dotted: &str) -> String {
-    let value = dotted.split('.').try_fold(row, |value, name| value.get(name));
-    match value {
+    match member(row, dotted) {
         Some(value @ (Value::String(_) | Value::Array(_))) => text(&cell(value)),
         Some(value) => cell(value),
         None => String::new(),

@@ -6,6 +6,7 @@ use anyclaude_traces::analysis::logging_cost::RunChange;
 use anyclaude_traces::model::SideName;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
 
+use super::ids::Ids;
 use super::page::Page;
 use super::table::{Grid, number, text};
 use super::units;
@@ -22,21 +23,22 @@ const WHEN_DIFFERENT: [Measure; 6] = [
 /// How many tools are named.
 const MOST_ROWS: usize = 12;
 
-pub(crate) fn page(diff: &Diff) -> Page {
+pub(crate) fn page(diff: &Diff, ids: Ids) -> Page {
     let mut page = Page::default();
-    page.line(side("LEFT ", &diff.left));
-    page.line(side("RIGHT", &diff.right));
+    page.line(side("LEFT ", &diff.left, ids));
+    page.line(side("RIGHT", &diff.right, ids));
     page.table(measures(&diff.measures));
     page.table(tools(diff));
     page.line(tool_count(diff));
     page.line(system(diff));
+    newest(diff).into_iter().for_each(|line| page.line(line));
     if let Some(messages) = diff.messages {
         page.line(format!(
             "Messages: {} in common, then {} on the left and {} on the right.",
             messages.common, messages.left_only, messages.right_only
         ));
     }
-    page.table(parameters(diff));
+    page.table(parameters(diff, ids));
     if let Some(runs) = &diff.runs {
         page.table(processes(runs));
         if let Some(delta) = runs.ms_per_event_delta {
@@ -54,8 +56,29 @@ pub(crate) fn page(diff: &Diff) -> Page {
     page
 }
 
-fn side(label: &str, side: &SideName) -> String {
-    let mut facts = vec![format!("{label} {}", side.selector)];
+/// Of which requests the parts of groups are that no median is of.
+fn newest(diff: &Diff) -> Option<String> {
+    let of = |side: &SideName, name: &str| {
+        let id = side.newest.filter(|_| side.requests > 1)?;
+        Some(format!("{id} ({}) on the {name}", units::stamp(side.newest_timestamp)))
+    };
+    let sides: Vec<String> =
+        [of(&diff.left, "left"), of(&diff.right, "right")].into_iter().flatten().collect();
+    (!sides.is_empty()).then(|| {
+        format!(
+            "Of a group, tools are those of all its requests, each by its newest definition; system prompt and \
+             parameters are its newest request's: {}.",
+            sides.join(", ")
+        )
+    })
+}
+
+fn side(label: &str, side: &SideName, ids: Ids) -> String {
+    let selector = match side.selector.strip_prefix("session:") {
+        Some(session) => format!("session:{}", ids.session(session)),
+        None => side.selector.clone(),
+    };
+    let mut facts = vec![format!("{label} {selector}")];
     let path = side.path.as_ref().map(|path| path.as_ref().display().to_string());
     facts.extend(path.filter(|path| *path != side.selector));
     facts.extend(side.timestamp.map(|stamp| units::stamp(Some(stamp))));
@@ -141,10 +164,11 @@ fn system(diff: &Diff) -> String {
     )
 }
 
-fn parameters(diff: &Diff) -> Grid {
+fn parameters(diff: &Diff, ids: Ids) -> Grid {
     let mut grid = Grid::new([text("PARAMETER", 0), text("LEFT", 0), text("RIGHT", 0)]);
     for change in &diff.parameters {
-        grid.row([change.name.clone(), value(change.left.as_ref()), value(change.right.as_ref())]);
+        let shown = |one| ids.parameter(&change.name, value(one));
+        grid.row([change.name.clone(), shown(change.left.as_ref()), shown(change.right.as_ref())]);
     }
     grid
 }

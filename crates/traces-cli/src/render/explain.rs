@@ -316,6 +316,7 @@ pub(crate) fn left_out(reason: LeftOutReason) -> &'static str {
         LeftOutReason::AmbiguousJoin => "their log lines could be another's",
         LeftOutReason::NoTotal => "without a time in all",
         LeftOutReason::NoProxyTime => "the proxy's own time is unknown",
+        LeftOutReason::NotCounted => "their tokens, or the time of reading them, are unknown",
         LeftOutReason::Unpaired => "no partner with the same prompt",
         _ => "for another reason",
     }

@@ -4,6 +4,7 @@ use anyclaude_traces::findings::{CostBasis, Finding};
 
 use super::page::Page;
 use super::units;
+use super::what_if::setting_line;
 
 /// How many findings are shown where a page is about more than these.
 pub(crate) const DEAREST: usize = 3;
@@ -35,8 +36,7 @@ fn list(page: &mut Page, findings: &[Finding]) {
             page.item(" ".repeat(width), format!("→ {advice}"));
         }
         for setting in finding.settings.iter().flatten() {
-            let value = serde_json::to_string(&setting.value).unwrap_or_default();
-            page.item(" ".repeat(width), format!("→ {}: {} = {value}", setting.file, setting.key));
+            page.item(" ".repeat(width), format!("→ {}", setting_line(setting)));
         }
     }
 }

@@ -4,26 +4,57 @@ use anyclaude_traces::Request;
 use anyclaude_traces::analysis::list::RequestList;
 use anyclaude_traces::model::measure::Measure;
 
+use super::columns::Columns;
 use super::page::{Next, Page};
 use super::summary::scope_line;
 use super::table::{Grid, number, text};
 use super::units::{self, UNKNOWN};
 
 /// One row per request.
-pub(crate) fn page(found: &RequestList, is_sitting: bool, next: &Next) -> Page {
+pub(crate) fn page(
+    found: &RequestList,
+    is_sitting: bool,
+    columns: &Columns,
+    order_line: Option<String>,
+    next: &Next,
+) -> Page {
     let requests = &found.requests;
     let mut page = Page::default();
-    let first = requests.iter().find_map(|request| request.timestamp);
-    let last = requests.iter().rev().find_map(|request| request.timestamp);
-    page.line(scope_line(&found.scope, is_sitting, first.zip(last), requests.len() as u64));
-    page.table(grid(requests));
-    let newest = next.newest.as_deref().unwrap_or("latest");
-    page.hint("Show one in detail:", next.command(&format!("show {newest}")));
+    let stamps = || requests.iter().filter_map(|request| request.timestamp);
+    page.line(scope_line(
+        &found.scope,
+        is_sitting,
+        stamps().min().zip(stamps().max()),
+        requests.len() as u64,
+    ));
+    page.table(grid(requests, columns));
+    order_line.into_iter().for_each(|line| page.line(line));
+    if let Some(newest) = &next.newest {
+        page.hint("Show one in detail:", next.command(&format!("show {newest}")));
+    }
     page
 }
 
-fn grid(requests: &[Request]) -> Grid {
-    let mut grid = Grid::new([
+/// The columns that the table has anyway, by their names in JSON.
+pub(crate) const SHOWN: &[&str] = &[
+    "id",
+    "timestamp",
+    "kind",
+    "model",
+    "body_bytes",
+    "system_chars",
+    "tool_count",
+    "message_count",
+    "timing.ttft_ms",
+    "timing.total_ms",
+    "timing.output_tokens",
+    "timing.reported_tokens_per_second",
+    "path",
+];
+
+fn grid(requests: &[Request], columns: &Columns) -> Grid {
+    let usual = vec![
+        text("ID", 0),
         text("TIME", 0),
         text("KIND", 5),
         text("MODEL", 2),
@@ -36,11 +67,12 @@ fn grid(requests: &[Request]) -> Grid {
         number("OUT", 7),
         number("TOK/S", 8),
         text("FILE", 9),
-    ]);
-    for request in requests {
+    ];
+    let cells = |request: &Request| {
         let figure = |measure: Measure| units::maybe(measure.of(request), measure.unit());
         let file = request.path.as_ref().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        grid.row([
+        vec![
+            request.id.to_string(),
             units::stamp(request.timestamp),
             request.kind.name().to_owned(),
             model(request),
@@ -53,9 +85,9 @@ fn grid(requests: &[Request]) -> Grid {
             figure(Measure::OutputTokens),
             figure(Measure::ReportedTokensPerSecond),
             file,
-        ]);
-    }
-    grid.without_empty(&[UNKNOWN])
+        ]
+    };
+    columns.grid(requests, usual, cells, &[UNKNOWN])
 }
 
 /// The model that ran, or the sign for unknown.

@@ -3,10 +3,12 @@
 
 mod bars;
 pub(crate) mod color;
+pub(crate) mod columns;
 pub(crate) mod csv;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod findings;
+pub(crate) mod ids;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod missing;
@@ -28,3 +30,4 @@ pub(crate) mod tools;
 pub(crate) mod topic;
 pub(crate) mod units;
 pub(crate) mod watch;
+pub(crate) mod what_if;

@@ -4,9 +4,9 @@ use std::io::{self, Write as _};
 
 use anyclaude_traces::SkipReason;
 use anyclaude_traces::error::Skipped;
-use anyclaude_traces::select::SelectError;
+use anyclaude_traces::select::{SelectError, UnknownColumn};
 
-use super::{sanitize, select_error, units};
+use super::{columns, sanitize, select_error, units};
 
 /// Prints a warning or a note on one line: a line break in a file's name or in a
 /// server's message must not begin a line that looks like ours. A failure is ignored, as
@@ -19,7 +19,10 @@ pub(crate) fn warn(text: &str) {
 pub(crate) fn error(error: &anyhow::Error) {
     match error.downcast_ref::<SelectError>() {
         Some(known) => warn(&select_error::words(known)),
-        None => warn(&format!("{error:#}")),
+        None => match error.downcast_ref::<UnknownColumn>() {
+            Some(name) => warn(&columns::unknown(name)),
+            None => warn(&format!("{error:#}")),
+        },
     }
 }
 

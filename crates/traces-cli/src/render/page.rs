@@ -11,19 +11,30 @@ use super::{color, sanitize};
 use crate::cli::{ColorChoice, Format, Output};
 
 /// What a suggested command needs to find the same requests.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Next {
-    /// ` --root DIR` for each that was given.
-    pub(crate) root: String,
-    /// The file of the newest request, where INPUTs were given: selectors would be looked
-    /// up in the root.
+    /// The options that say where requests are, and how they are named.
+    pub(crate) options: String,
+    /// Those that say which of them.
+    pub(crate) filters: String,
+    /// The INPUTs.
+    pub(crate) inputs: String,
+    /// Whether an INPUT is a file or folder: names are looked up in the roots, which need
+    /// not hold it.
+    pub(crate) has_paths: bool,
+    /// How the newest request that was shown is named: by its id, or its file.
     pub(crate) newest: Option<String>,
 }
 
 impl Next {
-    /// A command with its options.
+    /// A command about something in the same recordings.
     pub(crate) fn command(&self, words: &str) -> String {
-        format!("traces {words}{}", self.root)
+        format!("traces {words}{}", self.options)
+    }
+
+    /// A command about exactly the same requests.
+    pub(crate) fn same(&self, words: &str) -> String {
+        format!("traces {words}{}{}{}", self.inputs, self.filters, self.options)
     }
 }
 
@@ -170,9 +181,12 @@ impl Terminal {
                 writeln!(out, "{}", self.dressed(&self.wrapped(text), Style::new().bold()))
             }
             Part::Hint { why, command } => {
-                let command = sanitize::line(command);
+                let (why, command) = (sanitize::line(why), sanitize::line(command));
+                // A command is never cut: one that is too long has a line of its own.
+                let is_long = self.width.is_some_and(|width| width_of(&why) + 2 + width_of(&command) > width);
                 let command = self.dressed(&command, AnsiColor::Cyan.on_default());
-                writeln!(out, "{}  {command}", sanitize::line(why))
+                let between = if is_long { "\n" } else { "" };
+                writeln!(out, "{why}{between}  {command}")
             }
             Part::Table(grid) => grid.print(out, self.width, self.color.then(|| Style::new().bold())),
             Part::Block(text) => writeln!(out, "{}", sanitize::block(text).trim_end()),

@@ -11,6 +11,8 @@ use anyclaude_traces::model::request::TokenMethod;
 use anyclaude_traces::model::timing::CachedSource;
 use anyclaude_traces::model::{CacheUse, ModelSpeeds};
 
+use super::columns::Columns;
+use super::ids::Ids;
 use super::page::Page;
 use super::summary::scope_line;
 use super::table::{Grid, number, text};
@@ -22,14 +24,32 @@ const MOST_THREADS: usize = 8;
 /// How many names of tools are shown.
 const MOST_NAMES: usize = 4;
 
-pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
+/// What is shown of the rows.
+#[derive(Debug)]
+pub(crate) struct Shown<'a> {
+    /// Their columns; `None`: no rows.
+    pub(crate) rows: Option<&'a Columns>,
+    /// How many there are in all.
+    pub(crate) all: usize,
+    /// Which of them these are, where not all are.
+    pub(crate) line: Option<String>,
+}
+
+/// The rows come first: what a terminal shows at last is what all of them amount to.
+pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, ids: Ids) -> Page {
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let span = stamps().min().zip(stamps().max());
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
-    page.line(assumed(report));
-    page.table(totals(report));
-    page.line(format!("{UPPER_BOUND}."));
+    if let Some(columns) = shown.rows {
+        page.table(requests(&report.requests, columns));
+        shown.line.into_iter().for_each(|line| page.line(line));
+    }
+    page.table(speeds(&report.speeds));
+    if let Some(found) = &report.context {
+        page.table(context(found, ids));
+    }
+    report.price_list.iter().for_each(|prices| tools::prices(&mut page, prices));
     page.table(breakers(&report.breakers));
     for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
         if let Some(advice) = advice(breaker) {
@@ -42,17 +62,14 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool) -> Page {
     evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
     one_slot.into_iter().for_each(|line| page.line(line));
-    page.table(speeds(&report.speeds));
-    if let Some(found) = &report.context {
-        page.table(context(found));
-    }
-    report.price_list.iter().for_each(|prices| tools::prices(&mut page, prices));
-    page.table(requests(&report.requests));
+    page.table(totals(report));
+    page.line(assumed(report, shown.all));
+    page.line(format!("{UPPER_BOUND}."));
     page
 }
 
 /// How much of the context window each thread takes, the fullest last.
-fn context(report: &ContextReport) -> Grid {
+fn context(report: &ContextReport, ids: Ids) -> Grid {
     let mut grid = Grid::new([
         text("THREAD", 0),
         text("MODEL", 4),
@@ -70,7 +87,7 @@ fn context(report: &ContextReport) -> Grid {
             _ => units::estimate(thread.prompt_tokens),
         };
         grid.row([
-            thread.thread.as_deref().unwrap_or("(unknown)").to_owned(),
+            thread.thread.as_deref().map_or_else(|| "(unknown)".to_owned(), |id| ids.session(id)),
             thread.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
             thread.requests.to_string(),
             prompt,
@@ -91,14 +108,14 @@ fn is_worth_advice(breaker: &Breaker, report: &PrefixReport) -> bool {
 }
 
 /// The assumptions of the simulation.
-fn assumed(report: &PrefixReport) -> String {
+fn assumed(report: &PrefixReport, all: usize) -> String {
     let order = match report.order {
         Order::SystemFirst => "system prompt before tools",
         Order::ToolsFirst => "tools before system prompt",
     };
     let view = edits(report.view);
     let ram = if report.cache.ram { " and main memory" } else { "" };
-    let hidden = report.simulated - report.requests.len() as u64;
+    let hidden = report.simulated.saturating_sub(all as u64);
     let hidden = match hidden {
         0 => String::new(),
         n => format!("; {} simulated too", units::count(n, "other request")),
@@ -234,8 +251,24 @@ fn prefixes(n: u64) -> String {
     if n == 1 { "1 prefix".to_owned() } else { format!("{n} prefixes") }
 }
 
-fn requests(requests: &[PrefixRequest]) -> Grid {
-    let mut grid = Grid::new([
+/// The columns that the rows have anyway, by their names in JSON.
+pub(crate) const SHOWN: &[&str] = &[
+    "id",
+    "timestamp",
+    "kind",
+    "model",
+    "prompt_bytes",
+    "reusable_bytes",
+    "cached_tokens",
+    "ttft_ms",
+    "expected_ttft_ms",
+    "break.element",
+    "break.cause",
+];
+
+fn requests(requests: &[PrefixRequest], columns: &Columns) -> Grid {
+    let usual = vec![
+        text("ID", 4),
         text("TIME", 0),
         text("KIND", 4),
         text("MODEL", 6),
@@ -247,10 +280,11 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
         number("EXPECTED", 5),
         text("BREAK", 1),
         text("CAUSE", 0),
-    ]);
-    for request in requests {
+    ];
+    let cells = |request: &PrefixRequest| {
         let break_ = request.break_.as_ref();
-        grid.row([
+        vec![
+            request.id.to_string(),
             units::stamp(request.timestamp),
             request.kind.name().to_owned(),
             request.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
@@ -262,9 +296,9 @@ fn requests(requests: &[PrefixRequest]) -> Grid {
             units::ms(request.expected_ttft_ms),
             break_.map_or_else(|| UNKNOWN.to_owned(), |break_| break_.element.to_string()),
             break_.map_or_else(|| "appended".to_owned(), cause),
-        ]);
-    }
-    grid.without_empty(&[UNKNOWN])
+        ]
+    };
+    columns.grid(requests, usual, cells, &[UNKNOWN])
 }
 
 /// Tokens from the cache: what the backend counted, else about as many as simulated.

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyclaude_traces::analysis::what_if::UnknownName;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{Field, SelectError};
 use clap::{Command, CommandFactory as _};
@@ -31,8 +32,8 @@ pub(crate) fn words(error: &SelectError) -> String {
         E::NothingRecorded(places) => {
             let places: Vec<String> = places.iter().map(|traces| traces.display().to_string()).collect();
             format!(
-                "nothing is recorded in {} yet. Record a session with `ANYCLAUDE_DEBUG=2 anyclaude`, or name \
-                 another folder: traces FOLDER, or --root DIR",
+                "nothing is recorded in {} yet. Record a session with `traces record`, or with `ANYCLAUDE_DEBUG=2 \
+                 anyclaude`, or name another folder: traces FOLDER, or --root DIR",
                 places.join(" or ")
             )
         }
@@ -57,7 +58,12 @@ pub(crate) fn words(error: &SelectError) -> String {
             _ => format!("{error}: their log has no dates."),
         },
         E::NoNames { .. } => format!("{error}; --label NAME=INPUT names the model of some"),
-        E::NoSuchName { names, .. } => format!("{error}; there are: {}", few_names(names)),
+        E::NoSuchName { part, names, .. } => {
+            let meant = nearest(part, names.iter().map(AsRef::as_ref)).or_else(|| near_part(part, names));
+            let meant =
+                meant.map_or_else(String::new, |meant| format!(" Did you mean `{}`?", sanitize::line(meant)));
+            format!("{error}.{meant} There are: {}", few_names(names))
+        }
         E::Ambiguous { names, .. } => format!("{error}: {}", few_names(names)),
         E::Filter { field, source } => format!("--{}: {}", field.name(), words(source)),
         E::Label { model, input, reason } => {
@@ -72,6 +78,15 @@ pub(crate) fn words(error: &SelectError) -> String {
         E::Io { source, .. } => format!("{error}: {source}"),
         _ => error.to_string(),
     }
+}
+
+/// A tool or a server that no request offers, and which it may be.
+pub(crate) fn unknown_name(unknown: &UnknownName) -> String {
+    let known: Vec<Arc<str>> = unknown.known.iter().map(|name| name.as_str().into()).collect();
+    let meant = nearest_of(&unknown.name, known.iter().map(AsRef::as_ref));
+    let meant = meant.map_or_else(String::new, |meant| format!(" Did you mean `{}`?", sanitize::line(meant)));
+    let known = if known.is_empty() { "none".to_owned() } else { few_names(&known) };
+    format!("{unknown}.{meant} There are: {known}")
 }
 
 /// What the user may have meant, as a sentence before another one.
@@ -91,11 +106,7 @@ fn near(word: &str, models: &[Arc<str>]) -> Option<String> {
     if let Some(verb) = nearest(word, verbs) {
         return Some(verb.to_owned());
     }
-    let mut holding = models.iter().filter(|model| model.contains(word));
-    let model = match (holding.next(), holding.next()) {
-        (Some(only), None) => only,
-        _ => nearest(word, models.iter().map(AsRef::as_ref))?,
-    };
+    let model = nearest_of(word, models.iter().map(AsRef::as_ref))?;
     Some(format!("model:{model}"))
 }
 
@@ -105,6 +116,23 @@ fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
     let changes = known.into_iter().map(|known| (strsim::osa_distance(word, known), known));
     let (_, meant) = changes.filter(|(changes, _)| *changes <= most).min()?;
     Some(meant)
+}
+
+/// The same, or the only one that holds the word.
+pub(crate) fn nearest_of<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let mut holding = known.clone().filter(|known| known.contains(word));
+    match (holding.next(), holding.next()) {
+        (Some(only), None) => Some(only),
+        _ => nearest(word, known),
+    }
+}
+
+/// The name that has a word like this one: most people write a part of it.
+fn near_part<'a>(part: &str, names: &'a [Arc<str>]) -> Option<&'a str> {
+    let words = |name: &'a Arc<str>| name.split(['/', '-', ':', '_']).map(move |word| (word, name.as_ref()));
+    let known: Vec<(&str, &str)> = names.iter().flat_map(words).collect();
+    let word = nearest(part, known.iter().map(|(word, _)| *word))?;
+    known.iter().find(|(known, _)| *known == word).map(|(_, name)| *name)
 }
 
 /// How many places an error names.

@@ -6,6 +6,7 @@ use anyclaude_traces::model::Size;
 use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
+use super::ids::Ids;
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, bars, number, text};
 use super::{findings, list, sanitize, tools, units};
@@ -13,11 +14,11 @@ use super::{findings, list, sanitize, tools, units};
 /// How many tools and messages are shown.
 const MOST_ROWS: usize = 12;
 
-pub(crate) fn page(shown: &RequestDetail, next: &Next) -> Page {
+pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids) -> Page {
     let mut page = Page::default();
     let request = &shown.request;
     page.line(request.path.as_ref().display().to_string());
-    page.line(facts(request));
+    page.line(facts(request, ids));
     if let Some(times) = times(request) {
         page.line(times);
     }
@@ -30,25 +31,26 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next) -> Page {
     prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     findings::all(&mut page, &shown.findings);
     page.table(messages(&shown.messages));
-    page.table(parameters(shown));
+    page.table(parameters(shown, ids));
     texts(&mut page, shown);
-    if let (None, Some(session)) = (&next.newest, &request.session) {
+    if let (false, Some(session)) = (next.has_paths, &request.session) {
         page.hint(
             "Other requests of this session:",
-            next.command(&format!("list session:{}", quoted(session))),
+            next.command(&format!("list session:{}", quoted(&ids.session(session)))),
         );
     }
     page
 }
 
-fn facts(request: &Request) -> String {
-    let mut facts = vec![units::stamp(request.timestamp), request.kind.name().to_owned()];
+fn facts(request: &Request, ids: Ids) -> String {
+    let mut facts =
+        vec![request.id.to_string(), units::stamp(request.timestamp), request.kind.name().to_owned()];
     if request.model.is_some() {
         facts.push(list::model(request));
     } else if let Some(asked) = &request.requested_model {
         facts.push(format!("asked for {asked}; the model that ran is unknown"));
     }
-    facts.extend(request.session.as_ref().map(|session| format!("session {session}")));
+    facts.extend(request.session.as_ref().map(|session| format!("session {}", ids.session(session))));
     if let Some(response) = &request.response {
         facts.extend(response.output_tokens.map(|n| units::count(n, "output token")));
         facts.extend(response.stop_reason.as_ref().map(|reason| format!("stopped: {reason}")));
@@ -174,10 +176,11 @@ fn block_kinds(message: &ShownMessage) -> String {
     kinds.iter().map(kind).collect::<Vec<_>>().join(", ")
 }
 
-fn parameters(shown: &RequestDetail) -> Grid {
+fn parameters(shown: &RequestDetail, ids: Ids) -> Grid {
     let mut grid = Grid::new([text("PARAMETER", 0), text("VALUE", 0)]);
     for parameter in &shown.parameters {
-        grid.row([parameter.name.clone(), super::diff::value(Some(&parameter.value))]);
+        let value = super::diff::value(Some(&parameter.value));
+        grid.row([parameter.name.clone(), ids.parameter(&parameter.name, value)]);
     }
     grid
 }

@@ -8,6 +8,7 @@ use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::scope::{KindFilter, Scope};
 
 use super::findings;
+use super::ids::Ids;
 use super::page::{Next, Page, quoted};
 use super::table::{Grid, number, text};
 use super::times;
@@ -18,27 +19,27 @@ use crate::cli::By;
 /// How many tools and sessions are shown.
 const MOST_ROWS: usize = 5;
 
-pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next) -> Page {
+pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next, ids: Ids) -> Page {
     let mut page = Page::default();
     let totals = &summary.totals;
     page.line(scope_line(&summary.scope, is_sitting, totals.first.zip(totals.last), totals.requests));
-    page.table(groups(&summary.groups, by));
+    page.table(groups(&summary.groups, by, ids));
     let footnotes = footnotes(summary, is_sitting);
     if !footnotes.is_empty() {
         page.line(footnotes);
     }
-    page.table(times::where_time_goes(&summary.groups, group_name));
-    findings::dearest(&mut page, &summary.findings, &next.command("explain"));
+    page.table(times::where_time_goes(&summary.groups, |group| shown_name(group, by, ids)));
+    findings::dearest(&mut page, &summary.findings, &next.same("report --format markdown"));
     let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
     let prices = summary.price_list.as_ref();
     page.table(tools::largest(&largest, prices, MOST_ROWS));
     tools::servers(&summary.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
     prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
-    page.table(sessions(&summary.sessions));
+    page.table(sessions(&summary.sessions, ids));
     if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         page.line(format!("{} not shown", units::count(more as u64, "older session")));
     }
-    hint(&mut page, summary, by, next);
+    hint(&mut page, summary, by, next, ids);
     page
 }
 
@@ -49,7 +50,13 @@ pub(crate) fn scope_line(
     span: Option<(Timestamp, Timestamp)>,
     requests: u64,
 ) -> String {
-    let when = span.map_or_else(|| "unknown time".to_owned(), |(first, last)| units::span(first, last));
+    let when = span.map_or_else(
+        || "unknown time".to_owned(),
+        |(first, last)| {
+            let ago = units::ago(last).map_or_else(String::new, |ago| format!(" ({ago})"));
+            format!("{}{ago}", units::span(first, last))
+        },
+    );
     let when = if is_sitting { format!("Last 24 h of activity: {when}") } else { when };
     let kind = match scope.kind {
         KindFilter::All => String::new(),
@@ -80,7 +87,13 @@ pub(crate) fn group_name(group: &Group) -> String {
     group.name.as_deref().unwrap_or("(unknown)").to_owned()
 }
 
-fn groups(groups: &[Group], by: By) -> Grid {
+/// The same, where a session is not named by all of its id.
+fn shown_name(group: &Group, by: By, ids: Ids) -> String {
+    let name = group_name(group);
+    if by == By::Session { ids.session(&name) } else { name }
+}
+
+fn groups(groups: &[Group], by: By, ids: Ids) -> Grid {
     let mut grid = Grid::new([
         text(by_title(by), 0),
         number("REQS", 3),
@@ -97,7 +110,7 @@ fn groups(groups: &[Group], by: By) -> Grid {
         let median =
             |measure: Measure| units::maybe(group.stats(measure).map(|stats| stats.p50), measure.unit());
         grid.row([
-            group_name(group),
+            shown_name(group, by, ids),
             group.requests.to_string(),
             median(Measure::WallMs),
             median(Measure::ProxyMs),
@@ -138,7 +151,7 @@ fn tool_row(tool: &ToolUse) -> tools::Row<'_> {
     tools::Row { name: tool.name.as_deref(), bytes: tool.bytes, requests: Some(tool.requests) }
 }
 
-fn sessions(sessions: &[SessionGrowth]) -> Grid {
+fn sessions(sessions: &[SessionGrowth], ids: Ids) -> Grid {
     let mut grid = Grid::new([
         text("SESSION", 0),
         number("REQS", 4),
@@ -147,9 +160,11 @@ fn sessions(sessions: &[SessionGrowth]) -> Grid {
         number("LAST", 0),
         text("GROWTH OF BODY", 1),
     ]);
-    for session in sessions.iter().skip(sessions.len().saturating_sub(MOST_ROWS)) {
+    // What only a server's log tells of has no session and no size.
+    let is_told = |session: &&SessionGrowth| session.id.is_some() || session.last_body_bytes.is_known();
+    for session in sessions.iter().filter(is_told).skip(sessions.len().saturating_sub(MOST_ROWS)) {
         grid.row([
-            session.id.as_deref().unwrap_or("(unknown)").to_owned(),
+            session.id.as_deref().map_or_else(|| "(unknown)".to_owned(), |id| ids.session(id)),
             session.requests.to_string(),
             units::stamp(session.first),
             units::size(session.first_body_bytes, Unit::Bytes),
@@ -161,21 +176,34 @@ fn sessions(sessions: &[SessionGrowth]) -> Grid {
 }
 
 /// Suggests the next command.
-fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next) {
+fn hint(page: &mut Page, summary: &Summary, by: By, next: &Next, ids: Ids) {
     let named = summary.groups.iter().filter(|group| group.name.is_some()).count();
     let models = Some(named).filter(|_| by == By::Model);
     let session = summary.sessions.last().and_then(|session| session.id.as_deref());
     let name = |selector: String| next.command(&format!("--label NAME={}", quoted(&selector)));
-    match (&next.newest, unnamed_run(summary), session) {
-        (Some(newest), ..) => {
-            page.hint("See where the newest request's bytes are:", next.command(&format!("show {newest}")));
+    match (unnamed_run(summary), session) {
+        (Some(run), _) if !next.has_paths => {
+            page.hint("Name the model that ran:", name(format!("run:{run}")))
         }
-        (_, Some(run), _) => page.hint("Name the model that ran:", name(format!("run:{run}"))),
-        (_, _, Some(id)) if models == Some(0) => {
-            page.hint("Name the model that ran:", name(format!("session:{id}")))
+        (_, Some(id)) if models == Some(0) && !next.has_paths => {
+            page.hint("Name the model that ran:", name(format!("session:{}", ids.session(id))));
         }
-        _ if models > Some(1) => page.hint("Compare the two models used last:", next.command("diff")),
-        _ => page.hint("See where the newest request's bytes are:", next.command("show latest")),
+        // Of INPUTs, `explain` would take one for a side.
+        _ if models > Some(1) && next.inputs.is_empty() => {
+            page.hint("Why one of the two models used last is slower:", next.same("explain"));
+        }
+        _ if models > Some(1) => {
+            page.hint(
+                "Why one of the two models used last is slower:",
+                next.same("report --format markdown"),
+            );
+        }
+        _ => match &next.newest {
+            Some(newest) => {
+                page.hint("Where the newest request's bytes are:", next.command(&format!("show {newest}")));
+            }
+            None => page.hint("What each request took:", next.same("timing")),
+        },
     }
 }
 

@@ -10,6 +10,7 @@ use anyclaude_traces::model::timing::{Confidence, Outcome, Timing};
 
 use anyclaude_traces::recording::join::ServerLog;
 
+use super::columns::Columns;
 use super::list;
 use super::page::Page;
 use super::summary::{by_title, group_name, scope_line};
@@ -19,7 +20,7 @@ use super::units::{self, UNKNOWN};
 use crate::cli::By;
 
 /// The measures that the table of groups shows.
-const SHOWN: [(Measure, &str); 7] = [
+const MEDIANS: [(Measure, &str); 7] = [
     (Measure::ProxyMs, "proxy"),
     (Measure::TtftMs, "TTFT"),
     (Measure::GenerationMs, "generation"),
@@ -29,17 +30,24 @@ const SHOWN: [(Measure, &str); 7] = [
     (Measure::ReportedTokensPerSecond, "tok/s"),
 ];
 
-pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
+/// `rows` are the columns of the rows of requests, which come first: the medians are what a
+/// terminal shows at last.
+pub(crate) fn page(
+    report: &TimingReport,
+    by: By,
+    is_sitting: bool,
+    rows: Option<&Columns>,
+    order_line: Option<String>,
+) -> Page {
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let logged = || report.unmatched_log_requests.iter().filter_map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
-    page.table(groups(report, by));
-    page.table(times::where_time_goes(&report.groups, group_name));
     // Without logs there are no times to show.
-    if report.requests.iter().any(|request| request.timing.is_some()) {
-        page.table(requests(&report.requests));
+    if let Some(columns) = rows.filter(|_| report.requests.iter().any(|request| request.timing.is_some())) {
+        page.table(requests(&report.requests, columns));
+        order_line.into_iter().for_each(|line| page.line(line));
     }
     page.table(unmatched(report));
     page.table(tasks(report));
@@ -53,6 +61,8 @@ pub(crate) fn page(report: &TimingReport, by: By, is_sitting: bool) -> Page {
     for missing in &report.missing {
         page.line(format!("Missing: {missing}."));
     }
+    page.table(groups(report, by));
+    page.table(times::where_time_goes(&report.groups, group_name));
     page
 }
 
@@ -67,7 +77,8 @@ fn groups(report: &TimingReport, by: By) -> Grid {
         number("MAX", 3),
     ]);
     for group in &report.groups {
-        let known = SHOWN.iter().filter_map(|(measure, name)| Some((measure, name, group.stats(*measure)?)));
+        let known =
+            MEDIANS.iter().filter_map(|(measure, name)| Some((measure, name, group.stats(*measure)?)));
         for (at, (measure, name, stats)) in known.enumerate() {
             grid.row(group_row(group, at, *measure, name, stats));
         }
@@ -88,8 +99,26 @@ fn group_row(group: &Group, at: usize, measure: Measure, name: &str, stats: &Sta
     ]
 }
 
-fn requests(requests: &[Request]) -> Grid {
-    let mut grid = Grid::new([
+/// The columns that the rows have anyway, by their names in JSON.
+pub(crate) const SHOWN: &[&str] = &[
+    "id",
+    "timestamp",
+    "kind",
+    "model",
+    "timing.wall_ms",
+    "timing.proxy_ms",
+    "timing.load_ms",
+    "timing.queue_ms",
+    "timing.read_ms",
+    "timing.write_ms",
+    "timing.stall_ms",
+    "timing.other_ms",
+    "timing.outcome",
+];
+
+fn requests(requests: &[Request], columns: &Columns) -> Grid {
+    let usual = vec![
+        text("ID", 3),
         text("TIME", 0),
         text("KIND", 6),
         text("MODEL", 5),
@@ -110,14 +139,15 @@ fn requests(requests: &[Request]) -> Grid {
         number("EVENTS", 11),
         number("TOK/S", 9),
         text("OUTCOME", 2),
-    ]);
-    for request in requests {
+    ];
+    let cells = |request: &Request| {
         let figure = |measure: Measure| units::maybe(measure.of(request), measure.unit());
         let timing = request.timing.as_deref();
         let part = |part: fn(&Timing) -> Option<u64>| units::ms(timing.and_then(part));
         let cached =
             timing.and_then(|timing| timing.cached_tokens).map_or_else(|| UNKNOWN.to_owned(), units::tokens);
-        grid.row([
+        vec![
+            request.id.to_string(),
             units::stamp(request.timestamp),
             request.kind.name().to_owned(),
             list::model(request),
@@ -138,9 +168,9 @@ fn requests(requests: &[Request]) -> Grid {
             figure(Measure::Events),
             figure(Measure::ReportedTokensPerSecond),
             outcome(request),
-        ]);
-    }
-    grid.without_empty(&[UNKNOWN, times::NOTHING])
+        ]
+    };
+    columns.grid(requests, usual, cells, &[UNKNOWN, times::NOTHING])
 }
 
 /// How a request ended, and whether its log lines could be another's.

@@ -183,6 +183,17 @@ pub(crate) fn span(first: Timestamp, last: Timestamp) -> String {
     format!("{} – {}", long(&first), long(&last))
 }
 
+/// How long ago a moment of the last day was, as `10 min ago`.
+pub(crate) fn ago(stamp: Timestamp) -> Option<String> {
+    let minutes = (Local::now().timestamp_millis() - stamp.unix_ms()).div_euclid(60_000);
+    match minutes {
+        0 => Some("just now".to_owned()),
+        1..60 => Some(format!("{minutes} min ago")),
+        60..1440 => Some(format!("{} h ago", minutes / 60)),
+        _ => None,
+    }
+}
+
 /// A bar as long as `value` is of `most`, in eighths of a character.
 pub(crate) fn bar(value: u64, most: u64, width: u64) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

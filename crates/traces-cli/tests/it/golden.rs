@@ -47,6 +47,31 @@ fn list() {
 }
 
 #[test]
+fn rows_that_are_chosen() {
+    golden("list-top", &format!("list --root {HOME} --top 3"));
+    golden(
+        "list-columns",
+        &format!("list --root {HOME} --sort tool_count --columns id,model,tool_count,ttft_ms --top 4"),
+    );
+    golden(
+        "list-columns-csv",
+        &format!("list --root {HOME} --sort id --columns id,ttft_ms --top 2 --format csv"),
+    );
+    golden("timing-top", &format!("timing --root {HOME} --run 02-30-40 --sort ttft_ms --top 2"));
+    golden("timing-no-rows", &format!("timing --root {HOME} --run 02-30-40 --no-rows"));
+    golden("prefix-top", &format!("prefix --root {HOME} --top 2 --columns +lost_bytes"));
+}
+
+#[test]
+fn what_if() {
+    let warm = "explain testdata/where-time-goes/warm";
+    golden("what-if-table", &format!("{warm} --without-tool Grep --slots 2 --no-header"));
+    golden("what-if-json", &format!("{warm} --without-tool Grep --slots 2 --format json"));
+    golden("what-if-of-a-server", &format!("explain --root {HOME} --all --without-server github"));
+    golden("what-if-of-no-such-tool", &format!("{warm} --without-tool Gerp"));
+}
+
+#[test]
 fn show() {
     let image = format!("{HOME}/traces/lmstudio/2025-11-16T03-40-34-673Z.json");
     golden("show-table", &format!("show session:22222222 --root {HOME}"));

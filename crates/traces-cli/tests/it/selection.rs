@@ -359,3 +359,106 @@ fn ten_equal_probes_in_claude_mode_stay_ten() {
     let answers: Vec<String> = probes.iter().map(|probe| probe["path"].to_string()).collect();
     assert!(answers.is_sorted(), "{answers:?}");
 }
+
+#[test]
+fn rows_are_sorted_and_cut() {
+    let ids = |line: &str| at_home(line).iter().map(|row| row["id"].clone()).collect::<Vec<_>>();
+    let all = at_home("");
+    let mut largest: Vec<(i64, Value)> =
+        all.iter().map(|row| (-row["body_bytes"].as_i64().unwrap(), row["id"].clone())).collect();
+    largest.sort_by_key(|(bytes, _)| *bytes);
+    let largest: Vec<Value> = largest.into_iter().map(|(_, id)| id).collect();
+    assert_eq!(ids("--sort body_bytes"), largest);
+    assert_eq!(ids("--sort body_bytes --top 3"), largest[..3]);
+    let walls: Vec<Option<u64>> =
+        at_home("--top 2").iter().map(|row| row["timing"]["wall_ms"].as_u64()).collect();
+    let slowest = all.iter().filter_map(|row| row["timing"]["wall_ms"].as_u64()).max();
+    assert_eq!(walls[0], slowest, "without a column to sort by, the slowest");
+    assert!(walls[0] >= walls[1] && walls[1].is_some());
+    let kinds: Vec<Value> = at_home("--sort kind").iter().map(|row| row["kind"].clone()).collect();
+    assert!(kinds.is_sorted_by_key(|kind| kind.as_str().unwrap().to_owned()), "{kinds:?}");
+}
+
+#[test]
+fn a_column_that_there_is_not_is_asked_about() {
+    for (line, meant) in [("--sort bodybytes", "`body_bytes`"), ("--columns tftt_ms", "`ttft_ms`")] {
+        let error = traces(&format!("list --root {HOME} {line}")).ends_with(2).stderr;
+        assert!(error.contains(&format!("Did you mean {meant}?")), "{error}");
+        assert!(error.contains("timing.wall_ms"), "{error}");
+    }
+    let table = traces(&format!("list --root {HOME} --columns model,wall_ms --top 1")).ends_with(0).stdout;
+    assert!(table.lines().any(|line| line.split_whitespace().eq(["MODEL", "WALL_MS"])), "{table}");
+}
+
+#[test]
+fn a_row_names_its_request() {
+    let table = traces(&format!("list --root {HOME} --top 1")).ends_with(0).stdout;
+    let row = table.lines().skip_while(|line| !line.starts_with("ID")).nth(1).unwrap();
+    let id = row.split_whitespace().next().unwrap();
+    let shown = traces(&format!("show {id} --root {HOME} --format json")).ends_with(0).json();
+    assert_eq!(shown["id"], id);
+    // The last line tells how to look at one of the rows that stand there.
+    assert!(table.trim_end().lines().last().unwrap().contains(&format!("traces show {id} ")), "{table}");
+}
+
+#[test]
+fn ids_of_sessions_and_accounts_are_shown_only_where_they_are_asked_for() {
+    let whole = "44444444-";
+    for verb in ["summary", "show session:44444444", "diff session:44444444 session:11111111", "prefix"] {
+        let line = format!("{verb} --root {HOME}");
+        let hidden = traces(&line).ends_with(0).stdout;
+        assert!(!hidden.contains(whole) && !hidden.contains("user_id"), "{line}: {hidden}");
+    }
+    let shown = traces(&format!("show session:44444444 --root {HOME} --ids")).ends_with(0).stdout;
+    assert!(shown.contains(whole), "{shown}");
+}
+
+#[test]
+fn a_servers_log_is_an_input() {
+    let log = "testdata/server-logs/llama-server.log";
+    for verb in ["summary", "timing", "explain"] {
+        let named = traces(&format!("{verb} {log} --format json")).ends_with(0).json();
+        let folder = Folder::new();
+        let option =
+            traces(&format!("{verb} --root {} --server-log {log} --format json", folder.path().display()));
+        assert_eq!(named, option.ends_with(0).json(), "{verb}");
+    }
+    traces("timing testdata/server-logs").ends_with(0);
+    let nothing = traces("timing README.md").ends_with(2).stderr;
+    assert!(nothing.contains("README.md"), "{nothing}");
+}
+
+#[test]
+fn a_body_alone_is_an_input() {
+    let folder = root(&["2025-11-15T10:00:00.000Z"]);
+    let trace: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("traces/0.json")).unwrap()).unwrap();
+    let body = serde_json::to_string_pretty(&trace["request"]["body"]).unwrap();
+    // As `jq .request.body` prints it.
+    folder.write("one.json", &body);
+    // And of several files one behind the other; a last one may be cut.
+    folder.write("both.json", format!("{body}\n{body}\n"));
+    folder.write("cut.json", format!("{body}\n{}", &body[..body.len() / 2]));
+    let sizes = |line: &str| {
+        members(&folder.traces(&format!("list {line} --format json")).ends_with(0).json()["requests"], "id")
+    };
+    assert_eq!(sizes("one.json").len(), 1);
+    let both = sizes("both.json");
+    assert_eq!(both.len(), 2);
+    assert_ne!(both[0], both[1], "each has an id of its own");
+    let cut = folder.traces("list cut.json --format json").ends_with(3).json();
+    assert_eq!(cut["requests"].as_array().unwrap().len(), 1);
+    assert_eq!(cut["skipped"][0]["reason"], "truncated");
+}
+
+#[test]
+fn the_ending_of_a_files_name_may_be_left_out() {
+    let folder = root(&["2025-11-15T10:00:00.000Z"]);
+    std::fs::create_dir_all(folder.path().join("traces/lmstudio")).unwrap();
+    std::fs::copy(folder.path().join("traces/0.json"), folder.path().join("traces/lmstudio/one.json"))
+        .unwrap();
+    for input in ["traces/0", "traces/lmstudio/one", "one", "one.json"] {
+        folder.traces(&format!("show {input} --root .")).ends_with(0);
+    }
+    folder.traces("show two --root .").ends_with(2);
+}

@@ -294,6 +294,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
         missing,
         findings: input.findings,
         left_out: counts.list(),
+        what_if: None,
         left,
         right: Some(right),
     }

@@ -38,6 +38,7 @@ pub use read::read_prompts;
 pub use side::{Side, SideModel, names};
 pub use verdict::{Scenario, VerdictConfidence};
 
+use crate::analysis::what_if::WhatIf;
 use crate::findings::Finding;
 use crate::model::ModelSpeeds;
 pub use crate::model::eligibility::{LeftOut, LeftOutReason};
@@ -106,6 +107,8 @@ pub struct Explanation {
     pub findings: Vec<Finding>,
     /// The requests that took no part.
     pub left_out: Vec<LeftOut>,
+    /// What is predicted of a change, where one was asked about.
+    pub what_if: Option<WhatIf>,
 }
 
 /// What one cause adds to the difference.

@@ -9,6 +9,7 @@ use super::verdict::{Scenario, is_bottleneck};
 use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
 use crate::model::eligibility::ExclusionCounts;
+use crate::model::request::Request;
 
 /// Parts below this share are not worth a sentence.
 const LEAST_SHARE: f64 = 0.05;
@@ -19,7 +20,8 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let chosen = choose(&input.left.requests, &mut counts);
     let requests: Vec<_> = chosen.iter().map(|one| one.request).collect();
     let left = Side::of(&input.left, &requests, true);
-    let name = left.model().unwrap_or(input.left.selector).to_owned();
+    // Those that are left out may have another model, or none.
+    let name = model_of(&requests).or(left.model()).unwrap_or(input.left.selector).to_owned();
     let missing = if chosen.is_empty() {
         vec![Missing::Requests { side: name.clone() }]
     } else {
@@ -37,9 +39,16 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
         missing,
         findings: input.findings,
         left_out: counts.list(),
+        what_if: None,
         left,
         right: None,
     }
+}
+
+/// The model of these requests, where it is known and the same for all.
+fn model_of<'a>(requests: &[&'a Request]) -> Option<&'a str> {
+    let model = requests.first()?.model.as_deref()?;
+    requests.iter().all(|request| request.model.as_deref() == Some(model)).then_some(model)
 }
 
 /// The total of the parts.

@@ -9,6 +9,7 @@ use super::direct::{Direct, Doubt};
 use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
 use super::missing::Missing;
 use crate::model::timing::CachedSource;
+use crate::select::ALL_REQUESTS;
 
 /// Serialised as their sentences.
 macro_rules! serialize_as_text {
@@ -93,6 +94,14 @@ impl Display for Headline {
                 let few: Vec<String> = sides.iter().map(few).collect();
                 write!(f, "No verdict: {}", few.join(", "))
             }
+            // What nobody named is no subject of a sentence.
+            Self::OneSide { name, wall_ms, part, part_ms } if name == ALL_REQUESTS => write!(
+                f,
+                "A request takes {}: {} of it is {}",
+                duration(*wall_ms),
+                percent(part_ms / wall_ms),
+                what(*part)
+            ),
             Self::OneSide { name, wall_ms, part, part_ms } => write!(
                 f,
                 "{name} takes {} a request: {} of it is {}",

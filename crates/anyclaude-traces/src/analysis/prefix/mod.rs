@@ -31,7 +31,7 @@ use crate::analysis::tool_cost::ToolCosts;
 use crate::error::Skipped;
 use crate::formats::body::ElementPath;
 use crate::model::ModelSpeeds;
-use crate::model::request::{Kind, Request, TracePath};
+use crate::model::request::{Kind, Request, RequestId, TracePath};
 use crate::model::scope::Scope;
 use crate::model::stats::float;
 use crate::model::time::Timestamp;
@@ -128,6 +128,8 @@ pub struct PrefixReport {
 pub struct PrefixRequest {
     /// The trace file.
     pub path: TracePath,
+    /// The short name of the request.
+    pub id: RequestId,
     /// When it was recorded.
     pub timestamp: Option<Timestamp>,
     /// What sort of request it is.

@@ -154,6 +154,7 @@ fn request(
     let timing = request.timing.as_ref();
     PrefixRequest {
         path: request.path.clone(),
+        id: request.id,
         timestamp: request.timestamp,
         kind: request.kind,
         model: request.model.clone(),

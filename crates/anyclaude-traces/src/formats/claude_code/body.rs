@@ -2,7 +2,7 @@
 
 use crate::error::{ParseError, SkipReason};
 use crate::formats::body::{Body, Element, Message, Raw, Section, Visit};
-use crate::formats::json::cursor::Cursor;
+use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::RecordDraft;
@@ -23,14 +23,33 @@ impl Format for RecordedBody {
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
         let text = input.text()?;
-        let number = sink.begin();
         let mut cursor = Cursor::comparing(text.as_str(), scratch);
-        let mut draft = RecordDraft::new(Source::Body);
-        let read = read_body(&mut cursor, &mut draft, sink.visitor(number));
-        read.and_then(|()| cursor.end()).map_err(|fault| text.fault(*fault))?;
-        let record = draft.finish(input.len()).map_err(|why| text.refuse(SkipReason::NotATrace, 0, why))?;
-        sink.finish(number, record);
-        Ok(())
+        let mut is_first = true;
+        // Several may stand one behind the other, as `jq` prints those of several files.
+        loop {
+            let number = sink.begin();
+            let mut draft = RecordDraft::new(Source::Body);
+            let read = read_body(&mut cursor, &mut draft, sink.visitor(number));
+            let end = cursor.end();
+            let (is_last, follows) = (end.is_ok(), matches!(cursor.shape(), Ok(Shape::Object)));
+            let whole = read.and(if follows { Ok(()) } else { end });
+            let record = whole.map_err(|fault| text.fault(*fault)).and_then(|()| {
+                draft.finish(input.len()).map_err(|why| text.refuse(SkipReason::NotATrace, 0, why))
+            });
+            match record {
+                Ok(record) => sink.finish(number, record),
+                Err(error) if is_first => return Err(error),
+                Err(error) => {
+                    sink.abandon(number);
+                    sink.skip(error);
+                    return Ok(());
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+            is_first = false;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Passed, reuse, run};
+use super::{Passed, answer_tokens, reuse, run};
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
@@ -31,18 +31,12 @@ pub(super) struct Counted {
 impl ReportedCounts {
     pub(super) fn of(requests: &[&Request]) -> Self {
         let counted = |request: &&Request| {
+            let answer = answer_tokens(request)?;
             let timing = request.timing.as_ref()?;
-            let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
             let is_evidence =
                 matches!(timing.cached_source, Some(CachedSource::Reported | CachedSource::ServerLog));
-            let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens);
-            let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
-            let output_tokens = timing.output_tokens.unwrap_or(0);
-            Some(Counted {
-                prompt_tokens,
-                answer: AnswerTokens::new(prompt_tokens, output_tokens, has_reasoning),
-                cached_tokens: timing.cached_tokens.filter(|_| is_evidence),
-            })
+            let cached_tokens = timing.cached_tokens.filter(|_| is_evidence);
+            Some(Counted { prompt_tokens: answer.prompt_tokens, answer, cached_tokens })
         };
         let counted: Vec<Option<Counted>> = requests.iter().map(counted).collect();
         let evident =

@@ -190,9 +190,9 @@ fn shown(request: &Request, args: &WatchArgs) -> Vec<String> {
         let mut selection = reader.select_one(&reader.selector(&file)?)?;
         selection.keep_newest();
         let found = answers::show(&reader, &mut selection, false)?;
-        let next = super::super::next_step(&args.filter, &[], std::slice::from_ref(&found.request));
+        let next = super::super::next_step_of(&args.filter, &[], std::slice::from_ref(&found.request), false);
         let columns = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| columns);
-        Ok(page::text(&show::page(&found, &next), columns.into())?)
+        Ok(page::text(&show::page(&found, &next, crate::render::ids::Ids(false)), columns.into())?)
     };
     let text = text().unwrap_or_else(|error| format!("{error:#}"));
     text.lines().map(str::to_owned).collect()

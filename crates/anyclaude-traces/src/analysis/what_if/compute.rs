@@ -1,0 +1,255 @@
+//! Requests and a change → what both simulations and the cost model say of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::predict::{Observed, predict};
+use super::remedy::{remedies, settings};
+use super::{Change, RemovedTool, UnknownName, WhatIf};
+use crate::analysis::tool_cost::representative;
+use crate::analysis::tools::server;
+use crate::cost;
+use crate::error::Error;
+use crate::model::SimulatedReuse;
+use crate::model::eligibility::{ExclusionCounts, LeftOutReason, eligible};
+use crate::model::request::{Request, TracePath};
+use crate::model::stats::float;
+use crate::model::timing::CachedSource;
+use crate::prompt_cache::{
+    AnswerTokens, CacheOptions, Changed, ElementTexts, Prompts, SimulatedCache, answer_tokens, simulate,
+    simulate_changed, simulated_tokens,
+};
+use crate::read::Store;
+use crate::tokens::{MilliTokens, Scales, count_tools, read_scales, scaled};
+
+/// The numbers of slots that are tried where cached tokens were counted, the most usual
+/// first: of those that agree as well with what was counted the first is taken.
+const TRIED_SLOTS: [usize; 5] = [4, 1, 2, 3, 8];
+
+/// What [`what_if`] looks at.
+pub(crate) struct WhatIfInput<'a> {
+    pub(crate) change: Change,
+    /// Everything that passed through the caches, in order of time.
+    pub(crate) requests: &'a [&'a Request],
+    /// The turns that are predicted, in order of time.
+    pub(crate) own: &'a [&'a Request],
+    pub(crate) tools: &'a Tools,
+    pub(crate) prompts: &'a Prompts,
+    pub(crate) options: CacheOptions,
+    pub(crate) store: &'a Store,
+}
+
+/// What each tool takes, and which were called.
+pub(crate) struct Tools {
+    tokens: BTreeMap<Arc<str>, MilliTokens>,
+    called: BTreeSet<Arc<str>>,
+    scales: Scales,
+}
+
+impl Tools {
+    /// Reads the few requests again that tell; files that cannot be read any more are
+    /// returned beside it.
+    pub(crate) fn read(store: &Store, own: &[&Request], everything: &[&Request]) -> (Self, Vec<Error>) {
+        let (scales, mut errors) = read_scales(store, everything.iter().copied());
+        let (counted, unreadable) = count_tools(store, representative(own));
+        errors.extend(unreadable);
+        let mut tools = Self { tokens: BTreeMap::new(), called: BTreeSet::new(), scales };
+        for request in own.iter().rev() {
+            let Some(found) = counted.get(&request.path) else { continue };
+            tools.called.extend(found.called.iter().cloned());
+            for (name, tokens) in &found.tools {
+                if let Some(name) = name {
+                    tools.tokens.entry(name.clone()).or_insert(*tokens);
+                }
+            }
+        }
+        (tools, errors)
+    }
+
+    /// What the tools of a request that a change removes take.
+    fn removed_tokens(&self, request: &Request, change: &Change) -> u64 {
+        let removed = request.tools().iter().filter_map(|tool| tool.name.as_ref());
+        let removed = removed.filter(|name| change.removes(name));
+        let tokens = removed.filter_map(|name| self.tokens.get(name)).sum();
+        scaled(tokens, self.scales.scale(&request.model_group()))
+    }
+}
+
+/// Fails unless each name is one of a tool, or of a server, that a request offers.
+pub(crate) fn check(change: &Change, own: &[&Request]) -> Result<(), UnknownName> {
+    let names = || own.iter().flat_map(|request| request.tools()).filter_map(|tool| tool.name.as_deref());
+    let tools: BTreeSet<&str> = names().collect();
+    let servers: BTreeSet<&str> = names().filter_map(server).collect();
+    for (asked, known, is_server) in
+        [(&change.without_tools, &tools, false), (&change.without_servers, &servers, true)]
+    {
+        if let Some(name) = asked.iter().find(|name| !known.contains(name.as_str())) {
+            let known = known.iter().map(|name| (*name).to_owned()).collect();
+            return Err(UnknownName { name: name.clone(), is_server, known });
+        }
+    }
+    Ok(())
+}
+
+/// What is predicted of the change.
+pub(crate) fn what_if(input: WhatIfInput<'_>) -> WhatIf {
+    let WhatIfInput { change, requests, own, tools, prompts, store, .. } = &input;
+    let removed: Vec<u64> = requests.iter().map(|request| tools.removed_tokens(request, change)).collect();
+    let options = CacheOptions { slots: recorded_slots(&input), ..input.options };
+    let mut texts = ElementTexts::new(store);
+    let mut fetch = |path: &TracePath, place| texts.read(path, place);
+    let recorded = simulate(requests, prompts, options, &mut fetch);
+    let cache = recorded.cache;
+    let changed_cache =
+        SimulatedCache { slots: change.slots.map_or(cache.slots, |slots| slots.get() as u64), ..cache };
+    let changed = {
+        let mut texts = ElementTexts::new(store);
+        let mut fetch = |path: &TracePath, place| texts.read(path, place);
+        let without = prompts.tools_named(|name| change.removes(name));
+        let changed = Changed { without, no_header: change.no_header, cache: changed_cache };
+        simulate_changed(&recorded, requests, prompts, changed, &mut fetch)
+    };
+    let removed: Vec<u64> = (0..requests.len())
+        .map(|at| {
+            let of_tools = removed.get(at).copied().unwrap_or(0);
+            let header =
+                if change.no_header { header_tokens(&input, at, &recorded.reuse, &changed) } else { 0 };
+            of_tools + header
+        })
+        .collect();
+    let held = held_tokens(requests, &recorded.reuse, None);
+    let changed_held = held_tokens(requests, &changed, Some(&removed));
+    let places: BTreeMap<&TracePath, usize> =
+        requests.iter().enumerate().map(|(at, request)| (&request.path, at)).collect();
+    let (comparable, has_proxy) = cost::comparable(own.iter().copied());
+    let observed = comparable.into_iter().filter_map(|(request, timing)| {
+        let at = *places.get(&request.path)?;
+        let both = held.get(at).copied().flatten().zip(changed_held.get(at).copied().flatten());
+        Some(Observed {
+            model: request.model_group(),
+            prompt_tokens: timing.prompt_tokens?,
+            read_tokens: timing.read_tokens?,
+            removed_tokens: removed.get(at).copied().unwrap_or(0),
+            simulated: both.map(|(held, changed)| [held, changed]),
+            wall_ms: if has_proxy { timing.wall_ms? } else { timing.total_ms? },
+            read_ms: timing.read_ms?,
+        })
+    });
+    let observed: Vec<Observed> = observed.collect();
+    let speeds = cost::speeds_by_model(requests.iter().copied());
+    let removed_tools = removed_tools(tools, change, own);
+    let names: Vec<Arc<str>> = removed_tools.iter().map(|tool| tool.name.clone()).collect();
+    WhatIf {
+        recorded_cache: cache,
+        changed_cache,
+        models: predict(&observed, &speeds),
+        settings: settings(change, &names),
+        remedies: remedies(change),
+        left_out: left_out(own, observed.len()),
+        removed_tools,
+        change: input.change.clone(),
+    }
+}
+
+/// How many slots the recorded cache had: as many as agree best with the cached tokens
+/// that were counted, else the usual number.
+fn recorded_slots(input: &WhatIfInput<'_>) -> NonZeroUsize {
+    let usual = CacheOptions::default().slots;
+    let is_counted = |request: &&&Request| counted_cached(request).is_some();
+    if !input.requests.iter().any(|request| is_counted(&request)) {
+        return usual;
+    }
+    let mut best: Option<(f64, NonZeroUsize)> = None;
+    for slots in TRIED_SLOTS.into_iter().filter_map(NonZeroUsize::new) {
+        let mut texts = ElementTexts::new(input.store);
+        let mut fetch = |path: &TracePath, place| texts.read(path, place);
+        let options = CacheOptions { slots, ..input.options };
+        let reuse = simulate(input.requests, input.prompts, options, &mut fetch).reuse;
+        let error = error(input.requests, &reuse);
+        if best.is_none_or(|(least, _)| error < least) {
+            best = Some((error, slots));
+        }
+    }
+    best.map_or(usual, |(_, slots)| slots)
+}
+
+/// How far simulated tokens are from those that were counted, in shares of the prompts.
+fn error(requests: &[&Request], reuse: &[SimulatedReuse]) -> f64 {
+    let held = held_tokens(requests, reuse, None);
+    let one = |(request, held): (&&Request, Option<u64>)| {
+        let prompt_tokens = request.timing.as_ref()?.prompt_tokens?;
+        Some(float(held?.abs_diff(counted_cached(request)?)) / float(prompt_tokens.max(1)))
+    };
+    requests.iter().zip(held).filter_map(one).sum()
+}
+
+/// The cached tokens that a backend counted.
+fn counted_cached(request: &Request) -> Option<u64> {
+    let timing = request.timing.as_ref()?;
+    let is_counted = matches!(timing.cached_source, Some(CachedSource::Reported | CachedSource::ServerLog));
+    timing.cached_tokens.filter(|_| is_counted)
+}
+
+/// The tokens that a simulated cache held of each request, whose prompt is shorter by what
+/// is `removed`.
+fn held_tokens(requests: &[&Request], reuse: &[SimulatedReuse], removed: Option<&[u64]>) -> Vec<Option<u64>> {
+    let less = |at: usize| removed.and_then(|removed| removed.get(at)).copied().unwrap_or(0);
+    simulated_tokens(reuse, |at| {
+        let AnswerTokens { prompt_tokens, kept_tokens } = answer_tokens(requests.get(at)?)?;
+        Some(AnswerTokens { prompt_tokens: prompt_tokens.saturating_sub(less(at)), kept_tokens })
+    })
+}
+
+/// What the billing header takes of a prompt, as far as the backend got it.
+fn header_tokens(
+    input: &WhatIfInput<'_>,
+    at: usize,
+    recorded: &[SimulatedReuse],
+    changed: &[SimulatedReuse],
+) -> u64 {
+    let Some(request) = input.requests.get(at) else { return 0 };
+    let Some(((recorded, changed), tokens)) =
+        recorded.get(at).zip(changed.get(at)).zip(answer_tokens(request))
+    else {
+        return 0;
+    };
+    let is_removed = |name: &str| input.change.removes(name);
+    let removed = request.tools().iter().filter(|tool| tool.name.as_deref().is_some_and(is_removed));
+    let of_tools: u64 = removed.map(|tool| tool.bytes).sum();
+    let bytes = recorded.prompt_bytes.saturating_sub(changed.prompt_bytes).saturating_sub(of_tools);
+    let share = float(bytes) / float(recorded.prompt_bytes.max(1));
+    crate::model::stats::whole(float(tokens.prompt_tokens) * share)
+}
+
+fn removed_tools(tools: &Tools, change: &Change, own: &[&Request]) -> Vec<RemovedTool> {
+    let scale = tools.scales.scale(&own.last().and_then(|newest| newest.model_group()));
+    let offered: HashSet<&Arc<str>> =
+        own.iter().flat_map(|request| request.tools()).filter_map(|tool| tool.name.as_ref()).collect();
+    let mut removed: Vec<RemovedTool> = offered
+        .into_iter()
+        .filter(|name| change.removes(name))
+        .map(|name| RemovedTool {
+            name: name.clone(),
+            tokens: tools.tokens.get(name).map_or(0, |tokens| scaled(*tokens, scale)),
+            called: tools.called.contains(name),
+        })
+        .collect();
+    removed.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.name.cmp(&b.name)));
+    removed
+}
+
+/// Why the others took no part.
+fn left_out(own: &[&Request], taken: usize) -> Vec<crate::model::eligibility::LeftOut> {
+    let mut counts = ExclusionCounts::default();
+    let mut refused = 0;
+    for request in own {
+        if let Err(reason) = eligible(request) {
+            counts.add(reason, 1);
+            refused += 1;
+        }
+    }
+    // What is left has no count of tokens, or no time of reading.
+    counts.add(LeftOutReason::NotCounted, own.len().saturating_sub(taken + refused));
+    counts.list()
+}
