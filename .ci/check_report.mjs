@@ -7,7 +7,7 @@
 // go there.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -37,6 +37,13 @@ function hostileTrace() {
   return { timestamp: "2025-11-16T10:00:00.000Z", mode: "claude", request };
 }
 
+/** A recording without its traces: only the logs are left. */
+function logsAlone(home) {
+  const copy = join(home, "logs-alone");
+  cpSync(root, copy, { recursive: true, filter: (path) => !/[\\/]traces$/.test(path) });
+  return copy;
+}
+
 /** Writes the pages that are looked at; their paths by name. */
 function pages(home) {
   const hostile = join(home, "hostile", "traces");
@@ -53,6 +60,7 @@ function pages(home) {
     text: ["--all", "--include-text", "--root", root],
     one: ["--model", "gpt-oss", "--root", root],
     hostile: [hostile, "--include-text"],
+    logs: ["--root", logsAlone(home)],
   };
   for (const [name, args] of Object.entries(commands)) {
     const page = join(folder, `${name}.html`);
@@ -99,17 +107,21 @@ async function checkSorting(page) {
   assert.deepEqual(await column(0), before, "by time it is as it was");
 }
 
+/** How areas are filled: the parts of a request's time, and what else is drawn. */
+const PARTS = ["proxy", "queue", "load", "read", "write", "stall", "unknown"];
+const AREAS = [...PARTS, "one", "two", "system", "tools", "messages", "other", "reused", "slower", "faster"];
+
 /** axe does not judge the colours of charts: text must have 4.5 : 1, an area 3 : 1. */
 async function checkContrast(page, where) {
-  const colours = await page.evaluate(() => {
+  const colours = await page.evaluate((areas) => {
     const style = getComputedStyle(document.documentElement);
     return Object.fromEntries(
-      ["ground", "panel", "text", "soft", "one", "two", "three", "four"].map((name) => {
+      ["ground", "panel", "text", "soft", "accent", ...areas].map((name) => {
         const digits = style.getPropertyValue(`--${name}`).trim().slice(1);
         return [name, digits.length === 3 ? [...digits].map((d) => d + d).join("") : digits];
       }),
     );
-  });
+  }, AREAS);
   const light = (colour) => {
     const [r, g, b] = [0, 2, 4].map((at) => parseInt(colour.slice(at, at + 2), 16) / 255);
     const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
@@ -120,11 +132,11 @@ async function checkContrast(page, where) {
     return (high + 0.05) / (low + 0.05);
   };
   for (const ground of ["ground", "panel"]) {
-    for (const text of ["text", "soft"]) assert.ok(contrast(text, ground) >= 4.5, `${where}: ${text} on ${ground}`);
+    for (const text of ["text", "soft", "accent"]) assert.ok(contrast(text, ground) >= 4.5, `${where}: ${text} on ${ground}`);
   }
-  for (const area of ["one", "two", "three", "four"]) {
-    assert.ok(contrast(area, "ground") >= 3, `${where}: ${area} on ground`);
-  }
+  for (const area of AREAS) assert.ok(contrast(area, "ground") >= 3, `${where}: ${area} on ground`);
+  // Their times stand in these, in the colour of the ground.
+  for (const part of PARTS) assert.ok(contrast(part, "ground") >= 4.5, `${where}: a time in ${part}`);
 }
 
 /** What the reader sees holds nothing that came out of a trace as anything but text. */
@@ -152,6 +164,83 @@ async function checkAccess(page, where) {
   return `${passes.length} rules kept, lesser faults: ${lesser}`;
 }
 
+/** No words of a chart lie over others, or beside the page. */
+async function checkWords(page, where) {
+  const faults = await page.evaluate(() => {
+    const found = [];
+    const name = (one) => JSON.stringify(one.text);
+    for (const chart of document.querySelectorAll("svg")) {
+      const words = [...chart.querySelectorAll(":scope > text")].map((one) => ({ text: one.textContent, at: one.getBoundingClientRect() }));
+      for (const [n, one] of words.entries()) {
+        if (one.text === "▼") continue;
+        if (one.at.left < -0.5 || one.at.right > innerWidth + 0.5) found.push(`${name(one)} is beside the page`);
+        for (const other of words.slice(n + 1).filter(({ text }) => text !== "▼")) {
+          const apart = one.at.right <= other.at.left || other.at.right <= one.at.left || one.at.bottom <= other.at.top || other.at.bottom <= one.at.top;
+          if (!apart) found.push(`${name(one)} lies over ${name(other)}`);
+        }
+      }
+    }
+    const boxes = [...document.querySelectorAll(".stat, .card, .rows .label, .rows .figure, .stack p > *")].map((one) => ({ text: one.textContent.slice(0, 40), at: one.getBoundingClientRect() }));
+    for (const [n, one] of boxes.entries()) {
+      for (const other of boxes.slice(n + 1)) {
+        const apart = one.at.right <= other.at.left + 0.5 || other.at.right <= one.at.left + 0.5 || one.at.bottom <= other.at.top + 0.5 || other.at.bottom <= one.at.top + 0.5;
+        if (!apart) found.push(`${name(one)} lies over ${name(other)}`);
+      }
+    }
+    return found;
+  });
+  assert.deepEqual(faults, [], where);
+}
+
+/** What scrolls can be scrolled with the keyboard, and says what it is. */
+async function checkScrollers(page, where) {
+  const faults = await page.evaluate(() =>
+    [...document.querySelectorAll("body *")]
+      .filter((one) => /auto|scroll/.test(getComputedStyle(one).overflowX) && (one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1))
+      .filter((one) => one.tabIndex !== 0 || !(one.getAttribute("aria-label") || one.tagName === "PRE"))
+      .map((one) => one.outerHTML.slice(0, 80)),
+  );
+  assert.deepEqual(faults, [], where);
+  const scroller = page.locator(".scroll").filter({ has: page.locator("table[data-sortable]") });
+  if ((await scroller.count()) === 0 || !(await scroller.evaluate((one) => one.scrollWidth > one.clientWidth + 1))) return;
+  await scroller.focus();
+  await page.keyboard.press("ArrowRight");
+  await page.waitForFunction(() => document.querySelector(".long").scrollLeft > 0);
+}
+
+/** On paper nothing is cut off, nothing scrolls, and nothing waits to be pressed. */
+async function checkPrint(browser, name, path) {
+  const context = await browser.newContext({ colorScheme: "dark", viewport: { width: 720, height: 1000 } });
+  const page = await context.newPage();
+  await page.emulateMedia({ media: "print" });
+  await page.goto(pathToFileURL(path).href);
+  await page.screenshot({ path: join(folder, `${name}-print.png`), fullPage: true });
+  await checkWords(page, `${name}, print`);
+  const found = await page.evaluate(() => ({
+    tooWide: document.documentElement.scrollWidth - innerWidth,
+    ground: getComputedStyle(document.body).backgroundColor,
+    scrolling: [...document.querySelectorAll(".scroll, pre")].filter((one) => getComputedStyle(one).overflowX !== "visible").length,
+    buttons: [...document.querySelectorAll(".card button")].filter((one) => one.offsetParent !== null).length,
+  }));
+  assert.deepEqual(found, { tooWide: found.tooWide, ground: "rgb(255, 255, 255)", scrolling: 0, buttons: 0 }, name);
+  assert.ok(found.tooWide <= 0, `${name}: on paper the page is ${found.tooWide} px too wide`);
+  await context.close();
+}
+
+/** Advice is copied by a button, as it is read. */
+async function checkCopying(browser, path) {
+  const context = await browser.newContext({ permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await context.newPage();
+  await page.goto(pathToFileURL(path).href);
+  const advice = page.locator("[data-copy]").first();
+  const words = await advice.locator("p").first().innerText();
+  await advice.locator("button").click();
+  await advice.locator("button", { hasText: /Copied|Selected/ }).waitFor();
+  const copied = await page.evaluate(() => navigator.clipboard.readText().catch(() => String(getSelection())));
+  assert.ok(copied.includes(words), `copied: ${copied}`);
+  await context.close();
+}
+
 async function look(browser, name, path, colorScheme, width) {
   const where = `${name}, ${colorScheme}, ${width} px`;
   const context = await browser.newContext({ colorScheme, viewport: { width, height: 900 } });
@@ -165,6 +254,8 @@ async function look(browser, name, path, colorScheme, width) {
   await checkHarmless(page);
   if (name === "models") await checkSorting(page);
   await checkContrast(page, where);
+  await checkWords(page, where);
+  await checkScrollers(page, where);
   const access = await checkAccess(page, where);
   assert.deepEqual(faults, [], where);
   await context.close();
@@ -177,7 +268,7 @@ async function checkWithoutScript(browser, path) {
   const page = await context.newPage();
   await page.goto(pathToFileURL(path).href);
   const text = await page.innerText("main");
-  for (const words of ["Evidence", "The five points", "Requests", "16 Nov 02:54:39"]) {
+  for (const words of ["8.1×", "What makes the difference", "When requests ran", "Evidence", "The five points", "Requests", "16 Nov 02:54:39"]) {
     assert.ok(text.includes(words), `without script: ${words}`);
   }
   await context.close();
@@ -190,9 +281,11 @@ try {
   const paths = pages(home);
   for (const [name, path] of Object.entries(paths)) {
     for (const scheme of ["light", "dark"]) {
-      for (const width of [1280, 390]) await look(browser, name, path, scheme, width);
+      for (const width of [1440, 800, 375]) await look(browser, name, path, scheme, width);
     }
   }
+  for (const [name, path] of Object.entries(paths)) await checkPrint(browser, name, path);
+  await checkCopying(browser, paths.text);
   await checkWithoutScript(browser, paths.models);
 } finally {
   await browser.close();

@@ -1,6 +1,7 @@
 //! `traces`: why one local model is slower than another, from what anyclaude
 //! recorded.
 
+mod browser;
 mod cli;
 mod commands;
 mod exit;

@@ -47,6 +47,17 @@ impl OutputFile {
         }
     }
 
+    /// A new file among the system's temporary ones, which stays there: its name begins and
+    /// ends so.
+    pub(crate) fn temporary(begins: &str, ends: &str) -> anyhow::Result<Self> {
+        let made = tempfile::Builder::new().prefix(begins).suffix(ends).tempfile();
+        let file = made.with_context(|| {
+            format!("cannot make a file in {}: name one with -o", std::env::temp_dir().display())
+        })?;
+        let path = file.into_temp_path().keep().context("cannot keep a temporary file")?;
+        Ok(Self { path, force: true })
+    }
+
     /// The folder that the file is in.
     fn folder(path: &Path) -> &Path {
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

@@ -12,7 +12,12 @@ pub(crate) fn comparable<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (Vec<(&'a Request, &'a Timing)>, bool) {
     let eligible = requests.into_iter().filter_map(|request| Some((request, eligible(request).ok()?)));
-    let all: Vec<(&Request, &Timing)> = eligible.filter(|(_, timing)| timing.other_ms.is_some()).collect();
+    prefer_proxy(eligible)
+}
+
+/// Those that have parts of time; where the proxy's is known of at least half of them, those.
+fn prefer_proxy<'a, K: Copy>(timings: impl Iterator<Item = (K, &'a Timing)>) -> (Vec<(K, &'a Timing)>, bool) {
+    let all: Vec<(K, &Timing)> = timings.filter(|(_, timing)| timing.other_ms.is_some()).collect();
     let with_proxy: Vec<_> = all.iter().copied().filter(|(_, timing)| timing.proxy_ms.is_some()).collect();
     if with_proxy.len() * 2 >= all.len() { (with_proxy, true) } else { (all, false) }
 }
@@ -23,7 +28,12 @@ pub(crate) fn comparable<'a>(
 /// Where the proxy's time is known of at least half of them, the means are of those;
 /// else they are of all, and the proxy's time is in none of them.
 pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<TimeBreakdown> {
-    let (of, has_proxy) = comparable(requests);
+    of_timings(requests.into_iter().filter_map(|request| eligible(request).ok()))
+}
+
+/// The same of times that are known to be those of completed requests.
+pub(crate) fn of_timings<'a>(timings: impl IntoIterator<Item = &'a Timing>) -> Option<TimeBreakdown> {
+    let (of, has_proxy) = prefer_proxy(timings.into_iter().map(|timing| ((), timing)));
     let of: Vec<&Timing> = of.into_iter().map(|(_, timing)| timing).collect();
     let n = of.len() as u64;
     // A part that is not known of one of them is in the rest of that one.

@@ -39,7 +39,7 @@ use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate};
 use crate::recording::join::UnmatchedLogRequest;
 
 pub use breakdown::breakdown;
-pub(crate) use breakdown::comparable;
+pub(crate) use breakdown::{comparable, of_timings as breakdown_of_timings};
 pub(crate) use queue::LEAST_QUEUE_MS;
 pub use speeds::{speeds, speeds_by_model};
 

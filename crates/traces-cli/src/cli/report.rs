@@ -17,7 +17,7 @@ use super::{CacheArgs, Filter, Format, Formats, Measured, Output};
 The two models used last are compared, as `traces explain` does, among the INPUTs
 if there are any. The HTML page is one file that opens nothing else; the Markdown
 has the performance guide's five points and the verdict. Neither holds text of
-prompts without --include-text.
+prompts without --include-text. --open shows the page in the browser.
 
 Examples:
   traces report -o report.html         the two models used last
@@ -39,6 +39,12 @@ pub(crate) struct ReportArgs {
     /// Overwrite an existing file
     #[arg(long, requires = "file")]
     pub(crate) force: bool,
+    /// Open the page in the browser
+    ///
+    /// Without -o it is a new temporary file. The path is printed either way. It is an error
+    /// where there is no desktop, as over SSH: the page is written nevertheless.
+    #[arg(long)]
+    pub(crate) open: bool,
     /// Add prompts: they may hold secrets
     ///
     /// Of each model the newest one: its system prompt, the descriptions of its tools, and its last message.

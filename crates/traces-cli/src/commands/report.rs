@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use super::direct::measured;
 use super::prefix::say_lost;
 use super::{reading, report_skipped};
+use crate::browser;
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
 use crate::render::select_error::FEW_MODELS;
@@ -18,21 +19,33 @@ use crate::save::{OutputFile, is_stdout};
 use crate::select;
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
+    let is_page = args.output.format == Format::Html;
+    if args.open && !is_page {
+        bail!("--open shows the page of HTML: leave --format out");
+    }
     let file = args.file.as_deref().filter(|file| !is_stdout(file));
-    let target = file.map(|file| OutputFile::new(file, args.force)).transpose()?;
-    if args.file.is_none() && args.output.format == Format::Html {
+    if args.open && args.file.is_some() && file.is_none() {
+        bail!("--open shows a file, and `-o -` writes none: name one, or leave -o out");
+    }
+    let target = match file {
+        Some(file) => Some(OutputFile::new(file, args.force)?),
+        None if args.open => Some(OutputFile::temporary("traces-report-", ".html")?),
+        None => None,
+    };
+    if args.file.is_none() && target.is_none() && is_page {
         bail!(
-            "name a file for the page, as in `traces report -o report.html` (-o - prints it), or choose \
-             --format markdown"
+            "name a file for the page, as in `traces report -o report.html` (-o - prints it), show it with \
+             --open, or choose --format markdown"
         );
     }
     let (reader, inputs) =
         select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
-    let reader = reader.with_tasks().with_costs(args.cache.options());
+    let reader = reader.with_logs(&[])?.with_tasks().with_costs(args.cache.options());
     let selection = reading(&reader, &args.output, || reader.select(&inputs))?;
-    if selection.requests.is_empty() {
+    let has_logs = !selection.joined.unmatched.is_empty() || !selection.joined.server_logs.is_empty();
+    if selection.requests.is_empty() && !has_logs {
         report_skipped(&selection.skipped_list(), &args.output);
-        bail!("none of these files could be read as a trace");
+        bail!("none of these files could be read as a trace or a log");
     }
     let mut options = answers::ReportOptions::default();
     options.text = args.include_text;
@@ -60,6 +73,9 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
             if !args.output.quiet {
                 let size = units::bytes(content.len() as u64);
                 notes::warn(&format!("wrote {} ({size})", target.path().display()));
+            }
+            if args.open {
+                browser::open(target.path())?;
             }
         }
     }

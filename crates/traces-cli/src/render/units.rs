@@ -163,6 +163,11 @@ pub(crate) fn stamp(stamp: Option<Timestamp>) -> String {
     stamp.map_or_else(|| UNKNOWN.to_owned(), |stamp| local(stamp).format("%-d %b %H:%M:%S").to_string())
 }
 
+/// A time of day, with its seconds where these matter.
+pub(crate) fn clock(stamp: Timestamp, with_seconds: bool) -> String {
+    local(stamp).format(if with_seconds { "%H:%M:%S" } else { "%H:%M" }).to_string()
+}
+
 /// The local time to the second.
 pub(crate) fn time_of_day(stamp: Timestamp) -> String {
     local(stamp).format("%H:%M:%S").to_string()

@@ -34,7 +34,10 @@ fn the_page_tells_everything() {
         "its backend reuses no prompt cache",
         "The five points",
         "<code>traces replay latest</code>",
-        "Growth of the prompt",
+        "Where the time of a request goes",
+        "What makes the difference",
+        "When requests ran",
+        "Growth of the prompt, and its reuse",
         "Session 22222222-aaaa-4bbb-8ccc-000000000002",
         "Time to first token by what had to be read",
         "Prefix reuse",
@@ -83,13 +86,181 @@ fn each_chart_has_a_name_and_an_alternative() {
 fn a_page_without_two_models_says_so() {
     let folder = Folder::new();
     report(&folder, "--model gpt-oss -o page.html").ends_with(0);
-    let one = page(&folder, "page.html");
+    // No line of the headline begins with a per cent sign.
+    let one = page(&folder, "page.html").replace('\u{a0}', " ");
     assert!(one.contains("openai/gpt-oss-20b takes 2.2 s a request: 54 % of it is prompt processing."));
     assert!(one.contains("Where the time of a request goes"));
     assert!(one.contains("Time to first token") && !one.contains("Scenario"));
     report(&folder, "session:44444444 -o claude.html").ends_with(0);
     let claude = page(&folder, "claude.html");
     assert!(claude.contains("mode claude logs nothing of it"));
+}
+
+/// The part of a page below the heading with this id.
+fn part<'p>(page: &'p str, id: &str) -> &'p str {
+    let (_, behind) = page.split_once(&format!("<section aria-labelledby=\"{id}\">")).expect(id);
+    behind.split_once("</section>").unwrap().0
+}
+
+/// What stands between these marks, each time.
+fn all_between<'p>(text: &'p str, before: &str, after: &str) -> Vec<&'p str> {
+    text.split(before).skip(1).map(|rest| rest.split_once(after).unwrap().0).collect()
+}
+
+#[test]
+fn the_answer_comes_first_in_large_figures() {
+    let folder = Folder::new();
+    report(&folder, &format!("{TWO} -o page.html")).ends_with(0);
+    let page = page(&folder, "page.html");
+    let figures = all_between(&page, "<span class=\"number\">", "</span>");
+    assert_eq!(figures, ["8.1×", "2.3 s", "18.3 s"]);
+    let places: Vec<usize> = [
+        "class=\"number\"",
+        "<h1>",
+        "Is anyclaude the bottleneck?",
+        "id=\"time\"",
+        "id=\"difference\"",
+        "id=\"findings\"",
+    ]
+    .into_iter()
+    .map(|words| page.find(words).expect(words))
+    .collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+#[test]
+fn causes_are_sorted_and_have_their_intervals() {
+    let folder = Folder::new();
+    report(&folder, &format!("{TWO} -o page.html")).ends_with(0);
+    let page = page(&folder, "page.html");
+    let difference = part(&page, "difference");
+    let causes = all_between(difference, "<span class=\"label\">", "<");
+    assert_eq!(causes.first(), Some(&"prompt cache"));
+    let json = report(&folder, &format!("{TWO} --format json")).json();
+    let ms = |cause: &str| {
+        let all = json["explanation"]["contributions"].as_array().unwrap();
+        let one = all.iter().find(|one| one["cause"] == cause.replace(' ', "_")).unwrap();
+        one["ms"].as_f64().unwrap()
+    };
+    assert!(causes.is_sorted_by(|a, b| ms(a) >= ms(b)), "{causes:?}");
+    assert_eq!(difference.matches("class=\"whisker\"").count(), 3 * causes.len());
+    assert!(difference.contains(" … "), "intervals are in words too");
+}
+
+#[test]
+fn advice_and_settings_can_be_copied() {
+    let folder = Folder::new();
+    report(&folder, "--all -o page.html").ends_with(0);
+    let page = page(&folder, "page.html");
+    let advice = all_between(&page, "data-copy>", "</div>");
+    assert!(!advice.is_empty(), "there is a finding");
+    assert!(page.contains("&quot;CLAUDE_CODE_ATTRIBUTION_HEADER&quot;: &quot;0&quot;"), "{advice:?}");
+}
+
+#[test]
+fn the_timeline_has_each_request_once() {
+    let folder = Folder::new();
+    let json = report(&folder, "--all --format json").ends_with(0).json();
+    let timeline = &json["timeline"];
+    let stretches = timeline["stretches"].as_array().unwrap();
+    let lanes = stretches.iter().flat_map(|stretch| stretch["models"].as_array().unwrap());
+    let ids: Vec<&str> = lanes
+        .flat_map(|lanes| lanes["requests"].as_array().unwrap())
+        .filter_map(|request| request["id"].as_str())
+        .collect();
+    let distinct: std::collections::BTreeSet<&str> = ids.iter().copied().collect();
+    assert_eq!(distinct.len(), ids.len());
+    for request in json["requests"].as_array().unwrap() {
+        let is_drawn = ids.contains(&request["id"].as_str().unwrap());
+        assert!(is_drawn || timeline["other_requests"].as_u64().unwrap() > 0, "{}", request["id"]);
+    }
+    report(&folder, "--all -o page.html").ends_with(0);
+    let page = page(&folder, "page.html");
+    assert_eq!(part(&page, "timeline").matches("<figure").count(), stretches.len());
+}
+
+#[test]
+fn logs_alone_make_a_page() {
+    let folder = Folder::new();
+    recording(&folder, 6);
+    fs::remove_dir_all(folder.path().join("traces")).unwrap();
+    folder.traces("report --root . -o page.html").ends_with(0);
+    let page = page(&folder, "page.html");
+    for words in [
+        "only logs were read",
+        "a request to openai/gpt-oss-20b",
+        "by the log of 3 requests",
+        "When requests ran",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    for words in ["id=\"growth\"", "id=\"tools\"", "id=\"requests\"", "NaN", "inf"] {
+        assert!(!page.contains(words), "{words}");
+    }
+}
+
+/// A program for files that writes down what it was given, as the only one there is.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn with_opener(folder: &Folder) -> std::process::Command {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let opener = folder.path().join("bin/xdg-open");
+    folder.write("bin/xdg-open", "#!/bin/sh\nfor word in \"$@\"; do echo \"[$word]\" >> opened; done\n");
+    fs::set_permissions(opener, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = program(folder.path());
+    command.env("PATH", folder.path().join("bin")).env("DISPLAY", ":0");
+    command
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+#[test]
+fn the_page_is_opened_by_its_whole_path_as_one_word() {
+    let folder = Folder::new();
+    folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
+    let hostile = "$(touch pwned) & '.html";
+    let command = with_opener(&folder);
+    run(command, "report in --open -o", &[hostile]).ends_with(0).says(&["wrote $(touch pwned)"]);
+    let opened = folder.path().join("opened");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !fs::read_to_string(&opened).is_ok_and(|text| text.ends_with("]\n")) {
+        assert!(std::time::Instant::now() < deadline, "nothing was opened");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let whole = folder.path().join(hostile);
+    assert_eq!(fs::read_to_string(&opened).unwrap(), format!("[{}]\n", whole.display()));
+    assert!(!folder.path().join("pwned").exists());
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+#[test]
+fn without_a_desktop_the_page_is_written_and_the_error_names_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new();
+    folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &body("a"));
+    let without = || {
+        let mut command = program(folder.path());
+        ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].iter().for_each(|name| {
+            command.env_remove(name);
+        });
+        command.env("TMPDIR", folder.path());
+        command
+    };
+    let ran = run(without(), "report in --open -o page.html", &[] as &[&str]).ends_with(2);
+    ran.says(&["wrote page.html", "page.html: there is no desktop here", "open it in a browser"]);
+    assert!(page(&folder, "page.html").starts_with("<!DOCTYPE html>"));
+    // Without a name it is a new temporary file, which stays there for its owner alone.
+    run(without(), "report in --open", &[] as &[&str]).ends_with(2).says(&[
+        "wrote ",
+        "traces-report-",
+        ".html",
+    ]);
+    let made = names(&folder).into_iter().find(|name| name.starts_with("traces-report-")).unwrap();
+    let mode = fs::metadata(folder.path().join(&made)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    // What cannot be opened is said before any work is done.
+    run(without(), "report in --open --format json", &[] as &[&str]).ends_with(2).says(&["--format"]);
+    run(without(), "report in --open -o -", &[] as &[&str]).ends_with(2).says(&["-o -"]);
 }
 
 #[test]

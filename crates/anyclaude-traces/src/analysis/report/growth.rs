@@ -1,12 +1,14 @@
 //! How the prompt of a session grew, section by section.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::prefix::{Cause, PrefixReport, PrefixRequest};
 use crate::model::Size;
 use crate::model::group::group_by;
-use crate::model::request::Request;
+use crate::model::request::{Request, TracePath};
 use crate::model::time::Timestamp;
 
 /// How many sessions are shown.
@@ -42,6 +44,40 @@ pub struct SessionSections {
     /// Its recorded prompts in order of time; of a long session the first, the last, and the
     /// largest of each few between them.
     pub prompts: Vec<PromptSections>,
+    /// What a prompt cache could have reused of all its prompts; `None` where that was not
+    /// worked out.
+    #[serde(default)]
+    pub reuse: Option<SessionReuse>,
+}
+
+/// What a simulated prompt cache could have reused in one session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct SessionReuse {
+    /// The bytes of the elements of all prompts.
+    pub prompt_bytes: u64,
+    /// Of these, what the cache still held.
+    pub reusable_bytes: u64,
+    /// What was read again although an earlier turn had it.
+    pub lost_bytes: u64,
+    /// How many prompts lost something.
+    pub broken: u64,
+}
+
+/// What a simulated prompt cache could have reused of one prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct PromptReuse {
+    /// The bytes of its elements.
+    pub prompt_bytes: u64,
+    /// Of these, what the cache still held.
+    pub reusable_bytes: u64,
+    /// What is read again although an earlier turn had it.
+    pub lost_bytes: u64,
+    /// Why; `None` where nothing is read again.
+    pub cause: Option<Cause>,
 }
 
 /// A prompt by section. The four add up to `body_bytes`, where all are known.
@@ -59,10 +95,13 @@ pub struct PromptSections {
     pub messages_bytes: Size,
     /// The rest of the body.
     pub other_bytes: Size,
+    /// What of it could have been reused; `None` where that was not worked out.
+    #[serde(default)]
+    pub reuse: Option<PromptReuse>,
 }
 
 impl PromptSections {
-    fn of(at: usize, request: &Request) -> Self {
+    fn of(at: usize, request: &Request, reuse: Option<&PrefixRequest>) -> Self {
         let sizes = &request.sizes;
         Self {
             request: at as u64 + 1,
@@ -70,6 +109,7 @@ impl PromptSections {
             tools_bytes: sizes.tools_bytes,
             messages_bytes: sizes.messages_bytes,
             other_bytes: sizes.other_bytes,
+            reuse: reuse.map(PromptReuse::of),
         }
     }
 
@@ -87,10 +127,30 @@ impl PromptSections {
     }
 }
 
+impl PromptReuse {
+    fn of(row: &PrefixRequest) -> Self {
+        let cause = row.break_.as_ref().map(|broken| broken.cause).filter(|_| row.lost_bytes > 0);
+        Self {
+            prompt_bytes: row.prompt_bytes,
+            reusable_bytes: row.reusable_bytes,
+            lost_bytes: row.lost_bytes,
+            cause,
+        }
+    }
+}
+
+/// The rows of a simulated cache, by trace.
+type Rows<'p> = HashMap<&'p TracePath, &'p PrefixRequest>;
+
 /// How the prompts of the largest sessions grew. `requests` are in order of time.
-pub(super) fn growth(requests: &[&Request]) -> Growth {
-    let mut sessions: Vec<(usize, SessionSections)> =
-        group_by(requests, |request| request.session.clone()).into_iter().map(sections).enumerate().collect();
+pub(super) fn growth(requests: &[&Request], prefix: Option<&PrefixReport>) -> Growth {
+    let rows: Rows<'_> =
+        prefix.into_iter().flat_map(|prefix| &prefix.requests).map(|row| (&row.path, row)).collect();
+    let mut sessions: Vec<(usize, SessionSections)> = group_by(requests, |request| request.session.clone())
+        .into_iter()
+        .map(|(id, members)| sections(id, &members, &rows))
+        .enumerate()
+        .collect();
     sessions.sort_by(|a, b| (b.1.requests, a.0).cmp(&(a.1.requests, b.0)));
     let all = sessions.len();
     sessions.truncate(MOST_SESSIONS);
@@ -100,17 +160,32 @@ pub(super) fn growth(requests: &[&Request]) -> Growth {
     Growth { sessions: sessions.into_iter().map(|(_, session)| session).collect(), other_sessions }
 }
 
-fn sections((id, members): (Option<Arc<str>>, Vec<&Request>)) -> SessionSections {
+fn sections(id: Option<Arc<str>>, members: &[&Request], rows: &Rows<'_>) -> SessionSections {
+    let row = |request: &Request| rows.get(&request.path).copied();
     let recorded = members.iter().enumerate().filter(|(_, request)| request.sizes.prompt_bytes().is_known());
     let prompts: Vec<PromptSections> =
-        recorded.map(|(at, request)| PromptSections::of(at, request)).collect();
+        recorded.map(|(at, request)| PromptSections::of(at, request, row(request))).collect();
     SessionSections {
         id,
         requests: members.len() as u64,
         first: members.iter().find_map(|request| request.timestamp),
         last: members.iter().rev().find_map(|request| request.timestamp),
+        reuse: session_reuse(members.iter().filter_map(|request| row(request))),
         prompts: thinned(&prompts),
     }
+}
+
+/// What all prompts of a session could reuse together.
+fn session_reuse<'p>(rows: impl Iterator<Item = &'p PrefixRequest>) -> Option<SessionReuse> {
+    rows.fold(None, |sum, row| {
+        let sum: SessionReuse = sum.unwrap_or_default();
+        Some(SessionReuse {
+            prompt_bytes: sum.prompt_bytes + row.prompt_bytes,
+            reusable_bytes: sum.reusable_bytes + row.reusable_bytes,
+            lost_bytes: sum.lost_bytes + row.lost_bytes,
+            broken: sum.broken + u64::from(row.lost_bytes > 0),
+        })
+    })
 }
 
 /// At most so many prompts: the first, the last, and between them the largest of each

@@ -7,16 +7,18 @@ mod reading;
 #[cfg(test)]
 mod tests;
 mod text;
+mod timeline;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use growth::{Growth, PromptSections, SessionSections};
+pub use growth::{Growth, PromptReuse, PromptSections, SessionReuse, SessionSections};
 pub use points::{Answer, Check, CheckKind, CheckResult, Figure, WhyUnknown};
 pub use reading::{Line, Reading, ReadingPoint};
 pub use text::{PromptText, Text};
+pub use timeline::{LoggedTime, ModelLanes, Stretch, Timeline, TimelinePart, TimelineRequest};
 
 use crate::analysis::explain::{Direct, Explanation};
 use crate::analysis::not_logged::NotLogged;
@@ -81,7 +83,13 @@ pub struct Report {
     pub findings: Vec<crate::findings::Finding>,
     /// The performance guide's five points.
     pub points: Vec<Check>,
-    /// How the prompts of the largest sessions grew.
+    /// When requests of every kind ran.
+    #[serde(default)]
+    pub timeline: Timeline,
+    /// Where the time of requests went that only a log has.
+    #[serde(default)]
+    pub only_logged: Vec<LoggedTime>,
+    /// How the prompts of the largest sessions grew, and what of them could be reused.
     pub growth: Growth,
     /// The speeds of each model, over its requests of every kind.
     pub speeds: Vec<ModelSpeeds>,
@@ -108,15 +116,19 @@ pub struct Report {
 
 /// The headline where no sides were compared.
 const NOT_EXPLAINED: &str = "No verdict: no requests were compared";
+/// What stands where only logs were read.
+const ONLY_LOGS: &str = "No verdict: only logs were read, and no requests, whose prompts tell why";
 
 /// Puts together everything that a page shows of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
     let ReportInput { timing, others, sides, explanation, findings, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
-    let headline = explanation
-        .as_ref()
-        .map_or_else(|| NOT_EXPLAINED.to_owned(), |found| found.verdict.headline.to_string());
+    let headline = match &explanation {
+        _ if requests.is_empty() && !timing.unmatched_log_requests.is_empty() => ONLY_LOGS.to_owned(),
+        Some(found) => found.verdict.headline.to_string(),
+        None => NOT_EXPLAINED.to_owned(),
+    };
     let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
@@ -127,7 +139,9 @@ pub fn report(question: ReportInput<'_>) -> Report {
         explanation,
         findings,
         points: points::points(sides),
-        growth: growth::growth(&requests),
+        only_logged: timeline::logged_times(&timing.unmatched_log_requests),
+        timeline: timeline::timeline(requests.iter().copied().chain(others), &timing.unmatched_log_requests),
+        growth: growth::growth(&requests, prefix.as_ref()),
         speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),
         groups: timing.groups,
         reading,

@@ -1,50 +1,70 @@
-//! Rows of text with a bar below each, and the tools by size that are shown so.
+//! Rows of a name, a bar and a figure, and the tools by size that are shown so.
 
 use anyclaude_traces::analysis::report::Report;
 use maud::{Markup, html};
 
-use super::chart::Caption;
+use super::chart::percent;
 use crate::render::table::shorten;
 use crate::render::units;
 
 /// How many tools are shown.
 const MOST_TOOLS: usize = 15;
 /// How wide a name may be.
-const NAME_WIDTH: usize = 36;
-/// The height of a row, and of the bar in it.
-const ROW: usize = 36;
-const BAR: usize = 10;
+const NAME_WIDTH: usize = 44;
+/// How high a row's bar is.
+const HEIGHT: u32 = 14;
 /// How long the shortest bar is, so that it can be seen.
 const LEAST_SHARE: f64 = 0.003;
 
 /// A row: what it is, its figure, and the bar from one share of the width to another.
+#[derive(Default)]
 pub(super) struct Bar {
     pub(super) label: String,
+    /// What stands below its name.
+    pub(super) note: String,
     pub(super) figure: String,
+    /// What stands behind its figure.
+    pub(super) detail: String,
     pub(super) from: f64,
     pub(super) to: f64,
     /// How the bar is filled.
     pub(super) class: &'static str,
+    /// The ends of the interval that the bar's end may lie in.
+    pub(super) interval: Option<(f64, f64)>,
+    /// Whether it is the one that matters.
+    pub(super) is_main: bool,
 }
 
-/// A chart of rows.
-pub(super) fn chart(caption: &Caption, bars: &[Bar]) -> Markup {
-    let parts = html! {
-        @for (at, bar) in bars.iter().enumerate() {
-            text x="0" y=(at * ROW + 15) { (shorten(&bar.label, NAME_WIDTH)) }
-            text.end x="100%" y=(at * ROW + 15) { (bar.figure) }
-            @if bar.from != bar.to {
-                rect.(bar.class) x=(length(bar.from.min(bar.to))) y=(at * ROW + 20)
-                    width=(length((bar.to - bar.from).abs().max(LEAST_SHARE))) height=(BAR) {}
+/// Rows of bars on one scale, on which 0 is at this share of the width. All that a bar shows
+/// is said by the row's words too.
+pub(super) fn rows(name: &str, bars: &[Bar], zero: f64) -> Markup {
+    html! {
+        ul.rows aria-label=(name) {
+            @for bar in bars {
+                li.main[bar.is_main] {
+                    span.label { (shorten(&bar.label, NAME_WIDTH)) @if !bar.note.is_empty() { small { (bar.note) } } }
+                    (track(bar, zero))
+                    span.figure { (bar.figure) @if !bar.detail.is_empty() { small { (bar.detail) } } }
+                }
             }
         }
-    };
-    caption.stretched(bars.len() * ROW, &parts)
+    }
 }
 
-/// A share of the width, as SVG writes it.
-fn length(share: f64) -> String {
-    format!("{:.1}%", if share.is_finite() { share * 100.0 } else { 0.0 })
+fn track(bar: &Bar, zero: f64) -> Markup {
+    let (from, to) = (bar.from.min(bar.to), bar.from.max(bar.to));
+    html! {
+        svg.track aria-hidden="true" width="100%" height=(HEIGHT + 8) {
+            line.zero x1=(percent(zero)) x2=(percent(zero)) y1="0" y2=(HEIGHT + 8) {}
+            @if from != to {
+                rect.(bar.class) x=(percent(from)) y="4" width=(percent((to - from).max(LEAST_SHARE))) height=(HEIGHT) rx="2" {}
+            }
+            @if let Some((low, high)) = bar.interval {
+                line.whisker x1=(percent(low)) x2=(percent(high)) y1="11" y2="11" {}
+                @for end in [low, high] { line.whisker x1=(percent(end)) x2=(percent(end)) y1="6" y2="16" {} }
+            }
+        }
+    }
 }
 
 /// Tools and MCP servers by size.
@@ -54,10 +74,10 @@ pub(super) fn tools(report: &Report) -> Markup {
     let sized = |label: String, bytes: u64, most: u64| Bar {
         label,
         figure: units::bytes(bytes),
-        from: 0.0,
         #[allow(clippy::cast_precision_loss, reason = "sizes stay far below 2^53")]
         to: bytes as f64 / most as f64,
         class: "tools",
+        ..Bar::default()
     };
     let name = |name: Option<&str>| name.unwrap_or("(unnamed)").to_owned();
     let bars: Vec<Bar> = tools
@@ -82,22 +102,16 @@ pub(super) fn tools(report: &Report) -> Markup {
             @if bars.is_empty() {
                 p { "No request carries tools." }
             } @else {
-                p { "Each request repeats the definitions of its tools: a model reads them before it answers." }
-                (chart(&caption("tools-chart", "Tools by size", &bars), &bars))
+                p.lead { "Each request repeats the definitions of its tools: a model reads them before it answers." }
+                (rows("Tools by size", &bars, 0.0))
                 @if !rest.is_empty() {
-                    p { (units::count(rest.len() as u64, "smaller tool")) " not shown, " (units::bytes(rest_bytes)) " together" }
+                    p.note { (units::count(rest.len() as u64, "smaller tool")) " not shown, " (units::bytes(rest_bytes)) " together" }
                 }
             }
             @if !server_bars.is_empty() {
                 h3 { "MCP servers" }
-                (chart(&caption("servers-chart", "MCP servers by the size of their tools", &server_bars), &server_bars))
+                (rows("MCP servers by the size of their tools", &server_bars, 0.0))
             }
         }
     }
-}
-
-/// The bars in words, for screen readers.
-fn caption(id: &str, title: &str, bars: &[Bar]) -> Caption {
-    let words: Vec<String> = bars.iter().map(|bar| format!("{} {}", bar.label, bar.figure)).collect();
-    Caption { id: id.to_owned(), title: title.to_owned(), description: words.join(", ") }
 }

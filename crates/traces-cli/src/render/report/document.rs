@@ -6,17 +6,19 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::prose::prose;
 use super::requests::MODEL_WIDTH;
-use super::{bars, findings, growth, points, prefix, reading, requests, unknown, waterfall};
+use super::{
+    bars, difference, findings, growth, points, prefix, reading, requests, timeline, unknown, verdict,
+};
 use crate::render::sanitize;
 use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
 
 const STYLE: &str = include_str!("style.css");
-/// Makes tables sortable. Without it they keep their order.
-const SCRIPT: &str = include_str!("sort.js");
+/// Makes tables sortable and advice easy to copy. Without it all stays readable.
+const SCRIPT: &str = include_str!("script.js");
 /// The hashes that the policy below allows; a test computes them again.
-const STYLE_HASH: &str = "sha256-mSYyC2AmzF7VnbECe60CMq26Dz1HANIaKkYcVHC6WaU=";
-const SCRIPT_HASH: &str = "sha256-9XUfLpUOAKIu+oQoMM8SRdYDe6SRrcfh0OnZ49a3nr8=";
+const STYLE_HASH: &str = "sha256-fmS8jh9ZuUycubGHRsLSeg4cqKD9Eezk0+gYbXG39DQ=";
+const SCRIPT_HASH: &str = "sha256-p87HTLLzpPqDOdenpewRm3aO1lSHXy1TyfrAxe0jYEc=";
 
 /// Loads nothing from elsewhere, and allows no style or script but these.
 fn policy() -> String {
@@ -32,7 +34,12 @@ pub(crate) fn html(report: &Report, is_sitting: bool) -> String {
 
 fn document(report: &Report, is_sitting: bool) -> Markup {
     let totals = &report.totals;
-    let scope = scope_line(&report.scope, is_sitting, totals.first.zip(totals.last), totals.requests);
+    let stretches = &report.timeline.stretches;
+    let logged = stretches.first().zip(stretches.last()).map(|(first, last)| (first.from, last.to));
+    let span = totals.first.zip(totals.last).or(logged);
+    let scope = scope_line(&report.scope, is_sitting, span, totals.requests);
+    // Logs alone have times, but no prompts.
+    let has_requests = !report.requests.is_empty();
     let headline = report.headline.trim_end_matches('.');
     html! {
         (DOCTYPE)
@@ -48,23 +55,23 @@ fn document(report: &Report, is_sitting: bool) -> Markup {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (patterns())
                 header {
                     p.scope { (scope) }
-                    h1 { (headline) "." }
+                    (verdict::answer(report))
                 }
                 main {
-                    section aria-label="Verdict" {
-                        @if let Some(found) = &report.explanation { (waterfall::verdict(found)) }
-                    }
+                    (verdict::time(report))
+                    (difference::section(report))
                     (findings::section(report))
-                    (five_points(report))
-                    (growth::section(report))
-                    (reading::section(report))
+                    (timeline::section(report))
+                    @if has_requests { (growth::section(report)) }
                     (prefix::section(report))
-                    (bars::tools(report))
+                    (reading::section(report))
+                    @if has_requests { (bars::tools(report)) }
+                    @if points::any(report) { (five_points(report)) }
                     @if !report.texts.is_empty() { (texts(&report.texts)) }
-                    (requests::section(report))
+                    @if has_requests { (requests::section(report)) }
+                    (verdict::evidence(report))
                     (unknown::section(report))
                 }
                 footer {
@@ -72,27 +79,6 @@ fn document(report: &Report, is_sitting: bool) -> Markup {
                         (env!("CARGO_PKG_VERSION")) " from what anyclaude recorded." }
                 }
                 script { (PreEscaped(SCRIPT)) }
-            }
-        }
-    }
-}
-
-/// How areas are filled: each section of a prompt is told by its pattern as well as
-/// by its colour.
-fn patterns() -> Markup {
-    html! {
-        svg.patterns aria-hidden="true" width="0" height="0" {
-            pattern id="stripes" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
-                rect.ground width="7" height="7" {}
-                rect.mark width="2" height="7" {}
-            }
-            pattern id="dots" width="7" height="7" patternUnits="userSpaceOnUse" {
-                rect.ground width="7" height="7" {}
-                circle.mark cx="3.5" cy="3.5" r="1.4" {}
-            }
-            pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(135)" {
-                rect.ground width="7" height="7" {}
-                rect.mark width="2" height="7" {}
             }
         }
     }
@@ -119,7 +105,7 @@ fn five_points(report: &Report) -> Markup {
 pub(super) fn table(caption: &str, grid: &Grid, sortable: bool) -> Markup {
     let texts = grid.columns().take_while(|column| column.align == Align::Left).count();
     html! {
-        div.scroll role="region" aria-label=(caption) tabindex="0" {
+        div.scroll.long[sortable] role="region" aria-label=(caption) tabindex="0" {
             table.{ "texts-" (texts) } data-sortable[sortable] {
                 caption { (caption) }
                 thead { tr { @for column in grid.columns() { th scope="col" { (column.title) } } } }

@@ -2,17 +2,20 @@
 
 mod bars;
 mod chart;
+mod difference;
 mod document;
 mod findings;
 mod growth;
 mod markdown;
+mod parts;
 mod points;
 mod prefix;
 mod prose;
 mod reading;
 mod requests;
+mod timeline;
 mod unknown;
-mod waterfall;
+mod verdict;
 
 pub(crate) use document::html;
 pub(crate) use markdown::page;

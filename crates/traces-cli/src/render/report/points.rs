@@ -18,6 +18,11 @@ pub(super) fn models(report: &Report) -> Vec<&str> {
     answers.iter().map(|answer| answer.model.as_str()).collect()
 }
 
+/// Whether they are about any request.
+pub(super) fn any(report: &Report) -> bool {
+    report.points.iter().flat_map(|point| &point.answers).any(|answer| answer.requests > 0)
+}
+
 /// The rows of all points: medians, and the largest value where that tells more.
 pub(super) fn rows(report: &Report) -> Vec<Row> {
     let mut rows = vec![requests(report)];

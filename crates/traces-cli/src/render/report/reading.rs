@@ -7,17 +7,18 @@ use anyclaude_traces::analysis::report::{Line, Reading, Report};
 use anyclaude_traces::model::measure::{Unit, Value};
 use maud::{Markup, html};
 
-use super::chart::{Caption, LEFT, ROOM, WIDTH, place, rule, ticks};
+use super::chart::{Caption, Plot, WIDTH, place, ticks};
 use super::document::table;
 use crate::render::table::{Grid, number, text};
 use crate::render::times;
 use crate::render::units::{self, UNKNOWN};
 
-/// The height of the chart, and where its axes cross.
-const HEIGHT: u32 = 300;
-const FLOOR: u32 = 262;
-/// How high the highest point is above that.
-const TALLEST: u32 = 240;
+/// The height of the chart, …
+const HEIGHT: u32 = 260;
+/// … and how high the highest point is in it.
+const TALLEST: u32 = 244;
+/// How much further the width goes than the point with most tokens.
+const MARGIN: f64 = 1.04;
 
 /// The CSS class of each model.
 const CLASSES: [&str; 2] = ["round", "square"];
@@ -50,7 +51,9 @@ fn figure(readings: &[Reading]) -> Markup {
                     } " " (sentence(reading)) }
                 }
             }
-            (caption.scaled(HEIGHT, &picture(readings)))
+            p.axis-title { "time to first token" }
+            (picture(&caption, readings))
+            p.axis-title.end { "tokens to read" }
             figcaption {
                 "Tokens are those that the backend had to read: the prompt less what came from its cache. Only requests \
                  that nothing disturbed are drawn; the line ignores outliers."
@@ -76,22 +79,13 @@ fn pairs(reading: &Reading) -> impl Iterator<Item = (f64, f64)> {
     reading.points.iter().map(|point| (point.read_tokens as f64, point.ttft_ms as f64))
 }
 
-fn picture(readings: &[Reading]) -> Markup {
+fn picture(caption: &Caption, readings: &[Reading]) -> Markup {
     let all = || readings.iter().flat_map(pairs);
-    let most_tokens = all().map(|(tokens, _)| tokens).fold(0.0, f64::max) * 1.04;
+    let most_tokens = all().map(|(tokens, _)| tokens).fold(0.0, f64::max) * MARGIN;
     let most_ms = all().map(|(_, ms)| ms).fold(0.0, f64::max);
-    let x = |tokens: f64| i64::from(LEFT) + place(tokens, most_tokens, ROOM);
-    let y = |ms: f64| i64::from(FLOOR) - place(ms, most_ms, TALLEST);
-    html! {
-        @for tick in ticks(most_ms, 3) {
-            (rule(y(tick), &units::precise_ms(tick)))
-        }
-        line x1=(LEFT) x2=(WIDTH) y1=(FLOOR) y2=(FLOOR) {}
-        @for tick in ticks(most_tokens, 4) {
-            line x1=(x(tick)) x2=(x(tick)) y1=(FLOOR) y2=(FLOOR + 5) {}
-            text.tick.middle x=(x(tick)) y=(FLOOR + 24) { (units::show(Value::Rate(tick), Unit::Tokens)) }
-        }
-        text.tick.end x=(WIDTH) y=(HEIGHT + 4) { "tokens to read" }
+    let x = |tokens: f64| place(tokens, most_tokens, WIDTH);
+    let y = |ms: f64| i64::from(HEIGHT) - place(ms, most_ms, TALLEST);
+    let shapes = html! {
         @for (reading, class) in readings.iter().zip(CLASSES) {
             @let places: BTreeSet<(i64, i64)> = pairs(reading).map(|(tokens, ms)| (x(tokens), y(ms))).collect();
             path.(class).points d=(dots(&places)) {}
@@ -100,7 +94,11 @@ fn picture(readings: &[Reading]) -> Markup {
                 line.(class).fit x1=(x(from.0)) y1=(y(from.1)) x2=(x(to.0)) y2=(y(to.1)) {}
             }
         }
-    }
+    };
+    let levels = ticks(most_ms, 3).into_iter().map(|ms| (y(ms), units::precise_ms(ms))).collect();
+    let mark = |tokens: f64| (tokens / most_tokens, units::show(Value::Rate(tokens), Unit::Tokens));
+    let marks = ticks(most_tokens, 2).into_iter().map(mark).collect();
+    Plot { caption, height: HEIGHT, levels, marks, is_ruled: false, shapes, signs: html! {} }.draw()
 }
 
 /// The ends of the fitted line: the least and the most tokens of its points.

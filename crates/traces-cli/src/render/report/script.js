@@ -1,4 +1,4 @@
-/* Sorts a table by the column whose heading is pressed; what is unknown comes last. */
+/* Sorts a table by the column whose heading is pressed, what is unknown last; copies advice. */
 const units = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, k: 1e3, M: 1e6, G: 1e9, ms: 1, s: 1e3, m: 6e4, h: 36e5 };
 const value = (text) => {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?) ?([a-zA-Z]*)/g)];
@@ -30,4 +30,20 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
       body.append(...[...body.rows].sort((a, b) => compare(a, b, up ? 1 : -1)));
     });
   });
+}
+for (const advice of document.querySelectorAll("[data-copy]")) {
+  const words = advice.innerText;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(words);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(advice);
+      button.textContent = "Selected: copy it now";
+    }
+  });
+  advice.append(button);
 }
