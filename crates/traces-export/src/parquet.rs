@@ -106,9 +106,9 @@ impl Partition<'_> {
 /// Parts requests, which are in order of time, by day and model, in order of both.
 #[must_use]
 pub fn partitions(requests: &[Request]) -> Vec<Partition<'_>> {
-    let mut partitions: BTreeMap<(Option<String>, Option<Arc<str>>), Vec<&Request>> = BTreeMap::new();
+    let mut partitions: BTreeMap<_, Vec<&Request>> = BTreeMap::new();
     for request in requests {
-        let day = request.timestamp.map(|stamp| stamp.to_string().chars().take(10).collect());
+        let day: Option<String> = request.timestamp.map(|stamp| stamp.to_string().chars().take(10).collect());
         partitions.entry((day, request.model.clone())).or_default().push(request);
     }
     let partition = |((day, model), requests)| Partition { day, model, requests };

@@ -142,7 +142,7 @@ fn transcripts_alone_are_named() {
     let folder = Folder::new();
     for name in ["a", "b"] {
         folder.write(
-            &format!("projects/x/{name}.jsonl"),
+            format!("projects/x/{name}.jsonl"),
             "{\"type\":\"user\",\"sessionId\":\"s\",\"message\":{}}\n",
         );
     }

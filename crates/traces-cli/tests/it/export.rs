@@ -71,7 +71,7 @@ fn same_lane(a: &Value, b: &Value) -> bool {
 #[test]
 fn slices_nest() {
     let timeline = traces(&format!("export --root {HOME} --all")).ends_with(0).json();
-    let mut lanes: BTreeMap<(u64, u64), Vec<(u64, u64, &str)>> = BTreeMap::new();
+    let mut lanes: BTreeMap<_, Vec<(u64, u64, &str)>> = BTreeMap::new();
     for slice in of_phase(&timeline, "X") {
         let number = |name: &str| slice[name].as_u64().unwrap_or_else(|| panic!("{name} is whole: {slice}"));
         let lane = lanes.entry((number("pid"), number("tid"))).or_default();

@@ -48,10 +48,13 @@ pub(super) struct Column<T> {
     pub(super) meaning: &'static str,
 }
 
+/// Whether a row has a group.
+pub(super) type HasGroup<T> = fn(&T) -> bool;
+
 /// Columns that stand at the top, or together in a group that may be null.
 pub(super) struct Group<T> {
     /// The group's name, and whether a row has it.
-    pub(super) group: Option<(&'static str, fn(&T) -> bool)>,
+    pub(super) group: Option<(&'static str, HasGroup<T>)>,
     pub(super) columns: Vec<Column<T>>,
 }
 

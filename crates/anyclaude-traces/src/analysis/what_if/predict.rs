@@ -162,7 +162,7 @@ mod tests {
 
     /// The mean time with the change.
     fn ms(turn: &Observed, cache: CacheUse) -> f64 {
-        predict(&[turn.clone()], &speeds(cache))[0].turns[0].predicted_ms.unwrap()
+        predict(std::slice::from_ref(turn), &speeds(cache))[0].turns[0].predicted_ms.unwrap()
     }
 
     fn close(a: f64, b: f64) -> bool {

@@ -84,7 +84,7 @@ fn draw_on(
             }
         }
         let every = if follower.running().next().is_some() { RUNNING_LOOKS } else { IDLE_LOOKS };
-        if is_due || looks % every == 0 {
+        if is_due || looks.is_multiple_of(every) {
             let scene = Scene { follower, choice, now: shown_at, place };
             terminal.draw(|frame| scene.draw(frame))?;
         }

@@ -110,14 +110,16 @@ pub(super) fn time_axis(least_ms: f64, most_ms: f64, words: impl Fn(f64) -> Stri
 
 /// Those of some marks whose words lie over those of none before them, even on a phone.
 fn legible(marks: &[(f64, String)]) -> Vec<&(f64, String)> {
-    let mut kept: Vec<(&(f64, String), (f64, f64))> = Vec::new();
+    let mut kept = Vec::new();
+    let mut taken: Vec<(f64, f64)> = Vec::new();
     for mark in marks {
         let (from, to) = extent(mark);
-        if kept.iter().all(|(_, (begins, ends))| to + GAP <= *begins || *ends + GAP <= from) {
-            kept.push((mark, (from, to)));
+        if taken.iter().all(|(begins, ends)| to + GAP <= *begins || *ends + GAP <= from) {
+            kept.push(mark);
+            taken.push((from, to));
         }
     }
-    kept.into_iter().map(|(mark, _)| mark).collect()
+    kept
 }
 
 /// From where to where the words of a mark reach on a phone, as shares of the width.
