@@ -1,6 +1,8 @@
 //! What a follower tells of a recording while it is written is what it tells of the same
 //! recording once it is finished.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
