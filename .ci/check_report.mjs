@@ -267,7 +267,7 @@ async function checkWithoutScript(browser, path) {
   const context = await browser.newContext({ javaScriptEnabled: false });
   const page = await context.newPage();
   await page.goto(pathToFileURL(path).href);
-  const text = await page.innerText("main");
+  const text = await page.innerText("body");
   for (const words of ["8.1×", "What makes the difference", "When requests ran", "Evidence", "The five points", "Requests", "16 Nov 02:54:39"]) {
     assert.ok(text.includes(words), `without script: ${words}`);
   }

@@ -313,12 +313,14 @@ fn width_with(columns: &[Shown], text: usize) -> usize {
     widths + GUTTER * columns.len().saturating_sub(1)
 }
 
-/// Cuts the middle out of a text that is wider than `room`.
+/// A text without what steers a terminal, whose middle is cut out where it is wider than
+/// `room`.
 pub(crate) fn shorten(text: &str, room: usize) -> String {
-    cut(text, room).into_owned()
+    cut(&sanitize::line(text), room).into_owned()
 }
 
-/// The same, borrowed where the text fits.
+/// Cuts the middle out of a text that is wider than `room`. What steers a terminal has no
+/// width that could be told: it must be gone.
 pub(crate) fn cut(text: &str, room: usize) -> Cow<'_, str> {
     if width_of(text) <= room {
         return Cow::Borrowed(text);
@@ -388,5 +390,7 @@ mod tests {
     fn the_middle_goes_first() {
         assert_eq!(shorten("qwen3-42b-a3b-2507-thinking", 11), "qwen3…nking");
         assert_eq!(shorten("short", 11), "short");
+        let hostile = "left tool \u{1b}]0;forged\u{7}\u{9b}31m";
+        assert_eq!(shorten(hostile, 20), "left tool …forged31m");
     }
 }

@@ -98,6 +98,8 @@ fn a_page_is_text_but_for_its_own_markup() {
     let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
     is_safe(line, &page.replace('\t', ""), true);
     let more = [
+        "article",
+        "/article",
         "/svg",
         "svg",
         "path",
