@@ -319,3 +319,79 @@ fn what_broke_prefixes_is_listed_without_what_was_new() {
     let listed: Vec<_> = report.breakers.iter().map(|one| (one.cause, one.requests)).collect();
     assert_eq!(listed, [(Cause::DateChanged, 1)]);
 }
+
+#[test]
+fn a_breaker_tells_how_often_it_struck_one_session_at_most() {
+    let dated = |session, day: u32, texts: &[&str]| {
+        in_session(session, &format!("Today's date: 2025-11-{day}"), said(texts))
+    };
+    let asked = [
+        dated(1, 11, &["u1"]),
+        dated(2, 21, &["u9"]),
+        dated(1, 12, &["u1", "a1", "u2"]),
+        dated(1, 13, &["u1", "a1", "u2", "a2", "u3"]),
+        dated(2, 22, &["u9", "a9", "u8"]),
+    ];
+    let report = reported(&asked, in_four_slots());
+    let dates = report.breakers.iter().find(|one| one.cause == Cause::DateChanged).unwrap();
+    assert_eq!((dates.requests, dates.most_per_session), (3, 2));
+}
+
+/// A request of a session, with a system prompt of these blocks.
+fn with_system(session: u32, blocks: &[&str]) -> Asked {
+    let mut asked = in_session(session, "", said(&["u1"]));
+    asked.body["system"] = blocks.iter().map(|text| json!({ "type": "text", "text": text })).collect();
+    asked
+}
+
+#[test]
+fn a_volatile_opening_differs_in_one_block_of_the_system_prompt() {
+    let rules = "Answer in one word, whatever is asked.";
+    let cause = |was: &[&str], now: &[&str]| {
+        last(&reported(&[with_system(1, was), with_system(2, now)], in_four_slots())).cause
+    };
+    let was = ["Ann", rules, "Paris"];
+    assert_eq!(cause(&was, &["Bob", rules, "Paris"]), Cause::VolatileOpening);
+    assert_eq!(cause(&was, &["Bob", rules, "Rome"]), Cause::OtherConversation, "two at once");
+    assert_eq!(cause(&was, &["Bob", rules]), Cause::OtherConversation, "one is another, and one is gone");
+}
+
+#[test]
+fn a_volatile_opening_stands_before_any_answer() {
+    let cause = |before: &[&str]| {
+        let opened = |session, clock: &str| {
+            let text = format!("uThe time is {clock}.\n{}", "Read the rules of this house. ".repeat(100));
+            in_session(session, "Answer.", said(&[before, &[&text]].concat()))
+        };
+        last(&reported(&[opened(1, "10:01"), opened(2, "10:02")], in_four_slots())).cause
+    };
+    assert_eq!(cause(&["u1"]), Cause::VolatileOpening);
+    assert_eq!(cause(&["u1", "a1"]), Cause::OtherConversation);
+}
+
+/// Its first message is another each time.
+#[test]
+fn an_answer_or_a_call_alone_takes_up_a_conversation_and_the_users_words_do_not() {
+    let is_taken_up = |was: &Asked, now: Value| {
+        let report = reported(&[was.clone(), in_session(1, "Answer.", now)], in_four_slots());
+        last(&report).cause != Cause::OtherConversation
+    };
+    let was = in_session(1, "Answer.", said(&["u1", "a1", "u2"]));
+    assert!(is_taken_up(&was, said(&["u9", "a1", "u8"])));
+    assert!(!is_taken_up(&was, said(&["u9", "a9", "u2"])));
+    let was = with_results(&["long"]);
+    let result = was.body["messages"][2].clone();
+    assert!(is_taken_up(&was, json!([{ "role": "user", "content": "u9" }, result])));
+}
+
+#[test]
+fn a_place_in_the_system_prompt_counts_a_header_that_was_dropped() {
+    let header = "x-anthropic-billing-header: cc_version=2; cch=00001;";
+    let place = |now: &[&str]| {
+        let asked = [&[header, "Be brief.", "Say Paris."][..], now].map(|blocks| with_system(1, blocks));
+        let setup = Setup { view: "no-header".parse().unwrap(), ..in_four_slots() };
+        last(&reported(&asked, setup)).element.to_string()
+    };
+    assert_eq!(place(&[header, "Be brief.", "Say Rome."]), "system[2]");
+    assert_eq!(place(&[header, "Be brief."]), "system[2]", "behind the last that is left");
+}

@@ -1,6 +1,9 @@
 //! What the log tells of a request's prompt, and how views are weighed.
 
+use serde_json::{Value, json};
+
 use super::*;
+use crate::model::request::TracePath;
 use crate::model::timing::{CachedSource, Timing};
 use crate::model::{LogFacts, Truncation};
 
@@ -103,37 +106,91 @@ fn errors_are_shares_of_each_prompt() {
     assert!(!ReportedCounts::of(&[&unknown]).is_any());
 }
 
-/// Of five messages the proxy kept the last three.
-#[test]
-fn a_cut_history_lacks_what_was_dropped() {
+/// Recorded requests, while their folder is there.
+struct Recorded {
+    _folder: tempfile::TempDir,
+    store: crate::Store,
+    prompts: Prompts,
+    requests: Vec<Request>,
+}
+
+/// Writes these histories, one a request, and reads them.
+fn recorded(histories: &[Value]) -> Recorded {
     let folder = tempfile::tempdir().unwrap();
-    let message = |role: &str, text: &str| format!(r#"{{"role":"{role}","content":"{text}"}}"#);
-    let said = ["one", "two, two", "three", "four", "five"];
-    let roles = ["user", "assistant"].into_iter().cycle();
-    let messages: Vec<String> = roles.zip(said).map(|(role, text)| message(role, text)).collect();
-    let trace = format!(
-        r#"{{"mode":"lmstudio","request":{{"body":{{"model":"m","messages":[{}]}}}}}}"#,
-        messages.join(",")
-    );
-    std::fs::write(folder.path().join("a.json"), trace).unwrap();
+    for (at, messages) in histories.iter().enumerate() {
+        let body = json!({ "model": "m", "messages": messages });
+        let trace = json!({ "mode": "lmstudio", "request": { "body": body } });
+        std::fs::write(folder.path().join(format!("{at}.json")), trace.to_string()).unwrap();
+    }
     let store = crate::Store::default();
     let mut prompts = Prompts::default();
     let add = |file: &_, seen| prompts.add(file, seen);
     let visitor = crate::prompt_cache::PrefixVisitor::default;
-    let mut set = crate::recording::RequestSet::read_with(&store, [folder.path()], visitor, add);
-    let mut prompt_bytes = |view: &str, facts: Option<LogFacts>| {
-        set.requests[0].bookkeeping.log_facts = facts.map(Box::new);
+    let set = crate::recording::RequestSet::read_with(&store, [folder.path()], visitor, add);
+    Recorded { _folder: folder, store, prompts, requests: set.requests }
+}
+
+impl Recorded {
+    /// How long the first prompt is in this view.
+    fn prompt_bytes(&self, view: &str) -> u64 {
         let options = CacheOptions { view: Some(view.parse().unwrap()), ..CacheOptions::default() };
-        let mut texts = crate::prompt_cache::ElementTexts::new(&store);
+        let mut texts = crate::prompt_cache::ElementTexts::new(&self.store);
         let mut fetch = |path: &_, place| texts.read(path, place);
-        crate::prompt_cache::simulate(&[&set.requests[0]], &prompts, options, &mut fetch).reuse[0]
-            .prompt_bytes
+        simulate(&[&self.requests[0]], &self.prompts, options, &mut fetch).reuse[0].prompt_bytes
+    }
+}
+
+fn text(text: &str) -> Value {
+    json!({ "type": "text", "text": text })
+}
+
+/// Of five messages the proxy kept the last three.
+#[test]
+fn a_cut_history_lacks_what_was_dropped() {
+    let said = ["one", "two, two", "three", "four", "five"];
+    let roles = ["user", "assistant"].into_iter().cycle();
+    let message = |(role, text)| json!({ "role": role, "content": text });
+    let mut recorded = recorded(&[roles.zip(said).map(message).collect()]);
+    let mut prompt_bytes = |view: &str, facts: Option<LogFacts>| {
+        recorded.requests[0].bookkeeping.log_facts = facts.map(Box::new);
+        recorded.prompt_bytes(view)
     };
     let truncation = Truncation { kept_messages: Some(3), ..Truncation::default() };
     let cut = || Some(LogFacts { truncation: Some(truncation), ..LogFacts::default() });
     let whole = prompt_bytes("sent", cut());
-    let block = |text: &str| format!(r#"{{"type":"text","text":"{text}"}}"#).len() as u64;
-    assert_eq!(whole, said.iter().map(|text| block(text)).sum::<u64>());
-    assert_eq!(prompt_bytes("truncated", cut()), said[2..].iter().map(|text| block(text)).sum::<u64>());
+    let bytes = |said: &[&str]| said.iter().map(|one| text(one).to_string().len() as u64).sum::<u64>();
+    assert_eq!(whole, bytes(&said));
+    assert_eq!(prompt_bytes("truncated", cut()), bytes(&said[2..]));
     assert_eq!(prompt_bytes("truncated", None), whole, "no log tells of a cut");
+}
+
+#[test]
+fn images_of_the_user_and_thinking_are_no_text() {
+    let image = json!({ "type": "image", "source": { "type": "base64", "data": "aGVyb24=" } });
+    let thinking = json!({ "type": "thinking", "thinking": "A bird." });
+    let blocks = [&text("What is it?"), &image, &thinking, &text("A heron."), &image];
+    let recorded = recorded(&[json!([
+        { "role": "user", "content": blocks[..2] },
+        { "role": "assistant", "content": blocks[2..] },
+    ])]);
+    let bytes = |blocks: &[&Value]| blocks.iter().map(|block| block.to_string().len() as u64).sum::<u64>();
+    assert_eq!(recorded.prompt_bytes("sent"), bytes(&blocks));
+    assert_eq!(recorded.prompt_bytes("text-only"), bytes(&[blocks[0], blocks[3], blocks[4]]));
+}
+
+/// Both texts are longer than what is kept of them, and begin alike.
+#[test]
+fn files_that_cannot_be_read_again_are_returned_beside_what_is_known() {
+    let long = "A heron stood in the water. ".repeat(10);
+    let asked = |end| json!([{ "role": "user", "content": format!("{long}{end}") }]);
+    let recorded = recorded(&[asked("One."), asked("Two.")]);
+    let requests: Vec<&Request> = recorded.requests.iter().collect();
+    let mut fetch = |path: &TracePath, _| Err(Error::new(path.file(), std::io::Error::other("it is gone")));
+    let simulation = simulate(&requests, &recorded.prompts, CacheOptions::default(), &mut fetch);
+    let (reuse, errors) = simulation.into_reuse();
+    let files: Vec<_> = errors.iter().map(|error| error.path().file_name().unwrap()).collect();
+    assert_eq!(files, ["1.json", "0.json"]);
+    let [first, second] = reuse[..] else { panic!("{reuse:?}") };
+    assert_eq!((first.reusable_bytes, first.prompt_bytes), (0, second.prompt_bytes));
+    assert!(0 < second.reusable_bytes && second.reusable_bytes < long.len() as u64, "{second:?}");
 }

@@ -1,7 +1,9 @@
 //! The figures behind sentences, and what is said to be unknown.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::model::request::Source;
+use crate::model::request::{Run, Source};
 use crate::model::timing::TokenSource;
 
 fn facts(found: &Explanation) -> Vec<String> {
@@ -97,6 +99,73 @@ fn nothing_is_missing_of_a_proxy_where_none_was_recorded() {
     let found =
         compared_requests(&left, &side("slow", &[Made { ttft_ms: 9_000, ..MADE }; 5]), Asked::TheSame);
     assert!(found.missing.contains(&Missing::DirectMeasurement));
+}
+
+/// A pair is a pair, however few there are.
+#[test]
+fn more_requests_are_asked_for_of_a_side_with_too_few_where_that_is_why_there_is_no_verdict() {
+    let asked_for = |found: &Explanation| -> Vec<Missing> {
+        let all = found.missing.iter();
+        all.filter(|missing| matches!(missing, Missing::MoreRequests { .. })).cloned().collect()
+    };
+    let alike = compared(&[MADE; 2], &[MADE; 2], Asked::TheSame);
+    assert_eq!((cause(&alike), asked_for(&alike)), (None, vec![]));
+    let few = compared(&[MADE; 3], &[Made { ttft_ms: 9_000, ..MADE }; 2], Asked::Otherwise);
+    assert_eq!(asked_for(&few), [Missing::MoreRequests { side: "slow".to_owned(), completed: 2 }]);
+}
+
+/// Of a process that logs at this level; `None` where that is unknown.
+fn logged_at(level: Option<u8>) -> Arc<Run> {
+    Arc::new(Run {
+        id: "r".into(),
+        started: None,
+        level,
+        log: "log".into(),
+        requests: 3,
+        log_bytes: 0,
+        mode: None,
+        configured_model: None,
+        detected_model: None,
+        context_length_tokens: None,
+        backend_url: None,
+    })
+}
+
+#[test]
+fn silences_are_missing_where_a_log_of_anyclaude_could_have_told_of_them() {
+    let missing = |source: Source, levels: [Option<u8>; 3], known: Option<u64>| {
+        let unlogged = Made { stall_ms: None, ..MADE };
+        let mut requests = side("m", &[unlogged, unlogged, Made { stall_ms: known, ..MADE }]);
+        for (request, level) in requests.iter_mut().zip(levels) {
+            request.source = source;
+            request.bookkeeping.process = Some(logged_at(level));
+        }
+        alone(&requests).missing
+    };
+    let ours = |levels| missing(Source::Anyclaude, levels, None);
+    let not_logged = || [Missing::Stalls { side: "m".to_owned() }];
+    assert_eq!(ours([Some(1); 3]), not_logged());
+    assert_eq!(ours([None; 3]), not_logged());
+    assert_eq!(ours([Some(2), Some(1), Some(2)]), not_logged(), "of one there is no log of chunks");
+    assert_eq!(ours([Some(2); 3]), [Missing::UntoldStalls { side: "m".to_owned() }]);
+    assert_eq!(missing(Source::Litellm, [Some(1); 3], None), []);
+    assert_eq!(missing(Source::Anyclaude, [Some(1); 3], Some(0)), [], "of one they are known");
+}
+
+#[test]
+fn the_parts_of_one_side_tell_in_how_many_requests_they_happened() {
+    let loaded = Made { load_ms: 6_000, ttft_ms: 8_000, ..MADE };
+    let stalled = Made { generation_ms: 10_000, stall_ms: Some(6_000), ..MADE };
+    let found = alone(&side("m", &[MADE, loaded, loaded, stalled]));
+    let happened: Vec<_> = found
+        .evidence
+        .iter()
+        .filter_map(|one| match &one.fact {
+            Fact::Part { part, occurrences: Some(in_some), .. } => Some((*part, in_some.n, in_some.of)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(happened, [(Part::Load, 2, 4), (Part::Stall, 1, 4)]);
 }
 
 #[test]
