@@ -86,7 +86,8 @@ fn reading(progress: &ReadProgress) -> String {
     let (files, bytes) = (progress.files(), units::bytes(progress.bytes()));
     match progress.expected_files() {
         0 => "Looking for files".to_owned(),
-        expected => format!("Reading: {files} of {}, {bytes}", units::count(expected, "file")),
+        // Logs, and files that are read again, were not counted before.
+        expected => format!("Reading: {files} of {}, {bytes}", units::count(expected.max(files), "file")),
     }
 }
 
