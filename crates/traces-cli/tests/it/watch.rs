@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -23,8 +24,22 @@ fn line(at: &str, text: &str) -> String {
     format!("[2025-11-16T08:{at}Z] [ANYCLAUDE DEBUG] {text}\n")
 }
 
+/// A clone has files of just now: what has no end in them would still be waited for.
+fn an_hour_ago(folder: &Path) {
+    let at = std::time::SystemTime::now() - Duration::from_secs(3600);
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            an_hour_ago(&path);
+        } else {
+            OpenOptions::new().append(true).open(path).unwrap().set_modified(at).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_was_recorded_is_told_once_and_in_order() {
+    an_hour_ago(&Path::new("../..").join(HOME));
     let events = traces(&format!("watch --root {HOME} --once --format ndjson")).ends_with(0).ndjson();
     let named = |name: &str| events.iter().filter(|event| event["event"] == name).count();
     assert!(named("request") > 50 && named("finding") > 2, "{} requests", named("request"));
@@ -76,6 +91,7 @@ fn lines_and_picture_hold_no_control_characters() {
 
 #[test]
 fn the_picture_fits_and_names_what_is_there() {
+    an_hour_ago(&Path::new("../..").join(HOME));
     let ran = traces(&format!("watch --root {HOME} --once")).ends_with(0);
     for words in ["No request is running", "LAST", "WHAT COSTS TIME", "q end"] {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
