@@ -14,12 +14,12 @@ use std::sync::Arc;
 use anyclaude_traces::findings::{Evidence, Finding};
 use anyclaude_traces::model::request::{RequestId, TracePath};
 use anyclaude_traces::model::timing::{CachedSource, Confidence, Outcome, TtftSource};
-use anyclaude_traces::model::{Size, Sizes};
+use anyclaude_traces::model::{Lanes, Size, Sizes};
 use anyclaude_traces::{Request, SCHEMA_VERSION};
 use serde::Serialize;
 
 use crate::Written;
-use crate::timeline::{Lanes, Span};
+use crate::timeline::Span;
 
 /// The name of the process of requests whose model is unknown.
 const UNKNOWN_MODEL: &str = "unknown model";
@@ -50,7 +50,7 @@ pub fn write(out: &mut impl Write, requests: &[Request], findings: &[Finding]) -
     }
     for (span, request) in &placed {
         let Some(process) = processes.0.get_mut(&request.model_group()) else { continue };
-        let lane = process.lanes.place(*span) + 1;
+        let lane = process.lanes.place(span.begin_ms, span.end_ms()) + 1;
         if lane > process.named_lanes {
             process.named_lanes = lane;
             events.name_lane(process.id, lane)?;
@@ -71,7 +71,7 @@ pub fn write(out: &mut impl Write, requests: &[Request], findings: &[Finding]) -
 #[derive(Debug, Default)]
 struct Process {
     id: usize,
-    lanes: Lanes,
+    lanes: Lanes<u64>,
     /// How many lanes have a name yet.
     named_lanes: usize,
 }

@@ -3,19 +3,8 @@
 use super::case::{Case, float};
 use crate::model::CacheUse;
 use crate::model::stats::median;
+use crate::prompt_cache::by_times::{CLEARLY_READ, CLEARLY_REUSED, COLD_SHARE, LEAST_READ, WARM_SHARE};
 
-/// Less than this share of the prompt from the cache: the request reads all of it,
-/// whether the backend reuses prompts or not.
-const COLD_SHARE: f64 = 0.2;
-/// As much as this or more: it tells one from the other.
-const WARM_SHARE: f64 = 0.8;
-/// A warm request that took less than this share of the time for all of its prompt has
-/// found it in the cache.
-const CLEARLY_REUSED: f64 = 0.5;
-/// One that took this share of it or more has not.
-const CLEARLY_READ: f64 = 0.8;
-/// So many of these prove that nothing is reused.
-const LEAST_READ_ALL: usize = 3;
 /// So many times as even must the one speed be to be preferred to the other.
 const CLEARLY_BETTER: f64 = 1.5;
 
@@ -68,7 +57,7 @@ fn by_cold(points: &[Point], ms_per_token: f64) -> CacheUse {
     let of_all: Vec<f64> = warm.map(|point| point.wait_ms / (ms_per_token * point.prompt_tokens)).collect();
     if of_all.iter().any(|share| *share < CLEARLY_REUSED) {
         CacheUse::Reuses
-    } else if of_all.len() >= LEAST_READ_ALL && of_all.iter().all(|share| *share >= CLEARLY_READ) {
+    } else if of_all.len() >= LEAST_READ && of_all.iter().all(|share| *share >= CLEARLY_READ) {
         CacheUse::ReadsAll
     } else {
         CacheUse::Unknown

@@ -218,19 +218,7 @@ impl Made {
         self.with(|made| {
             let id: Arc<str> = format!("run at level {level}").into();
             made.request.run = Some(id.clone());
-            made.request.bookkeeping.process = Some(Arc::new(Run {
-                id,
-                started: None,
-                level: Some(level),
-                log: "".into(),
-                requests: 1,
-                log_bytes: 0,
-                mode: None,
-                configured_model: None,
-                detected_model: None,
-                context_length_tokens: None,
-                backend_url: None,
-            }));
+            made.request.bookkeeping.process = Some(Run::at_level(id, Some(level)));
         })
     }
 

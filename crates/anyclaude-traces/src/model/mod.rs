@@ -5,6 +5,7 @@ pub mod eligibility;
 pub mod group;
 mod identity;
 pub(crate) mod intern;
+mod lanes;
 mod log_facts;
 mod log_zone;
 pub mod measure;
@@ -26,6 +27,7 @@ mod trace_path;
 
 pub(crate) use bookkeeping::Bookkeeping;
 pub use identity::Identity;
+pub use lanes::Lanes;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use log_zone::LogZone;
 pub use request_draft::RequestDraft;

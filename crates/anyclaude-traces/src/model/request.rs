@@ -125,6 +125,26 @@ pub struct Run {
     pub backend_url: Option<String>,
 }
 
+#[cfg(test)]
+impl Run {
+    /// A process that logs at this level; `None` where that is unknown.
+    pub(crate) fn at_level(id: Arc<str>, level: Option<u8>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            started: None,
+            level,
+            log: "log".into(),
+            requests: 1,
+            log_bytes: 0,
+            mode: None,
+            configured_model: None,
+            detected_model: None,
+            context_length_tokens: None,
+            backend_url: None,
+        })
+    }
+}
+
 impl Request {
     /// The group that the request is in when requests are grouped by model: the
     /// model that ran; of a process that only said `current-model`, the process.

@@ -14,16 +14,18 @@ use crate::model::request::Request;
 use crate::model::stats::float;
 use crate::model::timing::{Confidence, Outcome, TokenSource};
 
-/// Less than this share from the cache is none, …
-const COLD_SHARE: f64 = 0.2;
-/// … and as much as this is nearly all.
-const WARM_SHARE: f64 = 0.8;
-/// Less than this share of the time for all of the prompt is quick, …
-const QUICK: f64 = 0.5;
-/// … and as much as this is as long as all of it.
-const WHOLE: f64 = 0.8;
-/// So many requests must have been read whole though a large cache would hold them.
-const LEAST_READ: usize = 3;
+/// Less than this share of the prompt from the cache: the request reads all of it,
+/// whether the backend reuses prompts or not.
+pub(crate) const COLD_SHARE: f64 = 0.2;
+/// As much as this or more: it tells one from the other.
+pub(crate) const WARM_SHARE: f64 = 0.8;
+/// A warm request that took less than this share of the time for all of its prompt has
+/// found it in the cache.
+pub(crate) const CLEARLY_REUSED: f64 = 0.5;
+/// One that took this share of it or more has not.
+pub(crate) const CLEARLY_READ: f64 = 0.8;
+/// So many of these prove that the cache did not hold them.
+pub(crate) const LEAST_READ: usize = 3;
 
 /// Whether the times of these requests need a cache of one slot. `large` and `small` are
 /// what either cache held of each.
@@ -53,12 +55,12 @@ fn tells_one_slot(points: &[Point]) -> Option<bool> {
     if tokens <= 0.0 || differing().next().is_none() {
         return None;
     }
-    let read = differing().filter(|point| of_whole(point) >= WHOLE).count();
+    let read = differing().filter(|point| of_whole(point) >= CLEARLY_READ).count();
     let mut in_both = points.iter().filter(|point| point.small >= WARM_SHARE);
     Some(
         read >= LEAST_READ
-            && differing().all(|point| of_whole(point) >= QUICK)
-            && in_both.any(|point| of_whole(point) < QUICK),
+            && differing().all(|point| of_whole(point) >= CLEARLY_REUSED)
+            && in_both.any(|point| of_whole(point) < CLEARLY_REUSED),
     )
 }
 

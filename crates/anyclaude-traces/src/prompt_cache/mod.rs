@@ -12,7 +12,7 @@
 //! slots, one for each model. What it says is an upper bound: templates, hybrid caches
 //! and restarts can lose more.
 
-mod by_times;
+pub(crate) mod by_times;
 mod collate;
 pub(crate) mod compare;
 pub(crate) mod conversation;
@@ -36,10 +36,11 @@ use serde::{Deserialize, Serialize};
 pub use element_text::ElementTexts;
 pub use observe::PrefixVisitor;
 pub use prompts::Prompts;
-pub(crate) use simulate::{Changed, answer_tokens, simulate_changed, simulated_tokens};
+pub(crate) use simulate::{Changed, simulate_changed};
 pub use simulate::{Simulation, SlotOutcome, simulate};
 pub use texts::Fetch;
 pub use tokens::{AnswerTokens, cached_tokens};
+pub(crate) use tokens::{answer_tokens, simulated_tokens};
 pub use view::{UnknownEdit, View};
 
 /// In which order the model's chat template puts the prompt.

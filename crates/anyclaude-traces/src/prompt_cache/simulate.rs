@@ -14,7 +14,6 @@ use super::ids::ElementId;
 use super::prompts::{PromptParts, Prompts};
 use super::slots::{Caches, Capacity, Members, Past, SimulatedRequest, Step, Why};
 use super::texts::Fetch;
-use super::tokens::{AnswerTokens, cached_tokens};
 use super::view::View;
 use super::viewer::{Edits, Viewer};
 use super::{CacheOptions, Order, SimulatedCache};
@@ -475,29 +474,6 @@ fn reuse(comparer: &PromptComparer<'_>, members: Members<'_>, steps: &[Option<St
         SimulatedReuse { prompt_bytes, reusable_bytes: best.map_or(0, |best| best.bytes()), continues }
     };
     steps.iter().enumerate().map(reuse).collect()
-}
-
-/// The tokens that a simulated cache held of each prompt. `tokens` gives what is known of a
-/// request: the tokens of its prompt, and of what its answer leaves in the cache.
-pub(crate) fn simulated_tokens(
-    reuse: &[SimulatedReuse],
-    tokens: impl Fn(usize) -> Option<AnswerTokens>,
-) -> Vec<Option<u64>> {
-    let held = |(at, reuse): (usize, &SimulatedReuse)| {
-        let prompt_tokens = tokens(at)?.prompt_tokens;
-        let earlier = reuse.continues.and_then(|continued| tokens(continued.from));
-        Some(cached_tokens(reuse, prompt_tokens, earlier).min(prompt_tokens.saturating_sub(1)))
-    };
-    reuse.iter().enumerate().map(held).collect()
-}
-
-/// What the backend counted of a request; `None` where it counted nothing.
-pub(crate) fn answer_tokens(request: &Request) -> Option<AnswerTokens> {
-    let timing = request.timing.as_ref()?;
-    let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
-    let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens);
-    let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
-    Some(AnswerTokens::new(prompt_tokens, timing.output_tokens.unwrap_or(0), has_reasoning))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Bytes that a cache holds, in tokens.
 
 use crate::model::SimulatedReuse;
+use crate::model::request::Request;
 
 /// What the backend counted of an earlier request that is the beginning of this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,29 @@ pub fn cached_tokens(reuse: &SimulatedReuse, prompt_tokens: u64, earlier: Option
 fn scaled(tokens: u64, bytes: u64, all: u64) -> u64 {
     let all = u128::from(all.max(1));
     u64::try_from((u128::from(tokens) * u128::from(bytes) + all / 2) / all).unwrap_or(u64::MAX)
+}
+
+/// The tokens that a simulated cache held of each prompt. `tokens` gives what is known of a
+/// request: the tokens of its prompt, and of what its answer leaves in the cache.
+pub(crate) fn simulated_tokens(
+    reuse: &[SimulatedReuse],
+    tokens: impl Fn(usize) -> Option<AnswerTokens>,
+) -> Vec<Option<u64>> {
+    let held = |(at, reuse): (usize, &SimulatedReuse)| {
+        let prompt_tokens = tokens(at)?.prompt_tokens;
+        let earlier = reuse.continues.and_then(|continued| tokens(continued.from));
+        Some(cached_tokens(reuse, prompt_tokens, earlier).min(prompt_tokens.saturating_sub(1)))
+    };
+    reuse.iter().enumerate().map(held).collect()
+}
+
+/// What the backend counted of a request; `None` where it counted nothing.
+pub(crate) fn answer_tokens(request: &Request) -> Option<AnswerTokens> {
+    let timing = request.timing.as_ref()?;
+    let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
+    let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens);
+    let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
+    Some(AnswerTokens::new(prompt_tokens, timing.output_tokens.unwrap_or(0), has_reasoning))
 }
 
 #[cfg(test)]

@@ -6,17 +6,16 @@ use anyclaude_traces::model::TimeBreakdown;
 /// How long the longest bar is.
 const WIDTH: usize = 24;
 
-/// What a part is drawn with, and its name as in the columns of tables. The signs differ,
-/// as colour may be missing.
-fn sign(part: Part) -> (char, &'static str) {
+/// What a part is drawn with. The signs differ, as colour may be missing.
+fn sign(part: Part) -> char {
     match part {
-        Part::Proxy => ('░', "proxy"),
-        Part::Load => ('╱', "load"),
-        Part::Queue => ('·', "queue"),
-        Part::Read => ('█', "read"),
-        Part::Write => ('▒', "write"),
-        Part::Stall => ('╳', "stall"),
-        _ => ('─', "other"),
+        Part::Proxy => '░',
+        Part::Load => '╱',
+        Part::Queue => '·',
+        Part::Read => '█',
+        Part::Write => '▒',
+        Part::Stall => '╳',
+        _ => '─',
     }
 }
 
@@ -25,7 +24,7 @@ fn sign(part: Part) -> (char, &'static str) {
 pub(super) fn legend(times: &[&TimeBreakdown]) -> String {
     let takes_time = |part: &Part| times.iter().any(|time| part.of(time).is_some_and(|ms| ms > 0.0));
     let drawn = Part::ALL.into_iter().filter(takes_time);
-    drawn.map(sign).map(|(sign, name)| format!("{sign} {name}")).collect::<Vec<_>>().join("  ")
+    drawn.map(|part| format!("{} {}", sign(part), part.name())).collect::<Vec<_>>().join("  ")
 }
 
 /// The bar of a time, as long as its whole is of the longest. A part that is shorter than
@@ -41,7 +40,7 @@ pub(super) fn bar_of(time: &TimeBreakdown, longest_ms: f64, width: usize) -> Str
     for part in Part::ALL {
         until_ms += part.of(time).unwrap_or(0.0);
         let end = place(until_ms, longest_ms, width);
-        bar.extend(std::iter::repeat_n(sign(part).0, end.saturating_sub(drawn)));
+        bar.extend(std::iter::repeat_n(sign(part), end.saturating_sub(drawn)));
         drawn = drawn.max(end);
     }
     bar

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::TimeBreakdown;
+use crate::model::timing::Timing;
 
 /// What makes one side slower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,6 +116,34 @@ impl Part {
             Self::Write => time.write_ms,
             Self::Stall => time.stall_ms,
             Self::Other => time.other_ms,
+        }
+    }
+
+    /// How long it took of one request, in milliseconds; `None` where that is unknown.
+    #[must_use]
+    pub fn of_request(self, timing: &Timing) -> Option<u64> {
+        match self {
+            Self::Proxy => timing.proxy_ms,
+            Self::Load => timing.load_ms,
+            Self::Queue => timing.queue_ms,
+            Self::Read => timing.read_ms,
+            Self::Write => timing.write_ms,
+            Self::Stall => timing.stall_ms,
+            Self::Other => timing.other_ms,
+        }
+    }
+
+    /// Its name in JSON, less the unit.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Proxy => "proxy",
+            Self::Load => "load",
+            Self::Queue => "queue",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Stall => "stall",
+            Self::Other => "other",
         }
     }
 }

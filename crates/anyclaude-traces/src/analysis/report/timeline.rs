@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::explain::Part;
 use crate::cost;
-use crate::model::TimeBreakdown;
 use crate::model::request::{Kind, Request, RequestId};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
+use crate::model::{Lanes, TimeBreakdown};
 use crate::recording::join::UnmatchedLogRequest;
 
 /// An idle time of this length ends a stretch, …
@@ -178,15 +178,7 @@ fn signed(ms: u64) -> i64 {
 /// The parts of a request, in the order of [`Part::ALL`]. Without parts all of its time is
 /// `other`.
 fn parts(timing: &Timing) -> Vec<TimelinePart> {
-    let known = [
-        (Part::Proxy, timing.proxy_ms),
-        (Part::Load, timing.load_ms),
-        (Part::Queue, timing.queue_ms),
-        (Part::Read, timing.read_ms),
-        (Part::Write, timing.write_ms),
-        (Part::Stall, timing.stall_ms),
-        (Part::Other, timing.other_ms),
-    ];
+    let known = Part::ALL.map(|part| (part, part.of_request(timing)));
     let told_apart = known.iter().any(|(part, ms)| *part != Part::Proxy && ms.is_some());
     let whole = [(Part::Proxy, timing.proxy_ms), (Part::Other, timing.total_ms)];
     let all: &[_] = if told_apart { &known } else { &whole };
@@ -252,27 +244,19 @@ fn lanes(from: Timestamp, members: Vec<Placed>) -> Vec<ModelLanes> {
         models.entry(one.model.clone()).or_default().push(one);
     }
     let of_model = |(model, members): (Option<Arc<str>>, Vec<Placed>)| {
-        let mut free_at: Vec<Timestamp> = Vec::new();
+        let mut lanes = Lanes::default();
         let requests = members
             .into_iter()
-            .map(|one| {
-                let end = one.to();
-                let lane = free_at.iter().position(|free| *free <= one.from).unwrap_or(free_at.len());
-                match free_at.get_mut(lane) {
-                    Some(free) => *free = end,
-                    None => free_at.push(end),
-                }
-                TimelineRequest {
-                    id: one.id,
-                    kind: one.kind,
-                    lane: lane as u64,
-                    from_ms: u64::try_from(one.from.ms_since(from)).unwrap_or(0),
-                    parts: one.parts,
-                    outcome: one.outcome,
-                }
+            .map(|one| TimelineRequest {
+                id: one.id,
+                kind: one.kind,
+                lane: lanes.place(one.from, one.to()) as u64,
+                from_ms: u64::try_from(one.from.ms_since(from)).unwrap_or(0),
+                parts: one.parts,
+                outcome: one.outcome,
             })
             .collect();
-        ModelLanes { model, lanes: free_at.len() as u64, requests }
+        ModelLanes { model, lanes: lanes.count() as u64, requests }
     };
     models.into_iter().map(of_model).collect()
 }

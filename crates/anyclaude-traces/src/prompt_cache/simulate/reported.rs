@@ -3,13 +3,13 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Passed, answer_tokens, reuse, run};
+use super::{Passed, reuse, run};
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
 use crate::prompt_cache::compare::PromptComparer;
 use crate::prompt_cache::slots::Capacity;
-use crate::prompt_cache::tokens::{AnswerTokens, cached_tokens};
+use crate::prompt_cache::tokens::{AnswerTokens, answer_tokens, cached_tokens};
 
 /// So many requests with reported counts decide what the backend got.
 const MOST_EVIDENCE: usize = 2000;

@@ -1,7 +1,5 @@
 //! The figures behind sentences, and what is said to be unknown.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::model::request::{Run, Source};
 use crate::model::timing::TokenSource;
@@ -114,23 +112,6 @@ fn more_requests_are_asked_for_of_a_side_with_too_few_where_that_is_why_there_is
     assert_eq!(asked_for(&few), [Missing::MoreRequests { side: "slow".to_owned(), completed: 2 }]);
 }
 
-/// Of a process that logs at this level; `None` where that is unknown.
-fn logged_at(level: Option<u8>) -> Arc<Run> {
-    Arc::new(Run {
-        id: "r".into(),
-        started: None,
-        level,
-        log: "log".into(),
-        requests: 3,
-        log_bytes: 0,
-        mode: None,
-        configured_model: None,
-        detected_model: None,
-        context_length_tokens: None,
-        backend_url: None,
-    })
-}
-
 #[test]
 fn silences_are_missing_where_a_log_of_anyclaude_could_have_told_of_them() {
     let missing = |source: Source, levels: [Option<u8>; 3], known: Option<u64>| {
@@ -138,7 +119,7 @@ fn silences_are_missing_where_a_log_of_anyclaude_could_have_told_of_them() {
         let mut requests = side("m", &[unlogged, unlogged, Made { stall_ms: known, ..MADE }]);
         for (request, level) in requests.iter_mut().zip(levels) {
             request.source = source;
-            request.bookkeeping.process = Some(logged_at(level));
+            request.bookkeeping.process = Some(Run::at_level("r".into(), level));
         }
         alone(&requests).missing
     };

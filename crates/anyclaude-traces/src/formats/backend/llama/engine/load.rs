@@ -1,0 +1,78 @@
+//! A server's lines of its start and of loading a model.
+
+use std::sync::Arc;
+
+use memchr::memmem::find;
+
+use super::{Engine, LineUse};
+use crate::formats::backend::llama::figures::{after, model_name, precise_ms};
+use crate::formats::backend::types::{BackendLoad, BackendLog, BackendMoment};
+use crate::formats::scan;
+
+impl Engine {
+    /// Lines of loading, and what the server says of itself then.
+    pub(super) fn load_line(
+        &mut self,
+        text: &[u8],
+        at: Option<BackendMoment>,
+        log: &mut BackendLog,
+    ) -> LineUse {
+        if text == b"initializing ..." {
+            // The first line of a process.
+            if self.process.is_some() && !self.is_mixed {
+                self.finish(log);
+            }
+            return LineUse::Known;
+        }
+        if let Some(model) = text.strip_prefix(b"loading model") {
+            self.begin_load(model_name(model), at, log);
+            return LineUse::Fact;
+        }
+        if text.starts_with(b"model loaded") {
+            if let Some(load) = self.loading.take().and_then(|at| log.loads.get_mut(at)) {
+                load.ended = at;
+                load.load_ms = at.zip(load.started).and_then(|(end, start)| precise_ms(end, start));
+            }
+            return LineUse::Fact;
+        }
+        if let Some(limit) = text.strip_prefix(b"prompt cache is enabled, size limit: ") {
+            let mib = scan::number(limit).map(|(mib, _)| mib);
+            if let Some(process) = self.process(log) {
+                process.ram_cache_bytes = mib.and_then(|mib| mib.checked_mul(1 << 20));
+            }
+            return LineUse::Fact;
+        }
+        if text.starts_with(b"prompt cache is disabled") {
+            if let Some(process) = self.process(log) {
+                process.ram_cache_bytes = Some(0);
+            }
+            return LineUse::Fact;
+        }
+        if text.starts_with(b"initializing") && find(text, b"n_slots = ").is_some() {
+            let (slots, context) = (after(text, b"n_slots = "), after(text, b"n_ctx_slot = "));
+            if let Some(process) = self.process(log) {
+                process.slots = slots.or(process.slots);
+                process.context_tokens = context.or(process.context_tokens);
+            }
+            return LineUse::Fact;
+        }
+        LineUse::Known
+    }
+
+    /// `loading model` is logged twice for each load; the first is its beginning.
+    fn begin_load(&mut self, model: Option<Arc<str>>, at: Option<BackendMoment>, log: &mut BackendLog) {
+        let process = self.process_index(log);
+        let place = *self.loading.get_or_insert_with(|| {
+            log.loads.push(BackendLoad { process, started: at, ..BackendLoad::default() });
+            log.loads.len() - 1
+        });
+        if model.is_some() {
+            if let Some(load) = log.loads.get_mut(place) {
+                load.model.clone_from(&model);
+            }
+            if let Some(process) = log.processes.get_mut(process) {
+                process.model = model;
+            }
+        }
+    }
+}
