@@ -327,3 +327,20 @@ fn a_file_that_stays_cut_is_told_once() {
     follower.look(at(10));
     assert_eq!(names(&follower.look(at(11))), ["request"]);
 }
+
+/// Who begins to look while a file is written does not call it a bad one; one that was left
+/// half written is.
+#[test]
+fn a_file_that_is_cut_at_the_first_look_has_as_long_as_any() {
+    let folder = tempfile::tempdir().unwrap();
+    append(folder.path(), Path::new("traces/a.json"), &TRACE.as_bytes()[..60]);
+    let written = UNIX_EPOCH + Duration::from_millis(at(0).unix_ms().unsigned_abs());
+    let path = folder.path().join("traces/a.json");
+    fs::File::options().write(true).open(path).unwrap().set_modified(written).unwrap();
+    let told = |first, second| {
+        let mut follower = follower(folder.path());
+        [first, second].map(|second| names(&follower.look(at(second))))
+    };
+    assert_eq!(told(1, 2), [vec![], vec!["skipped"]]);
+    assert_eq!(told(9, 10), [vec!["skipped"], vec![]]);
+}

@@ -311,7 +311,9 @@ impl Follower {
 
     fn add_unusable(&mut self, error: Error, now: Timestamp) {
         let path = error.path().to_owned();
-        self.unusable.entry(path).or_insert(Unusable { error, since: now, is_told: false });
+        // One that was there before has had its time.
+        let since = self.heard.get(&path).map_or(now, |modified| now.min(*modified));
+        self.unusable.entry(path).or_insert(Unusable { error, since, is_told: false });
     }
 
     fn situation_now(&mut self) -> Situation {
@@ -383,7 +385,7 @@ impl Follower {
             let is_half_written =
                 matches!(unusable.error.reason(), SkipReason::Truncated | SkipReason::Empty);
             let waited_ms = look.now.ms_since(unusable.since);
-            if look.number == 0 || !is_half_written || waited_ms >= HALF_WRITTEN_MS {
+            if !is_half_written || waited_ms >= HALF_WRITTEN_MS {
                 unusable.is_told = true;
                 let skipped = Skipped::from(&unusable.error);
                 events.push(Event::Skipped(Passed { at: look.now, skipped }));

@@ -82,7 +82,7 @@ fn lines_and_picture_hold_no_control_characters() {
     append(folder.path(), "logs/debug-session-2025-11-16T07-59-00.log", &log);
     append(folder.path(), "traces/bad\u{1b}[2J.json", "nonsense");
     for how in ["--plain", "", "--format ndjson"] {
-        let ran = folder.traces(&format!("watch --root . --once {how}")).ends_with(0);
+        let ran = folder.traces(&format!("watch --root . --once {how}")).ends_with(3);
         assert!(!ran.stdout.is_empty(), "{how}");
         assert!(!ran.stdout.chars().any(|c| c.is_control() && c != '\n'), "{how}: {:?}", ran.stdout);
         assert!(how == "--format ndjson" || !ran.stdout.contains('\u{202e}'), "{how}: {:?}", ran.stdout);
@@ -102,6 +102,19 @@ fn the_picture_fits_and_names_what_is_there() {
     let ran = folder.traces("watch --once --root .").ends_with(0);
     assert!(ran.stdout.contains("Nothing is recorded yet") && ran.stdout.contains("traces help recording"));
     folder.traces("watch --once --root nowhere").ends_with(2).says(&["nowhere"]);
+}
+
+/// What ends says what it could not read, as every verb does.
+#[test]
+fn files_that_cannot_be_read_are_named_beside_the_others() {
+    let folder = Folder::new();
+    append(folder.path(), "traces/lmstudio/2025-11-16T08-00-00-000Z.json", TRACE);
+    append(folder.path(), "traces/lmstudio/broken.json", "{\"timestamp\": 2025,, }");
+    folder.traces("watch --root . --once").ends_with(3).says(&["skipped 1 file", "broken.json"]);
+    for lines in ["--plain", "--format ndjson"] {
+        let ran = folder.traces(&format!("watch --root . --once {lines}")).ends_with(3);
+        assert!(ran.stdout.contains("broken.json") && ran.stderr.is_empty(), "{}{}", ran.stdout, ran.stderr);
+    }
 }
 
 /// A writer that takes its time, and a reader of lines.

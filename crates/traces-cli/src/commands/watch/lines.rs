@@ -5,7 +5,7 @@ use std::thread;
 
 use anyclaude_traces::follow::Follower;
 
-use super::{LOOK_EVERY, is_worth_a_bell, now};
+use super::{LOOK_EVERY, is_worth_a_bell, now, skipped};
 use crate::cli::{Format, WatchArgs};
 use crate::exit::Status;
 use crate::render::json;
@@ -35,7 +35,7 @@ pub(super) fn follow(
             out.flush()?;
         }
         if args.once {
-            return Ok(Status::Done);
+            return Ok(if skipped(&events).is_empty() { Status::Done } else { Status::Skipped });
         }
         thread::sleep(LOOK_EVERY);
     }

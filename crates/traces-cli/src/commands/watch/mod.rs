@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyclaude_traces::Timestamp;
+use anyclaude_traces::error::Skipped;
 use anyclaude_traces::follow::{Event, FirstToken, Follower};
 use anyhow::Context as _;
 use terminal_size::{Height, Width, terminal_size};
@@ -28,13 +29,14 @@ pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Stat
     let is_picture = args.output.format == Format::Table && !args.plain;
     let place = place(&args.filter);
     if is_picture && args.once {
-        follower.look(now()?);
+        let skipped = skipped(&follower.look(now()?));
         let size = terminal_size().filter(|_| is_terminal);
         let (Width(width), Height(height)) = size.unwrap_or((Width(80), Height(24)));
         let choice = Choice::default();
         let scene = Scene { follower: &follower, choice: &choice, now: now()?, place: &place };
         write!(out, "{}", scene.text(width, height.saturating_sub(1)))?;
-        return Ok(Status::Done);
+        out.flush()?;
+        return Ok(super::report_skipped(&skipped, &args.output));
     }
     if is_picture && is_terminal {
         return screen::follow(&mut follower, args, &place);
@@ -53,6 +55,15 @@ fn now() -> anyhow::Result<Timestamp> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let stamp = i64::try_from(since_1970.as_millis()).ok().and_then(Timestamp::from_unix_ms);
     stamp.context("this machine's clock is out of range: set it")
+}
+
+/// The files that these say were skipped.
+fn skipped(events: &[Event]) -> Vec<Skipped> {
+    let skipped = |event: &Event| match event {
+        Event::Skipped(passed) => Some(passed.skipped.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(skipped).collect()
 }
 
 /// Whether one of these is worth the bell.
