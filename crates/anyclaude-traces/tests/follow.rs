@@ -344,3 +344,24 @@ fn a_file_that_is_cut_at_the_first_look_has_as_long_as_any() {
     assert_eq!(told(1, 2), [vec![], vec!["skipped"]]);
     assert_eq!(told(9, 10), [vec!["skipped"], vec![]]);
 }
+
+/// However many looks come between the line that ends a request and that of its usage.
+#[test]
+fn an_end_waits_for_its_usage() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    append(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"), TRACE.as_bytes());
+    append(folder.path(), Path::new(LOG), log().concat().as_bytes());
+    let looks = [31_005, 31_006, 31_100].map(|ms| follower.look(at(0).plus_ms(ms)));
+    assert!(looks.iter().flatten().all(|event| !matches!(event, Event::Completed(_))));
+    let usage =
+        r#"[Cache Metrics] Recorded streaming response metrics {"inputTokens":900,"outputTokens":80}"#;
+    let line = format!("[2025-11-16T08:00:31.006Z] [ANYCLAUDE DEBUG] {usage}\n");
+    append(folder.path(), Path::new(LOG), line.as_bytes());
+    let told = follower.look(at(0).plus_ms(31_101));
+    let counted = |event: &Event| match event {
+        Event::Completed(ended) => ended.request.timing.as_ref().and_then(|timing| timing.prompt_tokens),
+        _ => None,
+    };
+    assert_eq!(told.iter().filter_map(counted).collect::<Vec<_>>(), [900]);
+}

@@ -11,6 +11,8 @@ const KEEPALIVE_MS: u64 = 10_000;
 /// A request of which nothing was heard for so long has no end: its process died. The
 /// proxy's own time limit is 10 minutes.
 const SILENT_MS: i64 = 15 * 60 * 1000;
+/// The usage of an answer is logged within this of its end.
+const USAGE_MS: i64 = 150;
 
 /// What was told of a request so far.
 #[derive(Debug, Clone, Default)]
@@ -22,9 +24,10 @@ pub(super) struct Told {
     pub(super) has_ended: bool,
     pub(super) has_first_token: bool,
     keepalives: u64,
-    /// The looks at which it, and its end, were first seen.
+    /// The look at which it was first seen.
     seen_at: Option<(u64, Timestamp)>,
-    end_seen_at: Option<u64>,
+    /// When its end was first seen.
+    end_seen_at: Option<Timestamp>,
     /// When it was first seen, by the caller's clock: that of the recording may be another.
     pub(super) since: Option<Timestamp>,
     /// Whether anything may still come of it.
@@ -92,10 +95,12 @@ impl Told {
         if matches!(stage, Stage::Open | Stage::Unknown) {
             return false;
         }
-        let end_seen_at = *self.end_seen_at.get_or_insert(look.number);
+        let end_seen_at = *self.end_seen_at.get_or_insert(look.now);
         // Its usage follows the line that ends it.
         let is_counted = request.timing.as_ref().is_some_and(|timing| timing.prompt_tokens.is_some());
-        if look.number > 0 && end_seen_at == look.number && !is_counted && stage == Stage::Completed {
+        let is_new = |since: Timestamp| (0..USAGE_MS).contains(&look.now.ms_since(since));
+        let is_just_over = ended_at(request).is_some_and(is_new) || look.number > 0 && is_new(end_seen_at);
+        if is_just_over && !is_counted && stage == Stage::Completed {
             return true;
         }
         self.has_ended = true;
