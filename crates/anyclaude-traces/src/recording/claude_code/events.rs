@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::attempt::{Attempt, ByTime, Caller, End, Pairs, StartSource, signed};
+use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, signed};
 use super::bodies::Bodies;
 use super::responses::Responses;
 use crate::formats::claude_code::{Event, EventKind, LoggedBody};
@@ -29,7 +29,7 @@ pub(super) fn attempts<'e>(
     bodies: &Bodies<'_>,
     responses: &Responses<'_>,
 ) -> Vec<Attempt> {
-    let mut told = Told::default();
+    let mut told = ToldByEvents::default();
     let events = in_order(events);
     for (&(file, event), process) in events.iter().zip(processes(&events)) {
         told.learn(file, event, process, bodies, responses);
@@ -78,7 +78,7 @@ fn processes(events: &[(usize, &Event)]) -> Vec<u32> {
 
 /// What the events tell.
 #[derive(Default)]
-struct Told {
+struct ToldByEvents {
     attempts: Vec<Attempt>,
     /// The ends of attempts, until they are given to those.
     ends: Vec<Option<Attempt>>,
@@ -97,7 +97,7 @@ struct LoggedAnswer {
     is_given: bool,
 }
 
-impl Told {
+impl ToldByEvents {
     fn learn(
         &mut self,
         file: usize,
@@ -129,7 +129,7 @@ impl Told {
                 });
             }
             EventKind::Answered { .. } | EventKind::Failed { .. } => {
-                self.ends.push(Some(Attempt { end: Some(End::of(event)), ..attempt }));
+                self.ends.push(Some(Attempt { end: Some(AttemptEnd::of(event)), ..attempt }));
             }
             EventKind::ResponseBody { file: name, request, message, .. } => self.answers.push(LoggedAnswer {
                 at: event.at,
@@ -182,7 +182,7 @@ impl Told {
             attempt.end = ending.and_then(|ending| ending.end).or_else(|| {
                 let duration = attempt.started.map(|started| answer.at.ms_since(started));
                 let duration_ms = duration.and_then(|ms| u64::try_from(ms).ok());
-                Some(End { at: Some(answer.at), duration_ms, ..End::default() })
+                Some(AttemptEnd { at: Some(answer.at), duration_ms, ..AttemptEnd::default() })
             });
             attempt.confidence = Some(Confidence::Exact);
         }
@@ -237,7 +237,7 @@ impl Told {
     /// Adds the ends whose beginnings were not logged, as bodies were not recorded.
     fn add_unbegun(&mut self) {
         for mut attempt in std::mem::take(&mut self.ends).into_iter().flatten() {
-            attempt.started = attempt.end.as_ref().and_then(End::begun);
+            attempt.started = attempt.end.as_ref().and_then(AttemptEnd::begun);
             attempt.source = StartSource::End;
             attempt.confidence = Some(Confidence::Exact);
             self.attempts.push(attempt);
@@ -357,7 +357,7 @@ impl Caller {
     }
 }
 
-impl End {
+impl AttemptEnd {
     fn of(event: &Event) -> Self {
         let at = Some(event.at);
         match &event.kind {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::attempt::{Attempt, ByTime, Caller, End, Pairs, StartSource, around};
+use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, around};
 use super::bodies::{Bodies, Body};
 use super::responses::Responses;
 use crate::formats::claude_code::{Answer, FailedTry, IndexEntry, ModelSpan, Usage};
@@ -121,7 +121,7 @@ fn of_entry(
         source: if started.is_some() { StartSource::Modified } else { StartSource::Unknown },
         response,
         message: entry.message.clone(),
-        end: Some(End { at: entry.at, duration_ms: duration, usage, ..End::default() }),
+        end: Some(AttemptEnd { at: entry.at, duration_ms: duration, usage, ..AttemptEnd::default() }),
         confidence: Some(Confidence::Exact),
         ..attempt
     }
@@ -166,11 +166,11 @@ pub(super) fn add_unnamed(bodies: &Bodies<'_>, responses: &Responses<'_>, attemp
         let response = answered.remove(&place);
         let file = response.and_then(|response| responses.get(response));
         let written = file.and_then(|file| file.modified);
-        let end = file.zip(written).map(|(file, at)| End {
+        let end = file.zip(written).map(|(file, at)| AttemptEnd {
             at: Some(at),
             duration_ms: attempt.started.and_then(|started| u64::try_from(at.ms_since(started)).ok()),
             usage: Usage::from(&file.content.response),
-            ..End::default()
+            ..AttemptEnd::default()
         });
         attempts.push(Attempt { response, end, ..attempt });
     }
@@ -269,12 +269,12 @@ pub(super) fn join_failed_tries<'f>(tries: impl Iterator<Item = &'f FailedTry>, 
             })
         });
         let Some(attempt) = newest.and_then(|(_, place)| attempts.get_mut(place)) else { continue };
-        attempt.end = Some(End {
+        attempt.end = Some(AttemptEnd {
             at: Some(at),
             has_failed: true,
             error: failed.words.clone(),
             status: failed.status,
-            ..End::default()
+            ..AttemptEnd::default()
         });
     }
 }

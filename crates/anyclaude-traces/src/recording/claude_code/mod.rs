@@ -23,7 +23,7 @@ use std::path::Path;
 use attempt::Attempt;
 use bodies::{Bodies, Body};
 use responses::Responses;
-use told::Told;
+use told::KnownRequest;
 
 use crate::formats::claude_code::{Answer, Facts, IndexEntry, Interaction, ModelSpan};
 use crate::read::{FactsFile, TraceFile};
@@ -51,7 +51,7 @@ pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile], asked: usiz
 }
 
 /// All attempts that bodies and facts tell of, in the order in which they were found.
-fn attempts(bodies: &Bodies<'_>, facts: &[FactsFile]) -> Vec<Told> {
+fn attempts(bodies: &Bodies<'_>, facts: &[FactsFile]) -> Vec<KnownRequest> {
     let responses = Responses::of(facts);
     let spans: Vec<(usize, &ModelSpan)> = every(facts, |facts| &facts.telemetry.spans).collect();
     let index: Vec<IndexEntry> = every(facts, |facts| &facts.index).map(|(_, entry)| entry.clone()).collect();

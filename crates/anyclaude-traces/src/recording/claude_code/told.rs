@@ -19,7 +19,7 @@ use crate::read::{FactsFile, TraceFile};
 
 /// What is known of a request.
 #[derive(Debug, Clone)]
-pub(super) struct Told {
+pub(super) struct KnownRequest {
     /// Its body, by place; else the file of facts and its number there.
     pub(super) body: Option<usize>,
     pub(super) place: Option<(usize, u32)>,
@@ -43,7 +43,7 @@ pub(super) fn tell(
     bodies: &Bodies<'_>,
     responses: &Responses<'_>,
     facts: &[FactsFile],
-) -> Vec<Told> {
+) -> Vec<KnownRequest> {
     let mut pieces: Vec<Pieces<'_>> = attempts
         .into_iter()
         .zip(ended)
@@ -65,7 +65,7 @@ fn counting(pieces: &[Pieces<'_>]) -> BTreeSet<PathBuf> {
     pieces.iter().filter(reports).map(|piece| piece.recording.clone()).collect()
 }
 
-impl Told {
+impl KnownRequest {
     /// Adds what is known to the record of the body.
     pub(super) fn add_to(self, record: &mut TraceRecord, facts: &[FactsFile]) {
         record.source = Source::ClaudeCode;
@@ -182,7 +182,7 @@ impl<'p> Pieces<'p> {
         }
     }
 
-    fn tell(self, first: &FirstToken) -> Told {
+    fn tell(self, first: &FirstToken) -> KnownRequest {
         let timing = self.timing(first);
         let response = self.told_response();
         let attempt = self.attempt;
@@ -190,7 +190,7 @@ impl<'p> Pieces<'p> {
         let timestamp = attempt.started.or_else(|| attempt.end.as_ref().and_then(|end| end.at));
         let answered = self.response_model.map(|model| (model, ModelSource::Response));
         let asked = || Some((attempt.caller.model.clone()?, ModelSource::Trace));
-        Told {
+        KnownRequest {
             body: attempt.body,
             place: attempt.place,
             timestamp,
