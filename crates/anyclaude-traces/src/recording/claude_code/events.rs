@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, signed};
-use super::bodies::Bodies;
+use super::bodies::FoundBodies;
 use super::responses::Responses;
 use crate::formats::claude_code::{Event, EventKind, LoggedBody};
 use crate::model::time::Timestamp;
@@ -26,7 +26,7 @@ const AMBIGUOUS_MS: u64 = 2;
 /// The attempts that events tell of. `events` come with the file that each stands in.
 pub(super) fn attempts<'e>(
     events: impl Iterator<Item = (usize, &'e Event)>,
-    bodies: &Bodies<'_>,
+    bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
 ) -> Vec<Attempt> {
     let mut told = ToldByEvents::default();
@@ -103,7 +103,7 @@ impl ToldByEvents {
         file: usize,
         event: &Event,
         process: u32,
-        bodies: &Bodies<'_>,
+        bodies: &FoundBodies<'_>,
         responses: &Responses<'_>,
     ) {
         let attempt = Attempt {
@@ -189,7 +189,7 @@ impl ToldByEvents {
     }
 
     /// Gives the other ends to the attempts that began when their durations did.
-    fn join_timed(&mut self, bodies: &Bodies<'_>) {
+    fn join_timed(&mut self, bodies: &FoundBodies<'_>) {
         let open = self.attempts.iter().enumerate().filter(|(_, attempt)| attempt.end.is_none());
         let open =
             open.filter_map(|(place, attempt)| Some((&attempt.caller.session, attempt.started?, place)));
