@@ -25,6 +25,9 @@ const MOST_ROWS: usize = 12;
 
 pub(crate) fn page(diff: &Diff, ids: Ids) -> Page {
     let mut page = Page::default();
+    if let Some(headline) = headline(&diff.measures) {
+        page.strong(headline);
+    }
     page.line(side("LEFT ", &diff.left, ids));
     page.line(side("RIGHT", &diff.right, ids));
     page.table(measures(&diff.measures));
@@ -54,6 +57,41 @@ pub(crate) fn page(diff: &Diff, ids: Ids) -> Page {
         }
     }
     page
+}
+
+/// Whether the prompts are as large, what makes most of the difference, and how much longer
+/// one side takes.
+fn headline(measures: &[MeasureChange]) -> Option<String> {
+    /// Sizes that are no further apart than this are about the same.
+    const ALIKE: f64 = 0.05;
+    let of = |name: Measure| measures.iter().find(|change| change.name == name);
+    let body = of(Measure::BodyBytes)?;
+    let (left, right, ratio) = (body.left?, body.right?, body.ratio?);
+    let show = |value| units::show(value, Unit::Bytes);
+    let sizes = if left == right {
+        format!("Both prompts have {}", show(left))
+    } else if (ratio - 1.0).abs() <= ALIKE {
+        format!("Prompts are about the same size: {} on the left, {} on the right", show(left), show(right))
+    } else {
+        let sections = [
+            (Measure::SystemBytes, "the system prompt"),
+            (Measure::ToolsBytes, "tools"),
+            (Measure::MessagesBytes, "messages"),
+        ];
+        let changes = sections.into_iter().filter_map(|(measure, name)| Some((of(measure)?.delta?, name)));
+        let size = |delta: &Value| delta.as_f64().abs();
+        let most = changes.rev().max_by(|(a, _), (b, _)| size(a).total_cmp(&size(b)));
+        let most = most.map_or_else(String::new, |(delta, name)| {
+            format!("; most of it is {name}: {}", units::delta(delta, Unit::Bytes))
+        });
+        let times = units::ratio(ratio);
+        format!("The right prompt is {times} as large: {} against {}{most}", show(right), show(left))
+    };
+    let longer = of(Measure::WallMs).or_else(|| of(Measure::TotalMs)).and_then(|wall| wall.ratio);
+    let longer = longer.map_or_else(String::new, |ratio| {
+        format!(" The right side takes {} as long.", units::ratio(ratio))
+    });
+    Some(format!("{sizes}.{longer}"))
 }
 
 /// Of which requests the parts of groups are that no median is of.

@@ -17,6 +17,9 @@ const MOST_ROWS: usize = 12;
 pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids) -> Page {
     let mut page = Page::default();
     let request = &shown.request;
+    if let Some(headline) = headline(request) {
+        page.strong(headline);
+    }
     page.line(request.path.as_ref().display().to_string());
     page.line(facts(request, ids));
     if let Some(times) = times(request) {
@@ -40,6 +43,27 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids) -> Page {
         );
     }
     page
+}
+
+/// How large the prompt is and what most of it is, and how long the answer took.
+fn headline(request: &Request) -> Option<String> {
+    let sizes = &request.sizes;
+    let body = sizes.body_bytes.get().filter(|body| *body > 0)?;
+    let sections = [
+        ("the system prompt", sizes.system_bytes),
+        ("tools", sizes.tools_bytes),
+        ("messages", sizes.messages_bytes),
+    ];
+    let known = sections.into_iter().filter_map(|(name, bytes)| Some((name, bytes.get()?)));
+    let (name, bytes) = known.rev().max_by_key(|(_, bytes)| *bytes)?;
+    let tokens = request.tokens.as_ref().map_or_else(String::new, |tokens| match tokens.method {
+        TokenMethod::Reported => format!(", {} tokens", units::tokens(tokens.total)),
+        _ => format!(", {} tokens", units::estimate(tokens.total)),
+    });
+    let wall = Measure::WallMs.of(request).or_else(|| Measure::TotalMs.of(request));
+    let took = wall.map_or_else(String::new, |wall| format!("; it took {}", units::show(wall, Unit::Ms)));
+    let share = units::share(bytes, body);
+    Some(format!("This prompt has {}{tokens}: {share} of it is {name}{took}.", units::bytes(body)))
 }
 
 fn facts(request: &Request, ids: Ids) -> String {

@@ -61,9 +61,8 @@ impl Display for Headline {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Slower { slower, cause, figures, occurrences } => {
-                write!(f, "{slower} is slower because {}", because(*cause))?;
-                happened(f, *occurrences)?;
-                figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
+                write!(f, "{slower} is slower because ")?;
+                reason(f, *cause, *figures, *occurrences)
             }
             Self::Alike { left, right, left_ms, right_ms } => write!(
                 f,
@@ -102,6 +101,12 @@ impl Display for Headline {
                 percent(part_ms / wall_ms),
                 what(*part)
             ),
+            Self::Models { name, wall_ms, part, part_ms, others } => {
+                let name = name.as_deref().unwrap_or("A model without a name");
+                let (wall, share) = (duration(*wall_ms), percent(part_ms / wall_ms));
+                write!(f, "{name} takes {wall} a request, {share} of it {}", what(*part))?;
+                beside(f, others)
+            }
             Self::OneSide { name, wall_ms, part, part_ms } => write!(
                 f,
                 "{name} takes {} a request: {} of it is {}",
@@ -109,6 +114,48 @@ impl Display for Headline {
                 percent(part_ms / wall_ms),
                 what(*part)
             ),
+        }
+    }
+}
+
+impl Headline {
+    /// Why the slower side is slower, without its name; `None` where no cause is named.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        let Self::Slower { cause, figures, occurrences, .. } = self else { return None };
+        struct Reason(DelayCause, Option<Figures>, Option<Occurrences>);
+        impl Display for Reason {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                reason(f, self.0, self.1, self.2)
+            }
+        }
+        Some(Reason(*cause, *figures, *occurrences).to_string())
+    }
+}
+
+fn reason(
+    f: &mut Formatter<'_>,
+    cause: DelayCause,
+    figures: Option<Figures>,
+    occurrences: Option<Occurrences>,
+) -> fmt::Result {
+    f.write_str(because(cause))?;
+    happened(f, occurrences)?;
+    figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
+}
+
+/// What the other models take.
+fn beside(f: &mut Formatter<'_>, others: &[(Option<String>, f64)]) -> fmt::Result {
+    match others {
+        [] => Ok(()),
+        [(name, wall_ms)] => {
+            let name = name.as_deref().unwrap_or("another without a name");
+            write!(f, "; {name} takes {}", duration(*wall_ms))
+        }
+        others => {
+            let times = || others.iter().map(|(_, wall_ms)| *wall_ms);
+            let (least, most) = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
+            write!(f, "; {} others take {} to {}", others.len(), duration(least), duration(most))
         }
     }
 }
@@ -132,7 +179,7 @@ fn because(cause: DelayCause) -> &'static str {
 /// What a part is spent on.
 fn what(part: Part) -> &'static str {
     match part {
-        Part::Proxy => "the proxy's own work before it sends",
+        Part::Proxy => "the proxy's own work",
         Part::Load => "loading the model",
         Part::Queue => "waiting for other requests in the backend",
         Part::Read => "prompt processing",
@@ -201,7 +248,7 @@ impl Display for KeyAnswer {
         };
         match self.share {
             Some(share) if share < 0.0 && self.is_bottleneck.is_none() => Ok(()),
-            Some(share) if share < 0.0 => write!(f, ": its own work is no longer on the slower side"),
+            Some(share) if share < 0.0 => write!(f, ": it takes less time on the slower side"),
             Some(share) => write!(f, ": {} of {whole}", percent(share)),
             None if self.whole == Whole::Wait => write!(f, ": its own time is unknown"),
             None => Ok(()),
