@@ -35,16 +35,9 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
         _ => {
             let next = next_step(&reader, &args.filter, &args.inputs, &selection.requests);
             let ids = Ids(args.output.ids);
-            let page =
-                |detail| summary::page(&found, args.by, selection.is_sitting, &next, ids, detail);
-            let mut pages = summary::Detail::levels().map(page);
-            match (args.output.format, pages.next()) {
-                (Format::Table, Some(all)) => {
-                    let pages = std::iter::once(all).chain(pages);
-                    page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
-                }
-                (_, all) => page::print(out, &all.unwrap_or_default(), &args.output)?,
-            }
+            let page = |detail| summary::page(&found, args.by, selection.is_sitting, &next, ids, detail);
+            let pages = summary::Detail::levels().map(page);
+            page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
         }
     }
     let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };

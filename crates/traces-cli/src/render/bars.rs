@@ -1,8 +1,8 @@
 //! Times as bars of their parts, all on one scale.
 
+use anstyle::AnsiColor;
 use anyclaude_traces::analysis::explain::Part;
 use anyclaude_traces::model::TimeBreakdown;
-use anstyle::AnsiColor;
 
 /// How long the longest bar is.
 const WIDTH: usize = 24;

@@ -2,8 +2,8 @@
 //! the difference on one screen.
 
 use anyclaude_traces::analysis::explain::{
-    Contribution, DelayCause, Explanation, Fact, FigureUnit, Interval, LeftOutReason, MainCause, Millis, Part, Scenario,
-    Side, VerdictConfidence, names,
+    Contribution, DelayCause, Explanation, Fact, FigureUnit, Interval, LeftOutReason, MainCause, Millis,
+    Part, Scenario, Side, VerdictConfidence, names,
 };
 use anyclaude_traces::model::TimeBreakdown;
 use anyclaude_traces::model::measure::{Unit, Value};
@@ -25,23 +25,39 @@ const BAR_WIDTH: u64 = 20;
 pub(crate) struct Screen {
     /// How much of the finding that matters most; `None`: nothing.
     finding: Option<Detail>,
-    /// Whether how to get what is missing is said.
-    tells_how: bool,
+    /// What of what is missing.
+    missing: Lack,
     /// Whether the sums stand below the parts; the bars have them too.
     has_sums: bool,
+    /// Whether the command is named that shows all findings.
+    has_hint: bool,
+}
+
+/// How much is said of what is missing.
+#[derive(Debug, Clone, Copy)]
+enum Lack {
+    Nothing,
+    /// What it is.
+    Short,
+    /// How to get it, too.
+    Whole,
 }
 
 impl Screen {
     /// Less and less, until it fits.
     pub(crate) fn levels() -> impl Iterator<Item = Self> {
-        let level = |(finding, tells_how, has_sums)| Self { finding, tells_how, has_sums };
+        let level = |(finding, missing, has_sums, has_hint)| Self { finding, missing, has_sums, has_hint };
         let levels = [
-            (Some(Detail::All), true, true),
-            (Some(Detail::All), false, true),
-            (Some(Detail::Short), false, true),
-            (Some(Detail::Short), false, false),
-            (Some(Detail::Found), false, false),
-            (None, false, false),
+            (Some(Detail::All), Lack::Whole, true, true),
+            (Some(Detail::All), Lack::Short, true, true),
+            (Some(Detail::Short), Lack::Short, true, true),
+            (Some(Detail::Short), Lack::Short, false, true),
+            (Some(Detail::Short), Lack::Short, false, false),
+            (Some(Detail::Short), Lack::Nothing, false, false),
+            (Some(Detail::Found), Lack::Short, false, false),
+            (Some(Detail::Found), Lack::Nothing, false, false),
+            (None, Lack::Short, false, true),
+            (None, Lack::Nothing, false, true),
         ];
         levels.into_iter().map(level)
     }
@@ -77,11 +93,14 @@ pub(crate) fn screen(found: &Explanation, screen: Screen, more: &str) -> Page {
         findings::one(&mut page, finding, detail);
     }
     for one in found.missing.iter().take(MOST_MISSING) {
-        let told = if screen.tells_how { missing::of_comparison(one) } else { missing::in_short(one) };
-        page.line(format!("Missing: {told}"));
+        match screen.missing {
+            Lack::Nothing => {}
+            Lack::Short => page.line(format!("Missing: {}", missing::in_short(one))),
+            Lack::Whole => page.line(format!("Missing: {}", missing::of_comparison(one))),
+        }
     }
     let is_all = matches!(finding, Some((_, Detail::All))) && found.findings.len() == 1;
-    if !found.findings.is_empty() && !is_all {
+    if screen.has_hint && !found.findings.is_empty() && !is_all {
         page.hint("What costs time, and what to change:", more);
     }
     page
@@ -141,7 +160,7 @@ fn both_bars(found: &Explanation, right: &Side) -> Grid {
 pub(crate) fn basis(found: &Explanation) -> String {
     let what = match &found.right {
         None => units::count(found.n, "request"),
-        Some(_) if found.paired => units::count(found.n, "pair") + " with the same prompt",
+        Some(_) if found.paired => units::count(found.n, "pair") + " of equal prompts",
         Some(right) => {
             let n = |side: &Side| side.time.map_or(0, |time| time.requests);
             format!("groups of {} and {} requests", n(&found.left), n(right))
@@ -185,7 +204,12 @@ fn rows() -> Vec<Row> {
         row(Part::Read, None),
         cause(DelayCause::PromptSize),
         cause(DelayCause::PromptCache),
-        cause(DelayCause::PromptProcessingSpeed),
+        // "prompt" stands above it.
+        Row {
+            label: "  processing speed".to_owned(),
+            part: None,
+            cause: Some(DelayCause::PromptProcessingSpeed),
+        },
         row(Part::Write, None),
         cause(DelayCause::OutputLength),
         cause(DelayCause::GenerationSpeed),
@@ -213,7 +237,8 @@ fn difference(found: &Explanation, right: &Side, has_sums: bool) -> Grid {
     let largest = largest_cause(found);
     let cached = cached(found, right);
     let of_cause = |cause| found.contributions.iter().find(|one| Some(one.cause) == cause);
-    let has_row = |cause| of_cause(Some(cause)).and_then(|one| one.ms).is_some_and(|ms| ms != Millis::default());
+    let has_row =
+        |cause| of_cause(Some(cause)).and_then(|one| one.ms).is_some_and(|ms| ms != Millis::default());
     for row in rows() {
         let parts = row.part.map(|part| times.map(|time| time.and_then(|time| part.of(&time))));
         let contribution = of_cause(row.cause);
@@ -232,8 +257,9 @@ fn difference(found: &Explanation, right: &Side, has_sums: bool) -> Grid {
                 let hits = cached.clone().unwrap_or_default();
                 hits.map(|share| if share.is_empty() { share } else { format!("{share} hits") })
             }
-            (None, cause) => tokens(found, cause)
-                .unwrap_or_else(|| [&found.left, right].map(|side| speed(side, cause))),
+            (None, cause) => {
+                tokens(found, cause).unwrap_or_else(|| [&found.left, right].map(|side| speed(side, cause)))
+            }
         };
         grid.row([row.label, of_left, of_right].into_iter().chain(contribution_cells(contribution)));
         if row.cause.is_some() && row.cause == largest {

@@ -10,10 +10,16 @@ use super::what_if::setting_line;
 pub(crate) const DEAREST: usize = 3;
 
 /// The dearest findings, so many, each with what to do. `more` is the command that shows
-/// the others.
-pub(crate) fn dearest(page: &mut Page, findings: &[Finding], most: usize, detail: Detail, more: &str) {
+/// the others, where that is to be said.
+pub(crate) fn dearest(
+    page: &mut Page,
+    findings: &[Finding],
+    most: usize,
+    detail: Detail,
+    more: Option<&str>,
+) {
     list(page, findings.get(..most).unwrap_or(findings), detail);
-    if let Some(left) = findings.len().checked_sub(most).filter(|left| *left > 0) {
+    if let (Some(left), Some(more)) = (findings.len().checked_sub(most).filter(|left| *left > 0), more) {
         page.hint(format!("{} not shown:", units::count(left as u64, "cheaper finding")), more);
     }
 }

@@ -27,6 +27,9 @@ pub(crate) fn in_short(missing: &Missing) -> String {
         Missing::DirectMeasurement => {
             "what both take without the proxy (`traces help replay` says how).".to_owned()
         }
+        Missing::WaitBeforeTheProxy { side, overlapping, of } => {
+            format!("what {overlapping} of {of} requests of {side} waited before the proxy.")
+        }
         _ => missing.to_string(),
     }
 }

@@ -135,13 +135,16 @@ pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::R
 }
 
 /// Prints the first of these pages that fits the room, or the last: each says less than
-/// the one before it.
+/// the one before it. Markdown has the first.
 pub(crate) fn print_first_fitting(
     out: &mut impl Write,
     pages: impl IntoIterator<Item = Page>,
     room: Room,
     output: &Output,
 ) -> io::Result<()> {
+    if output.format == Format::Markdown {
+        return pages.into_iter().next().map_or(Ok(()), |page| markdown(out, &page));
+    }
     let terminal = Terminal::new(output.color);
     let lines = match (room, terminal.height) {
         // The last line is where the shell asks for the next command.
@@ -160,6 +163,9 @@ pub(crate) fn print_first_fitting(
     }
     out.write_all(&printed)
 }
+
+/// What a page says that leaves something out, before the command that shows all.
+pub(crate) const MORE: &str = "More than fits this screen:";
 
 /// How many lines a screen has.
 const SCREEN: usize = 24;
@@ -226,7 +232,8 @@ impl Terminal {
                 let indent = width_of(&lead);
                 let width = self.width.map(|width| width.saturating_sub(indent).max(LEAST_WIDTH));
                 let text = Self { width, ..*self }.wrapped(text);
-                let lead = if lead.trim().is_empty() { lead } else { self.dressed(&lead, Style::new().bold()) };
+                let lead =
+                    if lead.trim().is_empty() { lead } else { self.dressed(&lead, Style::new().bold()) };
                 writeln!(out, "{lead}{}", text.replace("\n  ", &format!("\n{:indent$}", "")))
             }
             Part::Line(text) => writeln!(out, "{}", self.wrapped(text)),

@@ -40,9 +40,6 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, id
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let span = stamps().min().zip(stamps().max());
-    if report.totals.prompt_bytes > 0 {
-        page.strong(headline(report));
-    }
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     if let Some(columns) = shown.rows {
         page.table(requests(&report.requests, columns));
@@ -65,6 +62,10 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, id
     evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
     one_slot.into_iter().for_each(|line| page.line(line));
+    if report.totals.prompt_bytes > 0 {
+        page.space();
+        page.strong(headline(report));
+    }
     page.table(totals(report));
     page.line(assumed(report, shown.all));
     page.line(format!("{UPPER_BOUND}."));
@@ -76,7 +77,8 @@ fn headline(report: &PrefixReport) -> String {
     let totals = &report.totals;
     let share = units::share(totals.reusable_bytes, totals.prompt_bytes);
     let all = units::bytes(totals.prompt_bytes);
-    let most = report.breakers.iter().filter(|breaker| breaker.lost_bytes > 0).max_by_key(|one| one.lost_bytes);
+    let most =
+        report.breakers.iter().filter(|breaker| breaker.lost_bytes > 0).max_by_key(|one| one.lost_bytes);
     let most = most.map_or_else(String::new, |breaker| {
         let (name, lost) = (breaker_name(breaker), units::bytes(breaker.lost_bytes));
         format!("; most is lost by {name}: {lost}")

@@ -1,15 +1,15 @@
 //! The page of `traces summary`.
 
-use anyclaude_traces::{Kind, Timestamp};
 use anyclaude_traces::analysis::summary::{SessionGrowth, Summary};
 use anyclaude_traces::analysis::tools::ToolUse;
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::{Kind, Timestamp};
 
 use super::findings;
 use super::ids::Ids;
-use super::page::{Next, Page, quoted};
+use super::page::{MORE, Next, Page, quoted};
 use super::table::{Grid, number, text};
 use super::times;
 use super::tools;
@@ -22,6 +22,8 @@ pub(crate) struct Detail {
     findings: usize,
     of_finding: findings::Detail,
     tools: usize,
+    /// Whether it is told what all tools cost together.
+    has_prices: bool,
     sessions: usize,
 }
 
@@ -29,14 +31,25 @@ impl Detail {
     /// All there is, and less and less, for terminals that are not high enough.
     pub(crate) fn levels() -> impl Iterator<Item = Self> {
         use findings::Detail::{All, Found, Short};
-        let level = |(findings, of_finding, tools, sessions)| Self { findings, of_finding, tools, sessions };
+        let level = |(findings, of_finding, tools, has_prices, sessions)| Self {
+            findings,
+            of_finding,
+            tools,
+            has_prices,
+            sessions,
+        };
         let levels = [
-            (findings::DEAREST, All, 5, 5),
-            (findings::DEAREST, All, 3, 2),
-            (findings::DEAREST, Short, 0, 2),
-            (2, Short, 0, 0),
-            (1, Short, 0, 0),
-            (1, Found, 0, 0),
+            (findings::DEAREST, All, 5, true, 5),
+            (findings::DEAREST, All, 3, true, 2),
+            (findings::DEAREST, Short, 0, true, 2),
+            (findings::DEAREST, Short, 0, true, 0),
+            (findings::DEAREST, Short, 0, false, 0),
+            (2, Short, 0, true, 0),
+            (2, Short, 0, false, 0),
+            (1, Short, 0, true, 0),
+            (1, Short, 0, false, 0),
+            (1, Found, 0, true, 0),
+            (1, Found, 0, false, 0),
         ];
         levels.into_iter().map(level)
     }
@@ -72,14 +85,19 @@ pub(crate) fn page(
     page.table(groups(&summary.groups, by, ids));
     page.table(times::where_time_goes(&summary.groups, |group| shown_name(group, by, ids)));
     let more = next.same("report --format markdown");
-    findings::dearest(&mut page, &summary.findings, detail.findings, detail.of_finding, &more);
+    let more = Some(&*more).filter(|_| !detail.is_less());
+    findings::dearest(&mut page, &summary.findings, detail.findings, detail.of_finding, more);
     let prices = summary.price_list.as_ref();
     if detail.tools > 0 {
         let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
         page.table(tools::largest(&largest, prices, detail.tools));
     }
-    if !detail.is_less() {
-        tools::servers(&summary.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
+    if detail.has_prices {
+        if !detail.is_less() {
+            tools::servers(&summary.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
+        } else {
+            page.space();
+        }
         prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     }
     page.table(sessions(&summary.sessions, ids, detail.sessions));
@@ -88,9 +106,11 @@ pub(crate) fn page(
             page.line(format!("{} not shown", units::count(more as u64, "older session")));
         }
     }
-    hint(&mut page, summary, by, next, ids);
+    if !detail.is_less() || summary.groups.len() > 1 {
+        hint(&mut page, summary, by, next, ids);
+    }
     if detail.is_less() {
-        page.hint("More than fits this screen:", format!("{} | less", next.same("summary")));
+        page.hint(MORE, format!("{} | less", next.same("summary")));
     }
     page
 }
@@ -183,7 +203,7 @@ fn footnotes(summary: &Summary, is_sitting: bool) -> String {
     let mut notes = Vec::new();
     if summary.totals.requests > 1 {
         let has_times = summary.groups.iter().any(|group| group.time.is_some());
-        notes.push(if has_times { "Medians; parts of time are means." } else { "Medians." }.to_owned());
+        notes.push(if has_times { "Medians; parts are means." } else { "Medians." }.to_owned());
     }
     let kinds: Vec<String> = summary.other_kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     let others: u64 = summary.other_kinds.values().sum();

@@ -44,9 +44,6 @@ pub(crate) fn page(
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let logged = || report.unmatched_log_requests.iter().filter_map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
-    if let Some(headline) = Headline::of_models(&report.groups).filter(|_| by == By::Model) {
-        page.strong(format!("{headline}."));
-    }
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     // Without logs there are no times to show.
     if let Some(columns) = rows.filter(|_| report.requests.iter().any(|request| request.timing.is_some())) {
@@ -64,6 +61,11 @@ pub(crate) fn page(
     }
     for missing in &report.missing {
         page.line(format!("Missing: {missing}."));
+    }
+    // With the medians, which are what a terminal shows at last.
+    if let Some(headline) = Headline::of_models(&report.groups).filter(|_| by == By::Model) {
+        page.space();
+        page.strong(format!("{headline}."));
     }
     page.table(groups(report, by));
     page.table(times::where_time_goes(&report.groups, group_name));

@@ -26,8 +26,7 @@ fn the_page_tells_everything() {
     ran.says(&["wrote page.html", "kB"]);
     let page = page(&folder, "page.html");
     for words in [
-        "qwen3-42b-a3b-2507-thinking is slower because it reads more tokens again that an earlier turn had \
-         already sent: 2956 vs 0 tokens a request.",
+        "qwen3-42b-a3b-2507-thinking is slower because it reads earlier turns again: 2956 vs 0 tokens a request.",
         "Is anyclaude the bottleneck? No: 1 % of the difference.",
         "Scenario C (the prompts), confidence high",
         "What costs time here",

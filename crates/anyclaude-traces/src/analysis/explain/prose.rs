@@ -167,7 +167,7 @@ fn because(cause: DelayCause) -> &'static str {
         DelayCause::ModelLoad => "its model was loaded first",
         DelayCause::Queueing => "its requests waited for others in the backend",
         DelayCause::PromptSize => "it has more new tokens to read",
-        DelayCause::PromptCache => "it reads more tokens again that an earlier turn had already sent",
+        DelayCause::PromptCache => "it reads earlier turns again",
         DelayCause::PromptProcessingSpeed => "it reads prompts more slowly",
         DelayCause::OutputLength => "its answers are longer",
         DelayCause::GenerationSpeed => "it generates more slowly",

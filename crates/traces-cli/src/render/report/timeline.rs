@@ -224,9 +224,8 @@ fn shapes(models: &[ModelLanes], tops: &[u32], scale: Scale) -> Markup {
 
 /// What each request took, for whoever points at it.
 fn tips(stretch: &Stretch, tops: &[u32], scale: Scale, least_ms: u64) -> Markup {
-    let with_tip = |one: &&TimelineRequest| {
-        one.lane < MOST_LANES && !one.parts.is_empty() && length_ms(one) >= least_ms
-    };
+    let with_tip =
+        |one: &&TimelineRequest| one.lane < MOST_LANES && !one.parts.is_empty() && length_ms(one) >= least_ms;
     let words = |one: &TimelineRequest| {
         let from = stretch.from.plus_ms(i64::try_from(one.from_ms).unwrap_or(0));
         let parts = one.parts.iter().map(|part| format!("{} {}", part.part.name(), units::ms(Some(part.ms))));
