@@ -11,9 +11,18 @@ pub(super) const STYLES: Styles = Styles::styled()
 
 /// The end of `traces -h`.
 pub(super) const FIRST_SCREEN: &str = "\
-Examples: `traces --help`. Topics (traces help TOPIC): recording, selecting,
-options, measures, causes, findings, formats, json, exit-codes, replay, privacy.
+Options of a verb: `traces VERB -h`. Examples: `traces --help`.
+Topics (traces help TOPIC): recording, selecting, options, measures, causes,
+findings, formats, json, exit-codes, watch, replay, export, privacy.
 Nothing recorded yet? `traces help recording` says how to.";
+
+/// `traces -h`: one screen of verbs. What is typed once in a lifetime is in `--help`.
+pub(super) fn first_screen(mut command: Command) -> Command {
+    for rare in ["completions", "man"] {
+        command = command.mut_subcommand(rare, |verb| verb.hide(true));
+    }
+    command.help_template("{about}\n\n{usage-heading} {usage}\n\nVerbs:\n{subcommands}{after-help}")
+}
 
 /// The end of `traces --help`.
 pub(super) const FIRST_PAGE: &str = "\

@@ -138,7 +138,7 @@ fn times(found: &Explanation, right: &Side) -> Option<String> {
     let (left_ms, right_ms) = (wall(&found.left)?, wall(right)?);
     let (left, right) = names(&found.left, right);
     let factor = Value::Rate(left_ms.max(right_ms)).over(Value::Rate(left_ms.min(right_ms)));
-    let factor = factor.map_or_else(String::new, |factor| format!(": {factor:.1} × as long"));
+    let factor = factor.map_or_else(String::new, |factor| format!(": {factor:.1}× as long"));
     Some(format!("{left} takes {} a request, {right} {}{factor}.", ms(left_ms), ms(right_ms)))
 }
 
