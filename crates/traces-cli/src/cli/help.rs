@@ -11,16 +11,12 @@ pub(super) const STYLES: Styles = Styles::styled()
 
 /// The end of `traces -h`.
 pub(super) const FIRST_SCREEN: &str = "\
-Options of a verb: `traces VERB -h`. Examples: `traces --help`.
-Topics (traces help TOPIC): recording, selecting, options, measures, causes,
-findings, formats, json, exit-codes, watch, replay, export, privacy.
-Nothing recorded yet? `traces help recording` says how to.";
+Options: `traces VERB -h`. Examples: `traces --help`. Topics (traces help TOPIC):
+recording, selecting, options, measures, causes, findings, formats, json,
+exit-codes, watch, replay, export, privacy. Nothing recorded? The first helps.";
 
-/// `traces -h`: one screen of verbs. What is typed once in a lifetime is in `--help`.
-pub(super) fn first_screen(mut command: Command) -> Command {
-    for rare in ["completions", "man"] {
-        command = command.mut_subcommand(rare, |verb| verb.hide(true));
-    }
+/// `traces -h`: one screen of verbs.
+pub(super) fn first_screen(command: Command) -> Command {
     command.help_template("{about}\n\n{usage-heading} {usage}\n\nVerbs:\n{subcommands}{after-help}")
 }
 

@@ -96,8 +96,8 @@ pub(crate) fn page(diff: &Diff, next: &Next, ids: Ids, detail: Detail) -> Page {
     page
 }
 
-/// Whether the prompts are as large, what makes most of the difference, and how much longer
-/// one side takes.
+/// Whether the prompts are as large, which section differs most, and how much longer one
+/// side takes.
 fn headline(measures: &[MeasureChange]) -> Option<String> {
     /// Sizes that are no further apart than this are about the same.
     const ALIKE: f64 = 0.05;
@@ -119,7 +119,7 @@ fn headline(measures: &[MeasureChange]) -> Option<String> {
         let size = |delta: &Value| delta.as_f64().abs();
         let most = changes.rev().max_by(|(a, _), (b, _)| size(a).total_cmp(&size(b)));
         let most = most.map_or_else(String::new, |(delta, name)| {
-            format!("; most of it is {name}: {}", units::delta(delta, Unit::Bytes))
+            format!("; the largest change is {name}: {}", units::delta(delta, Unit::Bytes))
         });
         let times = units::ratio(ratio);
         format!("The right prompt is {times} as large: {} against {}{most}", show(right), show(left))

@@ -94,26 +94,21 @@ impl Display for Headline {
                 write!(f, "No verdict: {}", few.join(", "))
             }
             // What nobody named is no subject of a sentence.
-            Self::OneSide { name, wall_ms, part, part_ms } if name == ALL_REQUESTS => write!(
-                f,
-                "A request takes {}: {} of it is {}",
-                duration(*wall_ms),
-                percent(part_ms / wall_ms),
-                what(*part)
-            ),
+            Self::OneSide { name, wall_ms, part, part_ms } if name == ALL_REQUESTS => {
+                write!(f, "A request takes {}: ", duration(*wall_ms))?;
+                mostly(f, *part, part_ms / wall_ms)
+            }
             Self::Models { name, wall_ms, part, part_ms, others } => {
                 let name = name.as_deref().unwrap_or("A model without a name");
                 let (wall, share) = (duration(*wall_ms), percent(part_ms / wall_ms));
-                write!(f, "{name} takes {wall} a request, {share} of it {}", what(*part))?;
+                write!(f, "{name} takes {wall} a request, {share} of it ")?;
+                f.write_str(if *part == Part::Other { "unknown" } else { what(*part) })?;
                 beside(f, others)
             }
-            Self::OneSide { name, wall_ms, part, part_ms } => write!(
-                f,
-                "{name} takes {} a request: {} of it is {}",
-                duration(*wall_ms),
-                percent(part_ms / wall_ms),
-                what(*part)
-            ),
+            Self::OneSide { name, wall_ms, part, part_ms } => {
+                write!(f, "{name} takes {} a request: ", duration(*wall_ms))?;
+                mostly(f, *part, part_ms / wall_ms)
+            }
         }
     }
 }
@@ -142,6 +137,14 @@ fn reason(
     f.write_str(because(cause))?;
     happened(f, occurrences)?;
     figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
+}
+
+/// What most of the time is.
+fn mostly(f: &mut Formatter<'_>, part: Part, share: f64) -> fmt::Result {
+    match part {
+        Part::Other => write!(f, "the recording does not tell what {} of it is", percent(share)),
+        part => write!(f, "{} of it is {}", percent(share), what(part)),
+    }
 }
 
 /// What the other models take.
