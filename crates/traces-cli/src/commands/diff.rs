@@ -37,7 +37,7 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
             let inputs: Vec<_> = args.left.iter().chain(&args.right).cloned().collect();
             let next = next_step(&reader, &args.filter, &inputs, &[]);
             // Text that was asked for is shown, however long it is.
-            let levels = render::Detail::levels().take(if args.text { 1 } else { usize::MAX });
+            let levels = render::DiffDetail::levels().take(if args.text { 1 } else { usize::MAX });
             let pages = levels.map(|detail| render::page(&found, &next, Ids(args.output.ids), detail));
             page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
         }

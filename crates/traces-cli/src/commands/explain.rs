@@ -53,7 +53,8 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
                 }
                 None if format == Table => {
                     let more = next.same("summary");
-                    let pages = render::Screen::levels().map(|screen| render::screen(&found, screen, &more));
+                    let pages =
+                        render::ExplainDetail::levels().map(|screen| render::screen(&found, screen, &more));
                     page::print_first_fitting(out, pages, page::Room::Screen, &args.output)?;
                 }
                 None => page::print(out, &render::page(&found), &args.output)?,

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
         Json => json::document(out, &found)?,
         _ => {
             // Text that was asked for is shown, however long it is.
-            let levels = render::Detail::levels().take(if args.text { 1 } else { usize::MAX });
+            let levels = render::ShowDetail::levels().take(if args.text { 1 } else { usize::MAX });
             let pages = levels.map(|detail| render::page(&found, &next, Ids(args.output.ids), detail));
             page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
         }

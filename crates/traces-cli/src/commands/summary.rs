@@ -36,7 +36,7 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
             let next = next_step(&reader, &args.filter, &args.inputs, &selection.requests);
             let ids = Ids(args.output.ids);
             let page = |detail| summary::page(&found, args.by, selection.is_sitting, &next, ids, detail);
-            let pages = summary::Detail::levels().map(page);
+            let pages = summary::SummaryDetail::levels().map(page);
             page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
         }
     }

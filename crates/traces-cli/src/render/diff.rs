@@ -35,13 +35,13 @@ const MAIN: [Measure; 9] = [
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Detail {
+pub(crate) struct DiffDetail {
     has_all_measures: bool,
     tools: usize,
     has_all: bool,
 }
 
-impl Detail {
+impl DiffDetail {
     /// All there is, and less and less, for terminals that are not high enough.
     pub(crate) fn levels() -> impl Iterator<Item = Self> {
         let level = |(has_all_measures, tools, has_all)| Self { has_all_measures, tools, has_all };
@@ -49,7 +49,7 @@ impl Detail {
     }
 }
 
-pub(crate) fn page(diff: &Diff, next: &Next, ids: Ids, detail: Detail) -> Page {
+pub(crate) fn page(diff: &Diff, next: &Next, ids: Ids, detail: DiffDetail) -> Page {
     let mut page = Page::default();
     if let Some(headline) = headline(&diff.measures) {
         page.strong(headline);

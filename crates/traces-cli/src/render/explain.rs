@@ -9,7 +9,7 @@ use anyclaude_traces::model::TimeBreakdown;
 use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::bars;
-use super::findings::{self, Detail};
+use super::findings::{self, FindingDetail};
 use super::missing;
 use super::page::Page;
 use super::table::{Grid, bars, number, part_bars, text};
@@ -22,9 +22,9 @@ const BAR_WIDTH: u64 = 20;
 
 /// How much fits one screen.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Screen {
+pub(crate) struct ExplainDetail {
     /// How much of the finding that matters most; `None`: nothing.
-    finding: Option<Detail>,
+    finding: Option<FindingDetail>,
     /// What of what is missing.
     missing: Lack,
     /// Whether the sums stand below the parts; the bars have them too.
@@ -43,19 +43,19 @@ enum Lack {
     Whole,
 }
 
-impl Screen {
+impl ExplainDetail {
     /// Less and less, until it fits.
     pub(crate) fn levels() -> impl Iterator<Item = Self> {
         let level = |(finding, missing, has_sums, has_hint)| Self { finding, missing, has_sums, has_hint };
         let levels = [
-            (Some(Detail::All), Lack::Whole, true, true),
-            (Some(Detail::All), Lack::Short, true, true),
-            (Some(Detail::Short), Lack::Short, true, true),
-            (Some(Detail::Short), Lack::Short, false, true),
-            (Some(Detail::Short), Lack::Short, false, false),
-            (Some(Detail::Short), Lack::Nothing, false, false),
-            (Some(Detail::Found), Lack::Short, false, false),
-            (Some(Detail::Found), Lack::Nothing, false, false),
+            (Some(FindingDetail::All), Lack::Whole, true, true),
+            (Some(FindingDetail::All), Lack::Short, true, true),
+            (Some(FindingDetail::Short), Lack::Short, true, true),
+            (Some(FindingDetail::Short), Lack::Short, false, true),
+            (Some(FindingDetail::Short), Lack::Short, false, false),
+            (Some(FindingDetail::Short), Lack::Nothing, false, false),
+            (Some(FindingDetail::Found), Lack::Short, false, false),
+            (Some(FindingDetail::Found), Lack::Nothing, false, false),
             (None, Lack::Short, false, true),
             (None, Lack::Nothing, false, true),
         ];
@@ -77,7 +77,7 @@ pub(crate) fn page(found: &Explanation) -> Page {
 }
 
 /// What fits one screen; `more` is the command that shows all findings.
-pub(crate) fn screen(found: &Explanation, screen: Screen, more: &str) -> Page {
+pub(crate) fn screen(found: &Explanation, screen: ExplainDetail, more: &str) -> Page {
     let mut page = answer(found, screen.has_sums);
     // The tables have the other facts.
     let is_shown = |fact: &Fact| match fact {
@@ -99,7 +99,7 @@ pub(crate) fn screen(found: &Explanation, screen: Screen, more: &str) -> Page {
             Lack::Whole => page.line(format!("Missing: {}", missing::of_comparison(one))),
         }
     }
-    let is_all = matches!(finding, Some((_, Detail::All))) && found.findings.len() == 1;
+    let is_all = matches!(finding, Some((_, FindingDetail::All))) && found.findings.len() == 1;
     if screen.has_hint && !found.findings.is_empty() && !is_all {
         page.hint("What costs time, and what to change:", more);
     }

@@ -15,7 +15,7 @@ pub(crate) fn dearest(
     page: &mut Page,
     findings: &[Finding],
     most: usize,
-    detail: Detail,
+    detail: FindingDetail,
     more: Option<&str>,
 ) {
     list(page, findings.get(..most).unwrap_or(findings), detail);
@@ -26,18 +26,18 @@ pub(crate) fn dearest(
 
 /// All findings, each with what to do.
 pub(crate) fn all(page: &mut Page, findings: &[Finding]) {
-    list(page, findings, Detail::All);
+    list(page, findings, FindingDetail::All);
 }
 
 /// One finding, without a heading.
-pub(crate) fn one(page: &mut Page, finding: &Finding, detail: Detail) {
+pub(crate) fn one(page: &mut Page, finding: &Finding, detail: FindingDetail) {
     page.space();
     items(page, std::slice::from_ref(finding), detail);
 }
 
 /// How much is said of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Detail {
+pub(crate) enum FindingDetail {
     /// What was found, what to do, and what to set.
     All,
     /// What was found, and what to set, or else to do.
@@ -46,7 +46,7 @@ pub(crate) enum Detail {
     Found,
 }
 
-fn list(page: &mut Page, findings: &[Finding], detail: Detail) {
+fn list(page: &mut Page, findings: &[Finding], detail: FindingDetail) {
     if findings.is_empty() {
         return;
     }
@@ -54,16 +54,18 @@ fn list(page: &mut Page, findings: &[Finding], detail: Detail) {
     items(page, findings, detail);
 }
 
-fn items(page: &mut Page, findings: &[Finding], detail: Detail) {
+fn items(page: &mut Page, findings: &[Finding], detail: FindingDetail) {
     let leads: Vec<String> = findings.iter().map(cost).collect();
     let width = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
     for (finding, lead) in findings.iter().zip(leads) {
         page.item(format!("{lead:>width$}"), finding.evidence.to_string());
-        if detail == Detail::Found {
+        if detail == FindingDetail::Found {
             continue;
         }
         let has_settings = finding.settings.as_ref().is_some_and(|settings| !settings.is_empty());
-        if let Some(advice) = finding.advice.as_ref().filter(|_| detail == Detail::All || !has_settings) {
+        if let Some(advice) =
+            finding.advice.as_ref().filter(|_| detail == FindingDetail::All || !has_settings)
+        {
             page.item(" ".repeat(width), format!("→ {advice}"));
         }
         for setting in finding.settings.iter().flatten() {

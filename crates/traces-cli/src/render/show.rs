@@ -13,13 +13,13 @@ use super::{findings, list, sanitize, tools, units};
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Detail {
+pub(crate) struct ShowDetail {
     tools: usize,
     messages: usize,
     has_all: bool,
 }
 
-impl Detail {
+impl ShowDetail {
     /// All there is.
     pub(crate) const ALL: Self = Self { tools: 12, messages: 12, has_all: true };
 
@@ -30,7 +30,7 @@ impl Detail {
     }
 }
 
-pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids, detail: Detail) -> Page {
+pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids, detail: ShowDetail) -> Page {
     let mut page = Page::default();
     let request = &shown.request;
     if let Some(headline) = headline(request) {

@@ -18,19 +18,19 @@ use crate::cli::By;
 
 /// How much is shown.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Detail {
+pub(crate) struct SummaryDetail {
     findings: usize,
-    of_finding: findings::Detail,
+    of_finding: findings::FindingDetail,
     tools: usize,
     /// Whether it is told what all tools cost together.
     has_prices: bool,
     sessions: usize,
 }
 
-impl Detail {
+impl SummaryDetail {
     /// All there is, and less and less, for terminals that are not high enough.
     pub(crate) fn levels() -> impl Iterator<Item = Self> {
-        use findings::Detail::{All, Found, Short};
+        use findings::FindingDetail::{All, Found, Short};
         let level = |(findings, of_finding, tools, has_prices, sessions)| Self {
             findings,
             of_finding,
@@ -65,7 +65,7 @@ pub(crate) fn page(
     is_sitting: bool,
     next: &Next,
     ids: Ids,
-    detail: Detail,
+    detail: SummaryDetail,
 ) -> Page {
     let mut page = Page::default();
     let totals = &summary.totals;

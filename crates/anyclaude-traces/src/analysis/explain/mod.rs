@@ -121,7 +121,8 @@ impl Explanation {
         let slower = if is_left { &self.left } else { right };
         let is_of_it = |finding: &&Finding| {
             let model = finding.model.as_deref();
-            finding.cost_ms.is_some() && (model.is_none() || slower.model().is_none() || model == slower.model())
+            finding.cost_ms.is_some()
+                && (model.is_none() || slower.model().is_none() || model == slower.model())
         };
         self.findings.iter().find(is_of_it)
     }
