@@ -8,7 +8,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use ureq::http::{HeaderValue, Request, Response, request};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::{Agent, BodyReader, Body};
+use ureq::{Agent, Body, BodyReader};
 
 use crate::address::BaseUrl;
 use crate::connection::{Connection, TcpConnector};
