@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::tools::server;
 use crate::error::Error;
-use crate::model::{ModelSpeeds, ToolSize};
 use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::model::stats::{float, whole};
+use crate::model::{ModelSpeeds, ToolSize};
 use crate::read::Store;
 use crate::select::Selection;
 use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, read_scales, scaled};

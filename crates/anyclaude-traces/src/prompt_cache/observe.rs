@@ -40,7 +40,7 @@ pub(crate) enum ElementKind {
     /// Text in the system prompt that names itself the billing header.
     BillingHeader,
     Text,
-    /// A tool, by its name.
+    /// A tool, by its name; `None` until it is known to be another than those before.
     Tool(Option<Identity>),
     /// A tool call or its result, which names the call.
     Call,
@@ -167,10 +167,7 @@ impl Visit for PrefixVisitor {
         let is_system = matches!(element.place, ElementPath::System(_));
         let is_header = || element.text.is_some_and(|text| text.inner.starts_with(BILLING_HEADER));
         let (kind, role) = match element.place {
-            ElementPath::Tool(_) => {
-                let name = element.name.as_ref().map(|name| Identity::of_parts([name.as_bytes()]));
-                (ElementKind::Tool(name), Role::Tools)
-            }
+            ElementPath::Tool(_) => (ElementKind::Tool(None), Role::Tools),
             _ if stated == Some("text") && is_system && is_header() => {
                 (ElementKind::BillingHeader, Role::SystemPrompt)
             }

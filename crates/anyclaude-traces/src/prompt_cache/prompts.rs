@@ -2,11 +2,12 @@
 //! of each prompt only which ones.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
 use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
+use super::texts::Fetched;
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
@@ -86,6 +87,7 @@ pub struct Prompts {
     before: LastPrompt,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
+    fetched: Mutex<Fetched>,
 }
 
 impl Prompts {
@@ -117,9 +119,8 @@ impl Prompts {
             messages = self.tree.grown(messages, element, block.bytes, block_of(block.place));
             before.blocks.push(Passed { identity: block.identity, role: block.role, node: messages });
         }
-        let as_in_tree = |(passed, block): (&Passed, &ObservedElement)| {
-            self.tree.at(passed.node) == block_of(block.place)
-        };
+        let as_in_tree =
+            |(passed, block): (&Passed, &ObservedElement)| self.tree.at(passed.node) == block_of(block.place);
         let as_in_tree = before.blocks.iter().zip(seen.blocks()).all(as_in_tree);
         let places = || seen.blocks().map(|block| block_of(block.place)).collect();
         let places = (!as_in_tree).then(places);
@@ -143,11 +144,18 @@ impl Prompts {
             let begin = self.heads.len();
             self.has_left_out |= matches!(seen.kind, ElementKind::Thinking | ElementKind::Image);
             self.heads.extend_from_slice(heads.get(seen.head.0..seen.head.1).unwrap_or_default());
+            let name = name(seen.place);
+            let kind = match seen.kind {
+                ElementKind::Tool(_) => {
+                    ElementKind::Tool(name.as_ref().map(|name| Identity::of_parts([name.as_bytes()])))
+                }
+                kind => kind,
+            };
             self.known.push(ElementInfo {
                 bytes: seen.bytes,
-                kind: seen.kind,
+                kind,
                 role: seen.role,
-                name: name(seen.place),
+                name,
                 head: (begin, self.heads.len()),
                 tail: seen.tail,
                 file,
@@ -222,6 +230,11 @@ impl Prompts {
 
     pub(crate) fn bytes(&self, element: ElementId) -> u64 {
         bytes_of(&self.known, element)
+    }
+
+    /// What was read again of these elements.
+    pub(super) fn fetched(&self) -> MutexGuard<'_, Fetched> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_left_out(&self) -> bool {

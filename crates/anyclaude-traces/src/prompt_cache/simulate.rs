@@ -400,7 +400,8 @@ fn simulated_requests<'a>(
     let mut last: Option<(&Path, usize)> = None;
     let mut root = |request: &'a Request| {
         let folder = request.path.file().parent();
-        let known = last.filter(|(known, _)| folder.is_some_and(|folder| known.as_os_str() == folder.as_os_str()));
+        let known =
+            last.filter(|(known, _)| folder.is_some_and(|folder| known.as_os_str() == folder.as_os_str()));
         let next = roots.len();
         let root = known.map_or_else(
             || *roots.entry(request.path.root().map(ToOwned::to_owned)).or_insert(next),
