@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
 use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
-use super::texts::Fetched;
+use super::texts::FetchedTexts;
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
@@ -55,18 +55,18 @@ impl ElementInfo {
 struct LastPrompt {
     system: (Vec<Identity>, Option<ListId>),
     tools: (Vec<Identity>, Option<ListId>),
-    blocks: Vec<Passed>,
+    blocks: Vec<PassedBlock>,
 }
 
 /// A block, and the history up to it.
 #[derive(Debug)]
-struct Passed {
+struct PassedBlock {
     identity: Identity,
     role: Role,
     node: Node,
 }
 
-impl Passed {
+impl PassedBlock {
     fn is(&self, block: &ObservedElement) -> bool {
         (self.identity, self.role) == (block.identity, block.role)
     }
@@ -87,7 +87,7 @@ pub struct Prompts {
     before: LastPrompt,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
-    fetched: Mutex<Fetched>,
+    fetched: Mutex<FetchedTexts>,
 }
 
 impl Prompts {
@@ -110,17 +110,18 @@ impl Prompts {
         let tools = self.list(&mut before.tools, seen.tools(), |prompts, one| {
             prompts.intern(one, &seen.heads, number, &name)
         });
-        let is_same = |(was, now): &(&Passed, &ObservedElement)| was.is(now);
+        let is_same = |(was, now): &(&PassedBlock, &ObservedElement)| was.is(now);
         let repeated = before.blocks.iter().zip(seen.blocks()).take_while(is_same).count();
         before.blocks.truncate(repeated);
         let mut messages = before.blocks.last().map_or(Tree::ROOT, |last| last.node);
         for block in seen.blocks().skip(repeated) {
             let element = self.intern(block, &seen.heads, number, &name);
             messages = self.tree.grown(messages, element, block.bytes, block_of(block.place));
-            before.blocks.push(Passed { identity: block.identity, role: block.role, node: messages });
+            before.blocks.push(PassedBlock { identity: block.identity, role: block.role, node: messages });
         }
-        let as_in_tree =
-            |(passed, block): (&Passed, &ObservedElement)| self.tree.at(passed.node) == block_of(block.place);
+        let as_in_tree = |(passed, block): (&PassedBlock, &ObservedElement)| {
+            self.tree.at(passed.node) == block_of(block.place)
+        };
         let as_in_tree = before.blocks.iter().zip(seen.blocks()).all(as_in_tree);
         let places = || seen.blocks().map(|block| block_of(block.place)).collect();
         let places = (!as_in_tree).then(places);
@@ -233,7 +234,7 @@ impl Prompts {
     }
 
     /// What was read again of these elements.
-    pub(super) fn fetched(&self) -> MutexGuard<'_, Fetched> {
+    pub(super) fn fetched(&self) -> MutexGuard<'_, FetchedTexts> {
         self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -18,14 +18,14 @@ const MOST_FETCHED_BYTES: usize = 16 << 20;
 /// What was fetched. It holds for whoever asks the same prompts next: to follow a recording
 /// would read finished files again at each look.
 #[derive(Debug, Default)]
-pub(super) struct Fetched {
+pub(super) struct FetchedTexts {
     texts: FastMap<ElementId, Arc<str>>,
     bytes: usize,
     /// The common bytes of elements that had to be fetched.
     pairs: FastMap<(ElementId, ElementId), u64>,
 }
 
-impl Fetched {
+impl FetchedTexts {
     fn keep(&mut self, element: ElementId, text: Arc<str>) {
         if self.bytes + text.len() > MOST_FETCHED_BYTES {
             self.texts.clear();
