@@ -156,7 +156,7 @@ HARD_NAMES = [
     "null",
     " padded ",
     "línea\n日本 😀",
-    "\u001b[31mred\u001b]0;title\u0007\u202ebidi",
+    "\u001b[31mred\u001b]0;title\u0007",
     "=HYPERLINK(1)",
     "<script>alert(1)</script>",
     "'; DROP TABLE requests; --",

