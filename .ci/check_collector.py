@@ -12,6 +12,7 @@ import gzip
 import http.server
 import json
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -113,6 +114,21 @@ def check(traces, root):
     return f"{len(lines)} lines taken, {len(passed_on)} spans passed on as they were"
 
 
+def write_hostile(root):
+    """Requests with the largest numbers and with names that try to steer."""
+    names = ["\u001b[31m\u202e", "<script>", "\u0000\uffff", "é" * 100_000, "", '"}]}\n{']
+    for at, name in enumerate(names):
+        number = 2**64 - 1 if at % 2 else 2**63 - 1
+        tools = [{"name": name, "input_schema": {}}]
+        body = {"model": name, "max_tokens": number, "tools": tools, "messages": [{"role": "user", "content": name}]}
+        usage = {name: number for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")}
+        response = {"statusCode": number, "body": {"usage": usage, "stop_reason": name}}
+        request = {"method": "POST", "url": f"/v1/messages/{at}", "headers": {}, "body": body}
+        trace = {"timestamp": f"2025-11-16T10:00:{at:02}.000Z", "mode": "claude", "request": request, "response": response}
+        (root / "traces").mkdir(exist_ok=True)
+        (root / "traces" / f"{at}.json").write_text(json.dumps(trace), encoding="utf-8")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", required=True)
@@ -120,6 +136,9 @@ def main():
     arguments = parser.parse_args()
     for root in arguments.roots:
         print(f"{root}: {check(arguments.traces, root)}")
+    with tempfile.TemporaryDirectory() as root:
+        write_hostile(Path(root))
+        print(f"hostile: {check(arguments.traces, root)}")
 
 
 if __name__ == "__main__":

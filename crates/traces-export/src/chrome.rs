@@ -48,7 +48,9 @@ pub fn write(out: &mut impl Write, requests: &[Request], findings: &[Finding]) -
     // A lane with the number of its process would be its main thread.
     let mut last_id = processes.0.len();
     for (name, process) in &processes.0 {
-        events.name_process(process.id, name.as_deref().unwrap_or(UNKNOWN_MODEL))?;
+        // Perfetto takes an empty name for an error.
+        let name = name.as_deref().filter(|name| !name.is_empty());
+        events.name_process(process.id, name.unwrap_or(UNKNOWN_MODEL))?;
     }
     for (span, request) in &placed {
         let Some(process) = processes.0.get_mut(&request.model_group()) else { continue };
