@@ -5,7 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, NamedTempFile, TempDir};
+#[cfg(feature = "parquet")]
+use tempfile::TempDir;
+use tempfile::{Builder, NamedTempFile};
 use traces_record::lock::{Lock, is_held};
 
 /// How the name of what is being written begins, and how it ends.
@@ -27,6 +29,7 @@ pub(super) fn file(folder: &Path) -> io::Result<(NamedTempFile, Lock)> {
 }
 
 /// The same of a folder.
+#[cfg(feature = "parquet")]
 pub(super) fn folder(folder: &Path) -> io::Result<(TempDir, Lock)> {
     let beside = builder().tempdir_in(folder)?;
     let lock = hold(folder, beside.path());
@@ -99,7 +102,7 @@ fn entries(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, unix, feature = "parquet"))]
 mod tests {
     use super::*;
 

@@ -2,6 +2,7 @@
 //! removes what is left.
 #![cfg(unix)]
 
+#[cfg(feature = "parquet")]
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
