@@ -134,6 +134,16 @@ pub struct PrefixVisitor {
 }
 
 impl PrefixVisitor {
+    /// One that has seen nothing, in the memory of this one.
+    pub(crate) fn anew(self) -> Self {
+        let Self { mut system, mut tools, mut blocks, mut heads, .. } = self;
+        for elements in [&mut system, &mut tools, &mut blocks] {
+            elements.clear();
+        }
+        heads.clear();
+        Self { system, tools, blocks, heads, ..Self::default() }
+    }
+
     /// Keeps the beginning of a text or a tool. Most differ within that; where two do not,
     /// both are read from their files again.
     fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {

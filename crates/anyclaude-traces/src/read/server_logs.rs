@@ -69,23 +69,22 @@ impl<T> InTurn<T> {
         Self { turn: AtomicUsize::new(0), take: Mutex::new(take) }
     }
 
-    /// Hands over what has waited of a log whose turn it is.
-    fn give<V>(&self, waiting: &mut Vec<(TracePath, Body, V)>)
+    /// Hands over what has waited of a log whose turn it is. Returns a visitor that is no
+    /// longer needed.
+    fn give<V>(&self, waiting: &mut Vec<(TracePath, Body, V)>) -> Option<V>
     where
-        T: FnMut(TracePath, Body, V),
+        T: FnMut(TracePath, Body, V) -> V,
     {
         // What a thread that panicked left is as good as before.
         let mut take = self.take.lock().unwrap_or_else(PoisonError::into_inner);
-        for (path, body, seen) in waiting.drain(..) {
-            take(path, body, seen);
-        }
+        waiting.drain(..).map(|(path, body, seen)| take(path, body, seen)).last()
     }
 }
 
 /// The bodies that pass of one log, or of a series of them, each with what its visitor saw.
 struct Bodies<'t, V, F, T> {
     visitor: F,
-    current: V,
+    current: Option<V>,
     /// The file that is read.
     path: Arc<Path>,
     /// The place of the series.
@@ -94,17 +93,17 @@ struct Bodies<'t, V, F, T> {
     in_turn: &'t InTurn<T>,
 }
 
-impl<V: Visit, F: Fn() -> V, T: FnMut(TracePath, Body, V)> BodySink for Bodies<'_, V, F, T> {
+impl<V: Visit, F: Fn(Option<V>) -> V, T: FnMut(TracePath, Body, V) -> V> BodySink for Bodies<'_, V, F, T> {
     fn visitor(&mut self, _: u32) -> &mut dyn Visit {
-        self.current = (self.visitor)();
-        &mut self.current
+        let visitor = (self.visitor)(self.current.take());
+        self.current.insert(visitor)
     }
 
     fn body(&mut self, request: u32, body: Body) {
-        let seen = std::mem::replace(&mut self.current, (self.visitor)());
+        let Some(seen) = self.current.take() else { return };
         self.waiting.push((TracePath::of_record(self.path.clone(), request), body, seen));
         if self.in_turn.turn.load(Ordering::Acquire) == self.at {
-            self.in_turn.give(&mut self.waiting);
+            self.current = self.in_turn.give(&mut self.waiting);
         }
     }
 }
@@ -140,7 +139,7 @@ impl Store {
     }
 
     /// Reads logs that a server wrote one after the other, or a single one.
-    fn read_series<V: Visit, F: Fn() -> V, T: FnMut(TracePath, Body, V)>(
+    fn read_series<V: Visit, F: Fn(Option<V>) -> V, T: FnMut(TracePath, Body, V) -> V>(
         &self,
         series: &[NamedLog],
         bodies: &mut Bodies<'_, V, F, T>,
@@ -212,17 +211,19 @@ impl Store {
     /// that is no log of a server is passed over.
     #[must_use]
     pub fn server_logs(&self, named: &[PathBuf]) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
-        self.server_logs_with(named, || (), |_, _, ()| ())
+        self.server_logs_with(named, |_| (), |_, _, ()| ())
     }
 
     /// The same; each body that a log holds whole is seen by a visitor of its own, and `take`
     /// is called with it, in the order of the logs and of the bodies in them. That a log cannot
-    /// be used may show after some of its bodies.
+    /// be used may show after some of its bodies. `visitor` may use the memory of one that
+    /// `take` has given back: to grow it anew for every body took a sixth of the time of a log
+    /// of 500 MB.
     pub(crate) fn server_logs_with<V: Visit + Send>(
         &self,
         named: &[PathBuf],
-        visitor: impl Fn() -> V + Sync,
-        take: impl FnMut(TracePath, Body, V) + Send,
+        visitor: impl Fn(Option<V>) -> V + Sync,
+        take: impl FnMut(TracePath, Body, V) -> V + Send,
     ) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
         let mut errors = Vec::new();
         let mut paths = Vec::new();
@@ -245,8 +246,8 @@ impl Store {
     fn read_server_logs<V: Visit + Send>(
         &self,
         paths: Vec<NamedLog>,
-        visitor: impl Fn() -> V + Sync,
-        take: impl FnMut(TracePath, Body, V) + Send,
+        visitor: impl Fn(Option<V>) -> V + Sync,
+        take: impl FnMut(TracePath, Body, V) -> V + Send,
         errors: &mut Vec<Error>,
     ) -> Vec<LogFile<BackendLog>> {
         let mut logs = Vec::new();
@@ -258,9 +259,8 @@ impl Store {
             |feed| in_series(paths).into_iter().enumerate().for_each(feed),
             || (),
             |(), (at, series): &(usize, Vec<NamedLog>)| {
-                let (current, path) = (visitor(), Arc::from(Path::new("")));
-                let mut bodies =
-                    Bodies { visitor: &visitor, current, path, at: *at, waiting: Vec::new(), in_turn };
+                let (path, waiting) = (Arc::from(Path::new("")), Vec::new());
+                let mut bodies = Bodies { visitor: &visitor, current: None, path, at: *at, waiting, in_turn };
                 let read = self.read_series(series, &mut bodies);
                 (read, bodies.waiting)
             },
@@ -306,7 +306,7 @@ impl Store {
             return (others.filter_map(grown).collect(), errors);
         }
         let others = others.map(|path| NamedLog { path: path.clone(), is_named: false }).collect();
-        let logs = self.read_server_logs(others, || (), |_, _, ()| (), &mut errors);
+        let logs = self.read_server_logs(others, |_| (), |_, _, ()| (), &mut errors);
         (logs, errors)
     }
 

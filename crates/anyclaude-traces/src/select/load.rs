@@ -16,10 +16,10 @@ use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor};
 use crate::read::{Store, TraceFile, paths};
-use crate::recording::{RequestSet, by_root};
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
 use crate::recording::server_log::requests_of;
+use crate::recording::{RequestSet, by_root};
 use crate::tokens::{PromptTokens, count_tokens};
 
 /// How much of what is read will be looked at.

@@ -67,12 +67,14 @@ impl Reader {
             // How large its log is will be known at the end of that.
             if let Some(record) = record_of_body(0, body) {
                 let file = TraceFile { path, record };
-                logged_prompts.add(&file, seen);
+                logged_prompts.add_seen(&file, &seen);
                 logged_bodies.insert(file.path, file.record);
             }
+            seen
         };
-        let (server_logs, mut unusable) =
-            store.server_logs_with(&filter.server_logs, PrefixVisitor::default, take);
+        let visitor =
+            |before: Option<PrefixVisitor>| before.map_or_else(Default::default, PrefixVisitor::anew);
+        let (server_logs, mut unusable) = store.server_logs_with(&filter.server_logs, visitor, take);
         let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
         if let Some(named) = unusable.iter().position(is_named) {
             return Err(unusable.swap_remove(named).into());

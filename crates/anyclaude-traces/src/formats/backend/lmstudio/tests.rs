@@ -487,7 +487,7 @@ fn a_request_may_begin_in_one_file_and_end_in_the_next() {
     let facts = |task: &BackendTask| {
         let moments = (task.received, task.started, task.first_token, task.ended);
         let figures = (task.counts(), task.cached_tokens, task.read_ms, task.write_ms, task.total_ms);
-        (moments, figures, task.outcome, task.model.clone(), task.error.clone())
+        (moments, figures, task.outcome, task.error.clone())
     };
     let whole = parse(FILE);
     let ends = memchr::memchr_iter(b'\n', FILE.as_bytes()).map(|end| end + 1);

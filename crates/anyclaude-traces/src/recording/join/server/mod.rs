@@ -133,7 +133,8 @@ pub(crate) fn join_server_logs(
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let is_only: Vec<bool> = wanted.iter().map(|wanted| wanted.len() == 1).collect();
     // Of a log alone, nothing is offered to nobody.
-    let offered = |log: &LogFile<BackendLog>| if roots.is_empty() { Vec::new() } else { Offered::all(&log.content) };
+    let offered =
+        |log: &LogFile<BackendLog>| if roots.is_empty() { Vec::new() } else { Offered::all(&log.content) };
     let mut offered: Vec<Vec<Offered>> = logs.iter().map(offered).collect();
     let mut found: Vec<FoundLog> = logs.iter().map(|log| FoundLog::of(log, zone)).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
