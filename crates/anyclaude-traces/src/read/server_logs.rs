@@ -82,7 +82,7 @@ impl<T> InTurn<T> {
 }
 
 /// The bodies that pass of one log, or of a series of them, each with what its visitor saw.
-struct Bodies<'t, V, F, T> {
+struct LoggedBodies<'t, V, F, T> {
     visitor: F,
     current: Option<V>,
     /// The file that is read.
@@ -93,7 +93,9 @@ struct Bodies<'t, V, F, T> {
     in_turn: &'t InTurn<T>,
 }
 
-impl<V: Visit, F: Fn(Option<V>) -> V, T: FnMut(TracePath, Body, V) -> V> BodySink for Bodies<'_, V, F, T> {
+impl<V: Visit, F: Fn(Option<V>) -> V, T: FnMut(TracePath, Body, V) -> V> BodySink
+    for LoggedBodies<'_, V, F, T>
+{
     fn visitor(&mut self, _: u32) -> &mut dyn Visit {
         let visitor = (self.visitor)(self.current.take());
         self.current.insert(visitor)
@@ -142,7 +144,7 @@ impl Store {
     fn read_series<V: Visit, F: Fn(Option<V>) -> V, T: FnMut(TracePath, Body, V) -> V>(
         &self,
         series: &[NamedLog],
-        bodies: &mut Bodies<'_, V, F, T>,
+        bodies: &mut LoggedBodies<'_, V, F, T>,
     ) -> Vec<ReadLog> {
         let mut read = Vec::new();
         let mut parser = BackendParser::new();
@@ -260,7 +262,8 @@ impl Store {
             || (),
             |(), (at, series): &(usize, Vec<NamedLog>)| {
                 let (path, waiting) = (Arc::from(Path::new("")), Vec::new());
-                let mut bodies = Bodies { visitor: &visitor, current: None, path, at: *at, waiting, in_turn };
+                let mut bodies =
+                    LoggedBodies { visitor: &visitor, current: None, path, at: *at, waiting, in_turn };
                 let read = self.read_series(series, &mut bodies);
                 (read, bodies.waiting)
             },

@@ -35,7 +35,7 @@ static OF_ENGINE: LazyLock<Words> = LazyLock::new(|| Words::new(&[]));
 
 /// Lines without a word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Passed {
+pub(crate) struct WordlessLines {
     pub(crate) bytes: usize,
     pub(crate) lines: u64,
     /// The line behind them holds a word: it need not be searched again, which a log whose
@@ -69,8 +69,8 @@ impl Words {
 
     /// The whole lines at the start of `text` that hold none.
     #[inline]
-    pub(crate) fn lines_without(&self, text: &[u8]) -> Passed {
-        let Some(words) = &self.0 else { return Passed::default() };
+    pub(crate) fn lines_without(&self, text: &[u8]) -> WordlessLines {
+        let Some(words) = &self.0 else { return WordlessLines::default() };
         let found = words.find(text);
         let before = match found {
             Some(found) => text.get(..found.start()).unwrap_or_default(),
@@ -78,7 +78,7 @@ impl Words {
         };
         let end = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
         let lines = memchr::memchr_iter(b'\n', before.get(..end).unwrap_or_default()).count() as u64;
-        Passed { bytes: end, lines, then_word: found.is_some() }
+        WordlessLines { bytes: end, lines, then_word: found.is_some() }
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
             (b"a\n\nb", 3, 2, false),
             (b"a", 0, 0, false),
         ] {
-            assert_eq!(words.lines_without(text), Passed { bytes, lines, then_word });
+            assert_eq!(words.lines_without(text), WordlessLines { bytes, lines, then_word });
         }
         assert!(words.are_in(b"[1] all slots are idle") && !words.are_in(b"print timing"));
     }
