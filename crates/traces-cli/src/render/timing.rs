@@ -1,6 +1,7 @@
 //! The page of `traces timing`.
 
 use anyclaude_traces::Request;
+use anyclaude_traces::analysis::explain::Headline;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
 use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::group::Group;
@@ -60,6 +61,11 @@ pub(crate) fn page(
     }
     for missing in &report.missing {
         page.line(format!("Missing: {missing}."));
+    }
+    // With the medians, which are what a terminal shows at last.
+    if let Some(headline) = Headline::of_models(&report.groups).filter(|_| by == By::Model) {
+        page.space();
+        page.strong(format!("{headline}."));
     }
     page.table(groups(report, by));
     page.table(times::where_time_goes(&report.groups, group_name));

@@ -19,7 +19,7 @@ pub(crate) fn page(report: &Report, is_sitting: bool) -> Page {
     points::reasons(report).into_iter().for_each(|reason| page.line(reason));
     page.heading("Verdict");
     match &report.explanation {
-        Some(found) => page.append(explain::page(found, false)),
+        Some(found) => page.append(explain::page(found)),
         None => page.line(format!("{}.", report.headline)),
     }
     if report.explanation.is_none() {
