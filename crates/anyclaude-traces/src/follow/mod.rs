@@ -10,6 +10,8 @@
 mod event;
 mod progress;
 mod situation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};

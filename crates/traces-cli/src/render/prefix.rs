@@ -40,6 +40,10 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, id
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let span = stamps().min().zip(stamps().max());
+    let headline = (report.totals.prompt_bytes > 0).then(|| headline(report));
+    if let Some(headline) = headline.as_ref().filter(|_| shown.rows.is_none()) {
+        page.strong(headline);
+    }
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     if let Some(columns) = shown.rows {
         page.table(requests(&report.requests, columns));
@@ -62,9 +66,10 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, id
     evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
     one_slot.into_iter().for_each(|line| page.line(line));
-    if report.totals.prompt_bytes > 0 {
+    // Behind rows it stands with the totals, which are what a terminal shows at last.
+    if let Some(headline) = headline.filter(|_| shown.rows.is_some()) {
         page.space();
-        page.strong(headline(report));
+        page.strong(headline);
     }
     page.table(totals(report));
     page.line(assumed(report, shown.all));
