@@ -36,7 +36,7 @@ use parallel::for_each_parallel;
 pub use progress::Progress;
 pub(crate) use records::VisitRecords;
 use records::{AllRecords, LaterRecords, OneRecord};
-pub(crate) use server_logs::{ServerLogFile, record_of_body};
+pub(crate) use server_logs::record_of_body;
 pub use standard_input::ReadStandardInput;
 use standard_input::StandardInput;
 pub(crate) use watched::{Changes, Watched};
