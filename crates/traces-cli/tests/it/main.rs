@@ -41,3 +41,4 @@ mod server_logs;
 mod terminal;
 mod tokens;
 mod watch;
+mod watch_terminal;
