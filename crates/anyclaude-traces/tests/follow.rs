@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::follow::{Event, Follower};
+use anyclaude_traces::model::timing::Outcome;
 use anyclaude_traces::prompt_cache::CacheOptions;
 use anyclaude_traces::select::Filter;
 use proptest::prelude::*;
@@ -232,6 +233,14 @@ fn outlines(events: &[Event]) -> BTreeMap<String, Vec<&'static str>> {
     outlines
 }
 
+/// The last moment that a text names.
+fn last_moment(text: &[u8]) -> Option<Timestamp> {
+    let text = String::from_utf8_lossy(text);
+    let nanos = text.split('"').filter(|piece| piece.len() == 19);
+    let nanos = nanos.filter_map(|piece| Timestamp::from_unix_ms(piece.parse::<i64>().ok()? / 1_000_000));
+    nanos.chain(text.split('"').filter_map(|piece| piece.parse().ok())).max()
+}
+
 /// What Claude Code writes of itself, in the order of time: a line when the last thing that
 /// it tells of is over, a body when it is sent, an answer when it has come.
 fn writes_of_claude_code(recording: &str) -> Vec<Write> {
@@ -240,12 +249,12 @@ fn writes_of_claude_code(recording: &str) -> Vec<Write> {
     let mut written: HashMap<String, Timestamp> = HashMap::new();
     let files = files_below(&root);
     for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "jsonl")) {
-        for line in fs::read(file).unwrap().split_inclusive(|byte| *byte == b'\n') {
+        let content = fs::read(file).unwrap();
+        let mut last = last_moment(&content).unwrap();
+        for line in content.split_inclusive(|byte| *byte == b'\n').rev() {
             let text = String::from_utf8_lossy(line);
-            let nanos = text.split('"').filter(|piece| piece.len() == 19);
-            let nanos = nanos.filter_map(|piece| Timestamp::from_unix_ms(piece.parse::<i64>().ok()? / 1_000_000));
-            let stamps = text.split('"').filter_map(|piece| piece.parse::<Timestamp>().ok());
-            let at = nanos.chain(stamps).max().unwrap();
+            let at = last_moment(line).unwrap_or(last);
+            last = at;
             for record in text.split("\"timeUnixNano\":\"").skip(1) {
                 let sent = record.get(..13).and_then(|ms| Timestamp::from_unix_ms(ms.parse().ok()?)).unwrap();
                 for name in record.split(['"', '/']).filter(|name| name.ends_with(".request.json")) {
@@ -255,9 +264,14 @@ fn writes_of_claude_code(recording: &str) -> Vec<Write> {
             for name in text.split('"').filter(|name| name.ends_with(".response.json")) {
                 written.entry(name.to_owned()).or_insert(at.plus_ms(-5));
             }
-            writes.push(Write { at, file: file.strip_prefix(&root).unwrap().to_owned(), bytes: line.to_owned() });
+            writes.push(Write {
+                at,
+                file: file.strip_prefix(&root).unwrap().to_owned(),
+                bytes: line.to_owned(),
+            });
         }
     }
+    writes.reverse();
     let first = writes.iter().map(|write| write.at).min().unwrap();
     for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "json")) {
         let at = written.get(&*file.file_name().unwrap().to_string_lossy()).copied().unwrap_or(first);
@@ -301,13 +315,15 @@ proptest! {
         let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
         // Nothing tells when its lines were written: about when the client's were.
         let moments: Vec<Timestamp> = writes.iter().map(|write| write.at).collect();
+        // A log that is named must be one.
+        let (first, lines) = lines.split_first().unwrap();
         for (place, line) in lines.iter().enumerate() {
             let at = moments[place * moments.len() / lines.len()];
             writes.push(Write { at, file: "server.log".into(), bytes: line.to_vec() });
         }
         writes.sort_by_key(|write| (write.at, !write.file.starts_with("traces")));
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("server.log"), "").unwrap();
+        fs::write(folder.path().join("server.log"), first).unwrap();
         let by_log = |root: &Path| {
             let mut filter = Filter::default();
             (filter.roots, filter.is_whole) = (vec![root.to_owned()], true);
@@ -431,7 +447,12 @@ fn a_copy_of_a_request_without_an_end_is_not_waited_for() {
     let copied = |sent_before_s: i64| {
         let folder = tempfile::tempdir().unwrap();
         let now = at(sent_before_s);
-        append_at(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"), TRACE.as_bytes(), now);
+        append_at(
+            folder.path(),
+            Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"),
+            TRACE.as_bytes(),
+            now,
+        );
         append_at(folder.path(), Path::new(LOG), log()[..3].concat().as_bytes(), now);
         let mut follower = follower(folder.path());
         let told = names(&follower.look(now));
@@ -445,6 +466,45 @@ fn a_copy_of_a_request_without_an_end_is_not_waited_for() {
     assert_eq!(names(&follower.look(at(610))), ["keepalive"]);
     assert!(follower.look(at(1_500)).is_empty(), "it was heard of since");
     assert_eq!(names(&follower.look(at(1_510))), ["failed"]);
+}
+
+/// Claude Code tells of an end when it comes. In a finished recording a request without one
+/// was given up; in one that goes on it is waited for.
+#[test]
+fn a_request_that_is_waited_for_was_not_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("bodies")).unwrap();
+    let mut follower = follower(folder.path());
+    let body = r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"Hello"}],"tools":[{"name":"Bash"}]}"#;
+    let attribute =
+        |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#);
+    let attributes = [
+        ("session.id", "s"),
+        ("event.name", "api_request_body"),
+        ("body_ref", "/home/heron/bodies/a.request.json"),
+        ("model", "m"),
+        ("query_source", "sdk"),
+        ("request_body_id", "a"),
+    ];
+    let attributes = attributes.map(|(key, value)| attribute(key, value)).join(",");
+    let nanos = at(0).unix_ms() * 1_000_000;
+    let event = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"{nanos}","body":{{"stringValue":"claude_code.api_request_body"}},"attributes":[{attributes}]}}]}}]}}]}}"#
+    );
+    append_at(folder.path(), Path::new("bodies/a.request.json"), body.as_bytes(), at(0));
+    append_at(folder.path(), Path::new("logs.jsonl"), (event + "\n").as_bytes(), at(1));
+    let mut told = follower.look(at(1));
+    told.extend(follower.look(at(2)));
+    assert_eq!(all_names(&told), ["request"], "nothing is found out yet");
+    let outcome = |event: &Event| match event {
+        Event::Request(began) => began.request.timing.as_ref().and_then(|timing| timing.outcome),
+        Event::Failed(ended) => ended.request.timing.as_ref().and_then(|timing| timing.outcome),
+        _ => None,
+    };
+    assert_eq!((outcome(&told[0]), follower.running().count()), (None, 1));
+    let told = follower.look(at(900));
+    assert_eq!(all_names(&told), ["failed", "finding"]);
+    assert_eq!((outcome(&told[0]), follower.running().count()), (Some(Outcome::Disconnected), 0));
 }
 
 /// Its log goes on with others, so that it is never silent.

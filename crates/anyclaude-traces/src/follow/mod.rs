@@ -8,6 +8,7 @@
 //! are put together as for every other answer, so that what is said of them is the same.
 
 mod event;
+mod heard;
 mod progress;
 mod reading;
 mod situation;
@@ -17,13 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use event::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
-use progress::{Followed, Look, Told, last_sign};
+use heard::{Heard, LastSigns};
+use progress::{Followed, Look, Told};
 pub use reading::Reading;
 use reading::{Readings, Waiting};
 pub use situation::{Situation, Totals};
 
-use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};
 use crate::analysis::prefix::{Cause, Forecast, PrefixInput, PrefixRequest, Rows};
+use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};
 use crate::ask::answers::simulated;
 use crate::cost;
 use crate::error::{Error, SkipReason, Skipped};
@@ -193,9 +195,10 @@ impl Follower {
         let is_changed = self.take(changes, look) || look.number == 0;
         self.looks += 1;
         let mut events = Vec::new();
-        if is_changed || self.is_due || self.silent_from.is_some_and(|from| now >= from) {
-            if is_changed {
-                self.situation = self.situation_now();
+        let is_silent = self.silent_from.is_some_and(|from| now >= from);
+        if is_changed || self.is_due || is_silent {
+            if is_changed || is_silent {
+                self.situation = self.situation_now(now);
             }
             self.is_due = self.tell(look, &mut events);
         }
@@ -363,16 +366,17 @@ impl Follower {
     fn add_lines(&mut self, path: &Arc<Path>) -> bool {
         let lines = self.lines.entry(path.clone()).or_default();
         let added = self.reader.store().added_facts(lines, path);
-        let is_added = added.is_some_and(|Added { facts, modified, is_anew }| match self.facts.get_mut(path) {
-            Some(file) if !is_anew => {
-                file.modified = modified;
-                file.facts.append(facts)
-            }
-            _ => {
-                self.facts.insert(path.clone(), FactsFile { path: path.clone(), modified, facts });
-                true
-            }
-        });
+        let is_added =
+            added.is_some_and(|Added { facts, modified, is_anew }| match self.facts.get_mut(path) {
+                Some(file) if !is_anew => {
+                    file.modified = modified;
+                    file.facts.append(facts)
+                }
+                _ => {
+                    self.facts.insert(path.clone(), FactsFile { path: path.clone(), modified, facts });
+                    true
+                }
+            });
         if is_added {
             self.unusable.remove(&**path);
         } else {
@@ -388,11 +392,12 @@ impl Follower {
         self.unusable.entry(path).or_insert(Unusable { error, since, is_told: false });
     }
 
-    fn situation_now(&mut self) -> Situation {
+    fn situation_now(&mut self, now: Timestamp) -> Situation {
         self.forget_old();
         let files = self.files.values().flatten().cloned();
         let facts: Vec<FactsFile> = self.facts.values().cloned().collect();
-        let set = RequestSet::of_files(files, &facts, Vec::new());
+        let mut set = RequestSet::of_files(files, &facts, Vec::new());
+        self.leave_open(&mut set.requests, now);
         let Some(selection) = self.reader.selection_of(set) else { return Situation::default() };
         let speeds = cost::speeds_by_model(selection.of_all_kinds());
         self.price_tools(&selection, &speeds);
@@ -411,12 +416,28 @@ impl Follower {
         Situation { requests: selection.requests, prefix, forecasts, speeds, findings }
     }
 
+    /// Takes the ends from requests that may still be waited for: of a recording that is
+    /// finished, a request without an answer is one that was given up.
+    fn leave_open(&self, requests: &mut [Request], now: Timestamp) {
+        let heard = Heard { files: &self.heard, first_look: self.first_look };
+        let last_signs = LastSigns::of(requests);
+        let new = Told::default();
+        for request in requests {
+            let told = request.paths.first().and_then(|path| self.told.get(path)).unwrap_or(&new);
+            let is_open = heard.of(request, told, &last_signs).is_open(now);
+            if let Some(timing) = request.timing.as_mut().filter(|_| is_open && !told.has_ended) {
+                timing.outcome = timing.outcome.filter(|outcome| *outcome == Outcome::NotStreamed);
+            }
+        }
+    }
+
     /// Finds out what the tools cost, once for each conversation request that has ended:
     /// that reads some files again.
     fn price_tools(&mut self, selection: &Selection, speeds: &[ModelSpeeds]) {
         let is_turn = |request: &&Request| request.kind == Kind::Conversation;
         let turns: Vec<&Request> = selection.requests.iter().filter(is_turn).collect();
-        let has_ended = |request: &&&Request| request.timing.as_ref().is_some_and(|one| one.total_ms.is_some());
+        let has_ended =
+            |request: &&&Request| request.timing.as_ref().is_some_and(|one| one.total_ms.is_some());
         let ended = turns.iter().filter(has_ended).count();
         if self.tool_costs.as_ref().is_none_or(|(priced, _)| *priced != ended) && ended >= LEAST_TURNS {
             let passing = selection.passing();
@@ -442,13 +463,8 @@ impl Follower {
     fn tell(&mut self, look: Look, events: &mut Vec<Event>) -> bool {
         let Situation { requests, prefix, forecasts, findings, .. } = &self.situation;
         let rows: HashMap<&TracePath, &PrefixRequest> = prefix.iter().map(|row| (&row.path, row)).collect();
-        let mut last_signs: HashMap<_, Timestamp> = HashMap::new();
-        for request in requests {
-            if let Some((recorder, at)) = recorder(request).zip(last_sign(request)) {
-                let last = last_signs.entry(recorder).or_insert(at);
-                *last = at.max(*last);
-            }
-        }
+        let heard = Heard { files: &self.heard, first_look: self.first_look };
+        let last_signs = LastSigns::of(requests);
         let (mut is_due, mut silent_from) = (false, None);
         for request in requests {
             let Some(first) = request.paths.first() else { continue };
@@ -456,18 +472,10 @@ impl Follower {
             if told.has_ended {
                 continue;
             }
-            let log = request.join.as_ref().map(|join| Path::new(&*join.log));
-            let files = request.paths.iter().map(TracePath::file).chain(log);
-            let heard = files.filter_map(|file| self.heard.get(file)).copied().max();
-            let is_news = heard > self.first_look || !told.is_of_first_look();
-            let written = self.heard.get(request.path.file()).copied().filter(|_| !is_news);
             let followed = Followed {
-                request,
                 prefix: rows.get(&request.path).copied(),
                 forecast: forecasts.iter().find(|forecast| forecast.path == request.path),
-                heard,
-                written,
-                recorder_heard: recorder(request).and_then(|recorder| last_signs.get(recorder)).copied(),
+                ..heard.of(request, told, &last_signs)
             };
             is_due |= told.tell(followed, look, events) || told.is_due();
             if told.is_open {
@@ -509,9 +517,4 @@ fn is_log(path: &Path) -> bool {
 fn recorded(path: &Path, modified: Option<Timestamp>) -> Option<Timestamp> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     Timestamp::from_file_name(&name).or(modified)
-}
-
-/// The process that recorded a request: its own session where none is known.
-fn recorder(request: &Request) -> Option<&Arc<str>> {
-    request.run.as_ref().or(request.session.as_ref())
 }

@@ -209,6 +209,11 @@ impl Followed<'_> {
         }
     }
 
+    /// Whether it may still be answered.
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        self.stage(now) == Stage::Open
+    }
+
     /// From when on nothing is expected any more: files that were copied are as old as what
     /// they tell.
     pub(super) fn silent_from(&self) -> Option<Timestamp> {
@@ -224,11 +229,10 @@ impl Followed<'_> {
         is_one && late_ms().is_some_and(|ms| ms > WRITTEN_MS)
     }
 
-    /// Whether the process that recorded it told of others long after it last told of this
-    /// one.
+    /// Whether its process told of others long after it last told of this one.
     fn is_left_behind(&self) -> bool {
-        let both = self.recorder_heard.zip(heard_of(self.request));
-        both.is_some_and(|(recorder, heard)| recorder.ms_since(heard) >= SILENT_MS)
+        let both = self.recorder_heard.zip(last_sign(self.request));
+        both.is_some_and(|(recorder, last)| recorder.ms_since(last) >= SILENT_MS)
     }
 }
 
@@ -237,9 +241,13 @@ fn start(request: &Request) -> Option<Timestamp> {
     request.timing.as_ref()?.start
 }
 
-/// The last moment that is recorded of it.
+/// The last moment that is recorded of it alone.
 pub(super) fn last_sign(request: &Request) -> Option<Timestamp> {
-    ended_at(request).max(heard_of(request))
+    let begun = start(request).or(request.timestamp)?;
+    let Some(timing) = request.timing.as_deref() else { return Some(begun) };
+    let so_far = request.log_facts().map_or(0, |facts| facts.keepalives_so_far);
+    let kept_alive_ms = timing.keepalives.unwrap_or(so_far).saturating_mul(KEEPALIVE_MS);
+    Some(after(begun, timing.total_ms.or(timing.ttft_ms).unwrap_or(0).max(kept_alive_ms)))
 }
 
 /// When its process was last heard of.

@@ -207,8 +207,11 @@ mod tests {
         }
         let requests: Vec<Request> =
             sent.iter().map(|second| Request::builder(format!("{second}.json")).build()).collect();
-        let waiting: Vec<Waiting<'_>> =
-            requests.iter().zip(sent).map(|(request, second)| Waiting { request, since: at(*second) }).collect();
+        let waiting: Vec<Waiting<'_>> = requests
+            .iter()
+            .zip(sent)
+            .map(|(request, second)| Waiting { request, since: at(*second) })
+            .collect();
         let now = at(i64::try_from(lines.len()).unwrap());
         let found = readings.of(&waiting, |_| None, now);
         requests.iter().map(|request| found.get(&request.path).copied()).collect()
@@ -216,9 +219,9 @@ mod tests {
 
     const LAUNCH: &str = "launch_slot_: id  0 | task 7 | processing task, is_child = 0";
     const HALF: &str = "print_timing: id  0 | task 7 | prompt processing, n_tokens =   4096, progress = 0.50, t =   6.57 s / 623.06 tokens per second";
-    const MORE: &str =
-        "update_slots: id  0 | task 7 | prompt processing progress, n_past = 6144, n_tokens = 2048, progress = 0.750000";
-    const READ: &str = "print_timing: id  0 | task 7 | prompt eval time =     733.03 ms /   209 tokens (1 ms per token)";
+    const MORE: &str = "update_slots: id  0 | task 7 | prompt processing progress, n_past = 6144, n_tokens = 2048, progress = 0.750000";
+    const READ: &str =
+        "print_timing: id  0 | task 7 | prompt eval time =     733.03 ms /   209 tokens (1 ms per token)";
 
     #[test]
     fn what_began_after_a_request_is_that_request() {

@@ -52,9 +52,8 @@ impl Store {
         }
         let mut head = Vec::new();
         (&mut file).take(HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
-        let is_other = lines.number != stamp.number
-            || stamp.bytes < lines.read_bytes
-            || !head.starts_with(&lines.head);
+        let is_other =
+            lines.number != stamp.number || stamp.bytes < lines.read_bytes || !head.starts_with(&lines.head);
         if is_other {
             *lines = GrowingLines::default();
         }

@@ -73,7 +73,8 @@ impl Watching {
 
     /// Whether it is stopped.
     fn is_stopped(&self) -> bool {
-        let ps = Command::new("ps").args(["-o", "stat=", "-p", &self.child.id().to_string()]).output().unwrap();
+        let ps =
+            Command::new("ps").args(["-o", "stat=", "-p", &self.child.id().to_string()]).output().unwrap();
         String::from_utf8_lossy(&ps.stdout).trim_start().starts_with('T')
     }
 
@@ -101,8 +102,7 @@ impl Drop for Watching {
 }
 
 fn stty(terminal: &OwnedFd, arguments: &[&str]) -> String {
-    let output =
-        Command::new("stty").args(arguments).stdin(terminal.try_clone().unwrap()).output().unwrap();
+    let output = Command::new("stty").args(arguments).stdin(terminal.try_clone().unwrap()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -66,7 +66,8 @@ impl Rows {
                 Some((passing.get(continued.from)?.request, row))
             });
             let known = prompt_tokens(request).or_else(|| {
-                let before = earlier.and_then(|(before, row)| Some((prompt_tokens(before)?, row.prompt_bytes)));
+                let before =
+                    earlier.and_then(|(before, row)| Some((prompt_tokens(before)?, row.prompt_bytes)));
                 let (tokens, bytes) = before.unwrap_or_default();
                 let behind = row.prompt_bytes.saturating_sub(bytes);
                 rates.tokens(request, row, behind).map(|behind| tokens + whole(behind))
@@ -74,11 +75,9 @@ impl Rows {
             let Some(all_tokens) = known else { continue };
             let held = match reads_all(request, speeds) {
                 true => 0,
-                false => cached_tokens(
-                    reuse,
-                    all_tokens,
-                    earlier.and_then(|(before, _)| answer_tokens(before)),
-                ),
+                false => {
+                    cached_tokens(reuse, all_tokens, earlier.and_then(|(before, _)| answer_tokens(before)))
+                }
             };
             let read_tokens = all_tokens.saturating_sub(held).max(1);
             let read_ms = rates.ms(request, Some(float(read_tokens)));

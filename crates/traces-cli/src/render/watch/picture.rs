@@ -150,7 +150,8 @@ impl Scene<'_> {
         let Running { request, .. } = running;
         let elapsed_ms = running.since.map(|since| self.now.ms_since(since).max(0).unsigned_abs());
         let (state, colour) = match running.ttft_ms {
-            None => ("WAITING", Color::Yellow),
+            // Yellow is hard to read on a light terminal, blue on a dark one.
+            None => ("WAITING", Color::Magenta),
             Some(_) => ("WRITING", Color::Green),
         };
         let who = format!("  {} {} · {}", request.id, list::model(request), request.kind.name());
