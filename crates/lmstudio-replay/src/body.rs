@@ -9,11 +9,11 @@ use crate::surrogates::replace_lone_surrogates;
 
 /// A recorded body in Anthropic's form, ready to be sent many times.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub(crate) struct PreparedBody {
     json: String,
 }
 
-impl Body {
+impl PreparedBody {
     /// Sets `model`, `max_tokens` and `stream`. All else stays as it was written, except
     /// for lone surrogates, which a Rust string cannot hold.
     pub(crate) fn new(recorded: &str, model: &str, max_tokens: u64) -> Result<Self, Error> {
@@ -79,8 +79,8 @@ fn marked_tools(tools: &[&str], nonce: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn body(recorded: &str) -> Body {
-        Body::new(recorded, "m", 8).unwrap()
+    fn body(recorded: &str) -> PreparedBody {
+        PreparedBody::new(recorded, "m", 8).unwrap()
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
         let expected =
             r#"{"tools":[{"z":1.50,"a":"\u00e9\ufffd"}],"model":"m","stream":true,"x":1e400,"max_tokens":8}"#;
         assert_eq!(body(recorded).json(), expected);
-        assert!(matches!(Body::new("[]", "m", 8), Err(Error::NoBody)));
+        assert!(matches!(PreparedBody::new("[]", "m", 8), Err(Error::NoBody)));
     }
 
     #[test]

@@ -24,10 +24,10 @@ pub(crate) struct Connection {
     connect_timeout: Duration,
     /// The longest silence.
     timeout: Duration,
-    state: Mutex<State>,
+    state: Mutex<ConnectionState>,
 }
 
-struct State {
+struct ConnectionState {
     /// When the last byte of the request was given to the system.
     sent: Option<Instant>,
     /// When the silence becomes too long.
@@ -44,7 +44,7 @@ impl Connection {
         connect_timeout: Duration,
         timeout: Duration,
     ) -> Arc<Self> {
-        let state = State { sent: None, deadline: from_now(timeout), error: None };
+        let state = ConnectionState { sent: None, deadline: from_now(timeout), error: None };
         Arc::new(Self { progress, allow_remote, connect_timeout, timeout, state: Mutex::new(state) })
     }
 
@@ -63,7 +63,7 @@ impl Connection {
         self.with(|state| state.error.take())
     }
 
-    fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&mut ConnectionState) -> T) -> T {
         look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

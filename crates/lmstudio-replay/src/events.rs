@@ -12,8 +12,8 @@ use crate::surrogates::replace_lone_surrogates;
 #[derive(Debug, Default)]
 pub(crate) struct Delta {
     /// The piece of the answer that the event carries, if any.
-    pub(crate) content: Option<Content>,
-    pub(crate) usage: Usage,
+    pub(crate) content: Option<DeltaContent>,
+    pub(crate) usage: TokenUsage,
     pub(crate) stop_reason: Option<String>,
     pub(crate) server: Option<ServerTimings>,
     /// Whether it closes the stream.
@@ -24,7 +24,7 @@ pub(crate) struct Delta {
 
 /// A piece of an answer, never an empty one.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub(crate) enum DeltaContent {
     Reasoning,
     /// Text; empty where the piece is of a tool call's arguments.
     Answer(String),
@@ -32,7 +32,7 @@ pub(crate) enum Content {
 
 /// Token counts as far as an event has them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
+pub(crate) struct TokenUsage {
     /// The part of the prompt that no cache held (Anthropic).
     fresh: Option<u64>,
     /// The whole prompt (OpenAI).
@@ -42,7 +42,7 @@ pub(crate) struct Usage {
     output: Option<u64>,
 }
 
-impl Usage {
+impl TokenUsage {
     /// Takes over the counts of a later event, but no 0: servers write it where they do
     /// not know a count.
     pub(crate) fn merge(&mut self, later: Self) {
@@ -120,11 +120,11 @@ pub(crate) fn read_document(api: Api, document: &Value) -> Option<Delta> {
     let (usage, stop_reason) = match api {
         Api::Anthropic => {
             document.get("content")?.as_array()?;
-            (usage.map(Usage::anthropic), text(document, "stop_reason"))
+            (usage.map(TokenUsage::anthropic), text(document, "stop_reason"))
         }
         Api::Openai => {
             let choice = document.get("choices")?.as_array()?.first();
-            (usage.map(Usage::openai), choice.and_then(|choice| text(choice, "finish_reason")))
+            (usage.map(TokenUsage::openai), choice.and_then(|choice| text(choice, "finish_reason")))
         }
     };
     let server = timings(document);
@@ -138,11 +138,11 @@ fn anthropic(data: &Value, name: Option<&str>) -> Delta {
         "message_start" => {
             let usage = data.get("message").and_then(|message| message.get("usage"));
             // Servers make up the number of output tokens in this event.
-            delta.usage = Usage { output: None, ..usage.map(Usage::anthropic).unwrap_or_default() };
+            delta.usage = TokenUsage { output: None, ..usage.map(TokenUsage::anthropic).unwrap_or_default() };
         }
         "content_block_delta" => delta.content = data.get("delta").and_then(anthropic_content),
         "message_delta" => {
-            delta.usage = data.get("usage").map(Usage::anthropic).unwrap_or_default();
+            delta.usage = data.get("usage").map(TokenUsage::anthropic).unwrap_or_default();
             delta.stop_reason = data.get("delta").and_then(|delta| text(delta, "stop_reason"));
         }
         "message_stop" => delta.closes = true,
@@ -152,22 +152,22 @@ fn anthropic(data: &Value, name: Option<&str>) -> Delta {
     delta
 }
 
-fn anthropic_content(delta: &Value) -> Option<Content> {
+fn anthropic_content(delta: &Value) -> Option<DeltaContent> {
     let full = |name| text(delta, name).filter(|text| !text.is_empty());
     match delta.get("type")?.as_str()? {
-        "text_delta" => full("text").map(Content::Answer),
-        "input_json_delta" => full("partial_json").map(|_| Content::Answer(String::new())),
-        "thinking_delta" => full("thinking").map(|_| Content::Reasoning),
+        "text_delta" => full("text").map(DeltaContent::Answer),
+        "input_json_delta" => full("partial_json").map(|_| DeltaContent::Answer(String::new())),
+        "thinking_delta" => full("thinking").map(|_| DeltaContent::Reasoning),
         _ => None,
     }
 }
 
 fn openai(data: &Value) -> Delta {
     let choice = data.get("choices").and_then(|choices| choices.get(0));
-    let usage = data.get("usage").map(Usage::openai).unwrap_or_default();
+    let usage = data.get("usage").map(TokenUsage::openai).unwrap_or_default();
     Delta {
         content: choice.and_then(|choice| choice.get("delta")).and_then(openai_content),
-        usage: Usage {
+        usage: TokenUsage {
             prompt: usage.prompt.or_else(|| number(data, "prompt_eval_count")),
             output: usage.output.or_else(|| number(data, "eval_count")),
             ..usage
@@ -177,10 +177,10 @@ fn openai(data: &Value) -> Delta {
     }
 }
 
-fn openai_content(delta: &Value) -> Option<Content> {
+fn openai_content(delta: &Value) -> Option<DeltaContent> {
     let full = |name| text(delta, name).filter(|text| !text.is_empty());
     if let Some(content) = full("content") {
-        return Some(Content::Answer(content));
+        return Some(DeltaContent::Answer(content));
     }
     let calls = delta.get("tool_calls").and_then(Value::as_array);
     let has_arguments = |call: &Value| {
@@ -188,9 +188,9 @@ fn openai_content(delta: &Value) -> Option<Content> {
         text(function, "arguments").is_some_and(|arguments| !arguments.is_empty())
     };
     if calls.is_some_and(|calls| calls.iter().any(has_arguments)) {
-        return Some(Content::Answer(String::new()));
+        return Some(DeltaContent::Answer(String::new()));
     }
-    full("reasoning_content").or_else(|| full("reasoning")).map(|_| Content::Reasoning)
+    full("reasoning_content").or_else(|| full("reasoning")).map(|_| DeltaContent::Reasoning)
 }
 
 /// The server's own figures: llama.cpp's (`timings`), LM Studio's (`stats`, seconds) or
@@ -245,8 +245,8 @@ mod tests {
         events.iter().map(|data| parsed(api, data).unwrap()).collect()
     }
 
-    fn merged(deltas: &[Delta]) -> Usage {
-        let mut usage = Usage::default();
+    fn merged(deltas: &[Delta]) -> TokenUsage {
+        let mut usage = TokenUsage::default();
         deltas.iter().for_each(|delta| usage.merge(delta.usage));
         usage
     }
@@ -282,7 +282,7 @@ mod tests {
     fn without_usage_there_are_no_counts() {
         let found =
             deltas(Api::Openai, &[json!({ "choices": [{ "delta": { "content": "a" } }], "usage": null })]);
-        assert_eq!(merged(&found), Usage::default());
+        assert_eq!(merged(&found), TokenUsage::default());
         assert_eq!(merged(&found).prompt_tokens(), None);
     }
 
@@ -292,21 +292,21 @@ mod tests {
             let data = json!({ "type": "content_block_delta", "index": 0, "delta": delta });
             parsed(Api::Anthropic, data).unwrap().content
         };
-        let answer = |text: &str| Some(Content::Answer(text.to_owned()));
+        let answer = |text: &str| Some(DeltaContent::Answer(text.to_owned()));
         assert_eq!(anthropic(json!({ "type": "text_delta", "text": "a" })), answer("a"));
         assert_eq!(anthropic(json!({ "type": "text_delta", "text": "" })), None);
         assert_eq!(anthropic(json!({ "type": "input_json_delta", "partial_json": "{" })), answer(""));
         assert_eq!(
             anthropic(json!({ "type": "thinking_delta", "thinking": "hm" })),
-            Some(Content::Reasoning)
+            Some(DeltaContent::Reasoning)
         );
         assert_eq!(anthropic(json!({ "type": "signature_delta", "signature": "x" })), None);
         let openai =
             |delta: Value| parsed(Api::Openai, json!({ "choices": [{ "delta": delta }] })).unwrap().content;
         assert_eq!(openai(json!({ "role": "assistant", "content": null })), None);
         assert_eq!(openai(json!({ "content": "a", "reasoning_content": "" })), answer("a"));
-        assert_eq!(openai(json!({ "reasoning_content": "hm" })), Some(Content::Reasoning));
-        assert_eq!(openai(json!({ "reasoning": "hm" })), Some(Content::Reasoning));
+        assert_eq!(openai(json!({ "reasoning_content": "hm" })), Some(DeltaContent::Reasoning));
+        assert_eq!(openai(json!({ "reasoning": "hm" })), Some(DeltaContent::Reasoning));
         let call = |arguments: &str| json!({ "tool_calls": [{ "function": { "name": "a", "arguments": arguments } }] });
         assert_eq!(openai(call("")), None);
         assert_eq!(openai(call("{")), answer(""));
@@ -316,7 +316,7 @@ mod tests {
     fn a_lone_surrogate_in_a_delta_is_no_fault() {
         let cut = r#"{"choices":[{"delta":{"content":"\ud83d"}}]}"#;
         let content = parsed(Api::Openai, cut).unwrap().content;
-        assert_eq!(content, Some(Content::Answer("\u{fffd}".to_owned())));
+        assert_eq!(content, Some(DeltaContent::Answer("\u{fffd}".to_owned())));
     }
 
     #[test]

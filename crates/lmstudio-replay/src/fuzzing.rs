@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::measure::{Limits, Measured, Source, read_body};
+use crate::measure::{MeasureLimits, Measured, Source, read_body};
 use crate::progress::ProgressHandle;
 use crate::run::{Api, Run};
 
@@ -39,7 +39,7 @@ impl Source for Pieces<'_> {
 #[must_use]
 pub fn measured(api: Api, body: &[u8], size: usize) -> (Run, Option<Error>) {
     let sent = Instant::now();
-    let mut measured = Measured::new(api, sent, Limits::of(256), true);
+    let mut measured = Measured::new(api, sent, MeasureLimits::of(256), true);
     let mut pieces = Pieces { rest: body, size, now: sent };
     let error = read_body(&mut pieces, &mut measured, &ProgressHandle::default()).err();
     (measured.into_run(), error)

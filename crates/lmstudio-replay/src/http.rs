@@ -8,7 +8,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use ureq::http::{HeaderValue, Request, Response, request};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::{Agent, Body, BodyReader};
+use ureq::{Agent, BodyReader, PreparedBody};
 
 use crate::address::BaseUrl;
 use crate::connection::{Connection, TcpConnector};
@@ -40,7 +40,7 @@ pub(crate) fn bearer(token: &str) -> Result<HeaderValue, Error> {
 }
 
 /// An answer whose body is still to come.
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     location: Option<String>,
     body: BodyReader<'static>,
@@ -57,7 +57,7 @@ impl Server {
     }
 
     /// Sends a body.
-    pub(crate) fn post(&self, path: &str, body: &str) -> Result<Answer, Error> {
+    pub(crate) fn post(&self, path: &str, body: &str) -> Result<HttpAnswer, Error> {
         let request = self.request(Request::post(self.url.at(path)))?;
         let request = request
             .header(CONTENT_TYPE, "application/json")
@@ -71,7 +71,7 @@ impl Server {
         Ok(request.header(AUTHORIZATION, token.clone()))
     }
 
-    fn run(&self, request: Request<impl ureq::AsSendBody>, timeout: Duration) -> Result<Answer, Error> {
+    fn run(&self, request: Request<impl ureq::AsSendBody>, timeout: Duration) -> Result<HttpAnswer, Error> {
         let connection =
             Connection::new(Arc::clone(&self.progress), self.allow_remote, self.connect_timeout, timeout);
         let config = Agent::config_builder()
@@ -86,7 +86,7 @@ impl Server {
         let connector = TcpConnector(Arc::clone(&connection));
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         let answer = agent.run(request).map_err(|error| self.error(&connection, error))?;
-        Ok(Answer::new(answer, connection))
+        Ok(HttpAnswer::new(answer, connection))
     }
 
     fn error(&self, connection: &Connection, error: ureq::Error) -> Error {
@@ -110,8 +110,8 @@ fn broken(error: impl ToString) -> Error {
     Error::Broken(error.to_string())
 }
 
-impl Answer {
-    fn new(answer: Response<Body>, connection: Arc<Connection>) -> Self {
+impl HttpAnswer {
+    fn new(answer: Response<PreparedBody>, connection: Arc<Connection>) -> Self {
         let location =
             answer.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
         let status = answer.status().as_u16();

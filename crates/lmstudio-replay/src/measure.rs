@@ -7,8 +7,8 @@ use anyclaude_traces::model::stats::Stats;
 use serde_json::Value;
 
 use crate::error::{AnswerLimit, Error};
-use crate::events::{self, Content, Delta, Usage};
-use crate::http::Answer;
+use crate::events::{self, Delta, DeltaContent, TokenUsage};
+use crate::http::HttpAnswer;
 use crate::progress::ProgressHandle;
 use crate::run::{Api, ChunkGap, Figures, Run, ServerTimings, three_decimals};
 use crate::server_message::{message_in, message_in_body};
@@ -18,7 +18,7 @@ use crate::surrogates::replace_lone_surrogates;
 /// returned with it.
 pub(crate) fn measure(
     api: Api,
-    answer: Result<Answer, Error>,
+    answer: Result<HttpAnswer, Error>,
     max_tokens: u64,
     keep_text: bool,
     progress: &ProgressHandle,
@@ -27,12 +27,16 @@ pub(crate) fn measure(
         Ok(answer) => answer,
         Err(error) => return (Run::default(), Some(error)),
     };
-    let mut measured = Measured::new(api, answer.sent(), Limits::of(max_tokens), keep_text);
+    let mut measured = Measured::new(api, answer.sent(), MeasureLimits::of(max_tokens), keep_text);
     let error = read_answer(&mut answer, &mut measured, progress).err();
     (measured.into_run(), error)
 }
 
-fn read_answer(answer: &mut Answer, measured: &mut Measured, progress: &ProgressHandle) -> Result<(), Error> {
+fn read_answer(
+    answer: &mut HttpAnswer,
+    measured: &mut Measured,
+    progress: &ProgressHandle,
+) -> Result<(), Error> {
     if let Some(error) = answer.redirect() {
         return Err(error);
     }
@@ -55,7 +59,7 @@ pub(crate) trait Source {
     fn now(&self) -> Instant;
 }
 
-impl Source for Answer {
+impl Source for HttpAnswer {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         Self::read(self, buffer)
     }
@@ -76,13 +80,13 @@ impl Source for Answer {
 /// How much of an answer is read. A server that never ends its stream would
 /// otherwise keep the program for ever: every event starts the timeout anew.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct MeasureLimits {
     max_tokens: u64,
     events: u64,
     bytes: u64,
 }
 
-impl Limits {
+impl MeasureLimits {
     /// Generous: servers send about one event of less than a kilobyte per token, and a
     /// few around them. The caps bound memory whatever the user asks for.
     pub(crate) fn of(max_tokens: u64) -> Self {
@@ -188,7 +192,7 @@ fn refusal(api: Api, status: u16, document: &str) -> Error {
 pub(crate) struct Measured {
     api: Api,
     sent: Instant,
-    limits: Limits,
+    limits: MeasureLimits,
     /// Bytes read.
     bytes: u64,
     /// Events read, without pings.
@@ -198,7 +202,7 @@ pub(crate) struct Measured {
     last: Option<Instant>,
     closed: Option<Instant>,
     gaps_ms: Vec<f64>,
-    usage: Usage,
+    usage: TokenUsage,
     stop_reason: Option<String>,
     server: Option<ServerTimings>,
     text: Option<String>,
@@ -206,7 +210,7 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub(crate) fn new(api: Api, sent: Instant, limits: Limits, keep_text: bool) -> Self {
+    pub(crate) fn new(api: Api, sent: Instant, limits: MeasureLimits, keep_text: bool) -> Self {
         Self {
             api,
             sent,
@@ -218,7 +222,7 @@ impl Measured {
             last: None,
             closed: None,
             gaps_ms: Vec::new(),
-            usage: Usage::default(),
+            usage: TokenUsage::default(),
             stop_reason: None,
             server: None,
             text: keep_text.then(String::new),
@@ -273,9 +277,9 @@ impl Measured {
         }
     }
 
-    fn content(&mut self, content: &Content, now: Instant) {
+    fn content(&mut self, content: &DeltaContent, now: Instant) {
         self.first.get_or_insert(now);
-        if let Content::Answer(text) = content {
+        if let DeltaContent::Answer(text) = content {
             self.first_answer.get_or_insert(now);
             if let Some(kept) = &mut self.text {
                 kept.push_str(text);
@@ -335,7 +339,7 @@ mod tests {
     /// The run of an answer whose events come at these milliseconds.
     fn run(api: Api, events: &[(u64, Value)]) -> Run {
         let (sent, progress) = (Instant::now(), ProgressHandle::default());
-        let mut measured = Measured::new(api, sent, Limits::of(256), true);
+        let mut measured = Measured::new(api, sent, MeasureLimits::of(256), true);
         for (ms, data) in events {
             let data = data.to_string();
             measured

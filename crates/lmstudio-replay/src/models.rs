@@ -15,14 +15,14 @@ struct Models {
 }
 
 /// Reads one form of list; `None` where the document has another.
-type Reader = fn(&Value) -> Option<Models>;
+type ListReader = fn(&Value) -> Option<Models>;
 
 /// The only model that is loaded, or the only one that there is.
 ///
 /// Asks LM Studio's own APIs first, which tell what is loaded, then the one that every
 /// server has.
 pub(crate) fn only_model(server: &Server) -> Result<String, Error> {
-    let readers: [(&str, Reader); 3] =
+    let readers: [(&str, ListReader); 3] =
         [("/api/v1/models", v1), ("/api/v0/models", v0), ("/v1/models", plain)];
     for (path, read) in readers {
         let document = match server.get(path) {

@@ -75,7 +75,7 @@ impl Conversion {
         if content.starts_with('"') {
             return self.push(&role, content.to_owned(), []);
         }
-        let mut parts = Parts::default();
+        let mut parts = MessageParts::default();
         for block in items(content) {
             self.block(block, &mut parts);
         }
@@ -91,7 +91,7 @@ impl Conversion {
         }
     }
 
-    fn block(&mut self, block: &str, parts: &mut Parts) {
+    fn block(&mut self, block: &str, parts: &mut MessageParts) {
         let Some(block) = OrderedObject::parse(block) else { return self.leave_out("block") };
         let kind = block.text("type").unwrap_or_default();
         match kind.as_str() {
@@ -112,7 +112,7 @@ impl Conversion {
 
     /// The text of a tool's result. A `tool` message cannot hold images: they follow as
     /// content of the user.
-    fn result(&mut self, block: &OrderedObject<'_>, parts: &mut Parts) -> String {
+    fn result(&mut self, block: &OrderedObject<'_>, parts: &mut MessageParts) -> String {
         if let Some(text) = block.text("content") {
             return text;
         }
@@ -151,14 +151,14 @@ impl Conversion {
 
 /// The blocks of one message, by where OpenAI's form has them.
 #[derive(Default)]
-struct Parts {
+struct MessageParts {
     content: Vec<String>,
     only_text: Vec<String>,
     calls: Vec<String>,
     results: Vec<(String, String)>,
 }
 
-impl Parts {
+impl MessageParts {
     fn text(&mut self, text: String) {
         self.content.push(format!(r#"{{"type":"text","text":{}}}"#, json(&text)));
         self.only_text.push(text);

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub struct ProgressHandle {
     stop: Arc<AtomicBool>,
-    state: Mutex<State>,
+    state: Mutex<ProgressState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ProgressState {
     run: u32,
     runs: u32,
     sent: Option<Instant>,
@@ -61,7 +61,7 @@ impl ProgressHandle {
     }
 
     pub(crate) fn begin(&self, run: u32, runs: u32) {
-        *self.state() = State { run, runs, ..State::default() };
+        *self.state() = ProgressState { run, runs, ..ProgressState::default() };
     }
 
     pub(crate) fn sent(&self, at: Instant) {
@@ -75,7 +75,7 @@ impl ProgressHandle {
     }
 
     /// A poisoned lock is used all the same: no code panics while it holds it.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::address::BaseUrl;
-use crate::body::Body;
+use crate::body::PreparedBody;
 use crate::error::Error;
 use crate::http::{Server, bearer};
 use crate::measure::measure;
@@ -126,7 +126,7 @@ pub fn replay(recorded: &str, plan: &Plan, progress: &Arc<ProgressHandle>) -> Re
     };
     progress.begin(u32::from(plan.cache != Cache::Warm), plan.runs);
     let model = plan.model.clone().map_or_else(|| only_model(&server), Ok)?;
-    let body = Body::new(recorded, &model, plan.max_tokens)?;
+    let body = PreparedBody::new(recorded, &model, plan.max_tokens)?;
     let mut runner = Runner { plan, server, body, api: plan.api, left_out: Vec::new(), progress };
     let mut runs = Vec::new();
     let mut interrupted = false;
@@ -171,7 +171,7 @@ pub fn replay(recorded: &str, plan: &Plan, progress: &Arc<ProgressHandle>) -> Re
 struct Runner<'a> {
     plan: &'a Plan,
     server: Server,
-    body: Body,
+    body: PreparedBody,
     /// The API, once it is known.
     api: Option<Api>,
     left_out: Vec<LeftOut>,

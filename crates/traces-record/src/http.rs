@@ -161,7 +161,7 @@ impl<'a, S: Stream> Connection<'a, S> {
         }
     }
 
-    fn head(&mut self) -> Result<Head, Refusal> {
+    fn head(&mut self) -> Result<RequestHead, Refusal> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut request = httparse::Request::new(&mut headers);
@@ -169,7 +169,7 @@ impl<'a, S: Stream> Connection<'a, S> {
                 Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
                 Err(_) => return Err(Refusal::Malformed),
                 Ok(httparse::Status::Complete(bytes)) if bytes <= self.limits.head_bytes => {
-                    let head = Head::new(&request, self.port, self.limits)?;
+                    let head = RequestHead::new(&request, self.port, self.limits)?;
                     self.unused.drain(..bytes);
                     return Ok(head);
                 }
@@ -273,7 +273,7 @@ enum Length {
 
 /// What a request's head says.
 #[derive(Debug)]
-struct Head {
+struct RequestHead {
     signal: Signal,
     length: Length,
     is_gzip: bool,
@@ -281,7 +281,7 @@ struct Head {
     keeps_alive: bool,
 }
 
-impl Head {
+impl RequestHead {
     fn new(request: &httparse::Request<'_, '_>, port: u16, limits: &Limits) -> Result<Self, Refusal> {
         let headers = Headers(request.headers);
         // A page in a browser can be made to send requests here (DNS rebinding): those name

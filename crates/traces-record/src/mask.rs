@@ -74,7 +74,7 @@ fn replace(path: &Path, salt: &Salt) -> io::Result<bool> {
 pub(crate) fn masked(body: &str, salt: &Salt) -> serde_json::Result<Vec<u8>> {
     let body: &RawValue = serde_json::from_str(body)?;
     let mut masker = Masker { salt, out: Vec::with_capacity(body.get().len() + MARK.len() + 1) };
-    masker.value(body, Place::Fields)?;
+    masker.value(body, BodyPlace::Fields)?;
     let mut out = masker.out;
     if out.first() == Some(&b'{') {
         let separator = if out.get(1) == Some(&b'}') { "" } else { "," };
@@ -85,7 +85,7 @@ pub(crate) fn masked(body: &str, salt: &Salt) -> serde_json::Result<Vec<u8>> {
 
 /// Where in a body a value stands: what of it is somebody's text?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum BodyPlace {
     /// The API's own members.
     Fields,
     /// Something that holds no text: counts, settings, ids.
@@ -98,7 +98,7 @@ enum Place {
     Inside,
 }
 
-impl Place {
+impl BodyPlace {
     /// Where a member of an object in this place is.
     fn of_member(self, name: &str) -> Self {
         match (self, name) {
@@ -130,7 +130,7 @@ struct Masker<'a> {
 }
 
 impl Masker<'_> {
-    fn value(&mut self, raw: &RawValue, place: Place) -> serde_json::Result<()> {
+    fn value(&mut self, raw: &RawValue, place: BodyPlace) -> serde_json::Result<()> {
         let text = raw.get();
         match text.as_bytes().first() {
             Some(b'{') => self.object(serde_json::from_str(text)?, place),
@@ -143,11 +143,11 @@ impl Masker<'_> {
                 self.out.push(b']');
                 Ok(())
             }
-            Some(b'"') if place != Place::Kept => {
+            Some(b'"') if place != BodyPlace::Kept => {
                 self.string(text);
                 Ok(())
             }
-            Some(b'-' | b'0'..=b'9') if matches!(place, Place::Arguments | Place::Inside) => {
+            Some(b'-' | b'0'..=b'9') if matches!(place, BodyPlace::Arguments | BodyPlace::Inside) => {
                 let ones = text.bytes().map(|byte| if byte.is_ascii_digit() { b'1' } else { byte });
                 self.out.extend(ones);
                 Ok(())
@@ -159,12 +159,12 @@ impl Masker<'_> {
         }
     }
 
-    fn object(&mut self, members: Members<'_>, place: Place) -> serde_json::Result<()> {
+    fn object(&mut self, members: ObjectMembers<'_>, place: BodyPlace) -> serde_json::Result<()> {
         self.out.push(b'{');
         let mut names: Vec<Vec<u8>> = Vec::new();
         for (at, (name, value)) in members.0.iter().enumerate() {
             self.separate(at);
-            if place == Place::Inside {
+            if place == BodyPlace::Inside {
                 let masked = self.other_name(name.get(), &names);
                 self.out.extend_from_slice(&masked);
                 names.push(masked);
@@ -278,24 +278,24 @@ impl Sizes {
 }
 
 /// The members of an object in their order, names and values as they are written.
-struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
+struct ObjectMembers<'a>(Vec<(&'a RawValue, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for ObjectMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
         impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
+            type Value = ObjectMembers<'de>;
 
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ObjectMembers<'de>, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(ObjectMembers(members))
             }
         }
         deserializer.deserialize_map(InOrder)

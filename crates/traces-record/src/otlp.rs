@@ -104,7 +104,7 @@ impl Arrived {
         }
     }
 
-    fn note_span(&mut self, span: &Span<'_>) {
+    fn note_span(&mut self, span: &OtlpSpan<'_>) {
         self.spans += 1;
         match text(span.name).unwrap_or_default() {
             "claude_code.llm_request" => self.request_spans += 1,
@@ -204,11 +204,11 @@ struct ResourceSpans<'a> {
 #[derive(Deserialize)]
 struct ScopeSpans<'a> {
     #[serde(borrow, default)]
-    spans: Vec<Span<'a>>,
+    spans: Vec<OtlpSpan<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Span<'a> {
+struct OtlpSpan<'a> {
     #[serde(borrow)]
     name: Option<&'a RawValue>,
 }

@@ -19,7 +19,7 @@ use crate::limits::{Budget, Limits};
 use crate::otlp::Arrived;
 use crate::receipt::Posted;
 use crate::refusal::Refusal;
-use crate::store::{Line, LineStore};
+use crate::store::{LineStore, QueuedBody};
 
 /// As many posts as a receipt lists.
 const MAX_LISTED: usize = 100_000;
@@ -138,7 +138,7 @@ impl Receiver {
             received: Mutex::default(),
             waker: Mutex::default(),
         });
-        let (lines, to_write) = mpsc::channel::<Line>();
+        let (lines, to_write) = mpsc::channel::<QueuedBody>();
         let mut store = LineStore::new(folder.path().to_owned());
         let writing = Arc::clone(&shared);
         let writer = spawn("traces-record-writer", move || {
@@ -206,7 +206,7 @@ impl Receiver {
 }
 
 /// Accepts connections until the receiver stops, and then those that were made before.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>, lines: &Sender<Line>) {
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, lines: &Sender<QueuedBody>) {
     loop {
         match listener.accept() {
             Ok((stream, _)) => open(stream, shared, lines),
@@ -221,7 +221,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, lines: &Sender<Line>) {
 }
 
 /// Gives a connection its thread.
-fn open(stream: TcpStream, shared: &Arc<Shared>, lines: &Sender<Line>) {
+fn open(stream: TcpStream, shared: &Arc<Shared>, lines: &Sender<QueuedBody>) {
     let opened = OpenConnection::new(shared);
     if shared.open.load(Ordering::SeqCst) > shared.limits.connections {
         let is_waker = shared.stops() && stream.peer_addr().is_ok_and(|peer| *shared.waker() == Some(peer));
@@ -254,7 +254,7 @@ impl Drop for OpenConnection {
 }
 
 /// Answers the requests of one connection.
-fn serve(stream: TcpStream, shared: &Shared, lines: &Sender<Line>) {
+fn serve(stream: TcpStream, shared: &Shared, lines: &Sender<QueuedBody>) {
     // Elsewhere than on Linux a connection inherits this from its listener.
     let prepared = stream
         .set_nonblocking(false)
@@ -277,7 +277,7 @@ fn serve(stream: TcpStream, shared: &Shared, lines: &Sender<Line>) {
                 let answered = connection.accept();
                 let keeps_alive = post.keeps_alive && answered.is_ok();
                 // The writer ends after all connections.
-                let _ = lines.send(Line { signal: post.signal, body: post.body, share: post.share });
+                let _ = lines.send(QueuedBody { signal: post.signal, body: post.body, share: post.share });
                 if !keeps_alive {
                     return;
                 }

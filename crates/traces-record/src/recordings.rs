@@ -30,7 +30,7 @@ pub struct Recording {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct ReceiptHead {
     recording: String,
     started: String,
 }
@@ -44,7 +44,7 @@ impl Recording {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let no_recording = || Error::NotARecording(path.to_owned());
         let text = fs::read(path.join(RECEIPT)).map_err(|_| no_recording())?;
-        let head: Head = serde_json::from_slice(&text).map_err(|_| no_recording())?;
+        let head: ReceiptHead = serde_json::from_slice(&text).map_err(|_| no_recording())?;
         let started = head.started.parse().map_err(|_| no_recording())?;
         if head.recording != "claude_code" {
             return Err(no_recording());

@@ -10,7 +10,7 @@ use crate::otlp::Signal;
 
 /// A body on its way to its file.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct QueuedBody {
     pub(crate) signal: Signal,
     pub(crate) body: Vec<u8>,
     /// Given back once the body is written.
@@ -32,7 +32,7 @@ impl LineStore {
     }
 
     /// Writes a body; its file is made with its first line.
-    pub(crate) fn write(&mut self, line: Line) -> io::Result<()> {
+    pub(crate) fn write(&mut self, line: QueuedBody) -> io::Result<()> {
         let Some(name) = line.signal.file_name() else { return Ok(()) };
         let file = if line.signal == Signal::Logs { &mut self.logs } else { &mut self.traces };
         let file = match file {

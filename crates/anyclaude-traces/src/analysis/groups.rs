@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::cost;
-use crate::model::group::{Group, Grouping, Order, group_by};
+use crate::model::group::{Group, GroupOrder, Grouping, group_by};
 use crate::model::measure::Measure;
 use crate::model::request::Request;
 use crate::model::stats::Stats;
@@ -23,11 +23,11 @@ impl Grouping {
         };
         let mut groups: Vec<Group> = group_by(requests, &self.key).into_iter().map(group).collect();
         match self.order {
-            Order::EarliestFirst => {}
-            Order::MostRequestsFirst => {
+            GroupOrder::EarliestFirst => {}
+            GroupOrder::MostRequestsFirst => {
                 groups.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)));
             }
-            Order::ByName => {
+            GroupOrder::ByName => {
                 groups.sort_by(|a, b| (a.name.is_none(), &a.name).cmp(&(b.name.is_none(), &b.name)));
             }
         }

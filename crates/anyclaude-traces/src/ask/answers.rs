@@ -222,7 +222,7 @@ pub fn what_if(reader: &Reader, sides: &mut OneOrTwoSides, change: Change) -> Re
     let own: Vec<&Request> =
         std::iter::once(&sides.left).chain(&sides.right).flat_map(|side| &side.requests).collect();
     what_if::check(&change, &own)?;
-    let (tools, unreadable) = what_if::Tools::read(reader.store(), &own, &all);
+    let (tools, unreadable) = what_if::ToolFacts::read(reader.store(), &own, &all);
     let found = reader.with_prompts(|prompts| {
         what_if::what_if(what_if::WhatIfInput {
             change,

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::Seen;
-use super::case::{Case, Place, float};
+use super::CacheUses;
+use super::case::{Case, CaseSource, float};
 use crate::model::timing::CachedSource;
 use crate::model::{CacheUse, SimulatedReuse};
 use crate::prompt_cache::{AnswerTokens, cached_tokens};
@@ -14,9 +14,10 @@ use crate::prompt_cache::{AnswerTokens, cached_tokens};
 const NEXT_TO_NOTHING: f64 = 0.05;
 
 /// Fills the cached tokens of all cases whose prompt tokens are believed.
-pub(super) fn fill(cases: &mut [Case], seen: &Seen) {
-    let places: HashMap<Place, usize> = cases.iter().enumerate().map(|(at, case)| (case.place, at)).collect();
-    let earlier = |from: usize| places.get(&Place::Request(from)).and_then(|at| cases.get(*at));
+pub(super) fn fill(cases: &mut [Case], seen: &CacheUses) {
+    let places: HashMap<CaseSource, usize> =
+        cases.iter().enumerate().map(|(at, case)| (case.place, at)).collect();
+    let earlier = |from: usize| places.get(&CaseSource::Request(from)).and_then(|at| cases.get(*at));
     let found: Vec<_> = cases
         .iter()
         .map(|case| {

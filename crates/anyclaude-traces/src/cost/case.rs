@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Model;
 use super::overlap::Overlap;
-use super::parts::{Parts, Times};
+use super::parts::{TimeParts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
 use crate::model::request::{Request, Source, TracePath};
@@ -23,7 +23,7 @@ pub(super) const LEAST_WRITE_MS: u64 = 500;
 
 /// Where a case comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Place {
+pub(super) enum CaseSource {
     /// A request, by its place.
     Request(usize),
     /// A request that only the log knows, by its place.
@@ -33,7 +33,7 @@ pub(super) enum Place {
 /// One request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Case {
-    pub(super) place: Place,
+    pub(super) place: CaseSource,
     pub(super) model: Model,
     /// The process.
     pub(super) run: Option<Arc<str>>,
@@ -88,7 +88,7 @@ pub(super) struct Case {
     pub(super) needed_tokens: Option<u64>,
 }
 
-impl Default for Place {
+impl Default for CaseSource {
     fn default() -> Self {
         Self::Request(0)
     }
@@ -109,7 +109,7 @@ impl Case {
         let is_told = request.stream && (request.join.is_some() || is_self_timed)
             || request.server_task().is_some_and(|server| server.read_ms.is_some());
         let case = Self {
-            place: Place::Request(at),
+            place: CaseSource::Request(at),
             model: request.model_group(),
             run: request.run.clone(),
             backend: request.mode.clone(),
@@ -129,7 +129,7 @@ impl Case {
     /// What is known of a request without a trace.
     pub(super) fn of_log(unmatched: &UnmatchedLogRequest, at: usize) -> Self {
         let case = Self {
-            place: Place::Elsewhere(at),
+            place: CaseSource::Elsewhere(at),
             model: unmatched.model.clone(),
             run: unmatched.run.clone(),
             server: unmatched.server_task,
@@ -166,8 +166,8 @@ impl Case {
     /// The place of the request that it is of.
     pub(super) fn at(&self) -> Option<usize> {
         match self.place {
-            Place::Request(at) => Some(at),
-            Place::Elsewhere(_) => None,
+            CaseSource::Request(at) => Some(at),
+            CaseSource::Elsewhere(_) => None,
         }
     }
 
@@ -264,14 +264,14 @@ impl Case {
     }
 
     /// The parts of its time; `None` where its end is not known.
-    pub(super) fn parts(&self) -> Option<Parts> {
+    pub(super) fn parts(&self) -> Option<TimeParts> {
         let times = Times {
             proxy_ms: self.proxy_ms,
             ttft_ms: self.ttft_ms,
             total_ms: self.total_ms?,
             stall_ms: self.stall_ms,
         };
-        let parts = Parts::split(times, self.load_ms, self.queue_ms, self.hidden_ms());
+        let parts = TimeParts::split(times, self.load_ms, self.queue_ms, self.hidden_ms());
         Some(if self.is_untold { parts.untold() } else { parts })
     }
 

@@ -107,7 +107,7 @@ pub fn fit(
     fit_cases(&mut cases);
     for case in cases {
         match case.place {
-            case::Place::Request(at) => {
+            case::CaseSource::Request(at) => {
                 if let Some(request) = requests.get_mut(at) {
                     request.bookkeeping.speed_sample = case.sample();
                     if let Some(timing) = request.timing.as_deref_mut() {
@@ -115,7 +115,7 @@ pub fn fit(
                     }
                 }
             }
-            case::Place::Elsewhere(at) => {
+            case::CaseSource::Elsewhere(at) => {
                 if let Some(unmatched) = elsewhere.get_mut(at) {
                     case.fill(&mut unmatched.timing);
                 }
@@ -156,4 +156,4 @@ fn writing_rates(cases: &[Case]) -> BTreeMap<Model, Rate> {
 }
 
 /// What is seen of each model's backend.
-type Seen = BTreeMap<Model, CacheUse>;
+type CacheUses = BTreeMap<Model, CacheUse>;

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::case::{Case, Place};
+use super::case::{Case, CaseSource};
 
 /// Fills the needed tokens of all requests: what is new since the one before it in its
 /// thread; of the first, all. `cases` are in the order of their starts.
 pub(super) fn fill(cases: &mut [Case]) {
     let mut left = HashMap::new();
-    for case in cases.iter_mut().filter(|case| matches!(case.place, Place::Request(_))) {
+    for case in cases.iter_mut().filter(|case| matches!(case.place, CaseSource::Request(_))) {
         let Some(prompt) = case.prompt_tokens else { continue };
         let held = prompt + case.output_tokens.unwrap_or(0).saturating_sub(1);
         let before = case.thread.is_some().then(|| (case.session.clone(), case.thread.clone()));

@@ -15,7 +15,7 @@ pub(super) struct Times {
 /// All of them, with [`other_ms`](Self::other_ms), add up to [`whole_ms`](Self::whole_ms):
 /// that is not a part of its own but what the others leave of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct TimeParts {
     whole_ms: u64,
     proxy_ms: Option<u64>,
     load_ms: u64,
@@ -25,7 +25,7 @@ pub(super) struct Parts {
     stall_ms: Option<u64>,
 }
 
-impl Parts {
+impl TimeParts {
     /// Cuts the time up. Loading, queueing and hidden generation take no more than the
     /// time to first token has, stalls no more than there is behind it.
     pub(super) fn split(times: Times, load_ms: u64, queue_ms: u64, hidden_ms: u64) -> Self {
@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    fn sum(parts: &Parts) -> u64 {
+    fn sum(parts: &TimeParts) -> u64 {
         parts.proxy_ms.unwrap_or(0)
             + parts.load_ms
             + parts.queue_ms
@@ -111,7 +111,7 @@ mod tests {
     fn time_is_cut_where_the_evidence_says() {
         let times =
             Times { proxy_ms: Some(120), ttft_ms: Some(9_000), total_ms: 20_000, stall_ms: Some(4_000) };
-        let parts = Parts::split(times, 3_000, 1_000, 2_000);
+        let parts = TimeParts::split(times, 3_000, 1_000, 2_000);
         assert_eq!((parts.load_ms(), parts.queue_ms(), parts.read_ms()), (3_000, 1_000, Some(3_000)));
         assert_eq!((parts.write_ms(), parts.stall_ms(), parts.other_ms()), (Some(9_000), Some(4_000), 0));
         assert_eq!(parts.whole_ms, 20_120);
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn without_a_first_token_all_is_the_rest() {
         let times = Times { total_ms: 600_000, stall_ms: Some(20_000), ..Times::default() };
-        let parts = Parts::split(times, 0, 0, 0);
+        let parts = TimeParts::split(times, 0, 0, 0);
         assert_eq!((parts.read_ms(), parts.write_ms(), parts.stall_ms()), (None, None, None));
         assert_eq!(parts.other_ms(), 600_000);
     }
@@ -140,7 +140,7 @@ mod tests {
             is_untold: bool,
         ) {
             let times = Times { proxy_ms, ttft_ms: ttft_ms.filter(|ttft| *ttft <= total_ms), total_ms, stall_ms };
-            let parts = Parts::split(times, load_ms, queue_ms, hidden_ms);
+            let parts = TimeParts::split(times, load_ms, queue_ms, hidden_ms);
             let parts = if is_untold { parts.untold() } else { parts };
             prop_assert_eq!(sum(&parts), proxy_ms.unwrap_or(0) + total_ms);
         }

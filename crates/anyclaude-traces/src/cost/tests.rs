@@ -5,7 +5,7 @@ mod requests;
 mod server_log;
 mod thresholds;
 
-use super::case::{Case, Place};
+use super::case::{Case, CaseSource};
 use super::fit_cases;
 use super::overlap::Overlap;
 use crate::model::timing::{CachedSource, Timing};
@@ -15,7 +15,7 @@ use crate::model::{CacheUse, Continued, ServerTask, SimulatedReuse};
 /// in 2 s, alone, nothing in the cache.
 fn turn(at: usize, start_ms: i64) -> Case {
     Case {
-        place: Place::Request(at),
+        place: CaseSource::Request(at),
         model: Some("qwen".into()),
         run: Some("run".into()),
         backend: Some("lmstudio".into()),

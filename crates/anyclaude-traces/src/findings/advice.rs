@@ -4,7 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::remedy::{Advice, ErrorRemedy};
-use super::words::{Count, Ms, Names, Piece, Tokens, Whole};
+use super::words::{Count, Ms, NameList, TokenCount, VolatilePiece, WholeNumber};
 use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
 
 impl Display for Advice {
@@ -64,7 +64,7 @@ impl Display for Advice {
             Self::MovePiece { volatile, element } => write!(
                 f,
                 "Remove {} from {element}, or move it behind everything that stays the same.",
-                Piece(*volatile)
+                VolatilePiece(*volatile)
             ),
             Self::LargerLimit { limit_tokens, context_tokens, needed_tokens } => {
                 let both = limit_tokens.zip(*context_tokens).filter(|(limit, context)| context > limit);
@@ -73,14 +73,14 @@ impl Display for Advice {
                         f,
                         "Tell the proxy that the model has a context of {} tokens (it cuts at {}), or compact \
                          earlier.",
-                        Whole(context),
-                        Whole(limit)
+                        WholeNumber(context),
+                        WholeNumber(limit)
                     ),
                     (None, Some(needed)) => write!(
                         f,
                         "Give the model a context of more than {} tokens and let the proxy know of it, or compact \
                          the conversation earlier.",
-                        Whole(*needed)
+                        WholeNumber(*needed)
                     ),
                     (None, None) => f.write_str(
                         "Give the model a larger context and let the proxy know of it, or compact the conversation \
@@ -91,7 +91,7 @@ impl Display for Advice {
             Self::LargerContext { tokens: Some(tokens) } => write!(
                 f,
                 "Load the model with a larger context: {} tokens would have been enough, answer included.",
-                Whole(*tokens)
+                WholeNumber(*tokens)
             ),
             Self::LargerContext { tokens: None } => f.write_str("Load the model with a larger context."),
             Self::TurnOffServers { servers } => write!(
@@ -119,7 +119,7 @@ impl Display for Advice {
                     Some(tokens) => write!(
                         f,
                         ": a continuation begins with {} already, which leaves no room for turns.",
-                        Tokens(*tokens)
+                        TokenCount(*tokens)
                     ),
                     None => f.write_str(", so that more turns fit between two compactions."),
                 }
@@ -165,7 +165,7 @@ fn mend(
                 f,
                 "Let the MCP {} {} connect before the first message, or turn off what comes and goes.",
                 if servers.len() == 1 { "server" } else { "servers" },
-                Names(&servers)
+                NameList(&servers)
             )
         }
         (Cause::ToolOrder, _) => f.write_str(

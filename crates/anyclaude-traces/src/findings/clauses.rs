@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::statement::Server;
-use super::words::{Count, Names, Whole};
+use super::words::{Count, NameList, WholeNumber};
 use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
 
 /// What changed, as the second half of a sentence.
@@ -48,7 +48,7 @@ fn difference(f: &mut Formatter<'_>, tools: &ToolsDifference) -> fmt::Result {
     let lists = [("added", &tools.added), ("removed", &tools.removed), ("changed", &tools.changed)];
     let mut joint = " (";
     for (what, names) in lists.iter().filter(|(_, names)| !names.is_empty()) {
-        write!(f, "{joint}{what}: {}", Names(names))?;
+        write!(f, "{joint}{what}: {}", NameList(names))?;
         joint = "; ";
     }
     if joint == "; " { f.write_str(")") } else { Ok(()) }
@@ -63,8 +63,8 @@ impl Display for Servers<'_> {
             return write!(f, "the MCP server {}", server.name);
         }
         let n = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
-        let server = |server: &Server| format!("{} {}", server.name, Whole(server.tokens));
+        let server = |server: &Server| format!("{} {}", server.name, WholeNumber(server.tokens));
         let names: Vec<String> = self.0.iter().map(server).collect();
-        write!(f, "{} ({})", Count(n, "MCP server"), Names(&names))
+        write!(f, "{} ({})", Count(n, "MCP server"), NameList(&names))
     }
 }

@@ -61,8 +61,10 @@ pub(super) fn is_refused(entry: &Entry<'_>) -> bool {
 
 fn refused(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let last = entries.last()?;
-    let figures: Vec<Figures> =
-        entries.iter().filter_map(|entry| Some(Figures::of(entry.timing()?.error.as_deref()?))).collect();
+    let figures: Vec<RefusalCounts> = entries
+        .iter()
+        .filter_map(|entry| Some(RefusalCounts::of(entry.timing()?.error.as_deref()?)))
+        .collect();
     let needed_tokens = figures.iter().filter_map(|figures| figures.needed).max();
     let context_tokens = figures.iter().filter_map(|figures| figures.context).max();
     Some(of(scene, last, entries, OverflowSign::Refused, needed_tokens, context_tokens))
@@ -113,12 +115,12 @@ fn enough(needed: u64) -> u64 {
 
 /// The figures in the words of a refusal.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Figures {
+struct RefusalCounts {
     needed: Option<u64>,
     context: Option<u64>,
 }
 
-impl Figures {
+impl RefusalCounts {
     /// The two largest figures that can be numbers of tokens: what does not fit is the
     /// larger one.
     fn of(error: &str) -> Self {
@@ -207,14 +209,14 @@ mod tests {
 
     #[test]
     fn words_of_several_backends_are_read() {
-        let figures = |needed, context| Figures { needed: Some(needed), context: Some(context) };
-        assert_eq!(Figures::of(SAID), figures(16_603, 16_384));
+        let figures = |needed, context| RefusalCounts { needed: Some(needed), context: Some(context) };
+        assert_eq!(RefusalCounts::of(SAID), figures(16_603, 16_384));
         let openai =
             "This model's maximum context length is 8192 tokens. However, you requested 9,100 tokens";
-        assert_eq!(Figures::of(openai), figures(9_100, 8_192));
+        assert_eq!(RefusalCounts::of(openai), figures(9_100, 8_192));
         let llama =
             "request (17000 tokens) exceeds the available context size (16384 tokens), try increasing it";
-        assert_eq!(Figures::of(llama), figures(17_000, 16_384));
+        assert_eq!(RefusalCounts::of(llama), figures(17_000, 16_384));
     }
 
     #[test]

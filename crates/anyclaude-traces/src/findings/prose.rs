@@ -5,7 +5,9 @@ use std::fmt::{self, Display, Formatter};
 
 use super::clauses::{Changed, Servers};
 use super::statement::{Evidence, LoadReason, OverflowSign};
-use super::words::{Clock, Count, Ms, Name, Names, Of, Percent, Piece, Tokens, Whole, by_number};
+use super::words::{
+    Clock, Count, Ms, Name, NameList, Of, Percent, TokenCount, VolatilePiece, WholeNumber, by_number,
+};
 
 /// How many stalls a sentence lists.
 const MOST_STALLS: usize = 3;
@@ -65,7 +67,7 @@ impl Display for Evidence {
                 write!(
                     f,
                     "{} had answered in the same backend, which holds one model at a time",
-                    Names(others)
+                    NameList(others)
                 )?;
                 if *load_ms > 0 {
                     let who = by_number(*loads, "it", "they");
@@ -84,7 +86,7 @@ impl Display for Evidence {
                     by_number(*requests, "", " in all"),
                 )?;
                 if *most_at_once > 1 {
-                    write!(f, "; up to {} were there at a time", Whole(*most_at_once))?;
+                    write!(f, "; up to {} were there at a time", WholeNumber(*most_at_once))?;
                 }
                 f.write_str(".")
             }
@@ -96,7 +98,7 @@ impl Display for Evidence {
                     Name(model).leading(),
                     Of(*requests, *of),
                     by_number(*requests, "repeats", "repeat"),
-                    Tokens(*tokens),
+                    TokenCount(*tokens),
                     by_number(*requests, "", " in all"),
                 )?;
                 if let (Some(speed), Some(each)) = (tokens_per_second, each_ms) {
@@ -108,10 +110,10 @@ impl Display for Evidence {
                 f,
                 "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones.",
                 Name(model),
-                Tokens(*cached_tokens),
+                TokenCount(*cached_tokens),
                 Count(*requests, "request"),
                 by_number(*requests, "its prompt repeats", "their prompts repeat"),
-                Tokens(*reusable_tokens),
+                TokenCount(*reusable_tokens),
             ),
             Self::CacheBroken { cause, volatile, element, tools, requests, of, tokens, summary_ms } => {
                 let changed = Changed { cause: *cause, volatile: *volatile, element, tools };
@@ -119,7 +121,7 @@ impl Display for Evidence {
                     f,
                     "In {} {changed}, so that the backend had to read {} again",
                     Of(*requests, *of),
-                    Tokens(*tokens)
+                    TokenCount(*tokens)
                 )?;
                 f.write_str(if *requests == 1 { "" } else { " in all" })?;
                 match summary_ms {
@@ -135,7 +137,7 @@ impl Display for Evidence {
                     Count(*requests, "request"),
                     Name(model),
                     by_number(*requests, "its own", "theirs"),
-                    Tokens(*tokens),
+                    TokenCount(*tokens),
                 )?;
                 match slots {
                     Some(slots) => write!(f, " (simulated with {}).", Count(*slots, "slot")),
@@ -150,23 +152,23 @@ impl Display for Evidence {
                 Name(model),
                 Count(*requests, "request"),
                 by_number(*requests, "repeats", "repeat"),
-                Tokens(*tokens),
+                TokenCount(*tokens),
             ),
             Self::VolatileOpening { volatile, element, requests, tokens } => write!(
                 f,
                 "{} began with the same prompt as the one before but for {} in {element}, so that the {} \
                  behind it had to be read again.",
                 Count(*requests, "new conversation"),
-                Piece(*volatile),
-                Tokens(*tokens),
+                VolatilePiece(*volatile),
+                TokenCount(*tokens),
             ),
             Self::HistoryTruncated { requests, removed_messages, limit_tokens, largest_tokens, tokens } => {
                 write!(f, "The proxy dropped the oldest messages of {}", Count(*requests, "request"))?;
                 if let Some(limit) = limit_tokens {
-                    write!(f, " to stay under a limit of {} tokens", Whole(*limit))?;
+                    write!(f, " to stay under a limit of {} tokens", WholeNumber(*limit))?;
                 }
                 if let Some(largest) = largest_tokens {
-                    write!(f, " (the largest prompt had {} by its count)", Whole(*largest))?;
+                    write!(f, " (the largest prompt had {} by its count)", WholeNumber(*largest))?;
                 }
                 if let Some(removed) = removed_messages {
                     write!(f, ", {removed}{}", by_number(*requests, "", " of the last one"))?;
@@ -176,7 +178,7 @@ impl Display for Evidence {
                         f,
                         "; so {} begins elsewhere, and {} that the backend had read before had to be read again",
                         by_number(*requests, "its history", "every history"),
-                        Tokens(*tokens)
+                        TokenCount(*tokens)
                     )?;
                 }
                 f.write_str(".")
@@ -211,20 +213,24 @@ impl Display for Evidence {
                     (OverflowSign::Refused, Some(needed), Some(fits)) => write!(
                         f,
                         ": {} tokens do not fit into the context of {} that it was loaded with.",
-                        Whole(*needed),
-                        Whole(*fits)
+                        WholeNumber(*needed),
+                        WholeNumber(*fits)
                     ),
                     (OverflowSign::Refused, None, Some(fits)) => {
-                        write!(f, ": the prompt does not fit into its context of {} tokens.", Whole(*fits))
+                        write!(
+                            f,
+                            ": the prompt does not fit into its context of {} tokens.",
+                            WholeNumber(*fits)
+                        )
                     }
                     (OverflowSign::Dropped, Some(needed), Some(fits)) => write!(
                         f,
                         ": {} tokens do not fit into its context of {}.",
-                        Whole(*needed),
-                        Whole(*fits)
+                        WholeNumber(*needed),
+                        WholeNumber(*fits)
                     ),
                     (OverflowSign::Dropped | OverflowSign::StoppedGrowing, _, Some(fits)) => {
-                        write!(f, " (at {} tokens).", Whole(*fits))
+                        write!(f, " (at {} tokens).", WholeNumber(*fits))
                     }
                     (OverflowSign::Dropped, _, None) => f.write_str("."),
                     _ => f.write_str(": the prompt does not fit into its context."),
@@ -247,14 +253,14 @@ impl Display for Evidence {
                     Count(*tools, "tool"),
                     Servers(servers),
                     by_number(*tools, "takes", "take"),
-                    Tokens(*tokens),
+                    TokenCount(*tokens),
                     Count(*sessions, "session"),
                     by_number(*tools, "it", "one"),
                 )?;
                 if let Some(ms) = cold_ms {
-                    write!(f, ": {} of each cold read ({} here)", Ms(*ms), Whole(*cold_reads))?;
+                    write!(f, ": {} of each cold read ({} here)", Ms(*ms), WholeNumber(*cold_reads))?;
                     if *warm_reads > 0 {
-                        write!(f, ", nothing where the cache holds them ({})", Whole(*warm_reads))?;
+                        write!(f, ", nothing where the cache holds them ({})", WholeNumber(*warm_reads))?;
                     }
                 }
                 if *built_in > 0 {
@@ -263,7 +269,7 @@ impl Display for Evidence {
                         "; {} that nobody called {} {} more",
                         Count(*built_in, "built-in tool"),
                         by_number(*built_in, "takes", "take"),
-                        Tokens(*built_in_tokens)
+                        TokenCount(*built_in_tokens)
                     )?;
                 }
                 f.write_str(".")
@@ -274,8 +280,8 @@ impl Display for Evidence {
                 Percent(*thinking_tokens, *output_tokens),
                 Name(model),
                 Count(*requests, "answer"),
-                Whole(*thinking_tokens),
-                Tokens(*output_tokens),
+                WholeNumber(*thinking_tokens),
+                TokenCount(*output_tokens),
             ),
             Self::Stalls { model, stalls, of, overlapped } => {
                 let total = stalls.iter().map(|(ms, _)| ms).sum();
@@ -285,7 +291,7 @@ impl Display for Evidence {
                     n => write!(
                         f,
                         "{} of {} by {} stood still in the middle, {} in all: ",
-                        Whole(n),
+                        WholeNumber(n),
                         Count(*of, "answer"),
                         Name(model),
                         Ms(total)
@@ -337,7 +343,7 @@ impl Display for Evidence {
                     write!(f, " {} later{}", Ms(ms), by_number(*tries, "", " (median)"))
                 })?;
                 if *bodies > 1 {
-                    write!(f, ", for {} different prompts", Whole(*bodies))?;
+                    write!(f, ", for {} different prompts", WholeNumber(*bodies))?;
                 }
                 f.write_str(".")
             }
@@ -368,7 +374,7 @@ impl Display for Evidence {
                     Count(*within_turns, "turn"),
                 )?;
                 if let Some(tokens) = tokens {
-                    write!(f, "; what follows the summary had to be read anew, {}", Tokens(*tokens))?;
+                    write!(f, "; what follows the summary had to be read anew, {}", TokenCount(*tokens))?;
                     read_ms.map_or(Ok(()), |ms| write!(f, " in {}", Ms(ms)))?;
                 }
                 summary_ms.map_or(Ok(()), |ms| write!(f, "; writing the summaries took {}", Ms(ms)))?;
@@ -380,9 +386,10 @@ impl Display for Evidence {
                     "The backend of {} reported token counts that cannot be true for {} (such as {} tokens",
                     Name(model),
                     Of(*requests, *of),
-                    Whole(*tokens),
+                    WholeNumber(*tokens),
                 )?;
-                body_bytes.map_or(Ok(()), |bytes| write!(f, " for {} kB", Whole(bytes.div_ceil(1000))))?;
+                body_bytes
+                    .map_or(Ok(()), |bytes| write!(f, " for {} kB", WholeNumber(bytes.div_ceil(1000))))?;
                 f.write_str("); they take part in no figure here.")
             }
         }
@@ -403,7 +410,7 @@ impl Display for LoadReason {
 fn and_again(f: &mut Formatter<'_>, tokens: u64) -> fmt::Result {
     match tokens {
         0 => f.write_str("."),
-        _ => write!(f, "; the prompt cache was gone, and {} had to be read again.", Tokens(tokens)),
+        _ => write!(f, "; the prompt cache was gone, and {} had to be read again.", TokenCount(tokens)),
     }
 }
 

@@ -26,7 +26,7 @@ impl Rule for ToolsUnused {
 
     fn check(&self, scene: &Scene<'_>) -> Check {
         let Some(costs) = scene.tool_costs else { return Check::NotEnoughData };
-        let tools = Tools::of(costs);
+        let tools = OfferedTools::of(costs);
         let carriers: Vec<&Entry<'_>> = scene
             .entries
             .iter()
@@ -78,12 +78,12 @@ impl Rule for ToolsUnused {
 }
 
 /// The tools of all requests, by what they cost.
-struct Tools<'a> {
+struct OfferedTools<'a> {
     by_name: HashMap<&'a Arc<str>, &'a ToolCost>,
     unused_servers: HashSet<&'a str>,
 }
 
-impl<'a> Tools<'a> {
+impl<'a> OfferedTools<'a> {
     fn of(costs: &'a ToolCosts) -> Self {
         let by_name = costs.tools.iter().filter_map(|tool| Some((tool.name.as_ref()?, tool))).collect();
         Self { by_name, unused_servers: costs.uncalled_servers.iter().map(String::as_str).collect() }

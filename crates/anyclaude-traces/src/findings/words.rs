@@ -32,9 +32,9 @@ impl Display for Ms {
 }
 
 /// A number of tokens that is a sum or a mean.
-pub(super) struct Tokens(pub(super) u64);
+pub(super) struct TokenCount(pub(super) u64);
 
-impl Display for Tokens {
+impl Display for TokenCount {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let count = float(self.0);
         match self.0 {
@@ -46,9 +46,9 @@ impl Display for Tokens {
 }
 
 /// A whole number with its thousands parted.
-pub(super) struct Whole(pub(super) u64);
+pub(super) struct WholeNumber(pub(super) u64);
 
-impl Display for Whole {
+impl Display for WholeNumber {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let digits = self.0.to_string();
         for (at, digit) in digits.chars().enumerate() {
@@ -66,7 +66,7 @@ pub(super) struct Count(pub(super) u64, pub(super) &'static str);
 
 impl Display for Count {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", Whole(self.0), self.1, if self.0 == 1 { "" } else { "s" })
+        write!(f, "{} {}{}", WholeNumber(self.0), self.1, if self.0 == 1 { "" } else { "s" })
     }
 }
 
@@ -78,7 +78,7 @@ impl Display for Of {
         match (self.0, self.1) {
             (1, ..=1) => f.write_str("this request"),
             (n, of) if n >= of => write!(f, "all {}", Count(n, "request")),
-            (n, of) => write!(f, "{} of {}", Whole(n), Count(of, "request")),
+            (n, of) => write!(f, "{} of {}", WholeNumber(n), Count(of, "request")),
         }
     }
 }
@@ -115,9 +115,9 @@ impl Name<'_> {
 }
 
 /// Names in a row, the last ones counted.
-pub(super) struct Names<'a, T>(pub(super) &'a [T]);
+pub(super) struct NameList<'a, T>(pub(super) &'a [T]);
 
-impl<T: AsRef<str>> Display for Names<'_, T> {
+impl<T: AsRef<str>> Display for NameList<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let shown = if self.0.len() > MOST_NAMES + 1 { MOST_NAMES } else { self.0.len() };
         for (at, name) in self.0.iter().take(shown).enumerate() {
@@ -155,9 +155,9 @@ impl Display for Clock {
 }
 
 /// A volatile piece.
-pub(super) struct Piece(pub(super) Option<Volatile>);
+pub(super) struct VolatilePiece(pub(super) Option<Volatile>);
 
-impl Display for Piece {
+impl Display for VolatilePiece {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.map_or("the short piece that changes", Volatile::words))
     }
@@ -176,9 +176,9 @@ mod tests {
         for (tokens, text) in
             [(9_999, "9,999 tokens"), (12_410, "12.4 k tokens"), (1_250_000, "1.2 M tokens")]
         {
-            assert_eq!(Tokens(tokens).to_string(), text);
+            assert_eq!(TokenCount(tokens).to_string(), text);
         }
-        assert_eq!(Whole(81_000_000).to_string(), "81,000,000");
+        assert_eq!(WholeNumber(81_000_000).to_string(), "81,000,000");
         assert_eq!(Of(8, 8).to_string(), "all 8 requests");
         assert_eq!(Of(1, 8).to_string(), "1 of 8 requests");
         assert_eq!(Of(1, 1).to_string(), "this request");
@@ -186,8 +186,8 @@ mod tests {
 
     #[test]
     fn long_lists_of_names_are_cut() {
-        assert_eq!(Names(&["a", "b", "c"]).to_string(), "a, b and c");
-        assert_eq!(Names(&["a", "b", "c", "d", "e", "f"]).to_string(), "a, b, c, d, e and f");
-        assert_eq!(Names(&["a", "b", "c", "d", "e", "f", "g"]).to_string(), "a, b, c, d, e and 2 more");
+        assert_eq!(NameList(&["a", "b", "c"]).to_string(), "a, b and c");
+        assert_eq!(NameList(&["a", "b", "c", "d", "e", "f"]).to_string(), "a, b, c, d, e and f");
+        assert_eq!(NameList(&["a", "b", "c", "d", "e", "f", "g"]).to_string(), "a, b, c, d, e and 2 more");
     }
 }

@@ -109,9 +109,9 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Collected(Vec<(Vec<u8>, u64, bool)>);
+    struct CollectedLines(Vec<(Vec<u8>, u64, bool)>);
 
-    impl Lines for Collected {
+    impl Lines for CollectedLines {
         fn limit(&self, beginning: &[u8]) -> usize {
             if beginning.starts_with(b"whole") { LINE_LIMIT + 7 } else { LINE_LIMIT }
         }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn split(text: &[u8], chunk: usize) -> Vec<(Vec<u8>, u64, bool)> {
-        let mut lines = Collected::default();
+        let mut lines = CollectedLines::default();
         let mut splitter = LineSplitter::default();
         for part in text.chunks(chunk) {
             splitter.feed(part, &mut lines);

@@ -42,8 +42,8 @@ pub(crate) fn sniff(
         kind = kind_of(beginning(bytes, MOST_BYTES), true, scratch);
     }
     match kind {
-        Some(Kind::Read(format)) => Ok(Some(format)),
-        Some(Kind::Named(what)) => Err(refuse(what)),
+        Some(FileKind::Read(format)) => Ok(Some(format)),
+        Some(FileKind::Named(what)) => Err(refuse(what)),
         None => match NAMED.iter().find(|(is_it, _)| is_it(beginning(bytes, MOST_BYTES))) {
             Some((_, what)) => Err(refuse(what)),
             None => Ok(None),
@@ -72,9 +72,9 @@ fn is_anyclaudes(text: &str, scratch: &mut Scratch) -> ParseResult<bool> {
 
 /// What the beginning of a file tells. Where more of it can be looked at, it is not `all`,
 /// and only what cannot be otherwise counts.
-fn kind_of(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<Kind> {
+fn kind_of(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<FileKind> {
     if let Some(format) = claude_code::recognise(text.as_bytes(), scratch) {
-        return Some(Kind::Read(format));
+        return Some(FileKind::Read(format));
     }
     let kind = look(text, is_all, scratch);
     if kind.is_some() || text.trim_start().starts_with(['{', '[']) {
@@ -132,7 +132,7 @@ fn after_length(text: &str) -> Option<&str> {
 }
 
 /// What a file turned out to be.
-enum Kind {
+enum FileKind {
     Read(&'static dyn Format),
     /// Recognised, and not read; what it is and what to do.
     Named(&'static str),
@@ -149,9 +149,9 @@ fn beginning(bytes: &[u8], most_bytes: usize) -> &str {
 }
 
 /// What the first value of a text tells. Its end may be cut off.
-fn look(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<Kind> {
+fn look(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<FileKind> {
     let mut cursor = Cursor::new(text, scratch);
-    let mut seen = Seen::default();
+    let mut seen = SniffedRecords::default();
     let looked = match cursor.shape() {
         Ok(Shape::Object) => seen.members(&mut cursor),
         Ok(Shape::Array) => seen.first_item(&mut cursor),
@@ -166,7 +166,7 @@ fn look(text: &str, is_all: bool, scratch: &mut Scratch) -> Option<Kind> {
 
 /// The members that tell several kinds of files apart only together.
 #[derive(Default)]
-struct Seen {
+struct SniffedRecords {
     request: bool,
     request_id: bool,
     level: bool,
@@ -183,26 +183,26 @@ struct Seen {
     intercepted: bool,
 }
 
-impl Seen {
+impl SniffedRecords {
     /// Looks at the members until one tells.
-    fn members(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Kind>> {
+    fn members(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<FileKind>> {
         let mut walk = Walk::default();
         while let Some(key) = cursor.next_member(&mut walk)? {
             let kind = match key.as_ref() {
-                "log" if cursor.shape()? == Shape::Object => Kind::Read(&Har),
-                "mode" => Kind::Read(&AnyclaudeTrace),
-                "__claude_tap_compact_trace__" => Kind::Read(&ClaudeTapBundle),
-                "lhar" if cursor.shape()? == Shape::Object => Kind::Named(LHAR),
-                "trace_id" if self.archived => Kind::Named(LHAR),
-                "_session_id" | "_meta_type" => Kind::Named(INTERCEPTED),
-                "request_id" | "url" if self.intercepted => Kind::Named(INTERCEPTED),
-                name if is_of_router_row(name) => Kind::Named(ROUTER_ROWS),
+                "log" if cursor.shape()? == Shape::Object => FileKind::Read(&Har),
+                "mode" => FileKind::Read(&AnyclaudeTrace),
+                "__claude_tap_compact_trace__" => FileKind::Read(&ClaudeTapBundle),
+                "lhar" if cursor.shape()? == Shape::Object => FileKind::Named(LHAR),
+                "trace_id" if self.archived => FileKind::Named(LHAR),
+                "_session_id" | "_meta_type" => FileKind::Named(INTERCEPTED),
+                "request_id" | "url" if self.intercepted => FileKind::Named(INTERCEPTED),
+                name if is_of_router_row(name) => FileKind::Named(ROUTER_ROWS),
                 "turn" | "duration_ms" | "transport" | "upstream_base_url" | "capture" => {
-                    Kind::Read(&ClaudeTap)
+                    FileKind::Read(&ClaudeTap)
                 }
-                "logged_at" => Kind::Read(&ClaudeTrace),
-                "litellm_call_id" | "call_type" | "model_parameters" => Kind::Read(&Litellm),
-                "pid" if self.level && self.time => Kind::Read(&ClaudeCodeRouter),
+                "logged_at" => FileKind::Read(&ClaudeTrace),
+                "litellm_call_id" | "call_type" | "model_parameters" => FileKind::Read(&Litellm),
+                "pid" if self.level && self.time => FileKind::Read(&ClaudeCodeRouter),
                 "request" if cursor.shape()? == Shape::Object => {
                     self.request = true;
                     let place = cursor.place();
@@ -215,7 +215,7 @@ impl Seen {
                     }
                 }
                 "type" => match cursor.string_or_skip()?.map(|kind| kind.inner) {
-                    Some("session_meta") => Kind::Named(
+                    Some("session_meta") => FileKind::Named(
                         "a session of Codex (rollout), which holds no requests: record it with a proxy such \
                          as claude-tap or mitmproxy",
                     ),
@@ -248,18 +248,18 @@ impl Seen {
     }
 
     /// What the members tell together.
-    fn in_all(&self) -> Option<Kind> {
+    fn in_all(&self) -> Option<FileKind> {
         match () {
-            () if self.request && self.request_id => Some(Kind::Read(&ClaudeTap)),
-            () if self.request => Some(Kind::Read(&AnyclaudeTrace)),
-            () if self.contents && !self.messages => Some(Kind::Named(GOOGLE)),
-            () if self.messages || self.body => Some(Kind::Read(&RecordedBody)),
+            () if self.request && self.request_id => Some(FileKind::Read(&ClaudeTap)),
+            () if self.request => Some(FileKind::Read(&AnyclaudeTrace)),
+            () if self.contents && !self.messages => Some(FileKind::Named(GOOGLE)),
+            () if self.messages || self.body => Some(FileKind::Read(&RecordedBody)),
             () => None,
         }
     }
 
     /// Looks at the first item of an array: claude-tap exports one that is not read.
-    fn first_item(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Kind>> {
+    fn first_item(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<FileKind>> {
         let mut walk = Walk::default();
         if !cursor.next_item(&mut walk)? || cursor.shape()? != Shape::Object {
             return Ok(None);
@@ -268,12 +268,12 @@ impl Seen {
         let mut walk = Walk::default();
         while let Some(key) = cursor.next_member(&mut walk)? {
             if is_of_router_row(key.as_ref()) {
-                return Ok(Some(Kind::Named(ROUTER_ROWS)));
+                return Ok(Some(FileKind::Named(ROUTER_ROWS)));
             }
             turn |= key == "turn";
             duration |= key == "duration_ms";
             if turn && duration {
-                return Ok(Some(Kind::Read(&ClaudeTapFlat)));
+                return Ok(Some(FileKind::Read(&ClaudeTapFlat)));
             }
             cursor.skip()?;
         }
@@ -288,12 +288,12 @@ fn is_of_router_row(name: &str) -> bool {
 }
 
 /// What a record's `request` tells before its body.
-fn look_at_request(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Kind>> {
+fn look_at_request(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<FileKind>> {
     let mut walk = Walk::default();
     while let Some(key) = cursor.next_member(&mut walk)? {
         match key.as_ref() {
-            "timestamp" if cursor.shape()? == Shape::Scalar => return Ok(Some(Kind::Read(&ClaudeTrace))),
-            "path" => return Ok(Some(Kind::Read(&ClaudeTap))),
+            "timestamp" if cursor.shape()? == Shape::Scalar => return Ok(Some(FileKind::Read(&ClaudeTrace))),
+            "path" => return Ok(Some(FileKind::Read(&ClaudeTap))),
             "body" => return Ok(None),
             _ => cursor.skip()?,
         }

@@ -98,7 +98,7 @@ type GroupKey = dyn Fn(&Request) -> Option<Arc<str>> + Send + Sync;
 /// What requests are grouped by, and in which order the groups come.
 pub struct Grouping {
     pub(crate) key: Box<GroupKey>,
-    pub(crate) order: Order,
+    pub(crate) order: GroupOrder,
 }
 
 impl fmt::Debug for Grouping {
@@ -109,7 +109,7 @@ impl fmt::Debug for Grouping {
 
 /// In which order groups come.
 #[derive(Debug)]
-pub(crate) enum Order {
+pub(crate) enum GroupOrder {
     MostRequestsFirst,
     EarliestFirst,
     ByName,
@@ -140,19 +140,19 @@ impl Grouping {
     /// ```
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self { key: Box::new(key), order: Order::MostRequestsFirst }
+        Self { key: Box::new(key), order: GroupOrder::MostRequestsFirst }
     }
 
     /// By something that changes over time, such as the session; the earliest group comes first.
     #[must_use]
     pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self { key: Box::new(key), order: Order::EarliestFirst }
+        Self { key: Box::new(key), order: GroupOrder::EarliestFirst }
     }
 
     /// By ranges whose names sort in their order; the group of unknown values comes last.
     #[must_use]
     pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self { key: Box::new(key), order: Order::ByName }
+        Self { key: Box::new(key), order: GroupOrder::ByName }
     }
 }
 

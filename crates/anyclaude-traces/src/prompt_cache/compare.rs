@@ -31,7 +31,7 @@ pub(crate) type Rank = [u32; 3];
 
 /// A part of the prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum PromptPart {
     System,
     Tools,
     Messages,
@@ -43,7 +43,7 @@ pub(crate) struct Shared {
     /// The bytes of the elements that both begin with.
     pub(crate) bytes: u64,
     /// The part in which they differ first, and at which of its elements.
-    pub(crate) part: Part,
+    pub(crate) part: PromptPart,
     pub(crate) index: u32,
     /// What follows on either side; `None` where that prompt ends.
     pub(crate) left: Option<ElementId>,
@@ -95,18 +95,18 @@ impl<'a> PromptComparer<'a> {
         &self.viewer.tree
     }
 
-    fn parts(&self) -> [Part; 3] {
+    fn parts(&self) -> [PromptPart; 3] {
         match self.order {
-            Order::SystemFirst => [Part::System, Part::Tools, Part::Messages],
-            Order::ToolsFirst => [Part::Tools, Part::System, Part::Messages],
+            Order::SystemFirst => [PromptPart::System, PromptPart::Tools, PromptPart::Messages],
+            Order::ToolsFirst => [PromptPart::Tools, PromptPart::System, PromptPart::Messages],
         }
     }
 
-    fn elements(&self, sequence: Sequence, part: Part) -> &[ElementId] {
+    fn elements(&self, sequence: Sequence, part: PromptPart) -> &[ElementId] {
         match part {
-            Part::System => self.viewer.lists.elements(sequence.system),
-            Part::Tools => self.viewer.lists.elements(sequence.tools),
-            Part::Messages => &[],
+            PromptPart::System => self.viewer.lists.elements(sequence.system),
+            PromptPart::Tools => self.viewer.lists.elements(sequence.tools),
+            PromptPart::Messages => &[],
         }
     }
 
@@ -121,9 +121,9 @@ impl<'a> PromptComparer<'a> {
         let list = |list| self.list_ranks.get(&list).copied().unwrap_or(u32::MAX);
         let history = self.history_ranks.get(Tree::index(sequence.messages));
         self.parts().map(|part| match part {
-            Part::System => list(sequence.system),
-            Part::Tools => list(sequence.tools),
-            Part::Messages => history.copied().unwrap_or(u32::MAX),
+            PromptPart::System => list(sequence.system),
+            PromptPart::Tools => list(sequence.tools),
+            PromptPart::Messages => history.copied().unwrap_or(u32::MAX),
         })
     }
 
@@ -131,9 +131,9 @@ impl<'a> PromptComparer<'a> {
         let mut bytes = 0;
         for (at, part) in self.parts().into_iter().enumerate() {
             let list = match part {
-                Part::System => [left.system, right.system],
-                Part::Tools => [left.tools, right.tools],
-                Part::Messages => break,
+                PromptPart::System => [left.system, right.system],
+                PromptPart::Tools => [left.tools, right.tools],
+                PromptPart::Messages => break,
             };
             let [a, b] = list.map(|list| self.viewer.lists.elements(list));
             let n = if list[0] == list[1] {
@@ -152,21 +152,22 @@ impl<'a> PromptComparer<'a> {
         let common = tree.common(left.messages, right.messages);
         let index = tree.depth(common);
         let [left, right] = [left, right].map(|sequence| self.message_element(sequence, index));
-        Shared { bytes: bytes + tree.bytes(common), part: Part::Messages, index, left, right }
+        Shared { bytes: bytes + tree.bytes(common), part: PromptPart::Messages, index, left, right }
     }
 
     /// The prompt that ends where a history differs from another first; `None` where they
     /// differ before.
     pub(super) fn shared_sequence(&self, sequence: Sequence, shared: &Shared) -> Option<Sequence> {
         let messages = self.tree().first(sequence.messages, shared.index);
-        (shared.part == Part::Messages).then_some(Sequence { messages, ..sequence })
+        (shared.part == PromptPart::Messages).then_some(Sequence { messages, ..sequence })
     }
 
     /// Where a prompt begins, when there is nothing to compare it with.
     pub(crate) fn beginning(&self, sequence: Sequence) -> Shared {
         let parts = self.parts();
-        let has_any = |part: &Part| *part == Part::Messages || !self.elements(sequence, *part).is_empty();
-        let part = parts.into_iter().find(has_any).unwrap_or(Part::Messages);
+        let has_any =
+            |part: &PromptPart| *part == PromptPart::Messages || !self.elements(sequence, *part).is_empty();
+        let part = parts.into_iter().find(has_any).unwrap_or(PromptPart::Messages);
         Shared { bytes: 0, part, index: 0, left: self.following(sequence, 0, 0), right: None }
     }
 
@@ -265,9 +266,9 @@ impl<'a> PromptComparer<'a> {
         let mut now_elements: Vec<ElementId> = Vec::new();
         for (part_at, part) in self.parts().into_iter().enumerate() {
             let (now_list, earlier_list) = match part {
-                Part::System => (now.system, earlier.system),
-                Part::Tools => (now.tools, earlier.tools),
-                Part::Messages => break,
+                PromptPart::System => (now.system, earlier.system),
+                PromptPart::Tools => (now.tools, earlier.tools),
+                PromptPart::Messages => break,
             };
             let from = match part_at.cmp(&at) {
                 std::cmp::Ordering::Less => usize::MAX,
@@ -284,7 +285,7 @@ impl<'a> PromptComparer<'a> {
             let before = all.get(..from.min(all.len())).unwrap_or_default();
             before.iter().for_each(|element| count(*element, -1));
         }
-        let from = if first_difference.part == Part::Messages { first_difference.index } else { 0 };
+        let from = if first_difference.part == PromptPart::Messages { first_difference.index } else { 0 };
         let common = tree.common(now.messages, earlier.messages);
         let (shared, from) = (tree.depth(common), from.min(tree.depth(now.messages)));
         bytes += tree.bytes(common).saturating_sub(tree.bytes(tree.first(now.messages, from)));
@@ -304,7 +305,7 @@ impl<'a> PromptComparer<'a> {
 
     /// Whether two system prompts have as many blocks, and differ in one of them.
     pub(crate) fn system_differs_once(&self, now: Sequence, was: Sequence) -> bool {
-        let [now, was] = [now, was].map(|sequence| self.elements(sequence, Part::System));
+        let [now, was] = [now, was].map(|sequence| self.elements(sequence, PromptPart::System));
         now.len() == was.len() && now.iter().zip(was).filter(|(now, was)| now != was).count() == 1
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Conversation(u32);
 
 /// Requests among which a conversation may run: one session, one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct ThreadScope(u32);
+struct ConversationScope(u32);
 
 /// The first message; of requests on the side, which are about the words of a
 /// conversation, also the system prompt.
@@ -30,23 +30,23 @@ type Opening = (Identity, Option<ListId>);
 /// Tells conversations apart, request by request in order of time.
 #[derive(Debug, Default)]
 pub(crate) struct Conversations {
-    scopes: FastMap<(Option<Arc<str>>, Kind), ThreadScope>,
-    threads: FastMap<(ThreadScope, Option<Arc<str>>), Conversation>,
+    scopes: FastMap<(Option<Arc<str>>, Kind), ConversationScope>,
+    threads: FastMap<(ConversationScope, Option<Arc<str>>), Conversation>,
     /// The newest with this system prompt, and the newest of all: what a summary
     /// continues.
-    newest: FastMap<(ThreadScope, Option<ListId>), Conversation>,
+    newest: FastMap<(ConversationScope, Option<ListId>), Conversation>,
     /// The conversation that opens with a message, and the one that a distinctive
     /// element belongs to.
-    openings: FastMap<(ThreadScope, Opening), Conversation>,
-    said: FastMap<(ThreadScope, ElementId), Conversation>,
+    openings: FastMap<(ConversationScope, Opening), Conversation>,
+    said: FastMap<(ConversationScope, ElementId), Conversation>,
     /// The histories of which all that was said is noted.
-    noted: FastSet<(ThreadScope, Node)>,
+    noted: FastSet<(ConversationScope, Node)>,
     count: u32,
 }
 
 impl Conversations {
     pub(crate) fn of(&mut self, request: &Request, prompt: &PromptParts, prompts: &Prompts) -> Conversation {
-        let next = ThreadScope(u32::try_from(self.scopes.len()).unwrap_or(u32::MAX));
+        let next = ConversationScope(u32::try_from(self.scopes.len()).unwrap_or(u32::MAX));
         let scope = *self.scopes.entry((request.session.clone(), request.kind)).or_insert(next);
         let thread = (scope, request.thread.clone());
         let known = self.threads.get(&thread).copied();
@@ -76,7 +76,7 @@ impl Conversations {
     /// which it holds an answer, a tool call or its result.
     fn taken_up(
         &self,
-        scope: ThreadScope,
+        scope: ConversationScope,
         opening: Option<Opening>,
         prompt: &PromptParts,
         prompts: &Prompts,
@@ -90,7 +90,7 @@ impl Conversations {
 
     fn note(
         &mut self,
-        scope: ThreadScope,
+        scope: ConversationScope,
         conversation: Conversation,
         prompt: &PromptParts,
         prompts: &Prompts,

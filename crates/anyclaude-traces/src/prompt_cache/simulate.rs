@@ -12,7 +12,7 @@ use super::compare::{PromptComparer, Sequence};
 use super::conversation::{Conversation, Conversations};
 use super::ids::ElementId;
 use super::prompts::{PromptParts, Prompts};
-use super::slots::{Caches, Capacity, Members, Past, SimulatedRequest, Step, Why};
+use super::slots::{Caches, Capacity, Past, SimulatedPrompts, SimulatedRequest, Step, Why};
 use super::texts::Fetch;
 use super::view::View;
 use super::viewer::{Edits, Viewer};
@@ -85,8 +85,8 @@ struct Passed<'a> {
 }
 
 impl Passed<'_> {
-    fn members(&self, view: usize) -> Members<'_> {
-        Members {
+    fn members(&self, view: usize) -> SimulatedPrompts<'_> {
+        SimulatedPrompts {
             requests: &self.requests,
             sequences: self.sequences.get(view).map(Vec::as_slice).unwrap_or_default(),
         }
@@ -121,7 +121,7 @@ pub fn simulate<'a>(
     let capacity = Capacity { slots: options.slots, ram };
     let one_slot = Capacity { slots: NonZeroUsize::MIN, ram: false };
     let run = run(&mut comparer, passed.members(chosen), &turns, &[capacity, one_slot]);
-    let Run { steps, before } = run;
+    let SimulatedRun { steps, before } = run;
     let mut steps = steps.into_iter();
     let (mut steps, steps_one_slot) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
     let members = passed.members(chosen);
@@ -239,7 +239,7 @@ impl Simulation<'_> {
 
     fn with_capacity(&mut self, capacity: Capacity) -> Vec<SlotOutcome> {
         let members = self.passed.members(self.chosen);
-        let Run { steps, .. } = run(&mut self.comparer, members, &self.turns, &[capacity]);
+        let SimulatedRun { steps, .. } = run(&mut self.comparer, members, &self.turns, &[capacity]);
         let mut outcomes: Vec<SlotOutcome> = Vec::new();
         for (at, request) in members.requests.iter().enumerate() {
             let step = steps.first().and_then(|steps| steps.get(at).copied().flatten());
@@ -432,13 +432,18 @@ fn turns(passed: &Passed<'_>) -> Vec<usize> {
     turns
 }
 
-struct Run {
+struct SimulatedRun {
     /// What happened in each cache, request by request.
     steps: Vec<Vec<Option<Step>>>,
     before: Vec<Before>,
 }
 
-fn run(comparer: &mut PromptComparer<'_>, members: Members<'_>, turns: &[usize], sizes: &[Capacity]) -> Run {
+fn run(
+    comparer: &mut PromptComparer<'_>,
+    members: SimulatedPrompts<'_>,
+    turns: &[usize],
+    sizes: &[Capacity],
+) -> SimulatedRun {
     let mut pasts: FastMap<(usize, Option<Arc<str>>, Conversation), Past> = FastMap::default();
     let mut newest: FastMap<Conversation, usize> = FastMap::default();
     let mut caches: Vec<Caches<'_>> = sizes.iter().map(|size| Caches::new(members, *size)).collect();
@@ -459,10 +464,14 @@ fn run(comparer: &mut PromptComparer<'_>, members: Members<'_>, turns: &[usize],
         }
         past.add(comparer.rank(sequence), at);
     }
-    Run { steps, before }
+    SimulatedRun { steps, before }
 }
 
-fn reuse(comparer: &PromptComparer<'_>, members: Members<'_>, steps: &[Option<Step>]) -> Vec<SimulatedReuse> {
+fn reuse(
+    comparer: &PromptComparer<'_>,
+    members: SimulatedPrompts<'_>,
+    steps: &[Option<Step>],
+) -> Vec<SimulatedReuse> {
     let reuse = |(at, step): (usize, &Option<Step>)| {
         let prompt_bytes = members.prompt_bytes(comparer, at);
         let best = step.as_ref().and_then(|step| step.best.filter(|_| step.is_reused));

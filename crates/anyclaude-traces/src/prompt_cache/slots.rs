@@ -162,12 +162,12 @@ pub(crate) struct Capacity {
 
 /// The requests, and the prompt that each of them is to the backend.
 #[derive(Clone, Copy)]
-pub(crate) struct Members<'m> {
+pub(crate) struct SimulatedPrompts<'m> {
     pub(crate) requests: &'m [SimulatedRequest],
     pub(crate) sequences: &'m [Sequence],
 }
 
-impl Members<'_> {
+impl SimulatedPrompts<'_> {
     fn request(&self, at: usize) -> Option<&SimulatedRequest> {
         self.requests.get(at)
     }
@@ -191,9 +191,9 @@ impl Members<'_> {
 
 /// The caches of all models.
 pub(crate) struct Caches<'m> {
-    members: Members<'m>,
+    members: SimulatedPrompts<'m>,
     capacity: Capacity,
-    caches: FastMap<(usize, Option<Arc<str>>), Cache>,
+    caches: FastMap<(usize, Option<Arc<str>>), CacheState>,
     /// Which request took the slot of which.
     takers: FastMap<usize, usize>,
     /// The model that answered last in each root, and how often models changed there.
@@ -203,7 +203,7 @@ pub(crate) struct Caches<'m> {
 }
 
 #[derive(Debug, Default)]
-struct Cache {
+struct CacheState {
     slots: Vec<Slot>,
     in_ram: Past,
 }
@@ -218,7 +218,7 @@ struct Slot {
 }
 
 impl<'m> Caches<'m> {
-    pub(crate) fn new(members: Members<'m>, capacity: Capacity) -> Self {
+    pub(crate) fn new(members: SimulatedPrompts<'m>, capacity: Capacity) -> Self {
         Self {
             members,
             capacity,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::collate;
-use super::compare::{Part, Sequence};
+use super::compare::{PromptPart, Sequence};
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
 use super::observe::{ElementKind, Role};
@@ -124,7 +124,13 @@ impl<'a> Viewer<'a> {
     }
 
     /// Where an element of the edited prompt stands in what Claude Code sent.
-    pub(crate) fn place(&self, prompt: &PromptParts, edits: Edits, part: Part, index: u32) -> ElementPath {
+    pub(crate) fn place(
+        &self,
+        prompt: &PromptParts,
+        edits: Edits,
+        part: PromptPart,
+        index: u32,
+    ) -> ElementPath {
         let in_list = |raw: ListId, viewed: ListId| {
             let (raw, viewed) = (self.lists.elements(raw), self.lists.elements(viewed));
             let at = match viewed.get(index as usize) {
@@ -141,17 +147,17 @@ impl<'a> Viewer<'a> {
         };
         let viewed = |list, view| self.listed.get(&(list, view)).copied().unwrap_or(list);
         match part {
-            Part::System if edits.view.no_header => {
+            PromptPart::System if edits.view.no_header => {
                 let view = View { no_header: true, ..View::default() };
                 ElementPath::System(in_list(prompt.system, viewed(prompt.system, view)))
             }
-            Part::Tools if edits.view.sorted => {
+            PromptPart::Tools if edits.view.sorted => {
                 let view = View { sorted: true, ..View::default() };
                 ElementPath::Tool(in_list(prompt.tools, viewed(prompt.tools, view)))
             }
-            Part::System => ElementPath::System(index),
-            Part::Tools => ElementPath::Tool(index),
-            Part::Messages => {
+            PromptPart::System => ElementPath::System(index),
+            PromptPart::Tools => ElementPath::Tool(index),
+            PromptPart::Messages => {
                 let all = placed(self.prompts, prompt);
                 let mut kept = all.iter().filter(|at| at.is_in(edits));
                 let at = kept.nth(index as usize).or(all.last()).map_or((0, 0), |at| at.place);

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 
 use super::growing;
 use super::open::{check_regular, open};
-use super::parallel::{Order, for_each_parallel};
+use super::parallel::{ReadOrder, for_each_parallel};
 use super::{Progress, Store};
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser, line_stamps};
@@ -167,7 +167,7 @@ impl Store {
         };
         for_each_parallel(
             self.threads,
-            Order::OfItems,
+            ReadOrder::OfItems,
             |feed| paths.into_iter().for_each(feed),
             || (),
             read,
@@ -216,9 +216,9 @@ fn candidates(
 fn may_overlap(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
     let (first, last) = (window.start().plus_ms(-SLACK_MS), window.end().plus_ms(SLACK_MS));
     let is_later = named(path).is_some_and(|begins| begins > last)
-        && stamp_at(path, End::First).is_some_and(|stamp| stamp > last);
+        && stamp_at(path, LinesEnd::First).is_some_and(|stamp| stamp > last);
     let is_earlier = written(path).is_some_and(|written| written < first)
-        && stamp_at(path, End::Last).is_some_and(|stamp| stamp < first);
+        && stamp_at(path, LinesEnd::Last).is_some_and(|stamp| stamp < first);
     !is_later && !is_earlier
 }
 
@@ -236,22 +236,22 @@ pub(super) fn written(path: &Path) -> Option<Timestamp> {
 
 /// Which end of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum LinesEnd {
     First,
     Last,
 }
 
 /// The earliest stamp at the beginning of a log, or the latest at its end; `None` where
 /// none is found.
-fn stamp_at(path: &Path, end: End) -> Option<Timestamp> {
+fn stamp_at(path: &Path, end: LinesEnd) -> Option<Timestamp> {
     let (mut file, metadata) = open(path).ok()?;
-    if end == End::Last {
+    if end == LinesEnd::Last {
         file.seek(SeekFrom::Start(metadata.len().saturating_sub(END_BYTES))).ok()?;
     }
     let mut piece = Vec::new();
     file.take(END_BYTES).read_to_end(&mut piece).ok()?;
     let stamps = line_stamps(&piece);
-    if end == End::First { stamps.min() } else { stamps.max() }
+    if end == LinesEnd::First { stamps.min() } else { stamps.max() }
 }
 
 /// Whether a request log is of a day in this time.

@@ -33,7 +33,7 @@ pub(crate) use growing_lines::{Added, GrowingLines};
 pub use logs::{LogFile, Logs};
 use open::open;
 pub use open::read_file;
-pub(crate) use parallel::Order;
+pub(crate) use parallel::ReadOrder;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 pub(crate) use records::VisitRecords;
@@ -202,14 +202,14 @@ impl Store {
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
-        self.scan_as(Order::OfItems, |feed| sources.iter().for_each(feed), visitor, fold, |_| ())
+        self.scan_as(ReadOrder::OfItems, |feed| sources.iter().for_each(feed), visitor, fold, |_| ())
     }
 
     /// [Finds](Self::find) files and [scans](Self::scan) them at the same time. Errors of
     /// finding come first.
     pub(crate) fn find_and_scan<P: AsRef<Path>, V: Visit + Send>(
         &self,
-        order: Order,
+        order: ReadOrder,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
@@ -232,12 +232,12 @@ impl Store {
     ) -> Vec<Error> {
         let candidate = |path: &Arc<Path>| CandidateFile { path: path.clone(), is_named: false };
         let find = |feed: &mut dyn FnMut(CandidateFile)| paths.iter().map(candidate).for_each(feed);
-        self.scan_as(Order::OfItems, find, visitor, fold, facts)
+        self.scan_as(ReadOrder::OfItems, find, visitor, fold, facts)
     }
 
     fn scan_as<S: Borrow<CandidateFile> + Send, V: Visit + Send>(
         &self,
-        order: Order,
+        order: ReadOrder,
         find: impl FnOnce(&mut dyn FnMut(S)),
         visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(TraceFile, V),
@@ -250,7 +250,7 @@ impl Store {
                 feed(source);
             });
         };
-        let read = |reader: &mut Reader<'_>, source: &S| {
+        let read = |reader: &mut FileReader<'_>, source: &S| {
             let mut records = AllRecords::new(&visitor);
             let read = reader.read(source.borrow(), &mut records);
             (source.borrow().path.clone(), read, records)
@@ -259,7 +259,7 @@ impl Store {
             self.threads,
             order,
             expect,
-            || Reader::of_many(self),
+            || FileReader::of_many(self),
             read,
             |index, (path, read, records)| {
                 match read {
@@ -289,8 +289,8 @@ impl Store {
     pub fn read_one<V: Visit>(&self, path: &TracePath, visit: &mut V) -> Result<TraceFile, Error> {
         let file: Arc<Path> = Arc::from(path.file());
         let mut record = OneRecord::new(RecordNumber(path.record()), visit);
-        let on_disk =
-            Reader::of_one(self).read(&CandidateFile { path: file.clone(), is_named: true }, &mut record)?;
+        let on_disk = FileReader::of_one(self)
+            .read(&CandidateFile { path: file.clone(), is_named: true }, &mut record)?;
         match record.into_found() {
             Ok((number, record)) => Ok(trace_file(&file, on_disk, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
@@ -305,7 +305,7 @@ impl Store {
     pub(crate) fn read_on<V: VisitRecords>(&self, path: &TracePath, visit: &mut V) -> Result<(), Error> {
         let candidate = CandidateFile { path: Arc::from(path.file()), is_named: true };
         let mut records = LaterRecords::new(RecordNumber(path.record()), visit);
-        Reader::of_one(self).read(&candidate, &mut records).map(|_| ())
+        FileReader::of_one(self).read(&candidate, &mut records).map(|_| ())
     }
 }
 
@@ -354,7 +354,7 @@ struct OnDisk {
 }
 
 /// Reads one file after the other into the same memory.
-struct Reader<'s> {
+struct FileReader<'s> {
     store: &'s Store,
     buffer: Buffer,
     /// What the file holds, where it is compressed.
@@ -362,7 +362,7 @@ struct Reader<'s> {
     scratch: Scratch,
 }
 
-impl<'s> Reader<'s> {
+impl<'s> FileReader<'s> {
     fn of_many(store: &'s Store) -> Self {
         Self { store, buffer: Buffer::for_many(), decompressed: None, scratch: Scratch::default() }
     }

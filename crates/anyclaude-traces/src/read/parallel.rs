@@ -7,7 +7,7 @@ use std::thread;
 
 /// In which order results are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum ReadOrder {
     /// In the order of the items.
     OfItems,
     /// As they come.
@@ -32,7 +32,7 @@ const BATCH: usize = 16;
 /// When `work` panics.
 pub(super) fn for_each_parallel<I: Send, W, R: Send>(
     threads: usize,
-    order: Order,
+    order: ReadOrder,
     feed: impl FnOnce(&mut dyn FnMut(I)),
     worker: impl Fn() -> W + Sync,
     work: impl Fn(&mut W, &I) -> R + Sync,
@@ -74,7 +74,7 @@ pub(super) fn for_each_parallel<I: Send, W, R: Send>(
 
 /// What this thread knows of the items and their results.
 struct Pool<'t, I, R, F> {
-    order: Order,
+    order: ReadOrder,
     /// The items that are not handed out, …
     waiting_items: VecDeque<I>,
     give_item: SyncSender<(usize, I)>,
@@ -120,11 +120,11 @@ impl<I, R, F: FnMut(usize, R)> Pool<'_, I, R, F> {
             return false;
         };
         match self.order {
-            Order::AsDone => {
+            ReadOrder::AsDone => {
                 self.taken += results.len();
                 results.into_iter().for_each(|(number, result)| (self.take)(number, result));
             }
-            Order::OfItems => {
+            ReadOrder::OfItems => {
                 self.waiting_results.extend(results);
                 while let Some(result) = self.waiting_results.remove(&self.taken) {
                     (self.take)(self.taken, result);
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     /// The numbers of the items as they are taken, where the first takes long.
-    fn taken(threads: usize, order: Order, items: usize) -> Vec<usize> {
+    fn taken(threads: usize, order: ReadOrder, items: usize) -> Vec<usize> {
         let items: Vec<usize> = (0..items).collect();
         let mut taken = Vec::new();
         let work = |_: &mut (), item: &&usize| {
@@ -206,8 +206,8 @@ mod tests {
         for threads in [0, 1, 2, 5] {
             for items in [0, 1, 3, 100, 3 * MAX_IN_FLIGHT] {
                 let all: Vec<usize> = (0..items).collect();
-                assert_eq!(taken(threads, Order::OfItems, items), all);
-                let mut as_done = taken(threads, Order::AsDone, items);
+                assert_eq!(taken(threads, ReadOrder::OfItems, items), all);
+                let mut as_done = taken(threads, ReadOrder::AsDone, items);
                 as_done.sort_unstable();
                 assert_eq!(as_done, all);
             }
@@ -222,6 +222,6 @@ mod tests {
             assert!(**item != 7, "on purpose");
             thread::sleep(Duration::from_micros(10));
         };
-        for_each_parallel(2, Order::OfItems, |feed| items.iter().for_each(feed), || (), work, |_, ()| ());
+        for_each_parallel(2, ReadOrder::OfItems, |feed| items.iter().for_each(feed), || (), work, |_, ()| ());
     }
 }

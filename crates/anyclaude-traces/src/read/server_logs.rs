@@ -13,7 +13,7 @@ use super::Store;
 use super::decompress::{decompress_to, is_compressed};
 use super::logs::{LogFile, read_chunks, written};
 use super::open::{check_regular, open};
-use super::parallel::{Order, for_each_parallel};
+use super::parallel::{ReadOrder, for_each_parallel};
 use super::{paths, plain_name};
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::backend::lmstudio::BodySink;
@@ -132,7 +132,7 @@ impl Store {
             return Ok(false);
         }
         let mut parser = BackendParser::new();
-        let mut records = Records { sink, begun: 0, file_bytes: 0 };
+        let mut records = BodyRecords { sink, begun: 0, file_bytes: 0 };
         self.read_log(path, |chunk| {
             records.file_bytes += chunk.len();
             parser.feed_to(chunk, &mut records);
@@ -182,7 +182,7 @@ impl Store {
         self.progress.expect_files(paths.len());
         for_each_parallel(
             self.threads,
-            Order::OfItems,
+            ReadOrder::OfItems,
             |feed| paths.into_iter().for_each(feed),
             || (),
             |(), (path, is_named): &(PathBuf, bool)| {
@@ -253,13 +253,13 @@ fn true_path(path: &Path) -> PathBuf {
 }
 
 /// Makes records of bodies.
-struct Records<'s> {
+struct BodyRecords<'s> {
     sink: &'s mut dyn RecordSink,
     begun: u32,
     file_bytes: usize,
 }
 
-impl BodySink for Records<'_> {
+impl BodySink for BodyRecords<'_> {
     fn visitor(&mut self, request: u32) -> &mut dyn Visit {
         // Request lines are numbered as records are, those without a body included.
         while self.begun <= request {

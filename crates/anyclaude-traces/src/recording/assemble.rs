@@ -51,7 +51,12 @@ impl RequestBuilder {
         let tools = self.tool_lists.once(&record.tools);
         let history = self.histories.insert(&record.history);
         let key = self.keys.of(&mut record.sender, record.mode.as_ref());
-        self.unassigned.push(UnassignedRequest::new(path, record, tools, Place { history, key, agent }));
+        self.unassigned.push(UnassignedRequest::new(
+            path,
+            record,
+            tools,
+            SessionClues { history, key, agent },
+        ));
     }
 
     /// Whether no file was added yet.
@@ -160,13 +165,13 @@ fn tell_apart(requests: &mut [Request]) {
 #[derive(Debug)]
 pub(crate) struct UnassignedRequest {
     pub(crate) request: Request,
-    pub(crate) place: Place,
+    pub(crate) place: SessionClues,
     body: Option<Box<Identity>>,
 }
 
 /// What the session and thread of a request are derived from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct SessionClues {
     pub(crate) history: HistoryId,
     pub(crate) key: SessionKey,
     /// The subagent that its headers name.
@@ -195,12 +200,12 @@ fn sort(requests: &mut [UnassignedRequest]) {
 /// to the retry that it answered, and equal requests stay as many as were sent. Files
 /// without a time are not paired.
 fn pair(requests: &mut [UnassignedRequest]) -> bool {
-    type Key = (Option<PathBuf>, Identity);
-    let key = |unassigned: &UnassignedRequest| -> Option<Key> {
+    type PairKey = (Option<PathBuf>, Identity);
+    let key = |unassigned: &UnassignedRequest| -> Option<PairKey> {
         let body = unassigned.body.as_deref().filter(|_| unassigned.request.timestamp.is_some())?;
         Some((unassigned.request.path.as_ref().parent().map(Path::to_owned), *body))
     };
-    let mut free: HashMap<Key, Vec<usize>> = HashMap::new();
+    let mut free: HashMap<PairKey, Vec<usize>> = HashMap::new();
     let mut responses = Vec::new();
     for (at, unassigned) in requests.iter().enumerate() {
         match key(unassigned) {
@@ -225,7 +230,7 @@ fn pair(requests: &mut [UnassignedRequest]) -> bool {
 }
 
 impl UnassignedRequest {
-    fn new(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>, place: Place) -> Self {
+    fn new(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>, place: SessionClues) -> Self {
         let (request, body) = from_record(path, record, tools);
         Self { request, place, body: body.map(Box::new) }
     }

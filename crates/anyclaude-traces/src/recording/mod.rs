@@ -23,7 +23,7 @@ use crate::model::LogZone;
 use crate::model::intern::NameHashing;
 use crate::model::request::{Request, Source};
 use crate::model::time::Timestamp;
-use crate::read::{FactsFile, LogFile, Order, Store, TraceFile, files_beside};
+use crate::read::{FactsFile, LogFile, ReadOrder, Store, TraceFile, files_beside};
 use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::server::{LoggedTask, OfRoot, join_server_logs};
 use crate::recording::join::{Joined, ServerLog, join};
@@ -64,7 +64,7 @@ impl RequestSet {
     /// ```
     #[must_use]
     pub fn read<P: AsRef<Path>>(store: &Store, paths: impl IntoIterator<Item = P>) -> Self {
-        Self::read_all(store, Order::AsDone, paths, || (), |_, ()| ())
+        Self::read_all(store, ReadOrder::AsDone, paths, || (), |_, ()| ())
     }
 
     /// Like [`read`](Self::read), with a visitor that sees the content of each file. `fold`
@@ -76,7 +76,7 @@ impl RequestSet {
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(&TraceFile, V),
     ) -> Self {
-        Self::read_all(store, Order::OfItems, paths, visitor, fold)
+        Self::read_all(store, ReadOrder::OfItems, paths, visitor, fold)
     }
 
     /// Puts together what was read of the files of some folders, all of them.
@@ -100,7 +100,7 @@ impl RequestSet {
 
     fn read_all<P: AsRef<Path>, V: Visit + Send>(
         store: &Store,
-        order: Order,
+        order: ReadOrder,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
         mut fold: impl FnMut(&TraceFile, V),
@@ -267,7 +267,7 @@ fn facts_beside(store: &Store, bodies: &[TraceFile], facts: &[FactsFile]) -> Vec
     let beside: BTreeSet<PathBuf> = beside.filter(|file| !known.contains(&**file)).collect();
     let mut found = Vec::new();
     if !beside.is_empty() {
-        store.find_and_scan(Order::OfItems, beside, || (), |_, ()| (), |file| found.push(file));
+        store.find_and_scan(ReadOrder::OfItems, beside, || (), |_, ()| (), |file| found.push(file));
     }
     found
 }

@@ -19,7 +19,7 @@ use crate::model::Identity;
 use crate::model::intern::{Interner, NameHashing};
 use crate::model::request::Kind;
 use crate::model::time::Timestamp;
-use crate::recording::assemble::{Place, UnassignedRequest};
+use crate::recording::assemble::{SessionClues, UnassignedRequest};
 use crate::recording::history::{HistoryId, HistoryTree};
 
 /// A pause that ends a session whose id is unknown, in milliseconds.
@@ -163,7 +163,7 @@ struct ActiveSession {
 
 impl SessionAssigner {
     fn assign(&mut self, unassigned: &mut UnassignedRequest, histories: &HistoryTree, keys: &SessionKeys) {
-        let UnassignedRequest { request, place: Place { history, key, agent }, .. } = unassigned;
+        let UnassignedRequest { request, place: SessionClues { history, key, agent }, .. } = unassigned;
         let scope = ThreadScope { key: *key, agent: *agent, kind: request.kind };
         let continued = histories.prefixes(*history).find_map(|prefix| self.threads.take(scope, prefix));
         let thread = continued.and_then(|thread| self.threads.all.get(thread));

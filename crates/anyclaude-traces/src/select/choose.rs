@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::error::{Result, SelectError};
-use super::load::{Span, must_exist};
+use super::load::{Lookback, must_exist};
 use super::pool::{Pool, newest};
 use super::reader::{Reader, SITTING_MS};
 use super::selection::Selection;
@@ -27,9 +27,9 @@ impl Reader {
             || self.filter.is_whole
             || self.filter.since.is_some()
             || self.filter.until.is_some();
-        let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Span::Whole)? };
+        let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Lookback::Whole)? };
         if paths.len() < selectors.len() || selectors.is_empty() {
-            let mut recorded = self.read_roots(if whole { Span::Whole } else { Span::Sitting })?;
+            let mut recorded = self.read_roots(if whole { Lookback::Whole } else { Lookback::Sitting })?;
             // A log that is named is taken whole, as an input is.
             whole |= recorded.is_of_logs;
             if !selectors.is_empty() {
@@ -74,9 +74,9 @@ impl Reader {
     /// read.
     fn selection(&self, selector: &Selector, recorded: &mut Option<Pool>) -> Result<Selection> {
         let pool = match (selector.path(), recorded) {
-            (Some(path), _) => self.read(&[path], Span::Whole)?,
+            (Some(path), _) => self.read(&[path], Lookback::Whole)?,
             (None, Some(recorded)) => self.picked(recorded, selector)?,
-            (None, none) => self.picked(none.insert(self.read_roots(Span::Whole)?), selector)?,
+            (None, none) => self.picked(none.insert(self.read_roots(Lookback::Whole)?), selector)?,
         };
         self.scoped(pool, self.kind_of(selector, self.kind), false)
     }
@@ -84,9 +84,10 @@ impl Reader {
     /// Everything below the roots, and at these paths besides.
     pub(crate) fn read_all(&self, besides: &[PathBuf]) -> Result<Pool> {
         let besides: Vec<&Path> = besides.iter().map(AsRef::as_ref).collect();
-        let mut pool = if besides.is_empty() { Pool::default() } else { self.read(&besides, Span::Whole)? };
+        let mut pool =
+            if besides.is_empty() { Pool::default() } else { self.read(&besides, Lookback::Whole)? };
         if besides.is_empty() || !self.filter.roots.is_empty() {
-            pool.add(self.read_roots(Span::Whole)?);
+            pool.add(self.read_roots(Lookback::Whole)?);
         }
         self.check_labels()?;
         Ok(pool)
@@ -101,7 +102,7 @@ impl Reader {
     ) -> Result<Selection> {
         let mut picked = self.picked(&mut pool.clone(), selector)?;
         if let Some(path) = selector.path().filter(|_| picked.requests.is_empty()) {
-            picked = self.read(&[path], Span::Whole)?;
+            picked = self.read(&[path], Lookback::Whole)?;
         }
         self.scoped(picked, self.kind_of(selector, default_kind), false)
     }
@@ -142,14 +143,14 @@ impl Reader {
     /// Everything that the selector is found among: the folder of a file, else
     /// all that is below the roots.
     pub(super) fn surroundings(&self, selector: &Selector) -> Result<Pool> {
-        let Some(path) = selector.path() else { return self.read_roots(Span::Whole) };
+        let Some(path) = selector.path() else { return self.read_roots(Lookback::Whole) };
         if self.store.is_standard_input(path) {
-            return self.read(&[path], Span::Whole);
+            return self.read(&[path], Lookback::Whole);
         }
         let path = self.found(path);
         must_exist(&path)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        self.read(&[folder.unwrap_or(Path::new("."))], Span::Whole)
+        self.read(&[folder.unwrap_or(Path::new("."))], Lookback::Whole)
     }
 
     /// Keeps of a pool what scope and kind admit; with `sitting`, no more than

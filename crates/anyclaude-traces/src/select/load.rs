@@ -24,7 +24,7 @@ use crate::tokens::{PromptTokens, count_tokens};
 
 /// How much of what is read will be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Span {
+pub(super) enum Lookback {
     /// The day before the newest request.
     Sitting,
     /// All of it.
@@ -33,7 +33,7 @@ pub(super) enum Span {
 
 impl Reader {
     /// Everything below the roots.
-    pub(super) fn read_roots(&self, span: Span) -> Result<Pool> {
+    pub(super) fn read_roots(&self, span: Lookback) -> Result<Pool> {
         let traces: Vec<PathBuf> = self.filter.roots.iter().map(|root| recorded_below(root)).collect();
         let existing: Vec<&PathBuf> = traces.iter().filter(|traces| paths::is_folder(traces)).collect();
         let set = if existing.is_empty() { RequestSet::default() } else { self.request_set(&existing) };
@@ -53,7 +53,7 @@ impl Reader {
     /// What is at these paths. The files and folders that are parts of a root with logs are
     /// read with all of it: the requests beside them tell how fast its models are, and what
     /// its caches held.
-    pub(super) fn read(&self, named: &[&Path], span: Span) -> Result<Pool> {
+    pub(super) fn read(&self, named: &[&Path], span: Lookback) -> Result<Pool> {
         let paths: Vec<PathBuf> = named.iter().map(|path| self.resolved(path)).collect();
         let mut on_disk = paths.iter().filter(|path| !self.store.is_standard_input(path));
         on_disk.try_for_each(|path| must_exist(path))?;
@@ -87,7 +87,7 @@ impl Reader {
     }
 
     /// What is at these paths, as it is known by all that is recorded around them.
-    fn read_within(&self, paths: &[PathBuf], around: &[PathBuf], span: Span) -> Result<Pool> {
+    fn read_within(&self, paths: &[PathBuf], around: &[PathBuf], span: Lookback) -> Result<Pool> {
         // A file that two of them reach is found once, by the first.
         let all: Vec<&PathBuf> = paths.iter().chain(around).collect();
         let mut pool = self.fitted(self.request_set(&all), &[], span)?;
@@ -140,7 +140,7 @@ impl Reader {
     /// What is known of requests that somebody else has read: joined, with costs, and only
     /// what passes the filters; of all that, what is in scope. `None` where nothing is.
     pub(crate) fn selection_of(&self, set: RequestSet) -> Option<Selection> {
-        let span = if self.filter.is_whole { Span::Whole } else { Span::Sitting };
+        let span = if self.filter.is_whole { Lookback::Whole } else { Lookback::Sitting };
         let mut pool = self.fitted(set, &self.filter.roots, span).ok()?;
         // A name that nothing has yet leaves nothing.
         self.filter(&mut pool).ok()?;
@@ -194,7 +194,7 @@ impl Reader {
 
     /// Joins what was read with the logs of its time, names models as the user says, and
     /// fills the parts of its times.
-    fn fitted(&self, mut set: RequestSet, roots: &[PathBuf], span: Span) -> Result<Pool> {
+    fn fitted(&self, mut set: RequestSet, roots: &[PathBuf], span: Lookback) -> Result<Pool> {
         let is_of_logs = set.requests.is_empty();
         if let Some(window) = self.window(&set.requests, span) {
             set.join_logs(&self.store, roots, window.clone(), &self.captures);
@@ -302,7 +302,7 @@ impl Reader {
 
     /// The time of which logs are read: no more than is asked for, as logs
     /// outweigh traces. A model can only be told from others by all logs.
-    fn window(&self, requests: &[Request], span: Span) -> Option<RangeInclusive<Timestamp>> {
+    fn window(&self, requests: &[Request], span: Lookback) -> Option<RangeInclusive<Timestamp>> {
         let filter = &self.filter;
         let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
         let (first, last) = match (requests.first().and_then(|first| first.timestamp), newest(requests)) {
@@ -314,7 +314,7 @@ impl Reader {
         // A cache was filled before what is looked at.
         let warm_up_ms = if self.prompts.is_some() { WARM_UP_MS } else { 0 };
         // Without traces nothing tells yet when the last sitting was.
-        let is_sitting = span == Span::Sitting && !by_name && newest(requests).is_some();
+        let is_sitting = span == Lookback::Sitting && !by_name && newest(requests).is_some();
         let first = if is_sitting { last.plus_ms(-SITTING_MS - warm_up_ms) } else { first };
         let since = self.filter.since.map_or(first, |since| since.plus_ms(-warm_up_ms));
         Some(first.max(since)..=last.min(self.filter.until.unwrap_or(last)))

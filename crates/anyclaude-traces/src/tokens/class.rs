@@ -59,7 +59,7 @@ pub(super) fn lower_end(bytes: &[u8], mut at: usize) -> usize {
 /// Runs of letters or marks: each kind is a row of weights, by length. A mark is
 /// an ASCII punctuation character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Run {
+pub(super) enum RunClass {
     LowerAfterBlank,
     LowerAfterMark,
     LowerBare,
@@ -89,7 +89,7 @@ pub(super) enum Run {
 
 /// Pieces that are counted one by one, not by the length of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(super) enum PieceClass {
     LeadUnderscore,
     LeadDot,
     LeadSlash,
@@ -127,62 +127,64 @@ pub(super) enum Unit {
 }
 
 /// The kind of a mark directly before a word: the two are often one token.
-pub(super) fn lead(mark: u8) -> Unit {
+pub(super) fn lead(mark: u8) -> PieceClass {
     match mark {
-        b'_' => Unit::LeadUnderscore,
-        b'.' => Unit::LeadDot,
-        b'/' => Unit::LeadSlash,
-        b'-' => Unit::LeadHyphen,
-        b'(' => Unit::LeadParenthesis,
-        b'"' => Unit::LeadQuote,
-        b'\'' => Unit::LeadApostrophe,
-        _ => Unit::LeadOther,
+        b'_' => PieceClass::LeadUnderscore,
+        b'.' => PieceClass::LeadDot,
+        b'/' => PieceClass::LeadSlash,
+        b'-' => PieceClass::LeadHyphen,
+        b'(' => PieceClass::LeadParenthesis,
+        b'"' => PieceClass::LeadQuote,
+        b'\'' => PieceClass::LeadApostrophe,
+        _ => PieceClass::LeadOther,
     }
 }
 
 /// The script of a letter outside ASCII, as the row of its runs.
 ///
-/// Latin letters with accents are [`Run::Accented`]: they stand in words with
+/// Latin letters with accents are [`RunClass::Accented`]: they stand in words with
 /// ASCII letters.
-pub(super) fn letter(c: char) -> Option<Run> {
+pub(super) fn letter(c: char) -> Option<RunClass> {
     if matches!(c, '\u{4e00}'..='\u{9fff}') {
         // Tested first: nearly every character of a Chinese text is one.
-        return Some(Run::Han);
+        return Some(RunClass::Han);
     }
     let run = match c {
-        'ª' | 'µ' | 'º' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='\u{36f}' | 'Ḁ'..='ỿ' => Run::Accented,
-        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Run::Greek,
-        '\u{400}'..='\u{52f}' => Run::Cyrillic,
-        '\u{590}'..='\u{5ff}' => Run::Hebrew,
-        '\u{600}'..='\u{60b}' | '\u{60d}'..='\u{61a}' | '\u{61c}'..='\u{61e}' | '\u{620}'..='\u{6d3}' => {
-            Run::Arabic
+        'ª' | 'µ' | 'º' | 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='\u{36f}' | 'Ḁ'..='ỿ' => {
+            RunClass::Accented
         }
-        '\u{6d5}'..='\u{77f}' | '\u{8a0}'..='\u{8ff}' | '\u{fb50}'..='\u{fdff}' => Run::Arabic,
-        '\u{900}'..='\u{dff}' => Run::Indic,
-        '\u{e00}'..='\u{eff}' => Run::Thai,
-        '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}' => Run::Hangul,
-        '\u{3041}'..='\u{309f}' => Run::Hiragana,
-        '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}' | '\u{ff66}'..='\u{ff9f}' => Run::Katakana,
-        '々' | '〆' | '\u{3400}'..='\u{4dbf}' | '\u{f900}'..='\u{faff}' => Run::Han,
-        '\u{20000}'..='\u{3ffff}' => Run::Han,
-        other if other.is_alphabetic() => Run::OtherLetters,
+        '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => RunClass::Greek,
+        '\u{400}'..='\u{52f}' => RunClass::Cyrillic,
+        '\u{590}'..='\u{5ff}' => RunClass::Hebrew,
+        '\u{600}'..='\u{60b}' | '\u{60d}'..='\u{61a}' | '\u{61c}'..='\u{61e}' | '\u{620}'..='\u{6d3}' => {
+            RunClass::Arabic
+        }
+        '\u{6d5}'..='\u{77f}' | '\u{8a0}'..='\u{8ff}' | '\u{fb50}'..='\u{fdff}' => RunClass::Arabic,
+        '\u{900}'..='\u{dff}' => RunClass::Indic,
+        '\u{e00}'..='\u{eff}' => RunClass::Thai,
+        '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}' => RunClass::Hangul,
+        '\u{3041}'..='\u{309f}' => RunClass::Hiragana,
+        '\u{30a1}'..='\u{30fa}' | '\u{30fc}'..='\u{30ff}' | '\u{ff66}'..='\u{ff9f}' => RunClass::Katakana,
+        '々' | '〆' | '\u{3400}'..='\u{4dbf}' | '\u{f900}'..='\u{faff}' => RunClass::Han,
+        '\u{20000}'..='\u{3ffff}' => RunClass::Han,
+        other if other.is_alphabetic() => RunClass::OtherLetters,
         _ => return None,
     };
     Some(run)
 }
 
 /// The kind of a character outside ASCII that is no letter.
-pub(super) fn symbol(c: char) -> Unit {
+pub(super) fn symbol(c: char) -> PieceClass {
     match c {
-        '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' => Unit::EmojiJoiner,
-        '\u{a0}'..='\u{ff}' | '\u{2000}'..='\u{206f}' => Unit::Typographic,
-        '\u{2070}'..='\u{24ff}' => Unit::Technical,
-        '\u{2500}'..='\u{25ff}' => Unit::Drawing,
-        '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}' => Unit::Pictograph,
-        '\u{3000}'..='\u{303f}' | '・' | '\u{ff00}'..='\u{ffef}' => Unit::CjkMark,
-        '\u{1f000}'..='\u{1faff}' => Unit::Emoji,
-        '\u{80}'..='\u{9f}' => Unit::Control,
-        _ => Unit::OtherSymbol,
+        '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}' => PieceClass::EmojiJoiner,
+        '\u{a0}'..='\u{ff}' | '\u{2000}'..='\u{206f}' => PieceClass::Typographic,
+        '\u{2070}'..='\u{24ff}' => PieceClass::Technical,
+        '\u{2500}'..='\u{25ff}' => PieceClass::Drawing,
+        '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}' => PieceClass::Pictograph,
+        '\u{3000}'..='\u{303f}' | '・' | '\u{ff00}'..='\u{ffef}' => PieceClass::CjkMark,
+        '\u{1f000}'..='\u{1faff}' => PieceClass::Emoji,
+        '\u{80}'..='\u{9f}' => PieceClass::Control,
+        _ => PieceClass::OtherSymbol,
     }
 }
 
@@ -211,15 +213,18 @@ mod tests {
             assert!(letter(c).is_some(), "{c:?}");
         }
         for (c, script) in [
-            ('é', Run::Accented),
-            ('ж', Run::Cyrillic),
-            ('中', Run::Han),
-            ('の', Run::Hiragana),
-            ('한', Run::Hangul),
+            ('é', RunClass::Accented),
+            ('ж', RunClass::Cyrillic),
+            ('中', RunClass::Han),
+            ('の', RunClass::Hiragana),
+            ('한', RunClass::Hangul),
         ] {
             assert_eq!(letter(c), Some(script));
         }
         assert_eq!([letter('。'), letter('😀'), letter('\u{fffd}')], [None; 3]);
-        assert_eq!([symbol('。'), symbol('😀'), symbol('→')], [Unit::CjkMark, Unit::Emoji, Unit::Technical]);
+        assert_eq!(
+            [symbol('。'), symbol('😀'), symbol('→')],
+            [PieceClass::CjkMark, PieceClass::Emoji, PieceClass::Technical]
+        );
     }
 }

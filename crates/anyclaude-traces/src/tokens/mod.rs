@@ -37,15 +37,15 @@ pub use count::{count_tokens, count_tools, read_scales};
 pub(crate) use visitor::MilliTokens;
 pub use visitor::{PromptTokens, TokenCache, TokenVisitor};
 
-use class::{BYTES, Byte, Run, Unit};
+use class::{BYTES, Byte, PieceClass, RunClass};
 use weights::{RUN_WEIGHTS, UNIT_WEIGHTS};
 
 /// The kinds of runs.
-const RUNS: usize = Run::Marks as usize + 1;
+const RUNS: usize = RunClass::Marks as usize + 1;
 /// The classes of length of a run, and last its characters beyond [`LONG`].
 const LENGTHS: usize = 13;
 /// The kinds of single pieces.
-const UNITS: usize = Unit::RepeatedSymbol as usize + 1;
+const UNITS: usize = PieceClass::RepeatedSymbol as usize + 1;
 /// From this length on runs are of one class, and each further character counts.
 const LONG: usize = 16;
 /// Blanks beyond this many cost another token.
@@ -97,7 +97,7 @@ impl Default for Counter {
 impl Counter {
     /// Adds one text. No token spans two texts.
     pub fn add(&mut self, text: &str) {
-        let mut walk = Walk { text, bytes: text.as_bytes(), at: 0, before: Before::Bare, counter: self };
+        let mut walk = TextWalk { text, bytes: text.as_bytes(), at: 0, before: Before::Bare, counter: self };
         while walk.step() {}
     }
 
@@ -115,13 +115,13 @@ impl Counter {
         runs.chain(units).map(|(count, weight)| count * u64::from(*weight)).sum()
     }
 
-    fn run(&mut self, run: Run, length: usize) {
+    fn run(&mut self, run: RunClass, length: usize) {
         let row = &mut self.runs[run as usize];
         row[LENGTH_CLASS[length.min(LONG)]] += 1;
         row[LENGTHS - 1] += length.saturating_sub(LONG) as u64;
     }
 
-    fn unit(&mut self, unit: Unit, count: usize) {
+    fn unit(&mut self, unit: PieceClass, count: usize) {
         self.units[unit as usize] += count as u64;
     }
 }
@@ -152,7 +152,7 @@ enum Before {
 
 /// The position in one text while it is counted. It looks ahead only for the end of a run,
 /// and never back.
-struct Walk<'a> {
+struct TextWalk<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
@@ -160,7 +160,7 @@ struct Walk<'a> {
     counter: &'a mut Counter,
 }
 
-impl Walk<'_> {
+impl TextWalk<'_> {
     fn class(&self, at: usize) -> Option<Byte> {
         self.bytes.get(at).map(|byte| BYTES[usize::from(*byte)])
     }
@@ -182,7 +182,7 @@ impl Walk<'_> {
             Some(Byte::Blank | Byte::Newline) => self.space(),
             Some(Byte::Punctuation) => self.marks(),
             Some(Byte::Control) => {
-                self.counter.unit(Unit::Control, 1);
+                self.counter.unit(PieceClass::Control, 1);
                 self.at += 1;
                 self.before = Before::Bare;
             }
@@ -218,28 +218,28 @@ impl Walk<'_> {
         self.before = Before::Letter;
     }
 
-    fn word_kind(&self, upper: usize, length: usize) -> Run {
+    fn word_kind(&self, upper: usize, length: usize) -> RunClass {
         use Before::{Bare, Blank, Digit, Kana, Lead, Letter, Marks};
         let capital = upper == 1 && length > 1;
         match self.before {
-            Digit => Run::AfterDigit,
-            Blank if upper == 0 => Run::LowerAfterBlank,
-            Lead if upper == 0 => Run::LowerAfterMark,
-            _ if upper == 0 => Run::LowerBare,
-            Blank if capital => Run::CapitalAfterBlank,
-            Lead if capital => Run::CapitalAfterMark,
-            Letter if capital => Run::CapitalAfterLetter,
-            Bare | Marks | Kana if capital => Run::CapitalBare,
-            Blank => Run::UpperAfterBlank,
-            _ => Run::UpperElsewhere,
+            Digit => RunClass::AfterDigit,
+            Blank if upper == 0 => RunClass::LowerAfterBlank,
+            Lead if upper == 0 => RunClass::LowerAfterMark,
+            _ if upper == 0 => RunClass::LowerBare,
+            Blank if capital => RunClass::CapitalAfterBlank,
+            Lead if capital => RunClass::CapitalAfterMark,
+            Letter if capital => RunClass::CapitalAfterLetter,
+            Bare | Marks | Kana if capital => RunClass::CapitalBare,
+            Blank => RunClass::UpperAfterBlank,
+            _ => RunClass::UpperElsewhere,
         }
     }
 
     /// The accented Latin letter at `at`: its kind, and where it ends.
-    fn accent(&self, at: usize) -> Option<(Unit, usize)> {
+    fn accent(&self, at: usize) -> Option<(PieceClass, usize)> {
         let c = self.text.get(at..)?.chars().next()?;
-        let unit = if c <= 'ÿ' { Unit::AccentLatin1 } else { Unit::AccentOther };
-        (class::letter(c) == Some(Run::Accented)).then_some((unit, at + c.len_utf8()))
+        let unit = if c <= 'ÿ' { PieceClass::AccentLatin1 } else { PieceClass::AccentOther };
+        (class::letter(c) == Some(RunClass::Accented)).then_some((unit, at + c.len_utf8()))
     }
 
     /// A word with accents, up to its end: humps in it are rare.
@@ -260,7 +260,7 @@ impl Walk<'_> {
             }
             length += 1;
         }
-        self.counter.run(Run::Accented, length);
+        self.counter.run(RunClass::Accented, length);
         self.at = end;
         self.before = Before::Letter;
     }
@@ -269,9 +269,9 @@ impl Walk<'_> {
     fn digits(&mut self) {
         let end = self.end(self.at, Byte::Digit);
         let length = end - self.at;
-        self.counter.unit(Unit::Digit, length);
-        self.counter.unit(Unit::DigitGroup, length.div_ceil(3));
-        self.counter.unit(Unit::BlankBeforeDigit, usize::from(self.before == Before::Blank));
+        self.counter.unit(PieceClass::Digit, length);
+        self.counter.unit(PieceClass::DigitGroup, length.div_ceil(3));
+        self.counter.unit(PieceClass::BlankBeforeDigit, usize::from(self.before == Before::Blank));
         self.at = end;
         self.before = Before::Digit;
     }
@@ -294,13 +294,16 @@ impl Walk<'_> {
             end = blanks + 1;
         }
         if newlines > 0 {
-            let first =
-                if self.before == Before::Marks { Unit::NewlineAfterMark } else { Unit::NewlineElsewhere };
+            let first = if self.before == Before::Marks {
+                PieceClass::NewlineAfterMark
+            } else {
+                PieceClass::NewlineElsewhere
+            };
             self.counter.unit(first, 1);
-            self.counter.unit(Unit::BlankLine, usize::from(newlines > 1));
-            self.counter.unit(Unit::FurtherNewline, newlines.saturating_sub(2));
-            self.counter.unit(Unit::BlanksBeforeNewline, usize::from(inner_blanks > 0));
-            self.counter.unit(Unit::BlanksLong, inner_blanks / LONG_BLANKS);
+            self.counter.unit(PieceClass::BlankLine, usize::from(newlines > 1));
+            self.counter.unit(PieceClass::FurtherNewline, newlines.saturating_sub(2));
+            self.counter.unit(PieceClass::BlanksBeforeNewline, usize::from(inner_blanks > 0));
+            self.counter.unit(PieceClass::BlanksLong, inner_blanks / LONG_BLANKS);
             self.before = Before::Bare;
         }
         self.blanks(end);
@@ -314,10 +317,10 @@ impl Walk<'_> {
         }
         let joins = !matches!(self.class(end), None | Some(Byte::Control));
         let left = end - begin - usize::from(joins);
-        self.counter.unit(Unit::Blanks, usize::from(left > 0));
-        self.counter.unit(Unit::BlanksLong, left / LONG_BLANKS);
+        self.counter.unit(PieceClass::Blanks, usize::from(left > 0));
+        self.counter.unit(PieceClass::BlanksLong, left / LONG_BLANKS);
         let tab = joins && self.bytes[end - 1] == b'\t';
-        self.counter.unit(Unit::TabBeforeLetter, usize::from(tab));
+        self.counter.unit(PieceClass::TabBeforeLetter, usize::from(tab));
         self.before = if tab { Before::Bare } else { Before::Blank };
     }
 
@@ -343,8 +346,8 @@ impl Walk<'_> {
             self.counter.unit(class::lead(self.bytes[begin]), 1);
             self.before = Before::Lead;
         } else if end > begin {
-            self.counter.run(if json { Run::JsonMarks } else { Run::Marks }, changes);
-            self.counter.unit(Unit::RepeatedMark, end - begin - changes);
+            self.counter.run(if json { RunClass::JsonMarks } else { RunClass::Marks }, changes);
+            self.counter.unit(PieceClass::RepeatedMark, end - begin - changes);
             self.before = Before::Marks;
         }
         self.at = end;
@@ -357,15 +360,15 @@ impl Walk<'_> {
 
     /// The escape of JSON and of most languages at `at` whose letter would else
     /// be taken for the begin of a word: its kind, and where it ends.
-    fn escape(&self, at: usize) -> Option<(Unit, usize)> {
+    fn escape(&self, at: usize) -> Option<(PieceClass, usize)> {
         if self.bytes.get(at) != Some(&b'\\') {
             return None;
         }
         match self.bytes.get(at + 1)? {
-            b'n' | b'r' | b't' => Some((Unit::EscapedNewline, at + 2)),
+            b'n' | b'r' | b't' => Some((PieceClass::EscapedNewline, at + 2)),
             b'u' => {
                 let code = self.bytes.get(at + 2..at + 6)?;
-                code.iter().all(u8::is_ascii_hexdigit).then_some((Unit::EscapedCode, at + 6))
+                code.iter().all(u8::is_ascii_hexdigit).then_some((PieceClass::EscapedCode, at + 6))
             }
             _ => None,
         }
@@ -378,14 +381,14 @@ impl Walk<'_> {
             return;
         };
         match class::letter(c) {
-            Some(Run::Accented) => self.accented(self.at, self.at),
+            Some(RunClass::Accented) => self.accented(self.at, self.at),
             Some(run) => self.letters(run),
             None => self.symbols(c),
         }
     }
 
     /// A run of letters of one script other than Latin.
-    fn letters(&mut self, script: Run) {
+    fn letters(&mut self, script: RunClass) {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let mut length = 0;
         let mut bytes = 0;
@@ -393,10 +396,10 @@ impl Walk<'_> {
             length += 1;
             bytes += c.len_utf8();
         }
-        let after_kana = script == Run::Han && self.before == Before::Kana;
-        self.counter.run(if after_kana { Run::HanAfterKana } else { script }, length);
+        let after_kana = script == RunClass::Han && self.before == Before::Kana;
+        self.counter.run(if after_kana { RunClass::HanAfterKana } else { script }, length);
         self.at += bytes;
-        let kana = matches!(script, Run::Hiragana | Run::Katakana);
+        let kana = matches!(script, RunClass::Hiragana | RunClass::Katakana);
         self.before = if kana { Before::Kana } else { Before::Letter };
     }
 
@@ -405,7 +408,7 @@ impl Walk<'_> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let count = rest.chars().take_while(|other| *other == c).count();
         self.counter.unit(class::symbol(c), 1);
-        self.counter.unit(Unit::RepeatedSymbol, count - 1);
+        self.counter.unit(PieceClass::RepeatedSymbol, count - 1);
         self.at += count * c.len_utf8();
         self.before = Before::Bare;
     }

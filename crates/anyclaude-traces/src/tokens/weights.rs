@@ -3,7 +3,7 @@
 
 use super::{LENGTHS, RUNS, UNITS};
 
-/// A run of each [`Run`](super::class::Run), by length: 1 to 8, 9–10, 11–12, 13–15, 16 or more; last,
+/// A run of each [`RunClass`](super::class::RunClass), by length: 1 to 8, 9–10, 11–12, 13–15, 16 or more; last,
 /// each character beyond the sixteenth.
 #[rustfmt::skip]
 pub(super) const RUN_WEIGHTS: [[u32; LENGTHS]; RUNS] = [
@@ -34,7 +34,7 @@ pub(super) const RUN_WEIGHTS: [[u32; LENGTHS]; RUNS] = [
     [1039, 1061, 1576, 1490, 2623, 2336, 3813, 4921, 5427, 5055, 6329, 7178,  915], // Marks
 ];
 
-/// One of each [`Unit`](super::class::Unit).
+/// One of each [`PieceClass`](super::class::PieceClass).
 #[rustfmt::skip]
 pub(super) const UNIT_WEIGHTS: [u32; UNITS] = [
      106, // LeadUnderscore

@@ -109,7 +109,8 @@ impl Session {
                 None
             }
             Step::EditTurn(index) => {
-                let later = self.turns().split_off(1);
+                let mut later = self.turns();
+                later.retain(|turn| is_answered(&self.messages[..*turn]));
                 if later.is_empty() {
                     return self.take(&Step::Append);
                 }
@@ -166,10 +167,13 @@ impl Session {
                 Some(Cause::SystemChanged)
             }
             Step::Compact(keep) => {
+                let sent = self.messages.len();
                 self.turn();
                 let kept = self.messages.len().saturating_sub(*keep);
-                let heard = self.messages.get(..kept).unwrap_or_default();
-                if heard.len() < 2 {
+                // A summary stands in place of answers, and one that was sent before
+                // follows it: else it is another turn, or another conversation.
+                let (heard, follows) = self.messages[..sent].split_at(kept.min(sent));
+                if !is_answered(heard) || !is_answered(follows) {
                     return None;
                 }
                 let summary = ("user", self.text());
@@ -216,6 +220,11 @@ impl Session {
         let system = system.map(|text| json!({ "type": "text", "text": text }));
         json!({ "model": "m", "system": system, "tools": tools, "messages": messages, "metadata": metadata })
     }
+}
+
+/// Whether an answer stands among messages: by answers a conversation is known.
+fn is_answered(messages: &[(&str, String)]) -> bool {
+    messages.iter().any(|(role, _)| *role == "assistant")
 }
 
 /// Requests, and what each breaks by rule.

@@ -2,7 +2,7 @@
 
 use anyclaude_traces::analysis::context_window::ContextReport;
 use anyclaude_traces::analysis::prefix::{
-    Break, Breaker, Cause, Evictions, Order, PrefixReport, PrefixRequest, ToolsDifference, Totals,
+    Break, Breaker, Cause, Evictions, Order, PrefixReport, PrefixRequest, PrefixTotals, ToolsDifference,
     UPPER_BOUND, View, Volatile,
 };
 use anyclaude_traces::findings::Advice;
@@ -163,7 +163,7 @@ fn totals(report: &PrefixReport) -> Grid {
         number("", 0),
         number("TO READ", 0),
     ]);
-    let mut row = |slots: u64, totals: &Totals| {
+    let mut row = |slots: u64, totals: &PrefixTotals| {
         grid.row([
             units::count(slots, "slot"),
             units::bytes(totals.prompt_bytes),

@@ -72,8 +72,8 @@ impl Sample {
         self.total + self.proxy.filter(|_| with_proxy).unwrap_or(0.0)
     }
 
-    fn reading(&self) -> Option<Reading> {
-        Some(Reading { ms: self.read_ms?, read: self.prompt?.read, needed: self.prompt?.needed })
+    fn reading(&self) -> Option<ReadingTime> {
+        Some(ReadingTime { ms: self.read_ms?, read: self.prompt?.read, needed: self.prompt?.needed })
     }
 
     fn writing(&self) -> Option<Writing> {
@@ -83,7 +83,7 @@ impl Sample {
 
 /// Time spent reading, and what was read in it.
 #[derive(Debug, Clone, Copy)]
-struct Reading {
+struct ReadingTime {
     ms: f64,
     read: f64,
     needed: f64,
@@ -107,7 +107,7 @@ pub(super) fn delta(split: &Split) -> f64 {
 /// The difference of two requests. Where their bodies are `equal`, the prompts of both
 /// have the mean of both counts: a tokenizer makes no prompt larger.
 pub(super) fn of_pair(left: &Sample, right: &Sample, equal: bool, with_proxy: bool) -> Split {
-    let mut parts = Parts::new(right.other - left.other);
+    let mut parts = OpenSplit::new(right.other - left.other);
     if with_proxy {
         parts.plain(DelayCause::Proxy, left.proxy, right.proxy);
     }
@@ -133,10 +133,10 @@ pub(super) fn of_pair(left: &Sample, right: &Sample, equal: bool, with_proxy: bo
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
     n: f64,
-    proxy: Known,
-    load: Known,
-    queue: Known,
-    stall: Known,
+    proxy: KnownSum,
+    load: KnownSum,
+    queue: KnownSum,
+    stall: KnownSum,
     other: f64,
     read_ms: f64,
     write_ms: f64,
@@ -147,12 +147,12 @@ pub(super) struct Sums {
 
 /// The sum of what is known, and of how many requests that is.
 #[derive(Debug, Clone, Copy, Default)]
-struct Known {
+struct KnownSum {
     n: f64,
     sum: f64,
 }
 
-impl Known {
+impl KnownSum {
     fn add(&mut self, value: Option<f64>) {
         if let Some(value) = value {
             self.n += 1.0;
@@ -176,7 +176,7 @@ impl Sums {
         self.other += sample.other;
         self.read_ms += sample.read_ms.unwrap_or(0.0);
         self.write_ms += sample.write_ms.unwrap_or(0.0);
-        if let Some(Reading { ms, read, needed }) = sample.reading() {
+        if let Some(ReadingTime { ms, read, needed }) = sample.reading() {
             add(&mut self.reading, [1.0, ms, read, needed]);
         }
         if let Some(Writing { ms, tokens }) = sample.writing() {
@@ -184,9 +184,9 @@ impl Sums {
         }
     }
 
-    fn mean_reading(&self) -> Option<Reading> {
+    fn mean_reading(&self) -> Option<ReadingTime> {
         let [n, ms, read, needed] = self.reading;
-        (n > 0.0).then(|| Reading { ms: ms / n, read: read / n, needed: needed / n })
+        (n > 0.0).then(|| ReadingTime { ms: ms / n, read: read / n, needed: needed / n })
     }
 
     fn mean_writing(&self) -> Option<Writing> {
@@ -204,7 +204,7 @@ fn add<const N: usize>(sums: &mut [f64; N], values: [f64; N]) {
 /// `other`.
 pub(super) fn of_groups(left: &Sums, right: &Sums, with_proxy: bool) -> Split {
     let (n, m) = (left.n, right.n);
-    let mut parts = Parts::new(right.other / m - left.other / n);
+    let mut parts = OpenSplit::new(right.other / m - left.other / n);
     if with_proxy {
         parts.plain(DelayCause::Proxy, left.proxy.mean(n), right.proxy.mean(m));
     }
@@ -226,12 +226,12 @@ pub(super) fn of_groups(left: &Sums, right: &Sums, with_proxy: bool) -> Split {
 }
 
 /// A split that is being put together.
-struct Parts {
+struct OpenSplit {
     split: Split,
     other: f64,
 }
 
-impl Parts {
+impl OpenSplit {
     fn new(other: f64) -> Self {
         Self { split: Split::default(), other }
     }
@@ -249,7 +249,7 @@ impl Parts {
     }
 
     /// `difference` of the reading times, of which `known` is what these two stand for.
-    fn reading(&mut self, difference: f64, readings: Option<(Reading, Reading)>, known: f64) {
+    fn reading(&mut self, difference: f64, readings: Option<(ReadingTime, ReadingTime)>, known: f64) {
         let Some((a, b)) = readings else {
             self.other += difference;
             return;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::history;
 use super::volatile::{self, Volatile};
 use crate::prompt_cache::Simulation;
-use crate::prompt_cache::compare::{Part, PromptComparer, Sequence};
+use crate::prompt_cache::compare::{PromptComparer, PromptPart, Sequence};
 use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::observe::ElementKind;
 use crate::prompt_cache::slots::Reuse;
@@ -103,13 +103,13 @@ pub struct ToolsDifference {
 
 /// What changed where two prompts differ first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct FirstDifference {
     pub(super) cause: Cause,
     pub(super) volatile: Option<Volatile>,
     pub(super) tools: Option<ToolsDifference>,
 }
 
-impl Change {
+impl FirstDifference {
     pub(super) fn only(cause: Cause) -> Self {
         Self { cause, volatile: None, tools: None }
     }
@@ -117,16 +117,20 @@ impl Change {
 
 /// What changed from an earlier request of the conversation to this one, which shares
 /// so much with it.
-pub(super) fn change(simulation: &mut Simulation<'_>, request: usize, reuse: &Reuse) -> Option<Change> {
+pub(super) fn change(
+    simulation: &mut Simulation<'_>,
+    request: usize,
+    reuse: &Reuse,
+) -> Option<FirstDifference> {
     let (now, was) = (simulation.sequence(request)?, simulation.sequence(reuse.from)?);
     let shared = &reuse.shared;
     let kinds = [shared.left, shared.right].map(|element| simulation.comparer.kind(element));
-    if shared.part == Part::System && kinds.contains(&Some(ElementKind::BillingHeader)) {
-        return Some(Change::only(Cause::BillingHeader));
+    if shared.part == PromptPart::System && kinds.contains(&Some(ElementKind::BillingHeader)) {
+        return Some(FirstDifference::only(Cause::BillingHeader));
     }
-    if shared.part == Part::Tools {
+    if shared.part == PromptPart::Tools {
         let (cause, tools) = tools_change(&mut simulation.comparer, now, was);
-        return Some(Change { tools: Some(tools), ..Change::only(cause) });
+        return Some(FirstDifference { tools: Some(tools), ..FirstDifference::only(cause) });
     }
     let volatile = match (shared.left, shared.right) {
         (Some(a), Some(b)) if kinds == [Some(ElementKind::Text); 2] => {
@@ -137,11 +141,11 @@ pub(super) fn change(simulation: &mut Simulation<'_>, request: usize, reuse: &Re
     };
     let cause = match (volatile, shared.part) {
         (Some(Volatile::DateOrTime), _) => Cause::DateChanged,
-        (_, Part::Messages) => history::change(simulation, request, reuse)?,
+        (_, PromptPart::Messages) => history::change(simulation, request, reuse)?,
         (Some(Volatile::GitStatus), _) => Cause::GitStatus,
         _ => Cause::SystemChanged,
     };
-    Some(Change { cause, volatile, tools: None })
+    Some(FirstDifference { cause, volatile, tools: None })
 }
 
 fn tools_change(comparer: &mut PromptComparer<'_>, now: Sequence, was: Sequence) -> (Cause, ToolsDifference) {

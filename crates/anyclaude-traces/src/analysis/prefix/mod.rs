@@ -102,9 +102,9 @@ pub struct PrefixReport {
     /// The requests, in order of time.
     pub requests: Vec<PrefixRequest>,
     /// All of them in one.
-    pub totals: Totals,
+    pub totals: PrefixTotals,
     /// The same with a cache of one slot.
-    pub totals_one_slot: Totals,
+    pub totals_one_slot: PrefixTotals,
     /// What broke prefixes, the costliest first.
     pub breakers: Vec<Breaker>,
     /// What the lack of slots cost.
@@ -205,7 +205,7 @@ pub struct Break {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PrefixTotals"))]
 #[non_exhaustive]
-pub struct Totals {
+pub struct PrefixTotals {
     /// Of all prompts.
     pub prompt_bytes: u64,
     /// Of these, what the cache held.
@@ -214,7 +214,7 @@ pub struct Totals {
     pub ratio: Option<f64>,
 }
 
-impl Totals {
+impl PrefixTotals {
     fn add(&mut self, prompt_bytes: u64, reusable_bytes: u64) {
         self.prompt_bytes += prompt_bytes;
         self.reusable_bytes += reusable_bytes;
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn totals_add_up_and_what_is_new_is_the_rest() {
-        let mut totals = Totals::default();
+        let mut totals = PrefixTotals::default();
         assert_eq!((totals.ratio, totals.new_bytes()), (None, 0));
         totals.add(3_000, 1_000);
         totals.add(1_000, 0);

@@ -1,10 +1,10 @@
 //! New conversations that begin as an earlier one did, but for a short piece.
 
-use super::cause::{Cause, Change};
+use super::cause::{Cause, FirstDifference};
 use super::volatile;
 use crate::model::request::Kind;
 use crate::prompt_cache::Simulation;
-use crate::prompt_cache::compare::Part;
+use crate::prompt_cache::compare::PromptPart;
 use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::observe::ElementKind;
 use crate::prompt_cache::slots::Step;
@@ -25,8 +25,8 @@ pub(super) struct Openings(Vec<usize>);
 
 /// A conversation that could have begun with what the cache held.
 #[derive(Debug)]
-pub(super) struct VolatileOpening {
-    pub(super) change: Change,
+pub(super) struct ChangedOpening {
+    pub(super) change: FirstDifference,
     pub(super) lost_bytes: u64,
 }
 
@@ -42,7 +42,7 @@ impl Openings {
         simulation: &mut Simulation<'_>,
         request: usize,
         step: &Step,
-    ) -> Option<VolatileOpening> {
+    ) -> Option<ChangedOpening> {
         if simulation.kind(request) != Some(Kind::Conversation) {
             return None;
         }
@@ -59,37 +59,37 @@ impl Openings {
             let (least_piece, most_behind) = simulation.comparer.difference(left, right);
             let in_both = simulation.comparer.bytes_in_both(now, &reuse.shared, was);
             let is_too_little =
-                reuse.shared.part == Part::Messages && in_both + most_behind < LEAST_EQUAL_BYTES;
+                reuse.shared.part == PromptPart::Messages && in_both + most_behind < LEAST_EQUAL_BYTES;
             if is_too_little || least_piece > MOST_PIECE_BYTES {
                 return None;
             }
-            let piece = Piece::between(simulation, left, right)?;
+            let piece = DifferingPiece::between(simulation, left, right)?;
             let behind = in_both + piece.equal_behind;
             let fits = match reuse.shared.part {
-                Part::System => {
+                PromptPart::System => {
                     let elsewhere = simulation.comparer.system_bytes_without(now, left);
                     elsewhere + piece.equal_before + piece.equal_behind > piece.longest
                         && simulation.comparer.system_differs_once(now, was)
                 }
-                Part::Messages => {
+                PromptPart::Messages => {
                     behind >= LEAST_EQUAL_BYTES
                         && simulation.comparer.is_before_any_answer(now, reuse.shared.index)
                 }
-                Part::Tools => false,
+                PromptPart::Tools => false,
             };
             if !fits {
                 return None;
             }
             let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
             let volatile = volatile::recognise(&left, &right, reuse.common_bytes);
-            let change = Change { volatile, ..Change::only(Cause::VolatileOpening) };
-            Some(VolatileOpening { change, lost_bytes: behind })
+            let change = FirstDifference { volatile, ..FirstDifference::only(Cause::VolatileOpening) };
+            Some(ChangedOpening { change, lost_bytes: behind })
         })
     }
 }
 
 /// What differs between two texts, if it is short.
-struct Piece {
+struct DifferingPiece {
     /// The bytes of both texts before it that are equal, and those behind it.
     equal_before: u64,
     equal_behind: u64,
@@ -97,7 +97,7 @@ struct Piece {
     longest: u64,
 }
 
-impl Piece {
+impl DifferingPiece {
     fn between(simulation: &mut Simulation<'_>, left: ElementId, right: ElementId) -> Option<Self> {
         // Both begin and end with the JSON around a text.
         const AFTER_TEXT: &str = "\"}";

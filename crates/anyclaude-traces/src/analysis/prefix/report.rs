@@ -3,7 +3,7 @@
 use super::cache_breaks::{self, Counted};
 use super::opening::Openings;
 use super::row::{Row, TokensPerByte, prompt_tokens, rounded};
-use super::{Break, CacheInput, PrefixInput, PrefixReport, PrefixRequest, Totals};
+use super::{Break, CacheInput, PrefixInput, PrefixReport, PrefixRequest, PrefixTotals};
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
@@ -91,7 +91,7 @@ fn report(input: PrefixInput<'_>, rows: &[Option<Row>], simulation: &Simulation<
     let of_requests = found().map(|(input, row)| (input.request, row));
     let rates = Rates { speeds: &speeds, tokens_per_byte: TokensPerByte::of(of_requests) };
     let path = |at: usize| requests.get(at).map(|input| input.request.path.clone());
-    let (mut totals, mut totals_one_slot) = (Totals::default(), Totals::default());
+    let (mut totals, mut totals_one_slot) = (PrefixTotals::default(), PrefixTotals::default());
     let (mut reported, mut counted) = (Vec::new(), Vec::new());
     for (input, row) in found().filter(|(input, _)| input.reported) {
         totals.add(row.prompt_bytes, row.reusable_bytes);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::ElementName;
-use super::cause::{self, Cause, Change};
+use super::cause::{self, Cause, FirstDifference};
 use super::excerpt;
 use super::opening::Openings;
 use crate::model::request::Request;
@@ -21,7 +21,7 @@ use crate::prompt_cache::slots::{Reuse, Step, Why};
 pub(super) struct Broken {
     pub(super) shared: Shared,
     pub(super) common_bytes: u64,
-    pub(super) change: Change,
+    pub(super) change: FirstDifference,
     pub(super) lost_bytes: u64,
     pub(super) evicted_by: Option<usize>,
     /// What was, and what is now.
@@ -85,19 +85,19 @@ impl Broken {
         let mut broken = Self {
             shared,
             common_bytes: step.best.map_or(0, |best| best.common_bytes),
-            change: Change::only(Cause::OtherConversation),
+            change: FirstDifference::only(Cause::OtherConversation),
             lost_bytes: 0,
             evicted_by: None,
             excerpt: None,
         };
         let before = simulation.before.get(at).copied().unwrap_or_default();
         if simulation.turns.first() == Some(&at) {
-            broken.change = Change::only(Cause::FirstRequest);
+            broken.change = FirstDifference::only(Cause::FirstRequest);
         } else if let Some(missed) = step.missed {
             broken.lost_bytes = lost(simulation, at, &shared, missed.from);
             (broken.change, broken.evicted_by) = match missed.why {
-                Why::EvictedBy(other) => (Change::only(Cause::Evicted), Some(other)),
-                Why::Swapped => (Change::only(Cause::ModelSwapped), None),
+                Why::EvictedBy(other) => (FirstDifference::only(Cause::Evicted), Some(other)),
+                Why::Swapped => (FirstDifference::only(Cause::ModelSwapped), None),
             };
         } else if let Some(newest) = before.same_model {
             // Without one its own slot was busy: nothing changed.
@@ -108,7 +108,7 @@ impl Broken {
             broken.lost_bytes = lost(simulation, at, &broken.shared, newest);
         } else if let Some(newest) = before.any_model {
             broken.lost_bytes = lost(simulation, at, &shared, newest);
-            broken.change = Change::only(Cause::ModelSwapped);
+            broken.change = FirstDifference::only(Cause::ModelSwapped);
         } else if let Some(opening) = openings.find(simulation, at, step) {
             (broken.change, broken.lost_bytes) = (opening.change, opening.lost_bytes);
         }

@@ -41,7 +41,7 @@ const MOST_LINE_BYTES: usize = 400;
 /// texts are JSON: their lines end at `\n`, as written.
 pub(super) fn recognise(now: &str, was: &str, common_bytes: u64) -> Option<Volatile> {
     let at = usize::try_from(common_bytes).ok()?;
-    let [now, was] = [now, was].map(|text| Line::around(text, at));
+    let [now, was] = [now, was].map(|text| DifferingLine::around(text, at));
     if now.is_in(dates) && was.is_in(dates) {
         return Some(Volatile::DateOrTime);
     }
@@ -55,7 +55,7 @@ pub(super) fn recognise(now: &str, was: &str, common_bytes: u64) -> Option<Volat
 }
 
 /// The line of a text that holds the first difference.
-struct Line<'a> {
+struct DifferingLine<'a> {
     text: &'a str,
     /// What stands above it.
     before: &'a str,
@@ -63,7 +63,7 @@ struct Line<'a> {
     at: usize,
 }
 
-impl<'a> Line<'a> {
+impl<'a> DifferingLine<'a> {
     fn around(text: &'a str, at: usize) -> Self {
         let at = boundary(text, at.min(text.len()));
         let from = boundary(text, at.saturating_sub(MOST_LINE_BYTES));

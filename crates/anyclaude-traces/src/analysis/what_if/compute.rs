@@ -34,20 +34,20 @@ pub(crate) struct WhatIfInput<'a> {
     pub(crate) requests: &'a [&'a Request],
     /// The turns that are predicted, in order of time.
     pub(crate) own: &'a [&'a Request],
-    pub(crate) tools: &'a Tools,
+    pub(crate) tools: &'a ToolFacts,
     pub(crate) prompts: &'a Prompts,
     pub(crate) options: CacheOptions,
     pub(crate) store: &'a Store,
 }
 
 /// What each tool takes, and which were called.
-pub(crate) struct Tools {
+pub(crate) struct ToolFacts {
     tokens: BTreeMap<Arc<str>, MilliTokens>,
     called: BTreeSet<Arc<str>>,
     scales: Scales,
 }
 
-impl Tools {
+impl ToolFacts {
     /// Reads the few requests again that tell; files that cannot be read any more are
     /// returned beside it.
     pub(crate) fn read(store: &Store, own: &[&Request], everything: &[&Request]) -> (Self, Vec<Error>) {
@@ -222,7 +222,7 @@ fn header_tokens(
     crate::model::stats::whole(float(tokens.prompt_tokens) * share)
 }
 
-fn removed_tools(tools: &Tools, change: &Change, own: &[&Request]) -> Vec<RemovedTool> {
+fn removed_tools(tools: &ToolFacts, change: &Change, own: &[&Request]) -> Vec<RemovedTool> {
     let scale = tools.scales.scale(&own.last().and_then(|newest| newest.model_group()));
     let offered: HashSet<&Arc<str>> =
         own.iter().flat_map(|request| request.tools()).filter_map(|tool| tool.name.as_ref()).collect();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub(crate) use compute::{Tools, WhatIfInput, check, what_if};
+pub(crate) use compute::{ToolFacts, WhatIfInput, check, what_if};
 
 use super::tools::server;
 use crate::findings::Setting;

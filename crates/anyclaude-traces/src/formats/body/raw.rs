@@ -20,17 +20,17 @@ pub struct Raw<'a> {
     /// Whether `cache_control` is no part of the content.
     is_element: bool,
     identity: OnceCell<Identity>,
-    head: Head,
+    head: BlockHead,
 }
 
 /// The beginning of an element's content, where that was built when it was parsed.
 #[derive(Debug, Clone, Copy)]
-struct Head {
+struct BlockHead {
     bytes: [u8; HEAD_BYTES],
     length: usize,
 }
 
-impl Head {
+impl BlockHead {
     const UNKNOWN: Self = Self { bytes: [0; HEAD_BYTES], length: 0 };
 
     fn of(begin: &[u8]) -> Self {
@@ -58,7 +58,7 @@ impl<'a> Raw<'a> {
             content_bytes: bytes,
             is_element: false,
             identity,
-            head: Head::UNKNOWN,
+            head: BlockHead::UNKNOWN,
         }
     }
 
@@ -77,7 +77,7 @@ impl<'a> Raw<'a> {
 
     /// The same, of which the parser has built the beginning of the content.
     pub(crate) fn with_head(self, begin: &[u8]) -> Self {
-        Self { head: Head::of(begin), ..self }
+        Self { head: BlockHead::of(begin), ..self }
     }
 
     /// The value as it stands in the file, white space and all.

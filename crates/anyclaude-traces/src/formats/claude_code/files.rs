@@ -4,7 +4,7 @@ use super::body::read_body;
 use super::index::read_entry;
 use super::response::read_response;
 use super::telemetry::{Export, Records, Telemetry, read_export};
-use super::transcript::{self, Told};
+use super::transcript::{self, TranscriptTold};
 use super::{Facts, FactsKind};
 use crate::error::ParseError;
 use crate::formats::json::cursor::Cursor;
@@ -100,8 +100,8 @@ impl Format for TranscriptFile {
     ) -> Result<(), ParseError> {
         each_fact(FactsKind::Transcript, input, sink, |facts, line| {
             match transcript::read_line(line, scratch)? {
-                Some(Told::Answer(answer)) => facts.answers.push(answer),
-                Some(Told::FailedTry(failed)) => facts.failed_tries.push(failed),
+                Some(TranscriptTold::Answer(answer)) => facts.answers.push(answer),
+                Some(TranscriptTold::FailedTry(failed)) => facts.failed_tries.push(failed),
                 None => {}
             }
             Ok(())

@@ -24,7 +24,7 @@ pub(crate) use response::RecordedResponse;
 pub(crate) use sniff::recognise;
 pub(crate) use span::{Interaction, ModelSpan};
 pub(crate) use telemetry::Telemetry;
-pub(crate) use transcript::{Answer, FailedTry};
+pub(crate) use transcript::{FailedTry, TranscriptAnswer};
 
 use std::path::{Path, PathBuf};
 
@@ -73,7 +73,7 @@ pub(crate) struct Facts {
     pub(crate) kind: FactsKind,
     pub(crate) telemetry: Telemetry,
     pub(crate) index: Vec<IndexEntry>,
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<TranscriptAnswer>,
     pub(crate) failed_tries: Vec<FailedTry>,
     /// The file is an answer.
     pub(crate) response: Option<RecordedResponse>,

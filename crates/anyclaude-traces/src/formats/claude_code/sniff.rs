@@ -43,7 +43,7 @@ fn of_line(line: &[u8], scratch: &mut Scratch) -> Option<&'static dyn Format> {
 fn of_value(bytes: &[u8], scratch: &mut Scratch) -> Option<&'static dyn Format> {
     let text = valid(bytes);
     let mut cursor = Cursor::new(text, scratch);
-    let mut found = Members::default();
+    let mut found = SniffedMembers::default();
     let format = found.read(&mut cursor);
     format.ok().flatten().or_else(|| found.decide())
 }
@@ -61,14 +61,14 @@ fn valid(bytes: &[u8]) -> &str {
 
 /// What was seen of the first value.
 #[derive(Default)]
-struct Members {
+struct SniffedMembers {
     is_message: bool,
     has_role: bool,
     has_session: bool,
     has_type: bool,
 }
 
-impl Members {
+impl SniffedMembers {
     /// Reads members until one decides. What is behind it is not looked at.
     fn read(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<&'static dyn Format>> {
         if cursor.shape()? != Shape::Object {

@@ -49,7 +49,7 @@ pub(crate) struct Interaction {
 
 /// A span that matters.
 #[derive(Debug)]
-pub(super) enum Span {
+pub(super) enum TelemetrySpan {
     Model(Box<ModelSpan>),
     Interaction(Interaction),
     /// Another one of Claude Code's.
@@ -73,7 +73,7 @@ struct Attributes {
     status: Option<u64>,
 }
 
-impl Span {
+impl TelemetrySpan {
     /// Reads a span; `None` where it is none of Claude Code's, or its times are missing.
     pub(super) fn read(cursor: &mut Cursor<'_, '_>, records: &mut dyn Records) -> ParseResult<Option<Self>> {
         let (mut name, mut start, mut end) = (None, None, None);

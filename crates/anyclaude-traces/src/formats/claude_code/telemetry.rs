@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::attribute::{self, read_number};
 use super::event::Event;
-use super::span::{Interaction, ModelSpan, Span};
+use super::span::{Interaction, ModelSpan, TelemetrySpan};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
@@ -119,10 +119,10 @@ fn read_spans(
         "resource" => read_version(cursor, &mut version),
         "scopeSpans" => cursor.items_or_skip(|cursor| {
             read_list(cursor, "spans", |cursor| {
-                match Span::read(cursor, records)? {
-                    Some(Span::Model(span)) => telemetry.spans.push(*span),
-                    Some(Span::Interaction(interaction)) => telemetry.interactions.push(interaction),
-                    Some(Span::Other) | None => {}
+                match TelemetrySpan::read(cursor, records)? {
+                    Some(TelemetrySpan::Model(span)) => telemetry.spans.push(*span),
+                    Some(TelemetrySpan::Interaction(interaction)) => telemetry.interactions.push(interaction),
+                    Some(TelemetrySpan::Other) | None => {}
                 }
                 Ok(())
             })

@@ -13,7 +13,7 @@ use crate::model::time::Timestamp;
 /// A line of a transcript that holds an answer, or a part of one: several lines share the
 /// id of their message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct TranscriptAnswer {
     /// The end, within 1 ms.
     pub(crate) at: Option<Timestamp>,
     pub(crate) session: Option<Arc<str>>,
@@ -40,8 +40,8 @@ pub(crate) struct FailedTry {
 
 /// What a line of a transcript tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Told {
-    Answer(Answer),
+pub(crate) enum TranscriptTold {
+    Answer(TranscriptAnswer),
     FailedTry(FailedTry),
 }
 
@@ -50,7 +50,7 @@ pub(crate) enum Told {
 /// # Errors
 ///
 /// When it is not JSON.
-pub(crate) fn read_line(line: &str, scratch: &mut Scratch) -> ParseResult<Option<Told>> {
+pub(crate) fn read_line(line: &str, scratch: &mut Scratch) -> ParseResult<Option<TranscriptTold>> {
     let (mut at, mut is_answer, mut usage) = (None, false, Usage::default());
     let (mut is_failed, mut words, mut plain, mut status) = (false, None, None, None);
     let (mut session, mut agent, mut client_version) = (None, None, None);
@@ -104,10 +104,24 @@ pub(crate) fn read_line(line: &str, scratch: &mut Scratch) -> ParseResult<Option
     })?;
     cursor.end()?;
     if is_failed {
-        return Ok(Some(Told::FailedTry(FailedTry { at, session, agent, words: words.or(plain), status })));
+        return Ok(Some(TranscriptTold::FailedTry(FailedTry {
+            at,
+            session,
+            agent,
+            words: words.or(plain),
+            status,
+        })));
     }
     let Some(message) = message.filter(|_| is_answer) else { return Ok(None) };
-    Ok(Some(Told::Answer(Answer { at, session, agent, client_version, message, model, usage })))
+    Ok(Some(TranscriptTold::Answer(TranscriptAnswer {
+        at,
+        session,
+        agent,
+        client_version,
+        message,
+        model,
+        usage,
+    })))
 }
 
 fn text(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<String>> {
@@ -143,7 +157,7 @@ mod tests {
     #[test]
     fn only_answers_of_a_model_count() {
         let read = |line: &str| read_line(line, &mut Scratch::default()).unwrap();
-        let Some(Told::Answer(answer)) = read(
+        let Some(TranscriptTold::Answer(answer)) = read(
             r#"{"type":"assistant","sessionId":"s","agentId":"a1","version":"2.1.332",
             "timestamp":"2026-01-02T03:04:05.678Z","message":{"id":"msg","model":"m","content":[],
             "usage":{"input_tokens":5,"cache_read_input_tokens":40,"output_tokens":7}}}"#,
@@ -165,10 +179,10 @@ mod tests {
             "formatted":"503 Loading model"},"retryAttempt":1,"timestamp":"2026-01-02T03:04:05.678Z","sessionId":"s"}"#,
             &mut Scratch::default(),
         );
-        let Ok(Some(Told::FailedTry(failed))) = told else { panic!("{told:?}") };
+        let Ok(Some(TranscriptTold::FailedTry(failed))) = told else { panic!("{told:?}") };
         assert_eq!((failed.words.as_deref(), failed.status), (Some("503 Loading model"), Some(503)));
         assert_eq!(failed.session.as_deref(), Some("s"));
         let told = read_line(r#"{"subtype":"api_error","error":"x"}"#, &mut Scratch::default()).unwrap();
-        assert!(matches!(told, Some(Told::FailedTry(FailedTry { words: None, status: None, .. }))));
+        assert!(matches!(told, Some(TranscriptTold::FailedTry(FailedTry { words: None, status: None, .. }))));
     }
 }

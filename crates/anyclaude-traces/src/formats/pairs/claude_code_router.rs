@@ -40,18 +40,18 @@ impl Format for ClaudeCodeRouter {
 }
 
 /// What ties the lines of a request together: `reqId` counts in each process.
-type Key = (u64, String);
+type RequestKey = (u64, String);
 
 /// The requests whose end has not been read.
 #[derive(Debug, Default)]
 struct Requests {
-    open: HashMap<Key, Open>,
+    open: HashMap<RequestKey, OpenRequest>,
     inner: Inner,
     scratch: Scratch,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenRequest {
     number: RecordNumber,
     exchange: Exchange,
     /// The client's body says who sent it, and the model that was asked for.
@@ -62,8 +62,8 @@ struct Open {
 }
 
 /// What one line tells, of which request.
-struct Told<'a> {
-    key: Option<Key>,
+struct RouterTold<'a> {
+    key: Option<RequestKey>,
     time: Option<Timestamp>,
     fact: Fact<'a>,
 }
@@ -80,25 +80,25 @@ enum Fact<'a> {
 }
 
 impl ReadLine for Requests {
-    type Line<'a> = Told<'a>;
+    type Line<'a> = RouterTold<'a>;
 
     fn read<'a>(
         &mut self,
         cursor: &mut Cursor<'a, '_>,
         survey: &mut Survey<'_, '_>,
-    ) -> ParseResult<Told<'a>> {
-        let mut line = Line::default();
+    ) -> ParseResult<RouterTold<'a>> {
+        let mut line = RouterLine::default();
         cursor.members_or_skip(|cursor, key| self.member(cursor, key, &mut line, survey))?;
         let key = line.process.zip(line.request.map(Cow::into_owned));
-        Ok(Told { key, time: line.time, fact: line.parts.fact() })
+        Ok(RouterTold { key, time: line.time, fact: line.parts.fact() })
     }
 
-    fn take(&mut self, told: Told<'_>, survey: &mut Survey<'_, '_>) {
-        let Told { key: Some(key), time, fact } = told else { return };
+    fn take(&mut self, told: RouterTold<'_>, survey: &mut Survey<'_, '_>) {
+        let RouterTold { key: Some(key), time, fact } = told else { return };
         if let Fact::Incoming { url } = fact {
             let mut exchange = Exchange { received: time, start: time, ..Exchange::default() };
             exchange.set_url(&url);
-            let open = Open {
+            let open = OpenRequest {
                 number: survey.sink.begin(),
                 exchange,
                 client: None,
@@ -128,7 +128,7 @@ impl ReadLine for Requests {
     }
 
     fn finish(&mut self, survey: &mut Survey<'_, '_>) {
-        let mut open: Vec<Open> = self.open.drain().map(|(_, open)| open).collect();
+        let mut open: Vec<OpenRequest> = self.open.drain().map(|(_, open)| open).collect();
         open.sort_by_key(|open| open.number);
         open.into_iter().for_each(|open| open.finish(survey));
     }
@@ -136,17 +136,17 @@ impl ReadLine for Requests {
 
 /// The members of a line, in the order in which they come.
 #[derive(Default)]
-struct Line<'a> {
+struct RouterLine<'a> {
     time: Option<Timestamp>,
     process: Option<u64>,
     request: Option<Cow<'a, str>>,
-    parts: Parts<'a>,
+    parts: RequestParts<'a>,
 }
 
 /// Its texts are borrowed, and decoded only if they count: most lines are copies of chunks for
 /// the client.
 #[derive(Default)]
-struct Parts<'a> {
+struct RequestParts<'a> {
     message: Option<Cow<'a, str>>,
     kind: Option<Cow<'a, str>>,
     url: Option<Cow<'a, str>>,
@@ -158,7 +158,7 @@ struct Parts<'a> {
     error: Option<Cow<'a, str>>,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> RequestParts<'a> {
     fn fact(self) -> Fact<'a> {
         match (self.kind.as_deref(), self.message.as_deref()) {
             (Some("request body"), _) => self.body.map_or(Fact::Nothing, Fact::ClientBody),
@@ -176,7 +176,7 @@ impl Requests {
         &mut self,
         cursor: &mut Cursor<'a, '_>,
         key: &str,
-        line: &mut Line<'a>,
+        line: &mut RouterLine<'a>,
         survey: &mut Survey<'_, '_>,
     ) -> ParseResult<()> {
         let parts = &mut line.parts;
@@ -225,7 +225,7 @@ impl Requests {
     }
 
     /// The number of the request that a line is about, which names itself before its data.
-    fn number(&self, line: &Line<'_>) -> Option<RecordNumber> {
+    fn number(&self, line: &RouterLine<'_>) -> Option<RecordNumber> {
         let key = line.process.zip(line.request.as_deref().map(str::to_owned))?;
         self.open.get(&key).map(|open| open.number)
     }
@@ -233,7 +233,7 @@ impl Requests {
     fn client_body(
         &mut self,
         cursor: &mut Cursor<'_, '_>,
-        line: &mut Line<'_>,
+        line: &mut RouterLine<'_>,
         survey: &mut Survey<'_, '_>,
     ) -> ParseResult<()> {
         let Some(number) = self.number(line) else { return cursor.skip() };
@@ -244,7 +244,7 @@ impl Requests {
     fn final_body(
         &mut self,
         string: RawStr<'_>,
-        line: &Line<'_>,
+        line: &RouterLine<'_>,
         survey: &mut Survey<'_, '_>,
     ) -> Option<Body> {
         let number = self.number(line)?;
@@ -252,7 +252,7 @@ impl Requests {
     }
 }
 
-impl Open {
+impl OpenRequest {
     /// From here on the request is the backend's. What it got is what is measured.
     fn set_final(&mut self, time: Option<Timestamp>, url: Option<Cow<'_, str>>, body: Option<Body>) {
         self.is_final = true;

@@ -26,13 +26,13 @@ impl Format for ClaudeTap {
         scratch: &mut Scratch,
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
-        read_lines(Records, (Source::ClaudeTap, "a recording of claude-tap"), input, scratch, sink)
+        read_lines(TapRecords, (Source::ClaudeTap, "a recording of claude-tap"), input, scratch, sink)
     }
 }
 
-struct Records;
+struct TapRecords;
 
-impl ReadLine for Records {
+impl ReadLine for TapRecords {
     type Line<'a> = (RecordNumber, Exchange);
 
     fn read(

@@ -30,7 +30,7 @@ impl Format for ClaudeTrace {
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
         read_lines(
-            Records::default(),
+            TraceRecords::default(),
             (Source::ClaudeTrace, "a recording of claude-trace"),
             input,
             scratch,
@@ -41,11 +41,11 @@ impl Format for ClaudeTrace {
 
 /// The text of an answer is decoded into the same memory each time.
 #[derive(Default)]
-struct Records {
+struct TraceRecords {
     inner: Inner,
 }
 
-impl ReadLine for Records {
+impl ReadLine for TraceRecords {
     type Line<'a> = (RecordNumber, Exchange);
 
     fn read(

@@ -6,7 +6,7 @@ use crate::formats::json::fault::{ParseResult, Walk};
 
 /// What an event adds to an answer.
 #[derive(Debug, Default)]
-pub(super) struct Event<'a> {
+pub(super) struct ResponseEvent<'a> {
     /// Whether it is an event of an API that is read.
     pub(super) is_known: bool,
     /// Whether an answer begins with it: what came before was of another.
@@ -19,7 +19,7 @@ pub(super) struct Event<'a> {
     pub(super) reply: Reply<'a>,
 }
 
-impl<'a> Event<'a> {
+impl<'a> ResponseEvent<'a> {
     /// Reads the object that the cursor stands before.
     pub(super) fn read(cursor: &mut Cursor<'a, '_>) -> ParseResult<Self> {
         let (mut kind, mut message, mut delta) = (None, Reply::default(), Reply::default());

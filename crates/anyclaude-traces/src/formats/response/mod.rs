@@ -8,9 +8,9 @@ mod usage;
 
 use std::borrow::Cow;
 
-use event::Event;
+use event::ResponseEvent;
 use reply::Reply;
-use usage::Usage;
+use usage::ResponseUsage;
 
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
@@ -54,7 +54,7 @@ impl Answer {
     /// Reads a usage that stands for itself.
     pub(crate) fn of_usage(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         let mut answer = Self::default();
-        answer.learn(Reply { usage: Usage::read(cursor)?, ..Reply::default() });
+        answer.learn(Reply { usage: ResponseUsage::read(cursor)?, ..Reply::default() });
         Ok(answer)
     }
 
@@ -94,7 +94,7 @@ impl Answer {
             return;
         }
         let mut cursor = Cursor::new(data, scratch);
-        let Ok(event) = Event::read(&mut cursor) else { return };
+        let Ok(event) = ResponseEvent::read(&mut cursor) else { return };
         if cursor.end().is_ok() {
             self.add(event);
         }
@@ -103,14 +103,14 @@ impl Answer {
     /// Adds the event that the cursor stands before.
     pub(crate) fn add_event(&mut self, cursor: &mut Cursor<'_, '_>) -> ParseResult<()> {
         if cursor.shape()? == Shape::Object {
-            let event = Event::read(cursor)?;
+            let event = ResponseEvent::read(cursor)?;
             self.add(event);
             return Ok(());
         }
         cursor.skip()
     }
 
-    fn add(&mut self, event: Event<'_>) {
+    fn add(&mut self, event: ResponseEvent<'_>) {
         if !event.is_known {
             return;
         }
@@ -124,7 +124,7 @@ impl Answer {
     }
 
     fn learn(&mut self, reply: Reply<'_>) {
-        let Usage { input, output, cache_creation, cache_read, reasoning } = reply.usage;
+        let ResponseUsage { input, output, cache_creation, cache_read, reasoning } = reply.usage;
         let response = &mut self.response;
         response.input_tokens = input.or(reply.bare_input).or(response.input_tokens);
         response.output_tokens = output.or(response.output_tokens);

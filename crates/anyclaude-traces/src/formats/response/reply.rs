@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::usage::Usage;
+use super::usage::ResponseUsage;
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::text::RawStr;
@@ -11,7 +11,7 @@ use crate::formats::json::text::RawStr;
 /// that name the same model.
 #[derive(Debug, Default)]
 pub(super) struct Reply<'a> {
-    pub(super) usage: Usage,
+    pub(super) usage: ResponseUsage,
     /// The reply to `count_tokens` is this member alone.
     pub(super) bare_input: Option<u64>,
     pub(super) stop_reason: Option<Cow<'a, str>>,
@@ -40,7 +40,7 @@ impl<'a> Reply<'a> {
 
     pub(super) fn member(&mut self, cursor: &mut Cursor<'a, '_>, key: &str) -> ParseResult<()> {
         match key {
-            "usage" => self.usage = Usage::read(cursor)?,
+            "usage" => self.usage = ResponseUsage::read(cursor)?,
             "input_tokens" => self.bare_input = cursor.u64_or_skip()?,
             "stop_reason" => self.stop_reason = text(cursor)?,
             "model" => self.model = text(cursor)?.filter(|model| !model.is_empty()),

@@ -7,7 +7,7 @@ use crate::formats::json::fault::{ParseResult, Walk};
 /// Counts of tokens. Prompt tokens from a cache are never in `input`: Anthropic does not
 /// count them there, `OpenAI` does, and they are taken off.
 #[derive(Debug, Default)]
-pub(super) struct Usage {
+pub(super) struct ResponseUsage {
     pub(super) input: Option<u64>,
     pub(super) output: Option<u64>,
     pub(super) cache_creation: Option<u64>,
@@ -15,7 +15,7 @@ pub(super) struct Usage {
     pub(super) reasoning: Option<u64>,
 }
 
-impl Usage {
+impl ResponseUsage {
     /// Passes a value of any shape.
     pub(super) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         let mut usage = Self::default();

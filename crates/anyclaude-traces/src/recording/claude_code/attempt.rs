@@ -27,7 +27,7 @@ pub(super) struct Attempt {
     pub(super) response: Option<usize>,
     /// The id of the message that answered it.
     pub(super) message: Option<Arc<str>>,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<AttemptEnd>,
     /// Its span, by place.
     pub(super) span: Option<usize>,
     /// The duration of its end counts an attempt before it too.
@@ -89,7 +89,7 @@ impl Caller {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct End {
+pub(super) struct AttemptEnd {
     pub(super) at: Option<Timestamp>,
     pub(super) duration_ms: Option<u64>,
     pub(super) ttft_ms: Option<u64>,

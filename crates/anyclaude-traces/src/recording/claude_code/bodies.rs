@@ -11,7 +11,7 @@ use crate::read::{TraceFile, plain_name};
 
 /// A body, and what is known of it without its file's name.
 #[derive(Debug, Clone)]
-pub(super) struct Body {
+pub(super) struct FoundBody {
     /// The name of its file; `None` where it stands in an event.
     pub(super) name: Option<Arc<str>>,
     /// The file of facts and the number by which an event names it.
@@ -24,7 +24,7 @@ pub(super) struct Body {
     pub(super) recording: PathBuf,
 }
 
-impl Body {
+impl FoundBody {
     /// What is known of a record; `files` are the places of the files of facts.
     pub(super) fn of(file: &TraceFile, files: &HashMap<&Path, usize>) -> Self {
         let TraceFile { path, record } = file;
@@ -47,14 +47,14 @@ impl Body {
 
 /// The bodies of a recording.
 #[derive(Debug, Default)]
-pub(super) struct Bodies<'b> {
-    bodies: &'b [Body],
+pub(super) struct FoundBodies<'b> {
+    bodies: &'b [FoundBody],
     by_name: HashMap<&'b str, usize>,
     by_number: HashMap<(usize, u32), usize>,
 }
 
-impl<'b> Bodies<'b> {
-    pub(super) fn new(bodies: &'b [Body]) -> Self {
+impl<'b> FoundBodies<'b> {
+    pub(super) fn new(bodies: &'b [FoundBody]) -> Self {
         let mut found = Self { bodies, ..Self::default() };
         for (place, body) in bodies.iter().enumerate() {
             if let Some(name) = &body.name {
@@ -67,11 +67,11 @@ impl<'b> Bodies<'b> {
         found
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<&'b Body> {
+    pub(super) fn get(&self, place: usize) -> Option<&'b FoundBody> {
         self.bodies.get(place)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &'b Body)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &'b FoundBody)> {
         self.bodies.iter().enumerate()
     }
 

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::attempt::{Attempt, ByTime, Caller, End, Pairs, StartSource, signed};
-use super::bodies::Bodies;
+use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, signed};
+use super::bodies::FoundBodies;
 use super::responses::Responses;
 use crate::formats::claude_code::{Event, EventKind, LoggedBody};
 use crate::model::time::Timestamp;
@@ -26,10 +26,10 @@ const AMBIGUOUS_MS: u64 = 2;
 /// The attempts that events tell of. `events` come with the file that each stands in.
 pub(super) fn attempts<'e>(
     events: impl Iterator<Item = (usize, &'e Event)>,
-    bodies: &Bodies<'_>,
+    bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
 ) -> Vec<Attempt> {
-    let mut told = Told::default();
+    let mut told = ToldByEvents::default();
     let events = in_order(events);
     for (&(file, event), process) in events.iter().zip(processes(&events)) {
         told.learn(file, event, process, bodies, responses);
@@ -78,7 +78,7 @@ fn processes(events: &[(usize, &Event)]) -> Vec<u32> {
 
 /// What the events tell.
 #[derive(Default)]
-struct Told {
+struct ToldByEvents {
     attempts: Vec<Attempt>,
     /// The ends of attempts, until they are given to those.
     ends: Vec<Option<Attempt>>,
@@ -97,13 +97,13 @@ struct LoggedAnswer {
     is_given: bool,
 }
 
-impl Told {
+impl ToldByEvents {
     fn learn(
         &mut self,
         file: usize,
         event: &Event,
         process: u32,
-        bodies: &Bodies<'_>,
+        bodies: &FoundBodies<'_>,
         responses: &Responses<'_>,
     ) {
         let attempt = Attempt {
@@ -129,7 +129,7 @@ impl Told {
                 });
             }
             EventKind::Answered { .. } | EventKind::Failed { .. } => {
-                self.ends.push(Some(Attempt { end: Some(End::of(event)), ..attempt }));
+                self.ends.push(Some(Attempt { end: Some(AttemptEnd::of(event)), ..attempt }));
             }
             EventKind::ResponseBody { file: name, request, message, .. } => self.answers.push(LoggedAnswer {
                 at: event.at,
@@ -182,14 +182,14 @@ impl Told {
             attempt.end = ending.and_then(|ending| ending.end).or_else(|| {
                 let duration = attempt.started.map(|started| answer.at.ms_since(started));
                 let duration_ms = duration.and_then(|ms| u64::try_from(ms).ok());
-                Some(End { at: Some(answer.at), duration_ms, ..End::default() })
+                Some(AttemptEnd { at: Some(answer.at), duration_ms, ..AttemptEnd::default() })
             });
             attempt.confidence = Some(Confidence::Exact);
         }
     }
 
     /// Gives the other ends to the attempts that began when their durations did.
-    fn join_timed(&mut self, bodies: &Bodies<'_>) {
+    fn join_timed(&mut self, bodies: &FoundBodies<'_>) {
         let open = self.attempts.iter().enumerate().filter(|(_, attempt)| attempt.end.is_none());
         let open =
             open.filter_map(|(place, attempt)| Some((&attempt.caller.session, attempt.started?, place)));
@@ -237,7 +237,7 @@ impl Told {
     /// Adds the ends whose beginnings were not logged, as bodies were not recorded.
     fn add_unbegun(&mut self) {
         for mut attempt in std::mem::take(&mut self.ends).into_iter().flatten() {
-            attempt.started = attempt.end.as_ref().and_then(End::begun);
+            attempt.started = attempt.end.as_ref().and_then(AttemptEnd::begun);
             attempt.source = StartSource::End;
             attempt.confidence = Some(Confidence::Exact);
             self.attempts.push(attempt);
@@ -357,7 +357,7 @@ impl Caller {
     }
 }
 
-impl End {
+impl AttemptEnd {
     fn of(event: &Event) -> Self {
         let at = Some(event.at);
         match &event.kind {

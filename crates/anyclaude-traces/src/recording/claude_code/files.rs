@@ -4,10 +4,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::attempt::{Attempt, ByTime, Caller, End, Pairs, StartSource, around};
-use super::bodies::{Bodies, Body};
+use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, around};
+use super::bodies::{FoundBodies, FoundBody};
 use super::responses::Responses;
-use crate::formats::claude_code::{Answer, FailedTry, IndexEntry, ModelSpan, Usage};
+use crate::formats::claude_code::{FailedTry, IndexEntry, ModelSpan, TranscriptAnswer, Usage};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 
@@ -31,7 +31,7 @@ const MOST_TOKENS_PER_MS: u64 = 5;
 pub(super) fn join_index(
     index: &[IndexEntry],
     spans: &[(usize, &ModelSpan)],
-    bodies: &Bodies<'_>,
+    bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
     attempts: &mut Vec<Attempt>,
 ) {
@@ -101,7 +101,7 @@ fn of_entry(
     attempt: Attempt,
     entry: &IndexEntry,
     response: Option<usize>,
-    bodies: &Bodies<'_>,
+    bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
 ) -> Attempt {
     let body = attempt.body.and_then(|body| bodies.get(body));
@@ -121,7 +121,7 @@ fn of_entry(
         source: if started.is_some() { StartSource::Modified } else { StartSource::Unknown },
         response,
         message: entry.message.clone(),
-        end: Some(End { at: entry.at, duration_ms: duration, usage, ..End::default() }),
+        end: Some(AttemptEnd { at: entry.at, duration_ms: duration, usage, ..AttemptEnd::default() }),
         confidence: Some(Confidence::Exact),
         ..attempt
     }
@@ -129,9 +129,10 @@ fn of_entry(
 
 /// Gives the bodies that are left to the attempts of spans that began when they were
 /// written, and adds the others as attempts of which only these times are known.
-pub(super) fn add_unnamed(bodies: &Bodies<'_>, responses: &Responses<'_>, attempts: &mut Vec<Attempt>) {
+pub(super) fn add_unnamed(bodies: &FoundBodies<'_>, responses: &Responses<'_>, attempts: &mut Vec<Attempt>) {
     let taken: HashSet<usize> = attempts.iter().filter_map(|attempt| attempt.body).collect();
-    let unnamed: Vec<(usize, &Body)> = bodies.iter().filter(|(place, _)| !taken.contains(place)).collect();
+    let unnamed: Vec<(usize, &FoundBody)> =
+        bodies.iter().filter(|(place, _)| !taken.contains(place)).collect();
     let bare = attempts.iter().enumerate().filter(|(_, attempt)| attempt.body.is_none());
     let bare = bare.filter(|(_, attempt)| attempt.source == StartSource::Span);
     let bare = ByTime::new(
@@ -166,11 +167,11 @@ pub(super) fn add_unnamed(bodies: &Bodies<'_>, responses: &Responses<'_>, attemp
         let response = answered.remove(&place);
         let file = response.and_then(|response| responses.get(response));
         let written = file.and_then(|file| file.modified);
-        let end = file.zip(written).map(|(file, at)| End {
+        let end = file.zip(written).map(|(file, at)| AttemptEnd {
             at: Some(at),
             duration_ms: attempt.started.and_then(|started| u64::try_from(at.ms_since(started)).ok()),
             usage: Usage::from(&file.content.response),
-            ..End::default()
+            ..AttemptEnd::default()
         });
         attempts.push(Attempt { response, end, ..attempt });
     }
@@ -181,7 +182,7 @@ pub(super) fn add_unnamed(bodies: &Bodies<'_>, responses: &Responses<'_>, attemp
 /// open.
 fn by_writing(
     left: &[usize],
-    bodies: &Bodies<'_>,
+    bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
     attempts: &[Attempt],
 ) -> HashMap<usize, usize> {
@@ -221,8 +222,12 @@ fn by_writing(
 
 /// Adds what transcripts know of answers: the subagent that asked, and counts that nothing
 /// else tells.
-pub(super) fn join_transcripts(answers: &[Answer], responses: &Responses<'_>, attempts: &mut [Attempt]) {
-    let by_message: HashMap<&Arc<str>, &Answer> =
+pub(super) fn join_transcripts(
+    answers: &[TranscriptAnswer],
+    responses: &Responses<'_>,
+    attempts: &mut [Attempt],
+) {
+    let by_message: HashMap<&Arc<str>, &TranscriptAnswer> =
         answers.iter().map(|answer| (&answer.message, answer)).collect();
     let by_time = answers.iter().enumerate();
     let by_time =
@@ -269,18 +274,22 @@ pub(super) fn join_failed_tries<'f>(tries: impl Iterator<Item = &'f FailedTry>, 
             })
         });
         let Some(attempt) = newest.and_then(|(_, place)| attempts.get_mut(place)) else { continue };
-        attempt.end = Some(End {
+        attempt.end = Some(AttemptEnd {
             at: Some(at),
             has_failed: true,
             error: failed.words.clone(),
             status: failed.status,
-            ..End::default()
+            ..AttemptEnd::default()
         });
     }
 }
 
 /// The answer of a transcript that came when the attempt ended, with as many tokens.
-fn at_end<'a>(attempt: &Attempt, answers: &'a [Answer], by_time: &ByTime) -> Option<&'a Answer> {
+fn at_end<'a>(
+    attempt: &Attempt,
+    answers: &'a [TranscriptAnswer],
+    by_time: &ByTime,
+) -> Option<&'a TranscriptAnswer> {
     let end = attempt.end.as_ref().filter(|end| !end.has_failed)?;
     let near = by_time.within(&attempt.caller.session, around(end.at?, TRANSCRIPT_GAP_MS));
     let near = near.filter_map(|(_, place)| answers.get(place));
@@ -290,7 +299,7 @@ fn at_end<'a>(attempt: &Attempt, answers: &'a [Answer], by_time: &ByTime) -> Opt
 
 impl Attempt {
     /// An attempt of which nothing is known but its body and when that was written.
-    fn of_body(place: usize, bodies: &Bodies<'_>) -> Self {
+    fn of_body(place: usize, bodies: &FoundBodies<'_>) -> Self {
         let body = bodies.get(place);
         let modified = body.and_then(|body| body.modified);
         Self {

@@ -21,11 +21,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use attempt::Attempt;
-use bodies::{Bodies, Body};
+use bodies::{FoundBodies, FoundBody};
 use responses::Responses;
-use told::Told;
+use told::KnownRequest;
 
-use crate::formats::claude_code::{Answer, Facts, IndexEntry, Interaction, ModelSpan};
+use crate::formats::claude_code::{Facts, IndexEntry, Interaction, ModelSpan, TranscriptAnswer};
 use crate::read::{FactsFile, TraceFile};
 
 /// Joins records of Claude Code's bodies with facts of other files: what is known of each
@@ -36,8 +36,8 @@ use crate::read::{FactsFile, TraceFile};
 pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile], asked: usize) -> Vec<TraceFile> {
     let files: HashMap<&Path, usize> =
         facts.iter().enumerate().map(|(place, facts)| (&*facts.path, place)).collect();
-    let bodies: Vec<Body> = records.iter().map(|record| Body::of(record, &files)).collect();
-    let told = attempts(&Bodies::new(&bodies), facts);
+    let bodies: Vec<FoundBody> = records.iter().map(|record| FoundBody::of(record, &files)).collect();
+    let told = attempts(&FoundBodies::new(&bodies), facts);
     for told in told {
         match told.body.and_then(|body| records.get_mut(body)) {
             Some(file) => told.add_to(&mut file.record, facts),
@@ -51,11 +51,11 @@ pub(crate) fn join(mut records: Vec<TraceFile>, facts: &[FactsFile], asked: usiz
 }
 
 /// All attempts that bodies and facts tell of, in the order in which they were found.
-fn attempts(bodies: &Bodies<'_>, facts: &[FactsFile]) -> Vec<Told> {
+fn attempts(bodies: &FoundBodies<'_>, facts: &[FactsFile]) -> Vec<KnownRequest> {
     let responses = Responses::of(facts);
     let spans: Vec<(usize, &ModelSpan)> = every(facts, |facts| &facts.telemetry.spans).collect();
     let index: Vec<IndexEntry> = every(facts, |facts| &facts.index).map(|(_, entry)| entry.clone()).collect();
-    let answers: Vec<Answer> =
+    let answers: Vec<TranscriptAnswer> =
         every(facts, |facts| &facts.answers).map(|(_, answer)| answer.clone()).collect();
     let turns: Vec<&Interaction> =
         every(facts, |facts| &facts.telemetry.interactions).map(|(_, turn)| turn).collect();

@@ -52,8 +52,8 @@ pub(super) fn of(attempts: &[Attempt], interactions: &[&Interaction]) -> Vec<End
 
 /// The last attempt of each process and source of requests.
 fn last_of_each_process(attempts: &[Attempt]) -> HashSet<usize> {
-    type Key<'a> = (&'a Option<Arc<str>>, Option<u32>, &'a Option<Arc<str>>);
-    let mut last: BTreeMap<Key<'_>, (Option<Timestamp>, usize)> = BTreeMap::new();
+    type ProcessKey<'a> = (&'a Option<Arc<str>>, Option<u32>, &'a Option<Arc<str>>);
+    let mut last: BTreeMap<ProcessKey<'_>, (Option<Timestamp>, usize)> = BTreeMap::new();
     for (place, attempt) in attempts.iter().enumerate().filter(|(_, attempt)| attempt.process.is_some()) {
         let key = (&attempt.caller.session, attempt.process, &attempt.caller.query_source);
         let newest = last.entry(key).or_insert((attempt.started, place));

@@ -9,7 +9,7 @@ use crate::read::{FactsFile, plain_name};
 
 /// A recorded answer.
 #[derive(Debug, Clone)]
-pub(super) struct Recorded<'f> {
+pub(super) struct RecordedAnswer<'f> {
     /// When its own file was written.
     pub(super) modified: Option<Timestamp>,
     pub(super) content: &'f RecordedResponse,
@@ -18,7 +18,7 @@ pub(super) struct Recorded<'f> {
 /// The answers of a recording.
 #[derive(Debug, Default)]
 pub(super) struct Responses<'f> {
-    recorded: Vec<Recorded<'f>>,
+    recorded: Vec<RecordedAnswer<'f>>,
     by_name: HashMap<Arc<str>, usize>,
     by_number: HashMap<(usize, u32), usize>,
 }
@@ -31,23 +31,23 @@ impl<'f> Responses<'f> {
                 let name = plain_name(&facts.path);
                 found.by_name.entry(name.into()).or_insert(found.recorded.len());
                 let modified = facts.modified;
-                found.recorded.push(Recorded { modified, content });
+                found.recorded.push(RecordedAnswer { modified, content });
             }
             for event in &facts.facts.telemetry.events {
                 if let EventKind::ResponseBody { inline: Some(content), .. } = &event.kind {
                     found.by_number.insert((file, event.record), found.recorded.len());
-                    found.recorded.push(Recorded { modified: None, content });
+                    found.recorded.push(RecordedAnswer { modified: None, content });
                 }
             }
         }
         found
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<&Recorded<'f>> {
+    pub(super) fn get(&self, place: usize) -> Option<&RecordedAnswer<'f>> {
         self.recorded.get(place)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Recorded<'f>)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &RecordedAnswer<'f>)> {
         self.recorded.iter().enumerate()
     }
 

@@ -1,7 +1,7 @@
 //! What spans add: a better time to first token, ends that no event tells, and, where there
 //! are no events, the attempts themselves.
 
-use super::attempt::{Attempt, ByTime, Caller, End, Pairs, StartSource, around};
+use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, around};
 use crate::formats::claude_code::ModelSpan;
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
@@ -23,7 +23,7 @@ pub(super) fn join(spans: &[(usize, &ModelSpan)], attempts: &mut Vec<Attempt>) {
         let Some((_, told)) = spans.get(span) else { continue };
         if let (Some(attempt), Some(joined)) = (attempts.get_mut(attempt), is_joined.get_mut(span)) {
             attempt.span = Some(span);
-            attempt.end = Some(End::of_span(told, attempt.started));
+            attempt.end = Some(AttemptEnd::of_span(told, attempt.started));
             attempt.caller.learn(&Caller::of_span(told));
             *joined = true;
         }
@@ -95,7 +95,7 @@ fn of_span(place: usize, file: usize, span: &ModelSpan, known: &ByTime) -> Vec<A
         attempts.push(of(number, *at));
     }
     attempts.push(Attempt {
-        end: Some(End::of_span(span, Some(last))),
+        end: Some(AttemptEnd::of_span(span, Some(last))),
         span: Some(place),
         ..of(starts.len(), last)
     });
@@ -121,7 +121,7 @@ impl Caller {
     }
 }
 
-impl End {
+impl AttemptEnd {
     /// A span counts all attempts; of its last one the start is known.
     fn of_span(span: &ModelSpan, started: Option<Timestamp>) -> Self {
         let started = started.unwrap_or_else(|| span.last_attempt());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::attempt::{Attempt, Caller, StartSource};
-use super::bodies::Bodies;
+use super::bodies::FoundBodies;
 use super::first_token::{FirstToken, drop_message_starts};
 use super::outcome::Ended;
 use super::responses::Responses;
@@ -19,7 +19,7 @@ use crate::read::{FactsFile, TraceFile};
 
 /// What is known of a request.
 #[derive(Debug, Clone)]
-pub(super) struct Told {
+pub(super) struct KnownRequest {
     /// Its body, by place; else the file of facts and its number there.
     pub(super) body: Option<usize>,
     pub(super) place: Option<(usize, u32)>,
@@ -40,16 +40,16 @@ pub(super) fn tell(
     attempts: Vec<Attempt>,
     ended: Vec<Ended>,
     spans: &[(usize, &ModelSpan)],
-    bodies: &Bodies<'_>,
+    bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
     facts: &[FactsFile],
-) -> Vec<Told> {
-    let mut pieces: Vec<Pieces<'_>> = attempts
+) -> Vec<KnownRequest> {
+    let mut pieces: Vec<AttemptPieces<'_>> = attempts
         .into_iter()
         .zip(ended)
-        .map(|(attempt, ended)| Pieces::of(attempt, ended, spans, bodies, responses, facts))
+        .map(|(attempt, ended)| AttemptPieces::of(attempt, ended, spans, bodies, responses, facts))
         .collect();
-    let mut firsts: Vec<FirstToken> = pieces.iter().map(Pieces::first_token).collect();
+    let mut firsts: Vec<FirstToken> = pieces.iter().map(AttemptPieces::first_token).collect();
     let counting = counting(&pieces);
     for (piece, first) in pieces.iter_mut().zip(&mut firsts) {
         first.may_be_cached = !counting.contains(&piece.recording);
@@ -60,12 +60,12 @@ pub(super) fn tell(
 }
 
 /// The recordings whose backends report cached tokens: a 0 is a 0 there.
-fn counting(pieces: &[Pieces<'_>]) -> BTreeSet<PathBuf> {
-    let reports = |piece: &&Pieces<'_>| piece.usage.cache_read.is_some_and(|tokens| tokens > 0);
+fn counting(pieces: &[AttemptPieces<'_>]) -> BTreeSet<PathBuf> {
+    let reports = |piece: &&AttemptPieces<'_>| piece.usage.cache_read.is_some_and(|tokens| tokens > 0);
     pieces.iter().filter(reports).map(|piece| piece.recording.clone()).collect()
 }
 
-impl Told {
+impl KnownRequest {
     /// Adds what is known to the record of the body.
     pub(super) fn add_to(self, record: &mut TraceRecord, facts: &[FactsFile]) {
         record.source = Source::ClaudeCode;
@@ -103,7 +103,7 @@ impl Told {
 }
 
 /// An attempt with all that belongs to it.
-struct Pieces<'p> {
+struct AttemptPieces<'p> {
     attempt: Attempt,
     ended: Ended,
     span: Option<&'p ModelSpan>,
@@ -116,12 +116,12 @@ struct Pieces<'p> {
     counts_cached: bool,
 }
 
-impl<'p> Pieces<'p> {
+impl<'p> AttemptPieces<'p> {
     fn of(
         attempt: Attempt,
         ended: Ended,
         spans: &[(usize, &'p ModelSpan)],
-        bodies: &Bodies<'p>,
+        bodies: &FoundBodies<'p>,
         responses: &Responses<'p>,
         facts: &[FactsFile],
     ) -> Self {
@@ -182,7 +182,7 @@ impl<'p> Pieces<'p> {
         }
     }
 
-    fn tell(self, first: &FirstToken) -> Told {
+    fn tell(self, first: &FirstToken) -> KnownRequest {
         let timing = self.timing(first);
         let response = self.told_response();
         let attempt = self.attempt;
@@ -190,7 +190,7 @@ impl<'p> Pieces<'p> {
         let timestamp = attempt.started.or_else(|| attempt.end.as_ref().and_then(|end| end.at));
         let answered = self.response_model.map(|model| (model, ModelSource::Response));
         let asked = || Some((attempt.caller.model.clone()?, ModelSource::Trace));
-        Told {
+        KnownRequest {
             body: attempt.body,
             place: attempt.place,
             timestamp,

@@ -10,7 +10,7 @@
 //! collected here until the stream ends.
 
 use super::limits::MAX_STREAMS;
-use super::message::{FinishStep, Usage, WrittenEvent};
+use super::message::{FinishStep, LoggedUsage, WrittenEvent};
 
 /// At most this many gaps are kept for one stream; the stalls of a longer one are unknown.
 const MAX_GAPS: usize = 1 << 20;
@@ -40,7 +40,7 @@ pub(super) struct StreamEvents {
     in_reasoning: bool,
     /// Some of its gaps are missing, or may be another stream's.
     unsure: bool,
-    pub(super) usage: Option<Usage>,
+    pub(super) usage: Option<LoggedUsage>,
     pub(super) finish: Option<FinishStep>,
 }
 
@@ -80,7 +80,7 @@ impl StreamEvents {
 pub(super) struct Events {
     streams: Vec<StreamEvents>,
     /// Usage, finish step and reasoning are logged just before the event that carries them.
-    pub(super) captured: Option<Usage>,
+    pub(super) captured: Option<LoggedUsage>,
     pub(super) finish: Option<FinishStep>,
     pub(super) reasoning: bool,
 }
@@ -236,7 +236,7 @@ mod tests {
         let mut events = Events::default();
         write(&mut events, 1, 100, 100, 0);
         events.reasoning = true;
-        events.captured = Some(Usage { prompt: 5, output: 2, cache_read: Some(0) });
+        events.captured = Some(LoggedUsage { prompt: 5, output: 2, cache_read: Some(0) });
         events.finish = Some(FinishStep { model: Some("m".into()), ..FinishStep::default() });
         events.written(WrittenEvent { event: 2, bytes: 10, total: 110, is_delta: false }, 1);
         write(&mut events, 3, 10, 120, 1);

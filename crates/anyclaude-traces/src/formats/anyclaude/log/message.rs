@@ -9,7 +9,7 @@ use crate::formats::scan;
 
 /// The fact in one message. `Noise` is every message that no fact is read from.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Message<'a> {
+pub(super) enum LoggedMessage<'a> {
     Noise,
     /// No fact but that the log has at least this debug level.
     NoiseOfLevel(u8),
@@ -43,8 +43,8 @@ pub(super) enum Message<'a> {
     FirstToken {
         ms: i64,
     },
-    UsageCaptured(Usage),
-    UsageRecorded(Usage),
+    UsageCaptured(LoggedUsage),
+    UsageRecorded(LoggedUsage),
     /// The prompt tokens of the next usage line are the proxy's own guess.
     UsageEstimated,
     Complete(Complete<'a>),
@@ -85,9 +85,9 @@ pub(super) enum PartKind {
     Start,
     /// `start-step`: the backend answers.
     StartStep,
-    BlockStart(Block),
-    Delta(Block),
-    BlockEnd(Block),
+    BlockStart(BlockKind),
+    Delta(BlockKind),
+    BlockEnd(BlockKind),
     ToolCall,
     FinishStep,
     Finish,
@@ -97,7 +97,7 @@ pub(super) enum PartKind {
 
 /// A block of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Block {
+pub(super) enum BlockKind {
     Text,
     Reasoning,
     ToolInput,
@@ -112,7 +112,7 @@ impl PartKind {
 
 /// Token counts of one answer; zeros as logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Usage {
+pub(super) struct LoggedUsage {
     pub(super) prompt: u64,
     pub(super) output: u64,
     pub(super) cache_read: Option<u64>,
@@ -171,11 +171,11 @@ pub(super) fn is_plain(start: &[u8; PLAIN_LEN]) -> bool {
 
 /// Reads the message after `[ANYCLAUDE DEBUG] `.
 #[inline]
-pub(super) fn read(message: &[u8]) -> Message<'_> {
-    let Some(first) = message.first_chunk::<2>() else { return Message::Noise };
+pub(super) fn read(message: &[u8]) -> LoggedMessage<'_> {
+    let Some(first) = message.first_chunk::<2>() else { return LoggedMessage::Noise };
     match first {
-        b"[N" if message.starts_with(b"[NodeWritable] Chunk") => Message::Written,
-        b"[N" => Message::NoiseOfLevel(2),
+        b"[N" if message.starts_with(b"[NodeWritable] Chunk") => LoggedMessage::Written,
+        b"[N" => LoggedMessage::NoiseOfLevel(2),
         b"[K" => keepalive(message),
         b"[S" => stream(message),
         _ => rare(message),
@@ -219,19 +219,19 @@ pub(super) fn finish_step(json: &[u8]) -> FinishStep {
 }
 
 #[inline]
-fn keepalive(message: &[u8]) -> Message<'_> {
+fn keepalive(message: &[u8]) -> LoggedMessage<'_> {
     if message.starts_with(b"[Keepalive] Cleared ") {
-        return Message::NoiseOfLevel(2);
+        return LoggedMessage::NoiseOfLevel(2);
     }
     if let Some(rest) = message.strip_prefix(b"[Keepalive] Sent keepalive #") {
         return match scan::number(rest) {
             Some((number, rest)) if number > 0 && rest.starts_with(b" (waiting for ") => {
-                Message::KeepaliveSent { number }
+                LoggedMessage::KeepaliveSent { number }
             }
-            _ => Message::Unreadable,
+            _ => LoggedMessage::Unreadable,
         };
     }
-    Message::Noise
+    LoggedMessage::Noise
 }
 
 /// Reads `[Keepalive] Cleared (stream started after 2 keepalives)`, of which
@@ -242,36 +242,36 @@ pub(super) fn keepalives_cleared(message: &[u8]) -> Option<u64> {
 }
 
 #[inline]
-fn stream(message: &[u8]) -> Message<'_> {
+fn stream(message: &[u8]) -> LoggedMessage<'_> {
     if let Some(rest) = message.strip_prefix(b"[Stream Conversion] ") {
         if rest.starts_with(b"Raw") {
             let json = || rest.get(memchr::memchr(b'{', rest.get(..32).unwrap_or(rest))?..);
-            return json().map_or(Message::Noise, Message::FinishStep);
+            return json().map_or(LoggedMessage::Noise, LoggedMessage::FinishStep);
         }
         if rest.starts_with(b"Received chunk ") {
-            return Message::Part;
+            return LoggedMessage::Part;
         }
         if let Some(rest) = rest.strip_prefix(b"Stream complete. Total chunks: ") {
             return match scan::number(rest) {
-                Some((parts, b"")) => Message::PartsEnd { parts },
-                _ => Message::Unreadable,
+                Some((parts, b"")) => LoggedMessage::PartsEnd { parts },
+                _ => LoggedMessage::Unreadable,
             };
         }
-        return Message::Noise;
+        return LoggedMessage::Noise;
     }
     if message.starts_with(b"[Stream Chunk] ") {
-        return Message::NoiseOfLevel(2);
+        return LoggedMessage::NoiseOfLevel(2);
     }
     if let Some(rest) = message.strip_prefix(b"[Streaming] Starting stream conversion and pipe for ") {
         return match label(rest) {
-            Some(label) => Message::Streaming { label },
-            None => Message::Unreadable,
+            Some(label) => LoggedMessage::Streaming { label },
+            None => LoggedMessage::Unreadable,
         };
     }
     if let Some(words) = message.strip_prefix(b"[Stream Error] Source stream error:") {
-        return Message::Failed { label: None, words };
+        return LoggedMessage::Failed { label: None, words };
     }
-    Message::Noise
+    LoggedMessage::Noise
 }
 
 /// Reads `[Stream Conversion] Received chunk 2 of type: start-step`.
@@ -281,15 +281,15 @@ pub(super) fn part(message: &[u8]) -> Option<(u64, PartKind)> {
     let kind = match rest.strip_prefix(b" of type: ")? {
         b"start" => PartKind::Start,
         b"start-step" => PartKind::StartStep,
-        b"text-start" => PartKind::BlockStart(Block::Text),
-        b"reasoning-start" => PartKind::BlockStart(Block::Reasoning),
-        b"tool-input-start" => PartKind::BlockStart(Block::ToolInput),
-        b"text-delta" => PartKind::Delta(Block::Text),
-        b"reasoning-delta" => PartKind::Delta(Block::Reasoning),
-        b"tool-input-delta" => PartKind::Delta(Block::ToolInput),
-        b"text-end" => PartKind::BlockEnd(Block::Text),
-        b"reasoning-end" => PartKind::BlockEnd(Block::Reasoning),
-        b"tool-input-end" => PartKind::BlockEnd(Block::ToolInput),
+        b"text-start" => PartKind::BlockStart(BlockKind::Text),
+        b"reasoning-start" => PartKind::BlockStart(BlockKind::Reasoning),
+        b"tool-input-start" => PartKind::BlockStart(BlockKind::ToolInput),
+        b"text-delta" => PartKind::Delta(BlockKind::Text),
+        b"reasoning-delta" => PartKind::Delta(BlockKind::Reasoning),
+        b"tool-input-delta" => PartKind::Delta(BlockKind::ToolInput),
+        b"text-end" => PartKind::BlockEnd(BlockKind::Text),
+        b"reasoning-end" => PartKind::BlockEnd(BlockKind::Reasoning),
+        b"tool-input-end" => PartKind::BlockEnd(BlockKind::ToolInput),
         b"tool-call" => PartKind::ToolCall,
         b"finish-step" => PartKind::FinishStep,
         b"finish" => PartKind::Finish,
@@ -311,40 +311,42 @@ pub(super) fn ends_open(message: &[u8]) -> bool {
 }
 
 /// Reads every message that does not repeat for every token.
-fn rare(message: &[u8]) -> Message<'_> {
+fn rare(message: &[u8]) -> LoggedMessage<'_> {
     let Some((tag, rest)) = tag(message) else { return unlabelled(message) };
     match tag {
-        b"Request Start" => start(rest).unwrap_or(Message::Unreadable),
-        b"Request Complete" => complete(rest).map_or(Message::Unreadable, Message::Complete),
-        b"Request Details" => json_of(rest).map_or(Message::Noise, Message::Details),
-        b"Prompt Overhead" => json_of(rest).map_or(Message::Noise, Message::Overhead),
+        b"Request Start" => start(rest).unwrap_or(LoggedMessage::Unreadable),
+        b"Request Complete" => complete(rest).map_or(LoggedMessage::Unreadable, LoggedMessage::Complete),
+        b"Request Details" => json_of(rest).map_or(LoggedMessage::Noise, LoggedMessage::Details),
+        b"Prompt Overhead" => json_of(rest).map_or(LoggedMessage::Noise, LoggedMessage::Overhead),
         b"Timing" => match rest.strip_prefix(b"First token received at ").map(scan::signed) {
-            None => Message::Noise,
-            Some(Some((ms, b"ms"))) => Message::FirstToken { ms },
-            Some(_) => Message::Unreadable,
+            None => LoggedMessage::Noise,
+            Some(Some((ms, b"ms"))) => LoggedMessage::FirstToken { ms },
+            Some(_) => LoggedMessage::Unreadable,
         },
-        b"streamText" if rest.starts_with(b"About to call ") => Message::Calling,
+        b"streamText" if rest.starts_with(b"About to call ") => LoggedMessage::Calling,
         b"streamText onFinish" => {
             let reason = rest.strip_prefix(b"Called, stop reason: ").map(std::str::from_utf8);
-            reason.and_then(Result::ok).map_or(Message::Noise, |reason| Message::Finished { reason })
+            reason
+                .and_then(Result::ok)
+                .map_or(LoggedMessage::Noise, |reason| LoggedMessage::Finished { reason })
         }
         b"Circuit Breaker" => match rest.strip_prefix(b"Recorded latency: ").map(scan::signed) {
-            Some(Some((ms, b"ms"))) => Message::Latency { ms },
-            _ => Message::Noise,
+            Some(Some((ms, b"ms"))) => LoggedMessage::Latency { ms },
+            _ => LoggedMessage::Noise,
         },
-        b"Client Disconnect" => Message::Closed,
+        b"Client Disconnect" => LoggedMessage::Closed,
         b"Cache Metrics" => cache_metrics(rest),
-        b"Token Estimation" => Message::UsageEstimated,
-        b"Timeout" => timeout(rest).unwrap_or(Message::Unreadable),
+        b"Token Estimation" => LoggedMessage::UsageEstimated,
+        b"Timeout" => timeout(rest).unwrap_or(LoggedMessage::Unreadable),
         b"Write Error" => match rest.strip_prefix(b"Writable stream error:") {
-            Some(words) => Message::Failed { label: None, words },
-            None => Message::Noise,
+            Some(words) => LoggedMessage::Failed { label: None, words },
+            None => LoggedMessage::Noise,
         },
         b"Backend Query" => backend_query(rest),
         b"Context" => context(rest),
-        b"Full Request Body to Provider" | b"Request Logging" | b"Cleanup" => Message::NoiseOfLevel(2),
-        b"Tools" | b"Tool Schema" => Message::NoiseOfLevel(3),
-        _ => edits::tagged(tag, rest).map_or(Message::Noise, Message::Edit),
+        b"Full Request Body to Provider" | b"Request Logging" | b"Cleanup" => LoggedMessage::NoiseOfLevel(2),
+        b"Tools" | b"Tool Schema" => LoggedMessage::NoiseOfLevel(3),
+        _ => edits::tagged(tag, rest).map_or(LoggedMessage::Noise, LoggedMessage::Edit),
     }
 }
 
@@ -356,7 +358,7 @@ fn tag(message: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((inner.get(..end)?, rest.strip_prefix(b" ").unwrap_or(rest)))
 }
 
-fn unlabelled(message: &[u8]) -> Message<'_> {
+fn unlabelled(message: &[u8]) -> LoggedMessage<'_> {
     let starts: [&[u8]; 4] = [
         b"Error for ",
         b"Connection error for ",
@@ -369,10 +371,13 @@ fn unlabelled(message: &[u8]) -> Message<'_> {
             let end = memchr::memmem::find(rest, b": ").or_else(|| rest.len().checked_sub(1));
             let name = end.and_then(|end| rest.get(..end)).and_then(label);
             let words = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
-            return name.map_or(Message::Unreadable, |name| Message::Failed { label: Some(name), words });
+            return name.map_or(LoggedMessage::Unreadable, |name| LoggedMessage::Failed {
+                label: Some(name),
+                words,
+            });
         }
     }
-    edits::untagged(message).map_or(Message::Noise, Message::Edit)
+    edits::untagged(message).map_or(LoggedMessage::Noise, LoggedMessage::Edit)
 }
 
 /// `provider/model`; the model may hold further slashes.
@@ -388,11 +393,11 @@ fn json_of(rest: &[u8]) -> Option<&[u8]> {
     rest.get(at + 1..)
 }
 
-fn start(rest: &[u8]) -> Option<Message<'_>> {
+fn start(rest: &[u8]) -> Option<LoggedMessage<'_>> {
     let rest = rest.trim_ascii_end();
     let (rest, stamp) = rest.split_at_checked(rest.len().checked_sub(scan::STAMP_LEN)?)?;
     let at = scan::stamp(stamp)?;
-    Some(Message::Start { label: label(rest.strip_suffix(b" at ")?)?, at })
+    Some(LoggedMessage::Start { label: label(rest.strip_suffix(b" at ")?)?, at })
 }
 
 fn complete(rest: &[u8]) -> Option<Complete<'_>> {
@@ -418,27 +423,27 @@ fn complete(rest: &[u8]) -> Option<Complete<'_>> {
     rest.is_empty().then_some(complete)
 }
 
-fn cache_metrics(rest: &[u8]) -> Message<'_> {
+fn cache_metrics(rest: &[u8]) -> LoggedMessage<'_> {
     if let Some(json) = rest.strip_prefix(b"Recorded streaming response metrics ") {
         let usage = usage(json, ["inputTokens", "outputTokens", "cacheReadTokens"]);
-        return usage.map_or(Message::Unreadable, Message::UsageRecorded);
+        return usage.map_or(LoggedMessage::Unreadable, LoggedMessage::UsageRecorded);
     }
     if let Some(json) = rest.strip_prefix(b"Captured usage from message_delta: ") {
         let usage = usage(json, ["input_tokens", "output_tokens", "cache_read_input_tokens"]);
-        return usage.map_or(Message::Unreadable, Message::UsageCaptured);
+        return usage.map_or(LoggedMessage::Unreadable, LoggedMessage::UsageCaptured);
     }
-    Message::Noise
+    LoggedMessage::Noise
 }
 
-fn usage(json: &[u8], [prompt, output, cache_read]: [&str; 3]) -> Option<Usage> {
-    Some(Usage {
+fn usage(json: &[u8], [prompt, output, cache_read]: [&str; 3]) -> Option<LoggedUsage> {
+    Some(LoggedUsage {
         prompt: scan::member_number(json, prompt)?,
         output: scan::member_number(json, output)?,
         cache_read: scan::member_number(json, cache_read),
     })
 }
 
-fn timeout(rest: &[u8]) -> Option<Message<'_>> {
+fn timeout(rest: &[u8]) -> Option<LoggedMessage<'_>> {
     let rest = rest.strip_prefix(b"Request to ")?;
     let at = memchr::memmem::rfind(rest, b" exceeded ")?;
     let (amount, unit) = scan::number(rest.get(at + b" exceeded ".len()..)?)?;
@@ -447,30 +452,30 @@ fn timeout(rest: &[u8]) -> Option<Message<'_>> {
         b" seconds" => amount.checked_mul(1000)?,
         _ => return None,
     };
-    Some(Message::Timeout { label: label(rest.get(..at)?)?, after_ms })
+    Some(LoggedMessage::Timeout { label: label(rest.get(..at)?)?, after_ms })
 }
 
-fn backend_query(rest: &[u8]) -> Message<'_> {
+fn backend_query(rest: &[u8]) -> LoggedMessage<'_> {
     if let Some(name) = rest.strip_prefix(b"Detected model: ") {
         let name = std::str::from_utf8(name).map(str::trim_ascii);
         return match name {
-            Ok(model) if !model.is_empty() => Message::Detected { model },
-            _ => Message::Unreadable,
+            Ok(model) if !model.is_empty() => LoggedMessage::Detected { model },
+            _ => LoggedMessage::Unreadable,
         };
     }
     context(rest)
 }
 
 /// `… context length: 131072 tokens`, `Using LMStudio reported context: 131072 tokens`.
-fn context(rest: &[u8]) -> Message<'_> {
+fn context(rest: &[u8]) -> LoggedMessage<'_> {
     let marks: [&[u8]; 2] = [b"context length: ", b" reported context: "];
     let tokens = marks.iter().find_map(|mark| {
         let at = memchr::memmem::find(rest, mark)?;
         scan::number(rest.get(at + mark.len()..)?).filter(|(_, unit)| *unit == b" tokens")
     });
     match tokens {
-        Some((tokens, _)) if tokens > 0 => Message::ContextLength { tokens },
-        _ => edits::tagged(b"Context", rest).map_or(Message::Noise, Message::Edit),
+        Some((tokens, _)) if tokens > 0 => LoggedMessage::ContextLength { tokens },
+        _ => edits::tagged(b"Context", rest).map_or(LoggedMessage::Noise, LoggedMessage::Edit),
     }
 }
 

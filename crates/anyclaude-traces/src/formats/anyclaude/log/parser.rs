@@ -39,7 +39,7 @@ const SAME_FILE_MS: i64 = 2_000;
 #[derive(Debug, Default, Clone)]
 pub struct LogParser {
     splitter: LineSplitter,
-    state: State,
+    state: ParserState,
 }
 
 impl LogParser {
@@ -65,7 +65,7 @@ impl LogParser {
 
 /// Which part of a banner or configuration block the next line can be.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Block {
+enum OpenBlock {
     #[default]
     None,
     /// After `════`: a banner's title or a footer may follow.
@@ -80,7 +80,7 @@ enum Block {
 }
 
 #[derive(Debug, Default, Clone)]
-struct State {
+struct ParserState {
     bytes: u64,
     lines: u64,
     unreadable: u64,
@@ -93,18 +93,18 @@ struct State {
     run_from: (u64, u64),
     /// Bytes and lines of the banner that is being read.
     banner: (u64, u64),
-    block: Block,
+    block: OpenBlock,
     /// `[2025-11-16T02:30:45` of the last line: a second known to be well formed.
     second: [u8; SECOND_LEN],
 }
 
-impl Lines for State {
+impl Lines for ParserState {
     /// Passes over lines that repeat for every token by looking at their beginnings only, as
     /// there are several in each millisecond.
     #[inline]
     fn skip(&mut self, text: &[u8]) -> usize {
         let Some(run) = self.runs.last_mut() else { return 0 };
-        if self.block != Block::None || !run.is_quiet() {
+        if self.block != OpenBlock::None || !run.is_quiet() {
             return 0;
         }
         let (mut passed, mut lines, mut last) = (0, 0, None);
@@ -154,7 +154,7 @@ impl Lines for State {
     }
 }
 
-impl State {
+impl ParserState {
     #[inline]
     fn stamped(&mut self, stamp: &[u8; scan::STAMP_LEN], message: &[u8]) {
         if self.runs.last().is_none_or(|run| !run.is_stamped()) {
@@ -167,8 +167,8 @@ impl State {
                 run.facts.started = scan::stamp(stamp).and_then(Timestamp::from_unix_ms);
             }
         }
-        if self.block != Block::Configuration {
-            self.block = Block::None;
+        if self.block != OpenBlock::Configuration {
+            self.block = OpenBlock::None;
         }
         if self.second.get(1..) != stamp.get(..SECOND_LEN - 1) && scan::stamp(stamp).is_some() {
             self.second = [b'['; SECOND_LEN];
@@ -250,7 +250,7 @@ impl State {
             && text.get(1..5).is_some_and(|year| year.iter().all(u8::is_ascii_digit))
             && (!ended || memchr::memmem::find(text, b"[ANYCLAUDE DEBUG").is_some());
         self.unreadable += u64::from(torn);
-        if self.runs.is_empty() && self.block == Block::None && !torn && !text.trim_ascii().is_empty() {
+        if self.runs.is_empty() && self.block == OpenBlock::None && !torn && !text.trim_ascii().is_empty() {
             self.leading += 1;
         }
     }
@@ -284,23 +284,23 @@ impl State {
     fn in_block(&mut self, text: &[u8], ended: bool) -> bool {
         let block = self.block;
         self.block = match block {
-            Block::None => Block::None,
-            Block::Configuration if is_rule(text, "─") => {
-                self.block = Block::None;
+            OpenBlock::None => OpenBlock::None,
+            OpenBlock::Configuration if is_rule(text, "─") => {
+                self.block = OpenBlock::None;
                 return true;
             }
-            Block::Configuration => {
+            OpenBlock::Configuration => {
                 self.configuration(text, ended);
-                Block::Configuration
+                OpenBlock::Configuration
             }
-            Block::Rule => match banner_level(text) {
-                Some(level) => Block::Title(level),
+            OpenBlock::Rule => match banner_level(text) {
+                Some(level) => OpenBlock::Title(level),
                 None => {
                     self.footer(text);
-                    Block::None
+                    OpenBlock::None
                 }
             },
-            Block::Title(level) => {
+            OpenBlock::Title(level) => {
                 if let Some(started) = stamp_line(text, b"Started: ") {
                     self.begin_run(true, self.banner);
                     if let Some(run) = self.runs.last_mut() {
@@ -309,26 +309,27 @@ impl State {
                         run.facts.level = Some(level);
                     }
                     self.note_shared_file();
-                    self.block = Block::None;
+                    self.block = OpenBlock::None;
                     return true;
                 }
-                Block::None
+                OpenBlock::None
             }
-            Block::ThinRule if text == b"SESSION CONFIGURATION" => Block::Heading,
-            Block::ThinRule => Block::None,
-            Block::Heading if is_rule(text, "─") => Block::Configuration,
-            Block::Heading => Block::None,
+            OpenBlock::ThinRule if text == b"SESSION CONFIGURATION" => OpenBlock::Heading,
+            OpenBlock::ThinRule => OpenBlock::None,
+            OpenBlock::Heading if is_rule(text, "─") => OpenBlock::Configuration,
+            OpenBlock::Heading => OpenBlock::None,
         };
-        if self.block != Block::None {
+        if self.block != OpenBlock::None {
             return true;
         }
         if is_rule(text, "═") {
             self.banner = self.seen;
-            self.block = Block::Rule;
+            self.block = OpenBlock::Rule;
         } else if is_rule(text, "─") && self.runs.last().is_some_and(|run| run.has_banner) {
-            self.block = Block::ThinRule;
+            self.block = OpenBlock::ThinRule;
         }
-        self.block != Block::None || matches!(block, Block::Rule) && text.starts_with(b"Session ended: ")
+        self.block != OpenBlock::None
+            || matches!(block, OpenBlock::Rule) && text.starts_with(b"Session ended: ")
     }
 
     /// Reads a line of the configuration. One that is cut off is not read, as it may hold half

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::events::{Stalls, StreamEvents};
-use super::message::{FinishStep, Usage};
+use super::message::{FinishStep, LoggedUsage};
 use super::parts::{Deltas, Possible};
 use super::types::LogRequest;
 use crate::formats::scan;
@@ -38,7 +38,7 @@ pub(super) struct PartialRequest {
     /// The log goes on after it was sent, so a stream would have begun by now.
     pub(super) sent: bool,
     pub(super) confidence: Confidence,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<LoggedEnd>,
     pub(super) failed: bool,
     pub(super) timed_out: bool,
     /// The stamp of the line that logged its error or time-out.
@@ -92,14 +92,14 @@ pub(super) enum FirstPart {
 
 /// The facts in `[Request Complete]` and in the lines around it.
 #[derive(Debug, Default, Clone)]
-pub(super) struct End {
+pub(super) struct LoggedEnd {
     /// Duration as logged; negative when the clock was set back.
     pub(super) ms: i64,
     pub(super) events: Option<u64>,
     pub(super) bytes: Option<u64>,
     pub(super) tokens_per_second: Option<f64>,
     pub(super) parts: Option<u64>,
-    pub(super) usage: Option<Usage>,
+    pub(super) usage: Option<LoggedUsage>,
     /// The proxy guessed the prompt tokens itself.
     pub(super) prompt_estimated: bool,
     /// Its possible first parts, at level 1.
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!((partial.tool_count, partial.message_count, partial.max_tokens), (Some(3), Some(2), None));
     }
 
-    fn finished(end: End, level: u8) -> LogRequest {
+    fn finished(end: LoggedEnd, level: u8) -> LogRequest {
         let mut partial = PartialRequest::new(0, 1_000);
         partial.stream_start = Some(1_001);
         partial.first_token_ms = Some(500);
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn tokens_come_from_usage_or_from_the_pace() {
-        let end = End { ms: 2_500, tokens_per_second: Some(10.0), ..End::default() };
+        let end = LoggedEnd { ms: 2_500, tokens_per_second: Some(10.0), ..LoggedEnd::default() };
         let derived = finished(end.clone(), 2);
         assert_eq!((&*derived.provider, &*derived.model), ("local", "a/b"));
         assert_eq!(
@@ -388,21 +388,21 @@ mod tests {
         );
         assert_eq!(derived.prompt_tokens, None);
         assert_eq!(derived.keepalives, Some(0));
-        let usage = Usage { prompt: 90, output: 21, cache_read: Some(0) };
-        let counted = finished(End { usage: Some(usage), ..end.clone() }, 1);
+        let usage = LoggedUsage { prompt: 90, output: 21, cache_read: Some(0) };
+        let counted = finished(LoggedEnd { usage: Some(usage), ..end.clone() }, 1);
         assert_eq!(
             (counted.output_tokens, counted.output_tokens_source),
             (Some(21), Some(TokenSource::Usage))
         );
         assert_eq!((counted.prompt_tokens, counted.facts.cached_tokens), (Some(90), None));
         assert_eq!(counted.keepalives, None);
-        let guessed = finished(End { usage: Some(usage), prompt_estimated: true, ..end }, 1);
+        let guessed = finished(LoggedEnd { usage: Some(usage), prompt_estimated: true, ..end }, 1);
         assert_eq!((guessed.prompt_tokens, guessed.output_tokens), (None, Some(21)));
     }
 
     #[test]
     fn a_clock_set_back_gives_no_negative_times() {
-        let end = End { ms: -5, events: Some(3), ..End::default() };
+        let end = LoggedEnd { ms: -5, events: Some(3), ..LoggedEnd::default() };
         let request = finished(end, 2);
         assert_eq!((request.total_ms, request.outcome), (None, Outcome::Completed));
     }

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 
 use super::limits::MAX_STREAMS;
-use super::message::{Block, PartKind};
+use super::message::{BlockKind, PartKind};
 
 /// Where a stream has more possible first parts than this, its first part is ambiguous.
 const MAX_POSSIBLE: usize = 16;
@@ -57,7 +57,7 @@ impl Deltas {
     fn count(&mut self, kind: PartKind) {
         if let PartKind::Delta(block) = kind {
             self.all += 1;
-            self.reasoning += u64::from(matches!(block, Block::Reasoning));
+            self.reasoning += u64::from(matches!(block, BlockKind::Reasoning));
         }
     }
 }
@@ -98,7 +98,7 @@ impl Grammar {
             PartKind::Start => false,
             PartKind::StartStep => !self.in_step,
             // Several tools can be called at once.
-            PartKind::BlockStart(Block::ToolInput) => self.in_step,
+            PartKind::BlockStart(BlockKind::ToolInput) => self.in_step,
             PartKind::BlockStart(block) => self.in_step && !self.open[block as usize],
             PartKind::Delta(block) | PartKind::BlockEnd(block) => self.open[block as usize],
             PartKind::ToolCall | PartKind::FinishStep => self.in_step,
@@ -127,12 +127,12 @@ impl Grammar {
 
 /// Follows the numbered parts of all streams.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Parts {
+pub(super) struct LoggedParts {
     streams: Vec<Stream>,
     firsts: Vec<i64>,
 }
 
-impl Parts {
+impl LoggedParts {
     /// Takes note of part `number`, stamped `at`.
     pub(super) fn part(&mut self, number: u64, kind: PartKind, at: i64) {
         let chosen = if number == 1 { None } else { self.follow(number, kind, at) };
@@ -276,7 +276,7 @@ pub(super) enum Settled {
     Ambiguous,
 }
 
-impl Parts {
+impl LoggedParts {
     /// Settles all claims together, as a first part belongs to one request only.
     pub(super) fn settle(&self, claims: &[Claim]) -> Vec<(usize, Settled)> {
         let stamp_of = |part: FirstPart| self.firsts.get(part as usize).copied();

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::message::{self, Complete, Message};
-use super::partial::{End, ModelLabel, PartialRequest, RunFacts};
+use super::message::{self, Complete, LoggedMessage};
+use super::partial::{LoggedEnd, ModelLabel, PartialRequest, RunFacts};
 use super::stamped::Stamped;
 use super::types::{LogRequest, LogRun};
 use super::unstamped::Unstamped;
@@ -171,12 +171,12 @@ impl RunBuilder {
         let finish_follows = std::mem::take(&mut self.finish_follows);
         let Attribution::Stamped(stamped) = &mut self.attribution else { return LineOutcome::Read };
         match message {
-            Message::Noise => {
+            LoggedMessage::Noise => {
                 self.level_seen = self.level_seen.max(1);
                 stamped.after_first_token = None;
                 LineOutcome::Read
             }
-            Message::NoiseOfLevel(level) => {
+            LoggedMessage::NoiseOfLevel(level) => {
                 self.level_seen = self.level_seen.max(level);
                 if let Some(index) = stamped.after_first_token.take()
                     && let Some(count) = message::keepalives_cleared(text)
@@ -185,7 +185,7 @@ impl RunBuilder {
                 }
                 LineOutcome::Read
             }
-            Message::Written => {
+            LoggedMessage::Written => {
                 self.level_seen = self.level_seen.max(2);
                 if let (Some(event), Some(at)) = (message::written(text), scan::stamp(stamp)) {
                     stamped.events.written(event, at);
@@ -193,13 +193,13 @@ impl RunBuilder {
                 LineOutcome::Read
             }
             // Parts are needed for first tokens only at level 1.
-            Message::Part if self.level_seen >= 2 => {
+            LoggedMessage::Part if self.level_seen >= 2 => {
                 stamped.after_first_token = None;
                 self.finish_follows = message::is_finish_step(text);
                 stamped.events.reasoning |= message::is_reasoning_start(text);
                 LineOutcome::Read
             }
-            Message::FinishStep(json) => {
+            LoggedMessage::FinishStep(json) => {
                 stamped.after_first_token = None;
                 if finish_follows {
                     stamped.events.finish = Some(message::finish_step(json));
@@ -214,19 +214,19 @@ impl RunBuilder {
         }
     }
 
-    fn stamped_fact(&mut self, message: Message<'_>, text: &[u8], at: i64) -> LineOutcome {
+    fn stamped_fact(&mut self, message: LoggedMessage<'_>, text: &[u8], at: i64) -> LineOutcome {
         self.level_seen = self.level_seen.max(1);
         let Some(LabelRef(label)) = self.label(&message) else {
             return LineOutcome::Stray;
         };
         let Attribution::Stamped(stamped) = &mut self.attribution else { return LineOutcome::Read };
-        if !matches!(message, Message::FirstToken { .. }) {
+        if !matches!(message, LoggedMessage::FirstToken { .. }) {
             stamped.after_first_token = None;
         }
         let partials = &mut self.partials;
         let fits = match message {
-            Message::Unreadable => return LineOutcome::Unreadable,
-            Message::Start { at, .. } => {
+            LoggedMessage::Unreadable => return LineOutcome::Unreadable,
+            LoggedMessage::Start { at, .. } => {
                 if Timestamp::from_unix_ms(at).is_none() {
                     return LineOutcome::Unreadable;
                 }
@@ -235,37 +235,37 @@ impl RunBuilder {
                 partials.push(PartialRequest { facts, ..PartialRequest::new(label.unwrap_or_default(), at) });
                 true
             }
-            Message::Calling => {
+            LoggedMessage::Calling => {
                 self.calling = true;
                 true
             }
-            Message::Streaming { .. } => stamped.streaming(label.unwrap_or_default(), at, partials),
-            Message::Part => {
+            LoggedMessage::Streaming { .. } => stamped.streaming(label.unwrap_or_default(), at, partials),
+            LoggedMessage::Part => {
                 let Some((number, kind)) = message::part(text) else { return LineOutcome::Unreadable };
                 stamped.parts.part(number, kind, at);
                 true
             }
-            Message::PartsEnd { parts } => {
+            LoggedMessage::PartsEnd { parts } => {
                 stamped.stream_end(at, parts);
                 true
             }
-            Message::FirstToken { ms } => {
+            LoggedMessage::FirstToken { ms } => {
                 self.level_seen = self.level_seen.max(2);
                 stamped.first_token(at, ms, partials)
             }
-            Message::KeepaliveSent { number } => {
+            LoggedMessage::KeepaliveSent { number } => {
                 self.level_seen = self.level_seen.max(2);
                 stamped.keepalive(number, at, partials)
             }
-            Message::UsageCaptured(usage) => {
+            LoggedMessage::UsageCaptured(usage) => {
                 self.level_seen = self.level_seen.max(2);
                 stamped.events.captured = Some(usage);
                 true
             }
-            Message::Complete(complete) => {
+            LoggedMessage::Complete(complete) => {
                 stamped.complete(label.unwrap_or_default(), at, end_of(&complete), partials)
             }
-            Message::UsageEstimated => {
+            LoggedMessage::UsageEstimated => {
                 if let Some(end) =
                     stamped.last_complete.and_then(|index| partials.get_mut(index)?.end.as_mut())
                 {
@@ -273,27 +273,27 @@ impl RunBuilder {
                 }
                 true
             }
-            Message::UsageRecorded(usage) => {
+            LoggedMessage::UsageRecorded(usage) => {
                 let index = stamped.last_complete.take();
                 let end = index.and_then(|index| partials.get_mut(index)?.end.as_mut());
                 end.map(|end| end.usage = Some(usage)).is_some()
             }
-            Message::Timeout { after_ms, .. } => {
+            LoggedMessage::Timeout { after_ms, .. } => {
                 stamped.timeout(label.unwrap_or_default(), at, after_ms, partials)
             }
-            Message::Failed { words, .. } => {
+            LoggedMessage::Failed { words, .. } => {
                 self.continued = Continued::Error;
                 stamped.failure(label, at, words, partials)
             }
-            Message::Finished { reason } => {
+            LoggedMessage::Finished { reason } => {
                 stamped.ends.finished(at, reason);
                 true
             }
-            Message::Closed => {
+            LoggedMessage::Closed => {
                 stamped.ends.closed(at);
                 true
             }
-            Message::Latency { ms } => {
+            LoggedMessage::Latency { ms } => {
                 stamped.latency(at, ms, partials);
                 true
             }
@@ -309,8 +309,8 @@ impl RunBuilder {
     pub(super) fn unstamped_message(&mut self, text: &[u8]) -> LineOutcome {
         let message = message::read(text);
         self.level_seen = self.level_seen.max(match message {
-            Message::NoiseOfLevel(level) => level,
-            Message::KeepaliveSent { .. } => 2,
+            LoggedMessage::NoiseOfLevel(level) => level,
+            LoggedMessage::KeepaliveSent { .. } => 2,
             _ => 1,
         });
         let Some(LabelRef(label)) = self.label(&message) else {
@@ -319,8 +319,8 @@ impl RunBuilder {
         let Attribution::Unstamped(unstamped) = &mut self.attribution else { return LineOutcome::Read };
         let partials = &mut self.partials;
         let fits = match message {
-            Message::Unreadable => return LineOutcome::Unreadable,
-            Message::Start { at, .. } => {
+            LoggedMessage::Unreadable => return LineOutcome::Unreadable,
+            LoggedMessage::Start { at, .. } => {
                 if Timestamp::from_unix_ms(at).is_none() {
                     return LineOutcome::Unreadable;
                 }
@@ -332,12 +332,12 @@ impl RunBuilder {
                 partials.push(partial);
                 true
             }
-            Message::PartsEnd { parts } => {
+            LoggedMessage::PartsEnd { parts } => {
                 self.parts = Some(parts);
                 true
             }
-            Message::KeepaliveSent { .. } => true,
-            Message::NoiseOfLevel(_) => {
+            LoggedMessage::KeepaliveSent { .. } => true,
+            LoggedMessage::NoiseOfLevel(_) => {
                 if text.starts_with(LAST_EVENT) {
                     unstamped.stopped(self.cleared.take());
                 } else {
@@ -345,16 +345,16 @@ impl RunBuilder {
                 }
                 true
             }
-            Message::Complete(complete) => {
-                let end = End { parts: self.parts.take(), ..end_of(&complete) };
+            LoggedMessage::Complete(complete) => {
+                let end = LoggedEnd { parts: self.parts.take(), ..end_of(&complete) };
                 unstamped.complete(label.unwrap_or_default(), end);
                 true
             }
-            Message::UsageEstimated => {
+            LoggedMessage::UsageEstimated => {
                 self.prompt_estimated = true;
                 true
             }
-            Message::UsageRecorded(usage) => {
+            LoggedMessage::UsageRecorded(usage) => {
                 let estimated = std::mem::take(&mut self.prompt_estimated);
                 if let Some(end) = unstamped.last_end().filter(|end| end.usage.is_none()) {
                     end.usage = Some(usage);
@@ -362,10 +362,10 @@ impl RunBuilder {
                 }
                 true
             }
-            Message::Timeout { after_ms, .. } => {
+            LoggedMessage::Timeout { after_ms, .. } => {
                 unstamped.timeout(label.unwrap_or_default(), after_ms, partials)
             }
-            Message::Failed { words, .. } => unstamped.failure(label, partials.len(), words),
+            LoggedMessage::Failed { words, .. } => unstamped.failure(label, partials.len(), words),
             other => {
                 self.plain_fact(&other);
                 true
@@ -376,21 +376,21 @@ impl RunBuilder {
 
     /// Stores facts that need no attribution: the sizes that directly follow a start, and
     /// those of the whole process.
-    fn plain_fact(&mut self, message: &Message<'_>) {
+    fn plain_fact(&mut self, message: &LoggedMessage<'_>) {
         match *message {
-            Message::Details(json) => {
+            LoggedMessage::Details(json) => {
                 if let Some(partial) = self.partials.last_mut() {
                     partial.details(json);
                 }
             }
-            Message::Overhead(json) => {
+            LoggedMessage::Overhead(json) => {
                 if let Some(partial) = self.partials.last_mut() {
                     partial.overhead(json);
                 }
             }
-            Message::Detected { model } => self.facts.detected_model = Some(model.to_owned()),
-            Message::ContextLength { tokens } => self.facts.context_length_tokens = Some(tokens),
-            Message::Edit(ref edit) => {
+            LoggedMessage::Detected { model } => self.facts.detected_model = Some(model.to_owned()),
+            LoggedMessage::ContextLength { tokens } => self.facts.context_length_tokens = Some(tokens),
+            LoggedMessage::Edit(ref edit) => {
                 let latest = self.partials.last_mut();
                 let unsent = latest.filter(|partial| !partial.sent && partial.stream_start.is_none());
                 let stamped = matches!(self.attribution, Attribution::Stamped(_));
@@ -436,12 +436,12 @@ impl RunBuilder {
 
     /// The index of the label in a message. Only starts add labels; `None` where no start had
     /// this label, so that the message fits no request.
-    fn label(&mut self, message: &Message<'_>) -> Option<LabelRef> {
+    fn label(&mut self, message: &LoggedMessage<'_>) -> Option<LabelRef> {
         let (label, begins) = match *message {
-            Message::Start { label, .. } => (label, true),
-            Message::Streaming { label } | Message::Timeout { label, .. } => (label, false),
-            Message::Complete(complete) => (complete.label, false),
-            Message::Failed { label: Some(label), .. } => (label, false),
+            LoggedMessage::Start { label, .. } => (label, true),
+            LoggedMessage::Streaming { label } | LoggedMessage::Timeout { label, .. } => (label, false),
+            LoggedMessage::Complete(complete) => (complete.label, false),
+            LoggedMessage::Failed { label: Some(label), .. } => (label, false),
             _ => return Some(LabelRef::default()),
         };
         if let Some(&index) = self.label_index.get(label) {
@@ -489,12 +489,12 @@ impl RunBuilder {
     }
 }
 
-fn end_of(complete: &Complete<'_>) -> End {
-    End {
+fn end_of(complete: &Complete<'_>) -> LoggedEnd {
+    LoggedEnd {
         ms: complete.ms,
         events: complete.events,
         bytes: complete.bytes,
         tokens_per_second: complete.tokens_per_second,
-        ..End::default()
+        ..LoggedEnd::default()
     }
 }

@@ -12,8 +12,8 @@ use super::ends::Ends;
 use super::events::Events;
 use super::keepalives::Keepalives;
 use super::limits::{DRAIN_MS, EXACT_MS, MAX_CANDIDATES};
-use super::partial::{End, FirstPart, PartialRequest};
-use super::parts::{Claim, EndedStream, Parts, Settled};
+use super::partial::{FirstPart, LoggedEnd, PartialRequest};
+use super::parts::{Claim, EndedStream, LoggedParts, Settled};
 use crate::model::timing::Confidence;
 use failures::Abort;
 pub(super) use failures::error_words;
@@ -31,7 +31,7 @@ pub(super) struct Stamped {
     /// The latest requests whose stream has not begun.
     starting: Vec<usize>,
     keepalives: Keepalives,
-    pub(super) parts: Parts,
+    pub(super) parts: LoggedParts,
     /// `Stream complete` lines without their `[Request Complete]` yet: stamp, number of parts,
     /// the stream.
     stream_ends: VecDeque<(i64, u64, EndedStream)>,
@@ -183,7 +183,7 @@ impl Stamped {
         &mut self,
         label: u32,
         at: i64,
-        mut end: End,
+        mut end: LoggedEnd,
         partials: &mut [PartialRequest],
     ) -> bool {
         self.last_complete = None;

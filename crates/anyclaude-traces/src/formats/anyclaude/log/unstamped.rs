@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::limits::{EXACT_MS, MAX_CANDIDATES, TIMER_LATE_MS};
-use super::partial::{End, PartialRequest};
+use super::partial::{LoggedEnd, PartialRequest};
 use super::stamped::error_words;
 use crate::model::timing::Confidence;
 
@@ -24,7 +24,7 @@ pub(super) struct Unstamped {
     /// The last known instant: the line being read is not earlier than this.
     now: i64,
     /// Ends since the last known instant.
-    ends: Vec<(u32, End)>,
+    ends: Vec<(u32, LoggedEnd)>,
     /// Errors: label, how many requests had started then, and words. They are assigned once
     /// every end is known.
     failures: Vec<(Option<u32>, usize, Option<Box<str>>)>,
@@ -72,7 +72,7 @@ impl Unstamped {
         self.stops.push_back(keepalives);
     }
 
-    pub(super) fn complete(&mut self, label: u32, mut end: End) {
+    pub(super) fn complete(&mut self, label: u32, mut end: LoggedEnd) {
         let others = self.stops.len() > 1;
         end.keepalives = self.stops.pop_front().flatten().filter(|_| !others);
         self.stops.clear();
@@ -81,7 +81,7 @@ impl Unstamped {
     }
 
     /// The end read last, whose usage follows it.
-    pub(super) fn last_end(&mut self) -> Option<&mut End> {
+    pub(super) fn last_end(&mut self) -> Option<&mut LoggedEnd> {
         self.ends.last_mut().map(|(_, end)| end)
     }
 
@@ -129,7 +129,7 @@ impl Unstamped {
     fn fitting(
         &self,
         label: u32,
-        end: &End,
+        end: &LoggedEnd,
         since: i64,
         until: i64,
         partials: &[PartialRequest],
@@ -156,7 +156,7 @@ impl Unstamped {
     }
 
     /// Ends a request, and returns when that was.
-    fn end(&mut self, index: usize, end: End, partials: &mut [PartialRequest]) -> i64 {
+    fn end(&mut self, index: usize, end: LoggedEnd, partials: &mut [PartialRequest]) -> i64 {
         let Some(partial) = partials.get_mut(index) else { return i64::MIN };
         let at = partial.start.saturating_add(end.ms);
         self.open.remove(&(partial.start, index));

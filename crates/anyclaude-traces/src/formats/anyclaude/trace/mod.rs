@@ -108,9 +108,9 @@ fn parse_input<V: Visit + ?Sized>(
 }
 
 /// A trace's facts, or why the JSON is no trace.
-type Found = Result<RecordDraft, &'static str>;
+type FoundTrace = Result<RecordDraft, &'static str>;
 
-fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> ParseResult<Found> {
+fn read_trace<V: Visit>(text: &str, scratch: &mut Scratch, visit: &mut V) -> ParseResult<FoundTrace> {
     let mut cursor = Cursor::comparing(text, scratch);
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;

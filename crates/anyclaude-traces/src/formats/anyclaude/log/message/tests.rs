@@ -4,8 +4,8 @@ use super::*;
 
 fn complete_of(text: &str) -> Option<Complete<'_>> {
     match read(text.as_bytes()) {
-        Message::Complete(complete) => Some(complete),
-        Message::Unreadable => None,
+        LoggedMessage::Complete(complete) => Some(complete),
+        LoggedMessage::Unreadable => None,
         other => panic!("{other:?}"),
     }
 }
@@ -14,9 +14,9 @@ fn complete_of(text: &str) -> Option<Complete<'_>> {
 fn starts_name_provider_model_and_instant() {
     let at = scan::stamp(b"2025-11-16T02:30:45.123Z").unwrap();
     let line = b"[Request Start] lmstudio/some-lab/model at large at 2025-11-16T02:30:45.123Z";
-    assert_eq!(read(line), Message::Start { label: "lmstudio/some-lab/model at large", at });
-    assert_eq!(read(b"[Request Start] lmstudio/m at 2025-11-16T02:3"), Message::Unreadable);
-    assert_eq!(read(b"[Request Start] nothing at 2025-11-16T02:30:45.123Z"), Message::Unreadable);
+    assert_eq!(read(line), LoggedMessage::Start { label: "lmstudio/some-lab/model at large", at });
+    assert_eq!(read(b"[Request Start] lmstudio/m at 2025-11-16T02:3"), LoggedMessage::Unreadable);
+    assert_eq!(read(b"[Request Start] nothing at 2025-11-16T02:30:45.123Z"), LoggedMessage::Unreadable);
 }
 
 #[test]
@@ -45,24 +45,24 @@ fn completions_of_every_generation() {
 #[test]
 fn stream_lines() {
     let line = |text: &str| format!("[Stream Conversion] Received chunk {text}");
-    assert_eq!(read(line("3 of type: start").as_bytes()), Message::Part);
+    assert_eq!(read(line("3 of type: start").as_bytes()), LoggedMessage::Part);
     let part_of = |text| part(line(text).as_bytes());
-    assert_eq!(part_of("3 of type: reasoning-start"), Some((3, PartKind::BlockStart(Block::Reasoning))));
-    assert_eq!(part_of("44 of type: text-delta"), Some((44, PartKind::Delta(Block::Text))));
+    assert_eq!(part_of("3 of type: reasoning-start"), Some((3, PartKind::BlockStart(BlockKind::Reasoning))));
+    assert_eq!(part_of("44 of type: text-delta"), Some((44, PartKind::Delta(BlockKind::Text))));
     assert_eq!(part_of("1 of type: start"), Some((1, PartKind::Start)));
     assert_eq!(part_of("0 of type: start"), None);
     assert_eq!(part_of("7 of ty"), None);
     assert_eq!(
         read(b"[Stream Conversion] Stream complete. Total chunks: 290"),
-        Message::PartsEnd { parts: 290 }
+        LoggedMessage::PartsEnd { parts: 290 }
     );
-    assert_eq!(read(b"[Stream Conversion] Raw chunk 3: {}"), Message::FinishStep(b"{}"));
+    assert_eq!(read(b"[Stream Conversion] Raw chunk 3: {}"), LoggedMessage::FinishStep(b"{}"));
     assert_eq!(
         read(b"[Streaming] Starting stream conversion and pipe for lmstudio/a/b"),
-        Message::Streaming { label: "lmstudio/a/b" }
+        LoggedMessage::Streaming { label: "lmstudio/a/b" }
     );
-    assert_eq!(read(b"[streamText] About to call streamText for lmstudio/m"), Message::Calling);
-    let finished = Message::Finished { reason: "tool-calls" };
+    assert_eq!(read(b"[streamText] About to call streamText for lmstudio/m"), LoggedMessage::Calling);
+    let finished = LoggedMessage::Finished { reason: "tool-calls" };
     assert_eq!(read(b"[streamText onFinish] Called, stop reason: tool-calls"), finished);
     assert_eq!(
         written(b"[NodeWritable] Chunk #2 of type: content_block_delta (118 bytes, total: 235 bytes)"),
@@ -98,31 +98,31 @@ fn the_last_chunk_counts_tokens_and_names_the_model() {
 fn waiting_lines() {
     for waiting in ["LMStudio", "[Local]", "[MLX Cluster]"] {
         let line = format!("[Keepalive] Sent keepalive #3 (waiting for {waiting})");
-        assert_eq!(read(line.as_bytes()), Message::KeepaliveSent { number: 3 });
+        assert_eq!(read(line.as_bytes()), LoggedMessage::KeepaliveSent { number: 3 });
     }
     let cleared = b"[Keepalive] Cleared (stream started after 12 keepalives)";
-    assert_eq!((read(cleared), keepalives_cleared(cleared)), (Message::NoiseOfLevel(2), Some(12)));
+    assert_eq!((read(cleared), keepalives_cleared(cleared)), (LoggedMessage::NoiseOfLevel(2), Some(12)));
     assert_eq!(keepalives_cleared(b"[Keepalive] Cleared (stream started after 1"), None);
-    assert_eq!(read(b"[Keepalive] Sent keepalive #"), Message::Unreadable);
-    assert_eq!(read(b"[Timing] First token received at 16408ms"), Message::FirstToken { ms: 16408 });
-    assert_eq!(read(b"[Timing] First token received at 16408"), Message::Unreadable);
+    assert_eq!(read(b"[Keepalive] Sent keepalive #"), LoggedMessage::Unreadable);
+    assert_eq!(read(b"[Timing] First token received at 16408ms"), LoggedMessage::FirstToken { ms: 16408 });
+    assert_eq!(read(b"[Timing] First token received at 16408"), LoggedMessage::Unreadable);
 }
 
 #[test]
 fn usage_lines() {
     let recorded = br#"[Cache Metrics] Recorded streaming response metrics {"hash":"2a1fb151","inputTokens":14644,"outputTokens":282,"cacheReadTokens":0,"cacheCreationTokens":0}"#;
-    let usage = Usage { prompt: 14644, output: 282, cache_read: Some(0) };
-    assert_eq!(read(recorded), Message::UsageRecorded(usage));
+    let usage = LoggedUsage { prompt: 14644, output: 282, cache_read: Some(0) };
+    assert_eq!(read(recorded), LoggedMessage::UsageRecorded(usage));
     let captured = br#"[Cache Metrics] Captured usage from message_delta: {"input_tokens":7,"output_tokens":8,"cache_creation_input_tokens":0,"cache_read_input_tokens":9}"#;
-    let usage = Usage { prompt: 7, output: 8, cache_read: Some(9) };
-    assert_eq!(read(captured), Message::UsageCaptured(usage));
+    let usage = LoggedUsage { prompt: 7, output: 8, cache_read: Some(9) };
+    assert_eq!(read(captured), LoggedMessage::UsageCaptured(usage));
     let cut = br#"[Cache Metrics] Recorded streaming response metrics {"hash":"2a1fb151","inputTokens":146"#;
-    assert_eq!(read(cut), Message::Unreadable);
+    assert_eq!(read(cut), LoggedMessage::Unreadable);
 }
 
 #[test]
 fn ends_without_an_answer() {
-    let failed = |label, words| Message::Failed { label, words };
+    let failed = |label, words| LoggedMessage::Failed { label, words };
     assert_eq!(
         read(br#"Error for lmstudio/m: {"name":"AI_APICallError"}"#),
         failed(Some("lmstudio/m"), br#" {"name":"AI_APICallError"}"#)
@@ -131,27 +131,30 @@ fn ends_without_an_answer() {
     assert_eq!(read(b"[Stream Error] Source stream error: {}"), failed(None, b" {}"));
     assert_eq!(
         read(b"[Timeout] Request to lmstudio/m exceeded 600000ms"),
-        Message::Timeout { label: "lmstudio/m", after_ms: 600_000 }
+        LoggedMessage::Timeout { label: "lmstudio/m", after_ms: 600_000 }
     );
     assert_eq!(
         read(b"[Timeout] Request to lmstudio/m exceeded 120 seconds"),
-        Message::Timeout { label: "lmstudio/m", after_ms: 120_000 }
+        LoggedMessage::Timeout { label: "lmstudio/m", after_ms: 120_000 }
     );
 }
 
 #[test]
 fn what_the_backend_said_of_itself() {
-    assert_eq!(read(b"[Backend Query] Detected model: a/b"), Message::Detected { model: "a/b" });
-    let length = Message::ContextLength { tokens: 131_072 };
+    assert_eq!(read(b"[Backend Query] Detected model: a/b"), LoggedMessage::Detected { model: "a/b" });
+    let length = LoggedMessage::ContextLength { tokens: 131_072 };
     assert_eq!(read(b"[Backend Query] LMStudio context length: 131072 tokens"), length);
     assert_eq!(read(b"[Backend Query] [Local] context length: 131072 tokens"), length);
     assert_eq!(read(b"[Context] Cached LMStudio context length: 131072 tokens"), length);
-    assert_eq!(read(b"[Context] Using model table lookup (gpt-oss-20b): 131072 tokens"), Message::Noise);
+    assert_eq!(
+        read(b"[Context] Using model table lookup (gpt-oss-20b): 131072 tokens"),
+        LoggedMessage::Noise
+    );
 }
 
 #[test]
 fn other_messages_are_noise() {
     for text in ["", "[", "[]", "x", "[Prompt Cache] MISS", "[Unclosed tag"] {
-        assert_eq!(read(text.as_bytes()), Message::Noise, "{text}");
+        assert_eq!(read(text.as_bytes()), LoggedMessage::Noise, "{text}");
     }
 }

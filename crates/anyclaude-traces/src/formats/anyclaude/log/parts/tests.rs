@@ -1,7 +1,7 @@
 use super::*;
 
-const START: PartKind = PartKind::BlockStart(Block::Text);
-const DELTA: PartKind = PartKind::Delta(Block::Text);
+const START: PartKind = PartKind::BlockStart(BlockKind::Text);
+const DELTA: PartKind = PartKind::Delta(BlockKind::Text);
 
 fn claim(request: usize, from: i64, to: i64, possible: Possible, pace: Option<(u64, f64)>) -> Claim {
     Claim { request, from, to, possible, pace }
@@ -9,7 +9,7 @@ fn claim(request: usize, from: i64, to: i64, possible: Possible, pace: Option<(u
 
 #[test]
 fn one_stream_is_exact() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     parts.part(1, PartKind::Other, 10);
     parts.part(2, PartKind::Other, 500);
     parts.part(3, START, 501);
@@ -21,11 +21,12 @@ fn one_stream_is_exact() {
 
 #[test]
 fn pieces_are_counted_of_streams_that_are_certainly_told_apart() {
-    let mut parts = Parts::default();
-    let reasoning = Block::Reasoning;
+    let mut parts = LoggedParts::default();
+    let reasoning = BlockKind::Reasoning;
     let kinds = [PartKind::Start, PartKind::StartStep, PartKind::BlockStart(reasoning)];
     let kinds = kinds.into_iter().chain([PartKind::Delta(reasoning); 3]);
-    let kinds = kinds.chain([PartKind::BlockEnd(reasoning), START, DELTA, PartKind::BlockEnd(Block::Text)]);
+    let kinds =
+        kinds.chain([PartKind::BlockEnd(reasoning), START, DELTA, PartKind::BlockEnd(BlockKind::Text)]);
     for (kind, number) in kinds.zip(1..) {
         parts.part(number, kind, 0);
     }
@@ -41,7 +42,7 @@ fn pieces_are_counted_of_streams_that_are_certainly_told_apart() {
 
 #[test]
 fn streams_that_never_meet_are_told_apart_by_their_ends() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     parts.part(1, PartKind::Other, 0);
     parts.part(1, PartKind::Other, 1);
     parts.part(2, START, 100);
@@ -53,8 +54,8 @@ fn streams_that_never_meet_are_told_apart_by_their_ends() {
     assert_eq!(parts.settle(&claims), [(0, Settled::Exact(200)), (1, Settled::Exact(100))]);
 }
 
-fn crossed() -> (Parts, Possible, Possible) {
-    let mut parts = Parts::default();
+fn crossed() -> (LoggedParts, Possible, Possible) {
+    let mut parts = LoggedParts::default();
     parts.part(1, START, 100);
     parts.part(1, START, 5_000);
     parts.part(2, DELTA, 5_010);
@@ -79,12 +80,12 @@ fn streams_that_met_are_told_apart_by_their_pace() {
 
 #[test]
 fn streams_that_met_are_told_apart_by_the_order_of_their_kinds() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     for at in [0, 10] {
         parts.part(1, PartKind::Start, at);
         parts.part(2, PartKind::StartStep, at + 1);
     }
-    let tool = Block::ToolInput;
+    let tool = BlockKind::ToolInput;
     parts.part(3, START, 100);
     parts.part(4, DELTA, 101);
     parts.part(3, PartKind::BlockStart(tool), 16_000);
@@ -100,7 +101,7 @@ fn streams_that_met_are_told_apart_by_the_order_of_their_kinds() {
 
 #[test]
 fn one_first_part_for_two_requests_is_nobodys() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     parts.part(1, START, 100);
     let ended = parts.end(1).firsts;
     let claims = [claim(0, 0, 200, ended.clone(), None), claim(1, 0, 200, ended, None)];
@@ -109,7 +110,7 @@ fn one_first_part_for_two_requests_is_nobodys() {
 
 #[test]
 fn a_dead_stream_is_forgotten() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     parts.part(1, START, 0);
     parts.part(1, START, SILENCE_MS + 1);
     parts.part(2, DELTA, SILENCE_MS + 2);
@@ -120,7 +121,7 @@ fn a_dead_stream_is_forgotten() {
 
 #[test]
 fn many_streams_stay_bounded() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     for round in 0..1_000 {
         parts.part(1, START, round);
     }
@@ -132,7 +133,7 @@ fn many_streams_stay_bounded() {
 /// A first part may come after any time: the prompt may be long.
 #[test]
 fn who_has_not_begun_to_answer_is_waited_for() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     parts.part(1, PartKind::Other, 0);
     parts.part(2, PartKind::Other, 1);
     parts.part(1, START, SILENCE_MS);
@@ -144,7 +145,7 @@ fn who_has_not_begun_to_answer_is_waited_for() {
 
 #[test]
 fn an_answer_may_pause_for_just_so_long() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     // Another stream, further on.
     parts.part(1, START, 0);
     parts.part(2, DELTA, 1);
@@ -157,7 +158,7 @@ fn an_answer_may_pause_for_just_so_long() {
 
 #[test]
 fn a_request_without_a_part_has_no_first_one() {
-    let mut parts = Parts::default();
+    let mut parts = LoggedParts::default();
     parts.part(1, START, 100);
     let ended = parts.end(1).firsts;
     // The other's stream had ended when it came.
