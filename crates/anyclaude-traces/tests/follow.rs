@@ -491,10 +491,13 @@ fn a_request_that_is_waited_for_was_not_given_up() {
     let event = format!(
         r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"{nanos}","body":{{"stringValue":"claude_code.api_request_body"}},"attributes":[{attributes}]}}]}}]}}]}}"#
     );
-    append_at(folder.path(), Path::new("bodies/a.request.json"), body.as_bytes(), at(0));
+    let mut told = follower.look(at(0));
+    // Whichever is seen first.
     append_at(folder.path(), Path::new("logs.jsonl"), (event + "\n").as_bytes(), at(1));
-    let mut told = follower.look(at(1));
+    told.extend(follower.look(at(1)));
+    append_at(folder.path(), Path::new("bodies/a.request.json"), body.as_bytes(), at(0));
     told.extend(follower.look(at(2)));
+    told.extend(follower.look(at(5)));
     assert_eq!(all_names(&told), ["request"], "nothing is found out yet");
     let outcome = |event: &Event| match event {
         Event::Request(began) => began.request.timing.as_ref().and_then(|timing| timing.outcome),

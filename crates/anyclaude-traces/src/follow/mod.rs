@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use event::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
 use heard::{Heard, LastSigns};
 use progress::{Followed, Look, Told};
-pub use reading::Reading;
+pub use reading::PromptReading;
 use reading::{Readings, Waiting};
 pub use situation::{Situation, Totals};
 
@@ -96,7 +96,7 @@ pub struct Follower {
     tasks: HashMap<Arc<Path>, Vec<BackendTask>>,
     /// How far the servers are with the prompts that they read.
     readings: Readings,
-    reading: HashMap<TracePath, Reading>,
+    reading: HashMap<TracePath, PromptReading>,
     /// What was last seen of each debug log.
     logs: HashMap<Arc<Path>, Vec<Sign>>,
     /// What the tools cost, and how many turns had ended then.
@@ -137,7 +137,7 @@ pub struct Running<'f> {
     /// How many keepalives it had.
     pub keepalives: u64,
     /// How far its server is with the prompt, where a log tells.
-    pub reading: Option<Reading>,
+    pub reading: Option<PromptReading>,
     /// How long its first token took, once it came.
     pub ttft_ms: Option<u64>,
 }
@@ -307,7 +307,7 @@ impl Follower {
     }
 
     /// How far servers are with the prompts of requests that wait.
-    fn readings_now(&self, now: Timestamp) -> HashMap<TracePath, Reading> {
+    fn readings_now(&self, now: Timestamp) -> HashMap<TracePath, PromptReading> {
         if self.readings.are_none() {
             return HashMap::new();
         }

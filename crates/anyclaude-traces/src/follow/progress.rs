@@ -13,6 +13,8 @@ const KEEPALIVE_MS: u64 = 10_000;
 const SILENT_MS: i64 = 15 * 60 * 1000;
 /// A file of one request is written within this of its start, unless it is a copy.
 const WRITTEN_MS: i64 = 60_000;
+/// The body of a request is seen, and known to be its, within this of what is told of it.
+const BODY_MS: i64 = 3_000;
 /// The usage of an answer is logged within this of its end.
 const USAGE_MS: i64 = 150;
 
@@ -83,6 +85,11 @@ impl Told {
         let stage = followed.stage(look.now);
         self.is_open = stage == Stage::Open;
         if !self.has_begun {
+            // Claude Code tells of a request in several files, whose order is not certain.
+            let has_body = request.source != Source::ClaudeCode || request.sizes.body_bytes.get().is_some();
+            if look.number > 0 && !has_body && look.now.ms_since(seen) < BODY_MS {
+                return true;
+            }
             // Its first line of the log, with the model's name, follows within milliseconds.
             if is_new && stage == Stage::Open && start(request).is_none() {
                 return true;

@@ -21,7 +21,7 @@ const SEEN_LATE_MS: i64 = 1_000;
 /// How far a server is with a prompt, by its own log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Reading {
+pub struct PromptReading {
     /// The share of the prompt that is read or came from the cache, 0 to 1.
     pub share: f64,
     /// The same in tokens.
@@ -34,13 +34,13 @@ pub struct Reading {
 /// What a log says of prompts that are being read.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
-    of_logs: HashMap<Arc<Path>, Vec<Task>>,
+    of_logs: HashMap<Arc<Path>, Vec<OpenTask>>,
 }
 
 /// A task without an end.
 #[derive(Debug, Clone)]
-struct Task {
-    name: Name,
+struct OpenTask {
+    name: TaskName,
     format: BackendFormat,
     model: Option<Arc<str>>,
     seen: Timestamp,
@@ -51,7 +51,7 @@ struct Task {
 }
 
 /// Process, slot, task, and request line.
-type Name = (usize, Option<u64>, Option<u64>, Option<u32>);
+type TaskName = (usize, Option<u64>, Option<u64>, Option<u32>);
 
 /// A request that waits for its first token.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +72,7 @@ impl Readings {
             if is_being_read(task) {
                 let name = (task.process, task.slot, task.task, task.request);
                 let known = before.iter().find(|known| known.name == name).cloned();
-                let mut known = known.unwrap_or_else(|| Task {
+                let mut known = known.unwrap_or_else(|| OpenTask {
                     name,
                     format: log.format,
                     model: task.model.clone(),
@@ -107,7 +107,7 @@ impl Readings {
         waiting: &[Waiting<'_>],
         heard: impl Fn(&Path) -> Option<Timestamp>,
         now: Timestamp,
-    ) -> HashMap<TracePath, Reading> {
+    ) -> HashMap<TracePath, PromptReading> {
         let mut found = HashMap::new();
         let mut others = Vec::new();
         for one in waiting {
@@ -120,12 +120,12 @@ impl Readings {
         }
         let Some(first) = others.first() else { return found };
         let from = first.since.plus_ms(-SEEN_LATE_MS);
-        let is_of_now = |path: &Path, task: &Task| match task.was_there {
+        let is_of_now = |path: &Path, task: &OpenTask| match task.was_there {
             // What is left of a server that was killed is in its log as well.
             true => task.last.is_some() && heard(path).is_some_and(|heard| heard >= from),
             false => task.seen >= from,
         };
-        let mut open: Vec<&Task> = Vec::new();
+        let mut open: Vec<&OpenTask> = Vec::new();
         for (path, tasks) in &self.of_logs {
             open.extend(tasks.iter().filter(|task| is_of_now(path, task)));
         }
@@ -141,13 +141,13 @@ impl Readings {
     }
 
     /// The task of a request that is known from this log alone.
-    fn task_of(&self, path: &TracePath) -> Option<&Task> {
+    fn task_of(&self, path: &TracePath) -> Option<&OpenTask> {
         let tasks = self.of_logs.get(path.file())?;
         tasks.iter().find(|task| task.name.3 == Some(path.record()))
     }
 }
 
-impl Task {
+impl OpenTask {
     fn may_be(&self, one: &Waiting<'_>) -> bool {
         // Other servers name the model by its file.
         let is_same = || match (&self.model, &one.request.model) {
@@ -158,7 +158,7 @@ impl Task {
         began && (self.format != BackendFormat::LmStudio || is_same())
     }
 
-    fn reading(&self, now: Timestamp) -> Option<Reading> {
+    fn reading(&self, now: Timestamp) -> Option<PromptReading> {
         let (at, ReadingProgress { share, tokens }) = self.last?;
         let pace = self.first.and_then(|(first_at, first)| {
             let ms = u64::try_from(at.ms_since(first_at)).ok().filter(|ms| *ms > 0)?;
@@ -168,7 +168,7 @@ impl Task {
             let since_told = u64::try_from(now.ms_since(at)).unwrap_or(0);
             whole((1.0 - share) / pace).saturating_sub(since_told)
         });
-        Some(Reading { share, tokens, left_ms })
+        Some(PromptReading { share, tokens, left_ms })
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
 
     /// What is said of these requests, sent at these seconds, while a log grows line by line,
     /// a second each.
-    fn said(sent: &[i64], lines: &[&str]) -> Vec<Option<Reading>> {
+    fn said(sent: &[i64], lines: &[&str]) -> Vec<Option<PromptReading>> {
         let path: Arc<Path> = Path::new("server.log").into();
         let mut readings = Readings::default();
         let mut text = String::new();
@@ -226,9 +226,9 @@ mod tests {
     #[test]
     fn what_began_after_a_request_is_that_request() {
         assert_eq!(said(&[0], &[LAUNCH]), [None]);
-        let half = Reading { share: 0.5, tokens: Some(4_096), left_ms: None };
+        let half = PromptReading { share: 0.5, tokens: Some(4_096), left_ms: None };
         assert_eq!(said(&[0], &[LAUNCH, HALF]), [Some(half)]);
-        let more = Reading { share: 0.75, tokens: Some(6_144), left_ms: Some(0) };
+        let more = PromptReading { share: 0.75, tokens: Some(6_144), left_ms: Some(0) };
         assert_eq!(said(&[0], &[LAUNCH, HALF, MORE]), [Some(more)]);
         assert_eq!(said(&[0], &[LAUNCH, HALF, MORE, READ]), [None], "it is read");
         assert_eq!(said(&[30], &[LAUNCH, HALF]), [None], "it was read before that was sent");

@@ -2,7 +2,7 @@
 //! them, and none alone: it is as readable on a light terminal as on a dark one.
 
 use anyclaude_traces::cost::breakdown;
-use anyclaude_traces::follow::{Follower, Reading, Running};
+use anyclaude_traces::follow::{Follower, PromptReading, Running};
 use anyclaude_traces::model::{ModelSpeeds, TimeBreakdown};
 use anyclaude_traces::{Request, Timestamp};
 use ratatui::Frame;
@@ -193,7 +193,8 @@ impl Scene<'_> {
             n => format!("  {}", units::count(n, "keepalive")),
         };
         if let Some(reading) = &running.reading {
-            return self.reading(reading, elapsed, &keepalives, width);
+            let expected_ms = running.expected_ttft_ms.filter(|expected| elapsed_ms < Some(*expected));
+            return self.reading((reading, expected_ms), elapsed, &keepalives, width);
         }
         let Some((expected_ms, elapsed_ms)) = running.expected_ttft_ms.zip(elapsed_ms) else {
             let why = "how long it will take is not known yet";
@@ -212,9 +213,16 @@ impl Scene<'_> {
     }
 
     /// The bar of what the server says it has read.
-    fn reading(&self, reading: &Reading, elapsed: &str, keepalives: &str, width: usize) -> Line<'static> {
+    fn reading(
+        &self,
+        (reading, expected_ms): (&PromptReading, Option<u64>),
+        elapsed: &str,
+        keepalives: &str,
+        width: usize,
+    ) -> Line<'static> {
         let head = format!("{elapsed}, {} read  ", units::percent(reading.share));
         let left = reading.left_ms.map(|ms| format!("  ~{} to go", units::ms(Some(ms / 100 * 100))));
+        let left = left.or_else(|| Some(format!("  of ~{}", units::ms(Some(expected_ms?)))));
         let tail = left.unwrap_or_default() + keepalives;
         self.bar(head, reading.share, Color::Green, &tail, width)
     }
