@@ -311,8 +311,8 @@ impl Scene<'_> {
             return Vec::new();
         }
         let mut texts: Vec<String> = Vec::new();
-        // Under the heading, and above a blank line.
-        let room = room.saturating_sub(2).max(2);
+        // Under a blank line and the heading, and above a blank line.
+        let room = room.saturating_sub(3).max(2);
         let mut shown = 0;
         for finding in found.iter().take(findings::DEAREST) {
             let text = format!("{}  {}", findings::cost(finding), finding.evidence);
@@ -327,7 +327,7 @@ impl Scene<'_> {
         }
         let of = if shown < found.len() { format!(" ({shown} of {})", found.len()) } else { String::new() };
         let heading = fitted(&format!("WHAT COSTS TIME, the dearest first{of}"), width);
-        let mut lines = vec![Line::styled(heading, self.bold())];
+        let mut lines = vec![Line::default(), Line::styled(heading, self.bold())];
         lines.extend(texts.into_iter().map(Line::from));
         lines.push(Line::default());
         lines
