@@ -8,7 +8,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use ureq::http::{HeaderValue, Request, Response, request};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::{Agent, BodyReader, PreparedBody};
+use ureq::{Agent, Body, BodyReader};
 
 use crate::address::BaseUrl;
 use crate::connection::{Connection, TcpConnector};
@@ -111,7 +111,7 @@ fn broken(error: impl ToString) -> Error {
 }
 
 impl HttpAnswer {
-    fn new(answer: Response<PreparedBody>, connection: Arc<Connection>) -> Self {
+    fn new(answer: Response<Body>, connection: Arc<Connection>) -> Self {
         let location =
             answer.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()).into_owned());
         let status = answer.status().as_u16();

@@ -30,10 +30,16 @@ pub enum SelectError {
     #[error("no folder to look in is known")]
     NoRoots,
     /// The roots hold no traces.
-    #[error("nothing is recorded in {} yet", places(.0))]
-    NothingRecorded(Vec<PathBuf>),
+    #[error("nothing is recorded in {} yet", listed(places))]
+    NothingRecorded {
+        /// Where was looked.
+        places: Vec<PathBuf>,
+        /// The roots that were meant, it seems: the `.anyclaude` in a folder that was
+        /// named, or the folder around its `traces`.
+        near: Vec<PathBuf>,
+    },
     /// The folders that were named hold no traces.
-    #[error("{}: there are no traces (*.json) there", places(.0))]
+    #[error("{}: there are no traces (*.json) there", listed(.0))]
     NoTraces(Vec<PathBuf>),
     /// Requests were read, and the filters admit none of them.
     #[error("none of the {seen} requests passes the filters (kind {})", kind.name())]
@@ -165,6 +171,6 @@ fn latest(back: usize) -> String {
     if back == 0 { "latest".to_owned() } else { format!("latest~{back}") }
 }
 
-fn places(places: &[PathBuf]) -> String {
+fn listed(places: &[PathBuf]) -> String {
     places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -38,16 +38,21 @@ impl Reader {
         let existing: Vec<&PathBuf> = traces.iter().filter(|traces| paths::is_folder(traces)).collect();
         let set = if existing.is_empty() { RequestSet::default() } else { self.request_set(&existing) };
         if set.requests.is_empty() && set.skipped.is_empty() && !self.logs_suffice {
-            return Err(SelectError::NothingRecorded(traces));
+            return Err(self.nothing_recorded(traces));
         }
         let mut pool = self.fitted(set, &self.filter.roots, span)?;
         self.filter(&mut pool)?;
         let pool = Pool { places: traces, ..pool };
         let is_logged = !pool.joined.runs.is_empty() || !pool.joined.server_logs.is_empty();
         if pool.seen == 0 && pool.skipped.is_empty() && !is_logged {
-            return Err(SelectError::NothingRecorded(pool.places));
+            return Err(self.nothing_recorded(pool.places));
         }
         Ok(pool)
+    }
+
+    fn nothing_recorded(&self, places: Vec<PathBuf>) -> SelectError {
+        let near = self.filter.roots.iter().flat_map(|root| roots_near(root)).collect();
+        SelectError::NothingRecorded { places, near }
     }
 
     /// What is at these paths. The files and folders that are parts of a root with logs are
@@ -384,6 +389,14 @@ impl Reader {
 pub(crate) fn recorded_below(root: &Path) -> PathBuf {
     let traces = root.join("traces");
     if is_recording(root) && !paths::is_folder(&traces) { root.to_owned() } else { traces }
+}
+
+/// The roots that a folder may have been named for: the one in a home folder, the one
+/// around a folder of traces.
+fn roots_near(folder: &Path) -> Vec<PathBuf> {
+    let around = folder.parent().filter(|_| folder.ends_with("traces"));
+    let near = [Some(folder.join(".anyclaude")), around.map(Path::to_owned)];
+    near.into_iter().flatten().filter(|near| paths::is_folder(&recorded_below(near))).collect()
 }
 
 /// Whether a folder is a recording that Claude Code made of itself.

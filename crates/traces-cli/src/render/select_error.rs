@@ -29,7 +29,11 @@ pub(crate) fn words(error: &SelectError) -> String {
         ),
         E::NoRoot(_) => format!("--root: {error}"),
         E::NoRoots => "your home folder is unknown; name the folder with --root DIR".to_owned(),
-        E::NothingRecorded(places) => {
+        E::NothingRecorded { near, .. } if !near.is_empty() => {
+            let near: Vec<String> = near.iter().map(|root| format!("`--root {}`", root.display())).collect();
+            format!("{error}. Did you mean {}?", near.join(" "))
+        }
+        E::NothingRecorded { places, .. } => {
             let places: Vec<String> = places.iter().map(|traces| traces.display().to_string()).collect();
             format!(
                 "nothing is recorded in {} yet. Record a session with `traces record`, or with `ANYCLAUDE_DEBUG=2 \

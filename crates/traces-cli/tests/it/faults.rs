@@ -241,6 +241,17 @@ fn logs_without_traces_are_answered_from() {
     folder.traces("list --root .").ends_with(2).says(&["nothing is recorded"]);
 }
 
+/// The folder above a root, or the folder of traces in it: the root is named instead.
+#[test]
+fn a_folder_beside_a_root_names_the_root() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path().join("home/.anyclaude/traces/lmstudio")).unwrap();
+    for named in ["home", "home/.anyclaude/traces"] {
+        let meant = "Did you mean `--root home/.anyclaude`?";
+        folder.traces(&format!("list --root {named}")).ends_with(2).says(&[meant]);
+    }
+}
+
 /// A backend without usage: the proxy logs an estimate of the prompt, and 0.
 #[test]
 fn an_answer_without_usage_has_an_unknown_number_of_tokens() {
