@@ -71,13 +71,6 @@ impl Watching {
         assert!(sent.unwrap().success());
     }
 
-    /// Whether it is stopped.
-    fn is_stopped(&self) -> bool {
-        let ps =
-            Command::new("ps").args(["-o", "stat=", "-p", &self.child.id().to_string()]).output().unwrap();
-        String::from_utf8_lossy(&ps.stdout).trim_start().starts_with('T')
-    }
-
     /// Fails unless the terminal is as it was before.
     #[track_caller]
     fn check_left_as_it_was(&mut self) {
@@ -245,26 +238,4 @@ fn however_it_ends_the_terminal_is_left_as_it_was() {
         }
         assert_eq!(watching.ended().code(), Some(code), "{key:?} {signal}");
     }
-}
-
-#[test]
-fn a_stopped_one_gives_the_terminal_back_and_takes_it_again() {
-    let mut watching = Watching::start();
-    for how in ["key", "signal"] {
-        match how {
-            "key" => watching.press("\u{1a}"),
-            _ => watching.signal("TSTP"),
-        }
-        let begun = Instant::now();
-        while !watching.is_stopped() {
-            assert!(begun.elapsed() < HANGS, "it goes on after the {how}");
-            thread::sleep(std::time::Duration::from_millis(20));
-        }
-        watching.check_left_as_it_was();
-        watching.screen = Screen::default();
-        watching.signal("CONT");
-        watching.wait_for("the picture again", |screen| screen.is_other && screen.has("q end"));
-    }
-    watching.press("q");
-    assert_eq!(watching.ended().code(), Some(0));
 }
