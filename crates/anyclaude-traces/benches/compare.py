@@ -148,13 +148,18 @@ def short(options):
 
 
 def sources(options):
-    """As many bytes of each recorder's files as of anyclaude's, with their logs."""
-    kinds = ("anyclaude", "claude-code", "har", "claude-tap", "claude-trace", "claude-code-router", "litellm")
+    """As many bytes of each recorder's files as of anyclaude's, with their logs; of what is
+    compressed, as many as it stands for."""
+    kinds = ["anyclaude", "claude-code", "har", "claude-tap", "claude-tap-responses", "claude-tap-bundle",
+             "claude-tap-gz", "claude-trace", "claude-code-router", "litellm",
+             "bare-anthropic", "bare-chat", "bare-responses"]
+    kinds += ["claude-tap-zst"] if shutil.which("zstd") else []
     made = {kind: corpus(options.corpus, kind, options.megabytes, "sources.py") for kind in kinds}
     lists = {kind: listing(out, "list", "--format", "ndjson") if kind == "anyclaude" else
              [TRACES, "list", "--all", "--no-progress", "--format", "ndjson", out] for kind, out in made.items()}
     shell = lambda command: ["sh", "-c", command]
     tap = f"{made['claude-tap']}/*.jsonl"
+    lists["claude-tap, by stdin"] = shell(f"cat {tap} | {TRACES} list --all --no-progress --format ndjson -")
     beside = {"cat claude-tap": shell(f"cat {tap}")}
     beside |= {"jq claude-tap": shell(f"jq -c '[.timestamp, .turn, .request.body.model]' {tap}") for _ in others("jq")}
     beside |= others("duckdb", "-c", f"select timestamp, turn from read_json('{tap}', "

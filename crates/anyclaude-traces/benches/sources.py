@@ -6,8 +6,11 @@
 Bodies are those of corpus.py, of about 150 kB; a file holds one session of 30 requests.
 The same arguments make the same files.
 """
+import gzip
+import hashlib
 import json
 import os
+import subprocess
 import sys
 from datetime import timedelta
 
@@ -61,6 +64,29 @@ def chat(body):
         for tool in body["tools"]]}
 
 
+def responses(body):
+    """The body in the shape of Responses."""
+    items = []
+    for message in body["messages"]:
+        content = message["content"]
+        if isinstance(content, str):
+            items.append({"type": "message", "role": "user", "content": [{"type": "input_text", "text": content}]})
+            continue
+        for block in content:
+            if block["type"] == "text":
+                items.append({"type": "message", "role": "assistant",
+                              "content": [{"type": "output_text", "text": block["text"]}]})
+            elif block["type"] == "tool_use":
+                items.append({"type": "function_call", "call_id": block["id"], "name": block["name"],
+                              "arguments": compact(block["input"])})
+            else:
+                items.append({"type": "function_call_output", "call_id": block["tool_use_id"],
+                              "output": block["content"]})
+    return {"model": corpus.MODEL, "instructions": body["system"][0]["text"], "input": items, "stream": True,
+            "max_output_tokens": 32000, "tools": [
+                {"type": "function", "name": tool["name"], "parameters": tool["input_schema"]} for tool in body["tools"]]}
+
+
 def har(seed):
     def entry(time, body):
         return {"startedDateTime": corpus.stamp(time), "time": 5000,
@@ -70,12 +96,52 @@ def har(seed):
     return json.dumps({"log": {"version": "1.2", "entries": entries}}, ensure_ascii=False, indent=4)
 
 
+def of_claude_tap(number, time, body, path="/v1/messages"):
+    request = {"method": "POST", "path": path, "headers": {}, "body": body}
+    return {"timestamp": corpus.stamp(time), "request_id": f"r{number}", "turn": number + 1,
+            "duration_ms": 5000, "request": request, "response": {"status": 200, "body": REPLY}}
+
+
 def claude_tap(seed):
-    def line(number, time, body):
-        request = {"method": "POST", "path": "/v1/messages", "headers": {}, "body": body}
-        return compact({"timestamp": corpus.stamp(time), "request_id": f"r{number}", "turn": number + 1,
-                        "duration_ms": 5000, "request": request, "response": {"status": 200, "body": REPLY}})
-    return lines(line(number, time, body) for number, (time, body) in enumerate(session(seed)))
+    return lines(compact(of_claude_tap(number, *sent)) for number, sent in enumerate(session(seed)))
+
+
+def claude_tap_responses(seed):
+    return lines(compact(of_claude_tap(number, time, responses(body), "/v1/responses"))
+                 for number, (time, body) in enumerate(session(seed)))
+
+
+def claude_tap_gz(seed):
+    return gzip.compress(claude_tap(seed).encode(), 6)
+
+
+def claude_tap_zst(seed):
+    return subprocess.run(["zstd", "-q", "-c"], input=claude_tap(seed).encode(), check=True, capture_output=True).stdout
+
+
+def claude_tap_bundle(seed):
+    """With each tool list and message once; what the records come to is some five times as much."""
+    blobs, version = {}, {"version": 1, "encoding": "json-blob-ref"}
+
+    def reference(refs, path, value):
+        text = compact(value)
+        name = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        told = {"hash": name, "bytes": len(text.encode())}
+        blobs[name] = {"kind": "json", "bytes": told["bytes"], "payload": value}
+        refs.append({"path": path, **told})
+        return {"__claude_tap_blob_ref__": {"version": 1, "kind": "json", **told}}
+
+    def record(number, time, body):
+        refs = []
+        tools = reference(refs, "/request/body/tools", body["tools"])
+        messages = [reference(refs, f"/request/body/messages/{at}", message)
+                    for at, message in enumerate(body["messages"])]
+        of = of_claude_tap(number, time, {**body, "messages": messages, "tools": tools})
+        return {"__claude_tap_compact_record__": {**version, "refs": refs}, "record": of}
+
+    records = [record(number, *sent) for number, sent in enumerate(session(seed))]
+    head = {**version, "record_count": len(records), "blob_count": len(blobs)}
+    return compact({"__claude_tap_compact_trace__": head, "records": records, "blobs": blobs})
 
 
 def claude_trace(seed):
@@ -170,20 +236,52 @@ def anyclaude(seed, out):
 
 
 def claude_code(seed, out):
-    """Bodies as Claude Code records them, each in a file."""
-    folder, size = os.path.join(out, str(seed), "bodies"), 0
-    os.makedirs(folder, exist_ok=True)
-    for number, (_, body) in enumerate(session(seed)):
-        path = os.path.join(folder, f"{seed:08x}-0000-4000-8000-{number:012x}")
+    """Bodies as Claude Code records them, each in a file, and its events."""
+    root, size = os.path.join(out, str(seed)), 0
+    os.makedirs(os.path.join(root, "bodies"), exist_ok=True)
+
+    def event(time, name, **told):
+        told |= {"event.name": name, "session.id": f"{seed:08x}-0000-4000-8000-000000000000"}
+        values = [{"key": key, "value": {"intValue" if isinstance(value, int) else "stringValue": value}}
+                  for key, value in told.items()]
+        return {"timeUnixNano": str(int(time.timestamp() * 1e9)), "body": {"stringValue": f"claude_code.{name}"},
+                "attributes": values}
+
+    for number, (time, body) in enumerate(session(seed)):
+        name = f"{seed:08x}-0000-4000-8000-{number:012x}"
+        path = os.path.join(root, "bodies", name)
         for kind, content in (("request", body), ("response", REPLY)):
             with open(f"{path}.{kind}.json", "w", encoding="utf-8") as file:
                 size += file.write(compact(content))
+        events = [
+            event(time, "api_request_body", body_ref=f"{path}.request.json", request_body_id=name, model=corpus.MODEL),
+            event(time + timedelta(seconds=3), "api_request", model=corpus.MODEL, input_tokens=1234, output_tokens=11,
+                  cache_read_tokens=0, cache_creation_tokens=0, duration_ms=3000, ttft_ms=1000),
+            event(time + timedelta(seconds=3.001), "api_response_body", body_ref=f"{path}.response.json",
+                  request_body_id=name, model=corpus.MODEL)]
+        with open(os.path.join(root, "logs.jsonl"), "a", encoding="utf-8") as file:
+            size += file.write(compact({"resourceLogs": [{"resource": {"attributes": []}, "scopeLogs": [
+                {"scope": {"name": "com.anthropic.claude_code.events"}, "logRecords": events}]}]}) + "\n")
     return size
 
 
+def bare(shape):
+    """Bodies that are files of their own."""
+    def make(seed, out):
+        size = 0
+        for number, (_, body) in enumerate(session(seed)):
+            with open(os.path.join(out, f"{seed:04}-{number:02}.json"), "w", encoding="utf-8") as file:
+                size += file.write(compact(shape(body)))
+        return size
+    return make
+
+
 FILES = {"har": (har, "har"), "claude-tap": (claude_tap, "jsonl"), "claude-trace": (claude_trace, "jsonl"),
-         "claude-code-router": (claude_code_router, "log"), "litellm": (litellm, "jsonl")}
-FOLDERS = {"anyclaude": anyclaude, "claude-code": claude_code}
+         "claude-code-router": (claude_code_router, "log"), "litellm": (litellm, "jsonl"),
+         "claude-tap-responses": (claude_tap_responses, "jsonl"), "claude-tap-bundle": (claude_tap_bundle, "json"),
+         "claude-tap-gz": (claude_tap_gz, "jsonl.gz"), "claude-tap-zst": (claude_tap_zst, "jsonl.zst")}
+FOLDERS = {"anyclaude": anyclaude, "claude-code": claude_code, "bare-anthropic": bare(lambda body: body),
+           "bare-chat": bare(chat), "bare-responses": bare(responses)}
 # One file each.
 LOGS = {"llama-server": llama_server, "lm-studio": lm_studio}
 
@@ -198,8 +296,13 @@ def main():
         else:
             make, ending = FILES.get(kind) or (LOGS[kind], "log")
             name = f"{kind}.log" if kind in LOGS else f"{seed:04}.{ending}"
-            with open(os.path.join(out, name), "a", encoding="utf-8") as file:
-                size += file.write(make(seed))
+            made = make(seed)
+            # What is compressed, and what a bundle refers to, counts as what it stands for.
+            packed = isinstance(made, bytes) or kind == "claude-tap-bundle"
+            size += len(claude_tap(seed)) if packed else 0
+            with open(os.path.join(out, name), "ab") as file:
+                size += 0 if packed else len(made.encode())
+                file.write(made if isinstance(made, bytes) else made.encode())
         seed += 1
 
 

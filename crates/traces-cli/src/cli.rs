@@ -55,7 +55,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>)
     let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
     let mut command = Cli::command();
     if args.iter().any(|arg| arg == "-h") {
-        command = command.mut_subcommands(help::short);
+        command = help::first_screen(command.mut_subcommands(help::short));
     }
     Cli::from_arg_matches(&command.try_get_matches_from(args)?)
 }
@@ -123,7 +123,7 @@ pub(crate) enum Verb {
     /// is sent without the proxy, and its time to first token and tokens per second are
     /// measured as it streams.
     Replay(ReplayArgs),
-    /// Requests for other tools: a timeline, OpenTelemetry spans, Parquet tables
+    /// Requests for other tools: a timeline, OpenTelemetry, Parquet
     ///
     /// Writes the requests for tools that people have: a timeline for Perfetto and
     /// chrome://tracing, spans for OpenTelemetry, or tables for DuckDB, Spark and pandas. No

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::explain::Headline;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
@@ -24,6 +25,9 @@ use crate::model::time::Timestamp;
 pub struct Summary {
     /// Which requests it is about.
     pub scope: Scope,
+    /// Where the time goes, in one sentence; `None` where they are not grouped by model,
+    /// or no times are known.
+    pub headline: Option<Headline>,
     /// All of them in one.
     pub totals: Totals,
     /// How many requests in the same time are of kinds that are left out.
@@ -99,10 +103,12 @@ pub fn summarize(
     let largest_tools = tools::largest(chosen.iter().copied());
     let mcp_servers = tools::servers(largest_tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes)));
     let sessions = sessions(&chosen);
+    let groups = grouping.groups(&chosen, &others, &Group::MEASURES);
     Summary {
         scope,
+        headline: if grouping.is_by_model() { Headline::of_models(&groups) } else { None },
         totals: totals(&chosen, skipped.len()),
-        groups: grouping.groups(&chosen, &others, &Group::MEASURES),
+        groups,
         other_kinds: count_kinds(others),
         largest_tools,
         mcp_servers,

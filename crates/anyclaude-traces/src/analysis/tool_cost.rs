@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::tools::server;
 use crate::error::Error;
-use crate::model::ModelSpeeds;
+use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::model::stats::{float, whole};
+use crate::model::{ModelSpeeds, ToolSize};
 use crate::read::Store;
 use crate::select::Selection;
 use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, read_scales, scaled};
@@ -85,12 +86,16 @@ pub struct ServerPrice {
 #[must_use]
 pub fn representative<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     let (mut threads, mut tools) = (BTreeSet::new(), BTreeSet::new());
-    let mut chosen = Vec::new();
+    let (mut chosen, mut known): (_, &[ToolSize]) = (Vec::new(), &[]);
     for request in requests.iter().rev() {
         let is_tip = threads.insert((&request.session, &request.thread));
         let mut has_more = false;
-        for tool in request.tools() {
-            has_more |= tools.insert(&tool.name);
+        // Most requests share the list of the one behind them.
+        if !std::ptr::eq(request.tools(), known) {
+            known = request.tools();
+            for tool in known {
+                has_more |= tools.insert(&tool.name);
+            }
         }
         if is_tip || has_more {
             chosen.push(*request);
@@ -171,13 +176,15 @@ fn priced(
     scales: &Scales,
     speeds: &[ModelSpeeds],
 ) -> ToolCosts {
+    // Few are counted, and all are looked for.
+    let counted: FastMap<&TracePath, &PromptTokens> = counted.iter().collect();
     let slowest = slowest_reader(requests, speeds);
     let (model, speeds) = slowest.map_or((None, None), |slowest| (slowest.model, Some(slowest.speeds)));
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
     let known = callers.iter().filter_map(|request| counted.get(&request.path));
     let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
     let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(whole);
-    let tools = newest_definitions(requests, counted).into_iter().map(|(name, (bytes, estimate))| {
+    let tools = newest_definitions(requests, &counted).into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
         ToolCost {
             server: name.as_deref().and_then(server).map(str::to_owned),
@@ -210,7 +217,7 @@ fn priced(
 /// Every tool with the size and the estimate of its newest definition.
 fn newest_definitions(
     requests: &[&Request],
-    counted: &HashMap<TracePath, PromptTokens>,
+    counted: &FastMap<&TracePath, &PromptTokens>,
 ) -> BTreeMap<Option<Arc<str>>, (u64, MilliTokens)> {
     let mut newest = BTreeMap::new();
     for request in requests.iter().rev() {

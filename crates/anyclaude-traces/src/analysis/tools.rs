@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::intern::FastSet;
+use crate::model::ToolSize;
+use crate::model::intern::{FastMap, FastSet};
 use crate::model::request::Request;
 
 /// The MCP server of a tool named `mcp__SERVER__TOOL`.
@@ -60,12 +61,22 @@ pub struct ServerUse {
 /// ```
 #[must_use]
 pub fn largest<'a>(requests: impl DoubleEndedIterator<Item = &'a Request>) -> Vec<ToolUse> {
-    let mut uses: HashMap<Option<Arc<str>>, ToolUse> = HashMap::new();
+    // A list that many requests share is looked at once.
+    let (mut lists, mut places): (Vec<(&[ToolSize], u64)>, _) = (Vec::new(), FastMap::default());
     for request in requests.rev() {
+        let list = request.tools();
+        let place = *places.entry((list.as_ptr().addr(), list.len())).or_insert(lists.len());
+        match lists.get_mut(place) {
+            Some((_, requests)) => *requests += 1,
+            None => lists.push((list, 1)),
+        }
+    }
+    let mut uses: HashMap<Option<Arc<str>>, ToolUse> = HashMap::new();
+    for (list, requests) in lists {
         let mut seen = FastSet::default();
-        for tool in request.tools().iter().rev().filter(|tool| seen.insert(&tool.name)) {
+        for tool in list.iter().rev().filter(|tool| seen.insert(&tool.name)) {
             let fresh = || ToolUse { name: tool.name.clone(), bytes: tool.bytes, requests: 0 };
-            uses.entry(tool.name.clone()).or_insert_with(fresh).requests += 1;
+            uses.entry(tool.name.clone()).or_insert_with(fresh).requests += requests;
         }
     }
     let mut uses: Vec<ToolUse> = uses.into_values().collect();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::analysis::prefix::{CacheInput, Cause, PrefixInput, PrefixReport, PrefixRequest, Rows};
 use crate::analysis::tool_cost::ToolCosts;
+use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
 use crate::model::{CacheUse, ModelSpeeds, Speeds};
@@ -28,8 +29,8 @@ pub struct FindingsInput<'a> {
     pub cache: Option<SimulatedCache>,
     /// The speeds of each model, by [`Request::model_group`].
     pub speeds: BTreeMap<Option<Arc<str>>, Speeds>,
-    /// A number for each prompt: equal where the same was sent again.
-    pub prompt_ids: HashMap<TracePath, usize>,
+    /// A number for the prompt of each request, at its place: equal where the same was sent again.
+    pub prompt_ids: Vec<Option<usize>>,
     /// What the tools cost, and which of them were called.
     pub tool_costs: Option<&'a ToolCosts>,
     /// What the prompt cache would do with more slots, fewest first.
@@ -78,15 +79,13 @@ impl<'a> FindingsInput<'a> {
         simulation: &mut Simulation<'_>,
         tool_costs: Option<&'a ToolCosts>,
     ) -> Self {
-        let mut numbers = HashMap::new();
-        let mut prompt_ids = HashMap::new();
-        for request in &requests {
-            if let Some(prompt) = prompts.prompt(&request.path) {
-                let next = numbers.len();
-                let content = (prompt.system, prompt.tools, prompt.messages);
-                prompt_ids.insert(request.path.clone(), *numbers.entry(content).or_insert(next));
-            }
-        }
+        let mut numbers = FastMap::default();
+        let mut number = |request: &&Request| {
+            let prompt = prompts.prompt(&request.path)?;
+            let next = numbers.len();
+            Some(*numbers.entry((prompt.system, prompt.tools, prompt.messages)).or_insert(next))
+        };
+        let prompt_ids = requests.iter().map(&mut number).collect();
         let breaks = prefix.requests.iter().filter_map(|row| row.break_.as_ref());
         let is_evicted = breaks.map(|broken| broken.cause).any(|cause| cause == Cause::Evicted);
         let speeds: BTreeMap<_, _> = speeds.into_iter().map(|of| (of.model, of.speeds)).collect();

@@ -1,7 +1,7 @@
 //! The requests, put together with what is known of each, and the questions that
 //! several rules ask.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::claims;
@@ -9,6 +9,7 @@ use super::input::{FindingsInput, MoreSlots};
 use super::{CostBasis, Evidence, Finding, FindingKind};
 use crate::analysis::prefix::{Break, Cause, PrefixRequest};
 use crate::analysis::tool_cost::ToolCosts;
+use crate::model::intern::FastMap;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::stats::Stats;
 pub(super) use crate::model::stats::{float, whole};
@@ -131,23 +132,24 @@ pub(super) struct Scene<'a> {
     pub(super) simulated: Option<SimulatedCache>,
     slots: &'a [MoreSlots],
     pub(super) slots_without_ram: &'a [MoreSlots],
-    by_path: HashMap<&'a TracePath, usize>,
+    by_path: FastMap<&'a TracePath, usize>,
 }
 
 impl<'a> Scene<'a> {
     pub(super) fn new(input: &'a FindingsInput<'a>) -> Self {
-        let rows: HashMap<&TracePath, &PrefixRequest> =
+        let rows: FastMap<&TracePath, &PrefixRequest> =
             input.prefix.iter().map(|row| (&row.path, row)).collect();
-        let entry = |request: &&'a Request| Entry {
+        let prompts = input.prompt_ids.iter().copied().chain(std::iter::repeat(None));
+        let entry = |(request, prompt): (&&'a Request, Option<usize>)| Entry {
             request,
             model: request.model_group(),
             row: rows.get(&request.path).copied(),
-            prompt: input.prompt_ids.get(&request.path).copied(),
+            prompt,
             claim: None,
             sent_again: None,
             loss: None,
         };
-        let entries: Vec<Entry<'_>> = input.requests.iter().map(entry).collect();
+        let entries: Vec<Entry<'_>> = input.requests.iter().zip(prompts).map(entry).collect();
         let by_path = input.requests.iter().enumerate().map(|(at, request)| (&request.path, at)).collect();
         let mut scene = Self {
             entries,

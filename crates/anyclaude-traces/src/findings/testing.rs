@@ -1,6 +1,6 @@
 //! Requests by their figures, for the tests of the rules.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -403,7 +403,6 @@ fn with_input<'a, T>(
 ) -> T {
     let path = |at: usize| TracePath::new(Path::new(&format!("{at:03}.json")));
     let (mut requests, mut rows) = (Vec::new(), Vec::new());
-    let mut prompt_ids = HashMap::new();
     let mut next_ms = 0;
     for (at, one) in made.iter().enumerate() {
         let start = Timestamp::from_unix_ms(1_770_000_000_000 + one.at_ms.unwrap_or(next_ms)).unwrap();
@@ -412,7 +411,6 @@ fn with_input<'a, T>(
         request.path = path(at);
         request.timestamp = Some(start);
         request.timing = one.timing.clone().map(|timing| Box::new(Timing { start: Some(start), ..timing }));
-        prompt_ids.extend(one.body.map(|body| (path(at), body)));
         rows.push(row(&request, one, path));
         requests.push(request);
     }
@@ -424,7 +422,7 @@ fn with_input<'a, T>(
         requests: requests.iter().collect(),
         prefix: &rows,
         speeds: given.speeds,
-        prompt_ids,
+        prompt_ids: made.iter().map(|one| one.body).collect(),
         cache: None,
         tool_costs: given.tool_costs,
         slots: given.slots,

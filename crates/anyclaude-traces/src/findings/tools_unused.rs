@@ -5,13 +5,14 @@
 //! nothing. Refuted where a tool of such a server was called after all. Built-in tools that
 //! nobody called are counted apart: Claude Code cannot do without most of them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::scene::{Entry, Scene, finding, float, median, sum, whole};
 use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Server};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
+use crate::model::intern::FastMap;
 
 const LEAST_TOKENS: u64 = 1_000;
 /// A request that read so much of its tools did not find them in the cache.
@@ -79,7 +80,7 @@ impl Rule for ToolsUnused {
 
 /// The tools of all requests, by what they cost.
 struct OfferedTools<'a> {
-    by_name: HashMap<&'a Arc<str>, &'a ToolCost>,
+    by_name: FastMap<&'a Arc<str>, &'a ToolCost>,
     unused_servers: HashSet<&'a str>,
 }
 
@@ -100,6 +101,9 @@ impl<'a> OfferedTools<'a> {
 
     /// The tokens of those tools of a request that belong to unused servers.
     fn unused_tokens(&self, entry: &Entry<'_>) -> u64 {
+        if self.unused_servers.is_empty() {
+            return 0;
+        }
         self.carried(entry).filter(|tool| self.is_unused(tool)).map(|tool| tool.tokens).sum()
     }
 

@@ -12,6 +12,8 @@ mod heard;
 mod progress;
 mod reading;
 mod situation;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};

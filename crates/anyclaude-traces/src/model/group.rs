@@ -99,6 +99,8 @@ type GroupKey = dyn Fn(&Request) -> Option<Arc<str>> + Send + Sync;
 pub struct Grouping {
     pub(crate) key: Box<GroupKey>,
     pub(crate) order: GroupOrder,
+    /// Whether the groups are models.
+    is_by_model: bool,
 }
 
 impl fmt::Debug for Grouping {
@@ -119,7 +121,12 @@ impl Grouping {
     /// By the model that ran; most requests first.
     #[must_use]
     pub fn by_model() -> Self {
-        Self::by_name(Request::model_group)
+        Self { is_by_model: true, ..Self::by_name(Request::model_group) }
+    }
+
+    /// Whether each group is a model.
+    pub(crate) fn is_by_model(&self) -> bool {
+        self.is_by_model
     }
 
     /// By a name; the group with most requests comes first.
@@ -140,19 +147,19 @@ impl Grouping {
     /// ```
     #[must_use]
     pub fn by_name(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self { key: Box::new(key), order: GroupOrder::MostRequestsFirst }
+        Self { key: Box::new(key), order: GroupOrder::MostRequestsFirst, is_by_model: false }
     }
 
     /// By something that changes over time, such as the session; the earliest group comes first.
     #[must_use]
     pub fn by_time(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self { key: Box::new(key), order: GroupOrder::EarliestFirst }
+        Self { key: Box::new(key), order: GroupOrder::EarliestFirst, is_by_model: false }
     }
 
     /// By ranges whose names sort in their order; the group of unknown values comes last.
     #[must_use]
     pub fn by_step(key: impl Fn(&Request) -> Option<Arc<str>> + Send + Sync + 'static) -> Self {
-        Self { key: Box::new(key), order: GroupOrder::ByName }
+        Self { key: Box::new(key), order: GroupOrder::ByName, is_by_model: false }
     }
 }
 

@@ -14,7 +14,7 @@ const CONTINUATION: &str = "This session is being continued from a previous conv
 
 /// Room for so many elements is made at once: to grow by ones and twos took a twentieth of the
 /// instructions of `summary` over small files.
-const FIRST_ELEMENTS: usize = 16;
+const FIRST_ELEMENTS: usize = 32;
 
 /// How much of the end of a text is kept: enough to see that two differ there.
 const TAIL_BYTES: usize = 16;
@@ -40,7 +40,7 @@ pub(crate) enum ElementKind {
     /// Text in the system prompt that names itself the billing header.
     BillingHeader,
     Text,
-    /// A tool, by its name.
+    /// A tool, by its name; `None` until it is known to be another than those before.
     Tool(Option<Identity>),
     /// A tool call or its result, which names the call.
     Call,
@@ -121,9 +121,8 @@ impl Tail {
 /// Sees of one request what [`Prompts`](super::Prompts) keeps of it.
 #[derive(Debug, Default)]
 pub struct PrefixVisitor {
-    pub(super) system: Vec<ObservedElement>,
-    pub(super) tools: Vec<ObservedElement>,
-    pub(super) blocks: Vec<ObservedElement>,
+    /// In one list, which another thread frees: three took longer.
+    elements: Vec<ObservedElement>,
     pub(super) heads: Vec<u8>,
     /// The first message that is not the system's.
     pub(super) opening: Option<(u32, Identity)>,
@@ -134,6 +133,18 @@ pub struct PrefixVisitor {
 }
 
 impl PrefixVisitor {
+    pub(super) fn system(&self) -> impl Iterator<Item = &ObservedElement> + Clone {
+        self.elements.iter().filter(|one| matches!(one.place, ElementPath::System(_)))
+    }
+
+    pub(super) fn tools(&self) -> impl Iterator<Item = &ObservedElement> + Clone {
+        self.elements.iter().filter(|one| matches!(one.place, ElementPath::Tool(_)))
+    }
+
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &ObservedElement> {
+        self.elements.iter().filter(|one| matches!(one.place, ElementPath::Block { .. }))
+    }
+
     /// Keeps the beginning of a text or a tool. Most differ within that; where two do not,
     /// both are read from their files again.
     fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {
@@ -156,10 +167,7 @@ impl Visit for PrefixVisitor {
         let is_system = matches!(element.place, ElementPath::System(_));
         let is_header = || element.text.is_some_and(|text| text.inner.starts_with(BILLING_HEADER));
         let (kind, role) = match element.place {
-            ElementPath::Tool(_) => {
-                let name = element.name.as_ref().map(|name| Identity::of_parts([name.as_bytes()]));
-                (ElementKind::Tool(name), Role::Tools)
-            }
+            ElementPath::Tool(_) => (ElementKind::Tool(None), Role::Tools),
             _ if stated == Some("text") && is_system && is_header() => {
                 (ElementKind::BillingHeader, Role::SystemPrompt)
             }
@@ -184,15 +192,10 @@ impl Visit for PrefixVisitor {
         let tail = if kind == ElementKind::Text { Tail::of(element) } else { Tail::default() };
         let (identity, bytes) = (element.raw.identity(), element.raw.canonical_len());
         let seen = ObservedElement { identity, bytes, kind, role, place: element.place, head, tail };
-        let list = match element.place {
-            ElementPath::System(_) => &mut self.system,
-            ElementPath::Tool(_) => &mut self.tools,
-            ElementPath::Block { .. } => &mut self.blocks,
-        };
-        if list.is_empty() {
-            list.reserve(FIRST_ELEMENTS);
+        if self.elements.is_empty() {
+            self.elements.reserve(FIRST_ELEMENTS);
         }
-        list.push(seen);
+        self.elements.push(seen);
     }
 
     fn message(&mut self, message: &Message<'_>) {
@@ -203,8 +206,9 @@ impl Visit for PrefixVisitor {
             Some(role) => Role::Other(Identity::of_parts([role.as_bytes()])),
             None => Role::Nobody,
         };
+        let blocks = self.elements.iter_mut().rev().filter(|one| message_of(one.place).is_some());
         let is_of_it = |block: &&mut ObservedElement| message_of(block.place) == Some(message.index);
-        self.blocks.iter_mut().rev().take_while(is_of_it).for_each(|block| block.role = role);
+        blocks.take_while(is_of_it).for_each(|block| block.role = role);
         if self.opening.is_none() && role != Role::SystemMessage {
             self.opening = Some((message.index, message.identity));
             self.is_continuation = self.continued_in == Some(message.index);
@@ -214,16 +218,16 @@ impl Visit for PrefixVisitor {
     fn restart(&mut self, section: Section) {
         match section {
             Section::Body => *self = Self::default(),
-            Section::System => self.system.clear(),
-            Section::Tools => self.tools.clear(),
+            Section::System => self.elements.retain(|one| !matches!(one.place, ElementPath::System(_))),
+            Section::Tools => self.elements.retain(|one| !matches!(one.place, ElementPath::Tool(_))),
             Section::Messages => {
-                self.blocks.clear();
+                self.elements.retain(|one| message_of(one.place).is_none());
                 self.opening = None;
                 self.continued_in = None;
                 self.is_continuation = false;
             }
             Section::Message(index) => {
-                self.blocks.retain(|block| message_of(block.place) != Some(index));
+                self.elements.retain(|one| message_of(one.place) != Some(index));
                 self.continued_in = self.continued_in.filter(|message| *message != index);
             }
         }

@@ -2,11 +2,12 @@
 //! of each prompt only which ones.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
 use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
+use super::texts::FetchedTexts;
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
@@ -49,6 +50,28 @@ impl ElementInfo {
     }
 }
 
+/// The prompt that was added last.
+#[derive(Debug, Default)]
+struct LastPrompt {
+    system: (Vec<Identity>, Option<ListId>),
+    tools: (Vec<Identity>, Option<ListId>),
+    blocks: Vec<PassedBlock>,
+}
+
+/// A block, and the history up to it.
+#[derive(Debug)]
+struct PassedBlock {
+    identity: Identity,
+    role: Role,
+    node: Node,
+}
+
+impl PassedBlock {
+    fn is(&self, block: &ObservedElement) -> bool {
+        (self.identity, self.role) == (block.identity, block.role)
+    }
+}
+
 /// The prompts of a recording: no text but the beginnings of distinct texts and
 /// tools.
 #[derive(Debug, Default)]
@@ -60,8 +83,11 @@ pub struct Prompts {
     pub(crate) tree: Tree,
     files: Vec<TracePath>,
     by_path: FastMap<TracePath, PromptParts>,
+    /// The prompt that was added last, which the next one most likely repeats.
+    before: LastPrompt,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
+    fetched: Mutex<FetchedTexts>,
 }
 
 impl Prompts {
@@ -77,21 +103,29 @@ impl Prompts {
             ElementPath::Tool(at) => file.record.tools.get(at as usize).and_then(|tool| tool.name.clone()),
             ElementPath::System(_) | ElementPath::Block { .. } => None,
         };
-        let list = |prompts: &mut Self, elements: &[ObservedElement]| {
-            let ids: Vec<ElementId> =
-                elements.iter().map(|one| prompts.intern(one, &seen.heads, number, &name)).collect();
-            prompts.list(ids)
-        };
-        let (system, tools) = (list(self, &seen.system), list(self, &seen.tools));
-        let (mut messages, mut as_in_tree) = (Tree::ROOT, true);
-        for block in &seen.blocks {
+        let mut before = std::mem::take(&mut self.before);
+        let system = self.list(&mut before.system, seen.system(), |prompts, one| {
+            prompts.intern(one, &seen.heads, number, &name)
+        });
+        let tools = self.list(&mut before.tools, seen.tools(), |prompts, one| {
+            prompts.intern(one, &seen.heads, number, &name)
+        });
+        let is_same = |(was, now): &(&PassedBlock, &ObservedElement)| was.is(now);
+        let repeated = before.blocks.iter().zip(seen.blocks()).take_while(is_same).count();
+        before.blocks.truncate(repeated);
+        let mut messages = before.blocks.last().map_or(Tree::ROOT, |last| last.node);
+        for block in seen.blocks().skip(repeated) {
             let element = self.intern(block, &seen.heads, number, &name);
-            let at = block_of(block.place);
-            messages = self.tree.grown(messages, element, block.bytes, at);
-            as_in_tree &= self.tree.at(messages) == at;
+            messages = self.tree.grown(messages, element, block.bytes, block_of(block.place));
+            before.blocks.push(PassedBlock { identity: block.identity, role: block.role, node: messages });
         }
-        let places = || seen.blocks.iter().map(|block| block_of(block.place)).collect();
+        let as_in_tree = |(passed, block): (&PassedBlock, &ObservedElement)| {
+            self.tree.at(passed.node) == block_of(block.place)
+        };
+        let as_in_tree = before.blocks.iter().zip(seen.blocks()).all(as_in_tree);
+        let places = || seen.blocks().map(|block| block_of(block.place)).collect();
         let places = (!as_in_tree).then(places);
+        self.before = before;
         let opening = seen.opening.map(|(_, identity)| identity);
         self.by_path.insert(
             file.path.clone(),
@@ -111,11 +145,18 @@ impl Prompts {
             let begin = self.heads.len();
             self.has_left_out |= matches!(seen.kind, ElementKind::Thinking | ElementKind::Image);
             self.heads.extend_from_slice(heads.get(seen.head.0..seen.head.1).unwrap_or_default());
+            let name = name(seen.place);
+            let kind = match seen.kind {
+                ElementKind::Tool(_) => {
+                    ElementKind::Tool(name.as_ref().map(|name| Identity::of_parts([name.as_bytes()])))
+                }
+                kind => kind,
+            };
             self.known.push(ElementInfo {
                 bytes: seen.bytes,
-                kind: seen.kind,
+                kind,
                 role: seen.role,
-                name: name(seen.place),
+                name,
                 head: (begin, self.heads.len()),
                 tail: seen.tail,
                 file,
@@ -125,9 +166,24 @@ impl Prompts {
         })
     }
 
-    fn list(&mut self, elements: Vec<ElementId>) -> ListId {
+    /// The list of these elements; `before` is that of the record before.
+    fn list<'s>(
+        &mut self,
+        before: &mut (Vec<Identity>, Option<ListId>),
+        elements: impl Iterator<Item = &'s ObservedElement> + Clone,
+        mut intern: impl FnMut(&mut Self, &ObservedElement) -> ElementId,
+    ) -> ListId {
+        let (identities, list) = before;
+        if let Some(list) = list
+            && elements.clone().map(|one| &one.identity).eq(identities.iter())
+        {
+            return *list;
+        }
+        identities.clear();
+        identities.extend(elements.clone().map(|one| one.identity));
+        let elements = elements.map(|one| intern(self, one)).collect();
         let known = &self.known;
-        self.lists.intern(elements, |element| bytes_of(known, element))
+        *list.insert(self.lists.intern(elements, |element| bytes_of(known, element)))
     }
 
     pub(crate) fn prompt(&self, path: &TracePath) -> Option<&PromptParts> {
@@ -175,6 +231,11 @@ impl Prompts {
 
     pub(crate) fn bytes(&self, element: ElementId) -> u64 {
         bytes_of(&self.known, element)
+    }
+
+    /// What was read again of these elements.
+    pub(super) fn fetched(&self) -> MutexGuard<'_, FetchedTexts> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_left_out(&self) -> bool {

@@ -4,7 +4,7 @@ mod reported;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::by_times::prove_one_slot;
@@ -380,8 +380,8 @@ fn passed<'a>(
     }
 }
 
-fn simulated_requests(
-    requests: &[&Request],
+fn simulated_requests<'a>(
+    requests: &[&'a Request],
     found: &[Option<&PromptParts>],
     prompts: &Prompts,
 ) -> Vec<SimulatedRequest> {
@@ -396,11 +396,22 @@ fn simulated_requests(
         }
     }
     let mut roots: FastMap<Option<PathBuf>, usize> = FastMap::default();
-    let simulated = |(request, conversation): (&&Request, Option<Conversation>)| SimulatedRequest {
-        root: {
-            let next = roots.len();
-            *roots.entry(request.path.root().map(ToOwned::to_owned)).or_insert(next)
-        },
+    // Most files are in the folder of the one before.
+    let mut last: Option<(&Path, usize)> = None;
+    let mut root = |request: &'a Request| {
+        let folder = request.path.file().parent();
+        let known =
+            last.filter(|(known, _)| folder.is_some_and(|folder| known.as_os_str() == folder.as_os_str()));
+        let next = roots.len();
+        let root = known.map_or_else(
+            || *roots.entry(request.path.root().map(ToOwned::to_owned)).or_insert(next),
+            |(_, root)| root,
+        );
+        last = folder.map(|folder| (folder, root));
+        root
+    };
+    let simulated = |(request, conversation): (&&'a Request, Option<Conversation>)| SimulatedRequest {
+        root: root(request),
         model: request.model.clone(),
         is_local: is_local(request),
         conversation: conversation.unwrap_or_default(),

@@ -15,26 +15,38 @@ pub type Fetch<'a> = dyn FnMut(&TracePath, ElementPath) -> Result<String, Error>
 /// How many bytes of fetched text are kept for the next question.
 const MOST_FETCHED_BYTES: usize = 16 << 20;
 
-pub(super) struct Texts<'a> {
-    prompts: &'a Prompts,
-    fetch: &'a mut Fetch<'a>,
-    fetched: FastMap<ElementId, Arc<str>>,
+/// What was fetched. It holds for whoever asks the same prompts next: to follow a recording
+/// would read finished files again at each look.
+#[derive(Debug, Default)]
+pub(super) struct FetchedTexts {
+    texts: FastMap<ElementId, Arc<str>>,
     bytes: usize,
     /// The common bytes of elements that had to be fetched.
     pairs: FastMap<(ElementId, ElementId), u64>,
+}
+
+impl FetchedTexts {
+    fn keep(&mut self, element: ElementId, text: Arc<str>) {
+        if self.bytes + text.len() > MOST_FETCHED_BYTES {
+            self.texts.clear();
+            self.bytes = 0;
+        }
+        self.bytes += text.len();
+        self.texts.insert(element, text);
+    }
+}
+
+pub(super) struct Texts<'a> {
+    prompts: &'a Prompts,
+    fetch: &'a mut Fetch<'a>,
+    /// What was kept of elements that cannot be read again.
+    unreadable: FastMap<ElementId, Arc<str>>,
     pub(super) errors: Vec<Error>,
 }
 
 impl<'a> Texts<'a> {
     pub(super) fn new(prompts: &'a Prompts, fetch: &'a mut Fetch<'a>) -> Self {
-        Self {
-            prompts,
-            fetch,
-            fetched: FastMap::default(),
-            bytes: 0,
-            pairs: FastMap::default(),
-            errors: Vec::new(),
-        }
+        Self { prompts, fetch, unreadable: FastMap::default(), errors: Vec::new() }
     }
 
     /// The common leading bytes of two elements.
@@ -47,12 +59,15 @@ impl<'a> Texts<'a> {
             return kept as u64;
         }
         let pair = (left.min(right), left.max(right));
-        if let Some(known) = self.pairs.get(&pair) {
-            return *known;
+        let known = self.prompts.fetched().pairs.get(&pair).copied();
+        if let Some(known) = known {
+            return known;
         }
         let (a, b) = (self.get(left), self.get(right));
         let common = common_bytes(a.as_bytes(), b.as_bytes()) as u64;
-        self.pairs.insert(pair, common);
+        if ![left, right].iter().any(|one| self.unreadable.contains_key(one)) {
+            self.prompts.fetched().pairs.insert(pair, common);
+        }
         common
     }
 
@@ -66,22 +81,20 @@ impl<'a> Texts<'a> {
         if !head.is_empty() && self.is_whole(element, head.len()) {
             return String::from_utf8_lossy(head).into();
         }
-        if let Some(text) = self.fetched.get(&element) {
-            return text.clone();
+        let known = self.prompts.fetched().texts.get(&element).cloned();
+        if let Some(text) = known.or_else(|| self.unreadable.get(&element).cloned()) {
+            return text;
         }
         let text: Arc<str> = match self.read_again(element) {
             Ok(text) => text.into(),
             Err(error) => {
                 self.errors.extend(error);
-                String::from_utf8_lossy(head).into()
+                let text: Arc<str> = String::from_utf8_lossy(head).into();
+                self.unreadable.insert(element, text.clone());
+                return text;
             }
         };
-        if self.bytes + text.len() > MOST_FETCHED_BYTES {
-            self.fetched.clear();
-            self.bytes = 0;
-        }
-        self.bytes += text.len();
-        self.fetched.insert(element, text.clone());
+        self.prompts.fetched().keep(element, text.clone());
         text
     }
 

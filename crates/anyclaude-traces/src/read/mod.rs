@@ -51,6 +51,7 @@ use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 use crate::formats::sniff::sniff;
 use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
+use crate::model::intern::FastSet;
 use crate::model::request::{Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 
@@ -233,6 +234,22 @@ impl Store {
         let candidate = |path: &Arc<Path>| CandidateFile { path: path.clone(), is_named: false };
         let find = |feed: &mut dyn FnMut(CandidateFile)| paths.iter().map(candidate).for_each(feed);
         self.scan_as(ReadOrder::OfItems, find, visitor, fold, facts)
+    }
+
+    /// Reads the files of these records again, each of them once. Where they are is known:
+    /// to look for their true paths took a fifth of the time of counting 100 small files.
+    pub(crate) fn scan_again<'p, V: Visit + Send>(
+        &self,
+        records: impl IntoIterator<Item = &'p TracePath>,
+        visitor: impl Fn() -> V + Sync,
+        fold: impl FnMut(TraceFile, V),
+    ) -> Vec<Error> {
+        let mut seen = FastSet::default();
+        let files = records.into_iter().map(TracePath::file);
+        let files = files.filter(|file| seen.insert(file.as_os_str()));
+        let again: Vec<_> =
+            files.map(|file| CandidateFile { path: Arc::from(file), is_named: true }).collect();
+        self.scan(&again, visitor, fold)
     }
 
     fn scan_as<S: Borrow<CandidateFile> + Send, V: Visit + Send>(

@@ -1,6 +1,6 @@
 //! Works on items with several threads.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -48,7 +48,7 @@ pub(super) fn for_each_parallel<I: Send, W, R: Send>(
             give_item,
             given: 0,
             results,
-            waiting_results: BTreeMap::new(),
+            waiting_results: VecDeque::new(),
             taken: 0,
             is_broken: false,
             take: &mut take,
@@ -81,8 +81,8 @@ struct Pool<'t, I, R, F> {
     /// … and how many are.
     given: usize,
     results: Receiver<Option<Vec<(usize, R)>>>,
-    /// Results that came before those of earlier items.
-    waiting_results: BTreeMap<usize, R>,
+    /// Results that came before those of earlier items, from the next that is to be taken on.
+    waiting_results: VecDeque<Option<R>>,
     /// How many results were taken.
     taken: usize,
     /// Whether a thread has panicked: its results will never come.
@@ -125,8 +125,17 @@ impl<I, R, F: FnMut(usize, R)> Pool<'_, I, R, F> {
                 results.into_iter().for_each(|(number, result)| (self.take)(number, result));
             }
             ReadOrder::OfItems => {
-                self.waiting_results.extend(results);
-                while let Some(result) = self.waiting_results.remove(&self.taken) {
+                for (number, result) in results {
+                    let place = number - self.taken;
+                    if place >= self.waiting_results.len() {
+                        self.waiting_results.resize_with(place + 1, || None);
+                    }
+                    if let Some(waiting) = self.waiting_results.get_mut(place) {
+                        *waiting = Some(result);
+                    }
+                }
+                while let Some(result) = self.waiting_results.front_mut().and_then(Option::take) {
+                    self.waiting_results.pop_front();
                     (self.take)(self.taken, result);
                     self.taken += 1;
                 }

@@ -1,10 +1,9 @@
 //! The tokens of selected requests.
 
 use super::selection::Selection;
-use crate::error::Error;
 use crate::model::request::Request;
 use crate::read::Store;
-use crate::tokens::{Scales, count_tokens, read_scales, share};
+use crate::tokens::{Scales, count_tokens, share};
 
 impl Selection {
     /// Counts the tokens of the requests where a backend told what any took: what
@@ -17,17 +16,13 @@ impl Selection {
 
     /// Counts the tokens of the requests.
     pub fn count_all_tokens(&mut self, store: &Store) {
-        let (scales, mut errors) = self.scales(store);
-        let (counted, unreadable) = count_tokens(store, &self.requests);
+        // How each model's backend counts is told by all that was read, whatever the filters
+        // show of it. In one pass: of a file that holds many requests, another reads all again.
+        let tellers = Scales::calibration_requests(self.everything());
+        let (counted, errors) = count_tokens(store, self.requests.iter().chain(tellers.iter().copied()));
+        let scales = Scales::of(tellers, &counted);
         share(&mut self.requests, &counted, &scales);
-        errors.extend(unreadable);
         self.skipped.extend(errors);
-    }
-
-    /// How each model's backend counts, by all that was read, whatever the filters
-    /// show of it.
-    fn scales(&self, store: &Store) -> (Scales, Vec<Error>) {
-        read_scales(store, self.everything())
     }
 
     /// Everything that was read, in no order.

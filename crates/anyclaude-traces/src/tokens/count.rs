@@ -63,10 +63,10 @@ fn counted<'a, 'm>(
 ) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
     let has_body = |request: &&Request| !request.is_task_only();
     let requests = requests.into_iter().filter(has_body);
-    let (sources, mut errors) = store.find(requests.map(|request| request.path.as_ref()));
     let mut counted = HashMap::new();
-    errors.extend(store.scan(&sources, visitor, |file, visitor| {
+    let paths = requests.map(|request| &request.path);
+    let errors = store.scan_again(paths, visitor, |file, visitor| {
         counted.insert(file.path, visitor.finish());
-    }));
+    });
     (counted, errors)
 }

@@ -1,11 +1,12 @@
 //! Counts the tokens of a prompt while the parser passes over it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Counter;
 use crate::formats::body::{Element, ElementPath, Message, Section, Visit};
 use crate::model::Identity;
+use crate::model::intern::FastMap;
 
 /// Tokens in thousandths, so that sums are exact and do not depend on an order.
 pub(crate) type MilliTokens = u64;
@@ -17,12 +18,46 @@ const SHARDS: usize = 16;
 /// once, as each request of a conversation repeats the one before.
 #[derive(Debug, Default)]
 pub struct TokenCache {
-    shards: [Mutex<HashMap<Identity, MilliTokens>>; SHARDS],
+    shards: [Mutex<FastMap<(Identity, CountedAs), MilliTokens>>; SHARDS],
+}
+
+/// What of an element counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum CountedAs {
+    /// The compact JSON that it is.
+    Json,
+    /// Its decoded text.
+    Text,
+    Nothing,
+}
+
+impl CountedAs {
+    fn of(element: &Element<'_>) -> Self {
+        match element.place {
+            ElementPath::Tool(_) => Self::Json,
+            ElementPath::Block { .. } if is_call(element) => Self::Json,
+            ElementPath::Block { .. } if element.kind.as_deref() == Some("image") => Self::Nothing,
+            ElementPath::System(_) | ElementPath::Block { .. } => Self::Text,
+        }
+    }
+
+    fn count(self, element: &Element<'_>) -> MilliTokens {
+        let mut counter = Counter::default();
+        match self {
+            Self::Json => counter.add(&element.raw.content()),
+            Self::Text => element.raw.texts().iter().for_each(|text| counter.add(text)),
+            Self::Nothing => {}
+        }
+        counter.thousandths()
+    }
 }
 
 impl TokenCache {
-    fn count_once(&self, piece: Identity, count: impl FnOnce() -> MilliTokens) -> MilliTokens {
-        let Some(shard) = self.shards.get(piece.shard(SHARDS)) else { return count() };
+    fn count_once(&self, element: &Element<'_>) -> MilliTokens {
+        let counted_as = CountedAs::of(element);
+        let piece = (element.raw.identity(), counted_as);
+        let count = || counted_as.count(element);
+        let Some(shard) = self.shards.get(piece.0.shard(SHARDS)) else { return count() };
         let lock = || shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&piece) {
             return *known;
@@ -102,19 +137,18 @@ impl<'m> TokenVisitor<'m> {
 }
 
 impl Visit for TokenVisitor<'_> {
+    /// What a tool or a system block is, most requests have in common with the one before, so
+    /// that the parser need not find it out again.
+    fn wants_identities(&self) -> bool {
+        true
+    }
+
     fn element(&mut self, element: &Element<'_>) {
         if self.tools_only && !matches!(element.place, ElementPath::Tool(_)) {
             self.note_call(element);
             return;
         }
-        // A block's identity is known already, for the history.
-        let piece = match element.place {
-            ElementPath::Block { .. } => element.raw.identity(),
-            ElementPath::System(_) | ElementPath::Tool(_) => {
-                Identity::of_parts([element.raw.as_str().as_bytes()])
-            }
-        };
-        let tokens = self.memo.count_once(piece, || count(element));
+        let tokens = self.memo.count_once(element);
         match element.place {
             ElementPath::System(_) => self.found.system += tokens,
             ElementPath::Tool(_) => self.found.tools.push((element.name.as_deref().map(Arc::from), tokens)),
@@ -158,19 +192,6 @@ impl TokenVisitor<'_> {
 
 fn is_call(element: &Element<'_>) -> bool {
     matches!(element.kind.as_deref(), Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
-}
-
-fn count(element: &Element<'_>) -> MilliTokens {
-    let mut counter = Counter::default();
-    match element.place {
-        ElementPath::Tool(_) => counter.add(&element.raw.content()),
-        ElementPath::Block { .. } if is_call(element) => counter.add(&element.raw.content()),
-        ElementPath::Block { .. } if element.kind.as_deref() == Some("image") => {}
-        ElementPath::System(_) | ElementPath::Block { .. } => {
-            element.raw.texts().iter().for_each(|text| counter.add(text));
-        }
-    }
-    counter.thousandths()
 }
 
 #[cfg(test)]

@@ -11,9 +11,14 @@ pub(super) const STYLES: Styles = Styles::styled()
 
 /// The end of `traces -h`.
 pub(super) const FIRST_SCREEN: &str = "\
-Examples: `traces --help`. Topics (traces help TOPIC): recording, selecting,
-options, measures, causes, findings, formats, json, exit-codes, replay, privacy.
-Nothing recorded yet? `traces help recording` says how to.";
+Options: `traces VERB -h`. Examples: `traces --help`. Topics (traces help TOPIC):
+recording, selecting, options, measures, causes, findings, formats, json,
+exit-codes, watch, replay, export, privacy. Nothing recorded? The first helps.";
+
+/// `traces -h`: one screen of verbs.
+pub(super) fn first_screen(command: Command) -> Command {
+    command.help_template("{about}\n\n{usage-heading} {usage}\n\nVerbs:\n{subcommands}{after-help}")
+}
 
 /// The end of `traces --help`.
 pub(super) const FIRST_PAGE: &str = "\

@@ -7,7 +7,7 @@ use anyclaude_traces::ask::answers;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
 
-use super::{reading, report_skipped};
+use super::{next_step, reading, report_skipped};
 use crate::cli::{DiffArgs, Format};
 use crate::exit::Status;
 use crate::render::ids::Ids;
@@ -33,7 +33,14 @@ pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Statu
     match args.output.format {
         Csv => csv::measures(out, &found.measures)?,
         Json => json::document(out, &found)?,
-        _ => page::print(out, &render::page(&found, Ids(args.output.ids)), &args.output)?,
+        _ => {
+            let inputs: Vec<_> = args.left.iter().chain(&args.right).cloned().collect();
+            let next = next_step(&reader, &args.filter, &inputs, &[]);
+            // Text that was asked for is shown, however long it is.
+            let levels = render::DiffDetail::levels().take(if args.text { 1 } else { usize::MAX });
+            let pages = levels.map(|detail| render::page(&found, &next, Ids(args.output.ids), detail));
+            page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
+        }
     }
     Ok(Status::exceeded_if(args.exit_code && !found.is_empty()).and(status))
 }

@@ -46,13 +46,19 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     match args.output.format {
         Json => json::document(out, &found)?,
         format => {
-            let page = match &found.what_if {
+            let next = next_step(&reader, &args.filter, &inputs, &[]);
+            match &found.what_if {
                 Some(what_if) => {
-                    what_if::page(what_if, &next_step(&reader, &args.filter, &inputs, &[]).same("explain"))
+                    page::print(out, &what_if::page(what_if, &next.same("explain")), &args.output)?;
                 }
-                None => render::page(&found, format == Table),
-            };
-            page::print(out, &page, &args.output)?;
+                None if format == Table => {
+                    let more = next.same("summary");
+                    let pages =
+                        render::ExplainDetail::levels().map(|screen| render::screen(&found, screen, &more));
+                    page::print_first_fitting(out, pages, page::Room::Screen, &args.output)?;
+                }
+                None => page::print(out, &render::page(&found), &args.output)?,
+            }
         }
     }
     Ok(status)

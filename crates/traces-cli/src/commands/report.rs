@@ -13,6 +13,7 @@ use super::{reading, report_skipped};
 use crate::browser;
 use crate::cli::{Format, ReportArgs};
 use crate::exit::Status;
+use crate::render::ids::Ids;
 use crate::render::select_error::FEW_MODELS;
 use crate::render::{json, notes, page, report as render, units};
 use crate::save::{OutputFile, is_stdout};
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     match args.output.format {
         Format::Json => json::document(&mut content, &found)?,
         Format::Markdown => page::print(&mut content, &render::page(&found, is_sitting), &args.output)?,
-        _ => content.extend(render::html(&found, is_sitting).into_bytes()),
+        _ => content.extend(render::html(&found, is_sitting, Ids(args.output.ids)).into_bytes()),
     }
     match target {
         None => out.write_all(&content)?,

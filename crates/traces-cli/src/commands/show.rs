@@ -24,7 +24,12 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let next = next_step(&one.reader, &args.filter, inputs, request);
     match args.output.format {
         Json => json::document(out, &found)?,
-        _ => page::print(out, &render::page(&found, &next, Ids(args.output.ids)), &args.output)?,
+        _ => {
+            // Text that was asked for is shown, however long it is.
+            let levels = render::ShowDetail::levels().take(if args.text { 1 } else { usize::MAX });
+            let pages = levels.map(|detail| render::page(&found, &next, Ids(args.output.ids), detail));
+            page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
+        }
     }
     Ok(limits.and(one.status).and(status))
 }

@@ -35,8 +35,9 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
         _ => {
             let next = next_step(&reader, &args.filter, &args.inputs, &selection.requests);
             let ids = Ids(args.output.ids);
-            let page = summary::page(&found, args.by, selection.is_sitting, &next, ids);
-            page::print(out, &page, &args.output)?;
+            let page = |detail| summary::page(&found, args.by, selection.is_sitting, &next, ids, detail);
+            let pages = summary::SummaryDetail::levels().map(page);
+            page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
         }
     }
     let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };

@@ -1,5 +1,6 @@
 //! Times as bars of their parts, all on one scale.
 
+use anstyle::AnsiColor;
 use anyclaude_traces::analysis::explain::Part;
 use anyclaude_traces::model::TimeBreakdown;
 
@@ -7,7 +8,7 @@ use anyclaude_traces::model::TimeBreakdown;
 const WIDTH: usize = 24;
 
 /// What a part is drawn with. The signs differ, as colour may be missing.
-fn sign(part: Part) -> char {
+pub(super) fn sign(part: Part) -> char {
     match part {
         Part::Proxy => '░',
         Part::Load => '╱',
@@ -17,6 +18,20 @@ fn sign(part: Part) -> char {
         Part::Stall => '╳',
         _ => '─',
     }
+}
+
+/// The colour of a part, by its sign: of those that terminals show well on light and on
+/// dark.
+pub(super) fn colour(sign: char) -> Option<AnsiColor> {
+    let part = Part::ALL.into_iter().find(|part| self::sign(*part) == sign)?;
+    Some(match part {
+        Part::Proxy => AnsiColor::Magenta,
+        Part::Load => AnsiColor::Blue,
+        Part::Queue | Part::Stall => AnsiColor::Red,
+        Part::Read => AnsiColor::Cyan,
+        Part::Write => AnsiColor::Green,
+        _ => return None,
+    })
 }
 
 /// The heading of a column of bars: which sign is which part, of those that took time in

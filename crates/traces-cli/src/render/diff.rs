@@ -7,7 +7,7 @@ use anyclaude_traces::model::SideName;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
 
 use super::ids::Ids;
-use super::page::Page;
+use super::page::{MORE, Next, Page};
 use super::table::{Grid, number, text};
 use super::units;
 
@@ -20,26 +20,63 @@ const WHEN_DIFFERENT: [Measure; 6] = [
     Measure::EventBytes,
     Measure::Parts,
 ];
-/// How many tools are named.
-const MOST_ROWS: usize = 12;
+/// Measures that a small screen has.
+const MAIN: [Measure; 9] = [
+    Measure::SystemChars,
+    Measure::ToolCount,
+    Measure::MessageCount,
+    Measure::BodyBytes,
+    Measure::TtftMs,
+    Measure::WallMs,
+    Measure::Keepalives,
+    Measure::Events,
+    Measure::OutputTokens,
+];
 
-pub(crate) fn page(diff: &Diff, ids: Ids) -> Page {
+/// How much is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DiffDetail {
+    has_all_measures: bool,
+    tools: usize,
+    has_all: bool,
+}
+
+impl DiffDetail {
+    /// All there is, and less and less, for terminals that are not high enough.
+    pub(crate) fn levels() -> impl Iterator<Item = Self> {
+        let level = |(has_all_measures, tools, has_all)| Self { has_all_measures, tools, has_all };
+        [(true, 12, true), (false, 3, true), (false, 0, false)].into_iter().map(level)
+    }
+}
+
+pub(crate) fn page(diff: &Diff, next: &Next, ids: Ids, detail: DiffDetail) -> Page {
     let mut page = Page::default();
+    if let Some(headline) = headline(&diff.measures) {
+        page.strong(headline);
+    }
     page.line(side("LEFT ", &diff.left, ids));
     page.line(side("RIGHT", &diff.right, ids));
-    page.table(measures(&diff.measures));
-    page.table(tools(diff));
+    page.table(measures(&diff.measures, detail.has_all_measures));
+    if detail.tools > 0 {
+        page.table(tools(diff, detail.tools));
+    }
     page.line(tool_count(diff));
     page.line(system(diff));
-    newest(diff).into_iter().for_each(|line| page.line(line));
+    if detail.has_all {
+        newest(diff).into_iter().for_each(|line| page.line(line));
+    }
     if let Some(messages) = diff.messages {
         page.line(format!(
             "Messages: {} in common, then {} on the left and {} on the right.",
             messages.common, messages.left_only, messages.right_only
         ));
     }
-    page.table(parameters(diff, ids));
-    if let Some(runs) = &diff.runs {
+    if detail.has_all {
+        page.table(parameters(diff, ids));
+    }
+    // On a small screen, only where it is asked about.
+    let is_of_runs = diff.left.selector.starts_with("run:");
+    if let Some(runs) = diff.runs.as_ref().filter(|_| detail.has_all || is_of_runs) {
         page.table(processes(runs));
         if let Some(delta) = runs.ms_per_event_delta {
             let word = if delta < 0.0 { "less" } else { "more" };
@@ -53,7 +90,44 @@ pub(crate) fn page(diff: &Diff, ids: Ids) -> Page {
             different => page.block(different),
         }
     }
+    if !detail.has_all_measures {
+        page.hint(MORE, format!("{} | less", next.same("diff")));
+    }
     page
+}
+
+/// Whether the prompts are as large, which section differs most, and how much longer one
+/// side takes.
+fn headline(measures: &[MeasureChange]) -> Option<String> {
+    /// Sizes that are no further apart than this are about the same.
+    const ALIKE: f64 = 0.05;
+    let of = |name: Measure| measures.iter().find(|change| change.name == name);
+    let body = of(Measure::BodyBytes)?;
+    let (left, right, ratio) = (body.left?, body.right?, body.ratio?);
+    let show = |value| units::show(value, Unit::Bytes);
+    let sizes = if left == right {
+        format!("Both prompts have {}", show(left))
+    } else if (ratio - 1.0).abs() <= ALIKE {
+        format!("Prompts are about the same size: {} on the left, {} on the right", show(left), show(right))
+    } else {
+        let sections = [
+            (Measure::SystemBytes, "the system prompt"),
+            (Measure::ToolsBytes, "tools"),
+            (Measure::MessagesBytes, "messages"),
+        ];
+        let changes = sections.into_iter().filter_map(|(measure, name)| Some((of(measure)?.delta?, name)));
+        let size = |delta: &Value| delta.as_f64().abs();
+        let most = changes.rev().max_by(|(a, _), (b, _)| size(a).total_cmp(&size(b)));
+        let most = most.map_or_else(String::new, |(delta, name)| {
+            format!("; the largest change is {name}: {}", units::delta(delta, Unit::Bytes))
+        });
+        let times = units::ratio(ratio);
+        format!("The right prompt is {times} as large: {} against {}{most}", show(right), show(left))
+    };
+    let longer = of(Measure::WallMs).or_else(|| of(Measure::TotalMs)).and_then(|wall| wall.ratio);
+    let longer = longer
+        .map_or_else(String::new, |ratio| format!(" The right side takes {} as long.", units::ratio(ratio)));
+    Some(format!("{sizes}.{longer}"))
 }
 
 /// Of which requests the parts of groups are that no median is of.
@@ -91,13 +165,16 @@ fn side(label: &str, side: &SideName, ids: Ids) -> String {
     facts.join(" · ")
 }
 
-fn measures(changes: &[MeasureChange]) -> Grid {
+fn measures(changes: &[MeasureChange], has_all: bool) -> Grid {
     let columns =
         [text("MEASURE", 0), number("LEFT", 0), number("RIGHT", 0), number("DELTA", 0), number("RATIO", 1)];
     let mut grid = Grid::new(columns);
     let is_of_interest = |change: &&MeasureChange| {
         let known = change.left.is_some() || change.right.is_some();
-        known && (change.left != change.right || !WHEN_DIFFERENT.contains(&change.name))
+        // It takes what came from the cache for read: `explain` has the speed.
+        let is_misleading = change.name == Measure::PrefillTokensPerSecond;
+        let is_shown = !is_misleading && (has_all || MAIN.contains(&change.name));
+        known && is_shown && (change.left != change.right || !WHEN_DIFFERENT.contains(&change.name))
     };
     for change in changes.iter().filter(is_of_interest) {
         let unit = change.name.unit();
@@ -113,7 +190,7 @@ fn measures(changes: &[MeasureChange]) -> Grid {
 }
 
 /// The tools that differ, those that weigh most first.
-fn tools(diff: &Diff) -> Grid {
+fn tools(diff: &Diff, most: usize) -> Grid {
     let mut grid =
         Grid::new([text("TOOLS", 0), text("", 0), number("LEFT", 1), number("RIGHT", 1), number("DELTA", 0)]);
     let tools = &diff.tools;
@@ -125,7 +202,7 @@ fn tools(diff: &Diff) -> Grid {
     rows.sort_by_key(|(name, _, left, right)| {
         (std::cmp::Reverse((whole(*right) - whole(*left)).abs()), *name)
     });
-    for (name, what, left, right) in rows.iter().take(MOST_ROWS) {
+    for (name, what, left, right) in rows.iter().take(most) {
         let size = |bytes: &Option<u64>| bytes.map_or_else(String::new, units::bytes);
         grid.row([
             name.as_deref().unwrap_or("(unnamed)").to_owned(),
@@ -135,7 +212,7 @@ fn tools(diff: &Diff) -> Grid {
             units::delta(Value::Whole(whole(*right) - whole(*left)), Unit::Bytes),
         ]);
     }
-    if let Some(more) = rows.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+    if let Some(more) = rows.len().checked_sub(most).filter(|more| *more > 0) {
         let rest = ["", "", "", ""].map(str::to_owned);
         grid.row(std::iter::once(format!("and {more} more")).chain(rest));
     }
@@ -154,12 +231,15 @@ fn tool_count(diff: &Diff) -> String {
 
 fn system(diff: &Diff) -> String {
     let system = diff.system;
+    // The measures are medians, which may be the same where this differs.
+    let of =
+        if diff.left.requests > 1 || diff.right.requests > 1 { " of the newest request of each" } else { "" };
     if system.equal {
-        return format!("System prompt: the same, {} characters.", system.left_chars);
+        return format!("System prompt{of}: the same, {} characters.", system.left_chars);
     }
     let more = if diff.text.is_some() { "" } else { " (--text shows how)" };
     format!(
-        "System prompt: differs, {} characters on the left and {} on the right{more}.",
+        "System prompt{of}: differs, {} characters on the left, {} on the right{more}.",
         system.left_chars, system.right_chars
     )
 }

@@ -2,35 +2,124 @@
 //! the difference on one screen.
 
 use anyclaude_traces::analysis::explain::{
-    Contribution, DelayCause, Explanation, Fact, Interval, LeftOutReason, MainCause, Millis, Part, Scenario,
-    Side, VerdictConfidence, names,
+    Contribution, DelayCause, Explanation, Fact, FigureUnit, Interval, LeftOutReason, MainCause, Millis,
+    Part, Scenario, Side, VerdictConfidence, names,
 };
 use anyclaude_traces::model::TimeBreakdown;
 use anyclaude_traces::model::measure::{Unit, Value};
 
 use super::bars;
+use super::findings::{self, FindingDetail};
+use super::missing;
 use super::page::Page;
-use super::table::{Grid, bars, number, text};
+use super::table::{Grid, bars, number, part_bars, text};
 use super::units::{self, UNKNOWN};
-use super::{findings, missing};
 
 /// How much of what is missing a screen shows.
 const MOST_MISSING: usize = 1;
 /// How long the longest bar is.
-const BAR_WIDTH: u64 = 24;
+const BAR_WIDTH: u64 = 20;
 
-/// `on_one_screen` leaves out what the table shows as well, all findings but the dearest,
-/// and most of what is missing.
-pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
+/// How much fits one screen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExplainDetail {
+    /// How much of the finding that matters most; `None`: nothing.
+    finding: Option<FindingDetail>,
+    /// What of what is missing.
+    missing: Lack,
+    /// Whether the sums stand below the parts; the bars have them too.
+    has_sums: bool,
+    /// Whether the command is named that shows all findings.
+    has_hint: bool,
+}
+
+/// How much is said of what is missing.
+#[derive(Debug, Clone, Copy)]
+enum Lack {
+    Nothing,
+    /// What it is.
+    Short,
+    /// How to get it, too.
+    Whole,
+}
+
+impl ExplainDetail {
+    /// Less and less, until it fits.
+    pub(crate) fn levels() -> impl Iterator<Item = Self> {
+        let level = |(finding, missing, has_sums, has_hint)| Self { finding, missing, has_sums, has_hint };
+        let levels = [
+            (Some(FindingDetail::All), Lack::Whole, true, true),
+            (Some(FindingDetail::All), Lack::Short, true, true),
+            (Some(FindingDetail::Short), Lack::Short, true, true),
+            (Some(FindingDetail::Short), Lack::Short, false, true),
+            (Some(FindingDetail::Short), Lack::Short, false, false),
+            (Some(FindingDetail::Short), Lack::Nothing, false, false),
+            (Some(FindingDetail::Found), Lack::Short, false, false),
+            (Some(FindingDetail::Found), Lack::Nothing, false, false),
+            (None, Lack::Short, false, true),
+            (None, Lack::Nothing, false, true),
+        ];
+        levels.into_iter().map(level)
+    }
+}
+
+/// All there is to say.
+pub(crate) fn page(found: &Explanation) -> Page {
+    let mut page = answer(found, true);
+    for evidence in &found.evidence {
+        page.line(evidence.fact.to_string());
+    }
+    findings::all(&mut page, &found.findings);
+    for one in &found.missing {
+        page.line(format!("Missing: {}", missing::of_comparison(one)));
+    }
+    page
+}
+
+/// What fits one screen; `more` is the command that shows all findings.
+pub(crate) fn screen(found: &Explanation, screen: ExplainDetail, more: &str) -> Page {
+    let mut page = answer(found, screen.has_sums);
+    // The tables have the other facts.
+    let is_shown = |fact: &Fact| match fact {
+        Fact::Direct { .. } => true,
+        Fact::Cached { .. } => found.right.is_none(),
+        _ => false,
+    };
+    for evidence in found.evidence.iter().filter(|one| is_shown(&one.fact)) {
+        page.line(evidence.fact.to_string());
+    }
+    let finding = found.leading_finding().zip(screen.finding);
+    if let Some((finding, detail)) = finding {
+        findings::one(&mut page, finding, detail);
+    }
+    for one in found.missing.iter().take(MOST_MISSING) {
+        match screen.missing {
+            Lack::Nothing => {}
+            Lack::Short => page.line(format!("Missing: {}", missing::in_short(one))),
+            Lack::Whole => page.line(format!("Missing: {}", missing::of_comparison(one))),
+        }
+    }
+    let is_all = matches!(finding, Some((_, FindingDetail::All))) && found.findings.len() == 1;
+    if screen.has_hint && !found.findings.is_empty() && !is_all {
+        page.hint("What costs time, and what to change:", more);
+    }
+    page
+}
+
+/// The answer and the parts.
+fn answer(found: &Explanation, has_sums: bool) -> Page {
     let mut page = Page::default();
     match &found.right {
         Some(right) => {
-            times(found, right).into_iter().for_each(|line| page.line(line));
+            times(found, right).into_iter().for_each(|line| page.strong(line));
             page.line(format!("{}.", found.verdict.key_answer));
             page.table(both_bars(found, right));
-            page.strong(format!("{}.", found.verdict.headline));
+            // The first line names the slower side.
+            let reason = found.verdict.headline.reason().filter(|_| times(found, right).is_some());
+            let reason = reason.map(|reason| format!("Slower because {reason}."));
+            page.strong(reason.unwrap_or_else(|| format!("{}.", found.verdict.headline)));
             page.line(basis(found));
-            page.table(difference(found, right));
+            page.table(difference(found, right, has_sums));
         }
         None => {
             page.strong(format!("{}.", found.verdict.headline));
@@ -40,18 +129,6 @@ pub(crate) fn page(found: &Explanation, on_one_screen: bool) -> Page {
         }
     }
     page.table(models(found));
-    // The table has the other facts.
-    let is_shown =
-        |fact: &Fact| !on_one_screen || found.right.is_none() || matches!(fact, Fact::Direct { .. });
-    for evidence in found.evidence.iter().filter(|one| is_shown(&one.fact)) {
-        page.line(evidence.fact.to_string());
-    }
-    let dearest = if on_one_screen { found.findings.get(..1) } else { None };
-    findings::all(&mut page, dearest.unwrap_or(&found.findings));
-    let most = if on_one_screen { MOST_MISSING } else { found.missing.len() };
-    for one in found.missing.iter().take(most) {
-        page.line(format!("Missing: {}", missing::of_comparison(one)));
-    }
     page
 }
 
@@ -61,7 +138,7 @@ fn times(found: &Explanation, right: &Side) -> Option<String> {
     let (left_ms, right_ms) = (wall(&found.left)?, wall(right)?);
     let (left, right) = names(&found.left, right);
     let factor = Value::Rate(left_ms.max(right_ms)).over(Value::Rate(left_ms.min(right_ms)));
-    let factor = factor.map_or_else(String::new, |factor| format!(": {factor:.1} × as long"));
+    let factor = factor.map_or_else(String::new, |factor| format!(": {factor:.1}× as long"));
     Some(format!("{left} takes {} a request, {right} {}{factor}.", ms(left_ms), ms(right_ms)))
 }
 
@@ -71,7 +148,7 @@ fn both_bars(found: &Explanation, right: &Side) -> Grid {
     let sides = [(left_name, &found.left), (right_name, right)];
     let times: Vec<&TimeBreakdown> = sides.iter().filter_map(|(_, side)| side.time.as_ref()).collect();
     let longest_ms = bars::longest_ms(times.iter().copied());
-    let mut grid = Grid::new([text("A REQUEST", 0), number("TAKES", 0), bars(bars::legend(&times), 1)]);
+    let mut grid = Grid::new([text("A REQUEST", 0), number("TAKES", 0), part_bars(bars::legend(&times), 1)]);
     for (name, side) in &sides {
         let Some(time) = &side.time else { continue };
         grid.row([(*name).to_owned(), maybe_ms(time.wall_ms), bars::bar(time, longest_ms)]);
@@ -83,7 +160,7 @@ fn both_bars(found: &Explanation, right: &Side) -> Grid {
 pub(crate) fn basis(found: &Explanation) -> String {
     let what = match &found.right {
         None => units::count(found.n, "request"),
-        Some(_) if found.paired => units::count(found.n, "pair") + " with the same prompt",
+        Some(_) if found.paired => units::count(found.n, "pair") + " of equal prompts",
         Some(right) => {
             let n = |side: &Side| side.time.map_or(0, |time| time.requests);
             format!("groups of {} and {} requests", n(&found.left), n(right))
@@ -101,9 +178,9 @@ pub(crate) fn basis(found: &Explanation) -> String {
     });
     let scenario = found.verdict.scenario;
     let meaning = match scenario {
-        Scenario::A => " (LM Studio, the model or the machine)",
-        Scenario::B => " (the proxy, or longer answers)",
-        Scenario::C => " (the prompts)",
+        Scenario::A => " (model or server)",
+        Scenario::B => " (proxy or longer answers)",
+        Scenario::C => " (prompts)",
         _ => "",
     };
     format!("Scenario {scenario}{meaning}{} · {what}{left_out}", sure.unwrap_or_default())
@@ -127,7 +204,12 @@ fn rows() -> Vec<Row> {
         row(Part::Read, None),
         cause(DelayCause::PromptSize),
         cause(DelayCause::PromptCache),
-        cause(DelayCause::PromptProcessingSpeed),
+        // "prompt" stands above it.
+        Row {
+            label: "  processing speed".to_owned(),
+            part: None,
+            cause: Some(DelayCause::PromptProcessingSpeed),
+        },
         row(Part::Write, None),
         cause(DelayCause::OutputLength),
         cause(DelayCause::GenerationSpeed),
@@ -138,7 +220,7 @@ fn rows() -> Vec<Row> {
 
 /// Both sides' times beside what each cause adds. Where nothing but 0 is known there is
 /// no row.
-fn difference(found: &Explanation, right: &Side) -> Grid {
+fn difference(found: &Explanation, right: &Side, has_sums: bool) -> Grid {
     let columns = [
         text("MEAN OF A REQUEST", 0),
         number("LEFT", 1),
@@ -153,10 +235,13 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
     }
     let times = [&found.left, right].map(|side| side.time);
     let largest = largest_cause(found);
+    let cached = cached(found, right);
+    let of_cause = |cause| found.contributions.iter().find(|one| Some(one.cause) == cause);
+    let has_row =
+        |cause| of_cause(Some(cause)).and_then(|one| one.ms).is_some_and(|ms| ms != Millis::default());
     for row in rows() {
         let parts = row.part.map(|part| times.map(|time| time.and_then(|time| part.of(&time))));
-        let contribution =
-            row.cause.and_then(|cause| found.contributions.iter().find(|one| one.cause == cause));
+        let contribution = of_cause(row.cause);
         let has_time = parts.iter().flatten().flatten().any(|ms| *ms != 0.0);
         let differs = contribution.and_then(|one| one.ms).is_some_and(|ms| ms != Millis::default());
         if !has_time && !differs {
@@ -168,15 +253,28 @@ fn difference(found: &Explanation, right: &Side) -> Grid {
                 Default::default()
             }
             (Some(parts), _) => parts.map(maybe_ms),
-            (None, cause) => [&found.left, right].map(|side| speed(side, cause)),
+            (None, Some(DelayCause::PromptCache)) => {
+                let hits = cached.clone().unwrap_or_default();
+                hits.map(|share| if share.is_empty() { share } else { format!("{share} hits") })
+            }
+            (None, cause) => {
+                tokens(found, cause).unwrap_or_else(|| [&found.left, right].map(|side| speed(side, cause)))
+            }
         };
         grid.row([row.label, of_left, of_right].into_iter().chain(contribution_cells(contribution)));
         if row.cause.is_some() && row.cause == largest {
             grid.emphasize_last();
         }
-        if row.part == Some(Part::Read) {
-            cached(found, right).into_iter().for_each(|row| grid.row(row));
+        // Without a row of its own, that the cache is no cause is worth one.
+        if let Some([left, right]) =
+            cached.clone().filter(|_| row.part == Some(Part::Read) && !has_row(DelayCause::PromptCache))
+        {
+            let label = "  from the prompt cache".to_owned();
+            grid.row([label, left, right, String::new(), String::new(), String::new()]);
         }
+    }
+    if !has_sums {
+        return grid;
     }
     let walls = times.map(|time| maybe_ms(time.and_then(|time| time.wall_ms)));
     let [left, right] = walls;
@@ -211,7 +309,7 @@ fn speed(side: &Side, cause: Option<DelayCause>) -> String {
 }
 
 /// How much of both sides' prompts came from the prompt cache.
-fn cached(found: &Explanation, right: &Side) -> Option<[String; 6]> {
+fn cached(found: &Explanation, right: &Side) -> Option<[String; 2]> {
     let (left_name, right_name) = names(&found.left, right);
     let share = |name: &str| {
         found.evidence.iter().find_map(|one| match &one.fact {
@@ -223,8 +321,21 @@ fn cached(found: &Explanation, right: &Side) -> Option<[String; 6]> {
     if shares.iter().all(Option::is_none) {
         return None;
     }
-    let [left, right] = shares.map(|share| share.unwrap_or_else(|| UNKNOWN.to_owned()));
-    Some(["  from the prompt cache".to_owned(), left, right, String::new(), String::new(), String::new()])
+    Some(shares.map(|share| share.unwrap_or_else(|| UNKNOWN.to_owned())))
+}
+
+/// How many tokens a request of each side has, where the row is about that and the
+/// evidence tells.
+fn tokens(found: &Explanation, of_row: Option<DelayCause>) -> Option<[String; 2]> {
+    let figures = found.evidence.iter().find_map(|one| match &one.fact {
+        Fact::Contribution { cause, figures: Some(figures), .. } if Some(*cause) == of_row => Some(figures),
+        _ => None,
+    });
+    let figures = figures.filter(|figures| figures.unit == FigureUnit::Tokens)?;
+    let show = |tokens: f64| format!("{} tok", units::show(Value::Rate(tokens.round()), Unit::Tokens));
+    let is_left_slower = found.delta_ms.is_some_and(|delta| delta.as_f64() < 0.0);
+    let (slower, faster) = (show(figures.slower), show(figures.faster));
+    Some(if is_left_slower { [slower, faster] } else { [faster, slower] })
 }
 
 fn contribution_cells(contribution: Option<&Contribution>) -> [String; 3] {
@@ -238,8 +349,13 @@ fn contribution_cells(contribution: Option<&Contribution>) -> [String; 3] {
 fn breakdown(found: &Explanation) -> Grid {
     let side = &found.left;
     let is_there = |part: Part| part != Part::Proxy || found.verdict.key_answer.has_proxy;
-    let mut grid =
-        Grid::new([text("MEAN OF A REQUEST", 0), number("TIME", 0), number("SHARE", 1), bars("", 2)]);
+    let mut grid = Grid::new([
+        text("MEAN OF A REQUEST", 0),
+        number("TIME", 0),
+        number("SHARE", 1),
+        bars("", 2),
+        text("", 3),
+    ]);
     let Some(time) = side.time else { return grid };
     let wall = time.wall_ms.map(Value::Rate);
     let parts = Part::ALL.map(|part| (part, part.of(&time)));
@@ -251,10 +367,33 @@ fn breakdown(found: &Explanation) -> Grid {
             maybe_ms(part_ms),
             share.map_or_else(|| UNKNOWN.to_owned(), units::percent),
             bar(part_ms.unwrap_or(0.0), most),
+            figures(found, part),
         ]);
+        if found.verdict.cause == Some(MainCause::Time(part)) {
+            grid.emphasize_last();
+        }
     }
-    grid.row(["together".to_owned(), maybe_ms(time.wall_ms), String::new(), String::new()]);
+    grid.row(["together".to_owned(), maybe_ms(time.wall_ms)]);
     grid
+}
+
+/// What a part of one side's time is made of.
+fn figures(found: &Explanation, of_row: Part) -> String {
+    let fact = found.evidence.iter().find_map(|one| match &one.fact {
+        Fact::Part { part, tokens, tokens_per_second, occurrences, .. } if *part == of_row => {
+            Some((*tokens, *tokens_per_second, *occurrences))
+        }
+        _ => None,
+    });
+    let Some((tokens, speed, occurrences)) = fact else { return String::new() };
+    let tokens = tokens.map(|n| format!("{} tokens", units::show(Value::Rate(n.round()), Unit::Tokens)));
+    let speed = speed.map(|speed| format!("{}/s", units::show(Value::Rate(speed), Unit::PerSecond)));
+    let happened = occurrences.map(|happened| format!("in {} of {} requests", happened.n, happened.of));
+    let read = match (tokens, speed) {
+        (Some(tokens), Some(speed)) => Some(format!("{tokens} at {speed}")),
+        (tokens, speed) => tokens.or(speed),
+    };
+    read.into_iter().chain(happened).collect::<Vec<_>>().join(", ")
 }
 
 /// The models of sides in which several ran.
@@ -270,7 +409,7 @@ fn models(found: &Explanation) -> Grid {
     for one in std::iter::once(&found.left).chain(&found.right).flat_map(|side| &side.models) {
         let speed = |speed: Option<f64>| units::maybe(speed.map(Value::Rate), Unit::PerSecond);
         grid.row([
-            one.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
+            one.model.as_deref().unwrap_or("(unknown)").to_owned(),
             one.requests.to_string(),
             maybe_ms(one.time.and_then(|time| time.wall_ms)),
             speed(one.speeds.and_then(|speeds| speeds.read_tokens_per_second)),

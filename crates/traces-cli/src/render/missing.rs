@@ -21,6 +21,19 @@ pub(crate) fn of_comparison(missing: &Missing) -> String {
     format!("{missing} To find out, {todo}.")
 }
 
+/// The same in one line, where there is little room.
+pub(crate) fn in_short(missing: &Missing) -> String {
+    match missing {
+        Missing::DirectMeasurement => {
+            "what both take without the proxy (`traces help replay` says how).".to_owned()
+        }
+        Missing::WaitBeforeTheProxy { side, overlapping, of } => {
+            format!("what {overlapping} of {of} requests of {side} waited before the proxy.")
+        }
+        _ => missing.to_string(),
+    }
+}
+
 /// Why one of the guide's points is unknown, and what to do about it.
 pub(crate) fn of_point(why: &WhyUnknown) -> String {
     match why {

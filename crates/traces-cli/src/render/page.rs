@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 
 use anstyle::{AnsiColor, Style};
-use terminal_size::{Width, terminal_size};
+use terminal_size::{Height, Width, terminal_size};
 
 use super::table::{Grid, cut, width_of};
 use super::{color, sanitize};
@@ -78,6 +78,8 @@ enum Part {
     Table(Grid),
     /// Text of several lines, as it is.
     Block(String),
+    /// An empty line.
+    Space,
 }
 
 impl Page {
@@ -87,6 +89,11 @@ impl Page {
 
     pub(crate) fn line(&mut self, text: impl Into<String>) {
         self.parts.push(Part::Line(text.into()));
+    }
+
+    /// Sets what follows apart.
+    pub(crate) fn space(&mut self) {
+        self.parts.push(Part::Space);
     }
 
     pub(crate) fn strong(&mut self, text: impl Into<String>) {
@@ -127,16 +134,65 @@ pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::R
     print_parts(out, page, &Terminal::new(output.color))
 }
 
+/// Prints the first of these pages that fits the room, or the last: each says less than
+/// the one before it. Markdown has the first.
+pub(crate) fn print_first_fitting(
+    out: &mut impl Write,
+    pages: impl IntoIterator<Item = Page>,
+    room: Room,
+    output: &Output,
+) -> io::Result<()> {
+    if output.format == Format::Markdown {
+        return pages.into_iter().next().map_or(Ok(()), |page| markdown(out, &page));
+    }
+    let terminal = Terminal::new(output.color);
+    let lines = match (room, terminal.height) {
+        // The last line is where the shell asks for the next command.
+        (Room::Terminal, height) => height.map(|height| height.saturating_sub(1)),
+        (Room::Screen, Some(height)) if height <= SCREEN => Some(SCREEN - 1),
+        (Room::Screen, _) => Some(SCREEN),
+    };
+    let mut printed = Vec::new();
+    for page in pages {
+        printed.clear();
+        print_parts(&mut printed, &page, &terminal)?;
+        let height = printed.iter().filter(|byte| **byte == b'\n').count();
+        if lines.is_none_or(|lines| height <= lines) {
+            break;
+        }
+    }
+    out.write_all(&printed)
+}
+
+/// What a page says that leaves something out, before the command that shows all.
+pub(crate) const MORE: &str = "More than fits this screen:";
+
+/// How many lines a screen has.
+const SCREEN: usize = 24;
+
+/// What a page should fit into.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Room {
+    /// The terminal, as high as it is; all there is where it goes elsewhere.
+    Terminal,
+    /// [`SCREEN`] lines, wherever it goes.
+    Screen,
+}
+
 /// A page as text of lines that are so wide.
 pub(crate) fn text(page: &Page, width: usize) -> io::Result<String> {
     let mut out = Vec::new();
-    print_parts(&mut out, page, &Terminal { width: Some(width), color: false })?;
+    print_parts(&mut out, page, &Terminal { width: Some(width), height: None, color: false })?;
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
 fn print_parts(out: &mut impl Write, page: &Page, terminal: &Terminal) -> io::Result<()> {
     let (mut after_line, mut after_heading) = (true, false);
     for part in &page.parts {
+        if matches!(part, Part::Space) {
+            (after_line, after_heading) = (false, false);
+            continue;
+        }
         let is_line = matches!(part, Part::Line(_) | Part::Strong(_) | Part::Item { .. });
         let is_below_heading = after_heading && matches!(part, Part::Item { .. });
         if !(is_line && after_line || is_below_heading) {
@@ -151,6 +207,7 @@ fn print_parts(out: &mut impl Write, page: &Page, terminal: &Terminal) -> io::Re
 /// Where a page goes: how wide it is, and whether it shows colour.
 struct Terminal {
     width: Option<usize>,
+    height: Option<usize>,
     color: bool,
 }
 
@@ -159,7 +216,8 @@ impl Terminal {
         let stdout = io::stdout();
         let size = terminal_size().filter(|_| stdout.is_terminal());
         let width = size.map(|(Width(width), _)| usize::from(width));
-        Self { width, color: color::is_shown(choice, &stdout) }
+        let height = size.map(|(_, Height(height))| usize::from(height));
+        Self { width, height, color: color::is_shown(choice, &stdout) }
     }
 
     fn print(&self, out: &mut impl Write, part: &Part) -> io::Result<()> {
@@ -174,6 +232,8 @@ impl Terminal {
                 let indent = width_of(&lead);
                 let width = self.width.map(|width| width.saturating_sub(indent).max(LEAST_WIDTH));
                 let text = Self { width, ..*self }.wrapped(text);
+                let lead =
+                    if lead.trim().is_empty() { lead } else { self.dressed(&lead, Style::new().bold()) };
                 writeln!(out, "{lead}{}", text.replace("\n  ", &format!("\n{:indent$}", "")))
             }
             Part::Line(text) => writeln!(out, "{}", self.wrapped(text)),
@@ -190,6 +250,7 @@ impl Terminal {
             }
             Part::Table(grid) => grid.print(out, self.width, self.color.then(|| Style::new().bold())),
             Part::Block(text) => writeln!(out, "{}", sanitize::block(text).trim_end()),
+            Part::Space => Ok(()),
         }
     }
 
@@ -224,7 +285,8 @@ impl Terminal {
 }
 
 fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
-    for (at, part) in page.parts.iter().enumerate() {
+    let parts = page.parts.iter().filter(|part| !matches!(part, Part::Space));
+    for (at, part) in parts.enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
@@ -250,6 +312,7 @@ fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
                 let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
                 writeln!(out, "{fence}diff\n{}\n{fence}", text.trim_end())?;
             }
+            Part::Space => {}
         }
     }
     Ok(())

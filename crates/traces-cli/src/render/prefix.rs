@@ -40,6 +40,10 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, id
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let span = stamps().min().zip(stamps().max());
+    let headline = (report.totals.prompt_bytes > 0).then(|| headline(report));
+    if let Some(headline) = headline.as_ref().filter(|_| shown.rows.is_none()) {
+        page.strong(headline);
+    }
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     if let Some(columns) = shown.rows {
         page.table(requests(&report.requests, columns));
@@ -62,10 +66,29 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, id
     evictions(&report.evictions, report.slots).into_iter().for_each(|line| page.line(line));
     let one_slot = evictions(&report.evictions_one_slot, 1).filter(|_| report.slots > 1);
     one_slot.into_iter().for_each(|line| page.line(line));
+    // Behind rows it stands with the totals, which are what a terminal shows at last.
+    if let Some(headline) = headline.filter(|_| shown.rows.is_some()) {
+        page.space();
+        page.strong(headline);
+    }
     page.table(totals(report));
     page.line(assumed(report, shown.all));
     page.line(format!("{UPPER_BOUND}."));
     page
+}
+
+/// How much a cache could reuse, and what costs most of it.
+fn headline(report: &PrefixReport) -> String {
+    let totals = &report.totals;
+    let share = units::share(totals.reusable_bytes, totals.prompt_bytes);
+    let all = units::bytes(totals.prompt_bytes);
+    let most =
+        report.breakers.iter().filter(|breaker| breaker.lost_bytes > 0).max_by_key(|one| one.lost_bytes);
+    let most = most.map_or_else(String::new, |breaker| {
+        let (name, lost) = (breaker_name(breaker), units::bytes(breaker.lost_bytes));
+        format!("; most is lost by {name}: {lost}")
+    });
+    format!("A prompt cache could reuse {share} of the {all} that were sent{most}.")
 }
 
 /// How much of the context window each thread takes, the fullest last.
@@ -326,7 +349,7 @@ fn speeds(speeds: &[ModelSpeeds]) -> Grid {
     for ModelSpeeds { model, speeds, .. } in speeds {
         let rate = |rate: Option<f64>, n: u64| {
             let is_sure = n >= 3 && speeds.spread.is_none_or(|spread| spread <= 0.5);
-            let about = if is_sure { "" } else { "about " };
+            let about = if is_sure { "" } else { "~" };
             rate.map_or_else(|| UNKNOWN.to_owned(), |rate| format!("{about}{rate:.0}"))
         };
         grid.row([

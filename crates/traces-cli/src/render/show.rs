@@ -7,32 +7,63 @@ use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
 use super::ids::Ids;
-use super::page::{Next, Page, quoted};
+use super::page::{MORE, Next, Page, quoted};
 use super::table::{Grid, bars, number, text};
 use super::{findings, list, sanitize, tools, units};
 
-/// How many tools and messages are shown.
-const MOST_ROWS: usize = 12;
+/// How much is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ShowDetail {
+    tools: usize,
+    messages: usize,
+    has_all: bool,
+}
 
-pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids) -> Page {
+impl ShowDetail {
+    /// All there is.
+    pub(crate) const ALL: Self = Self { tools: 12, messages: 12, has_all: true };
+
+    /// All there is, and less, for terminals that are not high enough.
+    pub(crate) fn levels() -> impl Iterator<Item = Self> {
+        let less = Self { tools: 5, messages: 3, has_all: true };
+        [Self::ALL, less, Self { tools: 2, messages: 0, has_all: false }].into_iter()
+    }
+}
+
+pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids, detail: ShowDetail) -> Page {
     let mut page = Page::default();
     let request = &shown.request;
+    if let Some(headline) = headline(request) {
+        page.strong(headline);
+    }
     page.line(request.path.as_ref().display().to_string());
     page.line(facts(request, ids));
     if let Some(times) = times(request) {
         page.line(times);
     }
     page.table(sections(request));
-    page.table(system(shown));
+    if detail.has_all {
+        page.table(system(shown));
+    }
     let largest: Vec<tools::Row<'_>> = shown.tools.iter().map(tool_row).collect();
     let prices = shown.price_list.as_ref();
-    page.table(tools::largest(&largest, prices, MOST_ROWS));
+    page.table(tools::largest(&largest, prices, detail.tools));
     tools::servers(&shown.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
     prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     findings::all(&mut page, &shown.findings);
-    page.table(messages(&shown.messages));
-    page.table(parameters(shown, ids));
+    if detail.messages > 0 {
+        page.table(messages(&shown.messages, detail.messages));
+    }
+    if detail.has_all {
+        page.table(parameters(shown, ids));
+    }
     texts(&mut page, shown);
+    if detail.messages == 0 {
+        let id = shown.request.id;
+        let command = if next.has_paths { next.same("show") } else { next.command(&format!("show {id}")) };
+        page.hint(MORE, format!("{command} | less"));
+        return page;
+    }
     if let (false, Some(session)) = (next.has_paths, &request.session) {
         page.hint(
             "Other requests of this session:",
@@ -40,6 +71,27 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids) -> Page {
         );
     }
     page
+}
+
+/// How large the prompt is and what most of it is, and how long the answer took.
+fn headline(request: &Request) -> Option<String> {
+    let sizes = &request.sizes;
+    let body = sizes.body_bytes.get().filter(|body| *body > 0)?;
+    let sections = [
+        ("the system prompt", sizes.system_bytes),
+        ("tools", sizes.tools_bytes),
+        ("messages", sizes.messages_bytes),
+    ];
+    let known = sections.into_iter().filter_map(|(name, bytes)| Some((name, bytes.get()?)));
+    let (name, bytes) = known.rev().max_by_key(|(_, bytes)| *bytes)?;
+    let tokens = request.tokens.as_ref().map_or_else(String::new, |tokens| match tokens.method {
+        TokenMethod::Reported => format!(", {} tokens", units::tokens(tokens.total)),
+        _ => format!(", {} tokens", units::estimate(tokens.total)),
+    });
+    let wall = Measure::WallMs.of(request).or_else(|| Measure::TotalMs.of(request));
+    let took = wall.map_or_else(String::new, |wall| format!("; it took {}", units::show(wall, Unit::Ms)));
+    let share = units::share(bytes, body);
+    Some(format!("This prompt has {}{tokens}: {share} of it is {name}{took}.", units::bytes(body)))
 }
 
 fn facts(request: &Request, ids: Ids) -> String {
@@ -133,7 +185,7 @@ fn tool_row(tool: &ShownTool) -> tools::Row<'_> {
     tools::Row { name: tool.name.as_deref(), bytes: tool.bytes, requests: None }
 }
 
-fn messages(messages: &[ShownMessage]) -> Grid {
+fn messages(messages: &[ShownMessage], most_rows: usize) -> Grid {
     let mut grid = Grid::new([
         text("LARGEST MESSAGES", 0),
         text("ROLE", 0),
@@ -144,7 +196,7 @@ fn messages(messages: &[ShownMessage]) -> Grid {
     let mut ranked: Vec<(usize, &ShownMessage)> = messages.iter().enumerate().collect();
     ranked.sort_by_key(|(at, message)| (std::cmp::Reverse(message.bytes), *at));
     let most = ranked.first().map_or(0, |(_, message)| message.bytes);
-    for (at, message) in ranked.iter().take(MOST_ROWS) {
+    for (at, message) in ranked.iter().take(most_rows) {
         grid.row([
             format!("messages[{at}]"),
             message.role.as_deref().unwrap_or("–").to_owned(),
@@ -153,7 +205,7 @@ fn messages(messages: &[ShownMessage]) -> Grid {
             block_kinds(message),
         ]);
     }
-    let more = ranked.get(MOST_ROWS..).unwrap_or_default();
+    let more = ranked.get(most_rows..).unwrap_or_default();
     if !more.is_empty() {
         let bytes = more.iter().map(|(_, message)| message.bytes).sum();
         let size = units::bytes(bytes);

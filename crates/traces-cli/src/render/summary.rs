@@ -1,45 +1,117 @@
 //! The page of `traces summary`.
 
-use anyclaude_traces::Timestamp;
 use anyclaude_traces::analysis::summary::{SessionGrowth, Summary};
 use anyclaude_traces::analysis::tools::ToolUse;
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::scope::{KindFilter, Scope};
+use anyclaude_traces::{Kind, Timestamp};
 
 use super::findings;
 use super::ids::Ids;
-use super::page::{Next, Page, quoted};
+use super::page::{MORE, Next, Page, quoted};
 use super::table::{Grid, number, text};
 use super::times;
 use super::tools;
 use super::units::{self, UNKNOWN};
 use crate::cli::By;
 
-/// How many tools and sessions are shown.
-const MOST_ROWS: usize = 5;
+/// How much is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SummaryDetail {
+    findings: usize,
+    of_finding: findings::FindingDetail,
+    tools: usize,
+    /// Whether it is told what all tools cost together.
+    has_prices: bool,
+    sessions: usize,
+}
 
-pub(crate) fn page(summary: &Summary, by: By, is_sitting: bool, next: &Next, ids: Ids) -> Page {
+impl SummaryDetail {
+    /// All there is, and less and less, for terminals that are not high enough.
+    pub(crate) fn levels() -> impl Iterator<Item = Self> {
+        use findings::FindingDetail::{All, Found, Short};
+        let level = |(findings, of_finding, tools, has_prices, sessions)| Self {
+            findings,
+            of_finding,
+            tools,
+            has_prices,
+            sessions,
+        };
+        let levels = [
+            (findings::DEAREST, All, 5, true, 5),
+            (findings::DEAREST, All, 3, true, 2),
+            (findings::DEAREST, Short, 0, true, 2),
+            (findings::DEAREST, Short, 0, true, 0),
+            (findings::DEAREST, Short, 0, false, 0),
+            (2, Short, 0, true, 0),
+            (2, Short, 0, false, 0),
+            (1, Short, 0, true, 0),
+            (1, Short, 0, false, 0),
+            (1, Found, 0, true, 0),
+            (1, Found, 0, false, 0),
+        ];
+        levels.into_iter().map(level)
+    }
+
+    fn is_less(self) -> bool {
+        self.tools == 0
+    }
+}
+
+pub(crate) fn page(
+    summary: &Summary,
+    by: By,
+    is_sitting: bool,
+    next: &Next,
+    ids: Ids,
+    detail: SummaryDetail,
+) -> Page {
     let mut page = Page::default();
     let totals = &summary.totals;
-    page.line(scope_line(&summary.scope, is_sitting, totals.first.zip(totals.last), totals.requests));
-    page.table(groups(&summary.groups, by, ids));
+    if let Some(headline) = &summary.headline {
+        page.strong(format!("{headline}."));
+    }
+    let mut scope = summary.scope.clone();
+    // Which kinds these are, the next line tells.
+    if !summary.other_kinds.is_empty() || scope.kind == KindFilter::Only(Kind::Conversation) {
+        scope.kind = KindFilter::All;
+    }
+    page.line(scope_line(&scope, is_sitting, totals.first.zip(totals.last), totals.requests));
     let footnotes = footnotes(summary, is_sitting);
     if !footnotes.is_empty() {
         page.line(footnotes);
     }
+    page.table(groups(&summary.groups, by, ids));
     page.table(times::where_time_goes(&summary.groups, |group| shown_name(group, by, ids)));
-    findings::dearest(&mut page, &summary.findings, &next.same("report --format markdown"));
-    let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
+    let more = next.same("report --format markdown");
+    let more = Some(&*more).filter(|_| !detail.is_less());
+    findings::dearest(&mut page, &summary.findings, detail.findings, detail.of_finding, more);
     let prices = summary.price_list.as_ref();
-    page.table(tools::largest(&largest, prices, MOST_ROWS));
-    tools::servers(&summary.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
-    prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
-    page.table(sessions(&summary.sessions, ids));
-    if let Some(more) = summary.sessions.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
-        page.line(format!("{} not shown", units::count(more as u64, "older session")));
+    if detail.tools > 0 {
+        let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
+        page.table(tools::largest(&largest, prices, detail.tools));
     }
-    hint(&mut page, summary, by, next, ids);
+    if detail.has_prices {
+        if !detail.is_less() {
+            tools::servers(&summary.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
+        } else {
+            page.space();
+        }
+        prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
+    }
+    page.table(sessions(&summary.sessions, ids, detail.sessions));
+    if let Some(more) = summary.sessions.len().checked_sub(detail.sessions).filter(|more| *more > 0) {
+        if detail.sessions > 0 {
+            page.line(format!("{} not shown", units::count(more as u64, "older session")));
+        }
+    }
+    if !detail.is_less() || summary.groups.len() > 1 {
+        hint(&mut page, summary, by, next, ids);
+    }
+    if detail.is_less() {
+        page.hint(MORE, format!("{} | less", next.same("summary")));
+    }
     page
 }
 
@@ -98,13 +170,14 @@ fn groups(groups: &[Group], by: By, ids: Ids) -> Grid {
         text(by_title(by), 0),
         number("REQS", 3),
         number("WAIT", 0),
-        number("PROXY", 2),
-        number("TTFT", 1),
+        // The table below has it too, as a mean.
+        number("PROXY", 5),
+        number("TTFT", 2),
         number("READ TOK/S", 1),
         number("WRITE TOK/S", 1),
         number("PROMPT", 4),
-        number("BODY", 0),
-        number("TOOLS", 5),
+        number("BODY", 6),
+        number("TOOLS", 7),
     ]);
     for group in groups {
         let median =
@@ -129,7 +202,8 @@ fn groups(groups: &[Group], by: By, ids: Ids) -> Grid {
 fn footnotes(summary: &Summary, is_sitting: bool) -> String {
     let mut notes = Vec::new();
     if summary.totals.requests > 1 {
-        notes.push("Figures are medians.".to_owned());
+        let has_times = summary.groups.iter().any(|group| group.time.is_some());
+        notes.push(if has_times { "Medians; parts are means." } else { "Medians." }.to_owned());
     }
     let kinds: Vec<String> = summary.other_kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     let others: u64 = summary.other_kinds.values().sum();
@@ -151,7 +225,7 @@ fn tool_row(tool: &ToolUse) -> tools::Row<'_> {
     tools::Row { name: tool.name.as_deref(), bytes: tool.bytes, requests: Some(tool.requests) }
 }
 
-fn sessions(sessions: &[SessionGrowth], ids: Ids) -> Grid {
+fn sessions(sessions: &[SessionGrowth], ids: Ids, most: usize) -> Grid {
     let mut grid = Grid::new([
         text("SESSION", 0),
         number("REQS", 4),
@@ -162,7 +236,7 @@ fn sessions(sessions: &[SessionGrowth], ids: Ids) -> Grid {
     ]);
     // What only a server's log tells of has no session and no size.
     let is_told = |session: &&SessionGrowth| session.id.is_some() || session.last_body_bytes.is_known();
-    for session in sessions.iter().filter(is_told).skip(sessions.len().saturating_sub(MOST_ROWS)) {
+    for session in sessions.iter().filter(is_told).skip(sessions.len().saturating_sub(most)) {
         grid.row([
             session.id.as_deref().map_or_else(|| "(unknown)".to_owned(), |id| ids.session(id)),
             session.requests.to_string(),

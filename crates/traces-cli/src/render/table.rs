@@ -35,6 +35,8 @@ pub(crate) enum Align {
     Right,
     /// On the left, and never cut: a bar that is cut tells another length.
     Bar,
+    /// The same, of parts of a time, each of which has its colour.
+    PartBar,
 }
 
 /// A column of text.
@@ -45,6 +47,11 @@ pub(crate) fn text(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
 /// A column of bars.
 pub(crate) fn bars(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
     Column { title: title.into(), align: Align::Bar, drop }
+}
+
+/// A column of bars of parts of a time; their signs are coloured in the headings too.
+pub(crate) fn part_bars(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
+    Column { title: title.into(), align: Align::PartBar, drop }
 }
 
 /// A column of numbers.
@@ -209,13 +216,19 @@ impl Grid {
 
     fn print_cut(&self, out: &mut impl Write, width: usize, heading: Option<Style>) -> io::Result<()> {
         let columns = fit(self.columns.clone(), width);
-        let layout = Layout::new(columns.iter().map(|shown| (shown.column.align, shown.width)));
+        let mut layout = Layout::new(columns.iter().map(|shown| (shown.column.align, shown.width)));
+        layout.colours_parts = heading.is_some() && self.has_parts();
         print_titles(out, &layout, &columns, heading)?;
         let row = |row| {
             let cell = move |shown: &Shown| cut(self.body.cell(row, shown.cell), shown.width);
             columns.iter().map(cell)
         };
         layout.draw(out, self.body.rows().map(row), self.emphasis(0, heading))
+    }
+
+    /// Whether bars of parts are in it; wherever their column went, headings have the signs.
+    fn has_parts(&self) -> bool {
+        self.columns().any(|column| column.align == Align::PartBar)
     }
 
     /// The colours of rows of which this is the first.
@@ -225,7 +238,9 @@ impl Grid {
     }
 
     fn print_whole(&self, out: &mut impl Write, heading: Option<Style>) -> io::Result<()> {
-        let layout = Layout::new(self.columns.iter().map(|shown| (shown.column.align, shown.usual_width)));
+        let mut layout =
+            Layout::new(self.columns.iter().map(|shown| (shown.column.align, shown.usual_width)));
+        layout.colours_parts = heading.is_some() && self.has_parts();
         print_titles(out, &layout, &self.columns, heading)?;
         let mut next = 0;
         for &wide in &self.body.wide_rows {
@@ -252,7 +267,7 @@ impl Grid {
         };
         row(self.columns().map(|column| escape(&column.title)).collect())?;
         let rule = |column: &Column| match column.align {
-            Align::Left | Align::Bar => ":--".to_owned(),
+            Align::Left | Align::Bar | Align::PartBar => ":--".to_owned(),
             Align::Right => "--:".to_owned(),
         };
         row(self.columns().map(rule).collect())?;
@@ -307,7 +322,7 @@ fn next_cut(columns: &[Shown], width: usize) -> Option<(usize, usize)> {
 fn width_with(columns: &[Shown], text: usize) -> usize {
     let width = |shown: &Shown| match shown.column.align {
         Align::Left => shown.width.min(text.max(width_of(&shown.column.title))),
-        Align::Right | Align::Bar => shown.width,
+        Align::Right | Align::Bar | Align::PartBar => shown.width,
     };
     let widths: usize = columns.iter().map(width).sum();
     widths + GUTTER * columns.len().saturating_sub(1)

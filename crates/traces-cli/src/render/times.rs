@@ -1,12 +1,15 @@
 //! Where time went, and how fast models are, as tables show it.
 
+use anyclaude_traces::analysis::explain::Part;
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::{Speeds, TimeBreakdown};
 
 use super::bars;
-use super::table::{Grid, bars, number, text};
+use super::table::{Column, Grid, number, part_bars, text};
 use super::units::{self, UNKNOWN};
 
+/// How long the longest bar is, beside the parts' times.
+const WIDTH: usize = 15;
 /// Fewer requests than this, and a speed is about right at best, …
 const FEW_REQUESTS: u64 = 3;
 /// … as it is where half of them are further off than this.
@@ -19,15 +22,15 @@ pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String)
     let mut grid = Grid::new([
         text("WHERE THE TIME GOES", 0),
         number("REQS", 9),
-        number("PROXY", 2),
-        number("LOAD", 3),
-        number("QUEUE", 4),
-        number("READ", 0),
-        number("WRITE", 1),
-        number("STALL", 6),
-        number("OTHER", 7),
+        signed("PROXY", Part::Proxy, 2),
+        signed("LOAD", Part::Load, 3),
+        signed("QUEUE", Part::Queue, 4),
+        signed("READ", Part::Read, 0),
+        signed("WRITE", Part::Write, 1),
+        signed("STALL", Part::Stall, 6),
+        signed("OTHER", Part::Other, 7),
         number("WAIT", 0),
-        bars(bars::legend(&times), 5),
+        part_bars("", 5),
     ]);
     for group in groups {
         let Some(time) = &group.time else { continue };
@@ -45,10 +48,15 @@ pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String)
             part(|time| time.stall_ms),
             part(|time| time.other_ms),
             part(|time| time.wall_ms),
-            bars::bar(time, longest_ms),
+            bars::bar_of(time, longest_ms, WIDTH),
         ]);
     }
     grid.without_empty(&[UNKNOWN, NOTHING])
+}
+
+/// A column of times of a part, headed by its sign in the bars beside it.
+fn signed(title: &str, part: Part, drop: u8) -> Column {
+    number(format!("{} {title}", bars::sign(part)), drop)
 }
 
 /// A part that took no time.
@@ -75,6 +83,6 @@ fn speed(
     let Some((speeds, speed)) = speeds.and_then(|speeds| Some((speeds, of(speeds)?))) else {
         return UNKNOWN.to_owned();
     };
-    let about = if is_rough(speeds) { "about " } else { "" };
+    let about = if is_rough(speeds) { "~" } else { "" };
     format!("{about}{}", units::per_second(Some(speed)))
 }

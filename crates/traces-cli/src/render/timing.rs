@@ -1,6 +1,7 @@
 //! The page of `traces timing`.
 
 use anyclaude_traces::Request;
+use anyclaude_traces::analysis::explain::Headline;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
 use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::group::Group;
@@ -43,6 +44,11 @@ pub(crate) fn page(
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let logged = || report.unmatched_log_requests.iter().filter_map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
+    let headline = Headline::of_models(&report.groups).filter(|_| by == By::Model);
+    let headline = headline.map(|headline| format!("{headline}."));
+    if let Some(headline) = headline.as_ref().filter(|_| rows.is_none()) {
+        page.strong(headline);
+    }
     page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
     // Without logs there are no times to show.
     if let Some(columns) = rows.filter(|_| report.requests.iter().any(|request| request.timing.is_some())) {
@@ -60,6 +66,11 @@ pub(crate) fn page(
     }
     for missing in &report.missing {
         page.line(format!("Missing: {missing}."));
+    }
+    // Behind rows it stands with the medians, which are what a terminal shows at last.
+    if let Some(headline) = headline.filter(|_| rows.is_some()) {
+        page.space();
+        page.strong(headline);
     }
     page.table(groups(report, by));
     page.table(times::where_time_goes(&report.groups, group_name));

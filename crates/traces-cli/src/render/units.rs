@@ -182,6 +182,9 @@ pub(crate) fn day(stamp: Timestamp) -> String {
 pub(crate) fn span(first: Timestamp, last: Timestamp) -> String {
     let (first, last) = (local(first), local(last));
     let long = |time: &DateTime<Local>| time.format("%-d %b %Y, %H:%M").to_string();
+    if long(&first) == long(&last) {
+        return long(&first);
+    }
     if first.date_naive() == last.date_naive() {
         return format!("{}–{}", long(&first), last.format("%H:%M"));
     }

@@ -74,7 +74,7 @@ fn a_header_that_changes_every_turn_is_the_prompt_caches_doing() {
     assert_eq!((&verdict["cause"], &verdict["scenario"]), (&json!("prompt_cache"), &json!("C")), "{found}");
     assert_eq!(verdict["proxy_is_bottleneck"], false);
     let headline = verdict["headline"].as_str().unwrap();
-    assert!(headline.starts_with("slow-model is slower because it reads more tokens again"), "{headline}");
+    assert!(headline.starts_with("slow-model is slower because it reads earlier turns again"), "{headline}");
     // Without the header the same times are read, and it is the backend that reuses nothing.
     let folder = Folder::new();
     record(&folder, 9, "fast-model", |_| 900, |_| None);

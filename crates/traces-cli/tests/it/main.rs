@@ -13,6 +13,7 @@ mod denied;
 mod exit_codes;
 mod explain;
 mod export;
+mod export_killed;
 mod extremes;
 mod faults;
 mod files;

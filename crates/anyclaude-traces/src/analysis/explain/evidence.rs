@@ -110,6 +110,19 @@ pub enum Headline {
         /// How much of it that is.
         part_ms: f64,
     },
+    /// Several models beside each other: the one that most of the time was spent on.
+    Models {
+        /// That model; `None` where it is unknown.
+        name: Option<String>,
+        /// What a request to it takes in the mean.
+        wall_ms: f64,
+        /// The largest part.
+        part: Part,
+        /// How much of it that is.
+        part_ms: f64,
+        /// The other models, and what a request to each takes in the mean.
+        others: Vec<(Option<String>, f64)>,
+    },
 }
 
 /// What a share is of.

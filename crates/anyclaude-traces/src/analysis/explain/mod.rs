@@ -111,6 +111,23 @@ pub struct Explanation {
     pub what_if: Option<WhatIf>,
 }
 
+impl Explanation {
+    /// The finding that matters most here: the dearest, of two models the dearest of the
+    /// slower one, if it is known to cost anything.
+    #[must_use]
+    pub fn leading_finding(&self) -> Option<&Finding> {
+        let Some(right) = &self.right else { return self.findings.first() };
+        let is_left = self.delta_ms.is_some_and(|delta| delta.as_f64() < 0.0);
+        let slower = if is_left { &self.left } else { right };
+        let is_of_it = |finding: &&Finding| {
+            let model = finding.model.as_deref();
+            finding.cost_ms.is_some()
+                && (model.is_none() || slower.model().is_none() || model == slower.model())
+        };
+        self.findings.iter().find(is_of_it)
+    }
+}
+
 /// What one cause adds to the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

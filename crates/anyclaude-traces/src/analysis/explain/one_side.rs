@@ -9,7 +9,10 @@ use super::verdict::{Scenario, is_bottleneck};
 use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
 use crate::model::eligibility::ExclusionCounts;
+use crate::model::group::Group;
 use crate::model::request::Request;
+use crate::model::stats::float;
+use crate::select::ALL_REQUESTS;
 
 /// Parts below this share are not worth a sentence.
 const LEAST_SHARE: f64 = 0.05;
@@ -61,6 +64,30 @@ fn wall_ms(time: &TimeBreakdown) -> Option<f64> {
 fn largest(time: &TimeBreakdown) -> Option<(Part, f64)> {
     let known = Part::ALL.into_iter().filter_map(|part| Some((part, part.of(time)?)));
     known.rev().max_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+impl Headline {
+    /// Where the time of these groups of one model each goes: of the one first that most
+    /// of it was spent on. `None` where no times are known.
+    #[must_use]
+    pub fn of_models(groups: &[Group]) -> Option<Self> {
+        let timed = groups.iter().filter_map(|group| {
+            let time = group.time.as_ref()?;
+            Some((&group.name, wall_ms(time)?, largest(time)?, time.requests))
+        });
+        let timed: Vec<_> = timed.collect();
+        let spent = |at: &usize| timed.get(*at).map_or(0.0, |(_, wall_ms, _, n)| wall_ms * float(*n));
+        let most = (0..timed.len()).rev().max_by(|a, b| spent(a).total_cmp(&spent(b)))?;
+        let (name, wall_ms, (part, part_ms), _) = *timed.get(most)?;
+        let text = |name: &Option<std::sync::Arc<str>>| name.as_deref().map(str::to_owned);
+        if timed.len() == 1 && groups.len() == 1 {
+            let name = text(name).unwrap_or_else(|| ALL_REQUESTS.to_owned());
+            return Some(Self::OneSide { name, wall_ms, part, part_ms });
+        }
+        let others = timed.iter().enumerate().filter(|(at, _)| *at != most);
+        let others = others.map(|(_, (name, wall_ms, ..))| (text(name), *wall_ms)).collect();
+        Some(Self::Models { name: text(name), wall_ms, part, part_ms, others })
+    }
 }
 
 fn verdict(name: &str, time: Option<&TimeBreakdown>, has_proxy: bool) -> Verdict {

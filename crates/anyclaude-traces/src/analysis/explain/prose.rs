@@ -61,9 +61,8 @@ impl Display for Headline {
         match self {
             Self::Text(text) => f.write_str(text),
             Self::Slower { slower, cause, figures, occurrences } => {
-                write!(f, "{slower} is slower because {}", because(*cause))?;
-                happened(f, *occurrences)?;
-                figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
+                write!(f, "{slower} is slower because ")?;
+                reason(f, *cause, *figures, *occurrences)
             }
             Self::Alike { left, right, left_ms, right_ms } => write!(
                 f,
@@ -95,20 +94,71 @@ impl Display for Headline {
                 write!(f, "No verdict: {}", few.join(", "))
             }
             // What nobody named is no subject of a sentence.
-            Self::OneSide { name, wall_ms, part, part_ms } if name == ALL_REQUESTS => write!(
-                f,
-                "A request takes {}: {} of it is {}",
-                duration(*wall_ms),
-                percent(part_ms / wall_ms),
-                what(*part)
-            ),
-            Self::OneSide { name, wall_ms, part, part_ms } => write!(
-                f,
-                "{name} takes {} a request: {} of it is {}",
-                duration(*wall_ms),
-                percent(part_ms / wall_ms),
-                what(*part)
-            ),
+            Self::OneSide { name, wall_ms, part, part_ms } if name == ALL_REQUESTS => {
+                write!(f, "A request takes {}: ", duration(*wall_ms))?;
+                mostly(f, *part, part_ms / wall_ms)
+            }
+            Self::Models { name, wall_ms, part, part_ms, others } => {
+                let name = name.as_deref().unwrap_or("A model without a name");
+                let (wall, share) = (duration(*wall_ms), percent(part_ms / wall_ms));
+                write!(f, "{name} takes {wall} a request, {share} of it ")?;
+                f.write_str(if *part == Part::Other { "unknown" } else { what(*part) })?;
+                beside(f, others)
+            }
+            Self::OneSide { name, wall_ms, part, part_ms } => {
+                write!(f, "{name} takes {} a request: ", duration(*wall_ms))?;
+                mostly(f, *part, part_ms / wall_ms)
+            }
+        }
+    }
+}
+
+impl Headline {
+    /// Why the slower side is slower, without its name; `None` where no cause is named.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        let Self::Slower { cause, figures, occurrences, .. } = self else { return None };
+        struct Reason(DelayCause, Option<Figures>, Option<Occurrences>);
+        impl Display for Reason {
+            fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                reason(f, self.0, self.1, self.2)
+            }
+        }
+        Some(Reason(*cause, *figures, *occurrences).to_string())
+    }
+}
+
+fn reason(
+    f: &mut Formatter<'_>,
+    cause: DelayCause,
+    figures: Option<Figures>,
+    occurrences: Option<Occurrences>,
+) -> fmt::Result {
+    f.write_str(because(cause))?;
+    happened(f, occurrences)?;
+    figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
+}
+
+/// What most of the time is.
+fn mostly(f: &mut Formatter<'_>, part: Part, share: f64) -> fmt::Result {
+    match part {
+        Part::Other => write!(f, "the recording does not tell what {} of it is", percent(share)),
+        part => write!(f, "{} of it is {}", percent(share), what(part)),
+    }
+}
+
+/// What the other models take.
+fn beside(f: &mut Formatter<'_>, others: &[(Option<String>, f64)]) -> fmt::Result {
+    match others {
+        [] => Ok(()),
+        [(name, wall_ms)] => {
+            let name = name.as_deref().unwrap_or("another without a name");
+            write!(f, "; {name} takes {}", duration(*wall_ms))
+        }
+        others => {
+            let times = || others.iter().map(|(_, wall_ms)| *wall_ms);
+            let (least, most) = (times().fold(f64::INFINITY, f64::min), times().fold(0.0, f64::max));
+            write!(f, "; {} others take {} to {}", others.len(), duration(least), duration(most))
         }
     }
 }
@@ -120,7 +170,7 @@ fn because(cause: DelayCause) -> &'static str {
         DelayCause::ModelLoad => "its model was loaded first",
         DelayCause::Queueing => "its requests waited for others in the backend",
         DelayCause::PromptSize => "it has more new tokens to read",
-        DelayCause::PromptCache => "it reads more tokens again that an earlier turn had already sent",
+        DelayCause::PromptCache => "it reads earlier turns again",
         DelayCause::PromptProcessingSpeed => "it reads prompts more slowly",
         DelayCause::OutputLength => "its answers are longer",
         DelayCause::GenerationSpeed => "it generates more slowly",
@@ -132,7 +182,7 @@ fn because(cause: DelayCause) -> &'static str {
 /// What a part is spent on.
 fn what(part: Part) -> &'static str {
     match part {
-        Part::Proxy => "the proxy's own work before it sends",
+        Part::Proxy => "the proxy's own work",
         Part::Load => "loading the model",
         Part::Queue => "waiting for other requests in the backend",
         Part::Read => "prompt processing",
@@ -201,7 +251,7 @@ impl Display for KeyAnswer {
         };
         match self.share {
             Some(share) if share < 0.0 && self.is_bottleneck.is_none() => Ok(()),
-            Some(share) if share < 0.0 => write!(f, ": its own work is no longer on the slower side"),
+            Some(share) if share < 0.0 => write!(f, ": it takes less time on the slower side"),
             Some(share) => write!(f, ": {} of {whole}", percent(share)),
             None if self.whole == Whole::Wait => write!(f, ": its own time is unknown"),
             None => Ok(()),

@@ -101,11 +101,48 @@ fn without_proxy(request: &Request) -> Request {
 }
 
 /// What sentences call two sides: by the models that ran, where these tell them apart,
-/// else as the user named them.
+/// else as the user named them: of two paths by what differs.
 #[must_use]
 pub fn names(left: &Side, right: &Side) -> (String, String) {
     match (left.model(), right.model()) {
         (Some(left), Some(right)) if left != right => (left.to_owned(), right.to_owned()),
-        _ => (left.name.selector.clone(), right.name.selector.clone()),
+        _ => {
+            let (left, right) = (&left.name.selector, &right.name.selector);
+            what_differs(left, right).unwrap_or_else(|| (left.clone(), right.clone()))
+        }
+    }
+}
+
+/// Two paths without the folders that they begin and end with in common; `None` where
+/// nothing would be left of one.
+fn what_differs(left: &str, right: &str) -> Option<(String, String)> {
+    let is_separator = |c: char| c == '/' || c == '\\';
+    let names = |path: &str| -> Vec<String> {
+        path.split(is_separator).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    let (left, right) = (names(left), names(right));
+    let begin = left.iter().zip(&right).take_while(|(left, right)| left == right).count();
+    let (left, right) = (left.get(begin..)?, right.get(begin..)?);
+    let end = left.iter().rev().zip(right.iter().rev()).take_while(|(left, right)| left == right).count();
+    let rest = |names: &[String]| -> Option<String> {
+        let rest = names.get(..names.len().checked_sub(end)?)?;
+        (!rest.is_empty()).then(|| rest.join("/"))
+    };
+    Some((rest(left)?, rest(right)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::what_differs;
+
+    #[test]
+    fn paths_are_named_by_what_differs() {
+        let named = |left, right| what_differs(left, right);
+        let pair = |left: &str, right: &str| Some((left.to_owned(), right.to_owned()));
+        assert_eq!(named("/d/llama/a-big/.anyclaude", "/d/llama/b-big/.anyclaude"), pair("a-big", "b-big"));
+        assert_eq!(named("a/.anyclaude/", "b/.anyclaude"), pair("a", "b"));
+        assert_eq!(named("one/x/traces", "two/y/traces"), pair("one/x", "two/y"));
+        assert_eq!(named("latest", "latest~1"), pair("latest", "latest~1"));
+        assert_eq!(named("data", "data/traces"), None, "nothing would be left of the first");
     }
 }

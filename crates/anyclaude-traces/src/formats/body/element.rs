@@ -72,7 +72,8 @@ pub(super) fn wanted_by<V: Visit>(visit: &V) -> CompactMode {
     if visit.wants_identities() { CompactMode::Identity } else { CompactMode::Nothing }
 }
 
-/// Calls the visitor with a bare string as an element.
+/// Calls the visitor with a bare string as an element. Where its identity is known, the text
+/// block that it stands for was built last.
 pub(super) fn show_string<'a, V: Visit>(
     cursor: &Cursor<'a, '_>,
     span: &Span,
@@ -81,7 +82,8 @@ pub(super) fn show_string<'a, V: Visit>(
     identity: Option<Identity>,
     visit: &mut V,
 ) {
-    let raw = Raw::of_element(cursor, span, 0, identity);
+    let head = if identity.is_some() { cursor.head() } else { &[] };
+    let raw = Raw::of_element(cursor, span, 0, identity).with_head(head);
     let kind = Some(Cow::Borrowed(kind));
     visit.element(&Element { place, kind, name: None, raw, text: Some(text) });
 }

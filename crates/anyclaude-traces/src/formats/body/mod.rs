@@ -105,6 +105,24 @@ impl Body {
         Walker::new(Shapes::Any).walk(cursor, visit)
     }
 
+    /// Passes the object that the cursor stands before, and reads what it holds beside its
+    /// prompt: the model, who sent it.
+    pub(crate) fn read_parameters(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
+        let (mut walker, mut walk) = (Walker::new(Shapes::Any), Walk::default());
+        while let Some(key) = cursor.next_member(&mut walk)? {
+            match key.as_ref() {
+                "system" | "tools" | "messages" | "instructions" | "input" => cursor.skip()?,
+                key => {
+                    let null = cursor.at_null();
+                    walker.parameter(cursor, key, null)?;
+                }
+            }
+        }
+        let Walker { mut body, cache_key, .. } = walker;
+        body.sender.session_id = body.sender.session_id.or(cache_key);
+        Ok(body)
+    }
+
     /// Walks the object that the cursor stands before, in Anthropic's shape.
     pub(crate) fn read_anthropic<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> ParseResult<Self> {
         Walker::new(Shapes::Anthropic).walk(cursor, visit)

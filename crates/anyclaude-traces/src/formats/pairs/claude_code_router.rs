@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use super::exchange::Exchange;
 use super::lines::{ReadLine, read_lines};
 use super::survey::Survey;
-use super::value::{Inner, body, borrowed, millis, number, unix_millis};
+use super::value::{Inner, borrowed, millis, number, unix_millis};
 use crate::error::ParseError;
 use crate::formats::body::Body;
 use crate::formats::json::cursor::{Cursor, Shape};
@@ -54,11 +54,18 @@ struct Requests {
 struct OpenRequest {
     number: RecordNumber,
     exchange: Exchange,
-    /// The client's body says who sent it, and the model that was asked for.
-    client: Option<Body>,
+    client: Option<ClientBody>,
     answer: Answer,
     first_chunk: Option<Timestamp>,
     is_final: bool,
+}
+
+/// The client's body says who sent it, and the model that was asked for.
+#[derive(Debug)]
+struct ClientBody {
+    parameters: Body,
+    /// All of it, which is looked at where no line tells what the backend got.
+    text: Box<str>,
 }
 
 /// What one line tells, of which request.
@@ -71,7 +78,7 @@ struct RouterTold<'a> {
 /// What a line is about.
 enum Fact<'a> {
     Incoming { url: Cow<'a, str> },
-    ClientBody(Body),
+    Client(ClientBody),
     Final { url: Option<Cow<'a, str>>, body: Option<Body> },
     Chunk(RawStr<'a>),
     Completed { status: Option<u64>, took_ms: Option<u64> },
@@ -107,20 +114,20 @@ impl ReadLine for Requests {
                 is_final: false,
             };
             if let Some(earlier) = self.open.insert(key, open) {
-                earlier.finish(survey);
+                earlier.finish(&mut self.inner, survey);
             }
             return;
         }
         let Some(open) = self.open.get_mut(&key) else { return };
         match fact {
-            Fact::ClientBody(body) => open.client = Some(body),
+            Fact::Client(body) => open.client = Some(body),
             Fact::Final { url, body } => open.set_final(time, url, body),
             Fact::Chunk(data) => open.chunk(time, self.inner.decoded(data), &mut self.scratch),
             Fact::Error(words) => open.exchange.error = Some(words.into_owned()),
             Fact::Completed { status, took_ms } => {
                 if let Some(mut open) = self.open.remove(&key) {
                     open.complete(time, status, took_ms);
-                    open.finish(survey);
+                    open.finish(&mut self.inner, survey);
                 }
             }
             Fact::Incoming { .. } | Fact::Nothing => {}
@@ -130,7 +137,7 @@ impl ReadLine for Requests {
     fn finish(&mut self, survey: &mut Survey<'_, '_>) {
         let mut open: Vec<OpenRequest> = self.open.drain().map(|(_, open)| open).collect();
         open.sort_by_key(|open| open.number);
-        open.into_iter().for_each(|open| open.finish(survey));
+        open.into_iter().for_each(|open| open.finish(&mut self.inner, survey));
     }
 }
 
@@ -152,6 +159,7 @@ struct RequestParts<'a> {
     url: Option<Cow<'a, str>>,
     request_url: Option<Cow<'a, str>>,
     data: Option<RawStr<'a>>,
+    client: Option<ClientBody>,
     body: Option<Body>,
     status: Option<u64>,
     took_ms: Option<u64>,
@@ -161,7 +169,7 @@ struct RequestParts<'a> {
 impl<'a> RequestParts<'a> {
     fn fact(self) -> Fact<'a> {
         match (self.kind.as_deref(), self.message.as_deref()) {
-            (Some("request body"), _) => self.body.map_or(Fact::Nothing, Fact::ClientBody),
+            (Some("request body"), _) => self.client.map_or(Fact::Nothing, Fact::Client),
             (Some("recieved data"), _) => self.data.map_or(Fact::Nothing, Fact::Chunk),
             (_, Some("incoming request")) => Fact::Incoming { url: self.url.unwrap_or_default() },
             (_, Some("final request")) => Fact::Final { url: self.request_url, body: self.body },
@@ -210,7 +218,7 @@ impl Requests {
                 cursor.skip()
             })?,
             "data" if cursor.shape()? == Shape::String => parts.data = cursor.string_or_skip()?,
-            "data" => self.client_body(cursor, line, survey)?,
+            "data" => parts.client = client_body(cursor)?,
             "request" => cursor.members_or_skip(|cursor, key| {
                 if key != "body" {
                     return cursor.skip();
@@ -230,17 +238,6 @@ impl Requests {
         self.open.get(&key).map(|open| open.number)
     }
 
-    fn client_body(
-        &mut self,
-        cursor: &mut Cursor<'_, '_>,
-        line: &mut RouterLine<'_>,
-        survey: &mut Survey<'_, '_>,
-    ) -> ParseResult<()> {
-        let Some(number) = self.number(line) else { return cursor.skip() };
-        line.parts.body = body(cursor, &mut survey.sink.visitor(number))?;
-        Ok(())
-    }
-
     fn final_body(
         &mut self,
         string: RawStr<'_>,
@@ -250,6 +247,17 @@ impl Requests {
         let number = self.number(line)?;
         self.inner.body(string, &mut survey.sink.visitor(number))
     }
+}
+
+/// Reads the client's body; passes a value that is none.
+fn client_body(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<ClientBody>> {
+    if cursor.shape()? != Shape::Object {
+        return cursor.skip().map(|()| None);
+    }
+    let mark = cursor.mark();
+    let parameters = Body::read_parameters(cursor)?;
+    let text = cursor.text().get(cursor.since(mark).range).unwrap_or_default().into();
+    Ok(Some(ClientBody { parameters, text }))
 }
 
 impl OpenRequest {
@@ -278,7 +286,7 @@ impl OpenRequest {
         }
     }
 
-    fn finish(mut self, survey: &mut Survey<'_, '_>) {
+    fn finish(mut self, inner: &mut Inner, survey: &mut Survey<'_, '_>) {
         let exchange = &mut self.exchange;
         if self.is_final {
             let waited = self.first_chunk.zip(exchange.start).map(|(first, start)| first.ms_since(start));
@@ -288,7 +296,12 @@ impl OpenRequest {
             exchange.received = None;
         }
         if let Some(client) = self.client {
-            exchange.adopt(client);
+            if exchange.body.is_none() {
+                exchange.body = inner.body_of(&[&client.text], &mut survey.sink.visitor(self.number));
+            }
+            if exchange.body.is_some() {
+                exchange.adopt(client.parameters);
+            }
         }
         if self.answer != Answer::default() {
             exchange.answer = Some(self.answer);

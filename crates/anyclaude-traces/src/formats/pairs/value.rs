@@ -55,23 +55,67 @@ pub(super) fn borrowed<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<Co
     Ok(cursor.string_or_skip()?.map(RawStr::decode))
 }
 
-/// Reads JSON that stands in a string of another JSON text. It keeps its memory.
+/// How many bytes of a literal lie between two marks, at least.
+const MARK_BYTES: usize = 4 << 10;
+/// No larger literal is kept, for it would be in memory twice.
+const MOST_KEPT_BYTES: usize = 32 << 20;
+
+/// Reads JSON that stands in a string of another JSON text. It keeps its memory, and what two
+/// bodies in a row begin with is decoded once: of HAR, decoding was a quarter of all time.
 #[derive(Debug, Default)]
 pub(super) struct Inner {
+    /// The body that was decoded last, …
     text: Vec<u8>,
+    /// … the literal that it was, …
+    literal: Vec<u8>,
+    /// … and ends of stretches in both that can be decoded by themselves.
+    marks: Vec<(usize, usize)>,
+    answer: Vec<u8>,
     scratch: Scratch,
 }
 
 impl Inner {
     /// The body in a string; `None` where there is none.
     pub(super) fn body<V: Visit>(&mut self, string: RawStr<'_>, visit: &mut V) -> Option<Body> {
-        self.text.clear();
-        string.decode_into(&mut self.text);
+        self.decode(string);
         self.body_of_text(visit)
+    }
+
+    fn decode(&mut self, string: RawStr<'_>) {
+        let literal = string.inner.as_bytes();
+        if literal.len() > MOST_KEPT_BYTES {
+            self.marks.clear();
+            self.text.clear();
+            return string.decode_into(&mut self.text);
+        }
+        let mut known = 0;
+        let is_repeated = |(end, _): &&(usize, usize)| {
+            let stretch = known..*end;
+            known = *end;
+            literal.get(stretch.clone()).is_some_and(|now| self.literal.get(stretch) == Some(now))
+        };
+        let repeated = self.marks.iter().take_while(is_repeated).count();
+        self.marks.truncate(repeated);
+        let (mut at, decoded) = self.marks.last().copied().unwrap_or_default();
+        self.text.truncate(decoded);
+        self.literal.truncate(at);
+        self.literal.extend_from_slice(literal.get(at..).unwrap_or_default());
+        while let Some(rest) = string.inner.get(at..).filter(|rest| !rest.is_empty()) {
+            // No escape has a space in it, and none goes on behind one.
+            let behind = rest.as_bytes().get(MARK_BYTES..).unwrap_or_default();
+            let space = memchr::memchr(b' ', behind).map(|space| MARK_BYTES + space + 1);
+            let stretch = space.and_then(|end| rest.get(..end)).unwrap_or(rest);
+            RawStr { inner: stretch, ..string }.decode_into(&mut self.text);
+            at += stretch.len();
+            if space.is_some() {
+                self.marks.push((at, self.text.len()));
+            }
+        }
     }
 
     /// The body in a text that is put together of pieces.
     pub(super) fn body_of<V: Visit>(&mut self, pieces: &[&str], visit: &mut V) -> Option<Body> {
+        self.marks.clear();
         self.text.clear();
         pieces.iter().for_each(|piece| self.text.extend_from_slice(piece.as_bytes()));
         self.body_of_text(visit)
@@ -93,9 +137,9 @@ impl Inner {
 
     /// What is decoded of a string.
     pub(super) fn decoded(&mut self, string: RawStr<'_>) -> &str {
-        self.text.clear();
-        string.decode_into(&mut self.text);
-        simdutf8::basic::from_utf8(&self.text).unwrap_or_default()
+        self.answer.clear();
+        string.decode_into(&mut self.answer);
+        simdutf8::basic::from_utf8(&self.answer).unwrap_or_default()
     }
 }
 
@@ -114,5 +158,33 @@ pub(super) fn body<V: Visit>(cursor: &mut Cursor<'_, '_>, visit: &mut V) -> Pars
 fn show_whole<V: Visit>(cursor: &Cursor<'_, '_>, body: &Body, visit: &mut V) {
     if let Some(span) = &body.span {
         visit.body(&crate::formats::body::Raw::new(cursor, span));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Many pieces, in an order that the seed decides.
+    fn literal(seed: usize, pieces: usize) -> String {
+        const PIECES: [&str; 8] =
+            ["plain ", "\\n", "\\\"x\\\" ", "\\ud83d\\ude00", "é ", "\\u00e9", "\\ud83d ", "\\ude00"];
+        (0..pieces).map(|at| PIECES[(at * seed + at / 7) % PIECES.len()]).collect()
+    }
+
+    #[test]
+    fn a_body_is_decoded_alike_whatever_was_decoded_before() {
+        let mut inner = Inner::default();
+        let (short, long) = (literal(3, 6_000), literal(3, 9_000));
+        let other_end = short.clone() + &literal(5, 4_000);
+        let unspaced = "\\n".repeat(9_000);
+        for literal in [&short, &long, &other_end, &short, &literal(5, 9_000), &unspaced, "", &long] {
+            let string = RawStr { inner: literal, escaped: true };
+            inner.decode(string);
+            let mut alone = Vec::new();
+            string.decode_into(&mut alone);
+            assert!(inner.text == alone, "{} bytes", literal.len());
+            assert!(literal.len() < 2 * MARK_BYTES || literal == &unspaced || !inner.marks.is_empty());
+        }
     }
 }

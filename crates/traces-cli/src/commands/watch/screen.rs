@@ -192,7 +192,8 @@ fn shown(request: &Request, args: &WatchArgs) -> Vec<String> {
         let found = answers::show(&reader, &mut selection, false)?;
         let next = super::super::next_step_of(&args.filter, &[], std::slice::from_ref(&found.request), false);
         let columns = ratatui::crossterm::terminal::size().map_or(80, |(columns, _)| columns);
-        Ok(page::text(&show::page(&found, &next, crate::render::ids::Ids(false)), columns.into())?)
+        let page = show::page(&found, &next, crate::render::ids::Ids(false), show::ShowDetail::ALL);
+        Ok(page::text(&page, columns.into())?)
     };
     let text = text().unwrap_or_else(|error| format!("{error:#}"));
     text.lines().map(str::to_owned).collect()

@@ -9,6 +9,7 @@ use super::requests::MODEL_WIDTH;
 use super::{
     bars, difference, findings, growth, points, prefix, reading, requests, timeline, unknown, verdict,
 };
+use crate::render::ids::Ids;
 use crate::render::sanitize;
 use crate::render::summary::scope_line;
 use crate::render::table::{Align, Grid, number, shorten, text};
@@ -28,11 +29,11 @@ fn policy() -> String {
 }
 
 /// The page; `is_sitting` says that nothing but the last day was asked for.
-pub(crate) fn html(report: &Report, is_sitting: bool) -> String {
-    sanitize::block(&document(report, is_sitting).into_string()).into_owned()
+pub(crate) fn html(report: &Report, is_sitting: bool, ids: Ids) -> String {
+    sanitize::block(&document(report, is_sitting, ids).into_string()).into_owned()
 }
 
-fn document(report: &Report, is_sitting: bool) -> Markup {
+fn document(report: &Report, is_sitting: bool, ids: Ids) -> Markup {
     let totals = &report.totals;
     let stretches = &report.timeline.stretches;
     let logged = stretches.first().zip(stretches.last()).map(|(first, last)| (first.from, last.to));
@@ -64,7 +65,7 @@ fn document(report: &Report, is_sitting: bool) -> Markup {
                     (difference::section(report))
                     (findings::section(report))
                     (timeline::section(report))
-                    @if has_requests { (growth::section(report)) }
+                    @if has_requests { (growth::section(report, ids)) }
                     (prefix::section(report))
                     (reading::section(report))
                     @if has_requests { (bars::tools(report)) }

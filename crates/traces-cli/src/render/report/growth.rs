@@ -11,6 +11,7 @@ use maud::{Markup, html};
 
 use super::chart::{Caption, Plot, WIDTH, legend, percent, place, ticks};
 use super::document::table;
+use crate::render::ids::Ids;
 use crate::render::table::{Grid, number, text};
 use crate::render::units::{self, UNKNOWN};
 
@@ -34,7 +35,7 @@ const SECTIONS: [Section; 4] = [
     ("other", |prompt| prompt.other_bytes),
 ];
 
-pub(super) fn section(report: &Report) -> Markup {
+pub(super) fn section(report: &Report, ids: Ids) -> Markup {
     let growth = &report.growth;
     html! {
         section aria-labelledby="growth" {
@@ -48,7 +49,7 @@ pub(super) fn section(report: &Report) -> Markup {
                 @let reused = [("could be reused".to_owned(), "reused")];
                 (legend("Sections, from the bottom up", sections.chain(reused)))
             }
-            @for (at, session) in growth.sessions.iter().enumerate() { (figure(at, session)) }
+            @for (at, session) in growth.sessions.iter().enumerate() { (figure(at, session, ids)) }
             @if growth.other_sessions > 0 {
                 p.note { (units::count(growth.other_sessions, "smaller session")) " not shown" }
             }
@@ -56,8 +57,8 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
-fn figure(at: usize, session: &SessionSections) -> Markup {
-    let name = session.id.as_deref().unwrap_or("(unknown)");
+fn figure(at: usize, session: &SessionSections, ids: Ids) -> Markup {
+    let name = session.id.as_deref().map_or_else(|| "(unknown)".to_owned(), |id| ids.session(id));
     let (first, last) = (session.prompts.first(), session.prompts.last());
     let body = |prompt: &PromptSections| units::size(prompt.body_bytes(), Unit::Bytes);
     let size = |prompt: Option<&PromptSections>| prompt.map_or_else(|| UNKNOWN.to_owned(), body);

@@ -12,18 +12,18 @@ use crate::render::{explain, findings};
 pub(crate) fn page(report: &Report, is_sitting: bool) -> Page {
     let mut page = Page::default();
     let totals = &report.totals;
+    page.strong(format!("{}.", report.headline.trim_end_matches('.')));
     page.line(scope_line(&report.scope, is_sitting, totals.first.zip(totals.last), totals.requests));
     page.heading("Five points");
     page.table(grid(report));
     page.line("Figures are medians. Events and parts are not tokens.");
     points::reasons(report).into_iter().for_each(|reason| page.line(reason));
-    page.heading("Verdict");
     match &report.explanation {
-        Some(found) => page.append(explain::page(found, false)),
-        None => page.line(format!("{}.", report.headline)),
-    }
-    if report.explanation.is_none() {
-        findings::all(&mut page, &report.findings);
+        Some(found) => {
+            page.heading("Verdict");
+            page.append(explain::page(found));
+        }
+        None => findings::all(&mut page, &report.findings),
     }
     for missing in &report.missing {
         page.line(format!("Missing: {missing}."));

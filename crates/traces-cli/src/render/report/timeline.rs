@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::analysis::explain::Part;
-use anyclaude_traces::analysis::report::{ModelLanes, Report, Stretch, Timeline};
+use anyclaude_traces::analysis::report::{ModelLanes, Report, Stretch, Timeline, TimelineRequest};
 use maud::{Markup, html};
 
 use super::chart::{Caption, Plot, WIDTH, percent, swatch};
@@ -27,6 +27,9 @@ const MOST_LANES: u64 = 24;
 const NAME_WIDTH: usize = 30;
 /// How finely places are told apart: in so many parts of a unit.
 const FINE: u32 = 4;
+/// So many requests, the longest, tell their times to a pointer: more would make a page
+/// heavy, and each of them is too thin to be pointed at.
+const MOST_TIPS: usize = 1_000;
 /// The distances between marks, in seconds: the first that makes few of them is taken.
 const STEPS_S: [u32; 15] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400];
 /// How many marks fit on a phone.
@@ -45,7 +48,8 @@ pub(super) fn section(report: &Report) -> Markup {
                  are in lanes. Thin parts are those in which the backend did not work for it."
             }
             (legend(timeline))
-            @for (at, stretch) in timeline.stretches.iter().enumerate() { (figure(at, stretch)) }
+            @let least_ms = least_with_tip_ms(timeline);
+            @for (at, stretch) in timeline.stretches.iter().enumerate() { (figure(at, stretch, least_ms)) }
             @if timeline.other_stretches > 0 {
                 p.note {
                     (units::count(timeline.other_stretches, "less busy time")) " with "
@@ -57,6 +61,18 @@ pub(super) fn section(report: &Report) -> Markup {
             }
         }
     }
+}
+
+/// From which length on requests tell their times.
+fn least_with_tip_ms(timeline: &Timeline) -> u64 {
+    let lanes = timeline.stretches.iter().flat_map(|stretch| &stretch.models);
+    let mut lengths: Vec<u64> = lanes.flat_map(|lanes| &lanes.requests).map(length_ms).collect();
+    lengths.sort_unstable_by(|a, b| b.cmp(a));
+    lengths.get(MOST_TIPS).map_or(0, |length| length + 1)
+}
+
+fn length_ms(one: &TimelineRequest) -> u64 {
+    one.parts.iter().map(|part| part.ms).sum()
 }
 
 fn legend(timeline: &Timeline) -> Markup {
@@ -84,7 +100,7 @@ fn is_thin(part: Part) -> bool {
     matches!(part, Part::Proxy | Part::Queue | Part::Stall)
 }
 
-fn figure(at: usize, stretch: &Stretch) -> Markup {
+fn figure(at: usize, stretch: &Stretch, least_ms: u64) -> Markup {
     let count: usize = stretch.models.iter().map(|lanes| lanes.requests.len()).sum();
     let long_ms = u64::try_from(stretch.to.ms_since(stretch.from)).unwrap_or(0);
     let by_model: Vec<String> = stretch.models.iter().map(described).collect();
@@ -110,7 +126,10 @@ fn figure(at: usize, stretch: &Stretch) -> Markup {
         levels: Vec::new(),
         marks: marks(stretch.from, scale.long_ms),
         is_ruled: true,
-        shapes: shapes(&stretch.models, &tops, scale),
+        shapes: html! {
+            (shapes(&stretch.models, &tops, scale))
+            (tips(stretch, &tops, scale, least_ms))
+        },
         signs: html! {
             @for (lanes, top) in stretch.models.iter().zip(&tops) {
                 @if *top > 0 { line x1="0" x2="100%" y1=(top) y2=(top) {} }
@@ -139,9 +158,7 @@ fn name(lanes: &ModelLanes) -> String {
 
 fn described(lanes: &ModelLanes) -> String {
     let with = |part: Part| {
-        let has = |one: &&anyclaude_traces::analysis::report::TimelineRequest| {
-            one.parts.iter().any(|one| one.part == part)
-        };
+        let has = |one: &&TimelineRequest| one.parts.iter().any(|one| one.part == part);
         lanes.requests.iter().filter(has).count() as u64
     };
     format!(
@@ -201,6 +218,30 @@ fn shapes(models: &[ModelLanes], tops: &[u32], scale: Scale) -> Markup {
     html! {
         g transform=(format!("scale({} 1)", 1.0 / f64::from(FINE))) {
             @for (part, pieces) in pieces { path.(class(part)) d=(outline(part, pieces)) {} }
+        }
+    }
+}
+
+/// What each request took, for whoever points at it.
+fn tips(stretch: &Stretch, tops: &[u32], scale: Scale, least_ms: u64) -> Markup {
+    let with_tip =
+        |one: &&TimelineRequest| one.lane < MOST_LANES && !one.parts.is_empty() && length_ms(one) >= least_ms;
+    let words = |one: &TimelineRequest| {
+        let from = stretch.from.plus_ms(i64::try_from(one.from_ms).unwrap_or(0));
+        let parts = one.parts.iter().map(|part| format!("{} {}", part.part.name(), units::ms(Some(part.ms))));
+        let parts: Vec<String> = parts.collect();
+        format!("{}, {}: {}", units::clock(from, true), units::ms(Some(length_ms(one))), parts.join(", "))
+    };
+    html! {
+        g fill-opacity="0" transform=(format!("scale({} 1)", 1.0 / f64::from(FINE))) {
+            @for (lanes, top) in stretch.models.iter().zip(tops) {
+                @for one in lanes.requests.iter().filter(with_tip) {
+                    @let (from, to) = (scale.place(one.from_ms), scale.place(one.from_ms.saturating_add(length_ms(one))));
+                    rect x=(from) y=(top + NAME + lane(one.lane) * LANE) width=((to - from).max(1)) height=(THICK) {
+                        title { (words(one)) }
+                    }
+                }
+            }
         }
     }
 }

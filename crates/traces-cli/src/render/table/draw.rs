@@ -11,7 +11,10 @@ use tabled::grid::config::{AlignmentHorizontal, Borders, Entity, Indent, Positio
 use tabled::grid::dimension::Dimension;
 use tabled::grid::records::IterRecords;
 
+use tabled::grid::util::string::get_char_width;
+
 use super::{Align, GUTTER, Shown, width_of};
+use crate::render::bars;
 
 pub(super) fn escape(style: Style) -> ANSIBuf {
     ANSIBuf::new(style.to_string(), format!("{style:#}"))
@@ -24,14 +27,21 @@ pub(super) struct Layout {
     widths: Vec<usize>,
     padding: usize,
     config: SpannedConfig,
+    /// Where bars of parts begin: in this column.
+    parts: Option<usize>,
+    /// Whether the signs of parts are coloured.
+    pub(super) colours_parts: bool,
 }
 
 impl Layout {
     /// Columns of these widths, with a gutter between them.
     pub(super) fn new(columns: impl Iterator<Item = (Align, usize)>) -> Self {
-        let mut layout = Self { widths: Vec::new(), padding: GUTTER, config: SpannedConfig::new() };
+        let mut layout = Self::empty(Vec::new(), GUTTER);
         layout.pad(0, GUTTER);
         for (at, (align, width)) in columns.enumerate() {
+            if align == Align::PartBar {
+                layout.parts = Some(at);
+            }
             if align == Align::Right {
                 layout.config.set_alignment_horizontal(Entity::Column(at), AlignmentHorizontal::Right);
             }
@@ -40,9 +50,13 @@ impl Layout {
         layout
     }
 
+    fn empty(widths: Vec<usize>, padding: usize) -> Self {
+        Self { widths, padding, config: SpannedConfig::new(), parts: None, colours_parts: false }
+    }
+
     /// Columns between bars, for rows that are widened to their own cells.
     pub(super) fn markdown(columns: usize) -> Self {
-        let mut layout = Self { widths: vec![2; columns], padding: 2, config: SpannedConfig::new() };
+        let mut layout = Self::empty(vec![2; columns], 2);
         layout.pad(1, 1);
         layout.config.set_borders(Borders {
             left: Some('|'),
@@ -75,7 +89,13 @@ impl Layout {
         colors: impl Colors,
     ) -> io::Result<()> {
         let records = IterRecords::new(rows, self.widths.len(), None);
-        let mut lines = Lines { out, line: String::new(), failed: None };
+        // Headings that are dressed have no other text than our own.
+        let parts = match (self.colours_parts, colors.is_empty()) {
+            (false, _) => None,
+            (true, false) => Some(0),
+            (true, true) => self.parts.map(|parts| self.widths.iter().take(parts).sum()),
+        };
+        let mut lines = Lines { out, line: String::new(), parts, failed: None };
         let drawn = IterGrid::new(records, &self.config, self, colors).build(&mut lines);
         lines.end(drawn)
     }
@@ -132,6 +152,8 @@ impl Colors for Emphasis {
 struct Lines<'w, W> {
     out: &'w mut W,
     line: String,
+    /// From where on the signs of parts are coloured.
+    parts: Option<usize>,
     failed: Option<io::Error>,
 }
 
@@ -149,6 +171,9 @@ impl<W: Write> Lines<'_, W> {
 
     fn end_line(&mut self) -> fmt::Result {
         self.line.truncate(self.line.trim_end_matches(' ').len());
+        if let Some(parts) = self.parts {
+            self.line = coloured(&self.line, parts);
+        }
         self.line.push('\n');
         let written = self.out.write_all(self.line.as_bytes());
         self.line.clear();
@@ -171,5 +196,43 @@ impl<W: Write> fmt::Write for Lines<'_, W> {
         }
         self.line.push(c);
         Ok(())
+    }
+}
+
+/// A line whose signs of parts have their colours from this place on.
+fn coloured(line: &str, from: usize) -> String {
+    let mut coloured = String::with_capacity(line.len());
+    let (mut place, mut current) = (0, None);
+    for c in line.chars() {
+        let colour = if place >= from { bars::colour(c) } else { None };
+        if colour != current {
+            // Only the colour changes: headings stay bold.
+            match colour {
+                Some(colour) => coloured.push_str(&colour.on_default().render().to_string()),
+                None => coloured.push_str(DEFAULT_COLOUR),
+            }
+            current = colour;
+        }
+        coloured.push(c);
+        place += get_char_width(c);
+    }
+    if current.is_some() {
+        coloured.push_str(DEFAULT_COLOUR);
+    }
+    coloured
+}
+
+/// The terminal's own colour of text, whatever else stays as it is.
+const DEFAULT_COLOUR: &str = "\u{1b}[39m";
+
+#[cfg(test)]
+mod tests {
+    use super::coloured;
+
+    #[test]
+    fn only_signs_of_parts_behind_the_place_are_coloured() {
+        assert_eq!(coloured("a·b  ░░█", 5), "a·b  \u{1b}[35m░░\u{1b}[36m█\u{1b}[39m");
+        assert_eq!(coloured("日本 █ x", 5), "日本 \u{1b}[36m█\u{1b}[39m x");
+        assert_eq!(coloured("a·b", 9), "a·b");
     }
 }
