@@ -42,3 +42,4 @@ mod server_logs;
 mod terminal;
 mod tokens;
 mod watch;
+mod watch_terminal;

@@ -9,11 +9,13 @@ use memchr::memmem::find;
 use super::llama::head::{headed, rfc3339, without_colours};
 use super::llama::{LineUse, Servers, Words, may_lack_digits};
 use super::types::{
-    BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, TaskOutcome,
+    BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, ReadingProgress,
+    TaskOutcome,
 };
 use crate::formats::lines::{LINE_LIMIT, Line, LineSplitter, Lines};
 use crate::formats::scan;
 use crate::model::ContextCut;
+use crate::model::stats::float;
 
 /// Tasks that wait for the line of their HTTP request.
 const MAX_WAITING: usize = 256;
@@ -237,9 +239,14 @@ impl State {
             return LineUse::Fact;
         }
         if message.starts_with(b"Prompt processing progress\"") {
-            let is_read = member("processed").zip(member("total")).is_some_and(|(done, of)| done >= of);
-            if let Some(task) = self.restored.last_mut().filter(|_| is_read) {
-                task.first_token = at;
+            let Some((done, of)) = member("processed").zip(member("total")) else { return LineUse::Known };
+            if let Some(task) = self.restored.last_mut() {
+                if done < of {
+                    let share = float(done) / float(of);
+                    task.progress = Some(ReadingProgress { share, tokens: None });
+                } else {
+                    (task.first_token, task.progress) = (at, None);
+                }
             }
             return LineUse::Known;
         }

@@ -118,6 +118,16 @@ pub enum LoggedBody {
     NotJson,
 }
 
+/// How far a server is with a prompt that it still reads, as it last said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct ReadingProgress {
+    /// The share of the prompt that is read or came from the cache, 0 to 1.
+    pub share: f64,
+    /// The same in tokens.
+    pub tokens: Option<u64>,
+}
+
 /// One request as its server worked on it. Unknown is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
@@ -156,6 +166,8 @@ pub struct BackendTask {
     pub read_ms: Option<f64>,
     /// How long the engine generated.
     pub write_ms: Option<f64>,
+    /// How much of the prompt is read; `None` once all of it is.
+    pub progress: Option<ReadingProgress>,
     /// Whether the engine dropped part of the prompt because its context was full.
     pub truncated: Option<bool>,
     /// What is known of tokens that were dropped, by the engine or before it saw the prompt.

@@ -9,9 +9,10 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 /// What [`Engine`](super::Engine) reads holds one of these, whatever stands before it.
-const ENGINE: [&str; 19] = [
+const ENGINE: [&str; 20] = [
     "print_timing",
     "eval time",
+    "prompt processing",
     "launch_slot_",
     "processing task",
     "stop processing",
