@@ -4,6 +4,8 @@ the same answers in DuckDB and in Spark, and those that other verbs give of the 
 
     .ci/check_tables.py --traces target/release/traces ROOT
 
+Names that are hard to put into a path, or into SQL, come out of both as they went in.
+
 Needs duckdb and pyspark, and Java for the latter.
 """
 
@@ -135,8 +137,58 @@ def main():
                 assert spark == rows, (name, spark, rows)
                 engines += " and Spark"
             print(f"{name}: {len(rows)} rows, the same in {engines} and in traces")
+        check_names(traces, Path(folder), arguments.without_spark)
         if not arguments.without_spark:
             check_where_they_lie(traces, root, Path(folder), export)
+
+
+HARD_NAMES = [
+    "a/b",
+    "../../up",
+    "..",
+    "a=b",
+    "100%",
+    "a%2Fb",
+    "1e5",
+    "007",
+    "true",
+    "2025-11-16",
+    "null",
+    " padded ",
+    "línea\n日本 😀",
+    "\u001b[31mred\u001b]0;title\u0007",
+    "=HYPERLINK(1)",
+    "<script>alert(1)</script>",
+    "'; DROP TABLE requests; --",
+    'C:\\nul*?"|',
+    "{a,b}[c]",
+]
+
+
+def check_names(traces, folder, without_spark):
+    recording, export = folder / "names", folder / "named"
+    recording.mkdir()
+    for at, name in enumerate(HARD_NAMES):
+        tool = {"name": f"{name} {at}", "description": "", "input_schema": {}}
+        body = {"model": name, "max_tokens": 2**53 + at, "tools": [tool], "messages": [{"role": "user", "content": str(at)}]}
+        request = {"method": "POST", "url": "/v1/messages", "headers": {}, "body": body}
+        trace = {"timestamp": f"2025-11-16T10:00:{at:02}.000Z", "mode": "claude", "request": request}
+        (recording / f"{at}.json").write_text(json.dumps(trace), encoding="utf-8")
+    listed = [json.loads(line) for line in run(traces, "list", recording, "--format", "ndjson").splitlines()]
+    expected = sorted((request["model"], str(request["max_tokens"])) for request in listed)
+    assert [name for name, _ in expected] == sorted(HARD_NAMES)
+    run(traces, "export", recording, "--format", "parquet", "-o", export)
+    questions = {
+        "SELECT model, max_tokens\nFROM requests\n": expected,
+        "SELECT model, name\nFROM tools\n": sorted((name, f"{name} {at}") for at, name in enumerate(HARD_NAMES)),
+    }
+    for at, (sql, answer) in enumerate(questions.items()):
+        question = folder / f"names-{at}.sql"
+        question.write_text(sql, encoding="utf-8")
+        for script in ["run_duckdb.py"] if without_spark else ["run_duckdb.py", "run_spark.py"]:
+            rows = sorted(tuple(row.values()) for row in query(script, question, export))
+            assert rows == answer, (script, [pair for pair in zip(rows, answer) if pair[0] != pair[1]] or (rows, answer))
+    print(f"{len(HARD_NAMES)} names that are hard for a path: the same in every engine")
 
 
 def check_where_they_lie(traces, root, folder, export):

@@ -27,7 +27,7 @@ def export_each(out):
         for path in paths:
             # A name that is the same every night, and another one for each recording.
             folder = Path(out, hashlib.sha256(path.encode()).hexdigest()[:16])
-            command = ["traces", "export", "--root", path, "--all", "--until", "yesterday"]
+            command = ["traces", "export", "--root", path, "--all"]
             command += ["--format", "parquet", "-o", str(folder), "--append"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             # 3: done, but some files were skipped.

@@ -178,6 +178,9 @@ def logs(options):
         turns(f"{options.megabytes} MB of {kind}'s log",
               {"rg -c": [shutil.which("rg"), "-c", word, log], "cat": ["cat", log], "traces timing": read},
               options.rounds)
+        part = corpus(options.corpus, kind, options.megabytes // 5, "sources.py") / f"{kind}.log"
+        peak, of_part = (Run([*read[:-1], of]).peak / 1e6 for of in (log, part))
+        print(f"{peak:.0f} MB in memory, and {of_part:.0f} MB for a fifth of the log")
 
 
 def growth(options):

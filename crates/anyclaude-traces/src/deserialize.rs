@@ -20,7 +20,6 @@ use crate::analysis::report::{Answer, CheckResult, Figure, WhyUnknown};
 use crate::analysis::show::ShownParameter;
 use crate::findings;
 use crate::formats::body::ElementPath;
-use crate::model::LogFacts;
 use crate::model::group::Group;
 use crate::model::measure::{Measure, Unit, Value};
 use crate::model::request::{Kind, ModelSource, RequestId, TracePath};
@@ -222,7 +221,7 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
             stream,
             timing,
             confidence,
-            log_facts: LogFacts::default(),
+            log_facts: None,
             server_task: None,
             root: None,
         })

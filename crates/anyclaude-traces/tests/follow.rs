@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::follow::{Event, Follower};
+use anyclaude_traces::model::timing::Outcome;
 use anyclaude_traces::prompt_cache::CacheOptions;
 use anyclaude_traces::select::Filter;
 use proptest::prelude::*;
@@ -33,14 +34,17 @@ struct Write {
 
 /// Everything that was written on this day, in order of time.
 fn writes(day: &str) -> Vec<Write> {
+    writes_below(&recorded(), day)
+}
+
+fn writes_below(root: &Path, day: &str) -> Vec<Write> {
     let mut writes = Vec::new();
-    let root = recorded();
-    for file in files_below(&root) {
+    for file in files_below(root) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
         if !name.contains(day) {
             continue;
         }
-        let below = file.strip_prefix(&root).unwrap().to_owned();
+        let below = file.strip_prefix(root).unwrap().to_owned();
         let bytes = fs::read(&file).unwrap();
         if below.starts_with("traces") {
             writes.push(Write { at: Timestamp::from_file_name(&name).unwrap(), file: below, bytes });
@@ -88,6 +92,14 @@ fn append(root: &Path, file: &Path, bytes: &[u8]) {
     let path = root.join(file);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     OpenOptions::new().create(true).append(true).open(path).unwrap().write_all(bytes).unwrap();
+}
+
+/// The same, as if it were written at this moment.
+fn append_at(root: &Path, file: &Path, bytes: &[u8], at: Timestamp) {
+    append(root, file, bytes);
+    let written = UNIX_EPOCH + Duration::from_millis(at.unix_ms().unsigned_abs());
+    let file = fs::File::options().write(true).open(root.join(file)).unwrap();
+    file.set_modified(written).unwrap();
 }
 
 /// Looks twice, so that nothing is held back, and once when every silence is over.
@@ -160,18 +172,28 @@ fn check_order(events: &[Event]) -> Result<(), TestCaseError> {
 /// Follows a writer who pauses after so many writes, each of which may be torn.
 fn followed(writes: &[Write], pauses: &[usize], tear: usize) -> (TempDir, Vec<Event>) {
     let folder = tempfile::tempdir().unwrap();
-    let mut follower = follower(folder.path());
+    let follower = follower(folder.path());
+    followed_by(folder, follower, writes, pauses, tear)
+}
+
+fn followed_by(
+    folder: TempDir,
+    mut follower: Follower,
+    writes: &[Write],
+    pauses: &[usize],
+    tear: usize,
+) -> (TempDir, Vec<Event>) {
     let (mut events, mut left) = (Vec::new(), writes);
     for pause in pauses.iter().cycle() {
         let Some((last, before)) = left.get(..(*pause).min(left.len())).and_then(<[Write]>::split_last)
         else {
             break;
         };
-        before.iter().for_each(|write| append(folder.path(), &write.file, &write.bytes));
+        before.iter().for_each(|write| append_at(folder.path(), &write.file, &write.bytes, write.at));
         let (head, tail) = last.bytes.split_at(tear.min(last.bytes.len()));
-        append(folder.path(), &last.file, head);
+        append_at(folder.path(), &last.file, head, last.at);
         events.extend(follower.look(last.at));
-        append(folder.path(), &last.file, tail);
+        append_at(folder.path(), &last.file, tail, last.at);
         events.extend(follower.look(last.at.plus_ms(1)));
         left = left.get(before.len() + 1..).unwrap_or_default();
     }
@@ -199,6 +221,124 @@ proptest! {
     }
 }
 
+/// What must be the same where a request's figures come from several files, one after the
+/// other: which requests there were, and which of them failed.
+fn outlines(events: &[Event]) -> BTreeMap<String, Vec<&'static str>> {
+    let mut outlines: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for (event, name) in events.iter().zip(all_names(events)) {
+        if matches!(event, Event::Request(_) | Event::Completed(_) | Event::Failed(_)) {
+            outlines.entry(id(event).unwrap()).or_default().push(name);
+        }
+    }
+    outlines
+}
+
+/// The last moment that a text names.
+fn last_moment(text: &[u8]) -> Option<Timestamp> {
+    let text = String::from_utf8_lossy(text);
+    let nanos = text.split('"').filter(|piece| piece.len() == 19);
+    let nanos = nanos.filter_map(|piece| Timestamp::from_unix_ms(piece.parse::<i64>().ok()? / 1_000_000));
+    nanos.chain(text.split('"').filter_map(|piece| piece.parse().ok())).max()
+}
+
+/// What Claude Code writes of itself, in the order of time: a line when the last thing that
+/// it tells of is over, a body when it is sent, an answer when it has come.
+fn writes_of_claude_code(recording: &str) -> Vec<Write> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/claude-code").join(recording);
+    let mut writes = Vec::new();
+    let mut written: HashMap<String, Timestamp> = HashMap::new();
+    let files = files_below(&root);
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "jsonl")) {
+        let content = fs::read(file).unwrap();
+        let mut last = last_moment(&content).unwrap();
+        for line in content.split_inclusive(|byte| *byte == b'\n').rev() {
+            let text = String::from_utf8_lossy(line);
+            let at = last_moment(line).unwrap_or(last);
+            last = at;
+            for record in text.split("\"timeUnixNano\":\"").skip(1) {
+                let sent = record.get(..13).and_then(|ms| Timestamp::from_unix_ms(ms.parse().ok()?)).unwrap();
+                for name in record.split(['"', '/']).filter(|name| name.ends_with(".request.json")) {
+                    written.entry(name.to_owned()).or_insert(sent);
+                }
+            }
+            for name in text.split('"').filter(|name| name.ends_with(".response.json")) {
+                written.entry(name.to_owned()).or_insert(at.plus_ms(-5));
+            }
+            writes.push(Write {
+                at,
+                file: file.strip_prefix(&root).unwrap().to_owned(),
+                bytes: line.to_owned(),
+            });
+        }
+    }
+    writes.reverse();
+    let first = writes.iter().map(|write| write.at).min().unwrap();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "json")) {
+        let at = written.get(&*file.file_name().unwrap().to_string_lossy()).copied().unwrap_or(first);
+        let bytes = fs::read(file).unwrap();
+        writes.push(Write { at, file: file.strip_prefix(&root).unwrap().to_owned(), bytes });
+    }
+    writes.sort_by_key(|write| (write.at, write.file.extension().is_some_and(|ending| ending == "jsonl")));
+    writes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_growing_recording_of_claude_code_tells_what_the_finished_one_tells(
+        recording in prop::sample::select(vec!["two-models", "troubles", "older"]),
+        pauses in prop::collection::vec(1_usize..9, 1..6),
+        tear in 0_usize..2_000,
+    ) {
+        let writes = writes_of_claude_code(recording);
+        let folder = tempfile::tempdir().unwrap();
+        // It is recognised as a recording by what is there when it begins.
+        fs::create_dir(folder.path().join("bodies")).unwrap();
+        let follower = follower(folder.path());
+        let (folder, growing) = followed_by(folder, follower, &writes, &pauses, tear);
+        let finished = last_looks(&mut self::follower(folder.path()), writes.last().unwrap().at);
+        check_order(&growing)?;
+        check_order(&finished)?;
+        prop_assert!(!outlines(&finished).is_empty());
+        prop_assert_eq!(outlines(&growing), outlines(&finished));
+    }
+
+    #[test]
+    fn a_growing_log_of_the_server_changes_no_request(
+        pauses in prop::collection::vec(1_usize..60, 1..6),
+        tear in 0_usize..200,
+    ) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/served");
+        let mut writes = writes_below(&root.join(".anyclaude"), "2025-12-08");
+        let log = fs::read(root.join("server.log")).unwrap();
+        let lines: Vec<&[u8]> = log.split_inclusive(|byte| *byte == b'\n').collect();
+        // Nothing tells when its lines were written: about when the client's were.
+        let moments: Vec<Timestamp> = writes.iter().map(|write| write.at).collect();
+        // A log that is named must be one.
+        let (first, lines) = lines.split_first().unwrap();
+        for (place, line) in lines.iter().enumerate() {
+            let at = moments[place * moments.len() / lines.len()];
+            writes.push(Write { at, file: "server.log".into(), bytes: line.to_vec() });
+        }
+        writes.sort_by_key(|write| (write.at, !write.file.starts_with("traces")));
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("server.log"), first).unwrap();
+        let by_log = |root: &Path| {
+            let mut filter = Filter::default();
+            (filter.roots, filter.is_whole) = (vec![root.to_owned()], true);
+            filter.server_logs = vec![root.join("server.log")];
+            Follower::new(filter, CacheOptions::default()).unwrap()
+        };
+        let follower = by_log(folder.path());
+        let (folder, growing) = followed_by(folder, follower, &writes, &pauses, tear);
+        let finished = last_looks(&mut by_log(folder.path()), writes.last().unwrap().at);
+        check_order(&growing)?;
+        prop_assert!(outlines(&finished).len() > 3);
+        prop_assert_eq!(outlines(&growing), outlines(&finished));
+    }
+}
+
 #[test]
 fn a_look_at_which_nothing_changed_tells_nothing() {
     let mut follower = follower(&recorded());
@@ -209,6 +349,10 @@ fn a_look_at_which_nothing_changed_tells_nothing() {
 
 /// Events by name.
 fn names(events: &[Event]) -> Vec<&'static str> {
+    all_names(events).into_iter().filter(|name| *name != "finding").collect()
+}
+
+fn all_names(events: &[Event]) -> Vec<&'static str> {
     let name = |event: &Event| match event {
         Event::Request(_) => "request",
         Event::Keepalive(_) => "keepalive",
@@ -218,7 +362,7 @@ fn names(events: &[Event]) -> Vec<&'static str> {
         Event::Skipped(_) => "skipped",
         _ => "finding",
     };
-    events.iter().map(name).filter(|name| *name != "finding").collect()
+    events.iter().map(name).collect()
 }
 
 const TRACE: &str = r#"{"timestamp": "2025-11-16T08:00:00.000Z", "mode": "lmstudio", "request": {"url": "/v1/messages",
@@ -293,6 +437,96 @@ fn a_writer_that_dies_leaves_a_request_that_failed() {
     assert!(follower.look(at(900)).is_empty(), "the proxy itself waits for 10 minutes");
     assert_eq!(names(&follower.look(at(11 + 900))), ["failed"]);
     assert!(follower.look(at(3600)).is_empty());
+    assert_eq!(follower.running().count(), 0);
+}
+
+/// A recording that was copied a moment ago is as old as what it tells; one that goes on is
+/// followed, however old its stamps are.
+#[test]
+fn a_copy_of_a_request_without_an_end_is_not_waited_for() {
+    let copied = |sent_before_s: i64| {
+        let folder = tempfile::tempdir().unwrap();
+        let now = at(sent_before_s);
+        append_at(
+            folder.path(),
+            Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"),
+            TRACE.as_bytes(),
+            now,
+        );
+        append_at(folder.path(), Path::new(LOG), log()[..3].concat().as_bytes(), now);
+        let mut follower = follower(folder.path());
+        let told = names(&follower.look(now));
+        (told, follower.running().count(), folder, follower)
+    };
+    let (told, running, ..) = copied(3_600);
+    assert_eq!((&told[..], running), (&["request", "failed"][..], 0));
+    let (told, running, folder, mut follower) = copied(600);
+    assert_eq!((&told[..], running), (&["request"][..], 1), "it may have been sent just now");
+    append_at(folder.path(), Path::new(LOG), log()[3].as_bytes(), at(610));
+    assert_eq!(names(&follower.look(at(610))), ["keepalive"]);
+    assert!(follower.look(at(1_500)).is_empty(), "it was heard of since");
+    assert_eq!(names(&follower.look(at(1_510))), ["failed"]);
+}
+
+/// Claude Code tells of an end when it comes. In a finished recording a request without one
+/// was given up; in one that goes on it is waited for.
+#[test]
+fn a_request_that_is_waited_for_was_not_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("bodies")).unwrap();
+    let mut follower = follower(folder.path());
+    let body = r#"{"model":"m","max_tokens":99,"messages":[{"role":"user","content":"Hello"}],"tools":[{"name":"Bash"}]}"#;
+    let attribute =
+        |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#);
+    let attributes = [
+        ("session.id", "s"),
+        ("event.name", "api_request_body"),
+        ("body_ref", "/home/heron/bodies/a.request.json"),
+        ("model", "m"),
+        ("query_source", "sdk"),
+        ("request_body_id", "a"),
+    ];
+    let attributes = attributes.map(|(key, value)| attribute(key, value)).join(",");
+    let nanos = at(0).unix_ms() * 1_000_000;
+    let event = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":"{nanos}","body":{{"stringValue":"claude_code.api_request_body"}},"attributes":[{attributes}]}}]}}]}}]}}"#
+    );
+    let mut told = follower.look(at(0));
+    // Whichever is seen first.
+    append_at(folder.path(), Path::new("logs.jsonl"), (event + "\n").as_bytes(), at(1));
+    told.extend(follower.look(at(1)));
+    append_at(folder.path(), Path::new("bodies/a.request.json"), body.as_bytes(), at(0));
+    told.extend(follower.look(at(2)));
+    told.extend(follower.look(at(5)));
+    assert_eq!(all_names(&told), ["request"], "nothing is found out yet");
+    let outcome = |event: &Event| match event {
+        Event::Request(began) => began.request.timing.as_ref().and_then(|timing| timing.outcome),
+        Event::Failed(ended) => ended.request.timing.as_ref().and_then(|timing| timing.outcome),
+        _ => None,
+    };
+    assert_eq!((outcome(&told[0]), follower.running().count()), (None, 1));
+    let told = follower.look(at(900));
+    assert_eq!(all_names(&told), ["failed", "finding"]);
+    assert_eq!((outcome(&told[0]), follower.running().count()), (Some(Outcome::Disconnected), 0));
+}
+
+/// Its log goes on with others, so that it is never silent.
+#[test]
+fn a_request_that_its_process_left_behind_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    append(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"), TRACE.as_bytes());
+    append(folder.path(), Path::new(LOG), log()[..3].concat().as_bytes());
+    assert_eq!(names(&follower.look(at(1))), ["request"]);
+    for minute in [5, 14, 16] {
+        let later = |text: &str| text.replace("T08:00:", &format!("T08:{minute:02}:"));
+        let name = format!("traces/lmstudio/2025-11-16T08-{minute:02}-00-000Z.json");
+        append(folder.path(), Path::new(&name), later(TRACE).replace("Hello", &name).as_bytes());
+        append(folder.path(), Path::new(LOG), later(&log()[1..].concat()).as_bytes());
+        let told = [0, 31, 32].map(|second| names(&follower.look(at(60 * minute + second)))).concat();
+        let failed = told.iter().filter(|name| **name == "failed").count();
+        assert_eq!(failed, usize::from(minute == 16), "{minute}: {told:?}");
+    }
     assert_eq!(follower.running().count(), 0);
 }
 

@@ -3,17 +3,17 @@
 
 #[cfg(feature = "parquet")]
 mod folder;
+mod unfinished;
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use tempfile::NamedTempFile;
 
 use crate::interrupt;
 #[cfg(feature = "parquet")]
-pub(crate) use folder::OutputFolder;
+pub(crate) use folder::{OutputFolder, Staging};
 
 /// Files are written in pieces of this size.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -79,8 +79,7 @@ impl OutputFile {
 
     fn replace<T>(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> anyhow::Result<(u64, T)> {
         let at = || format!("cannot write {}", self.path.display());
-        // It is readable by its owner alone, and removed unless it is persisted.
-        let mut file = NamedTempFile::new_in(Self::folder(&self.path)).with_context(at)?;
+        let (mut file, _lock) = unfinished::file(Self::folder(&self.path)).with_context(at)?;
         let mut out = BufWriter::with_capacity(BUFFER_BYTES, Stoppable { out: file.as_file_mut(), bytes: 0 });
         let done = write(&mut out).and_then(|done| out.flush().map(|()| done)).with_context(at)?;
         let bytes = out.get_ref().bytes;

@@ -7,7 +7,7 @@
 //!
 //! The format: "Trace Event Format", the JSON object format.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -45,22 +45,35 @@ pub fn write(out: &mut impl Write, requests: &[Request], findings: &[Finding]) -
 
     let mut events = Events::begin(out)?;
     let mut processes = Processes::of(&placed);
+    // A lane with the number of its process would be its main thread.
+    let mut last_id = processes.0.len();
     for (name, process) in &processes.0 {
-        events.name_process(process.id, name.as_deref().unwrap_or(UNKNOWN_MODEL))?;
+        // Perfetto takes an empty name for an error.
+        let name = name.as_deref().filter(|name| !name.is_empty());
+        events.name_process(process.id, name.unwrap_or(UNKNOWN_MODEL))?;
     }
     for (span, request) in &placed {
         let Some(process) = processes.0.get_mut(&request.model_group()) else { continue };
-        let lane = process.lanes.place(span.begin_ms, span.end_ms()) + 1;
-        if lane > process.named_lanes {
-            process.named_lanes = lane;
-            events.name_lane(process.id, lane)?;
-        }
-        events.request(process.id, lane, *span, request)?;
+        let lane = process.lanes.place(span.begin_ms, span.end_ms());
+        let thread = match process.threads.get(lane) {
+            Some(thread) => *thread,
+            None => {
+                last_id += 1;
+                process.threads.push(last_id);
+                events.name_lane(process.id, last_id, process.threads.len())?;
+                last_id
+            }
+        };
+        events.request(process.id, thread, *span, request)?;
         events.counters(process.id, *span, request)?;
     }
+    let firsts = firsts(findings, &placed);
     for finding in findings {
-        if let Some((process, begin_ms)) = first_of(finding, &placed, &processes) {
-            events.finding(process, begin_ms, finding)?;
+        let Some((span, request)) = finding.requests.first().and_then(|path| firsts.get(path)) else {
+            continue;
+        };
+        if let Some(process) = processes.0.get(&request.model_group()) {
+            events.finding(process.id, span.begin_ms, finding)?;
         }
     }
     events.end()?;
@@ -72,8 +85,8 @@ pub fn write(out: &mut impl Write, requests: &[Request], findings: &[Finding]) -
 struct Process {
     id: usize,
     lanes: Lanes<u64>,
-    /// How many lanes have a name yet.
-    named_lanes: usize,
+    /// The number of each lane, of which no other one in the file has the same.
+    threads: Vec<usize>,
 }
 
 /// The process of each model, numbered by the models' names.
@@ -93,11 +106,15 @@ impl Processes {
     }
 }
 
-/// Where a finding is drawn: at the beginning of its first request.
-fn first_of(finding: &Finding, placed: &[(Span, &Request)], processes: &Processes) -> Option<(usize, u64)> {
-    let first: &TracePath = finding.requests.first()?;
-    let (span, request) = placed.iter().find(|(_, request)| request.path == *first)?;
-    Some((processes.0.get(&request.model_group())?.id, span.begin_ms))
+/// The requests at which findings are drawn: the first one of each.
+fn firsts<'a>(
+    findings: &[Finding],
+    placed: &[(Span, &'a Request)],
+) -> HashMap<&'a TracePath, (Span, &'a Request)> {
+    let wanted: HashSet<&TracePath> =
+        findings.iter().filter_map(|finding| finding.requests.first()).collect();
+    let found = placed.iter().filter(|(_, request)| wanted.contains(&request.path));
+    found.map(|(span, request)| (&request.path, (*span, *request))).collect()
 }
 
 /// One line of the file.
@@ -171,9 +188,10 @@ impl<'a, W: Write> Events<'a, W> {
         self.put(&Event::new("M", "process_name", process, NO_LANE, Name { name }))
     }
 
-    fn name_lane(&mut self, process: usize, lane: usize) -> io::Result<()> {
+    /// Names the lane that has this number in the file, and that one in its process.
+    fn name_lane(&mut self, process: usize, thread: usize, lane: usize) -> io::Result<()> {
         let name = format!("requests {lane}");
-        self.put(&Event::new("M", "thread_name", process, lane, Name { name: &name }))
+        self.put(&Event::new("M", "thread_name", process, thread, Name { name: &name }))
     }
 
     /// The slice of a request with those of its parts; where its end is unknown, an instant.

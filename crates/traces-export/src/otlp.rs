@@ -74,7 +74,7 @@ const CONVENTIONS: &[Attribute] = attributes! {
     "gen_ai.provider.name": |request| Some(Value::Text(provider(request)?.into())),
     "gen_ai.request.model": |request| text(request.requested_model.as_deref().or(request.model.as_deref())?),
     "gen_ai.response.model": |request| text(request.model.as_deref()?),
-    "gen_ai.request.max_tokens": |request| Some(Value::Whole(request.max_tokens?.into())),
+    "gen_ai.request.max_tokens": |request| whole(request.max_tokens),
     "gen_ai.request.stream": |request| Some(Value::Truth(request.stream)),
     "gen_ai.usage.input_tokens": |request| whole(input_tokens(request)),
     "gen_ai.usage.cache_read.input_tokens": |request| whole(cache_read_tokens(request)),
@@ -115,7 +115,7 @@ const OURS: &[Attribute] = attributes! {
     "traces.timing.cached_source": |request| word(timing(request)?.cached_source?),
     "traces.timing.read_tokens": |request| whole(timing(request)?.read_tokens),
     "traces.timing.needed_tokens": |request| whole(timing(request)?.needed_tokens),
-    "traces.timing.again_tokens": |request| Some(Value::Whole(timing(request)?.again_tokens?.into())),
+    "traces.timing.again_tokens": |request| Some(Value::Whole(timing(request)?.again_tokens?)),
     "traces.timing.output_tokens": |request| whole(timing(request)?.believed_output_tokens()),
 };
 
@@ -127,8 +127,10 @@ fn text(text: &str) -> Option<Value<'_>> {
     Some(Value::Text(text.into()))
 }
 
+/// A number that OTLP can hold: it knows none of 64 bits without a sign, and a collector
+/// refuses the line that has one.
 fn whole<'a>(number: Option<u64>) -> Option<Value<'a>> {
-    Some(Value::Whole(number?.into()))
+    Some(Value::Whole(i64::try_from(number?).ok()?))
 }
 
 fn size<'a>(size: Size) -> Option<Value<'a>> {
@@ -219,7 +221,7 @@ enum Value<'a> {
     #[serde(rename = "boolValue")]
     Truth(bool),
     #[serde(rename = "intValue", serialize_with = "as_text")]
-    Whole(i128),
+    Whole(i64),
     /// A time in milliseconds.
     #[serde(rename = "doubleValue", serialize_with = "as_seconds")]
     Seconds(u64),
@@ -416,6 +418,8 @@ mod tests {
         let of = |value: Value<'_>| serde_json::to_string(&value).unwrap();
         assert_eq!(of(Value::Seconds(1_250)), r#"{"doubleValue":1.25}"#);
         assert_eq!(of(Value::Whole(-7)), r#"{"intValue":"-7"}"#);
+        assert_eq!(of(whole(Some(7)).unwrap()), r#"{"intValue":"7"}"#);
+        assert!(whole(Some(u64::MAX)).is_none(), "a collector refuses it");
         assert_eq!(of(Value::Truth(false)), r#"{"boolValue":false}"#);
     }
 }

@@ -25,6 +25,7 @@ use anyclaude_traces::analysis::prefix::PrefixRequest;
 use anyclaude_traces::analysis::tool_cost::ToolCosts;
 use anyclaude_traces::analysis::tools::largest;
 use anyclaude_traces::model::request::{Kind, TracePath};
+use anyclaude_traces::model::time::Timestamp;
 
 use columns::{BreakRow, ToolRow};
 
@@ -32,6 +33,7 @@ use columns::{BreakRow, ToolRow};
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 /// A folder's name has at most 255 bytes; what of a model's name goes beyond this is cut.
 const MOST_NAME_BYTES: usize = 200;
+const DAY_MS: i64 = 86_400_000;
 
 /// A table of the dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,10 +92,20 @@ impl Partition<'_> {
     }
 
     /// The folder of the model, below that of the day. What a path may not hold is escaped
-    /// as in a URL.
+    /// as in a URL; an empty name is none, as Hive has it. Models whose names differ only
+    /// behind what is kept of them share a folder.
     #[must_use]
     pub fn model_folder(&self) -> String {
-        format!("model={}", self.model.as_deref().map_or(Cow::Borrowed(NULL), escaped))
+        let name = self.model.as_deref().filter(|name| !name.is_empty());
+        format!("model={}", name.map_or(Cow::Borrowed(NULL), escaped))
+    }
+
+    /// The first and the last moment of its day; `None` where no time is known.
+    #[must_use]
+    pub fn bounds(&self) -> Option<(Timestamp, Timestamp)> {
+        let ms = self.requests.first()?.timestamp?.unix_ms();
+        let begins_ms = ms - ms.rem_euclid(DAY_MS);
+        Timestamp::from_unix_ms(begins_ms).zip(Timestamp::from_unix_ms(begins_ms + DAY_MS - 1))
     }
 
     /// Those of its requests whose tools count.
@@ -115,19 +127,28 @@ pub fn partitions(requests: &[Request]) -> Vec<Partition<'_>> {
     partitions.into_iter().map(partition).collect()
 }
 
-/// A name as part of a path: whatever is not a letter, a digit or one of `-_.` is escaped.
+/// A name as part of a path: of ASCII, whatever is not a letter, a digit or one of `-_.` is
+/// escaped; else only what steers the eye or the terminal, as Spark takes each escaped byte
+/// for a character of its own.
 fn escaped(name: &str) -> Cow<'_, str> {
     let mut safe = String::new();
-    for byte in name.bytes() {
-        let is_safe = byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if safe.len() + 3 > MOST_NAME_BYTES {
-            break;
-        }
+    for char in name.chars() {
+        let before = safe.len();
+        let is_safe = match char.is_ascii() {
+            true => char.is_ascii_alphanumeric() || "-_.".contains(char),
+            false => !steers(char),
+        };
         if is_safe {
-            safe.push(char::from(byte));
+            safe.push(char);
         } else {
-            // Writing to memory does not fail.
-            let _ = write!(safe, "%{byte:02X}");
+            for byte in char.encode_utf8(&mut [0; 4]).bytes() {
+                // Writing to memory does not fail.
+                let _ = write!(safe, "%{byte:02X}");
+            }
+        }
+        if safe.len() > MOST_NAME_BYTES {
+            safe.truncate(before);
+            break;
         }
     }
     safe.into()
@@ -196,6 +217,16 @@ fn tool_rows(partition: &Partition<'_>, costs: &ToolCosts) -> Vec<ToolRow> {
     carried.into_iter().map(row).collect()
 }
 
+/// Whether a reader obeys this character, or does not see it.
+fn steers(char: char) -> bool {
+    let is_unseen = matches!(
+        char,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    char.is_control() || is_unseen
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,8 +234,12 @@ mod tests {
     #[test]
     fn a_name_is_safe_in_a_path() {
         assert_eq!(escaped("openai/gpt-oss-20b"), "openai%2Fgpt-oss-20b");
-        assert_eq!(escaped("../é"), "..%2F%C3%A9");
-        assert!(escaped(&"/".repeat(1000)).len() <= MOST_NAME_BYTES);
+        assert_eq!(escaped("../é😀=%\u{202e}\u{9b}"), "..%2Fé😀%3D%25%E2%80%AE%C2%9B");
+        assert_eq!(escaped(&"é".repeat(1000)), "é".repeat(100));
+        assert_eq!(escaped(&"a€".repeat(1000)), "a€".repeat(50));
+        assert_eq!(escaped(&"/".repeat(1000)), "%2F".repeat(66));
+        let empty = Partition { model: Some("".into()), ..Partition::default() };
+        assert_eq!(empty.model_folder(), "model=__HIVE_DEFAULT_PARTITION__");
         assert_eq!(Partition::default().day_folder(), "day=__HIVE_DEFAULT_PARTITION__");
     }
 }

@@ -65,6 +65,8 @@ proptest! {
         prop_assert_eq!(written.requests + written.without_time, requests.len() as u64);
         let timeline: Value = serde_json::from_slice(&out).unwrap();
         let events = timeline["traceEvents"].as_array().unwrap();
+        let is_named = |event: &Value| event["args"]["name"].as_str().is_some_and(|name| !name.is_empty());
+        prop_assert!(events.iter().all(|event| event["ph"] != "M" || is_named(event)));
         let mut lanes: BTreeMap<(u64, u64), Vec<&Value>> = BTreeMap::new();
         for event in events.iter().filter(|event| event["ph"] == "X" || event["ph"] == "i") {
             lanes.entry((number(event, "pid"), number(event, "tid"))).or_default().push(event);

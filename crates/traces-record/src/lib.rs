@@ -31,7 +31,7 @@ mod folder;
 mod fuzzing;
 mod http;
 mod limits;
-mod lock;
+pub mod lock;
 mod mask;
 mod otlp;
 mod receipt;

@@ -1,4 +1,5 @@
-//! Who writes a recording holds a lock on its folder, so that nobody deletes it meanwhile.
+//! Who writes a file or folder, such as a recording, holds a lock on it, so that nobody
+//! deletes it meanwhile.
 //!
 //! The system takes the lock back when the program ends, however it does. Where there are no
 //! such locks (other systems, some network drives), none is held, and none is found.
@@ -7,41 +8,45 @@ use std::path::Path;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock {
-    /// The folder, where it could be locked.
+pub struct Lock {
+    /// What is locked, where it could be.
     #[cfg(unix)]
-    _folder: Option<std::fs::File>,
+    _held: Option<std::fs::File>,
 }
 
 #[cfg(unix)]
 impl Lock {
-    /// Locks a folder, where that can be done.
-    pub(crate) fn hold(folder: &Path) -> Self {
+    /// Locks a file or folder, where that can be done.
+    #[must_use]
+    pub fn hold(path: &Path) -> Self {
         use rustix::fs::{FlockOperation, flock};
-        let folder = std::fs::File::open(folder).ok();
-        Self {
-            _folder: folder.filter(|folder| flock(folder, FlockOperation::NonBlockingLockExclusive).is_ok()),
-        }
+        let opened = std::fs::File::open(path).ok();
+        Self { _held: opened.filter(|file| flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()) }
     }
 }
 
 #[cfg(not(unix))]
 impl Lock {
-    pub(crate) fn hold(_: &Path) -> Self {
+    /// Locks nothing: this system has no such locks.
+    #[must_use]
+    pub fn hold(_: &Path) -> Self {
         Self {}
     }
 }
 
-/// Whether somebody holds the lock on a folder.
+/// Whether somebody, this program included, holds the lock on a file or folder.
 #[cfg(unix)]
-pub(crate) fn is_held(folder: &Path) -> bool {
+#[must_use]
+pub fn is_held(path: &Path) -> bool {
     use rustix::fs::{FlockOperation, flock};
-    let Ok(folder) = std::fs::File::open(folder) else { return false };
-    matches!(flock(&folder, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+    let Ok(opened) = std::fs::File::open(path) else { return false };
+    matches!(flock(&opened, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
 }
 
+/// Whether somebody is known to hold the lock on a file or folder: here nobody ever is.
 #[cfg(not(unix))]
-pub(crate) fn is_held(_: &Path) -> bool {
+#[must_use]
+pub fn is_held(_: &Path) -> bool {
     false
 }
 

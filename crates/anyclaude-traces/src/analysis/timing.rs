@@ -103,9 +103,9 @@ pub const MEASURES: [Measure; 17] = [
 #[must_use]
 pub fn timing(
     scope: Scope,
-    requests: Vec<Request>,
+    mut requests: Vec<Request>,
     others: &[Request],
-    joined: Joined,
+    mut joined: Joined,
     skipped: Vec<Skipped>,
     groups_kind: KindFilter,
     grouping: &Grouping,
@@ -113,12 +113,13 @@ pub fn timing(
     let grouped: Vec<&Request> = requests.iter().filter(|request| groups_kind.admits(request.kind)).collect();
     let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
     let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
-    let in_time = |unmatched: &&UnmatchedLogRequest| scope.holds(unmatched.start);
-    let mut unmatched: Vec<UnmatchedLogRequest> = joined.unmatched.iter().filter(in_time).cloned().collect();
-    // Tasks of a server make groups, but are none of the recorded requests.
-    let (tasks, requests): (Vec<Request>, Vec<Request>) =
-        requests.into_iter().partition(Request::is_task_only);
-    unmatched.extend(tasks.into_iter().map(UnmatchedLogRequest::of_task));
+    let mut unmatched = std::mem::take(&mut joined.unmatched);
+    unmatched.retain(|unmatched| scope.holds(unmatched.start));
+    // Tasks of a server make groups, but are none of the recorded requests. A log has very many:
+    // no list of them is made between.
+    let tasks = requests.extract_if(.., |request| request.is_task_only());
+    unmatched.extend(tasks.map(UnmatchedLogRequest::of_task));
+    requests.shrink_to_fit();
     unmatched.sort_by_key(UnmatchedLogRequest::order);
     let is_used = |run: &&Arc<Run>| {
         requests.iter().any(|request| request.run.as_ref() == Some(&run.id))

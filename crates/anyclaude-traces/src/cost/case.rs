@@ -132,11 +132,11 @@ impl Case {
             place: CaseSource::Elsewhere(at),
             model: unmatched.model.clone(),
             run: unmatched.run.clone(),
-            server: unmatched.server_task,
+            server: unmatched.server_task.as_deref().copied(),
             is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
             ..Self::default()
         };
-        case.with_times(&unmatched.timing, Some(&unmatched.log_facts))
+        case.with_times(&unmatched.timing, unmatched.log_facts.as_deref())
     }
 
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {

@@ -91,7 +91,8 @@ pub fn fit(
 ) {
     let of_requests =
         requests.iter().enumerate().filter_map(|(at, request)| Case::of(request, reuse.get(at).copied(), at));
-    let mut cases: Vec<Case> = of_requests.collect();
+    let mut cases: Vec<Case> = Vec::with_capacity(requests.len() + elsewhere.len());
+    cases.extend(of_requests);
     for case in &mut cases {
         case.estimated_tokens = case.at().and_then(|at| estimates.get(&at)).copied();
     }

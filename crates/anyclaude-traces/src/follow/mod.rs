@@ -8,7 +8,9 @@
 //! are put together as for every other answer, so that what is said of them is the same.
 
 mod event;
+mod heard;
 mod progress;
+mod reading;
 mod situation;
 #[cfg(test)]
 mod tests;
@@ -18,29 +20,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use event::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
+use heard::{Heard, LastSigns};
 use progress::{Followed, Look, Told};
+pub use reading::PromptReading;
+use reading::{Readings, Waiting};
 pub use situation::{Situation, Totals};
 
 use crate::analysis::prefix::{Cause, Forecast, PrefixInput, PrefixRequest, Rows};
+use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};
 use crate::ask::answers::simulated;
 use crate::cost;
 use crate::error::{Error, SkipReason, Skipped};
 use crate::findings::{FindingKind, find_in};
 use crate::formats::backend::BackendTask;
-use crate::model::request::{Request, RequestId, TracePath};
+use crate::model::ModelSpeeds;
+use crate::model::request::{Kind, Request, RequestId, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
 use crate::prompt_cache::{CacheOptions, PrefixVisitor};
-use crate::read::{Changes, FactsFile, Store, TraceFile, Watched};
+use crate::read::{Added, Changes, FactsFile, GrowingLines, Store, TraceFile, Watched};
 use crate::recording::RequestSet;
-use crate::select::{Filter, Reader, Result, recorded_below};
+use crate::select::{Filter, Reader, Result, Selection, recorded_below};
 
 /// Files older than this, seen from the newest, are left out: the sitting, and the day
 /// before it in which a cache was filled.
 const HISTORY_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 /// A file that ends inside a value is being written: so long nothing is said of it.
 const HALF_WRITTEN_MS: i64 = 2_000;
+
+/// Whether a tool is of use shows after some turns.
+const LEAST_TURNS: usize = 5;
 
 /// Follows what is recorded below some roots.
 ///
@@ -70,12 +80,15 @@ pub struct Follower {
     reader: Reader,
     is_whole: bool,
     watched: Watched,
+    first_look: Option<Timestamp>,
     looks: u64,
     /// What was read of each file.
     files: BTreeMap<Arc<Path>, Vec<TraceFile>>,
     /// When each file was last written to, and each log, by its name alone.
     heard: HashMap<PathBuf, Timestamp>,
     facts: BTreeMap<Arc<Path>, FactsFile>,
+    /// Files of lines, as far as they were read.
+    lines: HashMap<Arc<Path>, GrowingLines>,
     /// Files that cannot be used, with when that showed, and whether it was told.
     unusable: BTreeMap<PathBuf, Unusable>,
     /// The logs of servers that are named, and the folders in which others are.
@@ -83,8 +96,13 @@ pub struct Follower {
     server_folders: Vec<PathBuf>,
     /// What was last seen of each server's log.
     tasks: HashMap<Arc<Path>, Vec<BackendTask>>,
+    /// How far the servers are with the prompts that they read.
+    readings: Readings,
+    reading: HashMap<TracePath, PromptReading>,
     /// What was last seen of each debug log.
     logs: HashMap<Arc<Path>, Vec<Sign>>,
+    /// What the tools cost, and how many turns had ended then.
+    tool_costs: Option<(usize, ToolCosts)>,
     told: HashMap<TracePath, Told>,
     told_findings: HashSet<(FindingKind, Option<Cause>, Option<Arc<str>>)>,
     /// Something is due at the next look, whether or not anything changes.
@@ -120,6 +138,8 @@ pub struct Running<'f> {
     pub expected_ttft_ms: Option<u64>,
     /// How many keepalives it had.
     pub keepalives: u64,
+    /// How far its server is with the prompt, where a log tells.
+    pub reading: Option<PromptReading>,
     /// How long its first token took, once it came.
     pub ttft_ms: Option<u64>,
 }
@@ -149,12 +169,17 @@ impl Follower {
             server_logs: named.into_iter().collect(),
             server_folders,
             tasks: HashMap::new(),
+            readings: Readings::default(),
+            reading: HashMap::new(),
+            first_look: None,
             looks: 0,
             files: BTreeMap::new(),
             heard: HashMap::new(),
             facts: BTreeMap::new(),
+            lines: HashMap::new(),
             unusable: BTreeMap::new(),
             logs: HashMap::new(),
+            tool_costs: None,
             told: HashMap::new(),
             told_findings: HashSet::new(),
             is_due: false,
@@ -167,19 +192,28 @@ impl Follower {
     /// sitting. `now` is the time.
     pub fn look(&mut self, now: Timestamp) -> Vec<Event> {
         let look = Look { number: self.looks, now };
+        self.first_look.get_or_insert(now);
         let changes = self.watched.look(now);
         let is_changed = self.take(changes, look) || look.number == 0;
         self.looks += 1;
         let mut events = Vec::new();
-        if is_changed || self.is_due || self.silent_from.is_some_and(|from| now >= from) {
-            if is_changed {
-                self.situation = self.situation_now();
+        let is_silent = self.silent_from.is_some_and(|from| now >= from);
+        if is_changed || self.is_due || is_silent {
+            if is_changed || is_silent {
+                self.situation = self.situation_now(now);
             }
             self.is_due = self.tell(look, &mut events);
         }
+        self.reading = self.readings_now(now);
         self.tell_unusable(look, &mut events);
         events.sort_by_key(Event::at);
         events
+    }
+
+    /// Whether more of what was seen is due soon, so that the next look should not wait.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.is_due
     }
 
     /// How things stand since the last look.
@@ -200,6 +234,7 @@ impl Follower {
                 since: told.since.or(timing.and_then(|timing| timing.start)).or(request.timestamp),
                 expected_ttft_ms: told.expected_ttft_ms,
                 keepalives: told.keepalives(),
+                reading: self.reading.get(&request.path).copied(),
                 ttft_ms: timing.and_then(|timing| timing.ttft_ms),
             })
         })
@@ -218,6 +253,7 @@ impl Follower {
         let mut is_changed = false;
         for path in gone {
             is_changed |= self.files.remove(&path).is_some() | self.facts.remove(&path).is_some();
+            self.lines.remove(&path);
             is_changed |= self.logs.remove(&path).is_some();
             self.unusable.remove(&*path);
         }
@@ -239,7 +275,7 @@ impl Follower {
                 self.heard.insert(heard_as.unwrap_or_else(|| path.to_path_buf()), modified);
             }
             if self.is_server_log(&path) {
-                is_changed |= self.has_new_tasks(&path);
+                is_changed |= self.has_new_tasks(&path, look);
             } else if !is_log(&path) {
                 traces.push(path);
             } else if self.has_news(&path) || look.number == 0 {
@@ -272,9 +308,22 @@ impl Follower {
         self.server_logs.contains(path) || self.server_folders.iter().any(|folder| path.starts_with(folder))
     }
 
+    /// How far servers are with the prompts of requests that wait.
+    fn readings_now(&self, now: Timestamp) -> HashMap<TracePath, PromptReading> {
+        if self.readings.are_none() {
+            return HashMap::new();
+        }
+        let waiting = self.running().filter(|running| running.ttft_ms.is_none());
+        let waiting = waiting
+            .filter_map(|running| Some(Waiting { request: running.request, since: running.since? }))
+            .collect::<Vec<_>>();
+        self.readings.of(&waiting, |log| self.heard.get(log).copied(), now)
+    }
+
     /// Whether a server's log tells of anything that was not known.
-    fn has_new_tasks(&mut self, path: &Arc<Path>) -> bool {
-        let Some(log) = self.reader.store().grown_server_log(path) else { return false };
+    fn has_new_tasks(&mut self, path: &Arc<Path>, look: Look) -> bool {
+        let Some(mut log) = self.reader.store().grown_server_log(path) else { return false };
+        self.readings.take(path, &mut log, look);
         let is_news = self.tasks.get(path) != Some(&log.tasks);
         self.tasks.insert(path.clone(), log.tasks.clone());
         self.reader.take_server_log(path, log);
@@ -285,6 +334,10 @@ impl Follower {
         if paths.is_empty() {
             return false;
         }
+        let is_of_lines = |path: &&Arc<Path>| path.extension().is_some_and(|ending| ending == "jsonl");
+        let paths: Vec<Arc<Path>> =
+            paths.iter().filter(|path| !is_of_lines(path) || !self.add_lines(path)).cloned().collect();
+        let paths = &*paths;
         let mut found: BTreeMap<Arc<Path>, Vec<TraceFile>> = BTreeMap::new();
         let (reader, facts) = (&self.reader, &mut self.facts);
         let errors = reader.store().scan_found(
@@ -311,6 +364,29 @@ impl Follower {
         true
     }
 
+    /// Takes what was added to a file of lines; false where it has to be read as a whole.
+    fn add_lines(&mut self, path: &Arc<Path>) -> bool {
+        let lines = self.lines.entry(path.clone()).or_default();
+        let added = self.reader.store().added_facts(lines, path);
+        let is_added =
+            added.is_some_and(|Added { facts, modified, is_anew }| match self.facts.get_mut(path) {
+                Some(file) if !is_anew => {
+                    file.modified = modified;
+                    file.facts.append(facts)
+                }
+                _ => {
+                    self.facts.insert(path.clone(), FactsFile { path: path.clone(), modified, facts });
+                    true
+                }
+            });
+        if is_added {
+            self.unusable.remove(&**path);
+        } else {
+            self.lines.remove(path);
+        }
+        is_added
+    }
+
     fn add_unusable(&mut self, error: Error, now: Timestamp) {
         let path = error.path().to_owned();
         // One that was there before has had its time.
@@ -318,13 +394,16 @@ impl Follower {
         self.unusable.entry(path).or_insert(Unusable { error, since, is_told: false });
     }
 
-    fn situation_now(&mut self) -> Situation {
+    fn situation_now(&mut self, now: Timestamp) -> Situation {
         self.forget_old();
         let files = self.files.values().flatten().cloned();
         let facts: Vec<FactsFile> = self.facts.values().cloned().collect();
-        let set = RequestSet::of_files(files, &facts, Vec::new());
+        let mut set = RequestSet::of_files(files, &facts, Vec::new());
+        self.leave_open(&mut set.requests, now);
         let Some(selection) = self.reader.selection_of(set) else { return Situation::default() };
         let speeds = cost::speeds_by_model(selection.of_all_kinds());
+        self.price_tools(&selection, &speeds);
+        let tool_costs = self.tool_costs.as_ref().map(|(_, costs)| costs);
         let passing = selection.passing();
         let scope = selection.scope;
         let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, prompts| {
@@ -333,10 +412,42 @@ impl Follower {
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation).requests;
             let forecasts = rows.forecasts(&passing, simulation, &speeds);
-            let findings = find_in(scope, &passing, speeds.clone(), prompts, (simulation, &rows), None);
+            let findings = find_in(scope, &passing, speeds.clone(), prompts, (simulation, &rows), tool_costs);
             (prefix, forecasts, findings)
         });
         Situation { requests: selection.requests, prefix, forecasts, speeds, findings }
+    }
+
+    /// Takes the ends from requests that may still be waited for: of a recording that is
+    /// finished, a request without an answer is one that was given up.
+    fn leave_open(&self, requests: &mut [Request], now: Timestamp) {
+        let heard = Heard { files: &self.heard, first_look: self.first_look };
+        let last_signs = LastSigns::of(requests);
+        let new = Told::default();
+        for request in requests {
+            let told = request.paths.first().and_then(|path| self.told.get(path)).unwrap_or(&new);
+            let is_open = heard.of(request, told, &last_signs).is_open(now);
+            if let Some(timing) = request.timing.as_mut().filter(|_| is_open && !told.has_ended) {
+                timing.outcome = timing.outcome.filter(|outcome| *outcome == Outcome::NotStreamed);
+            }
+        }
+    }
+
+    /// Finds out what the tools cost, once for each conversation request that has ended:
+    /// that reads some files again.
+    fn price_tools(&mut self, selection: &Selection, speeds: &[ModelSpeeds]) {
+        let is_turn = |request: &&Request| request.kind == Kind::Conversation;
+        let turns: Vec<&Request> = selection.requests.iter().filter(is_turn).collect();
+        let has_ended =
+            |request: &&&Request| request.timing.as_ref().is_some_and(|one| one.total_ms.is_some());
+        let ended = turns.iter().filter(has_ended).count();
+        if self.tool_costs.as_ref().is_none_or(|(priced, _)| *priced != ended) && ended >= LEAST_TURNS {
+            let passing = selection.passing();
+            let everything: Vec<&Request> = passing.iter().map(|input| input.request).collect();
+            // A file that cannot be read any more was told of, or will be.
+            let (costs, _) = read_tool_costs_of(self.reader.store(), &turns, &everything, speeds);
+            self.tool_costs = Some((ended, costs));
+        }
     }
 
     /// Forgets what was recorded long before the newest.
@@ -354,6 +465,8 @@ impl Follower {
     fn tell(&mut self, look: Look, events: &mut Vec<Event>) -> bool {
         let Situation { requests, prefix, forecasts, findings, .. } = &self.situation;
         let rows: HashMap<&TracePath, &PrefixRequest> = prefix.iter().map(|row| (&row.path, row)).collect();
+        let heard = Heard { files: &self.heard, first_look: self.first_look };
+        let last_signs = LastSigns::of(requests);
         let (mut is_due, mut silent_from) = (false, None);
         for request in requests {
             let Some(first) = request.paths.first() else { continue };
@@ -361,11 +474,11 @@ impl Follower {
             if told.has_ended {
                 continue;
             }
-            let log = request.join.as_ref().map(|join| Path::new(&*join.log));
-            let files = request.paths.iter().map(TracePath::file).chain(log);
-            let heard = files.filter_map(|file| self.heard.get(file)).copied().max();
-            let forecast = forecasts.iter().find(|forecast| forecast.path == request.path);
-            let followed = Followed { request, prefix: rows.get(&request.path).copied(), forecast, heard };
+            let followed = Followed {
+                prefix: rows.get(&request.path).copied(),
+                forecast: forecasts.iter().find(|forecast| forecast.path == request.path),
+                ..heard.of(request, told, &last_signs)
+            };
             is_due |= told.tell(followed, look, events) || told.is_due();
             if told.is_open {
                 silent_from = followed.silent_from().into_iter().chain(silent_from).min();

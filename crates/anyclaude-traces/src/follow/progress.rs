@@ -11,6 +11,10 @@ const KEEPALIVE_MS: u64 = 10_000;
 /// A request of which nothing was heard for so long has no end: its process died. The
 /// proxy's own time limit is 10 minutes.
 const SILENT_MS: i64 = 15 * 60 * 1000;
+/// A file of one request is written within this of its start, unless it is a copy.
+const WRITTEN_MS: i64 = 60_000;
+/// The body of a request is seen, and known to be its, within this of what is told of it.
+const BODY_MS: i64 = 3_000;
 /// The usage of an answer is logged within this of its end.
 const USAGE_MS: i64 = 150;
 
@@ -52,6 +56,10 @@ pub(super) struct Followed<'f> {
     pub(super) forecast: Option<&'f Forecast>,
     /// When its files, or its log, were last written to.
     pub(super) heard: Option<Timestamp>,
+    /// When its file was written, as long as nothing has changed since the first look.
+    pub(super) written: Option<Timestamp>,
+    /// When its recorder last told of any request, by the recording itself.
+    pub(super) recorder_heard: Option<Timestamp>,
 }
 
 /// How a request stands.
@@ -77,6 +85,11 @@ impl Told {
         let stage = followed.stage(look.now);
         self.is_open = stage == Stage::Open;
         if !self.has_begun {
+            // Claude Code tells of a request in several files, whose order is not certain.
+            let has_body = request.source != Source::ClaudeCode || request.sizes.body_bytes.get().is_some();
+            if look.number > 0 && !has_body && look.now.ms_since(seen) < BODY_MS {
+                return true;
+            }
             // Its first line of the log, with the model's name, follows within milliseconds.
             if is_new && stage == Stage::Open && start(request).is_none() {
                 return true;
@@ -156,6 +169,11 @@ impl Told {
         at
     }
 
+    /// Whether it was there at the first look.
+    pub(super) fn is_of_first_look(&self) -> bool {
+        self.seen_at.is_none_or(|(look, _)| look == 0)
+    }
+
     /// How many keepalives were told.
     pub(super) fn keepalives(&self) -> u64 {
         self.keepalives
@@ -170,7 +188,7 @@ impl Told {
 impl Followed<'_> {
     fn stage(&self, now: Timestamp) -> Stage {
         let silent = || {
-            let is_silent = self.silent_from().is_some_and(|from| now >= from);
+            let is_silent = self.silent_from().is_some_and(|from| now >= from) || self.is_left_behind();
             let is_logged = self.request.timing.is_some();
             match (is_silent, is_logged) {
                 (false, _) => Stage::Open,
@@ -198,15 +216,45 @@ impl Followed<'_> {
         }
     }
 
-    /// From when on nothing is expected any more.
+    /// Whether it may still be answered.
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        self.stage(now) == Stage::Open
+    }
+
+    /// From when on nothing is expected any more: files that were copied are as old as what
+    /// they tell.
     pub(super) fn silent_from(&self) -> Option<Timestamp> {
-        self.heard.map(|heard| heard.plus_ms(SILENT_MS))
+        let heard = if self.is_copy() { heard_of(self.request) } else { self.heard };
+        heard.map(|heard| heard.plus_ms(SILENT_MS))
+    }
+
+    /// Whether its file was written long after its request was sent.
+    fn is_copy(&self) -> bool {
+        // Files of several requests are written to for as long as there are any.
+        let is_one = self.request.path.file().extension().is_some_and(|ending| ending == "json");
+        let late_ms = || Some(self.written?.ms_since(self.request.timestamp?));
+        is_one && late_ms().is_some_and(|ms| ms > WRITTEN_MS)
+    }
+
+    /// Whether its process told of others long after it last told of this one.
+    fn is_left_behind(&self) -> bool {
+        let both = self.recorder_heard.zip(last_sign(self.request));
+        both.is_some_and(|(recorder, last)| recorder.ms_since(last) >= SILENT_MS)
     }
 }
 
 /// When the proxy sent it on.
 fn start(request: &Request) -> Option<Timestamp> {
     request.timing.as_ref()?.start
+}
+
+/// The last moment that is recorded of it alone.
+pub(super) fn last_sign(request: &Request) -> Option<Timestamp> {
+    let begun = start(request).or(request.timestamp)?;
+    let Some(timing) = request.timing.as_deref() else { return Some(begun) };
+    let so_far = request.log_facts().map_or(0, |facts| facts.keepalives_so_far);
+    let kept_alive_ms = timing.keepalives.unwrap_or(so_far).saturating_mul(KEEPALIVE_MS);
+    Some(after(begun, timing.total_ms.or(timing.ttft_ms).unwrap_or(0).max(kept_alive_ms)))
 }
 
 /// When its process was last heard of.

@@ -133,6 +133,14 @@ pub struct PrefixVisitor {
 }
 
 impl PrefixVisitor {
+    /// One that has seen nothing, in the memory of this one.
+    pub(crate) fn anew(self) -> Self {
+        let Self { mut elements, mut heads, .. } = self;
+        elements.clear();
+        heads.clear();
+        Self { elements, heads, ..Self::default() }
+    }
+
     pub(super) fn system(&self) -> impl Iterator<Item = &ObservedElement> + Clone {
         self.elements.iter().filter(|one| matches!(one.place, ElementPath::System(_)))
     }

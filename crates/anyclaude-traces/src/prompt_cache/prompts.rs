@@ -94,6 +94,11 @@ impl Prompts {
     /// Takes what was seen of one more record. One whose prompt was not recorded whole is
     /// left out: what a cache held of it is unknown.
     pub fn add(&mut self, file: &TraceFile, seen: PrefixVisitor) {
+        self.add_seen(file, &seen);
+    }
+
+    /// The same, where the visitor is used again.
+    pub(crate) fn add_seen(&mut self, file: &TraceFile, seen: &PrefixVisitor) {
         if !file.record.sizes.prompt_bytes().is_known() {
             return;
         }

@@ -15,7 +15,7 @@ use crate::formats::anyclaude::log::{LogParser, RequestLogParser};
 use crate::formats::backend::BackendParser;
 
 /// How much of a file's beginning is compared to tell whether it was written anew.
-const HEAD_BYTES: usize = 256;
+pub(super) const HEAD_BYTES: usize = 256;
 
 /// What the system tells of a file: equal as long as nobody writes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

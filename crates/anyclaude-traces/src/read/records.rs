@@ -23,6 +23,16 @@ impl<'m, V: Visit, M: Fn() -> V> AllRecords<'m, V, M> {
         Self { visitor, begun: 0, open: Vec::new(), complete: Vec::new(), errors: Vec::new(), facts: None }
     }
 
+    /// The same of what follows so many records.
+    pub(super) fn from(begun: u32, visitor: &'m M) -> Self {
+        Self { begun, ..Self::new(visitor) }
+    }
+
+    /// How many records have begun, those before it included.
+    pub(super) fn begun(&self) -> u32 {
+        self.begun
+    }
+
     fn place(&self, number: RecordNumber) -> Result<usize, usize> {
         self.open.binary_search_by_key(&number, |(number, _)| *number)
     }

@@ -9,7 +9,7 @@ use crate::model::intern::Interner;
 use crate::model::request::{Kind, ModelSource, Request, RequestId, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
-use crate::model::{Bookkeeping, Identity, ToolSize};
+use crate::model::{Bookkeeping, Identity, ServerJoin, ServerTask, ToolSize};
 use crate::read::{TraceFile, without_compression};
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
@@ -32,6 +32,20 @@ pub struct RequestBuilder {
 }
 
 impl RequestBuilder {
+    /// One with room for so many requests.
+    pub(crate) fn with_capacity(requests: usize) -> Self {
+        Self { unassigned: Vec::with_capacity(requests), ..Self::default() }
+    }
+
+    /// Adds a request that a server's log tells of.
+    pub(crate) fn add_of_server(&mut self, file: TraceFile, join: ServerJoin, task: Option<Box<ServerTask>>) {
+        self.add(file);
+        if let Some(UnassignedRequest { request, .. }) = self.unassigned.last_mut() {
+            request.server_join = Some(Box::new(join));
+            request.bookkeeping.server_task = task;
+        }
+    }
+
     /// Adds a file. The order of files makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
@@ -185,7 +199,8 @@ fn sort(requests: &mut [UnassignedRequest]) {
         |unassigned: &UnassignedRequest| unassigned.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms);
     requests.sort_by_cached_key(time);
     for same_time in requests.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
-        if same_time.len() > 1 {
+        // Those of a log without dates have no time at all, and come in its order.
+        if !same_time.is_sorted_by(|a, b| a.request.path <= b.request.path) {
             same_time.sort_by_cached_key(|unassigned| unassigned.request.path.clone());
         }
     }

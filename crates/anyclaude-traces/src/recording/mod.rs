@@ -155,7 +155,7 @@ impl RequestSet {
         zone: LogZone,
     ) {
         let unmatched = self.take_server_logs(store, window, logs, zone);
-        let unmatched = unmatched.into_iter().map(|logged| logged.found).collect();
+        let unmatched = unmatched.into_iter().map(|logged| *logged.found).collect();
         self.joined.extend(Joined { unmatched, ..Joined::default() });
     }
 
@@ -192,14 +192,11 @@ impl RequestSet {
         logs: &[LogFile<BackendLog>],
         zone: LogZone,
     ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
-        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
         // What another log has told of already is not looked for.
         let is_wanted = |request: &&mut Request| {
             request.server_join.is_none() && request.timestamp.is_some_and(|stamp| window.contains(&stamp))
         };
-        for request in self.requests.iter_mut().filter(is_wanted) {
-            by_root.entry(store.root_of(request.path.as_ref())).or_default().push(request);
-        }
+        let mut by_root = by_root(store, self.requests.iter_mut().filter(is_wanted));
         let mut roots: Vec<OfRoot<'_, '_>> =
             by_root.iter_mut().map(|(root, requests)| OfRoot { root: root.clone(), requests }).collect();
         join_server_logs(&mut roots, logs, zone)
@@ -315,6 +312,26 @@ fn folders_of_others(requests: &[Request]) -> BTreeSet<&Path> {
         }
     }
     others.difference(&anyclaudes).copied().collect()
+}
+
+/// Requests by the root that they are below, in the order of the roots.
+pub(crate) fn by_root<'r>(
+    store: &Store,
+    requests: impl Iterator<Item = &'r mut Request>,
+) -> Vec<(Option<PathBuf>, Vec<&'r mut Request>)> {
+    let mut numbers = Roots::default();
+    let mut by_number: Vec<Vec<&mut Request>> = Vec::new();
+    for request in requests {
+        let number = numbers.of(store, request.path.as_ref());
+        if by_number.len() <= number {
+            by_number.resize_with(number + 1, Vec::new);
+        }
+        if let Some(of_root) = by_number.get_mut(number) {
+            of_root.push(request);
+        }
+    }
+    let mut taken = |number: usize| by_number.get_mut(number).map(std::mem::take).unwrap_or_default();
+    numbers.roots.into_iter().map(|(root, number)| (root, taken(number))).collect()
 }
 
 /// Numbers the roots (the folders that hold `traces/`), and caches the root of each folder

@@ -1,12 +1,14 @@
 //! Requests that only a server's log tells of.
 
 use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::formats::backend::{BackendFormat, BackendLog, BackendTask};
 use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{ModelSource, Request, Source, TracePath};
 use crate::model::timing::Confidence;
-use crate::model::{LogFacts, ServerJoin, Size};
+use crate::model::{ServerJoin, Size};
 use crate::read::{LogFile, TraceFile};
 use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::UnmatchedLogRequest;
@@ -18,34 +20,30 @@ pub(crate) fn requests_of(
     logs: &[LogFile<BackendLog>],
     bodies: &HashMap<TracePath, TraceRecord>,
 ) -> Vec<Request> {
-    let mut builder = RequestBuilder::default();
-    let mut found = HashMap::with_capacity(tasks.len());
+    let mut builder = RequestBuilder::with_capacity(tasks.len());
+    // A log is the file of many requests.
+    let files: Vec<Arc<Path>> = logs.iter().map(|log| Arc::from(log.path.as_path())).collect();
     let request_lines: Vec<u32> = logs.iter().map(|log| request_lines(&log.content)).collect();
     for logged in tasks {
         let Some(log) = logs.get(logged.log) else { continue };
         let Some(task) = log.content.tasks.get(logged.task) else { continue };
         let lines = request_lines.get(logged.log).copied().unwrap_or(0);
-        let path = TracePath::of_record(log.path.as_path(), number(lines, logged.task, task));
+        let Some(file) = files.get(logged.log) else { continue };
+        let path = TracePath::of_record(file.clone(), number(lines, logged.task, task));
         let record = bodies.get(&path).cloned().unwrap_or_else(|| without_body(log, task));
-        let logged = logged.found;
+        let UnmatchedLogRequest { start, log, endpoint, model, timing, confidence, server_task, .. } =
+            *logged.found;
         let record = TraceRecord {
-            timestamp: logged.start,
-            endpoint: logged.endpoint.clone(),
-            model: logged.model.clone().map(|model| (model, ModelSource::ServerLog)),
-            timing: Some(Box::new(logged.timing.clone())),
+            timestamp: start,
+            endpoint,
+            model: model.map(|model| (model, ModelSource::ServerLog)),
+            timing: Some(Box::new(timing)),
             ..record
         };
-        builder.add(TraceFile { path: path.clone(), record });
-        found.insert(path, logged);
+        let join = ServerJoin { log: log.unwrap_or_default(), gap_ms: None, confidence };
+        builder.add_of_server(TraceFile { path, record }, join, server_task);
     }
-    let mut requests = builder.requests();
-    for request in &mut requests {
-        let Some(logged) = found.remove(&request.path) else { continue };
-        let log = logged.log.unwrap_or_default();
-        request.server_join = Some(Box::new(ServerJoin { log, gap_ms: None, confidence: logged.confidence }));
-        request.bookkeeping.server_task = logged.server_task.map(Box::new);
-    }
-    requests
+    builder.requests()
 }
 
 impl Request {
@@ -83,8 +81,8 @@ impl UnmatchedLogRequest {
             stream: request.bookkeeping.server_task.as_ref().and_then(|task| task.stream),
             timing,
             confidence,
-            log_facts: LogFacts::default(),
-            server_task: request.bookkeeping.server_task.map(|task| *task),
+            log_facts: None,
+            server_task: request.bookkeeping.server_task,
             root: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Reads what is below roots and at paths, joined with its logs and with its costs fitted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor};
 use crate::read::{Store, TraceFile, paths};
-use crate::recording::RequestSet;
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
 use crate::recording::server_log::requests_of;
+use crate::recording::{RequestSet, by_root};
 use crate::tokens::{PromptTokens, count_tokens};
 
 /// How much of what is read will be looked at.
@@ -248,16 +248,16 @@ impl Reader {
             are_requests || task.is_some_and(|task| task.request.is_some())
         };
         let (requests, others): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_request);
-        set.requests.extend(requests_of(requests, logs, &self.logged_bodies));
-        set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
-        set.joined.unmatched.extend(others.into_iter().map(|logged| logged.found));
-        set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
-        if let Some(prompts) = &self.prompts {
-            let prompts = &mut *locked(prompts);
-            for (file, seen) in locked(&self.logged_prompts).drain(..) {
-                prompts.add(&file, seen);
-            }
+        let found = requests_of(requests, logs, &self.logged_bodies);
+        if set.requests.is_empty() {
+            // No copy of what may be very many.
+            set.requests = found;
+        } else {
+            set.requests.extend(found);
         }
+        set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
+        set.joined.unmatched.extend(others.into_iter().map(|logged| *logged.found));
+        set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
     }
 
     /// Fills the parts of time of all that was read, root by root: what was recorded
@@ -272,12 +272,9 @@ impl Reader {
             return;
         }
         let prompts = &*locked(prompts);
-        let mut by_root: BTreeMap<Option<PathBuf>, Vec<&mut Request>> = BTreeMap::new();
-        for request in &mut pool.requests {
-            by_root.entry(self.store.root_of(request.path.as_ref())).or_default().push(request);
-        }
+        let mut by_root = by_root(&self.store, pool.requests.iter_mut());
         if by_root.is_empty() {
-            by_root.insert(None, Vec::new());
+            by_root.push((None, Vec::new()));
         }
         let is_only_root = by_root.len() == 1;
         for (root, requests) in &mut by_root {

@@ -1,7 +1,7 @@
 //! What reads requests as a filter says: `load` reads them, `choose` selects.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::{Result, SelectError};
@@ -13,7 +13,7 @@ use crate::formats::record::TraceRecord;
 use crate::model::request::TracePath;
 use crate::model::scope::KindFilter;
 use crate::prompt_cache::{CacheOptions, PrefixVisitor, Prompts};
-use crate::read::{LogFile, ServerLogFile, Store, TraceFile, paths, record_of_body};
+use crate::read::{LogFile, Store, TraceFile, paths, record_of_body};
 
 /// How far back a sitting reaches: a day.
 pub(crate) const SITTING_MS: i64 = 24 * 60 * 60 * 1000;
@@ -31,7 +31,7 @@ pub struct Reader {
     /// The bodies that they hold.
     pub(super) logged_bodies: HashMap<TracePath, TraceRecord>,
     /// What the prompts of these are made of, until it is asked for.
-    pub(super) logged_prompts: Mutex<Vec<(TraceFile, PrefixVisitor)>>,
+    pub(super) logged_prompts: Prompts,
     /// Whether what servers' logs tell of without a request line is a request too.
     pub(super) are_tasks_requests: bool,
     /// Whether logs without traces will do.
@@ -62,27 +62,33 @@ impl Reader {
         if let Some(read) = filter.standard_input {
             store = store.with_standard_input(read);
         }
-        let (logs, mut unusable) = store.server_logs_with(&filter.server_logs, PrefixVisitor::default);
+        let (mut logged_bodies, mut logged_prompts) = (HashMap::new(), Prompts::default());
+        let take = |path: TracePath, body, seen| {
+            // How large its log is will be known at the end of that.
+            if let Some(record) = record_of_body(0, body) {
+                let file = TraceFile { path, record };
+                logged_prompts.add_seen(&file, &seen);
+                logged_bodies.insert(file.path, file.record);
+            }
+            seen
+        };
+        let visitor =
+            |before: Option<PrefixVisitor>| before.map_or_else(Default::default, PrefixVisitor::anew);
+        let (server_logs, mut unusable) = store.server_logs_with(&filter.server_logs, visitor, take);
         let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
         if let Some(named) = unusable.iter().position(is_named) {
             return Err(unusable.swap_remove(named).into());
         }
-        let (mut server_logs, mut logged_prompts) = (Vec::new(), Vec::new());
-        for ServerLogFile { file, bodies } in logs {
-            let bytes = usize::try_from(file.content.bytes).unwrap_or(usize::MAX);
-            let prompt = |(number, body, seen)| {
-                let path = TracePath::of_record(file.path.as_path(), number);
-                Some((TraceFile { path, record: record_of_body(bytes, body)? }, seen))
-            };
-            logged_prompts.extend(bodies.into_iter().filter_map(prompt));
-            server_logs.push(file);
+        let sizes: HashMap<&Path, u64> =
+            server_logs.iter().map(|log| (log.path.as_path(), log.content.bytes)).collect();
+        for (path, record) in &mut logged_bodies {
+            record.sizes.file_bytes = sizes.get(path.file()).copied().unwrap_or(0).into();
         }
-        let record = |(file, _): &(TraceFile, _)| (file.path.clone(), file.record.clone());
         Ok(Self {
             logs_suffice: !filter.server_logs.is_empty(),
             server_logs: (server_logs, unusable),
-            logged_bodies: logged_prompts.iter().map(record).collect(),
-            logged_prompts: Mutex::new(logged_prompts),
+            logged_bodies,
+            logged_prompts,
             are_tasks_requests: false,
             store,
             kind: filter.kind.unwrap_or(default_kind),
@@ -111,7 +117,8 @@ impl Reader {
     /// cache.
     #[must_use]
     pub fn with_costs(mut self, cache: CacheOptions) -> Self {
-        (self.prompts, self.cache) = (Some(Mutex::default()), cache);
+        let prompts = self.prompts.take().unwrap_or_else(|| std::mem::take(&mut self.logged_prompts).into());
+        (self.prompts, self.cache) = (Some(prompts), cache);
         self
     }
 

@@ -22,7 +22,7 @@ Examples:
   traces export --all | gzip > timeline.json.gz
   traces export --all --format otlp -o spans.jsonl
   traces export --all --format parquet -o tables
-  traces export --until yesterday --format parquet -o tables --append")
+  traces export --all --format parquet -o tables --append")
 )]
 pub(crate) struct ExportArgs {
     /// Files, folders or selectors
@@ -39,7 +39,7 @@ pub(crate) struct ExportArgs {
     pub(crate) force: bool,
     /// Write only days that the folder does not hold yet
     ///
-    /// A day that is not over yet would stay incomplete: export until yesterday.
+    /// A day that was written before it was over is written anew.
     #[arg(long, requires = "file", conflicts_with = "force")]
     pub(crate) append: bool,
     #[command(flatten)]

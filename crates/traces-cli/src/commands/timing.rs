@@ -26,6 +26,8 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
         let is_sitting = selection.is_sitting;
         anyhow::Ok((answers::timing(&reader, selection, groups_kind, &grouping(args.by)), is_sitting))
     })?;
+    // A server's log of many tasks is in memory until here, and their rows from here on.
+    drop(reader);
     let status = report_skipped(&found.skipped, &args.output);
     let nothing =
         found.requests.is_empty() && found.unmatched_log_requests.is_empty() && found.server_logs.is_empty();

@@ -149,8 +149,8 @@ pub(crate) fn print_first_fitting(
     let lines = match (room, terminal.height) {
         // The last line is where the shell asks for the next command.
         (Room::Terminal, height) => height.map(|height| height.saturating_sub(1)),
-        (Room::Screen, None) => Some(SCREEN),
-        (Room::Screen, Some(_)) => Some(SCREEN - 1),
+        (Room::Screen, Some(height)) if height <= SCREEN => Some(SCREEN - 1),
+        (Room::Screen, _) => Some(SCREEN),
     };
     let mut printed = Vec::new();
     for page in pages {

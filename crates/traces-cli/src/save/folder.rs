@@ -1,13 +1,16 @@
 //! Folders of files that we write: a part of it is there as a whole, or not at all.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
+use traces_record::lock::Lock;
 
-use super::{OutputFile, Stoppable, is_stdout};
+use super::{OutputFile, Stoppable, is_stdout, unfinished};
 
 /// A folder to be written into.
 #[derive(Debug)]
@@ -21,8 +24,12 @@ impl OutputFolder {
             bail!("`-` is the standard output, and a folder is needed here: ./- is one of that name");
         }
         match fs::read_dir(path) {
-            Ok(mut files) => {
-                if !may_hold_files && files.next().is_some() {
+            Ok(files) => {
+                // What a run left behind that was killed is removed once writing begins.
+                let is_whole = |name: &OsStr| !name.to_str().is_some_and(unfinished::is_name);
+                let mut whole =
+                    files.filter(|file| file.as_ref().is_ok_and(|file| is_whole(&file.file_name())));
+                if !may_hold_files && whole.next().is_some() {
                     bail!(
                         "{} already holds files: --append adds the days that are missing there, --force \
                          writes days anew",
@@ -48,9 +55,9 @@ impl OutputFolder {
         &self.0
     }
 
-    /// Whether it holds a file or folder of this name.
-    pub(crate) fn holds(&self, name: &Path) -> bool {
-        self.0.join(name).exists()
+    /// When the file or folder of this name in it was written; `None` where there is none.
+    pub(crate) fn written(&self, name: &Path) -> Option<SystemTime> {
+        fs::metadata(self.0.join(name)).and_then(|found| found.modified()).ok()
     }
 
     /// Begins to write: files come into a folder within it, which readers pass over, and
@@ -58,12 +65,13 @@ impl OutputFolder {
     pub(crate) fn begin(&self) -> anyhow::Result<Staging> {
         let at = || format!("cannot write into {}", self.0.display());
         private_folder(&self.0).with_context(at)?;
-        let beside = tempfile::Builder::new().prefix(".export-").tempdir_in(&self.0).with_context(at)?;
+        let (beside, lock) = unfinished::folder(&self.0).with_context(at)?;
         Ok(Staging {
             target: self.0.clone(),
             new: beside.path().join("new"),
-            old: beside.path().join("old"),
+            old: beside.path().join(unfinished::OLD),
             beside,
+            _lock: lock,
         })
     }
 }
@@ -75,6 +83,7 @@ pub(crate) struct Staging {
     new: PathBuf,
     old: PathBuf,
     beside: TempDir,
+    _lock: Lock,
 }
 
 impl Staging {

@@ -150,11 +150,13 @@ fn content(folder: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
 }
 
 /// The verbs that write a file, as far as its name.
-fn writers(server: &Server) -> [String; 4] {
+fn writers(server: &Server) -> [String; 6] {
     [
         "report --root . -o".to_owned(),
         "report --root . --format markdown -o".to_owned(),
         "report --root . --format json -o".to_owned(),
+        "export --root . -o".to_owned(),
+        "export --root . --format otlp -o".to_owned(),
         format!("replay --root . --url {} --save", server.url),
     ]
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+#[cfg(feature = "parquet")]
+use crate::common::trace;
 use crate::common::{Folder, HOME, Ran, body, program, repo, run, traces};
 use serde_json::{Value, json};
 
@@ -406,4 +408,125 @@ fn only_the_owner_may_read_tables() {
         path = fs::read_dir(&path).unwrap().next().unwrap().unwrap().path();
     }
     assert_eq!(mode(&path), 0o600);
+}
+
+/// Days are of UTC wherever the program runs, and what a night left out comes the next.
+#[cfg(feature = "parquet")]
+#[test]
+fn days_are_of_utc_in_every_time_zone() {
+    let folder = Folder::new();
+    for (name, stamp) in [
+        ("a", "2025-11-15T00:00:00.000Z"),
+        ("b", "2025-11-15T23:59:59.999Z"),
+        ("c", "2025-11-16T00:00:00.000Z"),
+        ("d", "2025-11-16T23:59:59.999Z"),
+    ] {
+        folder.trace(format!("in/{name}.json"), stamp, &body(name));
+    }
+    let in_zone = |zone: &str, line: &str| {
+        let mut command = program(folder.path());
+        command.env("TZ", zone);
+        run(command, &format!("export in --format parquet {line}"), &[] as &[&str]).ends_with(0)
+    };
+    let written = |out: &str| files(&folder.path().join(out));
+    in_zone("UTC", "-o utc").says(&["4 rows of requests", "2 days"]);
+    let whole = written("utc");
+    assert!(whole.keys().all(|name| name.contains("day=2025-11-15/") || name.contains("day=2025-11-16/")));
+    for (zone, out) in [("Pacific/Kiritimati", "east"), ("America/Los_Angeles", "west")] {
+        in_zone(zone, &format!("-o {out}"));
+        assert!(written(out) == whole, "{zone}");
+        // A day there is a part of two days here.
+        let night = format!("--until 2025-11-15 -o {out}-nightly --append");
+        in_zone(zone, &night).says(&["left out 1 day (of UTC)"]);
+        in_zone(zone, &format!("-o {out}-nightly --append"));
+        assert!(written(&format!("{out}-nightly")).keys().eq(whole.keys()), "{zone}");
+    }
+    in_zone("UTC", "--until 2025-11-15 -o nightly --append").says(&["2 rows of requests", "in 1 day"]);
+    in_zone("UTC", "-o nightly --append").says(&["2 rows of requests", "passed over 1 day"]);
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_day_that_was_not_over_is_written_anew() {
+    let folder = Folder::new();
+    let export = || folder.traces("export in --format parquet -o tables --append").ends_with(0);
+    folder.trace("in/past.json", "2025-11-16T10:00:00.000Z", &body("a"));
+    folder.trace("in/a.json", "2999-01-01T10:00:00.000Z", &body("b"));
+    folder.write("in/never.json", json!({ "request": { "body": body("c") } }).to_string());
+    export().says(&["3 rows of requests", "in 3 days"]);
+    folder.trace("in/b.json", "2999-01-01T11:00:00.000Z", &body("d"));
+    // What has no time belongs to no day that could be over.
+    export().says(&["3 rows of requests", "in 2 days", "passed over 1 day"]);
+}
+
+/// The names of models that are hard to put into a path, and their folders.
+#[cfg(feature = "parquet")]
+fn hard_names() -> Vec<(String, String)> {
+    let long = "long/".repeat(200);
+    let folder_of_long = "long%2F".repeat(28) + "long";
+    [
+        ("a/b", "a%2Fb"),
+        ("../../up", "..%2F..%2Fup"),
+        ("..", ".."),
+        ("a=b", "a%3Db"),
+        ("100%", "100%25"),
+        ("a%2Fb", "a%252Fb"),
+        (" ", "%20"),
+        ("", "__HIVE_DEFAULT_PARTITION__"),
+        ("línea\n日本", "línea%0A日本"),
+        ("\u{1b}[31m\u{202e}", "%1B%5B31m%E2%80%AE"),
+        ("<b>", "%3Cb%3E"),
+        ("C:\\nul*?\"|", "C%3A%5Cnul%2A%3F%22%7C"),
+        (&format!("{long}1"), &folder_of_long),
+        (&format!("{long}2"), &folder_of_long),
+    ]
+    .map(|(name, folder)| (name.to_owned(), folder.to_owned()))
+    .into()
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn any_name_of_a_model_has_a_folder() {
+    let folder = Folder::new();
+    for (at, (model, _)) in hard_names().iter().enumerate() {
+        let mut body = body(&format!("question {at}"));
+        body["model"] = json!(model);
+        let stamp = format!("2025-11-16T10:00:{at:02}.000Z");
+        let mut trace = trace(&stamp, &body);
+        trace["mode"] = json!("claude");
+        folder.write(format!("in/{at}.json"), trace.to_string());
+    }
+    let rows = format!("{} rows of requests", hard_names().len());
+    folder.traces("export in --format parquet -o tables").ends_with(0).says(&[&rows]);
+    let found: Vec<String> = files(&folder.path().join("tables")).into_keys().collect();
+    for (model, name) in hard_names() {
+        let path = format!("requests/day=2025-11-16/model={name}/part-0.parquet");
+        assert!(found.contains(&path), "{model:?}: {found:#?}");
+    }
+    let second = |path: &&String| path.starts_with("requests/") && path.ends_with("part-1.parquet");
+    assert_eq!(found.iter().filter(second).count(), 1, "{found:#?}");
+    let above: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(above.len(), 2, "{above:?}");
+}
+
+#[cfg(all(unix, feature = "parquet"))]
+#[test]
+fn a_folder_for_tables_may_be_a_link_to_one() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path().join("tables")).unwrap();
+    std::os::unix::fs::symlink("tables", folder.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling")).unwrap();
+    export(&folder, "session:33333333 --format parquet -o link").ends_with(0);
+    assert!(!files(&folder.path().join("tables")).is_empty());
+    export(&folder, "session:33333333 --format parquet -o dangling").ends_with(2).says(&["dangling"]);
+    assert!(!folder.path().join("nowhere").exists());
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn without_tables_it_says_how_to_get_them() {
+    let folder = Folder::new();
+    let ran = export(&folder, "--format parquet -o tables").ends_with(2);
+    ran.says(&["built without Parquet", "cargo install traces-cli"]);
+    assert!(!folder.path().join("tables").exists());
 }

@@ -390,6 +390,28 @@ fn markdown_has_no_markup_of_theirs() {
     }
 }
 
+/// Names are data in a table, and stay as they are; those of its folders steer nothing.
+#[cfg(feature = "parquet")]
+#[test]
+fn folders_of_tables_steer_nothing() {
+    let folder = recording();
+    let ran = folder.traces("export --root root --format parquet -o tables").ends_with(3);
+    is_safe("export", &ran.stderr, false);
+    let mut below = vec![folder.path().join("tables")];
+    let mut names = 0;
+    while let Some(path) = below.pop() {
+        for entry in path.read_dir().into_iter().flatten().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            is_safe("export", &name, false);
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.%=".contains(c);
+            assert!(name.chars().filter(char::is_ascii).all(is_plain), "{name:?}");
+            names += usize::from(name.starts_with("model=Pmodel"));
+            below.push(entry.path());
+        }
+    }
+    assert!(names > 0);
+}
+
 /// Everything that a server can say, and how a replay tells it.
 #[test]
 fn nothing_that_a_server_says_steers() {

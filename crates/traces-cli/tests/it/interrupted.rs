@@ -70,6 +70,9 @@ fn every_verb_that_reads_ends_with_130_and_a_clean_line() {
         "report in -o page.html",
         "report in --format markdown",
         "export in -o timeline.json",
+        "export in --format otlp -o spans.jsonl",
+        #[cfg(feature = "parquet")]
+        "export in --format parquet -o tables",
         "replay in --url http://127.0.0.1:9 --save out.json",
     ] {
         let text = endless.interrupted(line);

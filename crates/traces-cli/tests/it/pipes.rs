@@ -35,6 +35,8 @@ fn a_reader_that_goes_away_ends_the_program_quietly_with_0() {
         "list in --format json",
         "list in --format csv",
         "list in --format markdown",
+        "export in",
+        "export in --format otlp",
         "show long.json --text",
         "show long.json --text --format json",
         "show long.json --text --format markdown",

@@ -131,6 +131,47 @@ fn what_is_no_servers_log_is_refused_by_name() {
     folder.traces("timing --tz CET --server-log notes.txt").ends_with(2).says(&["+02:00"]);
 }
 
+/// A request that begins in one file and ends in the next is one request.
+#[test]
+fn logs_that_were_rotated_are_read_as_one() {
+    let folder = Folder::new();
+    let whole =
+        std::fs::read_to_string(crate::common::repo().join(LOGS).join("lm-studio/2025-11/2025-11-17.1.log"))
+            .unwrap();
+    let log = |n: u32| folder.path().join(format!("logs/2025-11/2025-11-17.{n}.log"));
+    std::fs::create_dir_all(log(1).parent().unwrap()).unwrap();
+    // The first answer is a stream by then.
+    let cut = whole.find("Streaming response").and_then(|at| Some(at + whole[at..].find('\n')? + 1)).unwrap();
+    std::fs::write(log(1), &whole[..cut]).unwrap();
+    std::fs::write(log(2), &whole[cut..]).unwrap();
+    let line = format!("timing --format json --tz UTC --server-log {}", folder.path().join("logs").display());
+    let found = folder.traces(&line).ends_with(0).json();
+    let requests = found["requests"].as_array().unwrap();
+    let of_requests: Vec<_> = requests.iter().map(|request| figures(&request["timing"])).collect();
+    assert_eq!(of_requests[..3], FIGURES);
+    assert_eq!(requests[0]["timing"]["outcome"], "completed");
+    let files: Vec<&str> = requests.iter().map(|request| request["path"].as_str().unwrap()).collect();
+    assert!(files[0].ends_with("17.1.log") && files[1].ends_with("17.2.log"), "{files:?}");
+}
+
+#[test]
+fn a_compressed_log_is_an_input_like_any() {
+    use std::io::Write as _;
+    let folder = Folder::new();
+    for (name, n) in [("llama-server.log", 3), ("lm-studio-stream.ndjson", 5)] {
+        let log = std::fs::read(crate::common::repo().join(LOGS).join(name)).unwrap();
+        let path = folder.path().join(format!("{name}.gz"));
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&log).unwrap();
+        std::fs::write(&path, gzip.finish().unwrap()).unwrap();
+        for option in ["", "--server-log "] {
+            let line = format!("timing --format json --tz UTC {option}{}", path.display());
+            let found = folder.traces(&line).ends_with(0).json();
+            assert_eq!(found["server_logs"][0]["requests"], n, "{line}");
+        }
+    }
+}
+
 #[test]
 fn a_zone_moves_local_times() {
     let log = "lm-studio/2025-11/2025-11-17.1.log";

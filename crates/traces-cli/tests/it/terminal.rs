@@ -31,6 +31,13 @@ fn result_on_terminal(columns: u16, line: &str, environment: &[(&str, &str)]) ->
     on_terminal(columns, &words(&format!("{line} --no-progress")), environment)
 }
 
+/// The same, where the terminal is high enough for anything.
+fn on_high_terminal(columns: u16, line: &str) -> String {
+    let mut command = program(&repo());
+    command.args(words(line)).arg("--no-progress").env("TERM", "xterm-256color");
+    ended(Terminal::start_high(command, columns)).0
+}
+
 fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
@@ -138,10 +145,25 @@ fn when_piped_nothing_is_cut_and_nothing_is_coloured() {
         assert!(!ran.stdout.contains('\u{1b}') && !ran.stdout.contains('…'), "{line}");
     }
     for line in lines() {
-        let wide = without_colours(&result_on_terminal(500, &line, &[]).0);
+        let wide = without_colours(&on_high_terminal(500, &line));
         let piped = traces(&line);
         assert_eq!(rows(&wide), rows(&(piped.stderr + &piped.stdout)), "{line}");
     }
+}
+
+#[test]
+fn what_a_low_terminal_leaves_out_is_named() {
+    for line in ["summary", "show", "diff", "explain"] {
+        let line = format!("{line} --root {HOME}");
+        let low = without_colours(&result_on_terminal(120, &line, &[]).0);
+        let high = without_colours(&on_high_terminal(120, &line));
+        assert_eq!(low.lines().next(), high.lines().next(), "{line}");
+        assert!(low.lines().count() <= high.lines().count(), "{line}");
+        let is_less = low.lines().count() < high.lines().count();
+        assert!(!is_less || low.contains(" | less") || line.starts_with("explain"), "{line}: {low}");
+    }
+    let low = result_on_terminal(120, &format!("explain --root {HOME}"), &[]).0;
+    assert!(low.lines().count() <= 24, "{low}");
 }
 
 type Environment<'a> = &'a [(&'a str, &'a str)];

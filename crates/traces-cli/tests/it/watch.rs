@@ -128,6 +128,9 @@ fn events_are_printed_as_they_happen() {
         .unwrap();
     let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
     let mut next = || -> Value { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    // What is there at the first look is taken for a copy, as its stamps are old.
+    append(folder.path(), "traces/nothing.json", "nonsense");
+    assert_eq!(next()["event"], "skipped");
     let log = "logs/debug-session-2025-11-16T07-59-00.log";
     append(folder.path(), "traces/lmstudio/2025-11-16T08-00-00-000Z.json", TRACE);
     let started = line("00:00.005", "[Request Start] lmstudio/qwen3 at 2025-11-16T08:00:00.005Z")

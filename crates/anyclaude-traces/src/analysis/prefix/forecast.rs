@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::row::{Row, prompt_tokens, rounded};
 use super::{CacheInput, Rows};
 use crate::model::request::{Request, TracePath};
-use crate::model::stats::{Stats, float};
+use crate::model::stats::{float, median, whole};
 use crate::model::timing::Outcome;
 use crate::model::{CacheUse, ModelSpeeds};
-use crate::prompt_cache::Simulation;
+use crate::prompt_cache::{Simulation, answer_tokens, cached_tokens};
 
 /// What is expected of a request that is still being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +28,24 @@ pub struct Forecast {
 /// How many of a model's last requests tell how late its first tokens come.
 const LAST: usize = 9;
 
+/// A request that was answered: how long it waited, and what would have been expected.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    waited_ms: f64,
+    read_tokens: f64,
+    /// At the model's speed, where that is known.
+    read_ms: Option<f64>,
+}
+
 impl Rows {
-    /// What is expected of those of these requests whose tokens are not counted. Those of a
-    /// byte are as many as in the model's other prompts; to the time of reading comes what
-    /// the model's last requests of the same sort (appended or not) took beyond it, in the
-    /// median: the backend's own work, and the tokens of its template.
+    /// What is expected of those of these requests whose tokens are not counted.
+    ///
+    /// Their tokens are those of the request that they continue, and for the bytes behind
+    /// it as many as in the model's other prompts; of these the simulated cache holds some,
+    /// as the cost model counts them. To the time of reading comes what the model's last
+    /// requests of the same sort (appended or not) took beyond it, in the median: the
+    /// backend's own work, and the tokens of its template. Where no speed is known, a token
+    /// takes what it took them in all.
     pub(crate) fn forecasts(
         &self,
         passing: &[CacheInput<'_>],
@@ -40,31 +53,59 @@ impl Rows {
         speeds: &[ModelSpeeds],
     ) -> Vec<Forecast> {
         let rates = self.rates(passing, speeds);
-        let mut late_ms: HashMap<(Option<Arc<str>>, bool), Vec<f64>> = HashMap::new();
+        let rows: Vec<Option<&Row>> = self.each().collect();
+        let mut answered: HashMap<(Option<Arc<str>>, bool), Vec<Answered>> = HashMap::new();
         let mut forecasts = Vec::new();
-        for (at, (input, row)) in passing.iter().zip(self.each()).enumerate() {
-            let (request, Some(row)) = (input.request, row) else { continue };
-            let continued = simulation.reuse.get(at).and_then(|reuse| reuse.continues);
-            let unread = unread_bytes(request, row, speeds, continued.map(|of| of.bytes_behind_answer));
-            let read_tokens = rates.tokens(request, row, unread);
-            let read_ms = rates.ms(request, read_tokens);
+        for (at, input) in passing.iter().enumerate() {
+            let request = input.request;
+            let Some((row, reuse)) = rows.get(at).copied().flatten().zip(simulation.reuse.get(at)) else {
+                continue;
+            };
+            let earlier = reuse.continues.and_then(|continued| {
+                let row = rows.get(continued.from).copied().flatten()?;
+                Some((passing.get(continued.from)?.request, row))
+            });
+            let known = prompt_tokens(request).or_else(|| {
+                let before =
+                    earlier.and_then(|(before, row)| Some((prompt_tokens(before)?, row.prompt_bytes)));
+                let (tokens, bytes) = before.unwrap_or_default();
+                let behind = row.prompt_bytes.saturating_sub(bytes);
+                rates.tokens(request, row, behind).map(|behind| tokens + whole(behind))
+            });
+            let Some(all_tokens) = known else { continue };
+            let held = match reads_all(request, speeds) {
+                true => 0,
+                false => {
+                    cached_tokens(reuse, all_tokens, earlier.and_then(|(before, _)| answer_tokens(before)))
+                }
+            };
+            let read_tokens = all_tokens.saturating_sub(held).max(1);
+            let read_ms = rates.ms(request, Some(float(read_tokens)));
             let sort = (request.model_group(), row.broken.is_none());
-            let late_ms = late_ms.entry(sort).or_default();
+            let answered = answered.entry(sort).or_default();
             if prompt_tokens(request).is_none() {
-                let whole = rates.tokens(request, row, row.prompt_bytes).and_then(rounded);
-                let Some((prompt_tokens, read_tokens)) = whole.zip(read_tokens.and_then(rounded)) else {
-                    continue;
-                };
-                let last = late_ms.get(late_ms.len().saturating_sub(LAST)..).unwrap_or_default();
-                let late_ms = Stats::of(last.to_vec()).map_or(0.0, |late| late.p50);
-                let ttft_ms = read_ms.map(|ms| (ms + late_ms).max(0.0)).and_then(rounded);
+                let ttft_ms = expected_ms(answered, float(read_tokens), read_ms).and_then(rounded);
                 let path = request.path.clone();
-                forecasts.push(Forecast { path, prompt_tokens, read_tokens, ttft_ms });
-            } else if let Some(late) = waited_ms(request).zip(read_ms).map(|(waited, read)| waited - read) {
-                late_ms.push(late);
+                forecasts.push(Forecast { path, prompt_tokens: all_tokens, read_tokens, ttft_ms });
+            } else if let Some(waited_ms) = waited_ms(request) {
+                answered.push(Answered { waited_ms, read_tokens: float(read_tokens), read_ms });
             }
         }
         forecasts
+    }
+}
+
+/// How long a request will wait that has to read so much, where these were answered before
+/// it.
+fn expected_ms(answered: &[Answered], read_tokens: f64, read_ms: Option<f64>) -> Option<f64> {
+    let last = || answered.iter().rev().take(LAST);
+    match read_ms {
+        Some(read_ms) => {
+            let late = last().filter_map(|one| Some(one.waited_ms - one.read_ms?));
+            Some((read_ms + median(late.collect()).unwrap_or(0.0)).max(0.0))
+        }
+        None => median(last().map(|one| one.waited_ms / one.read_tokens).collect())
+            .map(|ms_per_token| ms_per_token * read_tokens),
     }
 }
 
@@ -76,14 +117,8 @@ fn waited_ms(request: &Request) -> Option<f64> {
     Some(float(timing.ttft_ms?.saturating_sub(others_ms)))
 }
 
-/// The bytes of a prompt that its backend has to read, as far as it is seen to reuse any.
-fn unread_bytes(request: &Request, row: &Row, speeds: &[ModelSpeeds], behind_answer: Option<u64>) -> u64 {
+/// Whether the backend is seen to read all of each prompt.
+fn reads_all(request: &Request, speeds: &[ModelSpeeds]) -> bool {
     let model = request.model_group();
-    let reads_all = speeds.iter().any(|of| of.model == model && of.speeds.cache == CacheUse::ReadsAll);
-    if reads_all {
-        return row.prompt_bytes;
-    }
-    let new = row.prompt_bytes - row.reusable_bytes;
-    // The cache holds the answer too, which came back as a part of this prompt.
-    behind_answer.map_or(new, |behind| new.min(behind))
+    speeds.iter().any(|of| of.model == model && of.speeds.cache == CacheUse::ReadsAll)
 }

@@ -77,7 +77,7 @@ fn unmatched(start_ms: i64) -> UnmatchedLogRequest {
         stream: Some(true),
         timing: times(start_ms),
         confidence: Confidence::Likely,
-        log_facts: facts(),
+        log_facts: Some(Box::new(facts())),
         server_task: None,
         root: None,
     }

@@ -102,6 +102,29 @@ impl BackendParser {
         (log.known_lines > 0).then_some(log)
     }
 
+    /// Goes on with the file that the server wrote next; false where it is none that does so.
+    pub(crate) fn next_file(&mut self, bodies: &mut dyn BodySink) -> bool {
+        self.choose(bodies);
+        let State::LmStudio(parser) = &mut self.state else { return false };
+        parser.next_file(bodies);
+        true
+    }
+
+    /// Ends the last of several files: what each of them holds; `None` where that is no log of
+    /// a server.
+    pub(crate) fn finish_files(mut self, bodies: &mut dyn BodySink) -> Vec<Option<BackendLog>> {
+        self.choose(bodies);
+        let mut logs = match self.state {
+            State::LmStudio(parser) => parser.finish_files(bodies),
+            _ => return vec![self.finish_to(bodies)],
+        };
+        if let Some(first) = logs.first_mut() {
+            first.bytes += self.passed.0;
+            first.lines += self.passed.1;
+        }
+        logs.into_iter().map(|log| Some(log).filter(|log| log.known_lines > 0)).collect()
+    }
+
     fn choose(&mut self, bodies: &mut dyn BodySink) {
         let State::Unknown(beginning) = &mut self.state else { return };
         let beginning = std::mem::take(beginning);

@@ -18,5 +18,5 @@ pub use lmstudio::LmStudioParser;
 pub use ollama::OllamaParser;
 pub use types::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendProcess, BackendTask, BackendTruncation,
-    LoggedBody, SlotSelection, TaskOutcome,
+    LoggedBody, ReadingProgress, SlotSelection, TaskOutcome,
 };

@@ -9,11 +9,13 @@ use memchr::memmem::find;
 use super::llama::head::{headed, rfc3339, without_colours};
 use super::llama::{LineUse, Servers, Words, may_lack_digits};
 use super::types::{
-    BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, TaskOutcome,
+    BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, ReadingProgress,
+    TaskOutcome,
 };
-use crate::formats::lines::{Line, LineSplitter, Lines};
+use crate::formats::lines::{LINE_LIMIT, Line, LineSplitter, Lines};
 use crate::formats::scan;
 use crate::model::ContextCut;
+use crate::model::stats::float;
 
 /// Tasks that wait for the line of their HTTP request.
 const MAX_WAITING: usize = 256;
@@ -73,6 +75,7 @@ impl Default for OllamaParser {
             year: None,
             is_journal: false,
             scratch: Vec::new(),
+            has_word: false,
         };
         Self { splitter: LineSplitter::default(), state }
     }
@@ -115,6 +118,8 @@ struct State {
     year: Option<i32>,
     is_journal: bool,
     scratch: Vec<u8>,
+    /// The line that comes next is known to hold a word.
+    has_word: bool,
 }
 
 impl Lines for State {
@@ -124,15 +129,18 @@ impl Lines for State {
         if self.log.known_lines == 0 {
             return 0;
         }
-        let (passed, lines) = self.words().lines_without(text);
-        self.log.lines += lines;
-        passed
+        let passed = self.words().lines_without(text);
+        self.log.lines += passed.lines;
+        self.has_word = passed.then_word;
+        passed.bytes
     }
 
     #[inline]
     fn line(&mut self, line: Line<'_>) {
         self.log.lines += 1;
-        let is_passed = self.log.known_lines > 0 && !self.words().are_in(line.bytes);
+        // Of a longer line only the beginning is here.
+        let has_word = std::mem::take(&mut self.has_word) && line.full_len <= LINE_LIMIT as u64;
+        let is_passed = self.log.known_lines > 0 && !has_word && !self.words().are_in(line.bytes);
         if is_passed || may_lack_digits(&line) {
             return;
         }
@@ -231,9 +239,14 @@ impl State {
             return LineUse::Fact;
         }
         if message.starts_with(b"Prompt processing progress\"") {
-            let is_read = member("processed").zip(member("total")).is_some_and(|(done, of)| done >= of);
-            if let Some(task) = self.restored.last_mut().filter(|_| is_read) {
-                task.first_token = at;
+            let Some((done, of)) = member("processed").zip(member("total")) else { return LineUse::Known };
+            if let Some(task) = self.restored.last_mut() {
+                if done < of {
+                    let share = float(done) / float(of);
+                    task.progress = Some(ReadingProgress { share, tokens: None });
+                } else {
+                    (task.first_token, task.progress) = (at, None);
+                }
             }
             return LineUse::Known;
         }

@@ -118,6 +118,16 @@ pub enum LoggedBody {
     NotJson,
 }
 
+/// How far a server is with a prompt that it still reads, as it last said.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct ReadingProgress {
+    /// The share of the prompt that is read or came from the cache, 0 to 1.
+    pub share: f64,
+    /// The same in tokens.
+    pub tokens: Option<u64>,
+}
+
 /// One request as its server worked on it. Unknown is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
@@ -156,6 +166,8 @@ pub struct BackendTask {
     pub read_ms: Option<f64>,
     /// How long the engine generated.
     pub write_ms: Option<f64>,
+    /// How much of the prompt is read; `None` once all of it is.
+    pub progress: Option<ReadingProgress>,
     /// Whether the engine dropped part of the prompt because its context was full.
     pub truncated: Option<bool>,
     /// What is known of tokens that were dropped, by the engine or before it saw the prompt.
@@ -189,6 +201,8 @@ pub struct BackendTask {
     pub is_ambiguous: bool,
     /// The request body, where the log has one.
     pub body: Option<LoggedBody>,
+    /// The number of its file among those of a series, while these are read.
+    pub(crate) file: u32,
 }
 
 impl BackendTask {
@@ -292,7 +306,56 @@ pub struct BackendLog {
     pub unreadable_lines: u64,
 }
 
+/// How much of a log there is where one of its files ends.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FileEnd {
+    loads: usize,
+    bytes: u64,
+    lines: u64,
+    known_lines: u64,
+    unreadable_lines: u64,
+}
+
 impl BackendLog {
+    /// The parts of a log that was read of several files. `ends` are its counts where each of
+    /// them ended, the last included.
+    pub(crate) fn by_file(mut self, ends: &[FileEnd]) -> Vec<Self> {
+        let mut tasks = std::mem::take(&mut self.tasks);
+        let mut before = FileEnd::default();
+        let part = |(number, end): (usize, &FileEnd)| {
+            let is_its = |task: &mut BackendTask| usize::try_from(task.file) == Ok(number);
+            let own = |mut task: BackendTask| {
+                task.file = 0;
+                task
+            };
+            let part = Self {
+                format: self.format,
+                processes: self.processes.clone(),
+                tasks: tasks.extract_if(.., is_its).map(own).collect(),
+                loads: self.loads.get(before.loads..end.loads).unwrap_or_default().to_vec(),
+                truncations: Vec::new(),
+                bytes: end.bytes - before.bytes,
+                lines: end.lines - before.lines,
+                known_lines: end.known_lines - before.known_lines,
+                unreadable_lines: end.unreadable_lines - before.unreadable_lines,
+            };
+            before = *end;
+            part
+        };
+        ends.iter().enumerate().map(part).collect()
+    }
+
+    /// How much of it there is.
+    pub(crate) fn end(&self) -> FileEnd {
+        FileEnd {
+            loads: self.loads.len(),
+            bytes: self.bytes,
+            lines: self.lines,
+            known_lines: self.known_lines,
+            unreadable_lines: self.unreadable_lines,
+        }
+    }
+
     /// What is known before the first line.
     #[must_use]
     pub fn new(format: BackendFormat) -> Self {

@@ -96,6 +96,29 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Adds what a later part of the same file tells; false where that is another kind of
+    /// file.
+    pub(crate) fn append(&mut self, more: Self) -> bool {
+        let Self { kind, telemetry, index, answers, failed_tries, response: _, unreadable_lines } = more;
+        self.kind = match (self.kind, kind) {
+            (one, other) if one == other && one.may_grow() => one,
+            (FactsKind::Telemetry, FactsKind::Metrics) | (FactsKind::Metrics, FactsKind::Telemetry) => {
+                FactsKind::Telemetry
+            }
+            _ => return false,
+        };
+        self.telemetry.events.extend(telemetry.events);
+        self.telemetry.spans.extend(telemetry.spans);
+        self.telemetry.interactions.extend(telemetry.interactions);
+        self.index.extend(index);
+        self.answers.extend(answers);
+        self.failed_tries.extend(failed_tries);
+        self.unreadable_lines += unreadable_lines;
+        true
+    }
+}
+
 /// What sort of file facts come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FactsKind {
@@ -115,6 +138,11 @@ pub(crate) enum FactsKind {
 }
 
 impl FactsKind {
+    /// Whether lines are added to such a file.
+    pub(crate) fn may_grow(self) -> bool {
+        matches!(self, Self::Telemetry | Self::Metrics | Self::Index | Self::Transcript)
+    }
+
     /// Why a file of this kind alone holds no request, and what does.
     pub(crate) fn why_no_request(self) -> &'static str {
         match self {

@@ -145,7 +145,7 @@ impl UnmatchedLogRequest {
             stream: log.streamed,
             timing: timing(log),
             confidence: log.confidence,
-            log_facts: log.facts.clone(),
+            log_facts: Some(Box::new(log.facts.clone())),
             server_task: None,
             root: None,
         }

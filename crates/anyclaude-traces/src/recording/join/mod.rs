@@ -94,10 +94,10 @@ pub struct UnmatchedLogRequest {
     pub confidence: Confidence,
     /// What else the log tells of it.
     #[serde(skip)]
-    pub log_facts: LogFacts,
+    pub log_facts: Option<Box<LogFacts>>,
     /// What the server's own log tells of it.
     #[serde(skip)]
-    pub server_task: Option<ServerTask>,
+    pub server_task: Option<Box<ServerTask>>,
     /// The root whose requests went to the same server.
     #[serde(skip)]
     pub root: Option<Arc<Path>>,

@@ -1,13 +1,17 @@
 //! `traces export --format parquet`: a folder of tables.
 
 use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyclaude_traces::Request;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
-use anyhow::bail;
+use anyclaude_traces::model::time::Timestamp;
+use anyclaude_traces::select::Selection;
+use anyhow::{Context as _, bail};
 use traces_export::parquet::{Dataset, Partition, Table, partitions};
 
 use super::{nothing_read, reading, report_skipped, say_scope};
@@ -15,11 +19,8 @@ use crate::cli::ExportArgs;
 use crate::exit::Status;
 use crate::interrupt;
 use crate::render::{notes, units};
-use crate::save::OutputFolder;
+use crate::save::{OutputFolder, Staging};
 use crate::select;
-
-/// The name of the file in a partition's folder.
-const FILE: &str = "part-0.parquet";
 
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     let Some(path) = args.file.as_deref() else {
@@ -46,9 +47,14 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     for (at, partition) in partitions.iter().enumerate() {
         days.entry(partition.day_folder()).or_default().push(at);
     }
-    let before = days.len();
+    let mut left_out = LeftOut::default();
     if args.append {
-        days.retain(|day, _| !target.holds(&folder(Table::Requests, day)));
+        days.retain(|day, of_day| {
+            let bounds = of_day.first().and_then(|&at| partitions.get(at)?.bounds());
+            let written = target.written(&folder(Table::Requests, day));
+            // What has no time is never known to be complete.
+            bounds.is_none_or(|bounds| left_out.keeps(bounds, written, &selection))
+        });
     }
     let dataset = Dataset::new(&prefix);
     let rows = interrupt::without_interrupt(|| {
@@ -59,8 +65,10 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
                 for (partition, costs) in
                     of_day.iter().filter_map(|&at| partitions.get(at).zip(tool_costs.get(at)))
                 {
-                    let name = folder(table, day).join(partition.model_folder()).join(FILE);
-                    *rows += dataset.write(table, partition, costs, || staging.file(&name))?;
+                    let folder = folder(table, day).join(partition.model_folder());
+                    *rows += dataset
+                        .write(table, partition, costs, || new_file(&staging, &folder))
+                        .with_context(|| format!("cannot write into {}", target.path().display()))?;
                 }
             }
             // The last one is the mark that the day is complete.
@@ -78,13 +86,69 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
                 "wrote {path}: {requests} of requests, {tools} of tools, {breaks} of breaks, in {wrote}"
             ),
         });
-        if before > days.len() {
-            let there = units::count((before - days.len()) as u64, "day");
-            notes::warn(&format!("passed over {there} that {path} holds already"));
+        if left_out.there > 0 {
+            let days = units::count(left_out.there, "day");
+            notes::warn(&format!("passed over {days} that {path} holds already"));
+        }
+        if left_out.cut > 0 {
+            let days = units::count(left_out.cut, "day");
+            notes::warn(&format!(
+                "left out {days} (of UTC) of which only a part was asked for: it would pass for whole; --all \
+                 exports whole days"
+            ));
         }
         say_scope(selection.is_sitting);
     }
     Ok(skipped)
+}
+
+/// The days that are not appended, and why.
+#[derive(Debug, Default)]
+struct LeftOut {
+    /// They are there.
+    there: u64,
+    /// Only a part of them was asked for.
+    cut: u64,
+}
+
+impl LeftOut {
+    /// Whether a day is appended that has these bounds and was `written` then.
+    fn keeps(
+        &mut self,
+        (begins, ends): (Timestamp, Timestamp),
+        written: Option<SystemTime>,
+        selection: &Selection,
+    ) -> bool {
+        // What was written before the day was over may lack the rest of it.
+        if written.is_some_and(|written| is_before(ends, written)) {
+            self.there += 1;
+            return false;
+        }
+        let scope = selection.scope;
+        // A sitting ends where the recording does.
+        let to = scope.to.filter(|_| !selection.is_sitting);
+        let is_cut = scope.from.is_some_and(|from| begins < from) || to.is_some_and(|to| to < ends);
+        self.cut += u64::from(is_cut);
+        !is_cut
+    }
+}
+
+fn is_before(moment: Timestamp, other: SystemTime) -> bool {
+    let since_1970 = other.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i128::from(moment.unix_ms()) < i128::try_from(since_1970.as_millis()).unwrap_or(i128::MAX)
+}
+
+/// A new file in a partition's folder, which may hold another one already: models share it
+/// whose names are cut to the same, or are the same to a file system that does not tell
+/// upper from lower case.
+fn new_file(staging: &Staging, folder: &Path) -> io::Result<Box<dyn Write + Send>> {
+    let mut number = 0_u32;
+    loop {
+        match staging.file(&folder.join(format!("part-{number}.parquet"))) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+            opened => return opened,
+        }
+    }
 }
 
 /// The folder of a day in that of a table.

@@ -5,7 +5,7 @@ use std::thread;
 
 use anyclaude_traces::follow::Follower;
 
-use super::{LOOK_EVERY, is_worth_a_bell, now, skipped};
+use super::{is_worth_a_bell, now, pause, skipped};
 use crate::cli::{Format, WatchArgs};
 use crate::exit::Status;
 use crate::render::json;
@@ -37,6 +37,6 @@ pub(super) fn follow(
         if args.once {
             return Ok(if skipped(&events).is_empty() { Status::Done } else { Status::Skipped });
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(pause(follower));
     }
 }

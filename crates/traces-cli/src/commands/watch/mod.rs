@@ -4,6 +4,7 @@ mod lines;
 mod screen;
 
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyclaude_traces::Timestamp;
@@ -18,13 +19,23 @@ use crate::render::color;
 use crate::render::watch::{Choice, Scene};
 use crate::select;
 
-/// How often it is looked. An event is shown after two looks at most.
+/// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How soon it is looked again where lines that belong together are still to come.
+const LOOK_AGAIN: Duration = Duration::from_millis(25);
 /// Waiting less than this rings no bell.
 const LONG_WAIT_MS: u64 = 10_000;
 
 pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    let mut follower = Follower::new(select::filter(&args.filter)?, args.cache.options())?;
+    let mut filter = select::filter(&args.filter)?;
+    if args.filter.roots.is_empty() {
+        // The first recording may begin after this.
+        let recorded = select::recordings_folder();
+        let recorded = recorded.as_deref().and_then(Path::parent).map(Path::to_owned);
+        filter.roots.extend(recorded);
+        filter.roots.dedup();
+    }
+    let mut follower = Follower::new(filter, args.cache.options())?;
     let is_terminal = io::stdout().is_terminal() && !color::is_dumb_terminal();
     let is_picture = args.output.format == Format::Table && !args.plain;
     let place = place(&args.filter);
@@ -42,6 +53,11 @@ pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Stat
         return screen::follow(&mut follower, args, &place);
     }
     lines::follow(&mut follower, args, out)
+}
+
+/// How long to wait before the next look.
+fn pause(follower: &Follower) -> Duration {
+    if follower.is_due() { LOOK_AGAIN } else { LOOK_EVERY }
 }
 
 /// Where it is looked, in words.

@@ -17,7 +17,7 @@ use ratatui::crossterm::style::Print;
 use signal_hook::consts::SIGTERM;
 use signal_hook::flag;
 
-use super::{LOOK_EVERY, is_worth_a_bell, now};
+use super::{is_worth_a_bell, now, pause};
 use crate::cli::{ColorChoice, WatchArgs};
 use crate::exit::Status;
 use crate::interrupt;
@@ -90,7 +90,7 @@ fn draw_on(
         }
         looks = looks.wrapping_add(1);
         let mut act = Act::Nothing;
-        if event::poll(LOOK_EVERY)? {
+        if event::poll(pause(follower))? {
             act = acted(&event::read()?, follower, choice, args);
             // What was typed at once is answered at once.
             while matches!(act, Act::Nothing | Act::Redraw) && event::poll(Duration::ZERO)? {

@@ -2,7 +2,7 @@
 //! them, and none alone: it is as readable on a light terminal as on a dark one.
 
 use anyclaude_traces::cost::breakdown;
-use anyclaude_traces::follow::{Follower, Running};
+use anyclaude_traces::follow::{Follower, PromptReading, Running};
 use anyclaude_traces::model::{ModelSpeeds, TimeBreakdown};
 use anyclaude_traces::{Request, Timestamp};
 use ratatui::Frame;
@@ -57,8 +57,9 @@ p           pause: the picture stands still; what happens meanwhile is not lost
 A request first waits (proxy, load, queue), then its prompt is read, then the
 answer is written. The bar of a running request fills up towards the time that
 its first token is expected at: the tokens that have to be read × the time that
-this model took for one. `~` is an estimate, – is unknown. The proxy sends a
-keepalive for each 10 s of waiting.
+this model took for one. Where a server's log (--server-log) tells how much of
+the prompt is read, the bar shows that. `~` is an estimate, – is unknown. The
+proxy sends a keepalive for each 10 s of waiting.
 
 The bars of the last requests are on one scale, that of the longest shown:
 ░ proxy  ╱ load  · queue  █ read  ▒ write  ╳ stall  ─ other";
@@ -91,12 +92,15 @@ impl Scene<'_> {
     fn lines(&self, width: usize, height: usize) -> Vec<Line<'static>> {
         let mut above = vec![self.head(width)];
         above.extend(self.running(width));
+        let mut totals = self.totals(width);
+        totals.push(self.foot(width));
         let mut below = Vec::new();
         if height >= LEAST_FINDINGS_HEIGHT {
-            below.extend(self.findings(width, height / 4));
+            // What the last requests leave over, at least a quarter.
+            let left = height.saturating_sub(above.len() + totals.len() + ended(self.follower).len() + 2);
+            below.extend(self.findings(width, left.max(height / 4)));
         }
-        below.extend(self.totals(width));
-        below.push(self.foot(width));
+        below.extend(totals);
         let room = height.saturating_sub(above.len() + below.len());
         let last = self.last(width, room);
         let blanks = room.saturating_sub(last.len());
@@ -146,7 +150,8 @@ impl Scene<'_> {
         let Running { request, .. } = running;
         let elapsed_ms = running.since.map(|since| self.now.ms_since(since).max(0).unsigned_abs());
         let (state, colour) = match running.ttft_ms {
-            None => ("WAITING", Color::Yellow),
+            // Yellow is hard to read on a light terminal, blue on a dark one.
+            None => ("WAITING", Color::Magenta),
             Some(_) => ("WRITING", Color::Green),
         };
         let who = format!("  {} {} · {}", request.id, list::model(request), request.kind.name());
@@ -187,6 +192,10 @@ impl Scene<'_> {
             0 => String::new(),
             n => format!("  {}", units::count(n, "keepalive")),
         };
+        if let Some(reading) = &running.reading {
+            let expected_ms = running.expected_ttft_ms.filter(|expected| elapsed_ms < Some(*expected));
+            return self.reading((reading, expected_ms), elapsed, &keepalives, width);
+        }
         let Some((expected_ms, elapsed_ms)) = running.expected_ttft_ms.zip(elapsed_ms) else {
             let why = "how long it will take is not known yet";
             return Line::from(fitted(&format!("{elapsed}; {why}{keepalives}"), width));
@@ -198,14 +207,35 @@ impl Scene<'_> {
             0 => keepalives,
             ms => format!("  {} over{keepalives}", units::ms(Some(ms / 100 * 100))),
         };
-        let room = width.saturating_sub(width_of(&head) + width_of(&tail)).min(60);
-        let full = bars::place(float(elapsed_ms.min(expected_ms)), float(expected_ms), room);
         let colour = if over > 0 { Color::Red } else { Color::Cyan };
+        let full = float(elapsed_ms.min(expected_ms)) / float(expected_ms).max(1.0);
+        self.bar(head, full, colour, &tail, width)
+    }
+
+    /// The bar of what the server says it has read.
+    fn reading(
+        &self,
+        (reading, expected_ms): (&PromptReading, Option<u64>),
+        elapsed: &str,
+        keepalives: &str,
+        width: usize,
+    ) -> Line<'static> {
+        let head = format!("{elapsed}, {} read  ", units::percent(reading.share));
+        let left = reading.left_ms.map(|ms| format!("  ~{} to go", units::ms(Some(ms / 100 * 100))));
+        let left = left.or_else(|| Some(format!("  of ~{}", units::ms(Some(expected_ms?)))));
+        let tail = left.unwrap_or_default() + keepalives;
+        self.bar(head, reading.share, Color::Green, &tail, width)
+    }
+
+    /// A bar of which this share is full, between two texts.
+    fn bar(&self, head: String, full: f64, colour: Color, tail: &str, width: usize) -> Line<'static> {
+        let room = width.saturating_sub(width_of(&head) + width_of(tail)).min(60);
+        let full = bars::place(full, 1.0, room);
         Line::from(vec![
             Span::raw(head),
             Span::styled("█".repeat(full), self.coloured(colour)),
             Span::styled("░".repeat(room.saturating_sub(full)), self.dim()),
-            Span::raw(fitted(&tail, width.saturating_sub(room))),
+            Span::raw(fitted(tail, width.saturating_sub(room))),
         ])
     }
 
@@ -280,12 +310,25 @@ impl Scene<'_> {
         if found.is_empty() {
             return Vec::new();
         }
-        let mut lines = vec![Line::styled("WHAT COSTS TIME, the dearest first", self.bold())];
+        let mut texts: Vec<String> = Vec::new();
+        // Under a blank line and the heading, and above a blank line.
+        let room = room.saturating_sub(3).max(2);
+        let mut shown = 0;
         for finding in found.iter().take(findings::DEAREST) {
             let text = format!("{}  {}", findings::cost(finding), finding.evidence);
-            lines.extend(wrapped(&text, width, 2).into_iter().map(Line::from));
+            let most = room.saturating_sub(texts.len());
+            let whole = wrapped(&text, width, usize::MAX);
+            // The dearest is cut rather than left out.
+            if whole.len() > most && shown > 0 {
+                break;
+            }
+            texts.extend(if whole.len() > most { wrapped(&text, width, most) } else { whole });
+            shown += 1;
         }
-        lines.truncate(room.max(2));
+        let of = if shown < found.len() { format!(" ({shown} of {})", found.len()) } else { String::new() };
+        let heading = fitted(&format!("WHAT COSTS TIME, the dearest first{of}"), width);
+        let mut lines = vec![Line::default(), Line::styled(heading, self.bold())];
+        lines.extend(texts.into_iter().map(Line::from));
         lines.push(Line::default());
         lines
     }

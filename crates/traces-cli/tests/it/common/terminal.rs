@@ -8,9 +8,13 @@ use std::process::{Child, Command, Stdio};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::pty::{OpenptyResult, Winsize, openpty};
 
-/// A terminal of so many columns.
+/// A terminal of so many columns and 24 rows.
 pub(crate) fn pty(columns: u16) -> OpenptyResult {
-    let pty = openpty(&Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }, None).unwrap();
+    sized_pty(columns, 24)
+}
+
+fn sized_pty(columns: u16, rows: u16) -> OpenptyResult {
+    let pty = openpty(&Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }, None).unwrap();
     // The program of another test would keep it open.
     for side in [pty.master.as_fd(), pty.slave.as_fd()] {
         fcntl(side, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
@@ -28,16 +32,20 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Starts a program of which both streams go to a terminal.
     pub(crate) fn start(command: Command, columns: u16) -> Self {
-        Self::start_with(command, columns, None)
+        Self::start_with(command, pty(columns), None)
+    }
+
+    /// The same, in a terminal that is high enough for anything.
+    pub(crate) fn start_high(command: Command, columns: u16) -> Self {
+        Self::start_with(command, sized_pty(columns, 1_000), None)
     }
 
     /// Starts a program of which only standard error goes to a terminal.
     pub(crate) fn start_with_stdout(command: Command, columns: u16, stdout: Stdio) -> Self {
-        Self::start_with(command, columns, Some(stdout))
+        Self::start_with(command, pty(columns), Some(stdout))
     }
 
-    fn start_with(mut command: Command, columns: u16, stdout: Option<Stdio>) -> Self {
-        let pty = pty(columns);
+    fn start_with(mut command: Command, pty: OpenptyResult, stdout: Option<Stdio>) -> Self {
         let stdout = stdout.unwrap_or_else(|| pty.slave.try_clone().unwrap().into());
         command.stdin(Stdio::null()).stdout(stdout).stderr(pty.slave);
         // The terminal ends when nobody holds its other side any more: the command goes here.

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use memchr::memmem::find;
 
 use super::figures::{
-    TimingLine, Took, after, after_decimal, bytes_of_mib, selection, slot_and_task, timing,
+    TimingLine, Took, after, after_decimal, bytes_of_mib, progress, selection, slot_and_task, timing,
 };
 use crate::formats::backend::types::{
     BackendLog, BackendMoment, BackendProcess, BackendTask, SlotSelection, TaskOutcome,
@@ -178,6 +178,7 @@ impl Engine {
             (self.last, at)
             && us + JITTER_US < last
         {
+            self.open.iter_mut().for_each(|open| open.task.progress = None);
             self.finish(log);
         }
         self.last = at.or(self.last);
@@ -231,6 +232,10 @@ impl Engine {
     ) -> LineUse {
         match text.first() {
             Some(b'p') if text.starts_with(b"processing task") => self.launch(slot, task, text, at, log),
+            Some(b'p') if text.starts_with(b"prompt processing") => {
+                let Some(progress) = progress(text) else { return LineUse::Known };
+                self.with_open(slot, task, |open| open.task.progress = Some(progress))
+            }
             Some(b'p' | b' ') => match timing(text) {
                 TimingLine::Read(read) => self.read(slot, task, read),
                 TimingLine::Write(write) => self.write(slot, task, write, at),
@@ -288,7 +293,8 @@ impl Engine {
         } else {
             // A slot works on one task: what it had before has lost its end.
             while let Some(lost) = self.open.iter().position(|open| open.task.slot == Some(slot)) {
-                log.tasks.push(self.open.remove(lost).task);
+                let lost = self.open.remove(lost).task;
+                log.tasks.push(BackendTask { progress: None, ..lost });
             }
         }
         if self.open.len() >= MAX_OPEN {
@@ -340,6 +346,7 @@ impl Engine {
     fn read(&mut self, slot: u64, task: u64, Took { ms, tokens }: Took) -> LineUse {
         if let Some(open) = self.opened(slot, task) {
             (open.task.read_ms, open.task.read_tokens) = (Some(ms), Some(tokens));
+            open.task.progress = None;
         }
         LineUse::Fact
     }
@@ -374,7 +381,7 @@ impl Engine {
         let Some(open) = self.open.iter().position(|open| open.is(slot, task)) else { return LineUse::Known };
         let Open { mut task, is_cancelled } = self.open.remove(open);
         task.process = self.process_index(log);
-        task.truncated = Some(truncated != 0);
+        (task.truncated, task.progress) = (Some(truncated != 0), None);
         if truncated != 0 {
             let context_tokens = log.processes.get(task.process).and_then(|process| process.context_tokens);
             let is_too_long = |prompt: &u64| context_tokens.is_some_and(|context| *prompt > context);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memchr::memmem::find;
 
 use super::engine::TEXT_AT;
-use crate::formats::backend::types::{BackendMoment, SlotSelection};
+use crate::formats::backend::types::{BackendMoment, ReadingProgress, SlotSelection};
 use crate::formats::scan;
 
 /// The numbers in `slot print_timing: id  0 | task 26 | …`, where they are not −1, and the
@@ -44,6 +44,13 @@ pub(super) fn timing(text: &[u8]) -> TimingLine {
     } else {
         TimingLine::Other
     }
+}
+
+/// `prompt processing, n_tokens =   4096, progress = 0.54, t =   6.57 s / 623.06 tokens per
+/// second`; older servers count `n_past` and call the last batch `n_tokens`.
+pub(super) fn progress(text: &[u8]) -> Option<ReadingProgress> {
+    let share = after_decimal(text, b"progress = ").filter(|share| (0.0..=1.0).contains(share))?;
+    Some(ReadingProgress { share, tokens: after(text, b"n_past = ").or_else(|| after(text, b"n_tokens = ")) })
 }
 
 impl Took {

@@ -15,7 +15,7 @@ use head::{headed, without_colours};
 pub(crate) use words::Words;
 
 use super::types::{BackendFormat, BackendLog, BackendMoment};
-use crate::formats::lines::{Line, LineSplitter, Lines};
+use crate::formats::lines::{LINE_LIMIT, Line, LineSplitter, Lines};
 
 /// Servers that a router started and whose lines are told apart.
 const MAX_SERVERS: usize = 64;
@@ -79,6 +79,8 @@ struct State {
     log: BackendLog,
     servers: Servers,
     scratch: Vec<u8>,
+    /// The line that comes next is known to hold a word.
+    has_word: bool,
 }
 
 /// Whether a line is the last of a file that may have been cut inside a number.
@@ -124,7 +126,7 @@ impl Servers {
 impl State {
     fn new() -> Self {
         let log = BackendLog::new(BackendFormat::LlamaServer);
-        Self { log, servers: Servers::default(), scratch: Vec::new() }
+        Self { log, servers: Servers::default(), scratch: Vec::new(), has_word: false }
     }
 
     fn count(&mut self, used: LineUse, is_llama: bool) {
@@ -140,15 +142,18 @@ impl Lines for State {
         if self.log.known_lines == 0 {
             return 0;
         }
-        let (passed, lines) = Words::of_engine().lines_without(text);
-        self.log.lines += lines;
-        passed
+        let passed = Words::of_engine().lines_without(text);
+        self.log.lines += passed.lines;
+        self.has_word = passed.then_word;
+        passed.bytes
     }
 
     #[inline]
     fn line(&mut self, line: Line<'_>) {
         self.log.lines += 1;
-        let is_passed = self.log.known_lines > 0 && !Words::of_engine().are_in(line.bytes);
+        // Of a longer line only the beginning is here.
+        let has_word = std::mem::take(&mut self.has_word) && line.full_len <= LINE_LIMIT as u64;
+        let is_passed = self.log.known_lines > 0 && !has_word && !Words::of_engine().are_in(line.bytes);
         if is_passed || may_lack_digits(&line) {
             return;
         }

@@ -38,7 +38,7 @@ use message::{EngineMessage, Message};
 use requests::Requests;
 
 use super::llama::{Engine, may_lack_digits};
-use super::types::{BackendFormat, BackendLog, BackendMoment, LoggedBody};
+use super::types::{BackendFormat, BackendLog, BackendMoment, FileEnd, LoggedBody};
 use crate::formats::body::{Body, Visit};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::scratch::Scratch;
@@ -132,6 +132,23 @@ impl LmStudioParser {
         self.splitter.finish(&mut Reading { state: &mut self.state, bodies });
         self.state.finish()
     }
+
+    /// Goes on with the file that the server wrote next. It begins one when the day ends or
+    /// the file is full, whatever it is working on: a request of the one may end in the other.
+    pub(crate) fn next_file(&mut self, bodies: &mut dyn BodySink) {
+        mem::take(&mut self.splitter).finish(&mut Reading { state: &mut self.state, bodies });
+        self.state.next_file();
+    }
+
+    /// Ends the last file: what each of them holds. A request is in the file with its
+    /// beginning.
+    pub(crate) fn finish_files(mut self, bodies: &mut dyn BodySink) -> Vec<BackendLog> {
+        self.splitter.finish(&mut Reading { state: &mut self.state, bodies });
+        let mut ends = mem::take(&mut self.state.ends);
+        let log = self.state.finish();
+        ends.push(log.end());
+        log.by_file(&ends)
+    }
 }
 
 /// The first line of a text, and what follows its end.
@@ -159,8 +176,10 @@ struct State {
     block: Option<Block>,
     /// The tag of the message that the block is in.
     block_tag: Option<Vec<u8>>,
-    /// Request lines so far.
+    /// Request lines of this file so far.
     received: u32,
+    /// How much there was at the end of each file before this one.
+    ends: Vec<FileEnd>,
     memory: Vec<u8>,
     scratch: Scratch,
 }
@@ -464,6 +483,7 @@ impl State {
             block: None,
             block_tag: None,
             received: 0,
+            ends: Vec::new(),
             memory: Vec::new(),
             scratch: Scratch::default(),
         }

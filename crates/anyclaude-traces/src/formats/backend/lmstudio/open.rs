@@ -2,7 +2,7 @@
 
 use super::figures::Figures;
 use super::message::Done;
-use crate::formats::backend::{BackendMoment, BackendTask, TaskOutcome};
+use crate::formats::backend::{BackendMoment, BackendTask, ReadingProgress, TaskOutcome};
 
 /// Of what the server says went wrong, so much is kept.
 const MAX_ERROR_BYTES: usize = 500;
@@ -132,6 +132,7 @@ impl Open {
         task.prompt_tokens =
             task.prompt_tokens.or_else(|| task.cached_tokens?.checked_add(self.uncached_tokens?));
         // Server and engine disagree: nothing tells which is right.
+        task.progress = self.progress.filter(|_| task.first_token.is_none() && !self.is_over).map(of_percent);
         let is_part = |cached: &u64| task.prompt_tokens.is_none_or(|prompt| *cached <= prompt);
         task.cached_tokens = task.cached_tokens.filter(is_part);
         // A server that names no model runs what was asked for.
@@ -143,4 +144,8 @@ impl Open {
         }
         task
     }
+}
+
+fn of_percent(percent: f64) -> ReadingProgress {
+    ReadingProgress { share: (percent / 100.0).clamp(0.0, 1.0), tokens: None }
 }

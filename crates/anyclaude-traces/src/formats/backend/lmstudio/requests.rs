@@ -34,6 +34,8 @@ pub(super) struct Requests {
     /// The load that a request has caused, by its place in the log.
     loading: Option<usize>,
     names: Vec<Arc<str>>,
+    /// The number of the file that is read.
+    pub(super) file: u32,
 }
 
 impl Requests {
@@ -412,6 +414,7 @@ impl Requests {
             log.tasks.push(self.open.remove(0).into_task());
         }
         open.last = at;
+        open.task.file = self.file;
         self.open.push(open);
     }
 

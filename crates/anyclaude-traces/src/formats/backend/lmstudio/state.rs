@@ -1,7 +1,7 @@
 //! What the engine's lines do to the requests of a log, and the log's end.
 
 use super::State;
-use super::block::Kind;
+use super::block::{Block, Kind};
 use crate::formats::backend::llama::LineUse;
 use crate::formats::backend::llama::head::since_start;
 use crate::formats::backend::types::{BackendLog, BackendMoment, BackendProcess, LoggedBody};
@@ -42,7 +42,8 @@ impl State {
 
     /// Ties the engine's tasks from this place on to their requests.
     fn tie(&mut self, ended: usize) {
-        for work in self.log.tasks.split_off(ended) {
+        for mut work in self.log.tasks.split_off(ended) {
+            work.file = self.requests.file;
             if work.slot.zip(work.task) == self.untied {
                 self.untied = None;
             }
@@ -59,17 +60,33 @@ impl State {
         (self.newest, self.untied) = (None, None);
     }
 
-    pub(super) fn finish(mut self) -> BackendLog {
-        if let Some(block) = self.block.take().filter(|block| block.kind == Kind::Body) {
-            // The file ends inside of it.
-            self.log.unreadable_lines += 1;
-            let json = block.text().unwrap_or_default();
-            if let Some(task) = self.requests.of_line(self.received.saturating_sub(1)) {
-                task.requested_model =
-                    scan::member_text(json, "model").map(|model| String::from_utf8_lossy(model).into());
-                task.body = Some(LoggedBody::Cut);
-            }
+    /// The file ends, and what is open goes on in the next.
+    pub(super) fn next_file(&mut self) {
+        if self.cut_body() {
+            // No request's body is looked for in two files. What is left of it is no line of
+            // the server's own.
+            self.block = Some(Block::begin(Kind::Other, b"{", &mut self.memory));
         }
+        self.ends.push(self.log.end());
+        self.requests.file += 1;
+        self.received = 0;
+    }
+
+    /// Whether the file ends inside of a body.
+    fn cut_body(&mut self) -> bool {
+        let Some(block) = self.block.take_if(|block| block.kind == Kind::Body) else { return false };
+        self.log.unreadable_lines += 1;
+        let json = block.text().unwrap_or_default();
+        if let Some(task) = self.requests.of_line(self.received.saturating_sub(1)) {
+            task.requested_model =
+                scan::member_text(json, "model").map(|model| String::from_utf8_lossy(model).into());
+            task.body = Some(LoggedBody::Cut);
+        }
+        true
+    }
+
+    pub(super) fn finish(mut self) -> BackendLog {
+        self.cut_body();
         self.end_server();
         let mut log = self.log;
         if log.processes.is_empty() {

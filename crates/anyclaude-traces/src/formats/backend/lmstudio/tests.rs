@@ -479,3 +479,42 @@ fn a_line_without_end_takes_little_memory() {
     }
     assert!(parser.finish().tasks.is_empty());
 }
+
+/// Wherever the server goes on with another file, each request is in the one with its
+/// beginning, with all that both tell of it.
+#[test]
+fn a_request_may_begin_in_one_file_and_end_in_the_next() {
+    let facts = |task: &BackendTask| {
+        let moments = (task.received, task.started, task.first_token, task.ended);
+        let figures = (task.counts(), task.cached_tokens, task.read_ms, task.write_ms, task.total_ms);
+        (moments, figures, task.outcome, task.error.clone())
+    };
+    let whole = parse(FILE);
+    let ends = memchr::memchr_iter(b'\n', FILE.as_bytes()).map(|end| end + 1);
+    let (mut rotated, mut cut) = (0, 0);
+    for end in ends {
+        let (before, after) = FILE.split_at(end);
+        let (mut parser, bodies) = (LmStudioParser::new(), &mut NoBodies::default());
+        parser.feed(before.as_bytes());
+        parser.next_file(bodies);
+        parser.feed(after.as_bytes());
+        let logs = parser.finish_files(bodies);
+        let [first, second] = logs.as_slice() else { panic!("{logs:?}") };
+        let found: Vec<_> = first.tasks.iter().chain(&second.tasks).map(facts).collect();
+        assert_eq!(found, whole.tasks.iter().map(facts).collect::<Vec<_>>(), "{before}");
+        assert_eq!((first.bytes, second.bytes), (before.len() as u64, after.len() as u64));
+        assert_eq!(first.lines + second.lines, whole.lines);
+        assert_eq!(first.loads.len() + second.loads.len(), 1);
+        let numbers = |log: &BackendLog| log.tasks.iter().filter_map(|task| task.request).collect::<Vec<_>>();
+        let all: Vec<u32> = (0..3).collect();
+        assert_eq!(numbers(first), all[..first.tasks.len()]);
+        assert_eq!(numbers(second), all[..second.tasks.len()]);
+        let last = first.tasks.last().and_then(|task| task.ended).map(BackendMoment::clock_ms);
+        let end_of_file = before.rfind("\n[").map_or(before, |at| &before[at + 1..]);
+        let at = Head::read(end_of_file.as_bytes()).unwrap().at.clock_ms();
+        rotated += usize::from(last.is_some_and(|last| last > at));
+        let is_cut = |task: &&BackendTask| task.body == Some(LoggedBody::Cut);
+        cut += first.tasks.iter().filter(is_cut).count();
+    }
+    assert!(rotated > 15 && cut > 10, "{rotated} {cut}");
+}

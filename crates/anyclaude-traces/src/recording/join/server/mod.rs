@@ -20,7 +20,7 @@ use crate::formats::backend::{BackendFormat, BackendLoad, BackendLog, BackendMom
 use crate::model::request::{ModelSource, Request};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Timing};
-use crate::model::{LogFacts, LogZone, ServerJoin};
+use crate::model::{LogZone, ServerJoin};
 use crate::read::LogFile;
 
 /// Local time and UTC are so far apart, in multiples of this.
@@ -110,7 +110,7 @@ pub(crate) struct LoggedTask {
     /// Its place among the log's tasks.
     pub(crate) task: usize,
     /// What is known of it.
-    pub(crate) found: UnmatchedLogRequest,
+    pub(crate) found: Box<UnmatchedLogRequest>,
 }
 
 /// The requests of one root.
@@ -132,7 +132,10 @@ pub(crate) fn join_server_logs(
     let zone_ms = zone.named_s().map(|seconds| seconds.saturating_mul(1_000));
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let is_only: Vec<bool> = wanted.iter().map(|wanted| wanted.len() == 1).collect();
-    let mut offered: Vec<Vec<Offered>> = logs.iter().map(|log| Offered::all(&log.content)).collect();
+    // Of a log alone, nothing is offered to nobody.
+    let offered =
+        |log: &LogFile<BackendLog>| if roots.is_empty() { Vec::new() } else { Offered::all(&log.content) };
+    let mut offered: Vec<Vec<Offered>> = logs.iter().map(offered).collect();
     let mut found: Vec<FoundLog> = logs.iter().map(|log| FoundLog::of(log, zone)).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
     for root in 0..roots.len() {
@@ -323,15 +326,15 @@ impl<'l> FoundLog<'l> {
                 max_tokens: task.max_tokens,
                 stream: task.stream,
                 confidence: if task.is_ambiguous { Confidence::Ambiguous } else { Confidence::Exact },
-                log_facts: LogFacts::default(),
-                server_task: Some(facts(
+                log_facts: None,
+                server_task: Some(Box::new(facts(
                     task,
                     wait(&timing).and_then(|wait| self.load_ms(task.process, wait)),
-                )),
+                ))),
                 root: self.root.clone().map(Arc::from),
                 timing,
             };
-            LoggedTask { log, task: at, found }
+            LoggedTask { log, task: at, found: Box::new(found) }
         })
     }
 
