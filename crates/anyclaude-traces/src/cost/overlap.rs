@@ -22,8 +22,8 @@ pub(super) fn find(cases: &mut [Case]) {
         backends.entry(case.backend.clone()).or_default().push(at);
     }
     for places in backends.into_values() {
-        let intervals: Vec<BackendInterval> =
-            places.iter().filter_map(|at| BackendInterval::of(cases.get(*at)?)).collect();
+        let intervals: Vec<OccupiedMs> =
+            places.iter().filter_map(|at| OccupiedMs::of(cases.get(*at)?)).collect();
         for (at, overlap) in places.into_iter().zip(overlaps(&intervals)) {
             if let Some(case) = cases.get_mut(at) {
                 case.overlap = overlap;
@@ -34,7 +34,7 @@ pub(super) fn find(cases: &mut [Case]) {
 
 /// The time that a request spent in the backend, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-struct BackendInterval {
+struct OccupiedMs {
     start: i64,
     /// Where there was no first token: the end.
     first: i64,
@@ -43,7 +43,7 @@ struct BackendInterval {
     has_end: bool,
 }
 
-impl BackendInterval {
+impl OccupiedMs {
     fn of(case: &Case) -> Option<Self> {
         let end = case.end_ms()?;
         let first = case.first_ms().unwrap_or(end);
@@ -52,7 +52,7 @@ impl BackendInterval {
 }
 
 /// What overlapped each of these, which are in the order of their starts.
-fn overlaps(intervals: &[BackendInterval]) -> Vec<Overlap> {
+fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
     let mut ends: Vec<(i64, usize)> = intervals
         .iter()
         .enumerate()
@@ -84,9 +84,9 @@ mod tests {
     use super::*;
 
     fn found(times: &[(i64, i64, i64)]) -> Vec<(bool, bool, Option<u64>)> {
-        let intervals: Vec<BackendInterval> = times
+        let intervals: Vec<OccupiedMs> = times
             .iter()
-            .map(|&(start, first, end)| BackendInterval { start, first, end, has_end: true })
+            .map(|&(start, first, end)| OccupiedMs { start, first, end, has_end: true })
             .collect();
         let flags =
             |one: &Overlap| (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms);

@@ -17,8 +17,8 @@ pub(super) fn of(cases: &[&Case]) -> CacheUse {
     if cases.iter().any(counted) {
         return CacheUse::Reuses;
     }
-    let points: Vec<Point> = cases.iter().filter_map(|case| Point::of(case)).collect();
-    let cold: Vec<&Point> = points.iter().filter(|point| point.share() < COLD_SHARE).collect();
+    let points: Vec<ReusePoint> = cases.iter().filter_map(|case| ReusePoint::of(case)).collect();
+    let cold: Vec<&ReusePoint> = points.iter().filter(|point| point.share() < COLD_SHARE).collect();
     let tokens: f64 = cold.iter().map(|point| point.prompt_tokens).sum();
     if tokens > 0.0 {
         let ms: f64 = cold.iter().map(|point| point.wait_ms).sum();
@@ -29,14 +29,14 @@ pub(super) fn of(cases: &[&Case]) -> CacheUse {
 }
 
 /// An undisturbed request.
-struct Point {
+struct ReusePoint {
     wait_ms: f64,
     prompt_tokens: f64,
     /// What a cache would have left to read.
     new_tokens: f64,
 }
 
-impl Point {
+impl ReusePoint {
     fn of(case: &Case) -> Option<Self> {
         let reuse = case.reuse.filter(|reuse| reuse.prompt_bytes > 0 && case.is_undisturbed())?;
         let prompt_tokens = float(case.prompt_tokens.filter(|tokens| *tokens > 0)?);
@@ -52,7 +52,7 @@ impl Point {
 }
 
 /// By what warm requests take beside cold ones, which take `ms_per_token`.
-fn by_cold(points: &[Point], ms_per_token: f64) -> CacheUse {
+fn by_cold(points: &[ReusePoint], ms_per_token: f64) -> CacheUse {
     let warm = points.iter().filter(|point| point.share() >= WARM_SHARE);
     let of_all: Vec<f64> = warm.map(|point| point.wait_ms / (ms_per_token * point.prompt_tokens)).collect();
     if of_all.iter().any(|share| *share < CLEARLY_REUSED) {
@@ -65,8 +65,8 @@ fn by_cold(points: &[Point], ms_per_token: f64) -> CacheUse {
 }
 
 /// By which of the two makes one speed of all requests.
-fn by_spread(points: &[Point]) -> CacheUse {
-    let spread = |tokens: fn(&Point) -> f64| {
+fn by_spread(points: &[ReusePoint]) -> CacheUse {
+    let spread = |tokens: fn(&ReusePoint) -> f64| {
         let paces: Vec<f64> = points.iter().map(|point| point.wait_ms / tokens(point)).collect();
         let middle = median(paces.clone())?;
         median(paces.iter().map(|pace| (pace - middle).abs() / middle).collect())

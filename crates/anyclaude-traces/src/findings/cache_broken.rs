@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use super::remedy::is_expected;
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
 use super::{
-    Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Setting, SettingValue, compaction_loop,
+    Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Setting, SettingValue,
+    compaction_loop,
 };
 use crate::analysis::prefix::Cause;
 use crate::model::CacheUse;
@@ -23,9 +24,9 @@ impl Rule for CacheBroken {
         FindingKind::CacheBroken
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| entry.row.is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let mut breaks: BTreeMap<(Cause, Model), Vec<(usize, u64)>> = BTreeMap::new();
         for (at, entry) in scene.entries.iter().enumerate() {
@@ -38,7 +39,7 @@ impl Rule for CacheBroken {
         }
         let of = |((cause, _), breaks): (&(Cause, Model), &Vec<(usize, u64)>)| of(scene, *cause, breaks);
         let found: Vec<Finding> = breaks.iter().filter_map(of).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -123,7 +124,7 @@ mod tests {
         Made::new().prompt(10_000).read(9_000, 18_000).broke(cause, lost)
     }
 
-    fn check(made: &[Made]) -> Check {
+    fn check(made: &[Made]) -> RuleCheck {
         check_with(&CacheBroken, made, |input| input.speeds = speeds(CacheUse::Reuses))
     }
 
@@ -135,19 +136,19 @@ mod tests {
             broke(Cause::GitStatus, 4_500),
             broke(Cause::DateChanged, 1_000),
         ];
-        let Check::Found(found) = check(&made) else { panic!() };
+        let RuleCheck::Found(found) = check(&made) else { panic!() };
         let git = found.iter().find(|one| one.cause == Some(Cause::GitStatus)).unwrap();
         assert_eq!((git.requests.len(), git.cost_ms), (2, Some(10_000)));
         assert_eq!(git.settings.as_ref().map(Vec::len), Some(1));
         let date = found.iter().find(|one| one.cause == Some(Cause::DateChanged)).unwrap();
         assert!(date.advice.as_ref().unwrap().to_string().contains("once a day"));
-        assert_eq!(check(&[broke(Cause::GitStatus, 499)]), Check::Ok);
+        assert_eq!(check(&[broke(Cause::GitStatus, 499)]), RuleCheck::Ok);
     }
 
     #[test]
     fn a_request_cannot_lose_more_than_it_read() {
         let short = Made::new().prompt(10_000).read(800, 1_600).broke(Cause::ToolsChanged, 9_000);
-        let Check::Found(found) = check(&[short]) else { panic!() };
+        let RuleCheck::Found(found) = check(&[short]) else { panic!() };
         assert_eq!(found[0].cost_ms, Some(1_600));
     }
 
@@ -163,7 +164,7 @@ mod tests {
     fn what_came_once_in_a_session_needs_no_advice() {
         let made = [broke(Cause::Compacted, 900), broke(Cause::Compacted, 900).session("other")];
         let said = |made: &[Made]| match check(made) {
-            Check::Found(found) => found[0].advice.as_ref().map(ToString::to_string),
+            RuleCheck::Found(found) => found[0].advice.as_ref().map(ToString::to_string),
             other => panic!("{other:?}"),
         };
         assert_eq!(said(&made), None);
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn other_causes_are_left_to_their_rules() {
         for cause in [Cause::Evicted, Cause::ModelSwapped, Cause::VolatileOpening, Cause::FirstRequest] {
-            assert_eq!(check(&[broke(cause, 4_000)]), Check::Ok, "{cause:?}");
+            assert_eq!(check(&[broke(cause, 4_000)]), RuleCheck::Ok, "{cause:?}");
         }
     }
 }

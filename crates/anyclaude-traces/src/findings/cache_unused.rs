@@ -6,7 +6,7 @@
 //! counts say that it did reuse.
 
 use super::scene::{Entry, Model, Scene, finding, whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::CacheUse;
 
 pub(super) const LEAST_REQUESTS: usize = 3;
@@ -20,14 +20,14 @@ impl Rule for CacheUnused {
         FindingKind::CacheUnused
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let known = scene.by_model(|entry| cached(entry).is_some() && entry.reusable_tokens().is_some());
         if known.values().all(|entries| entries.len() < LEAST_REQUESTS) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let of = |(model, entries): (&Model, &Vec<&Entry<'_>>)| of(scene, model, entries);
         let found: Vec<Finding> = known.iter().filter_map(of).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -97,14 +97,14 @@ mod tests {
         Made::new().prompt(10_000).reusable(percent).cached(cached, false).read(10_000 - cached, 20_000)
     }
 
-    fn check(cache: CacheUse, made: &[Made]) -> Check {
+    fn check(cache: CacheUse, made: &[Made]) -> RuleCheck {
         check_with(&CacheUnused, made, |input| input.speeds = speeds(cache))
     }
 
     #[test]
     fn three_requests_that_repeat_half_and_are_read_whole_show_it() {
         let made = [turn(0, 0), turn(50, 0), turn(60, 0), turn(90, 0)];
-        let Check::Found(found) = check(CacheUse::ReadsAll, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(CacheUse::ReadsAll, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (3, Some(40_000)));
         assert_eq!(found[0].advice, Some(Advice::OtherEngine));
     }
@@ -112,33 +112,33 @@ mod tests {
     #[test]
     fn less_than_that_does_not() {
         let made = [turn(0, 0), turn(49, 0), turn(60, 0), turn(90, 0)];
-        assert_eq!(check(CacheUse::ReadsAll, &made), Check::Ok);
+        assert_eq!(check(CacheUse::ReadsAll, &made), RuleCheck::Ok);
         let made = [turn(50, 0), turn(60, 0), turn(90, 0)];
-        assert_eq!(check(CacheUse::Reuses, &made), Check::Ok);
-        assert_eq!(check(CacheUse::ReadsAll, &made[..2]), Check::NotEnoughData);
+        assert_eq!(check(CacheUse::Reuses, &made), RuleCheck::Ok);
+        assert_eq!(check(CacheUse::ReadsAll, &made[..2]), RuleCheck::NotEnoughData);
     }
 
     #[test]
     fn counts_below_half_of_what_was_there_show_it_too() {
         let counted = |cached| turn(80, cached).cached(cached, true);
         let made = [counted(3_999), counted(3_999), counted(3_999)];
-        let Check::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
         assert_eq!(found[0].advice, Some(Advice::CacheSettings));
         let made = [counted(4_000), counted(3_999), counted(3_999)];
-        assert_eq!(check(CacheUse::Reuses, &made), Check::Ok);
+        assert_eq!(check(CacheUse::Reuses, &made), RuleCheck::Ok);
     }
 
     #[test]
     fn a_log_without_bodies_tells_what_its_slots_held() {
         let held = |tokens| turn(0, 0).cached(100, true).held(tokens);
         let made = [held(9_000), held(8_000), held(7_000)];
-        let Check::Found(found) = check(CacheUse::Unknown, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(CacheUse::Unknown, &made) else { panic!() };
         let Evidence::ReusesLittle { cached_tokens, reusable_tokens, .. } = &found[0].evidence else {
             panic!()
         };
         assert_eq!((*cached_tokens, *reusable_tokens), (300, 24_000));
         let made = [held(9_000), held(8_000), held(4_000)];
-        assert_eq!(check(CacheUse::Unknown, &made), Check::Ok);
+        assert_eq!(check(CacheUse::Unknown, &made), RuleCheck::Ok);
     }
 
     #[test]

@@ -7,14 +7,14 @@ use super::words::{Count, NameList, WholeNumber};
 use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
 
 /// What changed, as the second half of a sentence.
-pub(super) struct Changed<'a> {
+pub(super) struct ChangeClause<'a> {
     pub(super) cause: Cause,
     pub(super) volatile: Option<Volatile>,
     pub(super) element: &'a ElementName,
     pub(super) tools: &'a Option<ToolsDifference>,
 }
 
-impl Display for Changed<'_> {
+impl Display for ChangeClause<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let at = self.element;
         match self.cause {
@@ -55,9 +55,9 @@ fn difference(f: &mut Formatter<'_>, tools: &ToolsDifference) -> fmt::Result {
 }
 
 /// Servers with what their tools take, the largest first.
-pub(super) struct Servers<'a>(pub(super) &'a [Server]);
+pub(super) struct ServerList<'a>(pub(super) &'a [Server]);
 
-impl Display for Servers<'_> {
+impl Display for ServerList<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if let [server] = self.0 {
             return write!(f, "the MCP server {}", server.name);

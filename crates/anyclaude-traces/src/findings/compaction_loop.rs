@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, sum_whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::analysis::prefix::Cause;
 
 const LEAST_CONTINUATIONS: usize = 2;
@@ -22,12 +22,12 @@ impl Rule for CompactionLoop {
         FindingKind::CompactionLoop
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| entry.row.is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let found: Vec<Finding> = loops(&scene.entries).iter().filter_map(|one| of(scene, one)).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -110,22 +110,22 @@ mod tests {
         made
     }
 
-    fn check(made: &[Made]) -> Check {
+    fn check(made: &[Made]) -> RuleCheck {
         check_with(&CompactionLoop, made, |input| input.speeds = speeds(CacheUse::Reuses))
     }
 
     #[test]
     fn two_continuations_within_ten_turns_each_show_it() {
-        let Check::Found(found) = check(&session(2, 10)) else { panic!() };
+        let RuleCheck::Found(found) = check(&session(2, 10)) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(2 * (16_000 + 5_000))));
-        assert_eq!(check(&session(1, 10)), Check::Ok);
-        assert_eq!(check(&session(3, 11)), Check::Ok);
+        assert_eq!(check(&session(1, 10)), RuleCheck::Ok);
+        assert_eq!(check(&session(3, 11)), RuleCheck::Ok);
     }
 
     #[test]
     fn a_history_that_the_proxy_cuts_is_no_loop() {
         let made: Vec<Made> = session(3, 3).into_iter().map(|turn| turn.truncated(4, 8_192)).collect();
-        assert_eq!(check(&made), Check::Ok);
+        assert_eq!(check(&made), RuleCheck::Ok);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, float};
-use super::{Advice, Check, Evidence, Finding, FindingKind, OverflowSign, Rule};
+use super::{Advice, Evidence, Finding, FindingKind, OverflowSign, Rule, RuleCheck};
 use crate::model::ContextCut;
 use crate::model::timing::Outcome;
 
@@ -28,7 +28,7 @@ impl Rule for ContextOverflow {
         FindingKind::ContextOverflow
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let refused = scene
             .by_model(|entry| entry.claim == Some(FindingKind::ContextOverflow))
             .into_values()
@@ -37,7 +37,7 @@ impl Rule for ContextOverflow {
         let dropped = dropped.filter_map(|entries| dropped_tokens(scene, &entries));
         let stopped = plateaus(scene).into_iter().filter_map(|entries| stopped(scene, &entries));
         let found: Vec<Finding> = refused.chain(dropped).chain(stopped).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_refusal_tells_what_did_not_fit() {
         let made = [Made::new(), Made::new().failed(SAID), Made::new().failed(SAID)];
-        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&ContextOverflow, &made) else { panic!() };
         assert_eq!((found.len(), found[0].requests.len(), found[0].cost_ms), (1, 2, None));
         let said = found[0].evidence.to_string();
         assert!(
@@ -204,7 +204,7 @@ mod tests {
             "{said}"
         );
         assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
-        assert_eq!(check(&ContextOverflow, &[Made::new().failed("connect ECONNREFUSED")]), Check::Ok);
+        assert_eq!(check(&ContextOverflow, &[Made::new().failed("connect ECONNREFUSED")]), RuleCheck::Ok);
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn what_only_the_servers_log_tells_is_said() {
         let made = [Made::new().cut(4_096, Some(22_714)), Made::new(), Made::new().cut(4_096, Some(9_000))];
-        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&ContextOverflow, &made) else { panic!() };
         assert_eq!((found.len(), found[0].requests.len(), found[0].cost_ms), (1, 2, None));
         let said = found[0].evidence.to_string();
         assert!(
@@ -230,7 +230,9 @@ mod tests {
             "{said}"
         );
         assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(32_768) }));
-        let Check::Found(found) = check(&ContextOverflow, &[Made::new().cut(8_192, None)]) else { panic!() };
+        let RuleCheck::Found(found) = check(&ContextOverflow, &[Made::new().cut(8_192, None)]) else {
+            panic!()
+        };
         assert_eq!(found[0].advice, Some(Advice::LargerContext { tokens: Some(16_384) }));
     }
 
@@ -242,7 +244,7 @@ mod tests {
             .enumerate()
             .map(|(at, one)| if at < 3 { one } else { one.cut(8_192, Some(9_000)) })
             .collect();
-        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&ContextOverflow, &made) else { panic!() };
         assert_eq!((found.len(), found[0].requests.len()), (1, 3));
     }
 
@@ -254,17 +256,17 @@ mod tests {
     #[test]
     fn counts_that_stop_while_prompts_grow_show_it() {
         let made = growing(&[5_000, 6_500, 8_000, 8_190, 8_192, 8_192]);
-        let Check::Found(found) = check(&ContextOverflow, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&ContextOverflow, &made) else { panic!() };
         assert_eq!(found[0].requests.len(), 3);
         assert!(found[0].evidence.to_string().contains("8,192"), "{}", found[0].evidence);
-        assert_eq!(check(&ContextOverflow, &growing(&[5_000, 6_500, 8_000, 8_192, 8_192])), Check::Ok);
+        assert_eq!(check(&ContextOverflow, &growing(&[5_000, 6_500, 8_000, 8_192, 8_192])), RuleCheck::Ok);
     }
 
     #[test]
     fn a_proxy_that_cuts_refutes_it() {
         let mut made = growing(&[5_000, 6_500, 8_190, 8_192, 8_192]);
-        assert!(matches!(check(&ContextOverflow, &made), Check::Found(_)));
+        assert!(matches!(check(&ContextOverflow, &made), RuleCheck::Found(_)));
         made[4] = made[4].clone().truncated(2, 8_192);
-        assert_eq!(check(&ContextOverflow, &made), Check::Ok);
+        assert_eq!(check(&ContextOverflow, &made), RuleCheck::Ok);
     }
 }

@@ -4,7 +4,7 @@
 //! where the backend's answer is recorded and holds no generation.
 
 use super::scene::{Entry, Model, Scene, finding, median, sum_whole};
-use super::{Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::request::Kind;
 
 /// Counting alone takes less.
@@ -17,13 +17,13 @@ impl Rule for Counting {
         FindingKind::Counting
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let is_count = |entry: &Entry<'_>| {
             entry.request.kind == Kind::CountTokens && entry.request.mode.as_deref() != Some("claude")
         };
         let counts = scene.by_model(|entry| is_count(entry) && entry.claim.is_none());
         if counts.values().flatten().all(|entry| total_ms(entry).is_none()) {
-            return if counts.is_empty() { Check::Ok } else { Check::NotEnoughData };
+            return if counts.is_empty() { RuleCheck::Ok } else { RuleCheck::NotEnoughData };
         }
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
             let took: Vec<&Entry<'_>> = entries
@@ -39,7 +39,7 @@ impl Rule for Counting {
             Some(finding(FindingKind::Counting, took, evidence).costing(cost, CostBasis::Measured))
         };
         let found: Vec<Finding> = counts.into_iter().filter_map(of).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -62,10 +62,12 @@ mod tests {
     #[test]
     fn counts_that_took_a_generation_show_it() {
         let count = |ms| Made::new().counting().times(0, ms);
-        let Check::Found(found) = check(&Counting, &[count(8_000), count(500), count(499)]) else { panic!() };
+        let RuleCheck::Found(found) = check(&Counting, &[count(8_000), count(500), count(499)]) else {
+            panic!()
+        };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(8_500)));
-        assert_eq!(check(&Counting, &[count(499)]), Check::Ok);
-        assert_eq!(check(&Counting, &[Made::new().counting()]), Check::NotEnoughData);
-        assert_eq!(check(&Counting, &[count(8_000).claude()]), Check::Ok);
+        assert_eq!(check(&Counting, &[count(499)]), RuleCheck::Ok);
+        assert_eq!(check(&Counting, &[Made::new().counting()]), RuleCheck::NotEnoughData);
+        assert_eq!(check(&Counting, &[count(8_000).claude()]), RuleCheck::Ok);
     }
 }

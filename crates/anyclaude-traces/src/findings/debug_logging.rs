@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::scene::{Entry, Scene, finding, float, median, whole};
-use super::{Advice, Check, CostBasis, Evidence, FindingKind, Rule};
+use super::{Advice, CostBasis, Evidence, FindingKind, Rule, RuleCheck};
 
 const LEAST_PAIRS: usize = 3;
 /// So many of the pairs must agree.
@@ -29,12 +29,12 @@ impl Rule for DebugLogging {
         FindingKind::DebugLogging
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let pairs = pairs(scene);
         if !pairs.values().any(|deltas| deltas.len() >= LEAST_PAIRS) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
-        let Some(Gain { high, low, pairs, delta_ms }) = gain(scene) else { return Check::Ok };
+        let Some(Gain { high, low, pairs, delta_ms }) = gain(scene) else { return RuleCheck::Ok };
         let slowed: Vec<&Entry<'_>> =
             scene.entries.iter().filter(|entry| level(entry) == Some(high)).collect();
         let requests = u64::try_from(slowed.len()).unwrap_or(u64::MAX);
@@ -42,7 +42,7 @@ impl Rule for DebugLogging {
         let mut found = finding(FindingKind::DebugLogging, slowed, evidence)
             .costing(Some(delta_ms.saturating_mul(requests)), CostBasis::Measured);
         found.advice = Some(Advice::LowerDebugLevel { high, low, gain_ms: delta_ms });
-        Check::Found(vec![found])
+        RuleCheck::Found(vec![found])
     }
 }
 
@@ -112,10 +112,10 @@ mod tests {
     #[test]
     fn three_pairs_that_agree_show_it() {
         let made: Vec<Made> = (1..=3).flat_map(|body| pair(body, 300)).collect();
-        let Check::Found(found) = check(&DebugLogging, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&DebugLogging, &made) else { panic!() };
         assert_eq!(found[0].cost_ms, Some(900));
         assert_eq!(found[0].advice, Some(Advice::LowerDebugLevel { high: 3, low: 1, gain_ms: 300 }));
-        assert_eq!(check(&DebugLogging, &made[..4]), Check::NotEnoughData);
+        assert_eq!(check(&DebugLogging, &made[..4]), RuleCheck::NotEnoughData);
     }
 
     #[test]
@@ -123,6 +123,6 @@ mod tests {
         let mut made: Vec<Made> = (1..=2).flat_map(|body| pair(body, 300)).collect();
         let [slow, fast] = pair(3, 300);
         made.extend([slow.level(3), fast.level(1)]);
-        assert_eq!(check(&DebugLogging, &made), Check::Ok);
+        assert_eq!(check(&DebugLogging, &made), RuleCheck::Ok);
     }
 }

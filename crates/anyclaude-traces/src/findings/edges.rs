@@ -10,7 +10,7 @@ fn found(rule: &dyn Rule, made: &[Made]) -> Finding {
 
 fn found_with(rule: &dyn Rule, made: &[Made], cache: CacheUse) -> Finding {
     match check_with(rule, made, |input| input.speeds = speeds(cache)) {
-        Check::Found(mut found) => found.swap_remove(0),
+        RuleCheck::Found(mut found) => found.swap_remove(0),
         other => panic!("{other:?}"),
     }
 }
@@ -53,9 +53,12 @@ fn what_a_backend_reads_again_is_shared_out_over_its_requests() {
 #[test]
 fn without_prompt_tokens_nothing_is_known_of_the_cache() {
     let unknown = || Made::new().reusable(90).cached(0, false);
-    assert_eq!(check(&cache_unused::CacheUnused, &[unknown(), unknown(), unknown()]), Check::NotEnoughData);
+    assert_eq!(
+        check(&cache_unused::CacheUnused, &[unknown(), unknown(), unknown()]),
+        RuleCheck::NotEnoughData
+    );
     let none = || unknown().prompt(0);
-    assert_eq!(check(&cache_unused::CacheUnused, &[none(), none(), none()]), Check::NotEnoughData);
+    assert_eq!(check(&cache_unused::CacheUnused, &[none(), none(), none()]), RuleCheck::NotEnoughData);
 }
 
 #[test]
@@ -102,8 +105,8 @@ fn only_mode_claude_shows_by_a_missing_answer_that_there_was_none() {
         let made = [made(Made::new().at(0).body(1)), Made::new().at(20_000).body(1)];
         check(&retried::Retried, &made)
     };
-    assert!(matches!(tries(Made::claude), Check::Found(_)));
-    assert_eq!(tries(Made::without_times), Check::Ok);
+    assert!(matches!(tries(Made::claude), RuleCheck::Found(_)));
+    assert_eq!(tries(Made::without_times), RuleCheck::Ok);
 }
 
 /// A thread of prompts with these counts and sizes.
@@ -114,7 +117,7 @@ fn thread(prompts: &[(u64, u64)]) -> Vec<Made> {
 #[test]
 fn counts_stop_growing_only_while_prompts_grow_by_a_tenth() {
     let made = |last| thread(&[(5_000, 20_000), (8_192, 32_000), (8_192, 33_000), (8_192, last)]);
-    assert_eq!(check(&context_overflow::ContextOverflow, &made(35_000)), Check::Ok);
+    assert_eq!(check(&context_overflow::ContextOverflow, &made(35_000)), RuleCheck::Ok);
     let one = found(&context_overflow::ContextOverflow, &made(40_000));
     let Evidence::ContextOverflow { needed_tokens, context_tokens, .. } = one.evidence else { panic!() };
     assert_eq!((needed_tokens, context_tokens), (Some(10_240), Some(8_192)));
@@ -124,15 +127,15 @@ fn counts_stop_growing_only_while_prompts_grow_by_a_tenth() {
 #[test]
 fn counts_that_never_followed_the_sizes_are_no_counts() {
     let made = |first| thread(&[(first, 20_000), (8_000, 32_000), (8_000, 36_000), (8_000, 40_000)]);
-    assert_eq!(check(&context_overflow::ContextOverflow, &made(7_600)), Check::Ok);
-    assert!(matches!(check(&context_overflow::ContextOverflow, &made(7_599)), Check::Found(_)));
+    assert_eq!(check(&context_overflow::ContextOverflow, &made(7_600)), RuleCheck::Ok);
+    assert!(matches!(check(&context_overflow::ContextOverflow, &made(7_599)), RuleCheck::Found(_)));
 }
 
 #[test]
 fn counts_of_requests_that_failed_show_no_limit() {
     let mut made = thread(&[(5_000, 20_000), (8_192, 32_000), (8_192, 36_000), (8_192, 40_000)]);
     made.iter_mut().skip(1).for_each(|one| *one = one.clone().failed("out of memory"));
-    assert_eq!(check(&context_overflow::ContextOverflow, &made), Check::Ok);
+    assert_eq!(check(&context_overflow::ContextOverflow, &made), RuleCheck::Ok);
 }
 
 #[test]
@@ -174,18 +177,18 @@ fn pairs_show_nothing_where_most_of_them_are_as_fast() {
         let slower = if body < 3 { 300 } else { 0 };
         levels(body, (0, 100, 2_000), (0, 100, 2_000 + slower))
     };
-    assert_eq!(check(&debug_logging::DebugLogging, &pairs(as_fast, 5)), Check::Ok, "3 of 5");
+    assert_eq!(check(&debug_logging::DebugLogging, &pairs(as_fast, 5)), RuleCheck::Ok, "3 of 5");
     let a_little = |body| levels(body, (0, 3, 10), (0, 2, 7));
-    assert_eq!(check(&debug_logging::DebugLogging, &pairs(a_little, 3)), Check::Ok, "a third of 1 ms");
+    assert_eq!(check(&debug_logging::DebugLogging, &pairs(a_little, 3)), RuleCheck::Ok, "a third of 1 ms");
 }
 
 #[test]
 fn one_level_and_answers_without_events_are_no_pairs() {
     let one_level: Vec<Made> =
         (0..3).map(|body| Made::new().body(body).level(1).answer(100, 2_000)).collect();
-    assert_eq!(check(&debug_logging::DebugLogging, &one_level), Check::NotEnoughData);
+    assert_eq!(check(&debug_logging::DebugLogging, &one_level), RuleCheck::NotEnoughData);
     let no_events = |body| levels(body, (0, 0, 2_000), (0, 0, 2_300));
-    assert_eq!(check(&debug_logging::DebugLogging, &pairs(no_events, 3)), Check::NotEnoughData);
+    assert_eq!(check(&debug_logging::DebugLogging, &pairs(no_events, 3)), RuleCheck::NotEnoughData);
 }
 
 #[test]
@@ -195,7 +198,7 @@ fn a_lower_level_is_advised_to_who_runs_at_the_higher() {
         made.iter_mut().for_each(|one| *one = one.clone().model("n"));
         made.extend((10..13).map(|body| Made::new().body(body).times(750, 2_250).level(level)));
         match check(&proxy_slow::ProxySlow, &made) {
-            Check::Found(found) => found[0].advice.clone(),
+            RuleCheck::Found(found) => found[0].advice.clone(),
             other => panic!("{other:?}"),
         }
     };
@@ -216,7 +219,7 @@ fn what_the_proxy_did_is_counted() {
     let background = || slow().background();
     assert_eq!(
         check(&proxy_slow::ProxySlow, &[background(), background(), background()]),
-        Check::NotEnoughData
+        RuleCheck::NotEnoughData
     );
 }
 
@@ -233,7 +236,7 @@ fn messages_that_the_proxy_removed_are_a_cut_history() {
 #[test]
 fn an_eviction_that_lost_nothing_is_none() {
     let evicted = |lost| turn().broke(Cause::Evicted, lost).evicted_by(0);
-    assert_eq!(check(&evicted::Evicted, &[turn(), evicted(0)]), Check::Ok);
+    assert_eq!(check(&evicted::Evicted, &[turn(), evicted(0)]), RuleCheck::Ok);
     let found = find_with(&[turn(), evicted(5_000)], |input| input.speeds = speeds(CacheUse::Reuses));
     assert_eq!(
         found.iter().map(|one| (one.kind, one.cost_ms)).collect::<Vec<_>>(),
@@ -294,10 +297,10 @@ fn a_swap_lost_enough_and_was_read_again() {
             input.speeds = speeds(CacheUse::Unknown);
         })
     };
-    assert!(matches!(turns(Cause::ModelSwapped, 8_000, 8_000), Check::Found(_)), "half of 16 s");
-    assert!(matches!(turns(Cause::ModelSwapped, 500, 18_000), Check::Found(_)));
-    assert_eq!(turns(Cause::ModelSwapped, 499, 18_000), Check::Ok);
-    assert_eq!(turns(Cause::GitStatus, 8_000, 18_000), Check::Ok);
+    assert!(matches!(turns(Cause::ModelSwapped, 8_000, 8_000), RuleCheck::Found(_)), "half of 16 s");
+    assert!(matches!(turns(Cause::ModelSwapped, 500, 18_000), RuleCheck::Found(_)));
+    assert_eq!(turns(Cause::ModelSwapped, 499, 18_000), RuleCheck::Ok);
+    assert_eq!(turns(Cause::GitStatus, 8_000, 18_000), RuleCheck::Ok);
 }
 
 #[test]
@@ -353,7 +356,7 @@ fn the_request_before_is_one_that_the_same_backend_answered() {
 fn answers_without_thinking_or_without_output_say_nothing_of_thinking() {
     let answer = |output, thinking| Made::new().output(output, 20_000).thinking(thinking);
     let none = || answer(1_000, 0);
-    assert_eq!(check(&thinking::Thinking, &[none(), none(), none()]), Check::NotEnoughData);
+    assert_eq!(check(&thinking::Thinking, &[none(), none(), none()]), RuleCheck::NotEnoughData);
     let half = || answer(1_000, 500);
     let one = found(&thinking::Thinking, &[half(), half(), half(), answer(0, 5)]);
     let Evidence::Thinking { requests, thinking_tokens, output_tokens, .. } = one.evidence else { panic!() };
@@ -374,7 +377,7 @@ fn tools_are_counted_of_the_requests_that_carry_them() {
         input.tool_costs = Some(&costs);
         input.speeds = speeds(CacheUse::Reuses);
     });
-    let Check::Found(found) = found else { panic!("{found:?}") };
+    let RuleCheck::Found(found) = found else { panic!("{found:?}") };
     assert_eq!(found[0].requests.len(), 3);
 }
 
@@ -395,7 +398,7 @@ fn tools_cost_what_was_read_of_them() {
             input.speeds = speeds(CacheUse::Reuses);
         });
         let refuted = refuted_with(&tools_unused::ToolsUnused, &made, |input| input.tool_costs = Some(costs));
-        let Check::Found(mut found) = found else { panic!("{found:?}") };
+        let RuleCheck::Found(mut found) = found else { panic!("{found:?}") };
         (found.swap_remove(0), refuted)
     };
     let (one, is_refuted) = check(&costs);

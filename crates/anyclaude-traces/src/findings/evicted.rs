@@ -10,7 +10,7 @@
 
 use super::cache_unused::{LEAST_REQUESTS, LEAST_REUSABLE};
 use super::scene::{Entry, Model, Scene, finding};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, MoreSlots, Rule};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, MoreSlots, Rule, RuleCheck};
 use crate::model::CacheUse;
 
 pub(super) struct Evicted;
@@ -20,9 +20,9 @@ impl Rule for Evicted {
         FindingKind::Evicted
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| entry.row.is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let is_evicted = |entry: &Entry<'_>| {
             let by_other = entry.broken().is_some_and(|broken| broken.evicted_by.is_some());
@@ -43,7 +43,7 @@ impl Rule for Evicted {
         };
         let evicted = scene.by_model(is_evicted).into_iter().map(of);
         let found: Vec<Finding> = evicted.chain(by_one_slot(scene)).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_others_took_counts_and_what_a_conversation_took_itself_does_not() {
-        let Check::Found(found) = check_with(&Evicted, &made(), outcomes(&[])) else { panic!() };
+        let RuleCheck::Found(found) = check_with(&Evicted, &made(), outcomes(&[])) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, Some(10_000)));
         assert_eq!(found[0].advice, None);
     }
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_smallest_number_of_slots_that_helps_is_named() {
         let advice = |evicted: &[(u64, u64)]| match check_with(&Evicted, &made(), outcomes(evicted)) {
-            Check::Found(found) => found[0].advice.clone(),
+            RuleCheck::Found(found) => found[0].advice.clone(),
             other => panic!("{other:?}"),
         };
         assert_eq!(advice(&[(4, 1), (6, 0), (8, 0)]), Some(Advice::MoreSlots { slots: 6 }));

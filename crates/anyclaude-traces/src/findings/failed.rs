@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
-use super::{Advice, Check, CostBasis, ErrorRemedy, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, CostBasis, ErrorRemedy, Evidence, Finding, FindingKind, Rule, RuleCheck};
 
 /// More of an error's words are not shown.
 const MOST_CHARS: usize = 160;
@@ -18,9 +18,9 @@ impl Rule for Failed {
         FindingKind::Failed
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| entry.timing().is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let mut errors: BTreeMap<(Model, Option<String>), Vec<&Entry<'_>>> = BTreeMap::new();
         for entry in scene.entries.iter().filter(|entry| entry.claim == Some(FindingKind::Failed)) {
@@ -28,7 +28,7 @@ impl Rule for Failed {
             errors.entry((entry.model.clone(), error)).or_default().push(entry);
         }
         let found: Vec<Finding> = errors.into_values().filter_map(|entries| of(scene, &entries)).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -94,11 +94,11 @@ mod tests {
             Made::new().failed("status 500 in 99 ms"),
             Made::new(),
         ];
-        let Check::Found(found) = check(&Failed, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&Failed, &made) else { panic!() };
         let figures: Vec<_> =
             found.iter().map(|one| (one.requests.len(), one.cost_ms, one.advice.clone())).collect();
         let start = Some(Advice::ByError(ErrorRemedy::StartBackend));
         assert_eq!(figures, [(1, Some(350), start), (2, Some(700), None)]);
-        assert_eq!(check(&Failed, &[Made::new()]), Check::Ok);
+        assert_eq!(check(&Failed, &[Made::new()]), RuleCheck::Ok);
     }
 }

@@ -4,7 +4,7 @@
 //! helps only who sent the same again: others left because they wanted to.
 
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Setting, SettingValue};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Setting, SettingValue};
 use crate::model::timing::Outcome;
 
 /// Nobody's time limit is shorter.
@@ -17,13 +17,13 @@ impl Rule for GivenUp {
         FindingKind::GivenUp
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| outcome(entry).is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let models = scene.by_model(|entry| entry.claim == Some(FindingKind::GivenUp));
         let found: Vec<Finding> = models.into_iter().map(of).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -76,19 +76,19 @@ mod tests {
     #[test]
     fn who_left_and_sent_the_same_again_needs_a_longer_limit() {
         let made = [left(1, 300_000), Made::new().at(301_000).body(1)];
-        let Check::Found(found) = check(&GivenUp, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&GivenUp, &made) else { panic!() };
         assert_eq!(found[0].cost_ms, Some(300_000));
         assert_eq!(found[0].advice, Some(Advice::LongerTimeout { ms: 600_000 }));
     }
 
     #[test]
     fn who_left_for_good_gets_no_advice() {
-        let Check::Found(found) = check(&GivenUp, &[left(1, 300_000), Made::new().at(301_000).body(2)])
+        let RuleCheck::Found(found) = check(&GivenUp, &[left(1, 300_000), Made::new().at(301_000).body(2)])
         else {
             panic!()
         };
         assert_eq!((found[0].advice.as_ref(), found[0].settings.as_ref()), (None, None));
-        assert_eq!(check(&GivenUp, &[Made::new()]), Check::Ok);
-        assert_eq!(check(&GivenUp, &[]), Check::NotEnoughData);
+        assert_eq!(check(&GivenUp, &[Made::new()]), RuleCheck::Ok);
+        assert_eq!(check(&GivenUp, &[]), RuleCheck::NotEnoughData);
     }
 }

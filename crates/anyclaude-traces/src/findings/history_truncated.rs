@@ -4,7 +4,7 @@
 //! without its beginning lost. Where the backend reuses nothing, nothing was lost by it.
 
 use super::scene::{Entry, Scene, finding};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::{CacheUse, ProxyEdit, Truncation};
 
 pub(super) struct HistoryTruncated;
@@ -14,13 +14,13 @@ impl Rule for HistoryTruncated {
         FindingKind::HistoryTruncated
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let found: Vec<Finding> = scene
             .by_model(|entry| truncation(entry).is_some())
             .into_values()
             .filter_map(|entries| of(scene, &entries))
             .collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -73,10 +73,10 @@ mod tests {
         let check = |removed| {
             check_with(&HistoryTruncated, &cut(removed), |input| input.speeds = speeds(CacheUse::Reuses))
         };
-        let Check::Found(found) = check(4) else { panic!() };
+        let RuleCheck::Found(found) = check(4) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, Some(8_000)));
         assert!(found[0].evidence.to_string().contains("26,214"));
-        assert_eq!(check(0), Check::Ok);
+        assert_eq!(check(0), RuleCheck::Ok);
     }
 
     #[test]

@@ -149,7 +149,7 @@ pub enum CostBasis {
 
 /// What a rule says of a scene.
 #[derive(Debug, Clone, PartialEq)]
-enum Check {
+enum RuleCheck {
     /// What it looks for is not there.
     Ok,
     /// It is there.
@@ -164,7 +164,7 @@ trait Rule: Sync {
     fn kind(&self) -> FindingKind;
 
     /// Looks for it.
-    fn check(&self, scene: &Scene<'_>) -> Check;
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck;
 
     /// Whether something else that is known of these requests speaks against a finding
     /// of its own. Rules that only repeat lines of a log have nothing to hold against.
@@ -209,7 +209,7 @@ pub fn find(input: &FindingsInput<'_>) -> Vec<Finding> {
     let scene = Scene::new(input);
     let mut findings = Vec::new();
     for rule in RULES {
-        let Check::Found(found) = rule.check(&scene) else { continue };
+        let RuleCheck::Found(found) = rule.check(&scene) else { continue };
         debug_assert!(found.iter().all(|finding| finding.kind == rule.kind()));
         let stands = |finding: &Finding| !scene.took_less_than(finding) && !rule.is_refuted(finding, &scene);
         findings.extend(found.into_iter().filter(stands));

@@ -4,7 +4,7 @@
 //! these, and reading again what the load emptied the cache of.
 
 use super::scene::{self, Entry, Scene, finding, sum_whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, model_swap};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, RuleCheck, model_swap};
 use crate::analysis::prefix::Cause;
 
 /// Shorter pauses are no idleness.
@@ -17,9 +17,9 @@ impl Rule for ModelLoad {
         FindingKind::ModelLoad
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| loaded_ms(entry).is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let swaps = model_swap::swaps(scene);
         let loads = scene.entries.iter().enumerate().filter(|(at, entry)| {
@@ -30,7 +30,7 @@ impl Rule for ModelLoad {
             models.entry(entry.model.clone()).or_default().push(at);
         }
         let found: Vec<Finding> = models.into_values().map(|loads| of(scene, &loads)).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
         let made =
             [Made::new().at(0), Made::new().at(40 * 60_000).load(9_000).again(2_000).read(4_000, 2_500)];
         let found = check_with(&ModelLoad, &made, |input| input.speeds = speeds(CacheUse::Reuses));
-        let Check::Found(found) = found else { panic!() };
+        let RuleCheck::Found(found) = found else { panic!() };
         // 2,000 tokens would take 4 s; it read for 2.5 s in all.
         assert_eq!(found[0].cost_ms, Some(9_000 + 2_500));
         assert_eq!(found[0].advice, Some(Advice::KeepLoaded { idle_minutes: Some(39) }));
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_load_in_the_servers_log_is_measured() {
         let basis = |made: Made| {
-            let Check::Found(found) = check(&ModelLoad, &[Made::new().at(0), made]) else { panic!() };
+            let RuleCheck::Found(found) = check(&ModelLoad, &[Made::new().at(0), made]) else { panic!() };
             found[0].cost_basis
         };
         let loaded = Made::new().at(40 * 60_000).load(9_000);
@@ -143,15 +143,15 @@ mod tests {
 
     #[test]
     fn no_load_is_no_finding_and_no_parts_say_nothing() {
-        assert_eq!(check(&ModelLoad, &[Made::new().load(0)]), Check::Ok);
-        assert_eq!(check(&ModelLoad, &[Made::new()]), Check::NotEnoughData);
+        assert_eq!(check(&ModelLoad, &[Made::new().load(0)]), RuleCheck::Ok);
+        assert_eq!(check(&ModelLoad, &[Made::new()]), RuleCheck::NotEnoughData);
     }
 
     #[test]
     fn loads_of_models_that_take_turns_are_left_to_the_other_rule() {
         let turn = |at: i64, model: &'static str| Made::new().at(at * 10_000).model(model).load(3_000);
         let made = [turn(0, "a"), turn(1, "b"), turn(2, "a"), turn(3, "b"), turn(4, "a")];
-        let Check::Found(found) = check(&ModelLoad, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&ModelLoad, &made) else { panic!() };
         assert_eq!(found.iter().map(|one| one.requests.len()).sum::<usize>(), 1);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::model_load::{again_tokens, basis, cost, load_ms, loaded_ms};
 use super::scene::{Entry, Model, Scene, finding, float};
-use super::{Advice, Check, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::analysis::prefix::Cause;
 use crate::model::request::Kind;
 
@@ -25,12 +25,12 @@ impl Rule for ModelSwap {
         FindingKind::ModelSwap
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| loaded_ms(entry).is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let found: Vec<Finding> = swaps(scene).iter().map(|(model, swaps)| of(scene, model, swaps)).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn two_loads_after_another_model_are_a_swap() {
-        let Check::Found(found) = check(&ModelSwap, &turns(&["a", "b", "a"])) else { panic!() };
+        let RuleCheck::Found(found) = check(&ModelSwap, &turns(&["a", "b", "a"])) else { panic!() };
         assert_eq!(found.iter().filter_map(|one| one.cost_ms).sum::<u64>(), 6_000);
         assert_eq!(found[0].advice, Some(Advice::RoomForBoth));
     }
@@ -127,21 +127,21 @@ mod tests {
                 input.speeds = speeds(CacheUse::Unknown);
             })
         };
-        let Check::Found(found) = turns(18_000) else { panic!() };
+        let RuleCheck::Found(found) = turns(18_000) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(32_000)));
-        assert_eq!(turns(7_999), Check::Ok);
+        assert_eq!(turns(7_999), RuleCheck::Ok);
     }
 
     #[test]
     fn one_is_not() {
-        assert_eq!(check(&ModelSwap, &turns(&["a", "a", "b"])), Check::Ok);
+        assert_eq!(check(&ModelSwap, &turns(&["a", "a", "b"])), RuleCheck::Ok);
     }
 
     #[test]
     fn background_requests_can_go_to_the_model_of_the_conversation() {
         let mut made = turns(&["a", "b", "a"]);
         made[1] = made[1].clone().background();
-        let Check::Found(found) = check(&ModelSwap, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&ModelSwap, &made) else { panic!() };
         assert_eq!(found[0].advice, Some(Advice::OneModel { main: "a".into() }));
     }
 }

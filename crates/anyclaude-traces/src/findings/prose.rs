@@ -3,10 +3,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::clauses::{Changed, Servers};
+use super::clauses::{ChangeClause, ServerList};
 use super::statement::{Evidence, LoadReason, OverflowSign};
 use super::words::{
-    Clock, Count, Ms, Name, NameList, Of, Percent, TokenCount, VolatilePiece, WholeNumber, by_number,
+    Count, ModelName, Ms, NameList, Of, Percent, TimeOfDay, TokenCount, VolatilePiece, WholeNumber, by_number,
 };
 
 /// How many stalls a sentence lists.
@@ -24,7 +24,7 @@ impl Display for Evidence {
                     Ms(*proxy_ms),
                     Percent(*proxy_ms, *wall_ms),
                     Ms(*wall_ms),
-                    Name(model),
+                    ModelName(model),
                     Count(*requests, "request"),
                 )?;
                 match (truncated, edited) {
@@ -53,7 +53,7 @@ impl Display for Evidence {
                     Count(loads, "request"),
                     Ms(*load_ms),
                     by_number(loads, "", " in all"),
-                    Name(model)
+                    ModelName(model)
                 )?;
                 for (at, (reason, n)) in reasons.iter().enumerate() {
                     let joint = if at == 0 { "" } else { ", " };
@@ -63,7 +63,7 @@ impl Display for Evidence {
                 and_again(f, *again_tokens)
             }
             Self::ModelSwap { model, others, loads, load_ms, again_tokens } => {
-                write!(f, "{} to {} came right after ", Count(*loads, "request"), Name(model))?;
+                write!(f, "{} to {} came right after ", Count(*loads, "request"), ModelName(model))?;
                 write!(
                     f,
                     "{} had answered in the same backend, which holds one model at a time",
@@ -80,7 +80,7 @@ impl Display for Evidence {
                     f,
                     "{} to {} waited for others to end before the backend began with {}, {}{}",
                     Of(*requests, *of).leading(),
-                    Name(model),
+                    ModelName(model),
                     by_number(*requests, "it", "them"),
                     Ms(*queue_ms),
                     by_number(*requests, "", " in all"),
@@ -95,7 +95,7 @@ impl Display for Evidence {
                     f,
                     "{} reads its whole prompt again on every turn: its backend reuses no prompt cache, although \
                      {} {} most of an earlier prompt, {}{}",
-                    Name(model).leading(),
+                    ModelName(model).leading(),
                     Of(*requests, *of),
                     by_number(*requests, "repeats", "repeat"),
                     TokenCount(*tokens),
@@ -109,14 +109,14 @@ impl Display for Evidence {
             Self::ReusesLittle { model, requests, cached_tokens, reusable_tokens } => write!(
                 f,
                 "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones.",
-                Name(model),
+                ModelName(model),
                 TokenCount(*cached_tokens),
                 Count(*requests, "request"),
                 by_number(*requests, "its prompt repeats", "their prompts repeat"),
                 TokenCount(*reusable_tokens),
             ),
             Self::CacheBroken { cause, volatile, element, tools, requests, of, tokens, summary_ms } => {
-                let changed = Changed { cause: *cause, volatile: *volatile, element, tools };
+                let changed = ChangeClause { cause: *cause, volatile: *volatile, element, tools };
                 write!(
                     f,
                     "In {} {changed}, so that the backend had to read {} again",
@@ -135,7 +135,7 @@ impl Display for Evidence {
                     "{} to {} found that other conversations had taken the place of {} in the prompt cache, so that \
                      {} had to be read again",
                     Count(*requests, "request"),
-                    Name(model),
+                    ModelName(model),
                     by_number(*requests, "its own", "theirs"),
                     TokenCount(*tokens),
                 )?;
@@ -149,7 +149,7 @@ impl Display for Evidence {
                 "The backend of {} may hold one conversation at a time instead: with one slot and no cache in main \
                  memory, others take its place before {} that {} an earlier prompt, and as much is read again, {}. \
                  Times alone do not tell which it is.",
-                Name(model),
+                ModelName(model),
                 Count(*requests, "request"),
                 by_number(*requests, "repeats", "repeat"),
                 TokenCount(*tokens),
@@ -186,26 +186,26 @@ impl Display for Evidence {
             Self::ContextOverflow { model, requests, of, sign, needed_tokens, context_tokens } => {
                 match sign {
                     OverflowSign::Refused => {
-                        write!(f, "The backend refused {} to {}", Of(*requests, *of), Name(model))?;
+                        write!(f, "The backend refused {} to {}", Of(*requests, *of), ModelName(model))?;
                     }
                     OverflowSign::Dropped if needed_tokens.is_some() => write!(
                         f,
                         "The server of {} cut the prompts of {}, and told nobody but its log",
-                        Name(model),
+                        ModelName(model),
                         Of(*requests, *of),
                     )?,
                     OverflowSign::Dropped => write!(
                         f,
                         "The context of {} was full in {}, so that its server dropped a part of the prompt or of \
                          the answer, and told nobody but its log",
-                        Name(model),
+                        ModelName(model),
                         Of(*requests, *of),
                     )?,
                     OverflowSign::StoppedGrowing => write!(
                         f,
                         "The backend of {} cut {}: its count of prompt tokens stays where it is while prompts \
                          grow",
-                        Name(model),
+                        ModelName(model),
                         Of(*requests, *of),
                     )?,
                 }
@@ -251,7 +251,7 @@ impl Display for Evidence {
                     f,
                     "{} of {} {} {} of the median prompt, and no conversation in {} called {}",
                     Count(*tools, "tool"),
-                    Servers(servers),
+                    ServerList(servers),
                     by_number(*tools, "takes", "take"),
                     TokenCount(*tokens),
                     Count(*sessions, "session"),
@@ -278,7 +278,7 @@ impl Display for Evidence {
                 f,
                 "{} of what {} wrote in {} is thinking: {} of {}.",
                 Percent(*thinking_tokens, *output_tokens),
-                Name(model),
+                ModelName(model),
                 Count(*requests, "answer"),
                 WholeNumber(*thinking_tokens),
                 TokenCount(*output_tokens),
@@ -287,19 +287,19 @@ impl Display for Evidence {
                 let total = stalls.iter().map(|(ms, _)| ms).sum();
                 let n = u64::try_from(stalls.len()).unwrap_or(u64::MAX);
                 match n {
-                    1 => write!(f, "An answer by {} stood still in the middle for ", Name(model))?,
+                    1 => write!(f, "An answer by {} stood still in the middle for ", ModelName(model))?,
                     n => write!(
                         f,
                         "{} of {} by {} stood still in the middle, {} in all: ",
                         WholeNumber(n),
                         Count(*of, "answer"),
-                        Name(model),
+                        ModelName(model),
                         Ms(total)
                     )?,
                 }
                 for (at, (ms, start)) in stalls.iter().take(MOST_STALLS).enumerate() {
                     write!(f, "{}{}", if at == 0 { "" } else { ", " }, Ms(*ms))?;
-                    start.map_or(Ok(()), |start| write!(f, " (request of {})", Clock(start)))?;
+                    start.map_or(Ok(()), |start| write!(f, " (request of {})", TimeOfDay(start)))?;
                 }
                 if stalls.len() > MOST_STALLS {
                     write!(f, " and {} more", stalls.len() - MOST_STALLS)?;
@@ -313,7 +313,12 @@ impl Display for Evidence {
             }
             Self::GivenUp { model, by_client, by_time_limit, sent_again, longest_ms } => {
                 let all = by_client + by_time_limit;
-                write!(f, "{} to {} ended before the answer was there", Count(all, "request"), Name(model))?;
+                write!(
+                    f,
+                    "{} to {} ended before the answer was there",
+                    Count(all, "request"),
+                    ModelName(model)
+                )?;
                 match (by_client, by_time_limit) {
                     (_, 0) => f.write_str(": the client left")?,
                     (0, limit) => {
@@ -337,7 +342,7 @@ impl Display for Evidence {
                     f,
                     "{} to {} brought no answer, and the client sent the same prompt again",
                     Count(*tries, "request"),
-                    Name(model),
+                    ModelName(model),
                 )?;
                 pause_ms.map_or(Ok(()), |ms| {
                     write!(f, " {} later{}", Ms(ms), by_number(*tries, "", " (median)"))
@@ -348,7 +353,7 @@ impl Display for Evidence {
                 f.write_str(".")
             }
             Self::Failed { model, requests, of, error } => {
-                write!(f, "{} to {} failed", Of(*requests, *of).leading(), Name(model))?;
+                write!(f, "{} to {} failed", Of(*requests, *of).leading(), ModelName(model))?;
                 match error {
                     Some(error) => write!(f, ": {}.", error.trim_end_matches('.')),
                     None => f.write_str("; the log does not say why."),
@@ -359,7 +364,7 @@ impl Display for Evidence {
                     f,
                     "{} that only asked how many tokens a prompt has made {} read the prompt and write an answer",
                     Count(*requests, "request"),
-                    Name(model),
+                    ModelName(model),
                 )?;
                 match requests {
                     1 => write!(f, ", which took {}.", Ms(*median_ms)),
@@ -384,7 +389,7 @@ impl Display for Evidence {
                 write!(
                     f,
                     "The backend of {} reported token counts that cannot be true for {} (such as {} tokens",
-                    Name(model),
+                    ModelName(model),
                     Of(*requests, *of),
                     WholeNumber(*tokens),
                 )?;

@@ -5,7 +5,7 @@
 
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, float, median, sum_whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, debug_logging};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, debug_logging};
 use crate::model::ProxyEdit;
 
 const LEAST_SHARE: f64 = 0.25;
@@ -18,7 +18,7 @@ impl Rule for ProxySlow {
         FindingKind::ProxySlow
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let mut found = Vec::new();
         let mut is_known = false;
         for (model, entries) in scene.by_model(|entry| entry.is_conversation() && times(entry).is_some()) {
@@ -63,9 +63,9 @@ impl Rule for ProxySlow {
             found.push(one);
         }
         match found.is_empty() {
-            false => Check::Found(found),
-            true if is_known => Check::Ok,
-            true => Check::NotEnoughData,
+            false => RuleCheck::Found(found),
+            true if is_known => RuleCheck::Ok,
+            true => RuleCheck::NotEnoughData,
         }
     }
 
@@ -101,15 +101,15 @@ mod tests {
 
     #[test]
     fn a_quarter_of_the_median_is_slow_and_less_is_not() {
-        let Check::Found(found) = check(&ProxySlow, &of(&[750, 750, 750])) else { panic!() };
+        let RuleCheck::Found(found) = check(&ProxySlow, &of(&[750, 750, 750])) else { panic!() };
         assert_eq!((found.len(), found[0].cost_ms), (1, Some(2_250)));
         assert_eq!(found[0].advice, None);
-        assert_eq!(check(&ProxySlow, &of(&[749, 749, 749])), Check::Ok);
+        assert_eq!(check(&ProxySlow, &of(&[749, 749, 749])), RuleCheck::Ok);
     }
 
     #[test]
     fn two_requests_say_nothing() {
-        assert_eq!(check(&ProxySlow, &of(&[900, 900])), Check::NotEnoughData);
+        assert_eq!(check(&ProxySlow, &of(&[900, 900])), RuleCheck::NotEnoughData);
     }
 
     #[test]

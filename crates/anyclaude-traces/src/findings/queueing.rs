@@ -4,7 +4,7 @@
 //! backend with another.
 
 use super::scene::{self, Entry, Model, Scene, finding, float, sum_whole};
-use super::{Advice, Check, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::cost::LEAST_QUEUE_MS;
 
 /// The largest number of slots that is tried.
@@ -20,10 +20,10 @@ impl Rule for Queueing {
         FindingKind::Queueing
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let known = scene.by_model(|entry| queue_ms(entry).is_some());
         if known.is_empty() {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let mut found = Vec::new();
         for (model, entries) in known {
@@ -50,7 +50,7 @@ impl Rule for Queueing {
             one.advice = (most_at_once > 1).then(|| Advice::FewerAtOnce { slots: slots(scene, &model) });
             found.push(one);
         }
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -129,22 +129,22 @@ mod tests {
 
     #[test]
     fn what_waited_is_summed() {
-        let Check::Found(found) = check(&Queueing, &waits()) else { panic!() };
+        let RuleCheck::Found(found) = check(&Queueing, &waits()) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(6_000)));
         assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: None }));
-        assert_eq!(check(&Queueing, &[Made::new().queue(0)]), Check::Ok);
-        assert_eq!(check(&Queueing, &[Made::new()]), Check::NotEnoughData);
+        assert_eq!(check(&Queueing, &[Made::new().queue(0)]), RuleCheck::Ok);
+        assert_eq!(check(&Queueing, &[Made::new()]), RuleCheck::NotEnoughData);
     }
 
     #[test]
     fn slots_are_named_where_the_simulation_gains() {
         // Three that came together, 2 s each, one after the other.
         let one = |at: u64| Made::new().at(0).times(0, 2_000 * (at + 1)).queue(2_000 * at).overlapped();
-        let Check::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
+        let RuleCheck::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
         assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: Some((3, 6_000)) }));
         // Nothing like the times of any queue.
         let one = |at: u64| Made::new().at(0).times(0, 90_000).queue(2_000 * at).overlapped();
-        let Check::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
+        let RuleCheck::Found(found) = check(&Queueing, &[one(0), one(1), one(2)]) else { panic!() };
         assert_eq!(found[0].advice, Some(Advice::FewerAtOnce { slots: None }));
     }
 

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use super::scene::{Entry, Model, Scene, finding, median, sum_whole};
-use super::{Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 
 pub(super) struct Retried;
 
@@ -15,13 +15,13 @@ impl Rule for Retried {
         FindingKind::Retried
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| entry.prompt.is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let models = scene.by_model(|entry| entry.sent_again.is_some());
         let found: Vec<Finding> = models.into_iter().map(|one| of(scene, one)).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_same_again_after_no_answer_shows_it() {
         let made = [refused(0, 1), refused(20_000, 1).answered(3_000)];
-        let Check::Found(found) = check(&Retried, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&Retried, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, None));
         let said = found[0].evidence.to_string();
         assert!(said.contains("20.0 s later."), "{said}");
@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn another_body_or_an_answer_in_between_does_not() {
-        assert_eq!(check(&Retried, &[refused(0, 1), refused(20_000, 2).answered(3_000)]), Check::Ok);
+        assert_eq!(check(&Retried, &[refused(0, 1), refused(20_000, 2).answered(3_000)]), RuleCheck::Ok);
         let twice = [refused(0, 1).answered(3_000), refused(20_000, 1).answered(3_000)];
-        assert_eq!(check(&Retried, &twice), Check::Ok);
-        assert_eq!(check(&Retried, &[refused(0, 1), refused(601_000, 1).answered(3_000)]), Check::Ok);
+        assert_eq!(check(&Retried, &twice), RuleCheck::Ok);
+        assert_eq!(check(&Retried, &[refused(0, 1), refused(601_000, 1).answered(3_000)]), RuleCheck::Ok);
     }
 
     #[test]

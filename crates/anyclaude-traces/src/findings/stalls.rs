@@ -4,7 +4,7 @@
 //! says when, and whether anything else was in the backend then.
 
 use super::scene::{Entry, Scene, finding, sum_whole};
-use super::{Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 
 pub(super) struct Stalls;
 
@@ -13,10 +13,10 @@ impl Rule for Stalls {
         FindingKind::Stalls
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let known = scene.by_model(|entry| stall_ms(entry).is_some());
         if known.is_empty() {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let mut found: Vec<Finding> = Vec::new();
         for (model, entries) in known {
@@ -39,7 +39,7 @@ impl Rule for Stalls {
             };
             found.push(finding(FindingKind::Stalls, stalled, evidence).costing(cost, CostBasis::Measured));
         }
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn silences_are_summed_and_named() {
         let made = [Made::new().stall(0), Made::new().stall(64_000), Made::new().stall(90_000).overlapped()];
-        let Check::Found(found) = check(&Stalls, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&Stalls, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(154_000)));
         let said = found[0].evidence.to_string();
         assert!(
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn none_is_no_finding_and_no_parts_say_nothing() {
-        assert_eq!(check(&Stalls, &[Made::new().stall(0)]), Check::Ok);
-        assert_eq!(check(&Stalls, &[Made::new()]), Check::NotEnoughData);
+        assert_eq!(check(&Stalls, &[Made::new().stall(0)]), RuleCheck::Ok);
+        assert_eq!(check(&Stalls, &[Made::new()]), RuleCheck::NotEnoughData);
     }
 }

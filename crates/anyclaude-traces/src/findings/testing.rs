@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::scene::Scene;
-use super::{Check, Finding, FindingsInput, Rule};
+use super::{Finding, FindingsInput, Rule, RuleCheck};
 use crate::analysis::prefix::{Break, Cause, ElementName, PrefixRequest};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
@@ -355,7 +355,7 @@ pub(super) fn costs(tools: &[(&str, u64, bool)]) -> ToolCosts {
 }
 
 /// What one rule says of these requests.
-pub(super) fn check(rule: &dyn Rule, made: &[Made]) -> Check {
+pub(super) fn check(rule: &dyn Rule, made: &[Made]) -> RuleCheck {
     check_with(rule, made, |_| {})
 }
 
@@ -364,7 +364,7 @@ pub(super) fn check_with<'a>(
     rule: &dyn Rule,
     made: &[Made],
     set: impl FnOnce(&mut FindingsInput<'a>),
-) -> Check {
+) -> RuleCheck {
     with_input(made, set, |input| rule.check(&Scene::new(input)))
 }
 
@@ -381,7 +381,7 @@ pub(super) fn refuted_with<'a>(
     with_input(made, set, |input| {
         let scene = Scene::new(input);
         match rule.check(&scene) {
-            Check::Found(found) => found.iter().all(|one| rule.is_refuted(one, &scene)),
+            RuleCheck::Found(found) => found.iter().all(|one| rule.is_refuted(one, &scene)),
             other => panic!("{other:?}"),
         }
     })

@@ -6,7 +6,7 @@
 //! time is unknown to be worth naming: 0.
 
 use super::scene::{Entry, Model, Scene, finding, float, sum, whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::LogFacts;
 
 const LEAST_SHARE: f64 = 0.5;
@@ -19,17 +19,17 @@ impl Rule for Thinking {
         FindingKind::Thinking
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let answers = scene.by_model(|entry| tokens(entry).is_some());
         let thinks = |entry: &&&Entry<'_>| tokens(entry).is_some_and(|(thinking, _)| thinking > 0);
         let known =
             answers.into_iter().filter(|(_, all)| all.iter().filter(thinks).count() >= LEAST_REQUESTS);
         let known: Vec<_> = known.collect();
         if known.is_empty() {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, _scene: &Scene<'_>) -> bool {
@@ -89,18 +89,18 @@ mod tests {
 
     #[test]
     fn half_of_the_output_shows_it_and_less_does_not() {
-        let Check::Found(found) = check(&Thinking, &answers(500)) else { panic!() };
+        let RuleCheck::Found(found) = check(&Thinking, &answers(500)) else { panic!() };
         assert_eq!(found[0].cost_ms, Some(30_000));
-        assert_eq!(check(&Thinking, &answers(499)), Check::Ok);
-        assert_eq!(check(&Thinking, &answers(900)[..2]), Check::NotEnoughData);
+        assert_eq!(check(&Thinking, &answers(499)), RuleCheck::Ok);
+        assert_eq!(check(&Thinking, &answers(900)[..2]), RuleCheck::NotEnoughData);
     }
 
     #[test]
     fn reasoning_that_was_streamed_counts_by_its_share_of_the_chunks() {
         let answers = |reasoning| vec![Made::new().output(1_000, 20_000).chunks(reasoning, 400); 3];
-        let Check::Found(found) = check(&Thinking, &answers(200)) else { panic!() };
+        let RuleCheck::Found(found) = check(&Thinking, &answers(200)) else { panic!() };
         assert_eq!(found[0].cost_ms, Some(30_000));
-        assert_eq!(check(&Thinking, &answers(199)), Check::Ok);
-        assert_eq!(check(&Thinking, &answers(0)), Check::NotEnoughData);
+        assert_eq!(check(&Thinking, &answers(199)), RuleCheck::Ok);
+        assert_eq!(check(&Thinking, &answers(0)), RuleCheck::NotEnoughData);
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::scene::{Entry, Scene, finding, float, median, sum, whole};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule, Server};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Server};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
 use crate::model::intern::FastMap;
@@ -25,8 +25,8 @@ impl Rule for ToolsUnused {
         FindingKind::ToolsUnused
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
-        let Some(costs) = scene.tool_costs else { return Check::NotEnoughData };
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
+        let Some(costs) = scene.tool_costs else { return RuleCheck::NotEnoughData };
         let tools = OfferedTools::of(costs);
         let carriers: Vec<&Entry<'_>> = scene
             .entries
@@ -34,10 +34,10 @@ impl Rule for ToolsUnused {
             .filter(|entry| entry.is_conversation() && tools.unused_tokens(entry) > 0)
             .collect();
         let Some(tokens) = median(carriers.iter().map(|entry| tools.unused_tokens(entry))) else {
-            return Check::Ok;
+            return RuleCheck::Ok;
         };
         if tokens < LEAST_TOKENS {
-            return Check::Ok;
+            return RuleCheck::Ok;
         }
         let shares: Vec<(&Entry<'_>, f64)> =
             carriers.iter().filter_map(|entry| Some((*entry, read_share(entry)?))).collect();
@@ -67,7 +67,7 @@ impl Rule for ToolsUnused {
         let servers = servers.into_iter().map(|server| server.name).collect();
         // Where every request found them in the cache, there is nothing to gain.
         found.advice = (found.cost_ms != Some(0)).then_some(Advice::TurnOffServers { servers });
-        Check::Found(vec![found])
+        RuleCheck::Found(vec![found])
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -171,7 +171,7 @@ mod tests {
             input.tool_costs = Some(&costs);
             input.speeds = speeds(CacheUse::Reuses);
         });
-        let Check::Found(found) = found else { panic!() };
+        let RuleCheck::Found(found) = found else { panic!() };
         assert_eq!(found[0].cost_ms, Some(2_000));
         let Some(Advice::TurnOffServers { servers }) = &found[0].advice else { panic!() };
         assert_eq!(servers, &["maps", "mail"]);
@@ -189,9 +189,9 @@ mod tests {
         let costs = costs(&[("mcp__maps__list", 699, false), ("mcp__mail__send", 300, false)]);
         assert_eq!(
             check_with(&ToolsUnused, &made(&NAMES), |input| input.tool_costs = Some(&costs)),
-            Check::Ok
+            RuleCheck::Ok
         );
-        assert_eq!(check_with(&ToolsUnused, &made(&NAMES), |_| {}), Check::NotEnoughData);
+        assert_eq!(check_with(&ToolsUnused, &made(&NAMES), |_| {}), RuleCheck::NotEnoughData);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::scene::{Entry, Model, Scene, finding};
-use super::{Check, Evidence, Finding, FindingKind, Rule, context_overflow};
+use super::{Evidence, Finding, FindingKind, Rule, RuleCheck, context_overflow};
 use crate::model::request::TracePath;
 use crate::model::timing::TokenSource;
 
@@ -18,10 +18,10 @@ impl Rule for UsageImplausible {
         FindingKind::UsageImplausible
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         let known = scene.by_model(|entry| counts(entry).is_some());
         if known.is_empty() {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let cut: HashSet<&TracePath> = context_overflow::plateaus(scene)
             .into_iter()
@@ -43,7 +43,7 @@ impl Rule for UsageImplausible {
             Some(finding(FindingKind::UsageImplausible, refused, evidence))
         };
         let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 }
 
@@ -73,11 +73,11 @@ mod tests {
     #[test]
     fn refused_counts_show_it() {
         let made = [Made::new().prompt(9_000), Made::new().implausible(81_000_000)];
-        let Check::Found(found) = check(&UsageImplausible, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&UsageImplausible, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, None));
         assert!(found[0].evidence.to_string().contains("81,000,000"));
-        assert_eq!(check(&UsageImplausible, &made[..1]), Check::Ok);
-        assert_eq!(check(&UsageImplausible, &[]), Check::NotEnoughData);
+        assert_eq!(check(&UsageImplausible, &made[..1]), RuleCheck::Ok);
+        assert_eq!(check(&UsageImplausible, &[]), RuleCheck::NotEnoughData);
     }
 
     #[test]
@@ -86,9 +86,9 @@ mod tests {
         let mut made: Vec<Made> =
             [5_000, 6_500, 8_000].into_iter().zip(0..).map(|(n, at)| grown(at).prompt(n)).collect();
         made.extend((3..6).map(|at| grown(at).implausible(8_192)));
-        assert_eq!(check(&UsageImplausible, &made), Check::Ok);
+        assert_eq!(check(&UsageImplausible, &made), RuleCheck::Ok);
         made.push(Made::new().implausible(81_000_000).session("other"));
-        let Check::Found(found) = check(&UsageImplausible, &made) else { panic!() };
+        let RuleCheck::Found(found) = check(&UsageImplausible, &made) else { panic!() };
         assert_eq!(found[0].requests.len(), 1);
     }
 }

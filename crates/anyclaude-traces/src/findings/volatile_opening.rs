@@ -5,7 +5,7 @@
 //! nothing anyway.
 
 use super::scene::{Entry, Model, Scene, finding};
-use super::{Advice, Check, CostBasis, Evidence, Finding, FindingKind, Rule};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::CacheUse;
 
 const LEAST_TOKENS: u64 = 500;
@@ -17,9 +17,9 @@ impl Rule for VolatileOpening {
         FindingKind::VolatileOpening
     }
 
-    fn check(&self, scene: &Scene<'_>) -> Check {
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
         if scene.entries.iter().all(|entry| entry.row.is_none()) {
-            return Check::NotEnoughData;
+            return RuleCheck::NotEnoughData;
         }
         let is_one = |entry: &Entry<'_>| {
             entry.loss == Some(FindingKind::VolatileOpening) && entry.lost_tokens() >= Some(LEAST_TOKENS)
@@ -40,7 +40,7 @@ impl Rule for VolatileOpening {
             Some(found)
         };
         let found: Vec<Finding> = scene.by_model(is_one).into_iter().filter_map(of).collect();
-        if found.is_empty() { Check::Ok } else { Check::Found(found) }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -63,9 +63,9 @@ mod tests {
         let check = |lost| {
             check_with(&VolatileOpening, &opening(lost), |input| input.speeds = speeds(CacheUse::Reuses))
         };
-        let Check::Found(found) = check(500) else { panic!() };
+        let RuleCheck::Found(found) = check(500) else { panic!() };
         assert_eq!(found[0].cost_ms, Some(1_000));
-        assert_eq!(check(499), Check::Ok);
+        assert_eq!(check(499), RuleCheck::Ok);
     }
 
     #[test]

@@ -99,15 +99,15 @@ pub(super) fn by_number<'w>(n: u64, one: &'w str, several: &'w str) -> &'w str {
 }
 
 /// The name of a model, which may be unknown.
-pub(super) struct Name<'a>(pub(super) &'a Option<Arc<str>>);
+pub(super) struct ModelName<'a>(pub(super) &'a Option<Arc<str>>);
 
-impl Display for Name<'_> {
+impl Display for ModelName<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.as_deref().unwrap_or("the model"))
     }
 }
 
-impl Name<'_> {
+impl ModelName<'_> {
     /// The same at the beginning of a sentence.
     pub(super) fn leading(&self) -> &str {
         self.0.as_deref().unwrap_or("The model")
@@ -145,9 +145,9 @@ impl Display for Percent {
 }
 
 /// A time of day in UTC.
-pub(super) struct Clock(pub(super) Timestamp);
+pub(super) struct TimeOfDay(pub(super) Timestamp);
 
-impl Display for Clock {
+impl Display for TimeOfDay {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let stamp = self.0.to_string();
         write!(f, "{} UTC", stamp.get(11..19).unwrap_or(&stamp))

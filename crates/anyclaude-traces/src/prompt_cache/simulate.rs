@@ -45,17 +45,17 @@ pub struct Simulation<'a> {
     pub(crate) comparer: PromptComparer<'a>,
     /// The requests in the order in which they passed.
     pub(crate) turns: Vec<usize>,
-    passed: Passed<'a>,
+    passed: PassedRequests<'a>,
     /// Which of the sequences those of the view are.
     chosen: usize,
     pub(crate) steps: Vec<Option<Step>>,
     pub(crate) steps_one_slot: Vec<Option<Step>>,
-    pub(crate) before: Vec<Before>,
+    pub(crate) before: Vec<EarlierRequests>,
 }
 
 /// The requests of the same conversation before one.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Before {
+pub(crate) struct EarlierRequests {
     /// The newest that the same model answered.
     pub(crate) same_model: Option<usize>,
     /// The newest that any model answered.
@@ -75,7 +75,7 @@ pub struct SlotOutcome {
 }
 
 /// All requests, with their prompts in every view that is tried.
-struct Passed<'a> {
+struct PassedRequests<'a> {
     prompts: Vec<Option<&'a PromptParts>>,
     kinds: Vec<Kind>,
     requests: Vec<SimulatedRequest>,
@@ -84,7 +84,7 @@ struct Passed<'a> {
     sequences: Vec<Vec<Sequence>>,
 }
 
-impl Passed<'_> {
+impl PassedRequests<'_> {
     fn members(&self, view: usize) -> SimulatedPrompts<'_> {
         SimulatedPrompts {
             requests: &self.requests,
@@ -184,7 +184,7 @@ pub(crate) fn simulate_changed<'a>(
         None => viewer.nothing(),
     };
     let sequences = found.iter().zip(&edits).map(sequence).collect();
-    let passed = Passed {
+    let passed = PassedRequests {
         requests: simulation.passed.requests.clone(),
         kinds: simulation.passed.kinds.clone(),
         prompts: found,
@@ -355,7 +355,7 @@ fn passed<'a>(
     prompts: &'a Prompts,
     views: &[Views],
     viewer: &mut Viewer<'a>,
-) -> Passed<'a> {
+) -> PassedRequests<'a> {
     let found: Vec<Option<&PromptParts>> =
         requests.iter().map(|request| prompts.prompt(&request.path)).collect();
     let mut edits = Vec::new();
@@ -371,7 +371,7 @@ fn passed<'a>(
         sequences.push(found.iter().zip(&of_view).map(sequence).collect());
         edits.push(of_view);
     }
-    Passed {
+    PassedRequests {
         requests: simulated_requests(requests, &found, prompts),
         kinds: requests.iter().map(|request| request.kind).collect(),
         prompts: found,
@@ -436,7 +436,7 @@ fn end(request: &Request) -> i64 {
 }
 
 /// The requests that have a prompt, by their starts.
-fn turns(passed: &Passed<'_>) -> Vec<usize> {
+fn turns(passed: &PassedRequests<'_>) -> Vec<usize> {
     let known = passed.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_some());
     let mut turns: Vec<usize> = known.map(|(at, _)| at).collect();
     turns.sort_by_key(|at| passed.requests.get(*at).map(|request| request.start));
@@ -446,7 +446,7 @@ fn turns(passed: &Passed<'_>) -> Vec<usize> {
 struct SimulatedRun {
     /// What happened in each cache, request by request.
     steps: Vec<Vec<Option<Step>>>,
-    before: Vec<Before>,
+    before: Vec<EarlierRequests>,
 }
 
 fn run(
@@ -459,7 +459,7 @@ fn run(
     let mut newest: FastMap<Conversation, usize> = FastMap::default();
     let mut caches: Vec<Caches<'_>> = sizes.iter().map(|size| Caches::new(members, *size)).collect();
     let mut steps = vec![vec![None; members.requests.len()]; sizes.len()];
-    let mut before = vec![Before::default(); members.requests.len()];
+    let mut before = vec![EarlierRequests::default(); members.requests.len()];
     for (turn, at) in turns.iter().copied().enumerate() {
         let both = members.requests.get(at).zip(members.sequence(at));
         let Some((request, sequence)) = both else { continue };
@@ -471,7 +471,7 @@ fn run(
         }
         let any_model = newest.insert(request.conversation, at);
         if let Some(before) = before.get_mut(at) {
-            *before = Before { same_model: past.newest(), any_model };
+            *before = EarlierRequests { same_model: past.newest(), any_model };
         }
         past.add(comparer.rank(sequence), at);
     }

@@ -193,7 +193,7 @@ impl SimulatedPrompts<'_> {
 pub(crate) struct Caches<'m> {
     members: SimulatedPrompts<'m>,
     capacity: Capacity,
-    caches: FastMap<(usize, Option<Arc<str>>), CacheState>,
+    caches: FastMap<(usize, Option<Arc<str>>), SlotsState>,
     /// Which request took the slot of which.
     takers: FastMap<usize, usize>,
     /// The model that answered last in each root, and how often models changed there.
@@ -203,7 +203,7 @@ pub(crate) struct Caches<'m> {
 }
 
 #[derive(Debug, Default)]
-struct CacheState {
+struct SlotsState {
     slots: Vec<Slot>,
     in_ram: Past,
 }

@@ -13,7 +13,7 @@ use crate::model::intern::FastMap;
 pub(crate) struct Node(u32);
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct TreeEntry {
     parent: Node,
     /// A node further up, so chosen that any is reached in few jumps; nodes of
     /// one depth jump to one depth.
@@ -28,11 +28,11 @@ struct Entry {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
-    entries: Vec<Entry>,
+    entries: Vec<TreeEntry>,
     children: FastMap<(Node, ElementId), Node>,
 }
 
-impl Entry {
+impl TreeEntry {
     const ROOT: Self = Self {
         parent: Tree::ROOT,
         jump: Tree::ROOT,
@@ -45,7 +45,7 @@ impl Entry {
 
 impl Default for Tree {
     fn default() -> Self {
-        Self { entries: vec![Entry::ROOT], children: FastMap::default() }
+        Self { entries: vec![TreeEntry::ROOT], children: FastMap::default() }
     }
 }
 
@@ -65,13 +65,13 @@ impl Tree {
         let even = above.depth - far.depth == far.depth - self.entry(far.jump).depth;
         let jump = if even { far.jump } else { parent };
         let (depth, bytes) = (above.depth + 1, above.bytes + bytes);
-        self.entries.push(Entry { parent, jump, depth, element, at, bytes });
+        self.entries.push(TreeEntry { parent, jump, depth, element, at, bytes });
         self.children.insert((parent, element), next);
         next
     }
 
-    fn entry(&self, node: Node) -> Entry {
-        self.entries.get(node.0 as usize).copied().unwrap_or(Entry::ROOT)
+    fn entry(&self, node: Node) -> TreeEntry {
+        self.entries.get(node.0 as usize).copied().unwrap_or(TreeEntry::ROOT)
     }
 
     pub(crate) fn depth(&self, node: Node) -> u32 {

@@ -92,7 +92,7 @@ impl<'a> Viewer<'a> {
     fn messages(&mut self, prompt: &PromptParts, edits: Edits) -> Node {
         if edits.view.truncated && edits.first_message > 0 {
             let prompts = self.prompts;
-            let kept: Vec<Placed> =
+            let kept: Vec<PlacedElement> =
                 placed(prompts, prompt).into_iter().filter(|at| at.is_in(edits)).collect();
             return kept.into_iter().fold(Tree::ROOT, |node, at| self.grown(node, at.element, at.place));
         }
@@ -168,13 +168,13 @@ impl<'a> Viewer<'a> {
 }
 
 /// An element of a history, and its message and block.
-struct Placed {
+struct PlacedElement {
     element: ElementId,
     place: (u32, u32),
     is_left_out: bool,
 }
 
-impl Placed {
+impl PlacedElement {
     fn is_in(&self, edits: Edits) -> bool {
         let is_cut = edits.view.truncated && self.place.0 < edits.first_message;
         !(is_cut || edits.view.text_only && self.is_left_out)
@@ -182,14 +182,14 @@ impl Placed {
 }
 
 /// The elements of a history as it was sent, first to last.
-fn placed(prompts: &Prompts, prompt: &PromptParts) -> Vec<Placed> {
+fn placed(prompts: &Prompts, prompt: &PromptParts) -> Vec<PlacedElement> {
     let mut nodes: Vec<Node> = prompts.tree.up(prompt.messages).collect();
     nodes.reverse();
     let placed = |(at, node): (usize, Node)| {
         let stated = prompt.places.as_ref().and_then(|places| places.get(at).copied());
         let element = prompts.tree.element(node);
         let place = stated.unwrap_or_else(|| prompts.tree.at(node));
-        Placed { element, place, is_left_out: is_left_out(prompts, element) }
+        PlacedElement { element, place, is_left_out: is_left_out(prompts, element) }
     };
     nodes.into_iter().enumerate().map(placed).collect()
 }

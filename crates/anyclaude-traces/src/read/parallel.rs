@@ -42,7 +42,7 @@ pub(super) fn for_each_parallel<I: Send, W, R: Send>(
     let (give_results, results) = channel();
     let items = Mutex::new(items);
     thread::scope(|scope| {
-        let mut pool = Pool {
+        let mut pool = WorkPool {
             order,
             waiting_items: VecDeque::new(),
             give_item,
@@ -73,7 +73,7 @@ pub(super) fn for_each_parallel<I: Send, W, R: Send>(
 }
 
 /// What this thread knows of the items and their results.
-struct Pool<'t, I, R, F> {
+struct WorkPool<'t, I, R, F> {
     order: ReadOrder,
     /// The items that are not handed out, …
     waiting_items: VecDeque<I>,
@@ -90,7 +90,7 @@ struct Pool<'t, I, R, F> {
     take: &'t mut F,
 }
 
-impl<I, R, F: FnMut(usize, R)> Pool<'_, I, R, F> {
+impl<I, R, F: FnMut(usize, R)> WorkPool<'_, I, R, F> {
     /// Whether results are to come.
     fn is_waiting(&self) -> bool {
         self.given > self.taken && !self.is_broken

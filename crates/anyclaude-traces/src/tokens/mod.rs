@@ -97,7 +97,8 @@ impl Default for Counter {
 impl Counter {
     /// Adds one text. No token spans two texts.
     pub fn add(&mut self, text: &str) {
-        let mut walk = TextWalk { text, bytes: text.as_bytes(), at: 0, before: Before::Bare, counter: self };
+        let mut walk =
+            TextWalk { text, bytes: text.as_bytes(), at: 0, before: TextBefore::Bare, counter: self };
         while walk.step() {}
     }
 
@@ -137,7 +138,7 @@ impl AddAssign<&Counter> for Counter {
 
 /// What stands directly before: tokens begin with the blank or mark before a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Before {
+enum TextBefore {
     /// Nothing that could be one token with what follows.
     Bare,
     Blank,
@@ -156,7 +157,7 @@ struct TextWalk<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    before: Before,
+    before: TextBefore,
     counter: &'a mut Counter,
 }
 
@@ -184,7 +185,7 @@ impl TextWalk<'_> {
             Some(Byte::Control) => {
                 self.counter.unit(PieceClass::Control, 1);
                 self.at += 1;
-                self.before = Before::Bare;
+                self.before = TextBefore::Bare;
             }
             Some(Byte::NonAscii) => self.non_ascii(),
         }
@@ -196,7 +197,7 @@ impl TextWalk<'_> {
         let letter_follows = matches!(self.class(self.at + 1), Some(Byte::Lower | Byte::Upper));
         if letter_follows && self.bytes[self.at] == b' ' {
             self.at += 1;
-            self.before = Before::Blank;
+            self.before = TextBefore::Blank;
         }
     }
 
@@ -215,11 +216,11 @@ impl TextWalk<'_> {
         }
         self.counter.run(self.word_kind(upper - begin, end - begin), end - begin);
         self.at = end;
-        self.before = Before::Letter;
+        self.before = TextBefore::Letter;
     }
 
     fn word_kind(&self, upper: usize, length: usize) -> RunClass {
-        use Before::{Bare, Blank, Digit, Kana, Lead, Letter, Marks};
+        use TextBefore::{Bare, Blank, Digit, Kana, Lead, Letter, Marks};
         let capital = upper == 1 && length > 1;
         match self.before {
             Digit => RunClass::AfterDigit,
@@ -262,7 +263,7 @@ impl TextWalk<'_> {
         }
         self.counter.run(RunClass::Accented, length);
         self.at = end;
-        self.before = Before::Letter;
+        self.before = TextBefore::Letter;
     }
 
     /// Some vocabularies have tokens of up to three digits, others of one.
@@ -271,9 +272,9 @@ impl TextWalk<'_> {
         let length = end - self.at;
         self.counter.unit(PieceClass::Digit, length);
         self.counter.unit(PieceClass::DigitGroup, length.div_ceil(3));
-        self.counter.unit(PieceClass::BlankBeforeDigit, usize::from(self.before == Before::Blank));
+        self.counter.unit(PieceClass::BlankBeforeDigit, usize::from(self.before == TextBefore::Blank));
         self.at = end;
-        self.before = Before::Digit;
+        self.before = TextBefore::Digit;
     }
 
     /// Blanks and newlines. What stands before the last newline goes with it; of
@@ -294,7 +295,7 @@ impl TextWalk<'_> {
             end = blanks + 1;
         }
         if newlines > 0 {
-            let first = if self.before == Before::Marks {
+            let first = if self.before == TextBefore::Marks {
                 PieceClass::NewlineAfterMark
             } else {
                 PieceClass::NewlineElsewhere
@@ -304,7 +305,7 @@ impl TextWalk<'_> {
             self.counter.unit(PieceClass::FurtherNewline, newlines.saturating_sub(2));
             self.counter.unit(PieceClass::BlanksBeforeNewline, usize::from(inner_blanks > 0));
             self.counter.unit(PieceClass::BlanksLong, inner_blanks / LONG_BLANKS);
-            self.before = Before::Bare;
+            self.before = TextBefore::Bare;
         }
         self.blanks(end);
     }
@@ -321,7 +322,7 @@ impl TextWalk<'_> {
         self.counter.unit(PieceClass::BlanksLong, left / LONG_BLANKS);
         let tab = joins && self.bytes[end - 1] == b'\t';
         self.counter.unit(PieceClass::TabBeforeLetter, usize::from(tab));
-        self.before = if tab { Before::Bare } else { Before::Blank };
+        self.before = if tab { TextBefore::Bare } else { TextBefore::Blank };
     }
 
     /// ASCII punctuation.
@@ -340,21 +341,21 @@ impl TextWalk<'_> {
             end += 1;
         }
         let leads = end - begin == 1
-            && !matches!(self.before, Before::Blank | Before::Marks | Before::Lead)
+            && !matches!(self.before, TextBefore::Blank | TextBefore::Marks | TextBefore::Lead)
             && matches!(self.class(end), Some(Byte::Lower | Byte::Upper));
         if leads {
             self.counter.unit(class::lead(self.bytes[begin]), 1);
-            self.before = Before::Lead;
+            self.before = TextBefore::Lead;
         } else if end > begin {
             self.counter.run(if json { RunClass::JsonMarks } else { RunClass::Marks }, changes);
             self.counter.unit(PieceClass::RepeatedMark, end - begin - changes);
-            self.before = Before::Marks;
+            self.before = TextBefore::Marks;
         }
         self.at = end;
         if let Some((unit, after)) = self.escape(end) {
             self.counter.unit(unit, 1);
             self.at = after;
-            self.before = Before::Bare;
+            self.before = TextBefore::Bare;
         }
     }
 
@@ -396,11 +397,11 @@ impl TextWalk<'_> {
             length += 1;
             bytes += c.len_utf8();
         }
-        let after_kana = script == RunClass::Han && self.before == Before::Kana;
+        let after_kana = script == RunClass::Han && self.before == TextBefore::Kana;
         self.counter.run(if after_kana { RunClass::HanAfterKana } else { script }, length);
         self.at += bytes;
         let kana = matches!(script, RunClass::Hiragana | RunClass::Katakana);
-        self.before = if kana { Before::Kana } else { Before::Letter };
+        self.before = if kana { TextBefore::Kana } else { TextBefore::Letter };
     }
 
     /// One character that is neither letter nor ASCII, and its repetitions.
@@ -410,6 +411,6 @@ impl TextWalk<'_> {
         self.counter.unit(class::symbol(c), 1);
         self.counter.unit(PieceClass::RepeatedSymbol, count - 1);
         self.at += count * c.len_utf8();
-        self.before = Before::Bare;
+        self.before = TextBefore::Bare;
     }
 }

@@ -1,7 +1,7 @@
 //! Two sides: where the slower one lost its time.
 
 use super::cause::{DelayCause, MainCause, PerCause};
-use super::decompose::{Sample, Split, Sums, delta, of_groups, of_pair};
+use super::decompose::{RequestSample, Split, Sums, delta, of_groups, of_pair};
 use super::evidence::{CitedFact, KeyAnswer, Whole};
 use super::interval::{self, Intervals};
 use super::millis::Millis;
@@ -9,7 +9,7 @@ use super::missing::Missing;
 use super::narrative::Narrative;
 use super::pairs::{Pair, pair};
 use super::verdict::{
-    Case, LEAST_REQUESTS, Lead, Scenario, Undetermined, proxy_is_bottleneck, shares, weigh,
+    LEAST_REQUESTS, Lead, Scenario, Undetermined, VerdictCase, proxy_is_bottleneck, shares, weigh,
 };
 use super::{Contribution, ExplainInput, Explanation, Side, SideInput, Verdict, direct, names};
 use crate::model::eligibility::{ExclusionCounts, LeftOutReason, eligible};
@@ -20,12 +20,12 @@ use crate::model::timing::CachedSource;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct One<'a> {
     pub(super) request: &'a Request,
-    pub(super) sample: Sample,
+    pub(super) sample: RequestSample,
 }
 
 impl<'a> One<'a> {
     fn of(request: &'a Request) -> Result<Self, LeftOutReason> {
-        let sample = Sample::of(eligible(request)?).ok_or(LeftOutReason::NoTotal)?;
+        let sample = RequestSample::of(eligible(request)?).ok_or(LeftOutReason::NoTotal)?;
         Ok(Self { request, sample })
     }
 
@@ -148,7 +148,7 @@ impl<'a> Comparison<'a> {
         }
         let samples = |side: &[One<'_>]| side.iter().map(|one| one.sample).collect::<Vec<_>>();
         let (left, right) = (samples(&self.left), samples(&self.right));
-        let sums = |side: &[Sample]| {
+        let sums = |side: &[RequestSample]| {
             side.iter().fold(Sums::default(), |mut sums, sample| {
                 sums.add(sample);
                 sums
@@ -179,7 +179,7 @@ impl<'a> Comparison<'a> {
         }
         let sources: Vec<CachedSource> = self.both().filter_map(One::cached_source).collect();
         let is_simulated = |source: &CachedSource| *source == CachedSource::Simulated;
-        weigh(&Case {
+        weigh(&VerdictCase {
             delta: difference.delta,
             contributions: &difference.contributions,
             intervals: &difference.intervals,

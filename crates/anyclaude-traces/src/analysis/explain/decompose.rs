@@ -12,7 +12,7 @@ use crate::model::timing::Timing;
 
 /// What is known of one request, in milliseconds and tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Sample {
+pub(super) struct RequestSample {
     pub(super) proxy: Option<f64>,
     pub(super) load: Option<f64>,
     pub(super) queue: Option<f64>,
@@ -36,7 +36,7 @@ pub(super) struct PromptCounts {
     pub(super) needed: f64,
 }
 
-impl Sample {
+impl RequestSample {
     /// What is known of a request that took `timing.total_ms`; `None` where that is not.
     pub(super) fn of(timing: &Timing) -> Option<Self> {
         let total = float(timing.total_ms?);
@@ -106,7 +106,7 @@ pub(super) fn delta(split: &Split) -> f64 {
 
 /// The difference of two requests. Where their bodies are `equal`, the prompts of both
 /// have the mean of both counts: a tokenizer makes no prompt larger.
-pub(super) fn of_pair(left: &Sample, right: &Sample, equal: bool, with_proxy: bool) -> Split {
+pub(super) fn of_pair(left: &RequestSample, right: &RequestSample, equal: bool, with_proxy: bool) -> Split {
     let mut parts = OpenSplit::new(right.other - left.other);
     if with_proxy {
         parts.plain(DelayCause::Proxy, left.proxy, right.proxy);
@@ -167,7 +167,7 @@ impl KnownSum {
 }
 
 impl Sums {
-    pub(super) fn add(&mut self, sample: &Sample) {
+    pub(super) fn add(&mut self, sample: &RequestSample) {
         self.n += 1.0;
         self.proxy.add(sample.proxy);
         self.load.add(sample.load);

@@ -1,7 +1,7 @@
 //! How far a mean may be off: confidence intervals of 95 % by the bootstrap.
 
 use super::cause::{DelayCause, PerCause};
-use super::decompose::{Sample, Split, Sums, of_groups};
+use super::decompose::{RequestSample, Split, Sums, of_groups};
 use super::millis::{Interval, Millis};
 
 /// How often the requests are drawn anew.
@@ -50,12 +50,12 @@ pub(super) fn of_pairs(splits: &[Split]) -> Intervals {
 }
 
 /// Of the difference of the means of two groups.
-pub(super) fn of_two_groups(left: &[Sample], right: &[Sample], with_proxy: bool) -> Intervals {
+pub(super) fn of_two_groups(left: &[RequestSample], right: &[RequestSample], with_proxy: bool) -> Intervals {
     if left.len().min(right.len()) < LEAST_SAMPLES {
         return Intervals::default();
     }
     let mut draw = Draw::new(SEED);
-    let mut drawn = |side: &[Sample]| {
+    let mut drawn = |side: &[RequestSample]| {
         let mut sums = Sums::default();
         for _ in 0..side.len() {
             side.get(draw.below(side.len())).into_iter().for_each(|sample| sums.add(sample));
@@ -157,12 +157,12 @@ mod tests {
     #[test]
     fn groups_are_drawn_each_from_its_own() {
         let sample = |stall: f64| {
-            let mut sample = Sample::default();
+            let mut sample = RequestSample::default();
             (sample.stall, sample.total) = (Some(stall), stall);
             sample
         };
         let left = [sample(0.0); 3];
-        let right: Vec<Sample> = (0..10).map(|at| sample(f64::from(at % 2) * 1_000.0)).collect();
+        let right: Vec<RequestSample> = (0..10).map(|at| sample(f64::from(at % 2) * 1_000.0)).collect();
         let found = of_two_groups(&left, &right, false).causes.get(DelayCause::Stalls);
         assert_eq!(found, Some(Interval { low: Millis::from_f64(200.0), high: Millis::from_f64(800.0) }));
         assert_eq!(of_two_groups(&left[..2], &right, false).delta, None);

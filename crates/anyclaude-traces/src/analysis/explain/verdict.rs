@@ -116,7 +116,7 @@ pub(super) struct Lead {
 }
 
 /// What there is to weigh.
-pub(super) struct Case<'a> {
+pub(super) struct VerdictCase<'a> {
     pub(super) delta: Millis,
     pub(super) contributions: &'a PerCause<Option<Millis>>,
     pub(super) intervals: &'a Intervals,
@@ -151,7 +151,7 @@ fn lead(shares: &PerCause<Option<f64>>) -> Option<(DelayCause, f64)> {
 }
 
 /// What leads, or why that cannot be said.
-pub(super) fn weigh(case: &Case<'_>) -> Result<Lead, Undetermined> {
+pub(super) fn weigh(case: &VerdictCase<'_>) -> Result<Lead, Undetermined> {
     if case.n < LEAST_REQUESTS && !case.paired {
         return Err(Undetermined::TooFew);
     }
@@ -174,7 +174,7 @@ pub(super) fn weigh(case: &Case<'_>) -> Result<Lead, Undetermined> {
 }
 
 /// Whether loads, queueing and stalls explain most of the difference.
-fn explained_by_single_requests(case: &Case<'_>) -> bool {
+fn explained_by_single_requests(case: &VerdictCase<'_>) -> bool {
     let of_single = |cause: &DelayCause| cause.is_of_single_requests();
     let ms = |cause| case.contributions.get(cause).map_or(0.0, Millis::as_f64);
     let explained: f64 = DelayCause::ALL.into_iter().filter(of_single).map(ms).sum();
@@ -191,7 +191,7 @@ fn scenario(shares: &PerCause<Option<f64>>) -> Scenario {
     [Scenario::A, Scenario::B, Scenario::C].into_iter().find(is_it).unwrap_or(Scenario::Mixed)
 }
 
-fn confidence(case: &Case<'_>, cause: DelayCause, ahead: f64) -> VerdictConfidence {
+fn confidence(case: &VerdictCase<'_>, cause: DelayCause, ahead: f64) -> VerdictConfidence {
     let is_certain = case.intervals.causes.get(cause).is_some_and(|interval| !interval.includes_zero())
         && !case.is_unknown_somewhere.get(cause);
     let ahead = ahead + SLACK;

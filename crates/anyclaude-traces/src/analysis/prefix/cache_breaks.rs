@@ -121,7 +121,7 @@ impl Breaker {
 
 /// A reported request and its row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counted<'a> {
+pub(super) struct CountedRow<'a> {
     pub(super) request: &'a Request,
     pub(super) row: &'a Row,
 }
@@ -129,20 +129,20 @@ pub(super) struct Counted<'a> {
 /// What was lost to a lack of slots, by the kind of request that took them, the
 /// dearest first.
 pub(super) fn evictions(
-    counted: &[Counted<'_>],
+    counted: &[CountedRow<'_>],
     rates: &Rates<'_>,
     kind: impl Fn(usize) -> Option<Kind>,
     broken: impl Fn(&Row) -> Option<&Broken>,
 ) -> Vec<Evictions> {
-    let mut by_kind: BTreeMap<Option<Kind>, Vec<(Counted<'_>, u64)>> = BTreeMap::new();
+    let mut by_kind: BTreeMap<Option<Kind>, Vec<(CountedRow<'_>, u64)>> = BTreeMap::new();
     for one in counted {
         if let Some(broken) = broken(one.row).filter(|broken| broken.change.cause == Cause::Evicted) {
             let kind = broken.evicted_by.and_then(&kind);
             by_kind.entry(kind).or_default().push((*one, broken.lost_bytes));
         }
     }
-    let evictions = |(kind, lost): (Option<Kind>, Vec<(Counted<'_>, u64)>)| {
-        let tokens = |(one, bytes): &(Counted<'_>, u64)| rates.tokens(one.request, one.row, *bytes);
+    let evictions = |(kind, lost): (Option<Kind>, Vec<(CountedRow<'_>, u64)>)| {
+        let tokens = |(one, bytes): &(CountedRow<'_>, u64)| rates.tokens(one.request, one.row, *bytes);
         Evictions {
             kind,
             requests: lost.len() as u64,

@@ -1,6 +1,6 @@
 //! The simulation, request by request, and what comes of it.
 
-use super::cache_breaks::{self, Counted};
+use super::cache_breaks::{self, CountedRow};
 use super::opening::Openings;
 use super::row::{Row, TokensPerByte, prompt_tokens, rounded};
 use super::{Break, CacheInput, PrefixInput, PrefixReport, PrefixRequest, PrefixTotals};
@@ -97,7 +97,7 @@ fn report(input: PrefixInput<'_>, rows: &[Option<Row>], simulation: &Simulation<
         totals.add(row.prompt_bytes, row.reusable_bytes);
         totals_one_slot.add(row.prompt_bytes, row.reusable_bytes_one_slot);
         reported.push(request(input.request, row, &rates, &path));
-        counted.push(Counted { request: input.request, row });
+        counted.push(CountedRow { request: input.request, row });
     }
     let kind = |at: usize| requests.get(at).map(|input| input.request.kind);
     PrefixReport {

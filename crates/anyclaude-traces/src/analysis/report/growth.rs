@@ -140,11 +140,11 @@ impl PromptReuse {
 }
 
 /// The rows of a simulated cache, by trace.
-type Rows<'p> = HashMap<&'p TracePath, &'p PrefixRequest>;
+type RowsByTrace<'p> = HashMap<&'p TracePath, &'p PrefixRequest>;
 
 /// How the prompts of the largest sessions grew. `requests` are in order of time.
 pub(super) fn growth(requests: &[&Request], prefix: Option<&PrefixReport>) -> Growth {
-    let rows: Rows<'_> =
+    let rows: RowsByTrace<'_> =
         prefix.into_iter().flat_map(|prefix| &prefix.requests).map(|row| (&row.path, row)).collect();
     let mut sessions: Vec<(usize, SessionSections)> = group_by(requests, |request| request.session.clone())
         .into_iter()
@@ -160,7 +160,7 @@ pub(super) fn growth(requests: &[&Request], prefix: Option<&PrefixReport>) -> Gr
     Growth { sessions: sessions.into_iter().map(|(_, session)| session).collect(), other_sessions }
 }
 
-fn sections(id: Option<Arc<str>>, members: &[&Request], rows: &Rows<'_>) -> SessionSections {
+fn sections(id: Option<Arc<str>>, members: &[&Request], rows: &RowsByTrace<'_>) -> SessionSections {
     let row = |request: &Request| rows.get(&request.path).copied();
     let recorded = members.iter().enumerate().filter(|(_, request)| request.sizes.prompt_bytes().is_known());
     let prompts: Vec<PromptSections> =

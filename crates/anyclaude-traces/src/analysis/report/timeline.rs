@@ -125,7 +125,7 @@ pub(super) fn logged_times(only_logged: &[UnmatchedLogRequest]) -> Vec<LoggedTim
 }
 
 /// A request before it has a place.
-struct Placed {
+struct PlacedRequest {
     model: Option<Arc<str>>,
     id: Option<RequestId>,
     kind: Option<Kind>,
@@ -134,7 +134,7 @@ struct Placed {
     outcome: Option<Outcome>,
 }
 
-impl Placed {
+impl PlacedRequest {
     fn of(request: &Request) -> Option<Self> {
         let timing = request.timing.as_deref();
         let start = timing.and_then(|timing| timing.start);
@@ -191,13 +191,13 @@ pub(super) fn timeline<'a>(
     requests: impl Iterator<Item = &'a Request>,
     only_logged: &[UnmatchedLogRequest],
 ) -> Timeline {
-    let all: Vec<Option<Placed>> =
-        requests.map(Placed::of).chain(only_logged.iter().map(Placed::of_log)).collect();
+    let all: Vec<Option<PlacedRequest>> =
+        requests.map(PlacedRequest::of).chain(only_logged.iter().map(PlacedRequest::of_log)).collect();
     let undated = all.iter().filter(|one| one.is_none()).count() as u64;
-    let mut placed: Vec<Placed> = all.into_iter().flatten().collect();
+    let mut placed: Vec<PlacedRequest> = all.into_iter().flatten().collect();
     placed.sort_by_key(|one| (one.from, one.id));
 
-    let mut stretches: Vec<(Timestamp, Timestamp, Vec<Placed>)> = Vec::new();
+    let mut stretches: Vec<(Timestamp, Timestamp, Vec<PlacedRequest>)> = Vec::new();
     for one in placed {
         let (from, end) = (one.from, one.to());
         match stretches.last_mut() {
@@ -233,17 +233,17 @@ fn is_one_stretch(first: Timestamp, last: Timestamp, from: Timestamp) -> bool {
     idle_ms < IDLE_MS && (idle_ms < 0 || from.ms_since(first) < LONG_MS)
 }
 
-fn busy_ms(one: &Placed) -> u64 {
+fn busy_ms(one: &PlacedRequest) -> u64 {
     one.parts.iter().fold(0, |sum, part| sum.saturating_add(part.ms))
 }
 
 /// By model, each request in the first lane that is free.
-fn lanes(from: Timestamp, members: Vec<Placed>) -> Vec<ModelLanes> {
-    let mut models: BTreeMap<Option<Arc<str>>, Vec<Placed>> = BTreeMap::new();
+fn lanes(from: Timestamp, members: Vec<PlacedRequest>) -> Vec<ModelLanes> {
+    let mut models: BTreeMap<Option<Arc<str>>, Vec<PlacedRequest>> = BTreeMap::new();
     for one in members {
         models.entry(one.model.clone()).or_default().push(one);
     }
-    let of_model = |(model, members): (Option<Arc<str>>, Vec<Placed>)| {
+    let of_model = |(model, members): (Option<Arc<str>>, Vec<PlacedRequest>)| {
         let mut lanes = Lanes::default();
         let requests = members
             .into_iter()

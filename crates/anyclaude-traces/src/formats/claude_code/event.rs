@@ -38,7 +38,7 @@ pub(crate) struct Event {
 pub(crate) enum EventKind {
     /// An attempt begins.
     RequestBody {
-        body: LoggedBody,
+        body: EventBody,
         /// The name of its body file, without an ending.
         id: Option<Arc<str>>,
     },
@@ -62,7 +62,7 @@ pub(crate) enum EventKind {
 
 /// Where a request's body is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LoggedBody {
+pub(crate) enum EventBody {
     /// In a file of this name.
     File(Arc<str>),
     /// In the event, and read as the one of the event's number.
@@ -73,7 +73,7 @@ pub(crate) enum LoggedBody {
 
 /// The attributes that matter, as they are passed.
 #[derive(Default)]
-struct Attributes<'a> {
+struct EventAttributes<'a> {
     name: Option<RawStr<'a>>,
     at: Option<Timestamp>,
     sequence: Option<u64>,
@@ -96,7 +96,7 @@ struct Attributes<'a> {
 impl Event {
     /// Reads a log record; `None` where it is none of Claude Code's, or has no time.
     pub(super) fn read(cursor: &mut Cursor<'_, '_>, records: &mut dyn Records) -> ParseResult<Option<Self>> {
-        let (mut found, mut logged_at, mut title) = (Attributes::default(), None, Value::Other);
+        let (mut found, mut logged_at, mut title) = (EventAttributes::default(), None, Value::Other);
         cursor.members_or_skip(|cursor, key| {
             match key {
                 "timeUnixNano" => logged_at = unix_nanos(cursor)?.or(logged_at),
@@ -117,7 +117,7 @@ impl Event {
     }
 }
 
-impl<'a> Attributes<'a> {
+impl<'a> EventAttributes<'a> {
     fn learn(&mut self, cursor: &mut Cursor<'a, '_>, key: &str, value: Value<'a>) {
         match key {
             "event.name" => self.name = value.raw(),
@@ -152,9 +152,9 @@ impl<'a> Attributes<'a> {
             "api_request_body" => {
                 let inline = self.body.filter(|_| !self.is_cut);
                 let body = match (self.body_file, inline) {
-                    (Some(file), _) => LoggedBody::File(file),
-                    (None, Some(body)) if records.read(record, &body.decode()) => LoggedBody::Inline,
-                    (None, _) => LoggedBody::Unknown,
+                    (Some(file), _) => EventBody::File(file),
+                    (None, Some(body)) if records.read(record, &body.decode()) => EventBody::Inline,
+                    (None, _) => EventBody::Unknown,
                 };
                 EventKind::RequestBody { body, id: self.request }
             }

@@ -57,7 +57,7 @@ pub(super) enum TelemetrySpan {
 }
 
 #[derive(Default)]
-struct Attributes {
+struct SpanAttributes {
     session: Option<Arc<str>>,
     query_source: Option<Arc<str>>,
     safe_query_source: Option<Arc<str>>,
@@ -77,7 +77,7 @@ impl TelemetrySpan {
     /// Reads a span; `None` where it is none of Claude Code's, or its times are missing.
     pub(super) fn read(cursor: &mut Cursor<'_, '_>, records: &mut dyn Records) -> ParseResult<Option<Self>> {
         let (mut name, mut start, mut end) = (None, None, None);
-        let (mut attempts, mut found) = (Vec::new(), Attributes::default());
+        let (mut attempts, mut found) = (Vec::new(), SpanAttributes::default());
         cursor.members_or_skip(|cursor, key| {
             match key {
                 "name" => name = cursor.string_or_skip()?.map(RawStr::decode),
@@ -131,7 +131,7 @@ fn read_attempt(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Timestamp>> {
     Ok(at.filter(|_| is_attempt))
 }
 
-impl Attributes {
+impl SpanAttributes {
     fn learn<'a>(&mut self, cursor: &mut Cursor<'a, '_>, key: &str, value: Value<'a>) {
         match key {
             "session.id" => self.session = value.name(cursor),

@@ -35,7 +35,7 @@ impl Format for ClaudeCodeRouter {
         sink: &mut dyn RecordSink,
     ) -> Result<(), ParseError> {
         let what = (Source::ClaudeCodeRouter, "a log of claude-code-router");
-        read_lines(Requests::default(), what, input, scratch, sink)
+        read_lines(OpenRequests::default(), what, input, scratch, sink)
     }
 }
 
@@ -44,7 +44,7 @@ type RequestKey = (u64, String);
 
 /// The requests whose end has not been read.
 #[derive(Debug, Default)]
-struct Requests {
+struct OpenRequests {
     open: HashMap<RequestKey, OpenRequest>,
     inner: Inner,
     scratch: Scratch,
@@ -72,11 +72,11 @@ struct ClientBody {
 struct RouterTold<'a> {
     key: Option<RequestKey>,
     time: Option<Timestamp>,
-    fact: Fact<'a>,
+    fact: RouterFact<'a>,
 }
 
 /// What a line is about.
-enum Fact<'a> {
+enum RouterFact<'a> {
     Incoming { url: Cow<'a, str> },
     Client(ClientBody),
     Final { url: Option<Cow<'a, str>>, body: Option<Body> },
@@ -86,7 +86,7 @@ enum Fact<'a> {
     Nothing,
 }
 
-impl ReadLine for Requests {
+impl ReadLine for OpenRequests {
     type Line<'a> = RouterTold<'a>;
 
     fn read<'a>(
@@ -102,7 +102,7 @@ impl ReadLine for Requests {
 
     fn take(&mut self, told: RouterTold<'_>, survey: &mut Survey<'_, '_>) {
         let RouterTold { key: Some(key), time, fact } = told else { return };
-        if let Fact::Incoming { url } = fact {
+        if let RouterFact::Incoming { url } = fact {
             let mut exchange = Exchange { received: time, start: time, ..Exchange::default() };
             exchange.set_url(&url);
             let open = OpenRequest {
@@ -120,17 +120,17 @@ impl ReadLine for Requests {
         }
         let Some(open) = self.open.get_mut(&key) else { return };
         match fact {
-            Fact::Client(body) => open.client = Some(body),
-            Fact::Final { url, body } => open.set_final(time, url, body),
-            Fact::Chunk(data) => open.chunk(time, self.inner.decoded(data), &mut self.scratch),
-            Fact::Error(words) => open.exchange.error = Some(words.into_owned()),
-            Fact::Completed { status, took_ms } => {
+            RouterFact::Client(body) => open.client = Some(body),
+            RouterFact::Final { url, body } => open.set_final(time, url, body),
+            RouterFact::Chunk(data) => open.chunk(time, self.inner.decoded(data), &mut self.scratch),
+            RouterFact::Error(words) => open.exchange.error = Some(words.into_owned()),
+            RouterFact::Completed { status, took_ms } => {
                 if let Some(mut open) = self.open.remove(&key) {
                     open.complete(time, status, took_ms);
                     open.finish(&mut self.inner, survey);
                 }
             }
-            Fact::Incoming { .. } | Fact::Nothing => {}
+            RouterFact::Incoming { .. } | RouterFact::Nothing => {}
         }
     }
 
@@ -167,19 +167,21 @@ struct RequestParts<'a> {
 }
 
 impl<'a> RequestParts<'a> {
-    fn fact(self) -> Fact<'a> {
+    fn fact(self) -> RouterFact<'a> {
         match (self.kind.as_deref(), self.message.as_deref()) {
-            (Some("request body"), _) => self.client.map_or(Fact::Nothing, Fact::Client),
-            (Some("recieved data"), _) => self.data.map_or(Fact::Nothing, Fact::Chunk),
-            (_, Some("incoming request")) => Fact::Incoming { url: self.url.unwrap_or_default() },
-            (_, Some("final request")) => Fact::Final { url: self.request_url, body: self.body },
-            (_, Some("request completed")) => Fact::Completed { status: self.status, took_ms: self.took_ms },
-            _ => self.error.map_or(Fact::Nothing, Fact::Error),
+            (Some("request body"), _) => self.client.map_or(RouterFact::Nothing, RouterFact::Client),
+            (Some("recieved data"), _) => self.data.map_or(RouterFact::Nothing, RouterFact::Chunk),
+            (_, Some("incoming request")) => RouterFact::Incoming { url: self.url.unwrap_or_default() },
+            (_, Some("final request")) => RouterFact::Final { url: self.request_url, body: self.body },
+            (_, Some("request completed")) => {
+                RouterFact::Completed { status: self.status, took_ms: self.took_ms }
+            }
+            _ => self.error.map_or(RouterFact::Nothing, RouterFact::Error),
         }
     }
 }
 
-impl Requests {
+impl OpenRequests {
     fn member<'a>(
         &mut self,
         cursor: &mut Cursor<'a, '_>,

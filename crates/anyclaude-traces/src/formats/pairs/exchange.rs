@@ -13,7 +13,7 @@ use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource, TtftSourc
 
 /// What a record is about, by its path and body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(super) enum RecordSubject {
     /// A request to a model, in a shape that is read.
     Model,
     /// A request to a model, in the shape of Google's API.
@@ -77,15 +77,15 @@ impl Exchange {
         body.sender = client.sender;
     }
 
-    pub(super) fn subject(&self) -> Subject {
+    pub(super) fn subject(&self) -> RecordSubject {
         let path = self.endpoint.as_deref();
         let is_google = |path: &str| path.contains("enerateContent");
         match (path, &self.body) {
-            (Some(path), _) if is_google(path) => Subject::Google,
-            (Some(path), None) if self.is_socket && is_model_path(path) => Subject::Socket,
-            (Some(path), Some(body)) if is_model_path(path) && body.is_prompt() => Subject::Model,
-            (None, Some(body)) if body.has_messages() => Subject::Model,
-            _ => Subject::Other,
+            (Some(path), _) if is_google(path) => RecordSubject::Google,
+            (Some(path), None) if self.is_socket && is_model_path(path) => RecordSubject::Socket,
+            (Some(path), Some(body)) if is_model_path(path) && body.is_prompt() => RecordSubject::Model,
+            (None, Some(body)) if body.has_messages() => RecordSubject::Model,
+            _ => RecordSubject::Other,
         }
     }
 

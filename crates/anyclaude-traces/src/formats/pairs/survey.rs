@@ -1,6 +1,6 @@
 //! What a file turned out to hold.
 
-use super::exchange::{Exchange, Subject};
+use super::exchange::{Exchange, RecordSubject};
 use crate::error::{ParseError, SkipReason};
 use crate::formats::source::{Input, RecordNumber, RecordSink};
 use crate::model::request::Source;
@@ -24,16 +24,16 @@ impl<'a, 's> Survey<'a, 's> {
     /// Takes a record, if it is a request to a model.
     pub(super) fn add(&mut self, number: RecordNumber, exchange: Exchange) {
         match exchange.subject() {
-            Subject::Google => {
+            RecordSubject::Google => {
                 self.google += 1;
                 self.sink.abandon(number);
             }
-            Subject::Socket => {
+            RecordSubject::Socket => {
                 self.sockets += 1;
                 self.sink.abandon(number);
             }
-            Subject::Other => self.sink.abandon(number),
-            Subject::Model => {
+            RecordSubject::Other => self.sink.abandon(number),
+            RecordSubject::Model => {
                 if let Ok(record) = exchange.into_record(self.source, self.input.len()) {
                     self.requests += 1;
                     self.sink.finish(number, record);

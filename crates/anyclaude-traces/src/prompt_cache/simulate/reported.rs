@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Passed, reuse, run};
+use super::{PassedRequests, reuse, run};
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
@@ -54,7 +54,7 @@ impl ReportedCounts {
     pub(super) fn choose(
         &self,
         comparer: &mut PromptComparer<'_>,
-        passed: &Passed<'_>,
+        passed: &PassedRequests<'_>,
         turns: &[usize],
         slots: NonZeroUsize,
         ram: &[bool],

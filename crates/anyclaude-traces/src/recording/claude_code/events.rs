@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, signed};
 use super::bodies::FoundBodies;
 use super::responses::Responses;
-use crate::formats::claude_code::{Event, EventKind, LoggedBody};
+use crate::formats::claude_code::{Event, EventBody, EventKind};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 
@@ -115,9 +115,9 @@ impl ToldByEvents {
         match &event.kind {
             EventKind::RequestBody { body, id } => {
                 let body = match body {
-                    LoggedBody::File(name) => bodies.named(name),
-                    LoggedBody::Inline => bodies.inline(file, event.record),
-                    LoggedBody::Unknown => None,
+                    EventBody::File(name) => bodies.named(name),
+                    EventBody::Inline => bodies.inline(file, event.record),
+                    EventBody::Unknown => None,
                 };
                 self.attempts.push(Attempt {
                     started: Some(event.at),

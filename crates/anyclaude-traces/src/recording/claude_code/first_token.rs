@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// A request whose time to first token may be the time to `message_start`, which some
 /// backends send before they read the prompt.
 #[derive(Debug, Clone, Default)]
-pub(super) struct FirstToken {
+pub(super) struct FirstTokenTime {
     /// The recording and the model: what they have in common tells what is usual.
     pub(super) group: (PathBuf, Option<Arc<str>>),
     pub(super) ttft_ms: Option<u64>,
@@ -30,7 +30,7 @@ const LEAST_OF_TOTAL: f64 = 0.05;
 const MAX_ROUNDS: usize = 8;
 
 /// Removes the times that can only be those of `message_start`.
-pub(super) fn drop_message_starts(requests: &mut [FirstToken]) {
+pub(super) fn drop_message_starts(requests: &mut [FirstTokenTime]) {
     let mut groups: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (place, request) in requests.iter().enumerate() {
         groups.entry(request.group.clone()).or_default().push(place);
@@ -52,8 +52,8 @@ pub(super) fn drop_message_starts(requests: &mut [FirstToken]) {
 }
 
 /// Those that have less than they need.
-fn too_short(requests: &[FirstToken], places: &[usize]) -> Vec<usize> {
-    let rates = Rates::of(places.iter().filter_map(|place| requests.get(*place)));
+fn too_short(requests: &[FirstTokenTime], places: &[usize]) -> Vec<usize> {
+    let rates = ReadRates::of(places.iter().filter_map(|place| requests.get(*place)));
     let is_short = |place: &&usize| {
         let request = requests.get(**place).filter(|request| !request.is_certain);
         request.and_then(|request| request.is_too_short(&rates)).unwrap_or(false)
@@ -62,11 +62,11 @@ fn too_short(requests: &[FirstToken], places: &[usize]) -> Vec<usize> {
 }
 
 /// Milliseconds per token read of the requests that tell, in order.
-struct Rates(Vec<f64>);
+struct ReadRates(Vec<f64>);
 
-impl Rates {
-    fn of<'r>(requests: impl Iterator<Item = &'r FirstToken>) -> Self {
-        let mut rates: Vec<f64> = requests.filter_map(FirstToken::rate).collect();
+impl ReadRates {
+    fn of<'r>(requests: impl Iterator<Item = &'r FirstTokenTime>) -> Self {
+        let mut rates: Vec<f64> = requests.filter_map(FirstTokenTime::rate).collect();
         rates.sort_by(f64::total_cmp);
         Self(rates)
     }
@@ -83,7 +83,7 @@ impl Rates {
     }
 }
 
-impl FirstToken {
+impl FirstTokenTime {
     /// Milliseconds per token, where enough were read.
     fn rate(&self) -> Option<f64> {
         let tokens = self.read_tokens.filter(|tokens| *tokens >= LEAST_READ_TOKENS)?;
@@ -91,7 +91,7 @@ impl FirstToken {
     }
 
     /// Whether it has less than the least that it needs.
-    fn is_too_short(&self, rates: &Rates) -> Option<bool> {
+    fn is_too_short(&self, rates: &ReadRates) -> Option<bool> {
         let ttft = float(self.ttft_ms?);
         let others = self
             .read_tokens
@@ -113,16 +113,16 @@ fn float(value: u64) -> f64 {
 mod tests {
     use super::*;
 
-    fn request(ttft_ms: u64, read_tokens: u64, total_ms: u64) -> FirstToken {
-        FirstToken {
+    fn request(ttft_ms: u64, read_tokens: u64, total_ms: u64) -> FirstTokenTime {
+        FirstTokenTime {
             ttft_ms: Some(ttft_ms),
             read_tokens: Some(read_tokens).filter(|tokens| *tokens > 0),
             total_ms: Some(total_ms),
-            ..FirstToken::default()
+            ..FirstTokenTime::default()
         }
     }
 
-    fn kept(requests: &[FirstToken]) -> Vec<Option<u64>> {
+    fn kept(requests: &[FirstTokenTime]) -> Vec<Option<u64>> {
         let mut requests = requests.to_vec();
         drop_message_starts(&mut requests);
         requests.into_iter().map(|request| request.ttft_ms).collect()
@@ -139,7 +139,7 @@ mod tests {
         let cold = request(1_330, 2_439, 3_560);
         assert_eq!(kept(&[cold.clone(), request(20, 2_463, 2_502)]), [Some(1_330), None]);
         // A time of the first content is never doubted.
-        let certain = FirstToken { is_certain: true, ..request(20, 2_463, 2_502) };
+        let certain = FirstTokenTime { is_certain: true, ..request(20, 2_463, 2_502) };
         assert_eq!(kept(&[cold, certain]), [Some(1_330), Some(20)]);
     }
 
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_warm_prompt_is_believed_where_no_cache_is_reported() {
-        let unreported = |ttft_ms| FirstToken { may_be_cached: true, ..request(ttft_ms, 2_600, 900) };
+        let unreported = |ttft_ms| FirstTokenTime { may_be_cached: true, ..request(ttft_ms, 2_600, 900) };
         assert_eq!(
             kept(&[unreported(58), unreported(57), unreported(1_330)]),
             [Some(58), Some(57), Some(1_330)]
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn models_and_recordings_do_not_measure_each_other() {
         let slow = request(1_330, 2_439, 3_560);
-        let fast = FirstToken { group: (PathBuf::new(), Some("fast".into())), ..request(20, 2_439, 30) };
+        let fast = FirstTokenTime { group: (PathBuf::new(), Some("fast".into())), ..request(20, 2_439, 30) };
         assert_eq!(kept(&[slow, fast]), [Some(1_330), Some(20)]);
     }
 }

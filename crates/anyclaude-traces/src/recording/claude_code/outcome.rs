@@ -13,7 +13,7 @@ const LONGEST_TURN_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// How an attempt ended, and when, as far as is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(super) struct AttemptOutcome {
     pub(super) outcome: Option<Outcome>,
     /// When it was interrupted.
     pub(super) interrupted: Option<Timestamp>,
@@ -24,7 +24,7 @@ pub(super) struct Ended {
 /// Claude Code logs no end of an attempt that failed and was tried again, nor of one that
 /// was interrupted. The last of its process that has none was interrupted: whatever had
 /// come after a failure would have been logged.
-pub(super) fn of(attempts: &[Attempt], interactions: &[&Interaction]) -> Vec<Ended> {
+pub(super) fn of(attempts: &[Attempt], interactions: &[&Interaction]) -> Vec<AttemptOutcome> {
     let last = last_of_each_process(attempts);
     let newest = newest_unlogged(attempts);
     let turns =
@@ -45,7 +45,7 @@ pub(super) fn of(attempts: &[Attempt], interactions: &[&Interaction]) -> Vec<End
                 turns.filter(|(_, turn)| interactions.get(*turn).is_some_and(|turn| turn.start <= started));
             around.map(|(end, _)| end).min()
         });
-        Ended { outcome, interrupted }
+        AttemptOutcome { outcome, interrupted }
     };
     attempts.iter().enumerate().map(ended).collect()
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::attempt::{Attempt, Caller, StartSource};
 use super::bodies::FoundBodies;
-use super::first_token::{FirstToken, drop_message_starts};
-use super::outcome::Ended;
+use super::first_token::{FirstTokenTime, drop_message_starts};
+use super::outcome::AttemptOutcome;
 use super::responses::Responses;
 use crate::formats::claude_code::{ModelSpan, Usage, recording_of};
 use crate::formats::record::{RecordDraft, TraceRecord};
@@ -38,7 +38,7 @@ pub(super) struct KnownRequest {
 /// Says of all attempts what is known.
 pub(super) fn tell(
     attempts: Vec<Attempt>,
-    ended: Vec<Ended>,
+    ended: Vec<AttemptOutcome>,
     spans: &[(usize, &ModelSpan)],
     bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
@@ -49,7 +49,7 @@ pub(super) fn tell(
         .zip(ended)
         .map(|(attempt, ended)| AttemptPieces::of(attempt, ended, spans, bodies, responses, facts))
         .collect();
-    let mut firsts: Vec<FirstToken> = pieces.iter().map(AttemptPieces::first_token).collect();
+    let mut firsts: Vec<FirstTokenTime> = pieces.iter().map(AttemptPieces::first_token).collect();
     let counting = counting(&pieces);
     for (piece, first) in pieces.iter_mut().zip(&mut firsts) {
         first.may_be_cached = !counting.contains(&piece.recording);
@@ -105,7 +105,7 @@ impl KnownRequest {
 /// An attempt with all that belongs to it.
 struct AttemptPieces<'p> {
     attempt: Attempt,
-    ended: Ended,
+    ended: AttemptOutcome,
     span: Option<&'p ModelSpan>,
     response: Option<&'p Response>,
     response_model: Option<Arc<str>>,
@@ -119,7 +119,7 @@ struct AttemptPieces<'p> {
 impl<'p> AttemptPieces<'p> {
     fn of(
         attempt: Attempt,
-        ended: Ended,
+        ended: AttemptOutcome,
         spans: &[(usize, &'p ModelSpan)],
         bodies: &FoundBodies<'p>,
         responses: &Responses<'p>,
@@ -167,12 +167,12 @@ impl<'p> AttemptPieces<'p> {
     }
 
     /// The time to first token as it is reported. A 0 is no time.
-    fn first_token(&self) -> FirstToken {
+    fn first_token(&self) -> FirstTokenTime {
         let content = self.span.and_then(|span| span.first_content_ms);
         let start = self.span.and_then(|span| span.ttft_ms);
         let start = start.or_else(|| self.attempt.end.as_ref().and_then(|end| end.ttft_ms));
         let prompt = self.usage.prompt();
-        FirstToken {
+        FirstTokenTime {
             group: (self.recording.clone(), self.attempt.caller.model.clone()),
             ttft_ms: content.or(start).filter(|ms| *ms > 0 && !self.is_whole),
             is_certain: content.is_some(),
@@ -182,7 +182,7 @@ impl<'p> AttemptPieces<'p> {
         }
     }
 
-    fn tell(self, first: &FirstToken) -> KnownRequest {
+    fn tell(self, first: &FirstTokenTime) -> KnownRequest {
         let timing = self.timing(first);
         let response = self.told_response();
         let attempt = self.attempt;
@@ -203,7 +203,7 @@ impl<'p> AttemptPieces<'p> {
         }
     }
 
-    fn timing(&self, first: &FirstToken) -> Option<Timing> {
+    fn timing(&self, first: &FirstTokenTime) -> Option<Timing> {
         let end = self.attempt.end.as_ref();
         let outcome = self.ended.outcome?;
         let prompt_tokens = self.usage.prompt();

@@ -9,7 +9,7 @@ use crate::model::request::{Concurrency, Join, ModelSource, Request, Run};
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing};
 
 /// A request of a log with the trace that it was paired with, if any.
-pub(super) struct Pair {
+pub(super) struct LogPair {
     pub(super) run: usize,
     pub(super) place: usize,
     pub(super) request: Option<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Pair {
     concurrency: Concurrency,
 }
 
-impl Pair {
+impl LogPair {
     pub(super) fn new((start, concurrency): (Start<'_>, Concurrency)) -> Self {
         let Start { run, place, request, confidence, .. } = start;
         Self { run, place, request, confidence, concurrency }
@@ -30,7 +30,7 @@ pub(super) fn apply_all(
     requests: &mut [&mut Request],
     runs: &mut [LogRun],
     processes: &[Arc<Run>],
-    mut pairs: Vec<Pair>,
+    mut pairs: Vec<LogPair>,
 ) -> Vec<UnmatchedLogRequest> {
     let (mut models, mut unmatched) = (Models::default(), Vec::new());
     pairs.sort_by_key(|pair| pair.run);
@@ -53,7 +53,7 @@ pub(super) fn apply_all(
 fn apply(
     request: &mut Request,
     log: &LogRequest,
-    pair: &Pair,
+    pair: &LogPair,
     (model, source): (Option<Arc<str>>, Option<ModelSource>),
     process: &Arc<Run>,
 ) {

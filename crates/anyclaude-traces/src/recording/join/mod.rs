@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use apply::{Pair, apply_all};
+use apply::{LogPair, apply_all};
 use serde::Serialize;
 
 use crate::formats::anyclaude::log::{
@@ -168,7 +168,7 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     pairing::pair(requests, &mut starts, &runs);
     let intervals: Vec<BackendInterval> =
         starts.iter().map(|start| BackendInterval::of(start.log, start.run)).collect();
-    let pairs: Vec<Pair> = starts.into_iter().zip(concurrency(&intervals)).map(Pair::new).collect();
+    let pairs: Vec<LogPair> = starts.into_iter().zip(concurrency(&intervals)).map(LogPair::new).collect();
     let entries = unused(&mut runs, entries, &sent_counts(requests, &pairs));
     joined.unmatched = apply_all(requests, &mut runs, &processes, pairs);
     joined.runs = processes;
@@ -289,8 +289,8 @@ impl FreeRequests {
 }
 
 /// The counts that Claude Code sent, from the paired traces, by run and index in the run.
-fn sent_counts(requests: &[&mut Request], pairs: &[Pair]) -> HashMap<(usize, usize), SentCounts> {
-    let counts = |pair: &Pair| {
+fn sent_counts(requests: &[&mut Request], pairs: &[LogPair]) -> HashMap<(usize, usize), SentCounts> {
+    let counts = |pair: &LogPair| {
         let request = requests.get(pair.request?)?;
         let counts = SentCounts {
             tools: request.sizes.tool_count.get()?,

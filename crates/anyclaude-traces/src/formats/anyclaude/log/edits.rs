@@ -8,7 +8,7 @@ const MAX_EDITS: usize = 32;
 
 /// The fact in one such line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Edit {
+pub(super) enum LoggedEdit {
     Change(ProxyEdit),
     /// `Context limit exceeded: 30123 tokens > 26214 limit`
     LimitExceeded {
@@ -26,7 +26,7 @@ pub(super) enum Edit {
     },
 }
 
-impl Edit {
+impl LoggedEdit {
     /// Adds this edit to the facts of its request.
     pub(super) fn apply(self, facts: &mut LogFacts) {
         let truncation = match self {
@@ -55,7 +55,7 @@ impl Edit {
 }
 
 /// Reads a message with a tag, `[tag] rest`.
-pub(super) fn tagged(tag: &[u8], rest: &[u8]) -> Option<Edit> {
+pub(super) fn tagged(tag: &[u8], rest: &[u8]) -> Option<LoggedEdit> {
     let edit = match tag {
         b"Tool Allowlist" => {
             let (before, rest) = figure(rest)?;
@@ -89,27 +89,27 @@ pub(super) fn tagged(tag: &[u8], rest: &[u8]) -> Option<Edit> {
         b"Context" => removed(rest)?,
         _ => return None,
     };
-    Some(Edit::Change(edit))
+    Some(LoggedEdit::Change(edit))
 }
 
 /// Reads a message without a tag.
-pub(super) fn untagged(message: &[u8]) -> Option<Edit> {
+pub(super) fn untagged(message: &[u8]) -> Option<LoggedEdit> {
     if message.starts_with("⚠".as_bytes()) || message.starts_with(b"Context limit") {
         let mark = b"Context limit exceeded: ";
         let at = memchr::memmem::find(message, mark)?;
         let (prompt_tokens, rest) = figure(message.get(at + mark.len()..)?)?;
         let (limit_tokens, _) = figure(rest.strip_prefix(b" tokens > ")?)?;
-        return Some(Edit::LimitExceeded { prompt_tokens, limit_tokens });
+        return Some(LoggedEdit::LimitExceeded { prompt_tokens, limit_tokens });
     }
     if let Some(rest) = message.strip_prefix(b"Truncated ") {
         let (removed, rest) = figure(rest)?;
         let (kept, _) = figure(rest.strip_prefix(b" messages (kept ")?)?;
-        return Some(Edit::Truncated { removed, kept });
+        return Some(LoggedEdit::Truncated { removed, kept });
     }
     if let Some(rest) = message.strip_prefix(b"Tokens after truncation: ") {
-        return Some(Edit::AfterTruncation { tokens: figure(rest)?.0 });
+        return Some(LoggedEdit::AfterTruncation { tokens: figure(rest)?.0 });
     }
-    removed(message).map(Edit::Change)
+    removed(message).map(LoggedEdit::Change)
 }
 
 /// `Removed 12 older messages …`
@@ -135,7 +135,7 @@ fn figure(text: &[u8]) -> Option<(u64, &[u8])> {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Option<Edit> {
+    fn read(line: &str) -> Option<LoggedEdit> {
         let tag = line.strip_prefix('[').and_then(|line| line.split_once("] "));
         tag.map_or_else(|| untagged(line.as_bytes()), |(tag, rest)| tagged(tag.as_bytes(), rest.as_bytes()))
     }
@@ -163,7 +163,7 @@ mod tests {
             ("[Context] Removed 4 older messages to fit", ProxyEdit::MessagesRemoved { messages: 4 }),
         ];
         for (line, edit) in edits {
-            assert_eq!(read(line), Some(Edit::Change(edit)), "{line}");
+            assert_eq!(read(line), Some(LoggedEdit::Change(edit)), "{line}");
         }
         for line in
             ["[Tool Allowlist] all", "[Context] Using LMStudio reported context: 5 tokens", "Truncated 5"]

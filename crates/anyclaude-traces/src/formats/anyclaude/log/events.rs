@@ -46,7 +46,7 @@ pub(super) struct StreamEvents {
 
 /// Silences inside one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stalls {
+pub(super) struct LoggedStalls {
     pub(super) count: u64,
     pub(super) ms: u64,
     pub(super) text_chunks: u64,
@@ -56,7 +56,7 @@ pub(super) struct Stalls {
 
 impl StreamEvents {
     /// Its stalls; `None` where its events may be another stream's.
-    pub(super) fn stalls(&self) -> Option<Stalls> {
+    pub(super) fn stalls(&self) -> Option<LoggedStalls> {
         if self.unsure || self.gaps.len() == MAX_GAPS {
             return None;
         }
@@ -67,7 +67,7 @@ impl StreamEvents {
         let stalls = gaps.iter().filter(|gap| **gap > limit);
         let (count, ms) = stalls.fold((0, 0), |(n, ms), gap| (n + 1, ms + u64::from(gap - median)));
         let Self { text_chunks, reasoning_chunks, reasoning, .. } = *self;
-        Some(Stalls { count, ms, text_chunks, reasoning_chunks, reasoning })
+        Some(LoggedStalls { count, ms, text_chunks, reasoning_chunks, reasoning })
     }
 
     fn has_long_gap(&self) -> bool {
@@ -192,7 +192,8 @@ mod tests {
         }
         write(&mut events, 11, 10, 110, at + 10_000);
         let stream = events.end(0, Some(11), Some(110)).unwrap();
-        let stalls = Stalls { count: 1, ms: 29_900, text_chunks: 10, reasoning_chunks: 0, reasoning: false };
+        let stalls =
+            LoggedStalls { count: 1, ms: 29_900, text_chunks: 10, reasoning_chunks: 0, reasoning: false };
         assert_eq!(stream.stalls(), Some(stalls));
     }
 

@@ -4,7 +4,7 @@
 //! recognised by their first bytes. Nothing is allocated, and text is decoded only where a
 //! fact is read from it.
 
-use super::edits::{self, Edit};
+use super::edits::{self, LoggedEdit};
 use crate::formats::scan;
 
 /// The fact in one message. `Noise` is every message that no fact is read from.
@@ -59,7 +59,7 @@ pub(super) enum LoggedMessage<'a> {
     /// The client's connection was closed, by whichever side.
     Closed,
     /// The proxy changed a request before it sent it.
-    Edit(Edit),
+    Edit(LoggedEdit),
     Detected {
         model: &'a str,
     },

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::events::{Stalls, StreamEvents};
+use super::events::{LoggedStalls, StreamEvents};
 use super::message::{FinishStep, LoggedUsage};
 use super::parts::{Deltas, Possible};
 use super::types::LogRequest;
@@ -52,7 +52,7 @@ pub(super) struct PartialRequest {
     /// Its reply in one piece was complete at this time or before: that of several
     /// replies which cannot be told apart.
     pub(super) ended_by: Option<i64>,
-    pub(super) stalls: Option<Stalls>,
+    pub(super) stalls: Option<LoggedStalls>,
     /// Further facts from the log.
     pub(super) facts: LogFacts,
     /// From `[Timing]`; negative when the clock was set back.

@@ -21,12 +21,12 @@ const SILENCE_MS: i64 = 120_000;
 const CLOSING_MS: i64 = 250;
 
 /// Index of a first part.
-pub(super) type FirstPart = u32;
+pub(super) type FirstPartIndex = u32;
 
 /// The possible first parts of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Possible {
-    parts: Vec<FirstPart>,
+    parts: Vec<FirstPartIndex>,
     /// There were more than [`MAX_POSSIBLE`].
     crowded: bool,
 }
@@ -160,7 +160,7 @@ impl LoggedParts {
         }
         if !stream.content && kind.is_content() {
             stream.content = true;
-            if let Ok(first) = FirstPart::try_from(self.firsts.len()) {
+            if let Ok(first) = FirstPartIndex::try_from(self.firsts.len()) {
                 self.firsts.push(at);
                 stream.firsts.join(&Possible { parts: vec![first], crowded: false });
             }
@@ -279,17 +279,17 @@ pub(super) enum Settled {
 impl LoggedParts {
     /// Settles all claims together, as a first part belongs to one request only.
     pub(super) fn settle(&self, claims: &[Claim]) -> Vec<(usize, Settled)> {
-        let stamp_of = |part: FirstPart| self.firsts.get(part as usize).copied();
-        let mut left: Vec<Vec<FirstPart>> = claims
+        let stamp_of = |part: FirstPartIndex| self.firsts.get(part as usize).copied();
+        let mut left: Vec<Vec<FirstPartIndex>> = claims
             .iter()
             .map(|claim| {
-                let fits = |part: &&FirstPart| {
+                let fits = |part: &&FirstPartIndex| {
                     stamp_of(**part).is_some_and(|first| (claim.from..=claim.to).contains(&first))
                 };
                 claim.possible.parts.iter().filter(fits).copied().collect()
             })
             .collect();
-        let mut wanted: HashMap<FirstPart, Vec<usize>> = HashMap::new();
+        let mut wanted: HashMap<FirstPartIndex, Vec<usize>> = HashMap::new();
         for (index, parts) in left.iter().enumerate() {
             for part in parts {
                 wanted.entry(*part).or_default().push(index);
@@ -313,7 +313,8 @@ impl LoggedParts {
                 if settled[index].is_some() {
                     continue;
                 }
-                let fits = |part: &&FirstPart| stamp_of(**part).is_some_and(|at| claims[index].expects(at));
+                let fits =
+                    |part: &&FirstPartIndex| stamp_of(**part).is_some_and(|at| claims[index].expects(at));
                 let mut parts = left[index].clone();
                 if by_pace && parts.len() > 1 {
                     parts = left[index].iter().filter(fits).copied().collect();

@@ -71,14 +71,14 @@ pub(super) struct RunBuilder {
     /// The next line is the raw `finish-step` chunk.
     finish_follows: bool,
     /// What a line without a prefix would continue.
-    continued: Continued,
+    continued: ContinuedMessage,
     /// The proxy's edits of the request whose start is logged next.
     edits: LogFacts,
 }
 
 /// A message that continues on the lines after it, as JSON does at level 3.
 #[derive(Debug, Default, Clone)]
-enum Continued {
+enum ContinuedMessage {
     #[default]
     Nothing,
     Error,
@@ -127,7 +127,7 @@ impl RunBuilder {
             prompt_estimated: false,
             calling: false,
             finish_follows: false,
-            continued: Continued::default(),
+            continued: ContinuedMessage::default(),
             edits: LogFacts::default(),
         }
     }
@@ -167,7 +167,7 @@ impl RunBuilder {
                 partial.sent = true;
             }
         }
-        self.continued = Continued::Nothing;
+        self.continued = ContinuedMessage::Nothing;
         let finish_follows = std::mem::take(&mut self.finish_follows);
         let Attribution::Stamped(stamped) = &mut self.attribution else { return LineOutcome::Read };
         match message {
@@ -203,7 +203,7 @@ impl RunBuilder {
                 stamped.after_first_token = None;
                 if finish_follows {
                     stamped.events.finish = Some(message::finish_step(json));
-                    self.continued = Continued::FinishStep(json.to_vec());
+                    self.continued = ContinuedMessage::FinishStep(json.to_vec());
                 }
                 LineOutcome::Read
             }
@@ -282,7 +282,7 @@ impl RunBuilder {
                 stamped.timeout(label.unwrap_or_default(), at, after_ms, partials)
             }
             LoggedMessage::Failed { words, .. } => {
-                self.continued = Continued::Error;
+                self.continued = ContinuedMessage::Error;
                 stamped.failure(label, at, words, partials)
             }
             LoggedMessage::Finished { reason } => {
@@ -406,14 +406,14 @@ impl RunBuilder {
     pub(super) fn continuation(&mut self, text: &[u8]) {
         let Attribution::Stamped(stamped) = &mut self.attribution else { return };
         match &mut self.continued {
-            Continued::Nothing => {}
-            Continued::Error => stamped.continue_failure(text),
-            Continued::FinishStep(json) if json.len() < MAX_FINISH_BYTES => {
+            ContinuedMessage::Nothing => {}
+            ContinuedMessage::Error => stamped.continue_failure(text),
+            ContinuedMessage::FinishStep(json) if json.len() < MAX_FINISH_BYTES => {
                 json.extend_from_slice(text);
                 json.push(b'\n');
                 stamped.events.finish = Some(message::finish_step(json));
             }
-            Continued::FinishStep(_) => {}
+            ContinuedMessage::FinishStep(_) => {}
         }
     }
 

@@ -54,20 +54,20 @@ pub(super) struct Offered {
     counts: Option<(u64, u64)>,
     start_ms: Option<i64>,
     /// The clock that its end was read from, and the end by it.
-    end: Option<(Clock, i64)>,
+    end: Option<(LogClock, i64)>,
     uncertainty_ms: i64,
     busy_ms: f64,
 }
 
 /// A clock in a log. One that counts from the start of a process is that process's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Clock {
+pub(super) enum LogClock {
     SinceStart(usize),
     Local,
     Utc,
 }
 
-impl Clock {
+impl LogClock {
     pub(super) fn of(moment: BackendMoment, process: usize) -> Self {
         match moment {
             BackendMoment::SinceStart { .. } => Self::SinceStart(process),
@@ -96,7 +96,7 @@ impl Offered {
             at,
             counts: task.counts(),
             start_ms: start.map(BackendMoment::clock_ms),
-            end: task.ended.map(|ended| (Clock::of(ended, task.process), ended.clock_ms())),
+            end: task.ended.map(|ended| (LogClock::of(ended, task.process), ended.clock_ms())),
             uncertainty_ms: task.ended.map_or(0, |ended| i64::try_from(ended.uncertainty_ms()).unwrap_or(0)),
             busy_ms: task.read_ms.unwrap_or(0.0) + task.write_ms.unwrap_or(0.0),
         }
@@ -130,7 +130,7 @@ pub(super) struct Matched {
 pub(super) struct Fit {
     pub(super) matched: Vec<Matched>,
     /// What is to be added to each clock of the log for UTC.
-    pub(super) offsets_ms: BTreeMap<Clock, i64>,
+    pub(super) offsets_ms: BTreeMap<LogClock, i64>,
 }
 
 impl Fit {
@@ -146,7 +146,7 @@ impl Fit {
 struct Candidate {
     wanted: usize,
     offered: usize,
-    clock: Clock,
+    clock: LogClock,
     offset_ms: i64,
 }
 
@@ -157,12 +157,12 @@ pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>, 
     let candidates = candidates(wanted, offered, &groups, zone_ms);
     let mut fit = Fit::default();
     let mut used = Used::default();
-    let mut by_clock: BTreeMap<Clock, Vec<Candidate>> = BTreeMap::new();
+    let mut by_clock: BTreeMap<LogClock, Vec<Candidate>> = BTreeMap::new();
     for candidate in &candidates {
         by_clock.entry(candidate.clock).or_default().push(*candidate);
     }
     // The clock that most agree on comes first.
-    let mut agreed: Vec<(usize, Clock, i64)> = by_clock
+    let mut agreed: Vec<(usize, LogClock, i64)> = by_clock
         .iter_mut()
         .filter_map(|(clock, candidates)| {
             most_agreed(*clock, candidates).map(|(n, offset)| (n, *clock, offset))
@@ -175,7 +175,7 @@ pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>, 
         let (mut matched, offset_ms) = by_time(wanted, offered, candidates, offset_ms, &mut used);
         is_its_log |= matched.len() > 1;
         // One request alone fits any clock that counts from a start.
-        if let ([one], Clock::SinceStart(_), false) = (matched.as_mut_slice(), clock, is_its_log) {
+        if let ([one], LogClock::SinceStart(_), false) = (matched.as_mut_slice(), clock, is_its_log) {
             one.confidence = Confidence::Ambiguous;
         }
         if !matched.is_empty() {
@@ -245,8 +245,8 @@ fn candidates(
 
 /// The offset that the candidates of most requests agree on, and of how many. Sorts them by
 /// their offsets.
-fn most_agreed(clock: Clock, candidates: &mut [Candidate]) -> Option<(usize, i64)> {
-    let width_ms = SAME_OFFSET_MS + if clock == Clock::Local { 1_000 } else { 0 };
+fn most_agreed(clock: LogClock, candidates: &mut [Candidate]) -> Option<(usize, i64)> {
+    let width_ms = SAME_OFFSET_MS + if clock == LogClock::Local { 1_000 } else { 0 };
     candidates.sort_by_key(|one| (one.offset_ms, one.wanted, one.offered));
     let mut inside: BTreeMap<usize, usize> = BTreeMap::new();
     let mut best: Option<(usize, i64, usize, usize)> = None;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub(crate) use apply::{apply, timing};
 use apply::{facts, milliseconds};
-use matching::{Clock, Fit, Matched, Offered, Wanted, fit};
+use matching::{Fit, LogClock, Matched, Offered, Wanted, fit};
 use serde::{Deserialize, Serialize};
 
 use super::UnmatchedLogRequest;
@@ -195,7 +195,7 @@ struct FoundLog<'l> {
     loads: BTreeMap<usize, Vec<&'l BackendLoad>>,
     zone: LogZone,
     name: Arc<str>,
-    offsets_ms: BTreeMap<Clock, i64>,
+    offsets_ms: BTreeMap<LogClock, i64>,
     /// The root that took the most of its tasks.
     root: Option<PathBuf>,
     most: usize,
@@ -259,7 +259,7 @@ impl<'l> FoundLog<'l> {
 
     /// A moment in UTC, where it is known how far its clock is off.
     fn instant(&self, moment: BackendMoment, process: usize) -> Option<Timestamp> {
-        let offset = self.offsets_ms.get(&Clock::of(moment, process)).copied();
+        let offset = self.offsets_ms.get(&LogClock::of(moment, process)).copied();
         let offset = match moment {
             BackendMoment::Instant(at) => return Some(at.plus_ms(offset.unwrap_or(0))),
             BackendMoment::LocalSecond { seconds } => {
@@ -340,8 +340,8 @@ impl<'l> FoundLog<'l> {
 
     fn summary(self) -> ServerLog {
         let log = &self.file.content;
-        let starts = self.offsets_ms.iter().filter(|(clock, _)| matches!(clock, Clock::SinceStart(_)));
-        let utc_offset_s = self.offsets_ms.get(&Clock::Local).map(|offset| -zone_of(*offset) / 1_000);
+        let starts = self.offsets_ms.iter().filter(|(clock, _)| matches!(clock, LogClock::SinceStart(_)));
+        let utc_offset_s = self.offsets_ms.get(&LogClock::Local).map(|offset| -zone_of(*offset) / 1_000);
         let load = |load: &BackendLoad| ServerLoad {
             load_ms: load.load_ms.map(milliseconds),
             start: self.load_time(load).map(|(began, _)| began),
