@@ -39,8 +39,7 @@ fn of_finished_files_beside_one_that_grows_nothing_is_read_again() {
     for conversation in 0..FINISHED {
         write(folder.path(), conversation, &trace(conversation, 9));
     }
-    let mut filter = Filter::default();
-    filter.roots = vec![folder.path().to_owned()];
+    let filter = Filter { roots: vec![folder.path().to_owned()], ..Filter::default() };
     let mut follower = Follower::new(filter, CacheOptions::default()).unwrap();
     let progress = follower.reader.store().progress();
     let mut now: Timestamp = "2026-03-01T11:00:00Z".parse().unwrap();

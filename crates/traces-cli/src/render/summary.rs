@@ -72,7 +72,7 @@ pub(crate) fn page(
     if let Some(headline) = &summary.headline {
         page.strong(format!("{headline}."));
     }
-    let mut scope = summary.scope.clone();
+    let mut scope = summary.scope;
     // Which kinds these are, the next line tells.
     if !summary.other_kinds.is_empty() || scope.kind == KindFilter::Only(Kind::Conversation) {
         scope.kind = KindFilter::All;
@@ -101,10 +101,10 @@ pub(crate) fn page(
         prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
     }
     page.table(sessions(&summary.sessions, ids, detail.sessions));
-    if let Some(more) = summary.sessions.len().checked_sub(detail.sessions).filter(|more| *more > 0) {
-        if detail.sessions > 0 {
-            page.line(format!("{} not shown", units::count(more as u64, "older session")));
-        }
+    if let Some(more) = summary.sessions.len().checked_sub(detail.sessions).filter(|more| *more > 0)
+        && detail.sessions > 0
+    {
+        page.line(format!("{} not shown", units::count(more as u64, "older session")));
     }
     if !detail.is_less() || summary.groups.len() > 1 {
         hint(&mut page, summary, by, next, ids);

@@ -184,7 +184,7 @@ mod tests {
             let mut alone = Vec::new();
             string.decode_into(&mut alone);
             assert!(inner.text == alone, "{} bytes", literal.len());
-            assert!(literal.len() < 2 * MARK_BYTES || literal == &unspaced || !inner.marks.is_empty());
+            assert!(literal.len() < 2 * MARK_BYTES || literal == unspaced || !inner.marks.is_empty());
         }
     }
 }
