@@ -193,6 +193,34 @@ impl Screen {
     }
 }
 
+/// Its window was closed, and no signal told so: it was started from another session.
+#[test]
+#[cfg(target_os = "linux")]
+fn it_ends_when_its_terminal_is_gone() {
+    let pty = pty(80);
+    let mut command = program(&repo());
+    command.args(["watch", "--root", HOME, "--all"]).env("TERM", "xterm-256color");
+    command.stdin(pty.slave.try_clone().unwrap()).stdout(pty.slave);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut master = File::from(pty.master);
+    let mut screen = Screen::default();
+    while !screen.has("q end") {
+        let mut buffer = [0; 4096];
+        let count = master.read(&mut buffer).unwrap();
+        screen.take(&buffer[..count]);
+    }
+    drop(master);
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if begun.elapsed() > HANGS {
+            drop(child.kill());
+            panic!("it goes on without a terminal");
+        }
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn every_key_does_what_help_says() {
     let mut watching = Watching::start();

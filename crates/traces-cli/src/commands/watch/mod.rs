@@ -1,5 +1,6 @@
 //! `traces watch`: a recording that goes on.
 
+mod keys;
 mod lines;
 mod screen;
 

@@ -17,6 +17,7 @@ use ratatui::crossterm::style::Print;
 use signal_hook::consts::SIGTERM;
 use signal_hook::flag;
 
+use super::keys::{Keys, Waited};
 use super::{is_worth_a_bell, now, pause};
 use crate::cli::{ColorChoice, WatchArgs};
 use crate::exit::Status;
@@ -40,8 +41,9 @@ enum Act {
     Suspend,
 }
 
-/// The exit code of a program that was asked to end.
+/// The exit codes of a program that was asked to end, and of one whose terminal is gone.
 const TERMINATED: u8 = 143;
+const HUNG_UP: u8 = 129;
 
 /// Draws until somebody ends it, and leaves the terminal as it was.
 pub(super) fn follow(follower: &mut Follower, args: &WatchArgs, place: &str) -> anyhow::Result<Status> {
@@ -66,6 +68,7 @@ fn draw_on(
     choice: &mut Choice,
     signals: &Signals,
 ) -> anyhow::Result<Status> {
+    let keys = Keys::new();
     let mut shown_at = now()?;
     let mut looks: u32 = 0;
     loop {
@@ -90,10 +93,14 @@ fn draw_on(
         }
         looks = looks.wrapping_add(1);
         let mut act = Act::Nothing;
-        if event::poll(pause(follower))? {
+        let waited = keys.wait(pause(follower))?;
+        if waited == Waited::HungUp {
+            return Ok(Status::Command(HUNG_UP));
+        }
+        if waited == Waited::Input {
             act = acted(&event::read()?, follower, choice, args);
             // What was typed at once is answered at once.
-            while matches!(act, Act::Nothing | Act::Redraw) && event::poll(Duration::ZERO)? {
+            while matches!(act, Act::Nothing | Act::Redraw) && keys.wait(Duration::ZERO)? == Waited::Input {
                 act = acted(&event::read()?, follower, choice, args);
             }
         }

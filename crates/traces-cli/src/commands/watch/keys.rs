@@ -1,0 +1,61 @@
+//! Waiting for a key.
+
+use std::io::{self, IsTerminal as _};
+use std::time::Duration;
+
+use ratatui::crossterm::event;
+
+/// What came while it was waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waited {
+    Input,
+    Nothing,
+    /// There is no terminal any more.
+    HungUp,
+}
+
+/// The keys of a terminal, which may go away.
+pub(super) struct Keys {
+    /// Whether they come from standard input.
+    are_from_stdin: bool,
+}
+
+impl Keys {
+    pub(super) fn new() -> Self {
+        Self { are_from_stdin: io::stdin().is_terminal() }
+    }
+
+    /// Waits until there is input to read, no longer than this.
+    ///
+    /// The terminal is asked first whether it is there: of one that is gone crossterm
+    /// reads nothing, over and over, and never comes back.
+    pub(super) fn wait(&self, longest: Duration) -> io::Result<Waited> {
+        let left = match self.is_hung_up_within(longest) {
+            Some(true) => return Ok(Waited::HungUp),
+            Some(false) => Duration::ZERO,
+            None => longest,
+        };
+        Ok(if event::poll(left)? { Waited::Input } else { Waited::Nothing })
+    }
+
+    /// Waits for input or the end of the terminal; `None` where that cannot be told, and
+    /// nothing was waited.
+    #[cfg(target_os = "linux")]
+    fn is_hung_up_within(&self, longest: Duration) -> Option<bool> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        let stdin = io::stdin();
+        let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
+        let longest = Timespec::try_from(longest).ok().filter(|_| self.are_from_stdin)?;
+        // A signal ends it before: the terminal has a new size, or the program is to end.
+        let came = poll(&mut terminal, Some(&longest)).unwrap_or(0);
+        Some(came > 0 && terminal[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
+    }
+
+    /// `poll` does not tell of the terminals of macOS.
+    #[cfg(not(target_os = "linux"))]
+    fn is_hung_up_within(&self, _: Duration) -> Option<bool> {
+        let _ = self.are_from_stdin;
+        None
+    }
+}
