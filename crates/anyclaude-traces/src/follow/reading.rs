@@ -201,12 +201,12 @@ mod tests {
         let mut readings = Readings::default();
         let mut text = String::new();
         for (second, line) in (0..).zip(lines) {
-            text += &format!("0.00.{second:02}.000 I slot {line}\n");
+            text += &format!("0.{second:02}.000.000 I slot {line}\n");
             let look = Look { number: 1, now: at(second) };
             readings.take(&path, &mut log(&text), look);
         }
         let requests: Vec<Request> =
-            sent.iter().map(|second| Request::builder(format!("{second}.json")).build()).collect();
+            (0..sent.len()).map(|place| Request::builder(format!("{place}.json")).build()).collect();
         let waiting: Vec<Waiting<'_>> = requests
             .iter()
             .zip(sent)
