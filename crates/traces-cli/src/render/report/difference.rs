@@ -86,8 +86,10 @@ fn is_nothing(Interval { low, high }: Interval) -> bool {
 /// Its share, and the interval in words.
 fn detail(one: &Contribution) -> String {
     let share = one.share.map(units::percent);
-    let interval =
-        one.interval.map(|Interval { low, high }| format!("{} … {}", signed(Some(low)), signed(Some(high))));
+    // It breaks before the interval, not in it.
+    let interval = one.interval.map(|Interval { low, high }| {
+        format!("{} … {}", signed(Some(low)), signed(Some(high))).replace(' ', "\u{a0}")
+    });
     share.into_iter().chain(interval).collect::<Vec<_>>().join(" · ")
 }
 
