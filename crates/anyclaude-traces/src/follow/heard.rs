@@ -13,6 +13,7 @@ use crate::model::time::Timestamp;
 pub(super) struct Heard<'f> {
     pub(super) files: &'f HashMap<PathBuf, Timestamp>,
     pub(super) first_look: Option<Timestamp>,
+    pub(super) now: Timestamp,
 }
 
 impl Heard<'_> {
@@ -21,7 +22,10 @@ impl Heard<'_> {
         let log = request.join.as_ref().map(|join| Path::new(&*join.log));
         let files = request.paths.iter().map(TracePath::file).chain(log);
         let heard = files.filter_map(|file| self.files.get(file)).copied().max();
-        let is_news = heard > self.first_look || !told.is_of_first_look();
+        // The stamps of files are coarser than the clock: what comes right after the first
+        // look may be stamped before it.
+        let is_of_first_look = told.is_of_first_look().unwrap_or(self.first_look == Some(self.now));
+        let is_news = heard > self.first_look || !is_of_first_look;
         let written = self.files.get(request.path.file()).copied().filter(|_| !is_news);
         let recorder_heard = recorder(request).and_then(|recorder| last_signs.0.get(recorder)).copied();
         Followed { request, prefix: None, forecast: None, heard, written, recorder_heard }

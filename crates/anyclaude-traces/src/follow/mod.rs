@@ -421,7 +421,7 @@ impl Follower {
     /// Takes the ends from requests that may still be waited for: of a recording that is
     /// finished, a request without an answer is one that was given up.
     fn leave_open(&self, requests: &mut [Request], now: Timestamp) {
-        let heard = Heard { files: &self.heard, first_look: self.first_look };
+        let heard = Heard { files: &self.heard, first_look: self.first_look, now };
         let last_signs = LastSigns::of(requests);
         let new = Told::default();
         for request in requests {
@@ -465,7 +465,7 @@ impl Follower {
     fn tell(&mut self, look: Look, events: &mut Vec<Event>) -> bool {
         let Situation { requests, prefix, forecasts, findings, .. } = &self.situation;
         let rows: HashMap<&TracePath, &PrefixRequest> = prefix.iter().map(|row| (&row.path, row)).collect();
-        let heard = Heard { files: &self.heard, first_look: self.first_look };
+        let heard = Heard { files: &self.heard, first_look: self.first_look, now: look.now };
         let last_signs = LastSigns::of(requests);
         let (mut is_due, mut silent_from) = (false, None);
         for request in requests {

@@ -169,9 +169,9 @@ impl Told {
         at
     }
 
-    /// Whether it was there at the first look.
-    pub(super) fn is_of_first_look(&self) -> bool {
-        self.seen_at.is_none_or(|(look, _)| look == 0)
+    /// Whether it was there at the first look; `None` until it was seen.
+    pub(super) fn is_of_first_look(&self) -> Option<bool> {
+        self.seen_at.map(|(look, _)| look == 0)
     }
 
     /// How many keepalives were told.
