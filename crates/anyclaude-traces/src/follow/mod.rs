@@ -24,9 +24,9 @@ use heard::{Heard, LastSigns};
 use progress::{Followed, Look, Told};
 pub use reading::PromptReading;
 use reading::{Readings, Waiting};
-pub use situation::{Situation, Totals};
+pub use situation::{Running, Situation, Totals};
 
-use crate::analysis::prefix::{Cause, Forecast, PrefixInput, PrefixRequest, Rows};
+use crate::analysis::prefix::{Cause, PrefixInput, PrefixRequest, Rows};
 use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};
 use crate::ask::answers::simulated;
 use crate::cost;
@@ -121,28 +121,6 @@ struct Unusable {
 
 /// What of a logged request makes a difference to anybody who watches.
 type Sign = (Timestamp, Outcome, u64, Option<u64>, Option<u64>, Option<u64>);
-
-/// A request that has no end yet.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Running<'f> {
-    /// The request.
-    pub request: &'f Request,
-    /// What a prompt cache held of it.
-    pub prefix: Option<&'f PrefixRequest>,
-    /// What is expected of it, as long as its tokens are not counted.
-    pub forecast: Option<&'f Forecast>,
-    /// When it began to wait, by the clock of whoever looks where it was seen to begin.
-    pub since: Option<Timestamp>,
-    /// How long its first token should take, as was expected when it began.
-    pub expected_ttft_ms: Option<u64>,
-    /// How many keepalives it had.
-    pub keepalives: u64,
-    /// How far its server is with the prompt, where a log tells.
-    pub reading: Option<PromptReading>,
-    /// How long its first token took, once it came.
-    pub ttft_ms: Option<u64>,
-}
 
 impl Follower {
     /// A follower of what the filter admits: requests of every kind, unless it names one.

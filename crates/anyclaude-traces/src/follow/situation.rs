@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 
+use super::reading::PromptReading;
 use crate::analysis::context_window::{ThreadContext, context};
 use crate::analysis::prefix::{Forecast, PrefixRequest};
 use crate::findings::Finding;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, TokenMethod, Tokens};
+use crate::model::time::Timestamp;
 
 /// How things stand.
 #[derive(Debug, Default)]
@@ -22,6 +24,28 @@ pub struct Situation {
     pub speeds: Vec<ModelSpeeds>,
     /// What costs time, the dearest first.
     pub findings: Vec<Finding>,
+}
+
+/// A request that has no end yet.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Running<'f> {
+    /// The request.
+    pub request: &'f Request,
+    /// What a prompt cache held of it.
+    pub prefix: Option<&'f PrefixRequest>,
+    /// What is expected of it, as long as its tokens are not counted.
+    pub forecast: Option<&'f Forecast>,
+    /// When it began to wait, by the clock of whoever looks where it was seen to begin.
+    pub since: Option<Timestamp>,
+    /// How long its first token should take, as was expected when it began.
+    pub expected_ttft_ms: Option<u64>,
+    /// How many keepalives it had.
+    pub keepalives: u64,
+    /// How far its server is with the prompt, where a log tells.
+    pub reading: Option<PromptReading>,
+    /// How long its first token took, once it came.
+    pub ttft_ms: Option<u64>,
 }
 
 /// Sums over the requests in scope, as far as logs tell them.

@@ -6,6 +6,7 @@ mod decompress;
 mod find;
 mod growing;
 mod growing_lines;
+mod log_names;
 mod logs;
 mod open;
 mod parallel;

@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Days, NaiveDate};
 use walkdir::WalkDir;
 
 use super::Store;
 use super::decompress::{decompress_to, is_compressed};
-use super::logs::{LogFile, read_chunks, written};
+use super::log_names::{NamedLog, has_ending_of_log, in_series, logs_below};
+use super::logs::{LogFile, read_chunks};
 use super::open::{check_regular, open};
 use super::parallel::{ReadOrder, for_each_parallel};
 use super::{paths, plain_name};
@@ -24,7 +23,6 @@ use crate::formats::body::{Body, Visit};
 use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::formats::source::{RecordNumber, RecordSink};
 use crate::model::request::{Source, TracePath};
-use crate::model::time::Timestamp;
 
 /// How much of a file tells whether it is a log: a server writes of its start for some time.
 const HEAD_BYTES: u64 = 1 << 18;
@@ -32,20 +30,6 @@ const HEAD_BYTES: u64 = 1 << 18;
 const NO_LOG: &str = "no log of a server: it has no line of llama-server's, Ollama's or LM Studio's log";
 /// So many bytes tell how a file is compressed.
 const MAGIC_BYTES: u64 = 4;
-/// How the names of logs end.
-const ENDINGS: [&str; 4] = ["log", "txt", "jsonl", "ndjson"];
-/// Where LM Studio writes its logs, below the user's home: now, and formerly.
-const LM_STUDIO_FOLDERS: [&str; 2] = [".lmstudio/server-logs", ".cache/lm-studio/server-logs"];
-/// Names of logs are local days, and a log may go on behind midnight.
-const SLACK_DAYS: u64 = 2;
-
-/// A log to be read.
-struct NamedLog {
-    path: PathBuf,
-    /// The user names it, and it must be one.
-    is_named: bool,
-}
-
 /// A log that was read.
 struct ReadLog {
     read: Result<LogFile<BackendLog>, Error>,
@@ -288,11 +272,6 @@ impl Store {
         self.growing_logs.as_ref()?.known().server_log(path, &self.progress).ok()?.finish()
     }
 
-    /// Where LM Studio writes its logs, below this home.
-    pub(crate) fn lm_studio_folders(home: &Path) -> impl Iterator<Item = PathBuf> {
-        LM_STUDIO_FOLDERS.into_iter().map(|folder| home.join(folder))
-    }
-
     /// Reads the logs of servers at these paths, but for those that are known.
     pub(crate) fn other_server_logs(
         &self,
@@ -311,23 +290,6 @@ impl Store {
         let others = others.map(|path| NamedLog { path: path.clone(), is_named: false }).collect();
         let logs = self.read_server_logs(others, |_| (), |_, _, ()| (), &mut errors);
         (logs, errors)
-    }
-
-    /// The logs that LM Studio has written below this home, and that may hold lines of this
-    /// time, in their order.
-    pub(crate) fn lm_studio_logs(home: &Path, window: &RangeInclusive<Timestamp>) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        for folder in LM_STUDIO_FOLDERS {
-            let logs = WalkDir::new(home.join(folder)).min_depth(1).max_depth(2).into_iter().flatten();
-            let logs = logs.map(walkdir::DirEntry::into_path);
-            found.extend(logs.filter(|path| {
-                path.extension().is_some_and(|ending| ending == "log")
-                    && path.is_file()
-                    && may_hold(path, window)
-            }));
-        }
-        found.sort_by_cached_key(|path| by_numbers(path));
-        found
     }
 }
 
@@ -366,11 +328,6 @@ pub(crate) fn record_of_body(file_bytes: usize, body: Body) -> Option<TraceRecor
     draft.finish(file_bytes).ok()
 }
 
-fn has_ending_of_log(path: &Path) -> bool {
-    let name = plain_name(path);
-    Path::new(&*name).extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
-}
-
 /// Whether any line of a file's beginning is one of a server's log.
 fn begins_as_log(path: &Path) -> bool {
     let mut head = Vec::new();
@@ -407,105 +364,6 @@ fn finished(parser: BackendParser, logs: Vec<&NamedLog>, bodies: &mut dyn BodySi
         ReadLog { read: found.ok_or_else(|| Error::new(path, no_log())), is_named: *is_named }
     };
     logs.into_iter().zip(contents).map(read).collect()
-}
-
-/// Puts those together that LM Studio wrote one after the other, in their order; they stand
-/// where the first of them stood.
-fn in_series(logs: Vec<NamedLog>) -> Vec<Vec<NamedLog>> {
-    let mut places: Vec<Option<NamedLog>> = logs.into_iter().map(Some).collect();
-    let in_places = places.iter().enumerate();
-    let mut dated: Vec<(PathBuf, NaiveDate, u32, usize)> = in_places
-        .filter_map(|(at, log)| {
-            let path = &log.as_ref()?.path;
-            let (day, number) = day_and_number(path)?;
-            // A folder holds one month.
-            let folder = path.parent()?;
-            let is_of_month = folder.ends_with(day.format("%Y-%m").to_string());
-            let folder = folder.parent().filter(|_| is_of_month).unwrap_or(folder);
-            Some((folder.to_owned(), day, number, at))
-        })
-        .collect();
-    dated.sort();
-    let mut series: Vec<Vec<usize>> = Vec::new();
-    let is_next = |a: &(PathBuf, NaiveDate, u32, usize), b: &(PathBuf, NaiveDate, u32, usize)| {
-        let same_day = a.1 == b.1 && a.2.checked_add(1) == Some(b.2);
-        a.0 == b.0 && (same_day || a.1.succ_opt() == Some(b.1) && b.2 <= 1)
-    };
-    for one in dated.chunk_by(is_next) {
-        series.push(one.iter().map(|(.., at)| *at).collect());
-    }
-    let is_dated: BTreeSet<usize> = series.iter().flatten().copied().collect();
-    series.extend((0..places.len()).filter(|at| !is_dated.contains(at)).map(|at| vec![at]));
-    series.sort_by_key(|of| of.iter().min().copied());
-    let mut take = |at: usize| places.get_mut(at).and_then(Option::take);
-    series.into_iter().map(|of| of.into_iter().filter_map(&mut take).collect()).collect()
-}
-
-/// Day and number in `2026-06-24.1.log`, compressed or not.
-fn day_and_number(path: &Path) -> Option<(NaiveDate, u32)> {
-    let name = plain_name(path);
-    let (day, rest) = name.split_at_checked(10)?;
-    let number = rest.strip_prefix('.')?.strip_suffix(".log")?;
-    Some((day.parse().ok()?, number.parse().ok()?))
-}
-
-/// Whether a log of LM Studio can hold lines of this time, by the day in its name, and for
-/// days before by when it was last written: it is left out only where both say so.
-fn may_hold(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
-    let Some(day) = day_of(path) else { return true };
-    let day_at = |at: &Timestamp| DateTime::from_timestamp_millis(at.unix_ms()).map(|at| at.date_naive());
-    let is_later = day_at(window.end())
-        .and_then(|last| last.checked_add_days(Days::new(SLACK_DAYS)))
-        .is_some_and(|last| day > last);
-    let is_earlier = day_at(window.start())
-        .and_then(|first| first.checked_sub_days(Days::new(SLACK_DAYS)))
-        .is_some_and(|first| day < first);
-    let was_written_before = || written(path).is_some_and(|written| written < *window.start());
-    let is_outside = is_later || (is_earlier && was_written_before());
-    !is_outside
-}
-
-/// The day in `2026-06-24.1.log`.
-fn day_of(path: &Path) -> Option<NaiveDate> {
-    path.file_name()?.to_str()?.get(..10)?.parse().ok()
-}
-
-/// The files below a folder that may be logs, in the order of their names, where a number
-/// counts as such: LM Studio's `2026-06-24.10.log` comes after `2026-06-24.9.log`.
-fn logs_below(folder: &Path, errors: &mut Vec<Error>) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in WalkDir::new(folder) {
-        match entry {
-            Ok(entry) => found.push(entry.into_path()),
-            Err(error) => {
-                let path = error.path().unwrap_or(folder).to_owned();
-                let source =
-                    error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
-                errors.push(Error::new(path, source));
-            }
-        }
-    }
-    found.retain(|path| has_ending_of_log(path) && path.is_file());
-    found.sort_by_cached_key(|path| by_numbers(path));
-    found
-}
-
-/// A name in its parts: digits as numbers, the rest as text.
-fn by_numbers(path: &Path) -> Vec<(u64, String)> {
-    let name = path.to_string_lossy();
-    let mut parts: Vec<(u64, String)> = vec![(0, String::new())];
-    for letter in name.chars() {
-        if let Some((number, text)) = parts.last_mut() {
-            match letter.to_digit(10) {
-                Some(digit) if text.is_empty() => {
-                    *number = number.saturating_mul(10).saturating_add(digit.into())
-                }
-                Some(digit) => parts.push((digit.into(), String::new())),
-                None => text.push(letter),
-            }
-        }
-    }
-    parts
 }
 
 #[cfg(test)]
@@ -577,53 +435,6 @@ mod tests {
     }
 
     #[test]
-    fn logs_of_lm_studio_are_found_in_their_order() {
-        let home = tempfile::tempdir().unwrap();
-        for name in [
-            ".lmstudio/server-logs/2026-06/2026-06-24.10.log",
-            ".lmstudio/server-logs/2026-06/2026-06-24.9.log",
-            ".lmstudio/server-logs/2026-06/2026-06-24.9.log.bak",
-            ".lmstudio/server-logs/2026-07/2026-07-24.1.log",
-            ".cache/lm-studio/server-logs/2026-06/2026-06-25.1.log",
-        ] {
-            let path = home.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, LM_STUDIO).unwrap();
-        }
-        let window = "2026-06-24T12:00:00Z".parse().unwrap()..="2026-06-24T14:00:00Z".parse().unwrap();
-        let found = Store::lm_studio_logs(home.path(), &window);
-        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["2026-06-25.1.log", "2026-06-24.9.log", "2026-06-24.10.log"]);
-        let all = Store::default().server_logs(&[home.path().to_owned()]).0;
-        assert_eq!(all.len(), 4);
-        assert_eq!(Store::lm_studio_logs(&home.path().join("nobody"), &window), Vec::<PathBuf>::new());
-    }
-
-    #[test]
-    fn logs_that_follow_each_other_are_a_series() {
-        let series = |names: &[&str]| -> Vec<Vec<String>> {
-            let named = |name: &&str| NamedLog { path: name.into(), is_named: false };
-            let shown = |log: NamedLog| log.path.display().to_string();
-            let series = in_series(names.iter().map(named).collect());
-            series.into_iter().map(|logs| logs.into_iter().map(shown).collect()).collect()
-        };
-        let found = series(&[
-            "x.log",
-            "l/2026-06/2026-06-30.10.log",
-            "l/2026-06/2026-06-30.9.log.gz",
-            "l/2026-07/2026-07-01.1.log",
-            "l/2026-07/2026-07-02.2.log",
-            "m/2026-07/2026-07-02.3.log",
-            "l/2026-06/2026-06-28.1.log",
-        ]);
-        assert_eq!(found[0], ["x.log"]);
-        let rotated =
-            ["l/2026-06/2026-06-30.9.log.gz", "l/2026-06/2026-06-30.10.log", "l/2026-07/2026-07-01.1.log"];
-        assert_eq!(found[1], rotated);
-        assert_eq!(found[2..].iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
-    }
-
-    #[test]
     fn a_log_that_cannot_be_read_takes_none_before_it_along() {
         let folder = tempfile::tempdir().unwrap();
         let paths = [1, 2, 3].map(|n| folder.path().join(format!("2026-06-24.{n}.log")));
@@ -636,16 +447,5 @@ mod tests {
         assert_eq!(errors.iter().map(Error::reason).collect::<Vec<_>>(), [SkipReason::Truncated]);
         let (logs, errors) = Store::default().server_logs(&[paths[2].clone(), paths[0].clone()]);
         assert_eq!((logs.len(), errors.len()), (2, 0));
-    }
-
-    #[test]
-    fn numbers_in_names_are_numbers() {
-        let mut names =
-            ["a/2026-06-24.10.log", "a/2026-06-24.9.log", "a/2026-06-3.1.log", "a/b.log"].map(PathBuf::from);
-        names.sort_by_cached_key(|path| by_numbers(path));
-        assert_eq!(
-            names.map(|path| path.display().to_string()),
-            ["a/2026-06-3.1.log", "a/2026-06-24.9.log", "a/2026-06-24.10.log", "a/b.log"]
-        );
     }
 }

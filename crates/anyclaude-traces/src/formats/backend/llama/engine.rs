@@ -19,7 +19,8 @@ use std::collections::VecDeque;
 use memchr::memmem::find;
 
 use super::figures::{
-    TimingLine, Took, after, after_decimal, bytes_of_mib, progress, selection, slot_and_task, timing,
+    TimingLine, Took, after, after_decimal, bytes_of_mib, forget_figures, progress, selection, settle_counts,
+    slot_and_task, timing,
 };
 use crate::formats::backend::types::{
     BackendLog, BackendMoment, BackendProcess, BackendTask, SlotSelection, TaskOutcome,
@@ -489,22 +490,4 @@ impl Engine {
             TimingLine::Unreadable => LineUse::Unreadable,
         }
     }
-}
-
-/// Leaves no figure of a task that may be another's.
-fn forget_figures(task: &mut BackendTask) {
-    (task.prompt_tokens, task.cached_tokens, task.read_tokens, task.output_tokens) = (None, None, None, None);
-    (task.read_ms, task.write_ms) = (None, None);
-}
-
-/// The counts that follow from what the slot held at the end.
-fn settle_counts(task: &mut BackendTask, held: u64) {
-    let from_held = task
-        .output_tokens
-        .filter(|_| task.truncated != Some(true))
-        .and_then(|output| (held + 1).checked_sub(output));
-    task.prompt_tokens = task.prompt_tokens.or(from_held);
-    let from_read =
-        task.prompt_tokens.zip(task.read_tokens).and_then(|(prompt, read)| prompt.checked_sub(read));
-    task.cached_tokens = from_read.or(task.cached_tokens);
 }

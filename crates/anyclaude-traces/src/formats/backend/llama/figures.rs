@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memchr::memmem::find;
 
 use super::engine::TEXT_AT;
-use crate::formats::backend::types::{BackendMoment, ReadingProgress, SlotSelection};
+use crate::formats::backend::types::{BackendMoment, BackendTask, ReadingProgress, SlotSelection};
 use crate::formats::scan;
 
 /// The numbers in `slot print_timing: id  0 | task 26 | …`, where they are not −1, and the
@@ -119,4 +119,22 @@ pub(super) fn precise_ms(end: BackendMoment, start: BackendMoment) -> Option<f64
         _ if end.uncertainty_ms() > 0 => None,
         _ => end.ms_since(start).filter(|ms| *ms >= 0).map(|ms| ms as f64),
     }
+}
+
+/// Leaves no figure of a task that may be another's.
+pub(super) fn forget_figures(task: &mut BackendTask) {
+    (task.prompt_tokens, task.cached_tokens, task.read_tokens, task.output_tokens) = (None, None, None, None);
+    (task.read_ms, task.write_ms) = (None, None);
+}
+
+/// The counts that follow from what the slot held at the end.
+pub(super) fn settle_counts(task: &mut BackendTask, held: u64) {
+    let from_held = task
+        .output_tokens
+        .filter(|_| task.truncated != Some(true))
+        .and_then(|output| (held + 1).checked_sub(output));
+    task.prompt_tokens = task.prompt_tokens.or(from_held);
+    let from_read =
+        task.prompt_tokens.zip(task.read_tokens).and_then(|(prompt, read)| prompt.checked_sub(read));
+    task.cached_tokens = from_read.or(task.cached_tokens);
 }

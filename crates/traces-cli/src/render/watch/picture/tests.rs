@@ -1,0 +1,96 @@
+//! What the picture says of recordings that stand still.
+
+use std::fs;
+use std::path::Path;
+
+use anyclaude_traces::prompt_cache::CacheOptions;
+use anyclaude_traces::select::Filter;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+
+use super::*;
+
+fn follower(root: &Path, now: Timestamp) -> Follower {
+    let mut filter = Filter::default();
+    filter.roots = vec![root.to_owned()];
+    let mut follower = Follower::new(filter, CacheOptions::default()).unwrap();
+    follower.look(now);
+    follower
+}
+
+/// What a terminal of this size shows.
+fn drawn(follower: &Follower, choice: &Choice, now: Timestamp, (width, height): (u16, u16)) -> String {
+    let scene = Scene { follower, choice, now, place: "here" };
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| scene.draw(frame)).unwrap();
+    terminal.backend().to_string()
+}
+
+const SIZES: [(u16, u16); 6] = [(80, 24), (120, 40), (50, 15), (20, 5), (1, 1), (300, 100)];
+
+#[test]
+fn a_finished_recording_fits_every_terminal() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/home/.anyclaude");
+    // Long after its files were written: what has no end is not running any more.
+    let now = "2099-01-01T00:00:00Z".parse().unwrap();
+    let follower = follower(&root, now);
+    for size in SIZES {
+        let picture = drawn(&follower, &Choice::default(), now, size);
+        if size.0 >= 50 {
+            assert!(picture.contains("No request is running"), "{picture}");
+            assert!(picture.contains("LAST") && picture.contains("q end"), "{picture}");
+        }
+        let choice = Choice { selected: Some(40), ..Choice::default() };
+        let is_marked = drawn(&follower, &choice, now, size).contains('▸');
+        assert!(is_marked || size.1 < 15, "the chosen one is in sight");
+        let page = (HELP.lines().map(str::to_owned).collect(), 1);
+        let choice = Choice { page: Some(page), ..Choice::default() };
+        assert!(size.0 < 50 || drawn(&follower, &choice, now, size).contains("Esc back"));
+    }
+}
+
+#[test]
+fn a_running_request_is_measured_against_what_is_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = |second: u32, text: &str| {
+        format!(
+            r#"{{"timestamp": "2025-11-16T08:{second:02}:00.000Z", "mode": "lmstudio", "request":
+            {{"url": "/v1/messages", "body": {{"stream": true, "max_tokens": 32000, "tools": [{{"name": "Bash"}}],
+            "messages": [{{"role": "user", "content": "{text}"}}]}}}}}}"#
+        )
+    };
+    let traces = folder.path().join("traces/lmstudio");
+    fs::create_dir_all(&traces).unwrap();
+    fs::create_dir(folder.path().join("logs")).unwrap();
+    let mut log = String::new();
+    let mut line =
+        |at: String, text: &str| log += &format!("[2025-11-16T08:{at}Z] [ANYCLAUDE DEBUG] {text}\n");
+    for minute in 0..4_u32 {
+        let text = format!("{minute} ").repeat(10_000);
+        fs::write(traces.join(format!("2025-11-16T08-{minute:02}-00-000Z.json")), trace(minute, &text))
+            .unwrap();
+        let start = format!("[Request Start] lmstudio/qwen3 at 2025-11-16T08:{minute:02}:00.005Z");
+        line(format!("{minute:02}:00.005"), &start);
+        line(
+            format!("{minute:02}:00.006"),
+            "[Streaming] Starting stream conversion and pipe for lmstudio/qwen3",
+        );
+        line(format!("{minute:02}:10.010"), "[Keepalive] Sent keepalive #1 (waiting for LMStudio)");
+        if minute < 3 {
+            line(format!("{minute:02}:20.005"), "[Timing] First token received at 20000ms");
+            let end = "[Request Complete] lmstudio/qwen3: 30000ms (90 chunks, 9000 bytes) | ⚡ 4.0 tok/s";
+            line(format!("{minute:02}:30.005"), end);
+            let usage = r#"[Cache Metrics] Recorded streaming response metrics {"inputTokens":10000,"outputTokens":40,"cacheReadTokens":0}"#;
+            line(format!("{minute:02}:30.006"), usage);
+        }
+    }
+    fs::write(folder.path().join("logs/debug-session-2025-11-16T08-00-00.log"), log).unwrap();
+    let now = "2025-11-16T08:03:12.005Z".parse().unwrap();
+    let follower = follower(folder.path(), now);
+    for size in [(80, 24), (120, 40), (50, 15)] {
+        let picture = drawn(&follower, &Choice::default(), now, size);
+        for words in ["WAITING", "12.0 s of ~20.0 s", "1 keepalive", "~10.0 k tokens to read"] {
+            assert!(picture.contains(words), "{words}: {picture}");
+        }
+    }
+}
