@@ -193,8 +193,7 @@ impl<'a> Scene<'a> {
     /// What a request lost by reading so many tokens: no more than it took to read all.
     pub(super) fn reading_ms(&self, entry: &Entry<'_>, tokens: u64) -> Option<f64> {
         let ms = self.speeds.get(&entry.model)?.reading_ms(float(tokens))?;
-        let took = entry.timing().and_then(|timing| timing.read_ms).map(float);
-        Some(took.map_or(ms, |took| took.min(ms)))
+        Some(entry.timing().map_or(ms, |timing| timing.most_of_reading(ms)))
     }
 
     /// The same over several requests; `None` where it is known of none.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::stats::float;
 use crate::model::time::Timestamp;
 
 /// How sure it is that the facts of a request come from its own log lines.
@@ -166,6 +167,11 @@ pub struct Timing {
 }
 
 impl Timing {
+    /// What of this much reading the request can have done: no more than all of it took.
+    pub(crate) fn most_of_reading(&self, ms: f64) -> f64 {
+        self.read_ms.map_or(ms, |took| ms.min(float(took)))
+    }
+
     /// Fills what follows from the other members: `generation_ms`, `wall_ms` and
     /// `prefill_tokens_per_second`.
     pub(crate) fn fill_sums(&mut self) {

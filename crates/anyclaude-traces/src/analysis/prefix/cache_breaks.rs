@@ -133,6 +133,7 @@ pub(super) fn evictions(
     rates: &Rates<'_>,
     kind: impl Fn(usize) -> Option<Kind>,
     broken: impl Fn(&Row) -> Option<&Broken>,
+    cost_ms: impl Fn(&Request, Option<f64>) -> Option<f64>,
 ) -> Vec<Evictions> {
     let mut by_kind: BTreeMap<Option<Kind>, Vec<(CountedRow<'_>, u64)>> = BTreeMap::new();
     for one in counted {
@@ -148,9 +149,7 @@ pub(super) fn evictions(
             requests: lost.len() as u64,
             lost_bytes: lost.iter().map(|(_, bytes)| bytes).sum(),
             lost_tokens: Sum::of(lost.iter().map(|lost| tokens(lost).and_then(rounded))),
-            lost_ms: Sum::of(
-                lost.iter().map(|lost| rates.ms(lost.0.request, tokens(lost)).and_then(rounded)),
-            ),
+            lost_ms: Sum::of(lost.iter().map(|lost| cost_ms(lost.0.request, tokens(lost)).and_then(rounded))),
         }
     };
     let mut evictions: Vec<Evictions> = by_kind.into_iter().map(evictions).collect();

@@ -108,10 +108,21 @@ fn report(input: PrefixInput<'_>, rows: &[Option<Row>], simulation: &Simulation<
         cache: simulation.cache,
         simulated: found().count() as u64,
         breakers: cache_breaks::breakers(&reported),
-        evictions: cache_breaks::evictions(&counted, &rates, kind, |row| row.broken.as_ref()),
-        evictions_one_slot: cache_breaks::evictions(&counted, &rates, kind, |row| {
-            row.broken_one_slot.as_ref()
-        }),
+        evictions: cache_breaks::evictions(
+            &counted,
+            &rates,
+            kind,
+            |row| row.broken.as_ref(),
+            |request, tokens| rates.lost_ms(request, tokens),
+        ),
+        // What was not read cost no time: it would.
+        evictions_one_slot: cache_breaks::evictions(
+            &counted,
+            &rates,
+            kind,
+            |row| row.broken_one_slot.as_ref(),
+            |request, tokens| rates.ms(request, tokens),
+        ),
         price_list: tool_costs,
         context,
         requests: reported,
@@ -136,6 +147,12 @@ impl Rates<'_> {
     pub(super) fn ms(&self, request: &Request, tokens: Option<f64>) -> Option<f64> {
         let model = request.model_group();
         self.speeds.iter().find(|of| of.model == model)?.speeds.reading_ms(tokens?)
+    }
+
+    /// What it cost to read these tokens again: no more than it took to read all.
+    pub(super) fn lost_ms(&self, request: &Request, tokens: Option<f64>) -> Option<f64> {
+        let ms = self.ms(request, tokens)?;
+        Some(request.timing.as_ref().map_or(ms, |timing| timing.most_of_reading(ms)))
     }
 }
 
@@ -174,7 +191,7 @@ fn request(
                 tools: broken.change.tools.clone(),
                 lost_bytes,
                 lost_tokens: lost_tokens.and_then(rounded),
-                lost_ms: rates.ms(request, lost_tokens).and_then(rounded),
+                lost_ms: rates.lost_ms(request, lost_tokens).and_then(rounded),
                 evicted_by: broken.evicted_by.and_then(path),
                 was,
                 now,
