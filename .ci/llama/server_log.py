@@ -68,6 +68,28 @@ def same(task, reply):
     return task[:4] == reply[:4] and all(abs(one - other) <= 1 for one, other in zip(task[4:], reply[4:]))
 
 
+def unpaired(tasks, replies):
+    """The tasks and the replies that are left when as many as can be are the same, two by two.
+
+    Of several with the same counts any may be any, and a time that was rounded the other way may
+    put them in another order: so a task that was paired gives its reply up where it can have another.
+    """
+    task_of = {}
+
+    def pair(task, tried):
+        for reply in range(len(replies)):
+            if reply in tried or not same(tasks[task], replies[reply]):
+                continue
+            tried.add(reply)
+            if reply not in task_of or pair(task_of[reply], tried):
+                task_of[reply] = task
+                return True
+        return False
+
+    alone = [tasks[task] for task in range(len(tasks)) if not pair(task, set())]
+    return alone, [reply for n, reply in enumerate(replies) if n not in task_of]
+
+
 def read(traces, log, home):
     command = [traces, "timing", "--server-log", log, "--format", "json"]
     environment = {**os.environ, "HOME": home}
@@ -92,11 +114,13 @@ def compare(traces, slots, ram, at_once):
                 time.sleep(0.5)
         [found] = report["server_logs"]
         print(f"{slots} slots, {at_once} at once: {len(told)} replies, {len(logged)} tasks, {len(found['loads'])} loads")
-        wrong = [pair for pair in zip(logged, told) if not same(*pair)]
-        for task, reply in wrong:
-            print(f"  log {task}, reply {reply}")
+        tasks_alone, replies_alone = unpaired(logged, told)
+        for task in tasks_alone:
+            print(f"  only in the log: {task}")
+        for reply in replies_alone:
+            print(f"  only replied: {reply}")
         is_whole = len(tasks) == len(logged) == len(told) and found["format"] == "llama_server" and len(found["loads"]) == 1
-        return is_whole and not wrong
+        return is_whole and not tasks_alone and not replies_alone
 
 
 def main():
