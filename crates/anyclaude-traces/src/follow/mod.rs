@@ -24,7 +24,7 @@ use heard::{Heard, LastSigns};
 use progress::{Followed, Look, Told};
 pub use reading::PromptReading;
 use reading::{Readings, Waiting};
-pub use situation::{Running, Situation, Totals};
+pub use situation::{Running, Situation, SituationTotals};
 
 use crate::analysis::prefix::{Cause, PrefixInput, PrefixRequest, Rows};
 use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};

@@ -51,7 +51,7 @@ pub struct Running<'f> {
 /// Sums over the requests in scope, as far as logs tell them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Totals {
+pub struct SituationTotals {
     /// Requests of every kind.
     pub requests: u64,
     /// Their sessions.
@@ -75,13 +75,13 @@ impl Situation {
 
     /// Sums over all requests.
     #[must_use]
-    pub fn totals(&self) -> Totals {
+    pub fn totals(&self) -> SituationTotals {
         let sessions: HashSet<_> = self.requests.iter().filter_map(|one| one.session.as_ref()).collect();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let mut totals = Totals {
+        let mut totals = SituationTotals {
             requests: count(self.requests.len()),
             sessions: count(sessions.len()),
-            ..Totals::default()
+            ..SituationTotals::default()
         };
         for timing in self.requests.iter().filter_map(|request| request.timing.as_deref()) {
             totals.wall_ms += timing.wall_ms.or(timing.total_ms).unwrap_or(0);

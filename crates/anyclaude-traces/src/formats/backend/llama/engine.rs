@@ -64,7 +64,7 @@ pub(crate) struct Engine {
     /// Slots and tasks that two of them had at once: whose figures follow is not known.
     mistakable: Vec<(u64, u64)>,
     process: Option<usize>,
-    open: Vec<Open>,
+    open: Vec<EngineTask>,
     /// Slots that were chosen for the task that is launched next in them.
     selected: Vec<(u64, SlotSelection)>,
     /// When the requests were received that no task was launched for yet.
@@ -79,12 +79,12 @@ pub(crate) struct Engine {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Open {
+struct EngineTask {
     task: BackendTask,
     is_cancelled: bool,
 }
 
-impl Open {
+impl EngineTask {
     fn is(&self, slot: u64, task: u64) -> bool {
         self.task.slot == Some(slot) && self.task.task == Some(task)
     }
@@ -306,7 +306,7 @@ impl Engine {
         let is_child = find(text, b"is_child = 1").is_some();
         let received =
             if is_child || self.is_waiting_unknown { None } else { self.waiting.pop_front().flatten() };
-        self.open.push(Open {
+        self.open.push(EngineTask {
             task: BackendTask {
                 process,
                 task: Some(task),
@@ -322,7 +322,7 @@ impl Engine {
         LineUse::Fact
     }
 
-    fn with_open(&mut self, slot: u64, task: u64, change: impl FnOnce(&mut Open)) -> LineUse {
+    fn with_open(&mut self, slot: u64, task: u64, change: impl FnOnce(&mut EngineTask)) -> LineUse {
         match self.open.iter_mut().find(|open| open.is(slot, task)) {
             Some(open) => {
                 change(open);
@@ -333,13 +333,13 @@ impl Engine {
     }
 
     /// Timings of a task whose launch is not in the file count too.
-    fn opened(&mut self, slot: u64, task: u64) -> Option<&mut Open> {
+    fn opened(&mut self, slot: u64, task: u64) -> Option<&mut EngineTask> {
         if !self.open.iter().any(|open| open.is(slot, task)) {
             if self.open.len() >= MAX_OPEN || self.mistakable.contains(&(slot, task)) {
                 return None;
             }
             let task = BackendTask { task: Some(task), slot: Some(slot), ..BackendTask::default() };
-            self.open.push(Open { task, ..Open::default() });
+            self.open.push(EngineTask { task, ..EngineTask::default() });
         }
         self.open.iter_mut().find(|open| open.is(slot, task))
     }
@@ -380,7 +380,7 @@ impl Engine {
         let truncated = after(text, b"truncated = ");
         let (Some(held), Some(truncated)) = (held, truncated) else { return LineUse::Unreadable };
         let Some(open) = self.open.iter().position(|open| open.is(slot, task)) else { return LineUse::Known };
-        let Open { mut task, is_cancelled } = self.open.remove(open);
+        let EngineTask { mut task, is_cancelled } = self.open.remove(open);
         task.process = self.process_index(log);
         (task.truncated, task.progress) = (Some(truncated != 0), None);
         if truncated != 0 {
