@@ -18,7 +18,7 @@ mod telemetry;
 mod transcript;
 
 pub(crate) use body::{REQUEST_SUFFIX, RecordedBody};
-pub(crate) use event::{Event, EventBody, EventKind};
+pub(crate) use event::{ClaudeCodeEvent, EventBody, EventKind};
 pub(crate) use index::IndexEntry;
 pub(crate) use response::RecordedResponse;
 pub(crate) use sniff::recognise;
