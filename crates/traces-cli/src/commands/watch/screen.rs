@@ -22,7 +22,7 @@ use super::{is_worth_a_bell, now, pause};
 use crate::cli::{ColorChoice, WatchArgs};
 use crate::exit::Status;
 use crate::interrupt;
-use crate::render::watch::{Choice, HELP, Scene, ended};
+use crate::render::watch::{Choice, HELP, PictureInput, ended};
 use crate::render::{color, page, show};
 use crate::select;
 
@@ -47,7 +47,7 @@ const HUNG_UP: u8 = 129;
 
 /// Draws until somebody ends it, and leaves the terminal as it was.
 pub(super) fn follow(follower: &mut Follower, args: &WatchArgs, place: &str) -> anyhow::Result<Status> {
-    let signals = Signals::new()?;
+    let signals = WatchSignals::new()?;
     let mut choice = Choice {
         is_plain: !color::is_shown(args.output.color, &io::stdout())
             && args.output.color != ColorChoice::Always,
@@ -66,7 +66,7 @@ fn draw_on(
     args: &WatchArgs,
     place: &str,
     choice: &mut Choice,
-    signals: &Signals,
+    signals: &WatchSignals,
 ) -> anyhow::Result<Status> {
     let keys = Keys::new();
     let mut shown_at = now()?;
@@ -88,7 +88,7 @@ fn draw_on(
         }
         let every = if follower.running().next().is_some() { RUNNING_LOOKS } else { IDLE_LOOKS };
         if is_due || looks.is_multiple_of(every) {
-            let scene = Scene { follower, choice, now: shown_at, place };
+            let scene = PictureInput { follower, choice, now: shown_at, place };
             terminal.draw(|frame| scene.draw(frame))?;
         }
         looks = looks.wrapping_add(1);
@@ -222,13 +222,13 @@ fn suspend(_: &mut DefaultTerminal) -> anyhow::Result<()> {
 }
 
 /// Flags that signals set.
-struct Signals {
+struct WatchSignals {
     interrupt: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
 
-impl Signals {
+impl WatchSignals {
     fn new() -> io::Result<Self> {
         let (terminate, stop) = (Arc::default(), Arc::default());
         flag::register(SIGTERM, Arc::clone(&terminate))?;

@@ -38,7 +38,7 @@ pub(crate) struct Choice {
 
 /// Everything that a picture is drawn of.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scene<'s> {
+pub(crate) struct PictureInput<'s> {
     pub(crate) follower: &'s Follower,
     pub(crate) choice: &'s Choice,
     pub(crate) now: Timestamp,
@@ -64,7 +64,7 @@ proxy sends a keepalive for each 10 s of waiting.
 The bars of the last requests are on one scale, that of the longest shown:
 ░ proxy  ╱ load  · queue  █ read  ▒ write  ╳ stall  ─ other";
 
-impl Scene<'_> {
+impl PictureInput<'_> {
     /// Draws it.
     pub(crate) fn draw(&self, frame: &mut Frame<'_>) {
         self.draw_on(frame.area(), frame.buffer_mut());
