@@ -6,12 +6,12 @@ use super::lmstudio::{BodySink, LmStudioParser, NoBodies, is_own_line};
 use super::ollama::OllamaParser;
 use super::types::{BackendFormat, BackendLog};
 
-/// So much of a log is looked at to tell which server wrote it: an excerpt of Ollama's log
-/// may begin with lines of the server that it started.
+/// How much of a log is read to tell which server wrote it: an excerpt of Ollama's log may
+/// begin with lines of the server that it started.
 const SNIFFED_BYTES: usize = 1 << 16;
 
-/// Reads the log of any of the servers in chunks of any size. Which of them wrote it shows
-/// in its first lines.
+/// Reads the log of any of the servers in chunks of any size. Its first lines tell which of
+/// them wrote it.
 ///
 /// ```
 /// use anyclaude_traces::formats::backend::{BackendFormat, BackendParser};

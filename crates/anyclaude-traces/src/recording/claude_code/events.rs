@@ -15,10 +15,10 @@ use crate::model::timing::Confidence;
 const ANSWER_GAP_MS: i64 = 1_000;
 /// A body is logged at most this long before its duration begins.
 const START_GAP_MS: i64 = 1_000;
-/// A duration that begins so long before its own body counts the attempt before it too:
-/// others begin within 7 ms.
+/// A duration that begins this long before its own body includes the attempt before it:
+/// all others begin within 7 ms.
 const REFUSED_GAP_MS: i64 = 15;
-/// Where no duration is known, an attempt is looked for so far back.
+/// How far back an attempt is looked for where no duration is known.
 const LONGEST_MS: u64 = 60 * 60 * 1000;
 /// Two attempts whose starts fit this nearly as well cannot be told apart.
 const AMBIGUOUS_MS: u64 = 2;
@@ -205,7 +205,7 @@ impl ToldByEvents {
             };
             let duration = ending.end.as_ref().and_then(|end| end.duration_ms).unwrap_or(LONGEST_MS);
             let range = at.plus_ms(signed(duration).saturating_neg().saturating_sub(START_GAP_MS))..=at;
-            // The newest first: what was sent after an attempt is already known there.
+            // The newest first: the attempts that follow one are known by then.
             let mut later: Option<&Attempt> = None;
             let mut later_place = 0;
             for (_, candidate) in open.within(&ending.caller.session, range) {

@@ -1,5 +1,5 @@
-//! What the files tell where events do not: the index names pairs of bodies and answers,
-//! and the time of writing is left as the only time.
+//! What other files tell where events do not: the index names pairs of bodies and answers;
+//! without it the times of writing are the only times.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `traces watch`: a recording that goes on.
+//! `traces watch`: follows a recording while it is written.
 
 mod keys;
 mod lines;
@@ -20,11 +20,11 @@ use crate::render::color;
 use crate::render::watch::{Choice, PictureInput};
 use crate::select;
 
-/// How often it is looked.
+/// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How soon it is looked again where lines that belong together are still to come.
+/// The same, where lines are expected that belong to what was just seen.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
-/// Waiting less than this rings no bell.
+/// The bell rings only after a wait of at least this.
 const LONG_WAIT_MS: u64 = 10_000;
 
 pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -61,7 +61,7 @@ fn pause(follower: &Follower) -> Duration {
     if follower.is_due() { LOOK_AGAIN } else { LOOK_EVERY }
 }
 
-/// Where it is looked, in words.
+/// The roots that are followed, as text.
 fn place(filter: &FilterArgs) -> String {
     let roots: Vec<String> = filter.roots.iter().map(|root| root.display().to_string()).collect();
     if roots.is_empty() { "~/.anyclaude".to_owned() } else { roots.join(", ") }

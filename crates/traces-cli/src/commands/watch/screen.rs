@@ -26,8 +26,8 @@ use crate::render::watch::{Choice, HELP, PictureInput, ended};
 use crate::render::{color, page, show};
 use crate::select;
 
-/// How many looks pass before a picture is drawn anew though nothing happened: a second,
-/// or less while a bar moves.
+/// After how many looks the picture is drawn again although nothing happened: a second, or
+/// less while a bar moves.
 const IDLE_LOOKS: u32 = 10;
 const RUNNING_LOOKS: u32 = 2;
 
@@ -80,7 +80,7 @@ fn draw_on(
             if args.bell && is_worth_a_bell(&events) {
                 execute!(io::stdout(), Print('\u{7}'))?;
             }
-            // The choice stays with its request as new ones come.
+            // The chosen row moves with its request as newer ones come above it.
             let came = events.iter().filter(|event| is_end(event)).count();
             if let Some(selected) = choice.selected.as_mut().filter(|selected| **selected > 0) {
                 *selected += came;
@@ -99,7 +99,7 @@ fn draw_on(
         }
         if waited == Waited::Input {
             act = acted(&event::read()?, follower, choice, args);
-            // What was typed at once is answered at once.
+            // Keys that are already there are handled before the next picture.
             while matches!(act, Act::Nothing | Act::Redraw) && keys.wait(Duration::ZERO)? == Waited::Input {
                 act = acted(&event::read()?, follower, choice, args);
             }
@@ -206,7 +206,8 @@ fn shown(request: &Request, args: &WatchArgs) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Gives the terminal back, stops, and takes it again once the shell lets it go on.
+/// Restores the terminal, stops the process, and takes the terminal again once the shell
+/// continues it.
 #[cfg(unix)]
 fn suspend(terminal: &mut DefaultTerminal) -> anyhow::Result<()> {
     ratatui::try_restore()?;

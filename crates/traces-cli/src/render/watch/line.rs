@@ -9,8 +9,8 @@ use anyclaude_traces::model::request::RequestId;
 use super::words;
 use crate::render::{findings, list, sanitize, units};
 
-/// Makes lines of events. It remembers what was expected of a request, to say how right
-/// that was.
+/// Makes lines of events. It keeps the expected time of each request, to print it beside
+/// the real one.
 #[derive(Debug, Default)]
 pub(crate) struct EventLines {
     expected_ms: HashMap<RequestId, u64>,

@@ -28,13 +28,13 @@ use crate::formats::backend::types::{
 use crate::formats::scan;
 use crate::model::ContextCut;
 
-/// Tasks that are open at once: more than any server has slots.
+/// The most tasks that are open at once: more than any server has slots.
 const MAX_OPEN: usize = 256;
-/// Requests that wait for a slot, of which the time is kept.
+/// The most waiting requests whose time is kept.
 const MAX_WAITING: usize = 1_024;
-/// Slots of which is kept how they were chosen.
+/// The most slots for which it is kept how they were chosen.
 const MAX_SELECTED: usize = 64;
-/// Of an error, so much is kept.
+/// How many bytes of an error are kept.
 const MAX_ERROR_BYTES: usize = 500;
 /// Where the function's name begins in `slot print_timing: id …` and `srv  update_slots: …`;
 /// it is padded to 12 bytes on its left.
@@ -42,7 +42,7 @@ const FUNCTION_AT: usize = 5;
 /// Where the text begins behind the function's name and its colon.
 pub(super) const TEXT_AT: usize = FUNCTION_AT + 12 + 2;
 
-/// What a line was good for.
+/// What was found in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineUse {
     /// It held a fact.
@@ -61,7 +61,7 @@ pub(crate) enum LineUse {
 pub(crate) struct Engine {
     /// Several servers write here, each with slots and tasks of its own numbers.
     is_mixed: bool,
-    /// Slots and tasks that two of them had at once: whose figures follow is not known.
+    /// Slots and tasks that two of them had at once: nothing tells whose the next figures are.
     mistakable: Vec<(u64, u64)>,
     process: Option<usize>,
     open: Vec<EngineTask>,
@@ -128,7 +128,7 @@ pub(crate) fn may_hold_fact(text: &[u8]) -> bool {
 }
 
 impl Engine {
-    /// Of several servers, one for each model.
+    /// For the log of several servers, one for each model.
     pub(crate) fn of_several() -> Self {
         Self { is_mixed: true, ..Self::default() }
     }
@@ -448,7 +448,7 @@ impl Engine {
         let newest = self.open.iter().filter_map(|open| open.task.task).max();
         match self.open.iter_mut().find(|open| open.task.task == Some(task)) {
             Some(open) => open.is_cancelled = true,
-            // It waited for a slot: which of the waiting it was is not said.
+            // It waited for a slot: the line does not say which of the waiting requests it was.
             None if newest.is_some_and(|newest| newest < task) => {
                 self.waiting.clear();
                 self.is_waiting_unknown = true;

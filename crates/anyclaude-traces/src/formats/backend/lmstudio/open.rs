@@ -4,7 +4,7 @@ use super::figures::LmStudioFigures;
 use super::message::Done;
 use crate::formats::backend::{BackendMoment, BackendTask, ReadingProgress, TaskOutcome};
 
-/// Of what the server says went wrong, so much is kept.
+/// How many bytes of the server's error message are kept.
 const MAX_ERROR_BYTES: usize = 500;
 
 /// What is known of a request while its lines come.
