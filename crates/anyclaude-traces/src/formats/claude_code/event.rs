@@ -15,7 +15,7 @@ use crate::model::time::Timestamp;
 /// What an event's name begins with in the body of its log record.
 const PREFIX: &str = "claude_code.";
 
-/// An event.
+/// An event of Claude Code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClaudeCodeEvent {
     pub(crate) at: Timestamp,

@@ -45,15 +45,15 @@ use crate::formats::json::scratch::Scratch;
 use crate::formats::lines::{LINE_LIMIT, LineSink, LineSplitter, LogLine};
 use crate::formats::scan;
 
-/// Takes the bodies that a log holds, while they pass.
+/// Receives the request bodies in a log while it is read.
 pub(crate) trait BodySink {
-    /// Who sees the body of this request, the n-th request line of the file.
+    /// The visitor of this request's body; the request is the n-th request line of the file.
     fn visitor(&mut self, request: u32) -> &mut dyn Visit;
     /// The body was whole.
     fn body(&mut self, request: u32, body: Body);
 }
 
-/// Looks at no body.
+/// Ignores bodies.
 #[derive(Default)]
 pub(crate) struct NoBodies(());
 
@@ -184,7 +184,7 @@ struct LmStudioState {
     scratch: Scratch,
 }
 
-/// The state, with who sees the bodies.
+/// The state, with the receiver of bodies.
 struct LmStudioLines<'s> {
     state: &'s mut LmStudioState,
     bodies: &'s mut dyn BodySink,
@@ -334,7 +334,7 @@ impl LmStudioLines<'_> {
         }
     }
 
-    /// A request line. Only a whole body is shown to anybody.
+    /// A request line. Only a whole body is shown to the visitor.
     fn received(&mut self, path: &[u8], body: &[u8]) {
         let state = &mut *self.state;
         let request = state.received;

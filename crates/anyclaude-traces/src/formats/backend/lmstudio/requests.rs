@@ -13,10 +13,10 @@ use super::message::Done;
 use super::open::LmStudioRequest;
 use crate::formats::backend::{BackendLoad, BackendLog, BackendMoment, BackendTask};
 
-/// Requests that are open at once: far more than any server works on. Of more, the one that
-/// came first is taken to have lost its end.
+/// The most requests that are open at once, far more than any server works on. Beyond that
+/// the oldest one is assumed to have lost its end.
 const MAX_OPEN: usize = 64;
-/// A request of which nothing was said for so long has lost its end: six hours.
+/// A request without a line for this long has lost its end: six hours.
 const MAX_SILENCE_MS: i64 = 6 * 60 * 60 * 1000;
 /// The client of a request that has ended closes its connection within this.
 const HANG_UP_MS: i64 = 2_000;
@@ -94,7 +94,7 @@ impl Requests {
         }
     }
 
-    /// So much of a prompt is read, in percent. A request of which the file has no other
+    /// How much of a prompt is read, in percent. A request of which the file has no other
     /// beginning is known from here on; `launched` is the engine's task that no request has.
     pub(super) fn progress(
         &mut self,
@@ -104,7 +104,7 @@ impl Requests {
         launched: Option<(u64, u64)>,
         log: &mut BackendLog,
     ) {
-        // It never goes back; of several that it may be, it is that which was nearest.
+        // It never goes back; of several requests that it may be of, the nearest below it is taken.
         let reads = |open: &LmStudioRequest| {
             let fits = open.may_be(tag) && open.task.first_token.is_none();
             let nearness = match open.progress {
@@ -174,7 +174,7 @@ impl Requests {
         self.close_over(log);
     }
 
-    /// The next request got so much from the cache.
+    /// How much the next request got from the cache.
     pub(super) fn cache(
         &mut self,
         tag: Option<&[u8]>,
@@ -208,7 +208,7 @@ impl Requests {
         }
     }
 
-    /// The engine tells all that a request took.
+    /// The engine's summary of a request.
     pub(super) fn done(&mut self, done: &Done) {
         let ends = |open: &LmStudioRequest| {
             (!open.engine_is_done)
