@@ -256,7 +256,7 @@ impl Reader {
             set.requests.extend(found);
         }
         set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
-        set.joined.unmatched.extend(others.into_iter().map(|logged| *logged.found));
+        set.joined.unmatched.extend(others.into_iter().map(|logged| logged.found));
         set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
     }
 

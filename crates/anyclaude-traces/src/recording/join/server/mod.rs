@@ -110,7 +110,7 @@ pub(crate) struct LoggedTask {
     /// Its place among the log's tasks.
     pub(crate) task: usize,
     /// What is known of it.
-    pub(crate) found: Box<UnmatchedLogRequest>,
+    pub(crate) found: UnmatchedLogRequest,
 }
 
 /// The requests of one root.
@@ -303,7 +303,7 @@ impl<'l> FoundLog<'l> {
         let tasks = self.file.content.tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
         tasks.map(move |(at, task)| {
             let start = task.received.or(task.started);
-            let mut timing = timing(task);
+            let mut timing = Box::new(timing(task));
             let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
             let before_end = || {
                 let total = timing.total_ms.and_then(|ms| i64::try_from(ms).ok())?;
@@ -334,7 +334,7 @@ impl<'l> FoundLog<'l> {
                 root: self.root.clone().map(Arc::from),
                 timing,
             };
-            LoggedTask { log, task: at, found: Box::new(found) }
+            LoggedTask { log, task: at, found }
         })
     }
 
