@@ -167,8 +167,9 @@ pub(crate) fn join_server_logs(
             found.take(of, fit);
         }
     }
-    let unmatched = found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at));
-    let mut unmatched: Vec<LoggedTask> = unmatched.collect();
+    // Most often all of them, and very many: a vector that grew would be moved again and again.
+    let mut unmatched = Vec::with_capacity(logs.iter().map(|log| log.content.tasks.len()).sum());
+    unmatched.extend(found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at)));
     unmatched.sort_by_key(|logged| logged.found.order());
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
 }
