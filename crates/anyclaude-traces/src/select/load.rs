@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::error::{Result, SelectError};
 use super::pool::{Pool, newest};
@@ -21,10 +21,6 @@ use crate::recording::join::server::LoggedTask;
 use crate::recording::server_log::requests_of;
 use crate::recording::{RequestSet, by_root};
 use crate::tokens::{PromptTokens, count_tokens};
-
-/// So many visitors wait to see another file. With a new one for each of 20,000 small files,
-/// `summary` touched a fifth more memory.
-const MAX_SPARE_VISITORS: usize = 64;
 
 /// How much of what is read will be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,14 +137,8 @@ impl Reader {
             return RequestSet::read(&self.store, paths);
         };
         let prompts = &mut *locked(prompts);
-        let spare = Mutex::new(Vec::new());
-        let visitor = || locked(&spare).pop().map_or_else(PrefixVisitor::default, PrefixVisitor::anew);
-        RequestSet::read_with(&self.store, paths, visitor, |file, seen| {
-            prompts.add_seen(file, &seen);
-            let mut spare = locked(&spare);
-            if spare.len() < MAX_SPARE_VISITORS {
-                spare.push(seen);
-            }
+        RequestSet::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| {
+            prompts.add(file, seen)
         })
     }
 

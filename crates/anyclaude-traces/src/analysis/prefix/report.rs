@@ -96,9 +96,7 @@ fn report(
     let rates = Rates { speeds: &speeds, tokens_per_byte: TokensPerByte::of(of_requests) };
     let path = |at: usize| requests.get(at).map(|input| input.request.path.clone());
     let (mut totals, mut totals_one_slot) = (PrefixTotals::default(), PrefixTotals::default());
-    // To grow them moved them again and again.
-    let expected = requests.iter().filter(|input| input.reported).count();
-    let (mut reported, mut counted) = (Vec::with_capacity(expected), Vec::with_capacity(expected));
+    let (mut reported, mut counted) = (Vec::new(), Vec::new());
     for (input, row) in found().filter(|(input, _)| input.reported) {
         totals.add(row.prompt_bytes, row.reusable_bytes);
         totals_one_slot.add(row.prompt_bytes, row.reusable_bytes_one_slot);
