@@ -5,4 +5,4 @@ mod picture;
 mod words;
 
 pub(crate) use line::Lines;
-pub(crate) use picture::{Choice, HELP, Scene, ended};
+pub(crate) use picture::{Choice, HELP, Scene, ended, page_rows};

@@ -52,14 +52,13 @@ q, Esc      end
 ↑ ↓, k j    choose one of the last requests, the newest first
 Enter       what `traces show` says of it; again, q or Esc: back
 p           pause: the picture stands still; what happens meanwhile is not lost
-?           this page
+?           this page; ↑ ↓, Space, PgUp and PgDn move in a page
 
-A request first waits (proxy, load, queue), then its prompt is read, then the
-answer is written. The bar of a running request fills up towards the time that
-its first token is expected at: the tokens that have to be read × the time that
-this model took for one. Where a server's log (--server-log) tells how much of
-the prompt is read, the bar shows that. `~` is an estimate, – is unknown. The
-proxy sends a keepalive for each 10 s of waiting.
+A request first waits (proxy, load, queue), then its prompt is read, then the answer is written. \
+The bar of a running request fills up towards the time that its first token is expected at: the tokens \
+that have to be read × the time that this model took for one. Where a server's log (--server-log) tells \
+how much of the prompt is read, the bar shows that. `~` is an estimate, – is unknown. The proxy sends a \
+keepalive for each 10 s of waiting.
 
 The bars of the last requests are on one scale, that of the longest shown:
 ░ proxy  ╱ load  · queue  █ read  ▒ write  ╳ stall  ─ other";
@@ -389,7 +388,7 @@ pub(crate) fn ended(follower: &Follower) -> Vec<&Request> {
 
 fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<Line<'static>> {
     let room = height.saturating_sub(1);
-    let page: Vec<String> = page.iter().flat_map(|line| page_line(line, width)).collect();
+    let page = page_rows(page, width);
     let mut lines: Vec<Line<'static>> = page.iter().skip(from).take(room).cloned().map(Line::from).collect();
     lines.resize(room, Line::default());
     let more = page.len().saturating_sub(from + room);
@@ -401,11 +400,26 @@ fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<
     lines
 }
 
+/// The lines of a page as they are shown at this width.
+pub(crate) fn page_rows(page: &[String], width: usize) -> Vec<String> {
+    page.iter().flat_map(|line| page_line(line, width)).collect()
+}
+
 /// A line of a page, in several where it is too wide. Blanks in it are kept: it may be a
-/// row of a table.
+/// row of a table. What follows a wide gap stays in its column.
 fn page_line(line: &str, width: usize) -> Vec<String> {
+    const GAP: &str = "   ";
     let line = sanitize::line(line);
-    if width_of(&line) <= width { vec![line.into_owned()] } else { wrapped(&line, width, usize::MAX) }
+    if width_of(&line) <= width {
+        return vec![line.into_owned()];
+    }
+    let column = line.find(GAP).map_or(0, |gap| {
+        let after = line.get(gap..).unwrap_or_default().trim_start();
+        width_of(&line).saturating_sub(width_of(after))
+    });
+    let indent = " ".repeat(if column * 2 <= width { column } else { 0 });
+    let options = textwrap::Options::new(width.max(1)).subsequent_indent(&indent);
+    textwrap::wrap(&line, options).into_iter().map(|line| line.into_owned()).collect()
 }
 
 /// A text in lines of so many columns, at most `most` of them, without control characters.
