@@ -6,6 +6,7 @@ mod decompress;
 mod find;
 mod growing;
 mod growing_lines;
+mod growing_server_logs;
 mod log_names;
 mod logs;
 mod open;

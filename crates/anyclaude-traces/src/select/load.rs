@@ -15,7 +15,7 @@ use crate::formats::backend::BackendLog;
 use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor};
-use crate::read::{Store, TraceFile, paths};
+use crate::read::{LogFile, Store, TraceFile, paths};
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
 use crate::recording::server_log::requests_of;
@@ -170,10 +170,14 @@ impl Reader {
         self.server_logs.0.iter().map(|log| &*log.path)
     }
 
-    /// Reads what was added to a server's log that is named.
-    pub(crate) fn take_server_log(&mut self, path: &Path, content: BackendLog) {
-        if let Some(log) = self.server_logs.0.iter_mut().find(|log| log.path == path) {
-            log.content = content;
+    /// Takes what a server's log holds by now that is named, or stands in a folder that is.
+    pub(crate) fn take_server_log(&mut self, log: LogFile<BackendLog>) {
+        let known = self.server_logs.0.iter_mut().find(|known| known.path == log.path);
+        let folders = || self.filter.server_logs.iter().filter(|named| paths::is_folder(named));
+        match known {
+            Some(known) => *known = log,
+            None if folders().any(|folder| log.path.starts_with(folder)) => self.server_logs.0.push(log),
+            None => {}
         }
     }
 

@@ -326,6 +326,23 @@ fn two_attempts_that_fit_one_end_are_ambiguous() {
     assert_eq!(confidences, [Confidence::Ambiguous, Confidence::Ambiguous]);
 }
 
+/// A machine that is busy writes the span long after the event of its end.
+#[test]
+fn a_late_span_is_no_other_request() {
+    for (late, requests) in [(40, 1), (400, 1), (1_400, 2)] {
+        let mut recording = Recording::new();
+        recording.begin("a", 1_000);
+        recording.end(9_000, 8_000, [10, 0, 24]);
+        recording.span(&[1_000 - late.min(400)], 9_000 + late, 24, json!({"ttft_ms": 700}));
+        assert_eq!(recording.requests().len(), requests, "{late} ms late");
+    }
+    let mut recording = Recording::new();
+    recording.begin("a", 1_000);
+    recording.end(9_000, 8_000, [10, 0, 24]);
+    recording.span(&[7_000], 9_400, 24, json!({"ttft_ms": 700}));
+    assert_eq!(recording.requests().len(), 2, "it began later, and ended with it by chance");
+}
+
 #[test]
 fn spans_alone_tell_of_every_attempt() {
     let mut recording = Recording::new();
