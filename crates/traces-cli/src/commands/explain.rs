@@ -25,6 +25,13 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let reader = reader.with_tasks().with_costs(args.cache.options());
     let mut sides =
         reading(&reader, &args.output, || OneOrTwoSides::select(&reader, named.first(), named.get(1)))?;
+    if sides.right.is_none() && inputs.len() == 2 && named.len() < 2 {
+        bail!(
+            "all of these requests are of one model, and a server's log is no side of its own. A label names one \
+             side's model: `--label NAME={}`",
+            inputs.first().map_or_else(String::new, |input| input.to_string_lossy().into_owned())
+        );
+    }
     let direct = match (&sides.right, args.measured.direct.as_slice()) {
         (None, []) => None,
         (None, _) => bail!("--direct: {FEW_MODELS}"),
