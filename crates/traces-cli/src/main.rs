@@ -11,7 +11,7 @@ mod render;
 mod save;
 mod select;
 
-use std::io::{self, BufWriter, IsTerminal, Write as _};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write as _};
 use std::process::ExitCode;
 
 /// Output is written in pieces as large as a pipe's buffer.
@@ -23,9 +23,30 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&args, error),
     };
-    let mut out = BufWriter::with_capacity(OUT_BYTES, io::stdout().lock());
+    let mut out = BufWriter::with_capacity(OUT_BYTES, Stdout(io::stdout().lock()));
     let done = interrupt::watch().map_err(Into::into).and_then(|()| commands::run(cli.verb, &mut out));
     ended(done.and_then(|status| Ok(out.flush().map(|()| status)?)))
+}
+
+/// The standard output, whose errors say that they are its own.
+struct Stdout<W>(W);
+
+impl<W: io::Write> io::Write for Stdout<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(of_stdout)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(of_stdout)
+    }
+}
+
+fn of_stdout(error: io::Error) -> io::Error {
+    match error.kind() {
+        // These are no failures: writing goes on, or ends in silence.
+        ErrorKind::Interrupted | ErrorKind::BrokenPipe => error,
+        kind => io::Error::new(kind, format!("cannot write to the standard output: {error}")),
+    }
 }
 
 /// Prints the error that ended the program, unless it is that nobody reads its output
@@ -51,7 +72,7 @@ fn refuse(args: &[std::ffi::OsString], error: clap::Error) -> ExitCode {
         return exit::Status::Unusable.into();
     }
     let printed = print(&error, &mut io::stdout());
-    ended(printed.map(|()| exit::Status::Done).map_err(Into::into))
+    ended(printed.map(|()| exit::Status::Done).map_err(|error| of_stdout(error).into()))
 }
 
 /// Prints clap's message, in colour under the rule that tables follow. Its own `print`

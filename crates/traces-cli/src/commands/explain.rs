@@ -11,7 +11,7 @@ use anyclaude_traces::select::OneOrTwoSides;
 use anyhow::{anyhow, bail};
 
 use super::direct::measured;
-use super::{next_step, reading, report_skipped};
+use super::{next_step, nothing_read, reading, report_skipped};
 use crate::cli::{ExplainArgs, Format};
 use crate::exit::Status;
 use crate::render::select_error::{FEW_MODELS, unknown_name};
@@ -31,6 +31,11 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
              side's model: `--label NAME={}`",
             inputs.first().map_or_else(String::new, |input| input.to_string_lossy().into_owned())
         );
+    }
+    if sides.left.requests.is_empty() && sides.right.is_none() {
+        let skipped: Vec<Skipped> = sides.skipped.iter().map(Skipped::from).collect();
+        report_skipped(&skipped, &args.output);
+        return Err(nothing_read(&args.filter, &inputs));
     }
     let direct = match (&sides.right, args.measured.direct.as_slice()) {
         (None, []) => None,
