@@ -9,7 +9,7 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::bail;
 
 use super::{next_step, reading, report_skipped};
-use crate::cli::{DiffArgs, Format};
+use crate::cli::{DiffArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::ids::Ids;
 use crate::render::{csv, diff as render, json, notes, page};
@@ -17,7 +17,7 @@ use crate::select;
 use anyclaude_traces::select::{FewModels, Sides};
 
 pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json};
+    use OutputFormat::{Csv, Json};
     let inputs: Vec<_> = args.left.iter().chain(&args.right).cloned().collect();
     let kind = KindFilter::Only(Kind::Conversation);
     // Two logs are two sides; one is read as a recording.

@@ -115,7 +115,7 @@ fn watch_names_the_log_that_it_may_not_read() {
         let skipped: Vec<_> = events.iter().filter(|event| event["event"] == "skipped").collect();
         assert_eq!(skipped.len(), 1, "{skipped:?}");
         assert!(skipped[0]["path"].as_str().unwrap().ends_with(log), "{skipped:?}");
-        mode(&folder.path().join(log), 0o600);
+        mode(&folder.path().join(log), 0o644);
     }
 }
 

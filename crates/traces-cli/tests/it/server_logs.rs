@@ -104,7 +104,7 @@ fn a_log_is_one_input_in_every_verb() {
         let compared = folder.traces(&format!("diff {log} --tz UTC --last 3 --format json"));
         assert!(compared.code == 2 && !compared.stderr.contains("*.json"), "{compared:?}");
         let exported = folder.traces(&format!("export {log} --tz UTC --force -o timeline.json")).ends_with(0);
-        exported.says(&["4 requests"]);
+        assert!(!exported.stderr.contains("without a time"), "{}", exported.stderr);
     }
 }
 

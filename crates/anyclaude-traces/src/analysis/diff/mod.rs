@@ -21,7 +21,7 @@ use crate::model::stats::Stats;
 /// One side of a comparison: a request or a group, and what must be known of
 /// their content.
 #[derive(Debug, Clone)]
-pub struct Side<'a> {
+pub struct DiffSide<'a> {
     /// How the user named it.
     pub selector: String,
     /// Its requests, in order of time.
@@ -234,7 +234,7 @@ impl MeasureChange {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
+pub fn diff(left: &DiffSide<'_>, right: &DiffSide<'_>) -> Diff {
     let single = left.requests.len() == 1 && right.requests.len() == 1;
     let newest = left.newest.as_ref().zip(right.newest.as_ref());
     let tools = left.tools.as_deref().zip(right.tools.as_deref());
@@ -339,8 +339,8 @@ fn diff_parameters(left: &Content, right: &Content) -> Vec<ParameterChange> {
     names.into_iter().filter_map(change).collect()
 }
 
-fn diff_text(left: &Side<'_>, right: &Side<'_>) -> Option<TextChange> {
-    let lines = |side: &Side<'_>| side.newest.as_ref()?.system_lines();
+fn diff_text(left: &DiffSide<'_>, right: &DiffSide<'_>) -> Option<TextChange> {
+    let lines = |side: &DiffSide<'_>| side.newest.as_ref()?.system_lines();
     let system = unified("system", &lines(left)?, &lines(right)?);
     let (lefts, rights) = (by_name(left.tools.as_deref()?), by_name(right.tools.as_deref()?));
     let mut keys: Vec<_> = lefts.iter().chain(&rights).map(|(key, _)| *key).collect();
