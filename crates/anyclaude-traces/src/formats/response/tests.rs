@@ -91,7 +91,7 @@ fn no_more_is_cached_than_the_whole_prompt() {
                 r#"{{"object":"response","usage":{{"input_tokens":100,"input_tokens_details":{{"cached_tokens":{cached}}}}}}}"#
             ),
         ] {
-            let [input, read, ..] = figures(&Answer::read_text(&text));
+            let [input, read, ..] = figures(&AnswerFacts::read_text(&text));
             assert_eq!([input, read], expected, "{text}");
         }
     }
