@@ -386,6 +386,9 @@ impl Follower {
         let mut set = RequestSet::of_files(files, &facts, Vec::new());
         self.leave_open(&mut set.requests, now);
         let Some(selection) = self.reader.selection_of(set) else { return Situation::default() };
+        for error in selection.skipped.iter().filter(|error| is_log(error.path())) {
+            self.add_unusable(error.clone(), now);
+        }
         let speeds = cost::speeds_by_model(selection.of_all_kinds());
         self.price_tools(&selection, &speeds);
         let tool_costs = self.tool_costs.as_ref().map(|(_, costs)| costs);

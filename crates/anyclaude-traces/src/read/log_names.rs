@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Days, NaiveDate};
 use walkdir::WalkDir;
 
+use super::find::walk_error;
 use super::logs::written;
 use super::{Store, plain_name};
 use crate::error::Error;
@@ -133,12 +134,7 @@ pub(super) fn logs_below(folder: &Path, errors: &mut Vec<Error>) -> Vec<PathBuf>
     for entry in WalkDir::new(folder) {
         match entry {
             Ok(entry) => found.push(entry.into_path()),
-            Err(error) => {
-                let path = error.path().unwrap_or(folder).to_owned();
-                let source =
-                    error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
-                errors.push(Error::new(path, source));
-            }
+            Err(error) => errors.push(walk_error(error)),
         }
     }
     found.retain(|path| has_ending_of_log(path) && path.is_file());

@@ -54,7 +54,7 @@ use crate::formats::record::TraceRecord;
 use crate::formats::sniff::sniff;
 use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
 use crate::model::intern::FastSet;
-use crate::model::request::{Source, TimestampSource, TracePath};
+use crate::model::request::{Request, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 
 /// A file that may hold requests.
@@ -314,6 +314,18 @@ impl Store {
             Ok((number, record)) => Ok(trace_file(&file, on_disk, number, record)),
             Err(kind) => Err(Error::new(&*file, kind)),
         }
+    }
+
+    /// Shows a visitor the body of a request; returns whether one was recorded.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or does not hold the body (any more).
+    pub fn read_body<V: Visit>(&self, request: &Request, visit: &mut V) -> Result<bool, Error> {
+        if !request.has_body() {
+            return Ok(false);
+        }
+        self.read_one(&request.path, visit).map(|_| true)
     }
 
     /// Shows a visitor the bodies of this record and of those after it in its file.

@@ -71,6 +71,9 @@ impl Reader {
             self.read_within(&paths, &roots, span)?
         };
         self.filter(&mut pool)?;
+        // What is named stands among what its folder holds.
+        let mut seen = HashSet::new();
+        pool.skipped.retain(|error| seen.insert(error.to_string()));
         Ok(Pool { places: paths, ..pool })
     }
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::direct::measured;
 use super::prefix::say_lost;
-use super::{reading, report_skipped};
+use super::{NOTHING_READ, reading, report_skipped};
 use crate::browser;
 use crate::cli::{OutputFormat, ReportArgs};
 use crate::exit::Status;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let has_logs = !selection.joined.unmatched.is_empty() || !selection.joined.server_logs.is_empty();
     if selection.requests.is_empty() && !has_logs {
         report_skipped(&selection.skipped_list(), &args.output);
-        bail!("none of these files could be read as a trace or a log");
+        bail!(NOTHING_READ);
     }
     let mut options = answers::ReportOptions::default();
     options.text = args.include_text;

@@ -173,6 +173,22 @@ fn name(request: &Request) -> String {
 }
 
 #[test]
+fn no_first_token_comes_after_the_end() {
+    let mut recording = Recording::new();
+    for (at, ttft_ms) in [(0, 500_u64), (10_000, 2_001), (20_000, 2_000), (30_000, u64::MAX)] {
+        let id = format!("b{at}");
+        recording.body(&id, at, |_| {});
+        recording.begin(&id, at);
+        recording.end(at + 2_000, 2_000, [1_000, 0, 10]);
+        recording.span(&[at + 1], at + 2_000, 10, json!({"first_content_ms": ttft_ms}));
+    }
+    let requests = recording.requests();
+    let firsts: Vec<_> =
+        requests.iter().map(|request| request.timing.as_ref().and_then(|timing| timing.ttft_ms)).collect();
+    assert_eq!(firsts, [Some(500), None, Some(2_000), None]);
+}
+
+#[test]
 fn a_body_its_events_its_span_and_its_answer_are_one_request() {
     let mut recording = Recording::new();
     let sent = recording.body("a", 2, |_| ());
