@@ -21,6 +21,8 @@ use crate::render::{bars, findings, list, sanitize, times, units};
 const MOST_RUNNING: usize = 2;
 /// On a terminal of fewer lines than this, requests are shown in place of findings.
 const LEAST_FINDINGS_HEIGHT: usize = 18;
+/// With less room than this for a bar, nothing stands beside it.
+const ROOM_FOR_ENDS: usize = 30;
 /// Names of models are cut to this.
 const MODEL_WIDTH: usize = 22;
 
@@ -254,17 +256,14 @@ impl PictureInput<'_> {
         let first = self.choice.selected.map_or(0, |at| (at + 1).saturating_sub(rows));
         let shown: Vec<&&Request> = ended.iter().skip(first).take(rows).collect();
         let times: Vec<Option<TimeBreakdown>> = shown.iter().map(|one| breakdown([**one])).collect();
-        let longest_ms = bars::longest_ms(times.iter().flatten());
         let model_width = MODEL_WIDTH.min(width / 4);
-        let legend = bars::legend(&times.iter().flatten().collect::<Vec<_>>());
         let heading = format!("  {:<8}  {:<model_width$}  {:>8}  ", "LAST", "MODEL", "WAIT");
-        let bar_room = width.saturating_sub(width_of(&heading));
-        let heading = heading + &whole_words(&legend, bar_room);
+        let room = width.saturating_sub(width_of(&heading));
+        let bars = bars_with_ends(&shown, &times, room);
+        let legend = bars::legend(&times.iter().flatten().collect::<Vec<_>>());
+        let heading = heading + &fitted_legend(&legend, &bars, room);
         let mut lines = vec![Line::styled(fitted(heading.trim_end(), width), self.bold())];
-        let not_completed = |one: &Request| words::outcome(one).filter(|how| how != "completed");
-        let widest = shown.iter().filter_map(|one| Some(width_of(&not_completed(one)?) + 2)).max();
-        let bar_room = bar_room.min(60 + widest.unwrap_or(0)).saturating_sub(widest.unwrap_or(0));
-        for (at, (request, time)) in shown.iter().zip(&times).enumerate() {
+        for (at, (request, bar)) in shown.iter().zip(&bars).enumerate() {
             let is_selected = self.choice.selected == Some(first + at);
             let stamp = request.timestamp.map_or_else(|| units::UNKNOWN.to_owned(), units::time_of_day);
             let timing = request.timing.as_deref();
@@ -273,9 +272,6 @@ impl PictureInput<'_> {
             let pad = " ".repeat(model_width.saturating_sub(width_of(&model)));
             let mark = if is_selected { "▸ " } else { "  " };
             let text = format!("{mark}{stamp:<8}  {model}{pad}  {:>8}  ", units::ms(wait));
-            let bar = time.as_ref().map(|time| bars::bar_of(time, longest_ms, bar_room));
-            let how = not_completed(request).map(|how| if bar.is_some() { format!("  {how}") } else { how });
-            let bar = bar.unwrap_or_default() + &how.unwrap_or_default();
             let style = if is_selected { self.bold() } else { Style::default() };
             lines.push(Line::styled(fitted(&format!("{text}{bar}"), width), style));
         }
@@ -445,17 +441,33 @@ fn cut_end(text: &str, width: usize) -> String {
     kept + "…"
 }
 
-/// As many of a legend's entries as there is room for.
-fn whole_words(legend: &str, room: usize) -> String {
-    let mut kept = String::new();
-    for entry in legend.split("  ") {
-        let longer = if kept.is_empty() { entry.to_owned() } else { format!("{kept}  {entry}") };
-        if width_of(&longer) > room {
-            break;
-        }
-        kept = longer;
-    }
-    kept
+/// Bars on one scale, each with how its request failed, which on a narrow terminal stands in
+/// its place.
+fn bars_with_ends(shown: &[&&Request], times: &[Option<TimeBreakdown>], room: usize) -> Vec<String> {
+    let ended = |request: &Request| words::outcome(request).filter(|how| how != "completed");
+    let failed = |request: &Request| ended(request).filter(|how| how != "not streamed");
+    let with_bars = shown.iter().zip(times).filter(|(_, time)| time.is_some());
+    let widest = with_bars.filter_map(|(one, _)| Some(width_of(&failed(one)?) + 2)).max();
+    let beside = widest.filter(|_| room >= ROOM_FOR_ENDS).unwrap_or(0);
+    let longest_ms = bars::longest_ms(times.iter().flatten());
+    let bar = |time| bars::bar_of(time, longest_ms, room.saturating_sub(beside).min(60));
+    let texts = shown.iter().zip(times).map(|(request, time)| match (time, failed(request)) {
+        (Some(time), Some(how)) if beside > 0 => format!("{}  {how}", bar(time)),
+        (Some(time), None) => bar(time),
+        (Some(_), Some(how)) => how,
+        (None, _) => ended(request).unwrap_or_default(),
+    });
+    texts.collect()
+}
+
+/// As many entries of a legend as there is room for, of the signs that are drawn.
+fn fitted_legend(legend: &str, bars: &[String], room: usize) -> String {
+    let is_drawn =
+        |entry: &&str| entry.chars().next().is_some_and(|sign| bars.iter().any(|bar| bar.contains(sign)));
+    let entries: Vec<&str> = legend.split("  ").filter(is_drawn).collect();
+    let shorter = ["  ", " "].into_iter().map(|gap| entries.join(gap));
+    let fewer = (0..entries.len()).rev().map(|count| entries.get(..count).unwrap_or_default().join(" "));
+    shorter.chain(fewer).find(|text| width_of(text) <= room).unwrap_or_default()
 }
 
 fn fitted(text: &str, width: usize) -> String {

@@ -109,9 +109,12 @@ fn a_page_keeps_its_columns_and_cuts_no_word() {
 
 #[test]
 fn a_legend_is_cut_between_its_entries() {
-    let legend = "█ read  ▒ write  ─ other";
-    assert_eq!(whole_words(legend, 80), legend);
-    assert_eq!(whole_words(legend, 15), "█ read  ▒ write");
-    assert_eq!(whole_words(legend, 14), "█ read");
-    assert_eq!(whole_words(legend, 3), "");
+    let legend = "· queue  █ read  ▒ write  ─ other";
+    let drawn = ["██▒▒─".to_owned(), "█  error".to_owned()];
+    let fitted = |room| fitted_legend(legend, &drawn, room);
+    assert_eq!(fitted(80), "█ read  ▒ write  ─ other");
+    assert_eq!(fitted(22), "█ read ▒ write ─ other");
+    assert_eq!(fitted(14), "█ read ▒ write");
+    assert_eq!(fitted(13), "█ read");
+    assert_eq!(fitted(3), "");
 }
