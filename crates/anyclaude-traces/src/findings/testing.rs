@@ -443,7 +443,7 @@ fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> Pre
         reusable_bytes: 400 * made.reusable_percent,
         reusable_bytes_one_slot: 0,
         reused_from: None,
-        break_: made.broken.map(|(cause, lost_tokens)| Break {
+        break_: made.broken.map(|(cause, lost_tokens)| Box::new(Break {
             element: ElementName(ElementPath::System(1)),
             cause,
             common_bytes: 0,
@@ -455,7 +455,7 @@ fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> Pre
             evicted_by: made.evicted_by.map(path),
             was: None,
             now: None,
-        }),
+        })),
         lost_bytes: 0,
         lost_tokens: None,
         cached_tokens: None,
