@@ -61,7 +61,8 @@ fn measured(replay: &Replay) -> Option<String> {
         Some(total_ms) => ("takes", total_ms),
         None => ("begins to answer after", ttft_ms?),
     };
-    let to_first = total_ms.and(ttft_ms).map(|ttft| format!("{} to the first token", units::precise_ms(ttft)));
+    let to_first =
+        total_ms.and(ttft_ms).map(|ttft| format!("{} to the first token", units::precise_ms(ttft)));
     let parts: Vec<String> = to_first.into_iter().chain(speed).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", then ")) };
     let has_figure = |run: &&Run| total_ms.map_or(run.figures.ttft_ms, |_| run.figures.total_ms).is_some();

@@ -215,9 +215,11 @@ fn the_first_sentence_is_what_was_measured() {
     assert!(sentence.contains(" straight to the server: "), "{sentence}");
     assert!(sentence.contains(" to the first token, then "), "{sentence}");
     assert!(!found.contains("edian"), "{found}");
-    for (repeat, which) in
-        [(2, Some("of two figures, the smaller")), (3, None), (4, Some("of the middle two figures, the smaller"))]
-    {
+    for (repeat, which) in [
+        (2, Some("of two figures, the smaller")),
+        (3, None),
+        (4, Some("of the middle two figures, the smaller")),
+    ] {
         let found = table(&server, &format!("--repeat {repeat}")).ends_with(0).stdout;
         assert!(first_line(&found).ends_with(&format!(" (median of {repeat} runs).")), "{found}");
         let said = found.lines().find(|line| line.starts_with("Medians are by nearest rank"));
