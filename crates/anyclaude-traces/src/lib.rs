@@ -1,9 +1,14 @@
-//! Reads what anyclaude recorded, and says why a local model is slow.
+//! Reads recordings of requests to local models, and says why a model is slow.
 //!
 //! anyclaude is a proxy that lets Claude Code talk to LM Studio and other local
-//! backends. With debug on it writes every request as a JSON file: a *trace*, and what
-//! happened to it to a log. This crate reads both, measures prompts exactly, works out
-//! where the time of each request went, and compares models.
+//! backends. With debug on it writes every request to a JSON file, a *trace*, and what
+//! happened to the request to a log. This crate reads both, measures prompts exactly,
+//! works out where the time of each request went, and compares models.
+//!
+//! It reads other recordings in the same way: those that Claude Code makes of itself, the
+//! logs of LM Studio, llama.cpp's server and Ollama, HAR, claude-tap, claude-trace,
+//! claude-code-router, LiteLLM, and the body of a request alone. What a file is, is told
+//! by its content.
 //!
 //! # Parse one file
 //!
@@ -54,8 +59,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`Recording::builder`] takes more roots and logs, bounds in time, and names of models
-//! that no log tells.
+//! [`Recording::builder`] takes more roots, logs of servers, bounds in time, and names of
+//! models that no log tells.
 //!
 //! # Ask a question
 //!
@@ -85,7 +90,7 @@
 //! | question | call | answer |
 //! |:--|:--|:--|
 //! | What was there? | [`list`](Recording::list) | [`RequestList`](analysis::list::RequestList) |
-//! | What did the sessions look like? | [`summary`](Recording::summary) | [`Summary`](analysis::summary::Summary) |
+//! | Where did the time go, and what do the sessions look like? | [`summary`](Recording::summary) | [`Summary`](analysis::summary::Summary) |
 //! | How long did everything take? | [`timing`](Recording::timing) | [`TimingReport`](analysis::timing::TimingReport) |
 //! | What could a prompt cache reuse, and what broke it? | [`prefix`](Recording::prefix) | [`PrefixReport`](analysis::prefix::PrefixReport) |
 //! | What is in one request? | [`show`](Recording::show) | [`RequestDetail`](analysis::show::RequestDetail) |
@@ -94,6 +99,8 @@
 //! | What would a turn take with fewer tools, or more cache slots? | [`what_if`](Recording::what_if) | [`WhatIf`](analysis::what_if::WhatIf) |
 //! | What costs time, and what to do? | [`findings`](Recording::findings) | [`Finding`](findings::Finding) |
 //! | Everything on a page? | [`report`](Recording::report) | [`Report`](analysis::report::Report) |
+//!
+//! [`follow::Follower`] gives the same answers of a recording while it is written.
 //!
 //! A test of your own program needs no files: [`Request::builder`] puts requests
 //! together, and the functions in [`analysis`] take them.
@@ -108,8 +115,8 @@
 //!
 //! The way through: [`read`] finds and opens files, [`formats`] parses each in one pass,
 //! [`recording`] makes requests of them, [`prompt_cache`] simulates what could be reused,
-//! [`cost`] parts the time, [`select`] chooses what a question is about, and
-//! [`analysis`] and [`findings`] answer it. [`ask`] connects them.
+//! [`cost`] divides the time of each request into parts, [`select`] chooses what a question
+//! is about, and [`analysis`] and [`findings`] answer it. [`ask`] connects them.
 
 pub mod analysis;
 pub mod ask;

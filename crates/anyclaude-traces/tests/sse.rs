@@ -1,14 +1,14 @@
 //! A stream of events means the same in whatever pieces it arrives.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use anyclaude_traces::formats::sse::{Event, EventReader};
+use anyclaude_traces::formats::sse::{EventReader, SseEvent};
 use proptest::prelude::*;
 
 /// The type and data of an event.
 type Owned = (Option<String>, String);
 
 fn events(pieces: &[&[u8]]) -> Vec<Owned> {
-    let owned = |event: Event<'_>| (event.name.map(Into::into), event.data.into());
+    let owned = |event: SseEvent<'_>| (event.name.map(Into::into), event.data.into());
     let mut reader = EventReader::new(1000);
     let mut events = Vec::new();
     for piece in pieces {

@@ -20,7 +20,7 @@ use anyclaude_traces::{Request, Store};
 use chrono::{DateTime, Local};
 use libfuzzer_sys::fuzz_target;
 
-use parse::{End, Label, parse_limit, parse_moment};
+use parse::{End, LabelArg, parse_limit, parse_moment};
 
 #[path = "../../traces-cli/src/parse.rs"]
 mod parse;
@@ -88,7 +88,7 @@ fn check_limit(text: &str) {
 
 /// A label holds the bytes that were typed, and is good if both its parts are.
 fn check_label(argument: &OsStr) {
-    let label = Label::from(argument.to_owned());
+    let label = LabelArg::from(argument.to_owned());
     let typed = argument.as_bytes();
     let equals = typed.iter().position(|byte| *byte == b'=');
     assert_eq!(label.check().is_ok(), equals.is_some_and(|at| at > 0 && at + 1 < typed.len()));

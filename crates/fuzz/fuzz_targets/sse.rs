@@ -3,7 +3,7 @@
 #![no_main]
 #![allow(clippy::unwrap_used, reason = "a fuzz target fails by panicking")]
 
-use anyclaude_traces::formats::sse::{Event, EventReader};
+use anyclaude_traces::formats::sse::{EventReader, SseEvent};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 /// The type and data of an event.
@@ -18,7 +18,7 @@ fuzz_target!(|input: &[u8]| -> Corpus {
 });
 
 fn events<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Owned> {
-    let owned = |event: Event<'_>| (event.name.map(Into::into), event.data.into());
+    let owned = |event: SseEvent<'_>| (event.name.map(Into::into), event.data.into());
     let mut reader = EventReader::new(usize::MAX);
     let mut events = Vec::new();
     for mut piece in pieces {

@@ -1,6 +1,6 @@
 //! Reads the events of an answer, in either API.
 
-use anyclaude_traces::formats::sse::Event;
+use anyclaude_traces::formats::sse::SseEvent;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -96,7 +96,7 @@ impl TokenUsage {
 }
 
 /// Reads one event of a stream.
-pub(crate) fn read(api: Api, event: &Event<'_>) -> Result<Delta, Error> {
+pub(crate) fn read(api: Api, event: &SseEvent<'_>) -> Result<Delta, Error> {
     if event.data.trim() == "[DONE]" {
         return Ok(Delta { closes: true, ..Delta::default() });
     }
@@ -238,7 +238,7 @@ mod tests {
     use serde_json::json;
 
     fn parsed(api: Api, data: impl ToString) -> Result<Delta, Error> {
-        read(api, &Event::new(None, &data.to_string()))
+        read(api, &SseEvent::new(None, &data.to_string()))
     }
 
     fn deltas(api: Api, events: &[Value]) -> Vec<Delta> {

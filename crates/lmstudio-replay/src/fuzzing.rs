@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::measure::{MeasureLimits, Measured, Source, read_body};
+use crate::measure::{BodySource, MeasureLimits, MeasuredAnswer, read_body};
 use crate::progress::ProgressHandle;
 use crate::run::{Api, Run};
 
@@ -14,7 +14,7 @@ struct Pieces<'a> {
     now: Instant,
 }
 
-impl Source for Pieces<'_> {
+impl BodySource for Pieces<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         let read = self.size.min(self.rest.len()).min(buffer.len());
         let (piece, rest) = self.rest.split_at(read);
@@ -39,7 +39,7 @@ impl Source for Pieces<'_> {
 #[must_use]
 pub fn measured(api: Api, body: &[u8], size: usize) -> (Run, Option<Error>) {
     let sent = Instant::now();
-    let mut measured = Measured::new(api, sent, MeasureLimits::of(256), true);
+    let mut measured = MeasuredAnswer::new(api, sent, MeasureLimits::of(256), true);
     let mut pieces = Pieces { rest: body, size, now: sent };
     let error = read_body(&mut pieces, &mut measured, &ProgressHandle::default()).err();
     (measured.into_run(), error)

@@ -23,7 +23,7 @@ const MODELS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How to reach a server.
 #[derive(Debug, Clone)]
-pub(crate) struct Server {
+pub(crate) struct ServerAccess {
     pub(crate) url: BaseUrl,
     pub(crate) allow_remote: bool,
     pub(crate) connect_timeout: Duration,
@@ -47,7 +47,7 @@ pub(crate) struct HttpAnswer {
     connection: Arc<Connection>,
 }
 
-impl Server {
+impl ServerAccess {
     /// Asks for a JSON document; `None` where the server has none there.
     pub(crate) fn get(&self, path: &str) -> Result<Option<Value>, Error> {
         let request = self.request(Request::get(self.url.at(path)))?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyclaude_traces::formats::sse::{Event, EventReader};
+use anyclaude_traces::formats::sse::{EventReader, SseEvent};
 use anyclaude_traces::model::stats::Stats;
 use serde_json::Value;
 
@@ -27,14 +27,14 @@ pub(crate) fn measure(
         Ok(answer) => answer,
         Err(error) => return (Run::default(), Some(error)),
     };
-    let mut measured = Measured::new(api, answer.sent(), MeasureLimits::of(max_tokens), keep_text);
+    let mut measured = MeasuredAnswer::new(api, answer.sent(), MeasureLimits::of(max_tokens), keep_text);
     let error = read_answer(&mut answer, &mut measured, progress).err();
     (measured.into_run(), error)
 }
 
 fn read_answer(
     answer: &mut HttpAnswer,
-    measured: &mut Measured,
+    measured: &mut MeasuredAnswer,
     progress: &ProgressHandle,
 ) -> Result<(), Error> {
     if let Some(error) = answer.redirect() {
@@ -48,7 +48,7 @@ fn read_answer(
 }
 
 /// Where the body of an answer comes from.
-pub(crate) trait Source {
+pub(crate) trait BodySource {
     /// Reads what comes next; 0 at the end.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error>;
     /// Reads all the rest.
@@ -59,7 +59,7 @@ pub(crate) trait Source {
     fn now(&self) -> Instant;
 }
 
-impl Source for HttpAnswer {
+impl BodySource for HttpAnswer {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         Self::read(self, buffer)
     }
@@ -110,8 +110,8 @@ fn garbage(error: impl ToString) -> Error {
 }
 
 pub(crate) fn read_body(
-    answer: &mut impl Source,
-    measured: &mut Measured,
+    answer: &mut impl BodySource,
+    measured: &mut MeasuredAnswer,
     progress: &ProgressHandle,
 ) -> Result<(), Error> {
     let mut buffer = vec![0; 64 << 10];
@@ -189,7 +189,7 @@ fn refusal(api: Api, status: u16, document: &str) -> Error {
 }
 
 /// What is known of an answer so far.
-pub(crate) struct Measured {
+pub(crate) struct MeasuredAnswer {
     api: Api,
     sent: Instant,
     limits: MeasureLimits,
@@ -209,7 +209,7 @@ pub(crate) struct Measured {
     has_events: bool,
 }
 
-impl Measured {
+impl MeasuredAnswer {
     pub(crate) fn new(api: Api, sent: Instant, limits: MeasureLimits, keep_text: bool) -> Self {
         Self {
             api,
@@ -245,7 +245,7 @@ impl Measured {
     /// Takes an event; whether it closes the stream.
     fn event(
         &mut self,
-        event: &Event<'_>,
+        event: &SseEvent<'_>,
         now: Instant,
         progress: &ProgressHandle,
         reset_timeout: impl Fn(),
@@ -339,11 +339,11 @@ mod tests {
     /// The run of an answer whose events come at these milliseconds.
     fn run(api: Api, events: &[(u64, Value)]) -> Run {
         let (sent, progress) = (Instant::now(), ProgressHandle::default());
-        let mut measured = Measured::new(api, sent, MeasureLimits::of(256), true);
+        let mut measured = MeasuredAnswer::new(api, sent, MeasureLimits::of(256), true);
         for (ms, data) in events {
             let data = data.to_string();
             measured
-                .event(&Event::new(None, &data), sent + Duration::from_millis(*ms), &progress, || ())
+                .event(&SseEvent::new(None, &data), sent + Duration::from_millis(*ms), &progress, || ())
                 .unwrap();
         }
         measured.into_run()

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::http::Server;
+use crate::http::ServerAccess;
 
 /// What a server says about its models.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Models {
+struct ServerModels {
     /// Those that are loaded; `None` where the server does not tell.
     loaded: Option<Vec<String>>,
     /// All that it has.
@@ -15,13 +15,13 @@ struct Models {
 }
 
 /// Reads one form of list; `None` where the document has another.
-type ListReader = fn(&Value) -> Option<Models>;
+type ListReader = fn(&Value) -> Option<ServerModels>;
 
 /// The only model that is loaded, or the only one that there is.
 ///
 /// Asks LM Studio's own APIs first, which tell what is loaded, then the one that every
 /// server has.
-pub(crate) fn only_model(server: &Server) -> Result<String, Error> {
+pub(crate) fn only_model(server: &ServerAccess) -> Result<String, Error> {
     let readers: [(&str, ListReader); 3] =
         [("/api/v1/models", v1), ("/api/v0/models", v0), ("/v1/models", plain)];
     for (path, read) in readers {
@@ -37,7 +37,7 @@ pub(crate) fn only_model(server: &Server) -> Result<String, Error> {
     Err(Error::Model("the server does not list its models".to_owned()))
 }
 
-impl Models {
+impl ServerModels {
     fn only(self) -> Result<String, Error> {
         let Self { loaded, known } = self;
         let fail = |what: String| Err(Error::Model(what));
@@ -62,8 +62,8 @@ impl Models {
 }
 
 /// LM Studio 0.4: every model with its loaded instances.
-fn v1(document: &Value) -> Option<Models> {
-    let mut models = Models::default();
+fn v1(document: &Value) -> Option<ServerModels> {
+    let mut models = ServerModels::default();
     let mut loaded = Vec::new();
     for model in document.get("models")?.as_array()? {
         let instances = model.get("loaded_instances")?.as_array()?;
@@ -78,8 +78,8 @@ fn v1(document: &Value) -> Option<Models> {
 }
 
 /// LM Studio 0.3.6: every model with its state.
-fn v0(document: &Value) -> Option<Models> {
-    let mut models = Models::default();
+fn v0(document: &Value) -> Option<ServerModels> {
+    let mut models = ServerModels::default();
     let mut loaded = Vec::new();
     for model in document.get("data")?.as_array()? {
         let state = text(model, "state")?;
@@ -94,10 +94,10 @@ fn v0(document: &Value) -> Option<Models> {
 }
 
 /// Any server: names alone.
-fn plain(document: &Value) -> Option<Models> {
+fn plain(document: &Value) -> Option<ServerModels> {
     let models = document.get("data")?.as_array()?;
     let known = models.iter().filter(|model| !is_embedding(model)).filter_map(|model| text(model, "id"));
-    Some(Models { loaded: None, known: known.collect() })
+    Some(ServerModels { loaded: None, known: known.collect() })
 }
 
 fn text(value: &Value, name: &str) -> Option<String> {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn only(models: Option<Models>) -> Result<String, String> {
+    fn only(models: Option<ServerModels>) -> Result<String, String> {
         models.unwrap().only().map_err(|error| error.to_string())
     }
 

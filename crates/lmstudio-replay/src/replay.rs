@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::address::BaseUrl;
 use crate::body::PreparedBody;
 use crate::error::Error;
-use crate::http::{Server, bearer};
+use crate::http::{ServerAccess, bearer};
 use crate::measure::measure;
 use crate::models::only_model;
 use crate::openai::converted;
@@ -116,7 +116,7 @@ impl Plan {
 /// When no request could be sent: the body, address, token or model cannot be used, or
 /// nobody answers.
 pub fn replay(recorded: &str, plan: &Plan, progress: &Arc<ProgressHandle>) -> Result<Replay, Error> {
-    let server = Server {
+    let server = ServerAccess {
         url: plan.url.clone(),
         allow_remote: plan.allow_remote,
         connect_timeout: plan.connect_timeout,
@@ -170,7 +170,7 @@ pub fn replay(recorded: &str, plan: &Plan, progress: &Arc<ProgressHandle>) -> Re
 
 struct Runner<'a> {
     plan: &'a Plan,
-    server: Server,
+    server: ServerAccess,
     body: PreparedBody,
     /// The API, once it is known.
     api: Option<Api>,

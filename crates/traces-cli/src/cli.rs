@@ -23,15 +23,17 @@ pub(crate) use help::SHARED_HELP;
 use help::{help, shared};
 pub(crate) use prefix::PrefixArgs;
 pub(crate) use record::RecordArgs;
-pub(crate) use replay::{ApiArg, Direct, ReplayArgs};
+pub(crate) use replay::{ApiArg, DirectArgs, ReplayArgs};
 pub(crate) use report::ReportArgs;
 pub(crate) use rows::{RowArgs, ShowRows, find as find_column};
 use shared::Formats;
-pub(crate) use shared::{By, CacheArgs, ColorChoice, Filter, Format, Limits, Measured, Output};
+pub(crate) use shared::{
+    By, CacheArgs, ColorChoice, FilterArgs, LimitArgs, MeasuredArgs, OutputArgs, OutputFormat,
+};
 pub(crate) use watch::WatchArgs;
 pub(crate) use what_if::WhatIfArgs;
 
-/// Tells why one local model is slower than another, from what anyclaude recorded
+/// Tells why your local model is slow, from recordings of Claude Code, anyclaude or a server's log
 #[derive(Debug, Parser)]
 #[command(
     name = "traces",
@@ -103,8 +105,9 @@ pub(crate) enum Verb {
     Explain(ExplainArgs),
     /// A page to send around: verdict, charts, every request
     ///
-    /// Answers all of it on one page: the verdict with its evidence, the performance guide's
-    /// five points, charts of growth and speed, tools by size, and every request.
+    /// Answers all of it on one page: the verdict with its evidence, the five points of
+    /// anyclaude's performance guide, charts of growth and speed, tools by size, and every
+    /// request.
     Report(ReportArgs),
     /// The same answers while it happens
     ///
@@ -144,7 +147,7 @@ pub(crate) enum Verb {
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::FIGURES))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::FIGURES))),
     after_long_help = help!("\
 Examples:
   traces summary                       the last sitting, by model
@@ -164,16 +167,16 @@ pub(crate) struct SummaryArgs {
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::ROWS))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::ROWS))),
     after_long_help = help!("\
 Examples:
   traces list                          the last sitting, of every kind
@@ -192,16 +195,16 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) rows: RowArgs,
     #[command(flatten)]
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::DOCUMENTS))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::DOCUMENTS))),
     after_long_help = help!("\
 Examples:
   traces show                          the newest request of the conversation
@@ -220,16 +223,16 @@ pub(crate) struct ShowArgs {
     #[arg(long)]
     pub(crate) text: bool,
     #[command(flatten)]
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::FIGURES))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::FIGURES))),
     after_long_help = help!("\
 With no side: the two models used last, the older one left. With one: a request
 against its predecessor in the thread, or a model against the other model. Of a
@@ -262,14 +265,14 @@ pub(crate) struct DiffArgs {
     #[arg(long)]
     pub(crate) exit_code: bool,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::ROWS))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::ROWS))),
     after_long_help = help!("\
 Rows are requests of every kind; groups are of the conversation, unless --kind
 says otherwise. Times come from ~/.anyclaude/logs and request-logs; record them
@@ -303,14 +306,14 @@ pub(crate) struct TimingArgs {
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::DOCUMENTS))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::DOCUMENTS))),
     after_long_help = help!("\
 Without arguments, the two models used last are compared, the faster one left.
 Requests that answered the same prompt are compared in pairs, else groups by
@@ -339,15 +342,15 @@ pub(crate) struct ExplainArgs {
     #[arg(value_name = "SLOW", value_hint = ValueHint::AnyPath)]
     pub(crate) slow: Option<OsString>,
     #[command(flatten)]
-    pub(crate) measured: Measured,
+    pub(crate) measured: MeasuredArgs,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) what_if: WhatIfArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Args)]

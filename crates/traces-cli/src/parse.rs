@@ -259,13 +259,13 @@ fn units(unit: Unit) -> &'static str {
 
 /// `MODEL=INPUT` of `--label`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Label {
+pub(crate) struct LabelArg {
     pub(crate) model: String,
     pub(crate) input: OsString,
 }
 
-impl From<OsString> for Label {
-    /// Splits at the first `=`. Without one the model is empty, which [`Label::check`]
+impl From<OsString> for LabelArg {
+    /// Splits at the first `=`. Without one the model is empty, which [`LabelArg::check`]
     /// refuses.
     fn from(text: OsString) -> Self {
         let bytes = text.as_encoded_bytes();
@@ -275,7 +275,7 @@ impl From<OsString> for Label {
     }
 }
 
-impl Label {
+impl LabelArg {
     /// Fails unless it has both parts.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         if self.model.is_empty() || self.input.is_empty() {

@@ -9,18 +9,18 @@ use anyclaude_traces::select::{self, Reader, SelectError};
 use anyhow::Context as _;
 use chrono::Local;
 
-use crate::cli::Filter;
-use crate::parse::{End, Label, Zone, parse_moment};
+use crate::cli::FilterArgs;
+use crate::parse::{End, LabelArg, Zone, parse_moment};
 
 /// A reader of what the arguments admit; `default_kind` holds where they name no kind.
-pub(crate) fn reader(args: &Filter, default_kind: KindFilter) -> anyhow::Result<Reader> {
+pub(crate) fn reader(args: &FilterArgs, default_kind: KindFilter) -> anyhow::Result<Reader> {
     Ok(Reader::new(filter(args)?, default_kind)?)
 }
 
 /// The same, and the inputs that are no logs of servers: those are read beside them, or
 /// alone.
 pub(crate) fn reader_of(
-    args: &Filter,
+    args: &FilterArgs,
     inputs: &[OsString],
     default_kind: KindFilter,
 ) -> anyhow::Result<(Reader, Vec<OsString>)> {
@@ -37,8 +37,8 @@ pub(crate) fn recordings_folder() -> Option<PathBuf> {
 }
 
 /// What the arguments admit.
-pub(crate) fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
-    args.labels.iter().try_for_each(Label::check)?;
+pub(crate) fn filter(args: &FilterArgs) -> anyhow::Result<select::Filter> {
+    args.labels.iter().try_for_each(LabelArg::check)?;
     let now = Local::now();
     let moment =
         |text: &Option<String>, end| text.as_deref().map(|text| parse_moment(text, end, now)).transpose();
@@ -62,7 +62,7 @@ pub(crate) fn filter(args: &Filter) -> anyhow::Result<select::Filter> {
     filter.since = moment(&args.since, End::Since).context("--since")?;
     filter.until = moment(&args.until, End::Until).context("--until")?;
     filter.last = args.last;
-    let label = |label: &Label| select::Label { model: label.model.clone(), input: label.input.clone() };
+    let label = |label: &LabelArg| select::Label { model: label.model.clone(), input: label.input.clone() };
     filter.labels = args.labels.iter().map(label).collect();
     filter.server_logs.clone_from(&args.server_logs);
     filter.lm_studio_home = std::env::home_dir();

@@ -19,7 +19,7 @@ use anyclaude_traces::{Request, SCHEMA_VERSION};
 use serde::Serialize;
 
 use crate::Written;
-use crate::timeline::Span;
+use crate::timeline::TimeSpan;
 
 /// The name of the process of requests whose model is unknown.
 const UNKNOWN_MODEL: &str = "unknown model";
@@ -33,9 +33,9 @@ const NO_LANE: usize = 0;
 /// When writing fails.
 pub fn write(out: &mut impl Write, requests: &[Request], findings: &[Finding]) -> io::Result<Written> {
     let mut written = Written::default();
-    let mut placed: Vec<(Span, &Request)> = Vec::with_capacity(requests.len());
+    let mut placed: Vec<(TimeSpan, &Request)> = Vec::with_capacity(requests.len());
     for request in requests {
-        match Span::of(request) {
+        match TimeSpan::of(request) {
             Some(span) => placed.push((span, request)),
             None => written.without_time += 1,
         }
@@ -43,7 +43,7 @@ pub fn write(out: &mut impl Write, requests: &[Request], findings: &[Finding]) -
     placed.sort_by_key(|(span, _)| span.begin_ms);
     written.requests = placed.len() as u64;
 
-    let mut events = Events::begin(out)?;
+    let mut events = TraceEventWriter::begin(out)?;
     let mut processes = Processes::of(&placed);
     // A lane with the number of its process would be its main thread.
     let mut last_id = processes.0.len();
@@ -94,7 +94,7 @@ struct Process {
 struct Processes(BTreeMap<Option<Arc<str>>, Process>);
 
 impl Processes {
-    fn of(placed: &[(Span, &Request)]) -> Self {
+    fn of(placed: &[(TimeSpan, &Request)]) -> Self {
         let mut processes = Self::default();
         for (_, request) in placed {
             processes.0.entry(request.model_group()).or_default();
@@ -109,8 +109,8 @@ impl Processes {
 /// The requests at which findings are drawn: the first one of each.
 fn firsts<'a>(
     findings: &[Finding],
-    placed: &[(Span, &'a Request)],
-) -> HashMap<&'a TracePath, (Span, &'a Request)> {
+    placed: &[(TimeSpan, &'a Request)],
+) -> HashMap<&'a TracePath, (TimeSpan, &'a Request)> {
     let wanted: HashSet<&TracePath> =
         findings.iter().filter_map(|finding| finding.requests.first()).collect();
     let found = placed.iter().filter(|(_, request)| wanted.contains(&request.path));
@@ -119,7 +119,7 @@ fn firsts<'a>(
 
 /// One line of the file.
 #[derive(Debug, Serialize)]
-struct Event<'a, A: Serialize> {
+struct TraceEvent<'a, A: Serialize> {
     ph: &'static str,
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +137,7 @@ struct Event<'a, A: Serialize> {
     args: Option<A>,
 }
 
-impl<'a, A: Serialize> Event<'a, A> {
+impl<'a, A: Serialize> TraceEvent<'a, A> {
     fn new(ph: &'static str, name: &'a str, process: usize, lane: usize, args: A) -> Self {
         Self { ph, name, cat: None, pid: process, tid: lane, ts: None, dur: None, s: None, args: Some(args) }
     }
@@ -149,7 +149,7 @@ impl<'a, A: Serialize> Event<'a, A> {
 }
 
 /// Events on their way into the file.
-struct Events<'a, W> {
+struct TraceEventWriter<'a, W> {
     out: &'a mut W,
     is_first: bool,
     /// An event that is being written, kept for its capacity.
@@ -161,7 +161,7 @@ struct Name<'a> {
     name: &'a str,
 }
 
-impl<'a, W: Write> Events<'a, W> {
+impl<'a, W: Write> TraceEventWriter<'a, W> {
     fn begin(out: &'a mut W) -> io::Result<Self> {
         out.write_all(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")?;
         Ok(Self { out, is_first: true, line: Vec::new() })
@@ -175,7 +175,7 @@ impl<'a, W: Write> Events<'a, W> {
         )
     }
 
-    fn put(&mut self, event: &Event<'_, impl Serialize>) -> io::Result<()> {
+    fn put(&mut self, event: &TraceEvent<'_, impl Serialize>) -> io::Result<()> {
         self.line.clear();
         if !std::mem::take(&mut self.is_first) {
             self.line.extend(b",\n");
@@ -185,40 +185,41 @@ impl<'a, W: Write> Events<'a, W> {
     }
 
     fn name_process(&mut self, process: usize, name: &str) -> io::Result<()> {
-        self.put(&Event::new("M", "process_name", process, NO_LANE, Name { name }))
+        self.put(&TraceEvent::new("M", "process_name", process, NO_LANE, Name { name }))
     }
 
     /// Names the lane that has this number in the file, and that one in its process.
     fn name_lane(&mut self, process: usize, thread: usize, lane: usize) -> io::Result<()> {
         let name = format!("requests {lane}");
-        self.put(&Event::new("M", "thread_name", process, thread, Name { name: &name }))
+        self.put(&TraceEvent::new("M", "thread_name", process, thread, Name { name: &name }))
     }
 
     /// The slice of a request with those of its parts; where its end is unknown, an instant.
-    fn request(&mut self, process: usize, lane: usize, span: Span, request: &Request) -> io::Result<()> {
+    fn request(&mut self, process: usize, lane: usize, span: TimeSpan, request: &Request) -> io::Result<()> {
         let name = format!("{} {}", request.kind.name(), request.id);
-        let slice = Event::new("X", &name, process, lane, RequestArgs::of(request));
+        let slice = TraceEvent::new("X", &name, process, lane, RequestArgs::of(request));
         let slice = slice.at(span.begin_ms, "request");
         let Some(length_ms) = span.length_ms else {
-            return self.put(&Event { ph: "i", s: Some("t"), ..slice });
+            return self.put(&TraceEvent { ph: "i", s: Some("t"), ..slice });
         };
-        self.put(&Event { dur: Some(length_ms * 1000), ..slice })?;
+        self.put(&TraceEvent { dur: Some(length_ms * 1000), ..slice })?;
         for (name, part) in span.parts(request) {
-            let slice = Event { args: None::<()>, ..Event::new("X", name, process, lane, ()) };
+            let slice = TraceEvent { args: None::<()>, ..TraceEvent::new("X", name, process, lane, ()) };
             let slice = slice.at(part.begin_ms, "part");
-            self.put(&Event { dur: part.length_ms.map(|ms| ms * 1000), ..slice })?;
+            self.put(&TraceEvent { dur: part.length_ms.map(|ms| ms * 1000), ..slice })?;
         }
         Ok(())
     }
 
     /// How long the prompt is from here on, and how much of it the cache held.
-    fn counters(&mut self, process: usize, span: Span, request: &Request) -> io::Result<()> {
+    fn counters(&mut self, process: usize, span: TimeSpan, request: &Request) -> io::Result<()> {
         let Some(timing) = request.timing.as_deref() else { return Ok(()) };
         let Some(prompt_tokens) = timing.believed_prompt_tokens() else { return Ok(()) };
-        let context = Event::new("C", "context", process, NO_LANE, Context { prompt_tokens });
+        let context = TraceEvent::new("C", "context", process, NO_LANE, Context { prompt_tokens });
         self.put(&context.at(span.begin_ms, "tokens"))?;
         if let Some((cached_tokens, read_tokens)) = timing.cached_tokens.zip(timing.read_tokens) {
-            let cache = Event::new("C", "cache", process, NO_LANE, Cache { cached_tokens, read_tokens });
+            let cache =
+                TraceEvent::new("C", "cache", process, NO_LANE, CacheCounter { cached_tokens, read_tokens });
             self.put(&cache.at(span.begin_ms, "tokens"))?;
         }
         Ok(())
@@ -232,8 +233,8 @@ impl<'a, W: Write> Events<'a, W> {
             cost_ms: finding.cost_ms,
             requests: finding.requests.len(),
         };
-        let instant = Event::new("i", name.as_str().unwrap_or_default(), process, NO_LANE, args);
-        self.put(&Event { s: Some("p"), ..instant.at(ms, "finding") })
+        let instant = TraceEvent::new("i", name.as_str().unwrap_or_default(), process, NO_LANE, args);
+        self.put(&TraceEvent { s: Some("p"), ..instant.at(ms, "finding") })
     }
 }
 
@@ -249,7 +250,7 @@ struct Context {
 }
 
 #[derive(Debug, Serialize)]
-struct Cache {
+struct CacheCounter {
     cached_tokens: u64,
     read_tokens: u64,
 }

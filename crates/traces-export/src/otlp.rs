@@ -22,7 +22,7 @@ use serde::{Serialize, Serializer};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::Written;
-use crate::timeline::Span;
+use crate::timeline::TimeSpan;
 use crate::words;
 
 /// `SPAN_KIND_INTERNAL`.
@@ -44,7 +44,7 @@ pub fn write(out: &mut impl Write, requests: &[Request]) -> io::Result<Written> 
     let mut written = Written::default();
     let mut line = Vec::new();
     for request in requests {
-        let Some(span) = Span::of(request) else {
+        let Some(span) = TimeSpan::of(request) else {
             written.without_time += 1;
             continue;
         };
@@ -58,38 +58,38 @@ pub fn write(out: &mut impl Write, requests: &[Request]) -> io::Result<Written> 
 }
 
 /// An attribute of a request's span, and where it comes from; `None` leaves it out.
-struct Attribute {
+struct RequestAttribute {
     name: &'static str,
-    of: for<'a> fn(&'a Request) -> Option<Value<'a>>,
+    of: for<'a> fn(&'a Request) -> Option<OtlpValue<'a>>,
 }
 
 macro_rules! attributes {
-    ($($name:literal: $of:expr,)*) => { &[$(Attribute { name: $name, of: $of }),*] };
+    ($($name:literal: $of:expr,)*) => { &[$(RequestAttribute { name: $name, of: $of }),*] };
 }
 
 /// The attributes of the semantic conventions. A count is there only where somebody
 /// counted: what was simulated or derived is below `traces.`.
-const CONVENTIONS: &[Attribute] = attributes! {
+const CONVENTIONS: &[RequestAttribute] = attributes! {
     "gen_ai.operation.name": |request| text(if request.kind == Kind::CountTokens { "count_tokens" } else { "chat" }),
-    "gen_ai.provider.name": |request| Some(Value::Text(provider(request)?.into())),
+    "gen_ai.provider.name": |request| Some(OtlpValue::Text(provider(request)?.into())),
     "gen_ai.request.model": |request| text(request.requested_model.as_deref().or(request.model.as_deref())?),
     "gen_ai.response.model": |request| text(request.model.as_deref()?),
     "gen_ai.request.max_tokens": |request| whole(request.max_tokens),
-    "gen_ai.request.stream": |request| Some(Value::Truth(request.stream)),
+    "gen_ai.request.stream": |request| Some(OtlpValue::Truth(request.stream)),
     "gen_ai.usage.input_tokens": |request| whole(input_tokens(request)),
     "gen_ai.usage.cache_read.input_tokens": |request| whole(cache_read_tokens(request)),
     "gen_ai.usage.output_tokens": |request| whole(output_tokens(request)),
-    "gen_ai.response.time_to_first_chunk": |request| Some(Value::Seconds(timing(request)?.ttft_ms?)),
+    "gen_ai.response.time_to_first_chunk": |request| Some(OtlpValue::Seconds(timing(request)?.ttft_ms?)),
     "gen_ai.conversation.id": |request| text(request.session.as_deref()?),
     "server.address": |request| text(backend(request)?.0),
-    "server.port": |request| Some(Value::Whole(backend(request)?.1?.into())),
+    "server.port": |request| Some(OtlpValue::Whole(backend(request)?.1?.into())),
     "http.response.status_code": |request| whole(request.response.as_ref()?.status),
-    "error.type": |request| error_type(request).map(Value::Text),
+    "error.type": |request| error_type(request).map(OtlpValue::Text),
 };
 
 /// Ours: the members of a request's JSON.
-const OURS: &[Attribute] = attributes! {
-    "traces.id": |request| Some(Value::Text(request.id.to_string().into())),
+const OURS: &[RequestAttribute] = attributes! {
+    "traces.id": |request| Some(OtlpValue::Text(request.id.to_string().into())),
     "traces.source": |request| text(request.source.name()),
     "traces.kind": |request| text(request.kind.name()),
     "traces.thread": |request| text(request.thread.as_deref()?),
@@ -115,7 +115,7 @@ const OURS: &[Attribute] = attributes! {
     "traces.timing.cached_source": |request| word(timing(request)?.cached_source?),
     "traces.timing.read_tokens": |request| whole(timing(request)?.read_tokens),
     "traces.timing.needed_tokens": |request| whole(timing(request)?.needed_tokens),
-    "traces.timing.again_tokens": |request| Some(Value::Whole(timing(request)?.again_tokens?)),
+    "traces.timing.again_tokens": |request| Some(OtlpValue::Whole(timing(request)?.again_tokens?)),
     "traces.timing.output_tokens": |request| whole(timing(request)?.believed_output_tokens()),
 };
 
@@ -123,23 +123,23 @@ fn timing(request: &Request) -> Option<&Timing> {
     request.timing.as_deref()
 }
 
-fn text(text: &str) -> Option<Value<'_>> {
-    Some(Value::Text(text.into()))
+fn text(text: &str) -> Option<OtlpValue<'_>> {
+    Some(OtlpValue::Text(text.into()))
 }
 
 /// A number that OTLP can hold: it knows none of 64 bits without a sign, and a collector
 /// refuses the line that has one.
-fn whole<'a>(number: Option<u64>) -> Option<Value<'a>> {
-    Some(Value::Whole(i64::try_from(number?).ok()?))
+fn whole<'a>(number: Option<u64>) -> Option<OtlpValue<'a>> {
+    Some(OtlpValue::Whole(i64::try_from(number?).ok()?))
 }
 
-fn size<'a>(size: Size) -> Option<Value<'a>> {
+fn size<'a>(size: Size) -> Option<OtlpValue<'a>> {
     whole(size.get())
 }
 
 /// An enumeration's name in JSON.
-fn word<'a>(word: impl Serialize) -> Option<Value<'a>> {
-    Some(Value::Text(words::name(word)?.into()))
+fn word<'a>(word: impl Serialize) -> Option<OtlpValue<'a>> {
+    Some(OtlpValue::Text(words::name(word)?.into()))
 }
 
 /// Who ran the model: the proxy's mode, else the recorder, else the API's maker. Names are
@@ -215,7 +215,7 @@ fn error_type(request: &Request) -> Option<Cow<'_, str>> {
 
 /// A value as OTLP writes it.
 #[derive(Debug, Serialize)]
-enum Value<'a> {
+enum OtlpValue<'a> {
     #[serde(rename = "stringValue")]
     Text(Cow<'a, str>),
     #[serde(rename = "boolValue")]
@@ -241,7 +241,7 @@ fn as_seconds<S: Serializer>(ms: &u64, serializer: S) -> Result<S::Ok, S::Error>
 #[derive(Debug, Serialize)]
 struct KeyValue<'a> {
     key: &'static str,
-    value: Value<'a>,
+    value: OtlpValue<'a>,
 }
 
 /// A line of the file.
@@ -266,12 +266,12 @@ struct Resource<'a> {
 
 #[derive(Debug, Serialize)]
 struct ScopeSpans<'a> {
-    scope: Scope,
+    scope: InstrumentationScope,
     spans: Vec<SpanData<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Scope {
+struct InstrumentationScope {
     name: &'static str,
     version: &'static str,
 }
@@ -292,19 +292,19 @@ struct SpanData<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attributes: Vec<KeyValue<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status>,
+    status: Option<SpanStatus>,
 }
 
 #[derive(Debug, Serialize)]
-struct Status {
+struct SpanStatus {
     code: u8,
 }
 
 impl<'a> TracesData<'a> {
-    fn of(request: &'a Request, span: Span) -> Self {
+    fn of(request: &'a Request, span: TimeSpan) -> Self {
         let service = request.mode.as_deref().map_or_else(|| request.source.name(), |_| "anyclaude");
-        let resource = KeyValue { key: "service.name", value: Value::Text(service.into()) };
-        let scope = Scope { name: SCOPE, version: env!("CARGO_PKG_VERSION") };
+        let resource = KeyValue { key: "service.name", value: OtlpValue::Text(service.into()) };
+        let scope = InstrumentationScope { name: SCOPE, version: env!("CARGO_PKG_VERSION") };
         let scope_spans = [ScopeSpans { scope, spans: spans(request, span) }];
         let resource = Resource { attributes: [resource] };
         let schema_url = "https://opentelemetry.io/schemas/1.41.0";
@@ -313,9 +313,9 @@ impl<'a> TracesData<'a> {
 }
 
 /// The request's span, then those of its parts.
-fn spans(request: &Request, span: Span) -> Vec<SpanData<'_>> {
+fn spans(request: &Request, span: TimeSpan) -> Vec<SpanData<'_>> {
     let trace_id = TraceId::of(request);
-    let of = |name: Cow<'static, str>, word: &str, span: Span| SpanData {
+    let of = |name: Cow<'static, str>, word: &str, span: TimeSpan| SpanData {
         trace_id,
         span_id: SpanId::of(trace_id, word),
         parent_span_id: None,
@@ -333,7 +333,7 @@ fn spans(request: &Request, span: Span) -> Vec<SpanData<'_>> {
     let whole = SpanData {
         kind: CLIENT,
         attributes: attributes.collect(),
-        status: error_type(request).map(|_| Status { code: ERROR }),
+        status: error_type(request).map(|_| SpanStatus { code: ERROR }),
         ..of(name(request).into(), "request", span)
     };
     let parent_span_id = Some(whole.span_id);
@@ -415,11 +415,11 @@ mod tests {
 
     #[test]
     fn a_time_is_written_in_seconds_and_a_number_as_text() {
-        let of = |value: Value<'_>| serde_json::to_string(&value).unwrap();
-        assert_eq!(of(Value::Seconds(1_250)), r#"{"doubleValue":1.25}"#);
-        assert_eq!(of(Value::Whole(-7)), r#"{"intValue":"-7"}"#);
+        let of = |value: OtlpValue<'_>| serde_json::to_string(&value).unwrap();
+        assert_eq!(of(OtlpValue::Seconds(1_250)), r#"{"doubleValue":1.25}"#);
+        assert_eq!(of(OtlpValue::Whole(-7)), r#"{"intValue":"-7"}"#);
         assert_eq!(of(whole(Some(7)).unwrap()), r#"{"intValue":"7"}"#);
         assert!(whole(Some(u64::MAX)).is_none(), "a collector refuses it");
-        assert_eq!(of(Value::Truth(false)), r#"{"boolValue":false}"#);
+        assert_eq!(of(OtlpValue::Truth(false)), r#"{"boolValue":false}"#);
     }
 }

@@ -9,13 +9,13 @@ const LAST_MS: u64 = (1 << 53) / 1000;
 
 /// A stretch of time, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct TimeSpan {
     pub(crate) begin_ms: u64,
     /// How long it took; `None` where its end is unknown.
     pub(crate) length_ms: Option<u64>,
 }
 
-impl Span {
+impl TimeSpan {
     /// When the request was with the proxy and the backend. `None` without a time, and
     /// with one that no viewer can draw.
     pub(crate) fn of(request: &Request) -> Option<Self> {
@@ -37,7 +37,7 @@ impl Span {
     /// The parts of the request's time that took any, by name, one after the other: how long
     /// each took is known, and where a silence lay inside the answer is not. They never
     /// leave the span.
-    pub(crate) fn parts(self, request: &Request) -> impl Iterator<Item = (&'static str, Span)> {
+    pub(crate) fn parts(self, request: &Request) -> impl Iterator<Item = (&'static str, TimeSpan)> {
         let mut begin_ms = self.begin_ms;
         let timing = request.timing.as_deref();
         Part::ALL.into_iter().filter_map(move |part| {

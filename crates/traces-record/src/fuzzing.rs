@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use crate::http::{Connection, Stream};
+use crate::http::{ClientConnection, TimedStream};
 use crate::limits::{Budget, Limits};
 use crate::otlp::{Arrived, Signal};
 use crate::refusal::Refusal;
@@ -32,24 +32,24 @@ impl Write for Pieces<'_> {
     }
 }
 
-impl Stream for Pieces<'_> {
+impl TimedStream for Pieces<'_> {
     fn set_timeout(&mut self, _: Duration) -> io::Result<()> {
         Ok(())
     }
 }
 
 /// A body that was posted, and whether it is OTLP.
-type Posted = (Signal, Vec<u8>, bool);
+type PostedBody = (Signal, Vec<u8>, bool);
 
 /// What is made of a connection's bytes that arrive in pieces of this size: every body,
 /// whether it is OTLP, and what ended it. The receiver's port is 4318, a body has 1,000
 /// bytes at most.
 #[must_use]
 #[cfg_attr(not(fuzzing), allow(unreachable_pub, reason = "fuzz targets use it"))]
-pub fn received(bytes: &[u8], size: usize) -> (Vec<Posted>, Option<Refusal>) {
+pub fn received(bytes: &[u8], size: usize) -> (Vec<PostedBody>, Option<Refusal>) {
     let limits = Limits { head_bytes: 1000, body_bytes: 1000, ..Limits::default() };
     let budget = Budget::new(10_000);
-    let mut connection = Connection::new(Pieces { rest: bytes, size }, 4318, &limits);
+    let mut connection = ClientConnection::new(Pieces { rest: bytes, size }, 4318, &limits);
     let mut posts = Vec::new();
     while connection.waits(|| false) {
         match connection.post(budget.share()) {

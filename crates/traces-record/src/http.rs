@@ -22,12 +22,12 @@ const MAX_CHUNK_LINE: usize = 1 << 10;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// A stream on which reading ends after a while.
-pub(crate) trait Stream: Read + Write {
+pub(crate) trait TimedStream: Read + Write {
     /// How long the next read may take.
     fn set_timeout(&mut self, timeout: Duration) -> io::Result<()>;
 }
 
-impl Stream for TcpStream {
+impl TimedStream for TcpStream {
     fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(timeout))
     }
@@ -47,7 +47,7 @@ pub(crate) struct Post {
 }
 
 /// A connection, and what was read of it but not used.
-pub(crate) struct Connection<'a, S> {
+pub(crate) struct ClientConnection<'a, S> {
     stream: S,
     unused: Vec<u8>,
     limits: &'a Limits,
@@ -56,7 +56,7 @@ pub(crate) struct Connection<'a, S> {
     deadline: Instant,
 }
 
-impl<'a, S: Stream> Connection<'a, S> {
+impl<'a, S: TimedStream> ClientConnection<'a, S> {
     pub(crate) fn new(stream: S, port: u16, limits: &'a Limits) -> Self {
         Self { stream, unused: Vec::new(), limits, port, deadline: Instant::now() }
     }

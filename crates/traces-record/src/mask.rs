@@ -212,7 +212,7 @@ fn mask(token: &str, salt: &Salt, tried: u32) -> Vec<u8> {
     let mut hash = Sha512::new().chain_update(salt).chain_update(tried.to_le_bytes());
     let mut rest = text;
     while !rest.is_empty() {
-        let mut sizes = Sizes::default();
+        let mut sizes = CharCounts::default();
         let mut bytes = 0;
         for _ in 0..STEP {
             let Some(unit) = rest.get(bytes..).filter(|rest| !rest.is_empty()) else { break };
@@ -229,7 +229,7 @@ fn mask(token: &str, salt: &Salt, tried: u32) -> Vec<u8> {
 
 /// How many characters of each size a piece of a text has.
 #[derive(Default)]
-struct Sizes {
+struct CharCounts {
     /// One byte each.
     plain: usize,
     /// Others, in the order of [`OTHERS`].
@@ -239,7 +239,7 @@ struct Sizes {
 /// For each size that a character can have, in JSON and in UTF-8, one that has it.
 const OTHERS: [&str; 7] = ["\\n", "\u{e9}", "\u{2014}", "\u{1f600}", "\\u001f", "\\u00e9", "\\u2014"];
 
-impl Sizes {
+impl CharCounts {
     /// Notes the first character of the rest of a text, and returns its length in JSON.
     fn note(&mut self, rest: &str) -> usize {
         let (kind, length) = match rest.as_bytes() {

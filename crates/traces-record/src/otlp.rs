@@ -75,7 +75,7 @@ impl Arrived {
         let mut found = Self::default();
         match signal {
             Signal::Logs => {
-                for group in serde_json::from_slice::<Logs>(body)?.resource_logs {
+                for group in serde_json::from_slice::<LogsData>(body)?.resource_logs {
                     found.note_version(&group.resource);
                     let records = group.scope_logs.iter().flat_map(|scope| &scope.log_records);
                     records.for_each(|record| found.note_event(record));
@@ -158,7 +158,7 @@ fn is_version(text: &str) -> bool {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Logs<'a> {
+struct LogsData<'a> {
     #[serde(borrow)]
     resource_logs: Vec<ResourceLogs<'a>>,
 }
@@ -223,11 +223,11 @@ struct Metrics {
 #[derive(Deserialize)]
 struct Resource<'a> {
     #[serde(borrow, default)]
-    attributes: Vec<Attribute<'a>>,
+    attributes: Vec<OtlpAttribute<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Attribute<'a> {
+struct OtlpAttribute<'a> {
     #[serde(borrow)]
     key: Option<&'a RawValue>,
     #[serde(borrow)]

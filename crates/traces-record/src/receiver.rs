@@ -14,7 +14,7 @@ use anyclaude_traces::Timestamp;
 
 use crate::error::Error;
 use crate::folder::Folder;
-use crate::http::{Connection, Post};
+use crate::http::{ClientConnection, Post};
 use crate::limits::{Budget, Limits};
 use crate::otlp::Arrived;
 use crate::receipt::Posted;
@@ -38,7 +38,7 @@ const ACCEPTING: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Receiver {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ReceiverState>,
     acceptor: JoinHandle<()>,
     writer: JoinHandle<()>,
 }
@@ -62,7 +62,7 @@ pub struct Received {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ReceiverState {
     limits: Limits,
     port: u16,
     budget: Arc<Budget>,
@@ -77,7 +77,7 @@ struct Shared {
     waker: Mutex<Option<SocketAddr>>,
 }
 
-impl Shared {
+impl ReceiverState {
     fn waker(&self) -> MutexGuard<'_, Option<SocketAddr>> {
         self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,7 +127,7 @@ impl Receiver {
     pub fn start(folder: &Folder, limits: Limits) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Bind)?;
         let address = listener.local_addr().map_err(Error::Bind)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ReceiverState {
             budget: Budget::new(limits.memory_bytes),
             limits,
             port: address.port(),
@@ -206,7 +206,7 @@ impl Receiver {
 }
 
 /// Accepts connections until the receiver stops, and then those that were made before.
-fn accept(listener: &TcpListener, shared: &Arc<Shared>, lines: &Sender<QueuedBody>) {
+fn accept(listener: &TcpListener, shared: &Arc<ReceiverState>, lines: &Sender<QueuedBody>) {
     loop {
         match listener.accept() {
             Ok((stream, _)) => open(stream, shared, lines),
@@ -221,7 +221,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>, lines: &Sender<QueuedBod
 }
 
 /// Gives a connection its thread.
-fn open(stream: TcpStream, shared: &Arc<Shared>, lines: &Sender<QueuedBody>) {
+fn open(stream: TcpStream, shared: &Arc<ReceiverState>, lines: &Sender<QueuedBody>) {
     let opened = OpenConnection::new(shared);
     if shared.open.load(Ordering::SeqCst) > shared.limits.connections {
         let is_waker = shared.stops() && stream.peer_addr().is_ok_and(|peer| *shared.waker() == Some(peer));
@@ -238,10 +238,10 @@ fn open(stream: TcpStream, shared: &Arc<Shared>, lines: &Sender<QueuedBody>) {
 }
 
 /// An open connection; counted until it is dropped.
-struct OpenConnection(Arc<Shared>);
+struct OpenConnection(Arc<ReceiverState>);
 
 impl OpenConnection {
-    fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Arc<ReceiverState>) -> Self {
         shared.open.fetch_add(1, Ordering::SeqCst);
         Self(Arc::clone(shared))
     }
@@ -254,7 +254,7 @@ impl Drop for OpenConnection {
 }
 
 /// Answers the requests of one connection.
-fn serve(stream: TcpStream, shared: &Shared, lines: &Sender<QueuedBody>) {
+fn serve(stream: TcpStream, shared: &ReceiverState, lines: &Sender<QueuedBody>) {
     // Elsewhere than on Linux a connection inherits this from its listener.
     let prepared = stream
         .set_nonblocking(false)
@@ -263,7 +263,7 @@ fn serve(stream: TcpStream, shared: &Shared, lines: &Sender<QueuedBody>) {
     if prepared.is_err() {
         return;
     }
-    let mut connection = Connection::new(stream, shared.port, &shared.limits);
+    let mut connection = ClientConnection::new(stream, shared.port, &shared.limits);
     while connection.waits(|| shared.stops()) {
         let mut share = shared.budget.share();
         let post = share.grow(BODY_OVERHEAD).and_then(|()| connection.post(share)).and_then(|post| {

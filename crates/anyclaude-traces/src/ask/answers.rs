@@ -28,7 +28,7 @@ use crate::model::scope::{KindFilter, Scope};
 use crate::prompt_cache::{ElementTexts, Prompts, Simulation, simulate};
 use crate::read::Store;
 use crate::select::{
-    ALL_REQUESTS, OneOrTwoSides, Reader, SITTING_MS, SelectError, Selection, Side, faster_first,
+    ALL_REQUESTS, OneOrTwoSides, Reader, SITTING_MS, SelectError, SelectedSide, Selection, faster_first,
     last_two_models,
 };
 
@@ -189,7 +189,7 @@ fn tool_costs_in_sitting(selection: &mut Selection, speeds: &[ModelSpeeds], stor
 /// # Errors
 ///
 /// When a file that is needed cannot be read any more.
-pub fn diff(reader: &Reader, sides: [&Side; 2], text: bool) -> Result<Diff, Error> {
+pub fn diff(reader: &Reader, sides: [&SelectedSide; 2], text: bool) -> Result<Diff, Error> {
     let [left, right] = sides
         .map(|side| read_side(reader.store(), side.selector.clone(), side.requests.iter().collect(), text));
     Ok(diff::diff(&left?, &right?))
@@ -272,15 +272,19 @@ fn add_errors(known: &mut Vec<Error>, more: Vec<Error>) {
 }
 
 /// What both sides asked. One side alone has nothing to be paired with.
-fn prompts(store: &Store, left: &Side, right: Option<&Side>) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
+fn prompts(
+    store: &Store,
+    left: &SelectedSide,
+    right: Option<&SelectedSide>,
+) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
     let compared = right.into_iter().flat_map(|right| [left, right]);
     read_prompts(store, compared.flat_map(|side| &side.requests))
 }
 
 fn explained(
     scope: Scope,
-    left: &Side,
-    right: Option<&Side>,
+    left: &SelectedSide,
+    right: Option<&SelectedSide>,
     prompts: &HashMap<TracePath, Prompt>,
     direct: Option<(Direct, Direct)>,
     findings: Vec<Finding>,
@@ -295,7 +299,7 @@ fn explained(
     })
 }
 
-fn side_input(side: &Side) -> SideInput<'_> {
+fn side_input(side: &SelectedSide) -> SideInput<'_> {
     SideInput {
         selector: &side.selector,
         requests: side.requests.iter().collect(),
@@ -317,7 +321,7 @@ pub struct ReportOptions {
 /// The two models that a report compares, the faster one first; `None` where fewer are
 /// known.
 #[must_use]
-pub fn compared_models(selection: &Selection, kind: KindFilter) -> Option<[Side; 2]> {
+pub fn compared_models(selection: &Selection, kind: KindFilter) -> Option<[SelectedSide; 2]> {
     last_two_models(selection, kind).map(faster_first)
 }
 
@@ -335,7 +339,7 @@ pub fn report(
 ) -> Result<Report, Error> {
     let store = reader.store();
     let sides = compared_models(&selection, kind)
-        .map_or_else(|| vec![Side::of_selection(ALL_REQUESTS.to_owned(), &selection)], Vec::from);
+        .map_or_else(|| vec![SelectedSide::of_selection(ALL_REQUESTS.to_owned(), &selection)], Vec::from);
     let (findings, prefix, unreadable) = {
         let (scope, speeds) = (selection.scope, cost::speeds_by_model(selection.of_all_kinds()));
         let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
@@ -367,7 +371,7 @@ pub fn report(
     }
     let direct = options.direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
-    let sides: Vec<report::Side<'_>> = sides.iter().zip(direct).map(report_side).collect();
+    let sides: Vec<report::ReportSide<'_>> = sides.iter().zip(direct).map(report_side).collect();
     let texts = if options.text { texts(store, &sides)? } else { Vec::new() };
     let skipped = selection.skipped_list();
     let Selection { requests, others, scope, joined, .. } = selection;
@@ -383,8 +387,8 @@ pub fn report(
 }
 
 /// A side by its model, where all its requests have the same.
-fn report_side((side, direct): (&Side, Option<Direct>)) -> report::Side<'_> {
-    report::Side {
+fn report_side((side, direct): (&SelectedSide, Option<Direct>)) -> report::ReportSide<'_> {
+    report::ReportSide {
         name: side.model().unwrap_or(&side.selector).to_owned(),
         requests: side.requests.iter().collect(),
         direct,
@@ -392,8 +396,8 @@ fn report_side((side, direct): (&Side, Option<Direct>)) -> report::Side<'_> {
 }
 
 /// The text of each side's newest request.
-fn texts(store: &Store, sides: &[report::Side<'_>]) -> Result<Vec<PromptText>, Error> {
-    let text = |side: &report::Side<'_>| -> Result<Option<PromptText>, Error> {
+fn texts(store: &Store, sides: &[report::ReportSide<'_>]) -> Result<Vec<PromptText>, Error> {
+    let text = |side: &report::ReportSide<'_>| -> Result<Option<PromptText>, Error> {
         let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
         let mut content = Content::with_text();
         store.read_one(&newest.path, &mut content)?;

@@ -27,7 +27,7 @@ use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, Run};
 use crate::model::scope::KindFilter;
 use crate::recording::join::UnmatchedLogRequest;
-use crate::select::{OneOrTwoSides, Pool, Reader, Result, SelectError, Selection, Side, unreadable};
+use crate::select::{OneOrTwoSides, Pool, Reader, Result, SelectError, SelectedSide, Selection, unreadable};
 
 /// Everything that was read of one or several roots: folders that hold `traces/`, `logs/`
 /// and `request-logs/`. A folder of traces, or one trace, does as well.
@@ -270,12 +270,12 @@ impl Recording {
         self.reader.select_among(&self.pool, &selector, CONVERSATION)
     }
 
-    fn side(&self, input: &OsStr) -> Result<Side> {
+    fn side(&self, input: &OsStr) -> Result<SelectedSide> {
         let selection = self.select(input)?;
         if selection.requests.is_empty() {
             return Err(unreadable(input, &selection.skipped));
         }
-        Ok(Side::of_selection(OsString::from(input).to_string_lossy().into_owned(), &selection))
+        Ok(SelectedSide::of_selection(OsString::from(input).to_string_lossy().into_owned(), &selection))
     }
 }
 

@@ -24,7 +24,7 @@ pub enum Event {
     /// A request was answered: the request with the parts of its time.
     Completed(Box<Ended>),
     /// A request ended without an answer: `timing.outcome` and `timing.error` say how. One
-    /// of whose process nothing was heard for 15 minutes has the outcome `unfinished`.
+    /// whose process recorded nothing of it for 15 minutes has the outcome `unfinished`.
     Failed(Box<Ended>),
     /// Something that costs time showed for the first time.
     Finding(Box<Found>),

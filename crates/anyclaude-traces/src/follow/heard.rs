@@ -1,4 +1,4 @@
-//! When was last heard of a request: by its files, and by what they tell.
+//! When a request last showed a sign of life: by the times of its files, and by their content.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,8 @@ impl Heard<'_> {
         let log = request.join.as_ref().map(|join| Path::new(&*join.log));
         let files = request.paths.iter().map(TracePath::file).chain(log);
         let heard = files.filter_map(|file| self.files.get(file)).copied().max();
-        // The stamps of files are coarser than the clock: what comes right after the first
-        // look may be stamped before it.
+        // The times of files are coarser than the clock: what is written right after the
+        // first look may have a time before it.
         let is_of_first_look = told.is_of_first_look().unwrap_or(self.first_look == Some(self.now));
         let is_news = heard > self.first_look || !is_of_first_look;
         let written = self.files.get(request.path.file()).copied().filter(|_| !is_news);
@@ -32,7 +32,7 @@ impl Heard<'_> {
     }
 }
 
-/// When each process that records last told of any request, by the recording itself.
+/// When each recording process last recorded anything of any request, by its own clock.
 #[derive(Debug, Default)]
 pub(super) struct LastSigns(HashMap<Arc<str>, Timestamp>);
 
@@ -49,7 +49,7 @@ impl LastSigns {
     }
 }
 
-/// The process that recorded a request; where none is known, its session stands for it.
+/// The process that recorded a request; its session where no process is known.
 fn recorder(request: &Request) -> Option<&Arc<str>> {
     request.run.as_ref().or(request.session.as_ref())
 }

@@ -1,11 +1,11 @@
-//! A recording that goes on: what changed since the last look → events.
+//! A recording that is still being written: what changed since the last look → events.
 //!
-//! A [`Follower`] has no thread and no clock: whoever has one says at each
-//! [`look`](Follower::look) what time it is, and gets what happened since the one before.
-//! A look at which nothing changed costs a few questions to the file system. Of a log only
-//! what was added is read, of traces those that are new or were written to; a file that
-//! is half written is read again when it goes on. Then the requests of the last sitting
-//! are put together as for every other answer, so that what is said of them is the same.
+//! A [`Follower`] has no thread and no clock: the caller passes the time to each
+//! [`look`](Follower::look), and gets what happened since the look before. A look at which
+//! nothing changed costs a few calls to the file system. Of a log only what was added is
+//! read, of traces those that are new or were written to; a file that is half written is
+//! read again when it has grown. Then the requests of the last sitting are assembled as for
+//! every other answer, so that their figures are the same.
 
 mod event;
 mod heard;
@@ -24,7 +24,7 @@ use heard::{Heard, LastSigns};
 use progress::{Followed, Look, Told};
 pub use reading::PromptReading;
 use reading::{Readings, Waiting};
-pub use situation::{Running, Situation, Totals};
+pub use situation::{Running, Situation, SituationTotals};
 
 use crate::analysis::prefix::{Cause, PrefixInput, PrefixRequest, Rows};
 use crate::analysis::tool_cost::{ToolCosts, read_tool_costs_of};
@@ -43,13 +43,13 @@ use crate::read::{Added, Changes, FactsFile, GrowingLines, Store, TraceFile, Wat
 use crate::recording::RequestSet;
 use crate::select::{Filter, Reader, Result, Selection, recorded_below};
 
-/// Files older than this, seen from the newest, are left out: the sitting, and the day
-/// before it in which a cache was filled.
+/// Files that are older than the newest by more than this are left out. It is the sitting,
+/// and the day before it in which a cache was filled.
 const HISTORY_MS: i64 = 2 * 24 * 60 * 60 * 1000;
-/// A file that ends inside a value is being written: so long nothing is said of it.
+/// A file that ends inside a value is being written: it is reported only after this time.
 const HALF_WRITTEN_MS: i64 = 2_000;
 
-/// Whether a tool is of use shows after some turns.
+/// After fewer turns nothing is said of tools that were not called.
 const LEAST_TURNS: usize = 5;
 
 /// Follows what is recorded below some roots.
@@ -84,14 +84,14 @@ pub struct Follower {
     looks: u64,
     /// What was read of each file.
     files: BTreeMap<Arc<Path>, Vec<TraceFile>>,
-    /// When each file was last written to, and each log, by its name alone.
+    /// When each file was last written to. Logs are kept under their names without folder.
     heard: HashMap<PathBuf, Timestamp>,
     facts: BTreeMap<Arc<Path>, FactsFile>,
-    /// Files of lines, as far as they were read.
+    /// How far each file of lines was read.
     lines: HashMap<Arc<Path>, GrowingLines>,
-    /// Files that cannot be used, with when that showed, and whether it was told.
+    /// Files that cannot be used: since when, and whether an event said so.
     unusable: BTreeMap<PathBuf, Unusable>,
-    /// The logs of servers that are named, and the folders in which others are.
+    /// The servers' logs that the filter names, and the folders that hold others.
     server_logs: HashSet<PathBuf>,
     server_folders: Vec<PathBuf>,
     /// What was last seen of each server's log.
@@ -101,13 +101,13 @@ pub struct Follower {
     reading: HashMap<TracePath, PromptReading>,
     /// What was last seen of each debug log.
     logs: HashMap<Arc<Path>, Vec<Sign>>,
-    /// What the tools cost, and how many turns had ended then.
+    /// What the tools cost, and how many turns had ended when that was computed.
     tool_costs: Option<(usize, ToolCosts)>,
     told: HashMap<TracePath, Told>,
     told_findings: HashSet<(FindingKind, Option<Cause>, Option<Arc<str>>)>,
-    /// Something is due at the next look, whether or not anything changes.
+    /// The next look has events to give, whether or not anything changes.
     is_due: bool,
-    /// When the next request that waits is taken for dead, unless something is heard.
+    /// When the next waiting request counts as failed, unless its files or its log change.
     silent_from: Option<Timestamp>,
     situation: Situation,
 }
@@ -119,7 +119,7 @@ struct Unusable {
     is_told: bool,
 }
 
-/// What of a logged request makes a difference to anybody who watches.
+/// The members of a logged request whose change makes an event.
 type Sign = (Timestamp, Outcome, u64, Option<u64>, Option<u64>, Option<u64>);
 
 impl Follower {
@@ -188,13 +188,13 @@ impl Follower {
         events
     }
 
-    /// Whether more of what was seen is due soon, so that the next look should not wait.
+    /// Whether more is expected within milliseconds, so that the next look should come soon.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.is_due
     }
 
-    /// How things stand since the last look.
+    /// What was found at the last look.
     #[must_use]
     pub fn situation(&self) -> &Situation {
         &self.situation
@@ -239,7 +239,7 @@ impl Follower {
         if look.number == 0 && !self.is_whole {
             let is_any_log = |path: &Path| is_log(path) || self.is_server_log(path);
             let traces = || written.iter().filter(|(path, _)| !is_any_log(path));
-            // Files may be copied: what their names say counts, where they say it.
+            // A copied file has a new time of writing: the time in its name counts, if it has one.
             let newest = traces().filter_map(|(path, _)| recorded(path, None)).max();
             let newest = newest.or_else(|| traces().filter_map(|(_, modified)| *modified).max());
             let from = newest.map(|newest| newest.plus_ms(-HISTORY_MS));
@@ -342,7 +342,7 @@ impl Follower {
         true
     }
 
-    /// Takes what was added to a file of lines; false where it has to be read as a whole.
+    /// Reads what was added to a file of lines; false where the file has to be read as a whole.
     fn add_lines(&mut self, path: &Arc<Path>) -> bool {
         let lines = self.lines.entry(path.clone()).or_default();
         let added = self.reader.store().added_facts(lines, path);
@@ -367,7 +367,7 @@ impl Follower {
 
     fn add_unusable(&mut self, error: Error, now: Timestamp) {
         let path = error.path().to_owned();
-        // One that was there before has had its time.
+        // A file that was there before has had time to be completed.
         let since = self.heard.get(&path).map_or(now, |modified| now.min(*modified));
         self.unusable.entry(path).or_insert(Unusable { error, since, is_told: false });
     }
@@ -396,8 +396,8 @@ impl Follower {
         Situation { requests: selection.requests, prefix, forecasts, speeds, findings }
     }
 
-    /// Takes the ends from requests that may still be waited for: of a recording that is
-    /// finished, a request without an answer is one that was given up.
+    /// Removes the outcome of requests that may still be answered. In a finished recording a
+    /// request without an answer was given up; in this one it may be waiting.
     fn leave_open(&self, requests: &mut [Request], now: Timestamp) {
         let heard = Heard { files: &self.heard, first_look: self.first_look, now };
         let last_signs = LastSigns::of(requests);
@@ -411,8 +411,8 @@ impl Follower {
         }
     }
 
-    /// Finds out what the tools cost, once for each conversation request that has ended:
-    /// that reads some files again.
+    /// Computes what the tools cost, once for each conversation request that has ended, as it
+    /// reads some files again.
     fn price_tools(&mut self, selection: &Selection, speeds: &[ModelSpeeds]) {
         let is_turn = |request: &&Request| request.kind == Kind::Conversation;
         let turns: Vec<&Request> = selection.requests.iter().filter(is_turn).collect();
@@ -422,13 +422,13 @@ impl Follower {
         if self.tool_costs.as_ref().is_none_or(|(priced, _)| *priced != ended) && ended >= LEAST_TURNS {
             let passing = selection.passing();
             let everything: Vec<&Request> = passing.iter().map(|input| input.request).collect();
-            // A file that cannot be read any more was told of, or will be.
+            // A file that cannot be read any more has an event of its own.
             let (costs, _) = read_tool_costs_of(self.reader.store(), &turns, &everything, speeds);
             self.tool_costs = Some((ended, costs));
         }
     }
 
-    /// Forgets what was recorded long before the newest.
+    /// Drops files that were recorded long before the newest.
     fn forget_old(&mut self) {
         if self.is_whole {
             return;

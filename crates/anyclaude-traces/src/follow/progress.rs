@@ -1,4 +1,4 @@
-//! How far a request has come, and which events that is.
+//! How far a request has come, and which events follow from that.
 
 use super::event::{Began, Ended, Event, FirstToken, Keepalive};
 use crate::analysis::prefix::{Forecast, PrefixRequest};
@@ -6,19 +6,19 @@ use crate::model::request::{Request, RequestId, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
 
-/// The proxy sends one each so many milliseconds.
+/// How often the proxy sends a keepalive, in milliseconds.
 const KEEPALIVE_MS: u64 = 10_000;
-/// A request of which nothing was heard for so long has no end: its process died. The
+/// A request without a sign of life for this long counts as failed: its process died. The
 /// proxy's own time limit is 10 minutes.
 const SILENT_MS: i64 = 15 * 60 * 1000;
 /// A file of one request is written within this of its start, unless it is a copy.
 const WRITTEN_MS: i64 = 60_000;
-/// The body of a request is seen, and known to be its, within this of what is told of it.
+/// The body of a request is written, and matched with it, within this time of its event.
 const BODY_MS: i64 = 3_000;
 /// The usage of an answer is logged within this of its end.
 const USAGE_MS: i64 = 150;
 
-/// What was told of a request so far.
+/// The events of a request so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
     /// The id that it began with.
@@ -34,7 +34,7 @@ pub(super) struct Told {
     end_seen_at: Option<Timestamp>,
     /// When it was first seen, by the caller's clock: that of the recording may be another.
     pub(super) since: Option<Timestamp>,
-    /// Whether anything may still come of it.
+    /// Whether more events of it may come.
     pub(super) is_open: bool,
     last: Option<Timestamp>,
 }
@@ -58,17 +58,17 @@ pub(super) struct Followed<'f> {
     pub(super) heard: Option<Timestamp>,
     /// When its file was written, as long as nothing has changed since the first look.
     pub(super) written: Option<Timestamp>,
-    /// When its recorder last told of any request, by the recording itself.
+    /// When its recorder last recorded anything of any request, by the recorder's clock.
     pub(super) recorder_heard: Option<Timestamp>,
 }
 
-/// How a request stands.
+/// The state of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Open,
     Completed,
     Failed,
-    /// No log tells of it, and nothing will.
+    /// No log has it, and none will.
     Unknown,
 }
 
@@ -162,7 +162,7 @@ impl Told {
         }
     }
 
-    /// Events of one request never go back in time.
+    /// Makes sure that the events of one request never go back in time.
     fn not_before(&mut self, at: Timestamp) -> Timestamp {
         let at = self.last.map_or(at, |last| last.max(at));
         self.last = Some(at);
@@ -221,8 +221,8 @@ impl Followed<'_> {
         self.stage(now) == Stage::Open
     }
 
-    /// From when on nothing is expected any more: files that were copied are as old as what
-    /// they tell.
+    /// From when on nothing is expected any more. The age of a copied file is that of its
+    /// content.
     pub(super) fn silent_from(&self) -> Option<Timestamp> {
         let heard = if self.is_copy() { heard_of(self.request) } else { self.heard };
         heard.map(|heard| heard.plus_ms(SILENT_MS))
@@ -257,7 +257,7 @@ pub(super) fn last_sign(request: &Request) -> Option<Timestamp> {
     Some(after(begun, timing.total_ms.or(timing.ttft_ms).unwrap_or(0).max(kept_alive_ms)))
 }
 
-/// When its process was last heard of.
+/// When its process last showed a sign of life.
 fn heard_of(request: &Request) -> Option<Timestamp> {
     let backend_ms = request.log_facts().and_then(|facts| facts.backend_ms);
     match (start(request), backend_ms) {

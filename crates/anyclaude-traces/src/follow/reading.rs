@@ -1,9 +1,9 @@
-//! How far servers are with the prompts that they read, as their logs tell.
+//! How much of each prompt a server has read, by the lines of its log.
 //!
 //! No line of a log names a request of a client, and the counts by which a task is
-//! recognised later are not known before its end. But a prompt that is being read is read
-//! now: what a server began with after a request was sent is that request, unless it works
-//! on more than was sent. Then nothing is said.
+//! recognised later are not known before its end. So time decides: a task that a server
+//! began after a request was sent is that request, unless there are more tasks than
+//! requests. Then nothing is said.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -15,10 +15,10 @@ use crate::model::request::{Request, TracePath};
 use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 
-/// A request may be seen so long after the server has begun with it.
+/// A request may be seen this long after the server has begun with it.
 const SEEN_LATE_MS: i64 = 1_000;
 
-/// How far a server is with a prompt, by its own log.
+/// How much of a prompt a server has read, by its own log.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct PromptReading {
@@ -62,8 +62,8 @@ pub(super) struct Waiting<'f> {
 }
 
 impl Readings {
-    /// Takes out of a log how far its tasks are; what is left changes only where a task
-    /// begins or ends.
+    /// Moves the progress of its tasks out of a log, so that the rest of the log changes only
+    /// where a task begins or ends.
     pub(super) fn take(&mut self, path: &Arc<Path>, log: &mut BackendLog, look: Look) {
         let before = self.of_logs.remove(path).unwrap_or_default();
         let mut open = Vec::new();
@@ -95,7 +95,7 @@ impl Readings {
         }
     }
 
-    /// Whether no log tells of any.
+    /// Whether no log has any.
     pub(super) fn are_none(&self) -> bool {
         self.of_logs.is_empty()
     }

@@ -1,4 +1,4 @@
-//! How a recording stands at a moment.
+//! What is known of a recording at one moment.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, TokenMethod, Tokens};
 use crate::model::time::Timestamp;
 
-/// How things stand.
+/// What is known of a recording at one moment.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Situation {
@@ -22,7 +22,7 @@ pub struct Situation {
     pub forecasts: Vec<Forecast>,
     /// How fast each model is.
     pub speeds: Vec<ModelSpeeds>,
-    /// What costs time, the dearest first.
+    /// What costs time, the most costly first.
     pub findings: Vec<Finding>,
 }
 
@@ -36,13 +36,14 @@ pub struct Running<'f> {
     pub prefix: Option<&'f PrefixRequest>,
     /// What is expected of it, as long as its tokens are not counted.
     pub forecast: Option<&'f Forecast>,
-    /// When it began to wait, by the clock of whoever looks where it was seen to begin.
+    /// When it began to wait: by the caller's clock where its beginning was seen, else by the
+    /// recording's.
     pub since: Option<Timestamp>,
-    /// How long its first token should take, as was expected when it began.
+    /// How long its first token should take, as expected when it began.
     pub expected_ttft_ms: Option<u64>,
     /// How many keepalives it had.
     pub keepalives: u64,
-    /// How far its server is with the prompt, where a log tells.
+    /// How much of the prompt its server has read, where a log says so.
     pub reading: Option<PromptReading>,
     /// How long its first token took, once it came.
     pub ttft_ms: Option<u64>,
@@ -51,7 +52,7 @@ pub struct Running<'f> {
 /// Sums over the requests in scope, as far as logs tell them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Totals {
+pub struct SituationTotals {
     /// Requests of every kind.
     pub requests: u64,
     /// Their sessions.
@@ -60,7 +61,7 @@ pub struct Totals {
     pub wall_ms: u64,
     /// Tokens of prompts that were read.
     pub read_tokens: u64,
-    /// Of these, what an earlier turn had had already.
+    /// Of these, those that an earlier turn had sent already.
     pub again_tokens: u64,
     /// Tokens that were written.
     pub output_tokens: u64,
@@ -75,13 +76,13 @@ impl Situation {
 
     /// Sums over all requests.
     #[must_use]
-    pub fn totals(&self) -> Totals {
+    pub fn totals(&self) -> SituationTotals {
         let sessions: HashSet<_> = self.requests.iter().filter_map(|one| one.session.as_ref()).collect();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let mut totals = Totals {
+        let mut totals = SituationTotals {
             requests: count(self.requests.len()),
             sessions: count(sessions.len()),
-            ..Totals::default()
+            ..SituationTotals::default()
         };
         for timing in self.requests.iter().filter_map(|request| request.timing.as_deref()) {
             totals.wall_ms += timing.wall_ms.or(timing.total_ms).unwrap_or(0);
@@ -105,7 +106,7 @@ impl Situation {
         let window = newest.process()?.context_length_tokens?;
         let of_thread =
             |request: &&Request| (&request.session, &request.thread) == (&newest.session, &newest.thread);
-        // The whole count is all that is asked of their tokens.
+        // Only the sums of their tokens are used.
         let with_tokens = |request: &Request| {
             let total = request.timing.as_ref()?.believed_prompt_tokens()?;
             let method = TokenMethod::Reported;

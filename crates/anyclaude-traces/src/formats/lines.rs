@@ -7,8 +7,8 @@ pub(crate) const LINE_LIMIT: usize = 16 * 1024;
 
 /// One line, without its line ending.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Line<'a> {
-    /// The line's bytes, the first [`LINE_LIMIT`] of them, or as many as [`Lines::limit`] says.
+pub(crate) struct LogLine<'a> {
+    /// The line's bytes, the first [`LINE_LIMIT`] of them, or as many as [`LineSink::limit`] says.
     pub(crate) bytes: &'a [u8],
     /// Bytes of the whole line, its line ending included.
     pub(crate) full_len: u64,
@@ -17,9 +17,9 @@ pub(crate) struct Line<'a> {
 }
 
 /// A consumer of lines.
-pub(crate) trait Lines {
+pub(crate) trait LineSink {
     /// Takes one line.
-    fn line(&mut self, line: Line<'_>);
+    fn line(&mut self, line: LogLine<'_>);
 
     /// The length of the whole lines at the start of `text` that hold nothing to read.
     /// [`line`](Self::line) is not called for these. `text` starts at the beginning of a line.
@@ -36,7 +36,7 @@ pub(crate) trait Lines {
 }
 
 /// Splits chunks into lines. Keeps the unfinished line at the end of a chunk for the next
-/// one, at most as much of it as [`Lines::limit`] says.
+/// one, at most as much of it as [`LineSink::limit`] says.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct LineSplitter {
     rest: Vec<u8>,
@@ -46,7 +46,7 @@ pub(crate) struct LineSplitter {
 impl LineSplitter {
     /// Passes every line that ends in `chunk` to `lines`.
     #[inline]
-    pub(crate) fn feed(&mut self, chunk: &[u8], lines: &mut impl Lines) {
+    pub(crate) fn feed(&mut self, chunk: &[u8], lines: &mut impl LineSink) {
         let mut rest = chunk;
         if self.rest_len > 0 {
             let Some(end) = memchr::memchr(b'\n', rest) else {
@@ -55,7 +55,7 @@ impl LineSplitter {
             };
             self.keep(rest.get(..end).unwrap_or_default(), lines);
             let full_len = self.rest_len + 1;
-            lines.line(Line { bytes: without_return(&self.rest), full_len, ended: true });
+            lines.line(LogLine { bytes: without_return(&self.rest), full_len, ended: true });
             self.rest.clear();
             self.rest_len = 0;
             rest = rest.get(end + 1..).unwrap_or_default();
@@ -65,20 +65,20 @@ impl LineSplitter {
             let Some(end) = memchr::memchr(b'\n', rest) else { break };
             let line = rest.get(..end).unwrap_or_default();
             let bytes = without_return(limited(line, lines));
-            lines.line(Line { bytes, full_len: end as u64 + 1, ended: true });
+            lines.line(LogLine { bytes, full_len: end as u64 + 1, ended: true });
             rest = rest.get(end + 1..).unwrap_or_default();
         }
         self.keep(rest, lines);
     }
 
     /// Passes on what follows the last line ending, if anything does.
-    pub(crate) fn finish(self, lines: &mut impl Lines) {
+    pub(crate) fn finish(self, lines: &mut impl LineSink) {
         if self.rest_len > 0 {
-            lines.line(Line { bytes: without_return(&self.rest), full_len: self.rest_len, ended: false });
+            lines.line(LogLine { bytes: without_return(&self.rest), full_len: self.rest_len, ended: false });
         }
     }
 
-    fn keep(&mut self, bytes: &[u8], lines: &impl Lines) {
+    fn keep(&mut self, bytes: &[u8], lines: &impl LineSink) {
         let beginning = LINE_LIMIT.saturating_sub(self.rest.len()).min(bytes.len());
         let (beginning, more) = bytes.split_at(beginning);
         self.rest.extend_from_slice(beginning);
@@ -91,7 +91,7 @@ impl LineSplitter {
     }
 }
 
-fn limited<'l>(line: &'l [u8], lines: &impl Lines) -> &'l [u8] {
+fn limited<'l>(line: &'l [u8], lines: &impl LineSink) -> &'l [u8] {
     match line.get(..LINE_LIMIT) {
         Some(beginning) if line.len() > LINE_LIMIT => {
             line.get(..lines.limit(beginning).max(LINE_LIMIT)).unwrap_or(line)
@@ -111,12 +111,12 @@ mod tests {
     #[derive(Default)]
     struct CollectedLines(Vec<(Vec<u8>, u64, bool)>);
 
-    impl Lines for CollectedLines {
+    impl LineSink for CollectedLines {
         fn limit(&self, beginning: &[u8]) -> usize {
             if beginning.starts_with(b"whole") { LINE_LIMIT + 7 } else { LINE_LIMIT }
         }
 
-        fn line(&mut self, line: Line<'_>) {
+        fn line(&mut self, line: LogLine<'_>) {
             self.0.push((line.bytes.to_vec(), line.full_len, line.ended));
         }
     }

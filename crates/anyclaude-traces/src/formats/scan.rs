@@ -63,7 +63,7 @@ pub(crate) fn member_text<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// A value of a flat JSON object.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value<'a> {
+pub(crate) enum FlatValue<'a> {
     Text(Cow<'a, str>),
     Number(Option<u64>),
     Bool(bool),
@@ -72,7 +72,7 @@ pub(crate) enum Value<'a> {
 
 /// Parses one JSON object that holds no arrays or objects, and calls `each` for every
 /// member. `None` when `text` is anything else.
-pub(crate) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, Value<'a>)) -> Option<()> {
+pub(crate) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, FlatValue<'a>)) -> Option<()> {
     let mut rest = text.trim_ascii().strip_prefix('{')?.trim_ascii_start();
     if let Some(end) = rest.strip_prefix('}') {
         return end.is_empty().then_some(());
@@ -90,19 +90,19 @@ pub(crate) fn flat_object<'a>(text: &'a str, mut each: impl FnMut(&str, Value<'a
     }
 }
 
-fn json_value(text: &str) -> Option<(Value<'_>, &str)> {
+fn json_value(text: &str) -> Option<(FlatValue<'_>, &str)> {
     if text.starts_with('"') {
-        return json_string(text).map(|(value, rest)| (Value::Text(value), rest));
+        return json_string(text).map(|(value, rest)| (FlatValue::Text(value), rest));
     }
     let end = text.find([',', '}'])?;
     let (word, rest) = text.split_at_checked(end)?;
     let value = match word.trim_ascii_end() {
-        "true" => Value::Bool(true),
-        "false" => Value::Bool(false),
-        "null" => Value::Null,
+        "true" => FlatValue::Bool(true),
+        "false" => FlatValue::Bool(false),
+        "null" => FlatValue::Null,
         number => {
             number.parse::<f64>().ok()?;
-            Value::Number(number.parse().ok())
+            FlatValue::Number(number.parse().ok())
         }
     };
     Some((value, rest))

@@ -66,16 +66,16 @@ impl<'a> Input<'a> {
     ///
     /// When it is not UTF-8, or ends inside a character. A fault of the JSON before such an
     /// end is named instead.
-    pub(crate) fn text(&self) -> Result<Text<'a>, ParseError> {
+    pub(crate) fn text(&self) -> Result<SourceText<'a>, ParseError> {
         let bytes = self.bytes;
         match simdutf8::basic::from_utf8(bytes) {
-            Ok(text) => Ok(Text::new(text, 0, bytes)),
+            Ok(text) => Ok(SourceText::new(text, 0, bytes)),
             Err(_) => Err(self.explain_bad_utf8()),
         }
     }
 
     /// The lines of JSON Lines that are not blank.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = SourceLine<'a>> + use<'a> {
         let file = self.bytes;
         let mut at = 0;
         std::iter::from_fn(move || {
@@ -84,7 +84,7 @@ impl<'a> Input<'a> {
             let bytes = rest.get(..length.unwrap_or(rest.len())).unwrap_or_default();
             let start = at;
             at += bytes.len() + 1;
-            Some(Line { text: line_text(bytes, start, file), is_last: length.is_none() })
+            Some(SourceLine { text: line_text(bytes, start, file), is_last: length.is_none() })
         })
         .filter(|line| !matches!(&line.text, Ok(text) if text.is_blank()))
     }
@@ -99,7 +99,7 @@ impl<'a> Input<'a> {
             return ParseError::new(SkipReason::InvalidUtf8, bytes, at, "a byte that is not UTF-8");
         }
         let whole = bytes.get(..at).and_then(|valid| std::str::from_utf8(valid).ok()).unwrap_or_default();
-        let text = Text::new(whole, 0, bytes);
+        let text = SourceText::new(whole, 0, bytes);
         let mut scratch = Scratch::default();
         let mut cursor = Cursor::new(text.as_str(), &mut scratch);
         match cursor.skip().and_then(|()| cursor.end()) {
@@ -116,17 +116,17 @@ impl<'a> Input<'a> {
 
 /// A line of a file.
 #[derive(Debug)]
-pub(crate) struct Line<'a> {
+pub(crate) struct SourceLine<'a> {
     /// Its text without the line break, unless it is not UTF-8.
-    pub(crate) text: Result<Text<'a>, ParseError>,
+    pub(crate) text: Result<SourceText<'a>, ParseError>,
     /// No line break follows: it may be cut, or still being written.
     pub(crate) is_last: bool,
 }
 
 /// The text of a line that begins at this byte of the file.
-fn line_text<'a>(bytes: &'a [u8], start: usize, file: &'a [u8]) -> Result<Text<'a>, ParseError> {
+fn line_text<'a>(bytes: &'a [u8], start: usize, file: &'a [u8]) -> Result<SourceText<'a>, ParseError> {
     if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
-        return Ok(Text::new(text, start, file));
+        return Ok(SourceText::new(text, start, file));
     }
     let fault = std::str::from_utf8(bytes).err();
     let at = start + fault.map_or(0, |fault| fault.valid_up_to());
@@ -141,13 +141,13 @@ fn line_text<'a>(bytes: &'a [u8], start: usize, file: &'a [u8]) -> Result<Text<'
 /// A piece of a file's text that knows where it stands, so that what is wrong with it is
 /// said with the byte and line of the file.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Text<'a> {
+pub(crate) struct SourceText<'a> {
     text: &'a str,
     at: usize,
     file: &'a [u8],
 }
 
-impl<'a> Text<'a> {
+impl<'a> SourceText<'a> {
     /// `text` stands at byte `at` of the file. A byte order mark is passed.
     pub(crate) fn new(text: &'a str, at: usize, file: &'a [u8]) -> Self {
         let stripped = text.strip_prefix('\u{feff}').unwrap_or(text);

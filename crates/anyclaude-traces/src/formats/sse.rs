@@ -8,14 +8,14 @@ use std::borrow::Cow;
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Event<'a> {
+pub struct SseEvent<'a> {
     /// Its type; `None` where the stream gives none.
     pub name: Option<Cow<'a, str>>,
     /// Its `data` lines, joined by line feeds. Bytes that are not UTF-8 are replaced.
     pub data: Cow<'a, str>,
 }
 
-impl<'a> Event<'a> {
+impl<'a> SseEvent<'a> {
     /// An event of this type, with this data.
     #[must_use]
     pub fn new(name: Option<&'a str>, data: &'a str) -> Self {
@@ -38,15 +38,15 @@ pub struct TooLong {
 /// browser, [`finish`](Self::finish) gives an event that the end cuts short.
 ///
 /// ```
-/// use anyclaude_traces::formats::sse::{Event, EventReader};
+/// use anyclaude_traces::formats::sse::{SseEvent, EventReader};
 ///
 /// let mut reader = EventReader::new(8_000_000);
 /// let mut piece: &[u8] = b"event: ping\r\nda";
 /// assert_eq!(reader.read_event(&mut piece)?, None);
 /// let mut piece: &[u8] = b"ta: {}\r\n\r\ndata: cut";
-/// assert_eq!(reader.read_event(&mut piece)?, Some(Event::new(Some("ping"), "{}")));
+/// assert_eq!(reader.read_event(&mut piece)?, Some(SseEvent::new(Some("ping"), "{}")));
 /// assert_eq!(reader.read_event(&mut piece)?, None);
-/// assert_eq!(reader.finish()?, Some(Event::new(None, "cut")));
+/// assert_eq!(reader.finish()?, Some(SseEvent::new(None, "cut")));
 /// # Ok::<(), anyclaude_traces::formats::sse::TooLong>(())
 /// ```
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl EventReader {
     /// # Errors
     ///
     /// When a line or an event is too long. The stream cannot be read on then.
-    pub fn read_event(&mut self, bytes: &mut &[u8]) -> Result<Option<Event<'_>>, TooLong> {
+    pub fn read_event(&mut self, bytes: &mut &[u8]) -> Result<Option<SseEvent<'_>>, TooLong> {
         self.forget_returned();
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_cr) {
@@ -114,7 +114,7 @@ impl EventReader {
     /// # Errors
     ///
     /// When that event is too long.
-    pub fn finish(&mut self) -> Result<Option<Event<'_>>, TooLong> {
+    pub fn finish(&mut self) -> Result<Option<SseEvent<'_>>, TooLong> {
         self.forget_returned();
         if !self.line.is_empty() {
             self.take_line(b"")?;
@@ -123,10 +123,10 @@ impl EventReader {
     }
 
     /// The event that the lines so far make, if they hold data.
-    fn returned(&mut self) -> Option<Event<'_>> {
+    fn returned(&mut self) -> Option<SseEvent<'_>> {
         self.is_returned = true;
         let name = (!self.name.is_empty()).then(|| text(&self.name));
-        self.has_data.then(|| Event { name, data: text(&self.data) })
+        self.has_data.then(|| SseEvent { name, data: text(&self.data) })
     }
 
     fn forget_returned(&mut self) {
@@ -214,7 +214,7 @@ mod tests {
 
     /// The type and data of every event of a stream that comes in these pieces.
     fn events(pieces: &[&[u8]]) -> Vec<(Option<String>, String)> {
-        let owned = |event: Event<'_>| (event.name.map(Cow::into_owned), event.data.into_owned());
+        let owned = |event: SseEvent<'_>| (event.name.map(Cow::into_owned), event.data.into_owned());
         let mut reader = EventReader::new(MAX);
         let mut events = Vec::new();
         for piece in pieces {
@@ -248,7 +248,7 @@ mod tests {
         // An event is there as soon as its last CR is.
         let mut reader = EventReader::new(MAX);
         let mut bytes: &[u8] = b"data: 1\r\n\r";
-        assert_eq!(reader.read_event(&mut bytes), Ok(Some(Event::new(None, "1"))));
+        assert_eq!(reader.read_event(&mut bytes), Ok(Some(SseEvent::new(None, "1"))));
     }
 
     #[test]

@@ -34,9 +34,9 @@ pub(super) fn prove_one_slot(
     large: &[SimulatedReuse],
     small: &[SimulatedReuse],
 ) -> bool {
-    let mut models: BTreeMap<_, Vec<ReadingPoint>> = BTreeMap::new();
+    let mut models: BTreeMap<_, Vec<ReadingSample>> = BTreeMap::new();
     for (at, request) in requests.iter().enumerate() {
-        let point = ReadingPoint::of(request, large.get(at), small.get(at));
+        let point = ReadingSample::of(request, large.get(at), small.get(at));
         if let Some(point) = point {
             models.entry(&request.model).or_default().push(point);
         }
@@ -46,11 +46,11 @@ pub(super) fn prove_one_slot(
 }
 
 /// `None` where nothing tells the two caches apart.
-fn tells_one_slot(points: &[ReadingPoint]) -> Option<bool> {
+fn tells_one_slot(points: &[ReadingSample]) -> Option<bool> {
     let cold = || points.iter().filter(|point| point.large < COLD_SHARE);
     let tokens: f64 = cold().map(|point| point.prompt_tokens).sum();
     let ms_per_token = cold().map(|point| point.wait_ms).sum::<f64>() / tokens;
-    let of_whole = |point: &ReadingPoint| point.wait_ms / (ms_per_token * point.prompt_tokens);
+    let of_whole = |point: &ReadingSample| point.wait_ms / (ms_per_token * point.prompt_tokens);
     let differing = || points.iter().filter(|point| point.large >= WARM_SHARE && point.small < COLD_SHARE);
     if tokens <= 0.0 || differing().next().is_none() {
         return None;
@@ -65,7 +65,7 @@ fn tells_one_slot(points: &[ReadingPoint]) -> Option<bool> {
 }
 
 /// A request whose time to first token is that of its reading.
-struct ReadingPoint {
+struct ReadingSample {
     wait_ms: f64,
     prompt_tokens: f64,
     /// The shares of the prompt that the caches hold.
@@ -73,7 +73,7 @@ struct ReadingPoint {
     small: f64,
 }
 
-impl ReadingPoint {
+impl ReadingSample {
     fn of(request: &Request, large: Option<&SimulatedReuse>, small: Option<&SimulatedReuse>) -> Option<Self> {
         let timing = request.timing.as_deref()?;
         let is_told = request.stream

@@ -39,7 +39,7 @@ pub(crate) enum PromptPart {
 
 /// How far two prompts are the same, element by element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shared {
+pub(crate) struct SharedPrefix {
     /// The bytes of the elements that both begin with.
     pub(crate) bytes: u64,
     /// The part in which they differ first, and at which of its elements.
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     pub(crate) right: Option<ElementId>,
 }
 
-impl Shared {
+impl SharedPrefix {
     /// Whether one of them is the beginning of the other.
     pub(crate) fn is_all_of_one(&self) -> bool {
         self.left.is_none() || self.right.is_none()
@@ -87,7 +87,7 @@ impl<'a> PromptComparer<'a> {
     }
 
     /// Where an element of a prompt stands in what Claude Code sent.
-    pub(crate) fn place(&self, prompt: &PromptParts, edits: Edits, shared: &Shared) -> ElementPath {
+    pub(crate) fn place(&self, prompt: &PromptParts, edits: Edits, shared: &SharedPrefix) -> ElementPath {
         self.viewer.place(prompt, edits, shared.part, shared.index)
     }
 
@@ -127,7 +127,7 @@ impl<'a> PromptComparer<'a> {
         })
     }
 
-    pub(crate) fn shared(&self, left: Sequence, right: Sequence) -> Shared {
+    pub(crate) fn shared(&self, left: Sequence, right: Sequence) -> SharedPrefix {
         let mut bytes = 0;
         for (at, part) in self.parts().into_iter().enumerate() {
             let list = match part {
@@ -145,30 +145,30 @@ impl<'a> PromptComparer<'a> {
             if n < a.len() || n < b.len() {
                 let index = u32::try_from(n).unwrap_or(u32::MAX);
                 let [left, right] = [left, right].map(|sequence| self.following(sequence, at, n));
-                return Shared { bytes, part, index, left, right };
+                return SharedPrefix { bytes, part, index, left, right };
             }
         }
         let tree = self.tree();
         let common = tree.common(left.messages, right.messages);
         let index = tree.depth(common);
         let [left, right] = [left, right].map(|sequence| self.message_element(sequence, index));
-        Shared { bytes: bytes + tree.bytes(common), part: PromptPart::Messages, index, left, right }
+        SharedPrefix { bytes: bytes + tree.bytes(common), part: PromptPart::Messages, index, left, right }
     }
 
     /// The prompt that ends where a history differs from another first; `None` where they
     /// differ before.
-    pub(super) fn shared_sequence(&self, sequence: Sequence, shared: &Shared) -> Option<Sequence> {
+    pub(super) fn shared_sequence(&self, sequence: Sequence, shared: &SharedPrefix) -> Option<Sequence> {
         let messages = self.tree().first(sequence.messages, shared.index);
         (shared.part == PromptPart::Messages).then_some(Sequence { messages, ..sequence })
     }
 
     /// Where a prompt begins, when there is nothing to compare it with.
-    pub(crate) fn beginning(&self, sequence: Sequence) -> Shared {
+    pub(crate) fn beginning(&self, sequence: Sequence) -> SharedPrefix {
         let parts = self.parts();
         let has_any =
             |part: &PromptPart| *part == PromptPart::Messages || !self.elements(sequence, *part).is_empty();
         let part = parts.into_iter().find(has_any).unwrap_or(PromptPart::Messages);
-        Shared { bytes: 0, part, index: 0, left: self.following(sequence, 0, 0), right: None }
+        SharedPrefix { bytes: 0, part, index: 0, left: self.following(sequence, 0, 0), right: None }
     }
 
     /// The n-th element of a part, or what follows where the part has no more.
@@ -190,7 +190,7 @@ impl<'a> PromptComparer<'a> {
 
     /// The common leading bytes of the first elements that differ, where these
     /// can be compared; 0 otherwise.
-    pub(crate) fn common_bytes(&mut self, shared: &Shared) -> u64 {
+    pub(crate) fn common_bytes(&mut self, shared: &SharedPrefix) -> u64 {
         let (Some(left), Some(right)) = (shared.left, shared.right) else { return 0 };
         // A template writes who speaks before what is said.
         let same_role = self.prompts.role(left) == self.prompts.role(right);
@@ -202,7 +202,7 @@ impl<'a> PromptComparer<'a> {
 
     /// Of the common leading bytes of two elements those that a template may write:
     /// of text blocks without the JSON in front of the text.
-    pub(super) fn reusable_within(&self, shared: &Shared, common_bytes: u64) -> u64 {
+    pub(super) fn reusable_within(&self, shared: &SharedPrefix, common_bytes: u64) -> u64 {
         let before = shared.left.map_or(0, |element| self.prompts.bytes_before_text(element));
         common_bytes.saturating_sub(before)
     }
@@ -257,7 +257,12 @@ impl<'a> PromptComparer<'a> {
     /// The bytes of what stands behind the first difference of a prompt and stood in
     /// an earlier one too, wherever: elements are the same by identity, and each of
     /// the earlier ones counts once.
-    pub(crate) fn bytes_in_both(&self, now: Sequence, first_difference: &Shared, earlier: Sequence) -> u64 {
+    pub(crate) fn bytes_in_both(
+        &self,
+        now: Sequence,
+        first_difference: &SharedPrefix,
+        earlier: Sequence,
+    ) -> u64 {
         let (tree, lists) = (self.tree(), &self.viewer.lists);
         let at = self.parts().iter().position(|part| *part == first_difference.part).unwrap_or(0);
         let mut bytes = 0;

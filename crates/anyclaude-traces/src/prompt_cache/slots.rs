@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::compare::{PromptComparer, Rank, Sequence, Shared};
+use super::compare::{PromptComparer, Rank, Sequence, SharedPrefix};
 use super::conversation::Conversation;
 use super::observe::ElementKind;
 use crate::formats::json::compact::HEAD_BYTES;
@@ -40,7 +40,7 @@ pub(crate) struct SimulatedRequest {
 /// What a cache could reuse of one prompt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reuse {
-    pub(crate) shared: Shared,
+    pub(crate) shared: SharedPrefix,
     /// The bytes that the first elements that differ have in common.
     pub(crate) common_bytes: u64,
     /// Of these, what a template may write.

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 
 use crate::error::ErrorKind;
 use crate::formats::json::aligned::Aligned;
-use crate::formats::json::known::Known;
+use crate::formats::json::known::KnownItems;
 
 /// The size of the first buffer. Most files fit, and what none fills is never touched.
 const FIRST_BYTES: usize = 1 << 20;
@@ -72,7 +72,7 @@ impl Buffer {
     }
 
     /// Keeps the file for comparison with the next one, and takes the memory of the one before.
-    pub(super) fn give_to(&mut self, known: &mut Known) {
+    pub(super) fn give_to(&mut self, known: &mut KnownItems) {
         if known.keep(&mut self.memory, self.length) {
             self.length = 0;
         }

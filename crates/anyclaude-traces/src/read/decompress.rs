@@ -51,7 +51,7 @@ type Take<'t> = dyn FnMut(&[u8]) -> Result<(), ErrorKind> + 't;
 ///
 /// When it is cut, damaged, or holds more. What comes before that was handed over.
 pub(super) fn decompress_to(bytes: &[u8], limit: u64, take: &mut Take<'_>) -> Result<(), ErrorKind> {
-    let mut content = Content { bytes: 0, limit, take };
+    let mut content = Decompressed { bytes: 0, limit, take };
     if bytes.starts_with(&ZSTD) {
         return read_zstd(bytes, &mut content);
     }
@@ -62,7 +62,7 @@ pub(super) fn decompress_to(bytes: &[u8], limit: u64, take: &mut Take<'_>) -> Re
 }
 
 /// Reads all frames, one after the other.
-fn read_zstd(mut bytes: &[u8], content: &mut Content<'_, '_>) -> Result<(), ErrorKind> {
+fn read_zstd(mut bytes: &[u8], content: &mut Decompressed<'_, '_>) -> Result<(), ErrorKind> {
     while !bytes.is_empty() {
         match StreamingDecoder::new(bytes) {
             Ok(mut frame) => {
@@ -88,13 +88,13 @@ fn read_zstd(mut bytes: &[u8], content: &mut Content<'_, '_>) -> Result<(), Erro
 }
 
 /// What was decompressed so far, and who takes it.
-struct Content<'c, 't> {
+struct Decompressed<'c, 't> {
     bytes: u64,
     limit: u64,
     take: &'c mut Take<'t>,
 }
 
-impl Content<'_, '_> {
+impl Decompressed<'_, '_> {
     fn read_all(
         &mut self,
         mut from: impl Read,

@@ -88,10 +88,10 @@ impl<P: Default> Growing<P> {
 
 /// The logs of some roots, read as they grow.
 #[derive(Debug, Default)]
-pub(super) struct GrowingLogs(Mutex<Known>);
+pub(super) struct GrowingLogs(Mutex<KnownLogs>);
 
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownLogs {
     debug: HashMap<PathBuf, Growing<LogParser>>,
     requests: HashMap<PathBuf, Growing<RequestLogParser>>,
     servers: HashMap<PathBuf, Growing<BackendParser>>,
@@ -101,12 +101,12 @@ pub(super) struct Known {
 
 impl GrowingLogs {
     /// Nobody else waits for it: a follower reads alone.
-    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, KnownLogs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl KnownLogs {
     pub(super) fn debug_log(&mut self, path: &Path, progress: &Progress) -> Result<LogParser, ErrorKind> {
         let growing = self.debug.entry(path.to_owned()).or_default();
         growing.catch_up(path, progress, LogParser::feed).cloned()

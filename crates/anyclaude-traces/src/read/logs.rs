@@ -102,7 +102,7 @@ impl Store {
     /// The same of logs that are read as they grow.
     fn growing_logs_of(
         &self,
-        known: &mut growing::Known,
+        known: &mut growing::KnownLogs,
         root: &Path,
         window: &RangeInclusive<Timestamp>,
     ) -> (Logs, Vec<Error>) {

@@ -28,13 +28,13 @@ const TICK_MS: i64 = 50;
 pub(crate) struct Watched {
     /// The folders that are asked for; they need not be there yet.
     roots: Vec<PathBuf>,
-    folders: BTreeMap<PathBuf, Folder>,
+    folders: BTreeMap<PathBuf, WatchedFolder>,
     /// Single files elsewhere, as they were at the last look.
     files: Vec<(Arc<Path>, Option<FileStamp>)>,
 }
 
 #[derive(Debug, Default)]
-struct Folder {
+struct WatchedFolder {
     modified: Option<SystemTime>,
     /// It was changed too shortly before it was listed.
     is_unsettled: bool,
@@ -66,7 +66,7 @@ impl Watched {
         let mut changes = Changes::default();
         for root in &self.roots {
             if !self.folders.contains_key(root) && root.is_dir() {
-                self.folders.insert(root.clone(), Folder::default());
+                self.folders.insert(root.clone(), WatchedFolder::default());
             }
         }
         let mut left: Vec<PathBuf> = self.folders.keys().cloned().collect();
@@ -75,7 +75,7 @@ impl Watched {
             let Some(subfolders) = folder.look(&path, now, &mut changes) else { continue };
             for subfolder in subfolders {
                 if !self.folders.contains_key(&subfolder) {
-                    self.folders.insert(subfolder.clone(), Folder::default());
+                    self.folders.insert(subfolder.clone(), WatchedFolder::default());
                     left.push(subfolder);
                 }
             }
@@ -94,7 +94,7 @@ impl Watched {
     }
 }
 
-impl Folder {
+impl WatchedFolder {
     /// Returns the folders in it, where it had to be listed; `None` where it is no more.
     fn look(&mut self, path: &Path, now: Timestamp, changes: &mut Changes) -> Option<Vec<PathBuf>> {
         let Ok(metadata) = fs::metadata(path) else {

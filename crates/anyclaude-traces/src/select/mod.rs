@@ -25,4 +25,4 @@ pub use rows::{RowOrder, UnknownColumn, column, first_known, member};
 pub use selection::Selection;
 pub use selector::{Field, Selector, resolve};
 pub(crate) use sides::unreadable;
-pub use sides::{ALL_REQUESTS, FewModels, OneOrTwoSides, Side, Sides, faster_first, last_two_models};
+pub use sides::{ALL_REQUESTS, FewModels, OneOrTwoSides, SelectedSide, Sides, faster_first, last_two_models};

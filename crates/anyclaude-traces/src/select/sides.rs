@@ -18,7 +18,7 @@ use crate::model::stats::Stats;
 /// One side.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Side {
+pub struct SelectedSide {
     /// How the user named it, or would.
     pub selector: String,
     /// Its requests, in order of time.
@@ -27,7 +27,7 @@ pub struct Side {
     pub others: Vec<Request>,
 }
 
-impl Side {
+impl SelectedSide {
     /// What was selected, as one side.
     #[must_use]
     pub fn of_selection(selector: String, selection: &Selection) -> Self {
@@ -59,9 +59,9 @@ impl Side {
 #[non_exhaustive]
 pub struct Sides {
     /// The left side: the faster or the older one, where none is named.
-    pub left: Side,
+    pub left: SelectedSide,
     /// The right side.
-    pub right: Side,
+    pub right: SelectedSide,
     /// The files that could not be used.
     pub skipped: Vec<Error>,
     /// Which requests they were chosen from.
@@ -75,9 +75,9 @@ pub struct Sides {
 #[non_exhaustive]
 pub struct OneOrTwoSides {
     /// The only side, or the left one: the faster one where none is named.
-    pub left: Side,
+    pub left: SelectedSide,
     /// The right side, where there are two.
-    pub right: Option<Side>,
+    pub right: Option<SelectedSide>,
     /// The files that could not be used.
     pub skipped: Vec<Error>,
     /// Which requests they were chosen from.
@@ -92,7 +92,7 @@ impl OneOrTwoSides {
         if let Some(models) = last_two_models(&selection, kind) {
             return Self::from(Sides::new(faster_first(models), selection.skipped, selection.scope));
         }
-        let left = Side::of_selection(ALL_REQUESTS.to_owned(), &selection);
+        let left = SelectedSide::of_selection(ALL_REQUESTS.to_owned(), &selection);
         Self { left, right: None, skipped: selection.skipped, scope: selection.scope }
     }
 
@@ -129,7 +129,7 @@ impl OneOrTwoSides {
         if selection.requests.is_empty() {
             return Err(unreadable(one, &selection.skipped));
         }
-        let left = Side::of_selection(one.to_string_lossy().into_owned(), &selection);
+        let left = SelectedSide::of_selection(one.to_string_lossy().into_owned(), &selection);
         Ok(Self { left, right: None, skipped: selection.skipped, scope: selection.scope })
     }
 }
@@ -172,7 +172,7 @@ impl Sides {
         }
     }
 
-    fn new([left, right]: [Side; 2], skipped: Vec<Error>, scope: Scope) -> Self {
+    fn new([left, right]: [SelectedSide; 2], skipped: Vec<Error>, scope: Scope) -> Self {
         Self { left, right, skipped, scope, is_fallback: false }
     }
 }
@@ -192,7 +192,7 @@ fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
         let mut others = selection.others;
         others.extend(selection.rest);
         let selector = name.to_string_lossy().into_owned();
-        Ok(Side { selector, requests: selection.requests, others })
+        Ok(SelectedSide { selector, requests: selection.requests, others })
     };
     let sides = [side(of_left, left)?, side(of_right, right)?];
     Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
@@ -217,7 +217,7 @@ fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
     reader.check_labels()?;
     let scope = reader.whole_scope(pool.requests.len() as u64);
     if selector.is_single() {
-        let right = Side::among(name.into_owned(), vec![newest.clone()], &pool.requests);
+        let right = SelectedSide::among(name.into_owned(), vec![newest.clone()], &pool.requests);
         let sides = [predecessor(&pool.requests, newest)?, right];
         return Ok(Sides::new(sides, pool.skipped, scope));
     }
@@ -235,7 +235,7 @@ fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
 /// The two models used last among these requests, the older one left; `None` where
 /// fewer are known.
 #[must_use]
-pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[Side; 2]> {
+pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[SelectedSide; 2]> {
     let requests = &selection.requests;
     let models = models_by_last_use(requests, kind);
     let [.., older, newer] = models.as_slice() else { return None };
@@ -246,8 +246,8 @@ pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[Side;
 /// Both sides, the one whose requests take longer on the right. Where the times of one
 /// are unknown, they stay as they are.
 #[must_use]
-pub fn faster_first([left, right]: [Side; 2]) -> [Side; 2] {
-    let takes = |side: &Side| {
+pub fn faster_first([left, right]: [SelectedSide; 2]) -> [SelectedSide; 2] {
+    let takes = |side: &SelectedSide| {
         let totals = side.requests.iter().filter_map(|request| Measure::TotalMs.of(request));
         Stats::of(totals).map(|stats| stats.p50)
     };
@@ -265,12 +265,12 @@ fn without_names(reader: &Reader, few: FewModels) -> Result<Sides> {
     }
     let newest = selection.requests.last().ok_or(SelectError::NothingToCompare)?.clone();
     let left = predecessor(&selection.requests, &newest)?;
-    let right = Side::among("latest".to_owned(), vec![newest], &selection.requests);
+    let right = SelectedSide::among("latest".to_owned(), vec![newest], &selection.requests);
     Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })
 }
 
 /// The request before this one in its thread.
-fn predecessor(requests: &[Request], of: &Request) -> Result<Side> {
+fn predecessor(requests: &[Request], of: &Request) -> Result<SelectedSide> {
     let in_thread = |request: &&Request| {
         request.session == of.session
             && request.thread == of.thread
@@ -282,7 +282,7 @@ fn predecessor(requests: &[Request], of: &Request) -> Result<Side> {
         .rfind(in_thread)
         .ok_or_else(|| SelectError::FirstOfThread(of.path.as_ref().to_owned()))?;
     let selector = before.path.as_ref().display().to_string();
-    Ok(Side::among(selector, vec![before.clone()], requests))
+    Ok(SelectedSide::among(selector, vec![before.clone()], requests))
 }
 
 /// The models of these requests, the one used last last.
@@ -298,8 +298,17 @@ fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
 }
 
 /// The side of a model; `besides` was read as well, and is of no model that counts.
-fn side_of(model: &Arc<str>, requests: &[Request], kind: KindFilter, besides: &[&Vec<Request>]) -> Side {
+fn side_of(
+    model: &Arc<str>,
+    requests: &[Request],
+    kind: KindFilter,
+    besides: &[&Vec<Request>],
+) -> SelectedSide {
     let of_model = |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(model);
     let own = requests.iter().filter(of_model).cloned().collect();
-    Side::among(format!("model:{model}"), own, requests.iter().chain(besides.iter().copied().flatten()))
+    SelectedSide::among(
+        format!("model:{model}"),
+        own,
+        requests.iter().chain(besides.iter().copied().flatten()),
+    )
 }

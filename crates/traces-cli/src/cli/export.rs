@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::help::{help, shared};
-use super::{CacheArgs, Filter, Format, Formats, Output};
+use super::{CacheArgs, FilterArgs, Formats, OutputArgs, OutputFormat};
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |format| format.default_value("chrome").value_parser(Formats(Format::EXPORTS))),
+    mut_arg("format", |format| format.default_value("chrome").value_parser(Formats(OutputFormat::EXPORTS))),
     after_long_help = help!("\
 Requests of every kind are exported, unless --kind says otherwise. `traces help
 export` says what is in the file.
@@ -45,7 +45,7 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }

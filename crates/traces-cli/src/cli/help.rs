@@ -112,7 +112,7 @@ Which requests: INPUT is a file, a folder, `latest`, `latest~N`, `model:NAME`,
 options` lists the options that all verbs share.
 
 Environment:
-  TRACES_ROOT  where anyclaude records, unless --root says so
+  TRACES_ROOT  where recordings are, unless --root says so
   NO_COLOR     if set and not empty, no colour, unless --color always says so
   TERM         `dumb` shows neither colour nor progress
   TZ           the time zone of tables, --since and --until; not on Windows"

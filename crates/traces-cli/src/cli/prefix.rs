@@ -8,11 +8,11 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::help::{help, shared};
 use super::shared::at_least_one;
-use super::{CacheArgs, Filter, Format, Formats, Limits, Output, RowArgs, ShowRows};
+use super::{CacheArgs, FilterArgs, Formats, LimitArgs, OutputArgs, OutputFormat, RowArgs, ShowRows};
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::ROWS))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::ROWS))),
     after_long_help = help!("\
 A backend that caches prompts reads again only what comes after the first
 difference. A cache is simulated for each model, over requests of every kind,
@@ -57,11 +57,11 @@ pub(crate) struct PrefixArgs {
     #[command(flatten)]
     pub(crate) show_rows: ShowRows,
     #[command(flatten)]
-    pub(crate) limits: Limits,
+    pub(crate) limits: LimitArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

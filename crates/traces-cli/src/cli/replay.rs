@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum, ValueHint, value_parser};
 
 use super::help::{help, shared};
-use super::{Filter, Format, Formats, Output};
+use super::{FilterArgs, Formats, OutputArgs, OutputFormat};
 
 #[derive(Debug, Args)]
 #[command(
@@ -18,7 +18,7 @@ use super::{Filter, Format, Formats, Output};
         .long_help("The model to ask [default: the only one that is loaded]\n\nAs the server names it. \
                     The verdict needs the model that answered through the proxy.")
         .help_heading("The direct request")),
-    mut_arg("format", |arg| arg.value_parser(Formats(Format::DOCUMENTS))),
+    mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::DOCUMENTS))),
     after_long_help = help!("\
 Sends the recorded request without the proxy, measures the answer, and compares
 that with what the log says of the request through the proxy. The prompt goes to
@@ -38,7 +38,7 @@ pub(crate) struct ReplayArgs {
     #[arg(value_name = "INPUT", default_value = "latest", value_hint = ValueHint::AnyPath)]
     pub(crate) input: OsString,
     #[command(flatten)]
-    pub(crate) direct: Direct,
+    pub(crate) direct: DirectArgs,
     /// Write the result to a file too, as JSON
     ///
     /// For `traces explain --direct`. It must not exist yet, and only its owner may read it.
@@ -48,15 +48,15 @@ pub(crate) struct ReplayArgs {
     #[arg(long, requires = "save")]
     pub(crate) force: bool,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }
 
 /// How to send it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The direct request")]
-pub(crate) struct Direct {
+pub(crate) struct DirectArgs {
     /// Server
     ///
     /// Its address, such as http://127.0.0.1:1234. Only loopback addresses are allowed, unless

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::help::{help, shared};
-use super::{CacheArgs, Filter, Format, Formats, Measured, Output};
+use super::{CacheArgs, FilterArgs, Formats, MeasuredArgs, OutputArgs, OutputFormat};
 
 #[derive(Debug, Args)]
 #[command(
     mut_arg("format", |format| {
-        format.default_value("html").value_parser(Formats(&[Format::Html, Format::Markdown, Format::Json]))
+        format.default_value("html").value_parser(Formats(&[OutputFormat::Html, OutputFormat::Markdown, OutputFormat::Json]))
     }),
     after_long_help = help!("\
 The two models used last are compared, as `traces explain` does, among the INPUTs
@@ -51,11 +51,11 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) include_text: bool,
     #[command(flatten)]
-    pub(crate) measured: Measured,
+    pub(crate) measured: MeasuredArgs,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }

@@ -13,11 +13,11 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::parse::{Label, Limit, Zone, parse_limit, parse_zone};
+use crate::parse::{LabelArg, Limit, Zone, parse_limit, parse_zone};
 
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
-pub(crate) struct Limits {
+pub(crate) struct LimitArgs {
     /// Exit with 1 when a request exceeds this
     ///
     /// Such as body_bytes=200kB; repeatable. MEASURE is a name as in JSON: system_chars, system_bytes, tool_count, tools_bytes,
@@ -31,7 +31,7 @@ pub(crate) struct Limits {
 
 /// What both models took without the proxy.
 #[derive(Debug, Args)]
-pub(crate) struct Measured {
+pub(crate) struct MeasuredArgs {
     /// What `traces replay --save` measured
     ///
     /// Of both models, the fast one first. Only this tells a slow proxy from a slow server. Measure both models with
@@ -87,8 +87,8 @@ impl CacheArgs {
 /// Which requests.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which requests")]
-pub(crate) struct Filter {
-    /// Where anyclaude records (repeatable) [default: ~/.anyclaude]
+pub(crate) struct FilterArgs {
+    /// Where recordings are (repeatable) [default: ~/.anyclaude, and what `traces record` keeps]
     ///
     /// The folder that holds traces/, logs/ and request-logs/. A file or folder that is
     /// named elsewhere is joined with the logs beside its own traces/.
@@ -154,7 +154,7 @@ pub(crate) struct Filter {
     /// For logs that only say `current-model`, or that are gone. INPUT is anything that may
     /// be an INPUT; the label wins over every log.
     #[arg(long = "label", value_name = "MODEL=INPUT", hide_long_help = true, hide_short_help = true)]
-    pub(crate) labels: Vec<Label>,
+    pub(crate) labels: Vec<LabelArg>,
     /// Read what the server logged too: a log of LM Studio, llama-server or Ollama (repeatable)
     ///
     /// Its counts and times replace what is inferred. Of a folder, every log below it is read.
@@ -195,10 +195,10 @@ pub(crate) struct Filter {
 /// How to print.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub(crate) struct Output {
+pub(crate) struct OutputArgs {
     /// How to print
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub(crate) format: Format,
+    pub(crate) format: OutputFormat,
     /// When to use colour
     ///
     /// Only tables have any.
@@ -224,7 +224,7 @@ pub(crate) struct Output {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum OutputFormat {
     /// For people; fits the terminal, and is whole when piped
     Table,
     /// One document; schema_version tells its shape
@@ -245,7 +245,7 @@ pub(crate) enum Format {
     Parquet,
 }
 
-impl Format {
+impl OutputFormat {
     /// Of verbs that show rows of requests.
     pub(super) const ROWS: &[Self] = &[Self::Table, Self::Json, Self::Ndjson, Self::Csv, Self::Markdown];
     /// Of verbs that show one thing.
@@ -258,18 +258,18 @@ impl Format {
 
 /// Parses a format that a verb has.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Formats(pub(super) &'static [Format]);
+pub(super) struct Formats(pub(super) &'static [OutputFormat]);
 
 impl TypedValueParser for Formats {
-    type Value = Format;
+    type Value = OutputFormat;
 
     fn parse_ref(
         &self,
         command: &clap::Command,
         arg: Option<&clap::Arg>,
         value: &OsStr,
-    ) -> Result<Format, clap::Error> {
-        let parsed = EnumValueParser::<Format>::new().parse_ref(command, arg, value);
+    ) -> Result<OutputFormat, clap::Error> {
+        let parsed = EnumValueParser::<OutputFormat>::new().parse_ref(command, arg, value);
         match parsed {
             Ok(format) if self.0.contains(&format) => Ok(format),
             _ => {
@@ -282,7 +282,7 @@ impl TypedValueParser for Formats {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(self.0.iter().filter_map(Format::to_possible_value)))
+        Some(Box::new(self.0.iter().filter_map(OutputFormat::to_possible_value)))
     }
 }
 

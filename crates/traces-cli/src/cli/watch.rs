@@ -4,11 +4,11 @@ use clap::Args;
 
 use super::help::{help, shared};
 use super::shared::Formats;
-use super::{CacheArgs, Filter, Format, Output};
+use super::{CacheArgs, FilterArgs, OutputArgs, OutputFormat};
 
 #[derive(Debug, Args)]
 #[command(
-    mut_arg("format", |arg| arg.value_parser(Formats(&[Format::Table, Format::Ndjson]))),
+    mut_arg("format", |arg| arg.value_parser(Formats(&[OutputFormat::Table, OutputFormat::Ndjson]))),
     after_long_help = help!("\
 On a terminal it draws a picture: the request that is being worked on, the last ones,
 and what costs time. Piped, or with --plain, it prints one line for each event. It
@@ -38,7 +38,7 @@ pub(crate) struct WatchArgs {
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
-    pub(crate) filter: Filter,
+    pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: OutputArgs,
 }

@@ -8,7 +8,7 @@ use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
 
 use super::{next_step, reading, report_skipped};
-use crate::cli::{DiffArgs, Format};
+use crate::cli::{DiffArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::ids::Ids;
 use crate::render::{csv, diff as render, json, notes, page};
@@ -16,7 +16,7 @@ use crate::select;
 use anyclaude_traces::select::{FewModels, Sides};
 
 pub(crate) fn run(args: &DiffArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json};
+    use OutputFormat::{Csv, Json};
     let reader = select::reader(&args.filter, KindFilter::Only(Kind::Conversation))?;
     let sides = reading(&reader, &args.output, || {
         Sides::select(&reader, args.left.as_ref(), args.right.as_ref(), FewModels::CompareRequests)

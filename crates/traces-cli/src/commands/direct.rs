@@ -7,7 +7,7 @@ use anyclaude_traces::read::read_file;
 use anyhow::{Context as _, anyhow};
 use lmstudio_replay::Replay;
 
-use anyclaude_traces::select::Side;
+use anyclaude_traces::select::SelectedSide;
 
 /// How to get such a file.
 const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
@@ -15,8 +15,8 @@ const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
 /// The measurements of the left and the right side; `None` where no files are given.
 pub(super) fn measured(
     files: &[PathBuf],
-    left: &Side,
-    right: &Side,
+    left: &SelectedSide,
+    right: &SelectedSide,
 ) -> anyhow::Result<Option<(Direct, Direct)>> {
     match files {
         [fast, slow] => Ok(Some((measurement(fast, left)?, measurement(slow, right)?))),
@@ -24,7 +24,7 @@ pub(super) fn measured(
     }
 }
 
-fn measurement(file: &Path, side: &Side) -> anyhow::Result<Direct> {
+fn measurement(file: &Path, side: &SelectedSide) -> anyhow::Result<Direct> {
     let replay = read(file)?;
     replay.direct(side.model()).ok_or_else(|| {
         let failed = replay.runs.iter().find_map(|run| run.error.as_deref());

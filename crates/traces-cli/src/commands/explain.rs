@@ -12,14 +12,14 @@ use anyhow::{anyhow, bail};
 
 use super::direct::measured;
 use super::{next_step, reading, report_skipped};
-use crate::cli::{ExplainArgs, Format};
+use crate::cli::{ExplainArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::select_error::{FEW_MODELS, unknown_name};
 use crate::render::{explain as render, json, page, what_if};
 use crate::select;
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Json, Table};
+    use OutputFormat::{Json, Table};
     let inputs: Vec<_> = args.fast.iter().chain(&args.slow).cloned().collect();
     let (reader, named) = select::reader_of(&args.filter, &inputs, KindFilter::Only(Kind::Conversation))?;
     let reader = reader.with_tasks().with_costs(args.cache.options());

@@ -13,7 +13,7 @@ use anyhow::bail;
 use traces_export::{Written, chrome, otlp};
 
 use super::{reading, report_skipped};
-use crate::cli::{ExportArgs, Format};
+use crate::cli::{ExportArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::json::Escaping;
 use crate::render::{notes, units};
@@ -21,7 +21,7 @@ use crate::save::{OutputFile, is_stdout};
 use crate::select;
 
 pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    if args.output.format == Format::Parquet {
+    if args.output.format == OutputFormat::Parquet {
         return tables(args);
     }
     if args.append {
@@ -58,13 +58,13 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Sta
 }
 
 /// What goes into the file.
-struct Found {
+struct ExportInput {
     selection: Selection,
     /// What a timeline has besides; `None` for spans.
     findings: Option<Vec<Finding>>,
 }
 
-impl Found {
+impl ExportInput {
     fn write(&self, out: &mut impl Write) -> io::Result<Written> {
         let requests = &self.selection.requests;
         match &self.findings {
@@ -74,15 +74,15 @@ impl Found {
     }
 }
 
-fn read(args: &ExportArgs) -> anyhow::Result<Found> {
+fn read(args: &ExportArgs) -> anyhow::Result<ExportInput> {
     let reader = select::reader(&args.filter, KindFilter::All)?.with_tasks();
-    let has_findings = args.output.format == Format::Chrome;
+    let has_findings = args.output.format == OutputFormat::Chrome;
     let cache = args.cache.options();
     let reader: Reader = if has_findings { reader.with_costs(cache) } else { reader.with_times(cache) };
     reading(&reader, &args.output, || {
         let mut selection = reader.select(&args.inputs)?;
         let findings = has_findings.then(|| answers::findings(&reader, &mut selection));
-        Ok(Found { selection, findings })
+        Ok(ExportInput { selection, findings })
     })
 }
 

@@ -9,7 +9,7 @@ use anyclaude_traces::prompt_cache::CacheOptions;
 use anyhow::bail;
 
 use super::{check_limits, next_step, reading, report_skipped};
-use crate::cli::{Format, ListArgs};
+use crate::cli::{ListArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
 use crate::render::{csv, json, list, page};
@@ -19,7 +19,7 @@ use crate::select;
 pub(super) const SLOWEST: &[&str] = &["timing.wall_ms", "timing.total_ms", "body_bytes"];
 
 pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Ndjson};
+    use OutputFormat::{Csv, Json, Ndjson};
     let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
     let reader = reader.with_times(CacheOptions::default());
     let (mut found, is_sitting) = reading(&reader, &args.output, || {

@@ -27,7 +27,7 @@ use anyclaude_traces::Request;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::group::Grouping;
 
-use crate::cli::{By, Filter, Output, Verb};
+use crate::cli::{By, FilterArgs, OutputArgs, Verb};
 use crate::exit::Status;
 use crate::parse::Limit;
 use crate::render::page::{Next, quoted};
@@ -57,20 +57,20 @@ pub(crate) fn run(verb: Verb, out: &mut impl Write) -> anyhow::Result<Status> {
 }
 
 /// Reads while a terminal shows how far it is.
-fn reading<T>(reader: &Reader, output: &Output, read: impl FnOnce() -> T) -> T {
+fn reading<T>(reader: &Reader, output: &OutputArgs, read: impl FnOnce() -> T) -> T {
     let progress = reader.store().progress();
     progress::while_reading(&progress, !output.quiet && !output.no_progress, read)
 }
 
 /// How the next command finds what this one looked at.
-fn next_step(reader: &Reader, filter: &Filter, inputs: &[OsString], requests: &[Request]) -> Next {
+fn next_step(reader: &Reader, filter: &FilterArgs, inputs: &[OsString], requests: &[Request]) -> Next {
     let has_paths =
         inputs.iter().any(|input| reader.selector(input).is_ok_and(|selector| selector.is_path()));
     next_step_of(filter, inputs, requests, has_paths)
 }
 
 /// The same, where it is known whether an input is a file or folder.
-fn next_step_of(filter: &Filter, inputs: &[OsString], requests: &[Request], has_paths: bool) -> Next {
+fn next_step_of(filter: &FilterArgs, inputs: &[OsString], requests: &[Request], has_paths: bool) -> Next {
     let is_of_environment = |root: &Path| std::env::var_os("TRACES_ROOT").is_some_and(|env| env == *root);
     let roots = filter.roots.iter().filter(|root| !is_of_environment(root));
     let roots = roots.map(|root| option("root", root));
@@ -99,7 +99,7 @@ fn option(name: &str, value: impl AsRef<std::ffi::OsStr>) -> String {
 }
 
 /// The options that say which of the requests that were read.
-fn filters(filter: &Filter) -> String {
+fn filters(filter: &FilterArgs) -> String {
     let given = [
         ("mode", filter.mode.clone()),
         ("model", filter.model.clone()),
@@ -131,7 +131,7 @@ fn grouping(by: By) -> Grouping {
 }
 
 /// Says which files were skipped, and returns the exit status that this means.
-fn report_skipped(skipped: &[Skipped], output: &Output) -> Status {
+fn report_skipped(skipped: &[Skipped], output: &OutputArgs) -> Status {
     if skipped.is_empty() {
         return Status::Done;
     }

@@ -9,7 +9,7 @@ use anyclaude_traces::prompt_cache::CacheOptions;
 use anyhow::bail;
 
 use super::{reading, report_skipped};
-use crate::cli::{Filter, Output};
+use crate::cli::{FilterArgs, OutputArgs};
 use crate::exit::Status;
 use crate::render::notes;
 use crate::select;
@@ -38,8 +38,8 @@ pub(crate) enum Costs {
 /// The newest of the requests that the input selects; says so if there are others.
 pub(crate) fn newest(
     input: &OsStr,
-    filter: &Filter,
-    output: &Output,
+    filter: &FilterArgs,
+    output: &OutputArgs,
     doing: &str,
     costs: Costs,
 ) -> anyhow::Result<SelectedRequest> {

@@ -9,7 +9,7 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::bail;
 
 use super::{check_limits, reading, report_skipped};
-use crate::cli::{Format, Output, PrefixArgs};
+use crate::cli::{OutputArgs, OutputFormat, PrefixArgs};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
 use crate::render::ids::Ids;
@@ -17,7 +17,7 @@ use crate::render::{csv, json, notes, page, prefix as render};
 use crate::select;
 
 pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Ndjson};
+    use OutputFormat::{Csv, Json, Ndjson};
     let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
     let reader = reader.with_costs(args.cache_options());
     let (selection, mut found) = reading(&reader, &args.output, || {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
         Csv => csv::prefix(out, &found.requests, &columns)?,
         _ => {
             let rows = (!args.show_rows.no_rows).then_some(&columns);
-            let shown = render::Shown { rows, all, line: order_line(&order, found.requests.len(), all) };
+            let shown = render::ShownRows { rows, all, line: order_line(&order, found.requests.len(), all) };
             let page = render::page(&found, selection.is_sitting, shown, Ids(args.output.ids));
             page::print(out, &page, &args.output)?;
         }
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
 }
 
 /// Says which elements could not be read again.
-pub(super) fn say_lost(lost: &[Skipped], output: &Output) {
+pub(super) fn say_lost(lost: &[Skipped], output: &OutputArgs) {
     for file in lost.iter().filter(|_| !output.quiet) {
         notes::warn(&format!(
             "{}: {}. What it has in common with others counts as far as is known",

@@ -8,14 +8,14 @@ use anyhow::{Context as _, anyhow};
 use lmstudio_replay::{Api, Cache, Error, Plan, ProgressHandle, Replay};
 
 use super::one;
-use crate::cli::{ApiArg, Direct, Format, ReplayArgs};
+use crate::cli::{ApiArg, DirectArgs, OutputFormat, ReplayArgs};
 use crate::exit::Status;
 use crate::interrupt;
 use crate::render::{json, notes, page, progress, replay as render};
 use crate::save::OutputFile;
 
 pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::Json;
+    use OutputFormat::Json;
     // --model names the model to ask, not a filter: `model:NAME` selects requests.
     let model = args.filter.model.take();
     let plan = plan(&args.direct, model)?;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     Ok(status(&replay).and(one.status))
 }
 
-fn plan(direct: &Direct, model: Option<String>) -> anyhow::Result<Plan> {
+fn plan(direct: &DirectArgs, model: Option<String>) -> anyhow::Result<Plan> {
     let token = direct.token_env.as_ref().map(|name| {
         let token = std::env::var(name).ok().filter(|token| !token.is_empty());
         token.with_context(|| format!("--token-env: the environment has no {name}"))

@@ -11,7 +11,7 @@ use super::direct::measured;
 use super::prefix::say_lost;
 use super::{reading, report_skipped};
 use crate::browser;
-use crate::cli::{Format, ReportArgs};
+use crate::cli::{OutputFormat, ReportArgs};
 use crate::exit::Status;
 use crate::render::ids::Ids;
 use crate::render::select_error::FEW_MODELS;
@@ -20,7 +20,7 @@ use crate::save::{OutputFile, is_stdout};
 use crate::select;
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    let is_page = args.output.format == Format::Html;
+    let is_page = args.output.format == OutputFormat::Html;
     if args.open && !is_page {
         bail!("--open shows the page of HTML: leave --format out");
     }
@@ -63,8 +63,8 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     found.prefix.iter().for_each(|prefix| say_lost(&prefix.skipped, &args.output));
     let mut content = Vec::new();
     match args.output.format {
-        Format::Json => json::document(&mut content, &found)?,
-        Format::Markdown => page::print(&mut content, &render::page(&found, is_sitting), &args.output)?,
+        OutputFormat::Json => json::document(&mut content, &found)?,
+        OutputFormat::Markdown => page::print(&mut content, &render::page(&found, is_sitting), &args.output)?,
         _ => content.extend(render::html(&found, is_sitting, Ids(args.output.ids)).into_bytes()),
     }
     match target {

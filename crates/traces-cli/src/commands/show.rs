@@ -6,13 +6,13 @@ use anyclaude_traces::ask::answers;
 use anyhow::Context as _;
 
 use super::{check_limits, next_step, one, report_skipped};
-use crate::cli::{Format, ShowArgs};
+use crate::cli::{OutputFormat, ShowArgs};
 use crate::exit::Status;
 use crate::render::ids::Ids;
 use crate::render::{json, page, show as render};
 
 pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::Json;
+    use OutputFormat::Json;
     let mut one = one::newest(&args.input, &args.filter, &args.output, "showing", one::Costs::Fitted)?;
     let known = one.selection.skipped.len();
     let found = answers::show(&one.reader, &mut one.selection, args.text)

@@ -9,14 +9,14 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::bail;
 
 use super::{check_limits, grouping, next_step, reading, report_skipped};
-use crate::cli::{Format, SummaryArgs};
+use crate::cli::{OutputFormat, SummaryArgs};
 use crate::exit::Status;
 use crate::render::ids::Ids;
 use crate::render::{csv, json, page, summary};
 use crate::select;
 
 pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json};
+    use OutputFormat::{Csv, Json};
     let (reader, inputs) =
         select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
     let reader = reader.with_tasks().with_costs(args.cache.options());

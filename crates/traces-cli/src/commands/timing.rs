@@ -10,14 +10,14 @@ use anyhow::bail;
 
 use super::list::SLOWEST;
 use super::{grouping, reading, report_skipped};
-use crate::cli::{Format, TimingArgs};
+use crate::cli::{OutputFormat, TimingArgs};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
 use crate::render::{csv, json, page, timing as render};
 use crate::select;
 
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    use Format::{Csv, Json, Ndjson};
+    use OutputFormat::{Csv, Json, Ndjson};
     let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
     let reader = reader.with_logs(&args.logs)?.with_tasks().with_times(args.cache.options());
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);

@@ -187,16 +187,17 @@ pub(crate) fn basis(found: &Explanation) -> String {
 }
 
 /// A row of the difference: a part of both sides' times, a cause, or both.
-struct Row {
+struct DifferenceRow {
     label: String,
     part: Option<Part>,
     cause: Option<DelayCause>,
 }
 
 /// The parts of a request's time, with the causes that each is split into.
-fn rows() -> Vec<Row> {
-    let row = |part: Part, cause| Row { label: part.to_string(), part: Some(part), cause };
-    let cause = |cause: DelayCause| Row { label: format!("  {cause}"), part: None, cause: Some(cause) };
+fn rows() -> Vec<DifferenceRow> {
+    let row = |part: Part, cause| DifferenceRow { label: part.to_string(), part: Some(part), cause };
+    let cause =
+        |cause: DelayCause| DifferenceRow { label: format!("  {cause}"), part: None, cause: Some(cause) };
     vec![
         row(Part::Proxy, Some(DelayCause::Proxy)),
         row(Part::Load, Some(DelayCause::ModelLoad)),
@@ -205,7 +206,7 @@ fn rows() -> Vec<Row> {
         cause(DelayCause::PromptSize),
         cause(DelayCause::PromptCache),
         // "prompt" stands above it.
-        Row {
+        DifferenceRow {
             label: "  processing speed".to_owned(),
             part: None,
             cause: Some(DelayCause::PromptProcessingSpeed),

@@ -8,7 +8,7 @@ use terminal_size::{Height, Width, terminal_size};
 
 use super::table::{Grid, cut, width_of};
 use super::{color, sanitize};
-use crate::cli::{ColorChoice, Format, Output};
+use crate::cli::{ColorChoice, OutputArgs, OutputFormat};
 
 /// What a suggested command needs to find the same requests.
 #[derive(Debug, Default)]
@@ -53,11 +53,11 @@ pub(crate) fn quoted(word: &str) -> String {
 /// What a verb prints.
 #[derive(Debug, Default)]
 pub(crate) struct Page {
-    parts: Vec<Part>,
+    parts: Vec<PagePart>,
 }
 
 #[derive(Debug)]
-enum Part {
+enum PagePart {
     /// What the parts below it are about.
     Heading(String),
     /// A sentence or a few words.
@@ -84,35 +84,35 @@ enum Part {
 
 impl Page {
     pub(crate) fn heading(&mut self, text: impl Into<String>) {
-        self.parts.push(Part::Heading(text.into()));
+        self.parts.push(PagePart::Heading(text.into()));
     }
 
     pub(crate) fn line(&mut self, text: impl Into<String>) {
-        self.parts.push(Part::Line(text.into()));
+        self.parts.push(PagePart::Line(text.into()));
     }
 
     /// Sets what follows apart.
     pub(crate) fn space(&mut self) {
-        self.parts.push(Part::Space);
+        self.parts.push(PagePart::Space);
     }
 
     pub(crate) fn strong(&mut self, text: impl Into<String>) {
-        self.parts.push(Part::Strong(text.into()));
+        self.parts.push(PagePart::Strong(text.into()));
     }
 
     pub(crate) fn hint(&mut self, why: impl Into<String>, command: impl Into<String>) {
-        self.parts.push(Part::Hint { why: why.into(), command: command.into() });
+        self.parts.push(PagePart::Hint { why: why.into(), command: command.into() });
     }
 
     /// Adds a sentence behind a short text.
     pub(crate) fn item(&mut self, lead: impl Into<String>, text: impl Into<String>) {
-        self.parts.push(Part::Item { lead: lead.into(), text: text.into() });
+        self.parts.push(PagePart::Item { lead: lead.into(), text: text.into() });
     }
 
     /// Adds a table, unless it has no rows.
     pub(crate) fn table(&mut self, grid: Grid) {
         if !grid.is_empty() {
-            self.parts.push(Part::Table(grid));
+            self.parts.push(PagePart::Table(grid));
         }
     }
 
@@ -122,13 +122,13 @@ impl Page {
     }
 
     pub(crate) fn block(&mut self, text: impl Into<String>) {
-        self.parts.push(Part::Block(text.into()));
+        self.parts.push(PagePart::Block(text.into()));
     }
 }
 
 /// Prints a page in the format, colour and width that fit.
-pub(crate) fn print(out: &mut impl Write, page: &Page, output: &Output) -> io::Result<()> {
-    if output.format == Format::Markdown {
+pub(crate) fn print(out: &mut impl Write, page: &Page, output: &OutputArgs) -> io::Result<()> {
+    if output.format == OutputFormat::Markdown {
         return markdown(out, page);
     }
     print_parts(out, page, &Terminal::new(output.color))
@@ -140,9 +140,9 @@ pub(crate) fn print_first_fitting(
     out: &mut impl Write,
     pages: impl IntoIterator<Item = Page>,
     room: Room,
-    output: &Output,
+    output: &OutputArgs,
 ) -> io::Result<()> {
-    if output.format == Format::Markdown {
+    if output.format == OutputFormat::Markdown {
         return pages.into_iter().next().map_or(Ok(()), |page| markdown(out, &page));
     }
     let terminal = Terminal::new(output.color);
@@ -189,16 +189,16 @@ pub(crate) fn text(page: &Page, width: usize) -> io::Result<String> {
 fn print_parts(out: &mut impl Write, page: &Page, terminal: &Terminal) -> io::Result<()> {
     let (mut after_line, mut after_heading) = (true, false);
     for part in &page.parts {
-        if matches!(part, Part::Space) {
+        if matches!(part, PagePart::Space) {
             (after_line, after_heading) = (false, false);
             continue;
         }
-        let is_line = matches!(part, Part::Line(_) | Part::Strong(_) | Part::Item { .. });
-        let is_below_heading = after_heading && matches!(part, Part::Item { .. });
+        let is_line = matches!(part, PagePart::Line(_) | PagePart::Strong(_) | PagePart::Item { .. });
+        let is_below_heading = after_heading && matches!(part, PagePart::Item { .. });
         if !(is_line && after_line || is_below_heading) {
             writeln!(out)?;
         }
-        (after_line, after_heading) = (is_line, matches!(part, Part::Heading(_)));
+        (after_line, after_heading) = (is_line, matches!(part, PagePart::Heading(_)));
         terminal.print(out, part)?;
     }
     Ok(())
@@ -220,12 +220,12 @@ impl Terminal {
         Self { width, height, color: color::is_shown(choice, &stdout) }
     }
 
-    fn print(&self, out: &mut impl Write, part: &Part) -> io::Result<()> {
+    fn print(&self, out: &mut impl Write, part: &PagePart) -> io::Result<()> {
         match part {
-            Part::Heading(text) => {
+            PagePart::Heading(text) => {
                 writeln!(out, "{}", self.dressed(&sanitize::line(text), Style::new().bold()))
             }
-            Part::Item { lead, text } => {
+            PagePart::Item { lead, text } => {
                 let lead = format!("{}  ", sanitize::line(lead));
                 // Narrower than that, words would stand one below the other.
                 const LEAST_WIDTH: usize = 20;
@@ -236,11 +236,11 @@ impl Terminal {
                     if lead.trim().is_empty() { lead } else { self.dressed(&lead, Style::new().bold()) };
                 writeln!(out, "{lead}{}", text.replace("\n  ", &format!("\n{:indent$}", "")))
             }
-            Part::Line(text) => writeln!(out, "{}", self.wrapped(text)),
-            Part::Strong(text) => {
+            PagePart::Line(text) => writeln!(out, "{}", self.wrapped(text)),
+            PagePart::Strong(text) => {
                 writeln!(out, "{}", self.dressed(&self.wrapped(text), Style::new().bold()))
             }
-            Part::Hint { why, command } => {
+            PagePart::Hint { why, command } => {
                 let (why, command) = (sanitize::line(why), sanitize::line(command));
                 // A command is never cut: one that is too long has a line of its own.
                 let is_long = self.width.is_some_and(|width| width_of(&why) + 2 + width_of(&command) > width);
@@ -248,9 +248,9 @@ impl Terminal {
                 let between = if is_long { "\n" } else { "" };
                 writeln!(out, "{why}{between}  {command}")
             }
-            Part::Table(grid) => grid.print(out, self.width, self.color.then(|| Style::new().bold())),
-            Part::Block(text) => writeln!(out, "{}", sanitize::block(text).trim_end()),
-            Part::Space => Ok(()),
+            PagePart::Table(grid) => grid.print(out, self.width, self.color.then(|| Style::new().bold())),
+            PagePart::Block(text) => writeln!(out, "{}", sanitize::block(text).trim_end()),
+            PagePart::Space => Ok(()),
         }
     }
 
@@ -285,34 +285,34 @@ impl Terminal {
 }
 
 fn markdown(out: &mut impl Write, page: &Page) -> io::Result<()> {
-    let parts = page.parts.iter().filter(|part| !matches!(part, Part::Space));
+    let parts = page.parts.iter().filter(|part| !matches!(part, PagePart::Space));
     for (at, part) in parts.enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
         match part {
-            Part::Heading(text) => writeln!(out, "## {}", escaped(&sanitize::line(text)))?,
-            Part::Line(text) | Part::Strong(text) => {
+            PagePart::Heading(text) => writeln!(out, "## {}", escaped(&sanitize::line(text)))?,
+            PagePart::Line(text) | PagePart::Strong(text) => {
                 writeln!(out, "{}", escaped_line(&sanitize::line(text)))?;
             }
 
-            Part::Item { lead, text } => {
+            PagePart::Item { lead, text } => {
                 let (lead, text) = (sanitize::line(lead), sanitize::line(text));
                 match lead.trim() {
                     "" => writeln!(out, "{}", escaped_line(&text))?,
                     lead => writeln!(out, "{}: {}", escaped_line(lead), escaped(&text))?,
                 }
             }
-            Part::Hint { why, command } => {
+            PagePart::Hint { why, command } => {
                 writeln!(out, "{} {}", escaped_line(&sanitize::line(why)), code(&sanitize::line(command)))?;
             }
-            Part::Table(grid) => grid.print_markdown(out, escaped)?,
-            Part::Block(text) => {
+            PagePart::Table(grid) => grid.print_markdown(out, escaped)?,
+            PagePart::Block(text) => {
                 let text = sanitize::block(text);
                 let fence = "`".repeat(longest_run(&text, '`').max(2) + 1);
                 writeln!(out, "{fence}diff\n{}\n{fence}", text.trim_end())?;
             }
-            Part::Space => {}
+            PagePart::Space => {}
         }
     }
     Ok(())

@@ -26,7 +26,7 @@ const MOST_NAMES: usize = 4;
 
 /// What is shown of the rows.
 #[derive(Debug)]
-pub(crate) struct Shown<'a> {
+pub(crate) struct ShownRows<'a> {
     /// Their columns; `None`: no rows.
     pub(crate) rows: Option<&'a Columns>,
     /// How many there are in all.
@@ -36,7 +36,7 @@ pub(crate) struct Shown<'a> {
 }
 
 /// The rows come first: what a terminal shows at last is what all of them amount to.
-pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: Shown<'_>, ids: Ids) -> Page {
+pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: ShownRows<'_>, ids: Ids) -> Page {
     let mut page = Page::default();
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let span = stamps().min().zip(stamps().max());

@@ -190,3 +190,43 @@ fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
     ]);
     grid
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn replay(runs: &[Value], median: &Value) -> Replay {
+        let whole = json!({
+            "path": null, "url": "http://127.0.0.1:1", "api": "anthropic", "model": "m", "cache": "cold",
+            "max_tokens": 1, "left_out": [], "runs": runs, "median": median, "interrupted": false,
+            "comparison": null,
+        });
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn one_sentence_has_what_was_measured() {
+        let said = |runs: &[Value], median: &Value| {
+            let replay = replay(runs, median);
+            measured(&replay).map(|sentence| sentence + &failures(&replay))
+        };
+        let whole = json!({ "ttft_ms": 1200.0, "total_ms": 3400.0, "output_tokens_per_second": 24.5 });
+        assert_eq!(
+            said(&[whole.clone()], &whole).as_deref(),
+            Some("m takes 3.4 s straight to the server: 1.2 s to the first token, then 24.5 tokens/s.")
+        );
+        let first_only = json!({ "ttft_ms": 1200.0, "error": "it broke" });
+        assert_eq!(
+            said(&[first_only.clone()], &first_only).as_deref(),
+            Some("m begins to answer after 1.2 s straight to the server. It failed before its end.")
+        );
+        let two = [whole.clone(), first_only.clone(), json!({ "total_ms": 3500.0 })];
+        assert_eq!(
+            said(&two, &json!({ "total_ms": 3400.0 })).as_deref(),
+            Some("m takes 3.4 s straight to the server (median of 2 runs). 1 of 3 runs failed.")
+        );
+        assert_eq!(said(&[json!({ "error": "it broke" })], &json!({})), None);
+    }
+}

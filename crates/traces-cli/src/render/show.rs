@@ -45,7 +45,7 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids, detail: ShowDet
     if detail.has_all {
         page.table(system(shown));
     }
-    let largest: Vec<tools::Row<'_>> = shown.tools.iter().map(tool_row).collect();
+    let largest: Vec<tools::LargestTool<'_>> = shown.tools.iter().map(tool_row).collect();
     let prices = shown.price_list.as_ref();
     page.table(tools::largest(&largest, prices, detail.tools));
     tools::servers(&shown.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
@@ -181,8 +181,8 @@ fn system(shown: &RequestDetail) -> Grid {
     grid
 }
 
-fn tool_row(tool: &ShownTool) -> tools::Row<'_> {
-    tools::Row { name: tool.name.as_deref(), bytes: tool.bytes, requests: None }
+fn tool_row(tool: &ShownTool) -> tools::LargestTool<'_> {
+    tools::LargestTool { name: tool.name.as_deref(), bytes: tool.bytes, requests: None }
 }
 
 fn messages(messages: &[ShownMessage], most_rows: usize) -> Grid {

@@ -89,7 +89,7 @@ pub(crate) fn page(
     findings::dearest(&mut page, &summary.findings, detail.findings, detail.of_finding, more);
     let prices = summary.price_list.as_ref();
     if detail.tools > 0 {
-        let largest: Vec<tools::Row<'_>> = summary.largest_tools.iter().map(tool_row).collect();
+        let largest: Vec<tools::LargestTool<'_>> = summary.largest_tools.iter().map(tool_row).collect();
         page.table(tools::largest(&largest, prices, detail.tools));
     }
     if detail.has_prices {
@@ -221,8 +221,8 @@ fn footnotes(summary: &Summary, is_sitting: bool) -> String {
     notes.join(" ")
 }
 
-fn tool_row(tool: &ToolUse) -> tools::Row<'_> {
-    tools::Row { name: tool.name.as_deref(), bytes: tool.bytes, requests: Some(tool.requests) }
+fn tool_row(tool: &ToolUse) -> tools::LargestTool<'_> {
+    tools::LargestTool { name: tool.name.as_deref(), bytes: tool.bytes, requests: Some(tool.requests) }
 }
 
 fn sessions(sessions: &[SessionGrowth], ids: Ids, most: usize) -> Grid {

@@ -62,15 +62,15 @@ pub(crate) fn number(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
 /// Rows under headings.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Grid {
-    columns: Vec<Shown>,
-    body: Body,
+    columns: Vec<ShownColumn>,
+    body: CellTexts,
     /// The row that stands out.
     emphasized: Option<usize>,
 }
 
 /// A column that is shown.
 #[derive(Debug, Clone)]
-struct Shown {
+struct ShownColumn {
     column: Column,
     /// Which of a row's cells it shows.
     cell: usize,
@@ -82,7 +82,7 @@ struct Shown {
 
 /// The text of all cells in one piece: a list may have a hundred thousand rows.
 #[derive(Debug, Clone, Default)]
-struct Body {
+struct CellTexts {
     /// How many cells a row has, whether or not they are shown.
     cells: usize,
     text: String,
@@ -94,7 +94,7 @@ struct Body {
     wide_rows: Vec<usize>,
 }
 
-impl Body {
+impl CellTexts {
     fn begin_row(&mut self) {
         self.starts.push(self.text.len());
     }
@@ -146,10 +146,10 @@ impl Grid {
             let title = sanitize::line(&column.title).into_owned();
             let width = width_of(&title);
             let usual_width = if width <= WIDEST_PADDING { width } else { 0 };
-            Shown { cell, width, usual_width, column: Column { title: title.into(), ..column } }
+            ShownColumn { cell, width, usual_width, column: Column { title: title.into(), ..column } }
         };
-        let columns: Vec<Shown> = columns.into().into_iter().enumerate().map(shown).collect();
-        let body = Body { cells: columns.len(), ..Body::default() };
+        let columns: Vec<ShownColumn> = columns.into().into_iter().enumerate().map(shown).collect();
+        let body = CellTexts { cells: columns.len(), ..CellTexts::default() };
         Self { columns, body, emphasized: None }
     }
 
@@ -196,7 +196,7 @@ impl Grid {
     /// Leaves out the columns in which every cell is one of these.
     pub(crate) fn without_empty(mut self, empty: &[&str]) -> Self {
         let body = &self.body;
-        let is_empty = |row, shown: &Shown| empty.contains(&body.cell(row, shown.cell));
+        let is_empty = |row, shown: &ShownColumn| empty.contains(&body.cell(row, shown.cell));
         self.columns.retain(|shown| !body.rows().all(|row| is_empty(row, shown)));
         self
     }
@@ -220,7 +220,7 @@ impl Grid {
         layout.colours_parts = heading.is_some() && self.has_parts();
         print_titles(out, &layout, &columns, heading)?;
         let row = |row| {
-            let cell = move |shown: &Shown| cut(self.body.cell(row, shown.cell), shown.width);
+            let cell = move |shown: &ShownColumn| cut(self.body.cell(row, shown.cell), shown.width);
             columns.iter().map(cell)
         };
         layout.draw(out, self.body.rows().map(row), self.emphasis(0, heading))
@@ -278,7 +278,7 @@ impl Grid {
 fn print_titles(
     out: &mut impl Write,
     layout: &Layout,
-    columns: &[Shown],
+    columns: &[ShownColumn],
     heading: Option<Style>,
 ) -> io::Result<()> {
     let titles = || columns.iter().map(|shown| shown.column.title.as_ref());
@@ -288,7 +288,7 @@ fn print_titles(
 
 /// Leaves out columns and cuts text until a row is no wider than this. Text is cut
 /// before a column goes, as long as enough of it is left to be recognised.
-fn fit(mut columns: Vec<Shown>, width: usize) -> Vec<Shown> {
+fn fit(mut columns: Vec<ShownColumn>, width: usize) -> Vec<ShownColumn> {
     while width_with(&columns, COMFORTABLE) > width {
         let droppable = columns.iter().enumerate().filter(|(_, shown)| shown.column.drop > 0);
         let Some((last, _)) = droppable.max_by_key(|(_, shown)| shown.column.drop) else { break };
@@ -304,9 +304,9 @@ fn fit(mut columns: Vec<Shown>, width: usize) -> Vec<Shown> {
 
 /// The widest column of text that can be cut, and how much of it stays: no less than
 /// the next one has, so that both give way together.
-fn next_cut(columns: &[Shown], width: usize) -> Option<(usize, usize)> {
+fn next_cut(columns: &[ShownColumn], width: usize) -> Option<(usize, usize)> {
     let excess = width_with(columns, usize::MAX).checked_sub(width).filter(|excess| *excess > 0)?;
-    let least = |shown: &Shown| width_of(&shown.column.title).max(SHORTEST);
+    let least = |shown: &ShownColumn| width_of(&shown.column.title).max(SHORTEST);
     let text = columns.iter().enumerate().filter(|(_, shown)| shown.column.align == Align::Left);
     let mut widths: Vec<(usize, usize, usize)> = text
         .map(|(at, shown)| (shown.width, least(shown), at))
@@ -319,8 +319,8 @@ fn next_cut(columns: &[Shown], width: usize) -> Option<(usize, usize)> {
 }
 
 /// The width of a row whose text is cut to this.
-fn width_with(columns: &[Shown], text: usize) -> usize {
-    let width = |shown: &Shown| match shown.column.align {
+fn width_with(columns: &[ShownColumn], text: usize) -> usize {
+    let width = |shown: &ShownColumn| match shown.column.align {
         Align::Left => shown.width.min(text.max(width_of(&shown.column.title))),
         Align::Right | Align::Bar | Align::PartBar => shown.width,
     };

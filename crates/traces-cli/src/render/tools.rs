@@ -10,7 +10,7 @@ use super::table::{Grid, bars, number, text};
 use super::units;
 
 /// A tool as it is shown.
-pub(crate) struct Row<'a> {
+pub(crate) struct LargestTool<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) bytes: u64,
     /// How many requests carry it, where that is of interest.
@@ -18,7 +18,7 @@ pub(crate) struct Row<'a> {
 }
 
 /// The first `most_rows` tools with their prices and a bar each, and the rest in one row.
-pub(crate) fn largest(tools: &[Row<'_>], prices: Option<&ToolCosts>, most_rows: usize) -> Grid {
+pub(crate) fn largest(tools: &[LargestTool<'_>], prices: Option<&ToolCosts>, most_rows: usize) -> Grid {
     let mut grid = Grid::new([
         text("LARGEST TOOLS", 0),
         number("SIZE", 0),

@@ -63,7 +63,7 @@ const INDENT: &str = "  ";
 
 /// A part of a topic.
 #[derive(Debug, PartialEq, Eq)]
-enum Block {
+enum TopicBlock {
     Heading(String),
     Paragraph(String),
     Item(String),
@@ -72,7 +72,7 @@ enum Block {
 }
 
 /// Takes Markdown apart. Only what topics use is known.
-fn blocks(markdown: &str) -> Vec<Block> {
+fn blocks(markdown: &str) -> Vec<TopicBlock> {
     let mut blocks = Vec::new();
     let mut text = String::new();
     let mut table: Vec<Vec<String>> = Vec::new();
@@ -91,11 +91,11 @@ fn blocks(markdown: &str) -> Vec<Block> {
                     row.push(std::mem::take(&mut text));
                 }
             }
-            Event::End(TagEnd::Table) => blocks.push(Block::Table(std::mem::take(&mut table))),
-            Event::End(TagEnd::Heading(_)) => blocks.push(Block::Heading(std::mem::take(&mut text))),
-            Event::End(TagEnd::Paragraph) => blocks.push(Block::Paragraph(std::mem::take(&mut text))),
-            Event::End(TagEnd::Item) => blocks.push(Block::Item(std::mem::take(&mut text))),
-            Event::End(TagEnd::CodeBlock) => blocks.push(Block::Code(std::mem::take(&mut text))),
+            Event::End(TagEnd::Table) => blocks.push(TopicBlock::Table(std::mem::take(&mut table))),
+            Event::End(TagEnd::Heading(_)) => blocks.push(TopicBlock::Heading(std::mem::take(&mut text))),
+            Event::End(TagEnd::Paragraph) => blocks.push(TopicBlock::Paragraph(std::mem::take(&mut text))),
+            Event::End(TagEnd::Item) => blocks.push(TopicBlock::Item(std::mem::take(&mut text))),
+            Event::End(TagEnd::CodeBlock) => blocks.push(TopicBlock::Code(std::mem::take(&mut text))),
             _ => {}
         }
     }
@@ -108,9 +108,9 @@ pub(crate) fn print(out: &mut impl Write, topic: Topic) -> io::Result<()> {
     let terminal = terminal_size().filter(|_| stdout.is_terminal());
     let width = terminal.map_or(WIDEST, |(Width(width), _)| usize::from(width));
     let heading = color::is_shown(ColorChoice::Auto, &stdout).then(|| anstyle::Style::new().bold());
-    let mut before: Option<Block> = None;
+    let mut before: Option<TopicBlock> = None;
     for block in blocks(topic.markdown) {
-        let is_list = matches!((&before, &block), (Some(Block::Item(_)), Block::Item(_)));
+        let is_list = matches!((&before, &block), (Some(TopicBlock::Item(_)), TopicBlock::Item(_)));
         if before.is_some() && !is_list {
             writeln!(out)?;
         }
@@ -122,22 +122,22 @@ pub(crate) fn print(out: &mut impl Write, topic: Topic) -> io::Result<()> {
 
 fn print_block(
     out: &mut impl Write,
-    block: &Block,
+    block: &TopicBlock,
     width: usize,
     heading: Option<anstyle::Style>,
 ) -> io::Result<()> {
     match block {
-        Block::Heading(text) => {
+        TopicBlock::Heading(text) => {
             let style = heading.unwrap_or_default();
             writeln!(out, "{style}{text}{style:#}")
         }
-        Block::Paragraph(text) => writeln!(out, "{}", textwrap::fill(text, width)),
-        Block::Item(text) => {
+        TopicBlock::Paragraph(text) => writeln!(out, "{}", textwrap::fill(text, width)),
+        TopicBlock::Item(text) => {
             let options = textwrap::Options::new(width).initial_indent("- ").subsequent_indent(INDENT);
             writeln!(out, "{}", textwrap::fill(text, options))
         }
-        Block::Code(text) => text.lines().try_for_each(|line| writeln!(out, "{INDENT}{line}")),
-        Block::Table(rows) => print_table(out, rows, width),
+        TopicBlock::Code(text) => text.lines().try_for_each(|line| writeln!(out, "{INDENT}{line}")),
+        TopicBlock::Table(rows) => print_table(out, rows, width),
     }
 }
 
@@ -191,39 +191,39 @@ pub(crate) fn manual(source: &str) -> Vec<u8> {
     manual
 }
 
-fn roff_block(page: &mut Roff, block: &Block, before: Option<&Block>, name: &str) {
+fn roff_block(page: &mut Roff, block: &TopicBlock, before: Option<&TopicBlock>, name: &str) {
     // The first heading is the page's name; below any other a paragraph begins by itself.
-    if matches!(block, Block::Paragraph(_) | Block::Code(_)) && !is_below_heading(before) {
+    if matches!(block, TopicBlock::Paragraph(_) | TopicBlock::Code(_)) && !is_below_heading(before) {
         page.control("PP", []);
     }
     match block {
-        Block::Heading(text) if before.is_none() => {
+        TopicBlock::Heading(text) if before.is_none() => {
             page.control("SH", ["NAME"])
                 .text([roman(format!("{name} - {text}"))])
                 .control("SH", ["DESCRIPTION"]);
         }
-        Block::Heading(text) => {
+        TopicBlock::Heading(text) => {
             page.control("SH", [text.to_uppercase().as_str()]);
         }
-        Block::Paragraph(text) => {
+        TopicBlock::Paragraph(text) => {
             page.text([roman(text)]);
         }
-        Block::Item(text) => {
+        TopicBlock::Item(text) => {
             page.control("IP", ["\\(bu", "2"]).text([roman(text)]);
         }
-        Block::Code(text) => {
+        TopicBlock::Code(text) => {
             page.control("nf", []);
             text.lines().for_each(|line| {
                 page.text([roman(format!("{INDENT}{line}"))]);
             });
             page.control("fi", []);
         }
-        Block::Table(rows) => rows.iter().skip(1).for_each(|row| roff_row(page, row)),
+        TopicBlock::Table(rows) => rows.iter().skip(1).for_each(|row| roff_row(page, row)),
     }
 }
 
-fn is_below_heading(before: Option<&Block>) -> bool {
-    matches!(before, None | Some(Block::Heading(_)))
+fn is_below_heading(before: Option<&TopicBlock>) -> bool {
+    matches!(before, None | Some(TopicBlock::Heading(_)))
 }
 
 /// A row of a table as an entry of a list: the first cell, and the others below it.

@@ -211,9 +211,10 @@ fn the_first_sentence_is_what_was_measured() {
     let first_line = |table: &str| table.lines().next().unwrap().to_owned();
     let found = table(&server, "").ends_with(0).stdout;
     let sentence = first_line(&found);
-    assert!(sentence.starts_with("fake takes ") && sentence.ends_with(" tokens/s."), "{sentence}");
+    // Where all of it arrives at once, no speed is known.
+    assert!(sentence.starts_with("fake takes ") && sentence.ends_with('.'), "{sentence}");
     assert!(sentence.contains(" straight to the server: "), "{sentence}");
-    assert!(sentence.contains(" to the first token, then "), "{sentence}");
+    assert!(sentence.contains(" to the first token"), "{sentence}");
     assert!(!found.contains("edian"), "{found}");
     for (repeat, which) in [
         (2, Some("of two figures, the smaller")),

@@ -9,7 +9,7 @@ use anyclaude_traces::model::request::Tokens;
 use anyclaude_traces::model::timing::Timing;
 use anyclaude_traces::model::{Response, Size};
 
-use super::table::{Cells, Column, Group};
+use super::table::{Cells, ColumnGroup, ParquetColumn};
 use crate::words;
 
 /// A tool of a partition.
@@ -35,24 +35,24 @@ fn text<T>(
     name: &'static str,
     of: for<'r> fn(&'r T) -> Option<Cow<'r, str>>,
     meaning: &'static str,
-) -> Column<T> {
-    Column { name, cells: Cells::Text(of), meaning }
+) -> ParquetColumn<T> {
+    ParquetColumn { name, cells: Cells::Text(of), meaning }
 }
 
-fn whole<T>(name: &'static str, of: fn(&T) -> Option<i64>, meaning: &'static str) -> Column<T> {
-    Column { name, cells: Cells::Whole(of), meaning }
+fn whole<T>(name: &'static str, of: fn(&T) -> Option<i64>, meaning: &'static str) -> ParquetColumn<T> {
+    ParquetColumn { name, cells: Cells::Whole(of), meaning }
 }
 
-fn real<T>(name: &'static str, of: fn(&T) -> Option<f64>, meaning: &'static str) -> Column<T> {
-    Column { name, cells: Cells::Real(of), meaning }
+fn real<T>(name: &'static str, of: fn(&T) -> Option<f64>, meaning: &'static str) -> ParquetColumn<T> {
+    ParquetColumn { name, cells: Cells::Real(of), meaning }
 }
 
-fn truth<T>(name: &'static str, of: fn(&T) -> Option<bool>, meaning: &'static str) -> Column<T> {
-    Column { name, cells: Cells::Truth(of), meaning }
+fn truth<T>(name: &'static str, of: fn(&T) -> Option<bool>, meaning: &'static str) -> ParquetColumn<T> {
+    ParquetColumn { name, cells: Cells::Truth(of), meaning }
 }
 
-fn time<T>(name: &'static str, of: fn(&T) -> Option<i64>, meaning: &'static str) -> Column<T> {
-    Column { name, cells: Cells::Time(of), meaning }
+fn time<T>(name: &'static str, of: fn(&T) -> Option<i64>, meaning: &'static str) -> ParquetColumn<T> {
+    ParquetColumn { name, cells: Cells::Time(of), meaning }
 }
 
 fn name(text: Option<&str>) -> Option<Cow<'_, str>> {
@@ -84,20 +84,20 @@ fn response(request: &Request) -> Option<&Response> {
     request.response.as_deref()
 }
 
-type Row<'a> = &'a Request;
+type RequestRow<'a> = &'a Request;
 
 /// One row for each request.
-pub(super) fn requests<'a>() -> Vec<Group<Row<'a>>> {
+pub(super) fn requests<'a>() -> Vec<ColumnGroup<RequestRow<'a>>> {
     vec![
-        Group { group: None, columns: identity() },
-        Group { group: Some(("tokens", |r| tokens(r).is_some())), columns: token_columns() },
-        Group { group: Some(("timing", |r| timing(r).is_some())), columns: timing_columns() },
-        Group { group: Some(("join", |r| r.join.is_some())), columns: join_columns() },
-        Group { group: Some(("response", |r| response(r).is_some())), columns: response_columns() },
+        ColumnGroup { group: None, columns: identity() },
+        ColumnGroup { group: Some(("tokens", |r| tokens(r).is_some())), columns: token_columns() },
+        ColumnGroup { group: Some(("timing", |r| timing(r).is_some())), columns: timing_columns() },
+        ColumnGroup { group: Some(("join", |r| r.join.is_some())), columns: join_columns() },
+        ColumnGroup { group: Some(("response", |r| response(r).is_some())), columns: response_columns() },
     ]
 }
 
-fn identity<'a>() -> Vec<Column<Row<'a>>> {
+fn identity<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
         text("id", |r| Some(r.id.to_string().into()), "short, and stable for the same file"),
         text("path", |r| Some(r.path.file().to_string_lossy()), "the file on the machine that recorded it"),
@@ -136,7 +136,7 @@ fn identity<'a>() -> Vec<Column<Row<'a>>> {
     ]
 }
 
-fn token_columns<'a>() -> Vec<Column<Row<'a>>> {
+fn token_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
         whole("system", |r| number(Some(tokens(r)?.system)), "tokens of the system prompt"),
         whole("tools", |r| number(Some(tokens(r)?.tools)), "tokens of the tools"),
@@ -146,7 +146,7 @@ fn token_columns<'a>() -> Vec<Column<Row<'a>>> {
     ]
 }
 
-fn timing_columns<'a>() -> Vec<Column<Row<'a>>> {
+fn timing_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
         time("start", |r| Some(timing(r)?.start?.unix_ms()), "when the proxy began to send, UTC"),
         whole("proxy_ms", |r| number(timing(r)?.proxy_ms), "the proxy's own work before that"),
@@ -201,7 +201,7 @@ fn timing_columns<'a>() -> Vec<Column<Row<'a>>> {
     ]
 }
 
-fn join_columns<'a>() -> Vec<Column<Row<'a>>> {
+fn join_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
         whole("gap_ms", |r| r.join.as_ref()?.gap_ms, "from the log's start to the timestamp"),
         text(
@@ -212,7 +212,7 @@ fn join_columns<'a>() -> Vec<Column<Row<'a>>> {
     ]
 }
 
-fn response_columns<'a>() -> Vec<Column<Row<'a>>> {
+fn response_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
         whole("status", |r| number(response(r)?.status), "the HTTP status"),
         whole(
@@ -237,7 +237,7 @@ fn response_columns<'a>() -> Vec<Column<Row<'a>>> {
 }
 
 /// One row for each tool that conversations of a day and model carried.
-pub(super) fn tools() -> Vec<Group<ToolRow>> {
+pub(super) fn tools() -> Vec<ColumnGroup<ToolRow>> {
     let columns = vec![
         text("name", |tool: &ToolRow| name(tool.name.as_deref()), "the tool"),
         text("server", |tool| name(tool.server.as_deref()), "its MCP server"),
@@ -246,11 +246,11 @@ pub(super) fn tools() -> Vec<Group<ToolRow>> {
         whole("requests", |tool| number(Some(tool.requests)), "requests that carry it"),
         truth("called", |tool| tool.called, "whether a conversation called it"),
     ];
-    vec![Group { group: None, columns }]
+    vec![ColumnGroup { group: None, columns }]
 }
 
 /// One row for each request where something broke the prompt cache.
-pub(super) fn breaks<'a>() -> Vec<Group<BreakRow<'a>>> {
+pub(super) fn breaks<'a>() -> Vec<ColumnGroup<BreakRow<'a>>> {
     let columns = vec![
         text("id", |b: &BreakRow<'a>| Some(b.request.id.to_string().into()), "the request"),
         time("timestamp", |b| Some(b.request.timestamp?.unix_ms()), "when it was recorded, UTC"),
@@ -275,5 +275,5 @@ pub(super) fn breaks<'a>() -> Vec<Group<BreakRow<'a>>> {
             "of these, what the cache still held",
         ),
     ];
-    vec![Group { group: None, columns }]
+    vec![ColumnGroup { group: None, columns }]
 }

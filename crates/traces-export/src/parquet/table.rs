@@ -42,7 +42,7 @@ impl<T> Cells<T> {
 }
 
 /// A column.
-pub(super) struct Column<T> {
+pub(super) struct ParquetColumn<T> {
     pub(super) name: &'static str,
     pub(super) cells: Cells<T>,
     pub(super) meaning: &'static str,
@@ -52,15 +52,15 @@ pub(super) struct Column<T> {
 pub(super) type HasGroup<T> = fn(&T) -> bool;
 
 /// Columns that stand at the top, or together in a group that may be null.
-pub(super) struct Group<T> {
+pub(super) struct ColumnGroup<T> {
     /// The group's name, and whether a row has it.
     pub(super) group: Option<(&'static str, HasGroup<T>)>,
-    pub(super) columns: Vec<Column<T>>,
+    pub(super) columns: Vec<ParquetColumn<T>>,
 }
 
 /// The columns by name, type and meaning.
-pub(super) fn described<T>(groups: &[Group<T>]) -> Vec<[String; 3]> {
-    let in_group = |group: &Group<T>, column: &Column<T>| {
+pub(super) fn described<T>(groups: &[ColumnGroup<T>]) -> Vec<[String; 3]> {
+    let in_group = |group: &ColumnGroup<T>, column: &ParquetColumn<T>| {
         let prefix = group.group.map_or_else(String::new, |(name, _)| format!("{name}."));
         let (_, sql) = column.cells.types(column.name);
         [prefix + column.name, sql.to_owned(), column.meaning.to_owned()]
@@ -69,7 +69,7 @@ pub(super) fn described<T>(groups: &[Group<T>]) -> Vec<[String; 3]> {
     columns.map(|(group, column)| in_group(group, column)).collect()
 }
 
-fn schema<T>(groups: &[Group<T>]) -> String {
+fn schema<T>(groups: &[ColumnGroup<T>]) -> String {
     let mut schema = "message row {\n".to_owned();
     for group in groups {
         if let Some((name, _)) = group.group {
@@ -87,7 +87,7 @@ fn schema<T>(groups: &[Group<T>]) -> String {
 
 /// Writes these rows into the file that is opened, if there are any. Returns their number.
 pub(super) fn write<T>(
-    groups: &[Group<T>],
+    groups: &[ColumnGroup<T>],
     rows: &[T],
     open: impl FnOnce() -> io::Result<Box<dyn Write + Send>>,
 ) -> io::Result<u64> {
@@ -108,7 +108,7 @@ fn as_io(error: ParquetError) -> io::Error {
     }
 }
 
-fn put<T>(groups: &[Group<T>], rows: &[T], out: Box<dyn Write + Send>) -> Result<()> {
+fn put<T>(groups: &[ColumnGroup<T>], rows: &[T], out: Box<dyn Write + Send>) -> Result<()> {
     let version = KeyValue::new("traces.schema_version".to_owned(), SCHEMA_VERSION.to_string());
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)

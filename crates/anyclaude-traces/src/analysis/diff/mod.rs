@@ -21,7 +21,7 @@ use crate::model::stats::Stats;
 /// One side of a comparison: a request or a group, and what must be known of
 /// their content.
 #[derive(Debug, Clone)]
-pub struct Side<'a> {
+pub struct DiffSide<'a> {
     /// How the user named it.
     pub selector: String,
     /// Its requests, in order of time.
@@ -229,7 +229,7 @@ impl MeasureChange {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use]
-pub fn diff(left: &Side<'_>, right: &Side<'_>) -> Diff {
+pub fn diff(left: &DiffSide<'_>, right: &DiffSide<'_>) -> Diff {
     let single = left.requests.len() == 1 && right.requests.len() == 1;
     Diff {
         left: SideName::of(&left.selector, &left.requests),
@@ -332,7 +332,7 @@ fn diff_parameters(left: &Content, right: &Content) -> Vec<ParameterChange> {
     names.into_iter().filter_map(change).collect()
 }
 
-fn diff_text(left: &Side<'_>, right: &Side<'_>) -> Option<TextChange> {
+fn diff_text(left: &DiffSide<'_>, right: &DiffSide<'_>) -> Option<TextChange> {
     let system = unified("system", &left.newest.system_lines()?, &right.newest.system_lines()?);
     let (lefts, rights) = (by_name(&left.tools), by_name(&right.tools));
     let mut keys: Vec<_> = lefts.iter().chain(&rights).map(|(key, _)| *key).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::analysis::content::{Content, Tool};
-use crate::analysis::diff::Side;
+use crate::analysis::diff::DiffSide;
 use crate::error::Error;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
@@ -20,7 +20,7 @@ pub fn read_side<'a>(
     selector: String,
     requests: Vec<&'a Request>,
     text: bool,
-) -> Result<Side<'a>, Error> {
+) -> Result<DiffSide<'a>, Error> {
     let content = || if text { Content::with_text() } else { Content::sizes() };
     let mut newest = content();
     let mut tools = Vec::new();
@@ -33,7 +33,7 @@ pub fn read_side<'a>(
         store.read_one(path, &mut earlier)?;
         tools.extend(earlier.tools.into_iter().filter(|tool: &Tool| names.contains(&tool.name)));
     }
-    Ok(Side { selector, requests, newest, tools })
+    Ok(DiffSide { selector, requests, newest, tools })
 }
 
 /// The tools that the newest request does not carry, each with the newest file

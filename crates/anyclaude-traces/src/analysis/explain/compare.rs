@@ -52,7 +52,7 @@ fn requests<'a>(side: &[One<'a>]) -> Vec<&'a Request> {
 
 /// What is compared with what.
 #[derive(Debug)]
-pub(super) struct Comparison<'a> {
+pub(super) struct ComparedRequests<'a> {
     /// Of pairs, those at the same place belong together.
     pub(super) left: Vec<One<'a>>,
     pub(super) right: Vec<One<'a>>,
@@ -66,7 +66,7 @@ pub(super) struct Comparison<'a> {
     pub(super) proxy_known: (usize, usize),
 }
 
-impl<'a> Comparison<'a> {
+impl<'a> ComparedRequests<'a> {
     fn of(input: &ExplainInput<'a>, right: &SideInput<'a>, counts: &mut ExclusionCounts) -> Self {
         let sides = [choose(&input.left.requests, counts), choose(&right.requests, counts)];
         let completed = [sides[0].len(), sides[1].len()];
@@ -265,7 +265,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let mut counts = ExclusionCounts::default();
     let nobody = SideInput { selector: "", requests: Vec::new(), speeds: Vec::new() };
     let right_input = input.right.as_ref().unwrap_or(&nobody);
-    let comparison = Comparison::of(&input, right_input, &mut counts);
+    let comparison = ComparedRequests::of(&input, right_input, &mut counts);
     let difference = comparison.difference();
     let finding = comparison.weigh(difference.as_ref());
     let left = Side::of(&input.left, &requests(&comparison.left), comparison.with_proxy);
@@ -303,7 +303,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
 /// What of the difference the models show without the proxy, where there is one.
 fn direct_share(
     input: &ExplainInput<'_>,
-    comparison: &Comparison<'_>,
+    comparison: &ComparedRequests<'_>,
     difference: Option<&Difference>,
     finding: Result<Lead, Undetermined>,
 ) -> Option<f64> {

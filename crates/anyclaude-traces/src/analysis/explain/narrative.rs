@@ -2,7 +2,7 @@
 //! and every fact names the requests that it rests on.
 
 use super::cause::DelayCause;
-use super::compare::{Comparison, Difference, One, mean_of};
+use super::compare::{ComparedRequests, Difference, One, mean_of};
 use super::direct::Direct;
 use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, Occurrences};
 use super::missing::Missing;
@@ -22,7 +22,7 @@ const LOGS_CHUNKS: u8 = 2;
 pub(super) struct Narrative<'a> {
     pub(super) names: [&'a str; 2],
     pub(super) sides: [&'a Side; 2],
-    pub(super) comparison: &'a Comparison<'a>,
+    pub(super) comparison: &'a ComparedRequests<'a>,
     pub(super) difference: Option<&'a Difference>,
     pub(super) finding: Result<Lead, Undetermined>,
     /// The measurements without the proxy, and what of the difference they show.

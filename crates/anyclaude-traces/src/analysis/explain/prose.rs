@@ -118,13 +118,13 @@ impl Headline {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         let Self::Slower { cause, figures, occurrences, .. } = self else { return None };
-        struct Reason(DelayCause, Option<Figures>, Option<Occurrences>);
-        impl Display for Reason {
+        struct SlowerReason(DelayCause, Option<Figures>, Option<Occurrences>);
+        impl Display for SlowerReason {
             fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
                 reason(f, self.0, self.1, self.2)
             }
         }
-        Some(Reason(*cause, *figures, *occurrences).to_string())
+        Some(SlowerReason(*cause, *figures, *occurrences).to_string())
     }
 }
 

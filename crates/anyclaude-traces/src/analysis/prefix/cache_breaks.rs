@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
 use super::report::Rates;
-use super::row::{Broken, Row, rounded};
+use super::row::{Broken, SimulatedRow, rounded};
 use super::volatile::Volatile;
 use super::{Break, ElementName, PrefixRequest, ToolsDifference};
 use crate::model::request::{Kind, Request, TracePath};
@@ -123,7 +123,7 @@ impl Breaker {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CountedRow<'a> {
     pub(super) request: &'a Request,
-    pub(super) row: &'a Row,
+    pub(super) row: &'a SimulatedRow,
 }
 
 /// What was lost to a lack of slots, by the kind of request that took them, the
@@ -132,7 +132,7 @@ pub(super) fn evictions(
     counted: &[CountedRow<'_>],
     rates: &Rates<'_>,
     kind: impl Fn(usize) -> Option<Kind>,
-    broken: impl Fn(&Row) -> Option<&Broken>,
+    broken: impl Fn(&SimulatedRow) -> Option<&Broken>,
     cost_ms: impl Fn(&Request, Option<f64>) -> Option<f64>,
 ) -> Vec<Evictions> {
     let mut by_kind: BTreeMap<Option<Kind>, Vec<(CountedRow<'_>, u64)>> = BTreeMap::new();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::row::{Row, prompt_tokens, rounded};
+use super::row::{SimulatedRow, prompt_tokens, rounded};
 use super::{CacheInput, Rows};
 use crate::model::request::{Request, TracePath};
 use crate::model::stats::{float, median, whole};
@@ -53,7 +53,7 @@ impl Rows {
         speeds: &[ModelSpeeds],
     ) -> Vec<Forecast> {
         let rates = self.rates(passing, speeds);
-        let rows: Vec<Option<&Row>> = self.each().collect();
+        let rows: Vec<Option<&SimulatedRow>> = self.each().collect();
         let mut answered: HashMap<(Option<Arc<str>>, bool), Vec<Answered>> = HashMap::new();
         let mut forecasts = Vec::new();
         for (at, input) in passing.iter().enumerate() {

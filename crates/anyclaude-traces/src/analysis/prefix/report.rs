@@ -2,7 +2,7 @@
 
 use super::cache_breaks::{self, CountedRow};
 use super::opening::Openings;
-use super::row::{Row, TokensPerByte, prompt_tokens, rounded};
+use super::row::{SimulatedRow, TokensPerByte, prompt_tokens, rounded};
 use super::{Break, CacheInput, PrefixInput, PrefixReport, PrefixRequest, PrefixTotals};
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
@@ -50,15 +50,15 @@ pub fn prefix(input: PrefixInput<'_>, simulation: &mut Simulation<'_>) -> Prefix
 
 /// What happened to each request that passed through a cache, at its place.
 #[derive(Debug)]
-pub(crate) struct Rows(Vec<Option<Row>>);
+pub(crate) struct Rows(Vec<Option<SimulatedRow>>);
 
 impl Rows {
     /// Of all requests, with what was and what is around the first difference of some.
     pub(crate) fn of(simulation: &mut Simulation<'_>, is_quoted: impl Fn(usize) -> bool) -> Self {
         let mut openings = Openings::default();
-        let mut rows: Vec<Option<Row>> = vec![None; simulation.reuse.len()];
+        let mut rows: Vec<Option<SimulatedRow>> = vec![None; simulation.reuse.len()];
         for at in simulation.turns.clone() {
-            let mut row = Row::of(simulation, at, &mut openings);
+            let mut row = SimulatedRow::of(simulation, at, &mut openings);
             row.iter_mut().filter(|_| is_quoted(at)).for_each(|row| row.quote(simulation));
             if let Some(place) = rows.get_mut(at) {
                 *place = row;
@@ -68,7 +68,7 @@ impl Rows {
     }
 
     /// The row of each request, at its place.
-    pub(super) fn each(&self) -> impl Iterator<Item = Option<&Row>> {
+    pub(super) fn each(&self) -> impl Iterator<Item = Option<&SimulatedRow>> {
         self.0.iter().map(Option::as_ref)
     }
 
@@ -85,7 +85,11 @@ impl Rows {
     }
 }
 
-fn report(input: PrefixInput<'_>, rows: &[Option<Row>], simulation: &Simulation<'_>) -> PrefixReport {
+fn report(
+    input: PrefixInput<'_>,
+    rows: &[Option<SimulatedRow>],
+    simulation: &Simulation<'_>,
+) -> PrefixReport {
     let PrefixInput { scope, requests, speeds, tool_costs, context, text: _, skipped } = input;
     let found = || requests.iter().zip(rows).filter_map(|(input, row)| Some((input, row.as_ref()?)));
     let of_requests = found().map(|(input, row)| (input.request, row));
@@ -140,7 +144,7 @@ pub(super) struct Rates<'a> {
 }
 
 impl Rates<'_> {
-    pub(super) fn tokens(&self, request: &Request, row: &Row, bytes: u64) -> Option<f64> {
+    pub(super) fn tokens(&self, request: &Request, row: &SimulatedRow, bytes: u64) -> Option<f64> {
         self.tokens_per_byte.tokens(request, row, bytes)
     }
 
@@ -158,7 +162,7 @@ impl Rates<'_> {
 
 fn request(
     request: &Request,
-    row: &Row,
+    row: &SimulatedRow,
     rates: &Rates<'_>,
     path: &impl Fn(usize) -> Option<TracePath>,
 ) -> PrefixRequest {

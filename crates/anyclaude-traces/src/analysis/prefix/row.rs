@@ -12,14 +12,14 @@ use crate::model::request::Request;
 use crate::model::stats::{Stats, float, whole};
 use crate::model::timing::TokenSource;
 use crate::prompt_cache::Simulation;
-use crate::prompt_cache::compare::Shared;
+use crate::prompt_cache::compare::SharedPrefix;
 use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::slots::{Reuse, Step, Why};
 
 /// A break before it is named and counted in tokens.
 #[derive(Debug, Clone)]
 pub(super) struct Broken {
-    pub(super) shared: Shared,
+    pub(super) shared: SharedPrefix,
     pub(super) common_bytes: u64,
     pub(super) change: FirstDifference,
     pub(super) lost_bytes: u64,
@@ -30,7 +30,7 @@ pub(super) struct Broken {
 
 /// One request in two caches. Few break: what is known of a break takes no room in the others.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(super) struct SimulatedRow {
     pub(super) prompt_bytes: u64,
     pub(super) reusable_bytes: u64,
     pub(super) reusable_bytes_one_slot: u64,
@@ -40,7 +40,7 @@ pub(super) struct Row {
     pub(super) element: Option<ElementName>,
 }
 
-impl Row {
+impl SimulatedRow {
     /// What happened to the request at its turn.
     pub(super) fn of(simulation: &mut Simulation<'_>, at: usize, openings: &mut Openings) -> Option<Self> {
         let step = simulation.steps.get(at).copied().flatten()?;
@@ -116,7 +116,7 @@ impl Broken {
     }
 }
 
-fn lost(simulation: &Simulation<'_>, at: usize, shared: &Shared, earlier: usize) -> u64 {
+fn lost(simulation: &Simulation<'_>, at: usize, shared: &SharedPrefix, earlier: usize) -> u64 {
     let both = simulation.sequence(at).zip(simulation.sequence(earlier));
     both.map_or(0, |(now, earlier)| simulation.comparer.bytes_in_both(now, shared, earlier))
 }
@@ -141,7 +141,7 @@ fn compared_with(simulation: &mut Simulation<'_>, at: usize, newest: usize, step
 pub(super) struct TokensPerByte(HashMap<Option<Arc<str>>, f64>);
 
 impl TokensPerByte {
-    pub(super) fn of<'r>(rows: impl IntoIterator<Item = (&'r Request, &'r Row)>) -> Self {
+    pub(super) fn of<'r>(rows: impl IntoIterator<Item = (&'r Request, &'r SimulatedRow)>) -> Self {
         let mut ratios: HashMap<Option<Arc<str>>, Vec<f64>> = HashMap::new();
         for (request, row) in rows {
             if let Some(ratio) = own_ratio(request, row) {
@@ -153,13 +153,13 @@ impl TokensPerByte {
 
     /// Tokens of so many of a prompt's bytes: by the backend's own count of this
     /// prompt, else by those of the model's other prompts.
-    pub(super) fn tokens(&self, request: &Request, row: &Row, bytes: u64) -> Option<f64> {
+    pub(super) fn tokens(&self, request: &Request, row: &SimulatedRow, bytes: u64) -> Option<f64> {
         let ratio = own_ratio(request, row).or_else(|| self.0.get(&request.model).copied())?;
         Some(ratio * float(bytes))
     }
 }
 
-fn own_ratio(request: &Request, row: &Row) -> Option<f64> {
+fn own_ratio(request: &Request, row: &SimulatedRow) -> Option<f64> {
     let tokens = prompt_tokens(request).filter(|_| row.prompt_bytes > 0)?;
     Some(float(tokens) / float(row.prompt_bytes))
 }
@@ -180,8 +180,8 @@ pub(super) fn rounded(value: f64) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn row(prompt_bytes: u64) -> Row {
-        Row {
+    fn row(prompt_bytes: u64) -> SimulatedRow {
+        SimulatedRow {
             prompt_bytes,
             reusable_bytes: 0,
             reusable_bytes_one_slot: 0,

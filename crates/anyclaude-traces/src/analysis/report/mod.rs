@@ -41,7 +41,7 @@ pub struct ReportInput<'a> {
     pub others: &'a [Request],
     /// The two models that are compared, the faster one first; where fewer than two
     /// are known, all requests as one side.
-    pub sides: &'a [Side<'a>],
+    pub sides: &'a [ReportSide<'a>],
     /// Where the slower of the two lost its time, or where the time of one goes.
     pub explanation: Option<Explanation>,
     /// What costs time, the dearest first.
@@ -54,7 +54,7 @@ pub struct ReportInput<'a> {
 
 /// The requests that one model answered.
 #[derive(Debug, Clone)]
-pub struct Side<'a> {
+pub struct ReportSide<'a> {
     /// The model, or what else they have in common.
     pub name: String,
     /// In order of time.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Side;
+use super::ReportSide;
 use crate::analysis::explain::{Direct, Doubt};
 use crate::analysis::not_logged::RECORD;
 use crate::model::measure::{Measure, Unit, Value};
@@ -133,8 +133,8 @@ impl Figure {
     }
 }
 
-pub(super) fn points(sides: &[Side<'_>]) -> Vec<Check> {
-    let answer = |topic: CheckKind, side: &Side<'_>| Answer {
+pub(super) fn points(sides: &[ReportSide<'_>]) -> Vec<Check> {
+    let answer = |topic: CheckKind, side: &ReportSide<'_>| Answer {
         model: side.name.clone(),
         requests: side.requests.len() as u64,
         finding: finding(topic, side),
@@ -144,7 +144,7 @@ pub(super) fn points(sides: &[Side<'_>]) -> Vec<Check> {
     CheckKind::ALL.into_iter().map(point).collect()
 }
 
-fn finding(topic: CheckKind, side: &Side<'_>) -> CheckResult {
+fn finding(topic: CheckKind, side: &ReportSide<'_>) -> CheckResult {
     let mut figures: Vec<Figure> =
         topic.measures().iter().map(|&measure| Figure::of(measure, &side.requests)).collect();
     if topic == CheckKind::TokensPerSecondDirect {
@@ -191,7 +191,7 @@ pub enum WhyUnknown {
     NoEnd,
 }
 
-fn why_unknown(topic: CheckKind, side: &Side<'_>) -> WhyUnknown {
+fn why_unknown(topic: CheckKind, side: &ReportSide<'_>) -> WhyUnknown {
     let all = |is: fn(&Request) -> bool| side.requests.iter().all(|request| is(request));
     let is_completed = |request: &Request| {
         request.timing.as_ref().is_some_and(|timing| timing.outcome == Some(Outcome::Completed))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Side;
+use super::ReportSide;
 use crate::cost;
 use crate::model::Speeds;
 use crate::model::request::{Request, TracePath};
@@ -95,7 +95,7 @@ impl Line {
 
 /// How long it took to read the prompts of one side, and of those of the `others` that its
 /// model answered.
-pub(super) fn reading(side: &Side<'_>, others: &[Request]) -> Reading {
+pub(super) fn reading(side: &ReportSide<'_>, others: &[Request]) -> Reading {
     let models: BTreeSet<_> = side.requests.iter().map(|request| request.model_group()).collect();
     let others = others.iter().filter(|request| models.contains(&request.model_group()));
     let requests: Vec<&Request> = side.requests.iter().copied().chain(others).collect();

@@ -21,7 +21,7 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
     report(ReportInput {
         timing: timing(scope, requests.to_vec(), &[], joined, Vec::new(), kind, &Grouping::by_model()),
         others: &[],
-        sides: &[Side { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
+        sides: &[ReportSide { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
         findings: Vec::new(),
         explanation: None,
         prefix: None,

@@ -6,12 +6,12 @@ use super::lmstudio::{BodySink, LmStudioParser, NoBodies, is_own_line};
 use super::ollama::OllamaParser;
 use super::types::{BackendFormat, BackendLog};
 
-/// So much of a log is looked at to tell which server wrote it: an excerpt of Ollama's log
-/// may begin with lines of the server that it started.
+/// How much of a log is read to tell which server wrote it: an excerpt of Ollama's log may
+/// begin with lines of the server that it started.
 const SNIFFED_BYTES: usize = 1 << 16;
 
-/// Reads the log of any of the servers in chunks of any size. Which of them wrote it shows
-/// in its first lines.
+/// Reads the log of any of the servers in chunks of any size. Its first lines tell which of
+/// them wrote it.
 ///
 /// ```
 /// use anyclaude_traces::formats::backend::{BackendFormat, BackendParser};
@@ -26,13 +26,13 @@ const SNIFFED_BYTES: usize = 1 << 16;
 /// ```
 #[derive(Debug, Default, Clone)]
 pub struct BackendParser {
-    state: State,
+    state: FormatParser,
     /// Bytes and lines before the first that is of a server's log.
     passed: (u64, u64),
 }
 
 #[derive(Debug, Clone)]
-enum State {
+enum FormatParser {
     /// The beginning of the file.
     Unknown(Vec<u8>),
     LmStudio(Box<LmStudioParser>),
@@ -40,7 +40,7 @@ enum State {
     Ollama(Box<OllamaParser>),
 }
 
-impl Default for State {
+impl Default for FormatParser {
     fn default() -> Self {
         Self::Unknown(Vec::new())
     }
@@ -61,10 +61,10 @@ impl BackendParser {
     /// The same; bodies of requests go to `bodies`.
     pub(crate) fn feed_to(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
         match &mut self.state {
-            State::LmStudio(parser) => parser.feed_to(chunk, bodies),
-            State::LlamaServer(parser) => parser.feed(chunk),
-            State::Ollama(parser) => parser.feed(chunk),
-            State::Unknown(beginning) => {
+            FormatParser::LmStudio(parser) => parser.feed_to(chunk, bodies),
+            FormatParser::LlamaServer(parser) => parser.feed(chunk),
+            FormatParser::Ollama(parser) => parser.feed(chunk),
+            FormatParser::Unknown(beginning) => {
                 beginning.extend_from_slice(chunk);
                 if beginning.len() < SNIFFED_BYTES {
                     return;
@@ -92,10 +92,10 @@ impl BackendParser {
     pub(crate) fn finish_to(mut self, bodies: &mut dyn BodySink) -> Option<BackendLog> {
         self.choose(bodies);
         let mut log = match self.state {
-            State::Unknown(_) => return None,
-            State::LmStudio(parser) => parser.finish_to(bodies),
-            State::LlamaServer(parser) => parser.finish(),
-            State::Ollama(parser) => parser.finish(),
+            FormatParser::Unknown(_) => return None,
+            FormatParser::LmStudio(parser) => parser.finish_to(bodies),
+            FormatParser::LlamaServer(parser) => parser.finish(),
+            FormatParser::Ollama(parser) => parser.finish(),
         };
         log.bytes += self.passed.0;
         log.lines += self.passed.1;
@@ -105,7 +105,7 @@ impl BackendParser {
     /// Goes on with the file that the server wrote next; false where it is none that does so.
     pub(crate) fn next_file(&mut self, bodies: &mut dyn BodySink) -> bool {
         self.choose(bodies);
-        let State::LmStudio(parser) = &mut self.state else { return false };
+        let FormatParser::LmStudio(parser) = &mut self.state else { return false };
         parser.next_file(bodies);
         true
     }
@@ -115,7 +115,7 @@ impl BackendParser {
     pub(crate) fn finish_files(mut self, bodies: &mut dyn BodySink) -> Vec<Option<BackendLog>> {
         self.choose(bodies);
         let mut logs = match self.state {
-            State::LmStudio(parser) => parser.finish_files(bodies),
+            FormatParser::LmStudio(parser) => parser.finish_files(bodies),
             _ => return vec![self.finish_to(bodies)],
         };
         if let Some(first) = logs.first_mut() {
@@ -126,12 +126,12 @@ impl BackendParser {
     }
 
     fn choose(&mut self, bodies: &mut dyn BodySink) {
-        let State::Unknown(beginning) = &mut self.state else { return };
+        let FormatParser::Unknown(beginning) = &mut self.state else { return };
         let beginning = std::mem::take(beginning);
         self.state = match format(&beginning) {
-            Some(BackendFormat::LmStudio) => State::LmStudio(Box::default()),
-            Some(BackendFormat::Ollama) => State::Ollama(Box::default()),
-            _ => State::LlamaServer(Box::default()),
+            Some(BackendFormat::LmStudio) => FormatParser::LmStudio(Box::default()),
+            Some(BackendFormat::Ollama) => FormatParser::Ollama(Box::default()),
+            _ => FormatParser::LlamaServer(Box::default()),
         };
         self.feed_to(&beginning, bodies);
     }

@@ -12,7 +12,7 @@ use super::types::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, ReadingProgress,
     TaskOutcome,
 };
-use crate::formats::lines::{LINE_LIMIT, Line, LineSplitter, Lines};
+use crate::formats::lines::{LINE_LIMIT, LineSink, LineSplitter, LogLine};
 use crate::formats::scan;
 use crate::model::ContextCut;
 use crate::model::stats::float;
@@ -61,12 +61,12 @@ static WORDS_IN_JOURNAL: LazyLock<Words> =
 #[derive(Debug, Clone)]
 pub struct OllamaParser {
     splitter: LineSplitter,
-    state: State,
+    state: OllamaState,
 }
 
 impl Default for OllamaParser {
     fn default() -> Self {
-        let state = State {
+        let state = OllamaState {
             log: BackendLog::new(BackendFormat::Ollama),
             servers: Servers::default(),
             awaiting_end: Vec::new(),
@@ -105,7 +105,7 @@ impl OllamaParser {
 }
 
 #[derive(Debug, Clone)]
-struct State {
+struct OllamaState {
     log: BackendLog,
     servers: Servers,
     /// Tasks that the engine is done with, by their places: their HTTP requests end next.
@@ -122,7 +122,7 @@ struct State {
     has_word: bool,
 }
 
-impl Lines for State {
+impl LineSink for OllamaState {
     /// Passes over lines without a fact, once it is known that this is such a log.
     #[inline]
     fn skip(&mut self, text: &[u8]) -> usize {
@@ -136,7 +136,7 @@ impl Lines for State {
     }
 
     #[inline]
-    fn line(&mut self, line: Line<'_>) {
+    fn line(&mut self, line: LogLine<'_>) {
         self.log.lines += 1;
         // Of a longer line only the beginning is here.
         let has_word = std::mem::take(&mut self.has_word) && line.full_len <= LINE_LIMIT as u64;
@@ -160,7 +160,7 @@ impl Lines for State {
     }
 }
 
-impl State {
+impl OllamaState {
     fn words(&self) -> &'static Words {
         if self.is_journal { &WORDS_IN_JOURNAL } else { &WORDS }
     }

@@ -6,7 +6,7 @@ use super::item::Item;
 use super::raw::Raw;
 use super::visit::{Element, ElementPath, Visit};
 use crate::formats::json::compact::CompactMode;
-use crate::formats::json::cursor::{Cursor, Span};
+use crate::formats::json::cursor::{Cursor, ValueSpan};
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
 
@@ -76,7 +76,7 @@ pub(super) fn wanted_by<V: Visit>(visit: &V) -> CompactMode {
 /// block that it stands for was built last.
 pub(super) fn show_string<'a, V: Visit>(
     cursor: &Cursor<'a, '_>,
-    span: &Span,
+    span: &ValueSpan,
     text: RawStr<'a>,
     (place, kind): (ElementPath, &'static str),
     identity: Option<Identity>,

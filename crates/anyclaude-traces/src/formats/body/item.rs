@@ -1,7 +1,7 @@
 //! An item of `system`, `tools` or a message's `content`.
 
 use crate::formats::json::compact::{Compact, CompactMode};
-use crate::formats::json::cursor::{Cursor, Place, Shape, Span};
+use crate::formats::json::cursor::{Cursor, Place, Shape, ValueSpan};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::known::{self, KnownItem, KnownString};
 use crate::formats::json::scratch::Scratch;
@@ -13,7 +13,7 @@ pub(super) const TEXT_BLOCK: (&str, &str) = ("{\"type\":\"text\",\"text\":", "}"
 
 /// An item, with the members that the parser reads.
 pub(crate) struct Item<'a> {
-    pub(crate) span: Span,
+    pub(crate) span: ValueSpan,
     pub(crate) kind: Option<RawStr<'a>>,
     pub(crate) name: Option<RawStr<'a>>,
     pub(crate) text: Option<RawStr<'a>>,
@@ -79,7 +79,7 @@ impl<'a> Item<'a> {
         let [kind, name, said, namespace, function] =
             item.strings.map(|string| string.map(|string| string.within(bytes)));
         Self {
-            span: Span { range, compact_bytes: item.compact_bytes },
+            span: ValueSpan { range, compact_bytes: item.compact_bytes },
             kind,
             name,
             text: said,

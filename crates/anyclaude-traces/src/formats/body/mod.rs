@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use self::tally::Tally;
-use crate::formats::json::cursor::{Cursor, Place, Shape, Span};
+use crate::formats::json::cursor::{Cursor, Place, Shape, ValueSpan};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
@@ -42,7 +42,7 @@ pub(crate) struct Body {
     pub(crate) stream: bool,
     pub(crate) tools: Vec<ToolSize>,
     pub(crate) history: Vec<Identity>,
-    pub(crate) span: Option<Span>,
+    pub(crate) span: Option<ValueSpan>,
     present: Present,
 }
 
@@ -143,8 +143,8 @@ struct Walker<'a> {
     cache_key: Option<Arc<str>>,
     /// Members that are prompt in Responses' shape and parameters in others, which the end of
     /// the body decides.
-    instructions: Option<(Place<'a>, Span)>,
-    input: Option<(Place<'a>, Span)>,
+    instructions: Option<(Place<'a>, ValueSpan)>,
+    input: Option<(Place<'a>, ValueSpan)>,
     /// Arrays of tools among the items of the input.
     additional_tools: Vec<Place<'a>>,
 }

@@ -2,14 +2,14 @@
 //! in members that may come after its content.
 
 use crate::formats::json::compact::CompactMode;
-use crate::formats::json::cursor::{Cursor, Place, Shape, Span};
+use crate::formats::json::cursor::{Cursor, Place, Shape, ValueSpan};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::text::RawStr;
 
 /// Where the members of a message stand; the last one of a name.
 pub(super) struct Outline<'a> {
     pub(super) place: Place<'a>,
-    pub(super) span: Span,
+    pub(super) span: ValueSpan,
     pub(super) role: Option<RawStr<'a>>,
     pub(super) kind: Option<RawStr<'a>>,
     pub(super) content: Option<Place<'a>>,

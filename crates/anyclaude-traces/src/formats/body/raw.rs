@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use super::item::{self, TEXT_BLOCK};
 use crate::formats::json::compact::HEAD_BYTES;
-use crate::formats::json::cursor::{Cursor, Shape, Span};
+use crate::formats::json::cursor::{Cursor, Shape, ValueSpan};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
@@ -48,7 +48,7 @@ impl BlockHead {
 }
 
 impl<'a> Raw<'a> {
-    pub(crate) fn new(cursor: &Cursor<'a, '_>, span: &Span) -> Self {
+    pub(crate) fn new(cursor: &Cursor<'a, '_>, span: &ValueSpan) -> Self {
         let text = cursor.text().get(span.range.clone()).unwrap_or_default();
         let bytes = span.compact_bytes;
         let identity = OnceCell::new();
@@ -66,7 +66,7 @@ impl<'a> Raw<'a> {
     /// size of its `cache_control` members.
     pub(crate) fn of_element(
         cursor: &Cursor<'a, '_>,
-        span: &Span,
+        span: &ValueSpan,
         left_out: u64,
         identity: Option<Identity>,
     ) -> Self {

@@ -10,7 +10,7 @@ use crate::formats::json::text::RawStr;
 /// The value of an attribute. Protobuf's JSON writes whole numbers of 64 bits as strings,
 /// and takes them as numbers too.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) enum Value<'a> {
+pub(super) enum AttributeValue<'a> {
     Text(RawStr<'a>),
     /// A number, as it is written.
     Number(&'a str),
@@ -20,7 +20,7 @@ pub(super) enum Value<'a> {
     Other,
 }
 
-impl<'a> Value<'a> {
+impl<'a> AttributeValue<'a> {
     /// The text, unless it is empty.
     pub(super) fn name(self, cursor: &mut Cursor<'_, '_>) -> Option<Arc<str>> {
         let Self::Text(text) = self else { return None };
@@ -64,10 +64,10 @@ impl<'a> Value<'a> {
 /// Reads a list of attributes, and calls `attribute` with each.
 pub(super) fn read<'a>(
     cursor: &mut Cursor<'a, '_>,
-    mut attribute: impl FnMut(&mut Cursor<'a, '_>, &str, Value<'a>),
+    mut attribute: impl FnMut(&mut Cursor<'a, '_>, &str, AttributeValue<'a>),
 ) -> ParseResult<()> {
     cursor.items_or_skip(|cursor| {
-        let (mut key, mut value) = (None, Value::Other);
+        let (mut key, mut value) = (None, AttributeValue::Other);
         cursor.members_or_skip(|cursor, name| {
             match name {
                 "key" => key = cursor.string_or_skip()?,
@@ -84,18 +84,20 @@ pub(super) fn read<'a>(
 }
 
 /// Reads an `AnyValue`.
-pub(super) fn read_value<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Value<'a>> {
-    let mut value = Value::Other;
+pub(super) fn read_value<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<AttributeValue<'a>> {
+    let mut value = AttributeValue::Other;
     cursor.members_or_skip(|cursor, kind| {
         match kind {
-            "stringValue" => value = cursor.string_or_skip()?.map_or(Value::Other, Value::Text),
+            "stringValue" => {
+                value = cursor.string_or_skip()?.map_or(AttributeValue::Other, AttributeValue::Text)
+            }
             "intValue" | "doubleValue" => value = read_number(cursor)?,
             "boolValue" => {
                 let span = cursor.skip_value()?;
                 value = match cursor.text().get(span.range) {
-                    Some("true") => Value::Flag(true),
-                    Some("false") => Value::Flag(false),
-                    _ => Value::Other,
+                    Some("true") => AttributeValue::Flag(true),
+                    Some("false") => AttributeValue::Flag(false),
+                    _ => AttributeValue::Other,
                 };
             }
             _ => cursor.skip()?,
@@ -106,14 +108,14 @@ pub(super) fn read_value<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Value<'
 }
 
 /// Reads a number, which may be written as a string.
-pub(super) fn read_number<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Value<'a>> {
+pub(super) fn read_number<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<AttributeValue<'a>> {
     match cursor.shape()? {
-        Shape::String => cursor.string().map(Value::Text),
+        Shape::String => cursor.string().map(AttributeValue::Text),
         Shape::Scalar => {
             let span = cursor.skip_value()?;
-            Ok(cursor.text().get(span.range).map_or(Value::Other, Value::Number))
+            Ok(cursor.text().get(span.range).map_or(AttributeValue::Other, AttributeValue::Number))
         }
-        Shape::Object | Shape::Array => cursor.skip().map(|()| Value::Other),
+        Shape::Object | Shape::Array => cursor.skip().map(|()| AttributeValue::Other),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `<uuid>.request.json`: the body of a request, with a member more than was sent.
+//! `<uuid>.request.json`: the body of a request, with one member that was not sent.
 
 use crate::error::{ParseError, SkipReason};
 use crate::formats::body::{Body, Element, Message, Raw, Section, Visit};
@@ -11,7 +11,7 @@ use crate::model::Size;
 use crate::model::request::{Api, Source};
 
 /// A file that is the body of a request and nothing else: one of Claude Code's, which has
-/// a member more than was sent, or any other.
+/// one member that was not sent, or any other.
 #[derive(Debug)]
 pub(crate) struct RecordedBody;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Usage;
-use super::attribute::{self, Value};
+use super::attribute::{self, AttributeValue};
 use super::response::{RecordedResponse, read_response};
 use super::telemetry::{Records, unix_nanos};
 use crate::formats::json::cursor::Cursor;
@@ -15,9 +15,9 @@ use crate::model::time::Timestamp;
 /// What an event's name begins with in the body of its log record.
 const PREFIX: &str = "claude_code.";
 
-/// An event.
+/// An event of Claude Code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Event {
+pub(crate) struct ClaudeCodeEvent {
     pub(crate) at: Timestamp,
     /// Counts up within one process of Claude Code.
     pub(crate) sequence: Option<u64>,
@@ -93,10 +93,10 @@ struct EventAttributes<'a> {
     status: Option<u64>,
 }
 
-impl Event {
+impl ClaudeCodeEvent {
     /// Reads a log record; `None` where it is none of Claude Code's, or has no time.
     pub(super) fn read(cursor: &mut Cursor<'_, '_>, records: &mut dyn Records) -> ParseResult<Option<Self>> {
-        let (mut found, mut logged_at, mut title) = (EventAttributes::default(), None, Value::Other);
+        let (mut found, mut logged_at, mut title) = (EventAttributes::default(), None, AttributeValue::Other);
         cursor.members_or_skip(|cursor, key| {
             match key {
                 "timeUnixNano" => logged_at = unix_nanos(cursor)?.or(logged_at),
@@ -118,7 +118,7 @@ impl Event {
 }
 
 impl<'a> EventAttributes<'a> {
-    fn learn(&mut self, cursor: &mut Cursor<'a, '_>, key: &str, value: Value<'a>) {
+    fn learn(&mut self, cursor: &mut Cursor<'a, '_>, key: &str, value: AttributeValue<'a>) {
         match key {
             "event.name" => self.name = value.raw(),
             "event.timestamp" => self.at = value.text().and_then(|at| at.parse().ok()),
@@ -144,7 +144,7 @@ impl<'a> EventAttributes<'a> {
         }
     }
 
-    fn into_event(self, name: &str, at: Timestamp, records: &mut dyn Records) -> Event {
+    fn into_event(self, name: &str, at: Timestamp, records: &mut dyn Records) -> ClaudeCodeEvent {
         let is_of_request =
             matches!(name, "api_request_body" | "api_request" | "api_response_body" | "api_error");
         let record = if is_of_request { records.begin() } else { 0 };
@@ -174,7 +174,7 @@ impl<'a> EventAttributes<'a> {
             }
             _ => EventKind::Other,
         };
-        Event {
+        ClaudeCodeEvent {
             at,
             sequence: self.sequence,
             session: self.session,

@@ -18,7 +18,7 @@ mod telemetry;
 mod transcript;
 
 pub(crate) use body::{REQUEST_SUFFIX, RecordedBody};
-pub(crate) use event::{Event, EventBody, EventKind};
+pub(crate) use event::{ClaudeCodeEvent, EventBody, EventKind};
 pub(crate) use index::IndexEntry;
 pub(crate) use response::RecordedResponse;
 pub(crate) use sniff::recognise;
@@ -82,7 +82,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Of a file of this kind, nothing yet.
+    /// The facts of a file of this kind, of which nothing is read yet.
     pub(crate) fn of(kind: FactsKind) -> Self {
         Self {
             kind,
@@ -124,7 +124,7 @@ impl Facts {
 pub(crate) enum FactsKind {
     /// Events or spans.
     Telemetry,
-    /// Spans of OpenInference, which tell of no request in words that are read.
+    /// Spans of OpenInference, whose attributes are not read.
     OpenInference,
     /// Metrics.
     Metrics,

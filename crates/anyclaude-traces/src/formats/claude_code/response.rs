@@ -37,7 +37,7 @@ pub(crate) fn read_response(text: &str, scratch: &mut Scratch) -> ParseResult<Re
         Ok(())
     })?;
     cursor.end()?;
-    let answer = response::Answer::read(&mut Cursor::new(text, scratch))?;
+    let answer = response::AnswerFacts::read(&mut Cursor::new(text, scratch))?;
     let model = answer.model.filter(|model| !model.is_empty()).map(Into::into);
     Ok(RecordedResponse { message, model, response: answer.response })
 }

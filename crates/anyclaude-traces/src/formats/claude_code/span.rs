@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::Usage;
-use super::attribute::{self, Value};
+use super::attribute::{self, AttributeValue};
 use super::telemetry::{Records, unix_nanos};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
@@ -132,7 +132,7 @@ fn read_attempt(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Timestamp>> {
 }
 
 impl SpanAttributes {
-    fn learn<'a>(&mut self, cursor: &mut Cursor<'a, '_>, key: &str, value: Value<'a>) {
+    fn learn<'a>(&mut self, cursor: &mut Cursor<'a, '_>, key: &str, value: AttributeValue<'a>) {
         match key {
             "session.id" => self.session = value.name(cursor),
             "query_source" => self.query_source = value.name(cursor),

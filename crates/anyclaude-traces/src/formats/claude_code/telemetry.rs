@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::attribute::{self, read_number};
-use super::event::Event;
+use super::event::ClaudeCodeEvent;
 use super::span::{Interaction, ModelSpan, TelemetrySpan};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
@@ -21,7 +21,7 @@ pub(crate) trait Records {
 /// What Claude Code told in one or more exports.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Telemetry {
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Vec<ClaudeCodeEvent>,
     pub(crate) spans: Vec<ModelSpan>,
     pub(crate) interactions: Vec<Interaction>,
 }
@@ -96,7 +96,7 @@ fn read_logs(
         "resource" => read_version(cursor, &mut version),
         "scopeLogs" => cursor.items_or_skip(|cursor| {
             read_list(cursor, "logRecords", |cursor| {
-                telemetry.events.extend(Event::read(cursor, records)?);
+                telemetry.events.extend(ClaudeCodeEvent::read(cursor, records)?);
                 Ok(())
             })
         }),

@@ -15,14 +15,14 @@ pub(super) const LAST: u64 = 1 << 63;
 
 /// The positions of special bytes in a block: bit 0 is the first byte.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Block {
+pub(super) struct BlockMasks {
     /// Quotes and control characters.
     pub(super) stops: u64,
     /// Backslashes.
     pub(super) slashes: u64,
 }
 
-impl Block {
+impl BlockMasks {
     /// The block of `text` that begins at `start`. Bytes after the end of the text have no bits.
     #[inline]
     pub(super) fn of(text: &[u8], start: usize) -> Self {
@@ -168,7 +168,7 @@ mod tests {
                     let escapes = slashes >> at & 1 == 1 && expected >> at & 1 == 0;
                     expected |= u64::from(escapes) << (at + 1);
                 }
-                assert_eq!(Block { stops: 0, slashes }.escaped(), expected, "{slashes:b}");
+                assert_eq!(BlockMasks { stops: 0, slashes }.escaped(), expected, "{slashes:b}");
             }
         }
     }
@@ -195,7 +195,7 @@ mod tests {
                 let mut text = [b'x'; BLOCK + 1];
                 text[at] = byte;
                 for length in [BLOCK + 1, BLOCK, at + 1] {
-                    let block = Block::of(&text[..length], 0);
+                    let block = BlockMasks::of(&text[..length], 0);
                     assert_eq!(
                         (block.stops, block.slashes),
                         slowly(&text[..length]),

@@ -29,7 +29,7 @@ pub(crate) struct Place<'a>(Scan<'a>);
 
 /// A value that the cursor passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Span {
+pub(crate) struct ValueSpan {
     /// The value's bytes in the text.
     pub(crate) range: Range<usize>,
     /// How many of them are not white space outside strings.
@@ -102,8 +102,8 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// The span since `mark`. Call it right after a value, before the white space that follows.
-    pub(crate) fn since(&self, mark: Mark) -> Span {
-        Span {
+    pub(crate) fn since(&self, mark: Mark) -> ValueSpan {
+        ValueSpan {
             range: mark.at..self.scan.at,
             compact_bytes: ((self.scan.at - mark.at) - (self.scan.blank - mark.blank)) as u64,
         }
@@ -231,7 +231,7 @@ impl<'a, 's> Cursor<'a, 's> {
     }
 
     /// Passes a value of any type and depth, and measures it.
-    pub(crate) fn skip_value(&mut self) -> ParseResult<Span> {
+    pub(crate) fn skip_value(&mut self) -> ParseResult<ValueSpan> {
         let mark = self.mark();
         self.skip()?;
         Ok(self.since(mark))

@@ -86,7 +86,7 @@ impl Items {
 
 /// The items of the text before, and those of the present one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
+pub(crate) struct KnownItems {
     /// The text before.
     memory: Aligned,
     before: Items,
@@ -99,7 +99,7 @@ pub(crate) struct Known {
     text_bytes: Option<usize>,
 }
 
-impl Known {
+impl KnownItems {
     /// A text of this size is read from here on.
     pub(super) fn begin(&mut self, text_bytes: usize) {
         self.now.clear();

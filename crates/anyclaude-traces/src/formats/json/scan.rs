@@ -4,7 +4,7 @@
 //! return plain numbers. That keeps the position in registers: with many short strings,
 //! writing it to memory and back at every step is most of the work.
 
-use super::block::{BLOCK, Block, LAST, blank_length, usual_escapes};
+use super::block::{BLOCK, BlockMasks, LAST, blank_length, usual_escapes};
 use super::compact::Compact;
 use super::fault::{Fault, FaultKind, ParseResult, Walk};
 use super::scratch::Scratch;
@@ -17,7 +17,7 @@ pub(super) struct Scan<'a> {
     /// How many bytes of white space were passed.
     pub(super) blank: usize,
     /// The block that was read last, and where it begins.
-    block: Block,
+    block: BlockMasks,
     block_at: usize,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Escaped(pub(super) bool);
 
 impl<'a> Scan<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, blank: 0, block: Block::of(text.as_bytes(), 0), block_at: 0 }
+        Self { text, at: 0, blank: 0, block: BlockMasks::of(text.as_bytes(), 0), block_at: 0 }
     }
 
     /// The byte that comes next.
@@ -195,10 +195,10 @@ impl<'a> Scan<'a> {
 
     /// The block around the position, without the bytes before it.
     #[inline(always)]
-    fn block_here(&mut self) -> Block {
+    fn block_here(&mut self) -> BlockMasks {
         let start = self.at - self.at % BLOCK;
         if start != self.block_at {
-            self.block = Block::of(self.text.as_bytes(), start);
+            self.block = BlockMasks::of(self.text.as_bytes(), start);
             self.block_at = start;
         }
         self.block.from(self.at % BLOCK)
@@ -208,7 +208,7 @@ impl<'a> Scan<'a> {
     /// Returns the first escape before a stop that has to be read byte by byte: an unusual one,
     /// or one that the end of the block cuts in two.
     #[inline(always)]
-    fn pass_escapes(&self, block: &mut Block) -> Option<usize> {
+    fn pass_escapes(&self, block: &mut BlockMasks) -> Option<usize> {
         let escaped = block.escaped();
         let usual = escaped & usual_escapes(self.text.as_bytes(), self.block_at);
         let cut = block.slashes & !escaped & LAST;

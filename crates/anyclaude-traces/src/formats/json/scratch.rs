@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::compact::Compact;
-use super::known::Known;
+use super::known::KnownItems;
 use crate::model::intern::Interner;
 
 /// The buffers of a cursor.
@@ -12,7 +12,7 @@ pub(crate) struct Scratch {
     pub(crate) nesting: BitStack,
     pub(crate) compact: Compact,
     pub(crate) names: Names,
-    pub(crate) known: Known,
+    pub(crate) known: KnownItems,
 }
 
 /// Nothing in the buffers outlives a value that is read: a copy begins with empty ones.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::block::{BLOCK, Block, LAST, RUN, equal, run};
+use super::block::{BLOCK, BlockMasks, LAST, RUN, equal, run};
 
 /// The inside of a JSON string literal: checked against the grammar, escapes
 /// not yet decoded.
@@ -93,7 +93,7 @@ impl<'a> RawStr<'a> {
         let text = self.inner.as_bytes();
         let (mut saved, mut start) = (TextSize::default(), 0);
         while start < text.len() {
-            let block = Block::of(text, start);
+            let block = BlockMasks::of(text, start);
             let escaped = block.escaped();
             let units = escaped & equal(text, start, b'u');
             let short = u64::from((escaped & units.wrapping_sub(1) & !units).count_ones());

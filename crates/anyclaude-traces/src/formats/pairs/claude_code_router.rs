@@ -18,7 +18,7 @@ use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::record::path_of;
-use crate::formats::response::Answer;
+use crate::formats::response::AnswerFacts;
 use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
 use crate::model::request::Source;
 use crate::model::time::Timestamp;
@@ -55,7 +55,7 @@ struct OpenRequest {
     number: RecordNumber,
     exchange: Exchange,
     client: Option<ClientBody>,
-    answer: Answer,
+    answer: AnswerFacts,
     first_chunk: Option<Timestamp>,
     is_final: bool,
 }
@@ -87,7 +87,7 @@ enum RouterFact<'a> {
 }
 
 impl ReadLine for OpenRequests {
-    type Line<'a> = RouterTold<'a>;
+    type LineContent<'a> = RouterTold<'a>;
 
     fn read<'a>(
         &mut self,
@@ -109,7 +109,7 @@ impl ReadLine for OpenRequests {
                 number: survey.sink.begin(),
                 exchange,
                 client: None,
-                answer: Answer::default(),
+                answer: AnswerFacts::default(),
                 first_chunk: None,
                 is_final: false,
             };
@@ -305,7 +305,7 @@ impl OpenRequest {
                 exchange.adopt(client.parameters);
             }
         }
-        if self.answer != Answer::default() {
+        if self.answer != AnswerFacts::default() {
             exchange.answer = Some(self.answer);
         }
         survey.add(self.number, self.exchange);

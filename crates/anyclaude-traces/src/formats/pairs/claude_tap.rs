@@ -10,7 +10,7 @@ use crate::formats::headers;
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
-use crate::formats::response::Answer;
+use crate::formats::response::AnswerFacts;
 use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
 use crate::model::request::Source;
 use crate::model::time::Timestamp;
@@ -33,7 +33,7 @@ impl Format for ClaudeTap {
 struct TapRecords;
 
 impl ReadLine for TapRecords {
-    type Line<'a> = (RecordNumber, Exchange);
+    type LineContent<'a> = (RecordNumber, Exchange);
 
     fn read(
         &mut self,
@@ -93,11 +93,11 @@ fn read_response(cursor: &mut Cursor<'_, '_>, exchange: &mut Exchange) -> ParseR
     if cursor.shape()? != Shape::Object {
         return cursor.skip();
     }
-    let (mut whole, mut events, mut has_events) = (Answer::default(), Answer::default(), false);
+    let (mut whole, mut events, mut has_events) = (AnswerFacts::default(), AnswerFacts::default(), false);
     cursor.members_or_skip(|cursor, key| {
         match key {
             "status" => exchange.status = cursor.u64_or_skip()?,
-            "body" => whole = Answer::read(cursor)?,
+            "body" => whole = AnswerFacts::read(cursor)?,
             "sse_events" | "ws_events" => cursor.items_or_skip(|cursor| {
                 has_events = true;
                 read_event(cursor, key == "sse_events", &mut events)
@@ -115,7 +115,7 @@ fn read_response(cursor: &mut Cursor<'_, '_>, exchange: &mut Exchange) -> ParseR
 }
 
 /// An event of a stream stands in its `data`, one of a socket for itself.
-fn read_event(cursor: &mut Cursor<'_, '_>, in_data: bool, events: &mut Answer) -> ParseResult<()> {
+fn read_event(cursor: &mut Cursor<'_, '_>, in_data: bool, events: &mut AnswerFacts) -> ParseResult<()> {
     if !in_data {
         return events.add_event(cursor);
     }

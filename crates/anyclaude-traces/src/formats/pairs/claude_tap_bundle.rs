@@ -14,7 +14,7 @@ use crate::error::{ParseError, SkipReason};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
-use crate::formats::source::{Format, Input, RecordSink, Text};
+use crate::formats::source::{Format, Input, RecordSink, SourceText};
 use crate::model::request::Source;
 
 /// claude-tap's compact bundle.
@@ -115,7 +115,7 @@ impl Bundle {
     }
 
     /// A record with its references filled in.
-    fn resolved<'a>(&self, text: &Text<'a>, record: Range<usize>) -> Result<Cow<'a, str>, ParseError> {
+    fn resolved<'a>(&self, text: &SourceText<'a>, record: Range<usize>) -> Result<Cow<'a, str>, ParseError> {
         let whole = text.as_str();
         let record_text = whole.get(record.clone()).unwrap_or_default();
         let (mut resolved, mut copied) = (String::new(), 0);

@@ -14,7 +14,7 @@ use crate::formats::headers;
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
-use crate::formats::response::Answer;
+use crate::formats::response::AnswerFacts;
 use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
 use crate::model::request::Source;
 
@@ -46,7 +46,7 @@ struct TraceRecords {
 }
 
 impl ReadLine for TraceRecords {
-    type Line<'a> = (RecordNumber, Exchange);
+    type LineContent<'a> = (RecordNumber, Exchange);
 
     fn read(
         &mut self,
@@ -104,14 +104,14 @@ fn read_response(
     if cursor.shape()? != Shape::Object {
         return cursor.skip().map(|()| None);
     }
-    let (mut stamp, mut answer) = (None, Answer::default());
+    let (mut stamp, mut answer) = (None, AnswerFacts::default());
     cursor.members_or_skip(|cursor, key| {
         match key {
             "timestamp" => stamp = seconds(cursor)?,
             "status_code" => exchange.status = cursor.u64_or_skip()?,
-            "body" => answer = Answer::read(cursor)?.or(std::mem::take(&mut answer)),
+            "body" => answer = AnswerFacts::read(cursor)?.or(std::mem::take(&mut answer)),
             "body_raw" => {
-                let raw = cursor.string_or_skip()?.map(|raw| Answer::read_text(inner.decoded(raw)));
+                let raw = cursor.string_or_skip()?.map(|raw| AnswerFacts::read_text(inner.decoded(raw)));
                 answer = std::mem::take(&mut answer).or(raw.unwrap_or_default());
             }
             _ => cursor.skip()?,

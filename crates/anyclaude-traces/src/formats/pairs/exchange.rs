@@ -6,7 +6,7 @@ use crate::formats::body::Body;
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
 use crate::formats::record::{RecordDraft, Sender, TraceRecord, path_of};
-use crate::formats::response::Answer;
+use crate::formats::response::AnswerFacts;
 use crate::model::request::{Api, ModelSource, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource, TtftSource};
@@ -39,7 +39,7 @@ pub(super) struct Exchange {
     pub(super) total_ms: Option<u64>,
     /// The HTTP status; 0 is none.
     pub(super) status: Option<u64>,
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<AnswerFacts>,
     /// What stands for it is a WebSocket, whose messages are no answer to this request.
     pub(super) is_socket: bool,
     /// The recorder's words for what went wrong.
@@ -119,7 +119,7 @@ impl Exchange {
             answer.response.status = status;
             draft.response = Some(Box::new(answer.response));
         } else if status.is_some() {
-            let mut response = Answer::default().response;
+            let mut response = AnswerFacts::default().response;
             response.status = status;
             draft.response = Some(Box::new(response));
         }
@@ -147,7 +147,7 @@ impl Exchange {
             _ if answer_failed || self.error.is_some() => Some(Outcome::Failed),
             (None | Some(0), None) => Some(Outcome::Unfinished),
             (_, Some(answer)) if answer.is_complete => Some(Outcome::Completed),
-            (_, Some(answer)) if *answer != Answer::default() => Some(Outcome::Unfinished),
+            (_, Some(answer)) if *answer != AnswerFacts::default() => Some(Outcome::Unfinished),
             _ => None,
         }
     }
@@ -167,7 +167,7 @@ fn is_model_path(path: &str) -> bool {
 }
 
 /// No prompt has 0 tokens: a usage of zeros was not counted.
-fn forget_empty_usage(answer: &mut Answer) {
+fn forget_empty_usage(answer: &mut AnswerFacts) {
     let response = &mut answer.response;
     let counts = [
         &mut response.input_tokens,
@@ -181,7 +181,7 @@ fn forget_empty_usage(answer: &mut Answer) {
 }
 
 /// The counts of the answer's usage as those of the whole prompt.
-fn fill_counts(timing: &mut Timing, answer: &Answer) {
+fn fill_counts(timing: &mut Timing, answer: &AnswerFacts) {
     let response = &answer.response;
     let parts = [response.input_tokens, response.cache_read_tokens, response.cache_creation_tokens];
     let prompt = parts.iter().flatten().fold(0_u64, |sum, part| sum.saturating_add(*part));

@@ -16,7 +16,7 @@ use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::Sender;
-use crate::formats::response::Answer;
+use crate::formats::response::AnswerFacts;
 use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
 use crate::model::request::Source;
 
@@ -145,7 +145,7 @@ fn read_response(cursor: &mut Cursor<'_, '_>, exchange: &mut Exchange, inner: &m
                     let content = inner.decoded(content);
                     match encoding.as_deref() {
                         Some("base64") => read_base64(content),
-                        _ => Answer::read_text(content),
+                        _ => AnswerFacts::read_text(content),
                     }
                 });
             }
@@ -155,13 +155,13 @@ fn read_response(cursor: &mut Cursor<'_, '_>, exchange: &mut Exchange, inner: &m
     })?;
     // An entry without an answer has a content without a text.
     if exchange.status.is_none_or(|status| status == 0) {
-        exchange.answer = exchange.answer.take().filter(|answer| *answer != Answer::default());
+        exchange.answer = exchange.answer.take().filter(|answer| *answer != AnswerFacts::default());
     }
     Ok(())
 }
 
 /// Content that is not text, or was not taken for it.
-fn read_base64(content: &str) -> Answer {
+fn read_base64(content: &str) -> AnswerFacts {
     let bytes = STANDARD.decode(content.trim()).unwrap_or_default();
-    Answer::read_text(&String::from_utf8_lossy(&bytes))
+    AnswerFacts::read_text(&String::from_utf8_lossy(&bytes))
 }

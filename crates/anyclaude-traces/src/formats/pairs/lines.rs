@@ -11,17 +11,17 @@ use crate::model::request::Source;
 /// Reads the lines of one kind of file.
 pub(super) trait ReadLine {
     /// What a line tells.
-    type Line<'a>;
+    type LineContent<'a>;
 
     /// Reads the value of a line.
     fn read<'a>(
         &mut self,
         cursor: &mut Cursor<'a, '_>,
         survey: &mut Survey<'_, '_>,
-    ) -> ParseResult<Self::Line<'a>>;
+    ) -> ParseResult<Self::LineContent<'a>>;
 
     /// Takes what a line tells, once it is known to be whole.
-    fn take(&mut self, line: Self::Line<'_>, survey: &mut Survey<'_, '_>);
+    fn take(&mut self, line: Self::LineContent<'_>, survey: &mut Survey<'_, '_>);
 
     /// The file is at its end.
     fn finish(&mut self, survey: &mut Survey<'_, '_>) {

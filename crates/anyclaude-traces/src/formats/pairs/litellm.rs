@@ -11,11 +11,11 @@ use super::value::{Inner, seconds, text};
 use crate::error::ParseError;
 use crate::formats::body::Body;
 use crate::formats::headers;
-use crate::formats::json::cursor::{Cursor, Span};
+use crate::formats::json::cursor::{Cursor, ValueSpan};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::{RecordDraft, TraceRecord};
-use crate::formats::response::Answer;
+use crate::formats::response::AnswerFacts;
 use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
 use crate::model::request::{Api, ModelSource, Source};
 use crate::model::time::Timestamp;
@@ -57,16 +57,16 @@ struct Payload {
     stream: bool,
     failed: bool,
     /// Where they stand in the line.
-    messages: Option<Span>,
-    model_group: Option<Span>,
-    parameters: Vec<(String, Span)>,
+    messages: Option<ValueSpan>,
+    model_group: Option<ValueSpan>,
+    parameters: Vec<(String, ValueSpan)>,
     exchange: Exchange,
-    usage: Option<Answer>,
-    answer: Option<Answer>,
+    usage: Option<AnswerFacts>,
+    answer: Option<AnswerFacts>,
 }
 
 impl ReadLine for Payloads {
-    type Line<'a> = Option<(RecordNumber, TraceRecord)>;
+    type LineContent<'a> = Option<(RecordNumber, TraceRecord)>;
 
     fn read(
         &mut self,
@@ -103,7 +103,7 @@ impl Payload {
             "status" => self.failed = text(cursor)?.as_deref() == Some("failure"),
             "error_str" => self.exchange.error = text(cursor)?.filter(|words| !words.is_empty()),
             "messages" => self.messages = Some(cursor.skip_value()?),
-            "response" => self.answer = Some(Answer::read(cursor)?),
+            "response" => self.answer = Some(AnswerFacts::read(cursor)?),
             "metadata" => self.metadata(cursor)?,
             "model_parameters" => {
                 self.parameters.clear();
@@ -122,7 +122,7 @@ impl Payload {
         let mut agent = None;
         cursor.members_or_skip(|cursor, key| {
             match key {
-                "usage_object" => self.usage = Some(Answer::of_usage(cursor)?),
+                "usage_object" => self.usage = Some(AnswerFacts::of_usage(cursor)?),
                 "user_api_key_request_route" => {
                     if let Some(route) = text(cursor)? {
                         self.exchange.set_url(&route);
@@ -188,7 +188,7 @@ impl Payload {
         inner: &mut Inner,
         survey: &mut Survey<'_, '_>,
     ) -> Option<Body> {
-        let raw = |span: &Span| line.get(span.range.clone()).unwrap_or_default();
+        let raw = |span: &ValueSpan| line.get(span.range.clone()).unwrap_or_default();
         let is_anthropic = call == "anthropic_messages";
         let messages_name = if call.ends_with("responses") { "\"input\":" } else { "\"messages\":" };
         let mut pieces = vec!["{", messages_name, messages];

@@ -20,7 +20,7 @@ use crate::model::Response;
 
 /// What is known of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct AnswerFacts {
     /// Its figures. The status is not among them.
     pub(crate) response: Response,
     /// The model that it names.
@@ -33,7 +33,7 @@ pub(crate) struct Answer {
     pub(crate) is_complete: bool,
 }
 
-impl Answer {
+impl AnswerFacts {
     /// Reads the value that the cursor stands before: an answer in one piece, or a string of
     /// events. Anything else tells nothing.
     pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {

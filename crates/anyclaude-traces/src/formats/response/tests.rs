@@ -1,6 +1,6 @@
 use super::*;
 
-fn figures(answer: &Answer) -> [Option<u64>; 4] {
+fn figures(answer: &AnswerFacts) -> [Option<u64>; 4] {
     let Response { input_tokens, cache_read_tokens, output_tokens, tool_calls, .. } = answer.response;
     [input_tokens, cache_read_tokens, output_tokens, tool_calls]
 }
@@ -31,7 +31,7 @@ fn every_api_gives_the_same_facts() {
         \"incomplete_details\":{\"reason\":\"tool_use\"},\
         \"usage\":{\"input_tokens\":100,\"output_tokens\":7,\"input_tokens_details\":{\"cached_tokens\":90}}}}\n\n";
     for text in [anthropic, chat, responses, anthropic_stream, chat_stream, responses_stream] {
-        let answer = Answer::read_text(text);
+        let answer = AnswerFacts::read_text(text);
         assert_eq!(figures(&answer), [Some(10), Some(90), Some(7), Some(1)], "{text}");
         assert_eq!(answer.model.as_deref(), Some("m"), "{text}");
         assert_eq!(answer.response.stop_reason.as_deref(), Some("tool_use"), "{text}");
@@ -49,7 +49,7 @@ fn the_last_of_several_answers_counts() {
              \"usage\":{{\"input_tokens\":{input},\"output_tokens\":1}}}}}}\n\n"
         )
     };
-    let both = Answer::read_text(&[answer(10, "function_call"), answer(20, "message")].concat());
+    let both = AnswerFacts::read_text(&[answer(10, "function_call"), answer(20, "message")].concat());
     assert_eq!(figures(&both), [Some(20), None, Some(1), Some(0)]);
 }
 
@@ -61,18 +61,19 @@ fn errors_are_said_and_a_cut_stream_has_no_end() {
         "data: {\"type\":\"error\",\"error\":{\"message\":\"Overloaded\"}}\n\n",
         "data: {\"error\":{\"message\":\"Overloaded\"}}\n\n",
     ] {
-        assert_eq!(Answer::read_text(text).error.as_deref(), Some("Overloaded"), "{text}");
+        assert_eq!(AnswerFacts::read_text(text).error.as_deref(), Some("Overloaded"), "{text}");
     }
-    let cut = Answer::read_text(
+    let cut = AnswerFacts::read_text(
         "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"He\"}}]}\n\ndata: {\"mod",
     );
     assert!(!cut.is_complete);
     assert_eq!(cut.model.as_deref(), Some("m"));
-    assert_eq!(Answer::read_text("Bad Gateway"), Answer::default());
+    assert_eq!(AnswerFacts::read_text("Bad Gateway"), AnswerFacts::default());
 }
 
 #[test]
 fn cached_tokens_that_are_not_told_are_unknown() {
-    let answer = Answer::read_text(r#"{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":7}}"#);
+    let answer =
+        AnswerFacts::read_text(r#"{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":7}}"#);
     assert_eq!(figures(&answer), [Some(100), None, Some(7), Some(0)]);
 }

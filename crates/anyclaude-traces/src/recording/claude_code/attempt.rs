@@ -133,7 +133,7 @@ impl ByTime {
     }
 }
 
-/// Pairs of two lists that may belong together, with what speaks against each.
+/// Pairs of two lists that may belong together, each with its cost: how far it is off.
 #[derive(Debug)]
 pub(super) struct Pairs<C>(Vec<(C, usize, usize)>);
 
@@ -148,7 +148,7 @@ impl<C: Ord> Pairs<C> {
         self.0.push((cost, left, right));
     }
 
-    /// The cheapest pairs, in which nothing occurs twice.
+    /// Chooses pairs by rising cost, none with what another one has.
     pub(super) fn cheapest(mut self) -> Vec<(usize, usize)> {
         self.0.sort();
         let (mut lefts, mut rights) = (HashSet::new(), HashSet::new());

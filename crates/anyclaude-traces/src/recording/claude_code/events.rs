@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::attempt::{Attempt, AttemptEnd, ByTime, Caller, Pairs, StartSource, signed};
 use super::bodies::FoundBodies;
 use super::responses::Responses;
-use crate::formats::claude_code::{Event, EventBody, EventKind};
+use crate::formats::claude_code::{ClaudeCodeEvent, EventBody, EventKind};
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 
@@ -15,17 +15,17 @@ use crate::model::timing::Confidence;
 const ANSWER_GAP_MS: i64 = 1_000;
 /// A body is logged at most this long before its duration begins.
 const START_GAP_MS: i64 = 1_000;
-/// A duration that begins so long before its own body counts the attempt before it too:
-/// others begin within 7 ms.
+/// A duration that begins this long before its own body includes the attempt before it:
+/// all others begin within 7 ms.
 const REFUSED_GAP_MS: i64 = 15;
-/// Where no duration is known, an attempt is looked for so far back.
+/// How far back an attempt is looked for where no duration is known.
 const LONGEST_MS: u64 = 60 * 60 * 1000;
 /// Two attempts whose starts fit this nearly as well cannot be told apart.
 const AMBIGUOUS_MS: u64 = 2;
 
 /// The attempts that events tell of. `events` come with the file that each stands in.
 pub(super) fn attempts<'e>(
-    events: impl Iterator<Item = (usize, &'e Event)>,
+    events: impl Iterator<Item = (usize, &'e ClaudeCodeEvent)>,
     bodies: &FoundBodies<'_>,
     responses: &Responses<'_>,
 ) -> Vec<Attempt> {
@@ -44,21 +44,23 @@ pub(super) fn attempts<'e>(
 
 /// The events by session and time, each once: an exporter that got no answer in time sends
 /// its events again.
-fn in_order<'e>(events: impl Iterator<Item = (usize, &'e Event)>) -> Vec<(usize, &'e Event)> {
+fn in_order<'e>(
+    events: impl Iterator<Item = (usize, &'e ClaudeCodeEvent)>,
+) -> Vec<(usize, &'e ClaudeCodeEvent)> {
     let mut events: Vec<_> = events.collect();
     events.sort_by_key(|(_, event)| (&event.session, event.at, event.sequence));
     events.dedup_by(|(_, again), (_, event)| is_same(again, event));
     events
 }
 
-fn is_same(a: &Event, b: &Event) -> bool {
+fn is_same(a: &ClaudeCodeEvent, b: &ClaudeCodeEvent) -> bool {
     let is_same_kind = std::mem::discriminant(&a.kind) == std::mem::discriminant(&b.kind);
     a.sequence.is_some() && a.sequence == b.sequence && a.at == b.at && a.session == b.session && is_same_kind
 }
 
 /// The number of each event's process within its session. The sequence of events begins
 /// anew in each.
-fn processes(events: &[(usize, &Event)]) -> Vec<u32> {
+fn processes(events: &[(usize, &ClaudeCodeEvent)]) -> Vec<u32> {
     let (mut process, mut last): (u32, Option<u64>) = (1, None);
     let mut numbers = Vec::with_capacity(events.len());
     for of_session in events.chunk_by(|(_, a), (_, b)| a.session == b.session) {
@@ -101,7 +103,7 @@ impl ToldByEvents {
     fn learn(
         &mut self,
         file: usize,
-        event: &Event,
+        event: &ClaudeCodeEvent,
         process: u32,
         bodies: &FoundBodies<'_>,
         responses: &Responses<'_>,
@@ -203,7 +205,7 @@ impl ToldByEvents {
             };
             let duration = ending.end.as_ref().and_then(|end| end.duration_ms).unwrap_or(LONGEST_MS);
             let range = at.plus_ms(signed(duration).saturating_neg().saturating_sub(START_GAP_MS))..=at;
-            // The newest first: what was sent after an attempt is already known there.
+            // The newest first: the attempts that follow one are known by then.
             let mut later: Option<&Attempt> = None;
             let mut later_place = 0;
             for (_, candidate) in open.within(&ending.caller.session, range) {
@@ -346,7 +348,7 @@ impl Attempt {
 }
 
 impl Caller {
-    fn of(event: &Event) -> Self {
+    fn of(event: &ClaudeCodeEvent) -> Self {
         Self {
             session: event.session.clone(),
             query_source: event.query_source.clone(),
@@ -358,7 +360,7 @@ impl Caller {
 }
 
 impl AttemptEnd {
-    fn of(event: &Event) -> Self {
+    fn of(event: &ClaudeCodeEvent) -> Self {
         let at = Some(event.at);
         match &event.kind {
             EventKind::Answered { duration_ms, ttft_ms, usage } => {

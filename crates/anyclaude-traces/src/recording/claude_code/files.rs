@@ -1,5 +1,5 @@
-//! What the files tell where events do not: the index names pairs of bodies and answers,
-//! and the time of writing is left as the only time.
+//! What other files tell where events do not: the index names pairs of bodies and answers;
+//! without it the times of writing are the only times.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -187,22 +187,23 @@ fn by_writing(
     attempts: &[Attempt],
 ) -> HashMap<usize, usize> {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
-    enum Written {
+    enum WrittenFile {
         Body(usize),
         Answer(usize),
     }
     let taken: HashSet<usize> = attempts.iter().filter_map(|attempt| attempt.response).collect();
     let of_bodies =
-        left.iter().filter_map(|place| Some((bodies.get(*place)?.modified?, Written::Body(*place))));
+        left.iter().filter_map(|place| Some((bodies.get(*place)?.modified?, WrittenFile::Body(*place))));
     let of_answers = responses.iter().filter(|(place, _)| !taken.contains(place));
-    let of_answers = of_answers.filter_map(|(place, file)| Some((file.modified?, Written::Answer(place))));
-    let mut written: Vec<(Timestamp, Written)> = of_bodies.chain(of_answers).collect();
+    let of_answers =
+        of_answers.filter_map(|(place, file)| Some((file.modified?, WrittenFile::Answer(place))));
+    let mut written: Vec<(Timestamp, WrittenFile)> = of_bodies.chain(of_answers).collect();
     written.sort();
     let (mut open, mut found) = (Vec::new(), HashMap::new());
     for (at, written) in written {
         match written {
-            Written::Body(place) => open.push((place, at)),
-            Written::Answer(place) => {
+            WrittenFile::Body(place) => open.push((place, at)),
+            WrittenFile::Answer(place) => {
                 let [(body, begun)] = *open.as_slice() else { return HashMap::new() };
                 let response = responses.get(place).map(|file| &file.content.response);
                 let tokens = response.and_then(|response| response.output_tokens).unwrap_or(0);

@@ -4,8 +4,8 @@
 //! Files are joined by the names that events give them, by session and by time, never by
 //! folder: a recording may be moved, or read file by file. What a file does not tell is
 //! unknown. The steps, a file each: `events`, `spans`, `files` (the index, times of
-//! writing, transcripts), `outcome`, `first_token`, and `told`, which says it all in the
-//! words of a request.
+//! writing, transcripts), `outcome`, `first_token`, and `told`, which makes requests of
+//! them.
 
 mod attempt;
 mod bodies;

@@ -1,4 +1,4 @@
-//! What became of attempts whose end no event tells.
+//! How attempts ended that no event ends.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

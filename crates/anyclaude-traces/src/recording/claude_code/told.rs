@@ -1,4 +1,4 @@
-//! An attempt and its pieces, in the words of a request.
+//! Attempts and their pieces → records and times of requests.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(super) struct KnownRequest {
     pub(super) confidence: Option<Confidence>,
 }
 
-/// Says of all attempts what is known.
+/// What is known of each attempt.
 pub(super) fn tell(
     attempts: Vec<Attempt>,
     ended: Vec<AttemptOutcome>,

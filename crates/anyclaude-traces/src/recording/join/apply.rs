@@ -32,7 +32,7 @@ pub(super) fn apply_all(
     processes: &[Arc<Run>],
     mut pairs: Vec<LogPair>,
 ) -> Vec<UnmatchedLogRequest> {
-    let (mut models, mut unmatched) = (Models::default(), Vec::new());
+    let (mut models, mut unmatched) = (ModelNames::default(), Vec::new());
     pairs.sort_by_key(|pair| pair.run);
     for of_run in pairs.chunk_by(|a, b| a.run == b.run) {
         let Some(run) = of_run.first().map(|pair| pair.run) else { continue };
@@ -79,9 +79,9 @@ fn apply(
 
 /// Interns the names of models.
 #[derive(Default)]
-struct Models(Interner<str>);
+struct ModelNames(Interner<str>);
 
-impl Models {
+impl ModelNames {
     /// The model that ran, unless the log only has a placeholder for it.
     fn of(&mut self, log: &LogRequest, run: &LogRun) -> (Option<Arc<str>>, Option<ModelSource>) {
         if let Some(model) = &log.response_model {

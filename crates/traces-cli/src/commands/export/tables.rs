@@ -47,7 +47,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     for (at, partition) in partitions.iter().enumerate() {
         days.entry(partition.day_folder()).or_default().push(at);
     }
-    let mut left_out = LeftOut::default();
+    let mut left_out = SkippedDays::default();
     if args.append {
         days.retain(|day, of_day| {
             let bounds = of_day.first().and_then(|&at| partitions.get(at)?.bounds());
@@ -104,14 +104,14 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
 
 /// The days that are not appended, and why.
 #[derive(Debug, Default)]
-struct LeftOut {
+struct SkippedDays {
     /// They are there.
     there: u64,
     /// Only a part of them was asked for.
     cut: u64,
 }
 
-impl LeftOut {
+impl SkippedDays {
     /// Whether a day is appended that has these bounds and was `written` then.
     fn keeps(
         &mut self,

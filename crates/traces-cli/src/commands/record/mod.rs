@@ -55,7 +55,7 @@ pub(crate) fn run(args: &RecordArgs, out: &mut impl Write) -> anyhow::Result<Sta
 }
 
 /// A recording that was made.
-struct Recorded {
+struct FinishedRecording {
     path: PathBuf,
     /// How the command ended; `None` where none was run.
     exit: Option<Exit>,
@@ -68,7 +68,7 @@ fn record(
     args: &RecordArgs,
     folders: &Folders,
     out: &mut impl Write,
-) -> anyhow::Result<Result<Recorded, Status>> {
+) -> anyhow::Result<Result<FinishedRecording, Status>> {
     let folder = match &args.dir {
         Some(dir) => Folder::create(dir)?,
         None => Folder::create_in(&folders.recordings, folders::now())?,
@@ -109,7 +109,7 @@ fn record(
         Some(Shortcoming::Nothing(_)) => Status::Unusable,
         _ => status_of(&receipt),
     };
-    Ok(Ok(Recorded { path, exit, status }))
+    Ok(Ok(FinishedRecording { path, exit, status }))
 }
 
 fn program(command: &[OsString]) -> &OsStr {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ratatui::crossterm::event;
 
-/// What came while it was waited.
+/// What ended the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waited {
     Input,
@@ -27,8 +27,8 @@ impl Keys {
 
     /// Waits until there is input to read, no longer than this.
     ///
-    /// The terminal is asked first whether it is there: of one that is gone crossterm
-    /// reads nothing, over and over, and never comes back.
+    /// Whether the terminal is still there is checked first: crossterm would read from a
+    /// closed one forever.
     pub(super) fn wait(&self, longest: Duration) -> io::Result<Waited> {
         let left = match self.is_hung_up_within(longest) {
             Some(true) => return Ok(Waited::HungUp),
@@ -38,8 +38,8 @@ impl Keys {
         Ok(if event::poll(left)? { Waited::Input } else { Waited::Nothing })
     }
 
-    /// Waits for input or the end of the terminal; `None` where that cannot be told, and
-    /// nothing was waited.
+    /// Waits for input or the end of the terminal; `None`, without a wait, where neither can
+    /// be detected.
     #[cfg(target_os = "linux")]
     fn is_hung_up_within(&self, longest: Duration) -> Option<bool> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -47,12 +47,12 @@ impl Keys {
         let stdin = io::stdin();
         let mut terminal = [PollFd::new(&stdin, PollFlags::IN)];
         let longest = Timespec::try_from(longest).ok().filter(|_| self.are_from_stdin)?;
-        // A signal ends it before: the terminal has a new size, or the program is to end.
+        // A signal ends the wait: the terminal has a new size, or the program is to end.
         let came = poll(&mut terminal, Some(&longest)).unwrap_or(0);
         Some(came > 0 && terminal[0].revents().intersects(PollFlags::HUP | PollFlags::ERR))
     }
 
-    /// `poll` does not tell of the terminals of macOS.
+    /// On macOS `poll` does not work with terminals.
     #[cfg(not(target_os = "linux"))]
     fn is_hung_up_within(&self, _: Duration) -> Option<bool> {
         let _ = self.are_from_stdin;

@@ -6,10 +6,10 @@ use std::thread;
 use anyclaude_traces::follow::Follower;
 
 use super::{is_worth_a_bell, now, pause, skipped};
-use crate::cli::{Format, WatchArgs};
+use crate::cli::{OutputFormat, WatchArgs};
 use crate::exit::Status;
 use crate::render::json;
-use crate::render::watch::Lines;
+use crate::render::watch::EventLines;
 
 /// Prints what happens until somebody ends it.
 pub(super) fn follow(
@@ -17,8 +17,8 @@ pub(super) fn follow(
     args: &WatchArgs,
     out: &mut impl Write,
 ) -> anyhow::Result<Status> {
-    let is_json = args.output.format == Format::Ndjson;
-    let mut lines = Lines::default();
+    let is_json = args.output.format == OutputFormat::Ndjson;
+    let mut lines = EventLines::default();
     loop {
         let events = follower.look(now()?);
         for event in &events {

@@ -1,4 +1,4 @@
-//! `traces watch`: a recording that goes on.
+//! `traces watch`: follows a recording while it is written.
 
 mod keys;
 mod lines;
@@ -14,17 +14,17 @@ use anyclaude_traces::follow::{Event, FirstToken, Follower};
 use anyhow::Context as _;
 use terminal_size::{Height, Width, terminal_size};
 
-use crate::cli::{Filter, Format, WatchArgs};
+use crate::cli::{FilterArgs, OutputFormat, WatchArgs};
 use crate::exit::Status;
 use crate::render::color;
-use crate::render::watch::{Choice, Scene};
+use crate::render::watch::{Choice, PictureInput};
 use crate::select;
 
-/// How often it is looked.
+/// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How soon it is looked again where lines that belong together are still to come.
+/// The same, where lines are expected that belong to what was just seen.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
-/// Waiting less than this rings no bell.
+/// The bell rings only after a wait of at least this.
 const LONG_WAIT_MS: u64 = 10_000;
 
 pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -38,14 +38,14 @@ pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Stat
     }
     let mut follower = Follower::new(filter, args.cache.options())?;
     let is_terminal = io::stdout().is_terminal() && !color::is_dumb_terminal();
-    let is_picture = args.output.format == Format::Table && !args.plain;
+    let is_picture = args.output.format == OutputFormat::Table && !args.plain;
     let place = place(&args.filter);
     if is_picture && args.once {
         let skipped = skipped(&follower.look(now()?));
         let size = terminal_size().filter(|_| is_terminal);
         let (Width(width), Height(height)) = size.unwrap_or((Width(80), Height(24)));
         let choice = Choice::default();
-        let scene = Scene { follower: &follower, choice: &choice, now: now()?, place: &place };
+        let scene = PictureInput { follower: &follower, choice: &choice, now: now()?, place: &place };
         write!(out, "{}", scene.text(width, height.saturating_sub(1)))?;
         out.flush()?;
         return Ok(super::report_skipped(&skipped, &args.output));
@@ -61,8 +61,8 @@ fn pause(follower: &Follower) -> Duration {
     if follower.is_due() { LOOK_AGAIN } else { LOOK_EVERY }
 }
 
-/// Where it is looked, in words.
-fn place(filter: &Filter) -> String {
+/// The roots that are followed, as text.
+fn place(filter: &FilterArgs) -> String {
     let roots: Vec<String> = filter.roots.iter().map(|root| root.display().to_string()).collect();
     if roots.is_empty() { "~/.anyclaude".to_owned() } else { roots.join(", ") }
 }

@@ -22,12 +22,12 @@ use super::{is_worth_a_bell, now, pause};
 use crate::cli::{ColorChoice, WatchArgs};
 use crate::exit::Status;
 use crate::interrupt;
-use crate::render::watch::{Choice, HELP, Scene, ended};
+use crate::render::watch::{Choice, HELP, PictureInput, ended};
 use crate::render::{color, page, show};
 use crate::select;
 
-/// How many looks pass before a picture is drawn anew though nothing happened: a second,
-/// or less while a bar moves.
+/// After how many looks the picture is drawn again although nothing happened: a second, or
+/// less while a bar moves.
 const IDLE_LOOKS: u32 = 10;
 const RUNNING_LOOKS: u32 = 2;
 
@@ -47,7 +47,7 @@ const HUNG_UP: u8 = 129;
 
 /// Draws until somebody ends it, and leaves the terminal as it was.
 pub(super) fn follow(follower: &mut Follower, args: &WatchArgs, place: &str) -> anyhow::Result<Status> {
-    let signals = Signals::new()?;
+    let signals = WatchSignals::new()?;
     let mut choice = Choice {
         is_plain: !color::is_shown(args.output.color, &io::stdout())
             && args.output.color != ColorChoice::Always,
@@ -66,7 +66,7 @@ fn draw_on(
     args: &WatchArgs,
     place: &str,
     choice: &mut Choice,
-    signals: &Signals,
+    signals: &WatchSignals,
 ) -> anyhow::Result<Status> {
     let keys = Keys::new();
     let mut shown_at = now()?;
@@ -80,7 +80,7 @@ fn draw_on(
             if args.bell && is_worth_a_bell(&events) {
                 execute!(io::stdout(), Print('\u{7}'))?;
             }
-            // The choice stays with its request as new ones come.
+            // The chosen row moves with its request as newer ones come above it.
             let came = events.iter().filter(|event| is_end(event)).count();
             if let Some(selected) = choice.selected.as_mut().filter(|selected| **selected > 0) {
                 *selected += came;
@@ -88,7 +88,7 @@ fn draw_on(
         }
         let every = if follower.running().next().is_some() { RUNNING_LOOKS } else { IDLE_LOOKS };
         if is_due || looks.is_multiple_of(every) {
-            let scene = Scene { follower, choice, now: shown_at, place };
+            let scene = PictureInput { follower, choice, now: shown_at, place };
             terminal.draw(|frame| scene.draw(frame))?;
         }
         looks = looks.wrapping_add(1);
@@ -99,7 +99,7 @@ fn draw_on(
         }
         if waited == Waited::Input {
             act = acted(&event::read()?, follower, choice, args);
-            // What was typed at once is answered at once.
+            // Keys that are already there are handled before the next picture.
             while matches!(act, Act::Nothing | Act::Redraw) && keys.wait(Duration::ZERO)? == Waited::Input {
                 act = acted(&event::read()?, follower, choice, args);
             }
@@ -206,7 +206,8 @@ fn shown(request: &Request, args: &WatchArgs) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Gives the terminal back, stops, and takes it again once the shell lets it go on.
+/// Restores the terminal, stops the process, and takes the terminal again once the shell
+/// continues it.
 #[cfg(unix)]
 fn suspend(terminal: &mut DefaultTerminal) -> anyhow::Result<()> {
     ratatui::try_restore()?;
@@ -222,13 +223,13 @@ fn suspend(_: &mut DefaultTerminal) -> anyhow::Result<()> {
 }
 
 /// Flags that signals set.
-struct Signals {
+struct WatchSignals {
     interrupt: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
 
-impl Signals {
+impl WatchSignals {
     fn new() -> io::Result<Self> {
         let (terminate, stop) = (Arc::default(), Arc::default());
         flag::register(SIGTERM, Arc::clone(&terminate))?;

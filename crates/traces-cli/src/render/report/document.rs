@@ -77,7 +77,7 @@ fn document(report: &Report, is_sitting: bool, ids: Ids) -> Markup {
                 }
                 footer {
                     p { "Figures are medians where a column does not say otherwise; 1 kB is 1000 bytes, – is unknown. Made by traces "
-                        (env!("CARGO_PKG_VERSION")) " from what anyclaude recorded." }
+                        (env!("CARGO_PKG_VERSION")) "." }
                 }
                 script { (PreEscaped(SCRIPT)) }
             }

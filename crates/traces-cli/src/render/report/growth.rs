@@ -25,10 +25,10 @@ const SHARES_TALLEST: u32 = 48;
 const MOST_BREAKS: usize = 40;
 
 /// A section's name and size.
-type Section = (&'static str, fn(&PromptSections) -> Size);
+type PromptSection = (&'static str, fn(&PromptSections) -> Size);
 
 /// The sections from the bottom up.
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [PromptSection; 4] = [
     ("system", |prompt| prompt.system_bytes),
     ("tools", |prompt| prompt.tools_bytes),
     ("messages", |prompt| prompt.messages_bytes),

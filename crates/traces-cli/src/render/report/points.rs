@@ -6,7 +6,7 @@ use crate::render::missing;
 use crate::render::units::{self, UNKNOWN};
 
 /// A row of the table.
-pub(super) struct Row {
+pub(super) struct CheckRow {
     pub(super) label: &'static str,
     /// One for each model.
     pub(super) cells: Vec<String>,
@@ -24,7 +24,7 @@ pub(super) fn any(report: &Report) -> bool {
 }
 
 /// The rows of all points: medians, and the largest value where that tells more.
-pub(super) fn rows(report: &Report) -> Vec<Row> {
+pub(super) fn rows(report: &Report) -> Vec<CheckRow> {
     let mut rows = vec![requests(report)];
     rows.extend(report.points.iter().flat_map(point_rows));
     rows
@@ -57,13 +57,13 @@ pub(super) fn reasons(report: &Report) -> Vec<String> {
     reasons
 }
 
-fn requests(report: &Report) -> Row {
+fn requests(report: &Report) -> CheckRow {
     let answers = report.points.first().map(|point| point.answers.as_slice()).unwrap_or_default();
     let cells = answers.iter().map(|answer| answer.requests.to_string()).collect();
-    Row { label: "requests", cells }
+    CheckRow { label: "requests", cells }
 }
 
-fn point_rows(point: &Check) -> Vec<Row> {
+fn point_rows(point: &Check) -> Vec<CheckRow> {
     labels(point.topic)
         .iter()
         .map(|&(name, label)| {
@@ -74,7 +74,7 @@ fn point_rows(point: &Check) -> Vec<Row> {
                 }
                 CheckResult::Unknown(_) => UNKNOWN.to_owned(),
             };
-            Row { label, cells: point.answers.iter().map(|answer| cell(&answer.finding)).collect() }
+            CheckRow { label, cells: point.answers.iter().map(|answer| cell(&answer.finding)).collect() }
         })
         .collect()
 }

@@ -13,7 +13,7 @@ use tabled::grid::records::IterRecords;
 
 use tabled::grid::util::string::get_char_width;
 
-use super::{Align, GUTTER, Shown, width_of};
+use super::{Align, GUTTER, ShownColumn, width_of};
 use crate::render::bars;
 
 pub(super) fn escape(style: Style) -> ANSIBuf {
@@ -95,7 +95,7 @@ impl Layout {
             (true, false) => Some(0),
             (true, true) => self.parts.map(|parts| self.widths.iter().take(parts).sum()),
         };
-        let mut lines = Lines { out, line: String::new(), parts, failed: None };
+        let mut lines = TrimmedLines { out, line: String::new(), parts, failed: None };
         let drawn = IterGrid::new(records, &self.config, self, colors).build(&mut lines);
         lines.end(drawn)
     }
@@ -113,7 +113,7 @@ impl Dimension for Layout {
 
 /// Dresses the headings that are not empty.
 pub(super) struct Headings<'a> {
-    pub(super) columns: &'a [Shown],
+    pub(super) columns: &'a [ShownColumn],
     pub(super) escape: Option<ANSIBuf>,
 }
 
@@ -149,7 +149,7 @@ impl Colors for Emphasis {
 }
 
 /// Writes lines without trailing blanks.
-struct Lines<'w, W> {
+struct TrimmedLines<'w, W> {
     out: &'w mut W,
     line: String,
     /// From where on the signs of parts are coloured.
@@ -157,7 +157,7 @@ struct Lines<'w, W> {
     failed: Option<io::Error>,
 }
 
-impl<W: Write> Lines<'_, W> {
+impl<W: Write> TrimmedLines<'_, W> {
     /// Ends the last line. Nothing was drawn if there is none.
     fn end(mut self, drawn: fmt::Result) -> io::Result<()> {
         if !self.line.is_empty() {
@@ -184,7 +184,7 @@ impl<W: Write> Lines<'_, W> {
     }
 }
 
-impl<W: Write> fmt::Write for Lines<'_, W> {
+impl<W: Write> fmt::Write for TrimmedLines<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.line.push_str(text);
         Ok(())

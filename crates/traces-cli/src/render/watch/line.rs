@@ -9,14 +9,14 @@ use anyclaude_traces::model::request::RequestId;
 use super::words;
 use crate::render::{findings, list, sanitize, units};
 
-/// Makes lines of events. It remembers what was expected of a request, to say how right
-/// that was.
+/// Makes lines of events. It keeps the expected time of each request, to print it beside
+/// the real one.
 #[derive(Debug, Default)]
-pub(crate) struct Lines {
+pub(crate) struct EventLines {
     expected_ms: HashMap<RequestId, u64>,
 }
 
-impl Lines {
+impl EventLines {
     /// The line of an event, without control characters.
     pub(crate) fn of(&mut self, event: &Event) -> String {
         let (name, words) = match event {

@@ -4,5 +4,5 @@ mod line;
 mod picture;
 mod words;
 
-pub(crate) use line::Lines;
-pub(crate) use picture::{Choice, HELP, Scene, ended};
+pub(crate) use line::EventLines;
+pub(crate) use picture::{Choice, HELP, PictureInput, ended};

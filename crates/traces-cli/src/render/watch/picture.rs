@@ -1,5 +1,6 @@
-//! The picture of a recording that goes on. It uses the terminal's own colours, few of
-//! them, and none alone: it is as readable on a light terminal as on a dark one.
+//! The picture of a recording that is being followed. It uses few of the terminal's own
+//! colours, and nothing is told by colour alone: it is as readable on a light terminal as on
+//! a dark one.
 
 use anyclaude_traces::cost::breakdown;
 use anyclaude_traces::follow::{Follower, PromptReading, Running};
@@ -16,21 +17,21 @@ use super::words;
 use crate::render::table::{cut, width_of};
 use crate::render::{bars, findings, list, sanitize, times, units};
 
-/// At most so many running requests are shown.
+/// The most running requests that are shown.
 const MOST_RUNNING: usize = 2;
-/// Below this height findings leave room for requests.
+/// On a terminal of fewer lines than this, requests are shown in place of findings.
 const LEAST_FINDINGS_HEIGHT: usize = 18;
 /// Names of models are cut to this.
 const MODEL_WIDTH: usize = 22;
 
-/// What the person at the terminal chose.
+/// What the user chose by keys.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     /// Which of the last requests, 0 being the newest.
     pub(crate) selected: Option<usize>,
-    /// The lines of a page that lies over the picture, and the first that is shown.
+    /// The lines of a page that covers the picture, and the first that is shown.
     pub(crate) page: Option<(Vec<String>, usize)>,
-    /// Whether the picture stands still.
+    /// Whether the picture is paused.
     pub(crate) is_paused: bool,
     /// Whether colours may be used.
     pub(crate) is_plain: bool,
@@ -38,7 +39,7 @@ pub(crate) struct Choice {
 
 /// Everything that a picture is drawn of.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scene<'s> {
+pub(crate) struct PictureInput<'s> {
     pub(crate) follower: &'s Follower,
     pub(crate) choice: &'s Choice,
     pub(crate) now: Timestamp,
@@ -64,7 +65,7 @@ proxy sends a keepalive for each 10 s of waiting.
 The bars of the last requests are on one scale, that of the longest shown:
 ░ proxy  ╱ load  · queue  █ read  ▒ write  ╳ stall  ─ other";
 
-impl Scene<'_> {
+impl PictureInput<'_> {
     /// Draws it.
     pub(crate) fn draw(&self, frame: &mut Frame<'_>) {
         self.draw_on(frame.area(), frame.buffer_mut());
@@ -96,7 +97,7 @@ impl Scene<'_> {
         totals.push(self.foot(width));
         let mut below = Vec::new();
         if height >= LEAST_FINDINGS_HEIGHT {
-            // What the last requests leave over, at least a quarter.
+            // The lines that the last requests leave free, at least a quarter.
             let left = height.saturating_sub(above.len() + totals.len() + ended(self.follower).len() + 2);
             below.extend(self.findings(width, left.max(height / 4)));
         }
@@ -318,7 +319,7 @@ impl Scene<'_> {
             let text = format!("{}  {}", findings::cost(finding), finding.evidence);
             let most = room.saturating_sub(texts.len());
             let whole = wrapped(&text, width, usize::MAX);
-            // The dearest is cut rather than left out.
+            // The most costly finding is cut rather than left out.
             if whole.len() > most && shown > 0 {
                 break;
             }

@@ -1,11 +1,11 @@
-//! What is said of a request that is being watched.
+//! The words for a request that is being watched.
 
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::prefix::{Break, PrefixRequest};
 
 use crate::render::{prefix, units};
 
-/// What there is to read of a prompt, and why it is as much. `expected` are the tokens
+/// How much of a prompt has to be read, and why so much. `expected` is the number of tokens
 /// where nobody has counted them yet.
 pub(super) fn to_read(request: &Request, row: &PrefixRequest, expected: Option<u64>) -> String {
     let whole = request.timing.as_ref().and_then(|timing| timing.believed_prompt_tokens());
@@ -15,7 +15,7 @@ pub(super) fn to_read(request: &Request, row: &PrefixRequest, expected: Option<u
             format!("{} of {} tokens to read", units::tokens(new), units::tokens(whole))
         }
         (None, Some(expected)) => format!("{} tokens to read", units::estimate(expected)),
-        (None, None) => format!("{} of {} are new", units::bytes(new_bytes), units::bytes(row.prompt_bytes)),
+        (None, None) => format!("{} of {} to read", units::bytes(new_bytes), units::bytes(row.prompt_bytes)),
     };
     match &row.break_ {
         None => format!("{what}, appended to what the cache holds"),
@@ -30,7 +30,7 @@ pub(super) fn to_read(request: &Request, row: &PrefixRequest, expected: Option<u
     }
 }
 
-/// Why a prompt is not the one before it with something appended.
+/// Why a prompt is not the previous one with something appended.
 fn why(broken: &Break) -> String {
     prefix::cause(broken).replacen(broken.cause.name(), &broken.cause.name().replace('_', " "), 1)
 }

@@ -3,7 +3,7 @@
 use super::message;
 use super::run::{LineOutcome, RunBuilder};
 use super::types::ParsedLog;
-use crate::formats::lines::{Line, LineSplitter, Lines};
+use crate::formats::lines::{LineSink, LineSplitter, LogLine};
 use crate::formats::scan;
 use crate::model::time::Timestamp;
 
@@ -98,7 +98,7 @@ struct ParserState {
     second: [u8; SECOND_LEN],
 }
 
-impl Lines for ParserState {
+impl LineSink for ParserState {
     /// Passes over lines that repeat for every token by looking at their beginnings only, as
     /// there are several in each millisecond.
     #[inline]
@@ -130,7 +130,7 @@ impl Lines for ParserState {
     }
 
     #[inline]
-    fn line(&mut self, line: Line<'_>) {
+    fn line(&mut self, line: LogLine<'_>) {
         let mut text = line.bytes;
         if self.lines == 0 {
             text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);

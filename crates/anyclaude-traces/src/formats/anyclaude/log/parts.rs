@@ -71,7 +71,7 @@ pub(super) struct EndedStream {
 }
 
 #[derive(Debug, Clone)]
-struct Stream {
+struct CountedStream {
     last: u64,
     seen: i64,
     content: bool,
@@ -128,7 +128,7 @@ impl Grammar {
 /// Follows the numbered parts of all streams.
 #[derive(Debug, Default, Clone)]
 pub(super) struct LoggedParts {
-    streams: Vec<Stream>,
+    streams: Vec<CountedStream>,
     firsts: Vec<i64>,
 }
 
@@ -148,7 +148,7 @@ impl LoggedParts {
             let grammar = Grammar { unknown: number > 1, ..Grammar::default() };
             let firsts = Possible::default();
             let deltas = (number == 1).then(Deltas::default);
-            self.streams.push(Stream { last: number, seen: at, content, firsts, deltas, grammar });
+            self.streams.push(CountedStream { last: number, seen: at, content, firsts, deltas, grammar });
             self.streams.len() - 1
         });
         let Some(stream) = self.streams.get_mut(chosen) else { return };
@@ -227,7 +227,7 @@ impl LoggedParts {
         self.entangle(&same);
         match same.first() {
             Some(&index) => {
-                let Stream { firsts, deltas, .. } = self.streams.swap_remove(index);
+                let CountedStream { firsts, deltas, .. } = self.streams.swap_remove(index);
                 EndedStream { firsts, deltas }
             }
             None => EndedStream::default(),

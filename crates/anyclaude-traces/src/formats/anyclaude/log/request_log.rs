@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::limits::MAX_CANDIDATES;
 use super::types::{LogRequest, LogRun, ProxyTime};
-use crate::formats::lines::{Line, LineSplitter, Lines};
-use crate::formats::scan::{self, Value};
+use crate::formats::lines::{LineSink, LineSplitter, LogLine};
+use crate::formats::scan::{self, FlatValue};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome};
 
@@ -98,8 +98,8 @@ impl RequestLogParser {
     }
 }
 
-impl Lines for Entries {
-    fn line(&mut self, line: Line<'_>) {
+impl LineSink for Entries {
+    fn line(&mut self, line: LogLine<'_>) {
         let text = line.bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line.bytes);
         if text.trim_ascii().is_empty() {
             return;
@@ -116,12 +116,12 @@ fn entry(text: &str) -> Option<RequestLogEntry> {
     let (mut tool_count, mut message_count, mut streaming) = (None, None, None);
     let (mut provider, mut model) = (None, None);
     scan::flat_object(text, |name, value| match (name, value) {
-        ("timestamp", Value::Text(text)) => timestamp = text.parse().ok(),
-        ("toolCount", Value::Number(count)) => tool_count = count,
-        ("messageCount", Value::Number(count)) => message_count = count,
-        ("streaming", Value::Bool(value)) => streaming = Some(value),
-        ("provider", Value::Text(text)) => provider = Some(text.into_owned()),
-        ("model", Value::Text(text)) => model = Some(text.into_owned()),
+        ("timestamp", FlatValue::Text(text)) => timestamp = text.parse().ok(),
+        ("toolCount", FlatValue::Number(count)) => tool_count = count,
+        ("messageCount", FlatValue::Number(count)) => message_count = count,
+        ("streaming", FlatValue::Bool(value)) => streaming = Some(value),
+        ("provider", FlatValue::Text(text)) => provider = Some(text.into_owned()),
+        ("model", FlatValue::Text(text)) => model = Some(text.into_owned()),
         _ => {}
     })?;
     let timestamp = timestamp?;

@@ -15,7 +15,7 @@ use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::formats::record::{RecordDraft, Sender, TraceRecord, path_of};
-use crate::formats::response::Answer;
+use crate::formats::response::AnswerFacts;
 use crate::formats::source::{Format, Input, RecordSink};
 use crate::model::Response;
 use crate::model::request::{Api, Source};
@@ -187,7 +187,7 @@ fn read_response(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Response>> {
     while let Some(key) = cursor.next_member(&mut walk)? {
         match key.as_ref() {
             "statusCode" => status = cursor.u64_or_skip()?,
-            "body" => response = Answer::read(cursor)?.response,
+            "body" => response = AnswerFacts::read(cursor)?.response,
             _ => cursor.skip()?,
         }
     }

@@ -28,13 +28,13 @@ use crate::formats::backend::types::{
 use crate::formats::scan;
 use crate::model::ContextCut;
 
-/// Tasks that are open at once: more than any server has slots.
+/// The most tasks that are open at once: more than any server has slots.
 const MAX_OPEN: usize = 256;
-/// Requests that wait for a slot, of which the time is kept.
+/// The most waiting requests whose time is kept.
 const MAX_WAITING: usize = 1_024;
-/// Slots of which is kept how they were chosen.
+/// The most slots for which it is kept how they were chosen.
 const MAX_SELECTED: usize = 64;
-/// Of an error, so much is kept.
+/// How many bytes of an error are kept.
 const MAX_ERROR_BYTES: usize = 500;
 /// Where the function's name begins in `slot print_timing: id …` and `srv  update_slots: …`;
 /// it is padded to 12 bytes on its left.
@@ -42,7 +42,7 @@ const FUNCTION_AT: usize = 5;
 /// Where the text begins behind the function's name and its colon.
 pub(super) const TEXT_AT: usize = FUNCTION_AT + 12 + 2;
 
-/// What a line was good for.
+/// What was found in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineUse {
     /// It held a fact.
@@ -61,10 +61,10 @@ pub(crate) enum LineUse {
 pub(crate) struct Engine {
     /// Several servers write here, each with slots and tasks of its own numbers.
     is_mixed: bool,
-    /// Slots and tasks that two of them had at once: whose figures follow is not known.
+    /// Slots and tasks that two of them had at once: nothing tells whose the next figures are.
     mistakable: Vec<(u64, u64)>,
     process: Option<usize>,
-    open: Vec<Open>,
+    open: Vec<EngineTask>,
     /// Slots that were chosen for the task that is launched next in them.
     selected: Vec<(u64, SlotSelection)>,
     /// When the requests were received that no task was launched for yet.
@@ -79,12 +79,12 @@ pub(crate) struct Engine {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Open {
+struct EngineTask {
     task: BackendTask,
     is_cancelled: bool,
 }
 
-impl Open {
+impl EngineTask {
     fn is(&self, slot: u64, task: u64) -> bool {
         self.task.slot == Some(slot) && self.task.task == Some(task)
     }
@@ -128,7 +128,7 @@ pub(crate) fn may_hold_fact(text: &[u8]) -> bool {
 }
 
 impl Engine {
-    /// Of several servers, one for each model.
+    /// For the log of several servers, one for each model.
     pub(crate) fn of_several() -> Self {
         Self { is_mixed: true, ..Self::default() }
     }
@@ -306,7 +306,7 @@ impl Engine {
         let is_child = find(text, b"is_child = 1").is_some();
         let received =
             if is_child || self.is_waiting_unknown { None } else { self.waiting.pop_front().flatten() };
-        self.open.push(Open {
+        self.open.push(EngineTask {
             task: BackendTask {
                 process,
                 task: Some(task),
@@ -322,7 +322,7 @@ impl Engine {
         LineUse::Fact
     }
 
-    fn with_open(&mut self, slot: u64, task: u64, change: impl FnOnce(&mut Open)) -> LineUse {
+    fn with_open(&mut self, slot: u64, task: u64, change: impl FnOnce(&mut EngineTask)) -> LineUse {
         match self.open.iter_mut().find(|open| open.is(slot, task)) {
             Some(open) => {
                 change(open);
@@ -333,13 +333,13 @@ impl Engine {
     }
 
     /// Timings of a task whose launch is not in the file count too.
-    fn opened(&mut self, slot: u64, task: u64) -> Option<&mut Open> {
+    fn opened(&mut self, slot: u64, task: u64) -> Option<&mut EngineTask> {
         if !self.open.iter().any(|open| open.is(slot, task)) {
             if self.open.len() >= MAX_OPEN || self.mistakable.contains(&(slot, task)) {
                 return None;
             }
             let task = BackendTask { task: Some(task), slot: Some(slot), ..BackendTask::default() };
-            self.open.push(Open { task, ..Open::default() });
+            self.open.push(EngineTask { task, ..EngineTask::default() });
         }
         self.open.iter_mut().find(|open| open.is(slot, task))
     }
@@ -380,7 +380,7 @@ impl Engine {
         let truncated = after(text, b"truncated = ");
         let (Some(held), Some(truncated)) = (held, truncated) else { return LineUse::Unreadable };
         let Some(open) = self.open.iter().position(|open| open.is(slot, task)) else { return LineUse::Known };
-        let Open { mut task, is_cancelled } = self.open.remove(open);
+        let EngineTask { mut task, is_cancelled } = self.open.remove(open);
         task.process = self.process_index(log);
         (task.truncated, task.progress) = (Some(truncated != 0), None);
         if truncated != 0 {
@@ -448,7 +448,7 @@ impl Engine {
         let newest = self.open.iter().filter_map(|open| open.task.task).max();
         match self.open.iter_mut().find(|open| open.task.task == Some(task)) {
             Some(open) => open.is_cancelled = true,
-            // It waited for a slot: which of the waiting it was is not said.
+            // It waited for a slot: the line does not say which of the waiting requests it was.
             None if newest.is_some_and(|newest| newest < task) => {
                 self.waiting.clear();
                 self.is_waiting_unknown = true;

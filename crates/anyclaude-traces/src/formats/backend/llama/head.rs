@@ -14,9 +14,9 @@ use crate::formats::backend::types::BackendMoment;
 use crate::formats::scan;
 use crate::model::time::Timestamp;
 
-/// Prefixes stand within so many bytes of the beginning.
+/// Prefixes are looked for in this many bytes at the beginning of a line.
 const PREFIX_BYTES: usize = 128;
-/// More prefixes than this on one line are none.
+/// At most this many prefixes are taken off one line.
 const MAX_PREFIXES: usize = 4;
 
 /// A line taken apart.

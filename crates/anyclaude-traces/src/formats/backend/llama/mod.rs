@@ -15,7 +15,7 @@ use head::{headed, without_colours};
 pub(crate) use words::Words;
 
 use super::types::{BackendFormat, BackendLog, BackendMoment};
-use crate::formats::lines::{LINE_LIMIT, Line, LineSplitter, Lines};
+use crate::formats::lines::{LINE_LIMIT, LineSink, LineSplitter, LogLine};
 
 /// Servers that a router started and whose lines are told apart.
 const MAX_SERVERS: usize = 64;
@@ -43,12 +43,12 @@ const MAX_SERVERS: usize = 64;
 #[derive(Debug, Clone)]
 pub struct LlamaServerParser {
     splitter: LineSplitter,
-    state: State,
+    state: LlamaServerState,
 }
 
 impl Default for LlamaServerParser {
     fn default() -> Self {
-        Self { splitter: LineSplitter::default(), state: State::new() }
+        Self { splitter: LineSplitter::default(), state: LlamaServerState::new() }
     }
 }
 
@@ -75,7 +75,7 @@ impl LlamaServerParser {
 }
 
 #[derive(Debug, Clone)]
-struct State {
+struct LlamaServerState {
     log: BackendLog,
     servers: Servers,
     scratch: Vec<u8>,
@@ -84,7 +84,7 @@ struct State {
 }
 
 /// Whether a line is the last of a file that may have been cut inside a number.
-pub(crate) fn may_lack_digits(line: &Line<'_>) -> bool {
+pub(crate) fn may_lack_digits(line: &LogLine<'_>) -> bool {
     // What a task's last line ends with is a flag.
     const FLAG: &[u8] = b", truncated = ";
     let is_flag = line.bytes.split_last().is_some_and(|(_, rest)| rest.ends_with(FLAG));
@@ -123,7 +123,7 @@ impl Servers {
     }
 }
 
-impl State {
+impl LlamaServerState {
     fn new() -> Self {
         let log = BackendLog::new(BackendFormat::LlamaServer);
         Self { log, servers: Servers::default(), scratch: Vec::new(), has_word: false }
@@ -135,7 +135,7 @@ impl State {
     }
 }
 
-impl Lines for State {
+impl LineSink for LlamaServerState {
     /// Passes over lines without a fact, once it is known that this is such a log.
     #[inline]
     fn skip(&mut self, text: &[u8]) -> usize {
@@ -149,7 +149,7 @@ impl Lines for State {
     }
 
     #[inline]
-    fn line(&mut self, line: Line<'_>) {
+    fn line(&mut self, line: LogLine<'_>) {
         self.log.lines += 1;
         // Of a longer line only the beginning is here.
         let has_word = std::mem::take(&mut self.has_word) && line.full_len <= LINE_LIMIT as u64;

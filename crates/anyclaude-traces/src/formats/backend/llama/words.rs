@@ -39,8 +39,8 @@ static OF_ENGINE: LazyLock<Words> = LazyLock::new(|| Words::new(&[]));
 pub(crate) struct WordlessLines {
     pub(crate) bytes: usize,
     pub(crate) lines: u64,
-    /// The line behind them holds a word: it need not be searched again, which a log whose
-    /// lines are most of them read takes a twentieth of its time for.
+    /// The line behind them holds a word, and is not searched again: that would take a
+    /// twentieth of the time of a log most of whose lines are read.
     pub(crate) then_word: bool,
 }
 
@@ -57,7 +57,7 @@ impl Words {
         Self(AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words).ok())
     }
 
-    /// The engine's words.
+    /// The words that [`Engine`](super::Engine) needs.
     pub(crate) fn of_engine() -> &'static Self {
         &OF_ENGINE
     }

@@ -16,7 +16,7 @@ const MAX_CUT_STRING_BYTES: usize = 1_000;
 
 /// What a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LmStudioBlockKind {
     /// The body of the last request.
     Body,
     /// An answer in one piece.
@@ -31,15 +31,15 @@ pub(super) enum Kind {
 
 /// A block whose end has not come yet.
 #[derive(Debug, Clone)]
-pub(super) struct Block {
-    pub(super) kind: Kind,
+pub(super) struct LmStudioBlock {
+    pub(super) kind: LmStudioBlockKind,
     text: Vec<u8>,
     is_too_long: bool,
 }
 
-impl Block {
+impl LmStudioBlock {
     /// A block that begins with this text. `memory` is a buffer to use.
-    pub(super) fn begin(kind: Kind, text: &[u8], memory: &mut Vec<u8>) -> Self {
+    pub(super) fn begin(kind: LmStudioBlockKind, text: &[u8], memory: &mut Vec<u8>) -> Self {
         let mut block = Self { kind, text: mem::take(memory), is_too_long: false };
         block.text.clear();
         block.push(text);
@@ -48,7 +48,7 @@ impl Block {
 
     /// Adds a line. True once it closes the block: what is inside is indented.
     pub(super) fn line(&mut self, line: &[u8]) -> bool {
-        if self.kind != Kind::Other {
+        if self.kind != LmStudioBlockKind::Other {
             self.push(b"\n");
             self.push(line);
         }
@@ -65,7 +65,7 @@ impl Block {
             }
             (length, lines) = (end + 1, lines + 1);
         }
-        if self.kind != Kind::Other
+        if self.kind != LmStudioBlockKind::Other
             && let Some(inside) = length.checked_sub(1).and_then(|end| text.get(..end))
         {
             self.push(b"\n");
@@ -76,7 +76,7 @@ impl Block {
 
     fn push(&mut self, text: &[u8]) {
         let room = match self.kind {
-            Kind::Body => MAX_BODY_BYTES,
+            LmStudioBlockKind::Body => MAX_BODY_BYTES,
             _ => MAX_ANSWER_BYTES,
         };
         if self.text.len() + text.len() > room {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_block_is_closed_by_what_is_not_indented() {
-        let mut block = Block::begin(Kind::Body, b"{", &mut Vec::new());
+        let mut block = LmStudioBlock::begin(LmStudioBlockKind::Body, b"{", &mut Vec::new());
         assert!(!block.line(b"  \"tools\": ["));
         assert!(!block.line(b"  ]"));
         assert!(block.line(b"}"));
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn indented_lines_are_taken_at_once() {
-        let mut block = Block::begin(Kind::Body, b"{", &mut Vec::new());
+        let mut block = LmStudioBlock::begin(LmStudioBlockKind::Body, b"{", &mut Vec::new());
         assert_eq!(block.indented(b"  \"a\": [\r\n    1\n  ]\n}\n  x\n"), (20, 3));
         assert_eq!(block.text(), Some(&b"{\n  \"a\": [\r\n    1\n  ]"[..]));
         // The last line is not whole.
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_not_kept() {
-        let mut block = Block::begin(Kind::Answer, b"{", &mut Vec::new());
+        let mut block = LmStudioBlock::begin(LmStudioBlockKind::Answer, b"{", &mut Vec::new());
         let line = vec![b' '; MAX_ANSWER_BYTES];
         assert!(!block.line(&line) && block.line(b"}"));
         assert_eq!(block.text(), None);

@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 
 /// What an event is.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Event<'l> {
+pub(super) enum LmStudioEvent<'l> {
     /// Lines of the log, or of an engine.
     Log { model: Option<Cow<'l, str>>, content: Cow<'l, str> },
     /// A model begins to work on a prompt.
@@ -22,7 +22,7 @@ pub(super) enum Event<'l> {
 }
 
 /// Reads an event and when it was. `None` where the line holds none.
-pub(super) fn read<'l>(line: &'l str, scratch: &mut Scratch) -> Option<(Timestamp, Event<'l>)> {
+pub(super) fn read<'l>(line: &'l str, scratch: &mut Scratch) -> Option<(Timestamp, LmStudioEvent<'l>)> {
     let mut cursor = Cursor::new(line, scratch);
     let (at, data) = members(&mut cursor).ok()?;
     Some((Timestamp::from_unix_ms(i64::try_from(at?).ok()?)?, data?.event()))
@@ -72,16 +72,16 @@ impl<'l> Data<'l> {
         Ok(data)
     }
 
-    fn event(self) -> Event<'l> {
+    fn event(self) -> LmStudioEvent<'l> {
         let model = self.model.map(RawStr::decode);
         let kind = self.kind.map(RawStr::decode);
         match (kind.as_deref(), model, self.content) {
-            (Some("llm.prediction.input"), Some(model), _) => Event::Input { model },
+            (Some("llm.prediction.input"), Some(model), _) => LmStudioEvent::Input { model },
             (Some("llm.prediction.output"), Some(model), _) => {
-                Event::Output { model, stats: self.stats.unwrap_or_default() }
+                LmStudioEvent::Output { model, stats: self.stats.unwrap_or_default() }
             }
-            (_, model, Some(content)) => Event::Log { model, content: content.decode() },
-            _ => Event::Other,
+            (_, model, Some(content)) => LmStudioEvent::Log { model, content: content.decode() },
+            _ => LmStudioEvent::Other,
         }
     }
 }
@@ -90,7 +90,7 @@ impl<'l> Data<'l> {
 mod tests {
     use super::*;
 
-    fn event(line: &str) -> Option<(i64, Event<'_>)> {
+    fn event(line: &str) -> Option<(i64, LmStudioEvent<'_>)> {
         read(line, &mut Scratch::default()).map(|(at, event)| (at.unix_ms(), event))
     }
 
@@ -98,16 +98,16 @@ mod tests {
     fn a_line_of_the_log_is_decoded() {
         let line = r#"{"timestamp":1790470470123,"data":{"type":"server.log","content":"one\n\ud83dtwo","level":"debug"}}"#;
         let content = "one\n\u{fffd}two".into();
-        assert_eq!(event(line), Some((1_790_470_470_123, Event::Log { model: None, content })));
+        assert_eq!(event(line), Some((1_790_470_470_123, LmStudioEvent::Log { model: None, content })));
     }
 
     #[test]
     fn predictions_have_a_model() {
         let line = r#"{"timestamp":1,"data":{"type":"llm.prediction.output","output":"x","stats":{"a": 1},"modelIdentifier":"m"}}"#;
-        assert_eq!(event(line), Some((1, Event::Output { model: "m".into(), stats: "{\"a\": 1}" })));
+        assert_eq!(event(line), Some((1, LmStudioEvent::Output { model: "m".into(), stats: "{\"a\": 1}" })));
         let line =
             r#"{"timestamp":1,"data":{"type":"llm.prediction.input","input":"x","modelIdentifier":"m"}}"#;
-        assert_eq!(event(line), Some((1, Event::Input { model: "m".into() })));
+        assert_eq!(event(line), Some((1, LmStudioEvent::Input { model: "m".into() })));
     }
 
     #[test]
@@ -121,6 +121,6 @@ mod tests {
         ] {
             assert_eq!(event(line), None, "{line}");
         }
-        assert_eq!(event("{\"timestamp\":1,\"data\":{}}"), Some((1, Event::Other)));
+        assert_eq!(event("{\"timestamp\":1,\"data\":{}}"), Some((1, LmStudioEvent::Other)));
     }
 }

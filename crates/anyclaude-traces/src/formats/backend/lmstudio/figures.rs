@@ -11,7 +11,7 @@ use crate::formats::scan;
 
 /// What an answer's `usage` and `stats` say. Unknown is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Figures {
+pub(super) struct LmStudioFigures {
     pub(super) prompt_tokens: Option<u64>,
     pub(super) cached_tokens: Option<u64>,
     pub(super) output_tokens: Option<u64>,
@@ -24,7 +24,7 @@ pub(super) struct Figures {
     pub(super) model: Option<Box<str>>,
 }
 
-impl Figures {
+impl LmStudioFigures {
     /// Reads an answer, or a packet of one; `None` where it holds no figure.
     pub(super) fn of_answer(json: &[u8]) -> Option<Self> {
         let (usage, stats) = (USAGE.in_answer(json), STATS.in_answer(json));
@@ -156,7 +156,7 @@ mod tests {
     "stop_reason": "eosFound"
   }
 }"#;
-        let figures = Figures::of_answer(answer).unwrap();
+        let figures = LmStudioFigures::of_answer(answer).unwrap();
         assert_eq!((figures.prompt_tokens, figures.cached_tokens), (Some(66), Some(64)));
         assert_eq!((figures.output_tokens, figures.reasoning_tokens), (Some(301), Some(300)));
         assert_eq!((figures.ttft_ms, figures.total_ms), (Some(1_250.0), Some(31_250.0)));
@@ -168,7 +168,7 @@ mod tests {
     fn stats_of_the_native_api_tell_the_times_by_the_speed() {
         let answer = br#"{"output": [], "stats": {"input_tokens": 59, "total_output_tokens": 24,
             "reasoning_output_tokens": 20, "tokens_per_second": 46.0, "time_to_first_token_seconds": 0.125}}"#;
-        let figures = Figures::of_answer(answer).unwrap();
+        let figures = LmStudioFigures::of_answer(answer).unwrap();
         assert_eq!((figures.prompt_tokens, figures.output_tokens), (Some(59), Some(24)));
         assert_eq!((figures.ttft_ms, figures.write_ms), (Some(125.0), Some(500.0)));
         assert_eq!(figures.total_ms, Some(625.0));
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn anthropics_usage_counts_cached_tokens_beside_the_others() {
         let answer = br#"{"usage":{"input_tokens":100,"cache_read_input_tokens":20,"output_tokens":7}}"#;
-        let figures = Figures::of_answer(answer).unwrap();
+        let figures = LmStudioFigures::of_answer(answer).unwrap();
         assert_eq!(
             (figures.prompt_tokens, figures.cached_tokens, figures.output_tokens),
             (Some(120), Some(20), Some(7))
@@ -188,15 +188,15 @@ mod tests {
     #[test]
     fn stats_of_the_stream() {
         let stats = br#"{"stopReason":"eosFound","tokensPerSecond":50.0,"timeToFirstTokenSec":0.05,"totalTimeSec":0.09,"promptTokensCount":13,"predictedTokensCount":3}"#;
-        let figures = Figures::of_stats(stats);
+        let figures = LmStudioFigures::of_stats(stats);
         assert_eq!((figures.prompt_tokens, figures.output_tokens), (Some(13), Some(3)));
         assert!((figures.write_ms.unwrap() - 40.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_number_that_may_be_cut_is_none() {
-        assert_eq!(Figures::of_answer(br#"{"usage":{"prompt_tokens":12"#), None);
-        assert_eq!(Figures::of_answer(br#"{"choices":[]}"#), None);
-        assert_eq!(Figures::of_answer(br#"{"usage":null}"#), None);
+        assert_eq!(LmStudioFigures::of_answer(br#"{"usage":{"prompt_tokens":12"#), None);
+        assert_eq!(LmStudioFigures::of_answer(br#"{"choices":[]}"#), None);
+        assert_eq!(LmStudioFigures::of_answer(br#"{"usage":null}"#), None);
     }
 }

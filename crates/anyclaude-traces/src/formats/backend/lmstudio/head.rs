@@ -1,4 +1,4 @@
-//! The head of a line: when it was written, how grave it is, and who wrote it.
+//! The head of a line: its time, its level, and who wrote it.
 
 use chrono::NaiveDate;
 

@@ -4,7 +4,7 @@ use crate::formats::scan;
 
 /// A message of the server, behind its head and tags.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Message<'l> {
+pub(super) enum LmStudioMessage<'l> {
     /// A request came in; the text that is left is the beginning of its body.
     Received { path: &'l [u8], body: &'l [u8] },
     /// The server handed it to a model.
@@ -74,7 +74,7 @@ pub(super) struct Done {
     pub(super) tokens_per_second: Option<f64>,
 }
 
-impl<'l> Message<'l> {
+impl<'l> LmStudioMessage<'l> {
     /// Reads the first line of a message.
     pub(super) fn read(tag: Option<&'l [u8]>, text: &'l [u8]) -> Self {
         // Most lines are an engine's, and begin with a small letter or a digit.
@@ -130,10 +130,14 @@ impl<'l> Message<'l> {
 }
 
 /// `request: POST to /v1/messages with body {`; LM Studio 0.2: `POST request to … with body: {`.
-fn received<'l>(rest: &'l [u8]) -> Message<'l> {
+fn received<'l>(rest: &'l [u8]) -> LmStudioMessage<'l> {
     let post = rest.strip_prefix(b"request: POST to ").or_else(|| rest.strip_prefix(b"POST request to "));
     let Some(rest) = post else {
-        return if matches!(rest.last(), Some(b'{' | b'[')) { Message::Block } else { Message::Other };
+        return if matches!(rest.last(), Some(b'{' | b'[')) {
+            LmStudioMessage::Block
+        } else {
+            LmStudioMessage::Other
+        };
     };
     let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
     let (path, rest) = rest.split_at(end);
@@ -142,11 +146,11 @@ fn received<'l>(rest: &'l [u8]) -> Message<'l> {
     let body = body.strip_prefix(b":").unwrap_or(body).trim_ascii_start();
     let path = path.split(|byte| b"?#".contains(byte)).next().unwrap_or_default();
     if is_of_a_model(path) {
-        Message::Received { path, body }
+        LmStudioMessage::Received { path, body }
     } else if matches!(body.last(), Some(b'{' | b'[')) {
-        Message::Block
+        LmStudioMessage::Block
     } else {
-        Message::Other
+        LmStudioMessage::Other
     }
 }
 
@@ -267,13 +271,13 @@ fn after<'l>(text: &'l [u8], words: &[u8]) -> Option<&'l [u8]> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Message<'_> {
-        Message::read(None, text.as_bytes())
+    fn read(text: &str) -> LmStudioMessage<'_> {
+        LmStudioMessage::read(None, text.as_bytes())
     }
 
     #[test]
     fn requests_to_models_are_told_from_others() {
-        let received = |path: &'static str, body: &'static str| Message::Received {
+        let received = |path: &'static str, body: &'static str| LmStudioMessage::Received {
             path: path.as_bytes(),
             body: body.as_bytes(),
         };
@@ -290,28 +294,28 @@ mod tests {
             read("Received POST request to /v1/chat/completions with body: {"),
             received("/v1/chat/completions", "{")
         );
-        assert_eq!(read("Received request: GET to /v1/models"), Message::Other);
-        assert_eq!(read("Received request: POST to /v1/embeddings with body {"), Message::Block);
-        assert_eq!(read("Returning {"), Message::Block);
+        assert_eq!(read("Received request: GET to /v1/models"), LmStudioMessage::Other);
+        assert_eq!(read("Received request: POST to /v1/embeddings with body {"), LmStudioMessage::Block);
+        assert_eq!(read("Returning {"), LmStudioMessage::Block);
     }
 
     #[test]
     fn progress_is_in_percent() {
-        assert_eq!(read("Prompt processing progress: 42.5%"), Message::Progress(42.5));
-        assert_eq!(read("Prompt processing progress: 100%"), Message::Progress(100.0));
+        assert_eq!(read("Prompt processing progress: 42.5%"), LmStudioMessage::Progress(42.5));
+        assert_eq!(read("Prompt processing progress: 100%"), LmStudioMessage::Progress(100.0));
         for garbled in [
             "Prompt processing progress: x%",
             "Prompt processing progress: 42",
             "Prompt processing progress: NaN%",
         ] {
-            assert_eq!(read(garbled), Message::Unreadable, "{garbled}");
+            assert_eq!(read(garbled), LmStudioMessage::Unreadable, "{garbled}");
         }
     }
 
     #[test]
     fn engines_say_what_came_from_the_cache() {
         let engine = |text| match read(text) {
-            Message::Engine(message) => message,
+            LmStudioMessage::Engine(message) => message,
             other => panic!("{other:?}"),
         };
         assert_eq!(
@@ -359,7 +363,7 @@ mod tests {
             "Done · input x",
             "Total prompt tokens: ",
         ] {
-            assert_eq!(read(cut), Message::Unreadable, "{cut}");
+            assert_eq!(read(cut), LmStudioMessage::Unreadable, "{cut}");
         }
     }
 }

@@ -30,11 +30,11 @@ mod state;
 
 use std::mem;
 
-use block::{Block, Kind, MAX_BODY_BYTES, has_cut_strings};
-use event::Event;
-use figures::Figures;
+use block::{LmStudioBlock, LmStudioBlockKind, MAX_BODY_BYTES, has_cut_strings};
+use event::LmStudioEvent;
+use figures::LmStudioFigures;
 use head::{Head, Tagged};
-use message::{EngineMessage, Message};
+use message::{EngineMessage, LmStudioMessage};
 use requests::Requests;
 
 use super::llama::{Engine, may_lack_digits};
@@ -42,18 +42,18 @@ use super::types::{BackendFormat, BackendLog, BackendMoment, FileEnd, LoggedBody
 use crate::formats::body::{Body, Visit};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::scratch::Scratch;
-use crate::formats::lines::{LINE_LIMIT, Line, LineSplitter, Lines};
+use crate::formats::lines::{LINE_LIMIT, LineSink, LineSplitter, LogLine};
 use crate::formats::scan;
 
-/// Takes the bodies that a log holds, while they pass.
+/// Receives the request bodies in a log while it is read.
 pub(crate) trait BodySink {
-    /// Who sees the body of this request, the n-th request line of the file.
+    /// The visitor of this request's body; the request is the n-th request line of the file.
     fn visitor(&mut self, request: u32) -> &mut dyn Visit;
     /// The body was whole.
     fn body(&mut self, request: u32, body: Body);
 }
 
-/// Looks at no body.
+/// Ignores bodies.
 #[derive(Default)]
 pub(crate) struct NoBodies(());
 
@@ -94,12 +94,12 @@ pub(crate) fn is_own_line(line: &[u8]) -> bool {
 #[derive(Debug, Clone)]
 pub struct LmStudioParser {
     splitter: LineSplitter,
-    state: State,
+    state: LmStudioState,
 }
 
 impl Default for LmStudioParser {
     fn default() -> Self {
-        Self { splitter: LineSplitter::default(), state: State::new() }
+        Self { splitter: LineSplitter::default(), state: LmStudioState::new() }
     }
 }
 
@@ -118,7 +118,7 @@ impl LmStudioParser {
     /// The same; bodies go to `bodies`.
     pub(crate) fn feed_to(&mut self, chunk: &[u8], bodies: &mut dyn BodySink) {
         self.state.log.bytes += chunk.len() as u64;
-        self.splitter.feed(chunk, &mut Reading { state: &mut self.state, bodies });
+        self.splitter.feed(chunk, &mut LmStudioLines { state: &mut self.state, bodies });
     }
 
     /// Ends the file and returns what it holds.
@@ -129,21 +129,21 @@ impl LmStudioParser {
 
     /// The same; bodies go to `bodies`.
     pub(crate) fn finish_to(mut self, bodies: &mut dyn BodySink) -> BackendLog {
-        self.splitter.finish(&mut Reading { state: &mut self.state, bodies });
+        self.splitter.finish(&mut LmStudioLines { state: &mut self.state, bodies });
         self.state.finish()
     }
 
     /// Goes on with the file that the server wrote next. It begins one when the day ends or
     /// the file is full, whatever it is working on: a request of the one may end in the other.
     pub(crate) fn next_file(&mut self, bodies: &mut dyn BodySink) {
-        mem::take(&mut self.splitter).finish(&mut Reading { state: &mut self.state, bodies });
+        mem::take(&mut self.splitter).finish(&mut LmStudioLines { state: &mut self.state, bodies });
         self.state.next_file();
     }
 
     /// Ends the last file: what each of them holds. A request is in the file with its
     /// beginning.
     pub(crate) fn finish_files(mut self, bodies: &mut dyn BodySink) -> Vec<BackendLog> {
-        self.splitter.finish(&mut Reading { state: &mut self.state, bodies });
+        self.splitter.finish(&mut LmStudioLines { state: &mut self.state, bodies });
         let mut ends = mem::take(&mut self.state.ends);
         let log = self.state.finish();
         ends.push(log.end());
@@ -160,7 +160,7 @@ fn first_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 #[derive(Debug, Clone)]
-struct State {
+struct LmStudioState {
     log: BackendLog,
     requests: Requests,
     engine: Engine,
@@ -173,7 +173,7 @@ struct State {
     is_error: bool,
     /// The text of the message comes on the next line.
     awaits_text: bool,
-    block: Option<Block>,
+    block: Option<LmStudioBlock>,
     /// The tag of the message that the block is in.
     block_tag: Option<Vec<u8>>,
     /// Request lines of this file so far.
@@ -184,13 +184,13 @@ struct State {
     scratch: Scratch,
 }
 
-/// The state, with who sees the bodies.
-struct Reading<'s> {
-    state: &'s mut State,
+/// The state, with the receiver of bodies.
+struct LmStudioLines<'s> {
+    state: &'s mut LmStudioState,
     bodies: &'s mut dyn BodySink,
 }
 
-impl Lines for Reading<'_> {
+impl LineSink for LmStudioLines<'_> {
     /// Takes what is inside a block at once: most of a log with bodies.
     #[inline]
     fn skip(&mut self, text: &[u8]) -> usize {
@@ -200,7 +200,7 @@ impl Lines for Reading<'_> {
         length
     }
 
-    fn line(&mut self, line: Line<'_>) {
+    fn line(&mut self, line: LogLine<'_>) {
         self.state.log.lines += 1;
         if may_lack_digits(&line) {
             self.state.log.unreadable_lines += 1;
@@ -225,18 +225,18 @@ impl Lines for Reading<'_> {
         const LONG: [&[u8]; 3] = [b" with body", b"Generated packet: {", b"Generated prediction: {"];
         let near = beginning.get(..512).unwrap_or(beginning);
         let is_long = beginning.starts_with(b"{")
-            || self.state.block.as_ref().is_some_and(|block| block.kind != Kind::Other)
+            || self.state.block.as_ref().is_some_and(|block| block.kind != LmStudioBlockKind::Other)
             || LONG.iter().any(|words| memchr::memmem::find(near, words).is_some());
         if is_long { MAX_BODY_BYTES } else { LINE_LIMIT }
     }
 }
 
-impl Reading<'_> {
-    fn event(&mut self, at: BackendMoment, event: Event<'_>) {
+impl LmStudioLines<'_> {
+    fn event(&mut self, at: BackendMoment, event: LmStudioEvent<'_>) {
         let state = &mut *self.state;
         state.log.known_lines += 1;
         match event {
-            Event::Log { model, content } => {
+            LmStudioEvent::Log { model, content } => {
                 state.awaits_text = false;
                 let (first, mut rest) = first_line(content.as_bytes());
                 if state.block.is_none() && Head::read(first).is_none() {
@@ -254,12 +254,14 @@ impl Reading<'_> {
                     rest = behind;
                 }
             }
-            Event::Input { model } => state.requests.predicting(model.as_bytes(), Some(at), &mut state.log),
-            Event::Output { model, stats } => {
-                let figures = Figures::of_stats(stats.as_bytes());
+            LmStudioEvent::Input { model } => {
+                state.requests.predicting(model.as_bytes(), Some(at), &mut state.log)
+            }
+            LmStudioEvent::Output { model, stats } => {
+                let figures = LmStudioFigures::of_stats(stats.as_bytes());
                 state.requests.predicted(model.as_bytes(), figures, Some(at), &mut state.log);
             }
-            Event::Other => {}
+            LmStudioEvent::Other => {}
         }
     }
 
@@ -283,7 +285,7 @@ impl Reading<'_> {
         } else if mem::take(&mut self.state.awaits_text) {
             self.message(None, line);
         } else {
-            self.act(None, Message::continued(line));
+            self.act(None, LmStudioMessage::continued(line));
         }
     }
 
@@ -293,51 +295,53 @@ impl Reading<'_> {
         if self.state.is_error {
             return self.error(tag, text);
         }
-        let message = Message::read(tag, text);
+        let message = LmStudioMessage::read(tag, text);
         self.act(model.or(tag), message);
     }
 
-    fn act(&mut self, tag: Option<&[u8]>, message: Message<'_>) {
+    fn act(&mut self, tag: Option<&[u8]>, message: LmStudioMessage<'_>) {
         let state = &mut *self.state;
         let (at, log, requests) = (state.at, &mut state.log, &mut state.requests);
         match message {
-            Message::Received { path, body } => self.received(path, body),
-            Message::Running { messages } => requests.running(tag, messages, at, log),
-            Message::Streaming => requests.answering(tag, true),
-            Message::Accumulating => requests.answering(tag, false),
-            Message::FirstToken => requests.first_token(tag, at),
-            Message::Progress(percent) => requests.progress(tag, percent, at, state.untied.take(), log),
-            Message::Packet(b"{") => self.begin_block(Kind::Packet, tag),
-            Message::Packet(packet) => {
+            LmStudioMessage::Received { path, body } => self.received(path, body),
+            LmStudioMessage::Running { messages } => requests.running(tag, messages, at, log),
+            LmStudioMessage::Streaming => requests.answering(tag, true),
+            LmStudioMessage::Accumulating => requests.answering(tag, false),
+            LmStudioMessage::FirstToken => requests.first_token(tag, at),
+            LmStudioMessage::Progress(percent) => {
+                requests.progress(tag, percent, at, state.untied.take(), log)
+            }
+            LmStudioMessage::Packet(b"{") => self.begin_block(LmStudioBlockKind::Packet, tag),
+            LmStudioMessage::Packet(packet) => {
                 if packet.starts_with(b"{") && !packet.ends_with(b"}") {
                     log.unreadable_lines += 1;
                 }
                 let id = scan::member_text(packet, "id");
-                requests.packet(tag, id, Figures::of_answer(packet));
+                requests.packet(tag, id, LmStudioFigures::of_answer(packet));
             }
-            Message::Prediction(b"{") => self.begin_block(Kind::Answer, tag),
-            Message::Prediction(answer) => {
-                requests.ended(tag, false, Figures::of_answer(answer), at, log);
+            LmStudioMessage::Prediction(b"{") => self.begin_block(LmStudioBlockKind::Answer, tag),
+            LmStudioMessage::Prediction(answer) => {
+                requests.ended(tag, false, LmStudioFigures::of_answer(answer), at, log);
             }
-            Message::Finished => requests.ended(tag, true, None, at, log),
-            Message::Disconnected => requests.disconnected(at),
-            Message::Loading { model } => requests.loading(model, at, log),
-            Message::Restarted => state.end_server(),
-            Message::Block => self.begin_block(Kind::Other, tag),
-            Message::Engine(message) => self.engine(tag, message),
-            Message::Unreadable => log.unreadable_lines += 1,
-            Message::Other => {}
+            LmStudioMessage::Finished => requests.ended(tag, true, None, at, log),
+            LmStudioMessage::Disconnected => requests.disconnected(at),
+            LmStudioMessage::Loading { model } => requests.loading(model, at, log),
+            LmStudioMessage::Restarted => state.end_server(),
+            LmStudioMessage::Block => self.begin_block(LmStudioBlockKind::Other, tag),
+            LmStudioMessage::Engine(message) => self.engine(tag, message),
+            LmStudioMessage::Unreadable => log.unreadable_lines += 1,
+            LmStudioMessage::Other => {}
         }
     }
 
-    /// A request line. Only a whole body is shown to anybody.
+    /// A request line. Only a whole body is shown to the visitor.
     fn received(&mut self, path: &[u8], body: &[u8]) {
         let state = &mut *self.state;
         let request = state.received;
         state.received += 1;
         state.requests.received(request, path, state.at, &mut state.log);
         match body.first() {
-            Some(b'{') if body == b"{" => self.begin_block(Kind::Body, None),
+            Some(b'{') if body == b"{" => self.begin_block(LmStudioBlockKind::Body, None),
             Some(b'{') => self.body(request, body, true),
             Some(b'[') => self.set_body(request, |_| LoggedBody::Hidden),
             Some(_) => self.set_body(request, |_| LoggedBody::NotJson),
@@ -390,10 +394,10 @@ impl Reading<'_> {
         }
     }
 
-    fn begin_block(&mut self, kind: Kind, tag: Option<&[u8]>) {
+    fn begin_block(&mut self, kind: LmStudioBlockKind, tag: Option<&[u8]>) {
         let state = &mut *self.state;
         state.block_tag = tag.map(<[u8]>::to_vec);
-        state.block = Some(Block::begin(kind, b"{", &mut state.memory));
+        state.block = Some(LmStudioBlock::begin(kind, b"{", &mut state.memory));
     }
 
     /// A block is closed, or ends where another message begins.
@@ -404,23 +408,25 @@ impl Reading<'_> {
         let is_whole = is_closed && block.text().is_some();
         let state = &mut *self.state;
         let at = state.at;
-        if !is_whole && block.kind != Kind::Other {
+        if !is_whole && block.kind != LmStudioBlockKind::Other {
             state.log.unreadable_lines += 1;
         }
         match block.kind {
-            Kind::Body => {
+            LmStudioBlockKind::Body => {
                 let request = state.received.saturating_sub(1);
                 self.body(request, json, is_whole);
             }
-            Kind::Answer => state.requests.ended(tag, false, Figures::of_answer(json), at, &mut state.log),
-            Kind::Packet => {
-                state.requests.packet(tag, scan::member_text(json, "id"), Figures::of_answer(json));
+            LmStudioBlockKind::Answer => {
+                state.requests.ended(tag, false, LmStudioFigures::of_answer(json), at, &mut state.log)
             }
-            Kind::Error => {
+            LmStudioBlockKind::Packet => {
+                state.requests.packet(tag, scan::member_text(json, "id"), LmStudioFigures::of_answer(json));
+            }
+            LmStudioBlockKind::Error => {
                 let words = scan::member_text(json, "message").unwrap_or_default();
                 state.requests.failed(tag, words, at, &mut state.log);
             }
-            Kind::Other => {}
+            LmStudioBlockKind::Other => {}
         }
         self.state.memory = block.into_memory();
     }
@@ -430,14 +436,14 @@ impl Reading<'_> {
         let state = &mut *self.state;
         let is_of_server = tag == Some(b"Server Error");
         if is_of_server && text.ends_with(b"{") {
-            return self.begin_block(Kind::Error, None);
+            return self.begin_block(LmStudioBlockKind::Error, None);
         }
         let tag = if is_of_server { None } else { tag };
         if is_of_server || text.starts_with(b"Error") || tag.is_some_and(|tag| state.requests.know(tag)) {
             state.requests.failed(tag, text, state.at, &mut state.log);
         }
         if matches!(text.last(), Some(b'{' | b'[')) {
-            self.begin_block(Kind::Other, None);
+            self.begin_block(LmStudioBlockKind::Other, None);
         }
     }
 
@@ -469,7 +475,7 @@ impl Reading<'_> {
     }
 }
 
-impl State {
+impl LmStudioState {
     fn new() -> Self {
         Self {
             log: BackendLog::new(BackendFormat::LmStudio),

@@ -1,15 +1,15 @@
 //! A request that the server is working on.
 
-use super::figures::Figures;
+use super::figures::LmStudioFigures;
 use super::message::Done;
 use crate::formats::backend::{BackendMoment, BackendTask, ReadingProgress, TaskOutcome};
 
-/// Of what the server says went wrong, so much is kept.
+/// How many bytes of the server's error message are kept.
 const MAX_ERROR_BYTES: usize = 500;
 
 /// What is known of a request while its lines come.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Open {
+pub(super) struct LmStudioRequest {
     pub(super) task: BackendTask,
     /// A model has it.
     pub(super) runs: bool,
@@ -37,7 +37,7 @@ pub(super) struct Open {
     pub(super) last: Option<BackendMoment>,
 }
 
-impl Open {
+impl LmStudioRequest {
     /// Whether lines with this tag may be about it. What was asked for need not be what runs.
     pub(super) fn may_be(&self, tag: Option<&[u8]>) -> bool {
         let Some(tag) = tag else { return true };
@@ -52,7 +52,7 @@ impl Open {
     }
 
     /// Takes what an answer says; a later answer of the same request says more.
-    pub(super) fn answered(&mut self, figures: Figures) {
+    pub(super) fn answered(&mut self, figures: LmStudioFigures) {
         let task = &mut self.task;
         task.prompt_tokens = figures.prompt_tokens.or(task.prompt_tokens);
         task.cached_tokens = figures.cached_tokens.or(task.cached_tokens);

@@ -8,15 +8,15 @@
 
 use std::sync::Arc;
 
-use super::figures::Figures;
+use super::figures::LmStudioFigures;
 use super::message::Done;
-use super::open::Open;
+use super::open::LmStudioRequest;
 use crate::formats::backend::{BackendLoad, BackendLog, BackendMoment, BackendTask};
 
-/// Requests that are open at once: far more than any server works on. Of more, the one that
-/// came first is taken to have lost its end.
+/// The most requests that are open at once, far more than any server works on. Beyond that
+/// the oldest one is assumed to have lost its end.
 const MAX_OPEN: usize = 64;
-/// A request of which nothing was said for so long has lost its end: six hours.
+/// A request without a line for this long has lost its end: six hours.
 const MAX_SILENCE_MS: i64 = 6 * 60 * 60 * 1000;
 /// The client of a request that has ended closes its connection within this.
 const HANG_UP_MS: i64 = 2_000;
@@ -26,7 +26,7 @@ const MAX_NAMES: usize = 256;
 /// The requests that the server is working on.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Requests {
-    open: Vec<Open>,
+    open: Vec<LmStudioRequest>,
     /// When the last request ended, whose client may still close its connection.
     last_end: Option<BackendMoment>,
     /// When a client went away while several requests were open.
@@ -49,12 +49,12 @@ impl Requests {
     ) {
         let endpoint = Some(self.name(path));
         let task = BackendTask { request: Some(request), endpoint, received: at, ..BackendTask::default() };
-        self.push(Open { task, ..Open::default() }, at, log);
+        self.push(LmStudioRequest { task, ..LmStudioRequest::default() }, at, log);
     }
 
     /// The request of this line, while it is open.
     pub(super) fn of_line(&mut self, request: u32) -> Option<&mut BackendTask> {
-        let of_line = |open: &&mut Open| open.task.request == Some(request);
+        let of_line = |open: &&mut LmStudioRequest| open.task.request == Some(request);
         self.open.iter_mut().rev().find(of_line).map(|open| &mut open.task)
     }
 
@@ -68,7 +68,7 @@ impl Requests {
     ) {
         let model = tag.map(|tag| self.name(tag));
         let asked = model.clone();
-        let waits = |open: &Open| {
+        let waits = |open: &LmStudioRequest| {
             (!open.runs).then(|| u32::from(asked.is_some() && open.task.requested_model == asked))
         };
         if let Some(open) = self.first(waits) {
@@ -80,12 +80,12 @@ impl Requests {
         }
         self.end_load(tag, None, at, log);
         let task = BackendTask { model, message_count: messages, received: at, ..BackendTask::default() };
-        self.push(Open { task, runs: true, ..Open::default() }, at, log);
+        self.push(LmStudioRequest { task, runs: true, ..LmStudioRequest::default() }, at, log);
     }
 
     /// The answer of the next request is a stream, or comes in one piece.
     pub(super) fn answering(&mut self, tag: Option<&[u8]>, stream: bool) {
-        let is_next = |open: &Open| {
+        let is_next = |open: &LmStudioRequest| {
             let fits = open.may_be(tag) && !open.answers && open.task.stream != Some(!stream);
             fits.then_some(u32::from(open.runs))
         };
@@ -94,7 +94,7 @@ impl Requests {
         }
     }
 
-    /// So much of a prompt is read, in percent. A request of which the file has no other
+    /// How much of a prompt is read, in percent. A request of which the file has no other
     /// beginning is known from here on; `launched` is the engine's task that no request has.
     pub(super) fn progress(
         &mut self,
@@ -104,8 +104,8 @@ impl Requests {
         launched: Option<(u64, u64)>,
         log: &mut BackendLog,
     ) {
-        // It never goes back; of several that it may be, it is that which was nearest.
-        let reads = |open: &Open| {
+        // It never goes back; of several requests that it may be of, the nearest below it is taken.
+        let reads = |open: &LmStudioRequest| {
             let fits = open.may_be(tag) && open.task.first_token.is_none();
             let nearness = match open.progress {
                 None => 0,
@@ -117,7 +117,11 @@ impl Requests {
         if !self.open.iter().any(|open| !open.is_over && open.may_be(tag)) {
             let model = tag.map(|tag| self.name(tag));
             let task = BackendTask { model, ..BackendTask::default() };
-            self.push(Open { task, runs: true, engine: launched, ..Open::default() }, at, log);
+            self.push(
+                LmStudioRequest { task, runs: true, engine: launched, ..LmStudioRequest::default() },
+                at,
+                log,
+            );
         }
         let Some(open) = self.due(reads) else { return };
         (open.progress, open.last) = (Some(percent), at);
@@ -131,7 +135,7 @@ impl Requests {
 
     /// The prompt of the next request is read.
     pub(super) fn first_token(&mut self, tag: Option<&[u8]>, at: Option<BackendMoment>) {
-        let reads = |open: &Open| {
+        let reads = |open: &LmStudioRequest| {
             (open.may_be(tag) && open.task.first_token.is_none())
                 .then(|| 2 * u32::from(open.task.started.is_some()) + u32::from(open.runs))
         };
@@ -149,8 +153,9 @@ impl Requests {
 
     /// The engine has launched a task: it is that of the request that has waited longest.
     pub(super) fn launched(&mut self, slot_and_task: (u64, u64), at: Option<BackendMoment>) -> bool {
-        let waits =
-            |open: &Open| (open.runs && open.engine.is_none() && open.disconnected.is_none()).then_some(0);
+        let waits = |open: &LmStudioRequest| {
+            (open.runs && open.engine.is_none() && open.disconnected.is_none()).then_some(0)
+        };
         let Some(open) = self.first(waits) else { return false };
         open.engine = Some(slot_and_task);
         (open.task.started, open.last) = (at, at);
@@ -169,7 +174,7 @@ impl Requests {
         self.close_over(log);
     }
 
-    /// The next request got so much from the cache.
+    /// How much the next request got from the cache.
     pub(super) fn cache(
         &mut self,
         tag: Option<&[u8]>,
@@ -179,7 +184,7 @@ impl Requests {
     ) {
         // The tag may be the engine's own name.
         let tag = tag.filter(|tag| self.open.iter().any(|open| open.is_model(tag)));
-        let is_next = |open: &Open| {
+        let is_next = |open: &LmStudioRequest| {
             let knows = cached.is_some() && open.cache_is_told;
             (open.may_be(tag) && !knows && open.task.first_token.is_none()).then_some(u32::from(open.runs))
         };
@@ -194,7 +199,7 @@ impl Requests {
 
     /// An engine that works on one request at a time tells how long it took.
     pub(super) fn engine_took(&mut self, set: impl FnOnce(&mut BackendTask)) {
-        let ends = |open: &Open| {
+        let ends = |open: &LmStudioRequest| {
             let first = open.task.first_token.is_some();
             (open.runs && !open.engine_is_done).then(|| u32::from(first))
         };
@@ -203,9 +208,9 @@ impl Requests {
         }
     }
 
-    /// The engine tells all that a request took.
+    /// The engine's summary of a request.
     pub(super) fn done(&mut self, done: &Done) {
-        let ends = |open: &Open| {
+        let ends = |open: &LmStudioRequest| {
             (!open.engine_is_done)
                 .then(|| 2 * u32::from(open.task.first_token.is_some()) + u32::from(open.runs))
         };
@@ -215,12 +220,12 @@ impl Requests {
     }
 
     /// A piece of an answer, with figures in the last ones.
-    pub(super) fn packet(&mut self, tag: Option<&[u8]>, id: Option<&[u8]>, figures: Option<Figures>) {
-        let by_id = |open: &Open| open.answer_id.as_deref() == id && id.is_some();
+    pub(super) fn packet(&mut self, tag: Option<&[u8]>, id: Option<&[u8]>, figures: Option<LmStudioFigures>) {
+        let by_id = |open: &LmStudioRequest| open.answer_id.as_deref() == id && id.is_some();
         let knows_it = self.open.iter().any(by_id);
         if !knows_it && let Some(id) = id {
             // Its first packet.
-            let writes = |open: &Open| {
+            let writes = |open: &LmStudioRequest| {
                 let fits = open.may_be(tag) && open.answer_id.is_none() && open.task.stream != Some(false);
                 fits.then(|| 2 * u32::from(open.task.first_token.is_some()) + u32::from(open.runs))
             };
@@ -229,7 +234,7 @@ impl Requests {
             }
         }
         let Some(figures) = figures else { return };
-        let writes = |open: &Open| {
+        let writes = |open: &LmStudioRequest| {
             if by_id(open) {
                 return Some(4);
             }
@@ -246,12 +251,12 @@ impl Requests {
         &mut self,
         tag: Option<&[u8]>,
         stream: bool,
-        figures: Option<Figures>,
+        figures: Option<LmStudioFigures>,
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) {
         let hang_up = self.hang_up;
-        let is_due = |open: &Open| {
+        let is_due = |open: &LmStudioRequest| {
             let fits = open.may_be(tag) && open.task.stream != Some(!stream);
             fits.then(|| {
                 let first = open.task.first_token.is_some();
@@ -282,7 +287,7 @@ impl Requests {
             self.last_end = None;
             return;
         }
-        let stays = |open: &&mut Open| !open.is_over && open.disconnected.is_none();
+        let stays = |open: &&mut LmStudioRequest| !open.is_over && open.disconnected.is_none();
         let mut open = self.open.iter_mut().filter(stays);
         match (open.next(), open.next()) {
             (Some(only), None) => only.disconnected = at,
@@ -294,7 +299,7 @@ impl Requests {
     /// The engine was told to stop working on a task: its client went away.
     pub(super) fn cancelled(&mut self, task: u64, at: Option<BackendMoment>) {
         let hang_up = self.hang_up.take();
-        let of_task = |open: &&mut Open| open.engine.is_some_and(|(_, of)| of == task);
+        let of_task = |open: &&mut LmStudioRequest| open.engine.is_some_and(|(_, of)| of == task);
         if let Some(open) = self.open.iter_mut().find(of_task) {
             open.disconnected = open.disconnected.or(hang_up).or(at);
         }
@@ -313,7 +318,7 @@ impl Requests {
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) {
-        let is_due = |open: &Open| {
+        let is_due = |open: &LmStudioRequest| {
             open.may_be(tag)
                 .then(|| u32::from(open.runs) + u32::from(tag.is_some_and(|tag| open.is_model(tag))))
         };
@@ -336,18 +341,22 @@ impl Requests {
             return;
         }
         let task = BackendTask { model, received: at, ..BackendTask::default() };
-        self.push(Open { task, runs: true, is_predicted: true, ..Open::default() }, at, log);
+        self.push(
+            LmStudioRequest { task, runs: true, is_predicted: true, ..LmStudioRequest::default() },
+            at,
+            log,
+        );
     }
 
     /// And ends.
     pub(super) fn predicted(
         &mut self,
         model: &[u8],
-        figures: Figures,
+        figures: LmStudioFigures,
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) {
-        let of_model = |open: &Open| open.is_model(model).then_some(u32::from(open.runs));
+        let of_model = |open: &LmStudioRequest| open.is_model(model).then_some(u32::from(open.runs));
         let none = !self.open.iter().any(|open| !open.is_over && of_model(open).is_some());
         if none {
             self.predicting(model, None, log);
@@ -394,22 +403,23 @@ impl Requests {
 
     /// Ends the file, or the server: what is open has no end.
     pub(super) fn finish(&mut self, log: &mut BackendLog) {
-        log.tasks.extend(self.open.drain(..).map(Open::into_task));
+        log.tasks.extend(self.open.drain(..).map(LmStudioRequest::into_task));
         (self.last_end, self.hang_up, self.loading) = (None, None, None);
     }
 
     /// What has ended and whose engine has told all it knows is a task.
     fn close_over(&mut self, log: &mut BackendLog) {
-        let is_closed = |open: &mut Open| open.is_over && (open.engine.is_none() || open.engine_is_done);
-        log.tasks.extend(self.open.extract_if(.., is_closed).map(Open::into_task));
+        let is_closed =
+            |open: &mut LmStudioRequest| open.is_over && (open.engine.is_none() || open.engine_is_done);
+        log.tasks.extend(self.open.extract_if(.., is_closed).map(LmStudioRequest::into_task));
     }
 
-    fn push(&mut self, mut open: Open, at: Option<BackendMoment>, log: &mut BackendLog) {
-        let is_silent = |open: &mut Open| {
+    fn push(&mut self, mut open: LmStudioRequest, at: Option<BackendMoment>, log: &mut BackendLog) {
+        let is_silent = |open: &mut LmStudioRequest| {
             let silence = at.zip(open.last).and_then(|(at, last)| at.ms_since(last));
             silence.is_some_and(|ms| ms > MAX_SILENCE_MS)
         };
-        log.tasks.extend(self.open.extract_if(.., is_silent).map(Open::into_task));
+        log.tasks.extend(self.open.extract_if(.., is_silent).map(LmStudioRequest::into_task));
         if self.open.len() >= MAX_OPEN {
             log.tasks.push(self.open.remove(0).into_task());
         }
@@ -419,15 +429,15 @@ impl Requests {
     }
 
     /// The first of those that `rank` ranks highest.
-    fn first(&mut self, rank: impl Fn(&Open) -> Option<u32>) -> Option<&mut Open> {
-        let rank = |open: &Open| if open.is_over { None } else { rank(open) };
+    fn first(&mut self, rank: impl Fn(&LmStudioRequest) -> Option<u32>) -> Option<&mut LmStudioRequest> {
+        let rank = |open: &LmStudioRequest| if open.is_over { None } else { rank(open) };
         let best = self.open.iter().filter_map(&rank).max()?;
         self.open.iter_mut().find(|open| rank(open) == Some(best))
     }
 
     /// The same; where there are several, all of them are marked.
-    fn due(&mut self, rank: impl Fn(&Open) -> Option<u32>) -> Option<&mut Open> {
-        let rank = |open: &Open| if open.is_over { None } else { rank(open) };
+    fn due(&mut self, rank: impl Fn(&LmStudioRequest) -> Option<u32>) -> Option<&mut LmStudioRequest> {
+        let rank = |open: &LmStudioRequest| if open.is_over { None } else { rank(open) };
         let best = self.open.iter().filter_map(&rank).max()?;
         let mut best_ones = self.open.iter_mut().filter(|open| rank(open) == Some(best));
         let first = best_ones.next()?;

@@ -1,13 +1,13 @@
 //! What the engine's lines do to the requests of a log, and the log's end.
 
-use super::State;
-use super::block::{Block, Kind};
+use super::LmStudioState;
+use super::block::{LmStudioBlock, LmStudioBlockKind};
 use crate::formats::backend::llama::LineUse;
 use crate::formats::backend::llama::head::since_start;
 use crate::formats::backend::types::{BackendLog, BackendMoment, BackendProcess, LoggedBody};
 use crate::formats::scan;
 
-impl State {
+impl LmStudioState {
     /// A line that llama.cpp's server may have written, with or without its own head.
     pub(super) fn engine_line(&mut self, line: &[u8]) {
         let text = since_start(line).map_or(line, |(_, text)| text);
@@ -65,7 +65,7 @@ impl State {
         if self.cut_body() {
             // No request's body is looked for in two files. What is left of it is no line of
             // the server's own.
-            self.block = Some(Block::begin(Kind::Other, b"{", &mut self.memory));
+            self.block = Some(LmStudioBlock::begin(LmStudioBlockKind::Other, b"{", &mut self.memory));
         }
         self.ends.push(self.log.end());
         self.requests.file += 1;
@@ -74,7 +74,9 @@ impl State {
 
     /// Whether the file ends inside of a body.
     fn cut_body(&mut self) -> bool {
-        let Some(block) = self.block.take_if(|block| block.kind == Kind::Body) else { return false };
+        let Some(block) = self.block.take_if(|block| block.kind == LmStudioBlockKind::Body) else {
+            return false;
+        };
         self.log.unreadable_lines += 1;
         let json = block.text().unwrap_or_default();
         if let Some(task) = self.requests.of_line(self.received.saturating_sub(1)) {

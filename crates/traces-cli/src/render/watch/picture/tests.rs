@@ -20,7 +20,7 @@ fn follower(root: &Path, now: Timestamp) -> Follower {
 
 /// What a terminal of this size shows.
 fn drawn(follower: &Follower, choice: &Choice, now: Timestamp, (width, height): (u16, u16)) -> String {
-    let scene = Scene { follower, choice, now, place: "here" };
+    let scene = PictureInput { follower, choice, now, place: "here" };
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| scene.draw(frame)).unwrap();
     terminal.backend().to_string()
