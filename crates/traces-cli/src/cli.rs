@@ -275,8 +275,8 @@ pub(crate) struct DiffArgs {
     mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::ROWS))),
     after_long_help = help!("\
 Rows are requests of every kind; groups are of the conversation, unless --kind
-says otherwise. Times come from ~/.anyclaude/logs and request-logs; record them
-with ANYCLAUDE_DEBUG=2 anyclaude.
+says otherwise. Times come from anyclaude's logs (ANYCLAUDE_DEBUG=2), recordings
+of Claude Code and other recorders, and servers' logs: `traces help recording`.
 
 Examples:
   traces timing                        the last sitting, by model
@@ -316,10 +316,10 @@ pub(crate) struct TimingArgs {
     mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::DOCUMENTS))),
     after_long_help = help!("\
 Without arguments, the two models used last are compared, the faster one left.
-Requests that answered the same prompt are compared in pairs, else groups by
-their means: give both models the same task. With one argument, or where one model
-is known, it says where the time goes. --format markdown adds all evidence and all
-that is missing to the screenful.
+Requests with the same prompt are compared in pairs, others as groups by their means:
+give both models the same task. With one argument, or where one model is known, it
+says where the time goes. It prints one screen; --format markdown has all evidence,
+and all that is missing.
 
 Whether a difference is there without anyclaude as well, only a measurement can tell:
 replay a request of each model with --cold, and name both files.
@@ -335,7 +335,7 @@ Examples:
   traces explain --without-server github --slots 8     what a turn would take then")
 )]
 pub(crate) struct ExplainArgs {
-    /// The fast side: file, folder or selector; else the only one
+    /// The fast side: file, folder or selector; alone, the one to look at
     #[arg(value_name = "FAST", value_hint = ValueHint::AnyPath)]
     pub(crate) fast: Option<OsString>,
     /// The slow side: file, folder or selector

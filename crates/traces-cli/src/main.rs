@@ -1,5 +1,5 @@
-//! `traces`: why one local model is slower than another, from what anyclaude
-//! recorded.
+//! `traces`: why a local model is slow, from recordings of Claude Code, anyclaude, servers
+//! and others.
 
 mod browser;
 mod cli;

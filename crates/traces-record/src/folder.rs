@@ -44,7 +44,7 @@ impl Folder {
         Err(Error::NotEmpty(recordings.to_owned()))
     }
 
-    /// Makes this very folder one for a recording. It may exist if it is empty.
+    /// Makes this folder the folder of a recording. It may exist if it is empty.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Folder {
         Self::prepare(path.to_owned())
     }
 
-    /// Makes what is in the folder, and sees whether it can be written.
+    /// Makes the files of the folder, and checks that they can be written.
     fn prepare(path: PathBuf) -> Result<Self, Error> {
         // Claude Code may be started in another folder.
         let path = fs::canonicalize(&path).map_err(Error::folder(path))?;

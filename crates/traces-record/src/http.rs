@@ -11,11 +11,11 @@ use crate::limits::{Limits, Share};
 use crate::otlp::Signal;
 use crate::refusal::Refusal;
 
-/// How often a connection without a request looks whether it should end.
+/// How often a connection without a request checks whether it should end.
 const TICK: Duration = Duration::from_millis(100);
 /// How much is read at once.
 const CHUNK: usize = 64 << 10;
-/// As many headers as a request may have.
+/// The most headers that a request may have.
 const MAX_HEADERS: usize = 64;
 /// The longest line that gives the size of a chunk, with its extensions.
 const MAX_CHUNK_LINE: usize = 1 << 10;

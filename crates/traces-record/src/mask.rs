@@ -19,7 +19,7 @@ use crate::folder::set_private;
 
 /// The member that marks a body as masked; it is none of the request's own.
 const MARK: &str = "\"traces_masked\":1";
-/// After so many characters of a text its hash changes.
+/// The hash of a text changes after this many characters.
 const STEP: usize = 64;
 /// What hashes are written with: one byte each in JSON.
 const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
@@ -27,9 +27,9 @@ const DIGITS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP
 const REDACTED: &str = "<REDACTED>";
 /// The line about the client's version that Claude Code puts first.
 const BILLING: &str = "x-anthropic-billing-header";
-/// As long as that line may be.
+/// The longest that this line may be.
 const MAX_BILLING: usize = 512;
-/// As often as another name is tried for a member whose name is taken.
+/// How many other names are tried for a member whose name is taken.
 const MAX_TRIES: u32 = 64;
 
 type Salt = [u8; 32];

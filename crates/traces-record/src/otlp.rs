@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// As many versions as are kept of clients that report here.
+/// The most versions of reporting clients that are kept.
 const MAX_VERSIONS: usize = 8;
 
 /// What a request reports, by its path.

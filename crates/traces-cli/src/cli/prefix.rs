@@ -49,7 +49,7 @@ pub(crate) struct PrefixArgs {
     pub(crate) context: Option<NonZeroU64>,
     /// Quote the changes: they may hold secrets
     ///
-    /// What was and what is at each first difference.
+    /// The text at each first difference, before and after the change.
     #[arg(long)]
     pub(crate) text: bool,
     #[command(flatten)]

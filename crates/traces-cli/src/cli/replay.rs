@@ -57,16 +57,16 @@ pub(crate) struct ReplayArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The direct request")]
 pub(crate) struct DirectArgs {
-    /// Server
+    /// The server's address
     ///
-    /// Its address, such as http://127.0.0.1:1234. Only loopback addresses are allowed, unless
+    /// Such as http://127.0.0.1:1234. Only loopback addresses are allowed, unless
     /// --allow-remote is given. No proxy of the environment is used, no redirect followed.
     #[arg(long, value_name = "URL", default_value = lmstudio_replay::DEFAULT_URL)]
     pub(crate) url: String,
     /// The API [default: what the server has]
     #[arg(long, value_name = "API")]
     pub(crate) api: Option<ApiArg>,
-    /// Most tokens to answer
+    /// The most tokens of the answer
     ///
     /// Whatever was recorded. More tokens measure the generation speed better, and take longer. A server that
     /// ignores the limit is cut off after 10,000 + 4 × N events, or 16 MB + 8 kB × N.
@@ -93,7 +93,7 @@ pub(crate) struct DirectArgs {
     /// answer is bounded by --max-tokens instead.
     #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = parse_seconds)]
     pub(crate) timeout: Duration,
-    /// The longest connecting
+    /// The longest time to connect
     #[arg(
         long,
         value_name = "SECONDS",

@@ -10,7 +10,7 @@ use serde::Serialize;
 pub(crate) struct RowArgs {
     /// Sort by this, the largest first
     ///
-    /// Text and times from the first on. A name as in JSON or CSV, such as wall_ms, ttft_ms, body_bytes, cached_tokens or model;
+    /// Text and times are sorted from the first on. A name as in JSON or CSV, such as wall_ms, ttft_ms, body_bytes, cached_tokens or model;
     /// a wrong one lists them all. What is unknown comes last.
     #[arg(long, value_name = "MEASURE")]
     pub(crate) sort: Option<String>,

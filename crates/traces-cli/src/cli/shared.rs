@@ -229,13 +229,13 @@ pub(crate) enum OutputFormat {
     Table,
     /// One document; schema_version tells its shape
     Json,
-    /// One request a line, as JSON
+    /// One JSON object a line, for each request or event
     Ndjson,
     /// Names as in JSON, nested ones with a dot
     Csv,
     /// Tables to paste
     Markdown,
-    /// A page that opens nothing else
+    /// One page that loads nothing from elsewhere
     Html,
     /// A timeline: Chrome trace JSON, for Perfetto and chrome://tracing
     Chrome,

@@ -28,7 +28,7 @@ const NO_BOTTLENECK_SHARE: f64 = 0.25;
 /// Shares are floating-point quotients: a threshold counts as reached within this.
 const SLACK: f64 = 1e-9;
 
-/// The performance guide's scenarios.
+/// The scenarios of anyclaude's performance guide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]

@@ -81,7 +81,7 @@ pub struct Report {
     pub explanation: Option<Explanation>,
     /// What costs time, the dearest first.
     pub findings: Vec<crate::findings::Finding>,
-    /// The performance guide's five points.
+    /// The five points of anyclaude's performance guide.
     pub points: Vec<Check>,
     /// When requests of every kind ran.
     #[serde(default)]

@@ -1,4 +1,4 @@
-//! The performance guide's five points: for each model either figures, or why there
+//! The five points of anyclaude's performance guide: for each model either figures, or why there
 //! are none and how to get them.
 
 use std::fmt;

@@ -216,14 +216,16 @@ pub(super) fn evidence(report: &Report) -> Markup {
 fn scenario(scenario: Scenario) -> Option<&'static str> {
     Some(match scenario {
         Scenario::A => {
-            "In the words of the performance guide: LM Studio, the model or the machine is slow, and would be without \
-             anyclaude too."
+            "In the words of anyclaude's performance guide: LM Studio, the model or the machine is slow, and would be \
+             without anyclaude too."
         }
-        Scenario::B => "In the words of the performance guide: the proxy is slow, or answers are longer.",
+        Scenario::B => {
+            "In the words of anyclaude's performance guide: the proxy is slow, or answers are longer."
+        }
         Scenario::C => {
-            "In the words of the performance guide: the prompt is too large, or too little of it is reused."
+            "In the words of anyclaude's performance guide: the prompt is too large, or too little of it is reused."
         }
-        Scenario::Mixed => "No scenario of the performance guide makes up 60 % of the difference.",
+        Scenario::Mixed => "No scenario of anyclaude's performance guide makes up 60 % of the difference.",
         _ => return None,
     })
 }
