@@ -4,7 +4,8 @@ the same answers in DuckDB and in Spark, and those that other verbs give of the 
 
     .ci/check_tables.py --traces target/release/traces ROOT
 
-Names that are hard to put into a path, or into SQL, come out of both as they went in.
+Names that are hard to put into a path, or into SQL, come out of both as they went in, but for those that
+a folder cannot hold whole, and in Spark for what steers the eye.
 
 Needs duckdb and pyspark, and Java for the latter.
 """
@@ -200,7 +201,7 @@ def check_names(traces, folder, without_spark):
             seen = in_spark if script == "run_spark.py" else str
             wanted = sorted((seen(model), *others) for model, *others in answer)
             assert rows == wanted, (script, [pair for pair in zip(rows, wanted) if pair[0] != pair[1]] or (rows, wanted))
-    print(f"{len(names)} names that are hard for a path: the same in every engine")
+    print(f"{len(names)} names that are hard for a path: what each engine makes of them is as expected")
 
 
 def check_where_they_lie(traces, root, folder, export):
