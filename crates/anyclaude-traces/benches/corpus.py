@@ -85,6 +85,11 @@ class Session:
                 "request": {"method": "POST", "url": "/v1/messages?beta=true", "headers": headers, "body": body}}
 
 
+def tokens(body):
+    """About as many as a backend counts: of a count that cannot be true, files are read once more."""
+    return len(json.dumps(body, ensure_ascii=False)) // 4
+
+
 def write(folder, trace):
     name = trace["timestamp"].replace(":", "-").replace(".", "-") + ".json"
     with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
@@ -102,10 +107,11 @@ class Log:
     def line(self, time, text):
         self.file.write(f"[{stamp(time)}] [ANYCLAUDE DEBUG] {text}\n")
 
-    def request(self, start, messages):
+    def request(self, start, body):
         after = lambda ms: start + timedelta(milliseconds=ms)
-        details = json.dumps({"system": "…", "toolCount": 12, "messageCount": messages, "maxTokens": 32000})
-        usage = json.dumps({"inputTokens": 1000 + messages, "outputTokens": 27, "cacheReadTokens": 0})
+        details = json.dumps({"system": "…", "toolCount": 12, "messageCount": len(body["messages"]),
+                              "maxTokens": 32000})
+        usage = json.dumps({"inputTokens": tokens(body), "outputTokens": 27, "cacheReadTokens": 0})
         self.line(start, f"[Request Start] lmstudio/{MODEL} at {stamp(start)}")
         self.line(start, f"[Request Details] lmstudio/{MODEL} {details}")
         self.line(after(900), "[Timing] First token received at 900ms")
@@ -133,9 +139,10 @@ def main():
         if number % 40 < turns[1] - turns[0] and number % 40:
             session.grow()
         time += timedelta(milliseconds=2500)
+        trace = session.trace(time)
         if log:
-            log.request(time - timedelta(milliseconds=12), len(session.messages))
-        write(traces, session.trace(time))
+            log.request(time - timedelta(milliseconds=12), trace["request"]["body"])
+        write(traces, trace)
 
 
 if __name__ == "__main__":

@@ -17,17 +17,24 @@ from datetime import timedelta
 import corpus
 
 REQUESTS = 30
-REPLY = {"id": "msg_1", "type": "message", "role": "assistant", "model": corpus.MODEL, "stop_reason": "end_turn",
-         "content": [{"type": "text", "text": "Done."}], "usage": {"input_tokens": 1234, "output_tokens": 11}}
-EVENTS = [("message_start", {"message": {**REPLY, "content": []}}),
-          ("message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 11}}),
-          ("message_stop", {})]
-STREAM = "".join(f"event: {name}\ndata: {json.dumps({'type': name, **event})}\n\n" for name, event in EVENTS)
 URL = "http://127.0.0.1:1234/v1/messages"
 
 
 def compact(value):
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def reply(tokens):
+    """The answer to a prompt of so many tokens."""
+    return {"id": "msg_1", "type": "message", "role": "assistant", "model": corpus.MODEL, "stop_reason": "end_turn",
+            "content": [{"type": "text", "text": "Done."}], "usage": {"input_tokens": tokens, "output_tokens": 11}}
+
+
+def stream(tokens):
+    events = [("message_start", {"message": {**reply(tokens), "content": []}}),
+              ("message_delta", {"delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 11}}),
+              ("message_stop", {})]
+    return "".join(f"event: {name}\ndata: {json.dumps({'type': name, **event})}\n\n" for name, event in events)
 
 
 def session(seed):
@@ -91,23 +98,25 @@ def har(seed):
     def entry(time, body):
         return {"startedDateTime": corpus.stamp(time), "time": 5000,
                 "request": {"method": "POST", "url": URL, "headers": [], "postData": {"text": compact(body)}},
-                "response": {"status": 200, "content": {"mimeType": "text/event-stream", "text": STREAM}}}
+                "response": {"status": 200,
+                             "content": {"mimeType": "text/event-stream", "text": stream(corpus.tokens(body))}}}
     entries = [entry(time, body) for time, body in session(seed)]
     return json.dumps({"log": {"version": "1.2", "entries": entries}}, ensure_ascii=False, indent=4)
 
 
-def of_claude_tap(number, time, body, path="/v1/messages"):
+def of_claude_tap(number, time, body, tokens, path="/v1/messages"):
     request = {"method": "POST", "path": path, "headers": {}, "body": body}
     return {"timestamp": corpus.stamp(time), "request_id": f"r{number}", "turn": number + 1,
-            "duration_ms": 5000, "request": request, "response": {"status": 200, "body": REPLY}}
+            "duration_ms": 5000, "request": request, "response": {"status": 200, "body": reply(tokens)}}
 
 
 def claude_tap(seed):
-    return lines(compact(of_claude_tap(number, *sent)) for number, sent in enumerate(session(seed)))
+    return lines(compact(of_claude_tap(number, time, body, corpus.tokens(body)))
+                 for number, (time, body) in enumerate(session(seed)))
 
 
 def claude_tap_responses(seed):
-    return lines(compact(of_claude_tap(number, time, responses(body), "/v1/responses"))
+    return lines(compact(of_claude_tap(number, time, responses(body), corpus.tokens(body), "/v1/responses"))
                  for number, (time, body) in enumerate(session(seed)))
 
 
@@ -136,7 +145,7 @@ def claude_tap_bundle(seed):
         tools = reference(refs, "/request/body/tools", body["tools"])
         messages = [reference(refs, f"/request/body/messages/{at}", message)
                     for at, message in enumerate(body["messages"])]
-        of = of_claude_tap(number, time, {**body, "messages": messages, "tools": tools})
+        of = of_claude_tap(number, time, {**body, "messages": messages, "tools": tools}, corpus.tokens(body))
         return {"__claude_tap_compact_record__": {**version, "refs": refs}, "record": of}
 
     records = [record(number, *sent) for number, sent in enumerate(session(seed))]
@@ -148,7 +157,7 @@ def claude_trace(seed):
     def line(time, body):
         seconds = time.timestamp()
         request = {"timestamp": seconds, "method": "POST", "url": URL, "headers": {}, "body": body}
-        response = {"timestamp": seconds + 3, "status_code": 200, "headers": {}, "body_raw": STREAM}
+        response = {"timestamp": seconds + 3, "status_code": 200, "headers": {}, "body_raw": stream(corpus.tokens(body))}
         return compact({"request": request, "response": response, "logged_at": corpus.stamp(time)})
     return lines(line(time, body) for time, body in session(seed))
 
@@ -174,7 +183,8 @@ def litellm(seed):
         start = time.timestamp()
         return compact({"id": f"m{number}", "litellm_call_id": f"{seed}-{number}", "call_type": "acompletion",
                         "stream": True, "status": "success", "startTime": start, "completionStartTime": start + 1,
-                        "endTime": start + 3, "model": corpus.MODEL, "prompt_tokens": 1234, "completion_tokens": 11,
+                        "endTime": start + 3, "model": corpus.MODEL, "prompt_tokens": corpus.tokens(body),
+                        "completion_tokens": 11,
                         "messages": chat(body)["messages"], "model_parameters": {"tools": chat(body)["tools"]}})
     return lines(line(number, time, body) for number, (time, body) in enumerate(session(seed)))
 
@@ -195,7 +205,7 @@ def llama_server(seed):
             yield head + "srv  update_slots: decoding batch, n_tokens = 1"
             yield head + f"slot process_toke: {slot} n_decoded = {token}, n_remaining = -1, next token: 123 ' word'"
             yield head + "srv  update_slots: run slots completed"
-            yield head + "srv    operator(): http: streamed chunk: data: " + compact(REPLY)
+            yield head + "srv    operator(): http: streamed chunk: data: " + compact(reply(3414))
         end = stamp(at + 2_000_000)
         yield f"{end} I slot print_timing: {slot} prompt eval time =    1000.00 ms /  3414 tokens (x)"
         yield f"{end} I slot print_timing: {slot}        eval time =     871.49 ms /    25 tokens (x)"
@@ -229,7 +239,7 @@ def anyclaude(seed, out):
     for time, body in session(seed):
         request = {"method": "POST", "url": "/v1/messages", "headers": {}, "body": body}
         trace = {"timestamp": corpus.stamp(time), "mode": "lmstudio", "request": request}
-        log.request(time - timedelta(milliseconds=12), len(body["messages"]))
+        log.request(time - timedelta(milliseconds=12), body)
         corpus.write(os.path.join(out, "traces", "lmstudio"), trace)
         size += len(json.dumps(trace, ensure_ascii=False, indent=2).encode())
     return size
@@ -250,12 +260,13 @@ def claude_code(seed, out):
     for number, (time, body) in enumerate(session(seed)):
         name = f"{seed:08x}-0000-4000-8000-{number:012x}"
         path = os.path.join(root, "bodies", name)
-        for kind, content in (("request", body), ("response", REPLY)):
+        for kind, content in (("request", body), ("response", reply(corpus.tokens(body)))):
             with open(f"{path}.{kind}.json", "w", encoding="utf-8") as file:
                 size += file.write(compact(content))
         events = [
             event(time, "api_request_body", body_ref=f"{path}.request.json", request_body_id=name, model=corpus.MODEL),
-            event(time + timedelta(seconds=3), "api_request", model=corpus.MODEL, input_tokens=1234, output_tokens=11,
+            event(time + timedelta(seconds=3), "api_request", model=corpus.MODEL,
+                  input_tokens=corpus.tokens(body), output_tokens=11,
                   cache_read_tokens=0, cache_creation_tokens=0, duration_ms=3000, ttft_ms=1000),
             event(time + timedelta(seconds=3.001), "api_response_body", body_ref=f"{path}.response.json",
                   request_body_id=name, model=corpus.MODEL)]

@@ -190,7 +190,7 @@ impl<'de> Deserialize<'de> for UnmatchedLogRequest {
             max_tokens: Option<u64>,
             stream: Option<bool>,
             #[serde(flatten)]
-            timing: Timing,
+            timing: Box<Timing>,
             confidence: Confidence,
         }
         let Members {

@@ -599,3 +599,165 @@ fn an_end_waits_for_its_usage() {
     };
     assert_eq!(told.iter().filter_map(counted).collect::<Vec<_>>(), [900]);
 }
+
+/// A follower of a recording, and of the servers' logs at this path.
+fn follower_by(root: &Path, server_log: &Path) -> Follower {
+    let mut filter = Filter::default();
+    (filter.roots, filter.is_whole) = (vec![root.to_owned()], true);
+    filter.server_logs = vec![server_log.to_owned()];
+    Follower::new(filter, CacheOptions::default()).unwrap()
+}
+
+/// What is said of all requests, and how many of them a server's log tells of.
+fn figures(follower: &Follower) -> (Vec<String>, usize) {
+    let requests = &follower.situation().requests;
+    let told = requests.iter().map(|request| format!("{} {:?}", request.id, request.timing)).collect();
+    (told, requests.iter().filter(|request| request.server_task().is_some()).count())
+}
+
+#[test]
+fn a_servers_log_that_is_rotated_tells_what_one_file_tells() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/served");
+    let text = fs::read(root.join("server.log")).unwrap();
+    let recorded = root.join(".anyclaude");
+    let end = "2025-12-09T00:00:00Z".parse().unwrap();
+    let mut whole = follower_by(&recorded, &root.join("server.log"));
+    let events = last_looks(&mut whole, end);
+    let expected = figures(&whole);
+    assert!(expected.1 > 3, "{expected:?}");
+    for (place, rotate) in [3, 6, 8].into_iter().zip(["rename", "copy", "rename and compress"]) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.log");
+        let (before, after) = text.split_at(text.len() * place / 10);
+        let (seen, unseen) = before.split_at(before.len() - 90);
+        fs::write(&path, seen).unwrap();
+        let mut follower = follower_by(&recorded, &path);
+        let mut told = follower.look(end.plus_ms(-10));
+        append(folder.path(), Path::new("server.log"), unseen);
+        match rotate {
+            "rename" => fs::rename(&path, folder.path().join("server.log.1")).unwrap(),
+            "copy" => {
+                fs::copy(&path, folder.path().join("server.log.1")).unwrap();
+                fs::write(&path, "").unwrap();
+            }
+            _ => {
+                let compressed = folder.path().join("server.log.1.gz");
+                let mut gzip = flate2::write::GzEncoder::new(
+                    fs::File::create(compressed).unwrap(),
+                    flate2::Compression::fast(),
+                );
+                gzip.write_all(before).unwrap();
+                gzip.finish().unwrap();
+                fs::remove_file(&path).unwrap();
+            }
+        }
+        told.extend(follower.look(end.plus_ms(-5)));
+        append(folder.path(), Path::new("server.log"), after);
+        told.extend(last_looks(&mut follower, end));
+        check_order(&told).unwrap();
+        assert_eq!(figures(&follower), expected, "{rotate}");
+        assert_eq!(outlines(&told), outlines(&events), "{rotate}");
+    }
+}
+
+/// LM Studio begins another file at midnight, whatever it is working on.
+#[test]
+fn a_log_that_comes_beside_others_is_followed_as_one_with_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |at: &str, text: &str| format!("[{at}][INFO][m] {text}\n");
+    let received = |at: &str| {
+        format!(
+            "[{at}][DEBUG] Received request: POST to /v1/messages with body {{\n  \"model\": \"m\",\n  \"messages\": [],\n  \"stream\": true\n}}\n"
+        )
+    };
+    let mut follower = {
+        let day = received("2026-06-24 23:59:40")
+            + &line("2026-06-24 23:59:40", "Running chat completion on conversation with 1 messages.")
+            + &line("2026-06-24 23:59:45", "Finished streaming response")
+            + &received("2026-06-24 23:59:50")
+            + &line("2026-06-24 23:59:50", "Running chat completion on conversation with 3 messages.");
+        append(folder.path(), Path::new("2026-06-24.1.log"), day.as_bytes());
+        fs::create_dir(folder.path().join("recorded")).unwrap();
+        follower_by(&folder.path().join("recorded"), folder.path())
+    };
+    let at = |second: i64| "2026-06-24T23:59:00Z".parse::<Timestamp>().unwrap().plus_ms(second * 1_000);
+    let mut told = follower.look(at(55));
+    assert_eq!(all_names(&told), ["request", "completed", "request"]);
+    let rest = line("2026-06-25 00:00:04", "Finished streaming response")
+        + &received("2026-06-25 00:00:10")
+        + &line("2026-06-25 00:00:10", "Running chat completion on conversation with 5 messages.");
+    append(folder.path(), Path::new("2026-06-25.1.log"), rest.as_bytes());
+    told.extend([71, 72].map(|second| follower.look(at(second))).concat());
+    assert_eq!(all_names(&told)[3..], ["completed", "request"]);
+    check_order(&told).unwrap();
+    fs::rename(folder.path().join("2026-06-24.1.log"), folder.path().join("elsewhere.txt")).unwrap();
+    let end = line("2026-06-25 00:00:20", "Finished streaming response");
+    append(folder.path(), Path::new("2026-06-25.1.log"), end.as_bytes());
+    told.extend([81, 82].map(|second| follower.look(at(second))).concat());
+    assert_eq!(all_names(&told)[5..], ["completed"]);
+    check_order(&told).unwrap();
+}
+
+#[test]
+fn a_recording_that_is_removed_and_comes_back_tells_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("recorded");
+    fs::create_dir(&root).unwrap();
+    let mut follower = follower(&root);
+    let trace = Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json");
+    append(&root, trace, TRACE.as_bytes());
+    append(&root, Path::new(LOG), log()[..4].concat().as_bytes());
+    let mut told = [11, 12].map(|second| follower.look(at(second))).concat();
+    fs::rename(&root, folder.path().join("away")).unwrap();
+    told.extend([13, 14].map(|second| follower.look(at(second))).concat());
+    assert_eq!((names(&told), follower.running().count()), (vec!["request", "keepalive"], 0));
+    fs::rename(folder.path().join("away"), &root).unwrap();
+    append(&root, Path::new(LOG), log()[4..].concat().as_bytes());
+    told.extend([33, 34].map(|second| follower.look(at(second))).concat());
+    assert_eq!(names(&told)[2..], ["keepalive", "first_token", "completed"]);
+    fs::remove_dir_all(&root).unwrap();
+    assert!(follower.look(at(35)).is_empty());
+    assert!(follower.situation().requests.is_empty());
+}
+
+/// As a machine's clock does that was wrong.
+#[test]
+fn a_clock_that_steps_back_loses_nothing_and_tells_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    let trace = Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json");
+    append(folder.path(), trace, TRACE.as_bytes());
+    let mut told = Vec::new();
+    for (line, second) in log().iter().zip([0, 1, 2, 10, -3_600, -3_590, -3_580, -3_570]) {
+        append(folder.path(), Path::new(LOG), line.as_bytes());
+        told.extend(follower.look(at(second)));
+    }
+    told.extend(follower.look(at(-3_500)));
+    assert_eq!(names(&told), ["request", "keepalive", "keepalive", "first_token", "completed"]);
+    append(folder.path(), Path::new("traces/b.json"), &TRACE.as_bytes()[..60]);
+    let told = [-3_490, 60, 70].map(|second| names(&follower.look(at(second))));
+    assert_eq!(told.concat(), ["skipped"], "a file that stays cut");
+}
+
+/// Whoever may read anything is not stopped by permissions: the test tells nothing then.
+#[test]
+#[cfg(unix)]
+fn a_folder_that_may_not_be_read_any_more_is_told_of_once() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut follower = follower(folder.path());
+    append(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-00-00-000Z.json"), TRACE.as_bytes());
+    let mut told = [1, 2].map(|second| follower.look(at(second))).concat();
+    let traces = folder.path().join("traces/lmstudio");
+    let allow = |mode| fs::set_permissions(&traces, fs::Permissions::from_mode(mode)).unwrap();
+    let later = TRACE.replace("T08:00:00", "T08:01:00").replace("Hello", "Bye");
+    append(folder.path(), Path::new("traces/lmstudio/2025-11-16T08-01-00-000Z.json"), later.as_bytes());
+    allow(0o000);
+    let is_stopped = fs::read_dir(&traces).is_err();
+    told.extend([3, 4, 5].map(|second| follower.look(at(second))).concat());
+    allow(0o755);
+    told.extend([6, 7].map(|second| follower.look(at(second))).concat());
+    let expected =
+        if is_stopped { vec!["request", "skipped", "request"] } else { vec!["request", "request"] };
+    assert_eq!(names(&told), expected);
+}

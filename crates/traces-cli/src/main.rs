@@ -11,7 +11,9 @@ mod render;
 mod save;
 mod select;
 
-use std::io::{self, BufWriter, IsTerminal, Write as _};
+use std::fs;
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Output is written in pieces as large as a pipe's buffer.
@@ -23,9 +25,47 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&args, error),
     };
-    let mut out = BufWriter::with_capacity(OUT_BYTES, io::stdout().lock());
-    let done = interrupt::watch().map_err(Into::into).and_then(|()| commands::run(cli.verb, &mut out));
+    let mut out = BufWriter::with_capacity(OUT_BYTES, Stdout(io::stdout().lock()));
+    let ready = check_zone().and_then(|()| Ok(interrupt::watch()?));
+    let done = ready.and_then(|()| commands::run(cli.verb, &mut out));
     ended(done.and_then(|status| Ok(out.flush().map(|()| status)?)))
+}
+
+/// Refuses a time zone whose file is a device or a pipe: it would be read for ever.
+fn check_zone() -> anyhow::Result<()> {
+    let Some(zone) = std::env::var_os("TZ") else { return Ok(()) };
+    let name = zone.to_string_lossy();
+    let name = name.strip_prefix(':').unwrap_or(&name);
+    // Where zones are looked up; a whole path takes the place of the folder.
+    let files =
+        ["/usr/share/zoneinfo", "/share/zoneinfo", "/etc/zoneinfo"].map(|at| Path::new(at).join(name));
+    let is_endless =
+        |file: &PathBuf| fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
+    if files.iter().any(is_endless) {
+        anyhow::bail!("TZ: {name} is no file of a time zone: name one, as in TZ=Europe/Berlin");
+    }
+    Ok(())
+}
+
+/// The standard output, whose errors say that they are its own.
+struct Stdout<W>(W);
+
+impl<W: io::Write> io::Write for Stdout<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(of_stdout)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(of_stdout)
+    }
+}
+
+fn of_stdout(error: io::Error) -> io::Error {
+    match error.kind() {
+        // These are no failures: writing goes on, or ends in silence.
+        ErrorKind::Interrupted | ErrorKind::BrokenPipe => error,
+        kind => io::Error::new(kind, format!("cannot write to the standard output: {error}")),
+    }
 }
 
 /// Prints the error that ended the program, unless it is that nobody reads its output
@@ -51,7 +91,7 @@ fn refuse(args: &[std::ffi::OsString], error: clap::Error) -> ExitCode {
         return exit::Status::Unusable.into();
     }
     let printed = print(&error, &mut io::stdout());
-    ended(printed.map(|()| exit::Status::Done).map_err(Into::into))
+    ended(printed.map(|()| exit::Status::Done).map_err(|error| of_stdout(error).into()))
 }
 
 /// Prints clap's message, in colour under the rule that tables follow. Its own `print`

@@ -73,22 +73,24 @@ impl Arrived {
     /// The body is no OTLP of this kind in JSON.
     pub(crate) fn of(signal: Signal, body: &[u8]) -> Result<Self, serde_json::Error> {
         let mut found = Self::default();
+        // What is passed over must be text as well: it becomes a line of a file of JSON.
+        let body = std::str::from_utf8(body).map_err(serde::de::Error::custom)?;
         match signal {
             Signal::Logs => {
-                for group in serde_json::from_slice::<LogsData>(body)?.resource_logs {
+                for group in serde_json::from_str::<LogsData>(body)?.resource_logs {
                     found.note_version(&group.resource);
                     let records = group.scope_logs.iter().flat_map(|scope| &scope.log_records);
                     records.for_each(|record| found.note_event(record));
                 }
             }
             Signal::Traces => {
-                for group in serde_json::from_slice::<Traces>(body)?.resource_spans {
+                for group in serde_json::from_str::<Traces>(body)?.resource_spans {
                     found.note_version(&group.resource);
                     let spans = group.scope_spans.iter().flat_map(|scope| &scope.spans);
                     spans.for_each(|span| found.note_span(span));
                 }
             }
-            Signal::Metrics => drop(serde_json::from_slice::<Metrics>(body)?),
+            Signal::Metrics => drop(serde_json::from_str::<Metrics>(body)?),
         }
         Ok(found)
     }

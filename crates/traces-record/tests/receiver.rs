@@ -247,6 +247,11 @@ fn what_is_wrong_is_refused_and_harms_nothing() {
         assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
         *expected.entry(refusal).or_insert(0) += 1;
     }
+    // Bytes that are no text, in a member that nobody looks at.
+    let body = b"{\"resourceLogs\":[],\"other\":\"\xff\"}";
+    let post = [with(&format!("content-length: {}\r\n\r\n", body.len())).as_bytes(), body].concat();
+    assert!(running.raw(&post).starts_with("HTTP/1.1 400 "));
+    *expected.entry(Refusal::Malformed).or_insert(0) += 1;
     // A client that goes away inside its request.
     for part in
         ["POST", &with("content-length: 20\r\n\r\n{"), &with("transfer-encoding: chunked\r\n\r\n5\r\nab")]

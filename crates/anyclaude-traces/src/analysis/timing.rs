@@ -201,7 +201,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
     };
     let timings = || {
         let of_requests = requests.iter().filter_map(|request| request.timing.as_deref());
-        of_requests.chain(unmatched.iter().map(|unmatched| &unmatched.timing))
+        of_requests.chain(unmatched.iter().map(|unmatched| &*unmatched.timing))
     };
     // How many requests in servers' logs of this format lack something.
     let tasks = |format: BackendFormat, is: fn(&Timing) -> bool| {
@@ -210,7 +210,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         let logged = requests.iter().filter(|request| request.source == Source::LmStudio);
         let logged = logged
             .filter_map(|request| Some((&request.server_join.as_deref()?.log, request.timing.as_deref()?)));
-        let others = unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &one.timing)));
+        let others = unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &*one.timing)));
         logged.chain(others).filter(|(log, timing)| names.contains(log) && is(timing)).count()
     };
     // A log of the server would give the tokens from its cache, which are inferred here.

@@ -161,7 +161,7 @@ pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<Re
     let findings = found(reader, selection.scope, &selection.passing(), speeds, &tool_costs);
     let request = selection.requests.last().cloned().ok_or(SelectError::NoRequest)?;
     let mut content = if text { Content::with_text() } else { Content::sizes() };
-    store.read_one(&request.path, &mut content)?;
+    store.read_body(&request, &mut content)?;
     Ok(show::show(request, content, Some(tool_costs), findings))
 }
 
@@ -400,8 +400,8 @@ fn texts(store: &Store, sides: &[report::ReportSide<'_>]) -> Result<Vec<PromptTe
     let text = |side: &report::ReportSide<'_>| -> Result<Option<PromptText>, Error> {
         let Some(newest): Option<&&Request> = side.requests.last() else { return Ok(None) };
         let mut content = Content::with_text();
-        store.read_one(&newest.path, &mut content)?;
-        Ok(Some(PromptText::of(&side.name, newest, &content)))
+        let is_recorded = store.read_body(newest, &mut content)?;
+        Ok(is_recorded.then(|| PromptText::of(&side.name, newest, &content)))
     };
     sides.iter().filter_map(|side| text(side).transpose()).collect()
 }

@@ -9,6 +9,7 @@
 
 mod event;
 mod heard;
+mod places;
 mod progress;
 mod reading;
 mod situation;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 pub use event::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
 use heard::{Heard, LastSigns};
+use places::{Places, recorded};
 use progress::{Followed, Look, Told};
 pub use reading::PromptReading;
 use reading::{Readings, Waiting};
@@ -39,9 +41,9 @@ use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
 use crate::prompt_cache::{CacheOptions, PrefixVisitor};
-use crate::read::{Added, Changes, FactsFile, GrowingLines, Store, TraceFile, Watched};
+use crate::read::{Added, Changes, FactsFile, GrowingLines, TraceFile, Watched};
 use crate::recording::RequestSet;
-use crate::select::{Filter, Reader, Result, Selection, recorded_below};
+use crate::select::{Filter, Reader, Result, Selection};
 
 /// Files that are older than the newest by more than this are left out. It is the sitting,
 /// and the day before it in which a cache was filled.
@@ -91,9 +93,7 @@ pub struct Follower {
     lines: HashMap<Arc<Path>, GrowingLines>,
     /// Files that cannot be used: since when, and whether an event said so.
     unusable: BTreeMap<PathBuf, Unusable>,
-    /// The servers' logs that the filter names, and the folders that hold others.
-    server_logs: HashSet<PathBuf>,
-    server_folders: Vec<PathBuf>,
+    places: Places,
     /// What was last seen of each server's log.
     tasks: HashMap<Arc<Path>, Vec<BackendTask>>,
     /// How far the servers are with the prompts that they read.
@@ -130,22 +130,14 @@ impl Follower {
     /// When a root does not exist that the filter names.
     pub fn new(filter: Filter, cache: CacheOptions) -> Result<Self> {
         let is_whole = filter.is_whole || filter.since.is_some();
-        let mut folders = Vec::new();
-        for root in &filter.roots {
-            folders.push(recorded_below(root));
-            folders.extend(["logs", "request-logs"].map(|logs| root.join(logs)));
-        }
-        let homes = filter.lm_studio_home.iter();
-        let server_folders: Vec<PathBuf> = homes.flat_map(|home| Store::lm_studio_folders(home)).collect();
-        folders.extend(server_folders.iter().cloned());
+        let mut places = Places::of(&filter);
         let reader = Reader::new(filter, KindFilter::All)?.with_costs(cache).with_growing_logs();
-        let named: Vec<PathBuf> = reader.named_server_logs().map(Path::to_owned).collect();
+        places.server_logs.extend(reader.named_server_logs().map(Path::to_owned));
         Ok(Self {
             reader,
             is_whole,
-            watched: Watched::new(folders, named.clone()),
-            server_logs: named.into_iter().collect(),
-            server_folders,
+            watched: Watched::new(places.folders().cloned().collect(), places.server_logs.iter().cloned()),
+            places,
             tasks: HashMap::new(),
             readings: Readings::default(),
             reading: HashMap::new(),
@@ -237,25 +229,32 @@ impl Follower {
         }
         let mut traces = Vec::new();
         if look.number == 0 && !self.is_whole {
-            let is_any_log = |path: &Path| is_log(path) || self.is_server_log(path);
+            let is_any_log = |path: &Path| self.places.is_log(path) || self.places.is_server_log(path);
             let traces = || written.iter().filter(|(path, _)| !is_any_log(path));
             // A copied file has a new time of writing: the time in its name counts, if it has one.
             let newest = traces().filter_map(|(path, _)| recorded(path, None)).max();
             let newest = newest.or_else(|| traces().filter_map(|(_, modified)| *modified).max());
             let from = newest.map(|newest| newest.plus_ms(-HISTORY_MS));
+            let logs_from = from.unwrap_or_else(|| look.now.plus_ms(-HISTORY_MS));
             written.retain(|(path, modified)| {
+                if self.places.is_found_server_log(path) {
+                    // Older ones are read where requests of their time are asked about.
+                    return modified.is_none_or(|at| at >= logs_from);
+                }
                 is_any_log(path) || recorded(path, *modified).is_none_or(|at| Some(at) >= from)
             });
         }
         for (path, modified) in written {
-            let heard_as = if is_log(&path) { path.file_name().map(PathBuf::from) } else { None };
+            let heard_as = if self.places.is_log(&path) { path.file_name().map(PathBuf::from) } else { None };
             if let Some(modified) = modified {
                 self.heard.insert(heard_as.unwrap_or_else(|| path.to_path_buf()), modified);
             }
-            if self.is_server_log(&path) {
+            if self.places.is_server_log(&path) {
                 is_changed |= self.has_new_tasks(&path, look);
-            } else if !is_log(&path) {
-                traces.push(path);
+            } else if !self.places.is_log(&path) {
+                if self.places.is_recorded(&path) {
+                    traces.push(path);
+                }
             } else if self.has_news(&path) || look.number == 0 {
                 is_changed = true;
             }
@@ -282,10 +281,6 @@ impl Follower {
         is_news
     }
 
-    fn is_server_log(&self, path: &Path) -> bool {
-        self.server_logs.contains(path) || self.server_folders.iter().any(|folder| path.starts_with(folder))
-    }
-
     /// How far servers are with the prompts of requests that wait.
     fn readings_now(&self, now: Timestamp) -> HashMap<TracePath, PromptReading> {
         if self.readings.are_none() {
@@ -300,11 +295,23 @@ impl Follower {
 
     /// Whether a server's log tells of anything that was not known.
     fn has_new_tasks(&mut self, path: &Arc<Path>, look: Look) -> bool {
-        let Some(mut log) = self.reader.store().grown_server_log(path) else { return false };
-        self.readings.take(path, &mut log, look);
-        let is_news = self.tasks.get(path) != Some(&log.tasks);
-        self.tasks.insert(path.clone(), log.tasks.clone());
-        self.reader.take_server_log(path, log);
+        let (logs, errors) = self.reader.store().grown_server_logs(&[path]);
+        if errors.is_empty() {
+            self.unusable.remove(&**path);
+        }
+        for error in errors {
+            self.add_unusable(error, look.now);
+        }
+        let mut is_news = false;
+        for mut log in logs {
+            let path: Arc<Path> = Arc::from(log.path.as_path());
+            self.readings.take(&path, &mut log.content, look);
+            if self.tasks.get(&path) != Some(&log.content.tasks) {
+                is_news = true;
+                self.tasks.insert(path, log.content.tasks.clone());
+            }
+            self.reader.take_server_log(log);
+        }
         is_news
     }
 
@@ -379,6 +386,9 @@ impl Follower {
         let mut set = RequestSet::of_files(files, &facts, Vec::new());
         self.leave_open(&mut set.requests, now);
         let Some(selection) = self.reader.selection_of(set) else { return Situation::default() };
+        for error in selection.skipped.iter().filter(|error| is_log(error.path())) {
+            self.add_unusable(error.clone(), now);
+        }
         let speeds = cost::speeds_by_model(selection.of_all_kinds());
         self.price_tools(&selection, &speeds);
         let tool_costs = self.tool_costs.as_ref().map(|(_, costs)| costs);
@@ -485,16 +495,4 @@ impl Follower {
             }
         }
     }
-}
-
-/// Whether it is a log beside traces.
-fn is_log(path: &Path) -> bool {
-    let is_in = |name| path.parent().and_then(Path::file_name).is_some_and(|folder| folder == name);
-    is_in("request-logs") || is_in("logs") && path.extension().is_some_and(|ending| ending == "log")
-}
-
-/// When a file was recorded, by its name, else by when it was written.
-fn recorded(path: &Path, modified: Option<Timestamp>) -> Option<Timestamp> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Timestamp::from_file_name(&name).or(modified)
 }

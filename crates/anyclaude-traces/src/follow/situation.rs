@@ -57,8 +57,12 @@ pub struct SituationTotals {
     pub requests: u64,
     /// Their sessions.
     pub sessions: u64,
-    /// How long they were waited for.
+    /// Requests of which it is known how long they took.
+    pub timed: u64,
+    /// How long these were waited for.
     pub wall_ms: u64,
+    /// Requests of which it is known how many tokens were read.
+    pub counted: u64,
     /// Tokens of prompts that were read.
     pub read_tokens: u64,
     /// Of these, those that an earlier turn had sent already.
@@ -85,7 +89,10 @@ impl Situation {
             ..SituationTotals::default()
         };
         for timing in self.requests.iter().filter_map(|request| request.timing.as_deref()) {
-            totals.wall_ms += timing.wall_ms.or(timing.total_ms).unwrap_or(0);
+            let wall_ms = timing.wall_ms.or(timing.total_ms);
+            totals.timed += u64::from(wall_ms.is_some());
+            totals.wall_ms += wall_ms.unwrap_or(0);
+            totals.counted += u64::from(timing.read_tokens.is_some());
             totals.read_tokens += timing.read_tokens.unwrap_or(0);
             totals.again_tokens +=
                 timing.again_tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);

@@ -43,8 +43,8 @@ pub(crate) fn decimal(text: &[u8]) -> Option<f64> {
 /// Inside a JSON string every quote follows a backslash, so `"name":` with an unescaped
 /// closing quote can only be a member, never text.
 pub(crate) fn member<'a>(json: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let pattern = format!("\"{name}\":");
-    let at = memchr::memmem::find(json, pattern.as_bytes())?;
+    let pattern = [b"\"", name.as_bytes(), b"\":"].concat();
+    let at = memchr::memmem::find(json, &pattern)?;
     json.get(at + pattern.len()..).map(|value| value.strip_prefix(b" ").unwrap_or(value))
 }
 

@@ -154,6 +154,13 @@ impl Request {
         self.model.clone().or_else(unnamed)
     }
 
+    /// Whether its body was recorded, or at least the sections of it. What only telemetry
+    /// or a server's log tells of has none.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.sizes.body_bytes.get().or(self.sizes.messages_bytes.get()).is_some()
+    }
+
     /// How long ago `earlier` was recorded, seen from this request.
     #[must_use]
     pub fn ms_since(&self, earlier: &Self) -> Option<i64> {

@@ -153,5 +153,7 @@ fn is_unwritten_answer(name: &[u8], entry: &DirEntry) -> bool {
 
 pub(super) fn walk_error(error: walkdir::Error) -> Error {
     let path = error.path().map(Path::to_path_buf).unwrap_or_default();
-    Error::new(path, std::io::Error::from(error))
+    // The words of the system alone: the path is named beside them.
+    let source = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+    Error::new(path, source)
 }

@@ -8,11 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::Progress;
+use super::growing_server_logs::GrowingServerLogs;
 use super::logs::read_rest;
 use super::open::open;
 use crate::error::ErrorKind;
 use crate::formats::anyclaude::log::{LogParser, RequestLogParser};
-use crate::formats::backend::BackendParser;
 
 /// How much of a file's beginning is compared to tell whether it was written anew.
 pub(super) const HEAD_BYTES: usize = 256;
@@ -41,6 +41,26 @@ impl FileStamp {
     /// Of the file of this name; `None` where there is none.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         fs::metadata(path).ok().filter(Metadata::is_file).map(|metadata| Self::of(&metadata))
+    }
+
+    /// The same file, where it has another name in its folder now.
+    #[cfg(unix)]
+    pub(super) fn renamed(self, path: &Path) -> Option<(PathBuf, Self)> {
+        use std::os::unix::fs::DirEntryExt as _;
+        let (_, number) = self.number?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let mut entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?.flatten();
+        let is_it = |entry: &fs::DirEntry| {
+            entry.ino() == number && Some(entry.file_name().as_os_str()) != path.file_name()
+        };
+        let renamed = path.with_file_name(entries.find(is_it)?.file_name());
+        let stamp = Self::at(&renamed).filter(|stamp| stamp.number == self.number)?;
+        Some((renamed, stamp))
+    }
+
+    #[cfg(not(unix))]
+    pub(super) fn renamed(self, _: &Path) -> Option<(PathBuf, Self)> {
+        None
     }
 }
 
@@ -94,7 +114,7 @@ pub(super) struct GrowingLogs(Mutex<KnownLogs>);
 pub(super) struct KnownLogs {
     debug: HashMap<PathBuf, Growing<LogParser>>,
     requests: HashMap<PathBuf, Growing<RequestLogParser>>,
-    servers: HashMap<PathBuf, Growing<BackendParser>>,
+    pub(super) servers: GrowingServerLogs,
     /// Logs without a line of the time that is looked at, as long as they stay as they are.
     outside: HashMap<PathBuf, FileStamp>,
 }
@@ -119,15 +139,6 @@ impl KnownLogs {
     ) -> Result<RequestLogParser, ErrorKind> {
         let growing = self.requests.entry(path.to_owned()).or_default();
         growing.catch_up(path, progress, RequestLogParser::feed).cloned()
-    }
-
-    pub(super) fn server_log(
-        &mut self,
-        path: &Path,
-        progress: &Progress,
-    ) -> Result<BackendParser, ErrorKind> {
-        let growing = self.servers.entry(path.to_owned()).or_default();
-        growing.catch_up(path, progress, BackendParser::feed).cloned()
     }
 
     /// Whether a log is known to hold nothing of the time that is looked at; `may_hold`

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Days, NaiveDate};
 use walkdir::WalkDir;
 
+use super::find::walk_error;
 use super::logs::written;
 use super::{Store, plain_name};
 use crate::error::Error;
@@ -87,6 +88,16 @@ pub(super) fn in_series(logs: Vec<NamedLog>) -> Vec<Vec<NamedLog>> {
     series.into_iter().map(|of| of.into_iter().filter_map(&mut take).collect()).collect()
 }
 
+/// Whether a log is rotated to this name: `server.log.1`, `server.log-20260624`, compressed or
+/// not.
+pub(super) fn is_rotated_name(log: &Path, path: &Path) -> bool {
+    let name = plain_name(path);
+    let added = log.file_name().and_then(|log| name.strip_prefix(&*log.to_string_lossy()));
+    added.and_then(|added| added.strip_prefix(['.', '-', '_'])).is_some_and(|added| {
+        added == "old" || added.starts_with(|c: char| c.is_ascii_digit()) && !added.contains("log")
+    })
+}
+
 /// Day and number in `2026-06-24.1.log`, compressed or not.
 fn day_and_number(path: &Path) -> Option<(NaiveDate, u32)> {
     let name = plain_name(path);
@@ -123,12 +134,7 @@ pub(super) fn logs_below(folder: &Path, errors: &mut Vec<Error>) -> Vec<PathBuf>
     for entry in WalkDir::new(folder) {
         match entry {
             Ok(entry) => found.push(entry.into_path()),
-            Err(error) => {
-                let path = error.path().unwrap_or(folder).to_owned();
-                let source =
-                    error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
-                errors.push(Error::new(path, source));
-            }
+            Err(error) => errors.push(walk_error(error)),
         }
     }
     found.retain(|path| has_ending_of_log(path) && path.is_file());
@@ -137,7 +143,7 @@ pub(super) fn logs_below(folder: &Path, errors: &mut Vec<Error>) -> Vec<PathBuf>
 }
 
 /// A name in its parts: digits as numbers, the rest as text.
-fn by_numbers(path: &Path) -> Vec<(u64, String)> {
+pub(super) fn by_numbers(path: &Path) -> Vec<(u64, String)> {
     let name = path.to_string_lossy();
     let mut parts: Vec<(u64, String)> = vec![(0, String::new())];
     for letter in name.chars() {
@@ -208,6 +214,17 @@ mod tests {
             ["l/2026-06/2026-06-30.9.log.gz", "l/2026-06/2026-06-30.10.log", "l/2026-07/2026-07-01.1.log"];
         assert_eq!(found[1], rotated);
         assert_eq!(found[2..].iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+    }
+
+    #[test]
+    fn rotated_logs_are_known_by_their_names() {
+        let is_rotated = |name: &str| is_rotated_name(Path::new("a/server.log"), &Path::new("a").join(name));
+        for name in ["server.log.1", "server.log.12.gz", "server.log-20260624", "server.log.old"] {
+            assert!(is_rotated(name), "{name}");
+        }
+        for name in ["server.log", "server.log.gz", "server.log.notes", "server2.log.1", "old.log"] {
+            assert!(!is_rotated(name), "{name}");
+        }
     }
 
     #[test]

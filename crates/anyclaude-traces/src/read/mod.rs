@@ -6,6 +6,7 @@ mod decompress;
 mod find;
 mod growing;
 mod growing_lines;
+mod growing_server_logs;
 mod log_names;
 mod logs;
 mod open;
@@ -53,7 +54,7 @@ use crate::formats::record::TraceRecord;
 use crate::formats::sniff::sniff;
 use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
 use crate::model::intern::FastSet;
-use crate::model::request::{Source, TimestampSource, TracePath};
+use crate::model::request::{Request, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 
 /// A file that may hold requests.
@@ -315,6 +316,18 @@ impl Store {
         }
     }
 
+    /// Shows a visitor the body of a request; returns whether one was recorded.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or does not hold the body (any more).
+    pub fn read_body<V: Visit>(&self, request: &Request, visit: &mut V) -> Result<bool, Error> {
+        if !request.has_body() {
+            return Ok(false);
+        }
+        self.read_one(&request.path, visit).map(|_| true)
+    }
+
     /// Shows a visitor the bodies of this record and of those after it in its file.
     ///
     /// # Errors
@@ -375,14 +388,14 @@ struct OnDisk {
 struct FileReader<'s> {
     store: &'s Store,
     buffer: Buffer,
-    /// What the file holds, where it is compressed.
-    decompressed: Option<Vec<u8>>,
+    /// What the file holds, where it is compressed or comes by the standard input.
+    apart: Option<Arc<Vec<u8>>>,
     scratch: Scratch,
 }
 
 impl<'s> FileReader<'s> {
     fn of_many(store: &'s Store) -> Self {
-        Self { store, buffer: Buffer::for_many(), decompressed: None, scratch: Scratch::default() }
+        Self { store, buffer: Buffer::for_many(), apart: None, scratch: Scratch::default() }
     }
 
     fn of_one(store: &'s Store) -> Self {
@@ -393,7 +406,7 @@ impl<'s> FileReader<'s> {
         let loaded = self.load(&file.path);
         let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
             let parsed = self.parse(file, sink);
-            match self.decompressed {
+            match self.apart {
                 Some(_) => self.scratch.known.forget(),
                 None => self.buffer.give_to(&mut self.scratch.known),
             }
@@ -405,7 +418,7 @@ impl<'s> FileReader<'s> {
 
     fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
         let error = |kind: ErrorKind| Error::new(&*file.path, kind);
-        let input = Input { bytes: self.decompressed.as_deref().unwrap_or(self.buffer.bytes()) };
+        let input = Input { bytes: self.apart.as_ref().map_or(self.buffer.bytes(), |bytes| bytes) };
         if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
             return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
         }
@@ -431,8 +444,9 @@ impl<'s> FileReader<'s> {
         {
             let given = input.bytes(limit)?;
             check(given.len() as u64)?;
-            self.decompressed = Some(decompress(&given, limit)?.unwrap_or_else(|| given.to_vec()));
-            return Ok(OnDisk { modified: None, bytes: given.len() });
+            let bytes = given.len();
+            self.apart = Some(decompress(&given, limit)?.map_or(given, Arc::new));
+            return Ok(OnDisk { modified: None, bytes });
         }
         let (mut file, metadata) = open(path)?;
         let (modified, bytes) = (modified(&metadata), metadata.len());
@@ -442,7 +456,7 @@ impl<'s> FileReader<'s> {
         // It may have grown.
         let bytes = self.buffer.bytes().len();
         check(bytes as u64)?;
-        self.decompressed = decompress(self.buffer.bytes(), limit)?;
+        self.apart = decompress(self.buffer.bytes(), limit)?.map(Arc::new);
         Ok(OnDisk { modified, bytes })
     }
 }

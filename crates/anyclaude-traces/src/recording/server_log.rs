@@ -32,12 +32,12 @@ pub(crate) fn requests_of(
         let path = TracePath::of_record(file.clone(), number(lines, logged.task, task));
         let record = bodies.get(&path).cloned().unwrap_or_else(|| without_body(log, task));
         let UnmatchedLogRequest { start, log, endpoint, model, timing, confidence, server_task, .. } =
-            *logged.found;
+            logged.found;
         let record = TraceRecord {
             timestamp: start,
             endpoint,
             model: model.map(|model| (model, ModelSource::ServerLog)),
-            timing: Some(Box::new(timing)),
+            timing: Some(timing),
             ..record
         };
         let join = ServerJoin { log: log.unwrap_or_default(), gap_ms: None, confidence };
@@ -66,7 +66,7 @@ impl UnmatchedLogRequest {
             Some(join) => (Some(join.log), join.confidence),
             None => (None, Confidence::Exact),
         };
-        let timing = request.timing.map(|timing| *timing).unwrap_or_default();
+        let timing = request.timing.unwrap_or_default();
         Self {
             start: timing.start,
             run: None,

@@ -122,7 +122,7 @@ impl Reader {
     /// What the selector picks of a pool, with all others besides: they tell how a model's
     /// backend counts and how fast it is.
     fn picked(&self, pool: &mut Pool, selector: &Selector) -> Result<Pool> {
-        let requests = self.pick(&pool.requests, selector)?;
+        let requests = self.pick(&pool.requests, selector).map_err(|error| pool.why_nothing(error))?;
         let picked: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
         // What else went through the same caches explains what these found there.
         let is_context = |request: &&Request| self.prompts.is_some() && !picked.contains(&request.path);

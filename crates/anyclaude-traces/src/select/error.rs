@@ -41,6 +41,14 @@ pub enum SelectError {
     /// The folders that were named hold no traces.
     #[error("{}: there are no traces (*.json) there", listed(.0))]
     NoTraces(Vec<PathBuf>),
+    /// Nothing of what was found could be read.
+    #[error("nothing could be read: {first}{}", if *more > 0 { format!(", and {more} more") } else { String::new() })]
+    NothingRead {
+        /// The first of it, and why.
+        first: String,
+        /// How many more there are.
+        more: usize,
+    },
     /// Requests were read, and the filters admit none of them.
     #[error("none of the {seen} requests passes the filters (kind {})", kind.name())]
     NothingLeft {

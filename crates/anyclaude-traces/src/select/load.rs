@@ -15,7 +15,7 @@ use crate::formats::backend::BackendLog;
 use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor};
-use crate::read::{Store, TraceFile, paths};
+use crate::read::{LogFile, Store, TraceFile, paths};
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
 use crate::recording::server_log::requests_of;
@@ -71,6 +71,9 @@ impl Reader {
             self.read_within(&paths, &roots, span)?
         };
         self.filter(&mut pool)?;
+        // What is named stands among what its folder holds.
+        let mut seen = HashSet::new();
+        pool.skipped.retain(|error| seen.insert(error.to_string()));
         Ok(Pool { places: paths, ..pool })
     }
 
@@ -170,10 +173,14 @@ impl Reader {
         self.server_logs.0.iter().map(|log| &*log.path)
     }
 
-    /// Reads what was added to a server's log that is named.
-    pub(crate) fn take_server_log(&mut self, path: &Path, content: BackendLog) {
-        if let Some(log) = self.server_logs.0.iter_mut().find(|log| log.path == path) {
-            log.content = content;
+    /// Takes what a server's log holds by now that is named, or stands in a folder that is.
+    pub(crate) fn take_server_log(&mut self, log: LogFile<BackendLog>) {
+        let known = self.server_logs.0.iter_mut().find(|known| known.path == log.path);
+        let folders = || self.filter.server_logs.iter().filter(|named| paths::is_folder(named));
+        match known {
+            Some(known) => *known = log,
+            None if folders().any(|folder| log.path.starts_with(folder)) => self.server_logs.0.push(log),
+            None => {}
         }
     }
 
@@ -239,7 +246,7 @@ impl Reader {
     }
 
     /// Adds what only the servers' logs tell of: requests, and tasks without a request line.
-    fn take_tasks(&self, set: &mut RequestSet, unmatched: Vec<LoggedTask>) {
+    fn take_tasks(&self, set: &mut RequestSet, mut unmatched: Vec<LoggedTask>) {
         let logs = &self.server_logs.0;
         // Beside recorded requests, what nobody recorded is no side of a comparison.
         let are_requests = self.are_tasks_requests && set.requests.is_empty();
@@ -247,8 +254,8 @@ impl Reader {
             let task = logs.get(logged.log).and_then(|log| log.content.tasks.get(logged.task));
             are_requests || task.is_some_and(|task| task.request.is_some())
         };
-        let (requests, others): (Vec<_>, Vec<_>) = unmatched.into_iter().partition(is_request);
-        let found = requests_of(requests, logs, &self.logged_bodies);
+        let others: Vec<LoggedTask> = unmatched.extract_if(.., |logged| !is_request(logged)).collect();
+        let found = requests_of(unmatched, logs, &self.logged_bodies);
         if set.requests.is_empty() {
             // No copy of what may be very many.
             set.requests = found;
@@ -256,7 +263,7 @@ impl Reader {
             set.requests.extend(found);
         }
         set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
-        set.joined.unmatched.extend(others.into_iter().map(|logged| *logged.found));
+        set.joined.unmatched.extend(others.into_iter().map(|logged| logged.found));
         set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
+use super::error::SelectError;
 use crate::error::Error;
 use crate::model::request::Kind;
 use crate::model::request::Request;
@@ -28,7 +29,19 @@ pub(crate) struct Pool {
     pub(super) newest: Option<Timestamp>,
 }
 
+/// That nothing could be read, where something was to be.
+pub(super) fn nothing_read(skipped: &[Error]) -> Option<SelectError> {
+    let first = skipped.first()?.to_string();
+    Some(SelectError::NothingRead { first, more: skipped.len() - 1 })
+}
+
 impl Pool {
+    /// Why nothing was selected: where nothing could be read, that comes before what was
+    /// looked for.
+    pub(super) fn why_nothing(&self, error: SelectError) -> SelectError {
+        if self.requests.is_empty() { nothing_read(&self.skipped).unwrap_or(error) } else { error }
+    }
+
     /// Counts what there is, to say so where nothing is left of it.
     pub(super) fn count(&mut self) {
         self.seen = self.requests.len();

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::error::{Result, SelectError};
-use super::pool::within;
+use super::pool::{nothing_read, within};
 use super::reader::Reader;
 use super::selection::{Selection, in_order};
 use crate::analysis::prefix::CacheInput;
@@ -212,7 +212,7 @@ fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
         return Err(SelectError::OneGroup(name.into_owned()));
     }
     let pool = reader.surroundings(&selector)?;
-    let picked = reader.pick(&pool.requests, &selector)?;
+    let picked = reader.pick(&pool.requests, &selector).map_err(|error| pool.why_nothing(error))?;
     let Some(newest) = picked.last() else { return Err(unreadable(one, &pool.skipped)) };
     reader.check_labels()?;
     let scope = reader.whole_scope(pool.requests.len() as u64);
@@ -263,7 +263,8 @@ fn without_names(reader: &Reader, few: FewModels) -> Result<Sides> {
     if few == FewModels::Fail {
         return Err(SelectError::FewModels);
     }
-    let newest = selection.requests.last().ok_or(SelectError::NothingToCompare)?.clone();
+    let nothing = || nothing_read(&selection.skipped).unwrap_or(SelectError::NothingToCompare);
+    let newest = selection.requests.last().ok_or_else(nothing)?.clone();
     let left = predecessor(&selection.requests, &newest)?;
     let right = SelectedSide::among("latest".to_owned(), vec![newest], &selection.requests);
     Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })

@@ -11,7 +11,7 @@ use anyclaude_traces::select::OneOrTwoSides;
 use anyhow::{anyhow, bail};
 
 use super::direct::measured;
-use super::{next_step, reading, report_skipped};
+use super::{next_step, nothing_read, reading, report_skipped};
 use crate::cli::{ExplainArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::select_error::{FEW_MODELS, unknown_name};
@@ -25,6 +25,18 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let reader = reader.with_tasks().with_costs(args.cache.options());
     let mut sides =
         reading(&reader, &args.output, || OneOrTwoSides::select(&reader, named.first(), named.get(1)))?;
+    if sides.right.is_none() && inputs.len() == 2 && named.len() < 2 {
+        bail!(
+            "all of these requests are of one model, and a server's log is no side of its own. A label names one \
+             side's model: `--label NAME={}`",
+            inputs.first().map_or_else(String::new, |input| input.to_string_lossy().into_owned())
+        );
+    }
+    if sides.left.requests.is_empty() && sides.right.is_none() {
+        let skipped: Vec<Skipped> = sides.skipped.iter().map(Skipped::from).collect();
+        report_skipped(&skipped, &args.output);
+        return Err(nothing_read(&args.filter, &inputs));
+    }
     let direct = match (&sides.right, args.measured.direct.as_slice()) {
         (None, []) => None,
         (None, _) => bail!("--direct: {FEW_MODELS}"),

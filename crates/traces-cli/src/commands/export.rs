@@ -12,7 +12,7 @@ use anyclaude_traces::select::{Reader, Selection};
 use anyhow::bail;
 use traces_export::{Written, chrome, otlp};
 
-use super::{reading, report_skipped};
+use super::{nothing_read, reading, report_skipped};
 use crate::cli::{ExportArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::json::Escaping;
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let found = read(args)?;
     let skipped = report_skipped(&found.selection.skipped_list(), &args.output);
     if found.selection.requests.is_empty() {
-        return nothing_read();
+        return Err(nothing_read(&args.filter, &args.inputs));
     }
     let written = match target {
         None => found.write(out)?,
@@ -75,12 +75,13 @@ impl ExportInput {
 }
 
 fn read(args: &ExportArgs) -> anyhow::Result<ExportInput> {
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_tasks();
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader.with_tasks();
     let has_findings = args.output.format == OutputFormat::Chrome;
     let cache = args.cache.options();
     let reader: Reader = if has_findings { reader.with_costs(cache) } else { reader.with_times(cache) };
     reading(&reader, &args.output, || {
-        let mut selection = reader.select(&args.inputs)?;
+        let mut selection = reader.select(&inputs)?;
         let findings = has_findings.then(|| answers::findings(&reader, &mut selection));
         Ok(ExportInput { selection, findings })
     })
@@ -99,10 +100,6 @@ fn say_scope(is_sitting: bool) {
     if is_sitting {
         notes::warn("these are the last 24 hours of activity; --all exports everything");
     }
-}
-
-fn nothing_read<T>() -> anyhow::Result<T> {
-    bail!("none of these files could be read as a trace")
 }
 
 #[cfg(feature = "parquet")]

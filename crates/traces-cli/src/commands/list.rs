@@ -6,9 +6,7 @@ use anyclaude_traces::ask::answers;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::prompt_cache::CacheOptions;
 
-use anyhow::bail;
-
-use super::{check_limits, next_step, reading, report_skipped};
+use super::{check_limits, next_step, nothing_read, reading, report_skipped};
 use crate::cli::{ListArgs, OutputFormat};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
@@ -29,13 +27,9 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
     })?;
     let skipped = report_skipped(&found.skipped, &args.output);
     if found.requests.is_empty() && args.output.format != Json {
-        if !args.filter.server_logs.is_empty() || inputs.len() < args.inputs.len() {
-            bail!("no request lines are in these logs: `traces timing` shows what they tell of each task");
-        }
-        bail!("none of these files could be read as a trace");
+        return Err(nothing_read(&args.filter, &args.inputs));
     }
     let limits = check_limits(&found.requests, &args.limits.fail_over);
-    let nothing = if found.requests.is_empty() { Status::Unusable } else { Status::Done };
     let all = found.requests.len();
     let order = args.rows.order(&found.requests, csv::REQUEST, SLOWEST)?;
     let columns = Columns::of(&args.rows, &order, csv::REQUEST, list::SHOWN)?;
@@ -55,7 +49,10 @@ pub(crate) fn run(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<Statu
             page::print(out, &list::page(&found, is_sitting, &columns, line, &next), &args.output)?;
         }
     }
+    if found.requests.is_empty() {
+        return Err(nothing_read(&args.filter, &args.inputs));
+    }
     // Process exits now: skip dropping 100k requests.
     std::mem::forget(found);
-    Ok(limits.and(skipped).and(nothing))
+    Ok(limits.and(skipped))
 }

@@ -20,12 +20,13 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyclaude_traces::Request;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::group::Grouping;
+use anyclaude_traces::{Request, Store};
+use anyhow::anyhow;
 
 use crate::cli::{By, FilterArgs, OutputArgs, Verb};
 use crate::exit::Status;
@@ -128,6 +129,29 @@ fn grouping(by: By) -> Grouping {
         By::Level => Grouping::by_step(level),
         By::Day => Grouping::by_time(day),
     }
+}
+
+/// Why nothing is shown where logs alone would do.
+const NOTHING_READ: &str = "none of these files could be read as a trace or a log";
+
+/// Why nothing is shown: of logs, that no request line is in them; of files, which have
+/// been named where they were skipped.
+fn nothing_read(filter: &FilterArgs, inputs: &[OsString]) -> anyhow::Error {
+    let is_log = |input: &&OsString| Store::is_server_log(Path::new(input));
+    let mut logs = filter
+        .server_logs
+        .iter()
+        .map(PathBuf::as_path)
+        .chain(inputs.iter().filter(is_log).map(|input| Path::new(input.as_os_str())));
+    let Some(first) = logs.next() else { return anyhow!("none of these files could be read as a trace") };
+    let more = match logs.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    anyhow!(
+        "{}{more}: no request lines are in these logs: `traces timing` shows what they tell of each task",
+        first.display()
+    )
 }
 
 /// Says which files were skipped, and returns the exit status that this means.

@@ -6,19 +6,19 @@ use anyclaude_traces::Kind;
 use anyclaude_traces::Request;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::prompt_cache::CacheOptions;
-use anyhow::bail;
 
-use super::{reading, report_skipped};
+use super::{nothing_read, reading, report_skipped};
 use crate::cli::{FilterArgs, OutputArgs};
 use crate::exit::Status;
 use crate::render::notes;
 use crate::select;
-use anyclaude_traces::select::{Reader, Selection, Selector};
+use anyclaude_traces::select::{Reader, Selection};
 
 /// A request, and what was found on the way to it.
 pub(crate) struct SelectedRequest {
     pub(crate) reader: Reader,
-    pub(crate) selector: Selector,
+    /// Whether a file or folder was named.
+    pub(crate) is_path: bool,
     pub(crate) request: Request,
     /// That request alone, with the others besides.
     pub(crate) selection: Selection,
@@ -43,16 +43,19 @@ pub(crate) fn newest(
     doing: &str,
     costs: Costs,
 ) -> anyhow::Result<SelectedRequest> {
-    let mut reader = select::reader(filter, KindFilter::Only(Kind::Conversation))?;
+    let kind = KindFilter::Only(Kind::Conversation);
+    let named = [input.to_owned()];
+    let (mut reader, inputs) = select::reader_of(filter, &named, kind)?;
     if costs == Costs::Fitted {
         reader = reader.with_costs(CacheOptions::default());
     }
-    let selector = reader.selector(input)?;
-    let mut selection = reading(&reader, output, || reader.select_one(&selector))?;
+    let selector = inputs.first().map(|input| reader.selector(input)).transpose()?;
+    let mut selection = reading(&reader, output, || match &selector {
+        Some(selector) => reader.select_one(selector),
+        None => reader.select(&[]),
+    })?;
     let status = report_skipped(&selection.skipped_list(), output);
-    let Some(request) = selection.requests.last().cloned() else {
-        bail!("none of these files could be read as a trace")
-    };
+    let Some(request) = selection.requests.last().cloned() else { return Err(nothing_read(filter, &named)) };
     if selection.requests.len() > 1 && !output.quiet {
         notes::warn(&format!(
             "{} requests fit; {doing} the newest. `traces list` shows them all",
@@ -60,5 +63,6 @@ pub(crate) fn newest(
         ));
     }
     selection.keep_newest();
-    Ok(SelectedRequest { reader, selector, request, selection, status })
+    let is_path = selector.is_none_or(|selector| selector.is_path());
+    Ok(SelectedRequest { reader, is_path, request, selection, status })
 }

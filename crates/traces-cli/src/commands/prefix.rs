@@ -6,9 +6,8 @@ use std::num::NonZeroU64;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
-use anyhow::bail;
 
-use super::{check_limits, reading, report_skipped};
+use super::{check_limits, nothing_read, reading, report_skipped};
 use crate::cli::{OutputArgs, OutputFormat, PrefixArgs};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
@@ -30,7 +29,7 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let skipped = report_skipped(&selection.skipped_list(), &args.output);
     let nothing = selection.requests.is_empty();
     if nothing && args.output.format != Json {
-        bail!("none of these files could be read as a trace");
+        return Err(nothing_read(&args.filter, &args.inputs));
     }
     let all = found.requests.len();
     let order = args.rows.order(&found.requests, csv::PREFIX, &["lost_bytes"])?;
@@ -50,8 +49,10 @@ pub(crate) fn run(args: &PrefixArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let lost = found.skipped.get(selection.skipped.len()..).unwrap_or_default();
     say_lost(lost, &args.output);
     let lost = if lost.is_empty() { Status::Done } else { Status::Skipped };
-    let nothing = if nothing { Status::Unusable } else { Status::Done };
-    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(lost).and(nothing))
+    if nothing {
+        return Err(nothing_read(&args.filter, &args.inputs));
+    }
+    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(lost))
 }
 
 /// Says which elements could not be read again.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use anyclaude_traces::analysis::content::BodyJson;
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use lmstudio_replay::{Api, Cache, Error, Plan, ProgressHandle, Replay};
 
 use super::one;
@@ -23,7 +23,13 @@ pub(crate) fn run(args: &mut ReplayArgs, out: &mut impl Write) -> anyhow::Result
     let one = one::newest(&args.input, &args.filter, &args.output, "sending", one::Costs::Unknown)?;
     let mut body = BodyJson::default();
     let path = &one.request.path;
-    one.reader.store().read_one(path, &mut body).context("the file changed while it was read")?;
+    let is_recorded = one.reader.store().read_body(&one.request, &mut body);
+    if !is_recorded.context("the file changed while it was read")? {
+        bail!(
+            "{}: the body of this request is not recorded there, so that there is nothing to send",
+            path.file().display()
+        );
+    }
     let handle = Arc::new(ProgressHandle::with_stop(interrupt::stops()?));
     let shows_progress = !args.output.quiet && !args.output.no_progress;
     let found = progress::while_replaying(&handle, shows_progress, || {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use super::direct::measured;
 use super::prefix::say_lost;
-use super::{reading, report_skipped};
+use super::{NOTHING_READ, reading, report_skipped};
 use crate::browser;
 use crate::cli::{OutputFormat, ReportArgs};
 use crate::exit::Status;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let has_logs = !selection.joined.unmatched.is_empty() || !selection.joined.server_logs.is_empty();
     if selection.requests.is_empty() && !has_logs {
         report_skipped(&selection.skipped_list(), &args.output);
-        bail!("none of these files could be read as a trace or a log");
+        bail!(NOTHING_READ);
     }
     let mut options = answers::ReportOptions::default();
     options.text = args.include_text;
@@ -61,6 +61,12 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
             .context("the file changed while it was read")?;
     let status = report_skipped(&found.skipped, &args.output);
     found.prefix.iter().for_each(|prefix| say_lost(&prefix.skipped, &args.output));
+    if args.output.format == OutputFormat::Json && target.is_none() {
+        // Of 20,000 requests it is 34 MB: to hold it whole was a fifth of all memory, and a
+        // twentieth of the time.
+        json::document(out, &found)?;
+        return Ok(status);
+    }
     let mut content = Vec::new();
     match args.output.format {
         OutputFormat::Json => json::document(&mut content, &found)?,

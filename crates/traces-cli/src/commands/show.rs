@@ -20,7 +20,7 @@ pub(crate) fn run(args: &ShowArgs, out: &mut impl Write) -> anyhow::Result<Statu
     let status = report_skipped(one.selection.skipped_list().get(known..).unwrap_or_default(), &args.output);
     let request = std::slice::from_ref(&found.request);
     let limits = check_limits(request, &args.limits.fail_over);
-    let inputs = if one.selector.is_path() { std::slice::from_ref(&args.input) } else { &[] };
+    let inputs = if one.is_path { std::slice::from_ref(&args.input) } else { &[] };
     let next = next_step(&one.reader, &args.filter, inputs, request);
     match args.output.format {
         Json => json::document(out, &found)?,

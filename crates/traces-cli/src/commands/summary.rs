@@ -6,9 +6,7 @@ use anyclaude_traces::Kind;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::model::scope::KindFilter;
 
-use anyhow::bail;
-
-use super::{check_limits, grouping, next_step, reading, report_skipped};
+use super::{check_limits, grouping, next_step, nothing_read, reading, report_skipped};
 use crate::cli::{OutputFormat, SummaryArgs};
 use crate::exit::Status;
 use crate::render::ids::Ids;
@@ -27,7 +25,7 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     })?;
     let skipped = report_skipped(&found.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
-        bail!("none of these files could be read as a trace");
+        return Err(nothing_read(&args.filter, &args.inputs));
     }
     match args.output.format {
         Csv => csv::groups(out, &found.groups)?,
@@ -40,6 +38,8 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
             page::print_first_fitting(out, pages, page::Room::Terminal, &args.output)?;
         }
     }
-    let nothing = if selection.requests.is_empty() { Status::Unusable } else { Status::Done };
-    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped).and(nothing))
+    if selection.requests.is_empty() {
+        return Err(nothing_read(&args.filter, &args.inputs));
+    }
+    Ok(check_limits(&selection.requests, &args.limits.fail_over).and(skipped))
 }

@@ -9,7 +9,7 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::bail;
 
 use super::list::SLOWEST;
-use super::{grouping, reading, report_skipped};
+use super::{NOTHING_READ, grouping, reading, report_skipped};
 use crate::cli::{OutputFormat, TimingArgs};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let nothing =
         found.requests.is_empty() && found.unmatched_log_requests.is_empty() && found.server_logs.is_empty();
     if nothing && args.output.format != Json {
-        bail!("none of these files could be read as a trace or a log");
+        bail!(NOTHING_READ);
     }
     let all = found.requests.len();
     let order = args.rows.order(&found.requests, csv::REQUEST, SLOWEST)?;
@@ -48,5 +48,8 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
             page::print(out, &render::page(&found, args.by, is_sitting, rows, line), &args.output)?;
         }
     }
-    Ok(status.and(if nothing { Status::Unusable } else { Status::Done }))
+    if nothing {
+        bail!(NOTHING_READ);
+    }
+    Ok(status)
 }

@@ -1,7 +1,7 @@
 //! The page of `traces diff`.
 
 use anyclaude_traces::analysis::content::ParameterValue;
-use anyclaude_traces::analysis::diff::{Diff, MeasureChange};
+use anyclaude_traces::analysis::diff::{Diff, MeasureChange, SystemChange, ToolChanges};
 use anyclaude_traces::analysis::logging_cost::RunChange;
 use anyclaude_traces::model::SideName;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
@@ -57,12 +57,17 @@ pub(crate) fn page(diff: &Diff, next: &Next, ids: Ids, detail: DiffDetail) -> Pa
     page.line(side("LEFT ", &diff.left, ids));
     page.line(side("RIGHT", &diff.right, ids));
     page.table(measures(&diff.measures, detail.has_all_measures));
-    if detail.tools > 0 {
-        page.table(tools(diff, detail.tools));
+    if let Some(changes) = &diff.tools {
+        if detail.tools > 0 {
+            page.table(tools(changes, detail.tools));
+        }
+        page.line(tool_count(changes));
     }
-    page.line(tool_count(diff));
-    page.line(system(diff));
-    if detail.has_all {
+    match diff.system {
+        Some(change) => page.line(system(diff, change)),
+        None => page.line("Prompts were not recorded on both sides: what differs in them is unknown."),
+    }
+    if detail.has_all && diff.system.is_some() {
         newest(diff).into_iter().for_each(|line| page.line(line));
     }
     if let Some(messages) = diff.messages {
@@ -190,10 +195,9 @@ fn measures(changes: &[MeasureChange], has_all: bool) -> Grid {
 }
 
 /// The tools that differ, those that weigh most first.
-fn tools(diff: &Diff, most: usize) -> Grid {
+fn tools(tools: &ToolChanges, most: usize) -> Grid {
     let mut grid =
         Grid::new([text("TOOLS", 0), text("", 0), number("LEFT", 1), number("RIGHT", 1), number("DELTA", 0)]);
-    let tools = &diff.tools;
     let added = tools.added.iter().map(|tool| (&tool.name, "added", None, Some(tool.bytes)));
     let removed = tools.removed.iter().map(|tool| (&tool.name, "removed", Some(tool.bytes), None));
     let changed = tools.changed.iter().map(|tool| (&tool.name, "changed", Some(tool.left), Some(tool.right)));
@@ -219,8 +223,7 @@ fn tools(diff: &Diff, most: usize) -> Grid {
     grid
 }
 
-fn tool_count(diff: &Diff) -> String {
-    let tools = &diff.tools;
+fn tool_count(tools: &ToolChanges) -> String {
     let counts =
         [("added", tools.added.len()), ("removed", tools.removed.len()), ("changed", tools.changed.len())];
     let mut parts: Vec<String> =
@@ -229,8 +232,7 @@ fn tool_count(diff: &Diff) -> String {
     format!("Tools: {}.", parts.join(", "))
 }
 
-fn system(diff: &Diff) -> String {
-    let system = diff.system;
+fn system(diff: &Diff, system: SystemChange) -> String {
     // The measures are medians, which may be the same where this differs.
     let of =
         if diff.left.requests > 1 || diff.right.requests > 1 { " of the newest request of each" } else { "" };

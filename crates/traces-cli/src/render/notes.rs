@@ -21,9 +21,16 @@ pub(crate) fn error(error: &anyhow::Error) {
         Some(known) => warn(&select_error::words(known)),
         None => match error.downcast_ref::<UnknownColumn>() {
             Some(name) => warn(&columns::unknown(name)),
-            None => warn(&format!("{error:#}")),
+            None => warn(&with_causes(error)),
         },
     }
+}
+
+/// An error and its causes, but for those whose words it has said already.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), |said, cause| {
+        if said.ends_with(&cause) { said } else { format!("{said}: {cause}") }
+    })
 }
 
 /// Names the files that were skipped: the first few of many.

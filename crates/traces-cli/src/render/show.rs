@@ -41,7 +41,11 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids, detail: ShowDet
     if let Some(times) = times(request) {
         page.line(times);
     }
-    page.table(sections(request));
+    if request.has_body() {
+        page.table(sections(request));
+    } else {
+        page.line("Its prompt was not recorded: of its sections, tools and messages nothing is known.");
+    }
     if detail.has_all {
         page.table(system(shown));
     }

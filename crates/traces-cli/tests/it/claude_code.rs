@@ -69,6 +69,31 @@ fn bodies_make_no_difference_to_times() {
     assert_eq!(times(&folder.path().display().to_string()), whole);
 }
 
+/// Who records no bodies gets times, and is told that of the prompts nothing is known.
+#[test]
+fn without_bodies_every_verb_tells_what_it_has() {
+    let folder = Folder::new();
+    let logs = fs::read(repo().join(RECORDINGS).join("two-models/logs.jsonl")).unwrap();
+    folder.write("rec/logs.jsonl", logs);
+    let traces = |line: &str| folder.traces(line);
+    let shown = traces("show rec --format json").ends_with(0).json();
+    assert!(shown["timing"]["total_ms"].is_u64() && shown["body_bytes"].is_null(), "{shown}");
+    let page = traces("show rec").ends_with(0).stdout;
+    assert!(page.contains("not recorded"), "{page}");
+    let diff = "diff model:heron-4b model:heron-32b --root rec";
+    let found = traces(&format!("{diff} --text --format json")).ends_with(0).json();
+    for member in ["tools", "system", "messages"] {
+        assert!(found[member].is_null(), "{member}: {found}");
+    }
+    assert!(found["measures"].as_array().unwrap().iter().any(|one| one["ratio"].is_f64()), "{found}");
+    assert!(traces(diff).ends_with(0).stdout.contains("not recorded"));
+    traces(&format!("{diff} --exit-code")).ends_with(2).says(&["--exit-code", "not recorded"]);
+    traces("report rec --include-text --format json -o -").ends_with(0);
+    traces("prefix rec --text").ends_with(0);
+    let replayed = traces("replay rec --url http://127.0.0.1:9").ends_with(2);
+    replayed.says(&["logs.jsonl", "not recorded"]);
+}
+
 /// All in one folder, and named twice.
 #[test]
 fn a_recording_may_be_moved() {

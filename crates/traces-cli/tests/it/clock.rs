@@ -304,3 +304,15 @@ fn a_reply_before_its_request_has_no_time() {
     }
     assert_eq!(found.len(), 2, "an earlier file answers no later one");
 }
+
+#[test]
+fn a_zone_that_has_no_end_is_refused() {
+    let folder = Folder::new();
+    folder.trace("in/a.json", "2025-11-16T10:00:00.000Z", &crate::common::body("a"));
+    for zone in ["/dev/zero", ":/dev/zero"] {
+        let mut command = crate::common::program(folder.path());
+        command.env("TZ", zone);
+        let ran = crate::common::run(command, "list in", &[] as &[&str]).ends_with(2);
+        ran.says(&["TZ", "/dev/zero"]);
+    }
+}

@@ -81,6 +81,68 @@ fn denied(folder: &Folder, line: &str) -> Option<Ran> {
 
 const DENIED: &str = "ermission denied";
 
+/// Where nothing is left, every verb says what it may not read.
+#[test]
+fn what_may_not_be_read_is_named_where_it_was_all() {
+    let folder = folder();
+    mode(&folder.path().join("traces"), 0o000);
+    for verb in [
+        "summary",
+        "list",
+        "show",
+        "diff",
+        "timing",
+        "prefix",
+        "explain",
+        "report -o -",
+        "export -o -",
+        "replay",
+    ] {
+        let Some(ran) = denied(&folder, &format!("{verb} --root .")) else { return };
+        ran.ends_with(2).says(&["traces", DENIED]);
+    }
+    mode(&folder.path().join("traces"), 0o700);
+}
+
+/// A log that may not be read is told of while it happens as it is afterwards.
+#[test]
+fn watch_names_the_log_that_it_may_not_read() {
+    let folder = folder();
+    for log in ["logs/debug-session-2025-11-16T09-59-59.log", "request-logs/2025-11-16.jsonl"] {
+        mode(&folder.path().join(log), 0o000);
+        let Some(ran) = denied(&folder, "watch --once --format ndjson --root .") else { return };
+        let events = ran.ends_with(3).ndjson();
+        let skipped: Vec<_> = events.iter().filter(|event| event["event"] == "skipped").collect();
+        assert_eq!(skipped.len(), 1, "{skipped:?}");
+        assert!(skipped[0]["path"].as_str().unwrap().ends_with(log), "{skipped:?}");
+        mode(&folder.path().join(log), 0o644);
+    }
+}
+
+/// A file that is named beside those of its folder is skipped once.
+#[test]
+fn a_link_to_itself_is_named_once() {
+    let folder = folder();
+    std::os::unix::fs::symlink("self.json", folder.path().join("traces/other/self.json")).unwrap();
+    let ran = folder.traces("list traces/other/self.json").ends_with(2);
+    ran.says(&["skipped 1 file", "self.json: unreadable"]);
+}
+
+/// The words of the system stand there once.
+#[test]
+fn a_cause_is_said_once() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("locked")).unwrap();
+    mode(&folder.path().join("locked"), 0o555);
+    let Some(ran) = denied(&folder, "record --dir locked/new -- true") else { return };
+    let said = ran.ends_with(2).says(&["locked/new"]).stderr;
+    assert_eq!(said.matches(DENIED).count(), 1, "{said}");
+    mode(&folder.path().join("traces/lmstudio"), 0o000);
+    let said = denied(&folder, "list --root .").unwrap().ends_with(3).stderr;
+    assert_eq!(said.matches("lmstudio").count(), 1, "{said}");
+    mode(&folder.path().join("traces/lmstudio"), 0o700);
+}
+
 #[test]
 fn what_may_not_be_read_is_named_and_hides_nothing() {
     // The path, its mode, what is skipped, and how many requests are left.

@@ -116,5 +116,6 @@ fn a_full_disk_is_an_error_without_a_panic() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{line}: {stderr}");
         assert!(!stderr.contains("panicked") && stderr.contains("No space left"), "{line}: {stderr}");
+        assert!(stderr.contains("cannot write to the standard output"), "{line}: {stderr}");
     }
 }

@@ -89,6 +89,54 @@ fn other_verbs_answer_from_the_log_too() {
     assert_eq!(shown["tools"][0]["name"], "Water");
 }
 
+/// A log that is named as an input is the same requests in every verb, with its times.
+#[test]
+fn a_log_is_one_input_in_every_verb() {
+    let folder = Folder::new();
+    let logs = ["lm-studio", "lm-studio-stream.ndjson"];
+    for log in logs.map(|log| crate::common::repo().join(LOGS).join(log).display().to_string()) {
+        let listed = folder.traces(&format!("list {log} --tz UTC --format ndjson")).ends_with(0).ndjson();
+        assert_eq!(listed.len(), 4);
+        let shown = folder.traces(&format!("show {log} --tz UTC --format json")).ends_with(0).json();
+        for member in ["id", "timestamp", "model", "timing"] {
+            assert_eq!(shown[member], listed[3][member], "{log}: {member}");
+        }
+        let compared = folder.traces(&format!("diff {log} --tz UTC --last 3 --format json"));
+        assert!(compared.code == 2 && !compared.stderr.contains("*.json"), "{compared:?}");
+        let exported = folder.traces(&format!("export {log} --tz UTC --force -o timeline.json")).ends_with(0);
+        assert!(!exported.stderr.contains("without a time"), "{}", exported.stderr);
+    }
+}
+
+/// What is no answer says so, also where a document without rows is printed.
+#[test]
+fn a_log_without_request_lines_is_named() {
+    let folder = Folder::new();
+    let log = crate::common::repo().join(LOGS).join("llama-server.log").display().to_string();
+    for verb in ["list", "prefix", "show", "replay"] {
+        let said = folder.traces(&format!("{verb} {log}")).ends_with(2);
+        assert_eq!(said.stdout, "", "{verb}");
+        said.says(&["llama-server.log", "no request lines", "traces timing"]);
+    }
+    for verb in ["list", "prefix"] {
+        let said = folder.traces(&format!("{verb} {log} --format json")).ends_with(2);
+        assert_eq!(said.json()["requests"], json!([]));
+        said.says(&["llama-server.log", "no request lines"]);
+    }
+}
+
+#[test]
+fn two_logs_of_one_model_are_not_two_sides() {
+    let folder = Folder::new();
+    let log = crate::common::repo().join(LOGS).join("llama-server.log");
+    std::fs::copy(log, folder.path().join("other.log")).unwrap();
+    folder.write("one.log", std::fs::read(folder.path().join("other.log")).unwrap());
+    folder.traces("explain one.log other.log").ends_with(2).says(&["one model", "--label NAME=one.log"]);
+    let found =
+        folder.traces("explain one.log other.log --label fast=one.log --format json").ends_with(0).json();
+    assert_eq!((&found["left"]["requests"], &found["right"]["requests"]), (&json!(3), &json!(3)));
+}
+
 #[test]
 fn a_time_without_requests_says_what_there_was() {
     let folder = Folder::new();

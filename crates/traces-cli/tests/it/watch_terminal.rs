@@ -7,7 +7,10 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use crate::common::terminal::pty;
 use crate::common::{HANGS, HOME, program, repo};
@@ -66,6 +69,20 @@ impl Watching {
         }
     }
 
+    /// Waits until it has stopped, as a shell does that started it.
+    #[track_caller]
+    fn wait_until_stopped(&self) {
+        let begun = Instant::now();
+        let id = Pid::from_raw(self.child.id().try_into().unwrap());
+        while !matches!(
+            waitpid(id, Some(WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG)),
+            Ok(WaitStatus::Stopped(..))
+        ) {
+            assert!(begun.elapsed() < HANGS, "it does not stop");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
         assert!(sent.unwrap().success());
@@ -81,7 +98,14 @@ impl Watching {
     /// Waits for its end, and checks what it leaves.
     #[track_caller]
     fn ended(mut self) -> ExitStatus {
-        let ended = self.child.wait().unwrap();
+        let begun = Instant::now();
+        let ended = loop {
+            if let Some(ended) = self.child.try_wait().unwrap() {
+                break ended;
+            }
+            assert!(begun.elapsed() < HANGS, "it does not end");
+            thread::sleep(Duration::from_millis(20));
+        };
         self.check_left_as_it_was();
         ended
     }
@@ -217,7 +241,7 @@ fn it_ends_when_its_terminal_is_gone() {
             drop(child.kill());
             panic!("it goes on without a terminal");
         }
-        thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -258,12 +282,36 @@ fn every_key_does_what_help_says() {
 
 #[test]
 fn however_it_ends_the_terminal_is_left_as_it_was() {
-    for (key, signal, code) in [("\u{1b}", "", 0), ("\u{3}", "", 130), ("", "INT", 130), ("", "TERM", 143)] {
+    for (key, signal, code) in
+        [("\u{1b}", "", 0), ("\u{3}", "", 130), ("", "INT", 130), ("", "TERM", 143), ("", "HUP", 129)]
+    {
         let mut watching = Watching::start();
         watching.press(key);
         if !signal.is_empty() {
             watching.signal(signal);
         }
         assert_eq!(watching.ended().code(), Some(code), "{key:?} {signal}");
+    }
+}
+
+/// By its key, or by the signal: the terminal is the shell's until it goes on.
+#[test]
+fn suspended_it_gives_the_terminal_back_and_draws_again_when_it_goes_on() {
+    for (key, signal) in [("\u{1a}", ""), ("", "TSTP")] {
+        let mut watching = Watching::start();
+        for _ in 0..2 {
+            watching.press(key);
+            if !signal.is_empty() {
+                watching.signal(signal);
+            }
+            watching.wait_until_stopped();
+            watching.check_left_as_it_was();
+            watching.screen = Screen::default();
+            watching.signal("CONT");
+            watching.wait_for("the picture again", |screen| screen.is_other && screen.has("q end"));
+            assert_ne!(stty(&watching.slave, &["-g"]), watching.settings);
+        }
+        watching.press("q");
+        assert_eq!(watching.ended().code(), Some(0));
     }
 }

@@ -26,10 +26,11 @@ pub struct DiffSide<'a> {
     pub selector: String,
     /// Its requests, in order of time.
     pub requests: Vec<&'a Request>,
-    /// The content of the newest one.
-    pub newest: Content,
-    /// Every tool of any of them, by its newest definition.
-    pub tools: Vec<Tool>,
+    /// The content of the newest one; `None` where it was not recorded.
+    pub newest: Option<Content>,
+    /// Every tool of any of them, by its newest definition; `None` where no body was
+    /// recorded.
+    pub tools: Option<Vec<Tool>>,
 }
 
 /// What [`diff`] finds.
@@ -43,11 +44,11 @@ pub struct Diff {
     pub right: SideName,
     /// Every measure on both sides; of a group, the median.
     pub measures: Vec<MeasureChange>,
-    /// What happened to the tools.
-    pub tools: ToolChanges,
-    /// What happened to the system prompt.
-    pub system: SystemChange,
-    /// How far the conversations agree; `None` for groups.
+    /// What happened to the tools; `None` where a side's prompts were not recorded.
+    pub tools: Option<ToolChanges>,
+    /// What happened to the system prompt; `None` where a side's was not recorded.
+    pub system: Option<SystemChange>,
+    /// How far the conversations agree; `None` for groups, and where one was not recorded.
     pub messages: Option<MessageChange>,
     /// The other members of the body that differ.
     pub parameters: Vec<ParameterChange>,
@@ -168,21 +169,25 @@ pub struct TextChange {
 }
 
 impl Diff {
-    /// Whether both sides would have sent the same prompt. Times and the size of
-    /// the files do not count.
+    /// Whether both sides would have sent the same prompt, as far as prompts were
+    /// recorded. Times and the size of the files do not count.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let tools = &self.tools;
+        let tools = self.tools.as_ref();
         self.measures
             .iter()
             .filter(|change| change.name.subject() == Subject::Prompt)
             .all(MeasureChange::is_zero)
-            && tools.added.is_empty()
-            && tools.removed.is_empty()
-            && tools.changed.is_empty()
-            && self.system.equal
+            && tools.is_none_or(ToolChanges::is_empty)
+            && self.system.is_none_or(|system| system.equal)
             && self.messages.is_none_or(|messages| messages.left_only == 0 && messages.right_only == 0)
             && self.parameters.is_empty()
+    }
+}
+
+impl ToolChanges {
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
 }
 
@@ -231,6 +236,8 @@ impl MeasureChange {
 #[must_use]
 pub fn diff(left: &DiffSide<'_>, right: &DiffSide<'_>) -> Diff {
     let single = left.requests.len() == 1 && right.requests.len() == 1;
+    let newest = left.newest.as_ref().zip(right.newest.as_ref());
+    let tools = left.tools.as_deref().zip(right.tools.as_deref());
     Diff {
         left: SideName::of(&left.selector, &left.requests),
         right: SideName::of(&right.selector, &right.requests),
@@ -238,10 +245,10 @@ pub fn diff(left: &DiffSide<'_>, right: &DiffSide<'_>) -> Diff {
             .iter()
             .map(|&measure| MeasureChange::of(measure, &left.requests, &right.requests))
             .collect(),
-        tools: diff_tools(&left.tools, &right.tools),
-        system: diff_system(&left.newest.system, &right.newest.system),
-        messages: single.then(|| diff_messages(&left.newest, &right.newest)),
-        parameters: diff_parameters(&left.newest, &right.newest),
+        tools: tools.map(|(left, right)| diff_tools(left, right)),
+        system: newest.map(|(left, right)| diff_system(&left.system, &right.system)),
+        messages: newest.filter(|_| single).map(|(left, right)| diff_messages(left, right)),
+        parameters: newest.map_or_else(Vec::new, |(left, right)| diff_parameters(left, right)),
         runs: logging_cost::compare(&left.requests, &right.requests)
             .filter(|runs| runs.left.id != runs.right.id),
         text: diff_text(left, right),
@@ -333,8 +340,9 @@ fn diff_parameters(left: &Content, right: &Content) -> Vec<ParameterChange> {
 }
 
 fn diff_text(left: &DiffSide<'_>, right: &DiffSide<'_>) -> Option<TextChange> {
-    let system = unified("system", &left.newest.system_lines()?, &right.newest.system_lines()?);
-    let (lefts, rights) = (by_name(&left.tools), by_name(&right.tools));
+    let lines = |side: &DiffSide<'_>| side.newest.as_ref()?.system_lines();
+    let system = unified("system", &lines(left)?, &lines(right)?);
+    let (lefts, rights) = (by_name(left.tools.as_deref()?), by_name(right.tools.as_deref()?));
     let mut keys: Vec<_> = lefts.iter().chain(&rights).map(|(key, _)| *key).collect();
     keys.sort_unstable();
     keys.dedup();

@@ -23,17 +23,23 @@ pub fn read_side<'a>(
 ) -> Result<DiffSide<'a>, Error> {
     let content = || if text { Content::with_text() } else { Content::sizes() };
     let mut newest = content();
-    let mut tools = Vec::new();
-    if let Some(last) = requests.last() {
-        store.read_one(&last.path, &mut newest)?;
-        tools.clone_from(&newest.tools);
-    }
+    let is_recorded = match requests.last() {
+        Some(last) => store.read_body(last, &mut newest)?,
+        None => false,
+    };
+    let mut tools = newest.tools.clone();
     for (path, names) in earlier_tools(&requests) {
         let mut earlier = content();
         store.read_one(path, &mut earlier)?;
         tools.extend(earlier.tools.into_iter().filter(|tool: &Tool| names.contains(&tool.name)));
     }
-    Ok(DiffSide { selector, requests, newest, tools })
+    let has_tools = requests.iter().any(|request| request.has_body());
+    Ok(DiffSide {
+        selector,
+        requests,
+        newest: is_recorded.then_some(newest),
+        tools: has_tools.then_some(tools),
+    })
 }
 
 /// The tools that the newest request does not carry, each with the newest file

@@ -75,7 +75,7 @@ fn unmatched(start_ms: i64) -> UnmatchedLogRequest {
         message_count: None,
         max_tokens: None,
         stream: Some(true),
-        timing: times(start_ms),
+        timing: Box::new(times(start_ms)),
         confidence: Confidence::Likely,
         log_facts: Some(Box::new(facts())),
         server_task: None,

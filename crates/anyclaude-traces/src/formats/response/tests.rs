@@ -77,3 +77,22 @@ fn cached_tokens_that_are_not_told_are_unknown() {
         AnswerFacts::read_text(r#"{"choices":[],"usage":{"prompt_tokens":100,"completion_tokens":7}}"#);
     assert_eq!(figures(&answer), [Some(100), None, Some(7), Some(0)]);
 }
+
+#[test]
+fn no_more_is_cached_than_the_whole_prompt() {
+    for (cached, expected) in
+        [(100, [Some(0), Some(100)]), (101, [Some(100), None]), (u64::MAX, [Some(100), None])]
+    {
+        for text in [
+            format!(
+                r#"{{"choices":[],"usage":{{"prompt_tokens":100,"prompt_tokens_details":{{"cached_tokens":{cached}}}}}}}"#
+            ),
+            format!(
+                r#"{{"object":"response","usage":{{"input_tokens":100,"input_tokens_details":{{"cached_tokens":{cached}}}}}}}"#
+            ),
+        ] {
+            let [input, read, ..] = figures(&AnswerFacts::read_text(&text));
+            assert_eq!([input, read], expected, "{text}");
+        }
+    }
+}

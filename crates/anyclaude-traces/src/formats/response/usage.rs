@@ -56,6 +56,8 @@ impl ResponseUsage {
         let whole = prompt.or(self.input.filter(|_| cached.is_some()));
         let cached = cached.or(self.cache_read);
         if let Some(whole) = whole {
+            // More than all of it cannot have come from the cache.
+            let cached = cached.filter(|cached| *cached <= whole);
             self.input = Some(whole.saturating_sub(cached.unwrap_or(0)));
             self.cache_read = cached;
         }

@@ -9,14 +9,18 @@ use crate::model::timing::Confidence;
 /// A span ends within this of the event of its end, and an attempt begins within this of
 /// the event with its body.
 const GAP_MS: i64 = 50;
+/// On a machine that is busy it takes longer: within this, where it began then too.
+const BUSY_GAP_MS: i64 = 1_000;
 
 /// Joins spans with the attempts that events tell of, and adds the attempts of the others.
 pub(super) fn join(spans: &[(usize, &ModelSpan)], attempts: &mut Vec<Attempt>) {
     let mut is_joined = vec![false; spans.len()];
-    for (span, attempt) in by_end(spans, attempts) {
-        if let (Some(attempt), Some(joined)) = (attempts.get_mut(attempt), is_joined.get_mut(span)) {
-            attempt.span = Some(span);
-            *joined = true;
+    for gap_ms in [GAP_MS, BUSY_GAP_MS] {
+        for (span, attempt) in by_end(spans, &is_joined, attempts, gap_ms) {
+            if let (Some(attempt), Some(joined)) = (attempts.get_mut(attempt), is_joined.get_mut(span)) {
+                attempt.span = Some(span);
+                *joined = true;
+            }
         }
     }
     for (span, attempt) in by_start(spans, &is_joined, attempts) {
@@ -39,18 +43,27 @@ pub(super) fn join(spans: &[(usize, &ModelSpan)], attempts: &mut Vec<Attempt>) {
     attempts.extend(added);
 }
 
-/// Pairs of spans and attempts that ended at the same time with as many tokens.
-fn by_end(spans: &[(usize, &ModelSpan)], attempts: &[Attempt]) -> Vec<(usize, usize)> {
-    let ended = attempts.iter().enumerate();
+/// Pairs of spans and attempts that ended at the same time with as many tokens, of those
+/// that are in none.
+fn by_end(
+    spans: &[(usize, &ModelSpan)],
+    is_joined: &[bool],
+    attempts: &[Attempt],
+    gap_ms: i64,
+) -> Vec<(usize, usize)> {
+    let ended = attempts.iter().enumerate().filter(|(_, attempt)| attempt.span.is_none());
     let ended = ended
         .filter_map(|(place, attempt)| Some((&attempt.caller.session, attempt.end.as_ref()?.at?, place)));
     let ended = ByTime::new(ended);
     let mut pairs = Pairs::default();
-    for (place, (_, span)) in spans.iter().enumerate() {
-        for (at, candidate) in ended.within(&span.session, around(span.end, GAP_MS)) {
-            let Some(end) = attempts.get(candidate).and_then(|attempt| attempt.end.as_ref()) else {
+    for ((place, (_, span)), _) in spans.iter().enumerate().zip(is_joined).filter(|(_, joined)| !**joined) {
+        for (at, candidate) in ended.within(&span.session, around(span.end, gap_ms)) {
+            let Some(attempt) = attempts.get(candidate) else { continue };
+            let Some(end) = attempt.end.as_ref() else { continue };
+            let apart_ms = attempt.started.map(|started| started.ms_since(span.last_attempt()).abs());
+            if gap_ms > GAP_MS && apart_ms.is_none_or(|apart_ms| apart_ms > gap_ms) {
                 continue;
-            };
+            }
             let (told, logged) = (span.usage.output, end.usage.output);
             let has_as_many = told.is_none() || logged.is_none() || told == logged;
             if end.has_failed == span.has_failed && has_as_many {

@@ -173,6 +173,22 @@ fn name(request: &Request) -> String {
 }
 
 #[test]
+fn no_first_token_comes_after_the_end() {
+    let mut recording = Recording::new();
+    for (at, ttft_ms) in [(0, 500_u64), (10_000, 2_001), (20_000, 2_000), (30_000, u64::MAX)] {
+        let id = format!("b{at}");
+        recording.body(&id, at, |_| {});
+        recording.begin(&id, at);
+        recording.end(at + 2_000, 2_000, [1_000, 0, 10]);
+        recording.span(&[at + 1], at + 2_000, 10, json!({"first_content_ms": ttft_ms}));
+    }
+    let requests = recording.requests();
+    let firsts: Vec<_> =
+        requests.iter().map(|request| request.timing.as_ref().and_then(|timing| timing.ttft_ms)).collect();
+    assert_eq!(firsts, [Some(500), None, Some(2_000), None]);
+}
+
+#[test]
 fn a_body_its_events_its_span_and_its_answer_are_one_request() {
     let mut recording = Recording::new();
     let sent = recording.body("a", 2, |_| ());
@@ -324,6 +340,23 @@ fn two_attempts_that_fit_one_end_are_ambiguous() {
     let confidences: Vec<Confidence> =
         recording.requests().iter().map(|request| request.join.as_deref().unwrap().confidence).collect();
     assert_eq!(confidences, [Confidence::Ambiguous, Confidence::Ambiguous]);
+}
+
+/// A machine that is busy writes the span long after the event of its end.
+#[test]
+fn a_late_span_is_no_other_request() {
+    for (late, requests) in [(40, 1), (400, 1), (1_400, 2)] {
+        let mut recording = Recording::new();
+        recording.begin("a", 1_000);
+        recording.end(9_000, 8_000, [10, 0, 24]);
+        recording.span(&[1_000 - late.min(400)], 9_000 + late, 24, json!({"ttft_ms": 700}));
+        assert_eq!(recording.requests().len(), requests, "{late} ms late");
+    }
+    let mut recording = Recording::new();
+    recording.begin("a", 1_000);
+    recording.end(9_000, 8_000, [10, 0, 24]);
+    recording.span(&[7_000], 9_400, 24, json!({"ttft_ms": 700}));
+    assert_eq!(recording.requests().len(), 2, "it began later, and ended with it by chance");
 }
 
 #[test]

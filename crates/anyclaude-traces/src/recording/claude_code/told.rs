@@ -172,13 +172,16 @@ impl<'p> AttemptPieces<'p> {
         let start = self.span.and_then(|span| span.ttft_ms);
         let start = start.or_else(|| self.attempt.end.as_ref().and_then(|end| end.ttft_ms));
         let prompt = self.usage.prompt();
+        let total_ms = self.total_ms();
+        // No first token comes after the end.
+        let is_possible = |ms: &u64| *ms > 0 && total_ms.is_none_or(|total| *ms <= total);
         FirstTokenTime {
             group: (self.recording.clone(), self.attempt.caller.model.clone()),
-            ttft_ms: content.or(start).filter(|ms| *ms > 0 && !self.is_whole),
+            ttft_ms: content.or(start).filter(|ms| is_possible(ms) && !self.is_whole),
             is_certain: content.is_some(),
             read_tokens: prompt.map(|tokens| tokens.saturating_sub(self.usage.cache_read.unwrap_or(0))),
             may_be_cached: true,
-            total_ms: self.total_ms(),
+            total_ms,
         }
     }
 

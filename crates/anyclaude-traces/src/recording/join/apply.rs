@@ -143,7 +143,7 @@ impl UnmatchedLogRequest {
             message_count: log.message_count,
             max_tokens: log.max_tokens,
             stream: log.streamed,
-            timing: timing(log),
+            timing: Box::new(timing(log)),
             confidence: log.confidence,
             log_facts: Some(Box::new(log.facts.clone())),
             server_task: None,

@@ -89,7 +89,7 @@ pub struct UnmatchedLogRequest {
     pub stream: Option<bool>,
     /// Times and counts.
     #[serde(flatten)]
-    pub timing: Timing,
+    pub timing: Box<Timing>,
     /// How sure it is that these are its own.
     pub confidence: Confidence,
     /// What else the log tells of it.

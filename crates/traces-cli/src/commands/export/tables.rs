@@ -27,12 +27,13 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
         bail!("name a folder for the tables, as in `traces export --format parquet -o tables`");
     };
     let target = OutputFolder::new(path, args.append || args.force)?;
-    let reader = select::reader(&args.filter, KindFilter::All)?.with_tasks().with_costs(args.cache.options());
-    let selection = reading(&reader, &args.output, || reader.select(&args.inputs))?;
+    let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
+    let reader = reader.with_tasks().with_costs(args.cache.options());
+    let selection = reading(&reader, &args.output, || reader.select(&inputs))?;
     let mut skipped = selection.skipped_list();
     if selection.requests.is_empty() {
         report_skipped(&skipped, &args.output);
-        return nothing_read();
+        return Err(nothing_read(&args.filter, &args.inputs));
     }
     let partitions = partitions(&selection.requests);
     let (prefix, (tool_costs, unreadable)) = reading(&reader, &args.output, || {

@@ -14,6 +14,7 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
 use ratatui::crossterm::style::Print;
+use ratatui::crossterm::terminal::{Clear, ClearType};
 use signal_hook::consts::SIGTERM;
 use signal_hook::flag;
 
@@ -22,7 +23,7 @@ use super::{is_worth_a_bell, now, pause};
 use crate::cli::{ColorChoice, WatchArgs};
 use crate::exit::Status;
 use crate::interrupt;
-use crate::render::watch::{Choice, HELP, PictureInput, ended};
+use crate::render::watch::{Choice, HELP, PictureInput, ended, page_rows};
 use crate::render::{color, page, show};
 use crate::select;
 
@@ -53,11 +54,20 @@ pub(super) fn follow(follower: &mut Follower, args: &WatchArgs, place: &str) -> 
             && args.output.color != ColorChoice::Always,
         ..Choice::default()
     };
-    // It restores the terminal after a panic too.
+    on_terminal(|terminal| draw_on(terminal, follower, args, place, &mut choice, &signals))
+}
+
+/// Takes the terminal, and gives it back, also after a panic.
+fn on_terminal(draw: impl FnOnce(&mut DefaultTerminal) -> anyhow::Result<Status>) -> anyhow::Result<Status> {
     let mut terminal = ratatui::try_init()?;
-    let done = draw_on(&mut terminal, follower, args, place, &mut choice, &signals);
-    ratatui::try_restore()?;
-    done
+    let done = draw(&mut terminal);
+    let restored = ratatui::try_restore();
+    let done = done?;
+    // Nothing is left to restore of a terminal that is gone.
+    if done != Status::Command(HUNG_UP) {
+        restored?;
+    }
+    Ok(done)
 }
 
 fn draw_on(
@@ -110,6 +120,9 @@ fn draw_on(
         if signals.interrupt.load(Ordering::SeqCst) {
             return Ok(Status::Interrupted);
         }
+        if signals.hang_up.load(Ordering::SeqCst) {
+            return Ok(Status::Command(HUNG_UP));
+        }
         match act {
             Act::End => return Ok(Status::Done),
             Act::Interrupt => return Ok(Status::Interrupted),
@@ -149,12 +162,17 @@ fn acted(input: &Input, follower: &Follower, choice: &mut Choice, args: &WatchAr
 
 fn on_page(key: &KeyEvent, choice: &mut Choice) -> Act {
     let Some((lines, from)) = &mut choice.page else { return Act::Nothing };
-    let last = lines.len().saturating_sub(1);
+    let (columns, rows) = ratatui::crossterm::terminal::size()
+        .map_or((80, 24), |(columns, rows)| (usize::from(columns), usize::from(rows)));
+    // Under the page stands what its keys do.
+    let shown = rows.saturating_sub(1);
+    let last = page_rows(lines, columns).len().saturating_sub(shown);
+    let step = shown.saturating_sub(1).max(1);
     match key.code {
         KeyCode::Down | KeyCode::Char('j') => *from = (*from + 1).min(last),
         KeyCode::Up | KeyCode::Char('k') => *from = from.saturating_sub(1),
-        KeyCode::PageDown | KeyCode::Char(' ') => *from = (*from + 10).min(last),
-        KeyCode::PageUp => *from = from.saturating_sub(10),
+        KeyCode::PageDown | KeyCode::Char(' ') => *from = (*from + step).min(last),
+        KeyCode::PageUp => *from = from.saturating_sub(step),
         KeyCode::Home | KeyCode::Char('g') => *from = 0,
         KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | '?') => choice.page = None,
         _ => return Act::Nothing,
@@ -210,10 +228,13 @@ fn shown(request: &Request, args: &WatchArgs) -> Vec<String> {
 /// continues it.
 #[cfg(unix)]
 fn suspend(terminal: &mut DefaultTerminal) -> anyhow::Result<()> {
+    // Otherwise it is shown again when the terminal is dropped.
+    terminal.show_cursor()?;
     ratatui::try_restore()?;
     signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
     *terminal = ratatui::try_init()?;
-    terminal.clear()?;
+    // Ratatui's own way asks where the cursor is, and fails where nobody answers.
+    execute!(io::stdout(), Clear(ClearType::All))?;
     Ok(())
 }
 
@@ -226,15 +247,71 @@ fn suspend(_: &mut DefaultTerminal) -> anyhow::Result<()> {
 struct WatchSignals {
     interrupt: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
+    hang_up: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
 
 impl WatchSignals {
     fn new() -> io::Result<Self> {
-        let (terminate, stop) = (Arc::default(), Arc::default());
+        let (terminate, hang_up, stop) = (Arc::default(), Arc::default(), Arc::default());
         flag::register(SIGTERM, Arc::clone(&terminate))?;
         #[cfg(unix)]
-        flag::register(signal_hook::consts::SIGTSTP, Arc::clone(&stop))?;
-        Ok(Self { interrupt: interrupt::stops()?, terminate, stop })
+        {
+            flag::register(signal_hook::consts::SIGHUP, Arc::clone(&hang_up))?;
+            flag::register(signal_hook::consts::SIGTSTP, Arc::clone(&stop))?;
+        }
+        Ok(Self { interrupt: interrupt::stops()?, terminate, hang_up, stop })
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::env;
+    use std::fs::File;
+    use std::io::Read as _;
+    use std::process::{Command, Stdio};
+
+    use nix::pty::openpty;
+
+    use super::*;
+
+    /// Says to the test below that it is the one in the terminal.
+    const IN_TERMINAL: &str = "TEST_PANICS_IN_TERMINAL";
+
+    /// It starts itself in a terminal, where it panics while it draws.
+    #[test]
+    fn a_panic_leaves_the_terminal_as_it_was() {
+        if env::var_os(IN_TERMINAL).is_some() {
+            drop(on_terminal(|terminal| {
+                terminal.draw(|_| panic!("as a fault in the picture would"))?;
+                Ok(Status::Done)
+            }));
+            return;
+        }
+        let pty = openpty(None, None).unwrap();
+        let settings = || {
+            let terminal = pty.slave.try_clone().unwrap();
+            let asked = Command::new("stty").arg("-g").stdin(terminal).output().unwrap();
+            assert!(asked.status.success());
+            asked.stdout
+        };
+        let before = settings();
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "commands::watch::screen::tests::a_panic_leaves_the_terminal_as_it_was"]);
+        command.env(IN_TERMINAL, "1").env("TERM", "xterm-256color").stderr(Stdio::null());
+        command.stdin(pty.slave.try_clone().unwrap()).stdout(pty.slave.try_clone().unwrap());
+        let status = command.status().unwrap();
+        drop(command);
+        assert_eq!(status.code(), Some(101), "it panics");
+        assert_eq!(settings(), before);
+        drop(pty.slave);
+        let mut shown = Vec::new();
+        // Once nobody holds the other side, Linux ends it by an error.
+        let _ = File::from(pty.master).read_to_end(&mut shown);
+        let shown = String::from_utf8_lossy(&shown);
+        let place = |of: &str| shown.rfind(of).unwrap_or_else(|| panic!("{of:?} is not in {shown:?}"));
+        assert!(place("\u{1b}[?1049h") < place("\u{1b}[?1049l"), "the other screen is left: {shown:?}");
+        let is_hidden = shown.rfind("\u{1b}[?25l").is_some_and(|hidden| hidden > place("\u{1b}[?25h"));
+        assert!(!is_hidden, "{shown:?}");
     }
 }

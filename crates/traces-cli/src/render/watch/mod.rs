@@ -5,4 +5,4 @@ mod picture;
 mod words;
 
 pub(crate) use line::EventLines;
-pub(crate) use picture::{Choice, HELP, PictureInput, ended};
+pub(crate) use picture::{Choice, HELP, PictureInput, ended, page_rows};

@@ -21,6 +21,8 @@ use crate::render::{bars, findings, list, sanitize, times, units};
 const MOST_RUNNING: usize = 2;
 /// On a terminal of fewer lines than this, requests are shown in place of findings.
 const LEAST_FINDINGS_HEIGHT: usize = 18;
+/// With less room than this for a bar, nothing stands beside it.
+const ROOM_FOR_ENDS: usize = 30;
 /// Names of models are cut to this.
 const MODEL_WIDTH: usize = 22;
 
@@ -53,14 +55,13 @@ q, Esc      end
 ↑ ↓, k j    choose one of the last requests, the newest first
 Enter       what `traces show` says of it; again, q or Esc: back
 p           pause: the picture stands still; what happens meanwhile is not lost
-?           this page
+?           this page; ↑ ↓, Space, PgUp and PgDn move in a page
 
-A request first waits (proxy, load, queue), then its prompt is read, then the
-answer is written. The bar of a running request fills up towards the time that
-its first token is expected at: the tokens that have to be read × the time that
-this model took for one. Where a server's log (--server-log) tells how much of
-the prompt is read, the bar shows that. `~` is an estimate, – is unknown. The
-proxy sends a keepalive for each 10 s of waiting.
+A request first waits (proxy, load, queue), then its prompt is read, then the answer is written. \
+The bar of a running request fills up towards the time that its first token is expected at: the tokens \
+that have to be read × the time that this model took for one. Where a server's log (--server-log) tells \
+how much of the prompt is read, the bar shows that. `~` is an estimate, – is unknown. The proxy sends a \
+keepalive for each 10 s of waiting.
 
 The bars of the last requests are on one scale, that of the longest shown:
 ░ proxy  ╱ load  · queue  █ read  ▒ write  ╳ stall  ─ other";
@@ -113,15 +114,21 @@ impl PictureInput<'_> {
         let situation = self.follower.situation();
         let newest = situation.requests.iter().rev().find(|request| request.model.is_some());
         let of_newest = |of: &&ModelSpeeds| newest.is_some_and(|one| one.model_group() == of.model);
-        let speeds = situation.speeds.iter().find(of_newest).map(|of| {
-            let speeds = Some(&of.speeds);
-            let (reads, writes) = (times::reading(speeds), times::writing(speeds));
-            format!("{} reads {reads} tok/s, writes {writes}", of.model.as_deref().unwrap_or(units::UNKNOWN))
-        });
         let paused = if self.choice.is_paused { "PAUSED  " } else { "" };
         let right = format!("{paused}{}", units::time_of_day(self.now));
-        let left = speeds.unwrap_or_else(|| format!("watching {}", self.place));
         let room = width.saturating_sub(width_of(&right) + 2);
+        let speeds = situation.speeds.iter().find(of_newest).and_then(|of| {
+            let speeds = Some(&of.speeds);
+            let (reads, writes) = (times::reading(speeds), times::writing(speeds));
+            let model = of.model.as_deref().unwrap_or(units::UNKNOWN);
+            let shorter = [
+                format!("{model} reads {reads} tok/s, writes {writes}"),
+                format!("reads {reads} tok/s, writes {writes}"),
+                format!("reads {reads} tok/s"),
+            ];
+            shorter.into_iter().find(|text| width_of(&sanitize::line(text)) <= room)
+        });
+        let left = speeds.unwrap_or_else(|| format!("watching {}", self.place));
         let left = fitted(&left, room);
         self.line([(left, self.bold()), (right, self.dim())], width)
     }
@@ -150,14 +157,14 @@ impl PictureInput<'_> {
     fn running_one(&self, running: &Running<'_>, width: usize) -> Vec<Line<'static>> {
         let Running { request, .. } = running;
         let elapsed_ms = running.since.map(|since| self.now.ms_since(since).max(0).unsigned_abs());
-        let (state, colour) = match running.ttft_ms {
-            // Yellow is hard to read on a light terminal, blue on a dark one.
-            None => ("WAITING", Color::Magenta),
-            Some(_) => ("WRITING", Color::Green),
+        let (state, style) = match running.ttft_ms {
+            // Green, yellow and cyan are hard to read on a light terminal, blue on a dark one.
+            None => ("WAITING", self.coloured(Color::Magenta)),
+            Some(_) => ("WRITING", Style::default()),
         };
         let who = format!("  {} {} · {}", request.id, list::model(request), request.kind.name());
         let mut lines = vec![Line::from(vec![
-            Span::styled(state, self.coloured(colour).add_modifier(Modifier::BOLD)),
+            Span::styled(state, style.add_modifier(Modifier::BOLD)),
             Span::raw(fitted(&who, width.saturating_sub(state.len()))),
         ])];
         let elapsed = units::ms(elapsed_ms.map(|ms| ms / 100 * 100));
@@ -249,12 +256,14 @@ impl PictureInput<'_> {
         let first = self.choice.selected.map_or(0, |at| (at + 1).saturating_sub(rows));
         let shown: Vec<&&Request> = ended.iter().skip(first).take(rows).collect();
         let times: Vec<Option<TimeBreakdown>> = shown.iter().map(|one| breakdown([**one])).collect();
-        let longest_ms = bars::longest_ms(times.iter().flatten());
         let model_width = MODEL_WIDTH.min(width / 4);
+        let heading = format!("  {:<8}  {:<model_width$}  {:>8}  ", "LAST", "MODEL", "WAIT");
+        let room = width.saturating_sub(width_of(&heading));
+        let bars = bars_with_ends(&shown, &times, room);
         let legend = bars::legend(&times.iter().flatten().collect::<Vec<_>>());
-        let heading = format!("  {:<8}  {:<model_width$}  {:>8}  {legend}", "LAST", "MODEL", "WAIT");
-        let mut lines = vec![Line::styled(fitted(&heading, width), self.bold())];
-        for (at, (request, time)) in shown.iter().zip(&times).enumerate() {
+        let heading = heading + &fitted_legend(&legend, &bars, room);
+        let mut lines = vec![Line::styled(fitted(heading.trim_end(), width), self.bold())];
+        for (at, (request, bar)) in shown.iter().zip(&bars).enumerate() {
             let is_selected = self.choice.selected == Some(first + at);
             let stamp = request.timestamp.map_or_else(|| units::UNKNOWN.to_owned(), units::time_of_day);
             let timing = request.timing.as_deref();
@@ -263,11 +272,6 @@ impl PictureInput<'_> {
             let pad = " ".repeat(model_width.saturating_sub(width_of(&model)));
             let mark = if is_selected { "▸ " } else { "  " };
             let text = format!("{mark}{stamp:<8}  {model}{pad}  {:>8}  ", units::ms(wait));
-            let bar_room = width.saturating_sub(width_of(&text));
-            let bar = match time {
-                Some(time) => bars::bar_of(time, longest_ms, bar_room.min(60)),
-                None => words::outcome(request).filter(|how| how != "completed").unwrap_or_default(),
-            };
             let style = if is_selected { self.bold() } else { Style::default() };
             lines.push(Line::styled(fitted(&format!("{text}{bar}"), width), style));
         }
@@ -280,18 +284,28 @@ impl PictureInput<'_> {
         if totals.requests == 0 {
             return Vec::new();
         }
-        let again = match totals.again_tokens {
-            0 => String::new(),
-            tokens => format!(", {} of them again", units::tokens(tokens)),
-        };
-        let sums = format!(
-            "{} in {}: waited {}, {} tokens read{again}, {} written",
+        let mut sums = format!(
+            "{} in {}",
             units::count(totals.requests, "request"),
             units::count(totals.sessions, "session"),
-            units::ms(Some(totals.wall_ms)),
-            units::tokens(totals.read_tokens),
-            units::tokens(totals.output_tokens),
         );
+        if totals.timed > 0 {
+            sums += &format!(": waited {}", units::ms(Some(totals.wall_ms)));
+        }
+        if totals.counted > 0 {
+            let again = match totals.again_tokens {
+                0 => String::new(),
+                tokens => format!(", {} of them again", units::tokens(tokens)),
+            };
+            let (read, written) = (units::tokens(totals.read_tokens), units::tokens(totals.output_tokens));
+            // A sum over some of them is none over all.
+            sums += &match totals.counted < totals.timed {
+                true => {
+                    format!("; tokens of {} are known: {read} read{again}, {written} written", totals.counted)
+                }
+                false => format!(", {read} tokens read{again}, {written} written"),
+            };
+        }
         let context = situation.context().map(|(thread, window)| {
             let overflow = thread.overflow_turn.map(|turn| format!("; turn {turn} will not fit"));
             format!(
@@ -371,7 +385,7 @@ pub(crate) fn ended(follower: &Follower) -> Vec<&Request> {
 
 fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<Line<'static>> {
     let room = height.saturating_sub(1);
-    let page: Vec<String> = page.iter().flat_map(|line| page_line(line, width)).collect();
+    let page = page_rows(page, width);
     let mut lines: Vec<Line<'static>> = page.iter().skip(from).take(room).cloned().map(Line::from).collect();
     lines.resize(room, Line::default());
     let more = page.len().saturating_sub(from + room);
@@ -383,11 +397,26 @@ fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<
     lines
 }
 
+/// The lines of a page as they are shown at this width.
+pub(crate) fn page_rows(page: &[String], width: usize) -> Vec<String> {
+    page.iter().flat_map(|line| page_line(line, width)).collect()
+}
+
 /// A line of a page, in several where it is too wide. Blanks in it are kept: it may be a
-/// row of a table.
+/// row of a table. What follows a wide gap stays in its column.
 fn page_line(line: &str, width: usize) -> Vec<String> {
+    const GAP: &str = "   ";
     let line = sanitize::line(line);
-    if width_of(&line) <= width { vec![line.into_owned()] } else { wrapped(&line, width, usize::MAX) }
+    if width_of(&line) <= width {
+        return vec![line.into_owned()];
+    }
+    let column = line.find(GAP).map_or(0, |gap| {
+        let after = line.get(gap..).unwrap_or_default().trim_start();
+        width_of(&line).saturating_sub(width_of(after))
+    });
+    let indent = " ".repeat(if column * 2 <= width { column } else { 0 });
+    let options = textwrap::Options::new(width.max(1)).subsequent_indent(&indent);
+    textwrap::wrap(&line, options).into_iter().map(|line| line.into_owned()).collect()
 }
 
 /// A text in lines of so many columns, at most `most` of them, without control characters.
@@ -410,6 +439,35 @@ fn cut_end(text: &str, width: usize) -> String {
     let mut kept = text.to_owned();
     while width_of(&kept) + 1 > width && kept.pop().is_some() {}
     kept + "…"
+}
+
+/// Bars on one scale, each with how its request failed, which on a narrow terminal stands in
+/// its place.
+fn bars_with_ends(shown: &[&&Request], times: &[Option<TimeBreakdown>], room: usize) -> Vec<String> {
+    let ended = |request: &Request| words::outcome(request).filter(|how| how != "completed");
+    let failed = |request: &Request| ended(request).filter(|how| how != "not streamed");
+    let with_bars = shown.iter().zip(times).filter(|(_, time)| time.is_some());
+    let widest = with_bars.filter_map(|(one, _)| Some(width_of(&failed(one)?) + 2)).max();
+    let beside = widest.filter(|_| room >= ROOM_FOR_ENDS).unwrap_or(0);
+    let longest_ms = bars::longest_ms(times.iter().flatten());
+    let bar = |time| bars::bar_of(time, longest_ms, room.saturating_sub(beside).min(60));
+    let texts = shown.iter().zip(times).map(|(request, time)| match (time, failed(request)) {
+        (Some(time), Some(how)) if beside > 0 => format!("{}  {how}", bar(time)),
+        (Some(time), None) => bar(time),
+        (Some(_), Some(how)) => how,
+        (None, _) => ended(request).unwrap_or_default(),
+    });
+    texts.collect()
+}
+
+/// As many entries of a legend as there is room for, of the signs that are drawn.
+fn fitted_legend(legend: &str, bars: &[String], room: usize) -> String {
+    let is_drawn =
+        |entry: &&str| entry.chars().next().is_some_and(|sign| bars.iter().any(|bar| bar.contains(sign)));
+    let entries: Vec<&str> = legend.split("  ").filter(is_drawn).collect();
+    let shorter = ["  ", " "].into_iter().map(|gap| entries.join(gap));
+    let fewer = (0..entries.len()).rev().map(|count| entries.get(..count).unwrap_or_default().join(" "));
+    shorter.chain(fewer).find(|text| width_of(text) <= room).unwrap_or_default()
 }
 
 fn fitted(text: &str, width: usize) -> String {

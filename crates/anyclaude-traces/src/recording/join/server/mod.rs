@@ -110,7 +110,7 @@ pub(crate) struct LoggedTask {
     /// Its place among the log's tasks.
     pub(crate) task: usize,
     /// What is known of it.
-    pub(crate) found: Box<UnmatchedLogRequest>,
+    pub(crate) found: UnmatchedLogRequest,
 }
 
 /// The requests of one root.
@@ -167,8 +167,9 @@ pub(crate) fn join_server_logs(
             found.take(of, fit);
         }
     }
-    let unmatched = found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at));
-    let mut unmatched: Vec<LoggedTask> = unmatched.collect();
+    // Most often all of them, and very many: a vector that grew would be moved again and again.
+    let mut unmatched = Vec::with_capacity(logs.iter().map(|log| log.content.tasks.len()).sum());
+    unmatched.extend(found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at)));
     unmatched.sort_by_key(|logged| logged.found.order());
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
 }
@@ -303,7 +304,7 @@ impl<'l> FoundLog<'l> {
         let tasks = self.file.content.tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
         tasks.map(move |(at, task)| {
             let start = task.received.or(task.started);
-            let mut timing = timing(task);
+            let mut timing = Box::new(timing(task));
             let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
             let before_end = || {
                 let total = timing.total_ms.and_then(|ms| i64::try_from(ms).ok())?;
@@ -334,7 +335,7 @@ impl<'l> FoundLog<'l> {
                 root: self.root.clone().map(Arc::from),
                 timing,
             };
-            LoggedTask { log, task: at, found: Box::new(found) }
+            LoggedTask { log, task: at, found }
         })
     }
 

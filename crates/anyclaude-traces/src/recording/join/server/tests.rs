@@ -67,7 +67,7 @@ fn joined(
         .map(|(at, requests)| OfRoot { root: Some(format!("root-{at}").into()), requests })
         .collect();
     let (logs, unmatched) = join_server_logs(&mut of_roots, logs, LogZone::Unknown);
-    (logs, unmatched.into_iter().map(|logged| *logged.found).collect())
+    (logs, unmatched.into_iter().map(|logged| logged.found).collect())
 }
 
 fn found(request: &Request) -> Option<(&str, Option<i64>, Confidence)> {

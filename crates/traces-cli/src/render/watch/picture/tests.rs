@@ -94,3 +94,27 @@ fn a_running_request_is_measured_against_what_is_expected() {
         }
     }
 }
+
+#[test]
+fn a_page_keeps_its_columns_and_cuts_no_word() {
+    let help: Vec<String> = HELP.lines().map(str::to_owned).collect();
+    let narrow = page_rows(&help, 50);
+    assert!(narrow.iter().all(|row| width_of(row) <= 50), "{narrow:#?}");
+    let at = narrow.iter().position(|row| row.starts_with("Enter")).unwrap();
+    assert!(narrow[at + 1].starts_with("            "), "{narrow:#?}");
+    let words = |rows: &[String]| rows.join(" ").split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&narrow), words(&help));
+    assert!(page_rows(&help, 80).len() < 24);
+}
+
+#[test]
+fn a_legend_is_cut_between_its_entries() {
+    let legend = "· queue  █ read  ▒ write  ─ other";
+    let drawn = ["██▒▒─".to_owned(), "█  error".to_owned()];
+    let fitted = |room| fitted_legend(legend, &drawn, room);
+    assert_eq!(fitted(80), "█ read  ▒ write  ─ other");
+    assert_eq!(fitted(22), "█ read ▒ write ─ other");
+    assert_eq!(fitted(14), "█ read ▒ write");
+    assert_eq!(fitted(13), "█ read");
+    assert_eq!(fitted(3), "");
+}
