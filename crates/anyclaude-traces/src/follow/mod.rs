@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use event::{Began, Ended, Event, FirstToken, Found, Keepalive, Passed};
 use heard::{Heard, LastSigns};
-use places::{Places, recorded};
+use places::{Places, is_named_as_log, recorded};
 use progress::{Followed, Look, Told};
 pub use reading::PromptReading;
 use reading::{Readings, Waiting};
@@ -386,7 +386,7 @@ impl Follower {
         let mut set = RequestSet::of_files(files, &facts, Vec::new());
         self.leave_open(&mut set.requests, now);
         let Some(selection) = self.reader.selection_of(set) else { return Situation::default() };
-        for error in selection.skipped.iter().filter(|error| is_log(error.path())) {
+        for error in selection.skipped.iter().filter(|error| is_named_as_log(error.path())) {
             self.add_unusable(error.clone(), now);
         }
         let speeds = cost::speeds_by_model(selection.of_all_kinds());

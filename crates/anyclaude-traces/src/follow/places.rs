@@ -55,10 +55,15 @@ impl Places {
 
     /// Whether it is a log beside traces.
     pub(super) fn is_log(&self, path: &Path) -> bool {
-        let is_in = |name| path.parent().and_then(Path::file_name).is_some_and(|folder| folder == name);
-        let is_named_so = || path.extension().is_some_and(|ending| ending == "log");
-        (is_in("request-logs") || is_in("logs") && is_named_so()) && self.is_recorded(path)
+        is_named_as_log(path) && self.is_recorded(path)
     }
+}
+
+/// Whether a file has the name and folder of a log beside traces.
+pub(super) fn is_named_as_log(path: &Path) -> bool {
+    let is_in = |name| path.parent().and_then(Path::file_name).is_some_and(|folder| folder == name);
+    let is_named_so = || path.extension().is_some_and(|ending| ending == "log");
+    is_in("request-logs") || is_in("logs") && is_named_so()
 }
 
 /// When a file was recorded, by its name, else by when it was written.
