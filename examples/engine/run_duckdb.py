@@ -2,6 +2,7 @@
 """Runs a query over exports of one machine or of many, on this machine.
 
     pip install duckdb
+    mkdir -p exports
     traces export --all --format parquet -o exports/laptop
     python3 run_duckdb.py slowest_models.sql exports/*
 """

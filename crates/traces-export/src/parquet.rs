@@ -190,7 +190,7 @@ impl<'a> Dataset<'a> {
                 let mut rows = Vec::new();
                 for &request in &partition.requests {
                     let row = self.breaks.get(&request.path);
-                    let broken = row.and_then(|row| Some((row, row.break_.as_ref()?)));
+                    let broken = row.and_then(|row| Some((row, row.break_.as_deref()?)));
                     rows.extend(broken.map(|(row, broken)| BreakRow { request, row, broken }));
                 }
                 table::write(&columns::breaks(), &rows, open)

@@ -86,7 +86,7 @@ impl<'a> FindingsInput<'a> {
             Some(*numbers.entry((prompt.system, prompt.tools, prompt.messages)).or_insert(next))
         };
         let prompt_ids = requests.iter().map(&mut number).collect();
-        let breaks = prefix.requests.iter().filter_map(|row| row.break_.as_ref());
+        let breaks = prefix.requests.iter().filter_map(|row| row.break_.as_deref());
         let is_evicted = breaks.map(|broken| broken.cause).any(|cause| cause == Cause::Evicted);
         let speeds: BTreeMap<_, _> = speeds.into_iter().map(|of| (of.model, of.speeds)).collect();
         let reads_all = |model: &Option<Arc<str>>| {

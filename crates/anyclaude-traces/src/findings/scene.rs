@@ -47,7 +47,7 @@ impl<'a> Entry<'a> {
     }
 
     pub(super) fn broken(&self) -> Option<&'a Break> {
-        self.row?.break_.as_ref()
+        self.row?.break_.as_deref()
     }
 
     pub(super) fn cause(&self) -> Option<Cause> {

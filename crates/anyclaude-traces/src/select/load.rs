@@ -20,7 +20,7 @@ use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
 use crate::recording::server_log::requests_of;
 use crate::recording::{RequestSet, by_root};
-use crate::tokens::{PromptTokens, count_tokens};
+use crate::tokens::count_tokens;
 
 /// How much of what is read will be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -298,7 +298,7 @@ impl Reader {
             let mut estimate = |requests: &[&Request]| {
                 let (counted, errors) = count_tokens(&self.store, requests.iter().copied());
                 uncounted.extend(errors);
-                requests.iter().map(|request| counted.get(&request.path).map(PromptTokens::total)).collect()
+                requests.iter().map(|request| Some(counted.get(&request.path)?.total())).collect()
             };
             let unread =
                 cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch, &mut estimate);

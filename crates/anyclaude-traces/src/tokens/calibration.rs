@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::visitor::{MilliTokens, PromptTokens};
+use super::visitor::{MilliTokens, SectionTokens};
 use crate::model::request::{Request, TokenMethod, Tokens, TracePath};
 use crate::model::timing::Confidence;
 
@@ -40,7 +40,7 @@ impl Scales {
     #[must_use]
     pub fn of<'a>(
         calibration_requests: impl IntoIterator<Item = &'a Request>,
-        counted: &HashMap<TracePath, PromptTokens>,
+        counted: &HashMap<TracePath, SectionTokens>,
     ) -> Self {
         let mut scales = Self::default();
         for request in calibration_requests {
@@ -49,7 +49,7 @@ impl Scales {
             };
             let (tokens, estimate) = scales.0.entry(request.model_group()).or_default();
             *tokens = tokens.saturating_add(reported);
-            *estimate += found.sections().iter().sum::<MilliTokens>();
+            *estimate += found.thousandths();
         }
         scales
     }
@@ -91,10 +91,10 @@ pub fn reported_tokens(request: &Request) -> Option<u64> {
 /// count, shared out by the estimate, or the estimate, scaled by what the backend
 /// counted for other requests of this model. Texts that were masked are no words: without
 /// counts of others like them, their tokens are unknown.
-pub fn share(requests: &mut [Request], counted: &HashMap<TracePath, PromptTokens>, scales: &Scales) {
+pub fn share(requests: &mut [Request], counted: &HashMap<TracePath, SectionTokens>, scales: &Scales) {
     for request in requests {
         let Some(found) = counted.get(&request.path) else { continue };
-        let sections = found.sections();
+        let SectionTokens(sections) = *found;
         let shares = match reported_tokens(request) {
             Some(reported) => tokens(shared_out(reported, sections), TokenMethod::Reported),
             None if request.bookkeeping.is_masked && scales.known(&request.model_group()).is_none() => {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{PromptTokens, Scales, TokenCache, TokenVisitor};
+use super::{PromptTokens, Scales, SectionTokens, TokenCache, TokenVisitor};
 use crate::error::Error;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
@@ -31,9 +31,9 @@ use crate::read::Store;
 pub fn count_tokens<'a>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,
-) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+) -> (HashMap<TracePath, SectionTokens>, Vec<Error>) {
     let memo = TokenCache::default();
-    counted(store, requests, || TokenVisitor::new(&memo))
+    counted(store, requests, || TokenVisitor::new(&memo), |found| found.sections())
 }
 
 /// The scale of each model, by the requests whose tokens its backend counted. Reads their
@@ -53,20 +53,22 @@ pub fn count_tools<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
     let memo = TokenCache::default();
-    counted(store, requests, || TokenVisitor::of_tools(&memo))
+    counted(store, requests, || TokenVisitor::of_tools(&memo), |found| found)
 }
 
-fn counted<'a, 'm>(
+/// Reads these requests again, and keeps of each what is `kept`.
+fn counted<'a, 'm, T>(
     store: &Store,
     requests: impl IntoIterator<Item = &'a Request>,
     visitor: impl Fn() -> TokenVisitor<'m> + Sync,
-) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    kept: impl Fn(PromptTokens) -> T,
+) -> (HashMap<TracePath, T>, Vec<Error>) {
     let has_body = |request: &&Request| !request.is_task_only();
     let requests = requests.into_iter().filter(has_body);
     let mut counted = HashMap::new();
     let paths = requests.map(|request| &request.path);
     let errors = store.scan_again(paths, visitor, |file, visitor| {
-        counted.insert(file.path, visitor.finish());
+        counted.insert(file.path, kept(visitor.finish()));
     });
     (counted, errors)
 }

@@ -35,7 +35,7 @@ pub(crate) use calibration::scaled;
 pub use calibration::{Scales, reported_tokens, share};
 pub use count::{count_tokens, count_tools, read_scales};
 pub(crate) use visitor::MilliTokens;
-pub use visitor::{PromptTokens, TokenCache, TokenVisitor};
+pub use visitor::{PromptTokens, SectionTokens, TokenCache, TokenVisitor};
 
 use class::{BYTES, Byte, PieceClass, RunClass};
 use weights::{RUN_WEIGHTS, UNIT_WEIGHTS};

@@ -82,16 +82,29 @@ pub struct PromptTokens {
 }
 
 impl PromptTokens {
-    /// The totals of system, tools and messages.
-    pub(crate) fn sections(&self) -> [MilliTokens; 3] {
-        [self.system, self.tools.iter().map(|(_, tokens)| tokens).sum(), self.messages]
+    /// The totals of its sections.
+    #[must_use]
+    pub fn sections(&self) -> SectionTokens {
+        SectionTokens([self.system, self.tools.iter().map(|(_, tokens)| tokens).sum(), self.messages])
+    }
+}
+
+/// The estimated tokens of a prompt's system, tools and messages, not scaled: what can be
+/// kept of every prompt of a recording.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SectionTokens(pub(crate) [MilliTokens; 3]);
+
+impl SectionTokens {
+    /// The total, in thousandths of tokens.
+    pub(crate) fn thousandths(self) -> MilliTokens {
+        self.0.iter().sum()
     }
 
     /// The total, in tokens.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    pub fn total(&self) -> f64 {
-        self.sections().iter().sum::<MilliTokens>() as f64 / 1000.0
+    pub fn total(self) -> f64 {
+        self.thousandths() as f64 / 1000.0
     }
 }
 

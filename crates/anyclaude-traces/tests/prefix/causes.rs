@@ -133,7 +133,7 @@ fn every_difference_of_the_tools_is_named() {
 
 /// The last request's break.
 fn last(report: &PrefixReport) -> &Break {
-    report.requests.last().and_then(|request| request.break_.as_ref()).unwrap()
+    report.requests.last().and_then(|request| request.break_.as_deref()).unwrap()
 }
 
 /// A request of a session, with a system prompt of one block.

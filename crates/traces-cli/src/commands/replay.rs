@@ -97,6 +97,9 @@ fn explained(error: &Error) -> anyhow::Error {
 /// Names the runs that failed.
 fn warn_of_failed_runs(replay: &Replay, quiet: bool) {
     let of = replay.runs.len();
+    if of > 1 && !replay.measured() {
+        notes::warn(&format!("nothing was measured: all {of} runs failed"));
+    }
     for (at, run) in replay.runs.iter().enumerate() {
         let Some(error) = &run.error else { continue };
         if !quiet || !replay.measured() {

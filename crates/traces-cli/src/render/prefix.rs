@@ -305,7 +305,7 @@ fn requests(requests: &[PrefixRequest], columns: &Columns) -> Grid {
         text("CAUSE", 0),
     ];
     let cells = |request: &PrefixRequest| {
-        let break_ = request.break_.as_ref();
+        let break_ = request.break_.as_deref();
         vec![
             request.id.to_string(),
             units::stamp(request.timestamp),

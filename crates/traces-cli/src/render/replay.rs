@@ -1,6 +1,6 @@
 //! Renders the page of `traces replay`.
 
-use lmstudio_replay::{Cache, ChunkGap, Comparison, Figures, Replay};
+use lmstudio_replay::{Cache, ChunkGap, Comparison, Figures, Replay, Run, Verdict};
 
 use super::page::Page;
 use super::table::{Grid, number, text};
@@ -8,12 +8,23 @@ use super::units::{self, UNKNOWN};
 
 pub(crate) fn page(replay: &Replay) -> Page {
     let mut page = Page::default();
+    let verdict = verdict(replay);
+    if let Some(headline) = verdict.map(str::to_owned).or_else(|| measured(replay)) {
+        page.strong(headline + &failures(replay));
+    }
     page.line(replay.path.clone().unwrap_or_default());
     page.line(facts(replay));
     if let Some(left_out) = left_out(replay) {
         page.line(left_out);
     }
     page.table(runs(replay));
+    match measured_runs(replay) {
+        2 => page.line("Medians are by nearest rank: of two figures, the smaller."),
+        n if n > 0 && n % 2 == 0 => {
+            page.line("Medians are by nearest rank: of the middle two figures, the smaller.");
+        }
+        _ => {}
+    }
     if replay.cache == Cache::AsIs && replay.runs.len() > 1 {
         page.line(
             "From run 2 on the prompt cache may hold the prompt: --cold or --warm make runs comparable.",
@@ -22,7 +33,9 @@ pub(crate) fn page(replay: &Replay) -> Page {
     match &replay.comparison {
         Some(comparison) => {
             page.table(sides(replay, comparison));
-            page.line(&comparison.headline);
+            if verdict.is_none() {
+                page.line(&comparison.headline);
+            }
         }
         None => page.line("No log says how long this request took through the proxy."),
     }
@@ -32,6 +45,49 @@ pub(crate) fn page(replay: &Replay) -> Page {
         }
     }
     page
+}
+
+/// Where the time goes, if this replay decides it.
+fn verdict(replay: &Replay) -> Option<&str> {
+    let decided = replay.comparison.as_ref().filter(|found| found.verdict != Verdict::Undetermined);
+    decided.map(|found| found.headline.as_str())
+}
+
+/// What was measured, in one sentence.
+fn measured(replay: &Replay) -> Option<String> {
+    let Figures { ttft_ms, total_ms, output_tokens_per_second, .. } = replay.median;
+    let speed = output_tokens_per_second.map(|speed| format!("{} tokens/s", units::per_second(Some(speed))));
+    let (verb, whole_ms) = match total_ms {
+        Some(total_ms) => ("takes", total_ms),
+        None => ("begins to answer after", ttft_ms?),
+    };
+    let to_first =
+        total_ms.and(ttft_ms).map(|ttft| format!("{} to the first token", units::precise_ms(ttft)));
+    let parts: Vec<String> = to_first.into_iter().chain(speed).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", then ")) };
+    let has_figure = |run: &&Run| total_ms.map_or(run.figures.ttft_ms, |_| run.figures.total_ms).is_some();
+    let of = match replay.runs.iter().filter(has_figure).count() {
+        0 | 1 => String::new(),
+        n => format!(" (median of {n} runs)"),
+    };
+    let whole = units::precise_ms(whole_ms);
+    Some(format!("{} {verb} {whole} straight to the server{parts}{of}.", replay.model))
+}
+
+/// How many runs failed, as a further sentence.
+fn failures(replay: &Replay) -> String {
+    match (replay.runs.iter().filter(|run| run.error.is_some()).count(), replay.runs.len()) {
+        (0, _) => String::new(),
+        (_, 1) => " It failed before its end.".to_owned(),
+        (failed, runs) => format!(" {failed} of {runs} runs failed."),
+    }
+}
+
+/// Runs that have a part in the medians, where there are several.
+fn measured_runs(replay: &Replay) -> usize {
+    let is_measured = |run: &&Run| run.figures.ttft_ms.or(run.figures.total_ms).is_some();
+    let n = replay.runs.iter().filter(is_measured).count();
+    if n > 1 { n } else { 0 }
 }
 
 fn facts(replay: &Replay) -> String {
@@ -133,4 +189,44 @@ fn sides(replay: &Replay, comparison: &Comparison) -> Grid {
         ms(comparison.direct_ms),
     ]);
     grid
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn replay(runs: &[Value], median: &Value) -> Replay {
+        let whole = json!({
+            "path": null, "url": "http://127.0.0.1:1", "api": "anthropic", "model": "m", "cache": "cold",
+            "max_tokens": 1, "left_out": [], "runs": runs, "median": median, "interrupted": false,
+            "comparison": null,
+        });
+        serde_json::from_value(whole).unwrap()
+    }
+
+    #[test]
+    fn one_sentence_has_what_was_measured() {
+        let said = |runs: &[Value], median: &Value| {
+            let replay = replay(runs, median);
+            measured(&replay).map(|sentence| sentence + &failures(&replay))
+        };
+        let whole = json!({ "ttft_ms": 1200.0, "total_ms": 3400.0, "output_tokens_per_second": 24.5 });
+        assert_eq!(
+            said(&[whole.clone()], &whole).as_deref(),
+            Some("m takes 3.4 s straight to the server: 1.2 s to the first token, then 24.5 tokens/s.")
+        );
+        let first_only = json!({ "ttft_ms": 1200.0, "error": "it broke" });
+        assert_eq!(
+            said(&[first_only.clone()], &first_only).as_deref(),
+            Some("m begins to answer after 1.2 s straight to the server. It failed before its end.")
+        );
+        let two = [whole.clone(), first_only.clone(), json!({ "total_ms": 3500.0 })];
+        assert_eq!(
+            said(&two, &json!({ "total_ms": 3400.0 })).as_deref(),
+            Some("m takes 3.4 s straight to the server (median of 2 runs). 1 of 3 runs failed.")
+        );
+        assert_eq!(said(&[json!({ "error": "it broke" })], &json!({})), None);
+    }
 }

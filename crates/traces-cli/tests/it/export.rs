@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-#[cfg(feature = "parquet")]
-use crate::common::trace;
-use crate::common::{Folder, HOME, Ran, body, program, repo, run, traces};
+use crate::common::{Folder, HOME, Ran, body, program, repo, run, trace, traces};
 use serde_json::{Value, json};
 
 /// The members of `timing` that are slices, by their names.
@@ -460,7 +458,6 @@ fn a_day_that_was_not_over_is_written_anew() {
 }
 
 /// The names of models that are hard to put into a path, and their folders.
-#[cfg(feature = "parquet")]
 fn hard_names() -> Vec<(String, String)> {
     let long = "long/".repeat(200);
     let folder_of_long = "long%2F".repeat(28) + "long";
@@ -475,6 +472,7 @@ fn hard_names() -> Vec<(String, String)> {
         ("", "__HIVE_DEFAULT_PARTITION__"),
         ("línea\n日本", "línea%0A日本"),
         ("\u{1b}[31m\u{202e}", "%1B%5B31m%E2%80%AE"),
+        ("nul\0\u{9b}1m", "nul%00%C2%9B1m"),
         ("<b>", "%3Cb%3E"),
         ("C:\\nul*?\"|", "C%3A%5Cnul%2A%3F%22%7C"),
         (&format!("{long}1"), &folder_of_long),
@@ -484,11 +482,10 @@ fn hard_names() -> Vec<(String, String)> {
     .into()
 }
 
-#[cfg(feature = "parquet")]
-#[test]
-fn any_name_of_a_model_has_a_folder() {
+/// A folder `in` with a request of each of these models.
+fn recording_of<'a>(models: impl IntoIterator<Item = &'a str>) -> Folder {
     let folder = Folder::new();
-    for (at, (model, _)) in hard_names().iter().enumerate() {
+    for (at, model) in models.into_iter().enumerate() {
         let mut body = body(&format!("question {at}"));
         body["model"] = json!(model);
         let stamp = format!("2025-11-16T10:00:{at:02}.000Z");
@@ -496,6 +493,43 @@ fn any_name_of_a_model_has_a_folder() {
         trace["mode"] = json!("claude");
         folder.write(format!("in/{at}.json"), trace.to_string());
     }
+    folder
+}
+
+/// Names are data: they come out of a timeline and of spans as they went in, and nothing in
+/// the file itself steers a terminal.
+#[test]
+fn any_name_of_a_model_is_in_timelines_and_spans() {
+    let mut names: BTreeSet<String> = hard_names().into_iter().map(|(name, _)| name).collect();
+    names.insert("very long ".repeat(100_000));
+    names.insert("\"},{\"ph\":\"X\"\u{2028}".to_owned());
+    let folder = recording_of(names.iter().map(String::as_str));
+    let unsafe_in = |ran: &Ran| ran.stdout.chars().find(|&c| c.is_control() && c != '\n');
+
+    let ran = folder.traces("export in --format otlp").ends_with(0);
+    assert_eq!(unsafe_in(&ran), None);
+    for name in ["gen_ai.request.model", "gen_ai.response.model"] {
+        let found: BTreeSet<String> =
+            spans(&ran).iter().filter_map(|span| Some(text(&attribute(span, name)?))).collect();
+        assert!(found == names, "{name}: {:.1000}", format!("{found:?}"));
+    }
+
+    let ran = folder.traces("export in").ends_with(0);
+    assert_eq!(unsafe_in(&ran), None);
+    let timeline = ran.json();
+    let processes = of_phase(&timeline, "M").into_iter().filter(|event| event["name"] == "process_name");
+    let found: BTreeSet<String> = processes.map(|event| text(&event["args"]["name"])).collect();
+    // Perfetto takes an empty name for an error.
+    names.remove("");
+    names.insert("unknown model".to_owned());
+    assert!(found == names, "{:.1000}", format!("{found:?}"));
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn any_name_of_a_model_has_a_folder() {
+    let names = hard_names();
+    let folder = recording_of(names.iter().map(|(name, _)| name.as_str()));
     let rows = format!("{} rows of requests", hard_names().len());
     folder.traces("export in --format parquet -o tables").ends_with(0).says(&[&rows]);
     let found: Vec<String> = files(&folder.path().join("tables")).into_keys().collect();

@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::common::{Folder, body, program};
+use crate::common::{Folder, Ran, body, program, run};
 
 /// Days in the recording, and requests of each.
 const DAYS: usize = 28;
@@ -149,16 +149,34 @@ fn a_folder_with_nothing_but_what_was_left_behind_is_empty() {
     assert_eq!(unfinished(&folder.path().join("out/tables")), [] as [PathBuf; 0]);
 }
 
-/// As on a disk that is full.
+/// Runs as on a disk that is full.
+fn without_room(folder: &Folder, line: &str) -> Ran {
+    let mut shell = std::process::Command::new("sh");
+    shell.current_dir(folder.path()).env("HOME", folder.path());
+    shell.args(["-c", "ulimit -f 1; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_traces")]);
+    run(shell, line, &[] as &[&str]).ends_with(2).says(&["cannot write", "File too large"])
+}
+
+#[test]
+fn a_file_that_finds_no_room_leaves_what_was_there() {
+    let folder = recording();
+    let out = folder.path().join("out");
+    for format in ["chrome", "otlp"] {
+        let line = format!("export in --format {format} -o out/file");
+        without_room(&folder, &line).says(&["out/file"]);
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "{format}");
+    }
+    fs::write(out.join("file"), "old").unwrap();
+    without_room(&folder, "export in -o out/file --force");
+    assert_eq!(fs::read_to_string(out.join("file")).unwrap(), "old");
+    assert_eq!(unfinished(&out), [] as [PathBuf; 0]);
+}
+
 #[cfg(feature = "parquet")]
 #[test]
 fn tables_that_find_no_room_leave_nothing() {
     let folder = recording();
-    let mut shell = std::process::Command::new("sh");
-    shell.current_dir(folder.path()).env("HOME", folder.path());
-    shell.args(["-c", "ulimit -f 1; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_traces")]);
-    let ran = crate::common::run(shell, "export in --format parquet -o out/tables", &[] as &[&str]);
-    ran.ends_with(2).says(&["cannot write into out/tables", "File too large"]);
+    without_room(&folder, "export in --format parquet -o out/tables").says(&["out/tables"]);
     assert!(files(&folder.path().join("out")).is_empty());
     assert_eq!(unfinished(&folder.path().join("out/tables")), [] as [PathBuf; 0]);
 }

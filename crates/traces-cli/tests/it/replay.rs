@@ -1,5 +1,6 @@
 //! `traces replay` against servers that answer rightly.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -181,6 +182,8 @@ fn the_verdict_is_backend_or_proxy() {
     for words in ["through the proxy", "direct", "TTFT", "TOK/S", "21.7 s", "Proxy: straight to the server"] {
         assert!(table.contains(words), "{words}\n{table}");
     }
+    assert!(table.starts_with("Proxy: straight to the server it takes "), "{table}");
+    assert_eq!(table.matches("Proxy: ").count(), 1, "{table}");
     // The newest of all took 1.0 s.
     let slow = Server::new(|_, answer| {
         sleep(Duration::from_millis(1100));
@@ -193,6 +196,69 @@ fn the_verdict_is_backend_or_proxy() {
 fn answer_in_openai(answer: &mut Answer) {
     answer.stream();
     answer.write(openai(&["a", "b"]));
+}
+
+/// What a replay against this server prints.
+fn table(server: &Server, more: &str) -> Ran {
+    let folder = Folder::new();
+    folder.trace("a.json", STAMP, &body("a question"));
+    folder.traces(&format!("replay a.json --url {} {more}", server.url))
+}
+
+#[test]
+fn the_first_sentence_is_what_was_measured() {
+    let server = Server::new(answer_in_anthropic);
+    let first_line = |table: &str| table.lines().next().unwrap().to_owned();
+    let found = table(&server, "").ends_with(0).stdout;
+    let sentence = first_line(&found);
+    // Where all of it arrives at once, no speed is known.
+    assert!(sentence.starts_with("fake takes ") && sentence.ends_with('.'), "{sentence}");
+    assert!(sentence.contains(" straight to the server: "), "{sentence}");
+    assert!(sentence.contains(" to the first token"), "{sentence}");
+    assert!(!found.contains("edian"), "{found}");
+    for (repeat, which) in [
+        (2, Some("of two figures, the smaller")),
+        (3, None),
+        (4, Some("of the middle two figures, the smaller")),
+    ] {
+        let found = table(&server, &format!("--repeat {repeat}")).ends_with(0).stdout;
+        assert!(first_line(&found).ends_with(&format!(" (median of {repeat} runs).")), "{found}");
+        let said = found.lines().find(|line| line.starts_with("Medians are by nearest rank"));
+        assert_eq!(said.is_some(), which.is_some(), "{found}");
+        assert!(said.zip(which).is_none_or(|(said, which)| said.contains(which)), "{found}");
+    }
+    let json = table(&server, "--repeat 2 --format json").ends_with(0).json();
+    let totals = [&json["runs"][0]["total_ms"], &json["runs"][1]["total_ms"]].map(|ms| ms.as_f64().unwrap());
+    assert_eq!(json["median"]["total_ms"].as_f64(), Some(totals[0].min(totals[1])));
+}
+
+#[test]
+fn the_first_sentence_says_which_runs_failed() {
+    let breaks_off = |answer: &mut Answer| {
+        answer.stream();
+        answer.events(&anthropic(&["a", "b"])[..3]);
+    };
+    let broken = Server::new(move |_, answer| breaks_off(answer));
+    let found = table(&broken, "").ends_with(3).stdout;
+    let sentence = found.lines().next().unwrap();
+    assert!(sentence.starts_with("fake begins to answer after "), "{sentence}");
+    assert!(sentence.ends_with(". It failed before its end."), "{sentence}");
+
+    let runs = AtomicUsize::new(0);
+    let second_breaks = Server::new(move |received, answer| match runs.fetch_add(1, Ordering::Relaxed) {
+        1 => breaks_off(answer),
+        _ => answer_in_anthropic(received, answer),
+    });
+    let found = table(&second_breaks, "--repeat 3").ends_with(3).stdout;
+    let sentence = found.lines().next().unwrap();
+    assert!(sentence.ends_with(" (median of 2 runs). 1 of 3 runs failed."), "{sentence}");
+
+    let refuses = Server::new(|_, answer| answer.document("500 Oops", r#"{"error":"no memory"}"#));
+    let ran = table(&refuses, "--repeat 2").ends_with(2).says(&["run 1: ", "run 2: ", "no memory"]);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.starts_with("traces: nothing was measured: all 2 runs failed\n"), "{}", ran.stderr);
+    let ran = table(&refuses, "").ends_with(2);
+    assert!(!ran.stderr.contains("nothing was measured"), "one error says it: {}", ran.stderr);
 }
 
 #[test]

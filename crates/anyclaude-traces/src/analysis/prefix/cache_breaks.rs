@@ -79,7 +79,7 @@ type Broke<'a> = (&'a PrefixRequest, &'a Break);
 pub(super) fn breakers(requests: &[PrefixRequest]) -> Vec<Breaker> {
     let mut groups: BTreeMap<(Cause, Option<Volatile>), Vec<Broke<'_>>> = BTreeMap::new();
     for request in requests {
-        if let Some(break_) = request.break_.as_ref().filter(|break_| !break_.cause.is_new_prompt()) {
+        if let Some(break_) = request.break_.as_deref().filter(|break_| !break_.cause.is_new_prompt()) {
             groups.entry((break_.cause, break_.volatile)).or_default().push((request, break_));
         }
     }

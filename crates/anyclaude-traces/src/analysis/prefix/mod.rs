@@ -150,7 +150,7 @@ pub struct PrefixRequest {
     pub reused_from: Option<TracePath>,
     /// Where the two sequences differ; `None` where the request only appended.
     #[serde(rename = "break")]
-    pub break_: Option<Break>,
+    pub break_: Option<Box<Break>>,
     /// What stands behind the first difference and stood in an earlier request of the
     /// conversation too: what is read again.
     pub lost_bytes: u64,

@@ -116,7 +116,7 @@ fn report(
             &counted,
             &rates,
             kind,
-            |row| row.broken.as_ref(),
+            |row| row.broken.as_deref(),
             |request, tokens| rates.lost_ms(request, tokens),
         ),
         // What was not read cost no time: it would.
@@ -124,7 +124,7 @@ fn report(
             &counted,
             &rates,
             kind,
-            |row| row.broken_one_slot.as_ref(),
+            |row| row.broken_one_slot.as_deref(),
             |request, tokens| rates.ms(request, tokens),
         ),
         price_list: tool_costs,
@@ -187,7 +187,7 @@ fn request(
         reused_from: row.reused_from.and_then(path),
         break_: row.broken.as_ref().zip(row.element).map(|(broken, element)| {
             let (was, now) = broken.excerpt.clone().unwrap_or_default();
-            Break {
+            Box::new(Break {
                 element,
                 cause: broken.change.cause,
                 common_bytes: broken.common_bytes,
@@ -199,7 +199,7 @@ fn request(
                 evicted_by: broken.evicted_by.and_then(path),
                 was,
                 now,
-            }
+            })
         }),
         lost_bytes,
         lost_tokens: lost_tokens.and_then(rounded),

@@ -28,15 +28,15 @@ pub(super) struct Broken {
     pub(super) excerpt: Option<(Option<String>, Option<String>)>,
 }
 
-/// One request in two caches.
+/// One request in two caches. Few break: what is known of a break takes no room in the others.
 #[derive(Debug, Clone)]
 pub(super) struct SimulatedRow {
     pub(super) prompt_bytes: u64,
     pub(super) reusable_bytes: u64,
     pub(super) reusable_bytes_one_slot: u64,
     pub(super) reused_from: Option<usize>,
-    pub(super) broken: Option<Broken>,
-    pub(super) broken_one_slot: Option<Broken>,
+    pub(super) broken: Option<Box<Broken>>,
+    pub(super) broken_one_slot: Option<Box<Broken>>,
     pub(super) element: Option<ElementName>,
 }
 
@@ -46,13 +46,13 @@ impl SimulatedRow {
         let step = simulation.steps.get(at).copied().flatten()?;
         let step_one = simulation.steps_one_slot.get(at).copied().flatten()?;
         let (prompt_bytes, edits) = (simulation.reuse.get(at)?.prompt_bytes, simulation.edits(at));
-        let broken = Broken::of(simulation, at, &step, openings);
-        let broken_one_slot = Broken::of(simulation, at, &step_one, openings);
+        let broken = Broken::of(simulation, at, &step, openings).map(Box::new);
+        let broken_one_slot = Broken::of(simulation, at, &step_one, openings).map(Box::new);
         if simulation.before.get(at).is_some_and(|before| before.any_model.is_none()) {
             openings.add(at);
         }
         let prompt = simulation.prompt(at)?;
-        let place = |broken: &Broken| simulation.comparer.place(prompt, edits, &broken.shared);
+        let place = |broken: &Box<Broken>| simulation.comparer.place(prompt, edits, &broken.shared);
         Some(Self {
             prompt_bytes,
             reusable_bytes: step.reusable_bytes(),
