@@ -28,6 +28,9 @@ pub(crate) fn read(cursor: &mut Cursor<'_, '_>) -> ParseResult<Sender> {
 
 /// Takes what one header says of the sender.
 pub(crate) fn note(sender: &mut Sender, name: &str, value: &str) {
+    if value.is_empty() {
+        return;
+    }
     let place = match name.to_ascii_lowercase().as_str() {
         "x-claude-code-session-id" => &mut sender.session_id,
         "x-claude-code-agent-id" => &mut sender.agent,
@@ -40,7 +43,7 @@ pub(crate) fn note(sender: &mut Sender, name: &str, value: &str) {
         "session_id" | "session-id" | "x-session-id" if sender.session_id.is_none() => &mut sender.session_id,
         _ => return,
     };
-    *place = Some(value).filter(|value| !value.is_empty()).map(Arc::from);
+    *place = Some(value.into());
 }
 
 /// `2.1.116` from `claude-cli/2.1.116 (external, cli)`.
@@ -70,6 +73,8 @@ mod tests {
         assert!(sender.user.is_some());
         let sender = trace(r#"{"user-agent": "curl/8.0", "x-claude-code-session-id": ""}"#, metadata);
         assert_eq!((sender.client_version, sender.session_id.as_deref()), (None, Some("from-metadata")));
+        let sender = trace(r#"{"session-id": "s", "X-Claude-Code-Session-Id": ""}"#, metadata);
+        assert_eq!(sender.session_id.as_deref(), Some("s"), "an empty header says nothing");
         assert_eq!(trace("null", "").session_id, None);
     }
 }

@@ -190,6 +190,22 @@ fn a_session_is_named_in_three_ways_or_not_at_all() {
     }
 }
 
+#[test]
+fn a_header_names_the_session_before_the_body() {
+    for (headers, session) in [
+        (r#"{"X-Claude-Code-Session-Id":"a","session-id":"b"}"#, Some("a")),
+        (r#"{"session-id":"b","x-session-id":"c","x-claude-code-session-id":"a"}"#, Some("a")),
+        (r#"{"x-session-id":"","session_id":"b","session-id":"c"}"#, Some("b")),
+        (r#"{"session-id":"b","x-claude-code-session-id":""}"#, Some("b")),
+        (r#"{"session-id":["b"]}"#, Some("3")),
+        ("null", Some("3")),
+    ] {
+        let body = r#"{"model":1,"metadata":{"user_id":"user_1_account_2_session_3"}}"#;
+        let record = seen(&format!(r#"{{"request":{{"headers":{headers},"body":{body}}}}}"#)).record;
+        assert_eq!(record.session_id.as_deref(), session, "{headers}");
+    }
+}
+
 /// The response whose body is this JSON.
 fn response(body: &str) -> serde_json::Value {
     let trace =

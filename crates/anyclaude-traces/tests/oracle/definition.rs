@@ -48,7 +48,7 @@ fn record(trace: Json<'_>, request: Json<'_>, body: Json<'_>, file_bytes: usize)
         mode: string(trace, "mode"),
         endpoint: string(request, "url").map(|url| path_of(&url).to_owned()),
         requested_model: string(body, "model"),
-        session_id: user_id(body).and_then(|id| session_id(&id)),
+        session_id: header_session(request).or_else(|| user_id(body).and_then(|id| session_id(&id))),
         sizes: sizes(body, file_bytes),
         max_tokens: body.last("max_tokens").and_then(Json::whole),
         stream: body.last("stream") == Some(Json("true")),
@@ -65,6 +65,20 @@ fn path_of(url: &str) -> &str {
         Some((scheme, rest)) if !scheme.contains('/') => rest.find('/').map_or("/", |at| &rest[at..]),
         _ => path,
     }
+}
+
+/// The session by the headers: Claude Code's own counts before what other clients send.
+fn header_session(request: Json<'_>) -> Option<String> {
+    let headers = request.last("headers").and_then(Json::members).unwrap_or_default();
+    let said = headers.iter().filter_map(|header| {
+        let value = header.value.string().filter(|value| !value.is_empty())?;
+        Some((header.name.to_ascii_lowercase(), value))
+    });
+    let said: Vec<(String, String)> = said.collect();
+    let own = said.iter().rev().find(|(name, _)| name == "x-claude-code-session-id");
+    let other =
+        || said.iter().find(|(name, _)| matches!(&**name, "session_id" | "session-id" | "x-session-id"));
+    own.or_else(other).map(|(_, value)| value.clone())
 }
 
 fn user_id(body: Json<'_>) -> Option<String> {

@@ -34,6 +34,7 @@ pub(crate) struct ModelSpan {
     pub(crate) usage: Usage,
     pub(crate) has_failed: bool,
     pub(crate) stop_reason: Option<String>,
+    /// Of a request that failed.
     pub(crate) error: Option<String>,
     pub(crate) status: Option<u64>,
 }
@@ -155,6 +156,7 @@ impl SpanAttributes {
     }
 
     fn into_model_span(self, start: Timestamp, end: Timestamp, attempts: Vec<Timestamp>) -> ModelSpan {
+        let has_failed = self.is_success.map_or(self.error.is_some(), |is_success| !is_success);
         ModelSpan {
             start,
             end,
@@ -169,9 +171,9 @@ impl SpanAttributes {
             first_content_ms: self.first_content_ms,
             ttft_ms: self.ttft_ms,
             usage: self.usage,
-            has_failed: self.is_success == Some(false),
+            has_failed,
             stop_reason: self.stop_reason,
-            error: self.error,
+            error: self.error.filter(|_| has_failed),
             status: self.status,
         }
     }

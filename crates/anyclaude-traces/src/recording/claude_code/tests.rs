@@ -375,3 +375,21 @@ fn spans_alone_tell_of_every_attempt() {
     assert_eq!(answered.sizes.body_bytes.get(), None, "unknown, not small");
     assert_ne!(failed.id, answered.id);
 }
+
+#[test]
+fn a_span_has_an_error_where_its_request_failed() {
+    let told = |attributes: Value| {
+        let mut recording = Recording::new();
+        recording.span(&[0], 20, 3, attributes);
+        let requests = recording.requests();
+        let timing = requests[0].timing.as_deref().unwrap();
+        (timing.outcome, timing.error.clone())
+    };
+    let overloaded = Some("overloaded".into());
+    assert_eq!(told(json!({"error": "overloaded"})), (Some(Outcome::Completed), None));
+    assert_eq!(
+        told(json!({"error": "overloaded", "success": false})),
+        (Some(Outcome::Failed), overloaded.clone())
+    );
+    assert_eq!(told(json!({"error": "overloaded", "success": null})), (Some(Outcome::Failed), overloaded));
+}

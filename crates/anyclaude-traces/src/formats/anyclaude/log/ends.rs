@@ -4,8 +4,10 @@
 //! Every request logs `[streamText onFinish]` when its answer is complete, and every
 //! streamed one `[Client Disconnect]` when its connection closes, whether it was done or
 //! not. Neither names a request. So each line is first assigned to a completed stream whose
-//! end it precedes (`onFinish`) or follows (`Client Disconnect`). A line that is left over
-//! is evidence only where one request alone can have caused it.
+//! end it precedes (`onFinish`) or follows (`Client Disconnect`). Between the `onFinish` of a
+//! stream and its end stands its part `finish-step`, at once after the former, while a busy
+//! proxy logs the end seconds later. A line that is left over is evidence only where one
+//! request alone can have caused it.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +30,8 @@ pub(super) struct Ends {
     closes: Vec<i64>,
     /// Stamps of the `onFinish` lines, each with the index of its finish reason.
     finishes: Vec<(i64, u8)>,
+    /// Stamps of the parts `finish-step`.
+    finish_steps: Vec<i64>,
     reasons: Vec<Box<str>>,
 }
 
@@ -35,6 +39,11 @@ impl Ends {
     /// A connection was closed at `at`.
     pub(super) fn closed(&mut self, at: i64) {
         self.closes.push(at);
+    }
+
+    /// A stream came to its `finish-step` at `at`, if the line is one.
+    pub(super) fn finish_step(&mut self, at: Option<i64>) {
+        self.finish_steps.extend(at);
     }
 
     /// An answer was complete at `at`.
@@ -60,13 +69,19 @@ impl Ends {
     fn settle_streams(&self, partials: &mut [PartialRequest]) -> Vec<i64> {
         let mut unused: BTreeSet<(i64, usize)> =
             self.finishes.iter().enumerate().map(|(index, (at, _))| (*at, index)).collect();
+        let mut steps: BTreeSet<(i64, usize)> =
+            self.finish_steps.iter().enumerate().map(|(index, at)| (*at, index)).collect();
         let mut contested = BTreeSet::new();
         for (end, index) in by_end(partials) {
-            let until = (end.saturating_add(EXACT_MS), usize::MAX);
+            let mut until = (end.saturating_add(EXACT_MS), usize::MAX);
             let Some(partial) = partials.get_mut(index) else { continue };
             let from = (end.saturating_sub(DRAIN_MS).max(partial.start), 0);
             if from > until {
                 continue;
+            }
+            if let Some(&step) = steps.range(from..=until).next_back() {
+                steps.remove(&step);
+                until.0 = until.0.min(step.0.saturating_add(EXACT_MS));
             }
             let Some(&(at, finish)) = unused.range(from..=until).next_back() else { continue };
             let near: Vec<(i64, usize)> =

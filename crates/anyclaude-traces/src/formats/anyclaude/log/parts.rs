@@ -90,9 +90,15 @@ struct Grammar {
     /// `start-step` was seen since the stream or its last step began.
     in_step: bool,
     finished_step: bool,
+    /// `finish` was seen, which is the last part of a stream.
+    finished: bool,
 }
 
 impl Grammar {
+    fn may_end(self) -> bool {
+        self.unknown || self.finished
+    }
+
     fn allows(self, kind: PartKind) -> bool {
         let follows = match kind {
             PartKind::Start => false,
@@ -105,7 +111,7 @@ impl Grammar {
             PartKind::Finish => self.finished_step,
             PartKind::Other => true,
         };
-        self.unknown || follows
+        self.unknown || (follows && !self.finished)
     }
 
     fn follow(&mut self, kind: PartKind) {
@@ -116,11 +122,8 @@ impl Grammar {
             PartKind::FinishStep => {
                 (self.in_step, self.finished_step, self.open) = (false, true, [false; 3]);
             }
-            PartKind::Start
-            | PartKind::Delta(_)
-            | PartKind::ToolCall
-            | PartKind::Finish
-            | PartKind::Other => {}
+            PartKind::Finish => self.finished = true,
+            PartKind::Start | PartKind::Delta(_) | PartKind::ToolCall | PartKind::Other => {}
         }
     }
 }
@@ -217,13 +220,17 @@ impl LoggedParts {
 
     /// Removes the stream that ends after `parts` parts.
     pub(super) fn end(&mut self, parts: u64) -> EndedStream {
-        let same: Vec<usize> = self
+        let mut same: Vec<usize> = self
             .streams
             .iter()
             .enumerate()
             .filter(|(_, s)| s.last == parts)
             .map(|(index, _)| index)
             .collect();
+        let may_end = |index: &usize| self.streams.get(*index).is_some_and(|s| s.grammar.may_end());
+        if same.iter().any(may_end) {
+            same.retain(may_end);
+        }
         self.entangle(&same);
         match same.first() {
             Some(&index) => {
@@ -300,7 +307,9 @@ impl LoggedParts {
         for (index, (claim, parts)) in claims.iter().zip(&left).enumerate() {
             match parts.len() {
                 _ if claim.possible.crowded => settled[index] = Some(Settled::Ambiguous),
-                0 => settled[index] = Some(Settled::None),
+                0 if claim.possible.parts.is_empty() => settled[index] = Some(Settled::None),
+                // The parts that were counted for it are another request's.
+                0 => settled[index] = Some(Settled::Ambiguous),
                 1 => single.push(index),
                 _ => {}
             }

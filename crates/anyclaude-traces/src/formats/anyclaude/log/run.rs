@@ -196,6 +196,7 @@ impl RunBuilder {
             LoggedMessage::Part if self.level_seen >= 2 => {
                 stamped.after_first_token = None;
                 self.finish_follows = message::is_finish_step(text);
+                stamped.ends.finish_step(self.finish_follows.then(|| scan::stamp(stamp)).flatten());
                 stamped.events.reasoning |= message::is_reasoning_start(text);
                 LineOutcome::Read
             }
@@ -242,6 +243,7 @@ impl RunBuilder {
             LoggedMessage::Streaming { .. } => stamped.streaming(label.unwrap_or_default(), at, partials),
             LoggedMessage::Part => {
                 let Some((number, kind)) = message::part(text) else { return LineOutcome::Unreadable };
+                stamped.ends.finish_step((kind == message::PartKind::FinishStep).then_some(at));
                 stamped.parts.part(number, kind, at);
                 true
             }

@@ -161,7 +161,23 @@ fn a_request_without_a_part_has_no_first_one() {
     let mut parts = LoggedParts::default();
     parts.part(1, START, 100);
     let ended = parts.end(1).firsts;
-    // The other's stream had ended when it came.
+    // The first had ended when the part came that was counted for it.
     let claims = [claim(0, 0, 90, ended, None), claim(1, 0, 200, Possible::default(), None)];
-    assert_eq!(parts.settle(&claims), [(0, Settled::None), (1, Settled::None)]);
+    assert_eq!(parts.settle(&claims), [(0, Settled::Ambiguous), (1, Settled::None)]);
+}
+
+#[test]
+fn a_stream_in_the_middle_of_a_block_has_not_ended() {
+    let mut parts = LoggedParts::default();
+    let (text, delta) = (PartKind::BlockStart(BlockKind::Text), PartKind::Delta(BlockKind::Text));
+    let begun = [PartKind::Start, PartKind::StartStep, text, delta];
+    let whole = [PartKind::Start, PartKind::StartStep, PartKind::FinishStep, PartKind::Finish];
+    for (kinds, from) in [(begun, 0), (whole, 10)] {
+        for (number, kind) in kinds.into_iter().enumerate() {
+            parts.part(number as u64 + 1, kind, from + number as i64);
+        }
+    }
+    assert_eq!(parts.end(4).firsts, Possible::default());
+    let claims = [claim(0, 0, 20, parts.end(4).firsts, None)];
+    assert_eq!(parts.settle(&claims), [(0, Settled::Exact(2))]);
 }
