@@ -214,12 +214,12 @@ mod tests {
         };
         let whole = json!({ "ttft_ms": 1200.0, "total_ms": 3400.0, "output_tokens_per_second": 24.5 });
         assert_eq!(
-            said(&[whole.clone()], &whole).as_deref(),
+            said(std::slice::from_ref(&whole), &whole).as_deref(),
             Some("m takes 3.4 s straight to the server: 1.2 s to the first token, then 24.5 tokens/s.")
         );
         let first_only = json!({ "ttft_ms": 1200.0, "error": "it broke" });
         assert_eq!(
-            said(&[first_only.clone()], &first_only).as_deref(),
+            said(std::slice::from_ref(&first_only), &first_only).as_deref(),
             Some("m begins to answer after 1.2 s straight to the server. It failed before its end.")
         );
         let two = [whole.clone(), first_only.clone(), json!({ "total_ms": 3500.0 })];

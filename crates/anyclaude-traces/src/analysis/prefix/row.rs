@@ -52,13 +52,13 @@ impl SimulatedRow {
             openings.add(at);
         }
         let prompt = simulation.prompt(at)?;
-        let place = |broken: &Box<Broken>| simulation.comparer.place(prompt, edits, &broken.shared);
+        let place = |broken: &Broken| simulation.comparer.place(prompt, edits, &broken.shared);
         Some(Self {
             prompt_bytes,
             reusable_bytes: step.reusable_bytes(),
             reusable_bytes_one_slot: step_one.reusable_bytes(),
             reused_from: step.best.filter(|_| step.reusable_bytes() > 0).map(|best| best.from),
-            element: broken.as_ref().map(place).map(ElementName),
+            element: broken.as_deref().map(place).map(ElementName),
             broken,
             broken_one_slot,
         })
