@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::visitor::{MilliTokens, SectionTokens};
 use crate::model::request::{Request, TokenMethod, Tokens, TracePath};
-use crate::model::timing::Confidence;
+use crate::model::timing::{Confidence, TokenSource};
 
 /// How many requests of a model its scale is taken from: more change it little.
 const MOST_TELLERS: usize = 16;
@@ -71,7 +71,8 @@ impl Scales {
 }
 
 /// The tokens of the prompt by the backend's own count: from the log, or in mode
-/// `claude` from the recorded response, cached tokens included.
+/// `claude` from the recorded response, cached tokens included. `None` where the count cannot
+/// be true.
 #[must_use]
 pub fn reported_tokens(request: &Request) -> Option<u64> {
     let is_certain = request.join.as_ref().is_some_and(|join| join.confidence != Confidence::Ambiguous);
@@ -84,6 +85,10 @@ pub fn reported_tokens(request: &Request) -> Option<u64> {
             .checked_add(response.cache_read_tokens.unwrap_or(0))?;
         response.input_tokens?.checked_add(cached)
     };
+    // A recorder that keeps whole answers has the count that was refused in both places.
+    let source = request.timing.as_ref().and_then(|timing| timing.prompt_tokens_source);
+    let is_refused = source == Some(TokenSource::Implausible);
+    let answered = || if is_refused { None } else { answered() };
     logged.filter(|_| is_certain).or_else(answered).filter(|tokens| *tokens > 0)
 }
 
@@ -149,6 +154,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Response;
+    use crate::model::timing::Timing;
+
+    #[test]
+    fn a_refused_count_is_refused_in_the_answer_too() {
+        let mut request = Request::builder("a.json").build();
+        request.response = Some(Box::new(Response { input_tokens: Some(81_000_000), ..Response::default() }));
+        let mut timing = Timing { prompt_tokens: Some(81_000_000), ..Timing::default() };
+        request.timing = Some(Box::new(timing.clone()));
+        assert_eq!(reported_tokens(&request), Some(81_000_000));
+        timing.prompt_tokens_source = Some(TokenSource::Implausible);
+        request.timing = Some(Box::new(timing));
+        assert_eq!(reported_tokens(&request), None);
+    }
 
     #[test]
     fn an_absurd_count_is_no_scale() {
