@@ -13,7 +13,7 @@ use super::{NOTHING_READ, grouping, reading, report_skipped};
 use crate::cli::{OutputFormat, TimingArgs};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
-use crate::render::{csv, json, page, timing as render};
+use crate::render::{csv, json, notes, page, timing as render, units};
 use crate::select;
 
 pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Status> {
@@ -50,6 +50,12 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     }
     if nothing {
         bail!(NOTHING_READ);
+    }
+    let is_list = matches!(args.output.format, Csv | Ndjson);
+    let tasks = found.unmatched_log_requests.len();
+    if is_list && found.requests.is_empty() && tasks > 0 && !args.output.quiet {
+        let tasks = units::count(tasks as u64, "task");
+        notes::warn(&format!("no request was recorded; for the {tasks} of the log use --format json"));
     }
     Ok(status)
 }

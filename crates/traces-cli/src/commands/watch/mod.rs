@@ -64,7 +64,7 @@ fn pause(follower: &Follower) -> Duration {
 /// The roots that are followed, as text.
 fn place(filter: &FilterArgs) -> String {
     let roots: Vec<String> = filter.roots.iter().map(|root| root.display().to_string()).collect();
-    if roots.is_empty() { "~/.anyclaude".to_owned() } else { roots.join(", ") }
+    if roots.is_empty() { "~/.anyclaude, nor by `traces record`".to_owned() } else { roots.join(", ") }
 }
 
 /// The time.
