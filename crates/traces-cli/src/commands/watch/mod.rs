@@ -63,8 +63,13 @@ fn pause(follower: &Follower) -> Duration {
 
 /// The roots that are followed, as text.
 fn place(filter: &FilterArgs) -> String {
-    let roots: Vec<String> = filter.roots.iter().map(|root| root.display().to_string()).collect();
-    if roots.is_empty() { "~/.anyclaude, nor by `traces record`".to_owned() } else { roots.join(", ") }
+    let text = |folder: &Path| folder.display().to_string();
+    let mut roots: Vec<String> = filter.roots.iter().map(|root| text(root)).collect();
+    if roots.is_empty() {
+        roots.push("~/.anyclaude".to_owned());
+        roots.extend(select::recordings_folder().filter(|folder| folder.is_dir()).as_deref().map(text));
+    }
+    roots.join(" and ")
 }
 
 /// The time.
