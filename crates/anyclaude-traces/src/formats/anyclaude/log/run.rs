@@ -136,7 +136,8 @@ impl RunBuilder {
         matches!(self.attribution, Attribution::Stamped(_))
     }
 
-    /// Whether messages that repeat for every token can be passed over now.
+    /// Whether messages that repeat for every token can be passed over now: nothing waits for
+    /// the next line.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         match &self.attribution {
@@ -144,6 +145,7 @@ impl RunBuilder {
                 self.level_seen >= 2
                     && !self.calling
                     && !self.finish_follows
+                    && matches!(self.continued, ContinuedMessage::Nothing)
                     && stamped.after_first_token.is_none()
             }
             Attribution::Unstamped(_) => false,

@@ -313,6 +313,24 @@ fn errors_keep_their_words() {
 }
 
 #[test]
+fn a_line_that_is_passed_over_ends_an_error_too() {
+    let delta = "[Stream Conversion] Received chunk 6 of type: text-delta";
+    let text = banner(2, 0, "a")
+        + &start(1, 0, "a")
+        + &stream(1, 1)
+        + &line(1, 5, "[NodeWritable] Chunk #1 of type: message_start (10 bytes, total so far: 10 bytes)")
+        + &line(2, 0, "Error for local/a: {\"name\":\"E\"}")
+        + &line(2, 1, delta)
+        + "text\n"
+        + &line(2, 2, delta);
+    let mut whole = LogParser::new();
+    whole.feed(text.as_bytes());
+    let whole = whole.finish();
+    assert_eq!(whole, parse(&text));
+    assert_eq!(whole.runs[0].requests[0].error.as_deref(), Some("{\"name\":\"E\"}"));
+}
+
+#[test]
 fn zero_cached_tokens_count_where_the_backend_counts() {
     let request = |second: u8, cached: u64| {
         let usage = format!(
