@@ -217,7 +217,7 @@ impl<'a, S: TimedStream> ClientConnection<'a, S> {
     fn chunk_size(&mut self) -> Result<usize, Refusal> {
         loop {
             match httparse::parse_chunk_size(&self.unused) {
-                Ok(httparse::Status::Complete((line, size))) => {
+                Ok(httparse::Status::Complete((line, size))) if line <= MAX_CHUNK_LINE => {
                     self.unused.drain(..line);
                     return usize::try_from(size).map_err(|_| Refusal::TooLarge);
                 }
@@ -232,7 +232,7 @@ impl<'a, S: TimedStream> ClientConnection<'a, S> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             match httparse::parse_headers(&self.unused, &mut headers) {
-                Ok(httparse::Status::Complete((bytes, _))) => {
+                Ok(httparse::Status::Complete((bytes, _))) if bytes <= self.limits.head_bytes => {
                     self.unused.drain(..bytes);
                     return Ok(());
                 }
@@ -361,6 +361,7 @@ impl<'a> Headers<'a> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::MAX_CHUNK_LINE;
     use crate::fuzzing::received;
 
     const HEAD: &str = "POST /v1/logs HTTP/1.1\r\nHost: 127.0.0.1:4318\r\nContent-Type: application/json\r\n";
@@ -385,6 +386,21 @@ mod tests {
             }
             bytes
         })
+    }
+
+    #[test]
+    fn a_line_of_a_chunk_is_too_long_however_it_comes() {
+        for (length, is_taken) in [(MAX_CHUNK_LINE, true), (MAX_CHUNK_LINE + 1, false)] {
+            let extension = "x".repeat(length - "2;\r\n".len());
+            let bytes = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n2;{extension}\r\n{{}}\r\n0\r\n\r\n");
+            for piece in [1, 7, usize::MAX] {
+                assert_eq!(
+                    received(bytes.as_bytes(), piece).0.len(),
+                    usize::from(is_taken),
+                    "{length} {piece}"
+                );
+            }
+        }
     }
 
     proptest! {
