@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::events::{LoggedStalls, StreamEvents};
-use super::message::{FinishStep, LoggedUsage};
+use super::message::{Complete, FinishStep, LoggedUsage};
 use super::parts::{Deltas, Possible};
 use super::types::LogRequest;
 use crate::formats::scan;
@@ -109,6 +109,18 @@ pub(super) struct LoggedEnd {
     pub(super) finish: Option<FinishStep>,
     /// How many keepalives its last event says there were; without stamps only.
     pub(super) keepalives: Option<u64>,
+}
+
+impl LoggedEnd {
+    pub(super) fn of(complete: &Complete<'_>) -> Self {
+        Self {
+            ms: complete.ms,
+            events: complete.events,
+            bytes: complete.bytes,
+            tokens_per_second: complete.tokens_per_second,
+            ..Self::default()
+        }
+    }
 }
 
 impl PartialRequest {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::message::{self, Complete, LoggedMessage};
+use super::message::{self, LoggedMessage};
 use super::partial::{LoggedEnd, ModelLabel, PartialRequest, RunFacts};
 use super::stamped::Stamped;
 use super::types::{LogRequest, LogRun};
@@ -267,7 +267,7 @@ impl RunBuilder {
                 true
             }
             LoggedMessage::Complete(complete) => {
-                stamped.complete(label.unwrap_or_default(), at, end_of(&complete), partials)
+                stamped.complete(label.unwrap_or_default(), at, LoggedEnd::of(&complete), partials)
             }
             LoggedMessage::UsageEstimated => {
                 if let Some(end) =
@@ -350,7 +350,7 @@ impl RunBuilder {
                 true
             }
             LoggedMessage::Complete(complete) => {
-                let end = LoggedEnd { parts: self.parts.take(), ..end_of(&complete) };
+                let end = LoggedEnd { parts: self.parts.take(), ..LoggedEnd::of(&complete) };
                 unstamped.complete(label.unwrap_or_default(), end);
                 true
             }
@@ -490,15 +490,5 @@ impl RunBuilder {
         let last_start = facts.requests.iter().map(|request| request.start).max();
         facts.last_seen = facts.ended.or(last).or(last_start).or(facts.started);
         facts
-    }
-}
-
-fn end_of(complete: &Complete<'_>) -> LoggedEnd {
-    LoggedEnd {
-        ms: complete.ms,
-        events: complete.events,
-        bytes: complete.bytes,
-        tokens_per_second: complete.tokens_per_second,
-        ..LoggedEnd::default()
     }
 }
