@@ -132,7 +132,11 @@ mod tests {
         assert_eq!(alone(&[(0, 50, 160, true), (60, 150, 200, true)]), [true, false]);
         assert_eq!(alone(&[(0, 50, 100, true), (20, 30, 40, true)]), [true, false]);
         assert_eq!(alone(&[(0, 50, 100, true), (20, 60, 70, true)]), [false, false]);
-        assert_eq!(alone(&[(0, 50, 100, false), (60, 150, 200, true)]), [true, false], "its end is not known");
+        assert_eq!(
+            alone(&[(0, 50, 100, false), (60, 150, 200, true)]),
+            [true, false],
+            "its end is not known"
+        );
         assert_eq!(alone(&[(0, 50, 60, true), (20, 30, 40, false)]), [false, false]);
     }
 

@@ -6,6 +6,7 @@
 //! Cost: the time to read the difference. Refuted where its own
 //! counts say that it did reuse.
 
+use super::model_load::loaded_ms;
 use super::scene::{Entry, Model, Scene, finding, float, whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::CacheUse;
@@ -46,7 +47,11 @@ impl Rule for CacheUnused {
 }
 
 fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Finding> {
-    let repeats = |entry: &&Entry<'_>| entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE);
+    // What a load emptied the cache of is that load's cost.
+    let is_loaded = |entry: &&Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
+    let repeats = |entry: &&Entry<'_>| {
+        entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE) && !is_loaded(entry)
+    };
     let reads_all = scene.cache(model) == CacheUse::ReadsAll;
     let is_little = |entry: &&Entry<'_>| {
         entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
@@ -55,7 +60,8 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
         .iter()
         .copied()
         .filter(|entry| {
-            repeats(entry) && (is_little(entry) || entry.is_read_whole() || reads_all && !entry.counts_cached())
+            repeats(entry)
+                && (is_little(entry) || entry.is_read_whole() || reads_all && !entry.counts_cached())
         })
         .collect();
     if wasted.len() < LEAST_REQUESTS {
@@ -133,6 +139,12 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_that_a_load_emptied_is_not_unused() {
+        let made = [turn(0, 0), turn(50, 0), turn(60, 0), turn(90, 0).load(9_000)];
+        assert_eq!(check(CacheUse::ReadsAll, &made), RuleCheck::Ok);
+    }
+
+    #[test]
     fn less_than_that_does_not() {
         let made = [turn(0, 0), turn(49, 0), turn(60, 0), turn(90, 0)];
         assert_eq!(check(CacheUse::ReadsAll, &made), RuleCheck::Ok);
@@ -154,9 +166,11 @@ mod tests {
     #[test]
     fn requests_whose_time_is_that_of_their_whole_prompt_show_it_and_after_which_pause() {
         let read_whole = |minutes: i64| turn(90, 0).at(minutes * 60_000).read_whole();
-        let made = [turn(0, 0).at(0), read_whole(7), read_whole(20), read_whole(40), turn(90, 9_000).at(2_401_000)];
+        let made =
+            [turn(0, 0).at(0), read_whole(7), read_whole(20), read_whole(40), turn(90, 9_000).at(2_401_000)];
         let RuleCheck::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
-        let Evidence::ReadsWhole { requests, of, tokens, each_ms, idle_minutes, .. } = found[0].evidence else {
+        let Evidence::ReadsWhole { requests, of, tokens, each_ms, idle_minutes, .. } = found[0].evidence
+        else {
             panic!()
         };
         assert_eq!((requests, of, tokens, each_ms), (3, 5, 27_000, Some(18_000)));

@@ -164,10 +164,9 @@ impl Made {
 
     /// Its time says that all of its prompt was read, by a backend that does reuse prompts.
     pub(super) fn read_whole(self) -> Self {
-        self.with(|made| made.request.bookkeeping.speed_sample.cache = CacheUse::Reuses)
-            .time(|timing| {
-                (timing.cached_tokens, timing.cached_source) = (Some(0), Some(CachedSource::None));
-            })
+        self.with(|made| made.request.bookkeeping.speed_sample.cache = CacheUse::Reuses).time(|timing| {
+            (timing.cached_tokens, timing.cached_source) = (Some(0), Some(CachedSource::None));
+        })
     }
 
     pub(super) fn outcome(self, outcome: Outcome, total_ms: u64) -> Self {

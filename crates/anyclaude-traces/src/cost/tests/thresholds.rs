@@ -281,7 +281,11 @@ fn a_warm_request_that_takes_as_long_as_its_whole_prompt_was_read_whole() {
     assert_eq!(cached(80, 7_999), Some((8_000, CachedSource::Simulated)));
     assert_eq!(cached(80, 12_500), Some((0, CachedSource::None)));
     assert_eq!(cached(80, 12_501), Some((8_000, CachedSource::Simulated)), "something else took that time");
-    assert_eq!(cached(79, 10_000), Some((7_900, CachedSource::Simulated)), "much of it was to be read anyway");
+    assert_eq!(
+        cached(79, 10_000),
+        Some((7_900, CachedSource::Simulated)),
+        "much of it was to be read anyway"
+    );
 }
 
 #[test]
@@ -319,4 +323,22 @@ fn what_else_may_have_taken_the_time_leaves_the_simulated_count() {
     // … or ended so early that the rest of the wait is that of the whole prompt.
     assert_eq!(overlapped(62_000), Some((0, CachedSource::None)));
     assert_eq!(overlapped(65_000), simulated);
+}
+
+#[test]
+fn answers_faster_than_any_prompt_was_read_had_been_there_before() {
+    // 10,000 prompt tokens in 10 s, and 100 written tokens behind them.
+    let untold = |n, generation_ms| {
+        let found = turns(n, move |_, case| case.total_ms = Some(10_000 + generation_ms));
+        found.iter().map(|case| case.is_untold).collect::<Vec<_>>()
+    };
+    assert_eq!(untold(3, 98), [true; 3]);
+    assert_eq!(untold(3, 99), [false; 3], "as fast as reading");
+    assert_eq!(untold(2, 98), [false; 2], "two are too few");
+    // One that found its prompt in the cache tells that it may read faster.
+    let found = turns(3, |at, case| {
+        case.ttft_ms = Some(if at == 1 { 1_000 } else { 10_000 });
+        case.total_ms = case.ttft_ms.map(|ttft| ttft + 50);
+    });
+    assert!(found.iter().all(|case| !case.is_untold));
 }
