@@ -31,8 +31,8 @@ fn cold_rate(cases: &[&Case]) -> Rate {
     let sample = |case: &&Case| {
         let is_cold = simulated_share(case)? < COLD_SHARE;
         let tokens = case.prompt_tokens.filter(|tokens| *tokens >= LEAST_READ_TOKENS)?;
-        let is_told = is_cold && case.is_undisturbed() && !case.is_measured();
-        is_told.then_some(Sample { tokens, ms: case.wait_ms()? })
+        let ms = alone_ms(case).filter(|ms| is_cold && *ms > 0)?;
+        Some(Sample { tokens, ms })
     };
     cases.iter().filter_map(sample).collect()
 }

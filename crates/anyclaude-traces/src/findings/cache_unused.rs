@@ -3,8 +3,8 @@
 //! Condition: it is seen to reuse nothing, and [`LEAST_REQUESTS`] requests repeat half of
 //! an earlier prompt or more; or by its own count it took less than half of what it could
 //! have in as many requests; or as many took as long as reading all of their prompt takes.
-//! Cost: the time to read the difference. Refuted where its own
-//! counts say that it did reuse.
+//! Prompts of which less than [`LEAST_TOKENS`] were missed are not worth it. Cost: the
+//! time to read the difference. Refuted where its own counts say that it did reuse.
 
 use super::model_load::loaded_ms;
 use super::scene::{Entry, Model, Scene, finding, float, whole};
@@ -15,6 +15,8 @@ pub(super) const LEAST_REQUESTS: usize = 3;
 /// So much of a prompt must be a repetition.
 pub(super) const LEAST_REUSABLE: f64 = 0.5;
 
+/// Less of a prompt is not worth naming.
+const LEAST_TOKENS: u64 = 500;
 /// What came sooner after another request came after no pause.
 const LEAST_IDLE_MINUTES: u64 = 5;
 
@@ -56,11 +58,14 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     let is_little = |entry: &&Entry<'_>| {
         entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
     };
+    let missed =
+        |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
     let wasted: Vec<&Entry<'_>> = entries
         .iter()
         .copied()
         .filter(|entry| {
             repeats(entry)
+                && missed(entry) >= LEAST_TOKENS
                 && (is_little(entry) || entry.is_read_whole() || reads_all && !entry.counts_cached())
         })
         .collect();
@@ -69,8 +74,6 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     }
     let reusable: u64 = wasted.iter().filter_map(|entry| entry.reusable_tokens()).sum();
     let taken: u64 = wasted.iter().filter_map(|entry| cached(entry)).sum();
-    let missed =
-        |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
     let cost = scene.sum_reading_ms(wasted.iter().map(|entry| (*entry, missed(entry))));
     let n = u64::try_from(wasted.len()).unwrap_or(u64::MAX);
     let evidence = if reads_all {
@@ -136,6 +139,14 @@ mod tests {
         let RuleCheck::Found(found) = check(CacheUse::ReadsAll, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (3, Some(40_000)));
         assert_eq!(found[0].advice, Some(Advice::OtherEngine));
+    }
+
+    #[test]
+    fn prompts_of_a_few_words_are_not_worth_it() {
+        let title = |tokens| Made::new().prompt(tokens).reusable(50).cached(0, false).read(tokens, 900);
+        let found = |tokens| check(CacheUse::ReadsAll, &vec![title(tokens); 3]);
+        assert_eq!(found(998), RuleCheck::Ok);
+        assert!(matches!(found(1_000), RuleCheck::Found(_)));
     }
 
     #[test]

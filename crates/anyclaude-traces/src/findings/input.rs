@@ -16,7 +16,9 @@ use crate::prompt_cache::{Prompts, SimulatedCache, Simulation, SlotOutcome};
 use super::{Finding, find};
 
 /// The numbers of slots that are tried where other conversations took slots.
-const TRIED_SLOTS: [usize; 8] = [2, 3, 4, 6, 8, 12, 16, 32];
+const TRIED_SLOTS: [usize; 10] = [2, 3, 4, 5, 6, 7, 8, 12, 16, 32];
+/// Up to here all numbers are tried, so that the first that does is the smallest.
+pub(super) const ALL_TRIED_SLOTS: u64 = 8;
 
 /// What the rules look at. Whatever is missing silences the rules that need it.
 #[derive(Debug, Default)]
@@ -146,7 +148,7 @@ fn evicted_by_one_slot(
     models.into_iter().filter(|(_, of)| *of == (true, true)).map(|(model, _)| model).collect()
 }
 
-/// For each of these models the smallest number of slots with which nothing is evicted,
+/// For each of these models the smallest of these numbers with which nothing is evicted,
 /// or the largest that was tried.
 fn slots_that_do(simulation: &mut Simulation<'_>, models: &BTreeSet<Option<Arc<str>>>) -> Vec<MoreSlots> {
     let mut found: BTreeMap<Option<Arc<str>>, MoreSlots> = BTreeMap::new();

@@ -328,7 +328,7 @@ fn what_else_may_have_taken_the_time_leaves_the_simulated_count() {
 #[test]
 fn answers_faster_than_any_prompt_was_read_had_been_there_before() {
     // 10,000 prompt tokens in 10 s, and 100 written tokens behind them.
-    let untold = |n, generation_ms| {
+    let untold = |n, generation_ms: u64| {
         let found = turns(n, move |_, case| case.total_ms = Some(10_000 + generation_ms));
         found.iter().map(|case| case.is_untold).collect::<Vec<_>>()
     };
