@@ -71,7 +71,7 @@ pub fn fit_simulated<'a>(
     estimate: &mut Estimate<'_>,
 ) -> Vec<Error> {
     // Servers' logs most often hold no prompt: there is nothing to simulate then, which took a
-    // tenth of the time of a log with 228,000 tasks.
+    // twentieth of the instructions of a log with 228,000 tasks.
     if prompts.is_empty() && requests.iter().all(|request| case::sent_bytes(request).is_none()) {
         fit(requests, elsewhere, &[], &Estimates::new());
         return Vec::new();

@@ -1,7 +1,7 @@
 //! Sorting of large elements that most often are in order already.
 //!
 //! The standard library's stable sort takes memory for half of the elements before it looks at
-//! any: of a log with 228,000 tasks that was a seventh of the most that was in use.
+//! any: of a log with 228,000 tasks that was an eighth of the most that was in use.
 
 use std::cmp::Ordering;
 

@@ -122,7 +122,7 @@ fn plain(figure: f64) -> String {
 }
 
 /// The figure to the nearest tenth, as `{:.1}` rounds it. To write out all digits of a number to
-/// round it by them took an eighth of the time of a table with 228,000 rows.
+/// round it by them took a seventh of the instructions of a table with very many rows.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
 fn tenths(figure: f64) -> String {
     if !is_sure(figure * 10.0) {
