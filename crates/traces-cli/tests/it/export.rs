@@ -219,7 +219,7 @@ fn a_request_without_a_time_is_left_out_and_counted() {
     fs::remove_file(folder.path().join("in/a.json")).unwrap();
     for format in ["chrome", "otlp"] {
         let ran = folder.traces(&format!("export in --format {format} -o out")).ends_with(2);
-        ran.says(&["no time is known of 1 request", "`--format parquet`"]);
+        let ran = ran.says(&["no time is known of 1 request", "`--format parquet`"]);
         assert!(!ran.stderr.contains("--server-log") && !folder.path().join("out").exists());
     }
 }
