@@ -203,7 +203,7 @@ fn forget_uncounted(requests: &mut [Request]) {
         let timing = request.timing.as_deref().filter(|timing| !is_settled && is_reported(timing))?;
         timing.cached_tokens
     };
-    let counting: HashSet<&Path> = requests
+    let counting: FastSet<&Path> = requests
         .iter()
         .filter(|request| reported(request).is_some_and(|tokens| tokens > 0))
         .map(|request| request.path.file())
