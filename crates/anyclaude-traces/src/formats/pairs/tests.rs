@@ -368,6 +368,9 @@ fn litellm_s_sections_are_measured_and_its_body_is_unknown() {
         &format!(r#""messages":[{{"role":"user","content":"{quoted}"}}],"model_parameters":{{}}"#),
     );
     assert!(!self::records(&Litellm, &quoting)[0].body_redacted);
+    // A part of a model's own name is no provider.
+    let bare = quoting.replace("lm_studio/qwen/", "qwen/");
+    assert_eq!(ran(&self::records(&Litellm, &bare)[0]), Some("qwen/qwen3"));
     for record in &records {
         assert_eq!(record.timestamp, at("2026-03-01T11:00:00.500Z"));
         assert_eq!(
