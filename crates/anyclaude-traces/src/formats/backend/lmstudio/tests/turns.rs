@@ -175,6 +175,10 @@ fn more_than_the_prompt_did_not_come_from_the_cache() {
 fn an_error_of_somebody_else_ends_no_request() {
     let found = log(&[(0, ONE), (1, "[ERROR][other] The index is not there."), (7, FINISHED)]);
     assert_eq!((of(&found, 1).outcome, of(&found, 1).error.as_deref()), (TaskOutcome::Completed, None));
+    // Nor one that no model has yet.
+    const BODY: &str = "[DEBUG] Received request: POST to /v1/messages with body {\n  \"model\": \"m\",\n  \"messages\": [{}]\n}";
+    let found = log(&[(0, BODY), (1, "[ERROR][other] The index is not there.")]);
+    assert_eq!((of(&found, 1).outcome, of(&found, 1).error.as_deref()), (TaskOutcome::Unfinished, None));
     let found = log(&[(0, ONE), (1, "[ERROR][m] The model has crashed."), (7, FINISHED)]);
     assert_eq!(of(&found, 1).error.as_deref(), Some("The model has crashed."));
 }
