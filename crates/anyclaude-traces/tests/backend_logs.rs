@@ -329,6 +329,7 @@ fn a_full_context_is_told_with_its_size() {
     let cut = |prompt: u64| *log(prompt).tasks[0].cut.clone().unwrap();
     // The answer filled the context, or the prompt was too long for it.
     assert_eq!((cut(4_000).context_tokens, cut(4_000).whole_prompt_tokens), (Some(4_096), None));
+    assert_eq!(cut(4_096).whole_prompt_tokens, None);
     assert_eq!(cut(9_000).whole_prompt_tokens, Some(9_000));
 }
 
@@ -350,4 +351,121 @@ fn the_wait_for_a_slot_is_known_at_verbosity_4() {
     let at = text.windows(12).position(|window| window == b"0.03.000.000").unwrap();
     cancelled.splice(at..at, *b"0.02.500.000 W srv          stop: cancel task, id_task = 1\n");
     assert_eq!(received(&cancelled), [Some(5), None, None]);
+}
+
+#[test]
+fn a_stamp_that_is_a_little_early_is_of_the_same_process() {
+    let log = |second: &str| {
+        let text = format!(
+            "0.02.000.000 I slot launch_slot_: id  0 | task 0 | processing task, is_child = 0\n\
+             {second} I slot launch_slot_: id  1 | task 1 | processing task, is_child = 0\n\
+             0.02.100.000 I slot      release: id  0 | task 0 | stop processing: n_tokens = 9, truncated = 0\n"
+        );
+        parse(text.as_bytes())
+    };
+    assert_eq!(log("0.01.000.000").tasks[0].outcome, TaskOutcome::Completed);
+    assert_eq!(log("0.00.999.000").tasks[0].outcome, TaskOutcome::Unfinished, "another process");
+}
+
+#[test]
+fn who_waits_is_known_again_once_nobody_does() {
+    const LAUNCH: &str = "I slot launch_slot_: id  0 | task 7 | processing task, is_child = 0\n";
+    const WAITS: &str = "I srv  server_strea: conv_id= (empty=1)\n";
+    let waited = |before: &str| {
+        let log = parse(format!("{before}0.05.000.000 {WAITS}0.05.250.000 {LAUNCH}").as_bytes());
+        let task = log.tasks.iter().find(|task| task.task == Some(7)).unwrap();
+        task.started.unwrap().ms_since(task.received?)
+    };
+    let ended = "0.01.000.000 I slot launch_slot_: id  0 | task 1 | processing task, is_child = 0\n\
+        0.02.000.000 I slot      release: id  0 | task 1 | stop processing: n_tokens = 9, truncated = 0\n";
+    assert_eq!(waited(ended), Some(250));
+    // One that has ended did not wait.
+    let (cancel, idle) = (
+        "0.02.001.000 W srv          stop: cancel task, id_task = 1\n",
+        "srv  update_slots: all slots are idle\n",
+    );
+    assert_eq!(waited(&format!("{ended}0.02.000.000 {WAITS}{cancel}")), Some(3_250), "the first that waits");
+    // One that waited, and nobody knows which.
+    let open = "0.01.000.000 I slot launch_slot_: id  0 | task 1 | processing task, is_child = 0\n";
+    let unknown = format!("{open}0.01.500.000 {WAITS}{}", cancel.replace("= 1", "= 2"));
+    assert_eq!(waited(&unknown), None);
+    assert_eq!(waited(&format!("{unknown}0.03.000.000 I {idle}")), Some(250));
+}
+
+#[test]
+fn what_a_task_held_tells_its_prompt_unless_it_was_cut() {
+    let log = |before: &str, read: u64, truncated: u64| {
+        let text = format!(
+            "0.01.000.000 I slot launch_slot_: id  0 | task 1 | processing task, is_child = 0\n{before}\
+             0.02.000.000 I slot print_timing: id  0 | task 1 | prompt eval time =     100.00 ms / {read} tokens (x)\n\
+             0.02.000.000 I slot print_timing: id  0 | task 1 |        eval time =    1000.00 ms /    50 tokens (x)\n\
+             0.02.001.000 I slot      release: id  0 | task 1 | stop processing: n_tokens = 149, truncated = {truncated}\n"
+        );
+        parse(text.as_bytes()).tasks.remove(0)
+    };
+    let counts = |task: &BackendTask| (task.prompt_tokens, task.cached_tokens);
+    let whole = log("", 10, 0);
+    assert_eq!(counts(&whole), (Some(100), Some(90)));
+    assert_eq!(whole.ended.unwrap().ms_since(whole.started.unwrap()), Some(1_000), "with its last token");
+    assert_eq!(counts(&log("", 10, 1)), (None, None));
+    // What was read outranks what was there before the first batch.
+    let told = "slot update_slots: id  0 | task 1 | kv cache rm [95, end)\n";
+    assert_eq!(counts(&log(told, 10, 0)), (Some(100), Some(90)));
+    // A client that went away once all was written missed nothing.
+    let cancelled = log("0.01.500.000 W srv          stop: cancel task, id_task = 1\n", 10, 0);
+    assert_eq!(cancelled.outcome, TaskOutcome::Completed);
+}
+
+fn ollama(text: &str) -> BackendLog {
+    let mut parser = OllamaParser::new();
+    parser.feed(text.as_bytes());
+    parser.finish()
+}
+
+#[test]
+fn a_duration_that_is_cut_to_seconds_still_fits() {
+    let log = ollama(
+        "slot launch_slot_: id  0 | task 0 | processing task\n\
+         slot print_timing: id  0 | task 0 | prompt eval time =    1900.00 ms /   300 tokens (x)\n\
+         slot print_timing: id  0 | task 0 |        eval time =   60000.00 ms /    11 tokens (x)\n\
+         slot      release: id  0 | task 0 | stop processing: n_tokens = 310, truncated = 0\n\
+         [GIN] 2026/09/11 - 00:00:05 | 200 |  1m1s |  127.0.0.1 | POST  \"/api/chat\"\n",
+    );
+    assert_eq!(log.tasks.len(), 1, "{:?}", log.tasks);
+    assert_eq!((log.tasks[0].total_ms, log.tasks[0].read_ms), (Some(61_000.0), Some(1_900.0)));
+}
+
+#[test]
+fn a_request_that_was_cancelled_is_no_success() {
+    let log = ollama(
+        "slot launch_slot_: id  0 | task 0 | processing task\n\
+         srv          stop: cancel task, id_task = 0\n\
+         slot      release: id  0 | task 0 | stop processing: n_tokens = 310, truncated = 0\n\
+         [GIN] 2026/09/11 - 00:00:05 | 200 |  1.5s |  127.0.0.1 | POST  \"/api/chat\"\n",
+    );
+    assert_eq!((log.tasks.len(), log.tasks[0].outcome), (1, TaskOutcome::Cancelled));
+}
+
+#[test]
+fn each_start_of_a_runner_is_a_load() {
+    let line = |seconds: f64| {
+        format!(
+            "time=2026-09-11T00:00:01.250+02:00 level=INFO source=server.go:1 msg=\"llama runner started in {seconds} seconds\"\n"
+        )
+    };
+    let log = ollama(&(line(2.25) + &line(3.5)));
+    assert_eq!(log.loads.iter().map(|load| load.load_ms).collect::<Vec<_>>(), [Some(2_250.0), Some(3_500.0)]);
+}
+
+/// Of a line that is longer than any of a server's only the beginning is looked at, however it comes.
+#[test]
+fn a_long_line_is_the_same_in_pieces() {
+    let known =
+        "time=2026-09-11T00:00:01Z level=INFO source=x msg=\"llama runner started in 2.25 seconds\"\n";
+    let long =
+        format!("time=2026-09-11T00:00:02Z msg=\"x{}cache miss\" total=9 left=9\n", " ".repeat(300_000));
+    let text = format!("{known}{long}{known}");
+    let mut pieces = OllamaParser::new();
+    text.as_bytes().chunks(1_000).for_each(|piece| pieces.feed(piece));
+    assert_eq!(ollama(&text), pieces.finish());
 }

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -80,13 +81,20 @@ impl ServerAccess {
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .max_idle_connections(0)
-            .timeout_resolve(Some(self.connect_timeout))
+            .timeout_resolve(self.resolve_timeout())
             .user_agent(concat!("lmstudio-replay/", env!("CARGO_PKG_VERSION")))
             .build();
         let connector = TcpConnector(Arc::clone(&connection));
         let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         let answer = agent.run(request).map_err(|error| self.error(&connection, error))?;
         Ok(HttpAnswer::new(answer, connection))
+    }
+
+    /// How long it may take to look the name up. With a limit, ureq does that on a thread of
+    /// its own, and panics where the system allows none.
+    fn resolve_timeout(&self) -> Option<Duration> {
+        let thread = thread::Builder::new().spawn(|| ()).ok()?;
+        thread.join().ok().map(|()| self.connect_timeout)
     }
 
     fn error(&self, connection: &Connection, error: ureq::Error) -> Error {

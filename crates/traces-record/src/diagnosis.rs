@@ -3,6 +3,7 @@
 use crate::receipt::Receipt;
 use crate::refusal::Refusal;
 use crate::settings::Override;
+use crate::variables::RAW_BODIES;
 
 /// What a recording lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,13 +11,13 @@ use crate::settings::Override;
 pub enum Shortcoming {
     /// Neither a body nor an event: the client was not told to record, sent no request, or
     /// is no Claude Code.
-    Nothing(Vec<Reason>),
+    Nothing,
     /// Bodies, but nothing that tells times and tokens.
-    NoEvents(Vec<Reason>),
+    NoEvents,
     /// Events, but no bodies.
-    NoBodies(Vec<Reason>),
+    NoBodies,
     /// Events, but no spans: times to the first token may be missing.
-    NoSpans(Vec<Reason>),
+    NoSpans,
     /// Posts were refused.
     Refused(Refusal, u64),
     /// Posts could not be written.
@@ -39,23 +40,22 @@ pub enum Reason {
 }
 
 impl Receipt {
-    /// What this recording lacks. `overrides` are the settings that may be the reason.
+    /// What this recording lacks.
     #[must_use]
-    pub fn shortcomings(&self, overrides: &[Override]) -> Vec<Shortcoming> {
+    pub fn shortcomings(&self) -> Vec<Shortcoming> {
         let has_bodies = self.bodies.requests > 0;
         let has_events = self.arrived.events > 0;
-        let reasons = || self.reasons(overrides);
         let mut found = Vec::new();
         match (has_bodies, has_events) {
-            (false, false) if self.arrived.spans == 0 => found.push(Shortcoming::Nothing(reasons())),
-            (true, false) => found.push(Shortcoming::NoEvents(reasons())),
+            (false, false) if self.arrived.spans == 0 => found.push(Shortcoming::Nothing),
+            (true, false) => found.push(Shortcoming::NoEvents),
             (false, _) if self.arrived.requests + self.arrived.request_bodies > 0 => {
-                found.push(Shortcoming::NoBodies(reasons()));
+                found.push(Shortcoming::NoBodies);
             }
             _ => {}
         }
         if self.arrived.requests > 0 && self.arrived.spans == 0 {
-            found.push(Shortcoming::NoSpans(reasons()));
+            found.push(Shortcoming::NoSpans);
         }
         found.extend(self.refused.iter().map(|(refusal, times)| Shortcoming::Refused(*refusal, *times)));
         if self.lost > 0 {
@@ -68,7 +68,10 @@ impl Receipt {
         found
     }
 
-    fn reasons(&self, overrides: &[Override]) -> Vec<Reason> {
+    /// What may be the reasons for what is missing, of which each tells what it
+    /// [may explain](Reason::may_explain). `overrides` are settings that may be among them.
+    #[must_use]
+    pub fn reasons(&self, overrides: &[Override]) -> Vec<Reason> {
         let mut reasons: Vec<Reason> = overrides.iter().cloned().map(Reason::Override).collect();
         if self.refused.contains_key(&Refusal::NotJson) {
             reasons.push(Reason::Protobuf);
@@ -78,6 +81,29 @@ impl Receipt {
             reasons.push(Reason::OtherProgram);
         }
         reasons
+    }
+}
+
+impl Reason {
+    /// Whether this may be why that is missing.
+    #[must_use]
+    pub fn may_explain(&self, missing: &Shortcoming) -> bool {
+        let of_events = matches!(missing, Shortcoming::NoEvents | Shortcoming::Nothing);
+        let of_spans = matches!(missing, Shortcoming::NoSpans | Shortcoming::Nothing);
+        let of_bodies = matches!(missing, Shortcoming::NoBodies | Shortcoming::Nothing);
+        match self {
+            Self::Override(found) => match found.name.as_str() {
+                RAW_BODIES => of_bodies,
+                // Only what says what is told, and where metrics go.
+                name if name.starts_with("OTEL_LOG_") || name.contains("METRICS") => false,
+                // Bodies are written beside events.
+                name if name.contains("_LOGS_") => of_events || of_bodies,
+                name if name.contains("TRAC") || name.contains("TELEMETRY_BETA") => of_spans,
+                _ => of_events || of_spans || of_bodies,
+            },
+            Self::Protobuf => of_events || of_spans,
+            Self::OtherProgram => of_events || of_spans || of_bodies,
+        }
     }
 }
 
@@ -112,13 +138,13 @@ mod tests {
             lost_because: None,
         };
         let name = |shortcoming: &Shortcoming| match shortcoming {
-            Shortcoming::Nothing(_) => "nothing",
-            Shortcoming::NoEvents(_) => "no events",
-            Shortcoming::NoBodies(_) => "no bodies",
-            Shortcoming::NoSpans(_) => "no spans",
+            Shortcoming::Nothing => "nothing",
+            Shortcoming::NoEvents => "no events",
+            Shortcoming::NoBodies => "no bodies",
+            Shortcoming::NoSpans => "no spans",
             _ => "other",
         };
-        receipt.shortcomings(&[]).iter().map(name).collect()
+        receipt.shortcomings().iter().map(name).collect()
     }
 
     #[test]
@@ -130,5 +156,33 @@ mod tests {
         assert_eq!(lacks(0, 2, 3), ["no bodies"]);
         assert_eq!(lacks(0, 2, 0), ["no bodies", "no spans"]);
         assert_eq!(lacks(2, 2, 0), ["no spans"]);
+    }
+    #[test]
+    fn a_reason_explains_what_it_can_have_kept_away() {
+        let missing =
+            [Shortcoming::Nothing, Shortcoming::NoEvents, Shortcoming::NoBodies, Shortcoming::NoSpans];
+        let explains = |reason: &Reason| missing.each_ref().map(|missing| reason.may_explain(missing));
+        let of_variable = |name: &str| {
+            let found = Override { path: "settings.json".into(), name: name.to_owned(), is_managed: false };
+            explains(&Reason::Override(found))
+        };
+        for (name, explained) in [
+            ("OTEL_LOG_RAW_API_BODIES", [true, false, true, false]),
+            ("OTEL_LOGS_EXPORTER", [true, true, true, false]),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", [true, true, true, false]),
+            ("OTEL_TRACES_EXPORTER", [true, false, false, true]),
+            ("BETA_TRACING_ENDPOINT", [true, false, false, true]),
+            ("CLAUDE_CODE_ENHANCED_TELEMETRY_BETA", [true, false, false, true]),
+            ("CLAUDE_CODE_ENABLE_TELEMETRY", [true; 4]),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", [true; 4]),
+            ("OTEL_SDK_DISABLED", [true; 4]),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", [false; 4]),
+            ("OTEL_LOG_USER_PROMPTS", [false; 4]),
+        ] {
+            assert_eq!(of_variable(name), explained, "{name}");
+        }
+        assert_eq!(explains(&Reason::Protobuf), [true, true, false, true]);
+        assert_eq!(explains(&Reason::OtherProgram), [true; 4]);
+        assert!(!Reason::OtherProgram.may_explain(&Shortcoming::BodiesRemoved(1)));
     }
 }

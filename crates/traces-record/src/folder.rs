@@ -78,13 +78,25 @@ impl Folder {
         set_private(&path, 0o700).map_err(Error::folder(&path))?;
         let folder = Self { _lock: Arc::new(Lock::hold(&path)), path };
         let bodies = folder.bodies();
-        private_folder().create(&bodies).map_err(Error::folder(&bodies))?;
-        set_private(&bodies, 0o700).map_err(Error::folder(&bodies))?;
-        // An unwritable folder for bodies is silently nothing for Claude Code.
         let probe = bodies.join("probe");
-        let tried = create_file(&probe).and_then(|mut file| file.write_all(b"probe"));
-        tried.and_then(|()| fs::remove_file(&probe)).map_err(Error::folder(&bodies))?;
+        // An unwritable folder for bodies is silently nothing for Claude Code.
+        let tried = private_folder()
+            .create(&bodies)
+            .and_then(|()| set_private(&bodies, 0o700))
+            .and_then(|()| create_file(&probe))
+            .and_then(|mut file| file.write_all(b"probe"))
+            .and_then(|()| fs::remove_file(&probe));
+        if let Err(error) = tried {
+            let _ = fs::remove_file(&probe);
+            folder.abandon();
+            return Err(Error::folder(&bodies)(error));
+        }
         Ok(folder)
+    }
+
+    /// Removes a folder that nothing was recorded in, as far as it is empty.
+    pub(crate) fn abandon(&self) {
+        let _ = fs::remove_dir(self.bodies()).and_then(|()| fs::remove_dir(&self.path));
     }
 
     /// Its absolute path.

@@ -41,6 +41,8 @@ pub struct Receiver {
     shared: Arc<ReceiverState>,
     acceptor: JoinHandle<()>,
     writer: JoinHandle<()>,
+    /// A file that is open for nothing, so that one can be opened at the end.
+    spare: TcpListener,
 }
 
 /// What was received.
@@ -127,6 +129,7 @@ impl Receiver {
     pub fn start(folder: &Folder, limits: Limits) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::Bind)?;
         let address = listener.local_addr().map_err(Error::Bind)?;
+        let spare = listener.try_clone().map_err(Error::Bind)?;
         let shared = Arc::new(ReceiverState {
             budget: Budget::new(limits.memory_bytes),
             limits,
@@ -152,7 +155,7 @@ impl Receiver {
         })?;
         let accepting = Arc::clone(&shared);
         let acceptor = spawn("traces-record", move || accept(&listener, &accepting, &lines))?;
-        Ok(Self { address, shared, acceptor, writer })
+        Ok(Self { address, shared, acceptor, writer, spare })
     }
 
     /// Where it receives: always on 127.0.0.1.
@@ -184,6 +187,8 @@ impl Receiver {
     #[must_use]
     pub fn finish(self) -> Received {
         self.shared.stops.store(true, Ordering::SeqCst);
+        // Where no file can be opened more, the acceptor could not be woken.
+        drop(self.spare);
         // Wakes the acceptor, which takes connections in the order in which they were made:
         // those before this one are heard. Where it fails, the acceptor has ended.
         let wakes = {
@@ -211,7 +216,8 @@ fn accept(listener: &TcpListener, shared: &Arc<ReceiverState>, lines: &Sender<Qu
         match listener.accept() {
             Ok((stream, _)) => open(stream, shared, lines),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            // Too many open files, for one: it may pass.
+            // Too many open files, for one: it may pass, as connections end.
+            Err(_) if shared.stops() && shared.open.load(Ordering::SeqCst) == 0 => return,
             Err(_) => thread::sleep(TICK),
         }
         if shared.stops() && listener.set_nonblocking(true).is_err() {

@@ -48,7 +48,7 @@ impl Recorder {
     ///
     /// There is no port, or the folder cannot be written.
     pub fn start(folder: Folder, keep: Keep, no_proxy: Option<&str>) -> Result<Self, Error> {
-        let receiver = Receiver::start(&folder, Limits::default())?;
+        let receiver = Receiver::start(&folder, Limits::default()).inspect_err(|_| folder.abandon())?;
         let variables = Variables::new(receiver.address(), &folder, no_proxy, keep == Keep::Bodies);
         let receipt = Receipt {
             schema_version: SCHEMA_VERSION,
@@ -71,7 +71,11 @@ impl Recorder {
             lost_because: None,
         };
         // A recording that is cut off is known as one, too.
-        folder.write_receipt(&receipt)?;
+        if let Err(error) = folder.write_receipt(&receipt) {
+            let _ = receiver.finish();
+            folder.abandon();
+            return Err(error);
+        }
         Ok(Self { folder, receiver, variables, keep, receipt })
     }
 

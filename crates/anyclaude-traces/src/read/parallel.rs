@@ -22,7 +22,8 @@ const MAX_IN_FLIGHT: usize = 1024;
 const BATCH: usize = 16;
 
 /// Calls `work` for each item, on several threads with a worker each, and `take` with each
-/// result and the number of its item, on this thread.
+/// result and the number of its item, on this thread. Where the system allows no thread at
+/// all, this one does the work; where it allows some, these do.
 ///
 /// `feed` gives the items, one after the other. Work on the first of them begins while it
 /// still looks for others.
@@ -53,14 +54,22 @@ pub(super) fn for_each_parallel<I: Send, W, R: Send>(
             is_broken: false,
             take: &mut take,
         };
-        let mut idle_threads = threads.max(1);
+        let (mut idle_threads, mut begun) = (threads.max(1), 0);
+        let mut worker_here = None;
         let (items, worker, work) = (&items, &worker, &work);
         feed(&mut |item| {
             pool.waiting_items.push_back(item);
             if idle_threads > 0 {
                 idle_threads -= 1;
                 let give_results = ResultSender(give_results.clone());
-                scope.spawn(move || run(items, worker(), work, &give_results));
+                let thread = move || run(items, worker(), work, &give_results);
+                match thread::Builder::new().spawn_scoped(scope, thread) {
+                    Ok(_) => begun += 1,
+                    Err(_) => idle_threads = 0,
+                }
+            }
+            if begun == 0 {
+                return pool.work_here(worker_here.get_or_insert_with(worker), work);
             }
             pool.give_items();
             while pool.is_waiting() && pool.take_results(Receiver::try_recv) {}
@@ -106,6 +115,15 @@ impl<I, R, F: FnMut(usize, R)> WorkPool<'_, I, R, F> {
                 return;
             }
             self.given += 1;
+        }
+    }
+
+    /// Works on what waits, for want of a thread.
+    fn work_here<W>(&mut self, worker: &mut W, work: impl Fn(&mut W, &I) -> R) {
+        while let Some(item) = self.waiting_items.pop_front() {
+            let number = self.given;
+            self.given += 1;
+            self.take_results(|_| Ok::<_, ()>(Some(vec![(number, work(worker, &item))])));
         }
     }
 

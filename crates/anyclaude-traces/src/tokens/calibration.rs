@@ -155,6 +155,7 @@ mod tests {
 
     use super::*;
     use crate::model::Response;
+    use crate::model::request::Join;
     use crate::model::timing::Timing;
 
     #[test]
@@ -167,6 +168,18 @@ mod tests {
         timing.prompt_tokens_source = Some(TokenSource::Implausible);
         request.timing = Some(Box::new(timing));
         assert_eq!(reported_tokens(&request), None);
+    }
+
+    #[test]
+    fn a_count_of_the_log_is_taken_where_it_is_certainly_the_requests() {
+        let of = |confidence| {
+            let mut request =
+                Request::builder("a.json").timing(|timing| timing.prompt_tokens = Some(50)).build();
+            let log = "a.log".into();
+            request.join = Some(Box::new(Join { log, gap_ms: None, confidence }));
+            reported_tokens(&request)
+        };
+        assert_eq!((of(Confidence::Likely), of(Confidence::Ambiguous)), (Some(50), None));
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn shown<T>(
 ) -> T {
     let (done, begins) = (AtomicBool::new(false), Instant::now() + delay);
     thread::scope(|scope| {
-        let drawing = scope.spawn(|| {
+        let draw_until_done = || {
             let mut drawn = false;
             while !done.load(Ordering::Relaxed) && !is_over() {
                 let wait = begins.saturating_duration_since(Instant::now());
@@ -67,10 +67,14 @@ fn shown<T>(
             if is_over() {
                 interrupt::end();
             }
-        });
+        };
+        // Where the system allows no thread more, there is no line.
+        let drawing = thread::Builder::new().spawn_scoped(scope, draw_until_done);
         let result = work();
         done.store(true, Ordering::Relaxed);
-        drawing.thread().unpark();
+        if let Ok(drawing) = drawing {
+            drawing.thread().unpark();
+        }
         result
     })
 }

@@ -67,46 +67,60 @@ pub(crate) fn settings_note(note: &SettingsNote) -> String {
     }
 }
 
-/// What a recording lacks, and what to do: a line each.
-pub(crate) fn shortcoming(shortcoming: &Shortcoming) -> Vec<String> {
-    let (what, reasons): (String, &[Reason]) = match shortcoming {
-        Shortcoming::Nothing(reasons) => {
-            ("nothing was recorded: the command wrote no body and reported nothing".to_owned(), reasons)
+/// What a recording lacks, and what to do: a line each. A reason that may be that of several
+/// is said once, behind them.
+pub(crate) fn shortcomings(found: &[Shortcoming], reasons: &[Reason]) -> Vec<String> {
+    let explained = |reason: &Reason| found.iter().filter(|missing| reason.may_explain(missing)).count();
+    let (common, single): (Vec<&Reason>, Vec<&Reason>) =
+        reasons.iter().partition(|reason| explained(reason) > 1);
+    let mut lines = Vec::new();
+    for missing in found {
+        lines.extend(lacking(missing));
+        let own = single.iter().filter(|reason| reason.may_explain(missing));
+        lines.extend(own.filter_map(|reason| reason_of(reason)));
+        if !reasons.iter().any(|reason| reason.may_explain(missing)) {
+            lines.extend(advice(missing).map(str::to_owned));
         }
-        Shortcoming::NoEvents(reasons) => (
-            "bodies were recorded, but no events: sizes are known, times and tokens are not".to_owned(),
-            reasons,
-        ),
-        Shortcoming::NoBodies(reasons) => (
-            "events were recorded, but no bodies: times and tokens are known, sizes are not".to_owned(),
-            reasons,
-        ),
-        Shortcoming::NoSpans(reasons) => (
-            "no spans were recorded: times to the first token are known of Claude Code 2.1.332 and newer only"
-                .to_owned(),
-            reasons,
-        ),
-        Shortcoming::Refused(refusal, times) => {
-            return vec![format!("{} refused: {}", units::count(*times, "post"), refused(*refusal))];
-        }
-        Shortcoming::Lost(times, because) => {
-            return vec![format!("{} could not be written: {because}", units::count(*times, "post"))];
-        }
-        Shortcoming::BodiesRemoved(times) => {
-            let bodies = if *times == 1 { "body is cut off or no JSON, and was" } else { "bodies are cut off or no JSON, and were" };
-            return vec![format!("{times} {bodies} removed: sizes are unknown")];
-        }
-        _ => return Vec::new(),
-    };
-    let mut lines = vec![what];
-    lines.extend(reasons.iter().filter_map(reason));
-    if lines.len() == 1 {
-        lines.push(advice(shortcoming).to_owned());
     }
+    let common = common.into_iter().filter_map(reason_of);
+    lines.extend(common.map(|reason| format!("this may be why both are missing: {reason}")));
     lines
 }
 
-fn reason(reason: &Reason) -> Option<String> {
+fn lacking(shortcoming: &Shortcoming) -> Option<String> {
+    Some(match shortcoming {
+        Shortcoming::Nothing => {
+            "nothing was recorded: the command wrote no body and reported nothing".to_owned()
+        }
+        Shortcoming::NoEvents => {
+            "bodies were recorded, but no events: sizes are known, times and tokens are not".to_owned()
+        }
+        Shortcoming::NoBodies => {
+            "events were recorded, but no bodies: times and tokens are known, sizes are not".to_owned()
+        }
+        Shortcoming::NoSpans => {
+            "no spans were recorded: times to the first token are known of Claude Code 2.1.332 and newer only"
+                .to_owned()
+        }
+        Shortcoming::Refused(refusal, times) => {
+            format!("{} refused: {}", units::count(*times, "post"), refused(*refusal))
+        }
+        Shortcoming::Lost(times, because) => {
+            format!("{} could not be written: {because}", units::count(*times, "post"))
+        }
+        Shortcoming::BodiesRemoved(times) => {
+            let bodies = if *times == 1 {
+                "body is cut off or no JSON, and was"
+            } else {
+                "bodies are cut off or no JSON, and were"
+            };
+            format!("{times} {bodies} removed: sizes are unknown")
+        }
+        _ => return None,
+    })
+}
+
+fn reason_of(reason: &Reason) -> Option<String> {
     Some(match reason {
         Reason::Override(found) if found.is_managed => format!(
             "{} sets {} otherwise: settings of an administrator win over everything",
@@ -132,20 +146,21 @@ fn reason(reason: &Reason) -> Option<String> {
 }
 
 /// What to look at where no reason was found.
-fn advice(shortcoming: &Shortcoming) -> &'static str {
-    match shortcoming {
-        Shortcoming::Nothing(_) => {
+fn advice(missing: &Shortcoming) -> Option<&'static str> {
+    Some(match missing {
+        Shortcoming::Nothing => {
             "was a request sent to a model? It takes Claude Code 2.1.111 or newer (`claude --version`)"
         }
-        Shortcoming::NoEvents(_) => {
+        Shortcoming::NoEvents => {
             "the client's telemetry is off, or was sent elsewhere: look for CLAUDE_CODE_ENABLE_TELEMETRY and \
              OTEL_ variables in Claude Code's settings, and in a script that starts it"
         }
-        Shortcoming::NoBodies(_) => {
+        Shortcoming::NoBodies => {
             "OTEL_LOG_RAW_API_BODIES had no effect: it takes Claude Code 2.1.111 or newer (`claude --version`)"
         }
-        _ => "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA or OTEL_TRACES_EXPORTER had no effect",
-    }
+        Shortcoming::NoSpans => "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA or OTEL_TRACES_EXPORTER had no effect",
+        _ => return None,
+    })
 }
 
 fn refused(refusal: Refusal) -> &'static str {

@@ -339,3 +339,22 @@ fn files_are_for_their_owner_alone() {
         assert_eq!(content(&out), [("old.html".into(), b"old".into())], "{line} leaves something");
     }
 }
+
+/// The system may allow no thread more, as where a user's processes are limited.
+#[test]
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+fn without_another_thread_the_answers_are_the_same() {
+    let folder = folder();
+    for verb in ["list", "summary", "timing", "prefix", "explain", "report -o -", "export -o -"] {
+        let with = run(program(folder.path()), verb, &[] as &[&str]);
+        let mut alone = program(folder.path());
+        // No stack is that large.
+        alone.env("RUST_MIN_STACK", (1_u64 << 50).to_string());
+        let alone = run(alone, verb, &[] as &[&str]);
+        assert_eq!((alone.code, &alone.stdout), (with.code, &with.stdout), "{verb}: {}", alone.stderr);
+    }
+    let server = server();
+    let mut alone = program(folder.path());
+    alone.env("RUST_MIN_STACK", (1_u64 << 50).to_string());
+    run(alone, &format!("replay --root . --url {}", server.url), &[] as &[&str]).ends_with(0);
+}

@@ -531,7 +531,21 @@ fn what_is_missing_is_said_with_the_reason() {
     assert!(!ran.stderr.contains("settings.json"), "{}", ran.stderr);
     let events = Session::new("logs");
     let ran = events.traces("record --quiet --dir a -- ./claude").ends_with(0);
-    ran.says(&["but no bodies", "no spans were recorded"]);
+    ran.says(&["but no bodies", "no spans were recorded", "LOG_RAW_API_BODIES had no effect"]);
+    // A reason that may be that of both is said once, that of one beside it.
+    let both = Session::new("logs");
+    both.folder.write(".claude/settings.json", r#"{"env":{"OTEL_TRACES_EXPORTER":"none"}}"#);
+    let ran = both.traces("record --quiet --dir a -- ./other").ends_with(0).says(&[
+        "this may be why both are missing: the command is not called claude",
+        ".claude/settings.json sets OTEL_TRACES_EXPORTER otherwise",
+    ]);
+    assert_eq!(ran.stderr.matches("not called claude").count(), 1, "{}", ran.stderr);
+    let (bodies, spans) = ran.stderr.split_once("no spans were recorded").unwrap();
+    assert!(
+        !bodies.contains("OTEL_TRACES_EXPORTER") && spans.contains("OTEL_TRACES_EXPORTER"),
+        "{}",
+        ran.stderr
+    );
     let nothing = Session::new("exit=0");
     nothing.traces("record --dir a -- ./claude").ends_with(2).says(&["nothing was recorded", "2.1.111"]);
     let wrong = Session::new("bodies logs traces garbage");

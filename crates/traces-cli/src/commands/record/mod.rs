@@ -101,12 +101,12 @@ fn record(
     let stops = interrupt::pressed_from_here()?;
     let patience = if exit.is_some() { PATIENCE } else { Duration::ZERO };
     let receipt = recorder.finish(patience, || stops.load(Ordering::SeqCst))?;
-    let shortcomings = receipt.shortcomings(&overrides);
-    for shortcoming in &shortcomings {
-        render::shortcoming(shortcoming).iter().for_each(|line| notes::warn(line));
+    let shortcomings = receipt.shortcomings();
+    for line in render::shortcomings(&shortcomings, &receipt.reasons(&overrides)) {
+        notes::warn(&line);
     }
     let status = match shortcomings.first() {
-        Some(Shortcoming::Nothing(_)) => Status::Unusable,
+        Some(Shortcoming::Nothing) => Status::Unusable,
         _ => status_of(&receipt),
     };
     Ok(Ok(FinishedRecording { path, exit, status }))

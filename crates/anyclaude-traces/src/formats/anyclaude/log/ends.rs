@@ -193,3 +193,6 @@ fn settle_whole_replies(finishes: &[i64], partials: &mut [PartialRequest]) {
         ended = ended.min(open.len());
     }
 }
+
+#[cfg(test)]
+mod tests;

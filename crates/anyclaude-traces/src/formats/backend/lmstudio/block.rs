@@ -134,6 +134,9 @@ mod tests {
         assert!(has_cut_strings(cut));
         let quoted = format!(r#"{{"content": "{} a... <Truncated in logs> ...b"}}"#, "x".repeat(2_000));
         assert!(!has_cut_strings(quoted.as_bytes()));
+        let half = "x".repeat(600);
+        let quoted = format!(r#"{{"content": "{half}... <Truncated in logs> ...{half}"}}"#);
+        assert!(!has_cut_strings(quoted.as_bytes()), "of a string that was cut less is left");
         assert!(!has_cut_strings(br#"{"content": "whole"}"#));
     }
 

@@ -3,6 +3,7 @@ use super::*;
 use crate::formats::body::{Element, ElementPath};
 
 mod concurrent;
+mod turns;
 
 fn parse(text: impl AsRef<[u8]>) -> BackendLog {
     let mut parser = LmStudioParser::new();
@@ -240,6 +241,10 @@ fn cut_strings_leave_counts_and_no_sizes() {
         "2026-06-24 13:00:00 [DEBUG]\n Received request: POST to /v1/messages with body  {\n  \"model\": \"m\",\n  \"messages\": [\n    {\n      \"role\": \"user\",\n      \"content\": \"It begins like this... <Truncated in logs> ...and ends so.\"\n    }\n  ]\n}\n",
     );
     assert_eq!((found.body, found.message_count), (Some(LoggedBody::Cut), Some(1)));
+    // Whatever was cut out of it.
+    let text = "[2026-06-24 13:00:00][INFO] Received request: POST to /v1/messages with body {\"model\":\"m\",\"system\":\"It begins... <Truncated in logs> ...and ends\",\n";
+    let log = parse(text);
+    assert_eq!((log.tasks[0].body, log.unreadable_lines), (Some(LoggedBody::Cut), 0));
     assert_eq!((found.requested_model.as_deref(), found.outcome), (Some("m"), TaskOutcome::Unfinished));
 }
 

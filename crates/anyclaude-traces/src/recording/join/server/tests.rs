@@ -1,5 +1,7 @@
 //! Servers' logs and requests, made by hand.
 
+mod doubts;
+
 use super::*;
 use crate::formats::backend::{BackendProcess, BackendTask, TaskOutcome};
 use crate::model::timing::{CachedSource, TokenSource};

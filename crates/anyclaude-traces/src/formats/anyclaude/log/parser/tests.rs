@@ -430,3 +430,52 @@ fn ends_of_twin_starts_are_ambiguous_whatever_the_streams_say() {
     assert_eq!(confidence[..2], [Confidence::Ambiguous; 2]);
     assert_eq!(run.requests[2].outcome, Outcome::NotStreamed);
 }
+
+/// In one piece, a log is passed over in places where it is read line by line in small ones.
+#[test]
+fn what_a_line_announces_is_not_passed_over() {
+    let announcing = [
+        "[streamText] About to call streamText for local/a",
+        "[Stream Conversion] Received chunk 6 of type: finish-step",
+        "[Timing] First token received at 900ms",
+        "Error for local/a: {",
+        "[NodeWritable] Chunk #1 of type: message_start (10 bytes, total: 10 bytes)",
+        "[Stream Conversion] Received chunk 4 of type: reasoning-start",
+    ];
+    let announced = [
+        r#"[Stream Conversion] Raw chunk: {"type":"finish-step","usage":{"inputTokens":9,"cachedInputTokens":4}}"#,
+        r#"[Stream Conversion] Raw stream chunk: {"type":"finish-step","response":{"modelId":"real"},"usage":{"cachedInputTokens":4}}"#,
+        "[Keepalive] Cleared (stream started after 3 keepalives)",
+        "[Stream Conversion] Received chunk 5 of type: text-delta",
+        "[Stream Conversion] Received chunk 5 of type: text-start",
+        r#"[Stream Chunk] {"type":"message_stop"}"#,
+        "[NodeWritable] Write callback",
+    ];
+    for level in [1, 2] {
+        for first in announcing {
+            for then in announced {
+                let text = banner(level, 0, "a")
+                    + &start(1, 0, "a")
+                    + &stream(1, 1)
+                    + &line(1, 3, "[Stream Conversion] Received chunk 1 of type: start")
+                    + &line(1, 5, first)
+                    + &line(1, 6, then)
+                    + "  \"text\"\n";
+                for text in [text.clone(), text + &complete(1, 900, "a", 900)] {
+                    let mut whole = LogParser::new();
+                    whole.feed(text.as_bytes());
+                    assert_eq!(whole.finish(), parse(&text), "{first}\n{then}");
+                }
+            }
+        }
+    }
+    // A request that was passed on is one that was sent, whatever comes between.
+    let sent = banner(2, 0, "a")
+        + &line(1, 0, "[Cleanup] x")
+        + &start(1, 0, "a")
+        + &line(1, 1, announcing[0])
+        + &line(1, 2, announced[3]);
+    let mut whole = LogParser::new();
+    whole.feed(sent.as_bytes());
+    assert_eq!(whole.finish().runs[0].requests[0].outcome, Outcome::NotStreamed);
+}

@@ -181,3 +181,20 @@ fn a_stream_in_the_middle_of_a_block_has_not_ended() {
     let claims = [claim(0, 0, 20, parts.end(4).firsts, None)];
     assert_eq!(parts.settle(&claims), [(0, Settled::Exact(2))]);
 }
+
+#[test]
+fn a_stream_whose_beginning_was_not_seen_may_end_anywhere() {
+    let mut parts = LoggedParts::default();
+    parts.part(5, DELTA, 0);
+    for (kind, number) in [PartKind::Start, PartKind::StartStep, START, DELTA, DELTA].into_iter().zip(1..) {
+        parts.part(number, kind, 0);
+    }
+    // The other one has not finished.
+    assert_eq!(parts.end(5).deltas, None);
+    for (kind, number) in
+        [PartKind::BlockEnd(BlockKind::Text), PartKind::FinishStep, PartKind::Finish].into_iter().zip(6..)
+    {
+        parts.part(number, kind, 0);
+    }
+    assert_eq!(parts.end(8).deltas, Some(Deltas { all: 2, reasoning: 0 }));
+}

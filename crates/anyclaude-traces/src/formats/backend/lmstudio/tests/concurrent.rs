@@ -101,3 +101,17 @@ fn tasks_of_the_same_numbers_have_no_figures() {
         assert_eq!((task.prompt_tokens, task.read_ms, task.output_tokens), (None, None, None));
     }
 }
+
+/// What is known of half of a task is forgotten with the rest.
+#[test]
+fn a_task_that_is_mistakable_from_its_middle_on_has_no_figures() {
+    let launch = "slot launch_slot_: id  3 | task 0 | processing task, is_child = 0\n";
+    let log = parse(format!(
+        "[2026-06-24 13:00:00][INFO][small] Running chat completion on conversation with 2 messages.\n\
+         [2026-06-24 13:00:00][DEBUG] {launch}\
+         slot print_timing: id  3 | task 0 | prompt eval time =    100.00 ms / 100 tokens (x)\n\
+         [2026-06-24 13:00:01][INFO][large] Running chat completion on conversation with 3 messages.\n\
+         [2026-06-24 13:00:01][DEBUG] {launch}"
+    ));
+    assert!(log.tasks.iter().all(|task| task.read_ms.is_none() && task.read_tokens.is_none()));
+}
