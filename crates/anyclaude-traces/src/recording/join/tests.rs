@@ -48,7 +48,7 @@ fn found(requests: &[Request]) -> Vec<Option<(i64, Confidence)>> {
 fn joined(starts: &[(i64, Counts)], traces: &[(i64, Counts)]) -> Vec<Option<(i64, Confidence)>> {
     let mut requests: Vec<Request> = traces.iter().copied().map(trace).collect();
     let logs = Logs { debug: vec![debug_log("a.log", starts)], requests: Vec::new() };
-    join(&mut requests.iter_mut().collect::<Vec<_>>(), logs, Vec::new());
+    let _ = join(&mut requests.iter_mut().collect::<Vec<_>>(), logs, Vec::new());
     found(&requests)
 }
 
@@ -112,14 +112,14 @@ fn a_trace_that_is_named_stays_with_its_start() {
         Logs { debug: vec![log], requests: Vec::new() }
     };
     let mut requests = [trace((20, SAME)), trace((50, SAME))];
-    join(&mut requests.iter_mut().collect::<Vec<_>>(), logs(), Vec::new());
+    let _ = join(&mut requests.iter_mut().collect::<Vec<_>>(), logs(), Vec::new());
     let starts: Vec<_> = found(&requests).into_iter().map(|found| found.map(|(start, _)| start)).collect();
     assert_eq!(starts, [Some(10), Some(0)]);
 
     // What went to Anthropic is in no debug log, whatever its name.
     let mut requests = [trace((20, SAME))];
     requests[0].mode = Some("claude".into());
-    join(&mut requests.iter_mut().collect::<Vec<_>>(), logs(), Vec::new());
+    let _ = join(&mut requests.iter_mut().collect::<Vec<_>>(), logs(), Vec::new());
     assert_eq!(found(&requests), [None]);
 }
 
@@ -137,7 +137,7 @@ fn a_capture_is_of_the_run_with_as_many_requests() {
         request.paths = vec![crate::model::request::TracePath::new(std::path::PathBuf::from(name))];
     }
     let logs = Logs { debug: vec![log], requests: Vec::new() };
-    join(&mut requests.iter_mut().collect::<Vec<_>>(), logs, vec![capture]);
+    let _ = join(&mut requests.iter_mut().collect::<Vec<_>>(), logs, vec![capture]);
     let exact = |start| Some((start, Confidence::Exact));
     assert_eq!(found(&requests), [exact(60_000), exact(60_500)]);
 }
