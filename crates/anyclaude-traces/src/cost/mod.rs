@@ -9,8 +9,8 @@
 //! The steps, a file each, in the order in which they need each other:
 //! `plausibility` (which counts are believed), `reasoning` (what was generated before
 //! anything was streamed), `measured` (what the server's own log tells), `overlap` (who else was in the backend), `reuse_seen` (does
-//! the backend reuse prompts), `cached` (cached tokens), `queue`, `load`, `parts`,
-//! `needed` (what had to be read whatever the cache).
+//! the backend reuse prompts), `cached` (cached tokens), `read_whole` (where times say that
+//! nothing was), `queue`, `load`, `parts`, `needed` (what had to be read whatever the cache).
 
 mod breakdown;
 mod cached;
@@ -23,6 +23,7 @@ mod parts;
 mod plausibility;
 mod queue;
 mod rate;
+mod read_whole;
 mod reasoning;
 mod reuse_seen;
 mod speeds;
@@ -140,6 +141,7 @@ fn fit_cases(cases: &mut [Case]) {
     reasoning::find_untold(cases, &writing_rates(cases));
     let seen = by_model(cases, reuse_seen::of);
     cached::fill(cases, &seen);
+    read_whole::find(cases);
     queue::find(cases, &reading_rates(cases));
     load::find(cases);
     cached::forget_loaded(cases);

@@ -11,6 +11,8 @@ pub(super) struct Overlap {
     pub(super) is_alone_until_first: bool,
     /// … or until its end.
     pub(super) is_alone_until_end: bool,
+    /// Whoever was there before its first token had ended by then.
+    pub(super) is_alone_at_first: bool,
     /// From its start to the last end of another request before its first token.
     pub(super) ended_before_first_ms: Option<u64>,
 }
@@ -60,7 +62,7 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
         .map(|(at, interval)| (interval.end, at))
         .collect();
     ends.sort_unstable();
-    let mut last_end = i64::MIN;
+    let (mut last_end, mut last_open_end) = (i64::MIN, i64::MIN);
     let mut found = Vec::with_capacity(intervals.len());
     for (at, interval) in intervals.iter().enumerate() {
         let is_there_before = last_end > interval.start;
@@ -69,12 +71,19 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
         let mut ended = ends.get(..behind).unwrap_or_default().iter().rev();
         let other_end =
             ended.find(|(_, of)| *of != at).map(|(end, _)| *end).filter(|end| *end > interval.start);
+        let mut behind_it = intervals.iter().skip(at + 1).take_while(|later| later.start < interval.first);
         found.push(Overlap {
             is_alone_until_first: !is_there_before && next >= interval.first,
             is_alone_until_end: !is_there_before && next >= interval.end,
+            is_alone_at_first: last_end <= interval.first
+                && last_open_end <= interval.start
+                && behind_it.all(|later| later.has_end && later.end <= interval.first),
             ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()),
         });
         last_end = last_end.max(interval.end);
+        if !interval.has_end {
+            last_open_end = last_open_end.max(interval.end);
+        }
     }
     found
 }
@@ -108,6 +117,27 @@ mod tests {
         let found = found(&[(0, 10, 100), (20, 30, 120), (40, 500, 600), (450, 700, 800)]);
         assert_eq!(found[2], (false, false, Some(80)));
         assert_eq!(found[3], (false, false, Some(150)));
+    }
+
+    #[test]
+    fn a_request_is_alone_at_its_first_token_if_all_others_have_ended() {
+        let alone = |times: &[(i64, i64, i64, bool)]| {
+            let intervals: Vec<OccupiedMs> = times
+                .iter()
+                .map(|&(start, first, end, has_end)| OccupiedMs { start, first, end, has_end })
+                .collect();
+            overlaps(&intervals).iter().map(|one| one.is_alone_at_first).collect::<Vec<_>>()
+        };
+        assert_eq!(alone(&[(0, 50, 100, true), (60, 150, 200, true)]), [true, true]);
+        assert_eq!(alone(&[(0, 50, 160, true), (60, 150, 200, true)]), [true, false]);
+        assert_eq!(alone(&[(0, 50, 100, true), (20, 30, 40, true)]), [true, false]);
+        assert_eq!(alone(&[(0, 50, 100, true), (20, 60, 70, true)]), [false, false]);
+        assert_eq!(
+            alone(&[(0, 50, 100, false), (60, 150, 200, true)]),
+            [true, false],
+            "its end is not known"
+        );
+        assert_eq!(alone(&[(0, 50, 60, true), (20, 30, 40, false)]), [false, false]);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Model;
 use super::case::{Case, LEAST_OUTPUT_TOKENS, LEAST_WRITE_MS, float, whole};
 use super::plausibility::is_output_believed;
 use super::rate::Rate;
+use super::{Model, by_model};
 
 /// More bytes for a token than this, and the tokens were streamed.
 const MOST_BYTES_PER_TOKEN: f64 = 3.5;
@@ -17,6 +17,9 @@ const MOST_OF_TTFT: f64 = 0.95;
 /// So many times as long as it took must an answer take elsewhere, before it is said to
 /// have been there already when it was streamed.
 const TIMES_TOO_FAST: f64 = 5.0;
+
+/// So many of its requests must tell how fast a model reads at most.
+const LEAST_READERS: usize = 3;
 
 /// Output tokens that were generated before anything was streamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,13 +77,25 @@ fn hidden(case: &Case, tokens: u64) -> Option<Hidden> {
 
 /// Finds the answers that were there already when their first piece was streamed.
 pub(super) fn find_untold(cases: &mut [Case], writing: &BTreeMap<Model, Rate>) {
+    let reading = by_model(cases, most_read_per_ms);
     for case in cases {
         let rate = writing.get(&case.model).copied().unwrap_or_default();
-        case.is_untold = is_untold(case, rate).unwrap_or(false);
+        let most_per_ms = reading.get(&case.model).copied().flatten();
+        case.is_untold = is_untold(case, rate, most_per_ms).unwrap_or(false);
     }
 }
 
-fn is_untold(case: &Case, writing: Rate) -> Option<bool> {
+/// More prompt tokens a millisecond than a model ever read, the cached ones included.
+fn most_read_per_ms(cases: &[&Case]) -> Option<f64> {
+    let per_ms = |case: &&Case| {
+        let tokens = case.prompt_tokens.filter(|_| case.is_certain)?;
+        Some(float(tokens) / float(case.ttft_ms?.max(1)))
+    };
+    let known: Vec<f64> = cases.iter().filter_map(per_ms).collect();
+    known.iter().copied().max_by(f64::total_cmp).filter(|_| known.len() >= LEAST_READERS)
+}
+
+fn is_untold(case: &Case, writing: Rate, most_read_per_ms: Option<f64>) -> Option<bool> {
     if case.is_measured() {
         return None;
     }
@@ -89,6 +104,11 @@ fn is_untold(case: &Case, writing: Rate) -> Option<bool> {
     if case.text_chunks.or(case.pieces()).is_some_and(|pieces| pieces <= 1) {
         return Some(true);
     }
-    let usual = writing.ms_per_token()? * float(output - 1);
-    Some(generation < LEAST_WRITE_MS && usual >= TIMES_TOO_FAST * float(generation.max(1)))
+    let took = float(generation.max(1));
+    let is_too_fast = match writing.ms_per_token() {
+        Some(usual) => usual * float(output - 1) >= TIMES_TOO_FAST * took,
+        // No model writes faster than it reads.
+        None => float(output - 1) > most_read_per_ms? * took,
+    };
+    Some(generation < LEAST_WRITE_MS && is_too_fast)
 }

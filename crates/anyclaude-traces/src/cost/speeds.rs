@@ -25,11 +25,13 @@ pub fn speeds_by_model<'a>(requests: impl IntoIterator<Item = &'a Request>) -> V
     by_model(requests).into_iter().map(speeds).collect()
 }
 
-/// Requests without times tell of no model.
+/// Requests without times tell of no model. A server's log may time them without a date.
 fn by_model<'a>(requests: impl IntoIterator<Item = &'a Request>) -> BTreeMap<Model, Vec<&'a Request>> {
     let mut models: BTreeMap<Model, Vec<&Request>> = BTreeMap::new();
     for request in requests {
-        if request.timing.as_ref().is_some_and(|timing| timing.start.is_some()) {
+        let sample = request.speed_sample();
+        let is_dated = request.timing.as_ref().is_some_and(|timing| timing.start.is_some());
+        if is_dated || sample.reads || sample.writes {
             models.entry(request.model_group()).or_default().push(request);
         }
     }

@@ -384,6 +384,11 @@ fn requests_of_another_backend_do_not_overlap() {
             (case.start_ms, case.backend) = (Some(2_000), Some("openrouter".into()));
         }
     });
-    let alone = Overlap { is_alone_until_first: true, is_alone_until_end: true, ended_before_first_ms: None };
+    let alone = Overlap {
+        is_alone_until_first: true,
+        is_alone_until_end: true,
+        is_alone_at_first: true,
+        ended_before_first_ms: None,
+    };
     assert!(found.iter().all(|case| case.overlap == alone));
 }

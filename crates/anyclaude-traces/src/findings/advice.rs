@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::input::ALL_TRIED_SLOTS;
 use super::remedy::{Advice, ErrorRemedy};
 use super::words::{Count, Ms, NameList, TokenCount, VolatilePiece, WholeNumber};
 use crate::analysis::prefix::{Cause, ElementName, ToolsDifference, Volatile};
@@ -53,9 +54,13 @@ impl Display for Advice {
             }
             Self::MoreSlots { slots } => write!(
                 f,
-                "Give the backend {} for this model: it is the smallest number with which the simulation evicts \
-                 nothing.",
-                Count(*slots, "parallel slot")
+                "Give the backend {} for this model: {} the simulation evicts nothing.",
+                Count(*slots, "parallel slot"),
+                if *slots <= ALL_TRIED_SLOTS {
+                    "it is the smallest number with which"
+                } else {
+                    "with as many"
+                },
             ),
             Self::SlotsDoNotHelp { tried } => write!(
                 f,

@@ -2,16 +2,23 @@
 //!
 //! Condition: it is seen to reuse nothing, and [`LEAST_REQUESTS`] requests repeat half of
 //! an earlier prompt or more; or by its own count it took less than half of what it could
-//! have in as many requests. Cost: the time to read the difference. Refuted where its own
-//! counts say that it did reuse.
+//! have in as many requests; or as many took as long as reading all of their prompt takes.
+//! Prompts of which less than [`LEAST_TOKENS`] were missed are not worth it. Cost: the
+//! time to read the difference. Refuted where its own counts say that it did reuse.
 
-use super::scene::{Entry, Model, Scene, finding, whole};
+use super::model_load::loaded_ms;
+use super::scene::{Entry, Model, Scene, finding, float, whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::CacheUse;
 
 pub(super) const LEAST_REQUESTS: usize = 3;
 /// So much of a prompt must be a repetition.
 pub(super) const LEAST_REUSABLE: f64 = 0.5;
+
+/// Less of a prompt is not worth naming.
+const LEAST_TOKENS: u64 = 500;
+/// What came sooner after another request came after no pause.
+const LEAST_IDLE_MINUTES: u64 = 5;
 
 pub(super) struct CacheUnused;
 
@@ -42,23 +49,31 @@ impl Rule for CacheUnused {
 }
 
 fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Finding> {
-    let repeats = |entry: &&Entry<'_>| entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE);
+    // What a load emptied the cache of is that load's cost.
+    let is_loaded = |entry: &&Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
+    let repeats = |entry: &&Entry<'_>| {
+        entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE) && !is_loaded(entry)
+    };
     let reads_all = scene.cache(model) == CacheUse::ReadsAll;
     let is_little = |entry: &&Entry<'_>| {
         entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
     };
+    let missed =
+        |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
     let wasted: Vec<&Entry<'_>> = entries
         .iter()
         .copied()
-        .filter(|entry| repeats(entry) && (is_little(entry) || reads_all && !entry.counts_cached()))
+        .filter(|entry| {
+            repeats(entry)
+                && missed(entry) >= LEAST_TOKENS
+                && (is_little(entry) || entry.is_read_whole() || reads_all && !entry.counts_cached())
+        })
         .collect();
     if wasted.len() < LEAST_REQUESTS {
         return None;
     }
     let reusable: u64 = wasted.iter().filter_map(|entry| entry.reusable_tokens()).sum();
     let taken: u64 = wasted.iter().filter_map(|entry| cached(entry)).sum();
-    let missed =
-        |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
     let cost = scene.sum_reading_ms(wasted.iter().map(|entry| (*entry, missed(entry))));
     let n = u64::try_from(wasted.len()).unwrap_or(u64::MAX);
     let evidence = if reads_all {
@@ -68,7 +83,16 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
             of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
             tokens: reusable,
             tokens_per_second: scene.read_tokens_per_second(model),
-            each_ms: cost.map(|cost| whole(super::scene::float(cost) / super::scene::float(n))),
+            each_ms: cost.map(|cost| whole(float(cost) / float(n))),
+        }
+    } else if wasted.iter().all(|entry| entry.is_read_whole()) {
+        Evidence::ReadsWhole {
+            model: model.clone(),
+            requests: n,
+            of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+            tokens: reusable,
+            each_ms: cost.map(|cost| whole(float(cost) / float(n))),
+            idle_minutes: least_idle_minutes(scene, &wasted),
         }
     } else {
         Evidence::ReusesLittle {
@@ -81,6 +105,14 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     let mut found = finding(FindingKind::CacheUnused, wasted, evidence).costing(cost, CostBasis::Fitted);
     found.advice = Some(if reads_all { Advice::OtherEngine } else { Advice::CacheSettings });
     Some(found)
+}
+
+/// How long the backend had no request before any of these; `None` where one of them came
+/// sooner after another.
+fn least_idle_minutes(scene: &Scene<'_>, wasted: &[&Entry<'_>]) -> Option<u64> {
+    let idle_ms = |entry: &&Entry<'_>| Some(entry.start()?.ms_since(scene.before_entry(entry)?.end()?));
+    let least_ms = wasted.iter().map(idle_ms).try_fold(i64::MAX, |least, ms| Some(least.min(ms?)))?;
+    u64::try_from(least_ms / 60_000).ok().filter(|minutes| *minutes >= LEAST_IDLE_MINUTES)
 }
 
 fn cached(entry: &Entry<'_>) -> Option<u64> {
@@ -110,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn prompts_of_a_few_words_are_not_worth_it() {
+        let title = |tokens| Made::new().prompt(tokens).reusable(50).cached(0, false).read(tokens, 900);
+        let found = |tokens| check(CacheUse::ReadsAll, &vec![title(tokens); 3]);
+        assert_eq!(found(998), RuleCheck::Ok);
+        assert!(matches!(found(1_000), RuleCheck::Found(_)));
+    }
+
+    #[test]
+    fn a_cache_that_a_load_emptied_is_not_unused() {
+        let made = [turn(0, 0), turn(50, 0), turn(60, 0), turn(90, 0).load(9_000)];
+        assert_eq!(check(CacheUse::ReadsAll, &made), RuleCheck::Ok);
+    }
+
+    #[test]
     fn less_than_that_does_not() {
         let made = [turn(0, 0), turn(49, 0), turn(60, 0), turn(90, 0)];
         assert_eq!(check(CacheUse::ReadsAll, &made), RuleCheck::Ok);
@@ -126,6 +172,25 @@ mod tests {
         assert_eq!(found[0].advice, Some(Advice::CacheSettings));
         let made = [counted(4_000), counted(3_999), counted(3_999)];
         assert_eq!(check(CacheUse::Reuses, &made), RuleCheck::Ok);
+    }
+
+    #[test]
+    fn requests_whose_time_is_that_of_their_whole_prompt_show_it_and_after_which_pause() {
+        let read_whole = |minutes: i64| turn(90, 0).at(minutes * 60_000).read_whole();
+        let made =
+            [turn(0, 0).at(0), read_whole(7), read_whole(20), read_whole(40), turn(90, 9_000).at(2_401_000)];
+        let RuleCheck::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
+        let Evidence::ReadsWhole { requests, of, tokens, each_ms, idle_minutes, .. } = found[0].evidence
+        else {
+            panic!()
+        };
+        assert_eq!((requests, of, tokens, each_ms), (3, 5, 27_000, Some(18_000)));
+        assert_eq!(idle_minutes, Some(6));
+        assert_eq!(found[0].advice, Some(Advice::CacheSettings));
+        let made = [turn(0, 0).at(0), read_whole(7), read_whole(8), read_whole(40)];
+        let RuleCheck::Found(found) = check(CacheUse::Reuses, &made) else { panic!() };
+        assert!(matches!(found[0].evidence, Evidence::ReadsWhole { idle_minutes: None, .. }));
+        assert_eq!(check(CacheUse::Reuses, &made[..3]), RuleCheck::Ok, "two are too few");
     }
 
     #[test]

@@ -4,9 +4,10 @@
 //! taken its slot. Cost: the time to read it again. Refuted where the backend reuses
 //! nothing anyway, or read less than that.
 //!
-//! Where the backend is seen to reuse nothing, one slot may be the reason as well as an
-//! engine that cannot: both are said if in a simulated cache of one slot every request
-//! that repeats an earlier prompt finds it gone.
+//! Where the backend is seen to reuse nothing, or some requests took as long as reading all
+//! of their prompt takes, one slot may be the reason as well as an engine that cannot: both
+//! are said if in a simulated cache of one slot these requests, and no others, find gone
+//! what they repeat.
 
 use super::cache_unused::{LEAST_REQUESTS, LEAST_REUSABLE};
 use super::scene::{Entry, Model, Scene, finding};
@@ -64,13 +65,14 @@ fn advice<'m>(outcomes: impl Iterator<Item = &'m MoreSlots>) -> Option<Advice> {
     most.map(|tried| Advice::SlotsDoNotHelp { tried })
 }
 
-/// Models that read everything again, as a backend with one slot would.
+/// Models that read again what a backend with one slot would.
 fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<'s> {
     scene.slots_without_ram.iter().filter_map(|outcome| {
         let model = &outcome.model;
         let repeats = |entry: &Entry<'_>| {
             entry.model == *model
                 && !entry.counts_cached()
+                && (entry.is_read_whole() || scene.cache(model) == CacheUse::ReadsAll)
                 && entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
         };
         let entries: Vec<&Entry<'_>> = scene.entries.iter().filter(|entry| repeats(entry)).collect();

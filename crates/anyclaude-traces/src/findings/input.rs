@@ -9,13 +9,16 @@ use crate::analysis::tool_cost::ToolCosts;
 use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::Scope;
+use crate::model::timing::CachedSource;
 use crate::model::{CacheUse, ModelSpeeds, Speeds};
 use crate::prompt_cache::{Prompts, SimulatedCache, Simulation, SlotOutcome};
 
 use super::{Finding, find};
 
 /// The numbers of slots that are tried where other conversations took slots.
-const TRIED_SLOTS: [usize; 8] = [2, 3, 4, 6, 8, 12, 16, 32];
+const TRIED_SLOTS: [usize; 10] = [2, 3, 4, 5, 6, 7, 8, 12, 16, 32];
+/// Up to here all numbers are tried, so that the first that does is the smallest.
+pub(super) const ALL_TRIED_SLOTS: u64 = 8;
 
 /// What the rules look at. Whatever is missing silences the rules that need it.
 #[derive(Debug, Default)]
@@ -23,6 +26,9 @@ pub struct FindingsInput<'a> {
     /// The requests of every kind that the backend saw, in order of time, with the
     /// parts of their times.
     pub requests: Vec<&'a Request>,
+    /// What else the backend answered, in the same order: nothing is said of these, but
+    /// they tell what came before a request.
+    pub others: Vec<&'a Request>,
     /// What the simulated prompt cache says of them.
     pub prefix: &'a [PrefixRequest],
     /// The cache that was simulated.
@@ -35,8 +41,8 @@ pub struct FindingsInput<'a> {
     pub tool_costs: Option<&'a ToolCosts>,
     /// What the prompt cache would do with more slots, fewest first.
     pub slots: Vec<MoreSlots>,
-    /// The same for a cache without main memory, of models whose backend reuses nothing,
-    /// where one slot would explain that as well.
+    /// The same for a cache without main memory, of models whose backend reuses nothing, or
+    /// did not where it could have, where one slot would explain that as well.
     pub slots_without_ram: Vec<MoreSlots>,
 }
 
@@ -64,7 +70,9 @@ pub(crate) fn find_in(
 ) -> Vec<Finding> {
     let prefix = rows.report(PrefixInput::new(scope, passing), simulation);
     let reported = passing.iter().filter(|input| input.reported).map(|input| input.request).collect();
-    find(&FindingsInput::new(reported, speeds, prompts, &prefix, simulation, tool_costs))
+    let mut found = FindingsInput::new(reported, speeds, prompts, &prefix, simulation, tool_costs);
+    found.others = passing.iter().filter(|input| !input.reported).map(|input| input.request).collect();
+    find(&found)
 }
 
 impl<'a> FindingsInput<'a> {
@@ -92,14 +100,19 @@ impl<'a> FindingsInput<'a> {
         let reads_all = |model: &Option<Arc<str>>| {
             speeds.get(model).is_some_and(|speeds| speeds.cache == CacheUse::ReadsAll)
         };
-        let slots_without_ram = if speeds.keys().any(reads_all) {
-            let suspects = evicted_by_one_slot(&requests, &prefix.requests, reads_all);
+        let is_read = |request: &Request| {
+            let source = request.timing.as_deref().and_then(|timing| timing.cached_source);
+            reads_all(&request.model_group()) || source == Some(CachedSource::None)
+        };
+        let slots_without_ram = if requests.iter().any(|request| is_read(request)) {
+            let suspects = evicted_by_one_slot(&requests, &prefix.requests, is_read);
             slots_that_do(simulation, &suspects)
         } else {
             Vec::new()
         };
         Self {
             requests,
+            others: Vec::new(),
             prefix: &prefix.requests,
             cache: Some(simulation.cache),
             speeds,
@@ -111,28 +124,31 @@ impl<'a> FindingsInput<'a> {
     }
 }
 
-/// The models of which every request that repeats an earlier prompt would find it
-/// evicted by another conversation, if the backend had one slot and kept nothing in main
-/// memory.
+/// The models of which those requests that repeat an earlier prompt and were read again
+/// all the same, and no others, would find it evicted by another conversation, if the
+/// backend had one slot and kept nothing in main memory.
 fn evicted_by_one_slot(
     requests: &[&Request],
     rows: &[PrefixRequest],
-    is_suspect: impl Fn(&Option<Arc<str>>) -> bool,
+    is_read: impl Fn(&Request) -> bool,
 ) -> BTreeSet<Option<Arc<str>>> {
-    let models: HashMap<&TracePath, Option<Arc<str>>> =
-        requests.iter().map(|request| (&request.path, request.model_group())).collect();
-    let mut evicted: BTreeMap<&Option<Arc<str>>, bool> = BTreeMap::new();
+    let by_path: HashMap<&TracePath, &Request> =
+        requests.iter().map(|request| (&request.path, *request)).collect();
+    // Whether any was read again, and whether one slot explains all.
+    let mut models: BTreeMap<Option<Arc<str>>, (bool, bool)> = BTreeMap::new();
     for row in rows {
-        let Some(model) = models.get(&row.path).filter(|model| is_suspect(model)) else { continue };
+        let Some(request) = by_path.get(&row.path) else { continue };
         if row.reusable_bytes * 2 >= row.prompt_bytes.max(1) {
             let is_evicted = row.reusable_bytes_one_slot * 5 < row.prompt_bytes;
-            *evicted.entry(model).or_insert(true) &= is_evicted;
+            let is_read = is_read(request);
+            let (any, all) = models.entry(request.model_group()).or_insert((false, true));
+            (*any, *all) = (*any || is_read, *all && is_evicted == is_read);
         }
     }
-    evicted.into_iter().filter(|(_, is_evicted)| *is_evicted).map(|(model, _)| model.clone()).collect()
+    models.into_iter().filter(|(_, of)| *of == (true, true)).map(|(model, _)| model).collect()
 }
 
-/// For each of these models the smallest number of slots with which nothing is evicted,
+/// For each of these models the smallest of these numbers with which nothing is evicted,
 /// or the largest that was tried.
 fn slots_that_do(simulation: &mut Simulation<'_>, models: &BTreeSet<Option<Arc<str>>>) -> Vec<MoreSlots> {
     let mut found: BTreeMap<Option<Arc<str>>, MoreSlots> = BTreeMap::new();

@@ -55,15 +55,11 @@ fn of(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
 /// The one of these models that answers conversations, where the others answer background
 /// requests alone.
 fn main(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Option<Arc<str>> {
-    let entries = |model: &Model| {
-        let model = model.clone();
-        scene.entries.iter().filter(move |entry| entry.model == model)
-    };
     let (mains, sides): (Vec<_>, Vec<_>) =
-        models.iter().partition(|model| entries(model).any(Entry::is_conversation));
+        models.iter().partition(|model| scene.answered_by(model).any(Entry::is_conversation));
     let [main] = mains.as_slice() else { return None };
     let is_background = |entry: &Entry<'_>| entry.request.kind == Kind::Background;
-    sides.iter().all(|side| entries(side).all(is_background)).then(|| (*main).clone())?
+    sides.iter().all(|side| scene.answered_by(side).all(is_background)).then(|| (*main).clone())?
 }
 
 /// The requests of each model right after another one answered that paid for it, where
@@ -130,6 +126,20 @@ mod tests {
         let RuleCheck::Found(found) = turns(18_000) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (2, Some(32_000)));
         assert_eq!(turns(7_999), RuleCheck::Ok);
+    }
+
+    #[test]
+    fn what_answered_in_between_is_seen_though_nothing_is_said_of_it() {
+        let mut made = turns(&["a", "b", "a", "b", "a"]);
+        for at in [1, 3] {
+            made[at] = made[at].clone().background().beside();
+        }
+        let RuleCheck::Found(found) = check(&ModelSwap, &made) else { panic!() };
+        let [one] = found.as_slice() else { panic!("of `a` alone: {found:?}") };
+        assert_eq!((one.requests.len(), one.cost_ms), (2, Some(6_000)));
+        assert_eq!(one.advice, Some(Advice::OneModel { main: "a".into() }));
+        let made: Vec<Made> = made.into_iter().step_by(2).collect();
+        assert_eq!(check(&ModelSwap, &made), RuleCheck::Ok, "alone, nothing came in between");
     }
 
     #[test]

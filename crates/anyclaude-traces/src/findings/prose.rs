@@ -106,6 +106,24 @@ impl Display for Evidence {
                 }
                 f.write_str(".")
             }
+            Self::ReadsWhole { model, requests, of, tokens, each_ms, idle_minutes } => {
+                write!(
+                    f,
+                    "{} to {} took as long as reading all of {} takes, although the backend had read {} of {} before",
+                    Of(*requests, *of),
+                    ModelName(model),
+                    by_number(*requests, "its prompt", "their prompts"),
+                    TokenCount(*tokens),
+                    by_number(*requests, "it", "them"),
+                )?;
+                if let Some(each) = each_ms {
+                    write!(f, ": {} more each time", Ms(*each))?;
+                }
+                if let Some(minutes) = idle_minutes {
+                    write!(f, ", each after {} or more without a request", Count(*minutes, "minute"))?;
+                }
+                f.write_str(".")
+            }
             Self::ReusesLittle { model, requests, cached_tokens, reusable_tokens } => write!(
                 f,
                 "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones.",

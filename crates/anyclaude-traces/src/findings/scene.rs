@@ -96,6 +96,13 @@ impl<'a> Entry<'a> {
         matches!(source, Some(CachedSource::ServerLog | CachedSource::Reported))
     }
 
+    /// Whether its own time says that all of its prompt was read, though a simulated cache
+    /// held it, and the backend does reuse prompts.
+    pub(super) fn is_read_whole(&self) -> bool {
+        let source = self.timing().and_then(|timing| timing.cached_source);
+        source == Some(CachedSource::None) && self.request.speed_sample().cache == CacheUse::Reuses
+    }
+
     /// What its broken prompt had to read again: no more than it read at all.
     pub(super) fn lost_tokens(&self) -> Option<u64> {
         let lost = self.broken()?.lost_tokens?;
@@ -127,6 +134,8 @@ pub(super) fn basis(entries: &[&Entry<'_>]) -> CostBasis {
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
     pub(super) entries: Vec<Entry<'a>>,
+    /// What else the backend answered: nothing is said of these.
+    others: Vec<Entry<'a>>,
     pub(super) speeds: &'a BTreeMap<Model, Speeds>,
     pub(super) tool_costs: Option<&'a ToolCosts>,
     pub(super) simulated: Option<SimulatedCache>,
@@ -150,9 +159,11 @@ impl<'a> Scene<'a> {
             loss: None,
         };
         let entries: Vec<Entry<'_>> = input.requests.iter().zip(prompts).map(entry).collect();
+        let others = input.others.iter().map(|request| entry((request, None))).collect();
         let by_path = input.requests.iter().enumerate().map(|(at, request)| (&request.path, at)).collect();
         let mut scene = Self {
             entries,
+            others,
             speeds: &input.speeds,
             tool_costs: input.tool_costs,
             simulated: input.cache,
@@ -238,7 +249,22 @@ impl<'a> Scene<'a> {
                 && other.request.path.root() == entry.request.path.root()
                 && (other.timing().is_some() || backend(other) == backend(entry))
         };
-        self.entries.get(..at)?.iter().rev().find(is_same)
+        let order = entry.request.order();
+        let earlier = self.others.partition_point(|other| other.request.order() < order);
+        let last = |entries: &'_ [Entry<'a>]| entries.iter().rposition(|entry| is_same(&entry));
+        let own = self.entries.get(..at).and_then(|before| before.get(last(before)?));
+        let other = self.others.get(..earlier).and_then(|before| before.get(last(before)?));
+        [own, other].into_iter().flatten().max_by_key(|entry| entry.request.order())
+    }
+
+    /// All that the backend answered with this model.
+    pub(super) fn answered_by<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s Entry<'a>> {
+        self.entries.iter().chain(&self.others).filter(move |entry| entry.model == *model)
+    }
+
+    /// The same for one that is at hand.
+    pub(super) fn before_entry(&self, entry: &Entry<'_>) -> Option<&Entry<'a>> {
+        self.before(*self.by_path.get(&entry.request.path)?)
     }
 
     /// What the cache of a model would do with more slots, fewest first.

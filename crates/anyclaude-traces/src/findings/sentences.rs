@@ -259,3 +259,24 @@ fn remedies() {
     says(&Advice::RoomBetweenCompactions { begins_with_tokens: Some(9_000) }, &["begins with 9,000 tokens"]);
     says(&Advice::FewerAtOnce { slots: Some((3, 6_000)) }, &["3 slots", "saves 6.0 s"]);
 }
+
+#[test]
+fn requests_that_were_read_whole() {
+    let said = |requests, each_ms, idle_minutes| Evidence::ReadsWhole {
+        model: m(),
+        requests,
+        of: 16,
+        tokens: 54_000,
+        each_ms,
+        idle_minutes,
+    };
+    says(
+        &said(3, Some(36_000), Some(14)),
+        &[
+            "3 of 16 requests to qwen took as long as reading all of their prompts takes",
+            "the backend had read 54.0 k tokens of them before: 36.0 s more each time",
+            ", each after 14 minutes or more without a request.",
+        ],
+    );
+    is_silent(&said(3, None, None), &["each"]);
+}

@@ -93,6 +93,22 @@ pub enum Evidence {
         /// What each lost, in the mean.
         each_ms: Option<u64>,
     },
+    /// Single requests took as long as reading all of their prompt takes.
+    ReadsWhole {
+        /// The model.
+        model: Option<Arc<str>>,
+        /// How many requests.
+        requests: u64,
+        /// How many there were.
+        of: u64,
+        /// What could have been reused of them.
+        tokens: u64,
+        /// What each lost, in the mean.
+        each_ms: Option<u64>,
+        /// Each came so many minutes after the request before it, or more; `None` where
+        /// not all came after a pause.
+        idle_minutes: Option<u64>,
+    },
     /// The backend reuses less than half of what it could.
     ReusesLittle {
         /// The model.

@@ -29,6 +29,7 @@ pub(super) struct Made {
     is_without_body: bool,
     broken: Option<(Cause, u64)>,
     evicted_by: Option<usize>,
+    is_beside: bool,
 }
 
 impl Made {
@@ -58,7 +59,13 @@ impl Made {
             is_without_body: false,
             broken: None,
             evicted_by: None,
+            is_beside: false,
         }
+    }
+
+    /// Nothing is asked of it: it was in the same backend.
+    pub(super) fn beside(self) -> Self {
+        self.with(|made| made.is_beside = true)
     }
 
     fn time(mut self, set: impl FnOnce(&mut Timing)) -> Self {
@@ -152,6 +159,13 @@ impl Made {
             timing.cached_tokens = Some(tokens);
             timing.cached_source =
                 Some(if is_reported { CachedSource::Reported } else { CachedSource::Simulated });
+        })
+    }
+
+    /// Its time says that all of its prompt was read, by a backend that does reuse prompts.
+    pub(super) fn read_whole(self) -> Self {
+        self.with(|made| made.request.bookkeeping.speed_sample.cache = CacheUse::Reuses).time(|timing| {
+            (timing.cached_tokens, timing.cached_source) = (Some(0), Some(CachedSource::None));
         })
     }
 
@@ -414,15 +428,20 @@ fn with_input<'a, T>(
         rows.push(row(&request, one, path));
         requests.push(request);
     }
+    let of = |is_beside: bool| {
+        let both = requests.iter().zip(made).filter(|(_, one)| one.is_beside == is_beside);
+        both.map(|(request, _)| request).collect()
+    };
     // What the caller sets lives longer than what is made here.
     let mut given = FindingsInput::default();
     set(&mut given);
     let input = FindingsInput {
         slots_without_ram: given.slots_without_ram,
-        requests: requests.iter().collect(),
+        requests: of(false),
+        others: of(true),
         prefix: &rows,
         speeds: given.speeds,
-        prompt_ids: made.iter().map(|one| one.body).collect(),
+        prompt_ids: made.iter().filter(|one| !one.is_beside).map(|one| one.body).collect(),
         cache: None,
         tool_costs: given.tool_costs,
         slots: given.slots,

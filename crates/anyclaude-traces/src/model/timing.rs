@@ -217,6 +217,7 @@ pub enum CachedSource {
     Reported,
     /// A simulated prompt cache, where the backend is seen to reuse prompts.
     Simulated,
-    /// 0: the backend is seen to reuse nothing.
+    /// 0: the backend is seen to reuse nothing; or this request took as long as reading
+    /// all of its prompt takes, although a simulated cache held nearly all of it.
     None,
 }

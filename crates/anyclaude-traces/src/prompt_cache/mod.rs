@@ -67,8 +67,8 @@ pub struct CacheOptions {
     /// How many prompts the cache holds.
     pub slots: NonZeroUsize,
     /// Whether main memory keeps what leaves a slot; `None`: what the reported counts
-    /// tell, else it does. Where nothing was counted, and times prove that the backend
-    /// holds one prompt, it is a cache of one slot without main memory, unless another
+    /// tell, else it does. Where these, or times if nothing was counted, prove that the
+    /// backend holds one prompt, it is a cache of one slot without main memory, unless another
     /// number of slots than the default is asked for.
     pub ram: Option<bool>,
 }

@@ -127,9 +127,14 @@ pub fn simulate<'a>(
     let members = passed.members(chosen);
     let mut reused = reuse(&comparer, members, &steps);
     let mut capacity = capacity;
-    if options.is_open() && !evidence.is_any() {
+    if options.is_open() {
         let of_one_slot = reuse(&comparer, members, &steps_one_slot);
-        if prove_one_slot(requests, &reused, &of_one_slot) {
+        let is_proved = if evidence.is_any() {
+            evidence.need_small(&reused, &of_one_slot)
+        } else {
+            prove_one_slot(requests, &reused, &of_one_slot)
+        };
+        if is_proved {
             (capacity, steps, reused) = (one_slot, steps_one_slot.clone(), of_one_slot);
         }
     }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::formats::record::TraceRecord;
 use crate::model::intern::{FastSet, Interner};
-use crate::model::request::{Kind, ModelSource, Request, RequestId, TracePath};
+use crate::model::request::{Kind, ModelSource, Request, RequestId, Source, TracePath};
 use crate::model::time::Timestamp;
-use crate::model::timing::{Outcome, Timing};
+use crate::model::timing::{CachedSource, Outcome, Timing};
 use crate::model::{Bookkeeping, Identity, ServerJoin, ServerTask, ToolSize};
 use crate::read::{TraceFile, without_compression};
 use crate::recording::history::{HistoryId, HistoryTree};
@@ -93,6 +93,7 @@ impl RequestBuilder {
         // `collect` reuses the vector of the larger `UnassignedRequest`s, which leaves room unused.
         requests.shrink_to_fit();
         tell_apart(&mut requests);
+        forget_uncounted(&mut requests);
         requests
     }
 }
@@ -192,6 +193,32 @@ pub(crate) struct SessionClues {
     pub(crate) agent: Option<u32>,
 }
 
+/// Forgets cached tokens of 0 in files where no answer reports more: many servers write a
+/// 0 whatever they took from their cache. What anyclaude and Claude Code record is not one
+/// file for each process, and is settled where it is joined.
+fn forget_uncounted(requests: &mut [Request]) {
+    let is_reported = |timing: &Timing| timing.cached_source == Some(CachedSource::Reported);
+    let reported = |request: &Request| {
+        let is_settled = matches!(request.source, Source::Anyclaude | Source::ClaudeCode);
+        let timing = request.timing.as_deref().filter(|timing| !is_settled && is_reported(timing))?;
+        timing.cached_tokens
+    };
+    let counting: FastSet<&Path> = requests
+        .iter()
+        .filter(|request| reported(request).is_some_and(|tokens| tokens > 0))
+        .map(|request| request.path.file())
+        .collect();
+    let uncounted: Vec<bool> = requests
+        .iter()
+        .map(|request| reported(request) == Some(0) && !counting.contains(request.path.file()))
+        .collect();
+    for (request, _) in requests.iter_mut().zip(uncounted).filter(|(_, is_uncounted)| *is_uncounted) {
+        if let Some(timing) = request.timing.as_deref_mut() {
+            (timing.cached_tokens, timing.cached_source) = (None, None);
+        }
+    }
+}
+
 /// Sorts by time, then path. Sorting by a cached key moves each request once, as they are
 /// large; paths are compared only where times are equal, which is rare.
 fn sort(requests: &mut [UnassignedRequest]) {
@@ -268,7 +295,6 @@ impl UnassignedRequest {
 mod tests {
     use super::*;
     use crate::formats::record::RecordDraft;
-    use crate::model::request::Source;
 
     /// The names of each request's files, where every file was recorded in mode `claude`
     /// at its second, with this body, with or without a response.
@@ -285,6 +311,30 @@ mod tests {
         }
         let name = |path: &TracePath| path.as_ref().file_name().unwrap().to_string_lossy().into_owned();
         builder.requests().iter().map(|request| request.paths.iter().map(name).collect()).collect()
+    }
+
+    #[test]
+    fn cached_tokens_of_0_are_known_where_another_answer_of_the_file_reports_more() {
+        let cached = |files: [[u64; 2]; 2], source: Source| {
+            let mut builder = RequestBuilder::default();
+            for (file, counts) in files.into_iter().enumerate() {
+                for (at, tokens) in (0..).zip(counts) {
+                    let mut record = RecordDraft::new(source).finish_without_body(0);
+                    let cached_source = Some(CachedSource::Reported);
+                    let timing = Timing { cached_tokens: Some(tokens), cached_source, ..Timing::default() };
+                    record.timing = Some(Box::new(timing));
+                    let path = TracePath::of_record(PathBuf::from(format!("{file}.har")), at);
+                    builder.add(TraceFile { path, record });
+                }
+            }
+            let requests = builder.requests();
+            let timings = requests.iter().filter_map(|request| request.timing.as_deref());
+            timings.map(|timing| timing.cached_tokens.filter(|_| timing.cached_source.is_some())).collect()
+        };
+        let found: Vec<Option<u64>> = cached([[0, 0], [0, 9]], Source::Har);
+        assert_eq!(found, [None, None, Some(0), Some(9)]);
+        let found: Vec<Option<u64>> = cached([[0, 0], [0, 0]], Source::ClaudeCode);
+        assert_eq!(found, [Some(0); 4], "settled before");
     }
 
     const SENT: bool = false;

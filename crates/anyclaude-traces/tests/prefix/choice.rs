@@ -156,6 +156,30 @@ fn without_counts_times_may_prove_one_slot() {
     assert_eq!(found(one_slot, options), (3, true, false));
 }
 
+/// Two conversations take turns. Where the backend counts nothing after the other one, and
+/// all after the same one, it holds one prompt.
+#[test]
+fn counts_may_prove_one_slot() {
+    let of = [("a", 11), ("a", 13), ("b", 11), ("a", 15), ("b", 13), ("b", 15), ("a", 17)];
+    let asked = of.map(|(opening, turns)| asked("m", opening, turns, 1));
+    let found = |cached: [u64; 7], options: CacheOptions| {
+        let counts: Vec<Counts> =
+            of.iter().zip(cached).map(|((_, turns), cached)| Some((1_000 * *turns as u64, cached))).collect();
+        simulated(&asked, "lmstudio", &counts, options, |found| (found.cache.slots, found.cache.ram))
+    };
+    let mut options = CacheOptions::default();
+    options.view = Some(View::sent());
+    let one_slot = [0, 11_000, 0, 0, 0, 13_000, 0];
+    assert_eq!(found(one_slot, options), (1, false));
+    assert_eq!(found([0, 11_000, 0, 13_000, 11_000, 13_000, 15_000], options), (4, true));
+    let two_only = [0, 11_000, 0, 0, 0, 13_000, 15_000];
+    assert_eq!(found(two_only, options), (4, true));
+    options.ram = Some(true);
+    assert_eq!(found(one_slot, options), (4, true));
+    (options.ram, options.slots) = (None, NonZeroUsize::new(3).unwrap());
+    assert_eq!(found(one_slot, options).0, 3);
+}
+
 #[test]
 fn what_other_slots_would_lose_is_what_they_give_less() {
     let of = [("m", "a", 1), ("n", "c", 1), ("m", "b", 1), ("m", "a", 3)];

@@ -9,6 +9,7 @@ use super::missing::Missing;
 use super::side::Side;
 use super::verdict::{Lead, Undetermined};
 use crate::cost::LEAST_QUEUE_MS;
+use crate::model::CacheUse;
 use crate::model::request::Source;
 use crate::model::stats::float;
 use crate::model::timing::{CachedSource, Timing, TokenSource};
@@ -293,12 +294,29 @@ pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
         // Seen of the whole model: what is simulated beside it is next to nothing.
         CachedSource::None => 3,
     };
+    let source = |one: &One<'_>| match one.cached_source()? {
+        // Seen of this request alone: the others are simulated.
+        CachedSource::None if one.request.speed_sample().cache == CacheUse::Reuses => {
+            Some(CachedSource::Simulated)
+        }
+        source => Some(source),
+    };
+    let known = || side.iter().filter_map(|one| one.sample.prompt);
+    if !is_most(known().count(), side.len()) {
+        return None;
+    }
     let (mut read, mut all) = (0.0, 0.0);
-    for prompt in side.iter().filter_map(|one| one.sample.prompt) {
+    for prompt in known() {
         (read, all) = (read + prompt.read, all + prompt.tokens);
     }
-    let source = side.iter().filter_map(One::cached_source).max_by_key(rank)?;
+    let source = side.iter().filter_map(source).max_by_key(rank)?;
     (all > 0.0).then(|| Fact::Cached { side: name.to_owned(), share: 1.0 - read / all, source })
+}
+
+/// Whether what is known of so many requests may be said of all of them.
+pub(super) fn is_most(known: usize, all: usize) -> bool {
+    const MOST_PERCENT: usize = 90;
+    known > 0 && known * 100 >= all * MOST_PERCENT
 }
 
 fn most_keepalives(side: &[One<'_>]) -> Option<u64> {

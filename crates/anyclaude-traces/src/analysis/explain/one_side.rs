@@ -4,7 +4,7 @@ use super::cause::{DelayCause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
 use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
-use super::narrative::{basis_of, cached, may_have_a_proxy, missing_of, occurrences};
+use super::narrative::{basis_of, cached, is_most, may_have_a_proxy, missing_of, occurrences};
 use super::verdict::{Scenario, is_bottleneck};
 use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
@@ -132,13 +132,17 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
         let is_told = single(*part).is_none_or(|cause| occurrences(chosen, cause).is_some());
         *ms >= LEAST_SHARE * wall_ms && is_told
     });
-    let fact = |(part, ms): (Part, f64)| Fact::Part {
-        part,
-        ms,
-        wall_ms,
-        tokens: tokens(part, chosen),
-        tokens_per_second: tokens_per_second(part, side),
-        occurrences: single(part).and_then(|cause| occurrences(chosen, cause)),
+    let fact = |(part, ms): (Part, f64)| {
+        let tokens = tokens(part, chosen);
+        let speed = tokens_per_second(part, side);
+        Fact::Part {
+            part,
+            ms,
+            wall_ms,
+            tokens,
+            tokens_per_second: speed.filter(|speed| tokens.is_some_and(|n| is_explained(ms, n, *speed))),
+            occurrences: single(part).and_then(|cause| occurrences(chosen, cause)),
+        }
     };
     let facts = parts.into_iter().map(fact).chain(cached(name, chosen));
     let requests = basis_of(chosen);
@@ -151,7 +155,16 @@ fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
         Part::Write => |one| one.sample.output_tokens,
         _ => return None,
     };
-    mean_of(chosen.iter().filter_map(tokens))
+    let known = || chosen.iter().filter_map(tokens);
+    mean_of(known()).filter(|_| is_most(known().count(), chosen.len()))
+}
+
+/// Whether so many tokens at this speed make about as much time: a speed of requests that
+/// had the backend for themselves says nothing of those that shared it.
+fn is_explained(ms: f64, tokens: f64, tokens_per_second: f64) -> bool {
+    const MOST_APART: f64 = 0.25;
+    let explained_ms = tokens * 1000.0 / tokens_per_second;
+    (explained_ms - ms).abs() <= MOST_APART * ms
 }
 
 fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {

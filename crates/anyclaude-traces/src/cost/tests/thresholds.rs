@@ -255,3 +255,90 @@ fn a_source_is_refused_only_with_its_count() {
     assert_eq!(sources(too_many), (usage, refused));
     assert_eq!(sources(|case| case.reported_prompt_tokens = Some(90_000_000)), (refused, refused));
 }
+
+/// Turns of 10,000 tokens, of which a cache holds so many percent of the third, which waits
+/// so long. The second proves that prompts are reused.
+fn third(percent: u64, ttft_ms: u64, change: impl Fn(&mut Case)) -> Option<(u64, CachedSource)> {
+    let found = turns(3, |at, case| match at {
+        0 => {}
+        1 => {
+            case.reuse = reused(90);
+            answered_after(case, 1_000);
+        }
+        _ => {
+            case.reuse = reused(percent);
+            answered_after(case, ttft_ms);
+            change(case);
+        }
+    });
+    found[2].cached
+}
+
+#[test]
+fn a_warm_request_that_takes_as_long_as_its_whole_prompt_was_read_whole() {
+    let cached = |percent, ttft_ms| third(percent, ttft_ms, |_| {});
+    assert_eq!(cached(80, 8_000), Some((0, CachedSource::None)));
+    assert_eq!(cached(80, 7_999), Some((8_000, CachedSource::Simulated)));
+    assert_eq!(cached(80, 12_500), Some((0, CachedSource::None)));
+    assert_eq!(cached(80, 12_501), Some((8_000, CachedSource::Simulated)), "something else took that time");
+    assert_eq!(
+        cached(79, 10_000),
+        Some((7_900, CachedSource::Simulated)),
+        "much of it was to be read anyway"
+    );
+}
+
+#[test]
+fn a_second_at_least_must_tell_that_a_prompt_was_read_whole() {
+    let small = |tokens: u64, ttft_ms| {
+        third(90, ttft_ms, |case| {
+            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(tokens), Some(4 * tokens));
+        })
+    };
+    // Of 1,200 tokens 120 are to be read.
+    assert_eq!(small(1_200, 1_120), Some((0, CachedSource::None)));
+    assert_eq!(small(1_200, 1_119), Some((1_080, CachedSource::Simulated)));
+}
+
+#[test]
+fn what_else_may_have_taken_the_time_leaves_the_simulated_count() {
+    let simulated = Some((9_000, CachedSource::Simulated));
+    assert_eq!(third(90, 10_000, |case| case.is_certain = false), simulated);
+    // The second, which began a minute before, is still writing when its first token comes, …
+    let overlapped = |total_ms| {
+        let found = turns(3, |at, case| match at {
+            0 => {}
+            1 => {
+                case.reuse = reused(90);
+                (case.ttft_ms, case.total_ms) = (Some(1_000), Some(total_ms));
+            }
+            _ => {
+                case.reuse = reused(90);
+                answered_after(case, 12_000);
+            }
+        });
+        found[2].cached
+    };
+    assert_eq!(overlapped(75_000), simulated);
+    // … or ended so early that the rest of the wait is that of the whole prompt.
+    assert_eq!(overlapped(62_000), Some((0, CachedSource::None)));
+    assert_eq!(overlapped(65_000), simulated);
+}
+
+#[test]
+fn answers_faster_than_any_prompt_was_read_had_been_there_before() {
+    // 10,000 prompt tokens in 10 s, and 100 written tokens behind them.
+    let untold = |n, generation_ms: u64| {
+        let found = turns(n, move |_, case| case.total_ms = Some(10_000 + generation_ms));
+        found.iter().map(|case| case.is_untold).collect::<Vec<_>>()
+    };
+    assert_eq!(untold(3, 98), [true; 3]);
+    assert_eq!(untold(3, 99), [false; 3], "as fast as reading");
+    assert_eq!(untold(2, 98), [false; 2], "two are too few");
+    // One that found its prompt in the cache tells that it may read faster.
+    let found = turns(3, |at, case| {
+        case.ttft_ms = Some(if at == 1 { 1_000 } else { 10_000 });
+        case.total_ms = case.ttft_ms.map(|ttft| ttft + 50);
+    });
+    assert!(found.iter().all(|case| !case.is_untold));
+}

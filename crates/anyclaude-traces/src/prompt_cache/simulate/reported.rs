@@ -7,6 +7,7 @@ use super::{PassedRequests, reuse, run};
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
+use crate::prompt_cache::by_times::LEAST_READ;
 use crate::prompt_cache::compare::PromptComparer;
 use crate::prompt_cache::slots::Capacity;
 use crate::prompt_cache::tokens::{AnswerTokens, answer_tokens, cached_tokens};
@@ -79,8 +80,24 @@ impl ReportedCounts {
         best.map_or(first, |(_, choice)| choice)
     }
 
+    /// Whether a small cache agrees with what was reported, where the large one does not:
+    /// the latter is twice as far off, and by half of their prompts of [`LEAST_READ`]
+    /// requests or more.
+    pub(super) fn need_small(&self, large: &[SimulatedReuse], small: &[SimulatedReuse]) -> bool {
+        let missed = self.shares(large).zip(self.shares(small));
+        let is_clear = |(large, small): &(Option<f64>, Option<f64>)| {
+            large.zip(*small).is_some_and(|(large, small)| large >= small + 0.5)
+        };
+        missed.filter(is_clear).count() >= LEAST_READ && self.error(large) >= 2.0 * self.error(small)
+    }
+
     /// How far simulated tokens are from those reported, in shares of the prompts.
     pub(super) fn error(&self, reuse: &[SimulatedReuse]) -> f64 {
+        self.shares(reuse).flatten().sum()
+    }
+
+    /// The same of each request; `None` where nothing was reported.
+    fn shares<'s>(&'s self, reuse: &'s [SimulatedReuse]) -> impl Iterator<Item = Option<f64>> + 's {
         let error = |(one, reuse): (&Option<Counted>, &SimulatedReuse)| {
             let one = one.as_ref()?;
             let earlier = reuse.continues.and_then(|continued| *self.counted.get(continued.from)?);
@@ -89,6 +106,6 @@ impl ReportedCounts {
             let share = simulated.abs_diff(one.cached_tokens?) as f64 / one.prompt_tokens as f64;
             Some(share)
         };
-        self.counted.iter().zip(reuse).take(self.last + 1).filter_map(error).sum()
+        self.counted.iter().zip(reuse).take(self.last + 1).map(error)
     }
 }
