@@ -32,6 +32,9 @@ pub(crate) struct RecordNumber(pub(crate) u32);
 
 /// Takes what a format finds.
 pub(crate) trait RecordSink {
+    /// The file is compressed, so that to read it again takes long.
+    fn compressed(&mut self) {}
+
     /// The number of the next record. Numbers follow the file, so that they are the same
     /// whenever it is read: it is called where a request to a model begins, whether or not
     /// that turns out to be complete.

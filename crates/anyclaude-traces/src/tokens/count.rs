@@ -1,9 +1,11 @@
 //! Reads prompts again to count their tokens.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{PromptTokens, Scales, SectionTokens, TokenCache, TokenVisitor};
 use crate::error::Error;
+use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 
@@ -33,7 +35,43 @@ pub fn count_tokens<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, SectionTokens>, Vec<Error>) {
     let memo = TokenCache::default();
-    counted(store, requests, || TokenVisitor::new(&memo), |found| found.sections())
+    let (mut known, mut others) = (HashMap::new(), Vec::new());
+    for request in requests {
+        match store.counted().and_then(|counted| counted.of(&request.path)) {
+            Some(tokens) => drop(known.insert(request.path.clone(), tokens)),
+            None => others.push(request),
+        }
+    }
+    let (mut counted, errors) = counted(store, others, || TokenVisitor::new(&memo), |found| found.sections());
+    counted.extend(known);
+    (counted, errors)
+}
+
+/// What was counted of prompts as their files were read first.
+#[derive(Debug, Default)]
+pub(crate) struct CountedPrompts {
+    memo: TokenCache,
+    counted: Mutex<FastMap<TracePath, SectionTokens>>,
+}
+
+impl CountedPrompts {
+    /// The visitor of one prompt.
+    pub(crate) fn visitor(&self) -> TokenVisitor<'_> {
+        TokenVisitor::new(&self.memo)
+    }
+
+    /// Keeps what a visitor has counted of this record.
+    pub(crate) fn add(&self, path: &TracePath, seen: TokenVisitor<'_>) {
+        self.counted().insert(path.clone(), seen.finish().sections());
+    }
+
+    fn of(&self, path: &TracePath) -> Option<SectionTokens> {
+        self.counted().get(path).copied()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, FastMap<TracePath, SectionTokens>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The scale of each model, by the requests whose tokens its backend counted. Reads their
