@@ -75,7 +75,7 @@ impl Buffer {
     ) -> Result<(), ErrorKind> {
         let mut content = decompressor.content(compressed);
         // Memory grows by what it was seen to hold: a small file may claim to hold very much.
-        let likely = compressed.len().saturating_mul(LIKELY_RATIO);
+        let likely = compressed.len().saturating_mul(LIKELY_RATIO).min(MOST_AT_ONCE);
         self.fill(likely, limit, |room| content.read(room), |_| false)
     }
 
@@ -173,6 +173,24 @@ mod tests {
             let read = read(b"0123456789", expected, 7);
             assert_eq!(read, &b"0123456"[..if expected == 3 { read.len() } else { 7 }]);
             assert!(read.len() >= expected.min(7));
+        }
+    }
+
+    #[test]
+    fn a_bomb_takes_no_more_memory_than_the_limit() {
+        use flate2::{Compression, write::GzEncoder};
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&vec![0; 64 << 20]).unwrap();
+        let gzip = encoder.finish().unwrap();
+        let zstd = ruzstd::encoding::compress_to_vec(
+            &vec![0; 64 << 20][..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
+        for bomb in [gzip, zstd] {
+            let (limit, mut buffer) = (1 << 20, Buffer::for_one());
+            buffer.decompress(&mut Decompressor::default(), &bomb, limit).unwrap();
+            let asked_for = buffer.memory.size();
+            assert!(buffer.bytes().len() == limit && asked_for <= 2 * limit, "{asked_for}");
         }
     }
 

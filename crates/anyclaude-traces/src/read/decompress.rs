@@ -196,6 +196,31 @@ mod tests {
     }
 
     #[test]
+    fn one_decompressor_reads_file_after_file() {
+        let texts: Vec<Vec<u8>> =
+            (1..9_u8).map(|n| b"words and ".repeat(usize::from(n) * 40_000)).chain([b"short".to_vec()]).collect();
+        let mut decompressor = Decompressor::default();
+        let mut read = |file: &[u8]| {
+            let (mut content, mut found) = (decompressor.content(file), Vec::new());
+            let mut room = vec![0; 70_000];
+            loop {
+                match content.read(&mut room)? {
+                    0 => return Ok::<_, ErrorKind>(found),
+                    count => found.extend_from_slice(&room[..count]),
+                }
+            }
+        };
+        for compress in [gzip, zstd] {
+            for text in &texts {
+                let file = compress(text);
+                assert!(read(&file).unwrap() == *text);
+                // What is left of a file that was given up is no part of the next.
+                assert!(matches!(read(&file[..file.len() / 2]), Err(ErrorKind::CutCompressed)));
+            }
+        }
+    }
+
+    #[test]
     fn what_is_cut_anywhere_or_damaged_is_an_error() {
         let text: Vec<u8> = (0..=250).cycle().take(2_000).collect();
         for compress in [gzip, zstd] {

@@ -39,7 +39,7 @@ pub(crate) use parallel::ReadOrder;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 pub(crate) use records::VisitRecords;
-use records::{AllRecords, IsCompressed, LaterRecords, OneRecord};
+use records::{AllRecords, InOnePass, LaterRecords, OneRecord};
 pub(crate) use server_logs::record_of_body;
 pub use standard_input::ReadStandardInput;
 use standard_input::{Given, StandardInput};
@@ -170,9 +170,9 @@ impl Store {
         Self { growing_logs: Some(Arc::default()), ..self }
     }
 
-    /// The same store, for answers with tokens: it counts those of compressed files as it
-    /// finds their requests. To decompress them once more takes longer. Clones of it share
-    /// what they know.
+    /// The same store, for answers with tokens: where files are compressed, or hold many
+    /// requests with counts, it counts the prompts as it finds them, for to read these files
+    /// again took as long as to read them. Clones of it share what they know.
     pub(crate) fn with_counting(self) -> Self {
         Self { counted: Some(Arc::default()), ..self }
     }
@@ -238,8 +238,8 @@ impl Store {
         let mut errors = Vec::new();
         let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(self, paths, feed);
         let counted = self.counted();
-        let counter = |is_compressed| counted.filter(|_| is_compressed).map(CountedPrompts::visitor);
-        let visitor = |IsCompressed(is_compressed)| (visitor(), counter(is_compressed));
+        let counter = |in_one_pass| counted.filter(|_| in_one_pass).map(CountedPrompts::visitor);
+        let visitor = |InOnePass(in_one_pass)| (visitor(), counter(in_one_pass));
         let fold = |file: TraceFile, (seen, tokens): (V, Option<_>)| {
             if let Some((counted, tokens)) = counted.zip(tokens) {
                 counted.add(&file.path, tokens);
@@ -284,7 +284,7 @@ impl Store {
         &self,
         order: ReadOrder,
         find: impl FnOnce(&mut dyn FnMut(S)),
-        visitor: impl Fn(IsCompressed) -> V + Sync,
+        visitor: impl Fn(InOnePass) -> V + Sync,
         mut fold: impl FnMut(TraceFile, V),
         mut take_facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
@@ -471,9 +471,12 @@ impl<'s> FileReader<'s> {
         };
         let input = Input { bytes };
         if is_compressed {
-            sink.compressed();
+            sink.in_one_pass();
         }
         if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
+            if format.holds_counted_requests() {
+                sink.in_one_pass();
+            }
             return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
         }
         if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)? {
