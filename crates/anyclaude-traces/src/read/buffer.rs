@@ -57,7 +57,7 @@ impl Buffer {
             loop {
                 match file.read(room) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    read => return Ok(read.inspect(|count| on_read(*count))?),
+                    read => return read.inspect(|count| on_read(*count)).map_err(ErrorKind::from),
                 }
             }
         };

@@ -82,14 +82,14 @@ impl Decompressor {
         if bytes.starts_with(&ZSTD) {
             Content::Zstd(Frames { decoder: &mut self.zstd, rest: bytes, is_in_frame: false })
         } else {
-            Content::Gzip(MultiGzDecoder::new(bytes))
+            Content::Gzip(Box::new(MultiGzDecoder::new(bytes)))
         }
     }
 }
 
 /// What a compressed file holds, from its beginning to its end.
 pub(super) enum Content<'c> {
-    Gzip(MultiGzDecoder<&'c [u8]>),
+    Gzip(Box<MultiGzDecoder<&'c [u8]>>),
     Zstd(Frames<'c>),
 }
 
@@ -148,7 +148,8 @@ impl Frames<'_> {
                     length,
                     ..
                 })) => {
-                    let bytes = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(SKIP_HEADER_BYTES);
+                    let bytes =
+                        usize::try_from(length).unwrap_or(usize::MAX).saturating_add(SKIP_HEADER_BYTES);
                     self.rest = frame.get(bytes..).ok_or(ErrorKind::CutCompressed)?;
                 }
                 Err(_) if frame.len() < LONGEST_HEADER_BYTES => return Err(ErrorKind::CutCompressed),
@@ -197,8 +198,10 @@ mod tests {
 
     #[test]
     fn one_decompressor_reads_file_after_file() {
-        let texts: Vec<Vec<u8>> =
-            (1..9_u8).map(|n| b"words and ".repeat(usize::from(n) * 40_000)).chain([b"short".to_vec()]).collect();
+        let texts: Vec<Vec<u8>> = (1..9_u8)
+            .map(|n| b"words and ".repeat(usize::from(n) * 40_000))
+            .chain([b"short".to_vec()])
+            .collect();
         let mut decompressor = Decompressor::default();
         let mut read = |file: &[u8]| {
             let (mut content, mut found) = (decompressor.content(file), Vec::new());

@@ -515,7 +515,11 @@ impl<'s> FileReader<'s> {
         self.content = Content::File;
         if is_compressed(self.buffer.bytes()) {
             let compressed = self.buffer.bytes();
-            self.decompressed.decompress(&mut self.decompressor, compressed, size(limit.saturating_add(1)))?;
+            self.decompressed.decompress(
+                &mut self.decompressor,
+                compressed,
+                size(limit.saturating_add(1)),
+            )?;
             if self.decompressed.bytes().len() as u64 > limit {
                 return Err(ErrorKind::DecompressedTooLarge { limit });
             }

@@ -38,7 +38,9 @@ pub fn count_tokens<'a>(
     let (mut known, mut others) = (HashMap::new(), Vec::new());
     for request in requests {
         match store.counted().and_then(|counted| counted.of(&request.path)) {
-            Some(tokens) => drop(known.insert(request.path.clone(), tokens)),
+            Some(tokens) => {
+                known.insert(request.path.clone(), tokens);
+            }
             None => others.push(request),
         }
     }
@@ -127,7 +129,8 @@ mod tests {
         let requests = RequestSet::read(store, [folder]).requests;
         fs::read_dir(folder).unwrap().for_each(|file| fs::remove_file(file.unwrap().path()).unwrap());
         let (counted, errors) = count_tokens(store, &requests);
-        let mut counted: Vec<_> = counted.iter().map(|(path, tokens)| (path.record(), tokens.total())).collect();
+        let mut counted: Vec<_> =
+            counted.iter().map(|(path, tokens)| (path.record(), tokens.total())).collect();
         counted.sort_by_key(|(record, _)| *record);
         (counted, errors.len())
     }
@@ -167,9 +170,11 @@ mod tests {
             gzip.write_all(text.as_bytes())?;
             let level = ruzstd::encoding::CompressionLevel::Fastest;
             let zstd = ruzstd::encoding::compress_to_vec(text.as_bytes(), level);
-            for (ending, bytes, is_read_once) in
-                [("", text.clone().into_bytes(), is_read_once), (".gz", gzip.finish()?, true), (".zst", zstd, true)]
-            {
+            for (ending, bytes, is_read_once) in [
+                ("", text.clone().into_bytes(), is_read_once),
+                (".gz", gzip.finish()?, true),
+                (".zst", zstd, true),
+            ] {
                 fs::remove_file(folder.path().join(name)).ok();
                 let name = format!("{name}{ending}");
                 write(&name, &bytes)?;
