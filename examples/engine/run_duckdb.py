@@ -20,6 +20,8 @@ def main(query, exports):
     connection = duckdb.connect()
     table = re.search(r"^FROM (\w+)", sql, re.MULTILINE).group(1)
     files = [f"{export}/{table}/**/*.parquet" for export in exports if Path(export, table).is_dir()]
+    if not files:
+        sys.exit(f"no export has the table `{table}`")
     listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
     # A model's name may look like a number: it is none.
     connection.execute(

@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col
 
@@ -27,12 +28,26 @@ def main(query, exports):
     spark.sparkContext.setLogLevel("ERROR")
     table = re.search(r"^FROM (\w+)", sql, re.MULTILINE).group(1)
     # Each export is a dataset of its own: Spark finds partitions below one root only.
-    read = [spark.read.parquet(f"{export}/{table}") for export in exports]
+    tables = [read_table(spark, f"{export}/{table}") for export in exports]
+    read = [rows for rows in tables if rows is not None]
+    if not read:
+        sys.exit(f"no export has the table `{table}`")
     rows = functools.reduce(lambda a, b: DataFrame.unionByName(a, b, allowMissingColumns=True), read)
     rows.withColumn("day", col("day").cast("date")).createOrReplaceTempView(table)
     found = spark.sql(sql)
     print_csv(found.columns, found.collect())
     spark.stop()
+
+
+def read_table(spark, folder):
+    """The rows of an export; None where it has none of this table, and so no folder of it."""
+    try:
+        return spark.read.parquet(folder)
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        print(f"passed over {folder}: it does not exist", file=sys.stderr)
+        return None
 
 
 def print_csv(columns, rows):

@@ -75,6 +75,8 @@ impl Writer {
             "srv  update_slots: run slots completed",
             "que    start_loop: waiting for new tasks",
             "slot process_toke: id  0 | task 3 | n_decoded = 1, n_remaining = 7, next token:    72 'h'",
+            "slot update_slots: id  0 | task 3 | slot decode token, n_ctx = 65536, n_tokens = 17",
+            "slot launch_slot_: garbled",
             "You are a helpful assistant",
         ] {
             self.line(line);
@@ -249,14 +251,15 @@ fn a_cut_at_any_byte_invents_nothing() {
 fn lines_without_a_fact_change_nothing() {
     let task =
         Task { cached: 70, read: 300, output: 9, read_us: 1_000, write_us: 9_000, end: End::Completed };
-    let between = "\n0.00.000.001 D que    start_loop: waiting for new tasks\n\r\nsrv  update_slots: run\n{\"type\":\"log\"}\n";
+    let between = "\n0.00.000.001 D que    start_loop: waiting for new tasks\n\r\nsrv  update_slots: run\n{\"type\":\"log\"}\n\
+        0.00.000.002 D slot update_slots: id  0 | task 0 | slot decode token\n";
     for form in [Form::Bare, Form::Timed, Form::Coloured, Form::Router, Form::Journal, Form::Json] {
         let text = write(form, &[task.clone(), task.clone()]);
         let (plain, mixed) = (parse(text.as_bytes()), text.replace('\n', between));
         for chunk in [1, 50, mixed.len()] {
             let found = parse_in(mixed.as_bytes(), chunk);
             assert_eq!((&found.tasks, &found.loads), (&plain.tasks, &plain.loads), "{form:?}");
-            assert_eq!(found.lines, 5 * plain.lines, "{form:?} in chunks of {chunk}");
+            assert_eq!(found.lines, 6 * plain.lines, "{form:?} in chunks of {chunk}");
         }
     }
 }

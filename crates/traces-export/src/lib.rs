@@ -34,6 +34,17 @@ pub mod parquet;
 mod timeline;
 mod words;
 
+use anyclaude_traces::Request;
+
+use timeline::TimeSpan;
+
+/// Whether a request can stand on a timeline: a time is known of it, and no viewer is too
+/// narrow for it.
+#[must_use]
+pub fn has_time(request: &Request) -> bool {
+    TimeSpan::of(request).is_some()
+}
+
 /// What was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -11,6 +11,7 @@ use crate::model::group::{Group, Grouping};
 use crate::model::measure::Measure;
 use crate::model::request::{Request, Run, Source, TracePath};
 use crate::model::scope::{KindFilter, Scope};
+use crate::model::sort::sort_by_key;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TtftSource};
 use crate::recording::join::{Joined, ServerLog, UnmatchedLogRequest};
 
@@ -120,7 +121,7 @@ pub fn timing(
     let tasks = requests.extract_if(.., |request| request.is_task_only());
     unmatched.extend(tasks.map(UnmatchedLogRequest::of_task));
     requests.shrink_to_fit();
-    unmatched.sort_by_key(UnmatchedLogRequest::order);
+    sort_by_key(&mut unmatched, UnmatchedLogRequest::order);
     let is_used = |run: &&Arc<Run>| {
         requests.iter().any(|request| request.run.as_ref() == Some(&run.id))
             || unmatched.iter().any(|unmatched| unmatched.run.as_ref() == Some(&run.id))

@@ -69,7 +69,7 @@ pub(super) struct Case {
     pub(super) estimated_tokens: Option<f64>,
     pub(super) reuse: Option<SimulatedReuse>,
     /// What the server's own log tells.
-    pub(super) server: Option<ServerTask>,
+    pub(super) server: Option<Arc<ServerTask>>,
     /// Streamed, completed, and joined with no doubt.
     pub(super) is_certain: bool,
 
@@ -119,7 +119,7 @@ impl Case {
             prompt_bytes: got.or_else(|| sent_bytes(request)),
             // Nothing can be simulated of a prompt that was not recorded.
             reuse: reuse.filter(|_| sent_bytes(request).is_some()),
-            server: request.server_task().copied(),
+            server: request.bookkeeping.server_task.clone(),
             is_certain: is_told && !is_ambiguous,
             ..Self::default()
         };
@@ -132,7 +132,7 @@ impl Case {
             place: CaseSource::Elsewhere(at),
             model: unmatched.model.clone(),
             run: unmatched.run.clone(),
-            server: unmatched.server_task.as_deref().copied(),
+            server: unmatched.server_task.clone(),
             is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
             ..Self::default()
         };
@@ -142,7 +142,10 @@ impl Case {
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
         let is_first_before_end = |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
         Self {
-            start_ms: timing.start.map(Timestamp::unix_ms).or(self.server.and_then(|server| server.clock_ms)),
+            start_ms: timing
+                .start
+                .map(Timestamp::unix_ms)
+                .or(self.server.as_deref().and_then(|server| server.clock_ms)),
             proxy_ms: timing.proxy_ms,
             ttft_ms: timing.ttft_ms.filter(is_first_before_end),
             total_ms: timing.total_ms,
@@ -232,7 +235,7 @@ impl Case {
 
     /// Whether its server logged how long it read and wrote, so that nothing is inferred.
     pub(super) fn is_measured(&self) -> bool {
-        self.server.is_some_and(|server| server.read_ms.is_some()) && self.ttft_ms.is_some()
+        self.server.as_deref().is_some_and(|server| server.read_ms.is_some()) && self.ttft_ms.is_some()
     }
 
     /// Nothing but its own reading came before its first token, as far as is known
@@ -304,7 +307,7 @@ impl Case {
         timing.stall_ms = parts.and_then(|parts| parts.stall_ms());
         timing.other_ms = parts.map(|parts| parts.other_ms());
         // A server's log alone does not tell when its client saw the first token.
-        if let (Some(server), None) = (self.server, self.ttft_ms) {
+        if let (Some(server), None) = (self.server.as_deref(), self.ttft_ms) {
             (timing.read_ms, timing.write_ms) = (server.read_ms, server.write_ms);
             timing.queue_ms = server.queue_ms;
             let known =

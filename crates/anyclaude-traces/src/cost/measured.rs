@@ -16,7 +16,7 @@ pub(super) fn find(cases: &mut [Case]) {
 }
 
 fn find_one(case: &mut Case) -> Option<()> {
-    let server = case.server?;
+    let server = case.server.as_deref()?;
     let (ttft, generation) = (case.ttft_ms?, case.generation_ms().unwrap_or(0));
     let load_ms = server.load_ms.unwrap_or(0).min(ttft);
     let read_ms = server.read_ms?.min(ttft - load_ms);

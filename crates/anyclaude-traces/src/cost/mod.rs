@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::model::request::Request;
+use crate::model::sort::sort_by;
 use crate::model::{CacheUse, SimulatedReuse};
 use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate};
 use crate::recording::join::UnmatchedLogRequest;
@@ -69,6 +70,12 @@ pub fn fit_simulated<'a>(
     fetch: &'a mut Fetch<'a>,
     estimate: &mut Estimate<'_>,
 ) -> Vec<Error> {
+    // Servers' logs most often hold no prompt: there is nothing to simulate then, which took a
+    // twentieth of the instructions of a log with 228,000 tasks.
+    if prompts.is_empty() && requests.iter().all(|request| case::sent_bytes(request).is_none()) {
+        fit(requests, elsewhere, &[], &Estimates::new());
+        return Vec::new();
+    }
     let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
     let (reuse, unread) = simulate(&seen, prompts, options, fetch).into_reuse();
     let estimates = plausibility::estimates(&seen, &reuse, estimate);
@@ -102,9 +109,9 @@ pub fn fit(
         let case = Case::of_log(unmatched, at);
         Case { backend: backends.get(&case.run).cloned().flatten(), ..case }
     });
-    cases.extend(of_log.collect::<Vec<_>>());
+    cases.extend(of_log);
     // Whatever the order in which they come, ties included.
-    cases.sort_by(|a, b| a.order().cmp(&b.order()));
+    sort_by(&mut cases, |a, b| a.order().cmp(&b.order()));
     fit_cases(&mut cases);
     for case in cases {
         match case.place {

@@ -11,7 +11,7 @@ const CLEARLY_BETTER: f64 = 1.5;
 /// What the times of one model's requests tell. Counts of cached tokens tell more.
 pub(super) fn of(cases: &[&Case]) -> CacheUse {
     let counted = |case: &&Case| {
-        let logged = case.server.and_then(|server| server.cached_tokens);
+        let logged = case.server.as_deref().and_then(|server| server.cached_tokens);
         logged.or(case.reported_cached_tokens).is_some_and(|tokens| tokens > 0)
     };
     if cases.iter().any(counted) {

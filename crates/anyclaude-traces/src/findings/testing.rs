@@ -274,7 +274,7 @@ impl Made {
     /// Of which only a server's log tells: its slot held so many of its tokens.
     pub(super) fn held(self, tokens: u64) -> Self {
         self.with(|made| {
-            let task = made.request.bookkeeping.server_task.get_or_insert_default();
+            let task = Arc::make_mut(made.request.bookkeeping.server_task.get_or_insert_default());
             task.held_tokens = Some(tokens);
             made.is_without_body = true;
         })
@@ -285,7 +285,7 @@ impl Made {
         let cut = ContextCut { context_tokens: Some(context_tokens), whole_prompt_tokens };
         self.with(|made| {
             made.request.bookkeeping.server_task =
-                Some(Box::new(ServerTask { cut: Some(cut), ..ServerTask::default() }))
+                Some(Arc::new(ServerTask { cut: Some(cut), ..ServerTask::default() }))
         })
     }
 

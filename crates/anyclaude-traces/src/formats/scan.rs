@@ -12,13 +12,20 @@ pub(crate) fn stamp(text: &[u8]) -> Option<i64> {
 }
 
 /// The whole number at the start of `text` and what follows it. At most 18 digits.
+#[inline]
 pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if !(1..=18).contains(&digits) {
-        return None;
+    const MOST_DIGITS: usize = 18;
+    let (mut value, mut digits) = (0, 0);
+    while let Some(byte) = text.get(digits)
+        && byte.is_ascii_digit()
+    {
+        if digits == MOST_DIGITS {
+            return None;
+        }
+        value = value * 10 + u64::from(byte - b'0');
+        digits += 1;
     }
-    let (digits, rest) = text.split_at(digits);
-    Some((digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')), rest))
+    if digits > 0 { Some((value, text.get(digits..)?)) } else { None }
 }
 
 /// Like [`number`], with an optional minus sign: a clock set back makes durations negative.
@@ -33,9 +40,27 @@ pub(crate) fn signed(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// A finite, non-negative decimal number that fills `text`.
+#[inline]
 pub(crate) fn decimal(text: &[u8]) -> Option<f64> {
-    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    (value.is_finite() && value >= 0.0).then_some(value)
+    short_decimal(text).or_else(|| {
+        let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        (value.is_finite() && value >= 0.0).then_some(value)
+    })
+}
+
+/// `733.03`, as logs have it: both numbers of the division are exact, so that it rounds as
+/// `parse` does, with a quarter of its instructions. `None` for anything longer.
+#[inline]
+#[allow(clippy::cast_precision_loss, reason = "both are below 2^53")]
+fn short_decimal(text: &[u8]) -> Option<f64> {
+    const SCALES: [u64; 4] = [1, 10, 100, 1_000];
+    const MOST: u64 = 1 << 40;
+    let (whole, rest) = number(text)?;
+    let digits = rest.strip_prefix(b".")?;
+    let scale = *SCALES.get(digits.len())?;
+    let (part, end) = number(digits)?;
+    let is_short = end.is_empty() && whole < MOST;
+    is_short.then(|| (whole * scale + part) as f64 / scale as f64)
 }
 
 /// The raw text after `"name":` in a JSON object that may be cut off.
@@ -183,8 +208,25 @@ mod tests {
         assert_eq!(number(b"ms"), None);
         assert_eq!(number(b"9999999999999999999999"), None);
         assert_eq!(decimal(b"9.6"), Some(9.6));
+        assert_eq!(
+            (number(b"999999999999999999"), number(b"9999999999999999999")),
+            (Some((999_999_999_999_999_999, &b""[..])), None)
+        );
         assert_eq!(decimal(b"inf"), None);
         assert_eq!(decimal(b"-1"), None);
+    }
+
+    #[test]
+    fn short_decimals_are_rounded_as_all_others() {
+        for whole in [0, 1, 7, 733, 10_111, 16_777_217, 1_099_511_627_775, 1_099_511_627_776_u64] {
+            for part in ["0", "1", "03", "05", "99", "125", "001", "999", "0005", ""] {
+                let text = format!("{whole}.{part}");
+                assert_eq!(decimal(text.as_bytes()), text.parse().ok(), "{text}");
+            }
+        }
+        for text in ["", ".", ".5", "1.-5", "1.5x", "1.5 "] {
+            assert_eq!(decimal(text.as_bytes()), text.parse().ok(), "{text}");
+        }
     }
 
     #[test]

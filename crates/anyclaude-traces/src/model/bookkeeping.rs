@@ -20,7 +20,7 @@ pub(crate) struct Bookkeeping {
     /// Further facts from the log: stalls, cached tokens, the proxy's edits.
     pub(crate) log_facts: Option<Box<LogFacts>>,
     /// What the server's own log tells of it.
-    pub(crate) server_task: Option<Box<ServerTask>>,
+    pub(crate) server_task: Option<Arc<ServerTask>>,
     /// Which speeds of its model it takes part in. Set by [`cost`](crate::cost).
     pub(crate) speed_sample: SpeedSample,
     /// How many requests of its thread came before it.

@@ -18,6 +18,7 @@ pub mod scope;
 mod server_task;
 mod side_name;
 mod sizes;
+pub(crate) mod sort;
 mod source;
 pub mod stats;
 pub mod time;

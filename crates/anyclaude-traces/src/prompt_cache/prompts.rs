@@ -91,6 +91,11 @@ pub struct Prompts {
 }
 
 impl Prompts {
+    /// Whether no prompt was added yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Takes what was seen of one more record. One whose prompt was not recorded whole is
     /// left out: what a cache held of it is unknown.
     pub fn add(&mut self, file: &TraceFile, seen: PrefixVisitor) {

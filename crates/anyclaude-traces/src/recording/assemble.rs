@@ -1,11 +1,11 @@
 //! Assembles requests from trace files, pairing mode `claude`'s two files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::formats::record::TraceRecord;
-use crate::model::intern::Interner;
+use crate::model::intern::{FastSet, Interner};
 use crate::model::request::{Kind, ModelSource, Request, RequestId, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Outcome, Timing};
@@ -38,7 +38,7 @@ impl RequestBuilder {
     }
 
     /// Adds a request that a server's log tells of.
-    pub(crate) fn add_of_server(&mut self, file: TraceFile, join: ServerJoin, task: Option<Box<ServerTask>>) {
+    pub(crate) fn add_of_server(&mut self, file: TraceFile, join: ServerJoin, task: Option<Arc<ServerTask>>) {
         self.add(file);
         if let Some(UnassignedRequest { request, .. }) = self.unassigned.last_mut() {
             request.server_join = Some(Box::new(join));
@@ -166,7 +166,7 @@ fn id_of(path: &TracePath, record: &TraceRecord) -> RequestId {
 
 /// Gives each request another id. Those that come first keep theirs.
 fn tell_apart(requests: &mut [Request]) {
-    let mut taken = HashSet::with_capacity(requests.len());
+    let mut taken = FastSet::with_capacity_and_hasher(requests.len(), Default::default());
     for request in requests {
         while !taken.insert(request.id) {
             request.id = request.id.next();
@@ -197,7 +197,9 @@ pub(crate) struct SessionClues {
 fn sort(requests: &mut [UnassignedRequest]) {
     let time =
         |unassigned: &UnassignedRequest| unassigned.request.timestamp.map_or(i64::MAX, Timestamp::unix_ms);
-    requests.sort_by_cached_key(time);
+    if !requests.is_sorted_by_key(time) {
+        requests.sort_by_cached_key(time);
+    }
     for same_time in requests.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
         // Those of a log without dates have no time at all, and come in its order.
         if !same_time.is_sorted_by(|a, b| a.request.path <= b.request.path) {

@@ -13,6 +13,7 @@ use super::selector::{Field, Selector, resolve};
 use crate::cost;
 use crate::formats::backend::BackendLog;
 use crate::model::request::{ModelSource, Request, TracePath};
+use crate::model::sort::{sort_by, sort_by_key};
 use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor};
 use crate::read::{LogFile, Store, TraceFile, paths};
@@ -262,9 +263,9 @@ impl Reader {
         } else {
             set.requests.extend(found);
         }
-        set.requests.sort_by(|a, b| a.order().cmp(&b.order()));
+        sort_by(&mut set.requests, |a, b| a.order().cmp(&b.order()));
         set.joined.unmatched.extend(others.into_iter().map(|logged| logged.found));
-        set.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
+        sort_by_key(&mut set.joined.unmatched, UnmatchedLogRequest::order);
     }
 
     /// Fills the parts of time of all that was read, root by root: what was recorded
@@ -306,7 +307,7 @@ impl Reader {
             pool.skipped.extend(unread);
             pool.joined.unmatched.extend(elsewhere);
         }
-        pool.joined.unmatched.sort_by_key(UnmatchedLogRequest::order);
+        sort_by_key(&mut pool.joined.unmatched, UnmatchedLogRequest::order);
     }
 
     /// The time of which logs are read: no more than is asked for, as logs

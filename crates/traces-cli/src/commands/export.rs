@@ -5,12 +5,13 @@ mod tables;
 
 use std::io::{self, IsTerminal as _, Write};
 
+use anyclaude_traces::Request;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::findings::Finding;
 use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::select::{Reader, Selection};
-use anyhow::bail;
-use traces_export::{Written, chrome, otlp};
+use anyhow::{anyhow, bail};
+use traces_export::{Written, chrome, has_time, otlp};
 
 use super::{nothing_read, reading, report_skipped};
 use crate::cli::{ExportArgs, OutputFormat};
@@ -36,6 +37,9 @@ pub(crate) fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let skipped = report_skipped(&found.selection.skipped_list(), &args.output);
     if found.selection.requests.is_empty() {
         return Err(nothing_read(&args.filter, &args.inputs));
+    }
+    if !found.selection.requests.iter().any(has_time) {
+        return Err(no_times(&found.selection.requests));
     }
     let written = match target {
         None => found.write(out)?,
@@ -85,6 +89,18 @@ fn read(args: &ExportArgs) -> anyhow::Result<ExportInput> {
         let findings = has_findings.then(|| answers::findings(&reader, &mut selection));
         Ok(ExportInput { selection, findings })
     })
+}
+
+/// Why there is nothing to draw, and what helps.
+fn no_times(requests: &[Request]) -> anyhow::Error {
+    let all = units::count(requests.len() as u64, "request");
+    let times = if requests.iter().any(Request::is_task_only) {
+        "A server's log without dates gets them from the requests that it answered: export their recording \
+         with it, as in `traces export --root DIR --server-log FILE -o timeline.json`. "
+    } else {
+        ""
+    };
+    anyhow!("no time is known of {all}: nothing can be drawn. {times}`--format parquet` needs no times")
 }
 
 /// Says which requests are not in the file.

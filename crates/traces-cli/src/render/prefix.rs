@@ -82,6 +82,15 @@ fn headline(report: &PrefixReport) -> String {
     let totals = &report.totals;
     let share = units::share(totals.reusable_bytes, totals.prompt_bytes);
     let all = units::bytes(totals.prompt_bytes);
+    if report.breakers.is_empty() {
+        let went_on = |request: &PrefixRequest| request.break_.is_none() && request.reused_from.is_some();
+        let how = if report.requests.iter().any(went_on) {
+            "Every prompt went on from one before it, or was the first of its conversation"
+        } else {
+            "Every prompt was the first of its conversation"
+        };
+        return format!("{how}: a prompt cache could reuse {share} of the {all} that were sent.");
+    }
     let most =
         report.breakers.iter().filter(|breaker| breaker.lost_bytes > 0).max_by_key(|one| one.lost_bytes);
     let most = most.map_or_else(String::new, |breaker| {

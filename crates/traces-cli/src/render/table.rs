@@ -10,13 +10,17 @@ use std::iter;
 use anstyle::Style;
 use tabled::grid::colors::NoColors;
 use tabled::grid::util::string::get_char_width;
-// The grid panics on a cell that is wider than its column, so that every width here is
-// taken by its own measure.
-pub(crate) use tabled::grid::util::string::get_string_width as width_of;
+use tabled::grid::util::string::get_string_width;
 
 use draw::{Emphasis, Headings, Layout, escape};
 
 use super::sanitize;
+
+/// How wide a text is on a terminal. The grid panics on a cell that is wider than its column,
+/// so that every width here is taken by its own measure.
+pub(crate) fn width_of(text: &str) -> usize {
+    if sanitize::is_plain(text) { text.len() } else { get_string_width(text) }
+}
 
 /// A column.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@ pub(crate) fn show(value: Value, unit: Unit) -> String {
         Unit::Chars => scaled(figure, ["c", "kc", "Mc", "Gc", "Tc"]),
         Unit::Ms => duration(figure),
         Unit::Tokens => scaled(figure, ["", "k", "M", "G", "T"]),
-        Unit::PerSecond if figure.abs() < 999.5 => format!("{figure:.1}"),
+        Unit::PerSecond if figure.abs() < 999.5 => tenths(figure),
         Unit::PerSecond => format!("{figure:.0}"),
         _ => plain(figure),
     }
@@ -118,7 +118,31 @@ fn whole(value: u64) -> Value {
 }
 
 fn plain(figure: f64) -> String {
-    if figure.fract() == 0.0 { format!("{figure:.0}") } else { format!("{figure:.1}") }
+    if figure.fract() == 0.0 { units(figure) } else { tenths(figure) }
+}
+
+/// The figure to the nearest tenth, as `{:.1}` rounds it. To write out all digits of a number to
+/// round it by them took a seventh of the instructions of a table with very many rows.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+fn tenths(figure: f64) -> String {
+    if !is_sure(figure * 10.0) {
+        return format!("{figure:.1}");
+    }
+    let tenths = (figure * 10.0).round() as u32;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// The figure to the nearest whole number, as `{:.0}` rounds it.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just before")]
+fn units(figure: f64) -> String {
+    if is_sure(figure) { (figure.round() as u32).to_string() } else { format!("{figure:.0}") }
+}
+
+/// Whether it is plain to which whole number a figure is rounded: it is not in the middle
+/// between two, where all of its digits decide.
+fn is_sure(figure: f64) -> bool {
+    let is_usual = figure.is_sign_positive() && figure < 1e9;
+    is_usual && (figure.fract() - 0.5).abs() > 1e-3
 }
 
 fn scaled(figure: f64, units: [&str; 5]) -> String {
@@ -128,9 +152,12 @@ fn scaled(figure: f64, units: [&str; 5]) -> String {
         scaled /= 1000.0;
         at += 1;
     }
-    let number = if at == 0 { plain(scaled) } else { format!("{scaled:.1}") };
-    let unit = units.get(at).copied().unwrap_or_default();
-    format!("{number} {unit}").trim_end().to_owned()
+    let mut figure = if at == 0 { plain(scaled) } else { tenths(scaled) };
+    if let Some(unit) = units.get(at).filter(|unit| !unit.is_empty()) {
+        figure.push(' ');
+        figure.push_str(unit);
+    }
+    figure
 }
 
 fn duration(ms: f64) -> String {
@@ -138,13 +165,13 @@ fn duration(ms: f64) -> String {
         return format!("−{}", duration(-ms));
     }
     if ms < 9.95 && ms.fract() != 0.0 {
-        return format!("{ms:.1} ms");
+        return tenths(ms) + " ms";
     }
     if ms < 999.5 {
-        return format!("{ms:.0} ms");
+        return units(ms) + " ms";
     }
     if ms < 59_950.0 {
-        return format!("{:.1} s", ms / 1000.0);
+        return tenths(ms / 1000.0) + " s";
     }
     let seconds = (ms / 1000.0).round();
     let (hours, minutes) = ((seconds / 3600.0).trunc(), (seconds % 3600.0 / 60.0).trunc());
@@ -227,6 +254,29 @@ pub(crate) fn course(values: &[u64], width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_are_rounded_as_their_digits_say() {
+        let near = (0..40_000).map(|n| f64::from(n) / 64.0).chain((0..4_000).map(|n| f64::from(n) / 20.0));
+        let others = [
+            -0.0,
+            0.049_999,
+            0.25,
+            0.35,
+            0.45,
+            1.05,
+            999.95,
+            1e8,
+            1e9,
+            1e300,
+            -1.25,
+            f64::NAN,
+            f64::INFINITY,
+        ];
+        for figure in near.chain(others) {
+            assert_eq!((tenths(figure), units(figure)), (format!("{figure:.1}"), format!("{figure:.0}")));
+        }
+    }
 
     #[test]
     fn sizes_have_one_decimal_and_never_read_1000() {

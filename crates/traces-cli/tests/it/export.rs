@@ -216,6 +216,20 @@ fn a_request_without_a_time_is_left_out_and_counted() {
     let ran = folder.traces("export in").ends_with(0).says(&["left out 1 request without a time"]);
     assert_eq!(of_phase(&ran.json(), "i").len(), 1);
     assert_eq!(folder.traces("export in -q").ends_with(0).stderr, "");
+    fs::remove_file(folder.path().join("in/a.json")).unwrap();
+    for format in ["chrome", "otlp"] {
+        let ran = folder.traces(&format!("export in --format {format} -o out")).ends_with(2);
+        let ran = ran.says(&["no time is known of 1 request", "`--format parquet`"]);
+        assert!(!ran.stderr.contains("--server-log") && !folder.path().join("out").exists());
+    }
+}
+
+/// A server's log without dates tells only how long each task took.
+#[test]
+fn tasks_without_any_time_are_no_timeline() {
+    let log = "testdata/server-logs/llama-server.log";
+    let ran = traces(&format!("export {log}")).ends_with(2).says(&["no time is known of 3", "--server-log"]);
+    assert_eq!(ran.stdout, "");
 }
 
 /// As `report -o`.

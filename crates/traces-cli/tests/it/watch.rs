@@ -93,15 +93,33 @@ fn lines_and_picture_hold_no_control_characters() {
 fn the_picture_fits_and_names_what_is_there() {
     an_hour_ago(&Path::new("../..").join(HOME));
     let ran = traces(&format!("watch --root {HOME} --once")).ends_with(0);
-    for words in ["No request is running", "LAST", "WHAT COSTS TIME", "q end"] {
+    for words in ["No request is running", "LAST", "WHAT COSTS TIME"] {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
-    assert!(ran.stdout.lines().count() < 24);
+    assert!(ran.stdout.lines().count() < 24 && !ran.stdout.contains("q end"), "{}", ran.stdout);
     assert!(ran.stdout.lines().all(|line| crate::common::width(line) <= 80), "{}", ran.stdout);
     let folder = Folder::new();
-    let ran = folder.traces("watch --once --root .").ends_with(0);
-    assert!(ran.stdout.contains("Nothing is recorded yet") && ran.stdout.contains("traces help recording"));
     folder.traces("watch --once --root nowhere").ends_with(2).says(&["nowhere"]);
+    append(folder.path(), "traces/lmstudio/2025-11-16T08-00-00-000Z.json", TRACE);
+    let few = folder.traces("watch --root . --once").ends_with(0).stdout;
+    assert!(few.lines().count() < 10 && !few.contains("\n\n\n") && few.contains("1 request in"), "{few}");
+}
+
+/// The exit code is that of other verbs.
+#[test]
+fn one_look_that_sees_nothing_ends_with_an_error() {
+    let folder = Folder::new();
+    for how in ["", "--plain", "--format ndjson"] {
+        let once = |more: &str| folder.traces(&format!("watch --root . --once {how} {more}")).ends_with(2);
+        fs::create_dir_all(folder.path().join("traces")).unwrap();
+        let nothing = once("").says(&["nothing is recorded yet below .", "traces help recording"]);
+        assert_eq!(nothing.stdout, "");
+        append(folder.path(), "traces/bad.json", "{\"timestamp\": 2025,, }");
+        once("").says(&["none of these files could be read as a trace"]);
+        append(folder.path(), "traces/lmstudio/2025-11-16T08-00-00-000Z.json", TRACE);
+        once("--kind probe").says(&["no request below . passes the filters", "traces list"]);
+        fs::remove_dir_all(folder.path().join("traces")).unwrap();
+    }
 }
 
 /// What ends says what it could not read, as every verb does.

@@ -18,7 +18,7 @@ fn logged() -> ServerTask {
 #[test]
 fn what_the_server_logged_is_not_inferred() {
     let cases = turns(3, |_, case| {
-        case.server = Some(logged());
+        case.server = Some(logged().into());
         // What the proxy was told is another figure.
         case.reported_cached_tokens = Some(9_000);
         case.reuse = reused(90);
@@ -34,7 +34,7 @@ fn what_the_server_logged_is_not_inferred() {
 #[test]
 fn a_load_in_the_servers_log_is_no_reading() {
     let cases = turns(1, |_, case| {
-        case.server = Some(ServerTask { load_ms: Some(1_500), ..logged() });
+        case.server = Some(ServerTask { load_ms: Some(1_500), ..logged() }.into());
     });
     let timing = timing(&cases[0]);
     assert_eq!((timing.load_ms, timing.queue_ms, timing.read_ms), (Some(1_500), Some(500), Some(8_000)));
@@ -44,7 +44,7 @@ fn a_load_in_the_servers_log_is_no_reading() {
 fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
     let written = |write_ms| {
         let cases = turns(1, |_, case| {
-            case.server = Some(ServerTask { write_ms: Some(write_ms), ..logged() });
+            case.server = Some(ServerTask { write_ms: Some(write_ms), ..logged() }.into());
         });
         let timing = timing(&cases[0]);
         (timing.queue_ms, timing.read_ms, timing.write_ms, cases[0].hidden.map(|hidden| hidden.tokens))
@@ -58,7 +58,7 @@ fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
 fn an_answer_in_one_piece_is_told_apart_by_the_servers_log() {
     let cases = turns(1, |_, case| {
         (case.ttft_ms, case.total_ms, case.text_chunks) = (Some(12_000), Some(12_000), Some(1));
-        case.server = Some(logged());
+        case.server = Some(logged().into());
     });
     let timing = timing(&cases[0]);
     assert_eq!((timing.queue_ms, timing.read_ms, timing.write_ms), (Some(2_000), Some(8_000), Some(2_000)));
@@ -68,7 +68,7 @@ fn an_answer_in_one_piece_is_told_apart_by_the_servers_log() {
 fn a_count_in_the_servers_log_is_believed_whatever_the_size_of_the_prompt() {
     let cases = turns(1, |_, case| {
         case.prompt_bytes = Some(300);
-        case.server = Some(logged());
+        case.server = Some(logged().into());
     });
     assert_eq!(cases[0].prompt_tokens, Some(10_000));
 }

@@ -25,6 +25,7 @@ use crate::formats::anyclaude::log::{
 };
 use crate::model::intern::Interner;
 use crate::model::request::{ModelSource, Request, Run, Source};
+use crate::model::sort::sort_by_key;
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 use crate::model::timing::Timing;
@@ -97,7 +98,7 @@ pub struct UnmatchedLogRequest {
     pub log_facts: Option<Box<LogFacts>>,
     /// What the server's own log tells of it.
     #[serde(skip)]
-    pub server_task: Option<Box<ServerTask>>,
+    pub server_task: Option<Arc<ServerTask>>,
     /// The root whose requests went to the same server.
     #[serde(skip)]
     pub root: Option<Arc<Path>>,
@@ -109,7 +110,7 @@ impl Joined {
         self.runs.extend(other.runs);
         self.runs.sort_by(|a, b| (a.started, &a.id).cmp(&(b.started, &b.id)));
         self.unmatched.extend(other.unmatched);
-        self.unmatched.sort_by_key(UnmatchedLogRequest::order);
+        sort_by_key(&mut self.unmatched, UnmatchedLogRequest::order);
         for log in other.server_logs {
             // A log that several sides of a comparison were tried with is one.
             match self.server_logs.iter_mut().find(|known| known.log == log.log) {

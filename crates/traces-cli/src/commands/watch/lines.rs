@@ -5,7 +5,7 @@ use std::thread;
 
 use anyclaude_traces::follow::Follower;
 
-use super::{is_worth_a_bell, now, pause, skipped};
+use super::{is_worth_a_bell, nothing_seen, now, pause, skipped};
 use crate::cli::{OutputFormat, WatchArgs};
 use crate::exit::Status;
 use crate::render::json;
@@ -15,6 +15,7 @@ use crate::render::watch::EventLines;
 pub(super) fn follow(
     follower: &mut Follower,
     args: &WatchArgs,
+    place: &str,
     out: &mut impl Write,
 ) -> anyhow::Result<Status> {
     let is_json = args.output.format == OutputFormat::Ndjson;
@@ -35,7 +36,11 @@ pub(super) fn follow(
             out.flush()?;
         }
         if args.once {
-            return Ok(if skipped(&events).is_empty() { Status::Done } else { Status::Skipped });
+            let skipped = skipped(&events);
+            if follower.situation().requests.is_empty() {
+                return Err(nothing_seen(&skipped, args, place));
+            }
+            return Ok(if skipped.is_empty() { Status::Done } else { Status::Skipped });
         }
         thread::sleep(pause(follower));
     }

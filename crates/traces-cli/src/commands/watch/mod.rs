@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyclaude_traces::Timestamp;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::follow::{Event, FirstToken, Follower};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use terminal_size::{Height, Width, terminal_size};
 
 use crate::cli::{FilterArgs, OutputFormat, WatchArgs};
@@ -42,18 +42,33 @@ pub(crate) fn run(args: &WatchArgs, out: &mut impl Write) -> anyhow::Result<Stat
     let place = place(&args.filter);
     if is_picture && args.once {
         let skipped = skipped(&follower.look(now()?));
+        let status = super::report_skipped(&skipped, &args.output);
+        if follower.situation().requests.is_empty() {
+            return Err(nothing_seen(&skipped, args, &place));
+        }
         let size = terminal_size().filter(|_| is_terminal);
         let (Width(width), Height(height)) = size.unwrap_or((Width(80), Height(24)));
         let choice = Choice::default();
         let scene = PictureInput { follower: &follower, choice: &choice, now: now()?, place: &place };
         write!(out, "{}", scene.text(width, height.saturating_sub(1)))?;
         out.flush()?;
-        return Ok(super::report_skipped(&skipped, &args.output));
+        return Ok(status);
     }
     if is_picture && is_terminal {
         return screen::follow(&mut follower, args, &place);
     }
-    lines::follow(&mut follower, args, out)
+    lines::follow(&mut follower, args, &place, out)
+}
+
+/// Why a look that is the only one shows nothing.
+fn nothing_seen(skipped: &[Skipped], args: &WatchArgs, place: &str) -> anyhow::Error {
+    if !super::filters(&args.filter).is_empty() {
+        anyhow!("no request below {place} passes the filters: `traces list` says which there are")
+    } else if skipped.is_empty() {
+        anyhow!("nothing is recorded yet below {place}: `traces help recording` says how to")
+    } else {
+        super::nothing_read(&args.filter, &[])
+    }
 }
 
 /// How long to wait before the next look.

@@ -72,13 +72,16 @@ impl PictureInput<'_> {
         self.draw_on(frame.area(), frame.buffer_mut());
     }
 
-    /// The picture as text, without blanks at the ends of lines.
-    pub(crate) fn text(&self, width: u16, height: u16) -> String {
-        let area = Rect::new(0, 0, width, height);
+    /// What there is now, as text of at most so many lines. Nobody can press a key.
+    pub(crate) fn text(&self, width: u16, most: u16) -> String {
+        let lines = self.lines(usize::from(width), usize::from(most), false);
+        let area = Rect::new(0, 0, width, most);
         let mut buffer = Buffer::empty(area);
-        self.draw_on(area, &mut buffer);
+        Paragraph::new(lines).render(area, &mut buffer);
         let row = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>();
-        let rows: Vec<String> = (0..height).map(|y| row(y).trim_end().to_owned()).collect();
+        let mut rows: Vec<String> = (0..most).map(|y| row(y).trim_end().to_owned()).collect();
+        // Where parts are missing, the blank lines around them meet.
+        rows.dedup_by(|one, before| one.is_empty() && before.is_empty());
         format!("{}\n", rows.join("\n").trim_end())
     }
 
@@ -86,16 +89,17 @@ impl PictureInput<'_> {
         let (width, height) = (usize::from(area.width), usize::from(area.height));
         let lines = match &self.choice.page {
             Some((page, from)) => page_lines(page, *from, width, height),
-            None => self.lines(width, height),
+            None => self.lines(width, height, true),
         };
         Paragraph::new(lines).render(area, buffer);
     }
 
-    fn lines(&self, width: usize, height: usize) -> Vec<Line<'static>> {
+    /// The picture; with the line of keys at the bottom of the terminal where there are any.
+    fn lines(&self, width: usize, height: usize, has_keys: bool) -> Vec<Line<'static>> {
         let mut above = vec![self.head(width)];
         above.extend(self.running(width));
         let mut totals = self.totals(width);
-        totals.push(self.foot(width));
+        totals.extend(has_keys.then(|| self.foot(width)));
         let mut below = Vec::new();
         if height >= LEAST_FINDINGS_HEIGHT {
             // The lines that the last requests leave free, at least a quarter.

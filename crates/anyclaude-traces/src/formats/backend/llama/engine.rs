@@ -16,11 +16,9 @@ mod load;
 
 use std::collections::VecDeque;
 
-use memchr::memmem::find;
-
 use super::figures::{
-    TimingLine, Took, after, after_decimal, bytes_of_mib, forget_figures, progress, selection, settle_counts,
-    slot_and_task, timing,
+    TimingLine, Took, after, after_decimal, bytes_of_mib, find, forget_figures, progress, selection,
+    settle_counts, slot_and_task, timing,
 };
 use crate::formats::backend::types::{
     BackendLog, BackendMoment, BackendProcess, BackendTask, SlotSelection, TaskOutcome,

@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use memchr::memmem::find;
-
 use super::engine::TEXT_AT;
 use crate::formats::backend::types::{BackendMoment, BackendTask, ReadingProgress, SlotSelection};
 use crate::formats::scan;
+
+/// Where `mark` begins in a line. To build a searcher of `memmem` for it took a twelfth of what
+/// a log of short tasks takes.
+#[inline]
+pub(super) fn find(line: &[u8], mark: &[u8]) -> Option<usize> {
+    let (first, rest) = mark.split_first()?;
+    let is_mark = |at: &usize| line.get(at + 1..).is_some_and(|behind| behind.starts_with(rest));
+    memchr::memchr_iter(*first, line).find(is_mark)
+}
 
 /// The numbers in `slot print_timing: id  0 | task 26 | …`, where they are not −1, and the
 /// rest.
@@ -72,11 +79,13 @@ pub(crate) fn decimal(text: &[u8]) -> Option<(f64, &[u8])> {
 }
 
 /// The whole number behind the first `mark` in `text`.
+#[inline]
 pub(crate) fn after(text: &[u8], mark: &[u8]) -> Option<u64> {
     let at = find(text, mark)? + mark.len();
     scan::number(text.get(at..)?.trim_ascii_start()).map(|(number, _)| number)
 }
 
+#[inline]
 pub(super) fn after_decimal(text: &[u8], mark: &[u8]) -> Option<f64> {
     let at = find(text, mark)? + mark.len();
     decimal(text.get(at..)?).map(|(number, _)| number)

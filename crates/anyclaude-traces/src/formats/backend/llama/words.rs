@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, MatchKind, packed};
 
 /// What [`Engine`](super::Engine) reads holds one of these, whatever stands before it.
 ///
@@ -49,15 +49,36 @@ pub(crate) struct WordlessLines {
 
 /// Words of which one stands in each line that is read.
 #[derive(Debug, Clone)]
-pub(crate) struct Words(Option<AhoCorasick>);
+pub(crate) enum Words {
+    /// What a processor can do at once.
+    Packed(packed::Searcher),
+    /// Where it cannot.
+    Automaton(AhoCorasick),
+    /// They could not be built: every line is read.
+    Unknown,
+}
 
 impl Words {
     /// The engine's words and these.
     pub(crate) fn new(others: &[&str]) -> Self {
-        let words = ENGINE.iter().chain(others);
-        // This kind can be searched for without an automaton. Where the words could not be
-        // built, every line is read.
-        Self(AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words).ok())
+        let words = || ENGINE.iter().chain(others);
+        // The automaton searches so too, and goes through each word that is found once more.
+        let mut packed = packed::Config::new().match_kind(packed::MatchKind::LeftmostFirst).builder();
+        if let Some(packed) = packed.extend(words()).build() {
+            return Self::Packed(packed);
+        }
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words());
+        automaton.map_or(Self::Unknown, Self::Automaton)
+    }
+
+    /// Where the first of them begins.
+    #[inline]
+    fn find(&self, text: &[u8]) -> Option<usize> {
+        match self {
+            Self::Packed(words) => words.find(text).map(|found| found.start()),
+            Self::Automaton(words) => words.find(text).map(|found| found.start()),
+            Self::Unknown => Some(0),
+        }
     }
 
     /// The words that [`Engine`](super::Engine) needs.
@@ -68,18 +89,14 @@ impl Words {
     /// Whether a line holds one.
     #[inline]
     pub(crate) fn are_in(&self, line: &[u8]) -> bool {
-        self.0.as_ref().is_none_or(|words| words.is_match(line))
+        self.find(line).is_some()
     }
 
     /// The whole lines at the start of `text` that hold none.
     #[inline]
     pub(crate) fn lines_without(&self, text: &[u8]) -> WordlessLines {
-        let Some(words) = &self.0 else { return WordlessLines::default() };
-        let found = words.find(text);
-        let before = match found {
-            Some(found) => text.get(..found.start()).unwrap_or_default(),
-            None => text,
-        };
+        let found = self.find(text);
+        let before = found.map_or(text, |found| text.get(..found).unwrap_or_default());
         let end = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
         let lines = memchr::memchr_iter(b'\n', before.get(..end).unwrap_or_default()).count() as u64;
         WordlessLines { bytes: end, lines, then_word: found.is_some() }
@@ -106,6 +123,6 @@ mod tests {
 
     #[test]
     fn the_words_are_searched_for_at_once() {
-        assert!(Words::new(&["[GIN"]).0.is_some());
+        assert!(!matches!(Words::new(&["[GIN"]), Words::Unknown));
     }
 }

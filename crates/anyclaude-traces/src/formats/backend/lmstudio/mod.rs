@@ -342,7 +342,10 @@ impl LmStudioLines<'_> {
         state.requests.received(request, path, state.at, &mut state.log);
         match body.first() {
             Some(b'{') if body == b"{" => self.begin_block(LmStudioBlockKind::Body, None),
-            Some(b'{') => self.body(request, body, true),
+            Some(b'{') => {
+                self.body(request, body, true);
+                self.state.scratch.known.keep_copy(body);
+            }
             Some(b'[') => self.set_body(request, |_| LoggedBody::Hidden),
             Some(_) => self.set_body(request, |_| LoggedBody::NotJson),
             None => {}
@@ -367,7 +370,6 @@ impl LmStudioLines<'_> {
             };
             body.and_then(|body| cursor.end().map(|()| body)).ok()
         });
-        scratch.known.keep_copy(json);
         self.state.scratch = scratch;
         let Some(body) = read else {
             if !is_cut {
@@ -428,7 +430,11 @@ impl LmStudioLines<'_> {
             }
             LmStudioBlockKind::Other => {}
         }
+        let is_body = block.kind == LmStudioBlockKind::Body;
         self.state.memory = block.into_memory();
+        if is_body {
+            self.state.scratch.known.keep_text(&mut self.state.memory);
+        }
     }
 
     /// A message of the level of errors. Most are about a request.

@@ -1,5 +1,7 @@
 //! What a server's task tells of its request.
 
+use std::sync::Arc;
+
 use crate::formats::backend::{BackendMoment, BackendTask, TaskOutcome};
 use crate::model::ServerTask;
 use crate::model::request::{ModelSource, Request};
@@ -29,7 +31,7 @@ pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u
         timing.cached_tokens = facts.cached_tokens;
         timing.cached_source = Some(CachedSource::ServerLog);
     }
-    request.bookkeeping.server_task = Some(Box::new(facts));
+    request.bookkeeping.server_task = Some(Arc::new(facts));
 }
 
 pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {

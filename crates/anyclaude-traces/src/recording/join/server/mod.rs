@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::UnmatchedLogRequest;
 use crate::formats::backend::{BackendFormat, BackendLoad, BackendLog, BackendMoment};
 use crate::model::request::{ModelSource, Request};
+use crate::model::sort::sort_by_key;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Timing};
 use crate::model::{LogZone, ServerJoin};
@@ -170,7 +171,7 @@ pub(crate) fn join_server_logs(
     // Most often all of them, and very many: a vector that grew would be moved again and again.
     let mut unmatched = Vec::with_capacity(logs.iter().map(|log| log.content.tasks.len()).sum());
     unmatched.extend(found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at)));
-    unmatched.sort_by_key(|logged| logged.found.order());
+    sort_by_key(&mut unmatched, |logged| logged.found.order());
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
 }
 
@@ -328,7 +329,7 @@ impl<'l> FoundLog<'l> {
                 stream: task.stream,
                 confidence: if task.is_ambiguous { Confidence::Ambiguous } else { Confidence::Exact },
                 log_facts: None,
-                server_task: Some(Box::new(facts(
+                server_task: Some(Arc::new(facts(
                     task,
                     wait(&timing).and_then(|wait| self.load_ms(task.process, wait)),
                 ))),

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use memchr::memmem::find;
-
 use super::{Engine, LineUse};
-use crate::formats::backend::llama::figures::{after, model_name, precise_ms};
+use crate::formats::backend::llama::figures::{after, find, model_name, precise_ms};
 use crate::formats::backend::types::{BackendLoad, BackendLog, BackendMoment};
 use crate::formats::scan;
 
