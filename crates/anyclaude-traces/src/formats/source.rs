@@ -12,6 +12,12 @@ use crate::formats::record::TraceRecord;
 
 /// One kind of file.
 pub(crate) trait Format: Sync + std::fmt::Debug {
+    /// Whether a file holds many requests, each with what the backend counted: an answer with
+    /// tokens then counts the prompts of all.
+    fn holds_counted_requests(&self) -> bool {
+        false
+    }
+
     /// Reads every record of a file, in one pass.
     ///
     /// # Errors
@@ -32,6 +38,10 @@ pub(crate) struct RecordNumber(pub(crate) u32);
 
 /// Takes what a format finds.
 pub(crate) trait RecordSink {
+    /// What is asked of the file should be found in this pass: to read it again takes long,
+    /// or will be needed for nearly all of it.
+    fn in_one_pass(&mut self) {}
+
     /// The number of the next record. Numbers follow the file, so that they are the same
     /// whenever it is read: it is called where a request to a model begins, whether or not
     /// that turns out to be complete.

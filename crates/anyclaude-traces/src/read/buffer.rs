@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 
+use super::decompress::Decompressor;
 use crate::error::ErrorKind;
 use crate::formats::json::aligned::Aligned;
 use crate::formats::json::known::KnownItems;
@@ -11,6 +12,8 @@ use crate::formats::json::known::KnownItems;
 const FIRST_BYTES: usize = 1 << 20;
 /// The most that is read at once, so that the progress of large files shows.
 const MOST_AT_ONCE: usize = 16 << 20;
+/// Of a compressed file, room for so many times its size is made at first.
+const LIKELY_RATIO: usize = 4;
 
 /// Memory for one file at a time, as large as the largest file so far.
 #[derive(Debug)]
@@ -50,21 +53,49 @@ impl Buffer {
         limit: usize,
         mut on_read: impl FnMut(usize),
     ) -> Result<(), ErrorKind> {
+        let next = |room: &mut [u8]| {
+            loop {
+                match file.read(room) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    read => return read.inspect(|count| on_read(*count)).map_err(ErrorKind::from),
+                }
+            }
+        };
+        // Asking for what comes next, where nothing does, would be a second system call for
+        // each small file.
+        self.fill(expected, limit, next, |length| length == expected)
+    }
+
+    /// Takes what a compressed file holds, but no more than `limit` bytes.
+    pub(super) fn decompress(
+        &mut self,
+        decompressor: &mut Decompressor,
+        compressed: &[u8],
+        limit: usize,
+    ) -> Result<(), ErrorKind> {
+        let mut content = decompressor.content(compressed);
+        // Memory grows by what it was seen to hold: a small file may claim to hold very much.
+        let likely = compressed.len().saturating_mul(LIKELY_RATIO).min(MOST_AT_ONCE);
+        self.fill(likely, limit, |room| content.read(room), |_| false)
+    }
+
+    /// Takes what `next` puts into the memory that it is given, until that is nothing.
+    fn fill(
+        &mut self,
+        expected: usize,
+        limit: usize,
+        mut next: impl FnMut(&mut [u8]) -> Result<usize, ErrorKind>,
+        is_whole: impl Fn(usize) -> bool,
+    ) -> Result<(), ErrorKind> {
         self.length = 0;
         self.reserve(expected.min(limit))?;
         while self.length < limit {
             if self.room(limit).is_empty() {
                 self.reserve(self.length.saturating_mul(2).min(limit))?;
             }
-            let count = match file.read(self.room(limit)) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
-            };
+            let count = next(self.room(limit))?;
             self.length += count;
-            on_read(count);
-            // Asking for what comes next, where nothing does, would be a second system
-            // call for each small file.
-            if count == 0 || self.length == expected {
+            if count == 0 || is_whole(self.length) {
                 break;
             }
         }
@@ -142,6 +173,24 @@ mod tests {
             let read = read(b"0123456789", expected, 7);
             assert_eq!(read, &b"0123456"[..if expected == 3 { read.len() } else { 7 }]);
             assert!(read.len() >= expected.min(7));
+        }
+    }
+
+    #[test]
+    fn a_bomb_takes_no_more_memory_than_the_limit() {
+        use flate2::{Compression, write::GzEncoder};
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&vec![0; 8 << 20]).unwrap();
+        let gzip = encoder.finish().unwrap();
+        let zstd = ruzstd::encoding::compress_to_vec(
+            &vec![0; 8 << 20][..],
+            ruzstd::encoding::CompressionLevel::Fastest,
+        );
+        for bomb in [gzip, zstd] {
+            let (limit, mut buffer) = (1 << 20, Buffer::for_one());
+            buffer.decompress(&mut Decompressor::default(), &bomb, limit).unwrap();
+            let asked_for = buffer.memory.size();
+            assert!(buffer.bytes().len() == limit && asked_for <= 2 * limit, "{asked_for}");
         }
     }
 

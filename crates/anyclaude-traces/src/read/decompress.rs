@@ -1,10 +1,10 @@
 //! Files that are compressed with gzip or zstd, which their first bytes tell.
 
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::StreamingDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use crate::error::ErrorKind;
 
@@ -51,70 +51,117 @@ type Take<'t> = dyn FnMut(&[u8]) -> Result<(), ErrorKind> + 't;
 ///
 /// When it is cut, damaged, or holds more. What comes before that was handed over.
 pub(super) fn decompress_to(bytes: &[u8], limit: u64, take: &mut Take<'_>) -> Result<(), ErrorKind> {
-    let mut content = Decompressed { bytes: 0, limit, take };
-    if bytes.starts_with(&ZSTD) {
-        return read_zstd(bytes, &mut content);
+    let mut decompressor = Decompressor::default();
+    let mut content = decompressor.content(bytes);
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut left = limit;
+    loop {
+        let count = content.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let within = usize::try_from(left).unwrap_or(usize::MAX).min(count);
+        take(chunk.get(..within).unwrap_or_default())?;
+        if within < count {
+            return Err(ErrorKind::DecompressedTooLarge { limit });
+        }
+        left -= within as u64;
     }
-    content.read_all(MultiGzDecoder::new(bytes), |error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => ErrorKind::CutCompressed,
-        _ => ErrorKind::DamagedCompressed,
-    })
 }
 
-/// Reads all frames, one after the other.
-fn read_zstd(mut bytes: &[u8], content: &mut Decompressed<'_, '_>) -> Result<(), ErrorKind> {
-    while !bytes.is_empty() {
-        match StreamingDecoder::new(bytes) {
-            Ok(mut frame) => {
-                let read = content.read_all(&mut frame, |_| ErrorKind::DamagedCompressed);
-                bytes = frame.into_inner();
-                read.map_err(|error| match error {
-                    // The decoder does not tell a cut from damage; at a cut, all was read.
-                    ErrorKind::DamagedCompressed if bytes.is_empty() => ErrorKind::CutCompressed,
-                    other => other,
-                })?;
-            }
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                length, ..
-            })) => {
-                let frame = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(SKIP_HEADER_BYTES);
-                bytes = bytes.get(frame..).ok_or(ErrorKind::CutCompressed)?;
-            }
-            Err(_) if bytes.len() < LONGEST_HEADER_BYTES => return Err(ErrorKind::CutCompressed),
-            Err(_) => return Err(ErrorKind::DamagedCompressed),
+/// What decompresses one file after the other in the same memory: to grow anew for each what
+/// zstd looks back at took a third of the time of files of 5 MB.
+#[derive(Default)]
+pub(super) struct Decompressor {
+    zstd: FrameDecoder,
+}
+
+impl Decompressor {
+    /// What a compressed file holds.
+    pub(super) fn content<'c>(&'c mut self, bytes: &'c [u8]) -> Content<'c> {
+        if bytes.starts_with(&ZSTD) {
+            Content::Zstd(Frames { decoder: &mut self.zstd, rest: bytes, is_in_frame: false })
+        } else {
+            Content::Gzip(Box::new(MultiGzDecoder::new(bytes)))
         }
     }
-    Ok(())
 }
 
-/// What was decompressed so far, and who takes it.
-struct Decompressed<'c, 't> {
-    bytes: u64,
-    limit: u64,
-    take: &'c mut Take<'t>,
+/// What a compressed file holds, from its beginning to its end.
+pub(super) enum Content<'c> {
+    Gzip(Box<MultiGzDecoder<&'c [u8]>>),
+    Zstd(Frames<'c>),
 }
 
-impl Decompressed<'_, '_> {
-    fn read_all(
-        &mut self,
-        mut from: impl Read,
-        refuse: impl Fn(io::Error) -> ErrorKind,
-    ) -> Result<(), ErrorKind> {
-        let mut chunk = vec![0; CHUNK_BYTES];
+impl Content<'_> {
+    /// The next bytes, as many as there is room for or fewer; 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the file is cut or damaged.
+    pub(super) fn read(&mut self, room: &mut [u8]) -> Result<usize, ErrorKind> {
+        match self {
+            Self::Gzip(members) => members.read(room).map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => ErrorKind::CutCompressed,
+                _ => ErrorKind::DamagedCompressed,
+            }),
+            Self::Zstd(frames) => frames.read(room),
+        }
+    }
+}
+
+/// The frames of zstd, one after the other.
+pub(super) struct Frames<'c> {
+    decoder: &'c mut FrameDecoder,
+    rest: &'c [u8],
+    is_in_frame: bool,
+}
+
+impl Frames<'_> {
+    fn read(&mut self, room: &mut [u8]) -> Result<usize, ErrorKind> {
         loop {
-            match from.read(&mut chunk) {
-                Ok(0) => return Ok(()),
-                Ok(count) => {
-                    self.bytes = self.bytes.saturating_add(count as u64);
-                    if self.bytes > self.limit {
-                        return Err(ErrorKind::DecompressedTooLarge { limit: self.limit });
-                    }
-                    (self.take)(chunk.get(..count).unwrap_or_default())?;
+            if !self.is_in_frame && !self.next_frame()? {
+                return Ok(0);
+            }
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let read = self.decoder.decode_blocks(&mut self.rest, BlockDecodingStrategy::UptoBlocks(1));
+                read.map_err(|_| self.cut_or_damaged())?;
+            }
+            let count = self.decoder.read(room).map_err(|_| ErrorKind::DamagedCompressed)?;
+            if count > 0 || room.is_empty() {
+                return Ok(count);
+            }
+            self.is_in_frame = false;
+        }
+    }
+
+    /// Goes on to the next frame that is not to be skipped; false where there is none.
+    fn next_frame(&mut self) -> Result<bool, ErrorKind> {
+        while !self.rest.is_empty() {
+            let frame = self.rest;
+            match self.decoder.init(&mut self.rest) {
+                Ok(()) => {
+                    self.is_in_frame = true;
+                    return Ok(true);
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(refuse(error)),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
+                    let bytes =
+                        usize::try_from(length).unwrap_or(usize::MAX).saturating_add(SKIP_HEADER_BYTES);
+                    self.rest = frame.get(bytes..).ok_or(ErrorKind::CutCompressed)?;
+                }
+                Err(_) if frame.len() < LONGEST_HEADER_BYTES => return Err(ErrorKind::CutCompressed),
+                Err(_) => return Err(ErrorKind::DamagedCompressed),
             }
         }
+        Ok(false)
+    }
+
+    /// The decoder does not tell a cut from damage; at a cut, all was read.
+    fn cut_or_damaged(&self) -> ErrorKind {
+        if self.rest.is_empty() { ErrorKind::CutCompressed } else { ErrorKind::DamagedCompressed }
     }
 }
 
@@ -147,6 +194,33 @@ mod tests {
         assert_eq!(decompress(b"{}", 100).unwrap(), None);
         let skippable = [&zstd(b"one")[..], b"\x50\x2a\x4d\x18\x02\0\0\0xx", &zstd(b"two")].concat();
         assert_eq!(decompress(&skippable, 100).unwrap().unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn one_decompressor_reads_file_after_file() {
+        let texts: Vec<Vec<u8>> = (1..9_u8)
+            .map(|n| b"words and ".repeat(usize::from(n) * 40_000))
+            .chain([b"short".to_vec()])
+            .collect();
+        let mut decompressor = Decompressor::default();
+        let mut read = |file: &[u8]| {
+            let (mut content, mut found) = (decompressor.content(file), Vec::new());
+            let mut room = vec![0; 70_000];
+            loop {
+                match content.read(&mut room)? {
+                    0 => return Ok::<_, ErrorKind>(found),
+                    count => found.extend_from_slice(&room[..count]),
+                }
+            }
+        };
+        for compress in [gzip, zstd] {
+            for text in &texts {
+                let file = compress(text);
+                assert!(read(&file).unwrap() == *text);
+                // What is left of a file that was given up is no part of the next.
+                assert!(matches!(read(&file[..file.len() / 2]), Err(ErrorKind::CutCompressed)));
+            }
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl Store {
             true => sniff(&input, &mut scratch).ok()??,
             false => claude_code::recognise(&text, &mut scratch)?,
         };
-        let nobody = || ();
+        let nobody = |_| ();
         let mut records = AllRecords::from(lines.begun, &nobody);
         format.read(&input, &mut scratch, &mut records).ok()?;
         if !records.complete.is_empty() || !records.errors.is_empty() {

@@ -29,7 +29,7 @@ use std::time::UNIX_EPOCH;
 
 pub(crate) use beside::files_beside;
 use buffer::Buffer;
-use decompress::decompress;
+use decompress::{Decompressor, is_compressed};
 use find::find_below;
 pub(crate) use growing_lines::{Added, GrowingLines};
 pub use logs::{LogFile, Logs};
@@ -39,10 +39,10 @@ pub(crate) use parallel::ReadOrder;
 use parallel::for_each_parallel;
 pub use progress::Progress;
 pub(crate) use records::VisitRecords;
-use records::{AllRecords, LaterRecords, OneRecord};
+use records::{AllRecords, InOnePass, LaterRecords, OneRecord};
 pub(crate) use server_logs::record_of_body;
 pub use standard_input::ReadStandardInput;
-use standard_input::StandardInput;
+use standard_input::{Given, StandardInput};
 pub(crate) use watched::{Changes, Watched};
 
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
@@ -56,6 +56,7 @@ use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
 use crate::model::intern::FastSet;
 use crate::model::request::{Request, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
+use crate::tokens::CountedPrompts;
 
 /// A file that may hold requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -121,6 +122,8 @@ pub struct Store {
     progress: Arc<Progress>,
     standard_input: Option<StandardInput>,
     growing_logs: Option<Arc<growing::GrowingLogs>>,
+    /// The tokens of prompts that were counted as their files were read first.
+    counted: Option<Arc<CountedPrompts>>,
 }
 
 impl Default for Store {
@@ -132,6 +135,7 @@ impl Default for Store {
             progress: Arc::default(),
             standard_input: None,
             growing_logs: None,
+            counted: None,
         }
     }
 }
@@ -164,6 +168,18 @@ impl Store {
     /// read them last. Clones of it share what they know.
     pub(crate) fn with_growing_logs(self) -> Self {
         Self { growing_logs: Some(Arc::default()), ..self }
+    }
+
+    /// The same store, for answers with tokens: where files are compressed, or hold many
+    /// requests with counts, it counts the prompts as it finds them, for to read these files
+    /// again took as long as to read them. Clones of it share what they know.
+    pub(crate) fn with_counting(self) -> Self {
+        Self { counted: Some(Arc::default()), ..self }
+    }
+
+    /// The tokens of prompts that were counted as their files were read first.
+    pub(crate) fn counted(&self) -> Option<&CountedPrompts> {
+        self.counted.as_deref()
     }
 
     /// Whether the path is not one on disk, but stands for the standard input.
@@ -205,7 +221,8 @@ impl Store {
         visitor: impl Fn() -> V + Sync,
         fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
-        self.scan_as(ReadOrder::OfItems, |feed| sources.iter().for_each(feed), visitor, fold, |_| ())
+        let feed = |feed: &mut dyn FnMut(_)| sources.iter().for_each(feed);
+        self.scan_as(ReadOrder::OfItems, feed, |_| visitor(), fold, |_| ())
     }
 
     /// [Finds](Self::find) files and [scans](Self::scan) them at the same time. Errors of
@@ -215,11 +232,20 @@ impl Store {
         order: ReadOrder,
         paths: impl IntoIterator<Item = P>,
         visitor: impl Fn() -> V + Sync,
-        fold: impl FnMut(TraceFile, V),
+        mut fold: impl FnMut(TraceFile, V),
         facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
         let mut errors = Vec::new();
         let find = |feed: &mut dyn FnMut(CandidateFile)| errors = find_below(self, paths, feed);
+        let counted = self.counted();
+        let counter = |in_one_pass| counted.filter(|_| in_one_pass).map(CountedPrompts::visitor);
+        let visitor = |InOnePass(in_one_pass)| (visitor(), counter(in_one_pass));
+        let fold = |file: TraceFile, (seen, tokens): (V, Option<_>)| {
+            if let Some((counted, tokens)) = counted.zip(tokens) {
+                counted.add(&file.path, tokens);
+            }
+            fold(file, seen);
+        };
         let unread = self.scan_as(order, find, visitor, fold, facts);
         errors.extend(unread);
         errors
@@ -235,7 +261,7 @@ impl Store {
     ) -> Vec<Error> {
         let candidate = |path: &Arc<Path>| CandidateFile { path: path.clone(), is_named: false };
         let find = |feed: &mut dyn FnMut(CandidateFile)| paths.iter().map(candidate).for_each(feed);
-        self.scan_as(ReadOrder::OfItems, find, visitor, fold, facts)
+        self.scan_as(ReadOrder::OfItems, find, |_| visitor(), fold, facts)
     }
 
     /// Reads the files of these records again, each of them once. Where they are is known:
@@ -258,7 +284,7 @@ impl Store {
         &self,
         order: ReadOrder,
         find: impl FnOnce(&mut dyn FnMut(S)),
-        visitor: impl Fn() -> V + Sync,
+        visitor: impl Fn(InOnePass) -> V + Sync,
         mut fold: impl FnMut(TraceFile, V),
         mut take_facts: impl FnMut(FactsFile),
     ) -> Vec<Error> {
@@ -388,14 +414,33 @@ struct OnDisk {
 struct FileReader<'s> {
     store: &'s Store,
     buffer: Buffer,
-    /// What the file holds, where it is compressed or comes by the standard input.
-    apart: Option<Arc<Vec<u8>>>,
+    /// What the file holds, where it is compressed.
+    decompressed: Buffer,
+    decompressor: Decompressor,
+    /// Where that is which the file holds.
+    content: Content,
     scratch: Scratch,
+}
+
+/// Where that is which a file holds.
+#[derive(Debug)]
+enum Content {
+    /// It is the file.
+    File,
+    Decompressed,
+    StandardInput(Given),
 }
 
 impl<'s> FileReader<'s> {
     fn of_many(store: &'s Store) -> Self {
-        Self { store, buffer: Buffer::for_many(), apart: None, scratch: Scratch::default() }
+        Self {
+            store,
+            buffer: Buffer::for_many(),
+            decompressed: Buffer::for_one(),
+            decompressor: Decompressor::default(),
+            content: Content::File,
+            scratch: Scratch::default(),
+        }
     }
 
     fn of_one(store: &'s Store) -> Self {
@@ -406,9 +451,10 @@ impl<'s> FileReader<'s> {
         let loaded = self.load(&file.path);
         let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
             let parsed = self.parse(file, sink);
-            match self.apart {
-                Some(_) => self.scratch.known.forget(),
-                None => self.buffer.give_to(&mut self.scratch.known),
+            match self.content {
+                Content::File => self.buffer.give_to(&mut self.scratch.known),
+                Content::Decompressed => self.decompressed.give_to(&mut self.scratch.known),
+                Content::StandardInput(_) => self.scratch.known.forget(),
             }
             parsed.map(|()| on_disk)
         });
@@ -418,8 +464,19 @@ impl<'s> FileReader<'s> {
 
     fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
         let error = |kind: ErrorKind| Error::new(&*file.path, kind);
-        let input = Input { bytes: self.apart.as_ref().map_or(self.buffer.bytes(), |bytes| bytes) };
+        let (bytes, is_compressed) = match &self.content {
+            Content::File => (self.buffer.bytes(), false),
+            Content::Decompressed => (self.decompressed.bytes(), true),
+            Content::StandardInput(given) => (given.content.as_slice(), given.is_compressed),
+        };
+        let input = Input { bytes };
+        if is_compressed {
+            sink.in_one_pass();
+        }
         if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
+            if format.holds_counted_requests() {
+                sink.in_one_pass();
+            }
             return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
         }
         if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)? {
@@ -442,10 +499,9 @@ impl<'s> FileReader<'s> {
         if self.store.is_standard_input(path)
             && let Some(input) = &self.store.standard_input
         {
-            let given = input.bytes(limit)?;
-            check(given.len() as u64)?;
-            let bytes = given.len();
-            self.apart = Some(decompress(&given, limit)?.map_or(given, Arc::new));
+            let given = input.given(limit)?;
+            let bytes = given.bytes;
+            self.content = Content::StandardInput(given);
             return Ok(OnDisk { modified: None, bytes });
         }
         let (mut file, metadata) = open(path)?;
@@ -456,7 +512,19 @@ impl<'s> FileReader<'s> {
         // It may have grown.
         let bytes = self.buffer.bytes().len();
         check(bytes as u64)?;
-        self.apart = decompress(self.buffer.bytes(), limit)?.map(Arc::new);
+        self.content = Content::File;
+        if is_compressed(self.buffer.bytes()) {
+            let compressed = self.buffer.bytes();
+            self.decompressed.decompress(
+                &mut self.decompressor,
+                compressed,
+                size(limit.saturating_add(1)),
+            )?;
+            if self.decompressed.bytes().len() as u64 > limit {
+                return Err(ErrorKind::DecompressedTooLarge { limit });
+            }
+            self.content = Content::Decompressed;
+        }
         Ok(OnDisk { modified, bytes })
     }
 }

@@ -6,9 +6,14 @@ use crate::formats::claude_code::Facts;
 use crate::formats::record::TraceRecord;
 use crate::formats::source::{RecordNumber, RecordSink};
 
+/// Whether what is asked of the file that a visitor is for should be found in this pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InOnePass(pub(super) bool);
+
 /// Keeps every record, with what a visitor of its own saw of its body.
 pub(super) struct AllRecords<'m, V, M> {
     visitor: &'m M,
+    in_one_pass: bool,
     begun: u32,
     /// The visitors of records that are not complete, in the order of their numbers.
     open: Vec<(RecordNumber, V)>,
@@ -18,9 +23,17 @@ pub(super) struct AllRecords<'m, V, M> {
     pub(super) facts: Option<Facts>,
 }
 
-impl<'m, V: Visit, M: Fn() -> V> AllRecords<'m, V, M> {
+impl<'m, V: Visit, M: Fn(InOnePass) -> V> AllRecords<'m, V, M> {
     pub(super) fn new(visitor: &'m M) -> Self {
-        Self { visitor, begun: 0, open: Vec::new(), complete: Vec::new(), errors: Vec::new(), facts: None }
+        Self {
+            visitor,
+            in_one_pass: false,
+            begun: 0,
+            open: Vec::new(),
+            complete: Vec::new(),
+            errors: Vec::new(),
+            facts: None,
+        }
     }
 
     /// The same of what follows so many records.
@@ -38,7 +51,11 @@ impl<'m, V: Visit, M: Fn() -> V> AllRecords<'m, V, M> {
     }
 }
 
-impl<V: Visit, M: Fn() -> V> RecordSink for AllRecords<'_, V, M> {
+impl<V: Visit, M: Fn(InOnePass) -> V> RecordSink for AllRecords<'_, V, M> {
+    fn in_one_pass(&mut self) {
+        self.in_one_pass = true;
+    }
+
     fn begin(&mut self) -> RecordNumber {
         let number = RecordNumber(self.begun);
         self.begun += 1;
@@ -47,7 +64,7 @@ impl<V: Visit, M: Fn() -> V> RecordSink for AllRecords<'_, V, M> {
 
     fn visitor(&mut self, number: RecordNumber) -> &mut dyn Visit {
         let at = self.place(number).unwrap_or_else(|at| {
-            self.open.insert(at, (number, (self.visitor)()));
+            self.open.insert(at, (number, (self.visitor)(InOnePass(self.in_one_pass))));
             at
         });
         &mut self.open[at].1
@@ -56,7 +73,7 @@ impl<V: Visit, M: Fn() -> V> RecordSink for AllRecords<'_, V, M> {
     fn finish(&mut self, number: RecordNumber, record: TraceRecord) {
         let seen = match self.place(number) {
             Ok(at) => self.open.remove(at).1,
-            Err(_) => (self.visitor)(),
+            Err(_) => (self.visitor)(InOnePass(self.in_one_pass)),
         };
         self.complete.push((number, record, seen));
     }

@@ -207,7 +207,7 @@ fn what_stands_in_both_files_is_found_again() {
     let store = Store::default();
     let (sources, _) = store.find([folder.path()]);
     let mut reader = super::FileReader::of_many(&store);
-    let nobody = || ();
+    let nobody = |_| ();
     for source in &sources {
         reader.read(source, &mut super::AllRecords::new(&nobody)).unwrap();
     }

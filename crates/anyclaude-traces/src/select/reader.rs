@@ -128,6 +128,7 @@ impl Reader {
     #[must_use]
     pub fn with_times(mut self, cache: CacheOptions) -> Self {
         self.prompts_need_logs = true;
+        self.store = self.store.with_counting();
         self.with_costs(cache)
     }
 

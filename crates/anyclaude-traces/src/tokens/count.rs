@@ -1,9 +1,11 @@
 //! Reads prompts again to count their tokens.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{PromptTokens, Scales, SectionTokens, TokenCache, TokenVisitor};
 use crate::error::Error;
+use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
 
@@ -33,7 +35,45 @@ pub fn count_tokens<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (HashMap<TracePath, SectionTokens>, Vec<Error>) {
     let memo = TokenCache::default();
-    counted(store, requests, || TokenVisitor::new(&memo), |found| found.sections())
+    let (mut known, mut others) = (HashMap::new(), Vec::new());
+    for request in requests {
+        match store.counted().and_then(|counted| counted.of(&request.path)) {
+            Some(tokens) => {
+                known.insert(request.path.clone(), tokens);
+            }
+            None => others.push(request),
+        }
+    }
+    let (mut counted, errors) = counted(store, others, || TokenVisitor::new(&memo), |found| found.sections());
+    counted.extend(known);
+    (counted, errors)
+}
+
+/// What was counted of prompts as their files were read first.
+#[derive(Debug, Default)]
+pub(crate) struct CountedPrompts {
+    memo: TokenCache,
+    counted: Mutex<FastMap<TracePath, SectionTokens>>,
+}
+
+impl CountedPrompts {
+    /// The visitor of one prompt.
+    pub(crate) fn visitor(&self) -> TokenVisitor<'_> {
+        TokenVisitor::new(&self.memo)
+    }
+
+    /// Keeps what a visitor has counted of this record.
+    pub(crate) fn add(&self, path: &TracePath, seen: TokenVisitor<'_>) {
+        self.counted().insert(path.clone(), seen.finish().sections());
+    }
+
+    fn of(&self, path: &TracePath) -> Option<SectionTokens> {
+        self.counted().get(path).copied()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, FastMap<TracePath, SectionTokens>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The scale of each model, by the requests whose tokens its backend counted. Reads their
@@ -71,4 +111,79 @@ fn counted<'a, 'm, T>(
         counted.insert(file.path, kept(visitor.finish()));
     });
     (counted, errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::{fs, io};
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+    use crate::recording::RequestSet;
+
+    /// The tokens of all requests at this path, by their record; what is there is removed
+    /// before they are asked for.
+    fn counted(store: &Store, folder: &std::path::Path) -> (Vec<(u32, f64)>, usize) {
+        let requests = RequestSet::read(store, [folder]).requests;
+        fs::read_dir(folder).unwrap().for_each(|file| fs::remove_file(file.unwrap().path()).unwrap());
+        let (counted, errors) = count_tokens(store, &requests);
+        let mut counted: Vec<_> =
+            counted.iter().map(|(path, tokens)| (path.record(), tokens.total())).collect();
+        counted.sort_by_key(|(record, _)| *record);
+        (counted, errors.len())
+    }
+
+    /// A line of claude-tap's, and the same request as anyclaude's trace.
+    fn written(turn: u32) -> (String, String) {
+        let words = "one more word ".repeat(turn as usize);
+        let body = format!(r#"{{"system":"Be brief.","messages":[{{"role":"user","content":"{words}"}}]}}"#);
+        let line = format!(
+            r#"{{"timestamp":"2026-03-01T11:00:00Z","request_id":"r{turn}","turn":{turn},"duration_ms":9,"#
+        ) + &format!(
+            r#""request":{{"method":"POST","path":"/v1/messages","headers":{{}},"body":{body}}},"response":{{"status":200}}}}"#
+        ) + "\n";
+        let trace = format!(
+            r#"{{"timestamp":"2026-03-01T11:00:00.000Z","mode":"lmstudio","request":{{"method":"POST","url":"/v1/messages","body":{body}}}}}"#
+        );
+        (line, trace)
+    }
+
+    #[test]
+    fn what_is_dear_to_read_is_read_once() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let lines: String = (1..4).map(|turn| written(turn).0).collect();
+        // Whether it is read once where it is not compressed.
+        for (name, text, is_read_once) in [("t.jsonl", lines, true), ("t.json", written(1).1, false)] {
+            let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes);
+            write(name, text.as_bytes())?;
+            let requests = RequestSet::read(&Store::default(), [folder.path()]).requests;
+            let (tokens, _) = count_tokens(&Store::default(), &requests);
+            let mut tokens: Vec<_> =
+                tokens.iter().map(|(path, tokens)| (path.record(), tokens.total())).collect();
+            tokens.sort_by_key(|(record, _)| *record);
+            assert!(tokens.len() == text.lines().count() && tokens.iter().all(|(_, tokens)| *tokens > 0.0));
+            let unread = (Vec::new(), 1);
+
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+            gzip.write_all(text.as_bytes())?;
+            let level = ruzstd::encoding::CompressionLevel::Fastest;
+            let zstd = ruzstd::encoding::compress_to_vec(text.as_bytes(), level);
+            for (ending, bytes, is_read_once) in [
+                ("", text.clone().into_bytes(), is_read_once),
+                (".gz", gzip.finish()?, true),
+                (".zst", zstd, true),
+            ] {
+                fs::remove_file(folder.path().join(name)).ok();
+                let name = format!("{name}{ending}");
+                write(&name, &bytes)?;
+                let found = counted(&Store::default().with_counting(), folder.path());
+                assert_eq!(found, if is_read_once { (tokens.clone(), 0) } else { unread.clone() }, "{name}");
+                write(&name, &bytes)?;
+                assert_eq!(counted(&Store::default(), folder.path()), unread, "{name}, not asked for");
+            }
+        }
+        Ok(())
+    }
 }

@@ -120,6 +120,27 @@ impl<A: Visit, B: Visit> Visit for (A, B) {
     }
 }
 
+impl<V: Visit> Visit for Option<V> {
+    fn element(&mut self, element: &Element<'_>) {
+        self.iter_mut().for_each(|visitor| visitor.element(element));
+    }
+    fn message(&mut self, message: &Message<'_>) {
+        self.iter_mut().for_each(|visitor| visitor.message(message));
+    }
+    fn parameter(&mut self, name: &str, value: &Raw<'_>) {
+        self.iter_mut().for_each(|visitor| visitor.parameter(name, value));
+    }
+    fn body(&mut self, body: &Raw<'_>) {
+        self.iter_mut().for_each(|visitor| visitor.body(body));
+    }
+    fn restart(&mut self, section: Section) {
+        self.iter_mut().for_each(|visitor| visitor.restart(section));
+    }
+    fn wants_identities(&self) -> bool {
+        self.as_ref().is_some_and(V::wants_identities)
+    }
+}
+
 /// The part of the body that [`Visit::restart`] declares void.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Section {

@@ -28,6 +28,10 @@ use crate::model::time::Timestamp;
 pub(crate) struct ClaudeCodeRouter;
 
 impl Format for ClaudeCodeRouter {
+    fn holds_counted_requests(&self) -> bool {
+        true
+    }
+
     fn read(
         &self,
         input: &Input<'_>,

@@ -20,6 +20,10 @@ use crate::model::time::Timestamp;
 pub(crate) struct ClaudeTap;
 
 impl Format for ClaudeTap {
+    fn holds_counted_requests(&self) -> bool {
+        true
+    }
+
     fn read(
         &self,
         input: &Input<'_>,

@@ -31,6 +31,10 @@ const REFERENCE: &str = "\"__claude_tap_blob_ref__\"";
 const MAX_RECORD_BYTES: usize = 1 << 28;
 
 impl Format for ClaudeTapFlat {
+    fn holds_counted_requests(&self) -> bool {
+        true
+    }
+
     fn read(&self, input: &Input<'_>, _: &mut Scratch, _: &mut dyn RecordSink) -> Result<(), ParseError> {
         let why = "claude-tap's export `json`, which leaves out most of the requests and has no sizes: \
                    export the session again as `compact`";
@@ -39,6 +43,10 @@ impl Format for ClaudeTapFlat {
 }
 
 impl Format for ClaudeTapBundle {
+    fn holds_counted_requests(&self) -> bool {
+        true
+    }
+
     fn read(
         &self,
         input: &Input<'_>,

@@ -23,6 +23,10 @@ use crate::model::request::Source;
 pub(crate) struct ClaudeTrace;
 
 impl Format for ClaudeTrace {
+    fn holds_counted_requests(&self) -> bool {
+        true
+    }
+
     fn read(
         &self,
         input: &Input<'_>,

@@ -25,6 +25,10 @@ use crate::model::request::Source;
 pub(crate) struct Har;
 
 impl Format for Har {
+    fn holds_counted_requests(&self) -> bool {
+        true
+    }
+
     fn read(
         &self,
         input: &Input<'_>,

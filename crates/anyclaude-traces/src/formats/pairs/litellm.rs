@@ -26,6 +26,10 @@ use crate::model::{Size, Sizes};
 pub(crate) struct Litellm;
 
 impl Format for Litellm {
+    fn holds_counted_requests(&self) -> bool {
+        true
+    }
+
     fn read(
         &self,
         input: &Input<'_>,
