@@ -49,7 +49,7 @@ pub(crate) fn decimal(text: &[u8]) -> Option<f64> {
 }
 
 /// `733.03`, as logs have it: both numbers of the division are exact, so that it rounds as
-/// `parse` does, with a quarter of its instructions. `None` for anything longer.
+/// `parse` does. `None` for anything longer.
 #[inline]
 #[allow(clippy::cast_precision_loss, reason = "both are below 2^53")]
 fn short_decimal(text: &[u8]) -> Option<f64> {

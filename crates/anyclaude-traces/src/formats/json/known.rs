@@ -151,8 +151,8 @@ impl KnownItems {
         true
     }
 
-    /// The same of a text that was put together, which is not copied: of LM Studio's log with
-    /// bodies, copies were a tenth of the time, and this was every second of them.
+    /// The same of a text that was put together, which is taken, not copied: LM Studio's log
+    /// consists of bodies.
     pub(crate) fn keep_text(&mut self, text: &mut Vec<u8>) {
         if !self.is_copied(text.len()) {
             return self.forget();

@@ -76,8 +76,7 @@ pub(crate) fn since_start(line: &[u8]) -> Option<(u64, &[u8])> {
     let [b'.', s1, s2, b'.', m1, m2, m3, b'.', u1, u2, u3, b' ', b'A'..=b'Z', b' '] = *head else {
         return None;
     };
-    // One pass tells whether all are digits and what number they are: two took 3 times as many
-    // instructions, which were a seventh of what a log of short tasks takes.
+    // One pass tells whether all are digits and what number they are. Every line begins so.
     let add = |sum: Option<u64>, byte: &u8| {
         let digit = byte.wrapping_sub(b'0');
         sum.filter(|_| digit < 10).map(|sum| sum * 10 + u64::from(digit))
