@@ -131,8 +131,17 @@ impl Frames<'_> {
             if count > 0 || room.is_empty() {
                 return Ok(count);
             }
+            if !self.has_its_checksum() {
+                return Err(ErrorKind::DamagedCompressed);
+            }
             self.is_in_frame = false;
         }
+    }
+
+    /// Whether a frame that was read to its end holds what its checksum says, if it has one.
+    fn has_its_checksum(&self) -> bool {
+        let written = self.decoder.get_checksum_from_data();
+        written.is_none_or(|checksum| self.decoder.get_calculated_checksum() == Some(checksum))
     }
 
     /// Goes on to the next frame that is not to be skipped; false where there is none.
@@ -194,6 +203,22 @@ mod tests {
         assert_eq!(decompress(b"{}", 100).unwrap(), None);
         let skippable = [&zstd(b"one")[..], b"\x50\x2a\x4d\x18\x02\0\0\0xx", &zstd(b"two")].concat();
         assert_eq!(decompress(&skippable, 100).unwrap().unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn a_flipped_bit_is_damage_wherever_it_stands() {
+        let content: Vec<u8> =
+            (0..24_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        for compressed in [gzip(&content), zstd(&content)] {
+            // Behind the magic number, by which a file is known to be compressed.
+            for bit in 32..compressed.len() * 8 {
+                let mut damaged = compressed.clone();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                let read = decompress(&damaged, 10_000);
+                let is_as_before = matches!(&read, Ok(Some(read)) if *read == content);
+                assert!(is_as_before || read.is_err(), "bit {bit}");
+            }
+        }
     }
 
     #[test]
