@@ -24,7 +24,7 @@
 //!
 //! No export holds text of prompts or answers, headers, keys, the words of errors (a server
 //! may quote a prompt in them) or, but for the table of requests, names of files. Members
-//! and attributes are named as in the JSON of [`Request`](anyclaude_traces::Request). What is
+//! and attributes are named as in the JSON of [`Request`]. What is
 //! unknown is left out, never 0.
 
 pub mod chrome;

@@ -239,6 +239,7 @@ fn the_examples_of_the_long_help_work() {
                 // So long ago by the clock of whoever runs this.
                 () if line.contains("--since 2h") => [0, 2],
                 () if line.contains("--save fast.json") => [2, 2],
+                () if line.contains("--format parquet") && cfg!(not(feature = "parquet")) => [2, 2],
                 () => [0, 0],
             };
             assert!(may_be.contains(&ran.code), "{example}\n{}", ran.stderr);
