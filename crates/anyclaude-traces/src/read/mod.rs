@@ -3,6 +3,7 @@
 mod beside;
 mod buffer;
 mod decompress;
+mod file_reader;
 mod find;
 mod growing;
 mod growing_lines;
@@ -28,12 +29,10 @@ use std::thread;
 use std::time::UNIX_EPOCH;
 
 pub(crate) use beside::files_beside;
-use buffer::Buffer;
-use decompress::{Decompressor, is_compressed};
+use file_reader::{FileReader, OnDisk};
 use find::find_below;
 pub(crate) use growing_lines::{Added, GrowingLines};
 pub use logs::{LogFile, Logs};
-use open::open;
 pub use open::read_file;
 pub(crate) use parallel::ReadOrder;
 use parallel::for_each_parallel;
@@ -42,17 +41,14 @@ pub(crate) use records::VisitRecords;
 use records::{AllRecords, InOnePass, LaterRecords, OneRecord};
 pub(crate) use server_logs::record_of_body;
 pub use standard_input::ReadStandardInput;
-use standard_input::{Given, StandardInput};
+use standard_input::StandardInput;
 pub(crate) use watched::{Changes, Watched};
 
-use crate::error::{Error, ErrorKind, ParseError, SkipReason};
-use crate::formats::anyclaude::trace::AnyclaudeTrace;
+use crate::error::Error;
 use crate::formats::body::Visit;
 use crate::formats::claude_code::{Facts, REQUEST_SUFFIX};
-use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
-use crate::formats::sniff::sniff;
-use crate::formats::source::{Format as _, Input, RecordNumber, RecordSink};
+use crate::formats::source::RecordNumber;
 use crate::model::intern::FastSet;
 use crate::model::request::{Request, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
@@ -399,155 +395,6 @@ impl TraceRecord {
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self, Error> {
         Store::default().read_one(&TracePath::new(path.as_ref()), &mut ()).map(|file| file.record)
     }
-}
-
-/// What the disk tells of a file that was read.
-#[derive(Debug, Clone, Copy)]
-struct OnDisk {
-    /// When it was last written, where the system tells.
-    modified: Option<Timestamp>,
-    /// Its size, compressed where it is.
-    bytes: usize,
-}
-
-/// Reads one file after the other into the same memory.
-struct FileReader<'s> {
-    store: &'s Store,
-    buffer: Buffer,
-    /// What the file holds, where it is compressed.
-    decompressed: Buffer,
-    decompressor: Decompressor,
-    /// Where that is which the file holds.
-    content: Content,
-    scratch: Scratch,
-}
-
-/// Where that is which a file holds.
-#[derive(Debug)]
-enum Content {
-    /// It is the file.
-    File,
-    Decompressed,
-    StandardInput(Given),
-}
-
-impl<'s> FileReader<'s> {
-    fn of_many(store: &'s Store) -> Self {
-        Self {
-            store,
-            buffer: Buffer::for_many(),
-            decompressed: Buffer::for_one(),
-            decompressor: Decompressor::default(),
-            content: Content::File,
-            scratch: Scratch::default(),
-        }
-    }
-
-    fn of_one(store: &'s Store) -> Self {
-        Self { buffer: Buffer::for_one(), ..Self::of_many(store) }
-    }
-
-    fn read(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<OnDisk, Error> {
-        let loaded = self.load(&file.path);
-        let read = loaded.map_err(|kind| Error::new(&*file.path, kind)).and_then(|on_disk| {
-            let parsed = self.parse(file, sink);
-            match self.content {
-                Content::File => self.buffer.give_to(&mut self.scratch.known),
-                Content::Decompressed => self.decompressed.give_to(&mut self.scratch.known),
-                Content::StandardInput(_) => self.scratch.known.forget(),
-            }
-            parsed.map(|()| on_disk)
-        });
-        self.store.progress.count_file();
-        read
-    }
-
-    fn parse(&mut self, file: &CandidateFile, sink: &mut dyn RecordSink) -> Result<(), Error> {
-        let error = |kind: ErrorKind| Error::new(&*file.path, kind);
-        let (bytes, is_compressed) = match &self.content {
-            Content::File => (self.buffer.bytes(), false),
-            Content::Decompressed => (self.decompressed.bytes(), true),
-            Content::StandardInput(given) => (given.content.as_slice(), given.is_compressed),
-        };
-        let input = Input { bytes };
-        if is_compressed {
-            sink.in_one_pass();
-        }
-        if let Some(format) = sniff(&input, &mut self.scratch).map_err(|fault| error(fault.into()))? {
-            if format.holds_counted_requests() {
-                sink.in_one_pass();
-            }
-            return format.read(&input, &mut self.scratch, sink).map_err(|fault| error(fault.into()));
-        }
-        if file.is_named && self.store.records_of_log(&file.path, sink).map_err(error)? {
-            return Ok(());
-        }
-        // Folders hold all sorts of logs and lines.
-        if !file.is_named && !is_json(&file.path) {
-            return Ok(());
-        }
-        AnyclaudeTrace.read(&input, &mut self.scratch, sink).map_err(|fault| {
-            let fault = if are_other_lines(input.bytes, &fault) { other_lines() } else { fault };
-            error(fault.into()).of_unrecognised()
-        })
-    }
-
-    fn load(&mut self, path: &Path) -> Result<OnDisk, ErrorKind> {
-        let limit = self.store.max_file_bytes;
-        let check = |bytes| if bytes > limit { Err(ErrorKind::TooLarge { bytes, limit }) } else { Ok(()) };
-        let size = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
-        if self.store.is_standard_input(path)
-            && let Some(input) = &self.store.standard_input
-        {
-            let given = input.given(limit)?;
-            let bytes = given.bytes;
-            self.content = Content::StandardInput(given);
-            return Ok(OnDisk { modified: None, bytes });
-        }
-        let (mut file, metadata) = open(path)?;
-        let (modified, bytes) = (modified(&metadata), metadata.len());
-        check(bytes)?;
-        let count = |count| self.store.progress.count_bytes(count);
-        self.buffer.read(&mut file, size(bytes), size(limit.saturating_add(1)), count)?;
-        // It may have grown.
-        let bytes = self.buffer.bytes().len();
-        check(bytes as u64)?;
-        self.content = Content::File;
-        if is_compressed(self.buffer.bytes()) {
-            let compressed = self.buffer.bytes();
-            self.decompressed.decompress(
-                &mut self.decompressor,
-                compressed,
-                size(limit.saturating_add(1)),
-            )?;
-            if self.decompressed.bytes().len() as u64 > limit {
-                return Err(ErrorKind::DecompressedTooLarge { limit });
-            }
-            self.content = Content::Decompressed;
-        }
-        Ok(OnDisk { modified, bytes })
-    }
-}
-
-/// Whether a value is followed by others on lines of their own.
-fn are_other_lines(bytes: &[u8], fault: &ParseError) -> bool {
-    let at = usize::try_from(fault.byte()).unwrap_or(usize::MAX);
-    let is_at_line = || at.checked_sub(1).and_then(|before| bytes.get(before)) == Some(&b'\n');
-    fault.reason() == SkipReason::InvalidJson
-        && fault.line() > 1
-        && bytes.get(at) == Some(&b'{')
-        && is_at_line()
-}
-
-/// What is said of lines of JSON that nothing is known of.
-fn other_lines() -> ParseError {
-    ParseError::new(SkipReason::NotATrace, &[], 0, "lines of JSON, of no kind that is read")
-}
-
-/// Whether the file is named as one that holds a single JSON value.
-fn is_json(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    without_compression(name).ends_with(b".json")
 }
 
 /// A file's name without the ending that says how it is compressed.

@@ -20,6 +20,7 @@
 //! Splash's in words of their own.
 
 mod block;
+mod bodies;
 mod event;
 mod figures;
 mod head;
@@ -31,6 +32,7 @@ mod state;
 use std::mem;
 
 use block::{LmStudioBlock, LmStudioBlockKind, MAX_BODY_BYTES, has_cut_strings};
+pub(crate) use bodies::{BodySink, NoBodies};
 use event::LmStudioEvent;
 use figures::LmStudioFigures;
 use head::{Head, Tagged};
@@ -39,31 +41,11 @@ use requests::Requests;
 
 use super::llama::{Engine, may_lack_digits};
 use super::types::{BackendFormat, BackendLog, BackendMoment, FileEnd, LoggedBody};
-use crate::formats::body::{Body, Visit};
+use crate::formats::body::Body;
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::lines::{LINE_LIMIT, LineSink, LineSplitter, LogLine};
 use crate::formats::scan;
-
-/// Receives the request bodies in a log while it is read.
-pub(crate) trait BodySink {
-    /// The visitor of this request's body; the request is the n-th request line of the file.
-    fn visitor(&mut self, request: u32) -> &mut dyn Visit;
-    /// The body was whole.
-    fn body(&mut self, request: u32, body: Body);
-}
-
-/// Ignores bodies.
-#[derive(Default)]
-pub(crate) struct NoBodies(());
-
-impl BodySink for NoBodies {
-    fn visitor(&mut self, _: u32) -> &mut dyn Visit {
-        &mut self.0
-    }
-
-    fn body(&mut self, _: u32, _: Body) {}
-}
 
 /// Whether a line is the first of a message in this log.
 pub(crate) fn is_own_line(line: &[u8]) -> bool {

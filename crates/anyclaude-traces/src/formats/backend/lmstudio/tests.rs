@@ -1,6 +1,6 @@
 use super::super::types::{BackendTask, TaskOutcome};
 use super::*;
-use crate::formats::body::{Element, ElementPath};
+use crate::formats::body::{Element, ElementPath, Visit};
 
 mod concurrent;
 mod turns;
