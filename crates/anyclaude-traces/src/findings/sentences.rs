@@ -280,3 +280,58 @@ fn requests_that_were_read_whole() {
     );
     is_silent(&said(3, None, None), &["each"]);
 }
+
+/// One of something reads as well as several, with a model's name and without.
+#[test]
+fn sentences_agree_with_their_numbers() {
+    let evidence = |model: Option<&str>, n: u64| {
+        let model = model.map(Arc::from);
+        [
+            Evidence::Queueing { model: model.clone(), requests: n, of: n, queue_ms: 900, most_at_once: 2 },
+            Evidence::Failed { model: model.clone(), requests: n, of: n, error: None },
+            Evidence::GivenUp {
+                model: model.clone(),
+                by_client: 0,
+                by_time_limit: n,
+                sent_again: n,
+                longest_ms: Some(900),
+            },
+            Evidence::Retried { model: model.clone(), tries: n, bodies: 1, pause_ms: Some(900) },
+            Evidence::Evicted { model, requests: n, tokens: n, slots: None },
+        ]
+        .map(|evidence| evidence.to_string())
+    };
+    assert_eq!(
+        evidence(None, 1),
+        [
+            "This request to the model waited for others to end before the backend began with it, 900 ms; up \
+             to 2 were there at a time.",
+            "This request to the model failed; the log does not say why.",
+            "1 request to the model ended before the answer was there: the proxy's time limit ended it, after \
+             900 ms; it was sent again, and the work began anew.",
+            "1 request to the model brought no answer, and the client sent the same prompt again 900 ms later.",
+            "1 request to the model found that other conversations had taken the place of its own in the \
+             prompt cache, so that 1 token had to be read again.",
+        ]
+    );
+    assert_eq!(
+        evidence(Some("m"), 2),
+        [
+            "All 2 requests to m waited for others to end before the backend began with them, 900 ms in all; \
+             up to 2 were there at a time.",
+            "All 2 requests to m failed; the log does not say why.",
+            "2 requests to m ended before the answer was there: the proxy's time limit ended them, after 900 \
+             ms at most; 2 were sent again, and the work began anew.",
+            "2 requests to m brought no answer, and the client sent the same prompt again 900 ms later \
+             (median).",
+            "2 requests to m found that other conversations had taken the place of theirs in the prompt \
+             cache, so that 2 tokens had to be read again.",
+        ]
+    );
+    let reads_all = |model: Option<Arc<str>>| {
+        let (requests, of, tokens) = (3, 3, 9_000);
+        Evidence::ReadsAll { model, requests, of, tokens, tokens_per_second: None, each_ms: None }
+    };
+    assert!(reads_all(None).to_string().starts_with("The model reads its whole prompt"));
+    assert!(reads_all(Some("m".into())).to_string().contains("although all 3 requests repeat most"));
+}

@@ -1,6 +1,7 @@
 //! Requests pass through a simulated cache, in the order of their starts.
 
 mod reported;
+mod views;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -20,17 +21,9 @@ use super::{CacheOptions, Order, SimulatedCache};
 use crate::error::Error;
 use crate::model::intern::FastMap;
 use crate::model::request::{Kind, Request};
-use crate::model::{Continued, ProxyEdit, SimulatedReuse};
+use crate::model::{Continued, SimulatedReuse};
 use reported::ReportedCounts;
-
-/// From this day on anyclaude sorts tools: 2025-11-16, in Unix milliseconds.
-const SORTS_TOOLS_SINCE_MS: i64 = 1_763_251_200_000;
-
-/// The mode of the versions of anyclaude that drop the billing header.
-const DROPS_HEADER: &str = "local";
-
-/// The mode in which requests go to Anthropic unchanged.
-const CLAUDE: &str = "claude";
+use views::{Views, first_message, is_local, views};
 
 /// What the cache gave each request, and what that was compared with.
 pub struct Simulation<'a> {
@@ -284,75 +277,6 @@ impl std::fmt::Debug for Simulation<'_> {
         out.field("view", &self.view).field("order", &self.order).field("cache", &self.cache);
         out.field("reuse", &self.reuse).finish_non_exhaustive()
     }
-}
-
-/// Which requests a view is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Views {
-    /// All of them.
-    All(View),
-    /// Those that a proxy converted; the others are as they were sent.
-    Local(View),
-}
-
-impl Views {
-    fn of(self, request: &Request) -> View {
-        match self {
-            Self::All(view) => view,
-            Self::Local(view) if is_local(request) => view,
-            Self::Local(_) => View::sent(),
-        }
-    }
-
-    fn printed(self, requests: &[&Request]) -> View {
-        match self {
-            Self::All(view) => view,
-            Self::Local(_) => requests.iter().map(|request| self.of(request)).fold(View::sent(), View::and),
-        }
-    }
-}
-
-/// Whether a proxy converted the request for a local backend.
-fn is_local(request: &Request) -> bool {
-    request.mode.as_deref().is_some_and(|mode| mode != CLAUDE)
-}
-
-/// What the backend may have got, the likeliest first: thinking and images never, and
-/// histories as the log says; the rest by the version's mode and day, where there is
-/// no better evidence.
-fn views(requests: &[&Request], has_evidence: bool) -> Vec<Views> {
-    let local = || requests.iter().filter(|request| is_local(request));
-    let truncated = local().any(|request| first_message(request) > 0);
-    let no_header = local().any(|request| request.mode.as_deref() == Some(DROPS_HEADER));
-    let newest = local().filter_map(|request| request.timestamp).max();
-    let sorted = newest.is_none_or(|newest| newest.unix_ms() >= SORTS_TOOLS_SINCE_MS);
-    let base = View { text_only: true, truncated, sorted, no_header };
-    let mut views = vec![Views::Local(base)];
-    if has_evidence {
-        for (sorted, no_header) in [(true, true), (true, false), (false, true), (false, false)] {
-            let view = Views::Local(View { sorted, no_header, ..base });
-            if !views.contains(&view) {
-                views.push(view);
-            }
-        }
-    }
-    views
-}
-
-/// The first message that the proxy did not cut off.
-fn first_message(request: &Request) -> u32 {
-    let Some(facts) = request.log_facts() else { return 0 };
-    let kept = facts.truncation.and_then(|truncation| truncation.kept_messages);
-    let cut = kept.and_then(|kept| Some(request.sizes.message_count.get()?.saturating_sub(kept)));
-    let removed = || facts.truncation.and_then(|truncation| truncation.removed_messages);
-    let dropped = || {
-        facts.edits.iter().find_map(|edit| match edit {
-            ProxyEdit::MessagesRemoved { messages } => Some(*messages),
-            _ => None,
-        })
-    };
-    let first = cut.or_else(removed).or_else(dropped).unwrap_or(0);
-    u32::try_from(first).unwrap_or(u32::MAX)
 }
 
 fn passed<'a>(

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::views::SORTS_TOOLS_SINCE_MS;
 use super::*;
 use crate::model::request::TracePath;
 use crate::model::timing::{CachedSource, Timing};
-use crate::model::{LogFacts, Truncation};
+use crate::model::{LogFacts, ProxyEdit, Truncation};
 
 fn request(mode: &str, unix_ms: i64, set: impl FnOnce(&mut LogFacts)) -> Request {
     let timestamp = crate::model::time::Timestamp::from_unix_ms(unix_ms).unwrap();
