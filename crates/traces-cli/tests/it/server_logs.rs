@@ -1,5 +1,7 @@
 //! Servers' logs without any recording beside them.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::common::{Folder, HOME, Ran};
