@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::events::{LoggedStalls, StreamEvents};
+use super::keepalives::Moment;
 use super::message::{Complete, FinishStep, LoggedUsage};
 use super::parts::{Deltas, Possible};
 use super::types::LogRequest;
@@ -58,8 +59,8 @@ pub(super) struct PartialRequest {
     /// From `[Timing]`; negative when the clock was set back.
     pub(super) first_token_ms: Option<i64>,
     pub(super) first_part: FirstPart,
-    /// Stamps of the keepalives sent.
-    pub(super) keepalives: Vec<i64>,
+    /// When its keepalives were sent.
+    pub(super) keepalives: Vec<Moment>,
     /// The number of keepalives by the log's own count, where `keepalives` has another.
     pub(super) keepalives_confirmed: Option<u64>,
     /// The keepalives may be another request's.
