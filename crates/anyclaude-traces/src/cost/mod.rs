@@ -57,31 +57,37 @@ pub type Estimates = BTreeMap<usize, f64>;
 /// The name that a model's speeds go by.
 type Model = Option<Arc<str>>;
 
-/// Lets all requests of one recording pass through a simulated prompt cache, and fills
-/// what [`fit`] fills with what that gives.
+/// Lets all requests of one recording pass through a simulated prompt cache. Returns what that
+/// held of each of them, for [`fit_simulated`], and what could not be read again.
 ///
 /// `fetch` reads elements of prompts again, which [`simulate`] needs for few; what it
-/// could not read counts as far as is known, and is returned. `estimate` estimates the
-/// tokens of prompts, and is asked for those with an unusual count.
-pub fn fit_simulated<'a>(
-    requests: &mut [&mut Request],
-    elsewhere: &mut [UnmatchedLogRequest],
+/// could not read counts as far as is known.
+pub fn simulated_reuse<'a>(
+    requests: &[&mut Request],
     prompts: &'a Prompts,
     options: CacheOptions,
     fetch: &'a mut Fetch<'a>,
-    estimate: &mut Estimate<'_>,
-) -> Vec<Error> {
+) -> (Vec<SimulatedReuse>, Vec<Error>) {
     // Servers' logs most often hold no prompt: there is nothing to simulate then, which took a
     // twentieth of the instructions of a log with 228,000 tasks.
     if prompts.is_empty() && requests.iter().all(|request| case::sent_bytes(request).is_none()) {
-        fit(requests, elsewhere, &[], &Estimates::new());
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
-    let (reuse, unread) = simulate(&seen, prompts, options, fetch).into_reuse();
-    let estimates = plausibility::estimates(&seen, &reuse, estimate);
-    fit(requests, elsewhere, &reuse, &estimates);
-    unread
+    simulate(&seen, prompts, options, fetch).into_reuse()
+}
+
+/// Fills what [`fit`] fills, with what a simulated cache gave each of the requests.
+///
+/// `estimate` estimates the tokens of prompts, and is asked for those with an unusual count.
+pub fn fit_simulated(
+    requests: &mut [&mut Request],
+    elsewhere: &mut [UnmatchedLogRequest],
+    reuse: &[SimulatedReuse],
+    estimate: &mut Estimate<'_>,
+) {
+    let estimates = plausibility::estimates(requests, reuse, estimate);
+    fit(requests, elsewhere, reuse, &estimates);
 }
 
 /// Fills the parts of time and the tokens of all requests of one recording.

@@ -315,7 +315,7 @@ impl Made {
             removed_messages: Some(removed_messages),
             ..Truncation::default()
         };
-        let facts = LogFacts { truncation: Some(truncation), ..LogFacts::default() };
+        let facts = LogFacts { truncation: Some(Box::new(truncation)), ..LogFacts::default() };
         self.with(|made| made.request.bookkeeping.log_facts = Some(Box::new(facts)))
     }
 }
