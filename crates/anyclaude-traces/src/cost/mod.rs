@@ -83,11 +83,14 @@ pub fn simulated_reuse<'a>(
 pub fn fit_simulated(
     requests: &mut [&mut Request],
     elsewhere: &mut [UnmatchedLogRequest],
-    reuse: &[SimulatedReuse],
+    reuse: Vec<SimulatedReuse>,
     estimate: &mut Estimate<'_>,
 ) {
-    let estimates = plausibility::estimates(requests, reuse, estimate);
-    fit(requests, elsewhere, reuse, &estimates);
+    let estimates = plausibility::estimates(requests, &reuse, estimate);
+    let mut cases = cases(requests, elsewhere, &reuse, &estimates);
+    drop((reuse, estimates));
+    fit_cases(&mut cases);
+    fill(requests, elsewhere, &cases);
 }
 
 /// Fills the parts of time and the tokens of all requests of one recording.
@@ -103,23 +106,40 @@ pub fn fit(
     reuse: &[SimulatedReuse],
     estimates: &Estimates,
 ) {
-    let of_requests =
-        requests.iter().enumerate().filter_map(|(at, request)| Case::of(request, reuse.get(at).copied(), at));
+    let mut cases = cases(requests, elsewhere, reuse, estimates);
+    fit_cases(&mut cases);
+    fill(requests, elsewhere, &cases);
+}
+
+/// What is known of all of them, in the order of their starts.
+fn cases(
+    requests: &[&mut Request],
+    elsewhere: &[UnmatchedLogRequest],
+    reuse: &[SimulatedReuse],
+    estimates: &Estimates,
+) -> Vec<Case> {
+    let mut origin = Arc::default();
+    let of_requests = requests.iter().enumerate().filter_map(|(at, request)| {
+        let case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
+        Some(Case { estimated_tokens: estimates.get(&at).copied(), ..case })
+    });
     let mut cases: Vec<Case> = Vec::with_capacity(requests.len() + elsewhere.len());
     cases.extend(of_requests);
-    for case in &mut cases {
-        case.estimated_tokens = case.at().and_then(|at| estimates.get(&at)).copied();
-    }
     let backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> =
         cases.iter().map(|case| (case.run.clone(), case.backend.clone())).collect();
     let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
-        let case = Case::of_log(unmatched, at);
-        Case { backend: backends.get(&case.run).cloned().flatten(), ..case }
+        let mut case = Case::of_log(unmatched, at);
+        case.backend = backends.get(&case.run).cloned().flatten();
+        case.sharing(&mut origin)
     });
     cases.extend(of_log);
     // Whatever the order in which they come, ties included.
     sort_by(&mut cases, |a, b| a.order().cmp(&b.order()));
-    fit_cases(&mut cases);
+    cases
+}
+
+/// Writes what was found to where everybody reads it.
+fn fill(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest], cases: &[Case]) {
     for case in cases {
         match case.place {
             case::CaseSource::Request(at) => {

@@ -299,7 +299,7 @@ impl Made {
         let cut = ContextCut { context_tokens: Some(context_tokens), whole_prompt_tokens };
         self.with(|made| {
             made.request.bookkeeping.server_task =
-                Some(Arc::new(ServerTask { cut: Some(cut), ..ServerTask::default() }))
+                Some(Arc::new(ServerTask { cut: Some(Box::new(cut)), ..ServerTask::default() }))
         })
     }
 

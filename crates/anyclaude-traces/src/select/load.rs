@@ -310,7 +310,7 @@ impl Reader {
                 uncounted.extend(errors);
                 requests.iter().map(|request| Some(counted.get(&request.path)?.total())).collect()
             };
-            cost::fit_simulated(requests, &mut elsewhere, &reuse, &mut estimate);
+            cost::fit_simulated(requests, &mut elsewhere, reuse, &mut estimate);
             pool.skipped.extend(uncounted);
             pool.skipped.extend(unread);
             pool.joined.unmatched.extend(elsewhere);
