@@ -31,7 +31,7 @@ pub(super) enum CaseSource {
     Elsewhere(usize),
 }
 
-/// Whose request it is, and who answered it: most often the same as of the one before.
+/// What answered a request: most often the same as the one before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) model: Model,
@@ -39,8 +39,6 @@ pub(super) struct Origin {
     pub(super) run: Option<Arc<str>>,
     /// What tells backends apart: the proxy's mode.
     pub(super) backend: Option<Arc<str>>,
-    pub(super) session: Option<Arc<str>>,
-    pub(super) thread: Option<Arc<str>>,
 }
 
 /// One request. It dereferences to its origin, which it shares with others.
@@ -48,6 +46,8 @@ pub(super) struct Origin {
 pub(super) struct Case {
     pub(super) place: CaseSource,
     pub(super) origin: Arc<Origin>,
+    pub(super) session: Option<Arc<str>>,
+    pub(super) thread: Option<Arc<str>>,
     /// Orders what began in the same millisecond.
     pub(super) path: Option<TracePath>,
     /// When it reached the backend, in milliseconds; `None` in mode `claude`.
@@ -137,16 +137,13 @@ impl Case {
         // What is known of an answer in one piece is known from its server alone.
         let is_told = request.stream && (request.join.is_some() || is_self_timed)
             || request.server_task().is_some_and(|server| server.read_ms.is_some());
-        let origin = Origin {
-            model: request.model_group(),
-            run: request.run.clone(),
-            backend: request.mode.clone(),
-            session: request.session.clone(),
-            thread: request.thread.clone(),
-        };
+        let origin =
+            Origin { model: request.model_group(), run: request.run.clone(), backend: request.mode.clone() };
         let case = Self {
             place: CaseSource::Request(at),
             origin: Arc::new(origin),
+            session: request.session.clone(),
+            thread: request.thread.clone(),
             path: Some(request.path.clone()),
             prompt_bytes: got.or_else(|| sent_bytes(request)),
             // Nothing can be simulated of a prompt that was not recorded.

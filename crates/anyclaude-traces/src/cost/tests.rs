@@ -16,6 +16,8 @@ use crate::model::{CacheUse, Continued, ServerTask, SimulatedReuse};
 fn turn(at: usize, start_ms: i64) -> Case {
     let mut case = Case {
         place: CaseSource::Request(at),
+        session: Some("session".into()),
+        thread: Some("thread".into()),
         start_ms: Some(start_ms),
         proxy_ms: Some(120),
         ttft_ms: Some(10_000),
@@ -31,13 +33,7 @@ fn turn(at: usize, start_ms: i64) -> Case {
         is_certain: true,
         ..Case::default()
     };
-    *case = Origin {
-        model: Some("qwen".into()),
-        run: Some("run".into()),
-        backend: Some("lmstudio".into()),
-        session: Some("session".into()),
-        thread: Some("thread".into()),
-    };
+    *case = Origin { model: Some("qwen".into()), run: Some("run".into()), backend: Some("lmstudio".into()) };
     case
 }
 
