@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::iter;
 
 use anstyle::Style;
 use tabled::grid::IterGrid;
@@ -26,6 +27,8 @@ pub(super) struct Layout {
     /// The width of each column, its padding included.
     widths: Vec<usize>,
     padding: usize,
+    /// Whether the cells of each column stand on the right; empty in Markdown.
+    on_right: Vec<bool>,
     config: SpannedConfig,
     /// Where bars of parts begin: in this column.
     parts: Option<usize>,
@@ -45,13 +48,15 @@ impl Layout {
             if align == Align::Right {
                 layout.config.set_alignment_horizontal(Entity::Column(at), AlignmentHorizontal::Right);
             }
+            layout.on_right.push(align == Align::Right);
             layout.widths.push(width + GUTTER);
         }
         layout
     }
 
     fn empty(widths: Vec<usize>, padding: usize) -> Self {
-        Self { widths, padding, config: SpannedConfig::new(), parts: None, colours_parts: false }
+        let on_right = Vec::new();
+        Self { widths, padding, on_right, config: SpannedConfig::new(), parts: None, colours_parts: false }
     }
 
     /// Columns between bars, for rows that are widened to their own cells.
@@ -88,6 +93,9 @@ impl Layout {
         rows: impl IntoIterator<Item = impl IntoIterator<Item = Cell>>,
         colors: impl Colors,
     ) -> io::Result<()> {
+        if colors.is_empty() && !self.colours_parts && !self.on_right.is_empty() {
+            return self.draw_plain(out, rows);
+        }
         let records = IterRecords::new(rows, self.widths.len(), None);
         // Headings that are dressed have no other text than our own.
         let parts = match (self.colours_parts, colors.is_empty()) {
@@ -98,6 +106,31 @@ impl Layout {
         let mut lines = TrimmedLines { out, line: String::new(), parts, failed: None };
         let drawn = IterGrid::new(records, &self.config, self, colors).build(&mut lines);
         lines.end(drawn)
+    }
+
+    /// The same rows without colours or borders, which are all but the headings where the table
+    /// goes to a file: GAIN.
+    fn draw_plain<Cell: AsRef<str>>(
+        &self,
+        out: &mut impl Write,
+        rows: impl IntoIterator<Item = impl IntoIterator<Item = Cell>>,
+    ) -> io::Result<()> {
+        let mut line = String::new();
+        let blanks = |line: &mut String, count| line.extend(iter::repeat_n(' ', count));
+        for row in rows {
+            line.clear();
+            for ((cell, width), on_right) in row.into_iter().zip(&self.widths).zip(&self.on_right) {
+                let cell = cell.as_ref();
+                let free = width.saturating_sub(width_of(cell) + self.padding);
+                blanks(&mut line, if *on_right { free } else { 0 });
+                line.push_str(cell);
+                blanks(&mut line, self.padding + if *on_right { 0 } else { free });
+            }
+            line.truncate(line.trim_end_matches(' ').len());
+            line.push('\n');
+            out.write_all(line.as_bytes())?;
+        }
+        Ok(())
     }
 }
 
