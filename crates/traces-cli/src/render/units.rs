@@ -158,7 +158,7 @@ fn push_digits(text: &mut String, n: u32) {
     if n >= 10 {
         push_digits(text, n / 10);
     }
-    text.extend(char::from_digit(n % 10, 10));
+    text.push(char::from_digit(n % 10, 10).unwrap_or_default());
 }
 
 fn scaled(figure: f64, units: [&str; 5]) -> String {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::iter;
 
 use anstyle::Style;
 use tabled::grid::IterGrid;
@@ -108,27 +107,27 @@ impl Layout {
         lines.end(drawn)
     }
 
-    /// The same rows without colours or borders, which are all but the headings where the table
-    /// goes to a file: GAIN.
+    /// The same without colours or borders, which is how most rows are: by `tabled` they took a
+    /// fifth of the instructions of a table with very many rows.
     fn draw_plain<Cell: AsRef<str>>(
         &self,
         out: &mut impl Write,
         rows: impl IntoIterator<Item = impl IntoIterator<Item = Cell>>,
     ) -> io::Result<()> {
-        let mut line = String::new();
-        let blanks = |line: &mut String, count| line.extend(iter::repeat_n(' ', count));
+        let mut line = Vec::new();
+        let blanks = |line: &mut Vec<u8>, count| line.resize(line.len() + count, b' ');
         for row in rows {
             line.clear();
             for ((cell, width), on_right) in row.into_iter().zip(&self.widths).zip(&self.on_right) {
                 let cell = cell.as_ref();
                 let free = width.saturating_sub(width_of(cell) + self.padding);
                 blanks(&mut line, if *on_right { free } else { 0 });
-                line.push_str(cell);
+                line.extend_from_slice(cell.as_bytes());
                 blanks(&mut line, self.padding + if *on_right { 0 } else { free });
             }
-            line.truncate(line.trim_end_matches(' ').len());
-            line.push('\n');
-            out.write_all(line.as_bytes())?;
+            while line.pop_if(|byte| *byte == b' ').is_some() {}
+            line.push(b'\n');
+            out.write_all(&line)?;
         }
         Ok(())
     }

@@ -71,29 +71,47 @@ fn is_llama_text(text: &[u8]) -> bool {
 #[inline]
 pub(crate) fn since_start(line: &[u8]) -> Option<(u64, &[u8])> {
     const MOST_MINUTES: u64 = 99_999_999;
+    const BEGINNING: Form = Form::of(*b".00.000.");
+    const END: Form = Form::of(*b"0.000 @ ");
     let (minutes, rest) = scan::number(line)?;
     let (head, text) = rest.split_first_chunk::<14>()?;
-    let [_, s1, s2, _, m1, m2, ..] = digits(*head.first_chunk()?, *b".00.000.")?;
-    let [m3, _, u1, u2, u3, ..] = digits(*head.last_chunk()?, *b"0.000 @ ")?;
+    let [_, s1, s2, _, m1, m2, ..] = BEGINNING.digits(*head.first_chunk()?)?;
+    let [m3, _, u1, u2, u3, ..] = END.digits(*head.last_chunk()?)?;
     let behind = [s1, s2, m1, m2, m3, u1, u2, u3].iter().fold(0, |sum, digit| sum * 10 + u64::from(*digit));
     if minutes <= MOST_MINUTES { Some((minutes * 60_000_000 + behind, text)) } else { None }
 }
 
-/// What the digits of a text stand for, which has them where `form` has 0, a capital letter where
-/// that has `@`, and else the same. Eight at once: one by one took a twentieth of the
-/// instructions of a log.
-#[inline]
-fn digits(text: [u8; 8], form: [u8; 8]) -> Option<[u8; 8]> {
-    const TOP: u64 = 0x8080_8080_8080_8080;
-    let found = u64::from_le_bytes(text) ^ u64::from_le_bytes(form);
-    // What has to be added to a byte to be below 128 just yet.
-    let room = form.map(|byte| match byte {
-        b'0' => 127 - 9,
-        b'@' => 127 - 26,
-        _ => 127,
-    });
-    let is_in_form = (found.wrapping_add(u64::from_le_bytes(room)) | found) & TOP == 0;
-    if is_in_form { Some(found.to_le_bytes()) } else { None }
+/// Eight bytes that have a digit in the place of each `0`, a capital letter in that of `@`, and
+/// else this text. All are looked at at once: one by one took a twentieth of the instructions of
+/// a log.
+struct Form {
+    text: u64,
+    /// What has to be added to the difference of each byte for it to be below 128 just yet.
+    room: u64,
+}
+
+impl Form {
+    const fn of(text: [u8; 8]) -> Self {
+        let (mut room, mut at) = ([127; 8], 0);
+        while at < room.len() {
+            match text[at] {
+                b'0' => room[at] -= 9,
+                b'@' => room[at] -= 26,
+                _ => {}
+            }
+            at += 1;
+        }
+        Self { text: u64::from_le_bytes(text), room: u64::from_le_bytes(room) }
+    }
+
+    /// What the digits of a text of this form stand for, each in its place.
+    #[inline]
+    fn digits(&self, text: [u8; 8]) -> Option<[u8; 8]> {
+        const TOP: u64 = 0x8080_8080_8080_8080;
+        let differences = u64::from_le_bytes(text) ^ self.text;
+        let is_of_form = (differences.wrapping_add(self.room) | differences) & TOP == 0;
+        if is_of_form { Some(differences.to_le_bytes()) } else { None }
+    }
 }
 
 /// Takes one prefix off the front; false where there is none.
@@ -230,7 +248,15 @@ mod tests {
             let (_, at, found) = text(line);
             assert!(at.is_none() && line.ends_with(&found), "{line}: {found}");
         }
-        assert_eq!(since_start(b"x.00.000.000 I a"), None);
+        for line in [
+            "x.00.000.000 I a",
+            "0.0:.000.000 I a",
+            "0.00.00/.000 I a",
+            "0.00.000.~10 I a",
+            "0.00.000.000 i a",
+        ] {
+            assert_eq!(since_start(line.as_bytes()), None, "{line}");
+        }
         assert_eq!(since_start(b"12345678.59.999.999 D a").map(|(us, _)| us), Some(740_740_739_999_999));
     }
 }
