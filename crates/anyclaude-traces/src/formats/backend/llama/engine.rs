@@ -257,7 +257,9 @@ impl Engine {
             }
             TaskLine::Read(read) => self.read(slot, task, read),
             TaskLine::Written(write) => self.write(slot, task, write, at),
-            TaskLine::Released { held, is_truncated } => self.release(slot, task, held, is_truncated, at, log),
+            TaskLine::Released { held, is_truncated } => {
+                self.release(slot, task, held, is_truncated, at, log)
+            }
             TaskLine::Prompt { context, tokens } => {
                 if let (Some(process), Some(context)) = (self.process(log), context) {
                     process.context_tokens = Some(context);

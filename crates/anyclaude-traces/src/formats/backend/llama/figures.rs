@@ -38,14 +38,22 @@ pub(super) struct Took {
 /// two holds one of the words that are searched for.
 pub(super) enum TaskLine {
     /// `processing task, is_child = 0`
-    Launched { is_child: bool },
+    Launched {
+        is_child: bool,
+    },
     Progress(ReadingProgress),
     Read(Took),
     Written(Took),
     /// `stop processing: n_tokens = 3201, truncated = 0`
-    Released { held: u64, is_truncated: bool },
+    Released {
+        held: u64,
+        is_truncated: bool,
+    },
     /// `new prompt, n_ctx_slot = 65536, n_keep = 0, task.n_tokens = 3178`
-    Prompt { context: Option<u64>, tokens: u64 },
+    Prompt {
+        context: Option<u64>,
+        tokens: u64,
+    },
     /// `cached n_tokens = 2969, memory_seq_rm [2969, end)`
     Cached(u64),
     Other,
@@ -67,8 +75,7 @@ impl TaskLine {
                 None => return Self::Other,
             },
             Some(b'n') if text.starts_with(b"new prompt") => {
-                let tokens =
-                    after(text, b"task.n_tokens = ").or_else(|| after(text, b"n_prompt_tokens = "));
+                let tokens = after(text, b"task.n_tokens = ").or_else(|| after(text, b"n_prompt_tokens = "));
                 tokens.map(|tokens| Self::Prompt { context: after(text, b"n_ctx_slot = "), tokens })
             }
             Some(b'c' | b'n' | b'k') => {
