@@ -1,6 +1,6 @@
 //! Finds and reads the logs beside the traces.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::formats::json::aligned::Aligned;
 use crate::model::time::Timestamp;
 
 /// How much of a log is read at once.
-pub(super) const CHUNK_BYTES: usize = 1 << 18;
+const CHUNK_BYTES: usize = 1 << 18;
 /// How much of a log is looked at to tell when it begins or ends.
 const END_BYTES: u64 = 1 << 16;
 /// A minute: a request may be logged before its start, and a name be older than what the
@@ -267,34 +267,27 @@ pub(super) fn read_chunks(
     progress: &Progress,
     feed: impl FnMut(&[u8]),
 ) -> Result<(), ErrorKind> {
-    let (file, _) = open(path)?;
-    read_rest(&file, progress, feed)
+    let (mut file, _) = open(path)?;
+    read_rest(&mut file, progress, feed)
 }
 
 /// Reads a file from where it stands to its end.
 pub(super) fn read_rest(
-    file: &File,
+    file: &mut fs::File,
     progress: &Progress,
     mut feed: impl FnMut(&[u8]),
 ) -> Result<(), ErrorKind> {
     let mut memory = Aligned::new(CHUNK_BYTES).ok_or(ErrorKind::OutOfMemory { bytes: CHUNK_BYTES as u64 })?;
     let chunk = memory.slice_mut();
     loop {
-        let length = read_some(file, chunk)?;
-        if length == 0 {
-            return Ok(());
-        }
-        progress.count_bytes(length);
-        feed(chunk.get(..length).unwrap_or_default());
-    }
-}
-
-/// Reads what comes next of a file: how many bytes, 0 at its end.
-pub(super) fn read_some(mut file: &File, chunk: &mut [u8]) -> Result<usize, ErrorKind> {
-    loop {
         match file.read(chunk) {
+            Ok(0) => return Ok(()),
+            Ok(length) => {
+                progress.count_bytes(length);
+                feed(chunk.get(..length).unwrap_or_default());
+            }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            read => return Ok(read?),
+            Err(error) => return Err(error.into()),
         }
     }
 }

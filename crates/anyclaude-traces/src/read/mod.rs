@@ -1,6 +1,5 @@
 //! Finds and reads files. The only module that touches the disk.
 
-mod ahead;
 mod beside;
 mod buffer;
 mod decompress;

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use walkdir::WalkDir;
 
 use super::Store;
-use super::ahead::read_ahead;
 use super::decompress::{decompress_to, is_compressed};
 use super::log_names::{NamedLog, has_ending_of_log, in_series, logs_below};
 use super::logs::{LogFile, read_chunks};
@@ -162,11 +161,7 @@ impl Store {
         let mut beginning = Vec::new();
         open(path)?.0.take(MAGIC_BYTES).read_to_end(&mut beginning)?;
         if !is_compressed(&beginning) {
-            return if self.threads > 1 {
-                read_ahead(path, &self.progress, feed)
-            } else {
-                read_chunks(path, &self.progress, feed)
-            };
+            return read_chunks(path, &self.progress, feed);
         }
         let limit = self.max_file_bytes;
         let mut compressed = Vec::new();

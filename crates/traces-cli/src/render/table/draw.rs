@@ -259,7 +259,28 @@ const DEFAULT_COLOUR: &str = "\u{1b}[39m";
 
 #[cfg(test)]
 mod tests {
-    use super::coloured;
+    use tabled::grid::ansi::ANSIBuf;
+    use tabled::grid::colors::NoColors;
+
+    use super::{Align, Emphasis, Layout, coloured};
+
+    #[test]
+    fn rows_without_colours_are_as_tabled_draws_them() {
+        let columns = [(Align::Left, 9), (Align::Right, 6), (Align::Bar, 4), (Align::Right, 3)];
+        let layout = Layout::new(columns.into_iter());
+        let rows = [
+            ["a", "1.0 kB", "██▌", "–"],
+            ["日本 é", "", "", ""],
+            ["", "", "", ""],
+            [" b ", "9 s", "", "12 "],
+        ];
+        let (mut plain, mut by_tabled) = (Vec::new(), Vec::new());
+        layout.draw(&mut plain, rows, NoColors).unwrap();
+        // Colours that no row has.
+        let colours = Emphasis { row: None, escape: Some(ANSIBuf::new("\u{1b}[1m", "\u{1b}[0m")) };
+        layout.draw(&mut by_tabled, rows, colours).unwrap();
+        assert_eq!(String::from_utf8(plain), String::from_utf8(by_tabled));
+    }
 
     #[test]
     fn only_signs_of_parts_behind_the_place_are_coloured() {
