@@ -167,7 +167,7 @@ fn digits(n: u32) -> String {
     text
 }
 
-/// Adds a whole number. That `format!` does so took a tenth of the instructions of such a table.
+/// Adds a whole number. By `format!` this took a twentieth of the instructions of such a table.
 fn push_digits(text: &mut String, n: u32) {
     if n >= 10 {
         push_digits(text, n / 10);
