@@ -302,8 +302,8 @@ pub struct BackendLog {
     pub bytes: u64,
     /// Lines seen, the last one even without a line ending.
     pub lines: u64,
-    /// Lines that this format has and that were looked at: for llama-server and Ollama the
-    /// first one and those that may hold a fact. A file without any is another's.
+    /// Lines that this format has and that were looked at: for llama-server the first one and
+    /// those with a fact, for Ollama those that may hold one. A file without any is another's.
     pub known_lines: u64,
     /// Lines that should hold a fact and cannot be read (cut, garbled).
     pub unreadable_lines: u64,
