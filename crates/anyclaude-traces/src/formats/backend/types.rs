@@ -37,6 +37,9 @@ pub enum BackendMoment {
     LocalSecond {
         /// Seconds from 1970-01-01T00:00:00 to it on the clock on the wall.
         seconds: i64,
+        /// Whether the clock had been set back before, by at most two hours, and had not yet
+        /// come to where it was then: where an hour comes twice, this is the second one.
+        is_repeated: bool,
     },
     /// An instant, to the millisecond.
     Instant(Timestamp),
@@ -58,7 +61,7 @@ impl BackendMoment {
     pub fn clock_ms(self) -> i64 {
         match self {
             Self::SinceStart { us } => i64::try_from(us / 1_000).unwrap_or(i64::MAX),
-            Self::LocalSecond { seconds } => seconds.saturating_mul(1_000),
+            Self::LocalSecond { seconds, .. } => seconds.saturating_mul(1_000),
             Self::Instant(instant) => instant.unix_ms(),
         }
     }
