@@ -81,9 +81,10 @@ struct CountedStream {
 }
 
 /// Which kinds of part can come next in a stream.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Grammar {
-    /// The beginning of the stream was not seen, so any kind can follow.
+    /// The beginning of the stream was not seen, or some of its parts may be another's, so
+    /// any kind can follow.
     unknown: bool,
     /// The blocks that are open: text, reasoning, tool input.
     open: [bool; 3],
@@ -201,19 +202,23 @@ impl LoggedParts {
     }
 
     /// Makes the first parts of each of these streams possible for all of them, as they
-    /// cannot be told apart from here on.
+    /// cannot be told apart from here on: nor can what comes next in each.
     fn entangle(&mut self, same: &[usize]) {
         if same.len() < 2 {
             return;
         }
         let mut union = Possible::default();
+        let mut grammars = Vec::new();
         for stream in same.iter().filter_map(|index| self.streams.get(*index)) {
             union.join(&stream.firsts);
+            grammars.push(stream.grammar);
         }
+        let are_alike = grammars.windows(2).all(|pair| pair[0] == pair[1]);
         for index in same {
             if let Some(stream) = self.streams.get_mut(*index) {
                 stream.firsts = union.clone();
                 stream.deltas = None;
+                stream.grammar.unknown |= !are_alike;
             }
         }
     }

@@ -54,6 +54,34 @@ fn streams_that_never_meet_are_told_apart_by_their_ends() {
     assert_eq!(parts.settle(&claims), [(0, Settled::Exact(200)), (1, Settled::Exact(100))]);
 }
 
+#[test]
+fn what_follows_in_streams_that_met_is_not_taken_for_known() {
+    use PartKind::{BlockEnd, Delta, Finish, FinishStep, Start, StartStep};
+    let reasoning = BlockKind::Reasoning;
+    let think = |at| [(1, Start, at), (2, StartStep, at), (3, PartKind::BlockStart(reasoning), at)];
+    let mut parts = LoggedParts::default();
+    let mut read = |these: &[(u64, PartKind, i64)]| {
+        these.iter().for_each(|&(number, kind, at)| parts.part(number, kind, at));
+    };
+    // One dies in the middle of its reasoning.
+    read(&think(3));
+    read(&[(4, Delta(reasoning), 4), (5, Delta(reasoning), 5), (6, Delta(reasoning), 6)]);
+    // The second reasons; the third is about to end, and nobody can tell which of them does.
+    read(&think(100));
+    read(&[(4, Delta(reasoning), 110), (5, Delta(reasoning), 120)]);
+    read(&[(1, Start, 150), (2, StartStep, 190), (3, START, 200), (4, DELTA, 201)]);
+    read(&[(5, BlockEnd(BlockKind::Text), 210), (6, FinishStep, 211), (7, Finish, 212)]);
+    let third = parts.end(7).firsts;
+    let mut read = |these: &[(u64, PartKind, i64)]| {
+        these.iter().for_each(|&(number, kind, at)| parts.part(number, kind, at));
+    };
+    read(&[(6, Delta(reasoning), 300), (7, Delta(reasoning), 310), (8, BlockEnd(reasoning), 320)]);
+    read(&[(9, FinishStep, 321), (10, Finish, 322)]);
+    let second = parts.end(10).firsts;
+    let claims = [claim(1, 50, 322, second, None), claim(2, 140, 212, third, None)];
+    assert_eq!(parts.settle(&claims), [(1, Settled::Likely(100)), (2, Settled::Likely(200))]);
+}
+
 fn crossed() -> (LoggedParts, Possible, Possible) {
     let mut parts = LoggedParts::default();
     parts.part(1, START, 100);
