@@ -122,6 +122,10 @@ pub(super) fn of_pair(left: &RequestSample, right: &RequestSample, equal: bool, 
             reading.read *= mean / tokens;
             reading.needed *= mean / tokens;
         }
+        // What is new in a prompt is the same on both sides: one that needs more has lost
+        // sight of the request before it.
+        let needed = a.needed.min(b.needed);
+        (a.needed, b.needed) = (needed, needed);
     }
     parts.reading(read_ms, readings, 1.0);
     let write_ms = right.write_ms.unwrap_or(0.0) - left.write_ms.unwrap_or(0.0);
