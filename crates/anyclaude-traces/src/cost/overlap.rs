@@ -1,14 +1,8 @@
 //! Who else was in the backend.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use super::Model;
 use super::case::Case;
-
-/// So long at least must two answers run beside each other to show that the backend writes
-/// both: the end of one may be logged a little late.
-const LEAST_TOGETHER_MS: i64 = 500;
 
 /// What else went on in the backend while a request was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,12 +15,7 @@ pub(super) struct Overlap {
     pub(super) is_alone_at_first: bool,
     /// From its start to the last end of another request before its first token.
     pub(super) ended_before_first_ms: Option<u64>,
-    /// Fewer were there at its start than its model is seen to answer at a time.
-    pub(super) has_free_slot: bool,
 }
-
-/// A model in one process: its backend keeps its settings that long.
-type Group = (Model, Option<Arc<str>>);
 
 /// Finds who overlapped whom. `cases` are in the order of their starts.
 pub(super) fn find(cases: &mut [Case]) {
@@ -37,56 +26,12 @@ pub(super) fn find(cases: &mut [Case]) {
     for places in backends.into_values() {
         let intervals: Vec<OccupiedMs> =
             places.iter().filter_map(|at| OccupiedMs::of(cases.get(*at)?)).collect();
-        let at_once = answered_at_once(cases, &places);
-        let there = there_at_start(&intervals);
-        for ((at, overlap), there) in places.into_iter().zip(overlaps(&intervals)).zip(there) {
+        for (at, overlap) in places.into_iter().zip(overlaps(&intervals)) {
             if let Some(case) = cases.get_mut(at) {
-                let most = at_once.get(&(case.model.clone(), case.run.clone())).copied().unwrap_or(1);
-                case.overlap = Overlap { has_free_slot: most > 1 && there < most, ..overlap };
+                case.overlap = overlap;
             }
         }
     }
-}
-
-/// How many requests each model is seen to answer at a time.
-fn answered_at_once(cases: &[Case], places: &[usize]) -> BTreeMap<Group, usize> {
-    let mut edges: BTreeMap<Group, Vec<(i64, i64)>> = BTreeMap::new();
-    for case in places.iter().filter_map(|at| cases.get(*at)).filter(|case| case.total_ms.is_some()) {
-        let (Some(first), Some(end)) = (case.first_ms(), case.end_ms()) else { continue };
-        let half = LEAST_TOGETHER_MS / 2;
-        let (from, to) = (first.saturating_add(half), end.saturating_sub(half));
-        if from < to {
-            let edges = edges.entry((case.model.clone(), case.run.clone())).or_default();
-            edges.extend([(from, 1), (to, -1)]);
-        }
-    }
-    let most = |mut edges: Vec<(i64, i64)>| {
-        edges.sort_unstable();
-        let counts = edges.iter().scan(0, |count, (_, step)| {
-            *count += step;
-            Some(*count)
-        });
-        usize::try_from(counts.max().unwrap_or(0)).unwrap_or(0)
-    };
-    edges.into_iter().map(|(group, edges)| (group, most(edges))).collect()
-}
-
-/// How many others were in the backend when each of these began. They are in the order of
-/// their starts.
-fn there_at_start(intervals: &[OccupiedMs]) -> Vec<usize> {
-    // Whose end is not known may still be there.
-    let (mut there, mut unended): (Vec<i64>, usize) = (Vec::new(), 0);
-    let mut counts = Vec::with_capacity(intervals.len());
-    for interval in intervals {
-        there.retain(|end| *end > interval.start);
-        counts.push(there.len() + unended);
-        if interval.has_end {
-            there.push(interval.end);
-        } else {
-            unended += 1;
-        }
-    }
-    counts
 }
 
 /// The time that a request spent in the backend, in milliseconds.
@@ -134,7 +79,6 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
                 && last_open_end <= interval.start
                 && behind_it.all(|later| later.has_end && later.end <= interval.first),
             ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()),
-            has_free_slot: false,
         });
         last_end = last_end.max(interval.end);
         if !interval.has_end {

@@ -211,28 +211,6 @@ fn waiting_for_another_is_what_reading_does_not_explain() {
 }
 
 #[test]
-fn nobody_waits_in_a_backend_that_is_seen_to_answer_as_many_at_a_time() {
-    // The second answers for 20 s; the third began a second after it. Later two come as close.
-    let last = |third_ttft: u64| {
-        let found = turns(5, move |at, case| match at {
-            1 => case.total_ms = Some(30_000),
-            2 => {
-                case.start_ms = Some(61_000);
-                (case.ttft_ms, case.total_ms) = (Some(third_ttft), Some(40_000));
-            }
-            4 => {
-                case.start_ms = Some(182_000);
-                (case.ttft_ms, case.total_ms) = (Some(20_000), Some(22_000));
-            }
-            _ => {}
-        });
-        (found[4].queue_ms, found[4].read_ms())
-    };
-    assert_eq!(last(28_499), (0, Some(20_000)), "two answers for half a second");
-    assert_eq!(last(28_500), (10_000, Some(10_000)));
-}
-
-#[test]
 fn a_load_is_what_the_wait_has_beyond_reading_all_of_the_prompt() {
     let loaded = |idle_ms: i64, ttft: u64| {
         turns(4, move |at, case| {
