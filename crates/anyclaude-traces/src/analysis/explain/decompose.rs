@@ -118,7 +118,7 @@ pub(super) fn of_pair(left: &RequestSample, right: &RequestSample, equal: bool, 
     let mut readings = left.reading().zip(right.reading());
     if let (true, Some((a, b)), Some((left, right))) = (equal, &mut readings, left.prompt.zip(right.prompt)) {
         let mean = left.tokens.midpoint(right.tokens);
-        for (reading, tokens) in [(a, left.tokens), (b, right.tokens)] {
+        for (reading, tokens) in [(&mut *a, left.tokens), (&mut *b, right.tokens)] {
             reading.read *= mean / tokens;
             reading.needed *= mean / tokens;
         }
