@@ -76,10 +76,14 @@ fn find_measured(cases: &mut [Case], places: &[usize]) {
         return;
     }
     for at in places {
-        if let Some(case) = cases.get_mut(*at).filter(|case| is_alone(&&**case)) {
-            let ms = std::mem::take(&mut case.queue_ms);
-            case.constant = ConstantWait { ms, hides_reading: false };
-        }
+        let Some(case) = cases.get_mut(*at).filter(|case| case.is_measured() && case.load_ms == 0) else {
+            continue;
+        };
+        // What is longer beside others is waiting for them.
+        let most = if is_alone(&&*case) { case.queue_ms } else { whole(middle) };
+        let ms = case.queue_ms.min(most);
+        case.queue_ms -= ms;
+        case.constant = ConstantWait { ms, hides_reading: false };
     }
 }
 

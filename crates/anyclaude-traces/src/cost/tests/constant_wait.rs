@@ -94,8 +94,11 @@ fn each_process_has_its_own() {
 #[test]
 fn what_the_servers_log_leaves_of_each_wait_is_no_queue_where_nobody_else_was_there() {
     let measured = |left: fn(u64) -> u64| {
-        turns(6, move |at, case| {
+        turns(8, move |at, case| {
             let read = READ[at];
+            if at == 7 {
+                case.start_ms = Some(361_000);
+            }
             let server = ServerTask {
                 read_ms: Some(read),
                 write_ms: Some(2_000),
@@ -109,6 +112,9 @@ fn what_the_servers_log_leaves_of_each_wait_is_no_queue_where_nobody_else_was_th
     };
     let found = measured(|at| 2_000 + 50 * at);
     assert_eq!((timing(&found[3]).queue_ms, timing(&found[3]).other_ms), (Some(0), Some(2_150)));
+    // The last one came while the one before it was there, and waited for that, too.
+    let beside = measured(|at| 2_000 + 3_000 * (at / 7));
+    assert_eq!(timing(&beside[7]).queue_ms, Some(3_000));
     let found = measured(|at| if at == 3 { 4_000 } else { 30 });
     assert_eq!((timing(&found[3]).queue_ms, timing(&found[3]).other_ms), (Some(4_000), Some(0)));
 }
