@@ -162,6 +162,14 @@ impl Fit {
     }
 }
 
+/// How far waits are from what so many tokens explain, with a constant beside them or without:
+/// the root mean square of the relative error.
+pub(super) fn error_of(waits: impl Iterator<Item = (f64, f64)>, with_constant: bool) -> Option<f64> {
+    let wait = |(ms, tokens)| Wait { ms, tokens, tokens_before: 0.0 };
+    let sums = waits.map(wait).fold(Sums::default(), |sums, wait| sums.plus(wait, 1.0));
+    sums.fit(with_constant).map(|(_, error)| error)
+}
+
 /// The sums that a least-squares fit is made of: each wait counts by its relative error.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {

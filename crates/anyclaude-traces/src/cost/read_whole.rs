@@ -8,7 +8,6 @@
 
 use super::case::{Case, LEAST_READ_TOKENS, float};
 use super::rate::{Rate, Sample};
-use super::reuse_seen::least_cold_tokens;
 use super::{Model, by_model};
 use crate::model::stats::median;
 use crate::model::timing::CachedSource;
@@ -24,6 +23,8 @@ const LEAST_EXCESS_MS: f64 = 1_000.0;
 const LEAST_SHARE: f64 = 0.4;
 /// … and so many times as long as reading the rest must it have waited.
 const LEAST_EXCESS: f64 = 1.5;
+/// A cold request whose prompt is shorter than this share of theirs tells nothing of them.
+const LEAST_COLD_SIZE: f64 = 0.2;
 /// So many times as fast as the model reads anything else, and the cache held more.
 const TIMES_TOO_FAST: f64 = 3.0;
 /// So many requests must tell how fast it reads.
@@ -70,7 +71,8 @@ fn is_read_too_fast(case: &Case, ms_per_token: f64) -> bool {
 /// How fast the model reads prompts of which a cache could hold next to nothing.
 fn cold_rate(cases: &[&Case]) -> Rate {
     let warm = cases.iter().filter(|case| simulated_share(case).is_some_and(|share| share >= LEAST_SHARE));
-    let least_tokens = least_cold_tokens(warm.filter_map(|case| case.prompt_tokens.map(float)));
+    let warm = median(warm.filter_map(|case| case.prompt_tokens.map(float)).collect());
+    let least_tokens = LEAST_COLD_SIZE * warm.unwrap_or(0.0);
     let sample = |case: &&Case| {
         let is_cold = simulated_share(case)? < COLD_SHARE;
         let is_enough = |tokens: &u64| *tokens >= LEAST_READ_TOKENS && float(*tokens) >= least_tokens;

@@ -1,6 +1,7 @@
 //! Whether a model's backend is seen to reuse prompts.
 
 use super::case::{Case, float};
+use super::constant_wait::error_of;
 use crate::model::CacheUse;
 use crate::model::stats::median;
 use crate::prompt_cache::by_times::{CLEARLY_READ, CLEARLY_REUSED, COLD_SHARE, LEAST_READ, WARM_SHARE};
@@ -8,9 +9,15 @@ use crate::prompt_cache::by_times::{CLEARLY_READ, CLEARLY_REUSED, COLD_SHARE, LE
 /// So many times as even must the one speed be to be preferred to the other.
 const CLEARLY_BETTER: f64 = 1.5;
 
-/// A cold request whose prompt is shorter than this share of the warm ones' tells nothing of
-/// how long reading one of these takes.
-const LEAST_COLD_SIZE: f64 = 0.2;
+/// A cold request tells of warm ones whose prompts are not more than twice as long: what each
+/// request costs anyway is most of the time of a short one.
+const LEAST_COLD_SIZE: f64 = 0.5;
+/// So many warm requests must refute what a cold one tells, …
+const LEAST_WARM: usize = 4;
+/// … from the times of whose whole prompts they are so far at most, …
+const MOST_ERROR: f64 = 0.1;
+/// … and so many times as far from any that reuse explains.
+const CLEARLY: f64 = 2.0;
 /// An overlap that takes no more than this share of the wait hides nothing.
 const MOST_SHARED: f64 = 0.1;
 
@@ -24,22 +31,16 @@ pub(super) fn of(cases: &[&Case]) -> CacheUse {
         return CacheUse::Reuses;
     }
     let points: Vec<ReusePoint> = cases.iter().filter_map(|case| ReusePoint::of(case)).collect();
-    let is_warm = |point: &&ReusePoint| point.share() >= WARM_SHARE;
-    let least_tokens = least_cold_tokens(points.iter().filter(is_warm).map(|point| point.prompt_tokens));
-    let is_cold = |point: &&ReusePoint| point.share() < COLD_SHARE && point.prompt_tokens >= least_tokens;
-    let cold: Vec<&ReusePoint> = points.iter().filter(is_cold).collect();
-    let tokens: f64 = cold.iter().map(|point| point.prompt_tokens).sum();
-    if tokens > 0.0 {
-        let ms: f64 = cold.iter().map(|point| point.wait_ms).sum();
-        by_cold(&points, ms / tokens)
-    } else {
-        by_spread(&points)
+    match by_cold(&points) {
+        Judgement::Reused if is_of_whole_prompts(&points) => CacheUse::ReadsAll,
+        Judgement::Reused => CacheUse::Reuses,
+        Judgement::Read(n) if n >= LEAST_READ => CacheUse::ReadsAll,
+        Judgement::Between => CacheUse::Unknown,
+        Judgement::Read(n) => {
+            let seen = by_spread(&points);
+            if n > 0 && seen == CacheUse::Reuses { CacheUse::Unknown } else { seen }
+        }
     }
-}
-
-/// So many tokens must a cold prompt have to tell of these warm ones.
-pub(super) fn least_cold_tokens(warm: impl Iterator<Item = f64>) -> f64 {
-    median(warm.collect()).map_or(0.0, |tokens| LEAST_COLD_SIZE * tokens)
 }
 
 /// An undisturbed request.
@@ -74,17 +75,57 @@ fn is_next_to_undisturbed(case: &Case) -> bool {
     is_short && case.overlap.is_alone_at_first && case.is_certain && case.hidden.is_none() && !case.is_untold
 }
 
-/// By what warm requests take beside cold ones, which take `ms_per_token`.
-fn by_cold(points: &[ReusePoint], ms_per_token: f64) -> CacheUse {
+/// What cold requests tell of warm ones.
+enum Judgement {
+    /// One at least took clearly less than its whole prompt takes.
+    Reused,
+    /// So many took as long, and none less.
+    Read(usize),
+    /// Some took less, none clearly.
+    Between,
+}
+
+/// By what warm requests take beside cold ones of half their size or more.
+fn by_cold(points: &[ReusePoint]) -> Judgement {
+    let is_cold = |point: &&ReusePoint| point.share() < COLD_SHARE;
+    let mut cold: Vec<&ReusePoint> = points.iter().filter(is_cold).collect();
+    cold.sort_by(|a, b| b.prompt_tokens.total_cmp(&a.prompt_tokens));
+    // Of the largest so many: how long they took, and their tokens.
+    let sums: Vec<(f64, f64)> = cold
+        .iter()
+        .scan((0.0, 0.0), |(ms, tokens), point| {
+            (*ms, *tokens) = (*ms + point.wait_ms, *tokens + point.prompt_tokens);
+            Some((*ms, *tokens))
+        })
+        .collect();
+    let of_whole = |point: &ReusePoint| {
+        let least = LEAST_COLD_SIZE * point.prompt_tokens;
+        let (ms, tokens) =
+            sums.get(cold.partition_point(|cold| cold.prompt_tokens >= least).checked_sub(1)?)?;
+        Some(point.wait_ms / (ms / tokens * point.prompt_tokens))
+    };
     let warm = points.iter().filter(|point| point.share() >= WARM_SHARE);
-    let of_all: Vec<f64> = warm.map(|point| point.wait_ms / (ms_per_token * point.prompt_tokens)).collect();
-    if of_all.iter().any(|share| *share < CLEARLY_REUSED) {
-        CacheUse::Reuses
-    } else if of_all.len() >= LEAST_READ && of_all.iter().all(|share| *share >= CLEARLY_READ) {
-        CacheUse::ReadsAll
+    let of_whole: Vec<f64> = warm.filter_map(of_whole).collect();
+    if of_whole.iter().any(|share| *share < CLEARLY_REUSED) {
+        Judgement::Reused
+    } else if of_whole.iter().all(|share| *share >= CLEARLY_READ) {
+        Judgement::Read(of_whole.len())
     } else {
-        CacheUse::Unknown
+        Judgement::Between
     }
+}
+
+/// Whether warm requests took as long as their whole prompts at one pace, which what is new in
+/// them does not explain even beside a constant: then the cold ones waited for something else,
+/// most often for the model to be loaded.
+fn is_of_whole_prompts(points: &[ReusePoint]) -> bool {
+    let warm: Vec<&ReusePoint> = points.iter().filter(|point| point.share() >= WARM_SHARE).collect();
+    let waits = |tokens: fn(&ReusePoint) -> f64| warm.iter().map(move |point| (point.wait_ms, tokens(point)));
+    let of_prompts = error_of(waits(|point| point.prompt_tokens), false);
+    let of_new = error_of(waits(|point| point.new_tokens), true);
+    warm.len() >= LEAST_WARM
+        && of_prompts
+            .is_some_and(|error| error <= MOST_ERROR && of_new.is_none_or(|new| new >= CLEARLY * error))
 }
 
 /// By which of the two makes one speed of all requests.

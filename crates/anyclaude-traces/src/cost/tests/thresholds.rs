@@ -307,12 +307,31 @@ fn seen_after_a_title(tokens: u64, ttft_ms: u64, warm_ms: u64) -> CacheUse {
 
 #[test]
 fn a_short_prompt_tells_nothing_of_how_long_a_long_one_takes() {
-    // 2,000 tokens in 200 ms: all 10,000 would be read in a second, and each took as long.
-    assert_eq!(seen_after_a_title(2_000, 200, 1_000), CacheUse::ReadsAll);
-    assert_eq!(seen_after_a_title(1_999, 200, 1_000), CacheUse::Unknown);
-    // 2,000 in 2 s: all 10,000 would take ten.
-    assert_eq!(seen_after_a_title(2_000, 2_000, 4_000), CacheUse::Reuses);
-    assert_eq!(seen_after_a_title(1_999, 2_000, 4_000), CacheUse::Unknown);
+    // 5,000 tokens in half a second: all 10,000 would be read in a second, and each took as long.
+    assert_eq!(seen_after_a_title(5_000, 500, 1_000), CacheUse::ReadsAll);
+    assert_eq!(seen_after_a_title(4_999, 500, 1_000), CacheUse::Unknown);
+    // 5,000 in 5 s: all 10,000 would take ten.
+    assert_eq!(seen_after_a_title(5_000, 5_000, 4_000), CacheUse::Reuses);
+    assert_eq!(seen_after_a_title(4_999, 5_000, 4_000), CacheUse::Unknown);
+}
+
+#[test]
+fn a_first_request_that_waited_for_a_load_does_not_prove_reuse() {
+    // Prompts grow by a tenth each turn, of which the new part is more or less.
+    let found = |of_whole: bool| {
+        turns(7, move |at, case| {
+            let prompt = 10_000 + 1_000 * u64::try_from(at).unwrap();
+            let new = [100, 9, 2, 7, 4, 8, 3][at];
+            case.reuse = reused(100 - new);
+            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(prompt), Some(4 * prompt));
+            let read = if of_whole { prompt } else { prompt * new / 100 };
+            answered_after(case, read + if at == 0 { 30_000 } else { 0 });
+        })
+    };
+    let all = found(true);
+    assert_eq!(all[1].seen, CacheUse::ReadsAll);
+    assert_eq!((all[0].load_ms, all[0].read_ms()), (30_000, Some(10_000)));
+    assert_eq!(found(false)[1].seen, CacheUse::Reuses);
 }
 
 #[test]
@@ -356,9 +375,9 @@ fn a_request_that_took_a_third_of_what_was_left_to_read_found_more_in_the_cache(
         });
         found[n - 1].cached
     };
-    assert_eq!(last(10, 3_000, 6), None, "9,000 tokens were left");
-    assert_eq!(last(10, 3_001, 6), Some((1_000, CachedSource::Simulated)));
-    assert_eq!(last(10, 3_000, 3), Some((1_000, CachedSource::Simulated)), "too few tell how fast it reads");
+    assert_eq!(last(30, 2_333, 6), None, "7,000 tokens were left");
+    assert_eq!(last(30, 2_334, 6), Some((3_000, CachedSource::Simulated)));
+    assert_eq!(last(30, 2_333, 3), Some((3_000, CachedSource::Simulated)), "too few tell how fast it reads");
     assert_eq!(
         last(90, 300, 6),
         Some((9_000, CachedSource::Simulated)),
