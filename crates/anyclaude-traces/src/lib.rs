@@ -80,6 +80,10 @@
 //! let summary = recording.summary()?;
 //! println!("{} requests, the largest tool is {:?}", summary.totals.requests, summary.largest_tools[0].name);
 //!
+//! for finding in recording.findings()? {
+//!     println!("{:?} ms: {}", finding.cost_ms, finding.evidence);
+//! }
+//!
 //! let found = recording.explain("gpt-oss", "qwen3")?;
 //! println!("{}", found.verdict.headline);
 //! println!("{}", serde_json::to_string_pretty(&recording.diff("gpt-oss", "qwen3")?)?);
@@ -102,8 +106,27 @@
 //!
 //! [`follow::Follower`] gives the same answers of a recording while it is written.
 //!
-//! A test of your own program needs no files: [`Request::builder`] puts requests
-//! together, and the functions in [`analysis`] take them.
+//! # Test your own program
+//!
+//! A test needs no files: [`Request::builder`] puts requests together, and the functions in
+//! [`analysis`] take them, as [`summarize`](analysis::summary::summarize) does here:
+//!
+//! ```
+//! use anyclaude_traces::Request;
+//! use anyclaude_traces::analysis::summary::summarize;
+//! use anyclaude_traces::model::group::Grouping;
+//! use anyclaude_traces::model::measure::{Measure, Value};
+//! use anyclaude_traces::model::scope::{KindFilter, Scope};
+//!
+//! let request = |ttft_ms| {
+//!     Request::builder("a.json").model("qwen3").timing(|timing| timing.ttft_ms = Some(ttft_ms)).build()
+//! };
+//! let requests = [request(400), request(900), request(500)];
+//! let scope = Scope::new(None, None, KindFilter::All, 3);
+//! let summary = summarize(scope, &requests.each_ref(), Vec::new(), &Grouping::by_model(), None, Vec::new());
+//! let ttft_ms = summary.groups[0].stats(Measure::TtftMs).unwrap();
+//! assert_eq!((ttft_ms.n, ttft_ms.p50), (3, Value::Whole(500)));
+//! ```
 //!
 //! # What always holds
 //!

@@ -66,7 +66,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = impl Into<OsString> + Clone>)
 pub(crate) enum Verb {
     /// What a session looked like, and where its time went [the default]
     ///
-    /// Answers what the last sitting looked like: requests in groups with the medians of
+    /// Answers what the last 24 hours of activity looked like: requests in groups with the medians of
     /// their sizes and times, the tools that cost most, MCP servers that nobody called, how
     /// the prompt of each session grew, and one sentence on what matters most.
     Summary(SummaryArgs),
@@ -150,7 +150,7 @@ pub(crate) enum Verb {
     mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::FIGURES))),
     after_long_help = help!("\
 Examples:
-  traces summary                       the last sitting, by model
+  traces summary                       the last 24 hours of activity, by model
   traces summary --by session --all    everything, by session
   traces summary --by level --kind all
   traces --label qwen3=run:2025-11-16T03-40
@@ -179,7 +179,7 @@ pub(crate) struct SummaryArgs {
     mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::ROWS))),
     after_long_help = help!("\
 Examples:
-  traces list                          the last sitting, of every kind
+  traces list                          the last 24 hours of activity, every kind
   traces list --kind conversation --last 5
   traces list session:1111 model:qwen3-42b
   traces list --all --format ndjson | jq 'select(.tool_count > 40) | .path'
@@ -279,7 +279,7 @@ says otherwise. Times come from anyclaude's logs (ANYCLAUDE_DEBUG=2), recordings
 of Claude Code and other recorders, and servers' logs: `traces help recording`.
 
 Examples:
-  traces timing                        the last sitting, by model
+  traces timing                        the last 24 hours of activity, by model
   traces timing --by level --all       what debug logging costs
   traces timing model:qwen3-42b --format csv
   traces timing --format json | jq '.groups[] | {name, ttft_ms}'
@@ -316,13 +316,13 @@ pub(crate) struct TimingArgs {
     mut_arg("format", |arg| arg.value_parser(Formats(OutputFormat::DOCUMENTS))),
     after_long_help = help!("\
 Without arguments, the two models used last are compared, the faster one left.
-Requests with the same prompt are compared in pairs, others as groups by their means:
-give both models the same task. With one argument, or where one model is known, it
-says where the time goes. It prints one screen; --format markdown has all evidence,
-and all that is missing.
+Requests with the same prompt are compared in pairs, others as groups by their
+means: give both models the same task. With one argument, or where one model is
+known, it says where the time goes. It prints one screen; --format markdown has
+all evidence, and all that is missing.
 
-Whether a difference is there without anyclaude as well, only a measurement can tell:
-replay a request of each model with --cold, and name both files.
+Whether a difference is there without anyclaude as well, only a measurement can
+tell: replay a request of each model with --cold, and name both files.
 
 Examples:
   traces explain                       the two models used last
@@ -332,7 +332,7 @@ Examples:
   traces explain latest                where the time of the last request went
   traces explain --format markdown     with all evidence
   traces explain --direct fast.json slow.json
-  traces explain --without-server github --slots 8     what a turn would take then")
+  traces explain --without-server github --slots 8   what a turn would take")
 )]
 pub(crate) struct ExplainArgs {
     /// The fast side: file, folder or selector; alone, the one to look at
@@ -365,4 +365,25 @@ pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL")]
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_below_the_options_fits_80_columns() {
+        // Lines that are wider would be broken once more, in odd places.
+        fn check(command: &clap::Command) {
+            let ends = [command.get_after_help(), command.get_after_long_help()];
+            for line in
+                ends.into_iter().flatten().map(ToString::to_string).collect::<Vec<_>>().join("\n").lines()
+            {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+        Cli::command().get_subcommands().cloned().map(help::short).for_each(|verb| check(&verb));
+    }
 }

@@ -3,6 +3,7 @@
 pub mod content;
 pub mod context_window;
 pub mod diff;
+pub(crate) mod duration;
 pub mod explain;
 mod groups;
 pub mod list;

@@ -16,7 +16,9 @@ const LEAST_COLD_SIZE: f64 = 0.5;
 const LEAST_WARM: usize = 4;
 /// … from the times of whose whole prompts they are so far at most, …
 const MOST_ERROR: f64 = 0.1;
-/// … and so many times as far from any that reuse explains.
+/// … and so far at least from any that reuse explains, …
+const LEAST_ERROR: f64 = 0.05;
+/// … which is so many times as far.
 const CLEARLY: f64 = 2.0;
 /// An overlap that takes no more than this share of the wait hides nothing.
 const MOST_SHARED: f64 = 0.1;
@@ -123,9 +125,9 @@ fn is_of_whole_prompts(points: &[ReusePoint]) -> bool {
     let waits = |tokens: fn(&ReusePoint) -> f64| warm.iter().map(move |point| (point.wait_ms, tokens(point)));
     let of_prompts = error_of(waits(|point| point.prompt_tokens), false);
     let of_new = error_of(waits(|point| point.new_tokens), true);
-    warm.len() >= LEAST_WARM
-        && of_prompts
-            .is_some_and(|error| error <= MOST_ERROR && of_new.is_none_or(|new| new >= CLEARLY * error))
+    let Some((of_prompts, of_new)) = of_prompts.zip(of_new) else { return false };
+    let is_clear = of_new >= LEAST_ERROR.max(CLEARLY * of_prompts);
+    warm.len() >= LEAST_WARM && of_prompts <= MOST_ERROR && is_clear
 }
 
 /// By which of the two makes one speed of all requests.

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use super::scene::float;
+use crate::analysis::duration::Duration;
 use crate::analysis::prefix::Volatile;
 use crate::model::time::Timestamp;
 
@@ -14,20 +15,7 @@ pub(super) struct Ms(pub(super) u64);
 
 impl Display for Ms {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let seconds = float(self.0) / 1000.0;
-        match self.0 {
-            ..1_000 => write!(f, "{} ms", self.0),
-            1_000..59_950 => write!(f, "{seconds:.1} s"),
-            _ => {
-                let seconds = (self.0 + 500) / 1000;
-                let (hours, minutes) = (seconds / 3600, seconds % 3600 / 60);
-                if hours == 0 {
-                    write!(f, "{minutes} m {:02} s", seconds % 60)
-                } else {
-                    write!(f, "{hours} h {minutes:02} m")
-                }
-            }
-        }
+        Duration(float(self.0)).fmt(f)
     }
 }
 

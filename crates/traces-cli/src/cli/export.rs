@@ -16,7 +16,7 @@ Requests of every kind are exported, unless --kind says otherwise. `traces help
 export` says what is in the file.
 
 Examples:
-  traces export -o timeline.json       the last sitting, as a timeline
+  traces export -o timeline.json       the last 24 hours, as a timeline
   traces export session:1111 -o timeline.json
   traces export model:gpt-oss --kind conversation -o timeline.json --force
   traces export --all | gzip > timeline.json.gz

@@ -11,9 +11,10 @@ pub(super) const STYLES: Styles = Styles::styled()
 
 /// The end of `traces -h`.
 pub(super) const FIRST_SCREEN: &str = "\
-Options: `traces VERB -h`. Examples: `traces --help`. Topics (traces help TOPIC):
-recording, selecting, options, measures, causes, findings, formats, json,
-exit-codes, watch, replay, export, privacy. Nothing recorded? The first helps.";
+Options: `traces VERB -h`. Examples: `traces --help`.
+Topics (`traces help TOPIC`): recording (nothing recorded yet? begin here),
+selecting, options, measures, causes, findings, formats, json, exit-codes,
+watch, replay, export, privacy.";
 
 /// `traces -h`: one screen of verbs.
 pub(super) fn first_screen(command: Command) -> Command {
@@ -23,7 +24,7 @@ pub(super) fn first_screen(command: Command) -> Command {
 /// The end of `traces --help`.
 pub(super) const FIRST_PAGE: &str = "\
 Examples:
-  traces                              what the last sitting looked like
+  traces                              what costs time, of the last 24 hours
   traces explain                      why the slower of two models is slower
   traces diff                         the two models used last, side by side
   traces timing                       where the time went, by model

@@ -19,10 +19,10 @@ difference. A cache is simulated for each model, over requests of every kind,
 whatever the filters show; the figures are an upper bound.
 
 Examples:
-  traces prefix                         the last sitting
+  traces prefix                         the last 24 hours of activity
   traces prefix --kind conversation --text
   traces prefix --sort lost_bytes --top 5
-  traces prefix --as sorted,no-header   what if the proxy sorted tools and stripped the header
+  traces prefix --as sorted,no-header   what if the proxy changed prompts so
   traces prefix --context 32768         when the window will be full
   traces prefix --order tools-first     GLM, Kimi, Qwen3.5, Cohere
   traces prefix --slots 1 --format json | jq .totals.ratio")

@@ -9,17 +9,18 @@ use super::ColorChoice;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Claude Code (2.1.111 or newer) records itself: it writes the bodies of its requests
-into a folder, and reports to a receiver on 127.0.0.1 when each began, how long it
-took and how many tokens it had. No request passes through traces, so that
-recording costs no time; it works with every server that Claude Code works with.
+Claude Code (2.1.111 or newer) records itself: it writes the bodies of its
+requests into a folder, and reports to a receiver on 127.0.0.1 when each began,
+how long it took and how many tokens it had. No request passes through traces,
+so that recording costs no time; it works with every server that Claude Code
+works with.
 
-A recording holds whole prompts, with your code and whatever else they quote. Its
-folder is for you alone; nothing is sent anywhere.
+A recording holds whole prompts, with your code and whatever else they quote.
+Its folder is for you alone; nothing is sent anywhere.
 
-Where the command is claude, it gets the variables by --settings too, as those of a
-settings.json would win over the environment; your own --settings is kept. Other
-commands (a script, npx) get them by the environment alone.
+Where the command is claude, it gets the variables by --settings too, as those
+of a settings.json would win over the environment; your own --settings is kept.
+Other commands (a script, npx) get them by the environment alone.
 
 Examples:
   traces record                             claude, recorded
@@ -39,13 +40,13 @@ Exit codes: those of the command, and where it ends with 0:
 
 Environment:
   XDG_DATA_HOME      where recordings are kept [default: ~/.local/share]
-  CLAUDE_CONFIG_DIR  where Claude Code's settings are looked for [default: ~/.claude]
+  CLAUDE_CONFIG_DIR  where Claude Code's settings are [default: ~/.claude]
 
 Files:
   ~/.local/share/traces/START/bodies/        what was sent and answered
   ~/.local/share/traces/START/logs.jsonl     events: times and tokens
   ~/.local/share/traces/START/traces.jsonl   spans: times to the first token
-  ~/.local/share/traces/START/receipt.json   versions, variables, what arrived when")]
+  ~/.local/share/traces/START/receipt.json   versions, variables, what came")]
 pub(crate) struct RecordArgs {
     /// The command to run [default: claude]
     #[arg(value_name = "COMMAND", last = true, value_hint = ValueHint::CommandWithArguments)]

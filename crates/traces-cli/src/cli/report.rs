@@ -14,10 +14,11 @@ use super::{CacheArgs, FilterArgs, Formats, MeasuredArgs, OutputArgs, OutputForm
         format.default_value("html").value_parser(Formats(&[OutputFormat::Html, OutputFormat::Markdown, OutputFormat::Json]))
     }),
     after_long_help = help!("\
-The two models used last are compared, as `traces explain` does, among the INPUTs
-if there are any. The HTML page is one file that loads nothing else; the Markdown
-has the five points of anyclaude's performance guide and the verdict. Neither
-holds text of prompts without --include-text. --open shows the page in the browser.
+The two models used last are compared, as `traces explain` does, among the
+INPUTs if there are any. The HTML page is one file that loads nothing else; the
+Markdown has the five points of anyclaude's performance guide and the verdict.
+Neither holds text of prompts without --include-text. --open shows the page in
+the browser.
 
 Examples:
   traces report -o report.html         the two models used last

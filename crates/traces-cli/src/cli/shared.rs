@@ -104,7 +104,7 @@ pub(crate) struct FilterArgs {
     /// Everything recorded, not only the last 24 hours of activity
     ///
     /// Without this option, an INPUT or a time, only the 24 hours before the newest request
-    /// count: one sitting with both models.
+    /// count: mostly one session with both models.
     #[arg(long, hide_long_help = true)]
     pub(crate) all: bool,
     /// Requests of this kind

@@ -10,17 +10,17 @@ use super::{CacheArgs, FilterArgs, OutputArgs, OutputFormat};
 #[command(
     mut_arg("format", |arg| arg.value_parser(Formats(&[OutputFormat::Table, OutputFormat::Ndjson]))),
     after_long_help = help!("\
-On a terminal it draws a picture: the request that is being worked on, the last ones,
-and what costs time. Piped, or with --plain, it prints one line for each event. It
-ends with q or Ctrl-C. Keys: arrows or j and k choose a request, Enter shows it, p
-pauses, ? explains the picture.
+On a terminal it draws a picture: the request that is being worked on, the last
+ones, and what costs time. Piped, or with --plain, it prints one line for each
+event. It ends with q or Ctrl-C. Keys: arrows or j and k choose a request, Enter
+shows it, p pauses, ? explains the picture.
 
 A request is expected to take as long as its unread tokens take at this model's
 speed, as far as earlier requests tell both.
 
 Examples:
   traces watch                         while a session goes on
-  traces watch --bell                  ring when the answer begins after a long wait
+  traces watch --bell                  ring when a late answer begins
   traces watch --once                  the picture as it is now
   traces watch --plain                 one line an event
   traces watch --format ndjson | jq -c 'select(.event == \"first_token\")'")

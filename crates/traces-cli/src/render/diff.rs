@@ -8,7 +8,7 @@ use anyclaude_traces::model::measure::{Measure, Unit, Value};
 
 use super::ids::Ids;
 use super::page::{MORE, Next, Page};
-use super::table::{Grid, number, text};
+use super::table::{Grid, number, text, whole};
 use super::units;
 
 /// Measures that are of interest only where they differ.
@@ -129,10 +129,13 @@ fn headline(measures: &[MeasureChange]) -> Option<String> {
         let times = units::ratio(ratio);
         format!("The right prompt is {times} as large: {} against {}{most}", show(right), show(left))
     };
-    let longer = of(Measure::WallMs).or_else(|| of(Measure::TotalMs)).and_then(|wall| wall.ratio);
-    let longer = longer
-        .map_or_else(String::new, |ratio| format!(" The right side takes {} as long.", units::ratio(ratio)));
-    Some(format!("{sizes}.{longer}"))
+    let time = of(Measure::WallMs).or_else(|| of(Measure::TotalMs));
+    let longer = time.and_then(|time| {
+        let [left, right] = [time.left?, time.right?].map(|ms| units::show(ms, Unit::Ms));
+        let times = units::ratio(time.ratio?);
+        Some(format!(" The right side takes {times} as long: {right} against {left}."))
+    });
+    Some(format!("{sizes}.{}", longer.unwrap_or_default()))
 }
 
 /// Of which requests the parts of groups are that no median is of.
@@ -172,7 +175,7 @@ fn side(label: &str, side: &SideName, ids: Ids) -> String {
 
 fn measures(changes: &[MeasureChange], has_all: bool) -> Grid {
     let columns =
-        [text("MEASURE", 0), number("LEFT", 0), number("RIGHT", 0), number("DELTA", 0), number("RATIO", 1)];
+        [whole("MEASURE", 0), number("LEFT", 0), number("RIGHT", 0), number("DELTA", 1), number("RATIO", 2)];
     let mut grid = Grid::new(columns);
     let is_of_interest = |change: &&MeasureChange| {
         let known = change.left.is_some() || change.right.is_some();

@@ -403,8 +403,8 @@ fn models(found: &Explanation) -> Grid {
         text("MODEL", 0),
         number("REQUESTS", 2),
         number("TIME", 0),
-        number("READS TOK/S", 1),
-        number("WRITES TOK/S", 1),
+        number("READ TOK/S", 1),
+        number("WRITE TOK/S", 1),
     ];
     let mut grid = Grid::new(columns);
     for one in std::iter::once(&found.left).chain(&found.right).flat_map(|side| &side.models) {

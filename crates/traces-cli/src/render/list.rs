@@ -7,7 +7,7 @@ use anyclaude_traces::model::measure::Measure;
 use super::columns::Columns;
 use super::page::{Next, Page};
 use super::summary::scope_line;
-use super::table::{Grid, number, text};
+use super::table::{Grid, number, text, whole};
 use super::units::{self, UNKNOWN};
 
 /// One row per request.
@@ -54,8 +54,8 @@ pub(crate) const SHOWN: &[&str] = &[
 
 fn grid(requests: &[Request], columns: &Columns) -> Grid {
     let usual = vec![
-        text("ID", 0),
-        text("TIME", 0),
+        whole("ID", 0),
+        whole("TIME", 0),
         text("KIND", 5),
         text("MODEL", 2),
         number("BODY", 0),

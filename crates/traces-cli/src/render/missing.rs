@@ -8,6 +8,9 @@ pub(crate) fn of_comparison(missing: &Missing) -> String {
     const RECORD: &str = "record with `ANYCLAUDE_DEBUG=2 anyclaude`";
     let todo = match missing {
         Missing::Requests { .. } | Missing::Stalls { .. } => RECORD,
+        Missing::MoreRequests { .. } => {
+            "give both models the same task, or name two with more requests: `traces explain model:A model:B`"
+        }
         // No debug level of the proxy tells more of them than the backend reports.
         Missing::PromptTokens { .. } | Missing::OutputTokens { .. } | Missing::CachedTokens { .. } => {
             "name the server's own log with `--server-log FILE`"
@@ -26,6 +29,12 @@ pub(crate) fn in_short(missing: &Missing) -> String {
     match missing {
         Missing::DirectMeasurement => {
             "what both take without the proxy (`traces help replay` says how).".to_owned()
+        }
+        Missing::MoreRequests { side, .. } => {
+            format!(
+                "more requests of {side}. Give both models the same task, or name two others: `traces explain \
+                 model:A model:B`."
+            )
         }
         Missing::WaitBeforeTheProxy { side, overlapping, of } => {
             format!("what {overlapping} of {of} requests of {side} waited before the proxy.")

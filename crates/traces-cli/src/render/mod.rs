@@ -31,3 +31,4 @@ pub(crate) mod topic;
 pub(crate) mod units;
 pub(crate) mod watch;
 pub(crate) mod what_if;
+mod wrap;

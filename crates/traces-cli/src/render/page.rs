@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use terminal_size::{Height, Width, terminal_size};
 
 use super::table::{Grid, cut, width_of};
-use super::{color, sanitize};
+use super::{color, sanitize, wrap};
 use crate::cli::{ColorChoice, OutputArgs, OutputFormat};
 
 /// What a suggested command needs to find the same requests.
@@ -264,7 +264,7 @@ impl Terminal {
         let text = sanitize::line(text);
         let Some(width) = self.width else { return text.into_owned() };
         let (mut wrapped, mut used) = (String::new(), 0);
-        for word in text.split(' ') {
+        for word in wrap::keep_figures(&text).split(' ') {
             let fits = used + width_of(word) < width;
             let word = if wrapped.is_empty() {
                 cut(word, width)
@@ -280,7 +280,7 @@ impl Terminal {
             wrapped.push_str(&word);
             used += width_of(&word);
         }
-        wrapped
+        wrap::restore_blanks(&wrapped).into_owned()
     }
 }
 

@@ -15,9 +15,9 @@ use super::columns::Columns;
 use super::ids::Ids;
 use super::page::Page;
 use super::summary::scope_line;
-use super::table::{Grid, number, text};
-use super::tools;
+use super::table::{Grid, number, text, whole};
 use super::units::{self, UNKNOWN};
+use super::{times, tools};
 
 /// How many threads are shown.
 const MOST_THREADS: usize = 8;
@@ -300,11 +300,11 @@ pub(crate) const SHOWN: &[&str] = &[
 
 fn requests(requests: &[PrefixRequest], columns: &Columns) -> Grid {
     let usual = vec![
-        text("ID", 4),
-        text("TIME", 0),
+        whole("ID", 4),
+        whole("TIME", 0),
         text("KIND", 4),
         text("MODEL", 6),
-        number("PROMPT", 0),
+        number("PROMPT", 1),
         number("REUSABLE", 0),
         number("NEW", 3),
         number("CACHED", 2),
@@ -351,21 +351,16 @@ fn speeds(speeds: &[ModelSpeeds]) -> Grid {
     let mut grid = Grid::new([
         text("MODEL", 0),
         number("N", 3),
-        number("READS TOK/S", 0),
-        number("WRITES TOK/S", 2),
+        number("READ TOK/S", 0),
+        number("WRITE TOK/S", 2),
         text("PROMPT CACHE", 1),
     ]);
     for ModelSpeeds { model, speeds, .. } in speeds {
-        let rate = |rate: Option<f64>, n: u64| {
-            let is_sure = n >= 3 && speeds.spread.is_none_or(|spread| spread <= 0.5);
-            let about = if is_sure { "" } else { "~" };
-            rate.map_or_else(|| UNKNOWN.to_owned(), |rate| format!("{about}{rate:.0}"))
-        };
         grid.row([
             model.as_deref().unwrap_or("(unknown)").to_owned(),
             speeds.n_read.to_string(),
-            rate(speeds.read_tokens_per_second, speeds.n_read),
-            rate(speeds.write_tokens_per_second, speeds.n_write),
+            times::reading(Some(speeds)),
+            times::writing(Some(speeds)),
             match speeds.cache {
                 CacheUse::Reuses => "is used",
                 CacheUse::ReadsAll => "is not used",

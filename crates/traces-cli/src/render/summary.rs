@@ -203,7 +203,7 @@ fn footnotes(summary: &Summary, is_sitting: bool) -> String {
     let mut notes = Vec::new();
     if summary.totals.requests > 1 {
         let has_times = summary.groups.iter().any(|group| group.time.is_some());
-        notes.push(if has_times { "Medians; parts are means." } else { "Medians." }.to_owned());
+        notes.push(if has_times { "Medians; WHERE THE TIME GOES has means." } else { "Medians." }.to_owned());
     }
     let kinds: Vec<String> = summary.other_kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
     let others: u64 = summary.other_kinds.values().sum();

@@ -37,7 +37,9 @@ pub(crate) struct Column {
 pub(crate) enum Align {
     Left,
     Right,
-    /// On the left, and never cut: a bar that is cut tells another length.
+    /// On the left, and never cut: nobody can read the half of a time.
+    Whole,
+    /// The same: a bar that is cut tells another length.
     Bar,
     /// The same, of parts of a time, each of which has its colour.
     PartBar,
@@ -46,6 +48,11 @@ pub(crate) enum Align {
 /// A column of text.
 pub(crate) fn text(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
     Column { title: title.into(), align: Align::Left, drop }
+}
+
+/// A column of short texts that are never cut.
+pub(crate) fn whole(title: impl Into<Cow<'static, str>>, drop: u8) -> Column {
+    Column { title: title.into(), align: Align::Whole, drop }
 }
 
 /// A column of bars.
@@ -271,7 +278,7 @@ impl Grid {
         };
         row(self.columns().map(|column| escape(&column.title)).collect())?;
         let rule = |column: &Column| match column.align {
-            Align::Left | Align::Bar | Align::PartBar => ":--".to_owned(),
+            Align::Left | Align::Whole | Align::Bar | Align::PartBar => ":--".to_owned(),
             Align::Right => "--:".to_owned(),
         };
         row(self.columns().map(rule).collect())?;
@@ -293,10 +300,19 @@ fn print_titles(
 /// Leaves out columns and cuts text until a row is no wider than this. Text is cut
 /// before a column goes, as long as enough of it is left to be recognised.
 fn fit(mut columns: Vec<ShownColumn>, width: usize) -> Vec<ShownColumn> {
+    let mut left_out = Vec::new();
     while width_with(&columns, COMFORTABLE) > width {
         let droppable = columns.iter().enumerate().filter(|(_, shown)| shown.column.drop > 0);
         let Some((last, _)) = droppable.max_by_key(|(_, shown)| shown.column.drop) else { break };
-        columns.remove(last);
+        left_out.push(columns.remove(last));
+    }
+    // A wide one that went may have left room for narrow ones that went before it.
+    while let Some(shown) = left_out.pop() {
+        let at = columns.partition_point(|other| other.cell < shown.cell);
+        columns.insert(at, shown);
+        if width_with(&columns, COMFORTABLE) > width {
+            columns.remove(at);
+        }
     }
     while let Some((at, room)) = next_cut(&columns, width) {
         if let Some(shown) = columns.get_mut(at) {
@@ -326,7 +342,7 @@ fn next_cut(columns: &[ShownColumn], width: usize) -> Option<(usize, usize)> {
 fn width_with(columns: &[ShownColumn], text: usize) -> usize {
     let width = |shown: &ShownColumn| match shown.column.align {
         Align::Left => shown.width.min(text.max(width_of(&shown.column.title))),
-        Align::Right | Align::Bar | Align::PartBar => shown.width,
+        Align::Right | Align::Whole | Align::Bar | Align::PartBar => shown.width,
     };
     let widths: usize = columns.iter().map(width).sum();
     widths + GUTTER * columns.len().saturating_sub(1)
@@ -403,6 +419,16 @@ mod tests {
         for width in 16..60 {
             assert!(widest(&lines(&grid(), Some(width))) <= width, "{width}");
         }
+    }
+
+    #[test]
+    fn a_wide_column_that_goes_makes_room_for_narrow_ones() {
+        let mut grid = Grid::new([whole("TIME", 0), number("N", 2), bars("", 1)]);
+        grid.row(["16 Nov 02:30:49".to_owned(), "7".to_owned(), "█".repeat(30)]);
+        assert_eq!(lines(&grid, Some(60)).swap_remove(1), format!("16 Nov 02:30:49  7  {}", "█".repeat(30)));
+        assert_eq!(lines(&grid, Some(30)), ["TIME             N", "16 Nov 02:30:49  7"]);
+        // A time that is cut says nothing.
+        assert_eq!(lines(&grid, Some(10)), ["TIME", "16 Nov 02:30:49"]);
     }
 
     #[test]

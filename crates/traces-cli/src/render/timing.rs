@@ -15,7 +15,7 @@ use super::columns::Columns;
 use super::list;
 use super::page::Page;
 use super::summary::{by_title, group_name, scope_line};
-use super::table::{Grid, number, text};
+use super::table::{Grid, number, text, whole};
 use super::times;
 use super::units::{self, UNKNOWN};
 use crate::cli::By;
@@ -80,7 +80,7 @@ pub(crate) fn page(
 fn groups(report: &TimingReport, by: By) -> Grid {
     let mut grid = Grid::new([
         text(by_title(by), 0),
-        text("MEASURE", 0),
+        whole("MEASURE", 0),
         number("N", 1),
         number("P50", 0),
         number("P90", 2),
@@ -129,27 +129,27 @@ pub(crate) const SHOWN: &[&str] = &[
 
 fn requests(requests: &[Request], columns: &Columns) -> Grid {
     let usual = vec![
-        text("ID", 3),
-        text("TIME", 0),
-        text("KIND", 6),
-        text("MODEL", 5),
+        whole("ID", 4),
+        whole("TIME", 0),
+        text("KIND", 7),
+        text("MODEL", 6),
         number("WAIT", 0),
-        number("PROXY", 3),
-        number("LOAD", 1),
-        number("QUEUE", 1),
-        number("READ", 0),
-        number("WRITE", 0),
-        number("STALL", 1),
-        number("OTHER", 4),
-        number("TTFT", 8),
-        number("TOTAL", 7),
-        number("PROMPT", 5),
-        number("CACHED", 4),
-        number("OUT", 5),
-        number("KEEPALIVES", 10),
-        number("EVENTS", 11),
-        number("TOK/S", 9),
-        text("OUTCOME", 2),
+        number("PROXY", 4),
+        number("LOAD", 2),
+        number("QUEUE", 2),
+        number("READ", 1),
+        number("WRITE", 1),
+        number("STALL", 2),
+        number("OTHER", 5),
+        number("TTFT", 9),
+        number("TOTAL", 8),
+        number("PROMPT", 6),
+        number("CACHED", 5),
+        number("OUT", 6),
+        number("KEEPALIVES", 11),
+        number("EVENTS", 12),
+        number("TOK/S", 10),
+        text("OUTCOME", 3),
     ];
     let cells = |request: &Request| {
         let figure = |measure: Measure| units::maybe(measure.of(request), measure.unit());

@@ -8,7 +8,7 @@ use tabled::builder::Builder;
 use tabled::settings::{Alignment, Padding, Style};
 use terminal_size::{Width, terminal_size};
 
-use super::color;
+use super::{color, wrap};
 use crate::cli::ColorChoice;
 
 /// A topic of the help.
@@ -131,11 +131,8 @@ fn print_block(
             let style = heading.unwrap_or_default();
             writeln!(out, "{style}{text}{style:#}")
         }
-        TopicBlock::Paragraph(text) => writeln!(out, "{}", textwrap::fill(text, width)),
-        TopicBlock::Item(text) => {
-            let options = textwrap::Options::new(width).initial_indent("- ").subsequent_indent(INDENT);
-            writeln!(out, "{}", textwrap::fill(text, options))
-        }
+        TopicBlock::Paragraph(text) => writeln!(out, "{}", wrap::lines(text, width, "", "").join("\n")),
+        TopicBlock::Item(text) => writeln!(out, "{}", wrap::lines(text, width, "- ", INDENT).join("\n")),
         TopicBlock::Code(text) => text.lines().try_for_each(|line| writeln!(out, "{INDENT}{line}")),
         TopicBlock::Table(rows) => print_table(out, rows, width),
     }
@@ -149,7 +146,7 @@ fn print_table(out: &mut impl Write, rows: &[Vec<String>], width: usize) -> io::
         let cell = |(cell, width): (&String, &usize)| {
             let plain = cell.replace('`', "");
             let plain = if at == 0 { plain.to_uppercase() } else { plain };
-            textwrap::fill(&plain, *width)
+            wrap::lines(&plain, *width, "", "").join("\n")
         };
         builder.push_record(row.iter().zip(&widths).map(cell));
     }

@@ -8,6 +8,7 @@ use super::cause::{DelayCause, Part};
 use super::direct::{Direct, Doubt};
 use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, KeyAnswer, Occurrences, Whole};
 use super::missing::Missing;
+use crate::analysis::duration::Duration;
 use crate::model::timing::CachedSource;
 use crate::select::ALL_REQUESTS;
 
@@ -443,7 +444,7 @@ fn speed(per_second: f64) -> String {
 }
 
 fn duration(ms: f64) -> String {
-    if ms.abs() < 999.5 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) }
+    Duration(ms).to_string()
 }
 
 fn signed(ms: f64) -> String {

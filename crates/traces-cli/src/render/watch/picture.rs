@@ -15,7 +15,7 @@ use ratatui::widgets::{Paragraph, Widget as _};
 
 use super::words;
 use crate::render::table::{cut, width_of};
-use crate::render::{bars, findings, list, sanitize, times, units};
+use crate::render::{bars, findings, list, sanitize, times, units, wrap};
 
 /// The most running requests that are shown.
 const MOST_RUNNING: usize = 2;
@@ -277,6 +277,7 @@ impl PictureInput<'_> {
             let mark = if is_selected { "▸ " } else { "  " };
             let text = format!("{mark}{stamp:<8}  {model}{pad}  {:>8}  ", units::ms(wait));
             let style = if is_selected { self.bold() } else { Style::default() };
+            let bar = if width_of(bar) <= room { bar.clone() } else { cut_end(bar, room) };
             lines.push(Line::styled(fitted(&format!("{text}{bar}"), width), style));
         }
         lines
@@ -345,7 +346,8 @@ impl PictureInput<'_> {
             shown += 1;
         }
         let of = if shown < found.len() { format!(" ({shown} of {})", found.len()) } else { String::new() };
-        let heading = fitted(&format!("WHAT COSTS TIME, the dearest first{of}"), width);
+        let heading = format!("WHAT COSTS TIME, the dearest first{of}");
+        let heading = if width_of(&heading) <= width { heading } else { format!("WHAT COSTS TIME{of}") };
         let mut lines = vec![Line::default(), Line::styled(heading, self.bold())];
         lines.extend(texts.into_iter().map(Line::from));
         lines.push(Line::default());
@@ -419,16 +421,12 @@ fn page_line(line: &str, width: usize) -> Vec<String> {
         width_of(&line).saturating_sub(width_of(after))
     });
     let indent = " ".repeat(if column * 2 <= width { column } else { 0 });
-    let options = textwrap::Options::new(width.max(1)).subsequent_indent(&indent);
-    textwrap::wrap(&line, options).into_iter().map(|line| line.into_owned()).collect()
+    wrap::lines(&line, width, "", &indent)
 }
 
 /// A text in lines of so many columns, at most `most` of them, without control characters.
 pub(crate) fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
-    let text = sanitize::line(text);
-    let options = textwrap::Options::new(width.max(1)).subsequent_indent("  ");
-    let mut lines: Vec<String> =
-        textwrap::wrap(&text, options).into_iter().map(|line| line.into_owned()).collect();
+    let mut lines = wrap::lines(&sanitize::line(text), width, "", "  ");
     if lines.len() > most {
         lines.truncate(most);
         if let Some(last) = lines.last_mut() {
