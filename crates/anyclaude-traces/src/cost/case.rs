@@ -87,6 +87,8 @@ pub(super) struct Case {
     pub(super) constant: ConstantWait,
     pub(super) queue_ms: u64,
     pub(super) load_ms: u64,
+    /// Its prompt was too short to tell how fast its model reads.
+    pub(super) tells_no_reading: bool,
     pub(super) needed_tokens: Option<u64>,
 }
 
@@ -256,7 +258,8 @@ impl Case {
         let tokens = self.read_tokens().filter(|tokens| *tokens >= LEAST_READ_TOKENS)?;
         let ms = self.read_ms().filter(|ms| *ms > 0)?;
         let is_free = self.is_measured() || self.load_ms == 0;
-        (self.is_undisturbed() && is_free && !self.constant.hides_reading).then_some(Sample { tokens, ms })
+        let is_hidden = self.constant.hides_reading || self.tells_no_reading;
+        (self.is_undisturbed() && is_free && !is_hidden).then_some(Sample { tokens, ms })
     }
 
     /// What it tells of how fast its model writes.

@@ -335,6 +335,28 @@ fn a_first_request_that_waited_for_a_load_does_not_prove_reuse() {
 }
 
 #[test]
+fn a_long_prompt_that_was_read_faster_beside_others_refutes_the_speed_of_short_ones() {
+    // Two of 2,000 tokens in a second each, and 10,000 while another was there.
+    let samples = |tokens: u64, ttft_ms: u64| {
+        let found = turns(4, move |at, case| {
+            if at < 2 {
+                (case.reported_prompt_tokens, case.prompt_bytes) = (Some(2_000), Some(8_000));
+                answered_after(case, 1_000);
+            } else {
+                (case.reported_prompt_tokens, case.prompt_bytes) = (Some(tokens), Some(4 * tokens));
+                answered_after(case, ttft_ms);
+                case.start_ms = Some(120_000 + i64::try_from(at).unwrap());
+            }
+            case.reuse = Some(SimulatedReuse { prompt_bytes: 8_000, reusable_bytes: 0, continues: None });
+        });
+        found.iter().filter(|case| case.read_sample().is_some()).count()
+    };
+    assert_eq!(samples(10_000, 2_500), 0);
+    assert_eq!(samples(10_000, 2_501), 2);
+    assert_eq!(samples(9_999, 2_400), 2, "less than five times as long");
+}
+
+#[test]
 fn a_title_that_ended_soon_leaves_the_first_turn_to_tell() {
     let seen = |title_ms: u64| {
         let mut cases: Vec<Case> =
