@@ -44,6 +44,17 @@ fn every_answer_is_read_back_from_its_json() {
 }
 
 #[test]
+fn a_servers_log_is_a_recording_too() {
+    let log = "../../testdata/server-logs/llama-server.log";
+    let recording = Recording::builder().server_log(log).open().unwrap();
+    assert_eq!(recording.requests().len(), 3);
+    let summary = recording.summary().unwrap();
+    let reads = summary.groups[0].speeds.unwrap().read_tokens_per_second.unwrap();
+    assert!((reads - 1000.0).abs() < 50.0, "{reads}");
+    assert!(Recording::builder().server_log("there/is/no/such.log").open().is_err());
+}
+
+#[test]
 fn a_folder_of_traces_is_a_recording_too() {
     let whole = Recording::open(ROOT).unwrap();
     let traces = Recording::open(format!("{ROOT}/traces")).unwrap();

@@ -126,7 +126,7 @@ pub struct Figures {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ChunkGap {
-    /// The median.
+    /// The median, in milliseconds, as are the others.
     pub p50: f64,
     /// The 95th percentile.
     pub p95: f64,

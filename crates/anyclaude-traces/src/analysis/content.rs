@@ -32,7 +32,7 @@ pub struct Content {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SystemBlock {
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
     /// Characters of its text.
     pub chars: u64,
@@ -48,7 +48,7 @@ pub struct SystemBlock {
 pub struct Tool {
     /// Its name.
     pub name: Option<Arc<str>>,
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
     /// Identity of its content.
     pub identity: Identity,
@@ -62,7 +62,7 @@ pub struct Tool {
 pub struct MessageContent {
     /// Its role.
     pub role: Option<String>,
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
     /// Identity of its role and content.
     pub identity: Identity,
@@ -78,7 +78,7 @@ pub struct Block {
     /// Its type; string content is one `text` block.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
     /// Its text, where kept.
     #[serde(skip_serializing_if = "Option::is_none")]

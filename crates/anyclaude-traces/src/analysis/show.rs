@@ -41,7 +41,7 @@ pub struct RequestDetail {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ShownSystem {
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
     /// Characters of its text.
     pub chars: u64,
@@ -57,7 +57,7 @@ pub struct ShownSystem {
 pub struct ShownTool {
     /// Its name.
     pub name: Option<Arc<str>>,
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
     /// The MCP server that offers it.
     pub server: Option<String>,
@@ -73,7 +73,7 @@ pub struct ShownTool {
 pub struct ShownMessage {
     /// Its role.
     pub role: Option<String>,
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
     /// Its content blocks.
     pub blocks: Vec<Block>,

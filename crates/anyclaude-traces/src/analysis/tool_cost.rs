@@ -52,7 +52,7 @@ pub struct ToolCost {
     pub name: Option<Arc<str>>,
     /// Its MCP server.
     pub server: Option<String>,
-    /// Compact JSON of its newest definition.
+    /// The size of its newest definition as compact JSON, in bytes.
     pub bytes: u64,
     /// Estimated tokens of it.
     pub tokens: u64,

@@ -30,7 +30,7 @@ pub fn server(tool: &str) -> Option<&str> {
 pub struct ToolUse {
     /// Its name.
     pub name: Option<Arc<str>>,
-    /// Compact JSON of its newest definition.
+    /// The size of its newest definition as compact JSON, in bytes.
     pub bytes: u64,
     /// How many requests carry it.
     pub requests: u64,
@@ -45,7 +45,7 @@ pub struct ServerUse {
     pub name: String,
     /// How many tools it offers.
     pub tools: u64,
-    /// Compact JSON of their newest definitions.
+    /// The size of their newest definitions as compact JSON, in bytes.
     pub bytes: u64,
 }
 

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::Recording;
+use crate::model::LogZone;
 use crate::model::scope::KindFilter;
 use crate::model::time::Timestamp;
 use crate::prompt_cache::CacheOptions;
@@ -43,6 +44,21 @@ impl RecordingBuilder {
     /// One more log, or a capture of the standard error stream of anyclaude.
     pub fn log(mut self, log: impl Into<PathBuf>) -> Self {
         self.logs.push(log.into());
+        self
+    }
+
+    /// One more log of a server that ran the models (LM Studio, llama.cpp's server or
+    /// Ollama), or a folder of such logs. Its counts and times replace what is inferred.
+    /// Without any recorded request, each task that it tells of is a request.
+    pub fn server_log(mut self, log: impl Into<PathBuf>) -> Self {
+        self.filter.server_logs.push(log.into());
+        self
+    }
+
+    /// The zone of times in servers' logs that name none. Without it, it is what the
+    /// recorded requests show; else it is unknown.
+    pub fn log_zone(mut self, zone: LogZone) -> Self {
+        self.filter.log_zone = zone;
         self
     }
 
@@ -127,7 +143,8 @@ impl RecordingBuilder {
             !is_root && !paths::is_missing(root)
         };
         let inside: Vec<PathBuf> = self.filter.roots.extract_if(.., is_inside).collect();
-        let reader = Reader::new(self.filter, KindFilter::All)?.with_logs(&self.logs)?.with_costs(self.cache);
+        let reader = Reader::new(self.filter, KindFilter::All)?.with_logs(&self.logs)?;
+        let reader = reader.with_tasks().with_costs(self.cache);
         let pool = reader.read_all(&inside)?;
         Ok(Recording { reader, pool })
     }

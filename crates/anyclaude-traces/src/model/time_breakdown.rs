@@ -44,7 +44,7 @@ pub struct Speeds {
     pub n_read: u64,
     /// How many requests the writing speed comes from.
     pub n_write: u64,
-    /// Median relative deviation of single reading speeds.
+    /// Median deviation of single requests' reading speeds from that of all, as a fraction of it.
     pub spread: Option<f64>,
     /// Whose times these are.
     pub source: Option<SpeedSource>,

@@ -15,7 +15,7 @@ use crate::model::scope::{KindFilter, Scope};
 use crate::read::paths;
 
 impl Reader {
-    /// The requests of these inputs in one; without any, of the last sitting.
+    /// The requests of these inputs in one; without any, of the day before the newest request.
     ///
     /// # Errors
     ///

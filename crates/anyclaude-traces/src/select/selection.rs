@@ -22,7 +22,8 @@ pub struct Selection {
     pub rest: Vec<Request>,
     /// Which requests it is about.
     pub scope: Scope,
-    /// Whether the scope is the last sitting, as nothing else was asked for.
+    /// Whether the scope is the day before the newest request (the last sitting), as nothing else
+    /// was asked for.
     pub is_sitting: bool,
     /// The files that could not be used.
     pub skipped: Vec<Error>,

@@ -172,13 +172,14 @@ fn check_limits(requests: &[Request], limits: &[Limit]) -> Status {
         for limit in limits {
             let Some(value) = limit.measure.of(request).filter(|value| *value > limit.most) else { continue };
             exceeded = true;
-            notes::warn(&format!(
-                "{} of {} is {}, over the limit of {}",
-                limit.measure,
-                request.path.as_ref().display(),
-                units::show(value, limit.measure.unit()),
-                units::show(limit.most, limit.measure.unit()),
-            ));
+            let figures = [value, limit.most];
+            let mut shown = figures.map(|figure| units::show(figure, limit.measure.unit()));
+            if shown[0] == shown[1] {
+                shown = figures.map(|figure| units::exact(figure, limit.measure.unit()));
+            }
+            let [value, most] = shown;
+            let path = request.path.as_ref().display();
+            notes::warn(&format!("{} of {path} is {value}, over the limit of {most}", limit.measure));
         }
     }
     Status::exceeded_if(exceeded)

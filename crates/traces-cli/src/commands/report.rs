@@ -20,25 +20,7 @@ use crate::save::{OutputFile, is_stdout};
 use crate::select;
 
 pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Status> {
-    let is_page = args.output.format == OutputFormat::Html;
-    if args.open && !is_page {
-        bail!("--open shows the page of HTML: leave --format out");
-    }
-    let file = args.file.as_deref().filter(|file| !is_stdout(file));
-    if args.open && args.file.is_some() && file.is_none() {
-        bail!("--open shows a file, and `-o -` writes none: name one, or leave -o out");
-    }
-    let target = match file {
-        Some(file) => Some(OutputFile::new(file, args.force)?),
-        None if args.open => Some(OutputFile::temporary("traces-report-", ".html")?),
-        None => None,
-    };
-    if args.file.is_none() && target.is_none() && is_page {
-        bail!(
-            "name a file for the page, as in `traces report -o report.html` (-o - prints it), show it with \
-             --open, or choose --format markdown"
-        );
-    }
+    let target = target(args)?;
     let (reader, inputs) =
         select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
     let reader = reader.with_logs(&[])?.with_tasks().with_costs(args.cache.options());
@@ -73,18 +55,37 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
         OutputFormat::Markdown => page::print(&mut content, &render::page(&found, is_sitting), &args.output)?,
         _ => content.extend(render::html(&found, is_sitting, Ids(args.output.ids)).into_bytes()),
     }
-    match target {
-        None => out.write_all(&content)?,
-        Some(target) => {
-            target.write(&content)?;
-            if !args.output.quiet {
-                let size = units::bytes(content.len() as u64);
-                notes::warn(&format!("wrote {} ({size})", target.path().display()));
-            }
-            if args.open {
-                browser::open(target.path())?;
-            }
-        }
+    let Some(target) = target else {
+        out.write_all(&content)?;
+        return Ok(status);
+    };
+    target.write(&content)?;
+    if !args.output.quiet {
+        let size = units::bytes(content.len() as u64);
+        notes::warn(&format!("wrote {} ({size})", target.path().display()));
+    }
+    if args.open {
+        browser::open(target.path())?;
     }
     Ok(status)
+}
+
+/// The file that is written; `None` for the standard output.
+fn target(args: &ReportArgs) -> anyhow::Result<Option<OutputFile>> {
+    let is_page = args.output.format == OutputFormat::Html;
+    if args.open && !is_page {
+        bail!("--open shows the page of HTML: leave --format out");
+    }
+    match args.file.as_deref() {
+        Some(file) if !is_stdout(file) => Ok(Some(OutputFile::new(file, args.force)?)),
+        Some(_) if args.open => {
+            bail!("--open shows a file, and `-o -` writes none: name one, or leave -o out")
+        }
+        None if args.open => Ok(Some(OutputFile::temporary("traces-report-", ".html")?)),
+        None if is_page => bail!(
+            "name a file for the page, as in `traces report -o report.html` (-o - prints it), show it with \
+             --open, or choose --format markdown"
+        ),
+        _ => Ok(None),
+    }
 }

@@ -249,18 +249,8 @@ fn difference(found: &Explanation, right: &Side, has_sums: bool) -> Grid {
             continue;
         }
         let [of_left, of_right] = match (parts, row.cause) {
-            // It holds more than these parts: what is unknown on a side.
-            (Some(_), Some(DelayCause::Other)) if found.contributions.iter().any(|one| one.ms.is_none()) => {
-                Default::default()
-            }
-            (Some(parts), _) => parts.map(maybe_ms),
-            (None, Some(DelayCause::PromptCache)) => {
-                let hits = cached.clone().unwrap_or_default();
-                hits.map(|share| if share.is_empty() { share } else { format!("{share} hits") })
-            }
-            (None, cause) => {
-                tokens(found, cause).unwrap_or_else(|| [&found.left, right].map(|side| speed(side, cause)))
-            }
+            (Some(parts), cause) => part_cells(found, parts, cause),
+            (None, cause) => cause_cells(found, right, cause, cached.as_ref()),
         };
         grid.row([row.label, of_left, of_right].into_iter().chain(contribution_cells(contribution)));
         if row.cause.is_some() && row.cause == largest {
@@ -288,6 +278,27 @@ fn difference(found: &Explanation, right: &Side, has_sums: bool) -> Grid {
         String::new(),
     ]);
     grid
+}
+
+/// How long a part takes on both sides.
+fn part_cells(found: &Explanation, parts: [Option<f64>; 2], cause: Option<DelayCause>) -> [String; 2] {
+    // The rest holds more than these parts where something is unknown on a side.
+    let is_more = cause == Some(DelayCause::Other) && found.contributions.iter().any(|one| one.ms.is_none());
+    if is_more { Default::default() } else { parts.map(maybe_ms) }
+}
+
+/// What a cause rests on, on both sides: tokens, speeds, or the share that came from the cache.
+fn cause_cells(
+    found: &Explanation,
+    right: &Side,
+    cause: Option<DelayCause>,
+    cached: Option<&[String; 2]>,
+) -> [String; 2] {
+    if cause == Some(DelayCause::PromptCache) {
+        let hits = cached.cloned().unwrap_or_default();
+        return hits.map(|share| if share.is_empty() { share } else { format!("{share} hits") });
+    }
+    tokens(found, cause).unwrap_or_else(|| [&found.left, right].map(|side| speed(side, cause)))
 }
 
 /// The cause that the verdict names.

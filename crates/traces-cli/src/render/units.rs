@@ -25,6 +25,20 @@ pub(crate) fn show(value: Value, unit: Unit) -> String {
     }
 }
 
+/// A figure with all of its digits.
+pub(crate) fn exact(value: Value, unit: Unit) -> String {
+    let figure = match value {
+        Value::Whole(figure) => figure.to_string(),
+        Value::Rate(figure) => figure.to_string(),
+    };
+    match unit {
+        Unit::Bytes => figure + " B",
+        Unit::Chars => figure + " c",
+        Unit::Ms => figure + " ms",
+        _ => figure,
+    }
+}
+
 /// A figure that may be unknown.
 pub(crate) fn maybe(value: Option<Value>, unit: Unit) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), |value| show(value, unit))
@@ -317,6 +331,13 @@ mod tests {
         for (figure, text) in [(1.0, "1.00×"), (9.996, "10.0×"), (34.64, "34.6×"), (379.05, "379×")] {
             assert_eq!(ratio(figure), text);
         }
+    }
+
+    #[test]
+    fn figures_that_look_alike_can_be_told_apart() {
+        assert_eq!(show(Value::Whole(1031), Unit::Ms), show(Value::Whole(1000), Unit::Ms));
+        assert_eq!(exact(Value::Whole(1031), Unit::Ms), "1031 ms");
+        assert_eq!(exact(Value::Rate(20.83), Unit::PerSecond), "20.83");
     }
 
     #[test]

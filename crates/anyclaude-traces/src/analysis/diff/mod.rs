@@ -99,7 +99,7 @@ pub struct ToolChanges {
 pub struct OneSidedTool {
     /// Its name.
     pub name: Option<Arc<str>>,
-    /// Compact JSON.
+    /// Its size as compact JSON, in bytes.
     pub bytes: u64,
 }
 
@@ -110,9 +110,9 @@ pub struct OneSidedTool {
 pub struct ChangedTool {
     /// Its name.
     pub name: Option<Arc<str>>,
-    /// Compact JSON on the left.
+    /// Its size as compact JSON on the left, in bytes.
     pub left: u64,
-    /// Compact JSON on the right.
+    /// Its size as compact JSON on the right, in bytes.
     pub right: u64,
     /// right − left.
     pub delta: i64,

@@ -145,7 +145,7 @@ pub struct KeyAnswer {
     pub has_proxy: bool,
     /// Whether it is; `None` where that cannot be told.
     pub is_bottleneck: Option<bool>,
-    /// The share of the proxy's own work.
+    /// The share of the proxy's own work, as a fraction.
     pub share: Option<f64>,
     /// What that is a share of.
     pub whole: Whole,

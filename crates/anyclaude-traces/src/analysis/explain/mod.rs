@@ -161,7 +161,7 @@ pub struct Verdict {
     pub confidence: Option<VerdictConfidence>,
     /// The guide's key question; `None` where it cannot be answered.
     pub proxy_is_bottleneck: Option<bool>,
-    /// The proxy's own share of the difference, or of the time of one side alone.
+    /// The proxy's own share of the difference, or of the time of one side alone, as a fraction.
     pub proxy_share: Option<f64>,
     /// The key question and its answer, with what it rests on.
     pub key_answer: KeyAnswer,

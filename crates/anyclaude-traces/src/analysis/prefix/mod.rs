@@ -210,7 +210,7 @@ pub struct PrefixTotals {
     pub prompt_bytes: u64,
     /// Of these, what the cache held.
     pub reusable_bytes: u64,
-    /// The share of it; `None` where there is no prompt.
+    /// The share of it, as a fraction; `None` where there is no prompt.
     pub ratio: Option<f64>,
 }
 

@@ -59,7 +59,7 @@ pub struct ReadingPoint {
 pub struct Line {
     /// What a request takes before the first token is read.
     pub base_ms: f64,
-    /// What each token adds.
+    /// What each token adds, in milliseconds.
     pub ms_per_token: f64,
 }
 

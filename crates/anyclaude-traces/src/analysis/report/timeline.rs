@@ -90,7 +90,7 @@ pub struct TimelineRequest {
 pub struct TimelinePart {
     /// Which.
     pub part: Part,
-    /// How long it took.
+    /// How long it took, in milliseconds.
     pub ms: u64,
 }
 

@@ -45,83 +45,98 @@ pub(crate) enum TranscriptTold {
     FailedTry(FailedTry),
 }
 
+/// The members of a line.
+#[derive(Default)]
+struct TranscriptLine {
+    at: Option<Timestamp>,
+    session: Option<Arc<str>>,
+    agent: Option<Arc<str>>,
+    client_version: Option<Arc<str>>,
+    is_answer: bool,
+    message: Option<Arc<str>>,
+    model: Option<Arc<str>>,
+    usage: Usage,
+    is_failed: bool,
+    /// The words of an error as Claude Code shows them, …
+    words: Option<String>,
+    /// … and as the backend sent them.
+    plain_words: Option<String>,
+    status: Option<u64>,
+}
+
 /// Reads a line; `None` where it tells of no request.
 ///
 /// # Errors
 ///
 /// When it is not JSON.
 pub(crate) fn read_line(line: &str, scratch: &mut Scratch) -> ParseResult<Option<TranscriptTold>> {
-    let (mut at, mut is_answer, mut usage) = (None, false, Usage::default());
-    let (mut is_failed, mut words, mut plain, mut status) = (false, None, None, None);
-    let (mut session, mut agent, mut client_version) = (None, None, None);
-    let (mut message, mut model) = (None, None);
+    let mut told = TranscriptLine::default();
     let mut cursor = Cursor::new(line, scratch);
-    cursor.members_or_skip(|cursor, key| {
-        let place = match key {
-            "type" => {
-                let kind = cursor.string_or_skip()?.map(RawStr::decode);
-                is_answer = kind.as_deref() == Some("assistant");
-                return Ok(());
-            }
-            "timestamp" => {
-                at = cursor.string_or_skip()?.and_then(|at| at.decode().parse().ok());
-                return Ok(());
-            }
-            "subtype" => {
-                let kind = cursor.string_or_skip()?.map(RawStr::decode);
-                is_failed = kind.as_deref() == Some("api_error");
-                return Ok(());
-            }
-            "error" => {
-                return cursor.members_or_skip(|cursor, key| {
-                    match key {
-                        "formatted" => words = text(cursor)?,
-                        "message" => plain = text(cursor)?,
-                        "status" => status = cursor.u64_or_skip()?,
-                        _ => cursor.skip()?,
-                    }
-                    Ok(())
-                });
-            }
-            "message" => {
-                return cursor.members_or_skip(|cursor, key| {
-                    match key {
-                        "id" => message = name(cursor)?,
-                        "model" => model = name(cursor)?,
-                        "usage" => usage = read_usage(cursor)?,
-                        _ => cursor.skip()?,
-                    }
-                    Ok(())
-                });
-            }
-            "sessionId" => &mut session,
-            "agentId" => &mut agent,
-            "version" => &mut client_version,
-            _ => return cursor.skip(),
-        };
-        *place = name(cursor)?;
-        Ok(())
-    })?;
+    cursor.members_or_skip(|cursor, key| told.member(cursor, key))?;
     cursor.end()?;
-    if is_failed {
-        return Ok(Some(TranscriptTold::FailedTry(FailedTry {
+    Ok(told.told())
+}
+
+impl TranscriptLine {
+    fn member(&mut self, cursor: &mut Cursor<'_, '_>, key: &str) -> ParseResult<()> {
+        match key {
+            "type" => self.is_answer = is_word(cursor, "assistant")?,
+            "subtype" => self.is_failed = is_word(cursor, "api_error")?,
+            "timestamp" => self.at = cursor.string_or_skip()?.and_then(|at| at.decode().parse().ok()),
+            "sessionId" => self.session = name(cursor)?,
+            "agentId" => self.agent = name(cursor)?,
+            "version" => self.client_version = name(cursor)?,
+            "message" => cursor.members_or_skip(|cursor, key| {
+                match key {
+                    "id" => self.message = name(cursor)?,
+                    "model" => self.model = name(cursor)?,
+                    "usage" => self.usage = read_usage(cursor)?,
+                    _ => cursor.skip()?,
+                }
+                Ok(())
+            })?,
+            "error" => cursor.members_or_skip(|cursor, key| {
+                match key {
+                    "formatted" => self.words = text(cursor)?,
+                    "message" => self.plain_words = text(cursor)?,
+                    "status" => self.status = cursor.u64_or_skip()?,
+                    _ => cursor.skip()?,
+                }
+                Ok(())
+            })?,
+            _ => cursor.skip()?,
+        }
+        Ok(())
+    }
+
+    fn told(self) -> Option<TranscriptTold> {
+        let Self { at, session, agent, .. } = self;
+        if self.is_failed {
+            let words = self.words.or(self.plain_words);
+            return Some(TranscriptTold::FailedTry(FailedTry {
+                at,
+                session,
+                agent,
+                words,
+                status: self.status,
+            }));
+        }
+        let message = self.message.filter(|_| self.is_answer)?;
+        Some(TranscriptTold::Answer(TranscriptAnswer {
             at,
             session,
             agent,
-            words: words.or(plain),
-            status,
-        })));
+            client_version: self.client_version,
+            message,
+            model: self.model,
+            usage: self.usage,
+        }))
     }
-    let Some(message) = message.filter(|_| is_answer) else { return Ok(None) };
-    Ok(Some(TranscriptTold::Answer(TranscriptAnswer {
-        at,
-        session,
-        agent,
-        client_version,
-        message,
-        model,
-        usage,
-    })))
+}
+
+/// Passes a value; whether it is this string.
+fn is_word(cursor: &mut Cursor<'_, '_>, word: &str) -> ParseResult<bool> {
+    Ok(cursor.string_or_skip()?.is_some_and(|text| text.decode() == word))
 }
 
 fn text(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<String>> {

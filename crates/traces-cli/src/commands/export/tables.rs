@@ -63,9 +63,8 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
         let staging = target.begin()?;
         for (day, of_day) in &days {
             for (rows, table) in rows.iter_mut().zip(Table::ALL) {
-                for (partition, costs) in
-                    of_day.iter().filter_map(|&at| partitions.get(at).zip(tool_costs.get(at)))
-                {
+                let of_day = of_day.iter().filter_map(|&at| partitions.get(at).zip(tool_costs.get(at)));
+                for (partition, costs) in of_day {
                     let folder = folder(table, day).join(partition.model_folder());
                     *rows += dataset
                         .write(table, partition, costs, || new_file(&staging, &folder))
@@ -78,29 +77,24 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
         staging.end().map(|()| rows)
     })?;
     if !args.output.quiet {
-        let [tools, breaks, requests] = rows.map(|rows| units::count(rows, "row"));
-        let path = target.path().display();
-        let wrote = units::count(days.len() as u64, "day");
-        notes::warn(&match days.len() {
-            0 => format!("wrote nothing into {path}"),
-            _ => format!(
-                "wrote {path}: {requests} of requests, {tools} of tools, {breaks} of breaks, in {wrote}"
-            ),
-        });
-        if left_out.there > 0 {
-            let days = units::count(left_out.there, "day");
-            notes::warn(&format!("passed over {days} that {path} holds already"));
-        }
-        if left_out.cut > 0 {
-            let days = units::count(left_out.cut, "day");
-            notes::warn(&format!(
-                "left out {days} (of UTC) of which only a part was asked for: it would pass for whole; --all \
-                 exports whole days"
-            ));
-        }
+        say_written(target.path(), days.len() as u64, rows);
+        left_out.say(target.path());
         say_scope(selection.is_sitting);
     }
     Ok(skipped)
+}
+
+/// Says how many days were written, and how many rows of each table.
+fn say_written(path: &Path, days: u64, rows: [u64; Table::ALL.len()]) {
+    let path = path.display();
+    if days == 0 {
+        return notes::warn(&format!("wrote nothing into {path}"));
+    }
+    let [tools, breaks, requests] = rows.map(|rows| units::count(rows, "row"));
+    let days = units::count(days, "day");
+    notes::warn(&format!(
+        "wrote {path}: {requests} of requests, {tools} of tools, {breaks} of breaks, in {days}"
+    ));
 }
 
 /// The days that are not appended, and why.
@@ -113,6 +107,21 @@ struct SkippedDays {
 }
 
 impl SkippedDays {
+    /// Says how many there are of each.
+    fn say(&self, path: &Path) {
+        if self.there > 0 {
+            let days = units::count(self.there, "day");
+            notes::warn(&format!("passed over {days} that {} holds already", path.display()));
+        }
+        if self.cut > 0 {
+            let days = units::count(self.cut, "day");
+            notes::warn(&format!(
+                "left out {days} (of UTC) of which only a part was asked for: it would pass for whole; --all \
+                 exports whole days"
+            ));
+        }
+    }
+
     /// Whether a day is appended that has these bounds and was `written` then.
     fn keeps(
         &mut self,

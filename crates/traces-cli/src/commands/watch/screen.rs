@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyclaude_traces::Request;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::follow::{Event, Follower};
 use anyclaude_traces::model::scope::KindFilter;
+use anyclaude_traces::{Request, Timestamp};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::crossterm::execute;
@@ -40,6 +40,8 @@ enum Act {
     End,
     Interrupt,
     Suspend,
+    /// The terminal is gone.
+    HangUp,
 }
 
 /// The exit codes of a program that was asked to end, and of one whose terminal is gone.
@@ -85,16 +87,7 @@ fn draw_on(
         let mut is_due = false;
         if !choice.is_paused {
             shown_at = now()?;
-            let events = follower.look(shown_at);
-            is_due = !events.is_empty();
-            if args.bell && is_worth_a_bell(&events) {
-                execute!(io::stdout(), Print('\u{7}'))?;
-            }
-            // The chosen row moves with its request as newer ones come above it.
-            let came = events.iter().filter(|event| is_end(event)).count();
-            if let Some(selected) = choice.selected.as_mut().filter(|selected| **selected > 0) {
-                *selected += came;
-            }
+            is_due = look(follower, choice, args, shown_at)?;
         }
         let every = if follower.running().next().is_some() { RUNNING_LOOKS } else { IDLE_LOOKS };
         if is_due || looks.is_multiple_of(every) {
@@ -102,26 +95,12 @@ fn draw_on(
             terminal.draw(|frame| scene.draw(frame))?;
         }
         looks = looks.wrapping_add(1);
-        let mut act = Act::Nothing;
-        let waited = keys.wait(pause(follower))?;
-        if waited == Waited::HungUp {
+        let act = next_act(&keys, follower, choice, args)?;
+        if act == Act::HangUp {
             return Ok(Status::Command(HUNG_UP));
         }
-        if waited == Waited::Input {
-            act = acted(&event::read()?, follower, choice, args);
-            // Keys that are already there are handled before the next picture.
-            while matches!(act, Act::Nothing | Act::Redraw) && keys.wait(Duration::ZERO)? == Waited::Input {
-                act = acted(&event::read()?, follower, choice, args);
-            }
-        }
-        if signals.terminate.load(Ordering::SeqCst) {
-            return Ok(Status::Command(TERMINATED));
-        }
-        if signals.interrupt.load(Ordering::SeqCst) {
-            return Ok(Status::Interrupted);
-        }
-        if signals.hang_up.load(Ordering::SeqCst) {
-            return Ok(Status::Command(HUNG_UP));
+        if let Some(end) = signals.end() {
+            return Ok(end);
         }
         match act {
             Act::End => return Ok(Status::Done),
@@ -131,13 +110,47 @@ fn draw_on(
                 suspend(terminal)?;
                 looks = 0;
             }
-            Act::Nothing => {}
+            Act::Nothing | Act::HangUp => {}
         }
         if signals.stop.swap(false, Ordering::SeqCst) {
             suspend(terminal)?;
             looks = 0;
         }
     }
+}
+
+/// Looks what is new; returns whether anything is.
+fn look(
+    follower: &mut Follower,
+    choice: &mut Choice,
+    args: &WatchArgs,
+    at: Timestamp,
+) -> anyhow::Result<bool> {
+    let events = follower.look(at);
+    if args.bell && is_worth_a_bell(&events) {
+        execute!(io::stdout(), Print('\u{7}'))?;
+    }
+    // The chosen row moves with its request as newer ones come above it.
+    let came = events.iter().filter(|event| is_end(event)).count();
+    if let Some(selected) = choice.selected.as_mut().filter(|selected| **selected > 0) {
+        *selected += came;
+    }
+    Ok(!events.is_empty())
+}
+
+/// Waits for keys until it is time to look again. Keys that are already there are handled
+/// before the next picture.
+fn next_act(keys: &Keys, follower: &Follower, choice: &mut Choice, args: &WatchArgs) -> anyhow::Result<Act> {
+    match keys.wait(pause(follower))? {
+        Waited::HungUp => return Ok(Act::HangUp),
+        Waited::Input => {}
+        _ => return Ok(Act::Nothing),
+    }
+    let mut act = acted(&event::read()?, follower, choice, args);
+    while matches!(act, Act::Nothing | Act::Redraw) && keys.wait(Duration::ZERO)? == Waited::Input {
+        act = acted(&event::read()?, follower, choice, args);
+    }
+    Ok(act)
 }
 
 fn is_end(event: &Event) -> bool {
@@ -261,6 +274,18 @@ impl WatchSignals {
             flag::register(signal_hook::consts::SIGTSTP, Arc::clone(&stop))?;
         }
         Ok(Self { interrupt: interrupt::stops()?, terminate, hang_up, stop })
+    }
+
+    /// How a signal asks the program to end, if one does.
+    fn end(&self) -> Option<Status> {
+        let is_sent = |signal: &AtomicBool| signal.load(Ordering::SeqCst);
+        if is_sent(&self.terminate) {
+            return Some(Status::Command(TERMINATED));
+        }
+        if is_sent(&self.interrupt) {
+            return Some(Status::Interrupted);
+        }
+        is_sent(&self.hang_up).then_some(Status::Command(HUNG_UP))
     }
 }
 
