@@ -9,6 +9,7 @@
 use super::case::{Case, LEAST_READ_TOKENS, float};
 use super::rate::{Rate, Sample};
 use super::{Model, by_model};
+use crate::model::CacheUse;
 use crate::model::stats::median;
 use crate::model::timing::CachedSource;
 use crate::prompt_cache::by_times::{CLEARLY_READ, COLD_SHARE};
@@ -62,7 +63,8 @@ fn fastest_ms_per_token(cases: &[&Case]) -> Option<f64> {
 
 /// Whether it read what the simulated cache left in a fraction of the time that this takes.
 fn is_read_too_fast(case: &Case, ms_per_token: f64) -> bool {
-    let is_simulated = simulated_share(case).is_some();
+    // A backend that reuses nothing holds no more than that.
+    let is_simulated = case.seen == CacheUse::Reuses && simulated_share(case).is_some();
     let Some((tokens, ms)) = case.read_tokens().zip(alone_ms(case)) else { return false };
     let usual_ms = ms_per_token * float(tokens);
     is_simulated && usual_ms >= TIMES_TOO_FAST * float(ms) && usual_ms >= float(ms) + LEAST_EXCESS_MS
