@@ -134,7 +134,7 @@ fn causes_are_sorted_and_have_their_intervals() {
     let page = page(&folder, "page.html");
     let difference = part(&page, "difference");
     let causes = all_between(difference, "<span class=\"label\">", "<");
-    assert_eq!(causes.first(), Some(&"prompt cache"));
+    assert_eq!(causes.first(), Some(&"prompt processing speed"));
     let json = report(&folder, &format!("{TWO} --format json")).json();
     let ms = |cause: &str| {
         let all = json["explanation"]["contributions"].as_array().unwrap();

@@ -351,9 +351,9 @@ fn a_long_prompt_that_was_read_faster_beside_others_refutes_the_speed_of_short_o
         });
         found.iter().filter(|case| case.read_sample().is_some()).count()
     };
-    assert_eq!(samples(10_000, 2_500), 0);
-    assert_eq!(samples(10_000, 2_501), 2);
-    assert_eq!(samples(9_999, 2_400), 2, "less than five times as long");
+    assert_eq!(samples(10_000, 1_000), 0);
+    assert_eq!(samples(10_000, 1_001), 2);
+    assert_eq!(samples(9_999, 990), 2, "less than five times as long");
 }
 
 #[test]
