@@ -1,10 +1,8 @@
 //! How many tokens of each prompt came from the backend's cache: evidence before
 //! simulation.
 
-use std::collections::HashMap;
-
 use super::CacheUses;
-use super::case::{Case, CaseSource, float};
+use super::case::{Case, float};
 use crate::model::timing::CachedSource;
 use crate::model::{CacheUse, SimulatedReuse};
 use crate::prompt_cache::{AnswerTokens, cached_tokens};
@@ -15,9 +13,18 @@ const NEXT_TO_NOTHING: f64 = 0.05;
 
 /// Fills the cached tokens of all cases whose prompt tokens are believed.
 pub(super) fn fill(cases: &mut [Case], seen: &CacheUses) {
-    let places: HashMap<CaseSource, usize> =
-        cases.iter().enumerate().map(|(at, case)| (case.place, at)).collect();
-    let earlier = |from: usize| places.get(&CaseSource::Request(from)).and_then(|at| cases.get(*at));
+    // Which case each request is.
+    let mut places: Vec<Option<u32>> = Vec::new();
+    for (at, case) in (0..).zip(cases.iter()) {
+        let Some(request) = case.at() else { continue };
+        if places.len() <= request {
+            places.resize(request + 1, None);
+        }
+        if let Some(place) = places.get_mut(request) {
+            *place = Some(at);
+        }
+    }
+    let earlier = |from: usize| places.get(from).copied().flatten().and_then(|at| cases.get(at as usize));
     let found: Vec<_> = cases
         .iter()
         .map(|case| {

@@ -1,5 +1,6 @@
 //! One request as the cost model works on it: the evidence, and what the steps find.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Model;
@@ -31,15 +32,21 @@ pub(super) enum CaseSource {
     Elsewhere(usize),
 }
 
-/// One request.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Case {
-    pub(super) place: CaseSource,
+/// What answered a request: most often the same as the one before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Origin {
     pub(super) model: Model,
     /// The process.
     pub(super) run: Option<Arc<str>>,
     /// What tells backends apart: the proxy's mode.
     pub(super) backend: Option<Arc<str>>,
+}
+
+/// One request. It dereferences to its origin, which it shares with others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Case {
+    pub(super) place: CaseSource,
+    pub(super) origin: Arc<Origin>,
     pub(super) session: Option<Arc<str>>,
     pub(super) thread: Option<Arc<str>>,
     /// Orders what began in the same millisecond.
@@ -98,7 +105,29 @@ impl Default for CaseSource {
     }
 }
 
+impl Deref for Case {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+impl DerefMut for Case {
+    fn deref_mut(&mut self) -> &mut Origin {
+        Arc::make_mut(&mut self.origin)
+    }
+}
+
 impl Case {
+    /// The case with the origin of the one before, where that is the same.
+    pub(super) fn sharing(self, before: &mut Arc<Origin>) -> Self {
+        if self.origin != *before {
+            before.clone_from(&self.origin);
+        }
+        Self { origin: before.clone(), ..self }
+    }
+
     /// What is known of a request; `None` where nothing was logged of it.
     pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
         let timing = request.timing.as_deref()?;
@@ -112,11 +141,11 @@ impl Case {
         // What is known of an answer in one piece is known from its server alone.
         let is_told = request.stream && (request.join.is_some() || is_self_timed)
             || request.server_task().is_some_and(|server| server.read_ms.is_some());
+        let origin =
+            Origin { model: request.model_group(), run: request.run.clone(), backend: request.mode.clone() };
         let case = Self {
             place: CaseSource::Request(at),
-            model: request.model_group(),
-            run: request.run.clone(),
-            backend: request.mode.clone(),
+            origin: Arc::new(origin),
             session: request.session.clone(),
             thread: request.thread.clone(),
             path: Some(request.path.clone()),
@@ -132,10 +161,11 @@ impl Case {
 
     /// What is known of a request without a trace.
     pub(super) fn of_log(unmatched: &UnmatchedLogRequest, at: usize) -> Self {
+        let origin =
+            Origin { model: unmatched.model.clone(), run: unmatched.run.clone(), ..Origin::default() };
         let case = Self {
             place: CaseSource::Elsewhere(at),
-            model: unmatched.model.clone(),
-            run: unmatched.run.clone(),
+            origin: Arc::new(origin),
             server: unmatched.server_task.clone(),
             is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
             ..Self::default()

@@ -60,31 +60,40 @@ pub type Estimates = BTreeMap<usize, f64>;
 /// The name that a model's speeds go by.
 type Model = Option<Arc<str>>;
 
-/// Lets all requests of one recording pass through a simulated prompt cache, and fills
-/// what [`fit`] fills with what that gives.
+/// Lets all requests of one recording pass through a simulated prompt cache. Returns what that
+/// held of each of them, for [`fit_simulated`], and what could not be read again.
 ///
 /// `fetch` reads elements of prompts again, which [`simulate`] needs for few; what it
-/// could not read counts as far as is known, and is returned. `estimate` estimates the
-/// tokens of prompts, and is asked for those with an unusual count.
-pub fn fit_simulated<'a>(
-    requests: &mut [&mut Request],
-    elsewhere: &mut [UnmatchedLogRequest],
+/// could not read counts as far as is known.
+pub fn simulated_reuse<'a>(
+    requests: &[&mut Request],
     prompts: &'a Prompts,
     options: CacheOptions,
     fetch: &'a mut Fetch<'a>,
-    estimate: &mut Estimate<'_>,
-) -> Vec<Error> {
+) -> (Vec<SimulatedReuse>, Vec<Error>) {
     // Servers' logs most often hold no prompt: there is nothing to simulate then, which took a
     // twentieth of the instructions of a log with 228,000 tasks.
     if prompts.is_empty() && requests.iter().all(|request| case::sent_bytes(request).is_none()) {
-        fit(requests, elsewhere, &[], &Estimates::new());
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     }
     let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
-    let (reuse, unread) = simulate(&seen, prompts, options, fetch).into_reuse();
-    let estimates = plausibility::estimates(&seen, &reuse, estimate);
-    fit(requests, elsewhere, &reuse, &estimates);
-    unread
+    simulate(&seen, prompts, options, fetch).into_reuse()
+}
+
+/// Fills what [`fit`] fills, with what a simulated cache gave each of the requests.
+///
+/// `estimate` estimates the tokens of prompts, and is asked for those with an unusual count.
+pub fn fit_simulated(
+    requests: &mut [&mut Request],
+    elsewhere: &mut [UnmatchedLogRequest],
+    reuse: Vec<SimulatedReuse>,
+    estimate: &mut Estimate<'_>,
+) {
+    let estimates = plausibility::estimates(requests, &reuse, estimate);
+    let mut cases = cases(requests, elsewhere, &reuse, &estimates);
+    drop((reuse, estimates));
+    fit_cases(&mut cases);
+    fill(requests, elsewhere, &cases);
 }
 
 /// Fills the parts of time and the tokens of all requests of one recording.
@@ -100,23 +109,40 @@ pub fn fit(
     reuse: &[SimulatedReuse],
     estimates: &Estimates,
 ) {
-    let of_requests =
-        requests.iter().enumerate().filter_map(|(at, request)| Case::of(request, reuse.get(at).copied(), at));
+    let mut cases = cases(requests, elsewhere, reuse, estimates);
+    fit_cases(&mut cases);
+    fill(requests, elsewhere, &cases);
+}
+
+/// What is known of all of them, in the order of their starts.
+fn cases(
+    requests: &[&mut Request],
+    elsewhere: &[UnmatchedLogRequest],
+    reuse: &[SimulatedReuse],
+    estimates: &Estimates,
+) -> Vec<Case> {
+    let mut origin = Arc::default();
+    let of_requests = requests.iter().enumerate().filter_map(|(at, request)| {
+        let case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
+        Some(Case { estimated_tokens: estimates.get(&at).copied(), ..case })
+    });
     let mut cases: Vec<Case> = Vec::with_capacity(requests.len() + elsewhere.len());
     cases.extend(of_requests);
-    for case in &mut cases {
-        case.estimated_tokens = case.at().and_then(|at| estimates.get(&at)).copied();
-    }
     let backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> =
         cases.iter().map(|case| (case.run.clone(), case.backend.clone())).collect();
     let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
-        let case = Case::of_log(unmatched, at);
-        Case { backend: backends.get(&case.run).cloned().flatten(), ..case }
+        let mut case = Case::of_log(unmatched, at);
+        case.backend = backends.get(&case.run).cloned().flatten();
+        case.sharing(&mut origin)
     });
     cases.extend(of_log);
     // Whatever the order in which they come, ties included.
     sort_by(&mut cases, |a, b| a.order().cmp(&b.order()));
-    fit_cases(&mut cases);
+    cases
+}
+
+/// Writes what was found to where everybody reads it.
+fn fill(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest], cases: &[Case]) {
     for case in cases {
         match case.place {
             case::CaseSource::Request(at) => {

@@ -1,5 +1,6 @@
 //! Which token counts can be true.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use super::case::{Case, float, sent_bytes};
@@ -57,7 +58,7 @@ fn is_near(tokens: u64, estimate: f64) -> bool {
 /// Estimates the prompts whose counts are unusual, of what the backend got of them. Of
 /// others it is known without that their counts are near to it.
 pub(super) fn estimates(
-    requests: &[&Request],
+    requests: &[impl Borrow<Request>],
     reuse: &[SimulatedReuse],
     estimate: &mut Estimate<'_>,
 ) -> Estimates {
@@ -69,8 +70,8 @@ pub(super) fn estimates(
             .filter(|tokens| *tokens > 0 && fits(*tokens, bytes))
             .is_some_and(|tokens| !USUAL_BYTES_PER_TOKEN.contains(&(float(bytes) / float(tokens))))
     };
-    let unusual: Vec<(usize, &Request)> =
-        requests.iter().copied().enumerate().filter(|(at, request)| is_unusual(*at, request)).collect();
+    let all = requests.iter().map(Borrow::borrow).enumerate();
+    let unusual: Vec<(usize, &Request)> = all.filter(|(at, request)| is_unusual(*at, request)).collect();
     if unusual.is_empty() {
         return Estimates::new();
     }

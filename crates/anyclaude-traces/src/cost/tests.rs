@@ -6,7 +6,7 @@ mod requests;
 mod server_log;
 mod thresholds;
 
-use super::case::{Case, CaseSource};
+use super::case::{Case, CaseSource, Origin};
 use super::fit_cases;
 use super::overlap::Overlap;
 use crate::model::timing::{CachedSource, Timing};
@@ -15,11 +15,8 @@ use crate::model::{CacheUse, Continued, ServerTask, SimulatedReuse};
 /// A turn of a conversation: 10,000 tokens, one token a millisecond, 100 tokens written
 /// in 2 s, alone, nothing in the cache.
 fn turn(at: usize, start_ms: i64) -> Case {
-    Case {
+    let mut case = Case {
         place: CaseSource::Request(at),
-        model: Some("qwen".into()),
-        run: Some("run".into()),
-        backend: Some("lmstudio".into()),
         session: Some("session".into()),
         thread: Some("thread".into()),
         start_ms: Some(start_ms),
@@ -36,7 +33,9 @@ fn turn(at: usize, start_ms: i64) -> Case {
         reuse: reused(0),
         is_certain: true,
         ..Case::default()
-    }
+    };
+    *case = Origin { model: Some("qwen".into()), run: Some("run".into()), backend: Some("lmstudio".into()) };
+    case
 }
 
 /// So many percent of the prompt found.

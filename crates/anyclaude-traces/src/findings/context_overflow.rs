@@ -72,7 +72,7 @@ fn refused(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
 
 /// What the server's log says of tokens that it dropped.
 fn cut(entry: &Entry<'_>) -> Option<ContextCut> {
-    entry.request.server_task()?.cut
+    entry.request.server_task()?.cut.as_deref().copied()
 }
 
 fn dropped_tokens(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {

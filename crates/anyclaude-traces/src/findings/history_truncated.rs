@@ -54,7 +54,7 @@ pub(super) fn truncation(entry: &Entry<'_>) -> Option<Truncation> {
         _ => None,
     });
     let by_edit = || Some(Truncation { removed_messages: Some(removed?), ..Truncation::default() });
-    facts.truncation.or_else(by_edit).filter(|cut| cut.removed_messages != Some(0))
+    facts.truncation.as_deref().copied().or_else(by_edit).filter(|cut| cut.removed_messages != Some(0))
 }
 
 #[cfg(test)]

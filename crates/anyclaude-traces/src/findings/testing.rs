@@ -307,7 +307,7 @@ impl Made {
         let cut = ContextCut { context_tokens: Some(context_tokens), whole_prompt_tokens };
         self.with(|made| {
             made.request.bookkeeping.server_task =
-                Some(Arc::new(ServerTask { cut: Some(cut), ..ServerTask::default() }))
+                Some(Arc::new(ServerTask { cut: Some(Box::new(cut)), ..ServerTask::default() }))
         })
     }
 
@@ -323,7 +323,7 @@ impl Made {
             removed_messages: Some(removed_messages),
             ..Truncation::default()
         };
-        let facts = LogFacts { truncation: Some(truncation), ..LogFacts::default() };
+        let facts = LogFacts { truncation: Some(Box::new(truncation)), ..LogFacts::default() };
         self.with(|made| made.request.bookkeeping.log_facts = Some(Box::new(facts)))
     }
 }

@@ -38,7 +38,7 @@ pub struct LogFacts {
     /// Why the model stopped, in the SDK's words (`stop`, `length`, `tool-calls`).
     pub finish_reason: Option<Box<str>>,
     /// The proxy cut the history before it sent it.
-    pub truncation: Option<Truncation>,
+    pub truncation: Option<Box<Truncation>>,
     /// The proxy's other edits of the request before it sent it, in the order of the log.
     pub edits: Vec<ProxyEdit>,
 }

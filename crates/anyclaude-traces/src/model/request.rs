@@ -76,7 +76,7 @@ pub struct Request {
     /// How the times were found.
     pub join: Option<Box<Join>>,
     /// How it was found in the log of the server that ran the model.
-    pub server_join: Option<Box<ServerJoin>>,
+    pub server_join: Option<Arc<ServerJoin>>,
     /// What the recorded response says.
     pub response: Option<Box<Response>>,
     /// Facts that only analyses use.

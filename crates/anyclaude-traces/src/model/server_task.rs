@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::timing::Confidence;
 
 /// A request as its server worked on it: measured where the proxy can only infer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerTask {
     /// Tokens of the whole prompt.
@@ -35,7 +35,7 @@ pub struct ServerTask {
     /// How long it waited for a slot; `None` where the log does not tell when it came.
     pub queue_ms: Option<u64>,
     /// The server dropped tokens because its context was full; only its log says so.
-    pub cut: Option<ContextCut>,
+    pub cut: Option<Box<ContextCut>>,
 }
 
 /// The server dropped tokens because its context was full, and did not tell the client.

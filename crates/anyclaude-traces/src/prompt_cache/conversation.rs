@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::ids::{ElementId, ListId};
 use super::observe::{ElementKind, Role};
-use super::prompts::{PromptParts, Prompts};
+use super::prompts::Prompts;
+use super::recorded::PromptParts;
 use super::tree::Node;
 use crate::model::Identity;
 use crate::model::intern::{FastMap, FastSet};

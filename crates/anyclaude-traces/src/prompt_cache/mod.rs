@@ -21,6 +21,7 @@ pub(crate) mod ids;
 mod lists;
 pub(crate) mod observe;
 mod prompts;
+mod recorded;
 mod simulate;
 pub(crate) mod slots;
 mod texts;

@@ -4,34 +4,23 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hashbrown::HashTable;
+
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
 use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
+use super::recorded::{PromptParts, RecordedPrompts};
 use super::texts::FetchedTexts;
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
-use crate::model::intern::FastMap;
 use crate::model::request::TracePath;
 use crate::read::TraceFile;
-
-/// A prompt: which system blocks, which tools, which history.
-#[derive(Debug, Clone)]
-pub(crate) struct PromptParts {
-    pub(crate) system: ListId,
-    pub(crate) tools: ListId,
-    pub(crate) messages: Node,
-    /// Message and block of every element of the history, where these are not as
-    /// in the tree: there the same words were cut into other messages.
-    pub(crate) places: Option<Box<[(u32, u32)]>>,
-    pub(crate) opening: Option<Identity>,
-    /// Whether it opens with the summary of an earlier conversation.
-    pub(crate) is_continuation: bool,
-}
 
 /// What is known of a distinct element.
 #[derive(Debug)]
 pub(crate) struct ElementInfo {
+    identity: Identity,
     pub(crate) bytes: u64,
     pub(crate) kind: ElementKind,
     pub(crate) role: Role,
@@ -78,11 +67,11 @@ impl PassedBlock {
 pub struct Prompts {
     known: Vec<ElementInfo>,
     heads: Vec<u8>,
-    ids: FastMap<(Identity, Role), ElementId>,
+    /// The elements by their identities and roles.
+    ids: HashTable<ElementId>,
     lists: Lists,
     pub(crate) tree: Tree,
-    files: Vec<TracePath>,
-    by_path: FastMap<TracePath, PromptParts>,
+    recorded: RecordedPrompts,
     /// The prompt that was added last, which the next one most likely repeats.
     before: LastPrompt,
     /// Whether any element is one that anyclaude's conversion leaves out.
@@ -93,7 +82,7 @@ pub struct Prompts {
 impl Prompts {
     /// Whether no prompt was added yet.
     pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.recorded.is_empty()
     }
 
     /// Takes what was seen of one more record. One whose prompt was not recorded whole is
@@ -107,8 +96,7 @@ impl Prompts {
         if !file.record.sizes.prompt_bytes().is_known() {
             return;
         }
-        let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        self.files.push(file.path.clone());
+        let number = self.recorded.number_of(&file.path);
         let name = |place: ElementPath| match place {
             ElementPath::Tool(at) => file.record.tools.get(at as usize).and_then(|tool| tool.name.clone()),
             ElementPath::System(_) | ElementPath::Block { .. } => None,
@@ -137,10 +125,9 @@ impl Prompts {
         let places = (!as_in_tree).then(places);
         self.before = before;
         let opening = seen.opening.map(|(_, identity)| identity);
-        self.by_path.insert(
-            file.path.clone(),
-            PromptParts { system, tools, messages, places, opening, is_continuation: seen.is_continuation },
-        );
+        let is_continuation = seen.is_continuation;
+        let parts = PromptParts { system, tools, messages, places, opening, is_continuation };
+        self.recorded.insert(&file.path, parts);
     }
 
     fn intern(
@@ -151,29 +138,38 @@ impl Prompts {
         name: &impl Fn(ElementPath) -> Option<Arc<str>>,
     ) -> ElementId {
         let next = ElementId(u32::try_from(self.known.len()).unwrap_or(u32::MAX));
-        *self.ids.entry((seen.identity, seen.role)).or_insert_with(|| {
-            let begin = self.heads.len();
-            self.has_left_out |= matches!(seen.kind, ElementKind::Thinking | ElementKind::Image);
-            self.heads.extend_from_slice(heads.get(seen.head.0..seen.head.1).unwrap_or_default());
-            let name = name(seen.place);
-            let kind = match seen.kind {
-                ElementKind::Tool(_) => {
-                    ElementKind::Tool(name.as_ref().map(|name| Identity::of_parts([name.as_bytes()])))
-                }
-                kind => kind,
-            };
-            self.known.push(ElementInfo {
-                bytes: seen.bytes,
-                kind,
-                role: seen.role,
-                name,
-                head: (begin, self.heads.len()),
-                tail: seen.tail,
-                file,
-                place: seen.place,
-            });
-            next
-        })
+        let info = |element: &ElementId| self.known.get(element.0 as usize);
+        let is_it = |element: &ElementId| {
+            info(element).is_some_and(|known| (known.identity, known.role) == (seen.identity, seen.role))
+        };
+        // An identity is a hash, and few elements are said in several roles.
+        let rehash = |element: &ElementId| info(element).map_or(0, |known| known.identity.bits());
+        let id = *self.ids.entry(seen.identity.bits(), is_it, rehash).or_insert(next).get();
+        if id != next {
+            return id;
+        }
+        let begin = self.heads.len();
+        self.has_left_out |= matches!(seen.kind, ElementKind::Thinking | ElementKind::Image);
+        self.heads.extend_from_slice(heads.get(seen.head.0..seen.head.1).unwrap_or_default());
+        let name = name(seen.place);
+        let kind = match seen.kind {
+            ElementKind::Tool(_) => {
+                ElementKind::Tool(name.as_ref().map(|name| Identity::of_parts([name.as_bytes()])))
+            }
+            kind => kind,
+        };
+        self.known.push(ElementInfo {
+            identity: seen.identity,
+            bytes: seen.bytes,
+            kind,
+            role: seen.role,
+            name,
+            head: (begin, self.heads.len()),
+            tail: seen.tail,
+            file,
+            place: seen.place,
+        });
+        id
     }
 
     /// The list of these elements; `before` is that of the record before.
@@ -197,7 +193,7 @@ impl Prompts {
     }
 
     pub(crate) fn prompt(&self, path: &TracePath) -> Option<&PromptParts> {
-        self.by_path.get(path)
+        self.recorded.get(path)
     }
 
     pub(crate) fn known(&self, element: ElementId) -> Option<&ElementInfo> {
@@ -236,7 +232,7 @@ impl Prompts {
     /// Where the whole of an element can be read again.
     pub(crate) fn source(&self, element: ElementId) -> Option<(&TracePath, ElementPath)> {
         let known = self.known(element)?;
-        Some((self.files.get(known.file as usize)?, known.place))
+        Some((self.recorded.path(known.file)?, known.place))
     }
 
     pub(crate) fn bytes(&self, element: ElementId) -> u64 {

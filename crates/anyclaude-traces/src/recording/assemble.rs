@@ -38,10 +38,15 @@ impl RequestBuilder {
     }
 
     /// Adds a request that a server's log tells of.
-    pub(crate) fn add_of_server(&mut self, file: TraceFile, join: ServerJoin, task: Option<Arc<ServerTask>>) {
+    pub(crate) fn add_of_server(
+        &mut self,
+        file: TraceFile,
+        join: Arc<ServerJoin>,
+        task: Option<Arc<ServerTask>>,
+    ) {
         self.add(file);
         if let Some(UnassignedRequest { request, .. }) = self.unassigned.last_mut() {
-            request.server_join = Some(Box::new(join));
+            request.server_join = Some(join);
             request.bookkeeping.server_task = task;
         }
     }

@@ -24,6 +24,8 @@ pub(crate) fn requests_of(
     // A log is the file of many requests.
     let files: Vec<Arc<Path>> = logs.iter().map(|log| Arc::from(log.path.as_path())).collect();
     let request_lines: Vec<u32> = logs.iter().map(|log| request_lines(&log.content)).collect();
+    // Nearly all were found in the same way.
+    let mut last: Option<Arc<ServerJoin>> = None;
     for logged in tasks {
         let Some(log) = logs.get(logged.log) else { continue };
         let Some(task) = log.content.tasks.get(logged.task) else { continue };
@@ -41,7 +43,9 @@ pub(crate) fn requests_of(
             ..record
         };
         let join = ServerJoin { log: log.unwrap_or_default(), gap_ms: None, confidence };
-        builder.add_of_server(TraceFile { path, record }, join, server_task);
+        let join = last.take().filter(|last| **last == join).unwrap_or_else(|| Arc::new(join));
+        builder.add_of_server(TraceFile { path, record }, join.clone(), server_task);
+        last = Some(join);
     }
     builder.requests()
 }
@@ -63,7 +67,7 @@ impl UnmatchedLogRequest {
     /// What is known of a task without a request line.
     pub(crate) fn of_task(request: Request) -> Self {
         let (log, confidence) = match request.server_join {
-            Some(join) => (Some(join.log), join.confidence),
+            Some(join) => (Some(join.log.clone()), join.confidence),
             None => (None, Confidence::Exact),
         };
         let timing = request.timing.unwrap_or_default();

@@ -11,11 +11,13 @@ use super::reader::{Reader, SITTING_MS, locked};
 use super::selection::{Selection, WARM_UP_MS};
 use super::selector::{Field, Selector, resolve};
 use crate::cost;
+use crate::error::Error;
 use crate::formats::backend::BackendLog;
+use crate::model::SimulatedReuse;
 use crate::model::request::{ModelSource, Request, TracePath};
 use crate::model::sort::{sort_by, sort_by_key};
 use crate::model::time::Timestamp;
-use crate::prompt_cache::{ElementTexts, PrefixVisitor};
+use crate::prompt_cache::{ElementTexts, PrefixVisitor, Prompts};
 use crate::read::{LogFile, Store, TraceFile, paths};
 use crate::recording::join::UnmatchedLogRequest;
 use crate::recording::join::server::LoggedTask;
@@ -279,13 +281,22 @@ impl Reader {
         if !pool.requests.iter().any(has_times) && pool.joined.unmatched.is_empty() {
             return;
         }
-        let prompts = &*locked(prompts);
         let mut by_root = by_root(&self.store, pool.requests.iter_mut());
         if by_root.is_empty() {
             by_root.push((None, Vec::new()));
         }
+        let simulated = |(_, requests): &(Option<PathBuf>, Vec<&mut Request>)| {
+            let mut texts = ElementTexts::new(&self.store);
+            let mut fetch = |path: &_, place| texts.read(path, place);
+            cost::simulated_reuse(requests, &locked(prompts), self.cache, &mut fetch)
+        };
+        let simulated: Vec<(Vec<SimulatedReuse>, Vec<Error>)> = by_root.iter().map(simulated).collect();
+        if self.prompts_need_logs && self.logged_bodies.is_empty() {
+            // Nobody looks at them again: of short requests they were a fifth of what is in use.
+            *locked(prompts) = Prompts::default();
+        }
         let is_only_root = by_root.len() == 1;
-        for (root, requests) in &mut by_root {
+        for ((root, requests), (reuse, unread)) in by_root.iter_mut().zip(simulated) {
             let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
             let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
             let is_here = |one: &mut UnmatchedLogRequest| {
@@ -293,16 +304,13 @@ impl Reader {
                 is_only_root || is_of_run || one.root.is_some() && one.root.as_deref() == root.as_deref()
             };
             elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
-            let mut texts = ElementTexts::new(&self.store);
-            let mut fetch = |path: &_, place| texts.read(path, place);
             let mut uncounted = Vec::new();
             let mut estimate = |requests: &[&Request]| {
                 let (counted, errors) = count_tokens(&self.store, requests.iter().copied());
                 uncounted.extend(errors);
                 requests.iter().map(|request| Some(counted.get(&request.path)?.total())).collect()
             };
-            let unread =
-                cost::fit_simulated(requests, &mut elsewhere, prompts, self.cache, &mut fetch, &mut estimate);
+            cost::fit_simulated(requests, &mut elsewhere, reuse, &mut estimate);
             pool.skipped.extend(uncounted);
             pool.skipped.extend(unread);
             pool.joined.unmatched.extend(elsewhere);

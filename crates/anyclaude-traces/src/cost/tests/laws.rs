@@ -24,10 +24,7 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
             let (events, percent, from, is_certain) = rest;
             let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
             let reusable_bytes = 400 * percent;
-            Case {
-                model: Some(model.to_string().into()),
-                run: Some(run.to_string().into()),
-                thread: Some(thread.to_string().into()),
+            let mut case = Case {
                 ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)),
                 total_ms: total,
                 stall_ms: stall,
@@ -39,7 +36,11 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
                 reuse: Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes, continues }),
                 is_certain,
                 ..turn(at, start)
-            }
+            };
+            case.model = Some(model.to_string().into());
+            case.run = Some(run.to_string().into());
+            case.thread = Some(thread.to_string().into());
+            case
         };
         all.into_iter().enumerate().map(case).collect()
     })

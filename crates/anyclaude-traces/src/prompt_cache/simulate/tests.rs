@@ -18,7 +18,8 @@ fn request(mode: &str, unix_ms: i64, set: impl FnOnce(&mut LogFacts)) -> Request
 
 fn truncated(kept_messages: Option<u64>, removed_messages: Option<u64>) -> impl FnOnce(&mut LogFacts) {
     move |facts| {
-        facts.truncation = Some(Truncation { kept_messages, removed_messages, ..Truncation::default() });
+        let cut = Truncation { kept_messages, removed_messages, ..Truncation::default() };
+        facts.truncation = Some(Box::new(cut));
     }
 }
 
@@ -157,7 +158,7 @@ fn a_cut_history_lacks_what_was_dropped() {
         recorded.prompt_bytes(view)
     };
     let truncation = Truncation { kept_messages: Some(3), ..Truncation::default() };
-    let cut = || Some(LogFacts { truncation: Some(truncation), ..LogFacts::default() });
+    let cut = || Some(LogFacts { truncation: Some(Box::new(truncation)), ..LogFacts::default() });
     let whole = prompt_bytes("sent", cut());
     let bytes = |said: &[&str]| said.iter().map(|one| text(one).to_string().len() as u64).sum::<u64>();
     assert_eq!(whole, bytes(&said));

@@ -69,9 +69,9 @@ pub(super) fn views(requests: &[&Request], has_evidence: bool) -> Vec<Views> {
 /// The first message that the proxy did not cut off.
 pub(super) fn first_message(request: &Request) -> u32 {
     let Some(facts) = request.log_facts() else { return 0 };
-    let kept = facts.truncation.and_then(|truncation| truncation.kept_messages);
+    let kept = facts.truncation.as_deref().and_then(|truncation| truncation.kept_messages);
     let cut = kept.and_then(|kept| Some(request.sizes.message_count.get()?.saturating_sub(kept)));
-    let removed = || facts.truncation.and_then(|truncation| truncation.removed_messages);
+    let removed = || facts.truncation.as_deref().and_then(|truncation| truncation.removed_messages);
     let dropped = || {
         facts.edits.iter().find_map(|edit| match edit {
             ProxyEdit::MessagesRemoved { messages } => Some(*messages),

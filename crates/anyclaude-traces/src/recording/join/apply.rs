@@ -25,7 +25,8 @@ impl LogPair {
 }
 
 /// Adds the facts of the logs to every paired request, and returns the log requests without
-/// a trace, by time. Frees each run before the next, so that little is in memory twice.
+/// a trace, by time. Moves their facts, so that little is in memory twice: threads that read
+/// logs leave what is freed of them to nobody else.
 pub(super) fn apply_all(
     requests: &mut [&mut Request],
     runs: &mut [LogRun],
@@ -37,12 +38,14 @@ pub(super) fn apply_all(
     for of_run in pairs.chunk_by(|a, b| a.run == b.run) {
         let Some(run) = of_run.first().map(|pair| pair.run) else { continue };
         let (Some(process), Some(run)) = (processes.get(run), runs.get_mut(run)) else { continue };
-        let logs = std::mem::take(&mut run.requests);
+        let mut logs: Vec<Option<LogRequest>> =
+            std::mem::take(&mut run.requests).into_iter().map(Some).collect();
         for pair in of_run {
-            let Some(log) = logs.get(pair.place) else { continue };
+            let Some(log) = logs.get_mut(pair.place).and_then(Option::take) else { continue };
+            let model = models.of(&log, run);
             match pair.request.and_then(|index| requests.get_mut(index)) {
-                Some(request) => apply(request, log, pair, models.of(log, run), process),
-                None => unmatched.push(UnmatchedLogRequest::new(log, models.of(log, run), process)),
+                Some(request) => apply(request, log, pair, model, process),
+                None => unmatched.push(UnmatchedLogRequest::new(log, model, process)),
             }
         }
     }
@@ -52,7 +55,7 @@ pub(super) fn apply_all(
 
 fn apply(
     request: &mut Request,
-    log: &LogRequest,
+    log: LogRequest,
     pair: &LogPair,
     (model, source): (Option<Arc<str>>, Option<ModelSource>),
     process: &Arc<Run>,
@@ -63,18 +66,18 @@ fn apply(
     }
     request.run = Some(process.id.clone());
     request.bookkeeping.process = Some(process.clone());
-    request.bookkeeping.proxied = log.prompt.map(Box::new);
     let gap_ms = request.timestamp.map(|stamp| stamp.ms_since(log.start));
     let join = Join { log: process.log.clone(), gap_ms, confidence: pair.confidence };
     request.join = Some(Box::new(join));
     request.bookkeeping.concurrency = Some(pair.concurrency);
-    let mut timing = timing(log);
+    let mut timing = timing(&log);
     // The logs of October 2025 do not tell what was streamed; the trace does.
     if log.streamed.is_none() && !request.stream && log.outcome == Outcome::Unfinished {
         timing.outcome = Some(Outcome::NotStreamed);
     }
     request.timing = Some(Box::new(timing));
-    request.bookkeeping.log_facts = Some(Box::new(log.facts.clone()));
+    request.bookkeeping.proxied = log.prompt;
+    request.bookkeeping.log_facts = Some(log.facts);
 }
 
 /// Interns the names of models.
@@ -127,7 +130,7 @@ fn timing(log: &LogRequest) -> Timing {
 
 impl UnmatchedLogRequest {
     fn new(
-        log: &LogRequest,
+        log: LogRequest,
         (model, model_source): (Option<Arc<str>>, Option<ModelSource>),
         process: &Run,
     ) -> Self {
@@ -143,9 +146,9 @@ impl UnmatchedLogRequest {
             message_count: log.message_count,
             max_tokens: log.max_tokens,
             stream: log.streamed,
-            timing: Box::new(timing(log)),
+            timing: Box::new(timing(&log)),
             confidence: log.confidence,
-            log_facts: Some(Box::new(log.facts.clone())),
+            log_facts: Some(log.facts),
             server_task: None,
             root: None,
         }

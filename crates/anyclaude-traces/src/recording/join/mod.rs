@@ -170,7 +170,8 @@ pub fn join(requests: &mut [&mut Request], logs: Logs, captures: Vec<LogFile<Par
     let intervals: Vec<BackendInterval> =
         starts.iter().map(|start| BackendInterval::of(start.log, start.run)).collect();
     let pairs: Vec<LogPair> = starts.into_iter().zip(concurrency(&intervals)).map(LogPair::new).collect();
-    let entries = unused(&mut runs, entries, &sent_counts(requests, &pairs));
+    let entries =
+        if entries.is_empty() { entries } else { unused(&mut runs, entries, &sent_counts(requests, &pairs)) };
     joined.unmatched = apply_all(requests, &mut runs, &processes, pairs);
     joined.runs = processes;
     joined.runs.extend(join_entries(requests, entries));

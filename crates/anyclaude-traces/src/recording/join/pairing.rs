@@ -364,7 +364,7 @@ pub(super) fn sent_tool_count(log: &LogRequest) -> Option<u64> {
 
 /// The number of messages that Claude Code sent, likewise.
 pub(super) fn sent_message_count(log: &LogRequest) -> Option<u64> {
-    let LogFacts { truncation, edits, .. } = &log.facts;
+    let LogFacts { truncation, edits, .. } = &*log.facts;
     let removed = edits.iter().find_map(|edit| match edit {
         ProxyEdit::MessagesRemoved { messages } => Some(*messages),
         _ => None,

@@ -29,6 +29,7 @@ pub(super) enum LoggedEdit {
 impl LoggedEdit {
     /// Adds this edit to the facts of its request.
     pub(super) fn apply(self, facts: &mut LogFacts) {
+        let known = facts.truncation.as_deref().copied().unwrap_or_default();
         let truncation = match self {
             Self::Change(edit) => {
                 if facts.edits.len() < MAX_EDITS {
@@ -36,21 +37,15 @@ impl LoggedEdit {
                 }
                 return;
             }
-            Self::LimitExceeded { prompt_tokens, limit_tokens } => Truncation {
-                prompt_tokens: Some(prompt_tokens),
-                limit_tokens: Some(limit_tokens),
-                ..facts.truncation.unwrap_or_default()
-            },
-            Self::Truncated { removed, kept } => Truncation {
-                removed_messages: Some(removed),
-                kept_messages: Some(kept),
-                ..facts.truncation.unwrap_or_default()
-            },
-            Self::AfterTruncation { tokens } => {
-                Truncation { kept_tokens: Some(tokens), ..facts.truncation.unwrap_or_default() }
+            Self::LimitExceeded { prompt_tokens, limit_tokens } => {
+                Truncation { prompt_tokens: Some(prompt_tokens), limit_tokens: Some(limit_tokens), ..known }
             }
+            Self::Truncated { removed, kept } => {
+                Truncation { removed_messages: Some(removed), kept_messages: Some(kept), ..known }
+            }
+            Self::AfterTruncation { tokens } => Truncation { kept_tokens: Some(tokens), ..known },
         };
-        facts.truncation = Some(truncation);
+        facts.truncation = Some(Box::new(truncation));
     }
 }
 
@@ -189,6 +184,6 @@ mod tests {
             kept_messages: Some(9),
             kept_tokens: Some(25_410),
         };
-        assert_eq!(facts.truncation, Some(expected));
+        assert_eq!(facts.truncation.as_deref(), Some(&expected));
     }
 }

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeSet;
 
-use super::keepalives;
+use super::keepalives::{self, Moment};
 use super::limits::{DRAIN_MS, EXACT_MS, LONGEST_MS};
 use super::partial::PartialRequest;
 
@@ -26,8 +26,8 @@ const MAX_REASONS: usize = 16;
 /// The lines of one run that log such ends.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Ends {
-    /// Stamps of the `[Client Disconnect]` lines.
-    closes: Vec<i64>,
+    /// The `[Client Disconnect]` lines.
+    closes: Vec<Moment>,
     /// Stamps of the `onFinish` lines, each with the index of its finish reason.
     finishes: Vec<(i64, u8)>,
     /// Stamps of the parts `finish-step`.
@@ -36,9 +36,9 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// A connection was closed at `at`.
-    pub(super) fn closed(&mut self, at: i64) {
-        self.closes.push(at);
+    /// A connection was closed.
+    pub(super) fn closed(&mut self, closed: Moment) {
+        self.closes.push(closed);
     }
 
     /// A stream came to its `finish-step` at `at`, if the line is one.
@@ -108,7 +108,8 @@ impl Ends {
         }
         starts.sort_unstable();
         let (mut starts, mut open) = (starts.into_iter().peekable(), Vec::new());
-        for &at in &self.closes {
+        for &closed in &self.closes {
+            let at = closed.at;
             while let Some((_, index)) = starts.next_if(|(start, _)| *start <= at) {
                 open.push(index);
             }
@@ -131,7 +132,7 @@ impl Ends {
                 if let Some(partial) = partials.get_mut(index) {
                     partial.disconnected = Some(at);
                 }
-                keepalives::cut(index, at, partials);
+                keepalives::cut(index, closed, partials);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! is busy, never earlier. So it belongs to a stream that has had k − 1, still waits, and
 //! began at least 10 s · k before; of several, to the one that began last.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::limits::MAX_CANDIDATES;
@@ -15,13 +16,35 @@ pub(super) const INTERVAL_MS: i64 = 10_000;
 /// taken a little after the timer was set.
 const EARLY_MS: i64 = 5;
 
+/// When a line was logged. Of lines with the same stamp, the keepalives before it tell which
+/// keepalives came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment {
+    pub(super) at: i64,
+    /// How many keepalives the log had before the line.
+    pub(super) keepalives: u64,
+}
+
+impl Moment {
+    fn is_before(self, later: Self) -> bool {
+        self.keepalives < later.keepalives
+    }
+}
+
 /// The streams that wait for their first token, by keepalives had and start.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Keepalives {
     waiting: BTreeSet<(u64, i64, usize)>,
+    /// How many keepalives were logged.
+    logged: u64,
 }
 
 impl Keepalives {
+    /// The moment of a line with this stamp, which is read now.
+    pub(super) fn moment(&self, at: i64) -> Moment {
+        Moment { at, keepalives: self.logged }
+    }
+
     /// Stream `index` began, and waits for its first token.
     pub(super) fn wait(&mut self, index: usize, partial: &PartialRequest) {
         if let Some(start) = partial.stream_start {
@@ -38,9 +61,15 @@ impl Keepalives {
 
     /// Keepalive `number` was sent; `false` when no stream can have sent it.
     pub(super) fn sent(&mut self, number: u64, at: i64, partials: &mut [PartialRequest]) -> bool {
+        let moment = self.moment(at);
+        self.logged += 1;
+        self.assign(number, moment, partials)
+    }
+
+    fn assign(&mut self, number: u64, sent: Moment, partials: &mut [PartialRequest]) -> bool {
         let Some(before) = number.checked_sub(1) else { return false };
         let offset = i64::try_from(number).unwrap_or(i64::MAX).saturating_mul(INTERVAL_MS);
-        let latest = at.saturating_sub(offset);
+        let latest = sent.at.saturating_sub(offset);
         let due = (before, i64::MIN, 0)..=(before, latest, usize::MAX);
         let early = (before, latest, usize::MAX)..=(before, latest.saturating_add(EARLY_MS), usize::MAX);
         let found = self.waiting.range(due).next_back().or_else(|| self.waiting.range(early).next());
@@ -48,7 +77,7 @@ impl Keepalives {
         self.waiting.remove(&(before, start, index));
         self.waiting.insert((number, start, index));
         if let Some(partial) = partials.get_mut(index) {
-            partial.keepalives.push(at);
+            partial.keepalives.push(sent);
         }
         true
     }
@@ -64,10 +93,17 @@ impl Keepalives {
             return;
         }
         // The other stream must have been due when the first of these keepalives was sent.
-        let due = |first: &i64| first.saturating_sub(INTERVAL_MS).saturating_add(EARLY_MS);
+        let due = |first: &Moment| first.at.saturating_sub(INTERVAL_MS).saturating_add(EARLY_MS);
         let latest = partial.keepalives.first().map_or(i64::MAX, due);
         let same = (count, i64::MIN, 0)..=(count, latest, usize::MAX);
-        if let Some(&(_, start, other)) = self.waiting.range(same).next_back() {
+        // Of several, it is the one whose keepalives were sent nearest to when this one's were due.
+        let began = partial.stream_start.unwrap_or(partial.start);
+        let off = |&&(_, start, other): &&(u64, i64, usize)| {
+            let first = partials.get(other).and_then(|other| other.keepalives.first());
+            let off = first.map(|sent| sent.at.abs_diff(began.saturating_add(INTERVAL_MS)));
+            (off, Reverse((start, other)))
+        };
+        if let Some(&(_, start, other)) = self.waiting.range(same).min_by_key(off) {
             self.waiting.remove(&(count, start, other));
             self.waiting.insert((had as u64, start, other));
             let lent = partials.get_mut(other).map(|partial| std::mem::take(&mut partial.keepalives));
@@ -79,8 +115,8 @@ impl Keepalives {
             }
         } else if had > keep {
             let extra = partials.get_mut(index).map(|partial| partial.keepalives.split_off(keep));
-            for (number, at) in (count + 1..).zip(extra.unwrap_or_default()) {
-                self.sent(number, at, partials);
+            for (number, sent) in (count + 1..).zip(extra.unwrap_or_default()) {
+                self.assign(number, sent, partials);
             }
         } else if let Some(partial) = partials.get_mut(index) {
             // The count is certain, even though the lines were assigned to other streams.
@@ -91,34 +127,59 @@ impl Keepalives {
 
 /// Takes the keepalives after `ended` from stream `index`, which was aborted then: they are
 /// another's. Where another stream was given one in time that fits this stream, the two
-/// are swapped.
-pub(super) fn cut(index: usize, ended: i64, partials: &mut [PartialRequest]) {
+/// are swapped; else they go to the one stream that should have had one by then.
+pub(super) fn cut(index: usize, ended: Moment, partials: &mut [PartialRequest]) {
     let Some(partial) = partials.get_mut(index) else { return };
-    let kept = partial.keepalives.iter().take_while(|sent| **sent <= ended).count();
+    let kept = partial.keepalives.iter().take_while(|sent| sent.is_before(ended)).count();
     let late = partial.keepalives.split_off(kept);
     let Some(start) = partial.stream_start else { return };
+    let range =
+        index.saturating_sub(MAX_CANDIDATES)..partials.len().min(index.saturating_add(MAX_CANDIDATES));
+    let others = range.filter(|other| *other != index);
+    let mut swapped = true;
     for (place, later) in (kept..).zip(late) {
-        let number = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1);
-        let due = start.saturating_add(number.saturating_mul(INTERVAL_MS)).saturating_sub(EARLY_MS);
-        let range =
-            index.saturating_sub(MAX_CANDIDATES)..partials.len().min(index.saturating_add(MAX_CANDIDATES));
-        let mut others = range.filter(|other| *other != index);
-        let given = others.find(|&other| {
+        // Without a swap none is possible for those that are later still.
+        let due = due(start, place);
+        let mut lent = others.clone().filter(|_| swapped);
+        let given = lent.find(|&other| {
             let Some(other) = partials.get(other) else { return false };
-            let in_time = other.keepalives.get(place).is_some_and(|sent| (due..=ended).contains(sent));
+            let in_time =
+                other.keepalives.get(place).is_some_and(|sent| due <= sent.at && sent.is_before(ended));
             in_time
-                && other.keepalives.get(place + 1).is_none_or(|next| *next >= later)
-                && other.waited_at(later)
+                && other.keepalives.get(place + 1).is_none_or(|next| later.is_before(*next))
+                && other.waited_at(later.at)
         });
-        // No swap is possible; the remaining keepalives are later still.
-        let Some(sent) = given.and_then(|other| partials.get_mut(other)?.keepalives.get_mut(place)) else {
-            return;
-        };
-        let own = std::mem::replace(sent, later);
-        if let Some(partial) = partials.get_mut(index) {
+        let sent = given.and_then(|other| partials.get_mut(other)?.keepalives.get_mut(place));
+        let own = sent.map(|sent| std::mem::replace(sent, later));
+        swapped = own.is_some();
+        if let (Some(own), Some(partial)) = (own, partials.get_mut(index)) {
             partial.keepalives.push(own);
+            continue;
+        }
+        let mut lacking = others
+            .clone()
+            .filter(|&other| partials.get(other).is_some_and(|other| lacks(other, place, later.at)));
+        if let (Some(other), None) = (lacking.next(), lacking.next())
+            && let Some(other) = partials.get_mut(other)
+        {
+            other.keepalives.push(later);
         }
     }
+}
+
+/// When the keepalive after `place` others can have been sent at the earliest.
+fn due(stream_start: i64, place: usize) -> i64 {
+    let number = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1);
+    stream_start.saturating_add(number.saturating_mul(INTERVAL_MS)).saturating_sub(EARLY_MS)
+}
+
+/// Whether a stream had `place` keepalives, still waited at `at`, and was due for another.
+fn lacks(partial: &PartialRequest, place: usize, at: i64) -> bool {
+    let is_due = partial.stream_start.is_some_and(|start| due(start, place) <= at);
+    // The log counts the keepalives of streams that had a first token.
+    let uncounted = partial.first_token_ms.is_none() && partial.keepalives_confirmed.is_none();
+    let waited = partial.ended_at().is_none_or(|end| end >= at);
+    is_due && uncounted && waited && partial.keepalives.len() == place
 }
 
 #[cfg(test)]
@@ -135,6 +196,10 @@ mod tests {
             partials.push(partial);
         }
         (keepalives, partials)
+    }
+
+    fn sent_at(partials: &[PartialRequest]) -> Vec<Vec<i64>> {
+        partials.iter().map(|partial| partial.keepalives.iter().map(|sent| sent.at).collect()).collect()
     }
 
     fn counts(partials: &[PartialRequest]) -> Vec<usize> {
@@ -175,12 +240,33 @@ mod tests {
     fn keepalives_after_the_end_belong_to_another_stream() {
         let (mut keepalives, mut partials) = partials(&[0, 3_924]);
         // The proxy was busy: the first one's came with the error, then the other's.
+        let before = keepalives.moment(9_000);
         keepalives.sent(1, 13_924, &mut partials);
+        let ended = keepalives.moment(13_924);
         keepalives.sent(1, 13_925, &mut partials);
-        cut(0, 13_924, &mut partials);
-        assert_eq!((&partials[0].keepalives, &partials[1].keepalives), (&vec![13_924], &vec![13_925]));
+        cut(0, ended, &mut partials);
+        assert_eq!(sent_at(&partials), [[13_924], [13_925]]);
         // No other stream has one that fits this one, so it had none.
-        cut(0, 9_000, &mut partials);
-        assert_eq!((counts(&partials), partials[1].keepalives[0]), (vec![0, 1], 13_925));
+        cut(0, before, &mut partials);
+        assert_eq!(sent_at(&partials), [vec![], vec![13_925]]);
+    }
+
+    #[test]
+    fn keepalives_after_the_end_go_to_the_stream_that_lacks_one() {
+        let (mut keepalives, mut partials) = partials(&[0, 0, 3]);
+        let failed = keepalives.moment(10_000);
+        for at in [10_000, 10_003] {
+            keepalives.sent(1, at, &mut partials);
+        }
+        assert_eq!(counts(&partials), [0, 1, 1]);
+        keepalives.leave(0, &partials[0]);
+        keepalives.confirm(0, 1, &mut partials);
+        assert_eq!(sent_at(&partials), [vec![10_000], vec![], vec![10_003]], "the nearest in time");
+
+        let (mut keepalives, mut partials) = super::tests::partials(&[0, 0]);
+        keepalives.sent(1, 10_000, &mut partials);
+        assert_eq!(counts(&partials), [0, 1]);
+        cut(1, failed, &mut partials);
+        assert_eq!(counts(&partials), [1, 0], "logged in the same millisecond, after the end");
     }
 }

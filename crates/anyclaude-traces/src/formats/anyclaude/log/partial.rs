@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::events::{LoggedStalls, StreamEvents};
+use super::keepalives::Moment;
 use super::message::{Complete, FinishStep, LoggedUsage};
 use super::parts::{Deltas, Possible};
 use super::types::LogRequest;
@@ -58,8 +59,8 @@ pub(super) struct PartialRequest {
     /// From `[Timing]`; negative when the clock was set back.
     pub(super) first_token_ms: Option<i64>,
     pub(super) first_part: FirstPart,
-    /// Stamps of the keepalives sent.
-    pub(super) keepalives: Vec<i64>,
+    /// When its keepalives were sent.
+    pub(super) keepalives: Vec<Moment>,
     /// The number of keepalives by the log's own count, where `keepalives` has another.
     pub(super) keepalives_confirmed: Option<u64>,
     /// The keepalives may be another request's.
@@ -300,7 +301,7 @@ impl PartialRequest {
             output_tokens_source: output_tokens.map(|_| output_source),
             response_model: finish.model.map(|model| models.once(&model)),
             error: self.error.map(String::from),
-            facts: LogFacts {
+            facts: Box::new(LogFacts {
                 cached_tokens: cached_tokens.filter(|_| run.counts_cached_tokens),
                 reasoning_tokens: finish.reasoning,
                 stall_ms: stalls.map(|stalls| stalls.ms),
@@ -313,12 +314,12 @@ impl PartialRequest {
                 backend_ms,
                 keepalives_so_far: self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64),
                 ..self.facts
-            },
+            }),
             reported_tokens_per_second: end.tokens_per_second,
             tool_count: self.tool_count,
             message_count: self.message_count,
             max_tokens: self.max_tokens,
-            prompt: self.prompt,
+            prompt: self.prompt.map(Box::new),
             saved_trace: self.saved_trace,
             proxy: None,
         })

@@ -294,7 +294,7 @@ impl RunBuilder {
                 true
             }
             LoggedMessage::Closed => {
-                stamped.ends.closed(at);
+                stamped.closed(at);
                 true
             }
             LoggedMessage::Latency { ms } => {

@@ -166,6 +166,11 @@ impl Stamped {
         self.keepalives.sent(number, at, partials)
     }
 
+    /// A connection was closed.
+    pub(super) fn closed(&mut self, at: i64) {
+        self.ends.closed(self.keepalives.moment(at));
+    }
+
     /// The line after a first token says how many keepalives its stream had.
     pub(super) fn keepalives_cleared(&mut self, index: usize, count: u64, partials: &mut [PartialRequest]) {
         self.keepalives.confirm(index, count, partials);
@@ -245,7 +250,9 @@ impl Stamped {
         let failed = self.settle_certain_failures(failed, &late, partials);
         for abort in late.into_iter().chain(failed) {
             let group = match abort {
-                Abort::Timeout { at, fitting } => self.timed_out(at, fitting, &mut timeouts, partials),
+                Abort::Timeout { logged, fitting } => {
+                    self.timed_out(logged, fitting, &mut timeouts, partials)
+                }
                 Abort::Failure(failure) => self.failed(failure, &timeouts, partials),
             };
             match group {

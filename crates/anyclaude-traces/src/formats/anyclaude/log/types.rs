@@ -69,8 +69,8 @@ pub struct LogRequest {
     pub response_model: Option<Arc<str>>,
     /// The error in the backend's or the connection's words, at most 500 bytes.
     pub error: Option<String>,
-    /// Further facts from the log.
-    pub facts: LogFacts,
+    /// Further facts from the log. In a box of their own, which the request gets that they are of.
+    pub facts: Box<LogFacts>,
     /// The proxy's ⚡ figure, as logged.
     pub reported_tokens_per_second: Option<f64>,
     /// Tools sent to the backend.
@@ -80,7 +80,7 @@ pub struct LogRequest {
     /// `max_tokens` of the request.
     pub max_tokens: Option<u64>,
     /// Sizes after the proxy's edits.
-    pub prompt: Option<PromptOverhead>,
+    pub prompt: Option<Box<PromptOverhead>>,
     /// File name of the trace, where a capture of standard error names it.
     pub saved_trace: Option<String>,
     /// The proxy's own work, once a request log was matched

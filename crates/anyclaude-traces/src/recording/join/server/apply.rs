@@ -50,7 +50,7 @@ pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
         queue_ms: if is_exact { queue() } else { None },
-        cut: task.cut.as_deref().copied(),
+        cut: task.cut.clone(),
     }
 }
 

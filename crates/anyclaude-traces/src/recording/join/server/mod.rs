@@ -242,7 +242,7 @@ impl<'l> FoundLog<'l> {
             else {
                 continue;
             };
-            request.server_join = Some(Box::new(ServerJoin { log: self.name.clone(), gap_ms, confidence }));
+            request.server_join = Some(Arc::new(ServerJoin { log: self.name.clone(), gap_ms, confidence }));
             if confidence == Confidence::Ambiguous {
                 self.ambiguous += 1;
                 continue;

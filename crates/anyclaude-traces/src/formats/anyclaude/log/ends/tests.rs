@@ -20,7 +20,7 @@ fn settled(
     let mut ends = Ends::default();
     steps.iter().for_each(|at| ends.finish_step(Some(*at)));
     finishes.iter().for_each(|(at, reason)| ends.finished(*at, reason));
-    closes.iter().for_each(|at| ends.closed(*at));
+    closes.iter().for_each(|at| ends.closed(Moment { at: *at, keepalives: 0 }));
     ends.settle(&mut partials);
     partials
 }

@@ -365,7 +365,7 @@ fn edits_belong_to_the_request_that_is_sent_next() {
         + &start(2, 5, "a");
     let run = parse(&text).runs.remove(0);
     let facts: Vec<_> = run.requests.iter().map(|r| &r.facts).collect();
-    assert_eq!(facts[0].truncation.and_then(|cut| cut.limit_tokens), Some(200));
+    assert_eq!(facts[0].truncation.as_deref().and_then(|cut| cut.limit_tokens), Some(200));
     assert_eq!(facts[0].edits, [ProxyEdit::ThinkingSuppressed]);
     assert_eq!(facts[1].edits, [ProxyEdit::ToolsFiltered { before: 9, after: 2 }]);
 }

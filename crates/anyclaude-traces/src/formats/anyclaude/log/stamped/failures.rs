@@ -1,7 +1,7 @@
 //! Errors and timeouts, which name no request: which one they ended is settled once every
 //! other end is known.
 
-use super::super::keepalives;
+use super::super::keepalives::{self, Moment};
 use super::super::limits::{EXACT_MS, LONGEST_MS, MAX_CANDIDATES, TIMER_LATE_MS};
 use super::super::partial::PartialRequest;
 use super::Stamped;
@@ -34,7 +34,7 @@ pub(in super::super) fn error_words(words: &[u8]) -> Option<Box<str>> {
 #[derive(Debug, Clone)]
 pub(super) enum Abort {
     /// One of the `fitting` requests, which had run so long, timed out.
-    Timeout { at: i64, fitting: Vec<usize> },
+    Timeout { logged: Moment, fitting: Vec<usize> },
     /// One of the requests that had started by then failed.
     Failure(Failure),
 }
@@ -42,7 +42,7 @@ pub(super) enum Abort {
 /// An error line.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
-    at: i64,
+    logged: Moment,
     label: Option<u32>,
     /// How many requests had started by then.
     started: usize,
@@ -68,7 +68,7 @@ impl Stamped {
         let fitting: Vec<usize> = near.map(|&(_, index)| index).filter(mine).collect();
         let fits = !fitting.is_empty() && self.aborts.len() <= 2 * self.open.len();
         if fits {
-            self.aborts.push(Abort::Timeout { at, fitting });
+            self.aborts.push(Abort::Timeout { logged: self.keepalives.moment(at), fitting });
         }
         fits
     }
@@ -89,13 +89,13 @@ impl Stamped {
         };
         let open_streams = near.filter(is_open).count();
         let again = match self.aborts.last() {
-            Some(Abort::Failure(last)) => label.is_none() && at.saturating_sub(last.at) < ABORT_MS,
+            Some(Abort::Failure(last)) => label.is_none() && at.saturating_sub(last.logged.at) < ABORT_MS,
             _ => false,
         };
         let fits = !again && self.aborts.len() <= 2 * self.open.len();
         if fits {
             self.aborts.push(Abort::Failure(Failure {
-                at,
+                logged: self.keepalives.moment(at),
                 label,
                 started,
                 words: error_words(words),
@@ -126,14 +126,14 @@ impl Stamped {
         let timeouts: Vec<i64> = late
             .iter()
             .filter_map(|abort| match abort {
-                Abort::Timeout { at, .. } => Some(*at),
+                Abort::Timeout { logged, .. } => Some(logged.at),
                 Abort::Failure(_) => None,
             })
             .collect();
         let mut doubtful = Vec::new();
         for abort in failed {
             let Abort::Failure(failure) = &abort else { continue };
-            let at = failure.at;
+            let at = failure.logged.at;
             let before = timeouts.partition_point(|timeout| *timeout <= at);
             let last = before.checked_sub(1).and_then(|index| timeouts.get(index));
             let is_aftermath = last.is_some_and(|timeout| at.saturating_sub(*timeout) < ABORT_MS);
@@ -150,7 +150,7 @@ impl Stamped {
     /// late.
     pub(super) fn timed_out(
         &mut self,
-        at: i64,
+        logged: Moment,
         mut fitting: Vec<usize>,
         timeouts: &mut Vec<(i64, usize)>,
         partials: &mut [PartialRequest],
@@ -167,12 +167,12 @@ impl Stamped {
         let &index = fitting.first()?;
         let partial = partials.get_mut(index)?;
         partial.timed_out = true;
-        partial.aborted_at = Some(at);
-        keepalives::cut(index, at, partials);
+        partial.aborted_at = Some(logged.at);
+        keepalives::cut(index, logged, partials);
         if let Some(partial) = partials.get(index) {
             self.open.remove(&(partial.start, index));
         }
-        timeouts.push((at, index));
+        timeouts.push((logged.at, index));
         Some(fitting)
     }
 
@@ -184,7 +184,7 @@ impl Stamped {
         timeouts: &[(i64, usize)],
         partials: &mut [PartialRequest],
     ) -> Option<Vec<usize>> {
-        let Failure { at, label, .. } = failure;
+        let (at, label) = (failure.logged.at, failure.label);
         let mine = |partial: &PartialRequest| label.is_none_or(|label| partial.label == label);
         let before = timeouts.partition_point(|(timeout, _)| *timeout <= at);
         let aborted = timeouts.iter().take(before).rev().take(MAX_CANDIDATES).find(|(timeout, index)| {
@@ -209,7 +209,7 @@ impl Stamped {
 
     /// The requests that can have failed with this error, those that started last first.
     fn may_have_failed(&self, failure: &Failure, partials: &[PartialRequest]) -> Vec<usize> {
-        let Failure { at, label, started, .. } = *failure;
+        let Failure { logged: Moment { at, .. }, label, started, .. } = *failure;
         let mine = |partial: &PartialRequest| label.is_none_or(|label| partial.label == label);
         let range = (i64::MIN, 0)..=(at.saturating_add(EXACT_MS), usize::MAX);
         let earlier = self.open.range(range).rev().take(MAX_CANDIDATES).map(|&(_, index)| index);
@@ -228,13 +228,13 @@ impl Stamped {
     }
 
     fn fail(&mut self, index: usize, failure: Failure, partials: &mut [PartialRequest]) {
-        let at = failure.at;
+        let logged = failure.logged;
         if let Some(partial) = partials.get_mut(index) {
             partial.failed = true;
-            partial.aborted_at = Some(at);
+            partial.aborted_at = Some(logged.at);
             partial.error = failure.words;
             self.open.remove(&(partial.start, index));
         }
-        keepalives::cut(index, at, partials);
+        keepalives::cut(index, logged, partials);
     }
 }

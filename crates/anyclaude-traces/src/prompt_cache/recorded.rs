@@ -1,0 +1,107 @@
+//! The prompts of all records by their files, each path once.
+
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+
+use super::ids::ListId;
+use super::tree::Node;
+use crate::model::Identity;
+use crate::model::intern::NameHashing;
+use crate::model::request::TracePath;
+
+/// A prompt: which system blocks, which tools, which history.
+#[derive(Debug, Clone)]
+pub(crate) struct PromptParts {
+    pub(crate) system: ListId,
+    pub(crate) tools: ListId,
+    pub(crate) messages: Node,
+    /// Message and block of every element of the history, where these are not as
+    /// in the tree: there the same words were cut into other messages.
+    pub(crate) places: Option<Box<[(u32, u32)]>>,
+    pub(crate) opening: Option<Identity>,
+    /// Whether it opens with the summary of an earlier conversation.
+    pub(crate) is_continuation: bool,
+}
+
+/// The prompts of all records, numbered in the order in which they were added.
+#[derive(Debug, Default)]
+pub(super) struct RecordedPrompts {
+    prompts: Vec<(TracePath, PromptParts)>,
+    /// The numbers alone: a map with a path and a prompt in each of its places took twice as much.
+    numbers: HashTable<u32>,
+    hashing: NameHashing,
+}
+
+impl RecordedPrompts {
+    pub(super) fn is_empty(&self) -> bool {
+        self.prompts.is_empty()
+    }
+
+    /// The number of a record; of one that is not there yet, the one that it will have.
+    pub(super) fn number_of(&self, path: &TracePath) -> u32 {
+        self.number(path).unwrap_or_else(|| u32::try_from(self.prompts.len()).unwrap_or(u32::MAX))
+    }
+
+    fn number(&self, path: &TracePath) -> Option<u32> {
+        let is_it = |number: &u32| self.path(*number) == Some(path);
+        self.numbers.find(self.hashing.hash_one(path), is_it).copied()
+    }
+
+    /// Adds the prompt of a record. One that was read again has the newer prompt.
+    pub(super) fn insert(&mut self, path: &TracePath, parts: PromptParts) {
+        let number = self.number_of(path);
+        if let Some((_, known)) = self.prompts.get_mut(number as usize) {
+            *known = parts;
+            return;
+        }
+        self.prompts.push((path.clone(), parts));
+        let hash = |path: &TracePath| self.hashing.hash_one(path);
+        let rehash = |number: &u32| self.prompts.get(*number as usize).map_or(0, |(path, _)| hash(path));
+        self.numbers.insert_unique(hash(path), number, rehash);
+    }
+
+    pub(super) fn get(&self, path: &TracePath) -> Option<&PromptParts> {
+        self.prompts.get(self.number(path)? as usize).map(|(_, parts)| parts)
+    }
+
+    pub(super) fn path(&self, number: u32) -> Option<&TracePath> {
+        self.prompts.get(number as usize).map(|(path, _)| path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::prompt_cache::tree::Tree;
+
+    fn parts(system: u32) -> PromptParts {
+        PromptParts {
+            system: ListId(system),
+            tools: ListId(0),
+            messages: Tree::ROOT,
+            places: None,
+            opening: None,
+            is_continuation: false,
+        }
+    }
+
+    #[test]
+    fn a_record_keeps_its_number_and_has_its_newest_prompt() {
+        let path = |at: u32| TracePath::of_record(Path::new("traces/a.jsonl"), at);
+        let mut recorded = RecordedPrompts::default();
+        for round in 0..2 {
+            for at in 0..1000 {
+                assert_eq!(recorded.number_of(&path(at)), at);
+                recorded.insert(&path(at), parts(at + round));
+                assert_eq!(recorded.path(at), Some(&path(at)));
+            }
+        }
+        for at in 0..1000 {
+            assert_eq!(recorded.get(&path(at)).map(|parts| parts.system), Some(ListId(at + 1)));
+        }
+        assert!(recorded.get(&path(1000)).is_none() && !recorded.is_empty());
+    }
+}
