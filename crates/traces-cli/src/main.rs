@@ -10,10 +10,9 @@ mod parse;
 mod render;
 mod save;
 mod select;
+mod zone;
 
-use std::fs;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write as _};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Output is written in pieces as large as a pipe's buffer.
@@ -26,25 +25,9 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&args, error),
     };
     let mut out = BufWriter::with_capacity(OUT_BYTES, Stdout(io::stdout().lock()));
-    let ready = check_zone().and_then(|()| Ok(interrupt::watch()?));
+    let ready = zone::check_environment().and_then(|()| Ok(interrupt::watch()?));
     let done = ready.and_then(|()| commands::run(cli.verb, &mut out));
     ended(done.and_then(|status| Ok(out.flush().map(|()| status)?)))
-}
-
-/// Refuses a time zone whose file is a device or a pipe: it would be read for ever.
-fn check_zone() -> anyhow::Result<()> {
-    let Some(zone) = std::env::var_os("TZ") else { return Ok(()) };
-    let name = zone.to_string_lossy();
-    let name = name.strip_prefix(':').unwrap_or(&name);
-    // Where zones are looked up; a whole path takes the place of the folder.
-    let files =
-        ["/usr/share/zoneinfo", "/share/zoneinfo", "/etc/zoneinfo"].map(|at| Path::new(at).join(name));
-    let is_endless =
-        |file: &PathBuf| fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir());
-    if files.iter().any(is_endless) {
-        anyhow::bail!("TZ: {name} is no file of a time zone: name one, as in TZ=Europe/Berlin");
-    }
-    Ok(())
 }
 
 /// The standard output, whose errors say that they are its own.

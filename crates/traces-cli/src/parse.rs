@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::model::LogZone;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
 use anyhow::{Context as _, anyhow, bail};
 use chrono::{DateTime, Datelike as _, Local, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _};
@@ -70,7 +69,7 @@ fn parse_time(text: &str, now: DateTime<Local>) -> Option<NaiveDateTime> {
 /// The moment at which clocks show this. Where they show it twice, it is the first for
 /// [`End::Since`] and the last for [`End::Until`]; where they skip it, the moment by the
 /// clock before the change.
-fn local_moment(time: NaiveDateTime, end: End) -> Option<Timestamp> {
+pub(crate) fn local_moment(time: NaiveDateTime, end: End) -> Option<Timestamp> {
     let shown = Local.from_local_datetime(&time);
     let moment = match end {
         End::Since => shown.earliest(),
@@ -114,67 +113,6 @@ fn day_begin(day: NaiveDate) -> anyhow::Result<Timestamp> {
 fn day_end(day: NaiveDate, begin: Timestamp) -> Timestamp {
     let next = day.succ_opt().and_then(|next| day_begin(next).ok());
     next.map_or(begin.plus_ms(i64::MAX), |next| next.plus_ms(-1))
-}
-
-/// `--tz`: a time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Zone {
-    /// That of this machine.
-    Local,
-    /// So many seconds ahead of UTC.
-    Fixed(i32),
-}
-
-impl Zone {
-    /// The zone for the library; without one, it is guessed.
-    pub(crate) fn of_logs(zone: Option<Self>) -> LogZone {
-        match zone {
-            Some(Self::Fixed(seconds)) => LogZone::Named(seconds.into()),
-            Some(Self::Local) | None => LogZone::Machine(local_offset),
-        }
-    }
-}
-
-/// How many seconds local time is ahead of UTC when clocks show this.
-fn local_offset(seconds: i64) -> Option<i64> {
-    let time = DateTime::from_timestamp(seconds, 0)?.naive_utc();
-    let utc = local_moment(time, End::Since)?.unix_ms();
-    Some(seconds - utc.div_euclid(1000))
-}
-
-/// `UTC`, `local`, `+02:00`, `-0330` or `+2`.
-pub(crate) fn parse_zone(text: &str) -> anyhow::Result<Zone> {
-    if text.eq_ignore_ascii_case("local") {
-        return Ok(Zone::Local);
-    }
-    if ["utc", "z", "gmt"].iter().any(|name| text.eq_ignore_ascii_case(name)) {
-        return Ok(Zone::Fixed(0));
-    }
-    fixed_zone(text).map(Zone::Fixed).with_context(|| {
-        format!(
-            "cannot read `{text}` as a time zone: write UTC, local, or how far it is ahead, such as +02:00; \
-             for a zone by its name, set TZ to it and write local"
-        )
-    })
-}
-
-fn fixed_zone(text: &str) -> Option<i32> {
-    let (sign, digits) = match (text.strip_prefix('+'), text.strip_prefix(['-', '−'])) {
-        (Some(digits), _) => (1, digits),
-        (_, Some(digits)) => (-1, digits),
-        _ => return None,
-    };
-    let (hours, minutes) = match digits.split_once(':') {
-        Some((hours, minutes)) if minutes.len() == 2 => (hours, minutes),
-        None if digits.len() == 4 => digits.split_at_checked(2)?,
-        None => (digits, "0"),
-        Some(_) => return None,
-    };
-    let number = |text: &str, most: i32| -> Option<i32> {
-        let is_number = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|number| is_number && *number <= most)
-    };
-    Some(sign * (number(hours, 15)? * 3600 + number(minutes, 59)? * 60))
 }
 
 /// `2h`, `1h30m`, `10 min ago`, `3 days`.
@@ -353,29 +291,6 @@ mod tests {
     fn a_limit_can_be_exceeded() {
         assert!(parse_limit(&format!("body_bytes={}GB", "9".repeat(305))).is_err());
         assert!(parse_limit(&format!("body_bytes={}", "9".repeat(400))).is_err());
-    }
-
-    #[test]
-    fn zones_are_read_as_they_are_written() {
-        for (text, seconds) in [
-            ("UTC", 0),
-            ("z", 0),
-            ("+02:00", 7_200),
-            ("+2", 7_200),
-            ("-0330", -12_600),
-            ("+05:45", 20_700),
-            ("−8", -28_800),
-        ] {
-            assert_eq!(parse_zone(text).unwrap(), Zone::Fixed(seconds), "{text}");
-        }
-        assert_eq!(parse_zone("local").unwrap(), Zone::Local);
-        for text in ["", "02:00", "+", "+2:0", "+2:00:00", "+99", "+02:60", "CET", "+é"] {
-            assert!(parse_zone(text).is_err(), "{text}");
-        }
-        let LogZone::Machine(offset) = Zone::of_logs(None) else { panic!() };
-        let local = Local.from_utc_datetime(&now().naive_utc());
-        let shown = local.naive_local().and_utc().timestamp();
-        assert_eq!(offset(shown), Some(i64::from(local.offset().local_minus_utc())));
     }
 
     #[test]

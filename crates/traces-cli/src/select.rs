@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use chrono::Local;
 
 use crate::cli::FilterArgs;
-use crate::parse::{End, LabelArg, Zone, parse_moment};
+use crate::parse::{End, LabelArg, parse_moment};
+use crate::zone::Zone;
 
 /// A reader of what the arguments admit; `default_kind` holds where they name no kind.
 pub(crate) fn reader(args: &FilterArgs, default_kind: KindFilter) -> anyhow::Result<Reader> {
@@ -66,7 +67,7 @@ pub(crate) fn filter(args: &FilterArgs) -> anyhow::Result<select::Filter> {
     filter.labels = args.labels.iter().map(label).collect();
     filter.server_logs.clone_from(&args.server_logs);
     filter.lm_studio_home = std::env::home_dir();
-    filter.log_zone = Zone::of_logs(args.zone);
+    filter.log_zone = Zone::of_logs(args.zone.as_ref());
     filter.max_file_bytes = args.max_file_size;
     filter.standard_input = Some(standard_input);
     Ok(filter)

@@ -16,19 +16,22 @@ pub(crate) fn stamp(text: &[u8]) -> Option<i64> {
 pub(crate) fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     const MOST_DIGITS: usize = 18;
     let (mut value, mut digits) = (0, 0);
-    while let Some(byte) = text.get(digits)
-        && byte.is_ascii_digit()
-    {
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
         if digits == MOST_DIGITS {
             return None;
         }
-        value = value * 10 + u64::from(byte - b'0');
+        value = value * 10 + u64::from(digit);
         digits += 1;
     }
     if digits > 0 { Some((value, text.get(digits..)?)) } else { None }
 }
 
 /// Like [`number`], with an optional minus sign: a clock set back makes durations negative.
+#[inline]
 pub(crate) fn signed(text: &[u8]) -> Option<(i64, &[u8])> {
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(digits) => (true, digits),

@@ -30,7 +30,7 @@ pub(crate) use bookkeeping::Bookkeeping;
 pub use identity::Identity;
 pub use lanes::Lanes;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
-pub use log_zone::LogZone;
+pub use log_zone::{AheadOfUtc, LogZone};
 pub use request_draft::RequestDraft;
 pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};

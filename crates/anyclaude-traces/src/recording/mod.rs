@@ -152,7 +152,7 @@ impl RequestSet {
         store: &Store,
         window: RangeInclusive<Timestamp>,
         logs: &[LogFile<BackendLog>],
-        zone: LogZone,
+        zone: &LogZone,
     ) {
         let unmatched = self.take_server_logs(store, window, logs, zone);
         let unmatched = unmatched.into_iter().map(|logged| logged.found).collect();
@@ -165,7 +165,7 @@ impl RequestSet {
         store: &Store,
         window: RangeInclusive<Timestamp>,
         logs: &[LogFile<BackendLog>],
-        zone: LogZone,
+        zone: &LogZone,
     ) -> Vec<LoggedTask> {
         let (server_logs, unmatched) = self.joined_server_logs(store, &window, logs, zone);
         self.joined.extend(Joined { server_logs, ..Joined::default() });
@@ -178,7 +178,7 @@ impl RequestSet {
         store: &Store,
         window: RangeInclusive<Timestamp>,
         logs: &[LogFile<BackendLog>],
-        zone: LogZone,
+        zone: &LogZone,
     ) {
         let (mut server_logs, _) = self.joined_server_logs(store, &window, logs, zone);
         server_logs.retain(|log| log.joined > 0);
@@ -190,7 +190,7 @@ impl RequestSet {
         store: &Store,
         window: &RangeInclusive<Timestamp>,
         logs: &[LogFile<BackendLog>],
-        zone: LogZone,
+        zone: &LogZone,
     ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
         // What another log has told of already is not looked for.
         let is_wanted = |request: &&mut Request| {

@@ -231,7 +231,7 @@ impl Reader {
         set.skipped.extend(unusable.iter().cloned());
         if !named.is_empty() {
             let recorded = set.requests.len();
-            let unmatched = set.take_server_logs(&self.store, window.clone(), named, self.filter.log_zone);
+            let unmatched = set.take_server_logs(&self.store, window.clone(), named, &self.filter.log_zone);
             self.take_tasks(set, unmatched);
             if recorded == 0 {
                 return;
@@ -244,7 +244,7 @@ impl Reader {
         let (found, unusable) = self.store.other_server_logs(&found, named);
         set.skipped.extend(unusable);
         if !found.is_empty() {
-            set.join_found_server_logs(&self.store, window, &found, self.filter.log_zone);
+            set.join_found_server_logs(&self.store, window, &found, &self.filter.log_zone);
         }
     }
 

@@ -13,7 +13,8 @@ use clap::builder::{EnumValueParser, PossibleValue, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::parse::{LabelArg, Limit, Zone, parse_limit, parse_zone};
+use crate::parse::{LabelArg, Limit, parse_limit};
+use crate::zone::{Zone, parse_zone};
 
 /// Limits that no request may exceed.
 #[derive(Debug, Args)]
@@ -168,7 +169,7 @@ pub(crate) struct FilterArgs {
         hide_short_help = true
     )]
     pub(crate) server_logs: Vec<PathBuf>,
-    /// The time zone of servers' logs: UTC, +02:00 or local
+    /// The time zone of servers' logs: UTC, +02:00, Europe/Berlin or local
     ///
     /// LM Studio writes local time without a zone. By default the requests show it, else it is
     /// that of this machine.

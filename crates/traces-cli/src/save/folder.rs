@@ -64,7 +64,8 @@ impl OutputFolder {
     /// which is removed with whatever is still there in the end.
     pub(crate) fn begin(&self) -> anyhow::Result<Staging> {
         let at = || format!("cannot write into {}", self.0.display());
-        private_folder(&self.0).with_context(at)?;
+        let mut made = MadeFolders::default();
+        made.make(&self.0).with_context(at)?;
         let (beside, lock) = unfinished::folder(&self.0).with_context(at)?;
         Ok(Staging {
             target: self.0.clone(),
@@ -72,6 +73,7 @@ impl OutputFolder {
             old: beside.path().join(unfinished::OLD),
             beside,
             _lock: lock,
+            made,
         })
     }
 }
@@ -84,6 +86,8 @@ pub(crate) struct Staging {
     old: PathBuf,
     beside: TempDir,
     _lock: Lock,
+    /// Dropped after `beside`, which lies in one of them.
+    made: MadeFolders,
 }
 
 impl Staging {
@@ -94,25 +98,58 @@ impl Staging {
         Ok(Box::new(Stoppable { out: private_file(&path)?, bytes: 0 }))
     }
 
-    /// Puts a folder that was written in its place. What stood there is gone.
-    pub(crate) fn publish(&self, name: &Path) -> anyhow::Result<()> {
-        let at = || format!("cannot write {}", self.target.join(name).display());
+    /// Puts a folder that was written in its place. What stood there is gone, unless this
+    /// fails.
+    pub(crate) fn publish(&mut self, name: &Path) -> anyhow::Result<()> {
         let (new, target, old) = (self.new.join(name), self.target.join(name), self.old.join(name));
-        if target.exists() {
-            private_folder(OutputFile::folder(&old)).with_context(at)?;
-            fs::rename(&target, &old).with_context(at)?;
+        self.exchange(&new, &target, &old).with_context(|| format!("cannot write {}", target.display()))
+    }
+
+    fn exchange(&mut self, new: &Path, target: &Path, old: &Path) -> io::Result<()> {
+        let is_there = target.exists();
+        if is_there {
+            private_folder(OutputFile::folder(old))?;
+            fs::rename(target, old)?;
         }
-        if new.exists() {
-            private_folder(OutputFile::folder(&target)).with_context(at)?;
-            fs::rename(&new, &target).with_context(at)?;
+        if !new.exists() {
+            return Ok(());
         }
-        Ok(())
+        let renamed = self.made.make(OutputFile::folder(target)).and_then(|()| fs::rename(new, target));
+        if renamed.is_err() && is_there {
+            fs::rename(old, target)?;
+        }
+        renamed
     }
 
     /// Removes what is left of the work.
     pub(crate) fn end(self) -> anyhow::Result<()> {
         let at = self.beside.path().display().to_string();
         self.beside.close().with_context(|| format!("cannot remove {at}"))
+    }
+}
+
+/// The folders that a run made for what it writes: those that are still empty when it ends,
+/// as it failed, are removed again.
+#[derive(Debug, Default)]
+struct MadeFolders(Vec<PathBuf>);
+
+impl MadeFolders {
+    /// Makes a folder, in one that is there.
+    fn make(&mut self, path: &Path) -> io::Result<()> {
+        if !path.exists() {
+            private_folder(path)?;
+            self.0.push(path.to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for MadeFolders {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // One that holds something is not removed by this.
+            let _ = fs::remove_dir(folder);
+        }
     }
 }
 

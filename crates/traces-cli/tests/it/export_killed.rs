@@ -176,7 +176,28 @@ fn a_file_that_finds_no_room_leaves_what_was_there() {
 #[test]
 fn tables_that_find_no_room_leave_nothing() {
     let folder = recording();
+    let out = folder.path().join("out");
     without_room(&folder, "export in --format parquet -o out/tables").says(&["out/tables"]);
-    assert!(files(&folder.path().join("out")).is_empty());
-    assert_eq!(unfinished(&folder.path().join("out/tables")), [] as [PathBuf; 0]);
+    assert_eq!(fs::read_dir(&out).unwrap().count(), 0, "the folder was made by this run");
+    // A folder that was there before stays, and what it holds.
+    fs::create_dir(out.join("tables")).unwrap();
+    without_room(&folder, "export in --format parquet -o out/tables");
+    assert_eq!(fs::read_dir(out.join("tables")).unwrap().count(), 0);
+    folder.write("out/tables/tools/day=2024-01-01/part-0.parquet", "old");
+    without_room(&folder, "export in --format parquet -o out/tables --append");
+    assert_eq!(files(&out).len(), 1);
+    assert_eq!(fs::read_dir(out.join("tables")).unwrap().count(), 1, "nothing but tools");
+}
+
+/// A file stands where the folder of a table has to be.
+#[cfg(feature = "parquet")]
+#[test]
+fn tables_that_cannot_be_put_in_their_place_leave_what_was_there() {
+    let folder = recording();
+    folder.write("out/tables/requests", "a file");
+    let line = "export in --format parquet -o out/tables --append";
+    folder.traces(line).ends_with(2).says(&["cannot write", "out/tables/requests"]);
+    let tables = folder.path().join("out/tables");
+    assert_eq!(fs::read_to_string(tables.join("requests")).unwrap(), "a file");
+    assert_eq!(unfinished(&tables), [] as [PathBuf; 0]);
 }

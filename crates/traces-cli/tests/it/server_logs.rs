@@ -1,5 +1,7 @@
 //! Servers' logs without any recording beside them.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::common::{Folder, HOME, Ran};
@@ -187,7 +189,7 @@ fn what_is_no_servers_log_is_refused_by_name() {
     folder.write("notes.txt", "Dear diary,\n");
     folder.traces("timing --server-log notes.txt").ends_with(2).says(&["notes.txt", "LM Studio"]);
     folder.traces("timing --server-log missing.log").ends_with(2).says(&["missing.log"]);
-    folder.traces("timing --tz CET --server-log notes.txt").ends_with(2).says(&["+02:00"]);
+    folder.traces("timing --tz No/Where --server-log notes.txt").ends_with(2).says(&["+02:00"]);
 }
 
 /// A request that begins in one file and ends in the next is one request.
@@ -240,4 +242,43 @@ fn a_zone_moves_local_times() {
         let line = format!("list --format json --tz {zone} --server-log {}", path.display());
         assert_eq!(folder.traces(&line).json()["requests"][0]["timestamp"], start, "{zone}");
     }
+}
+
+/// In the night in which clocks are set back, an hour comes twice.
+#[cfg(unix)]
+#[test]
+fn a_zone_by_its_name_knows_when_clocks_are_changed() {
+    if !Path::new("/usr/share/zoneinfo/Europe/Berlin").exists() {
+        eprintln!("left out: this system does not know the time of Berlin");
+        return;
+    }
+    let log = crate::common::repo().join(LOGS).join("lm-studio/2025-11/2025-11-17.1.log");
+    let log = std::fs::read_to_string(log).unwrap();
+    let at = |day: &str, [of_29, of_30, of_31]: [&str; 3]| {
+        let of = |minute: &str| format!("[2025-11-17 {minute}:");
+        let as_of = |minute: &str| format!("[{day} {minute}:");
+        let log = log.replace(&of("09:29"), &as_of(of_29)).replace(&of("09:30"), &as_of(of_30));
+        log.replace(&of("09:31"), &as_of(of_31))
+    };
+    let folder = Folder::new();
+    let twice =
+        at("2025-10-26", ["02:29", "02:30", "02:31"]) + &at("2025-10-26", ["02:05", "02:06", "02:07"]);
+    folder.write("autumn.log", &twice);
+    let spring =
+        at("2025-03-30", ["01:57", "01:58", "01:59"]) + &at("2025-03-30", ["03:00", "03:01", "03:02"]);
+    folder.write("spring.log", &spring);
+    for (log, starts) in [
+        ("autumn.log", ["2025-10-26T00:30:00", "2025-10-26T01:06:00"]),
+        ("spring.log", ["2025-03-30T00:58:00", "2025-03-30T01:01:00"]),
+    ] {
+        let line = format!("list --all --format ndjson --tz Europe/Berlin --server-log {log}");
+        let listed = folder.traces(&line).ends_with(0).ndjson();
+        let times: Vec<&str> = listed.iter().filter_map(|request| request["timestamp"].as_str()).collect();
+        for start in starts {
+            assert!(times.iter().any(|time| time.starts_with(start)), "{log}: {start} in {times:?}");
+        }
+        assert!(times.is_sorted(), "{log}: {times:?}");
+    }
+    // A part of a path is no name.
+    folder.traces("list --tz ../zoneinfo/Europe/Berlin --server-log spring.log").ends_with(2).says(&["--tz"]);
 }

@@ -9,6 +9,7 @@
 mod any;
 mod llama;
 pub(crate) mod lmstudio;
+mod local_clock;
 mod ollama;
 mod types;
 

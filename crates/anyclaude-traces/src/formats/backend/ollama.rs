@@ -3,11 +3,12 @@
 
 use std::sync::LazyLock;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime};
+use chrono::{Datelike, NaiveDateTime};
 use memchr::memmem::find;
 
 use super::llama::head::{headed, rfc3339, without_colours};
 use super::llama::{LineUse, Servers, Words, may_lack_digits};
+use super::local_clock::{LocalClock, journal_seconds};
 use super::types::{
     BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask, BackendTruncation, ReadingProgress,
     TaskOutcome,
@@ -73,6 +74,7 @@ impl Default for OllamaParser {
             restored: Vec::new(),
             cut: Vec::new(),
             year: None,
+            clock: LocalClock::default(),
             is_journal: false,
             scratch: Vec::new(),
             has_word: false,
@@ -116,6 +118,7 @@ struct OllamaState {
     cut: Vec<BackendTruncation>,
     /// The year of the last line with a date, which the journal's stamps lack.
     year: Option<i32>,
+    clock: LocalClock,
     is_journal: bool,
     scratch: Vec<u8>,
     /// The line that comes next is known to hold a word.
@@ -147,7 +150,8 @@ impl LineSink for OllamaState {
         let mut scratch = std::mem::take(&mut self.scratch);
         let headed = headed(without_colours(line.bytes, &mut scratch));
         self.is_journal |= headed.journal.is_some();
-        let at = headed.at.or_else(|| journal_moment(headed.journal?, self.year?));
+        let shown = || journal_seconds(headed.journal?, self.year?);
+        let at = headed.at.or_else(|| shown().map(|seconds| self.clock.at(seconds)));
         let used = match headed.text.first() {
             Some(b't') => self.own_line(headed.text),
             Some(b'[') => self.http_line(headed.text),
@@ -287,6 +291,7 @@ impl OllamaState {
             return if is_request { LineUse::Unreadable } else { LineUse::Known };
         };
         self.year = Some(http.ended.year());
+        let ended = self.clock.at(http.ended.and_utc().timestamp());
         let Some(path) = GENERATING.iter().find(|path| http.is_post && **path == http.path) else {
             return LineUse::Known;
         };
@@ -307,7 +312,7 @@ impl OllamaState {
             }
         };
         if let Some(task) = self.log.tasks.get_mut(at) {
-            task.ended = Some(BackendMoment::LocalSecond { seconds: http.ended.and_utc().timestamp() });
+            task.ended = Some(ended);
             task.total_ms = http.total_ms;
             task.endpoint = Some((*path).into());
             task.outcome = match http.status {
@@ -366,20 +371,6 @@ fn duration_ms(text: &str) -> Option<f64> {
         rest = after;
     }
     (!text.is_empty()).then_some(sum)
-}
-
-/// `Sep 11 00:04:26` of a year.
-fn journal_moment(stamp: &[u8], year: i32) -> Option<BackendMoment> {
-    const MONTHS: [&[u8; 3]; 12] =
-        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    let month = MONTHS.iter().position(|month| stamp.starts_with(&month[..]))?;
-    let number = |from: usize| {
-        let text = stamp.get(from..from + 2)?.trim_ascii_start();
-        u32::try_from(scan::number(text)?.0).ok()
-    };
-    let date = NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()? + 1, number(4)?)?;
-    let time = date.and_hms_opt(number(7)?, number(10)?, number(13)?)?;
-    Some(BackendMoment::LocalSecond { seconds: time.and_utc().timestamp() })
 }
 
 #[cfg(test)]

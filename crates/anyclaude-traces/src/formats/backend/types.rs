@@ -37,6 +37,9 @@ pub enum BackendMoment {
     LocalSecond {
         /// Seconds from 1970-01-01T00:00:00 to it on the clock on the wall.
         seconds: i64,
+        /// Whether the clock had been set back before, by at most two hours, and had not yet
+        /// come to where it was then: where an hour comes twice, this is the second one.
+        is_repeated: bool,
     },
     /// An instant, to the millisecond.
     Instant(Timestamp),
@@ -58,7 +61,7 @@ impl BackendMoment {
     pub fn clock_ms(self) -> i64 {
         match self {
             Self::SinceStart { us } => i64::try_from(us / 1_000).unwrap_or(i64::MAX),
-            Self::LocalSecond { seconds } => seconds.saturating_mul(1_000),
+            Self::LocalSecond { seconds, .. } => seconds.saturating_mul(1_000),
             Self::Instant(instant) => instant.unix_ms(),
         }
     }
@@ -299,8 +302,8 @@ pub struct BackendLog {
     pub bytes: u64,
     /// Lines seen, the last one even without a line ending.
     pub lines: u64,
-    /// Lines that this format has and that were looked at: for llama-server and Ollama the
-    /// first one and those that may hold a fact. A file without any is another's.
+    /// Lines that this format has and that were looked at: for llama-server the first one and
+    /// those with a fact, for Ollama those that may hold one. A file without any is another's.
     pub known_lines: u64,
     /// Lines that should hold a fact and cannot be read (cut, garbled).
     pub unreadable_lines: u64,

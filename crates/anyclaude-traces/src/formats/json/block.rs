@@ -8,7 +8,7 @@
 use wide::u8x16;
 
 /// The size of a block in bytes.
-pub(super) const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// The last byte of a block.
 pub(super) const LAST: u64 = 1 << 63;
@@ -76,7 +76,7 @@ pub(super) fn usual_escapes(text: &[u8], start: usize) -> u64 {
 
 /// Where the block that begins at `start` has this byte, which is no space.
 #[inline]
-pub(super) fn equal(text: &[u8], start: usize, byte: u8) -> u64 {
+pub(crate) fn equal(text: &[u8], start: usize, byte: u8) -> u64 {
     let rest = text.get(start..).unwrap_or_default();
     let equal = |bytes: &[u8; BLOCK]| mask(bytes, |part| part.cmp_eq(u8x16::splat(byte)));
     rest.first_chunk().map_or_else(|| equal(&padded(rest)), equal)

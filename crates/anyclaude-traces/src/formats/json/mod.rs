@@ -1,7 +1,7 @@
 //! JSON text, byte by byte: the grammar, a cursor, and compact JSON.
 
 pub(crate) mod aligned;
-mod block;
+pub(crate) mod block;
 pub(crate) mod compact;
 pub(crate) mod cursor;
 pub(crate) mod fault;

@@ -60,7 +60,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     let dataset = Dataset::new(&prefix);
     let rows = interrupt::without_interrupt(|| {
         let mut rows = [0; Table::ALL.len()];
-        let staging = target.begin()?;
+        let mut staging = target.begin()?;
         for (day, of_day) in &days {
             for (rows, table) in rows.iter_mut().zip(Table::ALL) {
                 let of_day = of_day.iter().filter_map(|&at| partitions.get(at).zip(tool_costs.get(at)));

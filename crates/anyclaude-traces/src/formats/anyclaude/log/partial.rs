@@ -230,29 +230,13 @@ impl PartialRequest {
         let level = run.level;
         let start = Timestamp::from_unix_ms(self.start)?;
         let streamed = if self.is_streamed() { Some(true) } else { self.sent.then_some(false) };
-        let outcome = match (self.timed_out, self.failed, &self.end) {
-            (true, ..) => Outcome::TimedOut,
-            (false, true, _) => Outcome::Failed,
-            (false, false, Some(_)) => Outcome::Completed,
-            (false, false, None) if self.disconnected.is_some() => Outcome::Disconnected,
-            (false, false, None) if streamed == Some(false) => Outcome::NotStreamed,
-            (false, false, None) => Outcome::Unfinished,
-        };
+        let outcome = self.outcome(streamed);
         let since_start = |at: i64| unsigned(at.saturating_sub(self.start));
         let backend_ms = self.ended_at().or(self.ended_by).or(run.last_seen).and_then(since_start);
         let given_up = self.disconnected.or(self.whole_reply_at).and_then(since_start);
-        let timing = self.first_token_ms.and_then(unsigned);
-        let first_part = match self.first_part {
-            FirstPart::At(at) => unsigned(at.saturating_sub(self.start)),
-            FirstPart::None | FirstPart::Ambiguous => None,
-        };
-        let ttft_ms = timing.or(first_part);
-        let ttft_source = match (timing, first_part) {
-            (Some(_), _) => Some(TtftSource::Timing),
-            (None, Some(_)) => Some(TtftSource::FirstPart),
-            (None, None) => None,
-        };
+        let (ttft_ms, ttft_source) = self.ttft().unzip();
         let has_end = !matches!(outcome, Outcome::Unfinished | Outcome::NotStreamed);
+        let keepalives_so_far = self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64);
         let counts_keepalives = level >= Some(2)
             && streamed == Some(true)
             && has_end
@@ -290,8 +274,7 @@ impl PartialRequest {
             ttft_source,
             ttft_ambiguous: ttft_ms.is_none() && self.first_part == FirstPart::Ambiguous,
             total_ms,
-            keepalives: counts_keepalives
-                .then(|| self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64)),
+            keepalives: counts_keepalives.then_some(keepalives_so_far),
             events: end.events,
             event_bytes: end.bytes,
             parts: end.parts,
@@ -312,7 +295,7 @@ impl PartialRequest {
                     .or(end.deltas.map(|deltas| deltas.reasoning)),
                 streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
                 backend_ms,
-                keepalives_so_far: self.keepalives_confirmed.unwrap_or(self.keepalives.len() as u64),
+                keepalives_so_far,
                 ..self.facts
             }),
             reported_tokens_per_second: end.tokens_per_second,
@@ -323,6 +306,28 @@ impl PartialRequest {
             saved_trace: self.saved_trace,
             proxy: None,
         })
+    }
+
+    /// How it ended.
+    fn outcome(&self, streamed: Option<bool>) -> Outcome {
+        match &self.end {
+            _ if self.timed_out => Outcome::TimedOut,
+            _ if self.failed => Outcome::Failed,
+            Some(_) => Outcome::Completed,
+            None if self.disconnected.is_some() => Outcome::Disconnected,
+            None if streamed == Some(false) => Outcome::NotStreamed,
+            None => Outcome::Unfinished,
+        }
+    }
+
+    /// The time to the first token, and what tells it: the proxy's own line before the first
+    /// part that it received.
+    fn ttft(&self) -> Option<(u64, TtftSource)> {
+        if let Some(ms) = self.first_token_ms.and_then(unsigned) {
+            return Some((ms, TtftSource::Timing));
+        }
+        let FirstPart::At(at) = self.first_part else { return None };
+        Some((unsigned(at.saturating_sub(self.start))?, TtftSource::FirstPart))
     }
 }
 

@@ -196,12 +196,7 @@ pub fn match_request_log(
     entries: &[RequestLogEntry],
     sent: &HashMap<(usize, usize), SentCounts>,
 ) -> Vec<usize> {
-    let mut names: HashMap<String, BTreeSet<(Timestamp, usize)>> = HashMap::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let text = |name: &Option<String>| name.clone().unwrap_or_default();
-        let name = format!("{}/{}", text(&entry.provider), text(&entry.model));
-        names.entry(name).or_default().insert((entry.timestamp, index));
-    }
+    let mut free = FreeEntries::new(entries);
     let mut starts: Vec<(Timestamp, usize, usize)> = Vec::new();
     for (run, log) in runs.iter_mut().enumerate() {
         for (place, request) in log.requests.iter_mut().enumerate() {
@@ -210,53 +205,88 @@ pub fn match_request_log(
         }
     }
     starts.sort_unstable();
-    let mut doubted: BTreeSet<usize> = BTreeSet::new();
     let mut matched = vec![false; starts.len()];
     // Requests whose counts are certain come first.
     let rounds = [(true, 0), (false, 0), (false, 1), (false, 2)];
     for (certain, mismatches) in rounds {
-        for (matched, &(start, run, place)) in matched.iter_mut().zip(&starts) {
+        for (matched, &(_, run, place)) in matched.iter_mut().zip(&starts) {
             let told = sent.get(&(run, place));
             if *matched || told.is_some() != certain {
                 continue;
             }
-            let Some(request) = runs.get_mut(run).and_then(|run| run.requests.get_mut(place)) else {
-                continue;
-            };
-            let name = format!("{}/{}", request.provider, request.model);
-            let Some(free) = names.get_mut(&name) else { continue };
-            let range = (start.plus_ms(-LONGEST_PROXY_MS), 0)..=(start, usize::MAX);
-            let sent = Sent::of(request, told);
-            let fits = |&&(_, index): &&(Timestamp, usize)| {
-                entries.get(index).and_then(|entry| sent.mismatches(entry)) == Some(mismatches)
-            };
-            let near = free.range(range).rev().take(MAX_CANDIDATES);
-            let fitting: Vec<(Timestamp, usize)> = near.filter(fits).copied().collect();
-            let Some(&(received, index)) = fitting.last() else { continue };
-            if fitting.len() > 1 {
-                doubted.extend(fitting.iter().map(|&(_, index)| index));
-            }
-            let Some(entry) = entries.get(index) else { continue };
-            let confidence = match mismatches {
-                _ if doubted.contains(&index) => Confidence::Ambiguous,
-                0 => Confidence::Exact,
-                _ => Confidence::Likely,
-            };
-            let ms = u64::try_from(start.ms_since(received)).unwrap_or_default();
-            request.proxy = Some(ProxyTime { received, ms, confidence });
-            if request.streamed.is_none() && confidence != Confidence::Ambiguous {
+            let request = runs.get_mut(run).and_then(|run| run.requests.get_mut(place));
+            let Some(request) = request else { continue };
+            let Some((entry, proxy)) = free.take(request, told, mismatches) else { continue };
+            request.proxy = Some(proxy);
+            if request.streamed.is_none() && proxy.confidence != Confidence::Ambiguous {
                 request.streamed = entry.streaming;
                 if request.outcome == Outcome::Unfinished && request.streamed == Some(false) {
                     request.outcome = Outcome::NotStreamed;
                 }
             }
-            free.remove(&(received, index));
             *matched = true;
         }
     }
-    let mut unmatched: Vec<usize> = names.into_values().flatten().map(|(_, index)| index).collect();
-    unmatched.sort_unstable();
-    unmatched
+    free.left()
+}
+
+/// The entries that no request has taken yet.
+struct FreeEntries<'a> {
+    entries: &'a [RequestLogEntry],
+    /// When each was written, and its index, by provider and model.
+    by_name: HashMap<String, BTreeSet<(Timestamp, usize)>>,
+    /// Those that fit a request as well as others did.
+    doubted: BTreeSet<usize>,
+}
+
+impl<'a> FreeEntries<'a> {
+    fn new(entries: &'a [RequestLogEntry]) -> Self {
+        let mut by_name: HashMap<String, BTreeSet<(Timestamp, usize)>> = HashMap::new();
+        for (index, entry) in entries.iter().enumerate() {
+            let text = |name: &Option<String>| name.clone().unwrap_or_default();
+            let name = format!("{}/{}", text(&entry.provider), text(&entry.model));
+            by_name.entry(name).or_default().insert((entry.timestamp, index));
+        }
+        Self { entries, by_name, doubted: BTreeSet::new() }
+    }
+
+    /// Takes the earliest entry near a request's start that fits it, with so many counts
+    /// that differ.
+    fn take(
+        &mut self,
+        request: &LogRequest,
+        told: Option<&SentCounts>,
+        mismatches: usize,
+    ) -> Option<(&'a RequestLogEntry, ProxyTime)> {
+        let start = request.start;
+        let free = self.by_name.get_mut(&format!("{}/{}", request.provider, request.model))?;
+        let sent = Sent::of(request, told);
+        let fits = |&&(_, index): &&(Timestamp, usize)| {
+            self.entries.get(index).and_then(|entry| sent.mismatches(entry)) == Some(mismatches)
+        };
+        let near = free.range((start.plus_ms(-LONGEST_PROXY_MS), 0)..=(start, usize::MAX)).rev();
+        let fitting: Vec<(Timestamp, usize)> = near.take(MAX_CANDIDATES).filter(fits).copied().collect();
+        let &(received, index) = fitting.last()?;
+        if fitting.len() > 1 {
+            self.doubted.extend(fitting.iter().map(|&(_, index)| index));
+        }
+        let entry = self.entries.get(index)?;
+        let confidence = match mismatches {
+            _ if self.doubted.contains(&index) => Confidence::Ambiguous,
+            0 => Confidence::Exact,
+            _ => Confidence::Likely,
+        };
+        free.remove(&(received, index));
+        let ms = u64::try_from(start.ms_since(received)).unwrap_or_default();
+        Some((entry, ProxyTime { received, ms, confidence }))
+    }
+
+    /// The indices of those that are left, in order.
+    fn left(self) -> Vec<usize> {
+        let mut left: Vec<usize> = self.by_name.into_values().flatten().map(|(_, index)| index).collect();
+        left.sort_unstable();
+        left
+    }
 }
 
 /// Sets the trace names of a run's requests from a capture of standard error: the k-th name

@@ -17,9 +17,10 @@ mod load;
 use std::collections::VecDeque;
 
 use super::figures::{
-    TimingLine, Took, after, after_decimal, bytes_of_mib, find, forget_figures, progress, selection,
-    settle_counts, slot_and_task, timing,
+    TaskLine, Took, after, after_decimal, bytes_of_mib, find, forget_figures, selection, settle_counts,
+    slot_and_task, timing,
 };
+use super::words::Words;
 use crate::formats::backend::types::{
     BackendLog, BackendMoment, BackendProcess, BackendTask, SlotSelection, TaskOutcome,
 };
@@ -39,6 +40,9 @@ const MAX_ERROR_BYTES: usize = 500;
 const FUNCTION_AT: usize = 5;
 /// Where the text begins behind the function's name and its colon.
 pub(super) const TEXT_AT: usize = FUNCTION_AT + 12 + 2;
+
+/// The beginning of the lines with a task's times.
+const PRINT_TIMING: &[u8] = b"slot print_timing";
 
 /// What was found in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,25 +187,41 @@ impl Engine {
         self.last = at.or(self.last);
     }
 
+    /// What has no effect here, a search for words may pass over: a line that acts holds one.
     fn slot_line(&mut self, line: &[u8], at: Option<BackendMoment>, log: &mut BackendLog) -> LineUse {
         if !may_hold_fact(line) {
             return LineUse::Known;
         }
         let Some((slot, task, text)) = slot_and_task(line) else { return LineUse::Unreadable };
-        self.note(at, log);
         let Some(slot) = slot else { return LineUse::Known };
-        let Some(task) = task else { return self.free_slot_line(slot, text, log) };
+        let Some(task) = task else { return self.free_slot_line(slot, text, at, log) };
         if text.is_empty() {
-            self.timed = Some((slot, task));
+            if line.starts_with(PRINT_TIMING) {
+                self.note(at, log);
+                self.timed = Some((slot, task));
+            }
             return LineUse::Known;
         }
-        self.task_line(slot, task, text, at, log)
+        let said = match TaskLine::of(text) {
+            TaskLine::Other => return LineUse::Known,
+            TaskLine::Unreadable => return LineUse::Unreadable,
+            said => said,
+        };
+        self.note(at, log);
+        self.task_line(slot, task, said, at, log)
     }
 
     /// A line of a slot that has no task yet.
-    fn free_slot_line(&mut self, slot: u64, text: &[u8], log: &mut BackendLog) -> LineUse {
+    fn free_slot_line(
+        &mut self,
+        slot: u64,
+        text: &[u8],
+        at: Option<BackendMoment>,
+        log: &mut BackendLog,
+    ) -> LineUse {
         if let Some(how) = text.strip_prefix(b"selected slot by ") {
             let Some(selection) = selection(how) else { return LineUse::Known };
+            self.note(at, log);
             self.selected.retain(|(of, _)| *of != slot);
             if self.selected.len() < MAX_SELECTED {
                 self.selected.push((slot, selection));
@@ -212,6 +232,7 @@ impl Engine {
             text.strip_prefix(b"new slot, n_ctx = ").or_else(|| text.strip_prefix(b"new slot n_ctx_slot = "));
         if let Some(context) = context {
             let Some((tokens, _)) = scan::number(context) else { return LineUse::Unreadable };
+            self.note(at, log);
             if let Some(process) = self.process(log) {
                 process.context_tokens.get_or_insert(tokens);
                 process.slots = process.slots.max(Some(slot + 1));
@@ -225,48 +246,31 @@ impl Engine {
         &mut self,
         slot: u64,
         task: u64,
-        text: &[u8],
+        said: TaskLine,
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) -> LineUse {
-        match text.first() {
-            Some(b'p') if text.starts_with(b"processing task") => self.launch(slot, task, text, at, log),
-            Some(b'p') if text.starts_with(b"prompt processing") => {
-                let Some(progress) = progress(text) else { return LineUse::Known };
+        match said {
+            TaskLine::Launched { is_child } => self.launch(slot, task, is_child, at, log),
+            TaskLine::Progress(progress) => {
                 self.with_open(slot, task, |open| open.task.progress = Some(progress))
             }
-            Some(b'p' | b' ') => match timing(text) {
-                TimingLine::Read(read) => self.read(slot, task, read),
-                TimingLine::Write(write) => self.write(slot, task, write, at),
-                TimingLine::Other => LineUse::Known,
-                TimingLine::Unreadable => LineUse::Unreadable,
-            },
-            Some(b's') => match text.strip_prefix(b"stop processing: ") {
-                Some(held) => self.release(slot, task, held, at, log),
-                None => LineUse::Known,
-            },
-            Some(b'n') if text.starts_with(b"new prompt") => {
-                let (context, prompt) = (
-                    after(text, b"n_ctx_slot = "),
-                    after(text, b"task.n_tokens = ").or_else(|| after(text, b"n_prompt_tokens = ")),
-                );
-                let Some(prompt) = prompt else { return LineUse::Unreadable };
+            TaskLine::Read(read) => self.read(slot, task, read),
+            TaskLine::Written(write) => self.write(slot, task, write, at),
+            TaskLine::Released { held, is_truncated } => {
+                self.release(slot, task, held, is_truncated, at, log)
+            }
+            TaskLine::Prompt { context, tokens } => {
                 if let (Some(process), Some(context)) = (self.process(log), context) {
                     process.context_tokens = Some(context);
                 }
-                self.with_open(slot, task, |open| open.task.prompt_tokens = Some(prompt))
+                self.with_open(slot, task, |open| open.task.prompt_tokens = Some(tokens))
             }
             // Once for each batch; what was there before the first came from the cache.
-            Some(b'c' | b'n' | b'k') => {
-                let Some(held) = after(text, b"memory_seq_rm [").or_else(|| after(text, b"kv cache rm ["))
-                else {
-                    return LineUse::Known;
-                };
-                self.with_open(slot, task, |open| {
-                    open.task.cached_tokens.get_or_insert(held);
-                })
-            }
-            _ => LineUse::Known,
+            TaskLine::Cached(held) => self.with_open(slot, task, |open| {
+                open.task.cached_tokens.get_or_insert(held);
+            }),
+            TaskLine::Other | TaskLine::Unreadable => LineUse::Known,
         }
     }
 
@@ -274,7 +278,7 @@ impl Engine {
         &mut self,
         slot: u64,
         task: u64,
-        text: &[u8],
+        is_child: bool,
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) -> LineUse {
@@ -301,7 +305,6 @@ impl Engine {
         }
         let process = self.process_index(log);
         let selected = self.selected.iter().position(|(of, _)| *of == slot);
-        let is_child = find(text, b"is_child = 1").is_some();
         let received =
             if is_child || self.is_waiting_unknown { None } else { self.waiting.pop_front().flatten() };
         self.open.push(EngineTask {
@@ -368,20 +371,16 @@ impl Engine {
         &mut self,
         slot: u64,
         task: u64,
-        text: &[u8],
+        held: u64,
+        is_truncated: bool,
         at: Option<BackendMoment>,
         log: &mut BackendLog,
     ) -> LineUse {
-        let held = text.strip_prefix(b"n_tokens = ").or_else(|| text.strip_prefix(b"n_past = "));
-        let held =
-            held.and_then(scan::number).filter(|(_, rest)| rest.starts_with(b",")).map(|(held, _)| held);
-        let truncated = after(text, b"truncated = ");
-        let (Some(held), Some(truncated)) = (held, truncated) else { return LineUse::Unreadable };
         let Some(open) = self.open.iter().position(|open| open.is(slot, task)) else { return LineUse::Known };
         let EngineTask { mut task, is_cancelled } = self.open.remove(open);
         task.process = self.process_index(log);
-        (task.truncated, task.progress) = (Some(truncated != 0), None);
-        if truncated != 0 {
+        (task.truncated, task.progress) = (Some(is_truncated), None);
+        if is_truncated {
             let context_tokens = log.processes.get(task.process).and_then(|process| process.context_tokens);
             let is_too_long = |prompt: &u64| context_tokens.is_some_and(|context| *prompt > context);
             let whole_prompt_tokens = task.prompt_tokens.filter(is_too_long);
@@ -405,6 +404,13 @@ impl Engine {
         let (Some(function), Some(text)) = (line.get(FUNCTION_AT..TEXT_AT - 2), line.get(TEXT_AT..)) else {
             return LineUse::Unreadable;
         };
+        let has_word = match function {
+            b"update_slots" => text.starts_with(b"all slots are idle"),
+            _ => Words::of_engine().are_in(line),
+        };
+        if !has_word {
+            return LineUse::Known;
+        }
         self.note(at, log);
         match function {
             b"        init" | b"  load_model" => self.load_line(text, at, log),
@@ -433,7 +439,7 @@ impl Engine {
                 LineUse::Fact
             }
             b"  send_error" => self.error_line(text),
-            b"update_slots" if text.starts_with(b"all slots are idle") => {
+            b"update_slots" => {
                 self.waiting.clear();
                 self.is_waiting_unknown = false;
                 LineUse::Fact
@@ -479,13 +485,13 @@ impl Engine {
     fn timing_line(&mut self, text: &[u8]) -> LineUse {
         let Some((slot, task)) = self.timed else { return LineUse::Other };
         match timing(text) {
-            TimingLine::Read(read) => self.read(slot, task, read),
-            TimingLine::Write(write) => {
+            TaskLine::Read(read) => self.read(slot, task, read),
+            TaskLine::Written(write) => {
                 self.timed = None;
                 self.write(slot, task, write, self.last)
             }
-            TimingLine::Other => LineUse::Other,
-            TimingLine::Unreadable => LineUse::Unreadable,
+            TaskLine::Unreadable => LineUse::Unreadable,
+            _ => LineUse::Other,
         }
     }
 }

@@ -16,14 +16,15 @@ pub(super) fn find(line: &[u8], mark: &[u8]) -> Option<usize> {
 }
 
 /// The numbers in `slot print_timing: id  0 | task 26 | …`, where they are not −1, and the
-/// rest.
+/// text behind the bar and a blank.
 #[inline]
 pub(super) fn slot_and_task(line: &[u8]) -> Option<(Option<u64>, Option<u64>, &[u8])> {
     let rest = line.get(TEXT_AT - 2..)?.strip_prefix(b": id ")?;
     let (slot, rest) = scan::signed(rest.trim_ascii_start())?;
     let (task, rest) = scan::signed(rest.strip_prefix(b" | task ")?)?;
     let text = rest.strip_prefix(b" |")?;
-    Some((u64::try_from(slot).ok(), u64::try_from(task).ok(), text.strip_prefix(b" ").unwrap_or(text)))
+    let text = if text.is_empty() { text } else { text.strip_prefix(b" ")? };
+    Some((u64::try_from(slot).ok(), u64::try_from(task).ok(), text))
 }
 
 /// So many tokens in such a time.
@@ -33,29 +34,85 @@ pub(super) struct Took {
     pub(super) tokens: u64,
 }
 
-pub(super) enum TimingLine {
+/// What a line says of the task in a slot, behind `slot …: id  0 | task 26 | `. Each but the last
+/// two holds one of the words that are searched for.
+pub(super) enum TaskLine {
+    /// `processing task, is_child = 0`
+    Launched {
+        is_child: bool,
+    },
+    Progress(ReadingProgress),
     Read(Took),
-    Write(Took),
+    Written(Took),
+    /// `stop processing: n_tokens = 3201, truncated = 0`
+    Released {
+        held: u64,
+        is_truncated: bool,
+    },
+    /// `new prompt, n_ctx_slot = 65536, n_keep = 0, task.n_tokens = 3178`
+    Prompt {
+        context: Option<u64>,
+        tokens: u64,
+    },
+    /// `cached n_tokens = 2969, memory_seq_rm [2969, end)`
+    Cached(u64),
     Other,
     Unreadable,
 }
 
+impl TaskLine {
+    pub(super) fn of(text: &[u8]) -> Self {
+        let found = match text.first() {
+            Some(b'p') if text.starts_with(b"processing task") => {
+                Some(Self::Launched { is_child: find(text, b"is_child = 1").is_some() })
+            }
+            Some(b'p') if text.starts_with(b"prompt processing") => {
+                return progress(text).map_or(Self::Other, Self::Progress);
+            }
+            Some(b'p' | b' ') => return timing(text),
+            Some(b's') => match text.strip_prefix(b"stop processing: ") {
+                Some(held) => released(held),
+                None => return Self::Other,
+            },
+            Some(b'n') if text.starts_with(b"new prompt") => {
+                let tokens = after(text, b"task.n_tokens = ").or_else(|| after(text, b"n_prompt_tokens = "));
+                tokens.map(|tokens| Self::Prompt { context: after(text, b"n_ctx_slot = "), tokens })
+            }
+            Some(b'c' | b'n' | b'k') => {
+                let held = after(text, b"memory_seq_rm [").or_else(|| after(text, b"kv cache rm ["));
+                return held.map_or(Self::Other, Self::Cached);
+            }
+            _ => return Self::Other,
+        };
+        found.unwrap_or(Self::Unreadable)
+    }
+}
+
+fn released(text: &[u8]) -> Option<TaskLine> {
+    let held = text.strip_prefix(b"n_tokens = ").or_else(|| text.strip_prefix(b"n_past = "))?;
+    let (held, rest) = scan::number(held)?;
+    let is_truncated = after(rest.strip_prefix(b",")?, b"truncated = ")? != 0;
+    Some(TaskLine::Released { held, is_truncated })
+}
+
 /// `prompt eval time =     733.03 ms /   209 tokens (…)`, or the same of `eval time`.
 #[inline]
-pub(super) fn timing(text: &[u8]) -> TimingLine {
+pub(super) fn timing(text: &[u8]) -> TaskLine {
     let text = text.trim_ascii_start();
-    if let Some(values) = text.strip_prefix(b"prompt eval time =") {
-        Took::of(values).map_or(TimingLine::Unreadable, TimingLine::Read)
-    } else if let Some(values) = text.strip_prefix(b"eval time =") {
-        Took::of(values).map_or(TimingLine::Unreadable, TimingLine::Write)
-    } else {
-        TimingLine::Other
-    }
+    let (values, line): (_, fn(Took) -> TaskLine) =
+        if let Some(values) = text.strip_prefix(b"prompt eval time =") {
+            (values, TaskLine::Read)
+        } else if let Some(values) = text.strip_prefix(b"eval time =") {
+            (values, TaskLine::Written)
+        } else {
+            return TaskLine::Other;
+        };
+    Took::of(values).map_or(TaskLine::Unreadable, line)
 }
 
 /// `prompt processing, n_tokens =   4096, progress = 0.54, t =   6.57 s / 623.06 tokens per
 /// second`; older servers count `n_past` and call the last batch `n_tokens`.
-pub(super) fn progress(text: &[u8]) -> Option<ReadingProgress> {
+fn progress(text: &[u8]) -> Option<ReadingProgress> {
     let share = after_decimal(text, b"progress = ").filter(|share| (0.0..=1.0).contains(share))?;
     Some(ReadingProgress { share, tokens: after(text, b"n_past = ").or_else(|| after(text, b"n_tokens = ")) })
 }

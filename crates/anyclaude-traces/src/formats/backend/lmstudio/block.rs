@@ -4,6 +4,8 @@ use std::mem;
 
 use memchr::memmem;
 
+use crate::formats::lines::line_ends;
+
 /// How much of a body is kept, and no more than one at a time. None that a model could read
 /// is longer.
 pub(super) const MAX_BODY_BYTES: usize = 64 << 20;
@@ -59,7 +61,7 @@ impl LmStudioBlock {
     /// they are whole: how many bytes and how many lines these are.
     pub(super) fn indented(&mut self, text: &[u8]) -> (usize, u64) {
         let (mut length, mut lines) = (0, 0);
-        for end in memchr::memchr_iter(b'\n', text) {
+        for end in line_ends(text) {
             if text.get(length) != Some(&b' ') {
                 break;
             }

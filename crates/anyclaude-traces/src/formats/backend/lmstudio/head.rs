@@ -2,8 +2,6 @@
 
 use chrono::NaiveDate;
 
-use crate::formats::backend::BackendMoment;
-
 /// The tag of lines that the server writes for itself: no model has this name.
 const SERVER: &[u8] = b"LM STUDIO SERVER";
 const LEVELS: [&[u8]; 4] = [b"DEBUG", b"INFO", b"WARN", b"ERROR"];
@@ -11,7 +9,8 @@ const LEVELS: [&[u8]; 4] = [b"DEBUG", b"INFO", b"WARN", b"ERROR"];
 /// The beginning of a line that starts a message.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Head<'l> {
-    pub(super) at: BackendMoment,
+    /// Seconds from 1970 to the time that the clock on the wall showed.
+    pub(super) local_seconds: i64,
     pub(super) is_error: bool,
     /// What follows; empty where a window's copy has the text on the next line.
     pub(super) text: &'l [u8],
@@ -37,8 +36,7 @@ impl<'l> Head<'l> {
         if !LEVELS.contains(&level) {
             return None;
         }
-        let at = BackendMoment::LocalSecond { seconds };
-        Some(Self { at, is_error: level == b"ERROR", text: rest.trim_ascii_start() })
+        Some(Self { local_seconds: seconds, is_error: level == b"ERROR", text: rest.trim_ascii_start() })
     }
 }
 
@@ -102,8 +100,7 @@ mod tests {
 
     fn head(line: &str) -> Option<(i64, bool, &str)> {
         let head = Head::read(line.as_bytes())?;
-        let BackendMoment::LocalSecond { seconds } = head.at else { return None };
-        Some((seconds, head.is_error, std::str::from_utf8(head.text).unwrap()))
+        Some((head.local_seconds, head.is_error, std::str::from_utf8(head.text).unwrap()))
     }
 
     #[test]

@@ -40,6 +40,7 @@ use message::{EngineMessage, LmStudioMessage};
 use requests::Requests;
 
 use super::llama::{Engine, may_lack_digits};
+use super::local_clock::LocalClock;
 use super::types::{BackendFormat, BackendLog, BackendMoment, FileEnd, LoggedBody};
 use crate::formats::body::Body;
 use crate::formats::json::cursor::Cursor;
@@ -150,6 +151,7 @@ struct LmStudioState {
     newest: Option<(u64, u64)>,
     /// The same, where no request has it.
     untied: Option<(u64, u64)>,
+    clock: LocalClock,
     /// When the current message was written.
     at: Option<BackendMoment>,
     is_error: bool,
@@ -255,7 +257,8 @@ impl LmStudioLines<'_> {
             if event_at.is_none() {
                 state.log.known_lines += 1;
             }
-            (state.at, state.is_error) = (Some(event_at.unwrap_or(head.at)), head.is_error);
+            let at = event_at.unwrap_or_else(|| state.clock.at(head.local_seconds));
+            (state.at, state.is_error) = (Some(at), head.is_error);
             state.awaits_text = head.text.is_empty();
             if !state.awaits_text {
                 self.message(None, head.text);
@@ -471,6 +474,7 @@ impl LmStudioState {
             engine: Engine::of_several(),
             newest: None,
             untied: None,
+            clock: LocalClock::default(),
             at: None,
             is_error: false,
             awaits_text: false,

@@ -14,7 +14,7 @@ fn parse(text: impl AsRef<[u8]>) -> BackendLog {
 fn local(time: &str) -> Option<BackendMoment> {
     let time =
         chrono::NaiveDateTime::parse_from_str(&format!("2026-06-24 {time}"), "%Y-%m-%d %H:%M:%S").unwrap();
-    Some(BackendMoment::LocalSecond { seconds: time.and_utc().timestamp() })
+    Some(BackendMoment::LocalSecond { seconds: time.and_utc().timestamp(), is_repeated: false })
 }
 
 /// A file of one conversation: two answers as streams, one in one piece, and an error.
@@ -138,8 +138,7 @@ fn as_stream(file: &str) -> String {
         }
     }
     let event = |message: &String| {
-        let Some(BackendMoment::LocalSecond { seconds }) = Head::read(message.as_bytes()).map(|head| head.at)
-        else {
+        let Some(Head { local_seconds: seconds, .. }) = Head::read(message.as_bytes()) else {
             panic!("{message}")
         };
         let data = serde_json::json!({"type": "server.log", "content": message, "level": "info"});
@@ -418,7 +417,7 @@ fn a_request_may_begin_in_one_file_and_end_in_the_next() {
         assert_eq!(numbers(second), all[..second.tasks.len()]);
         let last = first.tasks.last().and_then(|task| task.ended).map(BackendMoment::clock_ms);
         let end_of_file = before.rfind("\n[").map_or(before, |at| &before[at + 1..]);
-        let at = Head::read(end_of_file.as_bytes()).unwrap().at.clock_ms();
+        let at = Head::read(end_of_file.as_bytes()).unwrap().local_seconds * 1_000;
         rotated += usize::from(last.is_some_and(|last| last > at));
         let is_cut = |task: &&BackendTask| task.body == Some(LoggedBody::Cut);
         cut += first.tasks.iter().filter(is_cut).count();

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formats::backend::{BackendLog, BackendMoment, BackendTask};
+use crate::model::LogZone;
 use crate::model::timing::Confidence;
 
 /// Ends of one offset lie within this, in milliseconds, …
@@ -55,6 +56,8 @@ pub(super) struct Offered {
     start_ms: Option<i64>,
     /// The clock that its end was read from, and the end by it.
     end: Option<(LogClock, i64)>,
+    /// How far local time was ahead of UTC at the end, where somebody says so.
+    ahead_s: Option<i32>,
     uncertainty_ms: i64,
     busy_ms: f64,
 }
@@ -76,20 +79,30 @@ impl LogClock {
         }
     }
 
-    /// Whether a clock of this kind can be so far behind UTC. `zone_ms` is how far local
-    /// time is said to be ahead of UTC.
-    fn may_be_off(self, offset_ms: i64, zone_ms: Option<i64>) -> bool {
-        match (self, zone_ms) {
+    /// Whether a clock of this kind can be so far behind UTC. `ahead_s` is how far local
+    /// time is said to be ahead of UTC then.
+    fn may_be_off(self, offset_ms: i64, ahead_s: Option<i32>) -> bool {
+        match (self, ahead_s) {
             (Self::SinceStart(_), _) => true,
-            (Self::Local, Some(zone_ms)) => (offset_ms + zone_ms).abs() <= MOST_WRONG_MS,
+            (Self::Local, Some(ahead_s)) => (offset_ms + 1_000 * i64::from(ahead_s)).abs() <= MOST_WRONG_MS,
             (Self::Local, None) => offset_ms.abs() <= FURTHEST_ZONE_MS + MOST_WRONG_MS,
             (Self::Utc, _) => offset_ms.abs() <= MOST_WRONG_MS,
         }
     }
 }
 
+/// How far local time was ahead of UTC at a moment, where somebody says which zone it is of.
+fn said_ahead_s(moment: BackendMoment, zone: &LogZone) -> Option<i32> {
+    match moment {
+        BackendMoment::LocalSecond { seconds, is_repeated } if zone.is_named() => {
+            i32::try_from(zone.offset_s(seconds, is_repeated)?).ok()
+        }
+        _ => None,
+    }
+}
+
 impl Offered {
-    fn of(at: usize, task: &BackendTask) -> Self {
+    fn of(at: usize, task: &BackendTask, zone: &LogZone) -> Self {
         let start =
             task.started.filter(|started| task.ended.is_some_and(|ended| ended.ms_since(*started).is_some()));
         Self {
@@ -97,14 +110,15 @@ impl Offered {
             counts: task.counts(),
             start_ms: start.map(BackendMoment::clock_ms),
             end: task.ended.map(|ended| (LogClock::of(ended, task.process), ended.clock_ms())),
+            ahead_s: task.ended.and_then(|ended| said_ahead_s(ended, zone)),
             uncertainty_ms: task.ended.map_or(0, |ended| i64::try_from(ended.uncertainty_ms()).unwrap_or(0)),
             busy_ms: task.read_ms.unwrap_or(0.0) + task.write_ms.unwrap_or(0.0),
         }
     }
 
     /// All tasks of a log.
-    pub(super) fn all(log: &BackendLog) -> Vec<Self> {
-        log.tasks.iter().enumerate().map(|(at, task)| Self::of(at, task)).collect()
+    pub(super) fn all(log: &BackendLog, zone: &LogZone) -> Vec<Self> {
+        log.tasks.iter().enumerate().map(|(at, task)| Self::of(at, task, zone)).collect()
     }
 
     #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53")]
@@ -152,9 +166,9 @@ struct Candidate {
 
 /// Matches the requests of one root with the tasks of one log. `is_only` tells that the root
 /// has no other request, so that none can agree with it on the clock.
-pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], zone_ms: Option<i64>, is_only: bool) -> Fit {
+pub(super) fn fit(wanted: &[Wanted], offered: &[Offered], is_only: bool) -> Fit {
     let groups = by_counts(wanted, offered);
-    let candidates = candidates(wanted, offered, &groups, zone_ms);
+    let candidates = candidates(wanted, offered, &groups);
     let mut fit = Fit::default();
     let mut used = Used::default();
     let mut by_clock: BTreeMap<LogClock, Vec<Candidate>> = BTreeMap::new();
@@ -218,12 +232,7 @@ fn by_counts(wanted: &[Wanted], offered: &[Offered]) -> Groups {
     groups
 }
 
-fn candidates(
-    wanted: &[Wanted],
-    offered: &[Offered],
-    groups: &Groups,
-    zone_ms: Option<i64>,
-) -> Vec<Candidate> {
+fn candidates(wanted: &[Wanted], offered: &[Offered], groups: &Groups) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for (requests, tasks) in groups.values() {
         for (rank, request) in requests.iter().enumerate() {
@@ -234,7 +243,7 @@ fn candidates(
                 let (Some(one), Some(other)) = (wanted.get(*request), offered.get(*task)) else { continue };
                 let Some((clock, end_ms)) = other.end.filter(|_| other.fits(one)) else { continue };
                 let offset_ms = one.end_ms.saturating_sub(end_ms);
-                if clock.may_be_off(offset_ms, zone_ms) {
+                if clock.may_be_off(offset_ms, other.ahead_s) {
                     candidates.push(Candidate { wanted: *request, offered: *task, clock, offset_ms });
                 }
             }

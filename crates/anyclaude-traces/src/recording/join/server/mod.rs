@@ -44,8 +44,9 @@ pub struct ServerLog {
     pub joined: u64,
     /// How many of these could be others just as well, so that no figures are taken of them.
     pub ambiguous: u64,
-    /// How far its local time is ahead of UTC, in seconds, as the joins show; `None` where
-    /// its times have a zone, or where nothing was joined.
+    /// How far its local time is ahead of UTC, in seconds, as the joins show: most of them,
+    /// where clocks were changed meanwhile; `None` where its times have a zone, or where
+    /// nothing was joined.
     pub utc_offset_s: Option<i64>,
     /// When each of its server processes started, as the joins show.
     pub starts: Vec<Timestamp>,
@@ -128,14 +129,14 @@ pub(crate) struct OfRoot<'r, 'q> {
 pub(crate) fn join_server_logs(
     roots: &mut [OfRoot<'_, '_>],
     logs: &[LogFile<BackendLog>],
-    zone: LogZone,
+    zone: &LogZone,
 ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
-    let zone_ms = zone.named_s().map(|seconds| seconds.saturating_mul(1_000));
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let is_only: Vec<bool> = wanted.iter().map(|wanted| wanted.len() == 1).collect();
     // Of a log alone, nothing is offered to nobody.
-    let offered =
-        |log: &LogFile<BackendLog>| if roots.is_empty() { Vec::new() } else { Offered::all(&log.content) };
+    let offered = |log: &LogFile<BackendLog>| {
+        if roots.is_empty() { Vec::new() } else { Offered::all(&log.content, zone) }
+    };
     let mut offered: Vec<Vec<Offered>> = logs.iter().map(offered).collect();
     let mut found: Vec<FoundLog> = logs.iter().map(|log| FoundLog::of(log, zone)).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
@@ -148,7 +149,7 @@ pub(crate) fn join_server_logs(
     loop {
         for (root, log) in std::mem::take(&mut stale) {
             if let (Some(wanted), Some(offered)) = (wanted.get(root), offered.get(log)) {
-                fits.insert((root, log), fit(wanted, offered, zone_ms, is_only.get(root) == Some(&true)));
+                fits.insert((root, log), fit(wanted, offered, is_only.get(root) == Some(&true)));
             }
         }
         let best =
@@ -195,7 +196,9 @@ struct FoundLog<'l> {
     file: &'l LogFile<BackendLog>,
     /// Its loads, by process.
     loads: BTreeMap<usize, Vec<&'l BackendLoad>>,
-    zone: LogZone,
+    zone: &'l LogZone,
+    /// Whether the joins show that the zone is the one that is guessed.
+    is_zone_right: bool,
     name: Arc<str>,
     offsets_ms: BTreeMap<LogClock, i64>,
     /// The root that took the most of its tasks.
@@ -208,7 +211,7 @@ struct FoundLog<'l> {
 }
 
 impl<'l> FoundLog<'l> {
-    fn of(file: &'l LogFile<BackendLog>, zone: LogZone) -> Self {
+    fn of(file: &'l LogFile<BackendLog>, zone: &'l LogZone) -> Self {
         let mut loads: BTreeMap<usize, Vec<&BackendLoad>> = BTreeMap::new();
         for load in &file.content.loads {
             loads.entry(load.process).or_default().push(load);
@@ -217,6 +220,7 @@ impl<'l> FoundLog<'l> {
             file,
             loads,
             zone,
+            is_zone_right: zone.is_named(),
             name: file.path.to_string_lossy().into(),
             offsets_ms: BTreeMap::new(),
             root: None,
@@ -232,9 +236,10 @@ impl<'l> FoundLog<'l> {
         if fit.matched.len() > self.most {
             (self.most, self.root) = (fit.matched.len(), root.root.clone());
         }
-        for (clock, offset) in fit.offsets_ms {
-            self.offsets_ms.entry(clock).or_insert(offset);
+        for (clock, offset) in &fit.offsets_ms {
+            self.offsets_ms.entry(*clock).or_insert(*offset);
         }
+        self.is_zone_right |= self.is_seen_in(&fit);
         for Matched { request, task, gap_ms, confidence } in fit.matched {
             self.taken.insert(task);
             let (Some(request), Some(task)) =
@@ -259,16 +264,29 @@ impl<'l> FoundLog<'l> {
         }
     }
 
+    /// Whether local time was as far ahead of UTC, at the end of a task that was joined, as
+    /// it is in the zone that is guessed.
+    fn is_seen_in(&self, fit: &Fit) -> bool {
+        let Some(offset) = fit.offsets_ms.get(&LogClock::Local) else { return false };
+        let ends = fit.matched.iter().filter_map(|one| self.file.content.tasks.get(one.task)?.ended);
+        let ahead_s = ends.filter_map(|ended| match ended {
+            BackendMoment::LocalSecond { seconds, is_repeated } => self.zone.offset_s(seconds, is_repeated),
+            _ => None,
+        });
+        ahead_s.take(1).any(|ahead_s| ahead_s.saturating_mul(-1_000) == zone_of(*offset))
+    }
+
     /// A moment in UTC, where it is known how far its clock is off.
     fn instant(&self, moment: BackendMoment, process: usize) -> Option<Timestamp> {
         let offset = self.offsets_ms.get(&LogClock::of(moment, process)).copied();
         let offset = match moment {
             BackendMoment::Instant(at) => return Some(at.plus_ms(offset.unwrap_or(0))),
-            BackendMoment::LocalSecond { seconds } => {
-                // Joins are surer than the machine on which the log is read.
-                let ahead_s = match (self.zone.named_s(), offset) {
-                    (None, Some(offset)) => -zone_of(offset) / 1_000,
-                    _ => self.zone.offset_s(seconds)?,
+            BackendMoment::LocalSecond { seconds, is_repeated } => {
+                // Joins are surer than the machine on which the log is read; but where they
+                // agree with it, it also knows when clocks are changed.
+                let ahead_s = match (self.is_zone_right, offset) {
+                    (false, Some(offset)) => -zone_of(offset) / 1_000,
+                    _ => self.zone.offset_s(seconds, is_repeated)?,
                 };
                 Some(ahead_s.saturating_mul(-1_000))
             }

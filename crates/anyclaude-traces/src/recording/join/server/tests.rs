@@ -1,6 +1,7 @@
 //! Servers' logs and requests, made by hand.
 
 mod doubts;
+mod zones;
 
 use super::*;
 use crate::formats::backend::{BackendProcess, BackendTask, TaskOutcome};
@@ -46,7 +47,7 @@ fn since_start(ms: u64) -> Option<BackendMoment> {
 }
 
 fn local(seconds: i64) -> Option<BackendMoment> {
-    Some(BackendMoment::LocalSecond { seconds: NOON_MS / 1_000 + seconds })
+    Some(BackendMoment::LocalSecond { seconds: NOON_MS / 1_000 + seconds, is_repeated: false })
 }
 
 fn log(name: &str, tasks: Vec<BackendTask>) -> LogFile<BackendLog> {
@@ -61,6 +62,15 @@ fn joined(
     roots: &mut [Vec<Request>],
     logs: &[LogFile<BackendLog>],
 ) -> (Vec<ServerLog>, Vec<UnmatchedLogRequest>) {
+    joined_in(&LogZone::Unknown, roots, logs)
+}
+
+/// The same where local times are of this zone.
+fn joined_in(
+    zone: &LogZone,
+    roots: &mut [Vec<Request>],
+    logs: &[LogFile<BackendLog>],
+) -> (Vec<ServerLog>, Vec<UnmatchedLogRequest>) {
     let mut requests: Vec<Vec<&mut Request>> =
         roots.iter_mut().map(|root| root.iter_mut().collect()).collect();
     let mut of_roots: Vec<OfRoot<'_, '_>> = requests
@@ -68,7 +78,7 @@ fn joined(
         .enumerate()
         .map(|(at, requests)| OfRoot { root: Some(format!("root-{at}").into()), requests })
         .collect();
-    let (logs, unmatched) = join_server_logs(&mut of_roots, logs, LogZone::Unknown);
+    let (logs, unmatched) = join_server_logs(&mut of_roots, logs, zone);
     (logs, unmatched.into_iter().map(|logged| logged.found).collect())
 }
 

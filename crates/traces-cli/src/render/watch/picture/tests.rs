@@ -50,6 +50,15 @@ fn a_finished_recording_fits_every_terminal() {
 }
 
 #[test]
+fn how_a_request_failed_takes_no_figure_from_its_wait() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/home/.anyclaude");
+    let now = "2099-01-01T00:00:00Z".parse().unwrap();
+    let follower = follower(&root, now);
+    let picture = drawn(&follower, &Choice::default(), now, (40, 50));
+    assert!(picture.contains("   644 ms  not s…"), "{picture}");
+}
+
+#[test]
 fn a_running_request_is_measured_against_what_is_expected() {
     let folder = tempfile::tempdir().unwrap();
     let trace = |second: u32, text: &str| {
