@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use super::Model;
+use super::constant_wait::ConstantWait;
 use super::overlap::Overlap;
 use super::parts::{TimeParts, Times};
 use super::rate::Sample;
@@ -90,8 +91,11 @@ pub(super) struct Case {
     pub(super) overlap: Overlap,
     pub(super) seen: CacheUse,
     pub(super) cached: Option<(u64, CachedSource)>,
+    pub(super) constant: ConstantWait,
     pub(super) queue_ms: u64,
     pub(super) load_ms: u64,
+    /// Its prompt was too short to tell how fast its model reads.
+    pub(super) tells_no_reading: bool,
     pub(super) needed_tokens: Option<u64>,
 }
 
@@ -225,9 +229,10 @@ impl Case {
         self.total_ms?.checked_sub(self.ttft_ms?)
     }
 
-    /// The time to first token less what was generated in it.
+    /// The time to first token less what was generated in it, and what comes before every
+    /// answer.
     pub(super) fn wait_ms(&self) -> Option<u64> {
-        self.ttft_ms.map(|ttft| ttft.saturating_sub(self.hidden_ms()))
+        self.ttft_ms.map(|ttft| ttft.saturating_sub(self.hidden_ms()).saturating_sub(self.constant.ms))
     }
 
     fn hidden_ms(&self) -> u64 {
@@ -283,7 +288,8 @@ impl Case {
         let tokens = self.read_tokens().filter(|tokens| *tokens >= LEAST_READ_TOKENS)?;
         let ms = self.read_ms().filter(|ms| *ms > 0)?;
         let is_free = self.is_measured() || self.load_ms == 0;
-        (self.is_undisturbed() && is_free).then_some(Sample { tokens, ms })
+        let is_hidden = self.constant.hides_reading || self.tells_no_reading;
+        (self.is_undisturbed() && is_free && !is_hidden).then_some(Sample { tokens, ms })
     }
 
     /// What it tells of how fast its model writes.
@@ -304,7 +310,7 @@ impl Case {
             total_ms: self.total_ms?,
             stall_ms: self.stall_ms,
         };
-        let parts = TimeParts::split(times, self.load_ms, self.queue_ms, self.hidden_ms());
+        let parts = TimeParts::split(times, self.constant.ms, self.load_ms, self.queue_ms, self.hidden_ms());
         Some(if self.is_untold { parts.untold() } else { parts })
     }
 
@@ -314,6 +320,7 @@ impl Case {
             writes: self.write_sample().is_some(),
             is_measured: self.is_measured(),
             hidden_tokens: self.hidden.map(|hidden| hidden.tokens),
+            constant_wait_ms: self.constant.ms,
             cache: self.seen,
         }
     }

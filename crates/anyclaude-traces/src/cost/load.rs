@@ -38,7 +38,7 @@ pub(super) fn find(cases: &mut [Case]) {
 
 /// The cases before which the model may have been unloaded: the first of a process, the
 /// first after a pause, the first after another model.
-fn suspects(cases: &[Case]) -> BTreeSet<usize> {
+pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
     struct Last<'a> {
         end: i64,
         model: &'a Model,

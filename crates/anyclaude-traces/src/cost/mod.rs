@@ -10,11 +10,13 @@
 //! `plausibility` (which counts are believed), `reasoning` (what was generated before
 //! anything was streamed), `measured` (what the server's own log tells), `overlap` (who else was in the backend), `reuse_seen` (does
 //! the backend reuse prompts), `cached` (cached tokens), `read_whole` (where times say that
-//! nothing was), `queue`, `load`, `parts`, `needed` (what had to be read whatever the cache).
+//! nothing was), `constant_wait` (what comes before every answer, whatever is read), `queue`, `load`,
+//! `short_reads` (which tell no speed), `parts`, `needed` (what had to be read whatever the cache).
 
 mod breakdown;
 mod cached;
 mod case;
+mod constant_wait;
 mod load;
 mod measured;
 mod needed;
@@ -26,6 +28,7 @@ mod rate;
 mod read_whole;
 mod reasoning;
 mod reuse_seen;
+mod short_reads;
 mod speeds;
 #[cfg(test)]
 mod tests;
@@ -168,9 +171,11 @@ fn fit_cases(cases: &mut [Case]) {
     let seen = by_model(cases, reuse_seen::of);
     cached::fill(cases, &seen);
     read_whole::find(cases);
+    constant_wait::find(cases);
     queue::find(cases, &reading_rates(cases));
     load::find(cases);
     cached::forget_loaded(cases);
+    short_reads::find(cases);
     needed::fill(cases);
 }
 

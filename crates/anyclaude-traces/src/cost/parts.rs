@@ -26,12 +26,14 @@ pub(super) struct TimeParts {
 }
 
 impl TimeParts {
-    /// Cuts the time up. Loading, queueing and hidden generation take no more than the
-    /// time to first token has, stalls no more than there is behind it.
-    pub(super) fn split(times: Times, load_ms: u64, queue_ms: u64, hidden_ms: u64) -> Self {
+    /// Cuts the time up. A constant wait, which is in no part, loading, queueing and hidden
+    /// generation take no more than the time to first token has, stalls no more than there
+    /// is behind it.
+    pub(super) fn split(times: Times, constant_ms: u64, load_ms: u64, queue_ms: u64, hidden_ms: u64) -> Self {
         let Times { proxy_ms, ttft_ms, total_ms, stall_ms } = times;
         let mut wait = Remainder(ttft_ms.unwrap_or(0).min(total_ms));
         let mut generation = Remainder(total_ms - wait.0);
+        wait.take(constant_ms);
         let (load_ms, queue_ms) = (wait.take(load_ms), wait.take(queue_ms));
         let hidden_ms = wait.take(hidden_ms);
         let stall_ms = stall_ms.filter(|_| ttft_ms.is_some()).map(|ms| generation.take(ms));
@@ -111,10 +113,12 @@ mod tests {
     fn time_is_cut_where_the_evidence_says() {
         let times =
             Times { proxy_ms: Some(120), ttft_ms: Some(9_000), total_ms: 20_000, stall_ms: Some(4_000) };
-        let parts = TimeParts::split(times, 3_000, 1_000, 2_000);
+        let parts = TimeParts::split(times, 0, 3_000, 1_000, 2_000);
         assert_eq!((parts.load_ms(), parts.queue_ms(), parts.read_ms()), (3_000, 1_000, Some(3_000)));
         assert_eq!((parts.write_ms(), parts.stall_ms(), parts.other_ms()), (Some(9_000), Some(4_000), 0));
         assert_eq!(parts.whole_ms, 20_120);
+        let after_a_constant = TimeParts::split(times, 2_500, 3_000, 1_000, 2_000);
+        assert_eq!((after_a_constant.read_ms(), after_a_constant.other_ms()), (Some(500), 2_500));
         let untold = parts.untold();
         assert_eq!((untold.read_ms(), untold.write_ms(), untold.other_ms()), (None, None, 12_000));
     }
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn without_a_first_token_all_is_the_rest() {
         let times = Times { total_ms: 600_000, stall_ms: Some(20_000), ..Times::default() };
-        let parts = TimeParts::split(times, 0, 0, 0);
+        let parts = TimeParts::split(times, 0, 0, 0, 0);
         assert_eq!((parts.read_ms(), parts.write_ms(), parts.stall_ms()), (None, None, None));
         assert_eq!(parts.other_ms(), 600_000);
     }
@@ -134,13 +138,14 @@ mod tests {
             ttft_ms in proptest::option::of(0u64..1 << 40),
             total_ms in 0u64..1 << 40,
             stall_ms in proptest::option::of(0u64..1 << 40),
+            constant_ms in 0u64..1 << 40,
             load_ms in 0u64..1 << 40,
             queue_ms in 0u64..1 << 40,
             hidden_ms in 0u64..1 << 40,
             is_untold: bool,
         ) {
             let times = Times { proxy_ms, ttft_ms: ttft_ms.filter(|ttft| *ttft <= total_ms), total_ms, stall_ms };
-            let parts = TimeParts::split(times, load_ms, queue_ms, hidden_ms);
+            let parts = TimeParts::split(times, constant_ms, load_ms, queue_ms, hidden_ms);
             let parts = if is_untold { parts.untold() } else { parts };
             prop_assert_eq!(sum(&parts), proxy_ms.unwrap_or(0) + total_ms);
         }

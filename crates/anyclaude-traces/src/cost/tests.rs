@@ -1,5 +1,6 @@
 //! The rules, each on a few requests made by hand, and laws over many.
 
+mod constant_wait;
 mod laws;
 mod requests;
 mod server_log;

@@ -41,6 +41,10 @@ impl Display for Advice {
                 Ms(*gain)
             ),
             Self::FewerAtOnce { slots: None } => f.write_str("Run fewer agents in parallel."),
+            Self::AskBackendItself => f.write_str(
+                "Send a request straight to the backend, without what stands in between: if it waits as long, the \
+                 wait is the backend's own.",
+            ),
             Self::OtherEngine => f.write_str(
                 "Try another engine or build of the model, and its prompt cache settings: hybrid and \
                  sliding-window attention often cannot reuse a prompt.",

@@ -153,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_whole_after_a_change_was_lost_whole() {
+        // Half of it stands before the change.
+        let whole = || Made::new().prompt(10_000).reusable(50).read(10_000, 20_000).read_whole();
+        let RuleCheck::Found(found) = check(&[whole().broke(Cause::ToolsChanged, 4_000)]) else { panic!() };
+        assert_eq!(found[0].cost_ms, Some(18_000));
+    }
+
+    #[test]
     fn a_backend_that_reuses_nothing_refutes_it() {
         let made = [broke(Cause::GitStatus, 4_500)];
         let find = |cache| find_with(&made, |input| input.speeds = speeds(cache));

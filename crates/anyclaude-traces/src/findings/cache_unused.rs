@@ -58,6 +58,8 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     let is_little = |entry: &&Entry<'_>| {
         entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
     };
+    // What a change in the prompt made the backend read whole is that change's cost.
+    let is_alone = |entry: &Entry<'_>| entry.is_read_whole() && entry.loss.is_none();
     let missed =
         |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
     let wasted: Vec<&Entry<'_>> = entries
@@ -66,7 +68,7 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
         .filter(|entry| {
             repeats(entry)
                 && missed(entry) >= LEAST_TOKENS
-                && (is_little(entry) || entry.is_read_whole() || reads_all && !entry.counts_cached())
+                && (is_little(entry) || is_alone(entry) || reads_all && !entry.counts_cached())
         })
         .collect();
     if wasted.len() < LEAST_REQUESTS {
@@ -85,7 +87,7 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
             tokens_per_second: scene.read_tokens_per_second(model),
             each_ms: cost.map(|cost| whole(float(cost) / float(n))),
         }
-    } else if wasted.iter().all(|entry| entry.is_read_whole()) {
+    } else if wasted.iter().all(|entry| is_alone(entry)) {
         Evidence::ReadsWhole {
             model: model.clone(),
             requests: n,

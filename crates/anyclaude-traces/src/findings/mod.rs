@@ -15,6 +15,7 @@ mod cache_unused;
 mod claims;
 mod clauses;
 mod compaction_loop;
+mod constant_wait;
 mod context_overflow;
 mod counting;
 mod debug_logging;
@@ -97,6 +98,8 @@ pub enum FindingKind {
     CacheUnused,
     /// A conversation is compacted again and again.
     CompactionLoop,
+    /// The same wait comes before every answer, whatever there is to read.
+    ConstantWait,
     /// Prompts do not fit into the context that the model was loaded with.
     ContextOverflow,
     /// Requests that only ask for a token count are answered by a full generation.
@@ -174,12 +177,13 @@ trait Rule: Sync {
 }
 
 /// Every rule, once.
-const RULES: [&dyn Rule; 20] = [
+const RULES: [&dyn Rule; 21] = [
     &proxy_slow::ProxySlow,
     &debug_logging::DebugLogging,
     &model_load::ModelLoad,
     &model_swap::ModelSwap,
     &queueing::Queueing,
+    &constant_wait::ConstantWait,
     &cache_unused::CacheUnused,
     &cache_broken::CacheBroken,
     &evicted::Evicted,

@@ -9,6 +9,8 @@ use crate::analysis::prefix::Cause;
 
 /// Shorter pauses are no idleness.
 const LEAST_IDLE_MS: i64 = 60_000;
+/// What is shorter nobody waits for: the end of a load, by the server's log.
+const LEAST_LOAD_MS: u64 = 100;
 
 pub(super) struct ModelLoad;
 
@@ -23,7 +25,8 @@ impl Rule for ModelLoad {
         }
         let swaps = model_swap::swaps(scene);
         let loads = scene.entries.iter().enumerate().filter(|(at, entry)| {
-            loaded_ms(entry).is_some_and(|ms| ms > 0) && !swaps.values().flatten().any(|swap| swap == at)
+            loaded_ms(entry).is_some_and(|ms| ms >= LEAST_LOAD_MS)
+                && !swaps.values().flatten().any(|swap| swap == at)
         });
         let mut models: std::collections::BTreeMap<_, Vec<usize>> = std::collections::BTreeMap::new();
         for (at, entry) in loads {
@@ -127,6 +130,13 @@ mod tests {
         // 2,000 tokens would take 4 s; it read for 2.5 s in all.
         assert_eq!(found[0].cost_ms, Some(9_000 + 2_500));
         assert_eq!(found[0].advice, Some(Advice::KeepLoaded { idle_minutes: Some(39) }));
+    }
+
+    #[test]
+    fn the_end_of_a_load_that_nobody_noticed_is_none() {
+        let load = |ms| check(&ModelLoad, &[Made::new().at(0).load(ms).measured()]);
+        assert_eq!(load(99), RuleCheck::Ok);
+        assert_ne!(load(100), RuleCheck::Ok);
     }
 
     #[test]

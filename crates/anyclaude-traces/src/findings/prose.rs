@@ -90,6 +90,15 @@ impl Display for Evidence {
                 }
                 f.write_str(".")
             }
+            Self::ConstantWait { model, requests, of, each_ms } => write!(
+                f,
+                "Before {}{} by {} {} pass, whatever there is to read: a tunnel, a gateway, or something that \
+                 the backend does for each request.",
+                if requests < of { format!("{} of ", WholeNumber(*requests)) } else { String::new() },
+                Count(*of, "answer"),
+                ModelName(model),
+                Ms(*each_ms),
+            ),
             Self::ReadsAll { model, requests, of, tokens, tokens_per_second, each_ms } => {
                 write!(
                     f,

@@ -39,6 +39,8 @@ pub enum Advice {
         /// How many slots would do as well, and what they save, where that is known.
         slots: Option<(u64, u64)>,
     },
+    /// Ask the backend without what stands in between.
+    AskBackendItself,
     /// Another engine or build.
     OtherEngine,
     /// Look after the cache's settings.

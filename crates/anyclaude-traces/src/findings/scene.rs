@@ -103,9 +103,12 @@ impl<'a> Entry<'a> {
         source == Some(CachedSource::None) && self.request.speed_sample().cache == CacheUse::Reuses
     }
 
-    /// What its broken prompt had to read again: no more than it read at all.
+    /// What its broken prompt had to read again: no more than it read at all. Where its own
+    /// time says that nothing before the break was reused either, that too.
     pub(super) fn lost_tokens(&self) -> Option<u64> {
         let lost = self.broken()?.lost_tokens?;
+        let unused = self.reusable_tokens().filter(|_| self.is_read_whole()).unwrap_or(0);
+        let lost = lost.saturating_add(unused);
         let read = self.timing().and_then(|timing| timing.read_tokens);
         Some(read.map_or(lost, |read| read.min(lost)))
     }

@@ -78,6 +78,17 @@ pub enum Evidence {
         /// How many were in the backend at a time, at most.
         most_at_once: u64,
     },
+    /// The same wait comes before every answer.
+    ConstantWait {
+        /// The model.
+        model: Option<Arc<str>>,
+        /// Before how many answers.
+        requests: u64,
+        /// How many there were.
+        of: u64,
+        /// How long it is, the median.
+        each_ms: u64,
+    },
     /// The backend reuses nothing.
     ReadsAll {
         /// The model.

@@ -128,6 +128,14 @@ impl Made {
         self.time(|timing| timing.queue_ms = Some(ms))
     }
 
+    pub(super) fn constant_wait(self, ms: u64) -> Self {
+        self.with(|made| made.request.bookkeeping.speed_sample.constant_wait_ms = ms)
+    }
+
+    pub(super) fn first_token(self, ms: u64) -> Self {
+        self.time(|timing| timing.ttft_ms = Some(ms))
+    }
+
     pub(super) fn stall(self, ms: u64) -> Self {
         self.time(|timing| timing.stall_ms = Some(ms))
     }

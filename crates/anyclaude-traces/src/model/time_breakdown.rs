@@ -102,6 +102,9 @@ pub struct SpeedSample {
     pub is_measured: bool,
     /// Output tokens that were generated before anything was streamed.
     pub hidden_tokens: Option<u64>,
+    /// What passes before every answer of its model, whatever there is to read, in milliseconds:
+    /// it is in no part.
+    pub constant_wait_ms: u64,
     /// Whether the backend is seen to reuse prompts of its model.
     pub cache: CacheUse,
 }

@@ -296,7 +296,8 @@ fn cause_cells(
 ) -> [String; 2] {
     if cause == Some(DelayCause::PromptCache) {
         let hits = cached.cloned().unwrap_or_default();
-        return hits.map(|share| if share.is_empty() { share } else { format!("{share} hits") });
+        let is_known = |share: &String| share.ends_with('%');
+        return hits.map(|share| if is_known(&share) { format!("{share} hits") } else { share });
     }
     tokens(found, cause).unwrap_or_else(|| [&found.left, right].map(|side| speed(side, cause)))
 }

@@ -26,9 +26,9 @@ fn the_page_tells_everything() {
     ran.says(&["wrote page.html", "kB"]);
     let page = page(&folder, "page.html");
     for words in [
-        "qwen3-42b-a3b-2507-thinking is slower because it reads earlier turns again: 2956 vs 0 tokens a request.",
+        "qwen3-42b-a3b-2507-thinking is slower because it reads prompts more slowly: 228 vs ",
         "Is anyclaude the bottleneck? No: 1 % of the difference.",
-        "Scenario C (prompts), confidence high",
+        "Scenario A (model or server), confidence medium",
         "What costs time here",
         "its backend reuses no prompt cache",
         "The five points",
@@ -134,7 +134,7 @@ fn causes_are_sorted_and_have_their_intervals() {
     let page = page(&folder, "page.html");
     let difference = part(&page, "difference");
     let causes = all_between(difference, "<span class=\"label\">", "<");
-    assert_eq!(causes.first(), Some(&"prompt cache"));
+    assert_eq!(causes.first(), Some(&"prompt processing speed"));
     let json = report(&folder, &format!("{TWO} --format json")).json();
     let ms = |cause: &str| {
         let all = json["explanation"]["contributions"].as_array().unwrap();

@@ -178,7 +178,9 @@ impl<'a> ComparedRequests<'a> {
             return Err(Undetermined::TooFew);
         }
         let sources: Vec<CachedSource> = self.both().filter_map(One::cached_source).collect();
-        let is_simulated = |source: &CachedSource| *source == CachedSource::Simulated;
+        // That a backend reuses nothing is seen by times and a simulation, too.
+        let is_simulated =
+            |source: &CachedSource| matches!(source, CachedSource::Simulated | CachedSource::None);
         weigh(&VerdictCase {
             delta: difference.delta,
             contributions: &difference.contributions,

@@ -118,10 +118,14 @@ pub(super) fn of_pair(left: &RequestSample, right: &RequestSample, equal: bool, 
     let mut readings = left.reading().zip(right.reading());
     if let (true, Some((a, b)), Some((left, right))) = (equal, &mut readings, left.prompt.zip(right.prompt)) {
         let mean = left.tokens.midpoint(right.tokens);
-        for (reading, tokens) in [(a, left.tokens), (b, right.tokens)] {
+        for (reading, tokens) in [(&mut *a, left.tokens), (&mut *b, right.tokens)] {
             reading.read *= mean / tokens;
             reading.needed *= mean / tokens;
         }
+        // What is new in a prompt is the same on both sides: one that needs more has lost
+        // sight of the request before it.
+        let needed = a.needed.min(b.needed);
+        (a.needed, b.needed) = (needed, needed);
     }
     parts.reading(read_ms, readings, 1.0);
     let write_ms = right.write_ms.unwrap_or(0.0) - left.write_ms.unwrap_or(0.0);

@@ -93,6 +93,9 @@ pub enum Headline {
         slower: String,
         /// The share of the difference that is in no part.
         share: f64,
+        /// How much longer it waits before every answer, whatever there is to read, where
+        /// that is most of it.
+        constant_ms: Option<f64>,
     },
     /// A side has too few completed requests.
     TooFew {
@@ -204,6 +207,13 @@ pub enum Fact {
         share: f64,
         /// What the counts rest on, the weakest of it.
         source: CachedSource,
+    },
+    /// What passes before every answer of a side, whatever there is to read.
+    ConstantWait {
+        /// The side.
+        side: String,
+        /// How much of a request that is, in the mean.
+        ms: f64,
     },
     /// The most keepalives that were sent during one wait.
     Keepalives {

@@ -79,8 +79,19 @@ impl Narrative<'_> {
                 delta_ms: self.delta_ms().abs(),
                 interval: self.difference.and_then(|difference| difference.intervals.delta),
             },
-            Err(Undetermined::Unexplained(share)) => Headline::Unexplained { slower, share },
+            Err(Undetermined::Unexplained(share)) => {
+                Headline::Unexplained { slower, share, constant_ms: self.constant_ms() }
+            }
         }
+    }
+
+    /// How much longer the slower side waits before every answer, where that is most of what
+    /// is in no part.
+    fn constant_ms(&self) -> Option<f64> {
+        let [slower, faster] = self.ordered(self.requests().map(constant_wait_ms));
+        let more = slower.unwrap_or(0.0) - faster.unwrap_or(0.0);
+        let other = self.difference?.contributions.get(DelayCause::Other)?.as_f64().abs();
+        (more > 0.0 && (other - more).abs() <= other / 2.0).then_some(more)
     }
 
     /// The figures behind a cause, of the slower side and of the faster; `None` where they
@@ -144,6 +155,7 @@ impl Narrative<'_> {
         facts.extend(self.contributions(difference));
         for (name, side) in self.names.into_iter().zip(self.requests()) {
             facts.extend(cached(name, side));
+            facts.extend(constant_wait(name, side));
         }
         for (name, side) in self.names.into_iter().zip(self.requests()) {
             let most = most_keepalives(side).filter(|most| *most > 0);
@@ -311,6 +323,16 @@ pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
     }
     let source = side.iter().filter_map(source).max_by_key(rank)?;
     (all > 0.0).then(|| Fact::Cached { side: name.to_owned(), share: 1.0 - read / all, source })
+}
+
+/// What passes before every answer of a side whatever there is to read, in the mean.
+fn constant_wait_ms(side: &[One<'_>]) -> Option<f64> {
+    let ms = mean_of(side.iter().map(|one| float(one.request.speed_sample().constant_wait_ms)));
+    ms.filter(|ms| *ms > 0.0)
+}
+
+pub(super) fn constant_wait(name: &str, side: &[One<'_>]) -> Option<Fact> {
+    constant_wait_ms(side).map(|ms| Fact::ConstantWait { side: name.to_owned(), ms })
 }
 
 /// Whether what is known of so many requests may be said of all of them.

@@ -4,7 +4,7 @@ use super::cause::{DelayCause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
 use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
-use super::narrative::{basis_of, cached, is_most, may_have_a_proxy, missing_of, occurrences};
+use super::narrative::{basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences};
 use super::verdict::{Scenario, is_bottleneck};
 use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
@@ -144,7 +144,7 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
             occurrences: single(part).and_then(|cause| occurrences(chosen, cause)),
         }
     };
-    let facts = parts.into_iter().map(fact).chain(cached(name, chosen));
+    let facts = parts.into_iter().map(fact).chain(cached(name, chosen)).chain(constant_wait(name, chosen));
     let requests = basis_of(chosen);
     facts.map(|fact| CitedFact { fact, requests: requests.clone() }).collect()
 }

@@ -80,7 +80,14 @@ impl Display for Headline {
                 }
                 Ok(())
             }
-            Self::Unexplained { slower, share } => write!(
+            Self::Unexplained { slower, share, constant_ms: Some(ms) } => write!(
+                f,
+                "{slower} waits {} longer before every answer, whatever there is to read: {} of what it takes longer \
+                 is neither reading nor writing",
+                duration(*ms),
+                percent(*share)
+            ),
+            Self::Unexplained { slower, share, constant_ms: None } => write!(
                 f,
                 "No verdict: {} of what {slower} takes longer is in no part that the recording tells apart",
                 percent(*share)
@@ -300,6 +307,12 @@ impl Display for Fact {
                     CachedSource::None => ": its backend is seen to reuse nothing.",
                 })
             }
+            Self::ConstantWait { side, ms } => write!(
+                f,
+                "Before the answers of {side} {} pass in the mean, whatever there is to read: a tunnel, a gateway, \
+                 or something that the backend does for each request.",
+                duration(*ms)
+            ),
             Self::Keepalives { side, most } => {
                 let s = if *most == 1 { "" } else { "s" };
                 write!(f, "The longest wait of {side} took {most} keepalive{s}, one each 10 s.")

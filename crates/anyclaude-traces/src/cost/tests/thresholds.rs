@@ -281,10 +281,129 @@ fn a_warm_request_that_takes_as_long_as_its_whole_prompt_was_read_whole() {
     assert_eq!(cached(80, 7_999), Some((8_000, CachedSource::Simulated)));
     assert_eq!(cached(80, 12_500), Some((0, CachedSource::None)));
     assert_eq!(cached(80, 12_501), Some((8_000, CachedSource::Simulated)), "something else took that time");
+    assert_eq!(cached(40, 9_000), Some((0, CachedSource::None)), "6 s would have been enough");
+    assert_eq!(cached(40, 8_999), Some((4_000, CachedSource::Simulated)));
     assert_eq!(
-        cached(79, 10_000),
-        Some((7_900, CachedSource::Simulated)),
+        cached(39, 10_000),
+        Some((3_900, CachedSource::Simulated)),
         "much of it was to be read anyway"
+    );
+}
+
+/// What four warm turns show of their backend, of which a title comes first: so many tokens
+/// in so many milliseconds.
+fn seen_after_a_title(tokens: u64, ttft_ms: u64, warm_ms: u64) -> CacheUse {
+    let found = turns(5, move |at, case| {
+        case.reuse = reused(if at == 0 { 0 } else { 90 });
+        answered_after(case, if at == 0 { ttft_ms } else { warm_ms });
+        if at == 0 {
+            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(tokens), Some(4 * tokens));
+            case.reuse =
+                Some(SimulatedReuse { prompt_bytes: 4 * tokens, reusable_bytes: 0, continues: None });
+        }
+    });
+    found[4].seen
+}
+
+#[test]
+fn a_short_prompt_tells_nothing_of_how_long_a_long_one_takes() {
+    // 5,000 tokens in half a second: all 10,000 would be read in a second, and each took as long.
+    assert_eq!(seen_after_a_title(5_000, 500, 1_000), CacheUse::ReadsAll);
+    assert_eq!(seen_after_a_title(4_999, 500, 1_000), CacheUse::Unknown);
+    // 5,000 in 5 s: all 10,000 would take ten.
+    assert_eq!(seen_after_a_title(5_000, 5_000, 4_000), CacheUse::Reuses);
+    assert_eq!(seen_after_a_title(4_999, 5_000, 4_000), CacheUse::Unknown);
+}
+
+#[test]
+fn a_first_request_that_waited_for_a_load_does_not_prove_reuse() {
+    // Prompts grow by a tenth each turn, of which the new part is more or less.
+    let found = |of_whole: bool| {
+        turns(7, move |at, case| {
+            let prompt = 10_000 + 1_000 * u64::try_from(at).unwrap();
+            let new = [100, 9, 2, 7, 4, 8, 3][at];
+            case.reuse = reused(100 - new);
+            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(prompt), Some(4 * prompt));
+            let read = if of_whole { prompt } else { prompt * new / 100 };
+            answered_after(case, read + if at == 0 { 30_000 } else { 0 });
+        })
+    };
+    let all = found(true);
+    assert_eq!(all[1].seen, CacheUse::ReadsAll);
+    assert_eq!((all[0].load_ms, all[0].read_ms()), (30_000, Some(10_000)));
+    assert_eq!(found(false)[1].seen, CacheUse::Reuses);
+}
+
+#[test]
+fn a_long_prompt_that_was_read_faster_beside_others_refutes_the_speed_of_short_ones() {
+    // Two of 2,000 tokens in a second each, and 10,000 while another was there.
+    let samples = |tokens: u64, ttft_ms: u64| {
+        let found = turns(4, move |at, case| {
+            if at < 2 {
+                (case.reported_prompt_tokens, case.prompt_bytes) = (Some(2_000), Some(8_000));
+                answered_after(case, 1_000);
+            } else {
+                (case.reported_prompt_tokens, case.prompt_bytes) = (Some(tokens), Some(4 * tokens));
+                answered_after(case, ttft_ms);
+                case.start_ms = Some(120_000 + i64::try_from(at).unwrap());
+            }
+            case.reuse = Some(SimulatedReuse { prompt_bytes: 8_000, reusable_bytes: 0, continues: None });
+        });
+        found.iter().filter(|case| case.read_sample().is_some()).count()
+    };
+    assert_eq!(samples(10_000, 1_000), 0);
+    assert_eq!(samples(10_000, 1_001), 2);
+    assert_eq!(samples(9_999, 990), 2, "less than five times as long");
+}
+
+#[test]
+fn a_title_that_ended_soon_leaves_the_first_turn_to_tell() {
+    let seen = |title_ms: u64| {
+        let mut cases: Vec<Case> =
+            (0..4).map(|at| turn(at, 60_000 * i64::try_from(at).unwrap() + 10)).collect();
+        for case in &mut cases[1..] {
+            case.reuse = reused(90);
+            answered_after(case, 1_000);
+        }
+        let title = Case { ttft_ms: Some(20), total_ms: Some(title_ms), ..turn(4, 0) };
+        cases.push(Case { reported_prompt_tokens: Some(500), prompt_bytes: Some(2_000), ..title });
+        fitted(cases)[3].seen
+    };
+    assert_eq!(seen(1_010), CacheUse::Reuses);
+    assert_ne!(seen(1_011), CacheUse::ReadsAll);
+}
+
+#[test]
+fn a_request_that_took_a_third_of_what_was_left_to_read_found_more_in_the_cache() {
+    let last = |percent, ttft_ms, n: usize| {
+        let found = turns(n, move |at, case| {
+            case.reuse = reused(if at == 0 {
+                0
+            } else if at + 1 == n {
+                percent
+            } else {
+                90
+            });
+            answered_after(
+                case,
+                if at == 0 {
+                    10_000
+                } else if at + 1 == n {
+                    ttft_ms
+                } else {
+                    1_000
+                },
+            );
+        });
+        found[n - 1].cached
+    };
+    assert_eq!(last(30, 2_333, 6), None, "7,000 tokens were left");
+    assert_eq!(last(30, 2_334, 6), Some((3_000, CachedSource::Simulated)));
+    assert_eq!(last(30, 2_333, 3), Some((3_000, CachedSource::Simulated)), "too few tell how fast it reads");
+    assert_eq!(
+        last(90, 300, 6),
+        Some((9_000, CachedSource::Simulated)),
+        "less than a second is not worth it"
     );
 }
 

@@ -72,6 +72,7 @@ fn title(finding: &Finding) -> &'static str {
         FindingKind::CacheUnused => "The prompt cache is not used",
         FindingKind::CompactionLoop => "Compacted again and again",
         FindingKind::ContextOverflow => "Prompts do not fit the context",
+        FindingKind::ConstantWait => "The same wait before every answer",
         FindingKind::Counting => "Counting tokens by full generations",
         FindingKind::DebugLogging => "Debug logging slows the proxy",
         FindingKind::Evicted => "Other conversations took the cache",

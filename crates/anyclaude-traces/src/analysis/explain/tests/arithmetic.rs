@@ -142,6 +142,19 @@ fn equal_prompts_are_of_one_size_whatever_the_tokenizer_says() {
     assert!(ms_of(&other, DelayCause::PromptSize).unwrap() > 0.0);
 }
 
+/// Where the log of the request before it is lost, all of a prompt seems new on that side.
+#[test]
+fn equal_prompts_are_as_new_on_one_side_as_on_the_other() {
+    let left = Made { cached_tokens: Some(8_000), again_tokens: 0, ttft_ms: 1_000, ..MADE };
+    let right = Made { again_tokens: 8_000, ttft_ms: 9_000, ..MADE };
+    let lost = Made { cached_tokens: Some(0), again_tokens: 0, ttft_ms: 9_000, ..MADE };
+    let told = compared(&[left; 5], &[right; 5], Asked::TheSame);
+    assert_eq!(ms(&compared(&[left; 5], &[lost; 5], Asked::TheSame)), ms(&told));
+    assert_eq!(ms_of(&told, DelayCause::PromptSize), Some(0.0));
+    let place = compared(&[left; 5], &[lost; 5], Asked::TheSamePlace);
+    assert!(ms_of(&place, DelayCause::PromptSize).unwrap() > 0.0);
+}
+
 /// Of a pair in which one side's cached tokens are unknown, reading is in `other`.
 #[test]
 fn unknown_cached_tokens_leave_reading_whole() {

@@ -1,0 +1,91 @@
+//! The same wait before every answer, whatever there is to read.
+//!
+//! Condition: the cost model found a constant beside the pace of reading. Cost: that wait,
+//! summed. Refuted where one of these answers came sooner.
+
+use super::scene::{Entry, Scene, finding, float, median, sum_whole, whole};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
+
+pub(super) struct ConstantWait;
+
+/// An answer that came in less than this share of the wait refutes it.
+const CLEARLY_SOONER: f64 = 0.5;
+
+impl Rule for ConstantWait {
+    fn kind(&self) -> FindingKind {
+        FindingKind::ConstantWait
+    }
+
+    fn check(&self, scene: &Scene<'_>) -> RuleCheck {
+        let known = scene.by_model(|entry| ttft_ms(entry).is_some());
+        if known.is_empty() {
+            return RuleCheck::NotEnoughData;
+        }
+        let mut found = Vec::new();
+        for (model, entries) in known {
+            let waited: Vec<&Entry<'_>> =
+                entries.iter().copied().filter(|entry| wait_ms(entry).is_some()).collect();
+            let Some(each_ms) = median(waited.iter().filter_map(|entry| wait_ms(entry))) else { continue };
+            let evidence = Evidence::ConstantWait {
+                model,
+                requests: u64::try_from(waited.len()).unwrap_or(u64::MAX),
+                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                each_ms,
+            };
+            let cost = sum_whole(waited.iter().map(|entry| wait_ms(entry)));
+            let mut one =
+                finding(FindingKind::ConstantWait, waited, evidence).costing(cost, CostBasis::Fitted);
+            one.advice = Some(Advice::AskBackendItself);
+            found.push(one);
+        }
+        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+    }
+
+    fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
+        let least_ms = |ms: u64| whole(float(ms) * CLEARLY_SOONER);
+        let Evidence::ConstantWait { each_ms, .. } = finding.evidence else { return false };
+        scene.of(finding).filter_map(ttft_ms).any(|ttft| ttft < least_ms(each_ms))
+    }
+}
+
+fn ttft_ms(entry: &Entry<'_>) -> Option<u64> {
+    entry.timing()?.ttft_ms
+}
+
+fn wait_ms(entry: &Entry<'_>) -> Option<u64> {
+    Some(entry.request.speed_sample().constant_wait_ms).filter(|ms| *ms > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Made, check, refuted};
+    use super::*;
+
+    fn waited(ttft_ms: u64) -> Made {
+        Made::new().times(100, 5_000).first_token(ttft_ms).constant_wait(2_400)
+    }
+
+    #[test]
+    fn what_comes_before_every_answer_is_summed() {
+        let made: Vec<Made> = (0..6).map(|_| waited(3_000)).collect();
+        let RuleCheck::Found(found) = check(&ConstantWait, &made) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (6, Some(14_400)));
+        let said = found[0].evidence.to_string();
+        assert!(said.contains("2.4 s") && said.contains("6 answers"), "{said}");
+        assert!(found[0].advice.is_some());
+    }
+
+    #[test]
+    fn an_answer_that_came_sooner_refutes_it() {
+        let mut made: Vec<Made> = (0..6).map(|_| waited(3_000)).collect();
+        assert!(!refuted(&ConstantWait, &made));
+        made.push(waited(900));
+        assert!(refuted(&ConstantWait, &made));
+    }
+
+    #[test]
+    fn without_it_there_is_no_finding() {
+        assert_eq!(check(&ConstantWait, &[Made::new().times(100, 5_000).first_token(3_000)]), RuleCheck::Ok);
+        assert_eq!(check(&ConstantWait, &[Made::new()]), RuleCheck::NotEnoughData);
+    }
+}
