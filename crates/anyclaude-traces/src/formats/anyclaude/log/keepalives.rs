@@ -167,6 +167,29 @@ pub(super) fn cut(index: usize, ended: Moment, partials: &mut [PartialRequest]) 
     }
 }
 
+/// Where a stream whose end is not in the log has a keepalive that an aborted one can have sent,
+/// or began with it and may have sent one of its own, the aborted one's number is not known.
+pub(super) fn doubt(partials: &mut [PartialRequest]) {
+    for index in 0..partials.len() {
+        let Some(partial) = partials.get(index) else { return };
+        let (None, Some(ended)) = (&partial.end, partial.ended_at()) else { continue };
+        let Some(start) = partial.stream_start else { continue };
+        let had = partial.keepalives.len();
+        let due = due(start, had);
+        let neighbours = partials.iter().skip(index.saturating_sub(MAX_CANDIDATES)).take(2 * MAX_CANDIDATES);
+        let mut endless = neighbours.filter(|other| other.ended_at().is_none());
+        let unsure = endless.any(|other| {
+            let Some(other_start) = other.stream_start else { return false };
+            let lent = other.keepalives.get(had).is_some_and(|sent| (due..=ended).contains(&sent.at));
+            let began_together = start.abs_diff(other_start) <= EARLY_MS.unsigned_abs();
+            lent || (began_together && other.keepalives.len() < had)
+        });
+        if let Some(partial) = partials.get_mut(index) {
+            partial.keepalives_unsure |= unsure;
+        }
+    }
+}
+
 /// When the keepalive after `place` others can have been sent at the earliest.
 fn due(stream_start: i64, place: usize) -> i64 {
     let number = i64::try_from(place).unwrap_or(i64::MAX).saturating_add(1);
@@ -249,6 +272,18 @@ mod tests {
         // No other stream has one that fits this one, so it had none.
         cut(0, before, &mut partials);
         assert_eq!(sent_at(&partials), [vec![], vec![13_925]]);
+    }
+
+    #[test]
+    fn a_stream_without_an_end_casts_doubt_on_one_that_was_aborted() {
+        let (mut keepalives, mut partials) = partials(&[0, 0, 8_000]);
+        keepalives.sent(1, 10_000, &mut partials);
+        assert_eq!(counts(&partials), [0, 1, 0]);
+        partials[0].aborted_at = Some(10_000);
+        partials[2].aborted_at = Some(12_000);
+        doubt(&mut partials);
+        let unsure: Vec<bool> = partials.iter().map(|partial| partial.keepalives_unsure).collect();
+        assert_eq!(unsure, [true, false, false], "only the first was due, too");
     }
 
     #[test]

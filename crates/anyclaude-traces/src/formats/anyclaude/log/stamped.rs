@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::ends::Ends;
 use super::events::Events;
-use super::keepalives::Keepalives;
+use super::keepalives::{self, Keepalives};
 use super::limits::{DRAIN_MS, EXACT_MS, MAX_CANDIDATES};
 use super::partial::{FirstPart, LoggedEnd, PartialRequest};
 use super::parts::{Claim, EndedStream, LoggedParts, Settled};
@@ -286,6 +286,7 @@ impl Stamped {
             }
         }
         self.ends.settle(partials);
+        keepalives::doubt(partials);
         lost
     }
 
