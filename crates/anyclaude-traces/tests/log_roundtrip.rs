@@ -89,10 +89,8 @@ fn overlaps(truths: &[Truth], truth: &Truth) -> bool {
 fn same(request: &LogRequest, truth: &Truth, truths: &[Truth], level: u8) -> Result<(), TestCaseError> {
     let unsigned = |ms: Option<i64>| ms.and_then(|ms| u64::try_from(ms).ok());
     if request.outcome == Outcome::Disconnected {
-        // Where only one can have left, it is right, but where the close is within milliseconds
-        // of another request's end: then the other's close, which follows at once, is taken for it.
-        let off = request.total_ms.zip(unsigned(truth.left_ms)).map(|(ms, left)| ms.abs_diff(left));
-        prop_assert!(off.is_some_and(|ms| ms <= 10), "{request:?}\n{truth:?}");
+        // Where only one can have left, it is right.
+        prop_assert_eq!(request.total_ms, unsigned(truth.left_ms));
     } else {
         prop_assert_eq!(request.outcome, outcome(truth));
     }

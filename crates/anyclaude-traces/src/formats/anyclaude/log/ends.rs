@@ -23,11 +23,30 @@ const CLOSING_MS: i64 = 10_000;
 /// At most this many different finish reasons are kept for one run.
 const MAX_REASONS: usize = 16;
 
+/// A `[Client Disconnect]` line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Close {
+    pub(super) logged: Moment,
+    /// How many `[Request Complete]` lines the log had before it.
+    pub(super) completions: u64,
+}
+
+impl Close {
+    /// Whether the request had ended by then. A request is logged as complete before its
+    /// connection closes, so that the order of these lines tells what stamps of the same
+    /// millisecond do not.
+    fn follows(self, partial: &PartialRequest) -> bool {
+        match &partial.end {
+            Some(end) => end.number < self.completions,
+            None => partial.ended_at().is_some_and(|end| end <= self.logged.at.saturating_add(EXACT_MS)),
+        }
+    }
+}
+
 /// The lines of one run that log such ends.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Ends {
-    /// The `[Client Disconnect]` lines.
-    closes: Vec<Moment>,
+    closes: Vec<Close>,
     /// Stamps of the `onFinish` lines, each with the index of its finish reason.
     finishes: Vec<(i64, u8)>,
     /// Stamps of the parts `finish-step`.
@@ -37,8 +56,8 @@ pub(super) struct Ends {
 
 impl Ends {
     /// A connection was closed.
-    pub(super) fn closed(&mut self, closed: Moment) {
-        self.closes.push(closed);
+    pub(super) fn closed(&mut self, close: Close) {
+        self.closes.push(close);
     }
 
     /// A stream came to its `finish-step` at `at`, if the line is one.
@@ -108,13 +127,13 @@ impl Ends {
         }
         starts.sort_unstable();
         let (mut starts, mut open) = (starts.into_iter().peekable(), Vec::new());
-        for &closed in &self.closes {
-            let at = closed.at;
+        for &close in &self.closes {
+            let at = close.logged.at;
             while let Some((_, index)) = starts.next_if(|(start, _)| *start <= at) {
                 open.push(index);
             }
             let end_of = |index: usize| partials.get(index).and_then(PartialRequest::ended_at);
-            let ended = |index: &usize| end_of(*index).is_some_and(|end| end <= at.saturating_add(EXACT_MS));
+            let ended = |index: &usize| partials.get(*index).is_some_and(|partial| close.follows(partial));
             open.retain(|&index| match (end_of(index), partials.get(index)) {
                 (Some(end), _) => at.saturating_sub(end) <= CLOSING_MS,
                 (None, Some(partial)) => at.saturating_sub(partial.start) <= LONGEST_MS,
@@ -132,7 +151,7 @@ impl Ends {
                 if let Some(partial) = partials.get_mut(index) {
                     partial.disconnected = Some(at);
                 }
-                keepalives::cut(index, closed, partials);
+                keepalives::cut(index, close.logged, partials);
             }
         }
     }

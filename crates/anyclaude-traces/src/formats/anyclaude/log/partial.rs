@@ -108,6 +108,8 @@ pub(super) struct LoggedEnd {
     /// Its parts that carried pieces of the answer, at level 1.
     pub(super) deltas: Option<Deltas>,
     pub(super) finish: Option<FinishStep>,
+    /// How many `[Request Complete]` lines the log had before its own; with stamps only.
+    pub(super) number: u64,
     /// How many keepalives its last event says there were; without stamps only.
     pub(super) keepalives: Option<u64>,
 }

@@ -8,7 +8,7 @@ mod failures;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::ends::Ends;
+use super::ends::{Close, Ends};
 use super::events::Events;
 use super::keepalives::{self, Keepalives};
 use super::limits::{DRAIN_MS, EXACT_MS, MAX_CANDIDATES};
@@ -42,6 +42,8 @@ pub(super) struct Stamped {
     pub(super) ends: Ends,
     /// Timeouts and errors, assigned once every end is known.
     aborts: Vec<Abort>,
+    /// How many `[Request Complete]` lines there were.
+    completions: u64,
     /// The request that completed last, which the usage line after it belongs to.
     pub(super) last_complete: Option<usize>,
 }
@@ -168,7 +170,7 @@ impl Stamped {
 
     /// A connection was closed.
     pub(super) fn closed(&mut self, at: i64) {
-        self.ends.closed(self.keepalives.moment(at));
+        self.ends.closed(Close { logged: self.keepalives.moment(at), completions: self.completions });
     }
 
     /// The line after a first token says how many keepalives its stream had.
@@ -192,6 +194,8 @@ impl Stamped {
         partials: &mut [PartialRequest],
     ) -> bool {
         self.last_complete = None;
+        end.number = self.completions;
+        self.completions += 1;
         let fits = |index: usize| partials.get(index).is_some_and(|partial| partial.label == label);
         let fitting = self.started(at, end.ms, fits);
         let Some(index) = self.pick(fitting, at.saturating_sub(end.ms), partials) else { return false };

@@ -20,7 +20,16 @@ fn settled(
     let mut ends = Ends::default();
     steps.iter().for_each(|at| ends.finish_step(Some(*at)));
     finishes.iter().for_each(|(at, reason)| ends.finished(*at, reason));
-    closes.iter().for_each(|at| ends.closed(Moment { at: *at, keepalives: 0 }));
+    // The log is in order of time.
+    for partial in &mut partials {
+        let ended = partial.ended_at();
+        if let (Some(end), Some(at)) = (&mut partial.end, ended) {
+            end.number = at.unsigned_abs();
+        }
+    }
+    for &at in closes {
+        ends.closed(Close { logged: Moment { at, keepalives: 0 }, completions: at.unsigned_abs() + 1 });
+    }
     ends.settle(&mut partials);
     partials
 }
