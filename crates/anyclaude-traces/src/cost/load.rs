@@ -21,6 +21,9 @@ const EVEN: f64 = 1.5;
 /// Finds the loads. `cases` are in the order of their starts.
 pub(super) fn find(cases: &mut [Case]) {
     let suspects = suspects(cases);
+    if suspects.is_empty() {
+        return;
+    }
     let paces = paces(cases, &suspects);
     let loads: Vec<(usize, u64)> = suspects
         .into_iter()

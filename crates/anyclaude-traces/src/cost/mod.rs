@@ -128,8 +128,13 @@ fn cases(
     });
     let mut cases: Vec<Case> = Vec::with_capacity(requests.len() + elsewhere.len());
     cases.extend(of_requests);
-    let backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> =
-        cases.iter().map(|case| (case.run.clone(), case.backend.clone())).collect();
+    let mut backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> = HashMap::new();
+    if !elsewhere.is_empty() {
+        backends.extend(of_one_origin(&cases).map(|cases| {
+            let origin = cases.first().map(|case| &*case.origin).cloned().unwrap_or_default();
+            (origin.run, origin.backend)
+        }));
+    }
     let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
         let mut case = Case::of_log(unmatched, at);
         case.backend = backends.get(&case.run).cloned().flatten();
@@ -179,11 +184,18 @@ fn fit_cases(cases: &mut [Case]) {
     needed::fill(cases);
 }
 
+/// Cases that follow each other and share their origin: most often all of them.
+fn of_one_origin(cases: &[Case]) -> impl Iterator<Item = &[Case]> {
+    cases.chunk_by(|a, b| Arc::ptr_eq(&a.origin, &b.origin))
+}
+
 /// What `of` finds of each model's cases.
 fn by_model<T>(cases: &[Case], of: impl Fn(&[&Case]) -> T) -> BTreeMap<Model, T> {
     let mut models: BTreeMap<&Model, Vec<&Case>> = BTreeMap::new();
-    for case in cases {
-        models.entry(&case.model).or_default().push(case);
+    for cases in of_one_origin(cases) {
+        if let Some(first) = cases.first() {
+            models.entry(&first.model).or_default().extend(cases);
+        }
     }
     models.into_iter().map(|(model, cases)| (model.clone(), of(&cases))).collect()
 }

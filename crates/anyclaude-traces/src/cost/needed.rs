@@ -1,13 +1,12 @@
 //! What had to be read even with a perfect cache.
 
-use std::collections::HashMap;
-
 use super::case::{Case, CaseSource};
+use crate::model::intern::FastMap;
 
 /// Fills the needed tokens of all requests: what is new since the one before it in its
 /// thread; of the first, all. `cases` are in the order of their starts.
 pub(super) fn fill(cases: &mut [Case]) {
-    let mut left = HashMap::new();
+    let mut left = FastMap::default();
     for case in cases.iter_mut().filter(|case| matches!(case.place, CaseSource::Request(_))) {
         let Some(prompt) = case.prompt_tokens else { continue };
         let held = prompt + case.output_tokens.unwrap_or(0).saturating_sub(1);

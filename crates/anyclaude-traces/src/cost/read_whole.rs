@@ -33,6 +33,10 @@ const LEAST_PACES: usize = 4;
 
 /// Takes back what was simulated of them: nothing came from the cache, or more than is known.
 pub(super) fn find(cases: &mut [Case]) {
+    // A server's log alone tells what came from its cache: nothing is simulated.
+    if cases.iter().all(|case| simulated_share(case).is_none()) {
+        return;
+    }
     let paces = by_model(cases, cold_rate);
     let pace = |model: &Model| paces.get(model).and_then(|rate| rate.ms_per_token());
     let is_found = |case: &&mut Case| pace(&case.model).is_some_and(|pace| is_read_whole(case, pace));

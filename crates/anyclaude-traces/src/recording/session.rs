@@ -59,7 +59,10 @@ impl SessionKeys {
     pub(crate) fn of(&mut self, sender: &mut Sender, mode: Option<&Arc<str>>) -> SessionKey {
         match &mut sender.session_id {
             Some(session) => SessionKey::Session(self.sessions.unify(session)),
-            None => SessionKey::Sender(self.senders.unify(&mut Arc::new((mode.cloned(), sender.user)))),
+            None => {
+                let sender = (mode.cloned(), sender.user);
+                SessionKey::Sender(self.senders.number(&sender, || Arc::new(sender.clone())))
+            }
         }
     }
 
