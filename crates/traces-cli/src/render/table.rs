@@ -15,11 +15,29 @@ use tabled::grid::util::string::get_string_width;
 use draw::{Emphasis, Headings, Layout, escape};
 
 use super::sanitize;
+use super::units::UNKNOWN;
 
 /// How wide a text is on a terminal. The grid panics on a cell that is wider than its column,
 /// so that every width here is taken by its own measure.
 pub(crate) fn width_of(text: &str) -> usize {
-    if sanitize::is_plain(text) { text.len() } else { get_string_width(text) }
+    if sanitize::is_plain(text) {
+        text.len()
+    } else if text == UNKNOWN {
+        // A third of the cells of a server's log without dates.
+        1
+    } else {
+        get_string_width(text)
+    }
+}
+
+/// A text that is safe to print, and its width.
+fn sanitized(text: &str) -> (Cow<'_, str>, usize) {
+    if sanitize::is_plain(text) {
+        return (Cow::Borrowed(text), text.len());
+    }
+    let text = if text == UNKNOWN { Cow::Borrowed(text) } else { sanitize::line(text) };
+    let width = width_of(&text);
+    (text, width)
 }
 
 /// A column.
@@ -165,13 +183,12 @@ impl Grid {
     }
 
     /// Adds a row with a cell for each column; its text is sanitised here.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row<Cell: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = Cell>) {
         self.body.begin_row();
         let mut cells = cells.into_iter();
         for shown in &mut self.columns {
-            let cell = cells.next().unwrap_or_default();
-            let cell = sanitize::line(&cell);
-            let width = width_of(&cell);
+            let cell = cells.next();
+            let (cell, width) = sanitized(cell.as_ref().map_or("", AsRef::as_ref));
             shown.width = shown.width.max(width);
             if width <= WIDEST_PADDING {
                 shown.usual_width = shown.usual_width.max(width);

@@ -1,5 +1,7 @@
 //! The page of `traces timing`.
 
+use std::borrow::Cow;
+
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::explain::Headline;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
@@ -244,26 +246,30 @@ fn tasks(report: &TimingReport) -> Grid {
         number("WRITE TOK/S", 2),
         text("OUTCOME", 5),
     ]);
+    // Cells without a figure of their own take no memory: a log may have very many tasks.
+    let shown = |text: Option<String>| text.map_or(Cow::Borrowed(UNKNOWN), Cow::Owned);
+    let ms = |ms: Option<u64>| shown(ms.map(|ms| units::ms(Some(ms))));
+    let tokens = |tokens: Option<u64>| shown(tokens.map(units::tokens));
+    let speed = |speed: Option<f64>| shown(speed.map(|speed| units::per_second(Some(speed))));
     for task in report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_some()) {
         let timing = &task.timing;
-        let tokens = |tokens: Option<u64>| tokens.map_or_else(|| UNKNOWN.to_owned(), units::tokens);
-        let doubt = if task.confidence == Confidence::Ambiguous { " (ambiguous)" } else { "" };
         let outcome = timing.outcome.map_or(UNKNOWN, outcome_name);
+        let is_ambiguous = task.confidence == Confidence::Ambiguous;
         grid.row([
-            units::stamp(timing.start),
-            task.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
-            units::ms(timing.total_ms),
-            units::ms(timing.load_ms),
-            units::ms(timing.queue_ms),
-            units::ms(timing.read_ms),
-            units::ms(timing.write_ms),
+            shown(timing.start.map(|start| units::stamp(Some(start)))),
+            Cow::Borrowed(task.model.as_deref().unwrap_or(UNKNOWN)),
+            ms(timing.total_ms),
+            ms(timing.load_ms),
+            ms(timing.queue_ms),
+            ms(timing.read_ms),
+            ms(timing.write_ms),
             tokens(timing.prompt_tokens),
             tokens(timing.cached_tokens),
             tokens(timing.read_tokens),
             tokens(timing.output_tokens),
-            units::per_second(timing.read_tokens_per_second()),
-            units::per_second(timing.write_tokens_per_second()),
-            format!("{outcome}{doubt}"),
+            speed(timing.read_tokens_per_second()),
+            speed(timing.write_tokens_per_second()),
+            if is_ambiguous { Cow::Owned(format!("{outcome} (ambiguous)")) } else { Cow::Borrowed(outcome) },
         ]);
     }
     grid.without_empty(&[UNKNOWN, times::NOTHING])

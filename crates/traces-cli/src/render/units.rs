@@ -20,7 +20,7 @@ pub(crate) fn show(value: Value, unit: Unit) -> String {
         Unit::Ms => duration(figure),
         Unit::Tokens => scaled(figure, ["", "k", "M", "G", "T"]),
         Unit::PerSecond if figure.abs() < 999.5 => tenths(figure),
-        Unit::PerSecond => format!("{figure:.0}"),
+        Unit::PerSecond => units(figure),
         _ => plain(figure),
     }
 }
