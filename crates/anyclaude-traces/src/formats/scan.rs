@@ -56,8 +56,8 @@ pub(crate) fn decimal(text: &[u8]) -> Option<f64> {
 #[inline]
 #[allow(clippy::cast_precision_loss, reason = "both are below 2^53")]
 fn short_decimal(text: &[u8]) -> Option<f64> {
-    const SCALES: [u64; 4] = [1, 10, 100, 1_000];
-    const MOST: u64 = 1 << 40;
+    const SCALES: [u64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
+    const MOST: u64 = 1 << 32;
     let (whole, rest) = number(text)?;
     let digits = rest.strip_prefix(b".")?;
     let scale = *SCALES.get(digits.len())?;
@@ -221,8 +221,10 @@ mod tests {
 
     #[test]
     fn short_decimals_are_rounded_as_all_others() {
-        for whole in [0, 1, 7, 733, 10_111, 16_777_217, 1_099_511_627_775, 1_099_511_627_776_u64] {
-            for part in ["0", "1", "03", "05", "99", "125", "001", "999", "0005", ""] {
+        for whole in [0, 1, 7, 733, 10_111, 16_777_217, 4_294_967_295, 4_294_967_296, 1_099_511_627_775_u64] {
+            for part in
+                ["0", "1", "03", "05", "99", "125", "001", "999", "0005", "614035", "000001", "9999999", ""]
+            {
                 let text = format!("{whole}.{part}");
                 assert_eq!(decimal(text.as_bytes()), text.parse().ok(), "{text}");
             }

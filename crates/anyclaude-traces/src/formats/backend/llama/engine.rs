@@ -20,6 +20,7 @@ use super::figures::{
     TaskLine, Took, after, after_decimal, bytes_of_mib, find, forget_figures, selection, settle_counts,
     slot_and_task, timing,
 };
+use super::functions::{FUNCTION_AT, TEXT_AT, may_hold_fact};
 use super::words::Words;
 use crate::formats::backend::types::{
     BackendLog, BackendMoment, BackendProcess, BackendTask, SlotSelection, TaskOutcome,
@@ -35,11 +36,6 @@ const MAX_WAITING: usize = 1_024;
 const MAX_SELECTED: usize = 64;
 /// How many bytes of an error are kept.
 const MAX_ERROR_BYTES: usize = 500;
-/// Where the function's name begins in `slot print_timing: id …` and `srv  update_slots: …`;
-/// it is padded to 12 bytes on its left.
-const FUNCTION_AT: usize = 5;
-/// Where the text begins behind the function's name and its colon.
-pub(super) const TEXT_AT: usize = FUNCTION_AT + 12 + 2;
 
 /// The beginning of the lines with a task's times.
 const PRINT_TIMING: &[u8] = b"slot print_timing";
@@ -89,43 +85,6 @@ struct EngineTask {
 impl EngineTask {
     fn is(&self, slot: u64, task: u64) -> bool {
         self.task.slot == Some(slot) && self.task.task == Some(task)
-    }
-}
-
-/// Whether a text can begin a line with a fact, by its first bytes. Those that cannot are
-/// most of the lines at a high verbosity.
-#[inline]
-pub(crate) fn may_hold_fact(text: &[u8]) -> bool {
-    let Some(first) = text.first_chunk::<4>() else { return false };
-    match first {
-        b"slot" => text.get(FUNCTION_AT..TEXT_AT - 2).is_some_and(|function| {
-            matches!(
-                function,
-                b"print_timing"
-                    | b"     release"
-                    | b"launch_slot_"
-                    | b"get_availabl"
-                    | b"  operator()"
-                    | b"update_slots"
-                    | b"  load_model"
-                    | b"        init"
-            )
-        }),
-        b"srv " => text.get(FUNCTION_AT..TEXT_AT - 2).is_some_and(|function| {
-            matches!(
-                function,
-                b"        init"
-                    | b"  load_model"
-                    | b"      update"
-                    | b"server_strea"
-                    | b"        stop"
-                    | b"cancel_tasks"
-                    | b"  send_error"
-                    | b"update_slots"
-            )
-        }),
-        b"main" | b"prom" | b"    " => true,
-        _ => false,
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::engine::TEXT_AT;
+use super::functions::TEXT_AT;
 use crate::formats::backend::types::{BackendMoment, BackendTask, ReadingProgress, SlotSelection};
 use crate::formats::scan;
 
-/// Where `mark` begins in a line. To build a searcher of `memmem` for it took a twelfth of what
-/// a log of short tasks takes.
+/// Where `mark` begins in a line: by its first sign that is no letter, as these are rare. To build
+/// a searcher of `memmem` for it took a twelfth of what a log of short tasks takes.
 #[inline]
 pub(super) fn find(line: &[u8], mark: &[u8]) -> Option<usize> {
-    let (first, rest) = mark.split_first()?;
-    let is_mark = |at: &usize| line.get(at + 1..).is_some_and(|behind| behind.starts_with(rest));
-    memchr::memchr_iter(*first, line).find(is_mark)
+    let sign = mark.iter().position(|byte| matches!(byte, b'=' | b'_' | b'[' | b'(' | b':')).unwrap_or(0);
+    let is_mark = |at: &usize| line.get(*at..).is_some_and(|text| text.starts_with(mark));
+    memchr::memchr_iter(*mark.get(sign)?, line).filter_map(|at| at.checked_sub(sign)).find(is_mark)
 }
 
 /// The numbers in `slot print_timing: id  0 | task 26 | …`, where they are not −1, and the
@@ -113,8 +113,23 @@ pub(super) fn timing(text: &[u8]) -> TaskLine {
 /// `prompt processing, n_tokens =   4096, progress = 0.54, t =   6.57 s / 623.06 tokens per
 /// second`; older servers count `n_past` and call the last batch `n_tokens`.
 fn progress(text: &[u8]) -> Option<ReadingProgress> {
-    let share = after_decimal(text, b"progress = ").filter(|share| (0.0..=1.0).contains(share))?;
-    Some(ReadingProgress { share, tokens: after(text, b"n_past = ").or_else(|| after(text, b"n_tokens = ")) })
+    let (share, tokens) = match counted_progress(text) {
+        Some((share, tokens)) => (share, Some(tokens)),
+        None => {
+            let tokens = after(text, b"n_past = ").or_else(|| after(text, b"n_tokens = "));
+            (after_decimal(text, b"progress = ")?, tokens)
+        }
+    };
+    (0.0..=1.0).contains(&share).then_some(ReadingProgress { share, tokens })
+}
+
+/// The two figures where they stand as servers write them today: to look for them took a
+/// fourteenth of the instructions of a log of short tasks.
+fn counted_progress(text: &[u8]) -> Option<(f64, u64)> {
+    let (tokens, rest) =
+        scan::number(text.strip_prefix(b"prompt processing, n_tokens = ")?.trim_ascii_start())?;
+    let (share, rest) = decimal(rest.strip_prefix(b", progress = ")?)?;
+    find(rest, b"n_past = ").is_none().then_some((share, tokens))
 }
 
 impl Took {
@@ -203,4 +218,44 @@ pub(super) fn settle_counts(task: &mut BackendTask, held: u64) {
     let from_read =
         task.prompt_tokens.zip(task.read_tokens).and_then(|(prompt, read)| prompt.checked_sub(read));
     task.cached_tokens = from_read.or(task.cached_tokens);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_where_it_begins_first() {
+        for (line, mark) in [
+            ("a = 1, n_past = 2, n_past = 3", "n_past = "),
+            ("n_n_past = ", "n_past = "),
+            ("=x= progress = 0.5", "progress = "),
+            ("kv cache rm [0, end), kv cache rm [1", "kv cache rm ["),
+            ("_tokens = 1 n_tokens = 2", "n_tokens = "),
+            ("no mark", "n_past = "),
+            ("error: x", "error: "),
+            ("plain", "ai"),
+        ] {
+            assert_eq!(find(line.as_bytes(), mark.as_bytes()), line.find(mark), "{line}");
+        }
+    }
+
+    #[test]
+    fn progress_is_the_same_wherever_its_figures_stand() {
+        let found = |text: &str| progress(text.as_bytes()).map(|found| (found.share, found.tokens));
+        for (text, expected) in [
+            ("n_tokens =   4096, progress = 0.54, t =   6.57 s", Some((0.54, Some(4_096)))),
+            ("n_tokens = 512, n_past = 2048, progress = 0.5", Some((0.5, Some(2_048)))),
+            ("n_tokens = 512, progress = 0.5, n_past = 2048", Some((0.5, Some(2_048)))),
+            ("progress, n_tokens = 7, batch.n_tokens = 9, progress = 1.000000", Some((1.0, Some(7)))),
+            ("n_tokens = 512, progress = 1.5", None),
+            ("n_tokens = 512, progress = .", None),
+            ("n_tokens = 512", None),
+            ("progress = 0.25", Some((0.25, None))),
+        ] {
+            for before in ["prompt processing, ", "prompt processing "] {
+                assert_eq!(found(&format!("{before}{text}")), expected, "{before}{text}");
+            }
+        }
+    }
 }
