@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use super::Progress;
+use super::chunks::read_rest;
 use super::growing_server_logs::GrowingServerLogs;
-use super::logs::read_rest;
 use super::open::open;
 use crate::error::ErrorKind;
 use crate::formats::anyclaude::log::{LogParser, RequestLogParser};

@@ -3,8 +3,8 @@
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use super::chunks::read_rest;
 use super::growing::{FileStamp, HEAD_BYTES};
-use super::logs::read_rest;
 use super::open::open;
 use super::records::AllRecords;
 use super::{Store, modified};

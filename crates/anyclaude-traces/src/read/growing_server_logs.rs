@@ -5,9 +5,10 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use super::chunks::read_rest;
 use super::growing::{FileStamp, HEAD_BYTES};
 use super::log_names::{NamedLog, by_numbers, in_series, is_rotated_name};
-use super::logs::{LogFile, read_rest};
+use super::logs::LogFile;
 use super::open::open;
 use super::{Progress, Store, plain_name};
 use crate::error::{Error, ErrorKind};

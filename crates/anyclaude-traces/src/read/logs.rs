@@ -6,17 +6,15 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::Store;
+use super::chunks::read_chunks;
 use super::growing;
 use super::open::{check_regular, open};
 use super::parallel::{ReadOrder, for_each_parallel};
-use super::{Progress, Store};
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser, line_stamps};
-use crate::formats::json::aligned::Aligned;
 use crate::model::time::Timestamp;
 
-/// How much of a log is read at once.
-const CHUNK_BYTES: usize = 1 << 18;
 /// How much of a log is looked at to tell when it begins or ends.
 const END_BYTES: u64 = 1 << 16;
 /// A minute: a request may be logged before its start, and a name be older than what the
@@ -260,34 +258,4 @@ fn is_of_day(path: &Path, window: &RangeInclusive<Timestamp>) -> bool {
     let Ok(day) = format!("{name}T00:00:00Z").parse::<Timestamp>() else { return true };
     let (first, last) = (day.plus_ms(-DAY_MS), day.plus_ms(2 * DAY_MS));
     first <= *window.end() && *window.start() <= last
-}
-
-pub(super) fn read_chunks(
-    path: &Path,
-    progress: &Progress,
-    feed: impl FnMut(&[u8]),
-) -> Result<(), ErrorKind> {
-    let (mut file, _) = open(path)?;
-    read_rest(&mut file, progress, feed)
-}
-
-/// Reads a file from where it stands to its end.
-pub(super) fn read_rest(
-    file: &mut fs::File,
-    progress: &Progress,
-    mut feed: impl FnMut(&[u8]),
-) -> Result<(), ErrorKind> {
-    let mut memory = Aligned::new(CHUNK_BYTES).ok_or(ErrorKind::OutOfMemory { bytes: CHUNK_BYTES as u64 })?;
-    let chunk = memory.slice_mut();
-    loop {
-        match file.read(chunk) {
-            Ok(0) => return Ok(()),
-            Ok(length) => {
-                progress.count_bytes(length);
-                feed(chunk.get(..length).unwrap_or_default());
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 mod beside;
 mod buffer;
+mod chunks;
 mod decompress;
 mod file_reader;
 mod find;

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::model::request::TracePath;
     use crate::model::time::Timestamp;
-    use crate::read::logs::read_chunks;
+    use crate::read::chunks::read_chunks;
     use crate::read::{Progress, Store};
 
     /// Each of these would wait for ever if the pipe was opened for a writer.

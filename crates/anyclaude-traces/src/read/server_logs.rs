@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use walkdir::WalkDir;
 
 use super::Store;
+use super::chunks::read_chunks;
 use super::decompress::{decompress_to, is_compressed};
 use super::log_names::{NamedLog, has_ending_of_log, in_series, logs_below};
-use super::logs::{LogFile, read_chunks};
+use super::logs::LogFile;
 use super::open::{check_regular, open};
 use super::parallel::{ReadOrder, for_each_parallel};
 use super::{paths, plain_name};
