@@ -303,7 +303,7 @@ fn side_input(side: &SelectedSide) -> SideInput<'_> {
     SideInput {
         selector: &side.selector,
         requests: side.requests.iter().collect(),
-        speeds: cost::speeds_by_model(side.requests.iter().chain(&side.others)),
+        speeds: cost::speeds_by_model(side.requests.iter().chain(&side.beside).chain(&side.others)),
     }
 }
 

@@ -10,7 +10,7 @@ use super::pool::{Pool, newest};
 use super::reader::{Reader, SITTING_MS};
 use super::selection::Selection;
 use super::selector::Selector;
-use crate::model::request::{Request, TracePath};
+use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::read::paths;
 
@@ -165,9 +165,12 @@ impl Reader {
         let mut pool = pool;
         pool.keep_within(from, to);
         let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined, .. } = pool;
-        let others: Vec<Request> = requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
+        let mut others: Vec<Request> =
+            requests.extract_if(.., |request| !kind.admits(request.kind)).collect();
         if let Some(last) = self.filter.last {
             rest.extend(requests.drain(..requests.len().saturating_sub(last)));
+            let first = requests.first().map(Request::order);
+            rest.extend(others.extract_if(.., |other| first.is_none_or(|first| other.order() < first)));
         }
         let scope = Scope::new(from, to, kind, seen as u64);
         let is_logged = joined.unmatched.iter().any(|one| scope.holds(one.start));
@@ -185,6 +188,15 @@ impl Reader {
                 _ => SelectError::NothingLeft { seen, kinds, kind, newest },
             });
         }
-        Ok(Selection { requests, others, rest, scope, is_sitting: sitting.is_some(), skipped, joined })
+        Ok(Selection {
+            requests,
+            others,
+            rest,
+            scope,
+            is_sitting: sitting.is_some(),
+            are_others_meant: kind == KindFilter::Only(Kind::Conversation) && self.filter.last.is_none(),
+            skipped,
+            joined,
+        })
     }
 }

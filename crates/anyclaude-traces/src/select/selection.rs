@@ -25,6 +25,9 @@ pub struct Selection {
     /// Whether the scope is the day before the newest request (the last sitting), as nothing else
     /// was asked for.
     pub is_sitting: bool,
+    /// Whether a finding may be about the others alone: beside conversations, but for those
+    /// of which a number was asked for.
+    pub are_others_meant: bool,
     /// The files that could not be used.
     pub skipped: Vec<Error>,
     /// What the logs tell beside the requests.
@@ -53,12 +56,16 @@ impl Selection {
         all
     }
 
-    /// The same as [`passing`](Self::passing), with requests of every kind in the scope
-    /// shown.
+    /// The same as [`passing`](Self::passing), with all that a finding may be about shown.
     #[must_use]
     pub fn passing_of_all_kinds(&self) -> Vec<CacheInput<'_>> {
-        let shown = self.others.iter().map(|request| CacheInput { request, reported: true });
+        let shown = self.others_meant().iter().map(|request| CacheInput { request, reported: true });
         in_order(self.passing().into_iter().chain(shown))
+    }
+
+    /// Those of other kinds that a finding may be about.
+    pub(super) fn others_meant(&self) -> &[Request] {
+        if self.are_others_meant { &self.others } else { &[] }
     }
 
     /// Everything that passed through a cache from a day before the scope on,

@@ -5,13 +5,13 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use super::error::{Result, SelectError};
-use super::pool::{nothing_read, within};
+use super::pool::nothing_read;
 use super::reader::Reader;
 use super::selection::{Selection, in_order};
 use crate::analysis::prefix::CacheInput;
 use crate::error::Error;
 use crate::model::measure::Measure;
-use crate::model::request::{Kind, Request, TracePath};
+use crate::model::request::{Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::stats::Stats;
 
@@ -23,6 +23,9 @@ pub struct SelectedSide {
     pub selector: String,
     /// Its requests, in order of time.
     pub requests: Vec<Request>,
+    /// What else its models were asked in the same time, titles, probes and the like, where a
+    /// finding may be about these alone.
+    pub beside: Vec<Request>,
     /// What else was read with them: it went through the same prompt caches.
     pub others: Vec<Request>,
 }
@@ -31,19 +34,24 @@ impl SelectedSide {
     /// What was selected, as one side.
     #[must_use]
     pub fn of_selection(selector: String, selection: &Selection) -> Self {
-        let others = selection.others.iter().chain(&selection.rest).cloned().collect();
-        Self { selector, requests: selection.requests.clone(), others }
+        let (requests, all) = (selection.requests.clone(), selection.everything());
+        Self::among(selector, requests, selection.others_meant(), all)
     }
 
-    /// A side of these requests, and everything else besides that was read.
+    /// A side of these requests, with those `meant` of which a finding may be besides, and
+    /// everything else that was read.
     fn among<'a>(
         selector: String,
         requests: Vec<Request>,
+        meant: &[Request],
         all: impl IntoIterator<Item = &'a Request>,
     ) -> Self {
-        let own: HashSet<&TracePath> = requests.iter().map(|request| &request.path).collect();
+        let models: HashSet<_> = requests.iter().map(|request| &request.model).collect();
+        let beside: Vec<Request> =
+            meant.iter().filter(|request| models.contains(&request.model)).cloned().collect();
+        let own: HashSet<&TracePath> = requests.iter().chain(&beside).map(|request| &request.path).collect();
         let others = all.into_iter().filter(|request| !own.contains(&request.path)).cloned().collect();
-        Self { selector, requests, others }
+        Self { selector, requests, beside, others }
     }
 
     /// The model that ran, where it is known and the same for all.
@@ -97,20 +105,14 @@ impl OneOrTwoSides {
     }
 
     /// Everything that passed through the caches of the sides. Shown are their requests,
-    /// and in the same time what else their models were asked: titles, probes and the like.
+    /// and those beside them.
     #[must_use]
     pub fn passing(&self) -> Vec<CacheInput<'_>> {
         let sides = || std::iter::once(&self.left).chain(&self.right);
-        let own = sides().flat_map(|side| &side.requests);
-        let models: HashSet<_> = own.clone().map(|request| &request.model).collect();
-        let is_beside = |request: &Request| {
-            request.kind != Kind::Conversation
-                && models.contains(&request.model)
-                && within(request, self.scope.from, self.scope.to)
-        };
+        let shown = sides().flat_map(|side| side.requests.iter().chain(&side.beside));
         let others = sides().flat_map(|side| &side.others);
-        let others = others.map(|request| CacheInput { request, reported: is_beside(request) });
-        in_order(own.map(|request| CacheInput { request, reported: true }).chain(others))
+        let others = others.map(|request| CacheInput { request, reported: false });
+        in_order(shown.map(|request| CacheInput { request, reported: true }).chain(others))
     }
 
     /// What these arguments name: two sides, or one. Without names the two models used
@@ -189,10 +191,7 @@ fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
             return Err(unreadable(name, &selection.skipped));
         }
         skipped.append(&mut selection.skipped);
-        let mut others = selection.others;
-        others.extend(selection.rest);
-        let selector = name.to_string_lossy().into_owned();
-        Ok(SelectedSide { selector, requests: selection.requests, others })
+        Ok(SelectedSide::of_selection(name.to_string_lossy().into_owned(), &selection))
     };
     let sides = [side(of_left, left)?, side(of_right, right)?];
     Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
@@ -217,7 +216,7 @@ fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
     reader.check_labels()?;
     let scope = reader.whole_scope(pool.requests.len() as u64);
     if selector.is_single() {
-        let right = SelectedSide::among(name.into_owned(), vec![newest.clone()], &pool.requests);
+        let right = SelectedSide::among(name.into_owned(), vec![newest.clone()], &[], &pool.requests);
         let sides = [predecessor(&pool.requests, newest)?, right];
         return Ok(Sides::new(sides, pool.skipped, scope));
     }
@@ -228,7 +227,7 @@ fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
     let own = own.ok_or_else(|| SelectError::OnlyModel(one.to_string_lossy().into_owned()))?;
     let is_older = |model: &Arc<str>| models.iter().position(|known| known == model);
     let names = if is_older(own) < is_older(other) { [own, other] } else { [other, own] };
-    let sides = names.map(|model| side_of(model, &pool.requests, reader.kind, &[]));
+    let sides = names.map(|model| side_of(model, &pool.requests, reader.kind, &[], &pool.requests));
     Ok(Sides::new(sides, pool.skipped, scope))
 }
 
@@ -239,8 +238,8 @@ pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[Selec
     let requests = &selection.requests;
     let models = models_by_last_use(requests, kind);
     let [.., older, newer] = models.as_slice() else { return None };
-    let besides = [&selection.others, &selection.rest];
-    Some([older, newer].map(|model| side_of(model, requests, kind, &besides)))
+    let of_model = |model| side_of(model, requests, kind, selection.others_meant(), selection.everything());
+    Some([older, newer].map(of_model))
 }
 
 /// Both sides, the one whose requests take longer on the right. Where the times of one
@@ -266,7 +265,7 @@ fn without_names(reader: &Reader, few: FewModels) -> Result<Sides> {
     let nothing = || nothing_read(&selection.skipped).unwrap_or(SelectError::NothingToCompare);
     let newest = selection.requests.last().ok_or_else(nothing)?.clone();
     let left = predecessor(&selection.requests, &newest)?;
-    let right = SelectedSide::among("latest".to_owned(), vec![newest], &selection.requests);
+    let right = SelectedSide::among("latest".to_owned(), vec![newest], &[], &selection.requests);
     Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })
 }
 
@@ -283,7 +282,7 @@ fn predecessor(requests: &[Request], of: &Request) -> Result<SelectedSide> {
         .rfind(in_thread)
         .ok_or_else(|| SelectError::FirstOfThread(of.path.as_ref().to_owned()))?;
     let selector = before.path.as_ref().display().to_string();
-    Ok(SelectedSide::among(selector, vec![before.clone()], requests))
+    Ok(SelectedSide::among(selector, vec![before.clone()], &[], requests))
 }
 
 /// The models of these requests, the one used last last.
@@ -298,18 +297,15 @@ fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
     models
 }
 
-/// The side of a model; `besides` was read as well, and is of no model that counts.
-fn side_of(
+/// The side of a model among everything that was read.
+fn side_of<'a>(
     model: &Arc<str>,
     requests: &[Request],
     kind: KindFilter,
-    besides: &[&Vec<Request>],
+    meant: &[Request],
+    all: impl IntoIterator<Item = &'a Request>,
 ) -> SelectedSide {
     let of_model = |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(model);
     let own = requests.iter().filter(of_model).cloned().collect();
-    SelectedSide::among(
-        format!("model:{model}"),
-        own,
-        requests.iter().chain(besides.iter().copied().flatten()),
-    )
+    SelectedSide::among(format!("model:{model}"), own, meant, all)
 }

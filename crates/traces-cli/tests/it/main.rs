@@ -3,6 +3,7 @@
 
 mod common;
 
+mod chosen;
 mod claude_code;
 mod clock;
 mod completions;
