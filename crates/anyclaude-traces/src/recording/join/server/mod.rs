@@ -179,13 +179,18 @@ pub(crate) fn join_server_logs(
 /// The requests that a task is looked for.
 fn wanted(requests: &[&mut Request]) -> Vec<Wanted> {
     let wanted = |(at, request): (usize, &&mut Request)| {
-        let timing = request.timing.as_deref().filter(|_| super::is_joinable(request))?;
+        let timing = request.timing.as_deref().filter(|_| is_for_a_server(request))?;
         let start = timing.start?;
         let end_ms = start.plus_ms(i64::try_from(timing.total_ms?).ok()?).unix_ms();
         let counts = timing.prompt_tokens.zip(timing.output_tokens);
         Some(Wanted { at, counts, start_ms: start.unix_ms(), end_ms })
     };
     requests.iter().enumerate().filter_map(wanted).collect()
+}
+
+/// Whether a server of one's own may have answered it: mode `claude` goes to Anthropic.
+fn is_for_a_server(request: &Request) -> bool {
+    request.mode.as_deref() != Some("claude")
 }
 
 /// What a model is called, where that is known.

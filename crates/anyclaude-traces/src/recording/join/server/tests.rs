@@ -5,6 +5,7 @@ mod zones;
 
 use super::*;
 use crate::formats::backend::{BackendProcess, BackendTask, TaskOutcome};
+use crate::model::request::Source;
 use crate::model::timing::{CachedSource, TokenSource};
 
 /// Requests are recorded from here on.
@@ -85,6 +86,25 @@ fn joined_in(
 fn found(request: &Request) -> Option<(&str, Option<i64>, Confidence)> {
     let join = request.server_join.as_deref()?;
     Some((&*join.log, join.gap_ms, join.confidence))
+}
+
+#[test]
+fn whoever_recorded_the_requests_finds_them_in_the_log_of_the_server() {
+    let of = |source, mode: Option<&str>| -> Option<usize> {
+        let named = ["a", "b"].into_iter().zip([(0, (100, 5)), (5_000, (200, 6))]);
+        let mut root: Vec<Request> =
+            named.map(|(name, (start, counts))| request(name, start, Some(counts))).collect();
+        for request in &mut root {
+            (request.source, request.mode) = (source, mode.map(Into::into));
+        }
+        let tasks = vec![task(0, since_start(4_000), (100, 5)), task(0, since_start(8_998), (200, 6))];
+        let (servers, unmatched) = joined(&mut [root], &[log("server.log", tasks)]);
+        (servers[0].joined as usize + unmatched.len() == 2).then_some(unmatched.len())
+    };
+    for source in [Source::Anyclaude, Source::ClaudeCode, Source::Har, Source::Litellm] {
+        assert_eq!(of(source, None), Some(0), "{source:?}");
+    }
+    assert_eq!(of(Source::Anyclaude, Some("claude")), Some(2), "it goes to Anthropic");
 }
 
 #[test]
