@@ -270,7 +270,7 @@ fn every_key_does_what_help_says() {
     watching.wait_for("that it pauses", |screen| screen.has("PAUSED"));
     watching.press("p");
     watching.wait_for("that it goes on", |screen| !screen.has("PAUSED"));
-    for (rows, columns) in [("40", "120"), ("15", "50")] {
+    for (rows, columns) in [("40", "120"), ("15", "50"), ("15", "30")] {
         stty(&watching.slave, &["rows", rows, "cols", columns]);
         watching.signal("WINCH");
         let last = rows.parse::<usize>().unwrap() - 1;

@@ -13,6 +13,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Widget as _};
 
+use super::columns::RowColumns;
+use super::pages::page_lines;
 use super::words;
 use crate::render::table::{cut, width_of};
 use crate::render::{bars, findings, list, sanitize, times, units, wrap};
@@ -23,8 +25,10 @@ const MOST_RUNNING: usize = 2;
 const LEAST_FINDINGS_HEIGHT: usize = 18;
 /// With less room than this for a bar, nothing stands beside it.
 const ROOM_FOR_ENDS: usize = 30;
-/// Names of models are cut to this.
-const MODEL_WIDTH: usize = 22;
+/// With less room than this for a bar, columns beside it are left out.
+const LEAST_BAR: usize = 8;
+/// On a terminal of fewer columns than this, a text may take more lines.
+const NARROW: usize = 60;
 
 /// What the user chose by keys.
 #[derive(Debug, Default)]
@@ -146,7 +150,7 @@ impl PictureInput<'_> {
             } else {
                 "No request is running.".to_owned()
             };
-            lines.extend(wrapped(&text, width, 2).into_iter().map(Line::from));
+            lines.extend(wrapped(&text, width, most_lines(width)).into_iter().map(Line::from));
         }
         for one in running.iter().rev().take(MOST_RUNNING) {
             lines.extend(self.running_one(one, width));
@@ -166,10 +170,15 @@ impl PictureInput<'_> {
             None => ("WAITING", self.coloured(Color::Magenta)),
             Some(_) => ("WRITING", Style::default()),
         };
-        let who = format!("  {} {} · {}", request.id, list::model(request), request.kind.name());
+        let (model, kind) = (list::model(request), request.kind.name());
+        let who = [
+            format!("  {} {model} · {kind}", request.id),
+            format!("  {model} · {kind}"),
+            format!("  {model}"),
+        ];
         let mut lines = vec![Line::from(vec![
             Span::styled(state, style.add_modifier(Modifier::BOLD)),
-            Span::raw(fitted(&who, width.saturating_sub(state.len()))),
+            Span::raw(first_fitting(&who, width.saturating_sub(state.len()))),
         ])];
         let elapsed = units::ms(elapsed_ms.map(|ms| ms / 100 * 100));
         match running.ttft_ms {
@@ -179,15 +188,14 @@ impl PictureInput<'_> {
                     .map(|ms| format!(", expected ~{}", units::ms(Some(ms))))
                     .unwrap_or_default();
                 let text = format!("{elapsed}; first token after {}{expected}", units::ms(Some(ttft_ms)));
-                lines.push(Line::from(fitted(&text, width)));
+                lines.extend(wrapped(&text, width, 2).into_iter().map(Line::from));
             }
-            None => lines.push(self.waiting(running, elapsed_ms, &elapsed, width)),
+            None => lines.extend(self.waiting(running, elapsed_ms, &elapsed, width)),
         }
         if let Some(row) = running.prefix {
             let expected = running.forecast.map(|forecast| forecast.read_tokens);
-            lines.extend(
-                wrapped(&words::to_read(request, row, expected), width, 2).into_iter().map(Line::from),
-            );
+            let text = words::to_read(request, row, expected);
+            lines.extend(wrapped(&text, width, most_lines(width)).into_iter().map(Line::from));
         }
         lines
     }
@@ -199,29 +207,30 @@ impl PictureInput<'_> {
         elapsed_ms: Option<u64>,
         elapsed: &str,
         width: usize,
-    ) -> Line<'static> {
+    ) -> Vec<Line<'static>> {
         let keepalives = match running.keepalives {
             0 => String::new(),
             n => format!("  {}", units::count(n, "keepalive")),
         };
         if let Some(reading) = &running.reading {
             let expected_ms = running.expected_ttft_ms.filter(|expected| elapsed_ms < Some(*expected));
-            return self.reading((reading, expected_ms), elapsed, &keepalives, width);
+            return vec![self.reading((reading, expected_ms), elapsed, &keepalives, width)];
         }
         let Some((expected_ms, elapsed_ms)) = running.expected_ttft_ms.zip(elapsed_ms) else {
             let why = "how long it will take is not known yet";
-            return Line::from(fitted(&format!("{elapsed}; {why}{keepalives}"), width));
+            let text = format!("{elapsed}; {why}{keepalives}");
+            return wrapped(&text, width, most_lines(width)).into_iter().map(Line::from).collect();
         };
         let over = elapsed_ms.saturating_sub(expected_ms);
         let expected = units::ms(Some(expected_ms));
         let head = format!("{elapsed} of ~{expected}  ");
-        let tail = match over {
-            0 => keepalives,
-            ms => format!("  {} over{keepalives}", units::ms(Some(ms / 100 * 100))),
+        let over_by = match over {
+            0 => String::new(),
+            ms => format!("  {} over", units::ms(Some(ms / 100 * 100))),
         };
         let colour = if over > 0 { Color::Red } else { Color::Cyan };
         let full = float(elapsed_ms.min(expected_ms)) / float(expected_ms).max(1.0);
-        self.bar(head, full, colour, &tail, width)
+        vec![self.bar(head, full, colour, [&over_by, &keepalives], width)]
     }
 
     /// The bar of what the server says it has read.
@@ -235,19 +244,22 @@ impl PictureInput<'_> {
         let head = format!("{elapsed}, {} read  ", units::percent(reading.share));
         let left = reading.left_ms.map(|ms| format!("  ~{} to go", units::ms(Some(ms / 100 * 100))));
         let left = left.or_else(|| Some(format!("  of ~{}", units::ms(Some(expected_ms?)))));
-        let tail = left.unwrap_or_default() + keepalives;
-        self.bar(head, reading.share, Color::Green, &tail, width)
+        self.bar(head, reading.share, Color::Green, [&left.unwrap_or_default(), keepalives], width)
     }
 
-    /// A bar of which this share is full, between two texts.
-    fn bar(&self, head: String, full: f64, colour: Color, tail: &str, width: usize) -> Line<'static> {
-        let room = width.saturating_sub(width_of(&head) + width_of(tail)).min(60);
+    /// A bar of which this share is full, between a text and two more, the later of which are
+    /// left out where they leave no room for it.
+    fn bar(&self, head: String, full: f64, colour: Color, tail: [&str; 2], width: usize) -> Line<'static> {
+        let beside = |tail: &str| width.saturating_sub(width_of(&head) + width_of(tail));
+        let tails = [tail.concat(), tail[0].to_owned(), String::new()];
+        let tail = tails.into_iter().find(|tail| beside(tail) >= LEAST_BAR).unwrap_or_default();
+        let room = beside(&tail).min(60);
         let full = bars::place(full, 1.0, room);
         Line::from(vec![
             Span::raw(head),
             Span::styled("█".repeat(full), self.coloured(colour)),
             Span::styled("░".repeat(room.saturating_sub(full)), self.dim()),
-            Span::raw(fitted(tail, width.saturating_sub(room))),
+            Span::raw(tail),
         ])
     }
 
@@ -260,8 +272,9 @@ impl PictureInput<'_> {
         let first = self.choice.selected.map_or(0, |at| (at + 1).saturating_sub(rows));
         let shown: Vec<&&Request> = ended.iter().skip(first).take(rows).collect();
         let times: Vec<Option<TimeBreakdown>> = shown.iter().map(|one| breakdown([**one])).collect();
-        let model_width = MODEL_WIDTH.min(width / 4);
-        let heading = format!("  {:<8}  {:<model_width$}  {:>8}  ", "LAST", "MODEL", "WAIT");
+        let ends = shown.iter().zip(&times).filter_map(|(one, time)| Some(width_of(&end_of(one, time)?)));
+        let columns = RowColumns::fitting(width, ends.max().unwrap_or(0).max(LEAST_BAR));
+        let heading = columns.row("  ", "LAST", "MODEL", "WAIT");
         let room = width.saturating_sub(width_of(&heading));
         let bars = bars_with_ends(&shown, &times, room);
         let legend = bars::legend(&times.iter().flatten().collect::<Vec<_>>());
@@ -272,10 +285,8 @@ impl PictureInput<'_> {
             let stamp = request.timestamp.map_or_else(|| units::UNKNOWN.to_owned(), units::time_of_day);
             let timing = request.timing.as_deref();
             let wait = timing.and_then(|timing| timing.wall_ms.or(timing.total_ms));
-            let model = fitted(&list::model(request), model_width);
-            let pad = " ".repeat(model_width.saturating_sub(width_of(&model)));
             let mark = if is_selected { "▸ " } else { "  " };
-            let text = format!("{mark}{stamp:<8}  {model}{pad}  {:>8}  ", units::ms(wait));
+            let text = columns.row(mark, &stamp, &list::model(request), &units::ms(wait));
             let style = if is_selected { self.bold() } else { Style::default() };
             let bar = if width_of(bar) <= room { bar.clone() } else { cut_end(bar, room) };
             lines.push(Line::styled(fitted(&format!("{text}{bar}"), width), style));
@@ -321,7 +332,7 @@ impl PictureInput<'_> {
             )
         });
         let lines = [Some(sums), context].into_iter().flatten();
-        let lines = lines.flat_map(|line| wrapped(&line, width, 2));
+        let lines = lines.flat_map(|line| wrapped(&line, width, most_lines(width)));
         lines.map(|line| Line::styled(line, self.dim())).collect()
     }
 
@@ -355,8 +366,12 @@ impl PictureInput<'_> {
     }
 
     fn foot(&self, width: usize) -> Line<'static> {
-        let keys = "q end   ↑↓ choose   Enter show   p pause   ? help";
-        Line::styled(fitted(keys, width), self.dim())
+        let keys = [
+            "q end   ↑↓ choose   Enter show   p pause   ? help",
+            "q end   ↑↓ choose   ? help",
+            "q end   ? help",
+        ];
+        Line::styled(first_fitting(&keys, width), self.dim())
     }
 
     /// Two pieces, the second at the right end.
@@ -389,41 +404,6 @@ pub(crate) fn ended(follower: &Follower) -> Vec<&Request> {
     follower.situation().requests.iter().rev().filter(is_ended).collect()
 }
 
-fn page_lines(page: &[String], from: usize, width: usize, height: usize) -> Vec<Line<'static>> {
-    let room = height.saturating_sub(1);
-    let page = page_rows(page, width);
-    let mut lines: Vec<Line<'static>> = page.iter().skip(from).take(room).cloned().map(Line::from).collect();
-    lines.resize(room, Line::default());
-    let more = page.len().saturating_sub(from + room);
-    let foot = match more {
-        0 => "Esc back".to_owned(),
-        more => format!("Esc back   ↓ {more} more"),
-    };
-    lines.push(Line::styled(foot, Style::default().add_modifier(Modifier::DIM)));
-    lines
-}
-
-/// The lines of a page as they are shown at this width.
-pub(crate) fn page_rows(page: &[String], width: usize) -> Vec<String> {
-    page.iter().flat_map(|line| page_line(line, width)).collect()
-}
-
-/// A line of a page, in several where it is too wide. Blanks in it are kept: it may be a
-/// row of a table. What follows a wide gap stays in its column.
-fn page_line(line: &str, width: usize) -> Vec<String> {
-    const GAP: &str = "   ";
-    let line = sanitize::line(line);
-    if width_of(&line) <= width {
-        return vec![line.into_owned()];
-    }
-    let column = line.find(GAP).map_or(0, |gap| {
-        let after = line.get(gap..).unwrap_or_default().trim_start();
-        width_of(&line).saturating_sub(width_of(after))
-    });
-    let indent = " ".repeat(if column * 2 <= width { column } else { 0 });
-    wrap::lines(&line, width, "", &indent)
-}
-
 /// A text in lines of so many columns, at most `most` of them, without control characters.
 pub(crate) fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
     let mut lines = wrap::lines(&sanitize::line(text), width, "", "  ");
@@ -443,21 +423,24 @@ fn cut_end(text: &str, width: usize) -> String {
     kept + "…"
 }
 
+/// How a request ended, where that is shown: beside a bar, only what failed is.
+fn end_of(request: &Request, time: &Option<TimeBreakdown>) -> Option<String> {
+    let is_shown = |how: &String| how != "completed" && (time.is_none() || how != "not streamed");
+    words::outcome(request).filter(is_shown)
+}
+
 /// Bars on one scale, each with how its request failed, which on a narrow terminal stands in
 /// its place.
 fn bars_with_ends(shown: &[&&Request], times: &[Option<TimeBreakdown>], room: usize) -> Vec<String> {
-    let ended = |request: &Request| words::outcome(request).filter(|how| how != "completed");
-    let failed = |request: &Request| ended(request).filter(|how| how != "not streamed");
     let with_bars = shown.iter().zip(times).filter(|(_, time)| time.is_some());
-    let widest = with_bars.filter_map(|(one, _)| Some(width_of(&failed(one)?) + 2)).max();
+    let widest = with_bars.filter_map(|(one, time)| Some(width_of(&end_of(one, time)?) + 2)).max();
     let beside = widest.filter(|_| room >= ROOM_FOR_ENDS).unwrap_or(0);
     let longest_ms = bars::longest_ms(times.iter().flatten());
     let bar = |time| bars::bar_of(time, longest_ms, room.saturating_sub(beside).min(60));
-    let texts = shown.iter().zip(times).map(|(request, time)| match (time, failed(request)) {
+    let texts = shown.iter().zip(times).map(|(request, time)| match (time, end_of(request, time)) {
         (Some(time), Some(how)) if beside > 0 => format!("{}  {how}", bar(time)),
         (Some(time), None) => bar(time),
-        (Some(_), Some(how)) => how,
-        (None, _) => ended(request).unwrap_or_default(),
+        (_, how) => how.unwrap_or_default(),
     });
     texts.collect()
 }
@@ -470,6 +453,18 @@ fn fitted_legend(legend: &str, bars: &[String], room: usize) -> String {
     let shorter = ["  ", " "].into_iter().map(|gap| entries.join(gap));
     let fewer = (0..entries.len()).rev().map(|count| entries.get(..count).unwrap_or_default().join(" "));
     shorter.chain(fewer).find(|text| width_of(text) <= room).unwrap_or_default()
+}
+
+/// How many lines a text may take.
+fn most_lines(width: usize) -> usize {
+    if width < NARROW { 6 } else { 2 }
+}
+
+/// The first of these that fits; the last is cut where none does.
+fn first_fitting(texts: &[impl AsRef<str>], width: usize) -> String {
+    let texts = || texts.iter().map(AsRef::as_ref);
+    let fits = texts().find(|text| width_of(&sanitize::line(text)) <= width);
+    fitted(fits.or(texts().last()).unwrap_or_default(), width)
 }
 
 fn fitted(text: &str, width: usize) -> String {

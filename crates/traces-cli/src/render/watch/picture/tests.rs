@@ -8,6 +8,7 @@ use anyclaude_traces::select::Filter;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
+use super::super::pages::page_rows;
 use super::*;
 
 fn follower(root: &Path, now: Timestamp) -> Follower {
@@ -55,7 +56,31 @@ fn how_a_request_failed_takes_no_figure_from_its_wait() {
     let now = "2099-01-01T00:00:00Z".parse().unwrap();
     let follower = follower(&root, now);
     let picture = drawn(&follower, &Choice::default(), now, (40, 50));
-    assert!(picture.contains("   644 ms  not s…"), "{picture}");
+    assert!(picture.contains("   644 ms  not streamed"), "{picture}");
+}
+
+#[test]
+fn on_a_narrow_terminal_columns_are_left_out_rather_than_words_cut() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/home/.anyclaude");
+    let now = "2099-01-01T00:00:00Z".parse().unwrap();
+    let follower = follower(&root, now);
+    for width in 30..60 {
+        let picture = drawn(&follower, &Choice::default(), now, (width, 90));
+        let last = picture.lines().skip_while(|line| !line.contains("LAST"));
+        let last: Vec<&str> = last.take_while(|line| !line.contains("\"     ")).collect();
+        let (heading, rows) = last.split_first().unwrap();
+        assert!(rows.len() >= 20 && rows.iter().any(|row| row.contains('█')), "{width}: {picture}");
+        let has_models = heading.contains("MODEL");
+        assert_eq!(rows.iter().any(|row| row.contains("qwen")), has_models, "{width}: {picture}");
+        assert!(has_models || !rows.iter().any(|row| row.contains('…')), "{width}: {picture}");
+        for whole in
+            ["WAIT", "58 requests in 9 sessions", "written", "No request is running.", "q end", "? help"]
+        {
+            assert!(picture.contains(whole), "{whole} at {width}: {picture}");
+        }
+    }
+    assert!(!drawn(&follower, &Choice::default(), now, (35, 90)).contains("MODEL"));
+    assert!(drawn(&follower, &Choice::default(), now, (60, 90)).contains("MODEL"));
 }
 
 #[test]
@@ -96,11 +121,13 @@ fn a_running_request_is_measured_against_what_is_expected() {
     fs::write(folder.path().join("logs/debug-session-2025-11-16T08-00-00.log"), log).unwrap();
     let now = "2025-11-16T08:03:12.005Z".parse().unwrap();
     let follower = follower(folder.path(), now);
-    for size in [(80, 24), (120, 40), (50, 15)] {
+    for size in [(80, 24), (120, 40), (50, 15), (30, 20)] {
         let picture = drawn(&follower, &Choice::default(), now, size);
-        for words in ["WAITING", "12.0 s of ~20.0 s", "1 keepalive", "~10.0 k tokens to read"] {
+        for words in ["WAITING", "qwen3", "12.0 s of ~20.0 s  ██", "~10.0 k tokens to read"] {
             assert!(picture.contains(words), "{words}: {picture}");
         }
+        // It follows from the time.
+        assert!(picture.contains("1 keepalive") || size.0 < 50, "{picture}");
     }
 }
 
