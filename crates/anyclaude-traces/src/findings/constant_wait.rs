@@ -1,10 +1,11 @@
 //! The same wait before every answer, whatever there is to read.
 //!
 //! Condition: the cost model found a constant beside the pace of reading. Cost: that wait,
-//! summed. Refuted where one of these answers came sooner.
+//! summed. Where most of these answers came right after another model's, loading is the likely
+//! reason. Refuted where one of these answers came sooner.
 
-use super::scene::{Entry, Scene, finding, float, median, sum_whole, whole};
-use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
+use super::scene::{Entry, Model, Scene, finding, float, median, sum_whole, whole};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, model_swap};
 
 pub(super) struct ConstantWait;
 
@@ -26,16 +27,24 @@ impl Rule for ConstantWait {
             let waited: Vec<&Entry<'_>> =
                 entries.iter().copied().filter(|entry| wait_ms(entry).is_some()).collect();
             let Some(each_ms) = median(waited.iter().filter_map(|entry| wait_ms(entry))) else { continue };
+            let before: Vec<Model> = waited.iter().filter_map(|entry| other_before(scene, entry)).collect();
+            let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+            let advice = if is_loading(count(before.len()), count(waited.len())) {
+                model_swap::advice(scene, &before.iter().cloned().chain([model.clone()]).collect())
+            } else {
+                Advice::AskBackendItself
+            };
             let evidence = Evidence::ConstantWait {
                 model,
-                requests: u64::try_from(waited.len()).unwrap_or(u64::MAX),
-                of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+                requests: count(waited.len()),
+                of: count(entries.len()),
                 each_ms,
+                after_others: count(before.len()),
             };
             let cost = sum_whole(waited.iter().map(|entry| wait_ms(entry)));
             let mut one =
                 finding(FindingKind::ConstantWait, waited, evidence).costing(cost, CostBasis::Fitted);
-            one.advice = Some(Advice::AskBackendItself);
+            one.advice = Some(advice);
             found.push(one);
         }
         if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
@@ -46,6 +55,17 @@ impl Rule for ConstantWait {
         let Evidence::ConstantWait { each_ms, .. } = finding.evidence else { return false };
         scene.of(finding).filter_map(ttft_ms).any(|ttft| ttft < least_ms(each_ms))
     }
+}
+
+/// Whether so many of these answers came right after another model's that loading the model
+/// again is the likely reason.
+pub(super) fn is_loading(after_others: u64, of: u64) -> bool {
+    after_others * 2 > of
+}
+
+/// The model that answered in the same backend right before, if it is another.
+fn other_before(scene: &Scene<'_>, entry: &Entry<'_>) -> Option<Model> {
+    Some(scene.before_entry(entry)?.model.clone()).filter(|before| *before != entry.model)
 }
 
 fn ttft_ms(entry: &Entry<'_>) -> Option<u64> {
@@ -81,6 +101,28 @@ mod tests {
         assert!(!refuted(&ConstantWait, &made));
         made.push(waited(900));
         assert!(refuted(&ConstantWait, &made));
+    }
+
+    #[test]
+    fn where_another_model_answered_before_it_is_loading() {
+        let turn = |at: i64| waited(3_000).at(at * 10_000);
+        let made: Vec<Made> = (0..8)
+            .map(|at| {
+                if at % 2 == 1 {
+                    turn(at).model("m")
+                } else {
+                    Made::new().at(at * 10_000).model("o").background()
+                }
+            })
+            .collect();
+        let RuleCheck::Found(found) = check(&ConstantWait, &made) else { panic!() };
+        let said = found[0].evidence.to_string();
+        assert!(said.contains("4 of them came right after another model had answered"), "{said}");
+        assert!(!said.contains("tunnel"), "{said}");
+        assert_eq!(found[0].advice, Some(Advice::OneModel { main: "m".into() }));
+        let made: Vec<Made> = (0..8).map(|at| turn(at).model("m")).collect();
+        let RuleCheck::Found(found) = check(&ConstantWait, &made) else { panic!() };
+        assert_eq!(found[0].advice, Some(Advice::AskBackendItself));
     }
 
     #[test]

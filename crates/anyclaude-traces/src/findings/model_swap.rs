@@ -48,8 +48,13 @@ fn of(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
     let mut found = finding(FindingKind::ModelSwap, entries.iter().copied(), evidence)
         .costing(cost(scene, &entries), basis(&entries));
     let models: BTreeSet<Model> = others.into_iter().map(Some).chain([model.clone()]).collect();
-    found.advice = Some(main(scene, &models).map_or(Advice::RoomForBoth, |main| Advice::OneModel { main }));
+    found.advice = Some(advice(scene, &models));
     found
+}
+
+/// What to do where these models take turns.
+pub(super) fn advice(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Advice {
+    main(scene, models).map_or(Advice::RoomForBoth, |main| Advice::OneModel { main })
 }
 
 /// The one of these models that answers conversations, where the others answer background

@@ -4,6 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::clauses::{ChangeClause, ServerList};
+use super::constant_wait::is_loading;
 use super::statement::{Evidence, LoadReason, OverflowSign};
 use super::words::{
     Count, ModelName, Ms, NameList, Of, Percent, TimeOfDay, TokenCount, VolatilePiece, WholeNumber, by_number,
@@ -90,15 +91,26 @@ impl Display for Evidence {
                 }
                 f.write_str(".")
             }
-            Self::ConstantWait { model, requests, of, each_ms } => write!(
-                f,
-                "Before {}{} by {} {} pass, whatever there is to read: a tunnel, a gateway, or something that \
-                 the backend does for each request.",
-                if requests < of { format!("{} of ", WholeNumber(*requests)) } else { String::new() },
-                Count(*of, "answer"),
-                ModelName(model),
-                Ms(*each_ms),
-            ),
+            Self::ConstantWait { model, requests, of, each_ms, after_others } => {
+                let some =
+                    if requests < of { format!("{} of ", WholeNumber(*requests)) } else { String::new() };
+                let (answers, name) = (Count(*of, "answer"), ModelName(model));
+                write!(
+                    f,
+                    "Before {some}{answers} by {name} {} pass, whatever there is to read: ",
+                    Ms(*each_ms)
+                )?;
+                if is_loading(*after_others, *requests) {
+                    let n = WholeNumber(*after_others);
+                    write!(
+                        f,
+                        "{n} of them came right after another model had answered in the same backend, "
+                    )?;
+                    f.write_str("so that loading the model again is the likely reason.")
+                } else {
+                    f.write_str("a tunnel, a gateway, or something that the backend does for each request.")
+                }
+            }
             Self::ReadsAll { model, requests, of, tokens, tokens_per_second, each_ms } => {
                 write!(
                     f,

@@ -88,6 +88,8 @@ pub enum Evidence {
         of: u64,
         /// How long it is, the median.
         each_ms: u64,
+        /// How many of them came right after another model had answered in the same backend.
+        after_others: u64,
     },
     /// The backend reuses nothing.
     ReadsAll {
