@@ -106,7 +106,7 @@ pub fn summarize(
     let groups = grouping.groups(&chosen, &others, &Group::MEASURES);
     Summary {
         scope,
-        headline: if grouping.is_by_model() { Headline::of_models(&groups) } else { None },
+        headline: if grouping.is_by_model() { Headline::of_models(&groups, &chosen) } else { None },
         totals: totals(&chosen, skipped.len()),
         groups,
         other_kinds: count_kinds(others),

@@ -46,7 +46,8 @@ pub(crate) fn page(
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let logged = || report.unmatched_log_requests.iter().filter_map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
-    let headline = Headline::of_models(&report.groups).filter(|_| by == By::Model);
+    // How much is written stands in the rows, of which some may be left out.
+    let headline = Headline::of_models(&report.groups, &[]).filter(|_| by == By::Model);
     let headline = headline.map(|headline| format!("{headline}."));
     if let Some(headline) = headline.as_ref().filter(|_| rows.is_none()) {
         page.strong(headline);

@@ -3,6 +3,7 @@
 use super::cause::{DelayCause, Part};
 use super::direct::Direct;
 use super::millis::Interval;
+use super::writing::{WritingChange, WritingRate};
 use crate::model::timing::CachedSource;
 
 /// A fact, and the requests that it is of. Serialised as one text, with the requests in
@@ -112,6 +113,8 @@ pub enum Headline {
         part: Part,
         /// How much of it that is.
         part_ms: f64,
+        /// What is written in that time, where it is writing.
+        writing: Option<WritingRate>,
     },
     /// Several models beside each other: the one that most of the time was spent on.
     Models {
@@ -123,6 +126,8 @@ pub enum Headline {
         part: Part,
         /// How much of it that is.
         part_ms: f64,
+        /// What is written in that time, where it is writing.
+        writing: Option<WritingRate>,
         /// The other models, and what a request to each takes in the mean.
         others: Vec<(Option<String>, f64)>,
     },
@@ -170,6 +175,13 @@ impl KeyAnswer {
 pub enum Fact {
     /// A sentence that was read back from JSON.
     Text(String),
+    /// How the speed of writing changes meanwhile.
+    Writing {
+        /// The side, whose requests one model answered.
+        side: String,
+        /// How it changes.
+        change: WritingChange,
+    },
     /// What both sides take in the mean.
     Times {
         /// The slower side.

@@ -23,6 +23,7 @@ mod side;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verdict;
+mod writing;
 
 use std::collections::HashMap;
 
@@ -37,6 +38,7 @@ pub use prompt::{Prompt, PromptVisitor};
 pub use read::read_prompts;
 pub use side::{Side, SideModel, names};
 pub use verdict::{Scenario, VerdictConfidence};
+pub use writing::{WritingChange, WritingRate};
 
 use crate::analysis::what_if::WhatIf;
 use crate::findings::Finding;

@@ -6,6 +6,7 @@ use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
 use super::narrative::{basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences};
 use super::verdict::{Scenario, is_bottleneck};
+use super::writing::{WritingChange, WritingRate};
 use super::{ExplainInput, Explanation, Side, Verdict};
 use crate::model::TimeBreakdown;
 use crate::model::eligibility::ExclusionCounts;
@@ -37,7 +38,7 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
         delta_ms: None,
         delta_interval: None,
         contributions: Vec::new(),
-        verdict: verdict(&name, left.time.as_ref(), may_have_a_proxy(&chosen)),
+        verdict: verdict(&name, left.time.as_ref(), writing(&left, &chosen), may_have_a_proxy(&chosen)),
         evidence: evidence(&name, &left, &chosen),
         missing,
         findings: input.findings,
@@ -68,29 +69,58 @@ fn largest(time: &TimeBreakdown) -> Option<(Part, f64)> {
 
 impl Headline {
     /// Where the time of these groups of one model each goes: of the one first that most
-    /// of it was spent on. `None` where no times are known.
+    /// of it was spent on. `None` where no times are known. `requests` are those of the groups,
+    /// where it is to say how much is written.
     #[must_use]
-    pub fn of_models(groups: &[Group]) -> Option<Self> {
+    pub fn of_models(groups: &[Group], requests: &[&Request]) -> Option<Self> {
         let timed = groups.iter().filter_map(|group| {
             let time = group.time.as_ref()?;
-            Some((&group.name, wall_ms(time)?, largest(time)?, time.requests))
+            Some((group, wall_ms(time)?, largest(time)?, time.requests))
         });
         let timed: Vec<_> = timed.collect();
         let spent = |at: &usize| timed.get(*at).map_or(0.0, |(_, wall_ms, _, n)| wall_ms * float(*n));
         let most = (0..timed.len()).rev().max_by(|a, b| spent(a).total_cmp(&spent(b)))?;
-        let (name, wall_ms, (part, part_ms), _) = *timed.get(most)?;
+        let (group, wall_ms, (part, part_ms), _) = *timed.get(most)?;
+        let (name, writing) = (&group.name, writing_of(group, part, part_ms, requests));
         let text = |name: &Option<std::sync::Arc<str>>| name.as_deref().map(str::to_owned);
         if timed.len() == 1 && groups.len() == 1 {
             let name = text(name).unwrap_or_else(|| ALL_REQUESTS.to_owned());
-            return Some(Self::OneSide { name, wall_ms, part, part_ms });
+            return Some(Self::OneSide { name, wall_ms, part, part_ms, writing });
         }
         let others = timed.iter().enumerate().filter(|(at, _)| *at != most);
-        let others = others.map(|(_, (name, wall_ms, ..))| (text(name), *wall_ms)).collect();
-        Some(Self::Models { name: text(name), wall_ms, part, part_ms, others })
+        let others = others.map(|(_, (group, wall_ms, ..))| (text(&group.name), *wall_ms)).collect();
+        Some(Self::Models { name: text(name), wall_ms, part, part_ms, writing, others })
     }
 }
 
-fn verdict(name: &str, time: Option<&TimeBreakdown>, has_proxy: bool) -> Verdict {
+/// How much the requests of a group write, and how fast, where that is its largest part.
+fn writing_of(group: &Group, part: Part, part_ms: f64, requests: &[&Request]) -> Option<WritingRate> {
+    if part != Part::Write {
+        return None;
+    }
+    let own: Vec<&Request> =
+        requests.iter().copied().filter(|request| request.model_group() == group.name).collect();
+    let chosen = choose(&own, &mut ExclusionCounts::default());
+    rate(part_ms, tokens(part, &chosen), group.speeds?.write_tokens_per_second)
+}
+
+/// The same of a side.
+fn writing(side: &Side, chosen: &[One<'_>]) -> Option<WritingRate> {
+    let ms = Part::Write.of(side.time.as_ref()?)?;
+    rate(ms, tokens(Part::Write, chosen), tokens_per_second(Part::Write, side))
+}
+
+fn rate(ms: f64, tokens: Option<f64>, tokens_per_second: Option<f64>) -> Option<WritingRate> {
+    let rate = WritingRate { tokens: tokens?, tokens_per_second: tokens_per_second? };
+    is_explained(ms, rate.tokens, rate.tokens_per_second).then_some(rate)
+}
+
+fn verdict(
+    name: &str,
+    time: Option<&TimeBreakdown>,
+    writing: Option<WritingRate>,
+    has_proxy: bool,
+) -> Verdict {
     let largest = time.and_then(largest);
     let wall_ms = time.and_then(wall_ms);
     let share = |part: Part| Some(part.of(time?)? / wall_ms?);
@@ -99,7 +129,8 @@ fn verdict(name: &str, time: Option<&TimeBreakdown>, has_proxy: bool) -> Verdict
     let proxy_is_bottleneck = is_bottleneck(proxy_share, is_largest, share(Part::Other).unwrap_or(0.0));
     let headline = match (largest, wall_ms) {
         (Some((part, part_ms)), Some(wall_ms)) => {
-            Headline::OneSide { name: name.to_owned(), wall_ms, part, part_ms }
+            let writing = writing.filter(|_| part == Part::Write);
+            Headline::OneSide { name: name.to_owned(), wall_ms, part, part_ms, writing }
         }
         _ => Headline::TooFew { sides: vec![(name.to_owned(), 0)] },
     };
@@ -144,7 +175,10 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
             occurrences: single(part).and_then(|cause| occurrences(chosen, cause)),
         }
     };
-    let facts = parts.into_iter().map(fact).chain(cached(name, chosen)).chain(constant_wait(name, chosen));
+    let change = WritingChange::of(chosen).filter(|_| side.model().is_some());
+    let change = change.map(|change| Fact::Writing { side: name.to_owned(), change });
+    let facts = parts.into_iter().map(fact).chain(change);
+    let facts = facts.chain(cached(name, chosen)).chain(constant_wait(name, chosen));
     let requests = basis_of(chosen);
     facts.map(|fact| CitedFact { fact, requests: requests.clone() }).collect()
 }

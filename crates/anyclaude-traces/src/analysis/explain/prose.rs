@@ -101,21 +101,23 @@ impl Display for Headline {
                 let few: Vec<String> = sides.iter().map(few).collect();
                 write!(f, "No verdict: {}", few.join(", "))
             }
-            // What nobody named is no subject of a sentence.
-            Self::OneSide { name, wall_ms, part, part_ms } if name == ALL_REQUESTS => {
-                write!(f, "A request takes {}: ", duration(*wall_ms))?;
-                mostly(f, *part, part_ms / wall_ms)
+            Self::OneSide { name, wall_ms, part, part_ms, writing } => {
+                // What nobody named is no subject of a sentence.
+                if name == ALL_REQUESTS {
+                    write!(f, "A request takes {}: ", duration(*wall_ms))?;
+                } else {
+                    write!(f, "{name} takes {} a request: ", duration(*wall_ms))?;
+                }
+                mostly(f, *part, part_ms / wall_ms)?;
+                writing.map_or(Ok(()), |writing| write!(f, ", {writing}"))
             }
-            Self::Models { name, wall_ms, part, part_ms, others } => {
+            Self::Models { name, wall_ms, part, part_ms, writing, others } => {
                 let name = name.as_deref().unwrap_or("A model without a name");
                 let (wall, share) = (duration(*wall_ms), percent(part_ms / wall_ms));
                 write!(f, "{name} takes {wall} a request, {share} of it ")?;
                 f.write_str(if *part == Part::Other { "unknown" } else { what(*part) })?;
+                writing.map_or(Ok(()), |writing| write!(f, ", {writing}"))?;
                 beside(f, others)
-            }
-            Self::OneSide { name, wall_ms, part, part_ms } => {
-                write!(f, "{name} takes {} a request: ", duration(*wall_ms))?;
-                mostly(f, *part, part_ms / wall_ms)
             }
         }
     }
@@ -278,6 +280,7 @@ impl Display for Fact {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
+            Self::Writing { side, change } => write!(f, "{side} {change}"),
             Self::Times { slower, faster, slower_ms, faster_ms, with_proxy } => {
                 let (slow, fast) = (duration(*slower_ms), duration(*faster_ms));
                 write!(f, "{slower} takes {slow} a request in the mean, {faster} {fast}")?;
@@ -434,11 +437,11 @@ impl Display for Missing {
     }
 }
 
-fn tokens(count: f64) -> String {
+pub(super) fn tokens(count: f64) -> String {
     if count.abs() < 9_999.5 { format!("{count:.0}") } else { format!("{:.1} k", count / 1000.0) }
 }
 
-fn speed(per_second: f64) -> String {
+pub(super) fn speed(per_second: f64) -> String {
     let decimals = usize::from(per_second < 99.95);
     format!("{per_second:.decimals$}")
 }

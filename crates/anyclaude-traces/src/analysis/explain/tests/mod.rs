@@ -7,6 +7,7 @@ mod limits;
 mod pairing;
 mod sentences;
 mod verdicts;
+mod writing;
 
 use super::*;
 use crate::model::request::{Concurrency, Join, Kind};
