@@ -5,14 +5,14 @@ use super::compare::{One, choose, mean_of};
 use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
 use super::narrative::{basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences};
-use super::verdict::{Scenario, is_bottleneck};
+use super::verdict::{LEAST_REQUESTS, Scenario, is_bottleneck};
 use super::writing::{WritingChange, WritingRate};
 use super::{ExplainInput, Explanation, Side, Verdict};
-use crate::model::TimeBreakdown;
 use crate::model::eligibility::ExclusionCounts;
 use crate::model::group::Group;
 use crate::model::request::Request;
 use crate::model::stats::float;
+use crate::model::{Speeds, TimeBreakdown};
 use crate::select::ALL_REQUESTS;
 
 /// Parts below this share are not worth a sentence.
@@ -101,18 +101,19 @@ fn writing_of(group: &Group, part: Part, part_ms: f64, requests: &[&Request]) ->
     let own: Vec<&Request> =
         requests.iter().copied().filter(|request| request.model_group() == group.name).collect();
     let chosen = choose(&own, &mut ExclusionCounts::default());
-    rate(part_ms, tokens(part, &chosen), group.speeds?.write_tokens_per_second)
+    rate(part_ms, tokens(part, &chosen)?, group.speeds?)
 }
 
 /// The same of a side.
 fn writing(side: &Side, chosen: &[One<'_>]) -> Option<WritingRate> {
     let ms = Part::Write.of(side.time.as_ref()?)?;
-    rate(ms, tokens(Part::Write, chosen), tokens_per_second(Part::Write, side))
+    rate(ms, tokens(Part::Write, chosen)?, side.speeds?)
 }
 
-fn rate(ms: f64, tokens: Option<f64>, tokens_per_second: Option<f64>) -> Option<WritingRate> {
-    let rate = WritingRate { tokens: tokens?, tokens_per_second: tokens_per_second? };
-    is_explained(ms, rate.tokens, rate.tokens_per_second).then_some(rate)
+fn rate(ms: f64, tokens: f64, speeds: Speeds) -> Option<WritingRate> {
+    let tokens_per_second = speeds.write_tokens_per_second?;
+    let is_rough = speeds.n_write < LEAST_REQUESTS as u64;
+    is_explained(ms, tokens, tokens_per_second).then_some(WritingRate { tokens, tokens_per_second, is_rough })
 }
 
 fn verdict(

@@ -23,6 +23,8 @@ pub struct WritingRate {
     pub tokens: f64,
     /// How many are written in a second.
     pub tokens_per_second: f64,
+    /// Whether that comes from very few requests.
+    pub is_rough: bool,
 }
 
 /// How the speed of writing changes among the requests of one model, in tokens per second.
@@ -124,7 +126,8 @@ fn with_prompt(answers: &[Answer]) -> Option<Explained> {
 
 impl Display for WritingRate {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tokens at {} tokens/s", tokens(self.tokens), speed(self.tokens_per_second))
+        let about = if self.is_rough { "about " } else { "" };
+        write!(f, "{} tokens at {about}{} tokens/s", tokens(self.tokens), speed(self.tokens_per_second))
     }
 }
 

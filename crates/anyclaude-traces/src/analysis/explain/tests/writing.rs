@@ -45,6 +45,9 @@ fn where_writing_takes_the_time_the_first_sentence_says_how_much_and_how_fast() 
         of(&requests, speeds.clone()),
         "m takes 22.3 s a request: 89 % of it is generation, 100 tokens at 5.0 tokens/s"
     );
+    let rough = Speeds { n_write: 2, ..speeds[0].speeds };
+    let rough = vec![ModelSpeeds { speeds: rough, ..speeds[0].clone() }];
+    assert!(of(&requests, rough).ends_with("100 tokens at about 5.0 tokens/s"));
     // A speed that does not make the time is not said.
     assert_eq!(of(&requests, cost_speeds("m", 50.0)), "m takes 22.3 s a request: 89 % of it is generation");
     let reading = side("m", &[Made { ttft_ms: 30_000, ..MADE }; 3]);
