@@ -5,6 +5,8 @@ use std::io::{self, BufWriter, Write};
 use anyclaude_traces::SCHEMA_VERSION;
 use memchr::memchr2_iter;
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 #[derive(Serialize)]
 struct Versioned<T> {
@@ -24,7 +26,8 @@ pub(crate) fn document(out: &mut impl Write, result: &impl Serialize) -> anyhow:
     // The serialiser writes piece by piece: to look for control characters in each was a fifth
     // of `report --format json`.
     let mut pieces = BufWriter::with_capacity(PIECES_BYTES, Escaping(&mut *out));
-    serde_json::to_writer_pretty(&mut pieces, &Versioned::new(result))?;
+    let mut serializer = Serializer::with_formatter(&mut pieces, Indented::default());
+    Versioned::new(result).serialize(&mut serializer)?;
     pieces.flush()?;
     drop(pieces);
     Ok(writeln!(out)?)
@@ -32,6 +35,83 @@ pub(crate) fn document(out: &mut impl Write, result: &impl Serialize) -> anyhow:
 
 /// How much of a document is looked through at once.
 const PIECES_BYTES: usize = 1 << 14;
+
+/// What ends a line and indents the next one, as far as it mostly is.
+const NEXT_LINE: &str = ",\n                                ";
+const INDENT: &str = "  ";
+
+/// Indents as [`PrettyFormatter`](serde_json::ser::PrettyFormatter) does, with one write for
+/// each line instead of one for each level.
+#[derive(Debug, Default)]
+struct Indented {
+    level: usize,
+    has_value: bool,
+}
+
+impl Indented {
+    fn begin(&mut self, out: &mut (impl Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
+        self.level += 1;
+        self.has_value = false;
+        out.write_all(bracket)
+    }
+
+    fn end(&mut self, out: &mut (impl Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
+        self.level -= 1;
+        if self.has_value {
+            self.next_line(out, true)?;
+        }
+        out.write_all(bracket)
+    }
+
+    fn next_line(&self, out: &mut (impl Write + ?Sized), is_first: bool) -> io::Result<()> {
+        let begin = usize::from(is_first);
+        let most_levels = (NEXT_LINE.len() - ",\n".len()) / INDENT.len();
+        let written = self.level.min(most_levels);
+        let line = NEXT_LINE.get(begin..",\n".len() + written * INDENT.len()).unwrap_or_default();
+        out.write_all(line.as_bytes())?;
+        (written..self.level).try_for_each(|_| out.write_all(INDENT.as_bytes()))
+    }
+}
+
+impl Formatter for Indented {
+    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"[")
+    }
+
+    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"]")
+    }
+
+    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.next_line(out, first)
+    }
+
+    fn end_array_value<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
+    }
+
+    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.begin(out, b"{")
+    }
+
+    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.end(out, b"}")
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.next_line(out, first)
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn end_object_value<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
+    }
+}
 
 /// Prints one request a line.
 pub(crate) fn lines(out: &mut impl Write, requests: &[impl Serialize]) -> anyhow::Result<()> {
@@ -79,6 +159,16 @@ impl<W: Write> Write for Escaping<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn documents_are_indented_as_is_usual() {
+        let deep = (0..40).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner, {}]));
+        let result = serde_json::json!({ "a": [], "b": {}, "c": [1, [2], { "d": null }], "e": deep });
+        let mut out = Vec::new();
+        document(&mut out, &result).unwrap();
+        let usual = serde_json::to_string_pretty(&Versioned::new(&result)).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), usual + "\n");
+    }
 
     #[test]
     fn control_characters_are_escaped_and_the_rest_kept() {
