@@ -100,8 +100,11 @@ impl OneOrTwoSides {
         if let Some(models) = last_two_models(&selection, kind) {
             return Self::from(Sides::new(faster_first(models), selection.skipped, selection.scope));
         }
-        let left = SelectedSide::of_selection(ALL_REQUESTS.to_owned(), &selection);
-        Self { left, right: None, skipped: selection.skipped, scope: selection.scope }
+        // No copy of what may be very many.
+        let Selection { requests, mut others, rest, skipped, scope, .. } = selection;
+        others.extend(rest);
+        let left = SelectedSide { selector: ALL_REQUESTS.to_owned(), requests, others };
+        Self { left, right: None, skipped, scope }
     }
 
     /// Everything that passed through the caches of the sides. Shown are their requests,
