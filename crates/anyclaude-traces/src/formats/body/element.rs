@@ -19,24 +19,30 @@ const IMAGE: &str = "image";
 
 impl<'a> Item<'a> {
     /// The element that it is, of the kind and name that it states.
-    pub(super) fn element(&self, cursor: &Cursor<'a, '_>, place: ElementPath) -> Element<'a> {
+    pub(super) fn element<'e>(&self, cursor: &'e Cursor<'a, '_>, place: ElementPath) -> Element<'e>
+    where
+        'a: 'e,
+    {
         self.element_as(cursor, place, self.kind.map(|kind| canonical_kind(kind.decode())))
     }
 
     /// The element that it is, of this kind.
-    pub(super) fn element_as(
+    pub(super) fn element_as<'e>(
         &self,
-        cursor: &Cursor<'a, '_>,
+        cursor: &'e Cursor<'a, '_>,
         place: ElementPath,
-        kind: Option<Cow<'a, str>>,
-    ) -> Element<'a> {
+        kind: Option<Cow<'e, str>>,
+    ) -> Element<'e>
+    where
+        'a: 'e,
+    {
         let raw = Raw::of_element(cursor, &self.span, self.left_out, self.identity).with_head(cursor.head());
         Element { place, kind, name: self.tool_name(), raw, text: self.text }
     }
 
     /// The name of the tool that it is or calls. A tool of an MCP server that Codex keeps in
     /// the server's namespace gets the name that it has without.
-    fn tool_name(&self) -> Option<Cow<'a, str>> {
+    pub(super) fn tool_name(&self) -> Option<Cow<'a, str>> {
         let name = self.name.or(self.function)?.decode();
         Some(match self.namespace {
             Some(namespace) => qualified(&namespace.decode(), name),

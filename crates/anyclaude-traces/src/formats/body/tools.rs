@@ -2,7 +2,7 @@
 
 use super::element::{qualified, wanted_by};
 use super::item::Item;
-use super::visit::{ElementPath, Section, Visit};
+use super::visit::{Element, ElementPath, Section, Visit};
 use super::{Shapes, Walker, index};
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
@@ -51,24 +51,23 @@ impl<'a> Walker<'a> {
     ) {
         let place = ElementPath::Tool(index(self.body.tools.len()));
         let kind = tool.kind.map(RawStr::decode);
-        let mut element = tool.element_as(cursor, place, kind);
-        if self.shapes == Shapes::Any {
-            // A tool that the server runs itself has a type and no name.
-            let name = element.name.take().or_else(|| element.kind.clone());
-            element.name = name.map(|name| match namespace {
-                Some(namespace) => qualified(namespace, name),
-                None => name,
-            });
+        let name = if self.shapes == Shapes::Any {
             self.hint = self.hint.or(match () {
                 () if tool.function.is_some() => Some(Api::OpenaiChat),
                 () if tool.has_input_schema => Some(Api::Anthropic),
                 () => None,
             });
+            // A tool that the server runs itself has a type and no name.
+            let name = tool.tool_name().or_else(|| kind.clone());
+            name.map(|name| match namespace {
+                Some(namespace) => qualified(namespace, name),
+                None => name,
+            })
         } else {
-            element.name = tool.name.map(RawStr::decode);
-        }
-        let name = element.name.as_deref().map(|name: &str| cursor.name(name));
-        visit.element(&element);
-        self.body.tools.push(ToolSize { name, bytes: tool.span.compact_bytes });
+            tool.name.map(RawStr::decode)
+        };
+        let shared_name = name.as_deref().map(|name| cursor.name(name));
+        visit.element(&Element { name, ..tool.element_as(cursor, place, kind) });
+        self.body.tools.push(ToolSize { name: shared_name, bytes: tool.span.compact_bytes });
     }
 }
