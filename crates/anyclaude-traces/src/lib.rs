@@ -143,6 +143,7 @@
 
 pub mod analysis;
 pub mod ask;
+mod both;
 pub mod cost;
 mod deserialize;
 pub mod error;

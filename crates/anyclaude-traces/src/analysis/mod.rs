@@ -9,6 +9,7 @@ mod groups;
 pub mod list;
 pub mod logging_cost;
 pub mod not_logged;
+pub(crate) mod offered_tools;
 pub mod prefix;
 pub mod report;
 pub mod show;

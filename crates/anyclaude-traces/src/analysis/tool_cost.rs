@@ -1,19 +1,21 @@
 //! What every tool costs: its tokens, and the time that a model takes to read them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::analysis::offered_tools::{OfferedTools, ToolGroup, read_offered_tools};
 use crate::analysis::tools::server;
 use crate::error::Error;
-use crate::model::intern::FastMap;
-use crate::model::request::{Request, TracePath};
+use crate::model::intern::FastSet;
+use crate::model::request::Request;
 use crate::model::stats::{float, whole};
 use crate::model::{ModelSpeeds, ToolSize};
+use crate::prompt_cache::Prompts;
 use crate::read::Store;
 use crate::select::Selection;
-use crate::tokens::{MilliTokens, PromptTokens, Scales, count_tools, read_scales, scaled};
+use crate::tokens::{Scales, read_scales, scaled};
 
 /// The tools of some requests by what they cost, and which of them were never used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,7 +87,7 @@ pub struct ServerPrice {
 /// the newest request that does. `requests` are in order of time.
 #[must_use]
 pub fn representative<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
-    let (mut threads, mut tools) = (BTreeSet::new(), BTreeSet::new());
+    let (mut threads, mut tools) = (FastSet::default(), FastSet::default());
     let (mut chosen, mut known): (_, &[ToolSize]) = (Vec::new(), &[]);
     for request in requests.iter().rev() {
         let is_tip = threads.insert((&request.session, &request.thread));
@@ -104,13 +106,18 @@ pub fn representative<'a>(requests: &[&'a Request]) -> Vec<&'a Request> {
     chosen
 }
 
-/// What the tools of the selected requests cost, where models have these speeds. Reads the
-/// [`representative`] requests again; files that cannot be read any more are added to what
-/// was skipped.
-pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
+/// What the tools of the selected requests cost, where models have these speeds. Where
+/// `prompts` do not hold what a [`representative`] request is made of, it is read again;
+/// files that cannot be read any more are added to what was skipped.
+pub fn read_tool_costs(
+    selection: &mut Selection,
+    speeds: &[ModelSpeeds],
+    store: &Store,
+    prompts: &Prompts,
+) -> ToolCosts {
     let requests: Vec<&Request> = selection.requests.iter().collect();
     let everything: Vec<&Request> = selection.everything().collect();
-    let (costs, errors) = read_tool_costs_of(store, &requests, &everything, speeds);
+    let (costs, errors) = read_tool_costs_of(store, prompts, &requests, &everything, speeds);
     selection.skipped.extend(errors);
     costs
 }
@@ -120,71 +127,54 @@ pub fn read_tool_costs(selection: &mut Selection, speeds: &[ModelSpeeds], store:
 #[must_use]
 pub fn read_tool_costs_of(
     store: &Store,
+    prompts: &Prompts,
     requests: &[&Request],
     everything: &[&Request],
     speeds: &[ModelSpeeds],
 ) -> (ToolCosts, Vec<Error>) {
-    read_tool_costs_among(store, requests, requests, everything, speeds)
+    read_tool_costs_among(store, prompts, ToolGroup::of(requests), everything, speeds)
 }
 
-/// The same; which tools were called is told by all of `callers`, in order of time, and
-/// `requests` are among them.
+/// The same; which tools were called may be told by others too.
 pub(crate) fn read_tool_costs_among(
     store: &Store,
-    requests: &[&Request],
-    callers: &[&Request],
+    prompts: &Prompts,
+    group: ToolGroup<'_>,
     everything: &[&Request],
     speeds: &[ModelSpeeds],
 ) -> (ToolCosts, Vec<Error>) {
     let (scales, mut errors) = read_scales(store, everything.iter().copied());
-    let (counted, unreadable) =
-        count_tools(store, representative(callers).into_iter().chain(representative(requests)));
+    let (mut tools, unreadable) = read_offered_tools(store, prompts, &[group]);
     errors.extend(unreadable);
-    (priced(requests, callers, &counted, &scales, speeds), errors)
+    (priced(group.requests, tools.pop().unwrap_or_default(), &scales, speeds), errors)
 }
 
 /// The same of several groups that have no request in common.
 #[must_use]
 pub fn read_tool_costs_of_groups(
     store: &Store,
+    prompts: &Prompts,
     groups: &[Vec<&Request>],
     everything: &[&Request],
     speeds: &[ModelSpeeds],
 ) -> (Vec<ToolCosts>, Vec<Error>) {
+    let groups: Vec<ToolGroup<'_>> = groups.iter().map(|group| ToolGroup::of(group)).collect();
     let (scales, mut errors) = read_scales(store, everything.iter().copied());
-    let (counted, unreadable) = count_tools(store, groups.iter().flat_map(|group| representative(group)));
+    let (tools, unreadable) = read_offered_tools(store, prompts, &groups);
     errors.extend(unreadable);
-    (groups.iter().map(|group| prices(group, &counted, &scales, speeds)).collect(), errors)
+    let costs = groups.iter().zip(tools).map(|(group, tools)| priced(group.requests, tools, &scales, speeds));
+    (costs.collect(), errors)
 }
 
-/// Prices the tools of these requests, which are in order of time. `counted` holds
-/// at least the requests that are [`representative`]; `speeds` are those of their models.
-#[must_use]
-pub fn prices(
-    requests: &[&Request],
-    counted: &HashMap<TracePath, PromptTokens>,
-    scales: &Scales,
-    speeds: &[ModelSpeeds],
-) -> ToolCosts {
-    priced(requests, requests, counted, scales, speeds)
-}
-
-fn priced(
-    requests: &[&Request],
-    callers: &[&Request],
-    counted: &HashMap<TracePath, PromptTokens>,
-    scales: &Scales,
-    speeds: &[ModelSpeeds],
-) -> ToolCosts {
-    // Few are counted, and all are looked for.
-    let counted: FastMap<&TracePath, &PromptTokens> = counted.iter().collect();
+/// Prices the tools of these requests, which are in order of time; `speeds` are those of
+/// their models.
+fn priced(requests: &[&Request], tools: OfferedTools, scales: &Scales, speeds: &[ModelSpeeds]) -> ToolCosts {
+    let OfferedTools { newest, called } = tools;
     let slowest = slowest_reader(requests, speeds);
     let (model, speeds) = slowest.map_or((None, None), |slowest| (slowest.model, Some(slowest.speeds)));
     let scale = scales.scale(&model.clone().or_else(|| requests.last().and_then(|last| last.model_group())));
-    let known = callers.iter().filter_map(|request| counted.get(&request.path));
-    let called: BTreeSet<&Arc<str>> = known.flat_map(|found| &found.called).collect();
     let cold_read_ms = |tokens: u64| speeds?.reading_ms(float(tokens)).map(whole);
-    let tools = newest_definitions(requests, &counted).into_iter().map(|(name, (bytes, estimate))| {
+    let tools = newest.into_iter().map(|(name, (bytes, estimate))| {
         let tokens = scaled(estimate, scale);
         ToolCost {
             server: name.as_deref().and_then(server).map(str::to_owned),
@@ -212,21 +202,6 @@ fn priced(
         tools,
         servers,
     }
-}
-
-/// Every tool with the size and the estimate of its newest definition.
-fn newest_definitions(
-    requests: &[&Request],
-    counted: &FastMap<&TracePath, &PromptTokens>,
-) -> BTreeMap<Option<Arc<str>>, (u64, MilliTokens)> {
-    let mut newest = BTreeMap::new();
-    for request in requests.iter().rev() {
-        let Some(found) = counted.get(&request.path) else { continue };
-        for (tool, (name, tokens)) in request.tools().iter().zip(&found.tools).rev() {
-            newest.entry(name.clone()).or_insert((tool.bytes, *tokens));
-        }
-    }
-    newest
 }
 
 fn servers(tools: &[ToolCost], cold_read_ms: impl Fn(u64) -> Option<u64>) -> Vec<ServerPrice> {

@@ -9,6 +9,7 @@ use crate::analysis::context_window::context;
 use crate::analysis::diff::{self, Diff, read_side};
 use crate::analysis::explain::{self, Direct, ExplainInput, Explanation, Prompt, SideInput, read_prompts};
 use crate::analysis::list::RequestList;
+use crate::analysis::offered_tools::ToolGroup;
 use crate::analysis::prefix::{self, CacheInput, PrefixInput, PrefixReport, PrefixRequest, Rows};
 use crate::analysis::report::{self, PromptText, Report, ReportInput};
 use crate::analysis::show::{self, RequestDetail};
@@ -18,6 +19,7 @@ use crate::analysis::tool_cost::{
     ToolCosts, read_tool_costs, read_tool_costs_among, read_tool_costs_of, read_tool_costs_of_groups,
 };
 use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
+use crate::both::both;
 use crate::cost;
 use crate::error::Error;
 use crate::findings::{Finding, find_in};
@@ -44,10 +46,15 @@ pub fn list(reader: &Reader, mut selection: Selection) -> RequestList {
 #[must_use]
 pub fn summary(reader: &Reader, selection: &mut Selection, grouping: &Grouping) -> Summary {
     let speeds = cost::speeds_by_model(selection.of_all_kinds());
-    let tool_costs = read_tool_costs(selection, &speeds, reader.store());
-    let findings = found(reader, selection.scope, &selection.passing_of_all_kinds(), speeds, &tool_costs);
+    let tool_costs =
+        reader.with_prompts(|prompts| read_tool_costs(selection, &speeds, reader.store(), prompts));
     let (requests, skipped) = (selection.of_all_kinds(), selection.skipped_list());
-    summarize(selection.scope, &requests, skipped, grouping, Some(tool_costs), findings)
+    let passing = selection.passing_of_all_kinds();
+    let (summary, findings) = both(
+        || summarize(selection.scope, &requests, skipped.clone(), grouping, None, Vec::new()),
+        || found(reader, selection.scope, &passing, speeds, &tool_costs),
+    );
+    Summary { price_list: Some(tool_costs), findings, ..summary }
 }
 
 /// How long everything took; groups are made of requests of `groups_kind`.
@@ -79,7 +86,8 @@ pub struct PrefixOptions {
 #[must_use]
 pub fn prefix(reader: &Reader, selection: &mut Selection, options: PrefixOptions) -> PrefixReport {
     let speeds = cost::speeds_by_model(selection.of_all_kinds());
-    let tool_costs = read_tool_costs(selection, &speeds, reader.store());
+    let tool_costs =
+        reader.with_prompts(|prompts| read_tool_costs(selection, &speeds, reader.store(), prompts));
     match options.context_tokens {
         Some(_) => selection.count_all_tokens(reader.store()),
         None => selection.count_tokens(reader.store()),
@@ -104,7 +112,7 @@ pub fn findings(reader: &Reader, selection: &mut Selection) -> Vec<Finding> {
     let (findings, unreadable) = {
         let passing = selection.passing_of_all_kinds();
         let conversation = KindFilter::Only(Kind::Conversation);
-        let (tool_costs, unreadable) = tool_costs_of(reader.store(), &passing, conversation);
+        let (tool_costs, unreadable) = tool_costs_of(reader, &passing, conversation);
         let speeds = cost::speeds_by_model(selection.of_all_kinds());
         (found(reader, selection.scope, &passing, speeds, &tool_costs), unreadable)
     };
@@ -132,20 +140,21 @@ pub fn tool_costs_of_groups(
 ) -> (Vec<ToolCosts>, Vec<Error>) {
     let speeds = cost::speeds_by_model(selection.of_all_kinds());
     let everything: Vec<&Request> = selection.everything().collect();
-    read_tool_costs_of_groups(reader.store(), groups, &everything, &speeds)
+    reader.with_prompts(|prompts| {
+        read_tool_costs_of_groups(reader.store(), prompts, groups, &everything, &speeds)
+    })
 }
 
 /// Lets requests pass through the simulated cache once, and looks at what that gives.
 pub(crate) fn simulated<T>(
     reader: &Reader,
     passing: &[CacheInput<'_>],
-    look: impl FnOnce(&mut Simulation<'_>, &Prompts) -> T,
+    look: impl FnOnce(&Simulation<'_>, &Prompts) -> T,
 ) -> T {
     let requests: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let mut texts = ElementTexts::new(reader.store());
     let mut fetch = |path: &_, place| texts.read(path, place);
-    reader
-        .with_prompts(|prompts| look(&mut simulate(&requests, prompts, reader.cache(), &mut fetch), prompts))
+    reader.with_prompts(|prompts| look(&simulate(&requests, prompts, reader.cache(), &mut fetch), prompts))
 }
 
 /// The newest of the selected requests, taken apart; with `text`, also what it says.
@@ -157,7 +166,7 @@ pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<Re
     let store = reader.store();
     selection.count_all_tokens(store);
     let speeds = cost::speeds_by_model(selection.everything());
-    let tool_costs = tool_costs_in_sitting(selection, &speeds, store);
+    let tool_costs = tool_costs_in_sitting(reader, selection, &speeds);
     let findings = found(reader, selection.scope, &selection.passing(), speeds, &tool_costs);
     let request = selection.requests.last().cloned().ok_or(SelectError::NoRequest)?;
     let mut content = if text { Content::with_text() } else { Content::sizes() };
@@ -167,7 +176,7 @@ pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<Re
 
 /// What the tools of the newest request cost. A tool counts as called where any conversation
 /// of the same sitting called it, as it does where all of them are looked at.
-fn tool_costs_in_sitting(selection: &mut Selection, speeds: &[ModelSpeeds], store: &Store) -> ToolCosts {
+fn tool_costs_in_sitting(reader: &Reader, selection: &mut Selection, speeds: &[ModelSpeeds]) -> ToolCosts {
     let own: Vec<&Request> = selection.requests.iter().collect();
     let newest = own.last().and_then(|newest| newest.timestamp);
     let is_near = |request: &&Request| {
@@ -179,7 +188,15 @@ fn tool_costs_in_sitting(selection: &mut Selection, speeds: &[ModelSpeeds], stor
     callers.sort_by(|a, b| a.order().cmp(&b.order()));
     callers.dedup_by(|a, b| a.path == b.path);
     let everything: Vec<&Request> = selection.everything().collect();
-    let (costs, errors) = read_tool_costs_among(store, &own, &callers, &everything, speeds);
+    let (costs, errors) = reader.with_prompts(|prompts| {
+        read_tool_costs_among(
+            reader.store(),
+            prompts,
+            ToolGroup { requests: &own, callers: &callers },
+            &everything,
+            speeds,
+        )
+    });
     selection.skipped.extend(errors);
     costs
 }
@@ -204,7 +221,7 @@ pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direc
     let passing = sides.passing();
     let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let kind = KindFilter::Only(Kind::Conversation);
-    let (tool_costs, unreadable) = tool_costs_of(reader.store(), &passing, kind);
+    let (tool_costs, unreadable) = tool_costs_of(reader, &passing, kind);
     let findings = found(reader, sides.scope, &passing, cost::speeds_by_model(all), &tool_costs);
     add_errors(&mut sides.skipped, unreadable);
     explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings)
@@ -222,7 +239,8 @@ pub fn what_if(reader: &Reader, sides: &mut OneOrTwoSides, change: Change) -> Re
     let own: Vec<&Request> =
         std::iter::once(&sides.left).chain(&sides.right).flat_map(|side| &side.requests).collect();
     what_if::check(&change, &own)?;
-    let (tools, unreadable) = what_if::ToolFacts::read(reader.store(), &own, &all);
+    let (tools, unreadable) =
+        reader.with_prompts(|prompts| what_if::ToolFacts::read(reader.store(), prompts, &own, &all));
     let found = reader.with_prompts(|prompts| {
         what_if::what_if(what_if::WhatIfInput {
             change,
@@ -246,20 +264,20 @@ fn found(
     speeds: Vec<ModelSpeeds>,
     tool_costs: &ToolCosts,
 ) -> Vec<Finding> {
-    simulated(reader, passing, |simulation, prompts| {
+    simulated(reader, passing, |simulation, _| {
         let rows = Rows::of(simulation, |_| false);
-        find_in(scope, passing, speeds, prompts, (simulation, &rows), Some(tool_costs))
+        find_in(scope, passing, speeds, (simulation, &rows), Some(tool_costs))
     })
 }
 
 /// What the tools of the reported requests of these kinds cost, where the answer does not
 /// show it.
-fn tool_costs_of(store: &Store, passing: &[CacheInput<'_>], kind: KindFilter) -> (ToolCosts, Vec<Error>) {
+fn tool_costs_of(reader: &Reader, passing: &[CacheInput<'_>], kind: KindFilter) -> (ToolCosts, Vec<Error>) {
     let everything: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let is_shown = |input: &&CacheInput<'_>| input.reported && kind.admits(input.request.kind);
     let shown: Vec<&Request> = passing.iter().filter(is_shown).map(|input| input.request).collect();
     let speeds = cost::speeds_by_model(everything.iter().copied());
-    read_tool_costs_of(store, &shown, &everything, &speeds)
+    reader.with_prompts(|prompts| read_tool_costs_of(reader.store(), prompts, &shown, &everything, &speeds))
 }
 
 /// Adds what is not known yet: a file may be read again several times.
@@ -343,15 +361,15 @@ pub fn report(
     let (findings, prefix, unreadable) = {
         let (scope, speeds) = (selection.scope, cost::speeds_by_model(selection.of_all_kinds()));
         let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
-        let (tool_costs, unreadable) = tool_costs_of(store, &of_all_kinds, kind);
+        let (tool_costs, unreadable) = tool_costs_of(reader, &of_all_kinds, kind);
         // The same requests passed; only which of them are shown differs.
-        let (findings, prefix) = simulated(reader, &passing, |simulation, prompts| {
+        let (findings, prefix) = simulated(reader, &passing, |simulation, _| {
             let rows = Rows::of(simulation, |_| false);
             let mut input = PrefixInput::new(scope, &passing);
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation);
             let cache = (simulation, &rows);
-            (find_in(scope, &of_all_kinds, speeds, prompts, cache, Some(&tool_costs)), prefix)
+            (find_in(scope, &of_all_kinds, speeds, cache, Some(&tool_costs)), prefix)
         });
         (findings, prefix, unreadable)
     };

@@ -1,15 +1,19 @@
 //! The requests, put together with what is known of each, and the questions that
 //! several rules ask.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+
+use hashbrown::HashTable;
 
 use super::claims;
 use super::input::{FindingsInput, MoreSlots};
 use super::{CostBasis, Evidence, Finding, FindingKind};
 use crate::analysis::prefix::{Break, Cause, PrefixRequest};
 use crate::analysis::tool_cost::ToolCosts;
-use crate::model::intern::FastMap;
+use crate::model::intern::{FastMap, NameHashing};
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::stats::Stats;
 pub(super) use crate::model::stats::{float, whole};
@@ -144,26 +148,31 @@ pub(super) struct Scene<'a> {
     pub(super) simulated: Option<SimulatedCache>,
     slots: &'a [MoreSlots],
     pub(super) slots_without_ram: &'a [MoreSlots],
-    by_path: FastMap<&'a TracePath, usize>,
+    by_path: OnceCell<PlacesByPath>,
+}
+
+/// The places of all entries, by the hashes of their paths.
+#[derive(Debug, Default)]
+struct PlacesByPath {
+    places: HashTable<usize>,
+    hashing: NameHashing,
 }
 
 impl<'a> Scene<'a> {
     pub(super) fn new(input: &'a FindingsInput<'a>) -> Self {
-        let rows: FastMap<&TracePath, &PrefixRequest> =
-            input.prefix.iter().map(|row| (&row.path, row)).collect();
+        let mut row = row_of(input.prefix);
         let prompts = input.prompt_ids.iter().copied().chain(std::iter::repeat(None));
-        let entry = |(request, prompt): (&&'a Request, Option<usize>)| Entry {
+        let mut entry = |(request, prompt): (&&'a Request, Option<usize>)| Entry {
             request,
             model: request.model_group(),
-            row: rows.get(&request.path).copied(),
+            row: row(request),
             prompt,
             claim: None,
             sent_again: None,
             loss: None,
         };
-        let entries: Vec<Entry<'_>> = input.requests.iter().zip(prompts).map(entry).collect();
+        let entries: Vec<Entry<'_>> = input.requests.iter().zip(prompts).map(&mut entry).collect();
         let others = input.others.iter().map(|request| entry((request, None))).collect();
-        let by_path = input.requests.iter().enumerate().map(|(at, request)| (&request.path, at)).collect();
         let mut scene = Self {
             entries,
             others,
@@ -172,14 +181,29 @@ impl<'a> Scene<'a> {
             simulated: input.cache,
             slots: &input.slots,
             slots_without_ram: &input.slots_without_ram,
-            by_path,
+            by_path: OnceCell::new(),
         };
         claims::settle(&mut scene);
         scene
     }
 
     pub(super) fn entry(&self, path: &TracePath) -> Option<&Entry<'a>> {
-        self.entries.get(*self.by_path.get(path)?)
+        self.entries.get(self.place(path)?)
+    }
+
+    /// Where a request stands. Few recordings have findings that ask for it.
+    fn place(&self, path: &TracePath) -> Option<usize> {
+        let path_at = |at: &usize| self.entries.get(*at).map(|entry| &entry.request.path);
+        let PlacesByPath { places, hashing } = self.by_path.get_or_init(|| {
+            let mut by_path = PlacesByPath::default();
+            let PlacesByPath { places, hashing } = &mut by_path;
+            let hash = |at: &usize| path_at(at).map_or(0, |path| hashing.hash_one(path));
+            (0..self.entries.len()).for_each(|at| {
+                places.insert_unique(hash(&at), at, hash);
+            });
+            by_path
+        });
+        places.find(hashing.hash_one(path), |at| path_at(at) == Some(path)).copied()
     }
 
     /// The entries of a finding's requests.
@@ -267,12 +291,23 @@ impl<'a> Scene<'a> {
 
     /// The same for one that is at hand.
     pub(super) fn before_entry(&self, entry: &Entry<'_>) -> Option<&Entry<'a>> {
-        self.before(*self.by_path.get(&entry.request.path)?)
+        self.before(self.place(&entry.request.path)?)
     }
 
     /// What the cache of a model would do with more slots, fewest first.
     pub(super) fn more_slots<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s MoreSlots> {
         self.slots.iter().filter(move |outcome| outcome.model == *model)
+    }
+}
+
+/// Looks up the row of one request after the other. Most ask in the order of the rows; the
+/// others are looked up by their paths, which of all requests took longer than all rules.
+fn row_of<'a>(rows: &'a [PrefixRequest]) -> impl FnMut(&Request) -> Option<&'a PrefixRequest> {
+    let mut next = rows.iter().peekable();
+    let by_path = OnceCell::<FastMap<&TracePath, &PrefixRequest>>::new();
+    move |request| {
+        let others = || by_path.get_or_init(|| rows.iter().map(|row| (&row.path, row)).collect());
+        next.next_if(|row| row.path == request.path).or_else(|| others().get(&request.path).copied())
     }
 }
 

@@ -394,13 +394,13 @@ impl Follower {
         let tool_costs = self.tool_costs.as_ref().map(|(_, costs)| costs);
         let passing = selection.passing();
         let scope = selection.scope;
-        let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, prompts| {
+        let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, _| {
             let rows = Rows::of(simulation, |_| false);
             let mut input = PrefixInput::new(scope, &passing);
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation).requests;
             let forecasts = rows.forecasts(&passing, simulation, &speeds);
-            let findings = find_in(scope, &passing, speeds.clone(), prompts, (simulation, &rows), tool_costs);
+            let findings = find_in(scope, &passing, speeds.clone(), (simulation, &rows), tool_costs);
             (prefix, forecasts, findings)
         });
         Situation { requests: selection.requests, prefix, forecasts, speeds, findings }
@@ -433,7 +433,9 @@ impl Follower {
             let passing = selection.passing();
             let everything: Vec<&Request> = passing.iter().map(|input| input.request).collect();
             // A file that cannot be read any more has an event of its own.
-            let (costs, _) = read_tool_costs_of(self.reader.store(), &turns, &everything, speeds);
+            let (costs, _) = self.reader.with_prompts(|prompts| {
+                read_tool_costs_of(self.reader.store(), prompts, &turns, &everything, speeds)
+            });
             self.tool_costs = Some((ended, costs));
         }
     }

@@ -12,6 +12,7 @@ use crate::model::{Response, ServerJoin, Sizes};
 pub use crate::model::request_id::{InvalidRequestId, RequestId};
 pub use crate::model::source::{Api, Source, TimestampSource};
 pub use crate::model::trace_path::TracePath;
+pub(crate) use crate::model::trace_path::folder_bytes;
 
 /// One request, from a record of a file or, in anyclaude's mode `claude`, from two files.
 ///

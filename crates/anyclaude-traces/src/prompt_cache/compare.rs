@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Order;
 use super::ids::{ElementId, ListId};
-use super::observe::{ElementKind, Role};
+use super::observe::{AFTER_TEXT, ElementKind, Role};
 use super::prompts::Prompts;
 use super::recorded::PromptParts;
 use super::texts::{Fetch, Texts};
@@ -14,9 +14,6 @@ use super::viewer::{Edits, Viewer};
 use crate::error::Error;
 use crate::formats::body::ElementPath;
 use crate::model::intern::FastMap;
-
-/// The JSON behind the text of a block: a quotation mark and a brace.
-const AFTER_TEXT: u64 = 2;
 
 /// A prompt, as the backend is assumed to see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +33,15 @@ pub(crate) enum PromptPart {
     System,
     Tools,
     Messages,
+}
+
+/// What two texts have in common before and behind the piece in which they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TextDifference {
+    pub(crate) equal_before: u64,
+    pub(crate) equal_behind: u64,
+    /// The bytes of the longer piece.
+    pub(crate) longest: u64,
 }
 
 /// How far two prompts are the same, element by element.
@@ -191,7 +197,7 @@ impl<'a> PromptComparer<'a> {
 
     /// The common leading bytes of the first elements that differ, where these
     /// can be compared; 0 otherwise.
-    pub(crate) fn common_bytes(&mut self, shared: &SharedPrefix) -> u64 {
+    pub(crate) fn common_bytes(&self, shared: &SharedPrefix) -> u64 {
         let (Some(left), Some(right)) = (shared.left, shared.right) else { return 0 };
         // A template writes who speaks before what is said.
         let same_role = self.prompts.role(left) == self.prompts.role(right);
@@ -208,10 +214,9 @@ impl<'a> PromptComparer<'a> {
         common_bytes.saturating_sub(before)
     }
 
-    /// At least how many bytes of the longer of two texts stand between what both begin and
-    /// end with, and at most how many they have in common at their ends, as far as that can
-    /// be told without reading them again.
-    pub(crate) fn difference(&self, left: ElementId, right: ElementId) -> (u64, u64) {
+    /// Where two texts differ, at best, as far as that can be told without reading them
+    /// again: at most so much is equal, and at least so much differs.
+    pub(crate) fn difference(&self, left: ElementId, right: ElementId) -> TextDifference {
         let heads = [left, right].map(|element| self.prompts.head(element));
         let before = heads[0].iter().zip(heads[1]).take_while(|(a, b)| a == b).count();
         let is_told = before < heads[0].len().min(heads[1].len());
@@ -220,15 +225,20 @@ impl<'a> PromptComparer<'a> {
         let bytes = [left, right].map(|element| self.prompts.bytes(element));
         let (longest, shortest) = (bytes[0].max(bytes[1]), bytes[0].min(bytes[1]));
         let between = longest - shortest;
-        let between = match behind.filter(|_| is_told) {
-            Some(behind) => between.max(longest.saturating_sub(before as u64 + behind + AFTER_TEXT)),
+        let before = if is_told { before as u64 } else { shortest };
+        let differing = match behind.filter(|_| is_told) {
+            Some(behind) => between.max(longest.saturating_sub(before + behind + AFTER_TEXT)),
             None => between,
         };
-        (between, behind.unwrap_or(shortest))
+        TextDifference {
+            equal_before: before.saturating_sub(self.prompts.bytes_before_text(left)),
+            equal_behind: behind.unwrap_or(shortest),
+            longest: differing,
+        }
     }
 
     /// The whole of an element; what was kept of it where it cannot be read again.
-    pub(crate) fn text(&mut self, element: ElementId) -> Arc<str> {
+    pub(crate) fn text(&self, element: ElementId) -> Arc<str> {
         self.texts.get(element)
     }
 
@@ -335,12 +345,13 @@ impl<'a> PromptComparer<'a> {
         tree.bytes(sequence.messages).saturating_sub(tree.bytes(tree.first(sequence.messages, end)))
     }
 
-    /// The files that could not be read again.
-    pub(super) fn errors(&self) -> &[Error] {
-        &self.texts.errors
+    /// Has the order of errors not depend on that of threads.
+    pub(super) fn sort_errors(&self) {
+        self.texts.sort_errors();
     }
 
-    pub(super) fn into_errors(self) -> Vec<Error> {
-        self.texts.errors
+    /// The files that could not be read again.
+    pub(super) fn errors(&self) -> Vec<Error> {
+        self.texts.errors()
     }
 }

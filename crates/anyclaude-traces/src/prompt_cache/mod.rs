@@ -36,7 +36,9 @@ use serde::{Deserialize, Serialize};
 
 pub use element_text::ElementTexts;
 pub use observe::PrefixVisitor;
+pub(crate) use prompts::ElementInfo;
 pub use prompts::Prompts;
+pub(crate) use recorded::PromptParts;
 pub(crate) use simulate::{Changed, simulate_changed};
 pub use simulate::{Simulation, SlotOutcome, simulate};
 pub use texts::Fetch;

@@ -16,6 +16,9 @@ const CONTINUATION: &str = "This session is being continued from a previous conv
 /// instructions of `summary` over small files.
 const FIRST_ELEMENTS: usize = 32;
 
+/// The JSON behind the text of a block: a quotation mark and a brace.
+pub(super) const AFTER_TEXT: u64 = 2;
+
 /// How much of the end of a text is kept: enough to see that two differ there.
 const TAIL_BYTES: usize = 16;
 
@@ -78,9 +81,18 @@ pub(super) struct ObservedElement {
     pub(super) kind: ElementKind,
     pub(super) role: Role,
     pub(super) place: ElementPath,
-    /// Where its beginning stands in [`PrefixVisitor::heads`].
-    pub(super) head: (usize, usize),
+    pub(super) kept: KeptBytes,
     pub(super) tail: Tail,
+}
+
+/// What is kept of an element's bytes, and where it stands in [`PrefixVisitor::heads`].
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeptBytes {
+    Nothing,
+    /// The beginning of a text or a tool.
+    Head(usize, usize),
+    /// The name of the tool that it calls.
+    Called(usize, usize),
 }
 
 /// The end of a text, before the quotation mark and the brace that close its block. Empty
@@ -93,7 +105,10 @@ pub(crate) struct Tail {
 
 impl Tail {
     fn of(element: &Element<'_>) -> Self {
-        let last = element.raw.last_string_suffix(TAIL_BYTES);
+        let last = match element.raw.last_string_suffix(TAIL_BYTES) {
+            [] => suffix_of_last_text(element).unwrap_or_default(),
+            last => last,
+        };
         let mut tail = Self { length: u8::try_from(last.len()).unwrap_or(0), ..Self::default() };
         tail.bytes.iter_mut().zip(last).for_each(|(to, from)| *to = *from);
         tail
@@ -116,6 +131,23 @@ impl Tail {
             }
         }
     }
+}
+
+/// The end of a text with nothing behind it but a mark for caching, which is no part of it: the
+/// blocks of most system prompts.
+fn suffix_of_last_text<'e>(element: &'e Element<'_>) -> Option<&'e [u8]> {
+    let text = element.text?.inner.as_bytes();
+    let begin = text_begin(&element.raw.canonical_prefix(HEAD_BYTES))?;
+    let is_last = (begin + text.len()) as u64 + AFTER_TEXT == element.raw.canonical_len();
+    let last = text.get(text.len().saturating_sub(TAIL_BYTES)..).filter(|_| is_last)?;
+    last.rsplit(|byte| *byte == b'"').next()
+}
+
+/// Where the text of a block begins, by the beginning of its JSON.
+pub(super) fn text_begin(head: &[u8]) -> Option<usize> {
+    const TEXT: &[u8] = br#""text":""#;
+    let found = head.windows(TEXT.len()).position(|bytes| bytes == TEXT)?;
+    Some(found + TEXT.len())
 }
 
 /// Sees of one request what [`Prompts`](super::Prompts) keeps of it.
@@ -155,12 +187,24 @@ impl PrefixVisitor {
 
     /// Keeps the beginning of a text or a tool. Most differ within that; where two do not,
     /// both are read from their files again.
-    fn keep_head(&mut self, element: &Element<'_>) -> (usize, usize) {
+    fn keep_head(&mut self, element: &Element<'_>) -> KeptBytes {
+        let (begin, end) = self.keep(&element.raw.canonical_prefix(HEAD_BYTES));
+        KeptBytes::Head(begin, end)
+    }
+
+    /// Keeps the name of the tool that is called: which ones were is asked of many requests.
+    fn keep_called(&mut self, element: &Element<'_>) -> KeptBytes {
+        let Some(name) = element.called_tool() else { return KeptBytes::Nothing };
+        let (begin, end) = self.keep(name.as_bytes());
+        KeptBytes::Called(begin, end)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> (usize, usize) {
         let begin = self.heads.len();
         if begin == 0 {
             self.heads.reserve(FIRST_ELEMENTS * HEAD_BYTES);
         }
-        self.heads.extend_from_slice(&element.raw.canonical_prefix(HEAD_BYTES));
+        self.heads.extend_from_slice(bytes);
         (begin, self.heads.len())
     }
 }
@@ -196,10 +240,10 @@ impl Visit for PrefixVisitor {
             }
         };
         let has_head = matches!(kind, ElementKind::BillingHeader | ElementKind::Text | ElementKind::Tool(_));
-        let head = if has_head { self.keep_head(element) } else { (0, 0) };
+        let kept = if has_head { self.keep_head(element) } else { self.keep_called(element) };
         let tail = if kind == ElementKind::Text { Tail::of(element) } else { Tail::default() };
         let (identity, bytes) = (element.raw.identity(), element.raw.canonical_len());
-        let seen = ObservedElement { identity, bytes, kind, role, place: element.place, head, tail };
+        let seen = ObservedElement { identity, bytes, kind, role, place: element.place, kept, tail };
         if self.elements.is_empty() {
             self.elements.reserve(FIRST_ELEMENTS);
         }
@@ -257,6 +301,31 @@ mod tests {
         let mut tail = Tail { length: text.len() as u8, ..Tail::default() };
         tail.bytes[..text.len()].copy_from_slice(text);
         tail
+    }
+
+    /// What is seen of the blocks of a system prompt.
+    fn system(blocks: &str) -> PrefixVisitor {
+        let mut seen = PrefixVisitor::default();
+        let trace = format!(r#"{{"request":{{"body":{{"system":[{blocks}],"messages":[]}}}}}}"#);
+        crate::formats::anyclaude::trace::parse(trace.as_bytes(), &mut seen).unwrap();
+        seen
+    }
+
+    #[test]
+    fn a_mark_for_caching_hides_no_end() {
+        for (block, expected) in [
+            (r#"{"type":"text","text":"Be brief, or do not answer."}"#, "r do not answer."),
+            (
+                r#"{"type":"text", "text": "Be brief, or do not answer.", "cache_control": {"type":"ephemeral"}}"#,
+                "r do not answer.",
+            ),
+            (r#"{"cache_control":{"type":"e"},"type":"text","text":"Say \"yes"}"#, "yes"),
+            (r#"{"text":"Be brief.","type":"text","cache_control":{"type":"e"}}"#, ""),
+        ] {
+            let seen = system(block);
+            let tails: Vec<&[u8]> = seen.system().map(|one| one.tail.bytes()).collect();
+            assert_eq!(tails, [expected.as_bytes()], "{block}");
+        }
     }
 
     #[test]

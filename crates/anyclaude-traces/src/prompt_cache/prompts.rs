@@ -1,32 +1,35 @@
 //! What the prompts of a recording are made of: every distinct element once, and
 //! of each prompt only which ones.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashTable;
 
 use super::ids::{ElementId, ListId};
 use super::lists::Lists;
-use super::observe::{ElementKind, ObservedElement, PrefixVisitor, Role, Tail};
+use super::observe::{ElementKind, KeptBytes, ObservedElement, PrefixVisitor, Role, Tail, text_begin};
 use super::recorded::{PromptParts, RecordedPrompts};
 use super::texts::FetchedTexts;
 use super::tree::{Node, Tree};
 use crate::formats::body::ElementPath;
 use crate::model::Identity;
+use crate::model::intern::Interner;
 use crate::model::request::TracePath;
 use crate::read::TraceFile;
 
 /// What is known of a distinct element.
 #[derive(Debug)]
 pub(crate) struct ElementInfo {
-    identity: Identity,
+    pub(crate) identity: Identity,
     pub(crate) bytes: u64,
     pub(crate) kind: ElementKind,
     pub(crate) role: Role,
-    /// The tool's name.
+    /// The tool's name; of a call, that of the tool that is called.
     pub(crate) name: Option<Arc<str>>,
     head: (usize, usize),
+    /// The JSON in front of a text block's text: it is asked for at each comparison.
+    before_text: u32,
     pub(crate) tail: Tail,
     /// The first record that holds it, and where.
     file: u32,
@@ -74,6 +77,8 @@ pub struct Prompts {
     recorded: RecordedPrompts,
     /// The prompt that was added last, which the next one most likely repeats.
     before: LastPrompt,
+    /// The names of called tools, each once.
+    called_names: Interner<str>,
     /// Whether any element is one that anyclaude's conversion leaves out.
     has_left_out: bool,
     fetched: Mutex<FetchedTexts>,
@@ -127,7 +132,7 @@ impl Prompts {
         let opening = seen.opening.map(|(_, identity)| identity);
         let is_continuation = seen.is_continuation;
         let parts = PromptParts { system, tools, messages, places, opening, is_continuation };
-        self.recorded.insert(&file.path, parts);
+        self.recorded.set(number, parts);
     }
 
     fn intern(
@@ -150,14 +155,25 @@ impl Prompts {
         }
         let begin = self.heads.len();
         self.has_left_out |= matches!(seen.kind, ElementKind::Thinking | ElementKind::Image);
-        self.heads.extend_from_slice(heads.get(seen.head.0..seen.head.1).unwrap_or_default());
-        let name = name(seen.place);
+        let mut name = name(seen.place);
+        match seen.kept {
+            KeptBytes::Nothing => {}
+            KeptBytes::Head(from, to) => {
+                self.heads.extend_from_slice(heads.get(from..to).unwrap_or_default());
+            }
+            KeptBytes::Called(from, to) => {
+                let called = heads.get(from..to).and_then(|name| str::from_utf8(name).ok());
+                name = called.map(|called| self.called_names.once(called));
+            }
+        }
         let kind = match seen.kind {
             ElementKind::Tool(_) => {
                 ElementKind::Tool(name.as_ref().map(|name| Identity::of_parts([name.as_bytes()])))
             }
             kind => kind,
         };
+        let is_text = matches!(kind, ElementKind::Text | ElementKind::BillingHeader);
+        let before_text = self.heads.get(begin..).filter(|_| is_text).and_then(text_begin);
         self.known.push(ElementInfo {
             identity: seen.identity,
             bytes: seen.bytes,
@@ -165,6 +181,7 @@ impl Prompts {
             role: seen.role,
             name,
             head: (begin, self.heads.len()),
+            before_text: before_text.and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0),
             tail: seen.tail,
             file,
             place: seen.place,
@@ -200,6 +217,26 @@ impl Prompts {
         self.known.get(element.0 as usize)
     }
 
+    /// The tools that a prompt offers, in the order of the request.
+    pub(crate) fn tools(&self, prompt: &PromptParts) -> &[ElementId] {
+        self.lists.elements(prompt.tools)
+    }
+
+    /// The first record that holds an element.
+    pub(crate) fn path_of(&self, element: &ElementInfo) -> Option<&TracePath> {
+        self.recorded.path(element.file)
+    }
+
+    /// The tools that a conversation has called so far, by name.
+    pub(crate) fn called_tools(&self, prompt: &PromptParts) -> BTreeSet<Arc<str>> {
+        let said = self.tree.up(prompt.messages).filter_map(|node| self.known(self.tree.element(node)));
+        let mut names: Vec<&Arc<str>> = said.filter_map(|element| element.name.as_ref()).collect();
+        // Each name is one `Arc`: most are gone before any text is compared.
+        names.sort_unstable_by_key(|name| Arc::as_ptr(name));
+        names.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        names.into_iter().cloned().collect()
+    }
+
     /// The tools whose names these are.
     pub(crate) fn tools_named(&self, is_one: impl Fn(&str) -> bool) -> HashSet<ElementId> {
         let tools = (0..).map(ElementId).zip(&self.known).filter(|(_, known)| known.is_tool());
@@ -222,17 +259,13 @@ impl Prompts {
 
     /// The JSON in front of a text block's text; 0 of other elements.
     pub(crate) fn bytes_before_text(&self, element: ElementId) -> u64 {
-        const TEXT: &[u8] = br#""text":""#;
-        let is_text = matches!(self.kind(element), ElementKind::Text | ElementKind::BillingHeader);
-        let head = if is_text { self.head(element) } else { &[] };
-        let found = head.windows(TEXT.len()).position(|bytes| bytes == TEXT);
-        found.map_or(0, |at| (at + TEXT.len()) as u64)
+        self.known(element).map_or(0, |known| known.before_text.into())
     }
 
     /// Where the whole of an element can be read again.
     pub(crate) fn source(&self, element: ElementId) -> Option<(&TracePath, ElementPath)> {
         let known = self.known(element)?;
-        Some((self.recorded.path(known.file)?, known.place))
+        Some((self.path_of(known)?, known.place))
     }
 
     pub(crate) fn bytes(&self, element: ElementId) -> u64 {

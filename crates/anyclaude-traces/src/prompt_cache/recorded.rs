@@ -27,7 +27,7 @@ pub(crate) struct PromptParts {
 /// The prompts of all records, numbered in the order in which they were added.
 #[derive(Debug, Default)]
 pub(super) struct RecordedPrompts {
-    prompts: Vec<(TracePath, PromptParts)>,
+    prompts: Vec<(TracePath, Option<PromptParts>)>,
     /// The numbers alone: a map with a path and a prompt in each of its places took twice as much.
     numbers: HashTable<u32>,
     hashing: NameHashing,
@@ -38,31 +38,31 @@ impl RecordedPrompts {
         self.prompts.is_empty()
     }
 
-    /// The number of a record; of one that is not there yet, the one that it will have.
-    pub(super) fn number_of(&self, path: &TracePath) -> u32 {
-        self.number(path).unwrap_or_else(|| u32::try_from(self.prompts.len()).unwrap_or(u32::MAX))
-    }
-
-    fn number(&self, path: &TracePath) -> Option<u32> {
-        let is_it = |number: &u32| self.path(*number) == Some(path);
-        self.numbers.find(self.hashing.hash_one(path), is_it).copied()
-    }
-
-    /// Adds the prompt of a record. One that was read again has the newer prompt.
-    pub(super) fn insert(&mut self, path: &TracePath, parts: PromptParts) {
-        let number = self.number_of(path);
-        if let Some((_, known)) = self.prompts.get_mut(number as usize) {
-            *known = parts;
-            return;
+    /// The number of a record, which has one from now on.
+    pub(super) fn number_of(&mut self, path: &TracePath) -> u32 {
+        let Self { prompts, numbers, hashing } = self;
+        let next = u32::try_from(prompts.len()).unwrap_or(u32::MAX);
+        let known = |number: &u32| prompts.get(*number as usize).map(|(path, _)| path);
+        let rehash = |number: &u32| known(number).map_or(0, |path| hashing.hash_one(path));
+        let number = numbers.entry(hashing.hash_one(path), |number| known(number) == Some(path), rehash);
+        let number = *number.or_insert(next).get();
+        if number == next {
+            prompts.push((path.clone(), None));
         }
-        self.prompts.push((path.clone(), parts));
-        let hash = |path: &TracePath| self.hashing.hash_one(path);
-        let rehash = |number: &u32| self.prompts.get(*number as usize).map_or(0, |(path, _)| hash(path));
-        self.numbers.insert_unique(hash(path), number, rehash);
+        number
+    }
+
+    /// Sets the prompt of a record. One that was read again has the newer prompt.
+    pub(super) fn set(&mut self, number: u32, parts: PromptParts) {
+        if let Some((_, prompt)) = self.prompts.get_mut(number as usize) {
+            *prompt = Some(parts);
+        }
     }
 
     pub(super) fn get(&self, path: &TracePath) -> Option<&PromptParts> {
-        self.prompts.get(self.number(path)? as usize).map(|(_, parts)| parts)
+        let is_it = |number: &u32| self.path(*number) == Some(path);
+        let number = self.numbers.find(self.hashing.hash_one(path), is_it)?;
+        self.prompts.get(*number as usize)?.1.as_ref()
     }
 
     pub(super) fn path(&self, number: u32) -> Option<&TracePath> {
@@ -95,7 +95,7 @@ mod tests {
         for round in 0..2 {
             for at in 0..1000 {
                 assert_eq!(recorded.number_of(&path(at)), at);
-                recorded.insert(&path(at), parts(at + round));
+                recorded.set(at, parts(at + round));
                 assert_eq!(recorded.path(at), Some(&path(at)));
             }
         }

@@ -1,11 +1,12 @@
 //! Requests pass through a simulated cache, in the order of their starts.
 
 mod reported;
+mod turns;
 mod views;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::by_times::prove_one_slot;
@@ -14,16 +15,17 @@ use super::conversation::{Conversation, Conversations};
 use super::ids::ElementId;
 use super::prompts::Prompts;
 use super::recorded::PromptParts;
-use super::slots::{Caches, Capacity, Past, SimulatedPrompts, SimulatedRequest, Step, Why};
+use super::slots::{Capacity, SimulatedPrompts, SimulatedRequest, Step, Why};
 use super::texts::Fetch;
 use super::view::View;
 use super::viewer::{Edits, Viewer};
 use super::{CacheOptions, Order, SimulatedCache};
 use crate::error::Error;
 use crate::model::intern::FastMap;
-use crate::model::request::{Kind, Request};
+use crate::model::request::{Kind, Request, folder_bytes};
 use crate::model::{Continued, SimulatedReuse};
 use reported::ReportedCounts;
+use turns::{Turns, by_start};
 use views::{Views, first_message, is_local, views};
 
 /// What the cache gave each request, and what that was compared with.
@@ -37,23 +39,12 @@ pub struct Simulation<'a> {
     /// What it held of each request, at the request's place.
     pub reuse: Vec<SimulatedReuse>,
     pub(crate) comparer: PromptComparer<'a>,
-    /// The requests in the order in which they passed.
-    pub(crate) turns: Vec<usize>,
+    pub(crate) turns: Turns,
     passed: PassedRequests<'a>,
     /// Which of the sequences those of the view are.
     chosen: usize,
     pub(crate) steps: Vec<Option<Step>>,
     pub(crate) steps_one_slot: Vec<Option<Step>>,
-    pub(crate) before: Vec<EarlierRequests>,
-}
-
-/// The requests of the same conversation before one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct EarlierRequests {
-    /// The newest that the same model answered.
-    pub(crate) same_model: Option<usize>,
-    /// The newest that any model answered.
-    pub(crate) any_model: Option<usize>,
 }
 
 /// What a cache of another size would lose to other conversations.
@@ -108,17 +99,14 @@ pub fn simulate<'a>(
         options.view.map_or_else(|| views(requests, evidence.is_any()), |view| vec![Views::All(view)]);
     let mut viewer = Viewer::new(prompts);
     let passed = passed(requests, prompts, &views, &mut viewer);
-    let mut comparer = PromptComparer::new(viewer, options.order, fetch);
-    let turns = turns(&passed);
+    let comparer = PromptComparer::new(viewer, options.order, fetch);
+    let turns = Turns::of(&passed.requests, by_start(&passed));
     let ram = options.ram.map_or_else(|| vec![true, false], |ram| vec![ram]);
-    let (chosen, ram) = evidence.choose(&mut comparer, &passed, &turns, options.slots, &ram);
+    let (chosen, ram) = evidence.choose(&comparer, &passed, &turns, options.slots, &ram);
     let capacity = Capacity { slots: options.slots, ram };
     let one_slot = Capacity { slots: NonZeroUsize::MIN, ram: false };
-    let run = run(&mut comparer, passed.members(chosen), &turns, &[capacity, one_slot]);
-    let SimulatedRun { steps, before } = run;
-    let mut steps = steps.into_iter();
-    let (mut steps, steps_one_slot) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
     let members = passed.members(chosen);
+    let (mut steps, steps_one_slot) = turns.run_both(&comparer, members, [capacity, one_slot]);
     let mut reused = reuse(&comparer, members, &steps);
     let mut capacity = capacity;
     if options.is_open() {
@@ -143,7 +131,6 @@ pub fn simulate<'a>(
         chosen,
         steps,
         steps_one_slot,
-        before,
     }
 }
 
@@ -192,9 +179,8 @@ pub(crate) fn simulate_changed<'a>(
     };
     let slots = usize::try_from(changed.cache.slots).ok().and_then(NonZeroUsize::new);
     let capacity = Capacity { slots: slots.unwrap_or(NonZeroUsize::MIN), ram: changed.cache.ram };
-    let mut comparer = PromptComparer::new(viewer, simulation.order, fetch);
-    let run = run(&mut comparer, passed.members(0), &simulation.turns, &[capacity]);
-    let steps = run.steps.into_iter().next().unwrap_or_default();
+    let comparer = PromptComparer::new(viewer, simulation.order, fetch);
+    let steps = simulation.turns.run(&comparer, passed.members(0), capacity);
     reuse(&comparer, passed.members(0), &steps)
 }
 
@@ -221,27 +207,27 @@ impl Simulation<'_> {
     }
 
     /// What one request shares with another.
-    pub(crate) fn shared_with(&mut self, request: usize, earlier: usize) -> Option<super::slots::Reuse> {
-        self.passed.members(self.chosen).reuse(&mut self.comparer, request, earlier)
+    pub(crate) fn shared_with(&self, request: usize, earlier: usize) -> Option<super::slots::Reuse> {
+        self.passed.members(self.chosen).reuse(&self.comparer, request, earlier)
     }
 
     /// What the cache would lose to other conversations with another number of slots,
     /// for each model, by its name.
-    pub fn with_slots(&mut self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
+    pub fn with_slots(&self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
         self.with_capacity(Capacity { slots, ram: self.cache.ram })
     }
 
     /// The same without a cache in main memory.
-    pub(crate) fn without_ram(&mut self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
+    pub(crate) fn without_ram(&self, slots: NonZeroUsize) -> Vec<SlotOutcome> {
         self.with_capacity(Capacity { slots, ram: false })
     }
 
-    fn with_capacity(&mut self, capacity: Capacity) -> Vec<SlotOutcome> {
+    fn with_capacity(&self, capacity: Capacity) -> Vec<SlotOutcome> {
         let members = self.passed.members(self.chosen);
-        let SimulatedRun { steps, .. } = run(&mut self.comparer, members, &self.turns, &[capacity]);
+        let steps = self.turns.run(&self.comparer, members, capacity);
         let mut outcomes: Vec<SlotOutcome> = Vec::new();
         for (at, request) in members.requests.iter().enumerate() {
-            let step = steps.first().and_then(|steps| steps.get(at).copied().flatten());
+            let step = steps.get(at).copied().flatten();
             let missed =
                 step.as_ref().and_then(|step| step.missed.filter(|missed| missed.why != Why::Swapped));
             let known = outcomes.iter().position(|outcome| outcome.model == request.model);
@@ -251,8 +237,7 @@ impl Simulation<'_> {
                 outcomes.push(SlotOutcome { model, evicted: Vec::new(), lost_bytes: 0 });
             }
             if let Some((outcome, missed)) = outcomes.get_mut(index).zip(missed) {
-                let most =
-                    members.reuse(&mut self.comparer, at, missed.from).map_or(0, |reuse| reuse.bytes());
+                let most = members.reuse(&self.comparer, at, missed.from).map_or(0, |reuse| reuse.bytes());
                 outcome.evicted.push(at);
                 outcome.lost_bytes += most.saturating_sub(step.map_or(0, |step| step.reusable_bytes()));
             }
@@ -262,13 +247,14 @@ impl Simulation<'_> {
     }
 
     /// The files that could not be read again.
-    pub(crate) fn errors(&self) -> &[Error] {
+    pub(crate) fn errors(&self) -> Vec<Error> {
         self.comparer.errors()
     }
 
     /// The same, and what the cache held of each request.
     pub(crate) fn into_reuse(self) -> (Vec<SimulatedReuse>, Vec<Error>) {
-        (self.reuse, self.comparer.into_errors())
+        let errors = self.comparer.errors();
+        (self.reuse, errors)
     }
 }
 
@@ -327,17 +313,16 @@ fn simulated_requests<'a>(
     }
     let mut roots: FastMap<Option<PathBuf>, usize> = FastMap::default();
     // Most files are in the folder of the one before.
-    let mut last: Option<(&Path, usize)> = None;
+    let mut last: Option<(&[u8], usize)> = None;
     let mut root = |request: &'a Request| {
-        let folder = request.path.file().parent();
-        let known =
-            last.filter(|(known, _)| folder.is_some_and(|folder| known.as_os_str() == folder.as_os_str()));
+        let folder = folder_bytes(request.path.file());
+        let known = last.filter(|(known, _)| *known == folder);
         let next = roots.len();
         let root = known.map_or_else(
             || *roots.entry(request.path.root().map(ToOwned::to_owned)).or_insert(next),
             |(_, root)| root,
         );
-        last = folder.map(|folder| (folder, root));
+        last = Some((folder, root));
         root
     };
     let simulated = |(request, conversation): (&&'a Request, Option<Conversation>)| SimulatedRequest {
@@ -363,49 +348,6 @@ fn end(request: &Request) -> i64 {
     let total = || request.timing.as_ref().and_then(|timing| timing.total_ms);
     let ms = occupied.or_else(total).and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
     start(request).saturating_add(ms)
-}
-
-/// The requests that have a prompt, by their starts.
-fn turns(passed: &PassedRequests<'_>) -> Vec<usize> {
-    let known = passed.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_some());
-    let mut turns: Vec<usize> = known.map(|(at, _)| at).collect();
-    turns.sort_by_key(|at| passed.requests.get(*at).map(|request| request.start));
-    turns
-}
-
-struct SimulatedRun {
-    /// What happened in each cache, request by request.
-    steps: Vec<Vec<Option<Step>>>,
-    before: Vec<EarlierRequests>,
-}
-
-fn run(
-    comparer: &mut PromptComparer<'_>,
-    members: SimulatedPrompts<'_>,
-    turns: &[usize],
-    sizes: &[Capacity],
-) -> SimulatedRun {
-    let mut pasts: FastMap<(usize, Option<Arc<str>>, Conversation), Past> = FastMap::default();
-    let mut newest: FastMap<Conversation, usize> = FastMap::default();
-    let mut caches: Vec<Caches<'_>> = sizes.iter().map(|size| Caches::new(members, *size)).collect();
-    let mut steps = vec![vec![None; members.requests.len()]; sizes.len()];
-    let mut before = vec![EarlierRequests::default(); members.requests.len()];
-    for (turn, at) in turns.iter().copied().enumerate() {
-        let both = members.requests.get(at).zip(members.sequence(at));
-        let Some((request, sequence)) = both else { continue };
-        let past = pasts.entry((request.root, request.model.clone(), request.conversation)).or_default();
-        for (cache, steps) in caches.iter_mut().zip(&mut steps) {
-            if let Some(step) = steps.get_mut(at) {
-                *step = cache.step(comparer, at, turn, past);
-            }
-        }
-        let any_model = newest.insert(request.conversation, at);
-        if let Some(before) = before.get_mut(at) {
-            *before = EarlierRequests { same_model: past.newest(), any_model };
-        }
-        past.add(comparer.rank(sequence), at);
-    }
-    SimulatedRun { steps, before }
 }
 
 fn reuse(

@@ -181,7 +181,7 @@ impl SimulatedPrompts<'_> {
     }
 
     /// What one request shares with an earlier one.
-    pub(crate) fn reuse(&self, comparer: &mut PromptComparer<'_>, at: usize, from: usize) -> Option<Reuse> {
+    pub(crate) fn reuse(&self, comparer: &PromptComparer<'_>, at: usize, from: usize) -> Option<Reuse> {
         let shared = comparer.shared(self.sequence(at)?, self.sequence(from)?);
         let common_bytes = comparer.common_bytes(&shared);
         let common_text_bytes = comparer.reusable_within(&shared, common_bytes);
@@ -232,7 +232,7 @@ impl<'m> Caches<'m> {
     /// Lets a request in. `past` are the earlier ones of its conversation and model.
     pub(crate) fn step(
         &mut self,
-        comparer: &mut PromptComparer<'_>,
+        comparer: &PromptComparer<'_>,
         at: usize,
         turn: usize,
         past: &Past,
@@ -265,12 +265,7 @@ impl<'m> Caches<'m> {
 
     /// Gives the request a slot, and says what the cache held of it. `None` where there is
     /// no such request.
-    fn take_slot(
-        &mut self,
-        comparer: &mut PromptComparer<'_>,
-        at: usize,
-        turn: usize,
-    ) -> Option<Option<Reuse>> {
+    fn take_slot(&mut self, comparer: &PromptComparer<'_>, at: usize, turn: usize) -> Option<Option<Reuse>> {
         let members = self.members;
         let (request, sequence) = (members.request(at)?, members.sequence(at)?);
         let prompt_bytes = comparer.bytes(sequence);
@@ -326,13 +321,7 @@ impl<'m> Caches<'m> {
 
     /// The earlier request of the conversation that would have given more than was
     /// held, where something else than the conversation itself is to blame.
-    fn missed(
-        &self,
-        comparer: &mut PromptComparer<'_>,
-        at: usize,
-        past: &Past,
-        step: &Step,
-    ) -> Option<Missed> {
+    fn missed(&self, comparer: &PromptComparer<'_>, at: usize, past: &Past, step: &Step) -> Option<Missed> {
         let rank = comparer.rank(self.members.sequence(at)?);
         let prompt_bytes = self.members.prompt_bytes(comparer, at);
         let mut most = step.best.map_or(0, |best| best.bytes());

@@ -1,6 +1,6 @@
 //! The texts of elements: the kept beginnings, and the rest where it is needed.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ids::ElementId;
 use super::prompts::Prompts;
@@ -10,7 +10,7 @@ use crate::model::intern::FastMap;
 use crate::model::request::TracePath;
 
 /// Reads an element again, of which only the beginning was kept.
-pub type Fetch<'a> = dyn FnMut(&TracePath, ElementPath) -> Result<String, Error> + 'a;
+pub type Fetch<'a> = dyn FnMut(&TracePath, ElementPath) -> Result<String, Error> + Send + 'a;
 
 /// How many bytes of fetched text are kept for the next question.
 const MOST_FETCHED_BYTES: usize = 16 << 20;
@@ -36,21 +36,42 @@ impl FetchedTexts {
     }
 }
 
+/// The texts that threads which simulate caches ask for.
 pub(super) struct Texts<'a> {
     prompts: &'a Prompts,
+    files: Mutex<FilesOfTexts<'a>>,
+}
+
+/// What reads texts again.
+struct FilesOfTexts<'a> {
     fetch: &'a mut Fetch<'a>,
     /// What was kept of elements that cannot be read again.
     unreadable: FastMap<ElementId, Arc<str>>,
-    pub(super) errors: Vec<Error>,
+    errors: Vec<Error>,
 }
 
 impl<'a> Texts<'a> {
     pub(super) fn new(prompts: &'a Prompts, fetch: &'a mut Fetch<'a>) -> Self {
-        Self { prompts, fetch, unreadable: FastMap::default(), errors: Vec::new() }
+        let files = FilesOfTexts { fetch, unreadable: FastMap::default(), errors: Vec::new() };
+        Self { prompts, files: Mutex::new(files) }
+    }
+
+    fn files(&self) -> MutexGuard<'_, FilesOfTexts<'a>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The files that could not be read again.
+    pub(super) fn errors(&self) -> Vec<Error> {
+        self.files().errors.clone()
+    }
+
+    /// Puts the errors of threads, which came in any order, in the order of the files.
+    pub(super) fn sort_errors(&self) {
+        self.files().errors.sort_by(|a, b| a.path().cmp(b.path()));
     }
 
     /// The common leading bytes of two elements.
-    pub(super) fn common(&mut self, left: ElementId, right: ElementId) -> u64 {
+    pub(super) fn common(&self, left: ElementId, right: ElementId) -> u64 {
         let (a, b) = (self.prompts.head(left), self.prompts.head(right));
         let kept = common_bytes(a, b);
         let is_decided =
@@ -65,7 +86,7 @@ impl<'a> Texts<'a> {
         }
         let (a, b) = (self.get(left), self.get(right));
         let common = common_bytes(a.as_bytes(), b.as_bytes()) as u64;
-        if ![left, right].iter().any(|one| self.unreadable.contains_key(one)) {
+        if ![left, right].iter().any(|one| self.files().unreadable.contains_key(one)) {
             self.prompts.fetched().pairs.insert(pair, common);
         }
         common
@@ -76,32 +97,36 @@ impl<'a> Texts<'a> {
     }
 
     /// The whole of an element; what was kept of it where it cannot be read again.
-    pub(super) fn get(&mut self, element: ElementId) -> Arc<str> {
+    pub(super) fn get(&self, element: ElementId) -> Arc<str> {
         let head = self.prompts.head(element);
         if !head.is_empty() && self.is_whole(element, head.len()) {
             return String::from_utf8_lossy(head).into();
         }
+        // Whoever else wants this text waits for it.
+        let files = &mut *self.files();
         let known = self.prompts.fetched().texts.get(&element).cloned();
-        if let Some(text) = known.or_else(|| self.unreadable.get(&element).cloned()) {
+        if let Some(text) = known.or_else(|| files.unreadable.get(&element).cloned()) {
             return text;
         }
-        let text: Arc<str> = match self.read_again(element) {
+        let text: Arc<str> = match files.read_again(self.prompts, element) {
             Ok(text) => text.into(),
             Err(error) => {
-                self.errors.extend(error);
+                files.errors.extend(error);
                 let text: Arc<str> = String::from_utf8_lossy(head).into();
-                self.unreadable.insert(element, text.clone());
+                files.unreadable.insert(element, text.clone());
                 return text;
             }
         };
         self.prompts.fetched().keep(element, text.clone());
         text
     }
+}
 
-    fn read_again(&mut self, element: ElementId) -> Result<String, Option<Error>> {
-        let (path, place) = self.prompts.source(element).ok_or(None)?;
+impl FilesOfTexts<'_> {
+    fn read_again(&mut self, prompts: &Prompts, element: ElementId) -> Result<String, Option<Error>> {
+        let (path, place) = prompts.source(element).ok_or(None)?;
         let text = (self.fetch)(path, place)?;
-        let is_same = self.prompts.known(element).is_some_and(|known| known.bytes == text.len() as u64);
+        let is_same = prompts.known(element).is_some_and(|known| known.bytes == text.len() as u64);
         let changed = || std::io::Error::other("the file changed while it was read");
         if is_same { Ok(text) } else { Err(Some(Error::new(path.file(), changed()))) }
     }

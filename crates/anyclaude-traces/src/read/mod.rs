@@ -50,10 +50,11 @@ use crate::formats::body::Visit;
 use crate::formats::claude_code::{Facts, REQUEST_SUFFIX};
 use crate::formats::record::TraceRecord;
 use crate::formats::source::RecordNumber;
+use crate::model::Identity;
 use crate::model::intern::FastSet;
 use crate::model::request::{Request, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
-use crate::tokens::CountedPrompts;
+use crate::tokens::{CountedPrompts, MilliTokens};
 
 /// A file that may hold requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -177,6 +178,11 @@ impl Store {
     /// The tokens of prompts that were counted as their files were read first.
     pub(crate) fn counted(&self) -> Option<&CountedPrompts> {
         self.counted.as_deref()
+    }
+
+    /// The tokens of a tool that was counted then.
+    pub(crate) fn counted_tool(&self, tool: Identity) -> Option<MilliTokens> {
+        self.counted()?.of_tool(tool)
     }
 
     /// Whether the path is not one on disk, but stands for the standard input.

@@ -12,7 +12,7 @@ mod session;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf, is_separator};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ParseError, SkipReason};
 use crate::formats::anyclaude::log::ParsedLog;
@@ -21,7 +21,7 @@ use crate::formats::body::Visit;
 use crate::formats::claude_code::FactsKind;
 use crate::model::LogZone;
 use crate::model::intern::NameHashing;
-use crate::model::request::{Request, Source};
+use crate::model::request::{Request, Source, folder_bytes};
 use crate::model::time::Timestamp;
 use crate::read::{FactsFile, LogFile, ReadOrder, Store, TraceFile, files_beside};
 use crate::recording::assemble::RequestBuilder;
@@ -349,10 +349,7 @@ impl Roots {
     }
 
     fn of(&mut self, store: &Store, path: &Path) -> usize {
-        // Bytes, as splitting a `Path` and hashing its components takes several times as long.
-        let bytes = path.as_os_str().as_encoded_bytes();
-        let name = bytes.iter().rposition(|byte| is_separator(char::from(*byte)));
-        let folder = bytes.get(..name.map_or(0, |at| at + 1)).unwrap_or_default();
+        let folder = folder_bytes(path);
         if let Some(number) = self.folders.get(folder) {
             return *number;
         }

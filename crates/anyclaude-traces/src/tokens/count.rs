@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{PromptTokens, Scales, SectionTokens, TokenCache, TokenVisitor};
+use super::{MilliTokens, PromptTokens, Scales, SectionTokens, TokenCache, TokenVisitor};
 use crate::error::Error;
+use crate::model::Identity;
 use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::read::Store;
@@ -67,6 +68,11 @@ impl CountedPrompts {
         self.counted().insert(path.clone(), seen.finish().sections());
     }
 
+    /// The tokens of a tool that any of these prompts offers.
+    pub(crate) fn of_tool(&self, tool: Identity) -> Option<MilliTokens> {
+        self.memo.of_tool(tool)
+    }
+
     fn of(&self, path: &TracePath) -> Option<SectionTokens> {
         self.counted().get(path).copied()
     }
@@ -96,6 +102,15 @@ pub fn count_tools<'a>(
     counted(store, requests, || TokenVisitor::of_tools(&memo), |found| found)
 }
 
+/// The same of all records of these files; what each tool takes is then in `memo`.
+pub(crate) fn count_tools_in<'p>(
+    store: &Store,
+    memo: &TokenCache,
+    files: impl IntoIterator<Item = &'p TracePath>,
+) -> (HashMap<TracePath, PromptTokens>, Vec<Error>) {
+    counted_in(store, files, || TokenVisitor::of_tools(memo), |found| found)
+}
+
 /// Reads these requests again, and keeps of each what is `kept`.
 fn counted<'a, 'm, T>(
     store: &Store,
@@ -105,8 +120,16 @@ fn counted<'a, 'm, T>(
 ) -> (HashMap<TracePath, T>, Vec<Error>) {
     let has_body = |request: &&Request| !request.is_task_only();
     let requests = requests.into_iter().filter(has_body);
+    counted_in(store, requests.map(|request| &request.path), visitor, kept)
+}
+
+fn counted_in<'p, 'm, T>(
+    store: &Store,
+    paths: impl IntoIterator<Item = &'p TracePath>,
+    visitor: impl Fn() -> TokenVisitor<'m> + Sync,
+    kept: impl Fn(PromptTokens) -> T,
+) -> (HashMap<TracePath, T>, Vec<Error>) {
     let mut counted = HashMap::new();
-    let paths = requests.map(|request| &request.path);
     let errors = store.scan_again(paths, visitor, |file, visitor| {
         counted.insert(file.path, kept(visitor.finish()));
     });

@@ -33,7 +33,7 @@ mod weights;
 
 pub(crate) use calibration::scaled;
 pub use calibration::{Scales, reported_tokens, share};
-pub(crate) use count::CountedPrompts;
+pub(crate) use count::{CountedPrompts, count_tools_in};
 pub use count::{count_tokens, count_tools, read_scales};
 pub(crate) use visitor::MilliTokens;
 pub use visitor::{PromptTokens, SectionTokens, TokenCache, TokenVisitor};

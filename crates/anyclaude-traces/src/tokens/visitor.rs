@@ -35,7 +35,7 @@ impl CountedAs {
     fn of(element: &Element<'_>) -> Self {
         match element.place {
             ElementPath::Tool(_) => Self::Json,
-            ElementPath::Block { .. } if is_call(element) => Self::Json,
+            ElementPath::Block { .. } if element.is_call() => Self::Json,
             ElementPath::Block { .. } if element.kind.as_deref() == Some("image") => Self::Nothing,
             ElementPath::System(_) | ElementPath::Block { .. } => Self::Text,
         }
@@ -67,6 +67,12 @@ impl TokenCache {
         let counted = count();
         lock().insert(piece, counted);
         counted
+    }
+
+    /// The tokens of a tool, once it was counted.
+    pub(crate) fn of_tool(&self, tool: Identity) -> Option<MilliTokens> {
+        let shard = self.shards.get(tool.shard(SHARDS))?.lock().unwrap_or_else(PoisonError::into_inner);
+        shard.get(&(tool, CountedAs::Json)).copied()
     }
 }
 
@@ -197,14 +203,8 @@ impl Visit for TokenVisitor<'_> {
 
 impl TokenVisitor<'_> {
     fn note_call(&mut self, element: &Element<'_>) {
-        if let (true, Some(name)) = (is_call(element), &element.name) {
-            self.message_calls.push(Arc::from(name.as_ref()));
-        }
+        self.message_calls.extend(element.called_tool().map(Arc::from));
     }
-}
-
-fn is_call(element: &Element<'_>) -> bool {
-    matches!(element.kind.as_deref(), Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
 }
 
 #[cfg(test)]

@@ -231,11 +231,10 @@ fn more_slots_are_tried_until_they_are_enough() {
         (options.view, options.ram) = (Some(View::sent()), Some(false));
         let mut texts = ElementTexts::new(&recorded.store);
         let mut fetch = |path: &_, place| texts.read(path, place);
-        let mut simulation = simulate(&requests, &recorded.prompts, options, &mut fetch);
+        let simulation = simulate(&requests, &recorded.prompts, options, &mut fetch);
         let scope = Scope::new(None, None, KindFilter::All, inputs.len() as u64);
-        let report = prefix(PrefixInput::new(scope, &inputs), &mut simulation);
-        let input =
-            FindingsInput::new(requests, Vec::new(), &recorded.prompts, &report, &mut simulation, None);
+        let report = prefix(PrefixInput::new(scope, &inputs), &simulation);
+        let input = FindingsInput::new(requests, Vec::new(), &recorded.prompts, &report, &simulation, None);
         input.slots.into_iter().map(|one| (one.model, one.slots, one.evicted_requests)).collect::<Vec<_>>()
     };
     let model = || Some(Arc::from("m"));

@@ -117,11 +117,7 @@ impl FirstDifference {
 
 /// What changed from an earlier request of the conversation to this one, which shares
 /// so much with it.
-pub(super) fn change(
-    simulation: &mut Simulation<'_>,
-    request: usize,
-    reuse: &Reuse,
-) -> Option<FirstDifference> {
+pub(super) fn change(simulation: &Simulation<'_>, request: usize, reuse: &Reuse) -> Option<FirstDifference> {
     let (now, was) = (simulation.sequence(request)?, simulation.sequence(reuse.from)?);
     let shared = &reuse.shared;
     let kinds = [shared.left, shared.right].map(|element| simulation.comparer.kind(element));
@@ -129,7 +125,7 @@ pub(super) fn change(
         return Some(FirstDifference::only(Cause::BillingHeader));
     }
     if shared.part == PromptPart::Tools {
-        let (cause, tools) = tools_change(&mut simulation.comparer, now, was);
+        let (cause, tools) = tools_change(&simulation.comparer, now, was);
         return Some(FirstDifference { tools: Some(tools), ..FirstDifference::only(cause) });
     }
     let volatile = match (shared.left, shared.right) {
@@ -148,7 +144,7 @@ pub(super) fn change(
     Some(FirstDifference { cause, volatile, tools: None })
 }
 
-fn tools_change(comparer: &mut PromptComparer<'_>, now: Sequence, was: Sequence) -> (Cause, ToolsDifference) {
+fn tools_change(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence) -> (Cause, ToolsDifference) {
     let only_in = |list: &[ElementId], other: &[ElementId]| -> Vec<ElementId> {
         let other: HashSet<&ElementId> = other.iter().collect();
         list.iter().filter(|element| !other.contains(element)).copied().collect()
@@ -179,8 +175,8 @@ fn tools_change(comparer: &mut PromptComparer<'_>, now: Sequence, was: Sequence)
 }
 
 /// Whether these definitions are the same but for the order of members.
-fn same_members(comparer: &mut PromptComparer<'_>, came: &[ElementId], went: &[ElementId]) -> bool {
-    let mut parsed = |elements: &[ElementId]| -> Option<Vec<serde_json::Value>> {
+fn same_members(comparer: &PromptComparer<'_>, came: &[ElementId], went: &[ElementId]) -> bool {
+    let parsed = |elements: &[ElementId]| -> Option<Vec<serde_json::Value>> {
         elements.iter().map(|element| serde_json::from_str(&comparer.text(*element)).ok()).collect()
     };
     let (Some(came), Some(mut went)) = (parsed(came), parsed(went)) else { return false };

@@ -13,7 +13,7 @@ use crate::prompt_cache::observe::{ElementKind, Role};
 use crate::prompt_cache::slots::Reuse;
 
 /// What happened to a history, by where what both still say stands now.
-pub(super) fn change(simulation: &mut Simulation<'_>, request: usize, reuse: &Reuse) -> Option<Cause> {
+pub(super) fn change(simulation: &Simulation<'_>, request: usize, reuse: &Reuse) -> Option<Cause> {
     let (now, was) = (simulation.sequence(request)?, simulation.sequence(reuse.from)?);
     let prompts = [request, reuse.from].map(|at| simulation.prompt(at));
     if let [Some(prompt), Some(earlier)] = prompts
@@ -22,7 +22,7 @@ pub(super) fn change(simulation: &mut Simulation<'_>, request: usize, reuse: &Re
     {
         return Some(Cause::Compacted);
     }
-    let (comparer, from) = (&mut simulation.comparer, reuse.shared.index);
+    let (comparer, from) = (&simulation.comparer, reuse.shared.index);
     if is_system_message(comparer, now, was, from) {
         return Some(Cause::SystemMessageInserted);
     }
@@ -61,7 +61,7 @@ fn is_system_message(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence
 }
 
 /// Whether what differs are results of the same tool calls, and nothing else.
-fn are_results_cleared(comparer: &mut PromptComparer<'_>, now: Sequence, was: Sequence, from: u32) -> bool {
+fn are_results_cleared(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence, from: u32) -> bool {
     let elements = |sequence: Sequence| {
         let mut elements: Vec<ElementId> =
             comparer.history_from(sequence, from).map(|(_, element)| element).collect();
@@ -78,7 +78,7 @@ fn are_results_cleared(comparer: &mut PromptComparer<'_>, now: Sequence, was: Se
     else {
         return false;
     };
-    let mut call = |element: ElementId| {
+    let call = |element: ElementId| {
         let result: Value = serde_json::from_str(&comparer.text(element)).ok()?;
         result.get("tool_use_id")?.as_str().map(str::to_owned)
     };

@@ -4,7 +4,7 @@ use super::cause::{Cause, FirstDifference};
 use super::volatile;
 use crate::model::request::Kind;
 use crate::prompt_cache::Simulation;
-use crate::prompt_cache::compare::PromptPart;
+use crate::prompt_cache::compare::{PromptComparer, PromptPart, TextDifference};
 use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::observe::ElementKind;
 use crate::prompt_cache::slots::Step;
@@ -39,7 +39,7 @@ impl Openings {
     /// this one differs from all that was held.
     pub(super) fn find(
         &self,
-        simulation: &mut Simulation<'_>,
+        simulation: &Simulation<'_>,
         request: usize,
         step: &Step,
     ) -> Option<ChangedOpening> {
@@ -55,69 +55,56 @@ impl Openings {
             if both_text != [ElementKind::Text; 2] {
                 return None;
             }
-            // Most differ in more than that, and need not be read again.
-            let (least_piece, most_behind) = simulation.comparer.difference(left, right);
+            let at_best = simulation.comparer.difference(left, right);
             let in_both = simulation.comparer.bytes_in_both(now, &reuse.shared, was);
-            let is_too_little =
-                reuse.shared.part == PromptPart::Messages && in_both + most_behind < LEAST_EQUAL_BYTES;
-            if is_too_little || least_piece > MOST_PIECE_BYTES {
-                return None;
-            }
-            let piece = DifferingPiece::between(simulation, left, right)?;
-            let behind = in_both + piece.equal_behind;
-            let fits = match reuse.shared.part {
+            let fits = |comparer: &PromptComparer<'_>, piece: TextDifference| match reuse.shared.part {
                 PromptPart::System => {
-                    let elsewhere = simulation.comparer.system_bytes_without(now, left);
+                    let elsewhere = comparer.system_bytes_without(now, left);
                     elsewhere + piece.equal_before + piece.equal_behind > piece.longest
-                        && simulation.comparer.system_differs_once(now, was)
+                        && comparer.system_differs_once(now, was)
                 }
                 PromptPart::Messages => {
-                    behind >= LEAST_EQUAL_BYTES
-                        && simulation.comparer.is_before_any_answer(now, reuse.shared.index)
+                    in_both + piece.equal_behind >= LEAST_EQUAL_BYTES
+                        && comparer.is_before_any_answer(now, reuse.shared.index)
                 }
                 PromptPart::Tools => false,
             };
-            if !fits {
+            // Most differ in more than that, and need not be read again.
+            if at_best.longest > MOST_PIECE_BYTES || !fits(&simulation.comparer, at_best) {
+                return None;
+            }
+            let piece = difference(simulation, left, right)?;
+            if !fits(&simulation.comparer, piece) {
                 return None;
             }
             let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
             let volatile = volatile::recognise(&left, &right, reuse.common_bytes);
             let change = FirstDifference { volatile, ..FirstDifference::only(Cause::VolatileOpening) };
-            Some(ChangedOpening { change, lost_bytes: behind })
+            Some(ChangedOpening { change, lost_bytes: in_both + piece.equal_behind })
         })
     }
 }
 
 /// What differs between two texts, if it is short.
-struct DifferingPiece {
-    /// The bytes of both texts before it that are equal, and those behind it.
-    equal_before: u64,
-    equal_behind: u64,
-    /// The bytes of the longer piece.
-    longest: u64,
-}
-
-impl DifferingPiece {
-    fn between(simulation: &mut Simulation<'_>, left: ElementId, right: ElementId) -> Option<Self> {
-        // Both begin and end with the JSON around a text.
-        const AFTER_TEXT: &str = "\"}";
-        let before_text = simulation.comparer.prompts.bytes_before_text(left);
-        let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
-        let (left, right) = (left.strip_suffix(AFTER_TEXT)?, right.strip_suffix(AFTER_TEXT)?);
-        let same = |(a, b): &(char, char)| a == b;
-        let equal = |pairs: &mut dyn Iterator<Item = (char, char)>| -> usize {
-            pairs.take_while(same).map(|(a, _)| a.len_utf8()).sum()
-        };
-        let before = equal(&mut left.chars().zip(right.chars()));
-        let (left, right) = (left.get(before..)?, right.get(before..)?);
-        let behind = equal(&mut left.chars().rev().zip(right.chars().rev()));
-        let pieces = [left, right].map(|text| text.get(..text.len() - behind).unwrap_or_default());
-        let longest = pieces.iter().map(|piece| piece.len()).max().unwrap_or(0);
-        let is_short = pieces.iter().all(|piece| piece.chars().count() <= MOST_PIECE_CHARS);
-        is_short.then_some(Self {
-            equal_before: (before as u64).saturating_sub(before_text),
-            equal_behind: behind as u64,
-            longest: longest as u64,
-        })
-    }
+fn difference(simulation: &Simulation<'_>, left: ElementId, right: ElementId) -> Option<TextDifference> {
+    // Both begin and end with the JSON around a text.
+    const AFTER_TEXT: &str = "\"}";
+    let before_text = simulation.comparer.prompts.bytes_before_text(left);
+    let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
+    let (left, right) = (left.strip_suffix(AFTER_TEXT)?, right.strip_suffix(AFTER_TEXT)?);
+    let same = |(a, b): &(char, char)| a == b;
+    let equal = |pairs: &mut dyn Iterator<Item = (char, char)>| -> usize {
+        pairs.take_while(same).map(|(a, _)| a.len_utf8()).sum()
+    };
+    let before = equal(&mut left.chars().zip(right.chars()));
+    let (left, right) = (left.get(before..)?, right.get(before..)?);
+    let behind = equal(&mut left.chars().rev().zip(right.chars().rev()));
+    let pieces = [left, right].map(|text| text.get(..text.len() - behind).unwrap_or_default());
+    let longest = pieces.iter().map(|piece| piece.len()).max().unwrap_or(0);
+    let is_short = pieces.iter().all(|piece| piece.chars().count() <= MOST_PIECE_CHARS);
+    is_short.then_some(TextDifference {
+        equal_before: (before as u64).saturating_sub(before_text),
+        equal_behind: behind as u64,
+        longest: longest as u64,
+    })
 }

@@ -33,16 +33,16 @@ use crate::prompt_cache::Simulation;
 /// let requests: Vec<&Request> = set.requests.iter().collect();
 /// let mut texts = ElementTexts::new(&store);
 /// let mut fetch = |path: &_, place| texts.read(path, place);
-/// let mut simulation = simulate(&requests, &prompts, CacheOptions::default(), &mut fetch);
+/// let simulation = simulate(&requests, &prompts, CacheOptions::default(), &mut fetch);
 ///
 /// let scope = Scope::new(None, None, KindFilter::All, requests.len() as u64);
 /// let inputs: Vec<_> = requests.iter().map(|request| CacheInput { request, reported: true }).collect();
-/// let found = prefix(PrefixInput::new(scope, &inputs), &mut simulation);
+/// let found = prefix(PrefixInput::new(scope, &inputs), &simulation);
 /// assert!(found.totals.reusable_bytes > 0, "both have the same system prompt and tools");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use]
-pub fn prefix(input: PrefixInput<'_>, simulation: &mut Simulation<'_>) -> PrefixReport {
+pub fn prefix(input: PrefixInput<'_>, simulation: &Simulation<'_>) -> PrefixReport {
     let (requests, text) = (input.requests, input.text);
     let is_quoted = |at: usize| text && requests.get(at).is_some_and(|input| input.reported);
     Rows::of(simulation, is_quoted).report(input, simulation)
@@ -54,10 +54,10 @@ pub(crate) struct Rows(Vec<Option<SimulatedRow>>);
 
 impl Rows {
     /// Of all requests, with what was and what is around the first difference of some.
-    pub(crate) fn of(simulation: &mut Simulation<'_>, is_quoted: impl Fn(usize) -> bool) -> Self {
+    pub(crate) fn of(simulation: &Simulation<'_>, is_quoted: impl Fn(usize) -> bool) -> Self {
         let mut openings = Openings::default();
         let mut rows: Vec<Option<SimulatedRow>> = vec![None; simulation.reuse.len()];
-        for at in simulation.turns.clone() {
+        for at in simulation.turns.each() {
             let mut row = SimulatedRow::of(simulation, at, &mut openings);
             row.iter_mut().filter(|_| is_quoted(at)).for_each(|row| row.quote(simulation));
             if let Some(place) = rows.get_mut(at) {

@@ -42,13 +42,13 @@ pub(super) struct SimulatedRow {
 
 impl SimulatedRow {
     /// What happened to the request at its turn.
-    pub(super) fn of(simulation: &mut Simulation<'_>, at: usize, openings: &mut Openings) -> Option<Self> {
+    pub(super) fn of(simulation: &Simulation<'_>, at: usize, openings: &mut Openings) -> Option<Self> {
         let step = simulation.steps.get(at).copied().flatten()?;
         let step_one = simulation.steps_one_slot.get(at).copied().flatten()?;
         let (prompt_bytes, edits) = (simulation.reuse.get(at)?.prompt_bytes, simulation.edits(at));
         let broken = Broken::of(simulation, at, &step, openings).map(Box::new);
         let broken_one_slot = Broken::of(simulation, at, &step_one, openings).map(Box::new);
-        if simulation.before.get(at).is_some_and(|before| before.any_model.is_none()) {
+        if simulation.turns.before(at).any_model.is_none() {
             openings.add(at);
         }
         let prompt = simulation.prompt(at)?;
@@ -64,10 +64,10 @@ impl SimulatedRow {
         })
     }
 
-    pub(super) fn quote(&mut self, simulation: &mut Simulation<'_>) {
+    pub(super) fn quote(&mut self, simulation: &Simulation<'_>) {
         let Some(broken) = &mut self.broken else { return };
         let (shared, at) = (broken.shared, broken.common_bytes);
-        let mut quoted = |element: Option<ElementId>| {
+        let quoted = |element: Option<ElementId>| {
             element.map(|element| excerpt::around(&simulation.comparer.text(element), at))
         };
         broken.excerpt = Some((quoted(shared.right), quoted(shared.left)));
@@ -76,7 +76,7 @@ impl SimulatedRow {
 
 impl Broken {
     /// What broke in a cache that did this; `None` where the request only appended.
-    fn of(simulation: &mut Simulation<'_>, at: usize, step: &Step, openings: &Openings) -> Option<Self> {
+    fn of(simulation: &Simulation<'_>, at: usize, step: &Step, openings: &Openings) -> Option<Self> {
         let sequence = simulation.sequence(at)?;
         let shared = step.best.map_or_else(|| simulation.comparer.beginning(sequence), |best| best.shared);
         if step.is_appended() || shared.left.is_none() && shared.right.is_none() {
@@ -90,8 +90,8 @@ impl Broken {
             evicted_by: None,
             excerpt: None,
         };
-        let before = simulation.before.get(at).copied().unwrap_or_default();
-        if simulation.turns.first() == Some(&at) {
+        let before = simulation.turns.before(at);
+        if simulation.turns.first() == Some(at) {
             broken.change = FirstDifference::only(Cause::FirstRequest);
         } else if let Some(missed) = step.missed {
             broken.lost_bytes = lost(simulation, at, &shared, missed.from);
@@ -123,7 +123,7 @@ fn lost(simulation: &Simulation<'_>, at: usize, shared: &SharedPrefix, earlier: 
 
 /// The earlier request whose difference is to be named: the one that gives most of what
 /// was held, but the newest of the own conversation where that gives as much.
-fn compared_with(simulation: &mut Simulation<'_>, at: usize, newest: usize, step: &Step) -> Option<Reuse> {
+fn compared_with(simulation: &Simulation<'_>, at: usize, newest: usize, step: &Step) -> Option<Reuse> {
     let is_own = |best: &Reuse| simulation.conversation(best.from) == simulation.conversation(at);
     if let Some(best) = step.best.filter(is_own) {
         return Some(best);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::predict::{Observed, predict};
 use super::remedy::{remedies, settings};
 use super::{Change, RemovedTool, UnknownName, WhatIf};
-use crate::analysis::tool_cost::representative;
+use crate::analysis::offered_tools::{OfferedTools, ToolGroup, read_offered_tools};
 use crate::analysis::tools::server;
 use crate::cost;
 use crate::error::Error;
@@ -21,7 +21,7 @@ use crate::prompt_cache::{
     simulate_changed, simulated_tokens,
 };
 use crate::read::Store;
-use crate::tokens::{MilliTokens, Scales, count_tools, read_scales, scaled};
+use crate::tokens::{MilliTokens, Scales, read_scales, scaled};
 
 /// The numbers of slots that are tried where cached tokens were counted, the most usual
 /// first: of those that agree as well with what was counted the first is taken.
@@ -42,36 +42,34 @@ pub(crate) struct WhatIfInput<'a> {
 
 /// What each tool takes, and which were called.
 pub(crate) struct ToolFacts {
-    tokens: BTreeMap<Arc<str>, MilliTokens>,
-    called: BTreeSet<Arc<str>>,
+    offered: OfferedTools,
     scales: Scales,
 }
 
 impl ToolFacts {
     /// Reads the few requests again that tell; files that cannot be read any more are
     /// returned beside it.
-    pub(crate) fn read(store: &Store, own: &[&Request], everything: &[&Request]) -> (Self, Vec<Error>) {
+    pub(crate) fn read(
+        store: &Store,
+        prompts: &Prompts,
+        own: &[&Request],
+        everything: &[&Request],
+    ) -> (Self, Vec<Error>) {
         let (scales, mut errors) = read_scales(store, everything.iter().copied());
-        let (counted, unreadable) = count_tools(store, representative(own));
+        let (mut offered, unreadable) = read_offered_tools(store, prompts, &[ToolGroup::of(own)]);
         errors.extend(unreadable);
-        let mut tools = Self { tokens: BTreeMap::new(), called: BTreeSet::new(), scales };
-        for request in own.iter().rev() {
-            let Some(found) = counted.get(&request.path) else { continue };
-            tools.called.extend(found.called.iter().cloned());
-            for (name, tokens) in &found.tools {
-                if let Some(name) = name {
-                    tools.tokens.entry(name.clone()).or_insert(*tokens);
-                }
-            }
-        }
-        (tools, errors)
+        (Self { offered: offered.pop().unwrap_or_default(), scales }, errors)
+    }
+
+    fn tokens(&self, name: &Arc<str>) -> Option<MilliTokens> {
+        self.offered.newest.get(&Some(name.clone())).map(|(_, tokens)| *tokens)
     }
 
     /// What the tools of a request that a change removes take.
     fn removed_tokens(&self, request: &Request, change: &Change) -> u64 {
         let removed = request.tools().iter().filter_map(|tool| tool.name.as_ref());
         let removed = removed.filter(|name| change.removes(name));
-        let tokens = removed.filter_map(|name| self.tokens.get(name)).sum();
+        let tokens = removed.filter_map(|name| self.tokens(name)).sum();
         scaled(tokens, self.scales.scale(&request.model_group()))
     }
 }
@@ -231,8 +229,8 @@ fn removed_tools(tools: &ToolFacts, change: &Change, own: &[&Request]) -> Vec<Re
         .filter(|name| change.removes(name))
         .map(|name| RemovedTool {
             name: name.clone(),
-            tokens: tools.tokens.get(name).map_or(0, |tokens| scaled(*tokens, scale)),
-            called: tools.called.contains(name),
+            tokens: tools.tokens(name).map_or(0, |tokens| scaled(tokens, scale)),
+            called: tools.offered.called.contains(name),
         })
         .collect();
     removed.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.name.cmp(&b.name)));

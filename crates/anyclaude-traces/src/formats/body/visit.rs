@@ -193,6 +193,16 @@ impl<'a> Element<'a> {
     pub fn text(&self) -> Option<Cow<'a, str>> {
         self.text.map(RawStr::decode)
     }
+
+    /// Whether it is the call of a tool.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
+    }
+
+    /// The name of the tool that it calls.
+    pub(crate) fn called_tool(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| self.is_call())
+    }
 }
 
 /// A message of the conversation.

@@ -3,7 +3,8 @@
 
 use std::num::NonZeroUsize;
 
-use super::{PassedRequests, reuse, run};
+use super::turns::Turns;
+use super::{PassedRequests, reuse};
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
@@ -54,9 +55,9 @@ impl ReportedCounts {
     /// reported; the first of equals.
     pub(super) fn choose(
         &self,
-        comparer: &mut PromptComparer<'_>,
+        comparer: &PromptComparer<'_>,
         passed: &PassedRequests<'_>,
-        turns: &[usize],
+        turns: &Turns,
         slots: NonZeroUsize,
         ram: &[bool],
     ) -> (usize, bool) {
@@ -64,13 +65,19 @@ impl ReportedCounts {
         if !self.is_any() || passed.sequences.len() * ram.len() < 2 {
             return first;
         }
-        let turns: Vec<usize> = turns.iter().copied().filter(|at| *at <= self.last).collect();
-        let sizes: Vec<Capacity> = ram.iter().map(|ram| Capacity { slots, ram: *ram }).collect();
+        let turns = Turns::of(&passed.requests, turns.each().filter(|at| *at <= self.last).collect());
+        let size = |ram| Capacity { slots, ram };
         let mut best: Option<(f64, (usize, bool))> = None;
         for view in 0..passed.sequences.len() {
             let members = passed.members(view);
-            let run = run(comparer, members, &turns, &sizes);
-            for (steps, ram) in run.steps.iter().zip(ram) {
+            let runs = match ram {
+                [first, second] => {
+                    let (first, second) = turns.run_both(comparer, members, [size(*first), size(*second)]);
+                    vec![first, second]
+                }
+                _ => ram.iter().map(|ram| turns.run(comparer, members, size(*ram))).collect(),
+            };
+            for (steps, ram) in runs.iter().zip(ram) {
                 let error = self.error(&reuse(comparer, members, steps));
                 if best.is_none_or(|(least, _)| error < least) {
                     best = Some((error, (view, *ram)));
