@@ -35,6 +35,11 @@ impl TracePath {
         &self.file
     }
 
+    /// The same, shared.
+    pub(crate) fn shared_file(&self) -> Arc<Path> {
+        self.file.clone()
+    }
+
     /// The number of the record in the order of the file, from 0.
     #[must_use]
     pub fn record(&self) -> u32 {

@@ -85,13 +85,13 @@ impl Store {
         let requests =
             candidates(&root.join("request-logs"), "jsonl", &mut errors, |path| is_of_day(path, &window));
         let logs = Logs {
-            debug: self.read_logs(debug, &mut errors, |path| {
+            debug: self.read_logs(debug, &mut errors, LogParser::finish, |path| {
                 let mut parser = LogParser::new();
-                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser)
             }),
-            requests: self.read_logs(requests, &mut errors, |path| {
+            requests: self.read_logs(requests, &mut errors, RequestLogParser::finish, |path| {
                 let mut parser = RequestLogParser::new();
-                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser.finish())
+                read_chunks(path, &self.progress, |chunk| parser.feed(chunk)).map(|()| parser)
             }),
         };
         (logs, errors)
@@ -150,11 +150,14 @@ impl Store {
         Ok(LogFile { path: path.to_owned(), content: parser.finish() })
     }
 
-    fn read_logs<T: Send>(
+    /// What the parsers found is put together on this thread, which frees it too: an allocator
+    /// gives what is freed of another thread's memory to that thread alone, which is gone then.
+    fn read_logs<P: Send, T>(
         &self,
         paths: Vec<PathBuf>,
         errors: &mut Vec<Error>,
-        read: impl Fn(&Path) -> Result<T, ErrorKind> + Sync,
+        finish: impl Fn(P) -> T,
+        read: impl Fn(&Path) -> Result<P, ErrorKind> + Sync,
     ) -> Vec<LogFile<T>> {
         let mut files = Vec::new();
         self.progress.expect_files(paths.len());
@@ -169,8 +172,8 @@ impl Store {
             |feed| paths.into_iter().for_each(feed),
             || (),
             read,
-            |_, (path, content)| match content {
-                Ok(content) => files.push(LogFile { path, content }),
+            |_, (path, parser)| match parser {
+                Ok(parser) => files.push(LogFile { path, content: finish(parser) }),
                 Err(kind) => errors.push(Error::new(path, kind)),
             },
         );

@@ -276,10 +276,9 @@ impl Store {
         fold: impl FnMut(TraceFile, V),
     ) -> Vec<Error> {
         let mut seen = FastSet::default();
-        let files = records.into_iter().map(TracePath::file);
-        let files = files.filter(|file| seen.insert(file.as_os_str()));
+        let records = records.into_iter().filter(|record| seen.insert(record.file().as_os_str()));
         let again: Vec<_> =
-            files.map(|file| CandidateFile { path: Arc::from(file), is_named: true }).collect();
+            records.map(|record| CandidateFile { path: record.shared_file(), is_named: true }).collect();
         self.scan(&again, visitor, fold)
     }
 

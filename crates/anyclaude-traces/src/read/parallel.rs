@@ -16,7 +16,7 @@ pub(crate) enum ReadOrder {
 
 /// How many items may be handed out of which the result is not taken yet: it bounds the
 /// results that wait for one that is slow.
-const MAX_IN_FLIGHT: usize = 1024;
+const MAX_IN_FLIGHT: usize = 256;
 /// How many items a thread takes at once, if there are so many: handing out a small file
 /// alone takes as long as a good part of reading it.
 const BATCH: usize = 16;

@@ -481,9 +481,9 @@ impl RunBuilder {
             let label = labels.get(partial.label as usize)?.as_ref()?;
             partial.finish(label, &run, &mut models)
         };
-        facts.requests = self.partials.into_iter().filter_map(finish).collect();
-        // `collect` reuses the vector of the larger `PartialRequest`s, which leaves room unused.
-        facts.requests.shrink_to_fit();
+        // `collect` would reuse the vector of the larger `PartialRequest`s, and leave room unused.
+        facts.requests.reserve_exact(self.partials.len());
+        facts.requests.extend(self.partials.into_iter().filter_map(finish));
         let first_start = facts.requests.first().map(|request| request.start);
         facts.started = facts.started.or(first_start);
         let last = scan::stamp(&self.last_stamp).and_then(Timestamp::from_unix_ms);
