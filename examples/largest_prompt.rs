@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use anyclaude_traces::model::Size;
+use anyclaude_traces::model::Amount;
 use anyclaude_traces::{Recording, Request};
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -37,7 +37,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 /// The four sections add up to the body, so that each has a share of it.
-fn biggest_section(request: &Request) -> (&'static str, Size) {
+fn biggest_section(request: &Request) -> (&'static str, Amount) {
     let sizes = &request.sizes;
     let sections = [
         ("system", sizes.system_bytes),

@@ -25,7 +25,7 @@ use crate::model::request::{Kind, RequestId, TracePath};
 use crate::model::scope::KindFilter;
 use crate::model::stats::Stats;
 use crate::model::time::Timestamp;
-use crate::model::{Size, Speeds, TimeBreakdown};
+use crate::model::{Amount, Speeds, TimeBreakdown};
 
 /// The schema (draft 2020-12) of a result as `traces` prints it, which is the
 /// serialised `T` with [`SCHEMA_VERSION`] at its top.
@@ -166,7 +166,11 @@ schema_of! {
         "type": "string",
         "pattern": "^[0-9a-f]{10}$",
     });
-    Size as "Size", true: |_generator| json_schema!({ "type": ["integer", "null"], "minimum": 0 });
+    Amount as "Amount", true: |_generator| json_schema!({
+        "type": ["integer", "null"],
+        "format": "uint64",
+        "minimum": 0,
+    });
     Value as "Value", true: |_generator| json_schema!({ "type": "number" });
     Millis as "Millis", false: |_generator| json_schema!({
         "description": "Milliseconds, with up to three decimals",

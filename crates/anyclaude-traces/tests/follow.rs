@@ -594,7 +594,9 @@ fn an_end_waits_for_its_usage() {
     append(folder.path(), Path::new(LOG), line.as_bytes());
     let told = follower.look(at(0).plus_ms(31_101));
     let counted = |event: &Event| match event {
-        Event::Completed(ended) => ended.request.timing.as_ref().and_then(|timing| timing.prompt_tokens),
+        Event::Completed(ended) => {
+            ended.request.timing.as_ref().and_then(|timing| timing.prompt_tokens.get())
+        }
         _ => None,
     };
     assert_eq!(told.iter().filter_map(counted).collect::<Vec<_>>(), [900]);

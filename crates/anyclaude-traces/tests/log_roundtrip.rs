@@ -95,7 +95,7 @@ fn same(request: &LogRequest, truth: &Truth, truths: &[Truth], level: u8) -> Res
         prop_assert_eq!(request.outcome, outcome(truth));
     }
     if request.outcome == Outcome::NotStreamed {
-        prop_assert!(request.total_ms.is_none() || request.total_ms == unsigned(truth.answered_ms));
+        prop_assert!(request.total_ms.get().is_none() || request.total_ms == unsigned(truth.answered_ms));
     } else if request.outcome != Outcome::Disconnected {
         prop_assert_eq!(request.total_ms, unsigned(truth.total_ms));
     }
@@ -113,7 +113,7 @@ fn same(request: &LogRequest, truth: &Truth, truths: &[Truth], level: u8) -> Res
         // A stream without an end in the log may have sent the keepalives of one that was aborted.
         let beside_endless = truths.iter().filter(|other| endless(other)).count() > 1;
         let shared = (request.confidence == Confidence::Likely || beside_endless) && !completed;
-        if !shared || request.keepalives.is_some() {
+        if !shared || request.keepalives.is_known() {
             prop_assert_eq!(request.keepalives, counted.then_some(truth.keepalives));
         }
     } else {
@@ -143,11 +143,11 @@ fn check_stamped(log: &ParsedLog, truths: &[Truth], level: u8) -> Result<(), Tes
         let alone = !overlaps(truths, truth);
         prop_assert_eq!(request.parts, truth.total_ms.map(|_| truth.parts));
         if level == 1 && truth.total_ms.is_some() {
-            if request.ttft_ms.is_none() {
+            if request.ttft_ms.get().is_none() {
                 prop_assert!(request.ttft_ambiguous && !alone, "{request:?}\n{truth:?}");
             } else {
                 prop_assert_eq!(request.ttft_source, Some(TtftSource::FirstPart));
-                prop_assert_eq!(request.ttft_ms.map(|ms| ms as i64), truth.ttft_ms);
+                prop_assert_eq!(request.ttft_ms.get().map(|ms| ms as i64), truth.ttft_ms);
             }
         }
     }
@@ -175,8 +175,8 @@ proptest! {
             prop_assert_eq!(request.start.unix_ms(), truth.start);
             prop_assert_eq!(request.ttft_ms, None);
             if request.confidence == Confidence::Exact {
-                prop_assert_eq!(request.total_ms.map(|ms| ms as i64), truth.total_ms, "{:?}", truth);
-                if let Some(count) = request.keepalives {
+                prop_assert_eq!(request.total_ms.get().map(|ms| ms as i64), truth.total_ms, "{:?}", truth);
+                if let Some(count) = request.keepalives.get() {
                     prop_assert_eq!(count, truth.keepalives);
                 }
             }
@@ -196,7 +196,7 @@ proptest! {
         for (request, truth) in requests.iter().zip(&truths) {
             prop_assert_eq!(request.confidence, Confidence::Exact);
             prop_assert_eq!(request.outcome, Outcome::Completed);
-            prop_assert_eq!(request.total_ms.map(|ms| ms as i64), truth.total_ms);
+            prop_assert_eq!(request.total_ms.get().map(|ms| ms as i64), truth.total_ms);
             prop_assert_eq!(request.keepalives, Some(truth.keepalives));
         }
     }

@@ -48,13 +48,13 @@ impl Replay {
 impl Proxied {
     fn of(request: &Request) -> Option<Self> {
         let timing = request.timing.as_ref()?;
-        timing.ttft_ms.or(timing.total_ms)?;
+        timing.ttft_ms.or(timing.total_ms).get()?;
         Some(Self {
             model: request.model.as_deref().map(str::to_owned),
-            proxy_ms: timing.proxy_ms,
-            ttft_ms: timing.ttft_ms,
-            total_ms: timing.total_ms,
-            output_tokens: timing.output_tokens,
+            proxy_ms: timing.proxy_ms.get(),
+            ttft_ms: timing.ttft_ms.get(),
+            total_ms: timing.total_ms.get(),
+            output_tokens: timing.output_tokens.get(),
             output_tokens_per_second: timing.reported_tokens_per_second,
         })
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use anyclaude_traces::findings::{Evidence, Finding};
 use anyclaude_traces::model::request::{RequestId, TracePath};
 use anyclaude_traces::model::timing::{CachedSource, Confidence, Outcome, TtftSource};
-use anyclaude_traces::model::{Lanes, Size, Sizes};
+use anyclaude_traces::model::{Amount, Lanes, Sizes};
 use anyclaude_traces::{Request, SCHEMA_VERSION};
 use serde::Serialize;
 
@@ -217,7 +217,7 @@ impl<'a, W: Write> TraceEventWriter<'a, W> {
         let Some(prompt_tokens) = timing.believed_prompt_tokens() else { return Ok(()) };
         let context = TraceEvent::new("C", "context", process, NO_LANE, Context { prompt_tokens });
         self.put(&context.at(span.begin_ms, "tokens"))?;
-        if let Some((cached_tokens, read_tokens)) = timing.cached_tokens.zip(timing.read_tokens) {
+        if let Some((cached_tokens, read_tokens)) = timing.cached_tokens.get().zip(timing.read_tokens.get()) {
             let cache =
                 TraceEvent::new("C", "cache", process, NO_LANE, CacheCounter { cached_tokens, read_tokens });
             self.put(&cache.at(span.begin_ms, "tokens"))?;
@@ -282,17 +282,17 @@ struct RequestArgs<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<Confidence>,
     #[serde(skip_serializing_if = "is_unknown")]
-    body_bytes: Size,
+    body_bytes: Amount,
     #[serde(skip_serializing_if = "is_unknown")]
-    system_bytes: Size,
+    system_bytes: Amount,
     #[serde(skip_serializing_if = "is_unknown")]
-    tools_bytes: Size,
+    tools_bytes: Amount,
     #[serde(skip_serializing_if = "is_unknown")]
-    messages_bytes: Size,
+    messages_bytes: Amount,
     #[serde(skip_serializing_if = "is_unknown")]
-    tool_count: Size,
+    tool_count: Amount,
     #[serde(skip_serializing_if = "is_unknown")]
-    message_count: Size,
+    message_count: Amount,
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -339,22 +339,22 @@ impl<'a> RequestArgs<'a> {
             tool_count,
             message_count,
             prompt_tokens: timing.and_then(|timing| timing.believed_prompt_tokens()),
-            cached_tokens: timing.and_then(|timing| timing.cached_tokens),
+            cached_tokens: timing.and_then(|timing| timing.cached_tokens.get()),
             cached_source: timing.and_then(|timing| timing.cached_source),
-            read_tokens: timing.and_then(|timing| timing.read_tokens),
-            needed_tokens: timing.and_then(|timing| timing.needed_tokens),
+            read_tokens: timing.and_then(|timing| timing.read_tokens.get()),
+            needed_tokens: timing.and_then(|timing| timing.needed_tokens.get()),
             again_tokens: timing.and_then(|timing| timing.again_tokens),
             output_tokens: timing.and_then(|timing| timing.believed_output_tokens()),
-            ttft_ms: timing.and_then(|timing| timing.ttft_ms),
+            ttft_ms: timing.and_then(|timing| timing.ttft_ms.get()),
             ttft_source: timing.and_then(|timing| timing.ttft_source),
-            total_ms: timing.and_then(|timing| timing.total_ms),
-            wall_ms: timing.and_then(|timing| timing.wall_ms),
-            keepalives: timing.and_then(|timing| timing.keepalives),
+            total_ms: timing.and_then(|timing| timing.total_ms.get()),
+            wall_ms: timing.and_then(|timing| timing.wall_ms.get()),
+            keepalives: timing.and_then(|timing| timing.keepalives.get()),
         }
     }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
-fn is_unknown(size: &Size) -> bool {
+fn is_unknown(size: &Amount) -> bool {
     !size.is_known()
 }

@@ -15,7 +15,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use anyclaude_traces::Request;
-use anyclaude_traces::model::Size;
+use anyclaude_traces::model::Amount;
 use anyclaude_traces::model::request::{Api, Kind, Source};
 use anyclaude_traces::model::timing::{CachedSource, Outcome, Timing, TokenSource};
 use serde::{Serialize, Serializer};
@@ -74,16 +74,16 @@ const CONVENTIONS: &[RequestAttribute] = attributes! {
     "gen_ai.provider.name": |request| Some(OtlpValue::Text(provider(request)?.into())),
     "gen_ai.request.model": |request| text(request.requested_model.as_deref().or(request.model.as_deref())?),
     "gen_ai.response.model": |request| text(request.model.as_deref()?),
-    "gen_ai.request.max_tokens": |request| whole(request.max_tokens),
+    "gen_ai.request.max_tokens": |request| whole(request.max_tokens.get()),
     "gen_ai.request.stream": |request| Some(OtlpValue::Truth(request.stream)),
     "gen_ai.usage.input_tokens": |request| whole(input_tokens(request)),
     "gen_ai.usage.cache_read.input_tokens": |request| whole(cache_read_tokens(request)),
     "gen_ai.usage.output_tokens": |request| whole(output_tokens(request)),
-    "gen_ai.response.time_to_first_chunk": |request| Some(OtlpValue::Seconds(timing(request)?.ttft_ms?)),
+    "gen_ai.response.time_to_first_chunk": |request| Some(OtlpValue::Seconds(timing(request)?.ttft_ms.get()?)),
     "gen_ai.conversation.id": |request| text(request.session.as_deref()?),
     "server.address": |request| text(backend(request)?.0),
     "server.port": |request| Some(OtlpValue::Whole(backend(request)?.1?.into())),
-    "http.response.status_code": |request| whole(request.response.as_ref()?.status),
+    "http.response.status_code": |request| whole(request.response.as_ref()?.status.get()),
     "error.type": |request| error_type(request).map(OtlpValue::Text),
 };
 
@@ -105,16 +105,16 @@ const OURS: &[RequestAttribute] = attributes! {
     "traces.join.confidence": |request| word(request.join.as_ref()?.confidence),
     "traces.timing.outcome": |request| word(timing(request)?.outcome?),
     "traces.timing.ttft_source": |request| word(timing(request)?.ttft_source?),
-    "traces.timing.proxy_ms": |request| whole(timing(request)?.proxy_ms),
-    "traces.timing.ttft_ms": |request| whole(timing(request)?.ttft_ms),
-    "traces.timing.total_ms": |request| whole(timing(request)?.total_ms),
-    "traces.timing.wall_ms": |request| whole(timing(request)?.wall_ms),
-    "traces.timing.keepalives": |request| whole(timing(request)?.keepalives),
+    "traces.timing.proxy_ms": |request| whole(timing(request)?.proxy_ms.get()),
+    "traces.timing.ttft_ms": |request| whole(timing(request)?.ttft_ms.get()),
+    "traces.timing.total_ms": |request| whole(timing(request)?.total_ms.get()),
+    "traces.timing.wall_ms": |request| whole(timing(request)?.wall_ms.get()),
+    "traces.timing.keepalives": |request| whole(timing(request)?.keepalives.get()),
     "traces.timing.prompt_tokens": |request| whole(timing(request)?.believed_prompt_tokens()),
-    "traces.timing.cached_tokens": |request| whole(timing(request)?.cached_tokens),
+    "traces.timing.cached_tokens": |request| whole(timing(request)?.cached_tokens.get()),
     "traces.timing.cached_source": |request| word(timing(request)?.cached_source?),
-    "traces.timing.read_tokens": |request| whole(timing(request)?.read_tokens),
-    "traces.timing.needed_tokens": |request| whole(timing(request)?.needed_tokens),
+    "traces.timing.read_tokens": |request| whole(timing(request)?.read_tokens.get()),
+    "traces.timing.needed_tokens": |request| whole(timing(request)?.needed_tokens.get()),
     "traces.timing.again_tokens": |request| Some(OtlpValue::Whole(timing(request)?.again_tokens?)),
     "traces.timing.output_tokens": |request| whole(timing(request)?.believed_output_tokens()),
 };
@@ -133,7 +133,7 @@ fn whole<'a>(number: Option<u64>) -> Option<OtlpValue<'a>> {
     Some(OtlpValue::Whole(i64::try_from(number?).ok()?))
 }
 
-fn size<'a>(size: Size) -> Option<OtlpValue<'a>> {
+fn size<'a>(size: Amount) -> Option<OtlpValue<'a>> {
     whole(size.get())
 }
 
@@ -164,7 +164,7 @@ fn input_tokens(request: &Request) -> Option<u64> {
     timing(request).and_then(Timing::believed_prompt_tokens).or_else(|| {
         let response = request.response.as_ref()?;
         let cached = [response.cache_read_tokens, response.cache_creation_tokens];
-        cached.iter().flatten().try_fold(response.input_tokens?, |sum, more| sum.checked_add(*more))
+        cached.into_iter().filter_map(Amount::get).try_fold(response.input_tokens.get()?, u64::checked_add)
     })
 }
 
@@ -173,15 +173,15 @@ fn cache_read_tokens(request: &Request) -> Option<u64> {
         matches!(timing.cached_source, Some(CachedSource::ServerLog | CachedSource::Reported))
     });
     counted
-        .and_then(|timing| timing.cached_tokens)
-        .or_else(|| request.response.as_ref().and_then(|response| response.cache_read_tokens))
+        .and_then(|timing| timing.cached_tokens.get())
+        .or_else(|| request.response.as_ref().and_then(|response| response.cache_read_tokens.get()))
 }
 
 fn output_tokens(request: &Request) -> Option<u64> {
     let counted = timing(request).filter(|timing| timing.output_tokens_source != Some(TokenSource::Derived));
     counted
         .and_then(Timing::believed_output_tokens)
-        .or_else(|| request.response.as_ref().and_then(|response| response.output_tokens))
+        .or_else(|| request.response.as_ref().and_then(|response| response.output_tokens.get()))
 }
 
 /// Host and port of the backend.
@@ -201,7 +201,7 @@ fn backend(request: &Request) -> Option<(&str, Option<u16>)> {
 
 /// How it failed, in one of few words; `None` where it is not known to have failed.
 fn error_type(request: &Request) -> Option<Cow<'_, str>> {
-    let status = request.response.as_ref().and_then(|response| response.status);
+    let status = request.response.as_ref().and_then(|response| response.status.get());
     match timing(request).and_then(|timing| timing.outcome) {
         Some(Outcome::TimedOut) => Some("timeout".into()),
         Some(Outcome::Disconnected) => Some("client_disconnected".into()),

@@ -21,11 +21,11 @@ impl TimeSpan {
     pub(crate) fn of(request: &Request) -> Option<Self> {
         let timing = request.timing.as_deref();
         let start = timing.and_then(|timing| timing.start);
-        let begin = match (start, timing.and_then(|timing| timing.proxy_ms)) {
+        let begin = match (start, timing.and_then(|timing| timing.proxy_ms.get())) {
             (Some(start), proxy_ms) => ms(start.unix_ms())?.checked_sub(proxy_ms.unwrap_or(0))?,
             (None, _) => ms(request.timestamp?.unix_ms())?,
         };
-        let length_ms = timing.and_then(|timing| timing.wall_ms.or(timing.total_ms));
+        let length_ms = timing.and_then(|timing| timing.wall_ms.or(timing.total_ms).get());
         let end = begin.checked_add(length_ms.unwrap_or(0))?;
         (end <= LAST_MS).then_some(Self { begin_ms: begin, length_ms })
     }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyclaude_traces::Request;
+use anyclaude_traces::model::Amount;
 use anyclaude_traces::model::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -38,14 +39,18 @@ fn request(at: usize, (model, begin, proxy_ms, parts, adds_up): &Made) -> Reques
     let mut built = draft
         .timing(|timing| {
             timing.start = stamp;
-            timing.proxy_ms = *proxy_ms;
+            timing.proxy_ms = (*proxy_ms).into();
             [timing.load_ms, timing.queue_ms, timing.read_ms, timing.write_ms, timing.stall_ms] =
-                [parts[0], parts[1], parts[2], parts[3], parts[4]];
-            timing.other_ms = parts[5];
+                [parts[0], parts[1], parts[2], parts[3], parts[4]].map(Amount::from);
+            timing.other_ms = parts[5].into();
             let sum = parts[..6].iter().flatten().fold(0_u64, |sum, ms| sum.saturating_add(*ms));
-            timing.total_ms = if *adds_up { Some(sum) } else { parts[6] };
-            timing.wall_ms = timing.proxy_ms.and_then(|proxy| Some(proxy.saturating_add(timing.total_ms?)));
-            timing.prompt_tokens = parts[6];
+            timing.total_ms = if *adds_up { sum.into() } else { parts[6].into() };
+            timing.wall_ms = timing
+                .proxy_ms
+                .get()
+                .and_then(|proxy| Some(proxy.saturating_add(timing.total_ms.get()?)))
+                .into();
+            timing.prompt_tokens = parts[6].into();
         })
         .build();
     built.id = format!("{at:010x}").parse().unwrap();
@@ -144,5 +149,5 @@ fn index(request: &Request) -> usize {
 
 fn length(request: &Request) -> u64 {
     let timing = request.timing.as_ref().unwrap();
-    timing.wall_ms.or(timing.total_ms).unwrap_or(0)
+    timing.wall_ms.or(timing.total_ms).get().unwrap_or(0)
 }

@@ -64,9 +64,9 @@ impl RunCost {
         }
         let log_bytes = Some(process.log_bytes).filter(|_| process.level.is_some());
         let timings = || requests.iter().filter_map(|request| request.timing.as_ref());
-        let totals: Vec<u64> = timings().filter_map(|timing| timing.total_ms).collect();
+        let totals: Vec<u64> = timings().filter_map(|timing| timing.total_ms.get()).collect();
         let (ms, events) = timings()
-            .filter_map(|timing| Some((timing.generation_ms?, timing.events?)))
+            .filter_map(|timing| Some((timing.generation_ms.get()?, timing.events.get()?)))
             .fold((0, 0), |(ms, events), (more_ms, more_events)| (ms + more_ms, events + more_events));
         #[allow(clippy::cast_precision_loss, reason = "times and counts stay far below 2^53")]
         let ms_per_event = (events > 0).then(|| ms as f64 / events as f64);

@@ -12,7 +12,7 @@ use crate::analysis::tool_cost::ToolCosts;
 use crate::analysis::tools::{self, ServerUse, ToolUse};
 use crate::error::Skipped;
 use crate::findings::Finding;
-use crate::model::Size;
+use crate::model::Amount;
 use crate::model::group::{Group, Grouping, Totals, count_kinds, group_by, totals};
 use crate::model::request::Request;
 use crate::model::scope::Scope;
@@ -63,9 +63,9 @@ pub struct SessionGrowth {
     /// Its last request's timestamp.
     pub last: Option<Timestamp>,
     /// The size of its first request's body.
-    pub first_body_bytes: Size,
+    pub first_body_bytes: Amount,
     /// The size of its last request's body.
-    pub last_body_bytes: Size,
+    pub last_body_bytes: Amount,
     /// The sizes of all bodies, in order.
     #[serde(skip)]
     pub body_bytes: Vec<u64>,
@@ -122,7 +122,7 @@ pub fn summarize(
 fn sessions(requests: &[&Request]) -> Vec<SessionGrowth> {
     let growth = |(id, members): (Option<Arc<str>>, Vec<&Request>)| {
         let body_bytes =
-            |request: Option<&&Request>| request.map_or(Size::UNKNOWN, |one| one.sizes.body_bytes);
+            |request: Option<&&Request>| request.map_or(Amount::UNKNOWN, |one| one.sizes.body_bytes);
         SessionGrowth {
             id,
             requests: members.len() as u64,

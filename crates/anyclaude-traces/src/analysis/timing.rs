@@ -183,7 +183,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
     };
     let lacks_proxy_time = |request: &Request| {
-        let is_unknown = request.timing.as_deref().is_some_and(|timing| timing.proxy_ms.is_none());
+        let is_unknown = request.timing.as_deref().is_some_and(|timing| timing.proxy_ms.get().is_none());
         is_anyclaudes(request) && completed(request) && is_unknown
     };
     // What is known of these is what their recorder kept, and no log.
@@ -225,13 +225,16 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         (Gap::NoLog, count(&|request| is_unmatched(request) && request.run.is_none())),
         (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
         (Gap::FirstLevel, count(&by_first_part)),
-        (Gap::Ttft, lacks(|timing| timing.ttft_ms.is_none())),
-        (Gap::TtftNotRecorded, recorded_without(|timing| timing.start.is_some() && timing.ttft_ms.is_none())),
+        (Gap::Ttft, lacks(|timing| timing.ttft_ms.get().is_none())),
+        (
+            Gap::TtftNotRecorded,
+            recorded_without(|timing| timing.start.is_some() && timing.ttft_ms.get().is_none()),
+        ),
         (Gap::TimesNotRecorded, count(&untimed)),
         (
             Gap::PromptTokens,
-            lacks(|timing| timing.prompt_tokens.is_none())
-                + recorded_without(|timing| timing.prompt_tokens.is_none()),
+            lacks(|timing| timing.prompt_tokens.get().is_none())
+                + recorded_without(|timing| timing.prompt_tokens.get().is_none()),
         ),
         (Gap::ProxyTime, count(&lacks_proxy_time)),
         (Gap::AmbiguousLines, count(&is_ambiguous)),
@@ -240,8 +243,8 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         (Gap::ClaudeMode, count(&|request| request.mode.as_deref() == Some("claude"))),
         (Gap::NoTrace, unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count()),
         (Gap::NoServerLog, count(&wants_server_log)),
-        (Gap::WholeSeconds, timings().filter(|timing| timing.uncertainty_ms.is_some()).count()),
-        (Gap::NoEngineLines, tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.is_none())),
+        (Gap::WholeSeconds, timings().filter(|timing| timing.uncertainty_ms.is_known()).count()),
+        (Gap::NoEngineLines, tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.get().is_none())),
         (Gap::NoArrival, tasks(BackendFormat::LlamaServer, |timing| timing.start.is_none())),
         (
             Gap::BodyNotWhole,

@@ -17,8 +17,8 @@ pub(crate) fn comparable<'a>(
 
 /// Those that have parts of time; where the proxy's is known of at least half of them, those.
 fn prefer_proxy<'a, K: Copy>(timings: impl Iterator<Item = (K, &'a Timing)>) -> (Vec<(K, &'a Timing)>, bool) {
-    let all: Vec<(K, &Timing)> = timings.filter(|(_, timing)| timing.other_ms.is_some()).collect();
-    let with_proxy: Vec<_> = all.iter().copied().filter(|(_, timing)| timing.proxy_ms.is_some()).collect();
+    let all: Vec<(K, &Timing)> = timings.filter(|(_, timing)| timing.other_ms.is_known()).collect();
+    let with_proxy: Vec<_> = all.iter().copied().filter(|(_, timing)| timing.proxy_ms.is_known()).collect();
     if with_proxy.len() * 2 >= all.len() { (with_proxy, true) } else { (all, false) }
 }
 
@@ -43,13 +43,17 @@ pub(crate) fn of_timings<'a>(timings: impl IntoIterator<Item = &'a Timing>) -> O
     };
     (n > 0).then(|| TimeBreakdown {
         requests: n,
-        proxy_ms: mean(|timing| timing.proxy_ms).filter(|_| has_proxy),
-        load_ms: mean(|timing| timing.load_ms),
-        queue_ms: mean(|timing| timing.queue_ms),
-        read_ms: mean(|timing| timing.read_ms),
-        write_ms: mean(|timing| timing.write_ms),
-        stall_ms: mean(|timing| timing.stall_ms),
-        other_ms: mean(|timing| timing.other_ms),
-        wall_ms: if has_proxy { mean(|timing| timing.wall_ms) } else { mean(|timing| timing.total_ms) },
+        proxy_ms: mean(|timing| timing.proxy_ms.get()).filter(|_| has_proxy),
+        load_ms: mean(|timing| timing.load_ms.get()),
+        queue_ms: mean(|timing| timing.queue_ms.get()),
+        read_ms: mean(|timing| timing.read_ms.get()),
+        write_ms: mean(|timing| timing.write_ms.get()),
+        stall_ms: mean(|timing| timing.stall_ms.get()),
+        other_ms: mean(|timing| timing.other_ms.get()),
+        wall_ms: if has_proxy {
+            mean(|timing| timing.wall_ms.get())
+        } else {
+            mean(|timing| timing.total_ms.get())
+        },
     })
 }

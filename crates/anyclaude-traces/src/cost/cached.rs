@@ -51,12 +51,12 @@ fn cached<'a>(
     seen: CacheUse,
     earlier: &impl Fn(usize) -> Option<&'a Case>,
 ) -> Option<(u64, CachedSource)> {
-    let prompt_tokens = case.prompt_tokens?;
+    let prompt_tokens = case.prompt_tokens.get()?;
     let logged = case.server.as_deref().and_then(|server| server.cached_tokens);
     if let Some(logged) = logged.filter(|cached| *cached <= prompt_tokens) {
         return Some((logged, CachedSource::ServerLog));
     }
-    if let Some(reported) = case.reported_cached_tokens.filter(|cached| *cached <= prompt_tokens) {
+    if let Some(reported) = case.reported_cached_tokens.get().filter(|cached| *cached <= prompt_tokens) {
         return Some((reported, CachedSource::Reported));
     }
     let simulated = case.reuse.map(|reuse| simulated(prompt_tokens, reuse, earlier));
@@ -78,8 +78,8 @@ fn simulated<'a>(
     earlier: &impl Fn(usize) -> Option<&'a Case>,
 ) -> u64 {
     let answer = |case: &Case| {
-        let output = case.output_tokens.unwrap_or(0);
-        Some(AnswerTokens::new(case.prompt_tokens?, output, case.has_reasoned()))
+        let output = case.output_tokens.get().unwrap_or(0);
+        Some(AnswerTokens::new(case.prompt_tokens.get()?, output, case.has_reasoned()))
     };
     let answer = reuse.continues.and_then(|continued| answer(earlier(continued.from)?));
     cached_tokens(&reuse, prompt_tokens, answer).min(prompt_tokens.saturating_sub(1))

@@ -13,7 +13,7 @@ use crate::model::request::{Request, Source, TracePath};
 pub(super) use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
-use crate::model::{CacheUse, LogFacts, ServerTask, SimulatedReuse, SpeedSample};
+use crate::model::{Amount, CacheUse, LogFacts, ServerTask, SimulatedReuse, SpeedSample};
 use crate::recording::join::UnmatchedLogRequest;
 
 /// Fewer tokens than this are read in a time that tells nothing.
@@ -53,26 +53,26 @@ pub(super) struct Case {
     pub(super) path: Option<TracePath>,
     /// When it reached the backend, in milliseconds; `None` in mode `claude`.
     pub(super) start_ms: Option<i64>,
-    pub(super) proxy_ms: Option<u64>,
+    pub(super) proxy_ms: Amount,
     /// Time to first token, where it is not after the end.
-    pub(super) ttft_ms: Option<u64>,
-    pub(super) total_ms: Option<u64>,
+    pub(super) ttft_ms: Amount,
+    pub(super) total_ms: Amount,
     /// How long it was in the backend, where its end is not known.
-    pub(super) backend_ms: Option<u64>,
-    pub(super) stall_ms: Option<u64>,
-    pub(super) events: Option<u64>,
-    pub(super) event_bytes: Option<u64>,
-    pub(super) text_chunks: Option<u64>,
+    pub(super) backend_ms: Amount,
+    pub(super) stall_ms: Amount,
+    pub(super) events: Amount,
+    pub(super) event_bytes: Amount,
+    pub(super) text_chunks: Amount,
     /// Reasoning tokens that the usage counts.
-    pub(super) reasoning_tokens: Option<u64>,
+    pub(super) reasoning_tokens: Amount,
     /// Whether reasoning was streamed.
     pub(super) streamed_reasoning: Option<bool>,
     /// As the backend reports them.
-    pub(super) reported_prompt_tokens: Option<u64>,
-    pub(super) reported_output_tokens: Option<u64>,
-    pub(super) reported_cached_tokens: Option<u64>,
+    pub(super) reported_prompt_tokens: Amount,
+    pub(super) reported_output_tokens: Amount,
+    pub(super) reported_cached_tokens: Amount,
     /// Bytes of the prompt, as far as is known of what the backend got.
-    pub(super) prompt_bytes: Option<u64>,
+    pub(super) prompt_bytes: Amount,
     /// Estimated tokens of it, where its count is unusual.
     pub(super) estimated_tokens: Option<f64>,
     pub(super) reuse: Option<SimulatedReuse>,
@@ -83,8 +83,8 @@ pub(super) struct Case {
 
     // What the steps find.
     /// The counts that are believed.
-    pub(super) prompt_tokens: Option<u64>,
-    pub(super) output_tokens: Option<u64>,
+    pub(super) prompt_tokens: Amount,
+    pub(super) output_tokens: Amount,
     pub(super) hidden: Option<Hidden>,
     /// Reading and writing cannot be told apart.
     pub(super) is_untold: bool,
@@ -96,7 +96,7 @@ pub(super) struct Case {
     pub(super) load_ms: u64,
     /// Its prompt was too short to tell how fast its model reads.
     pub(super) tells_no_reading: bool,
-    pub(super) needed_tokens: Option<u64>,
+    pub(super) needed_tokens: Amount,
 }
 
 impl Default for CaseSource {
@@ -136,8 +136,9 @@ impl Case {
         let is_ambiguous = is_unsure(request.join.as_deref().map(|join| join.confidence))
             || is_unsure(request.server_join.as_deref().map(|join| join.confidence));
         // Its own recording has its times, unless their stamps are coarse.
-        let is_self_timed =
-            request.source != Source::Anyclaude && timing.start.is_some() && timing.uncertainty_ms.is_none();
+        let is_self_timed = request.source != Source::Anyclaude
+            && timing.start.is_some()
+            && timing.uncertainty_ms.get().is_none();
         // What is known of an answer in one piece is known from its server alone.
         let is_told = request.stream && (request.join.is_some() || is_self_timed)
             || request.server_task().is_some_and(|server| server.read_ms.is_some());
@@ -149,7 +150,7 @@ impl Case {
             session: request.session.clone(),
             thread: request.thread.clone(),
             path: Some(request.path.clone()),
-            prompt_bytes: got.or_else(|| sent_bytes(request)),
+            prompt_bytes: got.or_else(|| sent_bytes(request)).into(),
             // Nothing can be simulated of a prompt that was not recorded.
             reuse: reuse.filter(|_| sent_bytes(request).is_some()),
             server: request.bookkeeping.server_task.clone(),
@@ -174,27 +175,29 @@ impl Case {
     }
 
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
-        let is_first_before_end = |ttft: &u64| timing.total_ms.is_some_and(|total| *ttft <= total);
+        let is_first_before_end = |ttft: &u64| timing.total_ms.get().is_some_and(|total| *ttft <= total);
         Self {
             start_ms: timing
                 .start
                 .map(Timestamp::unix_ms)
                 .or(self.server.as_deref().and_then(|server| server.clock_ms)),
             proxy_ms: timing.proxy_ms,
-            ttft_ms: timing.ttft_ms.filter(is_first_before_end),
+            ttft_ms: timing.ttft_ms.get().filter(is_first_before_end).into(),
             total_ms: timing.total_ms,
-            backend_ms: facts.and_then(|facts| facts.backend_ms),
-            stall_ms: facts.and_then(|facts| facts.stall_ms),
+            backend_ms: facts.and_then(|facts| facts.backend_ms.get()).into(),
+            stall_ms: facts.and_then(|facts| facts.stall_ms.get()).into(),
             events: timing.events,
             event_bytes: timing.event_bytes,
-            text_chunks: facts.and_then(|facts| facts.text_chunks),
-            reasoning_tokens: facts.and_then(|facts| facts.reasoning_tokens),
+            text_chunks: facts.and_then(|facts| facts.text_chunks.get()).into(),
+            reasoning_tokens: facts.and_then(|facts| facts.reasoning_tokens.get()).into(),
             streamed_reasoning: facts.and_then(|facts| facts.streamed_reasoning),
-            reported_prompt_tokens: timing.prompt_tokens.filter(|tokens| *tokens > 0),
+            reported_prompt_tokens: timing.prompt_tokens.get().filter(|tokens| *tokens > 0).into(),
             reported_output_tokens: timing.output_tokens,
             reported_cached_tokens: timing
                 .cached_tokens
-                .filter(|_| timing.cached_source == Some(CachedSource::Reported)),
+                .get()
+                .filter(|_| timing.cached_source == Some(CachedSource::Reported))
+                .into(),
             is_certain: self.is_certain && timing.outcome == Some(Outcome::Completed),
             ..self
         }
@@ -216,23 +219,23 @@ impl Case {
     /// When it left the backend, as far as is known.
     pub(super) fn end_ms(&self) -> Option<i64> {
         self.start_ms
-            .map(|start| start.saturating_add(signed(self.total_ms.or(self.backend_ms).unwrap_or(0))))
+            .map(|start| start.saturating_add(signed(self.total_ms.or(self.backend_ms).get().unwrap_or(0))))
     }
 
     /// When its first token came.
     pub(super) fn first_ms(&self) -> Option<i64> {
-        Some(self.start_ms?.saturating_add(signed(self.ttft_ms?)))
+        Some(self.start_ms?.saturating_add(signed(self.ttft_ms.get()?)))
     }
 
     /// From the first token to the end.
     pub(super) fn generation_ms(&self) -> Option<u64> {
-        self.total_ms?.checked_sub(self.ttft_ms?)
+        self.total_ms.get()?.checked_sub(self.ttft_ms.get()?)
     }
 
     /// The time to first token less what was generated in it, and what comes before every
     /// answer.
     pub(super) fn wait_ms(&self) -> Option<u64> {
-        self.ttft_ms.map(|ttft| ttft.saturating_sub(self.hidden_ms()).saturating_sub(self.constant.ms))
+        self.ttft_ms.get().map(|ttft| ttft.saturating_sub(self.hidden_ms()).saturating_sub(self.constant.ms))
     }
 
     fn hidden_ms(&self) -> u64 {
@@ -242,25 +245,25 @@ impl Case {
     /// Bytes of what was streamed as text and arguments: the events less their frames.
     pub(super) fn streamed_bytes(&self) -> Option<u64> {
         const FRAME_BYTES: u64 = 115;
-        Some(self.event_bytes?.saturating_sub(self.events?.saturating_mul(FRAME_BYTES)))
+        Some(self.event_bytes.get()?.saturating_sub(self.events.get()?.saturating_mul(FRAME_BYTES)))
     }
 
     /// Pieces of the answer that were streamed: the events less those around them.
     pub(super) fn pieces(&self) -> Option<u64> {
         const EVENTS_AROUND: u64 = 5;
-        Some(self.events?.saturating_sub(EVENTS_AROUND))
+        Some(self.events.get()?.saturating_sub(EVENTS_AROUND))
     }
 
     /// Whether it reasoned, so that part of its answer is not sent back.
     pub(super) fn has_reasoned(&self) -> bool {
-        let is_counted = self.reasoning_tokens.is_some_and(|tokens| tokens > 0);
+        let is_counted = self.reasoning_tokens.get().is_some_and(|tokens| tokens > 0);
         is_counted || self.hidden.is_some() || self.streamed_reasoning == Some(true)
     }
 
     /// The tokens that had to be read.
     pub(super) fn read_tokens(&self) -> Option<u64> {
         let (cached, _) = self.cached?;
-        self.prompt_tokens?.checked_sub(cached)
+        self.prompt_tokens.get()?.checked_sub(cached)
     }
 
     /// Prompt processing: what is left of the time to first token.
@@ -270,15 +273,15 @@ impl Case {
 
     /// Whether its server logged how long it read and wrote, so that nothing is inferred.
     pub(super) fn is_measured(&self) -> bool {
-        self.server.as_deref().is_some_and(|server| server.read_ms.is_some()) && self.ttft_ms.is_some()
+        self.server.as_deref().is_some_and(|server| server.read_ms.is_some()) && self.ttft_ms.is_known()
     }
 
     /// Nothing but its own reading came before its first token, as far as is known
     /// before loads are looked for; or how much of it that was is measured.
     pub(super) fn is_undisturbed(&self) -> bool {
         self.is_certain
-            && self.ttft_ms.is_some_and(|ttft| ttft > 0)
-            && self.prompt_tokens.is_some()
+            && self.ttft_ms.get().is_some_and(|ttft| ttft > 0)
+            && self.prompt_tokens.is_known()
             && (self.is_measured() || self.hidden.is_none() && !self.is_untold)
             && self.overlap.is_alone_until_first
     }
@@ -294,7 +297,7 @@ impl Case {
 
     /// What it tells of how fast its model writes.
     pub(super) fn write_sample(&self) -> Option<Sample> {
-        let output = self.output_tokens.filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
+        let output = self.output_tokens.get().filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
         let least_ms = if self.is_measured() { 1 } else { LEAST_WRITE_MS };
         let ms = self.parts()?.write_ms().filter(|ms| *ms >= least_ms)?;
         let is_free = self.is_measured() || self.hidden.is_none() && self.load_ms == 0;
@@ -305,10 +308,10 @@ impl Case {
     /// The parts of its time; `None` where its end is not known.
     pub(super) fn parts(&self) -> Option<TimeParts> {
         let times = Times {
-            proxy_ms: self.proxy_ms,
-            ttft_ms: self.ttft_ms,
-            total_ms: self.total_ms?,
-            stall_ms: self.stall_ms,
+            proxy_ms: self.proxy_ms.get(),
+            ttft_ms: self.ttft_ms.get(),
+            total_ms: self.total_ms.get()?,
+            stall_ms: self.stall_ms.get(),
         };
         let parts = TimeParts::split(times, self.constant.ms, self.load_ms, self.queue_ms, self.hidden_ms());
         Some(if self.is_untold { parts.untold() } else { parts })
@@ -319,7 +322,7 @@ impl Case {
             reads: self.read_sample().is_some(),
             writes: self.write_sample().is_some(),
             is_measured: self.is_measured(),
-            hidden_tokens: self.hidden.map(|hidden| hidden.tokens),
+            hidden_tokens: self.hidden.map(|hidden| hidden.tokens).into(),
             constant_wait_ms: self.constant.ms,
             cache: self.seen,
         }
@@ -327,8 +330,8 @@ impl Case {
 
     /// Writes what was found to where everybody reads it.
     pub(super) fn fill(&self, timing: &mut Timing) {
-        let refuse = |source: &mut Option<TokenSource>, reported: Option<u64>, believed: Option<u64>| {
-            if reported.is_some() && believed.is_none() {
+        let refuse = |source: &mut Option<TokenSource>, reported: Amount, believed: Amount| {
+            if reported.is_known() && !believed.is_known() {
                 *source = Some(TokenSource::Implausible);
             }
         };
@@ -337,30 +340,31 @@ impl Case {
         let parts = self.parts();
         // Where no log tells of it, nothing is known of the backend at all.
         let is_logged = self.start_ms.is_some();
-        timing.load_ms = parts.map(|parts| parts.load_ms()).filter(|_| is_logged);
-        timing.queue_ms = parts.map(|parts| parts.queue_ms()).filter(|_| is_logged);
-        timing.read_ms = parts.and_then(|parts| parts.read_ms());
-        timing.write_ms = parts.and_then(|parts| parts.write_ms());
-        timing.stall_ms = parts.and_then(|parts| parts.stall_ms());
-        timing.other_ms = parts.map(|parts| parts.other_ms());
+        timing.load_ms = parts.map(|parts| parts.load_ms()).filter(|_| is_logged).into();
+        timing.queue_ms = parts.map(|parts| parts.queue_ms()).filter(|_| is_logged).into();
+        timing.read_ms = parts.and_then(|parts| parts.read_ms()).into();
+        timing.write_ms = parts.and_then(|parts| parts.write_ms()).into();
+        timing.stall_ms = parts.and_then(|parts| parts.stall_ms()).into();
+        timing.other_ms = parts.map(|parts| parts.other_ms()).into();
         // A server's log alone does not tell when its client saw the first token.
-        if let (Some(server), None) = (self.server.as_deref(), self.ttft_ms) {
-            (timing.read_ms, timing.write_ms) = (server.read_ms, server.write_ms);
-            timing.queue_ms = server.queue_ms;
+        if let Some(server) = self.server.as_deref().filter(|_| !self.ttft_ms.is_known()) {
+            (timing.read_ms, timing.write_ms) = (server.read_ms.into(), server.write_ms.into());
+            timing.queue_ms = server.queue_ms.into();
             let known =
-                [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms].into_iter().flatten();
-            let whole = self.total_ms.map(|total| total.saturating_add(self.proxy_ms.unwrap_or(0)));
-            timing.other_ms = whole.map(|whole| known.fold(whole, u64::saturating_sub));
+                [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms.get()].into_iter().flatten();
+            let whole =
+                self.total_ms.get().map(|total| total.saturating_add(self.proxy_ms.get().unwrap_or(0)));
+            timing.other_ms = whole.map(|whole| known.fold(whole, u64::saturating_sub)).into();
         }
-        timing.cached_tokens = self.cached.map(|(tokens, _)| tokens);
+        timing.cached_tokens = self.cached.map(|(tokens, _)| tokens).into();
         timing.cached_source = self.cached.map(|(_, source)| source);
-        timing.read_tokens = self.read_tokens();
+        timing.read_tokens = self.read_tokens().into();
         timing.needed_tokens = self.needed_tokens;
         timing.again_tokens = self
             .read_tokens()
-            .zip(self.needed_tokens)
+            .zip(self.needed_tokens.get())
             .map(|(read, needed)| signed(read).saturating_sub(signed(needed)));
-        if self.prompt_tokens.is_none() {
+        if !self.prompt_tokens.is_known() {
             timing.prefill_tokens_per_second = None;
         }
     }

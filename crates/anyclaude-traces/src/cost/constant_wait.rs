@@ -45,7 +45,7 @@ type Group = (Model, Option<Arc<str>>);
 pub(super) fn find(cases: &mut [Case]) {
     let suspects = load::suspects(cases);
     let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
-    for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.ttft_ms.is_some()) {
+    for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.ttft_ms.is_known()) {
         groups.entry((case.model.clone(), case.run.clone())).or_default().push(at);
     }
     for places in groups.into_values() {
@@ -110,7 +110,7 @@ impl Wait {
         let is_told = case.is_undisturbed() && !case.is_measured() && case.load_ms == 0;
         let tokens = float(case.read_tokens().filter(|tokens| is_told && *tokens > 0)?);
         let ms = float(case.wait_ms().filter(|ms| *ms > 0)?);
-        let before = float(case.prompt_tokens?) - tokens / 2.0;
+        let before = float(case.prompt_tokens.get()?) - tokens / 2.0;
         Some(Self { ms, tokens, tokens_before: tokens * before })
     }
 
@@ -149,7 +149,7 @@ impl Fit {
     /// How long reading takes by it.
     fn reading_ms(&self, case: &Case) -> Option<f64> {
         let tokens = float(case.read_tokens()?);
-        let before = float(case.prompt_tokens?) - tokens / 2.0;
+        let before = float(case.prompt_tokens.get()?) - tokens / 2.0;
         Some(tokens * (self.ms[1] + before * self.ms[2]))
     }
 

@@ -117,7 +117,7 @@ impl Paces {
 /// What the wait of the case at its place has beyond reading all of its prompt.
 fn load_ms(case: &Case, at: usize, paces: &Paces) -> Option<u64> {
     let waited = float(case.wait_ms()?.saturating_sub(case.queue_ms));
-    let reading = paces.without(at)? * float(case.prompt_tokens?);
+    let reading = paces.without(at)? * float(case.prompt_tokens.get()?);
     let is_load = waited >= reading + LEAST_EXCESS_MS && waited >= LEAST_EXCESS * reading;
     (is_load && case.hidden.is_none() && !case.is_untold).then(|| whole(waited - reading))
 }

@@ -8,11 +8,11 @@ use crate::model::intern::FastMap;
 pub(super) fn fill(cases: &mut [Case]) {
     let mut left = FastMap::default();
     for case in cases.iter_mut().filter(|case| matches!(case.place, CaseSource::Request(_))) {
-        let Some(prompt) = case.prompt_tokens else { continue };
-        let held = prompt + case.output_tokens.unwrap_or(0).saturating_sub(1);
+        let Some(prompt) = case.prompt_tokens.get() else { continue };
+        let held = prompt + case.output_tokens.get().unwrap_or(0).saturating_sub(1);
         let before = case.thread.is_some().then(|| (case.session.clone(), case.thread.clone()));
         let before = before.and_then(|thread| left.insert(thread, held));
-        case.needed_tokens = Some(needed(prompt, before));
+        case.needed_tokens = needed(prompt, before).into();
     }
 }
 

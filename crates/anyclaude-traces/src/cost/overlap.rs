@@ -49,7 +49,7 @@ impl OccupiedMs {
     fn of(case: &Case) -> Option<Self> {
         let end = case.end_ms()?;
         let first = case.first_ms().unwrap_or(end);
-        Some(Self { start: case.start_ms?, first, end, has_end: case.total_ms.is_some() })
+        Some(Self { start: case.start_ms?, first, end, has_end: case.total_ms.is_known() })
     }
 }
 

@@ -32,15 +32,16 @@ pub(super) fn judge(cases: &mut [Case]) {
     let repeated = repeated_counts(cases);
     for (case, is_repeated) in cases.iter_mut().zip(repeated) {
         let fits = |tokens: &u64| {
-            case.prompt_bytes.is_none_or(|bytes| fits(*tokens, bytes))
+            case.prompt_bytes.get().is_none_or(|bytes| fits(*tokens, bytes))
                 && case.estimated_tokens.is_none_or(|estimate| is_near(*tokens, estimate))
         };
-        let reported = case.reported_prompt_tokens.filter(fits).filter(|_| !is_repeated);
+        let reported = case.reported_prompt_tokens.get().filter(fits).filter(|_| !is_repeated);
         // The server's log counts what it read.
-        case.prompt_tokens = case.server.as_deref().and_then(|server| server.prompt_tokens).or(reported);
+        case.prompt_tokens =
+            case.server.as_deref().and_then(|server| server.prompt_tokens).or(reported).into();
         // A backend that makes up one count makes up the other.
-        let is_made_up = case.reported_prompt_tokens.is_some() && case.prompt_tokens.is_none();
-        case.output_tokens = case.reported_output_tokens.filter(|_| !is_made_up);
+        let is_made_up = case.reported_prompt_tokens.is_known() && case.prompt_tokens.get().is_none();
+        case.output_tokens = case.reported_output_tokens.get().filter(|_| !is_made_up).into();
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn estimates(
 ) -> Estimates {
     let got = |at: usize| reuse.get(at).map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
     let is_unusual = |at: usize, request: &Request| {
-        let tokens = request.timing.as_ref().and_then(|timing| timing.prompt_tokens);
+        let tokens = request.timing.as_ref().and_then(|timing| timing.prompt_tokens.get());
         let Some(bytes) = got(at).or_else(|| sent_bytes(request)) else { return false };
         tokens
             .filter(|tokens| *tokens > 0 && fits(*tokens, bytes))
@@ -97,7 +98,7 @@ fn repeated_counts(cases: &[Case]) -> Vec<bool> {
     let mut counts: Vec<(u64, u64, usize)> = cases
         .iter()
         .enumerate()
-        .filter_map(|(at, case)| Some((case.reported_prompt_tokens?, case.prompt_bytes?, at)))
+        .filter_map(|(at, case)| Some((case.reported_prompt_tokens.get()?, case.prompt_bytes.get()?, at)))
         .collect();
     counts.sort_unstable();
     let mut repeated = vec![false; cases.len()];
@@ -147,15 +148,15 @@ mod tests {
 
     fn believed(counts: &[(u64, u64)]) -> Vec<Option<u64>> {
         let case = |&(tokens, bytes): &(u64, u64)| Case {
-            reported_prompt_tokens: Some(tokens),
-            prompt_bytes: Some(bytes),
-            reported_output_tokens: Some(7),
+            reported_prompt_tokens: tokens.into(),
+            prompt_bytes: bytes.into(),
+            reported_output_tokens: 7.into(),
             ..Case::default()
         };
         let mut cases: Vec<Case> = counts.iter().map(case).collect();
         judge(&mut cases);
-        assert!(cases.iter().all(|case| case.output_tokens.is_some() == case.prompt_tokens.is_some()));
-        cases.iter().map(|case| case.prompt_tokens).collect()
+        assert!(cases.iter().all(|case| case.output_tokens.is_known() == case.prompt_tokens.is_known()));
+        cases.iter().map(|case| case.prompt_tokens.get()).collect()
     }
 
     #[test]
@@ -178,13 +179,13 @@ mod tests {
     fn a_count_is_believed_within_a_factor_of_the_estimate() {
         let believed = |tokens: u64| {
             let mut cases = [Case {
-                reported_prompt_tokens: Some(tokens),
-                prompt_bytes: Some(400_000),
+                reported_prompt_tokens: tokens.into(),
+                prompt_bytes: 400_000.into(),
                 estimated_tokens: Some(90_000.0),
                 ..Case::default()
             }];
             judge(&mut cases);
-            cases[0].prompt_tokens.is_some()
+            cases[0].prompt_tokens.is_known()
         };
         assert!(believed(30_000) && !believed(29_999));
         assert!(!believed(275_000));
@@ -194,13 +195,13 @@ mod tests {
     fn an_estimate_refuses_what_the_bytes_do_not() {
         let believed = |tokens: u64| {
             let mut cases = [Case {
-                reported_prompt_tokens: Some(tokens),
-                prompt_bytes: Some(2_000_000),
+                reported_prompt_tokens: tokens.into(),
+                prompt_bytes: 2_000_000.into(),
                 estimated_tokens: Some(90_000.0),
                 ..Case::default()
             }];
             judge(&mut cases);
-            cases[0].prompt_tokens.is_some()
+            cases[0].prompt_tokens.is_known()
         };
         assert!(believed(272_000), "three times as many, and a template");
         assert!(!believed(272_001));

@@ -77,12 +77,12 @@ fn is_read_too_fast(case: &Case, ms_per_token: f64) -> bool {
 /// How fast the model reads prompts of which a cache could hold next to nothing.
 fn cold_rate(cases: &[&Case]) -> Rate {
     let warm = cases.iter().filter(|case| simulated_share(case).is_some_and(|share| share >= LEAST_SHARE));
-    let warm = median(warm.filter_map(|case| case.prompt_tokens.map(float)).collect());
+    let warm = median(warm.filter_map(|case| case.prompt_tokens.get().map(float)).collect());
     let least_tokens = LEAST_COLD_SIZE * warm.unwrap_or(0.0);
     let sample = |case: &&Case| {
         let is_cold = simulated_share(case)? < COLD_SHARE;
         let is_enough = |tokens: &u64| *tokens >= LEAST_READ_TOKENS && float(*tokens) >= least_tokens;
-        let tokens = case.prompt_tokens.filter(is_enough)?;
+        let tokens = case.prompt_tokens.get().filter(is_enough)?;
         let ms = alone_ms(case).filter(|ms| is_cold && *ms > 0)?;
         Some(Sample { tokens, ms })
     };
@@ -91,7 +91,7 @@ fn cold_rate(cases: &[&Case]) -> Rate {
 
 fn is_read_whole(case: &Case, ms_per_token: f64) -> bool {
     let Some((alone_ms, share)) = alone_ms(case).zip(simulated_share(case)) else { return false };
-    let whole_ms = ms_per_token * float(case.prompt_tokens.unwrap_or(0));
+    let whole_ms = ms_per_token * float(case.prompt_tokens.get().unwrap_or(0));
     let of_whole = float(alone_ms) / whole_ms;
     let rest_ms = (1.0 - share) * whole_ms;
     share >= LEAST_SHARE
@@ -101,7 +101,7 @@ fn is_read_whole(case: &Case, ms_per_token: f64) -> bool {
 
 /// The share of its prompt that only a simulation says was in the cache.
 fn simulated_share(case: &Case) -> Option<f64> {
-    let prompt = case.prompt_tokens.filter(|tokens| *tokens > 0)?;
+    let prompt = case.prompt_tokens.get().filter(|tokens| *tokens > 0)?;
     let (tokens, source) = case.cached?;
     (source == CachedSource::Simulated).then(|| float(tokens) / float(prompt))
 }

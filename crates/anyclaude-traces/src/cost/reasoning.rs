@@ -34,44 +34,44 @@ pub(super) struct Hidden {
 pub(super) fn find(cases: &mut [Case]) {
     for case in cases {
         case.hidden = hidden_tokens(case).and_then(|tokens| hidden(case, tokens));
-        let reasoning = case.hidden.map(|hidden| hidden.tokens).max(case.reasoning_tokens).unwrap_or(0);
+        let reasoning = case.hidden.map(|hidden| hidden.tokens).max(case.reasoning_tokens.get()).unwrap_or(0);
         let streamed = case.streamed_bytes();
         let is_logged = case.server.as_deref().is_some_and(|server| server.output_tokens.is_some());
         let is_believed = |output: &u64| {
             is_logged || streamed.is_none_or(|bytes| is_output_believed(*output, bytes, reasoning))
         };
-        case.output_tokens = case.output_tokens.filter(is_believed);
+        case.output_tokens = case.output_tokens.get().filter(is_believed).into();
     }
 }
 
 /// How many output tokens were not streamed, where there is evidence of any.
 fn hidden_tokens(case: &Case) -> Option<u64> {
-    let (output, pieces) = (case.output_tokens?, case.pieces()?);
+    let (output, pieces) = (case.output_tokens.get()?, case.pieces()?);
     let unseen = output.checked_sub(pieces).filter(|unseen| *unseen > 0)?;
     // The time to first token ends where reasoning is streamed.
     if case.streamed_reasoning == Some(true) {
         return None;
     }
-    if let Some(counted) = case.reasoning_tokens.filter(|tokens| *tokens > 0) {
+    if let Some(counted) = case.reasoning_tokens.get().filter(|tokens| *tokens > 0) {
         return Some(counted.min(unseen));
     }
     let bytes = case.streamed_bytes()?;
     let is_too_little = float(bytes) < MOST_BYTES_PER_TOKEN * float(output);
-    let chunks = case.text_chunks.unwrap_or(pieces).max(1);
+    let chunks = case.text_chunks.get().unwrap_or(pieces).max(1);
     let is_a_token_a_piece = bytes <= chunks.saturating_mul(MOST_BYTES_PER_PIECE);
     (is_more_than_pieces(case, output) && is_too_little && is_a_token_a_piece).then_some(unseen)
 }
 
 /// Whether there are clearly more tokens than events: 1.3 × events + 10.
 fn is_more_than_pieces(case: &Case, output: u64) -> bool {
-    let events = case.events.unwrap_or(u64::MAX);
+    let events = case.events.get().unwrap_or(u64::MAX);
     output.saturating_mul(10) > events.saturating_mul(13).saturating_add(100)
 }
 
 fn hidden(case: &Case, tokens: u64) -> Option<Hidden> {
-    let (ttft, generation, output) = (case.ttft_ms?, case.generation_ms()?, case.output_tokens?);
+    let (ttft, generation, output) = (case.ttft_ms.get()?, case.generation_ms()?, case.output_tokens.get()?);
     let visible = float(output.saturating_sub(tokens).max(1));
-    let took = float(tokens) * float(generation.saturating_sub(case.stall_ms.unwrap_or(0))) / visible;
+    let took = float(tokens) * float(generation.saturating_sub(case.stall_ms.get().unwrap_or(0))) / visible;
     Some(Hidden { tokens, ms: whole(took.min(MOST_OF_TTFT * float(ttft))) })
 }
 
@@ -88,8 +88,8 @@ pub(super) fn find_untold(cases: &mut [Case], writing: &BTreeMap<Model, Rate>) {
 /// More prompt tokens a millisecond than a model ever read, the cached ones included.
 fn most_read_per_ms(cases: &[&Case]) -> Option<f64> {
     let per_ms = |case: &&Case| {
-        let tokens = case.prompt_tokens.filter(|_| case.is_certain)?;
-        Some(float(tokens) / float(case.ttft_ms?.max(1)))
+        let tokens = case.prompt_tokens.get().filter(|_| case.is_certain)?;
+        Some(float(tokens) / float(case.ttft_ms.get()?.max(1)))
     };
     let known: Vec<f64> = cases.iter().filter_map(per_ms).collect();
     known.iter().copied().max_by(f64::total_cmp).filter(|_| known.len() >= LEAST_READERS)
@@ -100,8 +100,8 @@ fn is_untold(case: &Case, writing: Rate, most_read_per_ms: Option<f64>) -> Optio
         return None;
     }
     let generation = case.generation_ms()?;
-    let output = case.output_tokens.filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
-    if case.text_chunks.or(case.pieces()).is_some_and(|pieces| pieces <= 1) {
+    let output = case.output_tokens.get().filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
+    if case.text_chunks.or(case.pieces().into()).get().is_some_and(|pieces| pieces <= 1) {
         return Some(true);
     }
     let took = float(generation.max(1));

@@ -27,7 +27,7 @@ const MOST_SHARED: f64 = 0.1;
 pub(super) fn of(cases: &[&Case]) -> CacheUse {
     let counted = |case: &&Case| {
         let logged = case.server.as_deref().and_then(|server| server.cached_tokens);
-        logged.or(case.reported_cached_tokens).is_some_and(|tokens| tokens > 0)
+        logged.or(case.reported_cached_tokens.get()).is_some_and(|tokens| tokens > 0)
     };
     if cases.iter().any(counted) {
         return CacheUse::Reuses;
@@ -57,7 +57,7 @@ impl ReusePoint {
     fn of(case: &Case) -> Option<Self> {
         let is_told = case.is_undisturbed() || is_next_to_undisturbed(case);
         let reuse = case.reuse.filter(|reuse| reuse.prompt_bytes > 0 && is_told)?;
-        let prompt_tokens = float(case.prompt_tokens.filter(|tokens| *tokens > 0)?);
+        let prompt_tokens = float(case.prompt_tokens.get().filter(|tokens| *tokens > 0)?);
         let new_share = 1.0 - float(reuse.reusable_bytes) / float(reuse.prompt_bytes);
         let wait_ms = if case.is_measured() { case.read_ms() } else { case.wait_ms() };
         let wait_ms = float(wait_ms.filter(|ms| *ms > 0)?);

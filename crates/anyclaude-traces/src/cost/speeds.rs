@@ -68,12 +68,12 @@ fn spread(samples: &[Sample], ms_per_token: f64) -> Option<f64> {
 
 fn read_sample(request: &Request) -> Option<Sample> {
     let timing = request.timing.as_ref().filter(|_| request.speed_sample().reads)?;
-    Some(Sample { tokens: timing.read_tokens?, ms: timing.read_ms? })
+    Some(Sample { tokens: timing.read_tokens.get()?, ms: timing.read_ms.get()? })
 }
 
 fn write_sample(request: &Request) -> Option<Sample> {
     let timing = request.timing.as_ref().filter(|_| request.speed_sample().writes)?;
-    Some(Sample { tokens: timing.output_tokens?.saturating_sub(1), ms: timing.write_ms? })
+    Some(Sample { tokens: timing.output_tokens.get()?.saturating_sub(1), ms: timing.write_ms.get()? })
 }
 
 impl Speeds {
@@ -93,13 +93,16 @@ impl Timing {
     /// How fast its prompt was read: tokens that were not in the cache, per second.
     #[must_use]
     pub fn read_tokens_per_second(&self) -> Option<f64> {
-        Rate::from_iter([Sample { tokens: self.read_tokens?, ms: self.read_ms? }]).per_second()
+        Rate::from_iter([Sample { tokens: self.read_tokens.get()?, ms: self.read_ms.get()? }]).per_second()
     }
 
     /// How fast its answer was written: all tokens but the first, per second.
     #[must_use]
     pub fn write_tokens_per_second(&self) -> Option<f64> {
-        Rate::from_iter([Sample { tokens: self.output_tokens?.checked_sub(1)?, ms: self.write_ms? }])
-            .per_second()
+        Rate::from_iter([Sample {
+            tokens: self.output_tokens.get()?.checked_sub(1)?,
+            ms: self.write_ms.get()?,
+        }])
+        .per_second()
     }
 }

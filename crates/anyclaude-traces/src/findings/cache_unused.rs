@@ -118,7 +118,7 @@ fn least_idle_minutes(scene: &Scene<'_>, wasted: &[&Entry<'_>]) -> Option<u64> {
 }
 
 fn cached(entry: &Entry<'_>) -> Option<u64> {
-    entry.timing()?.cached_tokens
+    entry.timing()?.cached_tokens.get()
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ pub(super) fn summary_ms(scene: &Scene<'_>, at: usize) -> Option<u64> {
     let session = &scene.entries.get(at)?.request.session;
     let before = scene.entries.get(..at)?.iter().rev().find(|entry| entry.request.session == *session)?;
     let timing = before.timing()?;
-    timing.wall_ms.or(timing.total_ms)
+    timing.wall_ms.or(timing.total_ms).get()
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn other_before(scene: &Scene<'_>, entry: &Entry<'_>) -> Option<Model> {
 }
 
 fn ttft_ms(entry: &Entry<'_>) -> Option<u64> {
-    entry.timing()?.ttft_ms
+    entry.timing()?.ttft_ms.get()
 }
 
 fn wait_ms(entry: &Entry<'_>) -> Option<u64> {

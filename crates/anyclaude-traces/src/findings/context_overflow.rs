@@ -182,7 +182,7 @@ fn stopped(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
 fn reported(entry: &Entry<'_>) -> Option<u64> {
     let timing = entry.timing()?;
     let is_answered = timing.outcome == Some(Outcome::Completed);
-    timing.prompt_tokens.filter(|tokens| is_answered && (1..MOST_CONTEXT).contains(tokens))
+    timing.prompt_tokens.get().filter(|tokens| is_answered && (1..MOST_CONTEXT).contains(tokens))
 }
 
 #[cfg(test)]

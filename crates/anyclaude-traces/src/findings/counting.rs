@@ -44,14 +44,14 @@ impl Rule for Counting {
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         let only_counted = |entry: &Entry<'_>| {
-            entry.request.response.as_ref().is_some_and(|response| response.output_tokens.is_none())
+            entry.request.response.as_ref().is_some_and(|response| response.output_tokens.get().is_none())
         };
         scene.of(finding).all(only_counted)
     }
 }
 
 fn total_ms(entry: &Entry<'_>) -> Option<u64> {
-    entry.timing()?.total_ms
+    entry.timing()?.total_ms.get()
 }
 
 #[cfg(test)]

@@ -84,13 +84,13 @@ fn pairs(scene: &Scene<'_>) -> BTreeMap<(u8, u8), Vec<f64>> {
 
 /// What the second took longer in the proxy, before it sent and for each event.
 fn delta(fast: &Entry<'_>, slow: &Entry<'_>) -> Option<f64> {
-    let proxy = |entry: &Entry<'_>| entry.timing()?.proxy_ms.map(float);
+    let proxy = |entry: &Entry<'_>| entry.timing()?.proxy_ms.get().map(float);
     let per_event = |entry: &Entry<'_>| {
         let timing = entry.timing()?;
-        let events = timing.events.filter(|events| *events > 0)?;
-        Some(float(timing.generation_ms?) / float(events))
+        let events = timing.events.get().filter(|events| *events > 0)?;
+        Some(float(timing.generation_ms.get()?) / float(events))
     };
-    let events = float(slow.timing()?.events?);
+    let events = float(slow.timing()?.events.get()?);
     let waited = proxy(slow).zip(proxy(fast)).map_or(0.0, |(slow, fast)| slow - fast);
     Some(waited + (per_event(slow)? - per_event(fast)?) * events)
 }

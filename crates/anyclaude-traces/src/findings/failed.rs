@@ -42,7 +42,7 @@ fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
         of: u64::try_from(of).unwrap_or(u64::MAX),
         error: error.map(shortened),
     };
-    let cost = sum_whole(entries.iter().map(|entry| entry.timing()?.total_ms));
+    let cost = sum_whole(entries.iter().map(|entry| entry.timing()?.total_ms.get()));
     let mut found =
         finding(FindingKind::Failed, entries.iter().copied(), evidence).costing(cost, CostBasis::Measured);
     found.advice = error.and_then(remedy).map(Advice::ByError);

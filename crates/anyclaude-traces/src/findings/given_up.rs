@@ -61,7 +61,7 @@ fn outcome(entry: &Entry<'_>) -> Option<Outcome> {
 }
 
 fn total_ms(entry: &Entry<'_>) -> Option<u64> {
-    entry.timing()?.total_ms
+    entry.timing()?.total_ms.get()
 }
 
 #[cfg(test)]

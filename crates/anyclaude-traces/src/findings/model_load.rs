@@ -86,7 +86,7 @@ fn reason(scene: &Scene<'_>, at: usize) -> LoadReason {
 }
 
 pub(super) fn loaded_ms(entry: &Entry<'_>) -> Option<u64> {
-    entry.timing()?.load_ms
+    entry.timing()?.load_ms.get()
 }
 
 /// How long these waited for a load.

@@ -91,7 +91,7 @@ fn has_lost_cache(scene: &Scene<'_>, entry: &Entry<'_>) -> bool {
         return false;
     };
     let takes = scene.speeds.get(&entry.model).and_then(|speeds| speeds.reading_ms(float(lost)));
-    let took = entry.timing().and_then(|timing| timing.read_ms).map(float);
+    let took = entry.timing().and_then(|timing| timing.read_ms.get()).map(float);
     takes.zip(took).is_some_and(|(takes, took)| took * 2.0 >= takes)
 }
 

@@ -81,7 +81,7 @@ impl Rule for ProxySlow {
 /// The proxy's time and all of it, where both are known.
 fn times(entry: &Entry<'_>) -> Option<(u64, u64)> {
     let timing = entry.timing()?;
-    Some((timing.proxy_ms?, timing.wall_ms?))
+    Some((timing.proxy_ms.get()?, timing.wall_ms.get()?))
 }
 
 /// Whether the proxy changed the system prompt or the tools.

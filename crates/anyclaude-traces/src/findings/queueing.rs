@@ -59,7 +59,7 @@ impl Rule for Queueing {
 }
 
 fn queue_ms(entry: &Entry<'_>) -> Option<u64> {
-    entry.timing()?.queue_ms
+    entry.timing()?.queue_ms.get()
 }
 
 /// The smallest number of slots with which nobody would have waited long, and what that
@@ -67,7 +67,7 @@ fn queue_ms(entry: &Entry<'_>) -> Option<u64> {
 /// its own wait.
 fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
     let stays = scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| {
-        let total = entry.timing()?.total_ms?;
+        let total = entry.timing()?.total_ms.get()?;
         Some((entry.start()?.unix_ms(), total.saturating_sub(queue_ms(entry).unwrap_or(0))))
     });
     let mut stays: Vec<(i64, u64)> = stays.collect();
@@ -103,7 +103,7 @@ fn simulated_wait_ms(stays: &[(i64, u64)], slots: usize) -> u64 {
 fn most_at_once(scene: &Scene<'_>, queued: &[&Entry<'_>]) -> u64 {
     // The end of a reply in one piece is not logged, but how long it was in the backend.
     let backend_end = |entry: &Entry<'_>| {
-        let backend_ms = entry.request.log_facts()?.backend_ms?;
+        let backend_ms = entry.request.log_facts()?.backend_ms.get()?;
         Some(entry.start()?.plus_ms(i64::try_from(backend_ms).ok()?))
     };
     let span = |entry: &Entry<'_>| Some((entry.start()?, entry.end().or_else(|| backend_end(entry))?));

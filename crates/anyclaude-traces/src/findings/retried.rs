@@ -39,7 +39,7 @@ fn of(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Finding 
         pause_ms: median(entries.iter().filter_map(pause)),
     };
     let own = entries.iter().filter(|entry| entry.claim == Some(FindingKind::Retried));
-    let cost = sum_whole(own.map(|entry| entry.timing()?.total_ms));
+    let cost = sum_whole(own.map(|entry| entry.timing()?.total_ms.get()));
     finding(FindingKind::Retried, entries, evidence).costing(cost, CostBasis::Measured)
 }
 

@@ -64,7 +64,7 @@ impl<'a> Entry<'a> {
     }
 
     pub(super) fn end(&self) -> Option<Timestamp> {
-        let total = i64::try_from(self.timing()?.total_ms?).ok()?;
+        let total = i64::try_from(self.timing()?.total_ms.get()?).ok()?;
         Some(self.start()?.plus_ms(total))
     }
 
@@ -113,7 +113,7 @@ impl<'a> Entry<'a> {
         let lost = self.broken()?.lost_tokens?;
         let unused = self.reusable_tokens().filter(|_| self.is_read_whole()).unwrap_or(0);
         let lost = lost.saturating_add(unused);
-        let read = self.timing().and_then(|timing| timing.read_tokens);
+        let read = self.timing().and_then(|timing| timing.read_tokens.get());
         Some(read.map_or(lost, |read| read.min(lost)))
     }
 
@@ -125,7 +125,7 @@ impl<'a> Entry<'a> {
 
     /// Everything that had to be read behind the first difference.
     pub(super) fn tokens_behind_difference(&self) -> Option<u64> {
-        let read = self.timing().and_then(|timing| timing.read_tokens);
+        let read = self.timing().and_then(|timing| timing.read_tokens.get());
         read.or_else(|| Some(self.prompt_tokens()? - self.reusable_tokens()?.min(self.prompt_tokens()?)))
     }
 }
@@ -261,7 +261,7 @@ impl<'a> Scene<'a> {
         }
         let took = |entry: &Entry<'_>| {
             let timing = entry.timing()?;
-            timing.wall_ms.or(timing.total_ms)
+            timing.wall_ms.or(timing.total_ms).get()
         };
         let took: Option<u64> = self.of(finding).map(took).sum();
         finding.cost_ms.zip(took).is_some_and(|(cost, took)| cost > took)

@@ -44,7 +44,7 @@ impl Rule for Stalls {
 }
 
 fn stall_ms(entry: &Entry<'_>) -> Option<u64> {
-    entry.timing()?.stall_ms
+    entry.timing()?.stall_ms.get()
 }
 
 #[cfg(test)]

@@ -83,49 +83,49 @@ impl Made {
     /// When it began; else one second after the one before.
     pub(super) fn at(self, ms: i64) -> Self {
         self.with(|made| made.at_ms = Some(ms))
-            .time(|timing| timing.total_ms = timing.total_ms.or(Some(1_000)))
+            .time(|timing| timing.total_ms = timing.total_ms.or(1_000.into()))
     }
 
     pub(super) fn times(self, proxy_ms: u64, total_ms: u64) -> Self {
         self.time(|timing| {
-            timing.proxy_ms = Some(proxy_ms);
-            timing.total_ms = Some(total_ms);
-            timing.wall_ms = Some(proxy_ms + total_ms);
+            timing.proxy_ms = proxy_ms.into();
+            timing.total_ms = total_ms.into();
+            timing.wall_ms = (proxy_ms + total_ms).into();
         })
     }
 
     pub(super) fn answer(self, events: u64, generation_ms: u64) -> Self {
         self.time(|timing| {
-            timing.events = Some(events);
-            timing.generation_ms = Some(generation_ms);
+            timing.events = events.into();
+            timing.generation_ms = generation_ms.into();
         })
     }
 
     pub(super) fn output(self, tokens: u64, write_ms: u64) -> Self {
         self.time(|timing| {
-            timing.output_tokens = Some(tokens);
-            timing.write_ms = Some(write_ms);
+            timing.output_tokens = tokens.into();
+            timing.write_ms = write_ms.into();
         })
     }
 
     pub(super) fn thinking(self, tokens: u64) -> Self {
-        self.with(|made| made.request.bookkeeping.speed_sample.hidden_tokens = Some(tokens))
+        self.with(|made| made.request.bookkeeping.speed_sample.hidden_tokens = tokens.into())
     }
 
     /// So many chunks of reasoning that was streamed and not counted, of so many chunks.
     pub(super) fn chunks(self, reasoning: u64, all: u64) -> Self {
         self.with(|made| {
             let facts = made.request.bookkeeping.log_facts.get_or_insert_default();
-            (facts.reasoning_chunks, facts.text_chunks) = (Some(reasoning), Some(all));
+            (facts.reasoning_chunks, facts.text_chunks) = (reasoning.into(), all.into());
         })
     }
 
     pub(super) fn load(self, ms: u64) -> Self {
-        self.time(|timing| timing.load_ms = Some(ms))
+        self.time(|timing| timing.load_ms = ms.into())
     }
 
     pub(super) fn queue(self, ms: u64) -> Self {
-        self.time(|timing| timing.queue_ms = Some(ms))
+        self.time(|timing| timing.queue_ms = ms.into())
     }
 
     pub(super) fn constant_wait(self, ms: u64) -> Self {
@@ -133,16 +133,16 @@ impl Made {
     }
 
     pub(super) fn first_token(self, ms: u64) -> Self {
-        self.time(|timing| timing.ttft_ms = Some(ms))
+        self.time(|timing| timing.ttft_ms = ms.into())
     }
 
     pub(super) fn stall(self, ms: u64) -> Self {
-        self.time(|timing| timing.stall_ms = Some(ms))
+        self.time(|timing| timing.stall_ms = ms.into())
     }
 
     pub(super) fn prompt(self, tokens: u64) -> Self {
         self.time(|timing| {
-            timing.prompt_tokens = Some(tokens);
+            timing.prompt_tokens = tokens.into();
             timing.prompt_tokens_source = Some(TokenSource::Usage);
         })
     }
@@ -153,8 +153,8 @@ impl Made {
 
     pub(super) fn read(self, tokens: u64, ms: u64) -> Self {
         self.time(|timing| {
-            timing.read_tokens = Some(tokens);
-            timing.read_ms = Some(ms);
+            timing.read_tokens = tokens.into();
+            timing.read_ms = ms.into();
         })
     }
 
@@ -164,7 +164,7 @@ impl Made {
 
     pub(super) fn cached(self, tokens: u64, is_reported: bool) -> Self {
         self.time(|timing| {
-            timing.cached_tokens = Some(tokens);
+            timing.cached_tokens = tokens.into();
             timing.cached_source =
                 Some(if is_reported { CachedSource::Reported } else { CachedSource::Simulated });
         })
@@ -173,14 +173,14 @@ impl Made {
     /// Its time says that all of its prompt was read, by a backend that does reuse prompts.
     pub(super) fn read_whole(self) -> Self {
         self.with(|made| made.request.bookkeeping.speed_sample.cache = CacheUse::Reuses).time(|timing| {
-            (timing.cached_tokens, timing.cached_source) = (Some(0), Some(CachedSource::None));
+            (timing.cached_tokens, timing.cached_source) = (0.into(), Some(CachedSource::None));
         })
     }
 
     pub(super) fn outcome(self, outcome: Outcome, total_ms: u64) -> Self {
         self.time(|timing| {
             timing.outcome = Some(outcome);
-            timing.total_ms = Some(total_ms);
+            timing.total_ms = total_ms.into();
         })
     }
 
@@ -202,9 +202,9 @@ impl Made {
     /// With an answer, in mode `claude`.
     pub(super) fn answered(self, total_ms: u64) -> Self {
         self.with(|made| {
-            made.request.response = Some(Box::new(Response { status: Some(200), ..Response::default() }));
+            made.request.response = Some(Box::new(Response { status: 200.into(), ..Response::default() }));
             let outcome = Some(Outcome::Completed);
-            made.timing = Some(Timing { total_ms: Some(total_ms), outcome, ..Timing::default() });
+            made.timing = Some(Timing { total_ms: total_ms.into(), outcome, ..Timing::default() });
         })
     }
 

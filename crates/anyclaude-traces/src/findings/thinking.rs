@@ -47,7 +47,7 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
     }
     let ms = |entry: &&Entry<'_>| {
         let (thinking, output) = tokens(entry)?;
-        Some(float(entry.timing()?.write_ms?) * float(thinking) / float(output))
+        Some(float(entry.timing()?.write_ms.get()?) * float(thinking) / float(output))
     };
     let cost = sum(entries.iter().map(ms)).map(whole);
     let evidence = Evidence::Thinking {
@@ -65,16 +65,17 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
 fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
     let output = entry.timing()?.believed_output_tokens().filter(|tokens| *tokens > 0)?;
     let facts = entry.request.log_facts();
-    let counted = facts.and_then(|facts| facts.reasoning_tokens).filter(|tokens| *tokens > 0);
+    let counted = facts.and_then(|facts| facts.reasoning_tokens.get()).filter(|tokens| *tokens > 0);
     let streamed = || facts.and_then(|facts| streamed(facts, output));
-    let thinking = counted.max(entry.request.speed_sample().hidden_tokens).or_else(streamed).unwrap_or(0);
+    let thinking =
+        counted.max(entry.request.speed_sample().hidden_tokens.get()).or_else(streamed).unwrap_or(0);
     Some((thinking.min(output), output))
 }
 
 /// Reasoning that was streamed and not counted: its share of the chunks, which hold about as
 /// many tokens each, of the answer.
 fn streamed(facts: &LogFacts, output: u64) -> Option<u64> {
-    let (reasoning, all) = facts.reasoning_chunks.zip(facts.text_chunks)?;
+    let (reasoning, all) = facts.reasoning_chunks.get().zip(facts.text_chunks.get())?;
     (reasoning > 0).then(|| whole(float(output) * float(reasoning) / float(all.max(reasoning))))
 }
 

@@ -136,7 +136,7 @@ impl<'a> OfferedTools<'a> {
 
 /// Which share of its tools a request read, by how much of its prompt came from the cache.
 fn read_share(entry: &Entry<'_>) -> Option<f64> {
-    let cached = float(entry.timing()?.cached_tokens?) / float(entry.prompt_tokens()?);
+    let cached = float(entry.timing()?.cached_tokens.get()?) / float(entry.prompt_tokens()?);
     let sizes = &entry.request.sizes;
     let prompt = float(sizes.prompt_bytes().get()?);
     if sizes.tools_bytes == 0 {

@@ -56,8 +56,8 @@ fn counts(entry: &Entry<'_>) -> Option<TokenSource> {
 /// The count of a request that was refused.
 fn refused(entry: &Entry<'_>) -> Option<Option<u64>> {
     let timing = entry.timing()?;
-    let prompt = (timing.prompt_tokens_source, timing.prompt_tokens);
-    let output = (timing.output_tokens_source, timing.output_tokens);
+    let prompt = (timing.prompt_tokens_source, timing.prompt_tokens.get());
+    let output = (timing.output_tokens_source, timing.output_tokens.get());
     [prompt, output].into_iter().find(|(source, _)| *source == Some(TokenSource::Implausible)).map(|(_, n)| n)
 }
 

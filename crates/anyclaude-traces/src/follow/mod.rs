@@ -35,6 +35,7 @@ use crate::cost;
 use crate::error::{Error, SkipReason, Skipped};
 use crate::findings::{FindingKind, find_in};
 use crate::formats::backend::BackendTask;
+use crate::model::Amount;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, RequestId, TracePath};
 use crate::model::scope::KindFilter;
@@ -120,7 +121,7 @@ struct Unusable {
 }
 
 /// The members of a logged request whose change makes an event.
-type Sign = (Timestamp, Outcome, u64, Option<u64>, Option<u64>, Option<u64>);
+type Sign = (Timestamp, Outcome, u64, Amount, Amount, Amount);
 
 impl Follower {
     /// A follower of what the filter admits: requests of every kind, unless it names one.
@@ -205,7 +206,7 @@ impl Follower {
                 expected_ttft_ms: told.expected_ttft_ms,
                 keepalives: told.keepalives(),
                 reading: self.reading.get(&request.path).copied(),
-                ttft_ms: timing.and_then(|timing| timing.ttft_ms),
+                ttft_ms: timing.and_then(|timing| timing.ttft_ms.get()),
             })
         })
     }
@@ -427,7 +428,7 @@ impl Follower {
         let is_turn = |request: &&Request| request.kind == Kind::Conversation;
         let turns: Vec<&Request> = selection.requests.iter().filter(is_turn).collect();
         let has_ended =
-            |request: &&&Request| request.timing.as_ref().is_some_and(|one| one.total_ms.is_some());
+            |request: &&&Request| request.timing.as_ref().is_some_and(|one| one.total_ms.is_known());
         let ended = turns.iter().filter(has_ended).count();
         if self.tool_costs.as_ref().is_none_or(|(priced, _)| *priced != ended) && ended >= LEAST_TURNS {
             let passing = selection.passing();

@@ -86,7 +86,7 @@ impl Told {
         self.is_open = stage == Stage::Open;
         if !self.has_begun {
             // Claude Code tells of a request in several files, whose order is not certain.
-            let has_body = request.source != Source::ClaudeCode || request.sizes.body_bytes.get().is_some();
+            let has_body = request.source != Source::ClaudeCode || request.sizes.body_bytes.is_known();
             if look.number > 0 && !has_body && look.now.ms_since(seen) < BODY_MS {
                 return true;
             }
@@ -110,7 +110,7 @@ impl Told {
         }
         let end_seen_at = *self.end_seen_at.get_or_insert(look.now);
         // Its usage follows the line that ends it.
-        let is_counted = request.timing.as_ref().is_some_and(|timing| timing.prompt_tokens.is_some());
+        let is_counted = request.timing.as_ref().is_some_and(|timing| timing.prompt_tokens.is_known());
         let is_new = |since: Timestamp| (0..USAGE_MS).contains(&look.now.ms_since(since));
         let is_just_over = ended_at(request).is_some_and(is_new) || look.number > 0 && is_new(end_seen_at);
         if is_just_over && !is_counted && stage == Stage::Completed {
@@ -146,7 +146,7 @@ impl Told {
     fn tell_waiting(&mut self, request: &Request, events: &mut Vec<Event>) {
         let (Some(start), Some(timing)) = (start(request), request.timing.as_ref()) else { return };
         let so_far = request.log_facts().map_or(0, |facts| facts.keepalives_so_far);
-        let keepalives = timing.keepalives.unwrap_or(so_far);
+        let keepalives = timing.keepalives.get().unwrap_or(so_far);
         if !self.has_first_token {
             for n in self.keepalives + 1..=keepalives {
                 let waiting_ms = n.saturating_mul(KEEPALIVE_MS);
@@ -155,7 +155,7 @@ impl Told {
             }
             self.keepalives = self.keepalives.max(keepalives);
         }
-        if let Some(ttft_ms) = timing.ttft_ms.filter(|_| !self.has_first_token) {
+        if let Some(ttft_ms) = timing.ttft_ms.get().filter(|_| !self.has_first_token) {
             self.has_first_token = true;
             let at = self.not_before(after(start, ttft_ms));
             events.push(Event::FirstToken(FirstToken { at, id: self.id, ttft_ms }));
@@ -203,15 +203,15 @@ impl Followed<'_> {
             // may still wait.
             Some(Outcome::Failed | Outcome::Disconnected)
                 if self.request.source == Source::ClaudeCode
-                    && timing.total_ms.is_none()
+                    && timing.total_ms.get().is_none()
                     && timing.error.is_none() =>
             {
                 silent()
             }
             Some(Outcome::Failed | Outcome::TimedOut | Outcome::Disconnected) => Stage::Failed,
-            Some(Outcome::NotStreamed) if timing.total_ms.is_some() => Stage::Completed,
+            Some(Outcome::NotStreamed) if timing.total_ms.is_known() => Stage::Completed,
             Some(Outcome::NotStreamed | Outcome::Unfinished) => silent(),
-            None if timing.total_ms.is_some() => Stage::Completed,
+            None if timing.total_ms.is_known() => Stage::Completed,
             None => silent(),
         }
     }
@@ -253,13 +253,13 @@ pub(super) fn last_sign(request: &Request) -> Option<Timestamp> {
     let begun = start(request).or(request.timestamp)?;
     let Some(timing) = request.timing.as_deref() else { return Some(begun) };
     let so_far = request.log_facts().map_or(0, |facts| facts.keepalives_so_far);
-    let kept_alive_ms = timing.keepalives.unwrap_or(so_far).saturating_mul(KEEPALIVE_MS);
-    Some(after(begun, timing.total_ms.or(timing.ttft_ms).unwrap_or(0).max(kept_alive_ms)))
+    let kept_alive_ms = timing.keepalives.get().unwrap_or(so_far).saturating_mul(KEEPALIVE_MS);
+    Some(after(begun, timing.total_ms.or(timing.ttft_ms).get().unwrap_or(0).max(kept_alive_ms)))
 }
 
 /// When its process last showed a sign of life.
 fn heard_of(request: &Request) -> Option<Timestamp> {
-    let backend_ms = request.log_facts().and_then(|facts| facts.backend_ms);
+    let backend_ms = request.log_facts().and_then(|facts| facts.backend_ms.get());
     match (start(request), backend_ms) {
         (Some(start), Some(ms)) => Some(after(start, ms)),
         (start, _) => start.or(request.timestamp),
@@ -267,7 +267,7 @@ fn heard_of(request: &Request) -> Option<Timestamp> {
 }
 
 fn ended_at(request: &Request) -> Option<Timestamp> {
-    let total_ms = request.timing.as_ref()?.total_ms;
+    let total_ms = request.timing.as_ref()?.total_ms.get();
     match (start(request).or(request.timestamp), total_ms) {
         (Some(start), Some(ms)) => Some(after(start, ms)),
         _ => heard_of(request),

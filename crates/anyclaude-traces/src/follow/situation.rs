@@ -90,10 +90,10 @@ impl Situation {
         };
         for timing in self.requests.iter().filter_map(|request| request.timing.as_deref()) {
             let wall_ms = timing.wall_ms.or(timing.total_ms);
-            totals.timed += u64::from(wall_ms.is_some());
-            totals.wall_ms += wall_ms.unwrap_or(0);
-            totals.counted += u64::from(timing.read_tokens.is_some());
-            totals.read_tokens += timing.read_tokens.unwrap_or(0);
+            totals.timed += u64::from(wall_ms.is_known());
+            totals.wall_ms += wall_ms.get().unwrap_or(0);
+            totals.counted += u64::from(timing.read_tokens.is_known());
+            totals.read_tokens += timing.read_tokens.get().unwrap_or(0);
             totals.again_tokens +=
                 timing.again_tokens.and_then(|tokens| u64::try_from(tokens).ok()).unwrap_or(0);
             totals.output_tokens += timing.believed_output_tokens().unwrap_or(0);

@@ -6,7 +6,7 @@ use crate::formats::body::Body;
 use crate::model::request::{Api, Join, ModelSource, Source, TimestampSource};
 use crate::model::time::Timestamp;
 use crate::model::timing::Timing;
-use crate::model::{Identity, Response, Size, Sizes, ToolSize};
+use crate::model::{Amount, Identity, Response, Sizes, ToolSize};
 
 /// One recorded request: everything that the analyses need, without its content.
 #[derive(Debug, Clone, PartialEq)]
@@ -167,7 +167,7 @@ impl RecordDraft {
                 user: body.sender.user,
                 ..self.sender
             },
-            sizes: Sizes { file_bytes: Size::from(file_bytes as u64), ..body.sizes },
+            sizes: Sizes { file_bytes: Amount::from(file_bytes as u64), ..body.sizes },
             body_redacted: self.body_redacted,
             is_masked: self.is_masked,
             max_tokens: body.max_tokens,

@@ -80,6 +80,6 @@ pub fn eligible(request: &Request) -> Result<&Timing, LeftOutReason> {
     if is_own || is_ambiguous(request.join.as_deref().map(|join| join.confidence)) {
         return Err(LeftOutReason::AmbiguousJoin);
     }
-    timing.total_ms.ok_or(LeftOutReason::NoTotal)?;
+    timing.total_ms.get().ok_or(LeftOutReason::NoTotal)?;
     Ok(timing)
 }

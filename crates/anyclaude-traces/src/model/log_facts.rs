@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Amount;
+
 /// Facts from the lines of one request in the debug log. Unknown is `None`, never 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -10,20 +12,20 @@ pub struct LogFacts {
     /// Prompt tokens that the backend took from its cache, by its own count. A process
     /// in which no request reported more than 0 does not count them: `None` for all of
     /// its requests.
-    pub cached_tokens: Option<u64>,
+    pub cached_tokens: Amount,
     /// Output tokens that were reasoning, where the usage counts them.
-    pub reasoning_tokens: Option<u64>,
+    pub reasoning_tokens: Amount,
     /// Time between stream parts after the first token that is a stall: for each gap
     /// above max(10 s, 20 × the median gap), that gap less the median one. `None` below
     /// debug level 2, and where the parts cannot be told from another request's.
-    pub stall_ms: Option<u64>,
+    pub stall_ms: Amount,
     /// How many gaps [`stall_ms`](Self::stall_ms) counts.
-    pub stalls: Option<u64>,
+    pub stalls: Amount,
     /// Stream parts that carried text, reasoning or tool arguments. `None` like
     /// [`stall_ms`](Self::stall_ms).
-    pub text_chunks: Option<u64>,
+    pub text_chunks: Amount,
     /// Those of [`text_chunks`](Self::text_chunks) that carried reasoning.
-    pub reasoning_chunks: Option<u64>,
+    pub reasoning_chunks: Amount,
     /// Whether the answer began or went on with reasoning that was streamed. `None` like
     /// [`stall_ms`](Self::stall_ms).
     pub streamed_reasoning: Option<bool>,
@@ -31,7 +33,7 @@ pub struct LogFacts {
     /// (completion, error, time-out, disconnect), else to the last line of its process.
     /// Of several replies in one piece that cannot be told apart: to the line by which
     /// all of them had ended.
-    pub backend_ms: Option<u64>,
+    pub backend_ms: Amount,
     /// Keepalives attributed to it so far, whether or not it has an end; 0 below debug
     /// level 2, where none are logged.
     pub keepalives_so_far: u64,

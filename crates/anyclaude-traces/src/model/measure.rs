@@ -142,7 +142,7 @@ macro_rules! size {
 
 macro_rules! time {
     ($field:ident) => {
-        |request| request.timing.as_ref()?.$field.and_then(whole)
+        |request| request.timing.as_ref()?.$field.get().and_then(whole)
     };
 }
 

@@ -1,5 +1,6 @@
 //! The types that the rest of the library shares: requests, times, measures, groups.
 
+mod amount;
 mod bookkeeping;
 pub mod eligibility;
 pub mod group;
@@ -26,6 +27,7 @@ mod time_breakdown;
 pub mod timing;
 mod trace_path;
 
+pub use amount::Amount;
 pub(crate) use bookkeeping::Bookkeeping;
 pub use identity::Identity;
 pub use lanes::Lanes;
@@ -36,5 +38,5 @@ pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
 pub use server_task::{ContextCut, ServerJoin, ServerTask};
 pub use side_name::SideName;
-pub use sizes::{Size, Sizes, ToolSize};
+pub use sizes::{Sizes, ToolSize};
 pub use time_breakdown::{CacheUse, ModelSpeeds, SpeedSample, SpeedSource, Speeds, TimeBreakdown};

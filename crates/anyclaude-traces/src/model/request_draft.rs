@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::model::request::{Kind, ModelSource, Request, RequestId, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::Timing;
-use crate::model::{Bookkeeping, Size, Sizes, ToolSize};
+use crate::model::{Amount, Bookkeeping, Sizes, ToolSize};
 
 /// A request that is put together by hand; made by [`Request::builder`].
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ impl Request {
             model_source: None,
             sizes: Sizes::EMPTY,
             body_redacted: false,
-            max_tokens: None,
+            max_tokens: Amount::UNKNOWN,
             stream: false,
             tokens: None,
             timing: None,
@@ -130,9 +130,9 @@ impl RequestDraft {
         let with_brackets = bytes + if self.tools.is_empty() { 2 } else { 1 };
         self.tools.push(ToolSize { name: Some(name.into()), bytes });
         let sizes = &mut self.request.sizes;
-        sizes.tool_count = sizes.tool_count + Size::from(1);
-        sizes.tools_bytes = sizes.tools_bytes + Size::from(with_brackets);
-        sizes.body_bytes = sizes.body_bytes + Size::from(with_brackets);
+        sizes.tool_count = sizes.tool_count + Amount::from(1);
+        sizes.tools_bytes = sizes.tools_bytes + Amount::from(with_brackets);
+        sizes.body_bytes = sizes.body_bytes + Amount::from(with_brackets);
         self
     }
 
@@ -152,8 +152,9 @@ impl RequestDraft {
     #[must_use]
     pub fn build(self) -> Request {
         let Self { mut request, kind, tools } = self;
-        let of_members =
-            || Kind::of(request.endpoint.as_deref(), request.max_tokens, request.sizes.tool_count.get());
+        let of_members = || {
+            Kind::of(request.endpoint.as_deref(), request.max_tokens.get(), request.sizes.tool_count.get())
+        };
         request.kind = kind.unwrap_or_else(of_members);
         request.bookkeeping.tools = tools.into();
         request

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Amount;
+
 /// Mean times per request, in milliseconds; the parts add up to `wall_ms`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -101,7 +103,7 @@ pub struct SpeedSample {
     /// Both times are the server's own.
     pub is_measured: bool,
     /// Output tokens that were generated before anything was streamed.
-    pub hidden_tokens: Option<u64>,
+    pub hidden_tokens: Amount,
     /// What passes before every answer of its model, whatever there is to read, in milliseconds:
     /// it is in no part.
     pub constant_wait_ms: u64,

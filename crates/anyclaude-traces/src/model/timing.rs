@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Amount;
 use crate::model::stats::float;
 use crate::model::time::Timestamp;
 
@@ -101,32 +102,32 @@ pub struct Timing {
     /// When the proxy began to send: the stamp in `[Request Start]`.
     pub start: Option<Timestamp>,
     /// The proxy's own work before that, from the request log's stamp on.
-    pub proxy_ms: Option<u64>,
+    pub proxy_ms: Amount,
     /// From [`start`](Self::start) to the first token.
-    pub ttft_ms: Option<u64>,
+    pub ttft_ms: Amount,
     /// Which line gave [`ttft_ms`](Self::ttft_ms).
     pub ttft_source: Option<TtftSource>,
     /// `total_ms − ttft_ms`.
-    pub generation_ms: Option<u64>,
+    pub generation_ms: Amount,
     /// From [`start`](Self::start) to the end. In mode `claude`: from the first
     /// file's timestamp to the second's.
-    pub total_ms: Option<u64>,
+    pub total_ms: Amount,
     /// `proxy_ms + total_ms`.
-    pub wall_ms: Option<u64>,
+    pub wall_ms: Amount,
     /// How many keepalives were sent while waiting, one each 10 s.
-    pub keepalives: Option<u64>,
+    pub keepalives: Amount,
     /// Anthropic events that the proxy sent. Not tokens.
-    pub events: Option<u64>,
+    pub events: Amount,
     /// The size of these events in UTF-16 units.
-    pub event_bytes: Option<u64>,
+    pub event_bytes: Amount,
     /// Parts that the proxy received from its SDK. Not tokens.
-    pub parts: Option<u64>,
+    pub parts: Amount,
     /// Tokens of the prompt.
-    pub prompt_tokens: Option<u64>,
+    pub prompt_tokens: Amount,
     /// Where [`prompt_tokens`](Self::prompt_tokens) comes from.
     pub prompt_tokens_source: Option<TokenSource>,
     /// Tokens of the answer.
-    pub output_tokens: Option<u64>,
+    pub output_tokens: Amount,
     /// Where [`output_tokens`](Self::output_tokens) comes from.
     pub output_tokens_source: Option<TokenSource>,
     /// The speed that the proxy logged.
@@ -139,62 +140,62 @@ pub struct Timing {
     pub error: Option<String>,
     /// The model was loaded first. 0 without evidence of a load; `None` where nothing
     /// was logged. Set by [`cost`](crate::cost), as are all members below.
-    pub load_ms: Option<u64>,
+    pub load_ms: Amount,
     /// It waited for other requests in the backend.
-    pub queue_ms: Option<u64>,
+    pub queue_ms: Amount,
     /// Prompt processing: the rest of the time to first token.
-    pub read_ms: Option<u64>,
+    pub read_ms: Amount,
     /// From the first token to the end, less stalls; hidden reasoning included.
-    pub write_ms: Option<u64>,
+    pub write_ms: Amount,
     /// Silences inside the answer; known from debug level 2.
-    pub stall_ms: Option<u64>,
+    pub stall_ms: Amount,
     /// What is left of `wall_ms` (of `total_ms`, where `proxy_ms` is unknown).
-    pub other_ms: Option<u64>,
+    pub other_ms: Amount,
     /// Tokens of the prompt that came from the backend's cache.
-    pub cached_tokens: Option<u64>,
+    pub cached_tokens: Amount,
     /// Where [`cached_tokens`](Self::cached_tokens) comes from.
     pub cached_source: Option<CachedSource>,
     /// `prompt_tokens − cached_tokens`: what had to be read.
-    pub read_tokens: Option<u64>,
+    pub read_tokens: Amount,
     /// What had to be read even with a perfect cache: what is new since the request
     /// before it in its thread.
-    pub needed_tokens: Option<u64>,
+    pub needed_tokens: Amount,
     /// `read_tokens − needed_tokens`: read again although an earlier turn had it.
     pub again_tokens: Option<i64>,
     /// How coarse the recording's stamps are: times may be off by as much. `None` where
     /// they are exact to the millisecond, or nearly.
-    pub uncertainty_ms: Option<u64>,
+    pub uncertainty_ms: Amount,
 }
 
 impl Timing {
     /// What of this much reading the request can have done: no more than all of it took.
     pub(crate) fn most_of_reading(&self, ms: f64) -> f64 {
-        self.read_ms.map_or(ms, |took| ms.min(float(took)))
+        self.read_ms.get().map_or(ms, |took| ms.min(float(took)))
     }
 
     /// Fills what follows from the other members: `generation_ms`, `wall_ms` and
     /// `prefill_tokens_per_second`.
     pub(crate) fn fill_sums(&mut self) {
-        let both = |a: Option<u64>, b: Option<u64>, join: fn(u64, u64) -> Option<u64>| join(a?, b?);
-        self.generation_ms = both(self.total_ms, self.ttft_ms, u64::checked_sub);
-        self.wall_ms = both(self.proxy_ms, self.total_ms, u64::checked_add);
+        let both = |a: Amount, b: Amount, join: fn(u64, u64) -> Option<u64>| join(a.get()?, b.get()?);
+        self.generation_ms = both(self.total_ms, self.ttft_ms, u64::checked_sub).into();
+        self.wall_ms = both(self.proxy_ms, self.total_ms, u64::checked_add).into();
         #[allow(clippy::cast_precision_loss, reason = "tokens and times stay far below 2^53")]
         let speed = |tokens: u64, ms: u64| tokens as f64 * 1000.0 / ms as f64;
-        let ttft_ms = self.ttft_ms.filter(|ms| *ms > 0);
+        let ttft_ms = self.ttft_ms.get().filter(|ms| *ms > 0);
         self.prefill_tokens_per_second =
-            self.prompt_tokens.zip(ttft_ms).map(|(tokens, ms)| speed(tokens, ms));
+            self.prompt_tokens.get().zip(ttft_ms).map(|(tokens, ms)| speed(tokens, ms));
     }
 
     /// [`prompt_tokens`](Self::prompt_tokens), where they can be true.
     #[must_use]
     pub fn believed_prompt_tokens(&self) -> Option<u64> {
-        self.prompt_tokens.filter(|_| self.prompt_tokens_source != Some(TokenSource::Implausible))
+        self.prompt_tokens.get().filter(|_| self.prompt_tokens_source != Some(TokenSource::Implausible))
     }
 
     /// [`output_tokens`](Self::output_tokens), where they can be true.
     #[must_use]
     pub fn believed_output_tokens(&self) -> Option<u64> {
-        self.output_tokens.filter(|_| self.output_tokens_source != Some(TokenSource::Implausible))
+        self.output_tokens.get().filter(|_| self.output_tokens_source != Some(TokenSource::Implausible))
     }
 
     /// The speed that the proxy logged, where it is not of a count that cannot be true.

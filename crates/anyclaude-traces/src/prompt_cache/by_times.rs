@@ -81,8 +81,8 @@ impl ReadingSample {
             && !request.concurrency().is_some_and(|with| with.overlapped)
             && timing.prompt_tokens_source != Some(TokenSource::Implausible)
             && request.join.as_deref().is_none_or(|join| join.confidence != Confidence::Ambiguous);
-        let wait_ms = float(timing.ttft_ms.filter(|ms| is_told && *ms > 0)?);
-        let prompt_tokens = float(timing.prompt_tokens.filter(|tokens| *tokens > 0)?);
+        let wait_ms = float(timing.ttft_ms.get().filter(|ms| is_told && *ms > 0)?);
+        let prompt_tokens = float(timing.prompt_tokens.get().filter(|tokens| *tokens > 0)?);
         Some(Self { wait_ms, prompt_tokens, large: share(large?)?, small: share(small?)? })
     }
 }

@@ -344,8 +344,8 @@ fn start(request: &Request) -> i64 {
 }
 
 fn end(request: &Request) -> i64 {
-    let occupied = request.log_facts().and_then(|facts| facts.backend_ms);
-    let total = || request.timing.as_ref().and_then(|timing| timing.total_ms);
+    let occupied = request.log_facts().and_then(|facts| facts.backend_ms.get());
+    let total = || request.timing.as_ref().and_then(|timing| timing.total_ms.get());
     let ms = occupied.or_else(total).and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
     start(request).saturating_add(ms)
 }

@@ -68,10 +68,10 @@ pub(crate) fn simulated_tokens(
 /// What the backend counted of a request; `None` where it counted nothing.
 pub(crate) fn answer_tokens(request: &Request) -> Option<AnswerTokens> {
     let timing = request.timing.as_ref()?;
-    let prompt_tokens = timing.prompt_tokens.filter(|tokens| *tokens > 0)?;
-    let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens);
+    let prompt_tokens = timing.prompt_tokens.get().filter(|tokens| *tokens > 0)?;
+    let reasoning = request.log_facts().and_then(|facts| facts.reasoning_tokens.get());
     let has_reasoning = reasoning.is_some_and(|tokens| tokens > 0);
-    Some(AnswerTokens::new(prompt_tokens, timing.output_tokens.unwrap_or(0), has_reasoning))
+    Some(AnswerTokens::new(prompt_tokens, timing.output_tokens.get().unwrap_or(0), has_reasoning))
 }
 
 #[cfg(test)]

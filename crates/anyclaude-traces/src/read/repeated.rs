@@ -180,7 +180,7 @@ fn lines_before_change_nothing() {
             let mut found = Vec::new();
             let errors = store.scan(&sources, Seen::<true>::default, |file, seen| {
                 let mut record = file.record;
-                record.sizes.file_bytes = crate::model::Size::UNKNOWN;
+                record.sizes.file_bytes = crate::model::Amount::UNKNOWN;
                 found.push((record, seen));
             });
             assert!(errors.is_empty(), "{errors:?}");

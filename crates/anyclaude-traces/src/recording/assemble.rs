@@ -9,7 +9,7 @@ use crate::model::intern::{FastSet, Interner};
 use crate::model::request::{Kind, ModelSource, Request, RequestId, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing};
-use crate::model::{Bookkeeping, Identity, ServerJoin, ServerTask, ToolSize};
+use crate::model::{Amount, Bookkeeping, Identity, ServerJoin, ServerTask, ToolSize};
 use crate::read::{TraceFile, without_compression};
 use crate::recording::history::{HistoryId, HistoryTree};
 use crate::recording::session::{self, SessionKey, SessionKeys};
@@ -146,7 +146,7 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
         model,
         sizes: record.sizes,
         body_redacted: record.body_redacted,
-        max_tokens: record.max_tokens,
+        max_tokens: record.max_tokens.into(),
         stream: record.stream,
         timing: record.timing,
         join: record.join,
@@ -206,7 +206,7 @@ fn forget_uncounted(requests: &mut [Request]) {
     let reported = |request: &Request| {
         let is_settled = matches!(request.source, Source::Anyclaude | Source::ClaudeCode);
         let timing = request.timing.as_deref().filter(|timing| !is_settled && is_reported(timing))?;
-        timing.cached_tokens
+        timing.cached_tokens.get()
     };
     let counting: FastSet<&Path> = requests
         .iter()
@@ -219,7 +219,7 @@ fn forget_uncounted(requests: &mut [Request]) {
         .collect();
     for (request, _) in requests.iter_mut().zip(uncounted).filter(|(_, is_uncounted)| *is_uncounted) {
         if let Some(timing) = request.timing.as_deref_mut() {
-            (timing.cached_tokens, timing.cached_source) = (None, None);
+            (timing.cached_tokens, timing.cached_source) = (Amount::UNKNOWN, None);
         }
     }
 }
@@ -287,7 +287,8 @@ impl UnassignedRequest {
     /// Merges the request-only file, `first`, into this file with the response.
     fn preceded_by(&mut self, first: &mut Request) {
         let total_ms = self.request.ms_since(first).and_then(|ms| u64::try_from(ms).ok());
-        let timing = Timing { total_ms, outcome: Some(Outcome::Completed), ..Timing::default() };
+        let timing =
+            Timing { total_ms: total_ms.into(), outcome: Some(Outcome::Completed), ..Timing::default() };
         self.request.timing = Some(Box::new(timing));
         self.request.timestamp = first.timestamp;
         // It had this id while it waited for its response.
@@ -326,7 +327,7 @@ mod tests {
                 for (at, tokens) in (0..).zip(counts) {
                     let mut record = RecordDraft::new(source).finish_without_body(0);
                     let cached_source = Some(CachedSource::Reported);
-                    let timing = Timing { cached_tokens: Some(tokens), cached_source, ..Timing::default() };
+                    let timing = Timing { cached_tokens: tokens.into(), cached_source, ..Timing::default() };
                     record.timing = Some(Box::new(timing));
                     let path = TracePath::of_record(PathBuf::from(format!("{file}.har")), at);
                     builder.add(TraceFile { path, record });
@@ -334,7 +335,9 @@ mod tests {
             }
             let requests = builder.requests();
             let timings = requests.iter().filter_map(|request| request.timing.as_deref());
-            timings.map(|timing| timing.cached_tokens.filter(|_| timing.cached_source.is_some())).collect()
+            timings
+                .map(|timing| timing.cached_tokens.get().filter(|_| timing.cached_source.is_some()))
+                .collect()
         };
         let found: Vec<Option<u64>> = cached([[0, 0], [0, 9]], Source::Har);
         assert_eq!(found, [None, None, Some(0), Some(9)]);

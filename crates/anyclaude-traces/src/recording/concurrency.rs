@@ -20,7 +20,7 @@ pub(crate) struct BackendInterval {
 
 impl BackendInterval {
     pub(crate) fn of(request: &LogRequest, run: usize) -> Self {
-        let ms = request.facts.backend_ms.and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+        let ms = request.facts.backend_ms.get().and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
         let end = request.start.plus_ms(ms);
         Self { start: request.start, end, run, streamed: request.streamed == Some(true) }
     }
@@ -31,7 +31,7 @@ impl BackendInterval {
 pub(crate) fn note_own(requests: &mut [Request]) {
     let interval = |(at, request): (usize, &Request)| {
         let timing = request.timing.as_deref().filter(|_| request.source != Source::Anyclaude)?;
-        let (start, ms) = (timing.start?, i64::try_from(timing.total_ms?).ok()?);
+        let (start, ms) = (timing.start?, i64::try_from(timing.total_ms.get()?).ok()?);
         let interval = BackendInterval { start, end: start.plus_ms(ms), run: 0, streamed: false };
         Some((recording_of(request.path.file()), at, interval))
     };
@@ -73,12 +73,12 @@ mod tests {
 
     #[test]
     fn requests_with_times_of_their_own_overlap_in_their_folder() {
-        let request = |path: &str, source, at: i64, ms| {
+        let request = |path: &str, source, at: i64, ms: u64| {
             let mut request = Request::builder(path).build();
             request.source = source;
             request.timing = Some(Box::new(Timing {
                 start: Timestamp::from_unix_ms(at),
-                total_ms: Some(ms),
+                total_ms: ms.into(),
                 ..Timing::default()
             }));
             request

@@ -8,7 +8,7 @@ use crate::formats::backend::{BackendFormat, BackendLog, BackendTask};
 use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{ModelSource, Request, Source, TracePath};
 use crate::model::timing::Confidence;
-use crate::model::{ServerJoin, Size};
+use crate::model::{Amount, ServerJoin};
 use crate::read::{LogFile, TraceFile};
 use crate::recording::assemble::RequestBuilder;
 use crate::recording::join::UnmatchedLogRequest;
@@ -81,7 +81,7 @@ impl UnmatchedLogRequest {
             model_source: request.model_source,
             tool_count: request.sizes.tool_count.get(),
             message_count: request.sizes.message_count.get(),
-            max_tokens: request.max_tokens,
+            max_tokens: request.max_tokens.get(),
             stream: request.bookkeeping.server_task.as_ref().and_then(|task| task.stream),
             timing,
             confidence,
@@ -115,7 +115,7 @@ fn without_body(log: &LogFile<BackendLog>, task: &BackendTask) -> TraceRecord {
     // What was sent is known from a request line alone.
     record.stream = task.stream.unwrap_or(task.request.is_none());
     record.max_tokens = task.max_tokens;
-    record.sizes.message_count = task.message_count.map_or(Size::UNKNOWN, Size::from);
-    record.sizes.tool_count = task.tool_count.map_or(Size::UNKNOWN, Size::from);
+    record.sizes.message_count = task.message_count.map_or(Amount::UNKNOWN, Amount::from);
+    record.sizes.tool_count = task.tool_count.map_or(Amount::UNKNOWN, Amount::from);
     record
 }

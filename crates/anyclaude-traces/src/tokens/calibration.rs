@@ -81,9 +81,10 @@ pub fn reported_tokens(request: &Request) -> Option<u64> {
         let response = request.response.as_ref()?;
         let cached = response
             .cache_creation_tokens
+            .get()
             .unwrap_or(0)
-            .checked_add(response.cache_read_tokens.unwrap_or(0))?;
-        response.input_tokens?.checked_add(cached)
+            .checked_add(response.cache_read_tokens.get().unwrap_or(0))?;
+        response.input_tokens.get()?.checked_add(cached)
     };
     // A recorder that keeps whole answers has the count that was refused in both places.
     let source = request.timing.as_ref().and_then(|timing| timing.prompt_tokens_source);
@@ -161,8 +162,9 @@ mod tests {
     #[test]
     fn a_refused_count_is_refused_in_the_answer_too() {
         let mut request = Request::builder("a.json").build();
-        request.response = Some(Box::new(Response { input_tokens: Some(81_000_000), ..Response::default() }));
-        let mut timing = Timing { prompt_tokens: Some(81_000_000), ..Timing::default() };
+        request.response =
+            Some(Box::new(Response { input_tokens: 81_000_000.into(), ..Response::default() }));
+        let mut timing = Timing { prompt_tokens: 81_000_000.into(), ..Timing::default() };
         request.timing = Some(Box::new(timing.clone()));
         assert_eq!(reported_tokens(&request), Some(81_000_000));
         timing.prompt_tokens_source = Some(TokenSource::Implausible);
@@ -174,7 +176,7 @@ mod tests {
     fn a_count_of_the_log_is_taken_where_it_is_certainly_the_requests() {
         let of = |confidence| {
             let mut request =
-                Request::builder("a.json").timing(|timing| timing.prompt_tokens = Some(50)).build();
+                Request::builder("a.json").timing(|timing| timing.prompt_tokens = 50.into()).build();
             let log = "a.log".into();
             request.join = Some(Box::new(Join { log, gap_ms: None, confidence }));
             reported_tokens(&request)

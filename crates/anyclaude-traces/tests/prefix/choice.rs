@@ -48,9 +48,9 @@ fn simulated<T>(
     let mut recorded = recorded(asked);
     for (at, request) in recorded.recording.requests.iter_mut().enumerate() {
         let mut timing = Timing::default();
-        (timing.start, timing.total_ms) = (request.timestamp, Some(0));
+        (timing.start, timing.total_ms) = (request.timestamp, 0.into());
         if let Some((prompt, cached)) = counts.get(at).copied().flatten() {
-            (timing.prompt_tokens, timing.cached_tokens) = (Some(prompt), Some(cached));
+            (timing.prompt_tokens, timing.cached_tokens) = (prompt.into(), cached.into());
             timing.cached_source = Some(CachedSource::Reported);
         }
         request.timing = Some(Box::new(timing));
@@ -129,8 +129,8 @@ fn without_counts_times_may_prove_one_slot() {
         let mut recorded = recorded(&asked);
         for ((request, ms), (_, turns)) in recorded.recording.requests.iter_mut().zip(ms).zip(of) {
             let mut timing = Timing::default();
-            (timing.start, timing.total_ms, timing.ttft_ms) = (request.timestamp, Some(0), Some(ms));
-            timing.prompt_tokens = Some(1_000 * turns as u64);
+            (timing.start, timing.total_ms, timing.ttft_ms) = (request.timestamp, 0.into(), ms.into());
+            timing.prompt_tokens = (1_000 * turns as u64).into();
             timing.outcome = Some(Outcome::Completed);
             (request.timing, request.stream) = (Some(Box::new(timing)), true);
         }

@@ -95,7 +95,7 @@ pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
     let Recorded { _folder, store, prompts, mut recording } = recorded(asked);
     for (request, one) in recording.requests.iter_mut().zip(asked) {
         let mut timing = Timing::default();
-        (timing.start, timing.total_ms) = (request.timestamp, Some(one.total_ms));
+        (timing.start, timing.total_ms) = (request.timestamp, one.total_ms.into());
         request.timing = Some(Box::new(timing));
         request.mode = Some(if setup.local { "lmstudio" } else { "claude" }.into());
     }

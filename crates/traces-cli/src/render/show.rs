@@ -2,7 +2,7 @@
 
 use anyclaude_traces::Request;
 use anyclaude_traces::analysis::show::{RequestDetail, ShownMessage, ShownTool};
-use anyclaude_traces::model::Size;
+use anyclaude_traces::model::Amount;
 use anyclaude_traces::model::measure::{Measure, Unit};
 use anyclaude_traces::model::request::{TokenMethod, Tokens};
 
@@ -108,7 +108,7 @@ fn facts(request: &Request, ids: Ids) -> String {
     }
     facts.extend(request.session.as_ref().map(|session| format!("session {}", ids.session(session))));
     if let Some(response) = &request.response {
-        facts.extend(response.output_tokens.map(|n| units::count(n, "output token")));
+        facts.extend(response.output_tokens.get().map(|n| units::count(n, "output token")));
         facts.extend(response.stop_reason.as_ref().map(|reason| format!("stopped: {reason}")));
     }
     facts.join(" · ")
@@ -152,7 +152,7 @@ fn sections(request: &Request) -> Grid {
         Some(tokens) if tokens.method == TokenMethod::Reported => units::tokens(of(tokens)),
         Some(tokens) => units::estimate(of(tokens)),
     };
-    let count = |n: Size, noun| n.get().map_or_else(String::new, |n| units::count(n, noun));
+    let count = |n: Amount, noun| n.get().map_or_else(String::new, |n| units::count(n, noun));
     let chars = sizes.system_chars.get().zip(sizes.system_blocks.get());
     let blocks = chars.map_or_else(String::new, |(chars, blocks)| {
         format!("{} in {}", units::chars(chars), units::count(blocks, "block"))

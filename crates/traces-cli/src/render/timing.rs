@@ -158,8 +158,9 @@ fn requests(requests: &[Request], columns: &Columns) -> Grid {
         let figure = |measure: Measure| units::maybe(measure.of(request), measure.unit());
         let timing = request.timing.as_deref();
         let part = |part: fn(&Timing) -> Option<u64>| units::ms(timing.and_then(part));
-        let cached =
-            timing.and_then(|timing| timing.cached_tokens).map_or_else(|| UNKNOWN.to_owned(), units::tokens);
+        let cached = timing
+            .and_then(|timing| timing.cached_tokens.get())
+            .map_or_else(|| UNKNOWN.to_owned(), units::tokens);
         vec![
             request.id.to_string(),
             units::stamp(request.timestamp),
@@ -167,12 +168,12 @@ fn requests(requests: &[Request], columns: &Columns) -> Grid {
             list::model(request),
             figure(Measure::WallMs),
             figure(Measure::ProxyMs),
-            part(|timing| timing.load_ms),
-            part(|timing| timing.queue_ms),
-            part(|timing| timing.read_ms),
-            part(|timing| timing.write_ms),
-            part(|timing| timing.stall_ms),
-            part(|timing| timing.other_ms),
+            part(|timing| timing.load_ms.get()),
+            part(|timing| timing.queue_ms.get()),
+            part(|timing| timing.read_ms.get()),
+            part(|timing| timing.write_ms.get()),
+            part(|timing| timing.stall_ms.get()),
+            part(|timing| timing.other_ms.get()),
             figure(Measure::TtftMs),
             figure(Measure::TotalMs),
             figure(Measure::PromptTokens),
@@ -221,8 +222,8 @@ fn unmatched(report: &TimingReport) -> Grid {
         grid.row([
             units::stamp(timing.start),
             unmatched.model.as_deref().unwrap_or(UNKNOWN).to_owned(),
-            units::ms(timing.ttft_ms),
-            units::ms(timing.total_ms),
+            units::ms(timing.ttft_ms.get()),
+            units::ms(timing.total_ms.get()),
             timing.outcome.map_or(UNKNOWN, outcome_name).to_owned(),
         ]);
     }
@@ -259,15 +260,15 @@ fn tasks(report: &TimingReport) -> Grid {
         grid.row([
             shown(timing.start.map(|start| units::stamp(Some(start)))),
             Cow::Borrowed(task.model.as_deref().unwrap_or(UNKNOWN)),
-            ms(timing.total_ms),
-            ms(timing.load_ms),
-            ms(timing.queue_ms),
-            ms(timing.read_ms),
-            ms(timing.write_ms),
-            tokens(timing.prompt_tokens),
-            tokens(timing.cached_tokens),
-            tokens(timing.read_tokens),
-            tokens(timing.output_tokens),
+            ms(timing.total_ms.get()),
+            ms(timing.load_ms.get()),
+            ms(timing.queue_ms.get()),
+            ms(timing.read_ms.get()),
+            ms(timing.write_ms.get()),
+            tokens(timing.prompt_tokens.get()),
+            tokens(timing.cached_tokens.get()),
+            tokens(timing.read_tokens.get()),
+            tokens(timing.output_tokens.get()),
             speed(timing.read_tokens_per_second()),
             speed(timing.write_tokens_per_second()),
             if is_ambiguous { Cow::Owned(format!("{outcome} (ambiguous)")) } else { Cow::Borrowed(outcome) },

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyclaude_traces::Timestamp;
-use anyclaude_traces::model::Size;
+use anyclaude_traces::model::Amount;
 use anyclaude_traces::model::measure::{Unit, Value};
 use chrono::{DateTime, Local};
 
@@ -60,7 +60,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// A size or count that may be unknown.
-pub(crate) fn size(size: Size, unit: Unit) -> String {
+pub(crate) fn size(size: Amount, unit: Unit) -> String {
     maybe(size.get().map(whole), unit)
 }
 

@@ -7,7 +7,7 @@ use anyclaude_traces::Request;
 use anyclaude_traces::analysis::prefix::{Break, PrefixRequest};
 use anyclaude_traces::model::request::Tokens;
 use anyclaude_traces::model::timing::Timing;
-use anyclaude_traces::model::{Response, Size};
+use anyclaude_traces::model::{Amount, Response};
 
 use super::table::{Cells, ColumnGroup, ParquetColumn};
 use crate::words;
@@ -68,7 +68,7 @@ fn number(number: Option<u64>) -> Option<i64> {
     i64::try_from(number?).ok()
 }
 
-fn size(size: Size) -> Option<i64> {
+fn size(size: Amount) -> Option<i64> {
     number(size.get())
 }
 
@@ -131,7 +131,7 @@ fn identity<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
         whole("body_bytes", |r| size(r.sizes.body_bytes), "compact JSON of the body"),
         whole("file_bytes", |r| size(r.sizes.file_bytes), "the file's size on disk"),
         truth("body_redacted", |r| Some(r.body_redacted), "the recorder replaced parts of the body"),
-        whole("max_tokens", |r| number(r.max_tokens), "the most tokens that the answer may have"),
+        whole("max_tokens", |r| number(r.max_tokens.get()), "the most tokens that the answer may have"),
         truth("stream", |r| Some(r.stream), "whether the answer was to be streamed"),
     ]
 }
@@ -149,23 +149,23 @@ fn token_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
 fn timing_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
         time("start", |r| Some(timing(r)?.start?.unix_ms()), "when the proxy began to send, UTC"),
-        whole("proxy_ms", |r| number(timing(r)?.proxy_ms), "the proxy's own work before that"),
-        whole("ttft_ms", |r| number(timing(r)?.ttft_ms), "time to first token"),
+        whole("proxy_ms", |r| number(timing(r)?.proxy_ms.get()), "the proxy's own work before that"),
+        whole("ttft_ms", |r| number(timing(r)?.ttft_ms.get()), "time to first token"),
         text("ttft_source", |r| word(timing(r)?.ttft_source), "which line tells it"),
-        whole("generation_ms", |r| number(timing(r)?.generation_ms), "total_ms - ttft_ms"),
-        whole("total_ms", |r| number(timing(r)?.total_ms), "from start to the end"),
-        whole("wall_ms", |r| number(timing(r)?.wall_ms), "proxy_ms + total_ms"),
-        whole("keepalives", |r| number(timing(r)?.keepalives), "one each 10 s of waiting"),
-        whole("events", |r| number(timing(r)?.events), "events that the proxy sent; not tokens"),
-        whole("event_bytes", |r| number(timing(r)?.event_bytes), "their size in UTF-16 units"),
-        whole("parts", |r| number(timing(r)?.parts), "parts that the proxy received; not tokens"),
-        whole("prompt_tokens", |r| number(timing(r)?.prompt_tokens), "tokens of the prompt"),
+        whole("generation_ms", |r| number(timing(r)?.generation_ms.get()), "total_ms - ttft_ms"),
+        whole("total_ms", |r| number(timing(r)?.total_ms.get()), "from start to the end"),
+        whole("wall_ms", |r| number(timing(r)?.wall_ms.get()), "proxy_ms + total_ms"),
+        whole("keepalives", |r| number(timing(r)?.keepalives.get()), "one each 10 s of waiting"),
+        whole("events", |r| number(timing(r)?.events.get()), "events that the proxy sent; not tokens"),
+        whole("event_bytes", |r| number(timing(r)?.event_bytes.get()), "their size in UTF-16 units"),
+        whole("parts", |r| number(timing(r)?.parts.get()), "parts that the proxy received; not tokens"),
+        whole("prompt_tokens", |r| number(timing(r)?.prompt_tokens.get()), "tokens of the prompt"),
         text(
             "prompt_tokens_source",
             |r| word(timing(r)?.prompt_tokens_source),
             "who counted, or implausible",
         ),
-        whole("output_tokens", |r| number(timing(r)?.output_tokens), "tokens of the answer"),
+        whole("output_tokens", |r| number(timing(r)?.output_tokens.get()), "tokens of the answer"),
         text(
             "output_tokens_source",
             |r| word(timing(r)?.output_tokens_source),
@@ -182,22 +182,22 @@ fn timing_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
             "prompt_tokens / ttft_ms: apparent",
         ),
         text("outcome", |r| word(timing(r)?.outcome), "how it ended"),
-        whole("load_ms", |r| number(timing(r)?.load_ms), "loading the model"),
-        whole("queue_ms", |r| number(timing(r)?.queue_ms), "waiting for other requests"),
-        whole("read_ms", |r| number(timing(r)?.read_ms), "reading the prompt"),
-        whole("write_ms", |r| number(timing(r)?.write_ms), "writing the answer"),
-        whole("stall_ms", |r| number(timing(r)?.stall_ms), "silences inside the answer"),
-        whole("other_ms", |r| number(timing(r)?.other_ms), "the rest of wall_ms"),
-        whole("cached_tokens", |r| number(timing(r)?.cached_tokens), "tokens that came from the cache"),
+        whole("load_ms", |r| number(timing(r)?.load_ms.get()), "loading the model"),
+        whole("queue_ms", |r| number(timing(r)?.queue_ms.get()), "waiting for other requests"),
+        whole("read_ms", |r| number(timing(r)?.read_ms.get()), "reading the prompt"),
+        whole("write_ms", |r| number(timing(r)?.write_ms.get()), "writing the answer"),
+        whole("stall_ms", |r| number(timing(r)?.stall_ms.get()), "silences inside the answer"),
+        whole("other_ms", |r| number(timing(r)?.other_ms.get()), "the rest of wall_ms"),
+        whole("cached_tokens", |r| number(timing(r)?.cached_tokens.get()), "tokens that came from the cache"),
         text("cached_source", |r| word(timing(r)?.cached_source), "server_log, reported, simulated or none"),
-        whole("read_tokens", |r| number(timing(r)?.read_tokens), "prompt_tokens - cached_tokens"),
+        whole("read_tokens", |r| number(timing(r)?.read_tokens.get()), "prompt_tokens - cached_tokens"),
         whole(
             "needed_tokens",
-            |r| number(timing(r)?.needed_tokens),
+            |r| number(timing(r)?.needed_tokens.get()),
             "what a perfect cache would have left to read",
         ),
         whole("again_tokens", |r| timing(r)?.again_tokens, "read_tokens - needed_tokens"),
-        whole("uncertainty_ms", |r| number(timing(r)?.uncertainty_ms), "how coarse the stamps are"),
+        whole("uncertainty_ms", |r| number(timing(r)?.uncertainty_ms.get()), "how coarse the stamps are"),
     ]
 }
 
@@ -214,25 +214,25 @@ fn join_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
 
 fn response_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
-        whole("status", |r| number(response(r)?.status), "the HTTP status"),
+        whole("status", |r| number(response(r)?.status.get()), "the HTTP status"),
         whole(
             "input_tokens",
-            |r| number(response(r)?.input_tokens),
+            |r| number(response(r)?.input_tokens.get()),
             "tokens of the prompt that no cache held",
         ),
-        whole("output_tokens", |r| number(response(r)?.output_tokens), "tokens of the answer"),
+        whole("output_tokens", |r| number(response(r)?.output_tokens.get()), "tokens of the answer"),
         whole(
             "cache_creation_tokens",
-            |r| number(response(r)?.cache_creation_tokens),
+            |r| number(response(r)?.cache_creation_tokens.get()),
             "tokens written to a cache",
         ),
         whole(
             "cache_read_tokens",
-            |r| number(response(r)?.cache_read_tokens),
+            |r| number(response(r)?.cache_read_tokens.get()),
             "tokens that came from a cache",
         ),
         text("stop_reason", |r| name(response(r)?.stop_reason.as_deref()), "why the answer ended"),
-        whole("tool_calls", |r| number(response(r)?.tool_calls), "tools that the answer calls"),
+        whole("tool_calls", |r| number(response(r)?.tool_calls.get()), "tools that the answer calls"),
     ]
 }
 

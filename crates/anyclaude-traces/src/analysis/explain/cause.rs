@@ -123,13 +123,13 @@ impl Part {
     #[must_use]
     pub fn of_request(self, timing: &Timing) -> Option<u64> {
         match self {
-            Self::Proxy => timing.proxy_ms,
-            Self::Load => timing.load_ms,
-            Self::Queue => timing.queue_ms,
-            Self::Read => timing.read_ms,
-            Self::Write => timing.write_ms,
-            Self::Stall => timing.stall_ms,
-            Self::Other => timing.other_ms,
+            Self::Proxy => timing.proxy_ms.get(),
+            Self::Load => timing.load_ms.get(),
+            Self::Queue => timing.queue_ms.get(),
+            Self::Read => timing.read_ms.get(),
+            Self::Write => timing.write_ms.get(),
+            Self::Stall => timing.stall_ms.get(),
+            Self::Other => timing.other_ms.get(),
         }
     }
 

@@ -7,6 +7,7 @@
 //! 5,000. What is unknown on a side is null, and its time stands in `other`.
 
 use super::cause::{DelayCause, PerCause};
+use crate::model::Amount;
 use crate::model::stats::float;
 use crate::model::timing::Timing;
 
@@ -39,13 +40,13 @@ pub(super) struct PromptCounts {
 impl RequestSample {
     /// What is known of a request that took `timing.total_ms`; `None` where that is not.
     pub(super) fn of(timing: &Timing) -> Option<Self> {
-        let total = float(timing.total_ms?);
+        let total = float(timing.total_ms.get()?);
         let [load, queue, read_ms, write_ms, stall] =
             [timing.load_ms, timing.queue_ms, timing.read_ms, timing.write_ms, timing.stall_ms]
-                .map(|ms| ms.map(float));
+                .map(|ms| ms.get().map(float));
         let known: f64 = [load, queue, read_ms, write_ms, stall].into_iter().flatten().sum();
-        let prompt = match (timing.prompt_tokens, timing.read_tokens, timing.needed_tokens) {
-            (Some(tokens), Some(read), Some(needed)) => Some(PromptCounts {
+        let prompt = match [timing.prompt_tokens, timing.read_tokens, timing.needed_tokens].map(Amount::get) {
+            [Some(tokens), Some(read), Some(needed)] => Some(PromptCounts {
                 tokens: float(tokens.max(1)),
                 // A prompt that the cache holds whole still has its last token read.
                 read: float(read.max(1)),
@@ -54,7 +55,7 @@ impl RequestSample {
             _ => None,
         };
         Some(Self {
-            proxy: timing.proxy_ms.map(float),
+            proxy: timing.proxy_ms.get().map(float),
             load,
             queue,
             stall,

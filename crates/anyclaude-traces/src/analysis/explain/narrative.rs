@@ -342,12 +342,12 @@ pub(super) fn is_most(known: usize, all: usize) -> bool {
 }
 
 fn most_keepalives(side: &[One<'_>]) -> Option<u64> {
-    let keepalives = side.iter().map(|one| timing(one)?.keepalives);
+    let keepalives = side.iter().map(|one| timing(one)?.keepalives.get());
     keepalives.reduce(|a, b| Some(a?.max(b?))).flatten()
 }
 
 fn has_prompt_tokens(timing: &Timing) -> bool {
-    timing.prompt_tokens.is_some() && timing.prompt_tokens_source != Some(TokenSource::Implausible)
+    timing.prompt_tokens.is_known() && timing.prompt_tokens_source != Some(TokenSource::Implausible)
 }
 
 /// What is unknown of the requests of one side.
@@ -362,7 +362,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     if unknown > 0 {
         missing.push(Missing::PromptTokens { side: name(), unknown, of });
     }
-    let unknown = count(&|timing| has_prompt_tokens(timing) && timing.cached_tokens.is_none());
+    let unknown = count(&|timing| has_prompt_tokens(timing) && timing.cached_tokens.get().is_none());
     if unknown > 0 {
         missing.push(Missing::CachedTokens { side: name(), unknown, of });
     }
@@ -372,7 +372,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     }
     // Where no log of anyclaude could tell, there is nothing to be done about it.
     let may_be_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
-    if of > 0 && may_be_logged && count(&|timing| timing.stall_ms.is_none()) == of {
+    if of > 0 && may_be_logged && count(&|timing| timing.stall_ms.get().is_none()) == of {
         let has_chunks = |one: &One<'_>| one.request.process()?.level.map(|level| level >= LOGS_CHUNKS);
         let is_logged = side.iter().all(|one| has_chunks(one) == Some(true));
         let side = name();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::SideInput;
 use crate::cost;
 use crate::model::request::Request;
-use crate::model::{ModelSpeeds, SideName, Speeds, TimeBreakdown};
+use crate::model::{Amount, ModelSpeeds, SideName, Speeds, TimeBreakdown};
 
 /// One side: its requests, where their time went, and how fast its model is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl Side {
 fn without_proxy(request: &Request) -> Request {
     let mut without = request.clone();
     if let Some(timing) = without.timing.as_deref_mut() {
-        (timing.proxy_ms, timing.wall_ms) = (None, None);
+        (timing.proxy_ms, timing.wall_ms) = (Amount::UNKNOWN, Amount::UNKNOWN);
     }
     without
 }

@@ -113,8 +113,8 @@ fn expected_ms(answered: &[Answered], read_tokens: f64, read_ms: Option<f64>) ->
 /// token.
 fn waited_ms(request: &Request) -> Option<f64> {
     let timing = request.timing.as_deref().filter(|timing| timing.outcome == Some(Outcome::Completed))?;
-    let others_ms = timing.load_ms.unwrap_or(0) + timing.queue_ms.unwrap_or(0);
-    Some(float(timing.ttft_ms?.saturating_sub(others_ms)))
+    let others_ms = timing.load_ms.get().unwrap_or(0) + timing.queue_ms.get().unwrap_or(0);
+    Some(float(timing.ttft_ms.get()?.saturating_sub(others_ms)))
 }
 
 /// Whether the backend is seen to read all of each prompt.

@@ -166,7 +166,7 @@ fn request(
     rates: &Rates<'_>,
     path: &impl Fn(usize) -> Option<TracePath>,
 ) -> PrefixRequest {
-    let counted = request.timing.as_ref().and_then(|timing| timing.read_tokens);
+    let counted = request.timing.as_ref().and_then(|timing| timing.read_tokens.get());
     let by_bytes = rates.tokens(request, row, row.prompt_bytes - row.reusable_bytes);
     let by_bytes = by_bytes.filter(|_| prompt_tokens(request).is_some());
     let new_tokens = counted.map(float).or(by_bytes);
@@ -203,10 +203,10 @@ fn request(
         }),
         lost_bytes,
         lost_tokens: lost_tokens.and_then(rounded),
-        cached_tokens: timing.and_then(|timing| timing.cached_tokens),
+        cached_tokens: timing.and_then(|timing| timing.cached_tokens.get()),
         cached_source: timing.and_then(|timing| timing.cached_source),
         new_tokens: new_tokens.and_then(rounded),
-        ttft_ms: timing.and_then(|timing| timing.ttft_ms),
+        ttft_ms: timing.and_then(|timing| timing.ttft_ms.get()),
         expected_ttft_ms: rates.ms(request, new_tokens).and_then(rounded),
     }
 }

@@ -168,7 +168,7 @@ fn own_ratio(request: &Request, row: &SimulatedRow) -> Option<f64> {
 pub(super) fn prompt_tokens(request: &Request) -> Option<u64> {
     let timing = request.timing.as_ref()?;
     let is_believed = timing.prompt_tokens_source != Some(TokenSource::Implausible);
-    timing.prompt_tokens.filter(|tokens| *tokens > 0 && is_believed)
+    timing.prompt_tokens.get().filter(|tokens| *tokens > 0 && is_believed)
 }
 
 /// A figure of tokens or milliseconds, rounded; `None` where it is none.
@@ -193,7 +193,7 @@ mod tests {
     }
 
     fn counted(tokens: u64) -> Request {
-        Request::builder("a.json").model("m").timing(|timing| timing.prompt_tokens = Some(tokens)).build()
+        Request::builder("a.json").model("m").timing(|timing| timing.prompt_tokens = tokens.into()).build()
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::prefix::{Cause, PrefixReport, PrefixRequest};
-use crate::model::Size;
+use crate::model::Amount;
 use crate::model::group::group_by;
 use crate::model::request::{Request, TracePath};
 use crate::model::time::Timestamp;
@@ -88,13 +88,13 @@ pub struct PromptSections {
     /// Which request of the session it is, counted from 1.
     pub request: u64,
     /// Compact JSON of the system prompt.
-    pub system_bytes: Size,
+    pub system_bytes: Amount,
     /// Compact JSON of the tools.
-    pub tools_bytes: Size,
+    pub tools_bytes: Amount,
     /// Compact JSON of the messages.
-    pub messages_bytes: Size,
+    pub messages_bytes: Amount,
     /// The rest of the body.
-    pub other_bytes: Size,
+    pub other_bytes: Amount,
     /// What of it could have been reused; `None` where that was not worked out.
     #[serde(default)]
     pub reuse: Option<PromptReuse>,
@@ -115,7 +115,7 @@ impl PromptSections {
 
     /// The whole prompt.
     #[must_use]
-    pub fn body_bytes(&self) -> Size {
+    pub fn body_bytes(&self) -> Amount {
         self.system_bytes + self.tools_bytes + self.messages_bytes + self.other_bytes
     }
 
@@ -123,7 +123,7 @@ impl PromptSections {
     #[must_use]
     pub fn recorded_bytes(&self) -> u64 {
         let parts = [self.system_bytes, self.tools_bytes, self.messages_bytes, self.other_bytes];
-        parts.into_iter().filter_map(Size::get).sum()
+        parts.into_iter().filter_map(Amount::get).sum()
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn reading(side: &ReportSide<'_>, others: &[Request]) -> Reading {
     let requests: Vec<&Request> = side.requests.iter().copied().chain(others).collect();
     let point = |request: &&Request| {
         let timing = request.timing.as_ref().filter(|_| request.speed_sample().reads)?;
-        let (read_tokens, ttft_ms) = (timing.read_tokens?, timing.ttft_ms?);
+        let (read_tokens, ttft_ms) = (timing.read_tokens.get()?, timing.ttft_ms.get()?);
         Some(ReadingPoint { path: request.path.clone(), read_tokens, ttft_ms })
     };
     let points: Vec<ReadingPoint> = requests.iter().filter_map(point).collect();

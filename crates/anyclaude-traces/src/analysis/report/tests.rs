@@ -6,6 +6,7 @@ use super::*;
 use crate::analysis::explain::Doubt;
 use crate::analysis::explain::tests::{MADE, Made, request, side};
 use crate::analysis::timing::timing;
+use crate::model::Amount;
 use crate::model::group::Grouping;
 use crate::model::measure::Value;
 use crate::model::request::Kind;
@@ -89,7 +90,7 @@ fn each_point_says_why_it_is_unknown_and_how_to_find_out() {
         requests.iter_mut().for_each(change);
         reported(&requests, None)
     };
-    let level_1 = changed(|request| request.timing.as_mut().unwrap().keepalives = None);
+    let level_1 = changed(|request| request.timing.as_mut().unwrap().keepalives = Amount::UNKNOWN);
     assert!(
         why(&level_1, CheckKind::Keepalives).contains("level 1 logs none: record with ANYCLAUDE_DEBUG=2")
     );
@@ -173,7 +174,7 @@ fn points_are_the_requests_that_the_reading_speed_comes_from() {
         let stamp = request.timestamp;
         let timing = request.timing.as_mut().unwrap();
         timing.start = stamp;
-        (timing.read_tokens, timing.read_ms) = (Some(1_000), timing.ttft_ms);
+        (timing.read_tokens, timing.read_ms) = (1_000.into(), timing.ttft_ms);
     }
     requests[2].timing = None;
     let reading = reported(&requests, None).reading.remove(0);

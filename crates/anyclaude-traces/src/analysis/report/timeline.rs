@@ -138,7 +138,7 @@ impl PlacedRequest {
     fn of(request: &Request) -> Option<Self> {
         let timing = request.timing.as_deref();
         let start = timing.and_then(|timing| timing.start);
-        let arrival = start.map(|start| arrived(start, timing.and_then(|timing| timing.proxy_ms)));
+        let arrival = start.map(|start| arrived(start, timing.and_then(|timing| timing.proxy_ms.get())));
         Some(Self {
             model: request.model_group(),
             id: Some(request.id),
@@ -155,7 +155,7 @@ impl PlacedRequest {
             model: request.model.clone(),
             id: None,
             kind: None,
-            from: arrived(request.start.or(timing.start)?, timing.proxy_ms),
+            from: arrived(request.start.or(timing.start)?, timing.proxy_ms.get()),
             parts: parts(timing),
             outcome: timing.outcome,
         })
@@ -180,7 +180,7 @@ fn signed(ms: u64) -> i64 {
 fn parts(timing: &Timing) -> Vec<TimelinePart> {
     let known = Part::ALL.map(|part| (part, part.of_request(timing)));
     let told_apart = known.iter().any(|(part, ms)| *part != Part::Proxy && ms.is_some());
-    let whole = [(Part::Proxy, timing.proxy_ms), (Part::Other, timing.total_ms)];
+    let whole = [(Part::Proxy, timing.proxy_ms.get()), (Part::Other, timing.total_ms.get())];
     let all: &[_] = if told_apart { &known } else { &whole };
     let takes_time = |(part, ms): &(Part, Option<u64>)| Some((*part, (*ms)?)).filter(|(_, ms)| *ms > 0);
     all.iter().filter_map(takes_time).map(|(part, ms)| TimelinePart { part, ms }).collect()

@@ -126,12 +126,12 @@ pub(crate) fn what_if(input: WhatIfInput<'_>) -> WhatIf {
         let both = held.get(at).copied().flatten().zip(changed_held.get(at).copied().flatten());
         Some(Observed {
             model: request.model_group(),
-            prompt_tokens: timing.prompt_tokens?,
-            read_tokens: timing.read_tokens?,
+            prompt_tokens: timing.prompt_tokens.get()?,
+            read_tokens: timing.read_tokens.get()?,
             removed_tokens: removed.get(at).copied().unwrap_or(0),
             simulated: both.map(|(held, changed)| [held, changed]),
-            wall_ms: if has_proxy { timing.wall_ms? } else { timing.total_ms? },
-            read_ms: timing.read_ms?,
+            wall_ms: if has_proxy { timing.wall_ms.get()? } else { timing.total_ms.get()? },
+            read_ms: timing.read_ms.get()?,
         })
     });
     let observed: Vec<Observed> = observed.collect();
@@ -176,7 +176,7 @@ fn recorded_slots(input: &WhatIfInput<'_>) -> NonZeroUsize {
 fn error(requests: &[&Request], reuse: &[SimulatedReuse]) -> f64 {
     let held = held_tokens(requests, reuse, None);
     let one = |(request, held): (&&Request, Option<u64>)| {
-        let prompt_tokens = request.timing.as_ref()?.prompt_tokens?;
+        let prompt_tokens = request.timing.as_ref()?.prompt_tokens.get()?;
         Some(float(held?.abs_diff(counted_cached(request)?)) / float(prompt_tokens.max(1)))
     };
     requests.iter().zip(held).filter_map(one).sum()
@@ -186,7 +186,7 @@ fn error(requests: &[&Request], reuse: &[SimulatedReuse]) -> f64 {
 fn counted_cached(request: &Request) -> Option<u64> {
     let timing = request.timing.as_ref()?;
     let is_counted = matches!(timing.cached_source, Some(CachedSource::Reported | CachedSource::ServerLog));
-    timing.cached_tokens.filter(|_| is_counted)
+    timing.cached_tokens.get().filter(|_| is_counted)
 }
 
 /// The tokens that a simulated cache held of each request, whose prompt is shorter by what

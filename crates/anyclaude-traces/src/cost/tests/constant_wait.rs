@@ -8,9 +8,9 @@ const READ: [u64; 8] = [10_000, 300, 900, 450, 2_000, 700, 1_200, 350];
 /// Turns whose backend counts cached tokens, and what each waits for its first token.
 fn waiting(ttft: impl Fn(usize, u64) -> u64) -> Vec<Case> {
     turns(READ.len(), |at, case| {
-        case.reported_cached_tokens = Some(10_000 - READ[at]);
+        case.reported_cached_tokens = (10_000 - READ[at]).into();
         let ttft = ttft(at, READ[at]);
-        (case.ttft_ms, case.total_ms) = (Some(ttft), Some(ttft + 2_000));
+        (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into());
     })
 }
 
@@ -24,13 +24,13 @@ fn a_wait_that_does_not_depend_on_what_is_read_is_in_no_part() {
     let found = waiting(|at, read| 2_400 + read + [0, 60, 20, 80, 10, 50, 30, 70][at]);
     for (case, read) in found.iter().zip(READ) {
         let parts = timing(case);
-        assert!(parts.read_ms.unwrap().abs_diff(read) <= 100, "{read}: {parts:?}");
-        assert!(parts.other_ms.unwrap().abs_diff(2_400) <= 100, "{read}: {parts:?}");
+        assert!(parts.read_ms.get().unwrap().abs_diff(read) <= 100, "{read}: {parts:?}");
+        assert!(parts.other_ms.get().unwrap().abs_diff(2_400) <= 100, "{read}: {parts:?}");
         assert_eq!(
-            parts.read_ms.unwrap() + parts.other_ms.unwrap() + 2_000 + 120,
-            case.total_ms.unwrap() + 120
+            parts.read_ms.get().unwrap() + parts.other_ms.get().unwrap() + 2_000 + 120,
+            case.total_ms.get().unwrap() + 120
         );
-        assert_eq!((parts.queue_ms, parts.load_ms), (Some(0), Some(0)));
+        assert_eq!((parts.queue_ms.get(), parts.load_ms.get()), (Some(0), Some(0)));
     }
 }
 
@@ -52,8 +52,8 @@ fn what_reading_explains_is_no_constant() {
     let one_that_waited = |at: usize, read: u64| read + if at == 5 { 30_000 } else { 0 };
     assert_eq!(constants(&waiting(one_that_waited)), [0; 8]);
     let few = turns(4, |at, case| {
-        case.reported_cached_tokens = Some(10_000 - READ[at]);
-        (case.ttft_ms, case.total_ms) = (Some(2_400 + READ[at]), Some(4_400 + READ[at]));
+        case.reported_cached_tokens = (10_000 - READ[at]).into();
+        (case.ttft_ms, case.total_ms) = ((2_400 + READ[at]).into(), (4_400 + READ[at]).into());
     });
     assert_eq!(constants(&few), [0; 4], "too few tell of it");
 }
@@ -64,9 +64,10 @@ fn reading_that_slows_down_with_the_prompt_is_no_constant() {
     let found = turns(10, |at, case| {
         let prompt = 10_000 + 4_000 * u64::try_from(at).unwrap();
         let read = if at == 0 { prompt } else { 3_000 + 37 * u64::try_from(at).unwrap() };
-        (case.reported_prompt_tokens, case.reported_cached_tokens) = (Some(prompt), Some(prompt - read));
+        (case.reported_prompt_tokens, case.reported_cached_tokens) = (prompt.into(), (prompt - read).into());
         let ttft = read + read * (prompt - read / 2) / 8_000;
-        (case.ttft_ms, case.total_ms, case.prompt_bytes) = (Some(ttft), Some(ttft + 2_000), Some(prompt * 4));
+        (case.ttft_ms, case.total_ms, case.prompt_bytes) =
+            (ttft.into(), (ttft + 2_000).into(), (prompt * 4).into());
     });
     assert_eq!(constants(&found), [0; 10]);
 }
@@ -82,9 +83,9 @@ fn reading_that_is_lost_in_the_wait_tells_no_speed() {
 fn each_process_has_its_own() {
     let found = turns(16, |at, case| {
         let read = READ[at % 8];
-        case.reported_cached_tokens = Some(10_000 - read);
+        case.reported_cached_tokens = (10_000 - read).into();
         let ttft = if at < 8 { read } else { 3_000 + read };
-        (case.ttft_ms, case.total_ms) = (Some(ttft), Some(ttft + 2_000));
+        (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into());
         case.run = Some(if at < 8 { "near".into() } else { "far".into() });
     });
     assert!(constants(&found)[..8].iter().all(|ms| *ms == 0));
@@ -107,14 +108,14 @@ fn what_the_servers_log_leaves_of_each_wait_is_no_queue_where_nobody_else_was_th
             };
             case.server = Some(std::sync::Arc::new(server));
             let ttft = read + left(u64::try_from(at).unwrap());
-            (case.ttft_ms, case.total_ms) = (Some(ttft), Some(ttft + 2_000));
+            (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into());
         })
     };
     let found = measured(|at| 2_000 + 50 * at);
-    assert_eq!((timing(&found[3]).queue_ms, timing(&found[3]).other_ms), (Some(0), Some(2_150)));
+    assert_eq!((timing(&found[3]).queue_ms.get(), timing(&found[3]).other_ms.get()), (Some(0), Some(2_150)));
     // The last one came while the one before it was there, and waited for that, too.
     let beside = measured(|at| 2_000 + 3_000 * (at / 7));
     assert_eq!(timing(&beside[7]).queue_ms, Some(3_000));
     let found = measured(|at| if at == 3 { 4_000 } else { 30 });
-    assert_eq!((timing(&found[3]).queue_ms, timing(&found[3]).other_ms), (Some(4_000), Some(0)));
+    assert_eq!((timing(&found[3]).queue_ms.get(), timing(&found[3]).other_ms.get()), (Some(4_000), Some(0)));
 }

@@ -25,14 +25,14 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
             let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
             let reusable_bytes = 400 * percent;
             let mut case = Case {
-                ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)),
-                total_ms: total,
-                stall_ms: stall,
-                events,
-                text_chunks: None,
-                reported_prompt_tokens: prompt,
-                reported_output_tokens: output,
-                reported_cached_tokens: cached,
+                ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)).into(),
+                total_ms: total.into(),
+                stall_ms: stall.into(),
+                events: events.into(),
+                text_chunks: Amount::UNKNOWN,
+                reported_prompt_tokens: prompt.into(),
+                reported_output_tokens: output.into(),
+                reported_cached_tokens: cached.into(),
                 reuse: Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes, continues }),
                 is_certain,
                 ..turn(at, start)
@@ -52,18 +52,18 @@ proptest! {
         for case in fitted(cases) {
             let found = timing(&case);
             let parts = [found.load_ms, found.queue_ms, found.read_ms, found.write_ms, found.stall_ms, found.other_ms];
-            let sum: u64 = parts.into_iter().flatten().sum();
-            match case.total_ms {
+            let sum: u64 = parts.into_iter().filter_map(Amount::get).sum();
+            match case.total_ms.get() {
                 Some(total) => prop_assert_eq!(sum, total, "{:?}", found),
-                None => prop_assert_eq!(parts, [None; 6]),
+                None => prop_assert_eq!(parts, [Amount::UNKNOWN; 6]),
             }
-            if let (Some(cached), Some(read)) = (found.cached_tokens, found.read_tokens) {
+            if let (Some(cached), Some(read)) = (found.cached_tokens.get(), found.read_tokens.get()) {
                 prop_assert_eq!(Some(cached + read), case.prompt_tokens);
             }
-            if let Some(needed) = found.needed_tokens {
-                prop_assert!(Some(needed) <= case.prompt_tokens);
+            if let Some(needed) = found.needed_tokens.get() {
+                prop_assert!(Some(needed) <= case.prompt_tokens.get());
             }
-            prop_assert_eq!(found.cached_tokens.is_some(), found.cached_source.is_some());
+            prop_assert_eq!(found.cached_tokens.is_known(), found.cached_source.is_some());
         }
     }
 
@@ -93,14 +93,14 @@ proptest! {
             let cases = prompts.iter().enumerate().map(|(at, &(prompt, output))| {
                 let (ttft, total) = (prompt * times, (prompt + 30 * output) * times);
                 let case = Case {
-                    ttft_ms: Some(ttft),
-                    total_ms: Some(total),
-                    events: Some(output + 5),
-                    event_bytes: Some((output + 5) * 115 + 4 * output),
-                    text_chunks: Some(output),
-                    reported_prompt_tokens: Some(prompt),
-                    reported_output_tokens: Some(output),
-                    prompt_bytes: Some(4 * prompt),
+                    ttft_ms: ttft.into(),
+                    total_ms: total.into(),
+                    events: (output + 5).into(),
+                    event_bytes: ((output + 5) * 115 + 4 * output).into(),
+                    text_chunks: output.into(),
+                    reported_prompt_tokens: prompt.into(),
+                    reported_output_tokens: output.into(),
+                    prompt_bytes: (4 * prompt).into(),
                     ..turn(at, start)
                 };
                 start += i64::try_from(total).unwrap() + 50;
@@ -109,8 +109,8 @@ proptest! {
             fitted(cases.collect()).iter().map(timing).collect::<Vec<_>>()
         };
         for (one, other) in made(1).iter().zip(made(times)) {
-            prop_assert_eq!(one.read_ms.map(|ms| ms * times), other.read_ms);
-            prop_assert_eq!(one.write_ms.map(|ms| ms * times), other.write_ms);
+            prop_assert_eq!(one.read_ms.get().map(|ms| ms * times), other.read_ms);
+            prop_assert_eq!(one.write_ms.get().map(|ms| ms * times), other.write_ms);
             prop_assert_eq!(one.read_tokens, other.read_tokens);
         }
     }

@@ -17,14 +17,14 @@ fn moment(ms: i64) -> Timestamp {
 fn times(start_ms: i64) -> Timing {
     Timing {
         start: Some(moment(start_ms)),
-        proxy_ms: Some(120),
-        ttft_ms: Some(10_000),
-        total_ms: Some(12_000),
-        events: Some(105),
-        event_bytes: Some(105 * 115 + 400),
-        prompt_tokens: Some(10_000),
-        output_tokens: Some(100),
-        cached_tokens: Some(7_000),
+        proxy_ms: 120.into(),
+        ttft_ms: 10_000.into(),
+        total_ms: 12_000.into(),
+        events: 105.into(),
+        event_bytes: (105 * 115 + 400).into(),
+        prompt_tokens: 10_000.into(),
+        output_tokens: 100.into(),
+        cached_tokens: 7_000.into(),
         cached_source: Some(CachedSource::Reported),
         outcome: Some(Outcome::Completed),
         ..Timing::default()
@@ -33,11 +33,11 @@ fn times(start_ms: i64) -> Timing {
 
 fn facts() -> LogFacts {
     LogFacts {
-        stall_ms: Some(3),
-        text_chunks: Some(100),
-        reasoning_tokens: Some(30),
+        stall_ms: 3.into(),
+        text_chunks: 100.into(),
+        reasoning_tokens: 30.into(),
         streamed_reasoning: Some(true),
-        backend_ms: Some(12_500),
+        backend_ms: 12_500.into(),
         ..LogFacts::default()
     }
 }
@@ -86,11 +86,20 @@ fn unmatched(start_ms: i64) -> UnmatchedLogRequest {
 #[track_caller]
 fn assert_has_all_times(case: &Case, start_ms: i64) {
     assert_eq!(case.start_ms, Some(1_770_000_000_000 + start_ms));
-    assert_eq!((case.proxy_ms, case.ttft_ms, case.total_ms), (Some(120), Some(10_000), Some(12_000)));
-    assert_eq!((case.backend_ms, case.stall_ms, case.text_chunks), (Some(12_500), Some(3), Some(100)));
-    assert_eq!((case.events, case.event_bytes), (Some(105), Some(105 * 115 + 400)));
-    assert_eq!((case.reasoning_tokens, case.streamed_reasoning), (Some(30), Some(true)));
-    assert_eq!((case.reported_prompt_tokens, case.reported_output_tokens), (Some(10_000), Some(100)));
+    assert_eq!(
+        (case.proxy_ms.get(), case.ttft_ms.get(), case.total_ms.get()),
+        (Some(120), Some(10_000), Some(12_000))
+    );
+    assert_eq!(
+        (case.backend_ms.get(), case.stall_ms.get(), case.text_chunks.get()),
+        (Some(12_500), Some(3), Some(100))
+    );
+    assert_eq!((case.events.get(), case.event_bytes.get()), (Some(105), Some(105 * 115 + 400)));
+    assert_eq!((case.reasoning_tokens.get(), case.streamed_reasoning), (Some(30), Some(true)));
+    assert_eq!(
+        (case.reported_prompt_tokens.get(), case.reported_output_tokens.get()),
+        (Some(10_000), Some(100))
+    );
     assert_eq!(case.reported_cached_tokens, Some(7_000));
     assert!(case.is_certain);
 }
@@ -104,7 +113,7 @@ fn nothing_that_a_request_and_its_log_say_is_lost() {
     assert_eq!((case.backend.as_deref(), case.session.as_deref()), (Some("lmstudio"), Some("session")));
     assert_eq!(case.thread.as_deref(), Some("thread"));
     assert_eq!(case.path, Some(request("a.json", 5).path));
-    assert_eq!((case.prompt_bytes, case.reuse), (Some(40_000), reused(90)));
+    assert_eq!((case.prompt_bytes.get(), case.reuse), (Some(40_000), reused(90)));
     let case = Case::of_log(&unmatched(5), 3);
     assert_has_all_times(&case, 5);
     assert_eq!((case.place, case.at()), (CaseSource::Elsewhere(3), None));
@@ -116,7 +125,7 @@ fn the_prompt_is_what_the_backend_got_else_what_was_sent() {
     let bytes = |reuse| Case::of(&request("a.json", 0), reuse, 0).unwrap().prompt_bytes;
     let got = |prompt_bytes| Some(SimulatedReuse { prompt_bytes, reusable_bytes: 0, continues: None });
     assert_eq!(bytes(got(39_000)), Some(39_000));
-    assert_eq!((bytes(None), bytes(got(0))), (Some(40_000), Some(40_000)));
+    assert_eq!((bytes(None).get(), bytes(got(0)).get()), (Some(40_000), Some(40_000)));
     assert_eq!(sent_bytes(&request("a.json", 0)), Some(40_000));
 }
 
@@ -154,10 +163,10 @@ fn counts_and_times_that_tell_nothing_are_unknown() {
         change(request.timing.as_mut().unwrap());
         Case::of(&request, None, 0).unwrap()
     };
-    assert_eq!(case(|timing| timing.prompt_tokens = Some(0)).reported_prompt_tokens, None);
-    assert_eq!(case(|timing| timing.ttft_ms = Some(12_000)).ttft_ms, Some(12_000));
-    assert_eq!(case(|timing| timing.ttft_ms = Some(12_001)).ttft_ms, None, "after the end");
-    assert_eq!(case(|timing| timing.total_ms = None).ttft_ms, None);
+    assert_eq!(case(|timing| timing.prompt_tokens = 0.into()).reported_prompt_tokens, None);
+    assert_eq!(case(|timing| timing.ttft_ms = 12_000.into()).ttft_ms, Some(12_000));
+    assert_eq!(case(|timing| timing.ttft_ms = 12_001.into()).ttft_ms, None, "after the end");
+    assert_eq!(case(|timing| timing.total_ms = Amount::UNKNOWN).ttft_ms, None);
     // What an earlier run of the model filled is no evidence for the next.
     let simulated = |timing: &mut Timing| timing.cached_source = Some(CachedSource::Simulated);
     assert_eq!(case(simulated).reported_cached_tokens, None);
@@ -170,7 +179,7 @@ fn an_estimate_is_that_of_the_request_at_its_place() {
     let estimates = Estimates::from([(1, 2_000.0)]);
     fit(&mut [&mut one, &mut other], &mut [], &[], &estimates);
     let read = |request: &Request| request.timing.as_ref().unwrap().read_tokens;
-    assert_eq!((read(&one), read(&other)), (Some(3_000), None));
+    assert_eq!((read(&one).get(), read(&other).get()), (Some(3_000), None));
 }
 
 #[test]
@@ -182,7 +191,7 @@ fn what_only_the_log_knows_of_occupies_the_backend_of_its_process() {
         other.run = Some(run.into());
         let mut elsewhere = [other];
         fit(&mut [&mut request], &mut elsewhere, &[], &Estimates::new());
-        assert!(elsewhere[0].timing.read_ms.is_some(), "its own parts are filled too");
+        assert!(elsewhere[0].timing.read_ms.is_known(), "its own parts are filled too");
         request.bookkeeping.speed_sample.reads
     };
     assert!(!alone("run"));
@@ -193,7 +202,7 @@ fn what_only_the_log_knows_of_occupies_the_backend_of_its_process() {
 fn only_counts_that_are_unusual_are_held_against_an_estimate() {
     let with = |tokens: u64| {
         let mut request = request("a.json", 0);
-        request.timing.as_mut().unwrap().prompt_tokens = Some(tokens);
+        request.timing.as_mut().unwrap().prompt_tokens = tokens.into();
         request
     };
     // 40,000 bytes: 4 a token, 40 a token (twice), no count, more than can be.
@@ -216,7 +225,7 @@ fn sampled(model: &str, read_ms: u64, cache: CacheUse) -> Request {
     let mut request = request("a.json", 0);
     request.model = Some(model.into());
     let timing = request.timing.as_mut().unwrap();
-    (timing.read_tokens, timing.read_ms, timing.write_ms) = (Some(1_000), Some(read_ms), Some(1_980));
+    (timing.read_tokens, timing.read_ms, timing.write_ms) = (1_000.into(), read_ms.into(), 1_980.into());
     let sample = &mut request.bookkeeping.speed_sample;
     (sample.reads, sample.writes, sample.cache) = (true, true, cache);
     request
@@ -281,8 +290,8 @@ fn the_proxys_time_is_in_the_means_where_half_of_them_have_it() {
     let made = |proxy_ms: Option<u64>| {
         let mut request = request("a.json", 0);
         let timing = request.timing.as_mut().unwrap();
-        (timing.proxy_ms, timing.other_ms, timing.load_ms) = (proxy_ms, Some(0), Some(300));
-        timing.wall_ms = proxy_ms.map(|ms| ms + 12_000);
+        (timing.proxy_ms, timing.other_ms, timing.load_ms) = (proxy_ms.into(), 0.into(), 300.into());
+        timing.wall_ms = proxy_ms.map(|ms| ms + 12_000).into();
         request
     };
     let found = breakdown(&[made(Some(100)), made(None), made(None)]).unwrap();

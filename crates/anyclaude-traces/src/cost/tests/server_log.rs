@@ -20,13 +20,19 @@ fn what_the_server_logged_is_not_inferred() {
     let cases = turns(3, |_, case| {
         case.server = Some(logged().into());
         // What the proxy was told is another figure.
-        case.reported_cached_tokens = Some(9_000);
+        case.reported_cached_tokens = 9_000.into();
         case.reuse = reused(90);
     });
     let timing = timing(&cases[1]);
-    assert_eq!((timing.cached_tokens, timing.cached_source), (Some(2_000), Some(CachedSource::ServerLog)));
-    assert_eq!((timing.load_ms, timing.queue_ms, timing.read_ms), (Some(0), Some(2_000), Some(8_000)));
-    assert_eq!((timing.write_ms, timing.other_ms), (Some(2_000), Some(0)));
+    assert_eq!(
+        (timing.cached_tokens.get(), timing.cached_source),
+        (Some(2_000), Some(CachedSource::ServerLog))
+    );
+    assert_eq!(
+        (timing.load_ms.get(), timing.queue_ms.get(), timing.read_ms.get()),
+        (Some(0), Some(2_000), Some(8_000))
+    );
+    assert_eq!((timing.write_ms.get(), timing.other_ms.get()), (Some(2_000), Some(0)));
     assert!(cases[1].sample().reads && cases[1].sample().is_measured);
     assert_eq!(cases[1].seen, CacheUse::Reuses);
 }
@@ -37,7 +43,10 @@ fn a_load_in_the_servers_log_is_no_reading() {
         case.server = Some(ServerTask { load_ms: Some(1_500), ..logged() }.into());
     });
     let timing = timing(&cases[0]);
-    assert_eq!((timing.load_ms, timing.queue_ms, timing.read_ms), (Some(1_500), Some(500), Some(8_000)));
+    assert_eq!(
+        (timing.load_ms.get(), timing.queue_ms.get(), timing.read_ms.get()),
+        (Some(1_500), Some(500), Some(8_000))
+    );
 }
 
 #[test]
@@ -49,25 +58,28 @@ fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
         let timing = timing(&cases[0]);
         (timing.queue_ms, timing.read_ms, timing.write_ms, cases[0].hidden.map(|hidden| hidden.tokens))
     };
-    assert_eq!(written(3_200), (Some(800), Some(8_000), Some(3_200), Some(38)));
-    assert_eq!(written(2_100), (Some(2_000), Some(8_000), Some(2_000), None), "the clocks round");
-    assert_eq!(written(60_000), (Some(0), Some(8_000), Some(4_000), Some(3)));
+    assert_eq!(written(3_200), (800.into(), 8_000.into(), 3_200.into(), Some(38)));
+    assert_eq!(written(2_100), (2_000.into(), 8_000.into(), 2_000.into(), None), "the clocks round");
+    assert_eq!(written(60_000), (0.into(), 8_000.into(), 4_000.into(), Some(3)));
 }
 
 #[test]
 fn an_answer_in_one_piece_is_told_apart_by_the_servers_log() {
     let cases = turns(1, |_, case| {
-        (case.ttft_ms, case.total_ms, case.text_chunks) = (Some(12_000), Some(12_000), Some(1));
+        (case.ttft_ms, case.total_ms, case.text_chunks) = (12_000.into(), 12_000.into(), 1.into());
         case.server = Some(logged().into());
     });
     let timing = timing(&cases[0]);
-    assert_eq!((timing.queue_ms, timing.read_ms, timing.write_ms), (Some(2_000), Some(8_000), Some(2_000)));
+    assert_eq!(
+        (timing.queue_ms.get(), timing.read_ms.get(), timing.write_ms.get()),
+        (Some(2_000), Some(8_000), Some(2_000))
+    );
 }
 
 #[test]
 fn a_count_in_the_servers_log_is_believed_whatever_the_size_of_the_prompt() {
     let cases = turns(1, |_, case| {
-        case.prompt_bytes = Some(300);
+        case.prompt_bytes = 300.into();
         case.server = Some(logged().into());
     });
     assert_eq!(cases[0].prompt_tokens, Some(10_000));

@@ -7,14 +7,14 @@ use crate::cost::reasoning::Hidden;
 /// Turns that need two milliseconds for a token.
 fn slow_turns(n: usize, change: impl Fn(usize, &mut Case)) -> Vec<Case> {
     turns(n, |at, case| {
-        (case.ttft_ms, case.total_ms) = (Some(20_000), Some(22_000));
+        (case.ttft_ms, case.total_ms) = (20_000.into(), 22_000.into());
         change(at, case);
     })
 }
 
 /// After each of these, so many milliseconds to the first token, and 2 s more.
 fn answered_after(case: &mut Case, ttft: u64) {
-    (case.ttft_ms, case.total_ms) = (Some(ttft), Some(ttft + 2_000));
+    (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into());
 }
 
 fn loads(cases: &[Case]) -> Vec<u64> {
@@ -42,17 +42,17 @@ fn one_who_comes_while_another_writes_disturbs_no_reading() {
 #[test]
 fn a_usage_that_counts_no_reasoning_is_no_evidence_of_any() {
     let found = turns(2, |at, case| {
-        case.reasoning_tokens = Some(0);
+        case.reasoning_tokens = 0.into();
         if at == 1 {
             let continues = Some(Continued { from: 0, bytes_behind_answer: 400 });
             case.reuse = Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes: 38_000, continues });
-            case.reported_prompt_tokens = Some(11_000);
+            case.reported_prompt_tokens = 11_000.into();
             answered_after(case, 900);
         }
     });
     assert_eq!(found[1].cached, Some((10_099, CachedSource::Simulated)), "the answer is in the cache");
     let hidden = turns(1, |_, case| {
-        (case.reasoning_tokens, case.reported_output_tokens) = (Some(0), Some(400));
+        (case.reasoning_tokens, case.reported_output_tokens) = (0.into(), 400.into());
     });
     assert_eq!(hidden[0].hidden.map(|hidden| hidden.tokens), Some(300), "nor evidence against it");
 }
@@ -64,9 +64,9 @@ fn whatever_disturbs_a_request_keeps_it_out_of_the_speeds() {
     assert_eq!(undisturbed.write_sample(), Some(Sample { tokens: 99, ms: 2_000 }));
     let disturbances: [fn(&mut Case); 7] = [
         |case| case.is_certain = false,
-        |case| case.ttft_ms = None,
-        |case| case.ttft_ms = Some(0),
-        |case| case.prompt_tokens = None,
+        |case| case.ttft_ms = Amount::UNKNOWN,
+        |case| case.ttft_ms = 0.into(),
+        |case| case.prompt_tokens = Amount::UNKNOWN,
         |case| case.hidden = Some(Hidden { tokens: 10, ms: 10 }),
         |case| case.is_untold = true,
         |case| case.overlap.is_alone_until_first = false,
@@ -108,7 +108,7 @@ fn paces_are_even_whatever_they_are_and_however_long_the_prompts() {
     let found = slow_turns(4, |at, case| match at {
         0 => answered_after(case, 50_000),
         2 => {
-            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(20_000), Some(80_000));
+            (case.reported_prompt_tokens, case.prompt_bytes) = (20_000.into(), 80_000.into());
             answered_after(case, 40_000);
         }
         _ => {}
@@ -120,7 +120,7 @@ fn paces_are_even_whatever_they_are_and_however_long_the_prompts() {
 fn a_load_takes_a_second_at_least() {
     let found = |ttft| {
         turns(3, move |at, case| {
-            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(2_000), Some(8_000));
+            (case.reported_prompt_tokens, case.prompt_bytes) = (2_000.into(), 8_000.into());
             answered_after(case, if at == 0 { ttft } else { 2_000 });
         })[0]
             .load_ms
@@ -143,8 +143,8 @@ fn reading_is_taken_off_the_wait_at_its_own_pace() {
 /// An answer of so many tokens in so many pieces and bytes.
 fn hidden_in(output: u64, pieces: u64, bytes: u64) -> Option<u64> {
     let found = turns(1, |_, case| {
-        (case.reported_output_tokens, case.text_chunks) = (Some(output), Some(pieces));
-        (case.events, case.event_bytes) = (Some(pieces + 5), Some((pieces + 5) * 115 + bytes));
+        (case.reported_output_tokens, case.text_chunks) = (output.into(), pieces.into());
+        (case.events, case.event_bytes) = ((pieces + 5).into(), ((pieces + 5) * 115 + bytes).into());
     });
     found[0].hidden.map(|hidden| hidden.tokens)
 }
@@ -170,18 +170,18 @@ fn an_answer_is_too_fast_only_by_what_its_own_tokens_take() {
         found[8].is_untold
     };
     // 99 tokens behind the first take 2 s elsewhere: 5 × 400 ms.
-    assert!(last(|case| case.total_ms = Some(10_399)));
-    assert!(!last(|case| case.total_ms = Some(10_402)));
+    assert!(last(|case| case.total_ms = 10_399.into()));
+    assert!(!last(|case| case.total_ms = 10_402.into()));
     let long = |case: &mut Case| {
-        (case.reported_output_tokens, case.text_chunks) = (Some(150), Some(150));
-        (case.events, case.event_bytes) = (Some(155), Some(155 * 115 + 600));
-        case.total_ms = Some(10_499);
+        (case.reported_output_tokens, case.text_chunks) = (150.into(), 150.into());
+        (case.events, case.event_bytes) = (155.into(), (155 * 115 + 600).into());
+        case.total_ms = 10_499.into();
     };
     assert!(last(long));
     let shortly = |case: &mut Case| {
-        (case.reported_output_tokens, case.text_chunks) = (Some(150), Some(150));
-        (case.events, case.event_bytes) = (Some(155), Some(155 * 115 + 600));
-        case.total_ms = Some(10_500);
+        (case.reported_output_tokens, case.text_chunks) = (150.into(), 150.into());
+        (case.events, case.event_bytes) = (155.into(), (155 * 115 + 600).into());
+        case.total_ms = 10_500.into();
     };
     assert!(!last(shortly), "half a second is long enough to tell");
 }
@@ -189,7 +189,7 @@ fn an_answer_is_too_fast_only_by_what_its_own_tokens_take() {
 #[test]
 fn a_count_of_cached_tokens_shows_reuse_and_none_shows_nothing() {
     let seen = |counts: [u64; 2]| {
-        turns(2, move |at, case| case.reported_cached_tokens = counts.get(at).copied())[1].seen
+        turns(2, move |at, case| case.reported_cached_tokens = counts.get(at).copied().into())[1].seen
     };
     assert_eq!(seen([0, 0]), CacheUse::Unknown);
     assert_eq!(seen([1, 9_700]), CacheUse::Reuses);
@@ -248,12 +248,12 @@ fn a_source_is_refused_only_with_its_count() {
     };
     let (usage, refused) = (Some(TokenSource::Usage), Some(TokenSource::Implausible));
     assert_eq!(sources(|_| {}), (usage, usage));
-    assert_eq!(sources(|case| case.reported_output_tokens = None), (usage, usage));
+    assert_eq!(sources(|case| case.reported_output_tokens = Amount::UNKNOWN), (usage, usage));
     let too_many = |case: &mut Case| {
-        (case.reported_output_tokens, case.text_chunks) = (Some(5_000), Some(10));
+        (case.reported_output_tokens, case.text_chunks) = (5_000.into(), 10.into());
     };
     assert_eq!(sources(too_many), (usage, refused));
-    assert_eq!(sources(|case| case.reported_prompt_tokens = Some(90_000_000)), (refused, refused));
+    assert_eq!(sources(|case| case.reported_prompt_tokens = 90_000_000.into()), (refused, refused));
 }
 
 /// Turns of 10,000 tokens, of which a cache holds so many percent of the third, which waits
@@ -297,7 +297,7 @@ fn seen_after_a_title(tokens: u64, ttft_ms: u64, warm_ms: u64) -> CacheUse {
         case.reuse = reused(if at == 0 { 0 } else { 90 });
         answered_after(case, if at == 0 { ttft_ms } else { warm_ms });
         if at == 0 {
-            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(tokens), Some(4 * tokens));
+            (case.reported_prompt_tokens, case.prompt_bytes) = (tokens.into(), (4 * tokens).into());
             case.reuse =
                 Some(SimulatedReuse { prompt_bytes: 4 * tokens, reusable_bytes: 0, continues: None });
         }
@@ -323,7 +323,7 @@ fn a_first_request_that_waited_for_a_load_does_not_prove_reuse() {
             let prompt = 10_000 + 1_000 * u64::try_from(at).unwrap();
             let new = [100, 9, 2, 7, 4, 8, 3][at];
             case.reuse = reused(100 - new);
-            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(prompt), Some(4 * prompt));
+            (case.reported_prompt_tokens, case.prompt_bytes) = (prompt.into(), (4 * prompt).into());
             let read = if of_whole { prompt } else { prompt * new / 100 };
             answered_after(case, read + if at == 0 { 30_000 } else { 0 });
         })
@@ -340,10 +340,10 @@ fn a_long_prompt_that_was_read_faster_beside_others_refutes_the_speed_of_short_o
     let samples = |tokens: u64, ttft_ms: u64| {
         let found = turns(4, move |at, case| {
             if at < 2 {
-                (case.reported_prompt_tokens, case.prompt_bytes) = (Some(2_000), Some(8_000));
+                (case.reported_prompt_tokens, case.prompt_bytes) = (2_000.into(), 8_000.into());
                 answered_after(case, 1_000);
             } else {
-                (case.reported_prompt_tokens, case.prompt_bytes) = (Some(tokens), Some(4 * tokens));
+                (case.reported_prompt_tokens, case.prompt_bytes) = (tokens.into(), (4 * tokens).into());
                 answered_after(case, ttft_ms);
                 case.start_ms = Some(120_000 + i64::try_from(at).unwrap());
             }
@@ -365,8 +365,8 @@ fn a_title_that_ended_soon_leaves_the_first_turn_to_tell() {
             case.reuse = reused(90);
             answered_after(case, 1_000);
         }
-        let title = Case { ttft_ms: Some(20), total_ms: Some(title_ms), ..turn(4, 0) };
-        cases.push(Case { reported_prompt_tokens: Some(500), prompt_bytes: Some(2_000), ..title });
+        let title = Case { ttft_ms: 20.into(), total_ms: title_ms.into(), ..turn(4, 0) };
+        cases.push(Case { reported_prompt_tokens: 500.into(), prompt_bytes: 2_000.into(), ..title });
         fitted(cases)[3].seen
     };
     assert_eq!(seen(1_010), CacheUse::Reuses);
@@ -411,7 +411,7 @@ fn a_request_that_took_a_third_of_what_was_left_to_read_found_more_in_the_cache(
 fn a_second_at_least_must_tell_that_a_prompt_was_read_whole() {
     let small = |tokens: u64, ttft_ms| {
         third(90, ttft_ms, |case| {
-            (case.reported_prompt_tokens, case.prompt_bytes) = (Some(tokens), Some(4 * tokens));
+            (case.reported_prompt_tokens, case.prompt_bytes) = (tokens.into(), (4 * tokens).into());
         })
     };
     // Of 1,200 tokens 120 are to be read.
@@ -424,12 +424,12 @@ fn what_else_may_have_taken_the_time_leaves_the_simulated_count() {
     let simulated = Some((9_000, CachedSource::Simulated));
     assert_eq!(third(90, 10_000, |case| case.is_certain = false), simulated);
     // The second, which began a minute before, is still writing when its first token comes, …
-    let overlapped = |total_ms| {
+    let overlapped = |total_ms: u64| {
         let found = turns(3, |at, case| match at {
             0 => {}
             1 => {
                 case.reuse = reused(90);
-                (case.ttft_ms, case.total_ms) = (Some(1_000), Some(total_ms));
+                (case.ttft_ms, case.total_ms) = (1_000.into(), total_ms.into());
             }
             _ => {
                 case.reuse = reused(90);
@@ -448,7 +448,7 @@ fn what_else_may_have_taken_the_time_leaves_the_simulated_count() {
 fn answers_faster_than_any_prompt_was_read_had_been_there_before() {
     // 10,000 prompt tokens in 10 s, and 100 written tokens behind them.
     let untold = |n, generation_ms: u64| {
-        let found = turns(n, move |_, case| case.total_ms = Some(10_000 + generation_ms));
+        let found = turns(n, move |_, case| case.total_ms = (10_000 + generation_ms).into());
         found.iter().map(|case| case.is_untold).collect::<Vec<_>>()
     };
     assert_eq!(untold(3, 98), [true; 3]);
@@ -456,8 +456,8 @@ fn answers_faster_than_any_prompt_was_read_had_been_there_before() {
     assert_eq!(untold(2, 98), [false; 2], "two are too few");
     // One that found its prompt in the cache tells that it may read faster.
     let found = turns(3, |at, case| {
-        case.ttft_ms = Some(if at == 1 { 1_000 } else { 10_000 });
-        case.total_ms = case.ttft_ms.map(|ttft| ttft + 50);
+        case.ttft_ms = (if at == 1 { 1_000 } else { 10_000 }).into();
+        case.total_ms = case.ttft_ms.get().map(|ttft| ttft + 50).into();
     });
     assert!(found.iter().all(|case| !case.is_untold));
 }

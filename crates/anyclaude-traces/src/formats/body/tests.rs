@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::Size;
+use crate::model::Amount;
 
 /// What a visitor is shown, as text.
 #[derive(Debug, Default)]
@@ -113,10 +113,10 @@ fn a_body_in_chat_s_shape() {
     assert_eq!(sizes.messages_bytes, bytes(&json!(messages[2..])));
     assert_eq!(sizes.tools_bytes, bytes(&value["tools"]));
     assert_eq!(
-        [sizes.system_blocks, sizes.tool_count, sizes.message_count].map(Size::get),
+        [sizes.system_blocks, sizes.tool_count, sizes.message_count].map(Amount::get),
         [2, 2, 5].map(Some)
     );
-    assert_eq!([sizes.system_chars, sizes.system_text_bytes].map(Size::get), [12 + 9, 12 + 10].map(Some));
+    assert_eq!([sizes.system_chars, sizes.system_text_bytes].map(Amount::get), [12 + 9, 12 + 10].map(Some));
     assert_eq!(body.tools[0].bytes, bytes(&value["tools"][0]));
     assert_eq!(shown.system, ["text:Be \"brief\".\n", "text:Really: é"]);
     assert_eq!(shown.tools, ["Read", "mcp__docs__find"]);
@@ -169,7 +169,7 @@ fn a_body_in_responses_shape() {
     assert_eq!(sizes.messages_bytes, bytes(&json!(input[2..])));
     assert_eq!(sizes.tools_bytes, bytes(&value["tools"]) + bytes(&input[0]["tools"]));
     assert_eq!(
-        [sizes.system_chars, sizes.tool_count, sizes.message_count].map(Size::get),
+        [sizes.system_chars, sizes.tool_count, sizes.message_count].map(Amount::get),
         [14 + 13, 6, 5].map(Some)
     );
     assert_eq!(body.max_tokens, Some(100));
@@ -216,7 +216,7 @@ fn an_anthropic_body_stays_one_whatever_its_messages_roles() {
         format!(r#"{{"messages":{messages},"system":"S","tools":[{{"name":"T","input_schema":{{}}}}]}}"#);
     let (body, shown) = read(&text);
     assert_eq!(body.api, Some(Api::Anthropic));
-    assert_eq!([body.sizes.system_chars, body.sizes.message_count].map(Size::get), [1, 2].map(Some));
+    assert_eq!([body.sizes.system_chars, body.sizes.message_count].map(Amount::get), [1, 2].map(Some));
     assert_eq!(body.sizes.messages_bytes, messages.len() as u64);
     assert_eq!(shown.messages, ["system: text=A", "user: text=B"]);
     let anthropic = {
@@ -252,7 +252,7 @@ fn the_last_of_repeated_members_counts() {
         r#"{"input":"gone","input":[{"role":"user","content":"x"}],"instructions":"gone","instructions":"S"}"#,
     );
     assert_eq!((shown.system, shown.messages), (vec!["text:S".to_owned()], vec!["user: text=x".to_owned()]));
-    assert_eq!([body.sizes.system_bytes, body.sizes.message_count].map(Size::get), [3, 1].map(Some));
+    assert_eq!([body.sizes.system_bytes, body.sizes.message_count].map(Amount::get), [3, 1].map(Some));
     let (body, shown) = read(
         r#"{"messages":[{"role":"system","content":"gone"}],"messages":[{"role":"user","role":"system",
             "content":"a","content":"b"},{"content":"gone","content":"c","role":"user"}]}"#,

@@ -7,7 +7,7 @@ use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::RecordDraft;
 use crate::formats::source::{Format, Input, RecordSink};
-use crate::model::Size;
+use crate::model::Amount;
 use crate::model::request::{Api, Source};
 
 /// A file that is the body of a request and nothing else: one of Claude Code's, which has
@@ -65,7 +65,7 @@ pub(super) fn read_body(
     if let Some(span) = body.span.as_ref().filter(|_| is_as_sent) {
         visit.body(&Raw::new(cursor, span));
     }
-    let unsent = Size::from(visit.bytes);
+    let unsent = Amount::from(visit.bytes);
     body.sizes.body_bytes = body.sizes.body_bytes - unsent;
     body.sizes.other_bytes = body.sizes.other_bytes - unsent;
     if visit.bytes > 0 {

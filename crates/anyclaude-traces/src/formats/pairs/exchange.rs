@@ -7,6 +7,7 @@ use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
 use crate::formats::record::{RecordDraft, Sender, TraceRecord, path_of};
 use crate::formats::response::AnswerFacts;
+use crate::model::Amount;
 use crate::model::request::{Api, ModelSource, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource, TtftSource};
@@ -103,10 +104,10 @@ impl Exchange {
         let timing = draft.timing();
         timing.start = self.start;
         timing.proxy_ms =
-            self.received.zip(self.start).and_then(|(from, to)| u64::try_from(to.ms_since(from)).ok());
-        timing.total_ms = self.total_ms;
-        timing.ttft_ms = self.ttft_ms.filter(|ttft| self.total_ms.is_none_or(|total| *ttft <= total));
-        timing.ttft_source = timing.ttft_ms.map(|_| TtftSource::FirstPart);
+            self.received.zip(self.start).and_then(|(from, to)| u64::try_from(to.ms_since(from)).ok()).into();
+        timing.total_ms = self.total_ms.into();
+        timing.ttft_ms = self.ttft_ms.filter(|ttft| self.total_ms.is_none_or(|total| *ttft <= total)).into();
+        timing.ttft_source = timing.ttft_ms.get().map(|_| TtftSource::FirstPart);
         timing.outcome = outcome;
         if outcome == Some(Outcome::Failed) {
             timing.error = self.words();
@@ -116,11 +117,11 @@ impl Exchange {
             forget_empty_usage(&mut answer);
             fill_counts(timing, &answer);
             draft.model = answer.model.as_deref().map(|model| (Arc::from(model), ModelSource::Response));
-            answer.response.status = status;
+            answer.response.status = status.into();
             draft.response = Some(Box::new(answer.response));
         } else if status.is_some() {
             let mut response = AnswerFacts::default().response;
-            response.status = status;
+            response.status = status.into();
             draft.response = Some(Box::new(response));
         }
         draft.endpoint = self.endpoint;
@@ -175,8 +176,8 @@ fn forget_empty_usage(answer: &mut AnswerFacts) {
         &mut response.cache_creation_tokens,
         &mut response.cache_read_tokens,
     ];
-    if counts.iter().all(|count| count.unwrap_or(0) == 0) {
-        counts.into_iter().for_each(|count| *count = None);
+    if counts.iter().all(|count| count.get().unwrap_or(0) == 0) {
+        counts.into_iter().for_each(|count| *count = Amount::UNKNOWN);
     }
 }
 
@@ -184,11 +185,11 @@ fn forget_empty_usage(answer: &mut AnswerFacts) {
 fn fill_counts(timing: &mut Timing, answer: &AnswerFacts) {
     let response = &answer.response;
     let parts = [response.input_tokens, response.cache_read_tokens, response.cache_creation_tokens];
-    let prompt = parts.iter().flatten().fold(0_u64, |sum, part| sum.saturating_add(*part));
-    timing.prompt_tokens = response.input_tokens.map(|_| prompt).filter(|tokens| *tokens > 0);
-    timing.prompt_tokens_source = timing.prompt_tokens.map(|_| TokenSource::Usage);
+    let prompt = parts.into_iter().filter_map(Amount::get).fold(0, u64::saturating_add);
+    timing.prompt_tokens = response.input_tokens.get().map(|_| prompt).filter(|tokens| *tokens > 0).into();
+    timing.prompt_tokens_source = timing.prompt_tokens.get().map(|_| TokenSource::Usage);
     timing.output_tokens = response.output_tokens;
-    timing.output_tokens_source = timing.output_tokens.map(|_| TokenSource::Usage);
-    timing.cached_tokens = timing.prompt_tokens.and(response.cache_read_tokens);
-    timing.cached_source = timing.cached_tokens.map(|_| CachedSource::Reported);
+    timing.output_tokens_source = timing.output_tokens.get().map(|_| TokenSource::Usage);
+    timing.cached_tokens = timing.prompt_tokens.get().and(response.cache_read_tokens.get()).into();
+    timing.cached_source = timing.cached_tokens.get().map(|_| CachedSource::Reported);
 }

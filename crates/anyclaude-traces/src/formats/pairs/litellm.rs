@@ -19,7 +19,7 @@ use crate::formats::response::AnswerFacts;
 use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
 use crate::model::request::{Api, ModelSource, Source};
 use crate::model::time::Timestamp;
-use crate::model::{Size, Sizes};
+use crate::model::{Amount, Sizes};
 
 /// LiteLLM's payloads as JSON Lines.
 #[derive(Debug)]
@@ -108,8 +108,8 @@ impl Payload {
                 self.stream = cursor.text().get(span.range) == Some("true");
             }
             "status" => self.status = text(cursor)?,
-            "prompt_tokens" => self.counts.response.input_tokens = count(cursor)?,
-            "completion_tokens" => self.counts.response.output_tokens = count(cursor)?,
+            "prompt_tokens" => self.counts.response.input_tokens = count(cursor)?.into(),
+            "completion_tokens" => self.counts.response.output_tokens = count(cursor)?.into(),
             "error_str" => self.exchange.error = text(cursor)?.filter(|words| !words.is_empty()),
             "messages" => self.messages = Some(cursor.skip_value()?),
             "response" => self.answer = Some(AnswerFacts::read(cursor)?),
@@ -254,6 +254,6 @@ fn strip_provider<'m>(model: &'m str, provider: Option<&str>) -> &'m str {
 fn finish(mut draft: RecordDraft, body: Option<Body>, is_redacted: bool, file_bytes: usize) -> TraceRecord {
     draft.body_redacted = is_redacted;
     let Some(mut body) = body else { return draft.finish_without_body(file_bytes) };
-    body.sizes = Sizes { body_bytes: Size::UNKNOWN, other_bytes: Size::UNKNOWN, ..body.sizes };
+    body.sizes = Sizes { body_bytes: Amount::UNKNOWN, other_bytes: Amount::UNKNOWN, ..body.sizes };
     draft.finish_with(body, file_bytes)
 }

@@ -11,7 +11,7 @@ use crate::formats::body::Visit;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::record::TraceRecord;
 use crate::formats::source::{Format, Input, RecordNumber, RecordSink};
-use crate::model::Size;
+use crate::model::Amount;
 use crate::model::request::{Api, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::Outcome;
@@ -87,12 +87,12 @@ fn at(stamp: &str) -> Option<Timestamp> {
 fn numbers(record: &TraceRecord) -> [Option<u64>; 6] {
     let timing = record.timing.as_ref().unwrap();
     [
-        timing.ttft_ms,
-        timing.total_ms,
-        timing.proxy_ms,
-        timing.prompt_tokens,
-        timing.cached_tokens,
-        timing.output_tokens,
+        timing.ttft_ms.get(),
+        timing.total_ms.get(),
+        timing.proxy_ms.get(),
+        timing.prompt_tokens.get(),
+        timing.cached_tokens.get(),
+        timing.output_tokens.get(),
     ]
 }
 
@@ -375,7 +375,7 @@ fn litellm_s_sections_are_measured_and_its_body_is_unknown() {
         assert_eq!(record.timestamp, at("2026-03-01T11:00:00.500Z"));
         assert_eq!(
             (ran(record), record.sizes.body_bytes, record.sizes.other_bytes),
-            (Some("qwen/qwen3"), Size::UNKNOWN, Size::UNKNOWN)
+            (Some("qwen/qwen3"), Amount::UNKNOWN, Amount::UNKNOWN)
         );
         assert_eq!(record.sender.client_version.as_deref(), Some("2.1.9"));
         assert_eq!(numbers(record)[1..], [Some(1500), None, Some(100), Some(90), Some(7)]);
@@ -386,7 +386,7 @@ fn litellm_s_sections_are_measured_and_its_body_is_unknown() {
     );
     let sizes = |at: usize| {
         let sizes = &records[at].sizes;
-        [sizes.system_chars, sizes.tool_count, sizes.message_count].map(Size::get)
+        [sizes.system_chars, sizes.tool_count, sizes.message_count].map(Amount::get)
     };
     assert_eq!((records[0].api, sizes(0)), (Some(Api::OpenaiChat), [9, 1, 1].map(Some)));
     assert_eq!((records[1].api, sizes(1)), (Some(Api::Anthropic), [9, 1, 2].map(Some)));

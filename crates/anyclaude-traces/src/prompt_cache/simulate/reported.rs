@@ -37,7 +37,7 @@ impl ReportedCounts {
             let timing = request.timing.as_ref()?;
             let is_evidence =
                 matches!(timing.cached_source, Some(CachedSource::Reported | CachedSource::ServerLog));
-            let cached_tokens = timing.cached_tokens.filter(|_| is_evidence);
+            let cached_tokens = timing.cached_tokens.get().filter(|_| is_evidence);
             Some(Counted { prompt_tokens: answer.prompt_tokens, answer, cached_tokens })
         };
         let counted: Vec<Option<Counted>> = requests.iter().map(counted).collect();

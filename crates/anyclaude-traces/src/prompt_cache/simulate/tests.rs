@@ -62,8 +62,8 @@ fn views_differ_in_what_the_mode_the_day_and_the_log_do_not_settle() {
 
 #[test]
 fn a_request_is_there_as_long_as_the_log_says_else_to_its_end() {
-    let mut one = request("lmstudio", 1_000, |facts| facts.backend_ms = Some(700));
-    one.timing = Some(Box::new(Timing { total_ms: Some(400), ..Timing::default() }));
+    let mut one = request("lmstudio", 1_000, |facts| facts.backend_ms = 700.into());
+    one.timing = Some(Box::new(Timing { total_ms: 400.into(), ..Timing::default() }));
     assert_eq!((start(&one), end(&one)), (1_000, 1_700));
     one.bookkeeping.log_facts = None;
     assert_eq!(end(&one), 1_400);
@@ -75,11 +75,11 @@ fn a_request_is_there_as_long_as_the_log_says_else_to_its_end() {
 }
 
 fn counted(prompt: u64, cached: Option<u64>, reasoning: Option<u64>) -> Request {
-    let mut one = request("lmstudio", 0, |facts| facts.reasoning_tokens = reasoning);
+    let mut one = request("lmstudio", 0, |facts| facts.reasoning_tokens = reasoning.into());
     one.timing = Some(Box::new(Timing {
-        prompt_tokens: Some(prompt),
-        output_tokens: Some(101),
-        cached_tokens: cached,
+        prompt_tokens: prompt.into(),
+        output_tokens: 101.into(),
+        cached_tokens: cached.into(),
         cached_source: cached.map(|_| CachedSource::Reported),
         ..Timing::default()
     }));
@@ -188,8 +188,7 @@ fn files_that_cannot_be_read_again_are_returned_beside_what_is_known() {
     let recorded = recorded(&[asked("One."), asked("Two.")]);
     let requests: Vec<&Request> = recorded.requests.iter().collect();
     let mut fetch = |path: &TracePath, _| Err(Error::new(path.file(), std::io::Error::other("it is gone")));
-    let simulation = simulate(&requests, &recorded.prompts, CacheOptions::default(), &mut fetch);
-    let (reuse, errors) = simulation.into_reuse();
+    let (reuse, errors) = simulate_reuse(&requests, &recorded.prompts, CacheOptions::default(), &mut fetch);
     let files: Vec<_> = errors.iter().map(|error| error.path().file_name().unwrap()).collect();
     assert_eq!(files, ["1.json", "0.json"]);
     let [first, second] = reuse[..] else { panic!("{reuse:?}") };

@@ -183,8 +183,10 @@ fn no_first_token_comes_after_the_end() {
         recording.span(&[at + 1], at + 2_000, 10, json!({"first_content_ms": ttft_ms}));
     }
     let requests = recording.requests();
-    let firsts: Vec<_> =
-        requests.iter().map(|request| request.timing.as_ref().and_then(|timing| timing.ttft_ms)).collect();
+    let firsts: Vec<_> = requests
+        .iter()
+        .map(|request| request.timing.as_ref().and_then(|timing| timing.ttft_ms.get()))
+        .collect();
     assert_eq!(firsts, [Some(500), None, Some(2_000), None]);
 }
 
@@ -209,12 +211,12 @@ fn a_body_its_events_its_span_and_its_answer_are_one_request() {
     assert_eq!(request.requested_model.as_deref(), Some("small-llm"));
     let timing = request.timing.as_deref().unwrap();
     assert_eq!(timing.start, request.timestamp);
-    assert_eq!((timing.ttft_ms, timing.ttft_source), (Some(1_330), Some(TtftSource::FirstContent)));
-    assert_eq!((timing.total_ms, timing.generation_ms), (Some(3_560), Some(2_230)));
-    assert_eq!((timing.prompt_tokens, timing.output_tokens), (Some(2_439), Some(104)));
-    assert_eq!((timing.cached_tokens, timing.outcome), (None, Some(Outcome::Completed)));
+    assert_eq!((timing.ttft_ms.get(), timing.ttft_source), (Some(1_330), Some(TtftSource::FirstContent)));
+    assert_eq!((timing.total_ms.get(), timing.generation_ms.get()), (Some(3_560), Some(2_230)));
+    assert_eq!((timing.prompt_tokens.get(), timing.output_tokens.get()), (Some(2_439), Some(104)));
+    assert_eq!((timing.cached_tokens.get(), timing.outcome), (None, Some(Outcome::Completed)));
     let response = request.response.as_deref().unwrap();
-    assert_eq!((response.tool_calls, response.stop_reason.as_deref()), (Some(1), Some("tool_use")));
+    assert_eq!((response.tool_calls.get(), response.stop_reason.as_deref()), (Some(1), Some("tool_use")));
     assert_eq!(request.join.as_deref().unwrap().confidence, Confidence::Exact);
 }
 
@@ -229,10 +231,10 @@ fn a_zero_of_cached_tokens_is_one_where_others_are_reported() {
     let requests = recording.requests();
     let cached = |request: &Request| {
         let timing = request.timing.as_deref().unwrap();
-        (timing.prompt_tokens.unwrap(), timing.cached_tokens, timing.cached_source)
+        (timing.prompt_tokens.get().unwrap(), timing.cached_tokens, timing.cached_source)
     };
-    assert_eq!(cached(&requests[0]), (2_000, Some(0), Some(CachedSource::Reported)));
-    assert_eq!(cached(&requests[1]), (2_059, Some(2_009), Some(CachedSource::Reported)));
+    assert_eq!(cached(&requests[0]), (2_000, 0.into(), Some(CachedSource::Reported)));
+    assert_eq!(cached(&requests[1]), (2_059, 2_009.into(), Some(CachedSource::Reported)));
 }
 
 #[test]
@@ -254,7 +256,7 @@ fn what_was_tried_again_failed_and_the_last_of_a_process_was_interrupted() {
         .iter()
         .map(|request| {
             let timing = request.timing.as_deref().unwrap();
-            (name(request).chars().next().unwrap(), timing.outcome.unwrap(), timing.total_ms)
+            (name(request).chars().next().unwrap(), timing.outcome.unwrap(), timing.total_ms.get())
         })
         .collect();
     let expected = [
@@ -292,8 +294,8 @@ fn a_duration_that_counts_a_refused_stream_is_cut_at_the_body() {
     let requests = recording.requests();
     let timing = |at: usize| requests[at].timing.as_deref().unwrap();
     assert_eq!((name(&requests[0]), timing(0).outcome), ("a.request.json".to_owned(), Some(Outcome::Failed)));
-    assert_eq!((timing(1).outcome, timing(1).total_ms), (Some(Outcome::Completed), Some(186)));
-    assert_eq!((timing(1).ttft_ms, timing(1).output_tokens), (None, Some(111)));
+    assert_eq!((timing(1).outcome, timing(1).total_ms.get()), (Some(Outcome::Completed), Some(186)));
+    assert_eq!((timing(1).ttft_ms.get(), timing(1).output_tokens.get()), (None, Some(111)));
 }
 
 #[test]
@@ -306,7 +308,7 @@ fn an_error_names_what_the_server_said() {
     recording.event("api_error", 20, error);
     let [request] = &recording.requests()[..] else { panic!() };
     let timing = request.timing.as_deref().unwrap();
-    assert_eq!((timing.outcome, timing.total_ms), (Some(Outcome::Failed), Some(23)));
+    assert_eq!((timing.outcome, timing.total_ms.get()), (Some(Outcome::Failed), Some(23)));
     assert_eq!(timing.error.as_deref(), Some("the prompt is too long"));
     assert_eq!(request.response.as_deref().unwrap().status, Some(400));
 }
@@ -326,8 +328,8 @@ fn requests_of_several_sources_at_once_keep_their_ends() {
     recording.event("api_request", 110, end("title", 17));
     let requests = recording.requests();
     let output = |at: usize| requests[at].timing.as_deref().unwrap().output_tokens;
-    assert_eq!((name(&requests[0]).as_str(), output(0)), ("title.request.json", Some(17)));
-    assert_eq!((name(&requests[1]).as_str(), output(1)), ("main.request.json", Some(28)));
+    assert_eq!((name(&requests[0]).as_str(), output(0).get()), ("title.request.json", Some(17)));
+    assert_eq!((name(&requests[1]).as_str(), output(1).get()), ("main.request.json", Some(28)));
 }
 
 #[test]
@@ -360,7 +362,7 @@ fn a_named_answer_takes_no_end_of_another_source() {
     let mut found: Vec<_> = recording
         .requests()
         .iter()
-        .map(|request| (name(request), request.timing.as_deref().unwrap().output_tokens))
+        .map(|request| (name(request), request.timing.as_deref().unwrap().output_tokens.get()))
         .collect();
     found.sort();
     let expected = [("main.request.json".to_owned(), None), ("title.request.json".to_owned(), Some(17))];
@@ -413,8 +415,8 @@ fn spans_alone_tell_of_every_attempt() {
     assert_eq!(failed.timing.as_deref().unwrap().outcome, Some(Outcome::Failed));
     let timing = answered.timing.as_deref().unwrap();
     assert_eq!(answered.timestamp.unwrap().to_string(), stamp(550));
-    assert_eq!((timing.ttft_ms, timing.total_ms), (Some(96), Some(150)));
-    assert_eq!((timing.prompt_tokens, timing.cached_tokens), (Some(1_200), Some(200)));
+    assert_eq!((timing.ttft_ms.get(), timing.total_ms.get()), (Some(96), Some(150)));
+    assert_eq!((timing.prompt_tokens.get(), timing.cached_tokens.get()), (Some(1_200), Some(200)));
     assert_eq!(answered.sizes.body_bytes.get(), None, "unknown, not small");
     assert_ne!(failed.id, answered.id);
 }

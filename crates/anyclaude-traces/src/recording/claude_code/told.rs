@@ -14,7 +14,7 @@ use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{Api, Join, ModelSource, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource, TtftSource};
-use crate::model::{Response, Size};
+use crate::model::{Amount, Response};
 use crate::read::{FactsFile, TraceFile};
 
 /// What is known of a request.
@@ -94,7 +94,7 @@ impl KnownRequest {
         let mut draft = RecordDraft::new(Source::ClaudeCode);
         draft.api = Some(Api::Anthropic);
         let mut record = draft.finish_without_body(0);
-        record.sizes.file_bytes = Size::UNKNOWN;
+        record.sizes.file_bytes = Amount::UNKNOWN;
         record.requested_model.clone_from(&self.caller.model);
         record.stream = true;
         self.add_to(&mut record, facts);
@@ -217,16 +217,16 @@ impl<'p> AttemptPieces<'p> {
         let source = if first.is_certain { TtftSource::FirstContent } else { TtftSource::MessageStart };
         Some(Timing {
             start: self.attempt.started,
-            ttft_ms: first.ttft_ms,
+            ttft_ms: first.ttft_ms.into(),
             ttft_source: first.ttft_ms.map(|_| source),
-            total_ms: self.total_ms(),
-            prompt_tokens,
+            total_ms: self.total_ms().into(),
+            prompt_tokens: prompt_tokens.into(),
             prompt_tokens_source: prompt_tokens.map(|_| TokenSource::Usage),
-            output_tokens,
+            output_tokens: output_tokens.into(),
             output_tokens_source: output_tokens.map(|_| TokenSource::Usage),
             outcome: Some(outcome),
             error: end.and_then(|end| end.error.clone()),
-            cached_tokens,
+            cached_tokens: cached_tokens.into(),
             cached_source: cached_tokens.map(|_| CachedSource::Reported),
             ..Timing::default()
         })
@@ -242,13 +242,13 @@ impl<'p> AttemptPieces<'p> {
         let stop_reason = self.span.and_then(|span| span.stop_reason.clone());
         let says_something = input.or(output).or(end.status).is_some() || stop_reason.is_some();
         says_something.then_some(Response {
-            status: end.status,
-            input_tokens: input,
-            output_tokens: output,
-            cache_creation_tokens: cache_creation,
-            cache_read_tokens: cache_read,
+            status: end.status.into(),
+            input_tokens: input.into(),
+            output_tokens: output.into(),
+            cache_creation_tokens: cache_creation.into(),
+            cache_read_tokens: cache_read.into(),
             stop_reason,
-            tool_calls: None,
+            tool_calls: Amount::UNKNOWN,
         })
     }
 }

@@ -105,7 +105,7 @@ fn timing(log: &LogRequest) -> Timing {
     let proxy_ms = proxy.map(|proxy| proxy.ms);
     let mut timing = Timing {
         start: Some(log.start),
-        proxy_ms,
+        proxy_ms: proxy_ms.into(),
         ttft_ms: log.ttft_ms,
         ttft_source: log.ttft_source,
         total_ms: log.total_ms,
@@ -121,7 +121,7 @@ fn timing(log: &LogRequest) -> Timing {
         outcome: Some(log.outcome),
         error: log.error.clone(),
         cached_tokens: log.facts.cached_tokens,
-        cached_source: log.facts.cached_tokens.map(|_| CachedSource::Reported),
+        cached_source: log.facts.cached_tokens.get().map(|_| CachedSource::Reported),
         ..Timing::default()
     };
     timing.fill_sums();
@@ -142,9 +142,9 @@ impl UnmatchedLogRequest {
             requested_model: None,
             model,
             model_source,
-            tool_count: log.tool_count,
-            message_count: log.message_count,
-            max_tokens: log.max_tokens,
+            tool_count: log.tool_count.get(),
+            message_count: log.message_count.get(),
+            max_tokens: log.max_tokens.get(),
             stream: log.streamed,
             timing: Box::new(timing(&log)),
             confidence: log.confidence,

@@ -29,7 +29,7 @@ use crate::model::sort::sort_by_key;
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
 use crate::model::timing::Timing;
-use crate::model::{LogFacts, ServerTask, Size};
+use crate::model::{Amount, LogFacts, ServerTask};
 use crate::read::{LogFile, Logs};
 use crate::recording::concurrency::{BackendInterval, concurrency};
 pub use server::{ServerLoad, ServerLog, ServerTruncation};
@@ -354,7 +354,7 @@ fn join_entries(requests: &mut [&mut Request], mut entries: Vec<RequestLogEntry>
 
 fn entry_fits(entry: &RequestLogEntry, request: &Request) -> bool {
     let agrees =
-        |logged: Option<u64>, sent: Size| logged.is_none_or(|n| sent.get().is_none_or(|sent| sent == n));
+        |logged: Option<u64>, sent: Amount| logged.is_none_or(|n| sent.get().is_none_or(|sent| sent == n));
     agrees(entry.tool_count, request.sizes.tool_count)
         && agrees(entry.message_count, request.sizes.message_count)
         && entry.streaming.is_none_or(|streaming| streaming == request.stream)

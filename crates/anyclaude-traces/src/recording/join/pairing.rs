@@ -278,7 +278,7 @@ impl<'a, 's> Pairing<'a, 's> {
     fn has_other_limit(&self, start: usize) -> bool {
         let limits = || {
             let trace = self.requests.get(*self.trace_of.get(start)?.as_ref()?)?;
-            Some((self.starts.get(start)?.log.max_tokens?, trace.max_tokens?))
+            Some((self.starts.get(start)?.log.max_tokens.get()?, trace.max_tokens.get()?))
         };
         limits().is_some_and(|(log, trace)| log != trace)
     }
@@ -344,7 +344,7 @@ fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u
     Some(
         differs(sent_tool_count(log), request.sizes.tool_count.get())
             + differs(sent_message_count(log), request.sizes.message_count.get())
-            + differs(log.max_tokens, request.max_tokens),
+            + differs(log.max_tokens.get(), request.max_tokens.get()),
     )
 }
 
@@ -359,7 +359,7 @@ pub(super) fn sent_tool_count(log: &LogRequest) -> Option<u64> {
             _ => {}
         }
     }
-    log.tool_count
+    log.tool_count.get()
 }
 
 /// The number of messages that Claude Code sent, likewise.
@@ -371,7 +371,7 @@ pub(super) fn sent_message_count(log: &LogRequest) -> Option<u64> {
     });
     match (truncation, removed) {
         (Some(cut), _) => Some(cut.removed_messages?.saturating_add(cut.kept_messages?)),
-        (None, Some(removed)) => log.message_count.map(|kept| kept.saturating_add(removed)),
-        (None, None) => log.message_count,
+        (None, Some(removed)) => log.message_count.get().map(|kept| kept.saturating_add(removed)),
+        (None, None) => log.message_count.get(),
     }
 }

@@ -21,8 +21,8 @@ fn debug_log(name: &str, starts: &[(i64, Counts)]) -> LogFile<ParsedLog> {
     parser.feed(starts.iter().map(line).collect::<String>().as_bytes());
     let mut content = parser.finish();
     for (request, (_, [tools, messages, limit])) in content.runs[0].requests.iter_mut().zip(starts) {
-        (request.tool_count, request.message_count) = (Some(*tools), Some(*messages));
-        request.max_tokens = Some(*limit);
+        (request.tool_count, request.message_count) = ((*tools).into(), (*messages).into());
+        request.max_tokens = (*limit).into();
     }
     LogFile { path: name.into(), content }
 }
@@ -30,9 +30,9 @@ fn debug_log(name: &str, starts: &[(i64, Counts)]) -> LogFile<ParsedLog> {
 /// A trace that was written so many milliseconds after the log's beginning.
 fn trace((ms, [tools, messages, limit]): (i64, Counts)) -> Request {
     let mut request = Request::builder(format!("{ms}.json")).timestamp(at(ms)).mode("lmstudio").build();
-    request.sizes.tool_count = Size::from(tools);
-    request.sizes.message_count = Size::from(messages);
-    request.max_tokens = Some(limit);
+    request.sizes.tool_count = Amount::from(tools);
+    request.sizes.message_count = Amount::from(messages);
+    request.max_tokens = limit.into();
     request
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyclaude_traces::analysis::report::{
     PromptReuse, PromptSections, Report, SessionReuse, SessionSections,
 };
-use anyclaude_traces::model::Size;
+use anyclaude_traces::model::Amount;
 use anyclaude_traces::model::measure::Unit;
 use maud::{Markup, html};
 
@@ -25,7 +25,7 @@ const SHARES_TALLEST: u32 = 48;
 const MOST_BREAKS: usize = 40;
 
 /// A section's name and size.
-type PromptSection = (&'static str, fn(&PromptSections) -> Size);
+type PromptSection = (&'static str, fn(&PromptSections) -> Amount);
 
 /// The sections from the bottom up.
 const SECTIONS: [PromptSection; 4] = [

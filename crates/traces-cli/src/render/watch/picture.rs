@@ -284,7 +284,7 @@ impl PictureInput<'_> {
             let is_selected = self.choice.selected == Some(first + at);
             let stamp = request.timestamp.map_or_else(|| units::UNKNOWN.to_owned(), units::time_of_day);
             let timing = request.timing.as_deref();
-            let wait = timing.and_then(|timing| timing.wall_ms.or(timing.total_ms));
+            let wait = timing.and_then(|timing| timing.wall_ms.or(timing.total_ms).get());
             let mark = if is_selected { "▸ " } else { "  " };
             let text = columns.row(mark, &stamp, &list::model(request), &units::ms(wait));
             let style = if is_selected { self.bold() } else { Style::default() };

@@ -188,7 +188,8 @@ fn an_answer_in_one_piece_is_other_time() {
     let mut right = side("slow", &[Made { ttft_ms: 9_000, ..MADE }; 3]);
     for request in &mut right {
         let timing = request.timing.as_mut().unwrap();
-        (timing.read_ms, timing.write_ms, timing.other_ms) = (None, None, Some(13_000));
+        (timing.read_ms, timing.write_ms, timing.other_ms) =
+            (Amount::UNKNOWN, Amount::UNKNOWN, 13_000.into());
     }
     let found = compared_requests(&side("fast", &[MADE; 3]), &right, Asked::TheSame);
     assert_eq!(ms(&found)[3..8], [None; 5]);

@@ -40,7 +40,7 @@ fn tokens_read_again_are_never_below_none() {
     let right = Made { prompt_tokens: Some(45_000), again_tokens: 35_000, ttft_ms: 9_000, ..MADE };
     let mut left = side("fast", &[MADE; 5]);
     for request in &mut left {
-        request.timing.as_mut().unwrap().needed_tokens = Some(10_400);
+        request.timing.as_mut().unwrap().needed_tokens = 10_400.into();
     }
     let found = compared_requests(&left, &side("slow", &[right; 5]), Asked::TheSamePlace);
     assert_eq!(figures(&found), Some((35_000.0, 0.0)));

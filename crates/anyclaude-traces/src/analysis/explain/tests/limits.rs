@@ -60,7 +60,7 @@ fn time_in_no_part_is_compared_too() {
         let mut requests = side(model, &[MADE; 5]);
         for request in &mut requests {
             let timing = request.timing.as_mut().unwrap();
-            timing.total_ms = timing.total_ms.map(|ms| ms + unexplained);
+            timing.total_ms = timing.total_ms.get().map(|ms| ms + unexplained).into();
         }
         requests
     };

@@ -10,6 +10,7 @@ mod verdicts;
 mod writing;
 
 use super::*;
+use crate::model::Amount;
 use crate::model::request::{Concurrency, Join, Kind};
 use crate::model::scope::KindFilter;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing};
@@ -54,26 +55,26 @@ impl Made {
         let cached_tokens = self.cached_tokens.filter(|_| self.prompt_tokens.is_some());
         let read_tokens = self.prompt_tokens.zip(cached_tokens).map(|(prompt, cached)| prompt - cached);
         Timing {
-            proxy_ms: self.proxy_ms,
-            ttft_ms: Some(self.ttft_ms),
-            generation_ms: Some(self.generation_ms),
-            total_ms: Some(total_ms),
-            wall_ms: self.proxy_ms.map(|proxy_ms| proxy_ms + total_ms),
-            keepalives: Some(self.ttft_ms / 10_000),
-            events: Some(self.output_tokens.unwrap_or(100)),
-            prompt_tokens: self.prompt_tokens,
-            output_tokens: self.output_tokens,
+            proxy_ms: self.proxy_ms.into(),
+            ttft_ms: self.ttft_ms.into(),
+            generation_ms: self.generation_ms.into(),
+            total_ms: total_ms.into(),
+            wall_ms: self.proxy_ms.map(|proxy_ms| proxy_ms + total_ms).into(),
+            keepalives: (self.ttft_ms / 10_000).into(),
+            events: self.output_tokens.unwrap_or(100).into(),
+            prompt_tokens: self.prompt_tokens.into(),
+            output_tokens: self.output_tokens.into(),
             outcome: Some(Outcome::Completed),
-            load_ms: Some(self.load_ms),
-            queue_ms: Some(self.queue_ms),
-            read_ms: Some(self.ttft_ms - self.load_ms - self.queue_ms),
-            write_ms: Some(self.generation_ms - self.stall_ms.unwrap_or(0)),
-            stall_ms: self.stall_ms,
-            other_ms: Some(0),
-            cached_tokens,
+            load_ms: self.load_ms.into(),
+            queue_ms: self.queue_ms.into(),
+            read_ms: (self.ttft_ms - self.load_ms - self.queue_ms).into(),
+            write_ms: (self.generation_ms - self.stall_ms.unwrap_or(0)).into(),
+            stall_ms: self.stall_ms.into(),
+            other_ms: 0.into(),
+            cached_tokens: cached_tokens.into(),
             cached_source: cached_tokens.map(|_| self.cached_source),
-            read_tokens,
-            needed_tokens: read_tokens.map(|read| read - self.again_tokens),
+            read_tokens: read_tokens.into(),
+            needed_tokens: read_tokens.map(|read| read - self.again_tokens).into(),
             again_tokens: read_tokens.map(|_| self.again_tokens as i64),
             ..Timing::default()
         }

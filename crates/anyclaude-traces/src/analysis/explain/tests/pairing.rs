@@ -60,7 +60,7 @@ fn what_cannot_be_compared_is_counted_with_its_reason() {
     right[0].stream = false;
     right[1].timing.as_mut().unwrap().outcome = Some(Outcome::TimedOut);
     right[2].join.as_mut().unwrap().confidence = Confidence::Ambiguous;
-    right[3].timing.as_mut().unwrap().total_ms = None;
+    right[3].timing.as_mut().unwrap().total_ms = Amount::UNKNOWN;
     right[4].timing.as_mut().unwrap().outcome = None;
     right[5].timing = None;
     right[6].timing.as_mut().unwrap().outcome = Some(Outcome::NotStreamed);

@@ -115,7 +115,7 @@ fn what_is_mostly_unexplained_has_no_verdict() {
         let mut right = side("slow", &[right; 5]);
         for request in &mut right {
             let timing = request.timing.as_mut().unwrap();
-            timing.total_ms = timing.total_ms.map(|ms| ms + unexplained);
+            timing.total_ms = timing.total_ms.get().map(|ms| ms + unexplained).into();
         }
         let found = compared_requests(&side("fast", &[MADE; 5]), &right, Asked::TheSame);
         assert_eq!(found.delta_ms.unwrap().as_f64(), 10_000.0);

@@ -272,38 +272,42 @@ impl PartialRequest {
             streamed,
             outcome,
             confidence: self.confidence,
-            ttft_ms,
+            ttft_ms: ttft_ms.into(),
             ttft_source,
             ttft_ambiguous: ttft_ms.is_none() && self.first_part == FirstPart::Ambiguous,
-            total_ms,
-            keepalives: counts_keepalives.then_some(keepalives_so_far),
-            events: end.events,
-            event_bytes: end.bytes,
-            parts: end.parts,
-            prompt_tokens,
+            total_ms: total_ms.into(),
+            keepalives: counts_keepalives.then_some(keepalives_so_far).into(),
+            events: end.events.into(),
+            event_bytes: end.bytes.into(),
+            parts: end.parts.into(),
+            prompt_tokens: prompt_tokens.into(),
             prompt_tokens_source: prompt_tokens.map(|_| TokenSource::Usage),
-            output_tokens,
+            output_tokens: output_tokens.into(),
             output_tokens_source: output_tokens.map(|_| output_source),
             response_model: finish.model.map(|model| models.once(&model)),
             error: self.error.map(String::from),
             facts: Box::new(LogFacts {
-                cached_tokens: cached_tokens.filter(|_| run.counts_cached_tokens),
-                reasoning_tokens: finish.reasoning,
-                stall_ms: stalls.map(|stalls| stalls.ms),
-                stalls: stalls.map(|stalls| stalls.count),
-                text_chunks: stalls.map(|stalls| stalls.text_chunks).or(end.deltas.map(|deltas| deltas.all)),
+                cached_tokens: cached_tokens.filter(|_| run.counts_cached_tokens).into(),
+                reasoning_tokens: finish.reasoning.into(),
+                stall_ms: stalls.map(|stalls| stalls.ms).into(),
+                stalls: stalls.map(|stalls| stalls.count).into(),
+                text_chunks: stalls
+                    .map(|stalls| stalls.text_chunks)
+                    .or(end.deltas.map(|deltas| deltas.all))
+                    .into(),
                 reasoning_chunks: stalls
                     .map(|stalls| stalls.reasoning_chunks)
-                    .or(end.deltas.map(|deltas| deltas.reasoning)),
+                    .or(end.deltas.map(|deltas| deltas.reasoning))
+                    .into(),
                 streamed_reasoning: stalls.map(|stalls| stalls.reasoning),
-                backend_ms,
+                backend_ms: backend_ms.into(),
                 keepalives_so_far,
                 ..self.facts
             }),
             reported_tokens_per_second: end.tokens_per_second,
-            tool_count: self.tool_count,
-            message_count: self.message_count,
-            max_tokens: self.max_tokens,
+            tool_count: self.tool_count.into(),
+            message_count: self.message_count.into(),
+            max_tokens: self.max_tokens.into(),
             prompt: self.prompt.map(Box::new),
             saved_trace: self.saved_trace,
             proxy: None,
@@ -403,7 +407,7 @@ mod tests {
         let derived = finished(end.clone(), 2);
         assert_eq!((&*derived.provider, &*derived.model), ("local", "a/b"));
         assert_eq!(
-            (derived.output_tokens, derived.output_tokens_source),
+            (derived.output_tokens.get(), derived.output_tokens_source),
             (Some(20), Some(TokenSource::Derived))
         );
         assert_eq!(derived.prompt_tokens, None);
@@ -411,19 +415,19 @@ mod tests {
         let usage = LoggedUsage { prompt: 90, output: 21, cache_read: Some(0) };
         let counted = finished(LoggedEnd { usage: Some(usage), ..end.clone() }, 1);
         assert_eq!(
-            (counted.output_tokens, counted.output_tokens_source),
+            (counted.output_tokens.get(), counted.output_tokens_source),
             (Some(21), Some(TokenSource::Usage))
         );
-        assert_eq!((counted.prompt_tokens, counted.facts.cached_tokens), (Some(90), None));
+        assert_eq!((counted.prompt_tokens.get(), counted.facts.cached_tokens.get()), (Some(90), None));
         assert_eq!(counted.keepalives, None);
         let guessed = finished(LoggedEnd { usage: Some(usage), prompt_estimated: true, ..end }, 1);
-        assert_eq!((guessed.prompt_tokens, guessed.output_tokens), (None, Some(21)));
+        assert_eq!((guessed.prompt_tokens.get(), guessed.output_tokens.get()), (None, Some(21)));
     }
 
     #[test]
     fn a_clock_set_back_gives_no_negative_times() {
         let end = LoggedEnd { ms: -5, events: Some(3), ..LoggedEnd::default() };
         let request = finished(end, 2);
-        assert_eq!((request.total_ms, request.outcome), (None, Outcome::Completed));
+        assert_eq!((request.total_ms.get(), request.outcome), (None, Outcome::Completed));
     }
 }

@@ -161,8 +161,8 @@ impl Sent {
                 is_certain: true,
             },
             None => Self {
-                tools: request.tool_count,
-                messages: request.message_count,
+                tools: request.tool_count.get(),
+                messages: request.message_count.get(),
                 stream: request.streamed,
                 is_certain: false,
             },

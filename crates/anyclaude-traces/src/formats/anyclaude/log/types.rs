@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::model::LogFacts;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome, PromptOverhead, TokenSource, TtftSource};
+use crate::model::{Amount, LogFacts};
 
 /// The proxy's own work on a request before it sent it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -40,29 +40,29 @@ pub struct LogRequest {
     /// How sure it is that the ends and times below are this request's.
     pub confidence: Confidence,
     /// Time to first token.
-    pub ttft_ms: Option<u64>,
+    pub ttft_ms: Amount,
     /// Where [`ttft_ms`](Self::ttft_ms) comes from.
     pub ttft_source: Option<TtftSource>,
     /// The log holds a first part that is this request's or an overlapping
     /// one's; `ttft_ms` is `None` then, not a guess.
     pub ttft_ambiguous: bool,
     /// Time to the end of the reply.
-    pub total_ms: Option<u64>,
+    pub total_ms: Amount,
     /// Keepalives sent while waiting, one each 10 s; known from level 2, for
     /// streamed requests with an end.
-    pub keepalives: Option<u64>,
+    pub keepalives: Amount,
     /// Anthropic stream events sent; not tokens.
-    pub events: Option<u64>,
+    pub events: Amount,
     /// Size of these events in UTF-16 code units.
-    pub event_bytes: Option<u64>,
+    pub event_bytes: Amount,
     /// Stream parts received from the backend; not tokens.
-    pub parts: Option<u64>,
+    pub parts: Amount,
     /// Tokens of the prompt, counted by the backend.
-    pub prompt_tokens: Option<u64>,
+    pub prompt_tokens: Amount,
     /// Where [`prompt_tokens`](Self::prompt_tokens) comes from.
     pub prompt_tokens_source: Option<TokenSource>,
     /// Tokens generated.
-    pub output_tokens: Option<u64>,
+    pub output_tokens: Amount,
     /// Where [`output_tokens`](Self::output_tokens) comes from.
     pub output_tokens_source: Option<TokenSource>,
     /// The model that the backend's answer names, in its `finish-step` chunk.
@@ -74,11 +74,11 @@ pub struct LogRequest {
     /// The proxy's ⚡ figure, as logged.
     pub reported_tokens_per_second: Option<f64>,
     /// Tools sent to the backend.
-    pub tool_count: Option<u64>,
+    pub tool_count: Amount,
     /// Messages sent to the backend.
-    pub message_count: Option<u64>,
+    pub message_count: Amount,
     /// `max_tokens` of the request.
-    pub max_tokens: Option<u64>,
+    pub max_tokens: Amount,
     /// Sizes after the proxy's edits.
     pub prompt: Option<Box<PromptOverhead>>,
     /// File name of the trace, where a capture of standard error names it.

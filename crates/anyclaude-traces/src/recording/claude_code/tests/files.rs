@@ -14,7 +14,10 @@ fn without_events_the_index_ties_bodies_to_spans() {
     let [request] = &recording.requests()[..] else { panic!() };
     assert_eq!(name(request), "a.request.json");
     let timing = request.timing.as_deref().unwrap();
-    assert_eq!((timing.ttft_ms, timing.total_ms, timing.output_tokens), (Some(100), Some(158), Some(93)));
+    assert_eq!(
+        (timing.ttft_ms.get(), timing.total_ms.get(), timing.output_tokens.get()),
+        (Some(100), Some(158), Some(93))
+    );
 }
 
 #[test]
@@ -27,7 +30,7 @@ fn bodies_alone_have_the_times_of_their_files() {
     assert_eq!(requests[0].timestamp.unwrap().to_string(), stamp(0));
     assert_eq!(requests[0].timestamp_source, Some(TimestampSource::Mtime));
     let timing = requests[0].timing.as_deref().unwrap();
-    assert_eq!((timing.total_ms, timing.prompt_tokens), (Some(700), Some(800)));
+    assert_eq!((timing.total_ms.get(), timing.prompt_tokens.get()), (Some(700), Some(800)));
     assert_eq!(requests[1].timing, None, "nothing tells how it ended");
 }
 
@@ -46,7 +49,7 @@ fn times_of_copies_tell_nothing() {
     let indexed = requests.iter().find(|request| name(request) == "a.request.json").unwrap();
     assert_eq!(indexed.timestamp.unwrap().to_string(), stamp(500_000), "by the index");
     let timing = indexed.timing.as_deref().unwrap();
-    assert_eq!((timing.total_ms, timing.start, timing.output_tokens), (None, None, Some(400)));
+    assert_eq!((timing.total_ms.get(), timing.start, timing.output_tokens.get()), (None, None, Some(400)));
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn a_transcript_tells_why_a_try_failed_and_when() {
         .iter()
         .map(|request| {
             let timing = request.timing.as_deref().unwrap();
-            (name(request), timing.outcome, timing.total_ms, timing.error.clone())
+            (name(request), timing.outcome, timing.total_ms.get(), timing.error.clone())
         })
         .collect();
     let failed = |id: &str, ms, words: &str| {
@@ -157,7 +160,7 @@ fn a_transcript_tells_why_a_try_failed_and_when() {
     assert_eq!(found[0], failed("a", 25, "503 Loading model"));
     assert_eq!(found[1], failed("b", 20, "503 Busy"));
     assert_eq!(found[2], ("c.request.json".to_owned(), Some(Outcome::Completed), Some(3_690), None));
-    let status = set.requests[0].response.as_deref().and_then(|response| response.status);
+    let status = set.requests[0].response.as_deref().and_then(|response| response.status.get());
     assert_eq!(status, Some(503));
 }
 

@@ -20,15 +20,15 @@ pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u
     let facts = facts(task, load_ms);
     let timing = request.timing.get_or_insert_default();
     if facts.prompt_tokens.is_some() {
-        timing.prompt_tokens = facts.prompt_tokens;
+        timing.prompt_tokens = facts.prompt_tokens.into();
         timing.prompt_tokens_source = Some(TokenSource::ServerLog);
     }
-    if facts.output_tokens.is_some() && timing.output_tokens.is_none() {
-        timing.output_tokens = facts.output_tokens;
+    if facts.output_tokens.is_some() && timing.output_tokens.get().is_none() {
+        timing.output_tokens = facts.output_tokens.into();
         timing.output_tokens_source = Some(TokenSource::ServerLog);
     }
     if facts.cached_tokens.is_some() {
-        timing.cached_tokens = facts.cached_tokens;
+        timing.cached_tokens = facts.cached_tokens.into();
         timing.cached_source = Some(CachedSource::ServerLog);
     }
     request.bookkeeping.server_task = Some(Arc::new(facts));
@@ -94,13 +94,13 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
     let total_ms = task.total_ms.map(milliseconds).or_else(worked).or_else(between);
     let moments = [start, task.ended].into_iter().flatten();
     Timing {
-        ttft_ms,
-        total_ms,
-        generation_ms: total_ms.zip(ttft_ms).and_then(|(total, ttft)| total.checked_sub(ttft)),
-        wall_ms: total_ms,
-        prompt_tokens: task.prompt_tokens,
+        ttft_ms: ttft_ms.into(),
+        total_ms: total_ms.into(),
+        generation_ms: total_ms.zip(ttft_ms).and_then(|(total, ttft)| total.checked_sub(ttft)).into(),
+        wall_ms: total_ms.into(),
+        prompt_tokens: task.prompt_tokens.into(),
         prompt_tokens_source: task.prompt_tokens.map(|_| TokenSource::ServerLog),
-        output_tokens: task.output_tokens,
+        output_tokens: task.output_tokens.into(),
         output_tokens_source: task.output_tokens.map(|_| TokenSource::ServerLog),
         outcome: Some(match task.outcome {
             TaskOutcome::Completed => Outcome::Completed,
@@ -110,12 +110,12 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
         }),
         error: task.error.as_deref().map(str::to_owned),
         reported_tokens_per_second: task.tokens_per_second,
-        read_ms,
-        write_ms,
-        cached_tokens: task.cached_tokens,
+        read_ms: read_ms.into(),
+        write_ms: write_ms.into(),
+        cached_tokens: task.cached_tokens.into(),
         cached_source: task.cached_tokens.map(|_| CachedSource::ServerLog),
-        read_tokens: task.read_tokens,
-        uncertainty_ms: moments.map(BackendMoment::uncertainty_ms).max().filter(|ms| *ms > 0),
+        read_tokens: task.read_tokens.into(),
+        uncertainty_ms: moments.map(BackendMoment::uncertainty_ms).max().filter(|ms| *ms > 0).into(),
         ..Timing::default()
     }
 }

@@ -181,8 +181,8 @@ fn wanted(requests: &[&mut Request]) -> Vec<Wanted> {
     let wanted = |(at, request): (usize, &&mut Request)| {
         let timing = request.timing.as_deref().filter(|_| is_for_a_server(request))?;
         let start = timing.start?;
-        let end_ms = start.plus_ms(i64::try_from(timing.total_ms?).ok()?).unix_ms();
-        let counts = timing.prompt_tokens.zip(timing.output_tokens);
+        let end_ms = start.plus_ms(i64::try_from(timing.total_ms.get()?).ok()?).unix_ms();
+        let counts = timing.prompt_tokens.get().zip(timing.output_tokens.get());
         Some(Wanted { at, counts, start_ms: start.unix_ms(), end_ms })
     };
     requests.iter().enumerate().filter_map(wanted).collect()
@@ -331,7 +331,7 @@ impl<'l> FoundLog<'l> {
             let mut timing = Box::new(timing(task));
             let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
             let before_end = || {
-                let total = timing.total_ms.and_then(|ms| i64::try_from(ms).ok())?;
+                let total = timing.total_ms.get().and_then(|ms| i64::try_from(ms).ok())?;
                 Some(instant(task.ended)?.plus_ms(-total))
             };
             timing.start = instant(start).or_else(before_end);
@@ -404,7 +404,7 @@ impl<'l> FoundLog<'l> {
 
 /// From the start of a request to its first token.
 fn wait(timing: &Timing) -> Option<(Timestamp, Timestamp)> {
-    let (start, ms) = (timing.start?, timing.ttft_ms.or(timing.total_ms)?);
+    let (start, ms) = (timing.start?, timing.ttft_ms.or(timing.total_ms).get()?);
     Some((start, start.plus_ms(i64::try_from(ms).ok()?)))
 }
 

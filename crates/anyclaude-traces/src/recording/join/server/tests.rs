@@ -16,9 +16,9 @@ fn request(name: &str, start_ms: i64, counts: Option<(u64, u64)>) -> Request {
     let start = Timestamp::from_unix_ms(NOON_MS + start_ms);
     Request::builder(format!("{name}.json"))
         .timing(|timing| {
-            (timing.start, timing.ttft_ms, timing.total_ms) = (start, Some(600), Some(1_000));
-            timing.prompt_tokens = counts.map(|counts| counts.0);
-            timing.output_tokens = counts.map(|counts| counts.1);
+            (timing.start, timing.ttft_ms, timing.total_ms) = (start, 600.into(), 1_000.into());
+            timing.prompt_tokens = counts.map(|counts| counts.0).into();
+            timing.output_tokens = counts.map(|counts| counts.1).into();
         })
         .build()
 }
@@ -138,7 +138,7 @@ fn each_process_has_a_clock_of_its_own() {
     assert_eq!(unmatched.len(), 1);
     assert_eq!(unmatched[0].start.map(|start| start.unix_ms() - NOON_MS), Some(7_996 + 8_100));
     let timing = roots[0][0].timing.as_deref().unwrap();
-    assert_eq!((timing.cached_tokens, timing.cached_source), (Some(93), Some(CachedSource::ServerLog)));
+    assert_eq!((timing.cached_tokens.get(), timing.cached_source), (Some(93), Some(CachedSource::ServerLog)));
     assert_eq!(timing.prompt_tokens_source, Some(TokenSource::ServerLog));
 }
 
@@ -188,7 +188,9 @@ fn what_could_be_two_is_marked_and_not_used() {
     assert_eq!((servers[0].joined, servers[0].ambiguous), (3, 2));
     let doubtful = &roots[0][1];
     assert_eq!(found(doubtful).map(|(_, _, confidence)| confidence), Some(Confidence::Ambiguous));
-    assert!(doubtful.server_task().is_none() && doubtful.timing.as_deref().unwrap().cached_tokens.is_none());
+    assert!(
+        doubtful.server_task().is_none() && doubtful.timing.as_deref().unwrap().cached_tokens.get().is_none()
+    );
     assert!(roots[0][0].server_task().is_some());
 }
 
@@ -273,7 +275,7 @@ fn a_request_without_counts_is_known_by_its_time() {
     let (servers, unmatched) = joined(&mut roots, &logs);
     assert_eq!((servers[0].joined, unmatched.len()), (2, 0));
     let timing = roots[0][1].timing.as_deref().unwrap();
-    assert_eq!((timing.prompt_tokens, timing.output_tokens), (Some(640), Some(6)));
+    assert_eq!((timing.prompt_tokens.get(), timing.output_tokens.get()), (Some(640), Some(6)));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn complete(second: u8, ms: u16, model: &str, total: i64) -> String {
 }
 
 fn totals(run: &LogRun) -> Vec<Option<u64>> {
-    run.requests.iter().map(|request| request.total_ms).collect()
+    run.requests.iter().map(|request| request.total_ms.get()).collect()
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_crash_leaves_a_torn_line_and_unfinished_requests() {
         assert_eq!(log.unreadable_lines, 1, "{torn}");
         let request = &log.runs[0].requests[0];
         assert_eq!(
-            (request.outcome, request.ttft_ms, request.keepalives),
+            (request.outcome, request.ttft_ms.get(), request.keepalives.get()),
             (Outcome::Unfinished, Some(7000), None)
         );
     }
@@ -212,7 +212,7 @@ fn an_error_before_the_second_request_is_the_first_ones() {
     let ends: Vec<_> = log.runs[0]
         .requests
         .iter()
-        .map(|request| (request.outcome, request.keepalives, request.confidence))
+        .map(|request| (request.outcome, request.keepalives.get(), request.confidence))
         .collect();
     assert_eq!(
         ends,
@@ -234,9 +234,12 @@ fn a_client_that_leaves_alone_gave_its_request_up() {
     let done = start(1, 0, "a") + &stream(1, 1) + &complete(3, 0, "a", 2000) + &closed(3);
     let left = start(5, 0, "a") + &stream(5, 1) + &closed(20);
     let run = &parse(&(banner(2, 0, "a") + &done + &left)).runs[0];
-    let ends = |run: &LogRun| run.requests.iter().map(|r| (r.outcome, r.total_ms)).collect::<Vec<_>>();
+    let ends = |run: &LogRun| run.requests.iter().map(|r| (r.outcome, r.total_ms.get())).collect::<Vec<_>>();
     assert_eq!(ends(run), [(Outcome::Completed, Some(2000)), (Outcome::Disconnected, Some(15_000))]);
-    assert_eq!((run.requests[1].keepalives, run.requests[1].facts.backend_ms), (Some(0), Some(15_000)));
+    assert_eq!(
+        (run.requests[1].keepalives.get(), run.requests[1].facts.backend_ms.get()),
+        (Some(0), Some(15_000))
+    );
 
     // Two are open: it may have been either.
     let other = start(6, 0, "a") + &stream(6, 1);
@@ -260,7 +263,7 @@ fn an_answer_in_one_piece_ends_with_its_on_finish() {
     let streamed = start(3, 0, "a") + &stream(3, 1);
     let ends = |text: &str| {
         let run = parse(text).runs.remove(0);
-        run.requests.iter().map(|r| (r.outcome, r.total_ms)).collect::<Vec<_>>()
+        run.requests.iter().map(|r| (r.outcome, r.total_ms.get())).collect::<Vec<_>>()
     };
     let text = banner(1, 1, "a") + &probe(2) + &streamed + &finished(4) + &finished(6);
     let whole = ends(&(text.clone() + &complete(6, 0, "a", 3000)));
@@ -279,7 +282,7 @@ fn replies_in_one_piece_that_cannot_be_told_apart_end_with_the_last_of_their_lin
     let request = |second| start(second, 0, "a") + &called(second) + &line(second, 2, "[Context] x");
     let times = |text: &str| {
         let run = parse(text).runs.remove(0);
-        run.requests.iter().map(|r| (r.total_ms, r.facts.backend_ms)).collect::<Vec<_>>()
+        run.requests.iter().map(|r| (r.total_ms.get(), r.facts.backend_ms.get())).collect::<Vec<_>>()
     };
     let both = banner(1, 1, "a") + &request(2) + &request(3) + &finished(5) + &finished(8);
     let log_end = line(50, 0, "[Context] x");
@@ -347,7 +350,7 @@ fn zero_cached_tokens_count_where_the_backend_counts() {
     assert_eq!(cached(&(request(1, 0) + &request(3, 0))), [None, None]);
     let unknown = request(1, 40) + &request(3, 0).replace("\"outputTokens\":8", "\"outputTokens\":0");
     let run = parse(&unknown).runs.remove(0);
-    let counts = |r: &LogRequest| (r.prompt_tokens, r.output_tokens, r.facts.cached_tokens);
+    let counts = |r: &LogRequest| (r.prompt_tokens.get(), r.output_tokens.get(), r.facts.cached_tokens.get());
     assert_eq!(
         run.requests.iter().map(counts).collect::<Vec<_>>(),
         [(Some(50), Some(8), Some(40)), (None, None, None)]
@@ -377,7 +380,7 @@ fn a_file_of_two_processes_counts_keepalives_only_where_both_would_log_them() {
         let log = parse(&(banner(other, 1, "a") + &banner(2, 2, "a") + &ended(5)));
         log.runs[1].requests[0].keepalives
     };
-    assert_eq!((keepalives(1), keepalives(2)), (None, Some(0)));
+    assert_eq!((keepalives(1).get(), keepalives(2).get()), (None, Some(0)));
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn whole_seconds_show_no_wait() {
     let times = |received, started, ended| {
         let task = BackendTask { received, started, ..task(0, ended, (100, 5)) };
         let timing = timing(&task);
-        (timing.ttft_ms, facts(&task, None).queue_ms, timing.uncertainty_ms)
+        (timing.ttft_ms.get(), facts(&task, None).queue_ms, timing.uncertainty_ms.get())
     };
     // A second between the stamps, and 0.9 s of work: they may be as far apart as that.
     assert_eq!(times(local(0), local(0), local(1)), (Some(500), None, Some(1_000)));
