@@ -49,7 +49,7 @@
 //! // The root is `~/.anyclaude`, where anyclaude writes `traces/` and `logs/`.
 //! let recording = Recording::open(root)?;
 //! for request in recording.requests() {
-//!     let ttft_ms = request.timing.as_ref().and_then(|timing| timing.ttft_ms);
+//!     let ttft_ms = request.timing.as_ref().and_then(|timing| timing.ttft_ms.get());
 //!     println!("{:?}: {} bytes, first token after {ttft_ms:?} ms", request.model, request.sizes.body_bytes);
 //! }
 //! for error in recording.skipped() {
@@ -118,8 +118,8 @@
 //! use anyclaude_traces::model::measure::{Measure, Value};
 //! use anyclaude_traces::model::scope::{KindFilter, Scope};
 //!
-//! let request = |ttft_ms| {
-//!     Request::builder("a.json").model("qwen3").timing(|timing| timing.ttft_ms = Some(ttft_ms)).build()
+//! let request = |ttft_ms: u64| {
+//!     Request::builder("a.json").model("qwen3").timing(|timing| timing.ttft_ms = ttft_ms.into()).build()
 //! };
 //! let requests = [request(400), request(900), request(500)];
 //! let scope = Scope::new(None, None, KindFilter::All, 3);

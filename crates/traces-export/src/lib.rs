@@ -14,7 +14,7 @@
 //! let request = Request::builder("a.json")
 //!     .timestamp("2025-11-16T03:20:00Z".parse()?)
 //!     .model("openai/gpt-oss-20b")
-//!     .timing(|timing| timing.total_ms = Some(2_150))
+//!     .timing(|timing| timing.total_ms = 2_150.into())
 //!     .build();
 //! let mut timeline = Vec::new();
 //! let written = traces_export::chrome::write(&mut timeline, &[request], &[])?;

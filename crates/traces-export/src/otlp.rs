@@ -74,7 +74,7 @@ const CONVENTIONS: &[RequestAttribute] = attributes! {
     "gen_ai.provider.name": |request| Some(OtlpValue::Text(provider(request)?.into())),
     "gen_ai.request.model": |request| text(request.requested_model.as_deref().or(request.model.as_deref())?),
     "gen_ai.response.model": |request| text(request.model.as_deref()?),
-    "gen_ai.request.max_tokens": |request| whole(request.max_tokens.get()),
+    "gen_ai.request.max_tokens": |request| whole(request.max_tokens),
     "gen_ai.request.stream": |request| Some(OtlpValue::Truth(request.stream)),
     "gen_ai.usage.input_tokens": |request| whole(input_tokens(request)),
     "gen_ai.usage.cache_read.input_tokens": |request| whole(cache_read_tokens(request)),

@@ -95,7 +95,7 @@ pub const MEASURES: [Measure; 17] = [
 /// use anyclaude_traces::model::group::Grouping;
 /// use anyclaude_traces::model::scope::{KindFilter, Scope};
 ///
-/// let request = Request::builder("a.json").tool("Bash", 900).timing(|times| times.ttft_ms = Some(535)).build();
+/// let request = Request::builder("a.json").tool("Bash", 900).timing(|times| times.ttft_ms = 535.into()).build();
 /// let scope = Scope::new(None, None, KindFilter::All, 1);
 /// let (joined, by_model) = (Default::default(), Grouping::by_model());
 /// let found = timing(scope, vec![request], &[], joined, Vec::new(), KindFilter::All, &by_model);

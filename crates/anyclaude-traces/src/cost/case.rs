@@ -42,9 +42,15 @@ pub(super) struct Origin {
     pub(super) backend: Option<Arc<str>>,
 }
 
-/// One request. It dereferences to its origin, which it shares with others.
+/// One request, in a box: to sort cases moves no more than pointers, and they go where the
+/// simulation of the cache left room, which a vector of them is too long for. Of 100,000
+/// requests the peak of memory was 35 MB higher.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Case {
+pub(super) struct Case(Box<CaseFacts>);
+
+/// What is known of one request. It dereferences to its origin, which it shares with others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CaseFacts {
     pub(super) place: CaseSource,
     pub(super) origin: Arc<Origin>,
     pub(super) session: Option<Arc<str>>,
@@ -105,7 +111,27 @@ impl Default for CaseSource {
     }
 }
 
+impl From<CaseFacts> for Case {
+    fn from(facts: CaseFacts) -> Self {
+        Self(Box::new(facts))
+    }
+}
+
 impl Deref for Case {
+    type Target = CaseFacts;
+
+    fn deref(&self) -> &CaseFacts {
+        &self.0
+    }
+}
+
+impl DerefMut for Case {
+    fn deref_mut(&mut self) -> &mut CaseFacts {
+        &mut self.0
+    }
+}
+
+impl Deref for CaseFacts {
     type Target = Origin;
 
     fn deref(&self) -> &Origin {
@@ -113,7 +139,7 @@ impl Deref for Case {
     }
 }
 
-impl DerefMut for Case {
+impl DerefMut for CaseFacts {
     fn deref_mut(&mut self) -> &mut Origin {
         Arc::make_mut(&mut self.origin)
     }
@@ -121,11 +147,12 @@ impl DerefMut for Case {
 
 impl Case {
     /// The case with the origin of the one before, where that is the same.
-    pub(super) fn sharing(self, before: &mut Arc<Origin>) -> Self {
+    pub(super) fn sharing(mut self, before: &mut Arc<Origin>) -> Self {
         if self.origin != *before {
             before.clone_from(&self.origin);
         }
-        Self { origin: before.clone(), ..self }
+        self.origin = before.clone();
+        self
     }
 
     /// What is known of a request; `None` where nothing was logged of it.
@@ -144,7 +171,7 @@ impl Case {
             || request.server_task().is_some_and(|server| server.read_ms.is_some());
         let origin =
             Origin { model: request.model_group(), run: request.run.clone(), backend: request.mode.clone() };
-        let case = Self {
+        let case = CaseFacts {
             place: CaseSource::Request(at),
             origin: Arc::new(origin),
             session: request.session.clone(),
@@ -155,25 +182,27 @@ impl Case {
             reuse: reuse.filter(|_| sent_bytes(request).is_some()),
             server: request.bookkeeping.server_task.clone(),
             is_certain: is_told && !is_ambiguous,
-            ..Self::default()
+            ..CaseFacts::default()
         };
-        Some(case.with_times(timing, request.log_facts()))
+        Some(case.with_times(timing, request.log_facts()).into())
     }
 
     /// What is known of a request without a trace.
     pub(super) fn of_log(unmatched: &UnmatchedLogRequest, at: usize) -> Self {
         let origin =
             Origin { model: unmatched.model.clone(), run: unmatched.run.clone(), ..Origin::default() };
-        let case = Self {
+        let case = CaseFacts {
             place: CaseSource::Elsewhere(at),
             origin: Arc::new(origin),
             server: unmatched.server_task.clone(),
             is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
-            ..Self::default()
+            ..CaseFacts::default()
         };
-        case.with_times(&unmatched.timing, unmatched.log_facts.as_deref())
+        case.with_times(&unmatched.timing, unmatched.log_facts.as_deref()).into()
     }
+}
 
+impl CaseFacts {
     fn with_times(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
         let is_first_before_end = |ttft: &u64| timing.total_ms.get().is_some_and(|total| *ttft <= total);
         Self {

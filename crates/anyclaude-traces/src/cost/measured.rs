@@ -1,6 +1,6 @@
 //! What the server's own log tells of the time of a request: nothing of it is inferred.
 
-use super::case::{Case, float, whole};
+use super::case::{Case, CaseFacts, float, whole};
 use super::reasoning::Hidden;
 
 /// The server generated so much longer than anything was streamed: what came before was
@@ -15,7 +15,7 @@ pub(super) fn find(cases: &mut [Case]) {
     }
 }
 
-fn find_one(case: &mut Case) -> Option<()> {
+fn find_one(case: &mut CaseFacts) -> Option<()> {
     let server = case.server.as_deref()?;
     let (ttft, generation) = (case.ttft_ms.get()?, case.generation_ms().unwrap_or(0));
     let load_ms = server.load_ms.unwrap_or(0).min(ttft);

@@ -123,8 +123,9 @@ fn cases(
 ) -> Vec<Case> {
     let mut origin = Arc::default();
     let of_requests = requests.iter().enumerate().filter_map(|(at, request)| {
-        let case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
-        Some(Case { estimated_tokens: estimates.get(&at).copied(), ..case })
+        let mut case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
+        case.estimated_tokens = estimates.get(&at).copied();
+        Some(case)
     });
     let mut cases: Vec<Case> = Vec::with_capacity(requests.len() + elsewhere.len());
     cases.extend(of_requests);

@@ -145,15 +145,16 @@ fn has_three_sizes(sizes: &BTreeMap<u64, usize>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cost::case::CaseFacts;
 
     fn believed(counts: &[(u64, u64)]) -> Vec<Option<u64>> {
-        let case = |&(tokens, bytes): &(u64, u64)| Case {
+        let case = |&(tokens, bytes): &(u64, u64)| CaseFacts {
             reported_prompt_tokens: tokens.into(),
             prompt_bytes: bytes.into(),
             reported_output_tokens: 7.into(),
-            ..Case::default()
+            ..CaseFacts::default()
         };
-        let mut cases: Vec<Case> = counts.iter().map(case).collect();
+        let mut cases: Vec<Case> = counts.iter().map(case).map(Case::from).collect();
         judge(&mut cases);
         assert!(cases.iter().all(|case| case.output_tokens.is_known() == case.prompt_tokens.is_known()));
         cases.iter().map(|case| case.prompt_tokens.get()).collect()
@@ -178,12 +179,12 @@ mod tests {
     #[test]
     fn a_count_is_believed_within_a_factor_of_the_estimate() {
         let believed = |tokens: u64| {
-            let mut cases = [Case {
+            let mut cases = [Case::from(CaseFacts {
                 reported_prompt_tokens: tokens.into(),
                 prompt_bytes: 400_000.into(),
                 estimated_tokens: Some(90_000.0),
-                ..Case::default()
-            }];
+                ..CaseFacts::default()
+            })];
             judge(&mut cases);
             cases[0].prompt_tokens.is_known()
         };
@@ -194,12 +195,12 @@ mod tests {
     #[test]
     fn an_estimate_refuses_what_the_bytes_do_not() {
         let believed = |tokens: u64| {
-            let mut cases = [Case {
+            let mut cases = [Case::from(CaseFacts {
                 reported_prompt_tokens: tokens.into(),
                 prompt_bytes: 2_000_000.into(),
                 estimated_tokens: Some(90_000.0),
-                ..Case::default()
-            }];
+                ..CaseFacts::default()
+            })];
             judge(&mut cases);
             cases[0].prompt_tokens.is_known()
         };

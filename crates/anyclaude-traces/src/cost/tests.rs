@@ -6,7 +6,7 @@ mod requests;
 mod server_log;
 mod thresholds;
 
-use super::case::{Case, CaseSource, Origin};
+use super::case::{Case, CaseFacts, CaseSource, Origin};
 use super::fit_cases;
 use super::overlap::Overlap;
 use crate::model::timing::{CachedSource, Timing};
@@ -15,7 +15,7 @@ use crate::model::{Amount, CacheUse, Continued, ServerTask, SimulatedReuse};
 /// A turn of a conversation: 10,000 tokens, one token a millisecond, 100 tokens written
 /// in 2 s, alone, nothing in the cache.
 fn turn(at: usize, start_ms: i64) -> Case {
-    let mut case = Case {
+    let mut case = CaseFacts {
         place: CaseSource::Request(at),
         session: Some("session".into()),
         thread: Some("thread".into()),
@@ -32,10 +32,10 @@ fn turn(at: usize, start_ms: i64) -> Case {
         prompt_bytes: 40_000.into(),
         reuse: reused(0),
         is_certain: true,
-        ..Case::default()
+        ..CaseFacts::default()
     };
     *case = Origin { model: Some("qwen".into()), run: Some("run".into()), backend: Some("lmstudio".into()) };
-    case
+    case.into()
 }
 
 /// So many percent of the prompt found.

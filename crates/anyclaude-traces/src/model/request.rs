@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::bookkeeping::Bookkeeping;
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Timing};
-use crate::model::{Amount, Response, ServerJoin, Sizes};
+use crate::model::{Response, ServerJoin, Sizes};
 
 pub use crate::model::request_id::{InvalidRequestId, RequestId};
 pub use crate::model::source::{Api, Source, TimestampSource};
@@ -67,7 +67,7 @@ pub struct Request {
     /// The recorder replaced parts of the body: its sizes are those of what is left.
     pub body_redacted: bool,
     /// The most tokens that the answer may have.
-    pub max_tokens: Amount,
+    pub max_tokens: Option<u64>,
     /// Whether the answer was to be streamed.
     pub stream: bool,
     /// Tokens of the prompt.

@@ -27,7 +27,7 @@ impl Request {
     ///     .timestamp("2025-11-16T03:20:00Z".parse()?)
     ///     .model("openai/gpt-oss-20b")
     ///     .tool("Bash", 900)
-    ///     .timing(|timing| timing.ttft_ms = Some(535))
+    ///     .timing(|timing| timing.ttft_ms = 535.into())
     ///     .build();
     /// assert_eq!(request.kind, Kind::Conversation);
     /// assert_eq!(request.sizes.tools_bytes, 902);
@@ -62,7 +62,7 @@ impl Request {
             model_source: None,
             sizes: Sizes::EMPTY,
             body_redacted: false,
-            max_tokens: Amount::UNKNOWN,
+            max_tokens: None,
             stream: false,
             tokens: None,
             timing: None,
@@ -152,9 +152,8 @@ impl RequestDraft {
     #[must_use]
     pub fn build(self) -> Request {
         let Self { mut request, kind, tools } = self;
-        let of_members = || {
-            Kind::of(request.endpoint.as_deref(), request.max_tokens.get(), request.sizes.tool_count.get())
-        };
+        let of_members =
+            || Kind::of(request.endpoint.as_deref(), request.max_tokens, request.sizes.tool_count.get());
         request.kind = kind.unwrap_or_else(of_members);
         request.bookkeeping.tools = tools.into();
         request

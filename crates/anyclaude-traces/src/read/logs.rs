@@ -10,7 +10,7 @@ use super::Store;
 use super::chunks::read_chunks;
 use super::growing;
 use super::open::{check_regular, open};
-use super::parallel::{ReadOrder, for_each_parallel};
+use super::parallel::{Batch, ReadOrder, for_each_parallel};
 use crate::error::{Error, ErrorKind};
 use crate::formats::anyclaude::log::{LogParser, ParsedLog, ParsedRequestLog, RequestLogParser, line_stamps};
 use crate::model::time::Timestamp;
@@ -168,7 +168,7 @@ impl Store {
         };
         for_each_parallel(
             self.threads,
-            ReadOrder::OfItems,
+            (ReadOrder::OfItems, Batch::Long),
             |feed| paths.into_iter().for_each(feed),
             || (),
             read,

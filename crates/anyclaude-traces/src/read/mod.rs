@@ -36,7 +36,7 @@ pub(crate) use growing_lines::{Added, GrowingLines};
 pub use logs::{LogFile, Logs};
 pub use open::read_file;
 pub(crate) use parallel::ReadOrder;
-use parallel::for_each_parallel;
+use parallel::{Batch, for_each_parallel};
 pub use progress::Progress;
 pub(crate) use records::VisitRecords;
 use records::{AllRecords, InOnePass, LaterRecords, OneRecord};
@@ -304,7 +304,7 @@ impl Store {
         };
         for_each_parallel(
             self.threads,
-            order,
+            (order, Batch::Small),
             expect,
             || FileReader::of_many(self),
             read,

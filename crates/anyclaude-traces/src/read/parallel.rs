@@ -17,9 +17,24 @@ pub(crate) enum ReadOrder {
 /// How many items may be handed out of which the result is not taken yet: it bounds the
 /// results that wait for one that is slow.
 const MAX_IN_FLIGHT: usize = 256;
-/// How many items a thread takes at once, if there are so many: handing out a small file
-/// alone takes as long as a good part of reading it.
-const BATCH: usize = 16;
+/// How many items a thread takes at once, if there are so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Batch {
+    /// Many: handing out a small file alone takes as long as a good part of reading it.
+    Small,
+    /// One: what is found in a long log is taken before the next is read, and no thread reads
+    /// sixteen while another has none.
+    Long,
+}
+
+impl Batch {
+    fn most_items(self) -> usize {
+        match self {
+            Self::Small => 16,
+            Self::Long => 1,
+        }
+    }
+}
 
 /// Calls `work` for each item, on several threads with a worker each, and `take` with each
 /// result and the number of its item, on this thread. Where the system allows no thread at
@@ -33,7 +48,7 @@ const BATCH: usize = 16;
 /// When `work` panics.
 pub(super) fn for_each_parallel<I: Send, W, R: Send>(
     threads: usize,
-    order: ReadOrder,
+    (order, batch): (ReadOrder, Batch),
     feed: impl FnOnce(&mut dyn FnMut(I)),
     worker: impl Fn() -> W + Sync,
     work: impl Fn(&mut W, &I) -> R + Sync,
@@ -62,7 +77,7 @@ pub(super) fn for_each_parallel<I: Send, W, R: Send>(
             if idle_threads > 0 {
                 idle_threads -= 1;
                 let give_results = ResultSender(give_results.clone());
-                let thread = move || run(items, worker(), work, &give_results);
+                let thread = move || run(items, batch, worker(), work, &give_results);
                 match thread::Builder::new().spawn_scoped(scope, thread) {
                     Ok(_) => begun += 1,
                     Err(_) => idle_threads = 0,
@@ -178,18 +193,19 @@ impl<R> Drop for ResultSender<R> {
 /// Works on items until there will be no more.
 fn run<I, W, R>(
     items: &Mutex<Receiver<(usize, I)>>,
+    most: Batch,
     mut worker: W,
     work: &impl Fn(&mut W, &I) -> R,
     give_results: &ResultSender<R>,
 ) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut batch = Vec::with_capacity(most.most_items());
     loop {
         {
             let items = items.lock().unwrap_or_else(PoisonError::into_inner);
             // The sender is gone: all is done.
             let Ok(first) = items.recv() else { return };
             batch.push(first);
-            batch.extend(items.try_iter().take(BATCH - 1));
+            batch.extend(items.try_iter().take(most.most_items() - 1));
         }
         let results = batch.drain(..).map(|(number, item)| (number, work(&mut worker, &item))).collect();
         if give_results.0.send(Some(results)).is_err() {
@@ -205,7 +221,7 @@ mod tests {
     use super::*;
 
     /// The numbers of the items as they are taken, where the first takes long.
-    fn taken(threads: usize, order: ReadOrder, items: usize) -> Vec<usize> {
+    fn taken(threads: usize, order: (ReadOrder, Batch), items: usize) -> Vec<usize> {
         let items: Vec<usize> = (0..items).collect();
         let mut taken = Vec::new();
         let work = |_: &mut (), item: &&usize| {
@@ -233,10 +249,12 @@ mod tests {
         for threads in [0, 1, 2, 5] {
             for items in [0, 1, 3, 100, 3 * MAX_IN_FLIGHT] {
                 let all: Vec<usize> = (0..items).collect();
-                assert_eq!(taken(threads, ReadOrder::OfItems, items), all);
-                let mut as_done = taken(threads, ReadOrder::AsDone, items);
-                as_done.sort_unstable();
-                assert_eq!(as_done, all);
+                for batch in [Batch::Small, Batch::Long] {
+                    assert_eq!(taken(threads, (ReadOrder::OfItems, batch), items), all);
+                    let mut as_done = taken(threads, (ReadOrder::AsDone, batch), items);
+                    as_done.sort_unstable();
+                    assert_eq!(as_done, all);
+                }
             }
         }
     }
@@ -249,6 +267,7 @@ mod tests {
             assert!(**item != 7, "on purpose");
             thread::sleep(Duration::from_micros(10));
         };
-        for_each_parallel(2, ReadOrder::OfItems, |feed| items.iter().for_each(feed), || (), work, |_, ()| ());
+        let order = (ReadOrder::OfItems, Batch::Small);
+        for_each_parallel(2, order, |feed| items.iter().for_each(feed), || (), work, |_, ()| ());
     }
 }

@@ -15,7 +15,7 @@ use super::decompress::{decompress_to, is_compressed};
 use super::log_names::{NamedLog, has_ending_of_log, in_series, logs_below};
 use super::logs::LogFile;
 use super::open::{check_regular, open};
-use super::parallel::{ReadOrder, for_each_parallel};
+use super::parallel::{Batch, ReadOrder, for_each_parallel};
 use super::{paths, plain_name};
 use crate::error::{Error, ErrorKind, ParseError, SkipReason};
 use crate::formats::backend::lmstudio::BodySink;
@@ -242,7 +242,7 @@ impl Store {
         self.progress.expect_files(paths.len());
         for_each_parallel(
             self.threads,
-            ReadOrder::OfItems,
+            (ReadOrder::OfItems, Batch::Small),
             |feed| in_series(paths).into_iter().enumerate().for_each(feed),
             || (),
             |(), (at, series): &(usize, Vec<NamedLog>)| {

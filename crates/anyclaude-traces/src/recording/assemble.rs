@@ -146,7 +146,7 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
         model,
         sizes: record.sizes,
         body_redacted: record.body_redacted,
-        max_tokens: record.max_tokens.into(),
+        max_tokens: record.max_tokens,
         stream: record.stream,
         timing: record.timing,
         join: record.join,

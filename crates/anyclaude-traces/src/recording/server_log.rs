@@ -81,7 +81,7 @@ impl UnmatchedLogRequest {
             model_source: request.model_source,
             tool_count: request.sizes.tool_count.get(),
             message_count: request.sizes.message_count.get(),
-            max_tokens: request.max_tokens.get(),
+            max_tokens: request.max_tokens,
             stream: request.bookkeeping.server_task.as_ref().and_then(|task| task.stream),
             timing,
             confidence,

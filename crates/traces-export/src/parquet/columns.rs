@@ -131,7 +131,7 @@ fn identity<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
         whole("body_bytes", |r| size(r.sizes.body_bytes), "compact JSON of the body"),
         whole("file_bytes", |r| size(r.sizes.file_bytes), "the file's size on disk"),
         truth("body_redacted", |r| Some(r.body_redacted), "the recorder replaced parts of the body"),
-        whole("max_tokens", |r| number(r.max_tokens.get()), "the most tokens that the answer may have"),
+        whole("max_tokens", |r| number(r.max_tokens), "the most tokens that the answer may have"),
         truth("stream", |r| Some(r.stream), "whether the answer was to be streamed"),
     ]
 }

@@ -24,7 +24,7 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
             let (events, percent, from, is_certain) = rest;
             let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
             let reusable_bytes = 400 * percent;
-            let mut case = Case {
+            let mut case = CaseFacts {
                 ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)).into(),
                 total_ms: total.into(),
                 stall_ms: stall.into(),
@@ -35,12 +35,12 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
                 reported_cached_tokens: cached.into(),
                 reuse: Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes, continues }),
                 is_certain,
-                ..turn(at, start)
+                ..(*turn(at, start)).clone()
             };
             case.model = Some(model.to_string().into());
             case.run = Some(run.to_string().into());
             case.thread = Some(thread.to_string().into());
-            case
+            Case::from(case)
         };
         all.into_iter().enumerate().map(case).collect()
     })
@@ -92,7 +92,7 @@ proptest! {
             let mut start = 0;
             let cases = prompts.iter().enumerate().map(|(at, &(prompt, output))| {
                 let (ttft, total) = (prompt * times, (prompt + 30 * output) * times);
-                let case = Case {
+                let case = CaseFacts {
                     ttft_ms: ttft.into(),
                     total_ms: total.into(),
                     events: (output + 5).into(),
@@ -101,10 +101,10 @@ proptest! {
                     reported_prompt_tokens: prompt.into(),
                     reported_output_tokens: output.into(),
                     prompt_bytes: (4 * prompt).into(),
-                    ..turn(at, start)
+                    ..(*turn(at, start)).clone()
                 };
                 start += i64::try_from(total).unwrap() + 50;
-                case
+                Case::from(case)
             });
             fitted(cases.collect()).iter().map(timing).collect::<Vec<_>>()
         };

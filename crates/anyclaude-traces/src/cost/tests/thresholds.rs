@@ -76,7 +76,8 @@ fn whatever_disturbs_a_request_keeps_it_out_of_the_speeds() {
         disturb(&mut case);
         assert!(!case.is_undisturbed() && case.read_sample().is_none(), "{at}");
     }
-    let only_waited = Case { queue_ms: 10_000, ..undisturbed };
+    let mut only_waited = undisturbed;
+    only_waited.queue_ms = 10_000;
     assert_eq!(only_waited.read_sample(), None);
 }
 
@@ -365,8 +366,10 @@ fn a_title_that_ended_soon_leaves_the_first_turn_to_tell() {
             case.reuse = reused(90);
             answered_after(case, 1_000);
         }
-        let title = Case { ttft_ms: 20.into(), total_ms: title_ms.into(), ..turn(4, 0) };
-        cases.push(Case { reported_prompt_tokens: 500.into(), prompt_bytes: 2_000.into(), ..title });
+        let mut title = turn(4, 0);
+        (title.ttft_ms, title.total_ms) = (20.into(), title_ms.into());
+        (title.reported_prompt_tokens, title.prompt_bytes) = (500.into(), 2_000.into());
+        cases.push(title);
         fitted(cases)[3].seen
     };
     assert_eq!(seen(1_010), CacheUse::Reuses);

@@ -278,7 +278,7 @@ impl<'a, 's> Pairing<'a, 's> {
     fn has_other_limit(&self, start: usize) -> bool {
         let limits = || {
             let trace = self.requests.get(*self.trace_of.get(start)?.as_ref()?)?;
-            Some((self.starts.get(start)?.log.max_tokens.get()?, trace.max_tokens.get()?))
+            Some((self.starts.get(start)?.log.max_tokens.get()?, trace.max_tokens?))
         };
         limits().is_some_and(|(log, trace)| log != trace)
     }
@@ -344,7 +344,7 @@ fn mismatches(request: &Request, start: &Start<'_>, runs: &[LogRun]) -> Option<u
     Some(
         differs(sent_tool_count(log), request.sizes.tool_count.get())
             + differs(sent_message_count(log), request.sizes.message_count.get())
-            + differs(log.max_tokens.get(), request.max_tokens.get()),
+            + differs(log.max_tokens.get(), request.max_tokens),
     )
 }
 

@@ -32,7 +32,7 @@ fn trace((ms, [tools, messages, limit]): (i64, Counts)) -> Request {
     let mut request = Request::builder(format!("{ms}.json")).timestamp(at(ms)).mode("lmstudio").build();
     request.sizes.tool_count = Amount::from(tools);
     request.sizes.message_count = Amount::from(messages);
-    request.max_tokens = limit.into();
+    request.max_tokens = Some(limit);
     request
 }
 
