@@ -101,9 +101,12 @@ impl OneOrTwoSides {
             return Self::from(Sides::new(faster_first(models), selection.skipped, selection.scope));
         }
         // No copy of what may be very many.
-        let Selection { requests, mut others, rest, skipped, scope, .. } = selection;
+        let Selection { requests, others, rest, skipped, scope, are_others_meant, .. } = selection;
+        let models: HashSet<_> = requests.iter().map(|request| &request.model).collect();
+        let is_beside = |other: &Request| are_others_meant && models.contains(&other.model);
+        let (beside, mut others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_beside);
         others.extend(rest);
-        let left = SelectedSide { selector: ALL_REQUESTS.to_owned(), requests, others };
+        let left = SelectedSide { selector: ALL_REQUESTS.to_owned(), requests, beside, others };
         Self { left, right: None, skipped, scope }
     }
 

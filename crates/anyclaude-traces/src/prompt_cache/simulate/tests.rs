@@ -188,7 +188,8 @@ fn files_that_cannot_be_read_again_are_returned_beside_what_is_known() {
     let recorded = recorded(&[asked("One."), asked("Two.")]);
     let requests: Vec<&Request> = recorded.requests.iter().collect();
     let mut fetch = |path: &TracePath, _| Err(Error::new(path.file(), std::io::Error::other("it is gone")));
-    let (reuse, errors) = simulate_reuse(&requests, &recorded.prompts, CacheOptions::default(), &mut fetch);
+    let simulation = simulate(&requests, &recorded.prompts, CacheOptions::default(), &mut fetch);
+    let (reuse, errors) = simulation.into_reuse();
     let files: Vec<_> = errors.iter().map(|error| error.path().file_name().unwrap()).collect();
     assert_eq!(files, ["1.json", "0.json"]);
     let [first, second] = reuse[..] else { panic!("{reuse:?}") };
