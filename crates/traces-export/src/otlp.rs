@@ -83,7 +83,7 @@ const CONVENTIONS: &[RequestAttribute] = attributes! {
     "gen_ai.conversation.id": |request| text(request.session.as_deref()?),
     "server.address": |request| text(backend(request)?.0),
     "server.port": |request| Some(OtlpValue::Whole(backend(request)?.1?.into())),
-    "http.response.status_code": |request| whole(request.response.as_ref()?.status.get()),
+    "http.response.status_code": |request| whole(request.response.as_ref()?.status),
     "error.type": |request| error_type(request).map(OtlpValue::Text),
 };
 
@@ -164,7 +164,7 @@ fn input_tokens(request: &Request) -> Option<u64> {
     timing(request).and_then(Timing::believed_prompt_tokens).or_else(|| {
         let response = request.response.as_ref()?;
         let cached = [response.cache_read_tokens, response.cache_creation_tokens];
-        cached.into_iter().filter_map(Amount::get).try_fold(response.input_tokens.get()?, u64::checked_add)
+        cached.into_iter().flatten().try_fold(response.input_tokens?, u64::checked_add)
     })
 }
 
@@ -174,14 +174,14 @@ fn cache_read_tokens(request: &Request) -> Option<u64> {
     });
     counted
         .and_then(|timing| timing.cached_tokens.get())
-        .or_else(|| request.response.as_ref().and_then(|response| response.cache_read_tokens.get()))
+        .or_else(|| request.response.as_ref().and_then(|response| response.cache_read_tokens))
 }
 
 fn output_tokens(request: &Request) -> Option<u64> {
     let counted = timing(request).filter(|timing| timing.output_tokens_source != Some(TokenSource::Derived));
     counted
         .and_then(Timing::believed_output_tokens)
-        .or_else(|| request.response.as_ref().and_then(|response| response.output_tokens.get()))
+        .or_else(|| request.response.as_ref().and_then(|response| response.output_tokens))
 }
 
 /// Host and port of the backend.
@@ -201,7 +201,7 @@ fn backend(request: &Request) -> Option<(&str, Option<u16>)> {
 
 /// How it failed, in one of few words; `None` where it is not known to have failed.
 fn error_type(request: &Request) -> Option<Cow<'_, str>> {
-    let status = request.response.as_ref().and_then(|response| response.status.get());
+    let status = request.response.as_ref().and_then(|response| response.status);
     match timing(request).and_then(|timing| timing.outcome) {
         Some(Outcome::TimedOut) => Some("timeout".into()),
         Some(Outcome::Disconnected) => Some("client_disconnected".into()),

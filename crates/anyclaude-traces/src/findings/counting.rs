@@ -44,7 +44,7 @@ impl Rule for Counting {
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         let only_counted = |entry: &Entry<'_>| {
-            entry.request.response.as_ref().is_some_and(|response| response.output_tokens.get().is_none())
+            entry.request.response.as_ref().is_some_and(|response| response.output_tokens.is_none())
         };
         scene.of(finding).all(only_counted)
     }

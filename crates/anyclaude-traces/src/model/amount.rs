@@ -8,8 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A size, a count, or how many milliseconds; unknown where it was not recorded.
 ///
-/// It takes 8 bytes, where an `Option<u64>` takes 16. A sum or difference with an unknown
-/// part is unknown. Serialised as a number or null.
+/// It takes 8 bytes, where an `Option<u64>` takes 16: `u64::MAX` stands for unknown, as nothing
+/// is as much. A sum or difference with an unknown part is unknown. Serialised as a number or
+/// null.
 ///
 /// ```
 /// use anyclaude_traces::model::Amount;
@@ -94,8 +95,8 @@ impl PartialOrd<u64> for Amount {
 }
 
 impl From<u64> for Amount {
-    fn from(size: u64) -> Self {
-        Self(size.min(u64::MAX - 1))
+    fn from(amount: u64) -> Self {
+        Self(amount)
     }
 }
 

@@ -226,8 +226,8 @@ pub enum CachedSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::request::Request;
     use crate::model::LogFacts;
+    use crate::model::request::Request;
 
     /// Each request of a recording has one of each: of 100,000 requests, 8 bytes are 0.8 MB.
     #[test]

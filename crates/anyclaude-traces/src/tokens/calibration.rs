@@ -81,10 +81,9 @@ pub fn reported_tokens(request: &Request) -> Option<u64> {
         let response = request.response.as_ref()?;
         let cached = response
             .cache_creation_tokens
-            .get()
             .unwrap_or(0)
-            .checked_add(response.cache_read_tokens.get().unwrap_or(0))?;
-        response.input_tokens.get()?.checked_add(cached)
+            .checked_add(response.cache_read_tokens.unwrap_or(0))?;
+        response.input_tokens?.checked_add(cached)
     };
     // A recorder that keeps whole answers has the count that was refused in both places.
     let source = request.timing.as_ref().and_then(|timing| timing.prompt_tokens_source);
@@ -162,8 +161,7 @@ mod tests {
     #[test]
     fn a_refused_count_is_refused_in_the_answer_too() {
         let mut request = Request::builder("a.json").build();
-        request.response =
-            Some(Box::new(Response { input_tokens: 81_000_000.into(), ..Response::default() }));
+        request.response = Some(Box::new(Response { input_tokens: Some(81_000_000), ..Response::default() }));
         let mut timing = Timing { prompt_tokens: 81_000_000.into(), ..Timing::default() };
         request.timing = Some(Box::new(timing.clone()));
         assert_eq!(reported_tokens(&request), Some(81_000_000));

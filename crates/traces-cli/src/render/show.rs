@@ -108,7 +108,7 @@ fn facts(request: &Request, ids: Ids) -> String {
     }
     facts.extend(request.session.as_ref().map(|session| format!("session {}", ids.session(session))));
     if let Some(response) = &request.response {
-        facts.extend(response.output_tokens.get().map(|n| units::count(n, "output token")));
+        facts.extend(response.output_tokens.map(|n| units::count(n, "output token")));
         facts.extend(response.stop_reason.as_ref().map(|reason| format!("stopped: {reason}")));
     }
     facts.join(" · ")

@@ -214,25 +214,25 @@ fn join_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
 
 fn response_columns<'a>() -> Vec<ParquetColumn<RequestRow<'a>>> {
     vec![
-        whole("status", |r| number(response(r)?.status.get()), "the HTTP status"),
+        whole("status", |r| number(response(r)?.status), "the HTTP status"),
         whole(
             "input_tokens",
-            |r| number(response(r)?.input_tokens.get()),
+            |r| number(response(r)?.input_tokens),
             "tokens of the prompt that no cache held",
         ),
-        whole("output_tokens", |r| number(response(r)?.output_tokens.get()), "tokens of the answer"),
+        whole("output_tokens", |r| number(response(r)?.output_tokens), "tokens of the answer"),
         whole(
             "cache_creation_tokens",
-            |r| number(response(r)?.cache_creation_tokens.get()),
+            |r| number(response(r)?.cache_creation_tokens),
             "tokens written to a cache",
         ),
         whole(
             "cache_read_tokens",
-            |r| number(response(r)?.cache_read_tokens.get()),
+            |r| number(response(r)?.cache_read_tokens),
             "tokens that came from a cache",
         ),
         text("stop_reason", |r| name(response(r)?.stop_reason.as_deref()), "why the answer ended"),
-        whole("tool_calls", |r| number(response(r)?.tool_calls.get()), "tools that the answer calls"),
+        whole("tool_calls", |r| number(response(r)?.tool_calls), "tools that the answer calls"),
     ]
 }
 

@@ -59,10 +59,10 @@ impl Usage {
 impl From<&Response> for Usage {
     fn from(response: &Response) -> Self {
         Self {
-            input: response.input_tokens.get(),
-            output: response.output_tokens.get(),
-            cache_read: response.cache_read_tokens.get(),
-            cache_creation: response.cache_creation_tokens.get(),
+            input: response.input_tokens,
+            output: response.output_tokens,
+            cache_read: response.cache_read_tokens,
+            cache_creation: response.cache_creation_tokens,
         }
     }
 }

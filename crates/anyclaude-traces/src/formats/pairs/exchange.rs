@@ -7,7 +7,6 @@ use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::ParseResult;
 use crate::formats::record::{RecordDraft, Sender, TraceRecord, path_of};
 use crate::formats::response::AnswerFacts;
-use crate::model::Amount;
 use crate::model::request::{Api, ModelSource, Source};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource, TtftSource};
@@ -176,8 +175,8 @@ fn forget_empty_usage(answer: &mut AnswerFacts) {
         &mut response.cache_creation_tokens,
         &mut response.cache_read_tokens,
     ];
-    if counts.iter().all(|count| count.get().unwrap_or(0) == 0) {
-        counts.into_iter().for_each(|count| *count = Amount::UNKNOWN);
+    if counts.iter().all(|count| count.unwrap_or(0) == 0) {
+        counts.into_iter().for_each(|count| *count = None);
     }
 }
 
@@ -185,11 +184,11 @@ fn forget_empty_usage(answer: &mut AnswerFacts) {
 fn fill_counts(timing: &mut Timing, answer: &AnswerFacts) {
     let response = &answer.response;
     let parts = [response.input_tokens, response.cache_read_tokens, response.cache_creation_tokens];
-    let prompt = parts.into_iter().filter_map(Amount::get).fold(0, u64::saturating_add);
-    timing.prompt_tokens = response.input_tokens.get().map(|_| prompt).filter(|tokens| *tokens > 0).into();
+    let prompt = parts.into_iter().flatten().fold(0, u64::saturating_add);
+    timing.prompt_tokens = response.input_tokens.map(|_| prompt).filter(|tokens| *tokens > 0).into();
     timing.prompt_tokens_source = timing.prompt_tokens.get().map(|_| TokenSource::Usage);
-    timing.output_tokens = response.output_tokens;
+    timing.output_tokens = response.output_tokens.into();
     timing.output_tokens_source = timing.output_tokens.get().map(|_| TokenSource::Usage);
-    timing.cached_tokens = timing.prompt_tokens.get().and(response.cache_read_tokens.get()).into();
+    timing.cached_tokens = timing.prompt_tokens.get().and(response.cache_read_tokens).into();
     timing.cached_source = timing.cached_tokens.get().map(|_| CachedSource::Reported);
 }

@@ -16,7 +16,7 @@ use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::sse::EventReader;
-use crate::model::{Amount, Response};
+use crate::model::Response;
 
 /// What is known of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl AnswerFacts {
 
     fn read_object(cursor: &mut Cursor<'_, '_>) -> ParseResult<Self> {
         let mut answer = Self { is_complete: true, ..Self::default() };
-        answer.response.tool_calls = 0.into();
+        answer.response.tool_calls = Some(0);
         answer.learn(Reply::read(cursor)?);
         Ok(answer)
     }
@@ -115,23 +115,23 @@ impl AnswerFacts {
             return;
         }
         if event.begins {
-            self.response.tool_calls = Amount::UNKNOWN;
+            self.response.tool_calls = None;
         }
         self.is_complete |= event.ends;
-        let calls = self.response.tool_calls.get().unwrap_or(0);
-        self.response.tool_calls = (calls.max(event.calls_in_all) + event.calls).into();
+        let calls = self.response.tool_calls.unwrap_or(0);
+        self.response.tool_calls = Some(calls.max(event.calls_in_all) + event.calls);
         self.learn(event.reply);
     }
 
     fn learn(&mut self, reply: Reply<'_>) {
         let ResponseUsage { input, output, cache_creation, cache_read, reasoning } = reply.usage;
         let response = &mut self.response;
-        response.input_tokens = input.or(reply.bare_input).or(response.input_tokens.get()).into();
-        response.output_tokens = output.or(response.output_tokens.get()).into();
-        response.cache_creation_tokens = cache_creation.or(response.cache_creation_tokens.get()).into();
-        response.cache_read_tokens = cache_read.or(response.cache_read_tokens.get()).into();
+        response.input_tokens = input.or(reply.bare_input).or(response.input_tokens);
+        response.output_tokens = output.or(response.output_tokens);
+        response.cache_creation_tokens = cache_creation.or(response.cache_creation_tokens);
+        response.cache_read_tokens = cache_read.or(response.cache_read_tokens);
         learn_text(&mut response.stop_reason, reply.stop_reason);
-        response.tool_calls = response.tool_calls.get().map(|calls| calls + reply.tool_calls).into();
+        response.tool_calls = response.tool_calls.map(|calls| calls + reply.tool_calls);
         self.reasoning_tokens = reasoning.or(self.reasoning_tokens);
         learn_text(&mut self.model, reply.model);
         learn_text(&mut self.error, reply.error);
@@ -140,7 +140,7 @@ impl AnswerFacts {
     /// This answer, and what only `other`, another recording of it, knows.
     pub(crate) fn or(self, other: Self) -> Self {
         let (mine, others) = (self.response, other.response);
-        let knows_usage = mine.input_tokens.is_known() || mine.output_tokens.is_known();
+        let knows_usage = mine.input_tokens.is_some() || mine.output_tokens.is_some();
         let usage = if knows_usage { &mine } else { &others };
         Self {
             response: Response {

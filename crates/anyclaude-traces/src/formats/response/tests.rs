@@ -2,7 +2,7 @@ use super::*;
 
 fn figures(answer: &AnswerFacts) -> [Option<u64>; 4] {
     let Response { input_tokens, cache_read_tokens, output_tokens, tool_calls, .. } = answer.response;
-    [input_tokens.get(), cache_read_tokens.get(), output_tokens.get(), tool_calls.get()]
+    [input_tokens, cache_read_tokens, output_tokens, tool_calls]
 }
 
 #[test]

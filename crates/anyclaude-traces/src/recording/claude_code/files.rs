@@ -84,7 +84,7 @@ fn by_span(
     for (place, entry) in index.iter().enumerate() {
         let Some(at) = entry.at else { continue };
         let response = responses.named(&entry.response_file).and_then(|place| responses.get(place));
-        let answered = response.and_then(|file| file.content.response.output_tokens.get());
+        let answered = response.and_then(|file| file.content.response.output_tokens);
         for (end, candidate) in open.within(&entry.session, around(at, INDEX_GAP_MS)) {
             let told = attempts.get(candidate).and_then(|attempt| attempt.end.as_ref()?.usage.output);
             if answered.is_none() || told.is_none() || answered == told {
@@ -206,7 +206,7 @@ fn by_writing(
             WrittenFile::Answer(place) => {
                 let [(body, begun)] = *open.as_slice() else { return HashMap::new() };
                 let response = responses.get(place).map(|file| &file.content.response);
-                let tokens = response.and_then(|response| response.output_tokens.get()).unwrap_or(0);
+                let tokens = response.and_then(|response| response.output_tokens).unwrap_or(0);
                 let took = at.ms_since(begun);
                 let is_possible = (LEAST_TOTAL_MS..=LONGEST_MS).contains(&took)
                     && tokens <= u64::try_from(took).unwrap_or(0).saturating_mul(MOST_TOKENS_PER_MS);

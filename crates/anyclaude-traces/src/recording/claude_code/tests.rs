@@ -216,7 +216,7 @@ fn a_body_its_events_its_span_and_its_answer_are_one_request() {
     assert_eq!((timing.prompt_tokens.get(), timing.output_tokens.get()), (Some(2_439), Some(104)));
     assert_eq!((timing.cached_tokens.get(), timing.outcome), (None, Some(Outcome::Completed)));
     let response = request.response.as_deref().unwrap();
-    assert_eq!((response.tool_calls.get(), response.stop_reason.as_deref()), (Some(1), Some("tool_use")));
+    assert_eq!((response.tool_calls, response.stop_reason.as_deref()), (Some(1), Some("tool_use")));
     assert_eq!(request.join.as_deref().unwrap().confidence, Confidence::Exact);
 }
 

@@ -242,13 +242,13 @@ impl<'p> AttemptPieces<'p> {
         let stop_reason = self.span.and_then(|span| span.stop_reason.clone());
         let says_something = input.or(output).or(end.status).is_some() || stop_reason.is_some();
         says_something.then_some(Response {
-            status: end.status.into(),
-            input_tokens: input.into(),
-            output_tokens: output.into(),
-            cache_creation_tokens: cache_creation.into(),
-            cache_read_tokens: cache_read.into(),
+            status: end.status,
+            input_tokens: input,
+            output_tokens: output,
+            cache_creation_tokens: cache_creation,
+            cache_read_tokens: cache_read,
             stop_reason,
-            tool_calls: Amount::UNKNOWN,
+            tool_calls: None,
         })
     }
 }

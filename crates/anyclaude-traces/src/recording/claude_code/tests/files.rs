@@ -160,7 +160,7 @@ fn a_transcript_tells_why_a_try_failed_and_when() {
     assert_eq!(found[0], failed("a", 25, "503 Loading model"));
     assert_eq!(found[1], failed("b", 20, "503 Busy"));
     assert_eq!(found[2], ("c.request.json".to_owned(), Some(Outcome::Completed), Some(3_690), None));
-    let status = set.requests[0].response.as_deref().and_then(|response| response.status.get());
+    let status = set.requests[0].response.as_deref().and_then(|response| response.status);
     assert_eq!(status, Some(503));
 }
 
