@@ -33,8 +33,8 @@ fn check_counts(log: &ParsedLog, bytes: &[u8]) {
     assert!(log.runs.iter().map(|run| run.log_lines).sum::<u64>() <= log.lines);
     for run in &log.runs {
         for request in &run.requests {
-            assert_eq!(request.ttft_ms.is_some(), request.ttft_source.is_some());
-            assert!(!(request.ttft_ambiguous && request.ttft_ms.is_some()));
+            assert_eq!(request.ttft_ms.is_known(), request.ttft_source.is_some());
+            assert!(!(request.ttft_ambiguous && request.ttft_ms.is_known()));
         }
     }
 }

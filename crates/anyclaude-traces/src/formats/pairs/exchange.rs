@@ -116,11 +116,11 @@ impl Exchange {
             forget_empty_usage(&mut answer);
             fill_counts(timing, &answer);
             draft.model = answer.model.as_deref().map(|model| (Arc::from(model), ModelSource::Response));
-            answer.response.status = status.into();
+            answer.response.status = status;
             draft.response = Some(Box::new(answer.response));
         } else if status.is_some() {
             let mut response = AnswerFacts::default().response;
-            response.status = status.into();
+            response.status = status;
             draft.response = Some(Box::new(response));
         }
         draft.endpoint = self.endpoint;

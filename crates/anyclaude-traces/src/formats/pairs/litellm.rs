@@ -108,8 +108,8 @@ impl Payload {
                 self.stream = cursor.text().get(span.range) == Some("true");
             }
             "status" => self.status = text(cursor)?,
-            "prompt_tokens" => self.counts.response.input_tokens = count(cursor)?.into(),
-            "completion_tokens" => self.counts.response.output_tokens = count(cursor)?.into(),
+            "prompt_tokens" => self.counts.response.input_tokens = count(cursor)?,
+            "completion_tokens" => self.counts.response.output_tokens = count(cursor)?,
             "error_str" => self.exchange.error = text(cursor)?.filter(|words| !words.is_empty()),
             "messages" => self.messages = Some(cursor.skip_value()?),
             "response" => self.answer = Some(AnswerFacts::read(cursor)?),

@@ -191,5 +191,5 @@ fn read_response(cursor: &mut Cursor<'_, '_>) -> ParseResult<Option<Response>> {
             _ => cursor.skip()?,
         }
     }
-    Ok(Some(Response { status: status.into(), ..response }))
+    Ok(Some(Response { status, ..response }))
 }
