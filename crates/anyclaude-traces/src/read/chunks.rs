@@ -26,7 +26,9 @@ pub(super) fn read_chunks(
     mut feed: impl FnMut(&[u8]),
 ) -> Result<(), ErrorKind> {
     let (mut file, metadata) = open(path)?;
-    // The system's copying is a fifth of the time of a log of which little is looked at.
+    // The system's copying is a fifth of the time of a log of which little is looked at: on two
+    // processors 500 MB of a llama-server's log take 0.28 s so instead of 0.39, of LM Studio's
+    // 0.40 instead of 0.47.
     if metadata.len() >= READ_AHEAD_BYTES && read_ahead(&mut file, progress, &mut feed)? {
         return Ok(());
     }
