@@ -89,16 +89,47 @@ fn squares(answers: &[Answer], expected: impl Fn(&Answer) -> f64) -> f64 {
     answers.iter().map(|one| (one.ms_per_token - expected(one)).powi(2)).sum()
 }
 
+/// The sums that tell how much answers differ from their mean.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    answers: f64,
+    ms: f64,
+    squares: f64,
+}
+
+impl Sums {
+    fn plus(self, answer: &Answer) -> Self {
+        let ms = answer.ms_per_token;
+        Self { answers: self.answers + 1.0, ms: self.ms + ms, squares: self.squares + ms * ms }
+    }
+
+    /// Of the answers that came after those of `before`.
+    fn less(self, before: Self) -> Self {
+        Self {
+            answers: self.answers - before.answers,
+            ms: self.ms - before.ms,
+            squares: self.squares - before.squares,
+        }
+    }
+
+    fn around_mean(self) -> f64 {
+        (self.squares - self.ms * self.ms / self.answers).max(0.0)
+    }
+}
+
 /// The step that explains most, where longer prompts cannot be what it comes from.
 fn step(answers: &[Answer]) -> Option<Explained> {
+    let all = answers.iter().fold(Sums::default(), Sums::plus);
+    let sums = answers.iter().scan(Sums::default(), |before, answer| {
+        *before = before.plus(answer);
+        Some(*before)
+    });
     let least = LEAST_ANSWERS / 2;
-    let at = |at: usize| {
-        let (before, after) = answers.split_at(at);
-        let (slow, fast) = (mean(before), mean(after));
-        (squares(before, |_| slow) + squares(after, |_| fast), before, after)
-    };
     let last = answers.len().checked_sub(least)?;
-    let (left, before, after) = (least..=last).map(at).min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let steps = sums.zip(1..).filter(|(_, at)| (least..=last).contains(at));
+    let left = steps.map(|(before, at)| (before.around_mean() + all.less(before).around_mean(), at));
+    let (left, at) = left.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let (before, after) = answers.split_at(at);
     let prompt = |side: &[Answer]| mean_of(side.iter().map(|one| one.prompt_tokens)).unwrap_or(0.0);
     let (slow, fast) = if mean(before) > mean(after) { (before, after) } else { (after, before) };
     let is_clear = mean(slow) >= LEAST_RATIO * mean(fast) && prompt(slow) < LONGER_PROMPT * prompt(fast);
@@ -154,6 +185,31 @@ impl Display for WritingChange {
                 speed(long.1),
                 tokens(long.0)
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The running sums against the definition.
+        #[test]
+        fn a_step_leaves_the_least_squares(times in prop::collection::vec(1.0..500.0_f64, 8..40)) {
+            let answer = |ms_per_token| Answer { prompt_tokens: 1_000.0, ms_per_token };
+            let answers: Vec<Answer> = times.into_iter().map(answer).collect();
+            let left = |at: usize| {
+                let (before, after) = answers.split_at(at);
+                [before, after].map(|side| squares(side, |_| mean(side))).iter().sum::<f64>()
+            };
+            let least = (4..=answers.len() - 4).map(left).fold(f64::INFINITY, f64::min);
+            if let Some((WritingChange::Step { before, .. }, found)) = step(&answers) {
+                prop_assert!((found - least).abs() <= 1e-6 * (1.0 + least));
+                prop_assert!((left(usize::try_from(before.0).unwrap()) - least).abs() <= 1e-6 * (1.0 + least));
+            }
         }
     }
 }
