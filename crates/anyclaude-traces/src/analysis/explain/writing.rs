@@ -73,7 +73,8 @@ impl WritingChange {
         if answers.len() < LEAST_ANSWERS {
             return None;
         }
-        let all = squares(&answers, |_| mean(&answers));
+        let mean_ms = mean(&answers);
+        let all = squares(&answers, |_| mean_ms);
         let explained = [step(&answers), with_prompt(&answers)];
         let best = explained.into_iter().flatten().min_by(|a, b| a.1.total_cmp(&b.1));
         best.filter(|(_, left)| *left <= MOST_UNEXPLAINED * all).map(|(change, _)| change)
