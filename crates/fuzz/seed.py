@@ -45,6 +45,8 @@ ANSWERS = [
     '\ufeff{"content":[],"stop_reason":"end_turn","usage":{"input_tokens":7,"cache_creation_input_tokens":3,"cache_read_input_tokens":20,"output_tokens":6}}',
     '{"choices":[{"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":6}}',
     '{"error":{"message":"no model “x”"}}',
+    'data: {"error":{"message":"no model “x”"}}\n\n',
+    'data: {"type":"content_block_delta","message":{"usage":{"input_tokens":7}},"type":"message_start"}\n\n',
     ": comment\r\nevent: a\r\ndata: 1\rdata:2\nid: 7\nretry: 9\r\n\r\ndata\n\n",
 ]
 ARGUMENTS = """2025-11-16

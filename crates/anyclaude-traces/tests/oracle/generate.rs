@@ -163,16 +163,24 @@ fn called() -> BoxedStrategy<Tree> {
 
 /// The text of a stream of events, some of them broken.
 fn stream() -> impl Strategy<Value = String> {
-    let kind = select(vec!["message_start", "message_delta", "content_block_start", "ping"]);
+    let kinds =
+        vec!["message_start", "message_delta", "content_block_start", "content_block_delta", "error", "ping"];
+    let kind = select(kinds).prop_map(Tree::text).boxed();
+    let error =
+        prop_oneof![string(), object(vec![("message", string())], vec![("type", string())], 1)].boxed();
     let known = vec![
+        ("error", error.clone()),
         ("message", reply()),
         ("usage", usage()),
         ("delta", reply()),
         ("content_block", called()),
         ("content_block", called()),
-        ("type", string()),
+        ("type", prop_oneof![kind.clone(), string()].boxed()),
     ];
-    let event = object(vec![("type", kind.prop_map(Tree::text).boxed())], known, 4);
+    let event = prop_oneof![
+        4 => object(vec![("type", kind)], known.clone(), 4),
+        1 => object(vec![("error", error)], known, 1),
+    ];
     let event = (event, blanks()).prop_map(|(event, blanks)| {
         let lines = event.write(&blanks).replace("\r\n", "\n").replace('\n', "\ndata:");
         format!("data: {lines}\n\n")

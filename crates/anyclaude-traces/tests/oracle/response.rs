@@ -56,14 +56,26 @@ fn is_tool_call(block: Json<'_>) -> bool {
     kind.is_some_and(|kind| TOOL_CALLS.contains(&kind.as_str()))
 }
 
-/// A stream of events that are JSON objects with a `type`; what is no such event
-/// is passed over.
+/// A stream of events that are JSON objects with a `type`, or with the words of an error
+/// alone; what is no such event is passed over.
 fn read_stream(stream: &str, found: &mut Map<String, Value>) {
     for data in event_data(stream) {
         let event = Json(&data);
-        let Some(kind) = event.last("type").and_then(Json::string) else { continue };
-        read_event(&kind, event, found);
+        match event.last("type").and_then(Json::string) {
+            Some(kind) => read_event(&kind, event, found),
+            None if tells_error(event) => {
+                read_event("error", event, found);
+                add_usage(event.last("usage"), found);
+            }
+            None => {}
+        }
     }
+}
+
+/// Whether an event has an error's words, as the servers of OpenAI's API send one.
+fn tells_error(event: Json<'_>) -> bool {
+    let words = |error: Json<'_>| error.string().or_else(|| error.last("message").and_then(Json::string));
+    event.last("error").and_then(words).is_some()
 }
 
 fn read_event(kind: &str, event: Json<'_>, found: &mut Map<String, Value>) {

@@ -22,16 +22,35 @@ pub(super) struct ResponseEvent<'a> {
 impl<'a> ResponseEvent<'a> {
     /// Reads the object that the cursor stands before.
     pub(super) fn read(cursor: &mut Cursor<'a, '_>) -> ParseResult<Self> {
+        let start = cursor.place();
+        match Self::read_members(cursor, Pieces::Passed)? {
+            Some(event) => Ok(event),
+            None => {
+                let event = cursor.at(start, |cursor| Self::read_members(cursor, Pieces::Read))?;
+                Ok(event.unwrap_or_default())
+            }
+        }
+    }
+
+    /// None where a second `type` follows members that were passed because of the first.
+    fn read_members(cursor: &mut Cursor<'a, '_>, pieces: Pieces) -> ParseResult<Option<Self>> {
         let (mut kind, mut message, mut delta) = (None, Reply::default(), Reply::default());
         let (mut chunk, mut has_choices, mut response) = (Reply::default(), false, Reply::default());
         let (mut block_calls, mut item_calls) = (false, false);
+        let (mut has_passed, mut is_complete) = (false, true);
         let mut walk = Walk::default();
         while let Some(key) = cursor.next_member(&mut walk)? {
             match key.as_ref() {
-                "type" => kind = text(cursor)?,
+                "type" => {
+                    kind = text(cursor)?;
+                    is_complete = !has_passed;
+                }
                 // Nearly all events of a stream: passing these, and owning no text before it counts,
                 // reads claude-trace's files a fifth faster.
-                _ if kind.as_deref().is_some_and(is_a_piece) => cursor.skip()?,
+                _ if pieces == Pieces::Passed && kind.as_deref().is_some_and(is_a_piece) => {
+                    has_passed = true;
+                    cursor.skip()?;
+                }
                 "message" => message = Reply::read_or_skip(cursor)?,
                 "delta" => delta = Reply::read_or_skip(cursor)?,
                 "response" => response = Reply::read_or_skip(cursor)?,
@@ -44,6 +63,9 @@ impl<'a> ResponseEvent<'a> {
                 }
                 _ => cursor.skip()?,
             }
+        }
+        if !is_complete {
+            return Ok(None);
         }
         let usage = std::mem::take(&mut chunk.usage);
         let mut event = Self { is_known: kind.is_some(), ..Self::default() };
@@ -75,8 +97,15 @@ impl<'a> ResponseEvent<'a> {
             }
             _ => {}
         }
-        Ok(event)
+        Ok(Some(event))
     }
+}
+
+/// What is done with the members of an event whose `type` says that it adds to the text alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pieces {
+    Passed,
+    Read,
 }
 
 /// Whether events of this type add to the text of an answer, and tell nothing of it.

@@ -54,6 +54,12 @@ fn the_last_of_several_answers_counts() {
 }
 
 #[test]
+fn the_last_of_several_types_counts() {
+    let event = r#"data: {"type":"content_block_delta","message":{"usage":{"input_tokens":7}},"type":"message_start"}"#;
+    assert_eq!(figures(&AnswerFacts::read_text(event))[0], Some(7));
+}
+
+#[test]
 fn errors_are_said_and_a_cut_stream_has_no_end() {
     for text in [
         r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#,
