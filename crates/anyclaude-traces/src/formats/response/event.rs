@@ -1,5 +1,7 @@
 //! One event of a stream.
 
+use std::borrow::Cow;
+
 use super::reply::{Reply, is_tool_call, text};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::{ParseResult, Walk};
@@ -23,81 +25,13 @@ impl<'a> ResponseEvent<'a> {
     /// Reads the object that the cursor stands before.
     pub(super) fn read(cursor: &mut Cursor<'a, '_>) -> ParseResult<Self> {
         let start = cursor.place();
-        match Self::read_members(cursor, Pieces::Passed)? {
-            Some(event) => Ok(event),
-            None => {
-                let event = cursor.at(start, |cursor| Self::read_members(cursor, Pieces::Read))?;
-                Ok(event.unwrap_or_default())
-            }
+        let mut members = EventMembers::default();
+        members.read(cursor, Pieces::Passed)?;
+        if members.is_retyped {
+            members = EventMembers::default();
+            cursor.at(start, |cursor| members.read(cursor, Pieces::Read))?;
         }
-    }
-
-    /// None where a second `type` follows members that were passed because of the first.
-    fn read_members(cursor: &mut Cursor<'a, '_>, pieces: Pieces) -> ParseResult<Option<Self>> {
-        let (mut kind, mut message, mut delta) = (None, Reply::default(), Reply::default());
-        let (mut chunk, mut has_choices, mut response) = (Reply::default(), false, Reply::default());
-        let (mut block_calls, mut item_calls) = (false, false);
-        let (mut has_passed, mut is_complete) = (false, true);
-        let mut walk = Walk::default();
-        while let Some(key) = cursor.next_member(&mut walk)? {
-            match key.as_ref() {
-                "type" => {
-                    kind = text(cursor)?;
-                    is_complete = !has_passed;
-                }
-                // Nearly all events of a stream: passing these, and owning no text before it counts,
-                // reads claude-trace's files a fifth faster.
-                _ if pieces == Pieces::Passed && kind.as_deref().is_some_and(is_a_piece) => {
-                    has_passed = true;
-                    cursor.skip()?;
-                }
-                "message" => message = Reply::read_or_skip(cursor)?,
-                "delta" => delta = Reply::read_or_skip(cursor)?,
-                "response" => response = Reply::read_or_skip(cursor)?,
-                "content_block" => block_calls = is_tool_call(cursor)?,
-                "item" => item_calls = is_tool_call(cursor)?,
-                "usage" | "model" | "error" => chunk.member(cursor, &key)?,
-                "choices" => {
-                    has_choices = true;
-                    chunk.member(cursor, &key)?;
-                }
-                _ => cursor.skip()?,
-            }
-        }
-        if !is_complete {
-            return Ok(None);
-        }
-        let usage = std::mem::take(&mut chunk.usage);
-        let mut event = Self { is_known: kind.is_some(), ..Self::default() };
-        match kind.as_deref() {
-            None if has_choices || chunk.error.is_some() => {
-                event.is_known = true;
-                event.ends = chunk.stop_reason.is_some();
-                event.calls = std::mem::take(&mut chunk.tool_calls);
-                event.reply = Reply { usage, ..chunk };
-            }
-            Some("message_start") => {
-                event.reply = Reply { usage: message.usage, model: message.model, ..Reply::default() };
-            }
-            Some("message_delta") => {
-                event.reply = Reply { usage, stop_reason: delta.stop_reason, ..Reply::default() };
-            }
-            Some("message_stop") => event.ends = true,
-            Some("content_block_start") => event.calls = u64::from(block_calls),
-            Some("error") => event.reply.error = chunk.error,
-            Some("response.created") => {
-                event.begins = true;
-                event.reply.model = response.model;
-            }
-            Some("response.output_item.done") => event.calls = u64::from(item_calls),
-            Some("response.completed" | "response.incomplete" | "response.failed") => {
-                event.ends = true;
-                event.calls_in_all = std::mem::take(&mut response.tool_calls);
-                event.reply = response;
-            }
-            _ => {}
-        }
-        Ok(Some(event))
+        Ok(members.into_event())
     }
 }
 
@@ -106,6 +40,88 @@ impl<'a> ResponseEvent<'a> {
 enum Pieces {
     Passed,
     Read,
+}
+
+/// The members of an event of any API.
+#[derive(Default)]
+struct EventMembers<'a> {
+    kind: Option<Cow<'a, str>>,
+    /// Whether another `type` follows members that were passed because of the first.
+    is_retyped: bool,
+    message: Reply<'a>,
+    delta: Reply<'a>,
+    response: Reply<'a>,
+    /// What the event itself tells, in OpenAI's Chat and in errors.
+    own: Reply<'a>,
+    has_choices: bool,
+    has_block_call: bool,
+    has_item_call: bool,
+}
+
+impl<'a> EventMembers<'a> {
+    fn read(&mut self, cursor: &mut Cursor<'a, '_>, pieces: Pieces) -> ParseResult<()> {
+        let (mut has_passed, mut walk) = (false, Walk::default());
+        while let Some(key) = cursor.next_member(&mut walk)? {
+            match key.as_ref() {
+                "type" => {
+                    self.kind = text(cursor)?;
+                    self.is_retyped = has_passed;
+                }
+                // Nearly all events of a stream: passing these, and owning no text before it counts,
+                // reads claude-trace's files a fifth faster.
+                _ if pieces == Pieces::Passed && self.kind.as_deref().is_some_and(is_a_piece) => {
+                    has_passed = true;
+                    cursor.skip()?;
+                }
+                "message" => self.message = Reply::read_or_skip(cursor)?,
+                "delta" => self.delta = Reply::read_or_skip(cursor)?,
+                "response" => self.response = Reply::read_or_skip(cursor)?,
+                "content_block" => self.has_block_call = is_tool_call(cursor)?,
+                "item" => self.has_item_call = is_tool_call(cursor)?,
+                "usage" | "model" | "error" => self.own.member(cursor, &key)?,
+                "choices" => {
+                    self.has_choices = true;
+                    self.own.member(cursor, &key)?;
+                }
+                _ => cursor.skip()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn into_event(self) -> ResponseEvent<'a> {
+        let Self { message, delta, mut response, mut own, .. } = self;
+        let mut event = ResponseEvent { is_known: self.kind.is_some(), ..ResponseEvent::default() };
+        match self.kind.as_deref() {
+            None if self.has_choices || own.error.is_some() => {
+                event.is_known = true;
+                event.ends = own.stop_reason.is_some();
+                event.calls = std::mem::take(&mut own.tool_calls);
+                event.reply = own;
+            }
+            Some("message_start") => {
+                event.reply = Reply { usage: message.usage, model: message.model, ..Reply::default() };
+            }
+            Some("message_delta") => {
+                event.reply = Reply { usage: own.usage, stop_reason: delta.stop_reason, ..Reply::default() };
+            }
+            Some("message_stop") => event.ends = true,
+            Some("content_block_start") => event.calls = u64::from(self.has_block_call),
+            Some("error") => event.reply.error = own.error,
+            Some("response.created") => {
+                event.begins = true;
+                event.reply.model = response.model;
+            }
+            Some("response.output_item.done") => event.calls = u64::from(self.has_item_call),
+            Some("response.completed" | "response.incomplete" | "response.failed") => {
+                event.ends = true;
+                event.calls_in_all = std::mem::take(&mut response.tool_calls);
+                event.reply = response;
+            }
+            _ => {}
+        }
+        event
+    }
 }
 
 /// Whether events of this type add to the text of an answer, and tell nothing of it.
