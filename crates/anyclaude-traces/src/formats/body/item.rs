@@ -3,7 +3,7 @@
 use crate::formats::json::compact::{Compact, CompactMode};
 use crate::formats::json::cursor::{Cursor, Place, Shape, ValueSpan};
 use crate::formats::json::fault::{ParseResult, Walk};
-use crate::formats::json::known::{self, KnownItem, KnownString};
+use crate::formats::json::known::{KnownItem, KnownString, Part};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
@@ -74,12 +74,12 @@ impl<'a> Item<'a> {
 
     /// An item of which this is known, in this text.
     fn of_known(item: &KnownItem, text: &'a str) -> Self {
-        let range = known::bytes_of(item);
+        let range = item.part.range();
         let bytes = text.get(range.clone()).unwrap_or_default();
         let [kind, name, said, namespace, function] =
             item.strings.map(|string| string.map(|string| string.within(bytes)));
         Self {
-            span: ValueSpan { range, compact_bytes: item.compact_bytes },
+            span: ValueSpan { range, compact_bytes: item.compact_bytes.into() },
             kind,
             name,
             text: said,
@@ -87,7 +87,7 @@ impl<'a> Item<'a> {
             tools: None,
             function,
             has_input_schema: item.has_input_schema,
-            left_out: item.left_out,
+            left_out: item.left_out.into(),
             identity: item.identity,
         }
     }
@@ -97,18 +97,23 @@ impl<'a> Item<'a> {
         if self.tools.is_some() {
             return;
         }
+        let compact_bytes = u32::try_from(self.span.compact_bytes);
+        let (Some(part), Ok(compact_bytes), Ok(left_out)) =
+            (Part::of(&self.span.range), compact_bytes, u32::try_from(self.left_out))
+        else {
+            return;
+        };
         let bytes = cursor.text().get(self.span.range.clone()).unwrap_or_default();
         let strings = [self.kind, self.name, self.text, self.namespace, self.function];
         cursor.keep_known(KnownItem {
-            start: self.span.range.start,
-            length: bytes.len(),
-            compact_bytes: self.span.compact_bytes,
-            left_out: self.left_out,
+            part,
+            compact_bytes,
+            left_out,
             wanted,
             identity: self.identity,
-            strings: strings.map(|string| string.map(|string| KnownString::of(string, bytes))),
+            strings: strings.map(|string| string.and_then(|string| KnownString::of(string, bytes))),
             has_input_schema: self.has_input_schema,
-            head: (0, 0),
+            head: Part::default(),
         });
     }
 

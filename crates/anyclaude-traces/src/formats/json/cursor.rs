@@ -78,8 +78,8 @@ impl<'a, 's> Cursor<'a, 's> {
         let Scratch { known, compact, .. } = &mut *self.scratch;
         let item = known.find(rest, self.scan.at, wanted)?;
         compact.begin_known(wanted, known.head());
-        self.scan.at += item.length;
-        self.scan.blank += item.length - usize::try_from(item.compact_bytes).unwrap_or(item.length);
+        self.scan.at += item.part.bytes();
+        self.scan.blank += item.part.bytes() - item.compact_bytes as usize;
         Some(item)
     }
 

@@ -20,43 +20,61 @@ const MOST_BYTES: usize = 32 << 20;
 /// No smaller text is copied: it would take the place of a larger one that is worth more.
 const LEAST_COPIED_BYTES: usize = 4 << 10;
 
+/// A part of a text of less than 4 GB: half the size of a range. Most of a log of bodies are
+/// known items, which are copied for each body.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Part {
+    start: u32,
+    length: u32,
+}
+
+impl Part {
+    pub(crate) fn of(range: &Range<usize>) -> Option<Self> {
+        Some(Self { start: u32::try_from(range.start).ok()?, length: u32::try_from(range.len()).ok()? })
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.bytes()
+    }
+
+    pub(crate) fn bytes(self) -> usize {
+        self.length as usize
+    }
+}
+
 /// What was found out of an item: an object, whose end therefore lies in itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownItem {
-    /// Where it begins in its text, …
-    pub(crate) start: usize,
-    /// … and its size there.
-    pub(crate) length: usize,
-    pub(crate) compact_bytes: u64,
-    pub(crate) left_out: u64,
+    /// Where it stands in its text.
+    pub(crate) part: Part,
+    pub(crate) compact_bytes: u32,
+    pub(crate) left_out: u32,
     pub(crate) wanted: CompactMode,
     pub(crate) identity: Option<Identity>,
     /// Strings in it, by what they are to whoever reads items.
     pub(crate) strings: [Option<KnownString>; 5],
     pub(crate) has_input_schema: bool,
     /// Where the beginning of its compact JSON is kept.
-    pub(crate) head: (usize, usize),
+    pub(crate) head: Part,
 }
 
 /// A string in an item.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KnownString {
-    start: usize,
-    length: usize,
+    part: Part,
     escaped: bool,
 }
 
 impl KnownString {
     /// Of a string that stands in `item`.
-    pub(crate) fn of(string: RawStr<'_>, item: &str) -> Self {
+    pub(crate) fn of(string: RawStr<'_>, item: &str) -> Option<Self> {
         let start = string.inner.as_ptr().addr().saturating_sub(item.as_ptr().addr());
-        Self { start, length: string.inner.len(), escaped: string.escaped }
+        Some(Self { part: Part::of(&(start..start + string.inner.len()))?, escaped: string.escaped })
     }
 
     /// The string in another `item` of the same bytes.
     pub(crate) fn within(self, item: &str) -> RawStr<'_> {
-        let inner = item.get(self.start..self.start + self.length).unwrap_or_default();
-        RawStr { inner, escaped: self.escaped }
+        RawStr { inner: item.get(self.part.range()).unwrap_or_default(), escaped: self.escaped }
     }
 }
 
@@ -71,11 +89,13 @@ impl Items {
     fn add(&mut self, item: KnownItem, head: &[u8]) {
         let begin = self.heads.len();
         self.heads.extend_from_slice(head);
-        self.items.push(KnownItem { head: (begin, self.heads.len()), ..item });
+        if let Some(head) = Part::of(&(begin..self.heads.len())) {
+            self.items.push(KnownItem { head, ..item });
+        }
     }
 
     fn head(&self, item: &KnownItem) -> &[u8] {
-        self.heads.get(item.head.0..item.head.1).unwrap_or_default()
+        self.heads.get(item.head.range()).unwrap_or_default()
     }
 
     fn clear(&mut self) {
@@ -115,8 +135,8 @@ impl KnownItems {
         let before = self.text.as_deref().unwrap_or_else(|| self.memory.slice());
         let candidates = self.before.items.get(self.next..).unwrap_or_default().iter().take(WINDOW);
         let is_it = |item: &&KnownItem| {
-            let bytes = before.get(item.start..item.start + item.length);
-            item.wanted == wanted && text.get(..item.length) == bytes && bytes.is_some()
+            let bytes = before.get(item.part.range());
+            item.wanted == wanted && text.get(..item.part.bytes()) == bytes && bytes.is_some()
         };
         let Some((passed, item)) = candidates.enumerate().find(|(_, item)| is_it(item)) else {
             self.misses += 1;
@@ -124,7 +144,8 @@ impl KnownItems {
             return None;
         };
         (self.next, self.misses) = (self.next + passed + 1, 0);
-        let item = KnownItem { start, ..*item };
+        let part = Part::of(&(start..start + item.part.bytes()))?;
+        let item = KnownItem { part, ..*item };
         self.now.add(item, self.before.head(&item));
         Some(item)
     }
@@ -194,9 +215,4 @@ impl KnownItems {
     pub(crate) fn forget(&mut self) {
         self.text_bytes = None;
     }
-}
-
-/// The bytes of an item in its text.
-pub(crate) fn bytes_of(item: &KnownItem) -> Range<usize> {
-    item.start..item.start + item.length
 }
