@@ -60,12 +60,12 @@ pub fn summary(reader: &Reader, selection: &mut Selection, grouping: &Grouping) 
 /// How long everything took; groups are made of requests of `groups_kind`.
 #[must_use]
 pub fn timing(
-    reader: &Reader,
+    store: &Store,
     mut selection: Selection,
     groups_kind: KindFilter,
     grouping: &Grouping,
 ) -> TimingReport {
-    selection.count_tokens(reader.store());
+    selection.count_tokens(store);
     let skipped = selection.skipped_list();
     let Selection { scope, requests, others, joined, .. } = selection;
     timing::timing(scope, requests, &others, joined, skipped, groups_kind, grouping)

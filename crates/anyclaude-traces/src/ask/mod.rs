@@ -137,7 +137,7 @@ impl Recording {
     /// When no request passes the filters.
     pub fn timing(&self) -> Result<TimingReport> {
         let kind = self.reader.kind_or(CONVERSATION);
-        Ok(answers::timing(&self.reader, self.all(KindFilter::All)?, kind, &Grouping::by_model()))
+        Ok(answers::timing(self.reader.store(), self.all(KindFilter::All)?, kind, &Grouping::by_model()))
     }
 
     /// What a prompt cache could have reused of each request, and what broke it.

@@ -28,7 +28,7 @@ pub(super) fn fill(cases: &mut [Case], seen: &CacheUses) {
     let found: Vec<_> = cases
         .iter()
         .map(|case| {
-            let seen = seen.get(&case.model).copied().unwrap_or_default();
+            let seen = seen.get(&case.origin.model).copied().unwrap_or_default();
             (seen, cached(case, seen, &earlier))
         })
         .collect();

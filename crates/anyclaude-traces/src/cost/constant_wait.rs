@@ -46,7 +46,7 @@ pub(super) fn find(cases: &mut [Case]) {
     let suspects = load::suspects(cases);
     let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.ttft_ms.is_known()) {
-        groups.entry((case.model.clone(), case.run.clone())).or_default().push(at);
+        groups.entry((case.origin.model.clone(), case.origin.run.clone())).or_default().push(at);
     }
     for places in groups.into_values() {
         find_measured(cases, &places);

@@ -29,7 +29,7 @@ pub(super) fn find(cases: &mut [Case]) {
         .into_iter()
         .filter_map(|at| {
             let case = cases.get(at)?;
-            Some((at, load_ms(case, at, paces.get(&case.model)?)?))
+            Some((at, load_ms(case, at, paces.get(&case.origin.model)?)?))
         })
         .collect();
     for (at, load_ms) in loads {
@@ -51,15 +51,16 @@ pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
     let mut suspects = BTreeSet::new();
     for (at, case) in cases.iter().enumerate() {
         let (Some(start), Some(end)) = (case.start_ms, case.end_ms()) else { continue };
-        let is_first = case.run.as_ref().is_some_and(|run| begun.insert(run));
-        let before = last.get(&case.backend);
-        let is_after_break = before
-            .is_none_or(|before| start.saturating_sub(before.end) >= IDLE_MS || *before.model != case.model);
+        let is_first = case.origin.run.as_ref().is_some_and(|run| begun.insert(run));
+        let before = last.get(&case.origin.backend);
+        let is_after_break = before.is_none_or(|before| {
+            start.saturating_sub(before.end) >= IDLE_MS || *before.model != case.origin.model
+        });
         if (is_first || is_after_break) && !case.is_measured() {
             suspects.insert(at);
         }
         let end = before.map_or(end, |before| before.end.max(end));
-        last.insert(&case.backend, Last { end, model: &case.model });
+        last.insert(&case.origin.backend, Last { end, model: &case.origin.model });
     }
     suspects
 }
@@ -78,7 +79,7 @@ fn paces(cases: &[Case], suspects: &BTreeSet<usize>) -> BTreeMap<Model, Paces> {
     let mut samples: BTreeMap<Model, Vec<(usize, Sample)>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate() {
         if let Some(sample) = case.read_sample() {
-            samples.entry(case.model.clone()).or_default().push((at, sample));
+            samples.entry(case.origin.model.clone()).or_default().push((at, sample));
         }
     }
     let of_model = |(model, mut samples): (Model, Vec<(usize, Sample)>)| {

@@ -124,7 +124,9 @@ fn cases(
     let mut origin = Arc::default();
     let of_requests = requests.iter().enumerate().filter_map(|(at, request)| {
         let mut case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
-        case.estimated_tokens = estimates.get(&at).copied();
+        if let Some(tokens) = estimates.get(&at) {
+            case.estimated_tokens = Some(*tokens);
+        }
         Some(case)
     });
     let mut cases: Vec<Case> = Vec::with_capacity(requests.len() + elsewhere.len());
@@ -138,7 +140,7 @@ fn cases(
     }
     let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
         let mut case = Case::of_log(unmatched, at);
-        case.backend = backends.get(&case.run).cloned().flatten();
+        case.origin_mut().backend = backends.get(&case.origin.run).cloned().flatten();
         case.sharing(&mut origin)
     });
     cases.extend(of_log);
@@ -195,7 +197,7 @@ fn by_model<T>(cases: &[Case], of: impl Fn(&[&Case]) -> T) -> BTreeMap<Model, T>
     let mut models: BTreeMap<&Model, Vec<&Case>> = BTreeMap::new();
     for cases in of_one_origin(cases) {
         if let Some(first) = cases.first() {
-            models.entry(&first.model).or_default().extend(cases);
+            models.entry(&first.origin.model).or_default().extend(cases);
         }
     }
     models.into_iter().map(|(model, cases)| (model.clone(), of(&cases))).collect()

@@ -21,7 +21,7 @@ pub(super) struct Overlap {
 pub(super) fn find(cases: &mut [Case]) {
     let mut backends: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.start_ms.is_some()) {
-        backends.entry(case.backend.clone()).or_default().push(at);
+        backends.entry(case.origin.backend.clone()).or_default().push(at);
     }
     for places in backends.into_values() {
         let intervals: Vec<OccupiedMs> =

@@ -145,16 +145,22 @@ fn has_three_sizes(sizes: &BTreeMap<u64, usize>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::case::CaseFacts;
+    use crate::cost::case::{CaseBeside, CaseFacts};
 
-    fn believed(counts: &[(u64, u64)]) -> Vec<Option<u64>> {
-        let case = |&(tokens, bytes): &(u64, u64)| CaseFacts {
+    /// A prompt that is reported to have so many tokens.
+    fn counted(tokens: u64, bytes: u64, estimated_tokens: Option<f64>) -> Case {
+        let case = CaseFacts {
             reported_prompt_tokens: tokens.into(),
-            prompt_bytes: bytes.into(),
             reported_output_tokens: 7.into(),
             ..CaseFacts::default()
         };
-        let mut cases: Vec<Case> = counts.iter().map(case).map(Case::from).collect();
+        let beside = CaseBeside { prompt_bytes: bytes.into(), estimated_tokens, ..CaseBeside::default() };
+        case.with(beside).into()
+    }
+
+    fn believed(counts: &[(u64, u64)]) -> Vec<Option<u64>> {
+        let case = |&(tokens, bytes): &(u64, u64)| counted(tokens, bytes, None);
+        let mut cases: Vec<Case> = counts.iter().map(case).collect();
         judge(&mut cases);
         assert!(cases.iter().all(|case| case.output_tokens.is_known() == case.prompt_tokens.is_known()));
         cases.iter().map(|case| case.prompt_tokens.get()).collect()
@@ -179,12 +185,7 @@ mod tests {
     #[test]
     fn a_count_is_believed_within_a_factor_of_the_estimate() {
         let believed = |tokens: u64| {
-            let mut cases = [Case::from(CaseFacts {
-                reported_prompt_tokens: tokens.into(),
-                prompt_bytes: 400_000.into(),
-                estimated_tokens: Some(90_000.0),
-                ..CaseFacts::default()
-            })];
+            let mut cases = [counted(tokens, 400_000, Some(90_000.0))];
             judge(&mut cases);
             cases[0].prompt_tokens.is_known()
         };
@@ -195,12 +196,7 @@ mod tests {
     #[test]
     fn an_estimate_refuses_what_the_bytes_do_not() {
         let believed = |tokens: u64| {
-            let mut cases = [Case::from(CaseFacts {
-                reported_prompt_tokens: tokens.into(),
-                prompt_bytes: 2_000_000.into(),
-                estimated_tokens: Some(90_000.0),
-                ..CaseFacts::default()
-            })];
+            let mut cases = [counted(tokens, 2_000_000, Some(90_000.0))];
             judge(&mut cases);
             cases[0].prompt_tokens.is_known()
         };

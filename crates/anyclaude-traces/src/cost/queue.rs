@@ -13,7 +13,7 @@ pub(crate) const LEAST_QUEUE_MS: u64 = 250;
 /// Finds the waiting of all requests whose first token came after another one's end.
 pub(super) fn find(cases: &mut [Case], reading: &BTreeMap<Model, Rate>) {
     for case in cases.iter_mut().filter(|case| !case.is_measured()) {
-        let pace = reading.get(&case.model).and_then(|rate| rate.ms_per_token());
+        let pace = reading.get(&case.origin.model).and_then(|rate| rate.ms_per_token());
         case.queue_ms = waited(case, pace).unwrap_or(0);
     }
 }

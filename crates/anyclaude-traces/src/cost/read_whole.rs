@@ -39,13 +39,14 @@ pub(super) fn find(cases: &mut [Case]) {
     }
     let paces = by_model(cases, cold_rate);
     let pace = |model: &Model| paces.get(model).and_then(|rate| rate.ms_per_token());
-    let is_found = |case: &&mut Case| pace(&case.model).is_some_and(|pace| is_read_whole(case, pace));
+    let is_found = |case: &&mut Case| pace(&case.origin.model).is_some_and(|pace| is_read_whole(case, pace));
     for case in cases.iter_mut().filter(is_found) {
         case.cached = Some((0, CachedSource::None));
     }
     let fastest = by_model(cases, fastest_ms_per_token);
     let pace = |model: &Model| fastest.get(model).copied().flatten();
-    let is_found = |case: &&mut Case| pace(&case.model).is_some_and(|pace| is_read_too_fast(case, pace));
+    let is_found =
+        |case: &&mut Case| pace(&case.origin.model).is_some_and(|pace| is_read_too_fast(case, pace));
     for case in cases.iter_mut().filter(is_found) {
         case.cached = None;
     }

@@ -79,8 +79,8 @@ fn hidden(case: &Case, tokens: u64) -> Option<Hidden> {
 pub(super) fn find_untold(cases: &mut [Case], writing: &BTreeMap<Model, Rate>) {
     let reading = by_model(cases, most_read_per_ms);
     for case in cases {
-        let rate = writing.get(&case.model).copied().unwrap_or_default();
-        let most_per_ms = reading.get(&case.model).copied().flatten();
+        let rate = writing.get(&case.origin.model).copied().unwrap_or_default();
+        let most_per_ms = reading.get(&case.origin.model).copied().flatten();
         case.is_untold = is_untold(case, rate, most_per_ms).unwrap_or(false);
     }
 }

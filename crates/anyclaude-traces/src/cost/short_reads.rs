@@ -17,7 +17,7 @@ const CLEARLY_FASTER: f64 = 5.0;
 pub(super) fn find(cases: &mut [Case]) {
     let refuted = by_model(cases, is_refuted);
     let is_of = |model: &Model| refuted.get(model).copied().unwrap_or(false);
-    for case in cases.iter_mut().filter(|case| is_of(&case.model)) {
+    for case in cases.iter_mut().filter(|case| is_of(&case.origin.model)) {
         case.tells_no_reading = true;
     }
 }

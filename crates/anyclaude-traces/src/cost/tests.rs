@@ -6,7 +6,7 @@ mod requests;
 mod server_log;
 mod thresholds;
 
-use super::case::{Case, CaseFacts, CaseSource, Origin};
+use super::case::{Case, CaseBeside, CaseFacts, CaseSource, Origin};
 use super::fit_cases;
 use super::overlap::Overlap;
 use crate::model::timing::{CachedSource, Timing};
@@ -23,19 +23,23 @@ fn turn(at: usize, start_ms: i64) -> Case {
         proxy_ms: 120.into(),
         ttft_ms: 10_000.into(),
         total_ms: 12_000.into(),
+        reported_prompt_tokens: 10_000.into(),
+        reported_output_tokens: 100.into(),
+        is_certain: true,
+        ..CaseFacts::default()
+    };
+    *case.origin_mut() =
+        Origin { model: Some("qwen".into()), run: Some("run".into()), backend: Some("lmstudio".into()) };
+    let beside = CaseBeside {
         stall_ms: 0.into(),
         events: 105.into(),
         event_bytes: (105 * 115 + 400).into(),
         text_chunks: 100.into(),
-        reported_prompt_tokens: 10_000.into(),
-        reported_output_tokens: 100.into(),
         prompt_bytes: 40_000.into(),
         reuse: reused(0),
-        is_certain: true,
-        ..CaseFacts::default()
+        ..CaseBeside::default()
     };
-    *case = Origin { model: Some("qwen".into()), run: Some("run".into()), backend: Some("lmstudio".into()) };
-    case.into()
+    case.with(beside).into()
 }
 
 /// So many percent of the prompt found.
@@ -281,7 +285,7 @@ fn a_load_needs_two_others_that_are_even() {
 fn another_model_in_between_may_have_unloaded_this_one() {
     let found = turns(5, |at, case| {
         if at == 3 {
-            case.model = Some("gpt".into());
+            case.origin_mut().model = Some("gpt".into());
         }
         if at == 4 {
             (case.ttft_ms, case.total_ms) = (40_000.into(), 42_000.into());
@@ -391,7 +395,7 @@ fn a_failed_request_is_all_rest() {
 fn requests_of_another_backend_do_not_overlap() {
     let found = turns(2, |at, case| {
         if at == 1 {
-            (case.start_ms, case.backend) = (Some(2_000), Some("openrouter".into()));
+            (case.start_ms, case.origin_mut().backend) = (Some(2_000), Some("openrouter".into()));
         }
     });
     let alone = Overlap {

@@ -216,6 +216,6 @@ fn what_stands_in_both_files_is_found_again() {
     let mut scratch: Scratch = reader.scratch;
     let mut cursor = Cursor::comparing(text, &mut scratch);
     let found = cursor.pass_known(CompactMode::Nothing);
-    assert_eq!(found.map(|item| (item.start, item.length)), Some((0, text.len() - " and more".len())));
+    assert_eq!(found.map(|item| item.part.range()), Some(0..text.len() - " and more".len()));
     assert!(cursor.pass_known(CompactMode::Nothing).is_none());
 }

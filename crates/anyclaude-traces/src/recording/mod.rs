@@ -25,7 +25,7 @@ use crate::model::request::{Request, Source, folder_bytes};
 use crate::model::time::Timestamp;
 use crate::read::{FactsFile, LogFile, ReadOrder, Store, TraceFile, files_beside};
 use crate::recording::assemble::RequestBuilder;
-use crate::recording::join::server::{LoggedTask, OfRoot, join_server_logs};
+use crate::recording::join::server::{LoggedTask, OfRoot, ServerLogs, join_server_logs};
 use crate::recording::join::{Joined, ServerLog, join};
 
 /// The requests of some folders and files, before anything is selected of them.
@@ -154,7 +154,7 @@ impl RequestSet {
         logs: &[LogFile<BackendLog>],
         zone: &LogZone,
     ) {
-        let unmatched = self.take_server_logs(store, window, logs, zone);
+        let unmatched = self.take_server_logs(store, window, logs.into(), zone);
         let unmatched = unmatched.into_iter().map(|logged| logged.found).collect();
         self.joined.extend(Joined { unmatched, ..Joined::default() });
     }
@@ -164,7 +164,7 @@ impl RequestSet {
         &mut self,
         store: &Store,
         window: RangeInclusive<Timestamp>,
-        logs: &[LogFile<BackendLog>],
+        logs: ServerLogs<'_>,
         zone: &LogZone,
     ) -> Vec<LoggedTask> {
         let (server_logs, unmatched) = self.joined_server_logs(store, &window, logs, zone);
@@ -180,7 +180,7 @@ impl RequestSet {
         logs: &[LogFile<BackendLog>],
         zone: &LogZone,
     ) {
-        let (mut server_logs, _) = self.joined_server_logs(store, &window, logs, zone);
+        let (mut server_logs, _) = self.joined_server_logs(store, &window, logs.into(), zone);
         server_logs.retain(|log| log.joined > 0);
         self.joined.extend(Joined { server_logs, ..Joined::default() });
     }
@@ -189,7 +189,7 @@ impl RequestSet {
         &mut self,
         store: &Store,
         window: &RangeInclusive<Timestamp>,
-        logs: &[LogFile<BackendLog>],
+        logs: ServerLogs<'_>,
         zone: &LogZone,
     ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
         // What another log has told of already is not looked for.

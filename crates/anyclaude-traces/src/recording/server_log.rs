@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::formats::backend::{BackendFormat, BackendLog, BackendTask};
+use crate::formats::backend::{BackendFormat, BackendLog};
 use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{ModelSource, Request, Source, TracePath};
 use crate::model::timing::Confidence;
@@ -23,16 +23,13 @@ pub(crate) fn requests_of(
     let mut builder = RequestBuilder::with_capacity(tasks.len());
     // A log is the file of many requests.
     let files: Vec<Arc<Path>> = logs.iter().map(|log| Arc::from(log.path.as_path())).collect();
-    let request_lines: Vec<u32> = logs.iter().map(|log| request_lines(&log.content)).collect();
     // Nearly all were found in the same way.
     let mut last: Option<Arc<ServerJoin>> = None;
     for logged in tasks {
         let Some(log) = logs.get(logged.log) else { continue };
-        let Some(task) = log.content.tasks.get(logged.task) else { continue };
-        let lines = request_lines.get(logged.log).copied().unwrap_or(0);
         let Some(file) = files.get(logged.log) else { continue };
-        let path = TracePath::of_record(file.clone(), number(lines, logged.task, task));
-        let record = bodies.get(&path).cloned().unwrap_or_else(|| without_body(log, task));
+        let path = TracePath::of_record(file.clone(), logged.record);
+        let record = bodies.get(&path).cloned().unwrap_or_else(|| without_body(&log.content, &logged));
         let UnmatchedLogRequest { start, log, endpoint, model, timing, confidence, server_task, .. } =
             logged.found;
         let record = TraceRecord {
@@ -92,30 +89,20 @@ impl UnmatchedLogRequest {
     }
 }
 
-/// How many request lines a log has, as far as its tasks tell.
-fn request_lines(log: &BackendLog) -> u32 {
-    log.tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1)
-}
-
-/// The number of a task's record: that of its request line, else one behind all of these.
-fn number(request_lines: u32, at: usize, task: &BackendTask) -> u32 {
-    task.request.unwrap_or_else(|| u32::try_from(at).unwrap_or(u32::MAX).saturating_add(request_lines))
-}
-
 /// What is known of a request whose body the log does not hold whole.
-fn without_body(log: &LogFile<BackendLog>, task: &BackendTask) -> TraceRecord {
-    let source = match log.content.format {
+fn without_body(log: &BackendLog, LoggedTask { found, has_request_line, .. }: &LoggedTask) -> TraceRecord {
+    let source = match log.format {
         BackendFormat::LmStudio => Source::LmStudio,
         BackendFormat::LlamaServer => Source::LlamaServer,
         BackendFormat::Ollama => Source::Ollama,
     };
-    let mut record = RecordDraft::new(source)
-        .finish_without_body(usize::try_from(log.content.bytes).unwrap_or(usize::MAX));
-    record.requested_model.clone_from(&task.requested_model);
+    let mut record =
+        RecordDraft::new(source).finish_without_body(usize::try_from(log.bytes).unwrap_or(usize::MAX));
+    record.requested_model.clone_from(&found.requested_model);
     // What was sent is known from a request line alone.
-    record.stream = task.stream.unwrap_or(task.request.is_none());
-    record.max_tokens = task.max_tokens;
-    record.sizes.message_count = task.message_count.map_or(Amount::UNKNOWN, Amount::from);
-    record.sizes.tool_count = task.tool_count.map_or(Amount::UNKNOWN, Amount::from);
+    record.stream = found.stream.unwrap_or(!has_request_line);
+    record.max_tokens = found.max_tokens;
+    record.sizes.message_count = found.message_count.map_or(Amount::UNKNOWN, Amount::from);
+    record.sizes.tool_count = found.tool_count.map_or(Amount::UNKNOWN, Amount::from);
     record
 }

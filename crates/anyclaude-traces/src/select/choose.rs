@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use super::error::{Result, SelectError};
 use super::load::{Lookback, must_exist};
@@ -12,7 +13,7 @@ use super::selection::Selection;
 use super::selector::Selector;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::read::paths;
+use crate::read::{Store, paths};
 
 impl Reader {
     /// The requests of these inputs in one; without any, of the day before the newest request.
@@ -40,6 +41,23 @@ impl Reader {
         }
         self.check_labels()?;
         self.scoped(pool, self.kind, !whole)
+    }
+
+    /// The same, where nothing else is asked: what was read goes as soon as it is part of the
+    /// selection. Returns what content is read with.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn select_once(mut self, inputs: &[OsString]) -> Result<(Selection, Store)> {
+        // Beside an input, which is read by itself, the logs are looked at twice.
+        if inputs.is_empty() {
+            let logs = self.server_logs.0.iter_mut();
+            let tasks = logs.map(|log| std::mem::take(&mut log.content.tasks)).collect();
+            self.given_tasks = Mutex::new(Some(tasks));
+        }
+        let selection = self.select(inputs)?;
+        Ok((selection, self.store))
     }
 
     /// The scope of what was named and taken whole.

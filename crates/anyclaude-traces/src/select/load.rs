@@ -20,7 +20,7 @@ use crate::model::time::Timestamp;
 use crate::prompt_cache::{ElementTexts, PrefixVisitor, Prompts};
 use crate::read::{LogFile, Store, TraceFile, paths};
 use crate::recording::join::UnmatchedLogRequest;
-use crate::recording::join::server::LoggedTask;
+use crate::recording::join::server::{LoggedTask, ServerLogs};
 use crate::recording::server_log::requests_of;
 use crate::recording::{RequestSet, by_root};
 use crate::tokens::count_tokens;
@@ -231,7 +231,11 @@ impl Reader {
         set.skipped.extend(unusable.iter().cloned());
         if !named.is_empty() {
             let recorded = set.requests.len();
-            let unmatched = set.take_server_logs(&self.store, window.clone(), named, &self.filter.log_zone);
+            let logs = match locked(&self.given_tasks).take() {
+                Some(tasks) => ServerLogs::with_tasks(named, tasks),
+                None => named.as_slice().into(),
+            };
+            let unmatched = set.take_server_logs(&self.store, window.clone(), logs, &self.filter.log_zone);
             self.take_tasks(set, unmatched);
             if recorded == 0 {
                 return;
@@ -253,10 +257,7 @@ impl Reader {
         let logs = &self.server_logs.0;
         // Beside recorded requests, what nobody recorded is no side of a comparison.
         let are_requests = self.are_tasks_requests && set.requests.is_empty();
-        let is_request = |logged: &LoggedTask| {
-            let task = logs.get(logged.log).and_then(|log| log.content.tasks.get(logged.task));
-            are_requests || task.is_some_and(|task| task.request.is_some())
-        };
+        let is_request = |logged: &LoggedTask| are_requests || logged.has_request_line;
         let others: Vec<LoggedTask> = unmatched.extract_if(.., |logged| !is_request(logged)).collect();
         let found = requests_of(unmatched, logs, &self.logged_bodies);
         if set.requests.is_empty() {

@@ -8,7 +8,7 @@ use super::error::{Result, SelectError};
 use super::filter::Filter;
 use crate::error::Error;
 use crate::formats::anyclaude::log::ParsedLog;
-use crate::formats::backend::BackendLog;
+use crate::formats::backend::{BackendLog, BackendTask};
 use crate::formats::record::TraceRecord;
 use crate::model::request::TracePath;
 use crate::model::scope::KindFilter;
@@ -28,6 +28,9 @@ pub struct Reader {
     pub(super) captures: Vec<LogFile<ParsedLog>>,
     /// The logs of servers, and what of them could not be used.
     pub(super) server_logs: (Vec<LogFile<BackendLog>>, Vec<Error>),
+    /// The tasks of these, where they are read once: they are let go of when what they tell is
+    /// known, which is before most memory is in use.
+    pub(super) given_tasks: Mutex<Option<Vec<Vec<BackendTask>>>>,
     /// The bodies that they hold.
     pub(super) logged_bodies: HashMap<TracePath, TraceRecord>,
     /// What the prompts of these are made of, until it is asked for.
@@ -87,6 +90,7 @@ impl Reader {
         Ok(Self {
             logs_suffice: !filter.server_logs.is_empty(),
             server_logs: (server_logs, unusable),
+            given_tasks: Mutex::new(None),
             logged_bodies,
             logged_prompts,
             are_tasks_requests: false,

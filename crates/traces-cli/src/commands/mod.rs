@@ -63,6 +63,12 @@ fn reading<T>(reader: &Reader, output: &OutputArgs, read: impl FnOnce() -> T) ->
     progress::while_reading(&progress, !output.quiet && !output.no_progress, read)
 }
 
+/// The same with a reader that is asked nothing else.
+fn reading_once<T>(reader: Reader, output: &OutputArgs, read: impl FnOnce(Reader) -> T) -> T {
+    let progress = reader.store().progress();
+    progress::while_reading(&progress, !output.quiet && !output.no_progress, || read(reader))
+}
+
 /// How the next command finds what this one looked at.
 fn next_step(reader: &Reader, filter: &FilterArgs, inputs: &[OsString], requests: &[Request]) -> Next {
     let has_paths =

@@ -9,7 +9,7 @@ use anyclaude_traces::model::scope::KindFilter;
 use anyhow::bail;
 
 use super::list::SLOWEST;
-use super::{NOTHING_READ, grouping, reading, report_skipped};
+use super::{NOTHING_READ, grouping, reading_once, report_skipped};
 use crate::cli::{OutputFormat, TimingArgs};
 use crate::exit::Status;
 use crate::render::columns::{Columns, order_line};
@@ -21,13 +21,11 @@ pub(crate) fn run(args: &TimingArgs, out: &mut impl Write) -> anyhow::Result<Sta
     let (reader, inputs) = select::reader_of(&args.filter, &args.inputs, KindFilter::All)?;
     let reader = reader.with_logs(&args.logs)?.with_tasks().with_times(args.cache.options());
     let groups_kind = args.filter.kind.map_or(KindFilter::Only(Kind::Conversation), KindFilter::from);
-    let (mut found, is_sitting) = reading(&reader, &args.output, || {
-        let selection = reader.select(&inputs)?;
+    let (mut found, is_sitting) = reading_once(reader, &args.output, |reader| {
+        let (selection, store) = reader.select_once(&inputs)?;
         let is_sitting = selection.is_sitting;
-        anyhow::Ok((answers::timing(&reader, selection, groups_kind, &grouping(args.by)), is_sitting))
+        anyhow::Ok((answers::timing(&store, selection, groups_kind, &grouping(args.by)), is_sitting))
     })?;
-    // A server's log of many tasks is in memory until here, and their rows from here on.
-    drop(reader);
     let status = report_skipped(&found.skipped, &args.output);
     let nothing =
         found.requests.is_empty() && found.unmatched_log_requests.is_empty() && found.server_logs.is_empty();

@@ -86,7 +86,7 @@ fn each_process_has_its_own() {
         case.reported_cached_tokens = (10_000 - read).into();
         let ttft = if at < 8 { read } else { 3_000 + read };
         (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into());
-        case.run = Some(if at < 8 { "near".into() } else { "far".into() });
+        case.origin_mut().run = Some(if at < 8 { "near".into() } else { "far".into() });
     });
     assert!(constants(&found)[..8].iter().all(|ms| *ms == 0));
     assert!(constants(&found)[8..].iter().all(|ms| ms.abs_diff(3_000) <= 1));

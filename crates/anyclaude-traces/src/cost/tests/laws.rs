@@ -24,23 +24,26 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
             let (events, percent, from, is_certain) = rest;
             let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
             let reusable_bytes = 400 * percent;
-            let mut case = CaseFacts {
-                ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)).into(),
-                total_ms: total.into(),
+            let beside = CaseBeside {
                 stall_ms: stall.into(),
                 events: events.into(),
                 text_chunks: Amount::UNKNOWN,
-                reported_prompt_tokens: prompt.into(),
-                reported_output_tokens: output.into(),
                 reported_cached_tokens: cached.into(),
                 reuse: Some(SimulatedReuse { prompt_bytes: 40_000, reusable_bytes, continues }),
+                ..(**turn(at, start)).clone()
+            };
+            let mut case = CaseFacts {
+                ttft_ms: ttft.filter(|ttft| total.is_some_and(|total| *ttft <= total)).into(),
+                total_ms: total.into(),
+                reported_prompt_tokens: prompt.into(),
+                reported_output_tokens: output.into(),
                 is_certain,
                 ..(*turn(at, start)).clone()
             };
-            case.model = Some(model.to_string().into());
-            case.run = Some(run.to_string().into());
+            case.origin_mut().model = Some(model.to_string().into());
+            case.origin_mut().run = Some(run.to_string().into());
             case.thread = Some(thread.to_string().into());
-            Case::from(case)
+            Case::from(case.with(beside))
         };
         all.into_iter().enumerate().map(case).collect()
     })
@@ -92,19 +95,22 @@ proptest! {
             let mut start = 0;
             let cases = prompts.iter().enumerate().map(|(at, &(prompt, output))| {
                 let (ttft, total) = (prompt * times, (prompt + 30 * output) * times);
-                let case = CaseFacts {
-                    ttft_ms: ttft.into(),
-                    total_ms: total.into(),
+                let beside = CaseBeside {
                     events: (output + 5).into(),
                     event_bytes: ((output + 5) * 115 + 4 * output).into(),
                     text_chunks: output.into(),
+                    prompt_bytes: (4 * prompt).into(),
+                    ..(**turn(at, start)).clone()
+                };
+                let case = CaseFacts {
+                    ttft_ms: ttft.into(),
+                    total_ms: total.into(),
                     reported_prompt_tokens: prompt.into(),
                     reported_output_tokens: output.into(),
-                    prompt_bytes: (4 * prompt).into(),
                     ..(*turn(at, start)).clone()
                 };
                 start += i64::try_from(total).unwrap() + 50;
-                Case::from(case)
+                Case::from(case.with(beside))
             });
             fitted(cases.collect()).iter().map(timing).collect::<Vec<_>>()
         };

@@ -109,15 +109,18 @@ fn nothing_that_a_request_and_its_log_say_is_lost() {
     let case = Case::of(&request("a.json", 5), reused(90), 3).unwrap();
     assert_has_all_times(&case, 5);
     assert_eq!((case.place, case.at()), (CaseSource::Request(3), Some(3)));
-    assert_eq!((case.model.as_deref(), case.run.as_deref()), (Some("qwen"), Some("run")));
-    assert_eq!((case.backend.as_deref(), case.session.as_deref()), (Some("lmstudio"), Some("session")));
+    assert_eq!((case.origin.model.as_deref(), case.origin.run.as_deref()), (Some("qwen"), Some("run")));
+    assert_eq!(
+        (case.origin.backend.as_deref(), case.session.as_deref()),
+        (Some("lmstudio"), Some("session"))
+    );
     assert_eq!(case.thread.as_deref(), Some("thread"));
     assert_eq!(case.path, Some(request("a.json", 5).path));
     assert_eq!((case.prompt_bytes.get(), case.reuse), (Some(40_000), reused(90)));
     let case = Case::of_log(&unmatched(5), 3);
     assert_has_all_times(&case, 5);
     assert_eq!((case.place, case.at()), (CaseSource::Elsewhere(3), None));
-    assert_eq!((case.model.as_deref(), case.run.as_deref()), (Some("qwen"), Some("run")));
+    assert_eq!((case.origin.model.as_deref(), case.origin.run.as_deref()), (Some("qwen"), Some("run")));
 }
 
 #[test]

@@ -35,8 +35,6 @@ pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u
 }
 
 pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
-    let queue = || task.started?.ms_since(task.received?).and_then(|ms| u64::try_from(ms).ok());
-    let is_exact = task.received.is_some_and(|moment| moment.uncertainty_ms() == 0);
     ServerTask {
         prompt_tokens: task.prompt_tokens,
         cached_tokens: task.cached_tokens,
@@ -49,9 +47,15 @@ pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
         clock_ms: clock_ms(task),
         uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
-        queue_ms: if is_exact { queue() } else { None },
+        queue_ms: queue_ms(task),
         cut: task.cut.clone(),
     }
+}
+
+/// How long a task waited for a slot; `None` where the log does not tell exactly when it came.
+fn queue_ms(task: &BackendTask) -> Option<u64> {
+    let received = task.received.filter(|moment| moment.uncertainty_ms() == 0)?;
+    u64::try_from(task.started?.ms_since(received)?).ok()
 }
 
 /// When a task began, by a clock that counts from the start of its process: each process
@@ -73,8 +77,7 @@ pub(crate) fn timing(task: &BackendTask) -> Timing {
         u64::try_from(end.ms_since(start)?).ok()
     };
     let (read_ms, write_ms) = (task.read_ms.map(milliseconds), task.write_ms.map(milliseconds));
-    let facts = facts(task, None);
-    let queue_ms = facts.queue_ms.or_else(|| task.received.is_none().then_some(0));
+    let queue_ms = queue_ms(task).or_else(|| task.received.is_none().then_some(0));
     let coarse_ms = start.map_or(0, BackendMoment::uncertainty_ms);
     let until_first = || u64::try_from(task.first_token?.ms_since(start?)?).ok();
     let measured = read_ms.zip(write_ms).map(|(read, write)| read.saturating_add(write));

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::formats::backend::{BackendLog, BackendMoment, BackendTask};
+use crate::formats::backend::{BackendMoment, BackendTask};
 use crate::model::LogZone;
 use crate::model::timing::Confidence;
 
@@ -116,9 +116,9 @@ impl Offered {
         }
     }
 
-    /// All tasks of a log.
-    pub(super) fn all(log: &BackendLog, zone: &LogZone) -> Vec<Self> {
-        log.tasks.iter().enumerate().map(|(at, task)| Self::of(at, task, zone)).collect()
+    /// These tasks of a log.
+    pub(super) fn all(tasks: &[BackendTask], zone: &LogZone) -> Vec<Self> {
+        tasks.iter().enumerate().map(|(at, task)| Self::of(at, task, zone)).collect()
     }
 
     #[allow(clippy::cast_precision_loss, reason = "times stay far below 2^53")]

@@ -6,6 +6,7 @@ mod matching;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use matching::{Fit, LogClock, Matched, Offered, Wanted, fit};
 use serde::{Deserialize, Serialize};
 
 use super::UnmatchedLogRequest;
-use crate::formats::backend::{BackendFormat, BackendLoad, BackendLog, BackendMoment};
+use crate::formats::backend::{BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask};
 use crate::model::request::{ModelSource, Request};
 use crate::model::sort::sort_by_key;
 use crate::model::time::Timestamp;
@@ -109,10 +110,33 @@ pub struct ServerTruncation {
 pub(crate) struct LoggedTask {
     /// Its log's place among those that were read.
     pub(crate) log: usize,
-    /// Its place among the log's tasks.
-    pub(crate) task: usize,
+    /// The number of its record: that of its request line, else one behind all of these.
+    pub(crate) record: u32,
+    /// Whether the log has its request line.
+    pub(crate) has_request_line: bool,
     /// What is known of it.
     pub(crate) found: UnmatchedLogRequest,
+}
+
+/// Logs of servers, with their tasks apart: where nobody looks at them again, they are let go of
+/// once it is known what they tell.
+pub(crate) struct ServerLogs<'l> {
+    logs: &'l [LogFile<BackendLog>],
+    tasks: Vec<Cow<'l, [BackendTask]>>,
+}
+
+impl<'l> From<&'l [LogFile<BackendLog>]> for ServerLogs<'l> {
+    fn from(logs: &'l [LogFile<BackendLog>]) -> Self {
+        let tasks = logs.iter().map(|log| Cow::Borrowed(&*log.content.tasks)).collect();
+        Self { logs, tasks }
+    }
+}
+
+impl<'l> ServerLogs<'l> {
+    /// Logs of which the tasks were taken: those of each log at the same place.
+    pub(crate) fn with_tasks(logs: &'l [LogFile<BackendLog>], tasks: Vec<Vec<BackendTask>>) -> Self {
+        Self { logs, tasks: tasks.into_iter().map(Cow::Owned).collect() }
+    }
 }
 
 /// The requests of one root.
@@ -128,17 +152,18 @@ pub(crate) struct OfRoot<'r, 'q> {
 /// is left of both is tried again.
 pub(crate) fn join_server_logs(
     roots: &mut [OfRoot<'_, '_>],
-    logs: &[LogFile<BackendLog>],
+    ServerLogs { logs, tasks }: ServerLogs<'_>,
     zone: &LogZone,
 ) -> (Vec<ServerLog>, Vec<LoggedTask>) {
     let mut wanted: Vec<Vec<Wanted>> = roots.iter().map(|root| wanted(root.requests)).collect();
     let is_only: Vec<bool> = wanted.iter().map(|wanted| wanted.len() == 1).collect();
     // Of a log alone, nothing is offered to nobody.
-    let offered = |log: &LogFile<BackendLog>| {
-        if roots.is_empty() { Vec::new() } else { Offered::all(&log.content, zone) }
+    let offered = |tasks: &Cow<'_, [BackendTask]>| {
+        if roots.is_empty() { Vec::new() } else { Offered::all(tasks, zone) }
     };
-    let mut offered: Vec<Vec<Offered>> = logs.iter().map(offered).collect();
-    let mut found: Vec<FoundLog> = logs.iter().map(|log| FoundLog::of(log, zone)).collect();
+    let mut offered: Vec<Vec<Offered>> = tasks.iter().map(offered).collect();
+    let with_tasks = logs.iter().zip(&tasks);
+    let mut found: Vec<FoundLog> = with_tasks.map(|(log, tasks)| FoundLog::of(log, tasks, zone)).collect();
     let mut fits: BTreeMap<(usize, usize), Fit> = BTreeMap::new();
     for root in 0..roots.len() {
         for log in 0..logs.len() {
@@ -157,21 +182,25 @@ pub(crate) fn join_server_logs(
         let Some((&(root, log), _)) = best else { break };
         let fit = fits.insert((root, log), Fit::default()).unwrap_or_default();
         let requests: BTreeSet<usize> = fit.matched.iter().map(|one| one.request).collect();
-        let tasks: BTreeSet<usize> = fit.matched.iter().map(|one| one.task).collect();
+        let matched: BTreeSet<usize> = fit.matched.iter().map(|one| one.task).collect();
         if let Some(wanted) = wanted.get_mut(root) {
             wanted.retain(|one| !requests.contains(&one.at));
         }
         if let Some(offered) = offered.get_mut(log) {
-            offered.retain(|one| !tasks.contains(&one.at));
+            offered.retain(|one| !matched.contains(&one.at));
         }
         stale = fits.keys().copied().filter(|(of, with)| *of == root || *with == log).collect();
-        if let (Some(of), Some(found)) = (roots.get_mut(root), found.get_mut(log)) {
-            found.take(of, fit);
+        if let (Some(of), Some(found), Some(tasks)) =
+            (roots.get_mut(root), found.get_mut(log), tasks.get(log))
+        {
+            found.take(of, fit, tasks);
         }
     }
     // Most often all of them, and very many: a vector that grew would be moved again and again.
-    let mut unmatched = Vec::with_capacity(logs.iter().map(|log| log.content.tasks.len()).sum());
-    unmatched.extend(found.iter().enumerate().flat_map(|(at, log)| log.unmatched(at)));
+    let mut unmatched = Vec::with_capacity(tasks.iter().map(|tasks| tasks.len()).sum());
+    for (at, (log, tasks)) in found.iter().zip(tasks).enumerate() {
+        unmatched.extend(log.unmatched(at, &tasks));
+    }
     sort_by_key(&mut unmatched, |logged| logged.found.order());
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
 }
@@ -210,13 +239,17 @@ struct FoundLog<'l> {
     root: Option<PathBuf>,
     most: usize,
     taken: BTreeSet<usize>,
+    /// How many tasks it has, …
+    requests: u64,
+    /// … and in how many of them another prompt gave way.
+    evictions: u64,
     /// What clients call the model that a process names so; `None` where they differ.
     models: BTreeMap<(usize, Model), Model>,
     ambiguous: u64,
 }
 
 impl<'l> FoundLog<'l> {
-    fn of(file: &'l LogFile<BackendLog>, zone: &'l LogZone) -> Self {
+    fn of(file: &'l LogFile<BackendLog>, tasks: &[BackendTask], zone: &'l LogZone) -> Self {
         let mut loads: BTreeMap<usize, Vec<&BackendLoad>> = BTreeMap::new();
         for load in &file.content.loads {
             loads.entry(load.process).or_default().push(load);
@@ -231,25 +264,25 @@ impl<'l> FoundLog<'l> {
             root: None,
             most: 0,
             taken: BTreeSet::new(),
+            requests: tasks.len() as u64,
+            evictions: tasks.iter().filter(|task| task.has_evicted()).count() as u64,
             models: BTreeMap::new(),
             ambiguous: 0,
         }
     }
 
     /// Adds what the log tells of the requests of a root to them.
-    fn take(&mut self, root: &mut OfRoot<'_, '_>, fit: Fit) {
+    fn take(&mut self, root: &mut OfRoot<'_, '_>, fit: Fit, tasks: &[BackendTask]) {
         if fit.matched.len() > self.most {
             (self.most, self.root) = (fit.matched.len(), root.root.clone());
         }
         for (clock, offset) in &fit.offsets_ms {
             self.offsets_ms.entry(*clock).or_insert(*offset);
         }
-        self.is_zone_right |= self.is_seen_in(&fit);
+        self.is_zone_right |= self.is_seen_in(&fit, tasks);
         for Matched { request, task, gap_ms, confidence } in fit.matched {
             self.taken.insert(task);
-            let (Some(request), Some(task)) =
-                (root.requests.get_mut(request), self.file.content.tasks.get(task))
-            else {
+            let (Some(request), Some(task)) = (root.requests.get_mut(request), tasks.get(task)) else {
                 continue;
             };
             request.server_join = Some(Arc::new(ServerJoin { log: self.name.clone(), gap_ms, confidence }));
@@ -271,9 +304,9 @@ impl<'l> FoundLog<'l> {
 
     /// Whether local time was as far ahead of UTC, at the end of a task that was joined, as
     /// it is in the zone that is guessed.
-    fn is_seen_in(&self, fit: &Fit) -> bool {
+    fn is_seen_in(&self, fit: &Fit, tasks: &[BackendTask]) -> bool {
         let Some(offset) = fit.offsets_ms.get(&LogClock::Local) else { return false };
-        let ends = fit.matched.iter().filter_map(|one| self.file.content.tasks.get(one.task)?.ended);
+        let ends = fit.matched.iter().filter_map(|one| tasks.get(one.task)?.ended);
         let ahead_s = ends.filter_map(|ended| match ended {
             BackendMoment::LocalSecond { seconds, is_repeated } => self.zone.offset_s(seconds, is_repeated),
             _ => None,
@@ -323,9 +356,10 @@ impl<'l> FoundLog<'l> {
         }
     }
 
-    /// The tasks that are none of the recorded requests, of the log at this place.
-    fn unmatched(&self, log: usize) -> impl Iterator<Item = LoggedTask> {
-        let tasks = self.file.content.tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
+    /// Those of its tasks that are none of the recorded requests. It is the log at this place.
+    fn unmatched(&self, log: usize, tasks: &[BackendTask]) -> impl Iterator<Item = LoggedTask> {
+        let lines = tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1);
+        let tasks = tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
         tasks.map(move |(at, task)| {
             let start = task.received.or(task.started);
             let mut timing = Box::new(timing(task));
@@ -359,7 +393,9 @@ impl<'l> FoundLog<'l> {
                 root: self.root.clone().map(Arc::from),
                 timing,
             };
-            LoggedTask { log, task: at, found }
+            let behind = || u32::try_from(at).unwrap_or(u32::MAX).saturating_add(lines);
+            let (record, has_request_line) = (task.request.unwrap_or_else(behind), task.request.is_some());
+            LoggedTask { log, record, has_request_line, found }
         })
     }
 
@@ -378,7 +414,7 @@ impl<'l> FoundLog<'l> {
         ServerLog {
             log: self.name.clone(),
             format: log.format,
-            requests: log.tasks.len() as u64,
+            requests: self.requests,
             joined: self.taken.len() as u64,
             ambiguous: self.ambiguous,
             utc_offset_s,
@@ -396,7 +432,7 @@ impl<'l> FoundLog<'l> {
                     at: cut.at.and_then(|at| self.instant(at, 0)),
                 })
                 .collect(),
-            evictions: log.tasks.iter().filter(|task| task.has_evicted()).count() as u64,
+            evictions: self.evictions,
             unreadable_lines: log.unreadable_lines,
         }
     }

@@ -79,7 +79,7 @@ fn joined_in(
         .enumerate()
         .map(|(at, requests)| OfRoot { root: Some(format!("root-{at}").into()), requests })
         .collect();
-    let (logs, unmatched) = join_server_logs(&mut of_roots, logs, zone);
+    let (logs, unmatched) = join_server_logs(&mut of_roots, logs.into(), zone);
     (logs, unmatched.into_iter().map(|logged| logged.found).collect())
 }
 
