@@ -52,7 +52,7 @@ fn cached<'a>(
     earlier: &impl Fn(usize) -> Option<&'a Case>,
 ) -> Option<(u64, CachedSource)> {
     let prompt_tokens = case.prompt_tokens.get()?;
-    let logged = case.server.as_deref().and_then(|server| server.cached_tokens);
+    let logged = case.server.as_deref().and_then(|server| server.cached_tokens.get());
     if let Some(logged) = logged.filter(|cached| *cached <= prompt_tokens) {
         return Some((logged, CachedSource::ServerLog));
     }

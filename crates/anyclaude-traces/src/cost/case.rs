@@ -193,7 +193,7 @@ impl Case {
             && timing.uncertainty_ms.get().is_none();
         // What is known of an answer in one piece is known from its server alone.
         let is_told = request.stream && (request.join.is_some() || is_self_timed)
-            || request.server_task().is_some_and(|server| server.read_ms.is_some());
+            || request.server_task().is_some_and(|server| server.read_ms.is_known());
         let origin =
             Origin { model: request.model_group(), run: request.run.clone(), backend: request.mode.clone() };
         let case = CaseFacts {
@@ -348,7 +348,7 @@ impl CaseFacts {
 
     /// Whether its server logged how long it read and wrote, so that nothing is inferred.
     pub(super) fn is_measured(&self) -> bool {
-        self.server.as_deref().is_some_and(|server| server.read_ms.is_some()) && self.ttft_ms.is_known()
+        self.server.as_deref().is_some_and(|server| server.read_ms.is_known()) && self.ttft_ms.is_known()
     }
 
     /// Nothing but its own reading came before its first token, as far as is known
@@ -423,10 +423,11 @@ impl CaseFacts {
         timing.other_ms = parts.map(|parts| parts.other_ms()).into();
         // A server's log alone does not tell when its client saw the first token.
         if let Some(server) = self.server.as_deref().filter(|_| !self.ttft_ms.is_known()) {
-            (timing.read_ms, timing.write_ms) = (server.read_ms.into(), server.write_ms.into());
-            timing.queue_ms = server.queue_ms.into();
-            let known =
-                [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms.get()].into_iter().flatten();
+            (timing.read_ms, timing.write_ms) = (server.read_ms, server.write_ms);
+            timing.queue_ms = server.queue_ms;
+            let known = [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms]
+                .into_iter()
+                .filter_map(Amount::get);
             let whole =
                 self.total_ms.get().map(|total| total.saturating_add(self.proxy_ms.get().unwrap_or(0)));
             timing.other_ms = whole.map(|whole| known.fold(whole, u64::saturating_sub)).into();

@@ -18,9 +18,9 @@ pub(super) fn find(cases: &mut [Case]) {
 fn find_one(case: &mut CaseFacts) -> Option<()> {
     let server = case.server.as_deref()?;
     let (ttft, generation) = (case.ttft_ms.get()?, case.generation_ms().unwrap_or(0));
-    let load_ms = server.load_ms.unwrap_or(0).min(ttft);
-    let read_ms = server.read_ms?.min(ttft - load_ms);
-    let written_ms = server.write_ms.unwrap_or(0);
+    let load_ms = server.load_ms.get().unwrap_or(0).min(ttft);
+    let read_ms = server.read_ms.get()?.min(ttft - load_ms);
+    let written_ms = server.write_ms.get().unwrap_or(0);
     let unseen_ms = written_ms.saturating_sub(generation);
     let hidden_ms = if unseen_ms > LEAST_HIDDEN_MS { unseen_ms.min(ttft - load_ms - read_ms) } else { 0 };
     case.hidden = (hidden_ms > 0).then(|| Hidden {

@@ -38,7 +38,7 @@ pub(super) fn judge(cases: &mut [Case]) {
         let reported = case.reported_prompt_tokens.get().filter(fits).filter(|_| !is_repeated);
         // The server's log counts what it read.
         case.prompt_tokens =
-            case.server.as_deref().and_then(|server| server.prompt_tokens).or(reported).into();
+            case.server.as_deref().and_then(|server| server.prompt_tokens.get()).or(reported).into();
         // A backend that makes up one count makes up the other.
         let is_made_up = case.reported_prompt_tokens.is_known() && case.prompt_tokens.get().is_none();
         case.output_tokens = case.reported_output_tokens.get().filter(|_| !is_made_up).into();

@@ -36,7 +36,7 @@ pub(super) fn find(cases: &mut [Case]) {
         case.hidden = hidden_tokens(case).and_then(|tokens| hidden(case, tokens));
         let reasoning = case.hidden.map(|hidden| hidden.tokens).max(case.reasoning_tokens.get()).unwrap_or(0);
         let streamed = case.streamed_bytes();
-        let is_logged = case.server.as_deref().is_some_and(|server| server.output_tokens.is_some());
+        let is_logged = case.server.as_deref().is_some_and(|server| server.output_tokens.is_known());
         let is_believed = |output: &u64| {
             is_logged || streamed.is_none_or(|bytes| is_output_believed(*output, bytes, reasoning))
         };

@@ -26,7 +26,7 @@ const MOST_SHARED: f64 = 0.1;
 /// What the times of one model's requests tell. Counts of cached tokens tell more.
 pub(super) fn of(cases: &[&Case]) -> CacheUse {
     let counted = |case: &&Case| {
-        let logged = case.server.as_deref().and_then(|server| server.cached_tokens);
+        let logged = case.server.as_deref().and_then(|server| server.cached_tokens.get());
         logged.or(case.reported_cached_tokens.get()).is_some_and(|tokens| tokens > 0)
     };
     if cases.iter().any(counted) {

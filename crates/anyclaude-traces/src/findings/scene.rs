@@ -83,7 +83,7 @@ impl<'a> Entry<'a> {
         let simulated = self.row.filter(|row| row.prompt_bytes > 0);
         let simulated = simulated.map(|row| float(row.reusable_bytes) / float(row.prompt_bytes));
         let held = || {
-            let held = self.request.server_task()?.held_tokens?;
+            let held = self.request.server_task()?.held_tokens.get()?;
             Some((float(held) / float(self.prompt_tokens()?)).min(1.0))
         };
         simulated.or_else(held)

@@ -297,7 +297,7 @@ impl Made {
     pub(super) fn held(self, tokens: u64) -> Self {
         self.with(|made| {
             let task = Arc::make_mut(made.request.bookkeeping.server_task.get_or_insert_default());
-            task.held_tokens = Some(tokens);
+            task.held_tokens = tokens.into();
             made.is_without_body = true;
         })
     }

@@ -67,7 +67,7 @@ impl ExclusionCounts {
 pub fn eligible(request: &Request) -> Result<&Timing, LeftOutReason> {
     let Some(timing) = request.timing.as_deref() else { return Err(LeftOutReason::NoLog) };
     // The server itself measured when its first token came.
-    let is_told = request.stream || request.server_task().is_some_and(|task| task.read_ms.is_some());
+    let is_told = request.stream || request.server_task().is_some_and(|task| task.read_ms.is_known());
     match timing.outcome {
         Some(Outcome::NotStreamed) => return Err(LeftOutReason::NotStreamed),
         _ if !is_told => return Err(LeftOutReason::NotStreamed),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Amount;
 use crate::model::timing::Confidence;
 
 /// A request as its server worked on it: measured where the proxy can only infer.
@@ -11,29 +12,29 @@ use crate::model::timing::Confidence;
 #[non_exhaustive]
 pub struct ServerTask {
     /// Tokens of the whole prompt.
-    pub prompt_tokens: Option<u64>,
+    pub prompt_tokens: Amount,
     /// Tokens of it that came from the cache.
-    pub cached_tokens: Option<u64>,
-    /// Tokens of it that the slot held when it was chosen; `None` where that is not said.
-    pub held_tokens: Option<u64>,
+    pub cached_tokens: Amount,
+    /// Tokens of it that the slot held when it was chosen; unknown where that is not said.
+    pub held_tokens: Amount,
     /// Tokens generated.
-    pub output_tokens: Option<u64>,
+    pub output_tokens: Amount,
     /// Tokens generated that were reasoning.
-    pub reasoning_tokens: Option<u64>,
+    pub reasoning_tokens: Amount,
     /// How long the prompt was evaluated.
-    pub read_ms: Option<u64>,
+    pub read_ms: Amount,
     /// How long it generated.
-    pub write_ms: Option<u64>,
-    /// How much of its wait the model was being loaded; `None` where that is not known.
-    pub load_ms: Option<u64>,
+    pub write_ms: Amount,
+    /// How much of its wait the model was being loaded; unknown where no log tells it.
+    pub load_ms: Amount,
     /// When it began, in milliseconds on a clock of its log's own, where that has no dates.
     pub(crate) clock_ms: Option<i64>,
     /// How coarse the stamps are by which its waiting is known.
     pub(crate) uncertainty_ms: u64,
     /// Whether its answer was a stream.
     pub(crate) stream: Option<bool>,
-    /// How long it waited for a slot; `None` where the log does not tell when it came.
-    pub queue_ms: Option<u64>,
+    /// How long it waited for a slot; unknown where the log does not tell when it came.
+    pub queue_ms: Amount,
     /// The server dropped tokens because its context was full; only its log says so.
     pub cut: Option<Box<ContextCut>>,
 }

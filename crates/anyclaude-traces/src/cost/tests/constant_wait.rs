@@ -101,9 +101,9 @@ fn what_the_servers_log_leaves_of_each_wait_is_no_queue_where_nobody_else_was_th
                 case.start_ms = Some(361_000);
             }
             let server = ServerTask {
-                read_ms: Some(read),
-                write_ms: Some(2_000),
-                cached_tokens: Some(10_000 - read),
+                read_ms: read.into(),
+                write_ms: 2_000.into(),
+                cached_tokens: (10_000 - read).into(),
                 ..ServerTask::default()
             };
             case.server = Some(std::sync::Arc::new(server));

@@ -5,12 +5,12 @@ use super::*;
 /// What the server's log says of a turn: 8 s of reading, 2 s of writing.
 fn logged() -> ServerTask {
     ServerTask {
-        prompt_tokens: Some(10_000),
-        cached_tokens: Some(2_000),
-        output_tokens: Some(100),
-        read_ms: Some(8_000),
-        write_ms: Some(2_000),
-        load_ms: Some(0),
+        prompt_tokens: 10_000.into(),
+        cached_tokens: 2_000.into(),
+        output_tokens: 100.into(),
+        read_ms: 8_000.into(),
+        write_ms: 2_000.into(),
+        load_ms: 0.into(),
         ..ServerTask::default()
     }
 }
@@ -40,7 +40,7 @@ fn what_the_server_logged_is_not_inferred() {
 #[test]
 fn a_load_in_the_servers_log_is_no_reading() {
     let cases = turns(1, |_, case| {
-        case.server = Some(ServerTask { load_ms: Some(1_500), ..logged() }.into());
+        case.server = Some(ServerTask { load_ms: 1_500.into(), ..logged() }.into());
     });
     let timing = timing(&cases[0]);
     assert_eq!(
@@ -53,7 +53,7 @@ fn a_load_in_the_servers_log_is_no_reading() {
 fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
     let written = |write_ms| {
         let cases = turns(1, |_, case| {
-            case.server = Some(ServerTask { write_ms: Some(write_ms), ..logged() }.into());
+            case.server = Some(ServerTask { write_ms: Amount::from(write_ms), ..logged() }.into());
         });
         let timing = timing(&cases[0]);
         (timing.queue_ms, timing.read_ms, timing.write_ms, cases[0].hidden.map(|hidden| hidden.tokens))

@@ -19,16 +19,16 @@ pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u
     }
     let facts = facts(task, load_ms);
     let timing = request.timing.get_or_insert_default();
-    if facts.prompt_tokens.is_some() {
-        timing.prompt_tokens = facts.prompt_tokens.into();
+    if facts.prompt_tokens.is_known() {
+        timing.prompt_tokens = facts.prompt_tokens;
         timing.prompt_tokens_source = Some(TokenSource::ServerLog);
     }
-    if facts.output_tokens.is_some() && timing.output_tokens.get().is_none() {
-        timing.output_tokens = facts.output_tokens.into();
+    if facts.output_tokens.is_known() && !timing.output_tokens.is_known() {
+        timing.output_tokens = facts.output_tokens;
         timing.output_tokens_source = Some(TokenSource::ServerLog);
     }
-    if facts.cached_tokens.is_some() {
-        timing.cached_tokens = facts.cached_tokens.into();
+    if facts.cached_tokens.is_known() {
+        timing.cached_tokens = facts.cached_tokens;
         timing.cached_source = Some(CachedSource::ServerLog);
     }
     request.bookkeeping.server_task = Some(Arc::new(facts));
@@ -36,18 +36,18 @@ pub(crate) fn apply(request: &mut Request, task: &BackendTask, load_ms: Option<u
 
 pub(super) fn facts(task: &BackendTask, load_ms: Option<u64>) -> ServerTask {
     ServerTask {
-        prompt_tokens: task.prompt_tokens,
-        cached_tokens: task.cached_tokens,
-        held_tokens: task.held_tokens(),
-        output_tokens: task.output_tokens,
-        reasoning_tokens: task.reasoning_tokens,
-        read_ms: task.read_ms.map(milliseconds),
-        write_ms: task.write_ms.map(milliseconds),
-        load_ms,
+        prompt_tokens: task.prompt_tokens.into(),
+        cached_tokens: task.cached_tokens.into(),
+        held_tokens: task.held_tokens().into(),
+        output_tokens: task.output_tokens.into(),
+        reasoning_tokens: task.reasoning_tokens.into(),
+        read_ms: task.read_ms.map(milliseconds).into(),
+        write_ms: task.write_ms.map(milliseconds).into(),
+        load_ms: load_ms.into(),
         clock_ms: clock_ms(task),
         uncertainty_ms: task.received.or(task.started).map_or(0, BackendMoment::uncertainty_ms),
         stream: task.stream,
-        queue_ms: queue_ms(task),
+        queue_ms: queue_ms(task).into(),
         cut: task.cut.clone(),
     }
 }

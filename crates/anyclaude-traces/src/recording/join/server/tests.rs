@@ -292,7 +292,7 @@ fn a_load_counts_as_far_as_a_request_waited_for_it() {
     }];
     joined(&mut roots, &[server]);
     let loads: Vec<_> =
-        roots[0].iter().map(|request| request.server_task().and_then(|task| task.load_ms)).collect();
+        roots[0].iter().map(|request| request.server_task().and_then(|task| task.load_ms.get())).collect();
     assert_eq!(loads, [Some(100), Some(0)]);
 }
 

@@ -77,7 +77,7 @@ fn a_load_without_times_may_have_been_in_any_wait() {
     let mut server = log("server.log", tasks);
     server.content.loads = vec![BackendLoad { load_ms: Some(500.0), ..BackendLoad::default() }];
     joined(&mut roots, &[server]);
-    assert!(roots[0].iter().all(|request| request.server_task().unwrap().load_ms.is_none()));
+    assert!(roots[0].iter().all(|request| request.server_task().unwrap().load_ms.get().is_none()));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn whole_seconds_show_no_wait() {
     let times = |received, started, ended| {
         let task = BackendTask { received, started, ..task(0, ended, (100, 5)) };
         let timing = timing(&task);
-        (timing.ttft_ms.get(), facts(&task, None).queue_ms, timing.uncertainty_ms.get())
+        (timing.ttft_ms.get(), facts(&task, None).queue_ms.get(), timing.uncertainty_ms.get())
     };
     // A second between the stamps, and 0.9 s of work: they may be as far apart as that.
     assert_eq!(times(local(0), local(0), local(1)), (Some(500), None, Some(1_000)));
