@@ -52,7 +52,7 @@ pub fn summary(reader: &Reader, selection: &mut Selection, grouping: &Grouping) 
     let passing = selection.passing_of_all_kinds();
     let (summary, findings) = both(
         || summarize(selection.scope, &requests, skipped.clone(), grouping, None, Vec::new()),
-        || found(reader, selection.scope, &passing, speeds, &tool_costs),
+        || found(reader, &passing, speeds, &tool_costs),
     );
     Summary { price_list: Some(tool_costs), findings, ..summary }
 }
@@ -114,7 +114,7 @@ pub fn findings(reader: &Reader, selection: &mut Selection) -> Vec<Finding> {
         let conversation = KindFilter::Only(Kind::Conversation);
         let (tool_costs, unreadable) = tool_costs_of(reader, &passing, conversation);
         let speeds = cost::speeds_by_model(selection.of_all_kinds());
-        (found(reader, selection.scope, &passing, speeds, &tool_costs), unreadable)
+        (found(reader, &passing, speeds, &tool_costs), unreadable)
     };
     add_errors(&mut selection.skipped, unreadable);
     findings
@@ -167,7 +167,7 @@ pub fn show(reader: &Reader, selection: &mut Selection, text: bool) -> Result<Re
     selection.count_all_tokens(store);
     let speeds = cost::speeds_by_model(selection.everything());
     let tool_costs = tool_costs_in_sitting(reader, selection, &speeds);
-    let findings = found(reader, selection.scope, &selection.passing(), speeds, &tool_costs);
+    let findings = found(reader, &selection.passing(), speeds, &tool_costs);
     let request = selection.requests.last().cloned().ok_or(SelectError::NoRequest)?;
     let mut content = if text { Content::with_text() } else { Content::sizes() };
     store.read_body(&request, &mut content)?;
@@ -222,7 +222,7 @@ pub fn explain(reader: &Reader, sides: &mut OneOrTwoSides, direct: Option<(Direc
     let all: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let kind = KindFilter::Only(Kind::Conversation);
     let (tool_costs, unreadable) = tool_costs_of(reader, &passing, kind);
-    let findings = found(reader, sides.scope, &passing, cost::speeds_by_model(all), &tool_costs);
+    let findings = found(reader, &passing, cost::speeds_by_model(all), &tool_costs);
     add_errors(&mut sides.skipped, unreadable);
     explained(sides.scope, &sides.left, sides.right.as_ref(), &prompts, direct, findings)
 }
@@ -259,14 +259,13 @@ pub fn what_if(reader: &Reader, sides: &mut OneOrTwoSides, change: Change) -> Re
 /// What costs time in the reported ones of these requests.
 fn found(
     reader: &Reader,
-    scope: Scope,
     passing: &[CacheInput<'_>],
     speeds: Vec<ModelSpeeds>,
     tool_costs: &ToolCosts,
 ) -> Vec<Finding> {
     simulated(reader, passing, |simulation, _| {
         let rows = Rows::of(simulation, |_| false);
-        find_in(scope, passing, speeds, (simulation, &rows), Some(tool_costs))
+        find_in(passing, speeds, (simulation, &rows), Some(tool_costs))
     })
 }
 
@@ -369,7 +368,7 @@ pub fn report(
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation);
             let cache = (simulation, &rows);
-            (find_in(scope, &of_all_kinds, speeds, cache, Some(&tool_costs)), prefix)
+            (find_in(&of_all_kinds, speeds, cache, Some(&tool_costs)), prefix)
         });
         (findings, prefix, unreadable)
     };

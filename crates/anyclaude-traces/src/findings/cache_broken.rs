@@ -25,7 +25,7 @@ impl Rule for CacheBroken {
     }
 
     fn check(&self, scene: &Scene<'_>) -> RuleCheck {
-        if scene.entries.iter().all(|entry| entry.row.is_none()) {
+        if scene.entries.iter().all(|entry| entry.cached.is_none()) {
             return RuleCheck::NotEnoughData;
         }
         let mut breaks: BTreeMap<(Cause, Model), Vec<(usize, u64)>> = BTreeMap::new();
@@ -63,7 +63,7 @@ fn of(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Option<Findin
     let (worst, _) = lost.iter().rev().max_by_key(|(_, lost)| *lost)?;
     let broken = worst.broken()?;
     let requests = u64::try_from(lost.len()).unwrap_or(u64::MAX);
-    let of = scene.entries.iter().filter(|entry| entry.model == worst.model && entry.row.is_some());
+    let of = scene.entries.iter().filter(|entry| entry.model == worst.model && entry.cached.is_some());
     let summaries = breaks.iter().map(|(at, _)| compaction_loop::summary_ms(scene, *at));
     let evidence = Evidence::CacheBroken {
         cause,

@@ -22,7 +22,7 @@ impl Rule for Evicted {
     }
 
     fn check(&self, scene: &Scene<'_>) -> RuleCheck {
-        if scene.entries.iter().all(|entry| entry.row.is_none()) {
+        if scene.entries.iter().all(|entry| entry.cached.is_none()) {
             return RuleCheck::NotEnoughData;
         }
         let is_evicted = |entry: &Entry<'_>| {

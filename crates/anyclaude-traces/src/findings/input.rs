@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::analysis::prefix::{CacheInput, Cause, PrefixInput, PrefixReport, PrefixRequest, Rows};
+use crate::analysis::prefix::{CacheInput, CachedPrompt, Cause, PrefixReport, Rows};
 use crate::analysis::tool_cost::ToolCosts;
 use crate::model::intern::FastMap;
-use crate::model::request::{Request, TracePath};
-use crate::model::scope::Scope;
+use crate::model::request::Request;
 use crate::model::timing::CachedSource;
 use crate::model::{CacheUse, ModelSpeeds, Speeds};
 use crate::prompt_cache::{PromptParts, Prompts, SimulatedCache, Simulation, SlotOutcome};
@@ -29,8 +28,8 @@ pub struct FindingsInput<'a> {
     /// What else the backend answered, in the same order: nothing is said of these, but
     /// they tell what came before a request.
     pub others: Vec<&'a Request>,
-    /// What the simulated prompt cache says of them.
-    pub prefix: &'a [PrefixRequest],
+    /// What the simulated prompt cache says of the prompt of each request, at its place.
+    pub prompts: Vec<Option<CachedPrompt>>,
     /// The cache that was simulated.
     pub cache: Option<SimulatedCache>,
     /// The speeds of each model, by [`Request::model_group`].
@@ -61,19 +60,18 @@ pub struct MoreSlots {
 /// whose costs are fitted. The others were in the same backend. `rows` are those of the
 /// cache that they passed through.
 pub(crate) fn find_in(
-    scope: Scope,
     passing: &[CacheInput<'_>],
     speeds: Vec<ModelSpeeds>,
     (simulation, rows): (&Simulation<'_>, &Rows),
     tool_costs: Option<&ToolCosts>,
 ) -> Vec<Finding> {
-    let prefix = rows.report(PrefixInput::new(scope, passing), simulation);
     let reported = || passing.iter().enumerate().filter(|(_, input)| input.reported);
     // They are in the simulation at the same places: looking each of them up by its path took
     // half as long as all rules.
     let prompt_ids = numbered(reported().map(|(at, _)| simulation.prompt(at)));
     let requests = reported().map(|(_, input)| input.request).collect();
-    let mut found = FindingsInput::numbered(requests, prompt_ids, speeds, &prefix, simulation, tool_costs);
+    let prompts = rows.cached_prompts(passing);
+    let mut found = FindingsInput::numbered(requests, prompt_ids, speeds, prompts, simulation, tool_costs);
     found.others = passing.iter().filter(|input| !input.reported).map(|input| input.request).collect();
     find(&found)
 }
@@ -86,23 +84,26 @@ impl<'a> FindingsInput<'a> {
         requests: Vec<&'a Request>,
         speeds: Vec<ModelSpeeds>,
         prompts: &Prompts,
-        prefix: &'a PrefixReport,
+        prefix: &PrefixReport,
         simulation: &Simulation<'_>,
         tool_costs: Option<&'a ToolCosts>,
     ) -> Self {
         let prompt_ids = numbered(requests.iter().map(|request| prompts.prompt(&request.path)));
-        Self::numbered(requests, prompt_ids, speeds, prefix, simulation, tool_costs)
+        let rows: FastMap<_, _> = prefix.requests.iter().map(|row| (&row.path, row)).collect();
+        let cached = |request: &&Request| rows.get(&request.path).map(|row| CachedPrompt::of(row));
+        let cached = requests.iter().map(cached).collect();
+        Self::numbered(requests, prompt_ids, speeds, cached, simulation, tool_costs)
     }
 
     fn numbered(
         requests: Vec<&'a Request>,
         prompt_ids: Vec<Option<usize>>,
         speeds: Vec<ModelSpeeds>,
-        prefix: &'a PrefixReport,
+        prompts: Vec<Option<CachedPrompt>>,
         simulation: &Simulation<'_>,
         tool_costs: Option<&'a ToolCosts>,
     ) -> Self {
-        let breaks = prefix.requests.iter().filter_map(|row| row.break_.as_deref());
+        let breaks = prompts.iter().flatten().filter_map(|prompt| prompt.broken.as_deref());
         let is_evicted = breaks.map(|broken| broken.cause).any(|cause| cause == Cause::Evicted);
         let speeds: BTreeMap<_, _> = speeds.into_iter().map(|of| (of.model, of.speeds)).collect();
         let reads_all = |model: &Option<Arc<str>>| {
@@ -113,7 +114,7 @@ impl<'a> FindingsInput<'a> {
             reads_all(&request.model_group()) || source == Some(CachedSource::None)
         };
         let slots_without_ram = if requests.iter().any(|request| is_read(request)) {
-            let suspects = evicted_by_one_slot(&requests, &prefix.requests, is_read);
+            let suspects = evicted_by_one_slot(&requests, &prompts, is_read);
             slots_that_do(simulation, &suspects)
         } else {
             Vec::new()
@@ -121,7 +122,7 @@ impl<'a> FindingsInput<'a> {
         Self {
             requests,
             others: Vec::new(),
-            prefix: &prefix.requests,
+            prompts,
             cache: Some(simulation.cache),
             speeds,
             prompt_ids,
@@ -147,17 +148,15 @@ fn numbered<'p>(prompts: impl Iterator<Item = Option<&'p PromptParts>>) -> Vec<O
 /// backend had one slot and kept nothing in main memory.
 fn evicted_by_one_slot(
     requests: &[&Request],
-    rows: &[PrefixRequest],
+    prompts: &[Option<CachedPrompt>],
     is_read: impl Fn(&Request) -> bool,
 ) -> BTreeSet<Option<Arc<str>>> {
-    let by_path: FastMap<&TracePath, &Request> =
-        requests.iter().map(|request| (&request.path, *request)).collect();
     // Whether any was read again, and whether one slot explains all.
     let mut models: BTreeMap<Option<Arc<str>>, (bool, bool)> = BTreeMap::new();
-    for row in rows {
-        let Some(request) = by_path.get(&row.path) else { continue };
-        if row.reusable_bytes * 2 >= row.prompt_bytes.max(1) {
-            let is_evicted = row.reusable_bytes_one_slot * 5 < row.prompt_bytes;
+    for (request, prompt) in requests.iter().zip(prompts) {
+        let Some(prompt) = prompt else { continue };
+        if prompt.reusable_bytes * 2 >= prompt.prompt_bytes.max(1) {
+            let is_evicted = prompt.reusable_bytes_one_slot * 5 < prompt.prompt_bytes;
             let is_read = is_read(request);
             let (any, all) = models.entry(request.model_group()).or_insert((false, true));
             (*any, *all) = (*any || is_read, *all && is_evicted == is_read);

@@ -11,9 +11,9 @@ use hashbrown::HashTable;
 use super::claims;
 use super::input::{FindingsInput, MoreSlots};
 use super::{CostBasis, Evidence, Finding, FindingKind};
-use crate::analysis::prefix::{Break, Cause, PrefixRequest};
+use crate::analysis::prefix::{Break, CachedPrompt, Cause};
 use crate::analysis::tool_cost::ToolCosts;
-use crate::model::intern::{FastMap, NameHashing};
+use crate::model::intern::NameHashing;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::stats::Stats;
 pub(super) use crate::model::stats::{float, whole};
@@ -30,7 +30,8 @@ pub(super) type Model = Option<Arc<str>>;
 pub(super) struct Entry<'a> {
     pub(super) request: &'a Request,
     pub(super) model: Model,
-    pub(super) row: Option<&'a PrefixRequest>,
+    /// What the simulated cache says of its prompt.
+    pub(super) cached: Option<&'a CachedPrompt>,
     /// A number that it shares with every request of the same prompt.
     pub(super) prompt: Option<usize>,
     /// Which kind of finding accounts for its time, where it brought no answer.
@@ -51,7 +52,7 @@ impl<'a> Entry<'a> {
     }
 
     pub(super) fn broken(&self) -> Option<&'a Break> {
-        self.row?.break_.as_deref()
+        self.cached?.broken.as_deref()
     }
 
     pub(super) fn cause(&self) -> Option<Cause> {
@@ -80,8 +81,8 @@ impl<'a> Entry<'a> {
     /// The share of its prompt that the simulated cache held; where no body is known, that
     /// which its slot held by the server's own log.
     pub(super) fn reusable_share(&self) -> Option<f64> {
-        let simulated = self.row.filter(|row| row.prompt_bytes > 0);
-        let simulated = simulated.map(|row| float(row.reusable_bytes) / float(row.prompt_bytes));
+        let simulated = self.cached.filter(|cached| cached.prompt_bytes > 0);
+        let simulated = simulated.map(|cached| float(cached.reusable_bytes) / float(cached.prompt_bytes));
         let held = || {
             let held = self.request.server_task()?.held_tokens.get()?;
             Some((float(held) / float(self.prompt_tokens()?)).min(1.0))
@@ -160,19 +161,19 @@ struct PlacesByPath {
 
 impl<'a> Scene<'a> {
     pub(super) fn new(input: &'a FindingsInput<'a>) -> Self {
-        let mut row = row_of(input.prefix);
+        let cached = input.prompts.iter().map(Option::as_ref).chain(std::iter::repeat(None));
         let prompts = input.prompt_ids.iter().copied().chain(std::iter::repeat(None));
-        let mut entry = |(request, prompt): (&&'a Request, Option<usize>)| Entry {
+        let entry = |(request, (cached, prompt)): (&&'a Request, (_, _))| Entry {
             request,
             model: request.model_group(),
-            row: row(request),
+            cached,
             prompt,
             claim: None,
             sent_again: None,
             loss: None,
         };
-        let entries: Vec<Entry<'_>> = input.requests.iter().zip(prompts).map(&mut entry).collect();
-        let others = input.others.iter().map(|request| entry((request, None))).collect();
+        let entries: Vec<Entry<'_>> = input.requests.iter().zip(cached.zip(prompts)).map(entry).collect();
+        let others = input.others.iter().map(|request| entry((request, (None, None)))).collect();
         let mut scene = Self {
             entries,
             others,
@@ -297,17 +298,6 @@ impl<'a> Scene<'a> {
     /// What the cache of a model would do with more slots, fewest first.
     pub(super) fn more_slots<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s MoreSlots> {
         self.slots.iter().filter(move |outcome| outcome.model == *model)
-    }
-}
-
-/// Looks up the row of one request after the other. Most ask in the order of the rows; the
-/// others are looked up by their paths, which of all requests took longer than all rules.
-fn row_of<'a>(rows: &'a [PrefixRequest]) -> impl FnMut(&Request) -> Option<&'a PrefixRequest> {
-    let mut next = rows.iter().peekable();
-    let by_path = OnceCell::<FastMap<&TracePath, &PrefixRequest>>::new();
-    move |request| {
-        let others = || by_path.get_or_init(|| rows.iter().map(|row| (&row.path, row)).collect());
-        next.next_if(|row| row.path == request.path).or_else(|| others().get(&request.path).copied())
     }
 }
 

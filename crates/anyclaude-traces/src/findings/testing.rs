@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::scene::Scene;
 use super::{Finding, FindingsInput, Rule, RuleCheck};
-use crate::analysis::prefix::{Break, Cause, ElementName, PrefixRequest};
+use crate::analysis::prefix::{Break, CachedPrompt, Cause, ElementName};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
 use crate::formats::body::ElementPath;
@@ -424,7 +424,7 @@ fn with_input<'a, T>(
     look: impl FnOnce(&FindingsInput<'_>) -> T,
 ) -> T {
     let path = |at: usize| TracePath::new(Path::new(&format!("{at:03}.json")));
-    let (mut requests, mut rows) = (Vec::new(), Vec::new());
+    let (mut requests, mut prompts) = (Vec::new(), Vec::new());
     let mut next_ms = 0;
     for (at, one) in made.iter().enumerate() {
         let start = Timestamp::from_unix_ms(1_770_000_000_000 + one.at_ms.unwrap_or(next_ms)).unwrap();
@@ -433,7 +433,9 @@ fn with_input<'a, T>(
         request.path = path(at);
         request.timestamp = Some(start);
         request.timing = one.timing.clone().map(|timing| Box::new(Timing { start: Some(start), ..timing }));
-        rows.push(row(&request, one, path));
+        if !one.is_beside {
+            prompts.push(Some(cached(one, path)));
+        }
         requests.push(request);
     }
     let of = |is_beside: bool| {
@@ -447,7 +449,7 @@ fn with_input<'a, T>(
         slots_without_ram: given.slots_without_ram,
         requests: of(false),
         others: of(true),
-        prefix: &rows,
+        prompts,
         speeds: given.speeds,
         prompt_ids: made.iter().filter(|one| !one.is_beside).map(|one| one.body).collect(),
         cache: None,
@@ -457,20 +459,12 @@ fn with_input<'a, T>(
     look(&input)
 }
 
-fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> PrefixRequest {
-    PrefixRequest {
-        path: request.path.clone(),
-        id: request.id,
-        timestamp: request.timestamp,
-        kind: request.kind,
-        model: request.model.clone(),
-        session: request.session.clone(),
-        thread: request.thread.clone(),
+fn cached(made: &Made, path: impl Fn(usize) -> TracePath) -> CachedPrompt {
+    CachedPrompt {
         prompt_bytes: if made.is_without_body { 0 } else { 40_000 },
         reusable_bytes: 400 * made.reusable_percent,
         reusable_bytes_one_slot: 0,
-        reused_from: None,
-        break_: made.broken.map(|(cause, lost_tokens)| {
+        broken: made.broken.map(|(cause, lost_tokens)| {
             Box::new(Break {
                 element: ElementName(ElementPath::System(1)),
                 cause,
@@ -485,12 +479,5 @@ fn row(request: &Request, made: &Made, path: impl Fn(usize) -> TracePath) -> Pre
                 now: None,
             })
         }),
-        lost_bytes: 0,
-        lost_tokens: None,
-        cached_tokens: None,
-        cached_source: None,
-        new_tokens: None,
-        ttft_ms: None,
-        expected_ttft_ms: None,
     }
 }

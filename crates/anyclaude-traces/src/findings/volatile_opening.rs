@@ -18,7 +18,7 @@ impl Rule for VolatileOpening {
     }
 
     fn check(&self, scene: &Scene<'_>) -> RuleCheck {
-        if scene.entries.iter().all(|entry| entry.row.is_none()) {
+        if scene.entries.iter().all(|entry| entry.cached.is_none()) {
             return RuleCheck::NotEnoughData;
         }
         let is_one = |entry: &Entry<'_>| {

@@ -400,7 +400,7 @@ impl Follower {
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation).requests;
             let forecasts = rows.forecasts(&passing, simulation, &speeds);
-            let findings = find_in(scope, &passing, speeds.clone(), (simulation, &rows), tool_costs);
+            let findings = find_in(&passing, speeds.clone(), (simulation, &rows), tool_costs);
             (prefix, forecasts, findings)
         });
         Situation { requests: selection.requests, prefix, forecasts, speeds, findings }

@@ -169,6 +169,32 @@ pub struct PrefixRequest {
     pub expected_ttft_ms: Option<u64>,
 }
 
+/// What the simulated cache says of one prompt, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CachedPrompt {
+    /// The bytes of its elements.
+    pub prompt_bytes: u64,
+    /// Of these, what the cache still held.
+    pub reusable_bytes: u64,
+    /// The same for a cache of one slot.
+    pub reusable_bytes_one_slot: u64,
+    /// Where it differs from what was held; `None` where the request only appended.
+    pub broken: Option<Box<Break>>,
+}
+
+impl CachedPrompt {
+    /// What a row says.
+    #[must_use]
+    pub fn of(row: &PrefixRequest) -> Self {
+        Self {
+            prompt_bytes: row.prompt_bytes,
+            reusable_bytes: row.reusable_bytes,
+            reusable_bytes_one_slot: row.reusable_bytes_one_slot,
+            broken: row.break_.clone(),
+        }
+    }
+}
+
 /// The first difference between a request and the sequence that it is compared
 /// with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

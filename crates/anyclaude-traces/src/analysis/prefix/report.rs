@@ -3,7 +3,7 @@
 use super::cache_breaks::{self, CountedRow};
 use super::opening::Openings;
 use super::row::{SimulatedRow, TokensPerByte, prompt_tokens, rounded};
-use super::{Break, CacheInput, PrefixInput, PrefixReport, PrefixRequest, PrefixTotals};
+use super::{Break, CacheInput, CachedPrompt, PrefixInput, PrefixReport, PrefixRequest, PrefixTotals};
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
@@ -78,6 +78,23 @@ impl Rows {
         Rates { speeds, tokens_per_byte: TokensPerByte::of(found) }
     }
 
+    /// What it says in short of the reported ones of these requests, which are those that
+    /// passed. Rows of all of them were a seventh of `summary`'s time after reading.
+    pub(crate) fn cached_prompts(&self, passing: &[CacheInput<'_>]) -> Vec<Option<CachedPrompt>> {
+        let rates = self.rates(passing, &[]);
+        let path = |at: usize| passing.get(at).map(|input| input.request.path.clone());
+        let cached = |(input, row): (&CacheInput<'_>, Option<&SimulatedRow>)| {
+            let row = row?;
+            Some(CachedPrompt {
+                prompt_bytes: row.prompt_bytes,
+                reusable_bytes: row.reusable_bytes,
+                reusable_bytes_one_slot: row.reusable_bytes_one_slot,
+                broken: broken(input.request, row, &rates, &path),
+            })
+        };
+        passing.iter().zip(self.each()).filter(|(input, _)| input.reported).map(cached).collect()
+    }
+
     /// What comes of it for the reported ones of these requests, which are those that
     /// passed.
     pub(crate) fn report(&self, input: PrefixInput<'_>, simulation: &Simulation<'_>) -> PrefixReport {
@@ -96,7 +113,8 @@ fn report(
     let rates = Rates { speeds: &speeds, tokens_per_byte: TokensPerByte::of(of_requests) };
     let path = |at: usize| requests.get(at).map(|input| input.request.path.clone());
     let (mut totals, mut totals_one_slot) = (PrefixTotals::default(), PrefixTotals::default());
-    let (mut reported, mut counted) = (Vec::new(), Vec::new());
+    let n = requests.iter().filter(|input| input.reported).count();
+    let (mut reported, mut counted) = (Vec::with_capacity(n), Vec::with_capacity(n));
     for (input, row) in found().filter(|(input, _)| input.reported) {
         totals.add(row.prompt_bytes, row.reusable_bytes);
         totals_one_slot.add(row.prompt_bytes, row.reusable_bytes_one_slot);
@@ -171,7 +189,6 @@ fn request(
     let by_bytes = by_bytes.filter(|_| prompt_tokens(request).is_some());
     let new_tokens = counted.map(float).or(by_bytes);
     let lost_bytes = row.broken.as_ref().map_or(0, |broken| broken.lost_bytes);
-    let lost_tokens = rates.tokens(request, row, lost_bytes);
     let timing = request.timing.as_ref();
     PrefixRequest {
         path: request.path.clone(),
@@ -185,28 +202,38 @@ fn request(
         reusable_bytes: row.reusable_bytes,
         reusable_bytes_one_slot: row.reusable_bytes_one_slot,
         reused_from: row.reused_from.and_then(path),
-        break_: row.broken.as_ref().zip(row.element).map(|(broken, element)| {
-            let (was, now) = broken.excerpt.clone().unwrap_or_default();
-            Box::new(Break {
-                element,
-                cause: broken.change.cause,
-                common_bytes: broken.common_bytes,
-                volatile: broken.change.volatile,
-                tools: broken.change.tools.clone(),
-                lost_bytes,
-                lost_tokens: lost_tokens.and_then(rounded),
-                lost_ms: rates.lost_ms(request, lost_tokens).and_then(rounded),
-                evicted_by: broken.evicted_by.and_then(path),
-                was,
-                now,
-            })
-        }),
+        break_: broken(request, row, rates, path),
         lost_bytes,
-        lost_tokens: lost_tokens.and_then(rounded),
+        lost_tokens: rates.tokens(request, row, lost_bytes).and_then(rounded),
         cached_tokens: timing.and_then(|timing| timing.cached_tokens.get()),
         cached_source: timing.and_then(|timing| timing.cached_source),
         new_tokens: new_tokens.and_then(rounded),
         ttft_ms: timing.and_then(|timing| timing.ttft_ms.get()),
         expected_ttft_ms: rates.ms(request, new_tokens).and_then(rounded),
     }
+}
+
+/// Where a request broke.
+fn broken(
+    request: &Request,
+    row: &SimulatedRow,
+    rates: &Rates<'_>,
+    path: &impl Fn(usize) -> Option<TracePath>,
+) -> Option<Box<Break>> {
+    let (broken, element) = row.broken.as_deref().zip(row.element)?;
+    let (was, now) = broken.excerpt.clone().unwrap_or_default();
+    let lost_tokens = rates.tokens(request, row, broken.lost_bytes);
+    Some(Box::new(Break {
+        element,
+        cause: broken.change.cause,
+        common_bytes: broken.common_bytes,
+        volatile: broken.change.volatile,
+        tools: broken.change.tools.clone(),
+        lost_bytes: broken.lost_bytes,
+        lost_tokens: lost_tokens.and_then(rounded),
+        lost_ms: rates.lost_ms(request, lost_tokens).and_then(rounded),
+        evicted_by: broken.evicted_by.and_then(path),
+        was,
+        now,
+    }))
 }
