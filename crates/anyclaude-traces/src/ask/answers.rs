@@ -2,6 +2,7 @@
 //! needs of files besides is read again here; files that cannot be read any more are
 //! added to what was skipped.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 
 use crate::analysis::content::Content;
@@ -21,7 +22,7 @@ use crate::analysis::tool_cost::{
 use crate::analysis::what_if::{self, Change, UnknownName, WhatIf};
 use crate::both::both;
 use crate::cost;
-use crate::error::Error;
+use crate::error::{Error, Skipped};
 use crate::findings::{Finding, find_in};
 use crate::model::ModelSpeeds;
 use crate::model::group::Grouping;
@@ -30,8 +31,7 @@ use crate::model::scope::{KindFilter, Scope};
 use crate::prompt_cache::{ElementTexts, Prompts, Simulation, simulate};
 use crate::read::Store;
 use crate::select::{
-    ALL_REQUESTS, OneOrTwoSides, Reader, SITTING_MS, SelectError, SelectedSide, Selection, faster_first,
-    last_two_models,
+    OneOrTwoSides, Reader, SITTING_MS, SelectError, SelectedSide, Selection, faster_first, last_two_models,
 };
 
 /// All requests, with their tokens where any backend counted some.
@@ -207,8 +207,8 @@ fn tool_costs_in_sitting(reader: &Reader, selection: &mut Selection, speeds: &[M
 ///
 /// When a file that is needed cannot be read any more.
 pub fn diff(reader: &Reader, sides: [&SelectedSide; 2], text: bool) -> Result<Diff, Error> {
-    let [left, right] = sides
-        .map(|side| read_side(reader.store(), side.selector.clone(), side.requests.iter().collect(), text));
+    let [left, right] =
+        sides.map(|side| read_side(reader.store(), side.selector.clone(), side.own().collect(), text));
     Ok(diff::diff(&left?, &right?))
 }
 
@@ -289,19 +289,19 @@ fn add_errors(known: &mut Vec<Error>, more: Vec<Error>) {
 }
 
 /// What both sides asked. One side alone has nothing to be paired with.
-fn prompts(
+fn prompts<R: Borrow<Request>>(
     store: &Store,
-    left: &SelectedSide,
-    right: Option<&SelectedSide>,
+    left: &SelectedSide<R>,
+    right: Option<&SelectedSide<R>>,
 ) -> (HashMap<TracePath, Prompt>, Vec<Error>) {
     let compared = right.into_iter().flat_map(|right| [left, right]);
-    read_prompts(store, compared.flat_map(|side| &side.requests))
+    read_prompts(store, compared.flat_map(SelectedSide::own))
 }
 
-fn explained(
+fn explained<R: Borrow<Request>>(
     scope: Scope,
-    left: &SelectedSide,
-    right: Option<&SelectedSide>,
+    left: &SelectedSide<R>,
+    right: Option<&SelectedSide<R>>,
     prompts: &HashMap<TracePath, Prompt>,
     direct: Option<(Direct, Direct)>,
     findings: Vec<Finding>,
@@ -316,11 +316,11 @@ fn explained(
     })
 }
 
-fn side_input(side: &SelectedSide) -> SideInput<'_> {
+fn side_input<R: Borrow<Request>>(side: &SelectedSide<R>) -> SideInput<'_> {
     SideInput {
         selector: &side.selector,
-        requests: side.requests.iter().collect(),
-        speeds: cost::speeds_by_model(side.requests.iter().chain(&side.beside).chain(&side.others)),
+        requests: side.own().collect(),
+        speeds: cost::speeds_by_model(side.everything()),
     }
 }
 
@@ -338,7 +338,7 @@ pub struct ReportOptions {
 /// The two models that a report compares, the faster one first; `None` where fewer are
 /// known.
 #[must_use]
-pub fn compared_models(selection: &Selection, kind: KindFilter) -> Option<[SelectedSide; 2]> {
+pub fn compared_models(selection: &Selection, kind: KindFilter) -> Option<[SelectedSide<&Request>; 2]> {
     last_two_models(selection, kind).map(faster_first)
 }
 
@@ -355,8 +355,9 @@ pub fn report(
     options: ReportOptions,
 ) -> Result<Report, Error> {
     let store = reader.store();
-    let sides = compared_models(&selection, kind)
-        .map_or_else(|| vec![SelectedSide::of_selection(ALL_REQUESTS.to_owned(), &selection)], Vec::from);
+    let mut skipped = std::mem::take(&mut selection.skipped);
+    let models = compared_models(&selection, kind);
+    let sides = models.map_or_else(|| vec![SelectedSide::of_all(&selection)], Vec::from);
     let (findings, prefix, unreadable) = {
         let (scope, speeds) = (selection.scope, cost::speeds_by_model(selection.of_all_kinds()));
         let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
@@ -372,11 +373,11 @@ pub fn report(
         });
         (findings, prefix, unreadable)
     };
-    add_errors(&mut selection.skipped, unreadable);
+    add_errors(&mut skipped, unreadable);
     let mut explanation = None;
     if let Some(left) = sides.first() {
         let (prompts, unreadable) = prompts(store, left, sides.get(1));
-        add_errors(&mut selection.skipped, unreadable);
+        add_errors(&mut skipped, unreadable);
         explanation = Some(explained(
             selection.scope,
             left,
@@ -390,12 +391,13 @@ pub fn report(
     let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
     let sides: Vec<report::ReportSide<'_>> = sides.iter().zip(direct).map(report_side).collect();
     let texts = if options.text { texts(store, &sides)? } else { Vec::new() };
-    let skipped = selection.skipped_list();
+    let compared = report::ComparedSides::of(&sides, &selection.others);
+    let skipped = skipped.iter().map(Skipped::from).collect();
     let Selection { requests, others, scope, joined, .. } = selection;
     Ok(report::report(ReportInput {
         timing: timing::timing(scope, requests, &others, joined, skipped, kind, &Grouping::by_model()),
         others: &others,
-        sides: &sides,
+        compared,
         explanation,
         findings,
         prefix: Some(prefix),
@@ -404,10 +406,10 @@ pub fn report(
 }
 
 /// A side by its model, where all its requests have the same.
-fn report_side((side, direct): (&SelectedSide, Option<Direct>)) -> report::ReportSide<'_> {
+fn report_side<'a>((side, direct): (&SelectedSide<&'a Request>, Option<Direct>)) -> report::ReportSide<'a> {
     report::ReportSide {
         name: side.model().unwrap_or(&side.selector).to_owned(),
-        requests: side.requests.iter().collect(),
+        requests: side.requests.clone(),
         direct,
     }
 }

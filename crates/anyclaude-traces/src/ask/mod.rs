@@ -275,7 +275,7 @@ impl Recording {
         if selection.requests.is_empty() {
             return Err(unreadable(input, &selection.skipped));
         }
-        Ok(SelectedSide::of_selection(OsString::from(input).to_string_lossy().into_owned(), &selection))
+        Ok(SelectedSide::of_selection(OsString::from(input).to_string_lossy().into_owned(), selection))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The two sides of a comparison: as named, or the last two models.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
@@ -10,55 +11,101 @@ use super::reader::Reader;
 use super::selection::{Selection, in_order};
 use crate::analysis::prefix::CacheInput;
 use crate::error::Error;
+use crate::model::intern::FastSet;
 use crate::model::measure::Measure;
 use crate::model::request::{Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::model::stats::Stats;
 
-/// One side.
+/// One side, of requests or of references to them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct SelectedSide {
+pub struct SelectedSide<R = Request> {
     /// How the user named it, or would.
     pub selector: String,
     /// Its requests, in order of time.
-    pub requests: Vec<Request>,
+    pub requests: Vec<R>,
     /// What else its models were asked in the same time, titles, probes and the like, where a
     /// finding may be about these alone.
-    pub beside: Vec<Request>,
+    pub beside: Vec<R>,
     /// What else was read with them: it went through the same prompt caches.
-    pub others: Vec<Request>,
+    pub others: Vec<R>,
 }
 
 impl SelectedSide {
     /// What was selected, as one side.
     #[must_use]
-    pub fn of_selection(selector: String, selection: &Selection) -> Self {
-        let (requests, all) = (selection.requests.clone(), selection.everything());
-        Self::among(selector, requests, selection.others_meant(), all)
+    pub fn of_selection(selector: String, selection: Selection) -> Self {
+        let Selection { requests, others, rest, are_others_meant, .. } = selection;
+        Self::parted(selector, requests, (others, are_others_meant), rest)
+    }
+}
+
+impl<'a> SelectedSide<&'a Request> {
+    /// All that was selected, as one side, without a copy of its requests.
+    #[must_use]
+    pub fn of_all(selection: &'a Selection) -> Self {
+        let [requests, others, rest] =
+            [&selection.requests, &selection.others, &selection.rest].map(|all| all.iter().collect());
+        Self::parted(ALL_REQUESTS.to_owned(), requests, (others, selection.are_others_meant), rest)
     }
 
     /// A side of these requests, with those `meant` of which a finding may be besides, and
     /// everything else that was read.
-    fn among<'a>(
+    fn among(
         selector: String,
-        requests: Vec<Request>,
-        meant: &[Request],
+        requests: Vec<&'a Request>,
+        meant: &'a [Request],
         all: impl IntoIterator<Item = &'a Request>,
     ) -> Self {
         let models: HashSet<_> = requests.iter().map(|request| &request.model).collect();
-        let beside: Vec<Request> =
-            meant.iter().filter(|request| models.contains(&request.model)).cloned().collect();
-        let own: HashSet<&TracePath> = requests.iter().chain(&beside).map(|request| &request.path).collect();
-        let others = all.into_iter().filter(|request| !own.contains(&request.path)).cloned().collect();
+        let beside: Vec<&Request> = meant.iter().filter(|request| models.contains(&request.model)).collect();
+        let own: FastSet<&TracePath> = requests.iter().chain(&beside).map(|request| &request.path).collect();
+        let others = all.into_iter().filter(|request| !own.contains(&request.path)).collect();
         Self { selector, requests, beside, others }
+    }
+
+    /// The same with requests of its own.
+    #[must_use]
+    pub fn cloned(self) -> SelectedSide {
+        let Self { selector, requests, beside, others } = self;
+        let [requests, beside, others] =
+            [requests, beside, others].map(|requests| requests.into_iter().cloned().collect());
+        SelectedSide { selector, requests, beside, others }
+    }
+}
+
+impl<R: Borrow<Request>> SelectedSide<R> {
+    /// A side of these requests, with all else that was read. A finding may be about the
+    /// others of their models, where others are meant at all.
+    fn parted(
+        selector: String,
+        requests: Vec<R>,
+        (others, are_others_meant): (Vec<R>, bool),
+        rest: Vec<R>,
+    ) -> Self {
+        let models: HashSet<_> = requests.iter().map(|request| &request.borrow().model).collect();
+        let is_beside = |other: &R| are_others_meant && models.contains(&other.borrow().model);
+        let (beside, mut others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_beside);
+        others.extend(rest);
+        Self { selector, requests, beside, others }
+    }
+
+    /// All that was read with it.
+    pub(crate) fn everything(&self) -> impl Iterator<Item = &Request> {
+        self.requests.iter().chain(&self.beside).chain(&self.others).map(Borrow::borrow)
+    }
+
+    /// Its requests, in order of time.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &Request> {
+        self.requests.iter().map(Borrow::borrow)
     }
 
     /// The model that ran, where it is known and the same for all.
     #[must_use]
     pub fn model(&self) -> Option<&str> {
-        let model = self.requests.first()?.model.as_deref()?;
-        self.requests.iter().all(|request| request.model.as_deref() == Some(model)).then_some(model)
+        let model = self.own().next()?.model.as_deref()?;
+        self.own().all(|request| request.model.as_deref() == Some(model)).then_some(model)
     }
 }
 
@@ -98,16 +145,16 @@ impl OneOrTwoSides {
     #[must_use]
     pub fn of_models(selection: Selection, kind: KindFilter) -> Self {
         if let Some(models) = last_two_models(&selection, kind) {
-            return Self::from(Sides::new(faster_first(models), selection.skipped, selection.scope));
+            let models = faster_first(models).map(SelectedSide::cloned);
+            return Self::from(Sides::new(models, selection.skipped, selection.scope));
         }
-        // No copy of what may be very many.
-        let Selection { requests, others, rest, skipped, scope, are_others_meant, .. } = selection;
-        let models: HashSet<_> = requests.iter().map(|request| &request.model).collect();
-        let is_beside = |other: &Request| are_others_meant && models.contains(&other.model);
-        let (beside, mut others): (Vec<_>, Vec<_>) = others.into_iter().partition(is_beside);
-        others.extend(rest);
-        let left = SelectedSide { selector: ALL_REQUESTS.to_owned(), requests, beside, others };
-        Self { left, right: None, skipped, scope }
+        Self::of_selection(ALL_REQUESTS.to_owned(), selection)
+    }
+
+    /// What was selected, as the only side.
+    fn of_selection(name: String, mut selection: Selection) -> Self {
+        let (skipped, scope) = (std::mem::take(&mut selection.skipped), selection.scope);
+        Self { left: SelectedSide::of_selection(name, selection), right: None, skipped, scope }
     }
 
     /// Everything that passed through the caches of the sides. Shown are their requests,
@@ -137,8 +184,7 @@ impl OneOrTwoSides {
         if selection.requests.is_empty() {
             return Err(unreadable(one, &selection.skipped));
         }
-        let left = SelectedSide::of_selection(one.to_string_lossy().into_owned(), &selection);
-        Ok(Self { left, right: None, skipped: selection.skipped, scope: selection.scope })
+        Ok(Self::of_selection(one.to_string_lossy().into_owned(), selection))
     }
 }
 
@@ -197,7 +243,7 @@ fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
             return Err(unreadable(name, &selection.skipped));
         }
         skipped.append(&mut selection.skipped);
-        Ok(SelectedSide::of_selection(name.to_string_lossy().into_owned(), &selection))
+        Ok(SelectedSide::of_selection(name.to_string_lossy().into_owned(), selection))
     };
     let sides = [side(of_left, left)?, side(of_right, right)?];
     Ok(Sides::new(sides, skipped, reader.whole_scope(seen)))
@@ -222,8 +268,8 @@ fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
     reader.check_labels()?;
     let scope = reader.whole_scope(pool.requests.len() as u64);
     if selector.is_single() {
-        let right = SelectedSide::among(name.into_owned(), vec![newest.clone()], &[], &pool.requests);
-        let sides = [predecessor(&pool.requests, newest)?, right];
+        let right = SelectedSide::among(name.into_owned(), vec![newest], &[], &pool.requests);
+        let sides = [predecessor(&pool.requests, newest)?, right].map(SelectedSide::cloned);
         return Ok(Sides::new(sides, pool.skipped, scope));
     }
     let models = models_by_last_use(&pool.requests, reader.kind);
@@ -233,14 +279,15 @@ fn against_its_like(reader: &Reader, one: &OsStr) -> Result<Sides> {
     let own = own.ok_or_else(|| SelectError::OnlyModel(one.to_string_lossy().into_owned()))?;
     let is_older = |model: &Arc<str>| models.iter().position(|known| known == model);
     let names = if is_older(own) < is_older(other) { [own, other] } else { [other, own] };
-    let sides = names.map(|model| side_of(model, &pool.requests, reader.kind, &[], &pool.requests));
+    let side = |model| side_of(model, &pool.requests, reader.kind, &[], &pool.requests).cloned();
+    let sides = names.map(side);
     Ok(Sides::new(sides, pool.skipped, scope))
 }
 
 /// The two models used last among these requests, the older one left; `None` where
 /// fewer are known.
 #[must_use]
-pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[SelectedSide; 2]> {
+pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[SelectedSide<&Request>; 2]> {
     let requests = &selection.requests;
     let models = models_by_last_use(requests, kind);
     let [.., older, newer] = models.as_slice() else { return None };
@@ -251,9 +298,9 @@ pub fn last_two_models(selection: &Selection, kind: KindFilter) -> Option<[Selec
 /// Both sides, the one whose requests take longer on the right. Where the times of one
 /// are unknown, they stay as they are.
 #[must_use]
-pub fn faster_first([left, right]: [SelectedSide; 2]) -> [SelectedSide; 2] {
-    let takes = |side: &SelectedSide| {
-        let totals = side.requests.iter().filter_map(|request| Measure::TotalMs.of(request));
+pub fn faster_first<R: Borrow<Request>>([left, right]: [SelectedSide<R>; 2]) -> [SelectedSide<R>; 2] {
+    let takes = |side: &SelectedSide<R>| {
+        let totals = side.own().filter_map(|request| Measure::TotalMs.of(request));
         Stats::of(totals).map(|stats| stats.p50)
     };
     let is_slower = takes(&left).zip(takes(&right)).is_some_and(|(left, right)| left > right);
@@ -263,20 +310,22 @@ pub fn faster_first([left, right]: [SelectedSide; 2]) -> [SelectedSide; 2] {
 fn without_names(reader: &Reader, few: FewModels) -> Result<Sides> {
     let selection = reader.select(&[])?;
     if let Some(sides) = last_two_models(&selection, reader.kind) {
+        let sides = sides.map(SelectedSide::cloned);
         return Ok(Sides::new(sides, selection.skipped, selection.scope));
     }
     if few == FewModels::Fail {
         return Err(SelectError::FewModels);
     }
     let nothing = || nothing_read(&selection.skipped).unwrap_or(SelectError::NothingToCompare);
-    let newest = selection.requests.last().ok_or_else(nothing)?.clone();
-    let left = predecessor(&selection.requests, &newest)?;
+    let newest = selection.requests.last().ok_or_else(nothing)?;
+    let left = predecessor(&selection.requests, newest)?;
     let right = SelectedSide::among("latest".to_owned(), vec![newest], &[], &selection.requests);
-    Ok(Sides { is_fallback: true, ..Sides::new([left, right], selection.skipped, selection.scope) })
+    let sides = [left, right].map(SelectedSide::cloned);
+    Ok(Sides { is_fallback: true, ..Sides::new(sides, selection.skipped, selection.scope) })
 }
 
 /// The request before this one in its thread.
-fn predecessor(requests: &[Request], of: &Request) -> Result<SelectedSide> {
+fn predecessor<'a>(requests: &'a [Request], of: &Request) -> Result<SelectedSide<&'a Request>> {
     let in_thread = |request: &&Request| {
         request.session == of.session
             && request.thread == of.thread
@@ -288,7 +337,7 @@ fn predecessor(requests: &[Request], of: &Request) -> Result<SelectedSide> {
         .rfind(in_thread)
         .ok_or_else(|| SelectError::FirstOfThread(of.path.as_ref().to_owned()))?;
     let selector = before.path.as_ref().display().to_string();
-    Ok(SelectedSide::among(selector, vec![before.clone()], &[], requests))
+    Ok(SelectedSide::among(selector, vec![before], &[], requests))
 }
 
 /// The models of these requests, the one used last last.
@@ -306,12 +355,12 @@ fn models_by_last_use(requests: &[Request], kind: KindFilter) -> Vec<Arc<str>> {
 /// The side of a model among everything that was read.
 fn side_of<'a>(
     model: &Arc<str>,
-    requests: &[Request],
+    requests: &'a [Request],
     kind: KindFilter,
-    meant: &[Request],
+    meant: &'a [Request],
     all: impl IntoIterator<Item = &'a Request>,
-) -> SelectedSide {
+) -> SelectedSide<&'a Request> {
     let of_model = |request: &&Request| kind.admits(request.kind) && request.model.as_ref() == Some(model);
-    let own = requests.iter().filter(of_model).cloned().collect();
+    let own = requests.iter().filter(of_model).collect();
     SelectedSide::among(format!("model:{model}"), own, meant, all)
 }

@@ -7,16 +7,14 @@ use anyclaude_traces::read::read_file;
 use anyhow::{Context as _, anyhow};
 use lmstudio_replay::Replay;
 
-use anyclaude_traces::select::SelectedSide;
-
 /// How to get such a file.
 const MEASURE: &str = "Measure with `traces replay INPUT --cold --save";
 
-/// The measurements of the left and the right side; `None` where no files are given.
+/// The measurements of the models of the left and the right side; `None` where no files are
+/// given.
 pub(super) fn measured(
     files: &[PathBuf],
-    left: &SelectedSide,
-    right: &SelectedSide,
+    [left, right]: [Option<&str>; 2],
 ) -> anyhow::Result<Option<(Direct, Direct)>> {
     match files {
         [fast, slow] => Ok(Some((measurement(fast, left)?, measurement(slow, right)?))),
@@ -24,9 +22,9 @@ pub(super) fn measured(
     }
 }
 
-fn measurement(file: &Path, side: &SelectedSide) -> anyhow::Result<Direct> {
+fn measurement(file: &Path, model: Option<&str>) -> anyhow::Result<Direct> {
     let replay = read(file)?;
-    replay.direct(side.model()).ok_or_else(|| {
+    replay.direct(model).ok_or_else(|| {
         let failed = replay.runs.iter().find_map(|run| run.error.as_deref());
         let why = failed.map_or_else(String::new, |error| format!(" ({})", error.trim_end_matches('.')));
         anyhow!(

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let direct = match (&sides.right, args.measured.direct.as_slice()) {
         (None, []) => None,
         (None, _) => bail!("--direct: {FEW_MODELS}"),
-        (Some(right), files) => measured(files, &sides.left, right)?,
+        (Some(right), files) => measured(files, [sides.left.model(), right.model()])?,
     };
     let change = args.what_if.change(&args.cache);
     let what_if = if change.is_empty() {

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ReportArgs, out: &mut impl Write) -> anyhow::Result<Sta
     options.direct = match answers::compared_models(&selection, reader.kind()) {
         None if !args.measured.direct.is_empty() => bail!("--direct: {FEW_MODELS}"),
         None => None,
-        Some([left, right]) => measured(&args.measured.direct, &left, &right)?,
+        Some([left, right]) => measured(&args.measured.direct, [left.model(), right.model()])?,
     };
     let is_sitting = selection.is_sitting;
     let found =

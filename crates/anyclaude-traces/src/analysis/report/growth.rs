@@ -1,6 +1,6 @@
 //! How the prompt of a session grew, section by section.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::prefix::{Cause, PrefixReport, PrefixRequest};
 use crate::model::Amount;
 use crate::model::group::group_by;
+use crate::model::intern::FastMap;
 use crate::model::request::{Request, TracePath};
 use crate::model::time::Timestamp;
 
@@ -139,28 +140,23 @@ impl PromptReuse {
     }
 }
 
-/// The rows of a simulated cache, by trace.
-type RowsByTrace<'p> = HashMap<&'p TracePath, &'p PrefixRequest>;
-
 /// How the prompts of the largest sessions grew. `requests` are in order of time.
 pub(super) fn growth(requests: &[&Request], prefix: Option<&PrefixReport>) -> Growth {
-    let rows: RowsByTrace<'_> =
-        prefix.into_iter().flat_map(|prefix| &prefix.requests).map(|row| (&row.path, row)).collect();
-    let mut sessions: Vec<(usize, SessionSections)> = group_by(requests, |request| request.session.clone())
-        .into_iter()
-        .map(|(id, members)| sections(id, &members, &rows))
-        .enumerate()
-        .collect();
-    sessions.sort_by(|a, b| (b.1.requests, a.0).cmp(&(a.1.requests, b.0)));
+    let mut sessions: Vec<_> =
+        group_by(requests, |request| request.session.clone()).into_iter().enumerate().collect();
+    sessions.sort_by_key(|(place, (_, members))| (Reverse(members.len()), *place));
     let all = sessions.len();
     sessions.truncate(MOST_SESSIONS);
-    sessions.retain(|(_, session)| session.requests > 1);
+    sessions.retain(|(_, (_, members))| members.len() > 1);
     let other_sessions = (all - sessions.len()) as u64;
     sessions.sort_by_key(|(place, _)| *place);
-    Growth { sessions: sessions.into_iter().map(|(_, session)| session).collect(), other_sessions }
+    let sessions = sessions.into_iter().map(|(_, (id, members))| sections(id, &members, prefix)).collect();
+    Growth { sessions, other_sessions }
 }
 
-fn sections(id: Option<Arc<str>>, members: &[&Request], rows: &RowsByTrace<'_>) -> SessionSections {
+fn sections(id: Option<Arc<str>>, members: &[&Request], prefix: Option<&PrefixReport>) -> SessionSections {
+    let rows = prefix.into_iter().flat_map(|prefix| &prefix.requests).filter(|row| row.session == id);
+    let rows: FastMap<&TracePath, &PrefixRequest> = rows.map(|row| (&row.path, row)).collect();
     let row = |request: &Request| rows.get(&request.path).copied();
     let recorded = members.iter().enumerate().filter(|(_, request)| request.sizes.prompt_bytes().is_known());
     let prompts: Vec<PromptSections> =

@@ -39,9 +39,9 @@ pub struct ReportInput<'a> {
     pub timing: TimingReport,
     /// The requests of other kinds in the same time, which are only counted.
     pub others: &'a [Request],
-    /// The two models that are compared, the faster one first; where fewer than two
-    /// are known, all requests as one side.
-    pub sides: &'a [ReportSide<'a>],
+    /// What is known of the two models that are compared, the faster one first; where fewer
+    /// than two are known, of all requests as one side.
+    pub compared: ComparedSides,
     /// Where the slower of the two lost its time, or where the time of one goes.
     pub explanation: Option<Explanation>,
     /// What costs time, the dearest first.
@@ -61,6 +61,25 @@ pub struct ReportSide<'a> {
     pub requests: Vec<&'a Request>,
     /// What the model took without the proxy, where that was measured.
     pub direct: Option<Direct>,
+}
+
+/// What a report says of each side that is compared.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ComparedSides {
+    /// The five points of anyclaude's performance guide.
+    pub points: Vec<Check>,
+    /// How long each took to read its prompts.
+    pub reading: Vec<Reading>,
+}
+
+impl ComparedSides {
+    /// Of these sides; their models answered some of the `others` too.
+    #[must_use]
+    pub fn of(sides: &[ReportSide<'_>], others: &[Request]) -> Self {
+        let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
+        Self { points: points::points(sides), reading }
+    }
 }
 
 /// What [`report`] finds.
@@ -122,14 +141,13 @@ const ONLY_LOGS: &str = "No verdict: only logs were read, and no requests, whose
 /// Puts together everything that a page shows of these requests.
 #[must_use]
 pub fn report(question: ReportInput<'_>) -> Report {
-    let ReportInput { timing, others, sides, explanation, findings, prefix, texts } = question;
+    let ReportInput { timing, others, compared, explanation, findings, prefix, texts } = question;
     let requests: Vec<&Request> = timing.requests.iter().collect();
     let headline = match &explanation {
         _ if requests.is_empty() && !timing.unmatched_log_requests.is_empty() => ONLY_LOGS.to_owned(),
         Some(found) => found.verdict.headline.to_string(),
         None => NOT_EXPLAINED.to_owned(),
     };
-    let reading = sides.iter().map(|side| reading::reading(side, others)).collect();
     let largest_tools = tools::largest(requests.iter().copied());
     Report {
         scope: timing.scope,
@@ -138,13 +156,13 @@ pub fn report(question: ReportInput<'_>) -> Report {
         other_kinds: count_kinds(others),
         explanation,
         findings,
-        points: points::points(sides),
+        points: compared.points,
         only_logged: timeline::logged_times(&timing.unmatched_log_requests),
         timeline: timeline::timeline(requests.iter().copied().chain(others), &timing.unmatched_log_requests),
         growth: growth::growth(&requests, prefix.as_ref()),
         speeds: cost::speeds_by_model(timing.requests.iter().chain(others)),
         groups: timing.groups,
-        reading,
+        reading: compared.reading,
         prefix,
         mcp_servers: tools::servers(largest_tools.iter().map(|tool| (tool.name.as_deref(), tool.bytes))),
         largest_tools,

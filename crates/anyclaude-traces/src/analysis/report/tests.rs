@@ -19,10 +19,11 @@ fn reported(requests: &[Request], direct: Option<Direct>) -> Report {
     let kind = KindFilter::Only(Kind::Conversation);
     let scope = Scope::new(None, None, kind, requests.len() as u64);
     let joined = Joined::default();
+    let side = ReportSide { name: "a model".to_owned(), requests: requests.iter().collect(), direct };
     report(ReportInput {
         timing: timing(scope, requests.to_vec(), &[], joined, Vec::new(), kind, &Grouping::by_model()),
         others: &[],
-        sides: &[ReportSide { name: "a model".to_owned(), requests: requests.iter().collect(), direct }],
+        compared: ComparedSides::of(&[side], &[]),
         findings: Vec::new(),
         explanation: None,
         prefix: None,
