@@ -106,7 +106,7 @@ pub(super) struct CaseFacts {
     pub(super) reported_prompt_tokens: Amount,
     pub(super) reported_output_tokens: Amount,
     /// What logs of servers do not tell; `None` where nothing of it is known.
-    beside: Option<Box<CaseBeside>>,
+    pub(super) beside: Option<Box<CaseBeside>>,
     /// What the server's own log tells.
     pub(super) server: Option<Arc<ServerTask>>,
     /// Streamed, completed, and joined with no doubt.
