@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::both::{WORTH_A_THREAD, both};
 use crate::cost;
 use crate::model::group::{Group, GroupOrder, Grouping, group_by};
 use crate::model::measure::Measure;
@@ -42,11 +43,11 @@ fn group(
     measures: &[Measure],
 ) -> Group {
     let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
-    Group {
-        name,
-        requests: requests.len() as u64,
-        time: cost::breakdown(requests.iter().copied()),
-        speeds: cost::speeds(of_all_kinds),
-        measures: measures.iter().map(|&measure| (measure, spread(measure))).collect(),
-    }
+    let spreads = || measures.iter().map(|&measure| (measure, spread(measure))).collect();
+    let times = || (cost::breakdown(requests.iter().copied()), cost::speeds(of_all_kinds));
+    let (measures, (time, speeds)) = match requests.len() {
+        WORTH_A_THREAD.. => both(spreads, times),
+        _ => (spreads(), times()),
+    };
+    Group { name, requests: requests.len() as u64, time, speeds, measures }
 }

@@ -1,19 +1,48 @@
 //! What had to be read even with a perfect cache.
 
+use std::hash::{Hash, Hasher};
+
 use super::case::{Case, CaseSource};
+use crate::model::Amount;
 use crate::model::intern::FastMap;
+
+/// A thread by its name. The session is most often a part of that, so that it tells threads
+/// apart, and is not hashed.
+#[derive(PartialEq, Eq)]
+struct Thread<'c> {
+    name: &'c str,
+    session: Option<&'c str>,
+}
+
+impl Hash for Thread<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
 
 /// Fills the needed tokens of all requests: what is new since the one before it in its
 /// thread; of the first, all. `cases` are in the order of their starts.
 pub(super) fn fill(cases: &mut [Case]) {
-    let mut left = FastMap::default();
-    for case in cases.iter_mut().filter(|case| matches!(case.place, CaseSource::Request(_))) {
-        let Some(prompt) = case.prompt_tokens.get() else { continue };
-        let held = prompt + case.output_tokens.get().unwrap_or(0).saturating_sub(1);
-        let before = case.thread.is_some().then(|| (case.session.clone(), case.thread.clone()));
-        let before = before.and_then(|thread| left.insert(thread, held));
-        case.needed_tokens = needed(prompt, before).into();
+    let needed = needed_tokens(cases);
+    for (case, needed) in cases.iter_mut().zip(needed) {
+        case.needed_tokens = needed;
     }
+}
+
+fn needed_tokens(cases: &[Case]) -> Vec<Amount> {
+    let mut left = FastMap::default();
+    let mut found = Vec::with_capacity(cases.len());
+    for case in cases {
+        let is_request = matches!(case.place, CaseSource::Request(_));
+        let prompt = case.prompt_tokens.get().filter(|_| is_request);
+        found.push(Amount::from(prompt.map(|prompt| {
+            let held = prompt + case.output_tokens.get().unwrap_or(0).saturating_sub(1);
+            let thread = case.thread.as_deref();
+            let thread = thread.map(|name| Thread { name, session: case.session.as_deref() });
+            needed(prompt, thread.and_then(|thread| left.insert(thread, held)))
+        })));
+    }
+    found
 }
 
 /// At least the last token is read.

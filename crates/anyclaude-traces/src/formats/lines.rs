@@ -1,6 +1,6 @@
 //! Splits bytes that come in chunks of any size into lines.
 
-use super::json::block::{BLOCK, equal, not_spaces};
+use super::json::block::{BLOCK, equal};
 
 /// Lines are cut to this many bytes unless their consumer wants more. Only lines with free
 /// text (prompts, tool schemas) are longer, and what parsers read from others lies within
@@ -35,30 +35,6 @@ pub(crate) fn line_ends(text: &[u8]) -> impl Iterator<Item = usize> {
         ends &= ends - 1;
         Some(end)
     })
-}
-
-/// How many bytes and lines at the start of a text are whole lines that begin with a space. Both
-/// are found for 64 bytes at once: to look at each line took a tenth of the time of a log that
-/// consists of indented JSON.
-pub(crate) fn indented_lines(text: &[u8]) -> (usize, u64) {
-    let (mut length, mut lines) = (0, 0);
-    // Whether a line begins where the block does.
-    let mut is_begin = true;
-    for start in (0..text.len()).step_by(BLOCK) {
-        let ends = equal(text, start, b'\n');
-        let begins = ends << 1 | u64::from(is_begin);
-        let others = if begins == 0 { 0 } else { begins & not_spaces(text, start) };
-        let before = ends & others.wrapping_sub(1) & !others;
-        lines += u64::from(before.count_ones());
-        if before != 0 {
-            length = start + BLOCK - before.leading_zeros() as usize;
-        }
-        if others != 0 {
-            break;
-        }
-        is_begin = ends >> (BLOCK - 1) != 0;
-    }
-    (length, lines)
 }
 
 /// A consumer of lines.
@@ -221,36 +197,6 @@ mod tests {
             }
         }
         assert_eq!(line_ends(b"").next(), None);
-    }
-
-    #[test]
-    fn indented_lines_are_those_before_the_first_that_is_not() {
-        let naive = |text: &[u8]| {
-            let (mut length, mut lines) = (0, 0);
-            for line in text.split_inclusive(|byte| *byte == b'\n') {
-                if !line.starts_with(b" ") || !line.ends_with(b"\n") {
-                    break;
-                }
-                (length, lines) = (length + line.len(), lines + 1);
-            }
-            (length, lines)
-        };
-        let lengths = [1, 2, 30, 29, 1, 61, 62, 63, 64, 65, 126, 127, 128, 300, 1, 1, 5];
-        for other in 0..=lengths.len() {
-            let mut text = Vec::new();
-            for (at, length) in lengths.into_iter().enumerate() {
-                let begin = text.len();
-                text.extend(vec![b'x'; length]);
-                text[begin] = if at == other { b'}' } else { b' ' };
-                text.push(b'\n');
-            }
-            for cut in [0, 1, 63, 64, 65, 128, text.len() - 1, text.len()] {
-                let text = &text[..cut];
-                assert_eq!(indented_lines(text), naive(text), "line {other}, {cut} bytes");
-            }
-        }
-        assert_eq!(indented_lines(b"\n \n"), (0, 0));
-        assert_eq!(indented_lines(b" \n\n \n"), (2, 1));
     }
 
     #[test]

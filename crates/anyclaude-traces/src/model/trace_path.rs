@@ -78,7 +78,7 @@ impl PartialEq for TracePath {
 impl Ord for TracePath {
     fn cmp(&self, other: &Self) -> Ordering {
         let by_file = || self.file.cmp(&other.file);
-        let is_same = self.file.as_os_str() == other.file.as_os_str();
+        let is_same = Arc::ptr_eq(&self.file, &other.file) || self.file.as_os_str() == other.file.as_os_str();
         let by_file = if is_same { Ordering::Equal } else { by_file() };
         by_file.then(self.record.cmp(&other.record))
     }

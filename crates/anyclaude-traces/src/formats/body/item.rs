@@ -3,7 +3,7 @@
 use crate::formats::json::compact::{Compact, CompactMode};
 use crate::formats::json::cursor::{Cursor, Place, Shape, ValueSpan};
 use crate::formats::json::fault::{ParseResult, Walk};
-use crate::formats::json::known::{KnownItem, KnownString, Part};
+use crate::formats::json::known::{KnownItem, KnownString, KnownStrings, Part};
 use crate::formats::json::scratch::Scratch;
 use crate::formats::json::text::RawStr;
 use crate::model::Identity;
@@ -76,16 +76,16 @@ impl<'a> Item<'a> {
     fn of_known(item: &KnownItem, text: &'a str) -> Self {
         let range = item.part.range();
         let bytes = text.get(range.clone()).unwrap_or_default();
-        let [kind, name, said, namespace, function] =
-            item.strings.map(|string| string.map(|string| string.within(bytes)));
+        let string = |string: Option<KnownString>| Some(string?.within(bytes));
+        let KnownStrings { kind, name, text, namespace, function } = item.strings;
         Self {
             span: ValueSpan { range, compact_bytes: item.compact_bytes.into() },
-            kind,
-            name,
-            text: said,
-            namespace,
+            kind: string(kind),
+            name: string(name),
+            text: string(text),
+            namespace: string(namespace),
             tools: None,
-            function,
+            function: string(function),
             has_input_schema: item.has_input_schema,
             left_out: item.left_out.into(),
             identity: item.identity,
@@ -104,14 +104,21 @@ impl<'a> Item<'a> {
             return;
         };
         let bytes = cursor.text().get(self.span.range.clone()).unwrap_or_default();
-        let strings = [self.kind, self.name, self.text, self.namespace, self.function];
+        let string = |string: Option<RawStr<'_>>| KnownString::of(string?, bytes);
+        let strings = KnownStrings {
+            kind: string(self.kind),
+            name: string(self.name),
+            text: string(self.text),
+            namespace: string(self.namespace),
+            function: string(self.function),
+        };
         cursor.keep_known(KnownItem {
             part,
             compact_bytes,
             left_out,
             wanted,
             identity: self.identity,
-            strings: strings.map(|string| string.and_then(|string| KnownString::of(string, bytes))),
+            strings,
             has_input_schema: self.has_input_schema,
             head: Part::default(),
         });

@@ -74,20 +74,12 @@ pub(super) fn usual_escapes(text: &[u8], start: usize) -> u64 {
     })
 }
 
-/// Where the block that begins at `start` has this byte. What is behind the end of the text
-/// counts as spaces.
+/// Where the block that begins at `start` has this byte, which is no space.
 #[inline]
 pub(crate) fn equal(text: &[u8], start: usize, byte: u8) -> u64 {
     let rest = text.get(start..).unwrap_or_default();
     let equal = |bytes: &[u8; BLOCK]| mask(bytes, |part| part.cmp_eq(u8x16::splat(byte)));
     rest.first_chunk().map_or_else(|| equal(&padded(rest)), equal)
-}
-
-/// Where the block that begins at `start` has another byte than a space. What is behind the end
-/// of the text counts as spaces.
-#[inline]
-pub(crate) fn not_spaces(text: &[u8], start: usize) -> u64 {
-    !equal(text, start, b' ')
 }
 
 /// How many bytes [`run`] looks at.

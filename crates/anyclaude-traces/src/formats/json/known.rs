@@ -51,11 +51,20 @@ pub(crate) struct KnownItem {
     pub(crate) left_out: u32,
     pub(crate) wanted: CompactMode,
     pub(crate) identity: Option<Identity>,
-    /// Strings in it, by what they are to whoever reads items.
-    pub(crate) strings: [Option<KnownString>; 5],
+    pub(crate) strings: KnownStrings,
     pub(crate) has_input_schema: bool,
     /// Where the beginning of its compact JSON is kept.
     pub(crate) head: Part,
+}
+
+/// The strings of an item that whoever reads items asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownStrings {
+    pub(crate) kind: Option<KnownString>,
+    pub(crate) name: Option<KnownString>,
+    pub(crate) text: Option<KnownString>,
+    pub(crate) namespace: Option<KnownString>,
+    pub(crate) function: Option<KnownString>,
 }
 
 /// A string in an item.

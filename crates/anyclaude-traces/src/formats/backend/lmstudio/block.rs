@@ -4,7 +4,7 @@ use std::mem;
 
 use memchr::memmem;
 
-use crate::formats::lines::indented_lines;
+use crate::formats::lines::line_ends;
 
 /// How much of a body is kept, and no more than one at a time. None that a model could read
 /// is longer.
@@ -60,7 +60,13 @@ impl LmStudioBlock {
     /// Adds the lines at the start of `text` that are indented, and so inside of it, as far as
     /// they are whole: how many bytes and how many lines these are.
     pub(super) fn indented(&mut self, text: &[u8]) -> (usize, u64) {
-        let (length, lines) = indented_lines(text);
+        let (mut length, mut lines) = (0, 0);
+        for end in line_ends(text) {
+            if text.get(length) != Some(&b' ') {
+                break;
+            }
+            (length, lines) = (end + 1, lines + 1);
+        }
         if self.kind != LmStudioBlockKind::Other
             && let Some(inside) = length.checked_sub(1).and_then(|end| text.get(..end))
         {
