@@ -117,8 +117,8 @@ struct CellTexts {
     text: String,
     /// Where each row begins in the text.
     starts: Vec<usize>,
-    /// The length of each cell in bytes, row after row.
-    lengths: Vec<u32>,
+    /// Where each cell ends, in bytes behind where its row begins, row after row.
+    ends: Vec<u32>,
     /// The rows with a cell wider than [`WIDEST_PADDING`].
     wide_rows: Vec<usize>,
 }
@@ -129,10 +129,12 @@ impl CellTexts {
     }
 
     fn push(&mut self, cell: &str) {
-        // No cell is longer: it is a part of one file, and files of 4 GB are not read.
-        let length = u32::try_from(cell.len()).unwrap_or(0);
-        self.text.push_str(cell.get(..length as usize).unwrap_or_default());
-        self.lengths.push(length);
+        let begin = self.starts.last().copied().unwrap_or(0);
+        // No row is longer: it is a part of one file, and files of 4 GB are not read.
+        if u32::try_from(self.text.len() - begin + cell.len()).is_ok() {
+            self.text.push_str(cell);
+        }
+        self.ends.push(u32::try_from(self.text.len() - begin).unwrap_or(u32::MAX));
     }
 
     fn mark_wide(&mut self) {
@@ -143,14 +145,10 @@ impl CellTexts {
     }
 
     fn cell(&self, row: usize, cell: usize) -> &str {
-        let first = row * self.cells;
-        let lengths = self.lengths.get(first..=first + cell).unwrap_or_default();
-        let (before, length) = match lengths.split_last() {
-            Some((last, before)) => (before.iter().map(|length| *length as usize).sum(), *last as usize),
-            None => (0, 0),
-        };
-        let start = self.starts.get(row).map_or(0, |start| start + before);
-        self.text.get(start..start + length).unwrap_or_default()
+        let end_of = |cell: usize| self.ends.get(row * self.cells + cell).map_or(0, |end| *end as usize);
+        let start = self.starts.get(row).copied().unwrap_or(0);
+        let before = cell.checked_sub(1).map_or(0, end_of);
+        self.text.get(start + before..start + end_of(cell)).unwrap_or_default()
     }
 
     fn rows(&self) -> std::ops::Range<usize> {
