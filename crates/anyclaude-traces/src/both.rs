@@ -1,4 +1,4 @@
-//! Two computations at once, or one on both halves of what it is about.
+//! Two computations at once.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -18,39 +18,12 @@ pub(crate) fn both<A: Send, B>(first: impl Fn() -> A + Sync, second: impl FnOnce
     })
 }
 
-/// So many elements take longer than a thread takes to begin.
+/// So many requests take longer to look through than a thread takes to begin.
 pub(crate) const WORTH_A_THREAD: usize = 10_000;
-
-/// What `of` makes of elements, which is also given the place of the first of them: of many, half
-/// on each of two threads, put together in their order.
-///
-/// # Panics
-///
-/// When one of them does.
-pub(crate) fn in_halves<T: Sync, R: Send>(all: &[T], of: impl Fn(usize, &[T]) -> Vec<R> + Sync) -> Vec<R> {
-    if all.len() < WORTH_A_THREAD {
-        return of(0, all);
-    }
-    let (front, back) = all.split_at(all.len() / 2);
-    let (back, mut made) = both(|| of(front.len(), back), || of(0, front));
-    made.extend(back);
-    made
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn halves_are_in_order() {
-        for length in [0, 1, WORTH_A_THREAD - 1, WORTH_A_THREAD, WORTH_A_THREAD + 1] {
-            let all: Vec<usize> = (0..length).collect();
-            let made = in_halves(&all, |first, half| {
-                half.iter().enumerate().map(|(at, number)| (first + at, *number)).collect()
-            });
-            assert_eq!(made, all.iter().map(|number| (*number, *number)).collect::<Vec<_>>());
-        }
-    }
 
     #[test]
     fn both_are_done() {

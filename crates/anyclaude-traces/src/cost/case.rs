@@ -94,8 +94,6 @@ pub(super) struct CaseFacts {
     pub(super) origin: Arc<Origin>,
     pub(super) session: Option<Arc<str>>,
     pub(super) thread: Option<Arc<str>>,
-    /// Orders what began in the same millisecond.
-    pub(super) path: Option<TracePath>,
     /// When it reached the backend, in milliseconds; `None` in mode `claude`.
     pub(super) start_ms: Option<i64>,
     pub(super) proxy_ms: Amount,
@@ -201,7 +199,6 @@ impl Case {
             origin: Arc::new(origin),
             session: request.session.clone(),
             thread: request.thread.clone(),
-            path: Some(request.path.clone()),
             server: request.bookkeeping.server_task.clone(),
             is_certain: is_told && !is_ambiguous,
             ..CaseFacts::default()
@@ -286,9 +283,9 @@ impl CaseFacts {
         }
     }
 
-    /// By time, then what else tells two apart.
-    pub(super) fn order(&self) -> impl Ord + use<'_> {
-        (self.start_ms.is_none(), self.start_ms, self.path.as_ref(), self.place)
+    /// By time, then what else tells two apart: first the path of the request that it is of.
+    pub(super) fn order<'r>(&self, path: Option<&'r TracePath>) -> impl Ord + use<'r> {
+        (self.start_ms.is_none(), self.start_ms, path, self.place)
     }
 
     /// When it left the backend, as far as is known.

@@ -36,7 +36,6 @@ mod tests;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::both::in_halves;
 use crate::error::Error;
 use crate::model::request::Request;
 use crate::model::sort::sort_by;
@@ -122,18 +121,16 @@ fn cases(
     reuse: &[SimulatedReuse],
     estimates: &Estimates,
 ) -> Vec<Case> {
-    let of_requests = |first: usize, requests: &[&mut Request]| {
-        let mut origin = Arc::default();
-        let case = |(at, request): (usize, &&mut Request)| {
-            let mut case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
-            if let Some(tokens) = estimates.get(&at) {
-                case.estimated_tokens = Some(*tokens);
-            }
-            Some(case)
-        };
-        (first..).zip(requests).filter_map(case).collect()
-    };
-    let mut cases: Vec<Case> = in_halves(requests, of_requests);
+    let mut origin = Arc::default();
+    let of_requests = requests.iter().enumerate().filter_map(|(at, request)| {
+        let mut case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
+        if let Some(tokens) = estimates.get(&at) {
+            case.estimated_tokens = Some(*tokens);
+        }
+        Some(case)
+    });
+    let mut cases: Vec<Case> = Vec::with_capacity(requests.len() + elsewhere.len());
+    cases.extend(of_requests);
     let mut backends: HashMap<Option<Arc<str>>, Option<Arc<str>>> = HashMap::new();
     if !elsewhere.is_empty() {
         backends.extend(of_one_origin(&cases).map(|cases| {
@@ -141,7 +138,6 @@ fn cases(
             (origin.run, origin.backend)
         }));
     }
-    let mut origin = Arc::default();
     let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
         let mut case = Case::of_log(unmatched, at);
         case.origin_mut().backend = backends.get(&case.origin.run).cloned().flatten();
@@ -149,7 +145,8 @@ fn cases(
     });
     cases.extend(of_log);
     // Whatever the order in which they come, ties included.
-    sort_by(&mut cases, |a, b| a.order().cmp(&b.order()));
+    let path = |case: &Case| case.at().and_then(|at| Some(&requests.get(at)?.path));
+    sort_by(&mut cases, |a, b| a.order(path(a)).cmp(&b.order(path(b))));
     cases
 }
 

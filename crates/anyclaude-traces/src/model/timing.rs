@@ -226,8 +226,8 @@ pub enum CachedSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::LogFacts;
     use crate::model::request::Request;
+    use crate::model::{LogFacts, ServerTask};
 
     /// Each request of a recording has one of each: of 100,000 requests, 8 bytes are 0.8 MB.
     #[test]
@@ -236,5 +236,6 @@ mod tests {
         assert!(size_of::<Timing>() <= 264, "{}", size_of::<Timing>());
         assert!(size_of::<LogFacts>() <= 128, "{}", size_of::<LogFacts>());
         assert!(size_of::<Request>() <= 456, "{}", size_of::<Request>());
+        assert!(size_of::<ServerTask>() <= 112, "{}", size_of::<ServerTask>());
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::cost::case::sent_bytes;
 use crate::cost::plausibility;
-use crate::cost::{Estimates, breakdown, fit, speeds, speeds_by_model};
+use crate::cost::{Estimates, breakdown, cases, fit, speeds, speeds_by_model};
 use crate::model::request::{Join, Request};
 use crate::model::time::Timestamp;
 use crate::model::timing::{Confidence, Outcome};
@@ -115,12 +115,29 @@ fn nothing_that_a_request_and_its_log_say_is_lost() {
         (Some("lmstudio"), Some("session"))
     );
     assert_eq!(case.thread.as_deref(), Some("thread"));
-    assert_eq!(case.path, Some(request("a.json", 5).path));
     assert_eq!((case.prompt_bytes.get(), case.reuse), (Some(40_000), reused(90)));
     let case = Case::of_log(&unmatched(5), 3);
     assert_has_all_times(&case, 5);
     assert_eq!((case.place, case.at()), (CaseSource::Elsewhere(3), None));
     assert_eq!((case.origin.model.as_deref(), case.origin.run.as_deref()), (Some("qwen"), Some("run")));
+}
+
+#[test]
+fn what_began_at_once_is_in_the_order_of_its_paths_however_it_comes() {
+    let names = |order: [&str; 3]| {
+        let mut requests = order.map(|name| request(name, 5));
+        let requests = requests.each_mut();
+        let unmatched = [unmatched(5), unmatched(4)];
+        let cases = cases(&requests, &unmatched, &[], &Estimates::new());
+        let name = |case: &Case| Some(requests.get(case.at()?)?.path.as_ref().to_owned());
+        cases.iter().map(name).collect::<Vec<_>>()
+    };
+    let sorted = [None, None, Some("a.json".into()), Some("b.json".into()), Some("c.json".into())];
+    for order in
+        [["a.json", "b.json", "c.json"], ["c.json", "a.json", "b.json"], ["b.json", "c.json", "a.json"]]
+    {
+        assert_eq!(names(order), sorted, "{order:?}");
+    }
 }
 
 #[test]

@@ -17,7 +17,6 @@ use matching::{Fit, LogClock, Matched, Offered, Wanted, fit};
 use serde::{Deserialize, Serialize};
 
 use super::UnmatchedLogRequest;
-use crate::both::in_halves;
 use crate::formats::backend::{BackendFormat, BackendLoad, BackendLog, BackendMoment, BackendTask};
 use crate::model::request::{ModelSource, Request};
 use crate::model::sort::sort_by_key;
@@ -197,10 +196,10 @@ pub(crate) fn join_server_logs(
             found.take(of, fit, tasks);
         }
     }
-    let mut unmatched = Vec::new();
+    // Most often all of them, and very many: a vector that grew would be moved again and again.
+    let mut unmatched = Vec::with_capacity(tasks.iter().map(|tasks| tasks.len()).sum());
     for (at, (log, tasks)) in found.iter().zip(tasks).enumerate() {
-        let lines = tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1);
-        unmatched.append(&mut in_halves(&tasks, |first, tasks| log.unmatched(at, lines, first, tasks)));
+        unmatched.extend(log.unmatched(at, &tasks));
     }
     sort_by_key(&mut unmatched, |logged| logged.found.order());
     (found.into_iter().map(FoundLog::summary).collect(), unmatched)
@@ -357,17 +356,11 @@ impl<'l> FoundLog<'l> {
         }
     }
 
-    /// Those of some of its tasks that are none of the recorded requests; `first` is the place of
-    /// the first of them. It is the log at place `log`, and has so many request lines.
-    fn unmatched(
-        &self,
-        log: usize,
-        request_lines: u32,
-        first: usize,
-        tasks: &[BackendTask],
-    ) -> Vec<LoggedTask> {
-        let tasks = (first..).zip(tasks).filter(|(at, _)| !self.taken.contains(at));
-        let logged = tasks.map(move |(at, task)| {
+    /// Those of its tasks that are none of the recorded requests. It is the log at this place.
+    fn unmatched(&self, log: usize, tasks: &[BackendTask]) -> impl Iterator<Item = LoggedTask> {
+        let lines = tasks.iter().filter_map(|task| task.request).max().map_or(0, |last| last + 1);
+        let tasks = tasks.iter().enumerate().filter(|(at, _)| !self.taken.contains(at));
+        tasks.map(move |(at, task)| {
             let start = task.received.or(task.started);
             let mut timing = Box::new(timing(task));
             let instant = |moment: Option<BackendMoment>| self.instant(moment?, task.process);
@@ -400,11 +393,10 @@ impl<'l> FoundLog<'l> {
                 root: self.root.clone().map(Arc::from),
                 timing,
             };
-            let behind = || u32::try_from(at).unwrap_or(u32::MAX).saturating_add(request_lines);
+            let behind = || u32::try_from(at).unwrap_or(u32::MAX).saturating_add(lines);
             let (record, has_request_line) = (task.request.unwrap_or_else(behind), task.request.is_some());
             LoggedTask { log, record, has_request_line, found }
-        });
-        logged.collect()
+        })
     }
 
     fn summary(self) -> ServerLog {
