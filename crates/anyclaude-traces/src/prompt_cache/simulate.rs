@@ -20,12 +20,13 @@ use super::texts::Fetch;
 use super::view::View;
 use super::viewer::{Edits, Viewer};
 use super::{CacheOptions, Order, SimulatedCache};
+use crate::both::both_of_many;
 use crate::error::Error;
 use crate::model::intern::FastMap;
 use crate::model::request::{Kind, Request, folder_bytes};
 use crate::model::{Continued, SimulatedReuse};
 use reported::ReportedCounts;
-use turns::{Turns, by_start};
+use turns::{LEAST_FOR_THREADS, Turns, by_start};
 use views::{Views, first_message, is_local, views};
 
 /// What the cache gave each request, and what that was compared with.
@@ -97,10 +98,21 @@ pub fn simulate<'a>(
     let evidence = ReportedCounts::of(requests);
     let views =
         options.view.map_or_else(|| views(requests, evidence.is_any()), |view| vec![Views::All(view)]);
-    let mut viewer = Viewer::new(prompts);
-    let passed = passed(requests, prompts, &views, &mut viewer);
-    let comparer = PromptComparer::new(viewer, options.order, fetch);
-    let turns = Turns::of(&passed.requests, by_start(&passed));
+    let found: Vec<Option<&PromptParts>> =
+        requests.iter().map(|request| prompts.prompt(&request.path)).collect();
+    let in_turn = || {
+        let requests = simulated_requests(requests, &found, prompts);
+        let turns = Turns::of(&requests, by_start(&requests, &found));
+        (requests, turns)
+    };
+    let is_many = requests.len() >= LEAST_FOR_THREADS;
+    let ((simulated, turns), ((edits, sequences), comparer)) = both_of_many(is_many, in_turn, || {
+        let mut viewer = Viewer::new(prompts);
+        let viewed = viewed(requests, &found, &views, &mut viewer);
+        (viewed, PromptComparer::new(viewer, options.order, fetch))
+    });
+    let kinds = requests.iter().map(|request| request.kind).collect();
+    let passed = PassedRequests { requests: simulated, kinds, prompts: found, edits, sequences };
     let ram = options.ram.map_or_else(|| vec![true, false], |ram| vec![ram]);
     let (chosen, ram) = evidence.choose(&comparer, &passed, &turns, options.slots, &ram);
     let capacity = Capacity { slots: options.slots, ram };
@@ -266,14 +278,13 @@ impl std::fmt::Debug for Simulation<'_> {
     }
 }
 
-fn passed<'a>(
+/// For each view: what was done to each request, and what that gives.
+fn viewed(
     requests: &[&Request],
-    prompts: &'a Prompts,
+    found: &[Option<&PromptParts>],
     views: &[Views],
-    viewer: &mut Viewer<'a>,
-) -> PassedRequests<'a> {
-    let found: Vec<Option<&PromptParts>> =
-        requests.iter().map(|request| prompts.prompt(&request.path)).collect();
+    viewer: &mut Viewer<'_>,
+) -> (Vec<Vec<Edits>>, Vec<Vec<Sequence>>) {
     let mut edits = Vec::new();
     let mut sequences = Vec::new();
     for view in views {
@@ -287,13 +298,7 @@ fn passed<'a>(
         sequences.push(found.iter().zip(&of_view).map(sequence).collect());
         edits.push(of_view);
     }
-    PassedRequests {
-        requests: simulated_requests(requests, &found, prompts),
-        kinds: requests.iter().map(|request| request.kind).collect(),
-        prompts: found,
-        edits,
-        sequences,
-    }
+    (edits, sequences)
 }
 
 fn simulated_requests<'a>(

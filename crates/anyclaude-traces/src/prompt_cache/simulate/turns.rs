@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::PassedRequests;
-use crate::both::both;
+use crate::both::both_of_many;
 use crate::model::intern::FastMap;
 use crate::prompt_cache::compare::PromptComparer;
 use crate::prompt_cache::conversation::Conversation;
+use crate::prompt_cache::recorded::PromptParts;
 use crate::prompt_cache::slots::{Caches, Capacity, Past, SimulatedPrompts, SimulatedRequest, Step};
 
 /// Fewer pass faster than a thread begins.
-const LEAST_FOR_THREADS: usize = 64;
+pub(super) const LEAST_FOR_THREADS: usize = 64;
 
 /// The requests of the same conversation before one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -93,19 +93,19 @@ impl Turns {
         [first, second]: [Capacity; 2],
     ) -> (Vec<Option<Step>>, Vec<Option<Step>>) {
         let run = |size| self.run(comparer, members, size);
-        if self.turns.len() < LEAST_FOR_THREADS {
-            return (run(first), run(second));
+        let is_many = self.turns.len() >= LEAST_FOR_THREADS;
+        let steps = both_of_many(is_many, || run(first), || run(second));
+        if is_many {
+            comparer.sort_errors();
         }
-        let steps = both(|| run(first), || run(second));
-        comparer.sort_errors();
         steps
     }
 }
 
 /// The requests that have a prompt, by their starts.
-pub(super) fn by_start(passed: &PassedRequests<'_>) -> Vec<usize> {
-    let known = passed.prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_some());
+pub(super) fn by_start(requests: &[SimulatedRequest], prompts: &[Option<&PromptParts>]) -> Vec<usize> {
+    let known = prompts.iter().enumerate().filter(|(_, prompt)| prompt.is_some());
     let mut turns: Vec<usize> = known.map(|(at, _)| at).collect();
-    turns.sort_by_key(|at| passed.requests.get(*at).map(|request| request.start));
+    turns.sort_by_key(|at| requests.get(*at).map(|request| request.start));
     turns
 }
