@@ -104,16 +104,38 @@ pub const MEASURES: [Measure; 17] = [
 #[must_use]
 pub fn timing(
     scope: Scope,
-    mut requests: Vec<Request>,
+    requests: Vec<Request>,
     others: &[Request],
-    mut joined: Joined,
+    joined: Joined,
     skipped: Vec<Skipped>,
     groups_kind: KindFilter,
     grouping: &Grouping,
 ) -> TimingReport {
-    let grouped: Vec<&Request> = requests.iter().filter(|request| groups_kind.admits(request.kind)).collect();
-    let not_grouped = requests.iter().filter(|request| !groups_kind.admits(request.kind)).chain(others);
-    let groups = grouping.groups(&grouped, &not_grouped.collect::<Vec<_>>(), &MEASURES);
+    let groups = groups(&requests, others, groups_kind, grouping);
+    timing_of_groups(scope, requests, joined, skipped, (groups_kind, groups))
+}
+
+/// The groups that a timing report has.
+pub(crate) fn groups(
+    requests: &[Request],
+    others: &[Request],
+    groups_kind: KindFilter,
+    grouping: &Grouping,
+) -> Vec<Group> {
+    let (grouped, not_grouped): (Vec<&Request>, Vec<&Request>) =
+        requests.iter().partition(|request| groups_kind.admits(request.kind));
+    let not_grouped: Vec<&Request> = not_grouped.into_iter().chain(others).collect();
+    grouping.groups(&grouped, &not_grouped, &MEASURES)
+}
+
+/// The report, where its groups are at hand.
+pub(crate) fn timing_of_groups(
+    scope: Scope,
+    mut requests: Vec<Request>,
+    mut joined: Joined,
+    skipped: Vec<Skipped>,
+    (groups_kind, groups): (KindFilter, Vec<Group>),
+) -> TimingReport {
     let mut unmatched = std::mem::take(&mut joined.unmatched);
     unmatched.retain(|unmatched| scope.holds(unmatched.start));
     // Tasks of a server make groups, but are none of the recorded requests. A log has very many:

@@ -358,44 +358,30 @@ pub fn report(
     let mut skipped = std::mem::take(&mut selection.skipped);
     let models = compared_models(&selection, kind);
     let sides = models.map_or_else(|| vec![SelectedSide::of_all(&selection)], Vec::from);
-    let (findings, prefix, unreadable) = {
-        let (scope, speeds) = (selection.scope, cost::speeds_by_model(selection.of_all_kinds()));
-        let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
-        let (tool_costs, unreadable) = tool_costs_of(reader, &of_all_kinds, kind);
-        // The same requests passed; only which of them are shown differs.
-        let (findings, prefix) = simulated(reader, &passing, |simulation, _| {
-            let rows = Rows::of(simulation, |_| false);
-            let mut input = PrefixInput::new(scope, &passing);
-            input.speeds.clone_from(&speeds);
-            let prefix = rows.report(input, simulation);
-            let cache = (simulation, &rows);
-            (find_in(&of_all_kinds, speeds, cache, Some(&tool_costs)), prefix)
-        });
-        (findings, prefix, unreadable)
-    };
+    let direct = options.direct.clone().map_or_else(Vec::new, |(left, right)| vec![left, right]);
+    let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
+    let report_sides: Vec<report::ReportSide<'_>> = sides.iter().zip(direct).map(report_side).collect();
+    let by_model = Grouping::by_model();
+    let ((compared, groups), (prefix, findings, unreadable)) = both(
+        || {
+            let compared = report::ComparedSides::of(&report_sides, &selection.others);
+            (compared, timing::groups(&selection.requests, &selection.others, kind, &by_model))
+        },
+        || reused_and_found(reader, &selection, kind),
+    );
     add_errors(&mut skipped, unreadable);
     let mut explanation = None;
     if let Some(left) = sides.first() {
         let (prompts, unreadable) = prompts(store, left, sides.get(1));
         add_errors(&mut skipped, unreadable);
-        explanation = Some(explained(
-            selection.scope,
-            left,
-            sides.get(1),
-            &prompts,
-            options.direct.clone(),
-            findings.clone(),
-        ));
+        explanation =
+            Some(explained(selection.scope, left, sides.get(1), &prompts, options.direct, findings.clone()));
     }
-    let direct = options.direct.map_or_else(Vec::new, |(left, right)| vec![left, right]);
-    let direct = direct.into_iter().map(Some).chain(std::iter::repeat(None));
-    let sides: Vec<report::ReportSide<'_>> = sides.iter().zip(direct).map(report_side).collect();
-    let texts = if options.text { texts(store, &sides)? } else { Vec::new() };
-    let compared = report::ComparedSides::of(&sides, &selection.others);
+    let texts = if options.text { texts(store, &report_sides)? } else { Vec::new() };
     let skipped = skipped.iter().map(Skipped::from).collect();
     let Selection { requests, others, scope, joined, .. } = selection;
     Ok(report::report(ReportInput {
-        timing: timing::timing(scope, requests, &others, joined, skipped, kind, &Grouping::by_model()),
+        timing: timing::timing_of_groups(scope, requests, joined, skipped, (kind, groups)),
         others: &others,
         compared,
         explanation,
@@ -403,6 +389,28 @@ pub fn report(
         prefix: Some(prefix),
         texts,
     }))
+}
+
+/// What a prompt cache could have reused of the selected requests, and what costs time in
+/// them. Files that cannot be read any more are returned besides.
+fn reused_and_found(
+    reader: &Reader,
+    selection: &Selection,
+    kind: KindFilter,
+) -> (PrefixReport, Vec<Finding>, Vec<Error>) {
+    let (scope, speeds) = (selection.scope, cost::speeds_by_model(selection.of_all_kinds()));
+    let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
+    let (tool_costs, unreadable) = tool_costs_of(reader, &of_all_kinds, kind);
+    // The same requests passed; only which of them are shown differs.
+    let (prefix, findings) = simulated(reader, &passing, |simulation, _| {
+        let rows = Rows::of(simulation, |_| false);
+        let mut input = PrefixInput::new(scope, &passing);
+        input.speeds.clone_from(&speeds);
+        let prefix = rows.report(input, simulation);
+        let cache = (simulation, &rows);
+        (prefix, find_in(&of_all_kinds, speeds, cache, Some(&tool_costs)))
+    });
+    (prefix, findings, unreadable)
 }
 
 /// A side by its model, where all its requests have the same.
