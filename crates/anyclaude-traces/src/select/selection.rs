@@ -60,7 +60,7 @@ impl Selection {
     #[must_use]
     pub fn passing_of_all_kinds(&self) -> Vec<CacheInput<'_>> {
         let shown = self.others_meant().iter().map(|request| CacheInput { request, reported: true });
-        in_order(self.passing().into_iter().chain(shown))
+        in_order(self.passed().chain(shown))
     }
 
     /// Those of other kinds that a finding may be about.
@@ -72,11 +72,15 @@ impl Selection {
     /// whatever the other filters show of it.
     #[must_use]
     pub fn passing(&self) -> Vec<CacheInput<'_>> {
+        in_order(self.passed())
+    }
+
+    fn passed(&self) -> impl Iterator<Item = CacheInput<'_>> {
         let from = self.scope.from.map(|from| from.plus_ms(-WARM_UP_MS));
         let hidden = self.others.iter().chain(&self.rest);
-        let hidden = hidden.filter(|request| within(request, from, self.scope.to));
+        let hidden = hidden.filter(move |request| within(request, from, self.scope.to));
         let shown = self.requests.iter().map(|request| CacheInput { request, reported: true });
-        in_order(shown.chain(hidden.map(|request| CacheInput { request, reported: false })))
+        shown.chain(hidden.map(|request| CacheInput { request, reported: false }))
     }
 }
 
@@ -84,6 +88,7 @@ impl Selection {
 pub(super) fn in_order<'a>(passing: impl Iterator<Item = CacheInput<'a>>) -> Vec<CacheInput<'a>> {
     let mut all: Vec<CacheInput<'_>> = passing.collect();
     all.sort_by(|a, b| a.request.order().cmp(&b.request.order()).then(b.reported.cmp(&a.reported)));
-    all.dedup_by(|a, b| a.request.path == b.request.path);
+    // Comparing times first spares comparing most paths.
+    all.dedup_by(|a, b| a.request.timestamp == b.request.timestamp && a.request.path == b.request.path);
     all
 }

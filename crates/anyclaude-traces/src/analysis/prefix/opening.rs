@@ -56,6 +56,10 @@ impl Openings {
                 return None;
             }
             let at_best = simulation.comparer.difference(left, right);
+            // Most differ in more than that, and are not compared further.
+            if at_best.longest > MOST_PIECE_BYTES {
+                return None;
+            }
             let in_both = simulation.comparer.bytes_in_both(now, &reuse.shared, was);
             let fits = |comparer: &PromptComparer<'_>, piece: TextDifference| match reuse.shared.part {
                 PromptPart::System => {
@@ -69,8 +73,8 @@ impl Openings {
                 }
                 PromptPart::Tools => false,
             };
-            // Most differ in more than that, and need not be read again.
-            if at_best.longest > MOST_PIECE_BYTES || !fits(&simulation.comparer, at_best) {
+            // Nor are these read again.
+            if !fits(&simulation.comparer, at_best) {
                 return None;
             }
             let piece = difference(simulation, left, right)?;
