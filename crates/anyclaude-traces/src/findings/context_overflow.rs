@@ -5,12 +5,11 @@
 //! prompts grow. The cost is not known: what a larger context would take, nobody measured.
 //! Refuted, for the last sign, where the proxy cut the history itself.
 
-use std::collections::BTreeMap;
-
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, float};
 use super::{Advice, Evidence, Finding, FindingKind, OverflowSign, Rule, RuleCheck};
 use crate::model::ContextCut;
+use crate::model::intern::FastMap;
 use crate::model::timing::Outcome;
 
 const LEAST_PLATEAU: usize = 3;
@@ -35,7 +34,7 @@ impl Rule for ContextOverflow {
             .filter_map(|entries| refused(scene, &entries));
         let dropped = scene.by_model(|entry| cut(entry).is_some()).into_values();
         let dropped = dropped.filter_map(|entries| dropped_tokens(scene, &entries));
-        let stopped = plateaus(scene).into_iter().filter_map(|entries| stopped(scene, &entries));
+        let stopped = plateaus(scene).filter_map(|entries| stopped(scene, &entries));
         let found: Vec<Finding> = refused.chain(dropped).chain(stopped).collect();
         if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
     }
@@ -142,17 +141,32 @@ impl RefusalCounts {
 
 /// The ends of threads in which the count of prompt tokens stays the same while prompts
 /// grow.
-pub(super) fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> Vec<Vec<&'s Entry<'a>>> {
-    let mut threads: BTreeMap<_, Vec<&Entry<'a>>> = BTreeMap::new();
-    let is_untold = |entry: &&Entry<'a>| reported(entry).is_some() && cut(entry).is_none();
-    for entry in scene.entries.iter().filter(is_untold) {
-        let key = (entry.model.clone(), &entry.request.session, &entry.request.thread);
-        threads.entry(key).or_default().push(entry);
-    }
-    threads.into_values().filter_map(plateau).collect()
+pub(super) fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> impl Iterator<Item = Vec<&'s Entry<'a>>> {
+    // Two rules ask: to part the requests by thread for each, in a sorted map, was a twentieth
+    // of `summary`'s time after reading.
+    let plateaus = scene.plateaus.get_or_init(|| found_plateaus(&scene.entries));
+    plateaus.iter().map(|places| places.iter().filter_map(|at| scene.entries.get(*at)).collect())
 }
 
-fn plateau<'s, 'a>(thread: Vec<&'s Entry<'a>>) -> Option<Vec<&'s Entry<'a>>> {
+fn found_plateaus(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
+    let mut threads: FastMap<_, Vec<usize>> = FastMap::default();
+    let is_untold = |entry: &Entry<'_>| reported(entry).is_some() && cut(entry).is_none();
+    for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| is_untold(entry)) {
+        let key = (&entry.model, &entry.request.session, &entry.request.thread);
+        threads.entry(key).or_default().push(at);
+    }
+    let mut threads: Vec<_> = threads.into_iter().collect();
+    threads.sort_unstable();
+    let plateau = |(_, mut places): (_, Vec<usize>)| {
+        let thread: Vec<&Entry<'_>> = places.iter().filter_map(|at| entries.get(*at)).collect();
+        places.drain(..plateau_from(&thread)?);
+        Some(places)
+    };
+    threads.into_iter().filter_map(plateau).collect()
+}
+
+/// From which request of a thread on the count stays the same.
+fn plateau_from(thread: &[&Entry<'_>]) -> Option<usize> {
     let most = thread.iter().filter_map(|entry| reported(entry)).max()?;
     let is_on_it = |entry: &Entry<'_>| {
         reported(entry).is_some_and(|tokens| float(tokens) >= float(most) * (1.0 - PLATEAU_WIDTH))
@@ -166,7 +180,7 @@ fn plateau<'s, 'a>(thread: Vec<&'s Entry<'a>>) -> Option<Vec<&'s Entry<'a>>> {
     let lowest = before.iter().filter_map(|entry| reported(entry)).min()?;
     let follows = float(lowest) < float(most) * (1.0 - 5.0 * PLATEAU_WIDTH);
     let is_cut_by_proxy = on_it.iter().any(|entry| truncation(entry).is_some());
-    (on_it.len() >= LEAST_PLATEAU && has_grown && follows && !is_cut_by_proxy).then(|| on_it.to_vec())
+    (on_it.len() >= LEAST_PLATEAU && has_grown && follows && !is_cut_by_proxy).then_some(from)
 }
 
 fn stopped(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {

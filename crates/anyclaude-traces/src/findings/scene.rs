@@ -150,6 +150,8 @@ pub(super) struct Scene<'a> {
     slots: &'a [MoreSlots],
     pub(super) slots_without_ram: &'a [MoreSlots],
     by_path: OnceCell<PlacesByPath>,
+    /// What [`plateaus`](super::context_overflow::plateaus) finds, by places.
+    pub(super) plateaus: OnceCell<Vec<Vec<usize>>>,
 }
 
 /// The places of all entries, by the hashes of their paths.
@@ -183,6 +185,7 @@ impl<'a> Scene<'a> {
             slots: &input.slots,
             slots_without_ram: &input.slots_without_ram,
             by_path: OnceCell::new(),
+            plateaus: OnceCell::new(),
         };
         claims::settle(&mut scene);
         scene

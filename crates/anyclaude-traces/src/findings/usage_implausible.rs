@@ -23,11 +23,8 @@ impl Rule for UsageImplausible {
         if known.is_empty() {
             return RuleCheck::NotEnoughData;
         }
-        let cut: HashSet<&TracePath> = context_overflow::plateaus(scene)
-            .into_iter()
-            .flatten()
-            .map(|entry| &entry.request.path)
-            .collect();
+        let cut: HashSet<&TracePath> =
+            context_overflow::plateaus(scene).flatten().map(|entry| &entry.request.path).collect();
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
             let is_refused =
                 |entry: &&Entry<'_>| refused(entry).is_some() && !cut.contains(&entry.request.path);
