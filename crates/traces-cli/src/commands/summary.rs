@@ -1,6 +1,7 @@
 //! `traces summary`: what a session looked like.
 
 use std::io::Write;
+use std::mem::ManuallyDrop;
 
 use anyclaude_traces::Kind;
 use anyclaude_traces::ask::answers;
@@ -17,11 +18,12 @@ pub(crate) fn run(args: &SummaryArgs, out: &mut impl Write) -> anyhow::Result<St
     use OutputFormat::{Csv, Json};
     let (reader, inputs) =
         select::reader_of(&args.filter, &args.inputs, KindFilter::Only(Kind::Conversation))?;
-    let reader = reader.with_tasks().with_costs(args.cache.options());
+    // The program ends behind it: to free every request and prompt was a fiftieth of its time.
+    let reader = ManuallyDrop::new(reader.with_tasks().with_costs(args.cache.options()));
     let (selection, found) = reading(&reader, &args.output, || {
         let mut selection = reader.select(&inputs)?;
         let found = answers::summary(&reader, &mut selection, &grouping(args.by));
-        anyhow::Ok((selection, found))
+        anyhow::Ok((ManuallyDrop::new(selection), found))
     })?;
     let skipped = report_skipped(&found.skipped, &args.output);
     if selection.requests.is_empty() && args.output.format != Json {
