@@ -4,6 +4,7 @@ use super::cache_breaks::{self, CountedRow};
 use super::opening::Openings;
 use super::row::{SimulatedRow, TokensPerByte, prompt_tokens, rounded};
 use super::{Break, CacheInput, CachedPrompt, PrefixInput, PrefixReport, PrefixRequest, PrefixTotals};
+use crate::both::in_halves;
 use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
@@ -113,14 +114,16 @@ fn report(
     let rates = Rates { speeds: &speeds, tokens_per_byte: TokensPerByte::of(of_requests) };
     let path = |at: usize| requests.get(at).map(|input| input.request.path.clone());
     let (mut totals, mut totals_one_slot) = (PrefixTotals::default(), PrefixTotals::default());
-    let n = requests.iter().filter(|input| input.reported).count();
-    let (mut reported, mut counted) = (Vec::with_capacity(n), Vec::with_capacity(n));
-    for (input, row) in found().filter(|(input, _)| input.reported) {
+    let reported = found().filter(|(input, _)| input.reported);
+    let counted: Vec<CountedRow<'_>> =
+        reported.map(|(input, row)| CountedRow { request: input.request, row }).collect();
+    for CountedRow { row, .. } in &counted {
         totals.add(row.prompt_bytes, row.reusable_bytes);
         totals_one_slot.add(row.prompt_bytes, row.reusable_bytes_one_slot);
-        reported.push(request(input.request, row, &rates, &path));
-        counted.push(CountedRow { request: input.request, row });
     }
+    let reported = in_halves(&counted, |_, counted| {
+        counted.iter().map(|one| request(one.request, one.row, &rates, &path)).collect()
+    });
     let kind = |at: usize| requests.get(at).map(|input| input.request.kind);
     PrefixReport {
         scope,
