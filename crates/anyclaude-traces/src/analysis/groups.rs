@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::both::{WORTH_A_THREAD, both};
+use crate::both::{WORTH_A_THREAD, both_of_many};
 use crate::cost;
 use crate::model::group::{Group, GroupOrder, Grouping, group_by};
 use crate::model::measure::Measure;
@@ -45,9 +45,7 @@ fn group(
     let spread = |measure: Measure| Stats::of(requests.iter().filter_map(|request| measure.of(request)));
     let spreads = || measures.iter().map(|&measure| (measure, spread(measure))).collect();
     let times = || (cost::breakdown(requests.iter().copied()), cost::speeds(of_all_kinds));
-    let (measures, (time, speeds)) = match requests.len() {
-        WORTH_A_THREAD.. => both(spreads, times),
-        _ => (spreads(), times()),
-    };
+    let is_many = requests.len() >= WORTH_A_THREAD;
+    let (measures, (time, speeds)) = both_of_many(is_many, spreads, times);
     Group { name, requests: requests.len() as u64, time, speeds, measures }
 }

@@ -121,7 +121,7 @@ fn report(
         totals.add(row.prompt_bytes, row.reusable_bytes);
         totals_one_slot.add(row.prompt_bytes, row.reusable_bytes_one_slot);
     }
-    let reported = in_halves(&counted, |_, counted| {
+    let reported = in_halves(&counted, |counted| {
         counted.iter().map(|one| request(one.request, one.row, &rates, &path)).collect()
     });
     let kind = |at: usize| requests.get(at).map(|input| input.request.kind);
