@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::case::Case;
+use crate::model::Amount;
 
 /// What else went on in the backend while a request was there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub(super) struct Overlap {
     /// Whoever was there before its first token had ended by then.
     pub(super) is_alone_at_first: bool,
     /// From its start to the last end of another request before its first token.
-    pub(super) ended_before_first_ms: Option<u64>,
+    pub(super) ended_before_first_ms: Amount,
 }
 
 /// Finds who overlapped whom. `cases` are in the order of their starts.
@@ -78,7 +79,7 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
             is_alone_at_first: last_end <= interval.first
                 && last_open_end <= interval.start
                 && behind_it.all(|later| later.has_end && later.end <= interval.first),
-            ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()),
+            ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()).into(),
         });
         last_end = last_end.max(interval.end);
         if !interval.has_end {
@@ -97,8 +98,9 @@ mod tests {
             .iter()
             .map(|&(start, first, end)| OccupiedMs { start, first, end, has_end: true })
             .collect();
-        let flags =
-            |one: &Overlap| (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms);
+        let flags = |one: &Overlap| {
+            (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms.get())
+        };
         overlaps(&intervals).iter().map(flags).collect()
     }
 

@@ -21,7 +21,7 @@ pub(super) fn find(cases: &mut [Case], reading: &BTreeMap<Model, Rate>) {
 /// The part of the wait before that end that reading does not explain; all of it where
 /// nothing tells how long reading takes.
 fn waited(case: &Case, ms_per_token: Option<f64>) -> Option<u64> {
-    let (until, wait) = (case.overlap.ended_before_first_ms?, case.wait_ms()?);
+    let (until, wait) = (case.overlap.ended_before_first_ms.get()?, case.wait_ms()?);
     // Where the cached tokens are unknown, all of the prompt may have been read.
     let tokens = case.read_tokens().or(case.prompt_tokens.get());
     let Some((tokens, ms_per_token)) = tokens.zip(ms_per_token) else { return Some(until) };

@@ -111,6 +111,6 @@ fn simulated_share(case: &Case) -> Option<f64> {
 /// of the wait.
 fn alone_ms(case: &Case) -> Option<u64> {
     let is_told = case.is_certain && !case.is_measured() && case.hidden.is_none() && !case.is_untold;
-    let shared_ms = case.overlap.ended_before_first_ms.unwrap_or(0);
+    let shared_ms = case.overlap.ended_before_first_ms.get().unwrap_or(0);
     (is_told && case.overlap.is_alone_at_first).then(|| case.wait_ms())??.checked_sub(shared_ms)
 }

@@ -72,7 +72,9 @@ impl ReusePoint {
 /// Whether all that shared the backend with it before its first token had ended soon: the
 /// first request of a conversation most often comes right behind one for its title.
 fn is_next_to_undisturbed(case: &Case) -> bool {
-    let Some((shared, wait)) = case.overlap.ended_before_first_ms.zip(case.wait_ms()) else { return false };
+    let Some((shared, wait)) = case.overlap.ended_before_first_ms.get().zip(case.wait_ms()) else {
+        return false;
+    };
     let is_short = float(shared) <= MOST_SHARED * float(wait);
     is_short && case.overlap.is_alone_at_first && case.is_certain && case.hidden.is_none() && !case.is_untold
 }

@@ -408,7 +408,7 @@ fn requests_of_another_backend_do_not_overlap() {
         is_alone_until_first: true,
         is_alone_until_end: true,
         is_alone_at_first: true,
-        ended_before_first_ms: None,
+        ended_before_first_ms: Amount::UNKNOWN,
     };
     assert!(found.iter().all(|case| case.overlap == alone));
 }
