@@ -13,7 +13,7 @@ use crate::model::request::{Request, Source, TracePath};
 pub(super) use crate::model::stats::{float, whole};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
-use crate::model::{Amount, CacheUse, LogFacts, ServerTask, SimulatedReuse, SpeedSample};
+use crate::model::{Amount, CacheUse, LogFacts, Response, ServerTask, SimulatedReuse, SpeedSample};
 use crate::recording::join::UnmatchedLogRequest;
 
 /// Fewer tokens than this are read in a time that tells nothing.
@@ -59,6 +59,9 @@ pub(super) struct CaseBeside {
     pub(super) text_chunks: Amount,
     /// Reasoning tokens that the usage counts.
     pub(super) reasoning_tokens: Amount,
+    /// Bytes of the answer's texts and calls, and how many it calls, where they were recorded.
+    pub(super) answer_bytes: Amount,
+    pub(super) answer_calls: Amount,
     /// Whether reasoning was streamed.
     pub(super) streamed_reasoning: Option<bool>,
     /// As the backend reports them.
@@ -78,6 +81,8 @@ impl CaseBeside {
         event_bytes: Amount::UNKNOWN,
         text_chunks: Amount::UNKNOWN,
         reasoning_tokens: Amount::UNKNOWN,
+        answer_bytes: Amount::UNKNOWN,
+        answer_calls: Amount::UNKNOWN,
         streamed_reasoning: None,
         reported_cached_tokens: Amount::UNKNOWN,
         prompt_bytes: Amount::UNKNOWN,
@@ -209,7 +214,8 @@ impl Case {
             reuse: reuse.filter(|_| sent_bytes(request).is_some()),
             ..CaseBeside::default()
         };
-        Some(case.with_times(timing).with(beside.of_log(timing, request.log_facts())).into())
+        let beside = beside.of_log(timing, request.log_facts()).of_answer(request.response.as_deref());
+        Some(case.with_times(timing).with(beside).into())
     }
 
     /// What is known of a request without a trace.
@@ -245,6 +251,17 @@ impl CaseBeside {
                 .into(),
             ..self
         }
+    }
+
+    /// What the recorded answer tells beside what is logged of it.
+    fn of_answer(mut self, response: Option<&Response>) -> Self {
+        let Some(response) = response else { return self };
+        let content = response.content;
+        self.answer_bytes = content.bytes;
+        self.answer_calls = response.tool_calls.into();
+        self.reasoning_tokens = self.reasoning_tokens.or(content.reasoning_tokens);
+        self.streamed_reasoning = self.streamed_reasoning.or(content.has_reasoning.then_some(true));
+        self
     }
 }
 

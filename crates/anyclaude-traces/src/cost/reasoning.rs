@@ -18,6 +18,12 @@ const MOST_OF_TTFT: f64 = 0.95;
 /// have been there already when it was streamed.
 const TIMES_TOO_FAST: f64 = 5.0;
 
+/// So many times as many tokens as their texts and calls have must a model's answers have,
+/// where nothing else tells that it reasons unseen.
+const TIMES_AS_MANY: f64 = 2.0;
+/// What a template puts around a call of a tool, which no recording holds.
+const TOKENS_AROUND_A_CALL: f64 = 20.0;
+
 /// So many of its requests must tell how fast a model reads at most.
 const LEAST_READERS: usize = 3;
 
@@ -32,8 +38,13 @@ pub(super) struct Hidden {
 /// Finds who reasoned before the first token that could be seen, and believes the
 /// output counts that then can be true.
 pub(super) fn find(cases: &mut [Case]) {
+    let hides = by_model(cases, hides_reasoning);
     for case in cases {
-        case.hidden = hidden_tokens(case).and_then(|tokens| hidden(case, tokens));
+        let tokens = match case.pieces() {
+            Some(pieces) => hidden_tokens(case, pieces),
+            None => unseen_tokens(case, hides.get(&case.origin.model) == Some(&true)),
+        };
+        case.hidden = tokens.and_then(|tokens| hidden(case, tokens));
         let reasoning = case.hidden.map(|hidden| hidden.tokens).max(case.reasoning_tokens.get()).unwrap_or(0);
         let streamed = case.streamed_bytes();
         let is_logged = case.server.as_deref().is_some_and(|server| server.output_tokens.is_known());
@@ -44,9 +55,10 @@ pub(super) fn find(cases: &mut [Case]) {
     }
 }
 
-/// How many output tokens were not streamed, where there is evidence of any.
-fn hidden_tokens(case: &Case) -> Option<u64> {
-    let (output, pieces) = (case.output_tokens.get()?, case.pieces()?);
+/// How many output tokens were not streamed, where the pieces are counted and there is
+/// evidence of any.
+fn hidden_tokens(case: &Case, pieces: u64) -> Option<u64> {
+    let output = case.output_tokens.get()?;
     let unseen = output.checked_sub(pieces).filter(|unseen| *unseen > 0)?;
     // The time to first token ends where reasoning is streamed.
     if case.streamed_reasoning == Some(true) {
@@ -66,6 +78,49 @@ fn hidden_tokens(case: &Case) -> Option<u64> {
 fn is_more_than_pieces(case: &Case, output: u64) -> bool {
     let events = case.events.get().unwrap_or(u64::MAX);
     output.saturating_mul(10) > events.saturating_mul(13).saturating_add(100)
+}
+
+/// Whether a model's answers have clearly more tokens than their recorded texts and calls, and
+/// generating the others fits into the times to first token: where an answer is only written
+/// in tokens shorter than the prompt's, there is no time for them.
+fn hides_reasoning(cases: &[&Case]) -> bool {
+    let (mut output, mut seen, mut took, mut ttft) = (0.0, 0.0, 0.0, 0.0);
+    for case in cases {
+        let Some(visible) = visible_tokens(case) else { continue };
+        let Some((all, generation)) = case.output_tokens.get().zip(case.generation_ms()) else { continue };
+        let Some(waited) = case.ttft_ms.get() else { continue };
+        output += float(all);
+        seen += visible.max(1.0);
+        took += (float(all) - visible).max(0.0) * float(generation) / visible.max(1.0);
+        ttft += float(waited);
+    }
+    seen > 0.0 && output > TIMES_AS_MANY * seen && took <= ttft
+}
+
+/// How many output tokens were not streamed, where no pieces are counted: those that the usage
+/// counts as reasoning, else those that the recorded answer has no text for.
+fn unseen_tokens(case: &Case, hides: bool) -> Option<u64> {
+    let output = case.output_tokens.get()?;
+    if case.streamed_reasoning == Some(true) {
+        return None;
+    }
+    if let Some(counted) = case.reasoning_tokens.get().filter(|tokens| *tokens > 0) {
+        return Some(counted.min(output.saturating_sub(1)));
+    }
+    let visible = visible_tokens(case).filter(|_| hides)?;
+    let is_more = float(output) > 1.3 * visible + 10.0;
+    is_more.then(|| output.saturating_sub(whole(visible.max(1.0))))
+}
+
+/// The tokens of an answer's recorded texts and calls: as many bytes each as the prompt's have.
+fn visible_tokens(case: &Case) -> Option<f64> {
+    if !case.is_certain || case.is_measured() || case.streamed_reasoning == Some(true) {
+        return None;
+    }
+    let bytes = float(case.answer_bytes.get().filter(|_| case.pieces().is_none())?);
+    let prompt_bytes = float(case.prompt_bytes.get().filter(|bytes| *bytes > 0)?);
+    let per_byte = float(case.prompt_tokens.get()?) / prompt_bytes;
+    Some(bytes * per_byte + TOKENS_AROUND_A_CALL * float(case.answer_calls.get().unwrap_or(0)))
 }
 
 fn hidden(case: &Case, tokens: u64) -> Option<Hidden> {
@@ -105,10 +160,11 @@ fn is_untold(case: &Case, writing: Rate, most_read_per_ms: Option<f64>) -> Optio
         return Some(true);
     }
     let took = float(generation.max(1));
+    let streamed = output.saturating_sub(case.hidden.map_or(0, |hidden| hidden.tokens)).saturating_sub(1);
     let is_too_fast = match writing.ms_per_token() {
-        Some(usual) => usual * float(output - 1) >= TIMES_TOO_FAST * took,
+        Some(usual) => usual * float(streamed) >= TIMES_TOO_FAST * took,
         // No model writes faster than it reads.
-        None => float(output - 1) > most_read_per_ms? * took,
+        None => float(streamed) > most_read_per_ms? * took,
     };
     Some(generation < LEAST_WRITE_MS && is_too_fast)
 }

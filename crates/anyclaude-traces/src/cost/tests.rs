@@ -2,6 +2,7 @@
 
 mod constant_wait;
 mod laws;
+mod recorded;
 mod requests;
 mod server_log;
 mod thresholds;

@@ -65,7 +65,9 @@ fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
 fn tokens(entry: &Entry<'_>) -> Option<(u64, u64)> {
     let output = entry.timing()?.believed_output_tokens().filter(|tokens| *tokens > 0)?;
     let facts = entry.request.log_facts();
-    let counted = facts.and_then(|facts| facts.reasoning_tokens.get()).filter(|tokens| *tokens > 0);
+    let by_answer = || entry.request.response.as_deref()?.content.reasoning_tokens.get();
+    let counted = facts.and_then(|facts| facts.reasoning_tokens.get()).or_else(by_answer);
+    let counted = counted.filter(|tokens| *tokens > 0);
     let streamed = || facts.and_then(|facts| streamed(facts, output));
     let thinking =
         counted.max(entry.request.speed_sample().hidden_tokens.get()).or_else(streamed).unwrap_or(0);

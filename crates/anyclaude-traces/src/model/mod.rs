@@ -34,6 +34,7 @@ pub use lanes::Lanes;
 pub use log_facts::{LogFacts, ProxyEdit, Truncation};
 pub use log_zone::{AheadOfUtc, LogZone};
 pub use request_draft::RequestDraft;
+pub(crate) use response::AnswerContent;
 pub use response::Response;
 pub use reuse::{Continued, SimulatedReuse};
 pub use server_task::{ContextCut, ServerJoin, ServerTask};

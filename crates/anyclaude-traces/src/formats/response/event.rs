@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::reply::{Reply, is_tool_call, text};
+use super::reply::{Reply, read_block, text};
 use crate::formats::json::cursor::Cursor;
 use crate::formats::json::fault::{ParseResult, Walk};
 
@@ -76,8 +76,8 @@ impl<'a> EventMembers<'a> {
                 "message" => self.message = Reply::read_or_skip(cursor)?,
                 "delta" => self.delta = Reply::read_or_skip(cursor)?,
                 "response" => self.response = Reply::read_or_skip(cursor)?,
-                "content_block" => self.has_block_call = is_tool_call(cursor)?,
-                "item" => self.has_item_call = is_tool_call(cursor)?,
+                "content_block" => self.has_block_call = read_block(cursor)?.0,
+                "item" => self.has_item_call = read_block(cursor)?.0,
                 "usage" | "model" | "error" => self.own.member(cursor, &key)?,
                 "choices" => {
                     self.has_choices = true;

@@ -16,7 +16,7 @@ use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::ParseResult;
 use crate::formats::json::scratch::Scratch;
 use crate::formats::sse::EventReader;
-use crate::model::Response;
+use crate::model::{AnswerContent, Response};
 
 /// What is known of an answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,8 +27,6 @@ pub(crate) struct AnswerFacts {
     pub(crate) model: Option<String>,
     /// The server's words, where it is an error.
     pub(crate) error: Option<String>,
-    /// Output tokens that were reasoning.
-    pub(crate) reasoning_tokens: Option<u64>,
     /// Whether it has its end: a value in one piece, or the event that closes a stream.
     pub(crate) is_complete: bool,
 }
@@ -116,6 +114,7 @@ impl AnswerFacts {
         }
         if event.begins {
             self.response.tool_calls = None;
+            self.response.content = AnswerContent::default();
         }
         self.is_complete |= event.ends;
         let calls = self.response.tool_calls.unwrap_or(0);
@@ -132,7 +131,7 @@ impl AnswerFacts {
         response.cache_read_tokens = cache_read.or(response.cache_read_tokens);
         learn_text(&mut response.stop_reason, reply.stop_reason);
         response.tool_calls = response.tool_calls.map(|calls| calls + reply.tool_calls);
-        self.reasoning_tokens = reasoning.or(self.reasoning_tokens);
+        response.content.add(AnswerContent { reasoning_tokens: reasoning.into(), ..reply.content });
         learn_text(&mut self.model, reply.model);
         learn_text(&mut self.error, reply.error);
     }
@@ -151,10 +150,10 @@ impl AnswerFacts {
                 status: mine.status.or(others.status),
                 stop_reason: mine.stop_reason.or(others.stop_reason),
                 tool_calls: mine.tool_calls.or(others.tool_calls),
+                content: mine.content.or(others.content),
             },
             model: self.model.or(other.model),
             error: self.error.or(other.error),
-            reasoning_tokens: self.reasoning_tokens.or(other.reasoning_tokens),
             is_complete: self.is_complete || other.is_complete,
         }
     }

@@ -6,6 +6,7 @@ use super::usage::ResponseUsage;
 use crate::formats::json::cursor::{Cursor, Shape};
 use crate::formats::json::fault::{ParseResult, Walk};
 use crate::formats::json::text::RawStr;
+use crate::model::{Amount, AnswerContent};
 
 /// What an object tells of an answer. Its texts are borrowed: a stream has thousands of events
 /// that name the same model.
@@ -16,6 +17,7 @@ pub(super) struct Reply<'a> {
     pub(super) bare_input: Option<u64>,
     pub(super) stop_reason: Option<Cow<'a, str>>,
     pub(super) tool_calls: u64,
+    pub(super) content: AnswerContent,
     pub(super) model: Option<Cow<'a, str>>,
     pub(super) error: Option<Cow<'a, str>>,
 }
@@ -45,7 +47,7 @@ impl<'a> Reply<'a> {
             "stop_reason" => self.stop_reason = text(cursor)?,
             "model" => self.model = text(cursor)?.filter(|model| !model.is_empty()),
             "error" => self.error = read_error(cursor)?,
-            "content" | "output" => self.tool_calls = count_tool_calls(cursor)?,
+            "content" | "output" => (self.tool_calls, self.content) = read_blocks(cursor)?,
             "choices" => self.choices(cursor)?,
             "incomplete_details" => {
                 self.stop_reason = member(cursor, "reason", text)?.or(self.stop_reason.take())
@@ -60,7 +62,7 @@ impl<'a> Reply<'a> {
         if cursor.shape()? != Shape::Array {
             return cursor.skip();
         }
-        self.tool_calls = 0;
+        (self.tool_calls, self.content) = (0, AnswerContent::default());
         let mut items = Walk::default();
         while cursor.next_item(&mut items)? {
             if cursor.shape()? != Shape::Object {
@@ -71,7 +73,11 @@ impl<'a> Reply<'a> {
             while let Some(key) = cursor.next_member(&mut walk)? {
                 match key.as_ref() {
                     "finish_reason" => self.stop_reason = text(cursor)?.or(self.stop_reason.take()),
-                    "message" | "delta" => self.tool_calls += count_chat_calls(cursor)?,
+                    "message" | "delta" => {
+                        let (calls, content) = read_chat(cursor)?;
+                        self.tool_calls += calls;
+                        self.content.add(content);
+                    }
                     _ => cursor.skip()?,
                 }
             }
@@ -110,35 +116,38 @@ fn read_error<'a>(cursor: &mut Cursor<'a, '_>) -> ParseResult<Option<Cow<'a, str
     }
 }
 
-/// How many blocks of a content, or items of an output, call a tool.
-fn count_tool_calls(cursor: &mut Cursor<'_, '_>) -> ParseResult<u64> {
-    let mut calls = 0;
+/// How many blocks of a content, or items of an output, call a tool, and what they hold.
+fn read_blocks(cursor: &mut Cursor<'_, '_>) -> ParseResult<(u64, AnswerContent)> {
+    let (mut calls, mut content) = (0, AnswerContent::default());
     if cursor.shape()? == Shape::Array {
+        content.bytes = Amount::ZERO;
         let mut walk = Walk::default();
         while cursor.next_item(&mut walk)? {
-            calls += u64::from(is_tool_call(cursor)?);
+            let (is_call, block) = read_block(cursor)?;
+            calls += u64::from(is_call);
+            content.add(block);
         }
     } else {
         cursor.skip()?;
     }
-    Ok(calls)
+    Ok((calls, content))
 }
 
-/// Whether a content block or an item calls a tool; passes it.
-pub(super) fn is_tool_call(cursor: &mut Cursor<'_, '_>) -> ParseResult<bool> {
+/// Whether a content block or an item calls a tool, and what it holds; passes it.
+pub(super) fn read_block(cursor: &mut Cursor<'_, '_>) -> ParseResult<(bool, AnswerContent)> {
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
-        return Ok(false);
+        return Ok((false, AnswerContent::default()));
     }
-    let (mut walk, mut kind) = (Walk::default(), None);
+    let (mut walk, mut kind, mut bytes) = (Walk::default(), None, 0u64);
     while let Some(key) = cursor.next_member(&mut walk)? {
-        if key == "type" {
-            kind = cursor.string_or_skip()?.map(RawStr::decode);
-        } else {
-            cursor.skip()?;
+        match key.as_ref() {
+            "type" => kind = cursor.string_or_skip()?.map(RawStr::decode),
+            "text" | "content" | "name" | "input" | "arguments" => bytes += value_bytes(cursor)?,
+            _ => cursor.skip()?,
         }
     }
-    Ok(matches!(
+    let is_call = matches!(
         kind.as_deref(),
         Some(
             "tool_use"
@@ -148,43 +157,69 @@ pub(super) fn is_tool_call(cursor: &mut Cursor<'_, '_>) -> ParseResult<bool> {
                 | "custom_tool_call"
                 | "local_shell_call"
         )
-    ))
+    );
+    let has_reasoning = matches!(kind.as_deref(), Some("thinking" | "redacted_thinking" | "reasoning"));
+    Ok((is_call, AnswerContent { bytes: bytes.into(), has_reasoning, ..AnswerContent::default() }))
 }
 
-/// How many tool calls begin in a message or delta of Chat: a call's first piece names the
-/// tool, the others go on with its arguments.
-fn count_chat_calls(cursor: &mut Cursor<'_, '_>) -> ParseResult<u64> {
-    if cursor.shape()? != Shape::Object {
-        cursor.skip()?;
-        return Ok(0);
-    }
-    let (mut walk, mut calls) = (Walk::default(), 0);
-    while let Some(key) = cursor.next_member(&mut walk)? {
-        if key != "tool_calls" || cursor.shape()? != Shape::Array {
-            cursor.skip()?;
-            continue;
-        }
-        calls = 0;
-        let mut items = Walk::default();
-        while cursor.next_item(&mut items)? {
-            calls += u64::from(names_a_tool(cursor)?);
-        }
-    }
-    Ok(calls)
+/// Passes a value; how many bytes it has, a string without its quotes.
+fn value_bytes(cursor: &mut Cursor<'_, '_>) -> ParseResult<u64> {
+    let frame = match cursor.shape()? {
+        Shape::String => 2,
+        Shape::Array | Shape::Object => 0,
+        _ => return cursor.skip().map(|()| 0),
+    };
+    Ok(cursor.skip_value()?.range.len().saturating_sub(frame) as u64)
 }
 
-fn names_a_tool(cursor: &mut Cursor<'_, '_>) -> ParseResult<bool> {
+/// How many tool calls begin in a message or delta of Chat, and what it holds: a call's first
+/// piece names the tool, the others go on with its arguments.
+fn read_chat(cursor: &mut Cursor<'_, '_>) -> ParseResult<(u64, AnswerContent)> {
+    let mut content = AnswerContent::default();
     if cursor.shape()? != Shape::Object {
         cursor.skip()?;
-        return Ok(false);
+        return Ok((0, content));
     }
-    let (mut walk, mut name) = (Walk::default(), None);
+    let (mut walk, mut calls, mut bytes) = (Walk::default(), 0, 0);
     while let Some(key) = cursor.next_member(&mut walk)? {
-        if key == "function" {
-            name = member(cursor, "name", text)?;
-        } else {
-            cursor.skip()?;
+        match key.as_ref() {
+            "content" => bytes += value_bytes(cursor)?,
+            "reasoning_content" | "reasoning" => content.has_reasoning |= value_bytes(cursor)? > 0,
+            "tool_calls" if cursor.shape()? == Shape::Array => {
+                calls = 0;
+                let mut items = Walk::default();
+                while cursor.next_item(&mut items)? {
+                    let (names_a_tool, size) = read_chat_call(cursor)?;
+                    calls += u64::from(names_a_tool);
+                    bytes += size;
+                }
+            }
+            _ => cursor.skip()?,
         }
     }
-    Ok(name.is_some_and(|name| !name.is_empty()))
+    content.bytes = bytes.into();
+    Ok((calls, content))
+}
+
+/// Whether a call, or a piece of one, names its tool, and how large its name and arguments are.
+fn read_chat_call(cursor: &mut Cursor<'_, '_>) -> ParseResult<(bool, u64)> {
+    let (mut names_a_tool, mut bytes) = (false, 0);
+    cursor.members_or_skip(|cursor, key| {
+        if key != "function" {
+            return cursor.skip();
+        }
+        cursor.members_or_skip(|cursor, key| {
+            match key {
+                "name" => {
+                    let size = value_bytes(cursor)?;
+                    names_a_tool = size > 0;
+                    bytes += size;
+                }
+                "arguments" => bytes += value_bytes(cursor)?,
+                _ => cursor.skip()?,
+            }
+            Ok(())
+        })
+    })?;
+    Ok((names_a_tool, bytes))
 }

@@ -102,3 +102,26 @@ fn no_more_is_cached_than_the_whole_prompt() {
         }
     }
 }
+
+#[test]
+fn what_an_answer_shows_of_itself_is_measured_and_reasoning_is_not() {
+    let anthropic = r#"{"content":[{"type":"thinking","thinking":"<REDACTED>"},{"type":"text","text":"Robins."},
+        {"type":"tool_use","id":"c","name":"Read","input":{"a":1}}],"usage":{"output_tokens":70}}"#;
+    let chat = r#"{"choices":[{"message":{"reasoning_content":"Hm","content":"Robins.",
+        "tool_calls":[{"id":"c","function":{"name":"Read","arguments":"{'a':1}"}}]}}],
+        "usage":{"completion_tokens":70,"completion_tokens_details":{"reasoning_tokens":40}}}"#;
+    let chunks = "data: {\"choices\":[{\"delta\":{\"reasoning\":\"Hm\"}}]}\n\n\
+        data: {\"choices\":[{\"delta\":{\"content\":\"Rob\"}}]}\n\n\
+        data: {\"choices\":[{\"delta\":{\"content\":\"ins.\"}}]}\n\n\
+        data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"name\":\"Read\",\"arguments\":\"{'a':1}\"}}]}}]}\n\n";
+    for text in [anthropic, chat, chunks] {
+        let content = AnswerFacts::read_text(text).response.content;
+        assert_eq!((content.bytes.get(), content.has_reasoning), (Some(7 + 4 + 7), true), "{text}");
+    }
+    assert_eq!(AnswerFacts::read_text(chat).response.content.reasoning_tokens.get(), Some(40));
+    let plain = AnswerFacts::read_text(r#"{"choices":[{"message":{"content":"Robins.","reasoning":null}}]}"#);
+    assert!(!plain.response.content.has_reasoning);
+    // A stream whose pieces are passed shows nothing.
+    let stream = "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"Robins.\"}}\n\n";
+    assert_eq!(AnswerFacts::read_text(stream).response.content.bytes.get(), None);
+}

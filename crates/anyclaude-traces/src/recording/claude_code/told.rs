@@ -14,7 +14,7 @@ use crate::formats::record::{RecordDraft, TraceRecord};
 use crate::model::request::{Api, Join, ModelSource, Source, TimestampSource, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource, TtftSource};
-use crate::model::{Amount, Response};
+use crate::model::{Amount, AnswerContent, Response};
 use crate::read::{FactsFile, TraceFile};
 
 /// What is known of a request.
@@ -249,6 +249,7 @@ impl<'p> AttemptPieces<'p> {
             cache_read_tokens: cache_read,
             stop_reason,
             tool_calls: None,
+            content: AnswerContent::default(),
         })
     }
 }

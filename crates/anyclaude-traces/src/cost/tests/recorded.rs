@@ -1,0 +1,48 @@
+//! What a recording tells beside times: the answers themselves, and counts of cached tokens.
+
+use super::*;
+
+/// A model's answers of 300 tokens, of which so many bytes were recorded and no pieces counted.
+fn recorded_with(bytes: u64, change: impl Fn(&mut Case)) -> Vec<Option<u64>> {
+    let found = turns(3, |_, case| {
+        (case.events, case.event_bytes, case.text_chunks) = Default::default();
+        (case.reported_output_tokens, case.answer_bytes) = (300.into(), bytes.into());
+        change(case);
+    });
+    found.iter().map(|case| case.hidden.map(|hidden| hidden.tokens)).collect()
+}
+
+/// The prompts have four bytes a token.
+#[test]
+fn tokens_without_a_text_in_the_answer_were_reasoned_before_it() {
+    assert_eq!(recorded_with(400, |_| {}), [Some(200); 3]);
+    assert_eq!(recorded_with(599, |_| {}), [Some(150); 3]);
+    assert_eq!(recorded_with(600, |_| {}), [None; 3], "half of the tokens have a text");
+    assert_eq!(recorded_with(400, |case| case.answer_calls = 2.into()), [Some(160); 3], "calls have frames");
+    assert_eq!(recorded_with(400, |case| case.streamed_reasoning = Some(true)), [None; 3]);
+    // In 2 s at the end 100 tokens were streamed: 200 others need 4 s before.
+    let in_time = |ttft: u64| {
+        recorded_with(400, move |case| (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into()))
+    };
+    assert_eq!((in_time(4_000), in_time(3_999)), (vec![Some(200); 3], vec![None; 3]));
+    let counted =
+        |case: &mut Case| (case.reasoning_tokens, case.answer_bytes) = (120.into(), Amount::UNKNOWN);
+    assert_eq!(recorded_with(0, counted), [Some(120); 3], "as the usage counts");
+}
+
+#[test]
+fn a_cache_that_is_gone_for_no_reason_may_have_gone_with_its_model() {
+    let found = |cached: u64, percent: u64| {
+        let found = turns(4, |at, case| {
+            let lost = at == 3;
+            (case.reported_cached_tokens, case.reuse) =
+                (if lost { cached } else { 8_000 }.into(), reused(percent));
+            let ttft = if lost { 25_000 } else { 2_000 };
+            (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into());
+        });
+        found.iter().map(|case| case.load_ms).collect::<Vec<_>>()
+    };
+    assert_eq!(found(0, 80), [0, 0, 0, 15_000]);
+    assert_eq!(found(1, 80), [0; 4], "the cache is there");
+    assert_eq!(found(0, 79), [0; 4], "it need not have held it");
+}
