@@ -3,13 +3,17 @@
 //! Condition: it is seen to reuse nothing, and [`LEAST_REQUESTS`] requests repeat half of
 //! an earlier prompt or more; or by its own count it took less than half of what it could
 //! have in as many requests; or as many took as long as reading all of their prompt takes.
-//! Prompts of which less than [`LEAST_TOKENS`] were missed are not worth it. Cost: the
-//! time to read the difference. Refuted where its own counts say that it did reuse.
+//! Prompts of which less than [`LEAST_TOKENS`] were missed are not worth it. Where a backend
+//! with one slot would have read these again too, both reasons are named. Cost: the time to
+//! read the difference. Refuted where its own counts say that it did reuse.
 
+use super::evicted::lost_in_one_slot;
 use super::model_load::loaded_ms;
+use super::model_swap::swaps;
 use super::scene::{Entry, Model, Scene, finding, float, whole};
-use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, MoreSlots, Rule, RuleCheck};
 use crate::model::CacheUse;
+use crate::model::request::TracePath;
 
 pub(super) const LEAST_REQUESTS: usize = 3;
 /// So much of a prompt must be a repetition.
@@ -28,7 +32,7 @@ impl Rule for CacheUnused {
     }
 
     fn check(&self, scene: &Scene<'_>) -> RuleCheck {
-        let known = scene.by_model(|entry| cached(entry).is_some() && entry.reusable_tokens().is_some());
+        let known = scene.by_model(is_known);
         if known.values().all(|entries| entries.len() < LEAST_REQUESTS) {
             return RuleCheck::NotEnoughData;
         }
@@ -49,64 +53,91 @@ impl Rule for CacheUnused {
 }
 
 fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Finding> {
-    // What a load emptied the cache of is that load's cost.
-    let is_loaded = |entry: &&Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
-    let repeats = |entry: &&Entry<'_>| {
-        entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE) && !is_loaded(entry)
-    };
     let reads_all = scene.cache(model) == CacheUse::ReadsAll;
-    let is_little = |entry: &&Entry<'_>| {
-        entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
-    };
-    // What a change in the prompt made the backend read whole is that change's cost.
-    let is_alone = |entry: &Entry<'_>| entry.is_read_whole() && entry.loss.is_none();
-    let missed =
-        |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0));
-    let wasted: Vec<&Entry<'_>> = entries
-        .iter()
-        .copied()
-        .filter(|entry| {
-            repeats(entry)
-                && missed(entry) >= LEAST_TOKENS
-                && (is_little(entry) || is_alone(entry) || reads_all && !entry.counts_cached())
-        })
-        .collect();
-    if wasted.len() < LEAST_REQUESTS {
-        return None;
-    }
+    let wasted = wasted(scene, model, entries)?;
     let reusable: u64 = wasted.iter().filter_map(|entry| entry.reusable_tokens()).sum();
     let taken: u64 = wasted.iter().filter_map(|entry| cached(entry)).sum();
     let cost = scene.sum_reading_ms(wasted.iter().map(|entry| (*entry, missed(entry))));
-    let n = u64::try_from(wasted.len()).unwrap_or(u64::MAX);
-    let evidence = if reads_all {
-        Evidence::ReadsAll {
-            model: model.clone(),
-            requests: n,
-            of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-            tokens: reusable,
-            tokens_per_second: scene.read_tokens_per_second(model),
-            each_ms: cost.map(|cost| whole(float(cost) / float(n))),
-        }
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let (requests, of) = (count(wasted.len()), count(entries.len()));
+    let each_ms = cost.map(|cost| whole(float(cost) / float(requests)));
+    let (model_name, one_slot) = (model.clone(), one_slot(scene, model, &wasted));
+    let evidence = if one_slot.is_some() {
+        Evidence::UnusedOrEvicted { model: model_name, requests, of, tokens: reusable, each_ms }
+    } else if reads_all {
+        let tokens_per_second = scene.read_tokens_per_second(model);
+        Evidence::ReadsAll { model: model_name, requests, of, tokens: reusable, tokens_per_second, each_ms }
     } else if wasted.iter().all(|entry| is_alone(entry)) {
-        Evidence::ReadsWhole {
-            model: model.clone(),
-            requests: n,
-            of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-            tokens: reusable,
-            each_ms: cost.map(|cost| whole(float(cost) / float(n))),
-            idle_minutes: least_idle_minutes(scene, &wasted),
-        }
+        let idle_minutes = least_idle_minutes(scene, &wasted);
+        Evidence::ReadsWhole { model: model_name, requests, of, tokens: reusable, each_ms, idle_minutes }
     } else {
         Evidence::ReusesLittle {
-            model: model.clone(),
-            requests: n,
+            model: model_name,
+            requests,
             cached_tokens: taken,
             reusable_tokens: reusable,
         }
     };
     let mut found = finding(FindingKind::CacheUnused, wasted, evidence).costing(cost, CostBasis::Fitted);
-    found.advice = Some(if reads_all { Advice::OtherEngine } else { Advice::CacheSettings });
+    let other = if reads_all { Advice::OtherEngine } else { Advice::CacheSettings };
+    // With as many slots nothing is evicted in the simulation.
+    let slots = one_slot.filter(|outcome| outcome.evicted_requests == 0).map(|outcome| outcome.slots);
+    found.advice = Some(slots.map_or(other, |slots| Advice::SlotsOrEngine { slots }));
     Some(found)
+}
+
+/// The requests of a model that read what its cache could have held, if they are many.
+fn wasted<'s, 'a>(scene: &Scene<'a>, model: &Model, entries: &[&'s Entry<'a>]) -> Option<Vec<&'s Entry<'a>>> {
+    // What a load emptied the cache of is that load's cost.
+    let is_loaded = |entry: &Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
+    // And so is what another model that answered in between did.
+    let swaps = swaps(scene);
+    let swapped: Vec<TracePath> =
+        swaps.values().flatten().filter_map(|at| Some(scene.entries.get(*at)?.path())).collect();
+    let repeats = |entry: &Entry<'_>| {
+        entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
+            && !is_loaded(entry)
+            && !swapped.contains(&entry.path())
+    };
+    let reads_all = scene.cache(model) == CacheUse::ReadsAll;
+    let is_little = |entry: &Entry<'_>| {
+        entry.counts_cached() && cached(entry).unwrap_or(0) * 2 < entry.reusable_tokens().unwrap_or(0)
+    };
+    let is_wasted = |entry: &&&Entry<'_>| {
+        repeats(entry)
+            && missed(entry) >= LEAST_TOKENS
+            && (is_little(entry) || is_alone(entry) || reads_all && !entry.counts_cached())
+    };
+    let wasted: Vec<&Entry<'_>> = entries.iter().filter(is_wasted).copied().collect();
+    (wasted.len() >= LEAST_REQUESTS).then_some(wasted)
+}
+
+/// What a change in the prompt made the backend read whole is that change's cost.
+fn is_alone(entry: &Entry<'_>) -> bool {
+    entry.is_read_whole() && entry.loss.is_none()
+}
+
+fn missed(entry: &Entry<'_>) -> u64 {
+    entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0))
+}
+
+/// What more slots would do, where a backend with one slot would have read these again too.
+fn one_slot<'s>(scene: &'s Scene<'_>, model: &Model, wasted: &[&Entry<'_>]) -> Option<&'s MoreSlots> {
+    let outcome = scene.slots_without_ram.iter().find(|outcome| outcome.model == *model)?;
+    let lost = lost_in_one_slot(scene, outcome)?;
+    let is_lost = |entry: &&Entry<'_>| lost.iter().any(|lost| lost.path() == entry.path());
+    wasted.iter().all(is_lost).then_some(outcome)
+}
+
+/// Whether a finding of this rule says of a model that one slot may be the reason.
+pub(super) fn is_said_of(scene: &Scene<'_>, model: &Model) -> bool {
+    let entries: Vec<&Entry<'_>> =
+        scene.entries.iter().filter(|entry| entry.model == *model && is_known(entry)).collect();
+    wasted(scene, model, &entries).is_some_and(|wasted| one_slot(scene, model, &wasted).is_some())
+}
+
+fn is_known(entry: &Entry<'_>) -> bool {
+    cached(entry).is_some() && entry.reusable_tokens().is_some()
 }
 
 /// How long the backend had no request before any of these; `None` where one of them came

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::scene::{Entry, Scene};
 use super::{FindingKind, compaction_loop, context_overflow, history_truncated};
 use crate::analysis::prefix::Cause;
-use crate::model::request::Kind;
+use crate::model::request::{Kind, Source};
 use crate::model::timing::Outcome;
 
 /// A client that sends the same again does so within this time.
@@ -79,8 +79,15 @@ fn is_unanswered(entry: &Entry<'_>) -> bool {
     if !matches!(entry.request.kind, Kind::Conversation | Kind::Background) {
         return false;
     }
-    match entry.timing().and_then(|timing| timing.outcome) {
+    let timing = entry.timing();
+    match timing.and_then(|timing| timing.outcome) {
         Some(Outcome::Failed | Outcome::TimedOut | Outcome::Disconnected) => true,
+        // Who stands between client and server saw the connection end before the answer did; of
+        // anyclaude an end that is not logged is unknown.
+        Some(Outcome::Unfinished) => {
+            entry.request.source != Source::Anyclaude
+                && timing.is_some_and(|timing| timing.total_ms.is_known())
+        }
         Some(_) => false,
         // Only mode `claude` records answers.
         None => entry.request.mode.as_deref() == Some("claude") && entry.request.response.is_none(),

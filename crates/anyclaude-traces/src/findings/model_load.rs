@@ -6,6 +6,7 @@
 use super::scene::{self, Entry, Scene, finding, sum_whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, RuleCheck, model_swap};
 use crate::analysis::prefix::Cause;
+use crate::model::request::Source;
 
 /// Shorter pauses are no idleness.
 const LEAST_IDLE_MS: i64 = 60_000;
@@ -77,11 +78,17 @@ fn reason(scene: &Scene<'_>, at: usize) -> LoadReason {
         Some(ms) if ms >= LEAST_IDLE_MS => {
             LoadReason::Idle { minutes: u64::try_from(ms / 60_000).unwrap_or(0) }
         }
-        _ if entry.request.concurrency().is_some_and(|concurrency| concurrency.cold_start) => {
-            LoadReason::ProcessStart
-        }
-        None => LoadReason::ProcessStart,
+        _ if entry.request.concurrency().is_some_and(|concurrency| concurrency.cold_start) => first(entry),
+        None => first(entry),
         Some(_) => LoadReason::Unknown,
+    }
+}
+
+/// What a request that nothing came before is the first of.
+fn first(entry: &Entry<'_>) -> LoadReason {
+    match entry.request.source {
+        Source::Anyclaude => LoadReason::ProcessStart,
+        _ => LoadReason::FirstRecorded,
     }
 }
 
@@ -107,7 +114,11 @@ fn lost_by_load(entry: &Entry<'_>) -> u64 {
 /// Loading, and reading again.
 pub(super) fn cost(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<u64> {
     let again = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost_by_load(entry))));
-    Some(load_ms(entries) + again.unwrap_or(0))
+    match (load_ms(entries), again) {
+        // How fast it reads is unknown, and so is all of the cost.
+        (0, None) if again_tokens(entries) > 0 => None,
+        (load_ms, again) => Some(load_ms + again.unwrap_or(0)),
+    }
 }
 
 /// What that rests on: reading again is counted by the fitted speed.

@@ -1,9 +1,10 @@
 //! Two models take turns in a backend that holds one.
 //!
 //! Condition: [`LEAST_SWAPS`] requests or more right after another model answered on the
-//! same backend, that waited for a load or found their cache gone. Cost: these loads, and
-//! reading again what the cache lost. Refuted where reading took less than half as long as
-//! reading it all again does: then the backend holds both.
+//! same backend, that waited for a load or found their cache gone: by the simulation, or by
+//! the backend's own count where that finds the cache in other requests. Cost: these loads,
+//! and reading again what the cache lost. Refuted where reading took less than half as long
+//! as reading it all again does: then the backend holds both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,16 +72,34 @@ fn main(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Option<Arc<str>> {
 /// these are not single.
 pub(super) fn swaps(scene: &Scene<'_>) -> BTreeMap<Model, Vec<usize>> {
     let mut swaps: BTreeMap<Model, Vec<usize>> = BTreeMap::new();
+    let is_after_other =
+        |at: usize, entry: &Entry<'_>| scene.before(at).is_some_and(|before| before.model != entry.model);
+    // A backend that finds nothing after its own answers either is no case of this.
+    let in_turn = scene.entries.iter().enumerate().filter(|(_, entry)| finds(entry) == Some(true));
+    let in_turn = in_turn.filter(|(at, entry)| !is_after_other(*at, entry));
+    let keeps: BTreeSet<&Model> = in_turn.map(|(_, entry)| &entry.model).collect();
     for (at, entry) in scene.entries.iter().enumerate() {
-        let is_after_other = || scene.before(at).is_some_and(|before| before.model != entry.model);
-        let paid = loaded_ms(entry).is_some_and(|ms| ms > 0) || has_lost_cache(scene, entry);
-        if paid && entry.model.is_some() && is_after_other() {
+        let paid = loaded_ms(entry).is_some_and(|ms| ms > 0)
+            || has_lost_cache(scene, entry)
+            || finds(entry) == Some(false) && keeps.contains(&entry.model);
+        if paid && entry.model.is_some() && is_after_other(at, entry) {
             swaps.entry(entry.model.clone()).or_default().push(at);
         }
     }
     // Two models that take turns are loaded in turn: the loads of both count.
     let all: usize = swaps.values().map(Vec::len).sum();
     if all < LEAST_SWAPS { BTreeMap::new() } else { swaps }
+}
+
+/// Whether it found in the cache, by the backend's own count, half of what its prompt repeats,
+/// or next to nothing of it.
+fn finds(entry: &Entry<'_>) -> Option<bool> {
+    let repeated = entry.reusable_tokens().filter(|tokens| *tokens >= LEAST_TOKENS)?;
+    let cached = entry.timing()?.cached_tokens.get().filter(|_| entry.counts_cached())?;
+    if cached * 2 >= repeated {
+        return Some(true);
+    }
+    (cached * 10 < repeated).then_some(false)
 }
 
 /// Whether it found its cache gone because of another model, and took as long as that
@@ -97,7 +116,7 @@ fn has_lost_cache(scene: &Scene<'_>, entry: &Entry<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Made, check, check_with, speeds};
+    use super::super::testing::{Made, check, check_with, find, speeds};
     use super::*;
     use crate::model::CacheUse;
 
@@ -145,6 +164,31 @@ mod tests {
         assert_eq!(one.advice, Some(Advice::OneModel { main: "a".into() }));
         let made: Vec<Made> = made.into_iter().step_by(2).collect();
         assert_eq!(check(&ModelSwap, &made), RuleCheck::Ok, "alone, nothing came in between");
+    }
+
+    /// A recording that has no time to first token shows no loads.
+    #[test]
+    fn a_cache_that_is_empty_after_the_other_model_alone_is_a_swap() {
+        let turn = |at: i64, cached| {
+            let made = Made::new().at(at * 10_000).prompt(9_000).reusable(90).cached(cached, true);
+            made.again(8_100 - i64::try_from(cached).unwrap()).load(0)
+        };
+        let other = |at: i64| Made::new().at(at * 10_000).model("b").load(0);
+        let found = |in_turn| {
+            let made = [
+                turn(0, in_turn),
+                turn(1, in_turn),
+                other(2),
+                turn(3, 0),
+                other(4),
+                turn(5, 0),
+                other(6),
+                turn(7, 0),
+            ];
+            find(&made).into_iter().map(|one| (one.kind, one.requests.len(), one.cost_ms)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(8_100), [(FindingKind::ModelSwap, 3, None)]);
+        assert_eq!(found(0), [(FindingKind::CacheUnused, 5, None)], "it is as empty after its own answers");
     }
 
     #[test]

@@ -47,6 +47,8 @@ fn of(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Finding 
 mod tests {
     use super::super::testing::{Made, check, find};
     use super::*;
+    use crate::model::request::Source;
+    use crate::model::timing::Outcome;
 
     fn refused(at: i64, body: usize) -> Made {
         Made::new().claude().at(at).body(body)
@@ -67,6 +69,17 @@ mod tests {
         let twice = [refused(0, 1).answered(3_000), refused(20_000, 1).answered(3_000)];
         assert_eq!(check(&Retried, &twice), RuleCheck::Ok);
         assert_eq!(check(&Retried, &[refused(0, 1), refused(601_000, 1).answered(3_000)]), RuleCheck::Ok);
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_none_where_the_recorder_saw_it_end() {
+        let tried = |source| {
+            let first = Made::new().body(1).outcome(Outcome::Unfinished, 30_000).of(source);
+            check(&Retried, &[first, Made::new().at(33_000).body(1).of(source)])
+        };
+        let RuleCheck::Found(found) = tried(Source::ClaudeTap) else { panic!() };
+        assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, Some(30_000)));
+        assert_eq!(tried(Source::Anyclaude), RuleCheck::Ok, "its log may have lost the end");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::analysis::prefix::{Break, CachedPrompt, Cause, ElementName};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
 use crate::formats::body::ElementPath;
-use crate::model::request::{Concurrency, Kind, Request, Run, TracePath};
+use crate::model::request::{Concurrency, Kind, Request, Run, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
 use crate::model::{
@@ -81,6 +81,10 @@ impl Made {
     }
 
     /// When it began; else one second after the one before.
+    pub(super) fn of(self, source: Source) -> Self {
+        self.with(|made| made.request.source = source)
+    }
+
     pub(super) fn at(self, ms: i64) -> Self {
         self.with(|made| made.at_ms = Some(ms))
             .time(|timing| timing.total_ms = timing.total_ms.or(1_000.into()))
