@@ -89,7 +89,8 @@ impl RequestBuilder {
     pub fn requests(self) -> Vec<Request> {
         let mut requests = self.unassigned;
         sort(&mut requests);
-        if pair(&mut requests) {
+        let is_repeated = merge_exports(&mut requests);
+        if pair(&mut requests) || is_repeated {
             requests.retain(|unassigned| !unassigned.request.paths.is_empty());
             sort(&mut requests);
         }
@@ -240,6 +241,25 @@ fn sort(requests: &mut [UnassignedRequest]) {
     }
 }
 
+/// Merges the requests that several files of one recorder hold, as where a session was exported
+/// twice: those with the same times, to the millisecond, and the same body. Returns whether there
+/// were any. The later ones keep empty paths, for the caller to drop.
+fn merge_exports(requests: &mut [UnassignedRequest]) -> bool {
+    let mut merged = false;
+    for same_time in requests.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
+        for at in 1..same_time.len() {
+            let (before, rest) = same_time.split_at_mut(at);
+            let Some(later) = rest.first_mut() else { continue };
+            let first = before.iter_mut().find(|first| first.is_exported_as(later));
+            if let Some(first) = first {
+                first.request.paths.append(&mut later.request.paths);
+                merged = true;
+            }
+        }
+    }
+    merged
+}
+
 /// Merges each file with a response into the request-only file that it answers. Returns
 /// whether there were any such pairs. Merged request-only files keep empty paths, for the
 /// caller to drop.
@@ -282,6 +302,24 @@ impl UnassignedRequest {
     fn new(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>, place: SessionClues) -> Self {
         let (request, body) = from_record(path, record, tools);
         Self { request, place, body: body.map(Box::new) }
+    }
+
+    /// Whether another file holds this request once more. Nothing else was received in the same
+    /// millisecond, took as long and has the same body, but a request that is logged twice.
+    fn is_exported_as(&self, later: &Self) -> bool {
+        let recorded = [Source::ClaudeTap, Source::ClaudeTrace, Source::ClaudeCodeRouter, Source::Har];
+        let (one, other) = (&self.request, &later.request);
+        let total_ms = |request: &Request| request.timing.as_deref()?.total_ms.get();
+        recorded.contains(&one.source)
+            && one.source == other.source
+            && !one.paths.is_empty()
+            && one.path.file() != other.path.file()
+            && one.timestamp.is_some()
+            && total_ms(one).is_some()
+            && total_ms(one) == total_ms(other)
+            && self.place.history == later.place.history
+            && (one.sizes.body_bytes, &one.session, &one.endpoint)
+                == (other.sizes.body_bytes, &other.session, &other.endpoint)
     }
 
     /// Merges the request-only file, `first`, into this file with the response.
@@ -343,6 +381,25 @@ mod tests {
         assert_eq!(found, [None, None, Some(0), Some(9)]);
         let found: Vec<Option<u64>> = cached([[0, 0], [0, 0]], Source::ClaudeCode);
         assert_eq!(found, [Some(0); 4], "settled before");
+    }
+
+    #[test]
+    fn a_request_that_was_exported_twice_is_one_and_two_of_one_file_are_two() {
+        let paths = |files: [(&str, i64); 3], source: Source| {
+            let mut builder = RequestBuilder::default();
+            for (at, (file, total_ms)) in (0..).zip(files) {
+                let mut record = RecordDraft::new(source).finish_without_body(0);
+                record.timestamp = Timestamp::from_unix_ms(1_000);
+                let total_ms = u64::try_from(total_ms).unwrap().into();
+                record.timing = Some(Box::new(Timing { total_ms, ..Timing::default() }));
+                builder.add(TraceFile { path: TracePath::of_record(PathBuf::from(file), at), record });
+            }
+            builder.requests().iter().map(|request| request.paths.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths([("a.jsonl", 70), ("a.jsonl", 70), ("b.json", 70)], Source::ClaudeTap), [2, 1]);
+        assert_eq!(paths([("a.jsonl", 70), ("a.jsonl", 71), ("b.json", 72)], Source::ClaudeTap), [1, 1, 1]);
+        assert_eq!(paths([("a.jsonl", 70), ("b.json", 70), ("c.json", 70)], Source::ClaudeTap), [3]);
+        assert_eq!(paths([("a.jsonl", 70), ("b.json", 70), ("c.json", 70)], Source::Anyclaude), [1, 1, 1]);
     }
 
     const SENT: bool = false;
