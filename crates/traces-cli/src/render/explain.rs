@@ -81,7 +81,7 @@ pub(crate) fn screen(found: &Explanation, screen: ExplainDetail, more: &str) -> 
     let mut page = answer(found, screen.has_sums);
     // The tables have the other facts.
     let is_shown = |fact: &Fact| match fact {
-        Fact::Direct { .. } | Fact::Writing { .. } => true,
+        Fact::Direct { .. } | Fact::Writing { .. } | Fact::Work { .. } => true,
         Fact::Cached { .. } => found.right.is_none(),
         _ => false,
     };

@@ -15,6 +15,12 @@ pub(crate) fn of_comparison(missing: &Missing) -> String {
         Missing::PromptTokens { .. } | Missing::OutputTokens { .. } | Missing::CachedTokens { .. } => {
             "name the server's own log with `--server-log FILE`"
         }
+        Missing::FirstTokens { .. } => {
+            "name the server's own log with `--server-log FILE`, or record with `traces record`"
+        }
+        Missing::WholeAnswers { .. } => {
+            "name the server's own log with `--server-log FILE`, or let the client stream"
+        }
         Missing::DirectMeasurement => {
             "`traces replay FAST --cold --save fast.json` with that model loaded, the same with SLOW, then \
              `traces explain --direct fast.json slow.json`"

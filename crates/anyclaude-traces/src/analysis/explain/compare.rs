@@ -64,6 +64,8 @@ pub(super) struct ComparedRequests<'a> {
     pub(super) completed: [usize; 2],
     /// Of how many pairs or requests the proxy's own time is known, of how many.
     pub(super) proxy_known: (usize, usize),
+    /// Of groups, how many pairs there were, which are too few to stand for them.
+    pub(super) same_prompts: usize,
 }
 
 impl<'a> ComparedRequests<'a> {
@@ -72,8 +74,8 @@ impl<'a> ComparedRequests<'a> {
         let completed = [sides[0].len(), sides[1].len()];
         let prompt_of = |request: &Request| input.prompts.get(&request.path).copied();
         let pairs = pair(&requests(&sides[0]), &requests(&sides[1]), prompt_of);
-        if pairs.is_empty() {
-            return Self::groups(sides, completed, counts);
+        if !are_enough(pairs.len(), completed) {
+            return Self { same_prompts: pairs.len(), ..Self::groups(sides, completed, counts) };
         }
         counts.add(LeftOutReason::Unpaired, completed[0] + completed[1] - 2 * pairs.len());
         Self::pairs(&pairs, completed, counts)
@@ -96,7 +98,7 @@ impl<'a> ComparedRequests<'a> {
         }
         let equal = Some(all.iter().map(|(.., equal)| *equal).collect());
         let (left, right) = all.into_iter().map(|(left, right, _)| (left, right)).unzip();
-        Self { left, right, equal, with_proxy, completed, proxy_known }
+        Self { left, right, equal, with_proxy, completed, proxy_known, same_prompts: 0 }
     }
 
     fn groups(
@@ -114,7 +116,7 @@ impl<'a> ComparedRequests<'a> {
             }
             counts.add(LeftOutReason::NoProxyTime, proxy_known.1 - proxy_known.0);
         }
-        Self { left, right, equal: None, with_proxy, completed, proxy_known }
+        Self { left, right, equal: None, with_proxy, completed, proxy_known, same_prompts: 0 }
     }
 
     pub(super) fn is_paired(&self) -> bool {
@@ -192,6 +194,14 @@ impl<'a> ComparedRequests<'a> {
             is_unknown_somewhere: &difference.is_unknown_somewhere,
         })
     }
+}
+
+/// Whether so many pairs stand for both sides. One or two have no interval; where groups have
+/// one, and most requests of both sides have no partner, the pairs may be the first prompts of
+/// two conversations that went apart, which alone are read whole.
+fn are_enough(pairs: usize, completed: [usize; 2]) -> bool {
+    let fewest = completed[0].min(completed[1]);
+    pairs >= LEAST_REQUESTS || pairs > 0 && (fewest < LEAST_REQUESTS || pairs * 2 >= fewest)
 }
 
 /// The mean of these values; `None` where there are none.

@@ -192,7 +192,7 @@ pub enum Fact {
         slower_ms: f64,
         /// What the faster one takes.
         faster_ms: f64,
-        /// Whether the proxy's own work is part of it.
+        /// Whether the proxy's own work, where there is any, is part of it.
         with_proxy: bool,
     },
     /// What one cause adds to the difference, or takes off it where `share` is negative.
@@ -219,6 +219,16 @@ pub enum Fact {
         share: f64,
         /// What the counts rest on, the weakest of it.
         source: CachedSource,
+    },
+    /// How much the requests of a side read and write in the mean, where the recording does not
+    /// tell how long either takes.
+    Work {
+        /// The side.
+        side: String,
+        /// Prompt tokens that no cache held.
+        read: f64,
+        /// Output tokens.
+        written: f64,
     },
     /// What passes before every answer of a side, whatever there is to read.
     ConstantWait {
@@ -259,6 +269,8 @@ pub enum Fact {
         tokens: Option<f64>,
         /// Tokens in a second, in the cost model's words.
         tokens_per_second: Option<f64>,
+        /// Whether that comes from few requests, or from some that differ much.
+        is_rough: bool,
         /// In how many requests it happened, where it comes from single ones.
         occurrences: Option<Occurrences>,
     },

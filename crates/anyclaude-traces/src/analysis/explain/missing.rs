@@ -52,6 +52,24 @@ pub enum Missing {
         /// … of so many.
         of: u64,
     },
+    /// The recorder does not note when an answer begins.
+    FirstTokens {
+        /// The side.
+        side: String,
+        /// Of how many requests, …
+        unknown: u64,
+        /// … of so many.
+        of: u64,
+    },
+    /// Answers were held back until they were whole.
+    WholeAnswers {
+        /// The side.
+        side: String,
+        /// How many, …
+        untold: u64,
+        /// … of so many.
+        of: u64,
+    },
     /// Silences inside answers are unknown: below debug level 2 they are not logged.
     Stalls {
         /// The side.
@@ -71,8 +89,11 @@ pub enum Missing {
         /// … of so many.
         of: u64,
     },
-    /// No requests of both sides had the same prompt.
-    SamePrompts,
+    /// No requests of both sides had the same prompt, or too few to stand for all.
+    SamePrompts {
+        /// How many pairs there are.
+        pairs: u64,
+    },
     /// Whether the difference is there without the proxy as well.
     DirectMeasurement,
 }

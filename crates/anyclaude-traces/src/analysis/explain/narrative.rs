@@ -153,6 +153,10 @@ impl Narrative<'_> {
         let Some(difference) = self.difference else { return Vec::new() };
         let mut facts = vec![self.times()];
         facts.extend(self.contributions(difference));
+        if matches!(self.finding, Err(Undetermined::Unexplained(_))) {
+            let sides = self.names.into_iter().zip(self.requests());
+            facts.extend(sides.filter_map(|(name, side)| work(name, side)));
+        }
         for (name, side) in self.names.into_iter().zip(self.requests()) {
             facts.extend(cached(name, side));
             facts.extend(constant_wait(name, side));
@@ -181,7 +185,8 @@ impl Narrative<'_> {
     fn times(&self) -> Fact {
         let [slower, faster] = self.ordered(self.names).map(str::to_owned);
         let [slower_ms, faster_ms] = self.ordered(self.walls_ms());
-        Fact::Times { slower, faster, slower_ms, faster_ms, with_proxy: self.comparison.with_proxy }
+        let with_proxy = self.comparison.with_proxy || !self.went_through_a_proxy();
+        Fact::Times { slower, faster, slower_ms, faster_ms, with_proxy }
     }
 
     /// What counts of the contributions, the largest first.
@@ -244,7 +249,7 @@ impl Narrative<'_> {
         }
         missing.sort_by_key(|missing| matches!(missing, Missing::WaitBeforeTheProxy { .. }));
         if !self.comparison.is_paired() {
-            missing.push(Missing::SamePrompts);
+            missing.push(Missing::SamePrompts { pairs: self.comparison.same_prompts as u64 });
         }
         let is_doubtful = |direct: &Direct| direct.doubt.is_some();
         let is_told = self.direct.is_some_and(|(left, right, _)| !is_doubtful(left) && !is_doubtful(right));
@@ -350,6 +355,16 @@ fn has_prompt_tokens(timing: &Timing) -> bool {
     timing.prompt_tokens.is_known() && timing.prompt_tokens_source != Some(TokenSource::Implausible)
 }
 
+/// How much a side reads and writes, where most of its requests tell.
+pub(super) fn work(name: &str, side: &[One<'_>]) -> Option<Fact> {
+    let mean = |tokens: &dyn Fn(&One<'_>) -> Option<f64>| {
+        let known = || side.iter().filter_map(tokens);
+        mean_of(known()).filter(|_| is_most(known().count(), side.len()))
+    };
+    let read = mean(&|one| Some(one.sample.prompt?.read))?;
+    Some(Fact::Work { side: name.to_owned(), read, written: mean(&|one| one.sample.output_tokens)? })
+}
+
 /// What is unknown of the requests of one side.
 pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     let of = side.len() as u64;
@@ -370,6 +385,16 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     if unknown > 0 {
         missing.push(Missing::OutputTokens { side: name(), unknown, of });
     }
+    let is_others = side.iter().all(|one| one.request.source != Source::Anyclaude);
+    let is_untold = |timing: &Timing| timing.total_ms.is_known() && !timing.read_ms.is_known();
+    let unknown = count(&|timing| is_untold(timing) && !timing.ttft_ms.is_known());
+    if is_others && unknown > 0 {
+        missing.push(Missing::FirstTokens { side: name(), unknown, of });
+    }
+    let untold = count(&|timing| is_untold(timing) && timing.ttft_ms.is_known());
+    if untold > 0 {
+        missing.push(Missing::WholeAnswers { side: name(), untold, of });
+    }
     // Where no log of anyclaude could tell, there is nothing to be done about it.
     let may_be_logged = side.iter().any(|one| one.request.source == Source::Anyclaude);
     if of > 0 && may_be_logged && count(&|timing| timing.stall_ms.get().is_none()) == of {
@@ -380,7 +405,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
     }
     let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
     let overlapping = side.iter().filter(is_overlapping).count() as u64;
-    if overlapping > 0 {
+    if overlapping > 0 && may_have_a_proxy(side) {
         missing.push(Missing::WaitBeforeTheProxy { side: name(), overlapping, of });
     }
     missing

@@ -4,7 +4,9 @@ use super::cause::{DelayCause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
 use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
-use super::narrative::{basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences};
+use super::narrative::{
+    basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences, work,
+};
 use super::verdict::{LEAST_REQUESTS, Scenario, is_bottleneck};
 use super::writing::{WritingChange, WritingRate};
 use super::{ExplainInput, Explanation, Side, Verdict};
@@ -112,7 +114,7 @@ fn writing(side: &Side, chosen: &[One<'_>]) -> Option<WritingRate> {
 
 fn rate(ms: f64, tokens: f64, speeds: Speeds) -> Option<WritingRate> {
     let tokens_per_second = speeds.write_tokens_per_second?;
-    let is_rough = speeds.n_write < LEAST_REQUESTS as u64;
+    let is_rough = is_rough(Part::Write, &speeds);
     is_explained(ms, tokens, tokens_per_second).then_some(WritingRate { tokens, tokens_per_second, is_rough })
 }
 
@@ -173,12 +175,15 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
             wall_ms,
             tokens,
             tokens_per_second: speed.filter(|speed| tokens.is_some_and(|n| is_explained(ms, n, *speed))),
+            is_rough: side.speeds.is_some_and(|speeds| is_rough(part, &speeds)),
             occurrences: single(part).and_then(|cause| occurrences(chosen, cause)),
         }
     };
+    let is_untold = parts.first().is_some_and(|(part, _)| *part == Part::Other);
+    let work = work(name, chosen).filter(|_| is_untold);
     let change = WritingChange::of(chosen).filter(|_| side.model().is_some());
     let change = change.map(|change| Fact::Writing { side: name.to_owned(), change });
-    let facts = parts.into_iter().map(fact).chain(change);
+    let facts = parts.into_iter().map(fact).chain(work).chain(change);
     let facts = facts.chain(cached(name, chosen)).chain(constant_wait(name, chosen));
     let requests = basis_of(chosen);
     facts.map(|fact| CitedFact { fact, requests: requests.clone() }).collect()
@@ -207,6 +212,16 @@ fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {
         Part::Read => side.speeds?.read_tokens_per_second,
         Part::Write => side.speeds?.write_tokens_per_second,
         _ => None,
+    }
+}
+
+/// Whether the speed of a part comes from few requests, or from some that differ much.
+fn is_rough(part: Part, speeds: &Speeds) -> bool {
+    const WIDE_SPREAD: f64 = 0.5;
+    let few = LEAST_REQUESTS as u64;
+    match part {
+        Part::Read => speeds.n_read < few || speeds.spread.is_some_and(|spread| spread > WIDE_SPREAD),
+        _ => speeds.n_write < few,
     }
 }
 

@@ -149,9 +149,13 @@ fn reason(
     figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
 }
 
+/// A share that is printed as all of it.
+const ALL_OF_IT: f64 = 0.995;
+
 /// What most of the time is.
 fn mostly(f: &mut Formatter<'_>, part: Part, share: f64) -> fmt::Result {
     match part {
+        Part::Other if share >= ALL_OF_IT => f.write_str("the recording does not tell what it is spent on"),
         Part::Other => write!(f, "the recording does not tell what {} of it is", percent(share)),
         part => write!(f, "{} of it is {}", percent(share), what(part)),
     }
@@ -310,10 +314,17 @@ impl Display for Fact {
                     CachedSource::None => ": its backend is seen to reuse nothing.",
                 })
             }
+            Self::Work { side, read, written } => {
+                if side == ALL_REQUESTS {
+                    f.write_str("A request reads")?;
+                } else {
+                    write!(f, "A request to {side} reads")?;
+                }
+                write!(f, " {} tokens and writes {} in the mean.", tokens(*read), tokens(*written))
+            }
             Self::ConstantWait { side, ms } => write!(
                 f,
-                "Before the answers of {side} {} pass in the mean, whatever there is to read: a tunnel, a gateway, \
-                 or something that the backend does for each request.",
+                "Before the answers of {side} {} pass in the mean, whatever there is to read.",
                 duration(*ms)
             ),
             Self::Keepalives { side, most } => {
@@ -323,12 +334,13 @@ impl Display for Fact {
             Self::Direct { left, left_direct, right, right_direct, share } => {
                 direct(f, [(left, left_direct), (right, right_direct)], *share)
             }
-            Self::Part { part, ms, wall_ms, tokens: n, tokens_per_second, occurrences } => {
+            Self::Part { part, ms, wall_ms, tokens: n, tokens_per_second, is_rough, occurrences } => {
                 let (time, wall, share) = (duration(*ms), duration(*wall_ms), percent(ms / wall_ms));
                 write!(f, "{time} of {wall} ({share}) is {}", what(*part))?;
                 happened(f, *occurrences)?;
                 let n = n.map(|n| format!("{} tokens a request", tokens(n)));
-                let speed = tokens_per_second.map(|figure| format!("{} tokens/s", speed(figure)));
+                let about = if *is_rough { "about " } else { "" };
+                let speed = tokens_per_second.map(|figure| format!("{about}{} tokens/s", speed(figure)));
                 let figures: Vec<String> = n.into_iter().chain(speed).collect();
                 if !figures.is_empty() {
                     write!(f, ": {}", figures.join(", "))?;
@@ -425,10 +437,25 @@ impl Display for Missing {
                 "{overlapping} of {of} requests of {side} overlapped others: what they waited before the proxy \
                  logged them is in no part."
             ),
-            Self::SamePrompts => write!(
+            Self::FirstTokens { side, unknown, of } => write!(
+                f,
+                "When the answers of {side} began was not recorded ({unknown} of {of}): reading and generation \
+                 are not told apart."
+            ),
+            Self::WholeAnswers { side, untold, of } => write!(
+                f,
+                "{untold} of {of} answers of {side} came in one piece: reading and generation are not told apart."
+            ),
+            Self::SamePrompts { pairs: 0 } => write!(
                 f,
                 "No requests of both sides had the same prompt, so that groups are compared: give both the \
                  same task."
+            ),
+            Self::SamePrompts { pairs } => write!(
+                f,
+                "Only {pairs} of the prompts {} the same on both sides, so that groups are compared: give \
+                 both the same task.",
+                if *pairs == 1 { "was" } else { "were" }
             ),
             Self::DirectMeasurement => {
                 write!(f, "Whether the difference is there without the proxy was not measured.")

@@ -17,7 +17,7 @@ pub(super) const LEAST_REQUESTS: usize = 3;
 /// With so much unexplained there is no verdict.
 const MOST_UNEXPLAINED: f64 = 0.4;
 /// Loads, queueing and stalls that explain so much of the difference are said although
-/// the difference itself is uncertain: they happened.
+/// the difference itself is uncertain: they happened. So is reading larger prompts.
 const SINGLE_REQUESTS_SHARE: f64 = 0.8;
 /// A scenario needs this share.
 const SCENARIO_SHARE: f64 = 0.6;
@@ -166,7 +166,8 @@ pub(super) fn weigh(case: &VerdictCase<'_>) -> Result<Lead, Undetermined> {
     }
     let (cause, ahead) = lead(&shares).ok_or(Undetermined::Nothing)?;
     let is_uncertain = case.intervals.delta.is_some_and(super::Interval::includes_zero);
-    if is_uncertain && !(cause.is_of_single_requests() && explained_by_single_requests(case)) {
+    let has_happened = || cause.is_of_single_requests() && explained_by_single_requests(case);
+    if is_uncertain && !has_happened() && !is_read_once(case, cause) {
         return Err(Undetermined::Uncertain);
     }
     let confidence = if is_uncertain { VerdictConfidence::Low } else { confidence(case, cause, ahead) };
@@ -179,6 +180,15 @@ fn explained_by_single_requests(case: &VerdictCase<'_>) -> bool {
     let ms = |cause| case.contributions.get(cause).map_or(0.0, Millis::as_f64);
     let explained: f64 = DelayCause::ALL.into_iter().filter(of_single).map(ms).sum();
     explained / case.delta.as_f64() + SLACK >= SINGLE_REQUESTS_SHARE
+}
+
+/// Whether larger prompts explain most of the difference between two groups, by counts that were
+/// reported. What is new in a prompt is read once, most of it with the first of a conversation,
+/// so that single requests make up the difference, and it happened all the same.
+fn is_read_once(case: &VerdictCase<'_>, cause: DelayCause) -> bool {
+    let ms = case.contributions.get(DelayCause::PromptSize).map_or(0.0, Millis::as_f64);
+    let explains_most = ms / case.delta.as_f64() + SLACK >= SINGLE_REQUESTS_SHARE;
+    cause == DelayCause::PromptSize && explains_most && !case.paired && !case.only_simulated
 }
 
 fn scenario(shares: &PerCause<Option<f64>>) -> Scenario {

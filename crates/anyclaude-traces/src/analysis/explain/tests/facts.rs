@@ -226,3 +226,30 @@ fn requests_of_a_group_stand_for_their_own_share() {
     close(DelayCause::Proxy, 0.0);
     assert_eq!(found.delta_ms.unwrap().as_f64(), 13_000.0);
 }
+
+/// Recorders that note no first token, and clients that get answers whole.
+#[test]
+fn who_does_not_tell_reading_from_generation_says_why_and_how_much_was_done() {
+    let untold = |name, has_first_token: bool| {
+        let mut side = side(name, &[Made { proxy_ms: None, stall_ms: None, ..MADE }; 5]);
+        for request in &mut side {
+            request.source = Source::Litellm;
+            let timing = request.timing.as_mut().unwrap();
+            (timing.read_ms, timing.write_ms) = (Amount::UNKNOWN, Amount::UNKNOWN);
+            timing.other_ms = timing.total_ms;
+            if !has_first_token {
+                timing.ttft_ms = Amount::UNKNOWN;
+            }
+        }
+        side
+    };
+    let found = alone(&untold("m", false));
+    assert_eq!(found.missing, [Missing::FirstTokens { side: "m".to_owned(), unknown: 5, of: 5 }]);
+    assert_eq!(headline(&found), "m takes 6.0 s a request: the recording does not tell what it is spent on");
+    let said = "A request to m reads 10.0 k tokens and writes 100 in the mean.";
+    assert!(facts(&found).iter().any(|fact| fact.starts_with(said)), "{:?}", facts(&found));
+    let found = alone(&untold("m", true));
+    assert_eq!(found.missing, [Missing::WholeAnswers { side: "m".to_owned(), untold: 5, of: 5 }]);
+    // What is told needs no such word.
+    assert!(!facts(&alone(&side("m", &[MADE; 5]))).iter().any(|fact| fact.contains(" reads ")));
+}

@@ -95,3 +95,31 @@ fn cold_queued_and_overlapping_requests_take_part() {
         assert!(found.missing.contains(&overlapping));
     }
 }
+
+#[test]
+fn a_first_prompt_in_common_does_not_stand_for_conversations_that_went_apart() {
+    let common = |pairs: usize, n: usize| {
+        // The first is read whole, the others but for what is new.
+        let warm = |ttft_ms| Made { cached_tokens: Some(9_500), ttft_ms, ..MADE };
+        let again = Made { ttft_ms: 2_100, again_tokens: 9_500, ..MADE };
+        let made = |rest: Made| [vec![MADE], vec![rest; n - 1]].concat();
+        let (left, right) = (side("fast", &made(warm(100))), side("slow", &made(again)));
+        let mut prompts = prompts(&left, &right, Asked::Otherwise);
+        for at in 0..pairs {
+            let same = Identity::of_parts([&[at as u8][..]]);
+            prompts.get_mut(&left[at].path).unwrap().body = same;
+            prompts.get_mut(&right[at].path).unwrap().body = same;
+        }
+        explained(asked_of("left", &left), Some(asked_of("right", &right)), &prompts, None)
+    };
+    let found = common(1, 7);
+    assert_eq!((found.paired, found.n, cause(&found)), (false, 7, Some(DelayCause::PromptCache)));
+    assert!(found.missing.contains(&Missing::SamePrompts { pairs: 1 }));
+    assert_eq!(left_out(&found, LeftOutReason::Unpaired), 0);
+    // Three have an interval; two of four, and whatever there is of few, are as good as groups.
+    let is_paired = |pairs, n| common(pairs, n).paired;
+    assert_eq!(
+        [is_paired(3, 20), is_paired(2, 5), is_paired(2, 4), is_paired(1, 2)],
+        [true, false, true, true]
+    );
+}

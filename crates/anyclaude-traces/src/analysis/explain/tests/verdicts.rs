@@ -295,3 +295,20 @@ fn one_side_alone_is_broken_down() {
     assert_eq!((found.verdict.cause, found.verdict.proxy_is_bottleneck), (None, None));
     assert_eq!(headline(&found), "No verdict: no completed request of the side");
 }
+
+/// What is new in a prompt is read once: with the first of a conversation.
+#[test]
+fn a_larger_prompt_is_no_chance_although_one_request_alone_reads_it() {
+    let cold = |prompt: u64| Made { prompt_tokens: Some(prompt), ttft_ms: prompt / 5, ..MADE };
+    let warm = Made { cached_tokens: Some(9_500), ttft_ms: 100, ..MADE };
+    let made = |first: Made| [vec![first], vec![warm; 6]].concat();
+    let found = compared(&made(cold(10_000)), &made(cold(40_000)), Asked::Otherwise);
+    assert_eq!(cause(&found), Some(DelayCause::PromptSize), "{}", headline(&found));
+    assert_eq!(found.verdict.confidence, Some(VerdictConfidence::Low));
+    let simulated = |made: Vec<Made>| {
+        let of = |made: Made| Made { cached_source: CachedSource::Simulated, ..made };
+        made.into_iter().map(of).collect::<Vec<_>>()
+    };
+    let found = compared(&simulated(made(cold(10_000))), &simulated(made(cold(40_000))), Asked::Otherwise);
+    assert_eq!(cause(&found), None, "nobody counted what was read");
+}
