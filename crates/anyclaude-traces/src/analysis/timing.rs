@@ -243,6 +243,11 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         });
         completed(request) && request.server_join.is_none() && is_inferred
     };
+    // Ollama has no log with finer stamps.
+    let in_whole_seconds = timings()
+        .filter(|timing| timing.uncertainty_ms.is_known())
+        .count()
+        .saturating_sub(tasks(BackendFormat::Ollama, |timing| timing.uncertainty_ms.is_known()));
     let gaps = [
         (Gap::NoLog, count(&|request| is_unmatched(request) && request.run.is_none())),
         (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
@@ -265,7 +270,7 @@ fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joi
         (Gap::ClaudeMode, count(&|request| request.mode.as_deref() == Some("claude"))),
         (Gap::NoTrace, unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count()),
         (Gap::NoServerLog, count(&wants_server_log)),
-        (Gap::WholeSeconds, timings().filter(|timing| timing.uncertainty_ms.is_known()).count()),
+        (Gap::WholeSeconds, in_whole_seconds),
         (Gap::NoEngineLines, tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.get().is_none())),
         (Gap::NoArrival, tasks(BackendFormat::LlamaServer, |timing| timing.start.is_none())),
         (

@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 
-use anyclaude_traces::Request;
 use anyclaude_traces::analysis::explain::Headline;
 use anyclaude_traces::analysis::timing::{Edit, TimingReport};
 use anyclaude_traces::formats::backend::BackendFormat;
 use anyclaude_traces::model::group::Group;
 use anyclaude_traces::model::measure::{Measure, Value};
+use anyclaude_traces::model::scope::KindFilter;
 use anyclaude_traces::model::stats::Stats;
 use anyclaude_traces::model::timing::{Confidence, Outcome, Timing};
+use anyclaude_traces::{Kind, Request};
 
-use anyclaude_traces::recording::join::ServerLog;
+use anyclaude_traces::recording::join::{ServerLog, ServerTruncation};
 
 use super::columns::Columns;
 use super::list;
@@ -46,8 +47,14 @@ pub(crate) fn page(
     let stamps = || report.requests.iter().filter_map(|request| request.timestamp);
     let logged = || report.unmatched_log_requests.iter().filter_map(|unmatched| unmatched.start);
     let span = stamps().min().or(logged().min()).zip(stamps().max().or(logged().max()));
-    // How much is written stands in the rows, of which some may be left out.
-    let headline = Headline::of_models(&report.groups, &[]).filter(|_| by == By::Model);
+    // Of rows of which some are left out, how much is written would be another mean.
+    let of_kind = |kind: KindFilter| -> Vec<&Request> {
+        report.requests.iter().filter(|request| kind.admits(request.kind)).collect()
+    };
+    let all: u64 = report.groups.iter().map(|group| group.requests).sum();
+    let kinds = [report.scope.kind, KindFilter::Only(Kind::Conversation)];
+    let grouped = kinds.into_iter().map(of_kind).find(|found| found.len() as u64 == all).unwrap_or_default();
+    let headline = Headline::of_models(&report.groups, &grouped).filter(|_| by == By::Model);
     let headline = headline.map(|headline| format!("{headline}."));
     if let Some(headline) = headline.as_ref().filter(|_| rows.is_none()) {
         page.strong(headline);
@@ -301,18 +308,32 @@ fn server_log(log: &ServerLog) -> String {
     if log.evictions > 0 {
         said.push(format!("{} that took the slot of another prompt", log.evictions));
     }
-    for cut in &log.truncations {
-        let tokens = |tokens: Option<u64>| tokens.map_or_else(|| UNKNOWN.to_owned(), units::tokens);
-        said.push(format!(
-            "a prompt of {} tokens cut to the {} that fit, without a word to the client",
-            tokens(cut.prompt_tokens),
-            tokens(cut.limit)
-        ));
-    }
+    said.extend(cut_prompts(&log.truncations));
     if log.unreadable_lines > 0 {
         said.push(units::count(log.unreadable_lines, "unreadable line"));
     }
     format!("{} ({format}): {}.", log.log, said.join(", "))
+}
+
+/// The prompts that a server cut, in one sentence.
+fn cut_prompts(cuts: &[ServerTruncation]) -> Option<String> {
+    let range = |of: fn(&ServerTruncation) -> Option<u64>| {
+        let known = || cuts.iter().filter_map(of);
+        match (known().min(), known().max()) {
+            (Some(least), Some(most)) if least < most => {
+                format!("{} to {}", units::tokens(least), units::tokens(most))
+            }
+            (Some(least), _) => units::tokens(least),
+            _ => UNKNOWN.to_owned(),
+        }
+    };
+    let (whole, limit) = (range(|cut| cut.prompt_tokens), range(|cut| cut.limit));
+    let prompts = match cuts.len() {
+        0 => return None,
+        1 => "a prompt".to_owned(),
+        n => format!("{n} prompts"),
+    };
+    Some(format!("{prompts} of {whole} tokens cut to the {limit} that fit, without a word to the client"))
 }
 
 fn runs(report: &TimingReport) -> Grid {
