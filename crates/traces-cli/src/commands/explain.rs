@@ -26,10 +26,19 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let mut sides =
         reading(&reader, &args.output, || OneOrTwoSides::select(&reader, named.first(), named.get(1)))?;
     if sides.right.is_none() && inputs.len() == 2 && named.len() < 2 {
+        let shown: Vec<String> = inputs.iter().map(|input| input.to_string_lossy().into_owned()).collect();
+        if named.is_empty() {
+            let names = ["FAST", "SLOW"].into_iter().zip(&shown);
+            let labels: Vec<String> = names.map(|(name, path)| format!("--label {name}={path}")).collect();
+            bail!(
+                "servers' logs do not name the models of these requests. Labels do: `{}`",
+                labels.join(" ")
+            );
+        }
         bail!(
             "all of these requests are of one model, and a server's log is no side of its own. A label names one \
              side's model: `--label NAME={}`",
-            inputs.first().map_or_else(String::new, |input| input.to_string_lossy().into_owned())
+            shown.first().map_or("", String::as_str)
         );
     }
     if sides.left.requests.is_empty() && sides.right.is_none() {

@@ -393,14 +393,16 @@ fn breakdown(found: &Explanation) -> Grid {
 /// What a part of one side's time is made of.
 fn figures(found: &Explanation, of_row: Part) -> String {
     let fact = found.evidence.iter().find_map(|one| match &one.fact {
-        Fact::Part { part, tokens, tokens_per_second, occurrences, .. } if *part == of_row => {
-            Some((*tokens, *tokens_per_second, *occurrences))
+        Fact::Part { part, tokens, tokens_per_second, is_rough, occurrences, .. } if *part == of_row => {
+            let about = if *is_rough { "~" } else { "" };
+            Some((*tokens, tokens_per_second.map(|speed| (speed, about)), *occurrences))
         }
         _ => None,
     });
     let Some((tokens, speed, occurrences)) = fact else { return String::new() };
     let tokens = tokens.map(|n| format!("{} tokens", units::show(Value::Rate(n.round()), Unit::Tokens)));
-    let speed = speed.map(|speed| format!("{}/s", units::show(Value::Rate(speed), Unit::PerSecond)));
+    let speed =
+        speed.map(|(speed, about)| format!("{about}{}/s", units::show(Value::Rate(speed), Unit::PerSecond)));
     let happened = occurrences.map(|happened| format!("in {} of {} requests", happened.n, happened.of));
     let read = match (tokens, speed) {
         (Some(tokens), Some(speed)) => Some(format!("{tokens} at {speed}")),

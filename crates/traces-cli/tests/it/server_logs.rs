@@ -282,3 +282,46 @@ fn a_zone_by_its_name_knows_when_clocks_are_changed() {
     // A part of a path is no name.
     folder.traces("list --tz ../zoneinfo/Europe/Berlin --server-log spring.log").ends_with(2).says(&["--tz"]);
 }
+
+/// Ollama cuts prompts that do not fit, and has no log with finer stamps.
+#[test]
+fn prompts_that_ollama_cut_are_one_sentence_and_a_finding() {
+    let folder = Folder::new();
+    let task = |at: u32, prompt: u32| {
+        format!(
+            "time=2026-03-02T09:0{at}:00.000Z level=WARN source=llama_server.go:296 msg=\"truncating input prompt\" \
+             limit=4096 prompt={prompt} keep=4 new=4095\n\
+             slot launch_slot_: id  0 | task {at} | processing task, is_child = 0\n\
+             slot print_timing: id  0 | task {at} | prompt eval time =    4000.00 ms /  4095 tokens (x)\n\
+             slot print_timing: id  0 | task {at} |        eval time =    1000.00 ms /    31 tokens (x)\n\
+             slot      release: id  0 | task {at} | stop processing: n_tokens = 4125, truncated = 0\n\
+             [GIN] 2026/03/02 - 09:0{at}:05 | 200 |  5.000000000s |       127.0.0.1 | POST     \"/v1/messages\"\n"
+        )
+    };
+    let log = |tasks: &[(u32, u32)]| tasks.iter().map(|(at, prompt)| task(*at, *prompt)).collect::<String>();
+    folder.write("ollama.log", log(&[(1, 7_000), (2, 9_000), (3, 9_500)]));
+    folder.write("one.log", log(&[(1, 7_000)]));
+    let said = folder.traces("timing --tz UTC ollama.log").ends_with(0).stdout;
+    let cut = "3 prompts of 7.0 k to 9.5 k tokens cut to the 4.1 k that fit, without a word to the client.";
+    assert!(said.contains(cut) && !said.contains("lms log"), "{said}");
+    let said = folder.traces("timing --tz UTC one.log").ends_with(0).stdout;
+    assert!(said.contains("a prompt of 7.0 k tokens cut to the 4.1 k that fit"), "{said}");
+    let found = folder.traces("summary --tz UTC --format json ollama.log").ends_with(0).json();
+    assert_eq!(found["findings"][0]["kind"], "context_overflow");
+}
+
+#[test]
+fn two_logs_without_names_of_models_are_compared_once_they_have_labels() {
+    let folder = Folder::new();
+    let log = std::fs::read_to_string(crate::common::repo().join(LOGS).join("llama-server.log")).unwrap();
+    // Without the line that names the model's file.
+    let unnamed: String =
+        log.lines().filter(|line| !line.contains(".gguf")).map(|line| format!("{line}\n")).collect();
+    folder.write("a.log", &unnamed);
+    folder.write("b.log", unnamed.replace("2000.00 ms /  2000", "9000.00 ms /  2000"));
+    let refused = folder.traces("explain a.log b.log").ends_with(2);
+    let labels = "--label FAST=a.log --label SLOW=b.log";
+    refused.says(&[labels]);
+    let found = folder.traces(&format!("explain a.log b.log {labels}")).ends_with(0).stdout;
+    assert!(found.contains("FAST") && found.contains("SLOW"), "{found}");
+}

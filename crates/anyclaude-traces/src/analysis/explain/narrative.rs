@@ -155,7 +155,8 @@ impl Narrative<'_> {
         facts.extend(self.contributions(difference));
         if matches!(self.finding, Err(Undetermined::Unexplained(_))) {
             let sides = self.names.into_iter().zip(self.requests());
-            facts.extend(sides.filter_map(|(name, side)| work(name, side)));
+            let works: Option<Vec<Fact>> = sides.map(|(name, side)| work(name, side)).collect();
+            facts.extend(works.into_iter().flatten());
         }
         for (name, side) in self.names.into_iter().zip(self.requests()) {
             facts.extend(cached(name, side));
