@@ -27,7 +27,8 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
         reading(&reader, &args.output, || OneOrTwoSides::select(&reader, named.first(), named.get(1)))?;
     if sides.right.is_none() && inputs.len() == 2 && named.len() < 2 {
         let shown: Vec<String> = inputs.iter().map(|input| input.to_string_lossy().into_owned()).collect();
-        if named.is_empty() {
+        // One that has no name is no side beside one that has a label.
+        if named.is_empty() && sides.left.requests.iter().all(|request| request.model.is_none()) {
             let names = ["FAST", "SLOW"].into_iter().zip(&shown);
             let labels: Vec<String> = names.map(|(name, path)| format!("--label {name}={path}")).collect();
             bail!(
