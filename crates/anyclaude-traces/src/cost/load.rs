@@ -49,6 +49,8 @@ pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
     struct Last<'a> {
         end: i64,
         model: &'a Model,
+        /// Whether it was answered: work on one that was given up may go on, unseen.
+        is_answered: bool,
     }
     let mut last: BTreeMap<&Option<Arc<str>>, Last<'_>> = BTreeMap::new();
     let mut begun: BTreeSet<&Arc<str>> = BTreeSet::new();
@@ -60,11 +62,15 @@ pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
         let is_after_break = before.is_none_or(|before| {
             start.saturating_sub(before.end) >= IDLE_MS || *before.model != case.origin.model
         });
-        if (is_first || is_after_break || has_lost_cache(case)) && !case.is_measured() {
+        let is_emptied = before.is_some_and(|before| before.is_answered) && has_lost_cache(case);
+        if (is_first || is_after_break || is_emptied) && !case.is_measured() {
             suspects.insert(at);
         }
         let end = before.map_or(end, |before| before.end.max(end));
-        last.insert(&case.origin.backend, Last { end, model: &case.origin.model });
+        last.insert(
+            &case.origin.backend,
+            Last { end, model: &case.origin.model, is_answered: case.is_certain },
+        );
     }
     suspects
 }
