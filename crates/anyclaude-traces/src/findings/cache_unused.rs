@@ -7,6 +7,8 @@
 //! with one slot would have read these again too, both reasons are named. Cost: the time to
 //! read the difference. Refuted where its own counts say that it did reuse.
 
+use std::collections::BTreeSet;
+
 use super::evicted::lost_in_one_slot;
 use super::model_load::loaded_ms;
 use super::model_swap::swaps;
@@ -92,12 +94,11 @@ fn wasted<'s, 'a>(scene: &Scene<'a>, model: &Model, entries: &[&'s Entry<'a>]) -
     let is_loaded = |entry: &Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
     // And so is what another model that answered in between did.
     let swaps = swaps(scene);
-    let swapped: Vec<TracePath> =
-        swaps.values().flatten().filter_map(|at| Some(scene.entries.get(*at)?.path())).collect();
+    let swapped = paths(swaps.values().flatten().filter_map(|at| scene.entries.get(*at)));
     let repeats = |entry: &Entry<'_>| {
         entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
             && !is_loaded(entry)
-            && !swapped.contains(&entry.path())
+            && !swapped.contains(&entry.request.path)
     };
     let reads_all = scene.cache(model) == CacheUse::ReadsAll;
     let is_little = |entry: &Entry<'_>| {
@@ -124,9 +125,12 @@ fn missed(entry: &Entry<'_>) -> u64 {
 /// What more slots would do, where a backend with one slot would have read these again too.
 fn one_slot<'s>(scene: &'s Scene<'_>, model: &Model, wasted: &[&Entry<'_>]) -> Option<&'s MoreSlots> {
     let outcome = scene.slots_without_ram.iter().find(|outcome| outcome.model == *model)?;
-    let lost = lost_in_one_slot(scene, outcome)?;
-    let is_lost = |entry: &&Entry<'_>| lost.iter().any(|lost| lost.path() == entry.path());
-    wasted.iter().all(is_lost).then_some(outcome)
+    let lost = paths(lost_in_one_slot(scene, outcome)?);
+    wasted.iter().all(|entry| lost.contains(&entry.request.path)).then_some(outcome)
+}
+
+fn paths<'s, 'a: 's>(entries: impl IntoIterator<Item = &'s Entry<'a>>) -> BTreeSet<&'s TracePath> {
+    entries.into_iter().map(|entry| &entry.request.path).collect()
 }
 
 /// Whether a finding of this rule says of a model that one slot may be the reason.

@@ -80,11 +80,11 @@ impl Made {
         self
     }
 
-    /// When it began; else one second after the one before.
     pub(super) fn of(self, source: Source) -> Self {
         self.with(|made| made.request.source = source)
     }
 
+    /// When it began; else one second after the one before.
     pub(super) fn at(self, ms: i64) -> Self {
         self.with(|made| made.at_ms = Some(ms))
             .time(|timing| timing.total_ms = timing.total_ms.or(1_000.into()))
