@@ -1,6 +1,8 @@
 //! Facts about one request from the proxy's log, besides its times: evidence for the cost
 //! model and for findings.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::Amount;
@@ -38,7 +40,7 @@ pub struct LogFacts {
     /// level 2, where none are logged.
     pub keepalives_so_far: u64,
     /// Why the model stopped, in the SDK's words (`stop`, `length`, `tool-calls`).
-    pub finish_reason: Option<Box<str>>,
+    pub finish_reason: Option<Arc<str>>,
     /// The proxy cut the history before it sent it.
     pub truncation: Option<Box<Truncation>>,
     /// The proxy's other edits of the request before it sent it, in the order of the log.

@@ -10,6 +10,7 @@
 //! request alone can have caused it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::keepalives::{self, Moment};
 use super::limits::{DRAIN_MS, EXACT_MS, LONGEST_MS};
@@ -51,7 +52,7 @@ pub(super) struct Ends {
     finishes: Vec<(i64, u8)>,
     /// Stamps of the parts `finish-step`.
     finish_steps: Vec<i64>,
-    reasons: Vec<Box<str>>,
+    reasons: Vec<Arc<str>>,
 }
 
 impl Ends {
