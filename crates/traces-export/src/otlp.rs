@@ -72,7 +72,7 @@ macro_rules! attributes {
 const CONVENTIONS: &[RequestAttribute] = attributes! {
     "gen_ai.operation.name": |request| text(if request.kind == Kind::CountTokens { "count_tokens" } else { "chat" }),
     "gen_ai.provider.name": |request| Some(OtlpValue::Text(provider(request)?.into())),
-    "gen_ai.request.model": |request| text(request.requested_model.as_deref().or(request.model.as_deref())?),
+    "gen_ai.request.model": |request| text(request.caller.requested_model.as_deref().or(request.model.as_deref())?),
     "gen_ai.response.model": |request| text(request.model.as_deref()?),
     "gen_ai.request.max_tokens": |request| whole(request.max_tokens),
     "gen_ai.request.stream": |request| Some(OtlpValue::Truth(request.stream)),
@@ -94,8 +94,8 @@ const OURS: &[RequestAttribute] = attributes! {
     "traces.kind": |request| text(request.kind.name()),
     "traces.thread": |request| text(request.thread.as_deref()?),
     "traces.run": |request| text(request.run.as_deref()?),
-    "traces.agent": |request| text(request.agent.as_deref()?),
-    "traces.client_version": |request| text(request.client_version.as_deref()?),
+    "traces.agent": |request| text(request.caller.agent.as_deref()?),
+    "traces.client_version": |request| text(request.caller.client_version.as_deref()?),
     "traces.system_bytes": |request| size(request.sizes.system_bytes),
     "traces.tools_bytes": |request| size(request.sizes.tools_bytes),
     "traces.messages_bytes": |request| size(request.sizes.messages_bytes),
@@ -345,7 +345,7 @@ fn spans(request: &Request, span: TimeSpan) -> Vec<SpanData<'_>> {
 /// What the conventions call a span: the operation and the model that was asked for.
 fn name(request: &Request) -> String {
     let operation = if request.kind == Kind::CountTokens { "count_tokens" } else { "chat" };
-    match request.requested_model.as_deref().or(request.model.as_deref()) {
+    match request.caller.requested_model.as_deref().or(request.model.as_deref()) {
         Some(model) => format!("{operation} {model}"),
         None => operation.to_owned(),
     }

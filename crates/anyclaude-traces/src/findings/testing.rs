@@ -10,7 +10,7 @@ use crate::analysis::prefix::{Break, CachedPrompt, Cause, ElementName};
 use crate::analysis::tool_cost::{ToolCost, ToolCosts};
 use crate::analysis::tools::server;
 use crate::formats::body::ElementPath;
-use crate::model::request::{Concurrency, Kind, Request, Run, Source, TracePath};
+use crate::model::request::{Concurrency, Kind, Request, RequestPaths, Run, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing, TokenSource};
 use crate::model::{
@@ -47,7 +47,7 @@ impl Made {
                 sizes.body_bytes = 40_000.into();
             })
             .build();
-        request.paths = Vec::new();
+        request.paths = RequestPaths::default();
         request.model_source = None;
         request.stream = true;
         Self {
@@ -232,7 +232,7 @@ impl Made {
     pub(super) fn background(self) -> Self {
         self.with(|made| {
             made.request.kind = Kind::Background;
-            made.request.requested_model = made.request.model.clone();
+            Arc::make_mut(&mut made.request.caller).requested_model = made.request.model.clone();
         })
     }
 

@@ -13,6 +13,7 @@ pub mod measure;
 pub mod request;
 mod request_draft;
 mod request_id;
+mod request_paths;
 mod response;
 mod reuse;
 pub mod scope;

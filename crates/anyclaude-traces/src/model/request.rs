@@ -10,6 +10,7 @@ use crate::model::timing::{Confidence, Timing};
 use crate::model::{Response, ServerJoin, Sizes};
 
 pub use crate::model::request_id::{InvalidRequestId, RequestId};
+pub use crate::model::request_paths::RequestPaths;
 pub use crate::model::source::{Api, Source, TimestampSource};
 pub use crate::model::trace_path::TracePath;
 pub(crate) use crate::model::trace_path::folder_bytes;
@@ -25,7 +26,8 @@ pub struct Request {
     /// The file; of two, the one with the response. Several requests may share one.
     pub path: TracePath,
     /// All files of this request, in the order of time.
-    pub paths: Vec<TracePath>,
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<TracePath>"))]
+    pub paths: RequestPaths,
     /// Its short name.
     pub id: RequestId,
     /// What recorded it.
@@ -47,16 +49,9 @@ pub struct Request {
     pub thread: Option<Arc<str>>,
     /// The anyclaude process that served it; known from logs only.
     pub run: Option<Arc<str>>,
-    /// The URL's path without its query.
-    pub endpoint: Option<Arc<str>>,
-    /// The version of the client that sent it, by its `user-agent`.
-    pub client_version: Option<Arc<str>>,
-    /// The subagent that sent it, where its headers name one.
-    pub agent: Option<Arc<str>>,
-    /// The agent that started [`agent`](Self::agent).
-    pub parent_agent: Option<Arc<str>>,
-    /// The model that Claude Code asked for.
-    pub requested_model: Option<Arc<str>>,
+    /// Who sent it, where to, and for which model: shared by all requests of the same.
+    #[serde(flatten)]
+    pub caller: Arc<Caller>,
     /// The model that ran.
     pub model: Option<Arc<str>>,
     /// Where [`model`](Self::model) comes from.
@@ -83,6 +78,23 @@ pub struct Request {
     /// Facts that only analyses use.
     #[serde(skip)]
     pub(crate) bookkeeping: Bookkeeping,
+}
+
+/// Who sent a request, where to, and for which model: of a recording's requests, few differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Caller {
+    /// The URL's path without its query.
+    pub endpoint: Option<Arc<str>>,
+    /// The version of the client that sent it, by its `user-agent`.
+    pub client_version: Option<Arc<str>>,
+    /// The subagent that sent it, where its headers name one.
+    pub agent: Option<Arc<str>>,
+    /// The agent that started [`agent`](Self::agent).
+    pub parent_agent: Option<Arc<str>>,
+    /// The model that Claude Code asked for.
+    pub requested_model: Option<Arc<str>>,
 }
 
 /// What else the backend was doing while it served a request.

@@ -1,6 +1,7 @@
 //! Requests that no file holds: for tests, and for recordings of other programs.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::model::request::{Kind, ModelSource, Request, RequestId, Source, TracePath};
 use crate::model::time::Timestamp;
@@ -41,7 +42,7 @@ impl Request {
     /// A request of which nothing is known but its file.
     pub(crate) fn empty(path: TracePath) -> Self {
         Self {
-            paths: vec![path.clone()],
+            paths: path.clone().into(),
             path,
             id: RequestId::default(),
             source: Source::default(),
@@ -53,11 +54,7 @@ impl Request {
             session: None,
             thread: None,
             run: None,
-            endpoint: None,
-            client_version: None,
-            agent: None,
-            parent_agent: None,
-            requested_model: None,
+            caller: Arc::default(),
             model: None,
             model_source: None,
             sizes: Sizes::EMPTY,
@@ -152,8 +149,9 @@ impl RequestDraft {
     #[must_use]
     pub fn build(self) -> Request {
         let Self { mut request, kind, tools } = self;
-        let of_members =
-            || Kind::of(request.endpoint.as_deref(), request.max_tokens, request.sizes.tool_count.get());
+        let of_members = || {
+            Kind::of(request.caller.endpoint.as_deref(), request.max_tokens, request.sizes.tool_count.get())
+        };
         request.kind = kind.unwrap_or_else(of_members);
         request.bookkeeping.tools = tools.into();
         request

@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(size_of::<Amount>(), 8);
         assert!(size_of::<Timing>() <= 264, "{}", size_of::<Timing>());
         assert!(size_of::<LogFacts>() <= 128, "{}", size_of::<LogFacts>());
-        assert!(size_of::<Request>() <= 456, "{}", size_of::<Request>());
+        assert!(size_of::<Request>() <= 384, "{}", size_of::<Request>());
         assert!(size_of::<ServerTask>() <= 112, "{}", size_of::<ServerTask>());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::formats::record::TraceRecord;
 use crate::model::intern::{FastSet, Interner};
-use crate::model::request::{Kind, ModelSource, Request, RequestId, Source, TracePath};
+use crate::model::request::{Caller, Kind, ModelSource, Request, RequestId, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing};
 use crate::model::{Amount, Bookkeeping, Identity, ServerJoin, ServerTask, ToolSize};
@@ -22,9 +22,8 @@ use crate::recording::session::{self, SessionKey, SessionKeys};
 pub struct RequestBuilder {
     unassigned: Vec<UnassignedRequest>,
     modes: Interner<str>,
-    endpoints: Interner<str>,
+    callers: Interner<Caller>,
     models: Interner<str>,
-    versions: Interner<str>,
     agents: Interner<str>,
     tool_lists: Interner<[ToolSize]>,
     histories: HistoryTree,
@@ -54,26 +53,24 @@ impl RequestBuilder {
     /// Adds a file. The order of files makes no difference.
     pub fn add(&mut self, file: TraceFile) {
         let TraceFile { path, mut record } = file;
-        let names = [
-            (&mut self.modes, &mut record.mode),
-            (&mut self.endpoints, &mut record.endpoint),
-            (&mut self.models, &mut record.requested_model),
-            (&mut self.versions, &mut record.sender.client_version),
-        ];
-        for (known, name) in names {
+        for (known, name) in
+            [(&mut self.modes, &mut record.mode), (&mut self.models, &mut record.requested_model)]
+        {
             if let Some(name) = name {
                 known.unify(name);
             }
         }
         let agents = [&mut record.sender.agent, &mut record.sender.parent_agent];
         let [agent, _] = agents.map(|agent| agent.as_mut().map(|agent| self.agents.unify(agent)));
+        let mut caller = Arc::new(caller(&mut record));
+        self.callers.unify(&mut caller);
         let tools = self.tool_lists.once(&record.tools);
         let history = self.histories.insert(&record.history);
         let key = self.keys.of(&mut record.sender, record.mode.as_ref());
         self.unassigned.push(UnassignedRequest::new(
             path,
             record,
-            tools,
+            Shared { caller, tools },
             SessionClues { history, key, agent },
         ));
     }
@@ -119,15 +116,35 @@ impl Request {
     #[must_use]
     pub fn from_record(path: impl Into<PathBuf>, mut record: TraceRecord) -> Self {
         let tools = std::mem::take(&mut record.tools).into();
-        from_record(TracePath::new(path.into()), record, tools).0
+        let caller = Arc::new(caller(&mut record));
+        from_record(TracePath::new(path.into()), record, Shared { caller, tools }).0
+    }
+}
+
+/// What many requests have in common.
+struct Shared {
+    caller: Arc<Caller>,
+    tools: Arc<[ToolSize]>,
+}
+
+/// Takes who sent a record out of it.
+fn caller(record: &mut TraceRecord) -> Caller {
+    let sender = &mut record.sender;
+    Caller {
+        endpoint: record.endpoint.take(),
+        client_version: sender.client_version.take(),
+        agent: sender.agent.take(),
+        parent_agent: sender.parent_agent.take(),
+        requested_model: record.requested_model.take(),
     }
 }
 
 /// Builds the request of a record; the second value is the identity of its body.
-fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> (Request, Option<Identity>) {
+fn from_record(path: TracePath, record: TraceRecord, shared: Shared) -> (Request, Option<Identity>) {
+    let Shared { caller, tools } = shared;
     let id = id_of(&path, &record);
     let trace_names_model = record.mode.as_deref() == Some("claude");
-    let named = || Some((record.requested_model.clone().filter(|_| trace_names_model)?, ModelSource::Trace));
+    let named = || Some((caller.requested_model.clone().filter(|_| trace_names_model)?, ModelSource::Trace));
     let (model, model_source) = record.model.clone().or_else(named).unzip();
     let request = Request {
         id,
@@ -136,13 +153,9 @@ fn from_record(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>) -> 
         timestamp: record.timestamp,
         timestamp_source: record.timestamp_source,
         mode: record.mode,
-        kind: Kind::of(record.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count.get()),
+        kind: Kind::of(caller.endpoint.as_deref(), record.max_tokens, record.sizes.tool_count.get()),
         session: record.sender.session_id,
-        endpoint: record.endpoint,
-        client_version: record.sender.client_version,
-        agent: record.sender.agent,
-        parent_agent: record.sender.parent_agent,
-        requested_model: record.requested_model,
+        caller,
         model_source,
         model,
         sizes: record.sizes,
@@ -252,7 +265,8 @@ fn merge_exports(requests: &mut [UnassignedRequest]) -> bool {
             let Some(later) = rest.first_mut() else { continue };
             let first = before.iter_mut().find(|first| first.is_exported_as(later));
             if let Some(first) = first {
-                first.request.paths.append(&mut later.request.paths);
+                let later = std::mem::take(&mut later.request.paths);
+                first.request.paths = std::mem::take(&mut first.request.paths).followed_by(&later);
                 merged = true;
             }
         }
@@ -299,8 +313,8 @@ fn pair(requests: &mut [UnassignedRequest]) -> bool {
 }
 
 impl UnassignedRequest {
-    fn new(path: TracePath, record: TraceRecord, tools: Arc<[ToolSize]>, place: SessionClues) -> Self {
-        let (request, body) = from_record(path, record, tools);
+    fn new(path: TracePath, record: TraceRecord, shared: Shared, place: SessionClues) -> Self {
+        let (request, body) = from_record(path, record, shared);
         Self { request, place, body: body.map(Box::new) }
     }
 
@@ -318,8 +332,8 @@ impl UnassignedRequest {
             && total_ms(one).is_some()
             && total_ms(one) == total_ms(other)
             && self.place.history == later.place.history
-            && (one.sizes.body_bytes, &one.session, &one.endpoint)
-                == (other.sizes.body_bytes, &other.session, &other.endpoint)
+            && (one.sizes.body_bytes, &one.session, &one.caller.endpoint)
+                == (other.sizes.body_bytes, &other.session, &other.caller.endpoint)
     }
 
     /// Merges the request-only file, `first`, into this file with the response.
@@ -331,7 +345,7 @@ impl UnassignedRequest {
         self.request.timestamp = first.timestamp;
         // It had this id while it waited for its response.
         self.request.id = first.id;
-        self.request.paths.splice(..0, first.paths.drain(..));
+        self.request.paths = std::mem::take(&mut first.paths).followed_by(&self.request.paths);
     }
 }
 

@@ -54,7 +54,7 @@ impl Request {
     pub fn is_task_only(&self) -> bool {
         match self.source {
             Source::LlamaServer | Source::Ollama => true,
-            Source::LmStudio => self.endpoint.is_none(),
+            Source::LmStudio => self.caller.endpoint.is_none(),
             _ => false,
         }
     }
@@ -72,8 +72,8 @@ impl UnmatchedLogRequest {
             start: timing.start,
             run: None,
             log,
-            endpoint: request.endpoint,
-            requested_model: request.requested_model,
+            endpoint: request.caller.endpoint.clone(),
+            requested_model: request.caller.requested_model.clone(),
             model: request.model,
             model_source: request.model_source,
             tool_count: request.sizes.tool_count.get(),

@@ -103,7 +103,7 @@ fn facts(request: &Request, ids: Ids) -> String {
         vec![request.id.to_string(), units::stamp(request.timestamp), request.kind.name().to_owned()];
     if request.model.is_some() {
         facts.push(list::model(request));
-    } else if let Some(asked) = &request.requested_model {
+    } else if let Some(asked) = &request.caller.requested_model {
         facts.push(format!("asked for {asked}; the model that ran is unknown"));
     }
     facts.extend(request.session.as_ref().map(|session| format!("session {}", ids.session(session))));

@@ -205,10 +205,10 @@ fn a_body_its_events_its_span_and_its_answer_are_one_request() {
     assert_eq!(request.timestamp.unwrap().to_string(), stamp(0));
     assert_eq!(request.timestamp_source, None);
     assert_eq!(request.session.as_deref(), Some(SESSION));
-    assert_eq!(request.client_version.as_deref(), Some("2.1.332"));
+    assert_eq!(request.caller.client_version.as_deref(), Some("2.1.332"));
     assert_eq!(request.model.as_deref(), Some("answering-llm"));
     assert_eq!(request.model_source, Some(ModelSource::Response));
-    assert_eq!(request.requested_model.as_deref(), Some("small-llm"));
+    assert_eq!(request.caller.requested_model.as_deref(), Some("small-llm"));
     let timing = request.timing.as_deref().unwrap();
     assert_eq!(timing.start, request.timestamp);
     assert_eq!((timing.ttft_ms.get(), timing.ttft_source), (Some(1_330), Some(TtftSource::FirstContent)));

@@ -56,7 +56,7 @@ fn pair_by_name(requests: &[&mut Request], starts: &mut [Start<'_>]) {
     }
     let mut files: HashMap<String, usize> = HashMap::new();
     for (index, request) in requests.iter().enumerate().filter(|(_, request)| is_joinable(request)) {
-        for path in &request.paths {
+        for path in request.paths.iter() {
             let name = path.as_ref().file_name().unwrap_or_default();
             files.insert(name.to_string_lossy().into_owned(), index);
         }

@@ -134,7 +134,7 @@ fn a_capture_is_of_the_run_with_as_many_requests() {
     run.saved_traces = vec![name(60_010), name(60_510)];
     let mut requests = [trace((60_010, SAME)), trace((60_510, SAME))];
     for (request, name) in requests.iter_mut().zip([name(60_010), name(60_510)]) {
-        request.paths = vec![crate::model::request::TracePath::new(std::path::PathBuf::from(name))];
+        request.paths = crate::model::request::TracePath::new(std::path::PathBuf::from(name)).into();
     }
     let logs = Logs { debug: vec![log], requests: Vec::new() };
     let _ = join(&mut requests.iter_mut().collect::<Vec<_>>(), logs, vec![capture]);

@@ -122,7 +122,7 @@ fn transcripts_name_subagents() {
     };
     recording.write("transcripts/agent-a1b2.jsonl", &(line("msg-a") + "\n" + &line("msg-other") + "\n"), 0);
     let [request] = &recording.requests()[..] else { panic!() };
-    assert_eq!(request.agent.as_deref(), Some("a1b2"));
+    assert_eq!(request.caller.agent.as_deref(), Some("a1b2"));
 }
 
 /// No event tells that it failed, nor why.
