@@ -90,6 +90,14 @@ impl Prompts {
         self.recorded.is_empty()
     }
 
+    /// Gives back the room that is kept for more.
+    pub(crate) fn shrink(&mut self) {
+        self.known.shrink_to_fit();
+        self.heads.shrink_to_fit();
+        self.tree.shrink();
+        self.recorded.shrink();
+    }
+
     /// Takes what was seen of one more record. One whose prompt was not recorded whole is
     /// left out: what a cache held of it is unknown.
     pub fn add(&mut self, file: &TraceFile, seen: PrefixVisitor) {

@@ -38,6 +38,10 @@ impl RecordedPrompts {
         self.prompts.is_empty()
     }
 
+    pub(super) fn shrink(&mut self) {
+        self.prompts.shrink_to_fit();
+    }
+
     /// The number of a record, which has one from now on.
     pub(super) fn number_of(&mut self, path: &TracePath) -> u32 {
         let Self { prompts, numbers, hashing } = self;

@@ -53,6 +53,10 @@ impl Tree {
     /// The history without messages.
     pub(crate) const ROOT: Node = Node(0);
 
+    pub(super) fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// The history with one element more, which is so many bytes long and stands
     /// in this message and block.
     pub(crate) fn grown(&mut self, parent: Node, element: ElementId, bytes: u64, at: (u32, u32)) -> Node {

@@ -143,9 +143,11 @@ impl Reader {
             return RequestSet::read(&self.store, paths);
         };
         let prompts = &mut *locked(prompts);
-        RequestSet::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| {
+        let set = RequestSet::read_with(&self.store, paths, PrefixVisitor::default, |file, seen| {
             prompts.add(file, seen)
-        })
+        });
+        prompts.shrink();
+        set
     }
 
     /// What is known of requests that somebody else has read: joined, with costs, and only
