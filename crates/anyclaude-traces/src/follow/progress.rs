@@ -94,7 +94,7 @@ impl Told {
             if is_new && stage == Stage::Open && start(request).is_none() {
                 return true;
             }
-            let counted = prefix.and_then(|row| row.expected_ttft_ms);
+            let counted = prefix.and_then(|row| row.expected_ttft_ms.get());
             self.expected_ttft_ms = counted.or(forecast.and_then(|forecast| forecast.ttft_ms));
             self.begin(followed, look.now, events);
         }

@@ -324,8 +324,8 @@ fn requests(requests: &[PrefixRequest], columns: &Columns) -> Grid {
             units::share(request.reusable_bytes, request.prompt_bytes),
             units::bytes(request.prompt_bytes - request.reusable_bytes),
             cached(request),
-            units::ms(request.ttft_ms),
-            units::ms(request.expected_ttft_ms),
+            units::ms(request.ttft_ms.get()),
+            units::ms(request.expected_ttft_ms.get()),
             break_.map_or_else(|| UNKNOWN.to_owned(), |break_| break_.element.to_string()),
             break_.map_or_else(|| "appended".to_owned(), cause),
         ]
@@ -335,7 +335,7 @@ fn requests(requests: &[PrefixRequest], columns: &Columns) -> Grid {
 
 /// Tokens from the cache: what the backend counted, else about as many as simulated.
 fn cached(request: &PrefixRequest) -> String {
-    let Some(tokens) = request.cached_tokens else { return UNKNOWN.to_owned() };
+    let Some(tokens) = request.cached_tokens.get() else { return UNKNOWN.to_owned() };
     match request.cached_source {
         Some(CachedSource::Reported | CachedSource::ServerLog) => units::tokens(tokens),
         _ => units::estimate(tokens),

@@ -30,12 +30,12 @@ use crate::analysis::context_window::ContextReport;
 use crate::analysis::tool_cost::ToolCosts;
 use crate::error::Skipped;
 use crate::formats::body::ElementPath;
-use crate::model::ModelSpeeds;
 use crate::model::request::{Kind, Request, RequestId, TracePath};
 use crate::model::scope::Scope;
 use crate::model::stats::float;
 use crate::model::time::Timestamp;
 use crate::model::timing::CachedSource;
+use crate::model::{Amount, ModelSpeeds};
 pub use crate::prompt_cache::{ElementTexts, Fetch, Order, PrefixVisitor, Prompts, SimulatedCache, View};
 
 /// What the figures do not say.
@@ -155,18 +155,18 @@ pub struct PrefixRequest {
     /// conversation too: what is read again.
     pub lost_bytes: u64,
     /// The same in tokens of this prompt.
-    pub lost_tokens: Option<u64>,
+    pub lost_tokens: Amount,
     /// Tokens that came from the cache, as the backend counted them where it did.
-    pub cached_tokens: Option<u64>,
+    pub cached_tokens: Amount,
     /// Where [`cached_tokens`](Self::cached_tokens) comes from.
     pub cached_source: Option<CachedSource>,
     /// The tokens that had to be read: those of the prompt less
     /// [`cached_tokens`](Self::cached_tokens), else by the share of its bytes.
-    pub new_tokens: Option<u64>,
+    pub new_tokens: Amount,
     /// The time to first token that was logged.
-    pub ttft_ms: Option<u64>,
+    pub ttft_ms: Amount,
     /// How long these take to read, by [`PrefixReport::speeds`].
-    pub expected_ttft_ms: Option<u64>,
+    pub expected_ttft_ms: Amount,
 }
 
 /// What the simulated cache says of one prompt, in short.

@@ -207,12 +207,12 @@ fn request(
         reused_from: row.reused_from.and_then(path),
         break_: broken(request, row, rates, path),
         lost_bytes,
-        lost_tokens: rates.tokens(request, row, lost_bytes).and_then(rounded),
-        cached_tokens: timing.and_then(|timing| timing.cached_tokens.get()),
+        lost_tokens: rates.tokens(request, row, lost_bytes).and_then(rounded).into(),
+        cached_tokens: timing.map(|timing| timing.cached_tokens).unwrap_or_default(),
         cached_source: timing.and_then(|timing| timing.cached_source),
-        new_tokens: new_tokens.and_then(rounded),
-        ttft_ms: timing.and_then(|timing| timing.ttft_ms.get()),
-        expected_ttft_ms: rates.ms(request, new_tokens).and_then(rounded),
+        new_tokens: new_tokens.and_then(rounded).into(),
+        ttft_ms: timing.map(|timing| timing.ttft_ms).unwrap_or_default(),
+        expected_ttft_ms: rates.ms(request, new_tokens).and_then(rounded).into(),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::render::{prefix, units};
 pub(super) fn to_read(request: &Request, row: &PrefixRequest, expected: Option<u64>) -> String {
     let whole = request.timing.as_ref().and_then(|timing| timing.believed_prompt_tokens());
     let new_bytes = row.prompt_bytes.saturating_sub(row.reusable_bytes);
-    let what = match (row.new_tokens.zip(whole), expected) {
+    let what = match (row.new_tokens.get().zip(whole), expected) {
         (Some((new, whole)), _) => {
             format!("{} of {} tokens to read", units::tokens(new), units::tokens(whole))
         }
