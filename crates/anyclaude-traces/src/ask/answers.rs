@@ -28,7 +28,7 @@ use crate::model::ModelSpeeds;
 use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
-use crate::prompt_cache::{ElementTexts, Prompts, Simulation, simulate};
+use crate::prompt_cache::{ElementTexts, SimulatedSteps, Simulation, simulate};
 use crate::read::Store;
 use crate::select::{
     OneOrTwoSides, Reader, SITTING_MS, SelectError, SelectedSide, Selection, faster_first, last_two_models,
@@ -101,7 +101,7 @@ pub fn prefix(reader: &Reader, selection: &mut Selection, options: PrefixOptions
         context(&requests, tokens)
     });
     (input.text, input.skipped) = (options.text, selection.skipped_list());
-    simulated(reader, &passing, |simulation, _| prefix::prefix(input, simulation))
+    simulated(reader, &passing, |simulation, steps| prefix::prefix(input, simulation, steps))
 }
 
 /// What costs time in the selected requests, and what to do about it: the dearest first.
@@ -127,7 +127,7 @@ pub fn prefix_rows(reader: &Reader, selection: &Selection) -> Vec<PrefixRequest>
     let passing = selection.passing();
     let mut input = PrefixInput::new(selection.scope, &passing);
     input.speeds = cost::speeds_by_model(selection.of_all_kinds());
-    simulated(reader, &passing, |simulation, _| prefix::prefix(input, simulation)).requests
+    simulated(reader, &passing, |simulation, steps| prefix::prefix(input, simulation, steps)).requests
 }
 
 /// What the tools of each of these groups of requests cost. `selection` is what they were
@@ -149,12 +149,15 @@ pub fn tool_costs_of_groups(
 pub(crate) fn simulated<T>(
     reader: &Reader,
     passing: &[CacheInput<'_>],
-    look: impl FnOnce(&Simulation<'_>, &Prompts) -> T,
+    look: impl FnOnce(&Simulation<'_>, SimulatedSteps) -> T,
 ) -> T {
     let requests: Vec<&Request> = passing.iter().map(|input| input.request).collect();
     let mut texts = ElementTexts::new(reader.store());
     let mut fetch = |path: &_, place| texts.read(path, place);
-    reader.with_prompts(|prompts| look(&simulate(&requests, prompts, reader.cache(), &mut fetch), prompts))
+    reader.with_prompts(|prompts| {
+        let (simulation, steps) = simulate(&requests, prompts, reader.cache(), &mut fetch);
+        look(&simulation, steps)
+    })
 }
 
 /// The newest of the selected requests, taken apart; with `text`, also what it says.
@@ -263,8 +266,8 @@ fn found(
     speeds: Vec<ModelSpeeds>,
     tool_costs: &ToolCosts,
 ) -> Vec<Finding> {
-    simulated(reader, passing, |simulation, _| {
-        let rows = Rows::of(simulation, |_| false);
+    simulated(reader, passing, |simulation, steps| {
+        let rows = Rows::of(simulation, steps, |_| false);
         find_in(passing, speeds, (simulation, &rows), Some(tool_costs))
     })
 }
@@ -402,8 +405,8 @@ fn reused_and_found(
     let (passing, of_all_kinds) = (selection.passing(), selection.passing_of_all_kinds());
     let (tool_costs, unreadable) = tool_costs_of(reader, &of_all_kinds, kind);
     // The same requests passed; only which of them are shown differs.
-    let (prefix, findings) = simulated(reader, &passing, |simulation, _| {
-        let rows = Rows::of(simulation, |_| false);
+    let (prefix, findings) = simulated(reader, &passing, |simulation, steps| {
+        let rows = Rows::of(simulation, steps, |_| false);
         let mut input = PrefixInput::new(scope, &passing);
         input.speeds.clone_from(&speeds);
         let prefix = rows.report(input, simulation);

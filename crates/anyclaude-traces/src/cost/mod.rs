@@ -40,7 +40,7 @@ use crate::error::Error;
 use crate::model::request::Request;
 use crate::model::sort::sort_by;
 use crate::model::{CacheUse, SimulatedReuse};
-use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate};
+use crate::prompt_cache::{CacheOptions, Fetch, Prompts, simulate_reuse};
 use crate::recording::join::UnmatchedLogRequest;
 
 pub use breakdown::breakdown;
@@ -63,7 +63,7 @@ type Model = Option<Arc<str>>;
 /// Lets all requests of one recording pass through a simulated prompt cache. Returns what that
 /// held of each of them, for [`fit_simulated`], and what could not be read again.
 ///
-/// `fetch` reads elements of prompts again, which [`simulate`] needs for few; what it
+/// `fetch` reads elements of prompts again, which [`simulate`](crate::prompt_cache::simulate) needs for few; what it
 /// could not read counts as far as is known.
 pub fn simulated_reuse<'a>(
     requests: &[&mut Request],
@@ -77,7 +77,7 @@ pub fn simulated_reuse<'a>(
         return (Vec::new(), Vec::new());
     }
     let seen: Vec<&Request> = requests.iter().map(|request| &**request).collect();
-    simulate(&seen, prompts, options, fetch).into_reuse()
+    simulate_reuse(&seen, prompts, options, fetch)
 }
 
 /// Fills what [`fit`] fills, with what a simulated cache gave each of the requests.

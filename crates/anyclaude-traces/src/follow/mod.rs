@@ -394,8 +394,8 @@ impl Follower {
         let tool_costs = self.tool_costs.as_ref().map(|(_, costs)| costs);
         let passing = selection.passing();
         let scope = selection.scope;
-        let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, _| {
-            let rows = Rows::of(simulation, |_| false);
+        let (prefix, forecasts, findings) = simulated(&self.reader, &passing, |simulation, steps| {
+            let rows = Rows::of(simulation, steps, |_| false);
             let mut input = PrefixInput::new(scope, &passing);
             input.speeds.clone_from(&speeds);
             let prefix = rows.report(input, simulation).requests;

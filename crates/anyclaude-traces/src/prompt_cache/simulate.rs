@@ -9,7 +9,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::by_times::prove_one_slot;
 use super::compare::{PromptComparer, Sequence};
 use super::conversation::{Conversation, Conversations};
 use super::ids::ElementId;
@@ -26,7 +25,7 @@ use crate::model::intern::FastMap;
 use crate::model::request::{Kind, Request, folder_bytes};
 use crate::model::{Continued, SimulatedReuse};
 use reported::ReportedCounts;
-use turns::{LEAST_FOR_THREADS, Turns, by_start};
+use turns::{EarlierRequests, LEAST_FOR_THREADS, Turns, by_start};
 use views::{Views, first_message, is_local, views};
 
 /// What the cache gave each request, and what that was compared with.
@@ -44,8 +43,14 @@ pub struct Simulation<'a> {
     passed: PassedRequests<'a>,
     /// Which of the sequences those of the view are.
     chosen: usize,
-    pub(crate) steps: Vec<Option<Step>>,
-    pub(crate) steps_one_slot: Vec<Option<Step>>,
+}
+
+/// What happened to each request, at its place, in the cache that was simulated and in one of
+/// one slot.
+pub struct SimulatedSteps {
+    pub(crate) chosen: Vec<Option<Step>>,
+    pub(crate) one_slot: Vec<Option<Step>>,
+    before: Vec<EarlierRequests>,
 }
 
 /// What a cache of another size would lose to other conversations.
@@ -94,45 +99,20 @@ pub fn simulate<'a>(
     prompts: &'a Prompts,
     options: CacheOptions,
     fetch: &'a mut Fetch<'a>,
-) -> Simulation<'a> {
-    let evidence = ReportedCounts::of(requests);
-    let views =
-        options.view.map_or_else(|| views(requests, evidence.is_any()), |view| vec![Views::All(view)]);
-    let found: Vec<Option<&PromptParts>> =
-        requests.iter().map(|request| prompts.prompt(&request.path)).collect();
-    let in_turn = || {
-        let requests = simulated_requests(requests, &found, prompts);
-        let turns = Turns::of(&requests, by_start(&requests, &found));
-        (requests, turns)
-    };
-    let is_many = requests.len() >= LEAST_FOR_THREADS;
-    let ((simulated, turns), ((edits, sequences), comparer)) = both_of_many(is_many, in_turn, || {
-        let mut viewer = Viewer::new(prompts);
-        let viewed = viewed(requests, &found, &views, &mut viewer);
-        (viewed, PromptComparer::new(viewer, options.order, fetch))
-    });
-    let kinds = requests.iter().map(|request| request.kind).collect();
-    let passed = PassedRequests { requests: simulated, kinds, prompts: found, edits, sequences };
-    let ram = options.ram.map_or_else(|| vec![true, false], |ram| vec![ram]);
-    let (chosen, ram) = evidence.choose(&comparer, &passed, &turns, options.slots, &ram);
-    let capacity = Capacity { slots: options.slots, ram };
-    let one_slot = Capacity { slots: NonZeroUsize::MIN, ram: false };
+) -> (Simulation<'a>, SimulatedSteps) {
+    let tried = TriedViews::new(requests, prompts, options, fetch);
+    let TriedViews { evidence, views, passed, comparer, turns, chosen, mut capacity } = tried;
     let members = passed.members(chosen);
-    let (mut steps, steps_one_slot) = turns.run_both(&comparer, members, [capacity, one_slot]);
+    let (mut steps, one_slot) = turns.run_both(&comparer, members, [capacity, Capacity::ONE_SLOT]);
     let mut reused = reuse(&comparer, members, &steps);
-    let mut capacity = capacity;
     if options.is_open() {
-        let of_one_slot = reuse(&comparer, members, &steps_one_slot);
-        let is_proved = if evidence.is_any() {
-            evidence.need_small(&reused, &of_one_slot)
-        } else {
-            prove_one_slot(requests, &reused, &of_one_slot)
-        };
-        if is_proved {
-            (capacity, steps, reused) = (one_slot, steps_one_slot.clone(), of_one_slot);
+        let of_one_slot = reuse(&comparer, members, &one_slot);
+        if evidence.prove_one_slot(requests, &reused, &of_one_slot) {
+            (capacity, steps, reused) = (Capacity::ONE_SLOT, one_slot.clone(), of_one_slot);
         }
     }
-    Simulation {
+    let before = turns.before(&passed.requests);
+    let simulation = Simulation {
         view: views.get(chosen).map_or_else(View::sent, |views| views.printed(requests)),
         order: options.order,
         cache: SimulatedCache { slots: capacity.slots.get() as u64, ram: capacity.ram },
@@ -141,8 +121,72 @@ pub fn simulate<'a>(
         turns,
         passed,
         chosen,
-        steps,
-        steps_one_slot,
+    };
+    (simulation, SimulatedSteps { chosen: steps, one_slot, before })
+}
+
+/// What the cache of [`simulate`] held of each request, at its place, and the files that
+/// could not be read again. What happened in the cache is neither looked for nor kept.
+pub(crate) fn simulate_reuse<'a>(
+    requests: &[&Request],
+    prompts: &'a Prompts,
+    options: CacheOptions,
+    fetch: &'a mut Fetch<'a>,
+) -> (Vec<SimulatedReuse>, Vec<Error>) {
+    let TriedViews { evidence, passed, comparer, turns, chosen, capacity, .. } =
+        TriedViews::new(requests, prompts, options, fetch);
+    let members = passed.members(chosen);
+    if !options.is_open() {
+        return (turns.held(&comparer, members, capacity), comparer.errors());
+    }
+    let (large, one_slot) = turns.held_by_both(&comparer, members, [capacity, Capacity::ONE_SLOT]);
+    let errors = comparer.errors();
+    drop((passed, comparer, turns));
+    let is_proved = evidence.prove_one_slot(requests, &large, &one_slot);
+    (if is_proved { one_slot } else { large }, errors)
+}
+
+/// The prompts in every view that is tried, and the view and cache that agree best with what
+/// was reported.
+struct TriedViews<'a> {
+    evidence: ReportedCounts,
+    views: Vec<Views>,
+    passed: PassedRequests<'a>,
+    comparer: PromptComparer<'a>,
+    turns: Turns,
+    chosen: usize,
+    capacity: Capacity,
+}
+
+impl<'a> TriedViews<'a> {
+    fn new(
+        requests: &[&Request],
+        prompts: &'a Prompts,
+        options: CacheOptions,
+        fetch: &'a mut Fetch<'a>,
+    ) -> Self {
+        let evidence = ReportedCounts::of(requests);
+        let views =
+            options.view.map_or_else(|| views(requests, evidence.is_any()), |view| vec![Views::All(view)]);
+        let found: Vec<Option<&PromptParts>> =
+            requests.iter().map(|request| prompts.prompt(&request.path)).collect();
+        let in_turn = || {
+            let requests = simulated_requests(requests, &found, prompts);
+            let turns = Turns::of(&requests, by_start(&requests, &found));
+            (requests, turns)
+        };
+        let is_many = requests.len() >= LEAST_FOR_THREADS;
+        let ((simulated, turns), ((edits, sequences), comparer)) = both_of_many(is_many, in_turn, || {
+            let mut viewer = Viewer::new(prompts);
+            let viewed = viewed(requests, &found, &views, &mut viewer);
+            (viewed, PromptComparer::new(viewer, options.order, fetch))
+        });
+        let kinds = requests.iter().map(|request| request.kind).collect();
+        let passed = PassedRequests { requests: simulated, kinds, prompts: found, edits, sequences };
+        let ram = options.ram.map_or_else(|| vec![true, false], |ram| vec![ram]);
+        let (chosen, ram) = evidence.choose(&comparer, &passed, &turns, options.slots, &ram);
+        let capacity = Capacity { slots: options.slots, ram };
+        Self { evidence, views, passed, comparer, turns, chosen, capacity }
     }
 }
 
@@ -192,8 +236,7 @@ pub(crate) fn simulate_changed<'a>(
     let slots = usize::try_from(changed.cache.slots).ok().and_then(NonZeroUsize::new);
     let capacity = Capacity { slots: slots.unwrap_or(NonZeroUsize::MIN), ram: changed.cache.ram };
     let comparer = PromptComparer::new(viewer, simulation.order, fetch);
-    let steps = simulation.turns.run(&comparer, passed.members(0), capacity);
-    reuse(&comparer, passed.members(0), &steps)
+    simulation.turns.held(&comparer, passed.members(0), capacity)
 }
 
 impl Simulation<'_> {
@@ -262,11 +305,18 @@ impl Simulation<'_> {
     pub(crate) fn errors(&self) -> Vec<Error> {
         self.comparer.errors()
     }
+}
 
-    /// The same, and what the cache held of each request.
-    pub(crate) fn into_reuse(self) -> (Vec<SimulatedReuse>, Vec<Error>) {
-        let errors = self.comparer.errors();
-        (self.reuse, errors)
+impl SimulatedSteps {
+    /// The requests of its conversation before one.
+    pub(crate) fn before(&self, request: usize) -> EarlierRequests {
+        self.before.get(request).copied().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for SimulatedSteps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimulatedSteps").field("requests", &self.chosen.len()).finish_non_exhaustive()
     }
 }
 
@@ -360,17 +410,24 @@ fn reuse(
     members: SimulatedPrompts<'_>,
     steps: &[Option<Step>],
 ) -> Vec<SimulatedReuse> {
-    let reuse = |(at, step): (usize, &Option<Step>)| {
-        let prompt_bytes = members.prompt_bytes(comparer, at);
-        let best = step.as_ref().and_then(|step| step.best.filter(|_| step.is_reused));
-        let whole = best.filter(|best| best.shared.right.is_none() && best.bytes() > 0);
-        let continues = whole.zip(members.sequence(at)).map(|(best, sequence)| Continued {
-            from: best.from,
-            bytes_behind_answer: comparer.bytes_behind_answer(sequence, best.shared.index),
-        });
-        SimulatedReuse { prompt_bytes, reusable_bytes: best.map_or(0, |best| best.bytes()), continues }
-    };
-    steps.iter().enumerate().map(reuse).collect()
+    steps.iter().enumerate().map(|(at, step)| reuse_of(comparer, members, at, step.as_ref())).collect()
+}
+
+/// What this step says of a request; `None` where it did not pass.
+fn reuse_of(
+    comparer: &PromptComparer<'_>,
+    members: SimulatedPrompts<'_>,
+    at: usize,
+    step: Option<&Step>,
+) -> SimulatedReuse {
+    let prompt_bytes = members.prompt_bytes(comparer, at);
+    let best = step.and_then(|step| step.best.filter(|_| step.is_reused));
+    let whole = best.filter(|best| best.shared.right.is_none() && best.bytes() > 0);
+    let continues = whole.zip(members.sequence(at)).map(|(best, sequence)| Continued {
+        from: best.from,
+        bytes_behind_answer: comparer.bytes_behind_answer(sequence, best.shared.index),
+    });
+    SimulatedReuse { prompt_bytes, reusable_bytes: best.map_or(0, |best| best.bytes()), continues }
 }
 
 #[cfg(test)]

@@ -160,6 +160,11 @@ pub(crate) struct Capacity {
     pub(crate) ram: bool,
 }
 
+impl Capacity {
+    /// The smallest.
+    pub(crate) const ONE_SLOT: Self = Self { slots: NonZeroUsize::MIN, ram: false };
+}
+
 /// The requests, and the prompt that each of them is to the backend.
 #[derive(Clone, Copy)]
 pub(crate) struct SimulatedPrompts<'m> {
@@ -194,11 +199,18 @@ pub(crate) struct Caches<'m> {
     members: SimulatedPrompts<'m>,
     capacity: Capacity,
     caches: FastMap<(usize, Option<Arc<str>>), SlotsState>,
-    /// Which request took the slot of which.
-    takers: FastMap<usize, usize>,
     /// The model that answered last in each root, and how often models changed there.
     last: FastMap<usize, (Arc<str>, u32)>,
-    /// How often they had changed before each request.
+    /// Kept where it is asked what was missed.
+    fates: Option<Fates>,
+}
+
+/// What became of prompts that are no longer held.
+#[derive(Debug)]
+struct Fates {
+    /// Which request took the slot of which.
+    takers: FastMap<usize, usize>,
+    /// How often models had changed before each request.
     swaps_before: Vec<u32>,
 }
 
@@ -218,18 +230,19 @@ struct Slot {
 }
 
 impl<'m> Caches<'m> {
+    /// Caches that tell what they hold.
     pub(crate) fn new(members: SimulatedPrompts<'m>, capacity: Capacity) -> Self {
-        Self {
-            members,
-            capacity,
-            caches: FastMap::default(),
-            takers: FastMap::default(),
-            last: FastMap::default(),
-            swaps_before: vec![0; members.requests.len()],
-        }
+        Self { members, capacity, caches: FastMap::default(), last: FastMap::default(), fates: None }
     }
 
-    /// Lets a request in. `past` are the earlier ones of its conversation and model.
+    /// Caches that also tell what was missed.
+    pub(crate) fn with_fates(members: SimulatedPrompts<'m>, capacity: Capacity) -> Self {
+        let fates = Fates { takers: FastMap::default(), swaps_before: vec![0; members.requests.len()] };
+        Self { fates: Some(fates), ..Self::new(members, capacity) }
+    }
+
+    /// Lets a request in. `past` are the earlier ones of its conversation and model. What was
+    /// missed is told by caches [`with_fates`](Self::with_fates) alone.
     pub(crate) fn step(
         &mut self,
         comparer: &PromptComparer<'_>,
@@ -237,13 +250,18 @@ impl<'m> Caches<'m> {
         turn: usize,
         past: &Past,
     ) -> Option<Step> {
+        let step = self.held(comparer, at, turn)?;
+        let missed = if step.is_appended() { None } else { self.missed(comparer, at, past, &step) };
+        Some(Step { missed, ..step })
+    }
+
+    /// The same where nobody asks what was missed.
+    pub(crate) fn held(&mut self, comparer: &PromptComparer<'_>, at: usize, turn: usize) -> Option<Step> {
         self.note_model(at);
         let best = self.take_slot(comparer, at, turn)?;
         let prompt_bytes = self.members.prompt_bytes(comparer, at);
         let is_reused = best.is_some_and(|best| best.counts(prompt_bytes));
-        let step = Step { best, is_reused, missed: None };
-        let missed = if step.is_appended() { None } else { self.missed(comparer, at, past, &step) };
-        Some(Step { missed, ..step })
+        Some(Step { best, is_reused, missed: None })
     }
 
     /// A model that is loaded drops the other one with all that it held.
@@ -258,7 +276,7 @@ impl<'m> Caches<'m> {
             }
         }
         let swaps = self.last.get(&request.root).map_or(0, |(_, swaps)| *swaps);
-        if let Some(before) = self.swaps_before.get_mut(at) {
+        if let Some(before) = self.fates.as_mut().and_then(|fates| fates.swaps_before.get_mut(at)) {
             *before = swaps;
         }
     }
@@ -310,7 +328,9 @@ impl<'m> Caches<'m> {
             let slot = Slot { holds: at, free: request.end, taken: turn };
             match taken.and_then(|(index, _)| cache.slots.get_mut(index)) {
                 Some(old) => {
-                    self.takers.insert(old.holds, at);
+                    if let Some(fates) = &mut self.fates {
+                        fates.takers.insert(old.holds, at);
+                    }
                     *old = slot;
                 }
                 None => cache.slots.push(slot),
@@ -338,17 +358,19 @@ impl<'m> Caches<'m> {
         }
         let nothing_held = || past.newest().filter(|_| step.best.is_none());
         let from = found.or_else(nothing_held)?;
-        if self.swaps_before.get(from) != self.swaps_before.get(at) {
+        let fates = self.fates.as_ref()?;
+        if fates.swaps_before.get(from) != fates.swaps_before.get(at) {
             return Some(Missed { from, why: Why::Swapped });
         }
-        Some(Missed { from, why: Why::EvictedBy(self.evictor(from, at)?) })
+        Some(Missed { from, why: Why::EvictedBy(self.evictor(fates, from, at)?) })
     }
 
     /// The request of another conversation that took the slot in the end.
-    fn evictor(&self, victim: usize, at: usize) -> Option<usize> {
+    fn evictor(&self, fates: &Fates, victim: usize, at: usize) -> Option<usize> {
         const MOST_STEPS: usize = 64;
         let conversation = |request: usize| self.members.request(request).map(|member| member.conversation);
-        let mut takers = std::iter::successors(Some(victim), |taken| self.takers.get(taken).copied()).skip(1);
+        let mut takers =
+            std::iter::successors(Some(victim), |taken| fates.takers.get(taken).copied()).skip(1);
         takers
             .by_ref()
             .take(MOST_STEPS)

@@ -59,7 +59,8 @@ fn simulated<T>(
     let requests: Vec<&Request> = recorded.recording.requests.iter().collect();
     let mut texts = ElementTexts::new(&recorded.store);
     let mut fetch = |path: &_, place| texts.read(path, place);
-    look(&mut simulate(&requests, &recorded.prompts, options, &mut fetch))
+    let (mut simulation, _) = simulate(&requests, &recorded.prompts, options, &mut fetch);
+    look(&mut simulation)
 }
 
 fn slots(slots: usize) -> CacheOptions {
@@ -75,7 +76,7 @@ fn supposed(mode: &str, unix_ms: i64) -> View {
     (request.mode, request.timestamp) = (Some(mode.into()), Timestamp::from_unix_ms(unix_ms));
     let mut texts = ElementTexts::new(&recorded.store);
     let mut fetch = |path: &_, place| texts.read(path, place);
-    simulate(&[&recorded.recording.requests[0]], &recorded.prompts, slots(4), &mut fetch).view
+    simulate(&[&recorded.recording.requests[0]], &recorded.prompts, slots(4), &mut fetch).0.view
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn without_counts_times_may_prove_one_slot() {
         let requests: Vec<&Request> = recorded.recording.requests.iter().collect();
         let mut texts = ElementTexts::new(&recorded.store);
         let mut fetch = |path: &_, place| texts.read(path, place);
-        let found = simulate(&requests, &recorded.prompts, options, &mut fetch);
+        let (found, _) = simulate(&requests, &recorded.prompts, options, &mut fetch);
         (found.cache.slots, found.cache.ram, found.reuse[3].reusable_bytes * 2 < found.reuse[3].prompt_bytes)
     };
     let mut options = CacheOptions::default();
@@ -231,9 +232,9 @@ fn more_slots_are_tried_until_they_are_enough() {
         (options.view, options.ram) = (Some(View::sent()), Some(false));
         let mut texts = ElementTexts::new(&recorded.store);
         let mut fetch = |path: &_, place| texts.read(path, place);
-        let simulation = simulate(&requests, &recorded.prompts, options, &mut fetch);
+        let (simulation, steps) = simulate(&requests, &recorded.prompts, options, &mut fetch);
         let scope = Scope::new(None, None, KindFilter::All, inputs.len() as u64);
-        let report = prefix(PrefixInput::new(scope, &inputs), &simulation);
+        let report = prefix(PrefixInput::new(scope, &inputs), &simulation, steps);
         let input = FindingsInput::new(requests, Vec::new(), &recorded.prompts, &report, &simulation, None);
         input.slots.into_iter().map(|one| (one.model, one.slots, one.evicted_requests)).collect::<Vec<_>>()
     };

@@ -105,8 +105,8 @@ pub(crate) fn reported(asked: &[Asked], setup: Setup) -> PrefixReport {
     let scope = Scope::new(None, None, KindFilter::All, inputs.len() as u64);
     let mut texts = ElementTexts::new(&store);
     let mut fetch = |path: &_, place| texts.read(path, place);
-    let simulation = simulate(&requests, &prompts, setup.options(), &mut fetch);
-    let report = prefix(PrefixInput::new(scope, &inputs), &simulation);
+    let (simulation, steps) = simulate(&requests, &prompts, setup.options(), &mut fetch);
+    let report = prefix(PrefixInput::new(scope, &inputs), &simulation, steps);
     assert_eq!(report.skipped, []);
     assert_eq!(report.requests.len(), asked.len());
     report

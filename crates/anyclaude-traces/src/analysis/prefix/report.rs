@@ -9,7 +9,7 @@ use crate::error::Skipped;
 use crate::model::ModelSpeeds;
 use crate::model::request::{Request, TracePath};
 use crate::model::stats::float;
-use crate::prompt_cache::Simulation;
+use crate::prompt_cache::{SimulatedSteps, Simulation};
 
 /// What a simulated cache could reuse of these requests, which passed through it.
 ///
@@ -34,19 +34,19 @@ use crate::prompt_cache::Simulation;
 /// let requests: Vec<&Request> = set.requests.iter().collect();
 /// let mut texts = ElementTexts::new(&store);
 /// let mut fetch = |path: &_, place| texts.read(path, place);
-/// let simulation = simulate(&requests, &prompts, CacheOptions::default(), &mut fetch);
+/// let (simulation, steps) = simulate(&requests, &prompts, CacheOptions::default(), &mut fetch);
 ///
 /// let scope = Scope::new(None, None, KindFilter::All, requests.len() as u64);
 /// let inputs: Vec<_> = requests.iter().map(|request| CacheInput { request, reported: true }).collect();
-/// let found = prefix(PrefixInput::new(scope, &inputs), &simulation);
+/// let found = prefix(PrefixInput::new(scope, &inputs), &simulation, steps);
 /// assert!(found.totals.reusable_bytes > 0, "both have the same system prompt and tools");
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[must_use]
-pub fn prefix(input: PrefixInput<'_>, simulation: &Simulation<'_>) -> PrefixReport {
+pub fn prefix(input: PrefixInput<'_>, simulation: &Simulation<'_>, steps: SimulatedSteps) -> PrefixReport {
     let (requests, text) = (input.requests, input.text);
     let is_quoted = |at: usize| text && requests.get(at).is_some_and(|input| input.reported);
-    Rows::of(simulation, is_quoted).report(input, simulation)
+    Rows::of(simulation, steps, is_quoted).report(input, simulation)
 }
 
 /// What happened to each request that passed through a cache, at its place.
@@ -54,12 +54,18 @@ pub fn prefix(input: PrefixInput<'_>, simulation: &Simulation<'_>) -> PrefixRepo
 pub(crate) struct Rows(Vec<Option<SimulatedRow>>);
 
 impl Rows {
-    /// Of all requests, with what was and what is around the first difference of some.
-    pub(crate) fn of(simulation: &Simulation<'_>, is_quoted: impl Fn(usize) -> bool) -> Self {
+    /// Of all requests, with what was and what is around the first difference of some. Nobody
+    /// needs their steps any more then.
+    #[allow(clippy::needless_pass_by_value, reason = "of 100,000 requests the steps take 18 MB")]
+    pub(crate) fn of(
+        simulation: &Simulation<'_>,
+        steps: SimulatedSteps,
+        is_quoted: impl Fn(usize) -> bool,
+    ) -> Self {
         let mut openings = Openings::default();
         let mut rows: Vec<Option<SimulatedRow>> = vec![None; simulation.reuse.len()];
         for at in simulation.turns.each() {
-            let mut row = SimulatedRow::of(simulation, at, &mut openings);
+            let mut row = SimulatedRow::of(simulation, &steps, at, &mut openings);
             row.iter_mut().filter(|_| is_quoted(at)).for_each(|row| row.quote(simulation));
             if let Some(place) = rows.get_mut(at) {
                 *place = row;

@@ -11,10 +11,10 @@ use super::opening::Openings;
 use crate::model::request::Request;
 use crate::model::stats::{Stats, float, whole};
 use crate::model::timing::TokenSource;
-use crate::prompt_cache::Simulation;
 use crate::prompt_cache::compare::SharedPrefix;
 use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::slots::{Reuse, Step, Why};
+use crate::prompt_cache::{SimulatedSteps, Simulation};
 
 /// A break before it is named and counted in tokens.
 #[derive(Debug, Clone)]
@@ -42,13 +42,18 @@ pub(super) struct SimulatedRow {
 
 impl SimulatedRow {
     /// What happened to the request at its turn.
-    pub(super) fn of(simulation: &Simulation<'_>, at: usize, openings: &mut Openings) -> Option<Self> {
-        let step = simulation.steps.get(at).copied().flatten()?;
-        let step_one = simulation.steps_one_slot.get(at).copied().flatten()?;
+    pub(super) fn of(
+        simulation: &Simulation<'_>,
+        steps: &SimulatedSteps,
+        at: usize,
+        openings: &mut Openings,
+    ) -> Option<Self> {
+        let step = steps.chosen.get(at).copied().flatten()?;
+        let step_one = steps.one_slot.get(at).copied().flatten()?;
         let (prompt_bytes, edits) = (simulation.reuse.get(at)?.prompt_bytes, simulation.edits(at));
-        let broken = Broken::of(simulation, at, &step, openings).map(Box::new);
-        let broken_one_slot = Broken::of(simulation, at, &step_one, openings).map(Box::new);
-        if simulation.turns.before(at).any_model.is_none() {
+        let broken = Broken::of((simulation, steps), at, &step, openings).map(Box::new);
+        let broken_one_slot = Broken::of((simulation, steps), at, &step_one, openings).map(Box::new);
+        if steps.before(at).any_model.is_none() {
             openings.add(at);
         }
         let prompt = simulation.prompt(at)?;
@@ -76,7 +81,12 @@ impl SimulatedRow {
 
 impl Broken {
     /// What broke in a cache that did this; `None` where the request only appended.
-    fn of(simulation: &Simulation<'_>, at: usize, step: &Step, openings: &Openings) -> Option<Self> {
+    fn of(
+        (simulation, steps): (&Simulation<'_>, &SimulatedSteps),
+        at: usize,
+        step: &Step,
+        openings: &Openings,
+    ) -> Option<Self> {
         let sequence = simulation.sequence(at)?;
         let shared = step.best.map_or_else(|| simulation.comparer.beginning(sequence), |best| best.shared);
         if step.is_appended() || shared.left.is_none() && shared.right.is_none() {
@@ -90,7 +100,7 @@ impl Broken {
             evicted_by: None,
             excerpt: None,
         };
-        let before = simulation.turns.before(at);
+        let before = steps.before(at);
         if simulation.turns.first() == Some(at) {
             broken.change = FirstDifference::only(Cause::FirstRequest);
         } else if let Some(missed) = step.missed {

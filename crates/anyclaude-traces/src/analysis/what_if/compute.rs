@@ -18,7 +18,7 @@ use crate::model::stats::float;
 use crate::model::timing::CachedSource;
 use crate::prompt_cache::{
     AnswerTokens, CacheOptions, Changed, ElementTexts, Prompts, SimulatedCache, answer_tokens, simulate,
-    simulate_changed, simulated_tokens,
+    simulate_changed, simulate_reuse, simulated_tokens,
 };
 use crate::read::Store;
 use crate::tokens::{MilliTokens, Scales, read_scales, scaled};
@@ -97,7 +97,7 @@ pub(crate) fn what_if(input: WhatIfInput<'_>) -> WhatIf {
     let options = CacheOptions { slots: recorded_slots(&input), ..input.options };
     let mut texts = ElementTexts::new(store);
     let mut fetch = |path: &TracePath, place| texts.read(path, place);
-    let recorded = simulate(requests, prompts, options, &mut fetch);
+    let (recorded, _) = simulate(requests, prompts, options, &mut fetch);
     let cache = recorded.cache;
     let changed_cache =
         SimulatedCache { slots: change.slots.map_or(cache.slots, |slots| slots.get() as u64), ..cache };
@@ -163,7 +163,7 @@ fn recorded_slots(input: &WhatIfInput<'_>) -> NonZeroUsize {
         let mut texts = ElementTexts::new(input.store);
         let mut fetch = |path: &TracePath, place| texts.read(path, place);
         let options = CacheOptions { slots, ..input.options };
-        let reuse = simulate(input.requests, input.prompts, options, &mut fetch).reuse;
+        let (reuse, _) = simulate_reuse(input.requests, input.prompts, options, &mut fetch);
         let error = error(input.requests, &reuse);
         if best.is_none_or(|(least, _)| error < least) {
             best = Some((error, slots));

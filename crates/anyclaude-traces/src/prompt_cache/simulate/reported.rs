@@ -3,12 +3,12 @@
 
 use std::num::NonZeroUsize;
 
+use super::PassedRequests;
 use super::turns::Turns;
-use super::{PassedRequests, reuse};
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
 use crate::model::timing::CachedSource;
-use crate::prompt_cache::by_times::LEAST_READ;
+use crate::prompt_cache::by_times::{LEAST_READ, prove_one_slot};
 use crate::prompt_cache::compare::PromptComparer;
 use crate::prompt_cache::slots::Capacity;
 use crate::prompt_cache::tokens::{AnswerTokens, answer_tokens, cached_tokens};
@@ -18,6 +18,7 @@ const MOST_EVIDENCE: usize = 2000;
 
 /// What the backend counted of single requests.
 pub(super) struct ReportedCounts {
+    /// Of each, by its place; nothing where none is evidence.
     pub(super) counted: Vec<Option<Counted>>,
     /// The last request that is looked at.
     pub(super) last: usize,
@@ -40,15 +41,16 @@ impl ReportedCounts {
             let cached_tokens = timing.cached_tokens.get().filter(|_| is_evidence);
             Some(Counted { prompt_tokens: answer.prompt_tokens, answer, cached_tokens })
         };
-        let counted: Vec<Option<Counted>> = requests.iter().map(counted).collect();
-        let evident =
-            counted.iter().enumerate().filter(|(_, one)| one.is_some_and(|one| one.cached_tokens.is_some()));
-        let last = evident.take(MOST_EVIDENCE).last().map_or(0, |(at, _)| at);
-        Self { counted, last }
+        let is_evident = |request: &&Request| counted(request).is_some_and(|one| one.cached_tokens.is_some());
+        let evident = requests.iter().enumerate().filter(|(_, request)| is_evident(request));
+        match evident.take(MOST_EVIDENCE).last() {
+            Some((last, _)) => Self { counted: requests.iter().map(counted).collect(), last },
+            None => Self { counted: Vec::new(), last: 0 },
+        }
     }
 
     pub(super) fn is_any(&self) -> bool {
-        self.counted.iter().flatten().any(|one| one.cached_tokens.is_some())
+        !self.counted.is_empty()
     }
 
     /// The view and whether there is main memory that agree best with what was
@@ -72,19 +74,30 @@ impl ReportedCounts {
             let members = passed.members(view);
             let runs = match ram {
                 [first, second] => {
-                    let (first, second) = turns.run_both(comparer, members, [size(*first), size(*second)]);
-                    vec![first, second]
+                    let sizes = [size(*first), size(*second)];
+                    <[_; 2]>::from(turns.held_by_both(comparer, members, sizes)).into()
                 }
-                _ => ram.iter().map(|ram| turns.run(comparer, members, size(*ram))).collect(),
+                _ => ram.iter().map(|ram| turns.held(comparer, members, size(*ram))).collect::<Vec<_>>(),
             };
-            for (steps, ram) in runs.iter().zip(ram) {
-                let error = self.error(&reuse(comparer, members, steps));
+            for (held, ram) in runs.iter().zip(ram) {
+                let error = self.error(held);
                 if best.is_none_or(|(least, _)| error < least) {
                     best = Some((error, (view, *ram)));
                 }
             }
         }
         best.map_or(first, |(_, choice)| choice)
+    }
+
+    /// Whether what was reported, or times where nothing was, need a cache of one slot. `large`
+    /// and `small` are what either cache held of each request.
+    pub(super) fn prove_one_slot(
+        &self,
+        requests: &[&Request],
+        large: &[SimulatedReuse],
+        small: &[SimulatedReuse],
+    ) -> bool {
+        if self.is_any() { self.need_small(large, small) } else { prove_one_slot(requests, large, small) }
     }
 
     /// Whether a small cache agrees with what was reported, where the large one does not:

@@ -138,7 +138,7 @@ impl Recorded {
         let options = CacheOptions { view: Some(view.parse().unwrap()), ..CacheOptions::default() };
         let mut texts = crate::prompt_cache::ElementTexts::new(&self.store);
         let mut fetch = |path: &_, place| texts.read(path, place);
-        simulate(&[&self.requests[0]], &self.prompts, options, &mut fetch).reuse[0].prompt_bytes
+        simulate(&[&self.requests[0]], &self.prompts, options, &mut fetch).0.reuse[0].prompt_bytes
     }
 }
 
@@ -188,8 +188,7 @@ fn files_that_cannot_be_read_again_are_returned_beside_what_is_known() {
     let recorded = recorded(&[asked("One."), asked("Two.")]);
     let requests: Vec<&Request> = recorded.requests.iter().collect();
     let mut fetch = |path: &TracePath, _| Err(Error::new(path.file(), std::io::Error::other("it is gone")));
-    let simulation = simulate(&requests, &recorded.prompts, CacheOptions::default(), &mut fetch);
-    let (reuse, errors) = simulation.into_reuse();
+    let (reuse, errors) = simulate_reuse(&requests, &recorded.prompts, CacheOptions::default(), &mut fetch);
     let files: Vec<_> = errors.iter().map(|error| error.path().file_name().unwrap()).collect();
     assert_eq!(files, ["1.json", "0.json"]);
     let [first, second] = reuse[..] else { panic!("{reuse:?}") };

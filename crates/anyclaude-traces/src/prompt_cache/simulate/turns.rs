@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::reuse_of;
 use crate::both::both_of_many;
+use crate::model::SimulatedReuse;
 use crate::model::intern::FastMap;
 use crate::prompt_cache::compare::PromptComparer;
 use crate::prompt_cache::conversation::Conversation;
@@ -30,27 +32,35 @@ pub(crate) struct Turns {
     /// of its conversation with its model.
     turns: Vec<(usize, usize)>,
     pasts: usize,
-    before: Vec<EarlierRequests>,
 }
 
 impl Turns {
     /// Of these requests, which pass in this order.
     pub(super) fn of(requests: &[SimulatedRequest], order: Vec<usize>) -> Self {
-        let mut pasts: FastMap<PastOf<'_>, (usize, Option<usize>)> = FastMap::default();
-        let mut newest: FastMap<Conversation, usize> = FastMap::default();
-        let mut before = vec![EarlierRequests::default(); requests.len()];
+        let mut pasts: FastMap<PastOf<'_>, usize> = FastMap::default();
         let turn = |at: usize| {
             let request = requests.get(at)?;
             let next = pasts.len();
             let past: PastOf<'_> = (request.root, &request.model, request.conversation);
-            let (past, newest_of_past) = pasts.entry(past).or_insert((next, None));
-            let same_model = newest_of_past.replace(at);
-            let any_model = newest.insert(request.conversation, at);
-            *before.get_mut(at)? = EarlierRequests { same_model, any_model };
-            Some((at, *past))
+            Some((at, *pasts.entry(past).or_insert(next)))
         };
-        let turns = order.into_iter().filter_map(turn).collect();
-        Self { turns, pasts: pasts.len(), before }
+        let mut turns = Vec::with_capacity(order.len());
+        turns.extend(order.into_iter().filter_map(turn));
+        Self { turns, pasts: pasts.len() }
+    }
+
+    /// What came before each of these requests, which are those that pass.
+    pub(super) fn before(&self, requests: &[SimulatedRequest]) -> Vec<EarlierRequests> {
+        let mut newest: FastMap<Conversation, usize> = FastMap::default();
+        let mut newest_of_past = vec![None; self.pasts];
+        let mut before = vec![EarlierRequests::default(); requests.len()];
+        for &(at, past) in &self.turns {
+            let both = requests.get(at).zip(newest_of_past.get_mut(past)).zip(before.get_mut(at));
+            let Some(((request, newest_of_past), before)) = both else { continue };
+            let same_model = newest_of_past.replace(at);
+            *before = EarlierRequests { same_model, any_model: newest.insert(request.conversation, at) };
+        }
+        before
     }
 
     pub(crate) fn first(&self) -> Option<usize> {
@@ -61,10 +71,6 @@ impl Turns {
         self.turns.iter().map(|(at, _)| *at)
     }
 
-    pub(crate) fn before(&self, request: usize) -> EarlierRequests {
-        self.before.get(request).copied().unwrap_or_default()
-    }
-
     /// What happens to each request in a cache of this size, at the request's place.
     pub(super) fn run(
         &self,
@@ -72,7 +78,7 @@ impl Turns {
         members: SimulatedPrompts<'_>,
         size: Capacity,
     ) -> Vec<Option<Step>> {
-        let mut cache = Caches::new(members, size);
+        let mut cache = Caches::with_fates(members, size);
         let mut pasts: Vec<Past> = Vec::new();
         pasts.resize_with(self.pasts, Past::default);
         let mut steps = vec![None; members.requests.len()];
@@ -85,20 +91,57 @@ impl Turns {
         steps
     }
 
-    /// The same in two caches at once.
+    /// What a cache of this size holds of each request, at the request's place.
+    pub(super) fn held(
+        &self,
+        comparer: &PromptComparer<'_>,
+        members: SimulatedPrompts<'_>,
+        size: Capacity,
+    ) -> Vec<SimulatedReuse> {
+        let mut cache = Caches::new(members, size);
+        let not_passed = |at| reuse_of(comparer, members, at, None);
+        let mut held: Vec<SimulatedReuse> = (0..members.requests.len()).map(not_passed).collect();
+        for (turn, (at, _)) in self.turns.iter().copied().enumerate() {
+            let step = cache.held(comparer, at, turn);
+            if let Some(held) = held.get_mut(at) {
+                *held = reuse_of(comparer, members, at, step.as_ref());
+            }
+        }
+        held
+    }
+
+    /// What [`run`](Self::run) finds in two caches at once.
     pub(super) fn run_both(
         &self,
         comparer: &PromptComparer<'_>,
         members: SimulatedPrompts<'_>,
-        [first, second]: [Capacity; 2],
+        sizes: [Capacity; 2],
     ) -> (Vec<Option<Step>>, Vec<Option<Step>>) {
-        let run = |size| self.run(comparer, members, size);
+        self.in_both(comparer, sizes, |size| self.run(comparer, members, size))
+    }
+
+    /// What [`held`](Self::held) finds in two caches at once.
+    pub(super) fn held_by_both(
+        &self,
+        comparer: &PromptComparer<'_>,
+        members: SimulatedPrompts<'_>,
+        sizes: [Capacity; 2],
+    ) -> (Vec<SimulatedReuse>, Vec<SimulatedReuse>) {
+        self.in_both(comparer, sizes, |size| self.held(comparer, members, size))
+    }
+
+    fn in_both<T: Send>(
+        &self,
+        comparer: &PromptComparer<'_>,
+        [first, second]: [Capacity; 2],
+        run: impl Fn(Capacity) -> T + Sync,
+    ) -> (T, T) {
         let is_many = self.turns.len() >= LEAST_FOR_THREADS;
-        let steps = both_of_many(is_many, || run(first), || run(second));
+        let found = both_of_many(is_many, || run(first), || run(second));
         if is_many {
             comparer.sort_errors();
         }
-        steps
+        found
     }
 }
 
