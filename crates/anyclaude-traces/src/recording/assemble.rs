@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::formats::record::TraceRecord;
-use crate::model::intern::{FastSet, Interner};
+use crate::model::intern::{FastMap, FastSet, Interner};
 use crate::model::request::{Caller, Kind, ModelSource, Request, RequestId, Source, TracePath};
 use crate::model::time::Timestamp;
 use crate::model::timing::{CachedSource, Outcome, Timing};
@@ -260,18 +260,62 @@ fn sort(requests: &mut [UnassignedRequest]) {
 fn merge_exports(requests: &mut [UnassignedRequest]) -> bool {
     let mut merged = false;
     for same_time in requests.chunk_by_mut(|a, b| a.request.timestamp == b.request.timestamp) {
-        for at in 1..same_time.len() {
-            let (before, rest) = same_time.split_at_mut(at);
-            let Some(later) = rest.first_mut() else { continue };
-            let first = before.iter_mut().find(|first| first.is_exported_as(later));
-            if let Some(first) = first {
-                let later = std::mem::take(&mut later.request.paths);
-                first.request.paths = std::mem::take(&mut first.request.paths).followed_by(&later);
-                merged = true;
-            }
+        for pair in exported_again(same_time) {
+            let Ok([first, later]) = same_time.get_disjoint_mut(pair) else { continue };
+            let later = std::mem::take(&mut later.request.paths);
+            first.request.paths = std::mem::take(&mut first.request.paths).followed_by(&later);
+            merged = true;
         }
     }
     merged
+}
+
+/// Of requests of one time, the places of those that are the same in two files.
+fn exported_again(same_time: &[UnassignedRequest]) -> Vec<[usize; 2]> {
+    let mut firsts: FastMap<Exported<'_>, (usize, &Path)> = FastMap::default();
+    let mut pairs = Vec::new();
+    for (at, unassigned) in same_time.iter().enumerate() {
+        let Some(exported) = Exported::of(unassigned) else { continue };
+        let file = unassigned.request.path.file();
+        let (first, file_of_first) = *firsts.entry(exported).or_insert((at, file));
+        // Equal ones of one file were sent twice.
+        if file != file_of_first {
+            pairs.push([first, at]);
+        }
+    }
+    pairs
+}
+
+/// What two requests of one time have in common where one of them is an export of the other:
+/// nothing else was received in the same millisecond, took as long and has the same body.
+#[derive(PartialEq, Eq, Hash)]
+struct Exported<'a> {
+    source: Source,
+    total_ms: u64,
+    history: HistoryId,
+    body_bytes: Option<u64>,
+    session: Option<&'a str>,
+    endpoint: Option<&'a str>,
+}
+
+impl<'a> Exported<'a> {
+    /// `None` where its recorder exports nothing twice, or a time is not known.
+    fn of(unassigned: &'a UnassignedRequest) -> Option<Self> {
+        let request = &unassigned.request;
+        let exports = [Source::ClaudeTap, Source::ClaudeTrace, Source::ClaudeCodeRouter, Source::Har];
+        if !exports.contains(&request.source) {
+            return None;
+        }
+        request.timestamp?;
+        Some(Self {
+            source: request.source,
+            total_ms: request.timing.as_deref()?.total_ms.get()?,
+            history: unassigned.place.history,
+            body_bytes: request.sizes.body_bytes.get(),
+            session: request.session.as_deref(),
+            endpoint: request.caller.endpoint.as_deref(),
+        })
+    }
 }
 
 /// Merges each file with a response into the request-only file that it answers. Returns
@@ -316,24 +360,6 @@ impl UnassignedRequest {
     fn new(path: TracePath, record: TraceRecord, shared: Shared, place: SessionClues) -> Self {
         let (request, body) = from_record(path, record, shared);
         Self { request, place, body: body.map(Box::new) }
-    }
-
-    /// Whether another file holds this request once more. Nothing else was received in the same
-    /// millisecond, took as long and has the same body, but a request that is logged twice.
-    fn is_exported_as(&self, later: &Self) -> bool {
-        let recorded = [Source::ClaudeTap, Source::ClaudeTrace, Source::ClaudeCodeRouter, Source::Har];
-        let (one, other) = (&self.request, &later.request);
-        let total_ms = |request: &Request| request.timing.as_deref()?.total_ms.get();
-        recorded.contains(&one.source)
-            && one.source == other.source
-            && !one.paths.is_empty()
-            && one.path.file() != other.path.file()
-            && one.timestamp.is_some()
-            && total_ms(one).is_some()
-            && total_ms(one) == total_ms(other)
-            && self.place.history == later.place.history
-            && (one.sizes.body_bytes, &one.session, &one.caller.endpoint)
-                == (other.sizes.body_bytes, &other.session, &other.caller.endpoint)
     }
 
     /// Merges the request-only file, `first`, into this file with the response.

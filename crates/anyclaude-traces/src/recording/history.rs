@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 use crate::model::Identity;
 
 /// A node of a [`HistoryTree`]: one history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct HistoryId(u32);
 
 impl HistoryId {
