@@ -12,14 +12,12 @@ pub(crate) fn of_comparison(missing: &Missing) -> String {
             "give both models the same task, or name two with more requests: `traces explain model:A model:B`"
         }
         // No debug level of the proxy tells more of them than the backend reports.
-        Missing::PromptTokens { .. } | Missing::OutputTokens { .. } | Missing::CachedTokens { .. } => {
-            "name the server's own log with `--server-log FILE`"
-        }
+        Missing::PromptTokens { .. }
+        | Missing::OutputTokens { .. }
+        | Missing::CachedTokens { .. }
+        | Missing::WholeAnswers { .. } => "name the server's own log with `--server-log FILE`",
         Missing::FirstTokens { .. } => {
             "name the server's own log with `--server-log FILE`, or record with `traces record`"
-        }
-        Missing::WholeAnswers { .. } => {
-            "name the server's own log with `--server-log FILE`, or let the client stream"
         }
         Missing::DirectMeasurement => {
             "`traces replay FAST --cold --save fast.json` with that model loaded, the same with SLOW, then \

@@ -444,7 +444,7 @@ impl Display for Missing {
             ),
             Self::WholeAnswers { side, untold, of } => write!(
                 f,
-                "{untold} of {of} answers of {side} came in one piece: reading and generation are not told apart."
+                "{untold} of {of} answers of {side} came all at once: reading and generation are not told apart."
             ),
             Self::SamePrompts { pairs: 0 } => write!(
                 f,
