@@ -53,12 +53,6 @@ impl Display for Advice {
                 "Look at the backend's prompt cache settings (number of slots, cache memory), or try another \
                  engine build.",
             ),
-            Self::SlotsOrEngine { slots } => write!(
-                f,
-                "Give the backend {} for this model. If it then reads as much again, try another engine or build: \
-                 hybrid and sliding-window attention often cannot reuse a prompt.",
-                Count(*slots, "parallel slot")
-            ),
             Self::Mend { cause, volatile, tools, element, most_per_session } => {
                 mend(f, *cause, *volatile, tools.as_ref(), element, *most_per_session)
             }

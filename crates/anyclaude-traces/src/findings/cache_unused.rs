@@ -3,17 +3,15 @@
 //! Condition: it is seen to reuse nothing, and [`LEAST_REQUESTS`] requests repeat half of
 //! an earlier prompt or more; or by its own count it took less than half of what it could
 //! have in as many requests; or as many took as long as reading all of their prompt takes.
-//! Prompts of which less than [`LEAST_TOKENS`] were missed are not worth it. Where a backend
-//! with one slot would have read these again too, both reasons are named. Cost: the time to
-//! read the difference. Refuted where its own counts say that it did reuse.
+//! Prompts of which less than [`LEAST_TOKENS`] were missed are not worth it. Cost: the
+//! time to read the difference. Refuted where its own counts say that it did reuse.
 
 use std::collections::BTreeSet;
 
-use super::evicted::lost_in_one_slot;
 use super::model_load::loaded_ms;
 use super::model_swap::swaps;
 use super::scene::{Entry, Model, Scene, finding, float, whole};
-use super::{Advice, CostBasis, Evidence, Finding, FindingKind, MoreSlots, Rule, RuleCheck};
+use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::model::CacheUse;
 use crate::model::request::TracePath;
 
@@ -63,10 +61,8 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let (requests, of) = (count(wasted.len()), count(entries.len()));
     let each_ms = cost.map(|cost| whole(float(cost) / float(requests)));
-    let (model_name, one_slot) = (model.clone(), one_slot(scene, model, &wasted));
-    let evidence = if one_slot.is_some() {
-        Evidence::UnusedOrEvicted { model: model_name, requests, of, tokens: reusable, each_ms }
-    } else if reads_all {
+    let model_name = model.clone();
+    let evidence = if reads_all {
         let tokens_per_second = scene.read_tokens_per_second(model);
         Evidence::ReadsAll { model: model_name, requests, of, tokens: reusable, tokens_per_second, each_ms }
     } else if wasted.iter().all(|entry| is_alone(entry)) {
@@ -81,10 +77,7 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
         }
     };
     let mut found = finding(FindingKind::CacheUnused, wasted, evidence).costing(cost, CostBasis::Fitted);
-    let other = if reads_all { Advice::OtherEngine } else { Advice::CacheSettings };
-    // With as many slots nothing is evicted in the simulation.
-    let slots = one_slot.filter(|outcome| outcome.evicted_requests == 0).map(|outcome| outcome.slots);
-    found.advice = Some(slots.map_or(other, |slots| Advice::SlotsOrEngine { slots }));
+    found.advice = Some(if reads_all { Advice::OtherEngine } else { Advice::CacheSettings });
     Some(found)
 }
 
@@ -94,7 +87,8 @@ fn wasted<'s, 'a>(scene: &Scene<'a>, model: &Model, entries: &[&'s Entry<'a>]) -
     let is_loaded = |entry: &Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
     // And so is what another model that answered in between did.
     let swaps = swaps(scene);
-    let swapped = paths(swaps.values().flatten().filter_map(|at| scene.entries.get(*at)));
+    let swapped = swaps.values().flatten().filter_map(|at| scene.entries.get(*at));
+    let swapped: BTreeSet<&TracePath> = swapped.map(|entry| &entry.request.path).collect();
     let repeats = |entry: &Entry<'_>| {
         entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
             && !is_loaded(entry)
@@ -120,24 +114,6 @@ fn is_alone(entry: &Entry<'_>) -> bool {
 
 fn missed(entry: &Entry<'_>) -> u64 {
     entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0))
-}
-
-/// What more slots would do, where a backend with one slot would have read these again too.
-fn one_slot<'s>(scene: &'s Scene<'_>, model: &Model, wasted: &[&Entry<'_>]) -> Option<&'s MoreSlots> {
-    let outcome = scene.slots_without_ram.iter().find(|outcome| outcome.model == *model)?;
-    let lost = paths(lost_in_one_slot(scene, outcome)?);
-    wasted.iter().all(|entry| lost.contains(&entry.request.path)).then_some(outcome)
-}
-
-fn paths<'s, 'a: 's>(entries: impl IntoIterator<Item = &'s Entry<'a>>) -> BTreeSet<&'s TracePath> {
-    entries.into_iter().map(|entry| &entry.request.path).collect()
-}
-
-/// Whether a finding of this rule says of a model that one slot may be the reason.
-pub(super) fn is_said_of(scene: &Scene<'_>, model: &Model) -> bool {
-    let entries: Vec<&Entry<'_>> =
-        scene.entries.iter().filter(|entry| entry.model == *model && is_known(entry)).collect();
-    wasted(scene, model, &entries).is_some_and(|wasted| one_slot(scene, model, &wasted).is_some())
 }
 
 fn is_known(entry: &Entry<'_>) -> bool {

@@ -5,11 +5,11 @@
 //! nothing anyway, or read less than that.
 //!
 //! Where the backend is seen to reuse nothing, or some requests took as long as reading all
-//! of their prompt takes, one slot may be the reason as well as an engine that cannot: if in a
-//! simulated cache of one slot these requests, and no others, find gone what they repeat. The
-//! finding about a cache that is not used then says that it is not known which.
+//! of their prompt takes, one slot may be the reason as well as an engine that cannot: both
+//! are said if in a simulated cache of one slot these requests, and no others, find gone
+//! what they repeat.
 
-use super::cache_unused::{self, LEAST_REQUESTS, LEAST_REUSABLE};
+use super::cache_unused::{LEAST_REQUESTS, LEAST_REUSABLE};
 use super::scene::{Entry, Model, Scene, finding};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, MoreSlots, Rule, RuleCheck};
 use crate::model::CacheUse;
@@ -65,16 +65,23 @@ fn advice<'m>(outcomes: impl Iterator<Item = &'m MoreSlots>) -> Option<Advice> {
     most.map(|tried| Advice::SlotsDoNotHelp { tried })
 }
 
-/// Models that read again what a backend with one slot would, where nothing else is said of it.
+/// Models that read again what a backend with one slot would.
 fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<'s> {
     scene.slots_without_ram.iter().filter_map(|outcome| {
-        let entries = lost_in_one_slot(scene, outcome)?;
-        if cache_unused::is_said_of(scene, &outcome.model) {
+        let model = &outcome.model;
+        let repeats = |entry: &Entry<'_>| {
+            entry.model == *model
+                && !entry.counts_cached()
+                && (entry.is_read_whole() || scene.cache(model) == CacheUse::ReadsAll)
+                && entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
+        };
+        let entries: Vec<&Entry<'_>> = scene.entries.iter().filter(|entry| repeats(entry)).collect();
+        if entries.len() < LEAST_REQUESTS {
             return None;
         }
         let again = |entry: &Entry<'_>| entry.reusable_tokens().unwrap_or(0);
         let evidence = Evidence::EvictedByOneSlot {
-            model: outcome.model.clone(),
+            model: model.clone(),
             requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
             tokens: entries.iter().map(|entry| again(entry)).sum(),
         };
@@ -83,21 +90,6 @@ fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<
         found.advice = advice(std::iter::once(outcome));
         Some(found)
     })
-}
-
-/// The requests that read again what a backend with one slot would.
-pub(super) fn lost_in_one_slot<'s, 'a>(
-    scene: &'s Scene<'a>,
-    outcome: &MoreSlots,
-) -> Option<Vec<&'s Entry<'a>>> {
-    let repeats = |entry: &&Entry<'_>| {
-        entry.model == outcome.model
-            && !entry.counts_cached()
-            && (entry.is_read_whole() || scene.cache(&outcome.model) == CacheUse::ReadsAll)
-            && entry.reusable_share().is_some_and(|share| share >= LEAST_REUSABLE)
-    };
-    let entries: Vec<&Entry<'_>> = scene.entries.iter().filter(repeats).collect();
-    (entries.len() >= LEAST_REQUESTS).then_some(entries)
 }
 
 #[cfg(test)]
@@ -144,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn one_slot_and_an_engine_that_cannot_reuse_are_one_finding() {
+    fn one_slot_is_named_beside_an_engine_that_cannot_reuse() {
         let turn = Made::new().prompt(10_000).reusable(90).cached(0, false).read(10_000, 20_000);
         let with = |slots, evicted_requests| {
             let outcome = MoreSlots { model: Some("m".into()), slots, evicted_requests };
@@ -161,13 +153,12 @@ mod tests {
         };
         assert_eq!(
             of(&with(3, 0)),
-            [(FindingKind::CacheUnused, 3, Some(54_000), Some(Advice::SlotsOrEngine { slots: 3 }))]
+            [
+                (FindingKind::CacheUnused, 3, Some(54_000), Some(Advice::OtherEngine)),
+                (FindingKind::Evicted, 3, Some(54_000), Some(Advice::MoreSlots { slots: 3 })),
+            ]
         );
-        assert!(matches!(with(3, 0)[0].evidence, Evidence::UnusedOrEvicted { .. }));
-        assert_eq!(
-            of(&with(32, 2)),
-            [(FindingKind::CacheUnused, 3, Some(54_000), Some(Advice::OtherEngine))]
-        );
+        assert_eq!(of(&with(32, 2))[1].3, Some(Advice::SlotsDoNotHelp { tried: 32 }));
         assert_eq!(
             of(&find_with(&vec![turn.clone(); 3], |input| input.speeds = speeds(CacheUse::ReadsAll))).len(),
             1

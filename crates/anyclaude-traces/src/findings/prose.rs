@@ -145,23 +145,6 @@ impl Display for Evidence {
                 }
                 f.write_str(".")
             }
-            Self::UnusedOrEvicted { model, requests, of, tokens, each_ms } => {
-                write!(
-                    f,
-                    "{} to {} {} of earlier ones, and all of it was read again, {}",
-                    Of(*requests, *of).leading(),
-                    ModelName(model),
-                    by_number(*requests, "repeats most", "repeat most"),
-                    TokenCount(*tokens),
-                )?;
-                if let Some(each) = each_ms {
-                    write!(f, ", {} each time", Ms(*each))?;
-                }
-                f.write_str(
-                    ". Either the backend holds one conversation at a time (one slot, and no cache in main \
-                     memory) and others take its place, or it reuses no prompts at all: times do not tell which.",
-                )
-            }
             Self::ReusesLittle { model, requests, cached_tokens, reusable_tokens } => write!(
                 f,
                 "The backend of {} took {} of {} from its cache by its own count, although {} {} of earlier ones.",

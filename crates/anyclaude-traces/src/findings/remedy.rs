@@ -45,11 +45,6 @@ pub enum Advice {
     OtherEngine,
     /// Look after the cache's settings.
     CacheSettings,
-    /// More slots, or else another engine: only trying tells which.
-    SlotsOrEngine {
-        /// The smallest number of slots that does.
-        slots: u64,
-    },
     /// Advice by what broke the cache.
     Mend {
         /// What broke it.

@@ -122,20 +122,6 @@ pub enum Evidence {
         /// not all came after a pause.
         idle_minutes: Option<u64>,
     },
-    /// The same, or all of a model's requests, where a backend with one slot and no cache in
-    /// main memory would have read as much: it is not known which it is.
-    UnusedOrEvicted {
-        /// The model.
-        model: Option<Arc<str>>,
-        /// How many requests.
-        requests: u64,
-        /// How many there were.
-        of: u64,
-        /// What could have been reused of them.
-        tokens: u64,
-        /// What each lost, in the mean.
-        each_ms: Option<u64>,
-    },
     /// The backend reuses less than half of what it could.
     ReusesLittle {
         /// The model.
