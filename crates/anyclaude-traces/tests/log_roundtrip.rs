@@ -154,6 +154,35 @@ fn check_stamped(log: &ParsedLog, truths: &[Truth], level: u8) -> Result<(), Tes
     Ok(())
 }
 
+/// A probe, which is not streamed, beside two requests of the same millisecond: the first token
+/// of one of these was given to the other, and what was left is none of the probe's.
+#[test]
+fn a_first_token_that_twins_share_is_not_a_probes() {
+    let plan = |busy_ms, model, fate| Plan {
+        after_ms: 0,
+        model,
+        tools: 0,
+        messages: 1,
+        fate,
+        busy_ms,
+        think_ms: 1,
+        gap_ms: 0,
+        deltas: 1,
+        usage: false,
+    };
+    let plans = [
+        plan(4_943, 0, Fate::Completes),
+        plan(0, 0, Fate::NotStreamed),
+        plan(0, 0, Fate::Completes),
+        plan(0, 1, Fate::Completes),
+    ];
+    let (text, truths) = write_log(Form::Stamped(2), &plans, &[]);
+    let log = parse(text.as_bytes(), &[usize::MAX]);
+    check_stamped(&log, &truths, 2).unwrap();
+    let outcomes = log.runs[0].requests.iter().map(|request| request.outcome);
+    assert!(outcomes.eq(truths.iter().map(outcome)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 

@@ -152,8 +152,15 @@ impl Stamped {
 
     pub(super) fn first_token(&mut self, at: i64, ms: i64, partials: &mut [PartialRequest]) -> bool {
         let fits = |index: usize| partials.get(index).is_some_and(|partial| partial.first_token_ms.is_none());
-        let fitting = self.started(at, ms, fits);
-        let Some(index) = self.pick(fitting, at.saturating_sub(ms), partials) else { return false };
+        let (fitting, start) = (self.started(at, ms, fits), at.saturating_sub(ms));
+        let is_probe = |index: usize| partials.get(index).is_some_and(PartialRequest::is_probe);
+        if fitting.iter().all(|&(_, index)| is_probe(index))
+            && let Some(twin) = self.completed_without_first_token(start, partials)
+        {
+            twin.first_token_ms = Some(ms);
+            return true;
+        }
+        let Some(index) = self.pick(fitting, start, partials) else { return false };
         self.claim_stream(index, partials);
         if let Some(partial) = partials.get_mut(index) {
             self.keepalives.leave(index, partial);
@@ -162,6 +169,23 @@ impl Stamped {
         self.events.first_token(index, at);
         self.after_first_token = Some(index);
         true
+    }
+
+    /// A request of this start that completed without a first token: the line of its token was
+    /// given to another, which started with it and may have this one's.
+    fn completed_without_first_token<'p>(
+        &self,
+        start: i64,
+        partials: &'p mut [PartialRequest],
+    ) -> Option<&'p mut PartialRequest> {
+        let near = self.starts.range((start.saturating_sub(EXACT_MS), 0)..=(start, usize::MAX));
+        let is_without = |partial: &PartialRequest| {
+            let is_ambiguous = partial.confidence == Confidence::Ambiguous;
+            is_ambiguous && partial.end.is_some() && partial.first_token_ms.is_none()
+        };
+        let mut near = near.take(MAX_CANDIDATES).map(|&(_, index)| index);
+        let index = near.find(|index| partials.get(*index).is_some_and(is_without))?;
+        partials.get_mut(index)
     }
 
     pub(super) fn keepalive(&mut self, number: u64, at: i64, partials: &mut [PartialRequest]) -> bool {
