@@ -6,8 +6,6 @@ use std::sync::Arc;
 use super::Model;
 use super::case::{Case, float, whole};
 use super::rate::{Rate, Sample};
-use crate::model::SimulatedReuse;
-use crate::model::timing::CachedSource;
 
 /// A backend that was not asked for so long may have unloaded its model.
 const IDLE_MS: i64 = 5 * 60 * 1000;
@@ -15,8 +13,6 @@ const IDLE_MS: i64 = 5 * 60 * 1000;
 const LEAST_EXCESS_MS: f64 = 1_000.0;
 /// … and so many times as long.
 const LEAST_EXCESS: f64 = 1.25;
-/// So much of its prompt must the cache have held that it was lost.
-const MOSTLY_REPEATED: f64 = 0.8;
 /// So many others must tell how fast the model reads, …
 const LEAST_OTHERS: usize = 2;
 /// … of which the slowest takes less than this many times as long as the fastest.
@@ -44,13 +40,11 @@ pub(super) fn find(cases: &mut [Case]) {
 }
 
 /// The cases before which the model may have been unloaded: the first of a process, the
-/// first after a pause, the first after another model, and those whose cache is gone.
+/// first after a pause, the first after another model.
 pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
     struct Last<'a> {
         end: i64,
         model: &'a Model,
-        /// Whether it was answered: work on one that was given up may go on, unseen.
-        is_answered: bool,
     }
     let mut last: BTreeMap<&Option<Arc<str>>, Last<'_>> = BTreeMap::new();
     let mut begun: BTreeSet<&Arc<str>> = BTreeSet::new();
@@ -62,27 +56,13 @@ pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
         let is_after_break = before.is_none_or(|before| {
             start.saturating_sub(before.end) >= IDLE_MS || *before.model != case.origin.model
         });
-        let is_emptied = before.is_some_and(|before| before.is_answered) && has_lost_cache(case);
-        if (is_first || is_after_break || is_emptied) && !case.is_measured() {
+        if (is_first || is_after_break) && !case.is_measured() {
             suspects.insert(at);
         }
         let end = before.map_or(end, |before| before.end.max(end));
-        last.insert(
-            &case.origin.backend,
-            Last { end, model: &case.origin.model, is_answered: case.is_certain },
-        );
+        last.insert(&case.origin.backend, Last { end, model: &case.origin.model });
     }
     suspects
-}
-
-/// Whether the backend, which counts what it reuses, found nothing of a prompt that repeats an
-/// earlier one: with its model, a backend unloads the cache. Whether it waited longer than
-/// reading all of it takes is looked at as of every suspect.
-fn has_lost_cache(case: &Case) -> bool {
-    let repeats = |reuse: SimulatedReuse| {
-        float(reuse.reusable_bytes) >= MOSTLY_REPEATED * float(reuse.prompt_bytes) && reuse.prompt_bytes > 0
-    };
-    case.cached == Some((0, CachedSource::Reported)) && case.reuse.is_some_and(repeats)
 }
 
 /// How fast a model reads, by requests that were not suspected of a load; by all, where

@@ -1,4 +1,4 @@
-//! What a recording tells beside times: the answers themselves, and counts of cached tokens.
+//! What a recording tells beside times: the answers themselves.
 
 use super::*;
 
@@ -28,24 +28,4 @@ fn tokens_without_a_text_in_the_answer_were_reasoned_before_it() {
     let counted =
         |case: &mut Case| (case.reasoning_tokens, case.answer_bytes) = (120.into(), Amount::UNKNOWN);
     assert_eq!(recorded_with(0, counted), [Some(120); 3], "as the usage counts");
-}
-
-#[test]
-fn a_cache_that_is_gone_for_no_reason_may_have_gone_with_its_model() {
-    let found_after = |is_answered: bool, cached: u64, percent: u64| {
-        let found = turns(4, |at, case| {
-            case.is_certain = at != 2 || is_answered;
-            let lost = at == 3;
-            (case.reported_cached_tokens, case.reuse) =
-                (if lost { cached } else { 8_000 }.into(), reused(percent));
-            let ttft = if lost { 25_000 } else { 2_000 };
-            (case.ttft_ms, case.total_ms) = (ttft.into(), (ttft + 2_000).into());
-        });
-        found.iter().map(|case| case.load_ms).collect::<Vec<_>>()
-    };
-    let found = |cached, percent| found_after(true, cached, percent);
-    assert_eq!(found(0, 80), [0, 0, 0, 15_000]);
-    assert_eq!(found(1, 80), [0; 4], "the cache is there");
-    assert_eq!(found(0, 79), [0; 4], "it need not have held it");
-    assert_eq!(found_after(false, 0, 80), [0; 4], "the backend may have gone on with what was given up");
 }
