@@ -1,4 +1,4 @@
-//! Where the time of several requests went, in the mean.
+//! Where the time of several requests went: the mean of each part.
 
 use super::case::float;
 use crate::model::TimeBreakdown;
@@ -6,8 +6,8 @@ use crate::model::eligibility::eligible;
 use crate::model::request::Request;
 use crate::model::timing::Timing;
 
-/// The requests that are [`eligible`] and have parts of time, and whether the time of each
-/// is known with the proxy's: where that is known of at least half of them, they are those.
+/// The requests that are [`eligible`] and have parts of time, and whether the proxy's time is
+/// one of them. Where it is known of at least half of the requests, only these are returned.
 pub(crate) fn comparable<'a>(
     requests: impl IntoIterator<Item = &'a Request>,
 ) -> (Vec<(&'a Request, &'a Timing)>, bool) {
@@ -15,7 +15,8 @@ pub(crate) fn comparable<'a>(
     prefer_proxy(eligible)
 }
 
-/// Those that have parts of time; where the proxy's is known of at least half of them, those.
+/// Those that have parts of time, and `true` where these have the proxy's time as well: the
+/// ones without it are dropped if they are less than half.
 fn prefer_proxy<'a, K: Copy>(timings: impl Iterator<Item = (K, &'a Timing)>) -> (Vec<(K, &'a Timing)>, bool) {
     let all: Vec<(K, &Timing)> = timings.filter(|(_, timing)| timing.other_ms.is_known()).collect();
     let with_proxy: Vec<_> = all.iter().copied().filter(|(_, timing)| timing.proxy_ms.is_known()).collect();
@@ -31,12 +32,12 @@ pub fn breakdown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<
     of_timings(requests.into_iter().filter_map(|request| eligible(request).ok()))
 }
 
-/// The same of times that are known to be those of completed requests.
+/// The same of times that are known to be of completed requests.
 pub(crate) fn of_timings<'a>(timings: impl IntoIterator<Item = &'a Timing>) -> Option<TimeBreakdown> {
     let (of, has_proxy) = prefer_proxy(timings.into_iter().map(|timing| ((), timing)));
     let of: Vec<&Timing> = of.into_iter().map(|(_, timing)| timing).collect();
     let n = of.len() as u64;
-    // A part that is not known of one of them is in the rest of that one.
+    // A part that is unknown of one request is 0 here: its time is in that request's `other_ms`.
     let mean = |part: fn(&Timing) -> Option<u64>| {
         let known: Vec<u64> = of.iter().filter_map(|timing| part(timing)).collect();
         (!known.is_empty()).then(|| known.iter().map(|ms| float(*ms)).sum::<f64>() / float(n))

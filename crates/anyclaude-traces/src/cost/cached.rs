@@ -1,5 +1,7 @@
-//! How many tokens of each prompt came from the backend's cache: evidence before
-//! simulation.
+//! How many tokens of each prompt came from the backend's cache.
+//!
+//! Evidence outranks simulation: first the count of the server's log, then the one that the
+//! backend reported, then, where the backend is seen to reuse prompts, the simulated one.
 
 use super::CacheUses;
 use super::case::{Case, float};
@@ -7,16 +9,16 @@ use crate::model::timing::CachedSource;
 use crate::model::{CacheUse, SimulatedReuse};
 use crate::prompt_cache::{AnswerTokens, cached_tokens};
 
-/// Less than this share of the prompt from the cache makes no difference that could be
-/// seen: the simulated figure is as good as any.
+/// Where a cache could hold less than this share of the prompt, times cannot show whether it
+/// did, so that the simulated figure is given whatever is seen of the backend.
 const NEXT_TO_NOTHING: f64 = 0.05;
 
 /// Fills the cached tokens of all cases whose prompt tokens are believed.
 pub(super) fn fill(cases: &mut [Case], seen: &CacheUses) {
-    // Which case each request is.
+    // The index of the case of each request.
     let mut places: Vec<Option<u32>> = Vec::new();
     for (at, case) in (0..).zip(cases.iter()) {
-        let Some(request) = case.at() else { continue };
+        let Some(request) = case.request_index() else { continue };
         if places.len() <= request {
             places.resize(request + 1, None);
         }
@@ -37,7 +39,7 @@ pub(super) fn fill(cases: &mut [Case], seen: &CacheUses) {
     }
 }
 
-/// A model that has just been loaded holds no prompt, whatever the simulated cache held.
+/// Sets simulated cached tokens to 0 where the model was loaded first: its cache was empty.
 pub(super) fn forget_loaded(cases: &mut [Case]) {
     for case in cases.iter_mut().filter(|case| case.load_ms > 0) {
         if let Some((tokens, CachedSource::Simulated)) = &mut case.cached {

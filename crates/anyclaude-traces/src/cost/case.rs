@@ -1,4 +1,9 @@
-//! One request as the cost model works on it: the evidence, and what the steps find.
+//! One request as the cost model works on it: what was recorded of it, and what the steps
+//! of [`super::fit_cases`] find.
+//!
+//! [`Case::of_request`] and [`Case::of_log_request`] take over what was recorded, each step
+//! sets the fields that carry its result, and [`CaseFacts::fill`] writes the parts of time and
+//! the tokens into the request's [`Timing`].
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -16,64 +21,69 @@ use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSourc
 use crate::model::{Amount, CacheUse, LogFacts, Response, ServerTask, SimulatedReuse, SpeedSample};
 use crate::recording::join::UnmatchedLogRequest;
 
-/// Fewer tokens than this are read in a time that tells nothing.
+/// A request that reads fewer tokens is no sample of the reading speed: what each request
+/// costs anyway would be most of its time.
 pub(super) const LEAST_READ_TOKENS: u64 = 200;
-/// So many tokens at least must an answer have, …
+/// An answer with fewer tokens is no sample of the writing speed.
 pub(super) const LEAST_OUTPUT_TOKENS: u64 = 16;
-/// … and so long must it take, to tell how fast it was written.
+/// Nor is an answer that was written in less time, unless its server measured it.
 pub(super) const LEAST_WRITE_MS: u64 = 500;
 
-/// Where a case comes from.
+/// What a case was made from, and where its results are written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum CaseSource {
-    /// A request, by its place.
+    /// A recorded request, by its index.
     Request(usize),
-    /// A request that only the log knows, by its place.
-    Elsewhere(usize),
+    /// A request that only a log knows of, by its index among these.
+    LogOnly(usize),
 }
 
-/// What answered a request: most often the same as the one before.
+/// What answered a request. Cases that follow each other share one, where it is the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Origin {
     pub(super) model: Model,
-    /// The process.
+    /// The process of the proxy or the recorder.
     pub(super) run: Option<Arc<str>>,
     /// What tells backends apart: the proxy's mode.
     pub(super) backend: Option<Arc<str>>,
 }
 
-/// One request, in a box: to sort cases moves no more than pointers, and they go where the
-/// simulation of the cache left room, which a vector of them is too long for. With it, and logs
-/// handed to threads one by one, the peak of memory of 100,000 requests is 26 MB lower.
+/// One request. It is boxed, so that sorting moves pointers only, and so that cases fit into
+/// the holes that the simulation of the cache left in memory, which one long vector does not.
+/// This, and handing logs to threads one by one, lowers the peak of memory of 100,000 requests
+/// by 26 MB.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Case(Box<CaseFacts>);
 
-/// What a recorded prompt, a proxy's log or the client's usage tell of one request.
+/// What is known of a request beside its server's log: from its recorded prompt and answer,
+/// from the proxy's log, and from the usage that the client was told.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct CaseBeside {
-    /// How long it was in the backend, where its end is not known.
+pub(super) struct ClientFacts {
+    /// How long it was seen in the backend, where its end was not logged.
     pub(super) backend_ms: Amount,
     pub(super) stall_ms: Amount,
     pub(super) events: Amount,
     pub(super) event_bytes: Amount,
     pub(super) text_chunks: Amount,
-    /// Reasoning tokens that the usage counts.
+    /// Reasoning tokens, as the usage counts them.
     pub(super) reasoning_tokens: Amount,
-    /// Bytes of the answer's texts and calls, and how many it calls, where they were recorded.
+    /// Bytes of the recorded answer's texts and tool calls.
     pub(super) answer_bytes: Amount,
+    /// How many tools the recorded answer calls.
     pub(super) answer_calls: Amount,
     /// Whether reasoning was streamed.
     pub(super) streamed_reasoning: Option<bool>,
-    /// As the backend reports them.
+    /// Cached tokens, as the backend reports them.
     pub(super) reported_cached_tokens: Amount,
-    /// Bytes of the prompt, as far as is known of what the backend got.
+    /// Bytes of the prompt that the backend got; where that is unknown, of the one that was sent.
     pub(super) prompt_bytes: Amount,
-    /// Estimated tokens of it, where its count is unusual.
+    /// Estimated tokens of the prompt. Only prompts with an unusual count are estimated.
     pub(super) estimated_tokens: Option<f64>,
+    /// What the simulated cache held of the prompt.
     pub(super) reuse: Option<SimulatedReuse>,
 }
 
-impl CaseBeside {
+impl ClientFacts {
     const UNKNOWN: &Self = &Self {
         backend_ms: Amount::UNKNOWN,
         stall_ms: Amount::UNKNOWN,
@@ -91,45 +101,59 @@ impl CaseBeside {
     };
 }
 
-/// What is known of one request. It dereferences to what only few have where a server's log is
-/// all there is: without that, the cases of 215,000 tasks take a third less.
+/// What is known of one request.
+///
+/// It dereferences to its [`ClientFacts`], which are in a box of their own because requests
+/// that only a server's log knows of have none: this makes the cases of 215,000 tasks a third
+/// smaller.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CaseFacts {
-    pub(super) place: CaseSource,
+    pub(super) source: CaseSource,
     pub(super) origin: Arc<Origin>,
     pub(super) session: Option<Arc<str>>,
     pub(super) thread: Option<Arc<str>>,
     /// When it reached the backend, in milliseconds; `None` in mode `claude`.
     pub(super) start_ms: Option<i64>,
     pub(super) proxy_ms: Amount,
-    /// Time to first token, where it is not after the end.
+    /// Time to first token; unknown where it would be after the end.
     pub(super) ttft_ms: Amount,
     pub(super) total_ms: Amount,
-    /// As the backend reports them.
+    /// Prompt tokens, as the backend reports them, whether they can be true or not.
     pub(super) reported_prompt_tokens: Amount,
+    /// Output tokens, likewise.
     pub(super) reported_output_tokens: Amount,
-    /// What logs of servers do not tell; `None` where nothing of it is known.
-    pub(super) beside: Option<Box<CaseBeside>>,
-    /// What the server's own log tells.
+    /// `None` where nothing of it is known.
+    pub(super) client: Option<Box<ClientFacts>>,
+    /// The task of the server's own log that this request was joined with.
     pub(super) server: Option<Arc<ServerTask>>,
-    /// Streamed, completed, and joined with no doubt.
+    /// It was streamed, it completed, and nothing makes its join with a log ambiguous.
     pub(super) is_certain: bool,
 
-    // What the steps find.
-    /// The counts that are believed.
+    // Below: what the steps find, in their order.
+    /// Prompt tokens that are believed.
     pub(super) prompt_tokens: Amount,
+    /// Output tokens that are believed.
     pub(super) output_tokens: Amount,
+    /// Reasoning that was generated before the first token that the client saw.
     pub(super) hidden: Option<Hidden>,
-    /// Reading and writing cannot be told apart.
-    pub(super) is_untold: bool,
+    /// All of the answer was there before its first piece was streamed, so that the time to
+    /// first token contains reading and writing, and nothing tells them apart.
+    pub(super) is_buffered: bool,
+    /// Which other requests were in the backend meanwhile.
     pub(super) overlap: Overlap,
+    /// Whether its model's backend is seen to reuse prompts.
     pub(super) seen: CacheUse,
+    /// The tokens of its prompt that came from the cache, and what tells.
     pub(super) cached: Option<(u64, CachedSource)>,
     pub(super) constant: ConstantWait,
+    /// How long it waited for other requests.
     pub(super) queue_ms: u64,
+    /// How long it waited for its model to be loaded.
     pub(super) load_ms: u64,
-    /// Its prompt was too short to tell how fast its model reads.
-    pub(super) tells_no_reading: bool,
+    /// Its model's samples of the reading speed are all of short prompts, and a longer one
+    /// refutes them.
+    pub(super) is_too_short_to_time: bool,
+    /// The tokens that a perfect cache would have left to read.
     pub(super) needed_tokens: Amount,
 }
 
@@ -160,22 +184,22 @@ impl DerefMut for Case {
 }
 
 impl Deref for CaseFacts {
-    type Target = CaseBeside;
+    type Target = ClientFacts;
 
-    fn deref(&self) -> &CaseBeside {
-        self.beside.as_deref().unwrap_or(CaseBeside::UNKNOWN)
+    fn deref(&self) -> &ClientFacts {
+        self.client.as_deref().unwrap_or(ClientFacts::UNKNOWN)
     }
 }
 
 impl DerefMut for CaseFacts {
-    fn deref_mut(&mut self) -> &mut CaseBeside {
-        self.beside.get_or_insert_default()
+    fn deref_mut(&mut self) -> &mut ClientFacts {
+        self.client.get_or_insert_default()
     }
 }
 
 impl Case {
-    /// The case with the origin of the one before, where that is the same.
-    pub(super) fn sharing(mut self, before: &mut Arc<Origin>) -> Self {
+    /// The same case, which shares the origin of the one before where the two are equal.
+    pub(super) fn sharing_origin(mut self, before: &mut Arc<Origin>) -> Self {
         if self.origin != *before {
             before.clone_from(&self.origin);
         }
@@ -183,59 +207,60 @@ impl Case {
         self
     }
 
-    /// What is known of a request; `None` where nothing was logged of it.
-    pub(super) fn of(request: &Request, reuse: Option<SimulatedReuse>, at: usize) -> Option<Self> {
+    /// What is known of a recorded request; `None` where nothing was logged of it.
+    pub(super) fn of_request(request: &Request, reuse: Option<SimulatedReuse>, index: usize) -> Option<Self> {
         let timing = request.timing.as_deref()?;
         let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
         let is_unsure = |confidence: Option<Confidence>| confidence == Some(Confidence::Ambiguous);
         let is_ambiguous = is_unsure(request.join.as_deref().map(|join| join.confidence))
             || is_unsure(request.server_join.as_deref().map(|join| join.confidence));
-        // Its own recording has its times, unless their stamps are coarse.
+        // A recorder that timed the request itself needs no join, unless its stamps are coarse.
         let is_self_timed = request.source != Source::Anyclaude
             && timing.start.is_some()
             && timing.uncertainty_ms.get().is_none();
-        // What is known of an answer in one piece is known from its server alone.
-        let is_told = request.stream && (request.join.is_some() || is_self_timed)
+        // An answer in one piece has no first token: only its server's log can time that.
+        let is_timed = request.stream && (request.join.is_some() || is_self_timed)
             || request.server_task().is_some_and(|server| server.read_ms.is_known());
         let origin =
             Origin { model: request.model_group(), run: request.run.clone(), backend: request.mode.clone() };
         let case = CaseFacts {
-            place: CaseSource::Request(at),
+            source: CaseSource::Request(index),
             origin: Arc::new(origin),
             session: request.session.clone(),
             thread: request.thread.clone(),
             server: request.bookkeeping.server_task.clone(),
-            is_certain: is_told && !is_ambiguous,
+            is_certain: is_timed && !is_ambiguous,
             ..CaseFacts::default()
         };
-        let beside = CaseBeside {
+        let client = ClientFacts {
             prompt_bytes: got.or_else(|| sent_bytes(request)).into(),
-            // Nothing can be simulated of a prompt that was not recorded.
+            // A prompt that was not recorded was not simulated either, whatever stands there.
             reuse: reuse.filter(|_| sent_bytes(request).is_some()),
-            ..CaseBeside::default()
+            ..ClientFacts::default()
         };
-        let beside = beside.of_log(timing, request.log_facts()).of_answer(request.response.as_deref());
-        Some(case.with_times(timing).with(beside).into())
+        let client = client.with_log(timing, request.log_facts()).with_answer(request.response.as_deref());
+        Some(case.with_times(timing).with_client_facts(client).into())
     }
 
-    /// What is known of a request without a trace.
-    pub(super) fn of_log(unmatched: &UnmatchedLogRequest, at: usize) -> Self {
+    /// What is known of a request that only a log knows of.
+    pub(super) fn of_log_request(unmatched: &UnmatchedLogRequest, index: usize) -> Self {
         let origin =
             Origin { model: unmatched.model.clone(), run: unmatched.run.clone(), ..Origin::default() };
         let case = CaseFacts {
-            place: CaseSource::Elsewhere(at),
+            source: CaseSource::LogOnly(index),
             origin: Arc::new(origin),
             server: unmatched.server_task.clone(),
             is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
             ..CaseFacts::default()
         };
-        let beside = CaseBeside::default().of_log(&unmatched.timing, unmatched.log_facts.as_deref());
-        case.with_times(&unmatched.timing).with(beside).into()
+        let client = ClientFacts::default().with_log(&unmatched.timing, unmatched.log_facts.as_deref());
+        case.with_times(&unmatched.timing).with_client_facts(client).into()
     }
 }
 
-impl CaseBeside {
-    fn of_log(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
+impl ClientFacts {
+    /// What the proxy's log tells of the request.
+    fn with_log(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
         Self {
             backend_ms: facts.and_then(|facts| facts.backend_ms.get()).into(),
             stall_ms: facts.and_then(|facts| facts.stall_ms.get()).into(),
@@ -253,8 +278,8 @@ impl CaseBeside {
         }
     }
 
-    /// What the recorded answer tells beside what is logged of it.
-    fn of_answer(mut self, response: Option<&Response>) -> Self {
+    /// What the recorded answer tells; what a log counted stays.
+    fn with_answer(mut self, response: Option<&Response>) -> Self {
         let Some(response) = response else { return self };
         let content = response.content;
         self.answer_bytes = content.bytes;
@@ -270,9 +295,9 @@ impl CaseFacts {
         Arc::make_mut(&mut self.origin)
     }
 
-    /// The same facts with these beside.
-    pub(super) fn with(self, beside: CaseBeside) -> Self {
-        Self { beside: (beside != *CaseBeside::UNKNOWN).then(|| Box::new(beside)), ..self }
+    /// The same facts with these; they take no room where nothing of them is known.
+    pub(super) fn with_client_facts(self, client: ClientFacts) -> Self {
+        Self { client: (client != *ClientFacts::UNKNOWN).then(|| Box::new(client)), ..self }
     }
 
     fn with_times(self, timing: &Timing) -> Self {
@@ -292,26 +317,26 @@ impl CaseFacts {
         }
     }
 
-    /// The place of the request that it is of.
-    pub(super) fn at(&self) -> Option<usize> {
-        match self.place {
+    /// The index of the recorded request that it was made from.
+    pub(super) fn request_index(&self) -> Option<usize> {
+        match self.source {
             CaseSource::Request(at) => Some(at),
-            CaseSource::Elsewhere(_) => None,
+            CaseSource::LogOnly(_) => None,
         }
     }
 
-    /// By time, then what else tells two apart: first the path of the request that it is of.
+    /// The order of cases: by start, then by the path of the recorded request, then by source.
     pub(super) fn order<'r>(&self, path: Option<&'r TracePath>) -> impl Ord + use<'r> {
-        (self.start_ms.is_none(), self.start_ms, path, self.place)
+        (self.start_ms.is_none(), self.start_ms, path, self.source)
     }
 
-    /// When it left the backend, as far as is known.
+    /// When it left the backend, as far as is known, in milliseconds.
     pub(super) fn end_ms(&self) -> Option<i64> {
         self.start_ms
             .map(|start| start.saturating_add(signed(self.total_ms.or(self.backend_ms).get().unwrap_or(0))))
     }
 
-    /// When its first token came.
+    /// When its first token came, in milliseconds.
     pub(super) fn first_ms(&self) -> Option<i64> {
         Some(self.start_ms?.saturating_add(signed(self.ttft_ms.get()?)))
     }
@@ -321,8 +346,8 @@ impl CaseFacts {
         self.total_ms.get()?.checked_sub(self.ttft_ms.get()?)
     }
 
-    /// The time to first token less what was generated in it, and what comes before every
-    /// answer.
+    /// The time to first token less what was generated in it and less the constant wait that
+    /// comes before every answer: it was spent on reading, loading and queueing.
     pub(super) fn wait_ms(&self) -> Option<u64> {
         self.ttft_ms.get().map(|ttft| ttft.saturating_sub(self.hidden_ms()).saturating_sub(self.constant.ms))
     }
@@ -331,13 +356,15 @@ impl CaseFacts {
         self.hidden.map_or(0, |hidden| hidden.ms)
     }
 
-    /// Bytes of what was streamed as text and arguments: the events less their frames.
+    /// Bytes of text and of tool arguments that were streamed: those of the events less what
+    /// frames each of them.
     pub(super) fn streamed_bytes(&self) -> Option<u64> {
+        /// Of one event, in anyclaude's stream.
         const FRAME_BYTES: u64 = 115;
         Some(self.event_bytes.get()?.saturating_sub(self.events.get()?.saturating_mul(FRAME_BYTES)))
     }
 
-    /// Pieces of the answer that were streamed: the events less those around them.
+    /// Pieces of the answer that were streamed: the events less those that begin and end it.
     pub(super) fn pieces(&self) -> Option<u64> {
         const EVENTS_AROUND: u64 = 5;
         Some(self.events.get()?.saturating_sub(EVENTS_AROUND))
@@ -349,7 +376,7 @@ impl CaseFacts {
         is_counted || self.hidden.is_some() || self.streamed_reasoning == Some(true)
     }
 
-    /// The tokens that had to be read.
+    /// Prompt tokens that did not come from the cache.
     pub(super) fn read_tokens(&self) -> Option<u64> {
         let (cached, _) = self.cached?;
         self.prompt_tokens.get()?.checked_sub(cached)
@@ -365,26 +392,29 @@ impl CaseFacts {
         self.server.as_deref().is_some_and(|server| server.read_ms.is_known()) && self.ttft_ms.is_known()
     }
 
-    /// Nothing but its own reading came before its first token, as far as is known
-    /// before loads are looked for; or how much of it that was is measured.
+    /// Whether its wait for the first token tells how long reading took: no other request was
+    /// in the backend until then, its prompt tokens are believed, and nothing was generated
+    /// unseen, or the server measured the reading. Loads are not considered here: they are found
+    /// by means of this.
     pub(super) fn is_undisturbed(&self) -> bool {
         self.is_certain
             && self.ttft_ms.get().is_some_and(|ttft| ttft > 0)
             && self.prompt_tokens.is_known()
-            && (self.is_measured() || self.hidden.is_none() && !self.is_untold)
+            && (self.is_measured() || self.hidden.is_none() && !self.is_buffered)
             && self.overlap.is_alone_until_first
     }
 
-    /// What it tells of how fast its model reads.
+    /// Its sample of the reading speed, where it is one.
     pub(super) fn read_sample(&self) -> Option<Sample> {
         let tokens = self.read_tokens().filter(|tokens| *tokens >= LEAST_READ_TOKENS)?;
         let ms = self.read_ms().filter(|ms| *ms > 0)?;
         let is_free = self.is_measured() || self.load_ms == 0;
-        let is_hidden = self.constant.hides_reading || self.tells_no_reading;
+        let is_hidden = self.constant.hides_reading || self.is_too_short_to_time;
         (self.is_undisturbed() && is_free && !is_hidden).then_some(Sample { tokens, ms })
     }
 
-    /// What it tells of how fast its model writes.
+    /// Its sample of the writing speed, where it is one: all tokens but the first, which ends
+    /// the wait.
     pub(super) fn write_sample(&self) -> Option<Sample> {
         let output = self.output_tokens.get().filter(|tokens| *tokens >= LEAST_OUTPUT_TOKENS)?;
         let least_ms = if self.is_measured() { 1 } else { LEAST_WRITE_MS };
@@ -401,11 +431,16 @@ impl CaseFacts {
             ttft_ms: self.ttft_ms.get(),
             total_ms: self.total_ms.get()?,
             stall_ms: self.stall_ms.get(),
+            constant_ms: self.constant.ms,
+            load_ms: self.load_ms,
+            queue_ms: self.queue_ms,
+            hidden_ms: self.hidden_ms(),
         };
-        let parts = TimeParts::split(times, self.constant.ms, self.load_ms, self.queue_ms, self.hidden_ms());
-        Some(if self.is_untold { parts.untold() } else { parts })
+        let parts = TimeParts::split(times);
+        Some(if self.is_buffered { parts.without_read_and_write() } else { parts })
     }
 
+    /// What its model's [`Speeds`](crate::model::Speeds) need of it.
     pub(super) fn sample(&self) -> SpeedSample {
         SpeedSample {
             reads: self.read_sample().is_some(),
@@ -417,8 +452,19 @@ impl CaseFacts {
         }
     }
 
-    /// Writes what was found to where everybody reads it.
+    /// Writes the parts of time and the tokens into the timing that all other rooms read.
     pub(super) fn fill(&self, timing: &mut Timing) {
+        self.fill_sources(timing);
+        self.fill_parts(timing);
+        // A server's log alone does not tell when its client saw the first token.
+        if let Some(server) = self.server.as_deref().filter(|_| !self.ttft_ms.is_known()) {
+            self.fill_measured_parts(timing, server);
+        }
+        self.fill_tokens(timing);
+    }
+
+    /// Marks the counts that are not believed.
+    fn fill_sources(&self, timing: &mut Timing) {
         let refuse = |source: &mut Option<TokenSource>, reported: Amount, believed: Amount| {
             if reported.is_known() && !believed.is_known() {
                 *source = Some(TokenSource::Implausible);
@@ -426,8 +472,14 @@ impl CaseFacts {
         };
         refuse(&mut timing.prompt_tokens_source, self.reported_prompt_tokens, self.prompt_tokens);
         refuse(&mut timing.output_tokens_source, self.reported_output_tokens, self.output_tokens);
+        if !self.prompt_tokens.is_known() {
+            timing.prefill_tokens_per_second = None;
+        }
+    }
+
+    fn fill_parts(&self, timing: &mut Timing) {
         let parts = self.parts();
-        // Where no log tells of it, nothing is known of the backend at all.
+        // Without a start no log tells of it, so that loads and queues are unknown, not 0.
         let is_logged = self.start_ms.is_some();
         timing.load_ms = parts.map(|parts| parts.load_ms()).filter(|_| is_logged).into();
         timing.queue_ms = parts.map(|parts| parts.queue_ms()).filter(|_| is_logged).into();
@@ -435,17 +487,20 @@ impl CaseFacts {
         timing.write_ms = parts.and_then(|parts| parts.write_ms()).into();
         timing.stall_ms = parts.and_then(|parts| parts.stall_ms()).into();
         timing.other_ms = parts.map(|parts| parts.other_ms()).into();
-        // A server's log alone does not tell when its client saw the first token.
-        if let Some(server) = self.server.as_deref().filter(|_| !self.ttft_ms.is_known()) {
-            (timing.read_ms, timing.write_ms) = (server.read_ms, server.write_ms);
-            timing.queue_ms = server.queue_ms;
-            let known = [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms]
-                .into_iter()
-                .filter_map(Amount::get);
-            let whole =
-                self.total_ms.get().map(|total| total.saturating_add(self.proxy_ms.get().unwrap_or(0)));
-            timing.other_ms = whole.map(|whole| known.fold(whole, u64::saturating_sub)).into();
-        }
+    }
+
+    /// The parts that the server measured, where no time to first token is known.
+    fn fill_measured_parts(&self, timing: &mut Timing, server: &ServerTask) {
+        (timing.read_ms, timing.write_ms) = (server.read_ms, server.write_ms);
+        timing.queue_ms = server.queue_ms;
+        let known = [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms]
+            .into_iter()
+            .filter_map(Amount::get);
+        let whole = self.total_ms.get().map(|total| total.saturating_add(self.proxy_ms.get().unwrap_or(0)));
+        timing.other_ms = whole.map(|whole| known.fold(whole, u64::saturating_sub)).into();
+    }
+
+    fn fill_tokens(&self, timing: &mut Timing) {
         timing.cached_tokens = self.cached.map(|(tokens, _)| tokens).into();
         timing.cached_source = self.cached.map(|(_, source)| source);
         timing.read_tokens = self.read_tokens().into();
@@ -454,9 +509,6 @@ impl CaseFacts {
             .read_tokens()
             .zip(self.needed_tokens.get())
             .map(|(read, needed)| signed(read).saturating_sub(signed(needed)));
-        if !self.prompt_tokens.is_known() {
-            timing.prefill_tokens_per_second = None;
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The wait before every answer that does not depend on what there is to read: a tunnel, a
 //! gateway, or something that a backend does for each request.
 //!
-//! The waits of one model in one process are fitted by a constant, a pace, and what the pace
-//! grows by with the tokens that stand before (attention); none of the three is negative. A
-//! constant is believed only where nothing else makes the waits, whichever request is left
-//! out. What it is of cannot be told: its time is in no part.
+//! The waits of one model in one process are fitted by three terms, none of them negative: a
+//! constant, a time for each token that is read, and a time for each pair of a token that is
+//! read and one that stands before it (attention). The constant is believed only where the fit
+//! is good, clearly worse without it, and the same whichever request is left out ([`Fit::of`]).
+//! Nothing tells what the constant is of, so that its time is in no part, but in `other_ms`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,30 +15,33 @@ use super::case::{Case, float, whole};
 use super::load;
 use crate::model::stats::median;
 
-/// So many requests must tell of it.
+/// A constant needs the waits of at least this many requests.
 const LEAST_REQUESTS: usize = 5;
-/// A shorter one is not told from what each request costs anyway.
+/// A shorter constant could be what each request costs anyway.
 const LEAST_MS: f64 = 1_000.0;
-/// So much of the median wait must it be.
+/// It must be at least this share of the median wait.
 const LEAST_SHARE: f64 = 0.4;
-/// How far waits are from what is fitted, at most: root mean square of the relative error.
+/// The error of the fit (the root mean square of the relative errors) is at most this, …
 const MOST_ERROR: f64 = 0.15;
-/// So many times as far are they from what is fitted without a constant, at least.
+/// … and the error without a constant at least this many times as large.
 const CLEARLY_BETTER: f64 = 2.0;
-/// Reading that takes less than this share of the constant is lost in its noise.
+/// Reading that takes less than this share of the constant is lost in its noise, and is no
+/// sample of the reading speed.
 const DROWNED: f64 = 0.25;
-/// What the server's own log leaves of the wait is a constant if it is this even.
+/// What the server's own log leaves of each wait is a constant if none deviates from the median
+/// by more than this share of it.
 const EVEN: f64 = 0.5;
 
-/// The constant wait of a request.
+/// The constant wait before one request's first token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ConstantWait {
     pub(super) ms: u64,
-    /// Its reading took so little beside it that it tells of no speed.
+    /// Reading took so little time beside it that the request is no sample of the speed.
     pub(super) hides_reading: bool,
 }
 
-/// Requests of one model in one process: what stands between client and model is the same.
+/// A model and a process. Requests of one group have the same things between client and model,
+/// and so the same constant.
 type Group = (Model, Option<Arc<str>>);
 
 /// Finds the constant wait of each model in each process. `cases` are in the order of their
@@ -60,8 +64,9 @@ pub(super) fn find(cases: &mut [Case]) {
     }
 }
 
-/// Of requests that had the backend for themselves, what their server's log leaves of the
-/// wait is no queue where it is always about the same.
+/// The constant wait of requests that their server measured. What its log leaves of a wait was
+/// taken for a queue; it is a constant where requests that were alone in the backend all have
+/// about the same.
 fn find_measured(cases: &mut [Case], places: &[usize]) {
     let is_alone =
         |case: &&Case| case.is_measured() && case.overlap.is_alone_until_first && case.load_ms == 0;
@@ -79,7 +84,7 @@ fn find_measured(cases: &mut [Case], places: &[usize]) {
         let Some(case) = cases.get_mut(*at).filter(|case| case.is_measured() && case.load_ms == 0) else {
             continue;
         };
-        // What is longer beside others is waiting for them.
+        // A request beside others may have waited for them as well: only the constant is taken.
         let most = if is_alone(&&*case) { case.queue_ms } else { whole(middle) };
         let ms = case.queue_ms.min(most);
         case.queue_ms -= ms;
@@ -87,7 +92,8 @@ fn find_measured(cases: &mut [Case], places: &[usize]) {
     }
 }
 
-/// By all requests; where these do not tell, by those that can have waited for no load.
+/// The fit of the requests at these places; where all of them show no constant, of those that
+/// are not suspected of a load.
 fn fitted(cases: &[Case], places: &[usize], suspects: &BTreeSet<usize>) -> Option<Fit> {
     let waits = |is_in: &dyn Fn(&usize) -> bool| -> Vec<Wait> {
         let places = places.iter().filter(|at| is_in(at));
@@ -96,7 +102,7 @@ fn fitted(cases: &[Case], places: &[usize], suspects: &BTreeSet<usize>) -> Optio
     Fit::of(&waits(&|_| true)).or_else(|| Fit::of(&waits(&|at| !suspects.contains(at))))
 }
 
-/// A wait, and what was read in it.
+/// One request's wait for its first token, and what was read in it.
 #[derive(Debug, Clone, Copy)]
 struct Wait {
     ms: f64,
@@ -107,46 +113,56 @@ struct Wait {
 
 impl Wait {
     fn of(case: &Case) -> Option<Self> {
-        let is_told = case.is_undisturbed() && !case.is_measured() && case.load_ms == 0;
-        let tokens = float(case.read_tokens().filter(|tokens| is_told && *tokens > 0)?);
+        let is_free = case.is_undisturbed() && !case.is_measured() && case.load_ms == 0;
+        let tokens = float(case.read_tokens().filter(|tokens| is_free && *tokens > 0)?);
         let ms = float(case.wait_ms().filter(|ms| *ms > 0)?);
         let before = float(case.prompt_tokens.get()?) - tokens / 2.0;
         Some(Self { ms, tokens, tokens_before: tokens * before })
     }
 
-    /// What it adds to each term of the fit, relative to how long it took.
+    /// The factors of the fit's terms, divided by the wait: each wait counts by its relative
+    /// error.
     fn terms(self) -> Terms {
         [1.0 / self.ms, self.tokens / self.ms, self.tokens_before / self.ms]
     }
 }
 
-/// Of the constant, of the tokens, and of those before them.
+/// The terms of a fit: the constant, the tokens that are read, and the tokens before them.
 const TERMS: usize = 3;
+/// A figure for each term.
 type Terms = [f64; TERMS];
 
-/// Milliseconds: a constant, for each token, and for each token before each.
+/// Whether a fit may use the constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConstantTerm {
+    With,
+    Without,
+}
+
+/// What a wait is made of, as fitted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Fit {
+    /// Milliseconds: the constant, those for each token, and those for each token before each.
     ms: Terms,
 }
 
 impl Fit {
-    /// The fit of these waits, where a constant makes most of them.
+    /// The fit of these waits, if its constant is to be believed.
     fn of(waits: &[Wait]) -> Option<Self> {
         if waits.len() < LEAST_REQUESTS {
             return None;
         }
         let sums: Sums = waits.iter().fold(Sums::default(), |sums, wait| sums.plus(*wait, 1.0));
-        let (fit, error) = sums.fit(true)?;
+        let (fit, error) = sums.fit(ConstantTerm::With)?;
         let least_ms = LEAST_MS.max(LEAST_SHARE * median(waits.iter().map(|wait| wait.ms).collect())?);
         let is_clear = error <= MOST_ERROR
-            && sums.fit(false).is_none_or(|(_, without)| without >= CLEARLY_BETTER * error);
-        let holds = |sums: Sums| sums.fit(true).is_some_and(|(fit, _)| fit.ms[0] >= least_ms);
-        let is_of_all = || waits.iter().all(|wait| holds(sums.plus(*wait, -1.0)));
-        (fit.ms[0] >= least_ms && is_clear && is_of_all()).then_some(fit)
+            && sums.fit(ConstantTerm::Without).is_none_or(|(_, without)| without >= CLEARLY_BETTER * error);
+        let holds = |sums: Sums| sums.fit(ConstantTerm::With).is_some_and(|(fit, _)| fit.ms[0] >= least_ms);
+        let holds_without_any = || waits.iter().all(|wait| holds(sums.plus(*wait, -1.0)));
+        (fit.ms[0] >= least_ms && is_clear && holds_without_any()).then_some(fit)
     }
 
-    /// How long reading takes by it.
+    /// How many milliseconds of a request's wait are reading, by the fit.
     fn reading_ms(&self, case: &Case) -> Option<f64> {
         let tokens = float(case.read_tokens()?);
         let before = float(case.prompt_tokens.get()?) - tokens / 2.0;
@@ -162,15 +178,15 @@ impl Fit {
     }
 }
 
-/// How far waits are from what so many tokens explain, with a constant beside them or without:
-/// the root mean square of the relative error.
-pub(super) fn error_of(waits: impl Iterator<Item = (f64, f64)>, with_constant: bool) -> Option<f64> {
+/// How well one time for each token explains these waits, each of which is a pair of
+/// milliseconds and tokens: the root mean square of the relative errors.
+pub(super) fn error_of(waits: impl Iterator<Item = (f64, f64)>, constant: ConstantTerm) -> Option<f64> {
     let wait = |(ms, tokens)| Wait { ms, tokens, tokens_before: 0.0 };
     let sums = waits.map(wait).fold(Sums::default(), |sums, wait| sums.plus(wait, 1.0));
-    sums.fit(with_constant).map(|(_, error)| error)
+    sums.fit(constant).map(|(_, error)| error)
 }
 
-/// The sums that a least-squares fit is made of: each wait counts by its relative error.
+/// The sums that a least-squares fit is made of.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     n: f64,
@@ -179,6 +195,7 @@ struct Sums {
 }
 
 impl Sums {
+    /// The sums with one wait more (`sign` 1) or less (`sign` -1).
     fn plus(mut self, wait: Wait, sign: f64) -> Self {
         let terms = wait.terms();
         self.n += sign;
@@ -189,9 +206,10 @@ impl Sums {
         self
     }
 
-    /// The best fit without a negative term, and its error: the best of those of some terms.
-    fn fit(&self, with_constant: bool) -> Option<(Fit, f64)> {
-        const OF_TERMS: [[bool; TERMS]; 7] = [
+    /// The best fit without a negative term, and its error. Each choice of terms is fitted, as
+    /// the best fit of all three may need a negative one.
+    fn fit(&self, constant: ConstantTerm) -> Option<(Fit, f64)> {
+        const USED_TERMS: [[bool; TERMS]; 7] = [
             [false, true, false],
             [false, false, true],
             [false, true, true],
@@ -200,22 +218,22 @@ impl Sums {
             [true, false, true],
             [true, true, true],
         ];
-        let used = OF_TERMS.into_iter().filter(|used| with_constant || !used[0]);
+        let used = USED_TERMS.into_iter().filter(|used| constant == ConstantTerm::With || !used[0]);
         let solved = used.filter_map(|used| self.solved(used)).filter(|ms| ms.iter().all(|ms| *ms >= 0.0));
         let with_error = solved.map(|ms| (Fit { ms }, self.error(ms)));
         with_error.min_by(|(_, a), (_, b)| a.total_cmp(b))
     }
 
-    /// The root mean square of the relative errors.
+    /// The root mean square of the relative errors of a fit with these terms.
     fn error(&self, ms: Terms) -> f64 {
         let along = |row: &Terms| -> f64 { row.iter().zip(ms).map(|(sum, ms)| sum * ms).sum() };
         let square: f64 = self.products.iter().zip(ms).map(|(row, ms)| along(row) * ms).sum();
         ((self.n - 2.0 * along(&self.targets) + square).max(0.0) / self.n).sqrt()
     }
 
-    /// The normal equations of these terms; the others are 0.
+    /// Solves the normal equations of the terms that are used; the others are 0.
     fn solved(&self, used: [bool; TERMS]) -> Option<Terms> {
-        // In its own unit each term is about 1, whatever tokens are beside milliseconds.
+        // Each term is scaled to about 1, as tokens are far larger numbers than milliseconds.
         let units: Terms = std::array::from_fn(|at| self.products[at][at].max(f64::MIN_POSITIVE).sqrt());
         let product = |at: usize, other: usize| {
             let is_used = used[at] && used[other];
@@ -233,7 +251,8 @@ impl Sums {
     }
 }
 
-/// Solves three equations; `None` where they do not tell the unknowns apart.
+/// Solves three linear equations by Gauss-Jordan elimination; `None` where they have no single
+/// solution.
 fn eliminate(mut rows: [[f64; TERMS + 1]; TERMS]) -> Option<Terms> {
     const LEAST_PIVOT: f64 = 1e-9;
     for at in 0..TERMS {

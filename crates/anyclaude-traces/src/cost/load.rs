@@ -1,4 +1,8 @@
-//! Where the backend loaded the model first.
+//! Which requests waited until the backend had loaded the model, and how long.
+//!
+//! A load is inferred only at an event before which the model may have been unloaded
+//! ([`suspects`]), and only where the request waited clearly longer than reading all of its
+//! prompt takes, at the pace of the model's other requests ([`Paces`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,15 +11,15 @@ use super::Model;
 use super::case::{Case, float, whole};
 use super::rate::{Rate, Sample};
 
-/// A backend that was not asked for so long may have unloaded its model.
+/// A backend that no request reached for this long may have unloaded its model.
 const IDLE_MS: i64 = 5 * 60 * 1000;
-/// So much longer than reading all of its prompt must a request have waited, …
+/// A load makes a request wait at least this much longer than reading all of its prompt takes, …
 const LEAST_EXCESS_MS: f64 = 1_000.0;
-/// … and so many times as long.
+/// … and at least this many times as long.
 const LEAST_EXCESS: f64 = 1.25;
-/// So many others must tell how fast the model reads, …
+/// The pace must be known from at least this many other requests, …
 const LEAST_OTHERS: usize = 2;
-/// … of which the slowest takes less than this many times as long as the fastest.
+/// … the slowest of which took less than this many times as long per token as the fastest.
 const EVEN: f64 = 1.5;
 
 /// Finds the loads. `cases` are in the order of their starts.
@@ -39,8 +43,9 @@ pub(super) fn find(cases: &mut [Case]) {
     }
 }
 
-/// The cases before which the model may have been unloaded: the first of a process, the
-/// first after a pause, the first after another model.
+/// The indices of the cases before which the model may have been unloaded: the first of a
+/// process, the first after a pause, the first after another model. Those that a server's log
+/// measured are none: it tells their loads.
 pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
     struct Last<'a> {
         end: i64,
@@ -65,16 +70,19 @@ pub(super) fn suspects(cases: &[Case]) -> BTreeSet<usize> {
     suspects
 }
 
-/// How fast a model reads, by requests that were not suspected of a load; by all, where
-/// these are too few.
+/// How fast a model reads, by the requests that are not suspected of a load; where these are
+/// too few, by all.
 #[derive(Debug, Default)]
 struct Paces {
+    /// By the index of the case.
     samples: BTreeMap<usize, Sample>,
+    /// All samples together.
     rate: Rate,
-    /// Milliseconds per token, sorted.
-    sorted: Vec<f64>,
+    /// Milliseconds per token of each sample, the fastest first.
+    sorted_ms_per_token: Vec<f64>,
 }
 
+/// The paces of each model.
 fn paces(cases: &[Case], suspects: &BTreeSet<usize>) -> BTreeMap<Model, Paces> {
     let mut samples: BTreeMap<Model, Vec<(usize, Sample)>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate() {
@@ -87,38 +95,42 @@ fn paces(cases: &[Case], suspects: &BTreeSet<usize>) -> BTreeMap<Model, Paces> {
         if samples.iter().filter(is_free).count() >= LEAST_OTHERS {
             samples.retain(|sample| is_free(&sample));
         }
-        let mut sorted: Vec<f64> = samples.iter().map(|(_, sample)| sample.ms_per_token()).collect();
-        sorted.sort_by(f64::total_cmp);
+        let mut sorted_ms_per_token: Vec<f64> =
+            samples.iter().map(|(_, sample)| sample.ms_per_token()).collect();
+        sorted_ms_per_token.sort_by(f64::total_cmp);
         let rate = samples.iter().map(|(_, sample)| *sample).collect();
-        (model, Paces { samples: samples.into_iter().collect(), rate, sorted })
+        (model, Paces { samples: samples.into_iter().collect(), rate, sorted_ms_per_token })
     };
     samples.into_iter().map(of_model).collect()
 }
 
 impl Paces {
-    /// The pace of all but the case at this place, where they are even.
-    fn without(&self, at: usize) -> Option<f64> {
+    /// Milliseconds per token of all but the case at this index; `None` where they are too few
+    /// or differ too much.
+    fn ms_per_token_without(&self, at: usize) -> Option<f64> {
         let own = self.samples.get(&at);
-        if self.sorted.len() - usize::from(own.is_some()) < LEAST_OTHERS {
+        let paces = &self.sorted_ms_per_token;
+        if paces.len() - usize::from(own.is_some()) < LEAST_OTHERS {
             return None;
         }
         let own_pace = own.map(|sample| sample.ms_per_token());
-        // Of two that are equal, it does not matter which one is left out.
-        let (mut fastest, mut slowest) = (self.sorted.first()?, self.sorted.last()?);
+        // Where another has the same pace, leaving out that one gives the same result.
+        let (mut fastest, mut slowest) = (paces.first()?, paces.last()?);
         if own_pace == Some(*fastest) {
-            fastest = self.sorted.get(1)?;
+            fastest = paces.get(1)?;
         } else if own_pace == Some(*slowest) {
-            slowest = self.sorted.get(self.sorted.len().checked_sub(2)?)?;
+            slowest = paces.get(paces.len().checked_sub(2)?)?;
         }
         let rate = own.map_or(self.rate, |own| self.rate.without(*own));
         rate.ms_per_token().filter(|_| *slowest < EVEN * fastest)
     }
 }
 
-/// What the wait of the case at its place has beyond reading all of its prompt.
+/// How much longer the case at this index waited than reading all of its prompt takes; `None`
+/// where that is not clearly a load.
 fn load_ms(case: &Case, at: usize, paces: &Paces) -> Option<u64> {
     let waited = float(case.wait_ms()?.saturating_sub(case.queue_ms));
-    let reading = paces.without(at)? * float(case.prompt_tokens.get()?);
+    let reading = paces.ms_per_token_without(at)? * float(case.prompt_tokens.get()?);
     let is_load = waited >= reading + LEAST_EXCESS_MS && waited >= LEAST_EXCESS * reading;
-    (is_load && case.hidden.is_none() && !case.is_untold).then(|| whole(waited - reading))
+    (is_load && case.hidden.is_none() && !case.is_buffered).then(|| whole(waited - reading))
 }

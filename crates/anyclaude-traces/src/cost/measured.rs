@@ -1,14 +1,15 @@
-//! What the server's own log tells of the time of a request: nothing of it is inferred.
+//! The parts of requests that their server's own log measured: what it tells is not inferred.
 
 use super::case::{Case, CaseFacts, float, whole};
 use super::reasoning::Hidden;
 
-/// The server generated so much longer than anything was streamed: what came before was
-/// not shown.
+/// Where the server generated for longer than the answer was streamed by more than this, it
+/// generated something before that the client was not shown: hidden reasoning.
 const LEAST_HIDDEN_MS: u64 = 100;
 
-/// Fills the parts of all requests that their server logged: it read as long as the log
-/// says, and what else there is of the wait was a load or a queue.
+/// Fills the parts of all requests that their server logged. Reading takes what the log says;
+/// of the rest of the time to first token, the load takes what the log says, hidden reasoning
+/// what was generated longer than it was streamed, and the queue what is left.
 pub(super) fn find(cases: &mut [Case]) {
     for case in cases.iter_mut().filter(|case| case.is_measured()) {
         find_one(case);
@@ -30,7 +31,7 @@ fn find_one(case: &mut CaseFacts) -> Option<()> {
         ms: hidden_ms,
     });
     let left_ms = ttft - load_ms - read_ms - hidden_ms;
-    // A load that is known to the second may have taken what is left.
+    // The log's stamps may be coarse, so that a load may have taken what is left as well.
     let is_of_load = load_ms > 0 && left_ms <= server.uncertainty_ms;
     (case.load_ms, case.queue_ms) = if is_of_load { (load_ms + left_ms, 0) } else { (load_ms, left_ms) };
     Some(())

@@ -1,17 +1,34 @@
 //! The one model of time: cached tokens, the parts of a request's time, and the speeds
 //! of each model. No other room divides tokens by milliseconds.
 //!
-//! [`fit`] looks at all requests of one recording and fills what their
-//! [`Timing`](crate::model::timing::Timing) says of parts and tokens; [`speeds`] and
-//! [`breakdown`] are sums over requests that it has filled. Evidence outranks
-//! simulation, simulation outranks guess, and what nothing tells is `None`.
+//! [`fit`] looks at all requests of one recording at once, because each tells of the others:
+//! it makes a `case::Case` of each, lets the steps below pass over all cases one after the
+//! other (`fit_cases`), and writes what they found into each request's
+//! [`Timing`](crate::model::timing::Timing). [`speeds`] and [`breakdown`] are sums over requests
+//! that it has filled. Evidence outranks simulation, simulation outranks guess, and what nothing
+//! tells is `None`.
 //!
 //! The steps, a file each, in the order in which they need each other:
-//! `plausibility` (which counts are believed), `reasoning` (what was generated before
-//! anything was streamed), `measured` (what the server's own log tells), `overlap` (who else was in the backend), `reuse_seen` (does
-//! the backend reuse prompts), `cached` (cached tokens), `read_whole` (where times say that
-//! nothing was), `constant_wait` (what comes before every answer, whatever is read), `queue`, `load`,
-//! `short_reads` (which tell no speed), `parts`, `needed` (what had to be read whatever the cache).
+//!
+//! | step | finds |
+//! |:--|:--|
+//! | `plausibility` | which token counts can be true |
+//! | `reasoning` | tokens that were generated before anything was streamed |
+//! | `measured` | the parts of requests whose server logged them |
+//! | `overlap` | which other requests were in the backend meanwhile |
+//! | `reasoning::find_buffered` | answers that were complete before their first piece was streamed |
+//! | `reuse_seen` | whether each model's backend reuses prompts |
+//! | `cached` | the tokens of each prompt that came from the cache |
+//! | `read_whole` | requests whose time refutes the simulated cached tokens |
+//! | `constant_wait` | a wait that comes before every answer, whatever is read |
+//! | `queue` | waiting for other requests |
+//! | `load` | waiting for the model to be loaded |
+//! | `short_reads` | models whose samples are too short to tell a reading speed |
+//! | `needed` | the tokens that even a perfect cache would have left to read |
+//!
+//! `case` holds what the steps work on and what makes a request a sample of a speed, `parts`
+//! cuts a time up so that its parts add up, `rate` is the one division of tokens by time, and
+//! `speeds` sums the samples of a model up.
 
 mod breakdown;
 mod cached;
@@ -57,8 +74,11 @@ pub type Estimate<'a> = dyn FnMut(&[&Request]) -> Vec<Option<f64>> + 'a;
 /// Estimated tokens of prompts, by the place of the request.
 pub type Estimates = BTreeMap<usize, f64>;
 
-/// The name that a model's speeds go by.
+/// The name by which requests are grouped to fit a speed.
 type Model = Option<Arc<str>>;
+
+/// Whether each model's backend is seen to reuse prompts.
+type CacheUses = BTreeMap<Model, CacheUse>;
 
 /// Lets all requests of one recording pass through a simulated prompt cache. Returns what that
 /// held of each of them, for [`fit_simulated`], and what could not be read again.
@@ -71,8 +91,8 @@ pub fn simulated_reuse<'a>(
     options: CacheOptions,
     fetch: &'a mut Fetch<'a>,
 ) -> (Vec<SimulatedReuse>, Vec<Error>) {
-    // Servers' logs most often hold no prompt: there is nothing to simulate then, which took a
-    // twentieth of the instructions of a log with 228,000 tasks.
+    // Servers' logs seldom hold prompts, and without any there is nothing to simulate: to try
+    // took a twentieth of the instructions of a log with 228,000 tasks.
     if prompts.is_empty() && requests.iter().all(|request| case::sent_bytes(request).is_none()) {
         return (Vec::new(), Vec::new());
     }
@@ -114,7 +134,7 @@ pub fn fit(
     fill(requests, elsewhere, &cases);
 }
 
-/// What is known of all of them, in the order of their starts.
+/// A case for each request that anything was logged of, in the order of their starts.
 fn cases(
     requests: &[&mut Request],
     elsewhere: &[UnmatchedLogRequest],
@@ -123,7 +143,7 @@ fn cases(
 ) -> Vec<Case> {
     let mut origin = Arc::default();
     let of_requests = requests.iter().enumerate().filter_map(|(at, request)| {
-        let mut case = Case::of(request, reuse.get(at).copied(), at)?.sharing(&mut origin);
+        let mut case = Case::of_request(request, reuse.get(at).copied(), at)?.sharing_origin(&mut origin);
         if let Some(tokens) = estimates.get(&at) {
             case.estimated_tokens = Some(*tokens);
         }
@@ -139,21 +159,21 @@ fn cases(
         }));
     }
     let of_log = elsewhere.iter().enumerate().map(|(at, unmatched)| {
-        let mut case = Case::of_log(unmatched, at);
+        let mut case = Case::of_log_request(unmatched, at);
         case.origin_mut().backend = backends.get(&case.origin.run).cloned().flatten();
-        case.sharing(&mut origin)
+        case.sharing_origin(&mut origin)
     });
     cases.extend(of_log);
-    // Whatever the order in which they come, ties included.
-    let path = |case: &Case| case.at().and_then(|at| Some(&requests.get(at)?.path));
+    // The order must not depend on that of `requests`, not even where starts are equal.
+    let path = |case: &Case| case.request_index().and_then(|at| Some(&requests.get(at)?.path));
     sort_by(&mut cases, |a, b| a.order(path(a)).cmp(&b.order(path(b))));
     cases
 }
 
-/// Writes what was found to where everybody reads it.
+/// Writes what the steps found back into the requests.
 fn fill(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest], cases: &[Case]) {
     for case in cases {
-        match case.place {
+        match case.source {
             case::CaseSource::Request(at) => {
                 if let Some(request) = requests.get_mut(at) {
                     request.bookkeeping.speed_sample = case.sample();
@@ -162,7 +182,7 @@ fn fill(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest], ca
                     }
                 }
             }
-            case::CaseSource::Elsewhere(at) => {
+            case::CaseSource::LogOnly(at) => {
                 if let Some(unmatched) = elsewhere.get_mut(at) {
                     case.fill(&mut unmatched.timing);
                 }
@@ -171,13 +191,14 @@ fn fill(requests: &mut [&mut Request], elsewhere: &mut [UnmatchedLogRequest], ca
     }
 }
 
+/// The steps, in the order in which they need each other.
 fn fit_cases(cases: &mut [Case]) {
     plausibility::judge(cases);
     reasoning::find(cases);
     measured::find(cases);
     overlap::find(cases);
-    reasoning::find_untold(cases, &writing_rates(cases));
-    let seen = by_model(cases, reuse_seen::of);
+    reasoning::find_buffered(cases, &writing_rates(cases));
+    let seen = by_model(cases, reuse_seen::judge);
     cached::fill(cases, &seen);
     read_whole::find(cases);
     constant_wait::find(cases);
@@ -188,12 +209,12 @@ fn fit_cases(cases: &mut [Case]) {
     needed::fill(cases);
 }
 
-/// Cases that follow each other and share their origin: most often all of them.
+/// Runs of cases that follow each other and share one origin; most often a single run.
 fn of_one_origin(cases: &[Case]) -> impl Iterator<Item = &[Case]> {
     cases.chunk_by(|a, b| Arc::ptr_eq(&a.origin, &b.origin))
 }
 
-/// What `of` finds of each model's cases.
+/// What `of` finds of the cases of each model.
 fn by_model<T>(cases: &[Case], of: impl Fn(&[&Case]) -> T) -> BTreeMap<Model, T> {
     let mut models: BTreeMap<&Model, Vec<&Case>> = BTreeMap::new();
     for cases in of_one_origin(cases) {
@@ -211,6 +232,3 @@ fn reading_rates(cases: &[Case]) -> BTreeMap<Model, Rate> {
 fn writing_rates(cases: &[Case]) -> BTreeMap<Model, Rate> {
     by_model(cases, |cases| cases.iter().filter_map(|case| case.write_sample()).collect())
 }
-
-/// What is seen of each model's backend.
-type CacheUses = BTreeMap<Model, CacheUse>;

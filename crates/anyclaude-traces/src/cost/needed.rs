@@ -1,4 +1,5 @@
-//! What had to be read even with a perfect cache.
+//! The tokens of each prompt that had to be read even with a perfect cache: those that its
+//! thread's previous request, with its answer, had not left there.
 
 use std::hash::{Hash, Hasher};
 
@@ -6,8 +7,8 @@ use super::case::{Case, CaseSource};
 use crate::model::Amount;
 use crate::model::intern::FastMap;
 
-/// A thread by its name. The session is most often a part of that, so that it tells threads
-/// apart, and is not hashed.
+/// A thread of a session. Its name most often contains the session's, so that hashing the name
+/// alone tells threads apart.
 #[derive(PartialEq, Eq)]
 struct Thread<'c> {
     name: &'c str,
@@ -33,7 +34,7 @@ fn needed_tokens(cases: &[Case]) -> Vec<Amount> {
     let mut left = FastMap::default();
     let mut found = Vec::with_capacity(cases.len());
     for case in cases {
-        let is_request = matches!(case.place, CaseSource::Request(_));
+        let is_request = matches!(case.source, CaseSource::Request(_));
         let prompt = case.prompt_tokens.get().filter(|_| is_request);
         found.push(Amount::from(prompt.map(|prompt| {
             let held = prompt + case.output_tokens.get().unwrap_or(0).saturating_sub(1);
@@ -45,7 +46,8 @@ fn needed_tokens(cases: &[Case]) -> Vec<Amount> {
     found
 }
 
-/// At least the last token is read.
+/// What of a prompt the tokens `before` it do not cover, but at least one: the answer's first
+/// token is made from the prompt's last.
 fn needed(prompt: u64, before: Option<u64>) -> u64 {
     before.map_or(prompt, |before| prompt.saturating_sub(before).clamp(prompt.min(1), prompt))
 }

@@ -1,24 +1,26 @@
-//! Who else was in the backend.
+//! Which other requests were in the backend while one was, by the logged starts and ends.
 
 use std::collections::BTreeMap;
 
 use super::case::Case;
 use crate::model::Amount;
 
-/// What else went on in the backend while a request was there.
+/// Which other requests were in the backend while this one was.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Overlap {
-    /// No other request was there until its first token came, …
+    /// No other request was there from its start to its first token.
     pub(super) is_alone_until_first: bool,
-    /// … or until its end.
+    /// No other request was there from its start to its end.
     pub(super) is_alone_until_end: bool,
-    /// Whoever was there before its first token had ended by then.
+    /// The other requests that were there before its first token had all ended by then.
     pub(super) is_alone_at_first: bool,
-    /// From its start to the last end of another request before its first token.
-    pub(super) ended_before_first_ms: Amount,
+    /// From its start to the last end of another request before its first token, in
+    /// milliseconds: until then it may have waited for that one. Unknown where none ended.
+    pub(super) shared_until_ms: Amount,
 }
 
-/// Finds who overlapped whom. `cases` are in the order of their starts.
+/// Finds the overlaps of all cases within each backend. `cases` are in the order of their
+/// starts.
 pub(super) fn find(cases: &mut [Case]) {
     let mut backends: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.start_ms.is_some()) {
@@ -39,10 +41,11 @@ pub(super) fn find(cases: &mut [Case]) {
 #[derive(Debug, Clone, Copy)]
 struct OccupiedMs {
     start: i64,
-    /// Where there was no first token: the end.
+    /// When its first token came; where there was none, its end.
     first: i64,
     end: i64,
-    /// Whether its end is that of its work, and not just the last that was seen of it.
+    /// Whether its end was logged. If not, `end` is when it was last seen, and it may have gone
+    /// on.
     has_end: bool,
 }
 
@@ -63,23 +66,27 @@ fn overlaps(intervals: &[OccupiedMs]) -> Vec<Overlap> {
         .map(|(at, interval)| (interval.end, at))
         .collect();
     ends.sort_unstable();
+    // Of all that started before: the last end, and the last sight of those without an end.
     let (mut last_end, mut last_open_end) = (i64::MIN, i64::MIN);
     let mut found = Vec::with_capacity(intervals.len());
     for (at, interval) in intervals.iter().enumerate() {
-        let is_there_before = last_end > interval.start;
-        let next = intervals.get(at + 1).map_or(i64::MAX, |next| next.start);
-        let behind = ends.partition_point(|(end, _)| *end <= interval.first);
-        let mut ended = ends.get(..behind).unwrap_or_default().iter().rev();
-        let other_end =
-            ended.find(|(_, of)| *of != at).map(|(end, _)| *end).filter(|end| *end > interval.start);
-        let mut behind_it = intervals.iter().skip(at + 1).take_while(|later| later.start < interval.first);
+        let starts_alone = last_end <= interval.start;
+        let next_start = intervals.get(at + 1).map_or(i64::MAX, |next| next.start);
+        let ended = ends.partition_point(|(end, _)| *end <= interval.first);
+        let mut ended_before_first = ends.get(..ended).unwrap_or_default().iter().rev();
+        let other_end = ended_before_first
+            .find(|(_, of)| *of != at)
+            .map(|(end, _)| *end)
+            .filter(|end| *end > interval.start);
+        let mut came_before_first =
+            intervals.iter().skip(at + 1).take_while(|later| later.start < interval.first);
         found.push(Overlap {
-            is_alone_until_first: !is_there_before && next >= interval.first,
-            is_alone_until_end: !is_there_before && next >= interval.end,
+            is_alone_until_first: starts_alone && next_start >= interval.first,
+            is_alone_until_end: starts_alone && next_start >= interval.end,
             is_alone_at_first: last_end <= interval.first
                 && last_open_end <= interval.start
-                && behind_it.all(|later| later.has_end && later.end <= interval.first),
-            ended_before_first_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()).into(),
+                && came_before_first.all(|later| later.has_end && later.end <= interval.first),
+            shared_until_ms: other_end.and_then(|end| u64::try_from(end - interval.start).ok()).into(),
         });
         last_end = last_end.max(interval.end);
         if !interval.has_end {
@@ -98,9 +105,8 @@ mod tests {
             .iter()
             .map(|&(start, first, end)| OccupiedMs { start, first, end, has_end: true })
             .collect();
-        let flags = |one: &Overlap| {
-            (one.is_alone_until_first, one.is_alone_until_end, one.ended_before_first_ms.get())
-        };
+        let flags =
+            |one: &Overlap| (one.is_alone_until_first, one.is_alone_until_end, one.shared_until_ms.get());
         overlaps(&intervals).iter().map(flags).collect()
     }
 

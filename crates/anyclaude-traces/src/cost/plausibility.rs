@@ -1,33 +1,34 @@
-//! Which token counts can be true.
+//! Which of the token counts that backends report can be true. The others are not believed: the
+//! request takes part in nothing that tokens are needed for.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-use super::case::{Case, float, sent_bytes};
+use super::case::{Case, float, sent_bytes, whole};
 use super::{Estimate, Estimates};
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
 
-/// No prompt has fewer bytes for a token than this, …
+/// A prompt has at least this many bytes for each token, …
 const LEAST_BYTES_PER_TOKEN: f64 = 1.5;
-/// … but for what the chat template adds.
+/// … not counting as many tokens, which a chat template may add.
 const TEMPLATE_TOKENS: f64 = 2_000.0;
-/// No count is so many times as large or as small as the estimate.
+/// A count is at most this many times as large or as small as the estimate.
 const MOST_OFF: f64 = 3.0;
-/// A count between these many bytes for a token is usual: of any text, the estimate is
-/// near enough to it.
+/// A count with as many bytes for a token is usual: it is within the factor above of the estimate
+/// of any text, so that the estimate need not be made.
 const USUAL_BYTES_PER_TOKEN: std::ops::RangeInclusive<f64> = 2.0..=9.0;
-/// Counts this near to each other are the same count.
+/// Counts that differ by at most this share are the same count.
 const SAME_COUNT: f64 = 0.01;
-/// Prompts of which one is this many times as large as the other are not of one size.
+/// A prompt that is at least this many times as large as another is of another size.
 const OTHER_SIZE: f64 = 1.25;
-/// So many output tokens for a streamed byte there may be, …
+/// An answer has at most this many output tokens for each streamed byte, …
 const OUTPUT_TOKENS_PER_BYTE: u64 = 3;
-/// … and so many besides.
+/// … and at most as many on top.
 const OUTPUT_TOKENS_BESIDES: u64 = 100;
 
-/// Believes the counts that can be true. Output tokens are looked at again once it is
-/// known who reasons: [`is_output_believed`].
+/// Sets the counts that can be true. Output tokens are checked again, by
+/// [`is_output_believed`], once hidden reasoning is known.
 pub(super) fn judge(cases: &mut [Case]) {
     let repeated = repeated_counts(cases);
     for (case, is_repeated) in cases.iter_mut().zip(repeated) {
@@ -36,7 +37,7 @@ pub(super) fn judge(cases: &mut [Case]) {
                 && case.estimated_tokens.is_none_or(|estimate| is_near(*tokens, estimate))
         };
         let reported = case.reported_prompt_tokens.get().filter(fits).filter(|_| !is_repeated);
-        // The server's log counts what it read.
+        // A server's log counts what was really read, so that it needs no check.
         case.prompt_tokens =
             case.server.as_deref().and_then(|server| server.prompt_tokens.get()).or(reported).into();
         // A backend that makes up one count makes up the other.
@@ -50,14 +51,14 @@ fn fits(tokens: u64, prompt_bytes: u64) -> bool {
     float(tokens) <= float(prompt_bytes) / LEAST_BYTES_PER_TOKEN + TEMPLATE_TOKENS
 }
 
-/// Whether a prompt that is estimated at so many tokens can have so many, and those of a
-/// chat template.
+/// Whether a prompt with this estimate can have so many tokens, those of a chat template
+/// included.
 fn is_near(tokens: u64, estimate: f64) -> bool {
     float(tokens) * MOST_OFF >= estimate && float(tokens) <= estimate * MOST_OFF + TEMPLATE_TOKENS
 }
 
-/// Estimates the prompts whose counts are unusual, of what the backend got of them. Of
-/// others it is known without that their counts are near to it.
+/// Estimates the tokens of the prompts whose counts are unusual: of the part that the backend
+/// got. All other counts are known to be near to their estimate.
 pub(super) fn estimates(
     requests: &[impl Borrow<Request>],
     reuse: &[SimulatedReuse],
@@ -77,12 +78,12 @@ pub(super) fn estimates(
         return Estimates::new();
     }
     let estimated = estimate(&unusual.iter().map(|(_, request)| *request).collect::<Vec<_>>());
-    let of_got = |((at, request), estimate): (&(usize, &Request), Option<f64>)| {
+    let of_got_part = |((at, request), estimate): (&(usize, &Request), Option<f64>)| {
         let sent = sent_bytes(request)?.max(1);
         let share = got(*at).map_or(1.0, |bytes| (float(bytes) / float(sent)).min(1.0));
         Some((*at, estimate? * share))
     };
-    unusual.iter().zip(estimated).filter_map(of_got).collect()
+    unusual.iter().zip(estimated).filter_map(of_got_part).collect()
 }
 
 /// Whether so many output tokens can be true of an answer of which so many bytes were
@@ -92,60 +93,84 @@ pub(super) fn is_output_believed(output: u64, streamed_bytes: u64, reasoning: u6
     output <= most.saturating_add(reasoning).saturating_add(OUTPUT_TOKENS_BESIDES)
 }
 
-/// For each case, whether three requests of three sizes have its count: that is no
-/// count but a limit, or made up.
+/// For each case, whether requests of three clearly different sizes have its count: then it is
+/// no count, but a limit or made up.
 fn repeated_counts(cases: &[Case]) -> Vec<bool> {
-    let mut counts: Vec<(u64, u64, usize)> = cases
-        .iter()
-        .enumerate()
-        .filter_map(|(at, case)| Some((case.reported_prompt_tokens.get()?, case.prompt_bytes.get()?, at)))
-        .collect();
+    let mut counts: Vec<ReportedCount> =
+        cases.iter().enumerate().filter_map(|(at, case)| ReportedCount::of(case, at)).collect();
     counts.sort_unstable();
     let mut repeated = vec![false; cases.len()];
-    // The sizes of those with the same count, as a window that slides over all counts.
-    let mut sizes: BTreeMap<u64, usize> = BTreeMap::new();
-    let (mut first, mut end) = (0, 0);
-    for &(tokens, _, at) in &counts {
-        let reach = float(tokens) * SAME_COUNT;
-        while let Some((next, bytes, _)) =
-            counts.get(end).filter(|next| float(next.0) <= float(tokens) + reach)
-        {
-            debug_assert!(*next >= tokens || end > 0);
-            *sizes.entry(*bytes).or_default() += 1;
-            end += 1;
+    // The counts are sorted, so that those that are the same as one are a window around it.
+    let mut sizes = PromptSizes::default();
+    let mut window = 0..0;
+    for count in &counts {
+        let reach = float(count.tokens) * SAME_COUNT;
+        let is_below_end = |next: &&ReportedCount| float(next.tokens) <= float(count.tokens) + reach;
+        while let Some(next) = counts.get(window.end).filter(is_below_end) {
+            sizes.add(next.prompt_bytes);
+            window.end += 1;
         }
-        while let Some((_, bytes, _)) =
-            counts.get(first).filter(|first| float(first.0) < float(tokens) - reach)
-        {
-            if let Some(n) = sizes.get_mut(bytes) {
-                *n -= 1;
-                if *n == 0 {
-                    sizes.remove(bytes);
-                }
-            }
-            first += 1;
+        let is_below_start = |first: &&ReportedCount| float(first.tokens) < float(count.tokens) - reach;
+        while let Some(first) = counts.get(window.start).filter(is_below_start) {
+            sizes.remove(first.prompt_bytes);
+            window.start += 1;
         }
-        if let Some(is_repeated) = repeated.get_mut(at) {
-            *is_repeated = has_three_sizes(&sizes);
+        if let Some(is_repeated) = repeated.get_mut(count.at) {
+            *is_repeated = sizes.has_three();
         }
     }
     repeated
 }
 
-/// Whether there are three prompts, each 25 % larger than the one before.
-fn has_three_sizes(sizes: &BTreeMap<u64, usize>) -> bool {
-    let larger = |than: u64| {
-        let least = (float(than) * OTHER_SIZE).ceil();
-        sizes.range(super::case::whole(least)..).next().map(|(bytes, _)| *bytes)
-    };
-    let smallest = sizes.first_key_value().map(|(bytes, _)| *bytes);
-    smallest.and_then(larger).and_then(larger).is_some()
+/// A count as it was reported, ordered by its tokens.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct ReportedCount {
+    tokens: u64,
+    prompt_bytes: u64,
+    /// The index of the case.
+    at: usize,
+}
+
+impl ReportedCount {
+    fn of(case: &Case, at: usize) -> Option<Self> {
+        let (tokens, prompt_bytes) = (case.reported_prompt_tokens.get()?, case.prompt_bytes.get()?);
+        Some(Self { tokens, prompt_bytes, at })
+    }
+}
+
+/// The sizes of some prompts, and how many have each.
+#[derive(Default)]
+struct PromptSizes(BTreeMap<u64, usize>);
+
+impl PromptSizes {
+    fn add(&mut self, bytes: u64) {
+        *self.0.entry(bytes).or_default() += 1;
+    }
+
+    fn remove(&mut self, bytes: u64) {
+        if let Some(n) = self.0.get_mut(&bytes) {
+            *n -= 1;
+            if *n == 0 {
+                self.0.remove(&bytes);
+            }
+        }
+    }
+
+    /// Whether there are three sizes, each 25 % larger than the one before.
+    fn has_three(&self) -> bool {
+        let larger = |than: u64| {
+            let least = whole((float(than) * OTHER_SIZE).ceil());
+            self.0.range(least..).next().map(|(bytes, _)| *bytes)
+        };
+        let smallest = self.0.first_key_value().map(|(bytes, _)| *bytes);
+        smallest.and_then(larger).and_then(larger).is_some()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cost::case::{CaseBeside, CaseFacts};
+    use crate::cost::case::{CaseFacts, ClientFacts};
 
     /// A prompt that is reported to have so many tokens.
     fn counted(tokens: u64, bytes: u64, estimated_tokens: Option<f64>) -> Case {
@@ -154,8 +179,8 @@ mod tests {
             reported_output_tokens: 7.into(),
             ..CaseFacts::default()
         };
-        let beside = CaseBeside { prompt_bytes: bytes.into(), estimated_tokens, ..CaseBeside::default() };
-        case.with(beside).into()
+        let client = ClientFacts { prompt_bytes: bytes.into(), estimated_tokens, ..ClientFacts::default() };
+        case.with_client_facts(client).into()
     }
 
     fn believed(counts: &[(u64, u64)]) -> Vec<Option<u64>> {

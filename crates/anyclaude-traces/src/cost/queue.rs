@@ -1,4 +1,7 @@
 //! How long requests waited in the backend for others.
+//!
+//! The evidence is an overlap: another request was in the backend and ended before this one's
+//! first token. Requests that their server's log measured have their queue from `measured`.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +9,8 @@ use super::Model;
 use super::case::{Case, float, whole};
 use super::rate::Rate;
 
-/// What is shorter is not called waiting for others: in a server's log it is also what the
-/// server does before it begins to read.
+/// A shorter queue, in milliseconds, is not reported as waiting for others: in a server's log it
+/// is also what the server does before it begins to read.
 pub(crate) const LEAST_QUEUE_MS: u64 = 250;
 
 /// Finds the waiting of all requests whose first token came after another one's end.
@@ -18,11 +21,11 @@ pub(super) fn find(cases: &mut [Case], reading: &BTreeMap<Model, Rate>) {
     }
 }
 
-/// The part of the wait before that end that reading does not explain; all of it where
-/// nothing tells how long reading takes.
+/// Of the wait up to the end of the last other request, the milliseconds that reading does not
+/// explain; all of them where the pace of reading is unknown.
 fn waited(case: &Case, ms_per_token: Option<f64>) -> Option<u64> {
-    let (until, wait) = (case.overlap.ended_before_first_ms.get()?, case.wait_ms()?);
-    // Where the cached tokens are unknown, all of the prompt may have been read.
+    let (until, wait) = (case.overlap.shared_until_ms.get()?, case.wait_ms()?);
+    // Where the cached tokens are unknown, reading all of the prompt may explain the wait.
     let tokens = case.read_tokens().or(case.prompt_tokens.get());
     let Some((tokens, ms_per_token)) = tokens.zip(ms_per_token) else { return Some(until) };
     let unexplained = whole(float(wait) - float(tokens) * ms_per_token);

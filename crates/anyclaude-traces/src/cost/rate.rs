@@ -2,7 +2,7 @@
 
 use super::case::float;
 
-/// What one request tells of a speed.
+/// The tokens that one request read or wrote, and how long that took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) tokens: u64,

@@ -1,10 +1,13 @@
-//! Requests whose own time refutes the simulated cache: it held much of their prompt, and
-//! yet they took as long as reading all of it takes; or it held little, and they took a
-//! fraction of what reading the rest takes.
+//! Requests whose own time refutes the simulated cached tokens, in either direction.
 //!
-//! How long that is, the model's cold requests tell. A wait that is longer than reading all
-//! is explained by neither, and proves nothing. How much more a cache held that was faster
-//! than the simulated one is not known.
+//! *Read whole*: the simulated cache held much of the prompt, and yet the request waited as long
+//! as reading all of it takes. Its cached tokens become 0. The time that reading takes is known
+//! from the model's cold requests. A wait that is even longer has another reason, and refutes
+//! nothing.
+//!
+//! *Read too fast*: the simulated cache held little, and the request waited a fraction of the
+//! time that reading the rest takes. The real cache held more, but nothing tells how much: its
+//! cached tokens become unknown.
 
 use super::case::{Case, LEAST_READ_TOKENS, float};
 use super::rate::{Rate, Sample};
@@ -14,37 +17,50 @@ use crate::model::stats::median;
 use crate::model::timing::CachedSource;
 use crate::prompt_cache::by_times::{CLEARLY_READ, COLD_SHARE};
 
-/// More than this share of the time that reading the whole prompt takes, and something
-/// else took it.
+/// A wait of more than this many times the time that reading the whole prompt takes has another
+/// reason.
 const MOST_OF_WHOLE: f64 = 1.25;
-/// So much longer than the simulated cache explains must it have waited.
+/// The wait must differ from what the simulated cache explains by at least this.
 const LEAST_EXCESS_MS: f64 = 1_000.0;
 
-/// So much of its prompt must the simulated cache have held, …
+/// To be read whole, a request must have at least this share of its prompt in the simulated
+/// cache, …
 const LEAST_SHARE: f64 = 0.4;
-/// … and so many times as long as reading the rest must it have waited.
+/// … and wait at least this many times as long as reading the rest takes.
 const LEAST_EXCESS: f64 = 1.5;
-/// A cold request whose prompt is shorter than this share of theirs tells nothing of them.
+/// Cold requests whose prompts are shorter than this share of the median warm prompt are not
+/// counted: what each request costs anyway would be most of their time.
 const LEAST_COLD_SIZE: f64 = 0.2;
-/// So many times as fast as the model reads anything else, and the cache held more.
+/// To be read too fast, a request must be read at least this many times as fast as the model
+/// reads otherwise, …
 const TIMES_TOO_FAST: f64 = 3.0;
-/// So many requests must tell how fast it reads.
+/// … which must be known from at least this many samples.
 const LEAST_PACES: usize = 4;
 
-/// Takes back what was simulated of them: nothing came from the cache, or more than is known.
+/// Takes back the simulated cached tokens that a request's time refutes.
 pub(super) fn find(cases: &mut [Case]) {
-    // A server's log alone tells what came from its cache: nothing is simulated.
+    // Where only a server's log is known, nothing is simulated.
     if cases.iter().all(|case| simulated_share(case).is_none()) {
         return;
     }
+    find_read_whole(cases);
+    find_read_too_fast(cases);
+}
+
+/// Sets the cached tokens of requests that were read whole to 0.
+fn find_read_whole(cases: &mut [Case]) {
     let paces = by_model(cases, cold_rate);
     let pace = |model: &Model| paces.get(model).and_then(|rate| rate.ms_per_token());
     let is_found = |case: &&mut Case| pace(&case.origin.model).is_some_and(|pace| is_read_whole(case, pace));
     for case in cases.iter_mut().filter(is_found) {
         case.cached = Some((0, CachedSource::None));
     }
-    let fastest = by_model(cases, fastest_ms_per_token);
-    let pace = |model: &Model| fastest.get(model).copied().flatten();
+}
+
+/// Forgets the cached tokens of requests that were read too fast.
+fn find_read_too_fast(cases: &mut [Case]) {
+    let paces = by_model(cases, fastest_ms_per_token);
+    let pace = |model: &Model| paces.get(model).copied().flatten();
     let is_found =
         |case: &&mut Case| pace(&case.origin.model).is_some_and(|pace| is_read_too_fast(case, pace));
     for case in cases.iter_mut().filter(is_found) {
@@ -52,30 +68,27 @@ pub(super) fn find(cases: &mut [Case]) {
     }
 }
 
-/// The pace of the fastest cold request, or the median pace where that is less: a cold
-/// request may have waited for a load.
+/// The pace of the fastest cold request, or the median pace where that is faster: the cold
+/// requests may all have waited for a load.
 fn fastest_ms_per_token(cases: &[&Case]) -> Option<f64> {
-    let samples = |is_in: &dyn Fn(&Case) -> bool| -> Vec<f64> {
-        let paces = cases.iter().filter(|case| is_in(case)).filter_map(|case| case.read_sample());
-        paces.map(Sample::ms_per_token).collect()
-    };
-    let all = samples(&|_| true);
-    let is_first = |case: &Case| simulated_share(case).is_some_and(|share| share < COLD_SHARE);
-    let cold = samples(&is_first).into_iter().min_by(f64::total_cmp);
-    let middle = median(all.clone()).filter(|_| all.len() >= LEAST_PACES)?;
-    Some(cold.map_or(middle, |cold| cold.min(middle)))
+    let pace = |case: &&Case| case.read_sample().map(Sample::ms_per_token);
+    let all: Vec<f64> = cases.iter().filter_map(pace).collect();
+    let is_cold = |case: &&&Case| simulated_share(case).is_some_and(|share| share < COLD_SHARE);
+    let fastest_cold = cases.iter().filter(is_cold).filter_map(pace).min_by(f64::total_cmp);
+    let middle = (all.len() >= LEAST_PACES).then(|| median(all)).flatten()?;
+    Some(fastest_cold.map_or(middle, |cold| cold.min(middle)))
 }
 
-/// Whether it read what the simulated cache left in a fraction of the time that this takes.
+/// Whether it waited a fraction of the time that reading what the simulated cache left takes.
 fn is_read_too_fast(case: &Case, ms_per_token: f64) -> bool {
-    // A backend that reuses nothing holds no more than that.
+    // Only a backend that reuses prompts can have held more.
     let is_simulated = case.seen == CacheUse::Reuses && simulated_share(case).is_some();
     let Some((tokens, ms)) = case.read_tokens().zip(alone_ms(case)) else { return false };
     let usual_ms = ms_per_token * float(tokens);
     is_simulated && usual_ms >= TIMES_TOO_FAST * float(ms) && usual_ms >= float(ms) + LEAST_EXCESS_MS
 }
 
-/// How fast the model reads prompts of which a cache could hold next to nothing.
+/// How fast the model reads prompts of which the simulated cache held next to nothing.
 fn cold_rate(cases: &[&Case]) -> Rate {
     let warm = cases.iter().filter(|case| simulated_share(case).is_some_and(|share| share >= LEAST_SHARE));
     let warm = median(warm.filter_map(|case| case.prompt_tokens.get().map(float)).collect());
@@ -90,6 +103,8 @@ fn cold_rate(cases: &[&Case]) -> Rate {
     cases.iter().filter_map(sample).collect()
 }
 
+/// Whether it waited as long as reading all of its prompt takes, and clearly longer than
+/// reading what the simulated cache left.
 fn is_read_whole(case: &Case, ms_per_token: f64) -> bool {
     let Some((alone_ms, share)) = alone_ms(case).zip(simulated_share(case)) else { return false };
     let whole_ms = ms_per_token * float(case.prompt_tokens.get().unwrap_or(0));
@@ -100,17 +115,17 @@ fn is_read_whole(case: &Case, ms_per_token: f64) -> bool {
         && float(alone_ms) >= (LEAST_EXCESS * rest_ms).max(rest_ms + LEAST_EXCESS_MS)
 }
 
-/// The share of its prompt that only a simulation says was in the cache.
+/// The share of its prompt that was in the cache, where only the simulation says so.
 fn simulated_share(case: &Case) -> Option<f64> {
     let prompt = case.prompt_tokens.get().filter(|tokens| *tokens > 0)?;
     let (tokens, source) = case.cached?;
     (source == CachedSource::Simulated).then(|| float(tokens) / float(prompt))
 }
 
-/// How long it had the backend for itself before its first token, where that was the end
-/// of the wait.
+/// How long it had the backend for itself until its first token, in milliseconds; `None` where
+/// its wait is not certain, or another request was there at its end.
 fn alone_ms(case: &Case) -> Option<u64> {
-    let is_told = case.is_certain && !case.is_measured() && case.hidden.is_none() && !case.is_untold;
-    let shared_ms = case.overlap.ended_before_first_ms.get().unwrap_or(0);
+    let is_told = case.is_certain && !case.is_measured() && case.hidden.is_none() && !case.is_buffered;
+    let shared_ms = case.overlap.shared_until_ms.get().unwrap_or(0);
     (is_told && case.overlap.is_alone_at_first).then(|| case.wait_ms())??.checked_sub(shared_ms)
 }

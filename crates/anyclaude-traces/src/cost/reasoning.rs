@@ -1,5 +1,9 @@
-//! What was generated before anything was streamed, and answers whose reading and
-//! writing cannot be told apart.
+//! Hidden reasoning, which was generated before anything was streamed, and buffered answers,
+//! which were complete before their first piece was streamed.
+//!
+//! Both hide in the time to first token. Of hidden reasoning it is known how long it took, at the
+//! pace of what was streamed, so that this moves from reading to writing. A buffered answer has
+//! no such pace: neither its reading nor its writing is known.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +12,24 @@ use super::plausibility::is_output_believed;
 use super::rate::Rate;
 use super::{Model, by_model};
 
-/// More bytes for a token than this, and the tokens were streamed.
+/// With more streamed bytes for each output token than this, all tokens were streamed.
 const MOST_BYTES_PER_TOKEN: f64 = 3.5;
-/// More bytes in a piece than this, and it holds several tokens.
+/// With more bytes in each piece than this, a piece holds several tokens, so that pieces do not
+/// count tokens.
 const MOST_BYTES_PER_PIECE: u64 = 10;
-/// Hidden reasoning never takes more of the time to first token than this.
+/// Hidden reasoning takes at most this share of the time to first token.
 const MOST_OF_TTFT: f64 = 0.95;
-/// So many times as long as it took must an answer take elsewhere, before it is said to
-/// have been there already when it was streamed.
+/// An answer is buffered if its model needs at least this many times as long to write as many
+/// tokens in other requests.
 const TIMES_TOO_FAST: f64 = 5.0;
 
-/// So many times as many tokens as their texts and calls have must a model's answers have,
-/// where nothing else tells that it reasons unseen.
+/// Where no pieces are counted, a model hides reasoning if its answers have more than this many
+/// times as many tokens as their recorded texts and tool calls.
 const TIMES_AS_MANY: f64 = 2.0;
-/// What a template puts around a call of a tool, which no recording holds.
+/// Tokens that a chat template puts around a tool call; no recording holds them.
 const TOKENS_AROUND_A_CALL: f64 = 20.0;
 
-/// So many of its requests must tell how fast a model reads at most.
+/// The fastest that a model ever read is known from at least this many requests.
 const LEAST_READERS: usize = 3;
 
 /// Output tokens that were generated before anything was streamed.
@@ -35,14 +40,14 @@ pub(super) struct Hidden {
     pub(super) ms: u64,
 }
 
-/// Finds who reasoned before the first token that could be seen, and believes the
-/// output counts that then can be true.
+/// Finds the hidden reasoning of all cases, and takes back the output counts that even with it
+/// cannot be true.
 pub(super) fn find(cases: &mut [Case]) {
     let hides = by_model(cases, hides_reasoning);
     for case in cases {
         let tokens = match case.pieces() {
-            Some(pieces) => hidden_tokens(case, pieces),
-            None => unseen_tokens(case, hides.get(&case.origin.model) == Some(&true)),
+            Some(pieces) => hidden_by_pieces(case, pieces),
+            None => hidden_by_text(case, hides.get(&case.origin.model) == Some(&true)),
         };
         case.hidden = tokens.and_then(|tokens| hidden(case, tokens));
         let reasoning = case.hidden.map(|hidden| hidden.tokens).max(case.reasoning_tokens.get()).unwrap_or(0);
@@ -55,12 +60,12 @@ pub(super) fn find(cases: &mut [Case]) {
     }
 }
 
-/// How many output tokens were not streamed, where the pieces are counted and there is
-/// evidence of any.
-fn hidden_tokens(case: &Case, pieces: u64) -> Option<u64> {
+/// How many output tokens were not streamed, where a log counts the pieces that were; `None`
+/// where there is no evidence of any.
+fn hidden_by_pieces(case: &Case, pieces: u64) -> Option<u64> {
     let output = case.output_tokens.get()?;
     let unseen = output.checked_sub(pieces).filter(|unseen| *unseen > 0)?;
-    // The time to first token ends where reasoning is streamed.
+    // Where reasoning is streamed, its first token is the first token, and nothing is hidden.
     if case.streamed_reasoning == Some(true) {
         return None;
     }
@@ -81,25 +86,26 @@ fn is_more_than_pieces(case: &Case, output: u64) -> bool {
 }
 
 /// Whether a model's answers have clearly more tokens than their recorded texts and calls, and
-/// generating the others fits into the times to first token: where an answer is only written
-/// in tokens shorter than the prompt's, there is no time for them.
+/// the times to first token are long enough to generate the others. If they are not, the
+/// answers are only made of shorter tokens than the prompts that the estimate goes by.
 fn hides_reasoning(cases: &[&Case]) -> bool {
-    let (mut output, mut seen, mut took, mut ttft) = (0.0, 0.0, 0.0, 0.0);
+    let (mut output_tokens, mut visible_sum, mut hidden_ms, mut ttft_ms) = (0.0, 0.0, 0.0, 0.0);
     for case in cases {
         let Some(visible) = visible_tokens(case) else { continue };
-        let Some((all, generation)) = case.output_tokens.get().zip(case.generation_ms()) else { continue };
-        let Some(waited) = case.ttft_ms.get() else { continue };
-        output += float(all);
-        seen += visible.max(1.0);
-        took += (float(all) - visible).max(0.0) * float(generation) / visible.max(1.0);
-        ttft += float(waited);
+        let Some((output, generation)) = case.output_tokens.get().zip(case.generation_ms()) else { continue };
+        let Some(ttft) = case.ttft_ms.get() else { continue };
+        output_tokens += float(output);
+        visible_sum += visible.max(1.0);
+        hidden_ms += (float(output) - visible).max(0.0) * float(generation) / visible.max(1.0);
+        ttft_ms += float(ttft);
     }
-    seen > 0.0 && output > TIMES_AS_MANY * seen && took <= ttft
+    visible_sum > 0.0 && output_tokens > TIMES_AS_MANY * visible_sum && hidden_ms <= ttft_ms
 }
 
 /// How many output tokens were not streamed, where no pieces are counted: those that the usage
-/// counts as reasoning, else those that the recorded answer has no text for.
-fn unseen_tokens(case: &Case, hides: bool) -> Option<u64> {
+/// counts as reasoning, else, of a model that `hides` reasoning, those that the recorded answer
+/// has no text for.
+fn hidden_by_text(case: &Case, hides: bool) -> Option<u64> {
     let output = case.output_tokens.get()?;
     if case.streamed_reasoning == Some(true) {
         return None;
@@ -112,7 +118,8 @@ fn unseen_tokens(case: &Case, hides: bool) -> Option<u64> {
     is_more.then(|| output.saturating_sub(whole(visible.max(1.0))))
 }
 
-/// The tokens of an answer's recorded texts and calls: as many bytes each as the prompt's have.
+/// The estimated tokens of an answer's recorded texts and calls, if its tokens have as many
+/// bytes as those of its prompt.
 fn visible_tokens(case: &Case) -> Option<f64> {
     if !case.is_certain || case.is_measured() || case.streamed_reasoning == Some(true) {
         return None;
@@ -123,6 +130,7 @@ fn visible_tokens(case: &Case) -> Option<f64> {
     Some(bytes * per_byte + TOKENS_AROUND_A_CALL * float(case.answer_calls.get().unwrap_or(0)))
 }
 
+/// So many hidden tokens, and the time that they took at the pace of the others.
 fn hidden(case: &Case, tokens: u64) -> Option<Hidden> {
     let (ttft, generation, output) = (case.ttft_ms.get()?, case.generation_ms()?, case.output_tokens.get()?);
     let visible = float(output.saturating_sub(tokens).max(1));
@@ -130,17 +138,18 @@ fn hidden(case: &Case, tokens: u64) -> Option<Hidden> {
     Some(Hidden { tokens, ms: whole(took.min(MOST_OF_TTFT * float(ttft))) })
 }
 
-/// Finds the answers that were there already when their first piece was streamed.
-pub(super) fn find_untold(cases: &mut [Case], writing: &BTreeMap<Model, Rate>) {
+/// Finds the answers that were complete before their first piece was streamed.
+pub(super) fn find_buffered(cases: &mut [Case], writing: &BTreeMap<Model, Rate>) {
     let reading = by_model(cases, most_read_per_ms);
     for case in cases {
         let rate = writing.get(&case.origin.model).copied().unwrap_or_default();
         let most_per_ms = reading.get(&case.origin.model).copied().flatten();
-        case.is_untold = is_untold(case, rate, most_per_ms).unwrap_or(false);
+        case.is_buffered = is_buffered(case, rate, most_per_ms).unwrap_or(false);
     }
 }
 
-/// More prompt tokens a millisecond than a model ever read, the cached ones included.
+/// The most prompt tokens in a millisecond that a model ever seemed to read, cached ones
+/// included: an upper bound of its reading speed.
 fn most_read_per_ms(cases: &[&Case]) -> Option<f64> {
     let per_ms = |case: &&Case| {
         let tokens = case.prompt_tokens.get().filter(|_| case.is_certain)?;
@@ -150,7 +159,8 @@ fn most_read_per_ms(cases: &[&Case]) -> Option<f64> {
     known.iter().copied().max_by(f64::total_cmp).filter(|_| known.len() >= LEAST_READERS)
 }
 
-fn is_untold(case: &Case, writing: Rate, most_read_per_ms: Option<f64>) -> Option<bool> {
+/// Whether an answer came in one piece, or much faster than its model writes.
+fn is_buffered(case: &Case, writing: Rate, most_read_per_ms: Option<f64>) -> Option<bool> {
     if case.is_measured() {
         return None;
     }

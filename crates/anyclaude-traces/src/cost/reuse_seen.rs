@@ -1,30 +1,42 @@
-//! Whether a model's backend is seen to reuse prompts.
+//! Whether a model's backend is seen to reuse prompts, by how long requests wait.
+//!
+//! A *cold* request is one of which the simulated cache holds next to nothing, a *warm* one one
+//! of which it holds most. Cold requests read everything under either hypothesis, and so tell
+//! how long that takes ([`by_cold`]): a warm request that takes clearly less proves reuse,
+//! several that take as long prove that nothing is reused. Without a cold request, the
+//! hypothesis under which the pace of all requests is more even decides ([`by_spread`]).
 
 use super::case::{Case, float};
-use super::constant_wait::error_of;
+use super::constant_wait::{ConstantTerm, error_of};
 use crate::model::CacheUse;
 use crate::model::stats::median;
 use crate::prompt_cache::by_times::{CLEARLY_READ, CLEARLY_REUSED, COLD_SHARE, LEAST_READ, WARM_SHARE};
 
-/// So many times as even must the one speed be to be preferred to the other.
+/// One hypothesis is preferred if the paces under it are this many times as even as under the
+/// other.
 const CLEARLY_BETTER: f64 = 1.5;
 
-/// A cold request tells of warm ones whose prompts are not more than twice as long: what each
+/// A warm request is compared with cold ones of at least this share of its own size: what each
 /// request costs anyway is most of the time of a short one.
 const LEAST_COLD_SIZE: f64 = 0.5;
-/// So many warm requests must refute what a cold one tells, …
+
+// What it takes to say that warm requests read their whole prompts although cold ones took
+// longer (`is_of_whole_prompts`):
+/// there are at least this many warm requests, …
 const LEAST_WARM: usize = 4;
-/// … from the times of whose whole prompts they are so far at most, …
+/// … one pace over whole prompts explains their waits with no more than this error, …
 const MOST_ERROR: f64 = 0.1;
-/// … and so far at least from any that reuse explains, …
+/// … and a pace over new tokens, beside a constant, leaves at least this error, …
 const LEAST_ERROR: f64 = 0.05;
-/// … which is so many times as far.
+/// … which is at least this many times as large.
 const CLEARLY: f64 = 2.0;
-/// An overlap that takes no more than this share of the wait hides nothing.
+
+/// An overlap with another request that takes no more than this share of the wait is ignored.
 const MOST_SHARED: f64 = 0.1;
 
-/// What the times of one model's requests tell. Counts of cached tokens tell more.
-pub(super) fn of(cases: &[&Case]) -> CacheUse {
+/// Whether the backend of one model's requests reuses prompts: by a count of cached tokens,
+/// where there is any, else by their times.
+pub(super) fn judge(cases: &[&Case]) -> CacheUse {
     let counted = |case: &&Case| {
         let logged = case.server.as_deref().and_then(|server| server.cached_tokens.get());
         logged.or(case.reported_cached_tokens.get()).is_some_and(|tokens| tokens > 0)
@@ -34,29 +46,31 @@ pub(super) fn of(cases: &[&Case]) -> CacheUse {
     }
     let points: Vec<ReusePoint> = cases.iter().filter_map(|case| ReusePoint::of(case)).collect();
     match by_cold(&points) {
-        Judgement::Reused if is_of_whole_prompts(&points) => CacheUse::ReadsAll,
-        Judgement::Reused => CacheUse::Reuses,
-        Judgement::Read(n) if n >= LEAST_READ => CacheUse::ReadsAll,
-        Judgement::Between => CacheUse::Unknown,
-        Judgement::Read(n) => {
+        WarmVerdict::Reused if is_of_whole_prompts(&points) => CacheUse::ReadsAll,
+        WarmVerdict::Reused => CacheUse::Reuses,
+        WarmVerdict::ReadWhole(n) if n >= LEAST_READ => CacheUse::ReadsAll,
+        WarmVerdict::Unclear => CacheUse::Unknown,
+        WarmVerdict::ReadWhole(n) => {
             let seen = by_spread(&points);
+            // Even one warm request that was read whole speaks against reuse.
             if n > 0 && seen == CacheUse::Reuses { CacheUse::Unknown } else { seen }
         }
     }
 }
 
-/// An undisturbed request.
+/// An undisturbed request: how long it waited, and what it read under either hypothesis.
 struct ReusePoint {
     wait_ms: f64,
+    /// What it read if nothing is reused.
     prompt_tokens: f64,
-    /// What a cache would have left to read.
+    /// What it read if the cache works as simulated.
     new_tokens: f64,
 }
 
 impl ReusePoint {
     fn of(case: &Case) -> Option<Self> {
-        let is_told = case.is_undisturbed() || is_next_to_undisturbed(case);
-        let reuse = case.reuse.filter(|reuse| reuse.prompt_bytes > 0 && is_told)?;
+        let is_timed = case.is_undisturbed() || is_next_to_undisturbed(case);
+        let reuse = case.reuse.filter(|reuse| reuse.prompt_bytes > 0 && is_timed)?;
         let prompt_tokens = float(case.prompt_tokens.get().filter(|tokens| *tokens > 0)?);
         let new_share = 1.0 - float(reuse.reusable_bytes) / float(reuse.prompt_bytes);
         let wait_ms = if case.is_measured() { case.read_ms() } else { case.wait_ms() };
@@ -64,37 +78,44 @@ impl ReusePoint {
         Some(Self { wait_ms, prompt_tokens, new_tokens: (prompt_tokens * new_share).max(1.0) })
     }
 
-    fn share(&self) -> f64 {
+    /// The share of the prompt that the simulated cache held.
+    fn reusable_share(&self) -> f64 {
         1.0 - self.new_tokens / self.prompt_tokens
     }
 }
 
-/// Whether all that shared the backend with it before its first token had ended soon: the
-/// first request of a conversation most often comes right behind one for its title.
+/// Whether other requests were in the backend only for a small part of its wait: the first
+/// request of a conversation most often comes right behind a short one for its title.
 fn is_next_to_undisturbed(case: &Case) -> bool {
-    let Some((shared, wait)) = case.overlap.ended_before_first_ms.get().zip(case.wait_ms()) else {
+    let Some((shared, wait)) = case.overlap.shared_until_ms.get().zip(case.wait_ms()) else {
         return false;
     };
     let is_short = float(shared) <= MOST_SHARED * float(wait);
-    is_short && case.overlap.is_alone_at_first && case.is_certain && case.hidden.is_none() && !case.is_untold
+    is_short
+        && case.overlap.is_alone_at_first
+        && case.is_certain
+        && case.hidden.is_none()
+        && !case.is_buffered
 }
 
-/// What cold requests tell of warm ones.
-enum Judgement {
-    /// One at least took clearly less than its whole prompt takes.
+/// What warm requests show, beside the time that their whole prompts would take.
+enum WarmVerdict {
+    /// At least one took clearly less.
     Reused,
-    /// So many took as long, and none less.
-    Read(usize),
-    /// Some took less, none clearly.
-    Between,
+    /// This many took as long, and none less. There may be none at all.
+    ReadWhole(usize),
+    /// Some took less, but none clearly.
+    Unclear,
 }
 
-/// By what warm requests take beside cold ones of half their size or more.
-fn by_cold(points: &[ReusePoint]) -> Judgement {
-    let is_cold = |point: &&ReusePoint| point.share() < COLD_SHARE;
+/// Compares the wait of each warm request with the time that its whole prompt would take at the
+/// pace of the cold ones of half its size or more.
+fn by_cold(points: &[ReusePoint]) -> WarmVerdict {
+    let is_cold = |point: &&ReusePoint| point.reusable_share() < COLD_SHARE;
     let mut cold: Vec<&ReusePoint> = points.iter().filter(is_cold).collect();
     cold.sort_by(|a, b| b.prompt_tokens.total_cmp(&a.prompt_tokens));
-    // Of the largest so many: how long they took, and their tokens.
+    // At each place, the sums over the cold requests up to there, the largest first: how long
+    // they waited, and their tokens.
     let sums: Vec<(f64, f64)> = cold
         .iter()
         .scan((0.0, 0.0), |(ms, tokens), point| {
@@ -108,31 +129,31 @@ fn by_cold(points: &[ReusePoint]) -> Judgement {
             sums.get(cold.partition_point(|cold| cold.prompt_tokens >= least).checked_sub(1)?)?;
         Some(point.wait_ms / (ms / tokens * point.prompt_tokens))
     };
-    let warm = points.iter().filter(|point| point.share() >= WARM_SHARE);
+    let warm = points.iter().filter(|point| point.reusable_share() >= WARM_SHARE);
     let of_whole: Vec<f64> = warm.filter_map(of_whole).collect();
     if of_whole.iter().any(|share| *share < CLEARLY_REUSED) {
-        Judgement::Reused
+        WarmVerdict::Reused
     } else if of_whole.iter().all(|share| *share >= CLEARLY_READ) {
-        Judgement::Read(of_whole.len())
+        WarmVerdict::ReadWhole(of_whole.len())
     } else {
-        Judgement::Between
+        WarmVerdict::Unclear
     }
 }
 
-/// Whether warm requests took as long as their whole prompts at one pace, which what is new in
-/// them does not explain even beside a constant: then the cold ones waited for something else,
-/// most often for the model to be loaded.
+/// Whether one pace over whole prompts explains the waits of the warm requests, and one over
+/// their new tokens does not, even with a constant beside it. Then nothing is reused, and the
+/// cold requests took longer for another reason, most often because the model was loaded.
 fn is_of_whole_prompts(points: &[ReusePoint]) -> bool {
-    let warm: Vec<&ReusePoint> = points.iter().filter(|point| point.share() >= WARM_SHARE).collect();
+    let warm: Vec<&ReusePoint> = points.iter().filter(|point| point.reusable_share() >= WARM_SHARE).collect();
     let waits = |tokens: fn(&ReusePoint) -> f64| warm.iter().map(move |point| (point.wait_ms, tokens(point)));
-    let of_prompts = error_of(waits(|point| point.prompt_tokens), false);
-    let of_new = error_of(waits(|point| point.new_tokens), true);
+    let of_prompts = error_of(waits(|point| point.prompt_tokens), ConstantTerm::Without);
+    let of_new = error_of(waits(|point| point.new_tokens), ConstantTerm::With);
     let Some((of_prompts, of_new)) = of_prompts.zip(of_new) else { return false };
     let is_clear = of_new >= LEAST_ERROR.max(CLEARLY * of_prompts);
     warm.len() >= LEAST_WARM && of_prompts <= MOST_ERROR && is_clear
 }
 
-/// By which of the two makes one speed of all requests.
+/// By the hypothesis under which the milliseconds per token vary less between requests.
 fn by_spread(points: &[ReusePoint]) -> CacheUse {
     let spread = |tokens: fn(&ReusePoint) -> f64| {
         let paces: Vec<f64> = points.iter().map(|point| point.wait_ms / tokens(point)).collect();

@@ -1,24 +1,26 @@
-//! Short prompts that tell nothing of how fast a model reads.
+//! Models whose samples of the reading speed are all of prompts too short to tell one.
 //!
 //! What each request costs anyway is most of the time of a short one. Where a much longer
-//! prompt was read in a fraction of what the pace of the short ones would take, they tell no
-//! speed: whoever shared the backend with it can only have made that slower.
+//! prompt was read in a fraction of the time that the pace of the short ones predicts, that
+//! pace is wrong. The longer request need not have been alone: sharing the backend can only
+//! have made it slower.
 
 use super::case::Case;
 use super::rate::{Rate, Sample};
 use super::{Model, by_model};
 
-/// So many times as many tokens as any of them must a longer prompt have had to read, …
+/// A prompt refutes the samples if it had at least this many times as many tokens to read as
+/// any of them, …
 const MUCH_LONGER: u64 = 5;
-/// … and so many times as fast must that have been: a busy machine alone makes half of that.
+/// … and was read at least this many times as fast. A busy machine alone makes half of that.
 const CLEARLY_FASTER: f64 = 5.0;
 
-/// Marks the requests whose reading tells no speed.
+/// Marks all requests of such models, so that none of them is a sample.
 pub(super) fn find(cases: &mut [Case]) {
     let refuted = by_model(cases, is_refuted);
     let is_of = |model: &Model| refuted.get(model).copied().unwrap_or(false);
     for case in cases.iter_mut().filter(|case| is_of(&case.origin.model)) {
-        case.tells_no_reading = true;
+        case.is_too_short_to_time = true;
     }
 }
 
@@ -27,7 +29,7 @@ fn is_refuted(cases: &[&Case]) -> bool {
     let rate: Rate = samples.iter().copied().collect();
     let largest = samples.iter().map(|sample| sample.tokens).max().unwrap_or(0);
     let Some(usual) = rate.ms_per_token() else { return false };
-    let longer = cases.iter().filter(|case| case.is_certain && !case.is_untold);
+    let longer = cases.iter().filter(|case| case.is_certain && !case.is_buffered);
     let mut longer =
         longer.filter_map(|case| Some(Sample { tokens: case.read_tokens()?, ms: case.read_ms()? }));
     longer.any(|one| {

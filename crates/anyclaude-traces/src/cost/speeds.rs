@@ -10,8 +10,8 @@ use crate::model::timing::Timing;
 use crate::model::{CacheUse, ModelSpeeds, SpeedSource, Speeds};
 
 /// The speeds over these requests, which one model answered; `None` where several did,
-/// or none. All kinds of request belong in: the first of a process holds most of the
-/// reading, whoever sent it.
+/// or none. Pass requests of all kinds: the first of a process holds most of the reading,
+/// whatever it is for.
 pub fn speeds<'a>(requests: impl IntoIterator<Item = &'a Request>) -> Option<Speeds> {
     let mut models = by_model(requests).into_values();
     let of_one = models.next()?;
@@ -25,7 +25,7 @@ pub fn speeds_by_model<'a>(requests: impl IntoIterator<Item = &'a Request>) -> V
     by_model(requests).into_iter().map(speeds).collect()
 }
 
-/// Requests without times tell of no model. A server's log may time them without a date.
+/// The requests that have times, by model. A server's log may time requests without a date.
 fn by_model<'a>(requests: impl IntoIterator<Item = &'a Request>) -> BTreeMap<Model, Vec<&'a Request>> {
     let mut models: BTreeMap<Model, Vec<&Request>> = BTreeMap::new();
     for request in requests {
@@ -61,7 +61,7 @@ fn source(requests: &[&Request]) -> SpeedSource {
     if is_measured { SpeedSource::ServerLog } else { SpeedSource::Requests }
 }
 
-/// How far half of the requests are from the speed of all, at most.
+/// The median relative deviation of the samples' speeds from the speed over all of them.
 fn spread(samples: &[Sample], ms_per_token: f64) -> Option<f64> {
     median(samples.iter().map(|sample| (ms_per_token / sample.ms_per_token() - 1.0).abs()).collect())
 }
@@ -77,18 +77,20 @@ fn write_sample(request: &Request) -> Option<Sample> {
 }
 
 impl Speeds {
-    /// How long the model takes to read so many tokens that no cache holds.
+    /// How many milliseconds the model takes to read so many tokens that no cache holds; `None`
+    /// where its reading speed is unknown.
     #[must_use]
     pub fn reading_ms(&self, tokens: f64) -> Option<f64> {
         self.read_tokens_per_second.map(|speed| tokens * 1000.0 / speed)
     }
 
-    /// How long it takes to write so many.
+    /// How many milliseconds it takes to write so many; `None` where its writing speed is unknown.
     #[must_use]
     pub fn writing_ms(&self, tokens: f64) -> Option<f64> {
         self.write_tokens_per_second.map(|speed| tokens * 1000.0 / speed)
     }
 }
+
 impl Timing {
     /// How fast its prompt was read: tokens that were not in the cache, per second.
     #[must_use]

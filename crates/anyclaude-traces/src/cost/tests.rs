@@ -7,7 +7,7 @@ mod requests;
 mod server_log;
 mod thresholds;
 
-use super::case::{Case, CaseBeside, CaseFacts, CaseSource, Origin};
+use super::case::{Case, CaseFacts, CaseSource, ClientFacts, Origin};
 use super::fit_cases;
 use super::overlap::Overlap;
 use crate::model::timing::{CachedSource, Timing};
@@ -17,7 +17,7 @@ use crate::model::{Amount, CacheUse, Continued, ServerTask, SimulatedReuse};
 /// in 2 s, alone, nothing in the cache.
 fn turn(at: usize, start_ms: i64) -> Case {
     let mut case = CaseFacts {
-        place: CaseSource::Request(at),
+        source: CaseSource::Request(at),
         session: Some("session".into()),
         thread: Some("thread".into()),
         start_ms: Some(start_ms),
@@ -31,16 +31,16 @@ fn turn(at: usize, start_ms: i64) -> Case {
     };
     *case.origin_mut() =
         Origin { model: Some("qwen".into()), run: Some("run".into()), backend: Some("lmstudio".into()) };
-    let beside = CaseBeside {
+    let client = ClientFacts {
         stall_ms: 0.into(),
         events: 105.into(),
         event_bytes: (105 * 115 + 400).into(),
         text_chunks: 100.into(),
         prompt_bytes: 40_000.into(),
         reuse: reused(0),
-        ..CaseBeside::default()
+        ..ClientFacts::default()
     };
-    case.with(beside).into()
+    case.with_client_facts(client).into()
 }
 
 /// All cases are looked through some twenty times: of 215,000, 8 bytes are 1.7 MB.
@@ -214,7 +214,7 @@ fn waiting_for_another_is_what_reading_does_not_explain() {
             .clone()
     };
     let found = queued(20_000);
-    assert_eq!(found.overlap.ended_before_first_ms, Some(10_000));
+    assert_eq!(found.overlap.shared_until_ms, Some(10_000));
     assert_eq!((found.queue_ms, found.read_ms()), (10_000, Some(10_000)));
     assert_eq!(queued(15_000).queue_ms, 5_000);
     assert_eq!(queued(10_000).queue_ms, 0, "reading explains all of it");
@@ -343,13 +343,13 @@ fn an_answer_in_one_piece_tells_reading_from_writing_no_more() {
             case.total_ms = 10_390.into();
         }
     });
-    assert!(fast[2].is_untold, "100 tokens take 2 s, not 390 ms");
+    assert!(fast[2].is_buffered, "100 tokens take 2 s, not 390 ms");
     let slower = turns(3, |at, case| {
         if at == 2 {
             case.total_ms = 10_410.into();
         }
     });
-    assert!(!slower[2].is_untold);
+    assert!(!slower[2].is_buffered);
 }
 
 #[test]
@@ -409,7 +409,7 @@ fn requests_of_another_backend_do_not_overlap() {
         is_alone_until_first: true,
         is_alone_until_end: true,
         is_alone_at_first: true,
-        ended_before_first_ms: Amount::UNKNOWN,
+        shared_until_ms: Amount::UNKNOWN,
     };
     assert!(found.iter().all(|case| case.overlap == alone));
 }

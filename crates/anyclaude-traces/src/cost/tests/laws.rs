@@ -24,7 +24,7 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
             let (events, percent, from, is_certain) = rest;
             let continues = from.map(|from| Continued { from, bytes_behind_answer: 400 });
             let reusable_bytes = 400 * percent;
-            let beside = CaseBeside {
+            let client = ClientFacts {
                 stall_ms: stall.into(),
                 events: events.into(),
                 text_chunks: Amount::UNKNOWN,
@@ -43,7 +43,7 @@ fn any_cases() -> impl Strategy<Value = Vec<Case>> {
             case.origin_mut().model = Some(model.to_string().into());
             case.origin_mut().run = Some(run.to_string().into());
             case.thread = Some(thread.to_string().into());
-            Case::from(case.with(beside))
+            Case::from(case.with_client_facts(client))
         };
         all.into_iter().enumerate().map(case).collect()
     })
@@ -77,7 +77,7 @@ proptest! {
         if by % 2 == 1 {
             shuffled.reverse();
         }
-        let found = |cases| fitted(cases).iter().map(|case| (case.place, timing(case))).collect::<Vec<_>>();
+        let found = |cases| fitted(cases).iter().map(|case| (case.source, timing(case))).collect::<Vec<_>>();
         let (one, other) = (found(cases), found(shuffled));
         prop_assert_eq!(one.len(), other.len());
         for (one, other) in one.iter().zip(&other) {
@@ -95,7 +95,7 @@ proptest! {
             let mut start = 0;
             let cases = prompts.iter().enumerate().map(|(at, &(prompt, output))| {
                 let (ttft, total) = (prompt * times, (prompt + 30 * output) * times);
-                let beside = CaseBeside {
+                let client = ClientFacts {
                     events: (output + 5).into(),
                     event_bytes: ((output + 5) * 115 + 4 * output).into(),
                     text_chunks: output.into(),
@@ -110,7 +110,7 @@ proptest! {
                     ..(*turn(at, start)).clone()
                 };
                 start += i64::try_from(total).unwrap() + 50;
-                Case::from(case.with(beside))
+                Case::from(case.with_client_facts(client))
             });
             fitted(cases.collect()).iter().map(timing).collect::<Vec<_>>()
         };

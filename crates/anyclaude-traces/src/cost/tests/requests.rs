@@ -106,9 +106,9 @@ fn assert_has_all_times(case: &Case, start_ms: i64) {
 
 #[test]
 fn nothing_that_a_request_and_its_log_say_is_lost() {
-    let case = Case::of(&request("a.json", 5), reused(90), 3).unwrap();
+    let case = Case::of_request(&request("a.json", 5), reused(90), 3).unwrap();
     assert_has_all_times(&case, 5);
-    assert_eq!((case.place, case.at()), (CaseSource::Request(3), Some(3)));
+    assert_eq!((case.source, case.request_index()), (CaseSource::Request(3), Some(3)));
     assert_eq!((case.origin.model.as_deref(), case.origin.run.as_deref()), (Some("qwen"), Some("run")));
     assert_eq!(
         (case.origin.backend.as_deref(), case.session.as_deref()),
@@ -116,9 +116,9 @@ fn nothing_that_a_request_and_its_log_say_is_lost() {
     );
     assert_eq!(case.thread.as_deref(), Some("thread"));
     assert_eq!((case.prompt_bytes.get(), case.reuse), (Some(40_000), reused(90)));
-    let case = Case::of_log(&unmatched(5), 3);
+    let case = Case::of_log_request(&unmatched(5), 3);
     assert_has_all_times(&case, 5);
-    assert_eq!((case.place, case.at()), (CaseSource::Elsewhere(3), None));
+    assert_eq!((case.source, case.request_index()), (CaseSource::LogOnly(3), None));
     assert_eq!((case.origin.model.as_deref(), case.origin.run.as_deref()), (Some("qwen"), Some("run")));
 }
 
@@ -129,7 +129,7 @@ fn what_began_at_once_is_in_the_order_of_its_paths_however_it_comes() {
         let requests = requests.each_mut();
         let unmatched = [unmatched(5), unmatched(4)];
         let cases = cases(&requests, &unmatched, &[], &Estimates::new());
-        let name = |case: &Case| Some(requests.get(case.at()?)?.path.as_ref().to_owned());
+        let name = |case: &Case| Some(requests.get(case.request_index()?)?.path.as_ref().to_owned());
         cases.iter().map(name).collect::<Vec<_>>()
     };
     let sorted = [None, None, Some("a.json".into()), Some("b.json".into()), Some("c.json".into())];
@@ -142,7 +142,7 @@ fn what_began_at_once_is_in_the_order_of_its_paths_however_it_comes() {
 
 #[test]
 fn the_prompt_is_what_the_backend_got_else_what_was_sent() {
-    let bytes = |reuse| Case::of(&request("a.json", 0), reuse, 0).unwrap().prompt_bytes;
+    let bytes = |reuse| Case::of_request(&request("a.json", 0), reuse, 0).unwrap().prompt_bytes;
     let got = |prompt_bytes| Some(SimulatedReuse { prompt_bytes, reusable_bytes: 0, continues: None });
     assert_eq!(bytes(got(39_000)), Some(39_000));
     assert_eq!((bytes(None).get(), bytes(got(0)).get()), (Some(40_000), Some(40_000)));
@@ -161,7 +161,7 @@ fn only_what_was_streamed_completed_and_joined_without_doubt_is_certain() {
     for (at, change) in changes.into_iter().enumerate() {
         let mut request = request("a.json", 0);
         change(&mut request);
-        assert!(!Case::of(&request, None, 0).unwrap().is_certain, "{at}");
+        assert!(!Case::of_request(&request, None, 0).unwrap().is_certain, "{at}");
     }
     let changes: [fn(&mut UnmatchedLogRequest); 4] = [
         |one| one.stream = Some(false),
@@ -172,7 +172,7 @@ fn only_what_was_streamed_completed_and_joined_without_doubt_is_certain() {
     for (at, change) in changes.into_iter().enumerate() {
         let mut unmatched = unmatched(0);
         change(&mut unmatched);
-        assert!(!Case::of_log(&unmatched, 0).is_certain, "{at}");
+        assert!(!Case::of_log_request(&unmatched, 0).is_certain, "{at}");
     }
 }
 
@@ -181,7 +181,7 @@ fn counts_and_times_that_tell_nothing_are_unknown() {
     let case = |change: fn(&mut Timing)| {
         let mut request = request("a.json", 0);
         change(request.timing.as_mut().unwrap());
-        Case::of(&request, None, 0).unwrap()
+        Case::of_request(&request, None, 0).unwrap()
     };
     assert_eq!(case(|timing| timing.prompt_tokens = 0.into()).reported_prompt_tokens, None);
     assert_eq!(case(|timing| timing.ttft_ms = 12_000.into()).ttft_ms, Some(12_000));

@@ -68,7 +68,7 @@ fn whatever_disturbs_a_request_keeps_it_out_of_the_speeds() {
         |case| case.ttft_ms = 0.into(),
         |case| case.prompt_tokens = Amount::UNKNOWN,
         |case| case.hidden = Some(Hidden { tokens: 10, ms: 10 }),
-        |case| case.is_untold = true,
+        |case| case.is_buffered = true,
         |case| case.overlap.is_alone_until_first = false,
     ];
     for (at, disturb) in disturbances.into_iter().enumerate() {
@@ -137,7 +137,7 @@ fn reading_is_taken_off_the_wait_at_its_own_pace() {
             answered_after(case, 35_000);
         }
     });
-    assert_eq!(found[3].overlap.ended_before_first_ms, Some(20_000));
+    assert_eq!(found[3].overlap.shared_until_ms, Some(20_000));
     assert_eq!((found[3].queue_ms, found[3].read_ms()), (15_000, Some(20_000)));
 }
 
@@ -168,7 +168,7 @@ fn an_answer_is_too_fast_only_by_what_its_own_tokens_take() {
                 change(case);
             }
         });
-        found[8].is_untold
+        found[8].is_buffered
     };
     // 99 tokens behind the first take 2 s elsewhere: 5 × 400 ms.
     assert!(last(|case| case.total_ms = 10_399.into()));
@@ -452,7 +452,7 @@ fn answers_faster_than_any_prompt_was_read_had_been_there_before() {
     // 10,000 prompt tokens in 10 s, and 100 written tokens behind them.
     let untold = |n, generation_ms: u64| {
         let found = turns(n, move |_, case| case.total_ms = (10_000 + generation_ms).into());
-        found.iter().map(|case| case.is_untold).collect::<Vec<_>>()
+        found.iter().map(|case| case.is_buffered).collect::<Vec<_>>()
     };
     assert_eq!(untold(3, 98), [true; 3]);
     assert_eq!(untold(3, 99), [false; 3], "as fast as reading");
@@ -462,5 +462,5 @@ fn answers_faster_than_any_prompt_was_read_had_been_there_before() {
         case.ttft_ms = (if at == 1 { 1_000 } else { 10_000 }).into();
         case.total_ms = case.ttft_ms.get().map(|ttft| ttft + 50).into();
     });
-    assert!(found.iter().all(|case| !case.is_untold));
+    assert!(found.iter().all(|case| !case.is_buffered));
 }
