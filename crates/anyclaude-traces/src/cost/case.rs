@@ -3,7 +3,10 @@
 //!
 //! [`Case::of_request`] and [`Case::of_log_request`] take over what was recorded, each step
 //! sets the fields that carry its result, and [`CaseFacts::fill`] writes the parts of time and
-//! the tokens into the request's [`Timing`].
+//! the tokens into the request's [`Timing`](crate::model::timing::Timing).
+
+mod fill;
+mod recorded;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -14,12 +17,12 @@ use super::overlap::Overlap;
 use super::parts::{TimeParts, Times};
 use super::rate::Sample;
 use super::reasoning::Hidden;
-use crate::model::request::{Request, Source, TracePath};
+use crate::model::request::TracePath;
 pub(super) use crate::model::stats::{float, whole};
-use crate::model::time::Timestamp;
-use crate::model::timing::{CachedSource, Confidence, Outcome, Timing, TokenSource};
-use crate::model::{Amount, CacheUse, LogFacts, Response, ServerTask, SimulatedReuse, SpeedSample};
-use crate::recording::join::UnmatchedLogRequest;
+use crate::model::timing::CachedSource;
+use crate::model::{Amount, CacheUse, ServerTask, SimulatedReuse, SpeedSample};
+
+pub(super) use recorded::sent_bytes;
 
 /// A request that reads fewer tokens is no sample of the reading speed: what each request
 /// costs anyway would be most of its time.
@@ -206,88 +209,6 @@ impl Case {
         self.origin = before.clone();
         self
     }
-
-    /// What is known of a recorded request; `None` where nothing was logged of it.
-    pub(super) fn of_request(request: &Request, reuse: Option<SimulatedReuse>, index: usize) -> Option<Self> {
-        let timing = request.timing.as_deref()?;
-        let got = reuse.map(|reuse| reuse.prompt_bytes).filter(|bytes| *bytes > 0);
-        let is_unsure = |confidence: Option<Confidence>| confidence == Some(Confidence::Ambiguous);
-        let is_ambiguous = is_unsure(request.join.as_deref().map(|join| join.confidence))
-            || is_unsure(request.server_join.as_deref().map(|join| join.confidence));
-        // A recorder that timed the request itself needs no join, unless its stamps are coarse.
-        let is_self_timed = request.source != Source::Anyclaude
-            && timing.start.is_some()
-            && timing.uncertainty_ms.get().is_none();
-        // An answer in one piece has no first token: only its server's log can time that.
-        let is_timed = request.stream && (request.join.is_some() || is_self_timed)
-            || request.server_task().is_some_and(|server| server.read_ms.is_known());
-        let origin =
-            Origin { model: request.model_group(), run: request.run.clone(), backend: request.mode.clone() };
-        let case = CaseFacts {
-            source: CaseSource::Request(index),
-            origin: Arc::new(origin),
-            session: request.session.clone(),
-            thread: request.thread.clone(),
-            server: request.bookkeeping.server_task.clone(),
-            is_certain: is_timed && !is_ambiguous,
-            ..CaseFacts::default()
-        };
-        let client = ClientFacts {
-            prompt_bytes: got.or_else(|| sent_bytes(request)).into(),
-            // A prompt that was not recorded was not simulated either, whatever stands there.
-            reuse: reuse.filter(|_| sent_bytes(request).is_some()),
-            ..ClientFacts::default()
-        };
-        let client = client.with_log(timing, request.log_facts()).with_answer(request.response.as_deref());
-        Some(case.with_times(timing).with_client_facts(client).into())
-    }
-
-    /// What is known of a request that only a log knows of.
-    pub(super) fn of_log_request(unmatched: &UnmatchedLogRequest, index: usize) -> Self {
-        let origin =
-            Origin { model: unmatched.model.clone(), run: unmatched.run.clone(), ..Origin::default() };
-        let case = CaseFacts {
-            source: CaseSource::LogOnly(index),
-            origin: Arc::new(origin),
-            server: unmatched.server_task.clone(),
-            is_certain: unmatched.stream == Some(true) && unmatched.confidence != Confidence::Ambiguous,
-            ..CaseFacts::default()
-        };
-        let client = ClientFacts::default().with_log(&unmatched.timing, unmatched.log_facts.as_deref());
-        case.with_times(&unmatched.timing).with_client_facts(client).into()
-    }
-}
-
-impl ClientFacts {
-    /// What the proxy's log tells of the request.
-    fn with_log(self, timing: &Timing, facts: Option<&LogFacts>) -> Self {
-        Self {
-            backend_ms: facts.and_then(|facts| facts.backend_ms.get()).into(),
-            stall_ms: facts.and_then(|facts| facts.stall_ms.get()).into(),
-            events: timing.events,
-            event_bytes: timing.event_bytes,
-            text_chunks: facts.and_then(|facts| facts.text_chunks.get()).into(),
-            reasoning_tokens: facts.and_then(|facts| facts.reasoning_tokens.get()).into(),
-            streamed_reasoning: facts.and_then(|facts| facts.streamed_reasoning),
-            reported_cached_tokens: timing
-                .cached_tokens
-                .get()
-                .filter(|_| timing.cached_source == Some(CachedSource::Reported))
-                .into(),
-            ..self
-        }
-    }
-
-    /// What the recorded answer tells; what a log counted stays.
-    fn with_answer(mut self, response: Option<&Response>) -> Self {
-        let Some(response) = response else { return self };
-        let content = response.content;
-        self.answer_bytes = content.bytes;
-        self.answer_calls = response.tool_calls.into();
-        self.reasoning_tokens = self.reasoning_tokens.or(content.reasoning_tokens);
-        self.streamed_reasoning = self.streamed_reasoning.or(content.has_reasoning.then_some(true));
-        self
-    }
 }
 
 impl CaseFacts {
@@ -298,23 +219,6 @@ impl CaseFacts {
     /// The same facts with these; they take no room where nothing of them is known.
     pub(super) fn with_client_facts(self, client: ClientFacts) -> Self {
         Self { client: (client != *ClientFacts::UNKNOWN).then(|| Box::new(client)), ..self }
-    }
-
-    fn with_times(self, timing: &Timing) -> Self {
-        let is_first_before_end = |ttft: &u64| timing.total_ms.get().is_some_and(|total| *ttft <= total);
-        Self {
-            start_ms: timing
-                .start
-                .map(Timestamp::unix_ms)
-                .or(self.server.as_deref().and_then(|server| server.clock_ms)),
-            proxy_ms: timing.proxy_ms,
-            ttft_ms: timing.ttft_ms.get().filter(is_first_before_end).into(),
-            total_ms: timing.total_ms,
-            reported_prompt_tokens: timing.prompt_tokens.get().filter(|tokens| *tokens > 0).into(),
-            reported_output_tokens: timing.output_tokens,
-            is_certain: self.is_certain && timing.outcome == Some(Outcome::Completed),
-            ..self
-        }
     }
 
     /// The index of the recorded request that it was made from.
@@ -451,70 +355,6 @@ impl CaseFacts {
             cache: self.seen,
         }
     }
-
-    /// Writes the parts of time and the tokens into the timing that all other rooms read.
-    pub(super) fn fill(&self, timing: &mut Timing) {
-        self.fill_sources(timing);
-        self.fill_parts(timing);
-        // A server's log alone does not tell when its client saw the first token.
-        if let Some(server) = self.server.as_deref().filter(|_| !self.ttft_ms.is_known()) {
-            self.fill_measured_parts(timing, server);
-        }
-        self.fill_tokens(timing);
-    }
-
-    /// Marks the counts that are not believed.
-    fn fill_sources(&self, timing: &mut Timing) {
-        let refuse = |source: &mut Option<TokenSource>, reported: Amount, believed: Amount| {
-            if reported.is_known() && !believed.is_known() {
-                *source = Some(TokenSource::Implausible);
-            }
-        };
-        refuse(&mut timing.prompt_tokens_source, self.reported_prompt_tokens, self.prompt_tokens);
-        refuse(&mut timing.output_tokens_source, self.reported_output_tokens, self.output_tokens);
-        if !self.prompt_tokens.is_known() {
-            timing.prefill_tokens_per_second = None;
-        }
-    }
-
-    fn fill_parts(&self, timing: &mut Timing) {
-        let parts = self.parts();
-        // Without a start no log tells of it, so that loads and queues are unknown, not 0.
-        let is_logged = self.start_ms.is_some();
-        timing.load_ms = parts.map(|parts| parts.load_ms()).filter(|_| is_logged).into();
-        timing.queue_ms = parts.map(|parts| parts.queue_ms()).filter(|_| is_logged).into();
-        timing.read_ms = parts.and_then(|parts| parts.read_ms()).into();
-        timing.write_ms = parts.and_then(|parts| parts.write_ms()).into();
-        timing.stall_ms = parts.and_then(|parts| parts.stall_ms()).into();
-        timing.other_ms = parts.map(|parts| parts.other_ms()).into();
-    }
-
-    /// The parts that the server measured, where no time to first token is known.
-    fn fill_measured_parts(&self, timing: &mut Timing, server: &ServerTask) {
-        (timing.read_ms, timing.write_ms) = (server.read_ms, server.write_ms);
-        timing.queue_ms = server.queue_ms;
-        let known = [server.read_ms, server.write_ms, server.queue_ms, self.proxy_ms]
-            .into_iter()
-            .filter_map(Amount::get);
-        let whole = self.total_ms.get().map(|total| total.saturating_add(self.proxy_ms.get().unwrap_or(0)));
-        timing.other_ms = whole.map(|whole| known.fold(whole, u64::saturating_sub)).into();
-    }
-
-    fn fill_tokens(&self, timing: &mut Timing) {
-        timing.cached_tokens = self.cached.map(|(tokens, _)| tokens).into();
-        timing.cached_source = self.cached.map(|(_, source)| source);
-        timing.read_tokens = self.read_tokens().into();
-        timing.needed_tokens = self.needed_tokens;
-        timing.again_tokens = self
-            .read_tokens()
-            .zip(self.needed_tokens.get())
-            .map(|(read, needed)| signed(read).saturating_sub(signed(needed)));
-    }
-}
-
-/// The bytes of a prompt as it was sent, where all of it was recorded.
-pub(super) fn sent_bytes(request: &Request) -> Option<u64> {
-    request.sizes.prompt_bytes().get()
 }
 
 pub(super) fn signed(value: u64) -> i64 {
