@@ -37,9 +37,11 @@ impl Rule for CacheBroken {
                 breaks.entry((cause, entry.model.clone())).or_default().push((at, lost));
             }
         }
-        let of = |((cause, _), breaks): (&(Cause, Model), &Vec<(usize, u64)>)| of(scene, *cause, breaks);
-        let found: Vec<Finding> = breaks.iter().filter_map(of).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found = |((cause, _), breaks): (&(Cause, Model), &Vec<(usize, u64)>)| {
+            build_finding(scene, *cause, breaks)
+        };
+        let found: Vec<Finding> = breaks.iter().filter_map(found).collect();
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -47,8 +49,7 @@ impl Rule for CacheBroken {
     }
 }
 
-/// What the break cost, in tokens. A summary is followed by what is new: all of that had
-/// to be read because of it.
+/// The tokens that a break cost. After a compaction that is everything behind the summary.
 fn lost(entry: &Entry<'_>) -> Option<u64> {
     match entry.cause()? {
         Cause::Compacted => entry.tokens_behind_difference(),
@@ -56,10 +57,10 @@ fn lost(entry: &Entry<'_>) -> Option<u64> {
     }
 }
 
-fn of(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Option<Finding> {
+fn build_finding(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Option<Finding> {
     let lost: Vec<(&Entry<'_>, u64)> =
         breaks.iter().filter_map(|(at, lost)| Some((scene.entries.get(*at)?, *lost))).collect();
-    // Of equals, the first.
+    // `max_by_key` keeps the last of equals: reversed, that is the first.
     let (worst, _) = lost.iter().rev().max_by_key(|(_, lost)| *lost)?;
     let broken = worst.broken()?;
     let requests = u64::try_from(lost.len()).unwrap_or(u64::MAX);

@@ -1,10 +1,11 @@
 //! The backend reads prompts again that its cache could have held.
 //!
-//! Condition: it is seen to reuse nothing, and [`LEAST_REQUESTS`] requests repeat half of
-//! an earlier prompt or more; or by its own count it took less than half of what it could
-//! have in as many requests; or as many took as long as reading all of their prompt takes.
-//! Prompts of which less than [`LEAST_TOKENS`] were missed are not worth it. Cost: the
-//! time to read the difference. Refuted where its own counts say that it did reuse.
+//! Condition: [`LEAST_REQUESTS`] requests or more repeat half of an earlier prompt, and one of
+//! three things shows that this was read again: the backend is seen to reuse nothing; by its own
+//! count it took less than half of what it could have; or each request took as long as reading
+//! all of its prompt takes. Requests that read less than [`LEAST_TOKENS`] again do not count.
+//! Cost: the time to read that again. Refuted where the backend's own counts say that it did
+//! reuse.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +17,12 @@ use crate::model::CacheUse;
 use crate::model::request::TracePath;
 
 pub(super) const LEAST_REQUESTS: usize = 3;
-/// So much of a prompt must be a repetition.
+/// At least this share of a prompt must repeat an earlier one.
 pub(super) const LEAST_REUSABLE: f64 = 0.5;
 
-/// Less of a prompt is not worth naming.
+/// A request that read fewer tokens again does not count.
 const LEAST_TOKENS: u64 = 500;
-/// What came sooner after another request came after no pause.
+/// A shorter time without a request is not named as a possible reason.
 const LEAST_IDLE_MINUTES: u64 = 5;
 
 pub(super) struct CacheUnused;
@@ -36,9 +37,9 @@ impl Rule for CacheUnused {
         if known.values().all(|entries| entries.len() < LEAST_REQUESTS) {
             return RuleCheck::NotEnoughData;
         }
-        let of = |(model, entries): (&Model, &Vec<&Entry<'_>>)| of(scene, model, entries);
-        let found: Vec<Finding> = known.iter().filter_map(of).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found = |(model, entries): (&Model, &Vec<&Entry<'_>>)| build_finding(scene, model, entries);
+        let found: Vec<Finding> = known.iter().filter_map(found).collect();
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -52,7 +53,7 @@ impl Rule for CacheUnused {
     }
 }
 
-fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Finding> {
+fn build_finding(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Finding> {
     let reads_all = scene.cache(model) == CacheUse::ReadsAll;
     let wasted = wasted(scene, model, entries)?;
     let reusable: u64 = wasted.iter().filter_map(|entry| entry.reusable_tokens()).sum();
@@ -65,7 +66,7 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     let evidence = if reads_all {
         let tokens_per_second = scene.read_tokens_per_second(model);
         Evidence::ReadsAll { model: model_name, requests, of, tokens: reusable, tokens_per_second, each_ms }
-    } else if wasted.iter().all(|entry| is_alone(entry)) {
+    } else if wasted.iter().all(|entry| is_read_whole_unchanged(entry)) {
         let idle_minutes = least_idle_minutes(scene, &wasted);
         Evidence::ReadsWhole { model: model_name, requests, of, tokens: reusable, each_ms, idle_minutes }
     } else {
@@ -81,11 +82,12 @@ fn of(scene: &Scene<'_>, model: &Model, entries: &[&Entry<'_>]) -> Option<Findin
     Some(found)
 }
 
-/// The requests of a model that read what its cache could have held, if they are many.
+/// The requests of a model that read again what its cache could have held, if they are at least
+/// [`LEAST_REQUESTS`].
 fn wasted<'s, 'a>(scene: &Scene<'a>, model: &Model, entries: &[&'s Entry<'a>]) -> Option<Vec<&'s Entry<'a>>> {
-    // What a load emptied the cache of is that load's cost.
+    // The cost of a load includes what it emptied the cache of.
     let is_loaded = |entry: &Entry<'_>| loaded_ms(entry).is_some_and(|ms| ms > 0);
-    // And so is what another model that answered in between did.
+    // The cost of a swap includes the cache that it emptied.
     let swaps = swaps(scene);
     let swapped = swaps.values().flatten().filter_map(|at| scene.entries.get(*at));
     let swapped: BTreeSet<&TracePath> = swapped.map(|entry| &entry.request.path).collect();
@@ -101,27 +103,29 @@ fn wasted<'s, 'a>(scene: &Scene<'a>, model: &Model, entries: &[&'s Entry<'a>]) -
     let is_wasted = |entry: &&&Entry<'_>| {
         repeats(entry)
             && missed(entry) >= LEAST_TOKENS
-            && (is_little(entry) || is_alone(entry) || reads_all && !entry.counts_cached())
+            && (is_little(entry) || is_read_whole_unchanged(entry) || reads_all && !entry.counts_cached())
     };
     let wasted: Vec<&Entry<'_>> = entries.iter().filter(is_wasted).copied().collect();
     (wasted.len() >= LEAST_REQUESTS).then_some(wasted)
 }
 
-/// What a change in the prompt made the backend read whole is that change's cost.
-fn is_alone(entry: &Entry<'_>) -> bool {
+/// Whether it was read whole, and no other finding accounts for that by a change in its prompt.
+fn is_read_whole_unchanged(entry: &Entry<'_>) -> bool {
     entry.is_read_whole() && entry.loss.is_none()
 }
 
+/// The tokens that the cache could have held and that were read again.
 fn missed(entry: &Entry<'_>) -> u64 {
     entry.reusable_tokens().unwrap_or(0).saturating_sub(cached(entry).unwrap_or(0))
 }
 
+/// Whether it is known what came from the cache, and what could have.
 fn is_known(entry: &Entry<'_>) -> bool {
     cached(entry).is_some() && entry.reusable_tokens().is_some()
 }
 
-/// How long the backend had no request before any of these; `None` where one of them came
-/// sooner after another.
+/// The whole minutes without a request that the backend had before each of these, at least;
+/// `None` where one of them came after less than [`LEAST_IDLE_MINUTES`].
 fn least_idle_minutes(scene: &Scene<'_>, wasted: &[&Entry<'_>]) -> Option<u64> {
     let idle_ms = |entry: &&Entry<'_>| Some(entry.start()?.ms_since(scene.before_entry(entry)?.end()?));
     let least_ms = wasted.iter().map(idle_ms).try_fold(i64::MAX, |least, ms| Some(least.min(ms?)))?;

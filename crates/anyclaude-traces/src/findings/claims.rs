@@ -1,4 +1,8 @@
-//! Whose finding a request's time belongs to, so that no time is claimed twice.
+//! Which kind of finding may count a request's time as lost, so that none is counted twice.
+//!
+//! Two times can be claimed: all of a request that brought no answer (`Entry::claim`), and what
+//! a request read again because its prompt broke (`Entry::loss`). Each is given to one kind, by
+//! the order in which [`claim`] and [`loss`] ask.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,10 +12,10 @@ use crate::analysis::prefix::Cause;
 use crate::model::request::{Kind, Source};
 use crate::model::timing::Outcome;
 
-/// A client that sends the same again does so within this time.
+/// The same prompt after a longer time than this is not the same request sent again.
 const MOST_WAIT_MS: i64 = 600_000;
 
-/// Marks of every request which finding accounts for it.
+/// Sets the claims of all entries.
 pub(super) fn settle(scene: &mut Scene<'_>) {
     let again = sent_again(&scene.entries);
     for (at, next) in again {
@@ -27,7 +31,7 @@ pub(super) fn settle(scene: &mut Scene<'_>) {
     }
 }
 
-/// Which kind accounts for the time of a request without an answer.
+/// The kind that may count the time of a request without an answer.
 fn claim(entry: &Entry<'_>) -> Option<FindingKind> {
     match entry.timing().and_then(|timing| timing.outcome) {
         Some(Outcome::Disconnected | Outcome::TimedOut) => Some(FindingKind::GivenUp),
@@ -37,7 +41,7 @@ fn claim(entry: &Entry<'_>) -> Option<FindingKind> {
     }
 }
 
-/// Which kind accounts for what a broken prompt lost.
+/// The kind that may count what a broken prompt lost.
 fn loss(entry: &Entry<'_>, is_in_loop: bool) -> Option<FindingKind> {
     let cause = entry.cause()?;
     if history_truncated::truncation(entry).is_some() && !cause.is_new_prompt() {
@@ -53,7 +57,7 @@ fn loss(entry: &Entry<'_>, is_in_loop: bool) -> Option<FindingKind> {
     }
 }
 
-/// Of each request without an answer, the next with the same body.
+/// For the index of each request without an answer that of the next one with the same prompt.
 fn sent_again(entries: &[Entry<'_>]) -> BTreeMap<usize, usize> {
     let mut unanswered: HashMap<usize, usize> = HashMap::new();
     let mut again = BTreeMap::new();
@@ -75,15 +79,15 @@ fn sent_again(entries: &[Entry<'_>]) -> BTreeMap<usize, usize> {
 
 /// Whether a request is known to have brought no answer.
 fn is_unanswered(entry: &Entry<'_>) -> bool {
-    // Probes are alike by nature, and who counts tokens does so again.
+    // Probes and token counts repeat the same prompt anyway.
     if !matches!(entry.request.kind, Kind::Conversation | Kind::Background) {
         return false;
     }
     let timing = entry.timing();
     match timing.and_then(|timing| timing.outcome) {
         Some(Outcome::Failed | Outcome::TimedOut | Outcome::Disconnected) => true,
-        // Who stands between client and server saw the connection end before the answer did; of
-        // anyclaude an end that is not logged is unknown.
+        // A recorder between client and server saw the connection end before the answer was
+        // complete. anyclaude's log may just lack the end.
         Some(Outcome::Unfinished) => {
             entry.request.source != Source::Anyclaude
                 && timing.is_some_and(|timing| timing.total_ms.is_known())

@@ -26,8 +26,9 @@ impl Rule for CompactionLoop {
         if scene.entries.iter().all(|entry| entry.cached.is_none()) {
             return RuleCheck::NotEnoughData;
         }
-        let found: Vec<Finding> = loops(&scene.entries).iter().filter_map(|one| of(scene, one)).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found: Vec<Finding> =
+            loops(&scene.entries).iter().filter_map(|one| build_finding(scene, one)).collect();
+        RuleCheck::of(found)
     }
 }
 
@@ -37,7 +38,7 @@ struct Loop {
     continuations: Vec<(usize, u64)>,
 }
 
-fn of(scene: &Scene<'_>, one: &Loop) -> Option<Finding> {
+fn build_finding(scene: &Scene<'_>, one: &Loop) -> Option<Finding> {
     let places = || one.continuations.iter().map(|(at, _)| *at);
     let entries: Vec<&Entry<'_>> = places().filter_map(|at| scene.entries.get(at)).collect();
     let read = || entries.iter().filter_map(|entry| Some((*entry, entry.tokens_behind_difference()?)));
@@ -63,14 +64,14 @@ pub(super) fn continuations(entries: &[Entry<'_>]) -> BTreeSet<usize> {
 }
 
 fn loops(entries: &[Entry<'_>]) -> Vec<Loop> {
-    // To part all requests by session, twice, took a twentieth of `summary`'s time after reading.
+    // To group all requests by session, twice, took a twentieth of `summary`'s time after reading.
     if !entries.iter().any(|entry| entry.cause() == Some(Cause::Compacted)) {
         return Vec::new();
     }
     let mut sessions: BTreeMap<_, (u64, Vec<Loop>)> = BTreeMap::new();
     for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.is_conversation()) {
         let (turns, loops) = sessions.entry(&entry.request.session).or_insert_with(|| (0, Vec::new()));
-        // A history that the proxy cut is another rule's.
+        // A history that the proxy cut belongs to `history_truncated`.
         if entry.cause() == Some(Cause::Compacted) && truncation(entry).is_none() {
             if *turns > MOST_TURNS || loops.is_empty() {
                 loops.push(Loop::default());

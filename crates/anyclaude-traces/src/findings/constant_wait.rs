@@ -1,8 +1,8 @@
 //! The same wait before every answer, whatever there is to read.
 //!
-//! Condition: the cost model found a constant beside the pace of reading. Cost: that wait,
-//! summed. Where most of these answers came right after another model's, loading is the likely
-//! reason. Refuted where one of these answers came sooner.
+//! Condition: the cost model found a constant beside the time that reading takes. Cost: the sum
+//! of these waits. Where most of these answers came right after another model's, loading is the
+//! likely reason. Refuted where one of these answers came in clearly less than the constant.
 
 use super::scene::{Entry, Model, Scene, finding, float, median, sum_whole, whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, model_swap};
@@ -47,7 +47,7 @@ impl Rule for ConstantWait {
             one.advice = Some(advice);
             found.push(one);
         }
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {

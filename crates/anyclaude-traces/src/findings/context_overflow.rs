@@ -1,9 +1,9 @@
 //! Prompts do not fit into the context that the model was loaded with.
 //!
 //! Condition: the backend refused requests in words that name its context; or its log says
-//! that it dropped tokens; or its count of prompt tokens stays where it is in [`LEAST_PLATEAU`] requests of a thread, while their
-//! prompts grow. The cost is not known: what a larger context would take, nobody measured.
-//! Refuted, for the last sign, where the proxy cut the history itself.
+//! that it dropped tokens; or its count of prompt tokens stays the same in [`LEAST_PLATEAU`]
+//! requests of a thread while their prompts grow, and the proxy did not cut the history. The
+//! cost is unknown: nothing tells how long requests with a larger context would take.
 
 use super::history_truncated::truncation;
 use super::scene::{Entry, Scene, finding, float};
@@ -15,9 +15,9 @@ use crate::model::timing::Outcome;
 const LEAST_PLATEAU: usize = 3;
 /// Counts that differ by no more than this are the same.
 const PLATEAU_WIDTH: f64 = 0.01;
-/// So much must prompts grow meanwhile.
+/// Meanwhile prompts must grow to at least this many times their size.
 const LEAST_GROWTH: f64 = 1.1;
-/// The largest count that a context can hold nowadays.
+/// A larger number is no number of tokens of a context.
 const MOST_CONTEXT: u64 = 10_000_000;
 
 pub(super) struct ContextOverflow;
@@ -36,7 +36,7 @@ impl Rule for ContextOverflow {
         let dropped = dropped.filter_map(|entries| dropped_tokens(scene, &entries));
         let stopped = plateaus(scene).filter_map(|entries| stopped(scene, &entries));
         let found: Vec<Finding> = refused.chain(dropped).chain(stopped).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 }
 
@@ -66,7 +66,7 @@ fn refused(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
         .collect();
     let needed_tokens = figures.iter().filter_map(|figures| figures.needed).max();
     let context_tokens = figures.iter().filter_map(|figures| figures.context).max();
-    Some(of(scene, last, entries, OverflowSign::Refused, needed_tokens, context_tokens))
+    Some(build_finding(scene, last, entries, OverflowSign::Refused, needed_tokens, context_tokens))
 }
 
 /// What the server's log says of tokens that it dropped.
@@ -79,13 +79,13 @@ fn dropped_tokens(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> 
     let most = |of: fn(ContextCut) -> Option<u64>| entries.iter().filter_map(|entry| of(cut(entry)?)).max();
     let whole_tokens = most(|cut| cut.whole_prompt_tokens);
     let context_tokens = most(|cut| cut.context_tokens);
-    let mut found = of(scene, last, entries, OverflowSign::Dropped, whole_tokens, context_tokens);
+    let mut found = build_finding(scene, last, entries, OverflowSign::Dropped, whole_tokens, context_tokens);
     // An answer that fills the context needs more than that.
     found.advice = Some(Advice::LargerContext { tokens: whole_tokens.or(context_tokens).map(enough) });
     Some(found)
 }
 
-fn of(
+fn build_finding(
     scene: &Scene<'_>,
     last: &Entry<'_>,
     entries: &[&Entry<'_>],
@@ -142,7 +142,7 @@ impl RefusalCounts {
 /// The ends of threads in which the count of prompt tokens stays the same while prompts
 /// grow.
 pub(super) fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> impl Iterator<Item = Vec<&'s Entry<'a>>> {
-    // Two rules ask: to part the requests by thread for each, in a sorted map, was a twentieth
+    // Two rules ask. To group the requests by thread for each, in a sorted map, took a twentieth
     // of `summary`'s time after reading.
     let plateaus = scene.plateaus.get_or_init(|| found_plateaus(&scene.entries));
     plateaus.iter().map(|places| places.iter().filter_map(|at| scene.entries.get(*at)).collect())
@@ -150,8 +150,8 @@ pub(super) fn plateaus<'s, 'a>(scene: &'s Scene<'a>) -> impl Iterator<Item = Vec
 
 fn found_plateaus(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
     let mut threads: FastMap<_, Vec<usize>> = FastMap::default();
-    let is_untold = |entry: &Entry<'_>| reported(entry).is_some() && cut(entry).is_none();
-    for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| is_untold(entry)) {
+    let is_uncut = |entry: &Entry<'_>| reported(entry).is_some() && cut(entry).is_none();
+    for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| is_uncut(entry)) {
         let key = (&entry.model, &entry.request.session, &entry.request.thread);
         threads.entry(key).or_default().push(at);
     }
@@ -165,7 +165,7 @@ fn found_plateaus(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
     threads.into_iter().filter_map(plateau).collect()
 }
 
-/// From which request of a thread on the count stays the same.
+/// The index of the request of a thread from which on the count stays the same.
 fn plateau_from(thread: &[&Entry<'_>]) -> Option<usize> {
     let most = thread.iter().filter_map(|entry| reported(entry)).max()?;
     let is_on_it = |entry: &Entry<'_>| {
@@ -176,7 +176,7 @@ fn plateau_from(thread: &[&Entry<'_>]) -> Option<usize> {
     let (first, last) = (on_it.first()?, on_it.last()?);
     let bytes = |entry: &Entry<'_>| entry.request.sizes.body_bytes.get().map(float);
     let has_grown = bytes(last)? >= bytes(first)? * LEAST_GROWTH;
-    // Before that, its counts followed the sizes: they are counts.
+    // Counts that were lower before did follow the sizes, so that they are counts at all.
     let lowest = before.iter().filter_map(|entry| reported(entry)).min()?;
     let follows = float(lowest) < float(most) * (1.0 - 5.0 * PLATEAU_WIDTH);
     let is_cut_by_proxy = on_it.iter().any(|entry| truncation(entry).is_some());
@@ -189,7 +189,7 @@ fn stopped(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     // The first one filled the context; the last one is larger by as much as its body.
     let first = float(entries.first()?.request.sizes.body_bytes.get()?);
     let needed = super::scene::whole(float(most) * float(last.request.sizes.body_bytes.get()?) / first);
-    Some(of(scene, last, entries, OverflowSign::StoppedGrowing, Some(needed), Some(most)))
+    Some(build_finding(scene, last, entries, OverflowSign::StoppedGrowing, Some(needed), Some(most)))
 }
 
 /// What the backend reported as prompt tokens of a request that it answered.

@@ -39,7 +39,7 @@ impl Rule for Counting {
             Some(finding(FindingKind::Counting, took, evidence).costing(cost, CostBasis::Measured))
         };
         let found: Vec<Finding> = counts.into_iter().filter_map(of).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {

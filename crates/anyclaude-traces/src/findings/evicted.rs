@@ -5,9 +5,9 @@
 //! nothing anyway, or read less than that.
 //!
 //! Where the backend is seen to reuse nothing, or some requests took as long as reading all
-//! of their prompt takes, one slot may be the reason as well as an engine that cannot: both
-//! are said if in a simulated cache of one slot these requests, and no others, find gone
-//! what they repeat.
+//! of their prompt takes, the reason may be that it has one slot, as well as that its engine
+//! cannot reuse prompts. Both findings are made if a simulated cache of one slot would have lost
+//! the prompts of exactly these requests (`FindingsInput::slots_without_ram`).
 
 use super::cache_unused::{LEAST_REQUESTS, LEAST_REUSABLE};
 use super::scene::{Entry, Model, Scene, finding};
@@ -44,7 +44,7 @@ impl Rule for Evicted {
         };
         let evicted = scene.by_model(is_evicted).into_iter().map(of);
         let found: Vec<Finding> = evicted.chain(by_one_slot(scene)).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -53,7 +53,8 @@ impl Rule for Evicted {
     }
 }
 
-/// The smallest number of slots that does, of those tried with the fewest first.
+/// The smallest number of slots with which nothing is evicted, of those that were simulated with
+/// the fewest first; or that none of them helps.
 fn advice<'m>(outcomes: impl Iterator<Item = &'m MoreSlots>) -> Option<Advice> {
     let mut most = None;
     for outcome in outcomes {
@@ -65,7 +66,7 @@ fn advice<'m>(outcomes: impl Iterator<Item = &'m MoreSlots>) -> Option<Advice> {
     most.map(|tried| Advice::SlotsDoNotHelp { tried })
 }
 
-/// Models that read again what a backend with one slot would.
+/// A finding for each model that read again what a backend with one slot would have read again.
 fn by_one_slot<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = Finding> + use<'s> {
     scene.slots_without_ram.iter().filter_map(|outcome| {
         let model = &outcome.model;

@@ -1,14 +1,15 @@
 //! Requests failed.
 //!
-//! Condition: requests that the log says failed, but for those that did not fit. They are
-//! told apart by the error's words. Cost: their time.
+//! Condition: requests that the log says failed, but for those that `context_overflow` accounts
+//! for. There is one finding for each model and each error, without regard to numbers in its
+//! words. Cost: their time.
 
 use std::collections::BTreeMap;
 
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
 use super::{Advice, CostBasis, ErrorRemedy, Evidence, Finding, FindingKind, Rule, RuleCheck};
 
-/// More of an error's words are not shown.
+/// How many characters of an error are shown.
 const MOST_CHARS: usize = 160;
 
 pub(super) struct Failed;
@@ -24,15 +25,16 @@ impl Rule for Failed {
         }
         let mut errors: BTreeMap<(Model, Option<String>), Vec<&Entry<'_>>> = BTreeMap::new();
         for entry in scene.entries.iter().filter(|entry| entry.claim == Some(FindingKind::Failed)) {
-            let error = entry.timing().and_then(|timing| timing.error.as_deref()).map(sort_of);
+            let error = entry.timing().and_then(|timing| timing.error.as_deref()).map(masked);
             errors.entry((entry.model.clone(), error)).or_default().push(entry);
         }
-        let found: Vec<Finding> = errors.into_values().filter_map(|entries| of(scene, &entries)).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found: Vec<Finding> =
+            errors.into_values().filter_map(|entries| build_finding(scene, &entries)).collect();
+        RuleCheck::of(found)
     }
 }
 
-fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
+fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let first = entries.first()?;
     let error = first.timing().and_then(|timing| timing.error.as_deref());
     let of = scene.entries.iter().filter(|entry| entry.model == first.model).count();
@@ -49,12 +51,12 @@ fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     Some(found)
 }
 
-/// An error's words without what differs from one to the next.
-fn sort_of(error: &str) -> String {
+/// An error with its digits masked, so that errors that differ only in numbers are equal.
+fn masked(error: &str) -> String {
     error.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect()
 }
 
-/// The beginning of long words.
+/// The beginning of a long error.
 fn shortened(error: &str) -> String {
     let mut chars = error.chars();
     let shown: String = chars.by_ref().take(MOST_CHARS).collect();

@@ -1,13 +1,13 @@
 //! The client, or the proxy's time limit, left before the answer was there.
 //!
-//! Condition: requests that ended so. Cost: the time waited for nothing. A longer limit
-//! helps only who sent the same again: others left because they wanted to.
+//! Condition: requests that ended so. Cost: the time that they waited for nothing. A longer limit
+//! is advised only if the client sent the same again: otherwise its user wanted to stop.
 
 use super::scene::{Entry, Model, Scene, finding, sum_whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Setting, SettingValue};
 use crate::model::timing::Outcome;
 
-/// Nobody's time limit is shorter.
+/// A client that left sooner did not do so because of a time limit.
 const LEAST_LIMIT_MS: u64 = 10_000;
 
 pub(super) struct GivenUp;
@@ -22,12 +22,12 @@ impl Rule for GivenUp {
             return RuleCheck::NotEnoughData;
         }
         let models = scene.by_model(|entry| entry.claim == Some(FindingKind::GivenUp));
-        let found: Vec<Finding> = models.into_iter().map(of).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found: Vec<Finding> = models.into_iter().map(build_finding).collect();
+        RuleCheck::of(found)
     }
 }
 
-fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
+fn build_finding((model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
     let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| {
         u64::try_from(entries.iter().filter(is_one).count()).unwrap_or(u64::MAX)
     };

@@ -18,13 +18,13 @@ impl Rule for HistoryTruncated {
         let found: Vec<Finding> = scene
             .by_model(|entry| truncation(entry).is_some())
             .into_values()
-            .filter_map(|entries| of(scene, &entries))
+            .filter_map(|entries| build_finding(scene, &entries))
             .collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 }
 
-fn of(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
+fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
     let last = entries.last()?;
     let cuts = || entries.iter().filter_map(|entry| truncation(entry));
     let limit_tokens = cuts().filter_map(|cut| cut.limit_tokens).max();

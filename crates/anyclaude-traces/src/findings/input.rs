@@ -1,4 +1,4 @@
-//! What the rules are given.
+//! What the rules are given, and how it is gathered from the simulation of the prompt cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -14,34 +14,34 @@ use crate::prompt_cache::{PromptParts, Prompts, SimulatedCache, Simulation, Slot
 
 use super::{Finding, find};
 
-/// The numbers of slots that are tried where other conversations took slots.
+/// The numbers of slots that are simulated where other conversations took slots.
 const TRIED_SLOTS: [usize; 10] = [2, 3, 4, 5, 6, 7, 8, 12, 16, 32];
-/// Up to here all numbers are tried, so that the first that does is the smallest.
+/// Up to here all numbers are simulated, so that the first that is enough is the smallest.
 pub(super) const ALL_TRIED_SLOTS: u64 = 8;
 
-/// What the rules look at. Whatever is missing silences the rules that need it.
+/// What the rules look at. Where a member is empty, the rules that need it find nothing.
 #[derive(Debug, Default)]
 pub struct FindingsInput<'a> {
     /// The requests of every kind that the backend saw, in order of time, with the
     /// parts of their times.
     pub requests: Vec<&'a Request>,
-    /// What else the backend answered, in the same order: nothing is said of these, but
-    /// they tell what came before a request.
+    /// What else the backend answered, in order of time. Findings are not about these, but they
+    /// tell what came before a request.
     pub others: Vec<&'a Request>,
-    /// What the simulated prompt cache says of the prompt of each request, at its place.
+    /// What the simulated prompt cache says of the prompt of each of `requests`, at its index.
     pub prompts: Vec<Option<CachedPrompt>>,
     /// The cache that was simulated.
     pub cache: Option<SimulatedCache>,
     /// The speeds of each model, by [`Request::model_group`].
     pub speeds: BTreeMap<Option<Arc<str>>, Speeds>,
-    /// A number for the prompt of each request, at its place: equal where the same was sent again.
+    /// An identifier of the prompt of each of `requests`, at its index: equal where the prompts are.
     pub prompt_ids: Vec<Option<usize>>,
     /// What the tools cost, and which of them were called.
     pub tool_costs: Option<&'a ToolCosts>,
     /// What the prompt cache would do with more slots, fewest first.
     pub slots: Vec<MoreSlots>,
-    /// The same for a cache without main memory, of models whose backend reuses nothing, or
-    /// did not where it could have, where one slot would explain that as well.
+    /// The same for a cache that keeps nothing in main memory. Only of models whose prompts were
+    /// read again although they were repeated, if a backend with one slot explains that too.
     pub slots_without_ram: Vec<MoreSlots>,
 }
 
@@ -56,9 +56,9 @@ pub struct MoreSlots {
     pub evicted_requests: u64,
 }
 
-/// What costs time in the reported ones of these requests, which are in order of time and
-/// whose costs are fitted. The others were in the same backend. `rows` are those of the
-/// cache that they passed through.
+/// What costs time in those of these requests that are reported; the others were in the same
+/// backend. They are in order of time, and their costs are fitted. `simulation` is that of the
+/// cache that they passed through, and `rows` are its results.
 pub(crate) fn find_in(
     passing: &[CacheInput<'_>],
     speeds: Vec<ModelSpeeds>,
@@ -66,14 +66,14 @@ pub(crate) fn find_in(
     tool_costs: Option<&ToolCosts>,
 ) -> Vec<Finding> {
     let reported = || passing.iter().enumerate().filter(|(_, input)| input.reported);
-    // They are in the simulation at the same places: looking each of them up by its path took
-    // half as long as all rules.
-    let prompt_ids = numbered(reported().map(|(at, _)| simulation.prompt(at)));
+    // The simulation has them at the same indices. Looking each up by its path instead took half
+    // as long as all rules.
+    let prompt_ids = prompt_ids(reported().map(|(at, _)| simulation.prompt(at)));
     let requests = reported().map(|(_, input)| input.request).collect();
     let prompts = rows.cached_prompts(passing);
-    let mut found = FindingsInput::numbered(requests, prompt_ids, speeds, prompts, simulation, tool_costs);
-    found.others = passing.iter().filter(|input| !input.reported).map(|input| input.request).collect();
-    find(&found)
+    let mut input = FindingsInput::gathered(requests, prompt_ids, speeds, prompts, simulation, tool_costs);
+    input.others = passing.iter().filter(|input| !input.reported).map(|input| input.request).collect();
+    find(&input)
 }
 
 impl<'a> FindingsInput<'a> {
@@ -88,14 +88,14 @@ impl<'a> FindingsInput<'a> {
         simulation: &Simulation<'_>,
         tool_costs: Option<&'a ToolCosts>,
     ) -> Self {
-        let prompt_ids = numbered(requests.iter().map(|request| prompts.prompt(&request.path)));
+        let prompt_ids = prompt_ids(requests.iter().map(|request| prompts.prompt(&request.path)));
         let rows: FastMap<_, _> = prefix.requests.iter().map(|row| (&row.path, row)).collect();
         let cached = |request: &&Request| rows.get(&request.path).map(|row| CachedPrompt::of(row));
         let cached = requests.iter().map(cached).collect();
-        Self::numbered(requests, prompt_ids, speeds, cached, simulation, tool_costs)
+        Self::gathered(requests, prompt_ids, speeds, cached, simulation, tool_costs)
     }
 
-    fn numbered(
+    fn gathered(
         requests: Vec<&'a Request>,
         prompt_ids: Vec<Option<usize>>,
         speeds: Vec<ModelSpeeds>,
@@ -109,13 +109,13 @@ impl<'a> FindingsInput<'a> {
         let reads_all = |model: &Option<Arc<str>>| {
             speeds.get(model).is_some_and(|speeds| speeds.cache == CacheUse::ReadsAll)
         };
-        let is_read = |request: &Request| {
+        let is_read_whole = |request: &Request| {
             let source = request.timing.as_deref().and_then(|timing| timing.cached_source);
             reads_all(&request.model_group()) || source == Some(CachedSource::None)
         };
-        let slots_without_ram = if requests.iter().any(|request| is_read(request)) {
-            let suspects = evicted_by_one_slot(&requests, &prompts, is_read);
-            slots_that_do(simulation, &suspects)
+        let slots_without_ram = if requests.iter().any(|request| is_read_whole(request)) {
+            let suspects = evicted_by_one_slot(&requests, &prompts, is_read_whole);
+            enough_slots_without_ram(simulation, &suspects)
         } else {
             Vec::new()
         };
@@ -133,8 +133,8 @@ impl<'a> FindingsInput<'a> {
     }
 }
 
-/// A number for each prompt: equal where the prompts are.
-fn numbered<'p>(prompts: impl Iterator<Item = Option<&'p PromptParts>>) -> Vec<Option<usize>> {
+/// An identifier for each prompt: equal where the prompts are.
+fn prompt_ids<'p>(prompts: impl Iterator<Item = Option<&'p PromptParts>>) -> Vec<Option<usize>> {
     let mut numbers = FastMap::default();
     let number = |prompt: Option<&PromptParts>| {
         let (prompt, next) = (prompt?, numbers.len());
@@ -143,35 +143,40 @@ fn numbered<'p>(prompts: impl Iterator<Item = Option<&'p PromptParts>>) -> Vec<O
     prompts.map(number).collect()
 }
 
-/// The models of which those requests that repeat an earlier prompt and were read again
-/// all the same, and no others, would find it evicted by another conversation, if the
-/// backend had one slot and kept nothing in main memory.
+/// The models whose times a backend with one slot, which keeps nothing in main memory, would
+/// explain: of their requests that repeat an earlier prompt, such a cache would have lost the
+/// prompt to another conversation for exactly those that were read whole.
 fn evicted_by_one_slot(
     requests: &[&Request],
     prompts: &[Option<CachedPrompt>],
-    is_read: impl Fn(&Request) -> bool,
+    is_read_whole: impl Fn(&Request) -> bool,
 ) -> BTreeSet<Option<Arc<str>>> {
-    // Whether any was read again, and whether one slot explains all.
-    let mut models: BTreeMap<Option<Arc<str>>, (bool, bool)> = BTreeMap::new();
+    let mut explained = BTreeSet::new();
+    let mut contradicted = BTreeSet::new();
     for (request, prompt) in requests.iter().zip(prompts) {
         let Some(prompt) = prompt else { continue };
         if prompt.reusable_bytes * 2 >= prompt.prompt_bytes.max(1) {
             let is_evicted = prompt.reusable_bytes_one_slot * 5 < prompt.prompt_bytes;
-            let is_read = is_read(request);
-            let (any, all) = models.entry(request.model_group()).or_insert((false, true));
-            (*any, *all) = (*any || is_read, *all && is_evicted == is_read);
+            match (is_evicted, is_read_whole(request)) {
+                (true, true) => explained.insert(request.model_group()),
+                (false, false) => continue,
+                _ => contradicted.insert(request.model_group()),
+            };
         }
     }
-    models.into_iter().filter(|(_, of)| *of == (true, true)).map(|(model, _)| model).collect()
+    &explained - &contradicted
 }
 
-/// For each of these models the smallest of these numbers with which nothing is evicted,
-/// or the largest that was tried.
-fn slots_that_do(simulation: &Simulation<'_>, models: &BTreeSet<Option<Arc<str>>>) -> Vec<MoreSlots> {
+/// For each of these models the smallest number of slots with which a cache without main memory
+/// evicts nothing; where none that was tried is enough, the largest.
+fn enough_slots_without_ram(
+    simulation: &Simulation<'_>,
+    models: &BTreeSet<Option<Arc<str>>>,
+) -> Vec<MoreSlots> {
     let mut found: BTreeMap<Option<Arc<str>>, MoreSlots> = BTreeMap::new();
     for slots in TRIED_SLOTS.into_iter().filter_map(NonZeroUsize::new) {
-        let is_done = |model| found.get(model).is_some_and(|outcome| outcome.evicted_requests == 0);
-        if models.iter().all(is_done) {
+        let has_enough = |model| found.get(model).is_some_and(|outcome| outcome.evicted_requests == 0);
+        if models.iter().all(has_enough) {
             break;
         }
         for outcome in simulation.without_ram(slots) {

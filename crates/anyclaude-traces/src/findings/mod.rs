@@ -1,7 +1,14 @@
 //! What costs time here, and what to do: one file for each rule.
 //!
 //! A finding is a value, not a sentence: what was found ([`Evidence`]), what it cost,
-//! and what to do about it ([`Advice`]). The sentences are written in `prose` and `advice`.
+//! and what to do about it ([`Advice`]).
+//!
+//! The way of the data: [`FindingsInput`] (`input`) is what other rooms found out about the
+//! requests; `scene` puts it together for each request and answers what several rules ask;
+//! `claims` decides which rule a request's time belongs to where several could claim it; then
+//! [`find`] lets every `Rule` of `RULES` check the scene, drops what is refuted, and sorts.
+//! The values are `statement` (what was found) and `remedy` (what to do); their sentences are in
+//! `prose` and `advice`, which are made of `clauses` and `words`.
 //!
 //! Three rules of conduct hold for all of them. Nothing is said that a row of the same
 //! output refutes: each rule names what would, and a cost is never more than the time
@@ -74,7 +81,8 @@ pub struct Finding {
     pub model: Option<Arc<str>>,
     /// These requests, in order of time.
     pub requests: Vec<TracePath>,
-    /// What would have been saved over all of them; `None` where that is unknown.
+    /// The milliseconds that would have been saved over all of them; `None` where that is
+    /// unknown.
     pub cost_ms: Option<u64>,
     /// What the cost rests on; `None` without a cost.
     pub cost_basis: Option<CostBasis>,
@@ -153,30 +161,37 @@ pub enum CostBasis {
 /// What a rule says of a scene.
 #[derive(Debug, Clone, PartialEq)]
 enum RuleCheck {
-    /// What it looks for is not there.
+    /// Enough is known to tell that there is nothing to find.
     Ok,
-    /// It is there.
+    /// What it found; never empty.
     Found(Vec<Finding>),
     /// Too little is known to tell.
     NotEnoughData,
 }
 
+impl RuleCheck {
+    /// The result of a rule that knew enough, and found these.
+    fn of(found: Vec<Finding>) -> Self {
+        if found.is_empty() { Self::Ok } else { Self::Found(found) }
+    }
+}
+
 /// One rule.
 trait Rule: Sync {
-    /// What it finds.
+    /// The kind of its findings.
     fn kind(&self) -> FindingKind;
 
-    /// Looks for it.
+    /// Looks for what costs time, most often once for each model.
     fn check(&self, scene: &Scene<'_>) -> RuleCheck;
 
-    /// Whether something else that is known of these requests speaks against a finding
-    /// of its own. Rules that only repeat lines of a log have nothing to hold against.
+    /// Whether something else that is known of these requests speaks against one of its own
+    /// findings. Rules that only repeat lines of a log need not refute anything.
     fn is_refuted(&self, _finding: &Finding, _scene: &Scene<'_>) -> bool {
         false
     }
 }
 
-/// Every rule, once.
+/// Every rule, once. A new one is added here, to [`FindingKind`], [`Evidence`] and `prose`.
 const RULES: [&dyn Rule; 21] = [
     &proxy_slow::ProxySlow,
     &debug_logging::DebugLogging,

@@ -1,16 +1,16 @@
 //! A request waited until the model was loaded.
 //!
-//! Condition: load parts, of any cause but models that take turns ([`model_swap`]). Cost:
-//! these, and reading again what the load emptied the cache of.
+//! Condition: load parts of requests that `model_swap` does not account for. Cost: these parts,
+//! and the time to read again what the loads emptied the cache of.
 
 use super::scene::{self, Entry, Scene, finding, sum_whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, LoadReason, Rule, RuleCheck, model_swap};
 use crate::analysis::prefix::Cause;
 use crate::model::request::Source;
 
-/// Shorter pauses are no idleness.
+/// A shorter pause before a load is not named as its reason.
 const LEAST_IDLE_MS: i64 = 60_000;
-/// What is shorter nobody waits for: the end of a load, by the server's log.
+/// A shorter load part is no finding: it is the end of a load that began before the request.
 const LEAST_LOAD_MS: u64 = 100;
 
 pub(super) struct ModelLoad;
@@ -33,12 +33,12 @@ impl Rule for ModelLoad {
         for (at, entry) in loads {
             models.entry(entry.model.clone()).or_default().push(at);
         }
-        let found: Vec<Finding> = models.into_values().map(|loads| of(scene, &loads)).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found: Vec<Finding> = models.into_values().map(|loads| build_finding(scene, &loads)).collect();
+        RuleCheck::of(found)
     }
 }
 
-fn of(scene: &Scene<'_>, loads: &[usize]) -> Finding {
+fn build_finding(scene: &Scene<'_>, loads: &[usize]) -> Finding {
     let entries: Vec<&Entry<'_>> = loads.iter().filter_map(|at| scene.entries.get(*at)).collect();
     let mut reasons: Vec<(LoadReason, u64)> = Vec::new();
     for &at in loads {
@@ -84,7 +84,7 @@ fn reason(scene: &Scene<'_>, at: usize) -> LoadReason {
     }
 }
 
-/// What a request that nothing came before is the first of.
+/// The reason of a load before the first request: of the proxy's process, or of the recording.
 fn first(entry: &Entry<'_>) -> LoadReason {
     match entry.request.source {
         Source::Anyclaude => LoadReason::ProcessStart,
@@ -92,16 +92,17 @@ fn first(entry: &Entry<'_>) -> LoadReason {
     }
 }
 
+/// How long a request waited for a load, in milliseconds.
 pub(super) fn loaded_ms(entry: &Entry<'_>) -> Option<u64> {
     entry.timing()?.load_ms.get()
 }
 
-/// How long these waited for a load.
+/// How long these waited for a load in all, in milliseconds.
 pub(super) fn load_ms(entries: &[&Entry<'_>]) -> u64 {
     sum_whole(entries.iter().map(|entry| loaded_ms(entry))).unwrap_or(0)
 }
 
-/// What these had to read again because a load had emptied the cache.
+/// The tokens that these had to read again because a load had emptied the cache.
 pub(super) fn again_tokens(entries: &[&Entry<'_>]) -> u64 {
     entries.iter().map(|entry| lost_by_load(entry)).sum()
 }
@@ -111,17 +112,17 @@ fn lost_by_load(entry: &Entry<'_>) -> u64 {
     swapped.unwrap_or(0).max(entry.again_tokens())
 }
 
-/// Loading, and reading again.
+/// The milliseconds that loading and reading again took.
 pub(super) fn cost(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<u64> {
     let again = scene.sum_reading_ms(entries.iter().map(|entry| (*entry, lost_by_load(entry))));
     match (load_ms(entries), again) {
-        // How fast it reads is unknown, and so is all of the cost.
+        // Without a reading speed, the only part of the cost is unknown.
         (0, None) if again_tokens(entries) > 0 => None,
         (load_ms, again) => Some(load_ms + again.unwrap_or(0)),
     }
 }
 
-/// What that rests on: reading again is counted by the fitted speed.
+/// The basis of [`cost`]: reading again is counted by the fitted speed.
 pub(super) fn basis(entries: &[&Entry<'_>]) -> CostBasis {
     if again_tokens(entries) == 0 { scene::basis(entries) } else { CostBasis::Fitted }
 }

@@ -1,10 +1,11 @@
 //! Two models take turns in a backend that holds one.
 //!
-//! Condition: [`LEAST_SWAPS`] requests or more right after another model answered on the
-//! same backend, that waited for a load or found their cache gone: by the simulation, or by
-//! the backend's own count where that finds the cache in other requests. Cost: these loads,
-//! and reading again what the cache lost. Refuted where reading took less than half as long
-//! as reading it all again does: then the backend holds both.
+//! Condition: [`LEAST_SWAPS`] requests or more that came right after another model had answered
+//! in the same backend, and paid for that: they waited for a load; or the simulation says that
+//! their cache was gone, and they took at least half as long as reading it again takes (else the
+//! backend holds both models); or the backend's own count says that it was gone, and finds it in
+//! requests that did not follow another model. Cost: these loads, and the time to read again
+//! what the cache lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::analysis::prefix::Cause;
 use crate::model::request::Kind;
 
 const LEAST_SWAPS: usize = 2;
-/// Less is not worth naming.
+/// A request that lost fewer tokens does not count.
 const LEAST_TOKENS: u64 = 500;
 
 pub(super) struct ModelSwap;
@@ -30,12 +31,13 @@ impl Rule for ModelSwap {
         if scene.entries.iter().all(|entry| loaded_ms(entry).is_none()) {
             return RuleCheck::NotEnoughData;
         }
-        let found: Vec<Finding> = swaps(scene).iter().map(|(model, swaps)| of(scene, model, swaps)).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found: Vec<Finding> =
+            swaps(scene).iter().map(|(model, swaps)| build_finding(scene, model, swaps)).collect();
+        RuleCheck::of(found)
     }
 }
 
-fn of(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
+fn build_finding(scene: &Scene<'_>, model: &Model, swaps: &[usize]) -> Finding {
     let entries: Vec<&Entry<'_>> = swaps.iter().filter_map(|at| scene.entries.get(*at)).collect();
     let before = swaps.iter().filter_map(|at| scene.before(*at)?.model.clone());
     let others: BTreeSet<_> = before.collect();
@@ -58,8 +60,7 @@ pub(super) fn advice(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Advice {
     main(scene, models).map_or(Advice::RoomForBoth, |main| Advice::OneModel { main })
 }
 
-/// The one of these models that answers conversations, where the others answer background
-/// requests alone.
+/// The model that answers conversations, if all others answer nothing but background requests.
 fn main(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Option<Arc<str>> {
     let (mains, sides): (Vec<_>, Vec<_>) =
         models.iter().partition(|model| scene.answered_by(model).any(Entry::is_conversation));
@@ -68,32 +69,32 @@ fn main(scene: &Scene<'_>, models: &BTreeSet<Model>) -> Option<Arc<str>> {
     sides.iter().all(|side| scene.answered_by(side).all(is_background)).then(|| (*main).clone())?
 }
 
-/// The requests of each model right after another one answered that paid for it, where
-/// these are not single.
+/// For each model the indices of the entries that came right after another model's answer and
+/// paid for it; empty where these are fewer than [`LEAST_SWAPS`] in all.
 pub(super) fn swaps(scene: &Scene<'_>) -> BTreeMap<Model, Vec<usize>> {
     let mut swaps: BTreeMap<Model, Vec<usize>> = BTreeMap::new();
     let is_after_other =
         |at: usize, entry: &Entry<'_>| scene.before(at).is_some_and(|before| before.model != entry.model);
-    // A backend that finds nothing after its own answers either is no case of this.
-    let in_turn = scene.entries.iter().enumerate().filter(|(_, entry)| finds(entry) == Some(true));
-    let in_turn = in_turn.filter(|(at, entry)| !is_after_other(*at, entry));
-    let keeps: BTreeSet<&Model> = in_turn.map(|(_, entry)| &entry.model).collect();
+    // A missing cache shows a swap only if the model finds its cache after its own answers.
+    let found = scene.entries.iter().enumerate().filter(|(_, entry)| finds_cache(entry) == Some(true));
+    let found_after_own = found.filter(|(at, entry)| !is_after_other(*at, entry));
+    let keeps: BTreeSet<&Model> = found_after_own.map(|(_, entry)| &entry.model).collect();
     for (at, entry) in scene.entries.iter().enumerate() {
         let paid = loaded_ms(entry).is_some_and(|ms| ms > 0)
             || has_lost_cache(scene, entry)
-            || finds(entry) == Some(false) && keeps.contains(&entry.model);
+            || finds_cache(entry) == Some(false) && keeps.contains(&entry.model);
         if paid && entry.model.is_some() && is_after_other(at, entry) {
             swaps.entry(entry.model.clone()).or_default().push(at);
         }
     }
-    // Two models that take turns are loaded in turn: the loads of both count.
+    // Models that take turns are swapped in one after the other: those of all count.
     let all: usize = swaps.values().map(Vec::len).sum();
     if all < LEAST_SWAPS { BTreeMap::new() } else { swaps }
 }
 
-/// Whether it found in the cache, by the backend's own count, half of what its prompt repeats,
-/// or next to nothing of it.
-fn finds(entry: &Entry<'_>) -> Option<bool> {
+/// Whether a request found its cache, by the backend's own count: `true` with at least half of
+/// what its prompt repeats, `false` with less than a tenth, else `None`.
+fn finds_cache(entry: &Entry<'_>) -> Option<bool> {
     let repeated = entry.reusable_tokens().filter(|tokens| *tokens >= LEAST_TOKENS)?;
     let cached = entry.timing()?.cached_tokens.get().filter(|_| entry.counts_cached())?;
     if cached * 2 >= repeated {
@@ -102,8 +103,8 @@ fn finds(entry: &Entry<'_>) -> Option<bool> {
     (cached * 10 < repeated).then_some(false)
 }
 
-/// Whether it found its cache gone because of another model, and took as long as that
-/// takes.
+/// Whether the simulation says that another model emptied its cache, and it took at least half
+/// as long as reading that again takes.
 fn has_lost_cache(scene: &Scene<'_>, entry: &Entry<'_>) -> bool {
     let is_swapped = entry.cause() == Some(Cause::ModelSwapped);
     let Some(lost) = entry.lost_tokens().filter(|lost| is_swapped && *lost >= LEAST_TOKENS) else {

@@ -1,10 +1,11 @@
 //! The proxy's own work takes a large share of the time of a model's requests.
 //!
-//! Condition: at least [`LEAST_SHARE`] of the median wall time. Cost: all of it.
-//! Refuted where the means of the same requests say that it is less.
+//! Condition: the median of the proxy's time is at least [`LEAST_SHARE`] of the median wall time,
+//! in at least [`LEAST_REQUESTS`] conversation requests of a model. Cost: all of the proxy's
+//! time. Refuted where its share of the summed wall time is less.
 
 use super::history_truncated::truncation;
-use super::scene::{Entry, Scene, finding, float, median, sum_whole};
+use super::scene::{Entry, Model, Scene, finding, float, median, sum_whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, debug_logging};
 use crate::model::ProxyEdit;
 
@@ -19,69 +20,67 @@ impl Rule for ProxySlow {
     }
 
     fn check(&self, scene: &Scene<'_>) -> RuleCheck {
-        let mut found = Vec::new();
-        let mut is_known = false;
-        for (model, entries) in scene.by_model(|entry| entry.is_conversation() && times(entry).is_some()) {
-            if entries.len() < LEAST_REQUESTS {
-                continue;
-            }
-            is_known = true;
-            let of = |part: fn((u64, u64)) -> u64| {
-                entries.iter().filter_map(|entry| times(entry)).map(part).collect::<Vec<u64>>()
-            };
-            let (proxy, wall) = (of(|times| times.0), of(|times| times.1));
-            let (Some(proxy_ms), Some(wall_ms)) =
-                (median(proxy.iter().copied()), median(wall.iter().copied()))
-            else {
-                continue;
-            };
-            if float(proxy_ms) < float(wall_ms) * LEAST_SHARE {
-                continue;
-            }
-            let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| {
-                u64::try_from(entries.iter().filter(is_one).count()).unwrap_or(u64::MAX)
-            };
-            let evidence = Evidence::ProxySlow {
-                model,
-                requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                proxy_ms,
-                wall_ms,
-                truncated: count(&|entry| truncation(entry).is_some()),
-                edited: count(&|entry| is_edited(entry)),
-            };
-            let cost = sum_whole(proxy.into_iter().map(Some));
-            let mut one = finding(FindingKind::ProxySlow, entries.iter().copied(), evidence)
-                .costing(cost, CostBasis::Measured);
-            let level = |entry: &&Entry<'_>| entry.request.process().and_then(|process| process.level);
-            one.advice = debug_logging::gain(scene)
-                .filter(|gain| entries.iter().filter_map(level).any(|level| level == gain.high))
-                .map(|gain| Advice::LowerDebugLevel {
-                    high: gain.high,
-                    low: gain.low,
-                    gain_ms: gain.delta_ms,
-                });
-            found.push(one);
+        let mut models = scene.by_model(|entry| entry.is_conversation() && times(entry).is_some());
+        models.retain(|_, entries| entries.len() >= LEAST_REQUESTS);
+        if models.is_empty() {
+            return RuleCheck::NotEnoughData;
         }
-        match found.is_empty() {
-            false => RuleCheck::Found(found),
-            true if is_known => RuleCheck::Ok,
-            true => RuleCheck::NotEnoughData,
-        }
+        let found = models.into_iter().filter_map(|one| build_finding(scene, one));
+        RuleCheck::of(found.collect())
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
         let (proxy, wall) = scene
             .of(finding)
             .filter_map(times)
-            .fold((0, 0), |(proxy, wall), times| (proxy + times.0, wall + times.1));
+            .fold((0, 0), |(proxy, wall), times| (proxy + times.proxy_ms, wall + times.wall_ms));
         float(proxy) < float(wall) * LEAST_SHARE
     }
 }
 
-/// The proxy's time and all of it, where both are known.
-fn times(entry: &Entry<'_>) -> Option<(u64, u64)> {
+fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
+    let times: Vec<ProxyTimes> = entries.iter().filter_map(|entry| times(entry)).collect();
+    let proxy_ms = median(times.iter().map(|times| times.proxy_ms))?;
+    let wall_ms = median(times.iter().map(|times| times.wall_ms))?;
+    if float(proxy_ms) < float(wall_ms) * LEAST_SHARE {
+        return None;
+    }
+    let count = |is_one: &dyn Fn(&&&Entry<'_>) -> bool| {
+        u64::try_from(entries.iter().filter(is_one).count()).unwrap_or(u64::MAX)
+    };
+    let evidence = Evidence::ProxySlow {
+        model,
+        requests: u64::try_from(entries.len()).unwrap_or(u64::MAX),
+        proxy_ms,
+        wall_ms,
+        truncated: count(&|entry| truncation(entry).is_some()),
+        edited: count(&|entry| is_edited(entry)),
+    };
+    let cost = sum_whole(times.iter().map(|times| Some(times.proxy_ms)));
+    let mut found =
+        finding(FindingKind::ProxySlow, entries.iter().copied(), evidence).costing(cost, CostBasis::Measured);
+    found.advice = lower_level(scene, &entries);
+    Some(found)
+}
+
+/// A lower debug level, where one of these requests ran at a level that is seen to be slower.
+fn lower_level(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Advice> {
+    let level = |entry: &&Entry<'_>| entry.request.process().and_then(|process| process.level);
+    let gain = debug_logging::gain(scene)?;
+    let is_at_high = entries.iter().filter_map(level).any(|level| level == gain.high);
+    is_at_high.then_some(Advice::LowerDebugLevel { high: gain.high, low: gain.low, gain_ms: gain.delta_ms })
+}
+
+/// One request's time in the proxy, and all of its time.
+struct ProxyTimes {
+    proxy_ms: u64,
+    wall_ms: u64,
+}
+
+/// The times of a request of which both are known.
+fn times(entry: &Entry<'_>) -> Option<ProxyTimes> {
     let timing = entry.timing()?;
-    Some((timing.proxy_ms.get()?, timing.wall_ms.get()?))
+    Some(ProxyTimes { proxy_ms: timing.proxy_ms.get()?, wall_ms: timing.wall_ms.get()? })
 }
 
 /// Whether the proxy changed the system prompt or the tools.

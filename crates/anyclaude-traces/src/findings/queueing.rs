@@ -7,10 +7,10 @@ use super::scene::{self, Entry, Model, Scene, finding, float, sum_whole};
 use super::{Advice, Evidence, Finding, FindingKind, Rule, RuleCheck};
 use crate::cost::LEAST_QUEUE_MS;
 
-/// The largest number of slots that is tried.
+/// The largest number of slots that is simulated.
 const MOST_SLOTS: usize = 16;
-/// What is left of a wait that is as good as gone, and how far a simulated wait may be
-/// from the measured one to stand for it.
+/// A wait of at most this share of the present one is as good as none; and a simulated wait that
+/// differs from the measured one by at most this share stands for it.
 const STILL_WAITING: f64 = 0.2;
 
 pub(super) struct Queueing;
@@ -46,11 +46,11 @@ impl Rule for Queueing {
             };
             let basis = scene::basis(&queued);
             let mut one = finding(FindingKind::Queueing, queued, evidence).costing(Some(cost), basis);
-            // Fewer at once would not help where no other is known.
+            // Fewer at once would not help if no other request is known to have been there.
             one.advice = (most_at_once > 1).then(|| Advice::FewerAtOnce { slots: slots(scene, &model) });
             found.push(one);
         }
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
@@ -62,9 +62,10 @@ fn queue_ms(entry: &Entry<'_>) -> Option<u64> {
     entry.timing()?.queue_ms.get()
 }
 
-/// The smallest number of slots with which nobody would have waited long, and what that
-/// saves: in a queue that serves the requests as they came, each as long as it took less
-/// its own wait.
+/// The smallest number of slots with which hardly any of the wait would be left, and the
+/// milliseconds that this saves. The queue is simulated: it serves the requests in the order in
+/// which they came, each for as long as it took less its own wait. `None` where no number of
+/// slots makes the simulated wait like the measured one.
 fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
     let stays = scene.entries.iter().filter(|entry| entry.model == *model).filter_map(|entry| {
         let total = entry.timing()?.total_ms.get()?;
@@ -86,7 +87,8 @@ fn slots(scene: &Scene<'_>, model: &Model) -> Option<(u64, u64)> {
     (gain > 0 && is_like_this).then_some((u64::try_from(enough + 1).ok()?, gain))
 }
 
-/// How long these wait in all, where so many are served at a time.
+/// How many milliseconds these requests, by start and time of service, wait in all if so many
+/// are served at a time.
 fn simulated_wait_ms(stays: &[(i64, u64)], slots: usize) -> u64 {
     let mut free = vec![i64::MIN; slots];
     let mut waited = 0;
@@ -99,9 +101,9 @@ fn simulated_wait_ms(stays: &[(i64, u64)], slots: usize) -> u64 {
     waited
 }
 
-/// How many requests of the scene were in the backend at a time with one of these.
+/// The most requests that were in the backend when one of these began.
 fn most_at_once(scene: &Scene<'_>, queued: &[&Entry<'_>]) -> u64 {
-    // The end of a reply in one piece is not logged, but how long it was in the backend.
+    // No end is logged of an answer in one piece, but how long it was in the backend.
     let backend_end = |entry: &Entry<'_>| {
         let backend_ms = entry.request.log_facts()?.backend_ms.get()?;
         Some(entry.start()?.plus_ms(i64::try_from(backend_ms).ok()?))

@@ -20,12 +20,12 @@ impl Rule for Retried {
             return RuleCheck::NotEnoughData;
         }
         let models = scene.by_model(|entry| entry.sent_again.is_some());
-        let found: Vec<Finding> = models.into_iter().map(|one| of(scene, one)).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found: Vec<Finding> = models.into_iter().map(|one| build_finding(scene, one)).collect();
+        RuleCheck::of(found)
     }
 }
 
-fn of(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
+fn build_finding(scene: &Scene<'_>, (model, entries): (Model, Vec<&Entry<'_>>)) -> Finding {
     let bodies: HashSet<_> = entries.iter().map(|entry| entry.prompt).collect();
     let pause = |entry: &&Entry<'_>| {
         let next = scene.entries.get(entry.sent_again?)?;

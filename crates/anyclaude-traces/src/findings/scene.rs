@@ -1,5 +1,5 @@
-//! The requests, put together with what is known of each, and the questions that
-//! several rules ask.
+//! What the rules look at: an [`Entry`] for each request, with all that is known of it, and the
+//! [`Scene`] of all of them, which answers what several rules ask.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -32,13 +32,13 @@ pub(super) struct Entry<'a> {
     pub(super) model: Model,
     /// What the simulated cache says of its prompt.
     pub(super) cached: Option<&'a CachedPrompt>,
-    /// A number that it shares with every request of the same prompt.
+    /// An identifier that it shares with every request of the same prompt.
     pub(super) prompt: Option<usize>,
-    /// Which kind of finding accounts for its time, where it brought no answer.
+    /// The one kind of finding that may count its time as lost, if it brought no answer.
     pub(super) claim: Option<FindingKind>,
-    /// The next request with the same body, which this one's failure explains.
+    /// If it brought no answer: the index of the entry that sent the same prompt again.
     pub(super) sent_again: Option<usize>,
-    /// Which kind of finding accounts for what its broken prompt lost.
+    /// The one kind of finding that may count what it read again because its prompt broke.
     pub(super) loss: Option<FindingKind>,
 }
 
@@ -51,6 +51,7 @@ impl<'a> Entry<'a> {
         self.request.path.clone()
     }
 
+    /// Where and why its prompt ceases to repeat what the simulated cache held.
     pub(super) fn broken(&self) -> Option<&'a Break> {
         self.cached?.broken.as_deref()
     }
@@ -78,8 +79,8 @@ impl<'a> Entry<'a> {
         self.timing()?.believed_prompt_tokens().filter(|tokens| *tokens > 0)
     }
 
-    /// The share of its prompt that the simulated cache held; where no body is known, that
-    /// which its slot held by the server's own log.
+    /// The share of its prompt that a cache could give: what the simulated cache held, or, where
+    /// no body is known, what its slot held by the server's own log.
     pub(super) fn reusable_share(&self) -> Option<f64> {
         let simulated = self.cached.filter(|cached| cached.prompt_bytes > 0);
         let simulated = simulated.map(|cached| float(cached.reusable_bytes) / float(cached.prompt_bytes));
@@ -90,7 +91,7 @@ impl<'a> Entry<'a> {
         simulated.or_else(held)
     }
 
-    /// The tokens of its prompt that the simulated cache held, or else its slot.
+    /// The tokens of its prompt that a cache could give.
     pub(super) fn reusable_tokens(&self) -> Option<u64> {
         Some(whole(float(self.prompt_tokens()?) * self.reusable_share()?))
     }
@@ -101,15 +102,15 @@ impl<'a> Entry<'a> {
         matches!(source, Some(CachedSource::ServerLog | CachedSource::Reported))
     }
 
-    /// Whether its own time says that all of its prompt was read, though a simulated cache
-    /// held it, and the backend does reuse prompts.
+    /// Whether the cost model took back its simulated cached tokens, because it waited as long as
+    /// reading all of its prompt takes, although its backend reuses prompts.
     pub(super) fn is_read_whole(&self) -> bool {
         let source = self.timing().and_then(|timing| timing.cached_source);
         source == Some(CachedSource::None) && self.request.speed_sample().cache == CacheUse::Reuses
     }
 
-    /// What its broken prompt had to read again: no more than it read at all. Where its own
-    /// time says that nothing before the break was reused either, that too.
+    /// The tokens that it had to read again because its prompt broke, but no more than it read.
+    /// If its time says that what stands before the break was not reused either, these count too.
     pub(super) fn lost_tokens(&self) -> Option<u64> {
         let lost = self.broken()?.lost_tokens?;
         let unused = self.reusable_tokens().filter(|_| self.is_read_whole()).unwrap_or(0);
@@ -118,43 +119,48 @@ impl<'a> Entry<'a> {
         Some(read.map_or(lost, |read| read.min(lost)))
     }
 
-    /// What it had to read although an earlier turn had it.
+    /// The tokens that it had to read although an earlier turn had them.
     pub(super) fn again_tokens(&self) -> u64 {
         let again = self.timing().and_then(|timing| timing.again_tokens);
         again.and_then(|again| u64::try_from(again).ok()).unwrap_or(0)
     }
 
-    /// Everything that had to be read behind the first difference.
+    /// The tokens that it read; where that is unknown, those that no cache could give.
     pub(super) fn tokens_behind_difference(&self) -> Option<u64> {
         let read = self.timing().and_then(|timing| timing.read_tokens.get());
         read.or_else(|| Some(self.prompt_tokens()? - self.reusable_tokens()?.min(self.prompt_tokens()?)))
     }
 }
 
-/// What a cost rests on that is a part of the time of these requests: their server's own
-/// log, where it has all of them.
+/// The basis of a cost that is a part of the time of these requests: measured if their server's
+/// own log has all of them.
 pub(super) fn basis(entries: &[&Entry<'_>]) -> CostBasis {
     let is_measured = |entry: &&Entry<'_>| entry.request.speed_sample().is_measured;
     if entries.iter().all(is_measured) { CostBasis::Measured } else { CostBasis::Fitted }
 }
 
-/// All of them.
+/// All requests, and what is known of more than one.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
+    /// The requests that findings are about, in order of time.
     pub(super) entries: Vec<Entry<'a>>,
-    /// What else the backend answered: nothing is said of these.
+    /// What else the backend answered, in order of time. Findings are not about these, but they
+    /// tell what came before a request.
     others: Vec<Entry<'a>>,
     pub(super) speeds: &'a BTreeMap<Model, Speeds>,
     pub(super) tool_costs: Option<&'a ToolCosts>,
     pub(super) simulated: Option<SimulatedCache>,
+    /// See [`FindingsInput::slots`].
     slots: &'a [MoreSlots],
+    /// See [`FindingsInput::slots_without_ram`].
     pub(super) slots_without_ram: &'a [MoreSlots],
+    /// Filled when a rule first looks a request up by its path: few recordings have one that does.
     by_path: OnceCell<PlacesByPath>,
-    /// What [`plateaus`](super::context_overflow::plateaus) finds, by places.
+    /// What [`plateaus`](super::context_overflow::plateaus) found, by the indices of entries.
     pub(super) plateaus: OnceCell<Vec<Vec<usize>>>,
 }
 
-/// The places of all entries, by the hashes of their paths.
+/// The indices of all entries, by the hashes of their paths.
 #[derive(Debug, Default)]
 struct PlacesByPath {
     places: HashTable<usize>,
@@ -195,7 +201,7 @@ impl<'a> Scene<'a> {
         self.entries.get(self.place(path)?)
     }
 
-    /// Where a request stands. Few recordings have findings that ask for it.
+    /// The index of a request's entry.
     fn place(&self, path: &TracePath) -> Option<usize> {
         let path_at = |at: &usize| self.entries.get(*at).map(|entry| &entry.request.path);
         let PlacesByPath { places, hashing } = self.by_path.get_or_init(|| {
@@ -215,15 +221,19 @@ impl<'a> Scene<'a> {
         finding.requests.iter().filter_map(|path| self.entry(path))
     }
 
-    /// These entries by model, in order of time.
-    pub(super) fn by_model(&self, is_one: impl Fn(&Entry<'a>) -> bool) -> BTreeMap<Model, Vec<&Entry<'a>>> {
+    /// The entries that are wanted, by model, each in order of time.
+    pub(super) fn by_model(
+        &self,
+        is_wanted: impl Fn(&Entry<'a>) -> bool,
+    ) -> BTreeMap<Model, Vec<&Entry<'a>>> {
         let mut models: BTreeMap<Model, Vec<&Entry<'a>>> = BTreeMap::new();
-        for entry in self.entries.iter().filter(|entry| is_one(entry)) {
+        for entry in self.entries.iter().filter(|entry| is_wanted(entry)) {
             models.entry(entry.model.clone()).or_default().push(entry);
         }
         models
     }
 
+    /// Whether a model's backend is seen to reuse prompts.
     pub(super) fn cache(&self, model: &Model) -> CacheUse {
         self.speeds.get(model).map_or(CacheUse::Unknown, |speeds| speeds.cache)
     }
@@ -232,7 +242,8 @@ impl<'a> Scene<'a> {
         self.speeds.get(model)?.read_tokens_per_second.filter(|speed| *speed > 0.0)
     }
 
-    /// What a request lost by reading so many tokens: no more than it took to read all.
+    /// How many milliseconds a request took to read so many of its tokens, at its model's speed:
+    /// no more than it took to read all.
     pub(super) fn reading_ms(&self, entry: &Entry<'_>, tokens: u64) -> Option<f64> {
         let ms = self.speeds.get(&entry.model)?.reading_ms(float(tokens))?;
         Some(entry.timing().map_or(ms, |timing| timing.most_of_reading(ms)))
@@ -249,17 +260,16 @@ impl<'a> Scene<'a> {
         sum(entries.into_iter().map(|(entry, tokens)| self.reading_ms(entry, tokens))).map(whole)
     }
 
-    /// The tokens that broken prompts of these requests had to read again, and how long that
-    /// took.
+    /// The tokens that these requests had to read again because their prompts broke, and how many
+    /// milliseconds that took.
     pub(super) fn loss(&self, entries: &[&Entry<'a>]) -> (u64, Option<u64>) {
         let lost = || entries.iter().map(|entry| (*entry, entry.lost_tokens().unwrap_or(0)));
         (lost().map(|(_, tokens)| tokens).sum(), self.sum_reading_ms(lost()))
     }
 
-    /// Whether a finding claims to have cost more than its requests took.
+    /// Whether a finding claims to have cost more than all of its requests took.
     pub(super) fn took_less_than(&self, finding: &Finding) -> bool {
-        // What debug logging and the summaries before a continuation cost is not in the
-        // listed requests alone.
+        // The costs of these include time of requests that they do not list.
         if matches!(finding.kind, FindingKind::DebugLogging | FindingKind::CompactionLoop) {
             return false;
         }
@@ -271,7 +281,7 @@ impl<'a> Scene<'a> {
         finding.cost_ms.zip(took).is_some_and(|(cost, took)| cost > took)
     }
 
-    /// The request that the same backend served before this one.
+    /// The request that the same backend served before the entry at this index.
     pub(super) fn before(&self, at: usize) -> Option<&Entry<'a>> {
         let entry = self.entries.get(at)?;
         let backend = |entry: &Entry<'a>| entry.request.run.clone();
@@ -288,14 +298,14 @@ impl<'a> Scene<'a> {
         [own, other].into_iter().flatten().max_by_key(|entry| entry.request.order())
     }
 
-    /// All that the backend answered with this model.
-    pub(super) fn answered_by<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s Entry<'a>> {
-        self.entries.iter().chain(&self.others).filter(move |entry| entry.model == *model)
-    }
-
-    /// The same for one that is at hand.
+    /// The request that the same backend served before this entry.
     pub(super) fn before_entry(&self, entry: &Entry<'_>) -> Option<&Entry<'a>> {
         self.before(self.place(&entry.request.path)?)
+    }
+
+    /// All requests that this model answered, whether findings are about them or not.
+    pub(super) fn answered_by<'s>(&'s self, model: &'s Model) -> impl Iterator<Item = &'s Entry<'a>> {
+        self.entries.iter().chain(&self.others).filter(move |entry| entry.model == *model)
     }
 
     /// What the cache of a model would do with more slots, fewest first.
@@ -304,7 +314,8 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// A finding about these requests, with no cost and no advice yet.
+/// A finding about these requests, without a cost, advice or settings. Its model is theirs, if
+/// all have the same.
 pub(super) fn finding<'e, 'a: 'e>(
     kind: FindingKind,
     entries: impl IntoIterator<Item = &'e Entry<'a>>,
@@ -333,6 +344,7 @@ pub(super) fn finding<'e, 'a: 'e>(
 }
 
 impl Finding {
+    /// The same finding with this cost, and what that rests on if it is known.
     pub(super) fn costing(mut self, ms: Option<u64>, basis: CostBasis) -> Self {
         self.cost_ms = ms;
         self.cost_basis = ms.map(|_| basis);

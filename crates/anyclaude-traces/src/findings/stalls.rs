@@ -39,7 +39,7 @@ impl Rule for Stalls {
             };
             found.push(finding(FindingKind::Stalls, stalled, evidence).costing(cost, CostBasis::Measured));
         }
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Most of a model's output is thinking.
 //!
-//! Condition: half of its output (by the backend's count of reasoning, by what was generated
-//! before anything was streamed, else by the streamed chunks of reasoning), where [`LEAST_REQUESTS`] answers or more are known to
-//! hold any. Cost: its share of the time in which they were written. Refuted where that
-//! time is unknown to be worth naming: 0.
+//! Condition: at least half of the output, in [`LEAST_REQUESTS`] answers or more that hold any
+//! thinking. How much that is tells the backend's count of reasoning, else what was generated
+//! before anything was streamed, else the streamed chunks of reasoning. Cost: the same share of
+//! the time in which the answers were written. Refuted where that is 0.
 
 use super::scene::{Entry, Model, Scene, finding, float, sum, whole};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
@@ -28,8 +28,8 @@ impl Rule for Thinking {
         if known.is_empty() {
             return RuleCheck::NotEnoughData;
         }
-        let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        let found: Vec<Finding> = known.into_iter().filter_map(build_finding).collect();
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, _scene: &Scene<'_>) -> bool {
@@ -37,7 +37,7 @@ impl Rule for Thinking {
     }
 }
 
-fn of((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
+fn build_finding((model, entries): (Model, Vec<&Entry<'_>>)) -> Option<Finding> {
     let (thinking_tokens, output_tokens) = entries
         .iter()
         .filter_map(|entry| tokens(entry))

@@ -19,7 +19,7 @@ impl Rule for UsageImplausible {
     }
 
     fn check(&self, scene: &Scene<'_>) -> RuleCheck {
-        let known = scene.by_model(|entry| counts(entry).is_some());
+        let known = scene.by_model(|entry| counts_source(entry).is_some());
         if known.is_empty() {
             return RuleCheck::NotEnoughData;
         }
@@ -27,39 +27,36 @@ impl Rule for UsageImplausible {
             context_overflow::plateaus(scene).flatten().map(|entry| &entry.request.path).collect();
         let of = |(model, entries): (Model, Vec<&Entry<'_>>)| {
             let is_refused =
-                |entry: &&Entry<'_>| refused(entry).is_some() && !cut.contains(&entry.request.path);
+                |entry: &&Entry<'_>| refused_tokens(entry).is_some() && !cut.contains(&entry.request.path);
             let refused: Vec<&Entry<'_>> = entries.iter().copied().filter(is_refused).collect();
             let worst = refused.iter().max_by_key(|entry| refused_tokens(entry))?;
             let evidence = Evidence::UsageImplausible {
                 model,
                 requests: u64::try_from(refused.len()).unwrap_or(u64::MAX),
                 of: u64::try_from(entries.len()).unwrap_or(u64::MAX),
-                tokens: refused_tokens(worst),
+                tokens: refused_tokens(worst)?,
                 body_bytes: worst.request.sizes.body_bytes.get(),
             };
             Some(finding(FindingKind::UsageImplausible, refused, evidence))
         };
         let found: Vec<Finding> = known.into_iter().filter_map(of).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 }
 
-/// Whether a count was reported.
-fn counts(entry: &Entry<'_>) -> Option<TokenSource> {
+/// Where the counts of a request come from, if any were reported.
+fn counts_source(entry: &Entry<'_>) -> Option<TokenSource> {
     let timing = entry.timing()?;
     timing.prompt_tokens_source.or(timing.output_tokens_source)
 }
 
-/// The count of a request that was refused.
-fn refused(entry: &Entry<'_>) -> Option<Option<u64>> {
+/// The count of a request that the cost model refused: that of its prompt, else of its answer.
+fn refused_tokens(entry: &Entry<'_>) -> Option<u64> {
     let timing = entry.timing()?;
-    let prompt = (timing.prompt_tokens_source, timing.prompt_tokens.get());
-    let output = (timing.output_tokens_source, timing.output_tokens.get());
-    [prompt, output].into_iter().find(|(source, _)| *source == Some(TokenSource::Implausible)).map(|(_, n)| n)
-}
-
-fn refused_tokens(entry: &Entry<'_>) -> u64 {
-    refused(entry).flatten().unwrap_or(0)
+    let prompt = (timing.prompt_tokens_source, timing.prompt_tokens);
+    let output = (timing.output_tokens_source, timing.output_tokens);
+    let refused = [prompt, output].into_iter().find(|(source, _)| *source == Some(TokenSource::Implausible));
+    refused.map(|(_, tokens)| tokens.get().unwrap_or(0))
 }
 
 #[cfg(test)]

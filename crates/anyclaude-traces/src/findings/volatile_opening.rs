@@ -40,7 +40,7 @@ impl Rule for VolatileOpening {
             Some(found)
         };
         let found: Vec<Finding> = scene.by_model(is_one).into_iter().filter_map(of).collect();
-        if found.is_empty() { RuleCheck::Ok } else { RuleCheck::Found(found) }
+        RuleCheck::of(found)
     }
 
     fn is_refuted(&self, finding: &Finding, scene: &Scene<'_>) -> bool {
