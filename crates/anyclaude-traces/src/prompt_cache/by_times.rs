@@ -1,11 +1,11 @@
-//! Whether times prove that a backend holds one prompt: no counts of cached tokens tell,
-//! and what a cache of one slot has lost is what was read slowly.
+//! Whether times prove that a backend holds one prompt only, where it counts no cached tokens:
+//! the requests that were slow are those whose prompts a cache of one slot has lost.
 //!
-//! Of the requests that had the backend for themselves, those for which the large and the
-//! small cache hold nothing say how long reading a token takes.
-//! Then, for each model: of those that only the large cache holds, [`LEAST_READ`] or more
-//! took as long as all of their prompt, and none was quick; of those that the small cache
-//! holds too, one at least was quick.
+//! All requests are simulated with a large cache and with a small one, of one slot. Of those that
+//! had the backend for themselves, the ones for which neither cache holds anything tell how long
+//! reading a token takes. The proof is that, for each model, of those that only the large cache
+//! holds [`LEAST_READ`] or more took as long as reading all of their prompt, and none was quick;
+//! and of those that both caches hold at least one was quick.
 
 use std::collections::BTreeMap;
 
@@ -14,21 +14,22 @@ use crate::model::request::Request;
 use crate::model::stats::float;
 use crate::model::timing::{Confidence, Outcome, TokenSource};
 
-/// Less than this share of the prompt from the cache: the request reads all of it,
-/// whether the backend reuses prompts or not.
+/// A request is cold if a cache holds less than this share of its prompt: it reads nearly all of
+/// it, whether the backend reuses prompts or not.
 pub(crate) const COLD_SHARE: f64 = 0.2;
-/// As much as this or more: it tells one from the other.
+/// A request is warm if a cache holds at least this share: its time tells whether the backend
+/// reuses prompts.
 pub(crate) const WARM_SHARE: f64 = 0.8;
 /// A warm request that took less than this share of the time for all of its prompt has
 /// found it in the cache.
 pub(crate) const CLEARLY_REUSED: f64 = 0.5;
 /// One that took this share of it or more has not.
 pub(crate) const CLEARLY_READ: f64 = 0.8;
-/// So many of these prove that the cache did not hold them.
+/// This many such requests prove that their prompts were not in the cache.
 pub(crate) const LEAST_READ: usize = 3;
 
-/// Whether the times of these requests need a cache of one slot. `large` and `small` are
-/// what either cache held of each.
+/// Whether the times of these requests prove a cache of one slot. `large` and `small` are what
+/// either cache held of each.
 pub(super) fn prove_one_slot(
     requests: &[&Request],
     large: &[SimulatedReuse],
@@ -41,12 +42,12 @@ pub(super) fn prove_one_slot(
             models.entry(&request.model).or_default().push(point);
         }
     }
-    let told: Vec<bool> = models.values().filter_map(|points| tells_one_slot(points)).collect();
-    !told.is_empty() && told.iter().all(|is_one| *is_one)
+    let verdicts: Vec<bool> = models.values().filter_map(|points| is_one_slot(points)).collect();
+    !verdicts.is_empty() && verdicts.iter().all(|is_one| *is_one)
 }
 
-/// `None` where nothing tells the two caches apart.
-fn tells_one_slot(points: &[ReadingSample]) -> Option<bool> {
+/// Whether one model's requests prove it; `None` where none of them tells the caches apart.
+fn is_one_slot(points: &[ReadingSample]) -> Option<bool> {
     let cold = || points.iter().filter(|point| point.large < COLD_SHARE);
     let tokens: f64 = cold().map(|point| point.prompt_tokens).sum();
     let ms_per_token = cold().map(|point| point.wait_ms).sum::<f64>() / tokens;
@@ -76,12 +77,12 @@ struct ReadingSample {
 impl ReadingSample {
     fn of(request: &Request, large: Option<&SimulatedReuse>, small: Option<&SimulatedReuse>) -> Option<Self> {
         let timing = request.timing.as_deref()?;
-        let is_told = request.stream
+        let is_timed = request.stream
             && timing.outcome == Some(Outcome::Completed)
             && !request.concurrency().is_some_and(|with| with.overlapped)
             && timing.prompt_tokens_source != Some(TokenSource::Implausible)
             && request.join.as_deref().is_none_or(|join| join.confidence != Confidence::Ambiguous);
-        let wait_ms = float(timing.ttft_ms.get().filter(|ms| is_told && *ms > 0)?);
+        let wait_ms = float(timing.ttft_ms.get().filter(|ms| is_timed && *ms > 0)?);
         let prompt_tokens = float(timing.prompt_tokens.get().filter(|tokens| *tokens > 0)?);
         Some(Self { wait_ms, prompt_tokens, large: share(large?)?, small: share(small?)? })
     }

@@ -1,4 +1,5 @@
-//! Two prompts, element by element.
+//! Compares two prompts, element by element: how far they are the same, where they differ first,
+//! and what stands in both all the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -274,49 +275,51 @@ impl<'a> PromptComparer<'a> {
         first_difference: &SharedPrefix,
         earlier: Sequence,
     ) -> u64 {
-        let (tree, lists) = (self.tree(), &self.viewer.lists);
-        let at = self.parts().iter().position(|part| *part == first_difference.part).unwrap_or(0);
-        let mut bytes = 0;
-        let mut rest: BTreeMap<ElementId, i64> = BTreeMap::new();
-        let mut count = |element: ElementId, n: i64| *rest.entry(element).or_default() += n;
-        let mut now_elements: Vec<ElementId> = Vec::new();
-        for (part_at, part) in self.parts().into_iter().enumerate() {
-            let (now_list, earlier_list) = match part {
-                PromptPart::System => (now.system, earlier.system),
-                PromptPart::Tools => (now.tools, earlier.tools),
-                PromptPart::Messages => break,
+        let mut common = CommonElements::default();
+        let mut is_behind = false;
+        for part in self.parts().into_iter().take_while(|part| *part != PromptPart::Messages) {
+            let from = match (part == first_difference.part, is_behind) {
+                (true, _) => first_difference.index as usize,
+                (false, true) => 0,
+                (false, false) => usize::MAX,
             };
-            let from = match part_at.cmp(&at) {
-                std::cmp::Ordering::Less => usize::MAX,
-                std::cmp::Ordering::Equal => first_difference.index as usize,
-                std::cmp::Ordering::Greater => 0,
-            };
-            if now_list == earlier_list && from == 0 {
-                bytes += lists.bytes(now_list);
-                continue;
-            }
-            let (all, behind) = (lists.elements(now_list), lists.elements(now_list).get(from..));
-            now_elements.extend(behind.unwrap_or_default());
-            lists.elements(earlier_list).iter().for_each(|element| count(*element, 1));
-            let before = all.get(..from.min(all.len())).unwrap_or_default();
-            before.iter().for_each(|element| count(*element, -1));
+            is_behind |= part == first_difference.part;
+            let list = |of: Sequence| if part == PromptPart::System { of.system } else { of.tools };
+            self.add_lists(&mut common, [list(now), list(earlier)], from);
         }
         let from = if first_difference.part == PromptPart::Messages { first_difference.index } else { 0 };
-        let common = tree.common(now.messages, earlier.messages);
-        let (shared, from) = (tree.depth(common), from.min(tree.depth(now.messages)));
-        bytes += tree.bytes(common).saturating_sub(tree.bytes(tree.first(now.messages, from)));
+        self.add_histories(&mut common, [now, earlier], from);
+        common.bytes(|element| self.prompts.bytes(element))
+    }
+
+    /// Adds a list of the later prompt from one of its elements on, and the same part's list of
+    /// the earlier one.
+    fn add_lists(&self, common: &mut CommonElements, [now, earlier]: [ListId; 2], from: usize) {
+        let lists = &self.viewer.lists;
+        if now == earlier && from == 0 {
+            common.equal_bytes += lists.bytes(now);
+            return;
+        }
+        let elements = lists.elements(now);
+        let (before, behind) = elements.split_at(from.min(elements.len()));
+        common.wanted.extend(behind);
+        lists.elements(earlier).iter().for_each(|element| common.count(*element, 1));
+        // What stands before the difference took one of the earlier elements each.
+        before.iter().for_each(|element| common.count(*element, -1));
+    }
+
+    /// The same for two histories. They are paths in one tree, so that what they have in common
+    /// need not be looked at.
+    fn add_histories(&self, common: &mut CommonElements, [now, earlier]: [Sequence; 2], from: u32) {
+        let tree = self.tree();
+        let fork = tree.common(now.messages, earlier.messages);
+        let (shared, from) = (tree.depth(fork), from.min(tree.depth(now.messages)));
+        common.equal_bytes += tree.bytes(fork).saturating_sub(tree.bytes(tree.first(now.messages, from)));
         let behind = |sequence: Sequence, from: u32| {
             tree.up(sequence.messages).take_while(move |node| tree.depth(*node) > from)
         };
-        behind(earlier, shared).for_each(|node| count(tree.element(node), 1));
-        now_elements.extend(behind(now, shared.max(from)).map(|node| tree.element(node)));
-        for element in now_elements {
-            if let Some(left) = rest.get_mut(&element).filter(|left| **left > 0) {
-                *left -= 1;
-                bytes += self.prompts.bytes(element);
-            }
-        }
-        bytes
+        behind(earlier, shared).for_each(|node| common.count(tree.element(node), 1));
+        common.wanted.extend(behind(now, shared.max(from)).map(|node| tree.element(node)));
     }
 
     /// Whether two system prompts have as many blocks, and differ in one of them.
@@ -353,5 +356,34 @@ impl<'a> PromptComparer<'a> {
     /// The files that could not be read again.
     pub(super) fn errors(&self) -> Vec<Error> {
         self.texts.errors()
+    }
+}
+
+/// The elements of an earlier prompt, and those of a later one that may be among them.
+#[derive(Default)]
+struct CommonElements {
+    /// Bytes of lists and histories that are equal as a whole.
+    equal_bytes: u64,
+    /// How often each element is still to be found in the earlier prompt.
+    left: BTreeMap<ElementId, i64>,
+    /// The elements of the later prompt that are looked for there.
+    wanted: Vec<ElementId>,
+}
+
+impl CommonElements {
+    fn count(&mut self, element: ElementId, n: i64) {
+        *self.left.entry(element).or_default() += n;
+    }
+
+    /// The bytes of the wanted elements that are found, each of the earlier ones once.
+    fn bytes(mut self, bytes_of: impl Fn(ElementId) -> u64) -> u64 {
+        let mut bytes = self.equal_bytes;
+        for element in self.wanted {
+            if let Some(left) = self.left.get_mut(&element).filter(|left| **left > 0) {
+                *left -= 1;
+                bytes += bytes_of(element);
+            }
+        }
+        bytes
     }
 }

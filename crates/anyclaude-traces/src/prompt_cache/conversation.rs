@@ -1,9 +1,9 @@
-//! Which requests are turns of one conversation, for a cache.
+//! Which requests are turns of one conversation, as a cache sees it.
 //!
-//! A thread only grows: a history that was edited, cut short or compacted begins
-//! another. For a cache it is the same conversation still, and what it reads
-//! again was lost by the change. So a thread that takes up messages of an earlier
-//! one of its session goes on with that conversation.
+//! A thread only grows, so that an edited, cut or compacted history begins another
+//! thread. For a cache it is the same conversation, which lost by the change what it
+//! reads again. So a thread that contains messages of an earlier one of its session
+//! continues that one's conversation.
 
 use std::sync::Arc;
 
@@ -36,16 +36,17 @@ pub(crate) struct Conversations {
     /// The newest with this system prompt, and the newest of all: what a summary
     /// continues.
     newest: FastMap<(ConversationScope, Option<ListId>), Conversation>,
-    /// The conversation that opens with a message, and the one that a distinctive
-    /// element belongs to.
+    /// The conversation that opens with a message.
     openings: FastMap<(ConversationScope, Opening), Conversation>,
-    said: FastMap<(ConversationScope, ElementId), Conversation>,
-    /// The histories of which all that was said is noted.
+    /// The conversation that a distinctive element belongs to.
+    distinctive: FastMap<(ConversationScope, ElementId), Conversation>,
+    /// The histories whose distinctive elements are all noted.
     noted: FastSet<(ConversationScope, Node)>,
     count: u32,
 }
 
 impl Conversations {
+    /// The conversation of the next request.
     pub(crate) fn of(&mut self, request: &Request, prompt: &PromptParts, prompts: &Prompts) -> Conversation {
         let next = ConversationScope(u32::try_from(self.scopes.len()).unwrap_or(u32::MAX));
         let scope = *self.scopes.entry((request.session.clone(), request.kind)).or_insert(next);
@@ -84,11 +85,12 @@ impl Conversations {
     ) -> Option<Conversation> {
         let opened = || self.openings.get(&(scope, opening?)).copied();
         let tree = &prompts.tree;
-        let said = tree.up(prompt.messages).map(|node| tree.element(node));
-        let mut telling = said.filter(|element| is_distinctive(prompts, *element));
-        opened().or_else(|| telling.find_map(|element| self.said.get(&(scope, element)).copied()))
+        let elements = tree.up(prompt.messages).map(|node| tree.element(node));
+        let mut distinctive = elements.filter(|element| is_distinctive(prompts, *element));
+        opened().or_else(|| distinctive.find_map(|element| self.distinctive.get(&(scope, element)).copied()))
     }
 
+    /// Notes which conversation the distinctive elements of a history belong to.
     fn note(
         &mut self,
         scope: ConversationScope,
@@ -102,7 +104,7 @@ impl Conversations {
             }
             let element = prompts.tree.element(node);
             if is_distinctive(prompts, element) {
-                self.said.insert((scope, element), conversation);
+                self.distinctive.insert((scope, element), conversation);
             }
         }
     }

@@ -7,10 +7,14 @@
 //! many bytes, as Claude Code sends one message now as a string and now as a block.
 //! Elements are equal when their bytes are, and for the blocks of messages the role too.
 //!
-//! [`Prompts`] keeps what the prompts of a recording are made of, [`View`] says what
-//! the proxy makes of them, and [`simulate`] lets them pass through a cache of so many
-//! slots, one for each model. What it says is an upper bound: templates, hybrid caches
-//! and restarts can lose more.
+//! The way of the data: [`PrefixVisitor`] (`observe`) sees the elements of a record while it is
+//! parsed; [`Prompts`] interns them (`lists` of system blocks and tools, a `tree` of histories);
+//! a [`View`] says what the proxy makes of a prompt, and `viewer` does it; `compare` finds how far
+//! two prompts are the same; `conversation` tells which requests are turns of one conversation;
+//! and [`simulate`] lets all of them pass through a cache with some slots for each model
+//! (`slots`). What it finds is an upper bound: templates, hybrid caches and restarts can lose
+//! more. `tokens` turns its bytes into tokens, and `by_times` finds out by times whether the
+//! backend holds more than one prompt.
 
 pub(crate) mod by_times;
 mod collate;
@@ -64,28 +68,28 @@ pub enum Order {
 pub struct CacheOptions {
     /// The order of the prompt.
     pub order: Order,
-    /// What the backend got; `None`: what the log, the version and the reported
+    /// What the backend got. `None`: as the log, the version and the reported
     /// counts of cached tokens tell.
     pub view: Option<View>,
     /// How many prompts the cache holds.
     pub slots: NonZeroUsize,
-    /// Whether main memory keeps what leaves a slot; `None`: what the reported counts
-    /// tell, else it does. Where these, or times if nothing was counted, prove that the
-    /// backend holds one prompt, it is a cache of one slot without main memory, unless another
-    /// number of slots than the default is asked for.
+    /// Whether main memory keeps what leaves a slot. `None`: as the reported counts of cached
+    /// tokens tell, or, without any, `true`. With `None` and the default number of slots, the
+    /// cache has one slot and no main memory if the counts, or without any the times, prove that
+    /// the backend holds one prompt only.
     pub ram: Option<bool>,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
-        // LM Studio's.
+        // LM Studio's default.
         let slots = NonZeroUsize::MIN.saturating_add(3);
         Self { order: Order::default(), view: None, slots, ram: None }
     }
 }
 
 impl CacheOptions {
-    /// Whether nothing was said of the size of the cache.
+    /// Whether the size of the cache is left to what the recording tells.
     fn is_open(&self) -> bool {
         self.ram.is_none() && self.slots == Self::default().slots
     }

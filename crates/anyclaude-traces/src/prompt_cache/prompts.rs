@@ -1,5 +1,9 @@
-//! What the prompts of a recording are made of: every distinct element once, and
-//! of each prompt only which ones.
+//! What the prompts of a recording are made of: every distinct element once, and for each prompt
+//! only which elements it has.
+//!
+//! A [`PrefixVisitor`] sees the elements of one record while it is parsed; [`Prompts::add`]
+//! interns them. Of texts only the beginnings are kept; the few that must be compared further are
+//! read again from the record that held them first ([`Prompts::source`]).
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,12 +31,14 @@ pub(crate) struct ElementInfo {
     pub(crate) role: Role,
     /// The tool's name; of a call, that of the tool that is called.
     pub(crate) name: Option<Arc<str>>,
+    /// Where its beginning stands in [`Prompts::heads`].
     head: (usize, usize),
-    /// The JSON in front of a text block's text: it is asked for at each comparison.
+    /// How many bytes of JSON stand in front of a text block's text. Every comparison asks.
     before_text: u32,
     pub(crate) tail: Tail,
-    /// The first record that holds it, and where.
+    /// The first record that holds it.
     file: u32,
+    /// Where it stands in that record.
     place: ElementPath,
 }
 
@@ -42,12 +48,20 @@ impl ElementInfo {
     }
 }
 
-/// The prompt that was added last.
+/// The prompt that was added last, most of which the next one repeats.
 #[derive(Debug, Default)]
 struct LastPrompt {
-    system: (Vec<Identity>, Option<ListId>),
-    tools: (Vec<Identity>, Option<ListId>),
+    system: LastList,
+    tools: LastList,
     blocks: Vec<PassedBlock>,
+}
+
+/// The system blocks or the tools of the prompt that was added last.
+#[derive(Debug, Default)]
+struct LastList {
+    identities: Vec<Identity>,
+    /// `None` before the first prompt.
+    list: Option<ListId>,
 }
 
 /// A block, and the history up to it.
@@ -69,6 +83,7 @@ impl PassedBlock {
 #[derive(Debug, Default)]
 pub struct Prompts {
     known: Vec<ElementInfo>,
+    /// The beginnings of all elements, one behind the other.
     heads: Vec<u8>,
     /// The elements by their identities and roles.
     ids: HashTable<ElementId>,
@@ -90,7 +105,7 @@ impl Prompts {
         self.recorded.is_empty()
     }
 
-    /// Gives back the room that is kept for more.
+    /// Frees the memory that is reserved for more prompts.
     pub(crate) fn shrink(&mut self) {
         self.known.shrink_to_fit();
         self.heads.shrink_to_fit();
@@ -143,6 +158,7 @@ impl Prompts {
         self.recorded.set(number, parts);
     }
 
+    /// The identifier of an element; a new one where it was not seen before.
     fn intern(
         &mut self,
         seen: &ObservedElement,
@@ -155,25 +171,17 @@ impl Prompts {
         let is_it = |element: &ElementId| {
             info(element).is_some_and(|known| (known.identity, known.role) == (seen.identity, seen.role))
         };
-        // An identity is a hash, and few elements are said in several roles.
+        // An identity is a hash already. Few elements occur in several roles, so that these need
+        // not be hashed.
         let rehash = |element: &ElementId| info(element).map_or(0, |known| known.identity.bits());
         let id = *self.ids.entry(seen.identity.bits(), is_it, rehash).or_insert(next).get();
         if id != next {
             return id;
         }
-        let begin = self.heads.len();
         self.has_left_out |= matches!(seen.kind, ElementKind::Thinking | ElementKind::Image);
-        let mut name = name(seen.place);
-        match seen.kept {
-            KeptBytes::Nothing => {}
-            KeptBytes::Head(from, to) => {
-                self.heads.extend_from_slice(heads.get(from..to).unwrap_or_default());
-            }
-            KeptBytes::Called(from, to) => {
-                let called = heads.get(from..to).and_then(|name| str::from_utf8(name).ok());
-                name = called.map(|called| self.called_names.once(called));
-            }
-        }
+        let begin = self.heads.len();
+        let called = self.keep_bytes(seen.kept, heads);
+        let name = called.or_else(|| name(seen.place));
         let kind = match seen.kind {
             ElementKind::Tool(_) => {
                 ElementKind::Tool(name.as_ref().map(|name| Identity::of_parts([name.as_bytes()])))
@@ -197,14 +205,30 @@ impl Prompts {
         id
     }
 
-    /// The list of these elements; `before` is that of the record before.
+    /// Keeps the beginning of an element, or returns the name of the tool that it calls: the
+    /// visitor puts both into `heads`.
+    fn keep_bytes(&mut self, kept: KeptBytes, heads: &[u8]) -> Option<Arc<str>> {
+        match kept {
+            KeptBytes::Nothing => None,
+            KeptBytes::Head(from, to) => {
+                self.heads.extend_from_slice(heads.get(from..to).unwrap_or_default());
+                None
+            }
+            KeptBytes::Called(from, to) => {
+                let called = heads.get(from..to).and_then(|name| str::from_utf8(name).ok())?;
+                Some(self.called_names.once(called))
+            }
+        }
+    }
+
+    /// The list of these elements: that of the record before, if it has the same.
     fn list<'s>(
         &mut self,
-        before: &mut (Vec<Identity>, Option<ListId>),
+        before: &mut LastList,
         elements: impl Iterator<Item = &'s ObservedElement> + Clone,
         mut intern: impl FnMut(&mut Self, &ObservedElement) -> ElementId,
     ) -> ListId {
-        let (identities, list) = before;
+        let LastList { identities, list } = before;
         if let Some(list) = list
             && elements.clone().map(|one| &one.identity).eq(identities.iter())
         {
@@ -239,16 +263,16 @@ impl Prompts {
     pub(crate) fn called_tools(&self, prompt: &PromptParts) -> BTreeSet<Arc<str>> {
         let said = self.tree.up(prompt.messages).filter_map(|node| self.known(self.tree.element(node)));
         let mut names: Vec<&Arc<str>> = said.filter_map(|element| element.name.as_ref()).collect();
-        // Each name is one `Arc`: most are gone before any text is compared.
+        // Equal names share one `Arc`, so that comparing pointers removes most of them.
         names.sort_unstable_by_key(|name| Arc::as_ptr(name));
         names.dedup_by(|a, b| Arc::ptr_eq(a, b));
         names.into_iter().cloned().collect()
     }
 
-    /// The tools whose names these are.
-    pub(crate) fn tools_named(&self, is_one: impl Fn(&str) -> bool) -> HashSet<ElementId> {
+    /// The tools whose names are wanted.
+    pub(crate) fn tools_named(&self, is_wanted: impl Fn(&str) -> bool) -> HashSet<ElementId> {
         let tools = (0..).map(ElementId).zip(&self.known).filter(|(_, known)| known.is_tool());
-        let named = tools.filter(|(_, known)| known.name.as_deref().is_some_and(&is_one));
+        let named = tools.filter(|(_, known)| known.name.as_deref().is_some_and(&is_wanted));
         named.map(|(element, _)| element).collect()
     }
 

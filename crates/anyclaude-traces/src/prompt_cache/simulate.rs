@@ -1,4 +1,10 @@
-//! Requests pass through a simulated cache, in the order of their starts.
+//! Lets requests pass through a simulated cache, in the order of their starts.
+//!
+//! First the prompts are made for each view that the backend may have got (`views`), and the
+//! requests are put in turn (`turns`). Then the view and the cache are chosen that agree best
+//! with the reported counts of cached tokens (`reported`). With these the requests pass through
+//! the cache once more, beside one of a single slot, and what each found there is kept
+//! ([`SimulatedSteps`]).
 
 mod reported;
 mod turns;
@@ -28,7 +34,7 @@ use reported::ReportedCounts;
 use turns::{EarlierRequests, LEAST_FOR_THREADS, Turns, by_start};
 use views::{Views, first_message, is_local, views};
 
-/// What the cache gave each request, and what that was compared with.
+/// What the simulated cache held of each request, and what is needed to compare prompts further.
 pub struct Simulation<'a> {
     /// What the backend is taken to have got, over all requests.
     pub view: View,
@@ -36,17 +42,17 @@ pub struct Simulation<'a> {
     pub order: Order,
     /// The cache.
     pub cache: SimulatedCache,
-    /// What it held of each request, at the request's place.
+    /// What it held of each request, at the request's index.
     pub reuse: Vec<SimulatedReuse>,
     pub(crate) comparer: PromptComparer<'a>,
     pub(crate) turns: Turns,
     passed: PassedRequests<'a>,
-    /// Which of the sequences those of the view are.
+    /// The index of the view in `passed`.
     chosen: usize,
 }
 
-/// What happened to each request, at its place, in the cache that was simulated and in one of
-/// one slot.
+/// What each request, at its index, found in the cache that was simulated, and in one of a single
+/// slot without main memory.
 pub struct SimulatedSteps {
     pub(crate) chosen: Vec<Option<Step>>,
     pub(crate) one_slot: Vec<Option<Step>>,
@@ -59,9 +65,9 @@ pub struct SimulatedSteps {
 pub struct SlotOutcome {
     /// The model.
     pub model: Option<Arc<str>>,
-    /// The requests that found their conversation evicted, by their places.
+    /// The indices of the requests that found their conversation evicted.
     pub evicted: Vec<usize>,
-    /// What these read again.
+    /// The bytes of their prompts that these read again.
     pub lost_bytes: u64,
 }
 
@@ -70,8 +76,9 @@ struct PassedRequests<'a> {
     prompts: Vec<Option<&'a PromptParts>>,
     kinds: Vec<Kind>,
     requests: Vec<SimulatedRequest>,
-    /// For each view: what was done to each request, and what that gives.
+    /// For each view what the proxy does to each request, …
     edits: Vec<Vec<Edits>>,
+    /// … and the prompt that this makes of it.
     sequences: Vec<Vec<Sequence>>,
 }
 
@@ -84,15 +91,14 @@ impl PassedRequests<'_> {
     }
 }
 
-/// Lets requests pass through a cache; all requests of one backend, whatever their
+/// Lets requests pass through a cache. Pass all requests of one backend, whatever their
 /// kind, in any order.
 ///
-/// `fetch` reads an element again, of which only the beginning was kept, and is asked
-/// for few: long texts that begin alike. What it cannot read counts with the beginning
-/// that is known.
+/// `fetch` reads an element again of which only the beginning was kept. It is called for
+/// few: long texts that begin alike. Of what it cannot read, the known beginning counts.
 ///
-/// A request occupies its slot from its start to its end, as far as these are known;
-/// else it takes no time, at the moment when it was recorded.
+/// A request occupies its slot from its start to its end; where these are unknown, it
+/// takes no time, at the moment when it was recorded.
 #[must_use]
 pub fn simulate<'a>(
     requests: &[&Request],
@@ -125,8 +131,8 @@ pub fn simulate<'a>(
     (simulation, SimulatedSteps { chosen: steps, one_slot, before })
 }
 
-/// What the cache of [`simulate`] held of each request, at its place, and the files that
-/// could not be read again. What happened in the cache is neither looked for nor kept.
+/// What the cache of [`simulate`] held of each request, at its index, and the files that could
+/// not be read again. Unlike there, what was evicted is neither looked for nor kept.
 pub(crate) fn simulate_reuse<'a>(
     requests: &[&Request],
     prompts: &'a Prompts,
@@ -146,8 +152,8 @@ pub(crate) fn simulate_reuse<'a>(
     (if is_proved { one_slot } else { large }, errors)
 }
 
-/// The prompts in every view that is tried, and the view and cache that agree best with what
-/// was reported.
+/// The prompts in every view that is tried, and the view and the cache that agree best with the
+/// reported counts.
 struct TriedViews<'a> {
     evidence: ReportedCounts,
     views: Vec<Views>,
@@ -190,20 +196,19 @@ impl<'a> TriedViews<'a> {
     }
 }
 
-/// What is different from what was recorded.
+/// What to simulate differently from what was recorded.
 #[derive(Debug, Clone)]
 pub(crate) struct Changed {
-    /// These tools are taken out of every prompt.
+    /// Tools that are taken out of every prompt.
     pub(crate) without: HashSet<ElementId>,
-    /// The billing header is too.
+    /// Whether the billing header is taken out, too.
     pub(crate) no_header: bool,
     /// The cache that the prompts pass through.
     pub(crate) cache: SimulatedCache,
 }
 
-/// What a cache would have held of each request, had its prompts and the cache been
-/// others. `simulation` is that of the same requests as they were recorded: what else the
-/// backend is taken to have got is as there.
+/// What a cache would have held of each request, had the prompts and the cache been changed.
+/// `simulation` is that of the same requests as they were recorded; its view is kept.
 pub(crate) fn simulate_changed<'a>(
     simulation: &Simulation<'_>,
     requests: &[&Request],
@@ -328,7 +333,7 @@ impl std::fmt::Debug for Simulation<'_> {
     }
 }
 
-/// For each view: what was done to each request, and what that gives.
+/// For each view what the proxy does to each request, and the prompts that this makes.
 fn viewed(
     requests: &[&Request],
     found: &[Option<&PromptParts>],
@@ -413,7 +418,7 @@ fn reuse(
     steps.iter().enumerate().map(|(at, step)| reuse_of(comparer, members, at, step.as_ref())).collect()
 }
 
-/// What this step says of a request; `None` where it did not pass.
+/// What a request found in the cache. `step` is `None` where it did not pass through it.
 fn reuse_of(
     comparer: &PromptComparer<'_>,
     members: SimulatedPrompts<'_>,

@@ -1,5 +1,9 @@
-//! The cache of a backend: which prompt each of its slots holds, and what it gives
-//! the next request.
+//! The cache of a backend: which prompt each of its slots holds, what main memory keeps of
+//! those that left a slot, and what this gives the next request.
+//!
+//! [`Caches`] has one cache for each model of each root. The requests are passed to
+//! [`Caches::step`] in order of time: each takes a slot, and is told the best that the cache
+//! held of its prompt.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -11,15 +15,16 @@ use super::observe::ElementKind;
 use crate::formats::json::compact::HEAD_BYTES;
 use crate::model::intern::FastMap;
 
-/// A request takes a slot for what that holds if it is this share of its prompt, one
-/// in so many bytes; less is no reuse. llama.cpp's `--slot-prompt-similarity`.
-const LEAST_SHARE: u128 = 10;
+/// A request reuses what a slot holds if that is at least a tenth of its prompt: llama.cpp's
+/// `--slot-prompt-similarity`.
+const LEAST_REUSED_OF_PROMPT: u128 = 10;
 
-/// Where the cache has main memory too, a slot's prompt is kept there if a request
-/// leaves less than this share of it, one in so many bytes; as llama.cpp does.
-const KEPT_SHARE: u128 = 2;
+/// Where the cache has main memory too, the prompt of a slot is kept there if the request that
+/// takes the slot reuses less than half of it, as llama.cpp does.
+const LEAST_REUSED_OF_SLOT: u128 = 2;
 
-/// How many prompts that begin alike for longer than is kept are looked at.
+/// How many neighbours in the order of content are compared on either side, at most, where they
+/// agree for longer than the kept beginnings of elements tell.
 const MOST_NEAREST: usize = 16;
 
 /// A request as the cache sees it.
@@ -43,7 +48,7 @@ pub(crate) struct Reuse {
     pub(crate) shared: SharedPrefix,
     /// The bytes that the first elements that differ have in common.
     pub(crate) common_bytes: u64,
-    /// Of these, what a template may write.
+    /// Of these, the bytes that a template may write into the prompt: those of texts.
     common_text_bytes: u64,
     /// The request whose prompt this is about.
     pub(crate) from: usize,
@@ -54,32 +59,32 @@ impl Reuse {
         self.shared.bytes + self.common_text_bytes
     }
 
-    /// The one that gives more; of equals the first.
+    /// The one that is worth more; of equals the first.
     fn better(first: Option<Self>, second: Self) -> Self {
-        first.filter(|first| first.gives() >= second.gives()).unwrap_or(second)
+        first.filter(|first| first.worth() >= second.worth()).unwrap_or(second)
     }
 
-    /// What it is worth: of prompts that give as many bytes the one that is wholly the
-    /// beginning, as its answer is held too.
-    fn gives(&self) -> (u64, bool) {
+    /// Its order among others: by bytes, then prompts that are the whole beginning of the other
+    /// before those that are not, as the cache holds their answer too.
+    fn worth(&self) -> (u64, bool) {
         (self.bytes(), self.shared.is_all_of_one())
     }
 
-    /// Whether it is enough of a prompt to count.
-    fn counts(&self, prompt_bytes: u64) -> bool {
-        u128::from(self.bytes()) * LEAST_SHARE >= u128::from(prompt_bytes)
+    /// Whether it is enough of a prompt to be reused.
+    fn is_enough(&self, prompt_bytes: u64) -> bool {
+        u128::from(self.bytes()) * LEAST_REUSED_OF_PROMPT >= u128::from(prompt_bytes)
     }
 }
 
-/// What happened to one request.
+/// What the cache gave one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step {
-    /// The most that was held; `None` where nothing was.
+    /// The most that was held of its prompt; `None` where nothing was held at all.
     pub(crate) best: Option<Reuse>,
     /// Whether that is enough to be reused.
     pub(crate) is_reused: bool,
-    /// An earlier request of the conversation that would have given more, and what
-    /// became of it.
+    /// The earlier request of its conversation that would have given more, had it still been
+    /// held, and why it was not.
     pub(crate) missed: Option<Missed>,
 }
 
@@ -94,7 +99,7 @@ impl Step {
     }
 }
 
-/// What was no longer held.
+/// An earlier prompt that was no longer held.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Missed {
     pub(crate) from: usize,
@@ -110,11 +115,12 @@ pub(crate) enum Why {
     Swapped,
 }
 
-/// Prompts by content: the earlier ones of a conversation, or those in main memory.
+/// Prompts in the order of their content, so that those that share most with another one are
+/// its neighbours: the earlier ones of a conversation, or those in main memory.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     by_content: BTreeMap<Rank, usize>,
-    /// Those in main memory, each under all of it.
+    /// Those in main memory, by their whole sequence.
     whole: FastMap<Sequence, usize>,
     newest: Option<usize>,
 }
@@ -129,10 +135,10 @@ impl Past {
         self.newest = Some(request);
     }
 
-    /// What those give that may give most to a prompt, which stands here in the order of
-    /// content: of all that share the same elements, the nearest share most of the next
-    /// one too, as far as its beginning is kept; where that is equal, the next nearest
-    /// may share more.
+    /// What those prompts give that may give most to a prompt with this rank. Its neighbours
+    /// share the most elements with it, and, of the first element that differs, the most of the
+    /// beginning that is kept. Where they agree in all of that, the neighbour behind may share
+    /// more, and is compared too.
     fn nearest(&self, rank: Rank, mut reuse: impl FnMut(usize) -> Option<Reuse>) -> Vec<Reuse> {
         let below = self.by_content.range(..rank).rev().map(|(_, request)| *request);
         let above = self.by_content.range(rank..).map(|(_, request)| *request);
@@ -150,6 +156,33 @@ impl Past {
         found.extend(self.newest.and_then(reuse));
         found
     }
+
+    /// Keeps a prompt that leaves its slot, unless the request that takes the slot reuses most
+    /// of it.
+    fn keep_replaced(&mut self, comparer: &PromptComparer<'_>, sequence: Sequence, replaced: &Reuse) {
+        let held = comparer.bytes(sequence);
+        if u128::from(replaced.bytes()) * LEAST_REUSED_OF_SLOT < u128::from(held) {
+            self.add(comparer.rank(sequence), replaced.from);
+            self.whole.insert(sequence, replaced.from);
+        }
+    }
+
+    /// The best of what a slot gives a prompt and of what these give it.
+    fn better(
+        &self,
+        comparer: &PromptComparer<'_>,
+        sequence: Sequence,
+        of_slot: Option<Reuse>,
+        reuse: impl Fn(usize) -> Option<Reuse>,
+    ) -> Option<Reuse> {
+        let nearest = self.nearest(comparer.rank(sequence), &reuse);
+        let best = nearest.into_iter().fold(of_slot, |best, reuse| Some(Reuse::better(best, reuse)));
+        // One that is wholly the beginning of the prompt is worth more than one that goes on
+        // otherwise, and need not be among the nearest.
+        let beginning = best.and_then(|best| comparer.shared_sequence(sequence, &best.shared));
+        let whole = beginning.and_then(|beginning| self.whole.get(&beginning).copied()).and_then(reuse);
+        whole.map(|whole| Reuse::better(best, whole)).or(best)
+    }
 }
 
 /// What a backend's cache can hold.
@@ -161,7 +194,7 @@ pub(crate) struct Capacity {
 }
 
 impl Capacity {
-    /// The smallest.
+    /// The smallest cache that a backend can have.
     pub(crate) const ONE_SLOT: Self = Self { slots: NonZeroUsize::MIN, ram: false };
 }
 
@@ -198,22 +231,24 @@ impl SimulatedPrompts<'_> {
 pub(crate) struct Caches<'m> {
     members: SimulatedPrompts<'m>,
     capacity: Capacity,
+    /// By root and model.
     caches: FastMap<(usize, Option<Arc<str>>), SlotsState>,
-    /// The model that answered last in each root, and how often models changed there.
+    /// For each root the model that answered last, and how often models changed so far.
     last: FastMap<usize, (Arc<str>, u32)>,
-    /// Kept where it is asked what was missed.
+    /// `None` where nobody asks what was missed.
     fates: Option<Fates>,
 }
 
 /// What became of prompts that are no longer held.
 #[derive(Debug)]
 struct Fates {
-    /// Which request took the slot of which.
+    /// For each request the one that took its slot.
     takers: FastMap<usize, usize>,
     /// How often models had changed before each request.
     swaps_before: Vec<u32>,
 }
 
+/// The cache of one model.
 #[derive(Debug, Default)]
 struct SlotsState {
     slots: Vec<Slot>,
@@ -222,11 +257,68 @@ struct SlotsState {
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
+    /// The request whose prompt it holds.
     holds: usize,
-    /// When the request in it ends.
+    /// When that request ends, in Unix milliseconds.
     free: i64,
     /// The turn in which it was taken.
     taken: usize,
+}
+
+/// A request that asks for a slot.
+struct Arrival<'r> {
+    at: usize,
+    turn: usize,
+    request: &'r SimulatedRequest,
+    sequence: Sequence,
+    prompt_bytes: u64,
+}
+
+/// What the slots that a request may take hold of its prompt.
+struct SlotChoice {
+    /// The most of it.
+    best: Option<Reuse>,
+    /// The slot that it takes, and what that holds; `None` where it takes a new one.
+    taken: Option<(usize, Reuse)>,
+}
+
+impl SlotsState {
+    /// Chooses the slot that a request takes: the idle one that holds most of its prompt, if that
+    /// is enough; else a new one while there is room; else the one that was taken least recently.
+    /// Where none is idle and there is no room, it waits for the first that becomes so.
+    fn choose(
+        &self,
+        arrival: &Arrival<'_>,
+        has_room: bool,
+        reuse: impl Fn(usize) -> Option<Reuse>,
+    ) -> SlotChoice {
+        let is_idle = |slot: &&Slot| slot.free <= arrival.request.start;
+        let waits = !has_room && !self.slots.iter().any(|slot| is_idle(&slot));
+        let first_free = self.slots.iter().min_by_key(|slot| slot.free).map(|slot| slot.taken);
+        let may_take = |slot: &&Slot| if waits { Some(slot.taken) == first_free } else { is_idle(slot) };
+        let candidates = self.slots.iter().enumerate().filter(|(_, slot)| may_take(slot));
+        let compared: Vec<(usize, Reuse)> =
+            candidates.filter_map(|(index, slot)| Some((index, reuse(slot.holds)?))).collect();
+        let recency = |index: &usize| self.slots.get(*index).map(|slot| slot.taken);
+        let best = compared.iter().max_by_key(|(index, reuse)| (reuse.worth(), recency(index)));
+        let fitting = best.filter(|(_, reuse)| reuse.is_enough(arrival.prompt_bytes));
+        let oldest = compared.iter().min_by_key(|(index, _)| recency(index));
+        SlotChoice {
+            best: best.map(|(_, reuse)| *reuse),
+            taken: fitting.or_else(|| oldest.filter(|_| !has_room)).copied(),
+        }
+    }
+
+    /// Puts a request into the slot that it takes; returns what stood there.
+    fn put(&mut self, index: Option<usize>, slot: Slot) -> Option<Slot> {
+        match index.and_then(|index| self.slots.get_mut(index)) {
+            Some(old) => Some(std::mem::replace(old, slot)),
+            None => {
+                self.slots.push(slot);
+                None
+            }
+        }
+    }
 }
 
 impl<'m> Caches<'m> {
@@ -241,8 +333,8 @@ impl<'m> Caches<'m> {
         Self { fates: Some(fates), ..Self::new(members, capacity) }
     }
 
-    /// Lets a request in. `past` are the earlier ones of its conversation and model. What was
-    /// missed is told by caches [`with_fates`](Self::with_fates) alone.
+    /// Lets a request in. `past` are the earlier ones of its conversation and model. Only caches
+    /// [`with_fates`](Self::with_fates) tell what was missed.
     pub(crate) fn step(
         &mut self,
         comparer: &PromptComparer<'_>,
@@ -258,9 +350,11 @@ impl<'m> Caches<'m> {
     /// The same where nobody asks what was missed.
     pub(crate) fn held(&mut self, comparer: &PromptComparer<'_>, at: usize, turn: usize) -> Option<Step> {
         self.note_model(at);
-        let best = self.take_slot(comparer, at, turn)?;
-        let prompt_bytes = self.members.prompt_bytes(comparer, at);
-        let is_reused = best.is_some_and(|best| best.counts(prompt_bytes));
+        let members = self.members;
+        let (request, sequence) = (members.request(at)?, members.sequence(at)?);
+        let prompt_bytes = comparer.bytes(sequence);
+        let best = self.take_slot(comparer, &Arrival { at, turn, request, sequence, prompt_bytes });
+        let is_reused = best.is_some_and(|best| best.is_enough(prompt_bytes));
         Some(Step { best, is_reused, missed: None })
     }
 
@@ -281,78 +375,46 @@ impl<'m> Caches<'m> {
         }
     }
 
-    /// Gives the request a slot, and says what the cache held of it. `None` where there is
-    /// no such request.
-    fn take_slot(&mut self, comparer: &PromptComparer<'_>, at: usize, turn: usize) -> Option<Option<Reuse>> {
-        let members = self.members;
-        let (request, sequence) = (members.request(at)?, members.sequence(at)?);
-        let prompt_bytes = comparer.bytes(sequence);
+    /// Gives the request a slot. Returns the most that the cache held of its prompt.
+    fn take_slot(&mut self, comparer: &PromptComparer<'_>, arrival: &Arrival<'_>) -> Option<Reuse> {
+        let (members, at) = (self.members, arrival.at);
+        let request = arrival.request;
         let cache = self.caches.entry((request.root, request.model.clone())).or_default();
-        let room = cache.slots.len() < self.capacity.slots.get();
-        let is_idle = |slot: &&Slot| slot.free <= request.start;
-        // Where none is idle, the request waits for the first that ends.
-        let waits = !room && !cache.slots.iter().any(|slot| is_idle(&slot));
-        let first_free = cache.slots.iter().min_by_key(|slot| slot.free).map(|slot| slot.taken);
-        let may_take =
-            |slot: &Slot| if waits { Some(slot.taken) == first_free } else { slot.free <= request.start };
-        let compared: Vec<(usize, Reuse)> = cache
-            .slots
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| may_take(slot))
-            .filter_map(|(index, slot)| Some((index, members.reuse(comparer, at, slot.holds)?)))
-            .collect();
-        let recency = |index: &usize| cache.slots.get(*index).map(|slot| slot.taken);
-        let best = compared.iter().max_by_key(|(index, reuse)| (reuse.gives(), recency(index)));
-        let fitting = best.filter(|(_, reuse)| reuse.counts(prompt_bytes));
-        let oldest = compared.iter().min_by_key(|(index, _)| recency(index));
-        let taken = fitting.or_else(|| oldest.filter(|_| !room)).copied();
-        let mut found = best.map(|(_, reuse)| *reuse);
-        if let Some((_, reuse)) = taken.filter(|_| self.capacity.ram) {
-            let held = members.sequence(reuse.from).map_or(0, |held| comparer.bytes(held));
-            if u128::from(reuse.bytes()) * KEPT_SHARE < u128::from(held) {
-                let rank = members.sequence(reuse.from).map(|held| comparer.rank(held));
-                rank.into_iter().for_each(|rank| cache.in_ram.add(rank, reuse.from));
-                members.sequence(reuse.from).and_then(|held| cache.in_ram.whole.insert(held, reuse.from));
+        let has_room = cache.slots.len() < self.capacity.slots.get();
+        let reuse = |from: usize| members.reuse(comparer, at, from);
+        let SlotChoice { best, taken } = cache.choose(arrival, has_room, reuse);
+        let mut held = best;
+        if let Some((_, replaced)) = taken.filter(|_| self.capacity.ram) {
+            if let Some(sequence) = members.sequence(replaced.from) {
+                cache.in_ram.keep_replaced(comparer, sequence, &replaced);
             }
-            let rank = comparer.rank(sequence);
-            let nearest = cache.in_ram.nearest(rank, |from| members.reuse(comparer, at, from));
-            found = nearest.into_iter().fold(found, |found, reuse| Some(Reuse::better(found, reuse)));
-            let whole = found.and_then(|found| comparer.shared_sequence(sequence, &found.shared));
-            let whole = whole.and_then(|whole| cache.in_ram.whole.get(&whole).copied());
-            let whole = whole.and_then(|from| members.reuse(comparer, at, from));
-            found = whole.map(|whole| Reuse::better(found, whole)).or(found);
+            held = cache.in_ram.better(comparer, arrival.sequence, best, reuse);
         }
-        // A request that says nothing leaves nothing in a cache.
-        if prompt_bytes > 0 {
-            let slot = Slot { holds: at, free: request.end, taken: turn };
-            match taken.and_then(|(index, _)| cache.slots.get_mut(index)) {
-                Some(old) => {
-                    if let Some(fates) = &mut self.fates {
-                        fates.takers.insert(old.holds, at);
-                    }
-                    *old = slot;
-                }
-                None => cache.slots.push(slot),
+        // A request without a prompt leaves nothing in a cache.
+        if arrival.prompt_bytes > 0 {
+            let slot = Slot { holds: at, free: request.end, taken: arrival.turn };
+            let replaced = cache.put(taken.map(|(index, _)| index), slot);
+            if let Some((fates, replaced)) = self.fates.as_mut().zip(replaced) {
+                fates.takers.insert(replaced.holds, at);
             }
         }
-        Some(found)
+        held
     }
 
-    /// The earlier request of the conversation that would have given more than was
-    /// held, where something else than the conversation itself is to blame.
+    /// The earlier request of the conversation that would have given more than was held, if
+    /// another conversation or another model is the reason that it is gone.
     fn missed(&self, comparer: &PromptComparer<'_>, at: usize, past: &Past, step: &Step) -> Option<Missed> {
         let rank = comparer.rank(self.members.sequence(at)?);
         let prompt_bytes = self.members.prompt_bytes(comparer, at);
         let mut most = step.best.map_or(0, |best| best.bytes());
         let mut found: Option<usize> = None;
         for reuse in past.nearest(rank, |earlier| self.members.reuse(comparer, at, earlier)) {
-            // Digits of two billing headers that happen to agree are nothing that
+            // Two billing headers may share their first digits by chance. That is nothing that
             // the cache lost.
             let by_chance = comparer.kind(reuse.shared.left) == Some(ElementKind::BillingHeader)
                 && comparer.kind(reuse.shared.right) == Some(ElementKind::BillingHeader);
             let gives = if by_chance { reuse.shared.bytes } else { reuse.bytes() };
-            if gives > most && reuse.counts(prompt_bytes) {
+            if gives > most && reuse.is_enough(prompt_bytes) {
                 (most, found) = (gives, Some(reuse.from));
             }
         }
@@ -365,7 +427,8 @@ impl<'m> Caches<'m> {
         Some(Missed { from, why: Why::EvictedBy(self.evictor(fates, from, at)?) })
     }
 
-    /// The request of another conversation that took the slot in the end.
+    /// The first request of another conversation that took the victim's slot, or the slot of one
+    /// that had taken it.
     fn evictor(&self, fates: &Fates, victim: usize, at: usize) -> Option<usize> {
         const MOST_STEPS: usize = 64;
         let conversation = |request: usize| self.members.request(request).map(|member| member.conversation);
