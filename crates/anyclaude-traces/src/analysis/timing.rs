@@ -191,97 +191,135 @@ impl Edit {
     }
 }
 
+/// What no log and no recorder tells of these requests.
 fn missing(requests: &[Request], unmatched: &[UnmatchedLogRequest], joined: &Joined) -> Vec<NotLogged> {
-    let count = |is: &dyn Fn(&Request) -> bool| requests.iter().filter(|request| is(request)).count();
-    let ended = |request: &Request, how: Outcome| {
-        request.timing.as_ref().and_then(|timing| timing.outcome) == Some(how)
-    };
-    let by_first_part = |request: &Request| {
-        is_anyclaudes(request)
-            && request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
-    };
-    let completed = |request: &Request| request.join.is_some() && ended(request, Outcome::Completed);
-    let lacks = |of: fn(&Timing) -> bool| {
-        count(&|request| completed(request) && request.timing.as_deref().is_some_and(of))
-    };
-    let lacks_proxy_time = |request: &Request| {
-        let is_unknown = request.timing.as_deref().is_some_and(|timing| timing.proxy_ms.get().is_none());
-        is_anyclaudes(request) && completed(request) && is_unknown
-    };
-    // What is known of these is what their recorder kept, and no log.
-    let is_recorded = |request: &Request| {
-        !is_anyclaudes(request) && request.join.is_none() && request.server_join.is_none()
-    };
-    let recorded_without = |of: fn(&Timing) -> bool| {
-        let is_whole = |request: &Request| is_recorded(request) && ended(request, Outcome::Completed);
-        count(&|request| is_whole(request) && request.timing.as_deref().is_some_and(of))
-    };
-    let untimed = |request: &Request| {
-        is_recorded(request) && request.timing.as_ref().and_then(|timing| timing.start).is_none()
-    };
-    let is_ambiguous = |request: &Request| {
-        request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
-    };
-    let timings = || {
-        let of_requests = requests.iter().filter_map(|request| request.timing.as_deref());
-        of_requests.chain(unmatched.iter().map(|unmatched| &*unmatched.timing))
-    };
-    // How many requests in servers' logs of this format lack something.
-    let tasks = |format: BackendFormat, is: fn(&Timing) -> bool| {
-        let logs = joined.server_logs.iter().filter(|log| log.format == format);
-        let names: Vec<&Arc<str>> = logs.map(|log| &log.log).collect();
-        let logged = requests.iter().filter(|request| request.source == Source::LmStudio);
-        let logged = logged
-            .filter_map(|request| Some((&request.server_join.as_deref()?.log, request.timing.as_deref()?)));
-        let others = unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &*one.timing)));
-        logged.chain(others).filter(|(log, timing)| names.contains(log) && is(timing)).count()
-    };
-    // A log of the server would give the tokens from its cache, which are inferred here.
-    let wants_server_log = |request: &Request| {
-        let is_inferred = request.timing.as_deref().is_some_and(|timing| {
-            !matches!(timing.cached_source, Some(CachedSource::ServerLog | CachedSource::Reported))
-        });
-        completed(request) && request.server_join.is_none() && is_inferred
-    };
-    // Ollama has no log with finer stamps.
-    let in_whole_seconds = timings()
-        .filter(|timing| timing.uncertainty_ms.is_known())
-        .count()
-        .saturating_sub(tasks(BackendFormat::Ollama, |timing| timing.uncertainty_ms.is_known()));
-    let gaps = [
-        (Gap::NoLog, count(&|request| is_unmatched(request) && request.run.is_none())),
-        (Gap::RequestLogOnly, count(&|request| is_unmatched(request) && request.run.is_some())),
-        (Gap::FirstLevel, count(&by_first_part)),
-        (Gap::Ttft, lacks(|timing| timing.ttft_ms.get().is_none())),
-        (
-            Gap::TtftNotRecorded,
-            recorded_without(|timing| timing.start.is_some() && timing.ttft_ms.get().is_none()),
-        ),
-        (Gap::TimesNotRecorded, count(&untimed)),
-        (
-            Gap::PromptTokens,
-            lacks(|timing| timing.prompt_tokens.get().is_none())
-                + recorded_without(|timing| timing.prompt_tokens.get().is_none()),
-        ),
-        (Gap::ProxyTime, count(&lacks_proxy_time)),
-        (Gap::AmbiguousLines, count(&is_ambiguous)),
-        (Gap::NoEnd, count(&|request| ended(request, Outcome::Unfinished))),
-        (Gap::NotStreamed, count(&|request| ended(request, Outcome::NotStreamed))),
-        (Gap::ClaudeMode, count(&|request| request.mode.as_deref() == Some("claude"))),
-        (Gap::NoTrace, unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count()),
-        (Gap::NoServerLog, count(&wants_server_log)),
-        (Gap::WholeSeconds, in_whole_seconds),
-        (Gap::NoEngineLines, tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.get().is_none())),
-        (Gap::NoArrival, tasks(BackendFormat::LlamaServer, |timing| timing.start.is_none())),
-        (
-            Gap::BodyNotWhole,
-            count(&|request| request.source == Source::LmStudio && !request.sizes.body_bytes.is_known()),
-        ),
-    ];
+    let gaps = GapCounter { requests, unmatched, joined }.counts();
     let mut missing: Vec<NotLogged> = gaps.into_iter().filter_map(|(gap, n)| NotLogged::of(gap, n)).collect();
     missing.extend(joined.empty_logs.iter().map(|log| NotLogged::EmptyLog { log: log.clone() }));
     if joined.unreadable_lines > 0 {
         missing.push(NotLogged::UnreadableLines { lines: joined.unreadable_lines });
     }
     missing
+}
+
+/// Counts the requests of which something is unknown.
+struct GapCounter<'a> {
+    requests: &'a [Request],
+    unmatched: &'a [UnmatchedLogRequest],
+    joined: &'a Joined,
+}
+
+impl GapCounter<'_> {
+    /// How many requests have each gap, in the order in which the gaps are listed.
+    fn counts(&self) -> [(Gap, usize); 18] {
+        let no_prompt_tokens = |timing: &Timing| timing.prompt_tokens.get().is_none();
+        [
+            (Gap::NoLog, self.count(|request| is_unmatched(request) && request.run.is_none())),
+            (Gap::RequestLogOnly, self.count(|request| is_unmatched(request) && request.run.is_some())),
+            (Gap::FirstLevel, self.count(is_timed_by_first_part)),
+            (Gap::Ttft, self.logged_without(|timing| timing.ttft_ms.get().is_none())),
+            (
+                Gap::TtftNotRecorded,
+                self.recorded_without(|timing| timing.start.is_some() && timing.ttft_ms.get().is_none()),
+            ),
+            (Gap::TimesNotRecorded, self.count(is_recorded_untimed)),
+            (
+                Gap::PromptTokens,
+                self.logged_without(no_prompt_tokens) + self.recorded_without(no_prompt_tokens),
+            ),
+            (Gap::ProxyTime, self.count(lacks_proxy_time)),
+            (Gap::AmbiguousLines, self.count(is_ambiguous)),
+            (Gap::NoEnd, self.count(|request| ended(request, Outcome::Unfinished))),
+            (Gap::NotStreamed, self.count(|request| ended(request, Outcome::NotStreamed))),
+            (Gap::ClaudeMode, self.count(|request| request.mode.as_deref() == Some("claude"))),
+            (Gap::NoTrace, self.unmatched.iter().filter(|unmatched| unmatched.log.is_none()).count()),
+            (Gap::NoServerLog, self.count(wants_server_log)),
+            (Gap::WholeSeconds, self.in_whole_seconds()),
+            (
+                Gap::NoEngineLines,
+                self.tasks(BackendFormat::LmStudio, |timing| timing.cached_tokens.get().is_none()),
+            ),
+            (Gap::NoArrival, self.tasks(BackendFormat::LlamaServer, |timing| timing.start.is_none())),
+            (Gap::BodyNotWhole, self.count(is_body_cut)),
+        ]
+    }
+
+    fn count(&self, is_one: impl Fn(&Request) -> bool) -> usize {
+        self.requests.iter().filter(|request| is_one(request)).count()
+    }
+
+    /// Completed requests of anyclaude's log whose timing lacks something.
+    fn logged_without(&self, lacks: fn(&Timing) -> bool) -> usize {
+        self.count(|request| is_logged_completed(request) && request.timing.as_deref().is_some_and(lacks))
+    }
+
+    /// Completed requests of other recorders, without a log, whose timing lacks something.
+    fn recorded_without(&self, lacks: fn(&Timing) -> bool) -> usize {
+        let is_whole = |request: &Request| is_recorded(request) && ended(request, Outcome::Completed);
+        self.count(|request| is_whole(request) && request.timing.as_deref().is_some_and(lacks))
+    }
+
+    /// Requests in servers' logs of this format whose timing lacks something.
+    fn tasks(&self, format: BackendFormat, lacks: fn(&Timing) -> bool) -> usize {
+        let logs = self.joined.server_logs.iter().filter(|log| log.format == format);
+        let names: Vec<&Arc<str>> = logs.map(|log| &log.log).collect();
+        let logged = self.requests.iter().filter(|request| request.source == Source::LmStudio);
+        let logged = logged
+            .filter_map(|request| Some((&request.server_join.as_deref()?.log, request.timing.as_deref()?)));
+        let others = self.unmatched.iter().filter_map(|one| Some((one.log.as_ref()?, &*one.timing)));
+        logged.chain(others).filter(|(log, timing)| names.contains(log) && lacks(timing)).count()
+    }
+
+    /// Requests whose times are known to whole seconds only. Ollama has no log with finer stamps,
+    /// so that nothing can be done about its own.
+    fn in_whole_seconds(&self) -> usize {
+        let of_requests = self.requests.iter().filter_map(|request| request.timing.as_deref());
+        let timings = of_requests.chain(self.unmatched.iter().map(|unmatched| &*unmatched.timing));
+        let coarse = timings.filter(|timing| timing.uncertainty_ms.is_known()).count();
+        coarse.saturating_sub(self.tasks(BackendFormat::Ollama, |timing| timing.uncertainty_ms.is_known()))
+    }
+}
+
+fn ended(request: &Request, how: Outcome) -> bool {
+    request.timing.as_ref().and_then(|timing| timing.outcome) == Some(how)
+}
+
+fn is_logged_completed(request: &Request) -> bool {
+    request.join.is_some() && ended(request, Outcome::Completed)
+}
+
+/// Whether all that is known of a request is what another recorder than anyclaude kept.
+fn is_recorded(request: &Request) -> bool {
+    !is_anyclaudes(request) && request.join.is_none() && request.server_join.is_none()
+}
+
+fn is_recorded_untimed(request: &Request) -> bool {
+    is_recorded(request) && request.timing.as_ref().and_then(|timing| timing.start).is_none()
+}
+
+/// Whether the time to first token is that of the first streamed part, as at debug level 1.
+fn is_timed_by_first_part(request: &Request) -> bool {
+    is_anyclaudes(request)
+        && request.timing.as_ref().and_then(|timing| timing.ttft_source) == Some(TtftSource::FirstPart)
+}
+
+fn lacks_proxy_time(request: &Request) -> bool {
+    let is_unknown = request.timing.as_deref().is_some_and(|timing| timing.proxy_ms.get().is_none());
+    is_anyclaudes(request) && is_logged_completed(request) && is_unknown
+}
+
+fn is_ambiguous(request: &Request) -> bool {
+    request.join.as_ref().is_some_and(|join| join.confidence == Confidence::Ambiguous)
+}
+
+/// Whether the cached tokens are inferred, and a log of the server would count them.
+fn wants_server_log(request: &Request) -> bool {
+    let is_inferred = request.timing.as_deref().is_some_and(|timing| {
+        !matches!(timing.cached_source, Some(CachedSource::ServerLog | CachedSource::Reported))
+    });
+    is_logged_completed(request) && request.server_join.is_none() && is_inferred
+}
+
+fn is_body_cut(request: &Request) -> bool {
+    request.source == Source::LmStudio && !request.sizes.body_bytes.is_known()
 }

@@ -1,10 +1,11 @@
-//! New conversations that begin as an earlier one did, but for a short piece.
+//! New conversations that begin as an earlier one did, but for a short piece that changed: with
+//! that piece elsewhere, the cache would have held the rest.
 
 use super::cause::{Cause, FirstDifference};
 use super::volatile;
 use crate::model::request::Kind;
 use crate::prompt_cache::Simulation;
-use crate::prompt_cache::compare::{PromptComparer, PromptPart, TextDifference};
+use crate::prompt_cache::compare::{PromptPart, TextDifference};
 use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::observe::ElementKind;
 use crate::prompt_cache::slots::Step;
@@ -13,10 +14,10 @@ use crate::prompt_cache::slots::Step;
 const MOST_OPENINGS: usize = 8;
 /// A changed piece is no longer than this.
 const MOST_PIECE_CHARS: usize = 200;
-/// No character takes more bytes.
+/// The same in bytes: a character takes at most four.
 const MOST_PIECE_BYTES: u64 = 4 * MOST_PIECE_CHARS as u64;
-/// Behind the changed piece of a first user message at least this much is equal,
-/// about 500 tokens: any two short messages differ by a short piece.
+/// Behind the changed piece of a first user message at least this many bytes must be equal,
+/// about 500 tokens: any two short messages differ in a short piece only.
 const LEAST_EQUAL_BYTES: u64 = 2000;
 
 /// The first requests of the conversations so far.
@@ -46,47 +47,54 @@ impl Openings {
         if simulation.kind(request) != Some(Kind::Conversation) {
             return None;
         }
-        let held = step.best.map_or(0, |best| best.bytes());
-        self.0.iter().rev().take(MOST_OPENINGS).find_map(|earlier| {
-            let reuse = simulation.shared_with(request, *earlier).filter(|reuse| reuse.bytes() >= held)?;
-            let (now, was) = (simulation.sequence(request)?, simulation.sequence(*earlier)?);
-            let (left, right) = (reuse.shared.left?, reuse.shared.right?);
-            let both_text = [left, right].map(|one| simulation.comparer.prompts.kind(one));
-            if both_text != [ElementKind::Text; 2] {
-                return None;
-            }
-            let at_best = simulation.comparer.difference(left, right);
-            // Most differ in more than that, and are not compared further.
-            if at_best.longest > MOST_PIECE_BYTES {
-                return None;
-            }
-            let in_both = simulation.comparer.bytes_in_both(now, &reuse.shared, was);
-            let fits = |comparer: &PromptComparer<'_>, piece: TextDifference| match reuse.shared.part {
-                PromptPart::System => {
-                    let elsewhere = comparer.system_bytes_without(now, left);
-                    elsewhere + piece.equal_before + piece.equal_behind > piece.longest
-                        && comparer.system_differs_once(now, was)
-                }
-                PromptPart::Messages => {
-                    in_both + piece.equal_behind >= LEAST_EQUAL_BYTES
-                        && comparer.is_before_any_answer(now, reuse.shared.index)
-                }
-                PromptPart::Tools => false,
-            };
-            // Nor are these read again.
-            if !fits(&simulation.comparer, at_best) {
-                return None;
-            }
-            let piece = difference(simulation, left, right)?;
-            if !fits(&simulation.comparer, piece) {
-                return None;
-            }
-            let (left, right) = (simulation.comparer.text(left), simulation.comparer.text(right));
-            let volatile = volatile::recognise(&left, &right, reuse.common_bytes);
-            let change = FirstDifference { volatile, ..FirstDifference::only(Cause::VolatileOpening) };
-            Some(ChangedOpening { change, lost_bytes: in_both + piece.equal_behind })
-        })
+        let held_bytes = step.best.map_or(0, |best| best.bytes());
+        let mut newest_first = self.0.iter().rev().take(MOST_OPENINGS);
+        newest_first.find_map(|earlier| changed_opening(simulation, request, *earlier, held_bytes))
     }
+}
+
+/// How a request's opening differs from an earlier one's, if only by a short piece.
+fn changed_opening(
+    simulation: &Simulation<'_>,
+    request: usize,
+    earlier: usize,
+    held_bytes: u64,
+) -> Option<ChangedOpening> {
+    let comparer = &simulation.comparer;
+    let reuse = simulation.shared_with(request, earlier).filter(|reuse| reuse.bytes() >= held_bytes)?;
+    let (now, was) = (simulation.sequence(request)?, simulation.sequence(earlier)?);
+    let (left, right) = (reuse.shared.left?, reuse.shared.right?);
+    if [left, right].map(|one| comparer.prompts.kind(one)) != [ElementKind::Text; 2] {
+        return None;
+    }
+    // The kept beginnings and ends of the texts tell the least that can differ. Most differ in too
+    // much already, and need not be compared further, …
+    let at_best = comparer.difference(left, right);
+    if at_best.longest > MOST_PIECE_BYTES {
+        return None;
+    }
+    let bytes_in_both = comparer.bytes_in_both(now, &reuse.shared, was);
+    let fits = |piece: TextDifference| match reuse.shared.part {
+        PromptPart::System => {
+            let elsewhere = comparer.system_bytes_without(now, left);
+            elsewhere + piece.equal_before + piece.equal_behind > piece.longest
+                && comparer.system_differs_once(now, was)
+        }
+        PromptPart::Messages => {
+            bytes_in_both + piece.equal_behind >= LEAST_EQUAL_BYTES
+                && comparer.is_before_any_answer(now, reuse.shared.index)
+        }
+        PromptPart::Tools => false,
+    };
+    // … nor those that would not fit even so. The texts of the others are read again.
+    if !fits(at_best) {
+        return None;
+    }
+    let piece = difference(simulation, left, right).filter(|piece| fits(*piece))?;
+    let (left, right) = (comparer.text(left), comparer.text(right));
+    let volatile = volatile::recognise(&left, &right, reuse.common_bytes);
+    let change = FirstDifference { volatile, ..FirstDifference::only(Cause::VolatileOpening) };
+    Some(ChangedOpening { change, lost_bytes: bytes_in_both + piece.equal_behind })
 }
 
 /// What differs between two texts, if it is short.

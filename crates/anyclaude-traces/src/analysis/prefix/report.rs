@@ -119,14 +119,16 @@ fn report(
     let of_requests = found().map(|(input, row)| (input.request, row));
     let rates = Rates { speeds: &speeds, tokens_per_byte: TokensPerByte::of(of_requests) };
     let path = |at: usize| requests.get(at).map(|input| input.request.path.clone());
-    let (mut totals, mut totals_one_slot) = (PrefixTotals::default(), PrefixTotals::default());
     let reported = found().filter(|(input, _)| input.reported);
     let counted: Vec<CountedRow<'_>> =
         reported.map(|(input, row)| CountedRow { request: input.request, row }).collect();
-    for CountedRow { row, .. } in &counted {
-        totals.add(row.prompt_bytes, row.reusable_bytes);
-        totals_one_slot.add(row.prompt_bytes, row.reusable_bytes_one_slot);
-    }
+    let totals = |reusable_bytes: fn(&SimulatedRow) -> u64| {
+        let mut totals = PrefixTotals::default();
+        counted.iter().for_each(|one| totals.add(one.row.prompt_bytes, reusable_bytes(one.row)));
+        totals
+    };
+    let (totals, totals_one_slot) =
+        (totals(|row| row.reusable_bytes), totals(|row| row.reusable_bytes_one_slot));
     let reported = in_halves(&counted, |counted| {
         counted.iter().map(|one| request(one.request, one.row, &rates, &path)).collect()
     });
@@ -146,7 +148,8 @@ fn report(
             |row| row.broken.as_deref(),
             |request, tokens| rates.lost_ms(request, tokens),
         ),
-        // What was not read cost no time: it would.
+        // A cache of one slot was not there: what it would lose would cost all the time of reading,
+        // whatever the requests took.
         evictions_one_slot: cache_breaks::evictions(
             &counted,
             &rates,
@@ -164,7 +167,7 @@ fn report(
     }
 }
 
-/// How fast the models read, and how many tokens a byte of each is.
+/// How fast each model reads, and how many tokens a byte of a prompt is.
 pub(super) struct Rates<'a> {
     speeds: &'a [ModelSpeeds],
     tokens_per_byte: TokensPerByte,
@@ -180,7 +183,7 @@ impl Rates<'_> {
         self.speeds.iter().find(|of| of.model == model)?.speeds.reading_ms(tokens?)
     }
 
-    /// What it cost to read these tokens again: no more than it took to read all.
+    /// How many milliseconds it took to read these tokens again: no more than reading all took.
     pub(super) fn lost_ms(&self, request: &Request, tokens: Option<f64>) -> Option<f64> {
         let ms = self.ms(request, tokens)?;
         Some(request.timing.as_ref().map_or(ms, |timing| timing.most_of_reading(ms)))

@@ -1,4 +1,8 @@
 //! Requests and a change → what both simulations and the cost model say of it.
+//!
+//! The recorded prompts and the changed ones pass through a cache each; the difference of the
+//! tokens that these held is what the change makes each request read more or less, which
+//! `predict` turns into time.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
@@ -23,8 +27,8 @@ use crate::prompt_cache::{
 use crate::read::Store;
 use crate::tokens::{MilliTokens, Scales, read_scales, scaled};
 
-/// The numbers of slots that are tried where cached tokens were counted, the most usual
-/// first: of those that agree as well with what was counted the first is taken.
+/// The numbers of slots that are simulated where the backend counted cached tokens, the most
+/// usual first: of those that agree equally well with these counts the first is taken.
 const TRIED_SLOTS: [usize; 5] = [4, 1, 2, 3, 8];
 
 /// What [`what_if`] looks at.
@@ -92,32 +96,59 @@ pub(crate) fn check(change: &Change, own: &[&Request]) -> Result<(), UnknownName
 
 /// What is predicted of the change.
 pub(crate) fn what_if(input: WhatIfInput<'_>) -> WhatIf {
-    let WhatIfInput { change, requests, own, tools, prompts, store, .. } = &input;
-    let removed: Vec<u64> = requests.iter().map(|request| tools.removed_tokens(request, change)).collect();
-    let options = CacheOptions { slots: recorded_slots(&input), ..input.options };
-    let mut texts = ElementTexts::new(store);
-    let mut fetch = |path: &TracePath, place| texts.read(path, place);
-    let (recorded, _) = simulate(requests, prompts, options, &mut fetch);
-    let cache = recorded.cache;
-    let changed_cache =
-        SimulatedCache { slots: change.slots.map_or(cache.slots, |slots| slots.get() as u64), ..cache };
-    let changed = {
+    let WhatIfInput { change, requests, own, tools, .. } = &input;
+    let simulations = Simulations::of(&input);
+    let observed = observed(&input, &simulations);
+    let speeds = cost::speeds_by_model(requests.iter().copied());
+    let removed_tools = removed_tools(tools, change, own);
+    let names: Vec<Arc<str>> = removed_tools.iter().map(|tool| tool.name.clone()).collect();
+    WhatIf {
+        recorded_cache: simulations.recorded_cache,
+        changed_cache: simulations.changed_cache,
+        models: predict(&observed, &speeds),
+        settings: settings(change, &names),
+        remedies: remedies(change),
+        left_out: left_out(own, observed.len()),
+        removed_tools,
+        change: change.clone(),
+    }
+}
+
+/// What the caches held of each request, at its index, as recorded and with the change.
+struct Simulations {
+    recorded_cache: SimulatedCache,
+    changed_cache: SimulatedCache,
+    recorded: Vec<SimulatedReuse>,
+    changed: Vec<SimulatedReuse>,
+}
+
+impl Simulations {
+    fn of(input: &WhatIfInput<'_>) -> Self {
+        let WhatIfInput { change, requests, prompts, store, .. } = input;
+        let options = CacheOptions { slots: recorded_slots(input), ..input.options };
         let mut texts = ElementTexts::new(store);
         let mut fetch = |path: &TracePath, place| texts.read(path, place);
-        let without = prompts.tools_named(|name| change.removes(name));
-        let changed = Changed { without, no_header: change.no_header, cache: changed_cache };
-        simulate_changed(&recorded, requests, prompts, changed, &mut fetch)
-    };
-    let removed: Vec<u64> = (0..requests.len())
-        .map(|at| {
-            let of_tools = removed.get(at).copied().unwrap_or(0);
-            let header =
-                if change.no_header { header_tokens(&input, at, &recorded.reuse, &changed) } else { 0 };
-            of_tools + header
-        })
-        .collect();
-    let held = held_tokens(requests, &recorded.reuse, None);
-    let changed_held = held_tokens(requests, &changed, Some(&removed));
+        let (recorded, _) = simulate(requests, prompts, options, &mut fetch);
+        let recorded_cache = recorded.cache;
+        let slots = change.slots.map_or(recorded_cache.slots, |slots| slots.get() as u64);
+        let changed_cache = SimulatedCache { slots, ..recorded_cache };
+        let changed = {
+            let mut texts = ElementTexts::new(store);
+            let mut fetch = |path: &TracePath, place| texts.read(path, place);
+            let without = prompts.tools_named(|name| change.removes(name));
+            let changed = Changed { without, no_header: change.no_header, cache: changed_cache };
+            simulate_changed(&recorded, requests, prompts, changed, &mut fetch)
+        };
+        Self { recorded_cache, changed_cache, recorded: recorded.reuse, changed }
+    }
+}
+
+/// What is known of each of the turns that can be predicted.
+fn observed(input: &WhatIfInput<'_>, simulations: &Simulations) -> Vec<Observed> {
+    let WhatIfInput { requests, own, .. } = input;
+    let removed: Vec<u64> = (0..requests.len()).map(|at| removed_tokens(input, at, simulations)).collect();
+    let held = held_tokens(requests, &simulations.recorded, None);
+    let changed_held = held_tokens(requests, &simulations.changed, Some(&removed));
     let places: BTreeMap<&TracePath, usize> =
         requests.iter().enumerate().map(|(at, request)| (&request.path, at)).collect();
     let (comparable, has_proxy) = cost::comparable(own.iter().copied());
@@ -134,20 +165,15 @@ pub(crate) fn what_if(input: WhatIfInput<'_>) -> WhatIf {
             read_ms: timing.read_ms.get()?,
         })
     });
-    let observed: Vec<Observed> = observed.collect();
-    let speeds = cost::speeds_by_model(requests.iter().copied());
-    let removed_tools = removed_tools(tools, change, own);
-    let names: Vec<Arc<str>> = removed_tools.iter().map(|tool| tool.name.clone()).collect();
-    WhatIf {
-        recorded_cache: cache,
-        changed_cache,
-        models: predict(&observed, &speeds),
-        settings: settings(change, &names),
-        remedies: remedies(change),
-        left_out: left_out(own, observed.len()),
-        removed_tools,
-        change: input.change.clone(),
-    }
+    observed.collect()
+}
+
+/// The tokens that the change takes out of a prompt.
+fn removed_tokens(input: &WhatIfInput<'_>, at: usize, simulations: &Simulations) -> u64 {
+    let WhatIfInput { change, requests, tools, .. } = input;
+    let of_tools = requests.get(at).map_or(0, |request| tools.removed_tokens(request, change));
+    let Simulations { recorded, changed, .. } = simulations;
+    of_tools + if change.no_header { header_tokens(input, at, recorded, changed) } else { 0 }
 }
 
 /// How many slots the recorded cache had: as many as agree best with the cached tokens
@@ -172,7 +198,8 @@ fn recorded_slots(input: &WhatIfInput<'_>) -> NonZeroUsize {
     best.map_or(usual, |(_, slots)| slots)
 }
 
-/// How far simulated tokens are from those that were counted, in shares of the prompts.
+/// How far simulated tokens are from those that were counted: the sum of the differences, each as
+/// a share of its prompt.
 fn error(requests: &[&Request], reuse: &[SimulatedReuse]) -> f64 {
     let held = held_tokens(requests, reuse, None);
     let one = |(request, held): (&&Request, Option<u64>)| {
@@ -189,8 +216,8 @@ fn counted_cached(request: &Request) -> Option<u64> {
     timing.cached_tokens.get().filter(|_| is_counted)
 }
 
-/// The tokens that a simulated cache held of each request, whose prompt is shorter by what
-/// is `removed`.
+/// The tokens that a simulated cache held of each request, if its prompt is shorter by the tokens
+/// that are `removed`.
 fn held_tokens(requests: &[&Request], reuse: &[SimulatedReuse], removed: Option<&[u64]>) -> Vec<Option<u64>> {
     let less = |at: usize| removed.and_then(|removed| removed.get(at)).copied().unwrap_or(0);
     simulated_tokens(reuse, |at| {
@@ -199,7 +226,8 @@ fn held_tokens(requests: &[&Request], reuse: &[SimulatedReuse], removed: Option<
     })
 }
 
-/// What the billing header takes of a prompt, as far as the backend got it.
+/// The tokens of the billing header in a prompt, if the backend got it: by the bytes that the
+/// change took out of it beside tools.
 fn header_tokens(
     input: &WhatIfInput<'_>,
     at: usize,
@@ -237,7 +265,7 @@ fn removed_tools(tools: &ToolFacts, change: &Change, own: &[&Request]) -> Vec<Re
     removed
 }
 
-/// Why the others took no part.
+/// Why the other turns are not predicted, of which `taken` are.
 fn left_out(own: &[&Request], taken: usize) -> Vec<crate::model::eligibility::LeftOut> {
     let mut counts = ExclusionCounts::default();
     let mut refused = 0;
@@ -247,7 +275,7 @@ fn left_out(own: &[&Request], taken: usize) -> Vec<crate::model::eligibility::Le
             refused += 1;
         }
     }
-    // What is left has no count of tokens, or no time of reading.
+    // The rest has no count of tokens, or its time of reading is unknown.
     counts.add(LeftOutReason::NotCounted, own.len().saturating_sub(taken + refused));
     counts.list()
 }
