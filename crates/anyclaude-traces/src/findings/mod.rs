@@ -45,6 +45,7 @@ mod retried;
 mod scene;
 #[cfg(test)]
 mod sentences;
+mod served_before;
 mod stalls;
 mod statement;
 #[cfg(test)]

@@ -193,6 +193,17 @@ mod tests {
     }
 
     #[test]
+    fn what_no_model_answered_did_not_come_in_between() {
+        let with_nobody = |models| -> Vec<Made> {
+            let made = turns(models).into_iter().zip(0..);
+            made.flat_map(|(one, at)| [one, Made::new().at(at * 10_000 + 5_000).without_model()]).collect()
+        };
+        assert_eq!(check(&ModelSwap, &with_nobody(&["a", "a", "a"])), RuleCheck::Ok);
+        let RuleCheck::Found(found) = check(&ModelSwap, &with_nobody(&["a", "b", "a"])) else { panic!() };
+        assert_eq!(found.iter().filter_map(|one| one.cost_ms).sum::<u64>(), 6_000);
+    }
+
+    #[test]
     fn one_is_not() {
         assert_eq!(check(&ModelSwap, &turns(&["a", "a", "b"])), RuleCheck::Ok);
     }

@@ -10,6 +10,7 @@ use hashbrown::HashTable;
 
 use super::claims;
 use super::input::{FindingsInput, MoreSlots};
+use super::served_before::served_before;
 use super::{CostBasis, Evidence, Finding, FindingKind};
 use crate::analysis::prefix::{Break, CachedPrompt, Cause};
 use crate::analysis::tool_cost::ToolCosts;
@@ -156,6 +157,8 @@ pub(super) struct Scene<'a> {
     pub(super) slots_without_ram: &'a [MoreSlots],
     /// Filled when a rule first looks a request up by its path: few recordings have one that does.
     by_path: OnceCell<PlacesByPath>,
+    /// What [`served_before`] found, by the indices of entries.
+    served_before: OnceCell<Vec<Option<usize>>>,
     /// What [`plateaus`](super::context_overflow::plateaus) found, by the indices of entries.
     pub(super) plateaus: OnceCell<Vec<Vec<usize>>>,
 }
@@ -191,6 +194,7 @@ impl<'a> Scene<'a> {
             slots: &input.slots,
             slots_without_ram: &input.slots_without_ram,
             by_path: OnceCell::new(),
+            served_before: OnceCell::new(),
             plateaus: OnceCell::new(),
         };
         claims::settle(&mut scene);
@@ -281,21 +285,12 @@ impl<'a> Scene<'a> {
         finding.cost_ms.zip(took).is_some_and(|(cost, took)| cost > took)
     }
 
-    /// The request that the same backend served before the entry at this index.
+    /// The request that the same backend answered before the entry at this index: it has a
+    /// model, and its times or its run are known to be the backend's.
     pub(super) fn before(&self, at: usize) -> Option<&Entry<'a>> {
-        let entry = self.entries.get(at)?;
-        let backend = |entry: &Entry<'a>| entry.request.run.clone();
-        let is_same = |other: &&Entry<'a>| {
-            other.model.is_some()
-                && other.request.path.root() == entry.request.path.root()
-                && (other.timing().is_some() || backend(other) == backend(entry))
-        };
-        let order = entry.request.order();
-        let earlier = self.others.partition_point(|other| other.request.order() < order);
-        let last = |entries: &'_ [Entry<'a>]| entries.iter().rposition(|entry| is_same(&entry));
-        let own = self.entries.get(..at).and_then(|before| before.get(last(before)?));
-        let other = self.others.get(..earlier).and_then(|before| before.get(last(before)?));
-        [own, other].into_iter().flatten().max_by_key(|entry| entry.request.order())
+        let before = self.served_before.get_or_init(|| served_before(&self.entries, &self.others));
+        let index = (*before.get(at)?)?;
+        self.entries.get(index).or_else(|| self.others.get(index.checked_sub(self.entries.len())?))
     }
 
     /// The request that the same backend served before this entry.
