@@ -172,14 +172,15 @@ def logs(options):
     """Servers' logs, against what a person would type who looks for something in one."""
     if not shutil.which("rg"):
         return
-    for kind, word in (("llama-server", "print_timing"), ("lm-studio", "Received request")):
-        log = corpus(options.corpus, kind, options.megabytes, "sources.py") / f"{kind}.log"
-        read = [TRACES, "timing", "--no-progress", "--server-log", log]
+    words = {"llama-server": "print_timing", "llama-server-tasks": "print_timing", "lm-studio": "Received request"}
+    reading = lambda verb, log: [TRACES, verb, "--no-progress", "--server-log", log]
+    for kind, word in words.items():
+        log, part = (corpus(options.corpus, kind, megabytes, "sources.py") / f"{kind}.log"
+                     for megabytes in (options.megabytes, options.megabytes // 5))
+        verbs = {f"traces {verb}": reading(verb, log) for verb in ("timing", "summary", "explain")}
         turns(f"{options.megabytes} MB of {kind}'s log",
-              {"rg -c": [shutil.which("rg"), "-c", word, log], "cat": ["cat", log], "traces timing": read},
-              options.rounds)
-        part = corpus(options.corpus, kind, options.megabytes // 5, "sources.py") / f"{kind}.log"
-        peak, of_part = (Run([*read[:-1], of]).peak / 1e6 for of in (log, part))
+              {"rg -c": [shutil.which("rg"), "-c", word, log], "cat": ["cat", log]} | verbs, options.rounds)
+        peak, of_part = (Run(reading("timing", of)).peak / 1e6 for of in (log, part))
         print(f"{peak:.0f} MB in memory, and {of_part:.0f} MB for a fifth of the log")
 
 

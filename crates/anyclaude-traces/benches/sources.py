@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 from datetime import timedelta
@@ -189,11 +190,15 @@ def litellm(seed):
     return lines(line(number, time, body) for number, (time, body) in enumerate(session(seed)))
 
 
+def stamp(us):
+    """The time since a llama-server's start."""
+    return f"{us // 60_000_000}.{us // 1_000_000 % 60:02}.{us // 1_000 % 1_000:03}.{us % 1_000:03}"
+
+
 def llama_server(seed):
     """At the verbosity that tells of each token."""
     def of_task(number):
         task, at = 300 * number, 30_000_000 * number
-        stamp = lambda us: f"{us // 60_000_000}.{us // 1_000_000 % 60:02}.{us // 1_000 % 1_000:03}.{us % 1_000:03}"
         slot = f"id  0 | task {task} |"
         yield f"{stamp(at)} I slot launch_slot_: {slot} processing task, is_child = 0"
         yield f"{stamp(at)} I slot update_slots: {slot} new prompt, n_ctx_slot = 65536, n_keep = 0, task.n_tokens = 3414"
@@ -211,6 +216,36 @@ def llama_server(seed):
         yield f"{end} I slot print_timing: {slot}        eval time =     871.49 ms /    25 tokens (x)"
         yield f"{end} I slot      release: {slot} stop processing: n_tokens = 3438, truncated = 0"
         yield f"{end} I srv  update_slots: all slots are idle"
+    return lines(line for number in range(200 * seed, 200 * (seed + 1)) for line in of_task(number))
+
+
+def llama_server_tasks(seed):
+    """At the verbosity that it has unless asked for another: nothing but tasks, two slots in turn."""
+    def of_task(number):
+        chance = random.Random(number)
+        output, read, held = chance.randrange(8, 400), chance.randrange(20, 4000), chance.randrange(9000)
+        read_us, write_us = 770 * read, 33_100 * output
+        at = 20_000_000 * number
+        end = at + read_us + write_us
+        slot = f"id  {number % 2} | task {402 * number} |"
+        yield (f"{stamp(at)} I slot get_availabl: id  {number % 2} | task -1 | selected slot by LCP similarity, "
+               "f_sim_best = 0.129 (> 0.100 thold), f_keep = 0.994")
+        yield f"{stamp(at)} I slot launch_slot_: {slot} processing task, is_child = 0"
+        for part in range(1, 9):
+            yield (f"{stamp(at + read_us * part // 8)} I slot print_timing: {slot} prompt processing, n_tokens = "
+                   f"{read * part // 8:6}, progress = {part / 8:.2f}, t = {read_us * part / 8e6:6.2f} s / 1298.70 "
+                   "tokens per second")
+        print_timing = f"{stamp(end)} I slot print_timing: {slot}"
+        yield (f"{print_timing} prompt eval time =  {read_us / 1000:10.2f} ms / {read:5} tokens (    0.77 ms per token,"
+               "  1298.70 tokens per second)")
+        yield (f"{print_timing}        eval time =  {write_us / 1000:10.2f} ms / {output:5} tokens (   33.10 ms per token,"
+               "    30.21 tokens per second)")
+        yield f"{print_timing}       total time =  {(read_us + write_us) / 1000:10.2f} ms / {read + output:5} tokens"
+        yield f"{print_timing}    graphs reused =  {number:9}"
+        yield f"{stamp(end)} I slot      release: {slot} stop processing: n_tokens = {held + read + output}, truncated = 0"
+        yield f"{stamp(end)} I srv  log_server_r: done request: POST /v1/messages 127.0.0.1 200"
+        yield f"{stamp(end)} I srv    operator(): cleaning up before exit of the stream"
+        yield f"{stamp(end)} I srv  update_slots: all slots are idle"
     return lines(line for number in range(200 * seed, 200 * (seed + 1)) for line in of_task(number))
 
 
@@ -294,7 +329,7 @@ FILES = {"har": (har, "har"), "claude-tap": (claude_tap, "jsonl"), "claude-trace
 FOLDERS = {"anyclaude": anyclaude, "claude-code": claude_code, "bare-anthropic": bare(lambda body: body),
            "bare-chat": bare(chat), "bare-responses": bare(responses)}
 # One file each.
-LOGS = {"llama-server": llama_server, "lm-studio": lm_studio}
+LOGS = {"llama-server": llama_server, "llama-server-tasks": llama_server_tasks, "lm-studio": lm_studio}
 
 
 def main():
