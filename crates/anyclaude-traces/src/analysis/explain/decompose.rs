@@ -165,6 +165,11 @@ impl KnownSum {
         }
     }
 
+    fn add_sum(&mut self, other: Self) {
+        self.n += other.n;
+        self.sum += other.sum;
+    }
+
     /// The mean over a group of so many; `None` where no request's value is known.
     fn mean(self, n: f64) -> Option<f64> {
         (self.n > 0.0).then(|| self.sum / n)
@@ -187,6 +192,20 @@ impl Sums {
         if let Some(Writing { ms, tokens }) = sample.writing() {
             add(&mut self.writing, [1.0, ms, tokens]);
         }
+    }
+
+    /// Adds another group.
+    pub(super) fn add_sums(&mut self, other: &Self) {
+        self.n += other.n;
+        self.proxy.add_sum(other.proxy);
+        self.load.add_sum(other.load);
+        self.queue.add_sum(other.queue);
+        self.stall.add_sum(other.stall);
+        self.other += other.other;
+        self.read_ms += other.read_ms;
+        self.write_ms += other.write_ms;
+        add(&mut self.reading, other.reading);
+        add(&mut self.writing, other.writing);
     }
 
     fn mean_reading(&self) -> Option<ReadingTime> {

@@ -6,6 +6,8 @@ use super::millis::{Interval, Millis};
 
 /// How often the requests are drawn anew.
 const RESAMPLES: usize = 2_000;
+/// How many are drawn at most, each time.
+const MOST_DRAWN: usize = 2_000;
 /// Fewer pairs, or requests on a side, tell nothing of how they are spread.
 const LEAST_SAMPLES: usize = 3;
 /// A fixed seed: every run draws the same.
@@ -34,18 +36,13 @@ pub(super) fn of_pairs(splits: &[Split]) -> Intervals {
     if splits.len() < LEAST_SAMPLES {
         return Intervals::default();
     }
+    let blocks =
+        blocks(splits, |sums: &mut PairSums, split| sums.add(&PairSums { n: 1.0, causes: known(split) }));
     let mut draw = Draw::new(SEED);
-    #[allow(clippy::cast_precision_loss, reason = "there are fewer than 2^53 pairs")]
-    let n = splits.len() as f64;
-    let values: Vec<PerCause<f64>> = splits.iter().map(known).collect();
     intervals(|| {
-        let mut sums = PerCause::<f64>::default();
-        for _ in 0..values.len() {
-            if let Some(drawn) = values.get(draw.below(values.len())) {
-                sums.add(drawn);
-            }
-        }
-        PerCause::from_fn(|cause| sums.get(cause) / n)
+        let mut sums = PairSums::default();
+        draw.each(&blocks, |block| sums.add(block));
+        PerCause::from_fn(|cause| sums.causes.get(cause) / sums.n)
     })
 }
 
@@ -54,18 +51,43 @@ pub(super) fn of_two_groups(left: &[RequestSample], right: &[RequestSample], wit
     if left.len().min(right.len()) < LEAST_SAMPLES {
         return Intervals::default();
     }
+    let [left, right] = [left, right].map(|side| blocks(side, Sums::add));
     let mut draw = Draw::new(SEED);
-    let mut drawn = |side: &[RequestSample]| {
+    let mut drawn = |blocks: &[Sums]| {
         let mut sums = Sums::default();
-        for _ in 0..side.len() {
-            side.get(draw.below(side.len())).into_iter().for_each(|sample| sums.add(sample));
-        }
+        draw.each(blocks, |block| sums.add_sums(block));
         sums
     };
     intervals(|| {
-        let (left, right) = (drawn(left), drawn(right));
+        let (left, right) = (drawn(&left), drawn(&right));
         known(&of_groups(&left, &right, with_proxy))
     })
+}
+
+/// The sums of what is drawn: each sample is one, unless there are more than [`MOST_DRAWN`].
+/// Then they are dealt out into so many blocks in turn: a block's mean varies as much less as
+/// there are fewer to draw, so that the intervals are as wide. Drawing from 100,000 requests
+/// took 15 s, and from their blocks takes 0.2 s.
+fn blocks<T, S: Clone + Default>(samples: &[T], add: impl Fn(&mut S, &T)) -> Vec<S> {
+    let mut blocks = vec![S::default(); samples.len().min(MOST_DRAWN)];
+    for dealt in samples.chunks(MOST_DRAWN) {
+        blocks.iter_mut().zip(dealt).for_each(|(block, sample)| add(block, sample));
+    }
+    blocks
+}
+
+/// What each cause adds to the difference in some pairs, in all, and how many these are.
+#[derive(Debug, Clone, Copy, Default)]
+struct PairSums {
+    n: f64,
+    causes: PerCause<f64>,
+}
+
+impl PairSums {
+    fn add(&mut self, other: &Self) {
+        self.n += other.n;
+        self.causes.add(&other.causes);
+    }
 }
 
 fn known(split: &Split) -> PerCause<f64> {
@@ -111,6 +133,13 @@ impl Draw {
         z ^ (z >> 31)
     }
 
+    /// As many of these as there are, each as likely as the others.
+    fn each<T>(&mut self, all: &[T], mut draw: impl FnMut(&T)) {
+        for _ in 0..all.len() {
+            all.get(self.below(all.len())).into_iter().for_each(&mut draw);
+        }
+    }
+
     /// A number below `n`, each as likely as the others (Lemire 2019, without the
     /// rejection, whose bias is below n ÷ 2^64).
     #[allow(clippy::cast_possible_truncation, reason = "the quotient is below n")]
@@ -154,13 +183,30 @@ mod tests {
         assert_eq!((swapped.low, swapped.high), (Millis::from_f64(-800.0), Millis::from_f64(-200.0)));
     }
 
+    /// Of 60,000 values that are 0 or 1,000 by chance, 95 % of the means lie within 4 ms of 500.
+    #[test]
+    fn an_interval_of_very_many_is_as_wide_as_by_drawing_each() {
+        let mut draw = Draw::new(7);
+        let stalls: Vec<f64> = (0..60_000).map(|_| if draw.below(2) == 0 { 0.0 } else { 1_000.0 }).collect();
+        let splits: Vec<Split> = stalls.iter().map(|ms| stalled(*ms)).collect();
+        let samples: Vec<RequestSample> = stalls.iter().map(|ms| sample(*ms)).collect();
+        let none = vec![sample(0.0); samples.len()];
+        for found in [of_pairs(&splits), of_two_groups(&none, &samples, false)] {
+            let Interval { low, high } = found.causes.get(DelayCause::Stalls).unwrap();
+            let width_ms = high.as_f64() - low.as_f64();
+            assert!((7.5..8.5).contains(&width_ms), "{width_ms}");
+            assert_eq!(found.causes.get(DelayCause::Stalls), found.delta);
+        }
+    }
+
+    fn sample(stall: f64) -> RequestSample {
+        let mut sample = RequestSample::default();
+        (sample.stall, sample.total) = (Some(stall), stall);
+        sample
+    }
+
     #[test]
     fn groups_are_drawn_each_from_its_own() {
-        let sample = |stall: f64| {
-            let mut sample = RequestSample::default();
-            (sample.stall, sample.total) = (Some(stall), stall);
-            sample
-        };
         let left = [sample(0.0); 3];
         let right: Vec<RequestSample> = (0..10).map(|at| sample(f64::from(at % 2) * 1_000.0)).collect();
         let found = of_two_groups(&left, &right, false).causes.get(DelayCause::Stalls);
