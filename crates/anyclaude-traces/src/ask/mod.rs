@@ -27,7 +27,9 @@ use crate::model::group::Grouping;
 use crate::model::request::{Kind, Request, Run};
 use crate::model::scope::KindFilter;
 use crate::recording::join::UnmatchedLogRequest;
-use crate::select::{OneOrTwoSides, Pool, Reader, Result, SelectError, SelectedSide, Selection, unreadable};
+use crate::select::{
+    Lookback, OneOrTwoSides, Pool, Reader, Result, SelectError, SelectedSide, Selection, unreadable,
+};
 
 /// Everything that was read of one or several roots: folders that hold `traces/`, `logs/`
 /// and `request-logs/`. A folder of traces, or one trace, does as well.
@@ -261,7 +263,7 @@ impl Recording {
 
     /// Everything that the filters admit; requests of this kind where they name none.
     fn all(&self, default_kind: KindFilter) -> Result<Selection> {
-        self.reader.scoped(self.pool.clone(), self.reader.kind_or(default_kind), false)
+        self.reader.scoped(self.pool.clone(), self.reader.kind_or(default_kind), Lookback::Whole)
     }
 
     /// What a selector selects of what was read; a file or folder besides is read.

@@ -14,6 +14,7 @@ use super::selector::Selector;
 use crate::model::request::{Kind, Request, TracePath};
 use crate::model::scope::{KindFilter, Scope};
 use crate::read::{Store, paths};
+use crate::recording::join::Joined;
 
 impl Reader {
     /// The requests of these inputs in one; without any, of the day before the newest request.
@@ -24,15 +25,18 @@ impl Reader {
     pub fn select(&self, inputs: &[OsString]) -> Result<Selection> {
         let selectors = inputs.iter().map(|input| self.selector(input)).collect::<Result<Vec<_>>>()?;
         let paths: Vec<&Path> = selectors.iter().filter_map(Selector::path).collect();
-        let mut whole = !inputs.is_empty()
+        let is_whole = !inputs.is_empty()
             || self.filter.is_whole
             || self.filter.since.is_some()
             || self.filter.until.is_some();
+        let mut span = if is_whole { Lookback::Whole } else { Lookback::Sitting };
         let mut pool = if paths.is_empty() { Pool::default() } else { self.read(&paths, Lookback::Whole)? };
         if paths.len() < selectors.len() || selectors.is_empty() {
-            let mut recorded = self.read_roots(if whole { Lookback::Whole } else { Lookback::Sitting })?;
+            let mut recorded = self.read_roots(span)?;
             // A log that is named is taken whole, as an input is.
-            whole |= recorded.is_of_logs;
+            if recorded.is_of_logs {
+                span = Lookback::Whole;
+            }
             if !selectors.is_empty() {
                 let picked = self.pick_any(&recorded.requests, &selectors)?;
                 recorded.keep(picked);
@@ -40,17 +44,17 @@ impl Reader {
             pool.add(recorded);
         }
         self.check_labels()?;
-        self.scoped(pool, self.kind, !whole)
+        self.scoped(pool, self.kind, span)
     }
 
-    /// The same, where nothing else is asked: what was read goes as soon as it is part of the
-    /// selection. Returns what content is read with.
+    /// The same for the last question that is asked: the reader's memory is freed as soon as the
+    /// selection is made. Returns what content is read with.
     ///
     /// # Errors
     ///
     /// The same.
     pub fn select_once(mut self, inputs: &[OsString]) -> Result<(Selection, Store)> {
-        // Beside an input, which is read by itself, the logs are looked at twice.
+        // With inputs, which are read one by one, the logs are looked at several times.
         if inputs.is_empty() {
             let logs = self.server_logs.0.iter_mut();
             let tasks = logs.map(|log| std::mem::take(&mut log.content.tasks)).collect();
@@ -96,7 +100,7 @@ impl Reader {
             (None, Some(recorded)) => self.picked(recorded, selector)?,
             (None, none) => self.picked(none.insert(self.read_roots(Lookback::Whole)?), selector)?,
         };
-        self.scoped(pool, self.kind_of(selector, self.kind), false)
+        self.scoped(pool, self.kind_of(selector, self.kind), Lookback::Whole)
     }
 
     /// Everything below the roots, and at these paths besides.
@@ -122,7 +126,7 @@ impl Reader {
         if let Some(path) = selector.path().filter(|_| picked.requests.is_empty()) {
             picked = self.read(&[path], Lookback::Whole)?;
         }
-        self.scoped(picked, self.kind_of(selector, default_kind), false)
+        self.scoped(picked, self.kind_of(selector, default_kind), Lookback::Whole)
     }
 
     /// A file or request that is named is taken whatever its kind.
@@ -171,16 +175,15 @@ impl Reader {
         self.read(&[folder.unwrap_or(Path::new("."))], Lookback::Whole)
     }
 
-    /// Keeps of a pool what scope and kind admit; with `sitting`, no more than
-    /// the day before the newest request, if there is one.
-    pub(crate) fn scoped(&self, pool: Pool, kind: KindFilter, sitting: bool) -> Result<Selection> {
-        let sitting = newest(&pool.requests).filter(|_| sitting);
+    /// Keeps of a pool what scope and kind admit; of [`Lookback::Sitting`] no more than the day
+    /// before the newest request, if there is one.
+    pub(crate) fn scoped(&self, mut pool: Pool, kind: KindFilter, span: Lookback) -> Result<Selection> {
+        let sitting = newest(&pool.requests).filter(|_| span == Lookback::Sitting);
         let (from, to) = match sitting {
-            // What a named log has behind the newest request is not left out.
+            // A named log may go on behind the newest request: that is in scope too.
             Some(newest) => (Some(newest.plus_ms(-SITTING_MS)), pool.joined.newest_task().max(Some(newest))),
             None => (self.filter.since, self.filter.until),
         };
-        let mut pool = pool;
         pool.keep_within(from, to);
         let Pool { mut requests, mut rest, skipped, places, seen, kinds, newest, joined, .. } = pool;
         let mut others: Vec<Request> =
@@ -193,16 +196,11 @@ impl Reader {
         let scope = Scope::new(from, to, kind, seen as u64);
         let is_logged = joined.unmatched.iter().any(|one| scope.holds(one.start));
         // A log may tell of loads and of prompts that were cut, and of no request.
-        let is_told = joined.unmatched.is_empty() && !joined.server_logs.is_empty() && seen == 0;
-        let logs_only = self.logs_suffice && (is_logged || is_told);
-        if requests.is_empty() && skipped.is_empty() && !logs_only {
-            return Err(match (seen, joined.unmatched.len()) {
-                (0, 0) => SelectError::NoTraces(places),
-                (0, logged) => SelectError::NothingLogged {
-                    logged,
-                    first: joined.unmatched.iter().filter_map(|one| one.start).min(),
-                    last: joined.unmatched.iter().filter_map(|one| one.start).max(),
-                },
+        let has_only_events = joined.unmatched.is_empty() && !joined.server_logs.is_empty() && seen == 0;
+        let do_logs_suffice = self.logs_suffice && (is_logged || has_only_events);
+        if requests.is_empty() && skipped.is_empty() && !do_logs_suffice {
+            return Err(match seen {
+                0 => nothing_read(places, &joined),
                 _ => SelectError::NothingLeft { seen, kinds, kind, newest },
             });
         }
@@ -216,5 +214,14 @@ impl Reader {
             skipped,
             joined,
         })
+    }
+}
+
+/// The error where no request was recorded: nor logged, or logged at another time.
+fn nothing_read(places: Vec<PathBuf>, joined: &Joined) -> SelectError {
+    let starts = || joined.unmatched.iter().filter_map(|one| one.start);
+    match joined.unmatched.len() {
+        0 => SelectError::NoTraces(places),
+        logged => SelectError::NothingLogged { logged, first: starts().min(), last: starts().max() },
     }
 }

@@ -25,9 +25,9 @@ use crate::recording::server_log::requests_of;
 use crate::recording::{RequestSet, by_root};
 use crate::tokens::count_tokens;
 
-/// How much of what is read will be looked at.
+/// How much of what was recorded is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lookback {
+pub(crate) enum Lookback {
     /// The day before the newest request.
     Sitting,
     /// All of it.
@@ -155,10 +155,11 @@ impl Reader {
     pub(crate) fn selection_of(&self, set: RequestSet) -> Option<Selection> {
         let span = if self.filter.is_whole { Lookback::Whole } else { Lookback::Sitting };
         let mut pool = self.fitted(set, &self.filter.roots, span).ok()?;
-        // A name that nothing has yet leaves nothing.
+        // A filter may name what is not there yet: then nothing is selected.
         self.filter(&mut pool).ok()?;
         let has_bounds = self.filter.since.is_some() || self.filter.until.is_some();
-        self.scoped(pool, self.kind, !self.filter.is_whole && !has_bounds).ok()
+        let span = if has_bounds { Lookback::Whole } else { span };
+        self.scoped(pool, self.kind, span).ok()
     }
 
     /// Adds what was read of one more file.
@@ -273,8 +274,8 @@ impl Reader {
         sort_by_key(&mut set.joined.unmatched, UnmatchedLogRequest::order);
     }
 
-    /// Fills the parts of time of all that was read, root by root: what was recorded
-    /// elsewhere went through another cache.
+    /// Fills the parts of time of all that was read, root by root: each root's requests went
+    /// through a cache of their own.
     fn fit_costs(&self, pool: &mut Pool) {
         let Some(prompts) = &self.prompts else { return };
         let has_times = |request: &Request| {
@@ -295,18 +296,13 @@ impl Reader {
         };
         let simulated: Vec<(Vec<SimulatedReuse>, Vec<Error>)> = by_root.iter().map(simulated).collect();
         if self.prompts_need_logs && self.logged_bodies.is_empty() {
-            // Nobody looks at them again: of short requests they were a fifth of what is in use.
+            // Nobody looks at them again. Where requests are short, they took a fifth of all memory.
             *locked(prompts) = Prompts::default();
         }
         let is_only_root = by_root.len() == 1;
         for ((root, requests), (reuse, unread)) in by_root.iter_mut().zip(simulated) {
-            let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
-            let mut elsewhere: Vec<UnmatchedLogRequest> = Vec::new();
-            let is_here = |one: &mut UnmatchedLogRequest| {
-                let is_of_run = one.run.as_ref().is_some_and(|run| runs.contains(run));
-                is_only_root || is_of_run || one.root.is_some() && one.root.as_deref() == root.as_deref()
-            };
-            elsewhere.extend(pool.joined.unmatched.extract_if(.., is_here));
+            let mut elsewhere =
+                elsewhere_of(&mut pool.joined.unmatched, requests, root.as_deref(), is_only_root);
             let mut uncounted = Vec::new();
             let mut estimate = |requests: &[&Request]| {
                 let (counted, errors) = count_tokens(&self.store, requests.iter().copied());
@@ -321,20 +317,21 @@ impl Reader {
         sort_by_key(&mut pool.joined.unmatched, UnmatchedLogRequest::order);
     }
 
-    /// The time of which logs are read: no more than is asked for, as logs
-    /// outweigh traces. A model can only be told from others by all logs.
+    /// The time of which logs are read. It is no more than is asked for, as logs are larger than
+    /// traces; but where a model, a process or a label is asked for, all logs are needed to tell
+    /// them apart.
     fn window(&self, requests: &[Request], span: Lookback) -> Option<RangeInclusive<Timestamp>> {
         let filter = &self.filter;
         let by_name = filter.model.is_some() || filter.run.is_some() || !filter.labels.is_empty();
         let (first, last) = match (requests.first().and_then(|first| first.timestamp), newest(requests)) {
             (Some(first), Some(last)) => (first, last),
-            // All of them, so that it can be said what there is where the filters leave nothing.
+            // All logs, to tell what there is where the filters leave nothing.
             _ if self.logs_suffice => return all_time(),
             _ => return None,
         };
-        // A cache was filled before what is looked at.
+        // The simulated cache starts with what was sent before the scope.
         let warm_up_ms = if self.prompts.is_some() { WARM_UP_MS } else { 0 };
-        // Without traces nothing tells yet when the last sitting was.
+        // Without traces it is not known yet when the last sitting was.
         let is_sitting = span == Lookback::Sitting && !by_name && newest(requests).is_some();
         let first = if is_sitting { last.plus_ms(-SITTING_MS - warm_up_ms) } else { first };
         let since = self.filter.since.map_or(first, |since| since.plus_ms(-warm_up_ms));
@@ -399,6 +396,22 @@ impl Reader {
         pool.keep_within(self.filter.since, self.filter.until);
         Ok(())
     }
+}
+
+/// Takes the requests that only logs know of, and that were answered by the backend of one root's
+/// requests: all where there is no other root.
+fn elsewhere_of(
+    unmatched: &mut Vec<UnmatchedLogRequest>,
+    requests: &[&mut Request],
+    root: Option<&Path>,
+    is_only_root: bool,
+) -> Vec<UnmatchedLogRequest> {
+    let runs: HashSet<Arc<str>> = requests.iter().filter_map(|request| request.run.clone()).collect();
+    let is_here = |one: &mut UnmatchedLogRequest| {
+        let is_of_run = one.run.as_ref().is_some_and(|run| runs.contains(run));
+        is_only_root || is_of_run || one.root.is_some() && one.root.as_deref() == root
+    };
+    unmatched.extract_if(.., is_here).collect()
 }
 
 /// Where the requests of a root are: in its `traces`, unless it is a recording itself.

@@ -1,5 +1,10 @@
 //! Which requests an answer is about: what was pointed at, filters, scope, labels, and
 //! the two sides of a comparison, and the order of rows.
+//!
+//! The way of the data: a [`Filter`] says what is asked for; a [`Reader`] is made of it. Reading
+//! (`load`) gives a `Pool` of requests that are joined with their logs, labelled, and have their
+//! costs fitted; `pick` finds what a [`Selector`] names in it; and choosing (`choose`) keeps what
+//! is in scope, as a [`Selection`], which also has what was read beside it.
 
 mod choose;
 mod error;
@@ -17,7 +22,7 @@ mod tokens;
 
 pub use error::{Result, SelectError};
 pub use filter::{Filter, Label};
-pub(crate) use load::recorded_below;
+pub(crate) use load::{Lookback, recorded_below};
 pub(crate) use pool::Pool;
 pub use reader::Reader;
 pub(crate) use reader::SITTING_MS;

@@ -1,4 +1,5 @@
-//! What reads requests as a filter says: `load` reads them, `choose` selects.
+//! Reads and selects requests as a filter says. Here is what a [`Reader`] is made of; `load`
+//! reads with it, `choose` selects.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -28,24 +29,24 @@ pub struct Reader {
     pub(super) captures: Vec<LogFile<ParsedLog>>,
     /// The logs of servers, and what of them could not be used.
     pub(super) server_logs: (Vec<LogFile<BackendLog>>, Vec<Error>),
-    /// The tasks of these, where they are read once: they are let go of when what they tell is
-    /// known, which is before most memory is in use.
+    /// The tasks of these logs, if the reader is used once: their memory is freed once what they
+    /// tell is known, before most memory is in use.
     pub(super) given_tasks: Mutex<Option<Vec<Vec<BackendTask>>>>,
-    /// The bodies that they hold.
+    /// The request bodies that servers' logs hold.
     pub(super) logged_bodies: HashMap<TracePath, TraceRecord>,
-    /// What the prompts of these are made of, until it is asked for.
+    /// What the prompts of these bodies are made of, until [`Reader::with_costs`] takes it.
     pub(super) logged_prompts: Prompts,
-    /// Whether what servers' logs tell of without a request line is a request too.
+    /// Whether a task of a server's log without a request line counts as a request.
     pub(super) are_tasks_requests: bool,
-    /// Whether logs without traces will do.
+    /// Whether logs without traces are enough.
     pub(super) logs_suffice: bool,
-    /// What all prompts are made of, where that is asked for.
+    /// What all prompts are made of, if costs are asked for.
     pub(super) prompts: Option<Mutex<Prompts>>,
-    /// Whether prompts are looked at for the parts of time alone, which logs tell.
+    /// Whether prompts are needed for the parts of time only: without logs there are none.
     pub(super) prompts_need_logs: bool,
-    /// The cache that they pass through.
+    /// The cache that prompts pass through in the simulation.
     pub(super) cache: CacheOptions,
-    /// Which labels named the model of some request, or why not yet.
+    /// For each label whether it named the model of any request yet, or why it could not.
     pub(super) label_hits: Mutex<Vec<Result<bool>>>,
 }
 
@@ -65,34 +66,13 @@ impl Reader {
         if let Some(read) = filter.standard_input {
             store = store.with_standard_input(read);
         }
-        let (mut logged_bodies, mut logged_prompts) = (HashMap::new(), Prompts::default());
-        let take = |path: TracePath, body, seen| {
-            // How large its log is will be known at the end of that.
-            if let Some(record) = record_of_body(0, body) {
-                let file = TraceFile { path, record };
-                logged_prompts.add_seen(&file, &seen);
-                logged_bodies.insert(file.path, file.record);
-            }
-            seen
-        };
-        let visitor =
-            |before: Option<PrefixVisitor>| before.map_or_else(Default::default, PrefixVisitor::anew);
-        let (server_logs, mut unusable) = store.server_logs_with(&filter.server_logs, visitor, take);
-        let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
-        if let Some(named) = unusable.iter().position(is_named) {
-            return Err(unusable.swap_remove(named).into());
-        }
-        let sizes: HashMap<&Path, u64> =
-            server_logs.iter().map(|log| (log.path.as_path(), log.content.bytes)).collect();
-        for (path, record) in &mut logged_bodies {
-            record.sizes.file_bytes = sizes.get(path.file()).copied().unwrap_or(0).into();
-        }
+        let LoggedServers { logs, unusable, bodies, prompts } = LoggedServers::read(&store, &filter)?;
         Ok(Self {
             logs_suffice: !filter.server_logs.is_empty(),
-            server_logs: (server_logs, unusable),
+            server_logs: (logs, unusable),
             given_tasks: Mutex::new(None),
-            logged_bodies,
-            logged_prompts,
+            logged_bodies: bodies,
+            logged_prompts: prompts,
             are_tasks_requests: false,
             store,
             kind: filter.kind.unwrap_or(default_kind),
@@ -116,9 +96,8 @@ impl Reader {
         Ok(self)
     }
 
-    /// Sees also what prompts are made of, and the day before the scope, in which a
-    /// cache was filled, and fills the parts of every request's time by a simulated
-    /// cache.
+    /// Has the parts of every request's time filled, by a simulated cache. For that, prompts are
+    /// looked at, and the day before the scope, in which the cache was filled, is read too.
     #[must_use]
     pub fn with_costs(mut self, cache: CacheOptions) -> Self {
         let prompts = self.prompts.take().unwrap_or_else(|| std::mem::take(&mut self.logged_prompts).into());
@@ -126,9 +105,9 @@ impl Reader {
         self
     }
 
-    /// The same for answers that show times and nothing else of prompts: without logs
-    /// there are no times, and prompts are passed over. Of 20,000 files of 10 kB without
-    /// logs, reading takes 1.8 times as long with them.
+    /// The same for answers that need prompts for times only. Without logs there are no times,
+    /// so that prompts are not looked at: of 20,000 files of 10 kB without logs, reading takes
+    /// 1.8 times as long if they are.
     #[must_use]
     pub fn with_times(mut self, cache: CacheOptions) -> Self {
         self.prompts_need_logs = true;
@@ -136,7 +115,7 @@ impl Reader {
         self.with_costs(cache)
     }
 
-    /// Takes every task of a server's log as a request, for answers that sum up.
+    /// Counts every task of a server's log as a request, for answers that sum up.
     #[must_use]
     pub fn with_tasks(self) -> Self {
         Self { are_tasks_requests: true, ..self }
@@ -169,7 +148,45 @@ impl Reader {
     }
 }
 
-/// What a thread that panicked left is as good as before: it is only ever added to.
+/// The logs of servers that a filter names, and what was read of them.
+struct LoggedServers {
+    logs: Vec<LogFile<BackendLog>>,
+    /// What of them could not be used.
+    unusable: Vec<Error>,
+    bodies: HashMap<TracePath, TraceRecord>,
+    /// What the prompts of the bodies are made of.
+    prompts: Prompts,
+}
+
+impl LoggedServers {
+    fn read(store: &Store, filter: &Filter) -> Result<Self> {
+        let (mut bodies, mut prompts) = (HashMap::new(), Prompts::default());
+        let take = |path: TracePath, body, seen| {
+            // The size of its log is known at the end only, and set below.
+            if let Some(record) = record_of_body(0, body) {
+                let file = TraceFile { path, record };
+                prompts.add_seen(&file, &seen);
+                bodies.insert(file.path, file.record);
+            }
+            seen
+        };
+        let visitor =
+            |before: Option<PrefixVisitor>| before.map_or_else(Default::default, PrefixVisitor::anew);
+        let (logs, mut unusable) = store.server_logs_with(&filter.server_logs, visitor, take);
+        let is_named = |error: &Error| filter.server_logs.iter().any(|named| named == error.path());
+        if let Some(named) = unusable.iter().position(is_named) {
+            return Err(unusable.swap_remove(named).into());
+        }
+        let sizes: HashMap<&Path, u64> =
+            logs.iter().map(|log| (log.path.as_path(), log.content.bytes)).collect();
+        for (path, record) in &mut bodies {
+            record.sizes.file_bytes = sizes.get(path.file()).copied().unwrap_or(0).into();
+        }
+        Ok(Self { logs, unusable, bodies, prompts })
+    }
+}
+
+/// Locks also what a thread left that panicked: as it is only ever added to, it is still valid.
 pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
