@@ -1,4 +1,4 @@
-//! What leads, how far, and how sure that is.
+//! Which cause leads, which scenario that is, and how sure the verdict is.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use super::cause::{DelayCause, PerCause};
 use super::interval::Intervals;
 use super::millis::Millis;
 
-/// A difference below this is none, …
+/// Two sides take about as long if they differ by less than this, …
 const LEAST_DIFFERENCE_MS: f64 = 500.0;
-/// … and so is one below this part of the faster side.
+/// … or by less than this share of the faster side's time.
 const LEAST_SHARE_OF_FASTER: f64 = 0.1;
-/// So many completed requests a side are compared where there is no pair.
+/// Where there is no pair, each side must have at least this many completed requests.
 pub(super) const LEAST_REQUESTS: usize = 3;
-/// With so much unexplained there is no verdict.
+/// If at least this share of the difference is unexplained, there is no verdict.
 const MOST_UNEXPLAINED: f64 = 0.4;
-/// Loads, queueing and stalls that explain so much of the difference are said although
-/// the difference itself is uncertain: they happened. So is reading larger prompts.
+/// If loads, queueing and stalls explain at least this share of the difference, they are named
+/// although the difference itself may be chance: they did happen. So did reading larger prompts.
 const SINGLE_REQUESTS_SHARE: f64 = 0.8;
-/// A scenario needs this share.
+/// A scenario must make up at least this share of the difference.
 const SCENARIO_SHARE: f64 = 0.6;
-/// The proxy is the bottleneck from this share on, …
+/// With at least this share of the difference the proxy is the bottleneck, …
 const BOTTLENECK_SHARE: f64 = 0.5;
-/// … and is none below this one.
+/// … and with less than this share it is not.
 const NO_BOTTLENECK_SHARE: f64 = 0.25;
-/// Shares are floating-point quotients: a threshold counts as reached within this.
+/// Shares are floating-point quotients: a threshold counts as reached within this tolerance.
 const SLACK: f64 = 1e-9;
 
 /// The scenarios of anyclaude's performance guide.
@@ -95,7 +95,7 @@ pub enum VerdictConfidence {
 pub(super) enum Undetermined {
     /// A side has no request to compare.
     Nothing,
-    /// A side has fewer than three, and none has a partner.
+    /// A side has fewer than [`LEAST_REQUESTS`], and there is no pair.
     TooFew,
     /// Both sides take about as long.
     Alike,

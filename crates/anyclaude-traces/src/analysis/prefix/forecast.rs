@@ -1,8 +1,9 @@
-//! What a request will take whose tokens nobody has counted yet.
+//! How many tokens a request that is still being read has, and when its first token is expected.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::report::Rates;
 use super::row::{SimulatedRow, prompt_tokens, rounded};
 use super::{CacheInput, Rows};
 use crate::model::request::{Request, TracePath};
@@ -38,14 +39,14 @@ struct Answered {
 }
 
 impl Rows {
-    /// What is expected of those of these requests whose tokens are not counted.
+    /// What is expected of those of these requests whose tokens are not counted yet.
     ///
-    /// Their tokens are those of the request that they continue, and for the bytes behind
-    /// it as many as in the model's other prompts; of these the simulated cache holds some,
-    /// as the cost model counts them. To the time of reading comes what the model's last
-    /// requests of the same sort (appended or not) took beyond it, in the median: the
-    /// backend's own work, and the tokens of its template. Where no speed is known, a token
-    /// takes what it took them in all.
+    /// Their tokens are those of the request that they continue, and, for the bytes behind
+    /// that one, as many for each byte as in the model's other prompts. Some of them are in the
+    /// simulated cache, as the cost model counts it; the rest is read at the model's speed. To
+    /// that the median of what the model's last requests of the same sort (appended or not)
+    /// took longer is added: the backend's own work, and the tokens of its template. Where no
+    /// speed is known, each token takes as long as it took those requests in all.
     pub(crate) fn forecasts(
         &self,
         passing: &[CacheInput<'_>],
@@ -65,20 +66,10 @@ impl Rows {
                 let row = rows.get(continued.from).copied().flatten()?;
                 Some((passing.get(continued.from)?.request, row))
             });
-            let known = prompt_tokens(request).or_else(|| {
-                let before =
-                    earlier.and_then(|(before, row)| Some((prompt_tokens(before)?, row.prompt_bytes)));
-                let (tokens, bytes) = before.unwrap_or_default();
-                let behind = row.prompt_bytes.saturating_sub(bytes);
-                rates.tokens(request, row, behind).map(|behind| tokens + whole(behind))
-            });
+            let known = prompt_tokens(request).or_else(|| estimated_tokens(&rates, request, row, earlier));
             let Some(all_tokens) = known else { continue };
-            let held = match reads_all(request, speeds) {
-                true => 0,
-                false => {
-                    cached_tokens(reuse, all_tokens, earlier.and_then(|(before, _)| answer_tokens(before)))
-                }
-            };
+            let answer = earlier.and_then(|(before, _)| answer_tokens(before));
+            let held = if reads_all(request, speeds) { 0 } else { cached_tokens(reuse, all_tokens, answer) };
             let read_tokens = all_tokens.saturating_sub(held).max(1);
             let read_ms = rates.ms(request, Some(float(read_tokens)));
             let sort = (request.model_group(), row.broken.is_none());
@@ -93,6 +84,20 @@ impl Rows {
         }
         forecasts
     }
+}
+
+/// The tokens of a prompt that is not counted yet: those of the earlier one that it continues,
+/// and the estimate of the bytes behind that.
+fn estimated_tokens(
+    rates: &Rates<'_>,
+    request: &Request,
+    row: &SimulatedRow,
+    earlier: Option<(&Request, &SimulatedRow)>,
+) -> Option<u64> {
+    let before = earlier.and_then(|(before, row)| Some((prompt_tokens(before)?, row.prompt_bytes)));
+    let (tokens, bytes) = before.unwrap_or_default();
+    let behind = row.prompt_bytes.saturating_sub(bytes);
+    rates.tokens(request, row, behind).map(|behind| tokens + whole(behind))
 }
 
 /// How long a request will wait that has to read so much, where these were answered before
