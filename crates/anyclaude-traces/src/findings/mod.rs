@@ -82,8 +82,7 @@ pub struct Finding {
     pub model: Option<Arc<str>>,
     /// These requests, in order of time.
     pub requests: Vec<TracePath>,
-    /// The milliseconds that would have been saved over all of them; `None` where that is
-    /// unknown.
+    /// Milliseconds that would have been saved over all of them; `None` where that is unknown.
     pub cost_ms: Option<u64>,
     /// What the cost rests on; `None` without a cost.
     pub cost_basis: Option<CostBasis>,
