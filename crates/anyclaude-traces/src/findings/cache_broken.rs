@@ -12,7 +12,7 @@ use super::{
     Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck, Setting, SettingValue,
     compaction_loop,
 };
-use crate::analysis::prefix::Cause;
+use crate::analysis::prefix::{Cause, most_per_session};
 use crate::model::CacheUse;
 
 const LEAST_TOKENS: u64 = 500;
@@ -80,7 +80,7 @@ fn build_finding(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Op
     let mut found = finding(FindingKind::CacheBroken, lost.iter().map(|(entry, _)| *entry), evidence)
         .costing(cost, CostBasis::Fitted);
     found.cause = Some(cause);
-    let most_per_session = most_per_session(&lost);
+    let most_per_session = most_per_session(lost.iter().map(|(entry, _)| &entry.request.session));
     let mend = || Advice::Mend {
         cause,
         volatile: broken.volatile,
@@ -91,15 +91,6 @@ fn build_finding(scene: &Scene<'_>, cause: Cause, breaks: &[(usize, u64)]) -> Op
     found.advice = (!is_expected(cause, broken.volatile, most_per_session)).then(mend);
     found.settings = setting(cause).map(|setting| vec![setting]);
     Some(found)
-}
-
-/// How often it happened in one session, at most.
-fn most_per_session(lost: &[(&Entry<'_>, u64)]) -> u64 {
-    let mut sessions: BTreeMap<_, u64> = BTreeMap::new();
-    for (entry, _) in lost {
-        *sessions.entry(&entry.request.session).or_default() += 1;
-    }
-    sessions.into_values().max().unwrap_or(0)
 }
 
 /// The switch that ends it, where there is one.

@@ -1,11 +1,11 @@
 //! The proxy cut the history to stay under a limit that it believes in.
 //!
-//! Condition: lines of its log that say so. Cost: the time to read again what the history
-//! without its beginning lost. Where the backend reuses nothing, nothing was lost by it.
+//! Condition: lines of its log that say so. Cost: the time to read again what the backend's cache
+//! lost because the history begins elsewhere. Where the backend reuses nothing, nothing was lost.
 
 use super::scene::{Entry, Scene, finding};
 use super::{Advice, CostBasis, Evidence, Finding, FindingKind, Rule, RuleCheck};
-use crate::model::{CacheUse, ProxyEdit, Truncation};
+use crate::model::{CacheUse, Truncation};
 
 pub(super) struct HistoryTruncated;
 
@@ -49,11 +49,8 @@ fn build_finding(scene: &Scene<'_>, entries: &[&Entry<'_>]) -> Option<Finding> {
 /// What the proxy says that it cut of a request's history.
 pub(super) fn truncation(entry: &Entry<'_>) -> Option<Truncation> {
     let facts = entry.request.log_facts()?;
-    let removed = facts.edits.iter().find_map(|edit| match edit {
-        ProxyEdit::MessagesRemoved { messages } => Some(*messages),
-        _ => None,
-    });
-    let by_edit = || Some(Truncation { removed_messages: Some(removed?), ..Truncation::default() });
+    let by_edit =
+        || Some(Truncation { removed_messages: Some(facts.messages_removed()?), ..Truncation::default() });
     facts.truncation.as_deref().copied().or_else(by_edit).filter(|cut| cut.removed_messages != Some(0))
 }
 

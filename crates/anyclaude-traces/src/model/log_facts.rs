@@ -47,6 +47,16 @@ pub struct LogFacts {
     pub edits: Vec<ProxyEdit>,
 }
 
+impl LogFacts {
+    /// How many messages the proxy says that it removed, where it names no limit for that.
+    pub(crate) fn messages_removed(&self) -> Option<u64> {
+        self.edits.iter().find_map(|edit| match edit {
+            ProxyEdit::MessagesRemoved { messages } => Some(*messages),
+            _ => None,
+        })
+    }
+}
+
 /// The proxy dropped old messages because the prompt exceeded the context that it
 /// believes the model has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

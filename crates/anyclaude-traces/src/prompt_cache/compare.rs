@@ -135,6 +135,7 @@ impl<'a> PromptComparer<'a> {
         })
     }
 
+    /// How far two prompts are the same.
     pub(crate) fn shared(&self, left: Sequence, right: Sequence) -> SharedPrefix {
         let mut bytes = 0;
         for (at, part) in self.parts().into_iter().enumerate() {
@@ -200,7 +201,7 @@ impl<'a> PromptComparer<'a> {
     /// can be compared; 0 otherwise.
     pub(crate) fn common_bytes(&self, shared: &SharedPrefix) -> u64 {
         let (Some(left), Some(right)) = (shared.left, shared.right) else { return 0 };
-        // A template writes who speaks before what is said.
+        // A template writes the role before the text, so that other roles share nothing.
         let same_role = self.prompts.role(left) == self.prompts.role(right);
         if !same_role || !self.prompts.kind(left).is_comparable(self.prompts.kind(right)) {
             return 0;
@@ -215,19 +216,19 @@ impl<'a> PromptComparer<'a> {
         common_bytes.saturating_sub(before)
     }
 
-    /// Where two texts differ, at best, as far as that can be told without reading them
-    /// again: at most so much is equal, and at least so much differs.
+    /// Where two texts differ, by their kept beginnings and ends: at most so many bytes are
+    /// equal, and at least so many differ.
     pub(crate) fn difference(&self, left: ElementId, right: ElementId) -> TextDifference {
         let heads = [left, right].map(|element| self.prompts.head(element));
         let before = heads[0].iter().zip(heads[1]).take_while(|(a, b)| a == b).count();
-        let is_told = before < heads[0].len().min(heads[1].len());
+        let is_decided = before < heads[0].len().min(heads[1].len());
         let tail = |element| self.prompts.known(element).map(|known| known.tail).unwrap_or_default();
         let behind = tail(left).common(tail(right));
         let bytes = [left, right].map(|element| self.prompts.bytes(element));
         let (longest, shortest) = (bytes[0].max(bytes[1]), bytes[0].min(bytes[1]));
         let between = longest - shortest;
-        let before = if is_told { before as u64 } else { shortest };
-        let differing = match behind.filter(|_| is_told) {
+        let before = if is_decided { before as u64 } else { shortest };
+        let differing = match behind.filter(|_| is_decided) {
             Some(behind) => between.max(longest.saturating_sub(before + behind + AFTER_TEXT)),
             None => between,
         };

@@ -15,8 +15,8 @@ pub type Fetch<'a> = dyn FnMut(&TracePath, ElementPath) -> Result<String, Error>
 /// How many bytes of fetched text are kept for the next question.
 const MOST_FETCHED_BYTES: usize = 16 << 20;
 
-/// What was fetched. It holds for whoever asks the same prompts next: to follow a recording
-/// would read finished files again at each look.
+/// What was fetched. It belongs to the prompts, not to one simulation: following a recording
+/// would otherwise read finished files again at each look.
 #[derive(Debug, Default)]
 pub(super) struct FetchedTexts {
     texts: FastMap<ElementId, Arc<str>>,
@@ -36,7 +36,7 @@ impl FetchedTexts {
     }
 }
 
-/// The texts that threads which simulate caches ask for.
+/// The texts that simulated caches need, which may run on several threads.
 pub(super) struct Texts<'a> {
     prompts: &'a Prompts,
     files: Mutex<FilesOfTexts<'a>>,
@@ -102,7 +102,7 @@ impl<'a> Texts<'a> {
         if !head.is_empty() && self.is_whole(element, head.len()) {
             return String::from_utf8_lossy(head).into();
         }
-        // Whoever else wants this text waits for it.
+        // Another thread that needs this text waits here, instead of reading it too.
         let files = &mut *self.files();
         let known = self.prompts.fetched().texts.get(&element).cloned();
         if let Some(text) = known.or_else(|| files.unreadable.get(&element).cloned()) {

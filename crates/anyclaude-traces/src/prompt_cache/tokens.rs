@@ -1,4 +1,4 @@
-//! Bytes that a cache holds, in tokens.
+//! Turns the bytes that a simulated cache held of a prompt into tokens.
 
 use crate::model::SimulatedReuse;
 use crate::model::request::Request;
@@ -16,7 +16,7 @@ pub struct AnswerTokens {
 }
 
 impl AnswerTokens {
-    /// The counts of a request whose answer had so many tokens, reasoning or not.
+    /// The counts of a request, and whether its answer began with reasoning.
     #[must_use]
     pub fn new(prompt_tokens: u64, output_tokens: u64, has_reasoning: bool) -> Self {
         let kept_tokens = if has_reasoning { 0 } else { output_tokens.saturating_sub(1) };

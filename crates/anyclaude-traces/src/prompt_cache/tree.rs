@@ -1,9 +1,10 @@
-//! All message histories of a recording as one tree: a history is a node, and
-//! what it begins with are the nodes above it.
+//! All message histories of a recording as one prefix tree: a history is a node, and
+//! the histories that it begins with are the nodes above it.
 //!
-//! A session that repeats its conversation in every request so costs no more
-//! than its last request, and what two histories have in common is found in
-//! steps that grow with the logarithm of their length.
+//! So a session that repeats its conversation in every request takes no more room
+//! than its last request, and the common beginning of two histories is found in a
+//! number of steps that grows with the logarithm of their length (by jump pointers, as in
+//! a skew-binary random-access list).
 
 use super::ids::ElementId;
 use crate::model::intern::FastMap;
@@ -15,8 +16,8 @@ pub(crate) struct Node(u32);
 #[derive(Debug, Clone, Copy)]
 struct TreeEntry {
     parent: Node,
-    /// A node further up, so chosen that any is reached in few jumps; nodes of
-    /// one depth jump to one depth.
+    /// A node further up. It is chosen so that any node above is reached in a logarithmic
+    /// number of jumps, and that nodes of one depth jump to the same depth.
     jump: Node,
     depth: u32,
     /// The last element of the history, and its message and block.
@@ -57,8 +58,8 @@ impl Tree {
         self.entries.shrink_to_fit();
     }
 
-    /// The history with one element more, which is so many bytes long and stands
-    /// in this message and block.
+    /// The history with one element more; `bytes` is its length, and `at` the message and block
+    /// in which it stands.
     pub(crate) fn grown(&mut self, parent: Node, element: ElementId, bytes: u64, at: (u32, u32)) -> Node {
         let next = Node(u32::try_from(self.entries.len()).unwrap_or(u32::MAX));
         if let Some(known) = self.children.get(&(parent, element)) {
@@ -108,7 +109,7 @@ impl Tree {
             .take_while(|at| *at != Self::ROOT)
     }
 
-    /// The first elements of a history, so many.
+    /// The first `depth` elements of a history.
     pub(crate) fn first(&self, node: Node, depth: u32) -> Node {
         let mut at = node;
         loop {
@@ -158,7 +159,7 @@ impl Tree {
         ranks
     }
 
-    /// Where a node stands in a list with one item a node.
+    /// The index of a node in a list that has one item for each node.
     pub(crate) fn index(node: Node) -> usize {
         node.0 as usize
     }

@@ -1,6 +1,7 @@
-//! What broke prefixes, in groups: what each cost, and what to do about it.
+//! What broke prefixes, in groups of one cause, and what each group cost.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,23 +91,24 @@ pub(super) fn breakers(requests: &[PrefixRequest]) -> Vec<Breaker> {
     breakers
 }
 
-fn most_per_session(group: &[Broke<'_>]) -> u64 {
+/// How many of these requests, each of which is given by its session, one session has at most.
+pub(crate) fn most_per_session<'s>(of_requests: impl Iterator<Item = &'s Option<Arc<str>>>) -> u64 {
     let mut sessions: BTreeMap<_, u64> = BTreeMap::new();
-    for (request, _) in group {
-        *sessions.entry(&request.session).or_default() += 1;
+    for session in of_requests {
+        *sessions.entry(session).or_default() += 1;
     }
     sessions.into_values().max().unwrap_or(0)
 }
 
 impl Breaker {
     fn of(group: &[Broke<'_>]) -> Option<Self> {
-        // Of equals, the first.
+        // `max_by_key` keeps the last of equals: reversed, that is the first.
         let (request, worst) = group.iter().rev().max_by_key(|(_, break_)| break_.lost_bytes)?;
         Some(Self {
             cause: worst.cause,
             volatile: worst.volatile,
             requests: group.len() as u64,
-            most_per_session: most_per_session(group),
+            most_per_session: most_per_session(group.iter().map(|(request, _)| &request.session)),
             lost_bytes: group.iter().map(|(_, break_)| break_.lost_bytes).sum(),
             lost_tokens: Sum::of(group.iter().map(|(_, break_)| break_.lost_tokens)),
             lost_ms: Sum::of(group.iter().map(|(_, break_)| break_.lost_ms)),

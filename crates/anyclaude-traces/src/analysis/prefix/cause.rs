@@ -115,8 +115,8 @@ impl FirstDifference {
     }
 }
 
-/// What changed from an earlier request of the conversation to this one, which shares
-/// so much with it.
+/// What changed from an earlier request of the conversation to this one. `reuse` is what the two
+/// share.
 pub(super) fn change(simulation: &Simulation<'_>, request: usize, reuse: &Reuse) -> Option<FirstDifference> {
     let (now, was) = (simulation.sequence(request)?, simulation.sequence(reuse.from)?);
     let shared = &reuse.shared;
@@ -144,6 +144,7 @@ pub(super) fn change(simulation: &Simulation<'_>, request: usize, reuse: &Reuse)
     Some(FirstDifference { cause, volatile, tools: None })
 }
 
+/// How the tools differ, and whether that is their order, that of their members, or more.
 fn tools_change(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence) -> (Cause, ToolsDifference) {
     let only_in = |list: &[ElementId], other: &[ElementId]| -> Vec<ElementId> {
         let other: HashSet<&ElementId> = other.iter().collect();

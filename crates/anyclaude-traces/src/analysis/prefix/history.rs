@@ -1,4 +1,5 @@
-//! How a history differs from an earlier one of its conversation.
+//! What happened to a history that differs from an earlier one of its conversation: it was
+//! compacted, its tool results were cleared, a system message was inserted, or it was edited.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,7 @@ use crate::prompt_cache::ids::ElementId;
 use crate::prompt_cache::observe::{ElementKind, Role};
 use crate::prompt_cache::slots::Reuse;
 
-/// What happened to a history, by where what both still say stands now.
+/// What happened to a history, by where the elements that both still have stand now.
 pub(super) fn change(simulation: &Simulation<'_>, request: usize, reuse: &Reuse) -> Option<Cause> {
     let (now, was) = (simulation.sequence(request)?, simulation.sequence(reuse.from)?);
     let prompts = [request, reuse.from].map(|at| simulation.prompt(at));
@@ -34,8 +35,8 @@ pub(super) fn change(simulation: &Simulation<'_>, request: usize, reuse: &Reuse)
     Some(if is_compacted { Cause::Compacted } else { Cause::HistoryEdited })
 }
 
-/// Whether words of the user that were not there before stand at the difference, where
-/// the model had said something that is gone: a summary takes the place of answers.
+/// Whether a new text of the user stands at the difference, and answers of the model behind it are
+/// gone: a summary takes the place of answers.
 fn is_new_text_of_user(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence, from: u32) -> bool {
     let is_text_of_user = |element: &ElementId| {
         comparer.prompts.role(*element) == Role::User && comparer.prompts.kind(*element) == ElementKind::Text
@@ -86,7 +87,8 @@ fn are_results_cleared(comparer: &PromptComparer<'_>, now: Sequence, was: Sequen
     call_now.is_some() && call_now == call(*first_was)
 }
 
-/// Whether the last thing that both say stands nearer to the beginning now.
+/// Whether the first distinctive element behind the difference that both still have stands nearer
+/// to the beginning now.
 fn is_shortened(comparer: &PromptComparer<'_>, now: Sequence, was: Sequence, from: u32) -> bool {
     let distinctive = |(_, element): &(u32, ElementId)| is_distinctive(comparer.prompts, *element);
     let now: Vec<(u32, ElementId)> = comparer.history_from(now, from).filter(distinctive).collect();

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+pub(crate) use cache_breaks::most_per_session;
 pub use cache_breaks::{Breaker, Evictions};
 pub use cause::{Cause, ToolsDifference};
 pub use forecast::Forecast;

@@ -1,4 +1,4 @@
-//! Lines that are another every time: recognised where two texts differ first.
+//! Recognises lines that change every time, such as dates, where two texts differ first.
 
 use super::excerpt::boundary;
 use std::ops::Range;
@@ -37,7 +37,7 @@ impl Volatile {
 /// How far a line is looked at on either side.
 const MOST_LINE_BYTES: usize = 400;
 
-/// Recognises what two texts differ in first, which is after so many bytes. The
+/// Recognises the line in which two texts differ first, behind `common_bytes`. The
 /// texts are JSON: their lines end at `\n`, as written.
 pub(super) fn recognise(now: &str, was: &str, common_bytes: u64) -> Option<Volatile> {
     let at = usize::try_from(common_bytes).ok()?;

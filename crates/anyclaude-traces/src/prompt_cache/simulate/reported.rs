@@ -13,14 +13,14 @@ use crate::prompt_cache::compare::PromptComparer;
 use crate::prompt_cache::slots::Capacity;
 use crate::prompt_cache::tokens::{AnswerTokens, answer_tokens, cached_tokens};
 
-/// So many requests with reported counts decide what the backend got.
+/// At most so many requests with reported counts are used as evidence.
 const MOST_EVIDENCE: usize = 2000;
 
 /// What the backend counted of single requests.
 pub(super) struct ReportedCounts {
-    /// Of each, by its place; nothing where none is evidence.
+    /// Of each request, at its index; empty where no cached tokens were reported at all.
     pub(super) counted: Vec<Option<Counted>>,
-    /// The last request that is looked at.
+    /// The index of the last request that is used as evidence.
     pub(super) last: usize,
 }
 
@@ -89,7 +89,7 @@ impl ReportedCounts {
         best.map_or(first, |(_, choice)| choice)
     }
 
-    /// Whether what was reported, or times where nothing was, need a cache of one slot. `large`
+    /// Whether the reported counts, or without any the times, prove a cache of one slot. `large`
     /// and `small` are what either cache held of each request.
     pub(super) fn prove_one_slot(
         &self,
@@ -100,9 +100,9 @@ impl ReportedCounts {
         if self.is_any() { self.need_small(large, small) } else { prove_one_slot(requests, large, small) }
     }
 
-    /// Whether a small cache agrees with what was reported, where the large one does not:
-    /// the latter is twice as far off, and by half of their prompts of [`LEAST_READ`]
-    /// requests or more.
+    /// Whether the small cache agrees with the reported counts and the large one does not: its
+    /// error is twice as large, and for [`LEAST_READ`] requests or more it is larger by at least
+    /// half of the prompt.
     pub(super) fn need_small(&self, large: &[SimulatedReuse], small: &[SimulatedReuse]) -> bool {
         let missed = self.shares(large).zip(self.shares(small));
         let is_clear = |(large, small): &(Option<f64>, Option<f64>)| {

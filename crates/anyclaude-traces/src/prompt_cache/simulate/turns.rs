@@ -11,7 +11,7 @@ use crate::prompt_cache::conversation::Conversation;
 use crate::prompt_cache::recorded::PromptParts;
 use crate::prompt_cache::slots::{Caches, Capacity, Past, SimulatedPrompts, SimulatedRequest, Step};
 
-/// Fewer pass faster than a thread begins.
+/// Fewer requests pass through a cache in less time than a thread takes to start.
 pub(super) const LEAST_FOR_THREADS: usize = 64;
 
 /// The requests of the same conversation before one.
@@ -23,19 +23,19 @@ pub(crate) struct EarlierRequests {
     pub(crate) any_model: Option<usize>,
 }
 
-/// Whose past it is: that of a conversation with a model in a root.
+/// What tells pasts apart: the root, the model, and the conversation.
 type PastOf<'a> = (usize, &'a Option<Arc<str>>, Conversation);
 
 /// The turns of requests.
 pub(crate) struct Turns {
-    /// The requests in the order in which they pass, each with the number of its past: that
-    /// of its conversation with its model.
+    /// The requests in the order in which they pass, each with the index of its past: the earlier
+    /// requests of its conversation that the same model answered.
     turns: Vec<(usize, usize)>,
     pasts: usize,
 }
 
 impl Turns {
-    /// Of these requests, which pass in this order.
+    /// The turns of these requests, which pass in this order.
     pub(super) fn of(requests: &[SimulatedRequest], order: Vec<usize>) -> Self {
         let mut pasts: FastMap<PastOf<'_>, usize> = FastMap::default();
         let turn = |at: usize| {
@@ -71,7 +71,7 @@ impl Turns {
         self.turns.iter().map(|(at, _)| *at)
     }
 
-    /// What happens to each request in a cache of this size, at the request's place.
+    /// What each request, at its index, finds in a cache of this size, and what it missed.
     pub(super) fn run(
         &self,
         comparer: &PromptComparer<'_>,
@@ -91,7 +91,7 @@ impl Turns {
         steps
     }
 
-    /// What a cache of this size holds of each request, at the request's place.
+    /// What a cache of this size holds of each request, at its index.
     pub(super) fn held(
         &self,
         comparer: &PromptComparer<'_>,

@@ -1,6 +1,6 @@
-//! What a proxy may have made of the prompts, of which a simulation tries the likeliest first.
+//! What a proxy may have made of the prompts: the views that a simulation tries, the likeliest
+//! first.
 
-use crate::model::ProxyEdit;
 use crate::model::request::Request;
 use crate::prompt_cache::view::View;
 
@@ -44,9 +44,10 @@ pub(super) fn is_local(request: &Request) -> bool {
     request.mode.as_deref().is_some_and(|mode| mode != CLAUDE)
 }
 
-/// What the backend may have got, the likeliest first: thinking and images never, and
-/// histories as the log says; the rest by the version's mode and day, where there is
-/// no better evidence.
+/// What the backend may have got, the likeliest first. It never got thinking and images, and its
+/// histories are cut as the log says. Whether tools were sorted and the header dropped, the mode
+/// and the day of anyclaude's version suggest; where counts of cached tokens can decide, the other
+/// combinations are tried too.
 pub(super) fn views(requests: &[&Request], has_evidence: bool) -> Vec<Views> {
     let local = || requests.iter().filter(|request| is_local(request));
     let truncated = local().any(|request| first_message(request) > 0);
@@ -66,18 +67,12 @@ pub(super) fn views(requests: &[&Request], has_evidence: bool) -> Vec<Views> {
     views
 }
 
-/// The first message that the proxy did not cut off.
+/// The index of the first message that the proxy did not cut off.
 pub(super) fn first_message(request: &Request) -> u32 {
     let Some(facts) = request.log_facts() else { return 0 };
     let kept = facts.truncation.as_deref().and_then(|truncation| truncation.kept_messages);
     let cut = kept.and_then(|kept| Some(request.sizes.message_count.get()?.saturating_sub(kept)));
     let removed = || facts.truncation.as_deref().and_then(|truncation| truncation.removed_messages);
-    let dropped = || {
-        facts.edits.iter().find_map(|edit| match edit {
-            ProxyEdit::MessagesRemoved { messages } => Some(*messages),
-            _ => None,
-        })
-    };
-    let first = cut.or_else(removed).or_else(dropped).unwrap_or(0);
+    let first = cut.or_else(removed).or_else(|| facts.messages_removed()).unwrap_or(0);
     u32::try_from(first).unwrap_or(u32::MAX)
 }

@@ -12,10 +12,10 @@ use std::ops::RangeInclusive;
 
 use super::{Start, is_joinable};
 use crate::formats::anyclaude::log::{LogRequest, LogRun, MAX_CANDIDATES};
+use crate::model::ProxyEdit;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::model::timing::Confidence;
-use crate::model::{LogFacts, ProxyEdit};
 
 /// The gap from a start to its trace that is allowed, in milliseconds; it is long on slow
 /// disks and busy machines.
@@ -364,12 +364,7 @@ pub(super) fn sent_tool_count(log: &LogRequest) -> Option<u64> {
 
 /// The number of messages that Claude Code sent, likewise.
 pub(super) fn sent_message_count(log: &LogRequest) -> Option<u64> {
-    let LogFacts { truncation, edits, .. } = &*log.facts;
-    let removed = edits.iter().find_map(|edit| match edit {
-        ProxyEdit::MessagesRemoved { messages } => Some(*messages),
-        _ => None,
-    });
-    match (truncation, removed) {
+    match (&log.facts.truncation, log.facts.messages_removed()) {
         (Some(cut), _) => Some(cut.removed_messages?.saturating_add(cut.kept_messages?)),
         (None, Some(removed)) => log.message_count.get().map(|kept| kept.saturating_add(removed)),
         (None, None) => log.message_count.get(),
