@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn less_than_that_does_not() {
+    fn two_requests_or_smaller_repetitions_do_not_show_it() {
         let made = [turn(0, 0), turn(49, 0), turn(60, 0), turn(90, 0)];
         assert_eq!(check(CacheUse::ReadsAll, &made), RuleCheck::Ok);
         let made = [turn(50, 0), turn(60, 0), turn(90, 0)];
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_of_the_backend_refutes_it() {
+    fn a_count_of_reused_tokens_refutes_a_backend_that_reuses_nothing() {
         let made = [turn(50, 0), turn(60, 0), turn(90, 0), turn(90, 4_500).cached(4_500, true)];
         let set = |input: &mut super::super::FindingsInput<'_>| input.speeds = speeds(CacheUse::ReadsAll);
         assert!(refuted_with(&CacheUnused, &made, set));

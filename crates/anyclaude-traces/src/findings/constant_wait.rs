@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn without_it_there_is_no_finding() {
+    fn no_constant_wait_is_no_finding() {
         assert_eq!(check(&ConstantWait, &[Made::new().times(100, 5_000).first_token(3_000)]), RuleCheck::Ok);
         assert_eq!(check(&ConstantWait, &[Made::new()]), RuleCheck::NotEnoughData);
     }

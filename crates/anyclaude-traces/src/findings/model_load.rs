@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn no_load_is_no_finding_and_no_parts_say_nothing() {
+    fn requests_without_loads_are_no_finding_and_unknown_ones_not_enough_data() {
         assert_eq!(check(&ModelLoad, &[Made::new().load(0)]), RuleCheck::Ok);
         assert_eq!(check(&ModelLoad, &[Made::new()]), RuleCheck::NotEnoughData);
     }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_not() {
+    fn a_single_load_after_another_model_is_no_swap() {
         assert_eq!(check(&ModelSwap, &turns(&["a", "a", "b"])), RuleCheck::Ok);
     }
 

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_again_after_no_answer_shows_it() {
+    fn the_same_prompt_after_no_answer_is_a_retry() {
         let made = [refused(0, 1), refused(20_000, 1).answered(3_000)];
         let RuleCheck::Found(found) = check(&Retried, &made) else { panic!() };
         assert_eq!((found[0].requests.len(), found[0].cost_ms), (1, None));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn another_body_or_an_answer_in_between_does_not() {
+    fn another_prompt_an_answer_before_or_a_long_pause_is_no_retry() {
         assert_eq!(check(&Retried, &[refused(0, 1), refused(20_000, 2).answered(3_000)]), RuleCheck::Ok);
         let twice = [refused(0, 1).answered(3_000), refused(20_000, 1).answered(3_000)];
         assert_eq!(check(&Retried, &twice), RuleCheck::Ok);

@@ -32,7 +32,7 @@ fn place() -> ElementName {
 }
 
 #[test]
-fn proxies_and_logs() {
+fn sentences_name_the_figures_of_slow_proxies_and_debug_levels() {
     let slow = |truncated, edited| Evidence::ProxySlow {
         model: m(),
         requests: 3,
@@ -49,7 +49,7 @@ fn proxies_and_logs() {
 }
 
 #[test]
-fn loads_and_swaps() {
+fn sentences_name_the_figures_of_loads_and_swaps() {
     let load = |reasons: &[(LoadReason, u64)], again_tokens| Evidence::ModelLoad {
         model: m(),
         reasons: reasons.to_vec(),
@@ -139,7 +139,7 @@ fn tools_that_came_and_went_are_named_and_so_are_their_servers() {
 }
 
 #[test]
-fn openings_and_contexts() {
+fn sentences_name_the_figures_of_openings_cut_histories_and_contexts() {
     let opening =
         |volatile| Evidence::VolatileOpening { volatile, element: place(), requests: 1, tokens: 800 };
     says(&opening(None), &["1 new conversation began", "the short piece that changes", "800 tokens"]);
@@ -186,7 +186,7 @@ fn openings_and_contexts() {
 }
 
 #[test]
-fn tools_and_thinking() {
+fn sentences_name_the_figures_of_unused_tools_and_thinking() {
     let server = |name: &str, tokens| Server { name: name.into(), tools: 2, tokens };
     let unused = |servers: Vec<Server>, warm_reads, built_in| Evidence::ToolsUnused {
         servers,
@@ -213,7 +213,7 @@ fn tools_and_thinking() {
 }
 
 #[test]
-fn stalls_and_those_who_left() {
+fn sentences_name_the_figures_of_stalls_and_given_up_requests() {
     let start = Timestamp::from_unix_ms(1_770_000_000_000);
     let clock = start.unwrap().to_string()[11..19].to_owned();
     let stalls = |n: usize, overlapped| Evidence::Stalls {
@@ -240,7 +240,7 @@ fn stalls_and_those_who_left() {
 }
 
 #[test]
-fn retries_failures_and_counts() {
+fn sentences_name_the_figures_of_retries_failures_and_token_counts() {
     let retried = |bodies| Evidence::Retried { model: m(), tries: 3, bodies, pause_ms: Some(20_000) };
     says(&retried(2), &["3 requests to qwen", "20.0 s later", "for 2 different prompts."]);
     is_silent(&retried(1), &["different prompts"]);
@@ -253,7 +253,7 @@ fn retries_failures_and_counts() {
 }
 
 #[test]
-fn remedies() {
+fn advice_names_its_figures() {
     says(&Advice::ByError(ErrorRemedy::LoadModel), &["Load the model"]);
     says(&Advice::KeepLoaded { idle_minutes: Some(39) }, &["more than 39 minutes"]);
     says(&Advice::RoomBetweenCompactions { begins_with_tokens: Some(9_000) }, &["begins with 9,000 tokens"]);
@@ -261,7 +261,7 @@ fn remedies() {
 }
 
 #[test]
-fn requests_that_were_read_whole() {
+fn sentences_name_the_figures_of_requests_that_were_read_whole() {
     let said = |requests, each_ms, idle_minutes| Evidence::ReadsWhole {
         model: m(),
         requests,

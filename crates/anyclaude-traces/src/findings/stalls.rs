@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn none_is_no_finding_and_no_parts_say_nothing() {
+    fn answers_without_stalls_are_no_finding_and_unknown_ones_not_enough_data() {
         assert_eq!(check(&Stalls, &[Made::new().stall(0)]), RuleCheck::Ok);
         assert_eq!(check(&Stalls, &[Made::new()]), RuleCheck::NotEnoughData);
     }

@@ -1,4 +1,4 @@
-//! Which of several lanes of a timeline a stretch of time is drawn in.
+//! Assigns the intervals of a timeline to lanes, so that none overlaps another in its lane.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};

@@ -1,4 +1,4 @@
-//! What becomes of the records of a file: all are kept, or one is looked at.
+//! What is done with the records of a file: all are kept, or a single one is looked at.
 
 use crate::error::{ErrorKind, ParseError};
 use crate::formats::body::Visit;

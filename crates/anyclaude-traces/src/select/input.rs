@@ -1,4 +1,5 @@
-//! What an argument means: a path, a name, or neither.
+//! What an argument means: the path of a file or folder, the name of something recorded, or
+//! neither.
 
 use std::ffi::OsStr;
 use std::path::Path;

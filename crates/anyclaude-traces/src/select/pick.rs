@@ -1,4 +1,4 @@
-//! What selectors pick of requests.
+//! Finds the requests that a selector names.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Requests that were read and not yet looked through.
+//! Requests that were read, joined and labelled, before anything was selected of them.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What a comparison must know of one side, read.
+//! Reads what the comparison of two requests must know of each of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

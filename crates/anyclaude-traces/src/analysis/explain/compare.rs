@@ -1,4 +1,6 @@
-//! Two sides: where the slower one lost its time.
+//! Compares two sides: chooses the requests that take part, pairs them or takes them as groups,
+//! and puts together the contributions (`decompose`), their intervals (`interval`), the verdict
+//! (`verdict`) and the facts (`narrative`).
 
 use super::cause::{DelayCause, MainCause, PerCause};
 use super::decompose::{RequestSample, Split, Sums, delta, of_groups, of_pair};
@@ -196,9 +198,9 @@ impl<'a> ComparedRequests<'a> {
     }
 }
 
-/// Whether so many pairs stand for both sides. One or two have no interval; where groups have
-/// one, and most requests of both sides have no partner, the pairs may be the first prompts of
-/// two conversations that went apart, which alone are read whole.
+/// Whether the pairs stand for both sides. Three or more do. One or two have no interval: they do
+/// only where groups would have none either, or where they are half of a side. Otherwise they may
+/// be just the first prompts of two conversations that went apart, and only these are read whole.
 fn are_enough(pairs: usize, completed: [usize; 2]) -> bool {
     let fewest = completed[0].min(completed[1]);
     pairs >= LEAST_REQUESTS || pairs > 0 && (fewest < LEAST_REQUESTS || pairs * 2 >= fewest)

@@ -1,4 +1,5 @@
-//! What an answer says, and the facts that it rests on.
+//! The headline of an answer and the facts that it rests on, as values. Their sentences are in
+//! `prose`.
 
 use super::cause::{DelayCause, Part};
 use super::direct::Direct;

@@ -1,4 +1,5 @@
-//! What is unknown.
+//! What is unknown of the compared requests, and keeps an answer from being surer: values, whose
+//! sentences are in `prose`.
 
 /// What is unknown, and would make the answer better. `side` is what the side is called.
 #[derive(Debug, Clone, PartialEq)]

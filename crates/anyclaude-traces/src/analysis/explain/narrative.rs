@@ -341,7 +341,7 @@ pub(super) fn constant_wait(name: &str, side: &[One<'_>]) -> Option<Fact> {
     constant_wait_ms(side).map(|ms| Fact::ConstantWait { side: name.to_owned(), ms })
 }
 
-/// Whether what is known of so many requests may be said of all of them.
+/// Whether `known` of `all` requests are enough to speak of all of them.
 pub(super) fn is_most(known: usize, all: usize) -> bool {
     const MOST_PERCENT: usize = 90;
     known > 0 && known * 100 >= all * MOST_PERCENT

@@ -1,4 +1,5 @@
-//! One side alone: where its time goes.
+//! Explains one side alone: where the time of its requests goes, in the mean, and which part is
+//! the largest.
 
 use super::cause::{DelayCause, MainCause, Part};
 use super::compare::{One, choose, mean_of};
@@ -199,8 +200,8 @@ fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
     mean_of(known()).filter(|_| is_most(known().count(), chosen.len()))
 }
 
-/// Whether so many tokens at this speed make about as much time: a speed of requests that
-/// had the backend for themselves says nothing of those that shared it.
+/// Whether `tokens` at this speed take about `ms`. They need not: the speed is that of requests
+/// that had the backend for themselves, and others shared it.
 fn is_explained(ms: f64, tokens: f64, tokens_per_second: f64) -> bool {
     const MOST_APART: f64 = 0.25;
     let explained_ms = tokens * 1000.0 / tokens_per_second;

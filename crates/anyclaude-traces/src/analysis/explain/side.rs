@@ -1,4 +1,4 @@
-//! One side as the result shows it, and as sentences name it.
+//! One side of a comparison, as the result shows it and as sentences name it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

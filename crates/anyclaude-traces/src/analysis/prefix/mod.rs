@@ -3,6 +3,11 @@
 //! The cache is simulated by [`prompt_cache`](crate::prompt_cache). Where a request
 //! finds less than an earlier one left, the first difference is named and recognised,
 //! and what is read again because of it is counted.
+//!
+//! `row` has what the simulation says of one request; `cause` recognises what changed (in a
+//! history by `history`, in a line by `volatile`), and `opening` what keeps new conversations
+//! from beginning with what is held. `cache_breaks` groups the breaks, `report` sums up, and
+//! `forecast` says what is expected of requests that are still being read.
 
 mod cache_breaks;
 mod cause;

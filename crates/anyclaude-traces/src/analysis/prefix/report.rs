@@ -1,4 +1,4 @@
-//! The simulation, request by request, and what comes of it.
+//! The rows of all requests that passed through the simulation, and the report that sums them up.
 
 use super::cache_breaks::{self, CountedRow};
 use super::opening::Openings;

@@ -1,4 +1,5 @@
-//! What the simulation says of one request.
+//! What the simulation says of one request: how much of its prompt was held, and, where that is
+//! less than an earlier request left, what broke it ([`Broken::of`]).
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
