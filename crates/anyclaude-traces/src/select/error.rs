@@ -38,8 +38,8 @@ pub enum SelectError {
         /// named, or the folder around its `traces`.
         near: Vec<PathBuf>,
     },
-    /// The folders that were named hold no traces.
-    #[error("{}: there are no traces (*.json) there", listed(.0))]
+    /// The folders that were named hold no recordings.
+    #[error("{}: there are no recordings there", listed(.0))]
     NoTraces(Vec<PathBuf>),
     /// Nothing of what was found could be read.
     #[error("nothing could be read: {first}{}", if *more > 0 { format!(", and {more} more") } else { String::new() })]
@@ -138,7 +138,7 @@ pub enum SelectError {
     EmptySide {
         /// How it was named.
         name: OsString,
-        /// Why its first file was skipped.
+        /// Why its first file was skipped, and which that is if it was not named.
         reason: Option<String>,
     },
     /// A group was named without something to compare it with.

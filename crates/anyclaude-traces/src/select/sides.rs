@@ -250,7 +250,12 @@ fn two(reader: &Reader, left: &OsStr, right: &OsStr) -> Result<Sides> {
 }
 
 pub(crate) fn unreadable(name: &OsStr, skipped: &[Error]) -> SelectError {
-    let reason = skipped.first().map(|error| error.kind().to_string());
+    let reason = |error: &Error| match error.path().strip_prefix(name) {
+        Ok(below) if below.as_os_str().is_empty() => error.kind().to_string(),
+        Ok(below) => format!("{}: {}", below.display(), error.kind()),
+        Err(_) => error.to_string(),
+    };
+    let reason = skipped.first().map(reason);
     SelectError::EmptySide { name: name.to_owned(), reason }
 }
 

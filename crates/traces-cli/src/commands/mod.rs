@@ -138,7 +138,8 @@ fn grouping(by: By) -> Grouping {
 }
 
 /// Why nothing is shown where logs alone would do.
-const NOTHING_READ: &str = "none of these files could be read as a trace or a log";
+const NOTHING_READ: &str =
+    "none of these files could be read as a trace or a log: `traces help formats` lists what is read";
 
 /// Why nothing is shown: of logs, that no request line is in them; of files, which have
 /// been named where they were skipped.
@@ -149,7 +150,11 @@ fn nothing_read(filter: &FilterArgs, inputs: &[OsString]) -> anyhow::Error {
         .iter()
         .map(PathBuf::as_path)
         .chain(inputs.iter().filter(is_log).map(|input| Path::new(input.as_os_str())));
-    let Some(first) = logs.next() else { return anyhow!("none of these files could be read as a trace") };
+    let Some(first) = logs.next() else {
+        return anyhow!(
+            "none of these files could be read as a trace: `traces help formats` lists what is read"
+        );
+    };
     let more = match logs.count() {
         0 => String::new(),
         more => format!(" and {more} more"),

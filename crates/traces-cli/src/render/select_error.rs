@@ -45,7 +45,10 @@ pub(crate) fn words(error: &SelectError) -> String {
             let is_log = |place: &PathBuf| place.extension().is_some_and(|ending| ending != "json");
             let advice =
                 if places.iter().any(is_log) { "; name a server's log with --server-log" } else { "" };
-            format!("{}: there are no traces (*.json) there{advice}", few_places(places))
+            format!(
+                "{}: there are no recordings there (`traces help formats` lists what is read){advice}",
+                few_places(places)
+            )
         }
         E::NothingLeft { kinds, kind, newest, .. } => {
             let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{n} {}", kind.name())).collect();
@@ -114,7 +117,8 @@ fn near(word: &str, models: &[Arc<str>]) -> Option<String> {
     Some(format!("model:{model}"))
 }
 
-/// The one of these that fewest changes make of the word: of a third of it at most.
+/// The known word with the smallest edit distance, which must be at most a third of the word's
+/// length.
 fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (word.chars().count() / 3).clamp(1, 3);
     let changes = known.into_iter().map(|known| (strsim::osa_distance(word, known), known));
@@ -122,7 +126,7 @@ fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
     Some(meant)
 }
 
-/// The same, or the only one that holds the word.
+/// The only known word that contains this one; without such a word, the nearest.
 pub(crate) fn nearest_of<'a>(word: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let mut holding = known.clone().filter(|known| known.contains(word));
     match (holding.next(), holding.next()) {
@@ -131,7 +135,7 @@ pub(crate) fn nearest_of<'a>(word: &str, known: impl Iterator<Item = &'a str> + 
     }
 }
 
-/// The name that has a word like this one: most people write a part of it.
+/// The name of which one word is nearest to this part: people mostly type a part of a name.
 fn near_part<'a>(part: &str, names: &'a [Arc<str>]) -> Option<&'a str> {
     let words = |name: &'a Arc<str>| name.split(['/', '-', ':', '_']).map(move |word| (word, name.as_ref()));
     let known: Vec<(&str, &str)> = names.iter().flat_map(words).collect();

@@ -165,7 +165,7 @@ fn an_empty_folder_is_named() {
     std::fs::create_dir(folder.path().join("bare")).unwrap();
     for line in ["list bare", "diff bare in/a.json", "show bare", "summary bare", "prefix bare"] {
         let ran = folder.traces(line).ends_with(2);
-        assert!(ran.stderr.contains("bare: there are no traces (*.json) there"), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("bare: there are no recordings there"), "{line}: {}", ran.stderr);
     }
 }
 
