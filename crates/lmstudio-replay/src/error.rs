@@ -31,6 +31,14 @@ pub enum Error {
         /// The system's own words.
         reason: String,
     },
+    /// No server has this name.
+    #[error("no connection to {url}: {reason}")]
+    UnknownHost {
+        /// The server.
+        url: String,
+        /// The system's own words.
+        reason: String,
+    },
     /// It is unclear which model to ask.
     #[error("{0}")]
     Model(String),

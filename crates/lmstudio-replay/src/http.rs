@@ -100,8 +100,7 @@ impl ServerAccess {
     fn error(&self, connection: &Connection, error: ureq::Error) -> Error {
         connection.take_error().unwrap_or_else(|| match connection.sent() {
             Some(_) => Error::Broken(reason(error)),
-            // The name could not be resolved.
-            None => Error::Unreachable { url: self.url.to_string(), reason: reason(error) },
+            None => Error::UnknownHost { url: self.url.to_string(), reason: reason(error) },
         })
     }
 }

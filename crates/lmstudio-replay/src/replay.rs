@@ -138,9 +138,9 @@ pub fn replay(recorded: &str, plan: &Plan, progress: &Arc<ProgressHandle>) -> Re
             run.error = Some(error.to_string());
         }
         match error {
-            Some(error @ (Error::Unreachable { .. } | Error::NotLoopback { .. })) if runs.is_empty() => {
-                return Err(error);
-            }
+            Some(
+                error @ (Error::Unreachable { .. } | Error::UnknownHost { .. } | Error::NotLoopback { .. }),
+            ) if runs.is_empty() => return Err(error),
             Some(error) => {
                 interrupted = matches!(error, Error::Interrupted);
                 runs.push(run);

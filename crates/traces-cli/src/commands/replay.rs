@@ -88,6 +88,7 @@ fn explained(error: &Error) -> anyhow::Error {
     let help = match error {
         Error::NotLoopback { .. } => "; --allow-remote sends it all the same",
         Error::Unreachable { .. } => "; --url names another",
+        Error::UnknownHost { .. } => ". Is the name in --url right?",
         Error::Model(_) => "; --model NAME chooses one",
         _ => "",
     };
