@@ -93,8 +93,8 @@ pub(crate) enum Verb {
     Timing(TimingArgs),
     /// What a prompt cache could reuse, and what broke it
     ///
-    /// Answers why the model reads its prompt again: a prompt cache is simulated over the
-    /// recorded requests, what broke each prefix is named, with what that cost and what to do.
+    /// Answers why the model reads its prompt again: it simulates a prompt cache over the
+    /// recorded requests, and names what broke each prefix, what that cost and what to do.
     Prefix(PrefixArgs),
     /// Where the slower of two models lost its time, with evidence
     ///
@@ -193,9 +193,9 @@ pub(crate) struct ListArgs {
     #[arg(value_name = "INPUT", value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<OsString>,
     #[command(flatten)]
-    pub(crate) rows: RowArgs,
-    #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
@@ -293,18 +293,18 @@ pub(crate) struct TimingArgs {
     pub(crate) inputs: Vec<OsString>,
     /// A log elsewhere, or captured standard error
     ///
-    /// Repeatable. It is read besides those below the root. A capture names the trace of each request.
+    /// Repeatable. It is read in addition to those below the root. A capture names the trace of each request.
     #[arg(long = "log", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) logs: Vec<PathBuf>,
     /// What to group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub(crate) by: By,
     #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+    #[command(flatten)]
     pub(crate) rows: RowArgs,
     #[command(flatten)]
     pub(crate) show_rows: ShowRows,
-    #[command(flatten)]
-    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]

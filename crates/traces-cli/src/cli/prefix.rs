@@ -53,11 +53,11 @@ pub(crate) struct PrefixArgs {
     #[arg(long)]
     pub(crate) text: bool,
     #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+    #[command(flatten)]
     pub(crate) rows: RowArgs,
     #[command(flatten)]
     pub(crate) show_rows: ShowRows,
-    #[command(flatten)]
-    pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]

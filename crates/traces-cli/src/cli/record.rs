@@ -64,12 +64,12 @@ pub(crate) struct RecordArgs {
     pub(crate) no_bodies: bool,
     /// Print the variables for a client that you start yourself
     ///
-    /// As lines for a shell. It receives until Ctrl-C.
+    /// As lines for a shell. It records until Ctrl-C.
     #[arg(long, conflicts_with = "command")]
     pub(crate) print_env: bool,
     /// Delete a recording, or all
     ///
-    /// Named as its folder; without a name, those are listed that there are.
+    /// It has the name of its folder; without a name, all recordings are listed.
     #[arg(
         long,
         value_name = "RECORDING|all",

@@ -37,8 +37,6 @@ pub(crate) struct ReplayArgs {
     /// File, folder or selector; of several the newest
     #[arg(value_name = "INPUT", default_value = "latest", value_hint = ValueHint::AnyPath)]
     pub(crate) input: OsString,
-    #[command(flatten)]
-    pub(crate) direct: DirectArgs,
     /// Write the result to a file too, as JSON
     ///
     /// For `traces explain --direct`. It must not exist yet, and only its owner may read it.
@@ -47,6 +45,8 @@ pub(crate) struct ReplayArgs {
     /// Overwrite that file
     #[arg(long, requires = "save")]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) direct: DirectArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(crate) struct DirectArgs {
     pub(crate) api: Option<ApiArg>,
     /// The most tokens of the answer
     ///
-    /// Whatever was recorded. More tokens measure the generation speed better, and take longer. A server that
+    /// It replaces the recorded limit. More tokens measure the generation speed better, and take longer. A server that
     /// ignores the limit is cut off after 10,000 + 4 × N events, or 16 MB + 8 kB × N.
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = value_parser!(u64).range(1..))]
     pub(crate) max_tokens: u64,

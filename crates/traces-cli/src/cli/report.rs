@@ -42,8 +42,8 @@ pub(crate) struct ReportArgs {
     pub(crate) force: bool,
     /// Open the page in the browser
     ///
-    /// Without -o it is a new temporary file. The path is printed either way. It is an error
-    /// where there is no desktop, as over SSH: the page is written nevertheless.
+    /// Without -o it is written to a new temporary file. Its path is printed either way. Where
+    /// there is no desktop, as over SSH, this is an error, and the page is written all the same.
     #[arg(long)]
     pub(crate) open: bool,
     /// Add prompts: they may hold secrets

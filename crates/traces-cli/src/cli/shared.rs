@@ -51,7 +51,7 @@ pub(crate) struct CacheArgs {
     pub(crate) slots: Option<NonZeroUsize>,
     /// Keep in memory what leaves a slot
     ///
-    /// As it does by default in llama.cpp's server and LM Studio.
+    /// As llama.cpp's server and LM Studio do by default.
     #[arg(long, value_name = "WHEN", default_value = "auto", hide_short_help = true)]
     pub(crate) cache_ram: RamArg,
 }
@@ -148,8 +148,8 @@ pub(crate) struct FilterArgs {
     /// The last N of them
     ///
     /// Taken after all other filters, by time.
-    #[arg(long, value_name = "N", hide_long_help = true)]
-    pub(crate) last: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>, hide_long_help = true)]
+    pub(crate) last: Option<NonZeroUsize>,
     /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
     ///
     /// For logs that only say `current-model`, or that are gone. INPUT is anything that may

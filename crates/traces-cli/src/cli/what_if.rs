@@ -11,9 +11,9 @@ use super::CacheArgs;
 pub(crate) struct WhatIfArgs {
     /// Predict a turn without these tools
     ///
-    /// The names as Claude Code sends them, several parted by blanks or commas: name what is
-    /// compared before this option. The time of a turn is predicted beside the measured one,
-    /// cold and warm, with the setting that does it.
+    /// The names as Claude Code sends them, separated by spaces or commas: FAST and SLOW stand
+    /// before this option. The time of a turn is predicted beside the measured one, cold and
+    /// warm, with the setting that does it.
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub(crate) without_tool: Vec<String>,
     /// The same, without these MCP servers

@@ -143,6 +143,19 @@ fn short_help_fits_a_screen() {
 }
 
 #[test]
+fn below_the_heading_of_rows_are_only_the_options_of_rows() {
+    for verb in ["list", "timing", "prefix"] {
+        let [_, long] = helps(verb);
+        let below = long.split_once("\nRows:\n").unwrap().1.split("\nOutput:\n").next().unwrap();
+        let lines = below.lines().map(str::trim_start).filter(|line| line.starts_with("--"));
+        let options: Vec<&str> = lines.filter_map(|line| line.split(' ').next()).collect();
+        let rows = ["--sort", "--columns", "--top", "--no-rows"];
+        assert!(options.iter().all(|option| rows.contains(option)), "{verb}: {options:?}");
+        assert!(options.len() >= 3, "{verb}: {options:?}");
+    }
+}
+
+#[test]
 fn the_first_page_leads_on() {
     for help in helps("") {
         for verb in ALL_VERBS {
