@@ -1,7 +1,7 @@
 //! The page of `traces diff`.
 
 use anyclaude_traces::analysis::content::ParameterValue;
-use anyclaude_traces::analysis::diff::{Diff, MeasureChange, SystemChange, ToolChanges};
+use anyclaude_traces::analysis::diff::{Diff, MeasureChange, MessageChange, SystemChange, ToolChanges};
 use anyclaude_traces::analysis::logging_cost::RunChange;
 use anyclaude_traces::model::SideName;
 use anyclaude_traces::model::measure::{Measure, Unit, Value};
@@ -71,10 +71,7 @@ pub(crate) fn page(diff: &Diff, next: &Next, ids: Ids, detail: DiffDetail) -> Pa
         newest(diff).into_iter().for_each(|line| page.line(line));
     }
     if let Some(messages) = diff.messages {
-        page.line(format!(
-            "Messages: {} in common, then {} on the left and {} on the right.",
-            messages.common, messages.left_only, messages.right_only
-        ));
+        page.line(message_count(messages));
     }
     if detail.has_all {
         page.table(parameters(diff, ids));
@@ -133,7 +130,11 @@ fn headline(measures: &[MeasureChange]) -> Option<String> {
     let longer = time.and_then(|time| {
         let [left, right] = [time.left?, time.right?].map(|ms| units::show(ms, Unit::Ms));
         let times = units::ratio(time.ratio?);
-        Some(format!(" The right side takes {times} as long: {right} against {left}."))
+        Some(if time.left == time.right {
+            format!(" Both take {left}.")
+        } else {
+            format!(" The right side takes {times} as long: {right} against {left}.")
+        })
     });
     Some(format!("{sizes}.{}", longer.unwrap_or_default()))
 }
@@ -233,6 +234,14 @@ fn tool_count(tools: &ToolChanges) -> String {
         counts.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{n} {what}")).collect();
     parts.push(format!("{} the same", tools.unchanged_count));
     format!("Tools: {}.", parts.join(", "))
+}
+
+fn message_count(messages: MessageChange) -> String {
+    let MessageChange { common, left_only, right_only, .. } = messages;
+    if left_only == 0 && right_only == 0 {
+        return format!("Messages: {common}, the same.");
+    }
+    format!("Messages: {common} in common, then {left_only} on the left and {right_only} on the right.")
 }
 
 fn system(diff: &Diff, system: SystemChange) -> String {

@@ -59,7 +59,9 @@ pub(crate) fn page(
     if let Some(headline) = headline.as_ref().filter(|_| rows.is_none()) {
         page.strong(headline);
     }
-    page.line(scope_line(&report.scope, is_sitting, span, report.requests.len() as u64));
+    let tasks_of_servers = report.unmatched_log_requests.iter().filter(|unmatched| unmatched.log.is_some());
+    let shown = report.requests.len() + tasks_of_servers.count();
+    page.line(scope_line(&report.scope, is_sitting, span, shown as u64));
     // Without logs there are no times to show.
     if let Some(columns) = rows.filter(|_| report.requests.iter().any(|request| request.timing.is_some())) {
         page.table(requests(&report.requests, columns));

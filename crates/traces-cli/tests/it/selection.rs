@@ -129,6 +129,13 @@ fn a_whole_name_wins_over_a_part() {
 }
 
 #[test]
+fn two_requests_that_are_the_same_are_said_to_be() {
+    let page = traces(&format!("diff latest latest --root {HOME}")).ends_with(0).stdout;
+    assert!(page.starts_with("Both prompts have 3.8 kB. Both take 1.0 s.\n"), "{page}");
+    assert!(page.contains("\nMessages: 1, the same.\n"), "{page}");
+}
+
+#[test]
 fn kinds() {
     let counts = [("conversation", 37), ("background", 10), ("probe", 14), ("count_tokens", 2), ("all", 63)];
     for (kind, count) in counts {

@@ -44,6 +44,12 @@ fn tasks_of_llama_server_are_rows_without_a_date() {
 }
 
 #[test]
+fn tasks_count_as_requests_in_the_line_of_the_scope() {
+    let page = alone(&Folder::new(), "timing", "llama-server.log").ends_with(0).stdout;
+    assert!(page.starts_with("unknown time · 3 requests\n"), "{page}");
+}
+
+#[test]
 fn who_asks_for_rows_of_requests_is_told_where_the_tasks_are() {
     let folder = Folder::new();
     for format in ["ndjson", "csv"] {
