@@ -62,16 +62,17 @@ impl Plot<'_> {
     pub(super) fn draw(&self) -> Markup {
         let height = i64::from(self.height);
         let whole = self.height + if self.marks.is_empty() { 2 } else { FOOT };
+        let marks = evenly_legible(&self.marks);
         let parts = html! {
             @for (y, _) in &self.levels { line x1="0" x2="100%" y1=(y) y2=(y) {} }
-            @for (share, _) in legible(&self.marks).into_iter().filter(|_| self.is_ruled) {
+            @for (share, _) in marks.iter().filter(|_| self.is_ruled) {
                 line x1=(percent(*share)) x2=(percent(*share)) y1="0" y2=(height) {}
             }
             svg width="100%" height=(self.height) viewBox=(format!("0 0 {WIDTH} {height}"))
                 preserveAspectRatio="none" { (self.shapes) }
             (self.signs)
             @if !self.marks.is_empty() { line.floor x1="0" x2="100%" y1=(height) y2=(height) {} }
-            @for (share, words) in legible(&self.marks) {
+            @for (share, words) in &marks {
                 line.floor x1=(percent(*share)) x2=(percent(*share)) y1=(height) y2=(height + 4) {}
                 text.tick.(anchor(*share)) x=(percent(*share)) y=(height + 18) { (words) }
             }
@@ -108,8 +109,16 @@ pub(super) fn time_axis(least_ms: f64, most_ms: f64, words: impl Fn(f64) -> Stri
     }
 }
 
+/// Every mark, or every second one and so on: the most whose words do not overlap, even on a
+/// phone. Their distances stay equal.
+fn evenly_legible(marks: &[(f64, String)]) -> Vec<&(f64, String)> {
+    let every = |step: usize| marks.iter().step_by(step).collect::<Vec<_>>();
+    let fits = |some: &Vec<&(f64, String)>| legible(some.iter().copied()).len() == some.len();
+    (1..=marks.len()).map(every).find(fits).unwrap_or_default()
+}
+
 /// Those of some marks whose words lie over those of none before them, even on a phone.
-fn legible(marks: &[(f64, String)]) -> Vec<&(f64, String)> {
+fn legible<'m>(marks: impl IntoIterator<Item = &'m (f64, String)>) -> Vec<&'m (f64, String)> {
     let mut kept = Vec::new();
     let mut taken: Vec<(f64, f64)> = Vec::new();
     for mark in marks {
@@ -207,5 +216,16 @@ mod tests {
         let marks = [0.5, 0.0, 0.1, 0.6, 0.9, 1.0].map(|share| (share, "08:47:30".to_owned()));
         let kept: Vec<f64> = legible(&marks).into_iter().map(|(share, _)| *share).collect();
         assert_eq!(kept, [0.5, 0.0, 0.9]);
+    }
+
+    #[test]
+    fn marks_that_are_left_out_leave_equal_distances() {
+        let kept = |marks: &[f64]| {
+            let marks: Vec<_> = marks.iter().map(|share| (*share, "08:47:30".to_owned())).collect();
+            evenly_legible(&marks).into_iter().map(|(share, _)| *share).collect::<Vec<f64>>()
+        };
+        assert_eq!(kept(&[0.0, 0.25, 0.5, 0.75, 1.0]), [0.0, 0.5, 1.0], "the second would touch the first");
+        assert_eq!(kept(&[0.1, 0.4, 0.7]), [0.1, 0.4, 0.7]);
+        assert_eq!(kept(&[]), []);
     }
 }

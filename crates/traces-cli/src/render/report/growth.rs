@@ -14,6 +14,7 @@ use super::document::table;
 use crate::render::ids::Ids;
 use crate::render::table::{Grid, number, text};
 use crate::render::units::{self, UNKNOWN};
+use crate::render::wrap::keep_figures;
 
 /// The height of a chart of sizes, and of the room for its prompts.
 const HEIGHT: u32 = 180;
@@ -50,7 +51,7 @@ pub(super) fn section(report: &Report, ids: Ids) -> Markup {
                 (legend("Sections, from the bottom up", sections.chain(reused)))
             }
             @for (at, session) in growth.sessions.iter().enumerate() { (figure(at, session, ids)) }
-            @if growth.other_sessions > 0 {
+            @if growth.other_sessions > 0 && !growth.sessions.is_empty() {
                 p.note { (units::count(growth.other_sessions, "smaller session")) " not shown" }
             }
         }
@@ -78,7 +79,7 @@ fn figure(at: usize, session: &SessionSections, ids: Ids) -> Markup {
     html! {
         figure {
             figcaption {
-                b { "Session " (name) } ", from " (units::stamp(session.first)) ". " (caption.description) "."
+                b { "Session " (name) } ", from " (units::stamp(session.first)) ". " (keep_figures(&caption.description)) "."
                 @if thinned {
                     " Each column is the largest of about "
                     (session.requests.div_ceil(session.prompts.len().max(1) as u64)) " requests."
@@ -152,7 +153,7 @@ fn shares(at: usize, session: &SessionSections, reuse: &SessionReuse) -> Markup 
     html! {
         (plot.draw())
         p.note {
-            "Could be reused: " (caption.description) "."
+            "Could be reused: " (keep_figures(&caption.description)) "."
             @if reuse.broken > 0 { " ▼ a break: an earlier turn had more." }
         }
     }

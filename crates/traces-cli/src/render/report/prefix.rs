@@ -8,6 +8,7 @@ use super::document::table;
 use super::prose::prose;
 use crate::render::prefix::{advice, breakers};
 use crate::render::units;
+use crate::render::wrap::keep_figures;
 
 pub(super) fn section(report: &Report) -> Markup {
     let Some(prefix) = report.prefix.as_ref().filter(|prefix| !prefix.requests.is_empty()) else {
@@ -18,11 +19,11 @@ pub(super) fn section(report: &Report) -> Markup {
             h2 id="prefix" { "Prefix reuse" }
             @let (totals, one_slot) = (&prefix.totals, &prefix.totals_one_slot);
             p.lead {
-                "Of " (units::bytes(totals.prompt_bytes)) " of prompts in "
+                "Of " (keep_figures(&units::bytes(totals.prompt_bytes))) " of prompts in "
                 (units::count(prefix.requests.len() as u64, "request")) " a prompt cache of "
                 (units::count(prefix.slots, "slot")) " could have reused "
                 b { (units::share(totals.reusable_bytes, totals.prompt_bytes)) } ", one of 1 slot "
-                (units::share(one_slot.reusable_bytes, one_slot.prompt_bytes)) ". " (UPPER_BOUND) "."
+                (keep_figures(&units::share(one_slot.reusable_bytes, one_slot.prompt_bytes))) ". " (UPPER_BOUND) "."
             }
             @if prefix.breakers.is_empty() { p { "Nothing broke a prefix." } }
             @else {

@@ -12,6 +12,7 @@ use super::chart::{Caption, Plot, WIDTH, percent, swatch};
 use super::parts::{class, words};
 use crate::render::table::shorten;
 use crate::render::units;
+use crate::render::wrap::keep_figures;
 
 /// How high a lane is, with the room above it, …
 const LANE: u32 = 16;
@@ -144,7 +145,7 @@ fn figure(at: usize, stretch: &Stretch, least_ms: u64) -> Markup {
         figure.timeline {
             figcaption {
                 b { (units::stamp(Some(stretch.from))) } ", "
-                (units::count(count as u64, "request")) " in " (units::ms(Some(long_ms)))
+                (units::count(count as u64, "request")) " in " (keep_figures(&units::ms(Some(long_ms))))
             }
             (plot.draw())
         }

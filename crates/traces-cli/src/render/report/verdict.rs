@@ -10,6 +10,7 @@ use super::parts;
 use crate::render::explain::basis;
 use crate::render::times;
 use crate::render::units::{self, UNKNOWN};
+use crate::render::wrap::keep_figures;
 
 /// What stands for a model of which no log tells.
 const MODEL_UNKNOWN: &str = "model unknown";
@@ -45,10 +46,9 @@ pub(super) fn answer(report: &Report) -> Markup {
                 }
             }
         }
-        // No line begins with a per cent sign.
-        h1 { (report.headline.trim_end_matches('.').replace(" %", "\u{a0}%")) "." }
+        h1 { (keep_figures(report.headline.trim_end_matches('.'))) "." }
         @if let Some(found) = found {
-            p.key { (found.verdict.key_answer) "." }
+            p.key { (keep_figures(&found.verdict.key_answer.to_string())) "." }
             p.basis { (basis(found)) }
         }
     }
@@ -206,7 +206,7 @@ pub(super) fn evidence(report: &Report) -> Markup {
             section aria-labelledby="evidence" {
                 h2 id="evidence" { "Evidence" }
                 @if let Some(words) = scenario(found.verdict.scenario) { p { (words) } }
-                ul { @for evidence in &found.evidence { li { (evidence.fact) } } }
+                ul { @for evidence in &found.evidence { li { (keep_figures(&evidence.fact.to_string())) } } }
                 @for requests in requests { p.note { "Requests: " (requests) } }
             }
         }
