@@ -5,9 +5,9 @@ use anyclaude_traces::analysis::report::WhyUnknown;
 
 /// What is missing of a comparison, and what to do about it.
 pub(crate) fn of_comparison(missing: &Missing) -> String {
-    const RECORD: &str = "record with `ANYCLAUDE_DEBUG=2 anyclaude`";
     let todo = match missing {
-        Missing::Requests { .. } | Missing::Stalls { .. } => RECORD,
+        Missing::Requests { .. } => "record with `traces record`, or with `ANYCLAUDE_DEBUG=2 anyclaude`",
+        Missing::Stalls { .. } => "record with `ANYCLAUDE_DEBUG=2 anyclaude`",
         Missing::MoreRequests { .. } => {
             "give both models the same task, or name two with more requests: `traces explain model:A model:B`"
         }

@@ -10,12 +10,13 @@ use super::units::{self, UNKNOWN};
 
 /// How long the longest bar is, beside the parts' times.
 const WIDTH: usize = 15;
-/// Fewer requests than this, and a speed is about right at best, …
+/// A speed of fewer requests than this is marked as rough, …
 const FEW_REQUESTS: u64 = 3;
-/// … as it is where half of them are further off than this.
+/// … and so is one from which half of its requests deviate by more than this fraction.
 const WIDE_SPREAD: f64 = 0.5;
 
-/// The parts of the mean request of each group, which add up to its wait.
+/// The parts of the mean request of each group, which add up to its wait. No rows where no
+/// group has a time above zero: nothing but counts of requests would be left.
 pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String) -> Grid {
     let times: Vec<&TimeBreakdown> = groups.iter().filter_map(|group| group.time.as_ref()).collect();
     let longest_ms = bars::longest_ms(times.iter().copied());
@@ -32,7 +33,8 @@ pub(crate) fn where_time_goes(groups: &[Group], name: impl Fn(&Group) -> String)
         number("WAIT", 0),
         part_bars("", 5),
     ]);
-    for group in groups {
+    let takes_time = longest_ms > 0.0 || times.iter().any(|time| time.wall_ms.is_some_and(|ms| ms > 0.0));
+    for group in groups.iter().filter(|_| takes_time) {
         let Some(time) = &group.time else { continue };
         let part = |part: fn(&TimeBreakdown) -> Option<f64>| {
             part(time).map_or_else(|| UNKNOWN.to_owned(), |ms| units::precise_ms(ms.round()))
