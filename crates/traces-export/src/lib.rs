@@ -1,6 +1,6 @@
 //! What [`anyclaude_traces`] found, in the formats of tools that people have. A format is
-//! a file with one function, which writes requests one after the other: memory does not
-//! grow with their number.
+//! a file with one function, which writes requests one after the other: the text of one of
+//! them is in memory at a time.
 //!
 //! | format | function | opens in |
 //! |:--|:--|:--|

@@ -1,6 +1,7 @@
 //! `traces explain`: where the slower of two sides lost its time, or where the time of
 //! one goes.
 
+use std::ffi::OsString;
 use std::io::Write;
 
 use anyclaude_traces::Kind;
@@ -26,21 +27,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
     let mut sides =
         reading(&reader, &args.output, || OneOrTwoSides::select(&reader, named.first(), named.get(1)))?;
     if sides.right.is_none() && inputs.len() == 2 && named.len() < 2 {
-        let shown: Vec<String> = inputs.iter().map(|input| input.to_string_lossy().into_owned()).collect();
-        // One that has no name is no side beside one that has a label.
-        if named.is_empty() && sides.left.requests.iter().all(|request| request.model.is_none()) {
-            let names = ["FAST", "SLOW"].into_iter().zip(&shown);
-            let labels: Vec<String> = names.map(|(name, path)| format!("--label {name}={path}")).collect();
-            bail!(
-                "servers' logs do not name the models of these requests. Labels do: `{}`",
-                labels.join(" ")
-            );
-        }
-        bail!(
-            "all of these requests are of one model, and a server's log is no side of its own. A label names one \
-             side's model: `--label NAME={}`",
-            shown.first().map_or("", String::as_str)
-        );
+        return Err(one_side_of_two(&inputs, &named, &sides));
     }
     if sides.left.requests.is_empty() && sides.right.is_none() {
         let skipped: Vec<Skipped> = sides.skipped.iter().map(Skipped::from).collect();
@@ -52,15 +39,11 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
         (None, _) => bail!("--direct: {FEW_MODELS}"),
         (Some(right), files) => measured(files, [sides.left.model(), right.model()])?,
     };
-    let change = args.what_if.change(&args.cache);
-    let what_if = if change.is_empty() {
-        None
-    } else {
-        Some(
-            reading(&reader, &args.output, || answers::what_if(&reader, &mut sides, change))
-                .map_err(|unknown| anyhow!(unknown_name(&unknown)))?,
-        )
-    };
+    let change = Some(args.what_if.change(&args.cache)).filter(|change| !change.is_empty());
+    let what_if = change
+        .map(|change| reading(&reader, &args.output, || answers::what_if(&reader, &mut sides, change)))
+        .transpose()
+        .map_err(|unknown| anyhow!(unknown_name(&unknown)))?;
     let mut found = reading(&reader, &args.output, || answers::explain(&reader, &mut sides, direct));
     found.what_if = what_if;
     let skipped: Vec<Skipped> = sides.skipped.iter().map(Skipped::from).collect();
@@ -84,4 +67,24 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut impl Write) -> anyhow::Result<St
         }
     }
     Ok(status)
+}
+
+/// Why two inputs of which servers' logs are one or both make one side: logs are read beside the
+/// other input, and only models tell their requests apart.
+fn one_side_of_two(inputs: &[OsString], named: &[OsString], sides: &OneOrTwoSides) -> anyhow::Error {
+    let shown: Vec<String> = inputs.iter().map(|input| input.to_string_lossy().into_owned()).collect();
+    // A side without a model's name would be no side beside one that has a label.
+    if named.is_empty() && sides.left.requests.iter().all(|request| request.model.is_none()) {
+        let names = ["FAST", "SLOW"].into_iter().zip(&shown);
+        let labels: Vec<String> = names.map(|(name, path)| format!("--label {name}={path}")).collect();
+        return anyhow!(
+            "servers' logs do not name the models of these requests. Labels do: `{}`",
+            labels.join(" ")
+        );
+    }
+    anyhow!(
+        "all of these requests are of one model, and a server's log is no side of its own. A label names one side's \
+         model: `--label NAME={}`",
+        shown.first().map_or("", String::as_str)
+    )
 }

@@ -264,19 +264,11 @@ fn difference(found: &Explanation, right: &Side, has_sums: bool) -> Grid {
             grid.row([label, left, right, String::new(), String::new(), String::new()]);
         }
     }
-    if !has_sums {
-        return grid;
+    if has_sums {
+        let [left, right] = times.map(|time| maybe_ms(time.and_then(|time| time.wall_ms)));
+        let difference = [signed(found.delta_ms), interval(found.delta_interval), String::new()];
+        grid.row(["together".to_owned(), left, right].into_iter().chain(difference));
     }
-    let walls = times.map(|time| maybe_ms(time.and_then(|time| time.wall_ms)));
-    let [left, right] = walls;
-    grid.row([
-        "together".to_owned(),
-        left,
-        right,
-        signed(found.delta_ms),
-        interval(found.delta_interval),
-        String::new(),
-    ]);
     grid
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn error(error: &anyhow::Error) {
     }
 }
 
-/// An error and its causes, but for those whose words it has said already.
+/// An error and its causes, without a cause whose words the text before it ends with.
 fn with_causes(error: &anyhow::Error) -> String {
     error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), |said, cause| {
         if said.ends_with(&cause) { said } else { format!("{said}: {cause}") }

@@ -53,7 +53,7 @@ pub(crate) fn page(report: &PrefixReport, is_sitting: bool, shown: ShownRows<'_>
     if let Some(found) = &report.context {
         page.table(context(found, ids));
     }
-    report.price_list.iter().for_each(|prices| tools::prices(&mut page, prices));
+    report.price_list.iter().for_each(|costs| tools::costs(&mut page, costs));
     page.table(breakers(&report.breakers));
     for breaker in report.breakers.iter().filter(|breaker| is_worth_advice(breaker, report)) {
         if let Some(advice) = advice(breaker) {

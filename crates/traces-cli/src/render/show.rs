@@ -50,10 +50,10 @@ pub(crate) fn page(shown: &RequestDetail, next: &Next, ids: Ids, detail: ShowDet
         page.table(system(shown));
     }
     let largest: Vec<tools::LargestTool<'_>> = shown.tools.iter().map(tool_row).collect();
-    let prices = shown.price_list.as_ref();
-    page.table(tools::largest(&largest, prices, detail.tools));
-    tools::servers(&shown.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
-    prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
+    let costs = shown.price_list.as_ref();
+    page.table(tools::largest(&largest, costs, detail.tools));
+    tools::servers(&shown.mcp_servers, costs).into_iter().for_each(|servers| page.line(servers));
+    costs.into_iter().for_each(|costs| tools::costs(&mut page, costs));
     findings::all(&mut page, &shown.findings);
     if detail.messages > 0 {
         page.table(messages(&shown.messages, detail.messages));

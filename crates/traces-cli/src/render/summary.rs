@@ -23,7 +23,7 @@ pub(crate) struct SummaryDetail {
     of_finding: findings::FindingDetail,
     tools: usize,
     /// Whether it is told what all tools cost together.
-    has_prices: bool,
+    has_tool_costs: bool,
     sessions: usize,
 }
 
@@ -31,11 +31,11 @@ impl SummaryDetail {
     /// All there is, and less and less, for terminals that are not high enough.
     pub(crate) fn levels() -> impl Iterator<Item = Self> {
         use findings::FindingDetail::{All, Found, Short};
-        let level = |(findings, of_finding, tools, has_prices, sessions)| Self {
+        let level = |(findings, of_finding, tools, has_tool_costs, sessions)| Self {
             findings,
             of_finding,
             tools,
-            has_prices,
+            has_tool_costs,
             sessions,
         };
         let levels = [
@@ -87,18 +87,18 @@ pub(crate) fn page(
     let more = next.same("report --format markdown");
     let more = Some(&*more).filter(|_| !detail.is_less());
     findings::dearest(&mut page, &summary.findings, detail.findings, detail.of_finding, more);
-    let prices = summary.price_list.as_ref();
+    let costs = summary.price_list.as_ref();
     if detail.tools > 0 {
         let largest: Vec<tools::LargestTool<'_>> = summary.largest_tools.iter().map(tool_row).collect();
-        page.table(tools::largest(&largest, prices, detail.tools));
+        page.table(tools::largest(&largest, costs, detail.tools));
     }
-    if detail.has_prices {
+    if detail.has_tool_costs {
         if !detail.is_less() {
-            tools::servers(&summary.mcp_servers, prices).into_iter().for_each(|servers| page.line(servers));
+            tools::servers(&summary.mcp_servers, costs).into_iter().for_each(|servers| page.line(servers));
         } else {
             page.space();
         }
-        prices.into_iter().for_each(|prices| tools::prices(&mut page, prices));
+        costs.into_iter().for_each(|costs| tools::costs(&mut page, costs));
     }
     page.table(sessions(&summary.sessions, ids, detail.sessions));
     if let Some(more) = summary.sessions.len().checked_sub(detail.sessions).filter(|more| *more > 0)

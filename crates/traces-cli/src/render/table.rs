@@ -252,7 +252,7 @@ impl Grid {
         layout.draw(out, self.body.rows().map(row), self.emphasis(0, heading))
     }
 
-    /// Whether bars of parts are in it; wherever their column went, headings have the signs.
+    /// Whether it has a column of bars of parts, shown or left out: other headings name their signs.
     fn has_parts(&self) -> bool {
         self.columns().any(|column| column.align == Align::PartBar)
     }

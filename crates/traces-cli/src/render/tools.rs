@@ -1,4 +1,4 @@
-//! Tools by size and price, and the MCP servers behind them.
+//! Tools by size and cost, and the MCP servers behind them.
 
 use std::collections::HashMap;
 
@@ -17,8 +17,8 @@ pub(crate) struct LargestTool<'a> {
     pub(crate) requests: Option<u64>,
 }
 
-/// The first `most_rows` tools with their prices and a bar each, and the rest in one row.
-pub(crate) fn largest(tools: &[LargestTool<'_>], prices: Option<&ToolCosts>, most_rows: usize) -> Grid {
+/// The first `most_rows` tools with their costs and a bar each, and the rest in one row.
+pub(crate) fn largest(tools: &[LargestTool<'_>], costs: Option<&ToolCosts>, most_rows: usize) -> Grid {
     let mut grid = Grid::new([
         text("LARGEST TOOLS", 0),
         number("SIZE", 0),
@@ -29,9 +29,9 @@ pub(crate) fn largest(tools: &[LargestTool<'_>], prices: Option<&ToolCosts>, mos
         bars("", 5),
     ]);
     let known: HashMap<Option<&str>, &ToolCost> =
-        prices.iter().flat_map(|list| &list.tools).map(|tool| (tool.name.as_deref(), tool)).collect();
+        costs.iter().flat_map(|list| &list.tools).map(|tool| (tool.name.as_deref(), tool)).collect();
     // Before any tool is called, "never called" means nothing.
-    let tells = prices.is_some_and(|list| !list.called_tools.is_empty());
+    let tells = costs.is_some_and(|list| !list.called_tools.is_empty());
     let called = |called: bool| match (tells, called) {
         (false, _) => String::new(),
         (true, true) => "yes".to_owned(),
@@ -39,24 +39,24 @@ pub(crate) fn largest(tools: &[LargestTool<'_>], prices: Option<&ToolCosts>, mos
     };
     let most = tools.first().map_or(0, |tool| tool.bytes);
     for tool in tools.iter().take(most_rows) {
-        let price = known.get(&tool.name);
+        let cost = known.get(&tool.name);
         grid.row([
             tool.name.unwrap_or("(unnamed)").to_owned(),
             units::bytes(tool.bytes),
-            price.map_or_else(String::new, |price| units::estimate(price.tokens)),
-            price.and_then(|price| price.cold_read_ms).map_or_else(String::new, |ms| units::ms(Some(ms))),
+            cost.map_or_else(String::new, |cost| units::estimate(cost.tokens)),
+            cost.and_then(|cost| cost.cold_read_ms).map_or_else(String::new, |ms| units::ms(Some(ms))),
             tool.requests.map_or_else(String::new, |n| n.to_string()),
-            price.map_or_else(String::new, |price| called(price.called)),
+            cost.map_or_else(String::new, |cost| called(cost.called)),
             units::bar(tool.bytes, most, 20),
         ]);
     }
     let more = tools.get(most_rows..).unwrap_or_default();
     if !more.is_empty() {
         let bytes = more.iter().map(|tool| tool.bytes).sum();
-        let prices: Vec<&&ToolCost> = more.iter().filter_map(|tool| known.get(&tool.name)).collect();
-        let tokens = prices.iter().map(|price| price.tokens).sum();
-        let ms: Option<u64> = prices.iter().map(|price| price.cold_read_ms).sum();
-        let or_nothing = |text: String| if prices.is_empty() { String::new() } else { text };
+        let costs: Vec<&&ToolCost> = more.iter().filter_map(|tool| known.get(&tool.name)).collect();
+        let tokens = costs.iter().map(|cost| cost.tokens).sum();
+        let ms: Option<u64> = costs.iter().map(|cost| cost.cold_read_ms).sum();
+        let or_nothing = |text: String| if costs.is_empty() { String::new() } else { text };
         grid.row([
             format!("and {} more", more.len()),
             units::bytes(bytes),
@@ -71,15 +71,15 @@ pub(crate) fn largest(tools: &[LargestTool<'_>], prices: Option<&ToolCosts>, mos
 }
 
 /// `MCP servers: github 9.9 kB (9 tools) · …`; `None` where there are none.
-pub(crate) fn servers(servers: &[ServerUse], prices: Option<&ToolCosts>) -> Option<String> {
-    let tells = prices.is_some_and(|list| !list.called_tools.is_empty());
+pub(crate) fn servers(servers: &[ServerUse], costs: Option<&ToolCosts>) -> Option<String> {
+    let tells = costs.is_some_and(|list| !list.called_tools.is_empty());
     let server = |server: &ServerUse| {
         let mut facts = vec![units::count(server.tools, "tool")];
-        let price = prices.and_then(|list| list.servers.iter().find(|price| price.name == server.name));
-        if let Some(price) = price {
-            facts.push(units::estimate(price.tokens) + " tokens");
-            facts.extend(price.cold_read_ms.map(|ms| units::ms(Some(ms))));
-            facts.extend((tells && price.called == 0).then(|| "never called".to_owned()));
+        let cost = costs.and_then(|list| list.servers.iter().find(|cost| cost.name == server.name));
+        if let Some(cost) = cost {
+            facts.push(units::estimate(cost.tokens) + " tokens");
+            facts.extend(cost.cold_read_ms.map(|ms| units::ms(Some(ms))));
+            facts.extend((tells && cost.called == 0).then(|| "never called".to_owned()));
         }
         format!("{} {} ({})", server.name, units::bytes(server.bytes), facts.join(", "))
     };
@@ -88,7 +88,7 @@ pub(crate) fn servers(servers: &[ServerUse], prices: Option<&ToolCosts>) -> Opti
 }
 
 /// What all tools cost together where no cache holds them, and those never called.
-pub(crate) fn prices(page: &mut Page, list: &ToolCosts) {
+pub(crate) fn costs(page: &mut Page, list: &ToolCosts) {
     if list.tools.is_empty() {
         return;
     }

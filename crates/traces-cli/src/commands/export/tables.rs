@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyclaude_traces::Request;
+use anyclaude_traces::analysis::tool_cost::ToolCosts;
 use anyclaude_traces::ask::answers;
 use anyclaude_traces::error::Skipped;
 use anyclaude_traces::model::scope::KindFilter;
@@ -44,44 +45,53 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<Status> {
     skipped.extend(unreadable.iter().map(Skipped::from));
     let skipped = report_skipped(&skipped, &args.output);
 
-    let mut days: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (at, partition) in partitions.iter().enumerate() {
-        days.entry(partition.day_folder()).or_default().push(at);
+    let mut days: Days = BTreeMap::new();
+    for partition in partitions.iter().zip(&tool_costs) {
+        days.entry(partition.0.day_folder()).or_default().push(partition);
     }
     let mut left_out = SkippedDays::default();
     if args.append {
         days.retain(|day, of_day| {
-            let bounds = of_day.first().and_then(|&at| partitions.get(at)?.bounds());
+            let bounds = of_day.first().and_then(|(partition, _)| partition.bounds());
             let written = target.written(&folder(Table::Requests, day));
             // What has no time is never known to be complete.
             bounds.is_none_or(|bounds| left_out.keeps(bounds, written, &selection))
         });
     }
     let dataset = Dataset::new(&prefix);
-    let rows = interrupt::without_interrupt(|| {
-        let mut rows = [0; Table::ALL.len()];
-        let mut staging = target.begin()?;
-        for (day, of_day) in &days {
-            for (rows, table) in rows.iter_mut().zip(Table::ALL) {
-                let of_day = of_day.iter().filter_map(|&at| partitions.get(at).zip(tool_costs.get(at)));
-                for (partition, costs) in of_day {
-                    let folder = folder(table, day).join(partition.model_folder());
-                    *rows += dataset
-                        .write(table, partition, costs, || new_file(&staging, &folder))
-                        .with_context(|| format!("cannot write into {}", target.path().display()))?;
-                }
-            }
-            // The last one is the mark that the day is complete.
-            Table::ALL.into_iter().try_for_each(|table| staging.publish(&folder(table, day)))?;
-        }
-        staging.end().map(|()| rows)
-    })?;
+    let rows = interrupt::without_interrupt(|| write(&target, &dataset, &days))?;
     if !args.output.quiet {
         say_written(target.path(), days.len() as u64, rows);
         left_out.say(target.path());
         say_scope(selection.is_sitting);
     }
     Ok(skipped)
+}
+
+/// The partitions of each day, by its folder, with what their tools cost.
+type Days<'a> = BTreeMap<String, Vec<(&'a Partition<'a>, &'a ToolCosts)>>;
+
+/// Writes all tables, one day after the other; returns how many rows each has.
+fn write(
+    target: &OutputFolder,
+    dataset: &Dataset<'_>,
+    days: &Days<'_>,
+) -> anyhow::Result<[u64; Table::ALL.len()]> {
+    let mut rows = [0; Table::ALL.len()];
+    let mut staging = target.begin()?;
+    for (day, of_day) in days {
+        for (rows, table) in rows.iter_mut().zip(Table::ALL) {
+            for (partition, costs) in of_day {
+                let folder = folder(table, day).join(partition.model_folder());
+                *rows += dataset
+                    .write(table, partition, costs, || new_file(&staging, &folder))
+                    .with_context(|| format!("cannot write into {}", target.path().display()))?;
+            }
+        }
+        // The last one is the mark that the day is complete.
+        Table::ALL.into_iter().try_for_each(|table| staging.publish(&folder(table, day)))?;
+    }
+    staging.end().map(|()| rows)
 }
 
 /// Says how many days were written, and how many rows of each table.
