@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Read as _};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyclaude_traces::model::scope::KindFilter;
@@ -63,7 +62,7 @@ pub(crate) fn filter(args: &FilterArgs) -> anyhow::Result<select::Filter> {
     filter.run.clone_from(&args.run);
     filter.since = moment(&args.since, End::Since).context("--since")?;
     filter.until = moment(&args.until, End::Until).context("--until")?;
-    filter.last = args.last.map(NonZeroUsize::get);
+    filter.last = args.last;
     let label = |label: &LabelArg| select::Label { model: label.model.clone(), input: label.input.clone() };
     filter.labels = args.labels.iter().map(label).collect();
     filter.server_logs.clone_from(&args.server_logs);

@@ -148,8 +148,8 @@ pub(crate) struct FilterArgs {
     /// The last N of them
     ///
     /// Taken after all other filters, by time.
-    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>, hide_long_help = true)]
-    pub(crate) last: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", hide_long_help = true)]
+    pub(crate) last: Option<usize>,
     /// Name the model of some requests, e.g. qwen3=session:1f0c (repeatable)
     ///
     /// For logs that only say `current-model`, or that are gone. INPUT is anything that may

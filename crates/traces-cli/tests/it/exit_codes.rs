@@ -202,7 +202,7 @@ fn short_options_may_stand_before_the_verb() {
 
 #[test]
 fn numbers_that_must_be_above_0_say_so() {
-    for option in ["--slots", "--context", "--top", "--last"] {
+    for option in ["--slots", "--context", "--top"] {
         for value in ["0", "-1", "1.5", "many"] {
             let ran = traces(&format!("prefix {option}={value} --root {HOME}")).ends_with(2);
             ran.says(&[option, "write a whole number from 1 on"]);
@@ -214,7 +214,7 @@ fn numbers_that_must_be_above_0_say_so() {
 fn a_bad_file_of_a_folder_that_is_a_side_is_named() {
     let folder = Folder::new();
     folder.write("side/list.json", "[1]");
-    let ran = folder.traces("explain side other").ends_with(2);
+    let ran = folder.traces("explain side").ends_with(2);
     ran.says(&["list.json: the file holds no JSON object"]);
 }
 

@@ -27,7 +27,7 @@ fn the_page_tells_everything() {
     let page = page(&folder, "page.html");
     for words in [
         "qwen3-42b-a3b-2507-thinking is slower because it reads prompts more slowly: 228 vs ",
-        "Is anyclaude the bottleneck? No: 1 % of the difference.",
+        "Is anyclaude the bottleneck? No: 1\u{a0}% of the difference.",
         "Scenario A (model or server), confidence medium",
         "What costs time here",
         "its backend reuses no prompt cache",
