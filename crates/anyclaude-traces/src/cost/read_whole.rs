@@ -36,6 +36,11 @@ const LEAST_COLD_SIZE: f64 = 0.2;
 const TIMES_TOO_FAST: f64 = 3.0;
 /// … which must be known from at least this many samples.
 const LEAST_PACES: usize = 4;
+/// Reads of at least this many tokens tell how fast a cold request can be: what each request
+/// costs anyway is little of them, …
+const LEAST_LONG_READ: u64 = 1_000;
+/// … and there must be at least this many.
+const LEAST_LONG_READS: usize = 3;
 
 /// Takes back the simulated cached tokens that a request's time refutes.
 pub(super) fn find(cases: &mut [Case]) {
@@ -43,8 +48,9 @@ pub(super) fn find(cases: &mut [Case]) {
     if cases.iter().all(|case| simulated_share(case).is_none()) {
         return;
     }
+    find_read_too_fast(cases, least_ms_per_token_of_cold, is_cold);
     find_read_whole(cases);
-    find_read_too_fast(cases);
+    find_read_too_fast(cases, fastest_ms_per_token, |_| true);
 }
 
 /// Sets the cached tokens of requests that were read whole to 0.
@@ -57,15 +63,25 @@ fn find_read_whole(cases: &mut [Case]) {
     }
 }
 
-/// Forgets the cached tokens of requests that were read too fast.
-fn find_read_too_fast(cases: &mut [Case]) {
-    let paces = by_model(cases, fastest_ms_per_token);
+/// Forgets the cached tokens of those requests that were read too fast by a pace of their model.
+fn find_read_too_fast(cases: &mut [Case], pace: fn(&[&Case]) -> Option<f64>, is_in: fn(&Case) -> bool) {
+    let paces = by_model(cases, pace);
     let pace = |model: &Model| paces.get(model).copied().flatten();
-    let is_found =
-        |case: &&mut Case| pace(&case.origin.model).is_some_and(|pace| is_read_too_fast(case, pace));
+    let is_found = |case: &&mut Case| {
+        is_in(case) && pace(&case.origin.model).is_some_and(|pace| is_read_too_fast(case, pace))
+    };
     for case in cases.iter_mut().filter(is_found) {
         case.cached = None;
     }
+}
+
+/// The fastest pace of long reads that are not cold: a cold request is faster only where an
+/// earlier recording left its prompt in the cache.
+fn least_ms_per_token_of_cold(cases: &[&Case]) -> Option<f64> {
+    let warm = cases.iter().filter(|case| !is_cold(case)).filter_map(|case| case.read_sample());
+    let paces: Vec<f64> =
+        warm.filter(|sample| sample.tokens >= LEAST_LONG_READ).map(Sample::ms_per_token).collect();
+    paces.iter().copied().min_by(f64::total_cmp).filter(|_| paces.len() >= LEAST_LONG_READS)
 }
 
 /// The pace of the fastest cold request, or the median pace where that is faster: the cold
@@ -73,10 +89,15 @@ fn find_read_too_fast(cases: &mut [Case]) {
 fn fastest_ms_per_token(cases: &[&Case]) -> Option<f64> {
     let pace = |case: &&Case| case.read_sample().map(Sample::ms_per_token);
     let all: Vec<f64> = cases.iter().filter_map(pace).collect();
-    let is_cold = |case: &&&Case| simulated_share(case).is_some_and(|share| share < COLD_SHARE);
-    let fastest_cold = cases.iter().filter(is_cold).filter_map(pace).min_by(f64::total_cmp);
+    let cold = cases.iter().filter(|case| is_cold(case));
+    let fastest_cold = cold.filter_map(pace).min_by(f64::total_cmp);
     let middle = (all.len() >= LEAST_PACES).then(|| median(all)).flatten()?;
     Some(fastest_cold.map_or(middle, |cold| cold.min(middle)))
+}
+
+/// Whether the simulated cache held next to nothing of it.
+fn is_cold(case: &Case) -> bool {
+    simulated_share(case).is_some_and(|share| share < COLD_SHARE)
 }
 
 /// Whether it waited a fraction of the time that reading what the simulated cache left takes.

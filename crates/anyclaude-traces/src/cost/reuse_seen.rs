@@ -48,6 +48,7 @@ pub(super) fn judge(cases: &[&Case]) -> CacheUse {
     match by_cold(&points) {
         WarmVerdict::Reused if is_of_whole_prompts(&points) => CacheUse::ReadsAll,
         WarmVerdict::Reused => CacheUse::Reuses,
+        WarmVerdict::ReadWhole(_) | WarmVerdict::Unclear if is_of_new_tokens(&points) => CacheUse::Reuses,
         WarmVerdict::ReadWhole(n) if n >= LEAST_READ => CacheUse::ReadsAll,
         WarmVerdict::Unclear => CacheUse::Unknown,
         WarmVerdict::ReadWhole(n) => {
@@ -144,13 +145,29 @@ fn by_cold(points: &[ReusePoint]) -> WarmVerdict {
 /// their new tokens does not, even with a constant beside it. Then nothing is reused, and the
 /// cold requests took longer for another reason, most often because the model was loaded.
 fn is_of_whole_prompts(points: &[ReusePoint]) -> bool {
+    let whole: Explanation = (|point| point.prompt_tokens, ConstantTerm::Without);
+    is_only_of(points, whole, (|point| point.new_tokens, ConstantTerm::With))
+}
+
+/// Whether one pace over new tokens, with a constant beside it, explains the waits of the warm
+/// requests, and one over their whole prompts does not. Then prompts are reused, and the cold
+/// requests found in the cache what an earlier recording had left there.
+fn is_of_new_tokens(points: &[ReusePoint]) -> bool {
+    let new: Explanation = (|point| point.new_tokens, ConstantTerm::With);
+    is_only_of(points, new, (|point| point.prompt_tokens, ConstantTerm::With))
+}
+
+/// The tokens that may explain waits, and whether a constant stands beside their pace.
+type Explanation = (fn(&ReusePoint) -> f64, ConstantTerm);
+
+/// Whether the one explains the waits of the warm requests, and the other clearly less.
+fn is_only_of(points: &[ReusePoint], one: Explanation, other: Explanation) -> bool {
     let warm: Vec<&ReusePoint> = points.iter().filter(|point| point.reusable_share() >= WARM_SHARE).collect();
-    let waits = |tokens: fn(&ReusePoint) -> f64| warm.iter().map(move |point| (point.wait_ms, tokens(point)));
-    let of_prompts = error_of(waits(|point| point.prompt_tokens), ConstantTerm::Without);
-    let of_new = error_of(waits(|point| point.new_tokens), ConstantTerm::With);
-    let Some((of_prompts, of_new)) = of_prompts.zip(of_new) else { return false };
-    let is_clear = of_new >= LEAST_ERROR.max(CLEARLY * of_prompts);
-    warm.len() >= LEAST_WARM && of_prompts <= MOST_ERROR && is_clear
+    let error = |(tokens, constant): Explanation| {
+        error_of(warm.iter().map(|point| (point.wait_ms, tokens(point))), constant)
+    };
+    let Some((one, other)) = error(one).zip(error(other)) else { return false };
+    warm.len() >= LEAST_WARM && one <= MOST_ERROR && other >= LEAST_ERROR.max(CLEARLY * one)
 }
 
 /// By the hypothesis under which the milliseconds per token vary less between requests.

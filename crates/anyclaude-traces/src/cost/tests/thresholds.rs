@@ -335,6 +335,32 @@ fn a_first_request_that_waited_for_a_load_does_not_prove_reuse() {
     assert_eq!(found(false)[1].seen, CacheUse::Reuses);
 }
 
+/// Prompts of 20,000 tokens and more, so many of which are new, that took so long.
+fn growing(first_ms: u64, ttft_ms: fn(u64, u64) -> u64) -> Vec<Case> {
+    turns(7, move |at, case| {
+        let prompt = 20_000 + 1_000 * u64::try_from(at).unwrap();
+        let new = [1_000, 2_000, 1_200, 3_000, 1_500, 2_500, 4_000][at];
+        let held = if at == 0 { 0 } else { prompt - new };
+        let reuse = SimulatedReuse { prompt_bytes: 4 * prompt, reusable_bytes: 4 * held, continues: None };
+        (case.reported_prompt_tokens, case.prompt_bytes) = (prompt.into(), (4 * prompt).into());
+        case.reuse = Some(reuse);
+        answered_after(case, if at == 0 { first_ms } else { ttft_ms(prompt, new) });
+    })
+}
+
+#[test]
+fn a_first_prompt_that_was_in_the_cache_before_the_recording_proves_nothing() {
+    // All but 1,000 of its 20,000 tokens were there: others took as long as it, or longer.
+    let found = growing(1_000, |_, new| new);
+    assert_eq!((found[0].seen, found[0].cached), (CacheUse::Reuses, None));
+    assert_eq!((found[0].read_ms(), found[1].read_tokens()), (Some(1_000), Some(2_000)));
+    let found = growing(1_000, |prompt, _| prompt / 20);
+    assert_eq!((found[0].seen, found[1].cached), (CacheUse::ReadsAll, Some((0, CachedSource::None))));
+    // A third of the time that it takes at the speed of the fastest is possible, and no less.
+    let cold = |ms| growing(ms, |_, new| new)[0].cached;
+    assert_eq!((cold(6_666), cold(6_667)), (None, Some((0, CachedSource::Simulated))));
+}
+
 #[test]
 fn a_long_prompt_that_was_read_faster_beside_others_refutes_the_speed_of_short_ones() {
     // Two of 2,000 tokens in a second each, and 10,000 while another was there.
