@@ -9,6 +9,7 @@ use super::interval::{self, Intervals};
 use super::millis::Millis;
 use super::missing::Missing;
 use super::narrative::Narrative;
+use super::one_side::is_uneven;
 use super::pairs::{Pair, pair};
 use super::verdict::{
     LEAST_REQUESTS, Lead, Scenario, Undetermined, VerdictCase, proxy_is_bottleneck, shares, weigh,
@@ -175,7 +176,7 @@ impl<'a> ComparedRequests<'a> {
         mean_of(side.iter().map(|one| one.sample.wall(self.with_proxy))).unwrap_or(0.0)
     }
 
-    fn weigh(&self, difference: Option<&Difference>) -> Result<Lead, Undetermined> {
+    fn weigh(&self, difference: Option<&Difference>, is_read_unevenly: bool) -> Result<Lead, Undetermined> {
         let few = self.completed.iter().any(|completed| *completed < LEAST_REQUESTS);
         let Some(difference) = difference else { return Err(Undetermined::Nothing) };
         if few && !self.is_paired() {
@@ -193,6 +194,7 @@ impl<'a> ComparedRequests<'a> {
             n: self.n(),
             faster_ms: self.mean_wall_ms(&self.left).min(self.mean_wall_ms(&self.right)),
             only_simulated: !sources.is_empty() && sources.iter().all(is_simulated),
+            is_read_unevenly,
             is_unknown_somewhere: &difference.is_unknown_somewhere,
         })
     }
@@ -281,9 +283,10 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let right_input = input.right.as_ref().unwrap_or(&nobody);
     let comparison = ComparedRequests::of(&input, right_input, &mut counts);
     let difference = comparison.difference();
-    let finding = comparison.weigh(difference.as_ref());
     let left = Side::of(&input.left, &requests(&comparison.left), comparison.with_proxy);
     let right = Side::of(right_input, &requests(&comparison.right), comparison.with_proxy);
+    let is_read_unevenly = [left.speeds, right.speeds].into_iter().flatten().any(|speeds| is_uneven(&speeds));
+    let finding = comparison.weigh(difference.as_ref(), is_read_unevenly);
     let direct_share = direct_share(&input, &comparison, difference.as_ref(), finding);
     let names = names(&left, &right);
     let narrative = Narrative {

@@ -29,6 +29,9 @@ pub struct Figures {
     pub faster: f64,
     /// What they are counted in.
     pub unit: FigureUnit,
+    /// Whether each comes from few requests, or from some that differ much: of the slower
+    /// side, then of the faster.
+    pub are_rough: [bool; 2],
 }
 
 /// What figures are counted in.
@@ -40,6 +43,8 @@ pub enum FigureUnit {
     Tokens,
     /// Tokens in a second.
     TokensPerSecond,
+    /// Which share of the prompt tokens came from the prompt cache.
+    CachedShare,
 }
 
 /// In how many requests of a side something happened.
@@ -220,6 +225,30 @@ pub enum Fact {
         share: f64,
         /// What the counts rest on, the weakest of it.
         source: CachedSource,
+    },
+    /// The prompts of a side were read at so different speeds that the speed of all is of none.
+    UnevenReading {
+        /// The side.
+        side: String,
+        /// How many prompts.
+        n: u64,
+        /// Tokens per second of the slowest.
+        least: f64,
+        /// Half of them were read as fast, or faster.
+        middle: f64,
+        /// Of the fastest.
+        most: f64,
+    },
+    /// Most answers of the slower side were written beside others, which slows them down.
+    SharedWriting {
+        /// The side.
+        side: String,
+        /// So many answers …
+        n: u64,
+        /// … of so many.
+        of: u64,
+        /// Tokens per second of the answers that had the backend for themselves.
+        alone: f64,
     },
     /// How much the requests of a side read and write in the mean, where the recording does not
     /// tell how long either takes.

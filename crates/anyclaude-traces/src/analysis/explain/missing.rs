@@ -1,5 +1,7 @@
-//! What is unknown of the compared requests, and keeps an answer from being surer: values, whose
-//! sentences are in `prose`.
+//! What is unknown of the compared requests, and keeps an answer from being surer, and how that is
+//! said.
+
+use std::fmt::{self, Display, Formatter};
 
 /// What is unknown, and would make the answer better. `side` is what the side is called.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,4 +99,81 @@ pub enum Missing {
     },
     /// Whether the difference is there without the proxy as well.
     DirectMeasurement,
+}
+
+impl Display for Missing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Requests { side } => {
+                write!(f, "No streamed, completed request of {side} has times that are certainly its own.")
+            }
+            Self::MoreRequests { side, completed: 1 } => write!(
+                f,
+                "Only 1 completed request of {side}, and no prompt that both sides answered: no verdict."
+            ),
+            Self::MoreRequests { side, completed } => write!(
+                f,
+                "Only {completed} completed requests of {side}, and no prompt that both sides answered: no verdict."
+            ),
+            Self::ProxyTime { known, of } => write!(
+                f,
+                "The proxy's own time is known of {known} of {of}, so that times without it are compared: it \
+                 is in the request logs of anyclaude."
+            ),
+            Self::PromptTokens { side, unknown, of } => write!(
+                f,
+                "The backend told no believable number of prompt tokens for {unknown} of {of} requests of {side}: \
+                 what reading their prompts took is not split."
+            ),
+            Self::CachedTokens { side, unknown, of } => write!(
+                f,
+                "How many tokens came from the prompt cache is unknown for {unknown} of {of} requests of {side}: \
+                 what reading their prompts took is not split."
+            ),
+            Self::OutputTokens { side, unknown, of } => write!(
+                f,
+                "The backend told no number of output tokens for {unknown} of {of} requests of {side}: what \
+                 their generation took is not split."
+            ),
+            Self::Stalls { side } => write!(
+                f,
+                "Silences inside the answers of {side} are unknown, and part of its generation: they are \
+                 logged from debug level 2 on."
+            ),
+            Self::UntoldStalls { side } => write!(
+                f,
+                "Silences inside the answers of {side} are unknown, and part of its generation: the log does \
+                 not tell which of its chunks are theirs."
+            ),
+            Self::WaitBeforeTheProxy { side, overlapping, of } => write!(
+                f,
+                "{overlapping} of {of} requests of {side} overlapped others: what they waited before the proxy \
+                 logged them is in no part."
+            ),
+            Self::FirstTokens { side, unknown, of } => write!(
+                f,
+                "When the answers of {side} began was not recorded ({unknown} of {of}): reading and generation \
+                 are not told apart."
+            ),
+            Self::WholeAnswers { side, untold, of } => write!(
+                f,
+                "{untold} of {of} answers of {side} came all at once: reading and generation are not told apart."
+            ),
+            Self::SamePrompts { pairs: 0 } => write!(
+                f,
+                "No requests of both sides had the same prompt, so that groups are compared: give both the \
+                 same task."
+            ),
+            Self::SamePrompts { pairs } => write!(
+                f,
+                "Only {pairs} of the prompts {} the same on both sides, so that groups are compared: give \
+                 both the same task.",
+                if *pairs == 1 { "was" } else { "were" }
+            ),
+            Self::DirectMeasurement => {
+                write!(f, "Whether the difference is there without the proxy was not measured.")
+            }
+        }
+    }
 }

@@ -1,18 +1,19 @@
 //! A comparison → the facts that its sentences are made of. Every figure was measured,
 //! and every fact names the requests that it rests on.
 
-use super::cause::DelayCause;
+use super::cause::{DelayCause, Part};
 use super::compare::{ComparedRequests, Difference, One, mean_of};
 use super::direct::Direct;
 use super::evidence::{CitedFact, Fact, FigureUnit, Figures, Headline, Occurrences};
 use super::missing::Missing;
+use super::one_side::{is_explained, is_rough, is_uneven, tokens, tokens_per_second};
 use super::side::Side;
 use super::verdict::{Lead, Undetermined};
 use crate::cost::LEAST_QUEUE_MS;
-use crate::model::CacheUse;
 use crate::model::request::Source;
 use crate::model::stats::float;
 use crate::model::timing::{CachedSource, Timing, TokenSource};
+use crate::model::{CacheUse, SpeedSource, Speeds};
 
 /// Contributions below this share are not worth a sentence.
 const LEAST_SHARE: f64 = 0.05;
@@ -99,13 +100,8 @@ impl Narrative<'_> {
     fn figures(&self, cause: DelayCause) -> Option<Figures> {
         let of = |value: &dyn Fn(&One<'_>) -> Option<f64>, unit| {
             let mean = |side: &[One<'_>]| mean_of(side.iter().filter_map(value));
-            let [left, right] = self.requests().map(mean);
-            let [slower, faster] = self.ordered([left, right]);
-            Some(Figures { slower: slower?, faster: faster?, unit })
-        };
-        let speed = |speed: &dyn Fn(&Side) -> Option<f64>| {
-            let [slower, faster] = self.ordered(self.sides).map(speed);
-            Some(Figures { slower: slower?, faster: faster?, unit: FigureUnit::TokensPerSecond })
+            let [slower, faster] = self.ordered(self.requests().map(mean));
+            Some(Figures { slower: slower?, faster: faster?, unit, are_rough: [false; 2] })
         };
         let figures = match cause {
             DelayCause::Proxy => of(&|one| one.sample.proxy, FigureUnit::Ms),
@@ -114,26 +110,54 @@ impl Narrative<'_> {
             DelayCause::Stalls => of(&|one| one.sample.stall, FigureUnit::Ms),
             DelayCause::PromptSize => of(&|one| Some(one.sample.prompt?.needed), FigureUnit::Tokens),
             DelayCause::PromptCache => {
-                // A little more than its own thread had may have come from the cache.
                 let again = |one: &One<'_>| one.sample.prompt.map(|prompt| prompt.read - prompt.needed);
-                of(&again, FigureUnit::Tokens).map(|figures| Figures {
-                    slower: figures.slower.max(0.0),
-                    faster: figures.faster.max(0.0),
-                    ..figures
-                })
+                of(&again, FigureUnit::Tokens).and_then(|again| self.cache_figures(again))
             }
             DelayCause::OutputLength => of(&|one| one.sample.output_tokens, FigureUnit::Tokens),
-            DelayCause::PromptProcessingSpeed => speed(&|side| side.speeds?.read_tokens_per_second),
-            DelayCause::GenerationSpeed => speed(&|side| side.speeds?.write_tokens_per_second),
+            DelayCause::PromptProcessingSpeed => self.speed_figures(Part::Read),
+            DelayCause::GenerationSpeed => self.speed_figures(Part::Write),
             DelayCause::Other => None,
         }?;
         // A contribution is a mean of pairs: the means of both sides may tell otherwise.
         let adds = self.difference?.contributions.get(cause)?.as_f64() * self.delta_ms() > 0.0;
         let is_more = match figures.unit {
-            FigureUnit::TokensPerSecond => figures.slower < figures.faster,
+            FigureUnit::TokensPerSecond | FigureUnit::CachedShare => figures.slower < figures.faster,
             FigureUnit::Ms | FigureUnit::Tokens => figures.slower > figures.faster,
         };
         (adds == is_more).then_some(figures)
+    }
+
+    /// The tokens that were read again; where a side read fewer than its own thread had new,
+    /// which an earlier recording may have left in the cache, what came from the cache.
+    fn cache_figures(&self, again: Figures) -> Option<Figures> {
+        let (slower, faster) = (again.slower.max(0.0), again.faster.max(0.0));
+        if (slower - faster).abs() * 2.0 >= (again.slower - again.faster).abs() {
+            return Some(Figures { slower, faster, ..again });
+        }
+        let [slower, faster] = self.ordered(self.requests().map(cached_share));
+        Some(Figures { slower: slower?, faster: faster?, unit: FigureUnit::CachedShare, ..again })
+    }
+
+    /// The speeds of both models, where these explain how long the part takes.
+    fn speed_figures(&self, part: Part) -> Option<Figures> {
+        let [left, right] = self.sides.map(|side| tokens_per_second(part, side));
+        let rough = |side: &Side| side.speeds.is_some_and(|speeds| is_rough(part, &speeds));
+        let [slower, faster] = self.ordered([left, right]);
+        let unit = FigureUnit::TokensPerSecond;
+        let are_rough = self.ordered(self.sides).map(rough);
+        let figures = Figures { slower: slower?, faster: faster?, unit, are_rough };
+        (!self.is_shared(part)).then_some(figures)
+    }
+
+    /// Whether the slower side's requests overlap, so that the speed of those that had the
+    /// backend for themselves does not explain how long a part takes.
+    fn is_shared(&self, part: Part) -> bool {
+        let [requests, _] = self.ordered(self.requests());
+        let [side, _] = self.ordered(self.sides);
+        let ms = side.time.as_ref().and_then(|time| part.of(time));
+        let told = ms.zip(tokens(part, requests)).zip(tokens_per_second(part, side));
+        let is_told = told.is_none_or(|((ms, tokens), speed)| is_explained(ms, tokens, speed));
+        !is_told && overlapping(requests) * 2 >= requests.len() as u64
     }
 
     /// In how many requests of the slower side something happened that happens to single
@@ -158,6 +182,7 @@ impl Narrative<'_> {
             let works: Option<Vec<Fact>> = sides.map(|(name, side)| work(name, side)).collect();
             facts.extend(works.into_iter().flatten());
         }
+        facts.extend(self.speeds_of_single_requests(difference));
         for (name, side) in self.names.into_iter().zip(self.requests()) {
             facts.extend(cached(name, side));
             facts.extend(constant_wait(name, side));
@@ -209,6 +234,29 @@ impl Narrative<'_> {
             occurrences: self.occurrences(cause),
         };
         parts.into_iter().map(fact).collect()
+    }
+
+    /// What single requests tell of a speed that adds to the difference, where the speed of all
+    /// does not explain it.
+    fn speeds_of_single_requests(&self, difference: &Difference) -> Vec<Fact> {
+        let shares = difference.shares();
+        let adds = |cause| shares.get(cause).is_some_and(|share: f64| share >= LEAST_SHARE);
+        let mut facts = Vec::new();
+        if adds(DelayCause::PromptProcessingSpeed) {
+            let sides = self.names.into_iter().zip(self.sides).zip(self.requests());
+            facts.extend(sides.filter_map(|((name, side), requests)| uneven_reading(name, side, requests)));
+        }
+        if adds(DelayCause::GenerationSpeed) && self.is_shared(Part::Write) {
+            let [(name, side), _] = self.ordered([0, 1].map(|at| (self.names[at], self.sides[at])));
+            let [requests, _] = self.ordered(self.requests());
+            facts.extend(tokens_per_second(Part::Write, side).map(|alone| Fact::SharedWriting {
+                side: name.to_owned(),
+                n: overlapping(requests),
+                of: requests.len() as u64,
+                alone,
+            }));
+        }
+        facts
     }
 
     /// The requests that are compared, by the names of their files.
@@ -319,16 +367,37 @@ pub(super) fn cached(name: &str, side: &[One<'_>]) -> Option<Fact> {
         }
         source => Some(source),
     };
+    let share = cached_share(side)?;
+    let source = side.iter().filter_map(source).max_by_key(rank)?;
+    Some(Fact::Cached { side: name.to_owned(), share, source })
+}
+
+fn cached_share(side: &[One<'_>]) -> Option<f64> {
     let known = || side.iter().filter_map(|one| one.sample.prompt);
-    if !is_most(known().count(), side.len()) {
-        return None;
-    }
     let (mut read, mut all) = (0.0, 0.0);
     for prompt in known() {
         (read, all) = (read + prompt.read, all + prompt.tokens);
     }
-    let source = side.iter().filter_map(source).max_by_key(rank)?;
-    (all > 0.0).then(|| Fact::Cached { side: name.to_owned(), share: 1.0 - read / all, source })
+    (all > 0.0 && is_most(known().count(), side.len())).then_some(1.0 - read / all)
+}
+
+/// How fast single prompts of a side were read, where that differs much and no log of the server
+/// tells why.
+fn uneven_reading(name: &str, side: &Side, requests: &[One<'_>]) -> Option<Fact> {
+    let is_untold = |speeds: &Speeds| is_uneven(speeds) && speeds.source != Some(SpeedSource::ServerLog);
+    side.speeds.filter(is_untold)?;
+    let told = requests.iter().filter(|one| one.request.speed_sample().reads);
+    let mut speeds: Vec<f64> = told.filter_map(|one| timing(one)?.read_tokens_per_second()).collect();
+    speeds.sort_by(f64::total_cmp);
+    let (least, most) = (*speeds.first()?, *speeds.last()?);
+    let middle = *speeds.get(speeds.len() / 2)?;
+    Some(Fact::UnevenReading { side: name.to_owned(), n: speeds.len() as u64, least, middle, most })
+}
+
+/// How many requests of a side overlapped others.
+fn overlapping(side: &[One<'_>]) -> u64 {
+    let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
+    side.iter().filter(is_overlapping).count() as u64
 }
 
 /// What passes before every answer of a side whatever there is to read, in the mean.
@@ -404,8 +473,7 @@ pub(super) fn missing_of(name: &str, side: &[One<'_>]) -> Vec<Missing> {
         let side = name();
         missing.push(if is_logged { Missing::UntoldStalls { side } } else { Missing::Stalls { side } });
     }
-    let is_overlapping = |one: &&One<'_>| one.request.concurrency().is_some_and(|with| with.overlapped);
-    let overlapping = side.iter().filter(is_overlapping).count() as u64;
+    let overlapping = overlapping(side);
     if overlapping > 0 && may_have_a_proxy(side) {
         missing.push(Missing::WaitBeforeTheProxy { side: name(), overlapping, of });
     }

@@ -190,7 +190,7 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
     facts.map(|fact| CitedFact { fact, requests: requests.clone() }).collect()
 }
 
-fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
+pub(super) fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
     let tokens: fn(&One<'_>) -> Option<f64> = match part {
         Part::Read => |one| Some(one.sample.prompt?.read),
         Part::Write => |one| one.sample.output_tokens,
@@ -202,13 +202,13 @@ fn tokens(part: Part, chosen: &[One<'_>]) -> Option<f64> {
 
 /// Whether `tokens` at this speed take about `ms`. They need not: the speed is that of requests
 /// that had the backend for themselves, and others shared it.
-fn is_explained(ms: f64, tokens: f64, tokens_per_second: f64) -> bool {
+pub(super) fn is_explained(ms: f64, tokens: f64, tokens_per_second: f64) -> bool {
     const MOST_APART: f64 = 0.25;
     let explained_ms = tokens * 1000.0 / tokens_per_second;
     (explained_ms - ms).abs() <= MOST_APART * ms
 }
 
-fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {
+pub(super) fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {
     match part {
         Part::Read => side.speeds?.read_tokens_per_second,
         Part::Write => side.speeds?.write_tokens_per_second,
@@ -217,13 +217,18 @@ fn tokens_per_second(part: Part, side: &Side) -> Option<f64> {
 }
 
 /// Whether the speed of a part comes from few requests, or from some that differ much.
-fn is_rough(part: Part, speeds: &Speeds) -> bool {
-    const WIDE_SPREAD: f64 = 0.5;
+pub(super) fn is_rough(part: Part, speeds: &Speeds) -> bool {
     let few = LEAST_REQUESTS as u64;
     match part {
-        Part::Read => speeds.n_read < few || speeds.spread.is_some_and(|spread| spread > WIDE_SPREAD),
+        Part::Read => speeds.n_read < few || is_uneven(speeds),
         _ => speeds.n_write < few,
     }
+}
+
+/// Whether prompts were read at so different speeds that the speed of all is of none.
+pub(super) fn is_uneven(speeds: &Speeds) -> bool {
+    const WIDE_SPREAD: f64 = 0.5;
+    speeds.spread.is_some_and(|spread| spread > WIDE_SPREAD)
 }
 
 /// The cause of a part that happens to single requests.

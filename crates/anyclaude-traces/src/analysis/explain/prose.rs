@@ -1,4 +1,4 @@
-//! All sentences about a comparison. No code parses them back.
+//! All sentences about a comparison, but for what is missing. No code parses them back.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -144,7 +144,10 @@ fn reason(
     figures: Option<Figures>,
     occurrences: Option<Occurrences>,
 ) -> fmt::Result {
-    f.write_str(because(cause))?;
+    f.write_str(match figures.map(|figures| figures.unit) {
+        Some(FigureUnit::CachedShare) => "less of its prompts came from the prompt cache",
+        _ => because(cause),
+    })?;
     happened(f, occurrences)?;
     figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))
 }
@@ -228,17 +231,22 @@ fn happened(f: &mut Formatter<'_>, occurrences: Option<Occurrences>) -> fmt::Res
 
 impl Display for Figures {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let show = |figure| match self.unit {
+        let show = |figure, is_rough| match self.unit {
             FigureUnit::Ms => duration(figure),
             FigureUnit::Tokens => tokens(figure),
+            FigureUnit::TokensPerSecond if is_rough => format!("about {}", speed(figure)),
             FigureUnit::TokensPerSecond => speed(figure),
+            FigureUnit::CachedShare => percent(figure),
         };
+        let [slower_is_rough, faster_is_rough] = self.are_rough;
         let unit = match self.unit {
             FigureUnit::Ms => " a request",
             FigureUnit::Tokens => " tokens a request",
             FigureUnit::TokensPerSecond => " tokens/s",
+            FigureUnit::CachedShare => " of the tokens",
         };
-        write!(f, "{} vs {}{unit}", show(self.slower), show(self.faster))
+        let (slower, faster) = (show(self.slower, slower_is_rough), show(self.faster, faster_is_rough));
+        write!(f, "{slower} vs {faster}{unit}")
     }
 }
 
@@ -295,11 +303,15 @@ impl Display for Fact {
             }
             Self::Contribution { cause, ms, delta_ms, share, figures, occurrences } => {
                 let ms = duration(*ms);
+                let noun = match figures.map(|figures| figures.unit) {
+                    Some(FigureUnit::CachedShare) => "how much of the prompts came from the prompt cache",
+                    _ => noun(*cause),
+                };
                 if *share < 0.0 {
-                    write!(f, "Against that, {} saves {ms}", noun(*cause))?;
+                    write!(f, "Against that, {noun} saves {ms}")?;
                 } else {
                     let (delta, share) = (duration(*delta_ms), percent(*share));
-                    write!(f, "{ms} of {delta} ({share}) is {}", noun(*cause))?;
+                    write!(f, "{ms} of {delta} ({share}) is {noun}")?;
                 }
                 happened(f, *occurrences)?;
                 figures.map_or(Ok(()), |figures| write!(f, ": {figures}"))?;
@@ -313,6 +325,22 @@ impl Display for Fact {
                     CachedSource::Simulated => ", as far as a simulated cache tells.",
                     CachedSource::None => ": its backend is seen to reuse nothing.",
                 })
+            }
+            Self::UnevenReading { side, n, least, middle, most } => {
+                let [least, middle, most] = [least, middle, most].map(|figure| speed(*figure));
+                write!(
+                    f,
+                    "{n} prompts of {side} were read at {least} to {most} tokens/s, half of them at {middle} or \
+                     more: what single ones waited for besides, a log of the server tells."
+                )
+            }
+            Self::SharedWriting { side, n, of, alone } => {
+                let alone = speed(*alone);
+                write!(
+                    f,
+                    "{n} of {of} answers of {side} were written beside others, which share its speed: one alone is \
+                     written at {alone} tokens/s."
+                )
             }
             Self::Work { side, read, written } => {
                 if side == ALL_REQUESTS {
@@ -384,83 +412,6 @@ fn direct(f: &mut Formatter<'_>, sides: [(&String, &Direct); 2], share: Option<f
     match share {
         Some(share) => write!(f, "that accounts for {} of the recorded difference.", percent(share)),
         None => write!(f, "how much of the recorded difference that makes is unknown."),
-    }
-}
-
-impl Display for Missing {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => f.write_str(text),
-            Self::Requests { side } => {
-                write!(f, "No streamed, completed request of {side} has times that are certainly its own.")
-            }
-            Self::MoreRequests { side, completed: 1 } => write!(
-                f,
-                "Only 1 completed request of {side}, and no prompt that both sides answered: no verdict."
-            ),
-            Self::MoreRequests { side, completed } => write!(
-                f,
-                "Only {completed} completed requests of {side}, and no prompt that both sides answered: no verdict."
-            ),
-            Self::ProxyTime { known, of } => write!(
-                f,
-                "The proxy's own time is known of {known} of {of}, so that times without it are compared: it \
-                 is in the request logs of anyclaude."
-            ),
-            Self::PromptTokens { side, unknown, of } => write!(
-                f,
-                "The backend told no believable number of prompt tokens for {unknown} of {of} requests of {side}: \
-                 what reading their prompts took is not split."
-            ),
-            Self::CachedTokens { side, unknown, of } => write!(
-                f,
-                "How many tokens came from the prompt cache is unknown for {unknown} of {of} requests of {side}: \
-                 what reading their prompts took is not split."
-            ),
-            Self::OutputTokens { side, unknown, of } => write!(
-                f,
-                "The backend told no number of output tokens for {unknown} of {of} requests of {side}: what \
-                 their generation took is not split."
-            ),
-            Self::Stalls { side } => write!(
-                f,
-                "Silences inside the answers of {side} are unknown, and part of its generation: they are \
-                 logged from debug level 2 on."
-            ),
-            Self::UntoldStalls { side } => write!(
-                f,
-                "Silences inside the answers of {side} are unknown, and part of its generation: the log does \
-                 not tell which of its chunks are theirs."
-            ),
-            Self::WaitBeforeTheProxy { side, overlapping, of } => write!(
-                f,
-                "{overlapping} of {of} requests of {side} overlapped others: what they waited before the proxy \
-                 logged them is in no part."
-            ),
-            Self::FirstTokens { side, unknown, of } => write!(
-                f,
-                "When the answers of {side} began was not recorded ({unknown} of {of}): reading and generation \
-                 are not told apart."
-            ),
-            Self::WholeAnswers { side, untold, of } => write!(
-                f,
-                "{untold} of {of} answers of {side} came all at once: reading and generation are not told apart."
-            ),
-            Self::SamePrompts { pairs: 0 } => write!(
-                f,
-                "No requests of both sides had the same prompt, so that groups are compared: give both the \
-                 same task."
-            ),
-            Self::SamePrompts { pairs } => write!(
-                f,
-                "Only {pairs} of the prompts {} the same on both sides, so that groups are compared: give \
-                 both the same task.",
-                if *pairs == 1 { "was" } else { "were" }
-            ),
-            Self::DirectMeasurement => {
-                write!(f, "Whether the difference is there without the proxy was not measured.")
-            }
-        }
     }
 }
 

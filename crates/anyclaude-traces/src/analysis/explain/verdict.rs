@@ -127,6 +127,9 @@ pub(super) struct VerdictCase<'a> {
     pub(super) faster_ms: f64,
     /// Whether cached counts are known, and every one of them is simulated.
     pub(super) only_simulated: bool,
+    /// Whether the prompts of a side were read at so different speeds that something else than
+    /// the speed of reading made some of them slow.
+    pub(super) is_read_unevenly: bool,
     /// Whether the cause is unknown in one of the pairs.
     pub(super) is_unknown_somewhere: &'a PerCause<bool>,
 }
@@ -205,7 +208,9 @@ fn confidence(case: &VerdictCase<'_>, cause: DelayCause, ahead: f64) -> VerdictC
     let is_certain = case.intervals.causes.get(cause).is_some_and(|interval| !interval.includes_zero())
         && !case.is_unknown_somewhere.get(cause);
     let ahead = ahead + SLACK;
-    if case.paired && case.n >= 5 && ahead >= 0.2 && is_certain && !case.only_simulated {
+    if case.is_read_unevenly && cause == DelayCause::PromptProcessingSpeed {
+        VerdictConfidence::Low
+    } else if case.paired && case.n >= 5 && ahead >= 0.2 && is_certain && !case.only_simulated {
         VerdictConfidence::High
     } else if ahead >= 0.1 && (case.n >= 10 || case.paired && case.n >= 3) {
         VerdictConfidence::Medium

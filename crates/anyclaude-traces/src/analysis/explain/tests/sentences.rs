@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::model::SpeedSample;
 
 fn speeds(model: &str, read: f64, write: f64) -> Vec<ModelSpeeds> {
     let speeds = Speeds {
@@ -37,6 +38,77 @@ fn speeds_are_shown_where_they_say_the_same() {
     // Over all its requests it reads faster: nothing is said that this row refutes.
     let found = with_speeds(slow, 6_000.0);
     assert_eq!(headline(&found), "slow is slower because it reads prompts more slowly");
+}
+
+/// Both sides with the speeds of their models, which the right one reads at unevenly or not.
+fn with_single_requests(
+    left: &[Request],
+    right: &[Request],
+    [reads, writes, spread]: [f64; 3],
+) -> Explanation {
+    let prompts = prompts(left, right, Asked::TheSame);
+    let left = SideInput { speeds: speeds("fast", 5_000.0, 25.0), ..asked_of("left", left) };
+    let mut right = SideInput { speeds: speeds("slow", reads, writes), ..asked_of("right", right) };
+    right.speeds[0].speeds.spread = Some(spread);
+    explained(left, Some(right), &prompts, None)
+}
+
+fn has_fact(found: &Explanation, fact: &str) -> bool {
+    found.evidence.iter().any(|one| one.fact.to_string() == fact)
+}
+
+#[test]
+fn a_speed_that_single_prompts_refute_is_rough_and_no_sure_cause() {
+    let slow = |n| Made { ttft_ms: if n < 2 { 2_000 } else { 20_000 }, ..MADE };
+    let mut right = side("slow", &[0, 1, 2, 3, 4, 5].map(slow));
+    for request in &mut right {
+        request.bookkeeping.speed_sample = SpeedSample { reads: true, ..SpeedSample::default() };
+    }
+    let found = |spread| with_single_requests(&side("fast", &[MADE; 6]), &right, [714.0, 25.0, spread]);
+    let even = found(0.5);
+    assert_eq!(even.verdict.confidence, Some(VerdictConfidence::High));
+    assert_eq!(headline(&even), "slow is slower because it reads prompts more slowly: 714 vs 5000 tokens/s");
+    let uneven = found(0.51);
+    assert_eq!((cause(&uneven), uneven.verdict.confidence), (cause(&even), Some(VerdictConfidence::Low)));
+    assert_eq!(
+        headline(&uneven),
+        "slow is slower because it reads prompts more slowly: about 714 vs 5000 tokens/s"
+    );
+    let fact = "6 prompts of slow were read at 500 to 5000 tokens/s, half of them at 500 or more: what single ones \
+                waited for besides, a log of the server tells.";
+    assert_eq!((has_fact(&even, fact), has_fact(&uneven, fact)), (false, true));
+}
+
+#[test]
+fn what_the_cache_held_before_is_not_called_read_again() {
+    let mut left = side("fast", &[Made { cached_tokens: Some(9_900), ttft_ms: 100, ..MADE }; 5]);
+    for request in &mut left {
+        request.timing.as_deref_mut().unwrap().needed_tokens = 10_000.into();
+    }
+    let right = side("slow", &[Made { ttft_ms: 10_000, ..MADE }; 5]);
+    let found = compared_requests(&left, &right, Asked::TheSame);
+    assert_eq!(
+        headline(&found),
+        "slow is slower because less of its prompts came from the prompt cache: 0 % vs 99 % of the tokens"
+    );
+    let fact = "9.9 s of 9.9 s (100 %) is how much of the prompts came from the prompt cache: 0 % vs 99 % of the tokens.";
+    assert!(has_fact(&found, fact), "{:?}", found.evidence);
+}
+
+#[test]
+fn answers_that_were_written_beside_others_are_not_explained_by_the_speed_of_one_alone() {
+    let mut right = side("slow", &[Made { generation_ms: 12_000, ..MADE }; 6]);
+    let fact = "3 of 6 answers of slow were written beside others, which share its speed: one alone is written at \
+                24.0 tokens/s.";
+    let found =
+        |right: &[Request]| with_single_requests(&side("fast", &[MADE; 6]), right, [5_000.0, 24.0, 0.0]);
+    assert!(!has_fact(&found(&right), fact));
+    for request in right.iter_mut().take(3) {
+        request.bookkeeping.concurrency = Some(Concurrency { overlapped: true, ..Concurrency::default() });
+    }
+    let found = found(&right);
+    assert_eq!(headline(&found), "slow is slower because it generates more slowly");
+    assert!(has_fact(&found, fact), "{:?}", found.evidence);
 }
 
 #[test]
