@@ -285,7 +285,9 @@ pub(super) fn explain(input: ExplainInput<'_>) -> Explanation {
     let difference = comparison.difference();
     let left = Side::of(&input.left, &requests(&comparison.left), comparison.with_proxy);
     let right = Side::of(right_input, &requests(&comparison.right), comparison.with_proxy);
-    let is_read_unevenly = [left.speeds, right.speeds].into_iter().flatten().any(|speeds| is_uneven(&speeds));
+    let is_left_slower = difference.as_ref().is_some_and(|difference| difference.delta.0 < 0);
+    let slower = if is_left_slower { &left } else { &right };
+    let is_read_unevenly = slower.speeds.is_some_and(|speeds| is_uneven(&speeds));
     let finding = comparison.weigh(difference.as_ref(), is_read_unevenly);
     let direct_share = direct_share(&input, &comparison, difference.as_ref(), finding);
     let names = names(&left, &right);

@@ -127,7 +127,7 @@ pub(super) struct VerdictCase<'a> {
     pub(super) faster_ms: f64,
     /// Whether cached counts are known, and every one of them is simulated.
     pub(super) only_simulated: bool,
-    /// Whether the prompts of a side were read at so different speeds that something else than
+    /// Whether the prompts of the slower side were read at so different speeds that something else than
     /// the speed of reading made some of them slow.
     pub(super) is_read_unevenly: bool,
     /// Whether the cause is unknown in one of the pairs.
