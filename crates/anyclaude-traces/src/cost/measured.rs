@@ -1,7 +1,7 @@
 //! The parts of requests that their server's own log measured: what it tells is not inferred.
 
 use super::case::{Case, CaseFacts, float, whole};
-use super::reasoning::Hidden;
+use super::reasoning::{Hidden, answer_tokens};
 
 /// Where the server generated for longer than the answer was streamed by more than this, it
 /// generated something before that the client was not shown: hidden reasoning.
@@ -24,12 +24,11 @@ fn find_one(case: &mut CaseFacts) -> Option<()> {
     let written_ms = server.write_ms.get().unwrap_or(0);
     let unseen_ms = written_ms.saturating_sub(generation);
     let hidden_ms = if unseen_ms > LEAST_HIDDEN_MS { unseen_ms.min(ttft - load_ms - read_ms) } else { 0 };
-    case.hidden = (hidden_ms > 0).then(|| Hidden {
-        tokens: whole(
-            float(case.output_tokens.get().unwrap_or(0)) * float(hidden_ms) / float(written_ms.max(1)),
-        ),
-        ms: hidden_ms,
-    });
+    let output = float(case.output_tokens.get().unwrap_or(0));
+    let unseen = output * float(hidden_ms) / float(written_ms.max(1));
+    // What the answer has a text for was held back on its way, and is no reasoning.
+    let unseen = answer_tokens(case).map_or(unseen, |seen| unseen.min(output - seen).max(0.0));
+    case.hidden = (hidden_ms > 0).then(|| Hidden { tokens: whole(unseen), ms: hidden_ms });
     let left_ms = ttft - load_ms - read_ms - hidden_ms;
     // The log's stamps may be coarse, so that a load may have taken what is left as well.
     let is_of_load = load_ms > 0 && left_ms <= server.uncertainty_ms;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, LEAST_OUTPUT_TOKENS, LEAST_WRITE_MS, float, whole};
+use super::case::{Case, CaseFacts, LEAST_OUTPUT_TOKENS, LEAST_WRITE_MS, float, whole};
 use super::plausibility::is_output_believed;
 use super::rate::Rate;
 use super::{Model, by_model};
@@ -28,6 +28,9 @@ const TIMES_TOO_FAST: f64 = 5.0;
 const TIMES_AS_MANY: f64 = 2.0;
 /// Tokens that a chat template puts around a tool call; no recording holds them.
 const TOKENS_AROUND_A_CALL: f64 = 20.0;
+
+/// A prompt with more bytes than this for each token holds more than text, as images.
+const MOST_TEXT_BYTES_PER_TOKEN: f64 = 6.0;
 
 /// The fastest that a model ever read is known from at least this many requests.
 const LEAST_READERS: usize = 3;
@@ -118,16 +121,23 @@ fn hidden_by_text(case: &Case, hides: bool) -> Option<u64> {
     is_more.then(|| output.saturating_sub(whole(visible.max(1.0))))
 }
 
-/// The estimated tokens of an answer's recorded texts and calls, if its tokens have as many
-/// bytes as those of its prompt.
+/// The tokens that an answer is known to have shown, if nothing else tells of hidden reasoning.
 fn visible_tokens(case: &Case) -> Option<f64> {
     if !case.is_certain || case.is_measured() || case.streamed_reasoning == Some(true) {
         return None;
     }
-    let bytes = float(case.answer_bytes.get().filter(|_| case.pieces().is_none())?);
+    answer_tokens(case).filter(|_| case.pieces().is_none())
+}
+
+/// The estimated tokens of an answer's recorded texts and calls, if its tokens have as many
+/// bytes as those of its prompt; `None` if that holds images.
+pub(super) fn answer_tokens(case: &CaseFacts) -> Option<f64> {
+    let bytes = float(case.answer_bytes.get()?);
     let prompt_bytes = float(case.prompt_bytes.get().filter(|bytes| *bytes > 0)?);
-    let per_byte = float(case.prompt_tokens.get()?) / prompt_bytes;
-    Some(bytes * per_byte + TOKENS_AROUND_A_CALL * float(case.answer_calls.get().unwrap_or(0)))
+    let prompt_tokens = float(case.prompt_tokens.get()?);
+    let calls = float(case.answer_calls.get().unwrap_or(0));
+    (prompt_bytes <= MOST_TEXT_BYTES_PER_TOKEN * prompt_tokens)
+        .then(|| bytes * prompt_tokens / prompt_bytes + TOKENS_AROUND_A_CALL * calls)
 }
 
 /// So many hidden tokens, and the time that they took at the pace of the others.

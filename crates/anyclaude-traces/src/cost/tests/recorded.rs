@@ -29,3 +29,10 @@ fn tokens_without_a_text_in_the_answer_were_reasoned_before_it() {
         |case: &mut Case| (case.reasoning_tokens, case.answer_bytes) = (120.into(), Amount::UNKNOWN);
     assert_eq!(recorded_with(0, counted), [Some(120); 3], "as the usage counts");
 }
+
+#[test]
+fn the_bytes_of_an_image_in_the_prompt_say_nothing_of_the_tokens_of_an_answer() {
+    let with = |bytes: u64| recorded_with(400, move |case| case.prompt_bytes = bytes.into());
+    assert_eq!(with(60_000), [Some(233); 3]);
+    assert_eq!(with(60_001), [None; 3], "no text has so many bytes a token");
+}

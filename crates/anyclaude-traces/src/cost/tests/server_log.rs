@@ -64,6 +64,20 @@ fn what_the_server_wrote_before_anything_was_streamed_is_writing() {
 }
 
 #[test]
+fn an_answer_that_was_held_back_is_not_reasoning() {
+    let hidden = |answer_bytes: u64| {
+        let cases = turns(1, |_, case| {
+            (case.ttft_ms, case.answer_bytes) = (12_000.into(), answer_bytes.into());
+            case.server = Some(logged().into());
+        });
+        cases[0].hidden.map(|hidden| (hidden.tokens, hidden.ms))
+    };
+    // Four bytes a token, as the prompt has.
+    assert_eq!(hidden(400), Some((0, 2_000)), "all 100 tokens have a text");
+    assert_eq!(hidden(40), Some((90, 2_000)));
+}
+
+#[test]
 fn an_answer_in_one_piece_is_told_apart_by_the_servers_log() {
     let cases = turns(1, |_, case| {
         (case.ttft_ms, case.total_ms, case.text_chunks) = (12_000.into(), 12_000.into(), 1.into());
