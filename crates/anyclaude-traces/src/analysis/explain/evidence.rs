@@ -267,6 +267,17 @@ pub enum Fact {
         /// How much of a request that is, in the mean.
         ms: f64,
     },
+    /// Requests that were in the backend together with others, which share its speed or wait.
+    Shared {
+        /// The side, whose requests one model answered.
+        side: String,
+        /// How many requests.
+        requests: Occurrences,
+        /// What reading took each of them, in the mean.
+        ms: f64,
+        /// What it would have taken, at the speed of those that were alone.
+        alone_ms: f64,
+    },
     /// The most keepalives that were sent during one wait.
     Keepalives {
         /// The side.

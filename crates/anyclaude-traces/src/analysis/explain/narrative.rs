@@ -410,6 +410,23 @@ pub(super) fn constant_wait(name: &str, side: &[One<'_>]) -> Option<Fact> {
     constant_wait_ms(side).map(|ms| Fact::ConstantWait { side: name.to_owned(), ms })
 }
 
+/// How much longer reading took where the backend had other requests at the same time.
+pub(super) fn shared(name: &str, side: &[One<'_>], speeds: Speeds) -> Option<Fact> {
+    const LEAST_RATIO: f64 = 1.5;
+    const LEAST_EXTRA_MS: f64 = 500.0;
+    let is_shared = |one: &&One<'_>| one.request.concurrency().is_some_and(|at_once| at_once.overlapped);
+    let times = |one: &One<'_>| {
+        let timing = timing(one)?;
+        Some((float(timing.read_ms.get()?), speeds.reading_ms(float(timing.read_tokens.get()?))?))
+    };
+    let known: Vec<(f64, f64)> = side.iter().filter(is_shared).filter_map(times).collect();
+    let ms = mean_of(known.iter().map(|(ms, _)| *ms))?;
+    let alone_ms = mean_of(known.iter().map(|(_, alone)| *alone))?;
+    let requests = Occurrences { n: known.len() as u64, of: side.len() as u64 };
+    let is_worth_it = ms >= LEAST_RATIO * alone_ms && ms - alone_ms >= LEAST_EXTRA_MS;
+    is_worth_it.then(|| Fact::Shared { side: name.to_owned(), requests, ms, alone_ms })
+}
+
 /// Whether `known` of `all` requests are enough to speak of all of them.
 pub(super) fn is_most(known: usize, all: usize) -> bool {
     const MOST_PERCENT: usize = 90;

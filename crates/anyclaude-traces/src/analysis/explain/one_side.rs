@@ -6,7 +6,7 @@ use super::compare::{One, choose, mean_of};
 use super::evidence::{CitedFact, Fact, Headline, KeyAnswer, Whole};
 use super::missing::Missing;
 use super::narrative::{
-    basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences, work,
+    basis_of, cached, constant_wait, is_most, may_have_a_proxy, missing_of, occurrences, shared, work,
 };
 use super::verdict::{LEAST_REQUESTS, Scenario, is_bottleneck};
 use super::writing::{WritingChange, WritingRate};
@@ -184,7 +184,9 @@ fn evidence(name: &str, side: &Side, chosen: &[One<'_>]) -> Vec<CitedFact> {
     let work = work(name, chosen).filter(|_| is_untold);
     let change = WritingChange::of(chosen).filter(|_| side.model().is_some());
     let change = change.map(|change| Fact::Writing { side: name.to_owned(), change });
-    let facts = parts.into_iter().map(fact).chain(work).chain(change);
+    let shared =
+        side.speeds.filter(|_| side.model().is_some()).and_then(|speeds| shared(name, chosen, speeds));
+    let facts = parts.into_iter().map(fact).chain(work).chain(shared).chain(change);
     let facts = facts.chain(cached(name, chosen)).chain(constant_wait(name, chosen));
     let requests = basis_of(chosen);
     facts.map(|fact| CitedFact { fact, requests: requests.clone() }).collect()

@@ -355,6 +355,13 @@ impl Display for Fact {
                 "Before the answers of {side} {} pass in the mean, whatever there is to read.",
                 duration(*ms)
             ),
+            Self::Shared { side, requests: Occurrences { n, of }, ms, alone_ms } => write!(
+                f,
+                "{n} of {of} requests to {side} shared the backend with others or waited for them: reading took {} each, \
+                 alone {}.",
+                duration(*ms),
+                duration(*alone_ms)
+            ),
             Self::Keepalives { side, most } => {
                 let s = if *most == 1 { "" } else { "s" };
                 write!(f, "The longest wait of {side} took {most} keepalive{s}, one each 10 s.")
